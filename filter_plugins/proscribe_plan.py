@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters: small adapters between playbooks and what was compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+DOCUMENTATION = r"""
+name: proscribe_plan
+short_description: The plan of a host, out of what compile_plans registered
+version_added: "0.1.0"
+author: The Proscribe developers
+positional: host
+options:
+  _input:
+    description: What C(compile_plans) registered.
+    type: dict
+    required: true
+  host:
+    description: The host's name in the inventory.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Look at the host
+  compliance_state:
+    plan: "{{ proscribe_compiled | proscribe_plan(inventory_hostname) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The plan as JSON text, which a module's option of type dict takes.
+  type: str
+"""
+
+
+def proscribe_plan(compiled: Mapping[str, Any], host: str) -> str:
+    """The JSON text of a host's plan; the file is named for the plan's digest, so equal plans are stored once."""
+    try:
+        run = compiled["proscribe_run"]
+        digest = run["hosts"][host]
+    except (KeyError, TypeError):
+        raise AnsibleFilterError(
+            f"no plan was compiled for {host}: the play begins with a compile_plans task whose result is registered "
+            "as proscribe_compiled (see playbooks/audit.yml)"
+        ) from None
+    return Path(run["plans"], f"{digest.removeprefix('sha256:')}.json").read_text(encoding="utf-8")
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, Any]:
+        """Their names."""
+        return {"proscribe_plan": proscribe_plan}

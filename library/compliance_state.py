@@ -1,0 +1,122 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible module: what is so on a host, measured against its plan."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: compliance_state
+short_description: Report how a host stands against its plan
+description:
+  - Looks at a host and says for every rule of its plan whether it holds, with the evidence.
+  - Writes nothing and needs no facts. As an ordinary user it says V(unknown), with the reason, for what it could not see.
+version_added: "0.1.0"
+options:
+  plan:
+    description: The host's plan, as C(compile_plans) made it.
+    type: dict
+    required: true
+  controls:
+    description: The controls to look at; all that the plan has if empty.
+    type: list
+    elements: str
+    choices: [apps, browser, firewall, dns]
+    default: []
+  gate:
+    description:
+      - When the module fails; the record is returned all the same.
+      - V(noncompliant) fails a host with a rule that is V(error) or V(noncompliant), V(incomplete) also one with V(unknown).
+    type: str
+    choices: [never, noncompliant, incomplete]
+    default: never
+  will_correct:
+    description: Do not let the gate fail a host of which controls have drifted; they are corrected and looked at again.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    description: Reads only, and does the same in check mode.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+author: The Proscribe developers
+"""
+
+EXAMPLES = r"""
+- name: Compile the plans
+  compile_plans:
+    mode: audit
+  run_once: true
+  register: proscribe_compiled
+
+- name: Look at the host
+  compliance_state:
+    plan: "{{ proscribe_compiled | proscribe_plan(inventory_hostname) }}"
+  register: proscribe_observed
+"""
+
+RETURN = r"""
+record:
+  description: The host record, one line of C(hosts.jsonl) but for the host's name.
+  returned: always
+  type: dict
+  sample:
+    schema: proscribe/host/1
+    state: noncompliant
+    plan: sha256:1c0e...
+    checked_at: "2026-11-25T08:00:00Z"
+    rules_evaluated: 412
+    rules:
+      - rule: apps/wechat
+        state: noncompliant
+        waiver: null
+        reason: null
+        findings:
+          - {kind: package, id: wechat, manager: dpkg, version: "4.0", scope: system, path: null, detail: null}
+drifted:
+  description: The controls that enforcing would correct.
+  returned: always
+  type: list
+  elements: str
+  sample: [apps]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.proscribe.finding import ERROR, NONCOMPLIANT, UNKNOWN
+from ansible.module_utils.proscribe.host import Host
+from ansible.module_utils.proscribe.run import observe
+
+FAILS = {"never": (), "noncompliant": (ERROR, NONCOMPLIANT), "incomplete": (ERROR, NONCOMPLIANT, UNKNOWN)}
+
+
+def main():
+    """Answer one call."""
+    module = AnsibleModule(
+        argument_spec={
+            "plan": {"type": "dict", "required": True},
+            "controls": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["apps", "browser", "firewall", "dns"],
+                "default": [],
+            },
+            "gate": {"type": "str", "choices": ["never", "noncompliant", "incomplete"], "default": "never"},
+            "will_correct": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    plan = module.params["plan"]
+    module.params["plan"] = plan.get("digest")  # an answer need not carry the whole plan back
+    try:
+        record, drifted = observe(Host(), plan, module.params["controls"])
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    answer = {"changed": False, "record": record, "drifted": drifted}
+    if record["state"] in FAILS[module.params["gate"]] and not (drifted and module.params["will_correct"]):
+        module.fail_json(msg=f"this host is {record['state']}, and proscribe_compliance_gate asks to fail it", **answer)
+    module.exit_json(**answer)
+
+
+if __name__ == "__main__":
+    main()

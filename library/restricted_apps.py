@@ -1,0 +1,54 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible module: the control `apps`, brought in line with a plan or lifted."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: restricted_apps
+short_description: Remove restricted apps and keep them out
+description:
+  - Ends restricted programs, removes their packages with the package system's own tools, and puts a gate before installation. Lifting takes the gate away; it installs nothing.
+  - Observes first and changes only what differs.
+version_added: "0.1.0"
+extends_documentation_fragment: proscribe_enforcing
+author: The Proscribe developers
+"""
+
+EXAMPLES = r"""
+- name: Compile the plans
+  compile_plans:
+    mode: enforce
+  run_once: true
+  register: proscribe_compiled
+
+- name: Remove restricted apps and keep them out
+  restricted_apps:
+    plan: "{{ proscribe_compiled | proscribe_plan(inventory_hostname) }}"
+"""
+
+RETURN = r"""
+actions:
+  description: What was done (in check mode, what would be), in order.
+  returned: always
+  type: list
+  elements: str
+  sample: [remove wechat]
+refused:
+  description: What enforcing called for and was not done, each with rule, subject and reason.
+  returned: always
+  type: list
+  elements: dict
+  sample: []
+findings:
+  description: The evidence that the actions answer, as in a host record.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+"""
+
+from ansible.module_utils.proscribe_module import answer_for
+
+if __name__ == "__main__":
+    answer_for("apps")

@@ -1,0 +1,154 @@
+"""Catalogue + restrictions + waivers -> the plan of a host. Pure: no file is read, no host is asked, no clock is looked at."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..plan import CONTROLS, RESTRICTED, SCHEMA, sealed
+from .catalogue import Catalogue, Service
+from .errors import PolicyError, PolicyErrors, close_to
+from .restrictions import PREFIX, Restrictions
+from .waivers import Waiver
+
+# Package systems of Linux hosts. The catalogue also has names for other systems (winget, brew_cask, appx, ...)
+PACKAGE_SYSTEMS = ("apt", "flatpak", "pacman", "rpm", "snap")
+# Addresses of public resolvers are blocked for name resolution only; the same machines answer to other purposes too.
+RESOLVER_PORTS = (53, 443, 853)
+
+
+def compile_plan(
+    catalogue: Catalogue, restrictions: Restrictions, waivers: Sequence[Waiver], today: datetime.date
+) -> dict[str, Any]:
+    """The plan of every host that has these restrictions and these waivers (the active ones that cover it).
+
+    `today` decides whether the ban is in force. Raises PolicyErrors for a service id that the catalogue does not have.
+    """
+    chosen = _chosen(catalogue, restrictions)
+    upcoming = today < restrictions.effective_from
+    controls: dict[str, Any] = {}
+    for control in CONTROLS:
+        if restrictions.controls[control] == "off":
+            continue
+        waived = {service: waiver.id for waiver in waivers if control in waiver.controls for service in waiver.services}
+        services: dict[str, Any] = {}
+        for service, enforced in chosen:
+            identifiers = IDENTIFIERS[control](service)
+            if not identifiers or (control != "apps" and _separated_by_tenant(service, restrictions)):
+                continue
+            entry: dict[str, Any] = {"name": service.name}
+            if not enforced:
+                entry["mode"] = "report"
+            elif upcoming:
+                entry |= {"mode": "upcoming", "effective_from": restrictions.effective_from.isoformat()}
+            elif service.id in waived:
+                entry |= {"mode": "waived", "waiver": waived[service.id]}
+            else:
+                entry["mode"] = restrictions.controls[control]
+            services[service.id] = entry | identifiers
+        if control in ("browser", "dns"):
+            _allow_permitted(services, catalogue)
+        controls[control] = {
+            "mode": restrictions.controls[control],
+            "services": services,
+            "settings": _settings(control, restrictions, upcoming),
+        }
+    return sealed({"schema": SCHEMA, "contact": restrictions.contact, "controls": controls})
+
+
+def upcoming_services(plan: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What a plan announces: service, control, and the day from which it is in force."""
+    return [
+        {"service": service, "control": control, "effective_from": entry["effective_from"]}
+        for control, section in plan["controls"].items()
+        for service, entry in section["services"].items()
+        if entry["mode"] == "upcoming"
+    ]
+
+
+def _chosen(catalogue: Catalogue, restrictions: Restrictions) -> list[tuple[Service, bool]]:
+    """The services that a host's restrictions name, by id, each with whether it is restricted or only reported."""
+    errors = [
+        PolicyError("", f"{PREFIX}services_{name}", id_, "a service of the catalogue" + close_to(id_, catalogue.services))
+        for name in ("include", "exclude")
+        for id_ in getattr(restrictions, f"services_{name}")
+        if id_ not in catalogue.services
+    ]
+    if errors:
+        raise PolicyErrors(errors)
+    chosen = []
+    for id_ in sorted(catalogue.services):
+        service = catalogue.services[id_]
+        if id_ in restrictions.services_include:  # named one by one: also what the catalogue alone would only report
+            chosen.append((service, True))
+        elif (
+            id_ not in restrictions.services_exclude
+            and service.category in restrictions.categories
+            and service.audience in restrictions.audiences
+        ):
+            chosen.append((service, service.enforce))
+    return chosen
+
+
+def _separated_by_tenant(service: Service, restrictions: Restrictions) -> bool:
+    """Whether personal and business accounts share this service's hosts and the organisation has business ones: then the
+    hosts stay open and the browser's tenant control tells the accounts apart."""
+    return bool(service.tenants and restrictions.tenants[service.tenants])
+
+
+def _apps(service: Service) -> dict[str, Any]:
+    packages = {system: list(service.packages[system]) for system in PACKAGE_SYSTEMS if service.packages.get(system)}
+    found = {"packages": packages, "processes": list(service.processes), "paths": list(service.paths)}
+    return found if any(found.values()) else {}
+
+
+def _browser(service: Service) -> dict[str, Any]:
+    found = {"domains": list(service.domains), "urls": list(service.urls)}
+    return {**found, "allow": list(service.allow_domains)} if any(found.values()) else {}
+
+
+def _firewall(service: Service) -> dict[str, Any]:
+    if not service.networks:
+        return {}
+    ports = list(RESOLVER_PORTS) if service.service_class == "encrypted_dns" else []
+    return {"networks": list(service.networks), "ports": ports}
+
+
+def _dns(service: Service) -> dict[str, Any]:
+    # A web client's host below one of the domains is named too: a backend without sub-domains can then cover it.
+    below = [url for url in service.urls if "/" not in url and is_below(url, service.domains)]
+    mail = [host for host in service.mail_hosts if host not in service.shared_domains]
+    names = list(dict.fromkeys([*service.domains, *below, *mail]))
+    return {"domains": names, "allow": list(service.allow_domains)} if names else {}
+
+
+IDENTIFIERS = {"apps": _apps, "browser": _browser, "firewall": _firewall, "dns": _dns}
+
+
+def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> dict[str, Any]:
+    tenants = {provider: list(names) for provider, names in restrictions.tenants.items() if names and not upcoming}
+    if control == "browser":
+        return {"dns_over_https": "unmanaged" if upcoming else "off", "tenants": tenants}
+    if control == "firewall":
+        return {
+            "dns_over_tls": "unmanaged" if upcoming else "blocked",
+            "management": list(restrictions.management),
+        }
+    return {}
+
+
+def is_below(host: str, domains: Iterable[str]) -> bool:
+    """Whether a host is one of the domains or lies below one (on a label border)."""
+    return any(host == domain or host.endswith("." + domain) for domain in domains)
+
+
+def _allow_permitted(services: dict[str, Any], catalogue: Catalogue) -> None:
+    """Let names through that lie below a restricted domain but belong to a service that is not restricted here."""
+    restricted = {id_: entry for id_, entry in services.items() if entry["mode"] in RESTRICTED}
+    permitted = [
+        domain for id_, service in catalogue.services.items() if id_ not in restricted for domain in service.domains
+    ]
+    for entry in restricted.values():
+        below = [domain for domain in permitted if is_below(domain, entry["domains"]) and domain not in entry["domains"]]
+        entry["allow"] = sorted({*entry["allow"], *below})

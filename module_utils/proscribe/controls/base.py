@@ -1,0 +1,58 @@
+"""What every control is: three verbs over a host and a plan.
+
+A control is a package `controls/<name>/` that offers
+
+    observe(host, plan) -> list[Verdict]     what is so; writes nothing
+    enforce(host, plan) -> Changes           the actions that would bring the host in line; does nothing yet
+    lift(host, plan)    -> Changes           the actions that would leave the host as if Proscribe had never been there
+
+The list of actions *is* the diff and the log: check mode shows it, a real run carries it out in order. `observe` and
+`enforce` ask the same code what the host should look like, so they cannot disagree. What only enforcing needs is
+imported inside `enforce` and `lift`, because an audit pays for every line that a host compiles.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping, NamedTuple, Protocol, Sequence
+
+from ..finding import Finding, Verdict
+from ..host import Host
+
+
+class Action(NamedTuple):
+    """One change to a host: what it does, in words and as a diff, and the doing."""
+
+    verb: str  # remove, end, write, delete, load, enable, ...
+    subject: str  # what it is done to: a package, a path, a table
+    apply: Callable[[], None]
+    before: str = ""  # for the diff; "" is absent
+    after: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.subject}"
+
+
+class Refusal(NamedTuple):
+    """Something that enforcing would have called for and that is not done, with the reason."""
+
+    rule: str
+    subject: str
+    reason: str
+
+
+class Changes(NamedTuple):
+    """What a control would do, and the evidence that it answers."""
+
+    actions: Sequence[Action] = ()
+    refused: Sequence[Refusal] = ()
+    findings: Sequence[Finding] = ()
+
+
+class Control(Protocol):
+    """The shape of a control's package."""
+
+    def observe(self, host: Host, plan: Mapping[str, Any]) -> list[Verdict]: ...
+
+    def enforce(self, host: Host, plan: Mapping[str, Any]) -> Changes: ...
+
+    def lift(self, host: Host, plan: Mapping[str, Any]) -> Changes: ...

@@ -1,0 +1,61 @@
+"""The plan: what the controller compiled for a host, and what every control on the host reads.
+
+A plan is plain JSON, so that it can be printed, compared and streamed:
+
+    {"schema": "proscribe/plan/1", "digest": "sha256:<64 hex>", "contact": "whom a refused user asks",
+     "controls": {"<control>": {"mode": "enforce" | "audit",
+                                "services": {"<service id>": {"name": "...", "mode": MODES, ...identifiers...}},
+                                "settings": {...}}}}
+
+A control that is off is not in it. `mode` of a service: `enforce`; `audit` (counts against the host, nothing is changed);
+`waived` (with `waiver`, the id); `upcoming` (with `effective_from`, a date); `report` (seen and told, counts nothing).
+
+Identifiers by control:
+    apps       packages {apt: [...], flatpak: [...], ...}, processes [base names], paths [absolute, or below ~/]
+    browser    domains [suffixes], urls [host or host/path], allow [hosts that stay reachable below the domains]
+    firewall   networks [CIDR], ports [numbers; none means all]
+    dns        domains [suffixes], allow [hosts]
+Settings:
+    browser    dns_over_https: "off" | "unmanaged"; tenants {google: [domains], microsoft: [tenant ids]}
+    firewall   dns_over_tls: "blocked" | "unmanaged"; management: [CIDR that must never be cut]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Mapping
+
+SCHEMA = "proscribe/plan/1"
+CONTROLS = ("apps", "browser", "firewall", "dns")
+MODES = ("enforce", "audit", "waived", "upcoming", "report")
+
+# The modes in which a service has to be blocked; `audit` says so too, it only leaves the correcting to people.
+RESTRICTED = ("enforce", "audit")
+
+
+def canonical(value: Any) -> str:
+    """JSON with one spelling for one value: sorted keys, no spaces, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def digest(body: Mapping[str, Any]) -> str:
+    """The name of a plan: SHA-256 over its canonical JSON without the digest itself."""
+    content = canonical({key: value for key, value in body.items() if key != "digest"})
+    return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
+
+
+def sealed(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The plan with its digest."""
+    return {**body, "digest": digest(body)}
+
+
+def check(plan: Mapping[str, Any]) -> None:
+    """Refuse a plan that this code cannot have been meant for. Raises ValueError."""
+    if plan.get("schema") != SCHEMA:
+        raise ValueError(f"plan: schema is {plan.get('schema')!r}, expected {SCHEMA!r}")
+    if plan.get("digest") != digest(plan):
+        raise ValueError("plan: the digest does not fit the content; compile the plan again")
+    unknown = set(plan["controls"]) - set(CONTROLS)
+    if unknown:
+        raise ValueError(f"plan: unknown control {sorted(unknown)[0]!r}, expected one of {', '.join(CONTROLS)}")

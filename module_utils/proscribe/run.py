@@ -1,0 +1,77 @@
+"""The two things that are done with a host: look at it, and change one control of it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Iterable, Mapping
+
+from . import plan as plans
+from .controls import apps, browser, dns, firewall
+from .controls.base import Changes, Control
+from .finding import ERROR, UNKNOWN, Verdict, host_record
+from .host import ControlError, Host
+
+CONTROLS: Mapping[str, Control] = {"apps": apps, "browser": browser, "firewall": firewall, "dns": dns}
+
+
+def observe(host: Host, plan: Mapping[str, Any], only: Iterable[str] = ()) -> tuple[dict[str, Any], list[str]]:
+    """Look at a host: its record, and the names of the controls that enforcing would correct.
+
+    `only` names the controls to look at; empty means all that the plan has. Raises ValueError for an unusable plan.
+    """
+    plans.check(plan)
+    started = time.monotonic()
+    checked_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    verdicts: list[Verdict] = []
+    errors: list[dict[str, str]] = []
+    for name in [name for name in CONTROLS if name in plan["controls"] and name in (set(only) or CONTROLS)]:
+        services = plan["controls"][name]["services"]
+        try:
+            if host.system != "Linux":
+                reason = f"{host.system} is not looked at yet"
+                verdicts += [Verdict(f"{name}/{id_}", UNKNOWN, reason=reason) for id_ in services]
+            else:
+                verdicts += CONTROLS[name].observe(host, plan)
+        except ControlError as error:
+            errors.append({"control": name, "message": str(error)})
+            verdicts += [Verdict(f"{name}/{id_}", ERROR, reason=str(error)) for id_ in services]
+    record = host_record(
+        plan_digest=plan["digest"],
+        checked_at=checked_at,
+        platform=host.platform(),
+        verdicts=verdicts,
+        errors=errors,
+        duration_ms=round((time.monotonic() - started) * 1000),
+    )
+    drifted = {verdict.rule.partition("/")[0] for verdict in verdicts if verdict.drifted}
+    return record, [name for name in CONTROLS if name in drifted]
+
+
+def change(host: Host, plan: Mapping[str, Any], name: str, *, lift: bool = False, dry_run: bool = False) -> dict[str, Any]:
+    """Bring a control in line (or lift it), and say what was done: the result of the enforcing modules.
+
+    Raises ControlError, which then names in `done` the actions that were carried out before it.
+    """
+    plans.check(plan)
+    host.require_root()
+    if host.system != "Linux":
+        raise ControlError(f"{host.system} cannot be enforced yet; see docs/coverage.md")
+    with host.exclusive():
+        changes: Changes = CONTROLS[name].lift(host, plan) if lift else CONTROLS[name].enforce(host, plan)
+        done: list[str] = []
+        for action in changes.actions if not dry_run else ():
+            try:
+                action.apply()
+            except ControlError as error:
+                error.done = done
+                raise
+            done.append(str(action))
+    return {
+        "changed": bool(changes.actions),
+        "actions": [str(action) for action in changes.actions],
+        "refused": [refusal._asdict() for refusal in changes.refused],
+        "findings": [finding.as_dict() for finding in changes.findings],
+        "diff": [
+            {"before_header": str(a), "after_header": str(a), "before": a.before, "after": a.after} for a in changes.actions
+        ],
+    }

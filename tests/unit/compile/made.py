@@ -1,0 +1,36 @@
+"""Made services and catalogues for the tests of compiling."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from proscribe.compile.catalogue import Catalogue, Service
+
+BLANK: dict[str, Any] = {
+    field.name: () if "tuple" in str(field.type) and "Mapping" not in str(field.type) else ""
+    for field in dataclasses.fields(Service)
+}
+BLANK |= {
+    "audience": "consumer",
+    "browser_extensions": {},
+    "category": "instant_messaging",
+    "enforce": True,
+    "packages": {},
+    "retired": False,
+    "tenant_control": {},
+    "unverified": {},
+}
+
+
+def service(id_: str, **keys: Any) -> Service:
+    return Service(**{**BLANK, "id": id_, "name": id_.title(), **keys})
+
+
+def catalogue(*services: Service) -> Catalogue:
+    return Catalogue(
+        services={item.id: item for item in services},
+        browsers={},
+        categories=("instant_messaging", "webmail", "cloud_storage", "circumvention"),
+        version="test",
+    )

@@ -1,0 +1,152 @@
+"""Plans: what the catalogue, the restrictions and the waivers come to on a host."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from made import catalogue, service
+from proscribe import plan as plans
+from proscribe.compile.errors import PolicyErrors
+from proscribe.compile.plans import compile_plan, is_below, upcoming_services
+from proscribe.compile.restrictions import read_restrictions
+from proscribe.compile.waivers import Waiver
+
+TODAY = datetime.date(2026, 11, 25)
+CATALOGUE = catalogue(
+    service("whatsapp", domains=("whatsapp.com",), urls=("web.whatsapp.com",), networks=("3.33.221.48/32",)),
+    service(
+        "wechat",
+        domains=("weixin.qq.com",),
+        allow_domains=("work.weixin.qq.com",),
+        packages={"apt": ("wechat",), "winget": ("Tencent.WeChat",)},
+        processes=("wechat",),
+        paths=("/opt/wechat/wechat",),
+    ),
+    service("wecom", domains=("work.weixin.qq.com",), audience="enterprise"),
+    service("gmail", category="webmail", audience="both", domains=("mail.google.com",), tenants="google"),
+    service("gajim", packages={"apt": ("gajim",)}, enforce=False),
+    service("quad9", category="circumvention", service_class="encrypted_dns", networks=("9.9.9.9/32",)),
+    service(
+        "outlook",
+        category="webmail",
+        domains=("outlook.live.com",),
+        urls=("outlook.live.com/mail", "www.outlook.live.com"),
+        mail_hosts=("smtp-mail.outlook.com", "outlook.office365.com"),
+        shared_domains=("outlook.office365.com",),
+    ),
+)
+
+
+def compiled(*waivers: Waiver, today: datetime.date = TODAY, **restrictions: object):
+    read = read_restrictions({f"proscribe_{name}": value for name, value in restrictions.items()}, str)
+    return compile_plan(CATALOGUE, read, waivers, today)
+
+
+def modes(plan, control="apps"):
+    return {id_: entry["mode"] for id_, entry in plan["controls"][control]["services"].items()}
+
+
+def waiver(**changes: object) -> Waiver:
+    end = datetime.datetime(2027, 1, 1, tzinfo=datetime.timezone.utc)
+    base = dict(id="w1", services=("whatsapp",), controls=plans.CONTROLS, hosts=("h",), groups=(), reason="r")
+    people = dict(requested_by="a", approved_by="b", expires=end, valid_from=None, file="w1.yml")
+    return Waiver(**{**base, **people, **changes})
+
+
+@pytest.mark.parametrize(
+    ("restrictions", "browser"),
+    [
+        ({}, {"gmail": "enforce", "outlook": "enforce", "wechat": "enforce", "whatsapp": "enforce"}),
+        ({"categories": ["webmail"]}, {"gmail": "enforce", "outlook": "enforce"}),
+        ({"categories": []}, {}),
+        ({"audiences": ["consumer"], "categories": ["webmail"]}, {"outlook": "enforce"}),
+        ({"categories": [], "services_include": ["wecom"]}, {"wecom": "enforce"}),
+        ({"categories": ["webmail"], "services_exclude": ["gmail"]}, {"outlook": "enforce"}),
+        ({"categories": ["webmail"], "controls": {"browser": "audit"}}, {"gmail": "audit", "outlook": "audit"}),
+        ({"categories": ["webmail"], "tenants": {"google": ["example.org"]}}, {"outlook": "enforce"}),
+    ],
+)
+def test_the_restrictions_choose_the_services(restrictions, browser):
+    assert modes(compiled(**restrictions), "browser") == browser
+
+
+def test_what_the_catalogue_does_not_enforce_is_reported_unless_it_is_named():
+    assert modes(compiled())["gajim"] == "report"
+    assert modes(compiled(services_include=["gajim"]))["gajim"] == "enforce"
+
+
+def test_a_control_that_is_off_is_not_in_the_plan():
+    assert list(compiled(controls={"dns": "off"})["controls"]) == ["apps", "browser", "firewall"]
+
+
+@pytest.mark.parametrize(
+    ("today", "mode"), [("2026-12-31", "upcoming"), ("2027-01-01", "enforce"), ("2027-01-02", "enforce")]
+)
+def test_the_ban_is_in_force_from_its_first_day(today, mode):
+    plan = compiled(today=datetime.date.fromisoformat(today), effective_from="2027-01-01", categories=["webmail"])
+    assert set(modes(plan, "browser").values()) == {mode}
+    assert plan["controls"]["browser"]["settings"]["dns_over_https"] == ("unmanaged" if mode == "upcoming" else "off")
+    assert {item["service"] for item in upcoming_services(plan)} == ({"gmail", "outlook"} if mode == "upcoming" else set())
+
+
+def test_a_waiver_opens_its_services_for_its_controls_only():
+    plan = compiled(waiver(controls=("browser",)))
+    assert plan["controls"]["browser"]["services"]["whatsapp"]["waiver"] == "w1"
+    assert modes(plan, "browser")["whatsapp"] == "waived"
+    assert modes(plan, "dns")["whatsapp"] == "enforce"
+
+
+def test_a_waiver_for_what_is_not_restricted_changes_nothing():
+    assert compiled(waiver(services=("wecom",))) == compiled()
+
+
+@pytest.mark.parametrize(
+    ("restrictions", "allow"),
+    [
+        ({}, ["work.weixin.qq.com"]),
+        ({"services_include": ["wecom"]}, ["work.weixin.qq.com"]),  # blocked all the same: wecom's own rule says so
+    ],
+)
+def test_a_permitted_name_below_a_restricted_one_is_let_through(restrictions, allow):
+    services = compiled(**restrictions)["controls"]["browser"]["services"]
+    assert services["wechat"]["allow"] == allow
+
+
+def test_a_waived_service_below_a_restricted_one_is_let_through():
+    plan = compiled(waiver(services=("wecom",)), services_include=["wecom"])
+    assert "work.weixin.qq.com" in plan["controls"]["dns"]["services"]["wechat"]["allow"]
+
+
+def test_names_for_the_filter_leave_out_paths_and_shared_mail_hosts():
+    names = compiled()["controls"]["dns"]["services"]["outlook"]["domains"]
+    assert names == ["outlook.live.com", "www.outlook.live.com", "smtp-mail.outlook.com"]
+
+
+def test_public_resolvers_are_blocked_for_name_resolution_only():
+    firewall = compiled()["controls"]["firewall"]["services"]
+    assert firewall["quad9"]["ports"] == [53, 443, 853]
+    assert firewall["whatsapp"]["ports"] == []
+
+
+def test_only_package_systems_of_linux_are_in_the_plan():
+    assert compiled()["controls"]["apps"]["services"]["wechat"]["packages"] == {"apt": ["wechat"]}
+
+
+def test_an_unknown_service_is_named_with_the_close_ones():
+    with pytest.raises(PolicyErrors, match="did you mean 'whatsapp'"):
+        compiled(services_exclude=["whatsap"])
+
+
+def test_equal_answers_share_a_digest_and_others_do_not():
+    assert compiled()["digest"] == compiled(categories=["instant_messaging", "webmail", "cloud_storage", "circumvention"])["digest"]
+    assert compiled()["digest"] != compiled(contact="somebody else")["digest"]
+    plans.check(compiled())
+
+
+@pytest.mark.parametrize(
+    ("host", "domain", "below"),
+    [("a.b", "b", True), ("b", "b", True), ("ab", "b", False), ("b.a", "b", False), ("x.notb", "b", False)],
+)
+def test_below_is_a_matter_of_whole_labels(host, domain, below):
+    assert is_below(host, [domain]) is below

@@ -1,0 +1,95 @@
+"""Restrictions: what the inventory's variables say, and what is told about a wrong one."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from proscribe.compile.errors import PolicyErrors
+from proscribe.compile.restrictions import RESTRICTIONS, read_restrictions
+
+
+def read(**values: object):
+    return read_restrictions({f"proscribe_{name}": value for name, value in values.items()}, lambda name: f"all.yml ({name})")
+
+
+def test_nothing_set_is_the_whole_ban_enforced():
+    restrictions = read()
+    assert restrictions.categories == ("instant_messaging", "webmail", "cloud_storage", "circumvention")
+    assert restrictions.controls == {"apps": "enforce", "browser": "enforce", "firewall": "enforce", "dns": "enforce"}
+    assert restrictions.effective_from == datetime.date(2024, 10, 31)
+    assert restrictions.compliance_gate == "never"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "read_as"),
+    [
+        ("effective_from", "2027-01-02", datetime.date(2027, 1, 2)),
+        ("effective_from", datetime.date(2027, 1, 2), datetime.date(2027, 1, 2)),
+        # what is not named keeps being enforced; an unquoted off is false in YAML 1.1
+        ("controls", {"dns": False}, {"apps": "enforce", "browser": "enforce", "firewall": "enforce", "dns": "off"}),
+        ("controls", {"apps": "audit"}, {"apps": "audit", "browser": "enforce", "firewall": "enforce", "dns": "enforce"}),
+        ("tenants", {"google": ["example.org"]}, {"google": ("example.org",), "microsoft": ()}),
+        ("services_include", ["slack", "slack"], ("slack",)),
+        ("management", ["10.1.2.3", "2001:db8::/32"], ("10.1.2.3/32", "2001:db8::/32")),
+    ],
+)
+def test_a_good_value_is_read(name, value, read_as):
+    assert getattr(read(**{name: value}), name) == read_as
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "key", "told"),
+    [
+        ("categories", "webmail", "", "a list of categories"),
+        ("categories", ["webmial"], "[0]", "did you mean 'webmail'?"),
+        ("audiences", ["consumer", "everybody"], "[1]", "one of consumer, enterprise, both"),
+        ("services_include", [7], "[0]", "service ids"),
+        ("effective_from", "31.10.2024", "", "a day such as 2024-10-31"),
+        ("effective_from", datetime.datetime(2024, 10, 31, 8), "", "a day such as 2024-10-31"),
+        ("effective_from", 20241031, "", "a day such as 2024-10-31"),
+        ("controls", ["apps"], "", "a mapping such as"),
+        ("controls", {"app": "enforce"}, ".app", "did you mean 'apps'?"),
+        ("controls", {"apps": "enforced"}, ".apps", "did you mean 'enforce'?"),
+        ("controls", {"apps": True}, ".apps", "one of enforce, audit, off"),
+        ("tenants", {"gogle": []}, ".gogle", "did you mean 'google'?"),
+        ("tenants", {"google": ["example.org\r\nX-Evil: 1"]}, ".google[0]", "a domain or a tenant id"),
+        ("compliance_gate", "always", "", "one of never, noncompliant, incomplete"),
+        ("contact", "a\nb", "", "one line"),
+        ("management", ["10.1.2.0/8"], "[0]", "an address or a network"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_place_and_what_was_expected(name, value, key, told):
+    with pytest.raises(PolicyErrors) as raised:
+        read(**{name: value})
+    (error,) = raised.value.errors
+    assert error.where == f"all.yml (proscribe_{name})"
+    assert error.key == f"proscribe_{name}{key}"
+    assert told in error.expected
+
+
+def test_a_mistyped_name_is_recognised():
+    with pytest.raises(PolicyErrors, match="did you mean 'proscribe_categories'"):
+        read(catagories=["webmail"])
+
+
+def test_every_mistake_is_told_at_once():
+    with pytest.raises(PolicyErrors) as raised:
+        read(catagories=[], contact=3, compliance_gate="x")
+    assert len(raised.value.errors) == 3
+
+
+def test_a_service_both_included_and_excluded_is_a_mistake():
+    with pytest.raises(PolicyErrors, match="not in proscribe_services_include too"):
+        read(services_include=["slack"], services_exclude=["slack"])
+
+
+def test_variables_of_others_and_those_the_playbooks_register_are_left_alone():
+    read_restrictions({"ansible_host": "x", "proscribe_observed": {}, "proscribe_compiled": {}}, str)
+
+
+def test_the_documentation_names_every_restriction(project):
+    page = (project / "docs" / "restrictions.md").read_text(encoding="utf-8")
+    for name, variable in RESTRICTIONS.items():
+        assert f"| `proscribe_{name}` |" in page
+        assert variable.meaning in page

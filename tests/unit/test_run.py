@@ -1,0 +1,139 @@
+"""The two runs over a host: looking, and changing one control."""
+
+from __future__ import annotations
+
+import pytest
+from proscribe import plan as plans
+from proscribe import run
+from proscribe.controls.base import Action, Changes, Refusal
+from proscribe.finding import Finding, judge
+from proscribe.host import ControlError, Host
+
+FOUND = Finding("package", "wechat")
+
+
+def plan(**controls):
+    body = {"schema": plans.SCHEMA, "contact": "x", "controls": controls}
+    return plans.sealed(body)
+
+
+SECTION = {"mode": "enforce", "services": {"wechat": {"name": "WeChat", "mode": "enforce"}}, "settings": {}}
+
+
+class Scripted:
+    """A control that sees, and would do, what it is told."""
+
+    def __init__(self, name, found=(), actions=(), error=None):
+        self.name, self.found, self.actions, self.error = name, found, actions, error
+
+    def observe(self, host, plan):
+        if self.error:
+            raise self.error
+        entries = plan["controls"][self.name]["services"].items()
+        return [judge(f"{self.name}/{id_}", entry, self.found) for id_, entry in entries]
+
+    def enforce(self, host, plan):
+        return Changes(self.actions, [Refusal("apps/wechat", "wechat", "would also remove x")], self.found)
+
+    def lift(self, host, plan):
+        return Changes(self.actions[:1])
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    (tmp_path / "var/lib").mkdir(parents=True)
+    monkeypatch.setattr(Host, "privileged", True)
+    monkeypatch.setattr(Host, "system", "Linux")
+    return Host(str(tmp_path))
+
+
+def with_controls(monkeypatch, *controls):
+    monkeypatch.setattr(run, "CONTROLS", {control.name: control for control in controls})
+
+
+def test_a_look_covers_the_plan_and_names_what_enforcing_would_correct(host, monkeypatch):
+    with_controls(monkeypatch, Scripted("apps", [FOUND]), Scripted("dns"))
+    record, drifted = run.observe(host, plan(apps=SECTION, dns=SECTION))
+    assert (record["state"], record["rules_evaluated"], drifted) == ("noncompliant", 2, ["apps"])
+
+
+def test_a_look_can_be_at_some_controls_only(host, monkeypatch):
+    with_controls(monkeypatch, Scripted("apps", [FOUND]), Scripted("dns"))
+    record, drifted = run.observe(host, plan(apps=SECTION, dns=SECTION), ["dns"])
+    assert (record["state"], record["rules_evaluated"], drifted) == ("compliant", 1, [])
+
+
+def test_a_control_that_cannot_look_is_an_error_and_the_others_are_told(host, monkeypatch):
+    with_controls(monkeypatch, Scripted("apps", error=ControlError("dpkg is broken")), Scripted("dns"))
+    record, _ = run.observe(host, plan(apps=SECTION, dns=SECTION))
+    assert record["state"] == "error"
+    assert record["errors"] == [{"control": "apps", "message": "dpkg is broken"}]
+    assert record["rules_evaluated"] == 2
+
+
+def test_nothing_to_evaluate_is_unknown(host, monkeypatch):
+    with_controls(monkeypatch)
+    assert run.observe(host, plan())[0]["state"] == "unknown"
+
+
+def test_another_system_is_unknown_and_not_changed(host, monkeypatch):
+    with_controls(monkeypatch, Scripted("apps"))
+    monkeypatch.setattr(Host, "system", "Darwin")
+    record, drifted = run.observe(host, plan(apps=SECTION))
+    assert (record["state"], record["rules"][0]["reason"], drifted) == ("unknown", "Darwin is not looked at yet", [])
+    with pytest.raises(ControlError, match="Darwin"):
+        run.change(host, plan(apps=SECTION), "apps")
+
+
+def actions(log, *names, failing=""):
+    def act(name):
+        def apply():
+            if name == failing:
+                raise ControlError(f"{name} failed")
+            log.append(name)
+
+        return Action("remove", name, apply, before=name)
+
+    return [act(name) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("lift", "dry_run", "done", "told"),
+    [
+        (False, False, ["a", "b"], ["remove a", "remove b"]),
+        (False, True, [], ["remove a", "remove b"]),
+        (True, False, ["a"], ["remove a"]),
+    ],
+)
+def test_a_change_is_its_list_of_actions(host, monkeypatch, lift, dry_run, done, told):
+    log = []
+    with_controls(monkeypatch, Scripted("apps", [FOUND], actions(log, "a", "b")))
+    result = run.change(host, plan(apps=SECTION), "apps", lift=lift, dry_run=dry_run)
+    assert (log, result["actions"], result["changed"]) == (done, told, True)
+    assert [difference["before"] for difference in result["diff"]] == [text.split()[1] for text in told]
+
+
+def test_no_action_is_no_change_and_refusals_are_told(host, monkeypatch):
+    with_controls(monkeypatch, Scripted("apps"))
+    result = run.change(host, plan(apps=SECTION), "apps")
+    assert result["changed"] is False
+    assert result["refused"] == [{"rule": "apps/wechat", "subject": "wechat", "reason": "would also remove x"}]
+
+
+def test_an_action_that_fails_tells_what_was_done_before_it(host, monkeypatch):
+    log = []
+    with_controls(monkeypatch, Scripted("apps", [], actions(log, "a", "b", "c", failing="b")))
+    with pytest.raises(ControlError) as raised:
+        run.change(host, plan(apps=SECTION), "apps")
+    assert (log, raised.value.done) == (["a"], ["remove a"])
+
+
+def test_an_ordinary_user_changes_nothing(host, monkeypatch):
+    monkeypatch.setattr(Host, "privileged", False)
+    with pytest.raises(ControlError, match="needs root"):
+        run.change(host, plan(apps=SECTION), "apps")
+
+
+def test_a_plan_that_was_altered_on_the_way_is_refused(host):
+    with pytest.raises(ValueError, match="digest"):
+        run.observe(host, {**plan(), "contact": "y"})
