@@ -1,0 +1,132 @@
+"""Compiling a run: every host's plan, stored once for all that share it, and what the report has to know."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+
+import pytest
+from proscribe import plan as plans
+from proscribe.compile.errors import PolicyErrors
+from proscribe.compile.inventory import HostVariables, Question, plain, waiver_folders
+from proscribe.compile.run import compile_run
+
+NOW = datetime.datetime(2026, 11, 25, 8, 0, tzinfo=datetime.timezone.utc)
+WAIVER = """\
+id: w1
+services: [whatsapp]
+groups: [press]
+reason: Press enquiries
+requested_by: alice
+approved_by: head.of.press
+expires: {expires}
+"""
+
+
+@pytest.fixture
+def ask(project, tmp_path, monkeypatch):
+    """Compile for some hosts of an inventory in tmp_path: name -> its proscribe_* values."""
+    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
+
+    def compiled(hosts, groups=None, mode="audit"):
+        question = Question(
+            project=project,
+            mode=mode,
+            playbook="audit",
+            inventory=[str(tmp_path)],
+            limit="",
+            controls=list(plans.CONTROLS),
+            hosts=[
+                HostVariables(name, {f"proscribe_{key}": value for key, value in values.items()}, {}, str(tmp_path))
+                for name, values in hosts.items()
+            ],
+            groups={"all": frozenset(hosts), **(groups or {})},
+        )
+        return compile_run(question, NOW)
+
+    return compiled
+
+
+def test_hosts_with_the_same_restrictions_share_a_plan(ask):
+    run = ask({"web01": {}, "web02": {}, "db01": {"categories": ["webmail"]}})
+    assert run["hosts"]["web01"] == run["hosts"]["web02"] != run["hosts"]["db01"]
+    stored = sorted(Path(run["plans"]).iterdir())
+    assert len(stored) == 2
+    for path in stored:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+        plans.check(plan)
+        assert plan["digest"] == f"sha256:{path.stem}"
+
+
+def test_a_second_run_stores_nothing_new(ask):
+    first = ask({"web01": {}})
+    before = {path: path.stat().st_mtime_ns for path in Path(first["plans"]).iterdir()}
+    second = ask({"web01": {}})
+    assert {path: path.stat().st_mtime_ns for path in Path(second["plans"]).iterdir()} == before
+    assert first["id"] != second["id"]
+
+
+@pytest.mark.parametrize(
+    ("expires", "status", "mode", "warned"),
+    [("2027-01-01T00:00:00+00:00", "active", "waived", 0), ("2026-11-25T08:00:00+00:00", "expired", "enforce", 1)],
+)
+def test_a_waiver_reaches_the_members_of_its_group_until_it_expires(ask, tmp_path, expires, status, mode, warned):
+    (tmp_path / "waivers").mkdir()
+    (tmp_path / "waivers" / "w1.yml").write_text(WAIVER.format(expires=expires), encoding="utf-8")
+    run = ask({"web01": {}, "press01": {}}, {"press": frozenset({"press01"})})
+    assert [(w["id"], w["status"], w["hosts"]) for w in run["waivers"]] == [("w1", status, ["press01"])]
+    assert len(run["warnings"]) == warned
+
+    def whatsapp(host):
+        path = Path(run["plans"], run["hosts"][host].removeprefix("sha256:") + ".json")
+        return json.loads(path.read_text(encoding="utf-8"))["controls"]["browser"]["services"]["whatsapp"]["mode"]
+
+    assert (whatsapp("press01"), whatsapp("web01")) == (mode, "enforce")
+
+
+def test_a_mistake_that_many_hosts_share_is_told_once_and_nothing_is_written(ask, tmp_path):
+    with pytest.raises(PolicyErrors) as raised:
+        ask({f"web{number:02}": {"contact": 3} for number in range(20)} | {"db01": {"catagories": []}})
+    assert len({error.key for error in raised.value.errors}) == 2
+    assert not (tmp_path / "reports").exists()
+
+
+def test_an_unknown_service_is_told_with_the_close_ones(ask):
+    with pytest.raises(PolicyErrors, match=r"host web01: proscribe_services_include: .*did you mean 'whatsapp'"):
+        ask({"web01": {"services_include": ["whatsap"]}})
+
+
+def test_the_organisations_own_services_come_from_its_own_directory(ask, tmp_path):
+    folder = tmp_path / "catalog" / "instant_messaging"
+    folder.mkdir(parents=True)
+    (folder / "inhouse_chat.yml").write_text(
+        "id: inhouse_chat\nname: In-house chat\ncategory: instant_messaging\nvendor: Example\naudience: consumer\n"
+        "enforce: true\ndomains: [chat.example.com]\nsources: [our own register]\n",
+        encoding="utf-8",
+    )
+    run = ask({"web01": {"catalog_dirs": ["catalog"]}, "web02": {}})
+    assert run["hosts"]["web01"] != run["hosts"]["web02"]
+    with pytest.raises(PolicyErrors, match="a directory with"):
+        ask({"web01": {"catalog_dirs": ["nosuch"]}})
+
+
+def test_upcoming_services_are_told(ask):
+    run = ask({"web01": {"effective_from": "2027-03-01", "categories": ["webmail"]}})
+    assert {"service": "gmail", "control": "browser", "effective_from": "2027-03-01"} in run["upcoming"]
+
+
+def test_waivers_stand_in_or_beside_the_sources_of_the_inventory(tmp_path):
+    (tmp_path / "waivers").mkdir()
+    (tmp_path / "hosts.yml").touch()
+    assert waiver_folders([str(tmp_path), str(tmp_path / "hosts.yml"), "web01,"]) == [tmp_path / "waivers"]
+    assert waiver_folders([str(tmp_path / "other")]) == [tmp_path / "waivers"]
+
+
+def test_values_lose_what_ansible_tagged_onto_them():
+    class Tagged(str):
+        """A string with something tagged onto it, as Ansible makes them."""
+
+    value = plain({Tagged("a"): (Tagged("b"), 1, None)})
+    assert value == {"a": ["b", 1, None]}
+    assert {type(key) for key in value} == {type(value["a"][0])} == {str}
