@@ -47,7 +47,8 @@ class ActionModule(ActionBase):
             groups={str(group): frozenset(map(str, hosts)) for group, hosts in (variables.get("groups") or {}).items()},
         )
         try:
-            result["proscribe_run"] = compile_run(question)
+            # -b on the command line, which the plays' own `become` would hide
+            result["proscribe_run"] = {**compile_run(question), "become": bool(self._task.become)}
         except PolicyErrors as wrong:
             count = f"{len(wrong.errors)} mistakes" if len(wrong.errors) > 1 else "a mistake"
             raise AnsibleError(f"{count} in the policy; no host was touched\n{wrong}") from None

@@ -80,6 +80,10 @@ drifted:
   type: list
   elements: str
   sample: [apps]
+privileged:
+  description: Whether the module ran as root, and so saw, and could change, everything.
+  returned: always
+  type: bool
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -109,10 +113,11 @@ def main():
     plan = module.params["plan"]
     module.params["plan"] = plan.get("digest")  # an answer need not carry the whole plan back
     try:
-        record, drifted = observe(Host(), plan, module.params["controls"])
+        host = Host()
+        record, drifted = observe(host, plan, module.params["controls"])
     except ValueError as error:
         module.fail_json(msg=str(error))
-    answer = {"changed": False, "record": record, "drifted": drifted}
+    answer = {"changed": False, "record": record, "drifted": drifted, "privileged": host.privileged}
     if record["state"] in FAILS[module.params["gate"]] and not (drifted and module.params["will_correct"]):
         module.fail_json(msg=f"this host is {record['state']}, and proscribe_compliance_gate asks to fail it", **answer)
     module.exit_json(**answer)

@@ -105,6 +105,7 @@ def host_record(
         "checked_at": checked_at,
         "platform": dict(platform),
         "rules_evaluated": len(verdicts),
+        "rules_not_applicable": sum(verdict.state == NOT_APPLICABLE for verdict in verdicts),
         "rules": [verdict.as_dict() for verdict in sorted(told)],
         "errors": [dict(error) for error in errors],
         "duration_ms": duration_ms,

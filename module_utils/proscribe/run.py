@@ -9,7 +9,7 @@ from . import plan as plans
 from .controls import apps, browser, dns, firewall
 from .controls.base import Changes, Control
 from .finding import ERROR, UNKNOWN, Verdict, host_record
-from .host import ControlError, Host
+from .host import ControlError, Host, Unseen
 
 CONTROLS: Mapping[str, Control] = {"apps": apps, "browser": browser, "firewall": firewall, "dns": dns}
 
@@ -32,6 +32,8 @@ def observe(host: Host, plan: Mapping[str, Any], only: Iterable[str] = ()) -> tu
                 verdicts += [Verdict(f"{name}/{id_}", UNKNOWN, reason=reason) for id_ in services]
             else:
                 verdicts += CONTROLS[name].observe(host, plan)
+        except Unseen as unseen:
+            verdicts += [Verdict(f"{name}/{id_}", UNKNOWN, reason=str(unseen)) for id_ in services]
         except ControlError as error:
             errors.append({"control": name, "message": str(error)})
             verdicts += [Verdict(f"{name}/{id_}", ERROR, reason=str(error)) for id_ in services]

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Callback: collects what the hosts say and reports it. All the deciding is in proscribe.report."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: proscribe_report
+type: aggregate
+short_description: Reports how a fleet stands against its ban
+description:
+  - Collects the host records as they arrive, reconciles them with the hosts that C(compile_plans) expects, prints a
+    table, and writes the report to the directory that C(compile_plans) names.
+  - Where the environment variable E(PROSCRIBE_EXIT_FILE) names a file, the exit code that the run should end with is
+    written there. C(docs/report.md) has the table.
+  - Does nothing in a playbook that does not compile plans.
+version_added: "0.1.0"
+requirements:
+  - enable it with C(callbacks_enabled)
+author: The Proscribe developers
+"""
+
+import functools
+import os
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ansible import constants as C
+from ansible import context
+from ansible.plugins.callback import CallbackBase
+from ansible.utils import color
+
+PROJECT = Path(__file__).resolve().parents[1]
+if str(PROJECT / "module_utils") not in sys.path:
+    sys.path.insert(0, str(PROJECT / "module_utils"))
+
+from proscribe.report import html, lifting, terminal, verdict
+from proscribe.report.advice import host_lists
+from proscribe.report.collect import Collector
+from proscribe.report.files import ReportDirectory
+from proscribe.report.plays import COMPILING, ENFORCING, OBSERVING, action_of, compiles
+from proscribe.report.progress import Line, Progress
+from proscribe.report.reconcile import fleet_report
+from proscribe.report.wording import clean, message
+
+
+def guarded(method: Callable[..., None]) -> Callable[..., None]:
+    """Ansible makes a warning of a callback's exception, and the run goes on to end well. An exception here is a run
+    without a report one can trust, so it is said aloud, and the run ends with the code of a failed tool.
+    """
+
+    @functools.wraps(method)
+    def call(self: CallbackModule, *args: Any, **kwargs: Any) -> None:
+        try:
+            method(self, *args, **kwargs)
+        except Exception as error:  # whatever it is: the next events still have to be collected
+            self.broken(f"{method.__name__}: {type(error).__name__}: {clean(error)}")
+
+    return call
+
+
+class CallbackModule(CallbackBase):
+    """Collects the events of the runs of one playbook."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "proscribe_report"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._ours = False
+        self._collector: Collector | None = None
+        self._directory: ReportDirectory | None = None
+        self._progress: Progress | None = None
+        self._mistake = ""
+        self._exits: list[str] = []
+        self._broken = False
+
+    # -- events --------------------------------------------------------------------------------------------------------
+
+    @guarded
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        self._forget()
+        self._ours = any(map(compiles, playbook.get_plays()))
+
+    @guarded
+    def v2_runner_on_ok(self, result: Any) -> None:
+        action, host = action_of(result.task), result.host.get_name()
+        if action == COMPILING and isinstance(result.result.get("proscribe_run"), dict):
+            self._begin(result.result["proscribe_run"])
+        elif action == OBSERVING and self._collector is not None:
+            self._answered(self._collector, host, result.result.get("record"))
+        elif action in ENFORCING and self._collector is not None:
+            self._collector.changed(host, ENFORCING[action], result.result)
+            self._show_progress()
+
+    @guarded
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        action, host = action_of(result.task), result.host.get_name()
+        if action == COMPILING:
+            self._mistake = str(result.result.get("msg"))
+        elif self._collector is None:
+            return
+        elif action == OBSERVING and isinstance(result.result.get("record"), dict):
+            self._answered(self._collector, host, result.result["record"])  # it answered; the host's gate made it fail
+        elif action in ENFORCING:
+            self._collector.changed(host, ENFORCING[action], result.result)
+            self._collector.failed(host, ENFORCING[action], message(result.result.get("msg")))
+        elif action == OBSERVING or not ignore_errors:
+            self._collector.failed(host, None, message(result.result.get("msg")))
+        self._show_progress()
+
+    @guarded
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        if self._collector is not None:
+            self._collector.unreachable(result.host.get_name(), message(result.result.get("msg")))
+            self._show_progress()
+
+    @guarded
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        failed = any(stats.failures.values()) or any(stats.dark.values())
+        if self._mistake:
+            self._tell_mistake()
+        elif self._collector is not None:
+            self._end(self._collector, failed)
+        elif self._ours and not failed:
+            self._conclude(verdict.judge([], [], ansible_failed=False))
+        if self._ours or self._exits:
+            self._write_exit()
+
+    # -- one run -------------------------------------------------------------------------------------------------------
+
+    def _begin(self, run: dict[str, Any]) -> None:
+        if self._collector is not None:  # a playbook of several runs: what came before is complete
+            self._end(self._collector, ansible_failed=False)
+        self._collector, self._directory = Collector(run), None
+        name = "lift" if run["mode"] == "lift" else run["playbook"]
+        self._progress = Progress(name, len(run["hosts"]), self._rewriting(), time.monotonic)
+        if run["mode"] != "lift" and run["hosts"]:
+            try:
+                self._directory = ReportDirectory(run["directory"])
+            except (OSError, ValueError) as error:
+                self.broken(f"the report cannot be written: {clean(error)}")
+
+    def _answered(self, collector: Collector, host: str, answer: object) -> None:
+        record = collector.answered(host, answer)
+        if record is not None and self._directory is not None:
+            try:
+                self._directory.append(record)
+            except OSError as error:
+                self._directory.close()
+                self.broken(f"the report cannot be written: {clean(error)}")
+        self._show_progress()
+
+    def _end(self, collector: Collector, ansible_failed: bool) -> None:
+        self._collector = None
+        self._display.display(Line.away(), screen_only=True, newline=False)
+        if collector.run["mode"] == "lift":
+            self._end_lift(collector, ansible_failed)
+            return
+        fleet = collector.fleet()
+        report = fleet_report(collector.run, fleet, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+        where = ""
+        try:
+            where = self._write(report, fleet.records)
+        except Exception as error:  # the table is shown all the same
+            self.broken(f"the report cannot be written: {type(error).__name__}: {clean(error)}")
+        for warning in fleet.warnings:
+            self._display.warning(clean(warning))
+        self._print(lambda screen: terminal.render(report, fleet.records, screen, where))
+        self._conclude(verdict.judge(fleet.records, collector.run["gate"].values(), ansible_failed))
+
+    def _end_lift(self, collector: Collector, ansible_failed: bool) -> None:
+        check = bool(context.CLIARGS.get("check"))
+        self._print(lambda screen: lifting.render(collector.expected, collector.heard, check=check, width=screen.width))
+        reached = len(lifting.lifted_hosts(collector.expected, collector.heard))
+        self._conclude(verdict.judge_lift(len(collector.expected), reached, ansible_failed))
+
+    def _write(self, report: dict[str, Any], records: Any) -> str:
+        if self._directory is None:
+            return ""
+        return str(self._directory.finish(records, report, html.page(report, records), host_lists(records)))
+
+    def _conclude(self, decided: verdict.Verdict) -> None:
+        self._exits.append(decided.exit)
+        if decided.reason:
+            code = f"exit {decided.exit}: " if os.environ.get("PROSCRIBE_EXIT_FILE") else ""
+            self._display.display(f"\n{code}{decided.reason}", color=C.COLOR_ERROR)
+
+    def _tell_mistake(self) -> None:
+        # Our own stdout callback has said it where it happened.
+        if C.DEFAULT_STDOUT_CALLBACK != "proscribe_stdout":
+            lines = [clean(line) for line in self._mistake.splitlines()]
+            self._display.display("\n".join(lines), color=C.COLOR_ERROR)
+
+    # -- telling -------------------------------------------------------------------------------------------------------
+
+    def _rewriting(self) -> bool:
+        """Whether a line on the terminal can be rewritten: nothing else prints between, and somebody is looking."""
+        ours = C.DEFAULT_STDOUT_CALLBACK == "proscribe_stdout" and self._display.verbosity == 0
+        return ours and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+    def _show_progress(self) -> None:
+        if self._collector is None or self._progress is None:
+            return
+        text = self._progress.update(*self._collector.progress())
+        if text:
+            self._display.display(Line.put(text), screen_only=text.endswith("\r"), newline=False)
+            sys.stdout.flush()
+
+    def _print(self, render: Callable[[terminal.Screen], str]) -> None:
+        """Print what `render` makes for the screen; a log file gets it without colours."""
+        looking = sys.stdout.isatty()
+        size = shutil.get_terminal_size((80, 40))
+        colours = looking and color.ANSIBLE_COLOR and not os.environ.get("NO_COLOR")
+        here = os.environ.get("PWD") or os.getcwd()
+        self._display.display(render(terminal.Screen(size.columns, size.lines, colours, here)), screen_only=True)
+        if C.DEFAULT_LOG_PATH:
+            self._display.display(render(terminal.Screen(size.columns, size.lines, False, here)), log_only=True)
+
+    def broken(self, what: str) -> None:
+        """Say that the report failed, and see to it that the run does not end well."""
+        first, self._broken = not self._broken, True
+        self._display.display(Line.away(), screen_only=True, newline=False)
+        self._display.error(f"Proscribe's report failed, so this run proves nothing: {what}")
+        if sys.exc_info()[0] is not None:
+            self._display.vvv(traceback.format_exc())
+        if first:
+            self._write_exit()
+
+    def _write_exit(self) -> None:
+        path = os.environ.get("PROSCRIBE_EXIT_FILE")
+        if not path:
+            return
+        exits = [verdict.BROKEN_EXIT] if self._broken else self._exits
+        try:
+            Path(path).write_text(verdict.worst_exit(exits) + "\n", encoding="utf-8")
+        except OSError as error:
+            self._display.error(f"cannot write the exit code: {clean(error)}")

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Callback: the screen of a Proscribe run. Quiet about what is as it should be; Ansible's own words from -v on."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: proscribe_stdout
+type: stdout
+short_description: Shows changes, failures and diffs, and leaves the rest to the report
+description:
+  - In plays of a playbook file that compiles plans it says nothing of tasks that went well. It shows one line for every
+    change, for every failure and for every host that is not reachable, and the diffs with C(--diff).
+  - With C(-v), and for every other play, it is Ansible's C(default) callback.
+version_added: "0.1.0"
+extends_documentation_fragment:
+  - default_callback
+  - result_format_callback
+requirements:
+  - set it as C(stdout_callback)
+author: The Proscribe developers
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible import constants as C
+from ansible.plugins.callback.default import CallbackModule as Default
+
+PROJECT = Path(__file__).resolve().parents[1]
+if str(PROJECT / "module_utils") not in sys.path:
+    sys.path.insert(0, str(PROJECT / "module_utils"))
+
+from proscribe.report.plays import COMPILING, ENFORCING, OBSERVING, action_of, compiles, file_of
+from proscribe.report.progress import Line
+from proscribe.report.wording import PREFIXES, clean, message
+
+
+class CallbackModule(Default):
+    """Ansible's default screen, but for the plays that are Proscribe's own."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "proscribe_stdout"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._own_files: set[str] = set()
+        self._quiet = False
+
+    # -- which plays are ours ------------------------------------------------------------------------------------------
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        plays = playbook.get_plays()
+        self._own_files = {file_of(play) for play in plays if compiles(play)}
+        # A playbook of nothing but our plays has no heading either.
+        self._quiet = self._display.verbosity == 0 and bool(plays) and all(file_of(p) in self._own_files for p in plays)
+        if not self._quiet:
+            super().v2_playbook_on_start(playbook)
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        self._quiet = self._display.verbosity == 0 and file_of(play) in self._own_files
+        if self._quiet:
+            self._play = play  # the default callback looks at its strategy
+        else:
+            super().v2_playbook_on_play_start(play)
+
+    # -- what is shown of ours -----------------------------------------------------------------------------------------
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        if not self._quiet:
+            super().v2_runner_on_ok(result)
+            return
+        self._warn(result)
+        if result.result.get("changed"):
+            self._changes(result)
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        if action_of(result.task) == COMPILING:
+            self._mistake(result)
+            return
+        if not self._quiet:
+            super().v2_runner_on_failed(result, ignore_errors)
+            return
+        self._warn(result)
+        if result.result.get("changed"):
+            self._changes(result)
+        if action_of(result.task) == OBSERVING and "record" in result.result:
+            return  # its gate made it fail; the table says what for
+        ignored = " (ignored)" if ignore_errors else ""
+        what = f"failed: {self._host(result)}: {message(self._told(result))}{ignored}"
+        self._say(what, C.COLOR_ERROR, failure=True)
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        if not self._quiet:
+            super().v2_runner_on_unreachable(result)
+            return
+        self._warn(result)
+        what = f"unreachable: {self._host(result)}: {message(result.result.get('msg'))}"
+        self._say(what, C.COLOR_UNREACHABLE, failure=True)
+
+    def v2_on_file_diff(self, result: Any) -> None:
+        if not self._quiet:
+            super().v2_on_file_diff(result)
+            return
+        diff = result.result.get("diff")
+        if diff and result.result.get("changed") and not result.task.loop:
+            shown = self._get_diff([_printable(one) for one in (diff if isinstance(diff, list) else [diff])])
+            if shown:
+                self._say(f"{self._host(result)}:\n{shown}".rstrip("\n"))
+
+    def _changes(self, result: Any) -> None:
+        """One line for each action; for a task without a list of them, one with its name."""
+        actions = result.result.get("actions") if action_of(result.task) in ENFORCING else None
+        word = "would change" if result.task.check_mode else "changed"
+        for action in actions if isinstance(actions, list) else [result.task.get_name()]:
+            self._say(f"{word}: {self._host(result)} {clean(action)}", C.COLOR_CHANGED)
+
+    def _mistake(self, result: Any) -> None:
+        """A mistake in the policy: whole, line by line, at every verbosity."""
+        text = str(result.result.get("msg"))
+        lines = [clean(line) for line in PREFIXES.sub("", text).splitlines()]
+        self._say("\n".join(lines), C.COLOR_ERROR, failure=True)
+
+    def _told(self, result: Any) -> Any:
+        told = result.result.get("msg")
+        if not told and isinstance(result.result.get("results"), list):  # a loop says it item by item
+            items = [item.get("msg") for item in result.result["results"] if isinstance(item, Mapping)]
+            told = "; ".join(str(text) for text in items if text)
+        return told or result.result.get("module_stderr")
+
+    def _host(self, result: Any) -> str:
+        return clean(self.host_label(result))
+
+    def _warn(self, result: Any) -> None:
+        if result.result.get("warnings") or result.result.get("deprecations"):
+            self._take_line_away()
+        self._handle_warnings(result.result)
+
+    def _say(self, text: str, color: str | None = None, failure: bool = False) -> None:
+        self._take_line_away()
+        self._display.display(text, color=color, stderr=failure and self.get_option("display_failed_stderr"))
+
+    def _take_line_away(self) -> None:
+        if away := Line.away():
+            self._display.display(away, screen_only=True, newline=False)
+            sys.stdout.flush()
+
+    # -- what is not shown of ours -------------------------------------------------------------------------------------
+
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        if not self._quiet:
+            super().v2_runner_on_skipped(result)
+
+    def v2_runner_item_on_ok(self, result: Any) -> None:
+        if not self._quiet:
+            super().v2_runner_item_on_ok(result)
+
+    def v2_runner_item_on_failed(self, result: Any) -> None:
+        if not self._quiet:
+            super().v2_runner_item_on_failed(result)
+
+    def v2_runner_item_on_skipped(self, result: Any) -> None:
+        if not self._quiet:
+            super().v2_runner_item_on_skipped(result)
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        if not self._quiet:
+            super().v2_playbook_on_task_start(task, is_conditional)
+
+    def v2_playbook_on_handler_task_start(self, task: Any) -> None:
+        if not self._quiet:
+            super().v2_playbook_on_handler_task_start(task)
+
+    def v2_playbook_on_include(self, included_file: Any) -> None:
+        if not self._quiet:
+            super().v2_playbook_on_include(included_file)
+
+    def v2_playbook_on_no_hosts_matched(self) -> None:
+        if not self._quiet:
+            super().v2_playbook_on_no_hosts_matched()
+
+    def v2_playbook_on_no_hosts_remaining(self) -> None:
+        if not self._quiet:
+            super().v2_playbook_on_no_hosts_remaining()
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        if not self._quiet:
+            super().v2_playbook_on_stats(stats)
+
+
+def _printable(diff: Any) -> Any:
+    """A diff whose texts cannot steer the terminal: they hold what stood in files of the host."""
+    if not isinstance(diff, Mapping):
+        return {}
+    return {key: _lines(value) if isinstance(value, str) else value for key, value in diff.items()}
+
+
+def _lines(text: str) -> str:
+    return "\n".join(clean(line.replace("\t", "    ")) for line in text.split("\n"))

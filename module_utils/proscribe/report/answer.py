@@ -1,0 +1,118 @@
+"""The controller's end of a host record: what a host answered is checked before anything believes it.
+
+A managed host may be in hostile hands. Its answer cannot break the report of the other hosts, and cannot call itself
+milder than the rules it lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..finding import RECORD_SCHEMA, STATES, UNKNOWN, Finding, worst
+
+
+class Unusable(ValueError):
+    """An answer that is no host record, and why."""
+
+
+def read(host: str, answer: object) -> dict[str, Any]:
+    """The answer as a host record of that inventory name, with every key of the schema. Raises Unusable."""
+    record = _mapping(answer, "the record")
+    if record.get("schema") != RECORD_SCHEMA:
+        raise Unusable(f"schema is {str(record.get('schema'))[:40]!r}, expected {RECORD_SCHEMA!r}")
+    rules = [_rule(rule) for rule in _list(record.get("rules"), "rules")]
+    evaluated = _count(record.get("rules_evaluated"), "rules_evaluated")
+    if evaluated < len(rules):
+        raise Unusable(f"it lists {len(rules)} rules and says that it evaluated {evaluated}")
+    names = {rule["rule"] for rule in rules}
+    if len(names) < len(rules):
+        raise Unusable("it lists a rule twice")
+    said = _state(record.get("state"))
+    return {
+        "schema": RECORD_SCHEMA,
+        "host": host,
+        "state": worst([said, *(rule["state"] for rule in rules)]) if evaluated else UNKNOWN,
+        "reason": None,
+        "plan": _text(record.get("plan"), "plan"),
+        "checked_at": _text(record.get("checked_at"), "checked_at"),
+        "platform": {str(key): str(value) for key, value in _mapping(record.get("platform"), "platform").items()},
+        "rules_evaluated": evaluated,
+        "rules_not_applicable": _count(record.get("rules_not_applicable", 0), "rules_not_applicable"),
+        "rules": rules,
+        "errors": [_error(error) for error in _list(record.get("errors"), "errors")],
+        "duration_ms": _count(record.get("duration_ms"), "duration_ms"),
+    }
+
+
+def silent(host: str, reason: str) -> dict[str, Any]:
+    """The record of a host that gave no usable answer: unknown, with the reason, and nothing evaluated."""
+    return {
+        "schema": RECORD_SCHEMA,
+        "host": host,
+        "state": UNKNOWN,
+        "reason": reason,
+        "plan": None,
+        "checked_at": None,
+        "platform": {},
+        "rules_evaluated": 0,
+        "rules_not_applicable": 0,
+        "rules": [],
+        "errors": [],
+        "duration_ms": None,
+    }
+
+
+def _rule(value: object) -> dict[str, Any]:
+    rule = _mapping(value, "a rule")
+    return {
+        "rule": _text(rule.get("rule"), "rule"),
+        "state": _state(rule.get("state")),
+        "waiver": _optional(rule.get("waiver"), "waiver"),
+        "reason": _optional(rule.get("reason"), "reason"),
+        "findings": [_finding(finding) for finding in _list(rule.get("findings"), "findings")],
+    }
+
+
+def _finding(value: object) -> dict[str, str | None]:
+    finding = _mapping(value, "a finding")
+    return {key: _optional(finding.get(key), key) for key in Finding._fields}
+
+
+def _error(value: object) -> dict[str, str]:
+    error = _mapping(value, "an error")
+    return {key: _text(error.get(key), key) for key in ("control", "message")}
+
+
+def _mapping(value: object, what: str) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise Unusable(f"{what} is no mapping")
+    return value
+
+
+def _list(value: object, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise Unusable(f"{what} is no list")
+    return value
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise Unusable(f"{what} is no text")
+    return str(value)
+
+
+def _optional(value: object, what: str) -> str | None:
+    return None if value is None else _text(value, what)
+
+
+def _count(value: object, what: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise Unusable(f"{what} is no count")
+    return int(value)
+
+
+def _state(value: object) -> str:
+    if value not in STATES:
+        raise Unusable(f"{str(value)[:40]!r} is no state")
+    return str(value)

@@ -1,0 +1,89 @@
+"""Counting hosts and rules. Numbers always come with the counts they are made of.
+
+A percentage is floored to one decimal. 100 is said only when every one counts, and a number that is not zero is never
+shown as 0, so neither one bad host in 20,000 nor one good one can vanish in the rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..finding import COMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
+
+# The states of a host that meet the ban as it stands; with waivers, an approved exception meets it too.
+MET = (COMPLIANT, REPAIRED, NOT_APPLICABLE)
+
+
+def share(numerator: int, denominator: int) -> dict[str, Any]:
+    """A part of a whole: {numerator, denominator, percent}; percent is null when the whole is nothing.
+
+    Raises ValueError for a part that is negative or greater than its whole.
+    """
+    if not 0 <= numerator <= denominator:
+        raise ValueError(f"{numerator} of {denominator} is not a part of a whole")
+    percent = None
+    if denominator:
+        tenths = numerator * 1000 // denominator
+        percent = (1 if numerator and not tenths else tenths) / 10
+    return {"numerator": numerator, "denominator": denominator, "percent": percent}
+
+
+def tally(states: Iterable[str]) -> dict[str, int]:
+    """How often each state occurs, worst first; states that do not occur count 0."""
+    counts = dict.fromkeys(STATES, 0)
+    for state in states:
+        counts[state] += 1
+    return counts
+
+
+def covered(record: Mapping[str, Any]) -> bool:
+    """Whether a host was evaluated at all: it answered for its plan, with at least one rule."""
+    return int(record["rules_evaluated"]) > 0
+
+
+def rule_states(record: Mapping[str, Any]) -> dict[str, int]:
+    """How many rules of a record are in each state.
+
+    A record lists only what is not plainly compliant; the rules it merely counts are compliant, except those of which
+    it says in `rules_not_applicable` that they do not apply.
+    """
+    counts = tally(rule["state"] for rule in record["rules"])
+    unlisted = record["rules_evaluated"] - len(record["rules"])
+    idle = min(unlisted, max(0, record.get("rules_not_applicable", 0) - counts[NOT_APPLICABLE]))
+    counts[NOT_APPLICABLE] += idle
+    counts[COMPLIANT] += unlisted - idle
+    return counts
+
+
+def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The numbers of a run, from one reconciled record for each expected host."""
+    hosts = tally(record["state"] for record in records)
+    rules = dict.fromkeys(STATES, 0)
+    for record in records:
+        for state, count in rule_states(record).items():
+            rules[state] += count
+    met = sum(hosts[state] for state in MET)
+    return {
+        "hosts": hosts,
+        "rules": rules,
+        "coverage": share(sum(map(covered, records)), len(records)),
+        "compliance_strict": share(met, len(records)),
+        "compliance_with_waivers": share(met + hosts[WAIVED], len(records)),
+    }
+
+
+def by_rule(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """For every rule that some host lists: {rule, counts}, the hosts by state, by name of the rule.
+
+    A host that does not list a rule meets it, or does not have it in its plan; it is not counted here.
+    """
+    counts: dict[str, dict[str, int]] = {}
+    for record in records:
+        for rule in record["rules"]:
+            mine = counts.setdefault(rule["rule"], {})
+            mine[rule["state"]] = mine.get(rule["state"], 0) + 1
+    return [
+        {"rule": rule, "counts": {state: mine[state] for state in STATES if state in mine}}
+        for rule, mine in sorted(counts.items())
+    ]

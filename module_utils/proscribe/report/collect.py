@@ -1,0 +1,139 @@
+"""What hosts say while a run goes on, kept until it is reconciled. Knows nothing of Ansible but the order of events."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..finding import ERROR, NONCOMPLIANT, mark_repaired, worst
+from ..plan import canonical
+from .answer import Unusable, read
+from .reconcile import Fleet, reconcile
+
+# The `control` of an error that is not one control's: the host could not be looked at again, or some task failed.
+RUN = "run"
+
+
+@dataclass
+class Heard:
+    """What one host has said so far."""
+
+    records: list[dict[str, Any]] = field(default_factory=list)
+    actions: list[dict[str, str]] = field(default_factory=list)  # {control, action}, in their order
+    errors: list[dict[str, str]] = field(default_factory=list)  # {control, message}
+    failed: bool = False  # something went wrong after the host had been seen
+    reason: str = ""  # why there is no record
+    touched: bool = False  # an enforcing module answered
+
+
+class Collector:
+    """Collects the events of one run; `run` is what `compile_plans` said of it."""
+
+    def __init__(self, run: Mapping[str, Any]) -> None:
+        self.run = run
+        self.heard: dict[str, Heard] = {}
+        self._rules: dict[str, dict[str, Any]] = {}
+
+    @property
+    def expected(self) -> Mapping[str, str]:
+        """The hosts that have to answer, each with the digest of its plan."""
+        hosts: Mapping[str, str] = self.run["hosts"]
+        return hosts
+
+    @property
+    def changing(self) -> bool:
+        """Whether the run observes, corrects and observes again, so that a second record is no duplicate."""
+        return self.run["mode"] in ("enforce", "check")
+
+    def answered(self, host: str, answer: object) -> dict[str, Any] | None:
+        """Take a host's record; returns it as checked, or None when it is no record (the host is unknown then)."""
+        heard = self._of(host)
+        try:
+            record = read(host, answer)
+        except Unusable as wrong:
+            self.failed(host, None, f"its answer is no host record: {wrong}")
+            return None
+        record["rules"] = self._shared(record["rules"])
+        for key in ("plan", "schema", "state"):
+            record[key] = sys.intern(record[key])
+        heard.records.append(record)
+        return record
+
+    def changed(self, host: str, control: str, result: Mapping[str, Any]) -> list[str]:
+        """Take the result of an enforcing module, failed or not; returns its actions."""
+        heard = self._of(host)
+        heard.touched = True
+        actions = [str(action) for action in _items(result, "actions")]
+        heard.actions += [{"control": control, "action": action} for action in actions]
+        for refusal in _items(result, "refused"):
+            if isinstance(refusal, Mapping):
+                told = f"{refusal.get('rule')}: {refusal.get('subject')} was left as it is: {refusal.get('reason')}"
+                heard.errors.append({"control": control, "message": told})
+        return actions
+
+    def failed(self, host: str, control: str | None, message: str) -> None:
+        """A task failed on a host; `control` is the control that was being enforced, None for any other task."""
+        heard = self._of(host)
+        if control:
+            heard.touched = True
+        if control or heard.records:
+            heard.errors.append({"control": control or RUN, "message": message})
+            heard.failed = True
+        if not heard.records:
+            heard.reason = f"failed: {message}"
+
+    def unreachable(self, host: str, message: str) -> None:
+        """A host could not be reached, or not any more."""
+        heard = self._of(host)
+        if heard.records:
+            self.failed(host, None, f"unreachable after it had been seen: {message}")
+        else:
+            heard.reason = f"unreachable: {message}"
+
+    def progress(self) -> tuple[int, int]:
+        """How many expected hosts were heard of, and how many of them are noncompliant or in error by now."""
+        heard = [heard for host, heard in self.heard.items() if host in self.expected]
+        return len(heard), sum(self._bad(one) for one in heard)
+
+    @staticmethod
+    def _bad(heard: Heard) -> bool:
+        return heard.failed or any(record["state"] in (ERROR, NONCOMPLIANT) for record in heard.records[-1:])
+
+    def fleet(self) -> Fleet:
+        """Reconcile what was heard with what was expected."""
+        records = [record for heard in self.heard.values() for record in self._settled(heard)]
+        reasons = {host: heard.reason for host, heard in self.heard.items() if heard.reason}
+        return reconcile(self.expected, records, reasons)
+
+    def _settled(self, heard: Heard) -> Sequence[Mapping[str, Any]]:
+        """A host's records as they count: in a run that changes hosts, the second one together with the first."""
+        records: list[Mapping[str, Any]] = list(heard.records)
+        if self.changing and len(records) > 1 and records[0]["plan"] == records[1]["plan"]:
+            merged = mark_repaired(records[0], records[1])
+            evaluated = max(merged["rules_evaluated"], len(merged["rules"]))
+            records[:2] = [{**merged, "rules_evaluated": evaluated, "rules": self._shared(merged["rules"])}]
+        if not (self.changing and records):
+            return [self._with_errors(record, heard) for record in records]
+        last = {**self._with_errors(records[-1], heard), "actions": heard.actions}
+        return [*records[:-1], last]
+
+    @staticmethod
+    def _with_errors(record: Mapping[str, Any], heard: Heard) -> Mapping[str, Any]:
+        if not heard.errors:
+            return record
+        state = worst([record["state"], ERROR]) if heard.failed else record["state"]
+        return {**record, "state": state, "errors": [*record["errors"], *heard.errors]}
+
+    def _shared(self, rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The rules, of which thousands of hosts list the same with the same evidence: one copy of each will do."""
+        return [self._rules.setdefault(canonical(rule), rule) for rule in rules]
+
+    def _of(self, host: str) -> Heard:
+        return self.heard.setdefault(host, Heard())
+
+
+def _items(result: Mapping[str, Any], key: str) -> Sequence[Any]:
+    value = result.get(key)
+    return value if isinstance(value, list) else []

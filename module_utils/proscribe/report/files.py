@@ -1,0 +1,110 @@
+"""A run's report on disk: `<id>.partial/` while hosts come in, `<id>/` when it is complete, and `latest` beside them.
+
+A run that is killed leaves its `.partial` directory with the records that had come, and `latest` goes on pointing to
+the last complete report. Reports hold names of users and of what they have installed, so they are for the owner and the
+group of the controller's account only: directories 0750, files 0640, whatever the umask.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+DIRECTORY_MODE = 0o750
+FILE_MODE = 0o640
+
+SUFFIX = ".partial"
+
+
+class ReportDirectory:
+    """The directory of one run. `path` ends in `.partial`; it must not exist. Raises OSError."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.partial = Path(path)
+        if self.partial.suffix != SUFFIX:
+            raise ValueError(f"{path} is no name of a report in the making: it ends in {SUFFIX}")
+        self.complete = self.partial.with_suffix("")
+        self.partial.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        self.partial.mkdir()
+        self.partial.chmod(DIRECTORY_MODE)
+        self._stream: TextIO | None = _create(self.partial / "hosts.jsonl")
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add a record as it came; it is on its way to the disk when this returns."""
+        if self._stream is not None:
+            self._stream.write(_line(record))
+            self._stream.flush()
+
+    def finish(
+        self,
+        records: Iterable[Mapping[str, Any]],
+        report: Mapping[str, Any],
+        page: Iterable[str],
+        lists: Mapping[str, Iterable[str]] | None = None,
+    ) -> Path:
+        """Write the reconciled records, the fleet report, the page and the lists of hosts (file name: hosts), and make
+        this the latest report. Returns the directory of the complete report.
+        """
+        self.close()
+        for name, hosts in (lists or {}).items():
+            _write(self.partial / name, (f"{host}\n" for host in hosts))
+        _write(self.partial / "hosts.jsonl", map(_line, records))
+        _write(self.partial / "report.json", [json.dumps(report, indent=2), "\n"])
+        _write(self.partial / "report.html", page)
+        _sync(self.partial)
+        self.partial.rename(self.complete)
+        self._point_latest()
+        return self.complete
+
+    def close(self) -> None:
+        """Let go of the files; what is written stays."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def _point_latest(self) -> None:
+        # A link cannot be rewritten, only replaced; with a relative target the whole folder can be moved.
+        beside = self.complete.with_name(f".latest.{os.getpid()}")
+        with contextlib.suppress(FileNotFoundError):
+            beside.unlink()
+        beside.symlink_to(self.complete.name)
+        try:
+            beside.rename(self.complete.with_name("latest"))
+        except OSError:
+            beside.unlink()
+            raise
+        _sync(self.complete.parent)
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, separators=(",", ":")) + "\n"
+
+
+def _create(path: Path) -> TextIO:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, FILE_MODE)
+    return os.fdopen(descriptor, "w", encoding="utf-8")
+
+
+def _write(path: Path, pieces: Iterable[str]) -> None:
+    """Write a file whole or not at all: beside it, synced, renamed."""
+    beside = path.with_name(f".{path.name}~")
+    with contextlib.suppress(FileNotFoundError):
+        beside.unlink()
+    with _create(beside) as stream:
+        stream.writelines(pieces)
+        stream.flush()
+        os.fsync(stream.fileno())
+    beside.rename(path)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,29 @@
+"""How the callbacks tell Proscribe's own plays and tasks from others. Imports nothing of Ansible."""
+
+from __future__ import annotations
+
+from typing import Any
+
+COMPILING = "compile_plans"  # the task that says what a run is, and whom it expects
+OBSERVING = "compliance_state"  # the task that brings a host's record
+
+# The modules that change a host, and the control that each one is.
+ENFORCING = {"restricted_apps": "apps", "browser_policy": "browser", "host_firewall": "firewall", "dns_filter": "dns"}
+
+
+def action_of(task: Any) -> str:
+    """The short name of a task's module."""
+    return str(getattr(task, "action", "")).rpartition(".")[2]
+
+
+def compiles(play: Any) -> bool:
+    """Whether a play compiles plans, so that its file is one of Proscribe's playbooks."""
+    for item in play.get_tasks():
+        if any(action_of(task) == COMPILING for task in (item if isinstance(item, list) else [item])):
+            return True
+    return False
+
+
+def file_of(play: Any) -> str:
+    """The playbook file that a play stands in."""
+    return str(play.get_path()).rpartition(":")[0]

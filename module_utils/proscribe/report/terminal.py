@@ -1,0 +1,171 @@
+"""The report on the terminal: one screenful, worst first, and what to do next.
+
+Nothing that came from a host reaches the terminal without `wording.clean`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, UNKNOWN, WAIVED
+from .advice import advice, shorter
+from .groups import Group, Silent, grouped, silences
+from .layout import cells, clip, flow, paint, row, wrap
+from .wording import clean, counted, percent, ratio, some
+
+NARROWEST = 40
+COLOUR = {
+    ERROR: "red",
+    NONCOMPLIANT: "red",
+    UNKNOWN: "yellow",
+    WAIVED: "blue",
+    REPAIRED: "green",
+    COMPLIANT: "green",
+    NOT_APPLICABLE: "grey",
+}
+
+
+class Screen(NamedTuple):
+    """The terminal: its size in characters, whether it shows colours, and the directory that commands are typed in."""
+
+    width: int = 80
+    height: int = 40
+    colours: bool = False
+    here: str = ""
+
+
+class Row(NamedTuple):
+    """One line of the table: what it is about, its state, and the text."""
+
+    subject: str
+    state: str
+    text: str
+    colour: str
+
+
+def render(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], screen: Screen, directory: str = "") -> str:
+    """The report as text, without the last line break. `directory` is where its files are, "" if they are nowhere."""
+    width = max(screen.width, NARROWEST)
+    head = _headline(report, records, width, screen.colours)
+    foot = _foot(advice(report, records, directory, screen.here), width, shorter(directory, screen.here))
+    groups, silent = grouped(records), silences(records)
+    lines: list[str] = []
+    # A fleet of thousands has to fit a screen too: show less of each thing until it does.
+    for most, depth in ((16, 3), (12, 2), (12, 1), (8, 1), (4, 1)):
+        lines = [*head, *_table(report, groups, silent, most, depth, width, screen.colours), *foot]
+        if len(lines) < screen.height:
+            break
+    return "\n".join(lines)
+
+
+def _headline(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], width: int, colours: bool) -> list[str]:
+    summary, run = report["summary"], report["run"]
+    states = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in summary["hosts"].items() if count)
+    parts = [f"{counted(len(records), 'host')}: {states or 'none'}", f"coverage {ratio(summary['coverage'])}"]
+    strict, waived = summary["compliance_strict"], summary["compliance_with_waivers"]
+    parts.append(f"compliant {ratio(strict)}" + (f", with waivers {percent(waived)}" if waived != strict else ""))
+    if len(run["controls"] or ()) not in (0, 4):
+        parts.append(f"{' and '.join(run['controls'])} only")
+    if run["mode"] == "check":
+        parts.append("check mode: nothing was changed")
+    worst = next((state for state in STATES if summary["hosts"][state]), UNKNOWN)
+    first, *rest = flow(parts, width)
+    return ["", paint(first, "bold", COLOUR[worst], colours=colours), *rest]
+
+
+def _table(
+    report: Mapping[str, Any],
+    groups: Sequence[Group],
+    silent: Sequence[Silent],
+    most: int,
+    depth: int,
+    width: int,
+    colours: bool,
+) -> list[str]:
+    bad = [group for group in groups if group.state in (ERROR, NONCOMPLIANT, UNKNOWN)]
+    good = [group for group in groups if group not in bad]
+    unexpected = report["unexpected_hosts"]
+    rows = [
+        *_limited([_of_group(group) for group in bad], most, "finding"),
+        *(row_ for one in silent for row_ in _of_silent(one, max(1, most // 4))),
+        *_limited([_of_group(group) for group in good], max(2, most // 3), "finding"),
+        *_limited(_of_waivers(report["waivers"]), max(2, most // 3), "waiver"),
+        *_of_upcoming(report["upcoming"]),
+        *_limited(
+            [Row(clean(n), "unexpected", "answered, and was not asked", "yellow") for n in unexpected], 2, "host"
+        ),
+    ]
+    if not rows:
+        return []
+    widths = (min(max(cells(r.subject) for r in rows), width // 3), max(cells(r.state) for r in rows))
+    lines = [""]
+    for item in rows:
+        first, second = clip(item.subject, width // 3 if width >= 60 else width - 2 - cells(item.state)), item.state
+        text = row(first, second, item.text, widths, width, depth)
+        text[0] = (
+            text[0].replace(f"  {second}", "  " + paint(second, item.colour, colours=colours), 1) if second else text[0]
+        )
+        lines += text
+    return lines
+
+
+def _limited(rows: list[Row], most: int, noun: str) -> list[Row]:
+    return [*rows[:most], *_rest(len(rows) - most, noun)]
+
+
+def _rest(more: int, noun: str) -> list[Row]:
+    return [Row("...", "", f"and {counted(more, f'more {noun}')}, see report.html", "")] if more > 0 else []
+
+
+def _of_group(group: Group) -> Row:
+    state = "not counted" if group.state == NOT_APPLICABLE else group.state
+    return Row(group.subject, state, group.text(), COLOUR[group.state])
+
+
+def _of_silent(silent: Silent, most: int) -> Iterable[Row]:
+    for host, rest in silent.hosts[:most]:
+        yield Row(clean(host), UNKNOWN, f"{silent.kind}: {rest}" if rest else silent.kind, COLOUR[UNKNOWN])
+    yield from _rest(len(silent.hosts) - most, f"{silent.kind} host")
+
+
+def _of_waivers(waivers: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Waivers that waive nothing come first: somebody may rely on them."""
+    rows = []
+    for waiver in sorted(waivers, key=lambda waiver: (waiver["status"] == "active", waiver["expires"], waiver["id"])):
+        scope = f"{some(waiver['services'], 3)} on {some(waiver['hosts'], 3) or 'no host of this run'}"
+        day, by = clean(waiver["expires"])[:10], clean(waiver["approved_by"])
+        text, colour = {
+            "active": (f"until {day}: {scope}, approved by {by}", "blue"),
+            "expired": (f"since {day}, waives nothing: {scope}, approved by {by}", "red"),
+            "not_yet_valid": (f"waives nothing yet: {scope}, approved by {by}", "yellow"),
+        }.get(waiver["status"], (f"waives nothing: {scope}", "red"))
+        state = waiver["status"].replace("_", " ")
+        rows.append(Row(f"waiver {clean(waiver['id'])}", state.upper() if state == "expired" else state, text, colour))
+    return rows
+
+
+def _of_upcoming(upcoming: Iterable[Mapping[str, Any]]) -> list[Row]:
+    days: dict[str, dict[str, None]] = {}
+    for item in upcoming:
+        days.setdefault(clean(item["effective_from"]), {})[item["service"]] = None
+    return [
+        Row("upcoming", f"{day}", f"{counted(len(names), 'service')}: {some(sorted(names), 6)}", "grey")
+        for day, names in sorted(days.items())[:3]
+    ]
+
+
+def _foot(steps: Sequence[str], width: int, directory: str) -> list[str]:
+    lines = [""]
+    for number, step in enumerate(steps):
+        first, *rest = _step(step, width - 6)
+        lines += [f"{'next: ' if number == 0 else '      '}{first}", *(f"        {line}" for line in rest)]
+    return [*lines, f"      {directory}/report.html"] if directory else lines
+
+
+def _step(step: str, width: int) -> list[str]:
+    """A step in lines; where it does not fit one, what the command is for goes below it, so that it can be copied."""
+    if cells(step) <= width:
+        return [step]
+    command, sign, purpose = step.partition(" # ")
+    return [*wrap(command, width - 2, 3), *(wrap(f"# {purpose}", width - 2, 3) if sign else ())]

@@ -1,0 +1,61 @@
+"""How a run ends: the exit code, from what was evaluated and from what the hosts' gates ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..finding import ERROR, NONCOMPLIANT, UNKNOWN
+from .arithmetic import covered
+
+GATES = ("never", "noncompliant", "incomplete")  # mildest first
+
+ANSIBLE = "ansible"  # the run ends with Ansible's own exit code
+NONCOMPLIANT_EXIT = "10"
+INCOMPLETE_EXIT = "11"
+NOTHING_EXIT = "12"
+BROKEN_EXIT = "250"  # Ansible's own code for an unexpected error: the report itself failed
+
+
+class Verdict(NamedTuple):
+    """The exit code (or ANSIBLE), and why, in words for the terminal."""
+
+    exit: str
+    reason: str = ""
+
+
+def strictest(gates: Iterable[str]) -> str:
+    """The gate of a run: the strictest of its hosts' gates; a word that is no gate counts as the strictest."""
+    return max(gates, key=lambda gate: GATES.index(gate) if gate in GATES else len(GATES), default=GATES[0])
+
+
+def judge(records: Sequence[Mapping[str, Any]], gates: Iterable[str], ansible_failed: bool) -> Verdict:
+    """The verdict on a run that observed: `records` are the reconciled ones, `ansible_failed` says whether Ansible
+    itself ends with an error (a host failed or was unreachable, and no task chose to ignore it).
+    """
+    gate = strictest(gates)
+    states = {record["state"] for record in records}
+    seen = any(map(covered, records))
+    if not records:
+        return Verdict(NOTHING_EXIT, "nothing was evaluated: no host was asked")
+    if not seen and not ansible_failed:
+        return Verdict(NOTHING_EXIT, "nothing was evaluated: no host answered for a single rule")
+    if gate != "never" and states & {ERROR, NONCOMPLIANT}:
+        return Verdict(NONCOMPLIANT_EXIT, f"the compliance gate ({gate}) is not met: hosts are noncompliant")
+    if gate not in ("never", "noncompliant") and (UNKNOWN in states or not all(map(covered, records))):
+        return Verdict(INCOMPLETE_EXIT, f"the compliance gate ({gate}) is not met: hosts are unknown")
+    return Verdict(ANSIBLE)
+
+
+def judge_lift(expected: int, reached: int, ansible_failed: bool) -> Verdict:
+    """The verdict on a run that lifted: of the `expected` hosts, `reached` answered."""
+    if reached or ansible_failed:
+        return Verdict(ANSIBLE)
+    return Verdict(NOTHING_EXIT, "nothing was lifted: no host was " + ("reached" if expected else "asked"))
+
+
+def worst_exit(exits: Iterable[str]) -> str:
+    """One exit code for a playbook that held several runs."""
+    order = (BROKEN_EXIT, NOTHING_EXIT, NONCOMPLIANT_EXIT, INCOMPLETE_EXIT)
+    said = set(exits)
+    return next((code for code in order if code in said), ANSIBLE)

@@ -1,0 +1,156 @@
+"""A throw-away project for ansible-playbook: canned modules of Proscribe's names, and the real callbacks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+
+# A module that answers what stands for its host (and call) in canned.json.
+CANNED = """#!/usr/bin/python
+import json, os, sys
+ARGUMENTS = json.loads({arguments!r})
+from ansible.module_utils.basic import AnsibleModule
+SPEC = dict(host=dict(), call=dict(default="first"), state=dict())
+module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+answers = ARGUMENTS.get("{name}", dict())
+answer = answers.get(module.params["host"] + "/" + module.params["call"], answers.get(module.params["host"]))
+if answer is None:
+    module.exit_json(changed=False)
+if answer.get("failed"):
+    module.fail_json(**dict(dict(msg="no message"), **{{k: v for k, v in answer.items() if k != "failed"}}))
+module.exit_json(**answer)
+"""
+
+AUDIT = """
+- name: Compile the plans
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Compile every host's plan
+      compile_plans:
+        host: all
+      run_once: true
+      delegate_to: localhost
+
+- name: Audit
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Observe the host
+      compliance_state:
+        host: "{{ inventory_hostname }}"
+      tags: [observe]
+"""
+
+ENFORCE = (
+    AUDIT
+    + """
+    - name: Correct the apps
+      restricted_apps:
+        host: "{{ inventory_hostname }}"
+
+    - name: Observe the host again
+      compliance_state:
+        host: "{{ inventory_hostname }}"
+        call: second
+"""
+)
+
+LIFT = """
+- name: Compile the plans
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Compile every host's plan
+      compile_plans:
+        host: all
+      run_once: true
+      delegate_to: localhost
+
+- name: Lift
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Lift the apps
+      restricted_apps:
+        host: "{{ inventory_hostname }}"
+        state: absent
+"""
+
+FOREIGN = """
+- name: Somebody else's play
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Say something
+      ansible.builtin.debug:
+        msg: foreign words
+"""
+
+
+class Project:
+    """A made project in a directory of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.exit_file = path / "exit"
+        (path / "library").mkdir()
+        self.unreachable: set[str] = set()
+
+    def run(self, playbook, answers, hosts, *options, environment=None, stdout="proscribe_stdout"):
+        """Run a playbook with those canned answers ({module: {host: result}}); returns the completed process."""
+        names = ("compile_plans", "compliance_state", "restricted_apps")
+        for name in names:
+            content = CANNED.format(name=name, arguments=json.dumps(answers))
+            (self.path / "library" / f"{name}.py").write_text(content, encoding="utf-8")
+        lines = [f"{host} ansible_connection=local ansible_python_interpreter={sys.executable}" for host in hosts]
+        lines += (
+            [f"localhost ansible_connection=local ansible_python_interpreter={sys.executable}"] if not hosts else []
+        )
+        for index, host in enumerate(hosts):
+            if host in self.unreachable:
+                lines[index] = f"{host} ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1"
+        (self.path / "hosts").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (self.path / "play.yml").write_text(playbook, encoding="utf-8")
+        (self.path / "ansible.cfg").write_text(
+            f"[defaults]\ncallback_plugins = {ROOT / 'callback_plugins'}\ncallbacks_enabled = proscribe_report\n"
+            f"stdout_callback = {stdout}\nlibrary = {self.path / 'library'}\nlocalhost_warning = false\n"
+            f"local_tmp = {self.path / 'tmp'}\nremote_tmp = {self.path / 'tmp'}\n",
+            encoding="utf-8",
+        )
+        self.exit_file.unlink(missing_ok=True)
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+        return subprocess.run(
+            [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "hosts", "play.yml", *options],
+            cwd=self.path,
+            env={
+                **inherited,
+                "ANSIBLE_CONFIG": str(self.path / "ansible.cfg"),
+                "ANSIBLE_HOME": str(self.path / "home"),
+                "PROSCRIBE_EXIT_FILE": str(self.exit_file),
+                "PWD": str(self.path),
+                "LC_ALL": "C.UTF-8",
+                "COLUMNS": "100",
+                **(environment or {}),
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    @property
+    def exit(self) -> str:
+        return self.exit_file.read_text(encoding="utf-8").strip()
+
+    def report(self, name="latest"):
+        """The fleet report and the host records by name."""
+        directory = self.path / "reports" / name
+        lines = (directory / "hosts.jsonl").read_text(encoding="utf-8").splitlines()
+        records = {record["host"]: record for record in map(json.loads, lines)}
+        return json.loads((directory / "report.json").read_text(encoding="utf-8")), records

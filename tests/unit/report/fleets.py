@@ -1,0 +1,101 @@
+"""Made runs, host records and fleets for the tests of the report."""
+
+from __future__ import annotations
+
+from proscribe.finding import Finding, Verdict, host_record, judge
+
+DIGEST = "sha256:" + "a" * 64
+OTHER_DIGEST = "sha256:" + "b" * 64
+PLATFORM = {"os": "debian", "version": "13", "kernel": "6.12.0", "architecture": "x86_64", "python": "3.13.5"}
+ENFORCED = {"mode": "enforce"}
+
+WECHAT = Finding("package", "wechat", manager="dpkg", version="4.0", scope="system")
+PROCESS = Finding("process", "wechat", scope="pid:311 user:alice", path="/opt/wechat/wechat")
+SERVICES = [f"service{number:03}" for number in range(118)]
+
+
+def run(hosts=("web01", "web02"), mode="audit", **changes):
+    """What `compile_plans` says of a run over those hosts."""
+    return {
+        "id": f"20261125T003000Z-{mode}-1a2b",
+        "playbook": "enforce" if mode == "check" else mode,
+        "mode": mode,
+        "started": "2026-11-25T00:30:00Z",
+        "catalog_version": "2026.11.1",
+        "inventory": ["inventory/prod"],
+        "limit": "",
+        "gate": {},
+        "hosts": dict.fromkeys(hosts, DIGEST),
+        "upcoming": [],
+        "waivers": [],
+        "warnings": [],
+        "controls": ["apps", "browser", "firewall", "dns"],
+        **changes,
+    }
+
+
+def answer(*verdicts, evaluated=(), digest=DIGEST, checked_at="2026-11-25T00:30:05Z", errors=()):
+    """What a host answers: these verdicts, and so many services more (by rule) that hold."""
+    return host_record(
+        plan_digest=digest,
+        checked_at=checked_at,
+        platform=PLATFORM,
+        verdicts=[*verdicts, *(Verdict(rule, "compliant") for rule in evaluated)],
+        errors=errors,
+        duration_ms=120,
+    )
+
+
+def clean_answer(**changes):
+    """A host on which everything holds."""
+    return answer(evaluated=["apps/wechat", "browser/gmail", "firewall/telegram"], **changes)
+
+
+def wechat(*findings, entry=ENFORCED):
+    """The verdict on apps/wechat for that evidence."""
+    return judge("apps/wechat", entry, findings)
+
+
+def no_policy(browsers=("chromium", "firefox"), services=SERVICES):
+    """A host without browser policies: every site's rule fails for one cause."""
+    return [
+        judge(
+            f"browser/{service}",
+            ENFORCED,
+            [
+                Finding(
+                    "policy",
+                    f"www.{service}.example",
+                    manager=browser,
+                    path=f"/etc/{browser}/policies/managed/proscribe.json",
+                    detail=f"and {index + 1} more: the file is not there",
+                )
+                for browser in browsers
+            ],
+        )
+        for index, service in enumerate(services)
+    ]
+
+
+WAIVERS = [
+    {
+        "id": "press-office",
+        "status": "active",
+        "expires": "2027-03-31T10:00:00Z",
+        "hosts": ["web02"],
+        "services": ["wechat"],
+        "controls": ["apps"],
+        "approved_by": "mei.chan",
+        "reason": "answers readers of the ministry",
+    },
+    {
+        "id": "old-project",
+        "status": "expired",
+        "expires": "2026-01-31T10:00:00Z",
+        "hosts": ["web01"],
+        "services": ["dropbox"],
+        "controls": ["browser"],
+        "approved_by": "bo.li",
+        "reason": "hand-over of files",
+    },
+]

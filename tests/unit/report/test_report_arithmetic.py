@@ -1,0 +1,94 @@
+"""Counting: what is floored, what is never rounded away, what is not a success."""
+
+from __future__ import annotations
+
+import pytest
+from fleets import clean_answer
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.finding import STATES
+from proscribe.report.answer import read
+from proscribe.report.arithmetic import by_rule, rule_states, share, summarise
+
+
+@pytest.mark.parametrize(
+    ("numerator", "denominator", "percent"),
+    [
+        pytest.param(0, 0, None, id="nothing expected has no percentage"),
+        pytest.param(0, 3, 0.0, id="none"),
+        pytest.param(3, 3, 100.0, id="all"),
+        pytest.param(1, 2, 50.0, id="half"),
+        pytest.param(2, 3, 66.6, id="floored, not rounded up"),
+        pytest.param(19_999, 20_000, 99.9, id="one bad host in 20,000 is not 100 %"),
+        pytest.param(1, 20_000, 0.1, id="one good host in 20,000 is not 0 %"),
+    ],
+)
+def test_share(numerator, denominator, percent):
+    assert share(numerator, denominator) == {"numerator": numerator, "denominator": denominator, "percent": percent}
+
+
+@pytest.mark.parametrize(("numerator", "denominator"), [(1, 0), (-1, 2), (3, 2)])
+def test_a_part_is_not_more_than_its_whole(numerator, denominator):
+    with pytest.raises(ValueError, match="not a part"):
+        share(numerator, denominator)
+
+
+@given(whole=st.integers(1, 10**7), data=st.data())
+def test_only_all_is_100_and_only_none_is_0(whole, data):
+    part = data.draw(st.integers(0, whole))
+    percent = share(part, whole)["percent"]
+    assert (percent == 100) == (part == whole)
+    assert (percent == 0) == (part == 0)
+    assert percent <= part * 100 / whole or percent == 0.1
+
+
+def record(host, state, rules_evaluated=1, rules=(), **more):
+    return {"host": host, "state": state, "rules_evaluated": rules_evaluated, "rules": list(rules), **more}
+
+
+@given(states=st.lists(st.sampled_from(STATES), max_size=60))
+def test_the_hosts_by_state_add_up_to_the_expected_hosts(states):
+    summary = summarise([record(f"h{index}", state) for index, state in enumerate(states)])
+    assert sum(summary["hosts"].values()) == len(states)
+    assert summary["compliance_strict"]["numerator"] <= summary["compliance_with_waivers"]["numerator"] <= len(states)
+    if set(states) & {"error", "noncompliant", "unknown"}:
+        assert summary["compliance_with_waivers"]["percent"] < 100
+
+
+def test_the_numbers_of_a_mixed_fleet():
+    summary = summarise(
+        [
+            record("a", "compliant", 3),
+            record("b", "repaired", 3, [{"rule": "apps/x", "state": "repaired"}]),
+            record("c", "waived", 3, [{"rule": "apps/x", "state": "waived"}]),
+            record("d", "noncompliant", 3, [{"rule": "apps/x", "state": "noncompliant"}]),
+            record("e", "unknown", 0),
+        ]
+    )
+    assert summary["coverage"] == share(4, 5)
+    assert summary["compliance_strict"] == share(2, 5)
+    assert summary["compliance_with_waivers"] == share(3, 5)
+    assert {state: count for state, count in summary["rules"].items() if count} == {
+        "noncompliant": 1,
+        "waived": 1,
+        "repaired": 1,
+        "compliant": 9,
+    }
+
+
+def test_rules_that_do_not_apply_are_not_counted_as_compliant():
+    answer = {**clean_answer(), "rules_evaluated": 10, "rules_not_applicable": 4}
+    counts = rule_states(read("web01", answer))
+    assert (counts["compliant"], counts["not_applicable"]) == (6, 4)
+
+
+def test_by_rule_counts_hosts_worst_state_first():
+    rules = by_rule(
+        [
+            record("a", "waived", 1, [{"rule": "apps/x", "state": "waived"}]),
+            record("b", "noncompliant", 2, [{"rule": "apps/x", "state": "noncompliant"}]),
+            record("c", "noncompliant", 2, [{"rule": "apps/x", "state": "noncompliant"}]),
+        ]
+    )
+    assert rules == [{"rule": "apps/x", "counts": {"noncompliant": 2, "waived": 1}}]
+    assert list(rules[0]["counts"]) == ["noncompliant", "waived"]

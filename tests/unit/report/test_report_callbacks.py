@@ -1,0 +1,195 @@
+"""The two callbacks, driven by real ansible-playbook runs on a made project with canned answers."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+from canned_project import AUDIT, ENFORCE, FOREIGN, LIFT, Project
+from fleets import PROCESS, WECHAT, answer, clean_answer, run, wechat
+
+BAD = answer(wechat(WECHAT, PROCESS), evaluated=["apps/x"])
+HOSTS = ["web01", "web02"]
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path)
+
+
+def compiled(project, hosts=HOSTS, mode="audit", **changes):
+    """The canned answer of compile_plans for those hosts."""
+    directory = str(project.path / "reports" / "r1.partial")
+    made = run(hosts, mode, directory=directory, inventory=[str(project.path / "hosts")], **changes)
+    return {"all": {"proscribe_run": made}}
+
+
+def answers(project, observed, enforced=None, **compiling):
+    """Canned answers: host records by host (or host/second), and results of restricted_apps by host."""
+    return {
+        "compile_plans": compiled(project, **compiling),
+        "compliance_state": {host: {"record": record} for host, record in observed.items()},
+        "restricted_apps": enforced or {},
+    }
+
+
+def test_an_audit_with_one_of_two_hosts_unreachable(project):
+    project.unreachable = {"web02"}
+    gate = {"web01": "incomplete", "web02": "incomplete"}
+    done = project.run(AUDIT, answers(project, {"web01": clean_answer()}, gate=gate), HOSTS)
+    assert (done.returncode, project.exit) == (4, "11")
+    report, records = project.report()
+    assert report["summary"]["coverage"] == {"numerator": 1, "denominator": 2, "percent": 50.0}
+    assert (records["web01"]["state"], records["web02"]["state"]) == ("compliant", "unknown")
+    assert records["web02"]["reason"].startswith("unreachable: ssh: connect to host 127.0.0.1 port 1")
+    assert (
+        "\n2 hosts: 1 unknown, 1 compliant   coverage 1 of 2 (50 %)   compliant 1 of 2 (50 %)\n"
+        "\nweb02  unknown  unreachable: ssh: connect to host 127.0.0.1 port 1: Connection refused\n"
+        "\nnext: ./proscribe audit -i hosts --limit web02  # asks it again, once reachable\n"
+        "      reports/r1/report.html\n"
+        "\nexit 11: the compliance gate (incomplete) is not met: hosts are unknown\n"
+    ) in done.stdout
+    assert "UNREACHABLE" not in done.stdout + done.stderr
+    assert os.readlink(project.path / "reports" / "latest") == "r1"
+    assert stat.S_IMODE((project.path / "reports" / "r1").stat().st_mode) == 0o750
+
+
+def test_an_audit_whose_gate_fails_a_host_keeps_its_record(project):
+    canned = answers(project, {"web01": clean_answer()}, gate={"web02": "noncompliant"})
+    canned["compliance_state"]["web02"] = {"failed": True, "msg": "this host is noncompliant", "record": BAD}
+    done = project.run(AUDIT, canned, HOSTS)
+    assert (done.returncode, project.exit) == (2, "10")
+    assert project.report()[1]["web02"]["state"] == "noncompliant"
+    assert project.report()[1]["web02"]["errors"] == []
+    assert "failed:" not in done.stdout
+
+
+def test_enforcing_shows_changes_and_diffs_and_what_was_repaired(project):
+    diff = [
+        {
+            "before_header": "remove wechat",
+            "after_header": "remove wechat",
+            "before": "wechat \x1b[2J4.0\n",
+            "after": "",
+        }
+    ]
+    changed = {"changed": True, "actions": ["end 311", "remove wechat\x1b[2J"], "refused": [], "diff": diff}
+    observed = {"web01": BAD, "web01/second": clean_answer(), "web02": clean_answer()}
+    canned = answers(project, observed, {"web01": changed}, mode="enforce")
+    done = project.run(ENFORCE, canned, HOSTS, "--diff")
+    assert (done.returncode, project.exit) == (0, "ansible")
+    assert "changed: web01 end 311\nchanged: web01 remove wechat\ufffd[2J\n" in done.stdout
+    assert "-wechat \ufffd[2J4.0\n" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "TASK [" not in done.stdout
+    record = project.report()[1]["web01"]
+    assert record["state"] == "repaired"
+    assert [action["action"] for action in record["actions"]] == ["end 311", "remove wechat\x1b[2J"]
+
+
+def test_a_failed_correction_is_an_error_of_its_host(project):
+    failure = {"failed": True, "msg": "apt is locked", "changed": True, "actions": ["end 311"], "refused": []}
+    canned = answers(project, {"web01": BAD, "web02": clean_answer()}, {"web01": failure}, mode="enforce")
+    done = project.run(ENFORCE, canned, HOSTS)
+    assert (done.returncode, project.exit) == (2, "ansible")
+    assert "changed: web01 end 311\nfailed: web01: apt is locked\n" in done.stdout
+    record = project.report()[1]["web01"]
+    assert (record["state"], record["errors"]) == ("error", [{"control": "apps", "message": "apt is locked"}])
+
+
+def test_check_mode_says_would(project):
+    changed = {"web01": {"changed": True, "actions": ["remove wechat"], "refused": []}}
+    done = project.run(
+        ENFORCE, answers(project, {"web01": BAD, "web02": clean_answer()}, changed, mode="check"), HOSTS, "-C"
+    )
+    assert "would change: web01 remove wechat\n" in done.stdout
+    assert project.report()[1]["web01"]["state"] == "noncompliant"
+
+
+def test_a_mistake_in_the_policy_is_told_once_and_keeps_ansibles_code(project):
+    text = "a mistake in the policy; no host was touched\ninventory/all.yml: proscribe_catagories: unknown name"
+    mistake = {"compile_plans": {"all": {"failed": True, "msg": text}}}
+    for stdout in ("proscribe_stdout", "default"):
+        done = project.run(AUDIT, mistake, HOSTS, stdout=stdout)
+        assert (done.returncode, project.exit) == (2, "ansible")
+        assert (done.stdout + done.stderr).count(f"\n{text}\n" if stdout == "default" else text) == 1
+    assert not (project.path / "reports").exists()
+
+
+@pytest.mark.parametrize("options", [(), ("-v",)])
+def test_nothing_evaluated_is_no_success(project, options):
+    done = project.run(AUDIT, answers(project, {"web01": BAD}), HOSTS, "--skip-tags", "observe", *options)
+    assert (done.returncode, project.exit) == (0, "12")
+    assert "exit 12: nothing was evaluated: no host answered for a single rule" in done.stdout
+
+
+def test_a_pattern_that_matches_no_host_is_no_success(project):
+    done = project.run(AUDIT.replace("hosts: all", "hosts: nosuch"), {}, HOSTS)
+    assert (done.returncode, project.exit) == (0, "12")
+    assert "exit 12: nothing was evaluated: no host was asked" in done.stdout
+
+
+def test_a_host_that_answers_rubbish_costs_only_itself(project):
+    canned = answers(project, {"web01": clean_answer(), "web02": {"schema": ["\x1b[2J"], "rules": 7}})
+    done = project.run(AUDIT, canned, HOSTS)
+    records = project.report()[1]
+    assert (records["web01"]["state"], records["web02"]["state"]) == ("compliant", "unknown")
+    assert "\x1b" not in done.stdout
+
+
+def test_a_report_that_cannot_be_written_is_a_failed_tool_with_a_table(project):
+    (project.path / "reports").write_text("in the way", encoding="utf-8")
+    done = project.run(AUDIT, answers(project, {"web01": clean_answer(), "web02": BAD}), HOSTS)
+    assert (done.returncode, project.exit) == (0, "250")
+    assert "the report cannot be written" in done.stderr
+    assert "apps/wechat  noncompliant  web02: dpkg wechat 4.0" in done.stdout
+
+
+def test_a_run_that_the_callback_does_not_understand_is_a_failed_tool(project):
+    done = project.run(AUDIT, {"compile_plans": {"all": {"proscribe_run": {"id": "x"}}}}, HOSTS)
+    assert (done.returncode, project.exit) == (0, "250")
+    assert "Proscribe's report failed, so this run proves nothing" in done.stderr
+
+
+def test_lifting_writes_no_report(project):
+    lifted = {
+        "web01": {"changed": True, "actions": ["delete gate"], "refused": []},
+        "web02": {"failed": True, "msg": "apt is locked"},
+    }
+    done = project.run(LIFT, answers(project, {}, lifted, mode="lift"), HOSTS)
+    assert (done.returncode, project.exit) == (2, "ansible")
+    assert "lifted on 1 of 2 hosts (1 action); the ban is not in force there" in done.stdout
+    assert "not lifted on web02: apt is locked" in done.stdout
+    assert not (project.path / "reports").exists()
+
+
+def test_a_foreign_playbook_is_shown_as_ansible_shows_it(project):
+    ours = project.run(FOREIGN, {}, HOSTS[:1])
+    assert not project.exit_file.exists()
+    assert ours.stdout == project.run(FOREIGN, {}, HOSTS[:1], stdout="default").stdout
+    assert "foreign words" in ours.stdout
+
+
+def test_a_foreign_play_beside_ours_is_not_hidden(project):
+    (project.path / "audit.yml").write_text(AUDIT, encoding="utf-8")
+    together = f"- name: Audit first\n  ansible.builtin.import_playbook: audit.yml\n{FOREIGN}"
+    done = project.run(together, answers(project, {"web01": BAD, "web02": BAD}), HOSTS)
+    assert "foreign words" in done.stdout
+    assert "PLAY [Somebody else's play]" in done.stdout
+    assert "TASK [Observe the host]" not in done.stdout
+    assert "apps/wechat  noncompliant" in done.stdout
+
+
+def test_verbose_is_ansibles_own_screen_with_our_table(project):
+    done = project.run(AUDIT, answers(project, {"web01": BAD, "web02": BAD}), HOSTS, "-v")
+    assert "TASK [Observe the host]" in done.stdout
+    assert "PLAY RECAP" in done.stdout
+    assert "apps/wechat  noncompliant  2 hosts: dpkg wechat 4.0, process /opt/wechat/wechat (alice)" in done.stdout
+
+
+def test_without_an_exit_file_the_verdict_is_only_told(project):
+    canned = answers(project, {"web01": BAD, "web02": BAD}, gate={"web01": "noncompliant"})
+    done = project.run(AUDIT, canned, HOSTS, environment={"PROSCRIBE_EXIT_FILE": ""})
+    assert "\nthe compliance gate (noncompliant) is not met: hosts are noncompliant\n" in done.stdout
+    assert not project.exit_file.exists()

@@ -1,0 +1,122 @@
+"""What is kept of a run's events: the first and the second look, refusals, failures in between."""
+
+from __future__ import annotations
+
+import pytest
+from fleets import DIGEST, OTHER_DIGEST, PROCESS, WECHAT, answer, clean_answer, no_policy, run, wechat
+from proscribe.report.collect import Collector
+
+BAD = answer(wechat(WECHAT), evaluated=["apps/x"])
+GOOD = clean_answer(checked_at="2026-11-25T00:30:09Z")
+
+
+def one(mode, *events):
+    """The record of web01 after those events in a run of that mode over it alone."""
+    collector = Collector(run(["web01"], mode))
+    for name, *arguments in events:
+        getattr(collector, name)("web01", *arguments)
+    return collector.fleet().records[0]
+
+
+def test_repaired_is_what_the_second_look_no_longer_sees():
+    record = one("enforce", ("answered", BAD), ("changed", "apps", {"actions": ["remove wechat"]}), ("answered", GOOD))
+    assert record["state"] == "repaired"
+    assert [(rule["rule"], rule["state"]) for rule in record["rules"]] == [("apps/wechat", "repaired")]
+    assert record["actions"] == [{"control": "apps", "action": "remove wechat"}]
+
+
+def test_without_a_second_look_nothing_is_repaired():
+    assert (
+        one("enforce", ("answered", BAD), ("changed", "apps", {"actions": ["remove wechat"]}))["state"]
+        == "noncompliant"
+    )
+
+
+def test_a_repair_that_did_not_hold_stays_noncompliant():
+    assert one("enforce", ("answered", BAD), ("answered", BAD))["state"] == "noncompliant"
+
+
+def test_a_failed_correction_keeps_the_first_record_and_its_error():
+    record = one("enforce", ("answered", BAD), ("failed", "apps", "apt is locked"))
+    assert record["state"] == "error"
+    assert record["errors"] == [{"control": "apps", "message": "apt is locked"}]
+    assert [(rule["rule"], rule["state"]) for rule in record["rules"]] == [("apps/wechat", "noncompliant")]
+
+
+def test_a_failed_correction_is_not_forgotten_for_a_good_second_look():
+    assert (
+        one("enforce", ("answered", BAD), ("failed", "apps", "apt is locked"), ("answered", GOOD))["state"] == "error"
+    )
+
+
+def test_a_host_that_is_lost_after_the_first_look_is_an_error():
+    record = one("enforce", ("answered", BAD), ("unreachable", "connection timed out"))
+    assert record["state"] == "error"
+    assert record["errors"] == [
+        {"control": "run", "message": "unreachable after it had been seen: connection timed out"}
+    ]
+
+
+def test_a_refused_removal_stands_in_the_record():
+    refused = [{"rule": "apps/wechat", "subject": "wechat", "reason": "it would take desktop-base with it"}]
+    record = one(
+        "enforce", ("answered", BAD), ("changed", "apps", {"actions": [], "refused": refused}), ("answered", BAD)
+    )
+    assert record["state"] == "noncompliant"
+    assert record["errors"] == [
+        {
+            "control": "apps",
+            "message": "apps/wechat: wechat was left as it is: it would take desktop-base with it",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (("failed", None, "sudo: a password is required"), "failed: sudo: a password is required"),
+        (("unreachable", "no route to host"), "unreachable: no route to host"),
+        (
+            ("answered", {"schema": "x"}),
+            "failed: its answer is no host record: schema is 'x', expected 'proscribe/host/1'",
+        ),
+    ],
+)
+def test_without_a_record_the_host_is_unknown_with_the_reason(event, reason):
+    record = one("audit", event)
+    assert (record["state"], record["reason"]) == ("unknown", reason)
+
+
+def test_a_record_that_comes_after_a_failure_counts():
+    assert one("audit", ("unreachable", "timed out"), ("answered", GOOD))["state"] == "compliant"
+
+
+def test_two_records_in_an_audit_are_a_duplicate():
+    collector = Collector(run(["web01"]))
+    collector.answered("web01", BAD)
+    collector.answered("web01", GOOD)
+    fleet = collector.fleet()
+    assert fleet.records[0]["state"] == "compliant"
+    assert fleet.warnings == ["web01 answered more than once; its last record counts"]
+
+
+def test_records_for_two_plans_are_not_taken_together():
+    record = one("enforce", ("answered", BAD), ("answered", clean_answer(digest=OTHER_DIGEST, checked_at="2026-11-26")))
+    assert record["state"] == "unknown"
+
+
+def test_progress_counts_expected_hosts_once():
+    collector = Collector(run(["web01", "web02", "web03"], "enforce"))
+    collector.answered("web01", BAD)
+    collector.answered("web02", GOOD)
+    collector.answered("stranger", BAD)
+    assert collector.progress() == (2, 1)
+    collector.answered("web01", GOOD)
+    assert collector.progress() == (2, 0)
+
+
+def test_hosts_that_say_the_same_share_one_copy():
+    collector = Collector(run(["web01", "web02"]))
+    records = [collector.answered(host, answer(*no_policy(), wechat(WECHAT, PROCESS))) for host in ("web01", "web02")]
+    assert all(mine is yours for mine, yours in zip(records[0]["rules"], records[1]["rules"], strict=True))
+    assert collector.expected == {"web01": DIGEST, "web02": DIGEST}

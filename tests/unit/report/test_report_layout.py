@@ -1,0 +1,168 @@
+"""Text that fits: widths, wrapping, and the words for evidence and causes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.finding import Finding
+from proscribe.report.advice import host_lists, shorter
+from proscribe.report.layout import cells, clip, flow, wrap
+from proscribe.report.progress import Line, Progress
+from proscribe.report.wording import Cause, cause, causes, clean, counted, evidence, message, moment, some
+
+PRINTABLE = st.text(st.characters(codec="utf-8").filter(str.isprintable), max_size=80)
+
+
+@given(text=PRINTABLE, width=st.integers(10, 60), most=st.integers(1, 5))
+def test_wrapped_lines_fit(text, width, most):
+    lines = wrap(text, width, most)
+    assert 1 <= len(lines) <= most
+    assert all(cells(line) <= width for line in lines)
+    if len(lines) < most:
+        assert "".join("".join(lines).split()) == "".join(text.split())
+
+
+@given(text=PRINTABLE, width=st.integers(4, 60))
+def test_a_clipped_text_fits_and_shows_the_cut(text, width):
+    short = clip(text, width)
+    assert cells(short) <= width
+    assert short == text or short.endswith("...")
+
+
+def test_wide_characters_take_two_columns():
+    assert cells("微信 4.0") == 8
+    assert wrap("微信微信微信", 4, 9) == ["微信", "微信", "微信"]
+
+
+def test_parts_stand_side_by_side_while_they_fit():
+    assert flow(["one", "two", "three"], 12) == ["one   two", "three"]
+
+
+@pytest.mark.parametrize(
+    ("finding", "text"),
+    [
+        (Finding("package", "wechat", "dpkg", "4.0", "system"), "dpkg wechat 4.0"),
+        (
+            Finding("package", "com.tencent.WeChat", "flatpak", "4.1", "user:alice"),
+            "flatpak com.tencent.WeChat 4.1 (alice)",
+        ),
+        (Finding("process", "wechat", scope="pid:7 user:bob", path="/opt/w/wechat"), "process /opt/w/wechat (bob)"),
+        (Finding("file", "", path="/home/bob/WeChat.AppImage"), "file /home/bob/WeChat.AppImage"),
+        (Finding("package", "x\x1b[2J", "dpkg", detail="on hold"), "dpkg x\ufffd[2J: on hold"),
+    ],
+)
+def test_evidence(finding, text):
+    assert evidence(finding.as_dict()) == text
+
+
+@pytest.mark.parametrize(
+    ("finding", "expected"),
+    [
+        (
+            Finding("policy", "mail.google.com", "chromium", path="/etc/a.json", detail="and 17 more: not there"),
+            Cause("not there", "chromium", "/etc/a.json"),
+        ),
+        (
+            Finding("hosts_line", "dropbox.com", "hosts", detail="no line for dropbox.com"),
+            Cause("no line for (name)", "hosts"),
+        ),
+        (
+            Finding(
+                "hosts_line", "a.example", "hosts", path="/etc/hosts", detail="not blocked, and 10 more of 11 names"
+            ),
+            Cause("not blocked", "hosts", "/etc/hosts"),
+        ),
+        (Finding("set", "telegram", "nftables", detail="and 3 more"), Cause("not as it has to be", "nftables")),
+    ],
+)
+def test_a_cause_is_free_of_the_one_name(finding, expected):
+    assert cause(finding.as_dict()) == expected
+
+
+@pytest.mark.parametrize(
+    ("shared", "text"),
+    [
+        (
+            [Cause("not there", "chromium", "/etc/a"), Cause("not there", "firefox", "/etc/b")],
+            "not there (chromium, firefox)",
+        ),
+        ([Cause("not valid", "chromium", "/etc/a")], "not valid in /etc/a (chromium)"),
+        (
+            [Cause("/etc/a is a link", "", "/etc/a"), Cause("no table", "nftables")],
+            "/etc/a is a link; no table (nftables)",
+        ),
+    ],
+)
+def test_causes_say_each_text_once(shared, text):
+    assert causes(shared) == text
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ("Task failed: Module failed: apt is\r\nlocked", "apt is locked"),
+        ("Task failed: Failed to connect to the host via ssh: ssh: no route", "ssh: no route"),
+        ("", "no message"),
+    ],
+)
+def test_message(said, text):
+    assert message(said) == text
+
+
+def test_small_words():
+    assert (counted(1, "host"), counted(2000, "host")) == ("1 host", "2,000 hosts")
+    assert some(["a", "b", "c"], 2) == "a, b and 1 more"
+    assert clean("a\tb\u202ec\ud800") == "a b\ufffdc\ufffd"
+    assert moment("2026-11-25T08:00:00Z") == "2026-11-25 08:00 UTC"
+    assert moment("yesterday\n") == "yesterday "
+    assert shorter("/srv/ban/reports/r1", "/srv/ban") == "reports/r1"
+    assert shorter("/srv/bantam", "/srv/ban") == "/srv/bantam"
+
+
+def test_hosts_that_are_too_many_for_a_command_are_listed():
+    records = [{"host": f"h{n}", "state": "noncompliant", "rules_evaluated": 1} for n in range(5)]
+    records += [{"host": f"u{n}", "state": "unknown", "rules_evaluated": 0} for n in range(4)]
+    assert host_lists(records) == {"noncompliant.txt": ["h0", "h1", "h2", "h3", "h4"]}
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_progress_is_a_line_for_every_tenth_of_the_hosts():
+    progress = Progress("audit", 200, False, Clock())
+    said = [progress.update(heard, heard // 40) for heard in range(1, 201)]
+    assert [line for line in said if line][:3] == [
+        "audit  20 of 200 hosts\n",
+        "audit  40 of 200 hosts  1 noncompliant\n",
+        "audit  60 of 200 hosts  1 noncompliant\n",
+    ]
+    assert len([line for line in said if line]) == 9
+    assert said[-1] == ""
+
+
+def test_progress_of_slow_hosts_is_a_line_every_15_seconds():
+    clock = Clock()
+    progress = Progress("audit", 5, False, clock)
+    assert progress.update(1, 0) == ""
+    clock.now = 15
+    assert progress.update(2, 0) == "audit  2 of 5 hosts\n"
+    assert progress.update(3, 0) == ""
+
+
+def test_progress_on_a_terminal_is_one_line_rewritten():
+    clock = Clock()
+    progress = Progress("audit", 3, True, clock)
+    clock.now = 1
+    text = progress.update(1, 1)
+    assert text == "\r\x1b[Kaudit  1 of 3 hosts  1 noncompliant\r"
+    Line.put(text)
+    assert (Line.away(), Line.away()) == ("\r\x1b[K", "")
+
+
+def test_a_single_host_has_no_progress():
+    assert Progress("audit", 1, True, Clock()).update(1, 0) == ""

@@ -1,0 +1,263 @@
+"""The report on the terminal, as an operator sees it: golden texts of a few fleets."""
+
+from __future__ import annotations
+
+import random
+from textwrap import dedent
+
+import pytest
+from fleets import PROCESS, SERVICES, WAIVERS, WECHAT, answer, clean_answer, judge, no_policy, run, wechat
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from proscribe.finding import Finding
+from proscribe.report import lifting
+from proscribe.report.collect import Collector
+from proscribe.report.layout import cells
+from proscribe.report.reconcile import fleet_report
+from proscribe.report.terminal import Screen, render
+
+REFUSED_CONNECTION = "ssh: connect to host 10.0.0.7 port 22: Connection refused"
+
+
+def shown(collector, directory="", **screen):
+    """The report of what a collector heard, on such a screen."""
+    fleet = collector.fleet()
+    report = fleet_report(collector.run, fleet, "2026-11-25T00:31:00Z")
+    return render(report, fleet.records, Screen(**screen), directory)
+
+
+def golden(text):
+    return "\n" + dedent(text).strip("\n")
+
+
+def test_one_host_noncompliant_one_unreachable():
+    collector = Collector(run(["web01", "web02"]))
+    collector.answered("web01", answer(wechat(WECHAT, PROCESS), evaluated=["apps/x"]))
+    collector.unreachable("web02", REFUSED_CONNECTION)
+    assert shown(collector, "/srv/ban/reports/r1", width=100, here="/srv/ban") == golden(
+        """
+        2 hosts: 1 noncompliant, 1 unknown   coverage 1 of 2 (50 %)   compliant 0 of 2 (0 %)
+
+        apps/wechat  noncompliant  web01: dpkg wechat 4.0, process /opt/wechat/wechat (alice)
+        web02        unknown       unreachable: ssh: connect to host 10.0.0.7 port 22: Connection refused
+
+        next: ./proscribe enforce -i inventory/prod --limit web01 --check --diff  # shows what would change
+              the same without --check --diff puts it right
+              ./proscribe audit -i inventory/prod --limit web02  # asks it again, once reachable
+              reports/r1/report.html
+        """
+    )
+
+
+def test_the_machine_it_stands_on_as_an_ordinary_user():
+    collector = Collector(run(["localhost"], inventory=["/srv/ban/inventory/"]))
+    unseen = "the settings of other users cannot be read: this needs root"
+    collector.answered("localhost", answer(judge("apps/wechat", {"mode": "enforce"}, [], unseen), evaluated=["dns/x"]))
+    assert shown(collector, here="/srv/ban") == golden(
+        """
+        1 host: 1 unknown   coverage 1 of 1 (100 %)   compliant 0 of 1 (0 %)
+
+        apps/wechat  unknown  localhost: the settings of other users cannot be read:
+                              this needs root
+
+        next: ./proscribe audit -b
+                # looks as root, and sees what stayed unseen (-K too if sudo asks for a
+                password)
+        """
+    )
+
+
+def test_a_compliant_fleet_is_two_lines():
+    collector = Collector(run(["web01", "web02"]))
+    for host in ("web01", "web02"):
+        collector.answered(host, clean_answer())
+    assert shown(collector) == golden(
+        """
+        2 hosts: 2 compliant   coverage 2 of 2 (100 %)   compliant 2 of 2 (100 %)
+
+        next: nothing: the ban holds on every host
+        """
+    )
+
+
+def test_what_118_rules_share_is_one_line():
+    collector = Collector(run(["web01", "web02", "web03"]))
+    for host in ("web01", "web02"):
+        collector.answered(host, answer(*no_policy()))
+    collector.answered("web03", answer(*no_policy(["chromium"], SERVICES[:2])))
+    assert shown(collector).splitlines()[3:6] == [
+        "browser  noncompliant  118 rules on 2 hosts: the file is not there (chromium,",
+        "                       firefox); web01, web02",
+        "browser  noncompliant  browser/service000, browser/service001 on web03: the file",
+    ]
+
+
+def test_an_enforcing_run_with_a_repair_a_refusal_and_a_failure():
+    collector = Collector(run(["web01", "web02", "web03"], "enforce"))
+    collector.answered("web01", answer(wechat(WECHAT), evaluated=["apps/x"]))
+    collector.answered("web01", clean_answer(checked_at="2026-11-25T00:30:09Z"))
+    collector.answered("web02", answer(wechat(WECHAT)))
+    refused = {"rule": "apps/wechat", "subject": "wechat", "reason": "it would take gnome with it"}
+    collector.changed("web02", "apps", {"actions": [], "refused": [refused]})
+    collector.answered("web02", answer(wechat(WECHAT)))
+    collector.answered("web03", answer(wechat(WECHAT)))
+    collector.failed("web03", "apps", "apt is locked")
+    assert shown(collector, width=100) == golden(
+        """
+        3 hosts: 1 error, 1 noncompliant, 1 repaired   coverage 3 of 3 (100 %)   compliant 1 of 3 (33.3 %)
+
+        apps         error         web02: apps/wechat: wechat was left as it is: it would take gnome with it
+        apps         error         web03: apt is locked
+        apps/wechat  noncompliant  2 hosts: dpkg wechat 4.0; web02, web03
+        apps/wechat  repaired      web01: dpkg wechat 4.0
+
+        next: enforcing did not correct everything: see what was refused or is only audited, above
+              errors: put right what they name and run again; -v shows every task
+        """
+    )
+
+
+def test_waivers_that_waive_nothing_come_first_and_aloud():
+    upcoming = [
+        {"service": "signal", "control": control, "effective_from": "2027-01-01"} for control in ("apps", "dns")
+    ]
+    collector = Collector(run(["web02"], waivers=WAIVERS, upcoming=upcoming))
+    collector.answered("web02", answer(wechat(WECHAT, entry={"mode": "waived", "waiver": "press-office"})))
+    assert shown(collector, width=100) == golden(
+        """
+        1 host: 1 waived   coverage 1 of 1 (100 %)   compliant 0 of 1 (0 %), with waivers 100 %
+
+        apps/wechat          waived      web02: dpkg wechat 4.0 (waiver press-office)
+        waiver old-project   EXPIRED     since 2026-01-31, waives nothing: dropbox on web01, approved by
+                                         bo.li
+        waiver press-office  active      until 2027-03-31: wechat on web02, approved by mei.chan
+        upcoming             2027-01-01  1 service: signal
+
+        next: nothing: the ban holds on this host, but for waivers
+        """
+    )
+
+
+def test_a_narrow_terminal_has_the_text_below():
+    collector = Collector(run(["web01"]))
+    collector.answered("web01", answer(wechat(WECHAT, PROCESS)))
+    assert shown(collector, width=45) == golden(
+        """
+        1 host: 1 noncompliant
+        coverage 1 of 1 (100 %)
+        compliant 0 of 1 (0 %)
+
+        apps/wechat  noncompliant
+            web01: dpkg wechat 4.0, process
+            /opt/wechat/wechat (alice)
+
+        next: ./proscribe enforce -i inventory/prod
+                --check --diff
+                # shows what would change
+              the same without --check --diff puts
+                it right
+        """
+    )
+
+
+def test_check_mode_says_that_nothing_was_changed():
+    collector = Collector(run(["web01"], "check"))
+    collector.answered("web01", answer(wechat(WECHAT)))
+    collector.changed("web01", "apps", {"actions": ["remove wechat"]})
+    text = shown(collector, width=120)
+    assert "check mode: nothing was changed" in text
+    assert "next: nothing was changed; ./proscribe enforce -i inventory/prod  # does it" in text
+
+
+def test_some_controls_only():
+    collector = Collector(run(["web01"], controls=["apps", "dns"]))
+    collector.answered("web01", clean_answer())
+    assert "apps and dns only" in shown(collector)
+
+
+def test_no_host():
+    assert "no host was asked: check the inventory (-i)" in shown(Collector(run([])))
+
+
+def large_fleet(size):
+    """A fleet in which everything happens somewhere."""
+    chance = random.Random(7)
+    collector = Collector(run([f"host{number:04}" for number in range(size)], waivers=WAIVERS * 5))
+    for number, host in enumerate(collector.expected):
+        fate = chance.random()
+        if fate < 0.5:
+            collector.answered(host, clean_answer())
+        elif fate < 0.7:
+            collector.answered(host, answer(*no_policy()))
+        elif fate < 0.9:
+            apps = chance.sample(range(60), 3)
+            found = [(f"app{n}", Finding("package", f"app{n}", manager="dpkg", version=str(number))) for n in apps]
+            collector.answered(host, answer(*[judge(f"apps/{id_}", {"mode": "enforce"}, [it]) for id_, it in found]))
+        elif fate < 0.97:
+            collector.unreachable(host, f"ssh: connect to host 10.0.0.{number % 256} port 22: Connection timed out")
+        else:
+            collector.failed(host, None, "sudo: a password is required")
+    return collector
+
+
+@pytest.mark.parametrize(("width", "height"), [(60, 40), (80, 30), (100, 40), (200, 60)])
+def test_a_thousand_hosts_fit_a_screen(width, height):
+    lines = shown(large_fleet(1000), "reports/r1", width=width, height=height).splitlines()
+    assert len(lines) < height
+    assert max(map(cells, lines)) <= width
+    text = "\n".join(lines)
+    assert "1,000 hosts" in text
+    assert "see report.html" in text
+    assert "@reports/r1/noncompliant.txt" in text
+
+
+HOSTILE = st.text(
+    st.characters(codec="utf-8") | st.sampled_from("\x1b\r\n\x07\x9b\u202e\u2066\x00"), min_size=1, max_size=30
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), width=st.integers(20, 140))
+def test_nothing_from_a_host_steers_the_terminal(data, width):
+    def text():
+        return data.draw(HOSTILE)
+
+    collector = Collector(run([host := text(), other := "web" + text()], "enforce"))
+    finding = Finding(
+        "package", text(), manager=text(), version=text(), scope=f"user:{text()}", path=text(), detail=text()
+    )
+    record = answer(
+        judge(f"apps/{text()}", {"mode": "enforce"}, [finding]),
+        judge(f"browser/{text()}", {"mode": "enforce"}, [finding]),
+        judge(f"dns/{text()}", {"mode": "enforce"}, [], text()),
+        errors=[{"control": text(), "message": text()}],
+    )
+    collector.answered(host, record)
+    collector.unreachable(other, text())
+    lines = shown(collector, "reports/r1", width=width).split("\n")
+    assert all(line.isprintable() for line in lines)
+    assert max(map(cells, lines)) <= max(width, 40)
+
+
+def test_colours_only_where_they_are_asked_for():
+    collector = Collector(run(["web01"]))
+    collector.answered("web01", answer(wechat(WECHAT)))
+    assert "\x1b" not in shown(collector)
+    coloured = shown(collector, colours=True)
+    assert "\x1b[31mnoncompliant\x1b[0m" in coloured
+
+
+def test_a_lift_says_where_the_ban_is_lifted_and_where_not():
+    collector = Collector(run(["web01", "web02", "web03"], "lift"))
+    collector.changed("web01", "apps", {"changed": True, "actions": ["delete gate", "delete hook"]})
+    collector.failed("web02", "apps", "apt is locked")
+    collector.unreachable("web03", REFUSED_CONNECTION)
+    assert lifting.render(collector.expected, collector.heard, check=False, width=120) == golden(
+        """
+        lifted on 1 of 3 hosts (2 actions); the ban is not in force there; ./proscribe enforce puts it back
+        not lifted on web02: apt is locked
+        not lifted on web03: unreachable: ssh: connect to host 10.0.0.7 port 22: Connection refused
+        """
+    )
+    check = lifting.render(collector.expected, collector.heard, check=True, width=120)
+    assert check.splitlines()[1] == "would lift on 1 of 3 hosts (2 actions); nothing was changed"
