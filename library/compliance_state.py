@@ -33,6 +33,9 @@ options:
     description: Do not let the gate fail a host of which controls have drifted; they are corrected and looked at again.
     type: bool
     default: false
+notes:
+  - An action plugin of the same name streams the code that observes to the host's Python in one exec, without Ansible's own
+    module library; where a connection cannot do that, the code runs as an ordinary module. The record is the same.
 attributes:
   check_mode:
     support: full
@@ -87,11 +90,8 @@ privileged:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.proscribe.finding import ERROR, NONCOMPLIANT, UNKNOWN
 from ansible.module_utils.proscribe.host import Host
-from ansible.module_utils.proscribe.run import observe
-
-FAILS = {"never": (), "noncompliant": (ERROR, NONCOMPLIANT), "incomplete": (ERROR, NONCOMPLIANT, UNKNOWN)}
+from ansible.module_utils.proscribe.run import compliance_state
 
 
 def main():
@@ -110,16 +110,10 @@ def main():
         },
         supports_check_mode=True,
     )
-    plan = module.params["plan"]
-    module.params["plan"] = plan.get("digest")  # an answer need not carry the whole plan back
-    try:
-        host = Host()
-        record, drifted = observe(host, plan, module.params["controls"])
-    except ValueError as error:
-        module.fail_json(msg=str(error))
-    answer = {"changed": False, "record": record, "drifted": drifted, "privileged": host.privileged}
-    if record["state"] in FAILS[module.params["gate"]] and not (drifted and module.params["will_correct"]):
-        module.fail_json(msg=f"this host is {record['state']}, and proscribe_compliance_gate asks to fail it", **answer)
+    answer = compliance_state(Host(), **module.params)
+    module.params["plan"] = module.params["plan"].get("digest")  # an answer need not carry the whole plan back
+    if answer.pop("failed", False):
+        module.fail_json(**answer)
     module.exit_json(**answer)
 
 

@@ -8,8 +8,11 @@ from typing import Any, Iterable, Mapping
 from . import plan as plans
 from .controls import apps, browser, dns, firewall
 from .controls.base import Changes, Control
-from .finding import ERROR, UNKNOWN, Verdict, host_record
+from .finding import ERROR, NONCOMPLIANT, UNKNOWN, Verdict, host_record
 from .host import ControlError, Host, Unseen
+
+# What each value of proscribe_compliance_gate makes a host fail for.
+GATES = {"never": (), "noncompliant": (ERROR, NONCOMPLIANT), "incomplete": (ERROR, NONCOMPLIANT, UNKNOWN)}
 
 CONTROLS: Mapping[str, Control] = {"apps": apps, "browser": browser, "firewall": firewall, "dns": dns}
 
@@ -47,6 +50,23 @@ def observe(host: Host, plan: Mapping[str, Any], only: Iterable[str] = ()) -> tu
     )
     drifted = {verdict.rule.partition("/")[0] for verdict in verdicts if verdict.drifted}
     return record, [name for name in CONTROLS if name in drifted]
+
+
+def compliance_state(
+    host: Host, plan: Mapping[str, Any], controls: Iterable[str], gate: str, will_correct: bool
+) -> dict[str, Any]:
+    """The answer of the module `compliance_state`, whichever way its code came to the host: {changed, record, drifted,
+    privileged}, and {failed, msg} where the gate makes the host fail or the plan cannot be used.
+    """
+    try:
+        record, drifted = observe(host, plan, controls)
+    except ValueError as error:
+        return {"changed": False, "failed": True, "msg": str(error)}
+    answer = {"changed": False, "record": record, "drifted": drifted, "privileged": host.privileged}
+    if record["state"] in GATES[gate] and not (drifted and will_correct):
+        message = f"this host is {record['state']}, and proscribe_compliance_gate asks to fail it"
+        return {**answer, "failed": True, "msg": message}
+    return answer
 
 
 def change(host: Host, plan: Mapping[str, Any], name: str, *, lift: bool = False, dry_run: bool = False) -> dict[str, Any]:

@@ -1,0 +1,83 @@
+"""The streamed code: it gives the very record that the module gives, and no answer is no answer."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from proscribe import plan as plans
+from proscribe.host import Host
+from proscribe.run import compliance_state
+from proscribe.stream import BOOTSTRAP, MARK, answer, payload
+
+APPS = {"name": "A", "mode": "enforce", "packages": {"apt": ["nosuch-package"]}, "processes": [], "paths": ["/opt/nosuch"]}
+SITES = {"name": "B", "mode": "enforce", "domains": ["nosuch.example.com"], "urls": [], "allow": []}
+PLAN = plans.sealed(
+    {
+        "schema": plans.SCHEMA,
+        "contact": "x",
+        "controls": {
+            "apps": {"mode": "enforce", "services": {"a": APPS}, "settings": {}},
+            "browser": {
+                "mode": "enforce",
+                "services": {"b": SITES},
+                "settings": {"dns_over_https": "off", "tenants": {}},
+            },
+            "dns": {"mode": "enforce", "services": {"b": SITES}, "settings": {}},
+        },
+    }
+)
+
+
+def streamed(call: dict[str, object]):
+    command = [sys.executable, "-I", "-S", "-c", BOOTSTRAP]
+    done = subprocess.run(command, input=payload(call), capture_output=True, check=True)
+    return answer(done.stdout.decode())
+
+
+def without_clocks(told):
+    record = {key: value for key, value in told["record"].items() if key not in ("checked_at", "duration_ms")}
+    return {**told, "record": record}
+
+
+@pytest.mark.parametrize("gate", ["never", "noncompliant"])
+def test_the_stream_and_the_module_give_the_same_answer(gate):
+    call = {"plan": PLAN, "controls": [], "gate": gate, "will_correct": False}
+    told = streamed(call)
+    assert without_clocks(told) == without_clocks(json.loads(json.dumps(compliance_state(Host(), **call))))
+    assert told["record"]["rules_evaluated"] >= 3
+    assert told.get("failed", False) is (gate == "noncompliant")
+
+
+def test_a_plan_that_cannot_be_used_is_told():
+    told = streamed({"plan": {}, "controls": [], "gate": "never", "will_correct": False})
+    assert (told["failed"], "schema" in told["msg"]) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        (f'{MARK}{{"changed": false}}\n', {"changed": False}),
+        (f'Welcome to web01\n{MARK}{{"changed": false}}\n', {"changed": False}),
+        ("", None),
+        ("python3: command not found\n", None),
+        (f'{MARK}{{"changed": fal', None),
+        (f"{MARK}[1]", None),
+    ],
+)
+def test_an_answer_is_found_behind_what_a_shell_prints_and_else_there_is_none(output, told):
+    assert answer(output) == told
+
+
+def test_the_stream_stays_small():
+    call = {"plan": PLAN, "controls": [], "gate": "never", "will_correct": False}
+    assert len(payload(call)) < 64 * 1024
+
+
+def test_the_stream_needs_nothing_but_the_standard_library():
+    code = BOOTSTRAP + "\nprint(sorted(name for name in sys.modules if name.partition('.')[0] in ('ansible', 'yaml', 'jinja2')))"
+    call = {"plan": PLAN, "controls": [], "gate": "never", "will_correct": False}
+    done = subprocess.run([sys.executable, "-I", "-c", code], input=payload(call), capture_output=True, check=True)
+    assert done.stdout.decode().splitlines()[-1] == "[]"
