@@ -13,10 +13,10 @@ from ansible.plugins.action import ActionBase
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "module_utils"))
 
-from proscribe.compile.errors import PolicyErrors  # noqa: E402 (the path comes first)
-from proscribe.compile.inventory import HostVariables, Question  # noqa: E402
-from proscribe.compile.run import compile_run  # noqa: E402
-from proscribe.plan import CONTROLS  # noqa: E402
+from proscribe.compile.errors import PolicyErrors
+from proscribe.compile.inventory import HostVariables, Question
+from proscribe.compile.run import compile_run
+from proscribe.plan import CONTROLS
 
 
 class ActionModule(ActionBase):

@@ -17,7 +17,8 @@ from proscribe.stream import BOOTSTRAP, answer, payload
 
 # Where the inventory names no interpreter. /usr/bin first, as Ansible's own discovery has it; a host without any gets
 # Ansible's message from the ordinary module.
-ANY_PYTHON = "for py in /usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python python3; do command -v $py && break; done"
+PLACES = "/usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python python3"
+ANY_PYTHON = f"for python in {PLACES}; do command -v $python && break; done"
 
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},

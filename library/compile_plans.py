@@ -8,8 +8,8 @@ DOCUMENTATION = r"""
 module: compile_plans
 short_description: Compile every host's plan, before any host is touched
 description:
-  - Reads the catalogue, the restrictions (C(proscribe_*) variables) of every host of the play and the waivers of the inventory, and compiles
-    one plan for each host; hosts with the same restrictions and waivers share one.
+  - Reads the catalogue, the restrictions (C(proscribe_*) variables) of every host of the play and the waivers of the
+    inventory, and compiles one plan for each host; hosts with the same restrictions and waivers share one.
   - A mistake in any of them fails the play here, with the file, the key, the value and what was expected.
   - Runs on the controller, once; no host is connected to.
 version_added: "0.1.0"

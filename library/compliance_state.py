@@ -9,7 +9,8 @@ module: compliance_state
 short_description: Report how a host stands against its plan
 description:
   - Looks at a host and says for every rule of its plan whether it holds, with the evidence.
-  - Writes nothing and needs no facts. As an ordinary user it says V(unknown), with the reason, for what it could not see.
+  - Writes nothing and needs no facts. As an ordinary user it says V(unknown), with the reason, for what it could not
+    see.
 version_added: "0.1.0"
 options:
   plan:
@@ -25,7 +26,8 @@ options:
   gate:
     description:
       - When the module fails; the record is returned all the same.
-      - V(noncompliant) fails a host with a rule that is V(error) or V(noncompliant), V(incomplete) also one with V(unknown).
+      - V(noncompliant) fails a host with a rule that is V(error) or V(noncompliant), V(incomplete) also one with
+        V(unknown).
     type: str
     choices: [never, noncompliant, incomplete]
     default: never
@@ -34,8 +36,9 @@ options:
     type: bool
     default: false
 notes:
-  - An action plugin of the same name streams the code that observes to the host's Python in one exec, without Ansible's own
-    module library; where a connection cannot do that, the code runs as an ordinary module. The record is the same.
+  - An action plugin of the same name streams the code that observes to the host's Python in one exec, without
+    Ansible's own module library; where a connection cannot do that, the code runs as an ordinary module. The record is
+    the same.
 attributes:
   check_mode:
     support: full

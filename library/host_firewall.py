@@ -8,7 +8,8 @@ DOCUMENTATION = r"""
 module: host_firewall
 short_description: Refuse connections to restricted networks
 description:
-  - Loads the nftables table C(inet proscribe) in one transaction and keeps it over a reboot; other tables are not touched.
+  - Loads the nftables table C(inet proscribe) in one transaction and keeps it over a reboot.
+  - Other tables are not touched.
   - Observes first and changes only what differs.
 version_added: "0.1.0"
 extends_documentation_fragment: proscribe_enforcing

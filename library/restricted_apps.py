@@ -8,7 +8,8 @@ DOCUMENTATION = r"""
 module: restricted_apps
 short_description: Remove restricted apps and keep them out
 description:
-  - Ends restricted programs, removes their packages with the package system's own tools, and puts a gate before installation. Lifting takes the gate away; it installs nothing.
+  - Ends restricted programs, removes their packages with the package system's own tools, and puts a gate before
+    installation. Lifting takes the gate away; it installs nothing.
   - Observes first and changes only what differs.
 version_added: "0.1.0"
 extends_documentation_fragment: proscribe_enforcing

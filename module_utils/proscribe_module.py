@@ -1,4 +1,4 @@
-"""What the enforcing modules share: the Ansible side of bringing one control in line. The work is proscribe.run.change."""
+"""What the enforcing modules share: the Ansible side of changing one control. The work is proscribe.run.change."""
 
 from __future__ import annotations
 

@@ -60,8 +60,8 @@ class Verdict(NamedTuple):
 def judge(rule: str, entry: Mapping[str, Any], violations: Iterable[Finding], unseen: str = "") -> Verdict:
     """Turn what was seen of a rule into its verdict.
 
-    `entry` is the rule's part of the plan (its `mode`, and `waiver` or `effective_from` where these apply), `violations`
-    is the evidence against it, `unseen` says what could not be looked at ("" if everything was).
+    `entry` is the rule's part of the plan (its `mode`, and `waiver` or `effective_from` where these apply),
+    `violations` is the evidence against it, `unseen` says what could not be looked at ("" if everything was).
     """
     found = tuple(violations)
     mode = entry["mode"]

@@ -7,8 +7,9 @@ A plan is plain JSON, so that it can be printed, compared and streamed:
                                 "services": {"<service id>": {"name": "...", "mode": MODES, ...identifiers...}},
                                 "settings": {...}}}}
 
-A control that is off is not in it. `mode` of a service: `enforce`; `audit` (counts against the host, nothing is changed);
-`waived` (with `waiver`, the id); `upcoming` (with `effective_from`, a date); `report` (seen and told, counts nothing).
+A control that is off is not in it. `mode` of a service: `enforce`; `audit` (counts against the host, nothing is
+changed); `waived` (with `waiver`, the id); `upcoming` (with `effective_from`, a date); `report` (seen and told, counts
+nothing).
 
 Identifiers by control:
     apps       packages {apt: [...], flatpak: [...], ...}, processes [base names], paths [absolute, or below ~/]

@@ -69,7 +69,9 @@ def compliance_state(
     return answer
 
 
-def change(host: Host, plan: Mapping[str, Any], name: str, *, lift: bool = False, dry_run: bool = False) -> dict[str, Any]:
+def change(
+    host: Host, plan: Mapping[str, Any], name: str, *, lift: bool = False, dry_run: bool = False
+) -> dict[str, Any]:
     """Bring a control in line (or lift it), and say what was done: the result of the enforcing modules.
 
     Raises ControlError, which then names in `done` the actions that were carried out before it.
@@ -94,6 +96,7 @@ def change(host: Host, plan: Mapping[str, Any], name: str, *, lift: bool = False
         "refused": [refusal._asdict() for refusal in changes.refused],
         "findings": [finding.as_dict() for finding in changes.findings],
         "diff": [
-            {"before_header": str(a), "after_header": str(a), "before": a.before, "after": a.after} for a in changes.actions
+            {"before_header": str(a), "after_header": str(a), "before": a.before, "after": a.after}
+            for a in changes.actions
         ],
     }

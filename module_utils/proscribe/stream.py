@@ -1,8 +1,8 @@
 """The observing code as one stream of bytes, for a Python on the other side that has nothing of ours.
 
-Four fifths of what a module call costs a host is Python compiling Ansible's own module library. Our observing code needs
-none of it, so it can be piped to `python3 -I -S -c BOOTSTRAP`, which takes it from standard input, answers one call, and
-leaves nothing behind. Controller side.
+Four fifths of what a module call costs a host is Python compiling Ansible's own module library. Our observing code
+needs none of it, so it can be piped to `python3 -I -S -c BOOTSTRAP`, which takes it from standard input, answers one
+call, and leaves nothing behind. Controller side.
 """
 
 from __future__ import annotations

@@ -66,7 +66,15 @@ def test_a_record_tells_what_is_not_plainly_compliant_and_counts_the_rest():
     assert [rule["rule"] for rule in told["rules"]] == ["apps/b", "apps/d"]
     assert (told["state"], told["rules_evaluated"]) == ("noncompliant", 4)
     assert told["rules"][0]["findings"] == [
-        {"kind": "package", "id": "wechat", "manager": "dpkg", "version": None, "scope": None, "path": None, "detail": None}
+        {
+            "kind": "package",
+            "id": "wechat",
+            "manager": "dpkg",
+            "version": None,
+            "scope": None,
+            "path": None,
+            "detail": None,
+        }
     ]
 
 
@@ -75,7 +83,12 @@ def test_a_record_tells_what_is_not_plainly_compliant_and_counts_the_rest():
     [
         ([Verdict("a", "noncompliant", (FOUND,))], [Verdict("a", "compliant")], {"a": "repaired"}, "repaired"),
         ([Verdict("a", "error")], [Verdict("a", "compliant")], {"a": "repaired"}, "repaired"),
-        ([Verdict("a", "noncompliant", (FOUND,))], [Verdict("a", "noncompliant", (FOUND,))], {"a": "noncompliant"}, "noncompliant"),
+        (
+            [Verdict("a", "noncompliant", (FOUND,))],
+            [Verdict("a", "noncompliant", (FOUND,))],
+            {"a": "noncompliant"},
+            "noncompliant",
+        ),
         ([Verdict("a", "noncompliant", (FOUND,))], [Verdict("a", "unknown")], {"a": "unknown"}, "unknown"),
         ([Verdict("a", "unknown")], [Verdict("a", "compliant")], {}, "compliant"),  # it was never seen to be wrong
         ([Verdict("a", "waived", (FOUND,))], [Verdict("a", "compliant")], {}, "compliant"),

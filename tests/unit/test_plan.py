@@ -11,7 +11,8 @@ from proscribe import plan as plans
 
 BODY = {"schema": plans.SCHEMA, "contact": "x", "controls": {}}
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
 
 

@@ -12,7 +12,13 @@ from proscribe.host import Host
 from proscribe.run import compliance_state
 from proscribe.stream import BOOTSTRAP, MARK, answer, payload
 
-APPS = {"name": "A", "mode": "enforce", "packages": {"apt": ["nosuch-package"]}, "processes": [], "paths": ["/opt/nosuch"]}
+APPS = {
+    "name": "A",
+    "mode": "enforce",
+    "packages": {"apt": ["nosuch-package"]},
+    "processes": [],
+    "paths": ["/opt/nosuch"],
+}
 SITES = {"name": "B", "mode": "enforce", "domains": ["nosuch.example.com"], "urls": [], "allow": []}
 PLAN = plans.sealed(
     {
@@ -77,7 +83,10 @@ def test_the_stream_stays_small():
 
 
 def test_the_stream_needs_nothing_but_the_standard_library():
-    code = BOOTSTRAP + "\nprint(sorted(name for name in sys.modules if name.partition('.')[0] in ('ansible', 'yaml', 'jinja2')))"
+    code = (
+        BOOTSTRAP
+        + "\nprint(sorted(name for name in sys.modules if name.partition('.')[0] in ('ansible', 'yaml', 'jinja2')))"
+    )
     call = {"plan": PLAN, "controls": [], "gate": "never", "will_correct": False}
     done = subprocess.run([sys.executable, "-I", "-c", code], input=payload(call), capture_output=True, check=True)
     assert done.stdout.decode().splitlines()[-1] == "[]"

@@ -14,7 +14,7 @@ from .errors import PolicyError, PolicyErrors
 from .restrictions import PREFIX, REGISTERED
 
 try:  # where a value was written; ansible-core 2.19 and newer know it, by a part of theirs that they may move
-    from ansible._internal._datatag._tags import Origin
+    from ansible._internal._datatag._tags import Origin  # type: ignore[import-untyped]
 except ImportError:
     Origin = None
 
@@ -41,7 +41,9 @@ class HostVariables:
             except Exception as error:  # templating raises many kinds; each has a message of its own
                 message = str(error).splitlines()[0]
                 where = origins[str(key)] or f"host {name}"
-                raise PolicyErrors([PolicyError(where, str(key), raw[key], f"a value that can be templated ({message})")]) from None
+                raise PolicyErrors(
+                    [PolicyError(where, str(key), raw[key], f"a value that can be templated ({message})")]
+                ) from None
         return cls(name, values, origins, str(raw.get("inventory_dir") or "."))
 
     def where(self, variable: str) -> str:

@@ -1,4 +1,7 @@
-"""Catalogue + restrictions + waivers -> the plan of a host. Pure: no file is read, no host is asked, no clock is looked at."""
+"""Catalogue + restrictions + waivers -> the plan of a host.
+
+Pure: no file is read, no host is asked, no clock is looked at.
+"""
 
 from __future__ import annotations
 
@@ -68,9 +71,11 @@ def upcoming_services(plan: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def _chosen(catalogue: Catalogue, restrictions: Restrictions) -> list[tuple[Service, bool]]:
-    """The services that a host's restrictions name, by id, each with whether it is restricted or only reported."""
+    """The services that a host's restrictions name, by id, each with whether it is more than reported."""
     errors = [
-        PolicyError("", f"{PREFIX}services_{name}", id_, "a service of the catalogue" + close_to(id_, catalogue.services))
+        PolicyError(
+            "", f"{PREFIX}services_{name}", id_, "a service of the catalogue" + close_to(id_, catalogue.services)
+        )
         for name in ("include", "exclude")
         for id_ in getattr(restrictions, f"services_{name}")
         if id_ not in catalogue.services
@@ -92,8 +97,10 @@ def _chosen(catalogue: Catalogue, restrictions: Restrictions) -> list[tuple[Serv
 
 
 def _separated_by_tenant(service: Service, restrictions: Restrictions) -> bool:
-    """Whether personal and business accounts share this service's hosts and the organisation has business ones: then the
-    hosts stay open and the browser's tenant control tells the accounts apart."""
+    """Whether personal and business accounts share this service's hosts and the organisation has business ones.
+
+    Then the hosts stay open, and the browser's tenant control tells the accounts apart.
+    """
     return bool(service.tenants and restrictions.tenants[service.tenants])
 
 
@@ -150,5 +157,7 @@ def _allow_permitted(services: dict[str, Any], catalogue: Catalogue) -> None:
         domain for id_, service in catalogue.services.items() if id_ not in restricted for domain in service.domains
     ]
     for entry in restricted.values():
-        below = [domain for domain in permitted if is_below(domain, entry["domains"]) and domain not in entry["domains"]]
+        below = [
+            domain for domain in permitted if is_below(domain, entry["domains"]) and domain not in entry["domains"]
+        ]
         entry["allow"] = sorted({*entry["allow"], *below})

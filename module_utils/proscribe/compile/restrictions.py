@@ -101,7 +101,9 @@ def _tenants(value: object) -> Mapping[str, tuple[str, ...]]:
         raise Expected("", value, "a mapping such as {google: [example.org], microsoft: [<tenant id>]}")
     for name in value:
         if name not in TENANT_PROVIDERS:
-            raise Expected(f".{name}", name, f"one of {', '.join(TENANT_PROVIDERS)}{close_to(str(name), TENANT_PROVIDERS)}")
+            raise Expected(
+                f".{name}", name, f"one of {', '.join(TENANT_PROVIDERS)}{close_to(str(name), TENANT_PROVIDERS)}"
+            )
     read = _words(None, "tenant names")
     tenants: dict[str, tuple[str, ...]] = {}
     for provider in TENANT_PROVIDERS:
@@ -160,7 +162,9 @@ RESTRICTIONS: Mapping[str, Variable] = {
     "services_include": Variable([], _words(None, "service ids"), "Service ids added to the categories."),
     "services_exclude": Variable([], _words(None, "service ids"), "Service ids taken out of the categories."),
     "effective_from": Variable(
-        "2024-10-31", _day, "The first day of the ban; before it everything is reported as upcoming and nothing enforced."
+        "2024-10-31",
+        _day,
+        "The first day of the ban; before it everything is reported as upcoming and nothing enforced.",
     ),
     "controls": Variable(
         {"apps": "enforce", "browser": "enforce", "firewall": "enforce", "dns": "enforce"},
@@ -171,10 +175,14 @@ RESTRICTIONS: Mapping[str, Variable] = {
         {"google": [], "microsoft": []}, _tenants, "The organisation's own tenants, which stay reachable."
     ),
     "catalog_dirs": Variable(
-        [], _words(None, "directories"), "More service files, the organisation's own; relative to the inventory's folder."
+        [],
+        _words(None, "directories"),
+        "More service files, the organisation's own; relative to the inventory's folder.",
     ),
     "compliance_gate": Variable(
-        "never", _gate, "What makes a host, and the run, fail: never, noncompliant, or incomplete (also what is unknown)."
+        "never",
+        _gate,
+        "What makes a host, and the run, fail: never, noncompliant, or incomplete (also what is unknown).",
     ),
     "contact": Variable("your IT service desk", _line, "Whom a refused user may ask; part of every refusal's message."),
     "management": Variable(
@@ -201,7 +209,9 @@ def read_restrictions(values: Mapping[str, Any], where: Callable[[str], str]) ->
             errors.append(PolicyError(where(PREFIX + name), PREFIX + name + wrong.key, wrong.value, wrong.expected))
     if not errors and (both := set(read["services_include"]) & set(read["services_exclude"])):
         name = PREFIX + "services_exclude"
-        errors.append(PolicyError(where(name), name, min(both), "a service that is not in proscribe_services_include too"))
+        errors.append(
+            PolicyError(where(name), name, min(both), "a service that is not in proscribe_services_include too")
+        )
     if errors:
         raise PolicyErrors(errors)
     return Restrictions(**read)

@@ -23,8 +23,8 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     """Compile the plans of all hosts, write each to the plan store, and return the run.
 
     The run: {id, playbook, mode, started, catalog_version, inventory, limit, controls, directory, plans, hosts {name:
-    digest}, gate {name: gate}, upcoming [...], waivers [...], warnings [...]}. Raises PolicyErrors with every mistake of
-    every host; then nothing was written.
+    digest}, gate {name: gate}, upcoming [...], waivers [...], warnings [...]}. Raises PolicyErrors with every mistake
+    of every host; then nothing was written.
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
     catalogues: dict[tuple[Path, ...], Catalogue] = {}
@@ -88,7 +88,9 @@ def _catalogue_folders(project: Path, host: HostVariables, restrictions: Restric
     for folder in own:
         if not folder.is_dir():
             name = "proscribe_catalog_dirs"
-            raise PolicyErrors([PolicyError(host.where(name), name, str(folder), "a directory with <category>/<id>.yml files")])
+            raise PolicyErrors(
+                [PolicyError(host.where(name), name, str(folder), "a directory with <category>/<id>.yml files")]
+            )
     return (project / "catalog", *own)
 
 

@@ -71,7 +71,9 @@ def load_waivers(folders: Sequence[Path], known: Known) -> list[Waiver]:
             errors += wrong.errors
             continue
         if waiver.id in waivers:
-            errors.append(PolicyError(str(path), "id", waiver.id, f"an id that {waivers[waiver.id].file} does not have"))
+            errors.append(
+                PolicyError(str(path), "id", waiver.id, f"an id that {waivers[waiver.id].file} does not have")
+            )
         waivers[waiver.id] = waiver
     if errors:
         raise PolicyErrors(errors)
@@ -87,7 +89,7 @@ def read_waiver(path: Path, known: Known) -> Waiver:
 
     try:
         # BaseLoader leaves every value a string: YAML's own reading of dates loses the zone or guesses one.
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 (strings only)
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""

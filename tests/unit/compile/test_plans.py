@@ -48,10 +48,22 @@ def modes(plan, control="apps"):
 
 
 def waiver(**changes: object) -> Waiver:
-    end = datetime.datetime(2027, 1, 1, tzinfo=datetime.timezone.utc)
-    base = dict(id="w1", services=("whatsapp",), controls=plans.CONTROLS, hosts=("h",), groups=(), reason="r")
-    people = dict(requested_by="a", approved_by="b", expires=end, valid_from=None, file="w1.yml")
-    return Waiver(**{**base, **people, **changes})
+    return Waiver(
+        **{
+            "id": "w1",
+            "services": ("whatsapp",),
+            "controls": plans.CONTROLS,
+            "hosts": ("h",),
+            "groups": (),
+            "reason": "r",
+            "requested_by": "a",
+            "approved_by": "b",
+            "expires": datetime.datetime(2027, 1, 1, tzinfo=datetime.timezone.utc),
+            "valid_from": None,
+            "file": "w1.yml",
+            **changes,
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,7 +99,9 @@ def test_the_ban_is_in_force_from_its_first_day(today, mode):
     plan = compiled(today=datetime.date.fromisoformat(today), effective_from="2027-01-01", categories=["webmail"])
     assert set(modes(plan, "browser").values()) == {mode}
     assert plan["controls"]["browser"]["settings"]["dns_over_https"] == ("unmanaged" if mode == "upcoming" else "off")
-    assert {item["service"] for item in upcoming_services(plan)} == ({"gmail", "outlook"} if mode == "upcoming" else set())
+    assert {item["service"] for item in upcoming_services(plan)} == (
+        {"gmail", "outlook"} if mode == "upcoming" else set()
+    )
 
 
 def test_a_waiver_opens_its_services_for_its_controls_only():
@@ -139,7 +153,10 @@ def test_an_unknown_service_is_named_with_the_close_ones():
 
 
 def test_equal_answers_share_a_digest_and_others_do_not():
-    assert compiled()["digest"] == compiled(categories=["instant_messaging", "webmail", "cloud_storage", "circumvention"])["digest"]
+    assert (
+        compiled()["digest"]
+        == compiled(categories=["instant_messaging", "webmail", "cloud_storage", "circumvention"])["digest"]
+    )
     assert compiled()["digest"] != compiled(contact="somebody else")["digest"]
     plans.check(compiled())
 

@@ -10,7 +10,9 @@ from proscribe.compile.restrictions import RESTRICTIONS, read_restrictions
 
 
 def read(**values: object):
-    return read_restrictions({f"proscribe_{name}": value for name, value in values.items()}, lambda name: f"all.yml ({name})")
+    return read_restrictions(
+        {f"proscribe_{name}": value for name, value in values.items()}, lambda name: f"all.yml ({name})"
+    )
 
 
 def test_nothing_set_is_the_whole_ban_enforced():
@@ -28,7 +30,11 @@ def test_nothing_set_is_the_whole_ban_enforced():
         ("effective_from", datetime.date(2027, 1, 2), datetime.date(2027, 1, 2)),
         # what is not named keeps being enforced; an unquoted off is false in YAML 1.1
         ("controls", {"dns": False}, {"apps": "enforce", "browser": "enforce", "firewall": "enforce", "dns": "off"}),
-        ("controls", {"apps": "audit"}, {"apps": "audit", "browser": "enforce", "firewall": "enforce", "dns": "enforce"}),
+        (
+            "controls",
+            {"apps": "audit"},
+            {"apps": "audit", "browser": "enforce", "firewall": "enforce", "dns": "enforce"},
+        ),
         ("tenants", {"google": ["example.org"]}, {"google": ("example.org",), "microsoft": ()}),
         ("services_include", ["slack", "slack"], ("slack",)),
         ("management", ["10.1.2.3", "2001:db8::/32"], ("10.1.2.3/32", "2001:db8::/32")),
@@ -46,7 +52,12 @@ def test_a_good_value_is_read(name, value, read_as):
         ("audiences", ["consumer", "everybody"], "[1]", "one of consumer, enterprise, both"),
         ("services_include", [7], "[0]", "service ids"),
         ("effective_from", "31.10.2024", "", "a day such as 2024-10-31"),
-        ("effective_from", datetime.datetime(2024, 10, 31, 8), "", "a day such as 2024-10-31"),
+        (
+            "effective_from",
+            datetime.datetime(2024, 10, 31, 8, tzinfo=datetime.timezone.utc),
+            "",
+            "a day such as 2024-10-31",
+        ),
         ("effective_from", 20241031, "", "a day such as 2024-10-31"),
         ("controls", ["apps"], "", "a mapping such as"),
         ("controls", {"app": "enforce"}, ".app", "did you mean 'apps'?"),

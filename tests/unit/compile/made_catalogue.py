@@ -1,0 +1,49 @@
+"""A small catalogue on the disk, for the tests of loading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from proscribe.compile.catalogue import load
+from proscribe.compile.errors import PolicyError, PolicyErrors
+
+OWN = Path(__file__).resolve().parents[3] / "catalog"
+
+GOOD = """\
+---
+id: parrot
+name: Parrot
+category: instant_messaging
+vendor: Example
+audience: consumer
+enforce: true
+domains:
+  - parrot.example.com
+  - parrot.example
+packages:
+  apt: [parrot]
+sources: [a test]
+"""
+
+
+def errors_of(*directories: Path) -> list[PolicyError]:
+    """The mistakes of a load; none at all if it succeeds."""
+    try:
+        load(directories)
+    except PolicyErrors as wrong:
+        return list(wrong.errors)
+    return []
+
+
+class Made:
+    """Catalogue directories below a temporary one."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __call__(self, text: str, name: str = "instant_messaging/parrot.yml", directory: str = "catalog") -> Path:
+        """Write a file of a catalogue and return the catalogue's directory."""
+        path = self.root / directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return self.root / directory

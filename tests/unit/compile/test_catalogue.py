@@ -1,0 +1,129 @@
+"""The project's own catalogue, and what a load makes of it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from made_catalogue import GOOD, OWN, Made
+from proscribe.compile.catalogue import Catalogue, load
+from proscribe.compile.claims import SHARED
+from proscribe.compile.grammar import PACKAGE_NAMES
+from proscribe.compile.schema import BROWSER, SERVICE
+
+
+@pytest.fixture(scope="module")
+def own() -> Catalogue:
+    return load([OWN])
+
+
+def test_the_project_s_own_catalogue_is_whole(own: Catalogue) -> None:
+    by_category = {name: sum(s.category == name for s in own.services.values()) for name in own.categories}
+    assert by_category == {"instant_messaging": 46, "webmail": 43, "cloud_storage": 63, "circumvention": 42}
+    assert len(own.browsers) == 33
+    assert len(own.version) == 12
+
+
+def test_report_only_entries_are_the_generic_tools(own: Catalogue) -> None:
+    assert {s.id for s in own.services.values() if not s.enforce} == {
+        "desktop_cloud_integration",
+        "local_proxy_tools",
+        "mail_clients_generic",
+        "nextcloud_owncloud",
+        "syncthing",
+        "web_translate_archive_proxies",
+        "wireguard_openvpn",
+        "zoom_chat",
+    }
+
+
+def test_only_services_with_business_accounts_on_their_own_domains_have_tenants(own: Catalogue) -> None:
+    assert {s.id: s.tenants for s in own.services.values() if s.tenants} == {
+        "gmail": "google",
+        "google_chat": "google",
+        "google_drive": "google",
+    }
+
+
+def test_circumvention_is_for_consumers_and_has_a_class(own: Catalogue) -> None:
+    assert all(
+        s.audience == "consumer" and s.service_class for s in own.services.values() if s.category == "circumvention"
+    )
+
+
+def test_a_service_is_read_as_it_is_written(own: Catalogue) -> None:
+    wechat = own.services["wechat"]
+    assert wechat.packages["flatpak"] == ("com.tencent.WeChat",)
+    assert wechat.processes == ("wechat", "WeChatAppEx")
+    assert "/opt/wechat/wechat" in wechat.paths
+    assert wechat.allow_domains == ("work.weixin.qq.com",)
+    assert wechat.overlaps_with == ("wecom",)
+    assert Path(wechat.file) == OWN / "instant_messaging" / "wechat.yml"
+    assert own.browsers["firefox_esr"].policy_file == {"native": "/etc/firefox/policies/policies.json"}
+
+
+def test_no_shared_name_is_blocked(own: Catalogue) -> None:
+    blocked = {domain for service in own.services.values() for domain in service.domains}
+    assert not blocked & set(SHARED)
+
+
+def test_own_files_have_the_keys_in_the_order_of_the_schema() -> None:
+    for path in sorted(OWN.glob("*/*.yml")):
+        keys = list(yaml.safe_load(path.read_text(encoding="utf-8")))
+        assert keys == [key for key in SERVICE.keys if key in keys], path
+
+
+def test_own_browsers_have_the_keys_in_the_order_of_the_schema() -> None:
+    for browser in yaml.safe_load((OWN / "browsers.yml").read_text(encoding="utf-8"))["browsers"]:
+        assert list(browser) == [key for key in BROWSER.keys if key in browser]
+
+
+def test_every_value_is_the_same_text_for_an_ordinary_yaml_reader() -> None:
+    """No value depends on this loader's reading everything as text, but the flags."""
+
+    def values(data: Any) -> list[Any]:
+        if isinstance(data, dict):
+            return [value for item in data.values() for value in values(item)]
+        return [value for item in data for value in values(item)] if isinstance(data, list) else [data]
+
+    for path in OWN.rglob("*.yml"):
+        assert {type(value) for value in values(yaml.safe_load(path.read_text(encoding="utf-8")))} <= {str, bool}, path
+
+
+def test_loading_takes_well_under_half_a_second() -> None:
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        load([OWN])
+        times.append(time.perf_counter() - started)
+    assert min(times) < 0.5
+
+
+def test_the_version_follows_the_content_and_nothing_else(tmp_path: Path) -> None:
+    write = Made(tmp_path)
+    first = load([write(GOOD)]).version
+    assert load([write("# a comment\n" + GOOD)]).version == first
+    assert load([write(GOOD, directory="elsewhere")]).version == first
+    assert load([write(GOOD.replace("apt: [parrot]", "apt: [parrot, parrot-beta]"))]).version != first
+
+
+def test_what_loads_is_what_was_written(own: Catalogue, tmp_path: Path) -> None:
+    """A service's data, written by an ordinary YAML writer and read again, is the same service."""
+    for path in OWN.rglob("*.yml"):
+        copy = tmp_path / "copy" / path.relative_to(OWN)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(yaml.safe_dump(yaml.safe_load(path.read_text(encoding="utf-8"))), encoding="utf-8")
+    again = load([tmp_path / "copy"])
+    assert again.version == own.version
+    assert again.browsers.keys() == own.browsers.keys()
+
+
+def test_the_documentation_names_every_key_and_its_example_loads(tmp_path: Path) -> None:
+    page = (OWN.parent / "docs" / "catalogue.md").read_text(encoding="utf-8")
+    assert [key for key in [*SERVICE.keys, *BROWSER.keys, *PACKAGE_NAMES] if f"`{key}`" not in page] == []
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    directory = Made(tmp_path)(example, "instant_messaging/parrot.yml")
+    assert load([OWN, directory]).services["parrot"].networks == ("198.51.100.0/24",)

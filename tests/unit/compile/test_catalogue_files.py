@@ -1,0 +1,157 @@
+"""Files that should not be there, or hold something else: each is told, and nothing but a PolicyError comes of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from made_catalogue import GOOD, Made, errors_of
+from proscribe.compile import yaml_file
+from proscribe.compile.schema import SERVICE
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Made:
+    return Made(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("instant_messaging/owl.yaml", "owl.yaml", "a file named <service id>.yml, not .yaml"),
+        ("instant_messaging/owl.yml.bak", "owl.yml.bak", "a file named <service id>.yml"),
+        ("instant_messaging/more/owl.yml", "more", "a file named <service id>.yml"),
+        ("owl.yml", "owl.yml", "browsers.yml or <category>/<service id>.yml"),
+        ("browsers.yaml", "browsers.yaml", "browsers.yml or <category>/<service id>.yml"),
+        ("web_mail/owl.yml", "web_mail", "did you mean 'webmail'?"),
+    ],
+)
+def test_a_misplaced_file_is_told(name: str, value: str, expected: str, write: Made) -> None:
+    directory = write(GOOD, name)
+    (error,) = errors_of(directory)
+    assert (error.value, error.key) == (value, "")
+    assert expected in error.expected
+
+
+def test_hidden_files_markdown_and_backups_are_left_alone(write: Made) -> None:
+    directory = write(GOOD)
+    for name in (".git/config", "README.md", "instant_messaging/parrot.yml~", "webmail/.gitkeep"):
+        write("not a service", name)
+    assert errors_of(directory) == []
+
+
+def test_a_link_out_of_the_directory_is_refused(write: Made, tmp_path: Path) -> None:
+    directory = write(GOOD)
+    (tmp_path / "secret.yml").write_text("root: x", encoding="utf-8")
+    (directory / "instant_messaging" / "owl.yml").symlink_to(tmp_path / "secret.yml")
+    (error,) = errors_of(directory)
+    assert (error.value, error.expected) == ("owl.yml", "a file of this directory, not a link out of it")
+
+
+def test_a_category_that_links_out_of_the_directory_is_refused(write: Made, tmp_path: Path) -> None:
+    directory = write(GOOD)
+    write(GOOD.replace("instant_messaging", "webmail"), "webmail/parrot.yml", "elsewhere")
+    (directory / "webmail").symlink_to(tmp_path / "elsewhere" / "webmail")
+    (error,) = errors_of(directory)
+    assert error.expected == "a file of this directory, not a link out of it"
+
+
+def test_a_pipe_and_a_dangling_link_do_not_hang_the_load(write: Made) -> None:
+    directory = write(GOOD)
+    os.mkfifo(directory / "instant_messaging" / "owl.yml")
+    (directory / "instant_messaging" / "rook.yml").symlink_to("nowhere.yml")
+    assert [error.value for error in errors_of(directory)] == ["owl.yml", "rook.yml"]
+    os.mkfifo(directory / "browsers.yml")
+    assert [error.value for error in errors_of(directory)] == ["browsers.yml", "owl.yml", "rook.yml"]
+
+
+@pytest.mark.parametrize(
+    ("content", "value", "expected"),
+    [
+        (b"\xff\xfe\xfa", "byte 0, which is not UTF-8", "text in UTF-8"),
+        (b"", None, "a YAML document"),
+        (b"# nothing\n", None, "a YAML document"),
+        (b"a: \x01\n", "a syntax error (control characters are not allowed)", "valid YAML"),
+        (b"x" * (1 << 20) + b"y", "more than 1048576 bytes", "a smaller file"),
+    ],
+)
+def test_a_file_that_is_not_text_is_told(content: bytes, value: str, expected: str, write: Made) -> None:
+    directory = write("")
+    (directory / "instant_messaging" / "parrot.yml").write_bytes(content)
+    (error,) = errors_of(directory)
+    assert (error.value, error.expected) == (value, expected)
+
+
+def test_a_directory_that_is_missing_is_told(tmp_path: Path) -> None:
+    (error,) = errors_of(tmp_path / "nowhere")
+    assert (error.where, error.value) == (str(tmp_path / "nowhere"), "No such file or directory")
+
+
+_words = st.text(max_size=12) | st.sampled_from(
+    [
+        "id",
+        "domains",
+        "packages",
+        "apt",
+        "linux",
+        "name",
+        "true",
+        "parrot",
+        "a.example",
+        "10.0.0.0/8",
+        "1.2.3.4/32",
+        "~",
+        "/",
+    ]
+)
+_trees = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | _words | st.dates(),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(_words | st.sampled_from(list(SERVICE.keys)), inner, max_size=6)
+    ),
+    max_leaves=25,
+)
+
+
+@given(tree=_trees)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_file_holds_nothing_but_a_policy_error_comes_of_it(tree: Any, write: Made) -> None:
+    directory = write(yaml.safe_dump(tree, allow_unicode=True))
+    for error in errors_of(directory):
+        assert str(error).isprintable()
+
+
+@given(changes=st.dictionaries(st.sampled_from(list(SERVICE.keys)), _trees, min_size=1, max_size=3))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_good_entry_with_arbitrary_changes_loads_or_is_refused(changes: dict[str, Any], write: Made) -> None:
+    directory = write(yaml.safe_dump({**yaml.safe_load(GOOD), **changes}))
+    for error in errors_of(directory):
+        assert error.where.startswith(str(directory))
+
+
+@given(text=st.text(alphabet=st.sampled_from("ab:-[]{}&*!|>'\"#%@? \n\t,.0\u2028"), max_size=60))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_text_a_file_holds_nothing_but_a_policy_error_comes_of_it(text: str, write: Made) -> None:
+    errors_of(write(text))
+
+
+@pytest.mark.parametrize("loader", [yaml_file._LOADER, yaml.BaseLoader], ids=["libyaml", "python"])
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 5_000, "[" * 5_000 + "]" * 5_000, "{a: " * 5_000 + "}" * 5_000, "- " * 5_000, "&a [*a]", "a: &a {b: *a}"],
+    ids=["open", "lists", "mappings", "dashes", "list in itself", "mapping in itself"],
+)
+def test_a_hostile_document_is_refused_soon(
+    text: str, loader: type, write: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yaml_file, "_LOADER", loader)
+    directory = write(text)
+    started = time.perf_counter()
+    assert len(errors_of(directory)) == 1
+    assert time.perf_counter() - started < 5
