@@ -14,15 +14,13 @@ from typing import Any, NamedTuple
 
 from ..plan import CONTROLS
 from .errors import PolicyError, PolicyErrors, close_to
+from .schema import AUDIENCES, CATEGORIES, TENANT_PROVIDERS
 
 PREFIX = "proscribe_"
 # Variables of the same prefix that the playbooks themselves register.
 REGISTERED = frozenset({"proscribe_compiled", "proscribe_failed", "proscribe_observed"})
 
-CATEGORIES = ("instant_messaging", "webmail", "cloud_storage", "circumvention")
-AUDIENCES = ("consumer", "enterprise", "both")
 CONTROL_MODES = ("enforce", "audit", "off")
-TENANT_PROVIDERS = ("google", "microsoft")
 GATES = ("never", "noncompliant", "incomplete")
 
 

@@ -6,15 +6,13 @@ A waiver that is malformed stops the run. One that is expired, or not valid yet,
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from ..plan import CONTROLS
 from .errors import PolicyError, PolicyErrors, close_to
+from .yaml_file import read_yaml
 
 # The longest time from the approval (or the first valid day) to the end. A year is what comparable rules allow.
 LONGEST = datetime.timedelta(days=366)
@@ -51,6 +49,10 @@ class Waiver:
         return host in self.hosts or not set(groups).isdisjoint(self.groups)
 
 
+# Notes a mistake: the key (and the place in its list), the value, what was expected.
+Wrong = Callable[[tuple[str | int, ...], object, str], None]
+
+
 @dataclass(frozen=True)
 class Known:
     """What a waiver may name."""
@@ -83,32 +85,29 @@ def load_waivers(folders: Sequence[Path], known: Known) -> list[Waiver]:
 def read_waiver(path: Path, known: Known) -> Waiver:
     """One waiver's file, checked. Raises PolicyErrors."""
     errors: list[PolicyError] = []
-
-    def wrong(key: str, value: object, expected: str) -> None:
-        errors.append(PolicyError(str(path), key, value, expected))
-
     try:
-        # BaseLoader leaves every value a string: YAML's own reading of dates loses the zone or guesses one.
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise PolicyErrors([PolicyError(f"{path}{line}", "", getattr(error, "problem", error), "valid YAML")]) from None
+        document = read_yaml(path)
+    except PolicyError as error:
+        raise PolicyErrors([error]) from None
+    data = document.data
     if not isinstance(data, Mapping):
-        raise PolicyErrors([PolicyError(str(path), "", data, "a mapping with the keys of a waiver")])
+        raise PolicyErrors([document.error((), data, "a mapping with the keys of a waiver")])
+
+    def wrong(place: tuple[str | int, ...], value: object, expected: str) -> None:
+        errors.append(document.error(place, value, expected))
 
     keys = LISTS + TIMES + TEXTS
     for key in data:
         if key not in keys:
-            wrong(str(key), key, f"a key of a waiver{close_to(str(key), keys)}")
+            wrong((key,), key, f"a key of a waiver{close_to(key, keys)}")
     for key in REQUIRED:
         if not data.get(key):
-            wrong(key, data.get(key), "a value: every waiver has one")
+            wrong((key,), data.get(key), "a value: every waiver has one")
     if not data.get("hosts") and not data.get("groups"):
-        wrong("hosts", None, "hosts or groups that the waiver is for")
+        wrong(("hosts",), None, "hosts or groups that the waiver is for")
     for key in TEXTS:
         if key in data and not (isinstance(data[key], str) and data[key].isprintable()):
-            wrong(key, data[key], "one line of text")
+            wrong((key,), data[key], "one line of text")
     lists = {key: _list(data.get(key, []), key, wrong) for key in LISTS}
     for key, names, what in (
         ("services", known.services, "a service of the catalogue"),
@@ -118,15 +117,16 @@ def read_waiver(path: Path, known: Known) -> Waiver:
     ):
         for index, name in enumerate(lists[key]):
             if name not in names:
-                wrong(f"{key}[{index}]", name, what + close_to(name, names))
+                wrong((key, index), name, what + close_to(name, names))
     times = {key: _time(data.get(key), key, wrong) for key in TIMES}
     if data.get("id") and data["id"] != path.stem:
-        wrong("id", data["id"], f"the name of its file, {path.stem}")
+        wrong(("id",), data["id"], f"the name of its file, {path.stem}")
     if data.get("approved_by") and data.get("approved_by") == data.get("requested_by"):
-        wrong("approved_by", data["approved_by"], "somebody else than requested_by")
+        wrong(("approved_by",), data["approved_by"], "somebody else than requested_by")
     start, end = times["valid_from"] or times["approved_on"], times["expires"]
     if start and end and not datetime.timedelta() < end - start <= LONGEST:
-        wrong("expires", data["expires"], f"a time after {start.isoformat()}, and at most {LONGEST.days} days after it")
+        expected = f"a time after {start.isoformat()}, and at most {LONGEST.days} days after it"
+        wrong(("expires",), data["expires"], expected)
     if errors or end is None:
         raise PolicyErrors(errors)
     return Waiver(
@@ -144,16 +144,16 @@ def read_waiver(path: Path, known: Known) -> Waiver:
     )
 
 
-def _list(value: object, key: str, wrong: Any) -> tuple[str, ...]:
-    if value in ("", None):
+def _list(value: object, key: str, wrong: Wrong) -> tuple[str, ...]:
+    if value == "":
         return ()
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        wrong(key, value, "a list of words")
+        wrong((key,), value, "a list of words")
         return ()
     return tuple(dict.fromkeys(value))
 
 
-def _time(value: object, key: str, wrong: Any) -> datetime.datetime | None:
+def _time(value: object, key: str, wrong: Wrong) -> datetime.datetime | None:
     if not value:
         return None
     try:
@@ -162,6 +162,6 @@ def _time(value: object, key: str, wrong: Any) -> datetime.datetime | None:
         time = None
     # A day without a zone ends at another moment for every reader, so it is refused.
     if time is None or time.tzinfo is None:
-        wrong(key, value, "a time with its zone, such as 2026-12-31T18:00:00+08:00")
+        wrong((key,), value, "a time with its zone, such as 2026-12-31T18:00:00+08:00")
         return None
     return time.astimezone(datetime.timezone.utc)

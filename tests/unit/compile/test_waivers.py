@@ -92,21 +92,21 @@ def test_a_wrong_waiver_is_named_with_its_place_and_what_was_expected(tmp_path, 
     with pytest.raises(PolicyErrors) as raised:
         read_waiver(path, KNOWN)
     error = next(error for error in raised.value.errors if error.key == key)
-    assert error.where == str(path)
+    assert error.where.rpartition(":")[0] == str(path)
     assert told in error.expected
 
 
 def test_a_file_that_is_not_yaml_is_named_with_its_line(tmp_path):
     path = tmp_path / "w1.yml"
     path.write_text("id: w1\nservices: [whatsapp\nreason: x\n", encoding="utf-8")
-    with pytest.raises(PolicyErrors, match=r"w1\.yml:3: found .*expected valid YAML"):
+    with pytest.raises(PolicyErrors, match=r"w1\.yml:3: found a syntax error .*expected valid YAML"):
         read_waiver(path, KNOWN)
 
 
 def test_an_empty_file_is_a_mistake(tmp_path):
     path = tmp_path / "w1.yml"
     path.write_text("", encoding="utf-8")
-    with pytest.raises(PolicyErrors, match="a mapping with the keys of a waiver"):
+    with pytest.raises(PolicyErrors, match="a YAML document"):
         read_waiver(path, KNOWN)
 
 

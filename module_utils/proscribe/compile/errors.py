@@ -1,0 +1,63 @@
+"""A mistake in the catalogue, the restrictions or a waiver, told so that the person who made it can mend it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+
+LONGEST_SHOWN = 80  # characters of a wrong value; enough to recognise it
+
+
+class InWords(str):
+    """Instead of a value: what stands there, in words."""
+
+    __slots__ = ()
+
+
+class PolicyError(Exception):
+    """One mistake.
+
+    `where` is a file (`catalog/webmail/gmail.yml:12`, with the line where it is known) or what else holds the value,
+    `key` the path to it (`packages.apt[2]`; "" for the whole), `value` what stands there, `expected` what should.
+    """
+
+    def __init__(self, where: str, key: str, value: object, expected: str) -> None:
+        super().__init__(where, key, value, expected)
+        self.where, self.key, self.value, self.expected = where, key, value, expected
+
+    def __str__(self) -> str:
+        place = [part for part in (self.where, self.key) if part]
+        line = ": ".join([*place, f"found {shown(self.value)}, expected {self.expected}"])
+        # A key or a file's name may hold anything, and a terminal obeys some of it.
+        return line if line.isprintable() else line.encode("unicode_escape").decode("ascii")
+
+
+class PolicyErrors(Exception):
+    """All the mistakes of one reading, so that they can be mended in one go. One line each."""
+
+    def __init__(self, errors: Iterable[PolicyError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__(*self.errors)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.errors))
+
+
+def shown(value: object) -> str:
+    """A wrong value in few printable characters. What a list or mapping holds is never printed: it may be endless."""
+    if value is None or value == "":
+        return "nothing"
+    if isinstance(value, InWords):
+        return str(value)
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return "a list"
+    text = ascii(value) if isinstance(value, str | bytes) else str(value)
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
+
+
+def close_to(word: str, words: Iterable[str]) -> str:
+    """The end of a message about a word that is none of `words`: `, did you mean 'x'?`, or "" if nothing is close."""
+    close = difflib.get_close_matches(str(word), sorted(words), n=2, cutoff=0.7)
+    return f", did you mean {' or '.join(map(repr, close))}?" if close else ""

@@ -1,0 +1,217 @@
+"""The keys of a service and of a browser, as data; docs/catalogue.md says what each means.
+
+A key that is missing here is a mistake there: a mistyped key must never drop a part of the ban in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from . import grammar
+from .errors import close_to
+from .grammar import Check
+from .yaml_file import KeyPath
+
+# In the order of reports. A service's file stands in the folder of its category.
+CATEGORIES = ("instant_messaging", "webmail", "cloud_storage", "circumvention")
+AUDIENCES = ("consumer", "enterprise", "both")
+CLASSES = (
+    "bypass_client",
+    "encrypted_dns",
+    "vpn",
+    "browser_vpn",
+    "relay",
+    "anonymity_network",
+    "proxy_client",
+    "tunnel",
+    "web_proxy",
+)
+TENANT_PROVIDERS = ("google", "microsoft")
+
+Mistake = tuple[KeyPath, object, str]  # the path to a value, the value, and what was expected
+
+
+class Kind(Protocol):
+    """What a key holds."""
+
+    def check(self, value: object, path: KeyPath) -> Iterator[Mistake]: ...
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text."""
+
+    well_formed: Check
+
+    def check(self, value: object, path: KeyPath) -> Iterator[Mistake]:
+        if not isinstance(value, str):
+            yield path, value, "one text"
+        elif expected := self.well_formed(value):
+            yield path, value, expected
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A list of texts or groups, at least one, none twice."""
+
+    item: Kind
+
+    def check(self, value: object, path: KeyPath) -> Iterator[Mistake]:
+        if not isinstance(value, list) or not value:
+            yield path, value, "a list with at least one item (leave the key out where there is none)"
+            return
+        for index, item in enumerate(value):
+            yield from self.item.check(item, (*path, index))
+            if item in value[:index]:
+                yield (*path, index), item, "every item once; this one stands above already"
+
+
+@dataclass(frozen=True)
+class Group:
+    """A mapping with known keys."""
+
+    keys: Mapping[str, Kind]
+    required: Sequence[str] = ()
+
+    def check(self, value: object, path: KeyPath) -> Iterator[Mistake]:
+        if not isinstance(value, dict) or not value:
+            yield path, value, f"a mapping with keys out of {', '.join(self.keys)}"
+            return
+        for key in self.required:
+            if key not in value:
+                yield (*path, key), None, "a value: this key is required"
+        for key, item in value.items():
+            if key in self.keys:
+                yield from self.keys[key].check(item, (*path, key))
+            else:
+                known = close_to(key, self.keys) or f", one of {', '.join(self.keys)}"
+                yield (*path, key), key, f"a known key{known}"
+
+
+_FLAG = Text(grammar.one_of("true", "false"))
+_LABEL = Text(grammar.label)
+_PROSE = Text(grammar.prose)
+_HOSTS = Listed(Text(grammar.domain))
+_PROSES = Listed(_PROSE)
+_PACKAGES = {system: Listed(Text(check)) for system, check in grammar.PACKAGE_NAMES.items()}
+_PACKAGINGS = ("native", "flatpak", "snap")
+
+# What identifies a service; the same keys may stand under `unverified`, for values that nothing good confirms yet.
+_IDENTIFIERS: Mapping[str, Kind] = {
+    "domains": _HOSTS,
+    "urls": Listed(Text(grammar.url)),
+    "mail_hosts": _HOSTS,
+    "shared_domains": _HOSTS,
+    "allow_domains": _HOSTS,
+    "networks": Listed(Text(grammar.network)),
+    "networks_note": _PROSE,
+    "packages": Group(_PACKAGES),
+    "bundle_ids": Listed(Text(grammar.bundle_id)),
+    "processes": Group({"linux": Listed(Text(grammar.program)), "windows": Listed(Text(grammar.windows_program))}),
+    "paths": Group({"linux": Listed(Text(grammar.path)), "windows": Listed(Text(grammar.windows_path))}),
+    "desktop_files": Listed(Text(grammar.desktop_file)),
+    "user_data": Listed(Text(grammar.home_path)),
+    "browser_extensions": Group(
+        {"chrome": Listed(Text(grammar.chrome_extension)), "firefox": Listed(Text(grammar.firefox_extension))}
+    ),
+    "macos_team_ids": Listed(Text(grammar.team_id)),
+    "tenants": Text(grammar.one_of(*TENANT_PROVIDERS)),
+    "tenant_control": Group(
+        {
+            "headers": Listed(
+                Group(
+                    {"name": Text(grammar.header_name), "value": Text(grammar.header_value), "hosts": _HOSTS},
+                    required=("name",),
+                )
+            ),
+            "browser_policies": _PROSES,
+            "endpoint_policies": _PROSES,
+        }
+    ),
+    "nxdomain_canaries": _HOSTS,
+}
+
+SERVICE = Group(
+    {
+        "id": Text(grammar.service_id),
+        "name": _LABEL,
+        "category": Text(grammar.one_of(*CATEGORIES)),
+        "vendor": _LABEL,
+        "audience": Text(grammar.one_of(*AUDIENCES)),
+        "enforce": _FLAG,
+        "class": Text(grammar.one_of(*CLASSES)),
+        **_IDENTIFIERS,
+        "overlaps_with": Listed(Text(grammar.service_id)),
+        "retired": _FLAG,
+        "notes": _PROSE,
+        "unverified": Group({**{key: kind for key, kind in _IDENTIFIERS.items() if key != "tenants"}, "notes": _PROSE}),
+        "sources": _PROSES,
+    },
+    required=("id", "name", "category", "vendor", "enforce", "sources"),
+)
+
+_BROWSER_PATHS = Listed(Text(grammar.path))
+_POLICY_PATHS = Group({packaging: Listed(Text(grammar.policy_path)) for packaging in _PACKAGINGS})
+_POLICY_PATH = Group({packaging: Text(grammar.policy_path) for packaging in _PACKAGINGS})
+_BROWSER_IDENTIFIERS: Mapping[str, Kind] = {
+    "packages": Group({system: _PACKAGES[system] for system in ("apt", "rpm", "pacman", "flatpak", "snap")}),
+    "processes": Listed(Text(grammar.program)),
+    "paths": _BROWSER_PATHS,
+    "user_data": Listed(Text(grammar.home_path)),
+}
+
+BROWSER = Group(
+    {
+        "id": Text(grammar.service_id),
+        "name": _LABEL,
+        "engine": Text(grammar.one_of("blink", "gecko", "goanna", "webkitgtk", "qtwebengine", "electron", "own")),
+        **_BROWSER_IDENTIFIERS,
+        "policy_support": Text(grammar.one_of("chromium", "firefox", "none")),
+        "policy_dir": _POLICY_PATH,
+        "policy_file": _POLICY_PATH,
+        "notes": _PROSE,
+        "unverified": Group(
+            {**_BROWSER_IDENTIFIERS, "policy_dir": _POLICY_PATHS, "policy_file": _POLICY_PATHS, "notes": _PROSE}
+        ),
+        "sources": _PROSES,
+    },
+    required=("id", "name", "packages", "processes", "policy_support", "sources"),
+)
+BROWSERS = Group({"browsers": Listed(BROWSER)}, required=("browsers",))
+
+
+def check_service(entry: Any) -> Iterator[Mistake]:
+    """What is wrong with a service's entry as such: its keys, their values, and how these fit each other."""
+    yield from SERVICE.check(entry, ())
+    if not isinstance(entry, dict) or not entry:
+        return
+    if "category" in entry:
+        needed = "class" if entry["category"] == "circumvention" else "audience"
+        if needed not in entry:
+            yield (needed,), None, f"a value: every service of the category {entry['category']} has one"
+    if "tenants" in entry and "tenant_control" not in entry:
+        yield ("tenants",), entry["tenants"], "tenant_control beside it: how the accounts are told apart"
+    if not set(entry) & set(_IDENTIFIERS) and not entry.get("unverified"):
+        yield ("domains",), None, "at least one key that identifies the service, such as domains or packages"
+    yield from _said_twice(entry, entry.get("unverified"), ())
+
+
+def check_browser(entry: Mapping[str, Any]) -> Iterator[Mistake]:
+    """What is wrong with a browser's entry, as `check_service`."""
+    for key, support in (("policy_dir", "chromium"), ("policy_file", "firefox")):
+        if key in entry and entry.get("policy_support") != support:
+            yield (key,), entry[key], f"no {key} where policy_support is not {support}"
+    yield from _said_twice(entry, entry.get("unverified"), ())
+
+
+def _said_twice(verified: object, unverified: object, path: KeyPath) -> Iterator[Mistake]:
+    """Values that stand both among the verified and the unverified ones."""
+    if isinstance(verified, dict) and isinstance(unverified, dict):
+        for key in verified.keys() & unverified.keys():
+            yield from _said_twice(verified[key], unverified[key], (*path, key))
+    elif isinstance(verified, list) and isinstance(unverified, list):
+        for index, item in enumerate(unverified):
+            if isinstance(item, str) and item in verified:
+                yield ("unverified", *path, index), item, f"a value that {path[0]} does not hold already"
