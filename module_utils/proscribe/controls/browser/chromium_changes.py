@@ -1,0 +1,46 @@
+"""Chromium: putting Proscribe's file in place, and taking it away."""
+
+from __future__ import annotations
+
+import functools
+
+from ...host import Host
+from ..base import Action, Changes, Refusal
+from .browsers import Browser
+from .chromium_folder import Folder
+from .rendering import NOTHING, Rules
+
+RULE = "browser/policy-file"
+
+
+def enforce(host: Host, browser: Browser, wanted: Rules) -> Changes:
+    """The file written anew if it differs in content, owner, mode or kind; copies of it beside it deleted.
+
+    What other files of the organisation or the rights on its directories take away is refused to correct: they are
+    its own.
+    """
+    folder = Folder(host, browser, wanted)
+    rendered = folder.rendered
+    actions = _deletions(host, folder, own=rendered is None)
+    if rendered is not None and (folder.content != rendered or folder.faults.file):
+        write = functools.partial(host.write, browser.path, rendered)
+        actions.append(Action("write", browser.path, write, _text(folder.content), _text(rendered)))
+    refused = [Refusal(RULE, folder.directory, reason) for reason in (*folder.faults.directories, *folder.overriding())]
+    return Changes(actions, refused)
+
+
+def lift(host: Host, browser: Browser) -> Changes:
+    """Proscribe's file and the copies of it deleted."""
+    return Changes(_deletions(host, Folder(host, browser, NOTHING), own=True))
+
+
+def _deletions(host: Host, folder: Folder, own: bool) -> list[Action]:
+    found = [(name, "") for name in folder.copies]
+    if own and folder.own is not None:
+        found.append((folder.own_name, _text(folder.content)))
+    paths = [(f"{folder.directory}/{name}", before) for name, before in found]
+    return [Action("delete", path, functools.partial(host.delete, path), before) for path, before in paths]
+
+
+def _text(content: bytes | None) -> str:
+    return (content or b"").decode("utf-8", "replace")

@@ -1,0 +1,187 @@
+"""A folder of Chromium policies in which not just Proscribe's own file stands as it should: what holds all together?"""
+
+from __future__ import annotations
+
+import json
+import stat
+from typing import Any, Iterator, Mapping, NamedTuple
+
+from ...host import ControlError, Host, Unseen
+from .browsers import Browser
+from .chromium import ALLOW, BLOCK, DNS, MERGE, PREDICTION, TENANT_DOMAINS, TENANT_HEADERS, policies, render
+from .lenient import parse
+from .matching import Closest, chromium_entry
+from .rendering import MOST_ENTRIES, Rules
+from .sight import MARK, Sight, faults
+
+
+class File(NamedTuple):
+    """A file of the folder. `said` is what Chromium takes from it, nothing if it is no JSON object or not readable."""
+
+    name: str
+    said: Mapping[str, Any]
+    lost: str = ""  # why Chromium takes nothing from it
+
+
+class Folder:
+    """The folder of one browser, read once. Raises Unseen, or ControlError for a folder behind a user's link."""
+
+    def __init__(self, host: Host, browser: Browser, wanted: Rules) -> None:
+        self.browser, self.wanted = browser, wanted
+        self.directory, _, self.own_name = browser.path.rpartition("/")
+        self.faults = faults(host, browser.path)
+        self.content: bytes | None = None
+        self.own: File | None = None
+        self.foreign: list[File] = []
+        self.copies: list[str] = []
+        for name in host.list(self.directory):
+            self._sort(host, name)
+        self.expected = self._expected()
+
+    def _sort(self, host: Host, name: str) -> None:
+        path = f"{self.directory}/{name}"
+        seen = host.stat(path)
+        if seen is None or stat.S_ISDIR(seen.st_mode):
+            return
+        content, lost = _content(host, path, seen.st_mode)
+        said, broken = _said(content)
+        file = File(name, said, lost or broken)
+        if name == self.own_name:
+            self.content, self.own = content, file._replace(said={} if lost else said)
+        elif self._is_copy(name, said):
+            self.copies.append(name)
+        elif not lost:
+            self.foreign.append(file)
+
+    def _is_copy(self, name: str, said: Mapping[str, Any]) -> bool:
+        """Whether a file is another of Proscribe's own: a backup that a tool made, or what a kill left of a write."""
+        if name == f".{self.own_name}.proscribe~":
+            return True
+        known = {MARK, BLOCK, ALLOW, MERGE, PREDICTION, TENANT_DOMAINS, TENANT_HEADERS, *DNS}
+        return MARK in said and set(said) <= known
+
+    def _expected(self) -> dict[str, Any]:
+        foreign = Closest(self._listed(BLOCK), self._listed(ALLOW), in_part=True)
+        shut = [one for one in self.wanted.allow if foreign.blocked(one)]
+        said = policies(self.wanted, shut, (name for name in self._listed(MERGE) if isinstance(name, str)))
+        if any(PREDICTION in file.said for file in self.foreign):
+            said.pop(PREDICTION, None)
+        return said
+
+    def _listed(self, setting: str) -> Iterator[Any]:
+        """The entries of a list in all of the organisation's files."""
+        for file in self.foreign:
+            value = file.said.get(setting)
+            yield from value if isinstance(value, list) else ()
+
+    @property
+    def rendered(self) -> bytes | None:
+        """What the file has to be; None if there should be none."""
+        return render(self.expected) if self.expected else None
+
+    def source(self, setting: str) -> tuple[str, Any]:
+        """The last file that has a setting, by the order in which Chromium reads them, and its value there."""
+        last: tuple[str, Any] = ("", None)
+        for file in sorted([*self.foreign, *([self.own] if self.own and self.faults.readable else [])]):
+            if setting in file.said:
+                last = (file.name, file.said[setting])
+        return last
+
+    def effective(self, setting: str) -> list[Any]:
+        """A list as Chromium has it: joined if the setting that says so has the last word, else the last file's."""
+        joined = self.source(MERGE)[1]
+        if isinstance(joined, list) and setting in joined:
+            own = self.own.said.get(setting) if self.own and self.faults.readable else None
+            return [*self._listed(setting), *(own if isinstance(own, list) else [])]
+        value = self.source(setting)[1]
+        return value if isinstance(value, list) else []
+
+    def overriding(self) -> list[str]:
+        """Files of the organisation that take effect away from Proscribe's, and by what."""
+        found = []
+        joined = {setting for setting in (BLOCK, ALLOW, TENANT_HEADERS) if setting in self.expected}
+        for file in sorted(self.foreign):
+            if file.name < self.own_name:
+                continue  # Proscribe's comes later, and has the last word
+            for setting in sorted(set(self.expected) & set(file.said) - {MARK} - joined):
+                value = file.said[setting]
+                if setting == MERGE:
+                    if not isinstance(value, list) or not joined <= set(map(str, value)):
+                        found.append(
+                            f"{file.name} sets {MERGE} without {', '.join(sorted(joined))}, after {self.own_name}"
+                        )
+                elif value != self.expected[setting]:
+                    found.append(f"{file.name} overrides {setting} of {self.own_name}")
+        return found
+
+    def sight(self) -> Sight:
+        """What all the files together come to."""
+        block, allow = self.effective(BLOCK), self.effective(ALLOW)
+        required = Closest(map(str, self.wanted.block), map(str, self.wanted.allow))
+        entries = [entry for entry in map(chromium_entry, allow) if entry and entry.name.host != "*"]
+        own_allow = set(self.wanted.allow)
+        openings = [e.name for e in entries if e.name not in own_allow and required.blocked(e.name)]
+        overriding = self.overriding()
+        wrong = [*self.faults.file, *self.faults.directories, *self._differences(), *overriding]
+        wrong += [f"{name} beside it is a copy of it, and counts" for name in self.copies]
+        wrong += [
+            f"{len(entries)} entries in {setting} of all files together, browsers take {MOST_ENTRIES}"
+            for setting, entries in ((BLOCK, block), (ALLOW, allow))
+            if len(entries) > MOST_ENTRIES
+        ]
+        return Sight(
+            effect=Closest(block, allow),
+            openings=sorted(set(openings)),
+            why=self._why() or (overriding[0] if overriding else ""),
+            dns=self._dns(),
+            wrong=wrong,
+        )
+
+    def _why(self) -> str:
+        if not self.faults.readable:
+            return (self.faults.file or self.faults.directories or ["not readable for users"])[0]
+        return self.own.lost if self.own else "no policy file"
+
+    def _differences(self) -> list[str]:
+        """What stands in the file that should not, or the other way round, in a few words."""
+        if self.content == self.rendered:
+            return []
+        if self.own is None:
+            return ["it is not there"]
+        if self.own.lost:
+            return [self.own.lost]
+        said = self.own.said
+        different = sorted(k for k in {*said, *self.expected} if said.get(k) != self.expected.get(k))
+        return ["not as the plan has it: " + ", ".join(different)] if different else ["written in another way"]
+
+    def _dns(self) -> str:
+        if self.wanted.dns_over_https != "off":
+            return ""
+        for setting, value in DNS.items():
+            name, found = self.source(setting)
+            if not name:
+                return self._why() or f"{setting} is not set"
+            if found != value:
+                return f"{name} sets {setting} to {json.dumps(found)}"
+        return ""
+
+
+def _content(host: Host, path: str, mode: int) -> tuple[bytes | None, str]:
+    """A file's content, and why a browser, which runs as an ordinary user, takes nothing from it ("" if it does)."""
+    try:
+        content = host.read(path)
+    except Unseen:
+        return None, "not readable for users"
+    except ControlError as error:
+        return None, str(error)
+    if not stat.S_ISLNK(mode) and not mode & 0o004:
+        return content, "not readable for users"
+    return content, ""
+
+
+def _said(content: bytes | None) -> tuple[Mapping[str, Any], str]:
+    try:
+        said = parse(content or b"")
+    except ValueError:
+        return {}, "not valid JSON"
+    return (said, "") if isinstance(said, dict) else ({}, "not a JSON object")

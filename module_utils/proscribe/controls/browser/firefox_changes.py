@@ -1,0 +1,80 @@
+"""Firefox: merging Proscribe's part into the policies, and giving back what the organisation had."""
+
+from __future__ import annotations
+
+import functools
+import json
+
+from ...host import Host
+from ..base import Action, Changes, Refusal
+from .browsers import Browser
+from .firefox import render
+from .firefox_file import Note, PolicyFile, unopened
+from .rendering import NOTHING, Rules
+
+RULE = "browser/policy-file"
+PRIVATE = 0o600
+
+
+def enforce(host: Host, browser: Browser, wanted: Rules) -> Changes:
+    """The file written anew if it is not what it has to be; first the organisation's own is put away.
+
+    Where the plan has nothing to say any more, the organisation gets its file back.
+    """
+    file = PolicyFile(host, browser, wanted)
+    refused = [Refusal(RULE, browser.path, reason) for reason in (file.blocker, *file.faults.directories) if reason]
+    refused += [Refusal(RULE, name, reason) for name, reason in unopened(file.listed)]
+    if file.blocker:
+        return Changes((), refused)
+    if file.expected is None:
+        return Changes(_give_back(host, file), refused)
+    if file.holds:
+        return Changes((), refused)
+    write = functools.partial(_write, host, file)
+    return Changes([Action("write", browser.path, write, _text(file.content), _text(render(file.expected)))], refused)
+
+
+def lift(host: Host, browser: Browser) -> Changes:
+    """The organisation's file put back as it was, with its later edits if there are any; or Proscribe's deleted."""
+    return Changes(_give_back(host, PolicyFile(host, browser, NOTHING)))
+
+
+def _write(host: Host, file: PolicyFile) -> None:
+    # In this order a kill at any point leaves what the next run, or a lift, needs to tell whose is what.
+    original = file.original_to_keep()
+    during, after = file.note_to_keep()
+    if original is not None and original != file.original:
+        host.write(file.original_path, original, PRIVATE)
+    host.write(file.note_path, _note(during), PRIVATE)
+    host.write(file.browser.path, render(file.expected or {}))
+    host.write(file.note_path, _note(after), PRIVATE)
+    if original is None and file.original is not None:
+        host.delete(file.original_path)
+
+
+def _note(note: Note) -> str:
+    return json.dumps(note._asdict()) + "\n"
+
+
+def _give_back(host: Host, file: PolicyFile) -> list[Action]:
+    """Undo the merge. A file that is the organisation's alone stays as it is; what Proscribe remembered goes."""
+    path = file.browser.path
+    original = file.original_to_keep()
+    remembered = [kept for kept in (file.original_path, file.note_path) if host.stat(kept) is not None]
+    if not file.ours or (file.seen is None and original is None):
+        return [Action("delete", kept, functools.partial(host.delete, kept)) for kept in remembered]
+
+    def give_back() -> None:
+        if original is None:
+            host.delete(path)
+        else:
+            host.write(path, original, file.note.mode if file.note else 0o644)
+        for kept in remembered:
+            host.delete(kept)
+
+    verb = "delete" if original is None else "restore"
+    return [Action(verb, path, give_back, _text(file.content), _text(original))]
+
+
+def _text(content: bytes | None) -> str:
+    return (content or b"").decode("utf-8", "replace")

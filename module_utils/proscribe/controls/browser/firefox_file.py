@@ -1,0 +1,226 @@
+"""A policies.json of Firefox that is not just Proscribe's own: whose is what in it, what has to come of it, what
+holds now?
+
+An organisation's file is kept as it was, byte for byte, below /var/lib/proscribe/browser, with a note of what it was
+merged into and what came of it. The rule for what stands at the path now:
+
+- nothing, or an empty file: a merged file that somebody took away; the organisation's part is still known from the
+  note.
+- a file with Proscribe's mark: the merged file, with the organisation's later edits in it, if there are any.
+- a file with the mark that is not valid JSON: Firefox ignores it; it is written anew from the note.
+- a file without the mark: the organisation put it there. It is its own from now on, in place of an earlier one.
+- one without the mark that is not valid JSON, or a link: not touched, only reported.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+from typing import Any, NamedTuple
+
+from ...host import STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, Unseen
+from ...plan import canonical
+from .browsers import Browser
+from .firefox import DNS, FILTER, Lists, lists, policies, render
+from .firefox_merge import assumed_ours, dns_is_off, merge, parse, same, without_ours
+from .matching import Closest, Unless, firefox_entry
+from .rendering import MOST_ENTRIES, Name, Rules
+from .sight import MARK, Sight, faults
+
+
+class Note(NamedTuple):
+    """What Proscribe remembers of a merge."""
+
+    base: dict[str, Any]  # what it merged into: the organisation's file, or the one of Firefox's installation, or {}
+    written: list[dict[str, Any]]  # what came of it; two while a write is under way
+    mode: int  # of the organisation's own file
+
+
+class PolicyFile:
+    """The file of one browser, read once. Raises Unseen, or ControlError for a path behind a user's link."""
+
+    def __init__(self, host: Host, browser: Browser, wanted: Rules) -> None:
+        self.browser, self.wanted = browser, wanted
+        place = STATE_DIRECTORY + "/browser/" + browser.path.strip("/").replace("/", "-")
+        self.original_path, self.note_path = place + ".original", place + ".note"
+        self.faults = faults(host, browser.path)
+        self.seen = host.stat(browser.path)
+        self.content: bytes | None = None
+        self.document: dict[str, Any] | None = None
+        self.lost = ""  # why Firefox takes nothing from it
+        self.blocker = ""  # why Proscribe leaves it alone
+        self._read(host)
+        self.marked = MARK in (self.document or {}) or WRITTEN_BY.encode() in (self.content or b"")
+        self.empty = not (self.content or b"").strip()
+        self.unclear = ""  # why it cannot be told whose is what
+        self.original: bytes | None = None
+        self.note: Note | None = None
+        self.inherited = self._inherited(host)
+        if self.document is None and not self.marked and not self.empty:
+            self.blocker = f"it is the organisation's, and {self.lost}: correct or remove it"
+        try:
+            self._remember(host)
+        except Unseen as unseen:
+            self.unclear = str(unseen)
+        self.edited, self.base = self._base()
+        self.listed = lists(wanted, self._blocked_by(self.base))
+        self.expected = self._expected()
+
+    def _read(self, host: Host) -> None:
+        """Read the file, and say why Firefox takes nothing from it, if so."""
+        if self.seen is None:
+            self.lost = "no policy file"
+            return
+        if stat.S_ISLNK(self.seen.st_mode):
+            self.blocker = "a link stands in its place: put a file there instead"
+        try:
+            self.content = host.read(self.browser.path)
+            self.document = parse(self.content or b"")
+        except Unseen:
+            self.lost = "not readable for users"
+        except ControlError as error:
+            self.lost = self.blocker = str(error)
+        except ValueError as error:
+            self.lost = "not valid JSON: " + str(error)
+        if not self.faults.readable and not self.lost:
+            self.lost = "not readable for users"
+
+    def _inherited(self, host: Host) -> dict[str, Any]:
+        """The policies of Firefox's own installation, which a file below /etc hides."""
+        for path in self.browser.fallbacks:
+            try:
+                content = host.read(path)
+                if content is not None:
+                    return parse(content)
+            except (ValueError, ControlError, Unseen):
+                return {}  # Firefox takes nothing from it either
+        return {}
+
+    def _remember(self, host: Host) -> None:
+        note = host.read(self.note_path)
+        self.original = host.read(self.original_path)
+        try:
+            self.note = Note(**json.loads(note)) if note is not None else None
+        except (ValueError, TypeError):
+            self.note = None  # as if it were lost
+
+    def _base(self) -> tuple[bool, dict[str, Any]]:
+        """The organisation's part as of now, and whether it is another one than what was merged into."""
+        if self.document is not None and not self.marked:
+            return True, self.document
+        if self.content is not None and self.empty and not self.note:
+            return True, {}
+        remembered = self.note.base if self.note else self._original_document()
+        if self.document is not None:
+            written = self.note.written if self.note else assumed_ours(self.document)
+            theirs = without_ours(self.document, remembered, written)
+            if not same(theirs, remembered):
+                return True, theirs
+        return False, remembered if self.original is not None else self.inherited
+
+    def _original_document(self) -> dict[str, Any]:
+        try:
+            return parse(self.original or b"{}")
+        except ValueError:
+            return {}
+
+    @staticmethod
+    def _blocked_by(document: dict[str, Any]) -> list[Name]:
+        block = _filter(document, "Block")
+        return [entry.name for entry in map(firefox_entry, block) if entry]
+
+    def _expected(self) -> dict[str, Any] | None:
+        ours = policies(self.wanted, self.listed)
+        return merge(self.base, ours) if ours else None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the file is what it has to be, however it is spelled."""
+        if self.faults.file:
+            return False
+        if self.expected is None:
+            return not self.marked
+        return self.document is not None and same(self.document, self.expected)
+
+    @property
+    def ours(self) -> bool:
+        """Whether what stands at the path is Proscribe's to change back: the merged file, or what is left of it."""
+        return not self.blocker and (self.marked or (self.note is not None and self.empty))
+
+    def original_to_keep(self) -> bytes | None:
+        """What a lift would put back: the organisation's file byte for byte, or with its later edits; None: nothing."""
+        if not self.edited:
+            return self.original
+        if not self.marked:
+            return self.content
+        return render(self.base) if self.base.get("policies") or set(self.base) - {"policies"} else None
+
+    def note_to_keep(self) -> tuple[Note, Note]:
+        """What to remember while the file is being written, and after it."""
+        mode = self.note.mode if self.note else 0o644
+        if self.seen is not None and self.document is not None and not self.marked:
+            mode = stat.S_IMODE(self.seen.st_mode)
+        after = Note(self.base, [self.expected or {}], mode)
+        earlier = self.note.written if self.note else []
+        return after._replace(written=[*earlier, *after.written]), after
+
+    def sight(self) -> Sight:
+        """What the file comes to."""
+        in_effect = self.document if self.document is not None and not self.lost else {}
+        block, exceptions = _filter(in_effect, "Block"), _filter(in_effect, "Exceptions")
+        required = Closest(map(str, self.wanted.block), map(str, self.wanted.allow))
+        entries = [entry for entry in map(firefox_entry, exceptions) if entry]
+        openings = {entry.name for entry in entries if entry.name.host != "*" and required.blocked(entry.name)}
+        dns = ""
+        if self.wanted.dns_over_https == "off" and not dns_is_off(in_effect.get("policies", {}).get(DNS)):
+            dns = self.lost or "not switched off and locked"
+        wrong = [*([self.blocker] if self.blocker else []), *self.faults.file, *self.faults.directories]
+        wrong += [
+            f"{len(listed)} entries in {FILTER} with the organisation's, Firefox takes {MOST_ENTRIES} of them"
+            for listed in (block, exceptions)
+            if len(listed) > MOST_ENTRIES
+        ]
+        unclear = ""
+        if not self.blocker:
+            if self.unclear and not self.lost:
+                unclear = self.unclear if self._has_more_than_ours() else ""
+                wrong += [] if self.marked or self.expected is None else ["it is the organisation's alone"]
+            elif self.lost and (self.marked or self.expected is not None):
+                wrong.append(self.lost if self.seen is not None else "it is not there")
+            elif not self.holds and not self.faults.file:
+                wrong += self._differences()
+        return Sight(
+            effect=Unless(block, exceptions),
+            openings=sorted(openings),
+            why=self.lost,
+            dns=dns,
+            wrong=wrong,
+            unclear=unclear,
+        )
+
+    def _has_more_than_ours(self) -> bool:
+        ours = policies(self.wanted, lists(self.wanted))
+        return not same((self.document or {}).get("policies"), ours)
+
+    def _differences(self) -> list[str]:
+        if self.expected is None:
+            return ["it still says what the plan no longer has"]
+        if not self.marked:
+            return ["it is the organisation's alone"]
+        now, due = (self.document or {}).get("policies", {}), self.expected["policies"]
+        names = sorted(n for n in {*now, *due} if canonical(now.get(n)) != canonical(due.get(n)))
+        return ["not as the plan has it: " + ", ".join(names)] if names else ["its notice is another one"]
+
+
+def _filter(document: dict[str, Any], name: str) -> list[Any]:
+    found = document.get("policies", {}).get(FILTER)
+    value = found.get(name) if isinstance(found, dict) else None
+    return value if isinstance(value, list) else []
+
+
+def unopened(listed: Lists) -> list[tuple[str, str]]:
+    """The permitted names that Firefox cannot open, each with why."""
+    return [
+        (str(name), f"Firefox cannot open it without opening {other}, which is blocked")
+        for name, other in listed.closed
+    ]

@@ -1,0 +1,177 @@
+"""What the browsers have to block, out of a plan: two short lists of names and a few settings. Pure.
+
+A *name* is a host with everything below it (`mail.example.com`), or such hosts and the start of a path
+(`example.com/drive`). A restricted service blocks its own names but for those that it allows, and for those of a
+waived service; whoever of its names and exceptions fits an address most closely decides, the longer host before the
+longer path. An address is blocked if any restricted service blocks it: an exception opens what its own service
+closes, never what another one does. A waived service opens its names for all, unless a restricted one has the very
+same name, or a longer one.
+
+`rules` turns this into the one list of a browser whose closest entry decides (Chromium): it asks of every name what
+has to happen there, and keeps the name only if the shorter ones would say otherwise. What is left is minimal and has
+one order.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Iterable, Iterator, Mapping, NamedTuple
+
+from ...host import ControlError
+from ...plan import RESTRICTED
+
+# Entries per list. Firefox ignores what comes after 1000; Chromium's documentation says 1000 too (156 takes 1500).
+MOST_ENTRIES = 1000
+
+_HOST = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+# "?" and "#" begin another part of an address, "*" is special to one of the browsers.
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()+,;=:@%/-]*)?")
+
+
+class Name(NamedTuple):
+    """A host with all below it, and the start of a path ("" for every path). Ordered as it is written."""
+
+    host: str
+    path: str = ""
+
+    def __str__(self) -> str:
+        return self.host + self.path
+
+
+class Rules(NamedTuple):
+    """What a browser has to do. `block` and `allow` are ordered and minimal; the closest entry decides; no ties."""
+
+    block: tuple[Name, ...]
+    allow: tuple[Name, ...]
+    dns_over_https: str  # "off", or "unmanaged"
+    google_domains: tuple[str, ...]
+    microsoft_tenants: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        """Whether there is anything that a browser has to be told."""
+        return bool(self.block or self.dns_over_https == "off" or self.google_domains or self.microsoft_tenants)
+
+
+NOTHING = Rules(block=(), allow=(), dns_over_https="unmanaged", google_domains=(), microsoft_tenants=())
+
+
+def name(text: str) -> Name:
+    """A name out of its spelling in a plan. Raises ControlError for one that no browser would understand."""
+    host, slash, rest = text.partition("/")
+    host = host.lower()
+    path = "/" + rest if rest else ""
+    if not _HOST.fullmatch(host) or not _PATH.fullmatch(path):
+        raise ControlError(f"plan: browser: {text!r} is not a host such as mail.example.com or example.com/drive")
+    return Name(host, path)
+
+
+def names(entry: Mapping[str, Any]) -> list[Name]:
+    """What a service of the plan consists of."""
+    return [name(text) for text in (*entry.get("domains", ()), *entry.get("urls", ()))]
+
+
+def above(host: str) -> Iterator[str]:
+    """A host and the domains that it lies below, the longest first."""
+    yield host
+    while "." in host:
+        host = host.partition(".")[2]
+        yield host
+
+
+def covers(upper: Name, lower: Name) -> bool:
+    """Whether a name takes in all of another one (a name takes in itself)."""
+    same = lower.host == upper.host or lower.host.endswith("." + upper.host)
+    return same and lower.path.startswith(upper.path)
+
+
+class Verdicts:
+    """Who blocks and who opens which name, and so whether an address is blocked."""
+
+    def __init__(self, services: Mapping[str, Mapping[str, Any]]) -> None:
+        self._blockers: dict[Name, set[str]] = {}
+        self._openers: dict[Name, set[str] | None] = {}  # None: opens for every service
+        for id_, entry in services.items():
+            if entry["mode"] in RESTRICTED:
+                for one in names(entry):
+                    self._blockers.setdefault(one, set()).add(id_)
+                for text in entry.get("allow", ()):
+                    opened = self._openers.setdefault(name(text), set())
+                    if opened is not None:
+                        opened.add(id_)
+            elif entry["mode"] == "waived":
+                self._openers.update(dict.fromkeys(names(entry)))
+        self._paths: dict[str, list[str]] = {}  # by host, the longest path first
+        for one in {*self._blockers, *self._openers}:
+            self._paths.setdefault(one.host, []).append(one.path)
+        self._complete()
+
+    def _complete(self) -> None:
+        # A path that some domain has anew below every longer host: the longer host would otherwise hide it.
+        for host, paths in self._paths.items():
+            for upper in above(host):
+                if upper != host and any(self._paths.get(upper, ())):
+                    paths.extend(path for path in self._paths[upper] if path and path not in paths)
+            paths.sort(key=lambda path: (-len(path), path))
+
+    def all_names(self) -> list[Name]:
+        """Every name at which the answer may change, each after those that cover it."""
+        found = [Name(host, path) for host, paths in self._paths.items() for path in paths]
+        return sorted(found, key=lambda one: (one.host.count("."), len(one.path), one))
+
+    def blocked(self, address: Name) -> bool:
+        """Whether the host and path of an address are blocked."""
+        opened: set[str] = set()
+        for host in above(address.host):
+            for path in self._paths.get(host, ()):
+                if not address.path.startswith(path):
+                    continue
+                one = Name(host, path)
+                blockers = self._blockers.get(one)
+                if blockers and not blockers <= opened:
+                    return True
+                openers = self._openers.get(one, opened)
+                if openers is None:
+                    return False
+                opened = opened | openers
+        return False
+
+
+def rules(section: Mapping[str, Any]) -> Rules:
+    """The rules of a plan's browser section. Raises ControlError for an unusable name or more than MOST_ENTRIES."""
+    verdicts = Verdicts(section["services"])
+    kept: dict[Name, bool] = {}
+    hosts: dict[str, list[str]] = {}  # the kept ones by host, the longest path first
+    for one in verdicts.all_names():
+        blocked = verdicts.blocked(one)
+        if blocked != _closest(kept, hosts, one):
+            kept[one] = blocked
+            hosts.setdefault(one.host, []).insert(0, one.path)
+    settings = section["settings"]
+    tenants = settings.get("tenants", {})
+    return Rules(
+        block=limited("blocked names", sorted(one for one, blocked in kept.items() if blocked)),
+        allow=limited("allowed names", sorted(one for one, blocked in kept.items() if not blocked)),
+        dns_over_https=settings.get("dns_over_https", "unmanaged"),
+        google_domains=tuple(sorted(tenants.get("google", ()))),
+        # Their order is the organisation's: the first one is told to Microsoft as the tenant that sets the restriction.
+        microsoft_tenants=tuple(tenants.get("microsoft", ())),
+    )
+
+
+def _closest(kept: Mapping[Name, bool], hosts: Mapping[str, list[str]], one: Name) -> bool:
+    for host in above(one.host):
+        for path in hosts.get(host, ()):
+            if one.path.startswith(path):
+                return kept[Name(host, path)]
+    return False
+
+
+def limited(what: str, entries: Iterable[Name]) -> tuple[Name, ...]:
+    """The entries as they are. Raises ControlError if a browser would drop some unsaid, being too many."""
+    listed = tuple(entries)
+    if len(listed) > MOST_ENTRIES:
+        raise ControlError(
+            f"browser: {len(listed)} {what}, but browsers take at most {MOST_ENTRIES} per list: restrict fewer"
+            " services, or leave some of them to the control dns"
+        )
+    return listed

@@ -1,0 +1,90 @@
+"""What was seen of one browser's policy, and what is wrong with a file whatever stands in it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Iterable, NamedTuple, Protocol, Sequence
+
+from ...host import Host
+from .rendering import Name, covers
+
+FILE_MODE = 0o644
+# The key under which every policy file carries its notice. Chromium lists what it does not know as unknown and goes on;
+# Firefox looks at "policies" only. A comment would do for Chromium, but would not be JSON to anybody else.
+MARK = "proscribe"
+
+
+class Effect(Protocol):
+    """Which addresses a browser blocks, all files taken together."""
+
+    def blocked(self, address: Name) -> bool: ...
+
+
+class Sight(NamedTuple):
+    """What was seen of a browser."""
+
+    effect: Effect | None = None  # None: nothing is blocked
+    openings: Sequence[Name] = ()  # what somebody else's exceptions open although it has to be blocked
+    complete: bool = False  # every file is just what it has to be, so that no name needs a look
+    why: str = ""  # why names are not blocked, where one reason covers them
+    dns: str = ""  # what is wrong with DNS over HTTPS
+    wrong: Sequence[str] = ()  # what else is wrong
+    unseen: str = ""  # why nothing could be seen
+    unclear: str = ""  # why it cannot be told whether something else is wrong
+
+    def opened(self, names: Iterable[Name]) -> list[Name]:
+        """Those of a service's names that are not blocked, and what is opened below them."""
+        if self.unseen:
+            return []
+        wanted = sorted(set(names))
+        effect = self.effect
+        if effect is None:
+            return wanted
+        found = [one for one in wanted if not effect.blocked(one)]
+        below = [one for one in self.openings if one not in found and any(covers(upper, one) for upper in wanted)]
+        return found + below
+
+
+class Faults(NamedTuple):
+    """What is wrong with a policy file and its directories, and whether a browser can read it in spite of that."""
+
+    file: list[str]
+    directories: list[str]
+    readable: bool
+
+
+def faults(host: Host, path: str) -> Faults:
+    """Look at owner and mode of a policy file that is there, and of its directories below /etc.
+
+    A browser runs as its user: what others cannot read is no policy, and where others can write, anybody makes
+    policies. Raises Unseen.
+    """
+    owner = os.stat(host.root).st_uid  # root, but in a made tree
+    directories = []
+    readable = True
+    step = path.rpartition("/")[0]
+    while step.count("/") > 1:
+        seen = host.stat(step)
+        if seen is not None and stat.S_ISDIR(seen.st_mode):
+            if seen.st_uid != owner or seen.st_mode & 0o022:
+                directories.append(f"{step} can be changed by others ({_rights(seen)}): chown root, chmod 755")
+            elif seen.st_mode & 0o005 != 0o005:
+                directories.append(f"{step} cannot be read by users ({_rights(seen)}): chmod 755")
+                readable = False
+        step = step.rpartition("/")[0]
+    seen = host.stat(path)
+    if seen is None:
+        return Faults([], directories, readable)
+    if stat.S_ISLNK(seen.st_mode):
+        return Faults(["a link stands in its place"], directories, readable)
+    if not stat.S_ISREG(seen.st_mode):
+        return Faults(["something else than a file stands in its place"], directories, False)
+    wrong = []
+    if seen.st_uid != owner or stat.S_IMODE(seen.st_mode) != FILE_MODE:
+        wrong.append(f"{_rights(seen)} instead of root's with mode 644")
+    return Faults(wrong, directories, readable and bool(seen.st_mode & 0o004))
+
+
+def _rights(seen: os.stat_result) -> str:
+    return f"uid {seen.st_uid}, mode {stat.S_IMODE(seen.st_mode):o}"

@@ -1,0 +1,298 @@
+"""What the browsers are told: the same answer for every address as the plan gives, in as few entries as it takes."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controls.browser import chromium, firefox, rendering
+from proscribe.controls.browser.rendering import Name
+from proscribe.host import WRITTEN_BY, ControlError
+
+Address = tuple[str, str]  # host, path
+
+
+def section(services: dict[str, dict[str, Any]], **settings: Any) -> dict[str, Any]:
+    told = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in services.items()}
+    return {"mode": "enforce", "services": told, "settings": {"dns_over_https": "unmanaged", **settings}}
+
+
+def lists(services: dict[str, dict[str, Any]]) -> tuple[list[str], list[str]]:
+    said = chromium.policies(rendering.rules(section(services)))
+    return said.get("URLBlocklist", []), said.get("URLAllowlist", [])
+
+
+WECHAT = {"domains": ["weixin.qq.com", "wx.qq.com"], "urls": ["wx.qq.com"], "allow": ["work.weixin.qq.com"]}
+
+
+@pytest.mark.parametrize(
+    ("services", "block", "allow"),
+    [
+        pytest.param({}, [], [], id="nothing restricted"),
+        pytest.param({"a": {"domains": ["b.example", "a.example"]}}, ["a.example", "b.example"], [], id="in one order"),
+        pytest.param(
+            {"a": {"domains": ["mail.example"], "urls": ["www.mail.example/inbox"]}},
+            ["mail.example"],
+            [],
+            id="what lies below a blocked name is not named again",
+        ),
+        pytest.param({"a": {"urls": ["proton.example/drive"]}}, ["proton.example/drive"], [], id="a path"),
+        pytest.param(
+            {"wechat": WECHAT}, ["weixin.qq.com", "wx.qq.com"], ["work.weixin.qq.com"], id="a permitted name below"
+        ),
+        pytest.param(
+            {"wechat": WECHAT, "wecom": {"domains": ["work.weixin.qq.com"]}},
+            ["weixin.qq.com", "wx.qq.com"],
+            [],
+            id="permitted by one service, blocked by another",
+        ),
+        pytest.param(
+            {"wechat": WECHAT, "portal": {"domains": ["qq.com"]}},
+            ["qq.com"],
+            [],
+            id="permission is for the own service only",
+        ),
+        pytest.param(
+            {"wechat": {**WECHAT, "allow": []}, "wecom": {"mode": "waived", "domains": ["work.weixin.qq.com"]}},
+            ["weixin.qq.com", "wx.qq.com"],
+            ["work.weixin.qq.com"],
+            id="waived below a restricted one",
+        ),
+        pytest.param(
+            {"wecom": {"domains": ["work.weixin.qq.com"]}, "wechat": {**WECHAT, "mode": "waived"}},
+            ["work.weixin.qq.com"],
+            [],
+            id="restricted below a waived one",
+        ),
+        pytest.param(
+            {"a": {"domains": ["x.example"]}, "b": {"mode": "waived", "domains": ["x.example"]}},
+            ["x.example"],
+            [],
+            id="a waiver for one of two services with one name",
+        ),
+        pytest.param(
+            {
+                "a": {"domains": ["x.example"], "allow": ["ok.x.example"]},
+                "b": {"urls": ["x.example/files"]},
+            },
+            ["ok.x.example/files", "x.example"],
+            ["ok.x.example"],
+            id="a blocked path holds below a permitted host too",
+        ),
+        *(
+            pytest.param({"a": {"mode": mode, "domains": ["x.example"]}}, [], [], id=f"not blocked: {mode}")
+            for mode in ("waived", "upcoming", "report")
+        ),
+        pytest.param(
+            {"a": {"mode": "audit", "domains": ["x.example"]}}, ["x.example"], [], id="audit: blocked if there"
+        ),
+    ],
+)
+def test_block_and_allow_lists(services: dict[str, dict[str, Any]], block: list[str], allow: list[str]) -> None:
+    assert lists(services) == (block, allow)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "example", "*.example.com", "exa mple.com", "a.com:80", "a.com/x?q", "a.com/*", "-a.com"]
+)
+def test_a_name_that_no_browser_understands_is_refused(text: str) -> None:
+    with pytest.raises(ControlError, match="is not a host"):
+        rendering.name(text)
+
+
+def test_too_many_names_are_refused_and_never_cut() -> None:
+    services = {"a": {"domains": [f"host{number}.example" for number in range(1001)]}}
+    with pytest.raises(ControlError, match="1001 blocked names.*at most 1000"):
+        lists(services)
+    services["a"]["domains"].pop()
+    assert len(lists(services)[0]) == 1000
+
+
+def test_the_chromium_file_is_json_that_says_who_wrote_it_and_joins_the_lists_of_others() -> None:
+    tenants = {"google": ["b.example", "a.example"], "microsoft": ["tenant-1", "tenant-2"]}
+    wanted = rendering.rules(section({"a": {"domains": ["x.example"]}}, dns_over_https="off", tenants=tenants))
+    said = json.loads(chromium.render(chromium.policies(wanted)))
+    injected = {
+        header["name"]: header["value"] for rule in said.pop("HttpHeaderInjection") for header in rule["headers"]
+    }
+    assert said == {
+        "proscribe": WRITTEN_BY,
+        "URLBlocklist": ["x.example"],
+        "URLAllowlist": [],
+        "PolicyListMultipleSourceMergeList": ["HttpHeaderInjection", "URLAllowlist", "URLBlocklist"],
+        "DnsOverHttpsMode": "off",
+        "BuiltInDnsClientEnabled": False,
+        "NetworkPredictionOptions": 2,
+        "AllowedDomainsForApps": "a.example,b.example",
+    }
+    assert injected == {
+        "Restrict-Access-To-Tenants": "tenant-1,tenant-2",
+        "Restrict-Access-Context": "tenant-1",
+        "sec-Restrict-Tenant-Access-Policy": "restrict-msa",
+    }
+
+
+def test_the_firefox_file() -> None:
+    wanted = rendering.rules(section({"wechat": WECHAT, "d": {"urls": ["p.example/Drive"]}}, dns_over_https="off"))
+    assert json.loads(firefox.alone(wanted) or b"") == {
+        "proscribe": WRITTEN_BY,
+        "policies": {
+            "WebsiteFilter": {
+                "Block": ["*://*.p.example/drive*", "*://*.weixin.qq.com/*", "*://*.wx.qq.com/*"],
+                "Exceptions": ["*://*.work.weixin.qq.com/*"],
+            },
+            "DNSOverHTTPS": {"Enabled": False, "Locked": True},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("deeper", "exceptions", "closed"),
+    [
+        pytest.param([], ["*://*.open.x.example/*"], [], id="nothing blocked below: open with all below"),
+        pytest.param(["bad.open.x.example"], ["*://open.x.example/*"], [], id="a blocked host below: open alone"),
+        pytest.param(["open.x.example/files"], [], ["open.x.example"], id="a blocked path within: stays closed"),
+    ],
+)
+def test_firefox_opens_nothing_that_has_to_stay_blocked(
+    deeper: list[str], exceptions: list[str], closed: list[str]
+) -> None:
+    services = {"a": {"domains": ["x.example"], "allow": ["open.x.example"]}, "b": {"urls": deeper}}
+    listed = firefox.lists(rendering.rules(section(services)))
+    assert listed.block == ["*://*.x.example/*"]
+    assert listed.exceptions == exceptions
+    assert [str(name) for name, _ in listed.closed] == closed
+
+
+def test_firefox_does_not_open_what_the_organisation_blocks() -> None:
+    wanted = rendering.rules(section({"a": {"domains": ["x.example"], "allow": ["open.x.example"]}}))
+    assert firefox.lists(wanted, [Name("*")]).exceptions == []
+    assert firefox.lists(wanted, [Name("x.example")]).exceptions == []
+    assert firefox.lists(wanted, [Name("bad.open.x.example")]).exceptions == ["*://open.x.example/*"]
+    assert firefox.lists(wanted, [Name("other.example")]).exceptions == ["*://*.open.x.example/*"]
+
+
+# -- against an emulation of each browser that shares nothing with the code above -----------------------------------
+
+HOSTS = st.lists(st.sampled_from("ab"), min_size=0, max_size=3).map(lambda labels: ".".join([*labels, "x", "test"]))
+NAMES = st.builds(lambda host, path: host + path, HOSTS, st.sampled_from(["", "", "", "/p", "/p/q"]))
+ENTRIES = st.fixed_dictionaries(
+    {
+        "mode": st.sampled_from(["enforce", "enforce", "audit", "waived", "upcoming", "report"]),
+        "domains": st.lists(HOSTS, max_size=3),
+        "urls": st.lists(NAMES, max_size=2),
+        "allow": st.lists(HOSTS, max_size=2),
+    }
+)
+SERVICES = st.dictionaries(st.sampled_from(["s1", "s2", "s3", "s4"]), ENTRIES)
+
+
+def split(name: str) -> Address:
+    host, slash, path = name.partition("/")
+    return host, slash + path
+
+
+def fits(name: Address, address: Address) -> bool:
+    host, path = address
+    return (host == name[0] or host.endswith("." + name[0])) and path.startswith(name[1])
+
+
+def rank(name: Address) -> tuple[int, int]:
+    return len(name[0]), len(name[1])
+
+
+def has_to_be_blocked(services: dict[str, dict[str, Any]], address: Address) -> bool:
+    """The definition: some restricted service has a name that fits, and no exception for it that fits more closely."""
+    waived = [split(n) for e in services.values() if e["mode"] == "waived" for n in (*e["domains"], *e["urls"])]
+    for entry in services.values():
+        if entry["mode"] not in ("enforce", "audit"):
+            continue
+        own = [rank(n) for n in map(split, (*entry["domains"], *entry["urls"])) if fits(n, address)]
+        out = [rank(n) for n in (*map(split, entry["allow"]), *waived) if fits(n, address)]
+        if own and max(own) >= max(out, default=(0, 0)):
+            return True
+    return False
+
+
+def chromium_blocks(block: list[str], allow: list[str], address: Address) -> bool:
+    """Chromium's FilterTakesPrecedence: the longer host, then the longer path; on a tie what allows."""
+    fitting = [
+        (*rank(n), allows) for names, allows in ((block, 0), (allow, 1)) for n in map(split, names) if fits(n, address)
+    ]
+    return bool(fitting) and not max(fitting)[2]
+
+
+def firefox_blocks(block: list[str], exceptions: list[str], address: Address) -> bool:
+    """Firefox's WebsiteFilter: any exception that matches, else any entry of Block; glob patterns over lower case."""
+
+    def matches(pattern: str) -> bool:
+        host, slash, path = pattern[len("*://") :].partition("/")
+        hosts = [host[2:], host] if host.startswith("*.") else [host]
+        return any(fnmatch.fnmatchcase(address[0], h) for h in hosts) and fnmatch.fnmatchcase(
+            (address[1] or "/").lower(), slash + path
+        )
+
+    return any(map(matches, block)) and not any(map(matches, exceptions))
+
+
+def addresses(services: dict[str, dict[str, Any]]) -> list[Address]:
+    """An address at, below and beside every name of a plan."""
+    names = [split(n) for e in services.values() for n in (*e["domains"], *e["urls"], *e["allow"])]
+    hosts = {host for name, _ in names for host in (name, "z." + name, "z" + name, name.partition(".")[2])}
+    return [(host, path) for host in sorted(hosts) for path in ("/", "/p", "/p/q", "/p/q/r", "/other")]
+
+
+@given(SERVICES)
+def test_chromium_blocks_what_has_to_be_blocked_and_nothing_else(services: dict[str, dict[str, Any]]) -> None:
+    block, allow = lists(services)
+    for address in addresses(services):
+        assert chromium_blocks(block, allow, address) == has_to_be_blocked(services, address), address
+
+
+@given(SERVICES)
+def test_no_entry_could_be_left_out(services: dict[str, dict[str, Any]]) -> None:
+    block, allow = lists(services)
+    whole = [chromium_blocks(block, allow, address) for address in addresses(services)]
+    for entry in (*block, *allow):
+        less = [[e for e in names if e != entry] for names in (block, allow)]
+        assert [chromium_blocks(*less, address) for address in addresses(services)] != whole, entry
+
+
+@given(SERVICES, st.randoms())
+def test_the_order_in_the_plan_does_not_matter(services: dict[str, dict[str, Any]], random: Any) -> None:
+    shuffled = list(services.items())
+    random.shuffle(shuffled)
+    for _, entry in shuffled:
+        random.shuffle(entry["domains"])
+    assert rendering.rules(section(dict(shuffled))) == rendering.rules(section(services))
+
+
+@given(SERVICES)
+def test_firefox_blocks_what_has_to_be_blocked_and_more_only_where_it_says_so(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    wanted = rendering.rules(section(services))
+    listed = firefox.lists(wanted)
+    closed = [name for name, _ in listed.closed]
+    alone = [name for name in wanted.allow if f"*://{name.host}{name.path or '/'}*" in listed.exceptions]
+    for address in addresses(services):
+        blocked = firefox_blocks(listed.block, listed.exceptions, address)
+        if has_to_be_blocked(services, address):
+            assert blocked, address
+        elif blocked:
+            assert any(fits(name, address) for name in (*closed, *alone)), address
+    for name in alone:
+        assert not firefox_blocks(listed.block, listed.exceptions, name), name
+
+
+@given(SERVICES)
+def test_no_entry_of_firefox_lies_below_another(services: dict[str, dict[str, Any]]) -> None:
+    block = [
+        split(p[len("*://*.") :].rstrip("*").rstrip("/"))
+        for p in firefox.lists(rendering.rules(section(services))).block
+    ]
+    assert not [one for one in block for upper in block if one != upper and fits(upper, one)]
