@@ -1,0 +1,187 @@
+"""What nft lists: the table taken apart, and compared with the table that is wanted."""
+
+from __future__ import annotations
+
+import sys
+from typing import Iterator, Mapping, NamedTuple, Sequence
+
+from ...finding import Finding
+from ...host import ControlError, Host, Unseen
+from .ruleset import DNS_OVER_TLS, TABLE
+
+WHERE = f"inet {TABLE}"
+NOT_LOADED = Finding("table", TABLE, manager="nftables", path=WHERE, detail="not loaded")
+NO_NAMESPACE = "the rules cannot be compared: `unshare -n` is not permitted here (needs CAP_SYS_ADMIN)"
+NO_NFT = Finding("package", "nftables", manager="nftables", detail="nft is not installed")
+
+# The same thing in the spelling of other versions (0.9.8, 1.0.6), and of a host without /etc/protocols.
+SPELLINGS = (
+    ("icmpx type ", "icmpx "),
+    ("tcp flags != syn / syn,ack", "tcp flags & (syn | ack) != syn"),
+    ("meta l4proto 6 ", "meta l4proto tcp "),
+    ("meta l4proto { 6, 17 }", "meta l4proto { tcp, udp }"),
+)
+
+# Loads a ruleset from its input and lists the table: what the kernel makes of it, spelled by the host's own nft.
+# One nft cannot do both, because a listing within a file is answered before the file is committed.
+_LOAD_AND_LIST = """\
+import subprocess, sys
+nft, table = sys.argv[1:]
+sys.exit(subprocess.call([nft, "-f", "-"]) or subprocess.call([nft, "-s", "list", "table", "inet", table]))
+"""
+
+
+class Part(NamedTuple):
+    """A set, chain or counter of the table, or what the table says of itself."""
+
+    lines: tuple[str, ...] = ()
+    elements: frozenset[str] = frozenset()
+
+
+Parts = dict[tuple[str, str], Part]
+
+
+class Sight(NamedTuple):
+    """What there is, and what is wrong with it, by rule: a service, `dns-over-tls`, `ruleset` (all of the table)."""
+
+    live: Parts
+    wrong: Mapping[str, Sequence[Finding]]
+    unseen: str = ""  # why nothing more can be said where nothing is wrong
+
+
+def look(host: Host, nft: str, text: str) -> Sight:
+    """Compare the loaded table with the one that `text` would load. Raises Unseen, or ControlError if nft fails."""
+    wanted = take_apart(text)
+    live = listed(host, nft)
+    if wanted == live:
+        return Sight(live, {})
+    if not live:
+        return Sight(live, {rule: [NOT_LOADED] for rule in {"ruleset", *map(owner, wanted)}})
+    if not wanted:
+        return Sight(live, {"ruleset": [NOT_LOADED._replace(detail="loaded, though nothing is to be refused")]})
+    known = _as_listed(host, nft, text)
+    if known is None:  # our spelling is all there is to compare with: it can be trusted for names and addresses only
+        every = differences(wanted, live)
+        sure = {rule: [finding for finding in found if finding.kind != "rule"] for rule, found in every.items()}
+        return Sight(live, sure, NO_NAMESPACE if sure != every else "")
+    return Sight(live, differences(known, live))
+
+
+def listed(host: Host, nft: str) -> Parts:
+    """The table as it is loaded; no parts if it is not."""
+    result = host.run([nft, "-s", "list", "table", "inet", TABLE])
+    if result.rc == 0:
+        return take_apart(result.out)
+    if "No such file or directory" in result.err:
+        return {}
+    if "not permitted" in result.err:
+        raise Unseen("the firewall's rules can only be listed by root with CAP_NET_ADMIN")
+    raise ControlError(f"nft cannot list the table {WHERE}: {' '.join(result.err.split())[-300:]}")
+
+
+def _as_listed(host: Host, nft: str, text: str) -> Parts | None:
+    """The parts of a ruleset as this host's kernel and nft list them, loaded in an empty network namespace that ends
+    with the call; None if the host does not permit one.
+    """
+    child = [sys.executable, "-I", "-S", "-c", _LOAD_AND_LIST, nft, TABLE]
+    result = host.run(["unshare", "-n", *child], stdin=text)
+    if result.rc == 0:
+        return take_apart(result.out)
+    if result.err.startswith("unshare:"):
+        return None
+    raise ControlError(f"nft does not take the ruleset: {' '.join(result.err.split())[-300:]}")
+
+
+def take_apart(text: str) -> Parts:
+    """The parts of the table in a listing, or in a file to load, by kind and name."""
+    lines = map(str.strip, text.replace("\t}\n", "\n}\n").splitlines())  # 0.9.8 ends a counter on the line of its state
+    if f"table inet {TABLE} {{" not in lines:  # consumes the lines up to there
+        return {}
+    parts: Parts = {}
+    own: list[str] = []
+    for line in lines:
+        if line == "}":
+            break
+        if line.endswith("{"):
+            kind, _, name = line[:-1].strip().partition(" ")
+            parts[kind, name] = _part(lines)
+        elif line:
+            own.append(line)
+    parts["table", TABLE] = Part(tuple(own))
+    return parts
+
+
+def _part(lines: Iterator[str]) -> Part:
+    plain: list[str] = []
+    elements: frozenset[str] = frozenset()
+    for line in lines:
+        if line == "}":
+            break
+        if line.startswith("elements = {"):
+            wrapped = [line]
+            while not wrapped[-1].endswith("}"):
+                wrapped.append(next(lines, "}"))
+            inner = " ".join(wrapped)[len("elements = {") : -1]
+            elements = frozenset(element.strip() for element in inner.split(","))
+        elif line and not line.startswith("packets "):  # and shows that state in spite of -s
+            for other, ours in SPELLINGS:
+                line = line.replace(other, ours)
+            plain.append(line)
+    return Part(tuple(plain), elements)
+
+
+def shown(parts: Parts) -> str:
+    """The table as text for a diff, one element a line and in one order, whoever wrote it."""
+    lines = []
+    for (kind, name), part in sorted(parts.items()):
+        lines += [
+            f"{kind} {name}",
+            *(f"    {line}" for line in part.lines),
+            *(f"    {e}" for e in sorted(part.elements)),
+        ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def owner(key: tuple[str, str]) -> str:
+    """The rule that a part of the wanted table answers for."""
+    name = key[1]
+    return DNS_OVER_TLS if name.endswith(f"-{DNS_OVER_TLS}") else name.partition("_")[2] or "ruleset"
+
+
+def differences(wanted: Parts, live: Parts) -> dict[str, list[Finding]]:
+    """What is missing, changed or too much, by the rule it counts against."""
+    found: dict[str, list[Finding]] = {}
+
+    def add(rule: str, kind: str, id_: str, detail: str) -> None:
+        found.setdefault(rule, []).append(Finding(kind, id_, manager="nftables", path=WHERE, detail=detail))
+
+    for key, part in wanted.items():
+        kind, name = key
+        if key not in live:
+            add(owner(key), kind, name, "missing")
+            continue
+        seen = live[key]
+        if detail := _unequal(part.elements, seen.elements):
+            add(owner(key), kind, name, detail)
+        missing = [line for line in part.lines if line not in seen.lines]
+        for line in missing:
+            target = line.rpartition("jump refuse")[2]  # the rule of a service, in the chain of all
+            add(owner((kind, target)) if target != line else owner(key), "rule", line, f"missing in {kind} {name}")
+        extra = [line for line in seen.lines if line not in part.lines]
+        for line in extra:
+            add(owner(key), "rule", line, f"not of the plan, in {kind} {name}")
+        if part.lines != seen.lines and not missing and not extra:
+            add(owner(key), kind, name, "in another order, or doubled")
+    for kind, name in live.keys() - wanted.keys():
+        add("ruleset", kind, name, "not of the plan")
+    return found
+
+
+def _unequal(wanted: frozenset[str], live: frozenset[str]) -> str:
+    """How two sets differ, in a few words: "2 missing: 192.0.2.1, 192.0.2.2; 1 not of the plan: 192.0.2.9"."""
+    said = []
+    for what, some in (("missing", wanted - live), ("not of the plan", live - wanted)):
+        if some:
+            shown = ", ".join(sorted(some)[:3]) + (", ..." if len(some) > 3 else "")
+            said.append(f"{len(some)} {what}: {shown}")
+    return "; ".join(said)

@@ -1,0 +1,78 @@
+"""One end of connections, for tests of what a firewall lets through. Each line of its input tells it what to do, and is
+answered with one line.
+
+    serve                                       listen on PORTS of every address, and greet whoever comes
+    connect ADDRESS PORT [ADDRESS [PORT]]       open a connection (the second pair is this end) and hear the greeting
+    say, hear                                   over the connection that was opened or accepted last
+    send ADDRESS PORT                           a datagram
+
+Answers: "ok", or the name of the error (ECONNREFUSED, ECONNRESET, ...), or "nothing" after PATIENCE seconds.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+import threading
+
+PATIENCE = 4
+PORTS = (22, 53, 443, 853, 2222, 8080)
+
+
+def family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def greet(listening: socket.socket, kept: list[socket.socket]) -> None:
+    while True:
+        connection, _ = listening.accept()
+        kept.append(connection)
+        connection.sendall(b"+")
+
+
+class Peer:
+    def __init__(self) -> None:
+        self.kept: list[socket.socket] = []  # the last one is the one that is spoken over
+
+    def serve(self) -> None:
+        for port in PORTS:
+            listening = socket.socket(socket.AF_INET6)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(("::", port))
+            listening.listen()
+            threading.Thread(target=greet, args=(listening, self.kept), daemon=True).start()
+
+    def connect(self, address: str, port: str, local: str = "", local_port: str = "0") -> None:
+        connection = socket.socket(family(address))
+        connection.settimeout(PATIENCE)
+        if local:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            connection.bind((local, int(local_port)))
+        connection.connect((address, int(port)))
+        self.kept.append(connection)
+        self.hear()
+
+    def say(self) -> None:
+        self.kept[-1].sendall(b"+")
+
+    def hear(self) -> None:
+        self.kept[-1].settimeout(PATIENCE)
+        if not self.kept[-1].recv(1):
+            raise ConnectionResetError(errno.ECONNRESET, "closed")
+
+    def send(self, address: str, port: str) -> None:
+        with socket.socket(family(address), socket.SOCK_DGRAM) as datagram:
+            datagram.sendto(b"+", (address, int(port)))
+
+
+peer = Peer()
+for line in sys.stdin:
+    verb, *words = line.split()
+    try:
+        getattr(peer, verb)(*words)
+        print("ok", flush=True)
+    except TimeoutError:
+        print("nothing", flush=True)
+    except OSError as error:
+        print(errno.errorcode[error.errno or 0], flush=True)

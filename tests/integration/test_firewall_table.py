@@ -1,0 +1,252 @@
+"""The firewall's table on the real nft and the real kernel, in an empty network namespace made for each test."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from proscribe.controls import firewall
+from proscribe.controls.firewall import boot, listing
+from proscribe.controls.firewall.ruleset import Lifelines, render
+from proscribe.finding import COMPLIANT, NONCOMPLIANT, Verdict
+from proscribe.host import ControlError, Host, Result, run_tool
+
+pytestmark = pytest.mark.integration
+
+
+def plan(dns_over_tls: str = "blocked", mode: str = "enforce", **services: list[str]) -> dict[str, Any]:
+    entries = {id_: {"name": id_, "mode": mode, "networks": nets, "ports": []} for id_, nets in services.items()}
+    section = {"mode": mode, "services": entries, "settings": {"dns_over_tls": dns_over_tls, "management": []}}
+    return {"controls": {"firewall": section}}
+
+
+TELEGRAM = plan(telegram=["203.0.113.0/24", "198.51.100.7", "2001:db8::/32"], signal=["198.51.100.8", "198.51.100.10"])
+
+
+class Namespaced:
+    """A host whose files are a made tree, and whose nft and systemctl are the real ones: nft in a network namespace,
+    systemctl on the tree.
+    """
+
+    def __init__(self, name: str, root: Path) -> None:
+        self.name = name
+        self.root = root
+        self.host = Host(str(root), self.run)
+
+    def run(self, argv: list[str], **options: Any) -> Result:
+        if Path(argv[0]).name == "systemctl":
+            return run_tool(["systemctl", f"--root={self.root}", *argv[1:]], **options)
+        return run_tool(["nsenter", f"--net=/run/netns/{self.name}", *argv], **options)
+
+    def nft(self, *words: str, stdin: str | None = None) -> str:
+        result = self.run(["nft", *words], stdin=stdin)
+        assert result.rc == 0, result.err
+        return result.out
+
+    def enforce(self, wanted: dict[str, Any]) -> list[str]:
+        return self.apply(firewall.enforce(self.host, wanted))
+
+    def apply(self, changes: Any) -> list[str]:
+        for action in changes.actions:
+            action.apply()
+        return [str(action) for action in changes.actions]
+
+    def states(self, wanted: dict[str, Any]) -> dict[str, str]:
+        return {verdict.rule.partition("/")[2]: verdict.state for verdict in firewall.observe(self.host, wanted)}
+
+    def tree(self) -> dict[str, str]:
+        paths = [path for path in sorted(self.root.rglob("*")) if not path.is_dir()]
+        return {str(path): os.readlink(path) if path.is_symlink() else path.read_text() for path in paths}
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)
+
+
+@pytest.fixture
+def space(tmp_path: Path, require_tool: Callable[[str], str], require_root: Callable[[], None]) -> Iterator[Namespaced]:
+    require_root()
+    tools = {name: require_tool(name) for name in ("nft", "ip", "unshare", "systemctl")}
+    for directory in ("usr/sbin", "etc/systemd/system", "var/lib"):
+        (tmp_path / directory).mkdir(parents=True)
+    for name in ("nft", "systemctl"):
+        (tmp_path / "usr/sbin" / name).symlink_to(tools[name])
+    name = f"proscribe-{os.getpid()}"
+    ip("netns", "add", name)
+    try:
+        yield Namespaced(name, tmp_path)
+    finally:
+        ip("netns", "del", name)
+
+
+def test_loaded_once_found_compliant_and_not_touched_again(space: Namespaced) -> None:
+    assert set(space.states(TELEGRAM).values()) == {NONCOMPLIANT}
+    assert space.enforce(TELEGRAM) == [
+        "load inet proscribe",
+        f"write {boot.FILE}",
+        f"write {boot.UNIT_FILE}",
+        f"enable {boot.UNIT_NAME}",
+    ]
+    assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
+    before = space.nft("-j", "list", "ruleset")  # handles would change with a reload
+    assert space.enforce(TELEGRAM) == []
+    assert space.nft("-j", "list", "ruleset") == before
+
+
+def test_observing_writes_nothing(space: Namespaced) -> None:
+    before = space.tree()
+    space.states(TELEGRAM)
+    assert (space.tree(), space.nft("list", "ruleset")) == (before, "")
+
+
+def test_what_is_kept_for_the_boot_loads_and_is_enabled(space: Namespaced, require_tool: Callable[[str], str]) -> None:
+    require_tool("systemd-analyze")
+    space.enforce(TELEGRAM)
+    verify = ["systemd-analyze", "verify", f"{space.root}{boot.UNIT_FILE}"]
+    verified = subprocess.run(verify, capture_output=True, text=True, check=False)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert os.readlink(space.root / boot.ENABLED.lstrip("/")).endswith(boot.UNIT_NAME)
+    assert (space.root / boot.FILE.lstrip("/")).stat().st_mode & 0o777 == 0o600
+    space.nft("flush", "ruleset")
+    space.nft("-f", str(space.root / boot.FILE.lstrip("/")))
+    assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
+
+
+def test_lifting_leaves_the_host_as_it_was_and_foreign_tables_alone(space: Namespaced) -> None:
+    space.nft("-f", "-", stdin="table inet own { chain c { type filter hook output priority 0; counter; }; }\n")
+    before, tables = space.tree(), space.nft("list", "ruleset")
+    space.enforce(TELEGRAM)
+    assert space.apply(firewall.lift(space.host, TELEGRAM)) == [
+        f"disable {boot.UNIT_NAME}",
+        "delete inet proscribe",
+        f"delete {boot.FILE}",
+    ]
+    assert (space.tree(), space.nft("list", "ruleset")) == (before, tables)
+    assert not (space.root / "etc/proscribe").exists()
+    assert space.apply(firewall.lift(space.host, TELEGRAM)) == []
+
+
+TAMPERINGS = {
+    "delete table inet proscribe": {"telegram", "signal", "dns-over-tls", "ruleset"},
+    "flush ruleset": {"telegram", "signal", "dns-over-tls", "ruleset"},
+    "add element inet proscribe hosts4_signal { 192.0.2.1 }": {"signal"},
+    "delete element inet proscribe hosts4_signal { 198.51.100.8 }": {"signal"},
+    "flush set inet proscribe nets4_telegram": {"telegram"},
+    "flush chain inet proscribe refuse_telegram": {"telegram"},
+    "flush chain inet proscribe refuse-dns-over-tls": {"dns-over-tls"},
+    "flush chain inet proscribe restricted": {"telegram", "signal", "dns-over-tls", "ruleset"},
+    "insert rule inet proscribe restricted accept": {"ruleset"},
+    "insert rule inet proscribe restricted ip daddr 203.0.113.7 accept": {"ruleset"},
+    "add set inet proscribe more { type ipv4_addr; }": {"ruleset"},
+    "add table inet proscribe { flags dormant; }": {"ruleset"},
+    "flush chain inet proscribe forward": {"ruleset"},
+    "add chain inet proscribe output { policy drop; }": {"ruleset"},
+}
+
+
+@pytest.mark.parametrize("command", TAMPERINGS)
+def test_tampering_is_found_and_repaired(space: Namespaced, command: str) -> None:
+    space.enforce(TELEGRAM)
+    space.nft(*command.split(" "))
+    seen = space.states(TELEGRAM)
+    assert {rule for rule, state in seen.items() if state == NONCOMPLIANT} == TAMPERINGS[command]
+    assert {rule for rule, state in seen.items() if state == COMPLIANT} == set(seen) - TAMPERINGS[command]
+    assert space.enforce(TELEGRAM) == ["load inet proscribe"]
+    assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
+
+
+def test_a_deleted_rule_is_named(space: Namespaced) -> None:
+    space.enforce(TELEGRAM)
+    rules = json.loads(space.nft("-j", "list", "chain", "inet", "proscribe", "restricted"))["nftables"]
+    handle = [r["rule"]["handle"] for r in rules if "rule" in r and "@nets6_telegram" in json.dumps(r)][0]
+    space.nft("delete", "rule", "inet", "proscribe", "restricted", "handle", str(handle))
+    verdict: Verdict = next(v for v in firewall.observe(space.host, TELEGRAM) if v.rule == "firewall/telegram")
+    assert [(f.kind, f.id) for f in verdict.findings] == [("rule", "ip6 daddr @nets6_telegram jump refuse_telegram")]
+
+
+def test_a_ruleset_that_does_not_load_leaves_the_old_table(space: Namespaced, monkeypatch: pytest.MonkeyPatch) -> None:
+    space.enforce(TELEGRAM)
+    before = space.nft("-j", "list", "ruleset")
+    changed = plan(telegram=["203.0.113.0/25"])
+    changes = firewall.enforce(space.host, changed)
+    real = space.host._run
+
+    def spoilt(argv: list[str], **options: Any) -> Result:
+        return real(
+            argv, **{**options, "stdin": (options.get("stdin") or "") + "add rule inet proscribe nosuch accept\n"}
+        )
+
+    monkeypatch.setattr(space.host, "_run", spoilt)
+    with pytest.raises(ControlError, match="nft .* ended with 1"):
+        changes.actions[0].apply()
+    assert space.nft("-j", "list", "ruleset") == before
+
+
+def test_a_plan_that_refuses_nothing_any_more_takes_the_table_away(space: Namespaced) -> None:
+    space.enforce(TELEGRAM)
+    nothing = plan(dns_over_tls="unmanaged")
+    assert space.states(nothing) == {"ruleset": NONCOMPLIANT, "boot": NONCOMPLIANT}
+    space.enforce(nothing)
+    assert space.nft("list", "ruleset") == ""
+    assert "noncompliant" not in space.states(nothing).values()
+
+
+def test_services_that_overlap_load(space: Namespaced) -> None:
+    both = plan(one=["203.0.113.7", "203.0.113.0/24"], two=["203.0.113.7", "203.0.113.0/25"])
+    space.enforce(both)
+    assert set(space.states(both).values()) == {COMPLIANT}
+
+
+def test_ten_thousand_addresses_take_less_than_five_seconds(space: Namespaced) -> None:
+    addresses = [str(ipaddress.ip_address(0x0A000000 + 2 * n)) for n in range(8000)]
+    many = plan(telegram=addresses + [f"172.{n // 256}.{n % 256}.0/25" for n in range(2000)])
+    started = time.monotonic()
+    space.enforce(many)
+    assert set(space.states(many).values()) == {COMPLIANT}
+    assert time.monotonic() - started < 5
+
+
+NETWORKS = st.builds(
+    lambda address, length: str(ipaddress.ip_network((address, length % address.max_prefixlen + 1), strict=False)),
+    st.ip_addresses(),
+    st.integers(0, 127),
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    networks=st.dictionaries(st.sampled_from(["one", "two", "element"]), st.lists(NETWORKS, max_size=12)),
+    near=st.lists(st.integers(0, 63), max_size=12),
+)
+def test_what_the_kernel_lists_is_what_was_written(
+    space: Namespaced, networks: dict[str, list[str]], near: list[int]
+) -> None:
+    """Neighbours and overlaps too: `near` are blocks of two addresses side by side."""
+    side_by_side = [f"192.0.2.{2 * n}/31" for n in near]
+    text = render(plan(three=side_by_side, **networks)["controls"]["firewall"], Lifelines(ssh_ports=[22, 2222]))
+    space.nft("-f", "-", stdin=text)
+    assert listing.take_apart(space.nft("-s", "list", "table", "inet", "proscribe")) == listing.take_apart(text)
+
+
+def test_another_spelling_of_the_same_table_is_compliant(space: Namespaced, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with an nft that this code does not know yet: the host's own nft says how it spells what is wanted."""
+    space.enforce(TELEGRAM)
+    real = space.host._run
+
+    def respelled(argv: list[str], **options: Any) -> Result:
+        result = real(argv, **options)
+        return result._replace(out=result.out.replace("daddr", "destination-address"))
+
+    monkeypatch.setattr(space.host, "_run", respelled)
+    assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
+    space.nft("delete", "element", "inet", "proscribe", "hosts4_signal", "{ 198.51.100.8 }")
+    assert space.states(TELEGRAM)["signal"] == NONCOMPLIANT

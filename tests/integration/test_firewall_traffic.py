@@ -1,0 +1,279 @@
+"""What the firewall refuses and what it lets pass, with real packets between network namespaces made for each test.
+
+inner (a guest or container) --- local (the host) --- outside (the rest of the world)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.controls import firewall
+from proscribe.host import Host, Result, run_tool
+
+pytestmark = pytest.mark.integration
+
+PEER = Path(__file__).with_name("peer.py")
+LOCAL, LOCAL_6, GATEWAY, GATEWAY_6 = "10.77.0.2", "fd77::2", "10.77.0.1", "fd77::1"
+BLOCKED, BLOCKED_HOST, BLOCKED_6 = "203.0.113.7", "198.51.100.7", "2001:db8::7"
+FREE, FREE_6 = "198.51.100.80", "2001:db8:1::80"
+OUTSIDE = (BLOCKED, BLOCKED_HOST, BLOCKED_6, FREE, FREE_6)
+
+
+def plan(*networks: str, ports: tuple[int, ...] = (), management: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+    def entry(nets: list[str]) -> dict[str, Any]:
+        return {"name": "x", "mode": "enforce", "networks": nets, "ports": list(ports)}
+
+    services = {id_: entry(nets) for id_, nets in {"telegram": list(networks), **more}.items()}
+    setting = {"dns_over_tls": "blocked", "management": list(management)}
+    return {"controls": {"firewall": {"mode": "enforce", "services": services, "settings": setting}}}
+
+
+BAN = plan("203.0.113.0/24", BLOCKED_HOST, "2001:db8::/48")
+
+
+def ip(lines: list[str], *options: str) -> None:
+    subprocess.run(["ip", *options, "-batch", "-"], input="\n".join(lines), text=True, check=True)
+
+
+class World:
+    """Three namespaces, and a process in each that opens connections when told to."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.names = {role: f"proscribe-{role}-{os.getpid()}" for role in ("inner", "local", "outside")}
+        self.peers: dict[str, subprocess.Popen[str]] = {}
+        self.host = Host(str(root), self.run)
+
+    def run(self, argv: list[str], **options: Any) -> Result:
+        if argv[0] == "getent":
+            return Result(0, f"{BLOCKED} STREAM {argv[-1]}\n", "")  # every name is there
+        return run_tool(["nsenter", f"--net=/run/netns/{self.names['local']}", *argv], **options)
+
+    def build(self) -> None:
+        links = {("local", "outside"): ("10.77.0", "fd77:"), ("inner", "local"): ("10.78.0", "fd78:")}
+        ip([f"netns add {name}" for name in self.names.values()])
+        for name in self.names.values():  # or a new link could not be asked for neighbours for a second
+            quick = ["sysctl", "-qw", "net.ipv6.conf.default.dad_transmits=0"]
+            subprocess.run(["nsenter", f"--net=/run/netns/{name}", *quick], check=True)
+        ip([f"link add {b} netns {self.names[a]} type veth peer name {a} netns {self.names[b]}" for a, b in links])
+        lines: dict[str, list[str]] = {role: ["link set lo up"] for role in self.names}
+        for (near, far), (net4, net6) in links.items():
+            for role, device, number in ((near, far, 2), (far, near, 1)):
+                lines[role] += [f"link set {device} up", f"addr add {net4}.{number}/24 dev {device}"]
+                lines[role] += [f"addr add {net6}:{number}/64 dev {device} nodad"]
+            lines[near] += [f"route add default via {net4}.1", f"route add default via {net6}:1"]
+        lines["outside"] += [f"addr add {address} dev lo" for address in OUTSIDE]
+        lines["outside"] += [f"route add 10.78.0.0/24 via {LOCAL}", f"route add fd78::/64 via {LOCAL_6}"]
+        for role, name in self.names.items():
+            ip(lines[role], "-n", name)
+        self.run(["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"])
+        for role, name in self.names.items():
+            self.peers[role] = subprocess.Popen(
+                ["nsenter", f"--net=/run/netns/{name}", sys.executable, "-I", str(PEER)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            assert self.tell(role, "serve") == "ok"
+        end = time.monotonic() + 10  # IPv6 needs a second or two before it works on a new link
+        for role, address in (("local", GATEWAY_6), ("outside", LOCAL_6), ("inner", FREE_6)):
+            while self.tell(role, "connect", address, 8080) != "ok":
+                assert time.monotonic() < end, f"{role} does not reach {address}"
+        self.run(["ip", "neigh", "flush", "all"])
+        subprocess.run(["ip", "-n", self.names["outside"], "neigh", "flush", "all"], check=True)
+
+    def close(self) -> None:
+        for peer in self.peers.values():
+            peer.kill()
+            peer.communicate()
+        for name in self.names.values():
+            subprocess.run(["ip", "netns", "del", name], check=False)
+
+    def tell(self, role: str, *words: object) -> str:
+        stdin, stdout = self.peers[role].stdin, self.peers[role].stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write(" ".join(map(str, words)) + "\n")
+        stdin.flush()
+        return stdout.readline().strip()
+
+    def file(self, path: str, content: str) -> None:
+        target = self.root / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content)
+
+    def enforce(self, wanted: dict[str, Any]) -> dict[str, str]:
+        """Load the table; the refusals, by subject."""
+        changes = firewall.enforce(self.host, wanted)
+        for action in changes.actions:
+            action.apply()
+        return {refusal.subject: refusal.reason for refusal in changes.refused}
+
+    def refused(self, service: str = "_telegram") -> int:
+        """How often a service's counter has counted."""
+        listed = self.run(["nft", "-j", "list", "counter", "inet", "proscribe", f"refused{service}"]).out
+        return int(json.loads(listed)["nftables"][1]["counter"]["packets"])
+
+
+@pytest.fixture
+def world(tmp_path: Path, require_tool: Callable[[str], str], require_root: Callable[[], None]) -> Iterator[World]:
+    require_root()
+    (tmp_path / "usr/sbin").mkdir(parents=True)
+    (tmp_path / "var/lib").mkdir(parents=True)
+    (tmp_path / "usr/sbin/nft").symlink_to(require_tool("nft"))
+    require_tool("ip")
+    made = World(tmp_path)
+    try:
+        made.build()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("address", [BLOCKED, BLOCKED_HOST, BLOCKED_6])
+def test_a_restricted_address_is_refused_at_once_and_counted(world: World, address: str) -> None:
+    assert world.tell("local", "connect", address, 443) == "ok"
+    world.enforce(BAN)
+    started = time.monotonic()
+    assert world.tell("local", "connect", address, 443) == "ECONNREFUSED"
+    assert time.monotonic() - started < 0.3
+    assert world.refused() >= 1
+    assert world.tell("local", "send", address, 443) == "EPERM"  # QUIC fails at once too
+    assert world.refused() >= 2
+
+
+@pytest.mark.parametrize("address", [FREE, FREE_6, GATEWAY, LOCAL, "127.0.0.1", "::1"])
+def test_every_other_address_works(world: World, address: str) -> None:
+    world.enforce(BAN)
+    assert world.tell("local", "connect", address, 443) == "ok"
+    assert world.refused() == 0
+
+
+def test_dns_over_tls_is_refused_everywhere_but_on_the_host_itself(world: World) -> None:
+    world.enforce(BAN)
+    assert world.tell("local", "connect", FREE, 853) == "ECONNREFUSED"
+    assert world.tell("local", "connect", FREE_6, 853) == "ECONNREFUSED"
+    assert world.tell("local", "send", FREE, 853) == "EPERM"
+    assert world.refused("-dns-over-tls") >= 3
+    assert world.tell("local", "connect", "127.0.0.1", 853) == "ok"
+
+
+def test_ports_of_a_service_are_refused_and_no_others(world: World) -> None:
+    world.enforce(plan("203.0.113.0/24", ports=(53, 443)))
+    assert world.tell("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
+    assert world.tell("local", "connect", BLOCKED, 8080) == "ok"
+
+
+def test_a_guest_behind_the_host_is_refused_too(world: World) -> None:
+    assert world.tell("inner", "connect", BLOCKED, 443) == "ok"
+    world.enforce(BAN)
+    assert world.tell("inner", "connect", BLOCKED, 443) == "ECONNREFUSED"
+    assert world.tell("inner", "connect", BLOCKED_6, 443) == "ECONNREFUSED"
+    assert world.tell("inner", "connect", FREE, 443) == "ok"
+    assert world.refused() >= 2
+
+
+def test_where_services_overlap_the_first_one_counts(world: World) -> None:
+    world.enforce(plan("203.0.113.0/24", aaa=["203.0.113.0/28"]))
+    assert world.tell("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
+    assert (world.refused("_aaa"), world.refused()) == (1, 0)
+
+
+@pytest.mark.parametrize("priority", [-300, -20, 0, 100])
+def test_another_table_that_accepts_opens_nothing(world: World, priority: int) -> None:
+    hook = f"type filter hook output priority {priority}; accept;"
+    world.run(["nft", "-f", "-"], stdin=f"table inet own {{ chain c {{ {hook} }}; }}\n")
+    world.enforce(BAN)
+    assert world.tell("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
+
+
+def control_connection(world: World, port: int) -> None:
+    """Say that this run is controlled over a connection to that port, as sshd does; sudo has dropped it already."""
+    world.file("/proc/self/environ", "SUDO_USER=ops\0")
+    world.file("/proc/self/status", "PPid:\t7\n")
+    world.file("/proc/7/environ", f"SSH_CONNECTION={BLOCKED} 50000 {LOCAL} {port}\0")
+    world.file("/proc/7/status", "PPid:\t1\n")
+
+
+@pytest.mark.parametrize("first", ["local", "outside"])
+@pytest.mark.parametrize("port", [22, 2222])
+def test_the_control_connection_survives_though_it_comes_from_a_restricted_network(
+    world: World, port: int, first: str
+) -> None:
+    """The connection is older than connection tracking on this host, and either side may be the first to speak."""
+    assert world.tell("outside", "connect", LOCAL, port, BLOCKED) == "ok"
+    control_connection(world, port)
+    refusals = world.enforce(BAN)
+    assert f"port {port}" in refusals[BLOCKED]
+    other = {"local": "outside", "outside": "local"}
+    for speaker in (first, other[first], first, other[first]):
+        assert world.tell(speaker, "say") == "ok"
+        assert world.tell(other[speaker], "hear") == "ok"
+
+
+@pytest.mark.parametrize("port", [22, 2222])
+def test_the_port_of_the_control_connection_is_no_way_out(world: World, port: int) -> None:
+    control_connection(world, port)
+    world.enforce(BAN)
+    assert world.tell("local", "connect", BLOCKED, 443, LOCAL, port - 1) == "ECONNREFUSED"
+    world.file("/etc/ssh/sshd_config", f"Port {port}\nPort 2300\n")
+    world.enforce(BAN)
+    assert world.tell("local", "connect", BLOCKED, 443, LOCAL, 2300) == "ECONNREFUSED"
+    assert world.tell("local", "connect", FREE, 443, LOCAL, 2300) == "ok"
+
+
+def test_new_connections_from_a_restricted_network_are_answered(world: World) -> None:
+    world.enforce(BAN)
+    for port in (22, 8080):
+        assert world.tell("outside", "connect", LOCAL, port, BLOCKED) == "ok"
+    assert world.tell("outside", "connect", LOCAL_6, 8080, BLOCKED_6) == "ok"
+
+
+@pytest.mark.parametrize("first", ["local", "outside"])
+@pytest.mark.parametrize("address", [BLOCKED, BLOCKED_6])
+def test_an_open_connection_to_a_restricted_address_dies(world: World, address: str, first: str) -> None:
+    """Whoever speaks first: a packet from outside must not make the connection look like one that began there."""
+    assert world.tell("local", "connect", address, 443) == "ok"
+    world.enforce(BAN)
+    world.tell(first, "say")
+    if first == "outside":
+        world.tell("local", "hear")  # what was on its way may arrive; nothing is answered
+    assert "nothing" not in {world.tell("local", "say"), world.tell("local", "hear")}
+    assert world.tell("local", "say") in ("EPIPE", "ECONNRESET", "ECONNREFUSED")
+    assert world.refused() >= 1
+
+
+def test_gateway_resolver_source_and_management_stay_reachable_and_it_is_said(world: World) -> None:
+    world.file("/proc/net/route", "Iface\nlocal\t00000000\t01004D0A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
+    world.file("/etc/resolv.conf", f"nameserver {BLOCKED_HOST}\n")
+    world.file("/etc/apt/sources.list", "deb http://deb.example.org/debian x main\n")
+    ban = plan("203.0.113.0/24", "198.51.100.0/24", "10.77.0.0/24", "2001:db8::/47", management=(f"{FREE_6}/128",))
+    reasons = world.enforce(ban)
+    assert {subject: reason.partition(":")[0] for subject, reason in reasons.items() if subject[0].isdigit()} == {
+        GATEWAY: "default gateway",
+        BLOCKED_HOST: "resolver",
+        BLOCKED: "package source deb.example.org",
+        FREE_6: "management",
+    }
+    for address, port in ((GATEWAY, 443), (BLOCKED_HOST, 53), (BLOCKED, 443), (FREE_6, 443)):
+        assert world.tell("local", "connect", address, port) == "ok"
+    for address, port in ((BLOCKED_HOST, 443), (FREE, 443), (BLOCKED_6, 443)):
+        assert world.tell("local", "connect", address, port) == "ECONNREFUSED"
+
+
+def test_a_timer_without_the_ssh_session_and_without_names_finds_nothing_wrong(world: World) -> None:
+    control_connection(world, 2222)
+    world.file("/etc/apt/sources.list", "deb http://deb.example.org/debian x main\n")
+    world.enforce(BAN)
+    world.file("/proc/7/environ", "")
+    drifted = [v.rule for v in firewall.observe(world.host, BAN) if v.drifted and v.rule != "firewall/boot"]
+    assert drifted == []
+    assert "load inet proscribe" not in map(str, firewall.enforce(world.host, BAN).actions)

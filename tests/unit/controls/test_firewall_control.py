@@ -1,0 +1,177 @@
+"""The verdicts of the firewall control where there is no nft, no root, no systemd or nothing to refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.controls import firewall
+from proscribe.controls.firewall import boot
+from proscribe.controls.firewall.ruleset import Lifelines, render
+from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Verdict
+from proscribe.host import ControlError, Host, Result
+
+NOT_LOADED = Result(1, "", "Error: No such file or directory")
+
+
+class RecordedHost(Host):
+    """A made tree, and an nft that answers every listing with the same."""
+
+    def __init__(self, root: Path, listing: Result = NOT_LOADED, root_user: bool = True) -> None:
+        super().__init__(str(root), self.answer)
+        self.listing = listing
+        self.root_user = root_user
+        self.ran: list[list[str]] = []
+
+    @property
+    def privileged(self) -> bool:
+        return self.root_user
+
+    def answer(self, argv: list[str], **options: Any) -> Result:
+        self.ran.append(list(argv))
+        if argv[0] == "unshare":
+            return Result(1, "", "unshare: unshare failed: Operation not permitted")
+        return self.listing
+
+    def install(self, *names: str) -> RecordedHost:
+        for name in names:
+            path = Path(self.root, "usr/sbin", name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("")
+            path.chmod(0o755)
+        return self
+
+
+def plan(mode: str = "enforce", dns_over_tls: str = "blocked", **services: dict[str, Any]) -> dict[str, Any]:
+    entries = {
+        id_: {"name": id_, "mode": mode, "networks": ["203.0.113.0/24"], "ports": [], **e}
+        for id_, e in services.items()
+    }
+    section = {"mode": mode, "services": entries, "settings": {"dns_over_tls": dns_over_tls, "management": []}}
+    return {"controls": {"firewall": section}}
+
+
+def states(verdicts: list[Verdict]) -> dict[str, str]:
+    return {verdict.rule.partition("/")[2]: verdict.state for verdict in verdicts}
+
+
+def test_without_nft_every_rule_is_noncompliant_and_enforcing_says_what_to_install(tmp_path: Path) -> None:
+    host = RecordedHost(tmp_path)
+    verdicts = firewall.observe(host, plan(telegram={}))
+    assert set(states(verdicts).values()) == {NONCOMPLIANT}
+    assert {finding.detail for verdict in verdicts for finding in verdict.findings} == {"nft is not installed"}
+    with pytest.raises(ControlError, match="install the package nftables"):
+        firewall.enforce(host, plan(telegram={}))
+
+
+def test_an_ordinary_user_sees_nothing_and_is_told_how_to(tmp_path: Path) -> None:
+    verdicts = firewall.observe(RecordedHost(tmp_path, root_user=False).install("nft"), plan(telegram={}))
+    assert set(states(verdicts).values()) == {UNKNOWN}
+    assert all("root" in verdict.reason for verdict in verdicts)
+
+
+def test_a_container_without_the_capability_is_unknown(tmp_path: Path) -> None:
+    denied = Result(1, "", "netlink: Error: cache initialization failed: Operation not permitted")
+    verdicts = firewall.observe(RecordedHost(tmp_path, denied).install("nft", "systemctl"), plan(telegram={}))
+    assert (states(verdicts)["telegram"], states(verdicts)["boot"]) == (UNKNOWN, NONCOMPLIANT)
+    host = RecordedHost(tmp_path, denied).install("nft", "systemctl")
+    with pytest.raises(ControlError, match="CAP_NET_ADMIN"):
+        firewall.enforce(host, plan(telegram={}))
+    assert firewall.lift(host, plan(telegram={})).actions == []
+
+
+def test_another_failure_of_nft_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ControlError, match="core dumped"):
+        firewall.observe(RecordedHost(tmp_path, Result(139, "", "core dumped")).install("nft"), plan(telegram={}))
+
+
+def test_a_table_that_is_not_loaded_is_said_once_for_each_service(tmp_path: Path) -> None:
+    host = RecordedHost(tmp_path).install("nft", "systemctl")
+    verdicts = firewall.observe(host, plan(telegram={}, other={"mode": "waived", "waiver": "w1"}))
+    assert states(verdicts) == {
+        "telegram": NONCOMPLIANT,
+        "other": WAIVED,
+        "dns-over-tls": NONCOMPLIANT,
+        "ruleset": NONCOMPLIANT,
+        "boot": NONCOMPLIANT,
+    }
+    assert [len(verdict.findings) for verdict in verdicts][:4] == [1, 1, 1, 1]
+    assert len(host.ran) == 1  # one listing; nothing to compare it with
+
+
+@pytest.mark.parametrize(
+    ("entry", "state"),
+    [({"mode": "upcoming", "effective_from": "2030-01-01"}, NOT_APPLICABLE), ({"mode": "report"}, NOT_APPLICABLE)],
+)
+def test_nothing_to_refuse_wants_no_table(tmp_path: Path, entry: dict[str, Any], state: str) -> None:
+    host = RecordedHost(tmp_path).install("nft")
+    verdicts = firewall.observe(host, plan(dns_over_tls="unmanaged", telegram=entry))
+    assert states(verdicts) == {"telegram": state, "ruleset": NOT_APPLICABLE, "boot": NOT_APPLICABLE}
+    assert firewall.enforce(host, plan(dns_over_tls="unmanaged", telegram=entry)).actions == []
+
+
+def wanted(**options: Any) -> str:
+    return render(plan(telegram={})["controls"]["firewall"], Lifelines(**options))
+
+
+def test_what_is_kept_for_the_boot_is_compared_byte_for_byte(tmp_path: Path) -> None:
+    host = RecordedHost(tmp_path, Result(0, wanted(), "")).install("nft", "systemctl")
+    nft = str(host.tool("nft"))
+    for path, content in ((boot.FILE, wanted()), (boot.UNIT_FILE, boot.unit(nft)), (boot.ENABLED, "")):
+        (tmp_path / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path.lstrip("/")).write_text(content)
+    assert set(states(firewall.observe(host, plan(telegram={}))).values()) == {COMPLIANT}
+    (tmp_path / boot.ENABLED.lstrip("/")).unlink()
+    (tmp_path / boot.FILE.lstrip("/")).write_text(wanted() + "\n")
+    verdict = firewall.observe(host, plan(telegram={}))[-1]
+    assert [(f.kind, f.detail) for f in verdict.findings] == [("file", "changed"), ("unit", "not enabled")]
+
+
+def test_a_host_without_systemd_is_told_so(tmp_path: Path) -> None:
+    host = RecordedHost(tmp_path, Result(0, wanted(), "")).install("nft")
+    assert "no systemd" in firewall.observe(host, plan(telegram={}))[-1].findings[-1].detail
+    changes = firewall.enforce(host, plan(telegram={}))
+    assert [str(action) for action in changes.actions] == [f"write {boot.FILE}"]
+    assert [refusal.rule for refusal in changes.refused] == ["firewall/boot"]
+
+
+def test_where_no_namespace_may_be_made_elements_are_compared_and_rules_are_unknown(tmp_path: Path) -> None:
+    respelled = wanted().replace("jump restricted", "goto restricted")
+    host = RecordedHost(tmp_path, Result(0, respelled, "")).install("nft", "systemctl")
+    assert states(firewall.observe(host, plan(telegram={})))["telegram"] == UNKNOWN
+    host.listing = Result(0, respelled.replace("203.0.113.0/24", "203.0.113.0/25"), "")
+    seen = states(firewall.observe(host, plan(telegram={})))
+    assert (seen["telegram"], seen["dns-over-tls"]) == (NONCOMPLIANT, UNKNOWN)
+    host.listing = Result(0, wanted().replace("203.0.113.0/24", "203.0.113.0/25"), "")
+    seen = states(firewall.observe(host, plan(telegram={})))
+    assert (seen["telegram"], seen["dns-over-tls"]) == (NONCOMPLIANT, COMPLIANT)
+
+
+def test_a_control_that_only_audits_changes_nothing(tmp_path: Path) -> None:
+    changes = firewall.enforce(RecordedHost(tmp_path).install("nft"), plan(mode="audit", telegram={}))
+    assert (list(changes.actions), bool(changes.findings)) == ([], True)
+    verdicts = firewall.observe(RecordedHost(tmp_path).install("nft"), plan(mode="audit", telegram={}))
+    assert states(verdicts)["telegram"] == NONCOMPLIANT
+    assert not any(verdict.drifted for verdict in verdicts)
+
+
+@pytest.mark.parametrize(
+    ("connection", "said"), [("203.0.113.5 50000 192.0.2.2 2222", ["203.0.113.5"]), ("UNKNOWN 65535 UNKNOWN 65535", [])]
+)
+def test_a_control_connection_from_a_refused_network_is_mentioned(
+    tmp_path: Path, connection: str, said: list[str]
+) -> None:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/environ").write_text(f"SSH_CONNECTION={connection}\0")
+    changes = firewall.enforce(RecordedHost(tmp_path).install("nft", "systemctl"), plan(telegram={}))
+    assert [refusal.subject for refusal in changes.refused] == said
+
+
+def test_a_control_that_is_off_changes_nothing(tmp_path: Path) -> None:
+    assert firewall.enforce(RecordedHost(tmp_path), {"controls": {}}) == ((), (), ())
+
+
+def test_lifting_a_clean_host_does_nothing(tmp_path: Path) -> None:
+    assert firewall.lift(RecordedHost(tmp_path).install("nft"), plan(telegram={})).actions == []
+    assert firewall.lift(RecordedHost(tmp_path), plan(telegram={})).actions == []

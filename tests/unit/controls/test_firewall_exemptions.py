@@ -1,0 +1,169 @@
+"""What a host hangs on, read from its files, and what of it the firewall has to let pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.controls import lifelines
+from proscribe.controls.firewall.exemptions import collect
+from proscribe.controls.firewall.ruleset import render, spelled
+from proscribe.host import Host
+
+ROUTE = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
+DEFAULT_ROUTE = ROUTE + "eth0\t00000000\t017100CB\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"  # 203.0.113.1
+ROUTE_6 = f"{'0' * 32} 00 {'0' * 32} 00 20010db8000000000000000000000001 00000400 00000001 00000000 00000003 eth0\n"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Callable[..., Host]:
+    """A host made of files, given as path: content."""
+
+    def make(files: Mapping[str, str]) -> Host:
+        for path, content in files.items():
+            (tmp_path / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path.lstrip("/")).write_text(content)
+        return Host(str(tmp_path))
+
+    return make
+
+
+def section(*networks: str, management: tuple[str, ...] = ()) -> dict[str, Any]:
+    service = {"name": "Telegram", "mode": "enforce", "networks": list(networks), "ports": []}
+    return {
+        "mode": "enforce",
+        "services": {"telegram": service},
+        "settings": {"dns_over_tls": "blocked", "management": list(management)},
+    }
+
+
+def exempt(host: Host, plan: dict[str, Any], boot_file: str = "", **extra: Any) -> list[tuple[str, str]]:
+    return [(spelled(entry.network), entry.reason) for entry in collect(host, plan, boot_file, **extra).exempt]
+
+
+def test_default_gateways_are_read_from_the_kernels_tables(host: Callable[..., Host]) -> None:
+    assert lifelines.gateways(host({})) == []
+    local = "eth0\t007100CB\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
+    seen = host({"/proc/net/route": DEFAULT_ROUTE + local, "/proc/net/ipv6_route": ROUTE_6})
+    assert lifelines.gateways(seen) == ["203.0.113.1", "2001:0db8:0000:0000:0000:0000:0000:0001"]
+
+
+@pytest.mark.parametrize(
+    ("config", "ports"),
+    [
+        ("", [22]),
+        ("#Port 2200\n", [22]),
+        ("Port 2200\nport=2201\n", [2200, 2201]),
+        ("ListenAddress 0.0.0.0:2200\nListenAddress [::]:2201\nListenAddress 192.0.2.1\n", [2200, 2201]),
+        ("ListenAddress ::\nPort seven\n", [22]),
+    ],
+)
+def test_the_ports_of_sshd_are_read_from_its_configuration(
+    host: Callable[..., Host], config: str, ports: list[int]
+) -> None:
+    assert lifelines.ssh_ports(host({"/etc/ssh/sshd_config": config})) == ports
+    assert lifelines.ssh_ports(host({"/etc/ssh/sshd_config": "", "/etc/ssh/sshd_config.d/x.conf": config})) == ports
+
+
+def test_package_sources_and_proxies_are_the_hosts_of_the_urls(host: Callable[..., Host]) -> None:
+    seen = host(
+        {
+            "/etc/apt/sources.list": "# deb http://old.example/ x\ndeb [arch=amd64] https://Deb.example.org/debian x\n",
+            "/etc/apt/sources.list.d/a.sources": "URIs: http://203.0.113.9/debian http://[2001:db8::9]:8080/x\n",
+            "/etc/apt/apt.conf.d/proxy": '// http://commented.example\nAcquire::http::Proxy "http://user:x@proxy.example:3128/";\n',
+            "/etc/yum.repos.d/a.repo": "baseurl=https://rpm.example.org/$releasever\n",
+            "/etc/pacman.d/gnupg/secret": "http://not.a.source/\n",
+        }
+    )
+    assert lifelines.package_sources(seen) == [
+        "deb.example.org",
+        "203.0.113.9",
+        "2001:db8::9",
+        "proxy.example",
+        "rpm.example.org",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "needed"), [("yes", True), ("opportunistic", False), ("no", False), ("no\nDNSOverTLS = true", True)]
+)
+def test_only_strict_dns_over_tls_of_the_hosts_own_resolver_needs_port_853(
+    host: Callable[..., Host], value: str, needed: bool
+) -> None:
+    seen = host(
+        {
+            "/etc/systemd/resolved.conf": f"[Resolve]\nDNSOverTLS={value}\n",
+            "/etc/resolv.conf": "nameserver 192.0.2.53\n",
+        }
+    )
+    assert lifelines.resolvers_need_tls(seen) is needed
+    lets = collect(seen, section("203.0.113.0/24"), "")
+    assert lets.resolver_ports == ((53, 853) if needed else (53,))
+    assert [spelled(entry.network) for entry in lets.resolvers] == (["192.0.2.53"] if needed else [])
+
+
+def test_a_parent_still_knows_the_ssh_connection_that_sudo_dropped(host: Callable[..., Host]) -> None:
+    seen = host(
+        {
+            "/proc/self/environ": "PATH=/bin\0SUDO_USER=ops\0",
+            "/proc/self/status": "Name:\tpython3\nPPid:\t41\n",
+            "/proc/41/environ": "SSH_CONNECTION=203.0.113.5 50000 192.0.2.2 2222\0",
+            "/proc/41/status": "Name:\tsudo\nPPid:\t40\n",
+            "/proc/40/environ": "SSH_CONNECTION=fe80::1%eth0 1 fe80::2%eth0 22\0SSH_CONNECTION_X=a b c d\0",
+            "/proc/40/status": "Name:\tsshd\nPPid:\t0\n",
+        }
+    )
+    assert lifelines.control_connections(seen) == [("203.0.113.5", 2222), ("fe80::1", 22)]
+
+
+def test_only_what_lies_in_a_refused_network_is_exempted(host: Callable[..., Host]) -> None:
+    seen = host(
+        {
+            "/proc/net/route": DEFAULT_ROUTE,
+            "/etc/resolv.conf": "nameserver 203.0.113.53\nnameserver 192.0.2.53\nnameserver 127.0.0.53\n",
+            "/etc/apt/sources.list": "deb http://203.0.113.80/debian x\ndeb http://192.0.2.80/debian x\n",
+        }
+    )
+    lets = collect(seen, section("203.0.113.0/24"), "")
+    assert [(spelled(e.network), e.reason, e.services) for e in lets.exempt] == [
+        ("203.0.113.1", "default gateway", ("telegram",)),
+        ("203.0.113.80", "package source 203.0.113.80", ("telegram",)),
+    ]
+    assert [(spelled(e.network), e.services) for e in lets.resolvers] == [("203.0.113.53", ("telegram",))]
+    assert collect(seen, section("198.51.100.0/24"), "").exempt == []
+
+
+def test_management_is_exempted_whatever_it_meets_and_swallows_what_lies_in_it(host: Callable[..., Host]) -> None:
+    seen = host({"/proc/net/route": DEFAULT_ROUTE})
+    plan = section("203.0.113.0/24", management=("203.0.113.0/28", "10.0.0.0/8"))
+    assert exempt(seen, plan) == [("10.0.0.0/8", "management"), ("203.0.113.0/28", "management")]
+
+
+def test_a_resolved_source_is_remembered_while_it_is_a_source_and_never_asked_for_again(
+    host: Callable[..., Host],
+) -> None:
+    seen = host({"/etc/apt/sources.list": "deb http://deb.example.org/debian x\n"})
+    plan = section("203.0.113.0/24")
+    first = collect(seen, plan, "", resolve=lambda name: ["203.0.113.80", "192.0.2.80"])
+    boot_file = render(plan, first)
+    kept = [("203.0.113.80", "package source deb.example.org")]
+    assert exempt(seen, plan, boot_file) == kept
+    assert exempt(seen, plan, boot_file, resolve=lambda name: []) == kept
+    assert exempt(host({"/etc/apt/sources.list": ""}), plan, boot_file) == []
+
+
+def test_the_port_of_a_control_connection_is_remembered(host: Callable[..., Host]) -> None:
+    seen = host({})
+    plan = section("203.0.113.0/24")
+    for ports in ([2222], [22], [2222, 443]):
+        boot_file = render(plan, collect(seen, plan, "", ports=ports))
+        assert set(collect(seen, plan, boot_file).ssh_ports) == {22, *ports}
+
+
+def test_a_run_without_the_ssh_session_wants_the_same_table(host: Callable[..., Host]) -> None:
+    seen = host({"/proc/net/route": DEFAULT_ROUTE, "/etc/apt/sources.list": "deb http://deb.example.org/debian x\n"})
+    plan = section("203.0.113.0/24", "2001:db8::/32")
+    loaded = render(plan, collect(seen, plan, "", resolve=lambda name: ["203.0.113.80", "2001:db8::80"], ports=[2222]))
+    assert render(plan, collect(seen, plan, loaded)) == loaded

@@ -1,0 +1,203 @@
+"""What table a plan and a host's lifelines give, and how it reads back from nft's listings."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controls.firewall.listing import differences, take_apart
+from proscribe.controls.firewall.ruleset import Exempt, Lifelines, networks, render, spelled
+
+
+def section(*, dns_over_tls: str = "unmanaged", mode: str = "enforce", **services: Any) -> dict[str, Any]:
+    """A plan's section; a service is a list of networks, or a whole entry."""
+    entries = {
+        id_: {"name": id_, "mode": mode, "ports": [], **(value if isinstance(value, dict) else {"networks": value})}
+        for id_, value in services.items()
+    }
+    return {"mode": mode, "services": entries, "settings": {"dns_over_tls": dns_over_tls, "management": []}}
+
+
+def rules(text: str, chain: str = "restricted") -> tuple[str, ...]:
+    return take_apart(text)["chain", chain].lines
+
+
+def elements(text: str, name: str) -> set[str]:
+    return set(take_apart(text)["set", name].elements)
+
+
+def names(text: str, kind: str) -> set[str]:
+    return {name for kind_, name in take_apart(text) if kind_ == kind}
+
+
+def test_addresses_and_networks_of_both_families_lie_in_sets_of_their_own() -> None:
+    text = render(
+        section(telegram=["203.0.113.7/32", "198.51.100.0/24", "2001:db8::1", "2001:db8:1::/48"]), Lifelines()
+    )
+    assert elements(text, "hosts4_telegram") == {"203.0.113.7"}
+    assert elements(text, "nets4_telegram") == {"198.51.100.0/24"}
+    assert elements(text, "hosts6_telegram") == {"2001:db8::1"}
+    assert elements(text, "nets6_telegram") == {"2001:db8:1::/48"}
+
+
+@pytest.mark.parametrize(
+    ("given_networks", "merged"),
+    [
+        (["10.0.0.0/25", "10.0.0.128/25"], ["10.0.0.0/24"]),
+        (["10.0.0.0/24", "10.0.0.7"], ["10.0.0.0/24"]),
+        (["10.0.0.7", "10.0.0.7/32"], ["10.0.0.7"]),
+        (["10.0.0.6", "10.0.0.7"], ["10.0.0.6/31"]),
+        (["2001:db8::/32", "2001:db8:1::/48"], ["2001:db8::/32"]),
+        (["::ffff:192.0.2.1"], ["::ffff:192.0.2.1"]),
+    ],
+)
+def test_duplicates_and_overlaps_are_merged(given_networks: list[str], merged: list[str]) -> None:
+    assert [spelled(network) for network in networks({"networks": given_networks})] == merged
+
+
+def test_nothing_is_written_for_an_empty_family_or_list() -> None:
+    text = render(section(telegram=["203.0.113.7"]), Lifelines())
+    assert names(text, "set") == {"hosts4_telegram"}
+    assert "{ }" not in text
+
+
+@pytest.mark.parametrize("mode", ["waived", "upcoming", "report"])
+def test_a_service_that_is_not_in_force_is_not_in_the_table(mode: str) -> None:
+    entry = {"networks": ["203.0.113.7"], "mode": mode}
+    assert render(section(telegram=entry), Lifelines()) == ""
+    assert "telegram" not in render(section(telegram=entry, other=["203.0.113.8"]), Lifelines())
+
+
+def test_a_service_that_is_only_audited_is_wanted_all_the_same() -> None:
+    assert "hosts4_telegram" in render(section(telegram=["203.0.113.7"], mode="audit"), Lifelines())
+
+
+def test_ports_narrow_what_is_refused() -> None:
+    text = render(section(quad={"networks": ["9.9.9.9"], "ports": [443, 53, 53]}), Lifelines())
+    assert "ip daddr @hosts4_quad meta l4proto { tcp, udp } th dport { 53, 443 } jump refuse_quad" in rules(text)
+
+
+def test_a_keyword_of_nft_may_be_a_service_id() -> None:
+    text = render(section(element=["203.0.113.7"], reject=["203.0.113.8"]), Lifelines())
+    assert names(text, "counter") == {"refused_element", "refused_reject"}
+
+
+def test_dns_over_tls_is_refused_where_the_plan_says_so_even_without_services() -> None:
+    text = render(section(dns_over_tls="blocked"), Lifelines())
+    assert rules(text)[-1] == "meta l4proto { tcp, udp } th dport 853 jump refuse-dns-over-tls"
+    assert "853" not in render(section(telegram=["203.0.113.7"]), Lifelines())
+
+
+def test_what_has_to_pass_stands_before_everything_that_is_refused() -> None:
+    lifelines = Lifelines(
+        exempt=[Exempt(ipaddress.ip_network("203.0.113.1"), "default gateway")],
+        resolvers=[Exempt(ipaddress.ip_network("203.0.113.53"), "resolver")],
+        ssh_ports=(2222, 22),
+    )
+    listed = rules(render(section(telegram=["203.0.113.0/24"], dns_over_tls="blocked"), lifelines))
+    verdicts = [line.split()[-1] if line.endswith("accept") else "refuse" for line in listed]
+    assert verdicts == ["accept"] * 5 + ["refuse"] * 2
+    assert listed[0] == "tcp sport { 22, 2222 } tcp flags & (syn | ack) != syn accept"
+    assert listed[3] == "ip daddr @resolvers-hosts4 meta l4proto { tcp, udp } th dport 53 accept"
+
+
+def test_only_the_output_of_the_host_itself_lets_loopback_pass() -> None:
+    text = render(section(telegram=["203.0.113.7"]), Lifelines())
+    assert 'oifname "lo" accept' in rules(text, "output")
+    assert rules(text, "forward") == (
+        "type filter hook forward priority filter - 10; policy accept;",
+        "jump restricted",
+    )
+
+
+# The same table, as nft 0.9.8 and 1.0.6 list it; 1.0.6 on a host without /etc/protocols.
+OLDER = {
+    "0.9.8": [("counter refused_telegram {\n\t}", "counter refused_telegram {\n\t\tpackets 3 bytes 180\t}")],
+    "1.0.6": [
+        ("icmpx type ", "icmpx "),
+        ("tcp flags & (syn | ack) != syn", "tcp flags != syn / syn,ack"),
+        ("meta l4proto tcp ", "meta l4proto 6 "),
+        ("meta l4proto { tcp, udp }", "meta l4proto { 6, 17 }"),
+    ],
+}
+
+
+@pytest.mark.parametrize("version", OLDER)
+def test_the_spelling_of_older_versions_is_understood(version: str) -> None:
+    text = render(section(telegram=["203.0.113.7", "198.51.100.0/24"], dns_over_tls="blocked"), Lifelines())
+    listed = text
+    for ours, theirs in OLDER[version]:
+        assert ours in listed
+        listed = listed.replace(ours, theirs)
+    assert take_apart(listed) == take_apart(text)
+
+
+def changed(text: str, old: str, new: str) -> dict[str, list[str]]:
+    """What is said of a listing in which something was replaced."""
+    assert old in text
+    found = differences(take_apart(text), take_apart(text.replace(old, new)))
+    return {rule: [f"{f.kind} {f.id}: {f.detail}" for f in all_] for rule, all_ in found.items()}
+
+
+TEXT = render(section(telegram=["203.0.113.7", "203.0.113.9", "198.51.100.0/24"], dns_over_tls="blocked"), Lifelines())
+JUMP = "ip daddr @nets4_telegram jump refuse_telegram"
+REJECT = 'counter name "refused_telegram"\n'
+
+
+TYPED = "set foreign {\ntype ipv4_addr\n}\n"
+# What is replaced, by what, the rule that this counts against, what is said of it.
+CHANGES: list[tuple[str, str, str, list[str]]] = [
+    ("203.0.113.7", "203.0.113.8", "telegram",
+     ["set hosts4_telegram: 1 missing: 203.0.113.7; 1 not of the plan: 203.0.113.8"]),
+    (f"{JUMP}\n", "", "telegram", [f"rule {JUMP}: missing in chain restricted"]),
+    (REJECT, f"accept\n{REJECT}", "telegram", ["rule accept: not of the plan, in chain refuse_telegram"]),
+    ("counter refused_telegram {\n\t}\n", "", "telegram", ["counter refused_telegram: missing"]),
+    ("jump restricted\n", "", "ruleset",
+     [f"rule jump restricted: missing in chain {hook}" for hook in ("output", "forward")]),
+    ("ct direction", "accept\nct direction", "ruleset", ["rule accept: not of the plan, in chain restricted"]),
+    ("counter refused_telegram {", f"{TYPED}counter refused_telegram {{", "ruleset", ["set foreign: not of the plan"]),
+    (f"{JUMP}\n", f"{JUMP}\n{JUMP}\n", "ruleset", ["chain restricted: in another order, or doubled"]),
+    ("\tcomment", "\tflags dormant\n\tcomment", "ruleset",
+     ["rule flags dormant: not of the plan, in table proscribe"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "rule", "said"), CHANGES)
+def test_a_change_to_the_table_is_named_and_counts_against_its_rule(
+    old: str, new: str, rule: str, said: list[str]
+) -> None:
+    assert changed(TEXT, old, new) == {rule: said}
+
+
+def test_many_differing_elements_are_counted_and_three_are_shown() -> None:
+    few = render(section(telegram=["203.0.113.0"]), Lifelines())
+    many = render(section(telegram=[f"203.0.113.{n}" for n in range(0, 20, 2)]), Lifelines())
+    (finding,) = differences(take_apart(many), take_apart(few))["telegram"]
+    assert finding.detail == "9 missing: 203.0.113.10, 203.0.113.12, 203.0.113.14, ..."
+
+
+NETWORKS = st.one_of(st.ip_addresses().map(str), st.builds(
+    lambda address, length: str(ipaddress.ip_network((address, length % (address.max_prefixlen + 1)), strict=False)),
+    st.ip_addresses(), st.integers(1, 128),
+))  # fmt: skip
+
+
+@given(
+    st.dictionaries(st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True), st.lists(NETWORKS, max_size=8), max_size=4)
+)
+def test_every_address_of_a_service_is_in_its_sets_and_no_other(services: dict[str, list[str]]) -> None:
+    parts = take_apart(render(section(**services), Lifelines()))
+    for id_, given_networks in services.items():
+        held = [
+            ipaddress.ip_network(element)
+            for (kind, name), part in parts.items()
+            if kind == "set" and name.partition("_")[2] == id_
+            for element in part.elements
+        ]
+        for family in (4, 6):
+            wanted = [n for n in map(ipaddress.ip_network, given_networks) if n.version == family]
+            mine = [n for n in held if n.version == family]
+            assert list(ipaddress.collapse_addresses(wanted)) == sorted(mine)  # type: ignore[type-var]
