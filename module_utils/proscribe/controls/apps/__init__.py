@@ -1,0 +1,41 @@
+"""The control `apps`: restricted packages off the host, their programs ended, and a gate before they come back."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from ...finding import Verdict, judge
+from ...host import Host
+from ..base import Changes
+from . import gate
+from .sight import look
+
+
+def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
+    """A verdict for every service of the plan, and one for the gate if there has to be one."""
+    sight = look(host, plan["controls"]["apps"])
+    verdicts = []
+    for service, entry in sight.wanted.services.items():
+        verdict = judge(f"apps/{service}", entry, sight.findings(service), sight.unseen.get(service, ""))
+        # What is only known by its name is not ended, so enforcing would change nothing.
+        verdicts.append(verdict._replace(drifted=verdict.drifted and not sight.uncertain(service)))
+    return verdicts + gate.observe(host, plan, sight.wanted)
+
+
+def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
+    """End the running programs, remove the packages, put the gate in place, each as far as it differs.
+
+    Nothing if the plan only audits this control.
+    """
+    if plan["controls"]["apps"]["mode"] != "enforce":
+        return Changes()
+    from . import changes
+
+    return changes.enforce(host, plan)
+
+
+def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
+    """Take the gates away. Removed apps are not installed again: from now on anybody who may install can do so."""
+    from . import changes
+
+    return changes.lift(host)

@@ -1,0 +1,113 @@
+"""What `apps` changes: programs ended, packages removed, gates put up and taken down."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Mapping, Sequence
+
+from ...host import ControlError, Host, Process
+from ..base import Action, Changes, Refusal
+from . import gate
+from .package import GateFile
+from .sight import SYSTEMS, Sight, look
+
+
+def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
+    """See the package. The gate comes last: until then there is nothing that it would have to let pass."""
+    sight = look(host, plan["controls"]["apps"])
+    ended, kept = _ends(host, sight)
+    removed, left = _removals(host, sight)
+    findings = [f for service in sight.wanted.enforced([*sight.wanted.services]) for f in sight.findings(service)]
+    return Changes(persistent([*ended, *removed, *_gate(host, plan, sight)]), [*kept, *left], findings)
+
+
+def lift(host: Host) -> Changes:
+    """Every file of every gate, in reverse: what calls a script goes before the script."""
+    files = [file for system in SYSTEMS for file in system.gate(set(), "")]
+    return Changes([_delete(host, file) for file in reversed(files) if host.traces(file.path)])
+
+
+def _ends(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal]]:
+    actions: list[Action] = []
+    refused: list[Refusal] = []
+    lineage = host.lineage()
+
+    def restricted(process: Process) -> bool:
+        identity = sight.identify(process)
+        return identity is not None and not identity.doubt and bool(sight.wanted.enforced(identity.services))
+
+    for running in sight.running:
+        services = sight.wanted.enforced(running.identity.services)
+        pids = [str(process.pid) for process in running.processes]
+        subject = f"{running.identity.id} of {running.user} (pid {', '.join(pids)})"
+        reason = running.identity.doubt
+        if not reason and any(process.pid in lineage for process in running.processes):
+            reason = "this run depends on it"
+        if reason:
+            refused += [Refusal(f"apps/{service}", subject, reason) for service in services]
+        elif services:
+            apply = partial(_end, host, running.processes, restricted)
+            actions.append(Action("end", subject, apply, running.processes[0].exe + "\n"))
+    return actions, refused
+
+
+def _end(host: Host, processes: Sequence[Process], restricted: Any) -> None:
+    for process in processes:
+        host.end(process, restricted)
+
+
+def _removals(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal]]:
+    actions: list[Action] = []
+    refused: list[Refusal] = []
+    for system in SYSTEMS:
+        restricted = sight.wanted.restricted(system.MANAGER)
+        doomed = [p for _, p in sight.packages if p.manager == system.MANAGER and p.id in restricted]
+        if doomed:
+            planned, left = system.removal(host, doomed)
+            actions += planned
+            refused += [
+                Refusal(f"apps/{service}", package.id, reason)
+                for package, reason in left
+                for service in sight.wanted.enforced(sight.wanted.packages[system.MANAGER][package.id])
+            ]
+    return actions, refused
+
+
+def _gate(host: Host, plan: Mapping[str, Any], sight: Sight) -> list[Action]:
+    writes: list[Action] = []
+    deletes: list[Action] = []
+    for _, file, called_for in gate.expected(host, plan, sight.wanted):
+        if not called_for and host.traces(file.path):
+            deletes.insert(0, _delete(host, file))
+        elif called_for and gate.wrong(host, file, called_for):
+            before = gate.content(host, file)
+            writes.append(Action("write", file.path, partial(_write, host, file), before, file.content))
+    return [*deletes, *writes]
+
+
+def _write(host: Host, file: GateFile) -> None:
+    if file.trial:
+        host.must(file.trial, environment=dict(file.environment), timeout=30)
+    host.write(file.path, file.content, file.mode)
+
+
+def _delete(host: Host, file: GateFile) -> Action:
+    return Action("delete", file.path, partial(host.delete, file.path), gate.content(host, file))
+
+
+def persistent(actions: Sequence[Action]) -> list[Action]:
+    """The same actions, none of which keeps the others from being done: what failed is raised after the last one.
+
+    Otherwise a program that does not end, or a user whose home is made to fail, would shield all that comes after it.
+    """
+    failures: list[str] = []
+
+    def attempt(action: Action, last: bool) -> None:
+        try:
+            action.apply()
+        except ControlError as error:
+            failures.append(f"{action}: {error}")
+        if last and failures:
+            raise ControlError("; ".join(failures))
+
+    return [a._replace(apply=partial(attempt, a, number == len(actions))) for number, a in enumerate(actions, 1)]

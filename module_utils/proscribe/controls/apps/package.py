@@ -1,0 +1,60 @@
+"""What every package system answers, and what a system is: one file here, one row in `sight.SYSTEMS`."""
+
+from __future__ import annotations
+
+from typing import AbstractSet, Callable, NamedTuple, Protocol, Sequence
+
+from ...finding import Finding
+from ...host import Host, Process, User
+from ..base import Action
+
+
+class Package(NamedTuple):
+    """An installed package, whichever system installed it."""
+
+    manager: str  # dpkg, flatpak
+    id: str  # its name, as the catalogue has it
+    version: str = ""
+    handles: tuple[str, ...] = ()  # what its own system calls it: wechat:i386, app/com.tencent.WeChat/x86_64/stable
+    owner: User | None = None  # whose own installation it is in; None for the system's
+    path: str = ""
+    held: bool = False  # an administrator asked the package system to leave it as it is
+
+    @property
+    def scope(self) -> str:
+        return f"user:{self.owner.name}" if self.owner else "system"
+
+    def finding(self) -> Finding:
+        return Finding("package", self.id, self.manager, self.version, self.scope, self.path)
+
+
+class GateFile(NamedTuple):
+    """A file of a gate, which is up when all of them are as they should be: written in order, lifted in reverse."""
+
+    path: str
+    content: str
+    mode: int = 0o644
+    trial: tuple[str, ...] = ()  # a command that has to succeed before this file may be written
+    environment: tuple[tuple[str, str], ...] = ()  # of the trial
+
+
+class PackageSystem(Protocol):
+    """The shape of a package system's file: the query (and its parser), the programs, the removal, the gate."""
+
+    MANAGER: str
+    CATALOGUE_KEY: str  # under which the catalogue names its packages
+
+    def query(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+        """Which of these packages are installed, and why some could not be looked for ("" if all could)."""
+
+    def programs(self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+        """A function that says to which of these packages a running program belongs; "" for none of them."""
+
+    def removal(self, host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+        """What removes these packages and nothing else, and which are not removed, each with the reason."""
+
+    def gate(self, ids: AbstractSet[str], contact: str) -> tuple[GateFile, ...]:
+        """The files that keep these packages from being installed again; none if the system has no gate."""
+
+    def gated(self, host: Host) -> bool:
+        """Whether this host has the package system, so that a gate makes sense."""

@@ -1,0 +1,187 @@
+"""What of a plan's apps is on a host: installed packages and running programs, each with the services it belongs to."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
+
+from ...finding import Finding
+from ...host import ControlError, Host, Process, Unseen
+from . import dpkg, flatpak
+from .package import Package, PackageSystem
+
+SYSTEMS: tuple[PackageSystem, ...] = (dpkg, flatpak)
+BY_MANAGER: Mapping[str, PackageSystem] = {system.MANAGER: system for system in SYSTEMS}
+
+
+# Package systems that the catalogue has names for and no file here reads yet, by where they keep what they installed.
+UNREAD: Mapping[str, Sequence[str]] = {
+    "pacman": ("/var/lib/pacman/local",),
+    "rpm": ("/var/lib/rpm", "/usr/lib/sysimage/rpm"),
+    "snap": ("/var/lib/snapd/snaps",),
+}
+
+
+class Wanted:
+    """What to look for, each with the services that name it.
+
+    A name that a waived service shares with others is looked for on behalf of the waived one only: a waiver that let an
+    app be installed and another rule that removed it again would contradict each other.
+    """
+
+    def __init__(self, section: Mapping[str, Any]) -> None:
+        self.services: Mapping[str, Mapping[str, Any]] = section["services"]
+        entries = self.services.items()
+        self.packages = {
+            system.MANAGER: self._index({id_: e["packages"].get(system.CATALOGUE_KEY, ()) for id_, e in entries})
+            for system in SYSTEMS
+        }
+        self.paths = self._index({id_: entry["paths"] for id_, entry in entries})
+        self.names = self._index({id_: entry["processes"] for id_, entry in entries})
+
+    def _index(self, named: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+        index: dict[str, list[str]] = {}
+        for service, identifiers in named.items():
+            for identifier in identifiers:
+                index.setdefault(identifier, []).append(service)
+        for identifier, services in index.items():
+            index[identifier] = [s for s in services if self.services[s]["mode"] == "waived"] or services
+        return index
+
+    def restricted(self, manager: str) -> set[str]:
+        """The packages of one system that enforcing keeps off the host."""
+        return {id_ for id_, services in self.packages[manager].items() if self.enforced(services)}
+
+    def enforced(self, services: list[str]) -> list[str]:
+        return [service for service in services if self.services[service]["mode"] == "enforce"]
+
+
+class Identity(NamedTuple):
+    """What a running program is."""
+
+    services: list[str]
+    id: str  # base name of the executable, or the id of its sandboxed app
+    manager: str = ""  # the package system that says so
+    doubt: str = ""  # why it may be something else, so that it is not ended; "" if it is certain
+
+
+class Running(NamedTuple):
+    """The processes of one user that are the same program."""
+
+    identity: Identity
+    user: str
+    started: str  # the first of them
+    processes: list[Process]  # in the order in which to end them: what was started first mostly takes the others along
+
+    def finding(self) -> Finding:
+        first, *others = self.processes
+        more = f" and {len(others)} more" if others else ""
+        told = [f"pid {first.pid}{more}", f"started {self.started}", self.identity.doubt]
+        detail = ", ".join(filter(None, told))
+        return Finding("process", self.identity.id, self.identity.manager, "", f"user:{self.user}", first.exe, detail)
+
+
+class Sight(NamedTuple):
+    """What was seen on a host, and for each service why something could not be seen ("" if all could)."""
+
+    wanted: Wanted
+    packages: list[tuple[list[str], Package]]
+    running: list[Running]
+    identify: Callable[[Process], Identity | None]
+    unseen: dict[str, str]
+
+    def findings(self, service: str) -> list[Finding]:
+        packages = [package.finding() for services, package in self.packages if service in services]
+        return packages + [running.finding() for running in self.running if service in running.identity.services]
+
+    def uncertain(self, service: str) -> bool:
+        """Whether all that was seen of a service is programs that may be something else, which nobody ends."""
+        running = [program for program in self.running if service in program.identity.services]
+        installed = any(service in services for services, _ in self.packages)
+        return bool(running) and not installed and all(program.identity.doubt for program in running)
+
+
+def look(host: Host, section: Mapping[str, Any]) -> Sight:
+    """Look for everything that a plan's `apps` section names. Raises ControlError."""
+    wanted = Wanted(section)
+    packages: list[tuple[list[str], Package]] = []
+    unseen: dict[str, list[str]] = {service: [] for service in wanted.services}
+    programs: list[tuple[str, Callable[[Process], str]]] = []
+    for system in SYSTEMS:
+        index = wanted.packages[system.MANAGER]
+        found, blind = system.query(host, index.keys())
+        packages += [(index[package.id], package) for package in found]
+        programs.append((system.MANAGER, system.programs(host, index.keys(), found)))
+        for service in {service for services in index.values() for service in services} if blind else ():
+            unseen[service].append(blind)
+    for key in unread(host):
+        for service, entry in wanted.services.items():
+            if entry["packages"].get(key):
+                unseen[service].append(f"what {key} installed is not looked at yet")
+    homes = {user.home for user in host.users()}
+
+    def identify(process: Process) -> Identity | None:
+        base = process.exe.rpartition("/")[2]
+        for manager, program in programs:
+            if id_ := program(process):
+                return Identity(wanted.packages[manager][id_], base if manager == "dpkg" else id_, manager)
+        if services := _below(process.exe, homes, wanted.paths):
+            if host.shares_root(process):
+                return Identity(services, base)
+            return Identity(services, base, doubt="in a container, where the path says little, so it is not ended")
+        if services := wanted.names.get(base, []):
+            return Identity(services, base, doubt="known by its name alone, so it is not ended")
+        return None
+
+    running, blind = _running(host, identify)
+    for reasons in unseen.values() if blind else ():
+        reasons.append(blind)
+    hint = "" if host.privileged else "; to see it all, run it as root (-b, and -K if sudo asks)"
+    told = {service: "; ".join(reasons) + hint for service, reasons in unseen.items() if reasons}
+    return Sight(wanted, packages, running, identify, told)
+
+
+def unread(host: Host) -> list[str]:
+    """The package systems of this host of which nothing is known: to call it clean of their packages would be a guess."""
+
+    def used(directory: str) -> bool:
+        try:
+            return bool(host.list(directory))
+        except (Unseen, ControlError):
+            return True
+
+    return [key for key, directories in UNREAD.items() if any(map(used, directories))]
+
+
+def _running(host: Host, identify: Callable[[Process], Identity | None]) -> tuple[list[Running], str]:
+    processes, hidden = host.processes()
+    groups: dict[tuple[Any, ...], list[tuple[bool, str, Process]]] = {}
+    for process in processes:
+        identity = identify(process)
+        owner = host.owner(process) if identity else None
+        if identity and owner:
+            sandboxed = identity.id != process.exe.rpartition("/")[2]
+            key = (tuple(identity.services), identity[1:], owner.name, "" if sandboxed else process.exe)
+            # A sandbox's own init comes last: it ends with what it started, and does not listen to TERM itself.
+            init = process.exe == "/usr/bin/bwrap"
+            groups.setdefault(key, []).append((init, host.started(process), process))
+    running = []
+    for (services, rest, user, _), members in sorted(groups.items()):
+        members.sort()
+        started, ordered = members[0][1], [process for _, _, process in members]
+        running.append(Running(Identity(list(services), *rest), user, started, ordered))
+    # Without root, a host may even hide that there are other users' processes (hidepid, see proc(5)).
+    if not host.privileged:
+        return running, "the programs of other users cannot be seen"
+    return running, f"{hidden} processes do not show their executable, not even to root" if hidden else ""
+
+
+def _below(exe: str, homes: set[str], paths: Mapping[str, list[str]]) -> list[str]:
+    """The services that name an executable or a directory above it, absolute or below a home (`~/`)."""
+    forms = [exe, *("~" + exe[len(home) :] for home in _upwards(exe) if home in homes)]
+    return next((paths[place] for form in forms for place in _upwards(form) if place in paths), [])
+
+
+def _upwards(path: str) -> Iterator[str]:
+    while path and path != "~":
+        yield path
+        path = path.rpartition("/")[0]

@@ -1,0 +1,414 @@
+"""The control `apps` on a real Debian: real dpkg, real apt, real processes, in a throw-away overlay of a small root.
+
+The root (Debian 13 with apt and python3) is made once by mmdebstrap, in about ten seconds, and kept in the cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.controls.apps import dpkg
+
+pytestmark = pytest.mark.integration
+
+MIRROR = os.environ.get("PROSCRIBE_TESTS_MIRROR", "http://deb.debian.org/debian")
+SUITE = "trixie"
+SOURCE = Path(dpkg.__file__).parents[3]  # what has to be on sys.path for `import proscribe`
+
+# What runs inside: one verb of the control, over the plan on standard input; the answer as JSON.
+DRIVER = """
+import json, sys
+sys.path.insert(0, "/source")
+from proscribe.controls import apps
+from proscribe.controls.apps import dpkg_changes
+from proscribe.host import ControlError, Host
+dpkg_changes.PATIENCE = 1
+host, plan, error = Host(), json.load(sys.stdin), None
+if sys.argv[1] == "observe":
+    print(json.dumps({v.rule: dict(v.as_dict(), drifted=v.drifted) for v in apps.observe(host, plan)}))
+else:
+    changes = getattr(apps, sys.argv[1])(host, plan)
+    try:
+        for action in changes.actions:
+            action.apply()
+    except ControlError as failed:
+        error = str(failed)
+    print(json.dumps({"actions": list(map(str, changes.actions)), "refused": changes.refused, "error": error}))
+"""
+
+SETUP = """
+set -e
+mount -t tmpfs tmpfs "$1"
+mkdir "$1/upper" "$1/work" "$1/root"
+mount -t overlay overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" "$1/root"
+cd "$1/root"
+mkdir -p source debs
+mount -t proc proc proc
+mount --rbind /dev dev
+mount --bind "$3" source
+mount --bind "$4" debs
+echo ready
+exec chroot . /bin/sh -c 'while read -r line; do :; done'
+"""
+
+
+@pytest.fixture(scope="session")
+def debian() -> Path:
+    """The root, from the cache or made now."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "proscribe-tests"
+    root = cache / f"{SUITE}-apt-python3"
+    if not root.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        beside = cache / f"{root.name}.{os.getpid()}"
+        beside.mkdir()
+        os.chmod(beside, 0o755)
+        command = ["mmdebstrap", "--variant=apt", "--include=python3", "--format=directory", "--quiet"]
+        made = subprocess.run([*command, SUITE, str(beside), MIRROR], capture_output=True, text=True, check=False)
+        if made.returncode:
+            shutil.rmtree(beside, ignore_errors=True)
+            pytest.fail(f"no Debian root could be made from {MIRROR}: {made.stderr[-600:]}")
+        beside.rename(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def debs(tmp_path_factory: pytest.TempPathFactory, debian: Path) -> Path:
+    """Made packages, each with a file `/opt/<name>/<name>` that is a real program."""
+    directory = tmp_path_factory.mktemp("debs")
+    directory.chmod(0o755)
+    build(directory, "wechat", "4.0")
+    build(directory, "wechat", "4.1", file="wechat-new.deb")
+    build(directory, "wechat-moments", "1.0", "Depends: wechat")
+    build(directory, "weixin-repacked", "1.0", "Provides: other, wechat (= 4.0)")
+    build(directory, "weechat", "4.6")
+    build(directory, "linuxqq", "3.2")
+    build(directory, "qq-or-tim", "1.0", "Depends: linuxqq | tim")
+    build(directory, "tim", "1.0")
+    build(directory, "viber", "1.0", "Depends: viber-library")
+    build(directory, "viber-library", "1.0")
+    build(directory, "broken", "1.0", postinst="exit 1")
+    (directory / "Packages").write_bytes(listing(directory))
+    return directory
+
+
+def build(directory: Path, name: str, version: str, *fields: str, file: str = "", postinst: str = "") -> None:
+    content = directory / "content"
+    (content / "DEBIAN").mkdir(parents=True)
+    # The field that names the package comes last, which dpkg allows.
+    control = [*fields, f"Version: {version}", "Architecture: all", "Maintainer: Tests <tests@example.org>"]
+    control += ["Description: made for a test", f"Package: {name}"]
+    (content / "DEBIAN/control").write_text("\n".join(control) + "\n")
+    if postinst:
+        (content / "DEBIAN/postinst").write_text(f"#!/bin/sh\n{postinst}\n")
+        (content / "DEBIAN/postinst").chmod(0o755)
+    (content / "opt" / name).mkdir(parents=True)
+    shutil.copy("/usr/bin/sleep", content / "opt" / name / name)
+    target = directory / (file or f"{name}.deb")
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", content, target], check=True, capture_output=True)
+    shutil.rmtree(content)
+
+
+def listing(directory: Path) -> bytes:
+    """The list of packages that makes a directory a repository."""
+    entries = []
+    for deb in sorted(directory.glob("*.deb")):
+        fields = subprocess.run(["dpkg-deb", "-f", deb], check=True, capture_output=True, text=True).stdout
+        checksum = hashlib.sha256(deb.read_bytes()).hexdigest()
+        entries.append(f"{fields}Filename: ./{deb.name}\nSize: {deb.stat().st_size}\nSHA256: {checksum}\n")
+    return "\n".join(entries).encode()
+
+
+class Machine:
+    """A throw-away Debian: its own file system, mounts and processes."""
+
+    def __init__(self, scratch: Path, debian: Path, source: Path, debs: Path) -> None:
+        self.root = str(scratch / "root")
+        unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", SETUP, "sh"]
+        self.keeper = subprocess.Popen(
+            [*unshare, str(scratch), str(debian), str(source), str(debs)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.keeper.stdout is not None
+        assert self.keeper.stdout.readline() == "ready\n"
+        children = Path(f"/proc/{self.keeper.pid}/task/{self.keeper.pid}/children").read_text().split()
+        while os.readlink(f"/proc/{children[0]}/root") == "/":
+            pass  # the shell has said that it is ready, and is about to change its root
+        self.enter = ["nsenter", "--target", children[0], "--mount", "--pid", "--root", "--wd"]
+
+    def stop(self) -> None:
+        self.keeper.kill()
+        self.keeper.wait()
+
+    def run(self, *command: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
+        path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+        done = subprocess.run(
+            [*self.enter, *command], capture_output=True, text=True, check=False, env=path, timeout=120, **options
+        )
+        assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done
+
+    def sh(self, script: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.run("sh", "-c", script, check=check)
+
+    def remount(self, mode: str) -> None:
+        mount = ["mount", "-o", f"remount,bind,{mode}", self.root]
+        subprocess.run([*self.enter[:3], "--mount", *mount], check=True)
+
+    def install(self, *names: str) -> None:
+        self.run("dpkg", "-i", *(f"/debs/{name}.deb" for name in names))
+
+    def installed(self) -> set[str]:
+        lines = self.run("dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Package}\n").stdout.split("\n")
+        return {line.split()[1] for line in lines if line[1:2] not in ("", "n", "c")}
+
+    def verb(self, verb: str, plan: dict[str, Any]) -> Any:
+        done = self.run("python3", "-I", "-S", "-c", DRIVER, verb, input=json.dumps(plan))
+        return json.loads(done.stdout)
+
+    def start(self, program: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen([*self.enter, program, "600"])
+        while self.sh(f"ls -l /proc/[0-9]*/exe 2>/dev/null | grep -q ' {program}$'", check=False).returncode:
+            assert process.poll() is None
+        return process
+
+
+@pytest.fixture
+def machine(
+    tmp_path: Path,
+    require_tool: Callable[[str], str],
+    require_root: Callable[[], None],
+    request: pytest.FixtureRequest,
+) -> Iterator[Machine]:
+    require_root()
+    for tool in ("mmdebstrap", "unshare", "nsenter", "dpkg-deb"):
+        require_tool(tool)
+    debian, debs = (request.getfixturevalue(name) for name in ("debian", "debs"))
+    made = Machine(tmp_path, debian, SOURCE, debs)
+    yield made
+    made.stop()
+
+
+def plan(**names: list[str]) -> dict[str, Any]:
+    """A plan that enforces these packages, by service; a service's program is /opt/<its first package>."""
+    services = {
+        service: {
+            "name": service,
+            "mode": "enforce",
+            "packages": {"apt": packages},
+            "processes": [packages[0]],
+            "paths": [f"/opt/{packages[0]}"],
+        }
+        for service, packages in names.items()
+    }
+    section = {"mode": "enforce", "services": services, "settings": {}}
+    return {"contact": 'it-security@example.org ("$(id)" \'`id`)', "controls": {"apps": section}}
+
+
+WECHAT = plan(wechat=["wechat"])
+TREE = "cd / && find etc usr opt var/lib/proscribe -printf '%p %m %U %l\\n' 2>/dev/null | sort; cat /etc/dpkg/dpkg.cfg"
+
+
+def test_audit_enforce_and_lift(machine: Machine) -> None:
+    machine.install("wechat", "weechat")
+    before = machine.installed()
+    running = machine.start("/opt/wechat/wechat")
+    innocent = machine.start("/opt/weechat/weechat")
+
+    machine.remount("ro")  # an audit writes nothing, and needs nowhere to write
+    seen = machine.verb("observe", WECHAT)
+    machine.remount("rw")
+    assert {rule: verdict["state"] for rule, verdict in seen.items()} == {
+        "apps/wechat": "noncompliant",
+        "apps/reinstall-gate": "noncompliant",
+    }
+    package, process = seen["apps/wechat"]["findings"]
+    assert (package["kind"], package["id"], package["manager"], package["version"]) == (
+        "package",
+        "wechat",
+        "dpkg",
+        "4.0",
+    )
+    assert (process["kind"], process["scope"], process["path"]) == ("process", "user:root", "/opt/wechat/wechat")
+
+    done = machine.verb("enforce", WECHAT)
+    assert (done["error"], done["refused"]) == (None, [])
+    assert running.wait(timeout=5) != 0
+    assert innocent.poll() is None
+    assert machine.installed() == before - {"wechat"}
+    assert {verdict["state"] for verdict in machine.verb("observe", WECHAT).values()} == {"compliant"}
+    assert machine.verb("enforce", WECHAT)["actions"] == []
+
+    assert machine.run("dpkg", "-i", "/debs/wechat.deb", check=False).returncode
+    assert machine.verb("lift", WECHAT)["error"] is None
+    assert machine.verb("lift", WECHAT)["actions"] == []
+    machine.install("wechat")
+    machine.run("dpkg", "--purge", "weechat")
+
+
+def test_lifting_leaves_the_tree_as_it_was(machine: Machine) -> None:
+    before = machine.sh(TREE).stdout
+    machine.verb("enforce", WECHAT)
+    assert machine.sh(TREE).stdout != before
+    machine.verb("lift", WECHAT)
+    assert machine.sh(TREE).stdout == before
+
+
+def test_the_gate_on_every_road(machine: Machine) -> None:
+    machine.install("weechat")
+    machine.sh("echo 'deb [trusted=yes] file:/debs ./' >/etc/apt/sources.list.d/made.list && apt-get update 2>&1")
+    machine.verb("enforce", WECHAT)
+    machine.sh("mkdir -p '/tmp/a b/deep' && cd '/tmp/a b' && cp /debs/wechat.deb 'we chat.deb' && cp we* deep/-x.deb")
+    machine.sh("cp /debs/wechat.deb '/tmp/two\nlines.deb'")
+    for road in (
+        "dpkg -i /debs/wechat.deb",
+        "cd /debs && dpkg -i wechat.deb",
+        "dpkg --unpack '/tmp/a b/we chat.deb'",
+        "cd '/tmp/a b/deep' && dpkg -i -- -x.deb",
+        "dpkg -i '/tmp/two\nlines.deb'",
+        "dpkg -i -R '/tmp/a b'",
+        "dpkg -iR '/tmp/a b/deep'",
+        "dpkg --recursive --install /tmp",
+        "dpkg -i /dev/stdin </debs/wechat.deb",
+        "dpkg -i /proc/self/fd/5 5</debs/wechat.deb",
+        "dpkg -i /debs/tim.deb /debs/wechat.deb",
+        "dpkg --force-all -i /debs/wechat.deb",
+        "apt-get install -y /debs/wechat.deb",
+        "cd /debs && apt install -y ./wechat.deb",
+        "apt-get install -y wechat",
+        "apt-get install -y wechat-moments",
+        "dpkg -i /debs/weixin-repacked.deb",
+    ):
+        done = machine.sh(road, check=False)
+        assert done.returncode, road
+        assert "proscribe: the policy of this organisation does not allow w" in done.stdout + done.stderr, road
+        assert 'ask it-security@example.org ("$(id)" \'`id`)' in done.stdout + done.stderr, road
+        assert machine.installed().isdisjoint({"wechat", "weixin-repacked", "tim"}), road
+    machine.sh("dpkg --configure -a && apt-get -y --fix-broken install")
+
+
+def test_what_the_gate_lets_pass(machine: Machine) -> None:
+    machine.install("wechat", "wechat-moments", "weechat")  # wechat cannot go, for wechat-moments would go with it
+    machine.verb("enforce", WECHAT)
+    for passing in (
+        "dpkg -i /debs/tim.deb",
+        "apt-get install -y /debs/linuxqq.deb",
+        "cd /debs && dpkg -i weechat.deb",  # a name that is like it
+        "dpkg -i /debs/wechat-new.deb",  # an update of what is still there
+        "dpkg --configure -a",
+        "dpkg --triggers-only -a",
+        "apt-get remove -y wechat-moments",
+        "dpkg --purge wechat",
+    ):
+        done = machine.sh(passing, check=False)
+        assert done.returncode == 0, (passing, done.stdout, done.stderr)
+    assert {"tim", "linuxqq", "weechat"} <= machine.installed()
+    assert machine.run("dpkg", "-i", "/debs/wechat.deb", check=False).returncode  # and now it is gone for good
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        f"rm {dpkg.SCRIPT}",
+        f"chmod -x {dpkg.SCRIPT}",
+        f"echo 'if' >{dpkg.SCRIPT}",
+        f"echo '#!/no/such/shell' >{dpkg.SCRIPT}",
+        f"printf '#!/bin/sh\\nexit 1\\n' >{dpkg.SCRIPT}",
+        f"rm {dpkg.LIST}",
+        f"sed -i 's/timeout 300/timeout 1/; s/^# dpkg-gate --check PID$/sleep 60/' {dpkg.SCRIPT}",
+    ],
+)
+def test_a_broken_gate_stops_nothing_and_is_seen_and_mended(machine: Machine, fault: str) -> None:
+    machine.verb("enforce", WECHAT)
+    machine.sh(fault)
+    machine.install("tim")
+    assert machine.verb("observe", WECHAT)["apps/reinstall-gate"]["state"] == "noncompliant"
+    assert machine.verb("enforce", WECHAT)["error"] is None
+    assert machine.verb("observe", WECHAT)["apps/reinstall-gate"]["state"] == "compliant"
+    assert machine.run("dpkg", "-i", "/debs/wechat.deb", check=False).returncode
+
+
+class TestNothingElseGoes:
+    def test_a_package_that_others_need_stays_and_the_rest_goes(self, machine: Machine) -> None:
+        machine.install("wechat", "wechat-moments", "linuxqq")
+        before = machine.installed()
+        done = machine.verb("enforce", plan(wechat=["wechat"], qq=["linuxqq"]))
+        assert done["refused"] == [["apps/wechat", "wechat", "would also remove wechat-moments"]]
+        assert machine.installed() == before - {"linuxqq"}
+
+    def test_restricted_packages_that_need_each_other_go_together(self, machine: Machine) -> None:
+        machine.install("wechat", "wechat-moments")
+        before = machine.installed()
+        assert machine.verb("enforce", plan(wechat=["wechat", "wechat-moments"]))["refused"] == []
+        assert machine.installed() == before - {"wechat", "wechat-moments"}
+
+    def test_nothing_is_installed_in_its_place(self, machine: Machine) -> None:
+        machine.install("linuxqq", "qq-or-tim")
+        machine.sh("echo 'deb [trusted=yes] file:/debs ./' >/etc/apt/sources.list.d/made.list && apt-get update 2>&1")
+        before = machine.installed()
+        assert machine.sh("apt-get --simulate remove linuxqq").stdout.count("Inst tim") == 1  # what apt alone would do
+        done = machine.verb("enforce", plan(qq=["linuxqq"]))
+        assert done["refused"] == [["apps/qq", "linuxqq", "would also remove qq-or-tim"]]
+        assert machine.installed() == before
+        machine.run("apt-get", "install", "-y", "tim", "linuxqq-")  # and apt still knows its repositories
+
+    def test_an_apt_that_cleans_up_by_default_does_not(self, machine: Machine) -> None:
+        machine.install("viber-library", "viber")
+        machine.run("apt-mark", "auto", "viber-library")
+        machine.sh('echo \'APT::Get::AutomaticRemove "true"; APT::Get::Purge "true";\' >/etc/apt/apt.conf.d/99clean')
+        before = machine.installed()
+        assert machine.verb("enforce", plan(viber=["viber"]))["error"] is None
+        assert machine.installed() == before - {"viber"}
+
+    def test_a_package_on_hold_stays(self, machine: Machine) -> None:
+        machine.install("wechat")
+        machine.run("apt-mark", "hold", "wechat")
+        done = machine.verb("enforce", WECHAT)
+        assert done["refused"] == [["apps/wechat", "wechat", "it is on hold; to let it go: apt-mark unhold wechat"]]
+        assert "wechat" in machine.installed()
+
+    def test_a_half_configured_package_of_others_is_told_and_not_touched(self, machine: Machine) -> None:
+        machine.install("wechat")
+        machine.run("dpkg", "-i", "/debs/broken.deb", check=False)
+        done = machine.verb("enforce", WECHAT)
+        assert done["refused"] == [["apps/wechat", "wechat", "would also configure broken"]]
+        assert {"wechat", "broken"} <= machine.installed()
+
+    def test_without_apt_dpkg_does_it(self, machine: Machine) -> None:
+        machine.install("wechat", "wechat-moments", "linuxqq")
+        machine.sh("rm /usr/bin/apt-get")
+        before = machine.installed()
+        done = machine.verb("enforce", plan(wechat=["wechat"], qq=["linuxqq"]))
+        assert done["refused"] == [["apps/wechat", "wechat", "would break wechat-moments"]]
+        assert machine.installed() == before - {"linuxqq"}
+
+
+def test_another_package_manager_at_work_is_waited_for_and_then_told(machine: Machine) -> None:
+    machine.install("wechat")
+    lock = "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX)"
+    lock += "; print('locked', flush=True); time.sleep(60)"
+    holder = subprocess.Popen([*machine.enter, "python3", "-c", lock], stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    done = machine.verb("enforce", WECHAT)
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    assert "Unable to acquire the dpkg frontend lock" in done["error"]
+    assert machine.verb("observe", WECHAT)["apps/wechat"]["state"] == "noncompliant"
+    assert machine.verb("observe", WECHAT)["apps/reinstall-gate"]["state"] == "compliant"  # the rest was done
+
+
+def test_residual_configuration_is_no_violation(machine: Machine) -> None:
+    machine.install("wechat")
+    machine.sh("sed -i '/^Package: wechat$/,/^$/s/^Status: .*/Status: deinstall ok config-files/' /var/lib/dpkg/status")
+    assert machine.verb("observe", WECHAT)["apps/wechat"]["state"] == "compliant"

@@ -1,0 +1,240 @@
+"""The control `apps` on real flatpak: an app of the system's and of users' own, installed, run, ended and removed.
+
+It happens in a mount namespace of its own, with fresh homes and a fresh /var/lib/flatpak, so that nothing of it stays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.controls.apps import flatpak
+
+pytestmark = pytest.mark.integration
+
+SOURCE = Path(flatpak.__file__).parents[3]
+PYTHON = "/usr/bin/python3"  # one that is not in root's home, which is covered
+WECHAT = "com.tencent.WeChat"
+USERS = {"alice": 71001, "bob": 71002, "carol": 71003}
+DRIVER = """
+import json, sys
+sys.path.insert(0, "/home/source")
+from proscribe.controls import apps
+from proscribe.host import ControlError, Host
+host, plan, error = Host(), json.load(sys.stdin), None
+if sys.argv[1] == "observe":
+    print(json.dumps([v.as_dict() for v in apps.observe(host, plan) if v.rule == "apps/wechat"][0]))
+else:
+    changes = apps.enforce(host, plan)
+    try:
+        for action in changes.actions:
+            if action.verb in ("end", "remove"):  # the gate of dpkg is not for the machine of the tests
+                action.apply()
+    except ControlError as failed:
+        error = str(failed)
+    print(json.dumps({"actions": [str(a) for a in changes.actions if a.verb != "write"], "error": error}))
+"""
+
+SETUP = """
+set -e
+mount -t tmpfs tmpfs /home
+mkdir /home/source /home/repository
+mount --bind "$1" /home/source
+cp -r "$2/." /home/repository
+cp /etc/passwd /home/passwd
+cat "$3" >>/home/passwd
+mount --bind /home/passwd /etc/passwd
+mount -t tmpfs tmpfs /root
+mount -t tmpfs tmpfs /var/lib/flatpak
+export HOME=/root
+add() {
+    flatpak remote-add --no-gpg-verify "$1" made file:///home/repository
+    flatpak install --noninteractive "$1" made $2
+}
+add --system "org.example.Platform $4" >&2
+tail -n +1 "$3" | while IFS=: read -r name _ uid gid _ home _; do
+    mkdir "$home"
+    # Root installs on the user's behalf: for a user, flatpak asks the parental controls of a session.
+    (export HOME="$home"; add --user "$4" >&2)
+    chown -R "$uid:$gid" "$home"
+    chmod 0700 "$home"
+done
+echo ready
+while read -r line; do :; done
+"""
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with a runtime that holds `sleep` and its libraries, and an app that sleeps."""
+    made = tmp_path_factory.mktemp("flatpak")
+    arch = subprocess.run(["flatpak", "--default-arch"], check=True, capture_output=True, text=True).stdout.strip()
+    runtime, app = made / "runtime", made / "app"
+    platform = f"org.example.Platform/{arch}/1"
+    for directory in ("files", "var", "usr/bin"):
+        (runtime / directory).mkdir(parents=True)
+    libraries = subprocess.run(["ldd", "/usr/bin/sleep"], check=True, capture_output=True, text=True).stdout.split()
+    for library in (word for word in libraries if word.startswith("/")):
+        target = runtime / "usr" / library.removeprefix("/usr").lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(library, target)
+    shutil.copy("/usr/bin/sleep", runtime / "usr/bin/sleep")
+    (runtime / "metadata").write_text(f"[Runtime]\nname=org.example.Platform\nruntime={platform}\nsdk={platform}\n")
+    (app / "files/bin").mkdir(parents=True)
+    (app / "export").mkdir()
+    shutil.copy("/usr/bin/sleep", app / "files/bin/wechat")
+    (app / "metadata").write_text(f"[Application]\nname={WECHAT}\nruntime={platform}\nsdk={platform}\ncommand=wechat\n")
+    repo = str(made / "repository")
+    for command in (
+        ["ostree", "init", "--mode=archive-z2", f"--repo={repo}"],
+        ["flatpak", "build-export", "--runtime", repo, str(runtime), "1"],
+        ["flatpak", "build-export", repo, str(app), "stable"],
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+    return made / "repository"
+
+
+class Machine:
+    """This machine with homes, accounts and flatpaks of its own."""
+
+    def __init__(self, repository: Path, scratch: Path) -> None:
+        users = scratch / "users"
+        users.write_text("".join(f"{name}:x:{uid}:{uid}::/home/{name}:/bin/sh\n" for name, uid in USERS.items()))
+        unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", SETUP, "sh"]
+        self.keeper = subprocess.Popen(
+            [*unshare, str(SOURCE), str(repository), str(users), WECHAT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.keeper.stdout is not None
+        assert self.keeper.stdout.readline() == "ready\n"
+        child = Path(f"/proc/{self.keeper.pid}/task/{self.keeper.pid}/children").read_text().split()[0]
+        self.enter = ["nsenter", "--target", child, "--mount", "--pid", "--wd"]
+
+    def stop(self) -> None:
+        self.keeper.kill()
+        self.keeper.wait()
+
+    def command(self, user: str, *command: str) -> list[str]:
+        if user == "root":
+            return [*self.enter, "env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin", *command]
+        uid = str(USERS[user])
+        become = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups"]
+        return [*self.enter, *become, "env", "-i", f"HOME=/home/{user}", "PATH=/usr/bin", *command]
+
+    def run(self, user: str, *command: str, **options: Any) -> str:
+        done = subprocess.run(
+            self.command(user, *command), capture_output=True, text=True, check=False, timeout=60, **options
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def verb(self, verb: str, user: str = "root") -> Any:
+        return json.loads(self.run(user, PYTHON, "-I", "-S", "-c", DRIVER, verb, input=json.dumps(PLAN)))
+
+    def start(self, user: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(self.command(user, "flatpak", "run", "--user", WECHAT, "600"))
+        end = time.monotonic() + 20
+        while "/app/bin/wechat" not in self.run("root", "sh", "-c", "ls -l /proc/[0-9]*/exe 2>/dev/null || :"):
+            assert process.poll() is None and time.monotonic() < end, "the app does not run"
+            time.sleep(0.05)
+        return process
+
+
+@pytest.fixture
+def machine(
+    tmp_path: Path,
+    require_tool: Callable[[str], str],
+    require_root: Callable[[], None],
+    request: pytest.FixtureRequest,
+) -> Iterator[Machine]:
+    require_root()
+    for tool in ("flatpak", "ostree", "unshare", "nsenter", "setpriv", PYTHON):
+        require_tool(tool)
+    made = Machine(request.getfixturevalue("repository"), tmp_path)
+    yield made
+    made.stop()
+
+
+SERVICE = {"name": "WeChat", "mode": "enforce", "packages": {"flatpak": [WECHAT]}, "processes": [], "paths": []}
+PLAN = {"contact": "", "controls": {"apps": {"mode": "enforce", "services": {"wechat": SERVICE}, "settings": {}}}}
+
+
+def scopes(verdict: Any, kind: str) -> list[str]:
+    return [finding["scope"] for finding in verdict["findings"] if finding["kind"] == kind]
+
+
+def test_an_app_of_the_system_and_of_every_user_is_seen_ended_and_removed(machine: Machine) -> None:
+    running = machine.start("alice")
+    machine.run("alice", "sh", "-c", f"echo letters >~/.var/app/{WECHAT}/data/letters")
+    seen = machine.verb("observe")
+    assert seen["state"] == "noncompliant"
+    assert scopes(seen, "package") == ["system", "user:alice", "user:bob", "user:carol"]
+    assert scopes(seen, "process") == ["user:alice"]
+    assert [f["path"] for f in seen["findings"] if f["kind"] == "process"] == ["/app/bin/wechat"]
+
+    done = machine.verb("enforce")
+    assert done["error"] is None
+    assert done["actions"][0].startswith(f"end {WECHAT} of alice (pid ")
+    assert len(done["actions"]) == 5
+    running.wait(timeout=5)
+    assert machine.verb("observe")["state"] == "compliant"
+    assert machine.verb("enforce")["actions"] == []
+
+    for user in ("root", *USERS):
+        assert WECHAT not in machine.run(user, "flatpak", "list", "--columns=application")
+    assert "org.example.Platform" in machine.run("root", "flatpak", "list", "--system", "--columns=application")
+    assert machine.run("alice", "cat", f"/home/alice/.var/app/{WECHAT}/data/letters") == "letters\n"
+    for user, uid in USERS.items():  # root made nothing in a home
+        assert machine.run("root", "find", f"/home/{user}", "-not", "-uid", str(uid)) == ""
+
+
+def test_one_user_who_keeps_it_from_working_keeps_nobody_elses_app(machine: Machine) -> None:
+    machine.run("alice", "sh", "-c", "rm -r ~/.local/share/flatpak/repo && echo nonsense >~/.local/share/flatpak/repo")
+    done = machine.verb("enforce")
+    assert done["error"].startswith(f"remove {WECHAT} (user:alice): flatpak uninstall --user")
+    assert scopes(machine.verb("observe"), "package") == ["user:alice"]
+
+
+def test_a_users_link_is_unseen_and_the_others_are_still_found(machine: Machine) -> None:
+    machine.run(
+        "alice", "sh", "-c", "mv ~/.local/share/flatpak ~/elsewhere && ln -s ~/elsewhere ~/.local/share/flatpak"
+    )
+    assert scopes(machine.verb("observe"), "package") == ["system", "user:bob", "user:carol"]
+    machine.verb("enforce")
+    seen = machine.verb("observe")
+    assert seen["state"] == "unknown"
+    assert seen["reason"] == f"/home/alice/.local/share/flatpak is a link that uid {USERS['alice']} made: not followed"
+
+
+def test_an_ordinary_user_sees_the_systems_and_his_own_and_is_told_what_not(machine: Machine) -> None:
+    assert scopes(machine.verb("observe", "alice"), "package") == ["system", "user:alice"]
+    machine.verb("enforce")
+    seen = machine.verb("observe", "alice")
+    assert seen["state"] == "unknown"
+    assert "can only be read by root" in seen["reason"] and "run it as root" in seen["reason"]
+
+
+def test_a_running_app_that_was_removed_behind_its_back_is_still_seen(machine: Machine) -> None:
+    running = machine.start("bob")
+    for user in USERS:
+        machine.run(user, "flatpak", "uninstall", "--user", "--noninteractive", WECHAT)
+    machine.run("root", "flatpak", "uninstall", "--system", "--noninteractive", WECHAT)
+    seen = machine.verb("observe")
+    assert (scopes(seen, "package"), scopes(seen, "process")) == ([], ["user:bob"])
+    assert machine.verb("enforce")["error"] is None
+    running.wait(timeout=5)
+    assert machine.verb("observe")["state"] == "compliant"
+
+
+def test_nothing_of_the_tests_stays_on_this_machine() -> None:
+    assert not any(Path("/home", user).exists() for user in USERS)
+    assert not os.path.exists(f"/var/lib/flatpak/app/{WECHAT}")

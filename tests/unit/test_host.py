@@ -1,0 +1,479 @@
+"""The door to the operating system: files whole or not at all, hostile homes, and processes that are the ones meant."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe import host as host_module
+from proscribe.host import LEDGER, ControlError, Host, Process, Unseen, User, run_tool
+
+NOBODY = 65534
+
+
+def tree(root: Path) -> dict[str, str]:
+    """Every path below a directory, with the content of files."""
+    return {
+        str(path.relative_to(root)): path.read_text() if path.is_file() and not path.is_symlink() else ""
+        for path in sorted(root.rglob("*"))
+    }
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Host:
+    """A host that is a made tree, with the directories that every host has."""
+    for directory in ("etc", "var/lib", "home", "proc"):
+        (tmp_path / directory).mkdir(parents=True)
+    return Host(str(tmp_path))
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """A real process of this machine."""
+    process = subprocess.Popen(["sleep", "60"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def like(process: subprocess.Popen[bytes]) -> Process:
+    return Process(process.pid, os.readlink(f"/proc/{process.pid}/exe"))
+
+
+class TestWriting:
+    def test_a_file_appears_with_its_content_and_mode(self, made: Host) -> None:
+        made.write("/etc/a", "text\n", 0o755)
+        assert made.text("/etc/a") == "text\n"
+        assert stat.S_IMODE(os.stat(made.root + "/etc/a").st_mode) == 0o755
+
+    def test_the_mode_does_not_depend_on_the_umask(self, made: Host) -> None:
+        before = os.umask(0o077)
+        try:
+            made.write("/etc/new/a", "")
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE(os.stat(made.root + "/etc/new/a").st_mode) == 0o644
+        assert stat.S_IMODE(os.stat(made.root + "/etc/new").st_mode) == 0o755
+
+    def test_a_reader_that_has_the_old_file_open_keeps_all_of_it(self, made: Host) -> None:
+        made.write("/etc/a", "old")
+        with open(made.root + "/etc/a") as reader:
+            made.write("/etc/a", "new")
+            assert reader.read() == "old"
+        assert made.text("/etc/a") == "new"
+
+    @pytest.mark.parametrize("call", ["write", "fchmod", "fsync", "rename"])
+    def test_a_failure_at_any_step_leaves_the_old_file_and_nothing_beside_it(
+        self, made: Host, monkeypatch: pytest.MonkeyPatch, call: str
+    ) -> None:
+        made.write("/etc/a", "old")
+        before = tree(Path(made.root))
+
+        def fail(*_: Any, **__: Any) -> Any:
+            raise OSError(28, "No space left on device")
+
+        if call == "write":
+            monkeypatch.setattr(host_module.os, "fdopen", fail)
+        else:
+            monkeypatch.setattr(host_module.os, call, fail)
+        with pytest.raises(ControlError, match=r"cannot write /etc/a: No space left on device"):
+            made.write("/etc/a", "new")
+        assert tree(Path(made.root)) == before
+
+    def test_a_link_at_the_name_is_replaced_and_its_target_left_alone(self, made: Host, tmp_path: Path) -> None:
+        (tmp_path / "target").write_text("mine")
+        (tmp_path / "etc/a").symlink_to(tmp_path / "target")
+        made.write("/etc/a", "new")
+        assert (tmp_path / "target").read_text() == "mine"
+        assert not (tmp_path / "etc/a").is_symlink()
+
+    def test_a_link_planted_where_the_new_file_is_prepared_is_not_written_through(
+        self, made: Host, tmp_path: Path
+    ) -> None:
+        (tmp_path / "target").write_text("mine")
+        (tmp_path / "etc/.a.proscribe~").symlink_to(tmp_path / "target")
+        made.write("/etc/a", "new")
+        assert (tmp_path / "target").read_text() == "mine"
+        assert made.list("/etc") == ["a"]
+
+
+class TestDirectories:
+    def test_made_directories_are_taken_away_with_their_last_file(self, made: Host) -> None:
+        before = tree(Path(made.root))
+        made.write("/etc/one/two/a", "")
+        made.write("/etc/one/b", "")
+        assert (made.text(LEDGER) or "").splitlines() == ["/etc/one", "/etc/one/two", "/var/lib/proscribe"]
+        made.delete("/etc/one/two/a")
+        assert made.list("/etc/one") == ["b"]
+        made.delete("/etc/one/b")
+        assert tree(Path(made.root)) == before
+
+    def test_a_directory_that_was_there_before_stays(self, made: Host, tmp_path: Path) -> None:
+        (tmp_path / "etc/theirs").mkdir()
+        made.write("/etc/theirs/a", "")
+        made.delete("/etc/theirs/a")
+        assert (tmp_path / "etc/theirs").is_dir()
+
+    def test_a_made_directory_in_which_somebody_put_something_stays_with_it(self, made: Host, tmp_path: Path) -> None:
+        made.write("/etc/one/a", "")
+        (tmp_path / "etc/one/theirs").write_text("x")
+        made.delete("/etc/one/a")
+        assert made.list("/etc/one") == ["theirs"]
+
+    def test_the_state_directory_goes_when_its_own_last_file_goes(self, made: Host) -> None:
+        before = tree(Path(made.root))
+        made.write("/var/lib/proscribe/state.json", "{}")
+        made.delete("/var/lib/proscribe/state.json")
+        assert tree(Path(made.root)) == before
+
+    def test_a_bare_root_gets_even_its_top_directories(self, tmp_path: Path) -> None:
+        host = Host(str(tmp_path))
+        host.write("/opt/one/a", "x")
+        assert host.text("/opt/one/a") == "x"
+        host.delete("/opt/one/a")
+        assert not (tmp_path / "opt").exists()
+
+    def test_deleting_what_is_not_there_does_nothing(self, made: Host) -> None:
+        before = tree(Path(made.root))
+        made.delete("/etc/a")
+        made.delete("/etc/none/a")
+        assert tree(Path(made.root)) == before
+
+    def test_deleting_takes_a_link_and_leaves_its_target(self, made: Host, tmp_path: Path) -> None:
+        (tmp_path / "target").write_text("mine")
+        (tmp_path / "etc/a").symlink_to(tmp_path / "target")
+        made.delete("/etc/a")
+        assert (tmp_path / "target").read_text() == "mine"
+        assert made.list("/etc") == []
+
+    def test_deleting_never_takes_a_directory(self, made: Host, tmp_path: Path) -> None:
+        (tmp_path / "etc/a").mkdir()
+        with pytest.raises(ControlError, match="cannot delete /etc/a"):
+            made.delete("/etc/a")
+
+
+KILLED = """
+import os, sys
+from proscribe import host
+steps = int(sys.argv[2])
+for name in ("mkdir", "rename", "fsync", "unlink", "rmdir", "open", "fchmod"):
+    def counted(*args, real=getattr(os, name), name=name, **kwargs):
+        global steps
+        changes = name != "open" or args[1] & os.O_CREAT
+        steps -= bool(changes)
+        if steps < 0:
+            os._exit(9)
+        return real(*args, **kwargs)
+    setattr(host.os, name, counted)
+here = host.Host(sys.argv[1])
+here.write("/etc/one/two/a", "all of it")
+if sys.argv[3] == "delete":
+    here.delete("/etc/one/two/a")
+"""
+
+
+@pytest.mark.parametrize("task", ["write", "delete"])
+def test_a_kill_at_any_step_leaves_a_host_that_the_next_run_repairs(tmp_path: Path, task: str) -> None:
+    source = Path(host_module.__file__).parent.parent
+    for steps in range(100):
+        root = tmp_path / str(steps)
+        for directory in ("etc", "var/lib"):
+            (root / directory).mkdir(parents=True)
+        before = tree(root)
+        command = [sys.executable, "-S", "-c", KILLED, str(root), str(steps), task]
+        ended = subprocess.run(command, env={"PYTHONPATH": str(source)}, check=False)
+        host = Host(str(root))
+        assert host.text("/etc/one/two/a") in (None, "all of it")  # whole or not at all
+        host.write("/etc/one/two/a", "all of it")
+        assert host.list("/etc/one/two") == ["a"]
+        host.delete("/etc/one/two/a")
+        assert tree(root) == before
+        if ended.returncode == 0:
+            assert steps > 8  # it was killed at every step before
+            return
+        assert ended.returncode == 9
+    pytest.fail("the writer never got to its end")
+
+
+class TestTraces:
+    def test_nothing_where_nothing_was_written(self, made: Host) -> None:
+        assert not made.traces("/etc/one/a")
+
+    @pytest.mark.parametrize("left", ["a", ".a.proscribe~", ""])
+    def test_a_file_a_half_written_file_and_an_empty_made_directory(
+        self, made: Host, tmp_path: Path, left: str
+    ) -> None:
+        before = tree(tmp_path)
+        made.write("/etc/one/a", "")
+        os.unlink(tmp_path / "etc/one/a")
+        if left:
+            (tmp_path / "etc/one" / left).write_text("")
+        assert made.traces("/etc/one/a")
+        made.delete("/etc/one/a")
+        assert tree(tmp_path) == before
+
+    def test_an_empty_directory_of_somebody_else_is_none(self, made: Host, tmp_path: Path) -> None:
+        (tmp_path / "etc/theirs").mkdir()
+        assert not made.traces("/etc/theirs/a")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only root can make another user's link")
+class TestLinks:
+    def test_a_link_that_a_user_made_on_the_way_is_not_followed(self, made: Host, tmp_path: Path) -> None:
+        (tmp_path / "secret").mkdir()
+        (tmp_path / "secret/a").write_text("secret")
+        (tmp_path / "home/alice").symlink_to(tmp_path / "secret")
+        os.lchown(tmp_path / "home/alice", NOBODY, NOBODY)
+        for look in (made.read, made.list, made.stat):
+            with pytest.raises(ControlError, match="/home/alice is a link that uid 65534 made: not followed"):
+                look("/home/alice/a")
+        with pytest.raises(ControlError):
+            made.write("/home/alice/a", "x")
+        with pytest.raises(ControlError):
+            made.delete("/home/alice/a")
+        assert (tmp_path / "secret/a").read_text() == "secret"
+
+    def test_a_link_that_a_user_made_at_the_end_is_not_read(self, made: Host, tmp_path: Path) -> None:
+        (tmp_path / "secret").write_text("secret")
+        (tmp_path / "home/a").symlink_to(tmp_path / "secret")
+        os.lchown(tmp_path / "home/a", NOBODY, NOBODY)
+        with pytest.raises(ControlError):
+            made.read("/home/a")
+
+    def test_a_link_that_root_made_is(self, made: Host, tmp_path: Path) -> None:
+        (tmp_path / "usr").mkdir()
+        (tmp_path / "usr/release").write_text("ID=debian")
+        (tmp_path / "etc/os-release").symlink_to("../usr/release")
+        (tmp_path / "lib").symlink_to("usr")
+        assert made.text("/etc/os-release") == "ID=debian"
+        assert made.list("/lib") == ["release"]
+
+
+class TestReading:
+    def test_what_is_not_there_is_none(self, made: Host) -> None:
+        assert made.read("/etc/none") is None
+        assert made.read("/none/none") is None
+        assert made.list("/none") == []
+        assert made.stat("/none/none") is None
+
+    def test_the_root_itself(self, made: Host) -> None:
+        assert made.stat("/") is not None
+        assert "etc" in made.list("/")
+
+    def test_a_pipe_does_not_hold_the_run_up(self, made: Host) -> None:
+        os.mkfifo(made.root + "/home/pipe")
+        with pytest.raises(ControlError, match="not a regular file"):
+            made.read("/home/pipe")
+
+    def test_a_file_larger_than_the_limit_is_refused(self, made: Host) -> None:
+        made.write("/etc/a", "12345")
+        assert made.read("/etc/a", limit=5) == b"12345"
+        with pytest.raises(ControlError, match="larger than 4 bytes"):
+            made.read("/etc/a", limit=4)
+
+    @pytest.mark.parametrize("look", ["read", "list", "stat"])
+    def test_what_only_root_may_read_is_unseen_by_an_ordinary_user(self, made: Host, look: str) -> None:
+        made.write("/home/bob/a", "")
+        os.chmod(made.root, 0o755)
+        os.chmod(made.root + "/home/bob", 0o000)
+
+        def ask() -> str:
+            try:
+                getattr(made, look)("/home/bob" if look == "list" else "/home/bob/a")
+            except Unseen as unseen:
+                return str(unseen)
+            return "seen"
+
+        assert as_nobody(made, ask).endswith("can only be read by root")
+
+    def test_a_directory_that_may_be_passed_but_not_listed_is_passed(self, made: Host) -> None:
+        made.write("/home/bob/a", "text")
+        os.chmod(made.root + "/home/bob", 0o711)
+        assert as_nobody(made, lambda: made.text("/home/bob/a") or "") == "text"
+
+
+def as_nobody(made: Host, ask: Any) -> str:
+    """What a function answers to an ordinary user, who may pass through the directories above the made tree."""
+    if os.geteuid() != 0:
+        return str(ask())
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        for directory in (Path(made.root), *Path(made.root).parents):
+            if not directory.stat().st_mode & 0o001:
+                os.chmod(directory, 0o711)
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+        try:
+            os.write(writer, str(ask()).encode())
+        except BaseException as error:
+            os.write(writer, repr(error).encode())
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as stream:
+        return stream.read()
+
+
+class TestUsers:
+    PASSWD = (
+        "root:x:0:0:root:/root:/bin/bash\n"
+        "daemon:x:1:1::/usr/sbin:/usr/sbin/nologin\n"
+        "nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n"
+        "alice:x:1000:1000::/home/alice:/bin/bash\n"
+        "same:x:1001:1001::/home/alice/:/bin/bash\n"
+        "bob:x:1002:1002::/srv//bob/:/bin/bash\n"
+        "broken:x:1\n"
+    )
+
+    def test_accounts_with_a_home_each_home_once(self, made: Host) -> None:
+        made.write("/etc/passwd", self.PASSWD)
+        assert [user.home for user in made.users()] == ["/root", "/usr/sbin", "/home/alice", "/srv/bob"]
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes directories of other users")
+    def test_homes_that_no_list_of_accounts_names(self, made: Host, tmp_path: Path) -> None:
+        made.write("/etc/passwd", self.PASSWD)
+        for home, uid in (("carol", 5001), ("example.org", 0), ("example.org/dave", 5002), ("old-alice", 1000)):
+            (tmp_path / "home" / home).mkdir()
+            os.chown(tmp_path / "home" / home, uid, uid)
+        (tmp_path / "home/link").symlink_to("carol")
+        os.lchown(tmp_path / "home/link", 5001, 5001)
+        assert made.users()[4:] == [
+            User("5001", 5001, 5001, "/home/carol"),
+            User("5002", 5002, 5002, "/home/example.org/dave"),
+            User("alice", 1000, 1000, "/home/old-alice"),
+        ]
+
+    def test_the_name_of_a_number(self, made: Host) -> None:
+        made.write("/etc/passwd", self.PASSWD)
+        assert made.account(1000).name == "alice"
+        assert made.account(4711).name == "4711"
+        assert Host().account(os.getuid()).uid == os.getuid()
+
+
+class TestProcesses:
+    def test_a_running_program_is_known_by_its_executable(self, sleeper: subprocess.Popen[bytes]) -> None:
+        processes, _ = Host().processes()
+        assert like(sleeper) in processes
+
+    def test_a_made_proc_with_a_deleted_executable_and_a_kernel_thread(self, made: Host, tmp_path: Path) -> None:
+        for pid, exe in (("7", "/opt/wechat/wechat (deleted)"), ("8", None)):
+            (tmp_path / "proc" / pid).mkdir()
+            if exe:
+                (tmp_path / "proc" / pid / "exe").symlink_to(exe)
+        (tmp_path / "proc/uptime").write_text("1 1")
+        assert made.processes() == ([Process(7, "/opt/wechat/wechat")], 0)
+
+    def test_what_hides_its_executable_is_counted_but_for_the_first_process(
+        self, made: Host, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for pid in ("1", "7", "8"):
+            os.mkdir(made.root + f"/proc/{pid}")
+
+        def refuse(path: str) -> str:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(host_module.os, "readlink", refuse)
+        assert made.processes() == ([], 2)
+
+    def test_whose_it_is_and_when_it_started(self, sleeper: subprocess.Popen[bytes]) -> None:
+        owner = Host().owner(like(sleeper))
+        assert owner is not None and owner.uid == os.getuid()
+        assert Host().started(like(sleeper)).startswith("20")
+
+    def test_a_process_that_ended_has_no_owner(self) -> None:
+        process = subprocess.Popen(["true"])
+        process.wait()
+        gone = Process(process.pid, "/usr/bin/true")
+        assert (Host().owner(gone), Host().started(gone), Host().shares_root(gone)) == (None, "", False)
+
+    def test_this_run_descends_from_its_parents(self) -> None:
+        assert {1, os.getpid(), os.getppid()} <= Host().lineage()
+
+    def test_a_program_of_the_host_shares_its_root(self, sleeper: subprocess.Popen[bytes], made: Host) -> None:
+        assert Host().shares_root(like(sleeper))
+        os.makedirs(made.root + f"/proc/{sleeper.pid}/root")
+        assert not made.shares_root(like(sleeper))
+
+    def test_reading_inside_a_sandbox_takes_regular_files_only(self, made: Host, tmp_path: Path) -> None:
+        inside = tmp_path / "proc/7/root"
+        inside.mkdir(parents=True)
+        (inside / "info").write_text("[Application]")
+        (inside / "link").symlink_to("/etc/shadow")
+        os.mkfifo(inside / "pipe")
+        seven = Process(7, "/app/x")
+        assert made.read_inside(seven, "info") == b"[Application]"
+        assert made.read_inside(seven, "info", limit=3) == b"[Ap"
+        for name in ("link", "pipe", "none"):
+            assert made.read_inside(seven, name) == b""
+        assert made.read_inside(Process(8, ""), "info") == b""
+
+
+class TestEnding:
+    def test_a_program_is_ended(self, sleeper: subprocess.Popen[bytes]) -> None:
+        Host().end(like(sleeper), lambda process: process == like(sleeper))
+        assert sleeper.wait(timeout=5) == -signal.SIGTERM
+
+    def test_one_that_does_not_listen_is_killed(self) -> None:
+        script = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
+        deaf = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
+        assert deaf.stdout is not None
+        deaf.stdout.readline()
+        Host().end(like(deaf), lambda process: True, grace=0.2)
+        assert deaf.wait(timeout=5) == -signal.SIGKILL
+        deaf.stdout.close()
+
+    def test_another_program_under_the_same_number_is_left_alone(self, sleeper: subprocess.Popen[bytes]) -> None:
+        meant = Process(sleeper.pid, "/opt/wechat/wechat")
+        Host().end(meant, lambda process: process.exe == "/opt/wechat/wechat")
+        assert sleeper.poll() is None
+
+    def test_one_that_has_ended_is_nothing_to_do(self) -> None:
+        process = subprocess.Popen(["true"])
+        process.wait()
+        Host().end(Process(process.pid, "/usr/bin/true"), lambda process: True)
+
+
+class TestTools:
+    def test_a_tool_answers_with_its_end_and_its_words(self) -> None:
+        assert run_tool(["sh", "-c", "echo out; echo err >&2; exit 3"]) == (3, "out\n", "err\n")
+
+    def test_a_missing_tool_a_slow_one_and_one_that_cannot_run_are_told(self, tmp_path: Path) -> None:
+        with pytest.raises(ControlError, match="no-such-tool is not installed"):
+            run_tool(["no-such-tool"])
+        with pytest.raises(ControlError, match=r"sleep 9 did not end within 0.1 s"):
+            run_tool(["sleep", "9"], timeout=0.1)
+        (tmp_path / "script").write_text("#!/bin/sh\n")
+        with pytest.raises(ControlError, match="cannot be run: Permission denied"):
+            run_tool([str(tmp_path / "script")])
+
+    def test_a_tool_that_must_succeed_says_why_it_did_not(self) -> None:
+        with pytest.raises(ControlError, match="ended with 3: no such thing"):
+            Host().must(["sh", "-c", "echo no such thing >&2; exit 3"])
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes another user")
+    def test_a_tool_runs_as_a_user_with_nothing_of_root(self) -> None:
+        user = User("nobody", NOBODY, NOBODY, "/nonexistent")
+        answer = run_tool(["sh", "-c", 'id -u; id -G; echo "$HOME"; pwd'], user=user)
+        assert answer.out.split() == ["65534", "65534", "/nonexistent", "/"]
+
+    def test_a_tool_is_looked_for_in_the_system_directories_only(self, made: Host, tmp_path: Path) -> None:
+        (tmp_path / "usr/bin").mkdir(parents=True)
+        (tmp_path / "usr/bin/nft").write_text("")
+        assert made.tool("nft") is None
+        os.chmod(tmp_path / "usr/bin/nft", 0o755)
+        assert made.tool("nft") == "/usr/bin/nft"
+
+    def test_two_runs_do_not_change_a_host_at_once(self, made: Host) -> None:
+        with made.exclusive(), pytest.raises(ControlError, match="another run"), made.exclusive(patience=0):
+            pass
+        with made.exclusive(patience=0):
+            pass
