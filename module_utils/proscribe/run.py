@@ -82,14 +82,8 @@ def change(
         raise ControlError(f"{host.system} cannot be enforced yet; see docs/coverage.md")
     with host.exclusive():
         changes: Changes = CONTROLS[name].lift(host, plan) if lift else CONTROLS[name].enforce(host, plan)
-        done: list[str] = []
-        for action in changes.actions if not dry_run else ():
-            try:
-                action.apply()
-            except ControlError as error:
-                error.done = done
-                raise
-            done.append(str(action))
+        if not dry_run:
+            _carry_out(changes)
     return {
         "changed": bool(changes.actions),
         "actions": [str(action) for action in changes.actions],
@@ -100,3 +94,19 @@ def change(
             for a in changes.actions
         ],
     }
+
+
+def _carry_out(changes: Changes) -> None:
+    """Do the actions in their order. Raises ControlError with what failed, and with what was done in `done`."""
+    done: list[str] = []
+    failed: list[str] = []
+    for action in changes.actions:
+        try:
+            action.apply()
+            done.append(str(action))
+        except ControlError as error:
+            failed.append(f"{action}: {error}")
+            if not changes.independent:
+                break
+    if failed:
+        raise ControlError("; ".join(failed), done=done)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = "proscribe"
-HOST_SIDE = ("__init__", "finding", "host", "plan", "run")
+HOST_SIDE = ("__init__.py", "finding.py", "plan.py", "run.py", "host/**/*.py", "controls/**/*.py")
 
 # Precedes the answer, since a login shell may print what it likes before it.
 MARK = "proscribe-answer:"
@@ -46,9 +46,8 @@ print("{MARK}" + json.dumps(compliance_state(Host(), **stream["call"])))
 def payload(call: Mapping[str, Any]) -> bytes:
     """The stream for one call of `run.compliance_state`: its arguments and the sources of the host side."""
     package = Path(__file__).parent
-    files = {f"{PACKAGE}.{name}": package / f"{name}.py" for name in HOST_SIDE}
-    for path in (package / "controls").rglob("*.py"):
-        files[".".join([PACKAGE, *path.relative_to(package).with_suffix("").parts])] = path
+    paths = [path for pattern in HOST_SIDE for path in package.glob(pattern)]
+    files = {".".join([PACKAGE, *path.relative_to(package).with_suffix("").parts]): path for path in paths}
     sources = {name.removesuffix(".__init__"): path.read_text(encoding="utf-8") for name, path in files.items()}
     packages = [name.removesuffix(".__init__") for name in files if name.endswith(".__init__")]
     stream = {"call": dict(call), "packages": packages, "sources": sources}

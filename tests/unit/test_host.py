@@ -171,7 +171,7 @@ for name in ("mkdir", "rename", "fsync", "unlink", "rmdir", "open", "fchmod"):
         if steps < 0:
             os._exit(9)
         return real(*args, **kwargs)
-    setattr(host.os, name, counted)
+    setattr(os, name, counted)
 here = host.Host(sys.argv[1])
 here.write("/etc/one/two/a", "all of it")
 if sys.argv[3] == "delete":
@@ -181,7 +181,7 @@ if sys.argv[3] == "delete":
 
 @pytest.mark.parametrize("task", ["write", "delete"])
 def test_a_kill_at_any_step_leaves_a_host_that_the_next_run_repairs(tmp_path: Path, task: str) -> None:
-    source = Path(host_module.__file__).parent.parent
+    source = Path(host_module.__file__).parents[2]
     for steps in range(100):
         root = tmp_path / str(steps)
         for directory in ("etc", "var/lib"):

@@ -128,6 +128,16 @@ def test_an_action_that_fails_tells_what_was_done_before_it(host, monkeypatch):
     assert (log, raised.value.done) == (["a"], ["remove a"])
 
 
+def test_independent_actions_are_all_tried_and_what_failed_is_told_at_the_end(host, monkeypatch):
+    log = []
+    control = Scripted("apps", [], actions(log, "a", "b", "c", failing="b"))
+    monkeypatch.setattr(control, "enforce", lambda host, plan: Changes(control.actions, independent=True))
+    with_controls(monkeypatch, control)
+    with pytest.raises(ControlError, match="^remove b: b failed$") as raised:
+        run.change(host, plan(apps=SECTION), "apps")
+    assert (log, raised.value.done) == (["a", "c"], ["remove a", "remove c"])
+
+
 def test_an_ordinary_user_changes_nothing(host, monkeypatch):
     monkeypatch.setattr(Host, "privileged", False)
     with pytest.raises(ControlError, match="needs root"):

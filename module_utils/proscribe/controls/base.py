@@ -46,6 +46,9 @@ class Changes(NamedTuple):
     actions: Sequence[Action] = ()
     refused: Sequence[Refusal] = ()
     findings: Sequence[Finding] = ()
+    # Whether an action that fails leaves the others worth doing. Otherwise a program that does not end, or a user whose
+    # home is made to fail, would shield all that comes after it.
+    independent: bool = False
 
 
 class Control(Protocol):

@@ -221,7 +221,7 @@ def test_an_unreadable_file_is_unknown(host: Host, monkeypatch: pytest.MonkeyPat
 def test_a_control_that_only_audits_or_is_off_changes_nothing(host: Host) -> None:
     changes = dns.enforce(host, plan(mode="audit", wechat=["wechat.com"]))
     assert (list(changes.actions), len(changes.findings)) == ([], 2)
-    assert dns.enforce(host, {"controls": {}}) == ((), (), ())
+    assert not any(dns.enforce(host, {"controls": {}})[:3])
     assert dns.lift(host, {"controls": {}}).actions == ()
 
 

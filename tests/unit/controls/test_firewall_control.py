@@ -169,7 +169,7 @@ def test_a_control_connection_from_a_refused_network_is_mentioned(
 
 
 def test_a_control_that_is_off_changes_nothing(tmp_path: Path) -> None:
-    assert firewall.enforce(RecordedHost(tmp_path), {"controls": {}}) == ((), (), ())
+    assert not any(firewall.enforce(RecordedHost(tmp_path), {"controls": {}})[:3])
 
 
 def test_lifting_a_clean_host_does_nothing(tmp_path: Path) -> None:

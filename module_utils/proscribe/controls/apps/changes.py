@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Mapping, Sequence
 
-from ...host import ControlError, Host, Process
+from ...host import Host, Process
 from ..base import Action, Changes, Refusal
 from . import gate
 from .package import GateFile
@@ -18,7 +18,7 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     ended, kept = _ends(host, sight)
     removed, left = _removals(host, sight)
     findings = [f for service in sight.wanted.enforced([*sight.wanted.services]) for f in sight.findings(service)]
-    return Changes(persistent([*ended, *removed, *_gate(host, plan, sight)]), [*kept, *left], findings)
+    return Changes([*ended, *removed, *_gate(host, plan, sight)], [*kept, *left], findings, independent=True)
 
 
 def lift(host: Host) -> Changes:
@@ -93,21 +93,3 @@ def _write(host: Host, file: GateFile) -> None:
 
 def _delete(host: Host, file: GateFile) -> Action:
     return Action("delete", file.path, partial(host.delete, file.path), gate.content(host, file))
-
-
-def persistent(actions: Sequence[Action]) -> list[Action]:
-    """The same actions, none of which keeps the others from being done: what failed is raised after the last one.
-
-    Otherwise a program that does not end, or a user whose home is made to fail, would shield all that comes after it.
-    """
-    failures: list[str] = []
-
-    def attempt(action: Action, last: bool) -> None:
-        try:
-            action.apply()
-        except ControlError as error:
-            failures.append(f"{action}: {error}")
-        if last and failures:
-            raise ControlError("; ".join(failures))
-
-    return [a._replace(apply=partial(attempt, a, number == len(actions))) for number, a in enumerate(actions, 1)]

@@ -141,7 +141,7 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
 
 
 def unread(host: Host) -> list[str]:
-    """The package systems of this host of which nothing is known: to call it clean of their packages would be a guess."""
+    """The package systems of this host that nobody reads: to call it clean of their packages would be a guess."""
 
     def used(directory: str) -> bool:
         try:

@@ -1,0 +1,82 @@
+"""The only door to the operating system: files, processes, users and tools of the host.
+
+Every control goes through it, so each can be tested on a made tree and on recorded answers (`root`, `run`), and again
+on the real thing. Root code meets hostile users here: nothing is run through a shell, no link that a user could have
+made is followed, and a file appears whole or not at all. Standard library only, Python 3.9 and newer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sys
+import time
+from typing import Iterator
+
+from .files import LEDGER, STATE_DIRECTORY, WRITTEN_BY
+from .processes import Processes
+from .tools import Runner, run_tool
+from .words import ControlError, Process, Result, Unseen, User
+
+__all__ = [
+    "LEDGER",
+    "STATE_DIRECTORY",
+    "WRITTEN_BY",
+    "ControlError",
+    "Host",
+    "Process",
+    "Result",
+    "Runner",
+    "Unseen",
+    "User",
+    "run_tool",
+]
+
+
+class Host(Processes):
+    """A host, seen from `root` ("/" but in tests) and through `run`, the runner of its tools."""
+
+    @property
+    def system(self) -> str:
+        """The kernel's name: Linux, Darwin."""
+        return os.uname().sysname
+
+    def require_root(self) -> None:
+        """Raises ControlError for an ordinary user: nothing on a host is changed half."""
+        if not self.privileged:
+            raise ControlError("this needs root: run it as root, or let Ansible become root (-b, and -K if sudo asks)")
+
+    @contextlib.contextmanager
+    def exclusive(self, patience: float = 60) -> Iterator[None]:
+        """Keep a second run of Proscribe off this host; raises ControlError when another one holds it for too long.
+
+        The lock is on a directory that every host has, so that no lock file stays behind.
+        """
+        descriptor = os.open(self._real("/var/lib"), os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            end = time.monotonic() + patience
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > end:
+                        message = f"another run of Proscribe has been changing this host for {patience:g} s"
+                        raise ControlError(message) from None
+                    time.sleep(0.2)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def platform(self) -> dict[str, str]:
+        """The operating system in a few words, for the record."""
+        text = (self.text("/etc/os-release") or "") if self.system == "Linux" else ""
+        release = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        return {
+            "os": release.get("ID", sys.platform).strip("\"'"),
+            "version": release.get("VERSION_ID", "").strip("\"'"),
+            "kernel": os.uname().release,
+            "architecture": os.uname().machine,
+            "python": ".".join(map(str, sys.version_info[:3])),
+        }

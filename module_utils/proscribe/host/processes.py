@@ -1,0 +1,187 @@
+"""People and processes of the host: who has a home, what runs, and how a program is ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import select
+import signal
+import stat
+import time
+from typing import Callable, List
+
+from .tools import Runner, Tools, run_tool
+from .words import ControlError, Process, Unseen, User
+
+
+class Processes(Tools):
+    """The accounts and the running programs of a host."""
+
+    def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
+        super().__init__(root, run)
+        self._users: List[User] | None = None
+
+    def users(self) -> List[User]:
+        """The accounts that may have a home directory, each home once; also those of directories below /home that no
+        list of accounts names, since a directory service (SSSD by default) lists none. Asked once for each run.
+        """
+        if self._users is None:
+            self._users = self._find_users()
+        return self._users
+
+    def _find_users(self) -> List[User]:
+        homes: dict[str, User] = {}
+        for user in self._accounts():
+            home = os.path.normpath(user.home)
+            if home.startswith("/") and home not in ("/", "/nonexistent", "/dev/null"):
+                homes.setdefault(home, user._replace(home=home))
+        for home in self._directories("/home"):
+            for path in [home, *self._directories(home)] if self._uid(home) == 0 else [home]:  # /home/<domain>/<name>
+                if path not in homes and self._uid(path):
+                    homes[path] = self.account(self._uid(path))._replace(home=path)
+        return list(homes.values())
+
+    def _directories(self, path: str) -> List[str]:
+        found: List[str] = []
+        with contextlib.suppress(Unseen):  # a home that cannot be read is told by who reads it, not by who lists homes
+            for name in self.list(path):
+                seen = self.stat(f"{path}/{name}")
+                if seen and stat.S_ISDIR(seen.st_mode):
+                    found.append(f"{path}/{name}")
+        return found
+
+    def _uid(self, path: str) -> int:
+        seen = self.stat(path)
+        return seen.st_uid if seen else 0
+
+    def _accounts(self) -> List[User]:
+        if self.root == "/":  # the name service knows more than the file: LDAP, SSSD, systemd-homed
+            return [User(e.pw_name, e.pw_uid, e.pw_gid, e.pw_dir) for e in pwd.getpwall()]
+        fields = [line.split(":") for line in (self.text("/etc/passwd") or "").splitlines() if line.count(":") == 6]
+        return [User(f[0], int(f[2]), int(f[3]), f[5]) for f in fields]
+
+    def account(self, uid: int) -> User:
+        """The account that has a number; one named by the number itself, without a home, if there is none."""
+        if self.root == "/":
+            with contextlib.suppress(KeyError):
+                entry = pwd.getpwuid(uid)  # also finds whom the directory service does not list
+                return User(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+        known = [user for user in self._accounts() if user.uid == uid]
+        return known[0] if known else User(str(uid), uid, uid, "/nonexistent")
+
+    def processes(self) -> tuple[List[Process], int]:
+        """The running programs, and how many more there are whose executable this user may not see."""
+        seen: List[Process] = []
+        hidden = 0
+        for name in self.list("/proc"):
+            if name.isdigit():
+                try:
+                    seen.append(Process(int(name), self._executable(int(name))))
+                except PermissionError:
+                    hidden += name != "1"  # the init of a container's own kernel hides itself even from root
+                except OSError:  # it ended while we looked, or is a kernel thread
+                    pass
+        return seen, hidden
+
+    def _executable(self, pid: int) -> str:
+        exe = os.readlink(self._real(f"/proc/{pid}/exe"))
+        return exe[: -len(" (deleted)")] if exe.endswith(" (deleted)") else exe
+
+    def owner(self, process: Process) -> User | None:
+        """The account that a process runs for (its real user id); None if it has ended."""
+        for line in self._of_process(process.pid, "status").splitlines():
+            if line.startswith("Uid:"):
+                return self.account(int(line.split()[1]))
+        return None
+
+    def started(self, process: Process) -> str:
+        """When a process started (UTC, to the second, as the system clock is set now); "" if it has ended."""
+        fields = self._of_process(process.pid, "stat").rpartition(")")[2].split()
+        boot = [line.split()[1] for line in (self.text("/proc/stat") or "").splitlines() if line.startswith("btime ")]
+        if len(fields) < 20 or not boot:
+            return ""
+        seconds = int(boot[0]) + int(fields[19]) // os.sysconf("SC_CLK_TCK")
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+    def lineage(self) -> set[int]:
+        """This process, all that it descends from and the first one of all: ending one of them would end this run."""
+        pids = {1}
+        pid = os.getpid()
+        while pid > 0 and pid not in pids:
+            pids.add(pid)
+            fields = self._of_process(pid, "stat").rpartition(")")[2].split()
+            pid = int(fields[1]) if len(fields) > 1 else 0
+        return pids
+
+    def _of_process(self, pid: int, name: str) -> str:
+        try:
+            with open(self._real(f"/proc/{pid}/{name}"), encoding="utf-8", errors="replace") as stream:
+                return stream.read()
+        except OSError:
+            return ""
+
+    def shares_root(self, process: Process) -> bool:
+        """Whether a process has the host's own file system as its root. In a container or a sandbox it has another, and
+        then the path of its executable says nothing about the file of that path on the host.
+        """
+        try:
+            its, ours = os.stat(self._real(f"/proc/{process.pid}/root")), os.stat(self.root)
+        except OSError:
+            return False
+        return (its.st_dev, its.st_ino) == (ours.st_dev, ours.st_ino)
+
+    def read_inside(self, process: Process, name: str, limit: int = 65536) -> bytes:
+        """A regular file at the top of a process's own root, at most `limit` bytes of it; b"" if there is none.
+
+        What a sandbox's root holds is the user's word: no link is followed there, nothing but a regular file is read.
+        """
+        try:
+            root = os.open(self._real(f"/proc/{process.pid}/root"), os.O_PATH | os.O_DIRECTORY)
+        except OSError:
+            return b""
+        try:
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=root)
+        except OSError:
+            return b""
+        finally:
+            os.close(root)
+        try:
+            return os.read(descriptor, limit) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+        except OSError:
+            return b""
+        finally:
+            os.close(descriptor)
+
+    def end(self, process: Process, still: Callable[[Process], bool], grace: float = 5) -> None:
+        """End a process: TERM, then KILL after `grace` seconds. Raises ControlError if it survives.
+
+        `still` says whether a program is one that is to be ended. It is asked once the process is held by a descriptor,
+        so that nothing happens to another program that has the number by now, or that the process has turned into.
+        """
+        try:
+            descriptor = os.pidfd_open(process.pid)
+        except ProcessLookupError:
+            return
+        except OSError as error:
+            raise ControlError(f"cannot end process {process.pid} ({process.exe}): {error.strerror}") from None
+        try:
+            if not still(Process(process.pid, self._executable(process.pid))):
+                return
+            for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+                signal.pidfd_send_signal(descriptor, number)
+                if self._ended(descriptor, patience):
+                    return
+        except (FileNotFoundError, ProcessLookupError):
+            return  # it ended by itself
+        except OSError as error:
+            raise ControlError(f"cannot end process {process.pid} ({process.exe}): {error.strerror}") from None
+        finally:
+            os.close(descriptor)
+        raise ControlError(f"process {process.pid} ({process.exe}) does not end, not even by KILL")
+
+    @staticmethod
+    def _ended(descriptor: int, patience: float) -> bool:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(patience * 1000))
