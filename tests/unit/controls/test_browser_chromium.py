@@ -114,7 +114,7 @@ def test_a_missing_file_gives_each_rule_one_short_finding_per_browser(tree: Tree
         "mail": "m.example: and 1 more: no policy file",
         "drive": "site.example/drive: no policy file",
         "dns-over-https": "dns-over-https: no policy file",
-        "policy-file": "proscribe.json: it is not there",
+        "policy-file": "proscribe.json: no policy file",
     }
     assert all(verdict.drifted for verdict in verdicts.values() if verdict.state == "noncompliant")
 

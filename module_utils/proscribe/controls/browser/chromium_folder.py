@@ -147,7 +147,7 @@ class Folder:
         if self.content == self.rendered:
             return []
         if self.own is None:
-            return ["it is not there"]
+            return ["no policy file"]
         if self.own.lost:
             return [self.own.lost]
         said = self.own.said

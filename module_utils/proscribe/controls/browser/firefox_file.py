@@ -186,7 +186,7 @@ class PolicyFile:
                 unclear = self.unclear if self._has_more_than_ours() else ""
                 wrong += [] if self.marked or self.expected is None else ["it is the organisation's alone"]
             elif self.lost and (self.marked or self.expected is not None):
-                wrong.append(self.lost if self.seen is not None else "it is not there")
+                wrong.append(self.lost if self.seen is not None else "no policy file")
             elif not self.holds and not self.faults.file:
                 wrong += self._differences()
         return Sight(
