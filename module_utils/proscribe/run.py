@@ -83,7 +83,7 @@ def change(
     with host.exclusive():
         changes: Changes = CONTROLS[name].lift(host, plan) if lift else CONTROLS[name].enforce(host, plan)
         if not dry_run:
-            _carry_out(changes)
+            carry_out(changes)
     return {
         "changed": bool(changes.actions),
         "actions": [str(action) for action in changes.actions],
@@ -96,7 +96,7 @@ def change(
     }
 
 
-def _carry_out(changes: Changes) -> None:
+def carry_out(changes: Changes) -> None:
     """Do the actions in their order. Raises ControlError with what failed, and with what was done in `done`."""
     done: list[str] = []
     failed: list[str] = []

@@ -30,6 +30,7 @@ sys.path.insert(0, "/source")
 from proscribe.controls import apps
 from proscribe.controls.apps import dpkg_changes
 from proscribe.host import ControlError, Host
+from proscribe.run import carry_out
 dpkg_changes.PATIENCE = 1
 host, plan, error = Host(), json.load(sys.stdin), None
 if sys.argv[1] == "observe":
@@ -37,8 +38,7 @@ if sys.argv[1] == "observe":
 else:
     changes = getattr(apps, sys.argv[1])(host, plan)
     try:
-        for action in changes.actions:
-            action.apply()
+        carry_out(changes)
     except ControlError as failed:
         error = str(failed)
     print(json.dumps({"actions": list(map(str, changes.actions)), "refused": changes.refused, "error": error}))

@@ -28,18 +28,19 @@ import json, sys
 sys.path.insert(0, "/home/source")
 from proscribe.controls import apps
 from proscribe.host import ControlError, Host
+from proscribe.run import carry_out
 host, plan, error = Host(), json.load(sys.stdin), None
 if sys.argv[1] == "observe":
     print(json.dumps([v.as_dict() for v in apps.observe(host, plan) if v.rule == "apps/wechat"][0]))
 else:
     changes = apps.enforce(host, plan)
+    # the gate of dpkg is not for the machine of the tests
+    changes = changes._replace(actions=[a for a in changes.actions if a.verb in ("end", "remove")])
     try:
-        for action in changes.actions:
-            if action.verb in ("end", "remove"):  # the gate of dpkg is not for the machine of the tests
-                action.apply()
+        carry_out(changes)
     except ControlError as failed:
         error = str(failed)
-    print(json.dumps({"actions": [str(a) for a in changes.actions if a.verb != "write"], "error": error}))
+    print(json.dumps({"actions": list(map(str, changes.actions)), "error": error}))
 """
 
 SETUP = """

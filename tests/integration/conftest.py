@@ -1,0 +1,55 @@
+"""Integration tests run on real tools: a missing one is named, and fails the test where everything has to run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+# The Debian package that has a tool, where it is not named like it.
+PACKAGES = {
+    "nft": "nftables",
+    "ip": "iproute2",
+    "unshare": "util-linux",
+    "firefox": "firefox-esr",
+    "dpkg-deb": "dpkg",
+    "sshd": "openssh-server",
+    "apt-get": "apt",
+    "ostree": "ostree",
+    "geckodriver": "firefox-esr",
+}
+
+
+def missing(what: str) -> None:
+    """A test cannot run for want of something: skipped by name, or failed where PROSCRIBE_TESTS_COMPLETE=1."""
+    if os.environ.get("PROSCRIBE_TESTS_COMPLETE") == "1":
+        pytest.fail(what, pytrace=False)
+    pytest.skip(what)
+
+
+def require_tool(name: str) -> str:
+    """The path of a tool, or the end of the test with the package to install."""
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
+    if path is None:
+        missing(f"needs {name}: apt-get install {PACKAGES.get(name, name)}")
+    return str(path)
+
+
+def require_root() -> None:
+    """The end of the test for an ordinary user."""
+    if os.geteuid() != 0:
+        missing("needs root: run the tests as root")
+
+
+@pytest.fixture(name="require_tool")
+def require_tool_fixture() -> Callable[[str], str]:
+    """`require_tool(name)`, for tests that take it as an argument."""
+    return require_tool
+
+
+@pytest.fixture(name="require_root")
+def require_root_fixture() -> Callable[[], None]:
+    """`require_root()`, for tests that take it as an argument."""
+    return require_root
