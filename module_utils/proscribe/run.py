@@ -8,7 +8,7 @@ from typing import Any, Iterable, Mapping
 from . import plan as plans
 from .controls import apps, browser, dns, firewall
 from .controls.base import Changes, Control
-from .finding import ERROR, NONCOMPLIANT, UNKNOWN, Verdict, host_record
+from .finding import ERROR, NONCOMPLIANT, UNKNOWN, Finding, Verdict, host_record
 from .host import ControlError, Host, Unseen
 
 # What each value of proscribe_compliance_gate makes a host fail for.
@@ -81,14 +81,23 @@ def change(
     if host.system != "Linux":
         raise ControlError(f"{host.system} cannot be enforced yet; see docs/coverage.md")
     with host.exclusive():
-        changes: Changes = CONTROLS[name].lift(host, plan) if lift else CONTROLS[name].enforce(host, plan)
+        section = plan["controls"].get(name)
+        found: list[Finding] = []
+        changes = Changes()
+        if lift:
+            changes = CONTROLS[name].lift(host, plan)
+        elif section is not None:
+            seen = CONTROLS[name].observe(host, plan)
+            found = [finding for verdict in seen if verdict.state == NONCOMPLIANT for finding in verdict.findings]
+            if section["mode"] == "enforce":  # an audited control is only looked at
+                changes = CONTROLS[name].enforce(host, plan)
         if not dry_run:
             carry_out(changes)
     return {
         "changed": bool(changes.actions),
         "actions": [str(action) for action in changes.actions],
         "refused": [refusal._asdict() for refusal in changes.refused],
-        "findings": [finding.as_dict() for finding in changes.findings],
+        "findings": [finding.as_dict() for finding in found],
         "diff": [
             {"before_header": str(a), "after_header": str(a), "before": a.before, "after": a.after}
             for a in changes.actions

@@ -33,7 +33,7 @@ class Scripted:
         return [judge(f"{self.name}/{id_}", entry, self.found) for id_, entry in entries]
 
     def enforce(self, host, plan):
-        return Changes(self.actions, [Refusal("apps/wechat", "wechat", "would also remove x")], self.found)
+        return Changes(self.actions, [Refusal("apps/wechat", "wechat", "would also remove x")])
 
     def lift(self, host, plan):
         return Changes(self.actions[:1])
@@ -111,6 +111,14 @@ def test_a_change_is_its_list_of_actions(host, monkeypatch, lift, dry_run, done,
     result = run.change(host, plan(apps=SECTION), "apps", lift=lift, dry_run=dry_run)
     assert (log, result["actions"], result["changed"]) == (done, told, True)
     assert [difference["before"] for difference in result["diff"]] == [text.split()[1] for text in told]
+
+
+@pytest.mark.parametrize(("controls", "found"), [({"apps": {**SECTION, "mode": "audit"}}, 1), ({}, 0)])
+def test_a_control_that_is_audited_or_off_is_not_changed(host, monkeypatch, controls, found):
+    log = []
+    with_controls(monkeypatch, Scripted("apps", [FOUND], actions(log, "a")))
+    result = run.change(host, plan(**controls), "apps")
+    assert (log, result["changed"], len(result["findings"])) == ([], False, found)
 
 
 def test_no_action_is_no_change_and_refusals_are_told(host, monkeypatch):

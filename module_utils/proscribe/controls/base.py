@@ -3,7 +3,8 @@
 A control is a package `controls/<name>/` that offers
 
     observe(host, plan) -> list[Verdict]     what is so; writes nothing
-    enforce(host, plan) -> Changes           the actions that would bring the host in line; does nothing yet
+    enforce(host, plan) -> Changes           the actions that would bring the host in line; does nothing yet. Asked
+                                             only where the plan enforces the control
     lift(host, plan)    -> Changes           the actions that would leave the host as if Proscribe had never been there
 
 The list of actions *is* the diff and the log: check mode shows it, a real run carries it out in order. `observe` and
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping, NamedTuple, Protocol, Sequence
 
-from ..finding import Finding, Verdict
+from ..finding import Verdict
 from ..host import Host
 
 
@@ -41,11 +42,10 @@ class Refusal(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What a control would do, and the evidence that it answers."""
+    """What a control would do."""
 
     actions: Sequence[Action] = ()
     refused: Sequence[Refusal] = ()
-    findings: Sequence[Finding] = ()
     # Whether an action that fails leaves the others worth doing. Otherwise a program that does not end, or a user whose
     # home is made to fail, would shield all that comes after it.
     independent: bool = False

@@ -119,16 +119,9 @@ def test_a_missing_file_gives_each_rule_one_short_finding_per_browser(tree: Tree
     assert all(verdict.drifted for verdict in verdicts.values() if verdict.state == "noncompliant")
 
 
-def test_audit_reports_and_changes_nothing(tree: Tree) -> None:
+def test_a_control_that_only_audits_has_not_drifted(tree: Tree) -> None:
     (tree.root / OWN).unlink()
-    changes = browser.enforce(tree.host, plan("audit"))
-    assert not changes.actions
-    assert {finding.manager for finding in changes.findings} == {"chromium"}
     assert not tree.verdicts(plan("audit"))["mail"].drifted
-
-
-def test_a_host_without_the_control_is_not_changed(tree: Tree) -> None:
-    assert browser.enforce(tree.host, {"controls": {}}).actions == ()
 
 
 def tamper_mode(tree: Tree) -> None:

@@ -218,10 +218,7 @@ def test_an_unreadable_file_is_unknown(host: Host, monkeypatch: pytest.MonkeyPat
     assert states(dns.observe(host, WECHAT)) == {"wechat": UNKNOWN, "hosts-file": UNKNOWN}
 
 
-def test_a_control_that_only_audits_or_is_off_changes_nothing(host: Host) -> None:
-    changes = dns.enforce(host, plan(mode="audit", wechat=["wechat.com"]))
-    assert (list(changes.actions), len(changes.findings)) == ([], 2)
-    assert not any(dns.enforce(host, {"controls": {}})[:3])
+def test_lifting_needs_no_plan_of_the_control(host: Host) -> None:
     assert dns.lift(host, {"controls": {}}).actions == ()
 
 

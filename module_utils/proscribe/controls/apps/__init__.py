@@ -23,12 +23,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
 
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
-    """End the running programs, remove the packages, put the gate in place, each as far as it differs.
-
-    Nothing if the plan only audits this control.
-    """
-    if plan["controls"]["apps"]["mode"] != "enforce":
-        return Changes()
+    """End the running programs, remove the packages, put the gate in place, each as far as it differs."""
     from . import changes
 
     return changes.enforce(host, plan)

@@ -17,8 +17,7 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     sight = look(host, plan["controls"]["apps"])
     ended, kept = _ends(host, sight)
     removed, left = _removals(host, sight)
-    findings = [f for service in sight.wanted.enforced([*sight.wanted.services]) for f in sight.findings(service)]
-    return Changes([*ended, *removed, *_gate(host, plan, sight)], [*kept, *left], findings, independent=True)
+    return Changes([*ended, *removed, *_gate(host, plan, sight)], [*kept, *left], independent=True)
 
 
 def lift(host: Host) -> Changes:

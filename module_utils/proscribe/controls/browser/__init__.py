@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Iterator, Mapping
 
-from ...finding import NONCOMPLIANT, NOT_APPLICABLE, Finding, Verdict, judge
+from ...finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ...host import Host
 from ..base import Changes
 from . import chromium, firefox
@@ -68,19 +68,13 @@ def _reasons(said: Iterable[str]) -> str:
 
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
-    """The files to write so that every browser blocks what the plan restricts; none where the control only audits."""
-    section = plan["controls"].get("browser")
-    if section is None:
-        return Changes()
-    found = [f for verdict in observe(host, plan) if verdict.state == NONCOMPLIANT for f in verdict.findings]
-    if section["mode"] != "enforce":
-        return Changes(findings=found)
+    """The files to write so that every browser blocks what the plan restricts."""
     from . import chromium_changes, firefox_changes
 
-    wanted = rules(section)
+    wanted = rules(plan["controls"]["browser"])
     families = {"chromium": chromium_changes.enforce, "firefox": firefox_changes.enforce}
     parts = [families[browser.family](host, browser, wanted) for browser in BROWSERS]
-    return Changes([a for part in parts for a in part.actions], [r for part in parts for r in part.refused], found)
+    return Changes([a for part in parts for a in part.actions], [r for part in parts for r in part.refused])
 
 
 def lift(host: Host, plan: Mapping[str, Any]) -> Changes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from ...finding import NONCOMPLIANT, Verdict
+from ...finding import Verdict
 from ...host import Host
 from ..base import Changes
 from . import hosts_file as backend
@@ -23,14 +23,8 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
 
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
-    """The change that blocks the names of the plan; none where the control only audits. Raises ControlError."""
-    section = plan["controls"].get("dns")
-    if section is None:
-        return Changes()
-    found = [f for verdict in observe(host, plan) if verdict.state == NONCOMPLIANT for f in verdict.findings]
-    if section["mode"] != "enforce":
-        return Changes(findings=found)
-    return backend.enforce(host, section)._replace(findings=found)
+    """The change that blocks the names of the plan. Raises ControlError."""
+    return backend.enforce(host, plan["controls"]["dns"])
 
 
 def lift(host: Host, plan: Mapping[str, Any]) -> Changes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from ...finding import NONCOMPLIANT, NOT_APPLICABLE, Finding, Verdict, judge
+from ...finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ...host import Host, Unseen
 from ...plan import RESTRICTED
 from ..base import Changes
@@ -59,16 +59,10 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
 
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
-    """Load the table and keep it over a reboot; nothing where the control only audits. Raises ControlError."""
-    section = plan["controls"].get("firewall")
-    if section is None:
-        return Changes()
-    found = [f for verdict in observe(host, plan) if verdict.state == NONCOMPLIANT for f in verdict.findings]
-    if section["mode"] != "enforce":
-        return Changes(findings=found)
+    """Load the table and keep it over a reboot. Raises ControlError."""
     from . import loading
 
-    return loading.enforce(host, section)._replace(findings=found)
+    return loading.enforce(host, plan["controls"]["firewall"])
 
 
 def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
