@@ -6,8 +6,8 @@
 Audits and pings take turns within one run, each pair in the other order than the one before, and the ratio is taken
 within a pair, so that whatever else the machine does falls on both. By default the hosts are N names of this machine,
 reached without SSH. With --ssh (as root) they are N addresses in a network namespace, served by one SSH server there:
-one host each to Ansible. Controller and hosts share the processors, and there is no network between them; the share of
-the processors that was used is printed with the result.
+one host each to Ansible. Controller and hosts share the processors, and there is no network between them; the CPU time
+printed is the controller's, and with it, but for --ssh, the hosts'.
 
 An audit that did not evaluate every host is no result: then it ends with 1. `ansible-playbook` is taken from the PATH,
 or from PROSCRIBE_ANSIBLE_PLAYBOOK.
@@ -135,7 +135,7 @@ def fleet(directory: Path, hosts: int) -> Iterator[str]:
         # The connections that Ansible keeps open hold the namespace, so they go with it.
         pids = subprocess.run(["ip", "netns", "pids", NAMESPACE], capture_output=True, text=True).stdout.split()
         if pids:
-            subprocess.run(["kill", *pids])
+            subprocess.run(["kill", *pids], stderr=subprocess.DEVNULL)  # some end while this is read
         subprocess.run(["ip", "netns", "delete", NAMESPACE])
 
 

@@ -1,0 +1,61 @@
+"""Runs what runs on managed hosts on each of the Pythons named: every module of it is imported, and this host observed.
+
+    host_code.py PYTHON...
+
+As on a host: isolated, without site-packages, from source alone.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+MODULE_UTILS = Path(__file__).resolve().parent.parent / "module_utils"
+sys.path.insert(0, str(MODULE_UTILS))
+
+from proscribe.stream import HOST_SIDE, PACKAGE
+
+ON_THE_HOST = """
+import importlib, sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+from proscribe import plan, run
+from proscribe.host import Host
+
+for name in sys.argv[2:]:
+    importlib.import_module(name)
+
+service = {"name": "Made", "mode": "enforce"}
+identifiers = {
+    "apps": {"packages": {"apt": ["made-for-a-test"], "flatpak": ["org.example.Made"]}, "processes": ["made"],
+             "paths": ["/opt/made/made"]},
+    "browser": {"domains": ["made.example"], "urls": [], "allow": []},
+    "firewall": {"networks": ["203.0.113.0/24"], "ports": []},
+    "dns": {"domains": ["made.example"], "allow": []},
+}
+settings = {
+    "browser": {"dns_over_https": "off", "tenants": {}},
+    "firewall": {"dns_over_tls": "blocked", "management": []},
+}
+controls = {name: {"mode": "audit", "services": {"made": {**service, **part}}, "settings": settings.get(name, {})}
+            for name, part in identifiers.items()}
+record, _ = run.observe(Host(), plan.sealed({"schema": plan.SCHEMA, "contact": "", "controls": controls}))
+assert record["rules_evaluated"] >= 4 and not record["errors"], record
+print(f"Python {record['platform']['python']}: {len(sys.argv) - 2} modules, {record['rules_evaluated']} rules")
+"""
+
+
+def main() -> int:
+    files = sorted({path for pattern in HOST_SIDE for path in (MODULE_UTILS / PACKAGE).glob(pattern)})
+    names = [".".join(path.relative_to(MODULE_UTILS).with_suffix("").parts) for path in files]
+    names = [name.removesuffix(".__init__") for name in names]
+    codes = [
+        subprocess.run([python, "-I", "-S", "-W", "error", "-c", ON_THE_HOST, str(MODULE_UTILS), *names]).returncode
+        for python in sys.argv[1:]
+    ]
+    return 1 if any(codes) or not codes else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""Running the launcher: of this checkout with a real Ansible, or of a made one with a made Ansible."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+PROJECT = Path(__file__).resolve().parents[2]
+REAL_ANSIBLE = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or str(Path(sys.executable).parent / "ansible-playbook")
+
+
+class Ended(NamedTuple):
+    """How the launcher ended, and all that it said."""
+
+    code: int
+    said: str
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """This environment without what would reach into the launcher."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
+    return {**kept, "NO_COLOR": "1", "COLUMNS": "120", **more}
+
+
+def launch(launcher: Path, *words: str, cwd: Path = PROJECT, stdin: str = "", environment: Mapping[str, str]) -> Ended:
+    """Run a launcher and wait for it."""
+    done = subprocess.run(
+        [str(launcher), *words],
+        cwd=cwd,
+        env=dict(environment),
+        input=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+    return Ended(done.returncode, done.stdout)
+
+
+def made_checkout(where: Path, requirement: str = "made-ansible") -> Path:
+    """A checkout with the real launcher and nothing else that is real; returns the launcher."""
+    (where / "playbooks").mkdir(parents=True)
+    (where / "playbooks" / "audit.yml").touch()
+    (where / "pyproject.toml").write_text(f'[project]\ndependencies = ["{requirement}"]\n')
+    launcher = where / "proscribe"
+    launcher.write_bytes((PROJECT / "proscribe").read_bytes())
+    launcher.chmod(0o755)
+    return launcher
+
+
+def made_ansible(where: Path, script: str) -> str:
+    """A program to put in ansible-playbook's place."""
+    where.write_text(script)
+    where.chmod(0o755)
+    return str(where)
+
+
+def made_wheel(where: Path, version: str = "1") -> str:
+    """A requirement that pip satisfies without a network: a package whose ansible-playbook says its version."""
+    wheel = where / f"made_ansible-{version}-py3-none-any.whl"
+    info = f"made_ansible-{version}.dist-info"
+    files = {
+        "made_ansible.py": f"def main():\n    print('made ansible {version}')\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: made-ansible\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": "[console_scripts]\nansible-playbook = made_ansible:main\n",
+    }
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+        archive.writestr(f"{info}/RECORD", "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"]))
+    return f"made-ansible @ {wheel.as_uri()}"

@@ -1,0 +1,142 @@
+"""The launcher's words, exit codes and signals, with a made program in Ansible's place."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from checkout import PROJECT, Ended, clean_environment, launch, made_ansible, made_checkout
+
+pytestmark = pytest.mark.playbook
+
+
+@pytest.fixture
+def launcher(tmp_path: Path) -> Path:
+    return made_checkout(tmp_path / "checkout")
+
+
+def play(launcher: Path, tmp_path: Path, script: str, *words: str, stdin: str = "", **environment: str) -> Ended:
+    """`proscribe audit` with a shell script in ansible-playbook's place."""
+    ansible = made_ansible(tmp_path / "ansible-playbook", f"#!/bin/sh\n{script}\n")
+    wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=ansible, **environment)
+    return launch(launcher, "audit", *words, cwd=tmp_path, stdin=stdin, environment=wanted)
+
+
+@pytest.mark.parametrize("words", [(), ("-h",), ("--help",), ("help",)])
+def test_usage_names_every_word(launcher: Path, words: tuple[str, ...]) -> None:
+    ended = launch(launcher, *words, environment=clean_environment())
+    assert ended.code == 0
+    assert all(f"\n  {word} " in ended.said for word in ("audit", "enforce", "lift", "schedule", "report", "test"))
+
+
+def test_an_unknown_word_is_told_with_the_one_that_is_close(launcher: Path) -> None:
+    ended = launch(launcher, "enforec", environment=clean_environment())
+    assert ended.code == 2
+    assert 'no word "enforec" (did you mean "enforce"?)' in ended.said
+
+
+def test_a_word_whose_playbook_is_not_there_yet_says_so(launcher: Path) -> None:
+    ended = launch(launcher, "report", environment=clean_environment())
+    assert (ended.code, ended.said) == (2, "proscribe: report: not there yet, see docs/coverage.md\n")
+
+
+@pytest.mark.parametrize(
+    ("ansible", "asked", "expected"),
+    [
+        (0, "0", 0),
+        (0, "12", 12),  # every pattern matched nothing, which is no success
+        (2, "10", 10),
+        (2, "11", 11),
+        (2, "ansible", 2),
+        (4, "ansible", 4),
+        (0, "", 0),  # --list-hosts, --syntax-check: there was nothing to report
+        (1, "", 12),  # --limit matched nothing, or the inventory could not be read
+        (5, "", 5),  # a bad option
+        (99, "", 99),  # interrupted
+        (250, "", 250),
+    ],
+)
+def test_the_exit_code_is_the_reports_where_it_asks_for_one(
+    launcher: Path, tmp_path: Path, ansible: int, asked: str, expected: int
+) -> None:
+    ended = play(launcher, tmp_path, f'printf %s "{asked}" >"$PROSCRIBE_EXIT_FILE"; exit {ansible}')
+    assert ended.code == expected
+    assert ("nothing was evaluated" in ended.said) == (ansible == 1)
+
+
+def test_options_reach_ansible_as_they_are(launcher: Path, tmp_path: Path) -> None:
+    ended = play(launcher, tmp_path, 'printf "<%s>" "$@"', "-e", "a=b c", "--limit", "")
+    assert ended.said == f"<{launcher.parent}/playbooks/audit.yml><-e><a=b c><--limit><>"
+
+
+def test_input_reaches_ansible(launcher: Path, tmp_path: Path) -> None:
+    assert play(launcher, tmp_path, "cat", stdin="a password\n").said == "a password\n"
+
+
+def test_it_works_through_a_link_and_from_any_directory(launcher: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(launcher)
+    ended = play(link, tmp_path, 'echo "$ANSIBLE_CONFIG $PROSCRIBE_REPORTS"')
+    assert ended.said == f"{launcher.parent}/ansible.cfg {launcher.parent}/reports\n"
+
+
+def test_what_the_environment_says_wins(launcher: Path, tmp_path: Path) -> None:
+    said = {"ANSIBLE_CONFIG": "/mine.cfg", "PROSCRIBE_REPORTS": "/mine"}
+    assert play(launcher, tmp_path, 'echo "$ANSIBLE_CONFIG $PROSCRIBE_REPORTS"', **said).said == "/mine.cfg /mine\n"
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX"])
+def test_text_is_utf_8_even_where_the_locale_says_otherwise(launcher: Path, tmp_path: Path, locale: str) -> None:
+    assert play(launcher, tmp_path, 'echo "$LC_ALL"', LC_ALL=locale).said == "C.UTF-8\n"
+
+
+def test_nothing_is_left_in_the_temporary_directory(launcher: Path, tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    play(launcher, tmp_path, "exit 3", TMPDIR=str(temporary))
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "send"),
+    [(signal.SIGTERM, os.kill), (signal.SIGTERM, os.killpg), (signal.SIGINT, os.killpg)],
+    ids=["TERM to the launcher alone", "TERM to its whole group", "Ctrl-C, which a terminal sends to the whole group"],
+)
+def test_a_signal_reaches_ansible_and_its_code_comes_back(
+    launcher: Path, tmp_path: Path, number: signal.Signals, send: Callable[[int, int], None]
+) -> None:
+    ansible = made_ansible(
+        tmp_path / "ansible-playbook",
+        "#!/usr/bin/env python3\n"
+        "import pathlib, signal, sys, time\n"
+        "for number in (signal.SIGTERM, signal.SIGINT):\n"
+        "    assert signal.getsignal(number) is not signal.SIG_IGN\n"
+        "    signal.signal(number, lambda *_: (time.sleep(0.3), sys.exit(77)))\n"
+        f"pathlib.Path({str(tmp_path / 'ready')!r}).touch()\n"
+        "time.sleep(60)\n",
+    )
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=ansible, TMPDIR=str(temporary))
+    with subprocess.Popen([launcher, "audit"], env=wanted, start_new_session=True) as process:
+        while not (tmp_path / "ready").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        send(process.pid, number)
+        assert process.wait(20) == 77
+    assert list(temporary.iterdir()) == []
+
+
+def test_the_launcher_reads_the_requirement_that_pyproject_has() -> None:
+    """It does so with sed, so the line has to stay one line with one entry."""
+    text = (PROJECT / "pyproject.toml").read_text()
+    said = subprocess.run(
+        ["sed", "-n", r's/^dependencies = \["\(.*\)"\]$/\1/p'], input=text, capture_output=True, text=True, check=True
+    )
+    assert [said.stdout.strip()] == tomllib.loads(text)["project"]["dependencies"]

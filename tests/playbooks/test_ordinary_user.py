@@ -1,0 +1,60 @@
+"""Somebody who is not root and may not write the checkout: what is made goes to a place of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from checkout import PROJECT, Ended, clean_environment, made_checkout, made_wheel
+
+pytestmark = [
+    pytest.mark.playbook,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else"),
+]
+NOBODY = 65534
+NOT_OF_THE_CHECKOUT = shutil.ignore_patterns(".*", "reports", "__pycache__", "tests")
+
+
+@pytest.fixture
+def base() -> Iterator[Path]:
+    """A directory that everybody may enter, which those of pytest are not, with a state directory of nobody's."""
+    made = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())
+    made.chmod(0o755)
+    (made / "state").mkdir()
+    os.chown(made / "state", NOBODY, NOBODY)
+    yield made
+    shutil.rmtree(made)
+
+
+def audit_as_nobody(launcher: Path, state: Path) -> Ended:
+    """`proscribe audit`, with the Python of the system's, since nobody may use those of others."""
+    wanted = clean_environment(PATH="/usr/bin:/bin", XDG_STATE_HOME=str(state), HOME=str(state))
+    python = subprocess.run(["python3", "-c", "import ensurepip, tomllib"], env=wanted, capture_output=True)
+    assert python.returncode == 0, "needs a Python 3.11 of the system's: apt-get install python3 python3-venv"
+    argv = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", str(launcher), "audit"]
+    done = subprocess.run(argv, env=wanted, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return Ended(done.returncode, done.stdout)
+
+
+def test_the_environment_goes_to_the_users_state_directory(base: Path) -> None:
+    launcher = made_checkout(base / "checkout", made_wheel(base))
+    ended = audit_as_nobody(launcher, base / "state")
+    assert ended.code == 0 and ended.said.endswith("made ansible 1\n"), ended.said
+    assert (base / "state/proscribe/venv/made-by-proscribe").exists()
+    assert sorted(path.name for path in launcher.parent.iterdir()) == ["playbooks", "proscribe", "pyproject.toml"]
+
+
+def test_an_audit_says_what_it_could_not_see_and_asks_for_no_password(base: Path) -> None:
+    checkout = Path(shutil.copytree(PROJECT, base / "checkout", ignore=NOT_OF_THE_CHECKOUT))
+    ended = audit_as_nobody(checkout / "proscribe", base / "state")
+    assert ended.code == 0, ended.said
+    reports = base / "state/proscribe/reports/latest"
+    record = json.loads((reports / "hosts.jsonl").read_text())
+    unseen = [rule for rule in record["rules"] if rule["state"] == "unknown"]
+    assert unseen and all(rule["reason"] for rule in unseen)
+    assert "root" in ended.said, "it says how to see it all"

@@ -1,0 +1,210 @@
+"""The launcher and the playbooks for real, on the machine that the tests run on. Nothing of it is changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+
+pytestmark = pytest.mark.playbook
+
+LOCAL = "localhost: {ansible_connection: local}"
+DEAD = "dead: {ansible_host: 127.0.0.1, ansible_port: 1}"  # nothing listens there
+
+
+class Run:
+    """An inventory of its own, a place for reports, and the launcher over both."""
+
+    def __init__(self, directory: Path) -> None:
+        self.inventory = directory / "inventory"
+        self.reports = directory / "reports"
+        self.hosts(LOCAL)
+
+    def hosts(self, *hosts: str) -> None:
+        self.file("hosts.yml", "some_department:\n  hosts:\n" + "".join(f"    {host}\n" for host in hosts))
+
+    def file(self, name: str, content: str) -> None:
+        path = self.inventory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+    def __call__(self, word: str, *options: str) -> Ended:
+        wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(self.reports))
+        return launch(PROJECT / "proscribe", word, "-i", str(self.inventory), *options, environment=wanted)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return dict(json.loads((self.reports / "latest" / "report.json").read_text()))
+
+    @property
+    def records(self) -> dict[str, Any]:
+        lines = (self.reports / "latest" / "hosts.jsonl").read_text().splitlines()
+        return {record["host"]: record for record in map(json.loads, lines)}
+
+    @property
+    def nothing_reported(self) -> bool:
+        return not (self.reports / "latest").exists()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(tmp_path)
+
+
+def test_the_example_inventory_audits_the_machine_it_stands_on(tmp_path: Path) -> None:
+    wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(tmp_path))
+    ended = launch(PROJECT / "proscribe", "audit", cwd=tmp_path, environment=wanted)
+    assert ended.code == 0, ended.said
+    assert "1 host: " in ended.said
+    report = json.loads((tmp_path / "latest" / "report.json").read_text())
+    assert report["summary"]["coverage"] == {"numerator": 1, "denominator": 1, "percent": 100.0}
+
+
+@pytest.mark.parametrize("options", [(), ("--check",), ("--check", "--diff"), ("-v",), ("--tags", "apps,dns")])
+def test_an_audit_may_be_run_in_every_way_and_twice(run: Run, options: tuple[str, ...]) -> None:
+    for _ in range(2):
+        ended = run("audit", *options)
+        assert ended.code == 0, ended.said
+    rules = {rule["rule"].partition("/")[0] for rule in run.records["localhost"]["rules"]}
+    assert rules <= ({"apps", "dns"} if "--tags" in options else {"apps", "browser", "dns", "firewall"})
+
+
+def test_plain_ansible_playbook_does_the_same(run: Run) -> None:
+    argv = [REAL_ANSIBLE, "playbooks/audit.yml", "-i", str(run.inventory)]
+    wanted = clean_environment(PROSCRIBE_REPORTS=str(run.reports))
+    done = subprocess.run(argv, cwd=PROJECT, env=wanted, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert run.report["summary"]["coverage"]["numerator"] == 1
+
+
+def test_a_check_of_enforce_changes_nothing_and_shows_what_it_would(run: Run) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root: an ordinary user is refused before there is anything to show")
+    before = Path("/etc/hosts").read_bytes()
+    ended = run("enforce", "--check", "--diff", "--tags", "dns")
+    assert ended.code == 0, ended.said
+    assert "+# BEGIN proscribe" in ended.said
+    assert Path("/etc/hosts").read_bytes() == before
+
+
+# -- exit codes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [("--limit", "nosuch"), ("-i", "/nowhere/inventory")])
+def test_nothing_evaluated_is_told_once_and_is_no_success(run: Run, options: tuple[str, ...]) -> None:
+    ended = run("audit", *options)
+    assert ended.code == 12, ended.said
+    assert ended.said.count("nothing was evaluated") == 1
+    assert run.nothing_reported
+
+
+def test_an_inventory_without_hosts_is_no_success(run: Run) -> None:
+    run.file("hosts.yml", "some_department:\n  hosts: {}\n")
+    ended = run("audit")
+    assert ended.code == 12, ended.said
+
+
+def test_a_gate_turns_a_noncompliant_host_into_exit_10(run: Run) -> None:
+    ended = run("audit", "-e", "proscribe_compliance_gate=noncompliant")
+    assert ended.code == 10, ended.said
+    assert run.report["summary"]["hosts"]["noncompliant"] == 1
+
+
+def test_a_host_that_does_not_answer_is_unknown(run: Run) -> None:
+    run.hosts(DEAD)
+    ended = run("audit")
+    assert ended.code == 4, ended.said
+    assert run.records["dead"]["state"] == "unknown"
+    assert run.report["summary"]["coverage"]["numerator"] == 0
+
+
+def test_a_gate_turns_a_host_that_does_not_answer_into_exit_11(run: Run) -> None:
+    run.hosts(LOCAL, DEAD)
+    # Only what is not there counts here, so that the other host is not noncompliant.
+    run.file("group_vars/all.yml", "proscribe_controls: {apps: 'off', browser: 'off', firewall: 'off', dns: 'off'}\n")
+    ended = run("audit", "-e", "proscribe_compliance_gate=incomplete")
+    assert ended.code == 11, ended.said
+    assert run.report["summary"]["hosts"]["unknown"] >= 1
+
+
+# -- mistakes: one clear message, and no host is touched ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ("proscribe_catagories: [webmail]", ("proscribe_catagories", "proscribe_categories")),
+        ("proscribe_services_exclude: [whatsap]", ("whatsap", "whatsapp")),
+        ("proscribe_categories: [webmial]", ("webmial", "webmail")),
+        ("proscribe_effective_from: soon", ("proscribe_effective_from", "soon")),
+        ("proscribe_compliance_gate: always", ("proscribe_compliance_gate", "always")),
+    ],
+)
+def test_a_mistake_in_the_restrictions_is_told_with_what_was_meant(
+    run: Run, variables: str, words: tuple[str, ...]
+) -> None:
+    run.file("group_vars/all.yml", variables + "\n")
+    ended = run("audit")
+    assert ended.code not in (0, 10, 11), ended.said
+    assert all(word in ended.said for word in words), ended.said
+    assert "group_vars/all.yml" in ended.said
+    assert "Traceback" not in ended.said
+    assert run.nothing_reported
+
+
+def test_a_mistake_that_several_hosts_share_is_told_once(run: Run) -> None:
+    run.hosts(LOCAL, "second: {ansible_connection: local}", "third: {ansible_connection: local}")
+    run.file("group_vars/all.yml", "proscribe_catagories: [webmail]\n")
+    assert run("audit").said.count("expected a known variable") == 1
+
+
+def test_a_service_file_that_is_no_yaml_is_told_with_its_line(run: Run) -> None:
+    run.file("group_vars/all.yml", "proscribe_catalog_dirs: [own]\n")
+    run.file("own/webmail/broken.yml", "id: broken\nname: [unclosed\n")
+    ended = run("audit")
+    assert ended.code not in (0, 10, 11)
+    assert "broken.yml:" in ended.said and run.nothing_reported
+
+
+def test_an_inventory_that_is_no_yaml_stops_the_run(run: Run) -> None:
+    run.file("hosts.yml", "some_department: [unclosed\n")
+    ended = run("audit")
+    assert ended.code == 12, ended.said
+    assert "hosts.yml" in ended.said and run.nothing_reported
+
+
+WAIVER = """\
+id: made
+services: [whatsapp]
+hosts: [localhost]
+reason: for a test
+requested_by: somebody
+approved_by: somebody.else
+approved_on: 2024-01-01T00:00:00+08:00
+valid_from: 2024-01-01T00:00:00+08:00
+expires: {expires}
+"""
+
+
+def test_an_expired_waiver_waives_nothing_and_is_told(run: Run) -> None:
+    run.file("waivers/made.yml", WAIVER.format(expires="2024-06-01T00:00:00+08:00"))
+    ended = run("audit")
+    assert ended.code == 0, ended.said
+    assert "made" in ended.said and "expired" in ended.said
+    assert [(waiver["id"], waiver["status"]) for waiver in run.report["waivers"]] == [("made", "expired")]
+    assert run.report["summary"]["rules"]["waived"] == 0
+
+
+def test_waivers_and_approvers_are_not_taken_for_inventory(run: Run) -> None:
+    """Ansible reads every file of an inventory directory as inventory, and these are none."""
+    run.file("waivers/made.yml", WAIVER.format(expires="2024-06-01T00:00:00+08:00"))
+    run.file("approvers.yml", "departments: {some_department: head.of.some}\n")
+    ended = run("audit", "--list-hosts")
+    assert ended.code == 0, ended.said
+    assert "WARNING" not in ended.said and "ERROR" not in ended.said
+    assert "hosts (1):" in ended.said
