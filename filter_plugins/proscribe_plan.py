@@ -12,6 +12,7 @@ from ansible.errors import AnsibleFilterError
 DOCUMENTATION = r"""
 name: proscribe_plan
 short_description: The plan of a host, out of what compile_plans registered
+description: Gives a module that takes a plan the plan of the host it runs for.
 version_added: "0.1.0"
 author: The Proscribe developers
 positional: host

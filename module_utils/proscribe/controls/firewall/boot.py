@@ -54,6 +54,8 @@ def has_systemd(host: Host) -> bool:
 
 def wrong(host: Host, nft: str, text: str) -> list[Finding]:
     """What keeps the table from being there after a reboot; with nothing to load ("") what is left over."""
+    if text and has_systemd(host) and not host.stat(FILE) and not host.stat(UNIT_FILE):
+        return [Finding("unit", UNIT_NAME, manager="systemd", path=UNIT_FILE, detail="missing")]
     found = []
     for kind, path, wanted in (("file", FILE, text), ("unit", UNIT_FILE, unit(nft) if text else "")):
         if kind == "unit" and text and not has_systemd(host):
