@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """How long an audit of N hosts takes, against a play that only pings the same hosts.
 
-    tests/bench/audit_vs_ping.py [--hosts N] [--pairs P] [--ssh]
+    tests/bench/audit_vs_ping.py [--hosts N] [--pairs P] [--ssh] [--module]
 
 Audits and pings take turns within one run, each pair in the other order than the one before, and the ratio is taken
 within a pair, so that whatever else the machine does falls on both. By default the hosts are N names of this machine,
 reached without SSH. With --ssh (as root) they are N addresses in a network namespace, served by one SSH server there:
 one host each to Ansible. Controller and hosts share the processors, and there is no network between them; the CPU time
 printed is the controller's, and with it, but for --ssh, the hosts'.
+
+By default the observing code is streamed, as `./proscribe audit` does; --module measures the ordinary module instead,
+the fallback where a connection cannot pipe.
 
 An audit that did not evaluate every host is no result: then it ends with 1. `ansible-playbook` is taken from the PATH,
 or from PROSCRIBE_ANSIBLE_PLAYBOOK.
@@ -139,6 +142,14 @@ def fleet(directory: Path, hosts: int) -> Iterator[str]:
         subprocess.run(["ip", "netns", "delete", NAMESPACE])
 
 
+def only_compiling(directory: Path) -> Path:
+    """A folder of action plugins without the one that streams: compliance_state is then a module like any other."""
+    folder = directory / "actions"
+    folder.mkdir()
+    (folder / "compile_plans.py").symlink_to(PROJECT / "action_plugins" / "compile_plans.py")
+    return folder
+
+
 def measure(bench: Bench, hosts: int, pairs: int) -> bool:
     """Run and print; False if an audit did not evaluate every host."""
     bench.ping(), bench.audit()  # connections are opened, files are read into memory
@@ -172,6 +183,7 @@ def main() -> int:
     parser.add_argument("--hosts", type=int, default=20)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--forks", type=int, default=20)
+    parser.add_argument("--module", action="store_true", help="the ordinary module instead of the streamed code")
     parser.add_argument("--ssh", action="store_true", help="over SSH, into a network namespace (needs root)")
     arguments = parser.parse_args()
     if not 1 <= arguments.hosts <= 1000 or not 1 <= arguments.pairs <= 50:
@@ -184,7 +196,10 @@ def main() -> int:
                 parser.error("--ssh needs root")
             inventory = stack.enter_context(fleet(directory, arguments.hosts))
             prefix = ["ip", "netns", "exec", NAMESPACE]
-        complete = measure(Bench(directory, inventory, arguments.forks, prefix), arguments.hosts, arguments.pairs)
+        bench = Bench(directory, inventory, arguments.forks, prefix)
+        if arguments.module:
+            bench.environment["ANSIBLE_ACTION_PLUGINS"] = str(only_compiling(directory))
+        complete = measure(bench, arguments.hosts, arguments.pairs)
     return 0 if complete else 1
 
 

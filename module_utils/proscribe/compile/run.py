@@ -140,7 +140,8 @@ def _store(store: Path, digest: str, plan: dict[str, Any]) -> None:
     path = store / f"{digest.removeprefix('sha256:')}.json"
     if path.exists():
         return
-    store.mkdir(mode=0o750, parents=True, exist_ok=True)
+    for folder in (store.parent, store):  # they hold names of users and of what they installed
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=store, delete=False, encoding="utf-8") as beside:
         beside.write(canonical(plan))
     Path(beside.name).rename(path)

@@ -21,9 +21,8 @@ APT_OPTIONS = [
     "--option=APT::Get::Purge=false",
 ]
 PATIENCE = 60  # seconds that apt waits for another package manager to finish (since apt 1.9.11)
-LIMIT = (
-    1800  # seconds; a package's own removal scripts may stop services, and to interrupt them harms more than to wait
-)
+# Seconds; a package's own removal scripts may stop services, and to interrupt them harms more than to wait.
+LIMIT = 1800
 
 STEP = re.compile(r"^(Remv|Purg|Inst|Conf) (\S+)", re.MULTILINE)
 DEPENDENT = re.compile(r"^ (\S+) (?:pre-)?depends on ", re.MULTILINE)
