@@ -42,7 +42,7 @@ class ActionModule(ActionBase):
             playbook=mode,
             inventory=[str(source) for source in variables.get("ansible_inventory_sources") or []],
             limit=str(variables.get("ansible_limit") or ""),
-            controls=_tagged(variables.get("ansible_run_tags") or [], variables.get("ansible_skip_tags") or []),
+            controls=_tagged(variables.get("ansible_run_tags") or []),
             hosts=[HostVariables.of(name, hostvars) for name in names],
             groups={str(group): frozenset(map(str, hosts)) for group, hosts in (variables.get("groups") or {}).items()},
         )
@@ -57,7 +57,6 @@ class ActionModule(ActionBase):
         return result
 
 
-def _tagged(run: list[str], skip: list[str]) -> list[str]:
-    """The controls that --tags and --skip-tags ask for: all, where no tag names a control."""
-    asked = [control for control in CONTROLS if control in run] or list(CONTROLS)
-    return [control for control in asked if control not in skip]
+def _tagged(tags: list[str]) -> list[str]:
+    """The controls that --tags asks for: all, where no tag names a control."""
+    return [control for control in CONTROLS if control in tags] or list(CONTROLS)
