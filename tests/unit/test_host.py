@@ -7,6 +7,8 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -473,7 +475,30 @@ class TestTools:
         assert made.tool("nft") == "/usr/bin/nft"
 
     def test_two_runs_do_not_change_a_host_at_once(self, made: Host) -> None:
+        os.makedirs(made.root + "/run")
         with made.exclusive(), pytest.raises(ControlError, match="another run"), made.exclusive(patience=0):
             pass
         with made.exclusive(patience=0):
             pass
+
+    def test_nobody_else_can_hold_the_lock_and_it_leaves_nothing_behind(self, made: Host) -> None:
+        os.makedirs(made.root + "/run")
+        with made.exclusive():
+            assert stat.S_IMODE(os.stat(made.root + "/run/proscribe.lock").st_mode) == 0o600
+        assert os.listdir(made.root + "/run") == []
+
+    def test_a_lock_that_was_waited_for_is_the_one_that_is_there(self, made: Host) -> None:
+        os.makedirs(made.root + "/run")
+        held: list[int] = []
+
+        def wait() -> None:
+            with made.exclusive(patience=10):
+                held.append(os.stat(made.root + "/run/proscribe.lock").st_ino)
+
+        with made.exclusive():
+            waiting = threading.Thread(target=wait)
+            waiting.start()
+            time.sleep(0.3)
+            assert held == []
+        waiting.join()
+        assert len(held) == 1

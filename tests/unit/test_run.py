@@ -41,7 +41,7 @@ class Scripted:
 
 @pytest.fixture
 def host(tmp_path, monkeypatch):
-    (tmp_path / "var/lib").mkdir(parents=True)
+    (tmp_path / "run").mkdir()
     monkeypatch.setattr(Host, "privileged", True)
     monkeypatch.setattr(Host, "system", "Linux")
     return Host(str(tmp_path))

@@ -19,6 +19,8 @@ from .processes import Processes
 from .tools import Runner, run_tool
 from .words import ControlError, Process, Result, Unseen, User
 
+LOCK = "/run/proscribe.lock"
+
 __all__ = [
     "LEDGER",
     "STATE_DIRECTORY",
@@ -51,23 +53,34 @@ class Host(Processes):
     def exclusive(self, patience: float = 60) -> Iterator[None]:
         """Keep a second run of Proscribe off this host; raises ControlError when another one holds it for too long.
 
-        The lock is on a directory that every host has, so that no lock file stays behind.
+        The lock is a file that only root can open: one that users could open they could hold as well, and keep the ban
+        off for good. It goes when the run ends, so whoever has waited looks whether what it locked is still the file.
         """
-        descriptor = os.open(self._real("/var/lib"), os.O_RDONLY | os.O_DIRECTORY)
+        end = time.monotonic() + patience
+        descriptor = self._lock()
+        while descriptor is None:
+            if time.monotonic() > end:
+                raise ControlError(f"another run of Proscribe has been changing this host for {patience:g} s")
+            time.sleep(0.2)
+            descriptor = self._lock()
         try:
-            end = time.monotonic() + patience
-            while True:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > end:
-                        message = f"another run of Proscribe has been changing this host for {patience:g} s"
-                        raise ControlError(message) from None
-                    time.sleep(0.2)
             yield
         finally:
+            os.unlink(self._real(LOCK))
             os.close(descriptor)
+
+    def _lock(self) -> int | None:
+        """The descriptor of the lock file, locked; None while another run has it."""
+        try:
+            descriptor = os.open(self._real(LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise ControlError(f"cannot lock {LOCK}: {error.strerror}") from None
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(descriptor), os.stat(self._real(LOCK))):
+                return descriptor
+        os.close(descriptor)
+        return None
 
     def platform(self) -> dict[str, str]:
         """The operating system in a few words, for the record."""
