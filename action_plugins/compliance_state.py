@@ -13,19 +13,13 @@ from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
+from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
 from proscribe.stream import BOOTSTRAP, answer, payload
 
 # Where the inventory names no interpreter. /usr/bin first, as Ansible's own discovery has it; a host without any gets
 # Ansible's message from the ordinary module.
 PLACES = "/usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python python3"
 ANY_PYTHON = f"for python in {PLACES}; do command -v $python && break; done"
-
-ARGUMENTS = {
-    "plan": {"type": "dict", "required": True},
-    "controls": {"type": "list", "elements": "str", "choices": ["apps", "browser", "firewall", "dns"], "default": []},
-    "gate": {"type": "str", "choices": ["never", "noncompliant", "incomplete"], "default": "never"},
-    "will_correct": {"type": "bool", "default": False},
-}
 
 
 class ActionModule(ActionBase):
@@ -37,7 +31,7 @@ class ActionModule(ActionBase):
         """Answer the task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        _, call = self.validate_argument_spec(ARGUMENTS)
+        _, call = self.validate_argument_spec(COMPLIANCE_STATE_ARGUMENTS)
         told = self._streamed(call, variables) if self._can_stream() else None
         if told is None:
             told = self._execute_module(module_name="compliance_state", task_vars=variables)

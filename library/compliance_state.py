@@ -94,25 +94,12 @@ privileged:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.proscribe.host import Host
-from ansible.module_utils.proscribe.run import compliance_state
+from ansible.module_utils.proscribe.run import COMPLIANCE_STATE_ARGUMENTS, compliance_state
 
 
 def main():
     """Answer one call."""
-    module = AnsibleModule(
-        argument_spec={
-            "plan": {"type": "dict", "required": True},
-            "controls": {
-                "type": "list",
-                "elements": "str",
-                "choices": ["apps", "browser", "firewall", "dns"],
-                "default": [],
-            },
-            "gate": {"type": "str", "choices": ["never", "noncompliant", "incomplete"], "default": "never"},
-            "will_correct": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=COMPLIANCE_STATE_ARGUMENTS, supports_check_mode=True)
     answer = compliance_state(Host(), **module.params)
     module.params["plan"] = module.params["plan"].get("digest")  # an answer need not carry the whole plan back
     if answer.pop("failed", False):

@@ -16,6 +16,14 @@ GATES = {"never": (), "noncompliant": (ERROR, NONCOMPLIANT), "incomplete": (ERRO
 
 CONTROLS: Mapping[str, Control] = {"apps": apps, "browser": browser, "firewall": firewall, "dns": dns}
 
+# The arguments of `compliance_state`, in Ansible's way of saying so: of the module, and of the action that streams it.
+COMPLIANCE_STATE_ARGUMENTS = {
+    "plan": {"type": "dict", "required": True},
+    "controls": {"type": "list", "elements": "str", "choices": list(CONTROLS), "default": []},
+    "gate": {"type": "str", "choices": list(GATES), "default": "never"},
+    "will_correct": {"type": "bool", "default": False},
+}
+
 
 def observe(host: Host, plan: Mapping[str, Any], only: Iterable[str] = ()) -> tuple[dict[str, Any], list[str]]:
     """Look at a host: its record, and the names of the controls that enforcing would correct.

@@ -11,7 +11,7 @@ from typing import Any
 from ..finding import ERROR, NONCOMPLIANT, WAIVED
 from .arithmetic import MET, covered
 from .groups import needs_root
-from .wording import clean, counted
+from .wording import clean, counted, not_in_force
 
 FEW_HOSTS = 4  # so many are named in a command
 DEFAULT_INVENTORY = "inventory"  # the launcher's own, when no -i names another
@@ -52,7 +52,9 @@ def advice(
         lines.append(f"{command}  # asks {_these(silent)} again{', once reachable' if away else ''}")
     if any(record["state"] == ERROR for record in records):
         lines.append("errors: put right what they name and run again; -v shows every task")
-    if all(record["state"] in (*MET, WAIVED) for record in records):
+    if idle := not_in_force(report):
+        lines.append(f"nothing: {idle}")
+    elif all(record["state"] in (*MET, WAIVED) for record in records):
         waived = any(record["state"] == WAIVED for record in records)
         where = "this host" if len(records) == 1 else "every host"
         lines.append(f"nothing: the ban holds on {where}{', but for waivers' if waived else ''}")

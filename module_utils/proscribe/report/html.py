@@ -17,7 +17,7 @@ from typing import Any
 from ..finding import ERROR, NONCOMPLIANT, NOT_APPLICABLE, STATES, UNKNOWN
 from .arithmetic import MET
 from .groups import Group, grouped
-from .wording import clean, counted, moment, percent, some
+from .wording import clean, counted, moment, not_in_force, percent, some
 
 SEVERAL = 12  # hosts that a group shows by name
 
@@ -73,6 +73,8 @@ def _title(report: Mapping[str, Any]) -> str:
         return f"The ban does not hold on {bad:,} of {counted(expected, 'host')}{rest}"
     if hosts[UNKNOWN]:
         return f"Whether the ban holds is unknown for {hosts[UNKNOWN]:,} of {counted(expected, 'host')}"
+    if idle := not_in_force(report):
+        return idle[0].upper() + idle[1:]
     return "The ban holds on " + ("this host" if expected == 1 else f"all {expected:,} hosts")
 
 

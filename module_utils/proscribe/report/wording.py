@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..finding import NOT_APPLICABLE
+
 # What `ansible` puts before a message, which tells an operator nothing.
 PREFIXES = re.compile(r"^(?:(?:Task failed|Module failed|Action failed|Failed to connect to the host via ssh): ?)+")
 
@@ -75,6 +77,15 @@ def evidence(finding: Mapping[str, Any]) -> str:
     if finding["detail"]:
         text += f": {finding['detail']}"
     return clean(text)
+
+
+def not_in_force(report: Mapping[str, Any]) -> str:
+    """What there is to say where no rule applies to any host, which is not the same as a ban that holds; "" elsewhere."""
+    hosts, expected = report["summary"]["hosts"], report["run"]["expected_hosts"]
+    if not expected or hosts[NOT_APPLICABLE] < expected:
+        return ""
+    days = sorted(item["effective_from"] for item in report["upcoming"])
+    return f"the ban is not in force yet, it begins on {clean(days[0])}" if days else "nothing is restricted"
 
 
 class Cause(NamedTuple):

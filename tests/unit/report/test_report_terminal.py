@@ -9,7 +9,7 @@ import pytest
 from fleets import PROCESS, SERVICES, WAIVERS, WECHAT, answer, clean_answer, judge, no_policy, run, wechat
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from proscribe.finding import Finding
+from proscribe.finding import Finding, Verdict
 from proscribe.report import lifting
 from proscribe.report.collect import Collector
 from proscribe.report.layout import cells
@@ -65,6 +65,23 @@ def test_the_machine_it_stands_on_as_an_ordinary_user():
                 password)
         """
     )
+
+
+@pytest.mark.parametrize(
+    ("upcoming", "said"),
+    [
+        (
+            [("signal", "2027-03-01"), ("qq", "2027-01-01")],
+            "nothing: the ban is not in force yet, it begins on 2027-01-01",
+        ),
+        ([], "nothing: nothing is restricted"),
+    ],
+)
+def test_a_ban_that_is_not_in_force_is_not_said_to_hold(upcoming, said):
+    announced = [{"service": service, "control": "dns", "effective_from": day} for service, day in upcoming]
+    collector = Collector(run(["web01"], upcoming=announced))
+    collector.answered("web01", answer(Verdict("dns/qq", "not_applicable")))
+    assert f"next: {said}" in shown(collector)
 
 
 def test_a_compliant_fleet_is_two_lines():
