@@ -80,7 +80,7 @@ def evidence(finding: Mapping[str, Any]) -> str:
 
 
 def not_in_force(report: Mapping[str, Any]) -> str:
-    """What there is to say where no rule applies to any host, which is not the same as a ban that holds; "" elsewhere."""
+    """What to say where no rule applies to any host, which is not the same as a ban that holds; "" elsewhere."""
     hosts, expected = report["summary"]["hosts"], report["run"]["expected_hosts"]
     if not expected or hosts[NOT_APPLICABLE] < expected:
         return ""
