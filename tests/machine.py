@@ -26,11 +26,13 @@ TOOLS = {
     "ip": "iproute2",
     "mmdebstrap": "mmdebstrap",
     "nft": "nftables",
+    "ostree": "ostree",
     "podman": "podman",
     "runc": "runc",
     "shellcheck": "shellcheck",
     "ssh": "openssh-client",
     "sudo": "sudo",
+    "systemd-analyze": "systemd",
     "unshare": "util-linux",
 }
 
