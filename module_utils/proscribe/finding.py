@@ -20,6 +20,9 @@ NOT_APPLICABLE = "not_applicable"
 # Worst first. A host's state is the worst state of its rules, so what could not be seen is never milder than what was.
 STATES = (ERROR, NONCOMPLIANT, UNKNOWN, WAIVED, REPAIRED, COMPLIANT, NOT_APPLICABLE)
 
+# What proscribe_compliance_gate can be, mildest first, and the states that make a host fail then.
+GATES = {"never": (), "noncompliant": (ERROR, NONCOMPLIANT), "incomplete": (ERROR, NONCOMPLIANT, UNKNOWN)}
+
 
 class Finding(NamedTuple):
     """One piece of evidence on a host. Empty fields do not apply to its kind."""

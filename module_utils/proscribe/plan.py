@@ -4,7 +4,7 @@ A plan is plain JSON, so that it can be printed, compared and streamed:
 
     {"schema": "proscribe/plan/1", "digest": "sha256:<64 hex>", "contact": "whom a refused user asks",
      "controls": {"<control>": {"mode": "enforce" | "audit",
-                                "services": {"<service id>": {"name": "...", "mode": MODES, ...identifiers...}},
+                                "services": {"<service id>": {"name": "...", "mode": "<see below>", ...identifiers...}},
                                 "settings": {...}}}}
 
 A control that is off is not in it. `mode` of a service: `enforce`; `audit` (counts against the host, nothing is
@@ -29,7 +29,6 @@ from typing import Any, Mapping
 
 SCHEMA = "proscribe/plan/1"
 CONTROLS = ("apps", "browser", "firewall", "dns")
-MODES = ("enforce", "audit", "waived", "upcoming", "report")
 
 # The modes in which a service has to be blocked; `audit` says so too, it only leaves the correcting to people.
 RESTRICTED = ("enforce", "audit")

@@ -8,11 +8,8 @@ from typing import Any, Iterable, Mapping
 from . import plan as plans
 from .controls import apps, browser, dns, firewall
 from .controls.base import Changes, Control
-from .finding import ERROR, NONCOMPLIANT, UNKNOWN, Finding, Verdict, host_record
+from .finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN, Finding, Verdict, host_record
 from .host import ControlError, Host, Unseen
-
-# What each value of proscribe_compliance_gate makes a host fail for.
-GATES = {"never": (), "noncompliant": (ERROR, NONCOMPLIANT), "incomplete": (ERROR, NONCOMPLIANT, UNKNOWN)}
 
 CONTROLS: Mapping[str, Control] = {"apps": apps, "browser": browser, "firewall": firewall, "dns": dns}
 

@@ -16,7 +16,8 @@ from typing import Any
 PACKAGE = "proscribe"
 HOST_SIDE = ("__init__.py", "finding.py", "plan.py", "run.py", "host/**/*.py", "controls/**/*.py")
 
-# Precedes the answer, since a login shell may print what it likes before it.
+# Begins the line of the answer. A login shell may print what it likes before it; what a host's users name their files
+# may stand within it, but never at the beginning of a line: JSON escapes their line ends.
 MARK = "proscribe-answer:"
 
 # Runs on the host. What is imported comes out of the stream; a name that is not in it is the standard library's.
@@ -39,7 +40,7 @@ class Stream:
 sys.meta_path.insert(0, Stream)
 from {PACKAGE}.host import Host
 from {PACKAGE}.run import compliance_state
-print("{MARK}" + json.dumps(compliance_state(Host(), **stream["call"])))
+print("\\n{MARK}" + json.dumps(compliance_state(Host(), **stream["call"])))
 """
 
 
@@ -56,9 +57,9 @@ def payload(call: Mapping[str, Any]) -> bytes:
 
 def answer(output: str) -> dict[str, Any] | None:
     """What the host answered; None if no answer came (no Python there, a Python that is too old, another shell)."""
-    _, mark, text = output.rpartition(MARK)
+    lines = [line for line in output.splitlines() if line.startswith(MARK)]
     try:
-        told = json.loads(text) if mark else None
+        told = json.loads(lines[-1].removeprefix(MARK)) if lines else None
     except ValueError:
         return None
     return told if isinstance(told, dict) else None

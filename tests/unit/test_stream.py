@@ -57,6 +57,16 @@ def test_the_stream_and_the_module_give_the_same_answer(gate):
     assert told.get("failed", False) is (gate == "noncompliant")
 
 
+def test_the_answer_begins_a_line_whatever_was_printed_before_it():
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", "print('no line end', end='')\n" + BOOTSTRAP],
+        input=payload({"plan": {}, "controls": [], "gate": "never", "will_correct": False}),
+        capture_output=True,
+        check=True,
+    )
+    assert answer(done.stdout.decode()) is not None
+
+
 def test_a_plan_that_cannot_be_used_is_told():
     told = streamed({"plan": {}, "controls": [], "gate": "never", "will_correct": False})
     assert (told["failed"], "schema" in told["msg"]) == (True, True)
@@ -67,6 +77,7 @@ def test_a_plan_that_cannot_be_used_is_told():
     [
         (f'{MARK}{{"changed": false}}\n', {"changed": False}),
         (f'Welcome to web01\n{MARK}{{"changed": false}}\n', {"changed": False}),
+        (f'Welcome{MARK}\n{MARK}{{"record": "/home/a/{MARK}x"}}\n', {"record": f"/home/a/{MARK}x"}),
         ("", None),
         ("python3: command not found\n", None),
         (f'{MARK}{{"changed": fal', None),

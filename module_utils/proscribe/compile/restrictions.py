@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ..finding import GATES
 from ..plan import CONTROLS
 from .errors import PolicyError, PolicyErrors, close_to
 from .schema import AUDIENCES, CATEGORIES, TENANT_PROVIDERS
@@ -21,7 +22,6 @@ PREFIX = "proscribe_"
 REGISTERED = frozenset({"proscribe_compiled", "proscribe_failed", "proscribe_observed"})
 
 CONTROL_MODES = ("enforce", "audit", "off")
-GATES = ("never", "noncompliant", "incomplete")
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _tenants(value: object) -> Mapping[str, tuple[str, ...]]:
 
 
 def _gate(value: object) -> str:
-    if value not in GATES:
+    if not isinstance(value, str) or value not in GATES:
         raise Expected("", value, f"one of {', '.join(GATES)}{close_to(str(value), GATES)}")
     return str(value)
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..finding import ERROR, NONCOMPLIANT, UNKNOWN
+from ..finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN
 from .arithmetic import covered
-
-GATES = ("never", "noncompliant", "incomplete")  # mildest first
 
 ANSIBLE = "ansible"  # the run ends with Ansible's own exit code
 NONCOMPLIANT_EXIT = "10"
@@ -26,7 +24,8 @@ class Verdict(NamedTuple):
 
 def strictest(gates: Iterable[str]) -> str:
     """The gate of a run: the strictest of its hosts' gates; a word that is no gate counts as the strictest."""
-    return max(gates, key=lambda gate: GATES.index(gate) if gate in GATES else len(GATES), default=GATES[0])
+    order = list(GATES)
+    return max(gates, key=lambda gate: order.index(gate) if gate in order else len(order), default=order[0])
 
 
 def judge(records: Sequence[Mapping[str, Any]], gates: Iterable[str], ansible_failed: bool) -> Verdict:

@@ -10,7 +10,6 @@ from . import dpkg, flatpak
 from .package import Package, PackageSystem
 
 SYSTEMS: tuple[PackageSystem, ...] = (dpkg, flatpak)
-BY_MANAGER: Mapping[str, PackageSystem] = {system.MANAGER: system for system in SYSTEMS}
 
 
 # Package systems that the catalogue has names for and no file here reads yet, by where they keep what they installed.

@@ -13,6 +13,7 @@ from typing import Any, Iterable, Iterator, Mapping
 
 from ...finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ...host import Host
+from ...plan import RESTRICTED
 from ..base import Changes
 from . import chromium, firefox
 from .browsers import BROWSERS, Browser
@@ -51,7 +52,7 @@ def _service_findings(seen: list[tuple[Browser, Sight]], entry: Mapping[str, Any
     """The evidence against one service, at most one finding per browser."""
     if entry["mode"] == "waived":
         yield Finding("policy", entry["name"], detail="not blocked, by waiver")
-    elif entry["mode"] in ("enforce", "audit"):
+    elif entry["mode"] in RESTRICTED:
         for browser, sight in seen:
             opened = [] if sight.complete else sight.opened(names(entry))
             if opened:
