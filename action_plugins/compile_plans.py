@@ -14,7 +14,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "module_utils"))
 
 from proscribe.compile.errors import PolicyErrors
-from proscribe.compile.inventory import HostVariables, Question
+from proscribe.compile.inventory import HostVariables, Question, zones
 from proscribe.compile.run import compile_run
 from proscribe.plan import CONTROLS
 
@@ -45,6 +45,7 @@ class ActionModule(ActionBase):
             controls=_tagged(variables.get("ansible_run_tags") or []),
             hosts=[HostVariables.of(name, hostvars) for name in names],
             groups={str(group): frozenset(map(str, hosts)) for group, hosts in (variables.get("groups") or {}).items()},
+            zone_of=zones(hostvars),
         )
         try:
             # -b on the command line, which the plays' own `become` would hide

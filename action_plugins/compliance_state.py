@@ -46,7 +46,9 @@ class ActionModule(ActionBase):
         named = str(self._templar.template(variables.get("ansible_python_interpreter")) or "auto")
         python = f'"$({ANY_PYTHON})"' if named.startswith("auto") else named
         command = f"{python} -I -S -c {shlex.quote(BOOTSTRAP)}"
-        done = self._low_level_execute_command(command, in_data=payload(call))
+        run = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
+        store = Path(run["plans"]) if "plans" in run else None
+        done = self._low_level_execute_command(command, in_data=payload(call, store))
         told = answer(done["stdout"])
         if told is None:
             self._display.vvv(f"no answer to the streamed code, so it is run as a module: {json.dumps(done)}")

@@ -38,10 +38,12 @@ PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
-from proscribe.report import html, lifting, terminal, verdict
+from proscribe.report import exports, html, lifting, stored, terminal, verdict
 from proscribe.report.advice import host_lists
+from proscribe.report.baseline import Baseline, New
 from proscribe.report.collect import Collector
 from proscribe.report.files import ReportDirectory
+from proscribe.report.history import HistoryError, open_history
 from proscribe.report.plays import COMPILING, ENFORCING, OBSERVING, action_of, compiles
 from proscribe.report.progress import Line, Progress
 from proscribe.report.reconcile import fleet_report
@@ -99,7 +101,7 @@ class CallbackModule(CallbackBase):
         elif action == OBSERVING and self._collector is not None:
             self._answered(self._collector, host, result.result.get("record"))
         elif action in ENFORCING and self._collector is not None:
-            self._collector.changed(host, ENFORCING[action], result.result)
+            self._collector.changed(host, ENFORCING[action], result.result, dry=result.task.check_mode)
             self._show_progress()
 
     @guarded
@@ -112,7 +114,7 @@ class CallbackModule(CallbackBase):
         elif action == OBSERVING and isinstance(result.result.get("record"), dict):
             self._answered(self._collector, host, result.result["record"])  # it answered; the host's gate made it fail
         elif action in ENFORCING:
-            self._collector.changed(host, ENFORCING[action], result.result)
+            self._collector.changed(host, ENFORCING[action], result.result, dry=result.task.check_mode)
             self._collector.failed(host, ENFORCING[action], message(result.result.get("msg")))
         elif action == OBSERVING or not ignore_errors:
             self._collector.failed(host, None, message(result.result.get("msg")))
@@ -166,17 +168,37 @@ class CallbackModule(CallbackBase):
         if collector.run["mode"] == "lift":
             self._end_lift(collector, ansible_failed)
             return
-        fleet = collector.fleet()
-        report = fleet_report(collector.run, fleet, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+        run = collector.run
+        finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        fleet = collector.fleet(finished)
+        new = self._new(run, fleet.records)
+        report = fleet_report(run, fleet, finished, new)
         where = ""
         try:
-            where = self._write(report, fleet.records)
+            where = self._write(run, report, fleet.records)
         except Exception as error:  # the table is shown all the same
             self.broken(f"the report cannot be written: {type(error).__name__}: {clean(error)}")
-        for warning in fleet.warnings:
+        # What `compile_plans` warned of was shown then.
+        for warning in report["warnings"][len(run.get("warnings", ())) :]:
             self._display.warning(clean(warning))
         self._print(lambda screen: terminal.render(report, fleet.records, screen, where))
-        self._conclude(verdict.judge(fleet.records, collector.run["gate"].values(), ansible_failed))
+        gates = run["gate"].values()
+        if new is None:
+            self._conclude(verdict.judge(fleet.records, gates, ansible_failed))
+        else:
+            self._conclude(verdict.judge_new(fleet.records, gates, ansible_failed, new))
+
+    def _new(self, run: dict[str, Any], records: Any) -> list[New] | None:
+        """What was not there in the run's baseline; None where it has none. A baseline that cannot be read any more is
+        a run without a verdict.
+        """
+        if not run.get("baseline"):
+            return None
+        try:
+            return Baseline(stored.read_records(Path(run["baseline"]))).new(records)
+        except (OSError, ValueError) as error:
+            self.broken(f"the baseline cannot be read: {clean(error)}")
+            return []
 
     def _end_lift(self, collector: Collector, ansible_failed: bool) -> None:
         check = bool(context.CLIARGS.get("check"))
@@ -184,10 +206,36 @@ class CallbackModule(CallbackBase):
         reached = len(lifting.lifted_hosts(collector.expected, collector.heard))
         self._conclude(verdict.judge_lift(len(collector.expected), reached, ansible_failed))
 
-    def _write(self, report: dict[str, Any], records: Any) -> str:
+    def _write(self, run: dict[str, Any], report: dict[str, Any], records: Any) -> str:
         if self._directory is None:
             return ""
-        return str(self._directory.finish(records, report, html.page(report, records), host_lists(records)))
+        past = self._remember(run, report, records)
+        where = str(self._directory.complete)
+        page = html.page(report, records, directory=where, **past)
+
+        def export(directory: Path) -> None:
+            try:
+                exports.write(directory, report, records, run.get("exports", ()))
+            except Exception as error:  # the report itself stands
+                report["warnings"].append(f"an export could not be written: {type(error).__name__}: {error}")
+
+        self._directory.finish(records, report, page, host_lists(records), export)
+        return where
+
+    def _remember(self, run: dict[str, Any], report: dict[str, Any], records: Any) -> dict[str, Any]:
+        """Write the run into the history; returns what the page wants to know of it. A history that cannot be written
+        is told, and costs the run nothing else.
+        """
+        try:
+            history = open_history(run.get("history", "off"), self._directory.complete.parent)
+            if history is None:
+                return {}
+            history.record(report, records, run["history_keep"])
+            return {"trend": history.trend(), "since": history.first_seen()}
+        except Exception as error:
+            told = error if isinstance(error, HistoryError) else f"{type(error).__name__}: {error}"
+            report["warnings"].append(f"this run is not in the history, or not shown with it: {told}")
+            return {}
 
     def _conclude(self, decided: verdict.Verdict) -> None:
         self._exits.append(decided.exit)

@@ -9,7 +9,7 @@ module: compliance_state
 short_description: Report how a host stands against its plan
 description:
   - Looks at a host and says for every rule of its plan whether it holds, with the evidence.
-  - Writes nothing and needs no facts. As an ordinary user it says V(unknown), with the reason, for what it could not
+  - Writes nothing, but for what O(probe) asks for, and needs no facts. As an ordinary user it says V(unknown), with the reason, for what it could not
     see.
 version_added: "0.1.0"
 options:
@@ -33,6 +33,13 @@ options:
     default: never
   will_correct:
     description: Do not let the gate fail a host of which controls have drifted; they are corrected and looked at again.
+    type: bool
+    default: false
+  probe:
+    description:
+      - Also start every browser of the host that can be started, without a window and as a throw-away account, and see
+        whether it refuses a blocked name (rule C(browser/probe)). It takes some seconds a browser.
+      - Writes a directory below C(/run) that is gone afterwards. Needs root.
     type: bool
     default: false
 notes:

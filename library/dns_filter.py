@@ -8,8 +8,11 @@ DOCUMENTATION = r"""
 module: dns_filter
 short_description: Keep restricted names from resolving
 description:
-  - Keeps a block of names in C(/etc/hosts), between marks of its own. Sub-domains are not covered by it.
-  - Observes first and changes only what differs.
+  - Has the resolver that the host asks (dnsmasq, unbound, NetworkManager's dnsmasq, or a dnsmasq of its own behind
+    systemd-resolved) answer NXDOMAIN for restricted names and all below them. A host without one gets a block of names
+    in C(/etc/hosts), which covers no sub-domains.
+  - Observes first and changes only what differs. A resolver that does not come back with the new names gets its old
+    files back.
 version_added: "0.1.0"
 extends_documentation_fragment: proscribe_enforcing
 author: The Proscribe developers
@@ -33,7 +36,7 @@ actions:
   returned: always
   type: list
   elements: str
-  sample: [write /etc/hosts]
+  sample: [write /etc/dnsmasq.d/proscribe.conf]
 refused:
   description: What enforcing called for and was not done, each with rule, subject and reason.
   returned: always

@@ -11,7 +11,20 @@ description:
   - Loads the nftables table C(inet proscribe) in one transaction and keeps it over a reboot.
   - Other tables are not touched.
   - Observes first and changes only what differs.
+  - New rules are tried out first. The host takes them back by itself, by a timer outside of the session, unless a
+    second call with O(confirm) reaches it in time over a new connection. The action plugin of the same name makes that
+    call; how long the host waits is the restriction C(proscribe_firewall_confirm_within).
+  - Rules that were confirmed before, and taking the table away, need no confirmation.
 version_added: "0.1.0"
+options:
+  plan:
+    description: The host's plan, as C(compile_plans) made it. Required unless O(confirm) is given.
+    type: dict
+  confirm:
+    description:
+      - The token of a change that is to be kept, out of RV(pending).
+      - For the action plugin; nothing else is done then.
+    type: str
 extends_documentation_fragment: proscribe_enforcing
 author: The Proscribe developers
 """
@@ -29,6 +42,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+pending:
+  description:
+    - A change that the host takes back after RV(pending.within) seconds unless RV(pending.token) confirms it.
+    - RV(actions) then names also what is done only with the confirmation.
+    - The action plugin confirms it, so a task does not return this.
+  returned: when new rules are tried out
+  type: dict
+  sample: {token: 5f0c9a1b2c3d, within: 60}
 actions:
   description: What was done (in check mode, what would be), in order.
   returned: always
@@ -49,7 +70,34 @@ findings:
   sample: []
 """
 
-from ansible.module_utils.proscribe_module import answer_for
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.proscribe.controls.firewall import confirm
+from ansible.module_utils.proscribe.host import Host
+from ansible.module_utils.proscribe.run import change
+from ansible.module_utils.proscribe_module import ARGUMENTS, answer, taken_plan
+
+
+def main():
+    """Answer one call."""
+    module = AnsibleModule(
+        argument_spec={**ARGUMENTS, "plan": {"type": "dict"}, "confirm": {"type": "str"}},
+        required_one_of=[["plan", "confirm"]],
+        supports_check_mode=True,
+    )
+    plan = taken_plan(module)
+    host = Host()
+
+    def work():
+        if module.params["confirm"]:
+            return confirm.keep(host, module.params["confirm"])
+        if not module.check_mode:
+            confirm.settle(host)
+        lift = module.params["state"] == "absent"
+        doing = confirm.trying(host, plan)
+        return change(host, plan, "firewall", lift=lift, dry_run=module.check_mode, doing=doing)
+
+    answer(module, work)
+
 
 if __name__ == "__main__":
-    answer_for("firewall")
+    main()

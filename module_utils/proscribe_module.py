@@ -15,11 +15,22 @@ ARGUMENTS = {
 def answer_for(control: str) -> None:
     """Answer one call of the enforcing module of that control, and exit."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    plan = module.params["plan"]
-    module.params["plan"] = plan.get("digest")  # an answer need not carry the whole plan back
+    plan = taken_plan(module)
     lift = module.params["state"] == "absent"
+    answer(module, lambda: change(Host(), plan, control, lift=lift, dry_run=module.check_mode))
+
+
+def taken_plan(module):
+    """The plan of a call, of which only the digest stays behind: an answer need not carry the whole plan back."""
+    plan = module.params["plan"]
+    module.params["plan"] = (plan or {}).get("digest")
+    return plan
+
+
+def answer(module, work):
+    """Answer a call with what `work` returns, or with how it failed, and exit."""
     try:
-        module.exit_json(**change(Host(), plan, control, lift=lift, dry_run=module.check_mode))
+        module.exit_json(**work())
     except (ControlError, ValueError) as error:
         done = list(getattr(error, "done", ()))
         module.fail_json(msg=str(error), changed=bool(done), actions=done, refused=[])

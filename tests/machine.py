@@ -18,8 +18,11 @@ HOST_PYTHONS = range(9, 15)  # 3.9 to 3.14: what a managed host may have
 
 # What the tests run on, by the tool or file that shows whether it is there, and Debian's package for it.
 TOOLS = {
+    "/usr/lib/postgresql": "postgresql",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",  # Ubuntu's mmdebstrap comes without
     "chromium": "chromium",
+    "dnsmasq": "dnsmasq-base",
+    "faketime": "faketime",
     "firefox-esr": "firefox-esr",
     "flatpak": "flatpak",
     "goss": "goss",
@@ -33,6 +36,7 @@ TOOLS = {
     "ssh": "openssh-client",
     "sudo": "sudo",
     "systemd-analyze": "systemd",
+    "unbound": "unbound",
     "unshare": "util-linux",
 }
 
@@ -100,7 +104,7 @@ NEWEST = End("2.21", (13, 14, 12))
 
 
 class Environment(NamedTuple):
-    """A virtual environment with an ansible-core and what tests need beside it; `missing` says why there is none."""
+    """A virtual environment with what tests need; `missing` says why there is none."""
 
     label: str
     directory: Path
@@ -119,15 +123,19 @@ def environment(end: End, pythons: dict[int, str], requirements: Sequence[str]) 
         return Environment(f"core {end.core}", CACHE, f"ansible-core {end.core} needs Python {needed}, not found here")
     label = f"core {end.core}, Python 3.{minor}"
     directory = CACHE / f"core{end.core}-python3.{minor}"
-    packages = [f"ansible-core=={end.core}.*", *requirements]
-    fingerprint = hashlib.sha256("\n".join([pythons[minor], str(directory), *packages]).encode()).hexdigest()
+    return made(label, directory, pythons[minor], [f"ansible-core=={end.core}.*", *requirements])
+
+
+def made(label: str, directory: Path, python: str, packages: Sequence[str]) -> Environment:
+    """The environment in that directory, made unless it is there as these packages call for it."""
+    fingerprint = hashlib.sha256("\n".join([python, str(directory), *packages]).encode()).hexdigest()
     mark = directory / "made-for"
     if mark.is_file() and mark.read_text() == fingerprint:
         return Environment(label, directory)
     print(f"Making an environment for {label}", flush=True)
     shutil.rmtree(directory, ignore_errors=True)
     pip = [str(directory / "bin/python"), "-m", "pip", "-q", "--disable-pip-version-check", "install"]
-    for command in [[pythons[minor], "-m", "venv", str(directory)], [*pip, *packages]]:
+    for command in [[python, "-m", "venv", str(directory)], [*pip, *packages]]:
         code = subprocess.run(command).returncode
         if code != 0:
             return Environment(label, directory, f"{' '.join(command[:3])} ended with {code}")

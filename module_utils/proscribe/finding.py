@@ -5,7 +5,7 @@ Pure data and pure decisions; both the host and the controller speak it. Standar
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 RECORD_SCHEMA = "proscribe/host/1"
 
@@ -49,6 +49,7 @@ class Verdict(NamedTuple):
     waiver: str = ""
     reason: str = ""
     drifted: bool = False  # enforcing this control would correct it
+    attempts: int = 0  # how often this host has refused what the rule is about, since it began to count
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -60,11 +61,35 @@ class Verdict(NamedTuple):
         }
 
 
-def judge(rule: str, entry: Mapping[str, Any], violations: Iterable[Finding], unseen: str = "") -> Verdict:
+def exception_for(entry: Mapping[str, Any], finding: Finding, place: str = "") -> str:
+    """The waiver that covers a finding although the rule's mode does not change; "" if none does.
+
+    Such a waiver is for some users, versions or paths; the finding has to fit in each of these that it names. `place`
+    is where the finding belongs to, if that is another path than its own: the installation of a running program.
+    """
+    user = finding.scope.partition("user:")[2]
+    for exception in entry.get("exceptions", ()):
+        if (
+            ("users" not in exception or (user and user in exception["users"]))
+            and ("versions" not in exception or (finding.version and finding.version in exception["versions"]))
+            and ("paths" not in exception or not {finding.path, place}.isdisjoint(exception["paths"]))
+        ):
+            return str(exception["waiver"])
+    return ""
+
+
+def judge(
+    rule: str,
+    entry: Mapping[str, Any],
+    violations: Iterable[Finding],
+    unseen: str = "",
+    waiver_of: Callable[[Finding], str] | None = None,
+) -> Verdict:
     """Turn what was seen of a rule into its verdict.
 
-    `entry` is the rule's part of the plan (its `mode`, and `waiver` or `effective_from` where these apply),
-    `violations` is the evidence against it, `unseen` says what could not be looked at ("" if everything was).
+    `entry` is the rule's part of the plan (its `mode`, and `waiver`, `exceptions` or `effective_from` where these
+    apply), `violations` is the evidence against it, `unseen` says what could not be looked at ("" if everything was).
+    `waiver_of` says which waiver covers a finding, where that takes more than the finding itself (`exception_for`).
     """
     found = tuple(violations)
     mode = entry["mode"]
@@ -74,11 +99,27 @@ def judge(rule: str, entry: Mapping[str, Any], violations: Iterable[Finding], un
         return Verdict(rule, NOT_APPLICABLE, found, reason="report only: the catalogue does not restrict it by itself")
     if found and mode == "waived":
         return Verdict(rule, WAIVED, found, waiver=entry["waiver"])
-    if found:
-        return Verdict(rule, NONCOMPLIANT, found, drifted=mode == "enforce")
-    if unseen:
-        return Verdict(rule, UNKNOWN, reason=unseen)
+    covering = [waiver_of(finding) if waiver_of else exception_for(entry, finding) for finding in found]
+    covered = {finding: waiver for finding, waiver in zip(found, covering) if waiver}
+    counting = tuple(finding for finding, waiver in zip(found, covering) if not waiver)
+    if counting:
+        return Verdict(rule, NONCOMPLIANT, counting, reason=_also(covered), drifted=mode == "enforce")
+    if unseen:  # what could not be looked at may be what no waiver covers
+        return Verdict(rule, UNKNOWN, reason="; ".join(filter(None, [unseen, _also(covered)])))
+    if covered:
+        waiver, *others = dict.fromkeys(covering)
+        return Verdict(rule, WAIVED, found, waiver=waiver, reason=_also(covered) if others else "")
     return Verdict(rule, COMPLIANT)
+
+
+def _also(covered: Mapping[Finding, str]) -> str:
+    """What else was seen and does not count, by the waiver that covers it; "" for nothing."""
+    seen: dict[str, list[str]] = {}
+    for finding, waiver in covered.items():
+        words = f"{finding.kind} {finding.id} {finding.version}".rstrip()
+        user = finding.scope.partition("user:")[2]
+        seen.setdefault(waiver, []).append(f"{words} ({user})" if user else words)
+    return "; ".join(f"waiver {waiver} covers {', '.join(dict.fromkeys(words))}" for waiver, words in seen.items())
 
 
 def worst(states: Iterable[str]) -> str:
@@ -98,9 +139,10 @@ def host_record(
 ) -> dict[str, Any]:
     """A host's answer. The controller adds `host`, the inventory name, which a host cannot know.
 
-    Rules that are plainly compliant, or not applicable with nothing found, are only counted.
+    Rules that are compliant or not applicable with nothing to tell are only counted. `attempts` has for each
+    rule how many packets were refused; a host that keeps the ban has some all the same.
     """
-    told = [v for v in verdicts if v.state != COMPLIANT and (v.findings or v.state != NOT_APPLICABLE)]
+    told = [v for v in verdicts if v.findings or v.state not in (COMPLIANT, NOT_APPLICABLE)]
     return {
         "schema": RECORD_SCHEMA,
         "state": worst(verdict.state for verdict in verdicts),
@@ -110,6 +152,7 @@ def host_record(
         "rules_evaluated": len(verdicts),
         "rules_not_applicable": sum(verdict.state == NOT_APPLICABLE for verdict in verdicts),
         "rules": [verdict.as_dict() for verdict in sorted(told)],
+        "attempts": {verdict.rule: verdict.attempts for verdict in sorted(verdicts) if verdict.attempts},
         "errors": [dict(error) for error in errors],
         "duration_ms": duration_ms,
     }
@@ -118,10 +161,12 @@ def host_record(
 def mark_repaired(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """The second record of an enforcing run, with the rules that were wrong before and hold now as `repaired`.
 
-    Only a rule that the fresh observation no longer lists is repaired; what it lists stays as it was seen.
+    Only a rule that the fresh observation no longer lists, or lists as compliant, is repaired; what else it lists stays
+    as it was seen.
     """
-    listed = {rule["rule"] for rule in after["rules"]}
-    wrong = [r for r in before["rules"] if r["state"] in (ERROR, NONCOMPLIANT) and r["rule"] not in listed]
-    rules = [*after["rules"], *({**rule, "state": REPAIRED} for rule in wrong)]
+    still = {rule["rule"] for rule in after["rules"] if rule["state"] != COMPLIANT}
+    wrong = {r["rule"]: r for r in before["rules"] if r["state"] in (ERROR, NONCOMPLIANT) and r["rule"] not in still}
+    rules = [rule for rule in after["rules"] if rule["rule"] not in wrong]
+    rules += [{**rule, "state": REPAIRED} for rule in wrong.values()]
     state = min([after["state"], *(REPAIRED for _ in wrong)], key=STATES.index)
     return {**after, "state": state, "rules": sorted(rules, key=lambda rule: str(rule["rule"]))}

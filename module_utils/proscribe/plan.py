@@ -3,6 +3,7 @@
 A plan is plain JSON, so that it can be printed, compared and streamed:
 
     {"schema": "proscribe/plan/1", "digest": "sha256:<64 hex>", "contact": "whom a refused user asks",
+     "browsers": [{"id", "family", "path", "browsers", "programs", "paths", "fallbacks", "present"}],
      "controls": {"<control>": {"mode": "enforce" | "audit",
                                 "services": {"<service id>": {"name": "...", "mode": "<see below>", ...identifiers...}},
                                 "settings": {...}}}}
@@ -11,14 +12,24 @@ A control that is off is not in it. `mode` of a service: `enforce`; `audit` (cou
 changed); `waived` (with `waiver`, the id); `upcoming` (with `effective_from`, a date); `report` (seen and told, counts
 nothing).
 
+A service that is waived in part keeps its mode and carries `"exceptions": [{"waiver": id, "users": [login names],
+"versions": [...], "paths": [...]}]`, with those keys that narrow it; what fits one of them in all its keys is waived
+(`finding.exception_for`). `users` are for apps and firewall, `versions` and `paths` for apps.
+
 Identifiers by control:
     apps       packages {apt: [...], flatpak: [...], ...}, processes [base names], paths [absolute, or below ~/]
-    browser    domains [suffixes], urls [host or host/path], allow [hosts that stay reachable below the domains]
-    firewall   networks [CIDR], ports [numbers; none means all]
-    dns        domains [suffixes], allow [hosts]
+    browser    domains [suffixes], urls [host or host/path], allow [hosts that stay reachable below the domains],
+               extensions {chrome: [ids], firefox: [ids]}
+    firewall   networks [CIDR, merged; one address without a length], ports [numbers; none means all]
+    dns        domains [suffixes], allow [hosts], canaries [names that want NXDOMAIN and no address]
 Settings:
-    browser    dns_over_https: "off" | "unmanaged"; tenants {google: [domains], microsoft: [tenant ids]}
-    firewall   dns_over_tls: "blocked" | "unmanaged"; management: [CIDR that must never be cut]
+    browser    browsers {<setting>: how it is managed, of controls/browser/settings.py}; extensions_allowed [ids];
+               tenants {google: [domains], microsoft: [tenant ids]}
+    firewall   dns_over_tls, quic: "blocked" | "unmanaged"; log: whether refusals are logged; confirm_within: seconds
+               until new rules are taken back unless confirmed; rules: [the organisation's own, of
+               controls/firewall/own.py]; management: [CIDR that must never be cut]; force_dns: whether only the host's
+               filtering resolver (controls/dns/resolver_users.py) may ask name servers
+    dns        backend: "auto" | the name of one; upstreams: [name servers of the filter behind systemd-resolved]
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Iterable, Mapping
+from typing import Any, Callable, Iterable, Mapping
 
 from . import plan as plans
 from .controls import apps, browser, dns, firewall
@@ -19,13 +19,17 @@ COMPLIANCE_STATE_ARGUMENTS = {
     "controls": {"type": "list", "elements": "str", "choices": list(CONTROLS), "default": []},
     "gate": {"type": "str", "choices": list(GATES), "default": "never"},
     "will_correct": {"type": "bool", "default": False},
+    "probe": {"type": "bool", "default": False},
 }
 
 
-def observe(host: Host, plan: Mapping[str, Any], only: Iterable[str] = ()) -> tuple[dict[str, Any], list[str]]:
+def observe(
+    host: Host, plan: Mapping[str, Any], only: Iterable[str] = (), probe: bool = False
+) -> tuple[dict[str, Any], list[str]]:
     """Look at a host: its record, and the names of the controls that enforcing would correct.
 
-    `only` names the controls to look at; empty means all that the plan has. Raises ValueError for an unusable plan.
+    `only` names the controls to look at; empty means all that the plan has. `probe` asks for the browsers themselves to
+    be started too (controls/browser/probe.py). Raises ValueError for an unusable plan.
     """
     plans.check(plan)
     started = time.monotonic()
@@ -40,6 +44,10 @@ def observe(host: Host, plan: Mapping[str, Any], only: Iterable[str] = ()) -> tu
                 verdicts += [Verdict(f"{name}/{id_}", UNKNOWN, reason=reason) for id_ in services]
             else:
                 verdicts += CONTROLS[name].observe(host, plan)
+                if probe and name == "browser":
+                    from .controls.browser.probe import look
+
+                    verdicts.append(look(host, plan))
         except Unseen as unseen:
             verdicts += [Verdict(f"{name}/{id_}", UNKNOWN, reason=str(unseen)) for id_ in services]
         except ControlError as error:
@@ -58,13 +66,13 @@ def observe(host: Host, plan: Mapping[str, Any], only: Iterable[str] = ()) -> tu
 
 
 def compliance_state(
-    host: Host, plan: Mapping[str, Any], controls: Iterable[str], gate: str, will_correct: bool
+    host: Host, plan: Mapping[str, Any], controls: Iterable[str], gate: str, will_correct: bool, probe: bool = False
 ) -> dict[str, Any]:
     """The answer of the module `compliance_state`, whichever way its code came to the host: {changed, record, drifted,
     privileged}, and {failed, msg} where the gate makes the host fail or the plan cannot be used.
     """
     try:
-        record, drifted = observe(host, plan, controls)
+        record, drifted = observe(host, plan, controls, probe)
     except ValueError as error:
         return {"changed": False, "failed": True, "msg": str(error)}
     answer = {"changed": False, "record": record, "drifted": drifted, "privileged": host.privileged}
@@ -74,12 +82,36 @@ def compliance_state(
     return answer
 
 
+def carry_out(changes: Changes) -> Mapping[str, Any]:
+    """Do the actions in their order. Raises ControlError with what failed, and with what was done in `done`."""
+    done: list[str] = []
+    failed: list[str] = []
+    for action in changes.actions:
+        try:
+            action.apply()
+            done.append(str(action))
+        except ControlError as error:
+            failed.append(f"{action}: {error}")
+            if not changes.independent:
+                break
+    if failed:
+        raise ControlError("; ".join(failed), done=done)
+    return {}
+
+
 def change(
-    host: Host, plan: Mapping[str, Any], name: str, *, lift: bool = False, dry_run: bool = False
+    host: Host,
+    plan: Mapping[str, Any],
+    name: str,
+    *,
+    lift: bool = False,
+    dry_run: bool = False,
+    doing: Callable[[Changes], Mapping[str, Any]] = carry_out,
 ) -> dict[str, Any]:
     """Bring a control in line (or lift it), and say what was done: the result of the enforcing modules.
 
-    Raises ControlError, which then names in `done` the actions that were carried out before it.
+    `doing` carries the changes out, and returns what the result says beyond them. Raises ControlError, which then names
+    in `done` the actions that were carried out before it.
     """
     plans.check(plan)
     host.require_root()
@@ -96,9 +128,9 @@ def change(
             found = [finding for verdict in seen if verdict.state == NONCOMPLIANT for finding in verdict.findings]
             if section["mode"] == "enforce":  # an audited control is only looked at
                 changes = CONTROLS[name].enforce(host, plan)
-        if not dry_run:
-            carry_out(changes)
+        more = {} if dry_run else doing(changes)
     return {
+        **more,
         "changed": bool(changes.actions),
         "actions": [str(action) for action in changes.actions],
         "refused": [refusal._asdict() for refusal in changes.refused],
@@ -108,19 +140,3 @@ def change(
             for a in changes.actions
         ],
     }
-
-
-def carry_out(changes: Changes) -> None:
-    """Do the actions in their order. Raises ControlError with what failed, and with what was done in `done`."""
-    done: list[str] = []
-    failed: list[str] = []
-    for action in changes.actions:
-        try:
-            action.apply()
-            done.append(str(action))
-        except ControlError as error:
-            failed.append(f"{action}: {error}")
-            if not changes.independent:
-                break
-    if failed:
-        raise ControlError("; ".join(failed), done=done)

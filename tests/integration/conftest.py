@@ -43,13 +43,13 @@ def require_root() -> None:
         missing("needs root: run the tests as root")
 
 
-@pytest.fixture(name="require_tool")
+@pytest.fixture(name="require_tool", scope="session")
 def require_tool_fixture() -> Callable[[str], str]:
     """`require_tool(name)`, for tests that take it as an argument."""
     return require_tool
 
 
-@pytest.fixture(name="require_root")
+@pytest.fixture(name="require_root", scope="session")
 def require_root_fixture() -> Callable[[], None]:
     """`require_root()`, for tests that take it as an argument."""
     return require_root

@@ -5,6 +5,8 @@ answered with one line.
     connect ADDRESS PORT [ADDRESS [PORT]]       open a connection (the second pair is this end) and hear the greeting
     say, hear                                   over the connection that was opened or accepted last
     send ADDRESS PORT                           a datagram
+    pour ADDRESS PORT BYTES                     open a connection, send that much and close it without waiting
+    drain BYTES                                 read that much from the connection that was accepted last
 
 Answers: "ok", or the name of the error (ECONNREFUSED, ECONNRESET, ...), or "nothing" after PATIENCE seconds.
 """
@@ -64,6 +66,22 @@ class Peer:
     def send(self, address: str, port: str) -> None:
         with socket.socket(family(address), socket.SOCK_DGRAM) as datagram:
             datagram.sendto(b"+", (address, int(port)))
+
+    def pour(self, address: str, port: str, size: str) -> None:
+        self.connect(address, port)
+        connection = self.kept.pop()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * int(size))
+        connection.sendall(bytes(int(size)))
+        connection.close()
+
+    def drain(self, size: str) -> None:
+        self.kept[-1].settimeout(PATIENCE)
+        left = int(size)
+        while left:
+            some = len(self.kept[-1].recv(65536))
+            if not some:
+                raise ConnectionResetError(errno.ECONNRESET, "closed")
+            left -= some
 
 
 peer = Peer()

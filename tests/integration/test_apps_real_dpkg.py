@@ -346,6 +346,40 @@ def test_a_broken_gate_stops_nothing_and_is_seen_and_mended(machine: Machine, fa
     assert machine.run("dpkg", "-i", "/debs/wechat.deb", check=False).returncode
 
 
+def test_a_waiver_for_a_version_keeps_that_version_and_no_other(machine: Machine) -> None:
+    here = plan(wechat=["wechat"])
+    here["controls"]["apps"]["services"]["wechat"]["exceptions"] = [{"waiver": "w1", "versions": ["4.0"]}]
+    machine.verb("enforce", here)
+    refused = machine.run("dpkg", "-i", "/debs/wechat-new.deb", check=False)
+    assert refused.returncode and "does not allow wechat" in refused.stderr
+    assert machine.run("dpkg", "-i", "/debs/weixin-repacked.deb", check=False).returncode  # 4.0 by another name
+
+    machine.install("wechat")  # version 4.0
+    running = machine.start("/opt/wechat/wechat")
+    seen = machine.verb("observe", here)["apps/wechat"]
+    assert (seen["state"], seen["waiver"]) == ("waived", "w1")
+    assert [(finding["kind"], finding["version"]) for finding in seen["findings"]] == [
+        ("package", "4.0"),
+        ("process", "4.0"),
+    ]
+    assert machine.verb("enforce", here)["actions"] == []
+    assert running.poll() is None
+
+    machine.run(
+        "dpkg", "-i", "/debs/wechat-new.deb"
+    )  # an update of what is there; the gate leaves that to the next run
+    seen = machine.verb("observe", here)["apps/wechat"]
+    assert (seen["state"], {finding["version"] for finding in seen["findings"]}) == ("noncompliant", {"4.1"})
+    assert machine.verb("enforce", here)["error"] is None
+    assert "wechat" not in machine.installed()
+    assert running.wait(timeout=5) != 0
+
+    machine.install("wechat")
+    assert machine.verb("enforce", WECHAT)["error"] is None  # the waiver is over
+    assert "wechat" not in machine.installed()
+    assert machine.run("dpkg", "-i", "/debs/wechat.deb", check=False).returncode
+
+
 class TestNothingElseGoes:
     def test_a_package_that_others_need_stays_and_the_rest_goes(self, machine: Machine) -> None:
         machine.install("wechat", "wechat-moments", "linuxqq")

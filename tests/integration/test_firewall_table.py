@@ -6,6 +6,7 @@ import ipaddress
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,19 +15,21 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from namespaced import NamespacedHost, made_plan, own_rule
+from proscribe.compile.firewall_rules import read_rules
+from proscribe.compile.networks import merged
 from proscribe.controls import firewall
-from proscribe.controls.firewall import boot, listing
+from proscribe.controls.firewall import boot, exemptions, known, listing, program, update
 from proscribe.controls.firewall.ruleset import Lifelines, render
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, Verdict
-from proscribe.host import ControlError, Host, Result, run_tool
+from proscribe.host import ControlError, Result, run_tool
 
 pytestmark = pytest.mark.integration
 
 
 def plan(dns_over_tls: str = "blocked", mode: str = "enforce", **services: list[str]) -> dict[str, Any]:
-    entries = {id_: {"name": id_, "mode": mode, "networks": nets, "ports": []} for id_, nets in services.items()}
-    section = {"mode": mode, "services": entries, "settings": {"dns_over_tls": dns_over_tls, "management": []}}
-    return {"controls": {"firewall": section}}
+    entries = {id_: {"networks": merged(nets)} for id_, nets in services.items()}
+    return made_plan(entries, mode, dns_over_tls=dns_over_tls)
 
 
 TELEGRAM = plan(telegram=["203.0.113.0/24", "198.51.100.7", "2001:db8::/32"], signal=["198.51.100.8", "198.51.100.10"])
@@ -40,7 +43,7 @@ class Namespaced:
     def __init__(self, name: str, root: Path) -> None:
         self.name = name
         self.root = root
-        self.host = Host(str(root), self.run)
+        self.host = NamespacedHost(str(root), self.run)
 
     def run(self, argv: list[str], **options: Any) -> Result:
         if Path(argv[0]).name == "systemctl":
@@ -90,12 +93,11 @@ def space(tmp_path: Path, require_tool: Callable[[str], str], require_root: Call
 
 def test_loaded_once_found_compliant_and_not_touched_again(space: Namespaced) -> None:
     assert set(space.states(TELEGRAM).values()) == {NONCOMPLIANT}
-    assert space.enforce(TELEGRAM) == [
-        "load inet proscribe",
-        f"write {boot.FILE}",
-        f"write {boot.UNIT_FILE}",
-        f"enable {boot.UNIT_NAME}",
+    done = space.enforce(TELEGRAM)
+    units = [
+        f"{verb} {name}" for unit in boot.units("nft") for verb, name in (("write", unit.path), ("enable", unit.name))
     ]
+    assert done == [f"write {program.PATH}", "load inet proscribe", f"write {boot.FILE}", *units]
     assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
     before = space.nft("-j", "list", "ruleset")  # handles would change with a reload
     assert space.enforce(TELEGRAM) == []
@@ -126,9 +128,9 @@ def test_lifting_leaves_the_host_as_it_was_and_foreign_tables_alone(space: Names
     before, tables = space.tree(), space.nft("list", "ruleset")
     space.enforce(TELEGRAM)
     assert space.apply(firewall.lift(space.host, TELEGRAM)) == [
-        f"disable {boot.UNIT_NAME}",
+        *(f"disable {unit.name}" for unit in reversed(boot.units("nft"))),
         "delete inet proscribe",
-        f"delete {boot.FILE}",
+        *(f"delete {path}" for path in (boot.FILE, program.PATH, known.STATE)),
     ]
     assert (space.tree(), space.nft("list", "ruleset")) == (before, tables)
     assert not (space.root / "etc/proscribe").exists()
@@ -226,15 +228,17 @@ NETWORKS = st.builds(
 @given(
     networks=st.dictionaries(st.sampled_from(["one", "two", "element"]), st.lists(NETWORKS, max_size=12)),
     near=st.lists(st.integers(0, 63), max_size=12),
+    users=st.lists(st.integers(0, 2**32 - 2), max_size=3),
 )
 def test_what_the_kernel_lists_is_what_was_written(
-    space: Namespaced, networks: dict[str, list[str]], near: list[int]
+    space: Namespaced, networks: dict[str, list[str]], near: list[int], users: list[int]
 ) -> None:
     """Neighbours and overlaps too: `near` are blocks of two addresses side by side."""
     side_by_side = [f"192.0.2.{2 * n}/31" for n in near]
-    text = render(plan(three=side_by_side, **networks)["controls"]["firewall"], Lifelines(ssh_ports=[22, 2222]))
-    space.nft("-f", "-", stdin=text)
-    assert listing.take_apart(space.nft("-s", "list", "table", "inet", "proscribe")) == listing.take_apart(text)
+    section = plan(three=side_by_side, **networks)["controls"]["firewall"]
+    lets = Lifelines(ssh_ports=[22, 2222], users={"one": users} if users else {})
+    space.nft("-f", "-", stdin=render(section, lets))
+    assert listing.take_apart(space.nft("list", "table", "inet", "proscribe")) == listing.take_apart(render(section, lets))
 
 
 def test_another_spelling_of_the_same_table_is_compliant(space: Namespaced, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,3 +254,179 @@ def test_another_spelling_of_the_same_table_is_compliant(space: Namespaced, monk
     assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
     space.nft("delete", "element", "inet", "proscribe", "hosts4_signal", "{ 198.51.100.8 }")
     assert space.states(TELEGRAM)["signal"] == NONCOMPLIANT
+
+
+PORT = st.integers(1, 65535)
+RANGE = st.tuples(PORT, PORT).map(lambda both: f"{min(both)}-{max(both)}")
+PORTS = st.lists(st.one_of(PORT, RANGE), min_size=1, max_size=6)
+RULES = st.fixed_dictionaries(
+    {
+        "direction": st.sampled_from(["in", "out", "forward"]),
+        "protocol": st.sampled_from(["tcp", "udp", "any"]),
+        "verdict": st.sampled_from(["accept", "reject", "drop"]),
+    },
+    optional={
+        "addresses": st.lists(NETWORKS, min_size=1, max_size=5),
+        "ports": PORTS,
+        "comment": st.text("abc XYZ019 .,:;/@()+=_#-", max_size=100),
+    },
+)
+PINGS = st.fixed_dictionaries(
+    {"direction": st.sampled_from(["in", "out"]), "protocol": st.just("icmp"), "verdict": st.just("drop")},
+    optional={"addresses": st.lists(NETWORKS, min_size=1, max_size=3)},
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rules=st.lists(st.one_of(RULES, PINGS), min_size=1, max_size=5))
+def test_the_kernel_lists_own_rules_as_they_were_written(space: Namespaced, rules: list[dict[str, Any]]) -> None:
+    section = made_plan({}, rules=list(read_rules(rules)), management=["10.0.0.0/8"])["controls"]["firewall"]
+    lets = exemptions.collect(space.host, section, "", lambda _: [], [("203.0.113.9", 22), ("2001:db8::9", 2222)])
+    text = render(section, lets)
+    space.nft("-f", "-", stdin=text)
+    assert listing.take_apart(space.nft("list", "table", "inet", "proscribe")) == listing.take_apart(text)
+
+
+NO_MAIL, NO_DISCOVERY = own_rule("out", "reject", protocol="tcp", ports=["25"]), own_rule("in", "drop", ports=["5353"])
+OWN = made_plan({}, rules=[NO_MAIL, NO_DISCOVERY])
+
+
+@pytest.mark.parametrize(
+    ("command", "rule"),
+    [
+        ("flush chain inet proscribe own-out", "own-rules"),
+        ("flush chain inet proscribe drop-own-rules", "own-rules"),
+        ("insert rule inet proscribe own-in accept", "own-rules"),
+        ("flush chain inet proscribe input", "ruleset"),
+    ],
+)
+def test_tampering_with_own_rules_is_found_and_repaired(space: Namespaced, command: str, rule: str) -> None:
+    space.enforce(OWN)
+    assert set(space.states(OWN).values()) == {COMPLIANT}
+    space.nft(*command.split(" "))
+    assert {name for name, state in space.states(OWN).items() if state == NONCOMPLIANT} == {rule}
+    assert space.enforce(OWN) == ["load inet proscribe"]
+    assert set(space.states(OWN).values()) == {COMPLIANT}
+
+
+def counted(space: Namespaced) -> dict[str, int]:
+    return {v.rule: v.attempts for v in firewall.observe(space.host, TELEGRAM) if v.attempts}
+
+
+def attempt(space: Namespaced) -> None:
+    """A connection to a restricted address, in a namespace of its own."""
+    ip("-n", space.name, "link", "set", "lo", "up")
+    ip("-n", space.name, "link", "add", "out", "type", "veth", "peer", "name", "end")
+    ip("-n", space.name, "link", "set", "out", "up")
+    ip("-n", space.name, "route", "replace", "default", "dev", "out")
+    code = "import socket; s = socket.socket(); s.settimeout(2); s.connect_ex(('203.0.113.9', 443))"
+    assert space.run([sys.executable, "-c", code]).rc == 0
+
+
+def handles(space: Namespaced) -> list[int]:
+    """The chains and sets of the table: new ones where it was replaced."""
+    listed = json.loads(space.nft("-t", "-j", "list", "table", "inet", "proscribe"))["nftables"]
+    return [item["handle"] for part in listed for item in part.values() if "handle" in item]
+
+
+def test_attempts_are_counted_and_counts_survive_new_elements_and_a_new_table(space: Namespaced) -> None:
+    space.enforce(TELEGRAM)
+    attempt(space)
+    assert counted(space) == {"firewall/telegram": 1}
+    more = plan(telegram=["203.0.113.0/24", "198.51.100.7", "2001:db8::/32"], signal=["198.51.100.8", "198.51.100.12"])
+    before = handles(space)
+    space.enforce(more)
+    assert handles(space) == before  # changed in place
+    assert set(space.states(more).values()) == {COMPLIANT}
+    assert counted(space) == {"firewall/telegram": 1}
+    space.enforce(plan(telegram=["203.0.113.0/24"], line=["198.51.100.99"]))
+    assert handles(space) != before
+    assert counted(space) == {"firewall/telegram": 1}
+
+
+SETS = st.sets(st.integers(1, 40), min_size=1).map(lambda numbers: [f"198.51.100.{3 * n}" for n in sorted(numbers)])
+NETS = st.sets(st.integers(1, 40), min_size=1).map(lambda numbers: [f"203.0.{3 * n}.0/25" for n in sorted(numbers)])
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(SETS, NETS), min_size=2, max_size=4))
+def test_the_sets_are_as_wanted_whatever_was_there_before(
+    space: Namespaced, steps: list[tuple[list[str], list[str]]]
+) -> None:
+    nft = str(space.host.tool("nft"))
+    for hosts, nets in steps:
+        text = render(plan(telegram=[*hosts, *nets])["controls"]["firewall"], Lifelines())
+        update.load(space.host, nft, listing.look(space.host, nft, text), text)
+        assert listing.listed(space.host, nft) == listing.take_apart(text)
+
+
+def large() -> dict[str, Any]:
+    nets = [f"172.{n // 256 + 16}.{n % 256}.0/25" for n in range(2000)]
+    return plan(telegram=[*nets, *(f"10.0.{n}.3" for n in range(200))])
+
+
+def listings(space: Namespaced, wanted: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What nft is asked while the host is observed, which must find everything in order."""
+    asked = []
+    real = space.host._run
+    with monkeypatch.context() as patched:
+        patched.setattr(space.host, "_run", lambda argv, **options: (asked.append(argv[1:]), real(argv, **options))[1])
+        assert set(space.states(wanted).values()) == {COMPLIANT}
+    return [words for words in asked if "proscribe" in words]
+
+
+def test_a_large_table_that_nobody_touched_is_listed_without_its_elements(
+    space: Namespaced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space.enforce(large())
+    whole, brief = ["list", "table", "inet", "proscribe"], ["-t", "list", "table", "inet", "proscribe"]
+    assert listings(space, large(), monkeypatch) == [brief]
+    space.nft("add", "table", "inet", "anybody")
+    assert listings(space, large(), monkeypatch) == [whole]
+    space.host.delete(known.STATE)
+    assert listings(space, large(), monkeypatch) == [whole]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "delete element inet proscribe nets4_telegram { 172.16.9.0/25 }",
+        "add element inet proscribe hosts4_telegram { 192.0.2.1 }",
+        "insert rule inet proscribe restricted accept",
+        "delete table inet proscribe",
+    ],
+)
+def test_whatever_is_done_to_a_large_table_is_found(space: Namespaced, command: str) -> None:
+    space.enforce(large())
+    space.nft(*command.split(" "))
+    assert NONCOMPLIANT in space.states(large()).values()
+    assert space.enforce(large()) == ["load inet proscribe"]
+    assert set(space.states(large()).values()) == {COMPLIANT}
+
+
+def test_what_is_remembered_holds_in_this_namespace_and_for_this_table_only(space: Namespaced) -> None:
+    space.enforce(large())
+    text = (space.root / boot.FILE.lstrip("/")).read_text()
+    assert known.unchanged(space.host, text)
+    assert not known.unchanged(space.host, text + "\n")
+    other = Namespaced(f"{space.name}-other", space.root)
+    ip("netns", "add", other.name)
+    try:
+        while (seen := other.host.ruleset_generation()).number < space.host.ruleset_generation().number:
+            other.nft("add", "table", "inet", f"t{seen.number}")
+        assert not known.unchanged(other.host, text)
+    finally:
+        ip("netns", "del", other.name)
+
+
+LATE_NAT = "table inet own { chain late { type nat hook output priority 100; dnat ip to 203.0.113.9; }; }\n"
+EARLY_NAT = "table inet own { chain early { type nat hook output priority -100; dnat ip to 203.0.113.9; }; }\n"
+
+
+@pytest.mark.parametrize(("table", "told"), [(LATE_NAT, ["late"]), (EARLY_NAT, []), ("table inet own {\n}\n", [])])
+def test_another_table_that_works_round_ours_is_named(space: Namespaced, table: str, told: list[str]) -> None:
+    space.nft("-f", "-", stdin=table)
+    space.enforce(TELEGRAM)
+    found = [verdict for verdict in firewall.observe(space.host, TELEGRAM) if verdict.rule == "firewall/neighbours"]
+    assert [finding.id for verdict in found for finding in verdict.findings] == told
+    assert not any(verdict.drifted for verdict in found)

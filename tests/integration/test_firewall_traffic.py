@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from namespaced import NamespacedHost, made_plan, own_rule
 from proscribe.controls import firewall
-from proscribe.host import Host, Result, run_tool
+from proscribe.finding import WAIVED
+from proscribe.host import Result, run_tool
 
 pytestmark = pytest.mark.integration
 
@@ -28,12 +30,8 @@ OUTSIDE = (BLOCKED, BLOCKED_HOST, BLOCKED_6, FREE, FREE_6)
 
 
 def plan(*networks: str, ports: tuple[int, ...] = (), management: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
-    def entry(nets: list[str]) -> dict[str, Any]:
-        return {"name": "x", "mode": "enforce", "networks": nets, "ports": list(ports)}
-
-    services = {id_: entry(nets) for id_, nets in {"telegram": list(networks), **more}.items()}
-    setting = {"dns_over_tls": "blocked", "management": list(management)}
-    return {"controls": {"firewall": {"mode": "enforce", "services": services, "settings": setting}}}
+    services = {id_: {"networks": nets, "ports": list(ports)} for id_, nets in {"telegram": networks, **more}.items()}
+    return made_plan(services, management=list(management))
 
 
 BAN = plan("203.0.113.0/24", BLOCKED_HOST, "2001:db8::/48")
@@ -50,7 +48,7 @@ class World:
         self.root = root
         self.names = {role: f"proscribe-{role}-{os.getpid()}" for role in ("inner", "local", "outside")}
         self.peers: dict[str, subprocess.Popen[str]] = {}
-        self.host = Host(str(root), self.run)
+        self.host = NamespacedHost(str(root), self.run)
 
     def run(self, argv: list[str], **options: Any) -> Result:
         if argv[0] == "getent":
@@ -75,13 +73,8 @@ class World:
         for role, name in self.names.items():
             ip(lines[role], "-n", name)
         self.run(["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"])
-        for role, name in self.names.items():
-            self.peers[role] = subprocess.Popen(
-                ["nsenter", f"--net=/run/netns/{name}", sys.executable, "-I", str(PEER)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
+        for role in self.names:
+            self.start(role)
             assert self.tell(role, "serve") == "ok"
         end = time.monotonic() + 10  # IPv6 needs a second or two before it works on a new link
         for role, address in (("local", GATEWAY_6), ("outside", LOCAL_6), ("inner", FREE_6)):
@@ -89,6 +82,18 @@ class World:
                 assert time.monotonic() < end, f"{role} does not reach {address}"
         self.run(["ip", "neigh", "flush", "all"])
         subprocess.run(["ip", "-n", self.names["outside"], "neigh", "flush", "all"], check=True)
+
+    def start(self, role: str, of: str = "", *options: str) -> None:
+        """A process that opens connections in the namespace of a role; `options` are setpriv's."""
+        inside = ["nsenter", f"--net=/run/netns/{self.names[of or role]}", *(["setpriv", *options] if options else [])]
+        command = [*inside, sys.executable, "-I", str(PEER)]
+        self.peers[role] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def user(self, name: str, uid: int) -> None:
+        """An account of the host, as a role of its own."""
+        accounts = self.host.text("/etc/passwd") or ""
+        self.file("/etc/passwd", f"{accounts}{name}:x:{uid}:{uid}::/home/{name}:/bin/sh\n")
+        self.start(name, "local", f"--reuid={uid}", "--clear-groups")
 
     def close(self) -> None:
         for peer in self.peers.values():
@@ -277,3 +282,133 @@ def test_a_timer_without_the_ssh_session_and_without_names_finds_nothing_wrong(w
     drifted = [v.rule for v in firewall.observe(world.host, BAN) if v.drifted and v.rule != "firewall/boot"]
     assert drifted == []
     assert "load inet proscribe" not in map(str, firewall.enforce(world.host, BAN).actions)
+
+
+def excepting(*users: str) -> dict[str, Any]:
+    wanted = plan("203.0.113.0/24", "2001:db8::/48", signal=[BLOCKED_HOST])
+    wanted["controls"]["firewall"]["services"]["telegram"]["exceptions"] = [{"waiver": "w1", "users": list(users)}]
+    return wanted
+
+
+def test_only_the_users_of_a_waiver_reach_the_service_and_only_that_one(world: World) -> None:
+    world.user("alice", 51004)
+    world.user("bob", 51005)
+    world.enforce(excepting("alice", "nobody-here"))
+    for address in (BLOCKED, BLOCKED_6):
+        assert world.tell("alice", "connect", address, 443) == "ok"
+        assert world.tell("bob", "connect", address, 443) == "ECONNREFUSED"
+        assert world.tell("local", "connect", address, 443) == "ECONNREFUSED"
+        assert world.tell("inner", "connect", address, 443) == "ECONNREFUSED"
+    assert world.tell("alice", "connect", BLOCKED_HOST, 443) == "ECONNREFUSED"
+    (verdict,) = (v for v in firewall.observe(world.host, excepting("alice")) if v.rule == "firewall/telegram")
+    assert (verdict.state, verdict.waiver) == (WAIVED, "w1")
+    assert [finding.scope for finding in verdict.findings] == ["user:alice"]
+
+
+def test_what_a_user_of_a_waiver_sends_last_arrives_although_the_program_has_ended(world: World) -> None:
+    """Then the packets belong to no socket of a user any more."""
+    world.user("alice", 51004)
+    world.enforce(excepting("alice"))
+    assert world.tell("alice", "pour", BLOCKED, 443, 2_000_000) == "ok"
+    world.peers["alice"].kill()
+    world.peers["alice"].communicate()
+    assert world.tell("outside", "drain", 2_000_000) == "ok"
+    assert world.refused() == 0
+
+
+def test_an_open_connection_of_a_user_dies_with_the_waiver(world: World) -> None:
+    world.user("alice", 51004)
+    world.enforce(excepting("alice"))
+    assert world.tell("alice", "connect", BLOCKED, 443) == "ok"
+    world.enforce(plan("203.0.113.0/24", "2001:db8::/48", signal=[BLOCKED_HOST]))
+    assert "nothing" not in {world.tell("alice", "say"), world.tell("alice", "hear")}
+    assert world.tell("alice", "say") in ("EPIPE", "ECONNRESET", "ECONNREFUSED")
+
+
+def test_quic_is_refused_everywhere_and_tcp_is_not(world: World) -> None:
+    world.enforce(made_plan({}, quic="blocked"))
+    assert world.tell("local", "send", FREE, 443) == "EPERM"
+    assert world.tell("local", "send", FREE_6, 443) == "EPERM"
+    assert world.tell("local", "connect", FREE, 443) == "ok"
+    assert world.tell("local", "send", FREE, 8080) == "ok"
+    assert world.refused("-quic") == 2
+
+
+def rules(*own: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return made_plan({"telegram": {"networks": ["203.0.113.0/24"]}}, rules=list(own), **more)
+
+
+def test_own_rules_for_what_goes_out_come_after_the_ban_and_open_nothing_of_it(world: World) -> None:
+    to_one = own_rule("out", "accept", protocol="tcp", addresses=[FREE, BLOCKED], ports=["443"])
+    world.enforce(
+        rules(to_one, own_rule("out", "reject", protocol="tcp", ports=["443", "2000-2999"], comment="no web"))
+    )
+    assert world.tell("local", "connect", FREE, 443) == "ok"
+    assert world.tell("local", "connect", FREE_6, 443) == "ECONNREFUSED"
+    assert world.tell("local", "connect", FREE, 2222) == "ECONNREFUSED"
+    assert world.tell("local", "connect", FREE, 8080) == "ok"
+    assert world.tell("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
+    assert (world.refused("-own-rules"), world.refused()) == (2, 1)
+
+
+def test_refusing_all_that_goes_out_leaves_lifelines_and_what_comes_in(world: World) -> None:
+    world.file("/proc/net/route", "Iface\nlocal\t00000000\t01004D0A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
+    world.file("/etc/resolv.conf", f"nameserver {FREE}\n")
+    world.enforce(rules(own_rule("out", "drop"), management=[f"{FREE_6}/128"]))
+    for address, port in ((GATEWAY, 443), (FREE, 53), (FREE_6, 8080)):
+        assert world.tell("local", "connect", address, port) == "ok"
+    assert world.tell("local", "send", FREE, 8080) == "EPERM"
+    assert world.tell("outside", "connect", LOCAL, 8080, FREE) == "ok"
+    assert world.tell("outside", "connect", LOCAL_6, 22, FREE_6) == "ok"
+
+
+def test_own_rules_for_what_comes_in_judge_by_where_it_comes_from(world: World) -> None:
+    some = own_rule("in", "accept", protocol="tcp", addresses=["198.51.100.0/24"], ports=["8080"])
+    world.enforce(
+        rules(some, own_rule("in", "reject", protocol="tcp", ports=["8080"]), own_rule("in", "drop", ports=["53"]))
+    )
+    assert world.tell("outside", "connect", LOCAL, 8080, FREE) == "ok"
+    assert world.tell("outside", "connect", LOCAL, 8080, GATEWAY) == "ECONNREFUSED"
+    assert world.tell("outside", "connect", LOCAL_6, 8080) == "ECONNREFUSED"
+    assert world.tell("outside", "connect", LOCAL, 443, GATEWAY) == "ok"
+    assert world.tell("outside", "connect", LOCAL, 53, GATEWAY) == "nothing"
+    assert world.tell("local", "connect", "127.0.0.1", 8080) == "ok"
+    assert world.tell("local", "connect", FREE, 8080) == "ok"  # its answers come in
+
+
+def test_own_rules_for_what_passes_through(world: World) -> None:
+    world.enforce(rules(own_rule("forward", "reject", addresses=[FREE])))
+    assert world.tell("inner", "connect", FREE, 443) == "ECONNREFUSED"
+    assert world.tell("inner", "connect", FREE_6, 443) == "ok"
+    assert world.tell("local", "connect", FREE, 443) == "ok"
+
+
+@pytest.mark.parametrize("port", [22, 2222])
+def test_no_own_rule_keeps_out_who_manages_the_host(world: World, port: int) -> None:
+    """Neither over the connection that there is, which conntrack has never seen, nor over a new one."""
+    assert world.tell("outside", "connect", LOCAL, port, FREE) == "ok"
+    world.file("/proc/self/environ", f"SSH_CONNECTION={FREE} 50000 {LOCAL} {port}\0")
+    world.enforce(rules(own_rule("in", "drop"), management=[f"{FREE_6}/128"]))
+    for role in ("outside", "local"):
+        assert world.tell(role, "say") == "ok"
+        assert world.tell({"outside": "local", "local": "outside"}[role], "hear") == "ok"
+    assert world.tell("outside", "connect", LOCAL, port, FREE) == "ok"
+    assert world.tell("outside", "connect", LOCAL_6, 8080, FREE_6) == "ok"
+    assert world.tell("outside", "connect", LOCAL, 8080, FREE) == "nothing"
+
+
+@pytest.mark.parametrize("words", ["notrack", "accept"])
+def test_what_another_table_does_first_opens_nothing(world: World, words: str) -> None:
+    hook = f"type filter hook output priority raw; ip daddr {BLOCKED} {words};"
+    world.run(["nft", "-f", "-"], stdin=f"table inet own {{ chain c {{ {hook} }}; }}\n")
+    world.enforce(BAN)
+    assert world.tell("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
+
+
+def test_a_translation_to_a_restricted_address_is_refused_and_one_away_from_it_is_not(world: World) -> None:
+    rules = f"ip daddr {FREE} dnat ip to {BLOCKED}; ip daddr {BLOCKED_HOST} dnat ip to {GATEWAY};"
+    hook = f"type nat hook output priority dstnat; {rules}"
+    world.run(["nft", "-f", "-"], stdin=f"table inet own {{ chain c {{ {hook} }}; }}\n")
+    world.enforce(BAN)
+    assert world.tell("local", "connect", FREE, 443) == "ECONNREFUSED"
+    assert world.tell("local", "connect", BLOCKED_HOST, 443) == "ok"

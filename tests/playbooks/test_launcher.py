@@ -32,7 +32,8 @@ def play(launcher: Path, tmp_path: Path, script: str, *words: str, stdin: str = 
 def test_usage_names_every_word(launcher: Path, words: tuple[str, ...]) -> None:
     ended = launch(launcher, *words, environment=clean_environment())
     assert ended.code == 0
-    assert all(f"\n  {word} " in ended.said for word in ("audit", "enforce", "lift", "schedule", "report", "test"))
+    words_told = ("audit", "enforce", "lift", "schedule", "report", "explain", "waiver", "test")
+    assert all(f"\n  {word} " in ended.said for word in words_told)
 
 
 def test_an_unknown_word_is_told_with_the_one_that_is_close(launcher: Path) -> None:

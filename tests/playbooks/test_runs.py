@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -200,10 +202,54 @@ def test_an_expired_waiver_waives_nothing_and_is_told(run: Run) -> None:
     assert run.report["summary"]["rules"]["waived"] == 0
 
 
+@pytest.mark.parametrize(
+    ("approvers", "status", "told"),
+    [
+        ("", "unauthorised", "nobody is registered to approve"),
+        ("some_department: {head: somebody.else}\n", "active", ""),
+    ],
+)
+def test_a_waiver_holds_where_its_department_approved_it(run: Run, approvers: str, status: str, told: str) -> None:
+    now = datetime.datetime.now(datetime.timezone.utc)
+    yesterday, tomorrow = (f"{now + datetime.timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}" for days in (-1, 1))
+    waiver = WAIVER.replace("2024-01-01T00:00:00+08:00", yesterday).format(expires=tomorrow)
+    run.file("waivers/made.yml", waiver)
+    if approvers:
+        run.file("approvers.yml", approvers)
+    ended = run("audit", "--tags", "apps")
+    assert ended.code == 0, ended.said
+    (reported,) = run.report["waivers"]
+    assert (reported["status"], reported["hosts"]) == (status, ["localhost"])
+    assert told in reported["why"]
+    (plan,) = (run.reports / "plans").iterdir()
+    whatsapp = json.loads(plan.read_text())["controls"]["firewall"]["services"]["whatsapp"]
+    assert whatsapp["mode"] == ("waived" if status == "active" else "enforce")
+
+
+@pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime, to move the controller's clock")
+def test_the_first_run_after_its_end_takes_a_waiver_back(run: Run) -> None:
+    start, end = "2026-11-01T00:00:00+08:00", "2026-12-31T18:00:00+08:00"
+    run.file("waivers/made.yml", WAIVER.replace("2024-01-01T00:00:00+08:00", start).format(expires=end))
+    run.file("approvers.yml", "some_department: {head: somebody.else}\n")
+    wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(run.reports), TZ="UTC")
+    for clock, status, modes in (
+        ("2026-12-31 09:50:00", "active", {"waived"}),  # ten minutes before, which is more than the run takes
+        ("2026-12-31 10:00:00", "expired", {"enforce"}),
+    ):
+        words = [clock, str(PROJECT / "proscribe"), "audit", "-i", str(run.inventory), "--tags", "dns"]
+        ended = launch(Path(str(shutil.which("faketime"))), *words, environment=wanted)
+        assert ended.code == 0, ended.said
+        assert [waiver["status"] for waiver in run.report["waivers"]] == [status]
+        digest = run.records["localhost"]["plan"].removeprefix("sha256:")
+        sections = json.loads((run.reports / "plans" / f"{digest}.json").read_text())["controls"].values()
+        assert {section["services"]["whatsapp"]["mode"] for section in sections} == modes
+
+
 def test_waivers_and_approvers_are_not_taken_for_inventory(run: Run) -> None:
     """Ansible reads every file of an inventory directory as inventory, and these are none."""
     run.file("waivers/made.yml", WAIVER.format(expires="2024-06-01T00:00:00+08:00"))
-    run.file("approvers.yml", "departments: {some_department: head.of.some}\n")
+    run.file("approvers.yml", "some_department: {head: somebody.else}\n")
+    run.file("allowed_signers", "somebody.else ssh-ed25519 AAAA\n")
     ended = run("audit", "--list-hosts")
     assert ended.code == 0, ended.said
     assert "WARNING" not in ended.said and "ERROR" not in ended.said

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.finding import STATES, Finding, Verdict, host_record, judge, mark_repaired, worst
+from proscribe.finding import (
+    STATES,
+    Finding,
+    Verdict,
+    exception_for,
+    host_record,
+    judge,
+    mark_repaired,
+    worst,
+)
 
 FOUND = Finding("package", "wechat", manager="dpkg")
 
@@ -30,6 +39,94 @@ def test_evidence_and_mode_make_the_verdict(mode, found, unseen, state, drifted)
     verdict = judge("apps/wechat", entry, found, unseen)
     assert (verdict.state, verdict.drifted) == (state, drifted)
     assert verdict.waiver == ("w1" if state == "waived" else "")
+
+
+HERS = Finding("package", "wechat", "flatpak", "", "user:alice", "/home/alice/app")
+HIS = HERS._replace(scope="user:bob", path="/home/bob/app")
+OLD, NEW = FOUND._replace(version="4.0", scope="system"), FOUND._replace(version="4.1", scope="system")
+FOR_ALICE, FOR_OLD = {"waiver": "w1", "users": ["alice"]}, {"waiver": "w2", "versions": ["4.0"]}
+
+
+@pytest.mark.parametrize(
+    ("exception", "finding", "covered"),
+    [
+        ({"users": ["alice"]}, HERS, True),
+        ({"users": ["alice"]}, HIS, False),
+        ({"users": ["alice", "bob"]}, HIS, True),
+        ({"users": ["alice"]}, HERS._replace(scope="pid:7 user:alice"), True),
+        ({"users": ["alice"]}, HERS._replace(scope="user:alice2"), False),
+        ({"users": ["system"]}, OLD, False),  # the system is nobody's own
+        ({"users": [""]}, OLD, False),
+        ({"versions": ["4.0"]}, OLD, True),
+        ({"versions": ["4.0"]}, NEW, False),
+        ({"versions": ["4"]}, OLD, False),
+        ({"versions": [""]}, HERS, False),  # a version that is not known is no version
+        ({"paths": ["/home/alice/app"]}, HERS, True),
+        ({"paths": ["/home/alice"]}, HERS, False),
+        ({"users": ["alice"], "paths": ["/home/bob/app"]}, HERS, False),
+        ({"users": ["alice"], "paths": ["/home/alice/app"]}, HERS, True),
+    ],
+)
+def test_an_exception_covers_what_fits_all_that_it_names(exception, finding, covered):
+    entry = {"mode": "enforce", "exceptions": [{"waiver": "w1", **exception}]}
+    assert exception_for(entry, finding) == ("w1" if covered else "")
+
+
+def test_a_program_may_fit_by_the_place_that_it_belongs_to():
+    entry = {"mode": "enforce", "exceptions": [{"waiver": "w1", "paths": ["/var/lib/flatpak/app/x"]}]}
+    assert exception_for(entry, HERS, "/var/lib/flatpak/app/x") == "w1"
+    assert exception_for(entry, HERS, "/var/lib/flatpak/app/y") == ""
+
+
+@pytest.mark.parametrize(
+    ("found", "unseen", "state", "waiver", "counting", "reason"),
+    [
+        ([HERS], "", "waived", "w1", [HERS], ""),
+        ([HERS, HIS], "", "noncompliant", "", [HIS], "waiver w1 covers package wechat (alice)"),
+        ([OLD, NEW], "", "noncompliant", "", [NEW], "waiver w2 covers package wechat 4.0"),
+        (
+            [HERS, OLD],
+            "",
+            "waived",
+            "w1",
+            [HERS, OLD],
+            "waiver w1 covers package wechat (alice); waiver w2 covers package wechat 4.0",
+        ),
+        # Where the look was incomplete, there may be something that no waiver covers.
+        ([HERS], "hidden", "unknown", "", [], "hidden; waiver w1 covers package wechat (alice)"),
+        ([], "hidden", "unknown", "", [], "hidden"),
+        ([], "", "compliant", "", [], ""),
+    ],
+)
+@pytest.mark.parametrize("mode", ["enforce", "audit"])
+def test_what_a_partial_waiver_does_not_cover_counts(mode, found, unseen, state, waiver, counting, reason):
+    verdict = judge("apps/wechat", {"mode": mode, "exceptions": [FOR_ALICE, FOR_OLD]}, found, unseen)
+    assert (verdict.state, verdict.waiver, list(verdict.findings), verdict.reason) == (state, waiver, counting, reason)
+    assert verdict.drifted == (state == "noncompliant" and mode == "enforce")
+
+
+FINDINGS = st.builds(
+    Finding,
+    kind=st.just("package"),
+    id=st.sampled_from(["a", "b"]),
+    version=st.sampled_from(["", "1", "2"]),
+    scope=st.sampled_from(["system", "user:alice", "user:bob"]),
+    path=st.sampled_from(["", "/a", "/b"]),
+)
+EXCEPTIONS = st.builds(
+    lambda keys: {"waiver": "w", **keys},
+    st.dictionaries(st.sampled_from(["users", "versions", "paths"]), st.just(["alice", "1", "/a"]), min_size=1),
+)
+
+
+@given(st.lists(FINDINGS, max_size=5), st.lists(EXCEPTIONS, max_size=3), st.booleans())
+def test_nothing_that_no_waiver_covers_is_ever_waived(found, exceptions, hidden):
+    entry = {"mode": "enforce", "exceptions": exceptions}
+    verdict = judge("apps/a", entry, found, "hidden" if hidden else "")
+    counting = [finding for finding in found if not exception_for(entry, finding)]
+    assert (verdict.state == "noncompliant") == bool(counting)
+    assert (verdict.state == "waived") == (bool(found) and not counting and not hidden)
+    assert verdict.state != "compliant" or (not found and not hidden)
 
 
 @pytest.mark.parametrize(

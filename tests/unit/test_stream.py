@@ -10,7 +10,7 @@ import pytest
 from proscribe import plan as plans
 from proscribe.host import Host
 from proscribe.run import compliance_state
-from proscribe.stream import BOOTSTRAP, MARK, answer, payload
+from proscribe.stream import BOOTSTRAP, MARK, answer, bare, payload
 
 APPS = {
     "name": "A",
@@ -24,12 +24,13 @@ PLAN = plans.sealed(
     {
         "schema": plans.SCHEMA,
         "contact": "x",
+        "browsers": [{"id": "owl", "family": "chromium", "path": "/etc/nosuch/proscribe.json", "browsers": ["owl"]}],
         "controls": {
             "apps": {"mode": "enforce", "services": {"a": APPS}, "settings": {}},
             "browser": {
                 "mode": "enforce",
                 "services": {"b": SITES},
-                "settings": {"dns_over_https": "off", "tenants": {}},
+                "settings": {"browsers": {"dns_over_https": "blocked"}, "tenants": {}},
             },
             "dns": {"mode": "enforce", "services": {"b": SITES}, "settings": {}},
         },
@@ -91,6 +92,37 @@ def test_an_answer_is_found_behind_what_a_shell_prints_and_else_there_is_none(ou
 def test_the_stream_stays_small():
     call = {"plan": PLAN, "controls": [], "gate": "never", "will_correct": False}
     assert len(payload(call)) < 64 * 1024
+
+
+def test_the_code_is_put_together_once_and_then_kept(tmp_path, monkeypatch):
+    call = {"plan": PLAN, "controls": [], "gate": "never", "will_correct": False}
+    first = payload(call, tmp_path)
+    (kept,) = tmp_path.iterdir()
+    assert first.startswith(kept.read_bytes()) and first == payload(call)
+    monkeypatch.setattr("proscribe.stream._put_together", lambda: pytest.fail("put together again"))
+    assert payload(call, tmp_path) == first
+    assert payload(call, tmp_path) != payload({**call, "gate": "noncompliant"}, tmp_path)
+
+
+def test_a_store_that_cannot_be_written_only_costs_time(tmp_path):
+    assert payload({}, tmp_path / "not-there") == payload({})
+
+
+TEXT = 'x = """a\n# b\n"""\n'
+
+
+@pytest.mark.parametrize(
+    ("source", "left"),
+    [
+        ('"""Module."""\nfrom __future__ import annotations\n', '""\nfrom __future__ import annotations\n'),
+        ("x = 1  # why\n# more\ny = '# no'\n", "x = 1\n\ny = '# no'\n"),
+        ('def f():\n    """One\n    two."""\n', 'def f():\n    ""\n\n'),
+        ('class A:\n    """A."""\n\n    x: int = 1  # note\n', 'class A:\n    ""\n\n    x: int = 1\n'),
+        (TEXT, TEXT),
+    ],
+)
+def test_what_only_people_read_is_left_out_and_every_line_stays_where_it_was(source, left):
+    assert bare(source) == left
 
 
 def test_the_stream_needs_nothing_but_the_standard_library():

@@ -69,6 +69,7 @@ class Browser:
     policy_support: str
     policy_dir: Mapping[str, str]
     policy_file: Mapping[str, str]
+    policy_fallbacks: tuple[str, ...]
     notes: str
     unverified: Mapping[str, Any]
     sources: tuple[str, ...]
@@ -254,6 +255,7 @@ def _browser(entry: _Entry) -> Browser:
         policy_support=data["policy_support"],
         policy_dir=data.get("policy_dir", {}),
         policy_file=data.get("policy_file", {}),
+        policy_fallbacks=tuple(data.get("policy_fallbacks", ())),
         notes=data.get("notes", ""),
         unverified=data.get("unverified", {}),
         sources=tuple(data["sources"]),

@@ -32,6 +32,14 @@ class PolicyError(Exception):
         return line if line.isprintable() else line.encode("unicode_escape").decode("ascii")
 
 
+class Expected(Exception):
+    """A value that a variable cannot have: which part of it, what it is, and what was expected."""
+
+    def __init__(self, key: str, value: object, expected: str) -> None:
+        super().__init__(expected)
+        self.key, self.value, self.expected = key, value, expected
+
+
 class PolicyErrors(Exception):
     """All the mistakes of one reading, so that they can be mended in one go. One line each."""
 

@@ -77,6 +77,8 @@ def network(text: str) -> str:
         net = ipaddress.ip_network(text, strict=False)
     except ValueError:
         return example
+    if "%" in text:  # Python takes any text for the zone of an address
+        return example
     if "/" not in text:
         return f"{net}: {example}"
     if net.prefixlen < _WIDEST[net.version]:

@@ -5,7 +5,8 @@ The only file of `compile` that knows Ansible's inside.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ipaddress
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from .errors import PolicyError, PolicyErrors
 from .restrictions import PREFIX, REGISTERED
 
 try:  # where a value was written; ansible-core 2.19 and newer know it, by a part of theirs that they may move
-    from ansible._internal._datatag._tags import Origin  # type: ignore[import-untyped]
+    from ansible._internal._datatag._tags import Origin
 except ImportError:
     Origin = None
 
@@ -27,24 +28,33 @@ class HostVariables:
     values: Mapping[str, Any]
     origins: Mapping[str, str]
     folder: str  # of the inventory source that names the host; relative directories start there
+    address: str = ""  # over which Ansible reaches the host, where the inventory names one and not a name
+    ssh_port: int = 22
 
     @classmethod
-    def of(cls, name: str, hostvars: Any) -> HostVariables:
-        """A host's variables out of Ansible's `hostvars`. Raises PolicyErrors when one cannot be templated."""
+    def of(cls, name: str, hostvars: Any, only: Container[str] | None = None) -> HostVariables:
+        """A host's variables out of Ansible's `hostvars`, or `only` some of them.
+
+        Raises PolicyErrors when one cannot be templated.
+        """
         raw = hostvars.raw_get(name)
+        templated = hostvars[name]  # each such look-up gathers all of the host's variables anew
         values: dict[str, Any] = {}
         origins: dict[str, str] = {}
         for key in (key for key in raw if key.startswith(PREFIX) and key not in REGISTERED):
+            if only is not None and key not in only:
+                continue
             origins[str(key)] = _origin(key) or _origin(raw[key])
             try:
-                values[str(key)] = plain(hostvars[name][key])
+                values[str(key)] = plain(templated[key])
             except Exception as error:  # templating raises many kinds; each has a message of its own
                 message = str(error).splitlines()[0]
                 where = origins[str(key)] or f"host {name}"
                 raise PolicyErrors(
                     [PolicyError(where, str(key), raw[key], f"a value that can be templated ({message})")]
                 ) from None
-        return cls(name, values, origins, str(raw.get("inventory_dir") or "."))
+        address, port = _reached_at(name, _simple(templated, "ansible_host"), _simple(templated, "ansible_port"))
+        return cls(name, values, origins, str(raw.get("inventory_dir") or "."), address, port)
 
     def where(self, variable: str) -> str:
         """Where a variable of this host was set, for a message."""
@@ -63,13 +73,29 @@ class Question:
     controls: list[str]
     hosts: list[HostVariables]
     groups: Mapping[str, frozenset[str]]
+    # The network zone of a host that the run leaves out (--limit), for waivers that are scoped by zone.
+    zone_of: Callable[[str], str] | None = None
+
+
+def zones(hostvars: Any) -> Callable[[str], str]:
+    """What `Question.zone_of` is: any host's proscribe_zone, "" if it has none, out of Ansible's `hostvars`."""
+
+    def zone_of(name: str) -> str:
+        values = HostVariables.of(name, hostvars, only=(PREFIX + "zone",)).values
+        return str(values.get(PREFIX + "zone") or "")
+
+    return zone_of
+
+
+def inventory_folders(sources: list[str]) -> list[Path]:
+    """The folders of the inventory's sources: the directories themselves, and those in which the files stand."""
+    paths = [Path(source) for source in sources if "," not in source]
+    return list(dict.fromkeys(path if path.is_dir() else path.parent for path in paths))
 
 
 def waiver_folders(sources: list[str]) -> list[Path]:
     """The `waivers/` folders that stand in, or beside, the inventory's sources."""
-    paths = [Path(source) for source in sources if "," not in source]
-    folders = [(path if path.is_dir() else path.parent) / "waivers" for path in paths]
-    return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
+    return [folder / "waivers" for folder in inventory_folders(sources) if (folder / "waivers").is_dir()]
 
 
 def plain(value: Any) -> Any:
@@ -81,8 +107,38 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, str) else value
 
 
+def _simple(templated: Any, key: str) -> str:
+    """A variable of Ansible's own as text, "" if it is not set or cannot be templated without the host's facts."""
+    try:
+        return str(templated.get(key) or "")
+    except Exception:  # templating raises many kinds
+        return ""
+
+
+def _reached_at(name: str, host: str, port: str) -> tuple[str, int]:
+    """The address and the port at which a host is reached; "" where only a name is known."""
+    address = (host or name).strip("[]").partition("%")[0]
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        address = ""
+    return address, int(port) if port.isascii() and port.isdigit() else 22
+
+
+def place_of(error: BaseException) -> str:
+    """The place that an error of Ansible's is about, `path:line`, or "" if neither it nor its causes know one."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if place := _origin(getattr(cause, "obj", None)):
+            return place
+        cause = cause.__cause__ or cause.__context__
+    return ""
+
+
 def _origin(value: Any) -> str:
-    origin = Origin.get_tag(value) if Origin is not None else None
+    if Origin is None:
+        return ""
+    origin = value if isinstance(value, Origin) else Origin.get_tag(value)
     if origin is None:
         return ""
     place = str(origin.path or origin.description or "")

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..plan import CONTROLS, RESTRICTED, SCHEMA, sealed
+from .browsers import places
 from .catalogue import Catalogue, Service
 from .errors import PolicyError, PolicyErrors, close_to
+from .networks import merged
 from .restrictions import PREFIX, Restrictions
 from .waivers import Waiver
 
@@ -34,11 +36,11 @@ def compile_plan(
     for control in CONTROLS:
         if restrictions.controls[control] == "off":
             continue
-        waived = {service: waiver.id for waiver in waivers if control in waiver.controls for service in waiver.services}
+        waived, exceptions = _waived(control, waivers)
         services: dict[str, Any] = {}
         for service, enforced in chosen:
             identifiers = IDENTIFIERS[control](service)
-            if not identifiers or (control != "apps" and _separated_by_tenant(service, restrictions)):
+            if not identifiers or (control != "apps" and separated_by_tenant(service, restrictions)):
                 continue
             entry: dict[str, Any] = {"name": service.name}
             if not enforced:
@@ -49,6 +51,8 @@ def compile_plan(
                 entry |= {"mode": "waived", "waiver": waived[service.id]}
             else:
                 entry["mode"] = restrictions.controls[control]
+                if service.id in exceptions:
+                    entry["exceptions"] = exceptions[service.id]
             services[service.id] = entry | identifiers
         if control in ("browser", "dns"):
             _allow_permitted(services, catalogue)
@@ -57,7 +61,24 @@ def compile_plan(
             "services": services,
             "settings": _settings(control, restrictions, upcoming),
         }
-    return sealed({"schema": SCHEMA, "contact": restrictions.contact, "controls": controls})
+    browsers = places(catalogue)
+    return sealed({"schema": SCHEMA, "contact": restrictions.contact, "browsers": browsers, "controls": controls})
+
+
+def _waived(control: str, waivers: Iterable[Waiver]) -> tuple[dict[str, str], dict[str, list[dict[str, Any]]]]:
+    """By service: the waiver that opens it whole, and those that open a part of it (to users, a version, a path).
+
+    Of several that open it whole the last one counts, which is the one that ends last.
+    """
+    whole: dict[str, str] = {}
+    parts: dict[str, list[dict[str, Any]]] = {}
+    for waiver in (waiver for waiver in waivers if control in waiver.controls):
+        for service in waiver.services:
+            if waiver.partial:
+                parts.setdefault(service, []).append({"waiver": waiver.id, **waiver.partial})
+            else:
+                whole[service] = waiver.id
+    return whole, {service: sorted(listed, key=lambda one: one["waiver"]) for service, listed in parts.items()}
 
 
 def upcoming_services(plan: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -82,21 +103,29 @@ def _chosen(catalogue: Catalogue, restrictions: Restrictions) -> list[tuple[Serv
     ]
     if errors:
         raise PolicyErrors(errors)
-    chosen = []
-    for id_ in sorted(catalogue.services):
-        service = catalogue.services[id_]
-        if id_ in restrictions.services_include:  # named one by one: also what the catalogue alone would only report
-            chosen.append((service, True))
-        elif (
-            id_ not in restrictions.services_exclude
-            and service.category in restrictions.categories
-            and service.audience in restrictions.audiences
-        ):
-            chosen.append((service, service.enforce))
-    return chosen
+    services = [catalogue.services[id_] for id_ in sorted(catalogue.services)]
+    return [
+        # named one by one: also what the catalogue alone would only report
+        (service, service.enforce or service.id in restrictions.services_include)
+        for service in services
+        if not left_out(service, restrictions)
+    ]
 
 
-def _separated_by_tenant(service: Service, restrictions: Restrictions) -> bool:
+def left_out(service: Service, restrictions: Restrictions) -> str:
+    """Why the restrictions leave a service alone, in words; "" where they name it."""
+    if service.id in restrictions.services_include:
+        return ""
+    if service.id in restrictions.services_exclude:
+        return f"{PREFIX}services_exclude names it"
+    if service.category not in restrictions.categories:
+        return f"its category, {service.category}, is not among {PREFIX}categories"
+    if service.audience not in restrictions.audiences:
+        return f"its audience, {service.audience}, is not among {PREFIX}audiences"
+    return ""
+
+
+def separated_by_tenant(service: Service, restrictions: Restrictions) -> bool:
     """Whether personal and business accounts share this service's hosts and the organisation has business ones.
 
     Then the hosts stay open, and the browser's tenant control tells the accounts apart.
@@ -111,15 +140,18 @@ def _apps(service: Service) -> dict[str, Any]:
 
 
 def _browser(service: Service) -> dict[str, Any]:
-    found = {"domains": list(service.domains), "urls": list(service.urls)}
-    return {**found, "allow": list(service.allow_domains)} if any(found.values()) else {}
+    found: dict[str, Any] = {"domains": list(service.domains), "urls": list(service.urls)}
+    extensions = {store: list(ids) for store, ids in service.browser_extensions.items()}
+    if not any(found.values()) and not extensions:
+        return {}
+    return {**found, "allow": list(service.allow_domains), **({"extensions": extensions} if extensions else {})}
 
 
 def _firewall(service: Service) -> dict[str, Any]:
     if not service.networks:
         return {}
     ports = list(RESOLVER_PORTS) if service.service_class == "encrypted_dns" else []
-    return {"networks": list(service.networks), "ports": ports}
+    return {"networks": merged(service.networks), "ports": ports}
 
 
 def _dns(service: Service) -> dict[str, Any]:
@@ -127,7 +159,10 @@ def _dns(service: Service) -> dict[str, Any]:
     below = [url for url in service.urls if "/" not in url and is_below(url, service.domains)]
     mail = [host for host in service.mail_hosts if host not in service.shared_domains]
     names = list(dict.fromkeys([*service.domains, *below, *mail]))
-    return {"domains": names, "allow": list(service.allow_domains)} if names else {}
+    canaries = list(service.nxdomain_canaries)
+    if not names and not canaries:
+        return {}
+    return {"domains": names, "allow": list(service.allow_domains), **({"canaries": canaries} if canaries else {})}
 
 
 IDENTIFIERS = {"apps": _apps, "browser": _browser, "firewall": _firewall, "dns": _dns}
@@ -136,12 +171,23 @@ IDENTIFIERS = {"apps": _apps, "browser": _browser, "firewall": _firewall, "dns":
 def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> dict[str, Any]:
     tenants = {provider: list(names) for provider, names in restrictions.tenants.items() if names and not upcoming}
     if control == "browser":
-        return {"dns_over_https": "unmanaged" if upcoming else "off", "tenants": tenants}
+        return {
+            "browsers": {} if upcoming else dict(restrictions.browser_settings),
+            "extensions_allowed": [] if upcoming else list(restrictions.browser_extensions_allowed),
+            "tenants": tenants,
+        }
     if control == "firewall":
         return {
             "dns_over_tls": "unmanaged" if upcoming else "blocked",
+            "quic": "unmanaged" if upcoming else restrictions.firewall_quic,
+            "log": restrictions.firewall_log,
+            "confirm_within": restrictions.firewall_confirm_within,
+            "rules": [] if upcoming else list(restrictions.firewall_rules),
             "management": list(restrictions.management),
+            "force_dns": restrictions.dns_force and restrictions.controls["dns"] == "enforce" and not upcoming,
         }
+    if control == "dns":
+        return {"backend": restrictions.dns_backend, "upstreams": list(restrictions.dns_upstreams)}
     return {}
 
 

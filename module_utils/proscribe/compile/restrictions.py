@@ -6,15 +6,23 @@ stops the run before any host is touched.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
+import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ..controls.browser.settings import ALLOW_LIST, EXTENSIONS, SETTINGS, UNMANAGED
+from ..duration import GRAMMAR, seconds_of
 from ..finding import GATES
 from ..plan import CONTROLS
-from .errors import PolicyError, PolicyErrors, close_to
+from ..report import exports
+from . import grammar
+from .errors import Expected, InWords, PolicyError, PolicyErrors, close_to
+from .firewall_rules import read_rules
+from .networks import packed
 from .schema import AUDIENCES, CATEGORIES, TENANT_PROVIDERS
 
 PREFIX = "proscribe_"
@@ -22,6 +30,8 @@ PREFIX = "proscribe_"
 REGISTERED = frozenset({"proscribe_compiled", "proscribe_failed", "proscribe_observed"})
 
 CONTROL_MODES = ("enforce", "audit", "off")
+DNS_BACKENDS = ("auto", "dnsmasq", "unbound", "networkmanager", "resolved", "hosts")
+SIGNATURE_MODES = ("required", "optional", "off")
 
 
 @dataclass(frozen=True)
@@ -37,16 +47,27 @@ class Restrictions:
     tenants: Mapping[str, tuple[str, ...]]
     catalog_dirs: tuple[str, ...]
     compliance_gate: str
+    gate_baseline: str
+    history: str
+    history_keep: int  # seconds; 0 keeps everything
+    stale_after: int  # seconds
+    exports: tuple[str, ...]
     contact: str
     management: tuple[str, ...]
-
-
-class Expected(Exception):
-    """A value that a variable cannot have: which part of it, what it is, and what was expected."""
-
-    def __init__(self, key: str, value: object, expected: str) -> None:
-        super().__init__(expected)
-        self.key, self.value, self.expected = key, value, expected
+    firewall_rules: tuple[dict[str, Any], ...]
+    firewall_quic: str
+    firewall_log: bool
+    firewall_confirm_within: int  # seconds
+    waiver_max_days: int
+    waiver_signatures: str
+    waiver_blanket: bool
+    zone: str
+    dns_backend: str
+    dns_force: bool
+    dns_upstreams: tuple[str, ...]
+    browser_settings: Mapping[str, str]
+    browser_extensions_allowed: tuple[str, ...]
+    probe: bool
 
 
 def _words(allowed: Iterable[str] | None, what: str) -> Callable[[object], tuple[str, ...]]:
@@ -116,10 +137,73 @@ def _tenants(value: object) -> Mapping[str, tuple[str, ...]]:
     return tenants
 
 
+def _browser_settings(value: object) -> Mapping[str, str]:
+    """What is managed, by setting."""
+    if not isinstance(value, Mapping):
+        raise Expected("", value, "a mapping such as {private_windows: blocked, proxies: unmanaged}")
+    chosen = {id_: row.default for id_, row in SETTINGS.items()}
+    for id_, choice in value.items():
+        if id_ not in SETTINGS:
+            raise Expected(f".{id_}", id_, f"one of {', '.join(SETTINGS)}{close_to(str(id_), SETTINGS)}")
+        allowed = SETTINGS[id_].values
+        if choice not in allowed:
+            raise Expected(f".{id_}", choice, f"one of {', '.join(allowed)}{close_to(str(choice), allowed)}")
+        chosen[str(id_)] = str(choice)
+    return {id_: choice for id_, choice in chosen.items() if choice != UNMANAGED}
+
+
+def _extensions(value: object) -> tuple[str, ...]:
+    read = _words(None, "ids of browser extensions")(value)
+    for index, item in enumerate(read):
+        if grammar.chrome_extension(item) and grammar.firefox_extension(item):
+            raise Expected(f"[{index}]", item, "the id of a Chrome extension (32 letters) or of a Firefox add-on")
+    return read
+
+
 def _gate(value: object) -> str:
     if not isinstance(value, str) or value not in GATES:
         raise Expected("", value, f"one of {', '.join(GATES)}{close_to(str(value), GATES)}")
     return str(value)
+
+
+def _length(value: object) -> int:
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return seconds_of(value)
+    raise Expected("", value, GRAMMAR)
+
+
+def _length_or_forever(value: object) -> int:
+    return 0 if value == "forever" else _length(value)
+
+
+def _history(value: object) -> str:
+    value = "off" if value is False else value  # YAML 1.1 reads an unquoted off as false
+    if value in ("sqlite", "off"):
+        return str(value)
+    known = 'sqlite, "off", or a URL such as postgresql://proscribe@db.example.org/proscribe'
+    try:
+        url = urllib.parse.urlsplit(value) if isinstance(value, str) and value.isprintable() else None
+    except ValueError:
+        url = None
+    if url is None or url.scheme.partition("+")[0] != "postgresql" or len(url.path) < 2:
+        # What stands there may hold a password, so it is not repeated.
+        raise Expected("", InWords("something else"), known)
+    if url.password is not None or "password=" in url.query:
+        # The URL stands in every report, and in what Ansible prints.
+        told = "no password in the URL: put it in ~/.pgpass, in PGPASSFILE or in PGPASSWORD on the controller"
+        raise Expected("", InWords("a URL with a password"), told)
+    return str(value)
+
+
+def _exports(value: object) -> tuple[str, ...]:
+    names = _words(exports.FILES, "exports")(value)
+    files: dict[str, str] = {}
+    for index, name in enumerate(names):
+        other = files.setdefault(exports.FILES[name], name)
+        if other != name:
+            raise Expected(f"[{index}]", name, f"one of {other} and {name}: both are {exports.FILES[name]}")
+    return names
 
 
 def _line(value: object) -> str:
@@ -131,11 +215,61 @@ def _line(value: object) -> str:
 def _networks(value: object) -> tuple[str, ...]:
     read = _words(None, "addresses or networks")(value)
     for index, item in enumerate(read):
-        try:
-            ipaddress.ip_network(item)
-        except ValueError:
-            raise Expected(f"[{index}]", item, "an address or a network such as 10.20.0.0/24") from None
+        if packed(item) is None:
+            raise Expected(f"[{index}]", item, "an address or a network such as 10.20.0.0/24")
     return tuple(str(ipaddress.ip_network(item)) for item in read)
+
+
+def _days(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 3660:
+        raise Expected("", value, "a whole number of days, 1 to 3660")
+    return int(value)
+
+
+def _signatures(value: object) -> str:
+    value = "off" if value is False else value  # YAML 1.1 reads an unquoted off as false
+    if value not in SIGNATURE_MODES:
+        raise Expected("", value, f"one of {', '.join(SIGNATURE_MODES)}{close_to(str(value), SIGNATURE_MODES)}")
+    return str(value)
+
+
+def _flag(value: object) -> bool:
+    value = {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value  # as -e gives it
+    if not isinstance(value, bool):
+        raise Expected("", value, "true or false")
+    return bool(value)
+
+
+def _dns_backend(value: object) -> str:
+    if not isinstance(value, str) or value not in DNS_BACKENDS:
+        raise Expected("", value, f"one of {', '.join(DNS_BACKENDS)}{close_to(str(value), DNS_BACKENDS)}")
+    return str(value)
+
+
+def _resolvers(value: object) -> tuple[str, ...]:
+    read = _words(None, "addresses of name servers")(value)
+    for index, item in enumerate(read):
+        try:
+            usable = not ipaddress.ip_address(item).is_multicast and "%" not in item
+        except ValueError:
+            usable = False
+        if not usable:
+            raise Expected(f"[{index}]", item, "the address of a name server such as 10.20.0.53")
+    return tuple(str(ipaddress.ip_address(item)) for item in read)
+
+
+def _trial(value: object) -> int:
+    # Shorter than a connection over a slow line takes, every change would be taken back.
+    if not isinstance(value, int) or isinstance(value, bool) or not 10 <= value <= 900:
+        raise Expected("", value, "a whole number of seconds, 10 to 900")
+    return int(value)
+
+
+def _quic(value: object) -> str:
+    allowed = ("blocked", "unmanaged")
+    if not isinstance(value, str) or value not in allowed:
+        raise Expected("", value, f"one of {', '.join(allowed)}{close_to(str(value), allowed)}")
+    return str(value)
 
 
 class Variable(NamedTuple):
@@ -182,10 +316,84 @@ RESTRICTIONS: Mapping[str, Variable] = {
         _gate,
         "What makes a host, and the run, fail: never, noncompliant, or incomplete (also what is unknown).",
     ),
+    "gate_baseline": Variable(
+        "",
+        _line,
+        "Only what was not there in this earlier run makes the run fail: latest, a run's id, or the path of its report.",
+    ),
+    "history": Variable(
+        "sqlite",
+        _history,
+        "Where runs are remembered: sqlite (reports/history.db), a postgresql:// URL, or off. One for all hosts.",
+    ),
+    "history_keep": Variable("400d", _length_or_forever, "How long runs are remembered: 400d, 2w, or forever."),
+    "stale_after": Variable("3d", _length, "A host record older than this says nothing of how the host stands now."),
+    "exports": Variable(
+        list(exports.EVERY),
+        _exports,
+        "Other formats that each report is written in: some of csv, junit, prometheus, sarif (or sarif_open) and "
+        "oscal. One for all hosts.",
+    ),
     "contact": Variable("your IT service desk", _line, "Whom a refused user may ask; part of every refusal's message."),
+    "browser_settings": Variable(
+        {},
+        _browser_settings,
+        "Ways round that browsers offer: each blocked or unmanaged; the defaults are in docs/browsers.md.",
+    ),
+    "browser_extensions_allowed": Variable(
+        [], _extensions, "With browser_settings.extensions: allow_list, the only extensions that may be installed."
+    ),
+    "probe": Variable(
+        False,
+        _flag,
+        "Whether audits also start each browser, for seconds and as a throw-away account, to see a site refused; "
+        "docs/browsers.md.",
+    ),
     "management": Variable(
         [], _networks, "Addresses and networks that the firewall never cuts, whatever the catalogue says."
     ),
+    "dns_backend": Variable(
+        "auto",
+        _dns_backend,
+        "What keeps names from resolving: auto (what fits the host), dnsmasq, unbound, networkmanager, resolved, or "
+        "hosts; docs/dns.md.",
+    ),
+    "dns_upstreams": Variable(
+        [], _resolvers, "Name servers that the filter behind systemd-resolved asks; none are those that the host has."
+    ),
+    "dns_force": Variable(
+        False,
+        _flag,
+        "Whether only the host's own filtering resolver may ask name servers; the firewall refuses the rest.",
+    ),
+    "firewall_rules": Variable(
+        [], read_rules, "The organisation's own rules for what comes in, goes out and passes through; docs/firewall.md."
+    ),
+    "firewall_quic": Variable(
+        "unmanaged",
+        _quic,
+        "Whether UDP port 443 is refused (blocked), so that browsers use TCP and can be filtered, or left (unmanaged).",
+    ),
+    "firewall_log": Variable(
+        True,
+        _flag,
+        "Whether refused connections are written to the kernel's log, a few a minute, with the user's number.",
+    ),
+    "firewall_confirm_within": Variable(
+        60,
+        _trial,
+        "For how many seconds a host waits for its controller to confirm new firewall rules over a new connection; then "
+        "it takes them back.",
+    ),
+    "waiver_max_days": Variable(365, _days, "How long a waiver may run, in days. One for all hosts."),
+    "waiver_signatures": Variable(
+        "optional",
+        _signatures,
+        "Whether a waiver has to be signed by its approver: required, optional (one that is there has to fit), or off. "
+        "One for all hosts.",
+    ),
+    "waiver_blanket": Variable(False, _flag, "Whether a waiver may be for every host there is. One for all hosts."),
+    "zone": Variable("", _line, "The network zone that the host stands in; waivers can be scoped by it."),
 }
 
 
@@ -205,6 +413,10 @@ def read_restrictions(values: Mapping[str, Any], where: Callable[[str], str]) ->
             read[name] = variable.read(values.get(PREFIX + name, variable.default))
         except Expected as wrong:
             errors.append(PolicyError(where(PREFIX + name), PREFIX + name + wrong.key, wrong.value, wrong.expected))
+    if not errors and read["browser_extensions_allowed"] and read["browser_settings"].get(EXTENSIONS) != ALLOW_LIST:
+        name = PREFIX + "browser_extensions_allowed"
+        listed = read["browser_extensions_allowed"]
+        errors.append(PolicyError(where(name), name, listed[0], "extensions: allow_list in proscribe_browser_settings"))
     if not errors and (both := set(read["services_include"]) & set(read["services_exclude"])):
         name = PREFIX + "services_exclude"
         errors.append(

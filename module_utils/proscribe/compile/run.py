@@ -8,45 +8,87 @@ import secrets
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..plan import canonical
+from . import lockout
 from .catalogue import Catalogue, load
+from .departments import departments_of
 from .errors import PolicyError, PolicyErrors
-from .inventory import HostVariables, Question, waiver_folders
+from .inventory import HostVariables, Question
 from .plans import compile_plan, upcoming_services
+from .reporting import reporting, rule_count
 from .restrictions import Restrictions, read_restrictions
-from .waivers import Known, Waiver, load_waivers
+from .waivers import Judged, Waiver, judged_waivers
+from .waivers.reading import described, judge_all, warning
+
+
+class Compiled(NamedTuple):
+    """What the policy comes to on the hosts of a question; nothing of it was written anywhere."""
+
+    catalogues: dict[str, Catalogue]  # by host
+    restrictions: dict[str, Restrictions]  # by host
+    waivers: list[Judged]  # by id
+    plans: dict[str, dict[str, Any]]  # by digest
+    hosts: dict[str, str]  # the digest of each host's plan
+
+
+def compile_hosts(question: Question, now: datetime.datetime) -> Compiled:
+    """Compile the plans of all hosts. Raises PolicyErrors with every mistake of every host."""
+    restrictions, of_host = _policy(question)
+    waivers = judged_waivers(question, restrictions, _services(of_host), now)
+    plans, hosts = _plans(question, restrictions, of_host, waivers, now)
+    return Compiled(of_host, restrictions, waivers, plans, hosts)
+
+
+def waivers_of(question: Question, now: datetime.datetime) -> list[Judged]:
+    """The waivers of a question by id, each with its standing; no plan is compiled. Raises PolicyErrors."""
+    restrictions, of_host = _policy(question)
+    return judged_waivers(question, restrictions, _services(of_host), now)
+
+
+def judge(waiver: Waiver, question: Question, now: datetime.datetime) -> Judged:
+    """A waiver that stands in no folder yet, as `waivers_of` would have it. Raises PolicyErrors."""
+    restrictions, of_host = _policy(question)
+    return judge_all([waiver], question, restrictions, _services(of_host), now)[0]
+
+
+def _policy(question: Question) -> tuple[dict[str, Restrictions], dict[str, Catalogue]]:
+    """The restrictions and the catalogue of each host."""
+    catalogues: dict[tuple[Path, ...], Catalogue] = {}
+    restrictions = _restrictions(question)
+    folders_of: dict[str, tuple[Path, ...]] = {}
+    for host in question.hosts:
+        folders = _catalogue_folders(question.project, host, restrictions[host.name])
+        folders_of[host.name] = folders
+        if folders not in catalogues:
+            catalogues[folders] = load(folders)
+    return restrictions, {name: catalogues[folders] for name, folders in folders_of.items()}
+
+
+def _services(catalogues: dict[str, Catalogue]) -> set[str]:
+    distinct = {id(catalogue): catalogue for catalogue in catalogues.values()}
+    return {service for catalogue in distinct.values() for service in catalogue.services}
 
 
 def compile_run(question: Question, now: datetime.datetime | None = None) -> dict[str, Any]:
     """Compile the plans of all hosts, write each to the plan store, and return the run.
 
     The run: {id, playbook, mode, started, catalog_version, inventory, limit, controls, directory, plans, hosts {name:
-    digest}, gate {name: gate}, upcoming [...], waivers [...], warnings [...]}. Raises PolicyErrors with every mistake
-    of every host; then nothing was written.
+    digest}, departments {name: [hosts]}, gate {name: gate}, (what `reporting` says), upcoming [...], waivers [...],
+    warnings [...]}. Raises PolicyErrors with every mistake of every host; then nothing was written.
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
-    catalogues: dict[tuple[Path, ...], Catalogue] = {}
-    restrictions = _restrictions(question)
-    for host in question.hosts:
-        folders = _catalogue_folders(question.project, host, restrictions[host.name])
-        if folders not in catalogues:
-            catalogues[folders] = load(folders)
-    known = Known(
-        services=frozenset(id_ for catalogue in catalogues.values() for id_ in catalogue.services),
-        hosts=frozenset(question.groups.get("all", frozenset()) | {host.name for host in question.hosts}),
-        groups=frozenset(question.groups),
-    )
-    waivers = load_waivers(waiver_folders(question.inventory), known)
-    plans, hosts = _plans(question, restrictions, catalogues, waivers, now)
-
+    catalogues, restrictions, waivers, plans, hosts = compile_hosts(question, now)
+    errors, exempted = lockout.find(question.hosts, {name: plans[digest] for name, digest in hosts.items()})
+    if errors:
+        raise PolicyErrors(errors)
     reports = Path(os.environ.get("PROSCRIBE_REPORTS") or question.project / "reports").absolute()
+    agreed = reporting(question.hosts, restrictions, reports)
     store = reports / "plans"
     for digest, plan in plans.items():
         _store(store, digest, plan)
     id_ = f"{now:%Y%m%dT%H%M%SZ}-{question.mode}-{secrets.token_hex(2)}"
-    described = [_describe(waiver, question, now) for waiver in waivers]
     return {
         "id": id_,
         "playbook": question.playbook,
@@ -59,13 +101,16 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         "directory": str(reports / f"{id_}.partial"),
         "plans": str(store),
         "hosts": hosts,
+        "departments": departments_of(question),
+        "rules": {digest: rule_count(plan, question.controls) for digest, plan in plans.items()},
         "gate": {name: r.compliance_gate for name, r in restrictions.items() if r.compliance_gate != "never"},
+        **agreed,
         "upcoming": sorted(
             {canonical(item): item for plan in plans.values() for item in upcoming_services(plan)}.values(),
             key=canonical,
         ),
-        "waivers": described,
-        "warnings": [_warning(waiver) for waiver in described if waiver["status"] != "active"],
+        "waivers": [described(judged, question) for judged in waivers],
+        "warnings": [*(told for judged in waivers if (told := warning(judged))), *exempted],
     }
 
 
@@ -97,16 +142,16 @@ def _catalogue_folders(project: Path, host: HostVariables, restrictions: Restric
 def _plans(
     question: Question,
     restrictions: dict[str, Restrictions],
-    catalogues: dict[tuple[Path, ...], Catalogue],
-    waivers: Sequence[Waiver],
+    catalogues: dict[str, Catalogue],
+    waivers: Sequence[Judged],
     now: datetime.datetime,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """The distinct plans by digest, and each host's digest. Hosts with one answer to everything are compiled once."""
-    active = [waiver for waiver in waivers if waiver.status(now) == "active"]
-    groups_of: dict[str, set[str]] = {host.name: set() for host in question.hosts}
-    for group, members in question.groups.items():
-        for name in members & groups_of.keys():
-            groups_of[name].add(group)
+    waived: dict[str, list[Waiver]] = {host.name: [] for host in question.hosts}
+    for waiver, worth in sorted(waivers, key=lambda judged: judged.waiver.ends):
+        for name in worth.hosts if worth.waives else ():
+            if name in waived:
+                waived[name].append(waiver)
     today = now.astimezone().date()  # the controller's day
     compiled: dict[str, dict[str, Any]] = {}
     plans: dict[str, dict[str, Any]] = {}
@@ -114,14 +159,11 @@ def _plans(
     errors: dict[str, PolicyError] = {}
     for host in question.hosts:
         own = restrictions[host.name]
-        mine = sorted(
-            (waiver for waiver in active if waiver.covers(host.name, groups_of[host.name])), key=lambda w: w.expires
-        )
-        folders = _catalogue_folders(question.project, host, own)
-        key = repr((own, folders, [waiver.id for waiver in mine]))
+        mine, catalogue = waived[host.name], catalogues[host.name]
+        key = repr((own, id(catalogue), [waiver.id for waiver in mine]))
         if key not in compiled:
             try:
-                compiled[key] = compile_plan(catalogues[folders], own, mine, today)
+                compiled[key] = compile_plan(catalogue, own, mine, today)
             except PolicyErrors as wrong:
                 for error in wrong.errors:
                     told = PolicyError(host.where(error.key), error.key, error.value, error.expected)
@@ -145,24 +187,3 @@ def _store(store: Path, digest: str, plan: dict[str, Any]) -> None:
     with tempfile.NamedTemporaryFile("w", dir=store, delete=False, encoding="utf-8") as beside:
         beside.write(canonical(plan))
     Path(beside.name).rename(path)
-
-
-def _describe(waiver: Waiver, question: Question, now: datetime.datetime) -> dict[str, Any]:
-    """A waiver as the report shows it, with the hosts of this run that it is for."""
-    in_groups = frozenset().union(*(question.groups.get(group, frozenset()) for group in waiver.groups))
-    return {
-        "id": waiver.id,
-        "status": waiver.status(now),
-        "expires": f"{waiver.expires:%Y-%m-%dT%H:%M:%SZ}",
-        "hosts": sorted(host.name for host in question.hosts if host.name in waiver.hosts or host.name in in_groups),
-        "services": list(waiver.services),
-        "controls": list(waiver.controls),
-        "approved_by": waiver.approved_by,
-        "reason": waiver.reason,
-        "file": waiver.file,
-    }
-
-
-def _warning(waiver: dict[str, Any]) -> str:
-    what = "has expired" if waiver["status"] == "expired" else "is not valid yet"
-    return f"waiver {waiver['id']} {what} ({waiver['file']}: expires {waiver['expires']}) and waives nothing"

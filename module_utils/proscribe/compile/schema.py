@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from . import grammar
 from .errors import close_to
 from .grammar import Check
+from .shared_networks import shared_by
 from .yaml_file import KeyPath
 
 # In the order of reports. A service's file stands in the folder of its category.
@@ -97,6 +98,8 @@ _HOSTS = Listed(Text(grammar.domain))
 _PROSES = Listed(_PROSE)
 _PACKAGES = {system: Listed(Text(check)) for system, check in grammar.PACKAGE_NAMES.items()}
 _PACKAGINGS = ("native", "flatpak", "snap")
+# Thunderbird speaks the language of Firefox, but knows no sites.
+POLICY_LANGUAGES = ("chromium", "firefox", "thunderbird")
 
 # What identifies a service; the same keys may stand under `unverified`, for values that nothing good confirms yet.
 _IDENTIFIERS: Mapping[str, Kind] = {
@@ -168,9 +171,10 @@ BROWSER = Group(
         "name": _LABEL,
         "engine": Text(grammar.one_of("blink", "gecko", "goanna", "webkitgtk", "qtwebengine", "electron", "own")),
         **_BROWSER_IDENTIFIERS,
-        "policy_support": Text(grammar.one_of("chromium", "firefox", "none")),
+        "policy_support": Text(grammar.one_of(*POLICY_LANGUAGES, "none")),
         "policy_dir": _POLICY_PATH,
         "policy_file": _POLICY_PATH,
+        "policy_fallbacks": Listed(Text(grammar.policy_path)),
         "notes": _PROSE,
         "unverified": Group(
             {**_BROWSER_IDENTIFIERS, "policy_dir": _POLICY_PATHS, "policy_file": _POLICY_PATHS, "notes": _PROSE}
@@ -196,13 +200,21 @@ def check_service(entry: Any) -> Iterator[Mistake]:
     if not set(entry) & set(_IDENTIFIERS) and not entry.get("unverified"):
         yield ("domains",), None, "at least one key that identifies the service, such as domains or packages"
     yield from _said_twice(entry, entry.get("unverified"), ())
+    networks = entry.get("networks")
+    for index, text in enumerate(networks if isinstance(networks, list) else ()):
+        if isinstance(text, str) and not grammar.network(text) and (owner := shared_by(text)):
+            yield ("networks", index), text, f"a network of this service alone, none of {owner}: leave it to its names"
 
 
 def check_browser(entry: Mapping[str, Any]) -> Iterator[Mistake]:
     """What is wrong with a browser's entry, as `check_service`."""
-    for key, support in (("policy_dir", "chromium"), ("policy_file", "firefox")):
-        if key in entry and entry.get("policy_support") != support:
-            yield (key,), entry[key], f"no {key} where policy_support is not {support}"
+    for key, languages in (
+        ("policy_dir", POLICY_LANGUAGES[:1]),
+        ("policy_file", POLICY_LANGUAGES[1:]),
+        ("policy_fallbacks", POLICY_LANGUAGES[1:]),
+    ):
+        if key in entry and entry.get("policy_support") not in languages:
+            yield (key,), entry[key], f"no {key} where policy_support is not {' or '.join(languages)}"
     yield from _said_twice(entry, entry.get("unverified"), ())
 
 

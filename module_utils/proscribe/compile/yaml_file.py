@@ -36,6 +36,7 @@ class Document:
     path: Path
     data: Any
     root: yaml.Node
+    content: bytes  # what was read: whoever checks a signature has to check it over these bytes
 
     def error(self, path: KeyPath, value: object, expected: str) -> PolicyError:
         """A mistake at a path of this file, with its line, or that of the nearest value above it."""
@@ -81,7 +82,7 @@ def read_yaml(path: Path) -> Document:
         raise PolicyError(where, "", InWords(f"a syntax error ({problem})"), "valid YAML") from None
     if root is None:
         raise PolicyError(str(path), "", None, "a YAML document")
-    return Document(path, _Reader(path).read(root, ()), root)
+    return Document(path, _Reader(path).read(root, ()), root, content)
 
 
 class _Reader:

@@ -17,6 +17,21 @@ RESOLVER_FILES = (
     "/run/systemd/resolve/resolv.conf",  # what stands behind the stub 127.0.0.53
     "/run/NetworkManager/no-stub-resolv.conf",
 )
+# Files and folders in which a resolver that the host runs itself is told whom to ask.
+FORWARDER_FILES = (
+    "/etc/dnsmasq.conf",
+    "/etc/dnsmasq.d",
+    "/etc/NetworkManager/dnsmasq.d",
+    "/etc/proscribe/dns.conf",
+    "/etc/unbound/unbound.conf",
+    "/etc/unbound/unbound.conf.d",
+    "/etc/unbound/conf.d",
+    "/etc/systemd/resolved.conf",
+    "/etc/systemd/resolved.conf.d",
+)
+# dnsmasq's server=/example.org/192.0.2.1#53, unbound's forward-addr: 192.0.2.1@853#name, systemd-resolved's DNS=...
+_FORWARDER = re.compile(r"(?:server\s*=|forward-addr:|DNS\s*=)(.*)")
+_ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w.])")
 # Files and folders in which package managers name their mirrors and their proxy.
 SOURCE_FILES = (
     "/etc/apt/sources.list",
@@ -52,11 +67,16 @@ def gateways(host: Host) -> list[str]:
 
 
 def resolvers(host: Host) -> list[str]:
-    """The addresses of the name servers that the host asks, without zones; as they are written, valid or not."""
+    """The addresses of the name servers that the host asks, itself or through a resolver of its own, without zones; as
+    they are written, valid or not.
+    """
     lines = (line.split() for path in RESOLVER_FILES for line in _lines(host, path))
-    return list(
-        dict.fromkeys(field[1].partition("%")[0] for field in lines if len(field) > 1 and field[0] == "nameserver")
-    )
+    found = [field[1].partition("%")[0] for field in lines if len(field) > 1 and field[0] == "nameserver"]
+    for path in FORWARDER_FILES:
+        for file in _files(host, path):
+            said = (_FORWARDER.match(line) for line in _lines(host, file))
+            found += [address for match in said if match for address in _ADDRESS.findall(match[1])]
+    return list(dict.fromkeys(found))
 
 
 def resolvers_need_tls(host: Host) -> bool:

@@ -15,6 +15,7 @@ import time
 from typing import Iterator
 
 from .files import LEDGER, STATE_DIRECTORY, WRITTEN_BY
+from .netfilter import Generation, generation
 from .processes import Processes
 from .tools import Runner, run_tool
 from .words import ControlError, Process, Result, Unseen, User
@@ -26,6 +27,7 @@ __all__ = [
     "STATE_DIRECTORY",
     "WRITTEN_BY",
     "ControlError",
+    "Generation",
     "Host",
     "Process",
     "Result",
@@ -43,6 +45,10 @@ class Host(Processes):
     def system(self) -> str:
         """The kernel's name: Linux, Darwin."""
         return os.uname().sysname
+
+    def ruleset_generation(self) -> Generation | None:
+        """The state of the packet filter's tables, which changes with every change to any of them; None if unknown."""
+        return generation() if self.root == "/" else None  # a made tree has no kernel of its own
 
     def require_root(self) -> None:
         """Raises ControlError for an ordinary user: nothing on a host is changed half."""
@@ -81,6 +87,20 @@ class Host(Processes):
                 return descriptor
         os.close(descriptor)
         return None
+
+    def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
+        """Send one datagram and return the answer; None if none comes within `timeout` seconds."""
+        import socket  # only a host with a resolver of its own pays for it
+
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as channel:
+                channel.settimeout(timeout)
+                channel.connect((address, port))  # so only that address and port can answer
+                channel.send(message)
+                return channel.recv(65535)
+        except OSError:
+            return None
 
     def platform(self) -> dict[str, str]:
         """The operating system in a few words, for the record."""

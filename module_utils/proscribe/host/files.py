@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import stat
-from typing import Iterator, List, Sequence  # List: Files has a method `list`
+from typing import Iterator, List, Pattern, Sequence  # List: Files has a method `list`
 
 from .words import ControlError, Unseen
 
@@ -14,6 +14,7 @@ STATE_DIRECTORY = "/var/lib/proscribe"
 LEDGER = STATE_DIRECTORY + "/directories"
 LARGEST_FILE = 64 * 1024 * 1024  # bytes; more than any file that a control has a reason to read whole
 PIECE = 256 * 1024  # bytes read at a time
+SEARCHED = 4 * 1024 * 1024  # and searched at a time
 
 # What every file that Proscribe writes says about itself; the comment marks differ by format.
 WRITTEN_BY = "Written by Proscribe, rewritten at its next run. To lift the ban on this host: ./proscribe lift"
@@ -109,6 +110,20 @@ class Files:
 
         A link at the end counts only if root made it (/etc/resolv.conf and /etc/os-release are such).
         """
+        descriptor = self._open_file(path)
+        if descriptor is None:
+            return None
+        # In pieces: some files of /proc cannot be read into a buffer as large as the limit.
+        with os.fdopen(descriptor, "rb", buffering=0) as stream:
+            content = b""
+            while len(content) <= limit and (piece := stream.read(PIECE)):
+                content += piece
+        if len(content) > limit:
+            raise ControlError(f"{path} is larger than {limit} bytes")
+        return content
+
+    def _open_file(self, path: str) -> int | None:
+        """The descriptor of a regular file, opened for reading; None if there is none."""
         parent, _, name = path.rpartition("/")
         try:
             with self._directory(parent) as directory:
@@ -125,14 +140,39 @@ class Files:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise ControlError(f"{path} is not a regular file")
-        # In pieces: some files of /proc cannot be read into a buffer as large as the limit.
+        return descriptor
+
+    def search(self, path: str, pattern: Pattern[bytes], longest: int = 256) -> List[bytes]:
+        """What a pattern finds in a file of any size, each match once. A match is at most `longest` bytes long.
+
+        Raises as `read`. Nothing is mapped into memory: a file that shrinks meanwhile would end the run.
+        """
+        descriptor = self._open_file(path)
+        if descriptor is None:
+            return []
+        found: dict[bytes, None] = {}
         with os.fdopen(descriptor, "rb", buffering=0) as stream:
-            content = b""
-            while len(content) <= limit and (piece := stream.read(PIECE)):
-                content += piece
-        if len(content) > limit:
-            raise ControlError(f"{path} is larger than {limit} bytes")
-        return content
+            rest = b""
+            while piece := stream.read(SEARCHED):
+                found.update(dict.fromkeys(match[0] for match in pattern.finditer(rest + piece)))
+                rest = piece[-longest:]
+        return list(found)
+
+    def target(self, path: str) -> str:
+        """Where the links at a path lead that root made, as a path of the host; the path itself if it is no link.
+
+        Raises Unseen, and ControlError for a link that a user made.
+        """
+        for _ in range(16):  # alternatives are chains of three; more than this is a loop
+            seen = self.stat(path)
+            if seen is None or not stat.S_ISLNK(seen.st_mode):
+                break
+            if seen.st_uid != 0:
+                raise ControlError(f"{path} is a link that uid {seen.st_uid} made: not followed")
+            with self._directory(path.rpartition("/")[0]) as directory:
+                to = os.readlink(path.rpartition("/")[2], dir_fd=directory)
+            path = os.path.normpath(os.path.join(path.rpartition("/")[0], to))
+        return path
 
     def text(self, path: str) -> str | None:
         """A file as text (UTF-8, what is not replaced by U+FFFD); None if it is not there."""
@@ -188,6 +228,18 @@ class Files:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+    def rename(self, path: str, name: str) -> bool:
+        """Give a file another name in its directory. False if it is not there: of several who try, one succeeds."""
+        parent, _, old = path.rpartition("/")
+        try:
+            with self._directory(parent) as directory:
+                os.rename(old, name, src_dir_fd=directory, dst_dir_fd=directory)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise ControlError(f"cannot rename {path}: {error.strerror}") from None
+        return True
 
     def delete(self, path: str) -> None:
         """Take a file away (nothing happens if it is gone), with what a killed `write` of it left, and with the
@@ -260,6 +312,7 @@ class Files:
                 break
             left.remove(path)
             path = path.rpartition("/")[0]
+        left = [directory for directory in left if self.stat(directory)]  # those below /run go with a reboot
         if set(left) <= {STATE_DIRECTORY} and self.list(STATE_DIRECTORY) == ["directories"]:
             with self._directory(STATE_DIRECTORY) as directory:
                 os.unlink("directories", dir_fd=directory)

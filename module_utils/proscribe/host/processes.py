@@ -11,6 +11,7 @@ import stat
 import time
 from typing import Callable, List
 
+from .files import Files
 from .tools import Runner, Tools, run_tool
 from .words import ControlError, Process, Unseen, User
 
@@ -21,6 +22,7 @@ class Processes(Tools):
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
         super().__init__(root, run)
         self._users: List[User] | None = None
+        self._boot: int | None = None  # when the host booted, in seconds since the epoch; 0 if unknown
 
     def users(self) -> List[User]:
         """The accounts that may have a home directory, each home once; also those of directories below /home that no
@@ -70,6 +72,14 @@ class Processes(Tools):
         known = [user for user in self._accounts() if user.uid == uid]
         return known[0] if known else User(str(uid), uid, uid, "/nonexistent")
 
+    def user_id(self, name: str) -> int | None:
+        """The number of the account that has a name; None if the host knows none."""
+        if self.root == "/":
+            with contextlib.suppress(KeyError):
+                return pwd.getpwnam(name).pw_uid  # also finds whom the directory service does not list
+            return None
+        return next((user.uid for user in self._accounts() if user.name == name), None)
+
     def processes(self) -> tuple[List[Process], int]:
         """The running programs, and how many more there are whose executable this user may not see."""
         seen: List[Process] = []
@@ -97,12 +107,43 @@ class Processes(Tools):
 
     def started(self, process: Process) -> str:
         """When a process started (UTC, to the second, as the system clock is set now); "" if it has ended."""
-        fields = self._of_process(process.pid, "stat").rpartition(")")[2].split()
-        boot = [line.split()[1] for line in (self.text("/proc/stat") or "").splitlines() if line.startswith("btime ")]
-        if len(fields) < 20 or not boot:
-            return ""
-        seconds = int(boot[0]) + int(fields[19]) // os.sysconf("SC_CLK_TCK")
-        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+        seconds = self.start_time(process)
+        return "" if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+    def start_time(self, process: Process) -> float | None:
+        """When a process started, in seconds since the epoch, exact to about a second; None if it has ended."""
+        fields = self._fields(process)
+        if self._boot is None:
+            lines = (self.text("/proc/stat") or "").splitlines()
+            self._boot = next((int(line.split()[1]) for line in lines if line.startswith("btime ")), 0)
+        if len(fields) < 20 or not self._boot:
+            return None
+        return self._boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+    def parent(self, process: Process) -> int:
+        """The number of the process that a process descends from; 0 if it has ended."""
+        fields = self._fields(process)
+        return int(fields[1]) if len(fields) > 1 else 0
+
+    def _fields(self, process: Process) -> List[str]:
+        """What /proc/PID/stat has behind the name of the program, from the state on."""
+        return self._of_process(process.pid, "stat").rpartition(")")[2].split()
+
+    def sees(self, process: Process, path: str) -> bool | None:
+        """Whether a process that opens a path gets the very file that the host has there; None if nobody can tell.
+
+        A user may give a program a view of its own (user namespaces, sandboxes, containers). What lies there is the
+        user's word, so it is only asked which file it is, and a link is followed only if root made it.
+        """
+        ours = self.stat(path)
+        root = self._real(f"/proc/{process.pid}/root")
+        try:
+            its = Files(root).stat(path)
+        except (Unseen, ControlError):
+            return False if self.privileged else None
+        if ours is None or (its is None and not os.path.exists(root)):
+            return None
+        return its is not None and (its.st_dev, its.st_ino) == (ours.st_dev, ours.st_ino)
 
     def lineage(self) -> set[int]:
         """This process, all that it descends from and the first one of all: ending one of them would end this run."""

@@ -40,6 +40,7 @@ def read(host: str, answer: object) -> dict[str, Any]:
         "rules_evaluated": evaluated,
         "rules_not_applicable": _count(record.get("rules_not_applicable", 0), "rules_not_applicable"),
         "rules": rules,
+        "attempts": _attempts(record.get("attempts", {})),
         "errors": [_error(error) for error in _list(record.get("errors"), "errors")],
         "duration_ms": _count(record.get("duration_ms"), "duration_ms"),
     }
@@ -58,6 +59,7 @@ def silent(host: str, reason: str) -> dict[str, Any]:
         "rules_evaluated": 0,
         "rules_not_applicable": 0,
         "rules": [],
+        "attempts": {},
         "errors": [],
         "duration_ms": None,
     }
@@ -77,6 +79,11 @@ def _rule(value: object) -> dict[str, Any]:
 def _finding(value: object) -> dict[str, str | None]:
     finding = _mapping(value, "a finding")
     return {key: _optional(finding.get(key), key) for key in Finding._fields}
+
+
+def _attempts(value: object) -> dict[str, int]:
+    attempts = _mapping(value, "attempts")
+    return {_text(rule, "a rule of attempts"): _count(packets, "attempts") for rule, packets in attempts.items()}
 
 
 def _error(value: object) -> dict[str, str]:

@@ -10,7 +10,8 @@ from typing import Any
 from ..finding import ERROR, NONCOMPLIANT, mark_repaired, worst
 from ..plan import canonical
 from .answer import Unusable, read
-from .reconcile import Fleet, reconcile
+from .reconcile import CHANGED, Clock, Fleet, Note, reconcile
+from .wording import some
 
 # The `control` of an error that is not one control's: the host could not be looked at again, or some task failed.
 RUN = "run"
@@ -34,6 +35,7 @@ class Collector:
     def __init__(self, run: Mapping[str, Any]) -> None:
         self.run = run
         self.heard: dict[str, Heard] = {}
+        self._notes: list[Note] = []
         self._rules: dict[str, dict[str, Any]] = {}
 
     @property
@@ -61,8 +63,10 @@ class Collector:
         heard.records.append(record)
         return record
 
-    def changed(self, host: str, control: str, result: Mapping[str, Any]) -> list[str]:
-        """Take the result of an enforcing module, failed or not; returns its actions."""
+    def changed(self, host: str, control: str, result: Mapping[str, Any], dry: bool = False) -> list[str]:
+        """Take the result of an enforcing module, failed or not; returns its actions. `dry`: it ran in check mode, so
+        that they are what it would have done.
+        """
         heard = self._of(host)
         heard.touched = True
         actions = [str(action) for action in _items(result, "actions")]
@@ -71,6 +75,11 @@ class Collector:
             if isinstance(refusal, Mapping):
                 told = f"{refusal.get('rule')}: {refusal.get('subject')} was left as it is: {refusal.get('reason')}"
                 heard.errors.append({"control": control, "message": told})
+        if actions and not dry and self.run["mode"] == "audit":
+            told = f"changed in a run that only audits: {some(actions, 3)}"
+            heard.errors.append({"control": control, "message": told})
+            heard.failed = True
+            self._notes.append(Note(host, CHANGED, told))
         return actions
 
     def failed(self, host: str, control: str | None, message: str) -> None:
@@ -101,11 +110,13 @@ class Collector:
     def _bad(heard: Heard) -> bool:
         return heard.failed or any(record["state"] in (ERROR, NONCOMPLIANT) for record in heard.records[-1:])
 
-    def fleet(self) -> Fleet:
-        """Reconcile what was heard with what was expected."""
+    def fleet(self, now: str = "") -> Fleet:
+        """Reconcile what was heard with what was expected; `now` (2026-11-25T08:00:00Z) makes old records stale."""
         records = [record for heard in self.heard.values() for record in self._settled(heard)]
         reasons = {host: heard.reason for host, heard in self.heard.items() if heard.reason}
-        return reconcile(self.expected, records, reasons)
+        clock = Clock.of(self.run, now) if now else None
+        fleet = reconcile(self.expected, records, reasons, clock, self.run.get("rules"))
+        return fleet._replace(notes=[*fleet.notes, *self._notes])
 
     def _settled(self, heard: Heard) -> Sequence[Mapping[str, Any]]:
         """A host's records as they count: in a run that changes hosts, the second one together with the first."""

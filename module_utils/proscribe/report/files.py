@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -45,11 +45,15 @@ class ReportDirectory:
         report: Mapping[str, Any],
         page: Iterable[str],
         lists: Mapping[str, Iterable[str]] | None = None,
+        exports: Callable[[Path], None] | None = None,
     ) -> Path:
         """Write the reconciled records, the fleet report, the page and the lists of hosts (file name: hosts), and make
-        this the latest report. Returns the directory of the complete report.
+        this the latest report. Returns the directory of the complete report. `exports` writes more files into the
+        directory that it is given; it goes first, so that the report can tell what became of them.
         """
         self.close()
+        if exports:
+            exports(self.partial)
         for name, hosts in (lists or {}).items():
             _write(self.partial / name, (f"{host}\n" for host in hosts))
         _write(self.partial / "hosts.jsonl", map(_line, records))
@@ -80,6 +84,13 @@ class ReportDirectory:
         _sync(self.complete.parent)
 
 
+def rewrite(directory: Path, page: Iterable[str], lists: Mapping[str, Iterable[str]]) -> None:
+    """Write the page and the lists of a complete report anew; each is replaced whole. Raises OSError."""
+    for name, hosts in lists.items():
+        _write(directory / name, (f"{host}\n" for host in hosts))
+    _write(directory / "report.html", page)
+
+
 def _line(record: Mapping[str, Any]) -> str:
     return json.dumps(record, separators=(",", ":")) + "\n"
 
@@ -90,16 +101,26 @@ def _create(path: Path) -> TextIO:
     return os.fdopen(descriptor, "w", encoding="utf-8")
 
 
-def _write(path: Path, pieces: Iterable[str]) -> None:
-    """Write a file whole or not at all: beside it, synced, renamed."""
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[TextIO]:
+    """A file that is there, complete, when the block ends well, and else not at all: made beside, synced, renamed."""
     beside = path.with_name(f".{path.name}~")
     with contextlib.suppress(FileNotFoundError):
         beside.unlink()
-    with _create(beside) as stream:
+    try:
+        with _create(beside) as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.rename(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _write(path: Path, pieces: Iterable[str]) -> None:
+    with whole(path) as stream:
         stream.writelines(pieces)
-        stream.flush()
-        os.fsync(stream.fileno())
-    beside.rename(path)
 
 
 def _sync(directory: Path) -> None:

@@ -6,7 +6,8 @@ evaluated) mostly share their cause: one missing policy file is 118 rules, and o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..finding import ERROR, NOT_APPLICABLE, STATES, UNKNOWN
@@ -58,50 +59,122 @@ class Group(NamedTuple):
         return some(self.rules, FEW_RULES) if len(self.rules) <= FEW_RULES else counted(len(self.rules), "rule")
 
 
+class Part(NamedTuple):
+    """The rules of one host that belong to one group: what many hosts have in common, kept once for all of them."""
+
+    control: str
+    state: str
+    rules: tuple[int, ...]  # numbers in `Grouping.rules`; none for an error that no rule tells
+    group: int | None  # number in `Grouping.groups()`; None where there is nothing to tell
+    evidence: str = ""  # what was found, where that is an app's
+
+
+@dataclass
+class _Making:
+    """A group in the making."""
+
+    rules: dict[str, None] = field(default_factory=dict)
+    hosts: dict[str, None] = field(default_factory=dict)
+    evidence: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Grouping:
+    """Puts the records of a fleet together, one after the other. Keeps what is distinct, and the names of the hosts."""
+
+    def __init__(self) -> None:
+        self.rules: list[Mapping[str, Any]] = []
+        self.parts: list[Part] = []
+        self._seen: dict[int, tuple[Mapping[str, Any], int]] = {}  # by identity; the rule is kept, so that it stays so
+        self._equal: dict[Any, int] = {}  # by content
+        self._part_of: dict[Any, int] = {}
+        self._numbers: dict[tuple[Any, ...], int] = {}
+        self._groups: list[_Making] = []
+
+    def add(self, record: Mapping[str, Any]) -> tuple[int, ...]:
+        """Take a host's record; returns the numbers of its parts."""
+        found: list[int] = []
+        shared: dict[tuple[str, str], list[int]] = {}
+        for rule in record["rules"]:
+            control = rule["rule"].partition("/")[0]
+            if control == "apps" and rule["findings"]:
+                found.append(self._part(control, rule["state"], (self._number(rule),)))
+            else:
+                shared.setdefault((control, rule["state"]), []).append(self._number(rule))
+        found += [self._part(control, state, tuple(rules)) for (control, state), rules in shared.items()]
+        for error in record["errors"]:
+            # A control that could not look has said so with each of its rules already.
+            if not any(rule["state"] == ERROR and rule["reason"] == error["message"] for rule in record["rules"]):
+                found.append(self._part(clean(error["control"]), ERROR, (), clean(error["message"])))
+        numbers = tuple(dict.fromkeys(found))
+        for part in (self.parts[number] for number in numbers):
+            if part.group is not None:
+                group = self._groups[part.group]
+                group.hosts[record["host"]] = None
+                if part.evidence:
+                    group.evidence.append((record["host"], part.evidence))
+        return numbers
+
+    def groups(self) -> list[Group]:
+        """The groups, as `Part.group` numbers them."""
+        return [
+            Group(control, state, tuple(sorted(made.rules)), tuple(made.hosts), why, tuple(made.evidence))
+            for (control, state, _, why), made in zip(self._numbers, self._groups)
+        ]
+
+    def _number(self, rule: Mapping[str, Any]) -> int:
+        """The number of a rule's content. Mostly it is the very object that other hosts have, which is seen at once."""
+        seen = self._seen.get(id(rule))
+        if seen is not None and seen[0] is rule:
+            return seen[1]
+        found = tuple(tuple(finding.values()) for finding in rule["findings"])
+        content = (rule["rule"], rule["state"], rule["waiver"], rule["reason"], found)
+        if content not in self._equal:
+            self._equal[content] = len(self.rules)
+            self.rules.append(rule)
+            self._seen[id(rule)] = (rule, self._equal[content])
+        return self._equal[content]
+
+    def _part(self, control: str, state: str, rules: tuple[int, ...], message: str = "") -> int:
+        """The number of a part, and its group made when it is the first of it."""
+        key = (control, state, rules, message)
+        if key not in self._part_of:
+            self._part_of[key] = len(self.parts)
+            self.parts.append(self._described(control, state, rules, message))
+        return self._part_of[key]
+
+    def _described(self, control: str, state: str, numbers: tuple[int, ...], message: str) -> Part:
+        rules = [self.rules[number] for number in numbers]
+        if message:
+            return Part(control, state, (), self._group((control, state, message, (Cause(message),))))
+        if control == "apps" and rules[0]["findings"]:
+            text = ", ".join(evidence(finding) for finding in rules[0]["findings"])
+            group = self._group((control, state, rules[0]["rule"], tuple(_notes(rules[0]))), rules)
+            return Part(control, state, numbers, group, text)
+        if state == NOT_APPLICABLE:
+            return Part(control, state, numbers, None)
+        why = tuple(sorted({one for rule in rules for one in _causes(rule)}))
+        return Part(control, state, numbers, self._group((control, state, "", why), rules))
+
+    def _group(self, key: tuple[str, str, str, tuple[Cause, ...]], rules: Sequence[Mapping[str, Any]] = ()) -> int:
+        """The number of a group (control, state, subject, causes), with these rules among its own."""
+        number = self._numbers.setdefault(key, len(self._groups))
+        if number == len(self._groups):
+            self._groups.append(_Making())
+        self._groups[number].rules.update(dict.fromkeys(rule["rule"] for rule in rules))
+        return number
+
+
 def grouped(records: Iterable[Mapping[str, Any]]) -> list[Group]:
     """The groups of all records, worst first, then those on most hosts, then by name."""
-    merging: dict[tuple[Any, ...], dict[str, Any]] = {}
-    worded: dict[int, list[Cause]] = {}
+    grouping = Grouping()
     for record in records:
-        for key, part in _of_host(record, worded):
-            group = merging.setdefault(key, {"rules": {}, "hosts": {}, "evidence": []})
-            group["rules"].update(dict.fromkeys(part["rules"]))
-            group["hosts"][record["host"]] = None
-            group["evidence"] += [(record["host"], text) for text in part["evidence"]]
-    groups = [
-        Group(key[0], key[1], tuple(sorted(group["rules"])), tuple(group["hosts"]), key[3], tuple(group["evidence"]))
-        for key, group in merging.items()
-    ]
-    return sorted(groups, key=lambda g: (STATES.index(g.state), -len(g.hosts), g.subject, g.causes))
+        grouping.add(record)
+    return sorted(grouping.groups(), key=worst_first)
 
 
-def _of_host(
-    record: Mapping[str, Any], worded: dict[int, list[Cause]]
-) -> Iterable[tuple[tuple[Any, ...], dict[str, Any]]]:
-    """The parts of groups that one host's rules make: ((control, state, subject, causes), {rules, evidence}).
-
-    `worded` remembers the causes of a rule that many hosts share, by the identity of its (one) dictionary.
-    """
-    shared: dict[tuple[str, str], tuple[list[str], list[Cause]]] = {}
-    for rule in record["rules"]:
-        control = rule["rule"].partition("/")[0]
-        if control == "apps" and rule["findings"]:
-            text = ", ".join(evidence(finding) for finding in rule["findings"])
-            key = (control, rule["state"], rule["rule"], tuple(_notes(rule)))
-            yield key, {"rules": [rule["rule"]], "evidence": [text]}
-        elif rule["state"] != NOT_APPLICABLE:
-            rules, why = shared.setdefault((control, rule["state"]), ([], []))
-            rules.append(rule["rule"])
-            if id(rule) not in worded:
-                worded[id(rule)] = _causes(rule)
-            why += worded[id(rule)]
-    for (control, state), (rules, why) in shared.items():
-        yield (control, state, "", tuple(sorted(set(why)))), {"rules": rules, "evidence": []}
-    for error in record["errors"]:
-        # A control that could not look has said so with each of its rules already.
-        if not any(rule["state"] == ERROR and rule["reason"] == error["message"] for rule in record["rules"]):
-            said = clean(error["message"])
-            yield (clean(error["control"]), ERROR, said, (Cause(said),)), {"rules": [], "evidence": []}
+def worst_first(group: Group) -> tuple[Any, ...]:
+    """The order in which groups are told."""
+    return (STATES.index(group.state), -len(group.hosts), group.subject, group.causes)
 
 
 def _causes(rule: Mapping[str, Any]) -> list[Cause]:

@@ -135,11 +135,15 @@ def _of_waivers(waivers: Iterable[Mapping[str, Any]]) -> list[Row]:
     for waiver in sorted(waivers, key=lambda waiver: (waiver["status"] == "active", waiver["expires"], waiver["id"])):
         scope = f"{some(waiver['services'], 3)} on {some(waiver['hosts'], 3) or 'no host of this run'}"
         day, by = clean(waiver["expires"])[:10], clean(waiver["approved_by"])
+        why = f" ({clean(waiver['why'])})" if waiver.get("why") else ""
         text, colour = {
             "active": (f"until {day}: {scope}, approved by {by}", "blue"),
             "expired": (f"since {day}, waives nothing: {scope}, approved by {by}", "red"),
+            "revoked": (f"waives nothing any more{why}: {scope}", "blue"),
             "not_yet_valid": (f"waives nothing yet: {scope}, approved by {by}", "yellow"),
-        }.get(waiver["status"], (f"waives nothing: {scope}", "red"))
+        }.get(waiver["status"], (f"waives nothing{why}: {scope}", "red"))
+        if waiver.get("review_overdue"):
+            text, colour = f"{text}{why}", "yellow"
         state = waiver["status"].replace("_", " ")
         rows.append(Row(f"waiver {clean(waiver['id'])}", state.upper() if state == "expired" else state, text, colour))
     return rows

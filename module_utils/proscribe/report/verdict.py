@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from ..finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN
 from .arithmetic import covered
+from .baseline import New
+from .wording import clean, some
 
 ANSIBLE = "ansible"  # the run ends with Ansible's own exit code
 NONCOMPLIANT_EXIT = "10"
@@ -44,6 +46,25 @@ def judge(records: Sequence[Mapping[str, Any]], gates: Iterable[str], ansible_fa
     if gate not in ("never", "noncompliant") and (UNKNOWN in states or not all(map(covered, records))):
         return Verdict(INCOMPLETE_EXIT, f"the compliance gate ({gate}) is not met: hosts are unknown")
     return Verdict(ANSIBLE)
+
+
+def judge_new(records: Sequence[Mapping[str, Any]], gates: Iterable[str], failed: bool, new: Sequence[New]) -> Verdict:
+    """As `judge`, for a run that is compared with an earlier one: only what is `new` since then counts for the gate.
+    The gate is at least `noncompliant`, since comparing asks for a verdict.
+    """
+    ungated = judge(records, (), failed)
+    if ungated.exit != ANSIBLE:
+        return ungated
+    gate = strictest(gates)
+    if broken := [one for one in new if one.state in (ERROR, NONCOMPLIANT)]:
+        return Verdict(NONCOMPLIANT_EXIT, f"not there in the baseline: {_told(broken)}")
+    if gate not in ("never", "noncompliant") and new:
+        return Verdict(INCOMPLETE_EXIT, f"not unknown in the baseline: {_told(new)}")
+    return ungated
+
+
+def _told(new: Sequence[New]) -> str:
+    return some([clean(" ".join(part for part in (one.host, one.rule, one.what) if part)) for one in new], 5)
 
 
 def judge_lift(expected: int, reached: int, ansible_failed: bool) -> Verdict:

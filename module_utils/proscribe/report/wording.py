@@ -115,5 +115,7 @@ def _cause(text: str, found: Sequence[Cause]) -> str:
     paths = list(dict.fromkeys(one.path for one in found if one.path))
     if len(paths) == 1 and paths[0] not in text:
         text += f" in {paths[0]}"
-    managers = list(dict.fromkeys(one.manager for one in found if one.manager and one.manager not in text))
+    # A file that several browsers read comes as `firefox,librewolf`.
+    names = dict.fromkeys(name for one in found for name in one.manager.split(","))
+    managers = [name for name in names if name and name not in text]
     return f"{text} ({', '.join(managers)})" if managers else text

@@ -23,7 +23,7 @@ def own() -> Catalogue:
 def test_the_project_s_own_catalogue_is_whole(own: Catalogue) -> None:
     by_category = {name: sum(s.category == name for s in own.services.values()) for name in own.categories}
     assert by_category == {"instant_messaging": 46, "webmail": 43, "cloud_storage": 63, "circumvention": 42}
-    assert len(own.browsers) == 33
+    assert len(own.browsers) == 34
     assert len(own.version) == 12
 
 

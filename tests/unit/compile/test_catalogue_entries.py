@@ -60,6 +60,7 @@ BAD_ITEMS = [
     ("networks", "198.51.100.0/255.255.255.0", "198.51.100.0/24, the network's own spelling"),
     ("networks", "2001:DB8::/48", "2001:db8::/48, the network's own spelling"),
     ("networks", "300.1.1.0/24", NETWORK),
+    ("networks", "2001:db8::%x;accept/128", NETWORK),
     ("networks", "0.0.0.0/0", "a network of one service: at least /12"),
     ("networks", "::/0", "a network of one service: at least /24"),
     ("networks", "8.0.0.0/7", "a network of one service: at least /12"),
@@ -320,7 +321,7 @@ browsers:
     ("old", "new", "key", "value", "expected"),
     [
         (": chromium", ": firefox", "policy_dir", {"native": "/etc/owl/policies/managed"}, "no policy_dir where"),
-        (": chromium", ": chrome", "policy_support", "chrome", "one of chromium, firefox, none"),
+        (": chromium", ": chrome", "policy_support", "chrome", "one of chromium, firefox, thunderbird, none"),
         ("/etc/owl", "/etc/..", "policy_dir.native", "/etc/../policies/managed", "an absolute path"),
         ("/etc/owl", "/etc/<user>", "policy_dir.native", "/etc/<user>/policies/managed", "an absolute path"),
         ("apt:", "winget:", "packages.winget", "winget", "one of apt, rpm, pacman, flatpak, snap"),
@@ -351,7 +352,7 @@ def test_a_browser_s_id_is_used_once(write: Made) -> None:
 
 def test_a_browser_of_the_organisation_joins_the_project_s_own(write: Made) -> None:
     loaded = load([OWN, write(BROWSER_TEXT, "browsers.yml")])
-    assert len(loaded.browsers) == 34
+    assert len(loaded.browsers) == 35
     assert loaded.browsers["owl"].policy_dir == {"native": "/etc/owl/policies/managed"}
     assert "browsers[0].id" in [
         e.key for e in errors_of(OWN, write(BROWSER_TEXT.replace("owl", "brave"), "browsers.yml"))

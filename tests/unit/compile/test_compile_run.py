@@ -20,6 +20,8 @@ groups: [press]
 reason: Press enquiries
 requested_by: alice
 approved_by: head.of.press
+approved_on: 2026-11-01T00:00:00+00:00
+review_by: 2027-01-01T00:00:00+00:00
 expires: {expires}
 """
 
@@ -73,6 +75,7 @@ def test_a_second_run_stores_nothing_new(ask):
 )
 def test_a_waiver_reaches_the_members_of_its_group_until_it_expires(ask, tmp_path, expires, status, mode, warned):
     (tmp_path / "waivers").mkdir()
+    (tmp_path / "approvers.yml").write_text("press: {head: head.of.press}\n", encoding="utf-8")
     (tmp_path / "waivers" / "w1.yml").write_text(WAIVER.format(expires=expires), encoding="utf-8")
     run = ask({"web01": {}, "press01": {}}, {"press": frozenset({"press01"})})
     assert [(w["id"], w["status"], w["hosts"]) for w in run["waivers"]] == [("w1", status, ["press01"])]

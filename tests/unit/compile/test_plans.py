@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 
 import pytest
+import yaml
 from made import catalogue, service
+from made_waivers import WAIVER
 from proscribe import plan as plans
 from proscribe.compile.errors import PolicyErrors
 from proscribe.compile.plans import compile_plan, is_below, upcoming_services
 from proscribe.compile.restrictions import read_restrictions
-from proscribe.compile.waivers import Waiver
+from proscribe.compile.waivers import Waiver, read_waiver
 
 TODAY = datetime.date(2026, 11, 25)
 CATALOGUE = catalogue(
@@ -47,23 +50,16 @@ def modes(plan, control="apps"):
     return {id_: entry["mode"] for id_, entry in plan["controls"][control]["services"].items()}
 
 
-def waiver(**changes: object) -> Waiver:
-    return Waiver(
-        **{
-            "id": "w1",
-            "services": ("whatsapp",),
-            "controls": plans.CONTROLS,
-            "hosts": ("h",),
-            "groups": (),
-            "reason": "r",
-            "requested_by": "a",
-            "approved_by": "b",
-            "expires": datetime.datetime(2027, 1, 1, tzinfo=datetime.timezone.utc),
-            "valid_from": None,
-            "file": "w1.yml",
-            **changes,
-        }
-    )
+@pytest.fixture
+def waiver(tmp_path):
+    """A waiver out of a file, with some of its fields changed."""
+
+    def made(**changes: object) -> Waiver:
+        file = tmp_path / "w1.yml"
+        file.write_text(yaml.safe_dump(dict(WAIVER)), encoding="utf-8")
+        return dataclasses.replace(read_waiver(file), **changes)
+
+    return made
 
 
 @pytest.mark.parametrize(
@@ -98,20 +94,22 @@ def test_a_control_that_is_off_is_not_in_the_plan():
 def test_the_ban_is_in_force_from_its_first_day(today, mode):
     plan = compiled(today=datetime.date.fromisoformat(today), effective_from="2027-01-01", categories=["webmail"])
     assert set(modes(plan, "browser").values()) == {mode}
-    assert plan["controls"]["browser"]["settings"]["dns_over_https"] == ("unmanaged" if mode == "upcoming" else "off")
+    assert plan["controls"]["browser"]["settings"]["browsers"].get("dns_over_https") == (
+        None if mode == "upcoming" else "blocked"
+    )
     assert {item["service"] for item in upcoming_services(plan)} == (
         {"gmail", "outlook"} if mode == "upcoming" else set()
     )
 
 
-def test_a_waiver_opens_its_services_for_its_controls_only():
+def test_a_waiver_opens_its_services_for_its_controls_only(waiver):
     plan = compiled(waiver(controls=("browser",)))
     assert plan["controls"]["browser"]["services"]["whatsapp"]["waiver"] == "w1"
     assert modes(plan, "browser")["whatsapp"] == "waived"
     assert modes(plan, "dns")["whatsapp"] == "enforce"
 
 
-def test_a_waiver_for_what_is_not_restricted_changes_nothing():
+def test_a_waiver_for_what_is_not_restricted_changes_nothing(waiver):
     assert compiled(waiver(services=("wecom",))) == compiled()
 
 
@@ -127,7 +125,7 @@ def test_a_permitted_name_below_a_restricted_one_is_let_through(restrictions, al
     assert services["wechat"]["allow"] == allow
 
 
-def test_a_waived_service_below_a_restricted_one_is_let_through():
+def test_a_waived_service_below_a_restricted_one_is_let_through(waiver):
     plan = compiled(waiver(services=("wecom",)), services_include=["wecom"])
     assert "work.weixin.qq.com" in plan["controls"]["dns"]["services"]["wechat"]["allow"]
 

@@ -38,6 +38,8 @@ def test_nothing_set_is_the_whole_ban_enforced():
         ("tenants", {"google": ["example.org"]}, {"google": ("example.org",), "microsoft": ()}),
         ("services_include", ["slack", "slack"], ("slack",)),
         ("management", ["10.1.2.3", "2001:db8::/32"], ("10.1.2.3/32", "2001:db8::/32")),
+        ("exports", ["csv", "sarif_open"], ("csv", "sarif_open")),
+        ("exports", [], ()),
     ],
 )
 def test_a_good_value_is_read(name, value, read_as):
@@ -47,6 +49,8 @@ def test_a_good_value_is_read(name, value, read_as):
 @pytest.mark.parametrize(
     ("name", "value", "key", "told"),
     [
+        ("exports", ["csv", "excel"], "[1]", "one of csv, junit"),
+        ("exports", ["sarif", "sarif_open"], "[1]", "one of sarif and sarif_open: both are report.sarif"),
         ("categories", "webmail", "", "a list of categories"),
         ("categories", ["webmial"], "[0]", "did you mean 'webmail'?"),
         ("audiences", ["consumer", "everybody"], "[1]", "one of consumer, enterprise, both"),
@@ -68,6 +72,13 @@ def test_a_good_value_is_read(name, value, read_as):
         ("compliance_gate", "always", "", "one of never, noncompliant, incomplete"),
         ("contact", "a\nb", "", "one line"),
         ("management", ["10.1.2.0/8"], "[0]", "an address or a network"),
+        ("waiver_max_days", "365", "", "a whole number of days"),
+        ("waiver_max_days", 0, "", "a whole number of days"),
+        ("waiver_max_days", True, "", "a whole number of days"),
+        ("waiver_signatures", "require", "", "did you mean 'required'?"),
+        ("waiver_signatures", True, "", "one of required, optional, off"),
+        ("waiver_blanket", "yes", "", "true or false"),
+        ("zone", ["internet"], "", "one line"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_place_and_what_was_expected(name, value, key, told):

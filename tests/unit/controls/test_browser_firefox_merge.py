@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_places import BROWSERS
 from proscribe.controls import browser
 from proscribe.controls.browser import firefox_merge
 from proscribe.host import ControlError, Host, Unseen
@@ -22,8 +23,11 @@ INSTALLED = "usr/lib/firefox-esr/distribution/policies.json"
 
 def plan(*domains: str, **entry: Any) -> dict[str, Any]:
     service = {"name": "Service", "mode": "enforce", "domains": list(domains), **entry}
-    settings = {"dns_over_https": "off", "tenants": {"google": ["corp.example"]}}
-    return {"controls": {"browser": {"mode": "enforce", "services": {"service": service}, "settings": settings}}}
+    settings = {"browsers": {"dns_over_https": "blocked"}, "tenants": {"google": ["corp.example"]}}
+    return {
+        "browsers": BROWSERS,
+        "controls": {"browser": {"mode": "enforce", "services": {"service": service}, "settings": settings}},
+    }
 
 
 class Tree:
@@ -322,7 +326,7 @@ def test_a_plan_with_nothing_to_say_any_more_gives_the_file_back(tree: Tree) -> 
     original = tree.put(PATH, OWN)
     tree.enforce(plan("mail.example"))
     nothing = plan()
-    nothing["controls"]["browser"]["settings"] = {"dns_over_https": "unmanaged", "tenants": {}}
+    nothing["controls"]["browser"]["settings"] = {}
     assert tree.verdicts(nothing)["policy-file"][0] == "noncompliant"
     tree.enforce(nothing)
     assert tree.read() == original
@@ -341,7 +345,13 @@ def test_an_ordinary_user_sees_the_effect_but_not_whose_is_what(tree: Tree, monk
 
     monkeypatch.setattr(tree.host, "read", as_user)
     states = {rule: state for rule, (state, _) in tree.verdicts(plan("mail.example")).items()}
-    assert states == {"service": "compliant", "dns-over-https": "compliant", "policy-file": "unknown"}
+    assert states == {
+        "service": "compliant",
+        "dns-over-https": "compliant",
+        "google-tenants": "compliant",
+        "running": "compliant",
+        "policy-file": "unknown",
+    }
     assert tree.verdicts(plan("chat.example"))["service"][0] == "noncompliant"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_places import CHROMIUM, FIREFOX
 from proscribe.controls.browser import chromium, firefox, rendering
 from proscribe.controls.browser.rendering import Name
 from proscribe.host import WRITTEN_BY, ControlError
@@ -18,11 +19,11 @@ Address = tuple[str, str]  # host, path
 
 def section(services: dict[str, dict[str, Any]], **settings: Any) -> dict[str, Any]:
     told = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in services.items()}
-    return {"mode": "enforce", "services": told, "settings": {"dns_over_https": "unmanaged", **settings}}
+    return {"mode": "enforce", "services": told, "settings": settings}
 
 
 def lists(services: dict[str, dict[str, Any]]) -> tuple[list[str], list[str]]:
-    said = chromium.policies(rendering.rules(section(services)))
+    said = chromium.policies(rendering.rules(section(services)), CHROMIUM)
     return said.get("URLBlocklist", []), said.get("URLAllowlist", [])
 
 
@@ -114,8 +115,10 @@ def test_too_many_names_are_refused_and_never_cut() -> None:
 
 def test_the_chromium_file_is_json_that_says_who_wrote_it_and_joins_the_lists_of_others() -> None:
     tenants = {"google": ["b.example", "a.example"], "microsoft": ["tenant-1", "tenant-2"]}
-    wanted = rendering.rules(section({"a": {"domains": ["x.example"]}}, dns_over_https="off", tenants=tenants))
-    said = json.loads(chromium.render(chromium.policies(wanted)))
+    wanted = rendering.rules(
+        section({"a": {"domains": ["x.example"]}}, browsers={"dns_over_https": "blocked"}, tenants=tenants)
+    )
+    said = json.loads(chromium.render(chromium.policies(wanted, CHROMIUM)))
     injected = {
         header["name"]: header["value"] for rule in said.pop("HttpHeaderInjection") for header in rule["headers"]
     }
@@ -137,8 +140,10 @@ def test_the_chromium_file_is_json_that_says_who_wrote_it_and_joins_the_lists_of
 
 
 def test_the_firefox_file() -> None:
-    wanted = rendering.rules(section({"wechat": WECHAT, "d": {"urls": ["p.example/Drive"]}}, dns_over_https="off"))
-    assert json.loads(firefox.alone(wanted) or b"") == {
+    wanted = rendering.rules(
+        section({"wechat": WECHAT, "d": {"urls": ["p.example/Drive"]}}, browsers={"dns_over_https": "blocked"})
+    )
+    assert json.loads(firefox.alone(wanted, FIREFOX) or b"") == {
         "proscribe": WRITTEN_BY,
         "policies": {
             "WebsiteFilter": {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from proscribe.controls import firewall
-from proscribe.controls.firewall import boot
+from proscribe.controls.firewall import boot, neighbours, program
 from proscribe.controls.firewall.ruleset import Lifelines, render
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Verdict
 from proscribe.host import ControlError, Host, Result
@@ -97,7 +97,7 @@ def test_a_table_that_is_not_loaded_is_said_once_for_each_service(tmp_path: Path
         "boot": NONCOMPLIANT,
     }
     assert [len(verdict.findings) for verdict in verdicts][:4] == [1, 1, 1, 1]
-    assert len(host.ran) == 1  # one listing; nothing to compare it with
+    assert [argv for argv in host.ran if argv[0] == "unshare"] == []  # there is nothing to compare
 
 
 @pytest.mark.parametrize(
@@ -118,9 +118,11 @@ def wanted(**options: Any) -> str:
 def test_what_is_kept_for_the_boot_is_compared_byte_for_byte(tmp_path: Path) -> None:
     host = RecordedHost(tmp_path, Result(0, wanted(), "")).install("nft", "systemctl")
     nft = str(host.tool("nft"))
-    for path, content in ((boot.FILE, wanted()), (boot.UNIT_FILE, boot.unit(nft)), (boot.ENABLED, "")):
+    units = [(path, text) for unit in boot.units(nft) for path, text in ((unit.path, unit.text), (unit.enabled, ""))]
+    for path, content in ((boot.FILE, wanted()), (program.PATH, boot.program_text()), *units):
         (tmp_path / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path.lstrip("/")).write_text(content)
+    (tmp_path / program.PATH.lstrip("/")).chmod(program.MODE)
     assert set(states(firewall.observe(host, plan(telegram={}))).values()) == {COMPLIANT}
     (tmp_path / boot.ENABLED.lstrip("/")).unlink()
     (tmp_path / boot.FILE.lstrip("/")).write_text(wanted() + "\n")
@@ -132,7 +134,7 @@ def test_a_host_without_systemd_is_told_so(tmp_path: Path) -> None:
     host = RecordedHost(tmp_path, Result(0, wanted(), "")).install("nft")
     assert "no systemd" in firewall.observe(host, plan(telegram={}))[-1].findings[-1].detail
     changes = firewall.enforce(host, plan(telegram={}))
-    assert [str(action) for action in changes.actions] == [f"write {boot.FILE}"]
+    assert [str(action) for action in changes.actions] == [f"write {program.PATH}", f"write {boot.FILE}"]
     assert [refusal.rule for refusal in changes.refused] == ["firewall/boot"]
 
 
@@ -169,3 +171,67 @@ def test_a_control_connection_from_a_refused_network_is_mentioned(
 def test_lifting_a_clean_host_does_nothing(tmp_path: Path) -> None:
     assert firewall.lift(RecordedHost(tmp_path).install("nft"), plan(telegram={})).actions == []
     assert firewall.lift(RecordedHost(tmp_path), plan(telegram={})).actions == []
+
+
+LATE = """\
+table inet shaper {
+	chain late {
+		type nat hook output priority 100; policy accept;
+	}
+	chain marks {
+		type route hook output priority -150; policy accept;
+	}
+}
+table ip nat {
+	chain OUTPUT {
+		type nat hook output priority -100; policy accept;
+	}
+	chain POSTROUTING {
+		type nat hook postrouting priority 100; policy accept;
+	}
+}
+table inet proscribe {
+	chain output {
+		type filter hook output priority -10; policy accept;
+	}
+}
+"""
+OFFLOAD = "table inet fast {\n\tflowtable ft {\n\t\thook ingress priority 0\n\t\tdevices = { eth0 }\n\t}\n}\n"
+
+
+@pytest.mark.parametrize(
+    ("listing", "state", "named"),
+    [
+        (LATE, NONCOMPLIANT, [("chain", "late", "inet shaper")]),
+        (OFFLOAD, NOT_APPLICABLE, [("flowtable", "ft", "inet fast")]),
+        (LATE + OFFLOAD, NONCOMPLIANT, [("chain", "late", "inet shaper"), ("flowtable", "ft", "inet fast")]),
+    ],
+)
+def test_what_works_round_the_table_is_named_and_never_ours_to_correct(
+    tmp_path: Path, listing: str, state: str, named: list[tuple[str, str, str]]
+) -> None:
+    (verdict,) = neighbours.observe(RecordedHost(tmp_path, Result(0, listing, "")), "nft")
+    assert (verdict.rule, verdict.state, verdict.drifted) == ("firewall/neighbours", state, False)
+    assert [(f.kind, f.id, f.path) for f in verdict.findings] == named
+
+
+@pytest.mark.parametrize("answer", [Result(0, "", ""), Result(1, LATE, "Error: syntax error")])
+def test_neighbours_that_do_nothing_or_cannot_be_listed_make_no_rule(tmp_path: Path, answer: Result) -> None:
+    assert neighbours.observe(RecordedHost(tmp_path, answer), "nft") == []
+
+
+def test_attempts_are_told_of_the_rule_they_were_refused_for(tmp_path: Path) -> None:
+    counted = wanted().replace("counter refused_telegram {\n", "counter refused_telegram {\n\t\tpackets 9 bytes 540\n")
+    host = RecordedHost(tmp_path, Result(0, counted, "")).install("nft", "systemctl")
+    verdicts = {verdict.rule: verdict for verdict in firewall.observe(host, plan(telegram={}))}
+    assert (verdicts["firewall/telegram"].state, verdicts["firewall/telegram"].attempts) == (COMPLIANT, 9)
+    assert verdicts["firewall/dns-over-tls"].attempts == 0
+
+
+def test_a_user_of_a_waiver_whom_the_host_does_not_know_is_told_and_let_through_nowhere(tmp_path: Path) -> None:
+    exceptions = [{"waiver": "w1", "users": ["nobody-here"]}]
+    host = RecordedHost(tmp_path, Result(0, wanted(), "")).install("nft", "systemctl")
+    wanted_plan = plan(telegram={"exceptions": exceptions})
+    refusals = {refusal.subject: refusal.reason for refusal in firewall.enforce(host, wanted_plan).refused}
+    assert "no such user" in refusals["user:nobody-here"]
+    assert states(firewall.observe(host, wanted_plan))["telegram"] == COMPLIANT

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from proscribe.controls import lifelines
-from proscribe.controls.firewall.exemptions import collect
+from proscribe.controls.firewall.exemptions import Blocked, collect
 from proscribe.controls.firewall.ruleset import render, spelled
 from proscribe.host import Host
 
@@ -158,12 +161,89 @@ def test_the_port_of_a_control_connection_is_remembered(host: Callable[..., Host
     seen = host({})
     plan = section("203.0.113.0/24")
     for ports in ([2222], [22], [2222, 443]):
-        boot_file = render(plan, collect(seen, plan, "", ports=ports))
+        connections = [("192.0.2.9", port) for port in ports]
+        boot_file = render(plan, collect(seen, plan, "", connections=connections))
         assert set(collect(seen, plan, boot_file).ssh_ports) == {22, *ports}
 
 
 def test_a_run_without_the_ssh_session_wants_the_same_table(host: Callable[..., Host]) -> None:
     seen = host({"/proc/net/route": DEFAULT_ROUTE, "/etc/apt/sources.list": "deb http://deb.example.org/debian x\n"})
     plan = section("203.0.113.0/24", "2001:db8::/32")
-    loaded = render(plan, collect(seen, plan, "", resolve=lambda name: ["203.0.113.80", "2001:db8::80"], ports=[2222]))
+    resolved, connections = ["203.0.113.80", "2001:db8::80"], [("192.0.2.9", 2222)]
+    loaded = render(plan, collect(seen, plan, "", resolve=lambda name: resolved, connections=connections))
     assert render(plan, collect(seen, plan, loaded)) == loaded
+
+
+OWN = {"addresses": [], "ports": [], "protocol": "any", "comment": ""}
+
+
+def with_rules(*rules: dict[str, Any], management: tuple[str, ...] = ()) -> dict[str, Any]:
+    plan = section(management=management)
+    plan["settings"]["rules"] = [{**OWN, **rule} for rule in rules]
+    return plan
+
+
+@pytest.mark.parametrize(
+    ("rule", "exempted"),
+    [
+        ({"direction": "out", "verdict": "reject"}, ["203.0.113.1"]),
+        ({"direction": "forward", "verdict": "drop", "addresses": ["203.0.113.0/28"]}, ["203.0.113.1"]),
+        ({"direction": "out", "verdict": "reject", "addresses": ["198.51.100.0/24"]}, []),
+        ({"direction": "out", "verdict": "accept"}, []),
+        ({"direction": "in", "verdict": "reject"}, []),
+    ],
+)
+def test_own_rules_cut_no_lifeline_either(host: Callable[..., Host], rule: dict[str, Any], exempted: list[str]) -> None:
+    seen = host({"/proc/net/route": DEFAULT_ROUTE})
+    assert [address for address, _ in exempt(seen, with_rules(rule))] == exempted
+
+
+def test_whoever_manages_the_host_gets_past_rules_for_what_comes_in_and_is_remembered(
+    host: Callable[..., Host],
+) -> None:
+    seen, plan = host({}), with_rules({"direction": "in", "verdict": "drop"})
+    connections = [("198.51.100.9", 2222), ("2001:db8::9", 22), ("UNKNOWN", 22)]
+    loaded = render(plan, collect(seen, plan, "", connections=connections))
+    assert 'ip saddr 198.51.100.9 tcp dport 2222 accept comment "control connection"' in loaded
+    assert 'ip6 saddr 2001:db8::9 tcp dport 22 accept comment "control connection"' in loaded
+    assert render(plan, collect(seen, plan, loaded)) == loaded
+    outward = with_rules({"direction": "out", "verdict": "drop", "ports": ["25"]})
+    assert collect(seen, outward, "", connections=connections).controllers == []
+
+
+PASSWD = "root:x:0:0:root:/root:/bin/sh\nalice:x:1004:1004::/home/alice:/bin/sh\nbob:x:1002:1002::/home/bob:/bin/sh\n"
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "numbers"),
+    [
+        ([{"waiver": "w1", "users": ["alice", "bob"]}], {"telegram": [1002, 1004]}),
+        ([{"waiver": "w1", "users": ["bob"]}, {"waiver": "w2", "users": ["alice"]}], {"telegram": [1002, 1004]}),
+        ([{"waiver": "w1", "users": ["nobody-here"]}], {}),
+        ([{"waiver": "w1", "users": ["alice"], "versions": ["1.0"]}], {}),  # a connection has no version
+        ([{"waiver": "w1", "paths": ["/opt/x"]}], {}),
+        ([], {}),
+    ],
+)
+def test_the_users_of_a_waiver_become_numbers_of_this_host(
+    host: Callable[..., Host], exceptions: list[dict[str, Any]], numbers: dict[str, list[int]]
+) -> None:
+    plan = section("203.0.113.0/24")
+    plan["services"]["telegram"]["exceptions"] = exceptions
+    assert collect(host({"/etc/passwd": PASSWD}), plan, "").users == numbers
+
+
+NETWORK = st.builds(
+    lambda address, length: ipaddress.ip_network((address, length % (address.max_prefixlen + 1)), strict=False),
+    st.one_of(st.ip_addresses(v=4, network="198.51.100.0/24"), st.ip_addresses(v=6, network="2001:db8::/112")),
+    st.integers(0, 128),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(NETWORK, max_size=6), NETWORK)
+def test_what_lies_in_what_is_found_without_looking_through_all(networks: list[Any], asked: Any) -> None:
+    same = [network for network in networks if network.version == asked.version]
+    blocked = Blocked({"service": frozenset(map(spelled, networks))})
+    assert bool(blocked.of(asked)) == any(asked.subnet_of(network) for network in same)
+    assert bool(blocked.met_by(asked)) == any(asked.overlaps(network) for network in same)

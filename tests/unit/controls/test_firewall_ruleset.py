@@ -6,10 +6,11 @@ import ipaddress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from proscribe.controls.firewall.listing import differences, take_apart
-from proscribe.controls.firewall.ruleset import Exempt, Lifelines, networks, render, spelled
+from proscribe.compile.networks import merged
+from proscribe.controls.firewall.listing import differences, refusals, take_apart
+from proscribe.controls.firewall.ruleset import Exempt, Lifelines, render
 
 
 def section(*, dns_over_tls: str = "unmanaged", mode: str = "enforce", **services: Any) -> dict[str, Any]:
@@ -19,6 +20,10 @@ def section(*, dns_over_tls: str = "unmanaged", mode: str = "enforce", **service
         for id_, value in services.items()
     }
     return {"mode": mode, "services": entries, "settings": {"dns_over_tls": dns_over_tls, "management": []}}
+
+
+def with_settings(plan: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {**plan, "settings": {**plan["settings"], **more}}
 
 
 def rules(text: str, chain: str = "restricted") -> tuple[str, ...]:
@@ -34,28 +39,11 @@ def names(text: str, kind: str) -> set[str]:
 
 
 def test_addresses_and_networks_of_both_families_lie_in_sets_of_their_own() -> None:
-    text = render(
-        section(telegram=["203.0.113.7/32", "198.51.100.0/24", "2001:db8::1", "2001:db8:1::/48"]), Lifelines()
-    )
+    text = render(section(telegram=["203.0.113.7", "198.51.100.0/24", "2001:db8::1", "2001:db8:1::/48"]), Lifelines())
     assert elements(text, "hosts4_telegram") == {"203.0.113.7"}
     assert elements(text, "nets4_telegram") == {"198.51.100.0/24"}
     assert elements(text, "hosts6_telegram") == {"2001:db8::1"}
     assert elements(text, "nets6_telegram") == {"2001:db8:1::/48"}
-
-
-@pytest.mark.parametrize(
-    ("given_networks", "merged"),
-    [
-        (["10.0.0.0/25", "10.0.0.128/25"], ["10.0.0.0/24"]),
-        (["10.0.0.0/24", "10.0.0.7"], ["10.0.0.0/24"]),
-        (["10.0.0.7", "10.0.0.7/32"], ["10.0.0.7"]),
-        (["10.0.0.6", "10.0.0.7"], ["10.0.0.6/31"]),
-        (["2001:db8::/32", "2001:db8:1::/48"], ["2001:db8::/32"]),
-        (["::ffff:192.0.2.1"], ["::ffff:192.0.2.1"]),
-    ],
-)
-def test_duplicates_and_overlaps_are_merged(given_networks: list[str], merged: list[str]) -> None:
-    assert [spelled(network) for network in networks({"networks": given_networks})] == merged
 
 
 def test_nothing_is_written_for_an_empty_family_or_list() -> None:
@@ -111,6 +99,31 @@ def test_only_the_output_of_the_host_itself_lets_loopback_pass() -> None:
         "type filter hook forward priority filter - 10; policy accept;",
         "jump restricted",
     )
+
+
+def test_quic_is_refused_where_the_plan_says_so_and_counts_for_itself() -> None:
+    text = render(with_settings(section(), quic="blocked"), Lifelines())
+    assert rules(text)[-1] == "udp dport 443 jump refuse-quic"
+    assert names(text, "counter") == {"refused-quic"}
+    assert render(with_settings(section(), quic="unmanaged"), Lifelines()) == ""
+
+
+def test_a_log_line_names_the_service_and_the_user_and_is_limited() -> None:
+    text = render(with_settings(section(telegram=["203.0.113.7"]), log=True), Lifelines())
+    logging = [line for line in rules(text, "refuse_telegram") if " log " in line]
+    assert logging == ['limit rate 6/minute burst 20 packets log prefix "proscribe telegram " flags skuid']
+    assert " log " not in render(section(telegram=["203.0.113.7"]), Lifelines())
+
+
+def test_users_of_a_waiver_are_let_through_before_anything_is_counted() -> None:
+    plan = section(telegram=["203.0.113.7"], signal=["203.0.113.8"])
+    text = render(plan, Lifelines(users={"telegram": [1004, 1002]}))
+    assert rules(text, "refuse_telegram")[:3] == (
+        "meta skuid { 1002, 1004 } ct label set 127",
+        "ct label 127 return",
+        'counter name "refused_telegram"',
+    )
+    assert not any("skuid" in line for line in rules(text, "refuse_signal"))
 
 
 # The same table, as nft 0.9.8 and 1.0.6 list it; 1.0.6 on a host without /etc/protocols.
@@ -185,11 +198,12 @@ NETWORKS = st.one_of(st.ip_addresses().map(str), st.builds(
 ))  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True), st.lists(NETWORKS, max_size=8), max_size=4)
 )
 def test_every_address_of_a_service_is_in_its_sets_and_no_other(services: dict[str, list[str]]) -> None:
-    parts = take_apart(render(section(**services), Lifelines()))
+    parts = take_apart(render(section(**{id_: merged(nets) for id_, nets in services.items()}), Lifelines()))
     for id_, given_networks in services.items():
         held = [
             ipaddress.ip_network(element)
@@ -201,3 +215,11 @@ def test_every_address_of_a_service_is_in_its_sets_and_no_other(services: dict[s
             wanted = [n for n in map(ipaddress.ip_network, given_networks) if n.version == family]
             mine = [n for n in held if n.version == family]
             assert list(ipaddress.collapse_addresses(wanted)) == sorted(mine)  # type: ignore[type-var]
+
+
+def test_what_was_refused_is_read_from_the_counters() -> None:
+    counters = "".join(
+        f"\tcounter refused{name} {{\n\t\tpackets {packets} bytes {60 * packets}\n\t}}\n"
+        for name, packets in (("_telegram", 3), ("-dns-over-tls", 1), ("_signal", 0), ("_we_chat", 7))
+    )
+    assert refusals(counters) == {"telegram": (3, 180), "dns-over-tls": (1, 60), "we_chat": (7, 420)}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
+
 import pytest
 from fleets import clean_answer
 from hypothesis import given
@@ -92,3 +95,25 @@ def test_by_rule_counts_hosts_worst_state_first():
     )
     assert rules == [{"rule": "apps/x", "counts": {"noncompliant": 2, "waived": 1}}]
     assert list(rules[0]["counts"]) == ["noncompliant", "waived"]
+
+
+def test_hosts_on_which_nothing_applies_do_not_flatter_the_rest():
+    hosts = [*(record(f"n{index}", "not_applicable") for index in range(98)), record("a", "noncompliant")]
+    summary = summarise([*hosts, record("b", "compliant")])
+    assert summary["compliance_strict"] == share(1, 2)
+    assert summary["coverage"] == share(100, 100)
+    assert summarise(hosts[:98])["compliance_strict"] == share(0, 0)
+
+
+def test_5000_hosts_with_60_rules_are_counted_in_a_moment_and_in_little_memory():
+    rules = [{"rule": f"browser/{index}", "state": "noncompliant"} for index in range(60)]
+    records = [record(f"h{index}", "noncompliant", 60, rules) for index in range(5_000)]
+    started = time.process_time()
+    tracemalloc.start()
+    summary, rows = summarise(records), by_rule(records)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert summary["rules"]["noncompliant"] == 300_000
+    assert rows[0] == {"rule": "browser/0", "counts": {"noncompliant": 5_000}}
+    assert time.process_time() - started < 10
+    assert peak < 5_000_000

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
+import time
 
 import pytest
 from canned_project import AUDIT, ENFORCE, FOREIGN, LIFT, Project
@@ -193,3 +195,75 @@ def test_without_an_exit_file_the_verdict_is_only_told(project):
     done = project.run(AUDIT, canned, HOSTS, environment={"PROSCRIBE_EXIT_FILE": ""})
     assert "\nthe compliance gate (noncompliant) is not met: hosts are noncompliant\n" in done.stdout
     assert not project.exit_file.exists()
+
+
+REMEMBERED = {"history": "sqlite", "history_keep": 0, "exports": ["csv", "junit"]}
+
+
+def test_a_run_is_remembered_and_exported(project):
+    canned = answers(project, {"web01": BAD, "web02": clean_answer()}, id="r1", **REMEMBERED)
+    assert project.run(AUDIT, canned, HOSTS).returncode == 0
+    (project.path / "reports" / "r1").rename(project.path / "reports" / "earlier")
+    canned = answers(project, {"web01": BAD, "web02": BAD}, id="r2", **REMEMBERED)
+    done = project.run(AUDIT, canned, HOSTS)
+    assert done.returncode == 0
+    assert "WARNING" not in done.stderr
+    names = {path.name for path in (project.path / "reports" / "r1").iterdir()}
+    assert names >= {"report.json", "hosts.jsonl", "report.html", "report.csv", "junit.xml"}
+    with sqlite3.connect(project.path / "reports" / "history.db") as connection:
+        rows = connection.execute(
+            "SELECT host, state, opened_run, closed FROM proscribe_episode ORDER BY host"
+        ).fetchall()
+    assert rows == [("web01", "noncompliant", "r1", None), ("web02", "noncompliant", "r2", None)]
+
+
+def test_a_history_that_cannot_be_written_is_told_and_costs_nothing_else(project):
+    (project.path / "reports" / "history.db").mkdir(parents=True)
+    done = project.run(AUDIT, answers(project, {"web01": BAD, "web02": clean_answer()}, **REMEMBERED), HOSTS)
+    assert (done.returncode, project.exit) == (0, "ansible")
+    assert "this run is not in the history" in done.stderr
+    assert any("not in the history" in warning for warning in project.report()[0]["warnings"])
+
+
+def test_an_export_that_cannot_be_written_is_told_and_costs_nothing_else(project):
+    canned = answers(project, {"web01": BAD, "web02": clean_answer()}, exports=["csv", "nosuch"])
+    done = project.run(AUDIT, canned, HOSTS)
+    assert (done.returncode, project.exit) == (0, "ansible")
+    assert "an export could not be written" in done.stderr
+    assert any("an export could not be written" in warning for warning in project.report()[0]["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("now", "exit_", "told"),
+    [
+        ({"web01": BAD, "web02": clean_answer()}, "ansible", ""),
+        ({"web01": BAD, "web02": BAD}, "10", "exit 10: not there in the baseline: web02 apps/wechat dpkg wechat 4.0"),
+    ],
+)
+def test_with_a_baseline_only_what_is_new_counts(project, now, exit_, told):
+    gate = dict.fromkeys(HOSTS, "noncompliant")
+    project.run(AUDIT, answers(project, {"web01": BAD, "web02": clean_answer()}), HOSTS)
+    baseline = project.path / "reports" / "baseline"
+    (project.path / "reports" / "r1").rename(baseline)
+    done = project.run(AUDIT, answers(project, now, gate=gate, baseline=str(baseline)), HOSTS)
+    assert (done.returncode, project.exit) == (0, exit_)
+    assert told in done.stdout
+    report = project.report()[0]
+    assert (report["run"]["baseline"], len(report["new"])) == ("baseline", 2 if told else 0)
+
+
+def test_a_baseline_that_cannot_be_read_is_no_success(project):
+    done = project.run(AUDIT, answers(project, {"web01": BAD, "web02": BAD}, baseline="/nosuch"), HOSTS)
+    assert project.exit == "250"
+    assert "the baseline cannot be read" in done.stderr
+
+
+def test_an_old_record_is_no_answer(project):
+    stale = {"usual": 3600, "hosts": {}}
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    canned = answers(project, {"web01": clean_answer(), "web02": clean_answer(checked_at=now)}, stale_after=stale)
+    project.run(AUDIT, canned, HOSTS)
+    report, records = project.report()
+    assert (records["web01"]["state"], records["web02"]["state"]) == ("unknown", "compliant")
+    assert records["web01"]["reason"].startswith("stale: its record is ")
+    assert [note["kind"] for note in report["unexpected"]] == ["stale"]

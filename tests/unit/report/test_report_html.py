@@ -1,21 +1,29 @@
-"""report.html: whole, self-contained, and deaf to what hostile hosts put into it."""
+"""report.html: whole, self-contained, true without scripts, and deaf to what hostile hosts put into it."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from html.parser import HTMLParser
 
 import pytest
 from fleets import PROCESS, WAIVERS, WECHAT, answer, clean_answer, judge, no_policy, run, wechat
+from hypothesis import given
+from hypothesis import strategies as st
 from proscribe.finding import Finding
 from proscribe.report.collect import Collector
 from proscribe.report.html import page
+from proscribe.report.page.breakdown import break_down, natural
+from proscribe.report.page.data import script_data
+from proscribe.report.page.findings import ago
 from proscribe.report.reconcile import fleet_report
+from proscribe.report.wording import clean
 
-VOID = {"meta", "input", "rect"}
-EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202e'
+VOID = {"meta", "input", "rect", "path", "circle", "use"}
+EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)></script><!--<script>\x1b[2J\u202e'
+FINISHED = "2026-11-25T00:31:00Z"
 
 
 class Reader(HTMLParser):
@@ -23,7 +31,7 @@ class Reader(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.open, self.tags, self.attributes, self.words = [], [], [], []
+        self.open, self.tags, self.attributes, self.words, self.data = [], [], [], [], ""
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
@@ -39,18 +47,25 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag, (tag, self.getpos())
 
     def handle_data(self, data):
-        if self.open and self.open[-1] not in ("style", "script"):
+        if self.open and self.open[-1] == "script":
+            self.data = self.data or data
+        elif self.open and self.open[-1] != "style":
             self.words.append(data)
 
 
-def read(collector):
+def read(collector, departments=None, **more):
     fleet = collector.fleet()
-    text = "".join(page(fleet_report(collector.run, fleet, "2026-11-25T00:31:00Z"), fleet.records))
+    report = {**fleet_report(collector.run, fleet, FINISHED), "departments": departments or {}}
+    text = "".join(page(report, iter(fleet.records), **more))
     reader = Reader()
     reader.feed(text)
     reader.close()
     assert not reader.open
     return text, reader
+
+
+def words(reader):
+    return " ".join(" ".join(reader.words).split())
 
 
 def mixed():
@@ -61,12 +76,31 @@ def mixed():
     return collector
 
 
+def runs(*bad):
+    """A trend of runs with so many noncompliant hosts of ten."""
+    share = {"numerator": 9, "denominator": 10, "percent": 90.0}
+    return [
+        {
+            "run": f"run{day}",
+            "finished": f"2026-11-{day + 1:02}T00:31:00Z",
+            "mode": "audit",
+            "hosts": {"noncompliant": count, "compliant": 10 - count},
+            **dict.fromkeys(("coverage", "compliance_strict", "compliance_with_waivers"), share),
+        }
+        for day, count in enumerate(bad)
+    ]
+
+
+# -- the file ----------------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("collector", [mixed(), Collector(run([])), Collector(run(["web01"]))])
 def test_the_page_is_whole_and_needs_nothing_else(collector):
     text, reader = read(collector)
     assert text.startswith("<!doctype html>")
-    assert not {name for name, _ in reader.attributes} & {"src", "href", "style", "srcset", "action"}
-    assert not re.search(r"https?://|url\(|@import", text)
+    assert not {name for name, _ in reader.attributes} & {"src", "style", "srcset", "action"}
+    assert all(value.startswith("#") for name, value in reader.attributes if name == "href")
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|url\(|@import", text)
 
 
 def test_the_policy_allows_the_one_style_and_the_one_script():
@@ -76,55 +110,296 @@ def test_the_policy_allows_the_one_style_and_the_one_script():
         content = re.search(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL)[1]
         hashed = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
         assert f"{tag}-src 'sha256-{hashed}'" in policy
-        assert reader.tags.count(tag) == 1
+    assert reader.tags.count("style") == 1
+    assert reader.tags.count("script") == 2
+    assert [value for name, value in reader.attributes if name == "type" and "json" in value] == ["application/json"]
     assert policy.startswith("default-src 'none'")
     assert "unsafe" not in policy
 
 
-def test_the_page_says_what_there_is_to_say():
-    words = " ".join(read(mixed())[1].words)
-    for expected in (
+def test_references_inside_the_page_lead_somewhere():
+    reader = read(mixed(), {"press": ["web01"]}, trend=runs(3, 1))[1]
+    ids = [value for name, value in reader.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    for name, value in reader.attributes:
+        if name in ("href", "aria-labelledby"):
+            assert value.removeprefix("#") in ids
+
+
+# -- what it says without scripts --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
         "The ban does not hold on 1 of 3 hosts, and is unknown for 1",
         "66.6 %",
         "2 of 3 hosts evaluated",
-        "web01: dpkg wechat 4.0, process /opt/wechat/wechat (alice)",
-        "118 rules on web01: the file is not there (chromium, firefox)",
-        "unreachable: Connection refused",
+        "dpkg wechat 4.0, process /opt/wechat/wechat (alice) web01",
+        "118 rules: the file is not there (chromium, firefox) web01",
+        "unreachable 1 Connection refused db01",
         "until 2026-01-31 10:00 UTC",
+        "waives nothing; dropbox on web01",
         "hand-over of files",
         "2026-11-25 00:31 UTC",
+        "./proscribe enforce -i inventory/prod --limit web01 --check --diff shows what would change",
+    ],
+)
+def test_the_page_says_what_there_is_to_say(expected):
+    assert expected in words(read(mixed())[1])
+
+
+def test_departments_controls_and_services_are_counted_by_the_worst_that_a_host_has():
+    told = words(read(mixed(), {"press": ["web01", "db01"], "registry": ["web02", "elsewhere"]})[1])
+    assert "press 1 noncompliant, 1 unknown registry 1 compliant" in told
+    assert "Control Hosts apps 1 noncompliant browser 1 noncompliant" in told
+    assert "wechat 1 noncompliant" in told.partition("By service")[2]
+
+
+def test_a_host_of_no_department_is_counted_too():
+    told = words(read(mixed(), {"press": ["web01"]})[1])
+    assert "no department 1 unknown, 1 compliant" in told
+
+
+def test_without_departments_nothing_is_said_of_them():
+    assert "By department" not in words(read(mixed())[1])
+
+
+def test_since_when_is_the_earliest_time_of_the_hosts():
+    since = {("web01", "apps/wechat"): "2026-11-20T00:31:00Z", ("web01", "browser/service003"): "2026-11-24T22:00:00Z"}
+    told = words(read(mixed(), since=since)[1])
+    assert "(alice) web01 5 days 2026-11-20" in told
+    assert "firefox) web01 2 hours 2026-11-24" in told
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [
+        ("", ""),
+        ("2026-11-25T00:31:00Z", "new"),
+        ("2026-11-25T00:59:00Z", "new"),
+        ("2026-11-24T23:31:00Z", "1 hour"),
+        ("2026-11-24T00:31:00Z", "1 day"),
+        ("2025-11-25T00:31:00Z", "365 days"),
+        ("yesterday", "yesterday"),
+        ("2026-11-20T08:00:00", "2026-11-20T08:00:00"),
+    ],
+)
+def test_an_age_is_told_in_hours_and_then_in_days(since, expected):
+    reader = Reader()
+    reader.feed(f"<p>{ago(since, FINISHED)}</p>")
+    assert (reader.words or [""])[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("trend", "said"),
+    [
+        (runs(3, 1), "Not meeting the ban: 1 host, 2 fewer than before"),
+        (runs(1, 3), "Not meeting the ban: 3 hosts, 2 more than before"),
+        (runs(2, 2), "Not meeting the ban: 2 hosts, as many as before"),
+        (runs(0, 0), "Not meeting the ban: 0 hosts, as many as before"),
+        (runs(4), ""),
+        ([], ""),
+    ],
+)
+def test_the_trend_compares_with_the_run_before(trend, said):
+    told = words(read(mixed(), trend=trend)[1])
+    assert said in told
+    assert ("Earlier runs" in told) == bool(said)
+
+
+def test_a_run_over_other_hosts_is_not_simply_compared():
+    few = {**runs(1)[0], "hosts": {"noncompliant": 1, "compliant": 2}}
+    told = words(read(mixed(), trend=[*runs(4), few])[1])
+    assert "Not meeting the ban: 1 of 3 hosts; before, 4 of 10" in told
+
+
+def test_the_page_of_an_older_run_knows_nothing_of_what_came_later():
+    collector = mixed()
+    later = {**runs(9)[0], "run": collector.run["id"]}
+    text, reader = read(
+        collector, trend=[*runs(5), later, *runs(7)], since={("web01", "apps/wechat"): "2026-12-01T00:00:00Z"}
+    )
+    assert "Not meeting the ban: 9 hosts, 4 more than before" in words(reader)
+    assert "2026-12-01" not in text
+
+
+def test_the_trend_draws_the_last_sixty_runs():
+    text = read(mixed(), trend=[{**run_, "finished": FINISHED} for run_ in runs(*range(10)) * 9])[0]
+    assert "in 60 runs: at most 9, in the last one 9" in text
+    assert text.count("<g><title>") == 60
+
+
+def test_a_waiver_shows_all_that_is_known_of_it_and_the_wrong_ones_come_first():
+    waiver = {
+        **WAIVERS[0],
+        "status": "unauthorised",
+        "waives": False,
+        "why": "bo.li may not approve for press",
+        "users": ["alice"],
+        "review_by": "2026-12-01T00:00:00Z",
+        "revoked": {"on": "2026-11-01T09:00:00Z", "by": "mei.chan", "why": "no longer needed"},
+        "some_new_key": ["a", "b"],
+        "ticket": None,
+    }
+    overdue = {**WAIVERS[0], "id": "overdue", "review_overdue": True}
+    told = words(read(Collector(run(["web01"], waivers=[WAIVERS[0], overdue, waiver])))[1])
+    for expected in (
+        "unauthorised press-office waives nothing; wechat on web02",
+        "Standing bo.li may not approve for press",
+        "Users only alice",
+        "Review by 2026-12-01 00:00 UTC",
+        "Revoked on: 2026-11-01 09:00 UTC; by: mei.chan; why: no longer needed",
+        "Some new key a, b",
+        "active, review overdue overdue wechat on web02",
     ):
-        assert expected in words
+        assert expected in told
+    assert "Ticket" not in told
+    assert told.index("unauthorised") < told.index("review overdue") < told.index("active press-office")
 
 
-def test_nothing_from_outside_becomes_markup():
+def test_what_is_new_since_a_baseline_is_told_only_with_one():
+    fleet = mixed().fleet()
+    report = fleet_report(mixed().run, fleet, FINISHED)
+    one = {"host": "web01", "rule": "apps/wechat", "state": "noncompliant", "what": "dpkg wechat 4.0"}
+    for new, told, untold in (
+        (None, "", "New since"),
+        ([], "Nothing that was not there before", "web01 apps/wechat dpkg"),
+        ([one], "New since", "Nothing that was not"),
+    ):
+        changed = {**report, "new": new, "run": {**report["run"], "baseline": "20261101T000000Z-audit-aaaa"}}
+        text = "".join(page(changed, fleet.records))
+        assert told in text
+        assert untold not in text
+
+
+def test_refused_attempts_are_added_up():
+    fleet = mixed().fleet()
+    records = [{**record, "attempts": {"firewall/telegram": 7}} for record in fleet.records]
+    text = "".join(page(fleet_report(mixed().run, fleet, FINISHED), records))
+    reader = Reader()
+    reader.feed(text)
+    assert "firewall/telegram 21 3" in words(reader)
+
+
+def test_a_large_fleet_stands_in_the_page_as_data_and_not_as_rows():
+    collector = Collector(run([f"host{number:04}" for number in range(5000)]))
+    for number, host in enumerate(collector.expected):
+        collector.answered(host, answer(wechat(WECHAT)) if number < 1500 else clean_answer())
+    text, reader = read(collector)
+    told = words(reader)
+    assert "3,500 hosts compliant" in told
+    assert "1,100 hosts more in hosts.jsonl" in told
+    assert reader.tags.count("tr") < 500
+    assert len(json.loads(reader.data)["hosts"]) == 5000
+    assert len(text) < 700_000
+
+
+# -- the data for the script -------------------------------------------------------------------------------------------
+
+
+def data_of(records, departments=None, since=None, **more):
+    return json.loads(
+        "".join(script_data(break_down(records, departments or {}, since or {}, FINISHED), FINISHED, **more))
+    )
+
+
+def test_what_many_hosts_share_is_written_once():
+    collector = Collector(run([f"web{number}" for number in range(50)]))
+    for host in collector.expected:
+        collector.answered(host, answer(*no_policy(), wechat(WECHAT)))
+    data = data_of(collector.fleet().records)
+    assert (len(data["rules"]), len(data["parts"]), len(data["groups"])) == (119, 2, 2)
+    assert data["groups"][0][1].startswith("the file is not there") or data["groups"][0][0] == "apps/wechat"
+    assert {tuple(host[2]) for host in data["hosts"]} == {(0, 1)}
+
+
+def test_equal_rules_are_written_once_though_each_record_has_its_own_copy():
+    collector = Collector(run(["web1", "web2"]))
+    for host in collector.expected:
+        collector.answered(host, answer(wechat(WECHAT)))
+    streamed = (json.loads(json.dumps(record)) for record in collector.fleet().records)
+    assert len(data_of(streamed)["rules"]) == 1
+
+
+def test_records_that_are_read_and_forgotten_are_not_taken_for_each_other():
+    collector = Collector(run([f"web{number:03}" for number in range(200)]))
+    for number, host in enumerate(collector.expected):
+        collector.answered(host, answer(wechat(WECHAT._replace(version=f"4.{number}"))))
+    streamed = (json.loads(json.dumps(record)) for record in collector.fleet().records)
+    data = data_of(streamed)
+    versions = [data["texts"][data["findings"][data["rules"][host[2][0]][4][0]][3]] for host in data["hosts"]]
+    assert versions == [f"4.{number}" for number in range(200)]
+
+
+def test_hosts_stand_in_the_order_of_their_names():
+    names = ["web10", "web2", "db1", "web02", "Web2", "web", "10.0.0.9", "10.0.0.10"]
+    collector = Collector(run(names))
+    assert [host[0] for host in data_of(collector.fleet().records)["hosts"]] == sorted(names, key=natural)
+    assert sorted(names, key=natural) == ["10.0.0.9", "10.0.0.10", "Web2", "db1", "web", "web02", "web2", "web10"]
+
+
+def test_too_much_evidence_is_left_out_and_the_rules_stay():
+    collector = Collector(run(["web01"]))
+    collector.answered("web01", answer(wechat(WECHAT), *no_policy()))
+    data = data_of(collector.fleet().records, most=1000)
+    kept = [rule[4] is not None for rule in data["rules"]]
+    assert any(kept)
+    assert kept == sorted(kept, reverse=True)
+    assert len(data["rules"]) == 119
+
+
+@given(st.lists(st.text(), unique=True))
+def test_any_names_have_one_order(names):
+    keys = {natural(name) for name in names}
+    assert len(sorted(keys)) == len(names)
+
+
+@given(text=st.text(min_size=1))
+def test_any_text_comes_through_the_data_as_it_is_cleaned_and_ends_no_script(text):
+    finding = Finding("package", text, manager=text, version=text, scope=f"user:{text}", path=text, detail=text)
+    collector = Collector(run([text]))
+    collector.answered(text, answer(judge(f"apps/{text}", {"mode": "enforce"}, [finding])))
+    written = "".join(script_data(break_down(collector.fleet().records, {text: [text]}, {}, FINISHED), FINISHED))
+    assert not set("<>&") & set(written)
+    data = json.loads(written)
+    assert data["hosts"][0][0] == clean(text)
+    assert [data["texts"][place] for place in data["findings"][0]][1] == clean(text)
+    assert data["departments"] == [clean(text)]
+
+
+# -- hostile hosts -----------------------------------------------------------------------------------------------------
+
+
+def hostile():
+    """A run in which every text that can come from outside tries to become markup."""
     finding = Finding("package", EVIL, manager=EVIL, version=EVIL, scope=f"user:{EVIL}", path=EVIL, detail=EVIL)
-    waiver = {**WAIVERS[0], "id": EVIL, "reason": EVIL, "approved_by": EVIL, "hosts": [EVIL], "services": [EVIL]}
+    waiver = {
+        **WAIVERS[0],
+        **dict.fromkeys(("id", "status", "reason", "approved_by", "why", EVIL), EVIL),
+        **dict.fromkeys(("hosts", "services", "controls"), [EVIL]),
+        "revoked": {EVIL: EVIL},
+    }
     upcoming = [{"service": EVIL, "control": "apps", "effective_from": EVIL}]
-    warnings = [EVIL]
     collector = Collector(
-        run([EVIL, "db01", "web03"], waivers=[waiver], upcoming=upcoming, warnings=warnings, limit=EVIL)
+        run([EVIL, "db01", "web03"], waivers=[waiver], upcoming=upcoming, warnings=[EVIL], limit=EVIL, id=EVIL)
     )
     record = answer(
         judge(f"apps/{EVIL}", {"mode": "enforce"}, [finding]),
         judge(f"browser/{EVIL}", {"mode": "waived", "waiver": EVIL}, [finding]),
+        judge(f"dns/{EVIL}", {"mode": "enforce"}, [], unseen=EVIL),
         errors=[{"control": EVIL, "message": EVIL}],
     )
-    collector.answered(EVIL, {**record, "platform": {"os": EVIL}, "checked_at": EVIL})
+    collector.answered(EVIL, {**record, "platform": {"os": EVIL, EVIL: EVIL}, "checked_at": EVIL})
     collector.unreachable("db01", EVIL)
-    text, reader = read(collector)
-    plain_tags = read(mixed())[1].tags
-    assert set(reader.tags) <= set(plain_tags) | {"details", "summary", "ul", "li"}
-    assert reader.tags.count("script") == 1
-    assert "onerror" not in {name for name, _ in reader.attributes}
+    return collector
+
+
+def test_nothing_from_outside_becomes_markup():
+    trend = [{**one, "mode": EVIL, "finished": EVIL} for one in runs(1, 2)]
+    text, reader = read(hostile(), {EVIL: [EVIL]}, trend=trend, since={(EVIL, f"apps/{EVIL}"): EVIL}, directory=EVIL)
+    plain_tags = read(mixed(), trend=runs(1, 2))[1].tags
+    assert set(reader.tags) <= set(plain_tags) | {"details", "summary", "ul", "li", "h3", "small"}
+    assert reader.tags.count("script") == 2
+    assert not {name for name, _ in reader.attributes} & {"onerror", "onclick", "src"}
     assert not {"\x1b", "\u202e"} & set(text)
-
-
-def test_compliant_hosts_are_folded_away():
-    collector = Collector(run([f"host{number:04}" for number in range(5000)]))
-    for number, host in enumerate(collector.expected):
-        collector.answered(host, answer(wechat(WECHAT)) if number < 5 else clean_answer())
-    text, reader = read(collector)
-    assert "4,995 hosts compliant" in " ".join(reader.words)
-    assert reader.tags.count("tr") < 20
-    assert len(text) < 300_000

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from proscribe.report.verdict import judge, judge_lift, strictest, worst_exit
+from proscribe.report.baseline import New
+from proscribe.report.verdict import judge, judge_lift, judge_new, strictest, worst_exit
 
 
 def record(state):
@@ -62,3 +63,29 @@ def test_the_worst_of_several_runs():
     assert worst_exit([]) == worst_exit(["ansible"]) == "ansible"
     assert worst_exit(["ansible", "11", "10"]) == "10"
     assert worst_exit(["12", "250"]) == "250"
+
+
+BAD, BLIND = New("web01", "apps/wechat", "noncompliant", "dpkg wechat 4.0"), New("web02", "", "unknown", "no answer")
+
+
+@pytest.mark.parametrize(
+    ("states", "gates", "failed", "new", "exit_"),
+    [
+        pytest.param(["noncompliant"], [], False, [], "ansible", id="what was there already makes nothing fail"),
+        pytest.param(["noncompliant"], [], False, [BAD], "10", id="comparing asks for a verdict, whatever the gate"),
+        pytest.param(["noncompliant"], ["noncompliant"], False, [BLIND], "ansible", id="unknown, milder gate"),
+        pytest.param(["unknown"], ["incomplete"], False, [BLIND], "11", id="unknown, gate incomplete"),
+        pytest.param(["unknown"], ["incomplete"], False, [BLIND, BAD], "10", id="noncompliant goes first"),
+        pytest.param([], [], False, [], "12", id="no host was asked"),
+        pytest.param(["silent"], [], False, [], "12", id="nothing was evaluated"),
+        pytest.param(["silent", "compliant"], ["incomplete"], True, [], "ansible", id="silent in the baseline too"),
+    ],
+)
+def test_exit_with_a_baseline(states, gates, failed, new, exit_):
+    assert judge_new([record(state) for state in states], gates, failed, new).exit == exit_
+
+
+def test_what_is_new_is_told():
+    told = judge_new([record("noncompliant")], [], False, [BAD] * 7).reason
+    assert told.startswith("not there in the baseline: web01 apps/wechat dpkg wechat 4.0, ")
+    assert told.endswith("and 2 more")

@@ -16,7 +16,11 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     sight = look(host, plan["controls"]["apps"])
     verdicts = []
     for service, entry in sight.wanted.services.items():
-        verdict = judge(f"apps/{service}", entry, sight.findings(service), sight.unseen.get(service, ""))
+        found = sight.findings(service)
+        covered = dict(found)
+        verdict = judge(
+            f"apps/{service}", entry, [one for one, _ in found], sight.unseen.get(service, ""), covered.__getitem__
+        )
         # What is only known by its name is not ended, so enforcing would change nothing.
         verdicts.append(verdict._replace(drifted=verdict.drifted and not sight.uncertain(service)))
     return verdicts + gate.observe(host, plan, sight.wanted)

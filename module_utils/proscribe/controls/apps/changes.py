@@ -9,7 +9,7 @@ from ...host import Host, Process
 from ..base import Action, Changes, Refusal
 from . import gate
 from .package import GateFile
-from .sight import SYSTEMS, Sight, look
+from .sight import SYSTEMS, Running, Sight, look
 
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
@@ -31,12 +31,15 @@ def _ends(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal]]:
     refused: list[Refusal] = []
     lineage = host.lineage()
 
-    def restricted(process: Process) -> bool:
+    def restricted(running: Running, process: Process) -> bool:
         identity = sight.identify(process)
-        return identity is not None and not identity.doubt and bool(sight.wanted.enforced(identity.services))
+        if identity is None or identity.doubt:
+            return False
+        now = running._replace(identity=identity, processes=[process])  # it may be another program by now
+        return bool(sight.enforced_of(sight.placed(now)))
 
     for running in sight.running:
-        services = sight.wanted.enforced(running.identity.services)
+        services = sight.enforced_of(running)
         pids = [str(process.pid) for process in running.processes]
         subject = f"{running.identity.id} of {running.user} (pid {', '.join(pids)})"
         reason = running.identity.doubt
@@ -45,7 +48,7 @@ def _ends(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal]]:
         if reason:
             refused += [Refusal(f"apps/{service}", subject, reason) for service in services]
         elif services:
-            apply = partial(_end, host, running.processes, restricted)
+            apply = partial(_end, host, running.processes, partial(restricted, running))
             actions.append(Action("end", subject, apply, running.processes[0].exe + "\n"))
     return actions, refused
 
@@ -59,15 +62,19 @@ def _removals(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal]]:
     actions: list[Action] = []
     refused: list[Refusal] = []
     for system in SYSTEMS:
-        restricted = sight.wanted.restricted(system.MANAGER)
-        doomed = [p for _, p in sight.packages if p.manager == system.MANAGER and p.id in restricted]
+        services_of = {
+            p: services
+            for held_by, p in sight.packages
+            if p.manager == system.MANAGER and (services := sight.enforced(held_by, p.finding()))
+        }
+        doomed = list(services_of)
         if doomed:
             planned, left = system.removal(host, doomed)
             actions += planned
             refused += [
                 Refusal(f"apps/{service}", package.id, reason)
                 for package, reason in left
-                for service in sight.wanted.enforced(sight.wanted.packages[system.MANAGER][package.id])
+                for service in services_of[package]
             ]
     return actions, refused
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Sequence
+from typing import AbstractSet, Callable, Mapping, Sequence
 
 from ...host import WRITTEN_BY, Host, Process
 from ..base import Action
@@ -59,12 +59,18 @@ SCRIPT = "/usr/libexec/proscribe/dpkg-gate"
 CONFIGURATION = "/etc/dpkg/dpkg.cfg.d/proscribe"
 
 
-def gate(ids: AbstractSet[str], contact: str) -> tuple[GateFile, ...]:
+def gate(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}) -> tuple[GateFile, ...]:
     whom = (
         " ".join("".join(c if c.isprintable() else " " for c in contact).split()) or "the administrators of this host"
     )
     return (
-        GateFile(LIST, f"# {WRITTEN_BY}\n" + "".join(f"{name}\n" for name in sorted(ids))),
+        # A line is a name that is refused, or a name and a version of it that is not.
+        GateFile(
+            LIST,
+            f"# {WRITTEN_BY}\n"
+            + "".join(f"{name}\n" for name in sorted(ids))
+            + "".join(f"{name} {version}\n" for name in sorted(permitted) for version in permitted[name]),
+        ),
         GateFile(CONTACT, f"# {WRITTEN_BY}\n{whom}\n"),
         GateFile(SCRIPT, GATE, 0o755),
         # The trial is a whole check, of a command line that installs nothing.
@@ -107,7 +113,7 @@ if [ "$1" = --archives ]; then
             *) archive=./$archive ;;
         esac
         if [ -f "$archive" ]; then
-            dpkg-deb --show --showformat '${{Package}} ${{Provides}}\n' "$archive" 2>/dev/null
+            dpkg-deb --show --showformat '${{Package}} ${{Version}} ${{Provides}}\n' "$archive" 2>/dev/null
         elif [ "$recursive" = yes ] && [ -d "$archive" ]; then
             find -L "$archive" -type f -name '*.deb' -exec "$0" --archives "$dpkg" no {{}} +
         fi
@@ -148,8 +154,9 @@ offers=$(xargs -0 "$0" --archives "$dpkg" "$recursive" <"$command_line" | awk -v
     BEGIN {{ while ((getline line < list) > 0) if (line !~ /^(#|$)/) restricted[line] }}
     {{
         package = $1
+        if (($1 " " $2) in restricted) next
         if (package in restricted) {{ print package, package; next }}
-        sub(/^[^ ]* */, "")
+        sub(/^[^ ]* [^ ]* */, "")
         count = split($0, names, / *, */)
         for (i = 1; i <= count; i++) {{
             sub(/[ (:].*/, "", names[i])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Iterator, Sequence
+from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
 
 from ...host import ControlError, Host, Process, Unseen, User
 from ..base import Action
@@ -84,5 +84,5 @@ def gated(host: Host) -> bool:
     return host.tool("flatpak") is not None
 
 
-def gate(ids: AbstractSet[str], contact: str) -> tuple[GateFile, ...]:
+def gate(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}) -> tuple[GateFile, ...]:
     return ()  # `flatpak mask` does not stop an installation by name, and a user's own installation asks nobody

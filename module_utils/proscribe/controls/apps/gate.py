@@ -43,7 +43,7 @@ def expected(host: Host, plan: Mapping[str, Any], wanted: Wanted) -> Iterator[tu
     """
     for system in SYSTEMS:
         ids = wanted.restricted(system.MANAGER)
-        for file in system.gate(ids, str(plan.get("contact") or "")):
+        for file in system.gate(ids, str(plan.get("contact") or ""), wanted.permitted(system.MANAGER)):
             yield system.MANAGER, file, bool(ids) and system.gated(host)
 
 

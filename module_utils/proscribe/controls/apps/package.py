@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, NamedTuple, Protocol, Sequence
+from typing import AbstractSet, Callable, Mapping, NamedTuple, Protocol, Sequence
 
 from ...finding import Finding
 from ...host import Host, Process, User
@@ -53,8 +53,13 @@ class PackageSystem(Protocol):
     def removal(self, host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
         """What removes these packages and nothing else, and which are not removed, each with the reason."""
 
-    def gate(self, ids: AbstractSet[str], contact: str) -> tuple[GateFile, ...]:
-        """The files that keep these packages from being installed again; none if the system has no gate."""
+    def gate(
+        self, ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}
+    ) -> tuple[GateFile, ...]:
+        """The files that keep these packages from being installed again; none if the system has no gate.
+
+        `permitted` names versions of some of them that may be.
+        """
 
     def gated(self, host: Host) -> bool:
         """Whether this host has the package system, so that a gate makes sense."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
-from ...finding import Finding
+from ...finding import Finding, exception_for
 from ...host import ControlError, Host, Process, Unseen
 from . import dpkg, flatpak
 from .package import Package, PackageSystem
@@ -53,6 +53,19 @@ class Wanted:
     def enforced(self, services: list[str]) -> list[str]:
         return [service for service in services if self.services[service]["mode"] == "enforce"]
 
+    def permitted(self, manager: str) -> dict[str, list[str]]:
+        """The versions of restricted packages that somebody's waiver lets in, whoever uses them."""
+        found: dict[str, list[str]] = {}
+        for id_ in self.restricted(manager):
+            exceptions = [e for s in self.packages[manager][id_] for e in self.services[s].get("exceptions", ())]
+            versions = {v for e in exceptions if set(e) == {"waiver", "versions"} for v in e["versions"]}
+            found.update({id_: sorted(versions)} if versions else {})
+        return found
+
+    def holders(self, services: list[str], finding: Finding, place: str = "") -> list[str]:
+        """The services that something seen belongs to: if a waiver covers it for some of them, these alone."""
+        return [s for s in services if exception_for(self.services[s], finding, place)] or services
+
 
 class Identity(NamedTuple):
     """What a running program is."""
@@ -60,6 +73,7 @@ class Identity(NamedTuple):
     services: list[str]
     id: str  # base name of the executable, or the id of its sandboxed app
     manager: str = ""  # the package system that says so
+    package: str = ""  # and the package that it belongs to
     doubt: str = ""  # why it may be something else, so that it is not ended; "" if it is certain
 
 
@@ -70,13 +84,16 @@ class Running(NamedTuple):
     user: str
     started: str  # the first of them
     processes: list[Process]  # in the order in which to end them: what was started first mostly takes the others along
+    version: str = ""  # of the installation that it runs from, where that is known
+    place: str = ""  # of the same
 
     def finding(self) -> Finding:
         first, *others = self.processes
         more = f" and {len(others)} more" if others else ""
         told = [f"pid {first.pid}{more}", f"started {self.started}", self.identity.doubt]
         detail = ", ".join(filter(None, told))
-        return Finding("process", self.identity.id, self.identity.manager, "", f"user:{self.user}", first.exe, detail)
+        scope = f"user:{self.user}"
+        return Finding("process", self.identity.id, self.identity.manager, self.version, scope, first.exe, detail)
 
 
 class Sight(NamedTuple):
@@ -88,14 +105,30 @@ class Sight(NamedTuple):
     identify: Callable[[Process], Identity | None]
     unseen: dict[str, str]
 
-    def findings(self, service: str) -> list[Finding]:
+    def findings(self, service: str) -> list[tuple[Finding, str]]:
+        """The evidence for a service, each piece with the waiver that covers it, "" if none does."""
+        entry = self.wanted.services[service]
         packages = [package.finding() for services, package in self.packages if service in services]
-        return packages + [running.finding() for running in self.running if service in running.identity.services]
+        running = [program for program in self.running if service in program.identity.services]
+        found = [(finding, exception_for(entry, finding)) for finding in packages]
+        return found + [(p.finding(), exception_for(entry, p.finding(), p.place)) for p in running]
+
+    def enforced(self, services: list[str], finding: Finding, place: str = "") -> list[str]:
+        """Those of some services on whose behalf something seen has to go."""
+        entries = self.wanted.services
+        return [s for s in self.wanted.enforced(services) if not exception_for(entries[s], finding, place)]
+
+    def placed(self, running: Running) -> Running:
+        """See _placed."""
+        return _placed(running, self.wanted, [package for _, package in self.packages])
+
+    def enforced_of(self, running: Running) -> list[str]:
+        return self.enforced(running.identity.services, running.finding(), running.place)
 
     def uncertain(self, service: str) -> bool:
-        """Whether all that was seen of a service is programs that may be something else, which nobody ends."""
-        running = [program for program in self.running if service in program.identity.services]
-        installed = any(service in services for services, _ in self.packages)
+        """Whether all that has to go of a service is programs that may be something else, which nobody ends."""
+        running = [program for program in self.running if service in self.enforced_of(program)]
+        installed = any(service in self.enforced(services, package.finding()) for services, package in self.packages)
         return bool(running) and not installed and all(program.identity.doubt for program in running)
 
 
@@ -108,7 +141,7 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
     for system in SYSTEMS:
         index = wanted.packages[system.MANAGER]
         found, blind = system.query(host, index.keys())
-        packages += [(index[package.id], package) for package in found]
+        packages += [(wanted.holders(index[package.id], package.finding()), package) for package in found]
         programs.append((system.MANAGER, system.programs(host, index.keys(), found)))
         for service in {service for services in index.values() for service in services} if blind else ():
             unseen[service].append(blind)
@@ -122,7 +155,7 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
         base = process.exe.rpartition("/")[2]
         for manager, program in programs:
             if id_ := program(process):
-                return Identity(wanted.packages[manager][id_], base if manager == "dpkg" else id_, manager)
+                return Identity(wanted.packages[manager][id_], base if manager == "dpkg" else id_, manager, id_)
         if services := _below(process.exe, homes, wanted.paths):
             if host.shares_root(process):
                 return Identity(services, base)
@@ -132,6 +165,7 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
         return None
 
     running, blind = _running(host, identify)
+    running = [_placed(program, wanted, [package for _, package in packages]) for program in running]
     for reasons in unseen.values() if blind else ():
         reasons.append(blind)
     hint = "" if host.privileged else "; to see it all, run it as root (-b, and -K if sudo asks)"
@@ -172,6 +206,24 @@ def _running(host: Host, identify: Callable[[Process], Identity | None]) -> tupl
     if not host.privileged:
         return running, "the programs of other users cannot be seen"
     return running, f"{hidden} processes do not show their executable, not even to root" if hidden else ""
+
+
+def _placed(running: Running, wanted: Wanted, packages: Iterable[Package]) -> Running:
+    """A running program with the version and the place of its installation, so that a waiver for that covers it too.
+
+    One that may run from several installations (the system's and the user's own) has neither, unless they agree.
+    """
+    identity = running.identity
+    sources = {
+        (package.version, package.path)
+        for package in packages
+        if (package.manager, package.id) == (identity.manager, identity.package)
+        and (package.owner is None or package.owner.name == running.user)
+    }
+    version, place = sources.pop() if len(sources) == 1 else ("", "")
+    running = running._replace(version=version, place=place)
+    services = wanted.holders(identity.services, running.finding(), running.place)
+    return running._replace(identity=identity._replace(services=services))
 
 
 def _below(exe: str, homes: set[str], paths: Mapping[str, list[str]]) -> list[str]:

@@ -1,67 +1,107 @@
 """The control `browser`: restricted sites are blocked by the managed policies of the browsers.
 
-Each browser of BROWSERS gets its policy whether or not it is installed, so that the ban stands before the browser
+Each place of the plan gets its policy whether or not a browser is installed, so that the ban stands before the browser
 arrives: a browser that a user unpacks at home obeys the same files, and no audit has to go and look for one.
 
-Rules: `browser/<service>`; `browser/dns-over-https`; and `browser/policy-file` for what else keeps a file from being
-what it has to be: more or other settings, its mode or owner, a link in its place, a foreign file that overrides it.
+Rules: `browser/<service>`; one for each way round that the plan closes (settings.SETTINGS), such as
+`browser/dns-over-https`; `browser/running` for browsers that go by another policy than the one on the disk; and
+`browser/policy-file` for what else keeps a file from being what it has to be: more or other settings, its mode or
+owner, a link in its place, a foreign file that overrides it.
 """
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator, Mapping
+import functools
+from typing import Any, Iterable, Iterator, Mapping, NamedTuple
 
 from ...finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ...host import Host
 from ...plan import RESTRICTED
-from ..base import Changes
-from . import chromium, firefox
-from .browsers import BROWSERS, Browser
-from .rendering import names, rules
+from ..base import Action, Changes
+from . import chromium, firefox, forks
+from .places import Place, places
+from .rendering import Rules, extensions, names, rules
+from .running import look as running_browsers
+from .settings import rule
 from .sight import Sight
+
+UNKNOWN = "a browser that the catalogue does not have, and no policy folder is found in it: docs/browsers.md"
+LANGUAGES = {"chromium": chromium, "firefox": firefox, "thunderbird": firefox}
+
+
+class Look(NamedTuple):
+    """A place, and what was seen there."""
+
+    place: Place
+    sight: Sight
 
 
 def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     """Whether every browser's policy blocks what the plan restricts. Raises ControlError for an unusable plan."""
     section = plan["controls"]["browser"]
     wanted = rules(section)
-    families = {"chromium": chromium, "firefox": firefox}
-    seen = [(browser, families[browser.family].look(host, browser, wanted)) for browser in BROWSERS]
-    unseen = _reasons(sight.unseen for _, sight in seen)
+    known = places(host, plan)
+    others = forks.look(host, known).forks
+    everywhere = [*known, *(fork.place for fork in others if fork.policies)]
+    seen = [Look(place, LANGUAGES[place.family].look(host, place, asked_of(place, wanted))) for place in everywhere]
+    unseen = _reasons(look.sight.unseen for look in seen)
     verdicts = [
         judge(f"browser/{id_}", entry, _service_findings(seen, entry), unseen)
         for id_, entry in section["services"].items()
     ]
-    if wanted.dns_over_https == "off":
-        found = [_finding(browser, "dns-over-https", sight.dns) for browser, sight in seen if sight.dns]
-        verdicts.append(judge("browser/dns-over-https", section, found, unseen))
+    for setting in wanted.closed:
+        found = [
+            _finding(look.place, rule(setting).partition("/")[2], look.sight.settings[setting])
+            for look in seen
+            if setting in look.sight.settings
+        ]
+        verdicts.append(judge(rule(setting), section, found, unseen))
     found = [
-        _finding(browser, browser.path.rpartition("/")[2], "; ".join(sight.wrong))
-        for browser, sight in seen
-        if sight.wrong
+        _finding(look.place, look.place.path.rpartition("/")[2], "; ".join(look.sight.wrong))
+        for look in seen
+        if look.sight.wrong
     ]
+    if wanted:
+        found += [Finding("browser", fork.id, path=fork.binary, detail=UNKNOWN) for fork in others if not fork.policies]
+        running = running_browsers(host, everywhere)
+        # Enforcing does not end a browser under its user's hands.
+        verdicts.append(judge("browser/running", section, *running)._replace(drifted=False))
     if wanted or found:
-        unclear = _reasons(sight.unseen or sight.unclear for _, sight in seen)
+        unclear = _reasons(look.sight.unseen or look.sight.unclear for look in seen)
         verdicts.append(judge("browser/policy-file", section, found, unclear))
     else:
         verdicts.append(Verdict("browser/policy-file", NOT_APPLICABLE, reason="nothing to tell the browsers"))
     return verdicts
 
 
-def _service_findings(seen: list[tuple[Browser, Sight]], entry: Mapping[str, Any]) -> Iterator[Finding]:
-    """The evidence against one service, at most one finding per browser."""
+def asked_of(place: Place, wanted: Rules) -> Rules:
+    """What the programs of a place can be asked for."""
+    return wanted if place.sites else wanted.without_sites()
+
+
+def _service_findings(seen: list[Look], entry: Mapping[str, Any]) -> Iterator[Finding]:
+    """The evidence against one service: one finding for all places that lack the same for the same reason."""
     if entry["mode"] == "waived":
         yield Finding("policy", entry["name"], detail="not blocked, by waiver")
     elif entry["mode"] in RESTRICTED:
-        for browser, sight in seen:
-            opened = [] if sight.complete else sight.opened(names(entry))
+        open_: dict[tuple[str, str], list[Place]] = {}
+        for place, sight in seen:
+            if sight.complete:
+                continue
+            opened = [str(one) for one in sight.opened(names(entry))] if place.sites else []
+            store = "chrome" if place.family == "chromium" else "firefox"
+            opened += [f"extension {one}" for one in extensions(entry, store) if one in sight.unblocked]
             if opened:
                 more = f"and {len(opened) - 1} more" if len(opened) > 1 else ""
-                yield _finding(browser, str(opened[0]), ": ".join(filter(None, (more, sight.why))))
+                open_.setdefault((opened[0], ": ".join(filter(None, (more, sight.why)))), []).append(place)
+        for (id_, detail), where in open_.items():
+            path = where[0].path if len(where) == 1 else ""
+            managers = ",".join(place.id for place in where)
+            yield Finding("policy", id_, manager=managers, path=path, detail=detail)
 
 
-def _finding(browser: Browser, id_: str, detail: str) -> Finding:
-    return Finding("policy", id_, manager=browser.id, path=browser.path, detail=detail)
+def _finding(place: Place, id_: str, detail: str) -> Finding:
+    return Finding("policy", id_, manager=place.id, path=place.path, detail=detail)
 
 
 def _reasons(said: Iterable[str]) -> str:
@@ -73,15 +113,26 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     from . import chromium_changes, firefox_changes
 
     wanted = rules(plan["controls"]["browser"])
-    families = {"chromium": chromium_changes.enforce, "firefox": firefox_changes.enforce}
-    parts = [families[browser.family](host, browser, wanted) for browser in BROWSERS]
-    return Changes([a for part in parts for a in part.actions], [r for part in parts for r in part.refused])
+    known = places(host, plan)
+    others = forks.look(host, known)
+    everywhere = [*known, *(fork.place for fork in others.forks if fork.policies)]
+    languages = {"chromium": chromium_changes, "firefox": firefox_changes, "thunderbird": firefox_changes}
+    parts = [languages[place.family].enforce(host, place, asked_of(place, wanted)) for place in everywhere]
+    actions = [a for part in parts for a in part.actions]
+    if others.new and others.forks:
+        remember = functools.partial(host.write, forks.REMEMBERED, others.remembered, 0o600)
+        actions.insert(0, Action("write", forks.REMEMBERED, remember))  # before what a lift would otherwise not find
+    return Changes(actions, [r for part in parts for r in part.refused])
 
 
 def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
     """The changes that take Proscribe's policies away and give back what the organisation had, whatever the plan."""
     from . import chromium_changes, firefox_changes
 
-    families = {"chromium": chromium_changes.lift, "firefox": firefox_changes.lift}
-    parts = [families[browser.family](host, browser) for browser in BROWSERS]
-    return Changes([a for part in parts for a in part.actions], [r for part in parts for r in part.refused])
+    languages = {"chromium": chromium_changes, "firefox": firefox_changes, "thunderbird": firefox_changes}
+    everywhere = [*places(host, plan, everywhere=True), *forks.earlier_places(host)]
+    parts = [languages[place.family].lift(host, place) for place in everywhere]
+    actions = [a for part in parts for a in part.actions]
+    if host.stat(forks.REMEMBERED) is not None:
+        actions.append(Action("delete", forks.REMEMBERED, functools.partial(host.delete, forks.REMEMBERED)))
+    return Changes(actions, [r for part in parts for r in part.refused])

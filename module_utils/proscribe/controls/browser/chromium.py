@@ -13,40 +13,84 @@ import json
 from typing import Any, Collection, Iterable
 
 from ...host import WRITTEN_BY, ControlError, Host, Unseen
-from .browsers import Browser
+from .places import Place
 from .rendering import Name, Rules
-from .sight import MARK, Sight, faults
+from .settings import ALLOW_LIST, EXTENSIONS, GOOGLE_TENANTS, MICROSOFT_TENANTS, PRIVATE_LOGIN, SETTINGS, SIGN_IN
+from .sight import MARK, Sight, faults, lost
 
 BLOCK, ALLOW, MERGE = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceMergeList"
-DNS = {"BuiltInDnsClientEnabled": False, "DnsOverHttpsMode": "off"}
+NO_EXTENSIONS, SOME_EXTENSIONS = "ExtensionInstallBlocklist", "ExtensionInstallAllowlist"
+# Edge's own name for it: https://learn.microsoft.com/deployedge/microsoft-edge-policies#inprivatemodeavailability
+EDGE = {"IncognitoModeAvailability": "InPrivateModeAvailability"}
 # Without it, Chromium (156) connects to a site for speed before it looks whether it is blocked: no page comes, but the
 # site's name goes out. 2 is "never"; an organisation's own choice is left to it.
 PREDICTION, NEVER = "NetworkPredictionOptions", 2
 TENANT_DOMAINS, TENANT_HEADERS = "AllowedDomainsForApps", "HttpHeaderInjection"
 
-# Where a Microsoft work account and a private one sign in, and the headers that tell Microsoft whom to refuse:
+# Where a Microsoft work account signs in, and the headers that tell Microsoft whom to refuse:
 # https://learn.microsoft.com/entra/identity/enterprise-apps/tenant-restrictions
 WORK_LOGINS = ["login.microsoftonline.com", "login.microsoft.com", "login.windows.net"]
-PRIVATE_LOGIN = "login.live.com"
 
 
-def policies(wanted: Rules, shut: Collection[Name] = (), merged: Iterable[str] = ()) -> dict[str, Any]:
+def closing(wanted: Rules, place: Place) -> dict[str, dict[str, Any]]:
+    """By way round that is closed: the policies that close it in the browsers of a place."""
+    found: dict[str, dict[str, Any]] = {}
+    for id_, value in wanted.settings:
+        row = SETTINGS[id_]
+        said = dict(row.chromium)
+        if not row.concerns(place.browsers):
+            said = {}
+        elif id_ == SIGN_IN and wanted.google_domains:  # their accounts stay, and no other one may sign in
+            said = {"RestrictSigninToPattern": _accounts_of(wanted.google_domains)}
+        elif id_ == EXTENSIONS and value == ALLOW_LIST:
+            said = {
+                NO_EXTENSIONS: ["*"],
+                SOME_EXTENSIONS: [one for one in wanted.extensions_allowed if _of_chrome(one)],
+            }
+        elif id_ == EXTENSIONS:
+            said = {NO_EXTENSIONS: list(wanted.chrome_extensions)}
+        if place.browsers == ("microsoft_edge",):
+            said = {EDGE.get(name, name): value for name, value in said.items()}
+        else:
+            said = {name: value for name, value in said.items() if name not in EDGE.values()}
+        if any(value != [] for value in said.values()):
+            found[id_] = said
+    if wanted.google_domains:
+        found[GOOGLE_TENANTS] = {TENANT_DOMAINS: ",".join(wanted.google_domains)}
+    if wanted.microsoft_tenants:
+        found[MICROSOFT_TENANTS] = {TENANT_HEADERS: _microsoft(wanted.microsoft_tenants)}
+    return found
+
+
+def _of_chrome(extension: str) -> bool:
+    return len(extension) == 32 and extension.isalpha()
+
+
+def _accounts_of(domains: Iterable[str]) -> str:
+    """A pattern of the accounts of some domains, which Chromium takes for the whole name."""
+    return ".*@(" + "|".join(domain.replace(".", "[.]") for domain in domains) + ")"
+
+
+def policies(
+    wanted: Rules,
+    place: Place,
+    shut: Collection[Name] = (),
+    merged: Iterable[str] = (),
+    decided: Collection[str] = (),
+) -> dict[str, Any]:
     """What the file has to say; {} when there is nothing to say.
 
     `shut` are names that the organisation's own files block: Proscribe does not open them. `merged` are the lists that
-    other files want joined.
+    other files want joined, `decided` the settings that the organisation has answered itself.
     """
     if not wanted:
         return {}
     said: dict[str, Any] = {MARK: WRITTEN_BY}
     lists = [BLOCK, ALLOW]
-    if wanted.dns_over_https == "off":
-        said.update(DNS)
-    if wanted.google_domains:
-        said[TENANT_DOMAINS] = ",".join(wanted.google_domains)
-    if wanted.microsoft_tenants:
-        said[TENANT_HEADERS] = _microsoft(wanted.microsoft_tenants)
-        lists.append(TENANT_HEADERS)
+    for id_, closed in closing(wanted, place).items():
+        if id_ not in decided:
+            said.update(closed)
+            lists += [name for name, value in closed.items() if isinstance(value, list)]
     if wanted.block:
         said[PREDICTION] = NEVER
     said[BLOCK] = [str(one) for one in wanted.block]
@@ -69,18 +113,18 @@ def render(said: dict[str, Any]) -> bytes:
     return (json.dumps(said, indent=1) + "\n").encode()
 
 
-def look(host: Host, browser: Browser, wanted: Rules) -> Sight:
-    """What holds of a browser's policy."""
-    directory, _, own = browser.path.rpartition("/")
+def look(host: Host, place: Place, wanted: Rules) -> Sight:
+    """What holds of the policy at a place."""
+    directory, _, own = place.path.rpartition("/")
     try:
         if host.list(directory) == ([own] if wanted else []):
-            wrong = faults(host, browser.path)
-            if not any(wrong[:2]) and (not wanted or host.read(browser.path) == render(policies(wanted))):
+            wrong = faults(host, place.path)
+            if not any(wrong[:2]) and (not wanted or host.read(place.path) == render(policies(wanted, place))):
                 return Sight(complete=True)
     except Unseen as unseen:
         return Sight(unseen=str(unseen))
     except ControlError as error:
-        return Sight(why=str(error), dns=str(error), wrong=[str(error)])
+        return lost(error, closing(wanted, place), wanted.chrome_extensions)
     from .chromium_folder import Folder
 
-    return Folder(host, browser, wanted).sight()
+    return Folder(host, place, wanted).sight()

@@ -6,32 +6,32 @@ import functools
 
 from ...host import Host
 from ..base import Action, Changes, Refusal
-from .browsers import Browser
 from .chromium_folder import Folder
+from .places import Place
 from .rendering import NOTHING, Rules
 
 RULE = "browser/policy-file"
 
 
-def enforce(host: Host, browser: Browser, wanted: Rules) -> Changes:
+def enforce(host: Host, place: Place, wanted: Rules) -> Changes:
     """The file written anew if it differs in content, owner, mode or kind; copies of it beside it deleted.
 
     What other files of the organisation or the rights on its directories take away is refused to correct: they are
     its own.
     """
-    folder = Folder(host, browser, wanted)
+    folder = Folder(host, place, wanted)
     rendered = folder.rendered
     actions = _deletions(host, folder, own=rendered is None)
     if rendered is not None and (folder.content != rendered or folder.faults.file):
-        write = functools.partial(host.write, browser.path, rendered)
-        actions.append(Action("write", browser.path, write, _text(folder.content), _text(rendered)))
+        write = functools.partial(host.write, place.path, rendered)
+        actions.append(Action("write", place.path, write, _text(folder.content), _text(rendered)))
     refused = [Refusal(RULE, folder.directory, reason) for reason in (*folder.faults.directories, *folder.overriding())]
     return Changes(actions, refused)
 
 
-def lift(host: Host, browser: Browser) -> Changes:
+def lift(host: Host, place: Place) -> Changes:
     """Proscribe's file and the copies of it deleted."""
-    return Changes(_deletions(host, Folder(host, browser, NOTHING), own=True))
+    return Changes(_deletions(host, Folder(host, place, NOTHING), own=True))
 
 
 def _deletions(host: Host, folder: Folder, own: bool) -> list[Action]:

@@ -7,12 +7,34 @@ import stat
 from typing import Any, Iterator, Mapping, NamedTuple
 
 from ...host import ControlError, Host, Unseen
-from .browsers import Browser
-from .chromium import ALLOW, BLOCK, DNS, MERGE, PREDICTION, TENANT_DOMAINS, TENANT_HEADERS, policies, render
+from ...plan import canonical
+from .chromium import (
+    ALLOW,
+    BLOCK,
+    EDGE,
+    MERGE,
+    NO_EXTENSIONS,
+    PREDICTION,
+    SOME_EXTENSIONS,
+    TENANT_DOMAINS,
+    TENANT_HEADERS,
+    closing,
+    policies,
+    render,
+)
 from .lenient import parse
 from .matching import Closest, chromium_entry
+from .places import Place
 from .rendering import MOST_ENTRIES, Rules
+from .settings import EXTENSIONS, SETTINGS
 from .sight import MARK, Sight, faults
+
+# Every key that Proscribe may have written: by them a backup of its file is told from a file of the organisation's.
+_EVER_SAID = {
+    *(MARK, BLOCK, ALLOW, MERGE, PREDICTION, TENANT_DOMAINS, TENANT_HEADERS, NO_EXTENSIONS, SOME_EXTENSIONS),
+    *(name for row in SETTINGS.values() for name in row.chromium),
+    *("RestrictSigninToPattern", *EDGE.values()),
+}
 
 
 class File(NamedTuple):
@@ -24,12 +46,12 @@ class File(NamedTuple):
 
 
 class Folder:
-    """The folder of one browser, read once. Raises Unseen, or ControlError for a folder behind a user's link."""
+    """The folder of one place, read once. Raises Unseen, or ControlError for a folder behind a user's link."""
 
-    def __init__(self, host: Host, browser: Browser, wanted: Rules) -> None:
-        self.browser, self.wanted = browser, wanted
-        self.directory, _, self.own_name = browser.path.rpartition("/")
-        self.faults = faults(host, browser.path)
+    def __init__(self, host: Host, place: Place, wanted: Rules) -> None:
+        self.place, self.wanted = place, wanted
+        self.directory, _, self.own_name = place.path.rpartition("/")
+        self.faults = faults(host, place.path)
         self.content: bytes | None = None
         self.own: File | None = None
         self.foreign: list[File] = []
@@ -57,16 +79,21 @@ class Folder:
         """Whether a file is another of Proscribe's own: a backup that a tool made, or what a kill left of a write."""
         if name == f".{self.own_name}.proscribe~":
             return True
-        known = {MARK, BLOCK, ALLOW, MERGE, PREDICTION, TENANT_DOMAINS, TENANT_HEADERS, *DNS}
-        return MARK in said and set(said) <= known
+        return MARK in said and set(said) <= _EVER_SAID
 
     def _expected(self) -> dict[str, Any]:
         foreign = Closest(self._listed(BLOCK), self._listed(ALLOW), in_part=True)
         shut = [one for one in self.wanted.allow if foreign.blocked(one)]
-        said = policies(self.wanted, shut, (name for name in self._listed(MERGE) if isinstance(name, str)))
+        merged = (name for name in self._listed(MERGE) if isinstance(name, str))
+        said = policies(self.wanted, self.place, shut, merged, self.decided())
         if any(PREDICTION in file.said for file in self.foreign):
             said.pop(PREDICTION, None)
         return said
+
+    def decided(self) -> set[str]:
+        """The settings that the organisation has answered itself, in a file of its own."""
+        theirs = {name for file in self.foreign for name in file.said}
+        return {id_ for id_, _ in self.wanted.settings if not theirs.isdisjoint(SETTINGS[id_].left_to)}
 
     def _listed(self, setting: str) -> Iterator[Any]:
         """The entries of a list in all of the organisation's files."""
@@ -99,7 +126,7 @@ class Folder:
     def overriding(self) -> list[str]:
         """Files of the organisation that take effect away from Proscribe's, and by what."""
         found = []
-        joined = {setting for setting in (BLOCK, ALLOW, TENANT_HEADERS) if setting in self.expected}
+        joined = set(self.expected.get(MERGE, ())) & set(self.expected)
         for file in sorted(self.foreign):
             if file.name < self.own_name:
                 continue  # Proscribe's comes later, and has the last word
@@ -133,7 +160,8 @@ class Folder:
             effect=Closest(block, allow),
             openings=sorted(set(openings)),
             why=self._why() or (overriding[0] if overriding else ""),
-            dns=self._dns(),
+            settings=self._settings(),
+            unblocked=frozenset(self._unblocked()),
             wrong=wrong,
         )
 
@@ -154,16 +182,41 @@ class Folder:
         different = sorted(k for k in {*said, *self.expected} if said.get(k) != self.expected.get(k))
         return ["not as the plan has it: " + ", ".join(different)] if different else ["written in another way"]
 
-    def _dns(self) -> str:
-        if self.wanted.dns_over_https != "off":
-            return ""
-        for setting, value in DNS.items():
-            name, found = self.source(setting)
-            if not name:
-                return self._why() or f"{setting} is not set"
-            if found != value:
-                return f"{name} sets {setting} to {json.dumps(found)}"
-        return ""
+    def _settings(self) -> dict[str, str]:
+        """By setting that is open: what is wrong."""
+        decided = self.decided()
+        wrong = {
+            id_: next(filter(None, (self._open(policy, value) for policy, value in closed.items())), "")
+            for id_, closed in closing(self.wanted, self.place).items()
+            if id_ not in decided
+        }
+        return {id_: why for id_, why in wrong.items() if why}
+
+    def _open(self, policy: str, value: Any) -> str:
+        """Why a policy does not have the effect that it has to; "" if it has."""
+        name, found = self.source(policy)
+        if not name:
+            return self._why() or f"{policy} is not set"
+        if isinstance(value, list):
+            missing = [one for one in value if one not in self.effective(policy)]
+            return f"{policy} is without {missing[0]}" if missing else ""
+        return "" if canonical(found) == canonical(value) else f"{name} sets {policy} to {json.dumps(found)}"
+
+    def _unblocked(self) -> set[str]:
+        """The extensions that have to be refused and are not. An exception wins over a refusal:
+        https://chromeenterprise.google/policies/#ExtensionSettings
+        """
+        blocked, allowed = self.effective(NO_EXTENSIONS), self.effective(SOME_EXTENSIONS)
+        said = self.source("ExtensionSettings")[1]
+        by_id = said if isinstance(said, dict) else {}
+        forced = [str(one).partition(";")[0] for one in self.effective("ExtensionInstallForcelist")]
+        found = set()
+        for id_ in self.wanted.chrome_extensions if EXTENSIONS in dict(self.wanted.settings) else ():
+            mode = by_id.get(id_, {}).get("installation_mode") if isinstance(by_id.get(id_), dict) else None
+            refused = mode in ("blocked", "removed") or (mode is None and (id_ in blocked or "*" in blocked))
+            if not refused or (mode is None and (id_ in allowed or id_ in forced)):
+                found.add(id_)
+        return found
 
 
 def _content(host: Host, path: str, mode: int) -> tuple[bytes | None, str]:

@@ -11,12 +11,13 @@ import json
 from typing import Any, Iterable, NamedTuple
 
 from ...host import WRITTEN_BY, ControlError, Host, Unseen
-from .browsers import Browser
+from .places import THUNDERBIRD, Place
 from .rendering import Name, Rules, above, covers
-from .sight import MARK, Sight, faults
+from .settings import ALLOW_LIST, EXTENSIONS, GOOGLE_TENANTS, PRIVATE_LOGIN, SETTINGS
+from .sight import MARK, Sight, faults, lost
 
 FILTER, DNS, TENANTS = "WebsiteFilter", "DNSOverHTTPS", "AllowedDomainsForApps"
-DNS_OFF = {"Enabled": False, "Locked": True}
+EXTENSION_SETTINGS = "ExtensionSettings"
 
 
 class Lists(NamedTuple):
@@ -34,7 +35,10 @@ def lists(wanted: Rules, foreign: Iterable[Name] = ()) -> Lists:
     alone, without the hosts below; and stays closed if the blocked one is a path of the same host. Paths are compared
     in lower case.
     """
-    lowered = sorted({Name(one.host, one.path.lower()) for one in wanted.block})
+    # No policy of Firefox adds the headers by which Microsoft tells accounts apart; private ones sign in at a host of
+    # their own, which the organisation's do not need.
+    private = [Name(PRIVATE_LOGIN)] if wanted.microsoft_tenants else []
+    lowered = sorted({Name(one.host, one.path.lower()) for one in [*wanted.block, *private]})
     exceptions, closed = [], []
     others = list(foreign)
     for permitted in wanted.allow:
@@ -77,15 +81,37 @@ def _pattern(one: Name, hosts_below: bool = True) -> str:
     return f"*://{'*.' if hosts_below else ''}{one.host}{one.path or '/'}*"
 
 
-def policies(wanted: Rules, listed: Lists) -> dict[str, Any]:
-    """Proscribe's own part of the policies. Firefox has none that would add the header of Microsoft's tenants."""
+def closing(wanted: Rules, place: Place) -> dict[str, dict[str, Any]]:
+    """By setting that is managed: the policies that close it at a place."""
+    found: dict[str, dict[str, Any]] = {}
+    for id_, value in wanted.settings:
+        row = SETTINGS[id_]
+        said = dict(row.firefox)
+        if not row.concerns(place.browsers) or (place.family == THUNDERBIRD and not row.thunderbird):
+            said = {}
+        elif id_ == EXTENSIONS:
+            ids = wanted.firefox_extensions
+            by_id = {one: {"installation_mode": "blocked"} for one in (["*"] if value == ALLOW_LIST else ids)}
+            if value == ALLOW_LIST:
+                by_id.update(
+                    (one, {"installation_mode": "allowed"}) for one in wanted.extensions_allowed if not one.isalpha()
+                )
+            said = {EXTENSION_SETTINGS: by_id} if by_id else {}
+        if said:
+            found[id_] = said
+    if wanted.google_domains:
+        found[GOOGLE_TENANTS] = {TENANTS: ",".join(wanted.google_domains)}
+    return found
+
+
+def policies(wanted: Rules, place: Place, listed: Lists) -> dict[str, Any]:
+    """Proscribe's own part of the policies."""
     said: dict[str, Any] = {}
     if listed.block:
         said[FILTER] = {"Block": listed.block, **({"Exceptions": listed.exceptions} if listed.exceptions else {})}
-    if wanted.dns_over_https == "off":
-        said[DNS] = dict(DNS_OFF)
-    if wanted.google_domains:
-        said[TENANTS] = ",".join(wanted.google_domains)
+    for closed in closing(wanted, place).values():
+        for name, value in closed.items():  # several settings may have preferences
+            said[name] = {**said[name], **value} if name in said else value
     return said
 
 
@@ -94,23 +120,23 @@ def render(document: dict[str, Any]) -> bytes:
     return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()
 
 
-def alone(wanted: Rules) -> bytes | None:
+def alone(wanted: Rules, place: Place) -> bytes | None:
     """The file with nothing in it but Proscribe's own part; None if there is nothing to say."""
-    said = policies(wanted, lists(wanted))
+    said = policies(wanted, place, lists(wanted))
     return render({MARK: WRITTEN_BY, "policies": said}) if said else None
 
 
-def look(host: Host, browser: Browser, wanted: Rules) -> Sight:
-    """What holds of a browser's policy."""
+def look(host: Host, place: Place, wanted: Rules) -> Sight:
+    """What holds of the policy at a place."""
     try:
-        content = host.read(browser.path)
-        inherited = next((path for path in browser.fallbacks if host.stat(path) is not None), "")
-        if content == alone(wanted) and not inherited and not any(faults(host, browser.path)[:2]):
+        content = host.read(place.path)
+        inherited = next((path for path in place.fallbacks if host.stat(path) is not None), "")
+        if content == alone(wanted, place) and not inherited and not any(faults(host, place.path)[:2]):
             return Sight(complete=True)
     except Unseen as unseen:
         return Sight(unseen=str(unseen))
     except ControlError as error:
-        return Sight(why=str(error), dns=str(error), wrong=[str(error)])
+        return lost(error, closing(wanted, place), wanted.firefox_extensions)
     from .firefox_file import PolicyFile
 
-    return PolicyFile(host, browser, wanted).sight()
+    return PolicyFile(host, place, wanted).sight()

@@ -7,22 +7,22 @@ import json
 
 from ...host import Host
 from ..base import Action, Changes, Refusal
-from .browsers import Browser
 from .firefox import render
 from .firefox_file import Note, PolicyFile, unopened
+from .places import Place
 from .rendering import NOTHING, Rules
 
 RULE = "browser/policy-file"
 PRIVATE = 0o600
 
 
-def enforce(host: Host, browser: Browser, wanted: Rules) -> Changes:
+def enforce(host: Host, place: Place, wanted: Rules) -> Changes:
     """The file written anew if it is not what it has to be; first the organisation's own is put away.
 
     Where the plan has nothing to say any more, the organisation gets its file back.
     """
-    file = PolicyFile(host, browser, wanted)
-    refused = [Refusal(RULE, browser.path, reason) for reason in (file.blocker, *file.faults.directories) if reason]
+    file = PolicyFile(host, place, wanted)
+    refused = [Refusal(RULE, place.path, reason) for reason in (file.blocker, *file.faults.directories) if reason]
     refused += [Refusal(RULE, name, reason) for name, reason in unopened(file.listed)]
     if file.blocker:
         return Changes((), refused)
@@ -31,12 +31,12 @@ def enforce(host: Host, browser: Browser, wanted: Rules) -> Changes:
     if file.holds:
         return Changes((), refused)
     write = functools.partial(_write, host, file)
-    return Changes([Action("write", browser.path, write, _text(file.content), _text(render(file.expected)))], refused)
+    return Changes([Action("write", place.path, write, _text(file.content), _text(render(file.expected)))], refused)
 
 
-def lift(host: Host, browser: Browser) -> Changes:
+def lift(host: Host, place: Place) -> Changes:
     """The organisation's file put back as it was, with its later edits if there are any; or Proscribe's deleted."""
-    return Changes(_give_back(host, PolicyFile(host, browser, NOTHING)))
+    return Changes(_give_back(host, PolicyFile(host, place, NOTHING)))
 
 
 def _write(host: Host, file: PolicyFile) -> None:
@@ -46,7 +46,7 @@ def _write(host: Host, file: PolicyFile) -> None:
     if original is not None and original != file.original:
         host.write(file.original_path, original, PRIVATE)
     host.write(file.note_path, _note(during), PRIVATE)
-    host.write(file.browser.path, render(file.expected or {}))
+    host.write(file.place.path, render(file.expected or {}))
     host.write(file.note_path, _note(after), PRIVATE)
     if original is None and file.original is not None:
         host.delete(file.original_path)
@@ -58,7 +58,7 @@ def _note(note: Note) -> str:
 
 def _give_back(host: Host, file: PolicyFile) -> list[Action]:
     """Undo the merge. A file that is the organisation's alone stays as it is; what Proscribe remembered goes."""
-    path = file.browser.path
+    path = file.place.path
     original = file.original_to_keep()
     remembered = [kept for kept in (file.original_path, file.note_path) if host.stat(kept) is not None]
     if not file.ours or (file.seen is None and original is None):

@@ -16,15 +16,16 @@ from __future__ import annotations
 
 import json
 import stat
-from typing import Any, NamedTuple
+from typing import Any, Mapping, NamedTuple
 
 from ...host import STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, Unseen
 from ...plan import canonical
-from .browsers import Browser
-from .firefox import DNS, FILTER, Lists, lists, policies, render
-from .firefox_merge import assumed_ours, dns_is_off, merge, parse, same, without_ours
+from .firefox import EXTENSION_SETTINGS, FILTER, Lists, closing, lists, policies, render
+from .firefox_merge import assumed_ours, closes, merge, parse, same, without_ours
 from .matching import Closest, Unless, firefox_entry
+from .places import Place
 from .rendering import MOST_ENTRIES, Name, Rules
+from .settings import EXTENSIONS, MICROSOFT_TENANTS, PRIVATE_LOGIN
 from .sight import MARK, Sight, faults
 
 
@@ -37,14 +38,14 @@ class Note(NamedTuple):
 
 
 class PolicyFile:
-    """The file of one browser, read once. Raises Unseen, or ControlError for a path behind a user's link."""
+    """The file of one place, read once. Raises Unseen, or ControlError for a path behind a user's link."""
 
-    def __init__(self, host: Host, browser: Browser, wanted: Rules) -> None:
-        self.browser, self.wanted = browser, wanted
-        place = STATE_DIRECTORY + "/browser/" + browser.path.strip("/").replace("/", "-")
-        self.original_path, self.note_path = place + ".original", place + ".note"
-        self.faults = faults(host, browser.path)
-        self.seen = host.stat(browser.path)
+    def __init__(self, host: Host, place: Place, wanted: Rules) -> None:
+        self.place, self.wanted = place, wanted
+        kept = STATE_DIRECTORY + "/browser/" + place.path.strip("/").replace("/", "-")
+        self.original_path, self.note_path = kept + ".original", kept + ".note"
+        self.faults = faults(host, place.path)
+        self.seen = host.stat(place.path)
         self.content: bytes | None = None
         self.document: dict[str, Any] | None = None
         self.lost = ""  # why Firefox takes nothing from it
@@ -74,7 +75,7 @@ class PolicyFile:
         if stat.S_ISLNK(self.seen.st_mode):
             self.blocker = "a link stands in its place: put a file there instead"
         try:
-            self.content = host.read(self.browser.path)
+            self.content = host.read(self.place.path)
             self.document = parse(self.content or b"")
         except Unseen:
             self.lost = "not readable for users"
@@ -87,7 +88,7 @@ class PolicyFile:
 
     def _inherited(self, host: Host) -> dict[str, Any]:
         """The policies of Firefox's own installation, which a file below /etc hides."""
-        for path in self.browser.fallbacks:
+        for path in self.place.fallbacks:
             try:
                 content = host.read(path)
                 if content is not None:
@@ -130,7 +131,7 @@ class PolicyFile:
         return [entry.name for entry in map(firefox_entry, block) if entry]
 
     def _expected(self) -> dict[str, Any] | None:
-        ours = policies(self.wanted, self.listed)
+        ours = policies(self.wanted, self.place, self.listed)
         return merge(self.base, ours) if ours else None
 
     @property
@@ -171,9 +172,6 @@ class PolicyFile:
         required = Closest(map(str, self.wanted.block), map(str, self.wanted.allow))
         entries = [entry for entry in map(firefox_entry, exceptions) if entry]
         openings = {entry.name for entry in entries if entry.name.host != "*" and required.blocked(entry.name)}
-        dns = ""
-        if self.wanted.dns_over_https == "off" and not dns_is_off(in_effect.get("policies", {}).get(DNS)):
-            dns = self.lost or "not switched off and locked"
         wrong = [*([self.blocker] if self.blocker else []), *self.faults.file, *self.faults.directories]
         wrong += [
             f"{len(listed)} entries in {FILTER} with the organisation's, Firefox takes {MOST_ENTRIES} of them"
@@ -193,13 +191,37 @@ class PolicyFile:
             effect=Unless(block, exceptions),
             openings=sorted(openings),
             why=self.lost,
-            dns=dns,
+            settings=self._open(in_effect.get("policies", {})),
+            unblocked=frozenset(self._unblocked(in_effect.get("policies", {}))),
             wrong=wrong,
             unclear=unclear,
         )
 
+    def _open(self, said: Mapping[str, Any]) -> dict[str, str]:
+        """By setting that is open: what is wrong."""
+        wrong = {
+            id_: self.lost or f"{', '.join(closed)}: not set, or not locked"
+            for id_, closed in closing(self.wanted, self.place).items()
+            if not all(closes(name, said.get(name), value) for name, value in closed.items())
+        }
+        effect = Unless(_filter({"policies": said}, "Block"), _filter({"policies": said}, "Exceptions"))
+        if self.wanted.microsoft_tenants and not effect.blocked(Name(PRIVATE_LOGIN)):
+            wrong[MICROSOFT_TENANTS] = self.lost or f"{PRIVATE_LOGIN} is not blocked"
+        return wrong
+
+    def _unblocked(self, said: Mapping[str, Any]) -> set[str]:
+        """The extensions that have to be refused and are not."""
+        settings = said.get(EXTENSION_SETTINGS)
+        by_id = settings if isinstance(settings, dict) else {}
+        found = set()
+        for id_ in self.wanted.firefox_extensions if EXTENSIONS in dict(self.wanted.settings) else ():
+            one = by_id.get(id_, by_id.get("*"))
+            if not isinstance(one, dict) or one.get("installation_mode") != "blocked":
+                found.add(id_)
+        return found
+
     def _has_more_than_ours(self) -> bool:
-        ours = policies(self.wanted, lists(self.wanted))
+        ours = policies(self.wanted, self.place, lists(self.wanted))
         return not same((self.document or {}).get("policies"), ours)
 
     def _differences(self) -> list[str]:

@@ -5,8 +5,9 @@ it; and `current`, what stands there now. `without_ours` takes `current` and und
 `written`: what is as it was written goes back to what it was before, and everything else is the organisation's later
 edit and stays. So an edit of the merged file survives the next run and the lift, and of Proscribe nothing does.
 
-The merge keeps every setting of the organisation. The lists of WebsiteFilter are joined; DNSOverHTTPS and
-AllowedDomainsForApps are replaced where they are weaker than what the plan asks for.
+The merge keeps every setting of the organisation. The lists of WebsiteFilter are joined, and so are ExtensionSettings
+and Preferences, entry by entry; a Proxy of its own is kept and locked; what else the plan asks for is replaced where it
+is weaker.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ from typing import Any, Mapping, NoReturn, Sequence
 
 from ...host import WRITTEN_BY
 from ...plan import canonical
-from .firefox import DNS, DNS_OFF, FILTER, TENANTS
+from .firefox import DNS, EXTENSION_SETTINGS, FILTER, TENANTS
+from .settings import SETTINGS
 from .sight import MARK
 
 LISTS = ("Block", "Exceptions")
+PROXY = "Proxy"
+# Policies that are tables of many things: the organisation has its entries, and Proscribe its own.
+TABLES = (EXTENSION_SETTINGS, "Preferences")
 Document = Mapping[str, Any]
 
 
@@ -52,10 +57,8 @@ def merge(base: Document, ours: Document) -> dict[str, Any]:
     for name, value in ours.items():
         if name == FILTER:
             policies[name] = _joined(policies.get(name), value)
-        elif name == DNS:
-            policies[name] = _dns(policies.get(name))
-        elif not _narrower(policies.get(name), value):
-            policies[name] = value
+        elif not closes(name, policies.get(name), value):
+            policies[name] = _joined_table(name, policies.get(name), value)
     rest = {key: value for key, value in base.items() if key not in (MARK, "policies")}
     return {MARK: WRITTEN_BY, **rest, "policies": policies}
 
@@ -68,13 +71,22 @@ def _joined(theirs: Any, ours: Mapping[str, list[str]]) -> dict[str, Any]:
     return joined
 
 
-def dns_is_off(value: Any) -> bool:
-    """Whether a DNSOverHTTPS policy leaves a user no way to switch it on."""
-    return isinstance(value, dict) and value.get("Enabled") is False and value.get("Locked") is True
+def closes(name: str, theirs: Any, ours: Any) -> bool:
+    """Whether a policy as it stands closes what Proscribe's would close."""
+    if name == TENANTS:
+        return _narrower(theirs, ours)
+    if name == PROXY:  # the organisation's own, whatever it is, as long as users cannot change it
+        return isinstance(theirs, dict) and theirs.get("Locked") is True and "Mode" in theirs
+    if isinstance(ours, dict):
+        return isinstance(theirs, dict) and all(key in theirs and same(theirs[key], ours[key]) for key in ours)
+    return same(theirs, ours)
 
 
-def _dns(theirs: Any) -> Any:
-    return theirs if dns_is_off(theirs) else {**(theirs if isinstance(theirs, dict) else {}), **DNS_OFF}
+def _joined_table(name: str, theirs: Any, ours: Any) -> Any:
+    """Proscribe's entries beside the organisation's where a policy is a table of them, else in place of it."""
+    if name == PROXY and isinstance(theirs, dict) and "Mode" in theirs:
+        return {**theirs, "Locked": True}
+    return {**theirs, **ours} if name in (DNS, *TABLES) and isinstance(theirs, dict) else ours
 
 
 def _narrower(theirs: Any, ours: str) -> bool:
@@ -110,6 +122,12 @@ def _back(current: Document, base: Document, written: Sequence[Document]) -> dic
             taken = _filter_back(value, before if isinstance(before, dict) else {}, [d.get(name) for d in written])
             if taken or name in base:
                 kept[name] = taken
+        elif name in TABLES and isinstance(value, dict):
+            before = base.get(name)
+            earlier = [table for d in written if isinstance(table := d.get(name), dict)]
+            taken = _back(value, before if isinstance(before, dict) else {}, earlier)
+            if taken or name in base:
+                kept[name] = taken
         else:
             kept[name] = value
     return kept
@@ -137,4 +155,11 @@ def _list(document: Any, name: str) -> list[Any]:
 def assumed_ours(current: Document) -> list[Document]:
     """What to take for `written` where that is lost: all of the settings that Proscribe manages."""
     policies = current.get("policies", {})
-    return [{"policies": {name: policies[name] for name in (FILTER, DNS, TENANTS) if name in policies}}]
+    managed = {name for row in SETTINGS.values() for name in row.firefox} - {PROXY, *TABLES}
+    ours = {name: policies[name] for name in sorted({FILTER, TENANTS, *managed}) if name in policies}
+    tables = {name: policies[name] for name in TABLES if isinstance(policies.get(name), dict)}
+    refused = {"installation_mode": "blocked"}
+    locked = {key for row in SETTINGS.values() for key in row.firefox.get("Preferences", {})}
+    for name, table in tables.items():
+        ours[name] = {key: value for key, value in table.items() if same(value, refused) or key in locked}
+    return [{"policies": ours}]

@@ -19,6 +19,7 @@ from typing import Any, Iterable, Iterator, Mapping, NamedTuple
 
 from ...host import ControlError
 from ...plan import RESTRICTED
+from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, UNMANAGED
 
 # Entries per list. Firefox ignores what comes after 1000; Chromium's documentation says 1000 too (156 takes 1500).
 MOST_ENTRIES = 1000
@@ -41,18 +42,31 @@ class Name(NamedTuple):
 class Rules(NamedTuple):
     """What a browser has to do. `block` and `allow` are ordered and minimal; the closest entry decides; no ties."""
 
-    block: tuple[Name, ...]
-    allow: tuple[Name, ...]
-    dns_over_https: str  # "off", or "unmanaged"
-    google_domains: tuple[str, ...]
-    microsoft_tenants: tuple[str, ...]
+    block: tuple[Name, ...] = ()
+    allow: tuple[Name, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()  # what is managed of settings.SETTINGS, and how
+    google_domains: tuple[str, ...] = ()
+    microsoft_tenants: tuple[str, ...] = ()
+    chrome_extensions: tuple[str, ...] = ()  # the ids to refuse, as Chrome's store has them
+    firefox_extensions: tuple[str, ...] = ()  # and Mozilla's
+    extensions_allowed: tuple[str, ...] = ()  # of all stores; counts where only these are to be had
 
     def __bool__(self) -> bool:
         """Whether there is anything that a browser has to be told."""
-        return bool(self.block or self.dns_over_https == "off" or self.google_domains or self.microsoft_tenants)
+        return bool(self.block or self.settings or self.google_domains or self.microsoft_tenants)
+
+    @property
+    def closed(self) -> list[str]:
+        """The ways round that are closed, by the ids that their rules are named for."""
+        tenants = ((GOOGLE_TENANTS, self.google_domains), (MICROSOFT_TENANTS, self.microsoft_tenants))
+        return [*(id_ for id_, _ in self.settings), *(id_ for id_, names in tenants if names)]
+
+    def without_sites(self) -> Rules:
+        """What is left of it for a program that knows no sites."""
+        return self._replace(block=(), allow=(), google_domains=(), microsoft_tenants=())
 
 
-NOTHING = Rules(block=(), allow=(), dns_over_https="unmanaged", google_domains=(), microsoft_tenants=())
+NOTHING = Rules()
 
 
 def name(text: str) -> Name:
@@ -151,11 +165,26 @@ def rules(section: Mapping[str, Any]) -> Rules:
     return Rules(
         block=limited("blocked names", sorted(one for one, blocked in kept.items() if blocked)),
         allow=limited("allowed names", sorted(one for one, blocked in kept.items() if not blocked)),
-        dns_over_https=settings.get("dns_over_https", "unmanaged"),
+        settings=tuple((id_, value) for id_, value in settings.get("browsers", {}).items() if value != UNMANAGED),
         google_domains=tuple(sorted(tenants.get("google", ()))),
         # Their order is the organisation's: the first one is told to Microsoft as the tenant that sets the restriction.
         microsoft_tenants=tuple(tenants.get("microsoft", ())),
+        chrome_extensions=_refused(section["services"], "chrome"),
+        firefox_extensions=_refused(section["services"], "firefox"),
+        extensions_allowed=tuple(settings.get("extensions_allowed", ())),
     )
+
+
+def _refused(services: Mapping[str, Mapping[str, Any]], store: str) -> tuple[str, ...]:
+    """The extensions that restricted services have in a store, but for those that a permitted one has too."""
+    refused = {id_ for entry in services.values() if entry["mode"] in RESTRICTED for id_ in extensions(entry, store)}
+    waived = {id_ for entry in services.values() if entry["mode"] == "waived" for id_ in extensions(entry, store)}
+    return tuple(sorted(refused - waived))
+
+
+def extensions(entry: Mapping[str, Any], store: str) -> tuple[str, ...]:
+    """The ids of a service's browser extensions."""
+    return tuple(entry.get("extensions", {}).get(store, ()))
 
 
 def _closest(kept: Mapping[Name, bool], hosts: Mapping[str, list[str]], one: Name) -> bool:

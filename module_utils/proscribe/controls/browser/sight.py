@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Iterable, NamedTuple, Protocol, Sequence
+from typing import AbstractSet, Iterable, Mapping, NamedTuple, Protocol, Sequence
 
-from ...host import Host
+from ...host import ControlError, Host
 from .rendering import Name, covers
 
 FILE_MODE = 0o644
@@ -28,7 +28,8 @@ class Sight(NamedTuple):
     openings: Sequence[Name] = ()  # what somebody else's exceptions open although it has to be blocked
     complete: bool = False  # every file is just what it has to be, so that no name needs a look
     why: str = ""  # why names are not blocked, where one reason covers them
-    dns: str = ""  # what is wrong with DNS over HTTPS
+    settings: Mapping[str, str] = {}  # by setting that is not as it has to be: what is wrong with it
+    unblocked: AbstractSet[str] = frozenset()  # the extensions that are not refused
     wrong: Sequence[str] = ()  # what else is wrong
     unseen: str = ""  # why nothing could be seen
     unclear: str = ""  # why it cannot be told whether something else is wrong
@@ -44,6 +45,12 @@ class Sight(NamedTuple):
         found = [one for one in wanted if not effect.blocked(one)]
         below = [one for one in self.openings if one not in found and any(covers(upper, one) for upper in wanted)]
         return found + below
+
+
+def lost(error: ControlError, settings: Iterable[str], extensions: Iterable[str]) -> Sight:
+    """What holds where a place cannot even be looked at safely: nothing."""
+    why = str(error)
+    return Sight(why=why, settings=dict.fromkeys(settings, why), unblocked=frozenset(extensions), wrong=[why])
 
 
 class Faults(NamedTuple):

@@ -1,32 +1,117 @@
 """The control `dns`: names of restricted services do not resolve.
 
-A backend answers for one way of telling a host so, with `observe(host, section)`, `enforce(host, section)` and
-`lift(host, section)`. There is one, the hosts file: the only way that every host has. It knows exact names, so of a
-service's domains it blocks the names that the plan lists and no others below them.
+A backend is one way of having a host do so. Those with a filter (dnsmasq, unbound, NetworkManager's dnsmasq, one of our
+own behind systemd-resolved) block a name and all below it; `choice` finds the one that fits the host. A host without
+any has the hosts file, which knows exact names only: the record says so under `dns/sub-domains`.
 
-Rules: `dns/<service>`, and one of the backend's own for what else is wrong (`dns/hosts-file`).
+Rules: `dns/<service>`; `dns/resolver` or `dns/hosts-file`, what else is wrong with the backend, what of another one is
+left over, and what goes round it; `dns/sub-domains`, where they are not covered.
 """
 
 from __future__ import annotations
 
 from typing import Any, Mapping
 
-from ...finding import Verdict
+from ...finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ...host import Host
-from ..base import Changes
-from . import hosts_file as backend
+from ..base import Action, Changes
+from . import hosts_file
+from .choice import HOSTS, Choice, backend, choose, trace
+from .wish import Wish, collect, service_verdicts
+
+LEFT_OVER = "left over from another way of filtering"
 
 
 def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
-    """Whether the names of the plan are blocked. Raises ControlError."""
-    return backend.observe(host, plan["controls"]["dns"])
+    """Whether the names of the plan are blocked. Raises ControlError, Unseen."""
+    section = plan["controls"]["dns"]
+    choice = choose(host, section["settings"])
+    if choice.name == HOSTS:
+        verdicts, names = hosts_file.observe(host, section, _left_over(host, choice))
+        return [*verdicts, _sub_domains(choice)] if names else verdicts
+    from . import filtering
+
+    wish = _wish(host, section)
+    leftovers = [*_left_over(host, choice, all_of_them=not wish.names), *hosts_file.left_over(host, section, LEFT_OVER)]
+    if wish.names:
+        filter_ = describe(host, choice, section["settings"])
+        return filtering.observe(host, section, wish, filter_, leftovers)
+    verdicts = service_verdicts(section, wish, frozenset(), Finding("name", ""))
+    if leftovers:
+        return [*verdicts, judge("dns/resolver", section, leftovers)]
+    return [*verdicts, Verdict("dns/resolver", NOT_APPLICABLE, reason="no name is to be blocked")]
 
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     """The change that blocks the names of the plan. Raises ControlError."""
-    return backend.enforce(host, plan["controls"]["dns"])
+    from . import switching
+
+    section = plan["controls"]["dns"]
+    choice = choose(host, section["settings"])
+    others = [name for name in choice.traced if name != choice.name]
+    if choice.name == HOSTS:
+        changes = hosts_file.enforce(host, section)
+        away = switching.take_away(host, choice.scene, others)
+        return changes._replace(actions=[*changes.actions, *away, *_read_again(host, choice, changes)])
+    wish = _wish(host, section)
+    if not wish.names:
+        return lift(host, plan)
+    actions = switching.put(host, describe(host, choice, section["settings"]), wish)
+    actions += switching.take_away(host, choice.scene, others)
+    old = hosts_file.lift(host, section)
+    refused = [*hosts_file.refusals(wish), *old.refused]
+    return Changes([*actions, *old.actions, *_read_again(host, choice, old)], refused)
 
 
 def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
     """The change that gives the host its own name resolution back. Raises ControlError."""
-    return backend.lift(host, plan["controls"].get("dns", {"services": {}}))
+    from . import switching
+
+    section = plan["controls"].get("dns", {"services": {}})
+    choice = choose(host, {"backend": HOSTS})
+    old = hosts_file.lift(host, section)
+    away = switching.take_away(host, choice.scene, choice.traced)
+    return old._replace(actions=[*away, *old.actions, *_read_again(host, choice, old)])
+
+
+def describe(host: Host, choice: Choice, settings: Mapping[str, Any]) -> Any:
+    """The chosen backend's `Filter`."""
+    module = backend(choice.name)
+    if choice.name == "resolved":
+        return module.describe(host, choice.scene, settings.get("upstreams", ()))
+    return module.describe(host, choice.scene)
+
+
+def _read_again(host: Host, choice: Choice, changes: Changes) -> list[Action]:
+    """Have a dnsmasq that runs read /etc/hosts again, where that changes: it answers out of it, too."""
+    unit = "dnsmasq.service"
+    systemctl = host.tool("systemctl") or "systemctl"
+
+    def reload() -> None:
+        host.must([systemctl, "try-reload-or-restart", unit])
+
+    return [Action("reload", unit, reload)] if changes.actions and choice.scene.units.get(unit) else []
+
+
+def _wish(host: Host, section: Mapping[str, Any]) -> Wish:
+    return collect(host, section, hosts_file.foreign(host, section), canaries=True)
+
+
+def _left_over(host: Host, choice: Choice, all_of_them: bool = False) -> list[Finding]:
+    """The traces of the filters that are not chosen, or of all."""
+    names = [name for name in choice.traced if all_of_them or name != choice.name]
+    return [
+        Finding("file", path, manager=name, path=path, detail=LEFT_OVER)
+        for name in names
+        for stage in backend(name).standing(host, choice.scene)
+        for path in stage.files
+        if trace(host, path)
+    ]
+
+
+def _sub_domains(choice: Choice) -> Verdict:
+    detail = (
+        f"not covered, nor are canaries: /etc/hosts has exact names and addresses only{choice.why and '; '}{choice.why}"
+    )
+    finding = Finding("coverage", "sub-domains", manager="hosts", path=hosts_file.PATH, detail=detail)
+    return Verdict("dns/sub-domains", NOT_APPLICABLE, (finding,), reason="the hosts file cannot cover them")

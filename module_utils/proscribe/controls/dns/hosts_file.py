@@ -1,66 +1,65 @@
 """Backend: the names are blocked in /etc/hosts.
 
-Two kinds of names are left out of the block and reported. One that the organisation resolves in a line of its own: that
-line stays and counts. One that the host hangs on: a source of its packages, its own name.
-
-Canaries, which a browser wants answered with NXDOMAIN, cannot be said here and are no business of this backend.
+The file knows exact names only: nothing below them is blocked. Names that are left alone (see `wish`) are left out of
+the block. Canaries, which a browser wants answered with NXDOMAIN, cannot be said here.
 """
 
 from __future__ import annotations
 
 import stat
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Mapping, Sequence
 
 from ...finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ...host import Host, Unseen
-from ...plan import RESTRICTED
-from .. import lifelines
 from ..base import Action, Changes, Refusal
 from . import block
+from .wish import Wish, collect, covering, plain, service_verdicts
 
 PATH = "/etc/hosts"
 
 
-class Wish(NamedTuple):
-    """What the file should say."""
-
-    services: Mapping[str, list[str]]  # the names to block, by restricted service
-    left: Mapping[str, str]  # the names that are left alone, with the reason
-
-    @property
-    def names(self) -> set[str]:
-        return {name for names in self.services.values() for name in names} - set(self.left)
-
-
-def observe(host: Host, section: Mapping[str, Any]) -> list[Verdict]:
-    """Whether the hosts file blocks the names of the plan. Raises ControlError."""
+def observe(
+    host: Host, section: Mapping[str, Any], leftovers: Sequence[Finding] = ()
+) -> tuple[list[Verdict], set[str]]:
+    """Whether the hosts file blocks the names of the plan, and the names. `leftovers` of filters are told with it.
+    Raises ControlError.
+    """
     try:
         content = host.read(PATH) or b""
     except Unseen as reason:
         rules = {f"dns/{id_}": entry for id_, entry in section["services"].items()}
-        return [judge(rule, entry, (), str(reason)) for rule, entry in {**rules, "dns/hosts-file": section}.items()]
+        entries = {**rules, "dns/hosts-file": section}
+        return [judge(rule, entry, (), str(reason)) for rule, entry in entries.items()], set()
     seen = block.split(content, _known(section))
     wish = _wish(host, section, seen.foreign)
-    blocked = block.blocked(seen.ours)
-    verdicts = []
-    for id_, entry in section["services"].items():
-        if entry["mode"] == "waived":
-            verdicts.append(judge(f"dns/{id_}", entry, [_finding(entry["name"], "not blocked, by waiver")]))
-            continue
-        names = wish.services.get(id_, [])
-        missing = [name for name in names if name not in blocked and name not in wish.left]
-        found = [_finding(name, f"not blocked: {wish.left[name]}") for name in names if name in wish.left]
-        if missing:
-            more = f", and {len(missing) - 1} more of {len(names)} names" if len(missing) > 1 else ""
-            found.insert(0, _finding(missing[0], f"not blocked{more}"))
-        verdict = judge(f"dns/{id_}", entry, found)
-        verdicts.append(verdict._replace(drifted=verdict.drifted and bool(missing)))  # what is left alone stays so
+    verdicts = service_verdicts(section, wish, block.blocked(seen.ours), _finding("", ""))
     wrong = _wrong(seen, wish.names)
-    if wish.names or wrong:
-        verdicts.append(judge("dns/hosts-file", section, [_finding("block", wrong)] if wrong else ()))
+    found = [*([_finding("block", wrong)] if wrong else ()), *leftovers]
+    if wish.names or found:
+        verdicts.append(judge("dns/hosts-file", section, found))
     else:
         verdicts.append(Verdict("dns/hosts-file", NOT_APPLICABLE, reason="no name is to be blocked"))
-    return verdicts
+    return verdicts, wish.names
+
+
+def left_over(host: Host, section: Mapping[str, Any], detail: str) -> list[Finding]:
+    """Our block, where another backend has taken its place."""
+    return [_finding("block", detail)] if block.split(host.read(PATH) or b"", _known(section)).ours else []
+
+
+def foreign(host: Host, section: Mapping[str, Any]) -> bytes:
+    """What of the file is the organisation's own: it counts before any name server."""
+    return block.split(host.read(PATH) or b"", _known(section)).foreign
+
+
+def refusals(wish: Wish) -> list[Refusal]:
+    """The names that are left alone, service by service."""
+    return [
+        Refusal(f"dns/{id_}", name, reason)
+        for id_, names in wish.services.items()
+        for name, reason in wish.left.items()
+        if covering(name, set(names))
+    ]
 
 
 def _wrong(seen: block.Split, names: set[str]) -> str:
@@ -78,12 +77,7 @@ def enforce(host: Host, section: Mapping[str, Any]) -> Changes:
     content = host.read(PATH)
     seen = block.split(content or b"", _known(section))
     wish = _wish(host, section, seen.foreign)
-    refused = [
-        Refusal(f"dns/{id_}", name, wish.left[name])
-        for id_, names in wish.services.items()
-        for name in names
-        if name in wish.left
-    ]
+    refused = refusals(wish)
     if not wish.names:
         return lift(host, section)._replace(refused=refused)
     made = content is None or seen.made
@@ -131,33 +125,11 @@ def _known(section: Mapping[str, Any]) -> set[str]:
 
 
 def _wish(host: Host, section: Mapping[str, Any], foreign: bytes) -> Wish:
-    entries = section["services"].values()
-    waived = {name for entry in entries if entry["mode"] == "waived" for name in entry["domains"]}
-    services = {
-        id_: [name for name in entry["domains"] if name not in entry["allow"] and name not in waived]
-        for id_, entry in section["services"].items()
-        if entry["mode"] in RESTRICTED
-    }
-    wanted = {name for names in services.values() for name in names}
-    left = dict.fromkeys(wanted & lifelines.own_names(host), "it is this host's own name")
-    sources = wanted.intersection(lifelines.package_sources(host))
-    left.update(dict.fromkeys(sources, "this host gets its packages from there"))
-    left.update({name: f"a line of the host's own says {address}" for name, address in _resolved(foreign, wanted)})
-    return Wish(services, left)
-
-
-def _resolved(foreign: bytes, wanted: set[str]) -> list[tuple[str, str]]:
-    """The wanted names to which the host's own lines give an address that leads somewhere."""
-    found = []
-    for line in foreign.splitlines():
-        words = line.partition(b"#")[0].decode("utf-8", "replace").lower().split()
-        if (
-            wanted.intersection(words[1:])
-            and not words[0].startswith("127.")
-            and words[0] not in ("0.0.0.0", "::", "::1")
-        ):
-            found += [(name, words[0]) for name in words[1:] if name in wanted]
-    return found
+    """The wish, with the names of the plan only: what lies below them is not blocked here, so it is not let through."""
+    wish = collect(host, section, foreign, canaries=False)
+    plain(wish.names)
+    named = {name for names in wish.services.values() for name in names}
+    return wish._replace(left={name: reason for name, reason in wish.left.items() if name in named})
 
 
 def _finding(id_: str, detail: str) -> Finding:

@@ -1,20 +1,21 @@
 """The control `firewall`: connections to restricted networks are refused by an nftables table of our own.
 
-Rules: `firewall/<service>` for services with networks; `firewall/dns-over-tls` where port 853 is to be refused;
-`firewall/ruleset` for the table as a whole (what is in it and not of the plan, the exemptions, the order); and
-`firewall/boot`, whether it comes back after a reboot.
+Rules: `firewall/<service>` for services with networks; `firewall/dns-over-tls` and `firewall/quic` where port 853, or
+UDP port 443, is to be refused; `firewall/own-rules` for the organisation's own; `firewall/ruleset` for the table as a
+whole (what is in it and not of the plan, the exemptions, the order); `firewall/boot`, whether it comes back after a
+reboot; and `firewall/neighbours` where another table works round ours.
 """
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ...finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ...host import Host, Unseen
 from ...plan import RESTRICTED
 from ..base import Changes
-from . import boot, exemptions, listing
-from .ruleset import DNS_OVER_TLS, refused, refuses_dns_over_tls, render
+from . import boot, exemptions, listing, neighbours
+from .ruleset import OWN_RULES, own_rules, refused, refused_everywhere, render
 
 NEEDS_ROOT = "the firewall's rules can only be listed by root: run the audit as root, or with -b"
 
@@ -22,21 +23,27 @@ NEEDS_ROOT = "the firewall's rules can only be listed by root: run the audit as 
 def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     """Whether the table and what brings it back are as the plan calls for. Raises ControlError."""
     section = plan["controls"]["firewall"]
-    wrong: Mapping[str, Any] = {}
+    wrong: Mapping[str, Sequence[Finding]] = {}
+    counts: Mapping[str, tuple[int, int]] = {}
     kept: list[Finding] = []
+    others: Sequence[Verdict] = ()
     unseen = unseen_boot = ""
     nft = host.tool("nft")
-    needed = bool(refused(section)) or refuses_dns_over_tls(section)
+    settings = [*refused_everywhere(section), *([OWN_RULES] if own_rules(section) else [])]
+    needed = bool(refused(section)) or bool(settings)
     if nft is None and needed:
-        wrong = dict.fromkeys([*section["services"], DNS_OVER_TLS, "ruleset"], [listing.NO_NFT])
+        wrong = dict.fromkeys([*section["services"], *settings, "ruleset"], [listing.NO_NFT])
         kept = [listing.NO_NFT]
     elif not host.privileged:
         unseen = unseen_boot = NEEDS_ROOT
     elif nft is not None:
         try:
-            text = render(section, exemptions.collect(host, section, host.text(boot.FILE) or ""))
+            at_boot = host.text(boot.FILE) or ""
+            text = render(section, exemptions.collect(host, section, at_boot))
             kept = boot.wrong(host, nft, text)
-            _, wrong, unseen = listing.look(host, nft, text)
+            sight = listing.look(host, nft, text, at_boot)
+            wrong, unseen, counts = sight.wrong, sight.unseen, sight.counts
+            others = neighbours.observe(host, nft) if needed else ()
         except Unseen as reason:
             unseen = str(reason)
     verdicts = []
@@ -44,18 +51,26 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
         if not entry["networks"]:
             continue
         if entry["mode"] in RESTRICTED:
-            verdicts.append(judge(f"firewall/{id_}", entry, wrong.get(id_, ()), unseen))
+            evidence = [*wrong.get(id_, ()), *_let_through(host, id_, entry)]
+            verdicts.append(judge(f"firewall/{id_}", entry, evidence, unseen))
         else:
             let = [Finding("network", id_, detail="not refused, by waiver")] if entry["mode"] == "waived" else ()
             verdicts.append(judge(f"firewall/{id_}", entry, let))
-    if refuses_dns_over_tls(section):
-        verdicts.append(judge(f"firewall/{DNS_OVER_TLS}", section, wrong.get(DNS_OVER_TLS, ()), unseen))
+    verdicts += [judge(f"firewall/{rule}", section, wrong.get(rule, ()), unseen) for rule in settings]
     for rule, found, why in (("ruleset", wrong.get("ruleset", ()), unseen), ("boot", kept, unseen_boot)):
         if needed or found or why:
             verdicts.append(judge(f"firewall/{rule}", section, found, why))
         else:
             verdicts.append(Verdict(f"firewall/{rule}", NOT_APPLICABLE, reason="no network is to be refused"))
-    return verdicts
+    attempts = {f"firewall/{rule}": packets for rule, (packets, _) in counts.items()}
+    return [v._replace(attempts=attempts.get(v.rule, 0)) for v in [*verdicts, *others]]
+
+
+def _let_through(host: Host, id_: str, entry: Mapping[str, Any]) -> list[Finding]:
+    """The users of this host whom a waiver lets through: evidence of what is open."""
+    names = exemptions.exempted_users(entry)
+    known = [name for name in dict.fromkeys(names) if host.user_id(name) is not None]
+    return [Finding("network", id_, scope=f"user:{name}", detail="not refused, by waiver") for name in known]
 
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:

@@ -1,11 +1,13 @@
 """What the ruleset must let pass on this host, and how it stays the same from run to run.
 
 An address is exempted only if it lies in a network that is refused, or the plan names it under `management`. What files
-of the host say (gateways, resolvers, sources named by address, ports of sshd) is read anew each time. What only an
-enforcing run can know is remembered in the boot file, and an audit takes it from there instead of asking anew:
+of the host say (gateways, resolvers, sources named by address, ports of sshd, numbers of users) is read anew each time.
+What only an enforcing run can know is remembered in the boot file, and an audit takes it from there instead of asking
+anew:
 
     addresses of package sources     resolving takes time and answers differ; kept while a source has the name
     port of the control connection   kept for good, because its rule opens nothing to connections that start on the host
+    its other side                   kept for good where the organisation has rules for what comes in
 
 So a timer without SSH_CONNECTION and without a resolver sees the same ruleset as the run that loaded it.
 """
@@ -14,53 +16,140 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Any, Callable, Iterator, Mapping, Sequence
+from typing import Any, Callable, Iterator, Mapping, NamedTuple, Sequence
 
 from ...host import Host
 from .. import lifelines
-from .ruleset import Exempt, Lifelines, Network, networks, refused
+from .ruleset import MANAGEMENT, OWN_RULES, Exempt, Lifelines, Network, own_rules, refused, spelled
 
 SOURCE = "package source "
-_REMEMBERED_SOURCE = re.compile(rf'(\S+) comment "{SOURCE}([^"]+)"')
+_REMEMBERED_SOURCE = re.compile(rf'([0-9a-f.:]+) comment "{SOURCE}([^"\n]+)"')
 _REMEMBERED_PORTS = re.compile(r"^\t\ttcp sport (?:\{ )?([0-9, ]+?)(?: \})? tcp flags", re.MULTILINE)
+_REMEMBERED_PEER = re.compile(r'^\t\tip6? saddr (\S+) tcp dport (\d+) accept comment "control', re.MULTILINE)
 _LONGEST_NAME = 100  # characters; the comment of an element may have 128
+_EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 # Gives the addresses of a name of a package source.
 Resolver = Callable[[str], Sequence[str]]
 
 
+class Blocked(NamedTuple):
+    """The networks that are refused, as they are spelled, by service; the organisation's own rules are one of them."""
+
+    networks: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def by(cls, section: Mapping[str, Any]) -> Blocked:
+        """What a plan's section refuses."""
+        return cls({id_: frozenset(networks) for id_, networks in _refused(section)})
+
+    def of(self, network: Network) -> tuple[str, ...]:
+        """The services in one of whose networks an address, or all of a network, lies.
+
+        Looks for the few networks that it can lie in instead of through the many that there are.
+        """
+        wider = {spelled(network.supernet(new_prefix=length)) for length in range(network.prefixlen + 1)}
+        return tuple(id_ for id_, spellings in self.networks.items() if not wider.isdisjoint(spellings))
+
+    def met_by(self, network: Network) -> tuple[str, ...]:
+        """The services one of whose networks has an address in common with a network."""
+        within = self.of(network)
+        parts = (id_ for id_, texts in self.networks.items() if any(_overlaps(network, text) for text in texts))
+        return within if network.prefixlen == network.max_prefixlen else tuple(dict.fromkeys([*within, *parts]))
+
+
 def collect(
-    host: Host, section: Mapping[str, Any], boot_file: str, resolve: Resolver | None = None, ports: Sequence[int] = ()
+    host: Host,
+    section: Mapping[str, Any],
+    boot_file: str,
+    resolve: Resolver | None = None,
+    connections: Sequence[tuple[str, int]] = (),
 ) -> Lifelines:
-    """The lifelines of a host. `boot_file` is what an earlier run left (""), `resolve` and `ports` (of the control
-    connections) are what an enforcing run adds.
+    """The lifelines of a host. `boot_file` is what an earlier run left (""); an enforcing run adds `resolve`, and its
+    control connections (address of the other side, port on this one).
     """
-    blocked = {id_: networks(entry) for id_, entry in refused(section).items()}
+    blocked = Blocked.by(section)
+    numbers = _numbers(host, section)
+    known = _Remembered.in_file(boot_file)
     found: list[Exempt] = []
     for text in section["settings"].get("management", ()):
         network = ipaddress.ip_network(text)
-        found.append(Exempt(network, "management", _services(network, blocked)))
-    for address, reason in _addresses(host, boot_file, resolve if blocked else None):
+        # In whose networks these lie is told by an enforcing run; an audit need not look through them all.
+        found.append(Exempt(network, MANAGEMENT, blocked.met_by(network) if resolve else ()))
+    for address, reason in _addresses(host, known, resolve if blocked.networks else None):
         found += _exempt(address, reason, blocked)
     need_tls = lifelines.resolvers_need_tls(host)
     asked = [entry for text in lifelines.resolvers(host) for entry in _exempt(text, "resolver", blocked, need_tls)]
-    remembered = _REMEMBERED_PORTS.search(boot_file)
-    known = [int(port) for port in remembered[1].split(",")] if remembered else []
     return Lifelines(
         exempt=_widest(found),
         resolvers=_widest(asked),
         resolver_ports=(53, 853) if need_tls else (53,),
-        ssh_ports=sorted({*lifelines.ssh_ports(host), *known, *ports}),
+        ssh_ports=sorted({*lifelines.ssh_ports(host), *known.ports, *(port for _, port in connections)}),
         ephemeral=_ephemeral(host),
+        controllers=_controllers(section, [*known.peers, *connections]),
+        users=_known_users(numbers),
+        unknown_users=[of for of, number in numbers.items() if number is None],
     )
 
 
-def _addresses(host: Host, boot_file: str, resolve: Resolver | None) -> Iterator[tuple[str, str]]:
+def _numbers(host: Host, section: Mapping[str, Any]) -> dict[tuple[str, str], int | None]:
+    """The number, on this host, of each user whom a waiver lets through to a service, by service and name."""
+    named = [(id_, name) for id_, entry in refused(section).items() for name in exempted_users(entry)]
+    return {(id_, name): host.user_id(name) for id_, name in named}
+
+
+def _known_users(numbers: Mapping[tuple[str, str], int | None]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for (id_, _), number in numbers.items():
+        if number is not None:
+            found.setdefault(id_, []).append(number)
+    return {id_: sorted(set(listed)) for id_, listed in found.items()}
+
+
+def exempted_users(entry: Mapping[str, Any]) -> list[str]:
+    """The names of the users whom a waiver lets through, of a service's part of the plan."""
+    whole = (e for e in entry.get("exceptions", ()) if e.keys() <= {"waiver", "users"})  # packets have no version
+    return [name for exception in whole for name in exception.get("users", ())]
+
+
+class _Remembered(NamedTuple):
+    """What an earlier run left in the boot file."""
+
+    sources: Sequence[tuple[str, str]]
+    ports: Sequence[int]
+    peers: Sequence[tuple[str, int]]
+
+    @classmethod
+    def in_file(cls, text: str) -> _Remembered:
+        sources = _REMEMBERED_SOURCE.findall(text) if SOURCE in text else []  # large sets have many lines to look at
+        ports = _REMEMBERED_PORTS.search(text)
+        peers = [(address, int(port)) for address, port in _REMEMBERED_PEER.findall(text)]
+        return cls(sources, [int(port) for port in ports[1].split(",")] if ports else [], peers)
+
+
+def _refused(section: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
+    """What is refused to connections from this host, and to guests behind it."""
+    for id_, entry in refused(section).items():
+        yield id_, entry["networks"]
+    barring = [rule for rule in own_rules(section) if rule["verdict"] != "accept" and rule["direction"] != "in"]
+    if barring:
+        yield OWN_RULES, [text for rule in barring for text in rule["addresses"] or _EVERYWHERE]
+
+
+def _controllers(section: Mapping[str, Any], peers: Sequence[tuple[str, int]]) -> list[tuple[Network, int]]:
+    """Who manages this host, where rules for what comes in could keep them out."""
+    if not any(rule["direction"] == "in" for rule in own_rules(section)):
+        return []
+    found = {(network, port) for address, port in peers if (network := network_of(address))}
+    return sorted(found, key=lambda peer: (peer[0].version, int(peer[0].network_address), peer[1]))
+
+
+def _addresses(host: Host, known: _Remembered, resolve: Resolver | None) -> Iterator[tuple[str, str]]:
     """Addresses that the host needs whole, each with the reason."""
     for address in lifelines.gateways(host):
         yield address, "default gateway"
     sources = {name[-_LONGEST_NAME:]: name for name in lifelines.package_sources(host)}
-    for address, label in _REMEMBERED_SOURCE.findall(boot_file):
+    for address, label in known.sources:
         if label in sources:
             yield address, SOURCE + label
     for label, name in sources.items():
@@ -68,9 +157,9 @@ def _addresses(host: Host, boot_file: str, resolve: Resolver | None) -> Iterator
             yield address, SOURCE + label
 
 
-def _exempt(address: str, reason: str, blocked: Mapping[str, list[Network]], always: bool = False) -> list[Exempt]:
+def _exempt(address: str, reason: str, blocked: Blocked, always: bool = False) -> list[Exempt]:
     network = network_of(address)
-    services = _services(network, blocked) if network else ()
+    services = blocked.of(network) if network else ()
     return [Exempt(network, reason, services)] if network and (services or always) else []
 
 
@@ -83,9 +172,8 @@ def network_of(address: str) -> Network | None:
     return None if network.is_loopback else network
 
 
-def _services(network: Network, blocked: Mapping[str, list[Network]]) -> tuple[str, ...]:
-    """The services in whose networks some addresses lie."""
-    return tuple(id_ for id_, nets in blocked.items() if any(network.overlaps(net) for net in nets))
+def _overlaps(network: Network, text: str) -> bool:
+    return network.overlaps(ipaddress.ip_network(text))
 
 
 def _widest(found: Sequence[Exempt]) -> list[Exempt]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import re
 import sys
 from typing import Iterator, Mapping, NamedTuple, Sequence
 
 from ...finding import Finding
-from ...host import ControlError, Host, Unseen
-from .ruleset import DNS_OVER_TLS, TABLE
+from ...host import ControlError, Generation, Host, Unseen
+from . import known
+from .ruleset import DNS_OVER_TLS, OWN_RULES, QUIC, TABLE
 
 WHERE = f"inet {TABLE}"
 NOT_LOADED = Finding("table", TABLE, manager="nftables", path=WHERE, detail="not loaded")
@@ -21,6 +24,14 @@ SPELLINGS = (
     ("meta l4proto 6 ", "meta l4proto tcp "),
     ("meta l4proto { 6, 17 }", "meta l4proto { tcp, udp }"),
 )
+
+# Characters of a ruleset from which on listing all of it takes more than some milliseconds (about 2,000 networks).
+LARGE = 50_000
+MANY = 1000  # elements of a set: a diff that showed all of them could not be read
+
+_ELEMENTS = re.compile(r"\t\telements = \{[^}]*\}\n")
+_HELD = re.compile(r"elements = \{([^}]*)\}")
+_COUNTED = re.compile(r"counter refused[_-](\S+) \{\s+packets (\d+) bytes (\d+)")
 
 # Loads a ruleset from its input and lists the table: what the kernel makes of it, spelled by the host's own nft.
 # One nft cannot do both, because a listing within a file is answered before the file is committed.
@@ -47,36 +58,70 @@ class Sight(NamedTuple):
     live: Parts
     wrong: Mapping[str, Sequence[Finding]]
     unseen: str = ""  # why nothing more can be said where nothing is wrong
+    counts: Mapping[str, tuple[int, int]] = {}  # packets and bytes that were refused, by rule
+    generation: Generation | None = None  # of the kernel's tables, from before the look
 
 
-def look(host: Host, nft: str, text: str) -> Sight:
-    """Compare the loaded table with the one that `text` would load. Raises Unseen, or ControlError if nft fails."""
-    wanted = take_apart(text)
-    live = listed(host, nft)
+def look(host: Host, nft: str, text: str, kept: str = "") -> Sight:
+    """Compare the loaded table with the one that `text` would load. Raises Unseen, or ControlError if nft fails.
+
+    A large table that was made from `kept` (what is kept for the boot), and is known not to have changed since we
+    loaded it, is listed without its elements: they are those of `kept`.
+    """
+    generation = host.ruleset_generation()
+    if len(kept) > LARGE and known.unchanged(host, kept):
+        listing = _listing(host, nft, "-t")
+        brief = take_apart(_ELEMENTS.sub("", kept))
+        if take_apart(listing) == brief and known.unchanged(host, kept):
+            live = brief if text == kept else take_apart(kept)
+            return Sight(live, *_compare(host, nft, text, live, text == kept), refusals(listing), generation)
+    listing = _listing(host, nft)
+    live = take_apart(listing)
+    return Sight(live, *_compare(host, nft, text, live), refusals(listing), generation)
+
+
+def _compare(
+    host: Host, nft: str, text: str, live: Parts, same: bool = False
+) -> tuple[Mapping[str, Sequence[Finding]], str]:
+    """What is wrong with the loaded table, by rule, and what cannot be said."""
+    wanted = live if same else take_apart(text)
     if wanted == live:
-        return Sight(live, {})
+        return {}, ""
     if not live:
-        return Sight(live, {rule: [NOT_LOADED] for rule in {"ruleset", *map(owner, wanted)}})
+        return {rule: [NOT_LOADED] for rule in {"ruleset", *map(owner, wanted)}}, ""
     if not wanted:
-        return Sight(live, {"ruleset": [NOT_LOADED._replace(detail="loaded, though nothing is to be refused")]})
-    known = _as_listed(host, nft, text)
-    if known is None:  # our spelling is all there is to compare with: it can be trusted for names and addresses only
-        every = differences(wanted, live)
-        sure = {rule: [finding for finding in found if finding.kind != "rule"] for rule, found in every.items()}
-        return Sight(live, sure, NO_NAMESPACE if sure != every else "")
-    return Sight(live, differences(known, live))
+        return {"ruleset": [NOT_LOADED._replace(detail="loaded, though nothing is to be refused")]}, ""
+    if all(live[key].lines == part.lines for key, part in wanted.items() if key in live):
+        return differences(wanted, live), ""  # this nft spells as we do
+    as_listed = _as_listed(host, nft, text)
+    if as_listed is not None:
+        return differences(as_listed, live), ""
+    # Our spelling is all there is to compare with: it can be trusted for names and addresses only.
+    every = differences(wanted, live)
+    sure = {rule: [finding for finding in found if finding.kind != "rule"] for rule, found in every.items()}
+    return sure, NO_NAMESPACE if sure != every else ""
 
 
 def listed(host: Host, nft: str) -> Parts:
     """The table as it is loaded; no parts if it is not."""
-    result = host.run([nft, "-s", "list", "table", "inet", TABLE])
+    return take_apart(_listing(host, nft))
+
+
+def _listing(host: Host, nft: str, *options: str) -> str:
+    """What nft lists of the table, counts included; "" if it is not loaded."""
+    result = host.run([nft, *options, "list", "table", "inet", TABLE])
     if result.rc == 0:
-        return take_apart(result.out)
+        return result.out
     if "No such file or directory" in result.err:
-        return {}
+        return ""
     if "not permitted" in result.err:
         raise Unseen("the firewall's rules can only be listed by root with CAP_NET_ADMIN")
     raise ControlError(f"nft cannot list the table {WHERE}: {' '.join(result.err.split())[-300:]}")
+
+
+def refusals(listing: str) -> dict[str, tuple[int, int]]:
+    """How many packets and bytes were refused, by rule, for those that were."""
+    return {name: (int(packets), int(size)) for name, packets, size in _COUNTED.findall(listing) if packets != "0"}
 
 
 def _as_listed(host: Host, nft: str, text: str) -> Parts | None:
@@ -92,8 +137,12 @@ def _as_listed(host: Host, nft: str, text: str) -> Parts | None:
     raise ControlError(f"nft does not take the ruleset: {' '.join(result.err.split())[-300:]}")
 
 
+@functools.lru_cache(maxsize=2)  # an enforcing run asks for the same text several times
 def take_apart(text: str) -> Parts:
-    """The parts of the table in a listing, or in a file to load, by kind and name."""
+    """The parts of the table in a listing, or in a file to load, by kind and name. Not to be changed."""
+    held = _HELD.findall(text)  # the elements of each set; they may be many, so they are not looked at line by line
+    numbers = iter(range(len(held)))
+    text = _HELD.sub(lambda _: f"elements {next(numbers)}", text)
     lines = map(str.strip, text.replace("\t}\n", "\n}\n").splitlines())  # 0.9.8 ends a counter on the line of its state
     if f"table inet {TABLE} {{" not in lines:  # consumes the lines up to there
         return {}
@@ -104,48 +153,48 @@ def take_apart(text: str) -> Parts:
             break
         if line.endswith("{"):
             kind, _, name = line[:-1].strip().partition(" ")
-            parts[kind, name] = _part(lines)
+            parts[kind, name] = _part(lines, held)
         elif line:
             own.append(line)
     parts["table", TABLE] = Part(tuple(own))
     return parts
 
 
-def _part(lines: Iterator[str]) -> Part:
+def _part(lines: Iterator[str], held: Sequence[str]) -> Part:
     plain: list[str] = []
     elements: frozenset[str] = frozenset()
     for line in lines:
         if line == "}":
             break
-        if line.startswith("elements = {"):
-            wrapped = [line]
-            while not wrapped[-1].endswith("}"):
-                wrapped.append(next(lines, "}"))
-            inner = " ".join(wrapped)[len("elements = {") : -1]
-            elements = frozenset(element.strip() for element in inner.split(","))
-        elif line and not line.startswith("packets "):  # and shows that state in spite of -s
+        if line.startswith("elements "):
+            elements = frozenset(map(str.strip, held[int(line.split()[1])].split(",")))
+        elif line and not line.startswith("packets "):  # what a counter stands at
             for other, ours in SPELLINGS:
                 line = line.replace(other, ours)
             plain.append(line)
     return Part(tuple(plain), elements)
 
 
-def shown(parts: Parts) -> str:
-    """The table as text for a diff, one element a line and in one order, whoever wrote it."""
+def shown(parts: Parts, beside: Parts | None = None) -> str:
+    """The table as text for a diff, one element a line and in one order, whoever wrote it.
+
+    Of a set with many elements only those that `beside`, the other side of the diff, has not.
+    """
     lines = []
-    for (kind, name), part in sorted(parts.items()):
-        lines += [
-            f"{kind} {name}",
-            *(f"    {line}" for line in part.lines),
-            *(f"    {e}" for e in sorted(part.elements)),
-        ]
+    for key, part in sorted(parts.items()):
+        common = beside[key].elements if beside and key in beside and len(part.elements) > MANY else frozenset()
+        lines += [" ".join(key), *(f"    {line}" for line in part.lines)]
+        lines += [f"    {element}" for element in sorted(part.elements - common)]
     return "".join(f"{line}\n" for line in lines)
 
 
 def owner(key: tuple[str, str]) -> str:
     """The rule that a part of the wanted table answers for."""
     name = key[1]
-    return DNS_OVER_TLS if name.endswith(f"-{DNS_OVER_TLS}") else name.partition("_")[2] or "ruleset"
+    for rule in (DNS_OVER_TLS, QUIC, OWN_RULES):
+        if name.endswith(f"-{rule}"):
+            return rule
+    return name.partition("_")[2] or (OWN_RULES if name.startswith(("own", "managed-")) else "ruleset")
 
 
 def differences(wanted: Parts, live: Parts) -> dict[str, list[Finding]]:

@@ -1,18 +1,28 @@
-"""Changing the firewall: loading the table, keeping it over a reboot, taking both away."""
+"""Changing the firewall: loading the table, keeping it over a reboot and other programs, taking all of it away."""
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import Any, Callable, Mapping, Sequence
 
 from ...host import ControlError, Host, Unseen
 from .. import lifelines
 from ..base import Action, Changes, Refusal
-from . import boot, exemptions, listing
-from .ruleset import TABLE, Lifelines, networks, refused, render, spelled
+from . import boot, exemptions, known, listing, pending, program, update
+from .ruleset import TABLE, Lifelines, render, spelled
 
 PATIENCE = 5.0  # seconds for resolving all package sources; a host whose DNS hangs must not hang its firewall
-SYSTEMD_RUNS = "/run/systemd/system"  # sd_booted(3)
+
+
+class Load:
+    """Loads a table: the `apply` of an action that can cut a host off, unless the same table was confirmed before."""
+
+    def __init__(self, host: Host, nft: str, sight: listing.Sight, text: str, confirmed: bool) -> None:
+        self.host, self.nft, self.sight, self.text, self.confirmed = host, nft, sight, text, confirmed
+
+    def __call__(self) -> None:
+        update.load(self.host, self.nft, self.sight, self.text)
 
 
 def enforce(host: Host, section: Mapping[str, Any]) -> Changes:
@@ -22,30 +32,54 @@ def enforce(host: Host, section: Mapping[str, Any]) -> Changes:
     """
     connections = lifelines.control_connections(host)
     earlier = host.text(boot.FILE) or ""
-    lets = exemptions.collect(host, section, earlier, _resolver(host), [port for _, port in connections])
+    lets = exemptions.collect(host, section, earlier, _resolver(host), connections)
     text = render(section, lets)
     if not text:
         return lift(host)
-    nft = host.tool("nft")
-    if nft is None:
-        raise ControlError("nft is not installed on this host: install the package nftables")
+    nft = nft_of(host)
     try:
-        sight = listing.look(host, nft, text)
+        sight = listing.look(host, nft, text, earlier)
     except Unseen as unseen:
         raise ControlError(str(unseen)) from None
     actions = []
-    if any(sight.wrong.values()) or sight.unseen:
-        before, after = listing.shown(sight.live), listing.shown(listing.take_apart(text))
-        actions.append(Action("load", listing.WHERE, lambda: _load(host, nft, text), before, after))
-    if earlier != text:
-        actions.append(_write(host, boot.FILE, text, boot.FILE_MODE))
     refusals = _refusals(section, lets, connections)
-    if boot.has_systemd(host):
-        actions += _enable(host, boot.unit(nft))
-    else:
+    if not boot.program_is_whole(host):
+        actions.append(_write(host, program.PATH, boot.program_text(), program.MODE))
+        watch = boot.units(nft)[-1]
+        if host.stat(boot.SYSTEMD_RUNS) is not None and boot.is_active(host, watch.name):
+            actions.append(_systemctl(host, True, "restart", watch))  # it is running the program as it was
+    if any(sight.wrong.values()) or sight.unseen:
+        # What is confirmed is what a reboot would load too.
+        load = Load(host, nft, sight, text, confirmed=text == earlier)
+        if not load.confirmed and (said := pending.tried_before(host, text)):
+            refusals.append(Refusal("firewall/boot", listing.WHERE, said))
+        wanted = listing.take_apart(text)
+        before, after = listing.shown(sight.live, wanted), listing.shown(wanted, sight.live)
+        actions.append(Action("load", listing.WHERE, load, before, after))
+    actions += keeping(host, nft, text)
+    if not boot.has_systemd(host):
         reason = f"this host has no systemd: have {boot.FILE} loaded at boot by other means"
         refusals.append(Refusal("firewall/boot", boot.UNIT_NAME, reason))
     return Changes(actions, refusals)
+
+
+def keeping(host: Host, nft: str, text: str) -> list[Action]:
+    """What makes a table that is loaded, and confirmed, come back after a reboot and after other programs."""
+    actions = []
+    if host.text(boot.FILE) != text:
+        actions.append(_write(host, boot.FILE, text, boot.FILE_MODE))
+    if boot.has_systemd(host):
+        for unit in boot.units(nft):
+            actions += _enable(host, unit)
+    return actions
+
+
+def nft_of(host: Host) -> str:
+    """Where nft is on this host. Raises ControlError if it is not installed."""
+    nft = host.tool("nft")
+    if nft is None:
+        raise ControlError("nft is not installed on this host: install the package nftables")
+    return nft
 
 
 def lift(host: Host) -> Changes:
@@ -60,9 +94,12 @@ def lift(host: Host) -> Changes:
         live = {}  # who may not even look cannot have loaded anything
     actions = []
     refusals = []
-    if host.stat(boot.UNIT_FILE) is not None or host.stat(boot.ENABLED) is not None:
-        before = host.text(boot.UNIT_FILE) or ""
-        actions.append(Action("disable", boot.UNIT_NAME, lambda: _disable(host), before))
+    if host.list(program.RUN) or host.traces(program.TRACE):
+        actions.append(Action("forget", "unconfirmed changes", lambda: pending.drop(host)))
+    for unit in reversed(boot.units(nft or "nft")):  # the watcher first, or it would bring the table back
+        if host.stat(unit.path) is not None or host.stat(unit.enabled) is not None:
+            before = host.text(unit.path) or ""
+            actions.append(Action("disable", unit.name, functools.partial(_disable, host, unit), before))
     if nft and live:
         delete = [nft, "delete", "table", "inet", TABLE]
         actions.append(Action("delete", listing.WHERE, lambda: _must(host, delete), listing.shown(live)))
@@ -71,13 +108,11 @@ def lift(host: Host) -> Changes:
         if nft is None:
             reason = "nft is not installed any more: if the table is loaded, it goes with the next boot"
             refusals.append(Refusal("firewall/ruleset", listing.WHERE, reason))
+    if host.traces(program.PATH):
+        actions.append(Action("delete", program.PATH, lambda: host.delete(program.PATH), host.text(program.PATH) or ""))
+    if host.stat(known.STATE) is not None:
+        actions.append(Action("delete", known.STATE, lambda: known.forget(host)))
     return Changes(actions, refusals)
-
-
-def _load(host: Host, nft: str, text: str) -> None:
-    """Check, then load in one transaction; a ruleset that does not pass leaves the old table as it is."""
-    for argv in ([nft, "-c", "-f", "-"], [nft, "-f", "-"]):
-        host.must(argv, stdin=text)
 
 
 def _must(host: Host, argv: Sequence[str]) -> None:
@@ -88,35 +123,41 @@ def _write(host: Host, path: str, text: str, mode: int) -> Action:
     return Action("write", path, lambda: host.write(path, text, mode), host.text(path) or "", text)
 
 
-def _enable(host: Host, unit: str) -> list[Action]:
+def _enable(host: Host, unit: boot.Unit) -> list[Action]:
+    """What is missing until a unit is as it should be, enabled and (both have to be all the time) active."""
     actions = []
-    changed = host.text(boot.UNIT_FILE) != unit
-    running = host.stat(SYSTEMD_RUNS) is not None
+    running = host.stat(boot.SYSTEMD_RUNS) is not None
+    changed = host.text(unit.path) != unit.text
     if changed:
-        actions.append(_write(host, boot.UNIT_FILE, unit, 0o644))
-    if changed or host.stat(boot.ENABLED) is None:
-        actions.append(Action("enable", boot.UNIT_NAME, lambda: _systemctl(host, running, "enable")))
-    if running and host.run(["systemctl", "is-active", "--quiet", boot.UNIT_NAME]).rc:
-        # It has to be active, or a restart of nftables.service, which flushes every table, would not bring ours back.
-        actions.append(Action("start", boot.UNIT_NAME, lambda: _systemctl(host, running, "start")))
+        actions.append(_write(host, unit.path, unit.text, 0o644))
+    if changed or host.stat(unit.enabled) is None:
+        actions.append(_systemctl(host, running, "enable", unit))
+    if running and not boot.is_active(host, unit.name):
+        # Were it not active, a restart of nftables.service, which flushes every table, would not bring ours back.
+        actions.append(_systemctl(host, running, "start", unit))
+    elif running and changed and unit.name == boot.WATCH_NAME:
+        actions.append(_systemctl(host, running, "restart", unit))
     return actions
 
 
-def _systemctl(host: Host, running: bool, verb: str) -> None:
-    if running:
-        host.must(["systemctl", "daemon-reload"])
-    host.must(["systemctl", verb, boot.UNIT_NAME])
-
-
-def _disable(host: Host) -> None:
-    """Stop (which leaves the table alone), disable, delete; what systemctl leaves of a damaged unit is deleted too."""
-    running = host.stat(SYSTEMD_RUNS) is not None
-    if host.tool("systemctl") is not None and host.stat(boot.UNIT_FILE) is not None:
+def _systemctl(host: Host, running: bool, verb: str, unit: boot.Unit) -> Action:
+    def apply() -> None:
         if running:
-            host.must(["systemctl", "stop", boot.UNIT_NAME])
-        host.must(["systemctl", "disable", boot.UNIT_NAME])
-    host.delete(boot.ENABLED)
-    host.delete(boot.UNIT_FILE)
+            host.must(["systemctl", "daemon-reload"])
+        host.must(["systemctl", verb, unit.name])
+
+    return Action(verb, unit.name, apply)
+
+
+def _disable(host: Host, unit: boot.Unit) -> None:
+    """Stop (which leaves the table alone), disable, delete; what systemctl leaves of a damaged unit is deleted too."""
+    running = host.stat(boot.SYSTEMD_RUNS) is not None
+    if host.tool("systemctl") is not None and host.stat(unit.path) is not None:
+        if running:
+            host.must(["systemctl", "stop", unit.name])
+        host.must(["systemctl", "disable", unit.name])
+    host.delete(unit.enabled)
+    host.delete(unit.path)
     if running:
         host.must(["systemctl", "daemon-reload"])
 
@@ -146,11 +187,18 @@ def _refusals(section: Mapping[str, Any], lets: Lifelines, connections: Sequence
         for entry in entries
         for id_ in entry.services
     ]
-    blocked = {id_: networks(entry) for id_, entry in refused(section).items()}
+    blocked = exemptions.Blocked.by(section)
     for address, port in connections:
         peer = exemptions.network_of(address)  # sshd says UNKNOWN where it has no socket
-        for id_, nets in blocked.items():
-            if peer and any(peer.overlaps(net) for net in nets):
-                reason = f"this run is controlled from there: what comes in to port {port} stays up, nothing goes out"
-                told.append(Refusal(f"firewall/{id_}", spelled(peer), reason))
-    return told
+        if peer is None:
+            continue
+        for id_ in blocked.of(peer):
+            reason = f"this run is controlled from there: what comes in to port {port} stays up, nothing goes out"
+            told.append(Refusal(f"firewall/{id_}", spelled(peer), reason))
+    return [*told, *_unknown_users(section, lets)]
+
+
+def _unknown_users(section: Mapping[str, Any], lets: Lifelines) -> list[Refusal]:
+    """The users of waivers whom this host does not know: nobody is let through for them."""
+    reason = "no such user on this host: the waiver lets nobody through here"
+    return [Refusal(f"firewall/{id_}", f"user:{name}", reason) for id_, name in lets.unknown_users]

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action: runs the module, and confirms new rules over a new connection. Rules that cut the host off are taken back by
+the host itself, so the worst that can come of them is a wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
+
+from proscribe.controls.firewall.program import RUN
+
+PAUSE = 1  # seconds between two attempts; the first one, too, is better made when the rules are loaded
+GRACE = 30  # seconds that a host may take to answer again after it has taken its rules back
+# Without it ssh waits for hours for a host whose answers are refused.
+ALIVE = "-o ServerAliveInterval=5 -o ServerAliveCountMax=2"
+
+
+class ActionModule(ActionBase):
+    """Changes the firewall of one host."""
+
+    _supports_async = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Answer the task."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        told = self._execute_module(module_name="host_firewall", task_vars=task_vars)
+        pending = told.pop("pending", None)
+        if pending:
+            kept = self._confirm(pending["token"], pending["within"], task_vars)
+            if kept.get("failed"):
+                told = kept
+        return {**result, **told}
+
+    def _confirm(self, token: str, within: float, task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        """What the host says of a change, kept or taken back, over a connection that is younger than the new rules.
+
+        Raises AnsibleConnectionFailure where it does not even answer after it must have taken the change back.
+        """
+        end = time.monotonic() + within + GRACE
+        # There is an answer once the rules are loaded, could not be, or are taken back already.
+        names = {outcome: shlex.quote(f"{RUN}/{outcome}-{token}") for outcome in ("loaded", "failed", "pending")}
+        decided = "test -e {loaded} || test -e {failed} || test ! -e {pending}".format(**names)
+        while True:
+            time.sleep(PAUSE)
+            try:
+                self._leave_connection()
+                if self._low_level_execute_command(decided)["rc"] == 0 or time.monotonic() > end:
+                    self._leave_connection()
+                    confirm = {"confirm": token}
+                    return self._execute_module(module_name="host_firewall", module_args=confirm, task_vars=task_vars)
+            except AnsibleConnectionFailure as lost:
+                if time.monotonic() > end:
+                    raise
+                self._display.vvv(f"no new connection yet, so the new rules are not confirmed: {lost}")
+
+    def _leave_connection(self) -> None:
+        """What is asked next goes over a new connection, which gives up by itself if the host falls silent."""
+        self._connection.reset()
+        with contextlib.suppress(KeyError):  # only ssh has it
+            given = self._connection.get_option("ssh_extra_args") or ""
+            if ALIVE not in given:
+                self._connection.set_option("ssh_extra_args", f"{given} {ALIVE}".strip())

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action: shows a report again, or what the history knows. The doing is in proscribe.cli.report."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
+
+from proscribe.cli import Refused
+from proscribe.cli import report as word
+from proscribe.report.terminal import Screen
+
+OPTIONS = {
+    **dict.fromkeys(("since", "host", "rule", "run", "history"), {"type": "str", "default": ""}),
+    "write": {"type": "bool", "default": False},
+}
+
+
+class ActionModule(ActionBase):
+    """Runs on the controller, once; no host is connected to."""
+
+    BYPASS_HOST_LOOP = True
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Answer the task."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, options = self.validate_argument_spec(OPTIONS)
+        options["write"] = options["write"] and not self._task.check_mode
+        try:
+            since = word.since(options["since"]) if options["since"] else ""
+            asked = argparse.Namespace(**{**options, "since": since}, json=False)
+            columns = shutil.get_terminal_size((80, 40)).columns
+            result["text"] = word.answer(asked, Screen(columns, sys.maxsize, False, os.getcwd()))
+        except (Refused, argparse.ArgumentTypeError) as error:
+            raise AnsibleError(str(error)) from None
+        self._display.display(result["text"])
+        return {**result, "changed": False}

@@ -1,0 +1,58 @@
+"""`./proscribe explain | waiver | report ...`: finds the word, and turns every mistake into a few plain lines."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from ..compile.errors import PolicyErrors
+from ..report.wording import clean
+from . import Refused
+
+WORDS = ("explain", "waiver", "report")
+
+MISTAKE = 2  # argparse's own code for a wrong option, too
+INTERRUPTED = 130  # what shells say of Ctrl-C
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a word and return its exit code."""
+    word = argv[0] if argv else ""
+    if word not in WORDS:
+        return _wrong(f'there is no word "{clean(word)}" here. The words are: {", ".join(WORDS)}')
+    # What only one word needs is read for that word alone.
+    module = importlib.import_module(f".{word}", __package__)
+    parser = argparse.ArgumentParser(
+        prog=f"./proscribe {word}", formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    module.add_arguments(parser)
+    arguments = parser.parse_args(argv[1:])
+    try:
+        code = int(module.run(arguments))
+        sys.stdout.flush()
+        return code
+    except Refused as refused:
+        return _wrong(str(refused))
+    except PolicyErrors as wrong:
+        count = f"{len(wrong.errors)} mistakes" if len(wrong.errors) > 1 else "a mistake"
+        return _wrong(f"{count} in the policy\n{wrong}")
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _wrong(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _wrong(message: str) -> int:
+    for line in message.splitlines():
+        print(f"proscribe: {clean(line)}", file=sys.stderr)
+    return MISTAKE
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

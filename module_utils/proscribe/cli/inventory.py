@@ -1,0 +1,108 @@
+"""What a playbook would see of an inventory, without a playbook: the same question, so the same compiled answer.
+
+Ansible's own managers read the inventory, with the project's ansible.cfg and whatever the environment says; so
+`group_vars`, vaults, `-e`, templates and Ansible's precedence are what they are in a run.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ansible import constants, context
+from ansible.cli import CLI
+from ansible.errors import AnsibleError
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import trust_as_template
+from ansible.utils.path import unfrackpath
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
+
+from ..compile.inventory import HostVariables, Question, place_of, zones
+from ..plan import CONTROLS
+from . import Refused
+
+PROJECT = Path(__file__).resolve().parents[3]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options that choose hosts and read their variables, as ansible-playbook has them."""
+    group = parser.add_argument_group("inventory (as for ansible-playbook)")
+    group.add_argument(
+        "-i", "--inventory", action="append", default=[], metavar="INVENTORY", help="default: inventory/"
+    )
+    group.add_argument("-l", "--limit", metavar="HOSTS", default="", help="only these hosts")
+    group.add_argument("-e", "--extra-vars", action="append", default=[], metavar="VARS", help="key=value, or @file")
+    group.add_argument("--vault-id", action="append", default=[], dest="vault_ids", metavar="ID")
+    group.add_argument(
+        "--vault-password-file",
+        "--vault-pass-file",
+        action="append",
+        default=[],
+        dest="vault_password_files",
+        metavar="FILE",
+    )
+    group.add_argument("-J", "--ask-vault-password", "--ask-vault-pass", action="store_true", dest="ask_vault_pass")
+
+
+def sources(named: Sequence[str]) -> list[str]:
+    """The inventory's sources as Ansible gives them to a playbook: paths made absolute, lists of hosts as they are."""
+    if not named:
+        return [str(source) for source in constants.DEFAULT_HOST_LIST]
+    return [source if "," in source else unfrackpath(source, follow=False) for source in named]
+
+
+def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question:
+    """What the inventory says of the hosts that `arguments` choose (see add_options).
+
+    Raises Refused for an inventory, a vault or a choice that Ansible cannot read, and for one without any host;
+    PolicyErrors for a variable that cannot be templated.
+    """
+    chosen = sources(arguments.inventory)
+    context._init_global_context(  # it is where Ansible's managers look for the options of a command
+        argparse.Namespace(
+            extra_vars=tuple(map(trust_as_template, arguments.extra_vars)),  # -e may hold a template, as in a run
+            subset=arguments.limit or None,
+            inventory=chosen,
+            verbosity=0,
+        )
+    )
+    try:
+        loader = DataLoader()
+        loader.set_basedir(str(project / "playbooks"))  # beside playbooks, too, there may be group_vars
+        loader.set_vault_secrets(
+            CLI.setup_vault_secrets(
+                loader,
+                vault_ids=list(constants.DEFAULT_VAULT_IDENTITY_LIST) + arguments.vault_ids,
+                vault_password_files=list(arguments.vault_password_files),
+                ask_vault_pass=arguments.ask_vault_pass,
+                auto_prompt=False,
+            )
+        )
+        inventory = InventoryManager(loader=loader, sources=chosen)
+        variables = VariableManager(loader=loader, inventory=inventory, version_info=CLI.version_info(gitinfo=False))
+        if arguments.limit:
+            inventory.subset(arguments.limit)
+        names = [str(host.name) for host in inventory.list_hosts("all")]
+        hostvars = HostVars(inventory=inventory, variable_manager=variables, loader=loader)
+        hosts = [HostVariables.of(name, hostvars) for name in names]
+        groups = {str(group): frozenset(map(str, hosts)) for group, hosts in inventory.get_groups_dict().items()}
+    except AnsibleError as error:
+        place = place_of(error)
+        raise Refused(f"{place}: {error}" if place else str(error)) from None
+    if not names:
+        where = f" matches --limit {arguments.limit}" if arguments.limit else ""
+        raise Refused(f"no host of the inventory ({', '.join(chosen) or 'which is empty'}){where}")
+    return Question(
+        project=project,
+        mode="audit",
+        playbook="audit",
+        inventory=chosen,
+        limit=arguments.limit,
+        controls=list(CONTROLS),
+        hosts=hosts,
+        groups=groups,
+        zone_of=zones(hostvars),
+    )

@@ -1,0 +1,135 @@
+"""`./proscribe report`: what a run found, shown again, and what the history knows of the runs before it."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..duration import GRAMMAR, moment_of, seconds_of, shown, spelled
+from ..report import exports, html, past, terminal
+from ..report.advice import host_lists
+from ..report.files import SUFFIX, rewrite
+from ..report.history import HistoryError, Scope, open_history
+from ..report.stored import LATEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report, sharing
+from . import Refused
+
+PROJECT = Path(__file__).resolve().parents[3]
+STALE_AFTER = 3 * 86400  # seconds; what proscribe_stale_after is where no report says otherwise
+
+EPILOG = """\
+Without --since, --host or --rule it shows the report of one run again: the latest, or --run's. With one of them it
+answers from the history: what is wrong now and since when, what was put right and how long that took, what drifts again
+and again, which hosts no run has seen for longer than proscribe_stale_after, and the trend.
+
+  ./proscribe report
+  ./proscribe report --since 30d
+  ./proscribe report --since 2026-11-01 --host web01
+  ./proscribe report --rule apps/wechat --json
+
+Reports are looked for in PROSCRIBE_REPORTS (default: the project's reports/). The history is the one that the latest
+run wrote into, unless --history names another. Ends with 0, or with 2 where there is no such run or no history."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the word."""
+    parser.description = "Show what a run found, or what the history knows of all runs. No host is touched."
+    parser.epilog = EPILOG
+    parser.add_argument("--since", type=since, metavar="WHEN", help="from then on: 30d, 12h, 2w, a day")
+    parser.add_argument("--host", default="", help="only this host, and what happened on it")
+    parser.add_argument("--rule", default="", help="only this rule, such as apps/wechat, and where it was broken")
+    parser.add_argument("--run", default="", metavar="ID", help="the report of this run: its id or its directory")
+    parser.add_argument("--write", action="store_true", help="also write its report.html, host lists and exports anew")
+    parser.add_argument("--json", action="store_true", help="the same for machines")
+    parser.add_argument("--history", default="", metavar="WHERE", help="sqlite, or a postgresql:// URL")
+
+
+def since(text: str) -> str:
+    """A length of time back from now, or a day or a UTC time, as a UTC time. Raises ArgumentTypeError."""
+    try:
+        return spelled(_now() - datetime.timedelta(seconds=seconds_of(text)))
+    except ValueError:
+        pass
+    try:
+        return spelled(moment_of(text if "T" in text else f"{text}T00:00:00Z"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day such as 2026-11-01, and not {GRAMMAR}") from None
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Answer on the standard output; returns the exit code."""
+    size = shutil.get_terminal_size((80, 40))
+    looking = sys.stdout.isatty()
+    colours = looking and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    # What is piped or kept in a file has no screen to fit.
+    screen = terminal.Screen(size.columns, size.lines if looking else sys.maxsize, colours, os.getcwd())
+    print(answer(arguments, screen))
+    return 0
+
+
+def answer(arguments: argparse.Namespace, screen: terminal.Screen) -> str:
+    """What the word has to say, as text. Raises Refused."""
+    past_asked = arguments.since or arguments.host or arguments.rule
+    if past_asked and (arguments.run or arguments.write):
+        raise Refused("--run and --write are about one run; --since, --host and --rule ask the history of all runs")
+    reports = Path(os.environ.get("PROSCRIBE_REPORTS") or PROJECT / "reports").absolute()
+    try:
+        return _history(arguments, reports, screen) if past_asked else _one_run(arguments, reports, screen)
+    except (NoSuchRun, UnreadableReport, HistoryError, OSError) as error:
+        raise Refused(str(error)) from error
+
+
+def _history(arguments: argparse.Namespace, reports: Path, screen: terminal.Screen) -> str:
+    try:
+        said = read_report(find_run(reports))["run"]
+    except NoSuchRun:  # another controller's runs may be in the history all the same
+        said = {}
+    history = open_history(arguments.history or said.get("history") or "sqlite", reports)
+    if history is None:
+        raise Refused("proscribe_history is off: no run is remembered, so there is nothing to answer from")
+    scope = Scope(arguments.since or "", arguments.host, arguments.rule)
+    found = past.gather(history, scope, _now(), said.get("stale_after") or STALE_AFTER)
+    return json.dumps(found, indent=2) if arguments.json else past.render(found, screen)
+
+
+def _one_run(arguments: argparse.Namespace, reports: Path, screen: terminal.Screen) -> str:
+    directory = find_run(reports, arguments.run or LATEST)
+    report = read_report(directory)
+    if arguments.write:
+        _write(directory, report, arguments, reports)
+    if arguments.json:
+        return json.dumps(report, indent=2)
+    text = terminal.render(report, sharing(read_records(directory)), screen, str(directory))
+    return "\n".join([text, *(f"note: {note}" for note in _notes(report, directory, reports, not arguments.run))])
+
+
+def _notes(report: dict[str, Any], directory: Path, reports: Path, latest: bool) -> list[str]:
+    """What else one should know who looks at a report later."""
+    run, notes = report["run"], []
+    age = (_now() - moment_of(run["finished"])).total_seconds()
+    if age > (run.get("stale_after") or STALE_AFTER):
+        notes.append(f"this run ended {shown(age)} ago; nobody knows how the hosts stand now")
+    newer = [path.name for path in reports.glob(f"*{SUFFIX}") if path.name > directory.name] if latest else []
+    if newer:
+        notes.append(f"{sorted(newer)[-1]} is newer: a run that goes on, or was ended before its report was complete")
+    return notes
+
+
+def _write(directory: Path, report: dict[str, Any], arguments: argparse.Namespace, reports: Path) -> None:
+    """Write anew what is made from report.json and hosts.jsonl, which stay as they are."""
+    records = sharing(read_records(directory))
+    shown_with: dict[str, Any] = {}
+    history = open_history(arguments.history or report["run"].get("history") or "off", reports)
+    if history is not None:
+        shown_with = {"trend": history.trend(), "since": history.first_seen()}
+    rewrite(directory, html.page(report, records, directory=str(directory), **shown_with), host_lists(records))
+    exports.write(directory, report, records, report["run"].get("exports") or ())
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)

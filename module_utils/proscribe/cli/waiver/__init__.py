@@ -1,0 +1,46 @@
+"""`./proscribe waiver`: make, sign, verify, list and revoke exceptions.
+
+Each step is a file with a function for its options and one that does it. What a waiver is worth is never decided here:
+that is `compile.waivers.standing`, as for plans and reports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+
+from .. import inventory
+from . import listing, new, revoke, sign, verify
+
+SUMMARY = "Make, sign, verify, list and revoke exceptions: one file each in the waivers/ folder of an inventory."
+
+STEPS = {
+    "new": (new.add_arguments, new.run, "write a new waiver, from options or by asking"),
+    "sign": (sign.add_arguments, sign.run, "sign a waiver as its approver, with an SSH key"),
+    "verify": (verify.add_arguments, verify.run, "say who signed waivers and whether they stand"),
+    "list": (listing.add_list_arguments, listing.list_all, "say who may do what until when, worst first"),
+    "expire-soon": (listing.add_soon_arguments, listing.list_soon, "the same for what ends soon; for cron"),
+    "revoke": (revoke.add_arguments, revoke.run, "take a waiver back before it ends"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The steps of the word, each with options of its own."""
+    parser.description = SUMMARY
+    steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
+    for name, (add, run_step, help_) in STEPS.items():
+        step = steps.add_parser(
+            name,
+            help=help_,
+            description=help_[0].upper() + help_[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        add(step)
+        inventory.add_options(step)
+        step.set_defaults(run_step=run_step)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do a step; returns its exit code."""
+    return int(arguments.run_step(arguments, datetime.datetime.now(datetime.timezone.utc)))

@@ -1,0 +1,139 @@
+"""`./proscribe waiver list` and `expire-soon`: who may do what, where, until when."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from ...compile.inventory import Question
+from ...compile.run import waivers_of
+from ...compile.waivers import Judged, worst_first
+from ...compile.waivers.reading import described
+from ...compile.waivers.standing import moment
+from ...duration import seconds_of, shown
+from ...plan import CONTROLS
+from ...report.layout import cells, clip, paint, row
+from ...report.wording import clean, counted, some
+from .. import inventory
+
+SCHEMA = "proscribe/waivers/1"
+FOUND = 1  # expire-soon: something ends soon
+
+COLOUR = {True: "green", False: "red"}
+
+
+def add_list_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `list`."""
+    parser.epilog = "Ends with 0, whatever it finds; `expire-soon` and `verify` are for scripts."
+    parser.add_argument("--json", action="store_true", help="the same for machines")
+
+
+def add_soon_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `expire-soon`."""
+    parser.epilog = (
+        "Ends with 1 if a waiver that is in force, or will be, ends in that time, or if its review is overdue;\n"
+        "with 0 and without a word if there is none, so that cron sends no mail."
+    )
+    parser.add_argument("--within", type=_length, default="30d", metavar="LENGTH", help="12h, 30d, 2w (default: 30d)")
+    parser.add_argument("--json", action="store_true", help="the same for machines")
+
+
+def _length(text: str) -> datetime.timedelta:
+    try:
+        return datetime.timedelta(seconds=seconds_of(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def list_all(arguments: argparse.Namespace, now: datetime.datetime) -> int:
+    """Every waiver, worst first."""
+    question = inventory.question(arguments)
+    _tell(
+        _in_order(question, now, bool(arguments.limit)), question, now, arguments.json, "no waivers in this inventory"
+    )
+    return 0
+
+
+def list_soon(arguments: argparse.Namespace, now: datetime.datetime) -> int:
+    """The waivers that somebody has to see to."""
+    question = inventory.question(arguments)
+    found = [
+        judged for judged in _in_order(question, now, bool(arguments.limit)) if soon(judged, now, arguments.within)
+    ]
+    if found or arguments.json or sys.stdout.isatty():
+        _tell(found, question, now, arguments.json, f"no waiver ends within {shown(arguments.within.total_seconds())}")
+    return FOUND if found else 0
+
+
+def soon(judged: Judged, now: datetime.datetime, within: datetime.timedelta) -> bool:
+    """Whether a waiver that waives, or is going to, ends in that time or has not been reviewed in its own."""
+    lasting = judged.standing.waives or judged.standing.status == "not_yet_valid"
+    return lasting and (judged.waiver.ends <= now + within or judged.standing.review_overdue)
+
+
+def _in_order(question: Question, now: datetime.datetime, limited: bool) -> list[Judged]:
+    asked = {host.name for host in question.hosts}
+    found = [j for j in waivers_of(question, now) if not limited or asked.intersection(j.standing.hosts)]
+    return sorted(found, key=lambda judged: worst_first(*judged))
+
+
+def _tell(found: Sequence[Judged], question: Question, now: datetime.datetime, as_json: bool, none: str) -> None:
+    if as_json:
+        told = [{**described(judged, question), "seconds_left": _left(judged, now)} for judged in found]
+        document: dict[str, Any] = {"schema": SCHEMA, "at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "waivers": told}
+        print(json.dumps(document, indent=2))
+    elif not found:
+        print(none)
+    else:
+        print(table(found, now, shutil.get_terminal_size((100, 24)).columns, sys.stdout.isatty()))
+
+
+def _left(judged: Judged, now: datetime.datetime) -> int:
+    """How long it still waives or will, in seconds; 0 if it does not."""
+    if not judged.standing.waives and judged.standing.status != "not_yet_valid":
+        return 0
+    return max(0, int((judged.waiver.ends - now).total_seconds()))
+
+
+def table(found: Sequence[Judged], now: datetime.datetime, width: int, colours: bool) -> str:
+    """The waivers as text, in the order given."""
+    waiving = sum(judged.standing.waives for judged in found)
+    overdue = sum(judged.standing.review_overdue for judged in found)
+    head = [counted(len(found), "waiver"), f"{waiving:,} in force"]
+    head += [f"{overdue:,} to be reviewed"] * bool(overdue)
+    lines = [paint(": ".join([head[0], ", ".join(head[1:])]), "bold", colours=colours), ""]
+    words = [judged.standing.status.replace("_", " ") for judged in found]
+    names = [clip(clean(judged.waiver.id), width // 3) for judged in found]
+    widths = (max(map(cells, names)), max(map(cells, words)))
+    for judged, name, word in zip(found, names, words):
+        first, *rest = row(name, word, clean(sentence(judged, now)), widths, width, 6)
+        lines += [
+            first.replace(f" {word}", " " + paint(word, COLOUR[judged.standing.waives], colours=colours), 1),
+            *rest,
+        ]
+    return "\n".join(lines)
+
+
+def sentence(judged: Judged, now: datetime.datetime) -> str:
+    """Who may do what where until when, and what is wrong with it."""
+    waiver, worth = judged
+    if worth.waives:
+        start = f"{shown(_left(judged, now))} left, until {moment(waiver.ends)}"
+    else:
+        start = f"from {moment(waiver.starts)} until {moment(waiver.ends)}"
+    who = some(waiver.users, 3) if waiver.users else "everybody"
+    what = [some(waiver.services, 4)]
+    what += [
+        f"only {key[:-1]} {some(getattr(waiver, key), 3)}" for key in ("versions", "paths") if getattr(waiver, key)
+    ]
+    what += [f"by {' and '.join(waiver.controls)}"] if len(waiver.controls) < len(CONTROLS) else []
+    where = f"on {counted(len(worth.hosts), 'host')} ({some(worth.hosts, 3)})" if worth.hosts else "on no host"
+    people = f"for {waiver.requested_by}, approved by {waiver.approved_by}"
+    people += f", {waiver.ticket}" if waiver.ticket else ""
+    problem = f"{worth.why}. " if worth.why else ""
+    return f"{problem}{start}: {who} may use {', '.join(what)} {where}; {people}: {waiver.reason}"

@@ -1,0 +1,137 @@
+"""`./proscribe waiver new`: write a waiver, from options, or by asking for what they leave out."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import re
+import sys
+from collections.abc import Mapping, Sequence
+
+from ...compile.run import judge, waivers_of
+from ...compile.waivers.document import LISTS, TIMES
+from ...report.wording import clean
+from .. import Refused, inventory
+from . import text
+from .asking import answer, asked
+from .folder import checked, create, of_inventory
+from .listing import sentence
+from .times import written
+
+# What has to be known, and how it is asked for. `where` stands for hosts, groups or zones.
+QUESTIONS: Mapping[str, str] = {
+    "services": "services (ids of the catalogue, with commas between)",
+    "reason": "reason: the need, in a sentence",
+    "requested_by": "requested by",
+    "approved_by": "approved by (the head of the department that owns the hosts, or a deputy)",
+    "approved_on": "approved on (a time with its zone, or now)",
+    "expires": "expires (a time with its zone, or a length from now such as 90d)",
+}
+# What stands in a waiver only if it is given, with the name of its option.
+SCOPES = ("hosts", "groups", "zones")
+LIST_OPTIONS = {key: key.removesuffix("s") for key in LISTS} | {"compensating_controls": "compensating-control"}
+TEXT_OPTIONS = ("risk", "ticket")
+TIME_OPTIONS = ("requested_on", "valid_from", "review_by")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the step: one for each key of a waiver."""
+    parser.epilog = (
+        "Options that take several may be repeated, or have commas between. What is required and not given is asked\n"
+        "for at a terminal. A file that is there is never overwritten.\n\n"
+        "  ./proscribe waiver new --service whatsapp --host press01 --reason 'Press enquiries come in there' \\\n"
+        "      --requested-by chan.tai.man --approved-by head.of.press --approved-on now --expires 90d"
+    )
+    parser.add_argument("--id", help="also the file's name (default: out of the place and the service)")
+    for key, option in LIST_OPTIONS.items():
+        parser.add_argument(
+            f"--{option}",
+            action="append",
+            default=[],
+            dest=key,
+            metavar=option.upper(),
+            help=LISTS[key][1] + _needed(key),
+        )
+    for key in ("reason", "requested_by", "approved_by"):
+        parser.add_argument(f"--{key.replace('_', '-')}", dest=key, metavar="TEXT", help="(required)")
+    for key in TEXT_OPTIONS:
+        parser.add_argument(f"--{key}", dest=key, metavar="TEXT")
+    for key in ("approved_on", "expires", *TIME_OPTIONS):
+        parser.add_argument(f"--{key.replace('_', '-')}", dest=key, metavar="TIME", help=_needed(key).strip())
+    parser.add_argument("--print", action="store_true", help="show the file instead of writing it")
+
+
+def _needed(key: str) -> str:
+    if key in SCOPES:
+        return " (one of host, group and zone is required)"
+    return " (required)" if key in QUESTIONS else ""
+
+
+def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
+    """Write the waiver, and say what it would be worth."""
+    question = inventory.question(arguments)
+    values = _values(arguments, now)
+    path = of_inventory(question) / f"{values['id']}.yml"
+    content = text.render(values).encode()
+    waiver = checked(content, path)
+    taken = {judged.waiver.id: judged.waiver.file for judged in waivers_of(question, now)}
+    if waiver.id in taken:
+        raise Refused(f"{taken[waiver.id]} has this id already; it is left as it is")
+    judged = judge(waiver, question, now)
+    if arguments.print:
+        print(content.decode(), end="")
+    else:
+        create(path, content)
+        print(clean(f"wrote {path}"))
+    worth = "it waives" if judged.standing.waives else f"as it stands it waives nothing ({judged.standing.status})"
+    told = f"{worth.replace('_', ' ')}: {sentence(judged, now)}"
+    print(clean(told), file=sys.stderr if arguments.print else sys.stdout)
+    if not arguments.print:
+        print(
+            clean(f"next: {waiver.approved_by} signs it with ./proscribe waiver sign {waiver.id}, and it is committed")
+        )
+    return 0
+
+
+def _values(arguments: argparse.Namespace, now: datetime.datetime) -> dict[str, str | list[str]]:
+    values: dict[str, str | list[str]] = {key: _split(key, getattr(arguments, key)) for key in LIST_OPTIONS}
+    # So that one look over the message is enough, what is missing is told together.
+    arguments.services = ",".join(values["services"])
+    arguments.where = ",".join(name for key in SCOPES for name in values[key])
+    names = {**QUESTIONS, "where": "hosts (or group:<name>, zone:<name>; with commas between)"}
+    options = {"services": "--service", "where": "--host, --group or --zone"}
+    answers = asked(arguments, names, options)
+    if not any(values[key] for key in SCOPES):
+        for name in _split("hosts", [answers["where"]]):
+            kind, colon, rest = name.partition(":")
+            key, place = (f"{kind}s", rest) if colon and f"{kind}s" in SCOPES else ("hosts", name)
+            values[key] = [*values[key], place]
+    values["services"] = _split("services", [answers["services"]])
+    for key in ("reason", "requested_by", "approved_by"):
+        values[key] = answers[key]
+    for key in TEXT_OPTIONS:
+        values[key] = getattr(arguments, key) or ""
+    for key in TIMES:
+        given = answers.get(key) or getattr(arguments, key, None)
+        if given:
+            option = f"--{key.replace('_', '-')}"
+            values[key] = written(given, option, now, length=key in ("expires", "review_by"))
+    values["id"] = arguments.id or _id(values)
+    return values
+
+
+def _split(key: str, given: Sequence[str]) -> list[str]:
+    """The items of an option. A sentence keeps its commas."""
+    if key in ("compensating_controls", "paths"):
+        return [item.strip() for item in given if item.strip()]
+    return [item.strip() for text_ in given for item in text_.split(",") if item.strip()]
+
+
+def _id(values: Mapping[str, str | Sequence[str]]) -> str:
+    """A name that says what is in the file: press01-whatsapp."""
+    places = [name for key in SCOPES for name in values[key]]
+    words = "-".join([places[0], values["services"][0]]) if places and values["services"] else "waiver"
+    proposed = re.sub(r"[^A-Za-z0-9._-]+", "-", words).strip("-._")
+    if not sys.stdin.isatty():
+        return proposed
+    return answer(f"id, which is also the file's name [{proposed}]") or proposed

@@ -1,0 +1,69 @@
+"""`./proscribe waiver verify`: who signed what, and whether it stands."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+from ...compile.run import waivers_of
+from ...compile.waivers import SIGNERS, Judged, signature_of, verify
+from ...report.wording import clean
+from .. import inventory
+from .folder import named
+
+FALLEN = 1  # some waiver that was asked for does not waive
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the step."""
+    parser.epilog = "Ends with 0 if every waiver asked for is in force, and with 1 if one is not."
+    parser.add_argument("ids", nargs="*", metavar="ID", help="the waivers to look at (default: all)")
+    parser.add_argument("--json", action="store_true", help="the same for machines")
+
+
+def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
+    """Look at signatures and standings."""
+    known = waivers_of(inventory.question(arguments), now)
+    asked = [named(id_, known) for id_ in arguments.ids] or known
+    told = [verified(judged, now) for judged in asked]
+    if arguments.json:
+        print(json.dumps({"schema": "proscribe/waiver-verification/1", "waivers": told}, indent=2))
+    else:
+        for one in told:
+            print(clean(f"{one['id']}: {one['signature']}; {one['status'].replace('_', ' ')}") + _because(one["why"]))
+        if not told:
+            print("no waivers in this inventory")
+    return 0 if all(one["waives"] for one in told) else FALLEN
+
+
+def verified(judged: Judged, now: datetime.datetime) -> dict[str, Any]:
+    """What there is to say of one waiver: {id, signature, signed, waives, status, why}."""
+    waiver, worth = judged
+    file = Path(waiver.file)
+    signed = False
+    if signature_of(file).exists():
+        signers = file.parent.parent / SIGNERS
+        seen = verify(waiver.document.content, file, signers, waiver.approved_by, now)
+        signed = not seen.problem
+        said = (
+            f"signed by {waiver.approved_by} with {seen.key}"
+            if signed
+            else f"the signature does not count: {seen.problem}"
+        )
+    else:
+        said = "not signed"
+    return {
+        "id": waiver.id,
+        "signature": said,
+        "signed": signed,
+        "waives": worth.waives,
+        "status": worth.status,
+        "why": worth.why,
+    }
+
+
+def _because(why: str) -> str:
+    return clean(f": {why}") if why else ""

@@ -1,0 +1,42 @@
+"""Networks of a plan: merged, and spelled as the packet filter lists them."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# IPv4 addresses in IPv6 notation: the C library spells them otherwise than Python, and no packet carries one.
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+
+
+def merged(texts: Iterable[str]) -> list[str]:
+    """Networks of both families without duplicates and overlaps, which the packet filter does not take; neighbours are
+    joined, and a network of one address is spelled as the address. IPv4 first, in the order of the addresses.
+    """
+    parsed = [ipaddress.ip_network(text) for text in texts]
+    v4 = [network for network in parsed if isinstance(network, ipaddress.IPv4Network)]
+    v6 = [network for network in parsed if isinstance(network, ipaddress.IPv6Network)]
+    collapsed: list[Network] = [*ipaddress.collapse_addresses(v4), *ipaddress.collapse_addresses(v6)]
+    return [spelled(network) for network in collapsed]
+
+
+def spelled(network: Network) -> str:
+    """A network as the packet filter lists it: its numbers written anew, whatever else the text held."""
+    plain = ipaddress.ip_network((network.network_address.packed, network.prefixlen))
+    return str(plain.network_address if plain.prefixlen == plain.max_prefixlen else plain)
+
+
+def packed(text: str) -> Network | None:
+    """An address or network that a rule can name; None for what is none, or has bits beyond its length set.
+
+    A zone (`fe80::1%eth0`) is none of it: Python takes any text there, and no rule can have one.
+    """
+    if "%" in text:
+        return None
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        return None
+    return None if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED) else network

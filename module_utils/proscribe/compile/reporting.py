@@ -1,0 +1,88 @@
+"""What the report of a run has to know of the restrictions: where it is remembered, what it is compared with.
+
+A run has one report, so these variables have one value for all its hosts; they belong in the inventory's `all` group.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..report.stored import NoSuchRun, find_run
+from .errors import PolicyError, PolicyErrors
+from .inventory import HostVariables
+from .restrictions import PREFIX, RESTRICTIONS, Restrictions
+
+# What remembers runs in PostgreSQL needs; the optional extra `history` of pyproject.toml.
+DRIVER = "sqlalchemy"
+
+
+def reporting(
+    hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], reports: Path
+) -> dict[str, Any]:
+    """The run-level values: {exports (their names), history, history_keep (seconds; 0: forever), baseline (the
+    directory of a complete report, "" for none), stale_after {usual: seconds, hosts {name: seconds; only where
+    it is another}}}. `reports` is where reports stand.
+
+    Raises PolicyErrors where hosts disagree, or where what they name is not there.
+    """
+    history = one_for_all("history", hosts, restrictions)
+    baseline = one_for_all("gate_baseline", hosts, restrictions)
+    if history.startswith("postgresql") and importlib.util.find_spec(DRIVER) is None:
+        expected = "SQLAlchemy beside Ansible, for any history but sqlite (docs/history.md says how to install it)"
+        raise PolicyErrors([_error("history", history, expected, hosts)])
+    directory = ""
+    if baseline:
+        try:
+            directory = str(find_run(reports, baseline))
+        except NoSuchRun as none:
+            raise PolicyErrors(
+                [_error("gate_baseline", baseline, f"an earlier run to compare with: {none}", hosts)]
+            ) from None
+    lengths = Counter(own.stale_after for own in restrictions.values())
+    usual = lengths.most_common(1)[0][0] if lengths else _default("stale_after")
+    return {
+        "exports": list(one_for_all("exports", hosts, restrictions)),
+        "history": history,
+        "history_keep": one_for_all("history_keep", hosts, restrictions),
+        "baseline": directory,
+        "stale_after": {
+            "usual": usual,
+            "hosts": {name: own.stale_after for name, own in restrictions.items() if own.stale_after != usual},
+        },
+    }
+
+
+def rule_count(plan: Mapping[str, Any], controls: Sequence[str]) -> int:
+    """How many rules a host with this plan evaluates at the least, when a run looks at those controls: one for each
+    service. Controls have rules of their own besides (settings, gates), which no plan lists.
+    """
+    return sum(len(part["services"]) for name, part in plan["controls"].items() if name in controls)
+
+
+def one_for_all(name: str, hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions]) -> Any:
+    """The value of a variable on which all hosts of a run have to agree (its default if there are no hosts).
+
+    Raises PolicyErrors with the first host that has another value than the one before it.
+    """
+    agreed: tuple[Any, str] | None = None
+    for host in hosts:
+        value = getattr(restrictions[host.name], name)
+        if agreed is None:
+            agreed = value, host.name
+        elif agreed[0] != value:
+            expected = f"the same for all hosts of a run; {agreed[1]} has {agreed[0]!r}"
+            raise PolicyErrors([PolicyError(host.where(PREFIX + name), PREFIX + name, value, expected)])
+    return _default(name) if agreed is None else agreed[0]
+
+
+def _default(name: str) -> Any:
+    return RESTRICTIONS[name].read(RESTRICTIONS[name].default)
+
+
+def _error(name: str, value: object, expected: str, hosts: Sequence[HostVariables]) -> PolicyError:
+    where = hosts[0].where(PREFIX + name) if hosts else ""
+    return PolicyError(where, PREFIX + name, value, expected)

@@ -1,0 +1,157 @@
+"""What a waiver is worth now, and why. Plans, reports, `waiver list` and `explain` ask this and nothing else."""
+
+from __future__ import annotations
+
+import datetime
+import unicodedata
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from .authority import Register, objection
+from .signatures import SIGNERS, signature_of, verify
+from .waiver import Waiver
+
+ACTIVE = "active"
+# Worst first: what somebody may rely on in error, then what is over, then what is to come, then what holds.
+STATUSES = (
+    "bad_signature",
+    "unsigned",
+    "self_approved",
+    "unauthorised",
+    "blanket",
+    "too_long",
+    "no_hosts",
+    "expired",
+    "revoked",
+    "not_yet_valid",
+    ACTIVE,
+)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The organisation's own rules for waivers: proscribe_waiver_max_days, _signatures and _blanket."""
+
+    max_days: int = 365
+    signatures: str = "optional"
+    blanket: bool = False
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a waiver is judged by."""
+
+    groups: Mapping[str, Set[str]]  # the inventory's, `all` among them
+    register: Register
+    rules: Rules
+    zone_of: Callable[[str], str]  # the network zone of a host, "" if it has none
+
+
+class Standing(NamedTuple):
+    """What a waiver is worth: it waives where it is `active`, and nothing otherwise."""
+
+    status: str  # one of STATUSES
+    why: str  # a clause for people; "" for an active waiver that nobody has to look at
+    hosts: tuple[str, ...]  # of the inventory, in its scope
+    review_overdue: bool = False
+    key: str = ""  # the key that signed it, "" if none was looked at
+
+    @property
+    def waives(self) -> bool:
+        return self.status == ACTIVE
+
+
+def scope(waiver: Waiver, context: Context) -> frozenset[str]:
+    """The hosts of the inventory that a waiver is for."""
+    everywhere = context.groups.get("all", frozenset())
+    hosts = frozenset(waiver.hosts) & everywhere
+    hosts = hosts.union(*(context.groups.get(group, frozenset()) for group in waiver.groups))
+    if waiver.zones:
+        named = hosts if waiver.hosts or waiver.groups else everywhere
+        hosts = frozenset(host for host in named if context.zone_of(host) in waiver.zones)
+    return frozenset(hosts)
+
+
+def standing(waiver: Waiver, context: Context, now: datetime.datetime) -> Standing:
+    """What a waiver is worth at a moment."""
+    hosts = scope(waiver, context)
+    ordered = tuple(sorted(hosts))
+    # A revocation counts whatever else is wrong, so that nobody has to sign anew to take something back.
+    if waiver.revoked and now >= waiver.revoked.on:
+        told = f"{waiver.revoked.by} revoked it on {day(waiver.revoked.on)}: {waiver.revoked.why}"
+        return Standing("revoked", told, ordered)
+    if now >= waiver.expires:
+        return Standing("expired", f"it ended on {moment(waiver.expires)}", ordered)
+    status, why = _mistrust(waiver, hosts, context)
+    if status:
+        return Standing(status, why, ordered)
+    status, why, key = _signed(waiver, context.rules.signatures, now)
+    if status:
+        return Standing(status, why, ordered)
+    if now < waiver.starts:
+        return Standing("not_yet_valid", f"it begins on {moment(waiver.starts)}", ordered, key=key)
+    overdue = now >= waiver.review_by
+    why = f"its review was due on {day(waiver.review_by)}: is the need still there?" if overdue else ""
+    return Standing(ACTIVE, why, ordered, overdue, key)
+
+
+def worst_first(waiver: Waiver, standing: Standing) -> tuple[object, ...]:
+    """For sorting: what waives nothing and should, then overdue reviews, then what ends first."""
+    return (STATUSES.index(standing.status), not standing.review_overdue, waiver.ends, waiver.id)
+
+
+def _mistrust(waiver: Waiver, hosts: Set[str], context: Context) -> tuple[str, str]:
+    """The status and the reason of a waiver that was not approved as it has to be; ("", "") otherwise."""
+    if not hosts:
+        return "no_hosts", "it covers no host of the inventory"
+    if _folded(waiver.requested_by) == _folded(waiver.approved_by):
+        return "self_approved", f"{waiver.requested_by} requested and approved it; these have to be two people"
+    if why := objection(waiver.approved_by, hosts, context.register, context.groups):
+        return "unauthorised", why
+    everywhere = context.groups.get("all", frozenset())
+    # In an inventory of one host, to name that host is as narrow as it gets.
+    if not context.rules.blanket and ("all" in waiver.groups or (hosts >= everywhere and len(everywhere) > 1)):
+        return "blanket", "it is for every host of the inventory, which only proscribe_waiver_blanket: true permits"
+    longest = datetime.timedelta(days=context.rules.max_days)
+    if waiver.expires - waiver.starts > longest:
+        latest = moment(waiver.starts + longest)
+        limit = f"proscribe_waiver_max_days ({context.rules.max_days})"
+        return "too_long", f"it runs longer than {limit}: the latest possible end is {latest}"
+    return "", ""
+
+
+def _signed(waiver: Waiver, mode: str, now: datetime.datetime) -> tuple[str, str, str]:
+    """The status, the reason and the key of a waiver, as far as its signature has a say in it."""
+    if mode == "off":
+        return "", "", ""
+    file = Path(waiver.file)
+    if not signature_of(file).exists():
+        why = f"proscribe_waiver_signatures requires a signature by {waiver.approved_by}, {signature_of(file).name}"
+        return ("unsigned", why, "") if mode == "required" else ("", "", "")
+    signers = file.parent.parent / SIGNERS
+    signature = verify(waiver.document.content, file, signers, waiver.approved_by, now)
+    return (
+        ("bad_signature", f"{signature_of(file).name}: {signature.problem}", "")
+        if signature.problem
+        else (
+            "",
+            "",
+            signature.key,
+        )
+    )
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def moment(time: datetime.datetime) -> str:
+    """A UTC time for people: 2026-12-31 10:00:00 UTC."""
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def day(time: datetime.datetime) -> str:
+    """The day (UTC) of a time for people: 2026-12-31."""
+    return f"{time:%Y-%m-%d}"

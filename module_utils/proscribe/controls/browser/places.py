@@ -1,0 +1,59 @@
+"""Where browsers read policies: the places that Proscribe keeps a file in.
+
+They come with the plan, out of the catalogue's browsers.yml, so that a browser is one entry there. A place is one file;
+several browsers may read it (a copy of one at home reads it too: the path is compiled in).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Mapping, NamedTuple
+
+from ...host import Host
+
+THUNDERBIRD = "thunderbird"
+OWN_FILE = "proscribe.json"  # of a folder in which Chromium and its relatives read every file
+# How flatpak calls a machine where that is not how the kernel calls it (flatpak_get_arch).
+_ARCHITECTURES = {"i686": "i386", "i586": "i386", "armv7l": "arm", "armv8l": "arm"}
+
+
+class Place(NamedTuple):
+    """One policy file."""
+
+    id: str  # of the first browser that reads it
+    family: str  # whose policy language it is in: chromium, firefox; thunderbird, which is firefox without sites
+    path: str
+    fallbacks: tuple[str, ...] = ()  # firefox: what it reads only as long as `path` is not there
+    browsers: tuple[str, ...] = ()  # all that read it
+    programs: tuple[str, ...] = ()  # the base names of their executables
+    paths: tuple[str, ...] = ()  # where a package system puts them
+    present: tuple[str, ...] = ()  # one of these has to be there, else nothing is written here; none: always
+
+    @property
+    def sites(self) -> bool:
+        """Whether sites can be blocked here."""
+        return self.family != THUNDERBIRD
+
+
+def places(host: Host, plan: Mapping[str, Any], everywhere: bool = False) -> list[Place]:
+    """The places of a host; `everywhere` also where nothing that reads them is there (any more)."""
+    machine = os.uname().machine
+    holes = {"<id>": "proscribe", "<arch>": _ARCHITECTURES.get(machine, machine), "<branch>": "stable"}
+    found = []
+    for entry in plan["browsers"]:
+        path = entry["path"]
+        for hole, filling in holes.items():
+            path = path.replace(hole, filling)
+        place = Place(
+            entry["id"],
+            entry["family"],
+            path,
+            tuple(entry.get("fallbacks", ())),
+            tuple(entry["browsers"]),
+            tuple(entry.get("programs", ())),
+            tuple(entry.get("paths", ())),
+            tuple(entry.get("present", ())),
+        )
+        if everywhere or not place.present or any(host.stat(one) is not None for one in place.present):
+            found.append(place)
+    return found

@@ -1,0 +1,167 @@
+"""A look at the effect itself, on request only: does a browser of this host open a name that it has to refuse?
+
+Each browser is started without a window, as an account that nobody has (host/guest.py), with a profile of its own. All
+names lead to a listener on this host, so that nothing leaves it: neither the refused name, nor the one beside it that
+tells a browser which keeps the ban from one that does not work at all. This is the one look that writes: the home of
+that account, which is gone afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+from typing import Any, Callable, Iterator, Mapping, NamedTuple, Sequence
+
+from ...finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict, judge
+from ...host import ControlError, Host, Unseen
+from ...host.guest import Guest, guest
+from ...host.listener import Listener
+from . import forks
+from .forks import PATH
+from .places import Place, places
+from .rendering import Name, rules
+
+RULE = "browser/probe"
+CONTROL = Name("control.invalid")  # a name that nobody can have (RFC 2606), and no list names
+LIMIT = 40  # seconds for one start; a browser takes 1 to 4, but far more on a busy host
+SETTLE = 2.0  # seconds that Firefox's first page gets beyond the second one, which was asked for after it
+PACKED = ("/app/", "/snap/", "/var/lib/flatpak/")  # what only its own package system can start
+
+
+class Candidate(NamedTuple):
+    """A browser that is installed."""
+
+    place: Place
+    binary: str
+
+
+class Outcome(NamedTuple):
+    """What came of a start."""
+
+    state: str  # COMPLIANT, NONCOMPLIANT or UNKNOWN
+    detail: str
+
+
+def look(host: Host, plan: Mapping[str, Any]) -> Verdict:
+    """Start every browser that is installed, and say whether it refuses what the plan blocks.
+
+    The verdict has a finding for each browser, whatever came of it. It takes some seconds a browser.
+    """
+    section = plan["controls"]["browser"]
+    refused = next(iter(rules(section).block), None)
+    if refused is None:
+        return Verdict(RULE, NOT_APPLICABLE, reason="no site is blocked")
+    if not host.privileged:
+        return Verdict(RULE, UNKNOWN, reason="only root can start a browser as somebody else")
+    found = list(candidates(host, plan))
+    if not found:
+        return Verdict(RULE, NOT_APPLICABLE, reason="no browser that the probe can start")
+    return verdict(section, [(one, start(host, one, refused)) for one in found])
+
+
+def candidates(host: Host, plan: Mapping[str, Any]) -> Iterator[Candidate]:
+    """The browsers of the plan's places, and their relatives (forks), that are installed; each once."""
+    known = places(host, plan)
+    found = [(place, _program(host, path)) for place in known if place.sites for path in place.paths]
+    # What stands where every command does mostly starts another one of them, by its name or from its place.
+    found.sort(key=lambda one: one[1].rpartition("/")[0] in PATH)
+    started: set[str] = set()
+    for place, binary in found:
+        folder, _, name = binary.rpartition("/")
+        if binary and started.isdisjoint((name, folder, place.path if folder in PATH else folder)):
+            started |= {name, folder, place.path} - set(PATH)
+            yield Candidate(place, binary)
+    for fork in forks.look(host, known).forks:
+        if fork.policies and _program(host, fork.binary):
+            yield Candidate(fork.place, fork.binary)
+
+
+def _program(host: Host, path: str) -> str:
+    """The file that a path leads to, if it is a program that only root can change; "" if not."""
+    try:
+        target = host.target(path)
+        seen = host.stat(target)
+    except (Unseen, ControlError):
+        return ""
+    owner = os.stat(host.root).st_uid  # root, but in a made tree
+    if seen is None or not stat.S_ISREG(seen.st_mode) or not seen.st_mode & 0o001 or target.startswith(PACKED):
+        return ""
+    return target if seen.st_uid == owner and not seen.st_mode & 0o022 else ""
+
+
+def start(host: Host, candidate: Candidate, refused: Name) -> Outcome:
+    """Start one browser, and see what it opens."""
+    visit: Callable[[Guest, str, Listener, Name], str] = _chromium if candidate.place.family == "chromium" else _firefox
+    try:
+        with Listener() as listener, guest(host) as somebody:
+            complaint = visit(somebody, candidate.binary, listener, refused)
+            return outcome(refused, listener.hits(refused.host), listener.hits(CONTROL.host), complaint)
+    except ControlError as error:
+        return Outcome(UNKNOWN, str(error))
+
+
+def outcome(refused: Name, hits: int, control: int, complaint: str) -> Outcome:
+    """What the connections for the two names mean; `complaint` is what the browser said."""
+    if hits:
+        return Outcome(NONCOMPLIANT, f"{refused} was opened")
+    if control:
+        return Outcome(COMPLIANT, f"{refused} was refused, another name was opened")
+    words = "nothing was opened, not even a name that no list has"
+    return Outcome(UNKNOWN, f"{words}: {complaint}" if complaint else words)
+
+
+def verdict(section: Mapping[str, Any], outcomes: Sequence[tuple[Candidate, Outcome]]) -> Verdict:
+    """The verdict of all starts, with a finding for each browser."""
+    findings = [
+        Finding("browser", one.binary.rpartition("/")[2], manager=one.place.id, path=one.binary, detail=came.detail)
+        for one, came in outcomes
+    ]
+    opened = [finding for finding, (_, came) in zip(findings, outcomes) if came.state == NONCOMPLIANT]
+    silent = [f"{one.binary}: {came.detail}" for one, came in outcomes if came.state == UNKNOWN]
+    # Enforcing corrects files, and what is wrong with those has rules of its own.
+    return judge(RULE, section, opened, "; ".join(silent))._replace(findings=tuple(findings), drifted=False)
+
+
+def _chromium(somebody: Guest, binary: str, listener: Listener, refused: Name) -> str:
+    """Open one name after the other: without a window Chromium takes one, and ends when it is done with it."""
+    switches = ["--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+    switches += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--dump-dom"]
+    switches += [f"--user-data-dir={somebody.home}/profile"]
+    switches += [f"--host-resolver-rules=MAP * {listener.address}:{listener.port}"]
+    for name in (refused, CONTROL):
+        with somebody.running([binary, *switches, _url(name)], LIMIT, {}) as process:
+            process.wait()
+    return somebody.said()
+
+
+def _firefox(somebody: Guest, binary: str, listener: Listener, refused: Name) -> str:
+    """Open both names in tabs, and wait for the second one."""
+    preferences = {
+        "app.normandy.enabled": False,
+        "app.update.enabled": False,
+        "browser.aboutwelcome.enabled": False,
+        "browser.shell.checkDefaultBrowser": False,
+        "datareporting.policy.dataSubmissionEnabled": False,
+        "network.captive-portal-service.enabled": False,
+        "network.connectivity-service.enabled": False,
+        "network.dns.forceResolve": listener.address,
+        "network.proxy.type": 0,
+        "network.socket.forcePort": f"443={listener.port};80={listener.port}",
+        "toolkit.telemetry.enabled": False,
+    }
+    lines = [f"user_pref({json.dumps(key)}, {json.dumps(value)});\n" for key, value in preferences.items()]
+    somebody.write("profile/user.js", "".join(lines))
+    argv = [binary, "--headless", "--no-remote", "--profile", f"{somebody.home}/profile", _url(refused), _url(CONTROL)]
+    with somebody.running(argv, LIMIT, {"MOZ_CRASHREPORTER_DISABLE": "1"}) as process:
+        while process.poll() is None and not listener.hits(CONTROL.host):
+            time.sleep(0.1)
+        end = time.monotonic() + SETTLE
+        while time.monotonic() < end and not listener.hits(refused.host):
+            time.sleep(0.1)
+    return somebody.said()
+
+
+def _url(name: Name) -> str:
+    return f"https://{name.host}{name.path or '/'}"

@@ -1,0 +1,65 @@
+"""Browsers that run: is what they go by the policy that lies on the disk?"""
+
+from __future__ import annotations
+
+from typing import Iterable, Iterator, Mapping, NamedTuple, Sequence
+
+from ...finding import Finding
+from ...host import Host, Process
+from .places import Place
+
+# Chromium and its relatives look at their folder again within seconds; these read their file once, at the start.
+READ_ONCE = ("firefox", "thunderbird")
+# Programs of flatpaks and snaps have a file system of their own by design; what reaches into it is the place's path.
+PACKED = ("/app/", "/snap/")
+
+
+class Sight(NamedTuple):
+    """The browsers that run without the policy of their place, and why some could not be looked at."""
+
+    findings: Sequence[Finding]
+    unseen: str = ""
+
+
+def look(host: Host, places: Sequence[Place]) -> Sight:
+    """Look at the browsers that run. One goes without the policy of its place because it started before that was
+    written, or because its user gave it another view of the file system.
+    """
+    processes, hidden = host.processes()
+    unseen = f"{hidden} processes of other users are only seen by root" if hidden else ""
+    return Sight(list(_without_policy(host, places, processes)), unseen)
+
+
+def _without_policy(host: Host, places: Sequence[Place], processes: Iterable[Process]) -> Iterator[Finding]:
+    by_program: dict[str, list[Place]] = {}
+    for place in places:
+        for program in place.programs:
+            by_program.setdefault(program, []).append(place)
+    mine = [process for process in processes if process.exe.rpartition("/")[2] in by_program]
+    numbers = {process.pid: process.exe for process in mine}
+    for process in mine:
+        if numbers.get(host.parent(process)) == process.exe:
+            continue  # one of the browser's own helpers, which live in closed rooms
+        detail = _detail(host, process, by_program[process.exe.rpartition("/")[2]])
+        if detail:
+            owner = host.owner(process)
+            scope = f"user:{owner.name}" if owner else ""
+            program = process.exe.rpartition("/")[2]
+            yield Finding("process", program, scope=scope, path=process.exe, detail=f"pid {process.pid}, {detail}")
+
+
+def _detail(host: Host, process: Process, places: Sequence[Place]) -> str:
+    """What is wrong with a running browser; it may read any one of some places, by its packaging."""
+    there = [place for place in places if host.stat(place.path) is not None]
+    if not there:
+        return ""  # told by the place itself
+    packed = process.exe.startswith(PACKED)
+    seen: Mapping[str, bool | None] = {place.path: packed or host.sees(process, place.path) for place in there}
+    if all(known is False for known in seen.values()):
+        return f"it sees another {there[0].path} than the host has"
+    started = host.start_time(process)
+    for place in there:
+        file = host.stat(place.path)
+        if place.family in READ_ONCE and seen[place.path] and file and started and started + 1 < file.st_mtime:
+            return f"started {host.started(process)}, before {place.path} was written: restart it"
+    return ""

@@ -1,0 +1,90 @@
+"""Which backend a host gets: the one that fits the resolver it asks, or the one that the restrictions name."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Mapping, NamedTuple
+
+from ...host import ControlError, Host
+from .scene import Scene, look
+
+HOSTS = "hosts"
+# The backends with a real filter: the service that each lives with, and the files by which its traces are known.
+FILTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "dnsmasq": ("dnsmasq.service", ("/etc/dnsmasq.d/proscribe.conf",)),
+    "unbound": (
+        "unbound.service",
+        (
+            "/etc/unbound/unbound.conf.d/proscribe.conf",
+            "/etc/unbound/conf.d/proscribe.conf",
+            "/etc/unbound/local.d/proscribe.conf",
+        ),
+    ),
+    "networkmanager": (
+        "NetworkManager.service",
+        ("/etc/NetworkManager/dnsmasq.d/proscribe.conf", "/etc/NetworkManager/conf.d/zz-proscribe.conf"),
+    ),
+    "resolved": (
+        "systemd-resolved.service",
+        (
+            "/etc/systemd/resolved.conf.d/zz-proscribe.conf",
+            "/etc/systemd/system/proscribe-dns.service",
+            "/etc/proscribe/dns.conf",
+        ),
+    ),
+}
+
+
+class Choice(NamedTuple):
+    """A host's backend."""
+
+    name: str
+    scene: Scene
+    traced: tuple[str, ...]  # the filters that this host could have traces of
+    why: str = ""  # why it is the hosts file
+
+
+def backend(name: str) -> Any:
+    """The module of a filter, compiled on a host only where it is needed."""
+    return importlib.import_module(f".{name}", __package__)
+
+
+def choose(host: Host, settings: Mapping[str, Any]) -> Choice:
+    """The backend for a host. Raises ControlError for one that the restrictions name and that the host cannot have."""
+    wanted = settings.get("backend", "auto")
+    left = {name for name, (_, paths) in FILTERS.items() if any(trace(host, path) for path in paths)}
+    scene = look(host, every=wanted not in ("auto", HOSTS) or bool(left))
+    traced = tuple(name for name, (unit, _) in FILTERS.items() if name in left or unit in scene.units)
+    if wanted == HOSTS:
+        return Choice(HOSTS, scene, traced)
+    if wanted != "auto":
+        if lack := backend(wanted).missing(host, scene):
+            raise ControlError(f"proscribe_dns_backend is {wanted}, which this host cannot have: {lack}")
+        return Choice(wanted, scene, traced)
+    why = "this host has no resolver of its own that could filter: install and use dnsmasq or unbound"
+    for name in _fitting(host, scene):
+        why = backend(name).missing(host, scene)
+        if not why:
+            return Choice(name, scene, traced)
+    return Choice(HOSTS, scene, traced, why)
+
+
+def trace(host: Host, path: str) -> bool:
+    """Whether something of ours stands at a path; an ordinary user cannot tell of the directories made for it."""
+    return host.traces(path) if host.privileged else host.stat(path) is not None
+
+
+def _fitting(host: Host, scene: Scene) -> list[str]:
+    """The filters that fit the way a host resolves names, the best one first."""
+    if not scene.local:
+        if scene.stub:
+            return ["resolved"]
+        busy = scene.units.get("dnsmasq.service") or scene.units.get("unbound.service")
+        return ["networkmanager"] if scene.written_by and not busy else []
+    servers = [name for name in ("dnsmasq", "unbound") if f"{name}.service" in scene.units]
+    names = [name for name in servers if scene.units[f"{name}.service"]]
+    if scene.units.get("NetworkManager.service"):
+        manager = backend("networkmanager")
+        if manager.mode(host) == "dnsmasq" or host.stat(manager.SWITCH) is not None:
+            names.append("networkmanager")
+    return list(dict.fromkeys([*names, *servers]))  # one that is meant to run and does not is still the host's resolver

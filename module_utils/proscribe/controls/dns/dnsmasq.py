@@ -1,0 +1,66 @@
+"""Backend: a dnsmasq that the host runs as its resolver gets one more file in its folder of drop-ins.
+
+dnsmasq reads its files only at start, so it is started again: that also empties its cache of older answers.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ...host import Host
+from . import openers, rendering
+from .filtering import Filter, Stage
+from .scene import Scene, content, round_it
+
+NAME = "dnsmasq"
+UNIT = "dnsmasq.service"
+CONF = "/etc/dnsmasq.conf"
+FOLDER = "/etc/dnsmasq.d"
+FILE_NAME = "proscribe.conf"
+RESTART = ("systemctl", "restart", UNIT)
+
+
+def missing(host: Host, scene: Scene) -> str:
+    """What this backend lacks on a host, and what to do about it; "" if it is possible."""
+    if UNIT not in scene.units:
+        return f"{UNIT} does not run: install dnsmasq, start it and have the host ask it"
+    if not _folders(host, scene.units[UNIT]):
+        return f"dnsmasq reads no folder of drop-ins: add conf-dir={FOLDER},*.conf to {CONF}"
+    return ""
+
+
+def describe(host: Host, scene: Scene) -> Filter:
+    """The host's dnsmasq as a filter."""
+    folder = _folders(host, scene.units[UNIT])[0]
+    file = f"{folder}/{FILE_NAME}"
+    address = scene.local or "127.0.0.1"
+    others = [CONF, *(f"{folder}/{name}" for name in host.list(folder) if name != FILE_NAME)]
+    return Filter(
+        manager=NAME,
+        file=file,
+        render=rendering.dnsmasq,
+        stages=lambda text: [Stage({file: text}, [RESTART], [(address, 53)], left=[RESTART])],
+        check=(host.tool("dnsmasq") or "dnsmasq", "--test", "-C"),
+        bypasses=round_it(host, scene, NAME),
+        openers=[(path, *found) for path in others for found in openers.dnsmasq(content(host, path))],
+    )
+
+
+def standing(host: Host, scene: Scene) -> list[Stage]:
+    """What of this backend could stand on a host."""
+    folders = dict.fromkeys([*_folders(host, scene.units.get(UNIT, 0)), FOLDER])
+    restart = [("systemctl", "try-restart", UNIT)] if UNIT in scene.units else []
+    return [Stage({f"{folder}/{FILE_NAME}": ""}, (), (), left=restart) for folder in folders]
+
+
+def _folders(host: Host, pid: int) -> list[str]:
+    """The folders of drop-ins that dnsmasq reads, from its command line (Debian says it there) and its main file."""
+    command = (host.text(f"/proc/{pid}/cmdline") or "").split("\0") if pid else []
+    said = [word.partition("=")[2] for word in command if word.startswith("--conf-dir=")]
+    said += [after for word, after in zip(command, command[1:]) if word in ("-7", "--conf-dir")]
+    said += [word[2:] for word in command if re.match(r"-7.", word)]
+    said += re.findall(r"^\s*conf-dir\s*=\s*(\S+)", content(host, CONF), re.MULTILINE)
+    folders = [folder.partition(",")[0].rstrip("/") for folder in said]
+    if not pid and host.stat(FOLDER) is not None:
+        folders.append(FOLDER)
+    return list(dict.fromkeys(folders))

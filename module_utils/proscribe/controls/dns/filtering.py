@@ -1,0 +1,106 @@
+"""What the backends with a real filter share: a resolver that has read our file, seen from both ends.
+
+A backend describes itself as a `Filter`: the files, what makes the resolver read them, and where it answers then.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping, NamedTuple, Sequence
+
+from ...finding import Finding, Verdict, judge
+from ...host import Host
+from . import rendering
+from .question import TXT, ask
+from .wish import Wish, covering, service_verdicts
+
+Command = Sequence[str]
+
+
+class Stage(NamedTuple):
+    """Files that take effect together, and the commands about them."""
+
+    files: Mapping[str, str]  # path -> text
+    start: Sequence[Command]  # once they are written: the service reads them
+    answers: Sequence[tuple[str, int]]  # addresses and ports that tell the filter's digest then
+    leave: Sequence[Command] = ()  # before they are deleted
+    left: Sequence[Command] = ()  # and after
+    exists: Sequence[str] = ()  # paths that `start` makes and that have to be there: links of enabled units
+
+
+class Filter(NamedTuple):
+    """A resolver of this host, as a filter."""
+
+    manager: str  # of its findings: dnsmasq, unbound, ...
+    file: str  # the path of the file with the names
+    render: Callable[[Wish], str]  # its text
+    stages: Callable[[str], Sequence[Stage]]  # all that has to be there for that text to be in effect
+    check: Sequence[str]  # has the tool read a candidate, whose path comes last
+    bypasses: Sequence[Finding] = ()  # ways round it that enforcing does not close
+    openers: Sequence[tuple[str, str, str]] = ()  # lines of the organisation's own: (path, line, the name it opens)
+
+
+def observe(
+    host: Host, section: Mapping[str, Any], wish: Wish, filter_: Filter, leftovers: Sequence[Finding]
+) -> list[Verdict]:
+    """Whether the filter stands, runs with this very file, and is what programs ask. `leftovers` of other backends are
+    told with it. Raises ControlError, Unseen.
+    """
+    pattern = Finding("name", "", manager=filter_.manager, path=filter_.file)
+    text = filter_.render(wish)
+    stands = host.text(filter_.file) or ""
+    stages = filter_.stages(text)
+    wrong = [finding for stage in stages for finding in amiss(host, filter_, stage)]
+    idle = _idle(host, stages, text) if stands == text else ""
+    if idle:
+        wrong.append(Finding("resolver", filter_.manager, manager=filter_.manager, detail=idle))
+    verdicts = service_verdicts(section, wish, rendering.blocked(stands), pattern, idle)
+    whole = judge("dns/resolver", section, [*wrong, *leftovers, *filter_.bypasses])
+    whole = whole._replace(drifted=whole.drifted and bool(wrong or leftovers))
+    return [*(_with_openers(verdict, section, wish, filter_) for verdict in verdicts), whole]
+
+
+def amiss(host: Host, filter_: Filter, stage: Stage) -> list[Finding]:
+    """What of a stage is not on the disk as it should be."""
+    found = []
+    for path, text in stage.files.items():
+        content = host.text(path)
+        if content != text:
+            detail = "missing" if content is None else "changed"
+            found.append(Finding("file", path, manager=filter_.manager, path=path, detail=detail))
+    found += [
+        Finding("unit", path.rpartition("/")[2], manager="systemd", path=path, detail="not enabled")
+        for path in stage.exists
+        if host.stat(path) is None
+    ]
+    return found
+
+
+def tells(host: Host, address: str, port: int, text: str, timeout: float = 1) -> bool:
+    """Whether the resolver there answers out of this very file."""
+    answer = ask(host, address, port, rendering.WITNESS, TXT, timeout)
+    return answer is not None and rendering.digest_in(text) in answer.texts
+
+
+def _idle(host: Host, stages: Sequence[Stage], text: str) -> str:
+    """Why what is written has no effect; "" if it has."""
+    for address, port in (where for stage in stages for where in stage.answers):
+        if not tells(host, address, port, text):
+            return f"{address} port {port} does not answer with what the file says"
+    return ""
+
+
+def _with_openers(verdict: Verdict, section: Mapping[str, Any], wish: Wish, filter_: Filter) -> Verdict:
+    """The verdict, with the organisation's own lines that open what the service's rule blocks."""
+    id_ = verdict.rule.partition("/")[2]
+    names = set(wish.services.get(id_, ())) - set(wish.left)
+    found = [
+        Finding(
+            "line", name, manager=filter_.manager, path=path, detail=f"the organisation's own line opens it: {line}"
+        )
+        for path, line, name in filter_.openers
+        if covering(name, names) and not covering(name, wish.through)
+    ]
+    if not found:
+        return verdict
+    judged = judge(verdict.rule, section["services"][id_], [*verdict.findings, *found])
+    return judged._replace(drifted=verdict.drifted)  # that line is theirs to take out

@@ -1,0 +1,40 @@
+"""Lines of the organisation's own resolver files that answer or forward a name, and so may open one that is blocked."""
+
+from __future__ import annotations
+
+import re
+
+# The kinds of local zones in which a name may get an address (unbound.conf(5)).
+_OPEN_ZONES = ("transparent", "typetransparent", "redirect", "inform", "always_transparent", "nodefault")
+
+
+def dnsmasq(text: str) -> list[tuple[str, str]]:
+    """(line, name) for every `server`, `address`, `host-record` and `cname` that leads a name somewhere."""
+    found = []
+    for line in text.splitlines():
+        line = re.split(r"(?:^|\s)#", line.strip())[0].strip()  # a mark within a word is none: server=/example.org/#
+        key, _, value = line.partition("=")
+        key, value = key.strip(), value.strip()
+        names: list[str] = []
+        if key in ("server", "address") and value.startswith("/"):
+            *names, target = value[1:].split("/")
+            if target in ("", "0.0.0.0", "::") or (key, target) == ("address", "#"):
+                continue  # it blocks the name itself
+        elif key in ("host-record", "cname"):
+            names = value.split(",")[:-1]
+        found += [(line, name.strip(" .").lower()) for name in names if name.strip(" .")]
+    return found
+
+
+def unbound(text: str) -> list[tuple[str, str]]:
+    """(line, name) for every local zone that may have an address, `local-data`, and zone that is forwarded."""
+    found = []
+    for line in text.splitlines():
+        line = line.partition("#")[0].strip()
+        key, _, value = line.partition(":")
+        words = value.replace('"', " ").replace("'", " ").split()
+        if words and (
+            key in ("local-data", "name") or (key == "local-zone" and words[1:2] and words[1] in _OPEN_ZONES)
+        ):
+            found += [(line, words[0].strip(".").lower())]
+    return [(line, name) for line, name in found if name]

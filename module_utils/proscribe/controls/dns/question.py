@@ -1,0 +1,65 @@
+"""One question to a resolver of this host, and what it answers (RFC 1035). Nothing is ever asked of another machine."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from ...host import Host
+
+TXT = 16
+NS = 2
+_HEADER = struct.Struct(">HHHHHH")
+_RECORD = struct.Struct(">HHIH")
+_RECURSE = 0x0100
+
+
+class Answer(NamedTuple):
+    """What came back."""
+
+    rcode: int  # 0 is no error, 3 is that there is no such name
+    texts: tuple[str, ...]  # of its TXT records, the strings of each joined
+
+
+def ask(host: Host, address: str, port: int, name: str, kind: int, timeout: float = 1) -> Answer | None:
+    """Ask a resolver on a loopback address for one name ("" is the root) and record type; None if no answer comes that
+    could be read within `timeout` seconds.
+    """
+    asked = b"".join(bytes([len(label)]) + label.encode("ascii") for label in name.split(".") if label)
+    question = asked + struct.pack(">BHH", 0, kind, 1)
+    reply = host.exchange(address, port, _HEADER.pack(0x5052, _RECURSE, 1, 0, 0, 0) + question, timeout)
+    try:
+        return _read(reply) if reply is not None else None
+    except (IndexError, struct.error):
+        return None
+
+
+def _read(reply: bytes) -> Answer:
+    _, flags, questions, answers, _, _ = _HEADER.unpack_from(reply)
+    at = _HEADER.size
+    for _ in range(questions):
+        at = _after_name(reply, at) + 4
+    texts = []
+    for _ in range(answers):
+        at = _after_name(reply, at)
+        kind, _, _, length = _RECORD.unpack_from(reply, at)
+        at += _RECORD.size
+        if kind == TXT:
+            texts.append(_text(reply[at : at + length]))
+        at += length
+    return Answer(flags & 0xF, tuple(texts))
+
+
+def _after_name(reply: bytes, at: int) -> int:
+    while reply[at]:
+        if reply[at] & 0xC0:  # a pointer to a name further up ends this one
+            return at + 2
+        at += reply[at] + 1
+    return at + 1
+
+
+def _text(data: bytes) -> str:
+    joined = b""
+    while data:
+        joined, data = joined + data[1 : data[0] + 1], data[data[0] + 1 :]
+    return joined.decode("ascii", "replace")

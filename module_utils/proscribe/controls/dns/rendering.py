@@ -1,0 +1,58 @@
+"""The filter in the words of dnsmasq and of unbound, and the names back out of such a file.
+
+Both answer NXDOMAIN, for every record type (also HTTPS, which carries the keys of encrypted TLS hellos), for a blocked
+name and all below it, and ask their upstream for a name that is let through. The nearest of the names decides.
+
+Each file also makes the resolver answer WITNESS with the file's own digest. Whoever asks for it knows whether the
+resolver that runs has read this very file, and, asked by the way that programs take, whether they are led to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from ...host import WRITTEN_BY
+from .wish import Wish, plain
+
+# "internal" is reserved for private use (ICANN, 2024); "invalid" will not do, since systemd-resolved answers it itself.
+WITNESS = "filter.proscribe.internal"
+
+_DNSMASQ = re.compile(r"^local=/([^/]+)/$", re.MULTILINE)
+_UNBOUND = re.compile(r'^  local-zone: "([^"]+)\." always_nxdomain$', re.MULTILINE)
+
+
+def dnsmasq(wish: Wish) -> str:
+    """Lines for dnsmasq. `local` without a server is NXDOMAIN in every version; `#` is the upstream that it has."""
+    body = [*(f"local=/{name}/" for name in plain(wish.names)), *(f"server=/{name}/#" for name in plain(wish.through))]
+    return _text([*body, f'txt-record={WITNESS},"{_digest(body)}"'])
+
+
+def unbound(wish: Wish) -> str:
+    """Lines for unbound. Local zones need none of its modules, so the organisation's chain of modules stays as it is.
+
+    log-local-actions names the zone in a line for each answer out of one, which is how hits are told.
+    """
+    body = [f'  local-zone: "{name}." always_nxdomain' for name in plain(wish.names)]
+    body += [f'  local-zone: "{name}." transparent' for name in plain(wish.through)]
+    witness = f"  local-data: '{WITNESS}. 0 IN TXT \"{_digest(body)}\"'"
+    return _text(["server:", "  log-local-actions: yes", *body, witness])
+
+
+def blocked(text: str) -> set[str]:
+    """The names that a file of either kind blocks."""
+    return {*_DNSMASQ.findall(text), *_UNBOUND.findall(text)}
+
+
+def digest_in(text: str) -> str:
+    """The digest that a file makes its resolver tell; "" if it has none."""
+    found = re.search(rf'{re.escape(WITNESS)}\b.*"([0-9a-f]+)"', text)
+    return found[1] if found else ""
+
+
+def _digest(lines: list[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
+
+
+def _text(lines: list[str]) -> str:
+    return "\n".join([f"# {WRITTEN_BY}", *lines, ""])

@@ -1,0 +1,181 @@
+"""Backend: systemd-resolved, which cannot filter, asks a dnsmasq of our own for every name.
+
+Programs go on asking systemd-resolved, and it goes on asking the servers of a link for the domains of that link. What
+is left comes to the filter, which asks the name servers that systemd-resolved knows: it follows the file with them, so
+new ones from DHCP count at once. That file leaves out servers on a port other than 53 (resolved-resolv-conf.c), and
+the filter has such a port: it never asks itself. The port is below 1024: no user can take the filter's place.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Sequence
+
+from ...finding import Finding
+from ...host import WRITTEN_BY, Host
+from .. import lifelines
+from . import rendering
+from .filtering import Filter, Stage
+from .scene import STUBS, UPLINKS, Scene, content, round_it
+from .wish import Wish
+
+NAME = "resolved"
+UNIT = "systemd-resolved.service"
+ADDRESS, PORT = "127.0.0.153", 153
+FILE = "/etc/proscribe/dns.conf"
+OWN_UNIT = "proscribe-dns.service"
+UNIT_FILE = f"/etc/systemd/system/{OWN_UNIT}"
+ENABLED = f"/etc/systemd/system/multi-user.target.wants/{OWN_UNIT}"
+DROP_IN = "/etc/systemd/resolved.conf.d/zz-proscribe.conf"
+# In the order in which systemd-resolved reads them (resolved.conf(5)); of two drop-ins with one name the first counts.
+MAIN_FILES = ("/etc/systemd/resolved.conf", "/run/systemd/resolved.conf", "/usr/lib/systemd/resolved.conf")
+DROP_INS = ("/etc/systemd/resolved.conf.d", "/run/systemd/resolved.conf.d", "/usr/lib/systemd/resolved.conf.d")
+
+_UNIT = """\
+# {written_by}
+[Unit]
+Description=Keep names of restricted services from resolving
+Documentation=man:dnsmasq(8)
+After=systemd-resolved.service
+Wants=nss-lookup.target
+Before=nss-lookup.target
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart={dnsmasq} --keep-in-foreground --pid-file --conf-file={file}
+Restart=always
+RestartSec=1
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def missing(host: Host, scene: Scene) -> str:
+    """What this backend lacks on a host, and what to do about it; "" if it is possible."""
+    if UNIT not in scene.units:
+        return f"{UNIT} does not run on this host"
+    if host.tool("dnsmasq") is None:
+        return "systemd-resolved cannot filter by itself: install dnsmasq (Debian: dnsmasq-base)"
+    if lifelines.resolvers_need_tls(host):
+        return "systemd-resolved is told to ask over TLS only, which dnsmasq cannot: have a local unbound ask over TLS"
+    return ""
+
+
+def describe(host: Host, scene: Scene, upstreams: Sequence[str]) -> Filter:
+    """systemd-resolved with a dnsmasq behind it, as a filter. `upstreams` are asked instead of those of the host."""
+    dnsmasq = host.tool("dnsmasq") or "dnsmasq"
+    servers = list(upstreams) or global_servers(host)
+    unit = _UNIT.format(written_by=WRITTEN_BY, dnsmasq=dnsmasq, file=FILE)
+    drop_in = f"# {WRITTEN_BY}\n[Resolve]\nDNS=\nDNS={ADDRESS}:{PORT}\nDomains=~.\n"
+    own, front = standing(host, scene)
+    # A line for systemd-resolved counts from its next start, an older answer of its is kept until it is flushed.
+    restart = ("systemctl", "restart", UNIT)
+    return Filter(
+        manager=NAME,
+        file=FILE,
+        render=lambda wish: _render(host, wish, servers),
+        stages=lambda text: [
+            own._replace(
+                files={FILE: text, UNIT_FILE: unit},
+                start=[
+                    ("systemctl", "daemon-reload"),
+                    ("systemctl", "enable", OWN_UNIT),
+                    ("systemctl", "restart", OWN_UNIT),
+                ],
+                answers=[(ADDRESS, PORT)],
+                exists=[ENABLED],
+            ),
+            front._replace(files={DROP_IN: drop_in}, start=[restart], answers=[(STUBS[0], 53)]),
+        ],
+        check=(dnsmasq, "--test", "-C"),
+        bypasses=[*round_it(host, scene, NAME), *_links(host), *_later_servers(host)],
+    )
+
+
+def standing(host: Host, scene: Scene) -> list[Stage]:
+    """What of this backend could stand on a host: the filter, and what leads systemd-resolved to it."""
+    restart = [("systemctl", "try-restart", UNIT)] if UNIT in scene.units else []
+    own = Stage(
+        {FILE: "", UNIT_FILE: ""},
+        (),
+        (),
+        leave=[("systemctl", "disable", "--now", OWN_UNIT)],
+        left=[("systemctl", "daemon-reload")],
+    )
+    return [own, Stage({DROP_IN: ""}, (), (), left=restart)]
+
+
+def user(host: Host) -> str:
+    """The account that the filter runs for once it has its port."""
+    accounts = (host.text("/etc/passwd") or "").splitlines()
+    return "dnsmasq" if any(line.startswith("dnsmasq:") for line in accounts) else "nobody"
+
+
+def global_servers(host: Host) -> list[str]:
+    """The name servers that the organisation has systemd-resolved ask for all links, as dnsmasq writes them."""
+    return [server for server in map(_for_dnsmasq, _global(host, ours=False)) if server]
+
+
+def _render(host: Host, wish: Wish, servers: Sequence[str]) -> str:
+    """The filter's whole file. systemd-resolved has the cache and reads /etc/hosts, so the filter need not."""
+    upstream = ["no-resolv", *(f"server={server}" for server in servers)] if servers else [f"resolv-file={UPLINKS}"]
+    own = [f"port={PORT}", f"listen-address={ADDRESS}", "bind-interfaces", "no-hosts", "cache-size=0"]
+    return "\n".join([rendering.dnsmasq(wish) + f"user={user(host)}", *own, *upstream, ""])
+
+
+def _global(host: Host, ours: bool) -> list[str]:
+    """The values of DNS= that count, in order."""
+    main = next((path for path in MAIN_FILES if host.stat(path) is not None), "")
+    by_name = {name: f"{folder}/{name}" for folder in reversed(DROP_INS) for name in host.list(folder)}
+    files = [main] * bool(main) + [path for name, path in sorted(by_name.items()) if name.endswith(".conf")]
+    servers: list[str] = []
+    for path in files:
+        for line in content(host, path).splitlines() if ours or path != DROP_IN else ():
+            key, mark, value = line.partition("=")
+            if mark and key.strip() == "DNS":
+                servers = [*servers, *re.split(r"[\s,]+", value.strip())] if value.strip() else []
+    return servers
+
+
+def _for_dnsmasq(server: str) -> str:
+    """A server as in resolved.conf, ADDRESS[:PORT][%INTERFACE][#NAME], in dnsmasq's spelling; "" if it is none."""
+    server = server.partition("#")[0].partition("%")[0]
+    match = re.fullmatch(r"\[([0-9a-fA-F:.]+)\](?::(\d+))?|([0-9.]+)(?::(\d+))?|([0-9a-fA-F:.]+)", server)
+    if not match:
+        return ""
+    address, port = match[1] or match[3] or match[5], match[2] or match[4]
+    return f"{address}#{port}" if port else address
+
+
+def _later_servers(host: Host) -> list[Finding]:
+    """Name servers that a later drop-in of the organisation adds to ours."""
+    if host.stat(DROP_IN) is None:
+        return []
+    ours = f"{ADDRESS}:{PORT}"
+    return [
+        Finding(
+            "nameserver", server, manager=NAME, path=DROP_INS[0], detail="systemd-resolved asks it besides the filter"
+        )
+        for server in _global(host, ours=True)
+        if server != ours
+    ]
+
+
+def _links(host: Host) -> list[Finding]:
+    """Links that want every name asked of their own servers, as some VPNs have it."""
+    resolvectl = host.tool("resolvectl")
+    answer = host.run([resolvectl, "domain"]).out if resolvectl and host.stat(DROP_IN) is not None else ""
+    found = []
+    for line in answer.splitlines():
+        link, _, domains = line.partition(":")
+        if link.startswith("Link") and "~." in domains.split():
+            name = re.sub(r".*\((.*)\).*", r"\1", link)
+            found.append(
+                Finding("link", name, manager=NAME, detail="its own name servers are asked for every name too")
+            )
+    return found

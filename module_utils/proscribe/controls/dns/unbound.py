@@ -1,0 +1,60 @@
+"""Backend: an unbound that the host runs as its resolver gets one more file among those it includes.
+
+It is started again and not reloaded: so a file that it cannot live with shows at once, and older answers are forgotten.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ...host import Host
+from . import openers, rendering
+from .filtering import Filter, Stage
+from .scene import Scene, content, round_it
+
+NAME = "unbound"
+UNIT = "unbound.service"
+CONF = "/etc/unbound/unbound.conf"
+FOLDERS = ("/etc/unbound/unbound.conf.d", "/etc/unbound/conf.d", "/etc/unbound/local.d")  # Debian's, Fedora's
+FILE_NAME = "proscribe.conf"
+RESTART = ("systemctl", "restart", UNIT)
+
+
+def missing(host: Host, scene: Scene) -> str:
+    """What this backend lacks on a host, and what to do about it; "" if it is possible."""
+    if UNIT not in scene.units:
+        return f"{UNIT} does not run: install unbound, start it and have the host ask it"
+    if not _folders(host):
+        return f'unbound includes no folder: add include-toplevel: "{FOLDERS[0]}/*.conf" to {CONF}'
+    return ""
+
+
+def describe(host: Host, scene: Scene) -> Filter:
+    """The host's unbound as a filter."""
+    folders = _folders(host)
+    file = f"{folders[0]}/{FILE_NAME}"
+    address = scene.local or "127.0.0.1"
+    others = [CONF, *(f"{folder}/{name}" for folder in folders for name in host.list(folder) if name != FILE_NAME)]
+    return Filter(
+        manager=NAME,
+        file=file,
+        render=rendering.unbound,
+        stages=lambda text: [Stage({file: text}, [RESTART], [(address, 53)], left=[RESTART])],
+        check=(host.tool("unbound-checkconf") or "unbound-checkconf",),
+        bypasses=round_it(host, scene, NAME),
+        openers=[(path, *found) for path in others for found in openers.unbound(content(host, path))],
+    )
+
+
+def standing(host: Host, scene: Scene) -> list[Stage]:
+    """What of this backend could stand on a host."""
+    restart = [("systemctl", "try-restart", UNIT)] if UNIT in scene.units else []
+    folders = dict.fromkeys([*_folders(host), *FOLDERS])
+    return [Stage({f"{folder}/{FILE_NAME}": ""}, (), (), left=restart) for folder in folders]
+
+
+def _folders(host: Host) -> list[str]:
+    """The folders whose *.conf files unbound includes."""
+    text = content(host, CONF)
+    included = re.findall(r'^\s*include(?:-toplevel)?:\s*"?([^"\s#]+)/\*(?:\.conf)?"?\s*$', text, re.MULTILINE)
+    return list(dict.fromkeys(included))

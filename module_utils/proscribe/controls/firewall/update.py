@@ -1,0 +1,79 @@
+"""The smallest transaction from the table that is loaded to the one that is wanted, and what is known after it.
+
+Only a few single addresses differ, as after a refreshed catalogue: then these are exchanged. Else the whole table is
+replaced, and the counters go on from where they were.
+
+Only an enforcing run needs this file.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Mapping
+
+from ...host import Host
+from . import known
+from .listing import Part, Parts, Sight, take_apart
+from .ruleset import TABLE
+
+_COUNTER = re.compile(r"^\tcounter (refused\S+) \{\n\t\}$", re.MULTILINE)
+
+
+def load(host: Host, nft: str, sight: Sight, text: str) -> None:
+    """Bring the table in line in one transaction, which the kernel takes whole or not at all.
+
+    `sight` is what `listing.look` saw. Raises ControlError if nft refuses.
+    """
+    before = host.ruleset_generation()
+    unchanged = before is not None and before == sight.generation
+    # Where somebody has changed a table since we looked, it is replaced whole, which cannot depend on what is there.
+    host.must([nft, "-f", "-"], stdin=transaction(sight.live if unchanged else {}, sight.counts, text))
+    after = host.ruleset_generation()
+    if before is not None and after == before.next():
+        known.remember(host, text, after)
+    else:
+        known.forget(host)
+
+
+def transaction(live: Parts, counts: Mapping[str, tuple[int, int]], text: str) -> str:
+    """The input for nft that turns the table `live`, whose counters stand at `counts` (packets, bytes), into `text`."""
+    wanted = take_apart(text) if live else {}
+    if wanted and {key: part.lines for key, part in live.items()} == {k: p.lines for k, p in wanted.items()}:
+        changed = {key[1]: (live[key], part) for key, part in wanted.items() if live[key].elements != part.elements}
+        if all(_in_place(*parts) for parts in changed.values()):
+            return "".join(_exchange(name, *parts) for name, parts in changed.items())
+    return _COUNTER.sub(lambda found: _going_on(found[1], counts), text)
+
+
+def _in_place(live: Part, wanted: Part) -> bool:
+    """Whether a set is changed element by element.
+
+    Of intervals nft reads all for the smallest change, and older kernels mistake new ones for overlaps of those that
+    go. Where much has changed the kernel takes longer to refill a set than to make another.
+    """
+    gone, new = live.elements - wanted.elements, wanted.elements - live.elements
+    few = len(gone) + len(new) <= max(100, len(wanted.elements) // 10)
+    return few and "flags interval" not in wanted.lines and all(map(_is_address, gone | new))
+
+
+def _exchange(name: str, live: Part, wanted: Part) -> str:
+    gone, new = live.elements - wanted.elements, wanted.elements - live.elements
+    return _command("delete", name, gone) + _command("add", name, new)
+
+
+def _command(verb: str, name: str, elements: frozenset[str]) -> str:
+    return f"{verb} element inet {TABLE} {name} {{ {', '.join(sorted(elements))} }}\n" if elements else ""
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _going_on(name: str, counts: Mapping[str, tuple[int, int]]) -> str:
+    packets, size = counts.get(name[len("refused") + 1 :], (0, 0))
+    return f"\tcounter {name} {{\n\t\tpackets {packets} bytes {size}\n\t}}" if packets else f"\tcounter {name} {{\n\t}}"

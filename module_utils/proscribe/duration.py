@@ -1,0 +1,41 @@
+"""Lengths of time as people write and read them: `12h`, `30d`, `2w`; `5 minutes`, `30 days`."""
+
+from __future__ import annotations
+
+import datetime
+import re
+
+# The units, longest first: what a letter stands for, and its length in seconds.
+UNITS = {"w": ("week", 7 * 86400), "d": ("day", 86400), "h": ("hour", 3600), "m": ("minute", 60)}
+GRAMMAR = "a length of time such as 12h, 30d or 2w (m minutes, h hours, d days, w weeks)"
+
+# Longer is a slip of the finger, and would not fit a date.
+LONGEST = 100 * 366 * 86400
+
+
+def seconds_of(text: str) -> int:
+    """How many seconds `text` is. Raises ValueError, with the grammar, for anything that is no length of time."""
+    found = re.fullmatch(r"([0-9]{1,9})([wdhm])", text)
+    length = int(found[1]) * UNITS[found[2]][1] if found else 0
+    if not 0 < length <= LONGEST:
+        raise ValueError(f"{text!r} is not {GRAMMAR}")
+    return length
+
+
+def shown(seconds: float) -> str:
+    """A length of time in its greatest unit, floored: `3 days`, `1 hour`; `less than a minute`."""
+    for name, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = int(seconds // length)
+            return f"{count:,} {name}{'' if count == 1 else 's'}"
+    return "less than a minute"
+
+
+def moment_of(text: str) -> datetime.datetime:
+    """A time of ours (2026-11-25T08:00:00Z) as a time of Python's. Raises ValueError for any other spelling."""
+    return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
+
+
+def spelled(moment: datetime.datetime) -> str:
+    """A time of Python's, which has a zone, in our spelling: UTC, to the second, so that texts sort as times do."""
+    return f"{moment.astimezone(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}"

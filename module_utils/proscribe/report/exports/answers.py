@@ -1,0 +1,130 @@
+"""A host record as the exports tell it: lines about rules, and the number of rules that simply hold.
+
+Pure. A record says some things outside its rules (no answer at all, a control that failed, a state worse than that of
+any rule it lists); here they become lines like the others, so that no export can lose them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from ...finding import COMPLIANT, ERROR, NOT_APPLICABLE, STATES
+from ..arithmetic import rule_states
+from ..wording import clean, counted, evidence
+
+# The rule of what is said of a host as a whole. No control is called so.
+HOST = "host/answer"
+# What an error of a control, or of the run, is filed under: `apps/error`.
+ERRORS = "error"
+
+SEVERAL = 20  # pieces of evidence that a sentence names; the CSV export has a row for each
+
+
+Made = TypeVar("Made")
+
+
+class Line:
+    """What a host says of one rule. All text is one line, printable.
+
+    Thousands of hosts say the same, so a line also keeps what the exports made of it.
+    """
+
+    __slots__ = ("_made", "findings", "reason", "rule", "state", "waiver")
+
+    def __init__(
+        self, rule: str, state: str, waiver: str = "", reason: str = "", findings: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        self.rule, self.state, self.waiver, self.reason, self.findings = rule, state, waiver, reason, findings
+        self._made: dict[str, Any] = {}
+
+    def once(self, name: str, make: Callable[[Line], Made]) -> Made:
+        """What `make` makes of this line, made once; `name` tells it from what others make."""
+        if name not in self._made:
+            self._made[name] = make(self)
+        made: Made = self._made[name]
+        return made
+
+    @property
+    def control(self) -> str:
+        return self.rule.partition("/")[0]
+
+    @property
+    def text(self) -> str:
+        """It in a sentence: the evidence, the waiver, the reason."""
+        return self.once("text", _sentence)
+
+
+def _sentence(line: Line) -> str:
+    shown = [evidence(finding) for finding in line.findings[:SEVERAL]]
+    if len(line.findings) > SEVERAL:
+        shown.append(f"and {len(line.findings) - SEVERAL:,} more")
+    notes = ([f"waiver {line.waiver}"] if line.waiver else []) + ([line.reason] if line.reason else [])
+    return "; ".join(shown + notes) or line.state.replace("_", " ")
+
+
+class Answer(NamedTuple):
+    """One expected host. `holds` rules are plainly compliant and `idle` ones do not apply; neither has a line."""
+
+    host: str
+    state: str
+    lines: Sequence[Line]
+    holds: int
+    idle: int
+    record: Mapping[str, Any]
+
+    @property
+    def summary(self) -> str:
+        """How many rules have no line, and why not."""
+        holds = f"{counted(self.holds, 'rule')} {'holds' if self.holds == 1 else 'hold'}"
+        idle = f"{counted(self.idle, 'rule')} {'does' if self.idle == 1 else 'do'} not apply"
+        return ", ".join([holds] * bool(self.holds or not self.idle) + [idle] * bool(self.idle))
+
+
+class Reader:
+    """Reads records into answers, with one line for the rules that many of them share as one dictionary."""
+
+    MOST = 10_000  # lines that are kept
+
+    def __init__(self) -> None:
+        self._lines: dict[int, tuple[Mapping[str, Any], Line]] = {}
+
+    def read(self, record: Mapping[str, Any]) -> Answer:
+        """The answer that a reconciled host record is."""
+        lines = [self._line(rule) for rule in record["rules"]]
+        lines += _errors(record)
+        # The state of a host is never milder than its lines, but it may be worse: then that is a line too.
+        state, reason = record["state"], clean(record["reason"] or "")
+        if reason or (state not in (COMPLIANT, NOT_APPLICABLE) and _rank(lines) > STATES.index(state)):
+            lines.append(Line(HOST, state, reason=reason or f"the host is {state}, whatever its rules say"))
+        holds = idle = 0
+        if record["rules_evaluated"]:
+            counts = rule_states(record)
+            listed = [rule["state"] for rule in record["rules"]]
+            holds = counts[COMPLIANT] - listed.count(COMPLIANT)
+            idle = counts[NOT_APPLICABLE] - listed.count(NOT_APPLICABLE)
+        return Answer(clean(record["host"]), state, lines, holds, idle, record)
+
+    def _line(self, rule: Mapping[str, Any]) -> Line:
+        known = self._lines.get(id(rule))
+        if known is None:
+            if len(self._lines) >= self.MOST:
+                self._lines.clear()
+            waiver, reason = clean(rule["waiver"] or ""), clean(rule["reason"] or "")
+            # The rule is kept with its line, so that no other can come to have its identity.
+            known = self._lines[id(rule)] = (
+                rule,
+                Line(clean(rule["rule"]), rule["state"], waiver, reason, rule["findings"]),
+            )
+        return known[1]
+
+
+def _errors(record: Mapping[str, Any]) -> Iterator[Line]:
+    for error in record["errors"]:
+        # A control that could not look has said so with each of its rules already.
+        if not any(rule["state"] == ERROR and rule["reason"] == error["message"] for rule in record["rules"]):
+            yield Line(f"{clean(error['control'])}/{ERRORS}", ERROR, reason=clean(error["message"]))
+
+
+def _rank(lines: Sequence[Line]) -> int:
+    return min(map(STATES.index, {line.state for line in lines}), default=len(STATES))

@@ -1,0 +1,88 @@
+"""report.csv: one row for each piece of evidence, and at least one for each expected host.
+
+The rows are as RFC 4180 has them, in UTF-8, below one line of headers. A spreadsheet takes a cell that begins like a
+formula for one, and names and paths come from hosts that users control; such a cell gets an apostrophe before it,
+which spreadsheets read as "this is text" (OWASP, CSV injection).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from ...finding import Finding
+from ..wording import clean
+from .answers import HOST, Answer, Line
+
+COLUMNS = (
+    "run",
+    "host",
+    "host_state",
+    "rule",
+    "control",
+    "state",
+    "waiver",
+    "reason",
+    *Finding._fields,
+    "rules_evaluated",
+    "rules_held",
+    "rules_not_applicable",
+    "os",
+    "os_version",
+    "plan",
+    "checked_at",
+)
+
+# What makes a formula of a cell, also in the wide forms that East Asian keyboards give.
+FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
+NOTHING = "," * (len(Finding._fields) - 1)
+END = "\r\n"
+
+
+def cell(value: object) -> str:
+    """A text as a cell: one printable line, and no formula."""
+    if value is None:
+        return ""
+    raw = str(value)
+    text = clean(raw)
+    # Blanks before it do not help: some readers take them away.
+    return f"'{text}" if raw.startswith(FORMULAS) or text.lstrip().startswith(FORMULAS) else text
+
+
+def row(*values: object) -> str:
+    """Cells in a row, without its end; one with a comma or a quotation mark is quoted."""
+    cells = map(cell, values)
+    return ",".join('"' + text.replace('"', '""') + '"' if '"' in text or "," in text else text for text in cells)
+
+
+class Export:
+    """Rows, as they come. A rule without evidence has one row, and so has what holds on a host (rule `host/answer`)."""
+
+    def __init__(self, stream: TextIO, report: Mapping[str, Any]) -> None:
+        self._run = report["run"]["id"]
+        self._stream = stream
+        stream.write(row(*COLUMNS) + END)
+
+    def add(self, answer: Answer) -> None:
+        record, platform = answer.record, answer.record["platform"]
+        head = row(self._run, answer.host, answer.state)
+        tail = row(
+            record["rules_evaluated"],
+            answer.holds,
+            answer.idle,
+            platform.get("os"),
+            platform.get("version"),
+            record["plan"],
+            record["checked_at"],
+        )
+        for line in answer.lines or [Line(HOST, answer.state, reason=answer.summary)]:
+            self._stream.writelines(f"{head},{told},{tail}{END}" for told in line.once("csv", _told))
+
+    def finish(self) -> None:
+        """Nothing comes after the last row."""
+
+
+def _told(line: Line) -> list[str]:
+    """The cells of the rule and of its evidence: a row's middle for each finding, or one without."""
+    told = row(line.rule, line.control, line.state, line.waiver, line.reason)
+    return [f"{told},{row(*map(one.get, Finding._fields))}" for one in line.findings] or [f"{told},{NOTHING}"]

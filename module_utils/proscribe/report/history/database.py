@@ -1,0 +1,145 @@
+"""A database behind the history: SQLite by Python's own module, PostgreSQL by SQLAlchemy. The same SQL goes to both.
+
+Whoever writes has the history to itself until it is done, so that two runs that end at once take their turns, and what
+one of them began and did not end (it was killed) never happened.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..files import FILE_MODE
+from .tables import TABLES, VERSION
+
+CACHE = 32 * 1024  # KiB of memory for SQLite's pages; with its usual two megabytes a great fleet's history crawls
+WAIT = 60  # seconds for another writer to be done; writing 100,000 hosts takes a few
+
+
+class HistoryError(Exception):
+    """The history cannot be read or written; the text says why."""
+
+
+class Session(Protocol):
+    """A transaction that is going on."""
+
+    def run(self, statement: str, values: Mapping[str, Any] | None = None) -> None:
+        """Carry out one statement."""
+
+    def many(self, statement: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Carry out one statement for each row of values."""
+
+    def rows(self, query: str, values: Mapping[str, Any] | None = None) -> Iterator[Sequence[Any]]:
+        """What a query finds, row by row."""
+
+
+class Database(Protocol):
+    """Where the history is kept. Both raise HistoryError for whatever the database does not do."""
+
+    name: str  # for people
+
+    def writing(self) -> Any:
+        """A context: a session that has the history to itself; its end commits, an exception in it rolls back."""
+
+    def reading(self) -> Any:
+        """A context: a session that only reads. Raises HistoryError where there is no history yet."""
+
+
+class SQLite:
+    """A file of its own beside the reports.
+
+    With SQLite's ordinary journal: write-ahead logging would let readers go on while a run is written, but it needs
+    shared memory, which a file share does not have, and a folder that its readers may write to, which ours is not.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = str(path)
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """See Database."""
+        with _told(self.name):
+            self._create()
+            with closing(self._connect("rw")) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    session = _SQLiteSession(connection)
+                    prepare(session, self.name)
+                    yield session
+                except BaseException:
+                    connection.execute("ROLLBACK")
+                    raise
+                connection.execute("COMMIT")
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """See Database."""
+        if not self.path.is_file() or not self.path.stat().st_size:
+            raise HistoryError(f"there is no history yet ({self.name}): it begins with the next audit or enforce")
+        with _told(self.name), closing(self._connect("ro")) as connection:
+            connection.execute("BEGIN")
+            session = _SQLiteSession(connection)
+            check_version(session, self.name)
+            yield session
+
+    def _create(self) -> None:
+        # Before SQLite does, which would let the umask decide who may read names of users. Its journal takes after it.
+        self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            return
+        os.fchmod(descriptor, FILE_MODE)
+        os.close(descriptor)
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        where = f"{self.path.absolute().as_uri()}?mode={mode}"
+        connection = sqlite3.connect(where, uri=True, timeout=WAIT, isolation_level=None)
+        connection.execute(f"PRAGMA cache_size = -{CACHE}")
+        return connection
+
+
+class _SQLiteSession:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def run(self, statement: str, values: Mapping[str, Any] | None = None) -> None:
+        self._connection.execute(statement, values or {})
+
+    def many(self, statement: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._connection.executemany(statement, rows)
+
+    def rows(self, query: str, values: Mapping[str, Any] | None = None) -> Iterator[Sequence[Any]]:
+        yield from self._connection.execute(query, values or {})
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        if "locked" in str(error):
+            raise HistoryError(f"{name} was in use by another run for {WAIT} seconds") from error
+        raise HistoryError(f"{name}: {error}") from error
+
+
+def prepare(session: Session, name: str) -> None:
+    """Make the tables where they are not there yet. Raises HistoryError for those of a newer Proscribe."""
+    for statement in TABLES:
+        session.run(statement)
+    if not list(session.rows("SELECT version FROM proscribe_history")):
+        session.run("INSERT INTO proscribe_history (version) VALUES (:version)", {"version": VERSION})
+    check_version(session, name)
+
+
+def check_version(session: Session, name: str) -> None:
+    """Raises HistoryError for tables that another version of Proscribe made."""
+    found: Iterable[Sequence[Any]] = session.rows("SELECT version FROM proscribe_history")
+    versions = [row[0] for row in found]
+    if versions != [VERSION]:
+        raise HistoryError(f"{name} has tables of version {versions}, and this Proscribe knows version {VERSION}")

@@ -1,0 +1,151 @@
+"""One pass over the records: what the page groups, counts and lists, without holding a record."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ...finding import STATES
+from ..groups import Group, Grouping, Part, worst_first
+
+# (host, rule) -> since when it has been so, a UTC time such as 2026-11-25T00:31:00Z
+Since = Mapping[tuple[str, str], str]
+
+Counts = Mapping[str, int]
+
+
+class Host(NamedTuple):
+    """What the page keeps of a record: the parts by number, and the few facts that are a host's own."""
+
+    name: str
+    state: str
+    parts: tuple[int, ...]
+    departments: tuple[str, ...]
+    facts: Mapping[str, Any]
+    since: Mapping[int, str]  # by number of the part, where known: since when the first of its rules has been so
+
+
+class Breakdown(NamedTuple):
+    """A fleet as the page shows it. `groups` are worst first; `Part.group` is a place in them."""
+
+    hosts: Sequence[Host]  # by name, numbers in it counted as numbers
+    parts: Sequence[Part]
+    rules: Sequence[Mapping[str, Any]]
+    groups: Sequence[Group]
+    group_since: Sequence[str]  # for each group, "" if not known
+    departments: Mapping[str, Counts]  # hosts by state; worst first
+    services: Mapping[str, Counts]  # hosts that list a rule of it, by the worst state of these
+    controls: Mapping[str, Counts]
+    attempts: Mapping[str, tuple[int, int]]  # by rule: how often it was refused, and on how many hosts; most first
+
+
+FACTS = ("reason", "plan", "checked_at", "rules_evaluated", "rules_not_applicable", "errors", "duration_ms")
+
+
+def break_down(
+    records: Iterable[Mapping[str, Any]], departments: Mapping[str, Iterable[str]], since: Since, finished: str
+) -> Breakdown:
+    """Read the records, each once. What is known to begin after the run had `finished` is another time's."""
+    belongs: dict[str, list[str]] = {}
+    for department, members in departments.items():
+        for member in members:
+            belongs.setdefault(member, []).append(department)
+    grouping = Grouping()
+    hosts: list[Host] = []
+    group_since: dict[int, str] = {}
+    for record in records:
+        parts = grouping.add(record)
+        began = _since(record["host"], parts, grouping, since, finished) if since else {}
+        for number, when in began.items():
+            group = grouping.parts[number].group
+            if group is not None:
+                group_since[group] = min(when, group_since.get(group, when))
+        mine = tuple(belongs.get(record["host"], ()))
+        hosts.append(Host(record["host"], record["state"], parts, mine, _facts(record), began))
+    found = grouping.groups()
+    order = sorted(range(len(found)), key=lambda number: worst_first(found[number]))
+    place = {number: index for index, number in enumerate(order)}
+    parts_ = [part if part.group is None else part._replace(group=place[part.group]) for part in grouping.parts]
+    return Breakdown(
+        hosts=sorted(hosts, key=lambda host: natural(host.name)),
+        parts=parts_,
+        rules=grouping.rules,
+        groups=[found[number] for number in order],
+        group_since=[group_since.get(number, "") for number in order],
+        departments=_by_department(hosts, departments),
+        services=_by(hosts, parts_, lambda part: _services(part, grouping.rules)),
+        controls=_by(hosts, parts_, lambda part: [part.control]),
+        attempts=_attempts(hosts),
+    )
+
+
+def natural(name: str) -> tuple[Any, ...]:
+    """An order of names in which web2 comes before web10."""
+    pieces = re.split(r"([0-9]+)", name)  # text and digits by turns, so that like is compared with like
+    pieces[1::2] = [digits.lstrip("0") for digits in pieces[1::2]]
+    return (*((len(piece), piece) if place % 2 else piece for place, piece in enumerate(pieces)), (0, name))
+
+
+def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
+    facts = {key: record.get(key) for key in FACTS}
+    facts["platform"] = record["platform"]
+    facts["actions"] = record.get("actions") or ()
+    facts["attempts"] = record.get("attempts") or {}
+    return facts
+
+
+def _since(host: str, parts: Iterable[int], grouping: Grouping, since: Since, finished: str) -> dict[int, str]:
+    began: dict[int, str] = {}
+    for number in parts:
+        times = [since.get((host, grouping.rules[rule]["rule"]), "") for rule in grouping.parts[number].rules]
+        known = [time for time in times if time and time <= finished]
+        if known:
+            began[number] = min(known)
+    return began
+
+
+def _by_department(hosts: Iterable[Host], departments: Mapping[str, Iterable[str]]) -> dict[str, Counts]:
+    if not departments:
+        return {}
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for host in hosts:
+        for name in host.departments or ("",):
+            counts[name][host.state] += 1
+    return _worst_first(counts)
+
+
+def _by(hosts: Iterable[Host], parts: Sequence[Part], names_of: Callable[[Part], Iterable[str]]) -> dict[str, Counts]:
+    """Hosts by the worst state of what each lists under a name. Many hosts list the same, which is worked out once."""
+    names = [list(names_of(part)) for part in parts]
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for numbers, times in Counter(host.parts for host in hosts).items():
+        worst: dict[str, str] = {}
+        for number in sorted(numbers, key=lambda number: STATES.index(parts[number].state)):
+            for name in names[number]:
+                worst.setdefault(name, parts[number].state)
+        for name, state in worst.items():
+            counts[name][state] += times
+    return _worst_first(counts)
+
+
+def _attempts(hosts: Iterable[Host]) -> dict[str, tuple[int, int]]:
+    times: Counter[str] = Counter()
+    places: Counter[str] = Counter()
+    for host in hosts:
+        for rule, count in host.facts["attempts"].items():
+            times[rule] += count
+            places[rule] += 1
+    return {rule: (count, places[rule]) for rule, count in sorted(times.items(), key=lambda item: (-item[1], item[0]))}
+
+
+def _services(part: Part, rules: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [rules[number]["rule"].partition("/")[2] or rules[number]["rule"] for number in part.rules]
+
+
+def _worst_first(counts: Mapping[str, Counts]) -> dict[str, Counts]:
+    def badness(name: str) -> tuple[Any, ...]:
+        return (*(-counts[name].get(state, 0) for state in STATES[:4]), natural(name))
+
+    return {name: counts[name] for name in sorted(counts, key=badness)}

@@ -1,0 +1,131 @@
+"""The hosts with their evidence as JSON for the page's script: every text, finding, rule and part once, then numbers.
+
+    {"states": [state], "finished": time, "texts": [text], "findings": [[text; one for each field of a finding]],
+     "rules": [[rule, state, waiver, reason, [finding]]], "parts": [[control, state, group, [rule]]],
+     "groups": [title], "departments": [text], "platforms": [[key, value, ...]], "errors": [[control, message, ...]],
+     "actions": [[control, action, ...]],
+     "hosts": [[name, state, [part], [department], platform, checked_at, reason, rules evaluated, not applicable,
+                plan, milliseconds, errors, actions, {part: since}, [rule, attempts, ...]]]}
+
+A number stands for a place in the list of its kind; -1 for nothing. Trailing nothings of a host are left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ...finding import STATES, Finding
+from ..groups import Group, Part
+from ..wording import clean
+from .breakdown import Breakdown, Host
+
+# How much evidence the page carries, in characters; beyond it a rule stands there without its findings.
+MOST_EVIDENCE = 8_000_000
+MOST_ATTEMPTS = 10  # rules of a host of which it says how often they refused something
+
+
+class Texts:
+    """Texts, each once."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+
+    def number(self, value: object) -> int:
+        """The number of a text, cleaned; -1 for none."""
+        if value is None or value == "":
+            return -1
+        return self.numbers.setdefault(clean(value), len(self.numbers))
+
+
+class Lists:
+    """Lists of numbers, each once."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[tuple[int, ...], int] = {}
+
+    def number(self, values: Iterable[int]) -> int:
+        """The number of a list; -1 for an empty one."""
+        key = tuple(values)
+        return self.numbers.setdefault(key, len(self.numbers)) if key else -1
+
+
+def script_data(breakdown: Breakdown, finished: str, most: int = MOST_EVIDENCE) -> Iterator[str]:
+    """The data, piece by piece, safe inside a `script` element."""
+    texts, findings = Texts(), Lists()
+    departments: dict[str, int] = {}
+    kept = {"platforms": Lists(), "errors": Lists(), "actions": Lists()}
+    rules = list(_rules(breakdown.rules, texts, findings, most))
+    parts = [_part(part, texts) for part in breakdown.parts]
+    yield '{"states":' + _json(STATES)
+    yield ',\n"finished":' + _json(clean(finished))
+    yield ',\n"fields":' + _json(Finding._fields)
+    yield ',\n"rules":' + _json(rules)
+    yield ',\n"parts":' + _json(parts)
+    yield ',\n"groups":' + _json([_title(group) for group in breakdown.groups])
+    yield ',\n"hosts":['
+    for number, host in enumerate(breakdown.hosts):
+        yield (",\n" if number else "\n") + _json(_host(host, texts, departments, kept))
+    yield "]"
+    for name, lists in kept.items():
+        yield f',\n"{name}":' + _json(list(lists.numbers))
+    yield ',\n"departments":' + _json(list(departments))
+    yield ',\n"findings":' + _json(list(findings.numbers))
+    yield ',\n"texts":' + _json(list(texts.numbers))
+    yield "}"
+
+
+def _json(value: object) -> str:
+    """JSON without the characters that end a `script` element or begin a comment in one."""
+    plain = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return plain.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _rules(rules: Iterable[Mapping[str, Any]], texts: Texts, findings: Lists, most: int) -> Iterator[list[Any]]:
+    spent = 0
+    for rule in rules:
+        spent += sum(len(str(value)) for finding in rule["findings"] for value in finding.values() if value)
+        found: list[int] | None = None
+        if spent <= most:
+            found = [findings.number(texts.number(f.get(key)) for key in Finding._fields) for f in rule["findings"]]
+        waiver, reason = texts.number(rule["waiver"]), texts.number(rule["reason"])
+        yield [texts.number(rule["rule"]), STATES.index(rule["state"]), waiver, reason, found]
+
+
+def _part(part: Part, texts: Texts) -> list[Any]:
+    group = -1 if part.group is None else part.group
+    return [texts.number(part.control), STATES.index(part.state), group, part.rules]
+
+
+def _title(group: Group) -> list[str]:
+    """What a group is about, and why: as it is said of one host."""
+    return [clean(f"{group.subject}, {group.what}" if group.what else group.subject), clean(group.why)]
+
+
+def _most(attempts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(attempts.items(), key=lambda item: (-item[1], item[0]))[:MOST_ATTEMPTS]
+
+
+def _host(host: Host, texts: Texts, departments: dict[str, int], kept: Mapping[str, Lists]) -> list[Any]:
+    facts = host.facts
+    row: list[Any] = [
+        clean(host.name),
+        STATES.index(host.state),
+        host.parts,
+        [departments.setdefault(clean(name), len(departments)) for name in host.departments],
+        kept["platforms"].number(texts.number(item) for pair in facts["platform"].items() for item in pair),
+        texts.number(facts["checked_at"]),
+        texts.number(facts["reason"]),
+        facts["rules_evaluated"],
+        facts["rules_not_applicable"] or 0,
+        texts.number(facts["plan"]),
+        -1 if facts["duration_ms"] is None else facts["duration_ms"],
+        kept["errors"].number(texts.number(e[key]) for e in facts["errors"] for key in ("control", "message")),
+        kept["actions"].number(texts.number(a[key]) for a in facts["actions"] for key in ("control", "action")),
+        {number: texts.number(when) for number, when in host.since.items()},
+        [item for rule, times in _most(facts["attempts"]) for item in (texts.number(rule), times)],
+    ]
+    while row[-1] in (-1, {}, []):
+        row.pop()
+    return row

@@ -1,0 +1,78 @@
+"""What to do next, what is to come, what else should be known, and the facts of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ...finding import UNKNOWN
+from ..advice import advice
+from ..wording import moment
+from .breakdown import Breakdown
+from .markup import table, text
+
+
+def next_steps(report: Mapping[str, Any], breakdown: Breakdown, directory: str) -> Iterator[str]:
+    """Commands to type, each with its purpose; `directory` is where the report will be, "" if that is not known."""
+    records = [
+        {**host.facts, "host": host.name, "state": host.state, "rules": list(_rules(breakdown, host.parts))}
+        for host in breakdown.hosts
+    ]
+    steps = advice(report, records, directory)
+    items = "".join(f"<li>{_step(step)}</li>" for step in steps)
+    if items:
+        yield f'<section id="next">\n<h2>Next</h2>\n<ul class="steps">{items}</ul>\n</section>\n'
+
+
+def _rules(breakdown: Breakdown, parts: Sequence[int]) -> Iterator[Mapping[str, Any]]:
+    """The rules that could not be seen, of which the advice wants to know why."""
+    for part in (breakdown.parts[number] for number in parts):
+        if part.state == UNKNOWN:
+            yield from (breakdown.rules[number] for number in part.rules)
+
+
+def _step(step: str) -> str:
+    command, sign, purpose = step.partition("  # ")
+    if not command.startswith("./"):
+        return text(step)
+    return f"<code>{text(command)}</code>" + (f" <span>{text(purpose)}</span>" if sign else "")
+
+
+def upcoming(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What is announced, by day."""
+    days: dict[str, dict[str, None]] = {}
+    for item in items:
+        days.setdefault(str(item["effective_from"]), {})[item["service"]] = None
+    if not days:
+        return
+    yield '<section id="upcoming">\n<h2>Upcoming</h2>\n'
+    rows = (
+        f'<th scope="row" class="what">from {text(day)}</th><td>{text(", ".join(sorted(services)))}</td>'
+        for day, services in sorted(days.items())
+    )
+    yield from table("Upcoming", (("what", "Day"), ("", "Services that will be restricted")), rows)
+    yield "</section>\n"
+
+
+def told(warnings: Sequence[str]) -> Iterator[str]:
+    """Warnings, in sentences."""
+    if warnings:
+        items = "".join(f"<li>{text(warning)}</li>" for warning in warnings)
+        yield f'<section id="warnings">\n<h2>Warnings</h2>\n<ul class="told">{items}</ul>\n</section>\n'
+
+
+def run_facts(run: Mapping[str, Any]) -> Iterator[str]:
+    """The run: what an auditor asks of a record."""
+    facts = (
+        ("Run", run["id"]),
+        ("Mode", run["mode"]),
+        ("Started", moment(run["started"])),
+        ("Finished", moment(run["finished"])),
+        ("Inventory", ", ".join(run["inventory"] or ())),
+        ("Limit", run["limit"] or "none"),
+        ("Controls", ", ".join(run["controls"] or ())),
+        ("Catalogue", run["catalog_version"]),
+        ("Expected hosts", f"{run['expected_hosts']:,}"),
+    )
+    items = "".join(f"<dt>{name}</dt><dd>{text(value)}</dd>" for name, value in facts if value)
+    yield f'<section id="run">\n<h2>The run</h2>\n<dl class="facts">{items}</dl>\n</section>\n'

@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""What the report of a large fleet costs: reconciling, history and all exports, in seconds and memory.
+
+    tests/bench/report_scale.py [--hosts N] [--rules R] [--first-audit] [--no-history] [--limit-seconds S]
+        [--limit-mb M]
+
+Makes the answers of a fleet in the mix that audits see after a while: most hosts hold, some have an app, a few lack a
+policy file (which is a rule for each service), some are waived, and some do not answer. --first-audit makes every host
+lack the policy file: the worst that can come. The answers come as they do from Ansible, one dictionary at a time; then
+the steps of the report follow, each in the same process, and the table says what each took and how much memory the
+process held at most so far. Ends with 1 if a limit that was named is exceeded, or an export lacks a host.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(PROJECT / "module_utils"))
+
+from proscribe.finding import Finding, Verdict, host_record, judge
+from proscribe.report.collect import Collector
+from proscribe.report.exports import EVERY, FILES, write
+from proscribe.report.files import ReportDirectory
+from proscribe.report.reconcile import fleet_report
+
+DIGEST = "sha256:" + "a" * 64
+PLATFORM = {"os": "debian", "version": "13", "kernel": "6.12.48", "architecture": "x86_64", "python": "3.13.5"}
+ENFORCED = {"mode": "enforce"}
+WAIVER = "press-office"
+
+
+def fleet_run(hosts: int) -> dict[str, Any]:
+    """What `compile_plans` says of the run."""
+    waiver = {
+        "id": WAIVER,
+        "status": "active",
+        "expires": "2027-03-31T10:00:00Z",
+        "hosts": [],
+        "services": ["service007"],
+        "controls": ["apps"],
+        "approved_by": "mei.chan",
+        "reason": "answers readers of the ministry",
+    }
+    return {
+        "id": "20261125T003000Z-audit-1a2b",
+        "playbook": "audit",
+        "mode": "audit",
+        "started": "2026-11-25T00:30:00Z",
+        "catalog_version": "2026.11.1",
+        "inventory": ["inventory/prod"],
+        "limit": "",
+        "controls": ["apps", "browser", "firewall", "dns"],
+        "gate": {},
+        "hosts": {f"host{number:06}.example.org": DIGEST for number in range(hosts)},
+        "waivers": [waiver],
+        "upcoming": [],
+        "warnings": [],
+    }
+
+
+def answer(number: int, rules: int, first_audit: bool) -> dict[str, Any]:
+    """What that host of the fleet answers."""
+    share = number % 100
+    verdicts: list[Verdict] = []
+    if first_audit or share >= 97:
+        verdicts += no_policy(rules * 6 // 10)
+    if 70 <= share < 90:
+        verdicts += [app(number, service) for service in range(number % 4 + 1)]
+    if 90 <= share < 93:
+        found = Finding("package", "service007", manager="dpkg", version="4.0", scope="system")
+        verdicts.append(judge("apps/service007", {"mode": "waived", "waiver": WAIVER}, [found]))
+    holding = rules - len(verdicts)
+    return host_record(
+        plan_digest=DIGEST,
+        checked_at=f"2026-11-25T00:{30 + number % 25}:{number % 60:02}Z",
+        platform=PLATFORM,
+        verdicts=[*verdicts, *(Verdict(f"dns/service{index:03}", "compliant") for index in range(holding))],
+        errors=[{"control": "dns", "message": "dnsmasq ended with 2"}] if share == 96 else [],
+        duration_ms=100 + number % 400,
+    )
+
+
+def app(number: int, service: int) -> Verdict:
+    """An app as hosts have them: one version in a few, and a process of a user, which is like no other."""
+    id_ = f"service{(number + service) % 40:03}"
+    package = Finding("package", id_, manager="dpkg", version=f"4.{number % 7}", scope="system")
+    process = Finding("process", id_, scope=f"pid:{number} user:user{number % 3000}", path=f"/opt/{id_}/{id_}")
+    return judge(f"apps/{id_}", ENFORCED, [package, process])
+
+
+def no_policy(services: int) -> list[Verdict]:
+    path = "/etc/chromium/policies/managed/proscribe.json"
+    return [
+        judge(
+            f"browser/service{index:03}",
+            ENFORCED,
+            [Finding("policy", f"www.service{index:03}.example", "chromium", path=path, detail="no such file")],
+        )
+        for index in range(services)
+    ]
+
+
+class Table:
+    """The figures, step by step."""
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+        print(f"{'step':<34} {'seconds':>8} {'most MB so far':>15}")
+
+    def step(self, name: str, work: Callable[[], Any]) -> Any:
+        """Do the work; its result."""
+        started = time.perf_counter()
+        result = work()
+        print(f"{name:<34} {time.perf_counter() - started:8.1f} {memory():15.0f}", flush=True)
+        return result
+
+
+def memory() -> float:
+    """The most memory that this process has held, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def lacking(path: Path, run: Mapping[str, Any]) -> int:
+    """How many expected hosts an export does not name."""
+    expected = {f"host{number:06}" for number in range(len(run["hosts"]))}
+    for line in path.open(encoding="utf-8"):
+        start = line.find("host0")
+        while start >= 0:
+            expected.discard(line[start : start + 10])
+            start = line.find("host0", start + 10)
+    return len(expected)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--hosts", type=int, default=100_000)
+    parser.add_argument("--rules", type=int, default=200)
+    parser.add_argument("--first-audit", action="store_true")
+    parser.add_argument("--no-history", action="store_true")
+    parser.add_argument("--limit-seconds", type=float, default=0)
+    parser.add_argument("--limit-mb", type=float, default=0)
+    arguments = parser.parse_args()
+
+    run = fleet_run(arguments.hosts)
+    table = Table()
+    with tempfile.TemporaryDirectory() as folder:
+        made = ReportDirectory(Path(folder) / "reports" / f"{run['id']}.partial")
+        collector = Collector(run)
+
+        def collect() -> None:
+            for number, host in enumerate(run["hosts"]):
+                if number % 100 in (94, 95):
+                    collector.unreachable(host, "connect to host: Connection timed out")
+                    continue
+                record = collector.answered(host, answer(number, arguments.rules, arguments.first_audit))
+                if record is not None:
+                    made.append(record)
+
+        table.step("making and collecting answers", collect)
+        started = time.perf_counter()
+        fleet = table.step("reconciling", collector.fleet)
+        report = table.step("the fleet report", lambda: fleet_report(run, fleet, "2026-11-25T00:59:00Z"))
+        out = Path(folder) / "exports"
+        out.mkdir()
+        for step, work in () if arguments.no_history else history(Path(folder), report, fleet.records):
+            table.step(step, work)
+        table.step("all exports", lambda: write(out, report, fleet.records, EVERY))
+        seconds = time.perf_counter() - started
+        print(f"{'together':<34} {seconds:8.1f} {memory():15.0f}")
+        bad = 0
+        for name in EVERY:
+            path = out / FILES[name]
+            gone = lacking(path, run)
+            bad += gone
+            print(f"  {path.name:<32} {path.stat().st_size / 1e6:8.1f} MB{f'  LACKS {gone:,} hosts' if gone else ''}")
+        made.close()
+    slow = arguments.limit_seconds and seconds > arguments.limit_seconds
+    large = arguments.limit_mb and memory() > arguments.limit_mb
+    return 1 if bad or slow or large else 0
+
+
+def history(folder: Path, report: Mapping[str, Any], records: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """The step that remembers the run."""
+    from proscribe.report.history import open_history
+
+    store = open_history("sqlite", folder / "reports")
+    yield "history (SQLite)", lambda: store.record(report, records)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

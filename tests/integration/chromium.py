@@ -1,0 +1,211 @@
+"""Chromium under remote control, by its debugging pipe: open a page, press keys, read what stands there, print it.
+
+    with Chromium(executable, home) as browser:
+        page = browser.open(path.as_uri(), width=1280, height=800)
+        page.press("Tab")
+        page.evaluate("document.activeElement.textContent")
+
+The pipe (file descriptors 3 and 4, JSON ended by a zero byte) needs no port and no WebSocket. Standard library only.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+PATIENCE = 60  # seconds for one answer; it takes milliseconds, but far more on a busy host
+
+# The browser wants to find its ends of the pipes as 3 and 4, whatever numbers these have.
+AS_3_AND_4 = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3]]
+os.dup2(ends[0], 3)
+os.dup2(ends[1], 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "Space": 32, "/": 191}
+TYPED = {"Enter": "\r", "Space": " ", "/": "/"}
+
+
+class ChromiumError(Exception):
+    """The browser does not answer, or a script in it failed."""
+
+
+class Chromium:
+    """One browser without a window, with a profile of its own in `home`. `names` says where names lead: nowhere."""
+
+    def __init__(
+        self, executable: str, home: str, names: str = "MAP * ~NOTFOUND", more: Sequence[str] = ()
+    ) -> None:
+        switches = ["--headless", "--remote-debugging-pipe", "--disable-gpu", "--no-first-run", "--hide-scrollbars"]
+        switches += [
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--disable-quic",
+        ]
+        switches += [
+            f"--user-data-dir={home}/profile",
+            f"--host-resolver-rules={names}",
+            "--disable-dev-shm-usage",
+            *more,
+        ]
+        if os.geteuid() == 0:  # its own isolation does not work for root
+            switches.append("--no-sandbox")
+        to_browser, self._writing = os.pipe()
+        self._reading, from_browser = os.pipe()
+        null = subprocess.DEVNULL
+        self._process = subprocess.Popen(
+            [sys.executable, "-IS", "-c", AS_3_AND_4, str(to_browser), str(from_browser), executable, *switches],
+            stdin=null,
+            stdout=null,
+            stderr=null,
+            pass_fds=(to_browser, from_browser),
+            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+            start_new_session=True,
+        )
+        os.close(to_browser)
+        os.close(from_browser)
+        self._buffer = b""
+        self._last = 0
+        self.events: list[dict[str, Any]] = []
+
+    def __enter__(self) -> Chromium:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        os.close(self._writing)
+        os.close(self._reading)
+
+    def open(
+        self, url: str, *, width: int = 1280, height: int = 800, scheme: str = "light", script: bool = True
+    ) -> Page:
+        """Open an address in a tab of its own, and wait until it has loaded."""
+        target = self.ask("Target.createTarget", {"url": "about:blank"})["targetId"]
+        session = self.ask("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
+        page = Page(self, session)
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            page.ask(f"{domain}.enable")
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        page.ask("Emulation.setDeviceMetricsOverride", metrics)
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        page.ask("Emulation.setEmulatedMedia", {"features": features})
+        page.ask("Emulation.setScriptExecutionDisabled", {"value": not script})
+        page.ask("Page.navigate", {"url": url})
+        page.wait_for("Page.loadEventFired")
+        return page
+
+    def ask(self, method: str, parameters: Mapping[str, Any] | None = None, session: str = "") -> dict[str, Any]:
+        """Send a command, and return its result. Raises ChromiumError."""
+        self._last += 1
+        mine = self._last
+        question: dict[str, Any] = {"id": mine, "method": method, "params": dict(parameters or {})}
+        if session:
+            question["sessionId"] = session
+        data = json.dumps(question).encode() + b"\0"
+        while data:
+            data = data[os.write(self._writing, data) :]
+        while True:
+            answer = self.receive(method)
+            if answer.get("id") == mine:
+                break
+            self.events.append(answer)
+        if "error" in answer:
+            raise ChromiumError(f"{method}: {answer['error']['message']}")
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def receive(self, waiting_for: str) -> dict[str, Any]:
+        """The next message. Raises ChromiumError when none comes."""
+        end = time.monotonic() + PATIENCE
+        while b"\0" not in self._buffer:
+            ready, _, _ = select.select([self._reading], [], [], max(0, end - time.monotonic()))
+            more = os.read(self._reading, 1 << 20) if ready else b""
+            if not more:
+                raise ChromiumError(f"Chromium gives no answer to {waiting_for} (ended: {self._process.poll()})")
+            self._buffer += more
+        message, _, self._buffer = self._buffer.partition(b"\0")
+        read: dict[str, Any] = json.loads(message)
+        return read
+
+
+class Page:
+    """One tab."""
+
+    def __init__(self, browser: Chromium, session: str) -> None:
+        self._browser = browser
+        self._session = session
+
+    def ask(self, method: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Send a command of the debugging protocol to this tab."""
+        return self._browser.ask(method, parameters, self._session)
+
+    def close(self) -> None:
+        """Close the tab."""
+        self.ask("Page.close")
+
+    def events(self, method: str) -> list[dict[str, Any]]:
+        """The events of a kind that came for this tab so far."""
+        mine = (event for event in self._browser.events if event.get("sessionId") == self._session)
+        return [event["params"] for event in mine if event["method"] == method]
+
+    def wait_for(self, method: str) -> None:
+        """Wait until an event of a kind has come."""
+        while not self.events(method):
+            self._browser.events.append(self._browser.receive(method))
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of a JavaScript expression; a promise is waited for. Raises ChromiumError when it throws."""
+        parameters = {"expression": expression, "returnByValue": True, "awaitPromise": True}
+        answer = self.ask("Runtime.evaluate", parameters)
+        if "exceptionDetails" in answer:
+            told = answer["exceptionDetails"]
+            raise ChromiumError(told.get("exception", {}).get("description") or told["text"])
+        return answer["result"].get("value")
+
+    def press(self, key: str, *, shift: bool = False) -> None:
+        """Press and let go of a key."""
+        common = {"key": " " if key == "Space" else key, "windowsVirtualKeyCode": KEYS[key], "modifiers": 8 * shift}
+        down: dict[str, Any] = {"type": "keyDown", **common}
+        if key in TYPED:
+            down["text"] = TYPED[key]
+        self.ask("Input.dispatchKeyEvent", down)
+        self.ask("Input.dispatchKeyEvent", {"type": "keyUp", **common})
+
+    def type(self, text: str) -> None:
+        """Type a text into what has the focus."""
+        self.ask("Input.insertText", {"text": text})
+
+    def complaints(self) -> list[str]:
+        """What stands in the console: errors, warnings, refusals of the page's own policy."""
+        thrown = [event["exceptionDetails"]["text"] for event in self.events("Runtime.exceptionThrown")]
+        logged = [event["entry"]["text"] for event in self.events("Log.entryAdded")]
+        return thrown + logged + [str(event["args"]) for event in self.events("Runtime.consoleAPICalled")]
+
+    def requests(self) -> list[str]:
+        """The addresses that were asked for, but for the page itself."""
+        urls = [event["request"]["url"] for event in self.events("Network.requestWillBeSent")]
+        return urls[1:]
+
+    def screenshot(self, *, whole: bool = False) -> bytes:
+        """The window as PNG, or the whole page."""
+        parameters = {"format": "png", "captureBeyondViewport": whole}
+        return base64.b64decode(self.ask("Page.captureScreenshot", parameters)["data"])
+
+    def pdf(self) -> bytes:
+        """The page as it is printed, on A4."""
+        parameters = {"printBackground": True, "paperWidth": 8.27, "paperHeight": 11.69, "preferCSSPageSize": True}
+        return base64.b64decode(self.ask("Page.printToPDF", parameters)["data"])

@@ -1,0 +1,179 @@
+"""A whole host for a test: a container that boots with systemd and is reached over SSH by the real Ansible.
+
+Its network leads nowhere else. Made by root with podman, from the images that Molecule's hosts are made from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[2]
+IMAGE = PROJECT / "tests/molecule/image"
+TOOLS = ("podman", "runc", "mmdebstrap", "ssh", "ssh-keygen", "ip")
+ANSIBLE = Path(os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or Path(sys.executable).parent / "x").parent / "ansible"
+
+
+class Machine:
+    """A host of the test, and a controller for it."""
+
+    def __init__(self, name: str, address: str, directory: Path) -> None:
+        self.name, self.address, self.directory = name, address, directory
+
+    def run(self, *argv: str, check: bool = True, stdin: str | None = None) -> str:
+        """What a command in the container prints; not over SSH."""
+        done = podman("exec", "--interactive", self.name, *argv, stdin=stdin, check=False)
+        assert not check or done.returncode == 0, (argv, done.stdout, done.stderr)
+        return done.stdout
+
+    def there(self, path: str) -> bool:
+        """Whether a file is there."""
+        return podman("exec", self.name, "test", "-e", path, check=False).returncode == 0
+
+    def answers(self, seconds: int = 3) -> bool:
+        """Whether a new SSH connection gets through."""
+        ssh = [
+            "ssh",
+            "-F",
+            "none",
+            *self._ssh_options(),
+            "-o",
+            f"ConnectTimeout={seconds}",
+            f"root@{self.address}",
+            "true",
+        ]
+        return subprocess.run(ssh, capture_output=True, timeout=60).returncode == 0
+
+    def _ssh_options(self) -> list[str]:
+        known = self.directory / "known_hosts"
+        options = ("BatchMode=yes", "IdentitiesOnly=yes", f"UserKnownHostsFile={known}")
+        return ["-i", str(self.directory / "key"), *(word for option in options for word in ("-o", option))]
+
+    def let_in(self) -> None:
+        """Give the host the test's key, and learn the host's."""
+        key = self.directory / "key"
+        if not key.exists():
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+        authorize = "umask 077 && mkdir -p /root/.ssh && cat >/root/.ssh/authorized_keys"
+        self.run("sh", "-c", authorize, stdin=key.with_suffix(".pub").read_text())
+        host_key = self.run("cat", "/etc/ssh/ssh_host_ed25519_key.pub")
+        (self.directory / "known_hosts").write_text(f"{self.address} {host_key}")
+
+    def controller(
+        self, module: str, arguments: Mapping[str, Any], checkout: Path = PROJECT, *options: str
+    ) -> Controller:
+        """Start the real Ansible on one call of a module of a checkout."""
+        ssh = " ".join(["-F none", *self._ssh_options()])
+        inventory = self.directory / "inventory.yml"
+        variables = {"ansible_host": self.address, "ansible_user": "root", "ansible_ssh_common_args": ssh}
+        inventory.write_text(json.dumps({"all": {"hosts": {self.name: variables}}}))
+        empty = self.directory / "ansible.cfg"
+        empty.touch()
+        paths = {
+            "ANSIBLE_CONFIG": empty,
+            "ANSIBLE_LIBRARY": checkout / "library",
+            "ANSIBLE_MODULE_UTILS": checkout / "module_utils",
+            "ANSIBLE_ACTION_PLUGINS": checkout / "action_plugins",
+            "ANSIBLE_DOC_FRAGMENT_PLUGINS": checkout / "doc_fragments",
+        }
+        quiet = {"ANSIBLE_PIPELINING": "1", "ANSIBLE_PYTHON_INTERPRETER": "auto_silent", "ANSIBLE_NOCOLOR": "1"}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
+        return Controller(
+            subprocess.Popen(
+                [str(ANSIBLE), "all", "-i", str(inventory), "-m", module, "-a", json.dumps(arguments), *options],
+                env={**kept, **quiet, **{name: str(path) for name, path in paths.items()}},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+        )
+
+    def call(self, module: str, arguments: Mapping[str, Any], checkout: Path = PROJECT) -> dict[str, Any]:
+        """What a module of a checkout answers for this host."""
+        return self.controller(module, arguments, checkout).answer()
+
+    def reboot(self) -> None:
+        """Restart systemd and the network; the kernel is the machine's."""
+        podman("restart", "--time", "10", self.name)
+        self.wait_until_booted()
+
+    def wait_until_booted(self) -> None:
+        until(lambda: self.run("systemctl", "is-system-running", "--wait", check=False).strip() == "running", 60)
+
+
+class Controller:
+    """An Ansible that runs."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def answer(self) -> dict[str, Any]:
+        """The answer of the module, with `failed` where it failed, or `unreachable`."""
+        said, _ = self.process.communicate(timeout=180)
+        start = said.find("=> {")
+        assert start > 0, said
+        told: dict[str, Any] = json.loads(said[start + 3 :])
+        return {**told, "failed": "FAILED!" in said[:start], "unreachable": "UNREACHABLE!" in said[:start]}
+
+    def kill(self) -> None:
+        """End it at once: the process, and its workers, which are no group of its."""
+        pids = [self.process.pid]
+        for pid in pids:
+            pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def podman(*words: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+    quiet = {**os.environ, "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
+    argv = ["podman", "--runtime", "runc", *words]
+    done = subprocess.run(argv, env=quiet, input=stdin, capture_output=True, text=True, check=False, timeout=120)
+    assert not check or done.returncode == 0, (argv, done.stderr)
+    return done
+
+
+def until(condition: Callable[[], bool], seconds: float) -> float:
+    """Wait until something is so; for how many seconds it was not."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds, f"not within {seconds} s"
+        time.sleep(0.05)
+    return time.monotonic() - started
+
+
+@contextlib.contextmanager
+def machine(name: str, network: str, directory: Path) -> Iterator[Machine]:
+    """A booted host with firewalld and ufw, neither of them running. `network` begins the addresses of a /24 of its own:
+    the controller is .1, the host .2.
+    """
+    made = subprocess.run([str(IMAGE), "trixie", "firewalld", "ufw"], capture_output=True, text=True, timeout=600)
+    assert made.returncode == 0, made.stderr
+    image = made.stdout.strip()
+    subnet = ("--subnet", f"{network}.0/24", "--gateway", f"{network}.1")
+    podman("network", "create", "--ignore", "--internal", "--disable-dns", *subnet, name)
+    try:
+        # --no-hosts: podman would mount /etc/hosts, and a real host's is a file.
+        options = ("--hostname", name, "--no-hosts", "--systemd", "always", "--privileged")
+        place = ("--network", name, "--ip", f"{network}.2")
+        podman("run", "--detach", "--replace", "--name", name, *options, *place, image, "/lib/systemd/systemd")
+        host = Machine(name, f"{network}.2", directory)
+        host.wait_until_booted()
+        host.run("systemctl", "--quiet", "disable", "--now", "firewalld", "ufw")
+        host.run("nft", "flush", "ruleset")
+        host.let_in()
+        yield host
+    finally:
+        podman("rm", "--force", "--ignore", "--time", "2", name, check=False)
+        podman("network", "rm", "--force", name, check=False)

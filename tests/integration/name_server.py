@@ -1,0 +1,63 @@
+"""A name server that stands for the organisation's: it answers every name, and remembers what it was asked."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import struct
+import sys
+import threading
+
+ADDRESS = "192.0.2.1"  # of every name
+
+
+def question(name: str, kind: int) -> bytes:
+    """A question for a name and a record type, on the wire."""
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".") if label)
+    return struct.pack(">HHHHHH", 7, 0x0100, 1, 0, 0, 0) + labels + struct.pack(">BHH", 0, kind, 1)
+
+
+def ask(address: str, name: str, kind: int = 1, port: int = 53, timeout: float = 5) -> tuple[int, int]:
+    """What a name server answers: the code (0 no error, 3 no such name) and the number of records."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
+        channel.settimeout(timeout)
+        channel.connect((address, port))
+        channel.send(question(name, kind))
+        reply = channel.recv(65535)
+    return reply[3] & 0xF, struct.unpack_from(">H", reply, 6)[0]
+
+
+class NameServer:
+    """Answers on `address` until it is closed; `asked` are the names that it was asked for."""
+
+    def __init__(self, address: str) -> None:
+        self.asked: list[str] = []
+        self.silent = False
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((address, 53))
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                message, client = self._socket.recvfrom(4096)
+            except OSError:
+                return
+            end, labels = 12, []
+            while message[end]:
+                labels.append(message[end + 1 : end + 1 + message[end]].decode("ascii", "replace"))
+                end += message[end] + 1
+            self.asked.append(".".join(labels).lower())
+            kind = struct.unpack_from(">H", message, end + 1)[0]
+            record = struct.pack(">HHHIH", 0xC00C, 1, 1, 60, 4) + socket.inet_aton(ADDRESS) if kind == 1 else b""
+            header = message[:2] + struct.pack(">HHHHH", 0x8180, 1, 1 if record else 0, 0, 0)
+            if not self.silent:
+                self._socket.sendto(header + message[12 : end + 5] + record, client)
+
+
+if __name__ == "__main__":
+    server = NameServer(sys.argv[1])
+    signal.pause()

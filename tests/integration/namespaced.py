@@ -1,0 +1,35 @@
+"""A host for tests: a made tree of files, and the real nft in a network namespace."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from proscribe.host import Generation, Host, netfilter
+
+# Netlink sockets belong to the namespace in which they were opened, so the question is put by a process in there.
+_ASK = "import runpy, sys; found = runpy.run_path(sys.argv[1])['generation'](); print(*(found or ()), sep=chr(10))"
+
+
+class NamespacedHost(Host):
+    """A host whose tools `run` starts inside a network namespace."""
+
+    def ruleset_generation(self) -> Generation | None:
+        asked = self.run([sys.executable, "-I", "-S", "-c", _ASK, str(Path(netfilter.__file__))])
+        lines = asked.out.split("\n")
+        assert asked.rc == 0, asked.err
+        return Generation(int(lines[0]), lines[1]) if len(lines) > 1 else None
+
+
+def made_plan(services: dict[str, dict[str, Any]], mode: str = "enforce", **settings: Any) -> dict[str, Any]:
+    """A plan of the firewall: services by id, each with its networks and what else differs from the usual."""
+    entries = {id_: {"name": id_, "mode": mode, "ports": [], **entry} for id_, entry in services.items()}
+    chosen = {"dns_over_tls": "blocked", "quic": "unmanaged", "log": True, "rules": [], "management": [], **settings}
+    return {"controls": {"firewall": {"mode": mode, "services": entries, "settings": chosen}}}
+
+
+def own_rule(direction: str, verdict: str, **more: Any) -> dict[str, Any]:
+    """A rule of the organisation's own, as a plan has it."""
+    bare = {"protocol": "any", "addresses": [], "ports": [], "comment": ""}
+    return {**bare, "direction": direction, "verdict": verdict, **more}

@@ -1,0 +1,187 @@
+"""Addresses in real browsers, made from the whole catalogue: what is opened is what the lists, by our own reading of
+them (controls/browser/matching.py), leave open; case by case.
+
+Each case also has by hand what is meant to happen, so that a mistake in the reading is not one in the expectation.
+"""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from browser_probe import host_of, target
+from browser_scene import enforce, made_tree, real_plan, visits
+from proscribe.controls.browser import firefox
+from proscribe.controls.browser.matching import Closest, Unless
+from proscribe.controls.browser.rendering import Name, rules
+
+pytestmark = pytest.mark.integration
+
+BLOCKED, OPEN = "blocked", "open"
+# What each browser says of an address that its policy blocks.
+REFUSAL = {"chromium": "net::ERR_BLOCKED_BY_ADMINISTRATOR", "firefox": "e=blockedByPolicy"}
+
+# Whatever comes of it in both browsers alike; (chromium, firefox) where they differ.
+CASES: Mapping[str, str | tuple[str, str]] = {
+    # a name, and what lies below it
+    "https://mail.google.com/": BLOCKED,
+    "https://whatsapp.com/": BLOCKED,
+    "https://web.whatsapp.com/": BLOCKED,
+    "https://dropbox.com/": BLOCKED,
+    "https://www.dropbox.com/home?preview=1#x": BLOCKED,
+    "https://a.b.c.d.dropbox.com/": BLOCKED,
+    "https://t.me/someone": BLOCKED,
+    "https://telegra.ph/page": BLOCKED,
+    "https://mail.yahoo.com/d/folders/1": BLOCKED,
+    "https://line.naver.jp/": BLOCKED,
+    "https://drive-thirdparty.googleusercontent.com/": BLOCKED,
+    "https://we.chat/": BLOCKED,
+    # its neighbours
+    "https://notdropbox.com/": OPEN,
+    "https://dropbox.com.example/": OPEN,
+    "https://dropbox.example/": OPEN,
+    "https://dropbox-com.example/": OPEN,
+    "https://xdropbox.com/": OPEN,
+    "https://notwhatsapp.com/": OPEN,
+    "https://www.google.com/": OPEN,
+    "https://calendar.google.com/": OPEN,
+    "https://chat.google.com.example/": OPEN,
+    "https://googleusercontent.com/": OPEN,
+    "https://naver.jp/": OPEN,
+    "https://www.yahoo.com/": OPEN,
+    "https://www.qq.com/": OPEN,
+    "https://example.org/whatsapp.com": OPEN,
+    "https://example.org/?to=https://whatsapp.com/": OPEN,
+    "https://example.org/#whatsapp.com": OPEN,
+    # what stays open below a blocked name, and what does not
+    "https://api.telegram.org/": OPEN,
+    "https://api.telegram.org/bot1/getMe": OPEN,
+    "https://x.api.telegram.org/": OPEN,
+    "https://xapi.telegram.org/": BLOCKED,
+    "https://telegram.org/": BLOCKED,
+    "https://web.telegram.org/k/": BLOCKED,
+    "https://work.weixin.qq.com/": OPEN,
+    "https://open.work.weixin.qq.com/": OPEN,
+    "https://weixin.qq.com/": BLOCKED,
+    "https://homework.weixin.qq.com/": BLOCKED,
+    "https://teams.skype.com/": OPEN,
+    "https://web.skype.com/": BLOCKED,
+    # paths
+    "https://proton.me/drive": BLOCKED,
+    "https://proton.me/drive/folder/1": BLOCKED,
+    "https://proton.me/drive?x=1": BLOCKED,
+    "https://proton.me/drivers": BLOCKED,  # a path is the start of one
+    "https://www.proton.me/drive": BLOCKED,
+    "https://proton.me/": OPEN,
+    "https://proton.me/mail/": OPEN,
+    "https://proton.me/a/drive": OPEN,
+    "https://proton.me//drive": OPEN,
+    "https://proton.me/?drive": OPEN,
+    "https://proton.me/a/../drive": BLOCKED,
+    "https://proton.me/./drive": BLOCKED,
+    "https://proton.me/Drive": (OPEN, BLOCKED),  # Firefox compares in lower case
+    "https://duckduckgo.com/email/": BLOCKED,
+    "https://duckduckgo.com/?q=email": OPEN,
+    # schemes and ports
+    "http://dropbox.com/": BLOCKED,
+    "http://api.telegram.org/": OPEN,
+    "https://dropbox.com:8443/": BLOCKED,
+    "http://dropbox.com:8080/": BLOCKED,
+    "https://api.telegram.org:8443/": OPEN,
+    "http://www.example.org:8000/": OPEN,
+    # other spellings of a name
+    "https://dropbox.com./": BLOCKED,
+    "https://api.telegram.org./": OPEN,
+    "https://DropBox.COM/": BLOCKED,
+    "HTTPS://MAIL.GOOGLE.COM/": BLOCKED,
+    "https://API.Telegram.ORG/": OPEN,
+    "https://user:secret@dropbox.com/": BLOCKED,
+    "https://dropbox.com@example.org/": OPEN,
+    "https://example.org@dropbox.com/": BLOCKED,
+    "https://%64ropbox.com/": BLOCKED,
+    "https://\uff44ropbox.com/": BLOCKED,  # full width
+    "https://dropbox\u3002com/": BLOCKED,  # an ideographic full stop
+    "https://b\u00fccher.dropbox.com/": BLOCKED,
+    "https://b\u00fccher.api.telegram.org/": OPEN,
+    "https://dropbox.com.b\u00fccher.example/": OPEN,
+    "https://dr\u043epbox.com/": OPEN,  # a Cyrillic letter: another name
+    # ways to it
+    "http://start.test/redirect?https://dropbox.com/": BLOCKED,
+    "http://start.test/redirect?http://dropbox.com/x": BLOCKED,
+    "http://start.test/redirect?https://proton.me/drive/x": BLOCKED,
+    "http://start.test/redirect?https://api.telegram.org/": OPEN,
+    "http://start.test/redirect?https://www.example.org/": OPEN,
+    "http://start.test/frame?http://web.whatsapp.com/": BLOCKED,
+    "http://start.test/frame?https://dropbox.com/": BLOCKED,
+    "http://start.test/frame?http://work.weixin.qq.com/": OPEN,
+    "http://start.test/frame?http://inner.test/": OPEN,
+    "view-source:https://dropbox.com/": BLOCKED,
+    "view-source:https://api.telegram.org/": OPEN,
+    # relays: blocked where the service that names them is asked for, but not those that only shared domains are
+    "https://12ft.io/https://whatsapp.com/": BLOCKED,
+    "https://whatsapp-com.translate.goog/": OPEN,
+    "https://web.archive.org/web/2024/https://whatsapp.com/": OPEN,
+}
+
+
+def address(url: str) -> Name:
+    """The name in an address after what every browser does to it first (https://url.spec.whatwg.org)."""
+    parts = urlsplit(unicodedata.normalize("NFKC", target(url)))
+    steps: list[str] = []
+    for step in parts.path.split("/")[1:]:
+        if step == "..":
+            steps = steps[:-1]
+        elif step != ".":
+            steps.append(step)
+    path = "/" + "/".join(steps)
+    return Name(host_of(url), path)
+
+
+@pytest.fixture(scope="module")
+def plan() -> dict[str, Any]:
+    return real_plan(services_include=["web_translate_archive_proxies"])
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Path]:
+    yield from made_tree(tmp_path)
+
+
+def reading(name: str, plan: Mapping[str, Any]) -> Closest | Unless:
+    """Our own reading of the lists that are written for a browser."""
+    wanted = rules(plan["controls"]["browser"])
+    if name == "chromium":
+        return Closest(map(str, wanted.block), map(str, wanted.allow))
+    listed = firefox.lists(wanted)
+    return Unless(listed.block, listed.exceptions)
+
+
+@pytest.mark.parametrize(("name", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
+def test_a_real_browser_opens_what_the_lists_leave_open_and_nothing_else(
+    name: str,
+    tool: str,
+    tree: Path,
+    plan: dict[str, Any],
+    require_tool: Callable[[str], str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    require_tool(tool)
+    effect = reading(name, plan)
+    meant = {url: case if isinstance(case, str) else case[name == "firefox"] for url, case in CASES.items()}
+    predicted = {url: BLOCKED if effect.blocked(address(url)) else OPEN for url in CASES}
+    assert predicted == meant
+
+    enforce(tree, plan)
+    began = time.monotonic()
+    found = visits(tree, name, list(CASES))
+    record_property("seconds", round(time.monotonic() - began, 1))
+    came = {url: OPEN if hits else BLOCKED for url, (hits, _) in found.items()}
+    assert came == predicted
+    # Not just silence: the browser says that it is the policy. Of what is in a frame it says nothing.
+    refused = {url for url in CASES if predicted[url] == BLOCKED and "/frame?" not in url}
+    assert {url for url, (_, said) in found.items() if REFUSAL[name] in said} == refused

@@ -1,0 +1,256 @@
+"""The name filter on a whole Debian host, a container with systemd: its systemd-resolved, NetworkManager, dnsmasq and
+unbound as Debian packages them, and a name server behind a link that leads nowhere else.
+
+The tests are stations of one host's life, in their order: what resolves its names changes from one to the next.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.finding import COMPLIANT, NONCOMPLIANT
+
+pytestmark = pytest.mark.integration
+
+PROJECT = Path(__file__).resolve().parents[2]
+NAME = "proscribe-dns-test"
+UPSTREAM = "198.51.100.53"
+BLOCKED, OPEN = "no such name", "an address"
+NAMES = {
+    "wechat.com": BLOCKED,
+    "a.b.wechat.com": BLOCKED,
+    "use-application-dns.net": BLOCKED,
+    "work.wechat.com": OPEN,
+    "notwechat.com": OPEN,
+    "host.corp.example": OPEN,  # a name of the link's own domain
+}
+
+# Runs on the host: what `python3 -` gets besides is in `call`.
+CALL = """
+import json, sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, "/proscribe")
+from proscribe.controls import dns
+from proscribe.controls.dns.choice import choose
+from proscribe.controls.dns.resolver_users import resolver_users
+from proscribe.host import Host
+from proscribe.run import carry_out
+
+call = json.loads(%r)
+host, plan, answer = Host(), call["plan"], {}
+if call["verb"] != "observe":
+    changes = getattr(dns, call["verb"])(host, plan)
+    carry_out(changes)
+    answer["actions"] = [str(action) for action in changes.actions]
+answer["backend"] = choose(host, plan["controls"]["dns"]["settings"]).name
+answer["users"] = resolver_users(host, plan)
+verdicts = dns.observe(host, plan)
+answer["states"] = sorted({verdict.state for verdict in verdicts})
+answer["told"] = [[finding.id, finding.detail] for verdict in verdicts for finding in verdict.findings]
+print(json.dumps(answer))
+"""
+
+ASK = """
+import socket, sys
+for name in sys.argv[1:]:
+    try:
+        print("an address" if socket.getaddrinfo(name + ".", None, socket.AF_INET) else "")
+    except socket.gaierror as error:
+        print("no such name" if error.errno in (socket.EAI_NONAME, -5) else error)
+"""
+
+UNTIL = "timeout 20 sh -c 'until grep -s {} /etc/resolv.conf; do sleep 0.2; done'"
+BOOTED = "until systemctl is-active --quiet dbus NetworkManager systemd-resolved; do sleep 0.2; done"
+
+NETWORK = f"""
+set -eu
+mount -o remount,ro /sys  # NetworkManager would wait for udev, which a container has not
+systemctl disable --now dnsmasq unbound unbound-resolvconf 2>/dev/null || true
+ip netns add outside
+ip link add link0 type veth peer name outer netns outside
+ip -n outside link set lo up
+ip -n outside address add {UPSTREAM}/24 dev outer
+ip -n outside link set outer up
+systemd-run --quiet --unit name-server ip netns exec outside python3 -B /tests/name_server.py {UPSTREAM}
+systemctl restart NetworkManager
+nmcli device set link0 managed yes
+nmcli connection add type ethernet ifname link0 con-name link0 ipv4.method manual ipv4.addresses 198.51.100.2/24 \
+    ipv4.gateway 198.51.100.1 ipv4.dns {UPSTREAM} ipv4.dns-search corp.example ipv6.method disabled
+nmcli connection up link0
+"""
+
+
+def plan(backend: str = "auto", **more: Any) -> dict[str, Any]:
+    services = {
+        "wechat": {"domains": ["wechat.com"], "allow": ["work.wechat.com"]},
+        "canary": {"domains": [], "allow": [], "canaries": ["use-application-dns.net"]},
+    }
+    entries = {id_: {"name": id_, "mode": "enforce", **entry, **more} for id_, entry in services.items()}
+    settings = {"backend": backend, "upstreams": []}
+    return {"controls": {"dns": {"mode": "enforce", "services": entries, "settings": settings}}}
+
+
+class Container:
+    """The host."""
+
+    def run(self, *argv: str, stdin: str = "", check: bool = True) -> str:
+        done = subprocess.run(
+            ["podman", "--runtime", "runc", "exec", "--interactive", NAME, *argv],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not check or done.returncode == 0, f"{' '.join(argv)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def sh(self, script: str) -> str:
+        return self.run("sh", stdin=script)
+
+    def call(self, verb: str, wanted: dict[str, Any] | None = None) -> dict[str, Any]:
+        call = json.dumps({"verb": verb, "plan": wanted or plan()})
+        answer: dict[str, Any] = json.loads(self.run("python3", "-I", "-", stdin=CALL % call))
+        return answer
+
+    def resolved(self) -> dict[str, str]:
+        """What the C library says of the names."""
+        return dict(zip(NAMES, self.run("python3", "-c", ASK, *NAMES).splitlines(), strict=True))
+
+    def files(self) -> str:
+        return self.sh(
+            "find /etc /usr/libexec /var/lib/proscribe ! -type d ! -path /etc/resolv.conf "
+            "! -path '*/system-connections/*' -exec sha256sum {} + 2>/dev/null | sort -k 2; "
+            "find /etc -type d | sort; ls /etc/systemd/system/*.wants"
+        )
+
+    def filters(self, backend: str, verbs: str) -> None:
+        """Enforce, settle, look, and lift: what every backend has to do."""
+        before = self.files()
+        assert set(self.resolved().values()) == {OPEN}
+        first = self.call("observe")
+        assert (first["backend"], first["states"]) == (backend, [NONCOMPLIANT])
+        enforced = self.call("enforce")
+        assert (enforced["backend"], enforced["states"], enforced["told"]) == (backend, [COMPLIANT], [])
+        assert [action.split()[0] for action in enforced["actions"]] == [verbs]
+        assert self.call("enforce")["actions"] == []
+        assert self.resolved() == NAMES
+        self.after_enforcing = enforced
+        self.before = before
+
+    def lifts(self) -> None:
+        assert self.call("lift")["states"] == [NONCOMPLIANT]
+        assert set(self.resolved().values()) == {OPEN}
+        assert self.files() == self.before
+
+
+@pytest.fixture(scope="module")
+def host(require_tool: Callable[[str], str], require_root: Callable[[], None]) -> Iterator[Container]:
+    require_root()
+    for tool in ("podman", "runc", "mmdebstrap"):
+        require_tool(tool)
+    packages = ("dnsmasq", "unbound", "network-manager", "systemd-resolved", "libnss-resolve")
+    image = subprocess.run(
+        [PROJECT / "tests/molecule/image", "trixie", *packages], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    podman = ["podman", "--runtime", "runc"]
+    subprocess.run(
+        [*podman, "run", "--detach", "--replace", "--name", NAME, "--hostname", "desk", "--no-hosts",
+         "--systemd", "always", "--privileged", "--network", "none",
+         "--volume", f"{PROJECT}/module_utils:/proscribe:ro",
+         "--volume", f"{PROJECT}/tests/integration:/tests:ro", image, "/lib/systemd/systemd"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    container = Container()
+    try:
+        container.run("timeout", "60", "sh", "-c", BOOTED)
+        container.sh(NETWORK)
+        yield container
+    finally:
+        subprocess.run([*podman, "rm", "--force", "--time", "0", NAME], capture_output=True, check=False)
+
+
+def test_systemd_resolved_with_a_filter_behind_it(host: Container) -> None:
+    host.filters("resolved", "write")
+    assert host.after_enforcing["users"] == ["dnsmasq", "systemd-resolve"]
+    # What systemd-resolved is told about the link changes under it, as DHCP does it.
+    host.sh(f"nmcli connection modify link0 ipv4.dns '{UPSTREAM} 198.51.100.54'; nmcli device reapply link0; sleep 1")
+    assert (host.resolved(), host.call("observe")["states"]) == (NAMES, [COMPLIANT])
+    host.sh("systemctl restart systemd-resolved")
+    assert (host.resolved(), host.call("observe")["states"]) == (NAMES, [COMPLIANT])
+    host.sh("systemctl kill --signal KILL proscribe-dns; sleep 2")
+    assert (host.resolved(), host.call("observe")["states"]) == (NAMES, [COMPLIANT])
+    host.sh("resolvectl domain link0 '~.'")
+    assert host.call("observe")["told"] == [["link0", "its own name servers are asked for every name too"]]
+    host.sh(f"nmcli connection modify link0 ipv4.dns {UPSTREAM}; nmcli device reapply link0")
+    host.lifts()
+
+
+def test_networkmanager_switches_its_dnsmasq_on(host: Container) -> None:
+    host.sh("dpkg --purge libnss-resolve systemd-resolved >/dev/null; rm -f /etc/resolv.conf")
+    host.sh("systemctl restart NetworkManager; " + UNTIL.format("nameserver"))
+    host.filters("networkmanager", "write")
+    assert host.after_enforcing["users"] == ["nobody"]
+    host.sh("systemctl restart NetworkManager; " + UNTIL.format("127.0.0.1"))
+    host.sh("nmcli device reapply link0; sleep 1")
+    assert (host.resolved(), host.call("observe")["states"]) == (NAMES, [COMPLIANT])
+    host.lifts()
+    host.sh(
+        "systemctl disable --now NetworkManager; ip address replace 198.51.100.2/24 dev link0; ip link set link0 up"
+    )
+
+
+@pytest.mark.parametrize("server", ["dnsmasq", "unbound"])
+def test_a_resolver_that_debian_runs(host: Container, server: str) -> None:
+    host.sh(
+        f"""set -e
+        printf 'no-resolv\\nserver={UPSTREAM}\\n' >/etc/dnsmasq.d/own.conf
+        printf 'server:\\n  module-config: "iterator"\\nforward-zone:\\n  name: "."\\n  forward-addr: {UPSTREAM}\\n' \
+            >/etc/unbound/unbound.conf.d/own.conf
+        systemctl stop dnsmasq unbound
+        printf 'nameserver 127.0.0.1\\n' >/etc/resolv.conf
+        systemctl start {server}"""
+    )
+    host.filters(server, "write")
+    assert host.after_enforcing["users"] == [server]
+    if server == "unbound":  # which tells hits, with the domain of the catalogue
+        hits = host.run("journalctl", "--unit", "unbound", "--grep", "always_nxdomain", "--output", "cat")
+        assert "wechat.com. always_nxdomain 127.0.0.1" in hits
+    host.sh(f"systemctl restart {server}")
+    assert (host.resolved(), host.call("observe")["states"]) == (NAMES, [COMPLIANT])
+    host.lifts()
+
+
+def test_another_resolver_takes_over_and_the_traces_of_the_first_go(host: Container) -> None:
+    host.call("enforce")
+    host.sh("systemctl stop unbound; systemctl start dnsmasq")
+    seen = host.call("observe")
+    assert (seen["backend"], seen["states"]) == ("dnsmasq", [NONCOMPLIANT])
+    left = ["/etc/unbound/unbound.conf.d/proscribe.conf", "left over from another way of filtering"]
+    assert left in seen["told"]
+    enforced = host.call("enforce")
+    assert [action.split()[0] for action in enforced["actions"]] == ["write", "delete"]
+    assert (enforced["states"], host.resolved()) == ([COMPLIANT], NAMES)
+    # Its programs ask another name server beside it: told, and left to the organisation.
+    host.sh(f"printf 'nameserver 127.0.0.1\\nnameserver {UPSTREAM}\\n' >/etc/resolv.conf")
+    assert host.call("enforce")["actions"] == []
+    assert host.call("observe")["told"] == [[UPSTREAM, "asked besides the filter, whenever that is slow to answer"]]
+    # No resolver of its own any more: the hosts file, and then back again.
+    host.sh(f"systemctl disable --now dnsmasq 2>/dev/null; printf 'nameserver {UPSTREAM}\\n' >/etc/resolv.conf")
+    enforced = host.call("enforce")
+    assert enforced["backend"] == "hosts"
+    assert enforced["actions"] == ["write /etc/hosts", "delete /etc/dnsmasq.d/proscribe.conf"]
+    assert host.resolved() == {**NAMES, "wechat.com": OPEN, "a.b.wechat.com": OPEN, "use-application-dns.net": OPEN}
+    host.sh("systemctl enable --now dnsmasq 2>/dev/null; printf 'nameserver 127.0.0.1\\n' >/etc/resolv.conf")
+    assert [action.split(",")[0] for action in host.call("enforce")["actions"]] == [
+        "write /etc/dnsmasq.d/proscribe.conf",
+        "write /etc/hosts",
+        "reload dnsmasq.service",  # it had read /etc/hosts with our block in it
+    ]
+    assert host.resolved() == NAMES
+    host.call("lift")
+    assert set(host.resolved().values()) == {OPEN}

@@ -1,0 +1,112 @@
+"""The exports in readers that others wrote: of a fleet with a host of each kind, of none, and of hostile hosts."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import junitparser
+import pytest
+from conftest import missing
+from lxml import etree
+from prometheus_client.parser import text_string_to_metric_families
+
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests" / "unit" / "report")]
+
+
+import machine  # noqa: E402
+from export_fleet import ANSWERS, STATE, exported, hostile_answers  # noqa: E402
+
+pytestmark = pytest.mark.integration
+SCHEMAS = Path(__file__).parent / "schemas"
+HOSTILE = hostile_answers()
+FLEETS = {
+    "each kind": (ANSWERS, tuple(STATE)),
+    "none": ({}, ()),
+    "hostile": (HOSTILE, tuple(HOSTILE)),
+}
+
+
+@pytest.fixture(scope="module", params=FLEETS)
+def fleet(request, tmp_path_factory):
+    """The folder of a fleet's exports, and the number of its hosts."""
+    folder = tmp_path_factory.mktemp("exports")
+    answers, hosts = FLEETS[request.param]
+    exported(folder, answers=answers, hosts=hosts)
+    return folder, len(hosts)
+
+
+def test_csv_is_a_table(fleet):
+    folder, hosts = fleet
+    with (folder / "report.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream, strict=True))
+    assert all(None not in row and None not in row.values() for row in rows)
+    assert len({row["host"] for row in rows}) == hosts
+
+
+def test_junit_fits_the_schema_of_jenkins(fleet):
+    schema = etree.XMLSchema(etree.parse(str(SCHEMAS / "junit-10.xsd")))
+    schema.assertValid(etree.parse(str(fleet[0] / "junit.xml")))
+
+
+def test_junitparser_counts_what_the_suites_say(fleet):
+    folder, hosts = fleet
+    suites = list(junitparser.JUnitXml.fromfile(str(folder / "junit.xml")))
+    assert len(suites) == hosts
+    for suite in suites:
+        said = suite.tests, suite.failures, suite.errors, suite.skipped
+        suite.update_statistics()  # counts the cases
+        assert (suite.tests, suite.failures, suite.errors, suite.skipped) == said
+
+
+def test_prometheus_reads_the_metrics(fleet):
+    folder, hosts = fleet
+    families = list(text_string_to_metric_families((folder / "metrics.prom").read_text(encoding="utf-8")))
+    samples = {family.name: family.samples for family in families}
+    assert all(family.type == "gauge" and family.documentation for family in families)
+    assert len(samples["proscribe_host_state"]) == hosts
+    assert len({sample.labels["host"] for sample in samples["proscribe_host_state"]}) == hosts
+    assert sum(sample.value for sample in samples["proscribe_hosts"]) == hosts
+    assert [sample.value for sample in samples["proscribe_expected_hosts"]] == [hosts]
+
+
+def test_sarif_fits_the_schema(fleet):
+    schema = json.loads((SCHEMAS / "sarif-2.1.0-rtm.5.json").read_text())
+    log = json.loads((fleet[0] / "report.sarif").read_text(encoding="utf-8"))
+    checker = jsonschema.FormatChecker()
+    jsonschema.Draft4Validator(schema, format_checker=checker).validate(log)
+
+
+@pytest.fixture(scope="module")
+def trestle():
+    """The program of compliance-trestle, in an environment of its own."""
+    wanted = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["test-oscal"]
+    made = machine.made("OSCAL", machine.CACHE / "trestle", sys.executable, wanted)
+    if made.missing:
+        missing(f"needs compliance-trestle: {made.missing}")
+    return made.tool("trestle")
+
+
+def test_oscal_is_valid(fleet, trestle, tmp_path):
+    done = subprocess.run([trestle, "init", "-loc"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    file = tmp_path / "assessment-results" / "run" / "assessment-results.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes((fleet[0] / "oscal.json").read_bytes())
+    done = subprocess.run([trestle, "validate", "-f", str(file)], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "VALID" in done.stdout + done.stderr
+
+
+def test_the_bench_of_a_large_fleet_runs():
+    bench = [sys.executable, str(PROJECT / "tests" / "bench" / "report_scale.py"), "--hosts", "2000"]
+    done = subprocess.run([*bench, "--limit-mb", "200"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^together +[0-9.]+ ", done.stdout, re.M)

@@ -1,0 +1,161 @@
+"""The ban comes back by itself when another program deletes the table, and leaves the others' rules as they are: beside
+firewalld, ufw, nftables.service and what Docker does, in a container that boots with systemd.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import require_root, require_tool
+from machines import TOOLS, Machine, machine, until
+from proscribe.controls.firewall import boot
+from proscribe.plan import SCHEMA, sealed
+
+pytestmark = pytest.mark.integration
+
+NETWORK = "10.87.214"
+WITHIN = 5  # seconds until the ban is back
+SERVICES = {"telegram": {"name": "Telegram", "mode": "enforce", "networks": ["203.0.113.0/24"], "ports": []}}
+SETTINGS = {"dns_over_tls": "blocked", "management": [], "confirm_within": 60}
+SECTION = {"mode": "enforce", "services": SERVICES, "settings": SETTINGS}
+BAN: dict[str, Any] = sealed({"schema": SCHEMA, "contact": "", "controls": {"firewall": SECTION}})
+
+# Debian's own begins with the flush, and stopping the service flushes too.
+NFTABLES_CONF = """\
+flush ruleset
+table inet organisation {
+    chain input {
+        type filter hook input priority 0; policy accept;
+        tcp dport 2323 drop
+    }
+}
+"""
+# What a start of Docker or podman with iptables leaves in the filter tables.
+DOCKER = "*filter\n:DOCKER-USER - [0:0]\n-A DOCKER-USER -j RETURN\nCOMMIT\n"
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    require_root()
+    for tool in TOOLS:
+        require_tool(tool)
+    with machine("proscribe-coexistence", NETWORK, tmp_path_factory.mktemp("coexistence")) as made:
+        made.run("ip", "route", "add", "default", "via", f"{NETWORK}.1")
+        made.run("tee", "/etc/nftables.conf", stdin=NFTABLES_CONF)
+        answer = made.call("host_firewall", {"plan": BAN})
+        assert not answer["failed"], answer
+        yield made
+
+
+def refused(host: Machine) -> bool:
+    """Whether a connection into a restricted network is refused at once, by a packet and not by the lack of an answer."""
+    probe = "import socket; s = socket.socket(); s.settimeout(1); print(s.connect_ex(('203.0.113.7', 80)))"
+    return host.run("python3", "-c", probe).strip() == "111"  # ECONNREFUSED
+
+
+def rules_of_others(host: Machine) -> str:
+    """All tables but ours, without counts."""
+    listing = host.run("nft", "-s", "list", "ruleset")
+    tables = re.split(r"^(?=table )", listing, flags=re.MULTILINE)
+    return "".join(table for table in tables if not table.startswith("table inet proscribe "))
+
+
+def back_within(host: Machine) -> float:
+    """How long it takes until the ban holds; then it is whole, and all that keeps it."""
+    seconds = until(lambda: refused(host), WITHIN)
+    record = host.call("compliance_state", {"plan": BAN})["record"]
+    wrong = [rule for rule in record["rules"] if rule["rule"] != "firewall/neighbours"]
+    assert (wrong, record["errors"]) == ([], [])
+    return seconds
+
+
+@pytest.mark.parametrize(
+    ("start", "disturbances"),
+    [
+        pytest.param(
+            ["systemctl start firewalld"],
+            [
+                "firewall-cmd --quiet --reload",
+                "firewall-cmd --quiet --complete-reload",
+                "systemctl restart firewalld",
+                "firewall-cmd --quiet --panic-on; firewall-cmd --quiet --panic-off",
+            ],
+            id="firewalld",
+        ),
+        pytest.param(["systemctl stop firewalld", "ufw allow 22/tcp", "ufw --force enable"], ["ufw reload"], id="ufw"),
+        pytest.param(
+            ["ufw disable", "systemctl start nftables"],
+            ["systemctl restart nftables", "systemctl reload nftables", "nft -f /etc/nftables.conf"],
+            id="nftables",
+        ),
+        pytest.param(
+            ["iptables-restore --noflush /run/docker"], ["iptables-restore --noflush /run/docker"], id="docker"
+        ),
+    ],
+)
+def test_the_ban_outlives_the_others_and_they_outlive_it(
+    host: Machine, start: list[str], disturbances: list[str]
+) -> None:
+    host.run("tee", "/run/docker", stdin=DOCKER)
+    for command in start:
+        host.run("sh", "-c", command)
+    until(lambda: refused(host), WITHIN)
+    before = rules_of_others(host)
+    assert before
+    for command in disturbances:
+        host.run("sh", "-c", command)
+        until(lambda: refused(host), WITHIN)
+        assert rules_of_others(host) == before, command
+    back_within(host)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["nft flush ruleset", "nft delete table inet proscribe", "systemctl stop nftables", "ufw disable", "iptables -F"],
+)
+def test_the_ban_is_back_at_once_when_another_program_deletes_it(host: Machine, command: str) -> None:
+    host.run("sh", "-c", command)
+    seconds = until(lambda: refused(host), WITHIN)
+    print(f"{command}: back after {seconds:.1f} s")
+
+
+def test_the_watcher_starts_again_and_does_not_fight(host: Machine) -> None:
+    host.run("systemctl", "kill", "--signal", "KILL", boot.WATCH_NAME)
+    host.run("nft", "flush", "ruleset")  # while nobody watches
+    until(lambda: refused(host), 15)
+    # A program that deletes it again and again is answered twenty times, and then twice a minute.
+    host.run("sh", "-c", "for i in $(seq 40); do nft delete table inet proscribe 2>/dev/null; sleep 0.1; done")
+    log = host.run("journalctl", "--quiet", "--unit", boot.WATCH_NAME, "--output", "cat")
+    assert "something keeps deleting the table inet proscribe" in log
+    host.run("systemctl", "restart", boot.WATCH_NAME)
+    until(lambda: refused(host), WITHIN)
+
+
+def test_what_keeps_the_table_is_part_of_the_audit(host: Machine) -> None:
+    def details() -> list[str]:
+        record = host.call("compliance_state", {"plan": BAN})["record"]
+        return [f["detail"] for rule in record["rules"] if rule["rule"] == "firewall/boot" for f in rule["findings"]]
+
+    assert details() == []
+    for command, said in (
+        (f"systemctl stop {boot.WATCH_NAME}", ["not running"]),
+        (f"systemctl --quiet disable {boot.WATCH_NAME}", ["not enabled"]),
+        ("echo true >>/usr/libexec/proscribe/firewall", ["changed", "not enabled"]),
+    ):
+        host.run("sh", "-c", command)
+        assert details() == said
+    answer = host.call("host_firewall", {"plan": BAN})
+    assert (answer["failed"], "load inet proscribe" in answer["actions"]) == (False, False)
+    assert details() == []
+
+
+def test_a_lifted_table_does_not_come_back(host: Machine) -> None:
+    answer = host.call("host_firewall", {"plan": BAN, "state": "absent"})
+    assert not answer["failed"], answer
+    host.run("nft", "flush", "ruleset")
+    host.run("sleep", "2")
+    assert host.run("nft", "list", "tables") == ""
+    assert host.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "proscribe*") == ""

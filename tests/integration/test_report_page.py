@@ -1,0 +1,423 @@
+"""The report page in a real Chromium: searched, sorted, opened by mouse and by keyboard, printed, and attacked."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chromium import Chromium, Page
+from conftest import missing, require_tool
+from proscribe.finding import Finding, Verdict, host_record, judge
+from proscribe.report.collect import Collector
+from proscribe.report.html import page as report_page
+from proscribe.report.reconcile import fleet_report
+
+pytestmark = pytest.mark.integration
+
+DIGEST = "sha256:" + "a" * 64
+ENFORCED = {"mode": "enforce"}
+EVIL = '"><img src=x onerror="document.title=1"><script>document.title=1</script></script><!--\u202e\x1b[2J{{1}}'
+DEPARTMENTS = {"press": "web", "treasury": "db"}  # by the first letters of its hosts
+
+
+def answer(*verdicts: Verdict, system: str = "debian", errors: Any = ()) -> dict[str, Any]:
+    """What a host answers: these verdicts, and three rules more that hold."""
+    rest = [Verdict(rule, "compliant") for rule in ("dns/gmail", "dns/line", "dns/signal")]
+    return host_record(
+        plan_digest=DIGEST,
+        checked_at="2026-11-25T00:30:05Z",
+        platform={"os": system, "version": "13"},
+        verdicts=[*verdicts, *rest],
+        errors=errors,
+        duration_ms=120,
+    )
+
+
+def app(name: str, user: str, **entry: str) -> Verdict:
+    """An app in a user's own flatpaks, and running."""
+    package = Finding("package", f"org.{name}.desktop", "flatpak", "5.2", f"user:{user}", f"/home/{user}/.local")
+    process = Finding("process", name, "", "", f"pid:311 user:{user}", f"/app/bin/{name}")
+    return judge(f"apps/{name}", {**ENFORCED, **entry}, [package, process])
+
+
+def no_policy() -> list[Verdict]:
+    """Rules that share one cause."""
+    found = Finding("policy", "www.example.org", "chromium", path="/etc/chromium", detail="the file is not there")
+    return [judge(f"browser/site{number:02}", ENFORCED, [found]) for number in range(20)]
+
+
+def waiver(name: str = "press-office", **changes: Any) -> dict[str, Any]:
+    """A waiver as a report has it."""
+    hosts, services, controls = ["web03"], ["wechat"], ["apps"]
+    times = {"expires": "2027-03-31T10:00:00Z", "review_by": "2026-12-31T10:00:00Z"}
+    lists = {"hosts": hosts, "services": services, "controls": controls}
+    return {"id": name, "status": "active", "approved_by": "mei.chan", "reason": "readers", **times, **lists, **changes}
+
+
+def write(path: Path, answers: dict[str, Any], since: dict[Any, str], **run: Any) -> str:
+    """Write the page of a run in which hosts answer this (a text: why they are not reachable); returns its address."""
+    share = {"numerator": 1, "denominator": 2, "percent": 50.0}
+    shares = dict.fromkeys(("coverage", "compliance_strict", "compliance_with_waivers"), share)
+    trend = [
+        {
+            "run": str(day),
+            "finished": f"2026-11-{day:02}T00:31:00Z",
+            "mode": "audit",
+            "hosts": {"unknown": day},
+            **shares,
+        }
+        for day in range(1, 5)
+    ]
+    facts = {"id": "20261125T003000Z-audit-1a2b", "playbook": "audit", "mode": "audit", "limit": "", "gate": {}}
+    facts |= {"started": "2026-11-25T00:30:00Z", "catalog_version": "2026.11.1", "inventory": ["inventory/prod"]}
+    facts |= {"controls": ["apps", "browser", "firewall", "dns"], "upcoming": [], "waivers": [], "warnings": []}
+    collector = Collector({**facts, "hosts": dict.fromkeys(answers, DIGEST), **run})
+    for host, said in answers.items():
+        if isinstance(said, str):
+            collector.unreachable(host, said)
+        else:
+            collector.answered(host, said)
+    fleet = collector.fleet()
+    departments = {name: [h for h in answers if h.startswith(first)] for name, first in DEPARTMENTS.items()}
+    report = {**fleet_report(collector.run, fleet, "2026-11-25T00:31:00Z"), "departments": departments}
+    path.write_text("".join(report_page(report, fleet.records, trend=trend, since=since)), encoding="utf-8")
+    return path.as_uri()
+
+
+def usual() -> dict[str, Any]:
+    """A hundred and twenty hosts, of which eight have something to tell."""
+    answers: dict[str, Any] = {f"web{number:02}": answer() for number in range(60)}
+    answers |= {f"db{number}": answer(system="rocky") for number in range(58)}
+    answers |= {
+        "web10": answer(app("telegram", "alice")),
+        "web9": answer(app("telegram", "bo.li"), app("dropbox", "bo.li")),
+        "web11": answer(*no_policy()),
+        "web03": answer(app("wechat", "mei", mode="waived", waiver="press-office")),
+        "db7": answer(app("dropbox", "raj")),
+        "db8": "ssh: connect to host 203.0.113.8 port 22: Connection timed out",
+        "lap1": answer(judge("firewall/signal", ENFORCED, [], unseen="only root can see the table")),
+        "lap2": answer(errors=[{"control": "dns", "message": "no such tool"}]),
+    }
+    return answers
+
+
+@pytest.fixture(scope="module", name="browser")
+def browser_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    with Chromium(require_tool("chromium"), str(tmp_path_factory.mktemp("home"))) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module", name="address")
+def address_fixture(tmp_path_factory: pytest.TempPathFactory) -> str:
+    since = {("web10", "apps/telegram"): "2026-11-20T00:31:00Z", ("web9", "apps/telegram"): "2026-11-24T00:31:00Z"}
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    return write(path, usual(), since, waivers=[waiver(), waiver("old", status="expired", hosts=["db7"])])
+
+
+@pytest.fixture(name="page")
+def page_fixture(browser: Chromium, address: str) -> Iterator[Page]:
+    page = browser.open(address)
+    yield page
+    assert page.complaints() == []
+    assert page.requests() == []
+    page.close()
+
+
+def texts(page: Page, selector: str) -> list[str]:
+    """The texts of elements, each in one line."""
+    found = f"[...document.querySelectorAll({json.dumps(selector)})]"
+    told: list[str] = page.evaluate(f"{found}.map(e => e.textContent.replace(/\\s+/g, ' ').trim())")
+    return told
+
+
+def hosts(page: Page) -> list[str]:
+    """The hosts of the list, as it is shown."""
+    return texts(page, "#list tbody th")
+
+
+def click(page: Page, selector: str, text: str = "") -> None:
+    """Click the first element that has this text."""
+    found = (
+        f"[...document.querySelectorAll({json.dumps(selector)})].find(e => e.textContent.includes({json.dumps(text)}))"
+    )
+    page.evaluate(f"{found}.click()")
+
+
+def settle(page: Page) -> None:
+    """Wait until what was typed has been searched."""
+    page.evaluate("new Promise(done => setTimeout(done, 150))")
+
+
+def focused(page: Page) -> str:
+    """What has the focus: its id, or its text."""
+    told: str = page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()")
+    return told
+
+
+# -- finding hosts -----------------------------------------------------------------------------------------------------
+
+
+def test_the_list_begins_with_the_worst_and_has_fifty_hosts(page):
+    assert hosts(page)[:6] == ["db7", "web9", "web10", "web11", "db8", "lap1"]
+    assert len(hosts(page)) == 50
+    assert texts(page, "#count") == ["121 hosts."]
+    assert texts(page, "#place") == ["1 to 50 of 121"]
+    assert texts(page, "h1") == ["The ban does not hold on 4 of 121 hosts, and is unknown for 2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("web1", ["web10", "web11", "web12", "web13", "web14", "web15", "web16", "web17", "web18", "web19"]),
+        ("TELEGRAM", ["web9", "web10"]),
+        ("telegram alice", ["web10"]),
+        ("/home/raj", ["db7"]),
+        ("the file is not there", ["web11"]),
+        ("site07", ["web11"]),
+        ("timed out", ["db8"]),
+        ("press-office", ["web03"]),
+        ("no such tool", ["lap2"]),
+        ("treasury telegram", []),
+        ("<script>", []),
+    ],
+)
+def test_a_search_finds_every_word_in_host_or_evidence(page, words, found):
+    page.evaluate("document.getElementById('words').focus()")
+    page.type(words)
+    settle(page)
+    assert hosts(page) == found
+    assert texts(page, "#count")[0].startswith(f"{len(found)} of 121 hosts: matching")
+
+
+@pytest.mark.parametrize(
+    ("select", "value", "found"),
+    [
+        ("control", "firewall", ["lap1"]),
+        ("control", "apps", ["db7", "web9", "web10", "web03"]),
+        ("service", "dropbox", ["db7", "web9"]),
+        ("department", "no department", ["lap1", "lap2"]),
+    ],
+)
+def test_a_choice_narrows_the_list(page, select, value, found):
+    chosen = f"(e => {{ e.value = {json.dumps(value)}; e.dispatchEvent(new Event('change')); }})"
+    page.evaluate(f"{chosen}(document.getElementById('{select}'))")
+    assert hosts(page) == found
+    click(page, "#clear")
+    assert texts(page, "#count") == ["121 hosts."]
+
+
+def test_states_are_chosen_one_by_one(page):
+    click(page, "#state button", "unknown")
+    assert hosts(page) == ["db8", "lap1"]
+    click(page, "#state button", "waived")
+    assert hosts(page) == ["db8", "lap1", "web03"]
+    assert texts(page, "#state [aria-pressed=true]") == ["unknown", "waived"]
+    click(page, "#state button", "unknown")
+    assert hosts(page) == ["web03"]
+
+
+def test_numbers_and_names_above_lead_to_their_hosts(page):
+    for selector, text, found in (
+        (".legend button", "unknown", ["db8", "lap1"]),
+        ("#findings tr:nth-child(2) .number button", "", ["db7", "web9"]),
+        ("#findings [data-words] button", "", ["db8"]),
+        ("#breakdown button", "telegram", ["web9", "web10"]),
+        ("#breakdown button", "browser", ["web11"]),
+    ):
+        click(page, selector, text)
+        assert hosts(page) == found, selector
+        assert focused(page) == "count"
+
+
+def test_heads_sort_and_say_so(page):
+    click(page, "#list th button", "Host")
+    assert hosts(page)[:3] == ["db0", "db1", "db2"]
+    assert texts(page, "#list th[aria-sort=ascending]") == ["Host"]
+    click(page, "#list th button", "Host")
+    assert hosts(page)[:3] == ["web59", "web58", "web57"]
+    assert texts(page, "#list th[aria-sort=descending]") == ["Host"]
+    click(page, "#list th button", "Since")
+    assert hosts(page)[:2] == ["web10", "web9"]
+    click(page, "#list th button", "System")
+    click(page, "#list th button", "System")
+    assert texts(page, "#list tbody td.system")[0] == "rocky 13"
+
+
+def test_the_list_is_turned_page_by_page(page):
+    click(page, "#later")
+    click(page, "#later")
+    assert len(hosts(page)) == 21
+    assert texts(page, "#place") == ["101 to 121 of 121"]
+    assert page.evaluate("document.getElementById('later').disabled")
+
+
+def test_what_is_chosen_stands_in_the_address(browser, address):
+    page = browser.open(address + "#words=telegram&state=noncompliant&sort=-host")
+    assert hosts(page) == ["web10", "web9"]
+    click(page, "#list tbody button", "web9")
+    assert page.evaluate("location.hash") == "#words=telegram&state=noncompliant&sort=-host&host=web9"
+    again = browser.open(address + "#host=web9")
+    assert texts(again, "#panel[open] #panel-name") == ["web9"]
+    assert page.complaints() + again.complaints() == []
+
+
+# -- one host ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_host_shows_its_evidence(page):
+    click(page, "#list tbody button", "web10")
+    panel = texts(page, "#panel")[0]
+    for expected in (
+        "noncompliant apps/telegram",
+        "since 2026-11-20 00:31 UTC (5 days)",
+        "flatpak org.telegram.desktop 5.2",
+        "user:alice /home/alice/.local",
+        "process: telegram",
+        "Departmentpress",
+        "4 evaluated",
+    ):
+        assert expected in panel
+
+
+def test_many_rules_of_one_cause_are_folded(page):
+    click(page, "#list tbody button", "web11")
+    assert texts(page, "#panel summary") == ["20 rules one by one"]
+    assert texts(page, "#panel section > p") == ["the file is not there in /etc/chromium"]
+    assert len(texts(page, "#panel tbody th")) == 20
+
+
+def test_a_waived_host_leads_to_its_waiver(page):
+    page.evaluate("location.hash = ''")
+    click(page, ".legend button", "waived")
+    click(page, "#list tbody button", "web03")
+    click(page, "#panel section button", "waiver press-office")
+    assert not page.evaluate("document.getElementById('panel').open")
+    assert texts(page, "details.waiver[open] b") == ["press-office"]
+    assert "press-office" in focused(page)
+    assert "Approved bymei.chan" in texts(page, "details.waiver[open] dl")[0]
+
+
+def test_the_keyboard_alone_finds_a_host_looks_and_comes_back(page):
+    page.press("Tab")
+    assert focused(page) == "To the hosts"
+    page.press("/")
+    assert focused(page) == "words"
+    page.type("telegram")
+    settle(page)
+    for _ in range(40):
+        page.press("Tab")
+        if focused(page) == "web9":
+            break
+    page.press("Enter")
+    assert texts(page, "#panel[open] #panel-name") == ["web9"]
+    assert focused(page) == "panel-name"
+    page.press("Tab", shift=True)
+    assert focused(page) == "panel-close"
+    page.press("Tab", shift=True)
+    assert focused(page) == "panel-after"
+    page.press("Enter")
+    assert texts(page, "#panel-name") == ["web10"]
+    page.press("Escape")
+    assert not page.evaluate("document.getElementById('panel').open")
+    assert focused(page) == "web9"
+
+
+# -- everyone ----------------------------------------------------------------------------------------------------------
+
+
+AXE = """
+axe.run().then(({ violations, passes }) => ({
+  violations: violations.map(({ id, nodes }) => [id, ...nodes.map(node => node.html)]),
+  passes: passes.length,
+}))
+"""
+
+
+def test_the_page_is_accessible_by_the_rules_of_axe(browser, address):
+    found = importlib.util.find_spec("axe_core_python")
+    if found is None or found.origin is None:
+        missing("needs axe-core-python: pip install axe-core-python")
+        return
+    axe = Path(found.origin).with_name("axe.min.js").read_text(encoding="utf-8")
+    for scheme, width, act in (
+        ("light", 1280, "0"),
+        ("dark", 1280, "document.querySelectorAll('details').forEach(d => d.open = true)"),
+        ("light", 390, "document.querySelector('#list tbody button').click()"),
+        ("dark", 1280, "document.querySelectorAll('#list tbody button')[3].click()"),
+    ):
+        page = browser.open(address, scheme=scheme, width=width)
+        page.evaluate(act)
+        page.evaluate(axe)
+        told = page.evaluate(
+            "axe.run().then(r => r.violations.map(v => [v.id, ...v.nodes.map(n => n.html)].join(' ')))"
+        )
+        assert told == [], (scheme, width)
+
+
+def test_without_scripts_everything_stands_there(browser, address):
+    page = browser.open(address, script=False)
+    body = page.ask("DOM.getOuterHTML", {"nodeId": page.ask("DOM.getDocument")["root"]["nodeId"]})["outerHTML"]
+    assert 'id="workbench" hidden' in body
+    for expected in ("The ban does not hold on 4 of 121 hosts", "org.telegram.desktop", ">web9</th>", "web59</li>"):
+        assert expected in body
+    assert "/Type /Page" in page.pdf().decode("latin-1")
+
+
+def test_print_has_the_record_and_none_of_the_controls(page):
+    page.ask("Emulation.setEmulatedMedia", {"media": "print"})
+    visible = "[...document.querySelectorAll(%s)].filter(e => e.checkVisibility()).length"
+    assert page.evaluate(visible % "'#workbench, #panel, .skip, input'") == 0
+    assert page.evaluate(visible % "'#record, #record table, h1, #waivers dl'") == 5
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(31, 35, 40)"
+    assert len(page.pdf()) > 20_000
+
+
+def test_nothing_is_wider_than_a_phone(browser, address):
+    page = browser.open(address, width=390, height=844)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    click(page, "#list tbody button")
+    assert page.evaluate("document.getElementById('panel').scrollWidth") <= 390
+
+
+def test_a_run_of_no_hosts_has_a_page_too(browser, tmp_path):
+    page = browser.open(write(tmp_path / "report.html", {}, {}))
+    assert texts(page, "h1") == ["No host was asked"]
+    assert page.complaints() == []
+
+
+def test_hostile_words_stay_words_everywhere(browser, tmp_path):
+    finding = Finding("package", EVIL, EVIL, EVIL, f"user:{EVIL}", EVIL, EVIL)
+    said = answer(
+        judge(f"apps/{EVIL}", ENFORCED, [finding]),
+        judge(f"browser/{EVIL}", {"mode": "waived", "waiver": EVIL}, [finding]),
+        judge(f"dns/{EVIL}", ENFORCED, [], unseen=EVIL),
+        system=EVIL,
+        errors=[{"control": EVIL, "message": EVIL}],
+    )
+    bad = waiver(EVIL, **dict.fromkeys(("status", "reason", "why", "approved_by", EVIL), EVIL), hosts=[EVIL])
+    upcoming = [{"service": EVIL, "control": "apps", "effective_from": EVIL}]
+    address = write(
+        tmp_path / "report.html",
+        {EVIL: said, "web01": EVIL},
+        {(EVIL, f"apps/{EVIL}"): EVIL},
+        waivers=[bad],
+        upcoming=upcoming,
+        warnings=[EVIL],
+        limit=EVIL,
+    )
+    page = browser.open(address)
+    for selector in (".legend button", "#findings .number button", "#breakdown button", "#clear"):
+        click(page, selector)
+    click(page, "#list tbody button", "img")
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert texts(page, "#panel-name")[0].startswith('"><img src=x')
+    click(page, "#panel section button", "waiver")
+    assert page.evaluate("document.title").startswith("The ban does not hold")
+    assert page.evaluate("document.querySelectorAll('img, script:not([type]) ~ script').length") == 0
+    assert not {"\u202e", "\x1b"} & set(page.evaluate("document.documentElement.textContent"))
+    assert page.complaints() == []
+    assert page.requests() == []

@@ -1,0 +1,175 @@
+"""The schemas of our own formats in a validator that others wrote: what the code makes fits, nothing is left out."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import json
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from proscribe.compile import schema as catalogue_keys
+from proscribe.compile.catalogue import load
+from proscribe.compile.plans import compile_plan
+from proscribe.compile.restrictions import PREFIX, read_restrictions
+from proscribe.compile.waivers import document
+from proscribe.plan import CONTROLS
+from proscribe.report.answer import read
+from proscribe.report.reconcile import fleet_report, reconcile
+
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(PROJECT / "tests" / "unit" / "report")]
+
+import fleets  # noqa: E402
+from export_fleet import ANSWERS, FINISHED, STATE, hostile_answers  # noqa: E402
+
+pytestmark = pytest.mark.integration
+SCHEMAS = {
+    path.name.removesuffix(".schema.json"): json.loads(path.read_text()) for path in PROJECT.glob("docs/schema/*.json")
+}
+
+
+def closed(schema):
+    """The schema with no room for a key that it does not describe: so that it cannot fall behind the code."""
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    shut = {key: closed(value) for key, value in schema.items()}
+    if "properties" in shut and isinstance(shut["properties"], dict):
+        shut.setdefault("additionalProperties", False)
+    return shut
+
+
+def fits(name, value):
+    validator = jsonschema.Draft202012Validator(closed(SCHEMAS[name]), format_checker=jsonschema.FormatChecker())
+    wrong = [f"{error.json_path}: {error.message[:200]}" for error in validator.iter_errors(value)]
+    assert wrong == []
+
+
+def fleet():
+    run = fleets.run(tuple(STATE), waivers=fleets.WAIVERS, exports=["csv"])
+    records = [read(host, answer) for host, answer in ANSWERS.items()]
+    return run, reconcile(run["hosts"], records, {"gone": "unreachable: no route to host"})
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_it_is_a_schema(name):
+    jsonschema.Draft202012Validator.check_schema(SCHEMAS[name])
+    assert SCHEMAS[name]["$id"] == f"{name}.schema.json"
+
+
+@pytest.mark.parametrize("host", STATE)
+def test_a_record_fits(host):
+    records = {record["host"]: record for record in fleet()[1].records}
+    fits("host-record", records[host])
+
+
+def test_records_of_a_run_that_changes_hosts_and_of_hostile_hosts_fit():
+    fits("host-record", {**fleet()[1].records[0], "actions": [{"control": "apps", "action": "remove wechat"}]})
+    for host, answer in hostile_answers().items():
+        fits("host-record", read(host, answer))
+
+
+def test_what_a_host_says_is_described():
+    assert fleets.clean_answer().keys() <= SCHEMAS["host-record"]["properties"].keys()
+
+
+def test_a_report_fits():
+    run, settled = fleet()
+    fits("report", fleet_report(run, settled, FINISHED))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"effective_from": "2999-01-01"},
+        {"controls": {"apps": "audit", "browser": "off"}, "tenants": {"google": ["example.org"], "microsoft": []}},
+    ],
+)
+def test_a_plan_of_the_whole_catalogue_fits(values):
+    restrictions = read_restrictions({PREFIX + name: value for name, value in values.items()}, str)
+    plan = compile_plan(load((PROJECT / "catalog",)), restrictions, [], datetime.date(2026, 11, 25))
+    assert set(plan["controls"]) == {control for control in CONTROLS if restrictions.controls[control] != "off"}
+    fits("plan", plan)
+
+
+def test_every_service_of_the_catalogue_fits():
+    files = sorted(PROJECT.glob("catalog/*/*.yml"))
+    assert len(files) > 150
+    for file in files:
+        fits("service", yaml.safe_load(file.read_text(encoding="utf-8")))
+
+
+def test_the_schema_of_a_service_has_the_keys_of_the_code():
+    def same(kind, schema, path):
+        if isinstance(kind, catalogue_keys.Group):
+            assert list(schema["properties"]) == list(kind.keys), path
+            assert schema.get("required", []) == list(kind.required), path
+            for key, inner in kind.keys.items():
+                same(inner, schema["properties"][key], f"{path}.{key}")
+        elif isinstance(kind, catalogue_keys.Listed):
+            same(kind.item, schema["items"], f"{path}[]")
+
+    same(catalogue_keys.SERVICE, SCHEMAS["service"], "")
+
+
+WAIVER = """\
+id: press-whatsapp
+services: [whatsapp]
+controls: [apps]
+groups: [press]
+users: [alice]
+versions: [4.0.1-1]
+paths: [/opt/wechat/wechat]
+reason: Press enquiries come in over WhatsApp
+risk: Files received there are not scanned
+compensating_controls: [the host stands in a network of its own]
+ticket: ITS-4711
+requested_by: chan.tai.man
+requested_on: 2026-11-01T10:00:00+08:00
+approved_by: head.of.press
+approved_on: 2026-11-02T10:00:00+08:00
+valid_from: 2026-11-03T00:00:00+08:00
+expires: 2027-04-30T18:00:00+08:00
+review_by: 2026-12-01T18:00:00+08:00
+revoked: {on: 2026-12-02T09:00:00+08:00, by: head.of.press, why: no longer needed}
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "good"),
+    [
+        ({}, True),
+        ({"groups": None, "zones": ["internal"]}, True),
+        ({"groups": None}, False),  # for no host at all
+        ({"expires": "2027-04-30"}, False),
+        ({"expires": "2027-04-30T18:00:00"}, False),
+        ({"expires": None}, False),
+        ({"exires": "2027-04-30T18:00:00Z"}, False),
+        ({"controls": ["app"]}, False),
+    ],
+)
+def test_a_waiver_fits_where_the_code_takes_it(tmp_path, change, good):
+    value = yaml.load(WAIVER, Loader=yaml.BaseLoader)
+    value = {key: item for key, item in {**value, **change}.items() if item is not None}
+    validator = jsonschema.Draft202012Validator(SCHEMAS["waiver"])
+    assert validator.is_valid(value) is good
+    file = tmp_path / "press-whatsapp.yml"
+    file.write_text(yaml.safe_dump(copy.deepcopy(value)))
+    if good:
+        document.read_waiver(file)
+    else:
+        with pytest.raises(document.PolicyErrors):
+            document.read_waiver(file)
+
+
+def test_the_schema_of_a_waiver_has_the_keys_of_the_code():
+    schema = SCHEMAS["waiver"]
+    assert schema["properties"].keys() == set(document.KEYS)
+    assert schema["required"] == list(document.REQUIRED)
+    assert set(schema["properties"]["revoked"]["required"]) == set(document.REVOCATION)

@@ -1,0 +1,223 @@
+"""The words without a playbook, through the launcher, with a real Ansible: they see an inventory as a run sees it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch, made_ansible
+
+pytestmark = pytest.mark.playbook
+
+# Variables on every level that Ansible knows, with templates, so that precedence and templating have a say.
+INVENTORY = {
+    "hosts.yml": """
+press:
+  hosts: {press01: {ansible_connection: local}, press02: {ansible_connection: local}}
+finance:
+  hosts: {fin01: {ansible_connection: local}}
+""",
+    "group_vars/all.yml": """
+proscribe_contact: "the desk of {{ inventory_hostname }}"
+proscribe_services_exclude: "{{ spared | default([]) }}"
+proscribe_controls: {firewall: audit}
+""",
+    "group_vars/finance.yml": "spared: [telegram]\n",
+    "host_vars/press02.yml": "proscribe_controls: {browser: 'off', apps: audit}\n",
+    "approvers.yml": "press: {head: head.of.press}\nfinance: {head: head.of.finance}\n",
+    "allowed_signers": "",
+    "waivers/README.md": "no inventory\n",
+}
+NEW = [
+    *("waiver", "new", "--service", "whatsapp", "--host", "press01", "--reason", "Enquiries", "--id", "w1"),
+    *("--requested-by", "alice", "--approved-by", "head.of.press", "--approved-on", "now", "--expires", "30d"),
+]
+
+
+class Desk:
+    """An inventory, a directory to stand in, and the launcher."""
+
+    def __init__(self, directory: Path) -> None:
+        self.inventory = directory / "inventory"
+        self.cwd = directory / "elsewhere"
+        self.reports = directory / "reports"
+        self.cwd.mkdir()
+        for name, content in INVENTORY.items():
+            self.file(name, content)
+
+    def file(self, name: str, content: str) -> None:
+        path = self.inventory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+    def __call__(self, *words: str, ansible: str = REAL_ANSIBLE, **environment: str) -> Ended:
+        wanted = {"PROSCRIBE_ANSIBLE_PLAYBOOK": ansible, "PROSCRIBE_REPORTS": str(self.reports), **environment}
+        argv = [*words, "-i", str(self.inventory)]
+        return launch(PROJECT / "proscribe", *argv, cwd=self.cwd, environment=clean_environment(**wanted))
+
+    def json(self, *words: str) -> dict[str, Any]:
+        return dict(json.loads(self(*words, "--json").said))
+
+    def explained(self, name: str, *words: str) -> dict[str, dict[str, str]]:
+        """By host: what every control answers."""
+        told = self.json("explain", name, *words)["answers"]
+        return {
+            host: {control: answer["answer"] for control, answer in group["controls"].items()}
+            for group in told
+            for host in group["hosts"]
+        }
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_the_example_inventory_is_explained_from_anywhere(tmp_path: Path) -> None:
+    wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE)
+    ended = launch(PROJECT / "proscribe", "explain", "mail.google.com", cwd=tmp_path, environment=wanted)
+    assert ended.said.startswith("mail.google.com (Gmail: gmail): blocked on localhost\n")
+    assert ended.code == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("explain", "example.org"), 0, "example.org: open on every host asked for"),
+        (("explain", "telegram", "--host", "fin01"), 0, "proscribe_services_exclude names it"),
+        (("explain", "telegram", "--limit", "press"), 1, "on press01"),
+        (("explain", "telegram", "-e", "proscribe_categories=[]"), 2, "proscribe_categories"),
+        (("explain", "telegram", "-e", '{"proscribe_categories": []}'), 0, "open on every host"),
+        (("explain", "t.me", "--at", "2024-01-01T00:00:00Z"), 0, "upcoming on 2 of 3 hosts"),
+        (("explain", "t.me", "--at", "2024-01-01"), 2, "not a time with its zone"),
+        (("explain", "telegrm"), 2, "did you mean 'telegram'?"),
+        (("explain", "x.example", "--limit", "nobody"), 2, "--limit nobody"),
+        (("explain",), 2, "NAME"),
+        (("explain", "--help"), 0, "Ends with 0 when it is open on all hosts"),
+        (("waiver", "--help"), 0, "expire-soon"),
+        (("waiver", "new", "--help"), 0, "--compensating-control"),
+        (("waiver", "list"), 0, "no waivers in this inventory"),
+        (("waiver",), 2, "STEP"),
+        (("waiver", "new", "--service", "whatsapp"), 2, "there is no terminal to ask at"),
+    ],
+)
+def test_a_word_ends_with_its_code_and_says_why(desk: Desk, words: tuple[str, ...], code: int, said: str) -> None:
+    ended = desk(*words)
+    assert (ended.code, said in " ".join(ended.said.split())) == (code, True), ended.said
+    assert "Traceback" not in ended.said
+    assert not desk.reports.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("group_vars/press.yml", "proscribe_categoris: []\n", "group_vars/press.yml:1: proscribe_categoris"),
+        ("group_vars/press.yml", "proscribe_contact: '{{ nothing }}'\n", "a value that can be templated"),
+        ("waivers/w1.yml", "id: w1\n", "waivers/w1.yml:1: services"),
+        ("hosts.yml", "press: [\n", "hosts.yml"),
+        ("group_vars/press.yml", "a: [\n", "group_vars/press.yml"),
+    ],
+)
+def test_a_mistake_in_the_inventory_is_told_in_plain_lines(desk: Desk, name: str, content: str, told: str) -> None:
+    desk.file(name, content)
+    ended = desk("explain", "t.me")
+    assert (ended.code, told in ended.said, "Traceback" in ended.said) == (2, True, False), ended.said
+
+
+def test_every_host_is_explained_by_the_plan_that_a_run_gives_it(desk: Desk) -> None:
+    extra = ("-e", "proscribe_audiences={{ ['consumer', 'both', 'enterprise'] }}")
+    ended = desk("audit", "--tags", "apps", *extra)
+    assert ended.code == 0, ended.said
+    records = [json.loads(line) for line in (desk.reports / "latest" / "hosts.jsonl").read_text().splitlines()]
+    script = (
+        "import argparse, datetime, json, sys\n"
+        "from proscribe.cli import inventory\n"
+        "from proscribe.compile.run import compile_hosts\n"
+        "parser = argparse.ArgumentParser()\n"
+        "inventory.add_options(parser)\n"
+        "question = inventory.question(parser.parse_args())\n"
+        "print(json.dumps(compile_hosts(question, datetime.datetime.now(datetime.timezone.utc)).hosts))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script, "-i", str(desk.inventory), *extra],
+        env=clean_environment(ANSIBLE_CONFIG=str(PROJECT / "ansible.cfg"), PYTHONPATH=str(PROJECT / "module_utils")),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {record["host"]: record["plan"] for record in records}
+    assert len({record["plan"] for record in records}) == 3
+
+
+def test_a_vault_is_opened_with_ansibles_own_options(desk: Desk, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("word\n")
+    argv = [str(Path(REAL_ANSIBLE).with_name("ansible-vault")), "encrypt", "--vault-password-file", str(secret)]
+    desk.file("group_vars/press/secret.yml", "proscribe_categories: []\n")
+    subprocess.run([*argv, str(desk.inventory / "group_vars/press/secret.yml")], check=True, capture_output=True)
+    closed = desk("explain", "t.me")
+    assert (closed.code, "vault" in closed.said.lower(), "Traceback" in closed.said) == (2, True, False), closed.said
+    assert desk.explained("t.me", "--vault-password-file", str(secret))["press01"]["browser"] == "open"
+
+
+def test_report_list_and_explain_say_the_same_of_a_waiver_for_all_its_life(desk: Desk) -> None:
+    def statuses() -> list[dict[str, Any]]:
+        listed = desk.json("waiver", "list")["waivers"]
+        assert desk("audit", "--tags", "apps").code == 0
+        report = json.loads((desk.reports / "latest" / "report.json").read_text())
+        kept = ("id", "status", "hosts", "expires")
+        assert [{key: one[key] for key in kept} for one in listed] == [
+            {key: one[key] for key in kept} for one in report["waivers"]
+        ]
+        return [{"status": one["status"], "hosts": one["hosts"]} for one in listed]
+
+    assert desk(*NEW).code == 0
+    assert statuses() == [{"status": "active", "hosts": ["press01"]}]
+    assert desk("waiver", "verify").code == 0
+    assert desk("waiver", "expire-soon", "--within", "31d").code == 1
+    answers = desk.explained("web.whatsapp.com")
+    assert answers["press01"]["browser"] == answers["press01"]["dns"] == "waived"
+    assert answers["fin01"]["browser"] == "blocked"
+    assert desk("waiver", "revoke", "w1", "--by", "head.of.press", "--why", "over").code == 0
+    assert statuses() == [{"status": "revoked", "hosts": ["press01"]}]
+    assert desk.explained("web.whatsapp.com")["press01"]["browser"] == "blocked"
+    assert desk("waiver", "verify").code == 1
+
+
+def test_what_lies_in_the_directory_that_one_stands_in_is_not_run(desk: Desk) -> None:
+    for name in ("yaml", "argparse", "ansible", "proscribe"):
+        (desk.cwd / f"{name}.py").write_text(f"raise SystemExit('{name} of the wrong place')\n")
+    assert desk("explain", "example.org").code == 0
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "#!{python}\n",
+        "#! {python} -s\n",
+        "#!/usr/bin/env python3\n",
+        "#!/bin/sh\n'''exec' \"{python}\" \"$0\" \"$@\"\n' '''\n",
+    ],
+    ids=["its Python", "its Python with options", "env", "a shell script beside its Python"],
+)
+def test_the_python_of_a_given_ansible_is_found(desk: Desk, tmp_path: Path, script: str) -> None:
+    python = Path(REAL_ANSIBLE).with_name("python3")
+    ansible = made_ansible(tmp_path / "ansible-playbook", script.format(python=python))
+    if script.startswith("#!/bin/sh"):
+        (tmp_path / "python3").write_text(f'#!/bin/sh\nexec "{python}" "$@"\n')
+        (tmp_path / "python3").chmod(0o755)
+    path = f"{python.parent}:/usr/bin:/bin"
+    assert desk("explain", "example.org", ansible=ansible, PATH=path).code == 0
+
+
+def test_an_ansible_whose_python_is_nowhere_is_told(desk: Desk, tmp_path: Path) -> None:
+    ansible = made_ansible(tmp_path / "ansible-playbook", "#!/bin/sh\n")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3").symlink_to("/bin/false")
+    ended = desk("explain", "example.org", ansible=ansible, PATH=f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    assert (ended.code, "no Python was found that has the Ansible of" in ended.said) == (2, True)

@@ -1,0 +1,82 @@
+"""A made catalogue, and the policy of hosts that have it."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+from proscribe.compile.catalogue import Catalogue, load
+from proscribe.compile.inventory import HostVariables, Question
+from proscribe.compile.plans import compile_plan
+from proscribe.compile.restrictions import Restrictions, read_restrictions
+
+NOW = datetime.datetime(2026, 11, 25, 4, tzinfo=datetime.timezone.utc)
+
+HEAD = "---\nid: {id}\nname: {name}\ncategory: {category}\nvendor: Example\nenforce: {enforce}\nsources: [a test]\n"
+ENTRIES = {
+    "parrot": """
+audience: consumer
+domains: [parrot.example, parrotcdn.example]
+overlaps_with: [parrot_work]
+urls: [web.parrot.example, pages.example/parrot, google.com/parrot]
+allow_domains: [work.parrot.example]
+shared_domains: [google.com]
+networks: [198.51.100.0/25, 198.51.100.128/25, "2001:db8::/48"]
+networks_note: published by the vendor
+packages: {apt: [parrot-desktop], flatpak: [example.parrot.Parrot], winget: [Example.Parrot]}
+processes: {linux: [parrot]}
+paths: {linux: [/opt/Parrot/parrot-desktop]}
+browser_extensions: {chrome: [abcdefghijklmnopabcdefghijklmnop]}
+unverified: {domains: [parrots.example]}
+""",
+    "parrot_work": "\naudience: enterprise\ndomains: [office.parrot.example]\noverlaps_with: [parrot]\n",
+    "owl": "\naudience: consumer\ndomains: [owl.example]\nmail_hosts: [imap.owl.example]\n",
+    "gull": """
+audience: both
+domains: [gull.example]
+tenants: google
+tenant_control: {headers: [{name: X-Tenants}]}
+""",
+    "dodo": "\naudience: consumer\npackages: {apt: [dodo-mail]}\n",
+    "dns_nine": "\nclass: encrypted_dns\nnetworks: [203.0.113.9/32]\nnetworks_note: a test\n",
+}
+CATEGORIES = {"owl": "webmail", "gull": "webmail", "dodo": "webmail", "dns_nine": "circumvention"}
+
+
+def made_catalogue(folder: Path) -> Catalogue:
+    for id_, text in ENTRIES.items():
+        category = CATEGORIES.get(id_, "instant_messaging")
+        name = id_.replace("_", " ").title()
+        path = folder / category / f"{id_}.yml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        head = HEAD.format(id=id_, name=name, category=category, enforce=str(id_ != "dodo").lower())
+        path.write_text(head + text.strip() + "\n")
+    return load([folder])
+
+
+def restrictions(**values: Any) -> Restrictions:
+    return read_restrictions({f"proscribe_{name}": value for name, value in values.items()}, str)
+
+
+def plan(catalogue: Catalogue, waivers: list[Any], **values: Any) -> dict[str, Any]:
+    return compile_plan(catalogue, restrictions(**values), waivers, NOW.date())
+
+
+def question(folder: Path, hosts: dict[str, dict[str, Any]], **groups: list[str]) -> Question:
+    """What an inventory in that folder says of some hosts (variables without prefix), with the made catalogue."""
+    folder.mkdir(exist_ok=True)
+    made_catalogue(folder / "project" / "catalog")
+    return Question(
+        project=folder / "project",
+        mode="audit",
+        playbook="audit",
+        inventory=[str(folder)],
+        limit="",
+        controls=[],
+        hosts=[
+            HostVariables(name, {f"proscribe_{k}": v for k, v in values.items()}, {}, str(folder))
+            for name, values in hosts.items()
+        ],
+        groups={"all": frozenset(hosts), **{group: frozenset(members) for group, members in groups.items()}},
+    )

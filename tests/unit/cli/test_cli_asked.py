@@ -1,0 +1,85 @@
+"""What people paste, and what it is taken for."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.cli import Refused
+from proscribe.cli.asked import Asked, ascii_name, read
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "path", "port"),
+    [
+        ("mail.google.com", "mail.google.com", "", None),
+        ("Mail.Google.COM.", "mail.google.com", "", None),
+        (" mail.google.com\n", "mail.google.com", "", None),
+        ("mail.google.com:8443", "mail.google.com", "", 8443),
+        ("mail.google.com/", "mail.google.com", "", None),
+        ("HTTPS://Mail.Google.com/mail/u/0?tab=1#inbox", "mail.google.com", "/mail/u/0", 443),
+        ("http://user:word@mail.example.com", "mail.example.com", "", 80),
+        ("alice@gmail.com", "gmail.com", "", None),
+        ("imap://imap.gmail.com:993", "imap.gmail.com", "", 993),
+        ("bücher.example", "xn--bcher-kva.example", "", None),
+        ("STRASSE.example", "strasse.example", "", None),
+        ("straße.example", "xn--strae-oqa.example", "", None),  # as browsers have it, unlike IDNA 2003
+        ("ｍａｉｌ．ｇｏｏｇｌｅ．ｃｏｍ", "mail.google.com", "", None),
+        ("例え。テスト", "xn--r8jz45g.xn--zckzah", "", None),
+        ("_dns.resolver.arpa", "_dns.resolver.arpa", "", None),
+        ("org.telegram.desktop", "org.telegram.desktop", "", None),
+        ("telegram", "", "", None),
+        ("Outlook.com / Hotmail / Live", "", "/ Hotmail / Live", None),
+        ("/opt/wechat/wechat", "", "/opt/wechat/wechat", None),
+    ],
+)
+def test_names_are_read_as_dns_has_them(text: str, host: str, path: str, port: int | None) -> None:
+    asked = read(text)
+    assert (asked.host, asked.network) == (host, None)
+    if host:
+        assert (asked.path, asked.port) == (path, port)
+
+
+@pytest.mark.parametrize(
+    ("text", "network", "port"),
+    [
+        ("9.9.9.9", "9.9.9.9/32", None),
+        ("9.9.9.9:853", "9.9.9.9/32", 853),
+        ("https://9.9.9.9/dns-query", "9.9.9.9/32", 443),
+        ("2620:FE::fe", "2620:fe::fe/128", None),
+        ("[2620:fe::fe]", "2620:fe::fe/128", None),
+        ("[2620:fe::fe]:853", "2620:fe::fe/128", 853),
+        ("https://[2620:fe::fe]/", "2620:fe::fe/128", 443),
+        ("91.108.4.7/22", "91.108.4.0/22", None),
+        ("2001:67c:4e8::/48", "2001:67c:4e8::/48", None),
+        ("::ffff:9.9.9.9", "9.9.9.9/32", None),  # such a connection is one over IPv4
+        ("fe80::1%eth0", "fe80::1/128", None),
+    ],
+)
+def test_addresses_are_read_with_their_port(text: str, network: str, port: int | None) -> None:
+    asked = read(text)
+    assert (asked.host, asked.network, asked.port) == ("", ipaddress.ip_network(network), port)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "a\x1b[31mb.example", "a\nb.example", "http://[::1", "x.example:99999"])
+def test_what_is_no_question_is_refused(text: str) -> None:
+    with pytest.raises(Refused):
+        read(text)
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_understood_or_refused(text: str) -> None:
+    try:
+        asked = read(text)
+    except Refused:
+        return
+    assert isinstance(asked, Asked)
+    assert not (asked.host and asked.network)
+    assert asked.host.isascii() and asked.host == asked.host.lower()
+
+
+@given(st.lists(st.text("abcäßжλ日A1-", min_size=1, max_size=9), min_size=2, max_size=4).map(".".join))
+def test_a_name_that_was_read_once_is_read_as_itself(name: str) -> None:
+    assert ascii_name(ascii_name(name)) == ascii_name(name)

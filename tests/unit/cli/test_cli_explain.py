@@ -1,0 +1,139 @@
+"""`explain`: hosts with one answer together, the short answer first, the same for machines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from made_policy import NOW, question
+from proscribe.cli import Refused, explain, inventory
+from proscribe.cli.asked import read
+from proscribe.cli.relations import Subject
+from proscribe.compile.run import compile_hosts
+
+HOSTS: dict[str, dict[str, Any]] = {
+    "press01": {},
+    "press02": {},
+    "fin01": {"tenants": {"google": ["example.org"]}},
+    "lab01": {"controls": {"browser": "audit", "dns": "off", "firewall": "off"}},
+}
+GROUPS = {"press": ["press01", "press02"], "finance": ["fin01"], "lab": ["lab01"]}
+WAIVER = {
+    "id": "w1",
+    "services": ["parrot"],
+    "hosts": ["press01"],
+    "reason": "r",
+    "requested_by": "a",
+    "approved_by": "b",
+    "approved_on": "2026-11-01T00:00:00Z",
+    "expires": "2026-12-31T18:00:00+08:00",
+    "review_by": "2026-12-30T00:00:00Z",
+}
+
+
+def explained(folder: Path, text: str, *waivers: dict[str, Any]) -> tuple[Subject, list[explain.Group]]:
+    asked = question(folder, HOSTS, **GROUPS)
+    (folder / "waivers").mkdir(exist_ok=True)
+    (folder / "approvers.yml").write_text("press: {head: b}\n")
+    for waiver in waivers:
+        (folder / "waivers" / f"{waiver['id']}.yml").write_text(yaml.safe_dump(waiver))
+    return explain.explain(read(text), compile_hosts(asked, NOW))
+
+
+def test_hosts_with_one_answer_stand_together_the_most_closed_first(tmp_path: Path) -> None:
+    _, groups = explained(tmp_path, "gull.example")
+    assert [(group.answer, group.hosts) for group in groups] == [
+        ("blocked", ("press01", "press02")),
+        ("audited", ("lab01",)),
+        ("tenants", ("fin01",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "headline"),
+    [
+        (
+            "gull.example",
+            "gull.example (Gull: gull): blocked on 2 of 4 hosts, audited on 1 of 4 hosts, tenants on 1 of 4 hosts",
+        ),
+        ("example.org", "example.org: open on every host asked for; no service of the catalogue has it"),
+        ("parrot-desktop", "parrot-desktop (Parrot: parrot): blocked on every host asked for"),
+    ],
+)
+def test_the_short_answer_comes_first(tmp_path: Path, text: str, headline: str) -> None:
+    about, groups = explained(tmp_path, text)
+    assert explain.headline(about, groups) == headline
+    assert explain.render(about, groups, 200, colours=False).splitlines()[0] == headline
+
+
+def test_a_waiver_stands_with_who_approved_it_and_its_end(tmp_path: Path) -> None:
+    about, groups = explained(tmp_path, "parrot.example", WAIVER)
+    waived = next(group for group in groups if group.hosts == ("press01",))
+    assert waived.controls["browser"].reasons[0].text == "waiver w1 of b, until 2026-12-31 10:00:00 UTC"
+    assert waived.controls["browser"].reasons[0].waiver == "w1"
+    assert waived.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({"expires": "2026-11-20T00:00:00Z", "review_by": "2026-11-19T00:00:00Z"}, "waives nothing (expired)"),
+        ({"approved_by": "c"}, "waives nothing (unauthorised)"),
+        ({"review_by": "2026-11-10T00:00:00Z"}, "still waives"),
+    ],
+)
+def test_a_waiver_that_somebody_may_count_on_in_vain_is_named(
+    tmp_path: Path, changes: dict[str, str], note: str
+) -> None:
+    _, groups = explained(tmp_path, "parrot.example", {**WAIVER, **changes})
+    assert any(note in text for group in groups if "press01" in group.hosts for text in group.notes)
+    assert not any(group.notes for group in groups if "press01" not in group.hosts)
+
+
+def test_machines_get_the_same(tmp_path: Path) -> None:
+    about, groups = explained(tmp_path, "https://x.parrot.example/a")
+    told = json.loads(json.dumps(explain.as_json(about, groups)))
+    assert told["schema"] == "proscribe/explanation/1"
+    assert told["asked"] == {
+        "text": "https://x.parrot.example/a",
+        "kind": "name",
+        "host": "x.parrot.example",
+        "path": "/a",
+        "port": 443,
+        "network": None,
+    }
+    assert told["services"][0]["service"] == "parrot"
+    assert [host for answer in told["answers"] for host in answer["hosts"]] == [h for g in groups for h in g.hosts]
+    assert told["answers"][0]["controls"]["browser"]["reasons"][0]["service"] == "parrot"
+
+
+@pytest.mark.parametrize(("text", "code"), [("parrot.example", 1), ("example.org", 0)])
+def test_the_exit_code_says_whether_it_is_open_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, code: int
+) -> None:
+    made = question(tmp_path, HOSTS, **GROUPS)
+    monkeypatch.setattr(inventory, "question", lambda arguments: made)
+    arguments = argparse.Namespace(name=text, at=NOW, json=False)
+    assert explain.run(arguments) == code
+
+
+def test_hostile_names_reach_no_terminal(tmp_path: Path) -> None:
+    made = question(tmp_path, {"evil\x1b[2Jhost": {}, "rtl\u202ehost": {}})
+    about, groups = explain.explain(read("parrot.example"), compile_hosts(made, NOW))
+    text = explain.render(about, groups, 80, colours=False)
+    assert all(line.isprintable() for line in text.splitlines())
+
+
+@pytest.mark.parametrize("text", ["2027-01-01", "2027-01-01T00:00:00", "tomorrow"])
+def test_a_moment_needs_its_zone(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="with its zone"):
+        explain.at(text)
+
+
+def test_a_word_that_no_catalogue_has_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused):
+        explained(tmp_path, "parot")

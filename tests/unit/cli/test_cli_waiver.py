@@ -1,0 +1,364 @@
+"""`waiver`: what is written, what is refused, and that every file is there whole or not at all."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from made_policy import NOW, question
+from proscribe.cli import Refused, inventory, waiver
+from proscribe.cli.waiver import folder as folders
+from proscribe.cli.waiver import text
+from proscribe.compile.errors import PolicyErrors
+from proscribe.compile.run import waivers_of
+from proscribe.compile.waivers import read_waiver
+from proscribe.compile.yaml_file import read_yaml
+
+NEW = [
+    *("new", "--service", "parrot", "--host", "press01", "--reason", "Enquiries"),
+    *("--requested-by", "alice", "--approved-by", "head.of.press"),
+    *("--approved-on", "2026-11-20T09:00:00+08:00", "--expires", "2026-12-31T18:00:00+08:00"),
+]
+
+
+class Words:
+    """The word `waiver` over an inventory of three hosts."""
+
+    def __init__(self, where: Path) -> None:
+        self.where = where
+        self.question = question(where, {"press01": {}, "press02": {}, "fin01": {}}, press=["press01", "press02"])
+        (where / "approvers.yml").write_text("press: {head: head.of.press, deputies: [deputy]}\n")
+
+    def __call__(self, *words: str, now: datetime.datetime = NOW) -> int:
+        parser = argparse.ArgumentParser(prog="waiver", exit_on_error=False)
+        waiver.add_arguments(parser)
+        arguments = parser.parse_args(words)
+        return int(arguments.run_step(arguments, now))
+
+    def file(self, id_: str = "press01-parrot") -> Path:
+        return self.where / "waivers" / f"{id_}.yml"
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        return {judged.waiver.id: judged.standing.status for judged in waivers_of(self.question, NOW)}
+
+
+@pytest.fixture
+def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Words:
+    made = Words(tmp_path / "inventory")
+    monkeypatch.setattr(inventory, "question", lambda arguments: made.question)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    return made
+
+
+# -- new -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_waiver_reads_back_as_what_was_asked_for(words: Words, capsys: pytest.CaptureFixture[str]) -> None:
+    assert words(*NEW, "--user", "alice", "--control", "apps,firewall", "--ticket", "no") == 0
+    made = read_waiver(words.file())
+    assert (made.services, made.hosts, made.users) == (("parrot",), ("press01",), ("alice",))
+    assert (made.controls, made.ticket) == (("apps", "firewall"), "no")
+    assert words.statuses == {"press01-parrot": "active"}
+    said = capsys.readouterr().out
+    assert f"wrote {words.file()}" in said and "it waives: " in said and "waiver sign press01-parrot" in said
+    assert [path.name for path in words.file().parent.iterdir()] == ["press01-parrot.yml"]
+
+
+def test_a_file_that_is_there_is_never_overwritten(words: Words) -> None:
+    words(*NEW)
+    before = words.file().read_bytes()
+    with pytest.raises(Refused, match="has this id already"):
+        words(*NEW, "--reason", "Another")
+    assert words.file().read_bytes() == before
+    with pytest.raises(Refused, match="left as it is"):
+        folders.create(words.file(), b"anything")
+    assert words.file().read_bytes() == before
+    assert len(list(words.file().parent.iterdir())) == 1
+
+
+def test_all_that_is_missing_is_named_at_once_where_nobody_can_be_asked(words: Words) -> None:
+    with pytest.raises(Refused) as refused:
+        words("new", "--service", "parrot", "--approved-on", "now")
+    assert str(refused.value) == (
+        "give --reason, --requested-by, --approved-by, --expires, --host, --group or --zone: "
+        "there is no terminal to ask at"
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (
+            ("--service", "parot"),
+            "services[1]: found 'parot', expected a service of the catalogue, did you mean 'parrot'?",
+        ),
+        (("--host", "press1"), "did you mean 'press01'"),
+        (("--control", "firewal"), "did you mean 'firewall'?"),
+        (("--user", "alice"), "policies of browsers"),
+        (("--id", "../w"), "letters, digits"),
+        (("--reason", "two\nlines"), "one line of text"),
+    ],
+)
+def test_a_mistake_is_named_and_nothing_is_written(words: Words, more: tuple[str, ...], told: str) -> None:
+    with pytest.raises(PolicyErrors) as wrong:
+        words(*NEW, *more)
+    assert told in str(wrong.value)
+    assert str(words.where / "waivers") in str(wrong.value)  # and not the place where it was tried out
+    assert not (words.where / "waivers").exists()
+
+
+@pytest.mark.parametrize("given_", ["2026-12-31", "soon", "2026-12-31T18:00:00"])
+def test_a_time_without_its_zone_is_refused(words: Words, given_: str) -> None:
+    with pytest.raises(Refused, match="a time with its zone"):
+        words(*NEW, "--expires", given_)
+
+
+def test_a_length_counts_from_now(words: Words) -> None:
+    words(*NEW, "--expires", "30d")
+    assert read_waiver(words.file()).expires == NOW + datetime.timedelta(days=30)
+
+
+def test_what_would_waive_nothing_is_written_and_says_why(words: Words, capsys: pytest.CaptureFixture[str]) -> None:
+    assert words(*NEW, "--approved-by", "somebody") == 0
+    assert "waives nothing (unauthorised): somebody may not approve for press" in capsys.readouterr().out
+
+
+def test_it_can_be_shown_without_being_written(words: Words, capsys: pytest.CaptureFixture[str]) -> None:
+    assert words(*NEW, "--print") == 0
+    assert yaml.safe_load(capsys.readouterr().out)["services"] == ["parrot"]
+    assert not (words.where / "waivers").exists()
+
+
+def test_at_a_terminal_it_asks_for_what_is_missing(words: Words, monkeypatch: pytest.MonkeyPatch) -> None:
+    controller, terminal = pty.openpty()
+    answers = [
+        "",
+        "parrot, owl",
+        "Enquiries: many",
+        "alice",
+        "head.of.press",
+        "now",
+        "30d",
+        "group:press, press01",
+        "w1",
+    ]
+    os.write(controller, "\n".join([*answers, ""]).encode())
+    with os.fdopen(terminal, "r", encoding="utf-8") as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert words("new") == 0  # the empty first answer is asked for again
+    os.close(controller)
+    made = read_waiver(words.file("w1"))
+    assert (made.services, made.groups, made.hosts) == (("parrot", "owl"), ("press",), ("press01",))
+    assert made.reason == "Enquiries: many"
+
+
+PRINTABLE = st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" "), min_size=1, max_size=60).map(
+    str.strip
+)
+
+
+@given(PRINTABLE.filter(bool), st.lists(PRINTABLE.filter(bool), max_size=3))
+def test_any_text_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, line: str, items: list[str]) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.yml"
+    file.write_text(text.render({"id": "x", "reason": line, "compensating_controls": items}), encoding="utf-8")
+    said = read_yaml(file).data
+    assert (said["reason"], said.get("compensating_controls", [])) == (line, items)
+    general = yaml.safe_load(file.read_text(encoding="utf-8"))  # and to every other reader of YAML
+    assert (general["reason"], general.get("compensating_controls", [])) == (line, items)
+
+
+# -- revoke ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "end"),
+    [
+        (lambda content: content, b"\n"),
+        (lambda content: content.rstrip(b"\n"), b"\n"),
+        (lambda content: content + b"# a comment at the end\n", b"\n"),
+        (lambda content: content.replace(b"\n", b"\r\n"), b"\r\n"),
+    ],
+    ids=["as it was made", "without a last line break", "with a comment", "with the line breaks of Windows"],
+)
+def test_a_revocation_is_added_and_the_rest_stays(words: Words, change: Any, end: bytes) -> None:
+    words(*NEW)
+    words.file().write_bytes(before := change(words.file().read_bytes()))
+    words.file().chmod(0o640)
+    assert words("revoke", "press01-parrot", "--by", "deputy", "--why", 'no: longer "needed"') == 0
+    after = words.file().read_bytes()
+    assert after.startswith(before) and end + b"revoked:" + end in after
+    revoked = read_waiver(words.file()).revoked
+    assert revoked is not None and (revoked.by, revoked.why) == ("deputy", 'no: longer "needed"')
+    assert words.statuses == {"press01-parrot": "revoked"}
+    assert words.file().stat().st_mode & 0o777 == 0o640
+    with pytest.raises(Refused, match="revoked already"):
+        words("revoke", "press01-parrot", "--by", "deputy", "--why", "again")
+
+
+@pytest.mark.parametrize("ending", [b"...\n", b"} \n"])
+def test_a_file_that_takes_no_more_lines_is_left_as_it_is(words: Words, ending: bytes) -> None:
+    words(*NEW)
+    content = words.file().read_bytes()
+    if ending.startswith(b"}"):
+        content = json.dumps(yaml.safe_load(content), default=lambda time: time.isoformat()).encode()
+    else:
+        content += ending
+    words.file().write_bytes(content)
+    with pytest.raises(Refused, match="by hand"):
+        words("revoke", "press01-parrot", "--by", "deputy", "--why", "over")
+    assert words.file().read_bytes() == content
+
+
+def test_a_link_stays_one(words: Words, tmp_path: Path) -> None:
+    words(*NEW)
+    words.file().rename(tmp_path / "press01-parrot.yml")
+    words.file().symlink_to(tmp_path / "press01-parrot.yml")
+    words("revoke", "press01-parrot", "--by", "deputy", "--why", "over")
+    assert words.file().is_symlink() and b"revoked:" in (tmp_path / "press01-parrot.yml").read_bytes()
+
+
+def test_an_unknown_waiver_is_named_with_the_close_ones(words: Words) -> None:
+    words(*NEW)
+    with pytest.raises(Refused, match="did you mean 'press01-parrot'"):
+        words("revoke", "press1-parrot", "--by", "deputy", "--why", "over")
+
+
+@pytest.mark.parametrize("spelled", ["press01-parrot", "press01-parrot.yml", "inventory/waivers/press01-parrot.yml"])
+def test_a_waiver_may_be_named_by_its_file(words: Words, spelled: str) -> None:
+    words(*NEW)
+    assert words("verify", spelled) == 0
+
+
+# -- list, expire-soon -------------------------------------------------------------------------------------------------
+
+
+def test_the_list_is_worst_first_and_says_who_may_do_what(words: Words, capsys: pytest.CaptureFixture[str]) -> None:
+    words(*NEW, "--id", "fine", "--user", "alice", "--control", "apps")
+    words(*NEW, "--id", "old", "--approved-on", "2026-01-01T00:00:00Z", "--expires", "2026-02-01T00:00:00Z")
+    words(*NEW, "--id", "wrong", "--approved-by", "somebody")
+    capsys.readouterr()
+    assert words("list") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.startswith("3 waivers: 1 in force ")
+    assert said.index("wrong unauthorised") < said.index("old expired") < said.index("fine active")
+    assert "alice may use parrot, by apps on 1 host (press01); for alice, approved by head.of.press" in said
+    assert words("list", "--json") == 0
+    told = json.loads(capsys.readouterr().out)["waivers"]
+    assert [(one["id"], one["status"]) for one in told] == [
+        ("wrong", "unauthorised"),
+        ("old", "expired"),
+        ("fine", "active"),
+    ]
+    assert [one["seconds_left"] for one in told] == [0, 0, int((datetime.timedelta(days=36, hours=6)).total_seconds())]
+
+
+@pytest.mark.parametrize(
+    ("now", "within", "code"),
+    [
+        (NOW, "36d", 0),
+        (NOW, "37d", 1),
+        (NOW, "6w", 1),
+        (NOW + datetime.timedelta(days=26), "5m", 1),  # its review is overdue
+        (NOW + datetime.timedelta(days=90), "30d", 0),  # it has ended: nothing to do in time any more
+    ],
+)
+def test_what_ends_soon_is_told_by_the_exit_code(
+    words: Words, capsys: pytest.CaptureFixture[str], now: datetime.datetime, within: str, code: int
+) -> None:
+    words(*NEW)
+    capsys.readouterr()
+    assert words("expire-soon", "--within", within, now=now) == code
+    assert bool(capsys.readouterr().out) is bool(code)  # cron sends no mail for nothing
+
+
+def test_a_revoked_waiver_does_not_end_soon(words: Words) -> None:
+    words(*NEW)
+    words("revoke", "press01-parrot", "--by", "deputy", "--why", "over", "--on", "2026-11-21T00:00:00Z")
+    assert words("expire-soon", "--within", "90d") == 0
+
+
+def test_an_empty_inventory_says_so(words: Words, capsys: pytest.CaptureFixture[str]) -> None:
+    assert words("list") == 0
+    assert capsys.readouterr().out == "no waivers in this inventory\n"
+
+
+# -- sign, verify ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    file = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(file)], check=True)
+    return file
+
+
+def trusted(words: Words, key: Path, who: str = "head.of.press") -> None:
+    (words.where / "allowed_signers").write_text(f"{who} {key.with_suffix('.pub').read_text()}")
+
+
+def test_a_signature_is_made_and_verified(words: Words, key: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words(*NEW)
+    trusted(words, key)
+    assert words("sign", "press01-parrot", "--key", str(key)) == 0
+    assert words("verify") == 0
+    said = capsys.readouterr().out
+    assert "press01-parrot: signed by head.of.press with ED25519 key SHA256:" in said and "; active" in said
+    # It is what ssh-keygen itself takes.
+    argv = ["ssh-keygen", "-Y", "verify", "-f", str(words.where / "allowed_signers"), "-I", "head.of.press"]
+    argv += ["-n", "proscribe-waiver", "-s", f"{words.file()}.sig"]
+    subprocess.run(argv, input=words.file().read_bytes(), check=True, capture_output=True)
+    assert words("sign", "press01-parrot", "--key", str(key)) == 0  # it is signed already
+    assert "signed by head.of.press already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("who", "told"),
+    [("", "needs this line:\nhead.of.press namespaces="), ("deputy", "it is by deputy, not by head.of.press")],
+)
+def test_a_signature_that_would_not_count_is_not_written(words: Words, key: Path, who: str, told: str) -> None:
+    words(*NEW)
+    if who:
+        trusted(words, key, who)
+    with pytest.raises(Refused) as refused:
+        words("sign", "press01-parrot", "--key", str(key))
+    assert "nothing was written" in str(refused.value) and told in str(refused.value)
+    assert words.statuses == {"press01-parrot": "active"}  # unsigned is fine here; wrongly signed would not be
+    if not who:  # and with the line that was told it works
+        (words.where / "allowed_signers").write_text(str(refused.value).splitlines()[-1] + "\n")
+        assert words("sign", "press01-parrot", "--key", str(key)) == 0
+
+
+def test_a_changed_file_and_its_revocation_are_told_by_verify(
+    words: Words, key: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words(*NEW)
+    trusted(words, key)
+    words("sign", "press01-parrot", "--key", str(key))
+    words.file().write_bytes(words.file().read_bytes() + b"# changed\n")
+    capsys.readouterr()
+    assert words("verify", "--json") == 1
+    (told,) = json.loads(capsys.readouterr().out)["waivers"]
+    assert (told["signed"], told["waives"], told["status"]) == (False, False, "bad_signature")
+    assert words("revoke", "press01-parrot", "--by", "deputy", "--why", "over") == 0
+    assert "does not matter" in capsys.readouterr().out
+    assert words("verify") == 1
+    assert "revoked: deputy revoked it on" in capsys.readouterr().out
+
+
+def test_a_missing_key_is_named(words: Words, tmp_path: Path) -> None:
+    words(*NEW)
+    with pytest.raises(Refused, match="there is no key"):
+        words("sign", "press01-parrot", "--key", str(tmp_path / "none"))

@@ -1,0 +1,167 @@
+"""A made organisation for the tests of waivers: two departments, a lab, a catalogue of three services, and keys."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from proscribe.compile.inventory import HostVariables, Question
+from proscribe.compile.run import compile_hosts, compile_run
+from proscribe.plan import CONTROLS
+
+NOW = "2026-11-25T08:00:00+00:00"
+SERVICE = """\
+id: {id}
+name: {id}
+category: instant_messaging
+vendor: Example
+audience: consumer
+enforce: true
+domains: [{id}.example]
+networks: [{network}]
+packages: {{apt: [{id}]}}
+sources: [a test]
+"""
+NETWORKS = {"whatsapp": "192.0.2.0/28", "slack": "192.0.2.16/28", "signal": "192.0.2.32/28"}
+GROUPS = {
+    "press": frozenset({"press01", "press02", "shared01"}),
+    "finance": frozenset({"fin01", "shared01"}),
+    "desktops": frozenset({"press01", "fin01"}),
+    "lab": frozenset({"lab01"}),
+    "empty": frozenset(),
+}
+ZONES = {"press01": "internet", "press02": "internal", "fin01": "internet"}
+APPROVERS = {
+    "press": {"head": "head.of.press", "deputies": ["deputy.of.press", "head.of.both"]},
+    "finance": {"head": "head.of.finance", "deputies": ["head.of.both"]},
+}
+WAIVER: Mapping[str, Any] = {
+    "id": "w1",
+    "services": ["whatsapp"],
+    "hosts": ["press01"],
+    "reason": "Press enquiries come in there",
+    "risk": "Files received there are not scanned",
+    "compensating_controls": ["a network of its own"],
+    "ticket": "ITS-4711",
+    "requested_by": "chan.tai.man",
+    "requested_on": "2026-10-30T09:00:00+08:00",
+    "approved_by": "head.of.press",
+    "approved_on": "2026-11-01T09:00:00+08:00",
+    "valid_from": "2026-11-02T00:00:00+08:00",
+    "expires": "2026-12-31T18:00:00+08:00",
+}
+
+
+def at(text: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(text)
+
+
+class Organisation:
+    """Its files, below a temporary directory, and what is compiled from them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.inventory = root / "inventory"
+        self.waivers = self.inventory / "waivers"
+        self.waivers.mkdir(parents=True)
+        for id_, network in NETWORKS.items():
+            file = root / "catalog" / "instant_messaging" / f"{id_}.yml"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(SERVICE.format(id=id_, network=network), encoding="utf-8")
+        self.approvers(APPROVERS)
+        self.variables: dict[str, Any] = {}
+        self.groups: dict[str, frozenset[str]] = dict(GROUPS)
+
+    def approvers(self, register: Mapping[str, Any] | None) -> None:
+        file = self.inventory / "approvers.yml"
+        file.unlink(missing_ok=True)
+        if register is not None:
+            file.write_text(yaml.safe_dump(dict(register)), encoding="utf-8")
+
+    def waiver(self, name: str = "w1.yml", **changes: Any) -> Path:
+        """Write the made waiver with some keys changed, or left out where they are None."""
+        content = {key: value for key, value in {**WAIVER, **changes}.items() if value is not None}
+        file = self.waivers / name
+        file.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return file
+
+    def question(self, *names: str) -> Question:
+        """A run over some hosts, or all of them."""
+        hosts = sorted(frozenset().union(*self.groups.values()))
+        own = {f"proscribe_{key}": value for key, value in self.variables.items()}
+        return Question(
+            project=self.root,
+            mode="audit",
+            playbook="audit",
+            inventory=[str(self.inventory)],
+            limit="",
+            controls=list(CONTROLS),
+            hosts=[
+                HostVariables(name, {**own, "proscribe_zone": ZONES.get(name, "")}, {}, str(self.inventory))
+                for name in names or hosts
+            ],
+            groups={"all": frozenset(hosts), **self.groups},
+            zone_of=lambda name: ZONES.get(name, ""),
+        )
+
+    def run(self, now: str = NOW, *names: str) -> dict[str, Any]:
+        return compile_run(self.question(*names), at(now))
+
+    def status(self, now: str = NOW, *names: str) -> str:
+        """The status of the one waiver there is."""
+        (waiver,) = self.run(now, *names)["waivers"]
+        return str(waiver["status"])
+
+    def why(self, now: str = NOW) -> str:
+        (waiver,) = self.run(now)["waivers"]
+        return str(waiver["why"])
+
+    def opened(self, service: str = "whatsapp", now: str = NOW) -> dict[str, tuple[str, ...]]:
+        """By host, the controls that are open for a service; hosts on which it is closed everywhere are left out."""
+        compiled = compile_hosts(self.question(), at(now))
+        found = {}
+        for host, digest in compiled.hosts.items():
+            sections = compiled.plans[digest]["controls"].items()
+            modes = {control: section["services"][service]["mode"] for control, section in sections}
+            assert set(modes) == set(CONTROLS) and set(modes.values()) <= {"enforce", "waived"}
+            found[host] = tuple(control for control in CONTROLS if modes[control] == "waived")
+        return {host: controls for host, controls in found.items() if controls}
+
+    def entry(self, host: str, control: str, service: str = "whatsapp", now: str = NOW) -> dict[str, Any]:
+        """A service's part of a host's plan."""
+        compiled = compile_hosts(self.question(host), at(now))
+        plan = json.loads(json.dumps(compiled.plans[compiled.hosts[host]]))
+        return dict(plan["controls"][control]["services"][service])
+
+
+class Keys:
+    """Real SSH keys, and the organisation's list of whose they are."""
+
+    def __init__(self, root: Path, inventory: Path) -> None:
+        self.root, self.signers = root, inventory / "allowed_signers"
+
+    def make(self, name: str) -> Path:
+        file = self.root / name
+        if not file.exists():
+            run = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(file)]
+            subprocess.run(run, check=True)
+        return file
+
+    def allow(self, principal: str, key: Path, *options: str) -> None:
+        public = " ".join(key.with_name(key.name + ".pub").read_text().split()[:2])
+        line = " ".join(filter(None, [principal, ",".join(options), public]))
+        with self.signers.open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+
+    def sign(self, file: Path, key: Path, namespace: str = "proscribe-waiver") -> Path:
+        signature = Path(f"{file}.sig")
+        signature.unlink(missing_ok=True)
+        run = ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", namespace, str(file)]
+        subprocess.run(run, check=True, capture_output=True, env={**os.environ, "SSH_AUTH_SOCK": ""})
+        return signature

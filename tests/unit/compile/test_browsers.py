@@ -1,0 +1,90 @@
+"""The places where browsers read policies, out of the catalogue: one entry a file, whoever reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from made_catalogue import OWN, Made
+from proscribe.compile.browsers import places
+from proscribe.compile.catalogue import load
+
+
+@pytest.fixture(scope="module")
+def own() -> dict[str, dict[str, object]]:
+    return {str(place["path"]): place for place in places(load([OWN]))}
+
+
+@pytest.mark.parametrize(
+    ("path", "family", "browsers", "present"),
+    [
+        (
+            "/etc/chromium/policies/managed/proscribe.json",
+            "chromium",
+            ["chromium", "helium", "ungoogled_chromium", "thorium", "vivaldi"],
+            None,
+        ),
+        ("/etc/chromium-browser/policies/managed/proscribe.json", "chromium", ["chromium"], None),
+        ("/etc/opt/chrome/policies/managed/proscribe.json", "chromium", ["google_chrome"], None),
+        ("/etc/opt/edge/policies/managed/proscribe.json", "chromium", ["microsoft_edge"], None),
+        ("/etc/brave/policies/managed/proscribe.json", "chromium", ["brave"], None),
+        ("/etc/opt/yandex/browser/policies/managed/proscribe.json", "chromium", ["yandex_browser"], None),
+        ("/etc/vivaldi/policies/managed/proscribe.json", "chromium", ["vivaldi"], ["/opt/vivaldi/vivaldi-bin"]),
+        ("/etc/firefox/policies/policies.json", "firefox", ["firefox", "firefox_esr"], None),
+        ("/etc/thunderbird/policies/policies.json", "thunderbird", ["thunderbird"], None),
+        (
+            "/var/lib/flatpak/extension/org.mozilla.firefox.systemconfig/<arch>/<branch>/policies/policies.json",
+            "firefox",
+            ["firefox"],
+            ["/var/lib/flatpak"],
+        ),
+        (
+            "/var/lib/flatpak/extension/net.thunderbird.Thunderbird.systemconfig/<arch>/<branch>/policies/policies.json",
+            "thunderbird",
+            ["thunderbird"],
+            ["/var/lib/flatpak/app/org.mozilla.Thunderbird", "/var/lib/flatpak/app/net.thunderbird.Thunderbird"],
+        ),
+    ],
+)
+def test_a_place_of_the_project_s_own_catalogue(
+    own: dict[str, dict[str, object]], path: str, family: str, browsers: list[str], present: list[str] | None
+) -> None:
+    place = own[path]
+    assert (place["family"], place["browsers"], place.get("present")) == (family, browsers, present)
+
+
+def test_firefox_reads_the_file_of_its_installation_where_there_is_no_other(own: dict[str, dict[str, object]]) -> None:
+    assert own["/etc/firefox/policies/policies.json"]["fallbacks"] == [
+        "/usr/lib/firefox/distribution/policies.json",
+        "/usr/lib64/firefox/distribution/policies.json",
+        "/usr/lib/firefox-esr/distribution/policies.json",
+        "/usr/share/firefox-esr/distribution/policies.json",
+    ]
+
+
+def test_a_browser_that_no_policy_reaches_has_no_place(own: dict[str, dict[str, object]]) -> None:
+    assert not [path for path, place in own.items() if "tor_browser" in str(place["browsers"])]
+
+
+def test_a_browser_of_the_organisation_is_one_entry(tmp_path: Path) -> None:
+    folder = Made(tmp_path)(
+        """\
+browsers:
+  - id: owl
+    name: Owl
+    packages: {apt: [owl]}
+    processes: [owl]
+    policy_support: chromium
+    policy_dir: {native: /etc/owl/policies/managed}
+    sources: [a test]
+""",
+        "browsers.yml",
+    )
+    owl: dict[str, object] = {
+        "id": "owl",
+        "family": "chromium",
+        "path": "/etc/owl/policies/managed/proscribe.json",
+        "browsers": ["owl"],
+    }
+    owl["programs"] = ["owl"]
+    assert owl in places(load([OWN, folder]))

@@ -1,0 +1,62 @@
+"""The hosts of a run by department: those of the register, or else the inventory's outermost groups."""
+
+from __future__ import annotations
+
+import pytest
+from proscribe.compile.departments import departments_of, outermost
+from proscribe.compile.errors import PolicyErrors
+from proscribe.compile.inventory import HostVariables, Question
+
+GROUPS = {
+    "all": {"web1", "web2", "db1", "lap1"},
+    "ungrouped": {"lap1"},
+    "press": {"web1", "web2"},
+    "press_desktops": {"web1"},
+    "treasury": {"db1"},
+}
+
+
+def question(inventory, hosts=("web1", "web2", "db1", "lap1"), groups=None):
+    return Question(
+        project=inventory,
+        mode="audit",
+        playbook="audit",
+        inventory=[str(inventory)],
+        limit="",
+        controls=[],
+        hosts=[HostVariables(name, {}, {}, str(inventory)) for name in hosts],
+        groups={name: frozenset(hosts) for name, hosts in (groups or GROUPS).items()},
+    )
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        (GROUPS, ["press", "treasury"]),
+        ({"all": {"a"}, "ungrouped": {"a"}}, []),
+        ({"all": {"a"}, "treasury": {"a"}, "treasury_desktops": {"a"}}, ["treasury"]),
+        ({"a": {"1", "2"}, "b": {"2", "3"}, "c": {"2"}}, ["a", "b"]),
+        ({"empty": set(), "press": {"1"}}, ["press"]),
+    ],
+)
+def test_the_outermost_groups_lie_within_no_other(groups, expected):
+    assert outermost(groups) == expected
+
+
+def test_without_a_register_the_outermost_groups_are_the_departments(tmp_path):
+    assert departments_of(question(tmp_path)) == {"press": ["web1", "web2"], "treasury": ["db1"]}
+
+
+def test_a_register_names_the_departments(tmp_path):
+    (tmp_path / "approvers.yml").write_text("press_desktops: {head: mei.chan}\ntreasury: {head: bo.li}\n")
+    assert departments_of(question(tmp_path)) == {"press_desktops": ["web1"], "treasury": ["db1"]}
+
+
+def test_only_hosts_of_the_run_count(tmp_path):
+    assert departments_of(question(tmp_path, hosts=("web2",))) == {"press": ["web2"]}
+
+
+def test_a_mistake_in_the_register_stops_the_run(tmp_path):
+    (tmp_path / "approvers.yml").write_text("pres: {head: mei.chan}\n")
+    with pytest.raises(PolicyErrors, match="a group of the inventory"):
+        departments_of(question(tmp_path))

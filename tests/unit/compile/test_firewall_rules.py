@@ -1,0 +1,163 @@
+"""The organisation's own firewall rules: what is read, what is refused, and that nothing else reaches the nft file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from proscribe.compile.errors import Expected
+from proscribe.compile.firewall_rules import read_rules
+from proscribe.compile.networks import merged
+from proscribe.compile.schema import check_service
+from proscribe.controls.firewall.exemptions import collect
+from proscribe.controls.firewall.ruleset import Lifelines, render
+from proscribe.host import Host
+
+OUT = {"direction": "out", "verdict": "reject"}
+
+
+def test_what_is_left_out_means_all() -> None:
+    assert read_rules([OUT]) == (
+        {"direction": "out", "protocol": "any", "addresses": [], "ports": [], "verdict": "reject", "comment": ""},
+    )
+
+
+def test_addresses_and_ports_are_merged_and_in_order() -> None:
+    addresses = ["10.0.0.128/25", "10.0.0.0/25", "2001:db8::1"]
+    rule = {**OUT, "addresses": addresses, "ports": [465, "25", "1000-2000", 2001]}
+    (read,) = read_rules([rule])
+    assert read["addresses"] == ["10.0.0.0/24", "2001:db8::1"]
+    assert read["ports"] == ["25", "465", "1000-2001"]
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "told"),
+    [
+        ({}, "", "a list of rules"),
+        ([OUT] * 501, "", "at most 500"),
+        (["accept"], "[0]", "a mapping with keys"),
+        ([{**OUT, "port": 25}], "[0].port", "did you mean 'ports'"),
+        ([{"verdict": "reject"}], "[0].direction", "one of in, out, forward"),
+        ([OUT, {**OUT, "verdict": "deny"}], "[1].verdict", "one of accept, reject, drop"),
+        ([{**OUT, "protocol": "sctp"}], "[0].protocol", "one of tcp, udp, icmp, any"),
+        ([{**OUT, "addresses": []}], "[0].addresses", "leave the key out for all"),
+        ([{**OUT, "addresses": ["10.0.0.1/8"]}], "[0].addresses[0]", "an address or a network"),
+        ([{**OUT, "addresses": ["mail.example.org"]}], "[0].addresses[0]", "an address or a network"),
+        ([{**OUT, "ports": [0]}], "[0].ports[0]", "a port such as 443"),
+        ([{**OUT, "ports": ["80-70"]}], "[0].ports[0]", "a port such as 443"),
+        ([{**OUT, "ports": [True]}], "[0].ports[0]", "a port such as 443"),
+        ([{**OUT, "protocol": "icmp", "ports": [8]}], "[0].ports", "icmp has none"),
+        ([{**OUT, "comment": 'x" accept'}], "[0].comment", "at most 100 letters"),
+        ([{**OUT, "comment": "x\n"}], "[0].comment", "at most 100 letters"),
+    ],
+)
+def test_a_wrong_rule_is_named_with_its_place_and_what_was_expected(value: Any, key: str, told: str) -> None:
+    with pytest.raises(Expected) as raised:
+        read_rules(value)
+    assert raised.value.key == key
+    assert told in raised.value.expected
+
+
+# Every word that a table of ours may have, but for numbers, addresses, and the names that are made of a service's id.
+OURS = (
+    # parts and their heads
+    "table inet proscribe delete set chain counter comment type ipv4_addr ipv6_addr flags interval elements "
+    "filter hook input output forward priority policy restricted own-in own-out own-forward "
+    # matches
+    "oifname iifname lo meta l4proto th sport dport tcp udp icmp ipv6-icmp ip ip6 daddr saddr protocol syn ack "
+    "ct direction reply state established related label skuid "
+    "icmpv6 nd-neighbor-solicit nd-neighbor-advert nd-router-solicit nd-router-advert "
+    "mld-listener-query mld-listener-report mld-listener-done mld2-listener-report "
+    # what is done
+    "accept jump return drop reject with icmpx reset admin-prohibited name limit rate 6/minute burst packets bytes "
+    "log prefix"
+)
+WORDS = frozenset(OURS.split())
+NAMED = re.compile(r"@?(?:refused?|drop|own\d+|hosts[46]|nets[46]|managed|exempt|resolvers)(?:[-_][a-z0-9_-]+)?")
+ADDRESS = re.compile(r"(?=.*[\d:.])[0-9a-f:.]+(?:/\d{1,3})?|\d+-\d+")
+PLAIN = re.compile(r'"[A-Za-z0-9 .,:;/@()+=_#-]*"')
+
+
+def foreign(text: str) -> list[str]:
+    """The words of a table that are none of ours."""
+    lines = [line for line in text.split("\n") if not line.startswith("# Written by ")]
+    words = re.sub(r"[{},;&|()]|!=|=", " ", PLAIN.sub(" ", "\n".join(lines))).split()
+    return [w for w in words if w not in WORDS and w != "-" and not NAMED.fullmatch(w) and not ADDRESS.fullmatch(w)]
+
+
+HOSTILE = st.one_of(
+    st.text(max_size=30),
+    st.text('accept drop{};"\n\t#$@0123456789.:/-%', max_size=40),
+    st.sampled_from(["0.0.0.0/0; accept", "10.0.0.0/8 }; flush ruleset", '" accept #', "10.0.0.1\n", "25}"]),
+    st.sampled_from(["2001:db8::%x;accept/128", "fe80::1%} accept"]),  # Python takes any text for a zone
+)
+LISTS = st.lists(st.one_of(HOSTILE, st.integers()), max_size=3)
+ANY = st.one_of(HOSTILE, st.integers(), st.none(), st.booleans(), LISTS)
+GOOD = {
+    "direction": st.sampled_from(["in", "out", "forward"]),
+    "verdict": st.sampled_from(["accept", "reject", "drop"]),
+    "protocol": st.sampled_from(["tcp", "udp", "icmp", "any"]),
+    "addresses": st.just(["10.0.0.0/8", "2001:db8::1"]),
+    "ports": st.just([25, "100-200"]),
+    "comment": st.just("plain"),
+}
+
+
+def rendered(services: dict[str, Any], rules: list[Any]) -> str:
+    wanted = {"dns_over_tls": "blocked", "quic": "blocked", "log": True, "rules": rules, "management": []}
+    return render({"mode": "enforce", "services": services, "settings": wanted}, Lifelines(users={"x": [1]}))
+
+
+def test_the_words_of_an_ordinary_table_are_all_known() -> None:
+    rules = [{**OUT, "direction": way, "verdict": verdict} for way in ("in", "out") for verdict in ("drop", "reject")]
+    services = {"x": {"mode": "enforce", "networks": ["10.0.0.0/8", "2001:db8::1"], "ports": [53]}}
+    assert foreign(rendered(services, list(read_rules(rules)))) == []
+    assert foreign("table inet proscribe { include }") == ["include"]
+
+
+@given(st.fixed_dictionaries({}, optional={key: st.one_of(good, ANY) for key, good in GOOD.items()}))
+def test_no_rule_puts_a_word_of_its_own_into_the_file(rule: dict[str, Any]) -> None:
+    try:
+        read = read_rules([rule])
+    except Expected:
+        return
+    text = rendered({}, list(read))
+    assert foreign(text) == []
+    assert text.count("\n") <= rendered({}, list(read_rules([{**OUT, "direction": "in"}]))).count("\n") + 20
+
+
+@given(HOSTILE, st.lists(st.one_of(HOSTILE, st.just("198.51.100.0/24")), min_size=1, max_size=3))
+def test_no_service_puts_a_word_of_its_own_into_the_file(id_: str, networks: list[str]) -> None:
+    entry = {
+        "id": id_,
+        "name": "A name",
+        "category": "instant_messaging",
+        "vendor": "A vendor",
+        "audience": "consumer",
+        "enforce": "true",
+        "networks": networks,
+        "sources": ["a test"],
+    }
+    if list(check_service(entry)):
+        return
+    service = {"mode": "enforce", "networks": merged(networks), "ports": []}
+    assert foreign(rendered({id_: service}, [])) == []
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(names=st.lists(HOSTILE, max_size=4))
+def test_no_source_of_packages_puts_a_word_of_its_own_into_the_file(names: list[str], tmp_path: Path) -> None:
+    (tmp_path / "etc/apt").mkdir(parents=True, exist_ok=True)
+    lines = "".join(f"deb http://{name}/ x\n" for name in names)
+    (tmp_path / "etc/apt/sources.list").write_text(lines, encoding="utf-8", errors="replace")
+    section = {
+        "mode": "enforce",
+        "services": {"x": {"mode": "enforce", "networks": ["203.0.113.0/24"], "ports": []}},
+        "settings": {"dns_over_tls": "blocked"},
+    }
+    lets = collect(Host(str(tmp_path)), section, "", lambda name: ["203.0.113.9"])
+    assert foreign(render(section, lets)) == []

@@ -1,0 +1,134 @@
+"""A policy that would cut off those who run it is refused; what the organisation named is exempted and said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from proscribe import plan as plans
+from proscribe.compile import lockout
+from proscribe.compile.firewall_rules import read_rules
+from proscribe.compile.inventory import HostVariables
+from proscribe.compile.lockout import controller_addresses, find
+
+CONTROLLER = "198.51.100.9"
+WEB, DB = "203.0.113.5", "2001:db8::5"
+
+
+@pytest.fixture
+def controller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this controller's address is, wherever the tests run."""
+    monkeypatch.setattr(lockout, "controller_addresses", lambda hosts: {CONTROLLER} if list(hosts) else set())
+
+
+def host(name: str, address: str = "", port: int = 22) -> HostVariables:
+    return HostVariables(name, {}, {"proscribe_firewall_rules": "all.yml:3"}, ".", address, port)
+
+
+def plan(*networks: str, mode: str = "enforce", management: tuple[str, ...] = (), rules: Any = ()) -> dict[str, Any]:
+    service = {"name": "Chat", "mode": mode, "networks": list(networks), "ports": []}
+    settings = {"management": list(management), "rules": list(read_rules(rules))}
+    section = {"mode": mode, "services": {"chat": service} if networks else {}, "settings": settings}
+    return plans.sealed({"schema": plans.SCHEMA, "contact": "", "controls": {"firewall": section}})
+
+
+def told(wanted: dict[str, Any], *more: HostVariables) -> tuple[list[str], list[str]]:
+    hosts = [host("web", WEB), host("db", DB), *more]
+    errors, said = find(hosts, {one.name: wanted for one in hosts})
+    return [str(error) for error in errors], said
+
+
+FREE = "192.0.2.0/24"
+NO_NETWORK = "service chat: networks: found '203.0.113.0/24', expected no network that holds 203.0.113.5"
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    (plan("203.0.113.0/24"), NO_NETWORK),
+    (plan("2001:db8::/48"), "2001:db8::5, the address of host db"),
+    (plan(FREE, "198.51.100.0/24"), "198.51.100.9, this controller's own address"),
+    (plan("198.51.100.9"), "this controller's own address"),
+    (plan("203.0.113.0/24", mode="audit"), "the address of host web"),
+    (plan(FREE, management=("192.0.2.0/24",)), "would never be refused"),
+    (plan(FREE, management=("0.0.0.0/0",)), "would never be refused"),
+    (plan(FREE, management=("192.0.0.0/16", "2001:db8::/64")), "would never be refused"),
+]
+
+
+@pytest.mark.usefixtures("controller")
+@pytest.mark.parametrize(("wanted", "expected"), REFUSED)
+def test_a_network_of_a_service_that_somebody_needs_stops_the_run(wanted: dict[str, Any], expected: str) -> None:
+    (error,), _ = told(wanted)
+    assert expected in error
+
+
+@pytest.mark.usefixtures("controller")
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (plan(FREE), []),
+        (plan("203.0.113.0/24", mode="waived"), []),
+        (plan("203.0.113.0/24", mode="upcoming"), []),
+        (plan("203.0.113.0/24", management=("203.0.113.5/32",)), ["203.0.113.5/32 lies in 203.0.113.0/24 of chat"]),
+        (plan(FREE, management=("192.0.2.8/29", "10.0.0.0/8")), ["192.0.2.8/29 lies in 192.0.2.0/24 of chat"]),
+        (plan(FREE, management=("2001:db8::/32",)), []),
+    ],
+)
+def test_what_is_not_in_force_or_was_named_does_not(wanted: dict[str, Any], said: list[str]) -> None:
+    errors, exempted = told(wanted)
+    assert errors == []
+    assert [text in line for text, line in zip(said, exempted, strict=True)] == [True] * len(said)
+
+
+RULE = {"direction": "in", "verdict": "drop"}
+OUT = {"direction": "out", "verdict": "reject"}
+MANAGED = ("198.51.100.0/24",)
+SELF, EVERYWHERE = "198.51.100.9, this controller's own address", "this rule refuses SSH from everywhere"
+RULES: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
+    (RULE, (), EVERYWHERE),
+    (RULE, MANAGED, ""),
+    (RULE, ("10.0.0.0/8",), SELF),
+    ({**RULE, "protocol": "tcp", "ports": ["20-30"]}, (), EVERYWHERE),
+    ({**RULE, "protocol": "tcp", "ports": [80]}, (), ""),
+    ({**RULE, "protocol": "udp"}, (), ""),
+    ({**RULE, "protocol": "icmp"}, (), ""),
+    ({**RULE, "verdict": "accept"}, (), ""),
+    ({**RULE, "addresses": ["198.51.100.0/25"]}, (), SELF),
+    ({**RULE, "addresses": ["198.51.100.0/25"]}, MANAGED, ""),
+    ({**RULE, "addresses": ["203.0.113.0/24"]}, (), ""),  # the hosts among themselves
+    (OUT, (), ""),  # answers to what came in pass
+    ({**OUT, "addresses": ["198.51.100.9"]}, (), SELF),
+    ({**OUT, "addresses": ["203.0.113.0/24"], "ports": [445]}, (), ""),
+    ({**OUT, "direction": "forward", "addresses": ["198.51.100.9"]}, (), ""),
+]
+
+
+@pytest.mark.usefixtures("controller")
+@pytest.mark.parametrize(("rule", "management", "expected"), RULES)
+def test_an_own_rule_that_cuts_the_controller_stops_the_run(
+    rule: dict[str, Any], management: tuple[str, ...], expected: str
+) -> None:
+    errors, _ = told(plan(management=management, rules=[rule]))
+    assert [expected in error for error in errors] == ([True] if expected else [])
+    assert all(error.startswith("all.yml:3: proscribe_firewall_rules[0]") for error in errors)
+
+
+@pytest.mark.usefixtures("controller")
+def test_the_port_that_ansible_uses_is_the_port_of_ssh() -> None:
+    wanted = plan(rules=[{**RULE, "protocol": "tcp", "ports": [2222]}])
+    assert told(wanted)[0] == []
+    (error,), _ = told(wanted, host("odd", "203.0.113.9", 2222))
+    assert EVERYWHERE in error
+
+
+@pytest.mark.usefixtures("controller")
+def test_a_mistake_that_many_hosts_share_is_told_once() -> None:
+    errors, _ = told(plan("203.0.113.0/24"), *(host(f"w{n}", f"203.0.113.{n + 10}") for n in range(50)))
+    assert len(errors) == 1
+
+
+def test_hosts_without_an_address_and_plans_without_a_firewall_ask_nothing() -> None:
+    without = plans.sealed({"schema": plans.SCHEMA, "contact": "", "controls": {}})
+    assert find([host("web")], {"web": without}) == ([], [])
+    assert find([host("web")], {"web": plan("203.0.113.0/24")}) == ([], [])
+
+
+def test_the_controllers_address_is_the_one_it_would_send_from() -> None:
+    assert controller_addresses(["127.0.0.1", "not-an-address"]) == {"127.0.0.1"}

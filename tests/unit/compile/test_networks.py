@@ -1,0 +1,39 @@
+"""Networks of a plan: merged, and spelled as the packet filter lists them."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from proscribe.compile.networks import merged, packed
+
+
+@pytest.mark.parametrize(
+    ("networks", "expected"),
+    [
+        (["10.0.0.0/25", "10.0.0.128/25"], ["10.0.0.0/24"]),
+        (["10.0.0.0/24", "10.0.0.7/32"], ["10.0.0.0/24"]),
+        (["10.0.0.7", "10.0.0.7/32"], ["10.0.0.7"]),
+        (["10.0.0.6/32", "10.0.0.7/32"], ["10.0.0.6/31"]),
+        (["2001:db8:1::/48", "2001:db8::/32", "192.0.2.1/32"], ["192.0.2.1", "2001:db8::/32"]),
+        ([], []),
+    ],
+)
+def test_duplicates_overlaps_and_neighbours_are_merged(networks: list[str], expected: list[str]) -> None:
+    assert merged(networks) == expected
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/24", "10.0.0", "::ffff:192.0.2.1", "fe80::1%eth0", "x", ""])
+def test_what_is_no_network_of_a_rule(text: str) -> None:
+    assert packed(text) is None
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 255), st.integers(22, 32)), max_size=12), st.integers(0, 1023))
+def test_the_same_addresses_are_meant_and_none_twice(made: list[tuple[int, int]], asked: int) -> None:
+    networks = [str(ipaddress.ip_network((f"198.51.100.{number}", length), strict=False)) for number, length in made]
+    address = ipaddress.ip_address("198.51.100.0") + asked
+    holding = [network for network in merged(networks) if address in ipaddress.ip_network(network)]
+    assert len(holding) == any(address in ipaddress.ip_network(network) for network in networks)

@@ -1,0 +1,57 @@
+"""The register of those who may approve waivers, and what is told about a wrong one."""
+
+from __future__ import annotations
+
+import pytest
+from made_waivers import GROUPS
+from proscribe.compile.errors import PolicyErrors
+from proscribe.compile.waivers import Authority, read_register
+
+
+@pytest.mark.parametrize(
+    ("content", "register"),
+    [
+        ("press: {head: chan.tai.man}\n", {"press": Authority("chan.tai.man")}),
+        (
+            "press:\n  head: chan.tai.man\n  deputies: [lee.siu.ming, 陳大文]\n"
+            "finance: {head: lee.siu.ming, deputies: []}\n",
+            {"press": Authority("chan.tai.man", ("lee.siu.ming", "陳大文")), "finance": Authority("lee.siu.ming")},
+        ),
+    ],
+)
+def test_a_register_names_the_heads_and_deputies_of_departments(tmp_path, content, register):
+    (tmp_path / "approvers.yml").write_text(content, encoding="utf-8")
+    assert read_register([tmp_path], GROUPS) == register
+
+
+def test_without_a_register_nobody_is_named(tmp_path):
+    assert read_register([tmp_path, tmp_path / "nosuch"], GROUPS) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("pres: {head: chan}\n", r"approvers\.yml:1: pres: found 'pres', expected a group .*did you mean 'press'"),
+        ("press: chan\n", r"press: found 'chan', expected a mapping such as \{head"),
+        ("press: {deputies: [chan]}\n", r"press\.head: found nothing, expected the head's name"),
+        ("press: {head: [chan]}\n", r"press\.head: found a list, expected the head's name"),
+        ("press: {head: chan, deputy: lee}\n", r"press\.deputy: found 'deputy', .*did you mean 'deputies'"),
+        ("press: {head: chan, deputies: lee}\n", r"press\.deputies: found 'lee', expected a list, such as \[lee\]"),
+        ("press: {head: chan, deputies: ['']}\n", r"press\.deputies\[0\]: found nothing, expected a deputy's name"),
+        ("[press]\n", "found a list, expected a mapping such as press"),
+        ("press: {head: chan}\npress: {head: lee}\n", "the key a second time"),
+        ("", "a YAML document"),
+    ],
+)
+def test_a_wrong_register_is_named_with_its_place(tmp_path, content, told):
+    (tmp_path / "approvers.yml").write_text(content, encoding="utf-8")
+    with pytest.raises(PolicyErrors, match=told):
+        read_register([tmp_path], GROUPS)
+
+
+def test_a_department_stands_in_one_register(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "approvers.yml").write_text("press: {head: chan}\n", encoding="utf-8")
+    with pytest.raises(PolicyErrors, match="each department in one register only"):
+        read_register([tmp_path / "a", tmp_path / "b"], GROUPS)

@@ -1,0 +1,206 @@
+"""A waiver's file: what is in it, and what is told about a wrong one. None of these reaches a host."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from made_waivers import WAIVER, at
+from proscribe.compile.errors import PolicyErrors
+from proscribe.compile.waivers import Revocation, load_waivers, read_waiver
+from proscribe.compile.waivers.document import MOMENT
+from proscribe.plan import CONTROLS
+
+
+def written(folder: Path, name: str = "w1.yml", **changes: object) -> Path:
+    content = {key: value for key, value in {**WAIVER, **changes}.items() if value is not None}
+    path = folder / name
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+def test_every_key_is_read_and_times_become_utc(tmp_path):
+    waiver = read_waiver(
+        written(
+            tmp_path,
+            controls=["apps"],
+            groups=["press"],
+            zones=["internet"],
+            users=["alice", "EXAMPLE\\bob"],
+            versions=["1:4.0~rc1-1"],
+            paths=["/opt/whatsapp/whatsapp"],
+            review_by="2026-11-20T00:00:00Z",
+            reviewed_on="2026-11-10 08:00+08:00",
+            revoked={"on": "2026-12-01T00:00:00-05:00", "by": "head.of.press", "why": "not needed"},
+        )
+    )
+    assert waiver.controls == ("apps",)
+    assert waiver.starts == at("2026-11-01T16:00:00+00:00")
+    assert waiver.expires == at("2026-12-31T10:00:00+00:00")
+    assert waiver.ends == at("2026-12-01T05:00:00+00:00")
+    assert waiver.review_by == at("2026-11-20T00:00:00+00:00")
+    assert waiver.revoked == Revocation(at("2026-12-01T05:00:00+00:00"), "head.of.press", "not needed")
+    assert waiver.partial == {
+        "users": ["alice", "EXAMPLE\\bob"],
+        "versions": ["1:4.0~rc1-1"],
+        "paths": ["/opt/whatsapp/whatsapp"],
+    }
+    assert waiver.document.content == Path(waiver.file).read_bytes()
+
+
+def test_what_is_left_out_has_its_default(tmp_path):
+    waiver = read_waiver(written(tmp_path, valid_from=None, risk=None, compensating_controls=None, ticket=None))
+    assert waiver.controls == CONTROLS
+    assert waiver.starts == waiver.approved_on
+    assert waiver.review_by == waiver.approved_on + datetime.timedelta(days=31)
+    assert (waiver.risk, waiver.ticket, waiver.compensating_controls, waiver.partial) == ("", "", (), {})
+
+
+@pytest.mark.parametrize(
+    ("changes", "review_by"),
+    [
+        ({"reviewed_on": "2026-11-15T00:00:00Z"}, "2026-12-16T00:00:00+00:00"),
+        ({"expires": "2026-11-10T00:00:00Z"}, "2026-11-10T00:00:00+00:00"),  # it does not outlive the waiver
+        ({"review_by": "2026-11-05T00:00:00Z"}, "2026-11-05T00:00:00+00:00"),
+    ],
+)
+def test_a_review_is_due_a_month_after_the_last_look_unless_the_file_says_otherwise(tmp_path, changes, review_by):
+    assert read_waiver(written(tmp_path, **changes)).review_by == at(review_by)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "told"),
+    [
+        # -- times
+        ({"expires": None}, "expires", "every waiver has one"),
+        ({"expires": "2026-12-31"}, "expires", "a time with its zone"),
+        ({"expires": "2015/10/21"}, "expires", "a time with its zone"),
+        ({"expires": "2026-12-31T18:00:00"}, "expires", "a time with its zone"),
+        ({"expires": "2026-12-31T18:00:00 Asia/Hong_Kong"}, "expires", "a time with its zone"),
+        ({"expires": "20261231T180000+0800"}, "expires", "a time with its zone"),
+        ({"expires": "2026-W53-4T18:00:00+08:00"}, "expires", "a time with its zone"),
+        ({"expires": "2027-02-29T18:00:00+08:00"}, "expires", "a time with its zone"),  # no leap year
+        ({"expires": "2026-12-31T24:00:00+08:00"}, "expires", "a time with its zone"),
+        ({"expires": "2026-12-31T18:00:60+08:00"}, "expires", "a time with its zone"),
+        ({"expires": "2026-12-31T18:00:00+15:00"}, "expires", "a time with its zone"),
+        ({"expires": "9999-12-31T23:59:59-12:00"}, "expires", "a time with its zone"),
+        ({"expires": "0001-01-01T00:00:00+14:00"}, "expires", "a time with its zone"),
+        ({"expires": "\u0662026-12-31T18:00:00+08:00"}, "expires", "a time with its zone"),
+        ({"expires": ["2026-12-31T18:00:00+08:00"]}, "expires", "a time with its zone"),
+        ({"expires": "never"}, "expires", "a time with its zone"),
+        ({"expires": "2026-10-01T00:00:00+00:00"}, "expires", "a time after 2026-11-01T16:00:00+00:00"),
+        ({"expires": "2026-11-01T16:00:00+00:00"}, "expires", "a time after"),
+        ({"valid_from": "2026-11-02"}, "valid_from", "a time with its zone"),
+        ({"approved_on": None}, "approved_on", "every waiver has one"),
+        ({"requested_on": "2026-11-05T00:00:00Z"}, "requested_on", "not after approved_on"),
+        ({"reviewed_on": "2026-10-05T00:00:00Z"}, "reviewed_on", "not before approved_on"),
+        # -- keys
+        ({"expiry": "never"}, "expiry", "did you mean 'expires'?"),
+        ({"approver": "x"}, "approver", "a key of a waiver"),
+        ({"id": "w2"}, "id", "the name of its file, w1"),
+        ({"id": "w 1"}, "id", "letters, digits"),
+        ({"services": None}, "services", "every waiver has one"),
+        ({"services": []}, "services", "every waiver has one"),
+        ({"services": "whatsapp"}, "services", "a list, such as [whatsapp]"),
+        ({"services": [["whatsapp"]]}, "services[0]", "a service's id"),
+        ({"controls": ["firewal"]}, "controls[0]", "did you mean 'firewall'?"),
+        ({"hosts": None}, "hosts", "hosts, groups or zones"),
+        ({"hosts": {"press01": ""}}, "hosts", "a list"),
+        ({"approved_by": None}, "approved_by", "every waiver has one"),
+        ({"approved_by": " head"}, "approved_by", "one line of text"),
+        ({"reason": ""}, "reason", "every waiver has one"),
+        ({"reason": "two\nlines"}, "reason", "one line of text"),
+        ({"reason": "\x1b[2J"}, "reason", "one line of text"),
+        ({"reason": "x" * 1001}, "reason", "at most 1000"),
+        ({"risk": ["high"]}, "risk", "one line of text"),
+        ({"compensating_controls": "none"}, "compensating_controls", "a list"),
+        # -- what narrows it
+        ({"users": ["alice"]}, "controls", "[apps, firewall] or less beside users, because policies of"),
+        ({"users": ["alice"], "controls": ["apps", "dns"]}, "controls", "[apps, firewall] or less"),
+        ({"versions": ["4.0"], "controls": ["apps", "firewall"]}, "controls", "[apps] or less beside versions"),
+        ({"paths": ["/opt/x"]}, "controls", "[apps] or less beside paths"),
+        ({"users": ["1000"], "controls": ["apps"]}, "users[0]", "a user's login name"),
+        ({"users": ["-rf"], "controls": ["apps"]}, "users[0]", "a user's login name"),
+        ({"users": ["a b"], "controls": ["apps"]}, "users[0]", "a user's login name"),
+        ({"users": ["a/b"], "controls": ["apps"]}, "users[0]", "a user's login name"),
+        ({"versions": ["4 0"], "controls": ["apps"]}, "versions[0]", "a version as the package system says it"),
+        ({"paths": ["opt/x"], "controls": ["apps"]}, "paths[0]", "an absolute path"),
+        ({"paths": ["/opt/../etc"], "controls": ["apps"]}, "paths[0]", "an absolute path"),
+        ({"paths": ["/opt//x"], "controls": ["apps"]}, "paths[0]", "an absolute path"),
+        ({"paths": ["/"], "controls": ["apps"]}, "paths[0]", "an absolute path"),
+        # -- taken back
+        ({"revoked": ""}, "revoked", "a mapping such as"),
+        ({"revoked": "2026-12-01T00:00:00Z"}, "revoked", "a mapping such as"),
+        ({"revoked": {"on": "2026-12-01", "by": "x", "why": "y"}}, "revoked.on", "a time with its zone"),
+        ({"revoked": {"on": "2026-12-01T00:00:00Z", "by": "x"}}, "revoked.why", "every revocation has one"),
+        ({"revoked": {"on": "2026-12-01T00:00:00Z", "by": "x", "wy": "y"}}, "revoked.wy", "did you mean 'why'?"),
+    ],
+)
+def test_a_wrong_waiver_is_named_with_its_place_and_what_was_expected(tmp_path, changes, key, told):
+    path = written(tmp_path, **changes)
+    with pytest.raises(PolicyErrors) as raised:
+        read_waiver(path)
+    error = next(error for error in raised.value.errors if error.key == key)
+    assert error.where.rpartition(":")[0] == str(path)
+    assert told in error.expected
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("id: w1\nservices: [whatsapp\nreason: x\n", r"w1\.yml:3: found a syntax error .*expected valid YAML"),
+        ("", "found nothing, expected a YAML document"),
+        ("- w1\n", "found a list, expected a mapping with the keys of a waiver"),
+        ("id: w1\nid: w1\n", "the key a second time"),
+    ],
+)
+def test_a_file_that_is_no_waiver_is_named(tmp_path, content, told):
+    path = tmp_path / "w1.yml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(PolicyErrors, match=told):
+        read_waiver(path)
+
+
+def test_mistakes_of_all_files_are_told_at_once(tmp_path):
+    written(tmp_path, "w1.yml", reason="")
+    written(tmp_path, "w2.yml", id="w2", expires="soon", risk="\n")
+    written(tmp_path, "w3.yml", id="w3")
+    with pytest.raises(PolicyErrors) as raised:
+        load_waivers([tmp_path])
+    assert [error.key for error in raised.value.errors] == ["reason", "risk", "expires"]
+
+
+def test_only_yaml_files_are_waivers_and_every_folder_is_read(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    written(tmp_path / "a")
+    written(tmp_path / "b", "w2.yaml", id="w2")
+    for other in ("README.md", "w1.yml.sig", "w3.yml~", "w4.yml.bak", "._w1.yml"):
+        (tmp_path / "a" / other).write_text("no waiver", encoding="utf-8")
+    assert [waiver.id for waiver in load_waivers([tmp_path / "a", tmp_path / "b"])] == ["w1", "w2"]
+    written(tmp_path / "b", "w1.yml")
+    with pytest.raises(PolicyErrors, match="does not have"):
+        load_waivers([tmp_path / "a", tmp_path / "b"])
+
+
+def test_what_only_looks_like_a_file_is_a_mistake(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yml")
+    (tmp_path / "folder.yml").mkdir()
+    (tmp_path / "link.yml").symlink_to("nowhere")
+    with pytest.raises(PolicyErrors) as raised:
+        load_waivers([tmp_path, tmp_path / "nosuch"])
+    assert [Path(error.where).name for error in raised.value.errors] == ["folder.yml", "link.yml", "pipe.yml", "nosuch"]
+
+
+@given(
+    st.integers(0, 6_000_000_000),  # seconds since 1970, to the year 2160
+    st.integers(-14 * 60, 14 * 60),
+)
+def test_any_moment_with_its_offset_can_be_written(seconds, minutes):
+    zone = datetime.timezone(datetime.timedelta(minutes=minutes))
+    assert MOMENT.fullmatch(datetime.datetime.fromtimestamp(seconds, zone).isoformat())

@@ -1,0 +1,249 @@
+"""The ways round a block list: what is said to each browser, what counts as closed, and whose own settings stay."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_places import BROWSERS
+from proscribe.controls import browser
+from proscribe.controls.browser import chromium, firefox
+from proscribe.controls.browser.places import Place
+from proscribe.controls.browser.rendering import rules
+from proscribe.controls.browser.settings import SETTINGS, UNMANAGED, rule
+from proscribe.finding import Verdict
+from proscribe.host import Host
+
+CHROMIUM = "etc/chromium/policies/managed/"
+FIREFOX = "etc/firefox/policies/policies.json"
+A, B = "a" * 32, "b" * 32
+VPN = {"domains": ["vpn.example"], "extensions": {"chrome": [A, B], "firefox": ["vpn@example"]}}
+BLOCKED = {"installation_mode": "blocked"}
+
+
+def section(managed: dict[str, str], services: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
+    told = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in (services or {}).items()}
+    return {"mode": "enforce", "services": told, "settings": {"browsers": managed, **settings}}
+
+
+def place(*browsers: str, family: str = "chromium") -> Place:
+    return Place(browsers[0], family, "/etc/x/policies.json", browsers=browsers)
+
+
+def said(where: Place, managed: dict[str, str], services: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """What is said at a place beside the notice and the lists of sites."""
+    wanted = rules(section(managed, services, **more))
+    if where.family == "chromium":
+        told = chromium.policies(wanted, where)
+        lists = ("URLBlocklist", "URLAllowlist", "NetworkPredictionOptions", "proscribe")
+        return {name: value for name, value in told.items() if name not in lists}
+    told = firefox.policies(wanted, where, firefox.lists(wanted))
+    return {name: value for name, value in told.items() if name != "WebsiteFilter"}
+
+
+MERGE = "PolicyListMultipleSourceMergeList"
+LISTS = ["URLAllowlist", "URLBlocklist"]
+
+
+@pytest.mark.parametrize(
+    ("where", "managed", "told"),
+    [
+        (
+            place("chromium"),
+            {"dns_over_https": "blocked"},
+            {"BuiltInDnsClientEnabled": False, "DnsOverHttpsMode": "off"},
+        ),
+        (place("chromium"), {"quic": "blocked"}, {"QuicAllowed": False}),
+        (place("chromium"), {"private_windows": "blocked"}, {"IncognitoModeAvailability": 1}),
+        (place("microsoft_edge"), {"private_windows": "blocked"}, {"InPrivateModeAvailability": 1}),
+        (place("chromium"), {"tor_windows": "blocked", "browser_vpn": "blocked"}, {}),
+        (
+            place("brave"),
+            {"tor_windows": "blocked", "browser_vpn": "blocked"},
+            {"TorDisabled": True, "BraveVPNDisabled": True},
+        ),
+        (place("chromium"), {"about_config": "blocked"}, {}),
+        (place("chromium"), {"sign_in": "blocked"}, {"BrowserSignin": 0, "SyncDisabled": True}),
+    ],
+)
+def test_what_chromium_and_its_relatives_are_told(where: Place, managed: dict[str, str], told: dict[str, Any]) -> None:
+    assert said(where, managed) == {**told, MERGE: LISTS}
+
+
+@pytest.mark.parametrize(
+    ("where", "managed", "told"),
+    [
+        (
+            place("firefox", family="firefox"),
+            {"quic": "blocked"},
+            {"Preferences": {"network.http.http3.enable": {"Value": False, "Status": "locked"}}},
+        ),
+        (place("firefox", family="firefox"), {"proxies": "blocked"}, {"Proxy": {"Mode": "system", "Locked": True}}),
+        (place("firefox", family="firefox"), {"browser_vpn": "blocked"}, {"IPProtectionAvailable": False}),
+        (place("librewolf", family="firefox"), {"browser_vpn": "blocked"}, {}),
+        (place("thunderbird", family="thunderbird"), {"private_windows": "blocked", "sign_in": "blocked"}, {}),
+        (place("thunderbird", family="thunderbird"), {"about_config": "blocked"}, {"BlockAboutConfig": True}),
+    ],
+)
+def test_what_firefox_and_thunderbird_are_told(where: Place, managed: dict[str, str], told: dict[str, Any]) -> None:
+    assert said(where, managed) == told
+
+
+def test_extensions_of_restricted_services_are_refused_by_their_ids() -> None:
+    services = {"vpn": VPN, "waived": {**VPN, "mode": "waived", "extensions": {"chrome": [B]}}}
+    managed = {"extensions": "blocked"}
+    assert said(place("chromium"), managed, services)["ExtensionInstallBlocklist"] == [A]
+    assert "ExtensionInstallBlocklist" in said(place("chromium"), managed, services)[MERGE]
+    assert said(place("firefox", family="firefox"), managed, services) == {
+        "ExtensionSettings": {"vpn@example": BLOCKED}
+    }
+
+
+def test_only_listed_extensions() -> None:
+    managed, allowed = {"extensions": "allow_list"}, [A, "notes@example"]
+    assert said(place("chromium"), managed, {"vpn": VPN}, extensions_allowed=allowed) == {
+        "ExtensionInstallBlocklist": ["*"],
+        "ExtensionInstallAllowlist": [A],
+        MERGE: ["ExtensionInstallAllowlist", "ExtensionInstallBlocklist", *LISTS],
+    }
+    assert said(place("firefox", family="firefox"), managed, {"vpn": VPN}, extensions_allowed=allowed) == {
+        "ExtensionSettings": {"*": BLOCKED, "notes@example": {"installation_mode": "allowed"}}
+    }
+
+
+def test_with_tenants_their_accounts_sign_in_and_no_others() -> None:
+    tenants = {"google": ["example.org"], "microsoft": ["tenant-1"]}
+    told = said(place("chromium"), {"sign_in": "blocked"}, tenants=tenants)
+    assert told["RestrictSigninToPattern"] == ".*@(example[.]org)" and "BrowserSignin" not in told
+    assert told["AllowedDomainsForApps"] == "example.org"
+    assert {"login.live.com"} < {host for entry in told["HttpHeaderInjection"] for host in entry["patterns"]}
+    wanted = rules(section({}, tenants=tenants))
+    # Firefox has no such headers: the host where private accounts sign in is blocked in it.
+    assert firefox.lists(wanted).block == ["*://*.login.live.com/*"]
+
+
+def test_every_setting_says_something_to_somebody_and_has_a_default_that_it_may_have() -> None:
+    for id_, row in SETTINGS.items():
+        assert row.default in row.values and UNMANAGED in row.values and row.meaning.endswith(".")
+        assert row.chromium or row.firefox or id_ == "extensions"
+        assert rule(id_) == "browser/" + id_.replace("_", "-")
+
+
+class Tree:
+    """A made host on which a browser section is enforced."""
+
+    def __init__(self, root: Path, told: dict[str, Any]) -> None:
+        root.chmod(0o755)
+        self.root, self.host = root, Host(str(root))
+        (root / "etc/chromium/policies/managed").mkdir(parents=True)
+        (root / "etc/firefox/policies").mkdir(parents=True)
+        (root / "var/lib").mkdir(parents=True)
+        self.plan = {"browsers": BROWSERS, "controls": {"browser": told}}
+
+    def put(self, path: str, document: Any) -> None:
+        (self.root / path).write_text(json.dumps(document), encoding="utf-8")
+        (self.root / path).chmod(0o644)
+
+    def read(self, path: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.root / path).read_bytes())
+        return document
+
+    def change(self, verb: Any) -> int:
+        changes = verb(self.host, self.plan)
+        for action in changes.actions:
+            action.apply()
+        return len(changes.actions)
+
+    def wrong(self) -> dict[str, list[str]]:
+        def told(verdict: Verdict) -> list[str]:
+            return [f"{finding.manager} {finding.id}: {finding.detail}" for finding in verdict.findings]
+
+        seen = browser.observe(self.host, self.plan)
+        return {v.rule.partition("/")[2]: told(v) for v in seen if v.state == "noncompliant"}
+
+
+def test_every_setting_is_enforced_seen_and_taken_back(tmp_path: Path) -> None:
+    tree = Tree(tmp_path, section(dict.fromkeys(SETTINGS, "blocked"), {"vpn": VPN}))
+    assert set(tree.wrong()) >= {rule(id_).partition("/")[2] for id_ in SETTINGS if id_ != "tor_windows"}
+    assert tree.change(browser.enforce) == 3
+    assert tree.wrong() == {}
+    assert tree.change(browser.enforce) == 0
+    tree.change(browser.lift)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+FOREIGN = [
+    pytest.param(
+        "extensions",
+        {"ExtensionInstallAllowlist": [A]},
+        {"vpn": [f"chromium extension {A}: "]},
+        id="an exception of the organisation's for a refused extension",
+    ),
+    pytest.param(
+        "extensions",
+        {"ExtensionSettings": {A: {"installation_mode": "force_installed", "update_url": "https://x.example"}}},
+        {"vpn": [f"chromium extension {A}: "]},
+        id="a refused extension that is forced on everybody",
+    ),
+    pytest.param("extensions", {"ExtensionSettings": {A: BLOCKED}}, {}, id="refused by the organisation too"),
+    pytest.param(
+        "quic",
+        {"QuicAllowed": True},
+        {
+            "quic": ["chromium quic: zz.json sets QuicAllowed to true"],
+            "policy-file": ["chromium proscribe.json: zz.json overrides QuicAllowed of proscribe.json"],
+        },
+        id="a setting that is overridden",
+    ),
+    pytest.param("proxies", {"ProxySettings": {"ProxyMode": "pac_script"}}, {}, id="a proxy of the organisation's"),
+]
+
+
+@pytest.mark.parametrize(("setting", "foreign", "wrong"), FOREIGN)
+def test_what_another_file_does_to_a_setting(
+    setting: str, foreign: dict[str, Any], wrong: dict[str, list[str]], tmp_path: Path
+) -> None:
+    tree = Tree(tmp_path, section({setting: "blocked"}, {"vpn": VPN}))
+    tree.put(CHROMIUM + "zz.json", foreign)
+    tree.change(browser.enforce)
+    assert tree.wrong() == wrong
+    assert tree.change(browser.enforce) == 0
+    if setting == "proxies":
+        assert "ProxyMode" not in tree.read(CHROMIUM + "proscribe.json")
+
+
+def test_firefox_settings_of_the_organisation_stay_and_come_back(tmp_path: Path) -> None:
+    own: dict[str, Any] = {
+        "policies": {
+            "ExtensionSettings": {"notes@example": {"installation_mode": "force_installed"}, "vpn@example": {}},
+            "Preferences": {
+                "network.http.http3.enable": {"Value": True, "Status": "default"},
+                "browser.x": {"Value": 1},
+            },
+            "Proxy": {"Mode": "autoConfig", "AutoConfigURL": "http://proxy.example/pac"},
+            "DisableFirefoxAccounts": False,
+        }
+    }
+    managed = dict.fromkeys(("extensions", "quic", "proxies", "sign_in"), "blocked")
+    tree = Tree(tmp_path, section(managed, {"vpn": VPN}))
+    tree.put(FIREFOX, own)
+    before = (tmp_path / FIREFOX).read_bytes()
+    assert tree.change(browser.enforce) == 3
+    assert tree.wrong() == {}
+    now = tree.read(FIREFOX)["policies"]
+    assert now["ExtensionSettings"] == {
+        "notes@example": {"installation_mode": "force_installed"},
+        "vpn@example": {**BLOCKED},
+    }
+    assert now["Preferences"]["browser.x"] == {"Value": 1}
+    assert now["Proxy"] == {"Mode": "autoConfig", "AutoConfigURL": "http://proxy.example/pac", "Locked": True}
+    now["ExtensionSettings"]["later@example"] = {"installation_mode": "allowed"}
+    tree.put(FIREFOX, {**tree.read(FIREFOX), "policies": now})
+    tree.change(browser.enforce)
+    assert tree.wrong() == {}
+    tree.change(browser.lift)
+    own["policies"]["ExtensionSettings"]["later@example"] = {"installation_mode": "allowed"}
+    assert tree.read(FIREFOX) == own
+    assert before != (tmp_path / FIREFOX).read_bytes()

@@ -1,0 +1,80 @@
+"""What is sent to a resolver, and what is read out of whatever comes back."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controls.dns.question import NS, TXT, Answer, ask
+from proscribe.host import Host
+
+QUESTION = b"\x06filter\x09proscribe\x08internal\0\0\x10\0\x01"
+HEADER = struct.pack(">HHHHHH", 0x5052, 0x8180, 1, 1, 0, 0)
+RECORD = b"\xc0\x0c\0\x10\0\x01\0\0\0\0"
+
+
+class Canned(Host):
+    """A host whose resolver answers what it is told to."""
+
+    def __init__(self, reply: bytes | None) -> None:
+        super().__init__("/nonexistent")
+        self.reply = reply
+        self.sent = b""
+
+    def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
+        self.sent = message
+        return self.reply
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        (HEADER + QUESTION + RECORD + b"\0\x06\x05abcde", Answer(0, ("abcde",))),
+        (HEADER + QUESTION + RECORD + b"\0\x06\x02ab\x02cd", Answer(0, ("abcd",))),
+        (HEADER + QUESTION + b"\0\0\x05\0\x01\0\0\0\0\0\x03\x01a\0" * 1, Answer(0, ())),
+        (b"PR\x81\x83\0\1\0\0\0\0\0\0" + QUESTION, Answer(3, ())),
+        (b"PR\x81\x85\0\0\0\0\0\0\0\0", Answer(5, ())),
+        (HEADER + QUESTION + RECORD, None),
+        (HEADER, None),
+        (b"PR", None),
+        (b"", None),
+        (None, None),
+    ],
+)
+def test_what_an_answer_says(reply: bytes | None, answer: Answer | None) -> None:
+    host = Canned(reply)
+    assert ask(host, "127.0.0.1", 53, "filter.proscribe.internal", TXT) == answer
+    assert host.sent == b"PR\x01\0\0\1\0\0\0\0\0\0" + QUESTION
+
+
+def test_the_root_of_all_names_is_asked_for() -> None:
+    host = Canned(None)
+    ask(host, "127.0.0.1", 53, "", NS)
+    assert host.sent == b"PR\x01\0\0\1\0\0\0\0\0\0" + b"\0\0\x02\0\x01"
+
+
+@given(st.binary(max_size=120))
+def test_no_answer_can_make_it_fail(reply: bytes) -> None:
+    for whole in (reply, HEADER + QUESTION + reply):
+        answer = ask(Canned(whole), "127.0.0.1", 53, "x.org", TXT)
+        assert answer is None or 0 <= answer.rcode < 16
+
+
+def test_a_datagram_goes_to_the_address_and_back(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        address, port = server.getsockname()
+
+        def echo() -> None:
+            message, client = server.recvfrom(100)
+            server.sendto(message[::-1], client)
+
+        threading.Thread(target=echo, daemon=True).start()
+        assert Host(str(tmp_path)).exchange(address, port, b"abc", 5) == b"cba"
+        assert Host(str(tmp_path)).exchange(address, port, b"abc", 0.05) is None
+    assert Host(str(tmp_path)).exchange(address, port, b"abc", 0.05) is None

@@ -1,0 +1,208 @@
+"""The names of a plan in the words of dnsmasq and unbound, and nothing but names."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controls.dns import block, openers, rendering
+from proscribe.controls.dns.wish import Wish, collect, covering, of_plan, plain
+from proscribe.host import ControlError, Host
+
+
+def section(**services: dict[str, Any]) -> dict[str, Any]:
+    entries = {id_: {"name": id_, "mode": "enforce", "domains": [], "allow": [], **e} for id_, e in services.items()}
+    return {"mode": "enforce", "services": entries, "settings": {}}
+
+
+WECHAT = section(
+    wechat={"domains": ["wechat.com"], "allow": ["work.wechat.com", "elsewhere.org"]},
+    canary={"canaries": ["use-application-dns.net"]},
+)
+
+
+def test_dnsmasq_blocks_what_is_restricted_and_lets_through_what_lies_below() -> None:
+    lines = rendering.dnsmasq(of_plan(WECHAT, {}, canaries=True)).splitlines()
+    assert lines[0].startswith("# Written by Proscribe")
+    assert lines[1:4] == ["local=/use-application-dns.net/", "local=/wechat.com/", "server=/work.wechat.com/#"]
+    assert re.fullmatch(r'txt-record=filter\.proscribe\.internal,"[0-9a-f]{32}"', lines[4])
+    assert len(lines) == 5
+
+
+def test_unbound_says_the_same_in_local_zones() -> None:
+    lines = rendering.unbound(of_plan(WECHAT, {}, canaries=True)).splitlines()
+    assert lines[1:6] == [
+        "server:",
+        "  log-local-actions: yes",
+        '  local-zone: "use-application-dns.net." always_nxdomain',
+        '  local-zone: "wechat.com." always_nxdomain',
+        '  local-zone: "work.wechat.com." transparent',
+    ]
+    assert re.fullmatch(r"  local-data: 'filter\.proscribe\.internal\. 0 IN TXT \"[0-9a-f]{32}\"'", lines[6])
+
+
+@pytest.mark.parametrize(
+    ("services", "names", "through"),
+    [
+        ({"a": {"domains": ["x.org"]}, "b": {"domains": ["x.org"], "mode": "waived"}}, set(), set()),
+        ({"a": {"domains": ["x.org"]}, "b": {"domains": ["m.x.org"], "mode": "waived"}}, {"x.org"}, {"m.x.org"}),
+        ({"a": {"domains": ["x.org"]}, "b": {"domains": ["m.x.org"], "mode": "upcoming"}}, {"x.org"}, set()),
+        ({"a": {"domains": ["x.org", "m.x.org"], "allow": ["m.x.org"]}}, {"x.org"}, {"m.x.org"}),
+        (
+            {"a": {"domains": ["x.org"], "allow": ["m.x.org"]}, "b": {"domains": ["m.x.org"]}},
+            {"x.org", "m.x.org"},
+            set(),
+        ),
+        ({"a": {"domains": ["x.org"], "mode": "report", "allow": ["m.x.org"]}}, set(), set()),
+        ({"a": {"domains": ["x.org"], "mode": "audit"}}, {"x.org"}, set()),
+    ],
+)
+def test_whom_the_nearest_name_belongs_to(services: dict[str, Any], names: set[str], through: set[str]) -> None:
+    wish = of_plan(section(**services), {}, canaries=True)
+    assert (wish.names, wish.through) == (names, frozenset(through))
+
+
+def test_what_a_host_hangs_on_stays_open_below_a_blocked_name(tmp_path: Any) -> None:
+    (tmp_path / "etc/apt").mkdir(parents=True)
+    (tmp_path / "etc/apt/sources.list").write_text(
+        "deb https://apt.wechat.com/ x main\ndeb http://deb.example/ x main\n"
+    )
+    hosts = b"10.0.0.7 Intranet.wechat.com\n0.0.0.0 ads.wechat.com\n10.0.0.8 a/b.wechat.com\n"
+    wish = collect(Host(str(tmp_path)), WECHAT, hosts, canaries=True)
+    assert dict(wish.left) == {
+        "apt.wechat.com": "this host gets its packages from there",
+        "intranet.wechat.com": "a line of the host's own says 10.0.0.7",
+    }
+    assert wish.through == {"apt.wechat.com", "intranet.wechat.com", "work.wechat.com"}
+    assert wish.names == {"wechat.com", "use-application-dns.net"}
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("wechat.com", "wechat.com"),
+        ("a.b.wechat.com", "wechat.com"),
+        ("x.work.wechat.com", "work.wechat.com"),
+        ("notwechat.com", ""),
+        ("com", ""),
+        ("", ""),
+    ],
+)
+def test_the_nearest_name_above(name: str, found: str) -> None:
+    assert covering(name, {"wechat.com", "work.wechat.com"}) == found
+
+
+WICKED = ["a.org/\nserver=/b.org/1.2.3.4", 'a.org." transparent', "a.org b.org", "a.org#", "A.org", ".org", "a..org",
+          "", "a.org.", "*.org", "a.org\r", "a.org\0", "\u00e4.org", "-a.org", "a/b.org", 64 * "a" + ".x"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WICKED)
+def test_what_is_more_than_a_name_is_refused(name: str) -> None:
+    with pytest.raises(ControlError, match="the plan has .* for a name"):
+        plain(["wechat.com", name])
+
+
+ANYTHING = st.one_of(
+    st.text(max_size=40),
+    st.sampled_from(WICKED),
+    st.from_regex(r"[a-z0-9_/.#\"'\\ \n-]{1,20}", fullmatch=True),
+    st.from_regex(r"[a-z0-9-]{1,9}(\.[a-z0-9-]{1,9}){1,3}", fullmatch=True),
+)
+DNSMASQ_LINE = re.compile(r'local=/[a-z0-9._-]+/|server=/[a-z0-9._-]+/#|txt-record=[a-z.]+,"[0-9a-f]{32}"|# Written.*')
+UNBOUND_LINE = re.compile(
+    r'  local-zone: "[a-z0-9._-]+\." (?:always_nxdomain|transparent)|  local-data: \'[a-z.]+ 0 IN TXT "[0-9a-f]{32}"\''
+    r"|server:|  log-local-actions: yes|# Written.*"
+)
+HOSTS_LINE = re.compile(rb"(?:0\.0\.0\.0|::) [a-z0-9._-]+|# .*")
+
+
+@given(st.sets(ANYTHING, max_size=5), st.sets(ANYTHING, max_size=3))
+def test_no_name_can_put_a_token_of_its_own_into_a_file(names: set[str], through: set[str]) -> None:
+    wish = Wish({"service": sorted(names)}, {}, frozenset(through))
+    for render, pattern in ((rendering.dnsmasq, DNSMASQ_LINE), (rendering.unbound, UNBOUND_LINE)):
+        try:
+            text = render(wish)
+        except ControlError:
+            continue
+        lines = text.split("\n")
+        assert lines.pop() == ""
+        assert all(pattern.fullmatch(line) for line in lines)
+        assert len([line for line in lines if "local=/" in line or "always_nxdomain" in line]) == len(names)
+    try:
+        kept = plain(names)
+    except ControlError:
+        return
+    assert all(HOSTS_LINE.fullmatch(line) for line in block.render(kept, made=False).split(b"\n")[:-1])
+
+
+NAMES = st.sets(st.from_regex(r"[a-z]{1,5}(\.[a-z0-9]{1,4}){0,2}\.(com|org)", fullmatch=True), max_size=6)
+
+
+@given(NAMES, NAMES)
+def test_the_names_come_back_out_of_a_file(names: set[str], through: set[str]) -> None:
+    wish = Wish({"service": sorted(names)}, {}, frozenset(through - names))
+    for render in (rendering.dnsmasq, rendering.unbound):
+        text = render(wish)
+        assert rendering.blocked(text) == names
+        assert len(rendering.digest_in(text)) == 32
+
+
+@given(NAMES, NAMES, NAMES)
+def test_two_files_that_differ_have_different_digests(names: set[str], more: set[str], through: set[str]) -> None:
+    first = Wish({"service": sorted(names)}, {}, frozenset(through - names))
+    second = Wish({"service": sorted(names | more)}, {}, frozenset(through - names - more))
+    for render in (rendering.dnsmasq, rendering.unbound):
+        same = rendering.digest_in(render(first)) == rendering.digest_in(render(second))
+        assert same is (render(first) == render(second))
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("server=/a.org/10.0.0.1", ["a.org"]),
+        ("server=/a.org/b.org/10.0.0.1#5353", ["a.org", "b.org"]),
+        ("server=/a.org/#", ["a.org"]),
+        ("server = /A.org/10.0.0.1 # why", ["a.org"]),
+        ("server=/a.org/", []),
+        ("server=10.0.0.1", []),
+        ("address=/a.org/10.0.0.1", ["a.org"]),
+        ("address=/a.org/0.0.0.0", []),
+        ("address=/a.org/::", []),
+        ("address=/a.org/#", []),
+        ("address=/a.org/", []),
+        ("local=/a.org/", []),
+        ("host-record=a.org,b.org,10.0.0.1", ["a.org", "b.org"]),
+        ("cname=a.org,b.org", ["a.org"]),
+        ("# server=/a.org/10.0.0.1", []),
+        ("domain=a.org", []),
+    ],
+)
+def test_lines_of_dnsmasq_that_open_a_name(line: str, names: list[str]) -> None:
+    assert [name for _, name in openers.dnsmasq(f"\n{line}\nport=53")] == names
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ('local-zone: "a.org." transparent', ["a.org"]),
+        ("local-zone: a.org redirect", ["a.org"]),
+        ('local-zone: "a.org" always_nxdomain', []),
+        ('local-zone: "a.org"', []),
+        ("local-data: 'a.org. IN A 10.0.0.1'", ["a.org"]),
+        ('  name: "a.org"', ["a.org"]),
+        ('  name: "."', []),
+        ('# name: "a.org"', []),
+        ("interface: 127.0.0.1", []),
+    ],
+)
+def test_lines_of_unbound_that_open_a_name(line: str, names: list[str]) -> None:
+    assert [name for _, name in openers.unbound(f"server:\n{line}\n")] == names
+
+
+@given(st.text(max_size=200))
+def test_reading_the_organisations_files_never_fails(text: str) -> None:
+    openers.dnsmasq(text)
+    openers.unbound(text)

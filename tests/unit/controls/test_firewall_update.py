@@ -1,0 +1,125 @@
+"""From the table that is loaded to the one that is wanted, and what is known of it afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.controls.firewall import known, update
+from proscribe.controls.firewall.listing import Sight, take_apart
+from proscribe.controls.firewall.ruleset import Lifelines, render
+from proscribe.host import ControlError, Generation, Host, Result
+
+
+def table(*networks: str, **more: list[str]) -> str:
+    entries = {
+        id_: {"name": id_, "mode": "enforce", "networks": nets, "ports": []}
+        for id_, nets in {"telegram": list(networks), **more}.items()
+    }
+    return render({"mode": "enforce", "services": entries, "settings": {"dns_over_tls": "blocked"}}, Lifelines())
+
+
+ONE, TWO = "203.0.113.1", "203.0.113.2"
+WIDE, OTHER = "198.51.100.0/24", "192.0.2.0/24"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "commands"),
+    [
+        (table(ONE), table(ONE), ""),
+        (table(ONE), table(ONE, TWO), f"add element inet proscribe hosts4_telegram {{ {TWO} }}\n"),
+        (
+            table(ONE, "2001:db8::1"),
+            table(TWO, "2001:db8::2"),
+            f"delete element inet proscribe hosts4_telegram {{ {ONE} }}\n"
+            f"add element inet proscribe hosts4_telegram {{ {TWO} }}\n"
+            "delete element inet proscribe hosts6_telegram { 2001:db8::1 }\n"
+            "add element inet proscribe hosts6_telegram { 2001:db8::2 }\n",
+        ),
+    ],
+)
+def test_single_addresses_are_exchanged_in_place(before: str, after: str, commands: str) -> None:
+    assert update.transaction(take_apart(before), {}, after) == commands
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", table(ONE)),
+        (table(ONE, WIDE), table(ONE, OTHER)),  # intervals
+        (table(ONE), table(WIDE)),  # another set
+        (table(ONE), table(ONE, signal=[TWO])),  # another service
+        (table(*(f"198.51.{n}.1" for n in range(200))), table(*(f"198.51.{n}.2" for n in range(200)))),  # all of it
+        (table(ONE).replace("elements = { ", 'elements = { 203.0.113.9 comment "x", '), table(ONE)),  # not of ours
+    ],
+)
+def test_anything_else_replaces_the_table(before: str, after: str) -> None:
+    assert update.transaction(take_apart(before), {}, after) == after
+
+
+def test_a_replaced_table_goes_on_counting() -> None:
+    counts = {"telegram": (7, 420), "dns-over-tls": (1, 60), "gone": (5, 300)}
+    said = update.transaction(take_apart(table(WIDE)), counts, table(OTHER, signal=[ONE]))
+    assert "counter refused_telegram {\n\t\tpackets 7 bytes 420\n\t}" in said
+    assert "counter refused-dns-over-tls {\n\t\tpackets 1 bytes 60\n\t}" in said
+    assert "counter refused_signal {\n\t}" in said
+    assert take_apart(said) == take_apart(table(OTHER, signal=[ONE]))
+
+
+class Kernel(Host):
+    """A host whose generation goes up with each load, and by `others` more each time."""
+
+    def __init__(self, root: Path, others: int = 0, rc: int = 0) -> None:
+        super().__init__(str(root), self.answer)
+        self.now, self.others, self.rc = Generation(4, "boot net:[1]"), others, rc
+        self.loaded: list[str] = []
+
+    def ruleset_generation(self) -> Generation | None:
+        return self.now
+
+    def answer(self, argv: list[str], **options: Any) -> Result:
+        self.loaded.append(options["stdin"])
+        self.now = self.now._replace(number=self.now.number + 1 + self.others)
+        return Result(self.rc, "", "no")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "var/lib").mkdir(parents=True)
+    return tmp_path
+
+
+def test_the_one_change_that_was_ours_is_known(root: Path) -> None:
+    host = Kernel(root)
+    update.load(host, "nft", Sight(take_apart(table(ONE)), {}, generation=host.now), table(ONE, TWO))
+    assert known.unchanged(host, table(ONE, TWO))
+    assert not known.unchanged(host, table(ONE))
+    host.now = host.now.next()
+    assert not known.unchanged(host, table(ONE, TWO))
+
+
+def test_the_same_number_after_another_boot_or_in_another_namespace_says_nothing(root: Path) -> None:
+    host = Kernel(root)
+    known.remember(host, "text", host.now)
+    host.now = host.now._replace(place="another boot net:[1]")
+    assert not known.unchanged(host, "text")
+
+
+def test_where_others_changed_tables_meanwhile_nothing_is_known_and_the_table_is_replaced_whole(root: Path) -> None:
+    host = Kernel(root, others=1)
+    known.remember(host, table(ONE), host.now)
+    looked_at = host.now._replace(number=3)
+    update.load(host, "nft", Sight(take_apart(table(ONE)), {}, generation=looked_at), table(ONE, TWO))
+    assert host.loaded == [table(ONE, TWO)]
+    assert host.text(known.STATE) is None
+
+
+def test_a_table_that_the_kernel_does_not_take_is_an_error(root: Path) -> None:
+    with pytest.raises(ControlError, match="ended with 1: no"):
+        update.load(Kernel(root, rc=1), "nft", Sight({}, {}), table(ONE))
+
+
+def test_a_generation_wraps_as_the_kernels_does() -> None:
+    assert Generation(2**32 - 1, "here").next() == Generation(1, "here")

@@ -1,0 +1,69 @@
+"""A made fleet with a host of each kind, and its exports: for the tests of the exports, here and in real readers."""
+
+from __future__ import annotations
+
+import fleets
+from fleets import PROCESS, WAIVERS, WECHAT, wechat
+from proscribe.finding import STATES, Finding, Verdict, judge
+from proscribe.report.answer import read
+from proscribe.report.exports import EVERY, FILES, write
+from proscribe.report.reconcile import fleet_report, reconcile
+
+FINISHED = "2026-11-25T00:31:00Z"
+WAIVED = {"mode": "waived", "waiver": "press-office"}
+UPCOMING = {"mode": "upcoming", "effective_from": "2027-01-01"}
+
+# One host of each kind, and what it answers; "gone" does not answer.
+ANSWERS = {
+    "holds": fleets.clean_answer(),
+    "broken": fleets.answer(wechat(WECHAT, PROCESS), evaluated=["apps/line", "dns/line"])
+    | {"attempts": {"firewall/telegram": 40}},
+    "blind": fleets.answer(Verdict("apps/wechat", "unknown", reason="needs root"), evaluated=["apps/line"]),
+    "failed": fleets.answer(evaluated=["apps/line"], errors=[{"control": "dns", "message": "it broke"}])
+    | {"state": "error"},
+    "excused": fleets.answer(wechat(WECHAT, entry=WAIVED), evaluated=["apps/line"])
+    | {"attempts": {"firewall/telegram": 2}},
+    "mended": fleets.answer(evaluated=["apps/line"])
+    | {"state": "repaired", "rules": [wechat(WECHAT).as_dict() | {"state": "repaired"}], "rules_evaluated": 2},
+    "early": fleets.answer(judge("apps/wechat", UPCOMING, [WECHAT])),
+    "idle": fleets.answer(judge("apps/wechat", UPCOMING, [])),
+    "other": fleets.clean_answer(digest=fleets.OTHER_DIGEST),
+}
+STATE = {
+    "holds": "compliant",
+    "broken": "noncompliant",
+    "blind": "unknown",
+    "failed": "error",
+    "excused": "waived",
+    "mended": "repaired",
+    "early": "not_applicable",
+    "idle": "not_applicable",
+    "other": "unknown",  # it answered for another plan
+    "gone": "unknown",
+}
+
+
+def exported(directory, names=EVERY, answers=ANSWERS, hosts=tuple(STATE), **changes):
+    """The exports of that fleet as texts, by name."""
+    run = fleets.run(hosts, waivers=WAIVERS, **changes)
+    records = [read(host, answer) for host, answer in answers.items()]
+    fleet = reconcile(run["hosts"], records, {"gone": "unreachable: no route to host"})
+    report = fleet_report(run, fleet, FINISHED)
+    paths = write(directory, report, fleet.records, names)
+    assert [path.name for path in paths] == [FILES[name] for name in names]
+    return {name: path.read_bytes().decode() for name, path in zip(names, paths)}
+
+
+# Text that would break out of one format or the other, in every place where a host can put some.
+HOSTILE = "=cmd|' /C calc'!A0,\x00\x1b[31m\r\n]]></testcase><a b=\"c\">\\{}\ud800\u202e\ufffe "
+
+
+def hostile_answers():
+    """Hosts whose every text is HOSTILE, in each state."""
+    finding = Finding(*[HOSTILE] * len(Finding._fields))
+    said = {}
+    for state in STATES:
+        verdict = Verdict(f"apps/{HOSTILE}", state, (finding, finding), HOSTILE, HOSTILE)
+        answer = fleets.answer(verdict, errors=[{"control": HOSTILE, "message": HOSTILE}], checked_at=HOSTILE)
+        said[f"{state}{HOSTILE}"] = {**answer, "platform": {"os": HOSTILE, "version": HOSTILE}}
+    return said

@@ -1,0 +1,40 @@
+"""A process that writes runs into a history, for the tests of writers that meet and of writers that are killed.
+
+history_writer.py HISTORY REPORTS NAME RUNS HOSTS [stop after so many hosts, and wait]
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from fleets import DIGEST, run
+from pasts import bad, good
+from proscribe.report.answer import read
+from proscribe.report.history import open_history
+from proscribe.report.reconcile import fleet_report, reconcile
+
+
+def main(where: str, reports: str, name: str, runs: int, hosts: int, stop: int = 0) -> None:
+    """Write them."""
+    history = open_history(where, Path(reports))
+    expected = {f"{name}-host{number}": DIGEST for number in range(hosts)}
+
+    def slowly(records):
+        for number, record in enumerate(records):
+            if stop and number == stop:
+                print("half way", flush=True)
+                time.sleep(600)
+            yield record
+
+    for number in range(runs):
+        started = f"2026-11-25T08:{number:02}:00Z"
+        made = run(list(expected), id=f"{name}-run{number}", started=started, inventory=[name])
+        answer = (good if number % 2 else bad)(checked_at=started)
+        fleet = reconcile(expected, [read(host, answer) for host in expected])
+        history.record(fleet_report(made, fleet, f"2026-11-25T08:{number:02}:30Z"), slowly(fleet.records))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4], *map(int, sys.argv[4:]))

@@ -1,0 +1,81 @@
+"""Made runs, one after the other, for the tests of the history."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from fleets import DIGEST, answer, run, wechat
+from proscribe.finding import REPAIRED, Finding, Verdict
+from proscribe.plan import sealed
+from proscribe.report.answer import read
+from proscribe.report.history import Scope, answers
+from proscribe.report.reconcile import fleet_report, reconcile
+
+PACKAGE = Finding("package", "wechat", manager="dpkg", version="4.0", scope="system")
+
+
+def made_plan(reports: Path, **services) -> str:
+    """Store a plan with those services by control; returns its digest."""
+    controls = {name: {"mode": "enforce", "services": {id_: {} for id_ in ids}} for name, ids in services.items()}
+    plan = sealed({"schema": "proscribe/plan/1", "controls": controls})
+    (reports / "plans").mkdir(exist_ok=True, parents=True)
+    (reports / "plans" / f"{plan['digest'].removeprefix('sha256:')}.json").write_text(json.dumps(plan))
+    return plan["digest"]
+
+
+def bad(**changes):
+    """A host with WeChat."""
+    return answer(wechat(PACKAGE), evaluated=["dns/x"], **changes)
+
+
+def good(**changes):
+    """A host without."""
+    return answer(evaluated=["apps/wechat", "dns/x"], **changes)
+
+
+def waived(**changes):
+    """A host that may have it."""
+    return answer(wechat(PACKAGE, entry={"mode": "waived", "waiver": "press"}), evaluated=["dns/x"], **changes)
+
+
+def unseen(**changes):
+    """A host on which nobody could look."""
+    return answer(Verdict("apps/wechat", "unknown", reason="needs root"), evaluated=["dns/x"], **changes)
+
+
+def repaired(**changes):
+    """A host from which it was removed in this run."""
+    verdict = wechat(PACKAGE)._replace(state=REPAIRED, drifted=False)
+    return answer(verdict, evaluated=["dns/x"], **changes)
+
+
+class Past:
+    """Runs of one fleet, an hour apart on one day unless they are given a day."""
+
+    def __init__(self, history) -> None:
+        self.history = history
+        self.number = 0
+
+    def run(self, hosts, day=25, hour=None, keep=0, mode="audit", number=None, **changes):
+        """Record a run: host -> what it answers, None for no answer; returns what it changed."""
+        self.number = number or self.number + 1
+        time = f"2026-11-{day:02}T{self.number if hour is None else hour:02}"
+        digests = {host: one["plan"] if one else DIGEST for host, one in hosts.items()}
+        facts = {"id": f"run{self.number}", "started": f"{time}:00:00Z", **changes}
+        made = {**run(list(hosts), mode, **facts), "hosts": digests}
+        records = [read(host, {**one, "checked_at": f"{time}:00:30Z"}) for host, one in hosts.items() if one]
+        fleet = reconcile(digests, records, dict.fromkeys(hosts, "unreachable: no route"))
+        report = fleet_report(made, fleet, f"{time}:01:00Z")
+        return self.history.record(report, fleet.records, keep)
+
+    def ask(self, name, **scope):
+        """An answer of `answers`, about everything unless a scope is given."""
+        with self.history.database.reading() as session:
+            found = getattr(answers, name)(session, Scope(**scope))
+            return list(found) if name == "episodes" else found
+
+    def story(self, host="web01", rule="apps/wechat"):
+        """What happened, oldest first: state, when it began and ended (hours), and how it ended."""
+        found = [e for e in self.ask("episodes", host=host) if e.rule == rule]
+        return [(e.state, e.opened[8:13], e.closed[8:13], e.ended) for e in reversed(found)]

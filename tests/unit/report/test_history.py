@@ -1,0 +1,275 @@
+"""The history: what opens an episode, what ends it, what it is called, and what is answered from it.
+
+What takes `past` is run with PostgreSQL too, by tests/integration/test_history_postgres.py.
+"""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pytest
+from fleets import answer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pasts import Past, bad, good, made_plan, repaired, unseen, waived
+from proscribe.duration import spelled
+from proscribe.finding import Finding, Verdict
+from proscribe.report.answer import read
+from proscribe.report.history import Scope, answers, open_history
+from proscribe.report.history.recording import Plans, prune
+
+DAY = 86400
+
+
+@pytest.fixture
+def past(tmp_path):
+    return Past(open_history("sqlite", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("answers", "story"),
+    [
+        pytest.param([good], [], id="what holds leaves no trace"),
+        pytest.param([bad], [("noncompliant", "25T01", "", "")], id="what is wrong opens an episode"),
+        pytest.param([bad, bad, bad], [("noncompliant", "25T01", "", "")], id="which goes on while it is seen"),
+        pytest.param([bad, good], [("noncompliant", "25T01", "25T02", "compliant")], id="until it holds"),
+        pytest.param([bad, repaired], [("noncompliant", "25T01", "25T02", "repaired")], id="or was corrected"),
+        pytest.param(
+            [good, repaired],
+            [("noncompliant", "25T02", "25T02", "repaired")],
+            id="what began and was corrected between two runs was wrong all the same",
+        ),
+        pytest.param(
+            [bad, good, bad],
+            [("noncompliant", "25T01", "25T02", "compliant"), ("noncompliant", "25T03", "", "")],
+            id="what comes back is a second episode",
+        ),
+        pytest.param(
+            [bad, None, bad], [("noncompliant", "25T01", "", "")], id="a host that does not answer ends nothing"
+        ),
+        pytest.param(
+            [bad, unseen, bad],
+            [("noncompliant", "25T01", "", ""), ("unknown", "25T02", "25T03", "noncompliant")],
+            id="what cannot be seen does not end what was seen",
+        ),
+        pytest.param(
+            [bad, unseen, good],
+            [("noncompliant", "25T01", "25T03", "compliant"), ("unknown", "25T02", "25T03", "compliant")],
+            id="and both end when it holds",
+        ),
+        pytest.param(
+            [bad, waived, bad],
+            [
+                ("noncompliant", "25T01", "25T02", "waived"),
+                ("waived", "25T02", "25T03", "noncompliant"),
+                ("noncompliant", "25T03", "", ""),
+            ],
+            id="a waiver ends it, and the end of the waiver begins it anew",
+        ),
+    ],
+)
+def test_a_story(past, answers, story):
+    for made in answers:
+        past.run({"web01": made and made()})
+    assert sorted(past.story()) == sorted(story)
+
+
+@pytest.mark.parametrize(
+    ("answers", "story"),
+    [
+        ([None, good], [("unknown", "25T01", "25T02", "compliant")]),
+        ([good, None, None], [("unknown", "25T02", "", "")]),
+    ],
+)
+def test_the_host_itself_has_a_story_of_silence(past, answers, story):
+    for made in answers:
+        past.run({"web01": made and made()})
+    assert past.story(rule="") == story
+
+
+def test_a_run_of_one_control_says_nothing_of_the_others(past):
+    past.run({"web01": bad()})
+    past.run({"web01": good()}, controls=["dns"])
+    assert past.story() == [("noncompliant", "25T01", "", "")]
+    past.run({"web01": good()}, controls=["apps"])
+    assert past.story() == [("noncompliant", "25T01", "25T03", "compliant")]
+
+
+def test_a_rule_that_the_plan_does_not_ask_for_any_more_was_not_put_right(past, tmp_path):
+    old = made_plan(tmp_path, apps=["wechat"], dns=["x"])
+    new = made_plan(tmp_path, apps=["signal"], dns=["x"])
+    past.run({"web01": bad(digest=old)})
+    past.run({"web01": good(digest=new)})
+    assert past.story() == [("noncompliant", "25T01", "25T02", "withdrawn")]
+    assert past.ask("repairs").number == 0
+
+
+def test_a_control_that_is_switched_off_was_not_put_right(past, tmp_path):
+    past.run({"web01": bad(digest=made_plan(tmp_path, apps=["wechat"], dns=["x"]))})
+    past.run({"web01": good(digest=made_plan(tmp_path, dns=["x"]))})
+    assert past.story() == [("noncompliant", "25T01", "25T02", "withdrawn")]
+
+
+def test_a_setting_that_holds_again_was_put_right_though_plans_do_not_list_settings(past, tmp_path):
+    digest = made_plan(tmp_path, apps=["signal"], dns=["x"])  # wechat is no service of this plan, before and after
+    past.run({"web01": bad(digest=digest)})
+    past.run({"web01": good(digest=digest)})
+    assert past.story() == [("noncompliant", "25T01", "25T02", "compliant")]
+
+
+def test_a_run_that_is_recorded_late_does_not_overwrite_what_is_known(past):
+    past.run({"web01": good()}, number=5)
+    past.run({"web01": bad()}, number=3)  # it looked before, and ended after
+    assert past.story() == []
+    past.run({"web01": bad()}, number=6)
+    assert past.story() == [("noncompliant", "25T06", "", "")]
+
+
+def test_a_run_is_recorded_once(past):
+    assert past.run({"web01": bad()}, number=1).opened == 1
+    assert past.run({"web01": good()}, number=1) == (0, 0)
+    assert [one.rule for one in past.ask("wrong")] == ["apps/wechat"]
+
+
+def test_a_host_that_left_the_inventory_is_gone_after_a_run_of_all_of_it(past):
+    past.run({"web01": bad(), "web02": bad()})
+    past.run({"web01": bad()}, limit="web01")
+    assert past.story("web02") == [("noncompliant", "25T01", "", "")]
+    past.run({"web09": bad()}, inventory=["inventory/other"])
+    assert past.story("web02") == [("noncompliant", "25T01", "", "")]
+    past.run({"web01": bad()})
+    assert past.story("web02") == [("noncompliant", "25T01", "25T04", "gone")]
+    assert past.story("web09") == [("noncompliant", "25T03", "", "")]
+
+
+def test_since_when(past):
+    past.run({"web01": bad(), "web02": good()})
+    past.run({"web01": bad(), "web02": None})
+    past.run({"web01": unseen(), "web02": None})
+    assert past.history.first_seen() == {
+        ("web01", "apps/wechat"): "2026-11-25T01:00:30Z",  # not the time since which nobody can look
+        ("web02", ""): "2026-11-25T02:01:00Z",
+    }
+
+
+def test_a_wrong_clock_of_a_host_moves_nothing_out_of_its_run(past):
+    record = {**bad(), "checked_at": "2099-01-01T00:00:00Z"}
+    past.run({"web01": record})
+    assert past.story() == [("noncompliant", "25T01", "", "")]
+
+
+def test_what_is_wrong_now_worst_first_with_its_oldest_host(past):
+    past.run({"web01": bad(), "web02": good(), "web03": None})
+    past.run({"web01": bad(), "web02": bad(), "web03": None})
+    found = past.ask("wrong")
+    assert [(one.rule, one.state, one.hosts, one.host) for one in found] == [
+        ("apps/wechat", "noncompliant", 2, "web01"),
+        ("", "unknown", 1, "web03"),
+    ]
+    assert (found[0].oldest, found[0].newest) == ("2026-11-25T01:00:30Z", "2026-11-25T02:00:30Z")
+    assert found[0].evidence == "dpkg wechat 4.0"
+    assert found[1].evidence == "unreachable: no route"
+    assert [one.hosts for one in past.ask("wrong", host="web02")] == [1]
+
+
+def test_time_to_repair(past):
+    for day, (one, two, three) in {1: (bad, bad, bad), 2: (good, bad, bad), 5: (good, repaired, bad)}.items():
+        past.run({"a": one(), "b": two(), "c": three()}, day=day, hour=8)
+    assert past.ask("repairs") == (2, DAY, 4 * DAY)
+    assert past.ask("repairs", since="2026-11-03T00:00:00Z") == (1, 4 * DAY, 4 * DAY)
+    assert past.ask("repairs", host="a") == (1, DAY, DAY)
+
+
+def test_what_drifts_again_and_again_is_flapping(past):
+    for day in range(1, 7):
+        past.run({"web01": (bad if day % 2 else good)(), "web02": bad()}, day=day, hour=8)
+    assert past.ask("flapping") == [("web01", "apps/wechat", 3, "2026-11-05T08:00:30Z")]
+    assert past.ask("flapping", since="2026-11-02T00:00:00Z") == []
+
+
+def test_a_host_that_no_run_sees_any_more(past):
+    past.run({"web01": good(), "web02": good(), "web03": None}, day=1, hour=8)
+    past.run({"web01": good()}, day=9, hour=8, limit="web01")
+    with past.history.database.reading() as session:
+        found = answers.unseen(session, Scope(), "2026-11-05T00:00:00Z")
+    assert found == [("web03", ""), ("web02", "2026-11-01T08:00:30Z")]
+
+
+def test_the_trend_compares_what_can_be_compared(past):
+    past.run({"web01": bad(), "web02": good()})
+    past.run({"web01": bad()}, limit="web01")
+    past.run({"web01": bad(), "web02": good()}, controls=["apps"])
+    past.run({"web01": good(), "web02": good()})
+    trend = past.history.trend()
+    assert [(one["run"], one["hosts"]["noncompliant"], one["compliance_strict"]["percent"]) for one in trend] == [
+        ("run1", 1, 50.0),
+        ("run4", 0, 100.0),
+    ]
+    assert trend[0].keys() == {
+        "run", "finished", "mode", "hosts", "coverage", "compliance_strict", "compliance_with_waivers",
+    }  # fmt: skip
+    assert [one["run"] for one in past.history.trend(limit=1)] == ["run4"]
+
+
+def test_pruning_forgets_what_ended_and_hosts_that_nobody_asks_and_keeps_what_goes_on(past):
+    past.run({"a": bad(), "b": bad(), "c": bad()}, day=1, hour=8)
+    past.run({"a": good(), "b": bad()}, day=2, hour=8, limit="a,b")
+    now = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
+    with past.history.database.writing() as session:
+        prune(session, spelled(now - datetime.timedelta(days=23, hours=2)))  # after the 2nd, 8 o'clock
+    assert past.ask("wrong") == []  # nobody asked any of them since
+    past.run({"b": bad()}, day=25, hour=9, limit="b", keep=400 * DAY)
+    assert [one.host for one in past.ask("wrong")] == ["b"]
+
+
+def test_a_plan_is_read_by_its_digest_only(tmp_path):
+    digest = made_plan(tmp_path, apps=["wechat"])
+    plans = Plans(tmp_path / "plans")
+    assert plans.services(digest) == {"apps": frozenset({"wechat"})}
+    assert plans.services("sha256:" + "f" * 64) is None
+    assert plans.services("sha256:../../etc/passwd") is None
+
+
+hostile = st.text(max_size=40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(id_=hostile, path=hostile, rule=hostile, reason=hostile)
+def test_whatever_a_host_says_can_be_kept(tmp_path_factory, id_, path, rule, reason):
+    verdicts = [
+        Verdict(f"apps/{rule}", "noncompliant", (Finding("package", id_, path=path),)),
+        Verdict(f"dns/{rule}", "unknown", reason=reason),
+    ]
+    past = Past(open_history("sqlite", Path(tmp_path_factory.mktemp("h"))))
+    past.run({"web01": answer(*verdicts)})
+    kept = list(past.ask("episodes"))
+    assert sorted(episode.state for episode in kept) == ["noncompliant", "unknown"]
+    assert all(text.isprintable() for episode in kept for text in episode)
+
+
+STATES = st.sampled_from([good, bad, waived, unseen, repaired, None])
+
+
+@settings(max_examples=40, deadline=None)
+@given(runs=st.lists(st.tuples(STATES, STATES), min_size=1, max_size=8))
+def test_after_any_runs_what_is_open_is_what_the_last_run_found(tmp_path_factory, runs):
+    past = Past(open_history("sqlite", Path(tmp_path_factory.mktemp("h"))))
+    for one, two in runs:
+        past.run({"a": one and one(), "b": two and two()})
+    found = {(e.host, e.rule, e.state) for e in past.ask("episodes") if not e.closed}
+    for host, made in zip("ab", runs[-1]):
+        mine = {(rule, state) for name, rule, state in found if name == host}
+        if made is None:
+            assert ("", "unknown") in mine
+            continue
+        assert ("", "unknown") not in mine
+        state = next((rule["state"] for rule in read(host, made())["rules"]), None)
+        if state in ("noncompliant", "waived"):
+            assert mine == {("apps/wechat", state)}
+        elif state == "unknown":
+            assert ("apps/wechat", "unknown") in mine
+        else:
+            assert not mine
+    for episode in past.ask("episodes"):
+        assert not episode.closed or episode.opened <= episode.closed

@@ -1,0 +1,74 @@
+"""What counts as new since an earlier run."""
+
+from __future__ import annotations
+
+import pytest
+from fleets import PROCESS, WECHAT, answer, clean_answer, wechat
+from proscribe.finding import Finding, Verdict
+from proscribe.report.answer import read, silent
+from proscribe.report.baseline import Baseline
+
+SIGNAL = Finding("package", "signal-desktop", manager="dpkg", version="7.1", scope="system")
+WAIVED = wechat(WECHAT, entry={"mode": "waived", "waiver": "press"})
+
+
+def error(*verdicts, message="apt is locked"):
+    """A host on which a correction failed."""
+    record = read("web01", answer(*verdicts, evaluated=["dns/x"]))
+    return {**record, "state": "error", "errors": [{"control": "apps", "message": message}]}
+
+
+def host(*verdicts, name="web01"):
+    return read(name, answer(*verdicts, evaluated=["dns/x"]))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "new"),
+    [
+        pytest.param(host(wechat(WECHAT)), host(wechat(WECHAT)), [], id="the same"),
+        pytest.param(host(), host(wechat(WECHAT)), ["dpkg wechat 4.0"], id="something where nothing was"),
+        pytest.param(
+            host(wechat(WECHAT)), host(wechat(WECHAT._replace(version="4.1", detail="older"))), [], id="another version"
+        ),
+        pytest.param(
+            host(wechat(PROCESS)), host(wechat(PROCESS._replace(scope="pid:9 user:alice"))), [], id="another process"
+        ),
+        pytest.param(
+            host(wechat(PROCESS)),
+            host(wechat(PROCESS._replace(scope="pid:9 user:bob"))),
+            ["process /opt/wechat/wechat (bob)"],
+            id="another user",
+        ),
+        pytest.param(
+            host(wechat(WECHAT)), host(wechat(WECHAT, SIGNAL)), ["dpkg signal-desktop 7.1"], id="one more under a rule"
+        ),
+        pytest.param(host(WAIVED), host(WAIVED), [], id="what is waived is nothing wrong"),
+        pytest.param(host(WAIVED), host(wechat(WECHAT)), ["dpkg wechat 4.0"], id="a waiver that ended"),
+        pytest.param(host(wechat(WECHAT)), host(), [], id="what was put right"),
+        pytest.param(host(), silent("web01", "unreachable: x"), ["unreachable: x"], id="a host that fell silent"),
+        pytest.param(silent("web01", "a"), silent("web01", "b"), [], id="a host that was silent already"),
+        pytest.param(silent("web01", "a"), host(wechat(WECHAT)), ["dpkg wechat 4.0"], id="nobody knew, now it is seen"),
+        pytest.param(
+            error(), error(message="apt is locked by 311"), [], id="the same control fails for another reason"
+        ),
+        pytest.param(host(), error(), ["apt is locked"], id="a correction that fails now"),
+        pytest.param(
+            host(),
+            host(Verdict("dns/y", "unknown", reason="needs root")),
+            ["needs root"],
+            id="a rule that nobody can see now",
+        ),
+    ],
+)
+def test_new(before, now, new):
+    assert [one.what for one in Baseline([before]).new([now])] == new
+
+
+def test_a_host_that_the_baseline_does_not_know_is_new_with_all_that_it_has():
+    found = Baseline([read("web01", clean_answer())]).new([host(wechat(WECHAT), name="web02")])
+    assert [(one.host, one.rule, one.state) for one in found] == [("web02", "apps/wechat", "noncompliant")]
+
+
+def test_hosts_are_told_apart_though_they_share_their_evidence():
+    baseline = Baseline([host(wechat(WECHAT), name="a"), read("b", clean_answer())])
+    assert [one.host for one in baseline.new([host(wechat(WECHAT), name=name) for name in "ab"])] == ["b"]
