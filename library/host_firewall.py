@@ -90,11 +90,10 @@ def main():
     def work():
         if module.params["confirm"]:
             return confirm.keep(host, module.params["confirm"])
-        if not module.check_mode:
-            confirm.settle(host)
         lift = module.params["state"] == "absent"
-        doing = confirm.trying(host, plan)
-        return change(host, plan, "firewall", lift=lift, dry_run=module.check_mode, doing=doing)
+        if lift or module.check_mode:
+            return change(host, plan, "firewall", lift=lift, dry_run=module.check_mode)
+        return confirm.in_turn(host, lambda: change(host, plan, "firewall", doing=confirm.trying(host, plan)))
 
     answer(module, work)
 

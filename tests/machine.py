@@ -36,6 +36,7 @@ TOOLS = {
     "ssh": "openssh-client",
     "sudo": "sudo",
     "systemd-analyze": "systemd",
+    "thunderbird": "thunderbird",
     "unbound": "unbound",
     "unshare": "util-linux",
 }

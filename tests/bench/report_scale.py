@@ -8,17 +8,18 @@ Makes the answers of a fleet in the mix that audits see after a while: most host
 policy file (which is a rule for each service), some are waived, and some do not answer. --first-audit makes every host
 lack the policy file: the worst that can come. The answers come as they do from Ansible, one dictionary at a time; then
 the steps of the report follow, each in the same process, and the table says what each took and how much memory the
-process held at most so far. Ends with 1 if a limit that was named is exceeded, or an export lacks a host.
+process held at most so far. Ends with 1 if a limit is exceeded, or an export lacks a host.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from proscribe.finding import Finding, Verdict, host_record, judge
 from proscribe.report.collect import Collector
 from proscribe.report.exports import EVERY, FILES, write
 from proscribe.report.files import ReportDirectory
+from proscribe.report.history import open_history
 from proscribe.report.reconcile import fleet_report
 
 DIGEST = "sha256:" + "a" * 64
@@ -131,11 +133,9 @@ def memory() -> float:
 def lacking(path: Path, run: Mapping[str, Any]) -> int:
     """How many expected hosts an export does not name."""
     expected = {f"host{number:06}" for number in range(len(run["hosts"]))}
-    for line in path.open(encoding="utf-8"):
-        start = line.find("host0")
-        while start >= 0:
-            expected.discard(line[start : start + 10])
-            start = line.find("host0", start + 10)
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            expected.difference_update(re.findall(r"host\d{6}", line))
     return len(expected)
 
 
@@ -145,8 +145,8 @@ def main() -> int:
     parser.add_argument("--rules", type=int, default=200)
     parser.add_argument("--first-audit", action="store_true")
     parser.add_argument("--no-history", action="store_true")
-    parser.add_argument("--limit-seconds", type=float, default=0)
-    parser.add_argument("--limit-mb", type=float, default=0)
+    parser.add_argument("--limit-seconds", type=float, default=120, help="after collecting; 0: any (default: 120)")
+    parser.add_argument("--limit-mb", type=float, default=600, help="0: any (default: 600)")
     arguments = parser.parse_args()
 
     run = fleet_run(arguments.hosts)
@@ -170,8 +170,10 @@ def main() -> int:
         report = table.step("the fleet report", lambda: fleet_report(run, fleet, "2026-11-25T00:59:00Z"))
         out = Path(folder) / "exports"
         out.mkdir()
-        for step, work in () if arguments.no_history else history(Path(folder), report, fleet.records):
-            table.step(step, work)
+        if not arguments.no_history:
+            history = open_history("sqlite", Path(folder) / "reports")
+            assert history is not None
+            table.step("history (SQLite)", lambda: history.record(report, fleet.records))
         table.step("all exports", lambda: write(out, report, fleet.records, EVERY))
         seconds = time.perf_counter() - started
         print(f"{'together':<34} {seconds:8.1f} {memory():15.0f}")
@@ -185,14 +187,6 @@ def main() -> int:
     slow = arguments.limit_seconds and seconds > arguments.limit_seconds
     large = arguments.limit_mb and memory() > arguments.limit_mb
     return 1 if bad or slow or large else 0
-
-
-def history(folder: Path, report: Mapping[str, Any], records: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """The step that remembers the run."""
-    from proscribe.report.history import open_history
-
-    store = open_history("sqlite", folder / "reports")
-    yield "history (SQLite)", lambda: store.record(report, records)
 
 
 if __name__ == "__main__":

@@ -62,11 +62,15 @@ class Site(Listener):
         if way == b"/redirect":
             return b"HTTP/1.1 302 Found\r\nLocation: %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % to
         if way == b"/frame":
-            page = b'<!doctype html><title>frame</title><iframe src="%b"></iframe>' % to
-            head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-            return head % len(page) + page
-        # A plain answer, where a closed connection would be tried again, ten times over.
-        return TLS_REFUSED if said[:1] == TLS else b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
+            return _page(b'<iframe src="%b"></iframe>' % to)
+        # Plain answers, where a closed connection would be tried again, ten times over.
+        return TLS_REFUSED if said[:1] == TLS else _page(b"here")
+
+
+def _page(body: bytes) -> bytes:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+    page = b"<!doctype html><title>page</title>" + body
+    return head % len(page) + page
 
 
 def target(url: str) -> str:

@@ -19,6 +19,7 @@ from proscribe.compile.catalogue import load
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls import browser
+from proscribe.finding import COMPLIANT, NOT_APPLICABLE, Verdict
 from proscribe.host import Host
 
 HERE = Path(__file__).resolve().parent
@@ -53,6 +54,12 @@ def enforce(tree: Path, plan: Mapping[str, Any]) -> None:
     """Bring the tree in line with a plan."""
     for action in browser.enforce(Host(str(tree)), plan).actions:
         action.apply()
+
+
+def unmet(tree: Path, plan: Mapping[str, Any]) -> list[Verdict]:
+    """What a look at the tree says of the rules that it does not keep."""
+    seen = browser.observe(Host(str(tree)), plan)
+    return [verdict for verdict in seen if verdict.state not in (COMPLIANT, NOT_APPLICABLE)]
 
 
 def lift(tree: Path, plan: Mapping[str, Any]) -> None:

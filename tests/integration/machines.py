@@ -155,8 +155,8 @@ def until(condition: Callable[[], bool], seconds: float) -> float:
 
 @contextlib.contextmanager
 def machine(name: str, network: str, directory: Path) -> Iterator[Machine]:
-    """A booted host with firewalld and ufw, neither of them running. `network` begins the addresses of a /24 of its own:
-    the controller is .1, the host .2.
+    """A booted host with firewalld and ufw, neither of them running. `network` begins the addresses of its own /24: the
+    controller is .1, the host .2.
     """
     made = subprocess.run([str(IMAGE), "trixie", "firewalld", "ufw"], capture_output=True, text=True, timeout=600)
     assert made.returncode == 0, made.stderr

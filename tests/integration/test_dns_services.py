@@ -184,6 +184,10 @@ def test_systemd_resolved_with_a_filter_behind_it(host: Container) -> None:
     assert (host.resolved(), host.call("observe")["states"]) == (NAMES, [COMPLIANT])
     host.sh("systemctl kill --signal KILL proscribe-dns; sleep 2")
     assert (host.resolved(), host.call("observe")["states"]) == (NAMES, [COMPLIANT])
+    host.sh("nmcli device down link0; sleep 1")  # offline, systemd-resolved answers nobody
+    assert host.call("observe")["states"] == [COMPLIANT]
+    host.sh("nmcli connection up link0; sleep 1")
+    assert host.resolved() == NAMES
     host.sh("resolvectl domain link0 '~.'")
     assert host.call("observe")["told"] == [["link0", "its own name servers are asked for every name too"]]
     host.sh(f"nmcli connection modify link0 ipv4.dns {UPSTREAM}; nmcli device reapply link0")

@@ -51,7 +51,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 
 def refused(host: Machine) -> bool:
-    """Whether a connection into a restricted network is refused at once, by a packet and not by the lack of an answer."""
+    """Whether a connection into a restricted network is refused, and not only unanswered."""
     probe = "import socket; s = socket.socket(); s.settimeout(1); print(s.connect_ex(('203.0.113.7', 80)))"
     return host.run("python3", "-c", probe).strip() == "111"  # ECONNREFUSED
 

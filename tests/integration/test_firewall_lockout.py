@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,6 +101,12 @@ def test_rules_are_kept_once_a_new_connection_confirmed_them(lifted: Machine) ->
     assert verify == ""
 
 
+def test_the_program_that_stays_on_a_host_is_sound_sh(tmp_path: Path) -> None:
+    (tmp_path / "firewall").write_text(boot.program_text())
+    done = subprocess.run([require_tool("shellcheck"), tmp_path / "firewall"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_check_mode_arms_nothing(lifted: Machine) -> None:
     host = lifted
     answer = host.controller("host_firewall", {"plan": GOOD}, PROJECT, "--check", "--diff").answer()
@@ -127,6 +134,22 @@ def test_rules_that_cut_the_controller_off_take_themselves_back(lifted: Machine,
     assert [detail for detail in details if detail.startswith("the last change was taken back at")], details
     # What is in force is what this plan calls for, so nothing is wrong with it.
     assert boot_rule(host, GOOD) == []
+
+
+def test_rules_that_cut_the_host_off_from_its_resolver_are_taken_back_at_once(lifted: Machine, mistaken: Path) -> None:
+    host = lifted
+    for command in (
+        "link add made type veth peer name other",
+        "link set made up",
+        "link set other up",
+        "addr add 198.51.100.1/24 dev made",
+    ):
+        host.run("ip", *command.split(" "))
+    host.run("tee", "/etc/resolv.conf", stdin="nameserver 198.51.100.53\n")
+    answer = host.call("host_firewall", {"plan": OTHER}, mistaken)
+    host.run("ip", "link", "del", "made")
+    assert (answer["failed"], "off from 198.51.100.53 port 53" in answer["msg"]) == (True, True), answer
+    assert (table(host), host.there(boot.FILE)) == ("", False)
 
 
 def test_a_controller_that_dies_leaves_nothing_loaded(lifted: Machine) -> None:

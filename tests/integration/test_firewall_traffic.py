@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -108,6 +109,8 @@ class World:
         assert stdout is not None
         stdin.write(" ".join(map(str, words)) + "\n")
         stdin.flush()
+        answered, _, _ = select.select([stdout], [], [], 30)
+        assert answered, f"{role} did not answer {words}"
         return stdout.readline().strip()
 
     def file(self, path: str, content: str) -> None:
@@ -309,10 +312,10 @@ def test_what_a_user_of_a_waiver_sends_last_arrives_although_the_program_has_end
     """Then the packets belong to no socket of a user any more."""
     world.user("alice", 51004)
     world.enforce(excepting("alice"))
-    assert world.tell("alice", "pour", BLOCKED, 443, 2_000_000) == "ok"
+    assert world.tell("alice", "pour", BLOCKED, 443, 300_000) == "ok"
     world.peers["alice"].kill()
     world.peers["alice"].communicate()
-    assert world.tell("outside", "drain", 2_000_000) == "ok"
+    assert world.tell("outside", "drain", 300_000) == "ok"
     assert world.refused() == 0
 
 

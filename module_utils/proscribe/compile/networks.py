@@ -8,7 +8,7 @@ from collections.abc import Iterable
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # IPv4 addresses in IPv6 notation: the C library spells them otherwise than Python, and no packet carries one.
-_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+_EMBEDDED = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("::/96"))
 
 
 def merged(texts: Iterable[str]) -> list[str]:
@@ -39,4 +39,6 @@ def packed(text: str) -> Network | None:
         network = ipaddress.ip_network(text)
     except ValueError:
         return None
-    return None if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED) else network
+    if isinstance(network, ipaddress.IPv6Network) and any(network.subnet_of(one) for one in _EMBEDDED):
+        return None
+    return network

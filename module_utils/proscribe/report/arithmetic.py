@@ -63,7 +63,7 @@ def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for record in records:
         for state, count in rule_states(record).items():
             rules[state] += count
-    # A host on which nothing applies neither meets the ban nor breaks it; counted in, it would make the rest look better.
+    # A host on which nothing applies neither meets the ban nor breaks it; counted in, it would flatter the rest.
     applicable = len(records) - hosts[NOT_APPLICABLE]
     met = hosts[COMPLIANT] + hosts[REPAIRED]
     return {

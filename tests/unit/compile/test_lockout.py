@@ -132,3 +132,28 @@ def test_hosts_without_an_address_and_plans_without_a_firewall_ask_nothing() -> 
 
 def test_the_controllers_address_is_the_one_it_would_send_from() -> None:
     assert controller_addresses(["127.0.0.1", "not-an-address"]) == {"127.0.0.1"}
+
+
+class HostVars(dict[str, dict[str, Any]]):
+    """Ansible's `hostvars`, as far as it is asked."""
+
+    def raw_get(self, name: str) -> dict[str, Any]:
+        return self[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "address", "port"),
+    [
+        ("web", {"ansible_host": "203.0.113.5"}, "203.0.113.5", 22),
+        ("203.0.113.5", {}, "203.0.113.5", 22),
+        ("web", {"ansible_host": "[2001:db8::5]", "ansible_port": 2222}, "2001:db8::5", 2222),
+        ("web", {"ansible_host": "fe80::5%eth0", "ansible_port": "2222"}, "fe80::5", 2222),
+        ("web", {"ansible_host": "web.example.org", "ansible_port": "{{ later }}"}, "", 22),
+        ("web", {}, "", 22),
+    ],
+)
+def test_where_a_host_is_reached_is_read_from_the_inventory(
+    name: str, values: dict[str, Any], address: str, port: int
+) -> None:
+    found = HostVariables.of(name, HostVars({name: values}))
+    assert (found.address, found.ssh_port) == (address, port)

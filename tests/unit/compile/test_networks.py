@@ -25,7 +25,7 @@ def test_duplicates_overlaps_and_neighbours_are_merged(networks: list[str], expe
     assert merged(networks) == expected
 
 
-@pytest.mark.parametrize("text", ["10.0.0.1/24", "10.0.0", "::ffff:192.0.2.1", "fe80::1%eth0", "x", ""])
+@pytest.mark.parametrize("text", ["10.0.0.1/24", "10.0.0", "::ffff:192.0.2.1", "::192.0.2.1", "fe80::1%eth0", "x", ""])
 def test_what_is_no_network_of_a_rule(text: str) -> None:
     assert packed(text) is None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from proscribe.controls.dns.filtering import tells
 from proscribe.controls.dns.question import NS, TXT, Answer, ask
 from proscribe.host import Host
 
@@ -50,6 +51,24 @@ def test_what_an_answer_says(reply: bytes | None, answer: Answer | None) -> None
     host = Canned(reply)
     assert ask(host, "127.0.0.1", 53, "filter.proscribe.internal", TXT) == answer
     assert host.sent == b"PR\x01\0\0\1\0\0\0\0\0\0" + QUESTION
+
+
+@pytest.mark.parametrize(
+    ("address", "reply", "fine"),
+    [
+        ("127.0.0.1", HEADER + QUESTION + RECORD + b"\0\x06\x05abcde", True),
+        ("127.0.0.1", HEADER + QUESTION + RECORD + b"\0\x06\x05abcdf", False),
+        ("127.0.0.1", b"PR\x81\x83\0\0\0\0\0\0\0\0", False),
+        ("127.0.0.1", b"PR\x81\x82\0\0\0\0\0\0\0\0", False),
+        ("127.0.0.53", b"PR\x81\x82\0\0\0\0\0\0\0\0", True),  # systemd-resolved, offline
+        ("127.0.0.53", b"PR\x81\x85\0\0\0\0\0\0\0\0", True),
+        ("127.0.0.53", b"PR\x81\x83\0\0\0\0\0\0\0\0", False),
+        ("127.0.0.53", None, False),
+    ],
+)
+def test_whether_a_resolver_answers_out_of_the_file(address: str, reply: bytes | None, fine: bool) -> None:
+    text = 'txt-record=filter.proscribe.internal,"abcde"\n'
+    assert tells(Canned(reply), address, 53, text) is fine
 
 
 def test_the_root_of_all_names_is_asked_for() -> None:

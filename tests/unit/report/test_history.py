@@ -9,7 +9,7 @@ import datetime
 from pathlib import Path
 
 import pytest
-from fleets import answer
+from fleets import SERVICES, answer, no_policy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pasts import Past, bad, good, made_plan, repaired, unseen, waived
@@ -141,6 +141,31 @@ def test_a_host_that_left_the_inventory_is_gone_after_a_run_of_all_of_it(past):
     past.run({"web01": bad()})
     assert past.story("web02") == [("noncompliant", "25T01", "25T04", "gone")]
     assert past.story("web09") == [("noncompliant", "25T03", "", "")]
+
+
+def test_what_begins_together_on_many_hosts_is_kept_once_and_ends_rule_by_rule(past):
+    everything = answer(*no_policy())
+    half = answer(*no_policy(services=SERVICES[:50]), evaluated=[f"browser/{id_}" for id_ in SERVICES[50:]])
+    hosts = [f"host{number}" for number in range(20)]
+
+    def rows(table):
+        with past.history.database.reading() as session:
+            return next(session.rows(f"SELECT COUNT(*) FROM proscribe_{table}"))[0]
+
+    assert past.run(dict.fromkeys(hosts, everything)) == (20 * 118, 0)
+    assert (rows("bundle"), rows("episode")) == (118, 20)
+    assert past.run({**dict.fromkeys(hosts, everything), "host7": half}) == (0, 68)
+    assert (rows("bundle"), rows("episode")) == (118 + 50 + 68, 21)
+    assert past.story("host7", "browser/service007") == [("noncompliant", "25T01", "", "")]
+    assert past.story("host7", "browser/service099") == [("noncompliant", "25T01", "25T02", "compliant")]
+    found = {one.rule: (one.hosts, one.host) for one in past.ask("wrong")}
+    assert (found["browser/service007"], found["browser/service099"]) == ((20, "host0"), (19, "host0"))
+    since = past.history.first_seen()
+    assert (len(since), len(set(since))) == (20 * 118 - 68, 20 * 118 - 68)
+    assert ("host7", "browser/service099") not in since
+    assert since["host7", "browser/service007"] == "2026-11-25T01:00:30Z"
+    assert past.run(dict.fromkeys(hosts, answer(evaluated=["browser/x"]))) == (0, 20 * 118 - 68)
+    assert past.ask("repairs").number == 20 * 118
 
 
 def test_since_when(past):

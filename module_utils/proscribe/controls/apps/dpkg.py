@@ -6,7 +6,8 @@ from typing import AbstractSet, Callable, Mapping, Sequence
 
 from ...host import WRITTEN_BY, Host, Process
 from ..base import Action
-from .package import GateFile, Package
+from .gate_parts import GateFile
+from .package import Package
 
 MANAGER = "dpkg"
 CATALOGUE_KEY = "apt"

@@ -6,7 +6,8 @@ from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
 
 from ...host import ControlError, Host, Process, Unseen, User
 from ..base import Action
-from .package import GateFile, Package
+from .gate_parts import GatePart
+from .package import Package
 
 MANAGER = "flatpak"
 CATALOGUE_KEY = "flatpak"
@@ -84,5 +85,5 @@ def gated(host: Host) -> bool:
     return host.tool("flatpak") is not None
 
 
-def gate(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}) -> tuple[GateFile, ...]:
+def gate(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}) -> tuple[GatePart, ...]:
     return ()  # `flatpak mask` does not stop an installation by name, and a user's own installation asks nobody

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import stat
 from typing import Any, Iterator, Mapping
 
 from ...finding import Finding, Verdict, judge
 from ...host import ControlError, Host, Unseen
-from .package import GateFile
+from .gate_parts import GatePart
 from .sight import SYSTEMS, Wanted
 
 RULE = "apps/reinstall-gate"
@@ -18,12 +17,12 @@ def observe(host: Host, plan: Mapping[str, Any], wanted: Wanted) -> list[Verdict
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
         return []
-    files = list(expected(host, plan, wanted))
+    parts = list(expected(host, plan, wanted))
     try:
         found = [
-            Finding("gate", file.path.rpartition("/")[2], manager, path=file.path, detail=problem)
-            for manager, file, called_for in files
-            if (problem := wrong(host, file, called_for))
+            Finding("gate", part.path.rpartition("/")[2], manager, path=part.path, detail=problem)
+            for manager, part, called_for in parts
+            if (problem := wrong(host, part, called_for))
         ]
     except Unseen as unseen:
         return [judge(RULE, section, [], str(unseen))]
@@ -36,37 +35,19 @@ def observe(host: Host, plan: Mapping[str, Any], wanted: Wanted) -> list[Verdict
     return []
 
 
-def expected(host: Host, plan: Mapping[str, Any], wanted: Wanted) -> Iterator[tuple[str, GateFile, bool]]:
-    """Every file of every gate, with its package system and whether it has to be there.
+def expected(host: Host, plan: Mapping[str, Any], wanted: Wanted) -> Iterator[tuple[str, GatePart, bool]]:
+    """Every part of every gate, with its package system and whether it has to be there.
 
     A gate that has nothing to refuse any more has to go, so that what is permitted can be installed.
     """
     for system in SYSTEMS:
         ids = wanted.restricted(system.MANAGER)
-        for file in system.gate(ids, str(plan.get("contact") or ""), wanted.permitted(system.MANAGER)):
-            yield system.MANAGER, file, bool(ids) and system.gated(host)
+        for part in system.gate(ids, str(plan.get("contact") or ""), wanted.permitted(system.MANAGER)):
+            yield system.MANAGER, part, bool(ids) and system.gated(host) and part.concerns(host)
 
 
-def wrong(host: Host, file: GateFile, called_for: bool) -> str:
-    """What is wrong with a file of a gate, in a few words; "" if nothing is. Raises Unseen."""
-    seen = host.stat(file.path)
-    if seen is None:
-        return "missing" if called_for else ""
-    if not called_for:
-        return "left over: there is nothing to refuse any more"
-    if not stat.S_ISREG(seen.st_mode):
-        return "not a regular file"
-    root = host.stat("/")
-    if root is None or seen.st_uid != root.st_uid:
-        return f"belongs to uid {seen.st_uid}, so it can be changed by others than root"
-    if stat.S_IMODE(seen.st_mode) != file.mode:
-        return f"has mode {stat.S_IMODE(seen.st_mode):04o} instead of {file.mode:04o}"
-    return "" if content(host, file) == file.content else "does not say what this plan calls for"
-
-
-def content(host: Host, file: GateFile) -> str:
-    """What stands in a file of a gate, for a comparison or a diff; "" if it is not there or is not a file."""
-    try:
-        return host.text(file.path) or ""
-    except ControlError:
-        return ""
+def wrong(host: Host, part: GatePart, called_for: bool) -> str:
+    """What is wrong with a part of a gate, in a few words; "" if nothing is. Raises Unseen."""
+    if called_for:
+        return part.wrong(host)
+    return "left over: there is nothing to refuse any more" if part.stands(host) else ""

@@ -7,6 +7,7 @@ from typing import AbstractSet, Callable, Mapping, NamedTuple, Protocol, Sequenc
 from ...finding import Finding
 from ...host import Host, Process, User
 from ..base import Action
+from .gate_parts import GatePart
 
 
 class Package(NamedTuple):
@@ -28,16 +29,6 @@ class Package(NamedTuple):
         return Finding("package", self.id, self.manager, self.version, self.scope, self.path)
 
 
-class GateFile(NamedTuple):
-    """A file of a gate, which is up when all of them are as they should be: written in order, lifted in reverse."""
-
-    path: str
-    content: str
-    mode: int = 0o644
-    trial: tuple[str, ...] = ()  # a command that has to succeed before this file may be written
-    environment: tuple[tuple[str, str], ...] = ()  # of the trial
-
-
 class PackageSystem(Protocol):
     """The shape of a package system's file: the query (and its parser), the programs, the removal, the gate."""
 
@@ -55,8 +46,8 @@ class PackageSystem(Protocol):
 
     def gate(
         self, ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}
-    ) -> tuple[GateFile, ...]:
-        """The files that keep these packages from being installed again; none if the system has no gate.
+    ) -> tuple[GatePart, ...]:
+        """What keeps these packages from being installed again; nothing if the system has no gate.
 
         `permitted` names versions of some of them that may be.
         """

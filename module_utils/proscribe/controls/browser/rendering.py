@@ -62,8 +62,15 @@ class Rules(NamedTuple):
         return [*(id_ for id_, _ in self.settings), *(id_ for id_, names in tenants if names)]
 
     def without_sites(self) -> Rules:
-        """What is left of it for a program that knows no sites."""
-        return self._replace(block=(), allow=(), google_domains=(), microsoft_tenants=())
+        """What is left of it for a program that knows no sites, nor the extensions of browsers."""
+        return self._replace(
+            block=(),
+            allow=(),
+            google_domains=(),
+            microsoft_tenants=(),
+            chrome_extensions=(),
+            firefox_extensions=(),
+        )
 
 
 NOTHING = Rules()

@@ -9,6 +9,7 @@ from ...host import Host
 
 TXT = 16
 NS = 2
+GAVE_UP = (2, 5)  # codes of an answer: server failure, refused
 _HEADER = struct.Struct(">HHHHHH")
 _RECORD = struct.Struct(">HHIH")
 _RECURSE = 0x0100

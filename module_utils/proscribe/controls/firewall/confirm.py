@@ -28,6 +28,7 @@ from . import boot, exemptions, known, listing, loading, pending, program, updat
 from .ruleset import TABLE
 
 WITHIN = 60  # seconds until an unconfirmed change is taken back, where the plan does not say
+_TURNS = 5  # other runs that may come first
 _GRACE = 10  # seconds after which a change that was neither confirmed nor taken back has lost its timer
 
 # Sends an empty datagram to each "address port" of its arguments, and prints those that the kernel took. What a table
@@ -43,6 +44,19 @@ for way in sys.argv[1:]:
     except OSError:
         pass
 """
+
+
+class Busy(ControlError):
+    """Another run's change waits for its confirmation."""
+
+
+def in_turn(host: Host, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Do some work on the firewall when no change of another run is pending, and again if one came first."""
+    for _ in range(_TURNS):
+        settle(host)
+        with contextlib.suppress(Busy):
+            return work()
+    return work()
 
 
 def trying(host: Host, plan: Mapping[str, Any]) -> Callable[[Changes], Mapping[str, Any]]:
@@ -68,7 +82,7 @@ def begin(host: Host, load: loading.Load, within: int) -> str:
     Raises ControlError, and then nothing has changed.
     """
     if boot.pending(host):
-        raise ControlError("another run's change of the firewall waits for its confirmation: run this again after it")
+        raise Busy("another run's change of the firewall waits for its confirmation: run this again after it")
     candidate = update.transaction(load.sight.live, load.sight.counts, load.text)
     host.must([load.nft, "-c", "-f", "-"], stdin=candidate)
     token = os.urandom(6).hex()

@@ -14,11 +14,11 @@ from typing import Any
 
 from ...duration import spelled
 from . import answers, recording
-from .answers import Scope
+from .answers import Scope, Since
 from .database import Database, HistoryError, SQLite
 from .recording import Plans, Written
 
-__all__ = ["History", "HistoryError", "Scope", "Written", "open_history"]
+__all__ = ["History", "HistoryError", "Scope", "Since", "Written", "open_history"]
 
 FILE = "history.db"
 OFF, SQLITE = "off", "sqlite"
@@ -49,10 +49,10 @@ class History:
                 recording.prune(session, spelled(now - datetime.timedelta(seconds=keep)))
             return written
 
-    def first_seen(self) -> dict[tuple[str, str], str]:
-        """See answers.first_seen."""
+    def first_seen(self) -> Since:
+        """Since when what is wrong now has been wrong: a mapping of (host, rule) to a UTC time."""
         with self.database.reading() as session:
-            return answers.first_seen(session)
+            return Since(session)
 
     def trend(self, limit: int = 60, since: str = "") -> list[dict[str, Any]]:
         """See answers.trend."""

@@ -6,7 +6,7 @@ Every function takes a session that reads. Times are UTC texts as the tables hav
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...duration import moment_of
@@ -14,6 +14,7 @@ from ...finding import COMPLIANT, NONCOMPLIANT, REPAIRED, STATES
 from ...plan import CONTROLS
 from .database import Session
 from .recording import HOST
+from .tables import STORY
 
 FLAPS = 3  # so many drifts of one rule on one host within the period are told as flapping
 
@@ -77,65 +78,109 @@ class Scope(NamedTuple):
     host: str = ""
     rule: str = ""
 
-    def where(self, table: str = "") -> str:
-        """The conditions for episodes, each with its AND; `values` has their values."""
-        conditions = [f" AND {table}{key} = :{key}" for key in ("host", "rule") if getattr(self, key)]
-        return "".join(conditions)
+    def where(self) -> str:
+        """The conditions for STORY, each with its AND; `values` has their values."""
+        return (" AND e.host = :host" if self.host else "") + (" AND b.rule = :rule" if self.rule else "")
 
     def values(self) -> dict[str, str]:
         """The values of the conditions."""
         return self._asdict()
 
 
-# When a run last looked at the rule of an episode `e` on its host `h`.
-LAST_SEEN = f"""CASE WHEN e.closed IS NOT NULL THEN e.closed WHEN e.rule = '{HOST}' THEN h.asked
-    {" ".join(f"WHEN e.rule LIKE '{control}/%' THEN h.{control}" for control in CONTROLS)} ELSE '' END"""
+# When a run last looked at the rule of an episode of STORY on its host `h`.
+LAST_SEEN = f"""CASE WHEN e.closed IS NOT NULL THEN e.closed WHEN b.rule = '{HOST}' THEN h.asked
+    {" ".join(f"WHEN b.rule LIKE '{control}/%' THEN h.{control}" for control in CONTROLS)} ELSE '' END"""
 
 
-def first_seen(session: Session) -> dict[tuple[str, str], str]:
-    """For every rule that is not as it should be, by (host, rule): when that began."""
-    query = "SELECT host, rule, MIN(opened) FROM proscribe_episode WHERE closed IS NULL GROUP BY host, rule"
-    return {(host, rule): opened for host, rule, opened in session.rows(query)}
+class Since(Mapping[tuple[str, str], str]):
+    """For every rule that is not as it should be, by (host, rule): when that began. A mapping, but not one entry for
+    each pair, of which a great fleet has millions.
+    """
+
+    def __init__(self, session: Session) -> None:
+        going = "SELECT DISTINCT bundle FROM proscribe_episode WHERE closed IS NULL"
+        rules: dict[str, set[str]] = {}
+        for id_, rule in session.rows(f"SELECT id, rule FROM proscribe_bundle WHERE id IN ({going})"):
+            rules.setdefault(id_, set()).add(rule)
+        # Oldest first: while a rule cannot be seen, what was seen before goes on.
+        query = "SELECT host, opened, bundle FROM proscribe_episode WHERE closed IS NULL ORDER BY host, opened"
+        self._hosts: dict[str, list[tuple[str, set[str]]]] = {}
+        for host, opened, bundle in session.rows(query):
+            self._hosts.setdefault(host, []).append((opened, rules[bundle]))
+
+    def __getitem__(self, key: tuple[str, str]) -> str:
+        host, rule = key
+        for opened, rules in self._hosts.get(host, ()):
+            if rule in rules:
+                return opened
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        for host, episodes_ in self._hosts.items():
+            yield from ((host, rule) for rule in sorted(set().union(*(rules for _, rules in episodes_))))
+
+    def __bool__(self) -> bool:
+        return bool(self._hosts)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def wrong(session: Session, scope: Scope) -> list[Wrong]:
     """What is not as it should be now, one row for each rule and state: worst state first, then most hosts."""
-    query = f"""SELECT rule, state, hosts, opened, newest, host, evidence FROM (
-            SELECT rule, state, opened, host, evidence,
-                COUNT(*) OVER same AS hosts, MAX(opened) OVER same AS newest,
-                ROW_NUMBER() OVER (PARTITION BY rule, state ORDER BY opened, host) AS place
-            FROM proscribe_episode WHERE closed IS NULL{scope.where()}
-            WINDOW same AS (PARTITION BY rule, state)
-        ) AS numbered WHERE place = 1"""
-    found = [Wrong(*row) for row in session.rows(query, scope.values())]
-    return sorted(found, key=lambda one: (STATES.index(one.state), -one.hosts, one.rule))
+    one = " AND host = :host" if scope.host else ""
+    query = f"""SELECT b.rule, g.state, g.hosts, g.opened, g.newest, g.host, b.evidence FROM (
+            SELECT bundle, state, opened, host, COUNT(*) OVER same AS hosts, MAX(opened) OVER same AS newest,
+                ROW_NUMBER() OVER (PARTITION BY bundle, state ORDER BY opened, host) AS place
+            FROM proscribe_episode WHERE closed IS NULL{one} WINDOW same AS (PARTITION BY bundle, state)
+        ) AS g JOIN proscribe_bundle b ON b.id = g.bundle
+        WHERE g.place = 1{" AND b.rule = :rule" if scope.rule else ""}"""
+    found: dict[tuple[str, str], Wrong] = {}
+    for row in session.rows(query, scope.values()):
+        now = Wrong(*row)
+        before = found.get((now.rule, now.state))
+        if before:  # on other hosts, in another bundle
+            first = min(now, before, key=lambda one: (one.oldest, one.host))
+            now = first._replace(hosts=now.hosts + before.hosts, newest=max(now.newest, before.newest))
+        found[now.rule, now.state] = now
+    return sorted(found.values(), key=lambda one: (STATES.index(one.state), -one.hosts, one.rule))
 
 
 def episodes(session: Session, scope: Scope) -> Iterator[Episode]:
     """The episodes that go on or ended within the period, the newest first."""
-    query = f"""SELECT e.host, e.rule, e.state, e.evidence, e.opened, COALESCE(e.closed, ''), COALESCE(e.ended, ''),
+    query = f"""SELECT e.host, b.rule, e.state, b.evidence, e.opened, COALESCE(e.closed, ''), COALESCE(e.ended, ''),
             COALESCE({LAST_SEEN}, '')
-        FROM proscribe_episode e LEFT JOIN proscribe_host h ON h.name = e.host
-        WHERE (e.closed IS NULL OR e.closed >= :since){scope.where("e.")} ORDER BY e.opened DESC, e.host, e.rule"""
+        FROM {STORY} LEFT JOIN proscribe_host h ON h.name = e.host
+        WHERE (e.closed IS NULL OR e.closed >= :since){scope.where()} ORDER BY e.opened DESC, e.host, b.rule"""
     return (Episode(*row) for row in session.rows(query, scope.values()))
 
 
 def repairs(session: Session, scope: Scope) -> Repairs:
     """What was noncompliant and was put right within the period."""
-    query = f"""SELECT opened, closed FROM proscribe_episode WHERE closed >= :since AND state = '{NONCOMPLIANT}'
-        AND ended IN ({", ".join(f"'{end}'" for end in RIGHT)}){scope.where()}"""
+    right = ", ".join(f"'{end}'" for end in RIGHT)
+    query = f"""SELECT e.opened, e.closed, COUNT(*) FROM {STORY}
+        WHERE e.closed >= :since AND e.state = '{NONCOMPLIANT}' AND e.ended IN ({right}){scope.where()}
+        GROUP BY e.opened, e.closed"""
     took = sorted(
-        round((moment_of(closed) - moment_of(opened)).total_seconds())
-        for opened, closed in session.rows(query, scope.values())
+        (round((moment_of(closed) - moment_of(opened)).total_seconds()), times)
+        for opened, closed, times in session.rows(query, scope.values())
     )
-    return Repairs(len(took), took[(len(took) - 1) // 2], took[-1]) if took else Repairs(0, 0, 0)
+    number = sum(times for _, times in took)
+    reached = 0
+    for seconds, times in took:
+        reached += times
+        if reached * 2 >= number:
+            return Repairs(number, seconds, took[-1][0])
+    return Repairs(0, 0, 0)
 
 
 def flapping(session: Session, scope: Scope, most: int = 50) -> list[Flap]:
     """What drifted FLAPS times or more within the period, most often first."""
-    query = f"""SELECT host, rule, COUNT(*) AS times, MAX(opened) FROM proscribe_episode
-        WHERE state = '{NONCOMPLIANT}' AND opened >= :since{scope.where()} GROUP BY host, rule
-        HAVING COUNT(*) >= {FLAPS} ORDER BY times DESC, host, rule LIMIT {most:d}"""
+    within = f"state = '{NONCOMPLIANT}' AND opened >= :since"
+    often = f"SELECT host FROM proscribe_episode WHERE {within} GROUP BY host HAVING COUNT(*) >= {FLAPS}"
+    query = f"""SELECT e.host, b.rule, COUNT(*) AS times, MAX(e.opened) FROM {STORY}
+        WHERE e.host IN ({often}) AND {within}{scope.where()} GROUP BY e.host, b.rule
+        HAVING COUNT(*) >= {FLAPS} ORDER BY times DESC, e.host, b.rule LIMIT {most:d}"""
     return [Flap(*row) for row in session.rows(query, scope.values())]
 
 

@@ -1,7 +1,8 @@
 """Writing a run into the history: what began, what ended, what went on.
 
 Only changes are written. A rule that is not as it should be opens an episode, which stays open, untouched, for as long
-as runs see the same; most of a fleet costs nothing but the note that its hosts were seen.
+as runs see the same; most of a fleet costs nothing but the note that its hosts were seen. Rules that begin together are
+one row (bundles.py), which is split when they do not end together.
 
 What cannot be seen does not end what was seen: while a rule is `unknown` or `error`, its `noncompliant` episode stays
 open. And a rule ends as `withdrawn`, not as repaired, when the host's plan does not ask for it any more.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,8 +21,9 @@ from ...finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED,
 from ...plan import CONTROLS
 from ..arithmetic import covered
 from ..wording import clean, evidence
+from .bundles import Bundles, Rules
 from .database import Session
-from .tables import ADD_EPISODE, ADD_RUN, CLOSE_EPISODE, SET_HOST, HostRow, names, select_hosts, select_open
+from .tables import ADD_EPISODE, ADD_RUN, DROP_EPISODE, SET_HOST, HostRow, among, select_hosts, select_open
 
 HOST = ""  # the rule of an episode that is about the host as a whole: it gave no answer, or a correction failed
 
@@ -32,6 +34,7 @@ BLIND = (ERROR, UNKNOWN)  # of these, the ones in which nobody could see how the
 WITHDRAWN = "withdrawn"  # the plan does not ask for the rule any more
 GONE = "gone"  # the host has left the inventory
 
+REMEMBERED = 5_000  # lists of rules
 BATCH = 500  # hosts that are asked for in one query
 LONGEST = 300  # characters of evidence that are kept
 
@@ -87,7 +90,7 @@ class Plans:
 
 
 class Written(NamedTuple):
-    """What a run changed in the history: how many episodes it opened and closed."""
+    """What a run changed in the history: how many rules, over all hosts, it saw begin and end."""
 
     opened: int = 0
     closed: int = 0
@@ -99,63 +102,113 @@ def record(session: Session, report: Mapping[str, Any], records: Iterable[Mappin
     if list(session.rows("SELECT id FROM proscribe_run WHERE id = :id", {"id": run.id})):
         return Written()
     opened = closed = 0
+    bundles, said = Bundles(session), Said()
     remaining = iter(records)
     while batch := list(islice(remaining, BATCH)):
-        changes = _Batch(session, run, batch, plans)
-        session.many(CLOSE_EPISODE, changes.closing)
-        session.many(ADD_EPISODE, changes.opening)
+        changes = _Batch(session, run, batch, plans, bundles, said)
+        bundles.save()
+        session.many(DROP_EPISODE, changes.dropping)
+        session.many(ADD_EPISODE, changes.adding)
         session.many(SET_HOST, changes.hosts)
-        opened, closed = opened + len(changes.opening), closed + len(changes.closing)
+        opened, closed = opened + changes.opened, closed + changes.closed
     _gone(session, run)
     session.run(ADD_RUN, run._asdict())
     return Written(opened, closed)
 
 
-class _Batch:
-    """The changes that some hosts' records make: rows for CLOSE_EPISODE, ADD_EPISODE and SET_HOST, in that order."""
+class Going(NamedTuple):
+    """An open episode of a host."""
 
-    def __init__(self, session: Session, run: Run, records: list[Mapping[str, Any]], plans: Plans) -> None:
-        self.run, self.plans = run, plans
+    bundle: str
+    state: str
+    opened: str
+    opened_run: str
+
+
+class _Batch:
+    """The changes that some hosts' records make: rows for DROP_EPISODE, ADD_EPISODE and SET_HOST, in that order, and
+    how many rules began and ended.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        run: Run,
+        records: list[Mapping[str, Any]],
+        plans: Plans,
+        bundles: Bundles,
+        said: Said,
+    ) -> None:
+        self.run, self.plans, self.bundles, self.said = run, plans, bundles, said
         self.controls: list[str] = json.loads(run.controls) or list(CONTROLS)
-        self.closing: list[dict[str, Any]] = []
-        self.opening: list[dict[str, Any]] = []
+        self.dropping: list[dict[str, Any]] = []
+        self.adding: list[dict[str, Any]] = []
         self.hosts: list[dict[str, Any]] = []
-        wanted = [record["host"] for record in records]
-        known = {row[0]: HostRow(*row) for row in session.rows(select_hosts(len(wanted)), names(wanted))}
-        going: dict[str, list[tuple[str, str]]] = {}
-        for host, rule, state, _ in session.rows(select_open(len(wanted)), names(wanted)):
-            going.setdefault(host, []).append((rule, state))
+        self.opened = self.closed = 0
+        wanted = among([record["host"] for record in records])
+        known = {row[0]: HostRow(*row) for row in session.rows(select_hosts(len(wanted)), wanted)}
+        going: dict[str, list[Going]] = {}
+        for host, *episode in session.rows(select_open(len(wanted)), wanted):
+            going.setdefault(host, []).append(Going(*episode))
+        bundles.load(episode.bundle for episodes in going.values() for episode in episodes)
         for record in records:
             host = record["host"]
             self._take(record, known.get(host, HostRow(host)), going.get(host, ()))
 
-    def _take(self, record: Mapping[str, Any], before: HostRow, going: Iterable[tuple[str, str]]) -> None:
+    def _take(self, record: Mapping[str, Any], before: HostRow, going: Iterable[Going]) -> None:
         at = self._when(record)
         # A run that ends late may bring an older look than the one that is known already; it says nothing new.
         fresh = [control for control in self.controls if at >= getattr(before, control)] if covered(record) else []
         asked = self.run.finished >= before.asked
-        said = dict(_said(record, fresh, about_host=asked))
-        about = {HOST} if asked else set()
-        for rule, state in going:
-            control = rule.partition("/")[0]
-            if control not in fresh and rule not in about:
-                continue
-            now, _ = said.get(rule, (COMPLIANT, ""))
-            if now == state or (now in BLIND and state not in BLIND):
-                continue
-            if rule not in said and self._withdrawn(rule, before.plan, record["plan"]):
-                now = WITHDRAWN
-            self.closing.append(self._close(record["host"], rule, state, at, now))
-        open_ = set(going)
+        said = self.said.of(record, fresh, about_host=asked)
+        about = {*fresh, HOST} if asked else set(fresh)
+        open_: set[tuple[str, str]] = set()
+        for episode in going:
+            rules = self.bundles.rules(episode.bundle)
+            open_.update((rule, episode.state) for rule in rules)
+            ended: dict[str, dict[str, str]] = {}  # how it ended ("" if it did not): for which rules
+            for rule, evidence_ in rules.items():
+                now = self._end(rule, episode.state, said, before.plan, record["plan"] or "", about)
+                ended.setdefault(now, {})[rule] = evidence_
+            if set(ended) != {""}:
+                self._split(record["host"], episode, ended, at)
+        beginning: dict[tuple[str, str, str], dict[str, str]] = {}
         for rule, (state, what) in said.items():
+            control = rule.partition("/")[0]
+            place = rule if control == "apps" else control  # an app is found in its own place on each host
             if state in OPENING and (rule, state) not in open_:
-                self.opening.append(self._open(record["host"], rule, state, what, at))
+                beginning.setdefault((state, place, ""), {})[rule] = what
             elif state == REPAIRED and not open_ & {(rule, NONCOMPLIANT), (rule, ERROR)}:
                 # It began after the last run and ended within this one.
-                row = self._open(record["host"], rule, NONCOMPLIANT, what, at)
-                self.opening.append({**row, "closed": at, "closed_run": self.run.id, "ended": REPAIRED})
+                beginning.setdefault((NONCOMPLIANT, place, REPAIRED), {})[rule] = what
+        for (state, _, end), rules in beginning.items():
+            self._add(record["host"], rules, Going("", state, at, self.run.id), end, at)
+            self.opened += len(rules)
         if asked or fresh:
             self.hosts.append(self._host(record, before, fresh, at, asked))
+
+    def _end(
+        self, rule: str, state: str, said: Mapping[str, tuple[str, str]], old: str, new: str, about: set[str]
+    ) -> str:
+        """How an episode of that rule and state ends by what a record says; "" where it goes on, or nobody looked."""
+        if rule.partition("/")[0] not in about:
+            return ""
+        if rule not in said:
+            return WITHDRAWN if self._withdrawn(rule, old, new) else COMPLIANT
+        now = said[rule][0]
+        return "" if now == state or (now in BLIND and state not in BLIND) else now
+
+    def _split(self, host: str, episode: Going, ended: Mapping[str, Rules], at: str) -> None:
+        """End an episode, for its rules as they ended; it goes on for those that did not."""
+        self.dropping.append({"host": host, "bundle": episode.bundle, "state": episode.state})
+        for end, rules in ended.items():
+            self._add(host, rules, episode, end, at)
+            self.closed += len(rules) if end else 0
+
+    def _add(self, host: str, rules: Rules, episode: Going, end: str, at: str) -> None:
+        row = {**episode._asdict(), "host": host, "bundle": self.bundles.of(rules)}
+        closed = {"closed": at, "closed_run": self.run.id, "ended": end}
+        self.adding.append({**row, **(closed if end else dict.fromkeys(closed))})
 
     def _when(self, record: Mapping[str, Any]) -> str:
         """When a host was looked at: by its own clock, as far as that lies within the run by ours."""
@@ -164,10 +217,10 @@ class _Batch:
             return self.run.finished
         return min(max(said, self.run.started), self.run.finished)
 
-    def _withdrawn(self, rule: str, old: str, new: str | None) -> bool:
+    def _withdrawn(self, rule: str, old: str, new: str) -> bool:
         """Whether a rule is not seen any more because the plan does not ask for it any more."""
         control, _, service = rule.partition("/")
-        asked_for = self.plans.services(new or "")
+        asked_for = self.plans.services(new)
         if not service or asked_for is None:
             return False
         if control not in asked_for:
@@ -175,14 +228,6 @@ class _Batch:
         before = self.plans.services(old)
         # A rule that is no service of the old plan is a setting, of which plans do not list the rules.
         return before is not None and service in before.get(control, ()) and service not in asked_for[control]
-
-    def _close(self, host: str, rule: str, state: str, at: str, ended: str) -> dict[str, Any]:
-        run = self.run.id
-        return {"host": host, "rule": rule, "state": state, "closed": at, "closed_run": run, "ended": ended}
-
-    def _open(self, host: str, rule: str, state: str, what: str, at: str) -> dict[str, Any]:
-        row = {"host": host, "rule": rule, "state": state, "evidence": what, "opened": at, "opened_run": self.run.id}
-        return {**row, "closed": None, "closed_run": None, "ended": None}
 
     def _host(
         self, record: Mapping[str, Any], before: HostRow, fresh: Iterable[str], at: str, asked: bool
@@ -195,16 +240,33 @@ class _Batch:
         return row._asdict()
 
 
-def _said(record: Mapping[str, Any], fresh: list[str], about_host: bool) -> Iterator[tuple[str, tuple[str, str]]]:
-    """What a record says: (rule, (state, evidence)) of the controls that it looked at, and of the host as a whole."""
-    listed = [rule["state"] for rule in record["rules"]]
-    # The host is worse than its rules when it gave no answer, or when a correction or a task failed.
-    if about_host and record["state"] in BLIND and (not listed or _rank(record["state"]) < _rank(worst(listed))):
-        why = record["reason"] or "; ".join(str(error["message"]) for error in record["errors"]) or record["state"]
-        yield HOST, (record["state"], _kept(why))
-    for rule in record["rules"]:
-        if rule["rule"].partition("/")[0] in fresh:
-            yield _kept(rule["rule"]), (rule["state"], _evidence(rule))
+class Said:
+    """What records say. Thousands of hosts list the very same rules, so what was said of them is remembered."""
+
+    def __init__(self) -> None:
+        self._same: dict[tuple[Any, ...], tuple[Any, Mapping[str, tuple[str, str]]]] = {}
+
+    def of(self, record: Mapping[str, Any], fresh: list[str], about_host: bool) -> Mapping[str, tuple[str, str]]:
+        """{rule: (state, evidence)} of the controls that were looked at, and of the host as a whole (rule "")."""
+        rules = record["rules"]
+        key = (*fresh, *map(id, rules))
+        if key not in self._same:
+            if len(self._same) > REMEMBERED:
+                self._same.clear()
+            here = {
+                _kept(rule["rule"]): (rule["state"], _evidence(rule))
+                for rule in rules
+                if rule["rule"].partition("/")[0] in fresh
+            }
+            # With the rules themselves, so that none of their ids can become another's.
+            self._same[key] = tuple(rules), here
+        told = self._same[key][1]
+        listed = [rule["state"] for rule in rules]
+        # The host is worse than its rules when it gave no answer, or when a correction or a task failed.
+        if about_host and record["state"] in BLIND and (not listed or _rank(record["state"]) < _rank(worst(listed))):
+            errors = "; ".join(str(error["message"]) for error in record["errors"])
+            return {HOST: (record["state"], _kept(record["reason"] or errors or record["state"])), **told}
+        return told
 
 
 def _rank(state: str) -> int:
@@ -246,3 +308,4 @@ def prune(session: Session, before: str) -> None:
     session.run(f"DELETE FROM proscribe_episode WHERE closed < :before OR host IN ({lost})", values)
     session.run("DELETE FROM proscribe_host WHERE asked < :before", values)
     session.run("DELETE FROM proscribe_run WHERE finished < :before", values)
+    session.run("DELETE FROM proscribe_bundle WHERE id NOT IN (SELECT bundle FROM proscribe_episode)")

@@ -1,12 +1,13 @@
 """The tables of the history, in the SQL that SQLite and PostgreSQL share.
 
-All times are UTC texts of one spelling (2026-11-25T08:00:00Z), whose order is that of the times. A row is added, or an
-open episode is closed; nothing else is rewritten but when a host was last seen, and nothing is deleted but by pruning
-and when a host leaves its inventory.
+All times are UTC texts of one spelling (2026-11-25T08:00:00Z), whose order is that of the times. What a run wrote stays
+as it is, but for what goes on: an open episode is closed, and when a host was last seen is written anew. Nothing is
+forgotten but by pruning.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...plan import CONTROLS
@@ -24,16 +25,25 @@ TABLES = (
     f"""CREATE TABLE IF NOT EXISTS proscribe_host (
         name TEXT PRIMARY KEY, inventory TEXT NOT NULL, run TEXT NOT NULL, asked TEXT NOT NULL, plan TEXT NOT NULL,
         {", ".join(f"{control} TEXT NOT NULL" for control in CONTROLS)})""",
-    # One row for each stretch of time in which a rule was not as it should be on a host; rule "" is the host itself.
+    # Rules of one control that began to be in one state on a host at once, with their evidence. Before the first
+    # enforce each of 20,000 hosts breaks the same 400 rules: that is one bundle, and not eight million rows. The id is
+    # a digest of the content, so all hosts with the same content share it.
+    """CREATE TABLE IF NOT EXISTS proscribe_bundle (
+        id TEXT NOT NULL, rule TEXT NOT NULL, evidence TEXT NOT NULL, PRIMARY KEY (id, rule))""",
+    # One row for each stretch of time in which the rules of a bundle were not as they should be on a host. Rule "" is
+    # the host itself.
     """CREATE TABLE IF NOT EXISTS proscribe_episode (
-        host TEXT NOT NULL, rule TEXT NOT NULL, state TEXT NOT NULL, evidence TEXT NOT NULL,
+        host TEXT NOT NULL, bundle TEXT NOT NULL, state TEXT NOT NULL,
         opened TEXT NOT NULL, opened_run TEXT NOT NULL, closed TEXT, closed_run TEXT, ended TEXT)""",
     # Also what keeps one and the same episode from being opened twice.
     """CREATE UNIQUE INDEX IF NOT EXISTS proscribe_episode_open
-        ON proscribe_episode (host, rule, state) WHERE closed IS NULL""",
+        ON proscribe_episode (host, bundle, state) WHERE closed IS NULL""",
     "CREATE INDEX IF NOT EXISTS proscribe_episode_closed ON proscribe_episode (closed)",
-    "CREATE INDEX IF NOT EXISTS proscribe_episode_host ON proscribe_episode (host, rule)",
+    "CREATE INDEX IF NOT EXISTS proscribe_episode_host ON proscribe_episode (host)",
 )
+
+# The episodes rule by rule: what all questions are about.
+STORY = """proscribe_episode e JOIN proscribe_bundle b ON b.id = e.bundle"""
 
 ADD_RUN = """INSERT INTO proscribe_run (id, playbook, mode, started, finished, inventory, scope, controls, summary)
     VALUES (:id, :playbook, :mode, :started, :finished, :inventory, :scope, :controls, :summary)"""
@@ -42,12 +52,15 @@ _HOST = ("name", "inventory", "run", "asked", "plan", *CONTROLS)
 SET_HOST = f"""INSERT INTO proscribe_host ({", ".join(_HOST)}) VALUES ({", ".join(f":{key}" for key in _HOST)})
     ON CONFLICT (name) DO UPDATE SET {", ".join(f"{key} = excluded.{key}" for key in _HOST[1:])}"""
 
-ADD_EPISODE = """INSERT INTO proscribe_episode
-    (host, rule, state, evidence, opened, opened_run, closed, closed_run, ended)
-    VALUES (:host, :rule, :state, :evidence, :opened, :opened_run, :closed, :closed_run, :ended)"""
+ADD_BUNDLE = """INSERT INTO proscribe_bundle (id, rule, evidence) VALUES (:id, :rule, :evidence)
+    ON CONFLICT (id, rule) DO NOTHING"""
 
-CLOSE_EPISODE = """UPDATE proscribe_episode SET closed = :closed, closed_run = :closed_run, ended = :ended
-    WHERE host = :host AND rule = :rule AND state = :state AND closed IS NULL"""
+ADD_EPISODE = """INSERT INTO proscribe_episode (host, bundle, state, opened, opened_run, closed, closed_run, ended)
+    VALUES (:host, :bundle, :state, :opened, :opened_run, :closed, :closed_run, :ended)"""
+
+# Of an episode that goes on for none or only some of its rules; what becomes of them is added anew.
+DROP_EPISODE = """DELETE FROM proscribe_episode
+    WHERE host = :host AND bundle = :bundle AND state = :state AND closed IS NULL"""
 
 
 class HostRow(NamedTuple):
@@ -65,20 +78,25 @@ class HostRow(NamedTuple):
 
 
 def select_hosts(count: int) -> str:
-    """The query for so many hosts, named by the parameters h0, h1, ..."""
-    return f"SELECT {', '.join(_HOST)} FROM proscribe_host WHERE name IN ({_names(count)})"
+    """The query for so many hosts, by the parameters of `among`."""
+    return f"SELECT {', '.join(_HOST)} FROM proscribe_host WHERE name IN ({_places(count)})"
 
 
 def select_open(count: int) -> str:
-    """The query for the open episodes (host, rule, state, opened) of so many hosts, named as in `select_hosts`."""
-    columns = "host, rule, state, opened"
-    return f"SELECT {columns} FROM proscribe_episode WHERE closed IS NULL AND host IN ({_names(count)})"
+    """The query for the open episodes (host, bundle, state, opened, opened_run) of so many hosts."""
+    columns = "host, bundle, state, opened, opened_run"
+    return f"SELECT {columns} FROM proscribe_episode WHERE closed IS NULL AND host IN ({_places(count)})"
 
 
-def names(hosts: list[str]) -> dict[str, str]:
-    """The parameters for `select_hosts` and `select_open`."""
-    return {f"h{index}": host for index, host in enumerate(hosts)}
+def select_bundles(count: int) -> str:
+    """The query for the rules (id, rule, evidence) of so many bundles."""
+    return f"SELECT id, rule, evidence FROM proscribe_bundle WHERE id IN ({_places(count)})"
 
 
-def _names(count: int) -> str:
-    return ", ".join(f":h{index}" for index in range(count))
+def among(values: Sequence[str]) -> dict[str, str]:
+    """The parameters for these queries."""
+    return {f"p{index}": value for index, value in enumerate(values)}
+
+
+def _places(count: int) -> str:
+    return ", ".join(f":p{index}" for index in range(count))

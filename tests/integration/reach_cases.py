@@ -1,0 +1,174 @@
+"""What is asked about, in the test that compares `explain` with what can be reached: names and addresses that the
+catalogue closes, those that it knows and that stay open here, and innocent ones that lie close by.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# The rest of the world.
+RESOLVER = "192.0.2.53"  # the organisation's, outside of the host
+V4, V6 = "203.0.113.80", "2001:db8:80::80"  # of every name that has no addresses here
+CLOSED_BY_RULE, OPENED_BY_RULE = "203.0.113.66", "203.0.113.67"
+
+# What the restrictions of the host say beyond their defaults.
+VARIABLES: dict[str, Any] = {
+    "proscribe_tenants": {"google": ["example.org"]},
+    "proscribe_services_exclude": ["mediafire"],
+    "proscribe_management": ["91.108.8.0/24", "2a0a:f280:ad::/48"],  # within networks of Telegram's
+    "proscribe_firewall_rules": [
+        {"direction": "out", "verdict": "accept", "addresses": [OPENED_BY_RULE]},
+        {"direction": "out", "verdict": "reject", "addresses": ["203.0.113.64/29"], "comment": "the old file server"},
+    ],
+}
+WAIVED = "line"
+
+_TELEGRAM = ("149.154.167.99", "2001:67c:4e8:f004::9")
+_DROPBOX = ("162.125.66.18", "2620:100:6022:18::a27d:4212")
+_GOOGLE = ("142.250.74.110", "2a00:1450:400f:80c::200e")
+_MICROSOFT = ("52.96.165.18", "2603:1026:c0a::2")
+_ELSEWHERE = (V4, V6)
+
+# Closed where the host has a filter.
+CLOSED_NAMES = {
+    "telegram.org": _TELEGRAM,
+    "web.telegram.org": _TELEGRAM,
+    "Web.Telegram.ORG": _TELEGRAM,
+    "t.me": _TELEGRAM,
+    "zws2.web.telegram.org": _TELEGRAM,
+    "web.whatsapp.com": ("31.13.64.60", V6),
+    "media-fra3-1.cdn.whatsapp.net": ("3.33.221.48", V6),
+    "dropbox.com": _DROPBOX,
+    "www.dropbox.com": _DROPBOX,
+    "wechat.com": _ELSEWHERE,
+    "wx.qq.com": _ELSEWHERE,
+    "long.weixin.qq.com": _ELSEWHERE,
+    "signal.org": _ELSEWHERE,
+    "chat.signal.org": _ELSEWHERE,
+    "discord.com": _ELSEWHERE,
+    "mega.nz": _ELSEWHERE,
+    "g.api.mega.co.nz": _ELSEWHERE,
+    "mail.proton.me": _ELSEWHERE,
+    "smtp.protonmail.ch": _ELSEWHERE,
+    "outlook.live.com": _MICROSOFT,
+    "www.hotmail.com": _MICROSOFT,
+    "onedrive.live.com": _MICROSOFT,
+    "storage.live.com": _MICROSOFT,
+    "skype.com": _MICROSOFT,
+    "teams.live.com": _MICROSOFT,
+    "imap.mail.me.com": _ELSEWHERE,
+    "mail.yahoo.com": _ELSEWHERE,
+    "mail.163.com": _ELSEWHERE,
+    "wetransfer.com": _ELSEWHERE,
+    "torproject.org": _ELSEWHERE,
+    "dns.quad9.net": ("9.9.9.9", "2620:fe::fe"),
+    "cloudflare-dns.com": ("1.1.1.1", "2606:4700:4700::1111"),
+    "use-application-dns.net": _ELSEWHERE,
+    "mask.icloud.com": _ELSEWHERE,
+}
+# Of the catalogue, and open in name resolution: by tenants, an allowed name, a waiver, the restrictions.
+KNOWN_NAMES = {
+    "drive.google.com": _GOOGLE,
+    "mail.google.com": _GOOGLE,
+    "imap.gmail.com": _GOOGLE,
+    "api.telegram.org": ("149.154.167.220", _TELEGRAM[1]),  # its addresses are Telegram's all the same
+    "work.weixin.qq.com": _ELSEWHERE,
+    "open.work.weixin.qq.com": _ELSEWHERE,
+    "teams.skype.com": _MICROSOFT,
+    "line.me": ("147.92.191.1", "2400:dcc0::1"),
+    "gw.line.naver.jp": ("147.92.191.2", "2400:dcc0::2"),
+    "slack.com": _ELSEWHERE,
+    "mediafire.com": _ELSEWHERE,
+    "12ft.io": _ELSEWHERE,
+    "zoom.us": _ELSEWHERE,
+}
+INNOCENT_NAMES = {
+    "notwechat.com": _ELSEWHERE,
+    "wechat.com.example": _ELSEWHERE,
+    "megaglest.org": _ELSEWHERE,
+    "omega.nz": _ELSEWHERE,
+    "mytelegram.org": _ELSEWHERE,
+    "telegram.org.example": _ELSEWHERE,
+    "signal.example": _ELSEWHERE,
+    "google.com": _GOOGLE,
+    "docs.google.com": _GOOGLE,
+    "accounts.google.com": _GOOGLE,
+    "storage.googleapis.com": _GOOGLE,
+    "login.live.com": _MICROSOFT,
+    "login.microsoftonline.com": _MICROSOFT,
+    "outlook.office365.com": _MICROSOFT,
+    "graph.microsoft.com": _MICROSOFT,
+    "contoso.sharepoint.com": _MICROSOFT,
+    "teams.microsoft.com": _MICROSOFT,
+    "qq.com": _ELSEWHERE,
+    "news.qq.com": _ELSEWHERE,
+    "icloud.com": _ELSEWHERE,
+    "push.apple.com": _ELSEWHERE,
+    "proton.me": _ELSEWHERE,
+    "yahoo.com": _ELSEWHERE,
+    "facebook.com": ("31.13.64.35", V6),
+    "s3.amazonaws.com": _ELSEWHERE,
+    "example.github.io": ("185.199.108.153", "2606:50c0:8000::153"),
+    "deb.debian.org": ("151.101.2.132", "2a04:4e42::644"),
+    "intranet.example": _ELSEWHERE,
+}
+
+CLOSED_ADDRESSES = (
+    "91.108.4.0:80",
+    "149.154.160.0:443",
+    "149.154.175.255:5222",
+    "[2001:67c:4e8::]:443",
+    "[2001:67c:4e8:ffff:ffff:ffff:ffff:ffff]:5222",
+    "31.13.64.60:443",
+    "31.13.64.61:5222",
+    "162.125.0.0:443",
+    "162.125.255.255:80",
+    "[2620:100:6000::1]:443",
+    "1.1.1.1:53",
+    "1.1.1.1:443",
+    "1.1.1.1:853",
+    "8.8.8.8:53",
+    "9.9.9.9:853",
+    "[2001:4860:4860::8888]:443",
+    "[2620:fe::fe]:53",
+    f"{V4}:853",  # DNS over TLS, to anybody
+    f"[{V6}]:853",
+    f"{RESOLVER}:853",
+    f"{CLOSED_BY_RULE}:443",
+    f"{CLOSED_BY_RULE}:8443",
+)
+KNOWN_ADDRESSES = (
+    "91.108.8.0:443",
+    "[2a0a:f280:ad::1]:443",
+    "147.92.128.1:443",
+    "[2400:dcc0::1]:5222",
+    "1.1.1.1:80",
+    "[2620:fe::fe]:8443",
+    f"{OPENED_BY_RULE}:443",
+)
+INNOCENT_ADDRESSES = (
+    "91.108.3.255:443",
+    "91.108.24.0:443",
+    "149.154.159.255:443",
+    "149.154.176.0:443",
+    "[2001:67c:4e7:ffff:ffff:ffff:ffff:ffff]:443",
+    "[2001:67c:4e9::]:443",
+    "31.13.64.59:443",
+    "31.13.64.62:443",
+    "162.124.255.255:443",
+    "162.126.0.0:443",
+    "[2620:0:ffff:ffff::1]:443",
+    "[2620:101::1]:443",
+    "1.1.1.4:443",
+    "8.8.8.9:53",
+    "[2001:4860:4860::8889]:443",
+    f"{RESOLVER}:53",
+    f"{V4}:443",
+    f"[{V6}]:5222",
+    "203.0.113.63:443",
+    "203.0.113.72:443",
+    "10.77.0.1:443",  # the host's gateway
+)
+
+NAMES = {**CLOSED_NAMES, **KNOWN_NAMES, **INNOCENT_NAMES}
+ADDRESSES = (*CLOSED_ADDRESSES, *KNOWN_ADDRESSES, *INNOCENT_ADDRESSES)

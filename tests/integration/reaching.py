@@ -1,0 +1,107 @@
+"""What can be reached from where this runs. Each line of its input is a JSON list of questions, and is answered with a
+JSON list of answers in the same order.
+
+    ["name", NAME]                          what programs get for a name: the addresses that lead somewhere, sorted
+    ["dns", SERVER, NAME, TYPE, PROTOCOL]   what a name server says, asked over udp or tcp: the number of records, or
+                                            "no such name"
+    ["tcp", ADDRESS, PORT]                  a connection
+    ["tls", ADDRESS, PORT, NAME]            a connection with a whole TLS handshake, for that server name
+    ["udp", ADDRESS, PORT]                  a datagram and an answer to it
+
+The answer to the last three is "ok". What fails is the name of its error ("ECONNREFUSED"), or "nothing" where nothing
+comes back in PATIENCE seconds.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+import ssl
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from name_server import question
+
+PATIENCE = 3
+NO_SUCH_NAME = 3  # RFC 1035, section 4.1.1
+NOWHERE = ("0.0.0.0", "::")
+
+_CONTEXT = ssl.create_default_context()
+_CONTEXT.check_hostname = False
+_CONTEXT.verify_mode = ssl.CERT_NONE
+
+
+def name(asked: str) -> list[str]:
+    try:
+        found = socket.getaddrinfo(asked, None, type=socket.SOCK_STREAM)
+    except socket.gaierror:
+        return []
+    return sorted({str(entry[4][0]) for entry in found} - set(NOWHERE))
+
+
+def dns(server: str, asked: str, kind: int, protocol: str) -> object:
+    message = question(asked, kind)
+    with _socket(server, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM) as channel:
+        channel.connect((server, 53))
+        if protocol == "tcp":
+            channel.sendall(struct.pack(">H", len(message)) + message)
+            reply = channel.makefile("rb").read(2 + 12)[2:]
+        else:
+            channel.send(message)
+            reply = channel.recv(65535)
+    if not reply:
+        return "closed"
+    return "no such name" if reply[3] & 0xF == NO_SUCH_NAME else struct.unpack_from(">H", reply, 6)[0]
+
+
+def tcp(address: str, port: int) -> str:
+    with _socket(address, socket.SOCK_STREAM) as connection:
+        connection.connect((address, port))
+    return "ok"
+
+
+def tls(address: str, port: int, server: str) -> str:
+    with _socket(address, socket.SOCK_STREAM) as connection:
+        connection.connect((address, port))
+        with _CONTEXT.wrap_socket(connection, server_hostname=server):
+            return "ok"
+
+
+def udp(address: str, port: int) -> str:
+    with _socket(address, socket.SOCK_DGRAM) as channel:
+        channel.connect((address, port))  # so that a refusal comes back as an error
+        channel.send(question("reach.example", 1))  # port 53 answers nothing else
+        channel.recv(65535)
+    return "ok"
+
+
+def _socket(address: str, kind: socket.SocketKind) -> socket.socket:
+    made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+    made.settimeout(PATIENCE)
+    return made
+
+
+QUESTIONS: dict[str, Callable[..., object]] = {"name": name, "dns": dns, "tcp": tcp, "tls": tls, "udp": udp}
+
+
+def answer(asked: list[Any], known: dict[str, Callable[..., object]]) -> object:
+    verb, *words = asked
+    try:
+        return known[verb](*words)
+    except TimeoutError:
+        return "nothing"
+    except OSError as error:
+        return errno.errorcode.get(error.errno or 0, str(error))
+
+
+def serve(known: dict[str, Callable[..., object]]) -> None:
+    """Answer questions until the input ends."""
+    for line in sys.stdin:
+        print(json.dumps([answer(asked, known) for asked in json.loads(line)]), flush=True)
+
+
+if __name__ == "__main__":
+    serve(QUESTIONS)

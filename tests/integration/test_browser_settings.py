@@ -1,0 +1,109 @@
+"""Every row of settings.SETTINGS in real browsers: each policy that we write is one that they know, take and have.
+
+Left out is what only Brave or Edge have (`BraveVPNDisabled`, `TorDisabled`, `InPrivateModeAvailability`): neither is
+in a distribution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser_scene import HERE, enforce, in_place_of_etc, made_tree, real_plan
+from proscribe.controls.browser import chromium, firefox
+from proscribe.controls.browser.places import Place
+from proscribe.controls.browser.rendering import rules
+from proscribe.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
+from proscribe.controls.browser.sight import MARK
+
+pytestmark = pytest.mark.integration
+
+SCRIPT = HERE / "browser_policies.py"
+CHROMIUM = Place("chromium", "chromium", "/etc/chromium/policies/managed/proscribe.json", browsers=("chromium",))
+FIREFOX = Place("firefox", "firefox", "/etc/firefox/policies/policies.json", browsers=("firefox", "firefox_esr"))
+
+# What would keep a browser from being asked about its policies is tried by itself.
+MUTE = "developer_tools"
+ALL = {id_: BLOCKED for id_ in SETTINGS if id_ != MUTE}
+TENANTS = {"google": ["corp.example", "corp.test"], "microsoft": ["11111111-2222-3333-4444-555555555555"]}
+UBLOCK = {"chrome": "cjpalhdlnbpafiamejdnhcphjbkeiagm", "firefox": "uBlock0@raymondhill.net"}
+PLANS: Mapping[str, Mapping[str, Any]] = {
+    "everything closed": {"browser_settings": ALL},
+    "tenants, and extensions by allow list": {
+        "browser_settings": {**ALL, EXTENSIONS: ALLOW_LIST},
+        "browser_extensions_allowed": list(UBLOCK.values()),
+        "tenants": TENANTS,
+    },
+}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Path]:
+    yield from made_tree(tmp_path)
+
+
+@pytest.mark.parametrize("restrictions", PLANS.values(), ids=PLANS)
+def test_chromium_has_each_policy_with_its_value_and_without_an_error(
+    restrictions: Mapping[str, Any], tree: Path, require_tool: Callable[[str], str]
+) -> None:
+    require_tool("chromium")
+    plan = real_plan(**restrictions)
+    enforce(tree, plan)
+    wanted = rules(plan["controls"]["browser"])
+    said = chromium.policies(wanted, CHROMIUM)
+    rows = [id_ for id_ in ALL if chromium.closing(wanted, CHROMIUM).get(id_)]
+    assert rows == [id_ for id_ in ALL if id_ not in ("browser_vpn", "tor_windows", "about_config")]
+
+    policies = in_place_of_etc(tree, SCRIPT, "--browser", "chromium")["policies"]
+    assert {name: policy["value"] for name, policy in policies.items()} == said
+    assert {name: policy["error"] for name, policy in policies.items() if "error" in policy} == {
+        MARK: "Unknown policy."  # the notice of who wrote the file, which is no policy
+    }
+    assert {policy["level"] for policy in policies.values()} == {"mandatory"}
+
+
+@pytest.mark.parametrize("restrictions", PLANS.values(), ids=PLANS)
+def test_firefox_has_each_policy_with_its_value_and_effect(
+    restrictions: Mapping[str, Any], tree: Path, require_tool: Callable[[str], str]
+) -> None:
+    require_tool("firefox-esr")
+    plan = real_plan(**restrictions)
+    enforce(tree, plan)
+    wanted = rules(plan["controls"]["browser"])
+    rows = [id_ for id_ in ALL if firefox.closing(wanted, FIREFOX).get(id_)]
+    assert rows == [id_ for id_ in ALL if id_ not in ("tor_windows", "guest_windows", "web_apps")]
+
+    refused = wanted.firefox_extensions[0]
+    effects: dict[str, Any] = {
+        'Services.prefs.getIntPref("network.trr.mode")': 5,  # off by choice
+        'Services.prefs.prefIsLocked("network.trr.mode")': True,
+        'Services.prefs.prefIsLocked("network.proxy.type")': True,
+        'Services.prefs.getBoolPref("network.http.http3.enable")': False,
+        'Services.prefs.prefIsLocked("network.http.http3.enable")': True,
+        'Services.prefs.prefIsLocked("identity.fxaccounts.enabled")': True,
+        'ChromeUtils.importESModule("resource://gre/modules/PrivateBrowsingUtils.sys.mjs").PrivateBrowsingUtils.enabled': False,
+        f'Services.policies.getExtensionSettings("{refused}").installation_mode': "blocked",
+    }
+    if wanted.extensions_allowed:
+        effects[f'Services.policies.getExtensionSettings("{UBLOCK["firefox"]}").installation_mode'] = "allowed"
+        effects['Services.policies.getExtensionSettings("other@example").installation_mode'] = "blocked"
+    questions = [word for question in effects for word in ("--ask", question)]
+    told = in_place_of_etc(tree, SCRIPT, "--browser", "firefox", *questions)
+    assert told["status"] == "active"
+    assert told["policies"] == firefox.policies(wanted, FIREFOX, firefox.lists(wanted))
+    assert dict(zip(effects, told["answers"])) == effects
+
+
+@pytest.mark.parametrize(
+    ("name", "tool", "answer"),
+    [("chromium", "chromium", "Chromium gives no answer|Not allowed"), ("firefox", "firefox-esr", "no remote control")],
+)
+def test_without_developer_tools_a_browser_cannot_be_driven_any_more(
+    name: str, tool: str, answer: str, tree: Path, require_tool: Callable[[str], str]
+) -> None:
+    require_tool(tool)
+    enforce(tree, real_plan(browser_settings={MUTE: BLOCKED}))
+    with pytest.raises(AssertionError, match=answer):
+        in_place_of_etc(tree, SCRIPT, "--browser", name, "--seconds", "6")

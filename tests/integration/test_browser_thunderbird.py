@@ -1,0 +1,41 @@
+"""A real Thunderbird: it speaks Firefox's policy language, knows no sites, and has a file of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from browser_scene import HERE, enforce, in_place_of_etc, lift, made_tree, put, real_plan, unmet
+from proscribe.controls.browser.settings import BLOCKED, SETTINGS
+
+pytestmark = pytest.mark.integration
+
+FILE = "/etc/thunderbird/policies/policies.json"
+OWN = {"policies": {"DisableAppUpdate": True}}
+LOCKED = 'Services.prefs.prefIsLocked("network.trr.mode")'
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Path]:
+    yield from made_tree(tmp_path)
+
+
+def test_thunderbird_takes_our_part_beside_the_organisations_until_the_lift(
+    tree: Path, require_tool: Callable[[str], str]
+) -> None:
+    require_tool("thunderbird")
+    put(tree, {FILE: OWN})
+    plan = real_plan(browser_settings={id_: BLOCKED for id_ in SETTINGS})
+    enforce(tree, plan)
+    assert unmet(tree, plan) == []
+
+    told = in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", "thunderbird", "--ask", LOCKED)
+    ours = {name: value for row in SETTINGS.values() if row.thunderbird for name, value in row.firefox.items()}
+    assert (told["status"], told["policies"], told["answers"]) == ("active", {**ours, **OWN["policies"]}, [True])
+
+    lift(tree, plan)
+    assert json.loads((tree / FILE[1:]).read_text()) == OWN
+    told = in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", "thunderbird", "--ask", LOCKED)
+    assert (told["policies"], told["answers"]) == (OWN["policies"], [False])

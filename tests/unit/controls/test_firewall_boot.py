@@ -1,0 +1,126 @@
+"""What keeps the table over a reboot and over other programs, and what an audit says of it: on a made tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.controls.firewall import boot, program
+from proscribe.host import Host, Result
+
+TEXT = "table inet proscribe {\n}\n"
+NFT = "/usr/sbin/nft"
+
+
+class BootHost(Host):
+    """A made tree on which everything is as it should be; `watching` says whether the watcher runs."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(str(root), lambda argv, **options: Result(0 if self.watching else 3, "", ""))
+        self.watching = True
+        self.lay("/usr/sbin/systemctl", "", 0o755)
+        self.lay(boot.FILE, TEXT)
+        self.lay(program.PATH, boot.program_text(), program.MODE)
+        for unit in boot.units(NFT):
+            self.lay(unit.path, unit.text)
+            self.lay(unit.enabled, "")
+        self.path("/run/systemd/system").mkdir(parents=True)
+
+    def path(self, path: str) -> Path:
+        return Path(self.root, path.lstrip("/"))
+
+    def lay(self, path: str, text: str, mode: int = 0o644) -> None:
+        real = self.path(path)
+        real.parent.mkdir(parents=True, exist_ok=True)
+        real.write_text(text)
+        real.chmod(mode)
+
+
+def test_a_host_as_it_should_be(tmp_path: Path) -> None:
+    assert boot.wrong(BootHost(tmp_path), NFT, TEXT) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "found"),
+    [
+        (boot.FILE, "other", [(boot.FILE, "changed")]),
+        (boot.FILE, None, [(boot.FILE, "missing")]),
+        (program.PATH, "other", [(program.PATH, "changed")]),
+        (program.PATH, None, [(program.PATH, "missing")]),
+        (boot.UNIT_FILE, "other", [(boot.UNIT_FILE, "changed")]),
+        (boot.WATCH_FILE, "other", [(boot.WATCH_FILE, "changed")]),
+        (boot.WATCH_FILE, None, [(boot.WATCH_FILE, "missing")]),
+        (boot.ENABLED, None, [(boot.UNIT_NAME, "not enabled")]),
+        (boot.WATCH_ENABLED, None, [(boot.WATCH_NAME, "not enabled")]),
+    ],
+)
+def test_each_part_that_is_missing_or_changed_is_named(
+    tmp_path: Path, path: str, content: str | None, found: list[tuple[str, str]]
+) -> None:
+    host = BootHost(tmp_path)
+    if content is None:
+        host.path(path).unlink()
+    else:
+        host.path(path).write_text(content)
+    assert [(finding.id, finding.detail) for finding in boot.wrong(host, NFT, TEXT)] == found
+
+
+def test_a_program_that_cannot_be_run_is_changed(tmp_path: Path) -> None:
+    host = BootHost(tmp_path)
+    host.path(program.PATH).chmod(0o600)
+    assert [finding.detail for finding in boot.wrong(host, NFT, TEXT)] == ["changed"]
+
+
+def test_a_watcher_that_does_not_run_is_named_where_systemd_runs(tmp_path: Path) -> None:
+    host = BootHost(tmp_path)
+    host.watching = False
+    assert [(f.id, f.detail) for f in boot.wrong(host, NFT, TEXT)] == [(boot.WATCH_NAME, "not running")]
+    host.path("/run/systemd/system").rmdir()  # an image that is being made
+    assert boot.wrong(host, NFT, TEXT) == []
+
+
+PENDING = f"{program.RUN}/pending-0123456789ab"
+BACK = "2026-11-25T08:00:00Z unreached 0 0\n"
+LAST = "the last change was taken back at 2026-11-25T08:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("files", "detail"),
+    [
+        ({PENDING: ""}, "waits until its controller confirms it; otherwise it is taken back by itself"),
+        (
+            {program.TRACE: BACK},
+            f"{LAST}, because no controller reached this host over a new connection in time",
+        ),
+        (
+            {program.TRACE: BACK + BACK.replace("unreached", "cut")},
+            f"{LAST}, because with it this host could not send to its own gateways and resolvers (2 in a row)",
+        ),
+        (
+            {PENDING: "", program.TRACE: BACK},
+            "waits until its controller confirms it; otherwise it is taken back by itself",
+        ),
+    ],
+)
+@pytest.mark.parametrize("first", [False, True])
+def test_why_a_plan_is_not_in_force_is_said(tmp_path: Path, files: dict[str, str], detail: str, first: bool) -> None:
+    host = BootHost(tmp_path)
+    if first:  # nothing was ever confirmed on this host
+        host.path(boot.FILE).unlink()
+        host.path(boot.UNIT_FILE).unlink()
+    for path, content in files.items():
+        host.lay(path, content)
+    assert boot.wrong(host, NFT, "another " + TEXT)[0].detail == detail
+
+
+def test_what_was_taken_back_counts_nothing_once_another_plan_is_in_force(tmp_path: Path) -> None:
+    host = BootHost(tmp_path)
+    host.lay(program.TRACE, BACK)
+    assert boot.wrong(host, NFT, TEXT) == []
+
+
+def test_with_nothing_to_load_all_of_it_is_left_over(tmp_path: Path) -> None:
+    found: Any = boot.wrong(BootHost(tmp_path), NFT, "")
+    assert {finding.id for finding in found} == {boot.FILE, boot.UNIT_FILE, boot.WATCH_FILE, program.PATH}
+    assert {finding.detail for finding in found} == {"left over"}
