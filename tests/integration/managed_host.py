@@ -8,13 +8,13 @@ To be started with private /etc, /run, /var/lib and /usr/libexec. It answers wha
     ["lift", PLAN, CONTROL]         the same
     ["observe", PLAN]               the host record
 
-There is no systemd, so what it would be asked about the two resolvers is answered here, and a service is a daemon.
+There is no systemd, so what it is told about the two resolvers is done here.
 """
 
 from __future__ import annotations
 
-import os
-import signal
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,8 @@ server:
   chroot: ""
   username: ""
   directory: "/etc/unbound"
-  pidfile: "/run/unbound.pid"
+  pidfile: ""
+  use-syslog: no
 forward-zone:
   name: "."
   forward-addr: {upstream}
@@ -50,10 +51,9 @@ include-toplevel: "/etc/unbound/unbound.conf.d/*.conf"
 """
 CONF = {"dnsmasq": Path("/etc/dnsmasq.conf"), "unbound": Path("/etc/unbound/unbound.conf")}
 FOLDERS = ("/etc/dnsmasq.d", "/etc/unbound/unbound.conf.d")
-# Both come back when they have bound their sockets.
 COMMANDS = {
-    "dnsmasq": ["dnsmasq", "--conf-file=/etc/dnsmasq.conf", "--pid-file=/run/dnsmasq.pid"],
-    "unbound": ["unbound", "-c", "/etc/unbound/unbound.conf"],
+    "dnsmasq": ["dnsmasq", "--keep-in-foreground", "--conf-file=/etc/dnsmasq.conf"],
+    "unbound": ["unbound", "-d", "-c", "/etc/unbound/unbound.conf"],
 }
 
 
@@ -61,27 +61,32 @@ class Services:
     """The services of the host: one resolver, or none."""
 
     def __init__(self) -> None:
-        self.kind, self.pid = "", 0
+        self.kind = ""
+        self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, kind: str) -> Result:
         self.stop()
-        done = run_tool(COMMANDS[kind])
-        if done.rc == 0:
-            self.kind, self.pid = kind, int(Path(f"/run/{kind}.pid").read_text())
-        return done
+        self.kind = kind
+        self.process = subprocess.Popen(COMMANDS[kind], stdin=subprocess.DEVNULL)
+        end = time.monotonic() + 10
+        while ":0035 " not in Path("/proc/net/udp").read_text():  # nobody is on port 53 yet
+            if self.process.poll() is not None or time.monotonic() > end:
+                return Result(1, "", f"{kind}.service failed")
+            time.sleep(0.02)
+        return Result(0, "", "")
 
     def stop(self) -> None:
-        if self.pid:
-            os.kill(self.pid, signal.SIGTERM)
-            os.waitpid(self.pid, 0)  # it is a child of the first process of its namespace, which is this one
-        self.kind, self.pid = "", 0
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(10)
+        self.process = None
 
     def run(self, argv: list[str], **options: Any) -> Result:
         """The runner of the host's tools."""
         words = [Path(argv[0]).name, *argv[1:]]
         if words[:2] == ["systemctl", "show"]:
-            units = [f"Id={self.kind}.service\nActiveState=active\nMainPID={self.pid}\n"] if self.pid else []
-            return Result(0, "\n".join(units), "")
+            unit = f"Id={self.kind}.service\nActiveState=active\nMainPID={self.process.pid}\n" if self.process else ""
+            return Result(0, unit, "")
         if words[0] == "systemctl" and words[-1] in (f"{kind}.service" for kind in CONF):
             return self.start(words[-1].partition(".")[0])
         return run_tool(argv, **options)
@@ -120,5 +125,4 @@ def observe(plan: dict[str, Any]) -> dict[str, Any]:
 if __name__ == "__main__":
     for folder in FOLDERS:
         Path(folder).mkdir(parents=True)
-    VERBS = {"resolver": resolver, "enforce": enforce, "lift": lift, "observe": observe}
-    reaching.serve({**reaching.QUESTIONS, **VERBS})
+    reaching.serve({"resolver": resolver, "enforce": enforce, "lift": lift, "observe": observe})

@@ -53,13 +53,15 @@ loaded() {
 listen() {
     for python in /usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python; do
         [ -x "$python" ] && exec "$python" -I -S -c '
-import socket, struct
+import errno, socket, struct
 events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)  # NETLINK_NETFILTER
 events.bind((0, 1 << 6))  # NFNLGRP_NFTABLES
 while True:
     try:
         data = events.recv(1 << 17)
-    except OSError:
+    except OSError as error:
+        if error.errno != errno.ENOBUFS:
+            raise
         print("events were lost", flush=True)
         continue
     while len(data) >= 16:

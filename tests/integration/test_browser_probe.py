@@ -1,0 +1,163 @@
+"""The probe with real browsers, and the account in which they run: it sees what is so, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser_scene import PROJECT, enforce, in_place_of_etc, made_tree, real_plan
+from proscribe.controls.browser import probe
+from proscribe.controls.browser.places import Place
+from proscribe.controls.browser.rendering import Name
+from proscribe.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
+from proscribe.host import ControlError, Host, guest
+
+pytestmark = pytest.mark.integration
+
+ON_THE_HOST = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from proscribe.controls.browser import probe
+from proscribe.host import Host
+with open(sys.argv[2]) as stream:
+    print(json.dumps(probe.look(Host(), json.load(stream)).as_dict()))
+"""
+KILLED = """
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+from proscribe.host import Host, guest
+with guest.guest(Host()) as somebody, somebody.running(["sleep", "300"], 300, {}):
+    print(somebody.uid, flush=True)
+    time.sleep(300)
+"""
+
+
+def rooms() -> list[str]:
+    return glob.glob(f"{guest.ROOM}/{guest.PREFIX}{os.getpid()}-*")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Path]:
+    yield from made_tree(tmp_path)
+
+
+@pytest.fixture
+def host(require_root: Callable[[], None]) -> Host:
+    require_root()
+    return Host()
+
+
+@pytest.fixture
+def program() -> Iterator[Callable[[str], str]]:
+    """Makes a program in a place that everybody reaches."""
+    place = Path(tempfile.mkdtemp())  # pytest's own are for root alone
+    place.chmod(0o755)
+
+    def make(text: str) -> str:
+        (place / "browser").write_text("#!/bin/sh\n" + text)
+        (place / "browser").chmod(0o755)
+        return str(place / "browser")
+
+    yield make
+    (place / "browser").unlink()
+    place.rmdir()
+
+
+def test_real_browsers_are_seen_to_keep_the_ban_only_where_they_do(
+    tree: Path, require_tool: Callable[[str], str]
+) -> None:
+    for tool in ("chromium", "firefox-esr"):
+        require_tool(tool)
+    plan, told = real_plan(), tree / "plan.json"
+    told.write_text(json.dumps(plan))
+    (tree / "look.py").write_text(ON_THE_HOST)
+
+    def look() -> dict[str, Any]:
+        seen = in_place_of_etc(tree, tree / "look.py", str(PROJECT / "module_utils"), str(told))
+        return {"state": seen["state"], **{found["id"]: found["detail"] for found in seen["findings"]}}
+
+    refused = "0x0.st was refused, another name was opened"
+    opened = "0x0.st was opened"
+    assert look() == {"state": NONCOMPLIANT, "chromium": opened, "firefox-esr": opened}
+    enforce(tree, plan)
+    assert look() == {"state": COMPLIANT, "chromium": refused, "firefox-esr": refused}
+    (tree / "etc/firefox/policies/policies.json").chmod(0o600)  # what root sees and no user does
+    assert look() == {"state": NONCOMPLIANT, "chromium": refused, "firefox-esr": opened}
+
+
+@pytest.mark.parametrize("family", ["chromium", "firefox"])
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        ("echo 'no room for me' >&2; exit 1", "nothing was opened, not even a name that no list has: no room for me"),
+        ("sleep 300", "nothing was opened, not even a name that no list has"),
+        ("(sleep 300 &) ; (setsid sleep 300 &) ; exit 0", "nothing was opened, not even a name that no list has"),
+    ],
+    ids=["fails", "hangs", "leaves others behind"],
+)
+def test_a_browser_that_does_not_work_is_unknown_and_leaves_nothing(
+    family: str,
+    text: str,
+    detail: str,
+    host: Host,
+    program: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(probe, "LIMIT", 2)
+    candidate = probe.Candidate(Place("made", family, "/x"), program(text))
+    began = time.monotonic()
+    assert probe.start(host, candidate, Name("mail.google.com")) == probe.Outcome(UNKNOWN, detail)
+    assert time.monotonic() - began < 15
+    assert rooms() == []
+    assert not any(guest._processes(number) for number in _numbers_in_use())
+
+
+def _numbers_in_use() -> set[int]:
+    owners = set()
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                owners.add(entry.stat().st_uid)
+            except FileNotFoundError:
+                continue
+    return owners & set(guest.NUMBERS)
+
+
+def test_the_guest_is_nobody_and_cannot_write_but_at_home(host: Host, program: Callable[[str], str]) -> None:
+    text = 'id -u; id -G; echo "$HOME"; touch "$HOME/here" && ls "$HOME" >&2; ! touch "$0" /run/x /var/lib/x 2>/dev/null'
+    with guest.guest(host) as somebody:
+        with somebody.running([program(f"({text}) >&2")], 10, {}) as process:
+            assert process.wait() == 0
+        with open(os.path.join(somebody.home, "said"), encoding="utf-8") as stream:
+            said = stream.read().split()
+        assert said == [str(somebody.uid), str(somebody.uid), somebody.home, "here", "said"]
+        assert somebody.uid in guest.NUMBERS
+    assert rooms() == []
+
+
+def test_what_a_killed_run_leaves_the_next_one_takes_away(host: Host) -> None:
+    argv = [sys.executable, "-c", KILLED, str(PROJECT / "module_utils")]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        uid = int(run.stdout.readline())
+        run.send_signal(signal.SIGKILL)
+    left = glob.glob(f"{guest.ROOM}/{guest.PREFIX}{run.pid}-*")
+    assert (len(left), len(guest._processes(uid))) == (1, 2)  # its limit, and what it limits
+    with guest.guest(host):
+        assert (os.path.exists(left[0]), guest._processes(uid)) == (False, [])
+
+
+def test_an_ordinary_user_has_no_guests(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Host, "privileged", False)
+    with pytest.raises(ControlError, match="needs root"), guest.guest(host):
+        pass
