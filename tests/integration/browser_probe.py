@@ -12,8 +12,8 @@ address is waited for until the browser itself is done with it, so that 0 means 
 
 and then the connections of the name in <address> are counted.
 
-Ends with 0; with 2 when the browser is missing or does not work. Standard library only; needs chromium.py, marionette.py
-and listener.py beside it.
+Ends with 0; with 2 when the browser is missing or does not work. Standard library only; needs chromium.py,
+marionette.py and listener.py beside it.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from typing import Any
 # The rest of the world.
 RESOLVER = "192.0.2.53"  # the organisation's, outside of the host
 V4, V6 = "203.0.113.80", "2001:db8:80::80"  # of every name that has no addresses here
-CLOSED_BY_RULE, OPENED_BY_RULE = "203.0.113.66", "203.0.113.67"
+# Of the organisation's own rules, which tell the host from the guests behind it.
+CLOSED_TO_HOST, OPENED_BY_RULE, CLOSED_TO_GUESTS = "203.0.113.66", "203.0.113.67", "203.0.113.129"
 
 # What the restrictions of the host say beyond their defaults.
 VARIABLES: dict[str, Any] = {
@@ -19,6 +20,7 @@ VARIABLES: dict[str, Any] = {
     "proscribe_firewall_rules": [
         {"direction": "out", "verdict": "accept", "addresses": [OPENED_BY_RULE]},
         {"direction": "out", "verdict": "reject", "addresses": ["203.0.113.64/29"], "comment": "the old file server"},
+        {"direction": "forward", "verdict": "reject", "addresses": [CLOSED_TO_GUESTS]},
     ],
 }
 WAIVED = "line"
@@ -134,8 +136,8 @@ CLOSED_ADDRESSES = (
     f"{V4}:853",  # DNS over TLS, to anybody
     f"[{V6}]:853",
     f"{RESOLVER}:853",
-    f"{CLOSED_BY_RULE}:443",
-    f"{CLOSED_BY_RULE}:8443",
+    f"{CLOSED_TO_HOST}:443",
+    f"{CLOSED_TO_HOST}:8443",
 )
 KNOWN_ADDRESSES = (
     "91.108.8.0:443",
@@ -145,6 +147,7 @@ KNOWN_ADDRESSES = (
     "1.1.1.1:80",
     "[2620:fe::fe]:8443",
     f"{OPENED_BY_RULE}:443",
+    f"{CLOSED_TO_GUESTS}:443",
 )
 INNOCENT_ADDRESSES = (
     "91.108.3.255:443",

@@ -134,7 +134,9 @@ def _numbers_in_use() -> set[int]:
 
 
 def test_the_guest_is_nobody_and_cannot_write_but_at_home(host: Host, program: Callable[[str], str]) -> None:
-    text = 'id -u; id -G; echo "$HOME"; touch "$HOME/here" && ls "$HOME" >&2; ! touch "$0" /run/x /var/lib/x 2>/dev/null'
+    text = (
+        'id -u; id -G; echo "$HOME"; touch "$HOME/here" && ls "$HOME" >&2; ! touch "$0" /run/x /var/lib/x 2>/dev/null'
+    )
     with guest.guest(host) as somebody:
         with somebody.running([program(f"({text}) >&2")], 10, {}) as process:
             assert process.wait() == 0

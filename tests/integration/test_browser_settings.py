@@ -29,6 +29,7 @@ MUTE = "developer_tools"
 ALL = {id_: BLOCKED for id_ in SETTINGS if id_ != MUTE}
 TENANTS = {"google": ["corp.example", "corp.test"], "microsoft": ["11111111-2222-3333-4444-555555555555"]}
 UBLOCK = {"chrome": "cjpalhdlnbpafiamejdnhcphjbkeiagm", "firefox": "uBlock0@raymondhill.net"}
+PRIVATE = "resource://gre/modules/PrivateBrowsingUtils.sys.mjs"
 PLANS: Mapping[str, Mapping[str, Any]] = {
     "everything closed": {"browser_settings": ALL},
     "tenants, and extensions by allow list": {
@@ -83,7 +84,7 @@ def test_firefox_has_each_policy_with_its_value_and_effect(
         'Services.prefs.getBoolPref("network.http.http3.enable")': False,
         'Services.prefs.prefIsLocked("network.http.http3.enable")': True,
         'Services.prefs.prefIsLocked("identity.fxaccounts.enabled")': True,
-        'ChromeUtils.importESModule("resource://gre/modules/PrivateBrowsingUtils.sys.mjs").PrivateBrowsingUtils.enabled': False,
+        f'ChromeUtils.importESModule("{PRIVATE}").PrivateBrowsingUtils.enabled': False,
         f'Services.policies.getExtensionSettings("{refused}").installation_mode': "blocked",
     }
     if wanted.extensions_allowed:

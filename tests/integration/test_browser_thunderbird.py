@@ -27,7 +27,7 @@ def test_thunderbird_takes_our_part_beside_the_organisations_until_the_lift(
 ) -> None:
     require_tool("thunderbird")
     put(tree, {FILE: OWN})
-    plan = real_plan(browser_settings={id_: BLOCKED for id_ in SETTINGS})
+    plan = real_plan(browser_settings=dict.fromkeys(SETTINGS, BLOCKED))
     enforce(tree, plan)
     assert unmet(tree, plan) == []
 

@@ -1,12 +1,8 @@
-"""What the firewall refuses and what it lets pass, with real packets between network namespaces made for each test.
-
-inner (a guest or container) --- local (the host) --- outside (the rest of the world)
-"""
+"""What the firewall refuses and what it lets pass, with real packets between network namespaces made for each test."""
 
 from __future__ import annotations
 
 import json
-import os
 import select
 import subprocess
 import sys
@@ -20,11 +16,11 @@ from namespaced import NamespacedHost, made_plan, own_rule
 from proscribe.controls import firewall
 from proscribe.finding import WAIVED
 from proscribe.host import Result, run_tool
+from three_namespaces import GATEWAY, GATEWAY_6, LOCAL, LOCAL_6, ROLES, ThreeNamespaces
 
 pytestmark = pytest.mark.integration
 
 PEER = Path(__file__).with_name("peer.py")
-LOCAL, LOCAL_6, GATEWAY, GATEWAY_6 = "10.77.0.2", "fd77::2", "10.77.0.1", "fd77::1"
 BLOCKED, BLOCKED_HOST, BLOCKED_6 = "203.0.113.7", "198.51.100.7", "2001:db8::7"
 FREE, FREE_6 = "198.51.100.80", "2001:db8:1::80"
 OUTSIDE = (BLOCKED, BLOCKED_HOST, BLOCKED_6, FREE, FREE_6)
@@ -38,56 +34,35 @@ def plan(*networks: str, ports: tuple[int, ...] = (), management: tuple[str, ...
 BAN = plan("203.0.113.0/24", BLOCKED_HOST, "2001:db8::/48")
 
 
-def ip(lines: list[str], *options: str) -> None:
-    subprocess.run(["ip", *options, "-batch", "-"], input="\n".join(lines), text=True, check=True)
-
-
 class World:
     """Three namespaces, and a process in each that opens connections when told to."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.names = {role: f"proscribe-{role}-{os.getpid()}" for role in ("inner", "local", "outside")}
+        self.spaces = ThreeNamespaces()
         self.peers: dict[str, subprocess.Popen[str]] = {}
         self.host = NamespacedHost(str(root), self.run)
 
     def run(self, argv: list[str], **options: Any) -> Result:
         if argv[0] == "getent":
             return Result(0, f"{BLOCKED} STREAM {argv[-1]}\n", "")  # every name is there
-        return run_tool(["nsenter", f"--net=/run/netns/{self.names['local']}", *argv], **options)
+        return run_tool([*self.spaces.enter("local"), *argv], **options)
 
     def build(self) -> None:
-        links = {("local", "outside"): ("10.77.0", "fd77:"), ("inner", "local"): ("10.78.0", "fd78:")}
-        ip([f"netns add {name}" for name in self.names.values()])
-        for name in self.names.values():  # or a new link could not be asked for neighbours for a second
-            quick = ["sysctl", "-qw", "net.ipv6.conf.default.dad_transmits=0"]
-            subprocess.run(["nsenter", f"--net=/run/netns/{name}", *quick], check=True)
-        ip([f"link add {b} netns {self.names[a]} type veth peer name {a} netns {self.names[b]}" for a, b in links])
-        lines: dict[str, list[str]] = {role: ["link set lo up"] for role in self.names}
-        for (near, far), (net4, net6) in links.items():
-            for role, device, number in ((near, far, 2), (far, near, 1)):
-                lines[role] += [f"link set {device} up", f"addr add {net4}.{number}/24 dev {device}"]
-                lines[role] += [f"addr add {net6}:{number}/64 dev {device} nodad"]
-            lines[near] += [f"route add default via {net4}.1", f"route add default via {net6}:1"]
-        lines["outside"] += [f"addr add {address} dev lo" for address in OUTSIDE]
-        lines["outside"] += [f"route add 10.78.0.0/24 via {LOCAL}", f"route add fd78::/64 via {LOCAL_6}"]
-        for role, name in self.names.items():
-            ip(lines[role], "-n", name)
-        self.run(["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"])
-        for role in self.names:
+        self.spaces.build(OUTSIDE)
+        for role in ROLES:
             self.start(role)
             assert self.tell(role, "serve") == "ok"
         end = time.monotonic() + 10  # IPv6 needs a second or two before it works on a new link
         for role, address in (("local", GATEWAY_6), ("outside", LOCAL_6), ("inner", FREE_6)):
             while self.tell(role, "connect", address, 8080) != "ok":
                 assert time.monotonic() < end, f"{role} does not reach {address}"
-        self.run(["ip", "neigh", "flush", "all"])
-        subprocess.run(["ip", "-n", self.names["outside"], "neigh", "flush", "all"], check=True)
+        self.spaces.forget_neighbours()
 
     def start(self, role: str, of: str = "", *options: str) -> None:
         """A process that opens connections in the namespace of a role; `options` are setpriv's."""
-        inside = ["nsenter", f"--net=/run/netns/{self.names[of or role]}", *(["setpriv", *options] if options else [])]
-        command = [*inside, sys.executable, "-I", str(PEER)]
+        identity = ["setpriv", *options] if options else []
+        command = [*self.spaces.enter(of or role), *identity, sys.executable, "-I", str(PEER)]
         self.peers[role] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def user(self, name: str, uid: int) -> None:
@@ -100,8 +75,7 @@ class World:
         for peer in self.peers.values():
             peer.kill()
             peer.communicate()
-        for name in self.names.values():
-            subprocess.run(["ip", "netns", "del", name], check=False)
+        self.spaces.close()
 
     def tell(self, role: str, *words: object) -> str:
         stdin, stdout = self.peers[role].stdin, self.peers[role].stdout

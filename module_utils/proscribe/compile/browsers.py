@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..controls.browser.places import OWN_FILE
+from ..controls.browser.places import OWN_FILE, THUNDERBIRD
 from .catalogue import Browser, Catalogue
 
 # Flatpak's extension points are made only where flatpak is in use.
 FLATPAK = "/var/lib/flatpak"
+# The packagings that keep a browser apart from the host's own files, by the field of a place that names who reads it.
+PACKED = {"flatpak": "flatpaks", "snap": "snaps"}
 
 
 def places(catalogue: Catalogue) -> list[dict[str, Any]]:
@@ -20,25 +22,34 @@ def places(catalogue: Catalogue) -> list[dict[str, Any]]:
     """
     found: dict[str, dict[str, Any]] = {}
     for browser in catalogue.browsers.values():
-        for path in _confirmed(browser):
+        for packaging, path in _confirmed(browser):
             place = found.setdefault(path, _place(browser, path))
             place["present"] = [FLATPAK] if path.startswith(FLATPAK) else None
-            _add(place, browser)
+            _add(place, browser, packaging)
     for browser in catalogue.browsers.values():
-        for path in _unconfirmed(browser):
+        for packaging, path in _unconfirmed(browser):
             found.setdefault(path, {**_place(browser, path), "present": _traces(browser, path)})
-            _add(found[path], browser)
+            _add(found[path], browser, packaging)
+    for browser in catalogue.browsers.values():
+        first = next((place for place in found.values() if browser.id in place["browsers"]), None)
+        if first is not None and first["family"] != THUNDERBIRD:
+            first["elsewhere"] += _elsewhere(browser)
     # Of what nobody confirms and nothing on a host would show, nothing is written.
     kept = [place for place in found.values() if place["present"] != []]
     return [{key: value for key, value in place.items() if value} for place in kept]
 
 
 def _place(browser: Browser, path: str) -> dict[str, Any]:
-    lists: dict[str, Any] = {"browsers": [], "programs": [], "paths": [], "fallbacks": []}
+    keys = ("browsers", "programs", "paths", "fallbacks", "flatpaks", "snaps", "elsewhere")
+    lists: dict[str, Any] = {key: [] for key in keys}
     return {"id": browser.id, "family": browser.policy_support, "path": path, **lists}
 
 
-def _add(place: dict[str, Any], browser: Browser) -> None:
+def _add(place: dict[str, Any], browser: Browser, packaging: str) -> None:
+    if packaging in PACKED:
+        place[PACKED[packaging]] += browser.packages.get(packaging, ())
+    if browser.id in place["browsers"]:
+        return  # in another packaging
     place["browsers"].append(browser.id)
     place["programs"] += [program for program in browser.processes if program not in place["programs"]]
     place["paths"] += [path for path in browser.paths if path.startswith("/") and path not in place["paths"]]
@@ -53,13 +64,20 @@ def _traces(browser: Browser, path: str) -> list[str]:
     return [one for one in browser.paths if one.startswith("/")]
 
 
-def _confirmed(browser: Browser) -> Iterator[str]:
-    yield from dict.fromkeys([f"{folder}/{OWN_FILE}" for folder in browser.policy_dir.values()])
-    yield from dict.fromkeys(browser.policy_file.values())
+def _elsewhere(browser: Browser) -> list[str]:
+    """The packagings with a file system of their own in which nobody knows where the browser reads policies."""
+    known = {packaging for packaging, _ in (*_confirmed(browser), *_unconfirmed(browser))}
+    return [f"{one} {id_}" for one in PACKED if one not in known for id_ in browser.packages.get(one, ())]
 
 
-def _unconfirmed(browser: Browser) -> Iterator[str]:
-    for folders in browser.unverified.get("policy_dir", {}).values():
-        yield from (f"{folder}/{OWN_FILE}" for folder in folders)
-    for files in browser.unverified.get("policy_file", {}).values():
-        yield from files
+def _confirmed(browser: Browser) -> Iterator[tuple[str, str]]:
+    """Each packaging of a browser, and the policy file that it reads."""
+    yield from ((packaging, f"{folder}/{OWN_FILE}") for packaging, folder in browser.policy_dir.items())
+    yield from browser.policy_file.items()
+
+
+def _unconfirmed(browser: Browser) -> Iterator[tuple[str, str]]:
+    for packaging, folders in browser.unverified.get("policy_dir", {}).items():
+        yield from ((packaging, f"{folder}/{OWN_FILE}") for folder in folders)
+    for packaging, files in browser.unverified.get("policy_file", {}).items():
+        yield from ((packaging, file) for file in files)

@@ -119,7 +119,10 @@ def _processes(uid: int) -> list[int]:
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
-            with contextlib.suppress(OSError), open(f"/proc/{name}/status", encoding="ascii", errors="replace") as stream:
+            with (
+                contextlib.suppress(OSError),
+                open(f"/proc/{name}/status", encoding="ascii", errors="replace") as stream,
+            ):
                 fields = dict(line.split(":\t", 1) for line in stream if ":\t" in line)
                 # A dead one that nobody has asked for yet holds nothing any more.
                 if int(fields["Uid"].split()[0]) == uid and not fields["State"].startswith("Z"):

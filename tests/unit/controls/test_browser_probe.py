@@ -106,7 +106,7 @@ def test_without_being_asked_for_its_code_does_not_even_come_to_be_imported(tmp_
         (True, section(), NOT_APPLICABLE, "no site is blocked"),
         (True, section("upcoming", gmail={"domains": ["mail.google.com"]}), NOT_APPLICABLE, "no site is blocked"),
         (False, GMAIL_PLAN, UNKNOWN, "only root can start a browser as somebody else"),
-        (True, GMAIL_PLAN, NOT_APPLICABLE, "no browser that the probe can start"),
+        (True, GMAIL_PLAN, NOT_APPLICABLE, "no browser is installed"),
     ],
 )
 def test_where_nothing_can_be_started_it_says_why(
@@ -198,6 +198,16 @@ def test_each_browser_that_is_installed_is_started_once(
         install(path, mode)
     found = probe.candidates(Host(str(tmp_path)), plan(browsers))
     assert [candidate.binary for candidate in found] == started
+
+
+def test_flatpaks_and_snaps_are_named_since_they_are_not_started(tmp_path: Path) -> None:
+    for folder in ("var/lib/flatpak/app/org.mozilla.firefox", "snap/firefox"):
+        (tmp_path / folder).mkdir(parents=True)
+    packed = {"flatpaks": ["org.mozilla.firefox", "org.example.Absent"], "snaps": ["firefox"]}
+    firefox = {**place("firefox", family="firefox"), **packed}
+    mail = {**place("mail", family="thunderbird"), **packed}
+    found = probe.packed(Host(str(tmp_path)), plan([firefox, mail]))
+    assert [one.binary for one in found] == ["/var/lib/flatpak/app/org.mozilla.firefox", "/snap/firefox"]
 
 
 def test_the_control_name_is_one_that_no_catalogue_can_have() -> None:

@@ -89,7 +89,7 @@ def test_what_has_to_pass_stands_before_everything_that_is_refused() -> None:
     verdicts = [line.split()[-1] if line.endswith("accept") else "refuse" for line in listed]
     assert verdicts == ["accept"] * 5 + ["refuse"] * 2
     assert listed[0] == "tcp sport { 22, 2222 } tcp flags & (syn | ack) != syn accept"
-    assert listed[3] == "ip daddr @resolvers-hosts4 meta l4proto { tcp, udp } th dport 53 accept"
+    assert listed[4] == "ip daddr @resolvers-hosts4 meta l4proto { tcp, udp } th dport 53 accept"
 
 
 def test_only_the_output_of_the_host_itself_lets_loopback_pass() -> None:
@@ -99,6 +99,23 @@ def test_only_the_output_of_the_host_itself_lets_loopback_pass() -> None:
         "type filter hook forward priority filter - 10; policy accept;",
         "jump restricted",
     )
+
+
+def test_only_the_askers_of_name_servers_get_to_port_53_the_hosts_own_resolvers_included() -> None:
+    lifelines = Lifelines(resolvers=[Exempt(ipaddress.ip_network("203.0.113.53"), "resolver")], askers=(953, 101))
+    text = render(section(), lifelines)
+    assert rules(text)[-2:] == (
+        "meta l4proto { tcp, udp } th dport 53 jump refuse-plain-dns",
+        "ip daddr @resolvers-hosts4 meta l4proto { tcp, udp } th dport 53 accept",
+    )
+    assert rules(text, "refuse-plain-dns")[:2] == (
+        "meta skuid { 101, 953 } ct label set 127",
+        "ct label 127 return",
+    )
+    assert set(differences(take_apart(text), take_apart(render(section(dns_over_tls="blocked"), Lifelines())))) == {
+        "plain-dns",
+        "ruleset",
+    }
 
 
 def test_quic_is_refused_where_the_plan_says_so_and_counts_for_itself() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from ...controls.firewall import ruleset
 from ...report.wording import counted, some
 from ..relations import ADDRESS, NAME, PROGRAM, Subject
+from .dns import FILTERS, HOSTS_FILE
 from .reason import BLOCKED, DEPENDS, OF_MODE, OPEN, Policy, Reason, by_mode, missing, off
 
 
@@ -24,7 +25,7 @@ def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
         yield from _address(about, policy, section)
         return
     if about.asked.port is not None:
-        yield from _everywhere(about.asked.port, section)
+        yield from _everywhere(about.asked.port, policy, section)
     for service in about.services("is", "blocks"):
         entry = section["services"].get(service.id)
         if entry is None:
@@ -49,7 +50,7 @@ def _address(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iter
         yield Reason(OPEN, f"inside {exempt[0]} of proscribe_management, which is never cut")
         return
     if port is not None:
-        yield from _everywhere(port, section)
+        yield from _everywhere(port, policy, section)
     for service in about.services("address"):
         if service.id not in section["services"]:
             yield missing(policy, "firewall", service, f"{service.name} is not refused by address")
@@ -67,30 +68,37 @@ def _address(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iter
     yield from _own_rules(asked, port, section)
 
 
-def _everywhere(port: int, section: Mapping[str, Any]) -> Iterator[Reason]:
+def _everywhere(port: int, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
     """What is refused whatever the address."""
     status = OF_MODE[section["mode"]]
     if port == 853 and section["settings"].get("dns_over_tls") == "blocked":
         yield Reason(status, "port 853, DNS over TLS, is refused but to the resolvers that a host is told to use")
-    if port == 53 and section["settings"].get("force_dns"):
-        yield Reason(DEPENDS, "plain DNS goes out from the host's own resolver alone")
+    backend = policy.restrictions.dns_backend
+    if port == 53 and section["settings"].get("force_dns") and backend != HOSTS_FILE:
+        text = "plain DNS goes out from the accounts of the host's own filtering resolver alone"
+        yield Reason(status, text) if backend in FILTERS else Reason(DEPENDS, f"{text}, where it has one")
     if port == 443 and section["settings"].get("quic") == "blocked":
         yield Reason(OPEN, "QUIC (UDP) is refused everywhere, and programs go on over TCP")
 
 
 def _own_rules(asked: ruleset.Network, port: int | None, section: Mapping[str, Any]) -> Iterator[Reason]:
-    """What the organisation's own rules for outgoing connections do: the first that fits decides."""
-    for number, rule in enumerate(section["settings"].get("rules", ()), 1):
-        inside = not rule["addresses"] or any(_inside(asked, text) for text in rule["addresses"])
-        if rule["direction"] != "out" or not inside or not _has_port(rule["ports"], port):
-            continue
-        status = OPEN if rule["verdict"] == "accept" else OF_MODE[section["mode"]]
-        comment = f" ({rule['comment']})" if rule.get("comment") else ""
-        protocol = "" if rule["protocol"] == "any" else f" {rule['protocol']}"
-        ports = f" to port {', '.join(rule['ports'])}" if rule["ports"] else ""
-        yield Reason(status, f"proscribe_firewall_rules, number {number}: {rule['verdict']}{protocol}{ports}{comment}")
-        if rule["protocol"] == "any" and (port is not None or not rule["ports"]):
-            return
+    """What the organisation's own rules do: the first that fits decides, for the host itself and for guests behind it.
+
+    What guests may do is told and does not count: the answer is the host's.
+    """
+    for direction, sender in (("out", "from this host"), ("forward", "from guests behind it")):
+        for number, rule in enumerate(section["settings"].get("rules", ()), 1):
+            inside = not rule["addresses"] or any(_inside(asked, text) for text in rule["addresses"])
+            if rule["direction"] != direction or not inside or not _has_port(rule["ports"], port):
+                continue
+            closes = rule["verdict"] != "accept" and direction == "out"
+            comment = f" ({rule['comment']})" if rule.get("comment") else ""
+            protocol = "" if rule["protocol"] == "any" else f" {rule['protocol']}"
+            ports = f" to port {', '.join(rule['ports'])}" if rule["ports"] else ""
+            text = f"{sender}, proscribe_firewall_rules, number {number}: {rule['verdict']}{protocol}{ports}{comment}"
+            yield Reason(OF_MODE[section["mode"]] if closes else OPEN, text)
+            if rule["protocol"] == "any" and (port is not None or not rule["ports"]):
+                break
 
 
 def _has_port(ports: Sequence[str], port: int | None) -> bool:

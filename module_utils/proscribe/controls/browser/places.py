@@ -28,6 +28,9 @@ class Place(NamedTuple):
     programs: tuple[str, ...] = ()  # the base names of their executables
     paths: tuple[str, ...] = ()  # where a package system puts them
     present: tuple[str, ...] = ()  # one of these has to be there, else nothing is written here; none: always
+    flatpaks: tuple[str, ...] = ()  # the flatpak applications that read it
+    snaps: tuple[str, ...] = ()  # the snaps that read it
+    elsewhere: tuple[str, ...] = ()  # "flatpak <id>", "snap <name>" of its browsers: nobody knows where they read
 
     @property
     def sites(self) -> bool:
@@ -53,6 +56,9 @@ def places(host: Host, plan: Mapping[str, Any], everywhere: bool = False) -> lis
             tuple(entry.get("programs", ())),
             tuple(entry.get("paths", ())),
             tuple(entry.get("present", ())),
+            tuple(entry.get("flatpaks", ())),
+            tuple(entry.get("snaps", ())),
+            tuple(entry.get("elsewhere", ())),
         )
         if everywhere or not place.present or any(host.stat(one) is not None for one in place.present):
             found.append(place)

@@ -27,14 +27,14 @@ RULE = "browser/probe"
 CONTROL = Name("control.invalid")  # a name that nobody can have (RFC 2606), and no list names
 LIMIT = 40  # seconds for one start; a browser takes 1 to 4, but far more on a busy host
 SETTLE = 2.0  # seconds that Firefox's first page gets beyond the second one, which was asked for after it
-PACKED = ("/app/", "/snap/", "/var/lib/flatpak/")  # what only its own package system can start
+PACKED = ("/snap/", "/var/lib/flatpak/", "/var/lib/snapd/")  # what only its own package system can start
 
 
 class Candidate(NamedTuple):
     """A browser that is installed."""
 
     place: Place
-    binary: str
+    binary: str  # or the folder of its flatpak or snap
 
 
 class Outcome(NamedTuple):
@@ -55,10 +55,11 @@ def look(host: Host, plan: Mapping[str, Any]) -> Verdict:
         return Verdict(RULE, NOT_APPLICABLE, reason="no site is blocked")
     if not host.privileged:
         return Verdict(RULE, UNKNOWN, reason="only root can start a browser as somebody else")
-    found = list(candidates(host, plan))
-    if not found:
-        return Verdict(RULE, NOT_APPLICABLE, reason="no browser that the probe can start")
-    return verdict(section, [(one, start(host, one, refused)) for one in found])
+    outcomes = [(one, start(host, one, refused)) for one in candidates(host, plan)]
+    outcomes += [(one, Outcome(UNKNOWN, "only its own package system can start it")) for one in packed(host, plan)]
+    if not outcomes:
+        return Verdict(RULE, NOT_APPLICABLE, reason="no browser is installed")
+    return verdict(section, outcomes)
 
 
 def candidates(host: Host, plan: Mapping[str, Any]) -> Iterator[Candidate]:
@@ -76,6 +77,14 @@ def candidates(host: Host, plan: Mapping[str, Any]) -> Iterator[Candidate]:
     for fork in forks.look(host, known).forks:
         if fork.policies and _program(host, fork.binary):
             yield Candidate(fork.place, fork.binary)
+
+
+def packed(host: Host, plan: Mapping[str, Any]) -> Iterator[Candidate]:
+    """The flatpaks and snaps of the plan's places that are installed for all users."""
+    for place in places(host, plan):
+        if place.sites:
+            rooms = [f"/var/lib/flatpak/app/{id_}" for id_ in place.flatpaks] + [f"/snap/{id_}" for id_ in place.snaps]
+            yield from (Candidate(place, room) for room in rooms if host.stat(room) is not None)
 
 
 def _program(host: Host, path: str) -> str:

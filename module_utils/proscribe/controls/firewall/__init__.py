@@ -1,7 +1,7 @@
 """The control `firewall`: connections to restricted networks are refused by an nftables table of our own.
 
 Rules: `firewall/<service>` for services with networks; `firewall/dns-over-tls` and `firewall/quic` where port 853, or
-UDP port 443, is to be refused; `firewall/own-rules` for the organisation's own; `firewall/ruleset` for the table as a
+UDP port 443, is to be refused; `firewall/plain-dns` where only the host's filter may ask; `firewall/own-rules` for the organisation's own; `firewall/ruleset` for the table as a
 whole (what is in it and not of the plan, the exemptions, the order); `firewall/boot`, whether it comes back after a
 reboot; and `firewall/neighbours` where another table works round ours.
 """
@@ -14,8 +14,8 @@ from ...finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ...host import Host, Unseen
 from ...plan import RESTRICTED
 from ..base import Changes
-from . import boot, exemptions, listing, neighbours
-from .ruleset import OWN_RULES, own_rules, refused, refused_everywhere, render
+from . import boot, exemptions, forced_dns, listing, neighbours
+from .ruleset import OWN_RULES, PLAIN_DNS, own_rules, refused, refused_everywhere, render
 
 NEEDS_ROOT = "the firewall's rules can only be listed by root: run the audit as root, or with -b"
 
@@ -29,7 +29,8 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     others: Sequence[Verdict] = ()
     unseen = unseen_boot = ""
     nft = host.tool("nft")
-    settings = [*refused_everywhere(section), *([OWN_RULES] if own_rules(section) else [])]
+    askers = forced_dns.askers(host, plan)
+    settings = [*refused_everywhere(section), *[PLAIN_DNS] * bool(askers), *[OWN_RULES] * bool(own_rules(section))]
     needed = bool(refused(section)) or bool(settings)
     if nft is None and needed:
         wrong = dict.fromkeys([*section["services"], *settings, "ruleset"], [listing.NO_NFT])
@@ -39,7 +40,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     elif nft is not None:
         try:
             at_boot = host.text(boot.FILE) or ""
-            text = render(section, exemptions.collect(host, section, at_boot))
+            text = render(section, exemptions.collect(host, section, at_boot, askers=askers))
             kept = boot.wrong(host, nft, text)
             sight = listing.look(host, nft, text, at_boot)
             wrong, unseen, counts = sight.wrong, sight.unseen, sight.counts
@@ -57,6 +58,9 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
             let = [Finding("network", id_, detail="not refused, by waiver")] if entry["mode"] == "waived" else ()
             verdicts.append(judge(f"firewall/{id_}", entry, let))
     verdicts += [judge(f"firewall/{rule}", section, wrong.get(rule, ()), unseen) for rule in settings]
+    if section["settings"].get("force_dns") and not askers:
+        reason = "this host has no filtering resolver of its own, so everybody has to ask name servers"
+        verdicts.append(Verdict(f"firewall/{PLAIN_DNS}", NOT_APPLICABLE, reason=reason))
     for rule, found, why in (("ruleset", wrong.get("ruleset", ()), unseen), ("boot", kept, unseen_boot)):
         if needed or found or why:
             verdicts.append(judge(f"firewall/{rule}", section, found, why))
@@ -77,7 +81,7 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     """Load the table and keep it over a reboot. Raises ControlError."""
     from . import loading
 
-    return loading.enforce(host, plan["controls"]["firewall"])
+    return loading.enforce(host, plan["controls"]["firewall"], forced_dns.askers(host, plan))
 
 
 def lift(host: Host, plan: Mapping[str, Any]) -> Changes:

@@ -18,7 +18,7 @@ import hashlib
 import os
 import sys
 import time
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Sequence
 
 from ...host import ControlError, Host, Unseen
 from ...run import carry_out
@@ -31,12 +31,14 @@ WITHIN = 60  # seconds until an unconfirmed change is taken back, where the plan
 _TURNS = 5  # other runs that may come first
 _GRACE = 10  # seconds after which a change that was neither confirmed nor taken back has lost its timer
 
-# Sends an empty datagram to each "address port" of its arguments, and prints those that the kernel took. What a table
-# of this host refuses fails at once; whether anybody hears it does not matter.
+# Sends an empty datagram to each "address port" of its arguments (or "address port user": as the user of that number),
+# and prints those that the kernel took. What a table of this host refuses fails at once; whether anybody hears it does
+# not matter.
 _SEND = """\
-import socket, sys
+import os, socket, sys
 for way in sys.argv[1:]:
-    address, port = way.split(" ")
+    address, port, *user = way.split(" ")
+    os.seteuid(int(user[0]) if user else 0)
     try:
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as one:
             one.sendto(b"", (address, int(port)))
@@ -91,7 +93,7 @@ def begin(host: Host, load: loading.Load, within: int) -> str:
         (program.PREVIOUS, _way_back(host, load.nft)),
         (program.CANDIDATE, candidate),
         (program.WANTED, load.text),
-        (pending.WAYS, "".join(f"{way}\n" for way in _open_ways(host))),
+        (pending.WAYS, "".join(f"{way}\n" for way in _open_ways(host, load.askers))),
         # The name last: a change that is pending has everything that taking it back needs.
         (f"{program.RUN}/pending-{token}", f"{digest} {pending.uptime(host) + within}"),
     ):
@@ -115,11 +117,13 @@ def keep(host: Host, token: str) -> dict[str, Any]:
     host.require_root()
     _require_loaded(host, token)
     with host.exclusive():
-        now = set(_open_ways(host))
-        cut = [way for way in (host.text(pending.WAYS) or "").splitlines() if way not in now]
+        before = (host.text(pending.WAYS) or "").splitlines()
+        now = set(_open(host, before))
+        cut = [way for way in before if way not in now]
         if cut:
             host.must([program.PATH, "take-back", token, "cut"])
-            ways = ", ".join(way.replace(" ", " port ") for way in cut)
+            pending.stop(host, token)
+            ways = ", ".join(" port ".join(way.split(" ")[:2]) for way in cut)
             raise ControlError(f"the new rules cut this host off from {ways}; they are taken back")
         if not pending.claim(host, token, "kept"):
             raise ControlError(pending.outcome(host))
@@ -147,18 +151,26 @@ def settle(host: Host) -> None:
         said = (host.text(f"{program.RUN}/pending-{token}") or "").split()
         if len(said) != 2 or pending.uptime(host) > int(said[1]) + _GRACE:
             host.must([program.PATH, "take-back", token])
+            pending.stop(host, token)
         else:
             time.sleep(0.5)
 
 
-def _open_ways(host: Host) -> list[str]:
-    """Of the gateways and resolvers, those that this host may send to, as "address port"."""
+def _open_ways(host: Host, askers: Sequence[int]) -> list[str]:
+    """Of the gateways and resolvers, those that this host may send to: "address port", and the number of the user who
+    asks the resolvers where only some may.
+    """
     asked = [f"{address} 9" for address in lifelines.gateways(host)]  # discard (RFC 863)
-    asked += [f"{address} 53" for address in lifelines.resolvers(host) if exemptions.network_of(address)]
-    if not asked:
+    by = "".join(f" {number}" for number in askers[:1])
+    asked += [f"{address} 53{by}" for address in lifelines.resolvers(host) if exemptions.network_of(address)]
+    return _open(host, asked)
+
+
+def _open(host: Host, ways: Sequence[str]) -> list[str]:
+    """Those of some ways that this host may take."""
+    if not ways:
         return []
-    sent = host.run([sys.executable, "-I", "-S", "-c", _SEND, *dict.fromkeys(asked)])
-    return sent.out.splitlines()
+    return host.run([sys.executable, "-I", "-S", "-c", _SEND, *dict.fromkeys(ways)]).out.splitlines()
 
 
 def _way_back(host: Host, nft: str) -> str:

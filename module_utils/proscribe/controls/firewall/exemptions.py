@@ -64,9 +64,10 @@ def collect(
     boot_file: str,
     resolve: Resolver | None = None,
     connections: Sequence[tuple[str, int]] = (),
+    askers: Sequence[int] = (),
 ) -> Lifelines:
     """The lifelines of a host. `boot_file` is what an earlier run left (""); an enforcing run adds `resolve`, and its
-    control connections (address of the other side, port on this one).
+    control connections (address of the other side, port on this one). `askers` are those of `forced_dns`.
     """
     blocked = Blocked.by(section)
     numbers = _numbers(host, section)
@@ -88,6 +89,7 @@ def collect(
         ephemeral=_ephemeral(host),
         controllers=_controllers(section, [*known.peers, *connections]),
         users=_known_users(numbers),
+        askers=askers,
         unknown_users=[of for of, number in numbers.items() if number is None],
     )
 

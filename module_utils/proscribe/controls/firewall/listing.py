@@ -10,7 +10,7 @@ from typing import Iterator, Mapping, NamedTuple, Sequence
 from ...finding import Finding
 from ...host import ControlError, Generation, Host, Unseen
 from . import known
-from .ruleset import DNS_OVER_TLS, OWN_RULES, QUIC, TABLE
+from .ruleset import DNS_OVER_TLS, OWN_RULES, PLAIN_DNS, QUIC, TABLE
 
 WHERE = f"inet {TABLE}"
 NOT_LOADED = Finding("table", TABLE, manager="nftables", path=WHERE, detail="not loaded")
@@ -191,7 +191,7 @@ def shown(parts: Parts, beside: Parts | None = None) -> str:
 def owner(key: tuple[str, str]) -> str:
     """The rule that a part of the wanted table answers for."""
     name = key[1]
-    for rule in (DNS_OVER_TLS, QUIC, OWN_RULES):
+    for rule in (DNS_OVER_TLS, QUIC, PLAIN_DNS, OWN_RULES):
         if name.endswith(f"-{rule}"):
             return rule
     return name.partition("_")[2] or (OWN_RULES if name.startswith(("own", "managed-")) else "ruleset")

@@ -18,21 +18,24 @@ PATIENCE = 5.0  # seconds for resolving all package sources; a host whose DNS ha
 class Load:
     """Loads a table: the `apply` of an action that can cut a host off, unless the same table was confirmed before."""
 
-    def __init__(self, host: Host, nft: str, sight: listing.Sight, text: str, confirmed: bool) -> None:
+    def __init__(
+        self, host: Host, nft: str, sight: listing.Sight, text: str, confirmed: bool, askers: Sequence[int] = ()
+    ) -> None:
         self.host, self.nft, self.sight, self.text, self.confirmed = host, nft, sight, text, confirmed
+        self.askers = askers  # of name servers: it is for them that these have to stay reachable
 
     def __call__(self) -> None:
         update.load(self.host, self.nft, self.sight, self.text)
 
 
-def enforce(host: Host, section: Mapping[str, Any]) -> Changes:
+def enforce(host: Host, section: Mapping[str, Any], askers: Sequence[int] = ()) -> Changes:
     """The actions in the order that is safe: check, load, and only what the kernel took is kept for the next boot.
 
     Raises ControlError where nft is not installed or cannot list its tables.
     """
     connections = lifelines.control_connections(host)
     earlier = host.text(boot.FILE) or ""
-    lets = exemptions.collect(host, section, earlier, _resolver(host), connections)
+    lets = exemptions.collect(host, section, earlier, _resolver(host), connections, askers)
     text = render(section, lets)
     if not text:
         return lift(host)
@@ -50,7 +53,7 @@ def enforce(host: Host, section: Mapping[str, Any]) -> Changes:
             actions.append(_systemctl(host, True, "restart", watch))  # it is running the program as it was
     if any(sight.wrong.values()) or sight.unseen:
         # What is confirmed is what a reboot would load too.
-        load = Load(host, nft, sight, text, confirmed=text == earlier)
+        load = Load(host, nft, sight, text, confirmed=text == earlier, askers=askers)
         if not load.confirmed and (said := pending.tried_before(host, text)):
             refusals.append(Refusal("firewall/boot", listing.WHERE, said))
         wanted = listing.take_apart(text)

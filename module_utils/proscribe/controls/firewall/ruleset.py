@@ -10,7 +10,7 @@ packet (nft(8), "verdict statements"). So the ban holds beside any other firewal
 closes.
 
 A name is a prefix, "_" and the service id, so that no id (`element`, `session`) can be a keyword of nft; what is no
-service's (`dns-over-tls`, `quic`, `own-rules`) stands behind a dash.
+service's (`dns-over-tls`, `quic`, `plain-dns`, `own-rules`) stands behind a dash.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ...plan import RESTRICTED
 TABLE = "proscribe"
 DNS_OVER_TLS = "dns-over-tls"
 QUIC = "quic"
+PLAIN_DNS = "plain-dns"
 OWN_RULES = "own-rules"
 MANAGEMENT = "management"  # the reason of an exemption, and where the organisation manages its hosts from
 DIRECTIONS = {"in": "input", "out": "output", "forward": "forward"}  # of the organisation's own rules, to hooks
@@ -58,6 +59,8 @@ class Lifelines(NamedTuple):
     ephemeral: tuple[int, int] = (32768, 60999)
     controllers: Sequence[tuple[Network, int]] = ()  # who manages this host over which port, for the input hook
     users: Mapping[str, Sequence[int]] = {}  # whom a waiver lets through, by service
+    # The accounts that alone may ask name servers; none: everybody may.
+    askers: Sequence[int] = ()
     unknown_users: Sequence[
         tuple[str, str]
     ] = ()  # whom a waiver names and this host does not know, each with a service
@@ -116,15 +119,19 @@ def render(section: Mapping[str, Any], lifelines: Lifelines) -> str:
         for match, block in sets(entry["networks"], f"nets_{id_}"):
             blocks.append(block)
             rules.append(f"{match} {ports}jump refuse_{id_}")
+    forced = []
+    if lifelines.askers:
+        blocks += refusing(f"-{PLAIN_DNS}", logged, let=lifelines.askers)
+        forced = [f"{_over_tcp_and_udp('dport', [53])} jump refuse-{PLAIN_DNS}"]
     hooks = {"output": ['oifname "lo" accept', "jump restricted"], "forward": ["jump restricted"]}
     if own_rules(section):
         from . import own  # most organisations have none, and an audit pays for every line that a host compiles
 
         for hook, lines in own.render(own_rules(section), lifelines, blocks, logged).items():
             hooks.setdefault(hook, []).extend(lines)
-    elif not rules:
+    elif not rules and not forced:
         return ""
-    passing = list(_passing(lifelines, blocks))
+    passing = list(_passing(lifelines, blocks, forced))
     blocks.append(block_of("chain restricted", [*passing, *rules]))
     for hook, lines in hooks.items():
         # What a host says to itself, its own outer addresses included, leaves through lo.
@@ -134,8 +141,11 @@ def render(section: Mapping[str, Any], lifelines: Lifelines) -> str:
     return "\n".join([*head, f"table inet {TABLE} {{", f'\tcomment "{WRITTEN_BY}"', *blocks, "}", ""])
 
 
-def _passing(lifelines: Lifelines, blocks: list[str]) -> Iterator[str]:
-    """The rules that come first, and the sets they need."""
+def _passing(lifelines: Lifelines, blocks: list[str], forced: Sequence[str]) -> Iterator[str]:
+    """The rules that come first, and the sets they need.
+
+    `forced` says who may ask name servers at all; what this host asks is let pass for them only.
+    """
     # The SSH session over which the table arrives may be older than connection tracking on this host. Then its next
     # packet is the first one seen, and "reply" says nothing of it. A connection from here starts with a bare SYN, which
     # this rule does not let pass: it helps nobody out, whatever local port they take.
@@ -146,10 +156,11 @@ def _passing(lifelines: Lifelines, blocks: list[str]) -> Iterator[str]:
     yield f"ct direction reply meta l4proto {{ tcp, udp }} th sport != {first}-{last} accept"
     # A neighbour on the link that cannot find this host cannot reach it either, whoever it is (RFC 4861).
     yield "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
-    for name, exempt, ports in (
-        ("resolvers", lifelines.resolvers, _over_tcp_and_udp("dport", lifelines.resolver_ports) + " "),
-        ("exempt", lifelines.exempt, ""),
+    for name, exempt, ports, before in (
+        ("exempt", lifelines.exempt, "", ()),
+        ("resolvers", lifelines.resolvers, _over_tcp_and_udp("dport", lifelines.resolver_ports) + " ", forced),
     ):
+        yield from before
         reasons = {spelled(entry.network): entry.reason for entry in exempt}
         for match, block in sets(list(reasons), f"{name}-nets", reasons=reasons):
             blocks.append(block)
