@@ -35,12 +35,15 @@ identifiers = {
     "dns": {"domains": ["made.example"], "allow": []},
 }
 settings = {
-    "browser": {"dns_over_https": "off", "tenants": {}},
+    "browser": {"browsers": {"dns_over_https": "blocked", "extensions": "blocked"}},
     "firewall": {"dns_over_tls": "blocked", "management": []},
 }
 controls = {name: {"mode": "audit", "services": {"made": {**service, **part}}, "settings": settings.get(name, {})}
             for name, part in identifiers.items()}
-record, _ = run.observe(Host(), plan.sealed({"schema": plan.SCHEMA, "contact": "", "controls": controls}))
+paths = {"chromium": "/etc/chromium/policies/managed/proscribe.json", "firefox": "/etc/firefox/policies/policies.json"}
+browsers = [{"id": id_, "family": id_, "path": path, "browsers": [id_]} for id_, path in paths.items()]
+body = {"schema": plan.SCHEMA, "contact": "", "browsers": browsers, "controls": controls}
+record, _ = run.observe(Host(), plan.sealed(body))
 assert record["rules_evaluated"] >= 4 and not record["errors"], record
 print(f"Python {record['platform']['python']}: {len(sys.argv) - 2} modules, {record['rules_evaluated']} rules")
 """

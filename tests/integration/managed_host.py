@@ -40,7 +40,7 @@ server:
   access-control: fd78::/64 allow
   module-config: "iterator"
   chroot: ""
-  username: ""
+  username: "unbound"
   directory: "/etc/unbound"
   pidfile: ""
   use-syslog: no

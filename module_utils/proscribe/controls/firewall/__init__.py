@@ -1,9 +1,10 @@
 """The control `firewall`: connections to restricted networks are refused by an nftables table of our own.
 
 Rules: `firewall/<service>` for services with networks; `firewall/dns-over-tls` and `firewall/quic` where port 853, or
-UDP port 443, is to be refused; `firewall/plain-dns` where only the host's filter may ask; `firewall/own-rules` for the organisation's own; `firewall/ruleset` for the table as a
-whole (what is in it and not of the plan, the exemptions, the order); `firewall/boot`, whether it comes back after a
-reboot; and `firewall/neighbours` where another table works round ours.
+UDP port 443, is to be refused; `firewall/plain-dns` where only the host's own filter may ask name servers;
+`firewall/own-rules` for the organisation's own; `firewall/ruleset` for the table as a whole (what is in it and not of
+the plan, the exemptions, the order); `firewall/boot`, whether it comes back after a reboot; and `firewall/neighbours`
+where another table works round ours.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from . import boot, exemptions, forced_dns, listing, neighbours
 from .ruleset import OWN_RULES, PLAIN_DNS, own_rules, refused, refused_everywhere, render
 
 NEEDS_ROOT = "the firewall's rules can only be listed by root: run the audit as root, or with -b"
+NO_FILTER = "this host has no filtering resolver of its own, so everybody has to ask name servers"
 
 
 def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
@@ -59,8 +61,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
             verdicts.append(judge(f"firewall/{id_}", entry, let))
     verdicts += [judge(f"firewall/{rule}", section, wrong.get(rule, ()), unseen) for rule in settings]
     if section["settings"].get("force_dns") and not askers:
-        reason = "this host has no filtering resolver of its own, so everybody has to ask name servers"
-        verdicts.append(Verdict(f"firewall/{PLAIN_DNS}", NOT_APPLICABLE, reason=reason))
+        verdicts.append(Verdict(f"firewall/{PLAIN_DNS}", NOT_APPLICABLE, reason=NO_FILTER))
     for rule, found, why in (("ruleset", wrong.get("ruleset", ()), unseen), ("boot", kept, unseen_boot)):
         if needed or found or why:
             verdicts.append(judge(f"firewall/{rule}", section, found, why))

@@ -1,0 +1,26 @@
+"""Places that people take for policy places, and that no browser reads: what lies there has no effect.
+
+Tried on Debian 13 (firefox-esr 153), and of Brave: https://github.com/flathub/com.brave.Browser/issues/103
+"""
+
+from __future__ import annotations
+
+from typing import Iterator, Mapping
+
+from ...finding import Finding
+from ...host import Host
+
+# By path: where it is read, of which browser.
+UNREAD: Mapping[str, tuple[str, str]] = {
+    "/etc/firefox-esr/policies": ("/etc/firefox/policies/policies.json", "firefox_esr"),
+    "/etc/firefox/policies.json": ("/etc/firefox/policies/policies.json", "firefox"),
+    "/etc/thunderbird/policies.json": ("/etc/thunderbird/policies/policies.json", "thunderbird"),
+    "/etc/opt/brave/policies": ("/etc/brave/policies/managed", "brave"),
+}
+
+
+def look(host: Host) -> Iterator[Finding]:
+    """Each such file or folder that is there. It is no violation: the ban does not depend on it."""
+    for path, (instead, browser) in UNREAD.items():
+        if host.stat(path) is not None:
+            yield Finding("policy", path.rpartition("/")[2], browser, path=path, detail=f"without effect: see {instead}")
