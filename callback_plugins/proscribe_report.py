@@ -25,7 +25,7 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,12 @@ if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
 from proscribe.report import exports, html, lifting, stored, terminal, verdict
-from proscribe.report.advice import host_lists
+from proscribe.report.advice import NOT_REACHED, host_lists
 from proscribe.report.baseline import Baseline, New
 from proscribe.report.collect import Collector
 from proscribe.report.files import ReportDirectory
 from proscribe.report.history import HistoryError, open_history
-from proscribe.report.plays import COMPILING, ENFORCING, OBSERVING, action_of, compiles
+from proscribe.report.plays import COMPILING, DECIDING, ENFORCING, OBSERVING, action_of, compiles
 from proscribe.report.progress import Line, Progress
 from proscribe.report.reconcile import fleet_report
 from proscribe.report.wording import clean, message
@@ -103,6 +103,8 @@ class CallbackModule(CallbackBase):
         elif action in ENFORCING and self._collector is not None:
             self._collector.changed(host, ENFORCING[action], result.result, dry=result.task.check_mode)
             self._show_progress()
+        elif action == DECIDING and self._collector is not None and "rollout" in result.result:
+            self._collector.decided(result.result["rollout"])
 
     @guarded
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
@@ -111,6 +113,8 @@ class CallbackModule(CallbackBase):
             self._mistake = str(result.result.get("msg"))
         elif self._collector is None:
             return
+        elif action == DECIDING:
+            self._collector.stopped(message(result.result.get("msg")))
         elif action == OBSERVING and isinstance(result.result.get("record"), dict):
             self._answered(self._collector, host, result.result["record"])  # it answered; the host's gate made it fail
         elif action in ENFORCING:
@@ -172,10 +176,12 @@ class CallbackModule(CallbackBase):
         finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         fleet = collector.fleet(finished)
         new = self._new(run, fleet.records)
-        report = fleet_report(run, fleet, finished, new)
+        rollout = collector.rollout()
+        report = fleet_report(run, fleet, finished, new, rollout.as_dict() if rollout else None)
+        not_reached = rollout.not_reached if rollout else ()
         where = ""
         try:
-            where = self._write(run, report, fleet.records)
+            where = self._write(run, report, fleet.records, not_reached)
         except Exception as error:  # the table is shown all the same
             self.broken(f"the report cannot be written: {type(error).__name__}: {clean(error)}")
         # What `compile_plans` warned of was shown then.
@@ -184,9 +190,12 @@ class CallbackModule(CallbackBase):
         self._print(lambda screen: terminal.render(report, fleet.records, screen, where))
         gates = run["gate"].values()
         if new is None:
-            self._conclude(verdict.judge(fleet.records, gates, ansible_failed))
+            decided = verdict.judge(fleet.records, gates, ansible_failed)
         else:
-            self._conclude(verdict.judge_new(fleet.records, gates, ansible_failed, new))
+            decided = verdict.judge_new(fleet.records, gates, ansible_failed, new)
+        if rollout and not_reached:
+            decided = verdict.stopped(decided, rollout.why, len(not_reached))
+        self._conclude(decided)
 
     def _new(self, run: dict[str, Any], records: Any) -> list[New] | None:
         """What was not there in the run's baseline; None where it has none. A baseline that cannot be read any more is
@@ -206,7 +215,7 @@ class CallbackModule(CallbackBase):
         reached = len(lifting.lifted_hosts(collector.expected, collector.heard))
         self._conclude(verdict.judge_lift(len(collector.expected), reached, ansible_failed))
 
-    def _write(self, run: dict[str, Any], report: dict[str, Any], records: Any) -> str:
+    def _write(self, run: dict[str, Any], report: dict[str, Any], records: Any, not_reached: Sequence[str]) -> str:
         if self._directory is None:
             return ""
         past = self._remember(run, report, records)
@@ -219,7 +228,8 @@ class CallbackModule(CallbackBase):
             except Exception as error:  # the report itself stands
                 report["warnings"].append(f"an export could not be written: {type(error).__name__}: {error}")
 
-        self._directory.finish(records, report, page, host_lists(records), export)
+        lists = host_lists(records) | ({NOT_REACHED: list(not_reached)} if not_reached else {})
+        self._directory.finish(records, report, page, lists, export)
         return where
 
     def _remember(self, run: dict[str, Any], report: dict[str, Any], records: Any) -> dict[str, Any]:

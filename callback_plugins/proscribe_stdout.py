@@ -32,7 +32,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
-from proscribe.report.plays import COMPILING, ENFORCING, OBSERVING, action_of, compiles, file_of
+from proscribe.report.plays import COMPILING, DECIDING, ENFORCING, OBSERVING, action_of, compiles, file_of
 from proscribe.report.progress import Line
 from proscribe.report.wording import PREFIXES, clean, message
 
@@ -88,6 +88,8 @@ class CallbackModule(Default):
             self._changes(result)
         if action_of(result.task) == OBSERVING and "record" in result.result:
             return  # its gate made it fail; the table says what for
+        if action_of(result.task) == DECIDING:
+            return  # the run stops here; the report ends with why
         ignored = " (ignored)" if ignore_errors else ""
         what = f"failed: {self._host(result)}: {message(self._told(result))}{ignored}"
         self._say(what, C.COLOR_ERROR, failure=True)

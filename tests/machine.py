@@ -29,6 +29,7 @@ TOOLS = {
     "ip": "iproute2",
     "mmdebstrap": "mmdebstrap",
     "nft": "nftables",
+    "openssl": "openssl",
     "ostree": "ostree",
     "podman": "podman",
     "runc": "runc",

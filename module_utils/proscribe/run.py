@@ -45,9 +45,7 @@ def observe(
             else:
                 verdicts += CONTROLS[name].observe(host, plan)
                 if probe and name == "browser":
-                    from .controls.browser.probe import look
-
-                    verdicts.append(look(host, plan))
+                    verdicts.append(probed(host, plan))
         except Unseen as unseen:
             verdicts += [Verdict(f"{name}/{id_}", UNKNOWN, reason=str(unseen)) for id_ in services]
         except ControlError as error:
@@ -63,6 +61,13 @@ def observe(
     )
     drifted = {verdict.rule.partition("/")[0] for verdict in verdicts if verdict.drifted}
     return record, [name for name in CONTROLS if name in drifted]
+
+
+def probed(host: Host, plan: Mapping[str, Any]) -> Verdict:
+    """What the browsers themselves do, on request only: no other audit gets the code for it (see stream.py)."""
+    from .controls.browser.probe import look
+
+    return look(host, plan)
 
 
 def compliance_state(

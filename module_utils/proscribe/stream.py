@@ -27,6 +27,7 @@ ENTRY = f"{PACKAGE}.run"
 HOST_SIDE = ("__init__.py", "finding.py", "plan.py", "run.py", "host/**/*.py", "controls/**/*.py")
 # What is imported inside these is for changing a host, and a stream changes nothing.
 CHANGING = frozenset({"enforce", "lift", "change", "carry_out"})
+PROBING = frozenset({"probed"})  # and inside these, for what is only done on request
 
 # Begins the line of the answer. A login shell may print what it likes before it; what a host's users name their files
 # may stand within it, but never at the beginning of a line: JSON escapes their line ends.
@@ -63,20 +64,20 @@ def payload(call: Mapping[str, Any], store: Path | None = None) -> bytes:
 
     `store` is a directory in which the code is kept for the next call (None: it is put together anew).
     """
-    return _code(store) + zlib.compress(json.dumps(call).encode())
+    return _code(store, bool(call.get("probe"))) + zlib.compress(json.dumps(call).encode())
 
 
-def _code(store: Path | None) -> bytes:
+def _code(store: Path | None, probe: bool) -> bytes:
     package = Path(__file__).parent
     stats = [(str(path), path.stat()) for pattern in HOST_SIDE for path in package.glob(pattern)]
     state = repr([(path, seen.st_size, seen.st_mtime_ns) for path, seen in sorted(stats)])
     if store is None:
-        return _put_together()
-    kept = store / f"observe-{hashlib.sha256(state.encode()).hexdigest()}.code"
+        return _put_together(probe)
+    kept = store / f"{'probe' if probe else 'observe'}-{hashlib.sha256(state.encode()).hexdigest()}.code"
     try:
         return kept.read_bytes()
     except OSError:
-        code = _put_together()
+        code = _put_together(probe)
     try:
         with tempfile.NamedTemporaryFile("wb", dir=store, delete=False) as beside:
             beside.write(code)
@@ -87,7 +88,8 @@ def _code(store: Path | None) -> bytes:
 
 
 @functools.cache
-def _put_together() -> bytes:
+def _put_together(probe: bool) -> bytes:
+    left_out = CHANGING if probe else CHANGING | PROBING
     package = Path(__file__).parent
     paths = [path for pattern in HOST_SIDE for path in package.glob(pattern)]
     files = {".".join([PACKAGE, *path.relative_to(package).with_suffix("").parts]): path for path in paths}
@@ -100,17 +102,20 @@ def _put_together() -> bytes:
         if name in texts and name not in sources:
             sources[name] = bare(texts[name])
             parent = name.rpartition(".")[0]
-            needed += [*([parent] if parent else []), *_imported(texts[name], name if name in packages else parent)]
+            needed += [parent] if parent else []
+            needed += _imported(texts[name], name if name in packages else parent, left_out)
     code = {"packages": [name for name in packages if name in sources], "sources": dict(sorted(sources.items()))}
     return zlib.compress(json.dumps(code).encode(), 9)
 
 
-def _imported(source: str, package: str) -> Iterator[str]:
-    """The modules that a source may import while it observes; `package` is what its relative imports start from."""
+def _imported(source: str, package: str, left_out: frozenset[str]) -> Iterator[str]:
+    """The modules that a source may import outside the functions left out; `package` is what its relative imports start
+    from.
+    """
     todo: list[ast.AST] = [ast.parse(source)]
     while todo:
         node = todo.pop()
-        if isinstance(node, ast.FunctionDef) and node.name in CHANGING:
+        if isinstance(node, ast.FunctionDef) and node.name in left_out:
             continue
         if isinstance(node, ast.ImportFrom) and node.level:
             base = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package

@@ -13,6 +13,8 @@ PACKAGES = {
     "nft": "nftables",
     "ip": "iproute2",
     "unshare": "util-linux",
+    "nsenter": "util-linux",
+    "dnsmasq": "dnsmasq-base",
     "firefox": "firefox-esr",
     "dpkg-deb": "dpkg",
     "sshd": "openssh-server",

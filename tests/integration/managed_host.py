@@ -4,7 +4,8 @@ To be started with private /etc, /run, /var/lib and /usr/libexec. It answers wha
 
     ["resolver", KIND, UPSTREAM]    from now on the host asks that name server: through a dnsmasq or an unbound of its
                                     own, or by itself (hosts)
-    ["enforce", PLAN, CONTROL]      as the enforcing modules do; the actions
+    ["stop"]                        that resolver has ended
+    ["enforce", PLAN, CONTROL]      as the enforcing modules do, new rules tried out and confirmed; the actions
     ["lift", PLAN, CONTROL]         the same
     ["observe", PLAN]               the host record
 
@@ -13,13 +14,16 @@ There is no systemd, so what it is told about the two resolvers is done here.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import reaching
 from proscribe import run
+from proscribe.controls.firewall import confirm, program
 from proscribe.host import Host, Result, run_tool
 from three_namespaces import INWARD, INWARD_6
 
@@ -67,12 +71,10 @@ class Services:
     def start(self, kind: str) -> Result:
         self.stop()
         self.kind = kind
-        self.process = subprocess.Popen(COMMANDS[kind], stdin=subprocess.DEVNULL)
-        end = time.monotonic() + 10
-        while ":0035 " not in Path("/proc/net/udp").read_text():  # nobody is on port 53 yet
-            if self.process.poll() is not None or time.monotonic() > end:
-                return Result(1, "", f"{kind}.service failed")
-            time.sleep(0.02)
+        self.process = process = subprocess.Popen(COMMANDS[kind], stdin=subprocess.DEVNULL)
+        until(lambda: process.poll() is not None or ":0035 " in Path("/proc/net/udp").read_text())  # it has port 53
+        if process.poll() is not None:
+            return Result(1, "", f"{kind}.service failed")
         return Result(0, "", "")
 
     def stop(self) -> None:
@@ -85,8 +87,9 @@ class Services:
         """The runner of the host's tools."""
         words = [Path(argv[0]).name, *argv[1:]]
         if words[:2] == ["systemctl", "show"]:
-            unit = f"Id={self.kind}.service\nActiveState=active\nMainPID={self.process.pid}\n" if self.process else ""
-            return Result(0, unit, "")
+            state = f"ActiveState={'active' if self.process else 'inactive'}\nUnitFileState=enabled\n"
+            pid = self.process.pid if self.process else 0
+            return Result(0, f"Id={self.kind}.service\n{state}MainPID={pid}\n" if self.kind else "", "")
         if words[0] == "systemctl" and words[-1] in (f"{kind}.service" for kind in CONF):
             return self.start(words[-1].partition(".")[0])
         return run_tool(argv, **options)
@@ -97,7 +100,8 @@ HOST = Host("/", SERVICES.run)
 
 
 def resolver(kind: str, upstream: str) -> str:
-    SERVICES.stop()
+    stop()
+    SERVICES.kind = ""
     for path in CONF.values():
         path.unlink(missing_ok=True)
     if kind in CONF:
@@ -110,8 +114,41 @@ def resolver(kind: str, upstream: str) -> str:
     return "ok"
 
 
+def stop() -> str:
+    SERVICES.stop()
+    return "ok"
+
+
 def enforce(plan: dict[str, Any], control: str) -> list[str]:
-    return list(run.change(HOST, plan, control)["actions"])
+    if control != "firewall":
+        return list(run.change(HOST, plan, control)["actions"])
+    token = begun(plan)
+    until(lambda: Path(f"{program.RUN}/loaded-{token}").exists())
+    return list(confirm.keep(HOST, token)["actions"])
+
+
+def begun(plan: dict[str, Any]) -> str:
+    """Have new rules tried out, by a process that ends with its answer, as a module does; the token of the trial."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            told = run.change(HOST, plan, "firewall", doing=confirm.trying(HOST, plan))
+            os.write(writing, told["pending"]["token"].encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        token = answer.read()
+    os.waitpid(child, 0)
+    return token
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end, "not within 10 s"
+        time.sleep(0.02)
 
 
 def lift(plan: dict[str, Any], control: str) -> list[str]:
@@ -125,4 +162,4 @@ def observe(plan: dict[str, Any]) -> dict[str, Any]:
 if __name__ == "__main__":
     for folder in FOLDERS:
         Path(folder).mkdir(parents=True)
-    reaching.serve({"resolver": resolver, "enforce": enforce, "lift": lift, "observe": observe})
+    reaching.serve({"resolver": resolver, "stop": stop, "enforce": enforce, "lift": lift, "observe": observe})

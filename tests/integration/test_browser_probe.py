@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from browser_scene import PROJECT, enforce, in_place_of_etc, made_tree, real_plan
+from conftest import missing
 from proscribe.controls.browser import probe
 from proscribe.controls.browser.places import Place
 from proscribe.controls.browser.rendering import Name
@@ -32,6 +33,7 @@ from proscribe.host import Host
 with open(sys.argv[2]) as stream:
     print(json.dumps(probe.look(Host(), json.load(stream)).as_dict()))
 """
+NOTHING = "nothing was opened, not even a name that no list has"
 KILLED = """
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
@@ -95,13 +97,29 @@ def test_real_browsers_are_seen_to_keep_the_ban_only_where_they_do(
     assert look() == {"state": NONCOMPLIANT, "chromium": refused, "firefox-esr": opened}
 
 
+def test_where_users_have_no_namespaces_chromium_is_unknown_and_says_why(
+    host: Host, tmp_path: Path, require_tool: Callable[[str], str]
+) -> None:
+    require_tool("chromium")
+    (tmp_path / "plan.json").write_text(json.dumps(real_plan()))
+    (tmp_path / "look.py").write_text(ON_THE_HOST)
+    everybody = ["unshare", "--user", "--map-users=0,0,65536", "--map-groups=0,0,65536"]
+    none = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'  # counts in this namespace only
+    words = [sys.executable, str(tmp_path / "look.py"), str(PROJECT / "module_utils"), str(tmp_path / "plan.json")]
+    if subprocess.run([*everybody, "true"], capture_output=True, check=False).returncode:
+        missing("needs user namespaces, and unshare of util-linux 2.38")
+    seen = subprocess.run([*everybody, "sh", "-c", none, "sh", *words], capture_output=True, text=True, check=True)
+    details = {found["id"]: found["detail"] for found in json.loads(seen.stdout)["findings"]}
+    assert details["chromium"].startswith(f"{NOTHING}: No usable sandbox!")
+
+
 @pytest.mark.parametrize("family", ["chromium", "firefox"])
 @pytest.mark.parametrize(
     ("text", "detail"),
     [
-        ("echo 'no room for me' >&2; exit 1", "nothing was opened, not even a name that no list has: no room for me"),
-        ("sleep 300", "nothing was opened, not even a name that no list has"),
-        ("(sleep 300 &) ; (setsid sleep 300 &) ; exit 0", "nothing was opened, not even a name that no list has"),
+        ("echo 'no room for me' >&2; exit 1", f"{NOTHING}: no room for me"),
+        ("sleep 300", NOTHING),
+        ("(sleep 300 &) ; (setsid sleep 300 &) ; exit 0", NOTHING),
     ],
     ids=["fails", "hangs", "leaves others behind"],
 )

@@ -1,8 +1,7 @@
 """What a client can reach is what `explain` says, name by name and address by address.
 
-A made Internet in network namespaces, with no way out: a host that Proscribe manages, a guest behind it, and a world
-that answers for every name and on every address of `reach_cases`. The host's plan is compiled from the real catalogue,
-and its own code enforces it there, with the real nft and a real resolver. `reach` means
+The plan of the host of `reach_world` is compiled from the real catalogue, and Proscribe's own code enforces it there, with
+the real nft and a real resolver. To be reached means
 
     in name resolution    a name gets an address: from the C library (which reads /etc/hosts too), and from the name
                           server that the host or the guest is told to ask, over UDP and TCP; for each type of record
@@ -17,8 +16,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,19 +40,27 @@ from reach_cases import (
     VARIABLES,
     WAIVED,
 )
-from three_namespaces import GATEWAY, INWARD, INWARD_6, ThreeNamespaces
+from reach_world import (
+    BACKENDS,
+    GUEST,
+    HOST,
+    TLS_PORT,
+    TOOLS,
+    Probe,
+    World,
+    at,
+    connections,
+    found,
+    lookups,
+    lost,
+    split,
+)
 
 pytestmark = pytest.mark.integration
 
-HERE = Path(__file__).parent
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
-FILTERS = ("dnsmasq", "unbound")
-BACKENDS = (*FILTERS, "hosts")
+FORCED = "forced"  # a host with an unbound, on which nobody else may ask name servers, and QUIC is refused
 BEFORE, ENFORCED, LIFTED = "before", "enforced", "lifted"
-HOST, GUEST = "local", "inner"
-A, AAAA, HTTPS = 1, 28, 65
-TLS_PORT = 443
-PORTS = {"tcp": [80, 853, 5222, 8443], "tls": [TLS_PORT], "udp": [80, TLS_PORT, 853, 5222, 8443]}
 WAIVER = {
     "id": "w1",
     "services": [WAIVED],
@@ -67,18 +72,17 @@ WAIVER = {
     "expires": "2026-12-31T18:00:00Z",
 }
 
-Probe = tuple[Any, ...]  # a question of `reaching`
-
-
-# What explain says.
-
 
 class Policy:
-    """The policy of one host for each way of filtering names, from an inventory as people write them."""
+    """The policy of one host for each way of filtering names, from an inventory as people write them. The hosts have
+    the names of the ways.
+    """
 
     def __init__(self, folder: Path) -> None:
         (folder / "waivers").mkdir(parents=True)
-        hosts = {backend: {"proscribe_dns_backend": backend} for backend in (*BACKENDS, "auto")}
+        hosts: dict[str, dict[str, Any]] = {name: {"proscribe_dns_backend": name} for name in (*BACKENDS, "auto")}
+        hosts[FORCED] = {"proscribe_dns_backend": "unbound", "proscribe_dns_force": True}
+        hosts[FORCED]["proscribe_firewall_quic"] = "blocked"
         (folder / "hosts.yml").write_text(yaml.safe_dump({"press": {"hosts": hosts, "vars": VARIABLES}}))
         (folder / "approvers.yml").write_text("press: {head: b}\n")
         (folder / "waivers/w1.yml").write_text(yaml.safe_dump(WAIVER))
@@ -117,131 +121,6 @@ def closed(answer: str) -> bool:
     return answer == explain.BLOCKED
 
 
-# What can be reached.
-
-
-class Place:
-    """A process in a namespace that answers questions."""
-
-    def __init__(self, command: list[str]) -> None:
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={"PYTHONPATH": str(HERE.parents[1] / "module_utils"), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-        )
-
-    def ask(self, *questions: Probe) -> list[Any]:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(questions) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        assert line, "the process in the namespace has ended: its message is above"
-        return list(json.loads(line))
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.communicate()
-
-
-class World:
-    """The namespaces, and who stands in them."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.spaces = ThreeNamespaces("proscribe-reach")
-        self.places: dict[str, Place] = {}
-
-    def build(self) -> None:
-        probed = [split(text)[0] for text in ADDRESSES if split(text)[0] != GATEWAY]
-        named = [address for addresses in NAMES.values() for address in addresses]
-        self.spaces.build(dict.fromkeys([V4, V6, RESOLVER, *probed, *named]))
-        # Every refusal of a datagram is to be told at once, or a client waits for as long as it has patience.
-        at_once = ["sysctl", "-qw", "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0"]
-        subprocess.run([*self.spaces.enter(HOST), *at_once], check=True)
-        key = str(self.root / "key.pem")
-        made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        subprocess.run([*made, "-subj", "/CN=outside", "-keyout", key, "-out", key], check=True, capture_output=True)
-        self.start("outside", "rest_of_the_world.py")
-        names = {name.lower(): addresses for name, addresses in NAMES.items()}
-        self.places["outside"].ask({"names": names, "others": [V4, V6], "certificate": key, **PORTS})
-        for role, program, private in (
-            (HOST, "managed_host.py", ("etc", "run", "var/lib", "usr/libexec")),
-            (GUEST, "reaching.py", ("etc",)),
-        ):
-            for folder in private:
-                (self.root / role / folder).mkdir(parents=True)
-            for name, content in ETC.items():
-                path = self.root / role / "etc" / name
-                path.parent.mkdir(exist_ok=True)
-                path.write_text(content)
-            self.start(role, program, *private)
-
-    def start(self, role: str, program: str, *private: str) -> None:
-        """A process in a namespace, for which the `private` directories of the machine are those of the role's tree."""
-        own = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        bind = (
-            'for d; do case $d in --) break;; esac; mount --bind "$0/$d" "/$d" || exit; shift; done; shift; exec "$@"'
-        )
-        inside = [*own, "sh", "-c", bind, str(self.root / role), *private, "--"] if private else []
-        self.places[role] = Place([*self.spaces.enter(role), *inside, sys.executable, str(HERE / program)])
-
-    def look(self, role: str, questions: list[Probe]) -> dict[Probe, Any]:
-        return dict(zip(questions, self.places[role].ask(*questions), strict=True))
-
-    def host(self, *words: Any) -> Any:
-        """Have the managed host do something."""
-        (answer,) = self.places[HOST].ask(words)
-        return answer
-
-    def close(self) -> None:
-        for place in self.places.values():
-            place.close()
-        self.spaces.close()
-
-
-ETC = {
-    **{name: Path("/etc", name).read_text() for name in ("passwd", "group")},  # resolvers look for their own accounts
-    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-    "hosts": "127.0.0.1 localhost\n::1 localhost\n",
-    "resolv.conf": "",
-    "apt/sources.list": "deb http://deb.debian.org/debian trixie main\n",
-}
-
-
-def split(text: str) -> tuple[str, int]:
-    """The address and the port of a case."""
-    address, _, port = text.rpartition(":")
-    return address.strip("[]"), int(port)
-
-
-def connections(address: str, port: int, name: str = "outside.example") -> list[Probe]:
-    """The probes of an address over TCP and UDP."""
-    return [("tls", address, port, name) if port == TLS_PORT else ("tcp", address, port), ("udp", address, port)]
-
-
-def lookups(backend: str, role: str, name: str) -> list[Probe]:
-    """The probes of a name. The hosts file is no name server; and it is the host's own, which no guest reads."""
-    if backend not in FILTERS:
-        return [("name", name)] if role == HOST else []
-    asked: list[Probe] = [("name", name)]
-    for server in ("127.0.0.1",) if role == HOST else (INWARD, INWARD_6):
-        asked += [("dns", server, name, kind, "udp") for kind in (A, AAAA, HTTPS)] + [("dns", server, name, A, "tcp")]
-    return asked
-
-
-def found(probe: Probe, name: str) -> object:
-    """What a probe of a name is answered where nothing closes it."""
-    return sorted(NAMES[name]) if probe[0] == "name" else 1
-
-
-def lost(probe: Probe) -> object:
-    """What it is answered where the name is closed."""
-    return [] if probe[0] == "name" else "no such name"
-
-
 CONNECTIONS = list(
     dict.fromkeys(
         probe
@@ -265,7 +144,7 @@ def world(
     tmp_path_factory: pytest.TempPathFactory, require_tool: Callable[[str], str], require_root: Callable[[], None]
 ) -> Iterator[World]:
     require_root()
-    for tool in ("nft", "ip", "unshare", "nsenter", "openssl", *FILTERS):
+    for tool in TOOLS:
         require_tool(tool)
     made = World(tmp_path_factory.mktemp("reach"))
     try:
@@ -282,9 +161,7 @@ def seen(world: World, policy: Policy) -> Seen:
     for backend in BACKENDS:
         plan = policy.plan(backend)
         controls = ["dns", "firewall"] if backend == BACKENDS[0] else ["dns"]
-        assert world.host("resolver", backend, RESOLVER) == "ok"
-        guest_asks = INWARD if backend in FILTERS else RESOLVER
-        (world.root / GUEST / "etc/resolv.conf").write_text(f"nameserver {guest_asks}\nsearch .\n")
+        world.resolve_by(backend)
         for phase in (BEFORE, ENFORCED, LIFTED):
             for control in controls if phase != BEFORE else []:
                 verb = "enforce" if phase == ENFORCED else "lift"
@@ -326,9 +203,7 @@ def test_an_address_is_reached_unless_explain_says_that_it_is_blocked(seen: Seen
     some_blocked = False
     for place in places:
         address, port = place[:2]
-        blocked = closed(
-            policy.says(BACKENDS[0], f"[{address}]:{port}" if ":" in address else f"{address}:{port}")["firewall"]
-        )
+        blocked = closed(policy.says(BACKENDS[0], at(address, port))["firewall"])
         some_blocked |= blocked
         for role in (HOST, GUEST):
             reached = seen[BACKENDS[0], ENFORCED, role]
@@ -374,3 +249,38 @@ def test_there_are_thirty_cases_of_either_kind_and_they_are_what_they_are_called
     told = {word: {policy.says("dnsmasq", word)[control] for control in ("dns", "firewall")} for word in innocent}
     assert told == {word: {explain.OPEN} for word in innocent}
     assert min(len(CLOSED_NAMES) + len(CLOSED_ADDRESSES), len(innocent)) >= 30
+
+
+NAME_SERVERS = [probe for address in (RESOLVER, V4, V6) for probe in connections(address, 53)]
+
+
+def test_where_only_the_filter_may_ask_nobody_else_reaches_a_name_server_and_web_pages_come_over_tcp(
+    seen: Seen, world: World, policy: Policy
+) -> None:
+    """`seen` is over by then: it has left the host as it was."""
+    assert "QUIC (UDP) is refused everywhere" in policy.reasons(FORCED, at(V4, TLS_PORT))["firewall"][0]
+    assert not closed(policy.says(FORCED, at(V4, TLS_PORT))["firewall"])
+    assert all(closed(policy.says(FORCED, at(address, 53))["firewall"]) for address in (RESOLVER, V4, V6))
+    plan = policy.plan(FORCED)
+    world.resolve_by("unbound")
+    for control in ("dns", "firewall"):
+        world.host("enforce", plan, control)
+    states = {rule["rule"]: rule["state"] for rule in world.host("observe", plan)["rules"]}
+    assert {"noncompliant", "error", "unknown"}.isdisjoint(states.values()), states
+    for role in (HOST, GUEST):
+        reached = world.look(role, NAME_SERVERS)
+        assert [probe for probe, answer in reached.items() if answer == "ok"] == []
+        over_tcp, over_udp = world.look(role, connections(V4, TLS_PORT)).values()
+        assert over_tcp == "ok" != over_udp
+        for name in ("signal.org", "example.github.io"):
+            blocked = closed(policy.says(FORCED, name)["dns"])
+            for probe, answer in world.look(role, lookups("unbound", role, name)).items():
+                assert (probe, answer) == (probe, lost(probe) if blocked else found(probe, name)), role
+    world.host("stop")  # is no way out either
+    states = {rule["rule"]: rule["state"] for rule in world.host("observe", plan)["rules"]}
+    assert [rule for rule in states if rule.startswith("firewall/") and states[rule] == "noncompliant"] == []
+    assert states["dns/resolver"] == "noncompliant"
+    for control in ("dns", "firewall"):
+        world.host("lift", plan, control)
+    for role in (HOST, GUEST):
+        assert world.look(role, NAME_SERVERS) == dict.fromkeys(NAME_SERVERS, "ok")

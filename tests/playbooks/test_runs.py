@@ -76,6 +76,25 @@ def test_an_audit_may_be_run_in_every_way_and_twice(run: Run, options: tuple[str
     assert rules <= ({"apps", "dns"} if "--tags" in options else {"apps", "browser", "dns", "firewall"})
 
 
+@pytest.mark.skipif(not (shutil.which("chromium") or shutil.which("firefox-esr")), reason="needs a browser")
+@pytest.mark.parametrize("piped", ["true", "false"])
+def test_the_browsers_are_started_where_that_is_asked_for(run: Run, piped: str) -> None:
+    run.hosts(f"localhost: {{ansible_connection: local, ansible_pipelining: {piped}}}")
+    ended = run("audit", "--tags", "browser")
+    assert (ended.code, "browser/probe" in rules(run)) == (0, False)
+    ended = run("audit", "--tags", "browser", "-e", "proscribe_probe=true")
+    told = rules(run)["browser/probe"]
+    if os.geteuid() == 0:
+        details = {found["path"]: found["detail"] for found in told["findings"]}
+        assert ended.code == 0 and all("opened" in detail for detail in details.values()), details
+    else:
+        assert told["reason"] == "only root can start a browser as somebody else"
+
+
+def rules(run: Run) -> dict[str, Any]:
+    return {rule["rule"]: rule for rule in run.records["localhost"]["rules"]}
+
+
 def test_plain_ansible_playbook_does_the_same(run: Run) -> None:
     argv = [REAL_ANSIBLE, "playbooks/audit.yml", "-i", str(run.inventory)]
     wanted = clean_environment(PROSCRIBE_REPORTS=str(run.reports))
@@ -145,6 +164,7 @@ def test_a_gate_turns_a_host_that_does_not_answer_into_exit_11(run: Run) -> None
         ("proscribe_categories: [webmial]", ("webmial", "webmail")),
         ("proscribe_effective_from: soon", ("proscribe_effective_from", "soon")),
         ("proscribe_compliance_gate: always", ("proscribe_compliance_gate", "always")),
+        ("proscribe_probe: maybe", ("proscribe_probe", "maybe", "true or false")),
     ],
 )
 def test_a_mistake_in_the_restrictions_is_told_with_what_was_meant(

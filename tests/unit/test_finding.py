@@ -6,6 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.finding import (
+    COMPLIANT,
+    NONCOMPLIANT,
+    REPAIRED,
     STATES,
     Finding,
     Verdict,
@@ -195,3 +198,16 @@ def test_only_a_fresh_look_makes_a_rule_repaired(before, after, rules, state):
     merged = mark_repaired(record(*before), record(*after))
     assert {rule["rule"]: rule["state"] for rule in merged["rules"]} == rules
     assert merged["state"] == state
+
+
+def test_a_compliant_rule_with_something_to_tell_is_listed_and_a_repaired_one_replaces_it():
+    def record(state):
+        verdicts = [Verdict("browser/probe", state, (Finding("browser", "chromium"),)), Verdict("dns/x", COMPLIANT)]
+        facts = {"plan_digest": "", "checked_at": "", "platform": {}, "errors": [], "duration_ms": 1}
+        return host_record(verdicts=verdicts, **facts)
+
+    before, after = record(NONCOMPLIANT), record(COMPLIANT)
+    assert [(rule["rule"], rule["state"]) for rule in after["rules"]] == [("browser/probe", COMPLIANT)]
+    repaired = mark_repaired(before, after)
+    assert [(rule["rule"], rule["state"]) for rule in repaired["rules"]] == [("browser/probe", REPAIRED)]
+    assert repaired["state"] == REPAIRED

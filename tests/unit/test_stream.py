@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zlib
 
 import pytest
 from proscribe import plan as plans
@@ -87,6 +88,18 @@ def test_a_plan_that_cannot_be_used_is_told():
 )
 def test_an_answer_is_found_behind_what_a_shell_prints_and_else_there_is_none(output, told):
     assert answer(output) == told
+
+
+def test_only_what_asks_for_the_probe_has_its_code(tmp_path):
+    call = {"plan": PLAN, "controls": [], "gate": "never", "will_correct": False}
+    audit, probing = payload({**call, "probe": False}, tmp_path), payload({**call, "probe": True}, tmp_path)
+    names = [json.loads(zlib.decompressobj().decompress(sent))["sources"] for sent in (audit, probing)]
+    assert set(names[1]) - set(names[0]) == {
+        "proscribe.controls.browser.probe",
+        "proscribe.host.guest",
+        "proscribe.host.listener",
+    }
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_the_stream_stays_small():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..controls.browser.places import OWN_FILE, THUNDERBIRD
+from ..controls.browser.rendering import MOST_ENTRIES, minimal
+from ..plan import RESTRICTED
 from .catalogue import Browser, Catalogue
+from .errors import InWords, PolicyError
 
 # Flatpak's extension points are made only where flatpak is in use.
 FLATPAK = "/var/lib/flatpak"
@@ -81,3 +84,33 @@ def _unconfirmed(browser: Browser) -> Iterator[tuple[str, str]]:
         yield from ((packaging, f"{folder}/{OWN_FILE}") for folder in folders)
     for packaging, files in browser.unverified.get("policy_file", {}).items():
         yield from ((packaging, file) for file in files)
+
+
+def too_many_names(section: Mapping[str, Any], key: str) -> list[PolicyError]:
+    """What is wrong with a plan's browser section where its lists are longer than what browsers take of them.
+
+    They ignore the rest unsaid, and not all the same part of it. `key` is the variable that chooses the services.
+    """
+    services = section["services"]
+    sizes = {
+        id_: len(entry["domains"]) + len(entry["urls"])
+        for id_, entry in services.items()
+        if entry["mode"] in RESTRICTED
+    }
+    more = 1 if section["settings"]["tenants"].get("microsoft") else 0  # Firefox: where private accounts sign in
+    if sum(sizes.values()) + sum(len(entry["allow"]) for entry in services.values()) + more <= MOST_ENTRIES:
+        return []
+    kept = minimal(services)
+    counts = {"blocked": sum(kept.values()) + more, "permitted": len(kept) - sum(kept.values())}
+    largest = sorted(sizes, key=lambda id_: (-sizes[id_], id_))[:3]
+    return [
+        PolicyError(
+            "",
+            key,
+            InWords(f"{count} {kind} names in the browsers' list"),
+            f"at most {MOST_ENTRIES}, since browsers ignore the rest: leave out a category, or services by"
+            f" proscribe_services_exclude; the largest are {', '.join(f'{id_} ({sizes[id_]})' for id_ in largest)}",
+        )
+        for kind, count in counts.items()
+        if count > MOST_ENTRIES
+    ]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..plan import CONTROLS, RESTRICTED, SCHEMA, sealed
-from .browsers import places
+from .browsers import places, too_many_names
 from .catalogue import Catalogue, Service
 from .errors import PolicyError, PolicyErrors, close_to
 from .networks import merged
@@ -18,7 +18,7 @@ from .restrictions import PREFIX, Restrictions
 from .waivers import Waiver
 
 # Package systems of Linux hosts. The catalogue also has names for other systems (winget, brew_cask, appx, ...)
-PACKAGE_SYSTEMS = ("apt", "flatpak", "pacman", "rpm", "snap")
+PACKAGE_SYSTEMS = ("apt", "flatpak", "npm", "pacman", "pip", "rpm", "snap")
 # Addresses of public resolvers are blocked for name resolution only; the same machines answer to other purposes too.
 RESOLVER_PORTS = (53, 443, 853)
 
@@ -28,7 +28,8 @@ def compile_plan(
 ) -> dict[str, Any]:
     """The plan of every host that has these restrictions and these waivers (the active ones that cover it).
 
-    `today` decides whether the ban is in force. Raises PolicyErrors for a service id that the catalogue does not have.
+    `today` decides whether the ban is in force. Raises PolicyErrors for a service id that the catalogue does not have,
+    and for more names than browsers take in a list.
     """
     chosen = _chosen(catalogue, restrictions)
     upcoming = today < restrictions.effective_from
@@ -61,6 +62,8 @@ def compile_plan(
             "services": services,
             "settings": _settings(control, restrictions, upcoming),
         }
+        if control == "browser" and (errors := too_many_names(controls[control], f"{PREFIX}categories")):
+            raise PolicyErrors(errors)
     browsers = places(catalogue)
     return sealed({"schema": SCHEMA, "contact": restrictions.contact, "browsers": browsers, "controls": controls})
 

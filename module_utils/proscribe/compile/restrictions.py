@@ -19,6 +19,7 @@ from ..duration import GRAMMAR, seconds_of
 from ..finding import GATES
 from ..plan import CONTROLS
 from ..report import exports
+from ..rollout.limits import AUTO, read_batches, read_max_change, read_max_failures
 from . import grammar
 from .errors import Expected, InWords, PolicyError, PolicyErrors, close_to
 from .firewall_rules import read_rules
@@ -27,7 +28,7 @@ from .schema import AUDIENCES, CATEGORIES, TENANT_PROVIDERS
 
 PREFIX = "proscribe_"
 # Variables of the same prefix that the playbooks themselves register.
-REGISTERED = frozenset({"proscribe_compiled", "proscribe_failed", "proscribe_observed"})
+REGISTERED = frozenset({"proscribe_compiled", "proscribe_failed", "proscribe_observed", "proscribe_rollout"})
 
 CONTROL_MODES = ("enforce", "audit", "off")
 DNS_BACKENDS = ("auto", "dnsmasq", "unbound", "networkmanager", "resolved", "hosts")
@@ -68,6 +69,9 @@ class Restrictions:
     browser_settings: Mapping[str, str]
     browser_extensions_allowed: tuple[str, ...]
     probe: bool
+    batches: str | tuple[int | str, ...]
+    max_change: Mapping[str, int | str]
+    max_failures: str
 
 
 def _words(allowed: Iterable[str] | None, what: str) -> Callable[[object], tuple[str, ...]]:
@@ -393,6 +397,24 @@ RESTRICTIONS: Mapping[str, Variable] = {
         "One for all hosts.",
     ),
     "waiver_blanket": Variable(False, _flag, "Whether a waiver may be for every host there is. One for all hosts."),
+    "batches": Variable(
+        AUTO,
+        read_batches,
+        "In what portions hosts are corrected: auto (five or fewer at once; else 1, 5, 25, ...), or sizes such as "
+        "[1, 10, '25%']. One for all hosts.",
+    ),
+    "max_change": Variable(
+        {"hosts": "25%", "removals": AUTO},
+        read_max_change,
+        "How much one run may change before it stops and asks: hosts (a number, a share, unlimited) and removals (a "
+        "number, auto, unlimited); docs/operations.md. One for all hosts.",
+    ),
+    "max_failures": Variable(
+        "10%",
+        read_max_failures,
+        "The share of the hosts tried so far that may fail; with more the run stops before its next batch. In the "
+        "first batch none may. One for all hosts.",
+    ),
     "zone": Variable("", _line, "The network zone that the host stands in; waivers can be scoped by it."),
 }
 

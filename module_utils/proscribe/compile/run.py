@@ -17,10 +17,13 @@ from .departments import departments_of
 from .errors import PolicyError, PolicyErrors
 from .inventory import HostVariables, Question
 from .plans import compile_plan, upcoming_services
-from .reporting import reporting, rule_count
+from .reporting import one_for_all, reporting, rule_count
 from .restrictions import Restrictions, read_restrictions
 from .waivers import Judged, Waiver, judged_waivers
 from .waivers.reading import described, judge_all, warning
+
+# The restrictions that say how far a run reaches at once.
+ROLLOUT = ("batches", "max_change", "max_failures")
 
 
 class Compiled(NamedTuple):
@@ -75,7 +78,8 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     """Compile the plans of all hosts, write each to the plan store, and return the run.
 
     The run: {id, playbook, mode, started, catalog_version, inventory, limit, controls, directory, plans, hosts {name:
-    digest}, departments {name: [hosts]}, gate {name: gate}, (what `reporting` says), upcoming [...], waivers [...],
+    digest}, departments {name: [hosts]}, gate {name: gate}, rollout {batches, max_change, max_failures}, (what
+    `reporting` says), upcoming [...], waivers [...],
     warnings [...]}. Raises PolicyErrors with every mistake of every host; then nothing was written.
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
@@ -104,6 +108,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         "departments": departments_of(question),
         "rules": {digest: rule_count(plan, question.controls) for digest, plan in plans.items()},
         "gate": {name: r.compliance_gate for name, r in restrictions.items() if r.compliance_gate != "never"},
+        "rollout": {name: one_for_all(name, question.hosts, restrictions) for name in ROLLOUT},
         **agreed,
         "upcoming": sorted(
             {canonical(item): item for plan in plans.values() for item in upcoming_services(plan)}.values(),

@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Iterator
 
-from .files import LEDGER, STATE_DIRECTORY, WRITTEN_BY
+from .files import LARGEST_FILE, LEDGER, STATE_DIRECTORY, WRITTEN_BY
 from .netfilter import Generation, generation
 from .processes import Processes
 from .tools import Runner, run_tool
@@ -101,6 +101,32 @@ class Host(Processes):
                 return channel.recv(65535)
         except OSError:
             return None
+
+    def get(self, path: str, resource: str, timeout: float) -> bytes | None:
+        """What a service of the host says of a resource over its local socket (HTTP); None if it does not answer with
+        200 within `timeout` seconds, or with more than a file may hold.
+        """
+        import http.client  # only a host that has something to ask about pays for it
+        import socket
+
+        parent, _, name = path.rpartition("/")
+
+        class Local(http.client.HTTPConnection):
+            def connect(self) -> None:
+                self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                self.sock.settimeout(timeout)
+                self.sock.connect(f"/proc/self/fd/{directory}/{name}")
+
+        try:
+            with self._directory(parent) as directory:
+                connection = Local("localhost")
+                connection.request("GET", resource)
+                answer = connection.getresponse()
+                content = answer.read(LARGEST_FILE + 1)
+                connection.close()
+        except (OSError, http.client.HTTPException):
+            return None
+        return content if answer.status == 200 and len(content) <= LARGEST_FILE else None
 
     def platform(self) -> dict[str, str]:
         """The operating system in a few words, for the record."""

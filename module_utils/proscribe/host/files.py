@@ -75,6 +75,13 @@ class Files:
         finally:
             os.close(descriptor)
 
+    def directory(self, path: str) -> contextlib.AbstractContextManager[int]:
+        """The descriptor of a directory (O_PATH), for what is done by name in it whatever users do to its path.
+
+        Raises OSError, and ControlError for a link on the way that a user made.
+        """
+        return self._directory(path)
+
     def stat(self, path: str) -> os.stat_result | None:
         """What stands at a path (a link is itself, never its target); None if nothing does. Raises Unseen."""
         parent, _, name = path.rstrip("/").rpartition("/")
@@ -181,22 +188,38 @@ class Files:
 
     # -- changing ------------------------------------------------------------------------------------------------------
 
-    def write(self, path: str, content: bytes | str, mode: int = 0o644) -> None:
+    def write(
+        self,
+        path: str,
+        content: bytes | str,
+        mode: int = 0o644,
+        owner: Sequence[int] | None = None,
+        modified: int | None = None,
+    ) -> None:
         """Put a file in place, whole or not at all: written beside, synced, renamed. Raises ControlError.
 
-        Missing directories are made (0755), and remembered so that `delete` can take them away again.
+        Missing directories are made (0755), and remembered so that `delete` can take them away again. `owner` (user and
+        group) and `modified` (nanoseconds) are for a file that is given back as it was.
         """
         data = content.encode() if isinstance(content, str) else content
         parent, _, name = path.rpartition("/")
         self._make_directories(parent)
         try:
             with self._directory(parent) as directory:
-                self._replace(directory, name, data, mode)
+                self._replace(directory, name, data, mode, owner, modified)
         except OSError as error:
             hint = " (it is a mount point of its own, as in some containers)" if error.errno == errno.EBUSY else ""
             raise ControlError(f"cannot write {path}: {error.strerror}{hint}") from None
 
-    def _replace(self, directory: int, name: str, data: bytes, mode: int) -> None:
+    def _replace(
+        self,
+        directory: int,
+        name: str,
+        data: bytes,
+        mode: int,
+        owner: Sequence[int] | None = None,
+        modified: int | None = None,
+    ) -> None:
         # A leading dot and a tilde keep the half-written file out of every folder of drop-ins but Chromium's, and there
         # a file that is not JSON yet is skipped.
         beside = self._beside(name)
@@ -208,7 +231,11 @@ class Files:
             with os.fdopen(descriptor, "wb") as stream:
                 stream.write(data)
                 stream.flush()
+                if owner is not None:
+                    os.fchown(descriptor, *owner)  # before the mode, since it clears the set-id bits
                 os.fchmod(descriptor, mode)
+                if modified is not None:
+                    os.utime(descriptor, ns=(modified, modified))
                 os.fsync(descriptor)
             os.rename(beside, name, src_dir_fd=directory, dst_dir_fd=directory)
         except BaseException:
@@ -259,14 +286,30 @@ class Files:
             raise ControlError(f"cannot delete {path}: {error.strerror}") from None
         self._remove_directories(parent)
 
+    def clear(self, path: str) -> None:
+        """Take away what a killed `write` left around a path: as `delete`, but for what stands at the path itself."""
+        parent, _, name = path.rpartition("/")
+        self.delete(f"{parent}/{self._beside(name)}")
+
+    def unfinished(self, path: str) -> bool:
+        """Whether a killed `write` of a path left its beginning beside it."""
+        parent, _, name = path.rpartition("/")
+        return self.stat(f"{parent}/{self._beside(name)}") is not None
+
     def traces(self, path: str) -> bool:
         """Whether `delete` would find something to take away: the file, what a killed `write` left of it, or the empty
-        directory that was made for it.
+        directories that were made for it.
         """
-        parent, _, name = path.rpartition("/")
-        if self.stat(path) or self.stat(f"{parent}/{self._beside(name)}"):
+        if self.stat(path) or self.unfinished(path):
             return True
-        return parent in self._ledger() and self.stat(parent) is not None and not self.list(parent)
+        known = self._ledger()
+        parent = path.rpartition("/")[0]
+        made = parent in known
+        while parent and self.stat(parent) is None:
+            parent = parent.rpartition("/")[0]
+        if parent in known and parent != STATE_DIRECTORY:
+            return not self.list(parent)
+        return made  # only the ledger is left of them
 
     def _ledger(self) -> List[str]:
         return (self.text(LEDGER) or "").splitlines()
@@ -306,15 +349,20 @@ class Files:
 
     def _remove_directories(self, path: str) -> None:
         known = self._ledger()
+        beside = self._beside("directories")
         left = list(known)
+        while path and path not in left and self.stat(path) is None:
+            path = path.rpartition("/")[0]  # a kill came before it was made
         while path in left and path != STATE_DIRECTORY:
             if not self._rmdir(path):
                 break
             left.remove(path)
             path = path.rpartition("/")[0]
         left = [directory for directory in left if self.stat(directory)]  # those below /run go with a reboot
-        if set(left) <= {STATE_DIRECTORY} and self.list(STATE_DIRECTORY) == ["directories"]:
+        if set(left) <= {STATE_DIRECTORY} and set(self.list(STATE_DIRECTORY)) - {beside} == {"directories"}:
             with self._directory(STATE_DIRECTORY) as directory:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(beside, dir_fd=directory)
                 os.unlink("directories", dir_fd=directory)
             self._rmdir(STATE_DIRECTORY)
         elif left != known:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import re
 import shutil
 import signal
 import stat
@@ -72,10 +73,10 @@ class Guest:
             process.wait()
 
     def said(self) -> str:
-        """The last line that the program wrote on standard error."""
+        """The last line that the program wrote on standard error, without a time and place in brackets before it."""
         with open(os.path.join(self.home, "said"), encoding="utf-8", errors="replace") as stream:
             lines = [line.strip() for line in stream.read(65536).splitlines() if line.strip()]
-        return lines[-1][:200] if lines else ""
+        return re.sub(r"^\[[^\]]*\]\s*", "", lines[-1])[:200] if lines else ""
 
 
 @contextlib.contextmanager

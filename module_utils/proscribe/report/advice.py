@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -14,6 +15,7 @@ from .groups import needs_root
 from .wording import clean, counted, not_in_force
 
 FEW_HOSTS = 4  # so many are named in a command
+NOT_REACHED = "not_reached.txt"  # the hosts whose turn did not come, beside the report of a run that was stopped
 DEFAULT_INVENTORY = "inventory"  # the launcher's own, when no -i names another
 PLAIN = re.compile(r"[A-Za-z0-9_.-]+")  # a host name that means only itself, to the shell and in a host pattern
 
@@ -42,7 +44,10 @@ def advice(
     lines: list[str] = []
     if not records:
         return ["no host was asked: check the inventory (-i), the limit (-l) and the tags"]
-    if bad:
+    rollout = report.get("rollout") or {}
+    if rollout.get("not_reached"):
+        lines += _go_on(run, rollout, directory)
+    elif bad:
         lines += _correct(run, bad, directory)
     if blind := needs_root(records):
         command = _command(run, run["playbook"], blind)
@@ -73,6 +78,22 @@ def _correct(run: Mapping[str, Any], bad: Sequence[str], directory: str) -> list
     if run["mode"] == "enforce":
         return ["enforcing did not correct everything: see what was refused or is only audited, above"]
     return [f"{enforce} --check --diff  # shows what would change", "the same without --check --diff puts it right"]
+
+
+def _go_on(run: Mapping[str, Any], rollout: Mapping[str, Any], directory: str) -> list[str]:
+    """How to go on with a run that was stopped."""
+    listed = directory and f"{directory}/{NOT_REACHED}"
+    whole = run["expected_hosts"] == rollout["not_reached"]
+    words = shlex.split(_command({**run, "limit": ""} if listed else run, "enforce", []))
+    words += ["--limit", f"@{clean(listed)}"] if listed and not whole else []
+    if not rollout["allow"]:
+        left = counted(rollout["not_reached"], "host")
+        return [f"{shlex.join(words)}  # goes on with the other {left}, once what failed is put right"]
+    allow = json.dumps({"proscribe_max_change": rollout["allow"]})
+    return [
+        f"{shlex.join(words)} --check --diff  # shows what would change",
+        f"{shlex.join(words)} -e {shlex.quote(allow)}  # if that is what you want: goes on with all",
+    ]
 
 
 def _these(hosts: Sequence[str]) -> str:

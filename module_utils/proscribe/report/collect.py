@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..finding import ERROR, NONCOMPLIANT, mark_repaired, worst
 from ..plan import canonical
@@ -15,6 +15,21 @@ from .wording import some
 
 # The `control` of an error that is not one control's: the host could not be looked at again, or some task failed.
 RUN = "run"
+
+
+class Rollout(NamedTuple):
+    """How far a run that corrects came."""
+
+    to_correct: int  # hosts
+    batches: tuple[int, ...]  # their sizes, as decided
+    not_reached: tuple[str, ...]  # hosts that had to be corrected, and whose turn did not come
+    why: str  # in words; "" where every host had its turn
+    allow: Mapping[str, int]  # what proscribe_max_change has to be for all of them, where that was the reason
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it stands in report.json. The hosts' names are in a file of their own."""
+        told = {"to_correct": self.to_correct, "batches": list(self.batches), "not_reached": len(self.not_reached)}
+        return {**told, "why": self.why or None, "allow": dict(self.allow)}
 
 
 @dataclass
@@ -37,6 +52,8 @@ class Collector:
         self.heard: dict[str, Heard] = {}
         self._notes: list[Note] = []
         self._rules: dict[str, dict[str, Any]] = {}
+        self._rollout: Mapping[str, Any] | None = None
+        self._stop = ""
 
     @property
     def expected(self) -> Mapping[str, str]:
@@ -100,6 +117,27 @@ class Collector:
             self.failed(host, None, f"unreachable after it had been seen: {message}")
         else:
             heard.reason = f"unreachable: {message}"
+
+    def decided(self, rollout: Mapping[str, Any]) -> None:
+        """Take the decision which hosts are corrected (`rollout.Decision` as a mapping)."""
+        self._rollout = rollout
+
+    def stopped(self, why: str) -> None:
+        """The run was stopped before a batch began; no host failed by that."""
+        self._stop = why
+
+    def rollout(self) -> Rollout | None:
+        """How far the correcting came; None in a run that decided nothing, such as an audit."""
+        if self._rollout is None:
+            return None
+        hosts = self._rollout["hosts"]
+        missed = [host for host in hosts if not self._tried(host)]
+        why = self._stop or ("stopped, because every host of a batch failed" if missed else "")
+        return Rollout(len(hosts), tuple(self._rollout["batches"]), tuple(missed), why, self._rollout["allow"])
+
+    def _tried(self, host: str) -> bool:
+        heard = self._of(host)
+        return heard.touched or heard.failed or len(heard.records) > 1
 
     def progress(self) -> tuple[int, int]:
         """How many expected hosts were heard of, and how many of them are noncompliant or in error by now."""

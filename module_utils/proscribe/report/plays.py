@@ -7,6 +7,8 @@ from typing import Any
 COMPILING = "compile_plans"  # the task that says what a run is, and whom it expects
 OBSERVING = "compliance_state"  # the task that brings a host's record
 
+DECIDING = "rollout"  # the task that says how far the run reaches, and stops it where it must not go on
+
 # The modules that change a host, and the control that each one is.
 ENFORCING = {"restricted_apps": "apps", "browser_policy": "browser", "host_firewall": "firewall", "dns_filter": "dns"}
 

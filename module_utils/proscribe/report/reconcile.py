@@ -158,12 +158,16 @@ def _void(record: Mapping[str, Any], reason: str) -> Mapping[str, Any]:
 
 
 def fleet_report(
-    run: Mapping[str, Any], fleet: Fleet, finished: str, new: Sequence[New] | None = None
+    run: Mapping[str, Any],
+    fleet: Fleet,
+    finished: str,
+    new: Sequence[New] | None = None,
+    rollout: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The fleet report (report.json) of a run: its facts, its numbers, its rules and waivers.
 
     `run` is what the compiler said of it, `finished` a UTC time as 2026-11-25T08:00:00Z, `new` what was not there in
-    the run's baseline (None: it has none).
+    the run's baseline (None: it has none), `rollout` how far the correcting came (None: nothing was to be corrected).
     """
     facts = (
         "id",
@@ -192,6 +196,7 @@ def fleet_report(
         "upcoming": [dict(item) for item in run.get("upcoming", ())],
         "unexpected_hosts": list(fleet.unexpected),
         "unexpected": [note._asdict() for note in fleet.notes],
+        "rollout": None if rollout is None else dict(rollout),
         "new": None if new is None else [one._asdict() for one in new],
         "departments": dict(run.get("departments") or {}),
         "warnings": [*run.get("warnings", ()), *fleet.warnings],

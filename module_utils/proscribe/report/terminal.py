@@ -67,6 +67,8 @@ def _headline(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], w
     parts.append(f"compliant {ratio(strict)}" + (f", with waivers {percent(waived)}" if waived != strict else ""))
     if len(run["controls"] or ()) not in (0, 4):
         parts.append(f"{' and '.join(run['controls'])} only")
+    if rollout := (report.get("rollout") or {}).get("not_reached"):
+        parts.append(f"stopped: {counted(rollout, 'host')} not corrected")
     if run["mode"] == "check":
         parts.append("check mode: nothing was changed")
     worst = next((state for state in STATES if summary["hosts"][state]), UNKNOWN)

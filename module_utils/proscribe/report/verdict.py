@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 from ..finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN
 from .arithmetic import covered
 from .baseline import New
-from .wording import clean, some
+from .wording import clean, counted, some
 
 ANSIBLE = "ansible"  # the run ends with Ansible's own exit code
 NONCOMPLIANT_EXIT = "10"
 INCOMPLETE_EXIT = "11"
 NOTHING_EXIT = "12"
+STOPPED_EXIT = "13"
 BROKEN_EXIT = "250"  # Ansible's own code for an unexpected error: the report itself failed
 
 
@@ -63,6 +64,14 @@ def judge_new(records: Sequence[Mapping[str, Any]], gates: Iterable[str], failed
     return ungated
 
 
+def stopped(decided: Verdict, why: str, not_reached: int) -> Verdict:
+    """The verdict on a run that was stopped before every host that had to be corrected had its turn."""
+    if decided.exit in (BROKEN_EXIT, NOTHING_EXIT):
+        return decided
+    left = f"{counted(not_reached, 'host')} left as found"
+    return Verdict(STOPPED_EXIT, f"{clean(why)}; {left}")
+
+
 def _told(new: Sequence[New]) -> str:
     return some([clean(" ".join(part for part in (one.host, one.rule, one.what) if part)) for one in new], 5)
 
@@ -76,6 +85,6 @@ def judge_lift(expected: int, reached: int, ansible_failed: bool) -> Verdict:
 
 def worst_exit(exits: Iterable[str]) -> str:
     """One exit code for a playbook that held several runs."""
-    order = (BROKEN_EXIT, NOTHING_EXIT, NONCOMPLIANT_EXIT, INCOMPLETE_EXIT)
+    order = (BROKEN_EXIT, NOTHING_EXIT, STOPPED_EXIT, NONCOMPLIANT_EXIT, INCOMPLETE_EXIT)
     said = set(exits)
     return next((code for code in order if code in said), ANSIBLE)

@@ -53,6 +53,7 @@ OWN_RULES = [
     {"direction": "in", "protocol": "any", "verdict": "drop"},
     {"direction": "out", "protocol": "any", "addresses": ["192.0.2.64/26"], "verdict": "accept"},
     {"direction": "out", "protocol": "tcp", "ports": [25], "verdict": "reject", "comment": "mail goes by the relay"},
+    {"direction": "forward", "protocol": "any", "addresses": ["192.0.2.7"], "ports": [27], "verdict": "drop"},
 ]
 
 
@@ -97,6 +98,10 @@ OWN_RULES = [
         ("192.0.2.7:25", {"firewall_rules": OWN_RULES}, {"firewall": "blocked"}),
         ("192.0.2.77:25", {"firewall_rules": OWN_RULES}, {"firewall": "open"}),  # an earlier rule accepts it
         ("192.0.2.7:26", {"firewall_rules": OWN_RULES}, {}),
+        ("192.0.2.7:27", {"firewall_rules": OWN_RULES}, {"firewall": "open"}),  # closed to guests, and not to the host
+        ("192.0.2.1:53", {"dns_force": True, "dns_backend": "unbound"}, {"firewall": "blocked"}),
+        ("192.0.2.1:53", {"dns_force": True}, {"firewall": "depends"}),
+        ("192.0.2.1:53", {"dns_force": True, "dns_backend": "hosts"}, {}),  # there is nobody else to ask
         ("198.51.100.77:25", {"firewall_rules": OWN_RULES}, {"firewall": "blocked"}),  # the ban comes first
         ("example.com:443", {"firewall_quic": "blocked"}, {"firewall": "open"}),
         ("192.0.2.1:853", {}, {"firewall": "blocked"}),
@@ -155,6 +160,7 @@ def test_a_waiver_opens_what_it_says(
         ("gull.example", "browser", {"tenants": {"google": ["a.example"]}}, "let in accounts of a.example only"),
         ("198.51.100.77", "firewall", {}, "in 198.51.100.0/2"),
         ("192.0.2.7:25", "firewall", {"firewall_rules": OWN_RULES}, "number 3: reject tcp to port 25 (mail goes by"),
+        ("192.0.2.7:27", "firewall", {"firewall_rules": OWN_RULES}, "from guests behind it, proscribe_firewall_rules"),
         ("example.com:443", "firewall", {"firewall_quic": "blocked"}, "QUIC (UDP) is refused everywhere"),
         ("198.51.0.0/16", "firewall", {}, "in part"),
         ("203.0.113.9", "firewall", {}, "on ports 53, 443, 853"),

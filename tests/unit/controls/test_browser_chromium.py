@@ -89,6 +89,7 @@ def test_an_enforced_host_complies_and_is_not_changed_again(tree: Tree) -> None:
         "next": "not_applicable",
         "dns-over-https": "compliant",
         "running": "compliant",
+        "packaged": "compliant",
         "policy-file": "compliant",
     }
     assert tree.verdicts()["chat"].waiver == "w1"
@@ -284,7 +285,8 @@ def test_an_exception_of_the_organisation_that_opens_what_is_restricted(
     tree: Tree, allowed: str, wrong: dict[str, str]
 ) -> None:
     tree.put("10-organisation.json", {"URLAllowlist": [allowed]})
-    assert tree.wrong() == wrong
+    by_whom = f"10-organisation.json allows {allowed}"
+    assert tree.wrong() == {rule: said + by_whom for rule, said in wrong.items()}
 
 
 def test_what_the_organisation_blocks_is_not_opened(tree: Tree) -> None:

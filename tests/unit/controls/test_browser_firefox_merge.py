@@ -317,7 +317,8 @@ def test_more_than_firefox_takes_is_reported(tree: Tree) -> None:
     tree.enforce(plan("mail.example"))
     verdicts = tree.verdicts(plan("mail.example"))
     assert verdicts["policy-file"][1] == [
-        "1001 entries in WebsiteFilter with the organisation's, Firefox takes 1000 of them"
+        "1001 entries in WebsiteFilter, 1000 of them the organisation's; Firefox takes 1000: shorten the organisation's,"
+        " or restrict fewer services"
     ]
     assert verdicts["service"][0] == "noncompliant"
 
@@ -350,6 +351,7 @@ def test_an_ordinary_user_sees_the_effect_but_not_whose_is_what(tree: Tree, monk
         "dns-over-https": "compliant",
         "google-tenants": "compliant",
         "running": "compliant",
+        "packaged": "compliant",
         "policy-file": "unknown",
     }
     assert tree.verdicts(plan("chat.example"))["service"][0] == "noncompliant"

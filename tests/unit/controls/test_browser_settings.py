@@ -43,6 +43,26 @@ def said(where: Place, managed: dict[str, str], services: dict[str, Any] | None 
     return {name: value for name, value in told.items() if name != "WebsiteFilter"}
 
 
+def test_a_program_without_sites_has_no_extensions_to_refuse_either(tmp_path: Path) -> None:
+    """Else a merged file of Thunderbird would never be what it has to be."""
+    path = "/etc/thunderbird/policies/policies.json"
+    (tmp_path / path[1:]).parent.mkdir(parents=True)
+    (tmp_path / path[1:]).write_text('{"policies": {"DisableAppUpdate": true}}')
+    browsers = [{"id": "thunderbird", "family": "thunderbird", "path": path, "browsers": ["thunderbird"]}]
+    told = section({"extensions": "blocked", "dns_over_https": "blocked"}, {"vpn": VPN})
+    plan = {"browsers": browsers, "controls": {"browser": told}}
+    host = Host(str(tmp_path))
+    for action in browser.enforce(host, plan).actions:
+        action.apply()
+    assert [verdict for verdict in browser.observe(host, plan) if verdict.state != "compliant"] == []
+
+
+def test_a_plan_gives_one_file_in_whatever_order_its_keys_came() -> None:
+    chosen = {"quic": "blocked", "dns_over_https": "blocked"}
+    one, other = (rules(section(dict(order))) for order in (chosen.items(), reversed(chosen.items())))
+    assert one == other
+
+
 MERGE = "PolicyListMultipleSourceMergeList"
 LISTS = ["URLAllowlist", "URLBlocklist"]
 

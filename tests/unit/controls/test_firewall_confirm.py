@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,16 @@ def test_new_rules_are_armed_and_neither_loaded_nor_kept(tmp_path: Path, setting
     assert host.text(f"{program.RUN}/pending-{token}") == f"{DIGEST} {1000 + within}"
     assert host.text(program.PREVIOUS) == f"table inet proscribe\ndelete table inet proscribe\n{LIVE}"
     assert (host.text(program.WANTED), host.text(boot.FILE)) == (TEXT, None)
+
+
+def test_it_is_for_those_who_ask_them_that_resolvers_have_to_stay_reachable(tmp_path: Path) -> None:
+    host = TrialHost(tmp_path)
+    candidate = load(host)
+    candidate.askers = [953, 101]
+    host.sent = ["192.0.2.1 9", "192.0.2.53 53 953"]
+    confirm.begin(host, candidate, 60)
+    assert [argv[-2:] for argv in host.commands(sys.executable)] == [host.sent]
+    assert host.text(pending.WAYS) == "192.0.2.1 9\n192.0.2.53 53 953\n"
 
 
 def test_without_a_table_the_way_back_leads_to_none(tmp_path: Path) -> None:

@@ -96,6 +96,17 @@ def test_a_run_of_one_control_says_nothing_of_the_others(past):
     assert past.story() == [("noncompliant", "25T01", "25T03", "compliant")]
 
 
+def test_a_run_that_does_not_start_the_browsers_says_nothing_of_what_they_did(past):
+    def probed(state):
+        return answer(Verdict("browser/probe", state, (Finding("browser", "chromium"),)), evaluated=["dns/x"])
+
+    past.run({"web01": probed("noncompliant")})
+    past.run({"web01": good()})
+    assert past.story(rule="browser/probe") == [("noncompliant", "25T01", "", "")]
+    past.run({"web01": probed("compliant")})
+    assert past.story(rule="browser/probe") == [("noncompliant", "25T01", "25T03", "compliant")]
+
+
 def test_a_rule_that_the_plan_does_not_ask_for_any_more_was_not_put_right(past, tmp_path):
     old = made_plan(tmp_path, apps=["wechat"], dns=["x"])
     new = made_plan(tmp_path, apps=["signal"], dns=["x"])

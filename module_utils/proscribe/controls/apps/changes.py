@@ -8,7 +8,7 @@ from typing import Any, Mapping, Sequence
 from ...host import Host, Process
 from ..base import Action, Changes, Refusal
 from . import gate
-from .package import GateFile
+from .gate_parts import GatePart
 from .sight import SYSTEMS, Running, Sight, look
 
 
@@ -21,9 +21,9 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
 
 
 def lift(host: Host) -> Changes:
-    """Every file of every gate, in reverse: what calls a script goes before the script."""
-    files = [file for system in SYSTEMS for file in system.gate(set(), "")]
-    return Changes([_delete(host, file) for file in reversed(files) if host.traces(file.path)])
+    """Every part of every gate, in reverse: what calls a script goes before the script."""
+    parts = [part for system in SYSTEMS for part in system.gate(set(), "")]
+    return Changes([_down(host, part) for part in reversed(parts) if part.stands(host)])
 
 
 def _ends(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal]]:
@@ -80,22 +80,15 @@ def _removals(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal]]:
 
 
 def _gate(host: Host, plan: Mapping[str, Any], sight: Sight) -> list[Action]:
-    writes: list[Action] = []
-    deletes: list[Action] = []
-    for _, file, called_for in gate.expected(host, plan, sight.wanted):
-        if not called_for and host.traces(file.path):
-            deletes.insert(0, _delete(host, file))
-        elif called_for and gate.wrong(host, file, called_for):
-            before = gate.content(host, file)
-            writes.append(Action("write", file.path, partial(_write, host, file), before, file.content))
-    return [*deletes, *writes]
+    up: list[Action] = []
+    down: list[Action] = []
+    for _, part, called_for in gate.expected(host, plan, sight.wanted):
+        if called_for and part.wrong(host, called_for):
+            up.append(Action("write", part.path, partial(part.enforce, host), part.text(host), part.wanted(host)))
+        elif not called_for and part.stands(host):
+            down.insert(0, _down(host, part))
+    return [*down, *up]
 
 
-def _write(host: Host, file: GateFile) -> None:
-    if file.trial:
-        host.must(file.trial, environment=dict(file.environment), timeout=30)
-    host.write(file.path, file.content, file.mode)
-
-
-def _delete(host: Host, file: GateFile) -> Action:
-    return Action("delete", file.path, partial(host.delete, file.path), gate.content(host, file))
+def _down(host: Host, part: GatePart) -> Action:
+    return Action("delete", part.path, partial(part.lift, host), part.text(host), part.left(host))

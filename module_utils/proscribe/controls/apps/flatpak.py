@@ -1,55 +1,72 @@
-"""Flatpak apps: the system's, and every user's own, read from the directories that flatpak deploys them in."""
+"""Flatpak apps: the system's installations and every user's own, read from where flatpak deploys them."""
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
+import json
+import re
+from typing import AbstractSet, Callable, Iterator, Mapping, NamedTuple, Sequence
 
-from ...host import ControlError, Host, Process, Unseen, User
+from ...host import Host, Process, User
 from ..base import Action
+from .flatpak_filters import RemoteFilters
+from .flatpak_places import installations
 from .gate_parts import GatePart
 from .package import Package
+from .polkit import rule
+from .site_packages import told_version
+from .survey import survey, told
+from .whom import whom
 
 MANAGER = "flatpak"
 CATALOGUE_KEY = "flatpak"
-SYSTEM = "/var/lib/flatpak/app"
-PERSONAL = "/.local/share/flatpak/app"  # below a home
+PERSONAL = "/.local/share/flatpak"  # below a home
+# What a deployment says of itself begins with origin and commit, and has the version further on, if the app told one.
+APP_VERSION = re.compile(rb"appdata-version\0+([^\0]+)\0")
+
+
+class _App(NamedTuple):
+    id: str
+    path: str
+    owner: User | None
 
 
 def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    """A user's home is the user's word: whatever is odd in one is unseen there, and hides nothing of anybody else."""
-    packages: list[Package] = []
-    unseen: list[str] = []
-    for directory, owner in _installations(host) if ids else ():
-        try:
-            present = sorted(ids & set(host.list(directory)))
-        except (Unseen, ControlError) as error:
-            unseen.append(str(error))
-            continue
-        for id_ in present:
-            path = f"{directory}/{id_}"
-            try:
-                if handles := tuple(_deployed(host, path, id_)):
-                    packages.append(Package(MANAGER, id_, "", handles, owner, path))
-            except (Unseen, ControlError) as error:
-                unseen.append(str(error))
-    more = f" (and {len(unseen) - 1} more)" if len(unseen) > 1 else ""
-    return packages, unseen[0] + more if unseen else ""
+    def present(place: tuple[str, User | None]) -> list[_App]:
+        there = ids & set(host.list(f"{place[0]}/app"))
+        return [_App(id_, f"{place[0]}/app/{id_}", place[1]) for id_ in sorted(there)]
+
+    apps, unseen = survey(_places(host) if ids else (), present)
+    packages, more = survey(apps, lambda app: _deployed(host, app))
+    return packages, told(unseen + more)
 
 
-def _installations(host: Host) -> Iterator[tuple[str, User | None]]:
-    yield SYSTEM, None
+def _places(host: Host) -> Iterator[tuple[str, User | None]]:
+    for path in installations(host).values():
+        yield path, None
     for user in host.users():
         yield user.home + PERSONAL, user
 
 
-def _deployed(host: Host, path: str, id_: str) -> Iterator[str]:
-    """The full names of an app's deployed branches: those with an `active` link in `<path>/<arch>/<branch>/`."""
-    for arch in host.list(path):
+def _deployed(host: Host, app: _App) -> Iterator[Package]:
+    """An app's deployed branches: those with an `active` link in `<app>/<arch>/<branch>/`."""
+    for arch in host.list(app.path):
         if arch == "current":  # a link to the branch that is started when none is named
             continue
-        for branch in host.list(f"{path}/{arch}"):
-            if "active" in host.list(f"{path}/{arch}/{branch}"):
-                yield f"app/{id_}/{arch}/{branch}"
+        for branch in host.list(f"{app.path}/{arch}"):
+            path = f"{app.path}/{arch}/{branch}"
+            there = host.list(path)
+            if "active" in there:
+                version = _version(host, path, there)
+                yield Package(MANAGER, app.id, version, (f"app/{app.id}/{arch}/{branch}",), app.owner, path)
+
+
+def _version(host: Host, path: str, there: Sequence[str]) -> str:
+    """The version that a deployed app tells, or the beginning of its commit; "" while there are two deployments."""
+    commits = [name for name in there if re.fullmatch(r"[0-9a-f]{64}", name)]
+    if len(commits) != 1:
+        return ""
+    said = APP_VERSION.search(host.read(f"{path}/{commits[0]}/deploy") or b"")
+    return (told_version(said[1].decode("utf-8", "replace")) if said else "") or commits[0][:12]
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
@@ -85,5 +102,17 @@ def gated(host: Host) -> bool:
     return host.tool("flatpak") is not None
 
 
+# A bundle is a file: what is in it, flatpak does not tell polkit.
+REFUSED = """\
+(action.id == "org.freedesktop.Flatpak.app-install" && {ids}.indexOf(String(action.lookup("ref")).split("/")[1]) >= 0)
+        || action.id == "org.freedesktop.Flatpak.install-bundle\""""
+
+
 def gate(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}) -> tuple[GatePart, ...]:
-    return ()  # `flatpak mask` does not stop an installation by name, and a user's own installation asks nobody
+    """For the system's installations; a user's own asks nobody. `flatpak mask` does not stop an installation by name.
+
+    Neither filters nor polkit are told versions: an app that may come in one version passes, as in pacman.py.
+    """
+    refused = sorted(ids - permitted.keys())
+    reason = f"Restricted apps, and bundles, are not installed here; ask {whom(contact)}"
+    return RemoteFilters(tuple(refused)), rule("flatpak", reason, REFUSED.format(ids=json.dumps(refused)))

@@ -1,12 +1,12 @@
-"""The gates of the package systems as one rule: which files have to be there, and what is wrong with them."""
+"""The gates of the package systems as one rule: which parts have to be there, and what is wrong with them."""
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Mapping
+from typing import Any, Iterable, Iterator, Mapping
 
 from ...finding import Finding, Verdict, judge
-from ...host import ControlError, Host, Unseen
-from .gate_parts import GatePart
+from ...host import Host, Unseen
+from .gate_parts import MISSING, GatePart
 from .sight import SYSTEMS, Wanted
 
 RULE = "apps/reinstall-gate"
@@ -19,20 +19,25 @@ def observe(host: Host, plan: Mapping[str, Any], wanted: Wanted) -> list[Verdict
         return []
     parts = list(expected(host, plan, wanted))
     try:
-        found = [
-            Finding("gate", part.path.rpartition("/")[2], manager, path=part.path, detail=problem)
-            for manager, part, called_for in parts
-            if (problem := wrong(host, part, called_for))
-        ]
+        found = [finding for system in SYSTEMS for finding in _amiss(host, system.MANAGER, parts)]
     except Unseen as unseen:
         return [judge(RULE, section, [], str(unseen))]
-    if len(found) > 1 and len(found) == len(files) and {finding.detail for finding in found} == {"missing"}:
-        found = [
-            Finding("gate", "gate", manager, detail="missing") for manager in dict.fromkeys(m for m, _, _ in files)
-        ]
-    if found or any(called_for for _, _, called_for in files):
+    if found or any(called_for for _, _, called_for in parts):
         return [judge(RULE, section, found)]
     return []
+
+
+def _amiss(host: Host, manager: str, parts: Iterable[tuple[str, GatePart, bool]]) -> list[Finding]:
+    """What is wrong with one package system's gate; one finding for a gate of which nothing is there."""
+    own = [(part, called_for) for system, part, called_for in parts if system == manager]
+    found = [
+        Finding("gate", part.path.rpartition("/")[2], manager, path=part.path, detail=problem)
+        for part, called_for in own
+        if (problem := part.wrong(host, called_for))
+    ]
+    if len(found) > 1 and [finding.detail for finding in found] == [MISSING] * sum(called_for for _, called_for in own):
+        return [Finding("gate", "gate", manager, detail=MISSING)]
+    return found
 
 
 def expected(host: Host, plan: Mapping[str, Any], wanted: Wanted) -> Iterator[tuple[str, GatePart, bool]]:
@@ -44,10 +49,3 @@ def expected(host: Host, plan: Mapping[str, Any], wanted: Wanted) -> Iterator[tu
         ids = wanted.restricted(system.MANAGER)
         for part in system.gate(ids, str(plan.get("contact") or ""), wanted.permitted(system.MANAGER)):
             yield system.MANAGER, part, bool(ids) and system.gated(host) and part.concerns(host)
-
-
-def wrong(host: Host, part: GatePart, called_for: bool) -> str:
-    """What is wrong with a part of a gate, in a few words; "" if nothing is. Raises Unseen."""
-    if called_for:
-        return part.wrong(host)
-    return "left over: there is nothing to refuse any more" if part.stands(host) else ""

@@ -7,6 +7,10 @@ from typing import Callable, NamedTuple, Protocol
 
 from ...host import ControlError, Host
 
+MISSING = "missing"
+LEFT_OVER = "left over: there is nothing to refuse any more"
+DIFFERS = "does not say what this plan calls for"
+
 
 class GatePart(Protocol):
     """A piece of a gate, with the three verbs of a control. It is put up after those before it, and taken down before
@@ -20,8 +24,10 @@ class GatePart(Protocol):
     def concerns(self, host: Host) -> bool:
         """Whether this host has what the part works in."""
 
-    def wrong(self, host: Host) -> str:
-        """What keeps it from working, in a few words; "" if nothing does. Raises Unseen."""
+    def wrong(self, host: Host, called_for: bool) -> str:
+        """What keeps it from working, or that it is there though nothing calls for it, in a few words; "" if all is
+        well. Raises Unseen.
+        """
 
     def stands(self, host: Host) -> bool:
         """Whether `lift` would find something to take away."""
@@ -31,6 +37,9 @@ class GatePart(Protocol):
 
     def wanted(self, host: Host) -> str:
         """What `enforce` would make of it, for a diff."""
+
+    def left(self, host: Host) -> str:
+        """What `lift` would leave of it, for a diff."""
 
     def enforce(self, host: Host) -> None:
         """Put it up. Raises ControlError."""
@@ -52,23 +61,28 @@ class GateFile(NamedTuple):
     def concerns(self, host: Host) -> bool:
         return has_one(host, self.needs)
 
-    def wrong(self, host: Host) -> str:
+    def wrong(self, host: Host, called_for: bool) -> str:
         if host.stat(self.path) is None:
-            return "missing"
+            return MISSING if called_for else ""
+        if not called_for:
+            return LEFT_OVER
         if problem := unsafe(host, self.path):
             return problem
         if mode_of(host, self.path) != self.mode:
             return f"has mode {mode_of(host, self.path):04o} instead of {self.mode:04o}"
-        return "" if self.text(host) == self.content else DIFFERS
+        return "" if text_of(host, self.path) == self.content else DIFFERS
 
     def stands(self, host: Host) -> bool:
         return host.traces(self.path)
 
     def text(self, host: Host) -> str:
-        return text_of(host, self.path)
+        return printable(text_of(host, self.path))
 
     def wanted(self, host: Host) -> str:
         return self.content
+
+    def left(self, host: Host) -> str:
+        return ""
 
     def enforce(self, host: Host) -> None:
         if self.trial:
@@ -80,7 +94,7 @@ class GateFile(NamedTuple):
 
 
 class SharedFile(NamedTuple):
-    """A file of others in which the gate has a part, which `merge` and `strip` tell from the rest by marks of their own.
+    """A file of others in which the gate has a part, which `merge` and `strip` know by marks of their own.
 
     Text that is not UTF-8 passes through both unharmed. A link that root made counts as the file that it leads to.
     """
@@ -93,23 +107,29 @@ class SharedFile(NamedTuple):
     def concerns(self, host: Host) -> bool:
         return has_one(host, self.needs)
 
-    def wrong(self, host: Host) -> str:
+    def wrong(self, host: Host, called_for: bool) -> str:
+        if not called_for:
+            return LEFT_OVER if self.stands(host) else ""
         path = host.target(self.path)
         if problem := unsafe(host, path) if host.stat(path) else "":
             return problem
         now = text_of(host, path)
         if now == self.merge(now):
             return ""
-        return "missing" if now == self.strip(now) else DIFFERS
+        return MISSING if now == self.strip(now) else DIFFERS
 
     def stands(self, host: Host) -> bool:
-        return self.strip(now := self.text(host)) != now
+        now = text_of(host, host.target(self.path))
+        return self.strip(now) != now
 
     def text(self, host: Host) -> str:
-        return text_of(host, host.target(self.path))
+        return printable(text_of(host, host.target(self.path)))
 
     def wanted(self, host: Host) -> str:
-        return self.merge(self.text(host))
+        return printable(self.merge(text_of(host, host.target(self.path))))
+
+    def left(self, host: Host) -> str:
+        return printable(self.strip(text_of(host, host.target(self.path))))
 
     def enforce(self, host: Host) -> None:
         path = host.target(self.path)
@@ -121,9 +141,6 @@ class SharedFile(NamedTuple):
             _rewrite(host, path, rest)
         else:
             host.delete(path)
-
-
-DIFFERS = "does not say what this plan calls for"
 
 
 def has_one(host: Host, paths: tuple[str, ...]) -> bool:
@@ -152,6 +169,11 @@ def text_of(host: Host, path: str) -> str:
         return (host.read(path) or b"").decode("utf-8", "surrogateescape")
     except ControlError:
         return ""
+
+
+def printable(text: str) -> str:
+    """Text as a diff may show it: what is no UTF-8 in it is replaced."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _rewrite(host: Host, path: str, text: str) -> None:

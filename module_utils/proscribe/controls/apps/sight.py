@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple
 
 from ...finding import Finding, exception_for
-from ...host import ControlError, Host, Process, Unseen
-from . import dpkg, flatpak
+from ...host import Host, Process
+from . import dpkg, flatpak, npm, pacman, pip, pipx, rpm, snap
 from .package import Package, PackageSystem
 
-SYSTEMS: tuple[PackageSystem, ...] = (dpkg, flatpak)
+SYSTEMS: tuple[PackageSystem, ...] = (dpkg, rpm, pacman, flatpak, snap, pip, pipx, npm)
 
-
-# Package systems that the catalogue has names for and no file here reads yet, by where they keep what they installed.
-UNREAD: Mapping[str, Sequence[str]] = {
-    "pacman": ("/var/lib/pacman/local",),
-    "rpm": ("/var/lib/rpm", "/usr/lib/sysimage/rpm"),
-    "snap": ("/var/lib/snapd/snaps",),
-}
+SANDBOXING = ("flatpak", "snap")  # a program of theirs is known by its sandbox, whichever its executable is
 
 
 class Wanted:
@@ -145,17 +139,13 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
         programs.append((system.MANAGER, system.programs(host, index.keys(), found)))
         for service in {service for services in index.values() for service in services} if blind else ():
             unseen[service].append(blind)
-    for key in unread(host):
-        for service, entry in wanted.services.items():
-            if entry["packages"].get(key):
-                unseen[service].append(f"what {key} installed is not looked at yet")
     homes = {user.home for user in host.users()}
 
     def identify(process: Process) -> Identity | None:
         base = process.exe.rpartition("/")[2]
         for manager, program in programs:
             if id_ := program(process):
-                return Identity(wanted.packages[manager][id_], base if manager == "dpkg" else id_, manager, id_)
+                return Identity(wanted.packages[manager][id_], id_ if manager in SANDBOXING else base, manager, id_)
         if services := _below(process.exe, homes, wanted.paths):
             if host.shares_root(process):
                 return Identity(services, base)
@@ -171,18 +161,6 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
     hint = "" if host.privileged else "; to see it all, run it as root (-b, and -K if sudo asks)"
     told = {service: "; ".join(reasons) + hint for service, reasons in unseen.items() if reasons}
     return Sight(wanted, packages, running, identify, told)
-
-
-def unread(host: Host) -> list[str]:
-    """The package systems of this host that nobody reads: to call it clean of their packages would be a guess."""
-
-    def used(directory: str) -> bool:
-        try:
-            return bool(host.list(directory))
-        except (Unseen, ControlError):
-            return True
-
-    return [key for key, directories in UNREAD.items() if any(map(used, directories))]
 
 
 def _running(host: Host, identify: Callable[[Process], Identity | None]) -> tuple[list[Running], str]:

@@ -4,22 +4,22 @@ Each place of the plan gets its policy whether or not a browser is installed, so
 arrives: a browser that a user unpacks at home obeys the same files, and no audit has to go and look for one.
 
 Rules: `browser/<service>`; one for each way round that the plan closes (settings.SETTINGS), such as
-`browser/dns-over-https`; `browser/running` for browsers that go by another policy than the one on the disk; and
+`browser/dns-over-https`; `browser/running` for browsers that go by another policy than the one on the disk;
+`browser/packaged` for flatpaks and snaps that the policy on the disk does not reach; and
 `browser/policy-file` for what else keeps a file from being what it has to be: more or other settings, its mode or
 owner, a link in its place, a foreign file that overrides it.
 """
 
 from __future__ import annotations
 
-import functools
-from typing import Any, Iterable, Iterator, Mapping, NamedTuple
+from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from ...finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ...host import Host
 from ...plan import RESTRICTED
-from ..base import Action, Changes
-from . import chromium, firefox, forks
-from .places import Place, places
+from ..base import Changes
+from . import chromium, firefox, forks, unread
+from .places import PACKAGERS, Place, places
 from .rendering import Rules, extensions, names, rules
 from .running import look as running_browsers
 from .settings import rule
@@ -66,9 +66,11 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
         running = running_browsers(host, everywhere)
         # Enforcing does not end a browser under its user's hands.
         verdicts.append(judge("browser/running", section, *running)._replace(drifted=False))
+        verdicts.append(judge("browser/packaged", section, *_packaged(host, plan, everywhere))._replace(drifted=False))
     if wanted or found:
         unclear = _reasons(look.sight.unseen or look.sight.unclear for look in seen)
-        verdicts.append(judge("browser/policy-file", section, found, unclear))
+        files = judge("browser/policy-file", section, found, unclear)
+        verdicts.append(files._replace(findings=(*files.findings, *unread.look(host))))
     else:
         verdicts.append(Verdict("browser/policy-file", NOT_APPLICABLE, reason="nothing to tell the browsers"))
     return verdicts
@@ -77,6 +79,16 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
 def asked_of(place: Place, wanted: Rules) -> Rules:
     """What the programs of a place can be asked for."""
     return wanted if place.sites else wanted.without_sites()
+
+
+def _packaged(host: Host, plan: Mapping[str, Any], known: Sequence[Place]) -> tuple[Sequence[Finding], str]:
+    """What keeps the policy from packaged browsers, and what could not be looked at."""
+    if not any(host.stat(folder) is not None for folder in PACKAGERS):
+        return (), ""
+    from . import packaged
+
+    others = [place for place in places(host, plan, everywhere=True) if place not in known]
+    return packaged.look(host, known, others)
 
 
 def _service_findings(seen: list[Look], entry: Mapping[str, Any]) -> Iterator[Finding]:
@@ -88,12 +100,14 @@ def _service_findings(seen: list[Look], entry: Mapping[str, Any]) -> Iterator[Fi
         for place, sight in seen:
             if sight.complete:
                 continue
-            opened = [str(one) for one in sight.opened(names(entry))] if place.sites else []
+            named = sight.opened(names(entry)) if place.sites else []
+            why = sight.why_open(named[0]) if named else sight.why
+            opened = [str(one) for one in named]
             store = "chrome" if place.family == "chromium" else "firefox"
             opened += [f"extension {one}" for one in extensions(entry, store) if one in sight.unblocked]
             if opened:
                 more = f"and {len(opened) - 1} more" if len(opened) > 1 else ""
-                open_.setdefault((opened[0], ": ".join(filter(None, (more, sight.why)))), []).append(place)
+                open_.setdefault((opened[0], ": ".join(filter(None, (more, why)))), []).append(place)
         for (id_, detail), where in open_.items():
             path = where[0].path if len(where) == 1 else ""
             managers = ",".join(place.id for place in where)
@@ -110,29 +124,13 @@ def _reasons(said: Iterable[str]) -> str:
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     """The files to write so that every browser blocks what the plan restricts."""
-    from . import chromium_changes, firefox_changes
+    from . import changes
 
-    wanted = rules(plan["controls"]["browser"])
-    known = places(host, plan)
-    others = forks.look(host, known)
-    everywhere = [*known, *(fork.place for fork in others.forks if fork.policies)]
-    languages = {"chromium": chromium_changes, "firefox": firefox_changes, "thunderbird": firefox_changes}
-    parts = [languages[place.family].enforce(host, place, asked_of(place, wanted)) for place in everywhere]
-    actions = [a for part in parts for a in part.actions]
-    if others.new and others.forks:
-        remember = functools.partial(host.write, forks.REMEMBERED, others.remembered, 0o600)
-        actions.insert(0, Action("write", forks.REMEMBERED, remember))  # before what a lift would otherwise not find
-    return Changes(actions, [r for part in parts for r in part.refused])
+    return changes.enforce(host, plan)
 
 
 def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
     """The changes that take Proscribe's policies away and give back what the organisation had, whatever the plan."""
-    from . import chromium_changes, firefox_changes
+    from . import changes
 
-    languages = {"chromium": chromium_changes, "firefox": firefox_changes, "thunderbird": firefox_changes}
-    everywhere = [*places(host, plan, everywhere=True), *forks.earlier_places(host)]
-    parts = [languages[place.family].lift(host, place) for place in everywhere]
-    actions = [a for part in parts for a in part.actions]
-    if host.stat(forks.REMEMBERED) is not None:
-        actions.append(Action("delete", forks.REMEMBERED, functools.partial(host.delete, forks.REMEMBERED)))
-    return Changes(actions, [r for part in parts for r in part.refused])
+    return changes.lift(host, plan)

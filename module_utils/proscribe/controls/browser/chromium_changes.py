@@ -24,8 +24,9 @@ def enforce(host: Host, place: Place, wanted: Rules) -> Changes:
     actions = _deletions(host, folder, own=rendered is None)
     if rendered is not None and (folder.content != rendered or folder.faults.file):
         write = functools.partial(host.write, place.path, rendered)
-        actions.append(Action("write", place.path, write, _text(folder.content), _text(rendered)))
-    refused = [Refusal(RULE, folder.directory, reason) for reason in (*folder.faults.directories, *folder.overriding())]
+        actions.append(Action("write", place.path, write, _before(folder), _text(rendered)))
+    reasons = (*folder.faults.directories, *folder.overriding(), *folder.loose())
+    refused = [Refusal(RULE, folder.directory, reason) for reason in reasons]
     return Changes(actions, refused)
 
 
@@ -37,9 +38,16 @@ def lift(host: Host, place: Place) -> Changes:
 def _deletions(host: Host, folder: Folder, own: bool) -> list[Action]:
     found = [(name, "") for name in folder.copies]
     if own and folder.own is not None:
-        found.append((folder.own_name, _text(folder.content)))
+        found.append((folder.own_name, _before(folder)))
+    elif own and not found and host.stat(folder.place.path) is None and host.traces(folder.place.path):
+        found.append((folder.own_name, ""))  # what was made for a file that a kill kept from coming
     paths = [(f"{folder.directory}/{name}", before) for name, before in found]
     return [Action("delete", path, functools.partial(host.delete, path), before) for path, before in paths]
+
+
+def _before(folder: Folder) -> str:
+    """What stood at the path, for the diff. Behind a link lies whatever its maker chose, which is not ours to show."""
+    return "a link\n" if folder.link else _text(folder.content)
 
 
 def _text(content: bytes | None) -> str:

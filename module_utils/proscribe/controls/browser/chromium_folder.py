@@ -25,9 +25,9 @@ from .chromium import (
 from .lenient import parse
 from .matching import Closest, chromium_entry
 from .places import Place
-from .rendering import MOST_ENTRIES, Rules
+from .rendering import MOST_ENTRIES, Name, Rules
 from .settings import EXTENSIONS, SETTINGS
-from .sight import MARK, Sight, faults
+from .sight import MARK, Sight, changeable, faults
 
 # Every key that Proscribe may have written: by them a backup of its file is told from a file of the organisation's.
 _EVER_SAID = {
@@ -43,6 +43,7 @@ class File(NamedTuple):
     name: str
     said: Mapping[str, Any]
     lost: str = ""  # why Chromium takes nothing from it
+    loose: str = ""  # who else could change it
 
 
 class Folder:
@@ -53,6 +54,7 @@ class Folder:
         self.directory, _, self.own_name = place.path.rpartition("/")
         self.faults = faults(host, place.path)
         self.content: bytes | None = None
+        self.link = False  # whether a link stands where the file should: then its content is not told to anybody
         self.own: File | None = None
         self.foreign: list[File] = []
         self.copies: list[str] = []
@@ -67,9 +69,10 @@ class Folder:
             return
         content, lost = _content(host, path, seen.st_mode)
         said, broken = _said(content)
-        file = File(name, said, lost or broken)
+        file = File(name, said, lost or broken, changeable(host, seen))
         if name == self.own_name:
             self.content, self.own = content, file._replace(said={} if lost else said)
+            self.link = stat.S_ISLNK(seen.st_mode)
         elif self._is_copy(name, said):
             self.copies.append(name)
         elif not lost:
@@ -141,6 +144,33 @@ class Folder:
                     found.append(f"{file.name} overrides {setting} of {self.own_name}")
         return found
 
+    def loose(self) -> list[str]:
+        """Files of the organisation that others than root could change, and so make policies with."""
+        return [f"{file.name} beside it {file.loose}" for file in sorted(self.foreign) if file.loose]
+
+    def _too_many(self, setting: str, entries: list[Any]) -> str:
+        """What to do where the organisation's files and Proscribe's have more entries than browsers take."""
+        if len(entries) <= MOST_ENTRIES:
+            return ""
+        theirs = [(file.name, value) for file in sorted(self.foreign) if (value := file.said.get(setting))]
+        by_file = ", ".join(f"{len(value)} in {name}" for name, value in theirs if isinstance(value, list))
+        return (
+            f"{len(entries)} entries in {setting} of all files together{f' ({by_file})' if by_file else ''}, browsers"
+            f" take {MOST_ENTRIES}: shorten the organisation's, or restrict fewer services"
+        )
+
+    def _openers(self) -> list[tuple[Name, str]]:
+        """What the organisation's files open of what has to be blocked, and the words for each."""
+        required = Closest(map(str, self.wanted.block), map(str, self.wanted.allow))
+        found = []
+        for file in sorted(self.foreign):
+            listed = file.said.get(ALLOW)
+            for text in listed if isinstance(listed, list) else ():
+                entry = chromium_entry(text)
+                if entry and entry.name.host != "*" and required.blocked(entry.name):
+                    found.append((entry.name, f"{file.name} allows {text}"))
+        return found
+
     def sight(self) -> Sight:
         """What all the files together come to."""
         block, allow = self.effective(BLOCK), self.effective(ALLOW)
@@ -149,16 +179,13 @@ class Folder:
         own_allow = set(self.wanted.allow)
         openings = [e.name for e in entries if e.name not in own_allow and required.blocked(e.name)]
         overriding = self.overriding()
-        wrong = [*self.faults.file, *self.faults.directories, *self._differences(), *overriding]
+        wrong = [*self.faults.file, *self.faults.directories, *self._differences(), *overriding, *self.loose()]
         wrong += [f"{name} beside it is a copy of it, and counts" for name in self.copies]
-        wrong += [
-            f"{len(entries)} entries in {setting} of all files together, browsers take {MOST_ENTRIES}"
-            for setting, entries in ((BLOCK, block), (ALLOW, allow))
-            if len(entries) > MOST_ENTRIES
-        ]
+        wrong += filter(None, (self._too_many(BLOCK, block), self._too_many(ALLOW, allow)))
         return Sight(
             effect=Closest(block, allow),
             openings=sorted(set(openings)),
+            openers=self._openers(),
             why=self._why() or (overriding[0] if overriding else ""),
             settings=self._settings(),
             unblocked=frozenset(self._unblocked()),
@@ -223,6 +250,8 @@ def _content(host: Host, path: str, mode: int) -> tuple[bytes | None, str]:
     """A file's content, and why a browser, which runs as an ordinary user, takes nothing from it ("" if it does)."""
     try:
         content = host.read(path)
+        if content is None:
+            return None, "a link to nothing"
     except Unseen:
         return None, "not readable for users"
     except ControlError as error:

@@ -60,15 +60,22 @@ def _give_back(host: Host, file: PolicyFile) -> list[Action]:
     """Undo the merge. A file that is the organisation's alone stays as it is; what Proscribe remembered goes."""
     path = file.place.path
     original = file.original_to_keep()
-    remembered = [kept for kept in (file.original_path, file.note_path) if host.stat(kept) is not None]
+    remembered = [kept for kept in (file.original_path, file.note_path) if host.traces(kept)]
     if not file.ours or (file.seen is None and original is None):
-        return [Action("delete", kept, functools.partial(host.delete, kept)) for kept in remembered]
+        if host.unfinished(path) or (file.seen is None and host.traces(path)):  # what a kill left of a write
+            remembered.insert(0, path)
+        clear = functools.partial(host.clear, path)
+        return [
+            Action("delete", kept, clear if kept == path else functools.partial(host.delete, kept))
+            for kept in remembered
+        ]
 
     def give_back() -> None:
         if original is None:
             host.delete(path)
         else:
-            host.write(path, original, file.note.mode if file.note else 0o644)
+            note = file.note or Note({}, [], 0o644)
+            host.write(path, original, note.mode, note.owner, None if file.edited else note.modified)
         for kept in remembered:
             host.delete(kept)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import stat
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from ...host import STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, Unseen
 from ...plan import canonical
@@ -34,7 +34,9 @@ class Note(NamedTuple):
 
     base: dict[str, Any]  # what it merged into: the organisation's file, or the one of Firefox's installation, or {}
     written: list[dict[str, Any]]  # what came of it; two while a write is under way
-    mode: int  # of the organisation's own file
+    mode: int  # of the organisation's own file, and so what follows; None where it is not known
+    owner: Sequence[int] | None = None  # its user and group
+    modified: int | None = None  # in nanoseconds
 
 
 class PolicyFile:
@@ -57,12 +59,12 @@ class PolicyFile:
         self.original: bytes | None = None
         self.note: Note | None = None
         self.inherited = self._inherited(host)
-        if self.document is None and not self.marked and not self.empty:
+        if self.document is None and not self.marked and not self.empty and not self.blocker:
             self.blocker = f"it is the organisation's, and {self.lost}: correct or remove it"
         try:
             self._remember(host)
-        except Unseen as unseen:
-            self.unclear = str(unseen)
+        except (Unseen, ControlError) as why:
+            self.unclear = str(why)
         self.edited, self.base = self._base()
         self.listed = lists(wanted, self._blocked_by(self.base))
         self.expected = self._expected()
@@ -158,10 +160,15 @@ class PolicyFile:
 
     def note_to_keep(self) -> tuple[Note, Note]:
         """What to remember while the file is being written, and after it."""
-        mode = self.note.mode if self.note else 0o644
-        if self.seen is not None and self.document is not None and not self.marked:
-            mode = stat.S_IMODE(self.seen.st_mode)
-        after = Note(self.base, [self.expected or {}], mode)
+        after = Note(self.base, [self.expected or {}], 0o644)
+        if self.seen is not None and not self.marked and not (self.empty and self.note):
+            seen = self.seen
+            after = after._replace(
+                mode=stat.S_IMODE(seen.st_mode), owner=[seen.st_uid, seen.st_gid], modified=seen.st_mtime_ns
+            )
+        elif self.note:
+            told = self.note
+            after = after._replace(mode=told.mode, owner=told.owner, modified=None if self.edited else told.modified)
         earlier = self.note.written if self.note else []
         return after._replace(written=[*earlier, *after.written]), after
 
@@ -174,8 +181,9 @@ class PolicyFile:
         openings = {entry.name for entry in entries if entry.name.host != "*" and required.blocked(entry.name)}
         wrong = [*([self.blocker] if self.blocker else []), *self.faults.file, *self.faults.directories]
         wrong += [
-            f"{len(listed)} entries in {FILTER} with the organisation's, Firefox takes {MOST_ENTRIES} of them"
-            for listed in (block, exceptions)
+            f"{len(listed)} entries in {FILTER}, {len(_filter(self.base, name))} of them the organisation's; Firefox"
+            f" takes {MOST_ENTRIES}: shorten the organisation's, or restrict fewer services"
+            for name, listed in (("Block", block), ("Exceptions", exceptions))
             if len(listed) > MOST_ENTRIES
         ]
         unclear = ""
@@ -190,6 +198,11 @@ class PolicyFile:
         return Sight(
             effect=Unless(block, exceptions),
             openings=sorted(openings),
+            openers=[
+                (entry.name, f"the organisation's exception {text} opens it")
+                for text in _filter(self.base, "Exceptions")
+                if (entry := firefox_entry(text))
+            ],
             why=self.lost,
             settings=self._open(in_effect.get("policies", {})),
             unblocked=frozenset(self._unblocked(in_effect.get("policies", {}))),

@@ -15,10 +15,10 @@ from typing import Iterator, NamedTuple, Sequence
 
 from ...finding import Finding
 from ...host import ControlError, Host, Unseen, User
-from .places import OWN_FILE, Place
+from .places import OWN_EXTENSION, PACKAGERS, Place
 
 SYSTEM, PERSONAL = "/var/lib/flatpak", "/.local/share/flatpak"  # the latter below a home
-SNAPS = ("/snap", "/var/lib/snapd/snap")
+SNAPS = PACKAGERS[-2:]
 PROFILES = "/var/lib/snapd/apparmor/profiles"
 # What an interface of a snap opens, as snapd writes it (interfaces/builtin/common_files.go).
 _OPENED = re.compile(r'^"(/etc[^"{]*)\{,/,/\*\*\}" r', re.MULTILINE)
@@ -63,8 +63,6 @@ def look(host: Host, places: Sequence[Place], others: Sequence[Place]) -> Sight:
 
 def _installations(host: Host, unseen: list[str]) -> Iterator[Installation]:
     """A home is its user's word: whatever is odd in one is unseen there, and hides nothing of anybody else."""
-    if host.tool("flatpak") is None:
-        return
     for folder, user in [(SYSTEM, None), *((user.home + PERSONAL, user) for user in host.users())]:
         try:
             yield Installation(folder, user, frozenset(host.list(folder + "/app")))
@@ -180,11 +178,11 @@ def sees_etc(granted: dict[str, bool]) -> bool:
 def _extensions(host: Host, place: Place, id_: str, user: Installation) -> Iterator[Finding]:
     """A user's own extensions at the point that the place fills: flatpak looks for one there first."""
     ours = place.path[len(SYSTEM) :].split("/")[2]
-    point = ours[: -len("." + OWN_FILE.partition(".")[0])] if ours.endswith("." + OWN_FILE.partition(".")[0]) else ""
+    point = ours[: -len(OWN_EXTENSION)] if ours.endswith(OWN_EXTENSION) else ""  # else the point takes one only
     for kind in ("extension", "runtime"):
         for name in host.list(f"{user.folder}/{kind}"):
             path = f"{user.folder}/{kind}/{name}"
-            if name == ours or name == point:
+            if name in (ours, point):
                 yield _finding(place, id_, user.scope, path, f"the flatpak takes it instead of {place.path}")
             elif point and name.startswith(point + ".") and _has_policies(host, path):
                 yield _finding(place, id_, user.scope, path, f"it brings policies of its own beside {place.path}")

@@ -12,7 +12,10 @@ from typing import Any, Mapping, NamedTuple
 from ...host import Host
 
 THUNDERBIRD = "thunderbird"
+# Where flatpak and snap are in use, which keep browsers apart from the host's files.
+PACKAGERS = ("/var/lib/flatpak", "/usr/bin/flatpak", "/snap", "/var/lib/snapd/snap")
 OWN_FILE = "proscribe.json"  # of a folder in which Chromium and its relatives read every file
+OWN_EXTENSION = ".proscribe"  # at a point of a flatpak that takes extensions of many
 # How flatpak calls a machine where that is not how the kernel calls it (flatpak_get_arch).
 _ARCHITECTURES = {"i686": "i386", "i586": "i386", "armv7l": "arm", "armv8l": "arm"}
 
@@ -41,7 +44,7 @@ class Place(NamedTuple):
 def places(host: Host, plan: Mapping[str, Any], everywhere: bool = False) -> list[Place]:
     """The places of a host; `everywhere` also where nothing that reads them is there (any more)."""
     machine = os.uname().machine
-    holes = {"<id>": "proscribe", "<arch>": _ARCHITECTURES.get(machine, machine), "<branch>": "stable"}
+    holes = {"<id>": OWN_EXTENSION[1:], "<arch>": _ARCHITECTURES.get(machine, machine), "<branch>": "stable"}
     found = []
     for entry in plan["browsers"]:
         path = entry["path"]

@@ -19,7 +19,7 @@ from typing import Any, Iterable, Iterator, Mapping, NamedTuple
 
 from ...host import ControlError
 from ...plan import RESTRICTED
-from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, UNMANAGED
+from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SETTINGS, UNMANAGED
 
 # Entries per list. Firefox ignores what comes after 1000; Chromium's documentation says 1000 too (156 takes 1500).
 MOST_ENTRIES = 1000
@@ -159,20 +159,15 @@ class Verdicts:
 
 def rules(section: Mapping[str, Any]) -> Rules:
     """The rules of a plan's browser section. Raises ControlError for an unusable name or more than MOST_ENTRIES."""
-    verdicts = Verdicts(section["services"])
-    kept: dict[Name, bool] = {}
-    hosts: dict[str, list[str]] = {}  # the kept ones by host, the longest path first
-    for one in verdicts.all_names():
-        blocked = verdicts.blocked(one)
-        if blocked != _closest(kept, hosts, one):
-            kept[one] = blocked
-            hosts.setdefault(one.host, []).insert(0, one.path)
+    kept = minimal(section["services"])
     settings = section["settings"]
+    managed = settings.get("browsers", {})
     tenants = settings.get("tenants", {})
     return Rules(
         block=limited("blocked names", sorted(one for one, blocked in kept.items() if blocked)),
         allow=limited("allowed names", sorted(one for one, blocked in kept.items() if not blocked)),
-        settings=tuple((id_, value) for id_, value in settings.get("browsers", {}).items() if value != UNMANAGED),
+        # In the order of the rows, so that one plan gives one file, in whatever order its own keys came.
+        settings=tuple((id_, managed[id_]) for id_ in SETTINGS if managed.get(id_, UNMANAGED) != UNMANAGED),
         google_domains=tuple(sorted(tenants.get("google", ()))),
         # Their order is the organisation's: the first one is told to Microsoft as the tenant that sets the restriction.
         microsoft_tenants=tuple(tenants.get("microsoft", ())),
@@ -180,6 +175,19 @@ def rules(section: Mapping[str, Any]) -> Rules:
         firefox_extensions=_refused(section["services"], "firefox"),
         extensions_allowed=tuple(settings.get("extensions_allowed", ())),
     )
+
+
+def minimal(services: Mapping[str, Mapping[str, Any]]) -> dict[Name, bool]:
+    """The names that have to be listed, each with whether it is blocked or opened. Raises ControlError for a name."""
+    verdicts = Verdicts(services)
+    kept: dict[Name, bool] = {}
+    hosts: dict[str, list[str]] = {}  # the kept ones by host, the longest path first
+    for one in verdicts.all_names():
+        blocked = verdicts.blocked(one)
+        if blocked != _closest(kept, hosts, one):
+            kept[one] = blocked
+            hosts.setdefault(one.host, []).insert(0, one.path)
+    return kept
 
 
 def _refused(services: Mapping[str, Mapping[str, Any]], store: str) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ class Sight(NamedTuple):
     complete: bool = False  # every file is just what it has to be, so that no name needs a look
     why: str = ""  # why names are not blocked, where one reason covers them
     settings: Mapping[str, str] = {}  # by setting that is not as it has to be: what is wrong with it
+    openers: Sequence[tuple[Name, str]] = ()  # somebody else's exceptions, and the words for each
     unblocked: AbstractSet[str] = frozenset()  # the extensions that are not refused
     wrong: Sequence[str] = ()  # what else is wrong
     unseen: str = ""  # why nothing could be seen
@@ -45,6 +46,11 @@ class Sight(NamedTuple):
         found = [one for one in wanted if not effect.blocked(one)]
         below = [one for one in self.openings if one not in found and any(covers(upper, one) for upper in wanted)]
         return found + below
+
+    def why_open(self, name: Name) -> str:
+        """Why a name is open: by whose exception, or else what holds for all."""
+        said = (words for opener, words in self.openers if covers(opener, name) or covers(name, opener))
+        return self.why or next(said, "")
 
 
 def lost(error: ControlError, settings: Iterable[str], extensions: Iterable[str]) -> Sight:
@@ -91,6 +97,13 @@ def faults(host: Host, path: str) -> Faults:
     if seen.st_uid != owner or stat.S_IMODE(seen.st_mode) != FILE_MODE:
         wrong.append(f"{_rights(seen)} instead of root's with mode 644")
     return Faults(wrong, directories, readable and bool(seen.st_mode & 0o004))
+
+
+def changeable(host: Host, seen: os.stat_result) -> str:
+    """Who else than root can change a file, in words; "" for nobody. Of a link, its own owner counts."""
+    if seen.st_uid == os.stat(host.root).st_uid and (stat.S_ISLNK(seen.st_mode) or not seen.st_mode & 0o022):
+        return ""
+    return f"can be changed by others ({_rights(seen)}): chown root, chmod 644"
 
 
 def _rights(seen: os.stat_result) -> str:

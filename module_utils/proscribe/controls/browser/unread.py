@@ -23,4 +23,5 @@ def look(host: Host) -> Iterator[Finding]:
     """Each such file or folder that is there. It is no violation: the ban does not depend on it."""
     for path, (instead, browser) in UNREAD.items():
         if host.stat(path) is not None:
-            yield Finding("policy", path.rpartition("/")[2], browser, path=path, detail=f"without effect: see {instead}")
+            name = path.rpartition("/")[2]
+            yield Finding("policy", name, browser, path=path, detail=f"without effect: {browser} reads {instead}")

@@ -17,7 +17,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, UNKNOWN, WAIVED, worst
+from ...finding import (
+    COMPLIANT,
+    ERROR,
+    NONCOMPLIANT,
+    NOT_APPLICABLE,
+    ON_REQUEST,
+    REPAIRED,
+    STATES,
+    UNKNOWN,
+    WAIVED,
+    worst,
+)
 from ...plan import CONTROLS
 from ..arithmetic import covered
 from ..wording import clean, evidence
@@ -194,6 +205,8 @@ class _Batch:
         if rule.partition("/")[0] not in about:
             return ""
         if rule not in said:
+            if rule in ON_REQUEST:
+                return ""
             return WITHDRAWN if self._withdrawn(rule, old, new) else COMPLIANT
         now = said[rule][0]
         return "" if now == state or (now in BLIND and state not in BLIND) else now

@@ -1,0 +1,25 @@
+"""No service may name what a host cannot do without: such an entry is a mistake, told before any host is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..controls.apps import guarded
+from .schema import Mistake
+
+# The catalogue's names for the package systems of Linux hosts whose packages make up the system itself.
+_SYSTEMS = ("apt", "rpm", "pacman")
+_EXPECTED = "something that a host can do without"
+
+
+def check(service: Mapping[str, Any]) -> Iterator[Mistake]:
+    """What a well-formed entry names although it is never removed, moved or denied (controls/apps/guarded.py)."""
+    for system in _SYSTEMS:
+        for index, name in enumerate(service.get("packages", {}).get(system, ())):
+            if why := guarded.package(name):
+                yield ("packages", system, index), name, f"{_EXPECTED} ({why})"
+    for key, question in (("processes", guarded.program), ("paths", guarded.path)):
+        for index, value in enumerate(service.get(key, {}).get("linux", ())):
+            if why := question(value):
+                yield (key, "linux", index), value, f"{_EXPECTED} ({why})"

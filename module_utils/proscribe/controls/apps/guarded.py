@@ -1,0 +1,136 @@
+"""What is never removed, moved or denied, whatever a catalogue says: a host has to boot, be reached, and be mended.
+
+The compile step refuses a service that names any of it, and the host refuses once more: a plan may come from elsewhere.
+Each question answers with the reason, "" for what may go.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Iterable, List
+
+
+def _words(text: str) -> List[str]:
+    return text.split()
+
+
+# By what a host cannot do without them. Names of Debian, Fedora, SUSE and Arch; exact, or up to where `*` stands.
+PACKAGES = {
+    "starts the host": _words(
+        """
+        systemd systemd-* init sysvinit-core openrc runit dinit udev eudev dbus dbus-* dracut* mkinitcpio
+        initramfs-tools* grub* shim shim-* shim-signed kmod linux linux-lts linux-zen linux-hardened
+        linux-image-* linux-firmware linux-modules-* kernel kernel-core kernel-default kernel-modules*
+        kernel-longterm
+        """
+    ),
+    "every program needs it": _words(
+        """
+        libc6 libc6:* libc-bin glibc glibc-* musl base-files filesystem libgcc-s1 libgcc gcc-libs libstdc++6
+        libstdc++ libssl3* openssl openssl-libs zlib zlib1g libcrypt1 libxcrypt ca-certificates*
+        """
+    ),
+    "a shell and its tools": _words(
+        """
+        dash bash bash-* zsh busybox coreutils util-linux util-linux-* findutils grep sed gawk mawk tar gzip
+        xz-utils xz bzip2 procps procps-ng login passwd shadow shadow-utils libpam* pam pam-* base mount
+        """
+    ),
+    "reaches the host": _words(
+        """
+        openssh-server openssh openssh-client openssh-clients openssh-sftp-server sudo sudo-rs doas polkit
+        polkitd policykit-1 network-manager NetworkManager systemd-networkd ifupdown iproute2 iproute netplan.io
+        isc-dhcp-client dhcpcd* netbase nftables iptables
+        """
+    ),
+    "runs Ansible": _words(
+        """
+        python3 python3-minimal python3.* python3-libs libpython3* python python-minimal platform-python ansible
+        ansible-core
+        """
+    ),
+    "mends the host's packages": _words(
+        """
+        dpkg apt apt-utils libapt-pkg* debconf debian-archive-keyring ubuntu-keyring gpgv rpm rpm-libs dnf dnf5
+        dnf-data python3-dnf libdnf* yum microdnf zypper libzypp pacman archlinux-keyring flatpak snapd
+        PackageKit packagekit
+        """
+    ),
+}
+# Programs by base name, wherever the system keeps its programs.
+PROGRAMS = frozenset(
+    _words(
+        """
+        init systemd systemd-logind systemd-journald systemd-udevd dbus-daemon dbus-broker agetty login su sh
+        bash dash zsh fish ksh busybox env ls cp mv rm cat ln chmod chown mount umount ps kill sshd sshd-session
+        sftp-server ssh scp sudo doas pkexec polkitd python perl ip nft iptables dhclient dhcpcd NetworkManager
+        dpkg dpkg-deb dpkg-query apt apt-get rpm rpmdb dnf dnf5 yum zypper pacman flatpak snap snapd gpg gpgv
+        tar gzip xz ldconfig modprobe grub-install ansible-playbook fapolicyd rsync bwrap
+        """
+    )
+)
+_NUMBERED = re.compile(r"(python|perl)[0-9.]+$")
+
+# Trees of which nothing goes; what lies in them is the system's, the kernel's, or the record of what is installed.
+TREES = _words(
+    """
+    /boot /dev /proc /sys /run /etc /lost+found /usr/lib/systemd /usr/lib/modules /usr/lib/firmware
+    /usr/lib/ld-linux /usr/lib/apt /usr/lib/dpkg /usr/lib/rpm /usr/lib/openssh /usr/lib/sudo /usr/lib/polkit-1
+    /usr/lib/sysimage /usr/libexec/proscribe /usr/libexec/openssh /var/lib/dpkg /var/lib/apt /var/lib/rpm
+    /var/lib/pacman /var/lib/systemd /var/lib/proscribe /var/log /root/.ssh ~/.ssh ~/.gnupg ~/.ansible ~/.pki
+    """
+)
+# Directories of which a part may go and the whole never: other programs live there, or a user's own work.
+WHOLE = frozenset(
+    _words(
+        """
+        / /bin /sbin /lib /lib64 /usr /usr/bin /usr/sbin /usr/lib /usr/lib64 /usr/libexec /usr/share
+        /usr/share/applications /usr/local /usr/local/bin /usr/local/sbin /usr/local/lib /usr/local/share /opt
+        /opt/apps /srv /home /root /mnt /media /tmp /var /var/lib /var/lib/flatpak /var/lib/flatpak/app
+        /var/lib/snapd /var/tmp /snap ~ ~/bin ~/.local ~/.local/bin ~/.local/opt ~/.local/lib ~/.local/share
+        ~/.local/share/applications ~/.local/state ~/.local/share/flatpak ~/.local/share/flatpak/app ~/.config
+        ~/.config/autostart ~/.config/systemd ~/.config/systemd/user ~/.cache ~/.var ~/.var/app ~/.mozilla
+        ~/.thunderbird ~/.wine ~/.wine/drive_c ~/Applications ~/Desktop ~/Documents ~/Downloads ~/Music
+        ~/Pictures ~/Public ~/Templates ~/Videos
+        """
+    )
+)
+_MERGED = re.compile(r"^/(bin|sbin|lib|lib64|lib32)(?=/|$)")  # on most hosts these are links into /usr
+_SYSTEM_PROGRAMS = re.compile(r"^/usr/(s?bin|lib|lib64|libexec|local/s?bin)/")
+_C_LIBRARY = re.compile(r"^/usr/lib(64|32)?/([^/]+-linux-[^/]+/)?(ld-|lib(c|m|dl|pthread|pam|crypt|selinux)[.-])")
+
+_EXACT = {name: why for why, names in PACKAGES.items() for name in names if not name.endswith("*")}
+_BEGINNING = {name[:-1]: why for why, names in PACKAGES.items() for name in names if name.endswith("*")}
+
+
+def package(name: str) -> str:
+    """Why a package of the system's own package manager stays (not a flatpak, whose ids mean something else)."""
+    for beginning, why in _BEGINNING.items():
+        if name.startswith(beginning):
+            return why
+    return _EXACT.get(name, "")
+
+
+def program(name: str) -> str:
+    """Why a program is never known by this base name."""
+    return "the system needs it" if name in PROGRAMS or _NUMBERED.match(name) else ""
+
+
+def path(place: str, homes: Iterable[str] = ()) -> str:
+    """Why what stands at a path stays; below one of `homes` it counts as `~/...`."""
+    place = place.rstrip("/") or "/"
+    if {".", ".."} & set(place.split("/")):
+        return "it is not a plain path"
+    place = _MERGED.sub(r"/usr/\1", place)
+    for home in homes:
+        if f"{home}/".startswith(f"{place}/"):
+            return "a home lies in it"
+        if place.startswith(f"{home}/"):
+            return path("~" + place[len(home) :])
+    if place in WHOLE or re.fullmatch(r"/(home|media|mnt|srv)/[^/]+", place):
+        return "more than one program lives there"
+    if any(f"{place}/".startswith(f"{tree}/") or f"{tree}/".startswith(f"{place}/") for tree in TREES):
+        return "the system keeps itself there"
+    if _C_LIBRARY.match(place):
+        return "every program needs it"
+    return program(place.rpartition("/")[2]) if _SYSTEM_PROGRAMS.match(place) else ""

@@ -1,0 +1,94 @@
+"""Packages that npm installed globally: for the whole host, or below a prefix in a user's home. npm is not asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from typing import AbstractSet, Any, Callable, Iterator, Mapping, Sequence
+
+from ...host import Host, Process, User
+from ..base import Action
+from .gate_parts import GatePart
+from .package import Package
+from .site_packages import told_version
+from .survey import survey, told
+
+MANAGER = "npm"
+CATALOGUE_KEY = "npm"
+SYSTEM = ("/usr", "/usr/local")
+PERSONAL = ("/.local", "/.npm-global", "/.npm-packages")  # below a home
+NVM = "/.nvm/versions/node"
+MODULES = "/lib/node_modules"
+
+
+def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    def look(place: tuple[str, User | None]) -> Iterator[Package]:
+        prefix, owner = place
+        there = set(host.list(prefix + MODULES))
+        for id_ in sorted(id_ for id_ in ids if id_.partition("/")[0] in there):
+            path = f"{prefix}{MODULES}/{id_}"
+            manifest = _manifest(host, path)
+            if manifest is not None:
+                yield Package(MANAGER, id_, told_version(manifest.get("version")), (prefix,), owner, path)
+
+    found, unseen = survey(_prefixes(host) if ids else (), look)
+    return found, told(unseen)
+
+
+def _prefixes(host: Host) -> Iterator[tuple[str, User | None]]:
+    for prefix in SYSTEM:
+        yield prefix, None
+    for user in host.users():
+        # Who hides these from root hides them from this question only: the homes as such are looked at all the same.
+        versions, _ = survey([user.home + NVM], host.list)
+        lines, _ = survey([f"{user.home}/.npmrc"], lambda path: (host.text(path) or "").splitlines())
+        own = [user.home + place for place in PERSONAL] + [f"{user.home}{NVM}/{version}" for version in versions]
+        for prefix in dict.fromkeys([*own, *parse(lines, user.home)]):
+            yield prefix, user
+
+
+def parse(lines: Sequence[str], home: str) -> list[str]:
+    """The prefix that an .npmrc sets, if it lies below the home: npm config, "Files"."""
+    found = []
+    for line in lines:
+        key, _, value = line.partition("=")
+        if key.strip() == "prefix":
+            value = value.strip().strip("\"'").replace("${HOME}", home)
+            path = os.path.normpath(home + value[1:] if value.startswith("~/") else value)
+            if path.startswith(home + "/") and path.isprintable():
+                found.append(path)
+    return found
+
+
+def _manifest(host: Host, path: str) -> Mapping[str, Any] | None:
+    """A package's package.json; empty if it says nothing that can be read, None if there is no package."""
+    seen = host.stat(path)
+    if seen and stat.S_ISLNK(seen.st_mode):
+        return {}  # `npm link`: the package lies elsewhere, and where is the user's word
+    content = host.read(f"{path}/package.json")
+    if content is None:
+        return None
+    try:
+        told = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+    return lambda process: ""  # what runs is Node, and nothing that can be trusted says which package it runs
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    from . import npm_changes
+
+    return npm_changes.removal(host, packages)
+
+
+def gated(host: Host) -> bool:
+    return False
+
+
+def gate(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}) -> tuple[GatePart, ...]:
+    return ()  # npm has none, and whoever may write somewhere may install there

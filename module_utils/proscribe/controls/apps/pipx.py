@@ -1,0 +1,46 @@
+"""Python programs that pipx installed, each with its own environment; what comes along inside one is seen too."""
+
+from __future__ import annotations
+
+from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
+
+from ...host import Host, Process, User
+from ..base import Action
+from .gate_parts import GatePart
+from .package import Package
+from .site_packages import directories, distributions
+from .survey import survey, told
+
+MANAGER = "pipx"
+CATALOGUE_KEY = "pip"
+SYSTEM = "/opt/pipx"
+PERSONAL = ("/.local/share/pipx", "/.local/pipx")  # below a home; the latter until pipx 1.3
+
+
+def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    def look(place: tuple[str, User | None]) -> Iterator[Package]:
+        for environment in host.list(f"{place[0]}/venvs"):
+            for directory in directories(host, f"{place[0]}/venvs/{environment}/lib"):
+                yield from distributions(host, directory, ids, MANAGER, place[1], environment)
+
+    homes = [(SYSTEM, None), *((user.home + place, user) for user in host.users() for place in PERSONAL)]
+    found, unseen = survey(homes if ids else (), look)
+    return found, told(unseen)
+
+
+def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+    return lambda process: ""  # as in pip.py
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    from . import pip_changes
+
+    return pip_changes.pipx_removal(host, packages)
+
+
+def gated(host: Host) -> bool:
+    return False
+
+
+def gate(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}) -> tuple[GatePart, ...]:
+    return ()

@@ -1,0 +1,127 @@
+"""Out of the quarantine again: each thing as it was, to where it was, and never over what stands there now."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from functools import partial
+from typing import Sequence
+
+from ...host import ControlError, Host
+from ...host.trees import remove
+from ..base import Action, Changes, Refusal
+from . import manifest
+from .manifest import RESTORE, TAKE, Item, drop, folder, held, hold_of, items, make_hold, printable, told, write
+from .quarantine import CONTENT, README, complete, copy_over, is_placed, put, stands, unseal
+from .unfinished import HOME, UNFINISHED
+
+
+def given_back(host: Host, ids: Sequence[str] = ()) -> Changes:
+    """What brings the named items back, or all of them. Raises ControlError for an id that is not there."""
+    known = items(host)
+    if unknown := sorted(set(ids) - {item.id for item in known}):
+        there = ", ".join(item.id for item in known) or "nothing"
+        raise ControlError(f"{unknown[0]} is not in the quarantine of this host; there is {there}")
+    chosen = [item for item in known if not ids or item.id in ids]
+    refused = [
+        Refusal(f"apps/{service}", printable(item.path), reason)
+        for item in chosen
+        if (reason := _obstacle(host, item))
+        for service in item.services or [item.kind]
+    ]
+    kept = {refusal.subject for refusal in refused}
+    actions = [
+        Action("restore", printable(item.path), partial(restore, host, item), "", item.path + "\n")
+        for item in chosen
+        if printable(item.path) not in kept
+    ]
+    if len(actions) == len(known) and host.traces(README):
+        actions.append(Action("delete", README, partial(_close, host), host.text(README) or ""))
+    return Changes(actions, refused, independent=True)
+
+
+def _obstacle(host: Host, item: Item) -> str:
+    """Why an item cannot go back now; "" if it can."""
+    if not item.path or is_placed(host, item):
+        return ""
+    if host.stat(item.path):
+        return f"something stands there now; it is kept as {item.id} in {HOME}"
+    parent = item.path.rpartition("/")[0]
+    if parent and host.stat(parent) is None:
+        return f"{printable(parent)} is not there any more; make it, and restore {item.id} again"
+    return ""
+
+
+def restore(host: Host, item: Item) -> None:
+    """Put an item back, and go on where an earlier run was cut short. Raises ControlError; the item then stays."""
+    if item.doing == TAKE:  # it was on its way in
+        complete(host, item)
+        item = next((known for known in items(host) if known.id == item.id), item)
+        if not item.kept:
+            return  # it had never moved
+    with told(f"cannot restore {printable(item.path)}"), host.directory(item.path.rpartition("/")[0]) as directory:
+        if host.stat(f"{HOME}/{item.id}"):
+            with host.directory(HOME) as home:
+                os.rename(item.id, item.id + UNFINISHED, src_dir_fd=home, dst_dir_fd=home)
+            manifest.reached("opened")
+        with folder(host, item) as place:
+            if not is_placed(host, item):
+                item = item._replace(doing=RESTORE, placed=[])
+                write(place, item)
+                item = _place(host, item, place, directory)
+            with held(host, item) as hold:
+                if hold is not None:  # killed between the two halves of `put`
+                    remove(hold, CONTENT)
+            remove(place, CONTENT)
+            manifest.reached("content gone")
+        drop(host, item)
+
+
+def _place(host: Host, item: Item, place: int, directory: int) -> Item:
+    """Put the content at its path: by one rename, or from a copy on that path's file system."""
+    name = item.path.rpartition("/")[2]
+    if item.hold:  # what an earlier run copied may be incomplete, or be there no more
+        with held(host, item) as hold:
+            if hold is not None:
+                remove(hold, CONTENT)
+    try:
+        return _put(item, place, place, directory, name)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+    parent = item.path.rpartition("/")[0]
+    item = item._replace(hold=hold_of(parent, item), placed=[])
+    write(place, item)
+    hold = make_hold(directory, item)
+    try:
+        copy_over(place, hold)
+        return _put(item, place, hold, directory, name)
+    finally:
+        os.close(hold)
+
+
+def _put(item: Item, place: int, source: int, directory: int, name: str) -> Item:
+    if not stands(source, CONTENT):
+        raise ControlError("its content is gone from the quarantine")
+    unseal(source, CONTENT, item)
+    manifest.reached("unsealed")
+    seen = os.stat(CONTENT, dir_fd=source, follow_symlinks=False)
+    item = item._replace(placed=[seen.st_dev, seen.st_ino])
+    write(place, item)
+    try:
+        put(source, CONTENT, directory, name)
+    except FileExistsError:
+        raise ControlError("something stands there now") from None
+    manifest.reached("placed")
+    return item
+
+
+def _close(host: Host) -> None:
+    """Take the quarantine away once nothing is in it any more."""
+    with contextlib.suppress(ValueError):
+        names = host.list(HOME)
+        names.remove("README")
+        if names:
+            raise ControlError(f"{HOME} is left: {', '.join(names)} in it")
+    host.delete(README)

@@ -1,0 +1,87 @@
+"""What enforcing and lifting change at all the places together.
+
+The places stand for themselves: what goes wrong at one is told, and the others get their turn all the same.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Callable, Iterable, Mapping
+
+from ...host import ControlError, Host, Unseen
+from ..base import Action, Changes
+from . import asked_of, chromium_changes, firefox_changes, forks
+from .places import Place, places
+from .rendering import rules
+
+LANGUAGES = {"chromium": chromium_changes, "firefox": firefox_changes, "thunderbird": firefox_changes}
+
+
+def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
+    """The files to write so that every browser blocks what the plan restricts. Raises ControlError for the plan."""
+    wanted = rules(plan["controls"]["browser"])
+    known = places(host, plan)
+    others = forks.look(host, known)
+
+    def at(place: Place) -> Changes:
+        return _at(place, lambda: LANGUAGES[place.family].enforce(host, place, asked_of(place, wanted)))
+
+    parts = [at(place) for place in known]
+    found = [at(fork.place) for fork in others.forks if fork.policies]
+    if others.new and others.forks:
+        remember = functools.partial(_remember, host, others.remembered)
+        parts.append(Changes([Action("write", forks.REMEMBERED, remember)]))
+        found = [_after(remember, part) for part in found]
+    return _together([*parts, *found])
+
+
+def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
+    """The changes that take Proscribe's policies away and give back what the organisation had, whatever the plan."""
+    everywhere = [*places(host, plan, everywhere=True), *forks.earlier_places(host)]
+    parts = [_at(place, functools.partial(LANGUAGES[place.family].lift, host, place)) for place in everywhere]
+    if host.traces(forks.REMEMBERED):
+        forget = functools.partial(_forget, host, plan)
+        parts.append(Changes([Action("delete", forks.REMEMBERED, forget)]))
+    return _together(parts)
+
+
+def _at(place: Place, ask: Callable[[], Changes]) -> Changes:
+    """What is asked of one place; where that cannot be looked at, an action that fails and says why."""
+    try:
+        return ask()
+    except (ControlError, Unseen) as error:
+        return Changes([Action("look at", place.path, functools.partial(_fail, str(error)))])
+
+
+def _fail(reason: str) -> None:
+    raise ControlError(reason)
+
+
+def _together(parts: Iterable[Changes]) -> Changes:
+    listed = list(parts)
+    actions = [action for part in listed for action in part.actions]
+    return Changes(actions, [refusal for part in listed for refusal in part.refused], independent=True)
+
+
+def _remember(host: Host, remembered: str) -> None:
+    if host.text(forks.REMEMBERED) != remembered:
+        host.write(forks.REMEMBERED, remembered, 0o600)
+
+
+def _after(remember: Callable[[], None], part: Changes) -> Changes:
+    """The same changes, none of which happens unless a lift would find its place again."""
+
+    def both(action: Action) -> None:
+        remember()
+        action.apply()
+
+    return part._replace(actions=[action._replace(apply=functools.partial(both, action)) for action in part.actions])
+
+
+def _forget(host: Host, plan: Mapping[str, Any]) -> None:
+    """Forget the places of forks. Raises ControlError as long as one still has a file of Proscribe's."""
+    left = [place.path for place in forks.earlier_places(host) if host.stat(place.path) is not None]
+    known = {place.path for place in places(host, plan, everywhere=True)}
+    if kept := [path for path in left if path not in known]:
+        raise ControlError(f"{kept[0]} is still there")
+    host.delete(forks.REMEMBERED)

@@ -1,0 +1,145 @@
+"""How far a change reaches at once: which hosts are corrected in what order and batches, and when a run has to stop.
+
+Everything is decided from what was observed, before the first host is changed. Pure; controller only.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..finding import NONCOMPLIANT
+from ..plan import CONTROLS
+from ..report.wording import counted
+from .limits import allowed_hosts, allowed_removals, batch_sizes, share
+
+# Evidence against an app that is no program which would be removed.
+NOT_REMOVED = ("process", "gate", "quarantine")
+
+
+class Seen(NamedTuple):
+    """What one host's first look comes to."""
+
+    name: str
+    plan: str  # the digest
+    drifted: tuple[str, ...]  # the controls that would be corrected
+    removals: int  # how many programs that would remove
+
+
+class Before(NamedTuple):
+    """The run before: its id, and how many of the hosts that would be changed now stood well then."""
+
+    run: str
+    well: int
+
+
+def seen(name: str, observed: Mapping[str, Any]) -> Seen:
+    """What `compliance_state` answered for a host, as far as it matters here."""
+    record, drifted = observed["record"], tuple(observed["drifted"])
+    removed = 0
+    if "apps" in drifted:
+        for rule in record["rules"]:
+            if rule["state"] == NONCOMPLIANT and rule["rule"].startswith("apps/"):
+                removed += sum(finding["kind"] not in NOT_REMOVED for finding in rule["findings"])
+    return Seen(name, record["plan"], drifted, removed)
+
+
+class Decision(NamedTuple):
+    """What a run is going to do. `hosts` come in the order in which they are corrected."""
+
+    hosts: tuple[str, ...]
+    batches: tuple[int, ...]  # sizes
+    reach: int  # the run stops when so many hosts have been corrected; all of them if there is nothing against it
+    changes: Mapping[str, int]  # what the whole comes to: hosts, removals, and hosts by control
+    stop: str  # why it stops, in words; "" if it does not
+    max_failures: str  # the share of the hosts tried so far that may fail once the canary is through
+    allow: Mapping[str, int]  # what proscribe_max_change would have to be for all of them; empty if nothing is over
+
+
+def decide(
+    fleet: Sequence[Seen], limits: Mapping[str, Any], dry: bool = False, before: Before | None = None
+) -> Decision:
+    """The decision for a fleet of hosts that answered.
+
+    `limits` holds batches, max_change and max_failures as `limits.py` reads them. In a `dry` run nothing changes, so
+    it is one batch and never stops; `stop` then says what a real run would do. `before` is for the words only.
+    """
+    changing = [host for host in fleet if host.drifted]
+    ordered = _ordered(changing)
+    sizes = batch_sizes(limits["batches"], len(ordered))
+    changes = {
+        "hosts": len(changing),
+        "removals": sum(host.removals for host in changing),
+        **{control: hosts for control in CONTROLS if (hosts := sum(control in host.drifted for host in changing))},
+    }
+    most = {
+        "hosts": allowed_hosts(limits["max_change"], len(fleet)),
+        "removals": allowed_removals(limits["max_change"], len(changing)),
+    }
+    over = {part: limit for part, limit in most.items() if limit is not None and changes[part] > limit}
+    reach, stop = len(ordered), ""
+    if over:
+        if len(sizes) == 1:
+            sizes = [1, len(ordered) - 1] if len(ordered) > 1 else [1]
+        canary = ordered[: sizes[0]]
+        within = all(_size(canary)[part] <= limit for part, limit in over.items())
+        reach = len(canary) if within else 0
+        stop = _words(changes, over, len(fleet), reach, before)
+    if dry:
+        reach, sizes = len(ordered), [len(ordered)] if ordered else []
+    return Decision(
+        hosts=tuple(host.name for host in ordered),
+        batches=tuple(sizes),
+        reach=reach,
+        changes=changes,
+        stop=stop,
+        max_failures=limits["max_failures"],
+        allow={part: changes[part] for part in over},
+    )
+
+
+def objection(decision: Mapping[str, Any], first: str, alive: Collection[str]) -> str:
+    """Why the batch that begins with the host `first` must not begin; "" if it may.
+
+    `decision` is a Decision as a mapping; `alive` are the hosts that have not failed so far.
+    """
+    done = decision["hosts"].index(first)
+    if done >= decision["reach"]:
+        return str(decision["stop"])
+    lost = sum(host not in alive for host in decision["hosts"][:done])
+    canary = done == decision["batches"][0]
+    if lost > (0 if canary else share(decision["max_failures"], done)):
+        allowed = "none" if canary else f"{decision['max_failures']} (proscribe_max_failures)"
+        after = "the canary batch" if canary else counted(done, "host")
+        return f"stopped after {after}: {counted(lost, 'host')} of {done:,} failed, and {allowed} may"
+    return ""
+
+
+def _ordered(hosts: Sequence[Seen]) -> list[Seen]:
+    """The hosts, but those of different plans by turns: so the first batches try every kind of host there is."""
+    kinds: dict[str, list[Seen]] = {}
+    for host in hosts:
+        kinds.setdefault(host.plan, []).append(host)
+    # The most common kind first: it is what a canary of one should be.
+    turns = sorted(kinds.values(), key=len, reverse=True)
+    return [host for turn in itertools.zip_longest(*turns) for host in turn if host is not None]
+
+
+def _size(hosts: Sequence[Seen]) -> dict[str, int]:
+    return {"hosts": len(hosts), "removals": sum(host.removals for host in hosts)}
+
+
+def _words(
+    changes: Mapping[str, int], over: Mapping[str, int], answered: int, reach: int, before: Before | None
+) -> str:
+    by_control = ", ".join(f"{control} on {changes[control]:,}" for control in CONTROLS if control in changes)
+    would = f"would change {counted(changes['hosts'], 'host')} of {answered:,} ({by_control})"
+    if changes["removals"]:
+        would += f" and remove {counted(changes['removals'], 'program')}"
+    most = " and ".join(counted(limit, "host" if part == "hosts" else "removal") for part, limit in over.items())
+    done = f"stopped after the canary batch ({counted(reach, 'host')})" if reach else "stopped before any change"
+    told = f"{done}: this run {would}, and proscribe_max_change allows {most}"
+    if before is not None:
+        told += f"; in the run before ({before.run}), {before.well:,} of these hosts stood well"
+    return told

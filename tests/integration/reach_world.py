@@ -1,0 +1,160 @@
+"""A made Internet in network namespaces, with no way out: a host that Proscribe manages, a guest behind it, and a world
+that answers for every name and on every address of `reach_cases`; and the probes that tell what is reached in it.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from reach_cases import ADDRESSES, NAMES, RESOLVER, V4, V6
+from three_namespaces import GATEWAY, INWARD, INWARD_6, ThreeNamespaces
+
+HERE = Path(__file__).parent
+HOST, GUEST = "local", "inner"
+FILTERS = ("dnsmasq", "unbound")
+BACKENDS = (*FILTERS, "hosts")
+TOOLS = ("nft", "ip", "unshare", "nsenter", "openssl", *FILTERS)
+A, AAAA, HTTPS = 1, 28, 65
+TLS_PORT = 443
+PORTS = {"tcp": [80, 853, 5222, 8443], "tls": [TLS_PORT], "udp": [80, TLS_PORT, 853, 5222, 8443]}
+LONGEST = 120  # seconds that any answer may take
+ETC = {
+    **{name: Path("/etc", name).read_text() for name in ("passwd", "group")},  # resolvers look for their own accounts
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+    "hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    "resolv.conf": "",
+    "apt/sources.list": "deb http://deb.debian.org/debian trixie main\n",
+}
+
+Probe = tuple[Any, ...]  # a question of `reaching`
+
+
+class Place:
+    """A process in a namespace that answers questions."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"PYTHONPATH": str(HERE.parents[1] / "module_utils"), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        )
+
+    def ask(self, *questions: Probe) -> list[Any]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(questions) + "\n")
+        self.process.stdin.flush()
+        answered, _, _ = select.select([self.process.stdout], [], [], LONGEST)
+        assert answered, f"no answer within {LONGEST} s to {questions[0]} and {len(questions) - 1} more"
+        line = self.process.stdout.readline()
+        assert line, "the process in the namespace has ended: its message is above"
+        return list(json.loads(line))
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+class World:
+    """The namespaces, and who stands in them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.spaces = ThreeNamespaces("proscribe-reach")
+        self.places: dict[str, Place] = {}
+
+    def build(self) -> None:
+        probed = [split(text)[0] for text in ADDRESSES if split(text)[0] != GATEWAY]
+        named = [address for addresses in NAMES.values() for address in addresses]
+        self.spaces.build(dict.fromkeys([V4, V6, RESOLVER, *probed, *named]))
+        # Every refusal of a datagram is to be told at once, or a client waits for as long as it has patience.
+        at_once = ["sysctl", "-qw", "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0"]
+        subprocess.run([*self.spaces.enter(HOST), *at_once], check=True)
+        key = str(self.root / "key.pem")
+        made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        subprocess.run([*made, "-subj", "/CN=outside", "-keyout", key, "-out", key], check=True, capture_output=True)
+        self.start("outside", "rest_of_the_world.py")
+        names = {name.lower(): addresses for name, addresses in NAMES.items()}
+        self.places["outside"].ask({"names": names, "others": [V4, V6], "certificate": key, **PORTS})
+        for role, program, private in (
+            (HOST, "managed_host.py", ("etc", "run", "var/lib", "usr/libexec")),
+            (GUEST, "reaching.py", ("etc",)),
+        ):
+            for folder in private:
+                (self.root / role / folder).mkdir(parents=True)
+            for name, content in ETC.items():
+                path = self.root / role / "etc" / name
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(content)
+            self.start(role, program, *private)
+
+    def start(self, role: str, program: str, *private: str) -> None:
+        """A process in a namespace, for which the `private` directories of the machine are those of the role's tree."""
+        own = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        bind = (
+            'for d; do case $d in --) break;; esac; mount --bind "$0/$d" "/$d" || exit; shift; done; shift; exec "$@"'
+        )
+        inside = [*own, "sh", "-c", bind, str(self.root / role), *private, "--"] if private else []
+        self.places[role] = Place([*self.spaces.enter(role), *inside, sys.executable, str(HERE / program)])
+
+    def look(self, role: str, questions: list[Probe]) -> dict[Probe, Any]:
+        return dict(zip(questions, self.places[role].ask(*questions), strict=True))
+
+    def host(self, *words: Any) -> Any:
+        """Have the managed host do something."""
+        (answer,) = self.places[HOST].ask(words)
+        return answer
+
+    def resolve_by(self, backend: str) -> None:
+        """From now on the host asks a resolver of its own, and its guest too; without one both ask the organisation's."""
+        self.host("resolver", backend, RESOLVER)
+        asked = INWARD if backend in FILTERS else RESOLVER
+        (self.root / GUEST / "etc/resolv.conf").write_text(f"nameserver {asked}\nsearch .\n")
+
+    def close(self) -> None:
+        for place in self.places.values():
+            place.close()
+        self.spaces.close()
+
+
+def split(text: str) -> tuple[str, int]:
+    """The address and the port of a case."""
+    address, _, port = text.rpartition(":")
+    return address.strip("[]"), int(port)
+
+
+def at(address: str, port: int) -> str:
+    """The other way round."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def connections(address: str, port: int, name: str = "outside.example") -> list[Probe]:
+    """The probes of an address over TCP and UDP."""
+    return [("tls", address, port, name) if port == TLS_PORT else ("tcp", address, port), ("udp", address, port)]
+
+
+def lookups(backend: str, role: str, name: str) -> list[Probe]:
+    """The probes of a name. The hosts file is no name server; and it is the host's own, which no guest reads."""
+    if backend not in FILTERS:
+        return [("name", name)] if role == HOST else []
+    asked: list[Probe] = [("name", name)]
+    for server in ("127.0.0.1",) if role == HOST else (INWARD, INWARD_6):
+        asked += [("dns", server, name, kind, "udp") for kind in (A, AAAA, HTTPS)] + [("dns", server, name, A, "tcp")]
+    return asked
+
+
+def found(probe: Probe, name: str) -> object:
+    """What a probe of a name is answered where nothing closes it."""
+    return sorted(NAMES[name]) if probe[0] == "name" else 1
+
+
+def lost(probe: Probe) -> object:
+    """What it is answered where the name is closed."""
+    return [] if probe[0] == "name" else "no such name"

@@ -1,0 +1,221 @@
+"""The quarantine: what is taken, what stays, what comes back, on one file system and on two."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, lifted, made_host, picture
+from proscribe.controls.apps import manifest, quarantine, restoring, unfinished
+from proscribe.host import ControlError
+
+
+@pytest.fixture(params=["one file system", "two file systems"])
+def two(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> bool:
+    if request.param == "two file systems":
+        in_two_file_systems(monkeypatch, tmp_path)
+    return bool(request.param == "two file systems")
+
+
+def test_there_and_back(tmp_path: Path, two: bool) -> None:
+    host = made_host(tmp_path)
+    before = picture(tmp_path)
+    enforced(host, TREE, FILE)
+    assert not host.stat(TREE) and not host.stat(FILE)
+    assert (tmp_path / "home/alice/Documents/letter").read_text() == "dear"
+    assert sorted(os.listdir(tmp_path / "home/alice")) == ["Documents", "bin"]
+    assert stat.S_IMODE((tmp_path / ITEMS[1:]).stat().st_mode) == 0o700
+    assert unfinished.observe(host, "enforce") == []
+    changes = lifted(host)
+    assert changes.refused == []
+    assert picture(tmp_path) == before
+
+
+def test_the_manifest(tmp_path: Path, two: bool) -> None:
+    host = made_host(tmp_path)
+    seen = host.stat(TREE)
+    enforced(host, TREE)
+    (name,) = folders(host)
+    told = json.loads((tmp_path / ITEMS[1:] / name / "manifest.json").read_text())
+    assert name.startswith("telegram-")
+    assert {key: told[key] for key in ("id", "path", "services", "kind", "doing", "hold", "files", "shared")} == {
+        "id": name,
+        "path": TREE,
+        "services": ["telegram"],
+        "kind": "tree",
+        "doing": "",
+        "hold": "",
+        "files": 4,
+        "shared": 0,
+    }
+    assert seen and told["attributes"]["mtime_ns"] == seen.st_mtime_ns
+    assert len(told["sha256"]) == 64
+    assert "lift" in told["written_by"]
+
+
+def test_a_path_of_any_bytes(tmp_path: Path, two: bool) -> None:
+    host = made_host(tmp_path)
+    path = os.fsdecode(b"/home/alice/bin/caf\xe9\n.AppImage")
+    (tmp_path / path[1:]).write_text("program")
+    action = quarantine.take(host, path, ["wechat"], "appimage")
+    assert str(action) == r"quarantine /home/alice/bin/caf\udce9\n.AppImage"
+    action.apply()
+    assert not host.stat(path)
+    lifted(host)
+    assert (tmp_path / path[1:]).read_text() == "program"
+
+
+def test_out_of_reach_while_it_is_kept(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    inside = os.open(tmp_path / TREE[1:], os.O_RDONLY)
+    held = os.open(tmp_path / FILE[1:], os.O_RDONLY)
+    enforced(host, TREE, FILE)
+    assert stat.S_IMODE(os.fstat(inside).st_mode) == 0o700
+    assert stat.S_IMODE(os.fstat(held).st_mode) == 0o600
+    lifted(host)
+    assert stat.S_IMODE(os.fstat(held).st_mode) == 0o755
+
+
+def test_a_file_with_another_name_keeps_its_mode(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    os.link(tmp_path / FILE[1:], tmp_path / "home/alice/other")
+    enforced(host, FILE)
+    assert stat.S_IMODE((tmp_path / "home/alice/other").stat().st_mode) == 0o755
+    (item,) = manifest.items(host)
+    assert item.shared == 1
+
+
+def test_never_over_what_stands_there_now(tmp_path: Path, two: bool) -> None:
+    host = made_host(tmp_path)
+    enforced(host, FILE)
+    (tmp_path / FILE[1:]).write_text("a new one")
+    changes = lifted(host)
+    (refusal,) = changes.refused
+    assert refusal.rule == "apps/telegram" and "something stands there now" in refusal.reason
+    assert (tmp_path / FILE[1:]).read_text() == "a new one"
+    (tmp_path / FILE[1:]).unlink()
+    assert lifted(host).refused == []
+    assert (tmp_path / FILE[1:]).read_bytes().startswith(b"\x7fELF")
+    assert not (tmp_path / "var/lib/proscribe").exists()
+
+
+def test_a_directory_that_is_gone_is_not_made_up(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    enforced(host, FILE)
+    (tmp_path / "home/alice/bin/notes").unlink()
+    (tmp_path / "home/alice/bin").rmdir()
+    (refusal,) = lifted(host).refused
+    assert "/home/alice/bin is not there any more" in refusal.reason
+
+
+def test_one_by_its_id(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    enforced(host, TREE, FILE)
+    id_ = next(item.id for item in manifest.items(host) if item.path == FILE)
+    changes = restoring.given_back(host, [id_])
+    assert [str(action) for action in changes.actions] == [f"restore {FILE}"]
+    lifted(host, id_)
+    assert host.stat(FILE) and not host.stat(TREE)
+    with pytest.raises(ControlError, match="wechat-1 is not in the quarantine of this host; there is telegram-"):
+        restoring.given_back(host, ["wechat-1"])
+
+
+def test_something_else_stands_there_by_now(tmp_path: Path, two: bool) -> None:
+    host = made_host(tmp_path)
+    with pytest.raises(ControlError, match="something else stands there by now"):
+        quarantine.take(host, FILE, ["wechat"], "appimage", (1, 2)).apply()
+    assert host.stat(FILE) and list(folders(host)) == []
+
+
+@pytest.mark.parametrize("path", ["/home/alice", "/home/alice/Documents", "/etc/shadow", "/usr/bin/sudo"])
+def test_what_is_guarded_is_never_taken(tmp_path: Path, path: str) -> None:
+    host = made_host(tmp_path)
+    with pytest.raises(ControlError, match="never taken: "):
+        quarantine.take(host, path, ["wechat"], "tree").apply()
+    assert host.list(ITEMS) == []
+
+
+def test_a_link_of_a_user_is_neither_followed_nor_taken(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    (tmp_path / "home/alice/bin/Viber").symlink_to("/etc/shadow")
+    with pytest.raises(ControlError, match="neither a file nor a directory"):
+        quarantine.take(host, "/home/alice/bin/Viber", ["viber"], "file").apply()
+
+
+def test_exchanged_in_the_last_moment(tmp_path: Path, two: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look and the move the user puts something else there: it goes back to where it was."""
+    host = made_host(tmp_path)
+    path = tmp_path / FILE[1:]
+
+    def exchange(step: str) -> None:
+        if step == "written" and not path.with_suffix(".old").exists():
+            path.rename(path.with_suffix(".old"))
+            path.write_text("a thesis")
+
+    monkeypatch.setattr(manifest, "reached", exchange)
+    with pytest.raises(ControlError, match="exchanged while it was being taken"):
+        quarantine.take(host, FILE, ["wechat"], "appimage").apply()
+    assert path.read_text() == "a thesis"
+    assert list(folders(host)) == []
+    assert not list((tmp_path / "home").glob("**/.proscribe*"))
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_two_file_systems(monkeypatch, tmp_path)
+    host = made_host(tmp_path)
+    before = picture(tmp_path)
+    real, room = os.write, [0]
+
+    def write(descriptor: int, data: bytes) -> int:
+        if len(data) > room[0]:
+            raise OSError(28, os.strerror(28))
+        return real(descriptor, data)
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", write)
+        with pytest.raises(ControlError, match="No space left on device; what was taken is kept, and the next run"):
+            enforced(host, FILE)
+    (verdict,) = unfinished.observe(host, "enforce")
+    assert (verdict.rule, verdict.state, verdict.drifted) == ("apps/quarantine", "noncompliant", True)
+    assert not host.stat(FILE)
+    enforced(host)
+    assert unfinished.observe(host, "enforce") == []
+    assert not list((tmp_path / "home").glob("**/.proscribe*"))
+    lifted(host)
+    assert picture(tmp_path) == before
+
+
+def test_too_deep_to_be_read_is_kept_all_the_same(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    descriptor = os.open(tmp_path / TREE[1:], os.O_RDONLY)
+    for _ in range(300):
+        os.mkdir("d", dir_fd=descriptor)
+        below = os.open("d", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = below
+    os.close(descriptor)
+    enforced(host, TREE)
+    assert not host.stat(TREE)
+    lifted(host)
+    assert host.stat(f"{TREE}/deep/er/data")
+
+
+def test_a_broken_manifest_is_told(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    enforced(host, FILE)
+    (name,) = folders(host)
+    (tmp_path / ITEMS[1:] / name / "manifest.json").write_text("{")
+    with pytest.raises(ControlError, match=r"manifest\.json cannot be read"):
+        restoring.given_back(host)
+
+
+def test_what_is_gone_by_then(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    action: Any = quarantine.take(host, FILE, ["wechat"], "appimage")
+    (tmp_path / FILE[1:]).unlink()
+    action.apply()
+    assert host.list(ITEMS) == []

@@ -1,0 +1,644 @@
+"""Browsers whose policies the organisation, a user or a packaging has a hand in: each situation told as it is, nothing
+foreign lost, and what goes wrong at one place left to that place.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from made_places import BROWSERS
+from proscribe.controls import browser
+from proscribe.controls.browser import forks, packaged
+from proscribe.host import ControlError, Host
+from proscribe.run import carry_out
+
+MANAGED = "etc/chromium/policies/managed"
+EDGE = "etc/opt/edge/policies/managed"
+FIREFOX = "etc/firefox/policies/policies.json"
+EXTENSION = "var/lib/flatpak/extension/org.chromium.Chromium.Extension.proscribe/x86_64/1/policies/managed"
+SYSTEMCONFIG = "var/lib/flatpak/extension/org.mozilla.firefox.systemconfig/x86_64/stable/policies/policies.json"
+SNAP = "etc/chromium-browser/policies/managed"
+ALICE = "home/alice/.local/share/flatpak"
+EDGE_ID, CHROMIUM_ID, FIREFOX_ID = "com.microsoft.Edge", "org.chromium.Chromium", "org.mozilla.firefox"
+
+
+def place(id_: str, family: str, path: str, **more: Any) -> dict[str, Any]:
+    return {"id": id_, "family": family, "path": f"/{path}", "browsers": [id_], **more}
+
+
+PACKAGED = [
+    *BROWSERS,
+    place("edge", "chromium", f"{EDGE}/proscribe.json", flatpaks=[EDGE_ID]),
+    place("chromium", "chromium", f"{EXTENSION}/proscribe.json", flatpaks=[CHROMIUM_ID]),
+    place("firefox", "firefox", SYSTEMCONFIG, flatpaks=[FIREFOX_ID]),
+    place("chromium", "chromium", f"{SNAP}/proscribe.json", snaps=["chromium"]),
+    place("opera", "chromium", "etc/opera/proscribe.json", present=["/opt/opera"], elsewhere=["snap opera"]),
+    place("zen", "firefox", "etc/zen/policies.json", present=["/opt/zen"], elsewhere=["flatpak app.zen_browser.zen"]),
+]
+
+
+def plan(browsers: list[dict[str, Any]] = BROWSERS, *domains: str) -> dict[str, Any]:
+    service = {"name": "Mail", "mode": "enforce", "domains": ["mail.example", *domains], "allow": ["ok.mail.example"]}
+    section = {
+        "mode": "enforce",
+        "services": {"mail": service},
+        "settings": {"browsers": {"dns_over_https": "blocked"}},
+    }
+    return {"browsers": browsers, "controls": {"browser": section}}
+
+
+class Tree:
+    """A made host."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.host = Host(str(root))
+        root.chmod(0o755)
+        for folder in ("etc", "var/lib", "home/alice", "proc"):
+            (root / folder).mkdir(parents=True)
+        (root / "etc/passwd").write_text(f"alice:x:{os.getuid()}:{os.getgid()}::/home/alice:/bin/sh\n")
+
+    def put(self, path: str, content: Any = "", mode: int = 0o644) -> None:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content if isinstance(content, str) else json.dumps(content))
+        file.chmod(mode)
+
+    def enforce(self, wanted: dict[str, Any]) -> list[str]:
+        changes = browser.enforce(self.host, wanted)
+        carry_out(changes)
+        return [refusal.reason for refusal in changes.refused]
+
+    def lift(self, wanted: dict[str, Any]) -> None:
+        carry_out(browser.lift(self.host, wanted))
+
+    def told(self, wanted: dict[str, Any], *rules: str) -> list[str]:
+        """What some rules say: their state, and each finding."""
+        return [
+            f"{verdict.rule} {verdict.state} {verdict.reason} {one.scope} {one.path} {one.id} {one.detail}"
+            for verdict in browser.observe(self.host, wanted)
+            if not rules or verdict.rule.partition("/")[2] in rules
+            for one in (verdict.findings or [browser.Finding("", "")])
+        ]
+
+    def foreign(self) -> dict[str, tuple[int, int, int, int, bytes]]:
+        """Everything below but Proscribe's own: kind and mode, owner, time of a file, content."""
+        found = {}
+        for path in sorted(self.root.rglob("*")):
+            seen = path.lstat()
+            content = os.readlink(path).encode() if path.is_symlink() else b""
+            if stat.S_ISREG(seen.st_mode):
+                content = path.read_bytes()
+            modified = 0 if stat.S_ISDIR(seen.st_mode) else seen.st_mtime_ns
+            found[str(path.relative_to(self.root))] = (seen.st_mode, seen.st_uid, seen.st_gid, modified, content)
+        return found
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path)
+
+
+# -- foreign files of one folder ---------------------------------------------------------------------------------------
+
+MERGE = "PolicyListMultipleSourceMergeList"
+CONFLICTS = [
+    pytest.param(
+        {f"{MANAGED}/zz.json": {"URLBlocklist": ["a.example"], MERGE: []}},
+        ["browser/mail noncompliant", f"zz.json sets {MERGE} without URLAllowlist, URLBlocklist, after proscribe.json"],
+        id="a later file that joins no lists",
+    ),
+    pytest.param(
+        {f"{MANAGED}/zz.json": {"DnsOverHttpsMode": "secure"}},
+        ["browser/dns-over-https noncompliant", 'zz.json sets DnsOverHttpsMode to "secure"'],
+        id="a later file that says the opposite",
+    ),
+    pytest.param(
+        {f"{MANAGED}/zz.json": '\ufeff{"DnsOverHttpsMode": "secure", /* , */ } // read all the same'},
+        ['zz.json sets DnsOverHttpsMode to "secure"'],
+        id="with a byte order mark, comments, and a comma too many",
+    ),
+    pytest.param(
+        {f"{MANAGED}/10.json": {"URLAllowlist": ["inbox.mail.example"]}},
+        ["browser/mail noncompliant", "proscribe.json inbox.mail.example 10.json allows inbox.mail.example"],
+        id="an exception below what is blocked",
+    ),
+    pytest.param(
+        {f"{MANAGED}/10.json": {"URLAllowlist": [".mail.example"]}},
+        ["proscribe.json mail.example 10.json allows .mail.example"],
+        id="an exception for the bare host",
+    ),
+    pytest.param(
+        {f"{MANAGED}/.hidden": {"URLAllowlist": ["mail.example"]}},
+        [".hidden allows mail.example"],
+        id="an exception in a hidden file",
+    ),
+    pytest.param(
+        {f"{MANAGED}/10.json": {"URLBlocklist": [f"h{n}.example" for n in range(1000)]}},
+        ["1001 entries in URLBlocklist of all files together (1000 in 10.json), browsers take 1000: shorten the"],
+        id="more entries than a browser takes",
+    ),
+    pytest.param(
+        {FIREFOX: {"policies": {"WebsiteFilter": {"Exceptions": ["*://*.example/*"]}}}},
+        ["browser/mail noncompliant", "the organisation's exception *://*.example/* opens it"],
+        id="an exception of Firefox's, which always wins",
+    ),
+    pytest.param(
+        {FIREFOX: '{"policies": {},}'},
+        ["browser/mail noncompliant", "it is the organisation's, and not valid JSON"],
+        id="a Firefox file that is no JSON",
+    ),
+    pytest.param(
+        {"etc/firefox-esr/policies/policies.json": {"policies": {}}},
+        [
+            "browser/policy-file compliant",
+            "/etc/firefox-esr/policies policies without effect: firefox_esr reads /etc/firefox/policies/policies.json",
+        ],
+        id="a place that Firefox ESR does not read",
+    ),
+]
+
+
+@pytest.mark.parametrize(("files", "said"), CONFLICTS)
+def test_a_conflict_with_a_file_of_the_organisation_is_told(files: dict[str, Any], said: list[str], tree: Tree) -> None:
+    for path, content in files.items():
+        tree.put(path, content)
+    tree.enforce(plan())
+    told = "\n".join(tree.told(plan()))
+    assert [part for part in said if part not in told] == [], told
+
+
+HARMLESS = [
+    pytest.param({f"{MANAGED}/zz.json": "{"}, id="no JSON"),
+    pytest.param({f"{MANAGED}/zz.json": {"urlblocklist": [], "URLALLOWLIST": ["mail.example"]}}, id="another case"),
+    pytest.param({f"{MANAGED}/zz.json": {"URLBlocklist": ["a.example"]}}, id="a list of its own"),
+    pytest.param({f"{MANAGED}/sub/zz.json": {"DnsOverHttpsMode": "secure"}}, id="a folder below"),
+    pytest.param(
+        {f"{MANAGED[:-7]}recommended/zz.json": {"URLAllowlist": ["mail.example"]}}, id="what is only recommended"
+    ),
+]
+
+
+@pytest.mark.parametrize("files", HARMLESS)
+def test_what_takes_nothing_away_is_no_conflict(files: dict[str, Any], tree: Tree) -> None:
+    for path, content in files.items():
+        tree.put(path, content)
+    assert tree.enforce(plan()) == []
+    assert {verdict.state for verdict in browser.observe(tree.host, plan())} == {"compliant"}
+
+
+@pytest.mark.parametrize("mode", [0o646, 0o664])
+def test_a_file_of_the_organisation_that_others_can_change_is_told_and_left_to_it(mode: int, tree: Tree) -> None:
+    tree.put(f"{MANAGED}/10.json", {}, mode)
+    said = f"10.json beside it can be changed by others (uid {os.getuid()}, mode {mode:o}): chown root, chmod 644"
+    assert tree.enforce(plan()) == [said]
+    assert said in tree.told(plan(), "policy-file")[0]
+    assert (tree.root / MANAGED / "10.json").stat().st_mode & 0o777 == mode
+
+
+# -- flatpak and snap --------------------------------------------------------------------------------------------------
+
+METADATA = f"var/lib/flatpak/app/{EDGE_ID}/current/active/metadata"
+HOST_ETC = "[Application]\nname=x\n[Context]\nfilesystems=host-etc;xdg-download;\n"
+PROFILE = "var/lib/snapd/apparmor/profiles/snap.chromium.chromium"
+
+
+def override(filesystems: str) -> str:
+    return f"[Context]\nshared=network;\nfilesystems={filesystems};\n"
+
+
+HIDDEN = "it hides the host's /etc from the flatpak, and /etc/opt/edge/policies/managed/proscribe.json with it"
+OUT_OF_REACH = [
+    pytest.param(
+        {METADATA: HOST_ETC, f"{ALICE}/overrides/{EDGE_ID}": override("!host-etc")},
+        f"noncompliant  user:alice /{ALICE}/overrides/{EDGE_ID} {EDGE_ID} {HIDDEN}",
+        id="an override of a user",
+    ),
+    pytest.param(
+        {METADATA: HOST_ETC, f"{ALICE}/overrides/global": override("!host:reset;!host")},
+        f"user:alice /{ALICE}/overrides/global {EDGE_ID} {HIDDEN}",
+        id="a user's override of all applications",
+    ),
+    pytest.param(
+        {METADATA: HOST_ETC, f"var/lib/flatpak/overrides/{EDGE_ID}": override("!host-etc")},
+        f"system /var/lib/flatpak/overrides/{EDGE_ID} {EDGE_ID} {HIDDEN}",
+        id="an override of the system's",
+    ),
+    pytest.param(
+        {METADATA: "[Application]\nname=x\n"},
+        f"system /{METADATA} {EDGE_ID} {HIDDEN}",
+        id="an application that asks for less",
+    ),
+    pytest.param(
+        {f"{ALICE}/app/{EDGE_ID}/x": "", f"{ALICE}/overrides/{EDGE_ID}": override("!host-etc:ro")},
+        f"user:alice /{ALICE}/overrides/{EDGE_ID} {EDGE_ID}",
+        id="a user's own installation",
+    ),
+    pytest.param(
+        {
+            f"var/lib/flatpak/app/{FIREFOX_ID}/x": "",
+            f"{ALICE}/extension/org.mozilla.firefox.systemconfig/x86_64/stable/policies/policies.json": "",
+        },
+        f"user:alice /{ALICE}/extension/org.mozilla.firefox.systemconfig {FIREFOX_ID} the flatpak takes it instead of "
+        f"/{SYSTEMCONFIG}",
+        id="a user's extension in front of Firefox's",
+    ),
+    pytest.param(
+        {
+            f"var/lib/flatpak/app/{CHROMIUM_ID}/x": "",
+            f"{ALICE}/extension/org.chromium.Chromium.Extension.mine/x86_64/1/policies/managed/a.json": "",
+        },
+        f"user:alice /{ALICE}/extension/org.chromium.Chromium.Extension.mine {CHROMIUM_ID} it brings policies of its",
+        id="a user's extension beside Chromium's",
+    ),
+    pytest.param(
+        {
+            f"{ALICE}/app/{CHROMIUM_ID}/x": "",
+            f"{ALICE}/runtime/org.chromium.Chromium.Extension.mine/x86_64/1/abc/files/policies/managed/a.json": "",
+        },
+        f"user:alice /{ALICE}/runtime/org.chromium.Chromium.Extension.mine {CHROMIUM_ID} it brings policies of its own",
+        id="a user's extension that was installed",
+    ),
+    pytest.param(
+        {
+            f"var/lib/flatpak/app/{CHROMIUM_ID}/x": "",
+            f"{ALICE}/extension/org.chromium.Chromium.Extension/x86_64/1/a": "",
+        },
+        f"/{ALICE}/extension/org.chromium.Chromium.Extension {CHROMIUM_ID} the flatpak takes it instead",
+        id="a user's extension in place of all others",
+    ),
+    pytest.param(
+        {"snap/chromium/current/x": "", PROFILE: '"/etc/cups{,/,/**}" rk,\n'},
+        f"/{PROFILE} chromium no plug lets it see /{SNAP}/proscribe.json: snap connections chromium",
+        id="a snap without the plug",
+    ),
+    pytest.param(
+        {"var/lib/snapd/snap/chromium/x": ""},
+        f"unknown whether the snap chromium sees /{SNAP}/proscribe.json is only known to snapd: snap connections",
+        id="a snap without a profile",
+    ),
+    pytest.param(
+        {"snap/opera/x": ""}, "system  opera nobody knows where it reads policies", id="a snap that nobody knows"
+    ),
+    pytest.param(
+        {f"{ALICE}/app/app.zen_browser.zen/x": ""},
+        f"user:alice /{ALICE}/app/app.zen_browser.zen app.zen_browser.zen nobody knows",
+        id="a flatpak that nobody knows",
+    ),
+]
+
+
+@pytest.mark.parametrize(("files", "said"), OUT_OF_REACH)
+def test_what_keeps_the_policy_from_a_packaged_browser_is_told(files: dict[str, str], said: str, tree: Tree) -> None:
+    (tree.root / "var/lib/flatpak").mkdir(exist_ok=True)
+    for path, content in files.items():
+        tree.put(path, content)
+    tree.enforce(plan(PACKAGED))
+    (told,) = tree.told(plan(PACKAGED), "packaged")
+    assert said in told
+    (verdict,) = [v for v in browser.observe(tree.host, plan(PACKAGED)) if v.rule == "browser/packaged"]
+    assert not verdict.drifted  # nothing that enforcing could correct
+
+
+REACHED = [
+    pytest.param({METADATA: HOST_ETC}, id="as the application comes"),
+    pytest.param({METADATA: HOST_ETC, f"{ALICE}/overrides/{EDGE_ID}": override("!host")}, id="/etc stays of its own"),
+    pytest.param(
+        {METADATA: override("host"), f"{ALICE}/overrides/{EDGE_ID}": override("!host-etc")}, id="all of the host"
+    ),
+    pytest.param(
+        {
+            METADATA: HOST_ETC,
+            f"{ALICE}/overrides/global": override("!host-etc"),
+            f"{ALICE}/overrides/{EDGE_ID}": override("host-etc:ro"),
+        },
+        id="taken away and given back",
+    ),
+    pytest.param({f"{ALICE}/overrides/{EDGE_ID}": override("!host-etc")}, id="an override of what is not installed"),
+    pytest.param(
+        {
+            f"var/lib/flatpak/app/{CHROMIUM_ID}/x": "",
+            f"{ALICE}/extension/org.chromium.Chromium.Extension.codec/x86_64/1/lib/a": "",
+        },
+        id="an extension without policies",
+    ),
+    pytest.param({"snap/chromium/x": "", PROFILE: '"/etc/chromium-browser/policies{,/,/**}" rk,\n'}, id="the plug"),
+]
+
+
+@pytest.mark.parametrize("files", REACHED)
+def test_a_packaged_browser_that_the_policy_reaches(files: dict[str, str], tree: Tree) -> None:
+    (tree.root / "var/lib/flatpak").mkdir(exist_ok=True)
+    for path, content in files.items():
+        tree.put(path, content)
+    tree.enforce(plan(PACKAGED))
+    assert {verdict.state for verdict in browser.observe(tree.host, plan(PACKAGED))} == {"compliant"}
+
+
+def test_a_link_in_a_home_is_not_followed_but_told(tree: Tree) -> None:
+    tree.put(METADATA, HOST_ETC)
+    tree.put(f"{ALICE}/overrides/x")
+    link = tree.root / ALICE / "overrides" / EDGE_ID
+    link.symlink_to("/etc/passwd")
+    if os.geteuid() == 0:
+        os.lchown(link, 1000, 1000)
+    (told,) = tree.told(plan(PACKAGED), "packaged")
+    assert f"unknown cannot read /{ALICE}/overrides/{EDGE_ID}" in told
+
+
+def test_a_policy_behind_a_link_is_nothing_to_a_flatpak(tree: Tree) -> None:
+    tree.put(METADATA, HOST_ETC)
+    tree.enforce(plan(PACKAGED))
+    own = tree.root / EDGE / "proscribe.json"
+    own.rename(tree.root / "etc/elsewhere.json")
+    own.symlink_to(tree.root / "etc/elsewhere.json")
+    assert "it is a link, which the flatpak does not take over" in tree.told(plan(PACKAGED), "packaged")[0]
+    tree.enforce(plan(PACKAGED))
+    assert "compliant" in tree.told(plan(PACKAGED), "packaged")[0]
+
+
+@pytest.mark.parametrize(
+    ("granted", "text", "sees"),
+    [
+        ({}, override("host"), True),
+        ({"host-etc": True}, override("!host-etc;host:ro"), True),
+        ({"host": True}, override("!host:reset;host-etc"), True),
+        ({"host-etc": True}, "[Other]\nfilesystems=!host-etc;\n", True),
+        ({"host-etc": True}, "[Context]\nfilesystems=host;\n[Context]\nfilesystems = !host-etc;\n", False),
+        ({"host-etc": True}, "filesystems", True),
+    ],
+)
+def test_what_overrides_come_to(granted: dict[str, bool], text: str, sees: bool) -> None:
+    assert packaged.sees_etc(packaged.applied(granted, text)) is sees
+
+
+# -- one place that fails ----------------------------------------------------------------------------------------------
+
+
+def directory(path: Path) -> None:
+    path.mkdir(parents=True)
+    (path / "kept").write_text("kept")
+
+
+def link_to(target: str) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        path.parent.mkdir(parents=True)
+        path.symlink_to(target)
+
+    return make
+
+
+def link_of_a_user(path: Path) -> None:
+    path.parents[1].mkdir(parents=True)
+    (path.parents[3] / "elsewhere").mkdir()
+    path.parent.symlink_to(path.parents[3] / "elsewhere")
+    os.lchown(path.parent, 1000, 1000)
+
+
+PLANTED = [
+    pytest.param(f"{MANAGED}/proscribe.json", directory, "cannot write /", id="a directory at Chromium's file"),
+    pytest.param(f"{MANAGED}/proscribe.json", link_to("/etc/shadow"), "", id="a link to /etc/shadow"),
+    pytest.param(f"{MANAGED}/proscribe.json", link_to("nothing"), "", id="a link to nothing"),
+    pytest.param(FIREFOX, directory, "is not a regular file", id="a directory at Firefox's file"),
+    pytest.param(FIREFOX, link_to("/etc/shadow"), "a link stands in its place", id="a link at Firefox's file"),
+    pytest.param(FIREFOX, link_to("nothing"), "a link stands in its place", id="a link to nothing at Firefox's file"),
+    pytest.param(
+        f"{MANAGED}/proscribe.json",
+        link_of_a_user,
+        "is a link that uid 1000 made: not followed",
+        id="a user's link at Chromium's folder",
+        marks=pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make another user's link"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "plant", "said"), PLANTED)
+def test_what_is_planted_at_one_place_is_told_and_the_others_get_their_policy(
+    path: str, plant: Callable[[Path], None], said: str, tree: Tree
+) -> None:
+    plant(tree.root / path)
+    assert "noncompliant" in tree.told(plan(), "mail")[0]
+    changes = browser.enforce(tree.host, plan())
+    assert "root:" not in "".join(action.before for action in changes.actions)  # nothing of what a link leads to
+    told = [refusal.reason for refusal in changes.refused]
+    try:
+        carry_out(changes)
+    except ControlError as error:
+        told.append(str(error))
+    assert said in "; ".join(told)
+    written = (f"{MANAGED}/proscribe.json", "etc/opt/chrome/policies/managed/proscribe.json", FIREFOX)
+    for other in written:
+        if other != path or not said:
+            assert (tree.root / other).is_file() and not (tree.root / other).is_symlink(), other
+    managers = {one.manager for v in browser.observe(tree.host, plan()) for one in v.findings}
+    assert managers == ({"firefox" if path == FIREFOX else "chromium"} if said else set())
+    try:
+        tree.lift(plan())
+    except ControlError as error:
+        assert said in str(error)
+    assert not (tree.root / "etc/opt").exists()  # nothing is left of the others
+
+
+def test_a_fork_gets_no_policy_that_a_lift_would_not_find(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forks, "LEAST", 100)
+    tree.put("opt/owl/owl", "x" * 200 + "\0/etc/owl/policies\0", 0o755)
+    tree.put("usr/share/applications/owl.desktop", "Exec=/opt/owl/owl\nMimeType=x-scheme-handler/http;\n")
+    (tree.root / "var/lib/proscribe/browser/forks.json").mkdir(parents=True)
+    with pytest.raises(ControlError, match=r"forks\.json.*; write /etc/owl"):
+        tree.enforce(plan())
+    assert not (tree.root / "etc/owl").exists()
+    assert (tree.root / FIREFOX).exists()
+
+
+# -- nothing foreign is lost -------------------------------------------------------------------------------------------
+
+NAMES = st.sampled_from(
+    ["10.json", "zz.json", ".hidden", "no-suffix", "10.json~", "10.json.2026-01-01@00:00:00~", "a b.json", "sub/x.json"]
+)
+CONTENTS = st.sampled_from(
+    [
+        b"",
+        b"{",
+        b"[1]",
+        b"\xff\xfe",
+        b'\xef\xbb\xbf{"DnsOverHttpsMode": "secure"}\r\n',
+        b'{"URLBlocklist": ["a.example",], /* c */ }',
+        b'{"URLAllowlist": ["mail.example"]}',
+        b'{"PolicyListMultipleSourceMergeList": ["ExtensionInstallBlocklist"]}',
+        b'{"policies": {"DisableTelemetry": true, "WebsiteFilter": {"Block": ["*://*.a.example/*"]}}}',
+        b' {"policies":\t{}, "other": 1} ',
+    ]
+)
+MODES = st.sampled_from([0o644, 0o600, 0o664, 0o444, 0o755, 0o000])
+OWNERS = st.sampled_from([(0, 0), (1000, 1000), (0, 12)] if os.geteuid() == 0 else [(os.geteuid(), os.getegid())])
+FOREIGN = st.tuples(CONTENTS, MODES, OWNERS) | st.sampled_from(["nothing", "/etc/passwd", "10.json", "."])
+FOLDERS = st.dictionaries(NAMES, FOREIGN, max_size=4)
+
+
+@pytest.fixture(scope="module")
+def scratch() -> Iterator[Path]:
+    # In memory, where there is such a place: there nothing waits for a disk.
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as made:
+        yield Path(made)
+
+
+def fresh(scratch: Path) -> Tree:
+    shutil.rmtree(scratch)
+    scratch.mkdir()
+    return Tree(scratch)
+
+
+def plant(path: Path, foreign: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(foreign, str):
+        path.symlink_to(foreign)
+        return
+    content, mode, owner = foreign
+    path.write_bytes(content)
+    os.chown(path, *owner)
+    path.chmod(mode)
+    os.utime(path, ns=(10**18, 10**18 + len(content)))
+
+
+@given(chromium=FOLDERS, firefox=st.none() | FOREIGN, beside=FOLDERS, rights=st.sampled_from([0o755, 0o775, 0o700]))
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_enforce_and_lift_leave_every_foreign_file_as_it_was(
+    scratch: Path, chromium: dict[str, Any], firefox: Any, beside: dict[str, Any], rights: int
+) -> None:
+    tree = fresh(scratch)
+    for name, foreign in chromium.items():
+        plant(tree.root / MANAGED / name, foreign)
+    for name, foreign in beside.items():
+        plant(tree.root / "etc/firefox/policies" / name, foreign)
+    if firefox is not None:
+        plant(tree.root / FIREFOX, firefox)
+    if (tree.root / MANAGED).exists():
+        (tree.root / MANAGED).chmod(rights)
+    before = tree.foreign()
+    tree.enforce(plan())
+    now = tree.foreign()
+    merged = FIREFOX if not isinstance(firefox, str) else ""
+    assert {path: now.get(path) for path in before if path != merged} == {
+        path: seen for path, seen in before.items() if path != merged
+    }
+    tree.enforce(plan(BROWSERS, "chat.example"))
+    tree.lift(plan())
+    assert tree.foreign() == before
+
+
+# -- killed at any point -----------------------------------------------------------------------------------------------
+
+OWN = {
+    "policies": {
+        "DisableTelemetry": True,
+        "WebsiteFilter": {"Block": ["*://*.games.example/*"]},
+        "DNSOverHTTPS": {"Enabled": True, "ProviderURL": "https://dns.corp.example/"},
+    }
+}
+STEPS = ("mkdir", "rename", "unlink", "rmdir", "fsync", "write")
+
+
+def killed_at(step: int, act: Callable[[], None]) -> bool:
+    """Do something in a process that is killed before its n-th change to the disk. Whether it came to that."""
+    child = os.fork()
+    if not child:
+        try:
+            left = [step]
+
+            def deadly(call: Callable[..., Any]) -> Callable[..., Any]:
+                def one(*arguments: Any, **more: Any) -> Any:
+                    if not left[0]:
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    left[0] -= 1
+                    return call(*arguments, **more)
+
+                return one
+
+            for name in STEPS:
+                setattr(os, name, deadly(getattr(os, name)))
+            act()
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def states(tree: Tree) -> set[str]:
+    return {verdict.state for verdict in browser.observe(tree.host, plan())}
+
+
+def with_a_fork(scratch: Path) -> Tree:
+    tree = fresh(scratch)
+    tree.put(FIREFOX, OWN)
+    tree.put(f"{MANAGED}/10.json", {"URLBlocklist": ["a.example"]})
+    tree.put("opt/owl/owl", "x" * 200 + "\0/etc/owl/policies\0", 0o755)
+    tree.put("usr/share/applications/owl.desktop", "Exec=/opt/owl/owl\nMimeType=x-scheme-handler/http;\n")
+    return tree
+
+
+def without_state(found: dict[str, Any]) -> dict[str, Any]:
+    """All but what a kill in the very first steps may leave of Proscribe's own state until the next run and lift."""
+    first = ("var/lib/proscribe", "var/lib/proscribe/.directories.proscribe~")
+    return {path: seen for path, seen in found.items() if path not in first}
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["the first run", "a later run with an edit before it"])
+def test_a_kill_at_any_point_loses_nothing_and_the_next_run_completes(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch, earlier: bool
+) -> None:
+    monkeypatch.setattr(forks, "LEAST", 100)
+    edited = {**OWN["policies"], **({"NewSetting": 1} if earlier else {})}
+    step = 0
+    died = True
+    while died:
+        for then in ("enforce", "lift"):
+            tree = with_a_fork(scratch)
+            before = tree.foreign()
+            if earlier:
+                tree.enforce(plan(BROWSERS, "old.example"))
+                document = json.loads((tree.root / FIREFOX).read_text())
+                document["policies"]["NewSetting"] = 1
+                tree.put(FIREFOX, document)
+            died = killed_at(step, lambda tree=tree: tree.enforce(plan()))  # type: ignore[misc]
+            said = json.loads((tree.root / FIREFOX).read_text())["policies"]
+            assert said["DisableTelemetry"] is True and ("NewSetting" in said) == earlier, step
+            if then == "enforce":
+                tree.enforce(plan())
+                assert states(tree) == {"compliant"}, step
+                assert browser.enforce(tree.host, plan()).actions == [], step
+                assert not [path for path in tree.foreign() if path.endswith("~") and path.startswith("etc")], step
+            tree.lift(plan())
+            after = without_state(tree.foreign())
+            if earlier:
+                assert json.loads(after.pop(FIREFOX)[4])["policies"] == edited, step
+                before.pop(FIREFOX)
+            assert after == before, step
+        step += 1
+    assert step > 20
+
+
+def test_a_lift_that_is_killed_at_any_point_is_finished_by_the_next_one(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forks, "LEAST", 100)
+    step = 0
+    died = True
+    while died:
+        tree = with_a_fork(scratch)
+        before = tree.foreign()
+        tree.enforce(plan())
+        died = killed_at(step, lambda tree=tree: tree.lift(plan()))  # type: ignore[misc]
+        tree.lift(plan())
+        assert without_state(tree.foreign()) == before, step
+        step += 1
+    assert step > 10

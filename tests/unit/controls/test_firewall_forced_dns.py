@@ -1,0 +1,82 @@
+"""Who may still ask name servers where only the host's own filter is to do so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.controls import firewall
+from proscribe.controls.dns import choice, resolver_users
+from proscribe.controls.firewall import boot
+from proscribe.controls.firewall.forced_dns import askers
+from proscribe.controls.firewall.ruleset import Lifelines, render
+from proscribe.finding import NONCOMPLIANT, NOT_APPLICABLE
+from proscribe.host import ControlError, Host
+
+PASSWD = "root:x:0:0::/root:/bin/sh\nunbound:x:953:953::/:/bin/false\nresolve:x:101:101::/:/bin/false\n"
+
+
+def plan(force: bool = True) -> dict[str, Any]:
+    settings = {"dns_over_tls": "unmanaged", "management": [], "force_dns": force}
+    dns = {"mode": "enforce", "services": {}, "settings": {}}
+    return {"controls": {"firewall": {"mode": "enforce", "services": {}, "settings": settings}, "dns": dns}}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text(PASSWD)
+    return Host(str(tmp_path))
+
+
+def filtered_by(monkeypatch: pytest.MonkeyPatch, *users: str) -> None:
+    monkeypatch.setattr(resolver_users, "resolver_users", lambda host, plan: list(users))
+
+
+@pytest.mark.parametrize(
+    ("users", "numbers"),
+    [
+        (["unbound"], [953]),
+        (["unbound", "resolve"], [101, 953]),
+        (["nobody-here"], []),
+        ([], []),
+    ],
+)
+def test_they_are_the_accounts_of_the_resolver_that_this_host_knows(
+    host: Host, monkeypatch: pytest.MonkeyPatch, users: list[str], numbers: list[int]
+) -> None:
+    filtered_by(monkeypatch, *users)
+    assert askers(host, plan()) == numbers
+    assert askers(host, plan(force=False)) == []
+
+
+@pytest.mark.parametrize("before", [[953], [101, 953]])
+@pytest.mark.parametrize(("backend", "remembers"), [("unbound", True), (choice.HOSTS, False)])
+def test_a_resolver_that_does_not_run_just_now_has_the_account_of_the_last_time(
+    host: Host, monkeypatch: pytest.MonkeyPatch, backend: str, remembers: bool, before: list[int]
+) -> None:
+    filtered_by(monkeypatch)
+    monkeypatch.setattr(choice, "choose", lambda host, settings: choice.Choice(backend, choice.look(host), ()))
+    file = Path(host.root, boot.FILE.lstrip("/"))
+    file.parent.mkdir()
+    file.write_text(render(plan()["controls"]["firewall"], Lifelines(askers=before)))
+    assert askers(host, plan()) == (before if remembers else [])
+
+
+def test_a_host_that_cannot_have_its_backend_filters_nothing_so_everybody_asks(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(host: Host, plan: Any) -> list[str]:
+        raise ControlError("proscribe_dns_backend is unbound, which this host cannot have")
+
+    monkeypatch.setattr(resolver_users, "resolver_users", refuse)
+    assert askers(host, plan()) == []
+
+
+@pytest.mark.parametrize(("users", "state"), [(["unbound"], NONCOMPLIANT), ([], NOT_APPLICABLE)])
+def test_it_is_a_rule_of_its_own(host: Host, monkeypatch: pytest.MonkeyPatch, users: list[str], state: str) -> None:
+    filtered_by(monkeypatch, *users)
+    states = {verdict.rule: verdict.state for verdict in firewall.observe(host, plan())}  # there is no nft
+    assert states["firewall/plain-dns"] == state
+    assert "firewall/plain-dns" not in {verdict.rule for verdict in firewall.observe(host, plan(force=False))}
