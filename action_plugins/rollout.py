@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.rollout import decide, objection, seen
+from proscribe.rollout import decide, objection, seen, where
 from proscribe.rollout.before import run_before
 
 
@@ -36,8 +35,9 @@ class ActionModule(ActionBase):
             decided = variables["proscribe_rollout"]["rollout"]
             alive = frozenset(map(str, variables["ansible_play_hosts"]))
             first = str(variables["ansible_play_batch"][0])
-            if told := objection(decided, first, alive):
-                raise AnsibleActionFail(told)
+            if not self._task.check_mode and (told := objection(decided, first, alive)):
+                # Not raised: the callbacks tell a run that stops from a step that fails.
+                result.update(failed=True, stopped=True, msg=told)
         return result
 
     def _decide(self, variables: dict[str, Any]) -> dict[str, Any]:
@@ -55,5 +55,5 @@ class ActionModule(ActionBase):
             before = run_before(Path(run["directory"]).parent, decision.hosts)
             decision = decide(fleet, run["rollout"], dry, before)
             if dry:
-                self._display.warning(f"without --check: {decision.stop}")
+                self._display.warning(f"a run without --check would stop {where(decision.reach)}: {decision.stop}")
         return decision._asdict()

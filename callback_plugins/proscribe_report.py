@@ -113,7 +113,7 @@ class CallbackModule(CallbackBase):
             self._mistake = str(result.result.get("msg"))
         elif self._collector is None:
             return
-        elif action == DECIDING:
+        elif action == DECIDING and result.result.get("stopped"):
             self._collector.stopped(message(result.result.get("msg")))
         elif action == OBSERVING and isinstance(result.result.get("record"), dict):
             self._answered(self._collector, host, result.result["record"])  # it answered; the host's gate made it fail

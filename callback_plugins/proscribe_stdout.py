@@ -88,7 +88,7 @@ class CallbackModule(Default):
             self._changes(result)
         if action_of(result.task) == OBSERVING and "record" in result.result:
             return  # its gate made it fail; the table says what for
-        if action_of(result.task) == DECIDING:
+        if action_of(result.task) == DECIDING and result.result.get("stopped"):
             return  # the run stops here; the report ends with why
         ignored = " (ignored)" if ignore_errors else ""
         what = f"failed: {self._host(result)}: {message(self._told(result))}{ignored}"

@@ -8,11 +8,20 @@ DOCUMENTATION = r"""
 module: restricted_apps
 short_description: Remove restricted apps and keep them out
 description:
-  - Ends restricted programs, removes their packages with the package system's own tools, and puts a gate before
-    installation. Lifting takes the gate away; it installs nothing.
+  - Ends restricted programs, removes their packages with the package system's own tools, moves portable copies into a
+    quarantine, and puts a gate before installation. Lifting takes the gate away and gives back what is in the
+    quarantine; it installs nothing.
   - Observes first and changes only what differs.
 version_added: "0.1.0"
 extends_documentation_fragment: proscribe_enforcing
+options:
+  restore:
+    description:
+      - With O(state=absent), gives back only these items of the quarantine, by their ids (the names of their folders
+        below C(/var/lib/proscribe/quarantine)), and lifts nothing else.
+    type: list
+    elements: str
+    default: []
 author: The Proscribe developers
 """
 
@@ -26,6 +35,12 @@ EXAMPLES = r"""
 - name: Remove restricted apps and keep them out
   restricted_apps:
     plan: "{{ proscribe_compiled | proscribe_plan(inventory_hostname) }}"
+
+- name: Give one thing back from the quarantine
+  restricted_apps:
+    plan: "{{ proscribe_compiled | proscribe_plan(inventory_hostname) }}"
+    state: absent
+    restore: [wechat-3fa4b2c1]
 """
 
 RETURN = r"""
@@ -49,7 +64,23 @@ findings:
   sample: []
 """
 
-from ansible.module_utils.proscribe_module import answer_for
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.proscribe.host import Host
+from ansible.module_utils.proscribe.run import change
+from ansible.module_utils.proscribe_module import ARGUMENTS, answer, taken_plan
+
+
+def main() -> None:
+    """Answer one call."""
+    arguments = {**ARGUMENTS, "restore": {"type": "list", "elements": "str", "default": []}}
+    module = AnsibleModule(argument_spec=arguments, supports_check_mode=True)
+    plan = taken_plan(module)
+    lift = module.params["state"] == "absent"
+    restore = module.params["restore"]
+    if restore and not lift:
+        module.fail_json(msg="restore gives something back, so that it needs state=absent")
+    answer(module, lambda: change(Host(), plan, "apps", lift=lift, restore=restore, dry_run=module.check_mode))
+
 
 if __name__ == "__main__":
-    answer_for("apps")
+    main()

@@ -21,6 +21,7 @@ TOOLS = {
     "/usr/lib/postgresql": "postgresql",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",  # Ubuntu's mmdebstrap comes without
     "chromium": "chromium",
+    "createrepo_c": "createrepo-c",
     "dnsmasq": "dnsmasq-base",
     "faketime": "faketime",
     "firefox-esr": "firefox-esr",
@@ -32,6 +33,7 @@ TOOLS = {
     "openssl": "openssl",
     "ostree": "ostree",
     "podman": "podman",
+    "rpmbuild": "rpm",
     "runc": "runc",
     "shellcheck": "shellcheck",
     "ssh": "openssh-client",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Iterable, Mapping
+from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from . import plan as plans
 from .controls import apps, browser, dns, firewall
@@ -110,11 +110,13 @@ def change(
     name: str,
     *,
     lift: bool = False,
+    restore: Sequence[str] = (),
     dry_run: bool = False,
     doing: Callable[[Changes], Mapping[str, Any]] = carry_out,
 ) -> dict[str, Any]:
     """Bring a control in line (or lift it), and say what was done: the result of the enforcing modules.
 
+    With `restore`, ids of the quarantine of `apps`, these are given back and nothing else is lifted.
     `doing` carries the changes out, and returns what the result says beyond them. Raises ControlError, which then names
     in `done` the actions that were carried out before it.
     """
@@ -126,7 +128,9 @@ def change(
         section = plan["controls"].get(name)
         found: list[Finding] = []
         changes = Changes()
-        if lift:
+        if restore:
+            changes = apps.restore(host, restore)
+        elif lift:
             changes = CONTROLS[name].lift(host, plan)
         elif section is not None:
             seen = CONTROLS[name].observe(host, plan)
@@ -134,6 +138,8 @@ def change(
             if section["mode"] == "enforce":  # an audited control is only looked at
                 changes = CONTROLS[name].enforce(host, plan)
         more = {} if dry_run else doing(changes)
+        if changes.afterwards and not dry_run:
+            changes.afterwards()
     return {
         **more,
         "changed": bool(changes.actions),

@@ -26,7 +26,7 @@ PACKAGE = "proscribe"
 ENTRY = f"{PACKAGE}.run"
 HOST_SIDE = ("__init__.py", "finding.py", "plan.py", "run.py", "host/**/*.py", "controls/**/*.py")
 # What is imported inside these is for changing a host, and a stream changes nothing.
-CHANGING = frozenset({"enforce", "lift", "change", "carry_out"})
+CHANGING = frozenset({"enforce", "lift", "restore", "removal", "change", "carry_out"})
 PROBING = frozenset({"probed"})  # and inside these, for what is only done on request
 
 # Begins the line of the answer. A login shell may print what it likes before it; what a host's users name their files

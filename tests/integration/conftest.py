@@ -21,6 +21,8 @@ PACKAGES = {
     "apt-get": "apt",
     "ostree": "ostree",
     "geckodriver": "firefox-esr",
+    "rpmbuild": "rpm",
+    "createrepo_c": "createrepo-c",
 }
 
 

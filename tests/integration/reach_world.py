@@ -113,7 +113,7 @@ class World:
         return answer
 
     def resolve_by(self, backend: str) -> None:
-        """From now on the host asks a resolver of its own, and its guest too; without one both ask the organisation's."""
+        """From now on the host asks a resolver of its own, and so does its guest; or both ask the organisation's."""
         self.host("resolver", backend, RESOLVER)
         asked = INWARD if backend in FILTERS else RESOLVER
         (self.root / GUEST / "etc/resolv.conf").write_text(f"nameserver {asked}\nsearch .\n")

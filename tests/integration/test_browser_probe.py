@@ -131,7 +131,7 @@ def test_a_browser_that_does_not_work_is_unknown_and_leaves_nothing(
     program: Callable[[str], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(probe, "LIMIT", 2)
+    monkeypatch.setattr(probe, "LIMIT", 1)
     candidate = probe.Candidate(Place("made", family, "/x"), program(text))
     began = time.monotonic()
     assert probe.start(host, candidate, Name("mail.google.com")) == probe.Outcome(UNKNOWN, detail)

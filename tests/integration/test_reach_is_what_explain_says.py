@@ -1,7 +1,7 @@
 """What a client can reach is what `explain` says, name by name and address by address.
 
-The plan of the host of `reach_world` is compiled from the real catalogue, and Proscribe's own code enforces it there, with
-the real nft and a real resolver. To be reached means
+The plan of the host of `reach_world` is compiled from the real catalogue, and Proscribe's own code enforces it there,
+with the real nft and a real resolver. To be reached means
 
     in name resolution    a name gets an address: from the C library (which reads /etc/hosts too), and from the name
                           server that the host or the guest is told to ask, over UDP and TCP; for each type of record

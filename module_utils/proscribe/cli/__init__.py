@@ -1,4 +1,4 @@
-"""The launcher's words that need no playbook: `explain`, `waiver`, `report`. Controller only.
+"""The launcher's words that need no playbook: `explain`, `diff`, `waiver`, `report`. Controller only.
 
 Each word is a module with `add_arguments(parser)` and `run(arguments) -> int`, the exit code.
 """

@@ -1,4 +1,4 @@
-"""`./proscribe explain | waiver | report ...`: finds the word, and turns every mistake into a few plain lines."""
+"""`./proscribe explain | diff | waiver | report ...`: finds the word, and tells every mistake in a few plain lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..compile.errors import PolicyErrors
 from ..report.wording import clean
 from . import Refused
 
-WORDS = ("explain", "waiver", "report")
+WORDS = ("explain", "diff", "waiver", "report")
 
 MISTAKE = 2  # argparse's own code for a wrong option, too
 INTERRUPTED = 130  # what shells say of Ctrl-C

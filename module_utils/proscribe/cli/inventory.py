@@ -7,8 +7,10 @@ Ansible's own managers read the inventory, with the project's ansible.cfg and wh
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ansible import constants, context
 from ansible.cli import CLI
@@ -54,6 +56,14 @@ def sources(named: Sequence[str]) -> list[str]:
     return [source if "," in source else unfrackpath(source, follow=False) for source in named]
 
 
+@functools.cache
+def _vault_secrets(ids: tuple[str, ...], files: tuple[str, ...], ask: bool) -> Any:
+    """The secrets that open vaults. Once for a process: so Ansible has it, and nobody types a password twice."""
+    return CLI.setup_vault_secrets(
+        DataLoader(), vault_ids=list(ids), vault_password_files=list(files), ask_vault_pass=ask, auto_prompt=False
+    )
+
+
 def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question:
     """What the inventory says of the hosts that `arguments` choose (see add_options).
 
@@ -73,12 +83,10 @@ def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question
         loader = DataLoader()
         loader.set_basedir(str(project / "playbooks"))  # beside playbooks, too, there may be group_vars
         loader.set_vault_secrets(
-            CLI.setup_vault_secrets(
-                loader,
-                vault_ids=list(constants.DEFAULT_VAULT_IDENTITY_LIST) + arguments.vault_ids,
-                vault_password_files=list(arguments.vault_password_files),
-                ask_vault_pass=arguments.ask_vault_pass,
-                auto_prompt=False,
+            _vault_secrets(
+                (*constants.DEFAULT_VAULT_IDENTITY_LIST, *arguments.vault_ids),
+                tuple(arguments.vault_password_files),
+                arguments.ask_vault_pass,
             )
         )
         inventory = InventoryManager(loader=loader, sources=chosen)

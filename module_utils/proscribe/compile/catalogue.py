@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..plan import canonical
+from . import guard_list
 from .claims import Claimant, check_claims
 from .errors import InWords, PolicyError, PolicyErrors, close_to
 from .schema import BROWSERS, CATEGORIES, Mistake, check_browser, check_service
@@ -41,6 +42,7 @@ class Service:
     packages: Mapping[str, tuple[str, ...]]
     processes: tuple[str, ...]
     paths: tuple[str, ...]
+    windows_programs: tuple[str, ...]  # below a folder of programs: Tencent/Weixin/Weixin.exe
     desktop_files: tuple[str, ...]
     user_data: tuple[str, ...]
     browser_extensions: Mapping[str, tuple[str, ...]]
@@ -142,7 +144,8 @@ def _entries(directory: Path, rank: int, errors: list[PolicyError]) -> Iterator[
         if path.name == BROWSERS_FILE and path.parent == directory:
             yield from _browsers(document, rank, errors)
             continue
-        mistakes = list(check_service(document.data)) or list(_misplaced(document.data, path))
+        mistakes = list(check_service(document.data))
+        mistakes = mistakes or [*_misplaced(document.data, path), *guard_list.check(document.data)]
         errors += [document.error(*mistake) for mistake in mistakes]
         if not mistakes:
             yield _Entry("service", document.data["id"], document.data, document, (), rank)
@@ -227,6 +230,7 @@ def _service(entry: _Entry) -> Service:
         packages=_tuples(data.get("packages", {})),
         processes=tuple(data.get("processes", {}).get("linux", ())),
         paths=tuple(data.get("paths", {}).get("linux", ())),
+        windows_programs=tuple(_windows_programs(data.get("paths", {}).get("windows", ()))),
         desktop_files=tuple(data.get("desktop_files", ())),
         user_data=tuple(data.get("user_data", ())),
         browser_extensions=_tuples(data.get("browser_extensions", {})),
@@ -240,6 +244,14 @@ def _service(entry: _Entry) -> Service:
         sources=tuple(data["sources"]),
         file=str(entry.document.path),
     )
+
+
+def _windows_programs(paths: Sequence[str]) -> Iterator[str]:
+    """The programs among some paths of Windows, without the variable or the drive that each begins with."""
+    for path in paths:
+        below = path.replace("\\", "/").partition("/")[2]
+        if "/" in below and below.lower().endswith(".exe"):
+            yield below
 
 
 def _browser(entry: _Entry) -> Browser:

@@ -15,6 +15,7 @@ from .catalogue import Catalogue, Service
 from .errors import PolicyError, PolicyErrors, close_to
 from .networks import merged
 from .restrictions import PREFIX, Restrictions
+from .unmanaged_browsers import unmanaged_browsers
 from .waivers import Waiver
 
 # Package systems of Linux hosts. The catalogue also has names for other systems (winget, brew_cask, appx, ...)
@@ -41,7 +42,9 @@ def compile_plan(
         services: dict[str, Any] = {}
         for service, enforced in chosen:
             identifiers = IDENTIFIERS[control](service)
-            if not identifiers or (control != "apps" and separated_by_tenant(service, restrictions)):
+            if separated_by_tenant(service, restrictions):
+                identifiers = without_web(identifiers) if control == "apps" else {}
+            if not identifiers:
                 continue
             entry: dict[str, Any] = {"name": service.name}
             if not enforced:
@@ -55,13 +58,17 @@ def compile_plan(
                 if service.id in exceptions:
                     entry["exceptions"] = exceptions[service.id]
             services[service.id] = entry | identifiers
-        if control in ("browser", "dns"):
-            _allow_permitted(services, catalogue)
+        if control in WEB_NAMES:
+            _allow_permitted(services, catalogue, *WEB_NAMES[control])
         controls[control] = {
             "mode": restrictions.controls[control],
             "services": services,
             "settings": _settings(control, restrictions, upcoming),
         }
+        if control == "apps" and restrictions.unmanaged_browsers != "off":
+            mode = "report" if upcoming else restrictions.unmanaged_browsers
+            found = unmanaged_browsers(catalogue, mode, [service for service, _ in chosen])
+            controls[control]["settings"]["unmanaged_browsers"] = found
         if control == "browser" and (errors := too_many_names(controls[control], f"{PREFIX}categories")):
             raise PolicyErrors(errors)
     browsers = places(catalogue)
@@ -139,7 +146,14 @@ def separated_by_tenant(service: Service, restrictions: Restrictions) -> bool:
 def _apps(service: Service) -> dict[str, Any]:
     packages = {system: list(service.packages[system]) for system in PACKAGE_SYSTEMS if service.packages.get(system)}
     found = {"packages": packages, "processes": list(service.processes), "paths": list(service.paths)}
-    return found if any(found.values()) else {}
+    more = {
+        "desktop_files": list(service.desktop_files),
+        "windows": list(service.windows_programs),
+        "web_hosts": [*service.domains, *(url for url in service.urls if "/" in url or not is_below(url, service.domains))],
+        "web_allow": list(service.allow_domains),
+    }
+    found |= {key: names for key, names in more.items() if names}
+    return found if any(value for key, value in found.items() if key != "web_allow") else {}
 
 
 def _browser(service: Service) -> dict[str, Any]:
@@ -168,11 +182,25 @@ def _dns(service: Service) -> dict[str, Any]:
     return {"domains": names, "allow": list(service.allow_domains), **({"canaries": canaries} if canaries else {})}
 
 
+def without_web(identifiers: Mapping[str, Any]) -> dict[str, Any]:
+    """A service's identifiers in `apps` without its web addresses; nothing if it has no others."""
+    left = {key: names for key, names in identifiers.items() if not key.startswith("web_")}
+    return left if any(left.values()) else {}
+
+
+# What a control names hosts by, and the hosts below them that stay reachable.
+WEB_NAMES = {"apps": ("web_hosts", "web_allow"), "browser": ("domains", "allow"), "dns": ("domains", "allow")}
 IDENTIFIERS = {"apps": _apps, "browser": _browser, "firewall": _firewall, "dns": _dns}
 
 
 def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> dict[str, Any]:
     tenants = {provider: list(names) for provider, names in restrictions.tenants.items() if names and not upcoming}
+    if control == "apps":
+        return {
+            "user_notice": restrictions.user_notice,
+            "grace": restrictions.end_grace,
+            "exec_control": "off" if upcoming else restrictions.exec_control,
+        }
     if control == "browser":
         return {
             "browsers": {} if upcoming else dict(restrictions.browser_settings),
@@ -199,7 +227,7 @@ def is_below(host: str, domains: Iterable[str]) -> bool:
     return any(host == domain or host.endswith("." + domain) for domain in domains)
 
 
-def _allow_permitted(services: dict[str, Any], catalogue: Catalogue) -> None:
+def _allow_permitted(services: dict[str, Any], catalogue: Catalogue, named: str, allowed: str) -> None:
     """Let names through that lie below a restricted domain but belong to a service that is not restricted here."""
     restricted = {id_: entry for id_, entry in services.items() if entry["mode"] in RESTRICTED}
     permitted = [
@@ -207,6 +235,7 @@ def _allow_permitted(services: dict[str, Any], catalogue: Catalogue) -> None:
     ]
     for entry in restricted.values():
         below = [
-            domain for domain in permitted if is_below(domain, entry["domains"]) and domain not in entry["domains"]
+            domain for domain in permitted if is_below(domain, names := entry.get(named, ())) and domain not in names
         ]
-        entry["allow"] = sorted({*entry["allow"], *below})
+        if below or allowed in entry:
+            entry[allowed] = sorted({*entry.get(allowed, ()), *below})

@@ -27,11 +27,14 @@ from .networks import packed
 from .schema import AUDIENCES, CATEGORIES, TENANT_PROVIDERS
 
 PREFIX = "proscribe_"
-# Variables of the same prefix that the playbooks themselves register.
-REGISTERED = frozenset({"proscribe_compiled", "proscribe_failed", "proscribe_observed", "proscribe_rollout"})
+# Variables of the same prefix that the playbooks themselves register, or are given for one run.
+REGISTERED = frozenset(
+    {"proscribe_compiled", "proscribe_failed", "proscribe_observed", "proscribe_restore", "proscribe_rollout"}
+)
 
 CONTROL_MODES = ("enforce", "audit", "off")
 DNS_BACKENDS = ("auto", "dnsmasq", "unbound", "networkmanager", "resolved", "hosts")
+EXEC_CONTROLS = ("fapolicyd", "off")
 SIGNATURE_MODES = ("required", "optional", "off")
 
 
@@ -54,6 +57,10 @@ class Restrictions:
     stale_after: int  # seconds
     exports: tuple[str, ...]
     contact: str
+    user_notice: str
+    end_grace: int  # seconds
+    exec_control: str
+    unmanaged_browsers: str
     management: tuple[str, ...]
     firewall_rules: tuple[dict[str, Any], ...]
     firewall_quic: str
@@ -269,6 +276,28 @@ def _trial(value: object) -> int:
     return int(value)
 
 
+def _grace(value: object) -> int:
+    # What has to be saved is saved in a minute; a program that is given longer would hold the whole run up.
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 60:
+        raise Expected("", value, "a whole number of seconds, 0 to 60")
+    return int(value)
+
+
+def _exec_control(value: object) -> str:
+    value = "off" if value is False else value  # YAML 1.1 reads an unquoted off as false
+    if value not in EXEC_CONTROLS:
+        raise Expected("", value, f"one of {', '.join(EXEC_CONTROLS)}{close_to(str(value), EXEC_CONTROLS)}")
+    return str(value)
+
+
+def _unmanaged_browsers(value: object) -> str:
+    value = "off" if value is False else value  # YAML 1.1 reads an unquoted off as false
+    allowed = ("report", "audit", "off")
+    if not isinstance(value, str) or value not in allowed:
+        raise Expected("", value, f"one of {', '.join(allowed)}{close_to(str(value), allowed)}")
+    return str(value)
+
+
 def _quic(value: object) -> str:
     allowed = ("blocked", "unmanaged")
     if not isinstance(value, str) or value not in allowed:
@@ -352,6 +381,25 @@ RESTRICTIONS: Mapping[str, Variable] = {
         _flag,
         "Whether audits also start each browser, for seconds and as a throw-away account, to see a site refused; "
         "docs/browsers.md.",
+    ),
+    "user_notice": Variable(
+        "",
+        _line,
+        "What logged-in users are told, on their terminals and desktops, when something of theirs is ended or taken "
+        "away; nothing if empty.",
+    ),
+    "end_grace": Variable(5, _grace, "How many seconds a restricted program has to end by itself before it is killed."),
+    "exec_control": Variable(
+        "off",
+        _exec_control,
+        "Whether restricted paths are also denied by the kernel: fapolicyd (where it is installed and runs) or off; "
+        "docs/apps.md.",
+    ),
+    "unmanaged_browsers": Variable(
+        "report",
+        _unmanaged_browsers,
+        "Browsers that no policy reaches, and copies of the others in homes: told (report), counted against the host "
+        "(audit), or not looked for (off).",
     ),
     "management": Variable(
         [], _networks, "Addresses and networks that the firewall never cuts, whatever the catalogue says."

@@ -12,13 +12,16 @@ import fcntl
 import os
 import sys
 import time
-from typing import Iterator
+from typing import TYPE_CHECKING, Callable, Collection, Iterator, Mapping, Sequence
 
 from .files import LARGEST_FILE, LEDGER, STATE_DIRECTORY, WRITTEN_BY
 from .netfilter import Generation, generation
 from .processes import Processes
 from .tools import Runner, run_tool
 from .words import ControlError, Process, Result, Unseen, User
+
+if TYPE_CHECKING:
+    from .walking import Known, Walked
 
 LOCK = "/run/proscribe.lock"
 
@@ -87,6 +90,18 @@ class Host(Processes):
                 return descriptor
         os.close(descriptor)
         return None
+
+    def walk(
+        self,
+        roots: Sequence[str],
+        choose: Callable[[str, Sequence[str]], Collection[str]],
+        known: Mapping[str, Known],
+        skipped: Collection[str] = (),
+    ) -> Walked:
+        """Walk below some directories; see host/walking.py."""
+        from .walking import walk  # only a plan that names programs pays for it
+
+        return walk(self, roots, choose, known, skipped)
 
     def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
         """Send one datagram and return the answer; None if none comes within `timeout` seconds."""

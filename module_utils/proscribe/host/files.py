@@ -129,6 +129,16 @@ class Files:
             raise ControlError(f"{path} is larger than {limit} bytes")
         return content
 
+    def head(self, path: str, size: int) -> bytes:
+        """The first bytes of a regular file of any size, as many as it has of `size`; b"" if there is none. Raises as
+        `read`.
+        """
+        descriptor = self._open_file(path)
+        if descriptor is None:
+            return b""
+        with os.fdopen(descriptor, "rb", buffering=0) as stream:
+            return stream.read(size)
+
     def _open_file(self, path: str) -> int | None:
         """The descriptor of a regular file, opened for reading; None if there is none."""
         parent, _, name = path.rpartition("/")
@@ -344,8 +354,11 @@ class Files:
             raise ControlError(f"cannot make the directory {path}: {error.strerror}") from None
 
     def _write_ledger(self, paths: Sequence[str]) -> None:
-        with self._directory(STATE_DIRECTORY) as directory:
-            self._replace(directory, "directories", "".join(f"{path}\n" for path in paths).encode(), 0o600)
+        try:
+            with self._directory(STATE_DIRECTORY) as directory:
+                self._replace(directory, "directories", "".join(f"{path}\n" for path in paths).encode(), 0o600)
+        except OSError as error:
+            raise ControlError(f"cannot write {LEDGER}: {error.strerror}") from None
 
     def _remove_directories(self, path: str) -> None:
         known = self._ledger()
@@ -360,10 +373,13 @@ class Files:
             path = path.rpartition("/")[0]
         left = [directory for directory in left if self.stat(directory)]  # those below /run go with a reboot
         if set(left) <= {STATE_DIRECTORY} and set(self.list(STATE_DIRECTORY)) - {beside} == {"directories"}:
-            with self._directory(STATE_DIRECTORY) as directory:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(beside, dir_fd=directory)
-                os.unlink("directories", dir_fd=directory)
+            try:
+                with self._directory(STATE_DIRECTORY) as directory:
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(beside, dir_fd=directory)
+                    os.unlink("directories", dir_fd=directory)
+            except OSError as error:
+                raise ControlError(f"cannot delete {LEDGER}: {error.strerror}") from None
             self._rmdir(STATE_DIRECTORY)
         elif left != known:
             self._write_ledger(left)

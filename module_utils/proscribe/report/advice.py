@@ -83,16 +83,17 @@ def _correct(run: Mapping[str, Any], bad: Sequence[str], directory: str) -> list
 def _go_on(run: Mapping[str, Any], rollout: Mapping[str, Any], directory: str) -> list[str]:
     """How to go on with a run that was stopped."""
     listed = directory and f"{directory}/{NOT_REACHED}"
-    whole = run["expected_hosts"] == rollout["not_reached"]
-    words = shlex.split(_command({**run, "limit": ""} if listed else run, "enforce", []))
-    words += ["--limit", f"@{clean(listed)}"] if listed and not whole else []
+    limit = f"@{clean(listed)}" if listed else run["limit"]
+    words = [*_words(run, "enforce"), *(["--limit", limit] if limit else [])]
+    if len(run["controls"] or ()) not in (0, 4):
+        words += ["--tags", ",".join(run["controls"])]
+    command, left = shlex.join(words), counted(rollout["not_reached"], "host")
     if not rollout["allow"]:
-        left = counted(rollout["not_reached"], "host")
-        return [f"{shlex.join(words)}  # goes on with the other {left}, once what failed is put right"]
-    allow = json.dumps({"proscribe_max_change": rollout["allow"]})
+        return [f"{command}  # goes on with the other {left}, once what failed is put right"]
+    allow = shlex.quote(json.dumps({"proscribe_max_change": rollout["allow"]}))
     return [
-        f"{shlex.join(words)} --check --diff  # shows what would change",
-        f"{shlex.join(words)} -e {shlex.quote(allow)}  # if that is what you want: goes on with all",
+        f"{command} --check --diff  # shows what would change on the other {left}",
+        f"{command} -e {allow}  # goes on, if all of that is meant",
     ]
 
 
@@ -102,9 +103,7 @@ def _these(hosts: Sequence[str]) -> str:
 
 def _command(run: Mapping[str, Any], playbook: str, hosts: Sequence[str], listed: str = "") -> str:
     """The command that does this with these hosts only; `listed` is the file that `host_lists` gives for them."""
-    words = ["./proscribe", playbook]
-    if [source.rstrip("/") for source in run["inventory"]] != [DEFAULT_INVENTORY]:
-        words += [word for source in run["inventory"] for word in ("-i", source)]
+    words = _words(run, playbook)
     fewer = len(hosts) < run["expected_hosts"]
     if fewer and len(hosts) <= FEW_HOSTS and all(PLAIN.fullmatch(host) for host in hosts):
         words += ["--limit", ",".join(hosts)]
@@ -113,3 +112,11 @@ def _command(run: Mapping[str, Any], playbook: str, hosts: Sequence[str], listed
     elif run["limit"]:
         words += ["--limit", run["limit"]]
     return " ".join(shlex.quote(clean(word)) for word in words)
+
+
+def _words(run: Mapping[str, Any], playbook: str) -> list[str]:
+    """The words of a command that runs a playbook with the inventory of a run."""
+    words = ["./proscribe", playbook]
+    if [source.rstrip("/") for source in run["inventory"]] != [DEFAULT_INVENTORY]:
+        words += [word for source in run["inventory"] for word in ("-i", source)]
+    return words

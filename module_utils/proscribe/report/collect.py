@@ -136,8 +136,8 @@ class Collector:
         return Rollout(len(hosts), tuple(self._rollout["batches"]), tuple(missed), why, self._rollout["allow"])
 
     def _tried(self, host: str) -> bool:
-        heard = self._of(host)
-        return heard.touched or heard.failed or len(heard.records) > 1
+        heard = self.heard.get(host)
+        return heard is not None and (heard.touched or heard.failed or len(heard.records) > 1)
 
     def progress(self) -> tuple[int, int]:
         """How many expected hosts were heard of, and how many of them are noncompliant or in error by now."""

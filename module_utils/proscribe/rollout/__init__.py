@@ -52,7 +52,7 @@ class Decision(NamedTuple):
     batches: tuple[int, ...]  # sizes
     reach: int  # the run stops when so many hosts have been corrected; all of them if there is nothing against it
     changes: Mapping[str, int]  # what the whole comes to: hosts, removals, and hosts by control
-    stop: str  # why it stops, in words; "" if it does not
+    stop: str  # why it stops, in words (see `stopped`); "" if it does not
     max_failures: str  # the share of the hosts tried so far that may fail once the canary is through
     allow: Mapping[str, int]  # what proscribe_max_change would have to be for all of them; empty if nothing is over
 
@@ -63,7 +63,7 @@ def decide(
     """The decision for a fleet of hosts that answered.
 
     `limits` holds batches, max_change and max_failures as `limits.py` reads them. In a `dry` run nothing changes, so
-    it is one batch and never stops; `stop` then says what a real run would do. `before` is for the words only.
+    it is one batch; `reach` and `stop` are those of a real run all the same. `before` is for the words only.
     """
     changing = [host for host in fleet if host.drifted]
     ordered = _ordered(changing)
@@ -85,9 +85,9 @@ def decide(
         canary = ordered[: sizes[0]]
         within = all(_size(canary)[part] <= limit for part, limit in over.items())
         reach = len(canary) if within else 0
-        stop = _words(changes, over, len(fleet), reach, before)
+        stop = _words(changes, over, len(fleet), before)
     if dry:
-        reach, sizes = len(ordered), [len(ordered)] if ordered else []
+        sizes = [len(ordered)] if ordered else []
     return Decision(
         hosts=tuple(host.name for host in ordered),
         batches=tuple(sizes),
@@ -106,14 +106,19 @@ def objection(decision: Mapping[str, Any], first: str, alive: Collection[str]) -
     """
     done = decision["hosts"].index(first)
     if done >= decision["reach"]:
-        return str(decision["stop"])
+        return f"stopped {where(done)}: {decision['stop']}"
     lost = sum(host not in alive for host in decision["hosts"][:done])
     canary = done == decision["batches"][0]
     if lost > (0 if canary else share(decision["max_failures"], done)):
         allowed = "none" if canary else f"{decision['max_failures']} (proscribe_max_failures)"
-        after = "the canary batch" if canary else counted(done, "host")
-        return f"stopped after {after}: {counted(lost, 'host')} of {done:,} failed, and {allowed} may"
+        after = where(done) if canary else f"after {counted(done, 'host')}"
+        return f"stopped {after}: {lost:,} of {done:,} failed, and {allowed} may"
     return ""
+
+
+def where(done: int) -> str:
+    """Where a run stops, in words, once `done` hosts of its first batch, or none, have had their turn."""
+    return f"after the canary batch ({counted(done, 'host')})" if done else "before any change"
 
 
 def _ordered(hosts: Sequence[Seen]) -> list[Seen]:
@@ -130,16 +135,13 @@ def _size(hosts: Sequence[Seen]) -> dict[str, int]:
     return {"hosts": len(hosts), "removals": sum(host.removals for host in hosts)}
 
 
-def _words(
-    changes: Mapping[str, int], over: Mapping[str, int], answered: int, reach: int, before: Before | None
-) -> str:
+def _words(changes: Mapping[str, int], over: Mapping[str, int], answered: int, before: Before | None) -> str:
     by_control = ", ".join(f"{control} on {changes[control]:,}" for control in CONTROLS if control in changes)
-    would = f"would change {counted(changes['hosts'], 'host')} of {answered:,} ({by_control})"
+    would = f"would change {counted(changes['hosts'], 'host')} of the {answered:,} that answered ({by_control})"
     if changes["removals"]:
         would += f" and remove {counted(changes['removals'], 'program')}"
     most = " and ".join(counted(limit, "host" if part == "hosts" else "removal") for part, limit in over.items())
-    done = f"stopped after the canary batch ({counted(reach, 'host')})" if reach else "stopped before any change"
-    told = f"{done}: this run {would}, and proscribe_max_change allows {most}"
+    told = f"the whole {would}, and proscribe_max_change allows {most}"
     if before is not None:
         told += f"; in the run before ({before.run}), {before.well:,} of these hosts stood well"
     return told

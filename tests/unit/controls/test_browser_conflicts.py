@@ -4,6 +4,7 @@ foreign lost, and what goes wrong at one place left to that place.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from made_places import BROWSERS
 from proscribe.controls import browser
 from proscribe.controls.browser import forks, packaged
-from proscribe.host import ControlError, Host
+from proscribe.host import ControlError, Host, Unseen
 from proscribe.run import carry_out
 
 MANAGED = "etc/chromium/policies/managed"
@@ -120,6 +121,22 @@ CONFLICTS = [
         id="a later file that joins no lists",
     ),
     pytest.param(
+        {f"{MANAGED}/zz.json": {"URLBlocklist": "a.example"}},
+        [
+            "browser/mail noncompliant",
+            "zz.json sets URLBlocklist to what is no list of texts: it has no effect",
+        ],
+        id="a later file that has no list",
+    ),
+    pytest.param(
+        {f"{MANAGED}/10.json": {"URLBlocklist": ["a.example", 5]}},
+        [
+            "browser/mail noncompliant",
+            "10.json sets URLBlocklist to what is no list of texts: it has no effect",
+        ],
+        id="an entry that is no text",
+    ),
+    pytest.param(
         {f"{MANAGED}/zz.json": {"DnsOverHttpsMode": "secure"}},
         ["browser/dns-over-https noncompliant", 'zz.json sets DnsOverHttpsMode to "secure"'],
         id="a later file that says the opposite",
@@ -183,6 +200,7 @@ HARMLESS = [
     pytest.param({f"{MANAGED}/zz.json": "{"}, id="no JSON"),
     pytest.param({f"{MANAGED}/zz.json": {"urlblocklist": [], "URLALLOWLIST": ["mail.example"]}}, id="another case"),
     pytest.param({f"{MANAGED}/zz.json": {"URLBlocklist": ["a.example"]}}, id="a list of its own"),
+    pytest.param({f"{MANAGED}/10.json": {"URLBlocklist": "a.example"}}, id="no list, in an earlier file"),
     pytest.param({f"{MANAGED}/sub/zz.json": {"DnsOverHttpsMode": "secure"}}, id="a folder below"),
     pytest.param(
         {f"{MANAGED[:-7]}recommended/zz.json": {"URLAllowlist": ["mail.example"]}}, id="what is only recommended"
@@ -450,6 +468,29 @@ def test_what_is_planted_at_one_place_is_told_and_the_others_get_their_policy(
     assert not (tree.root / "etc/opt").exists()  # nothing is left of the others
 
 
+def test_a_folder_that_cannot_be_read_is_told_and_the_others_get_their_policy(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = tree.host.list
+
+    def dead(path: str) -> list[str]:
+        if path == f"/{MANAGED}":
+            raise Unseen(f"{path} cannot be read: Stale file handle")
+        return listed(path)
+
+    monkeypatch.setattr(tree.host, "list", dead)
+    with pytest.raises(ControlError, match=rf"look at /{MANAGED}/proscribe\.json: .*Stale file handle") as failed:
+        tree.enforce(plan())
+    assert list(failed.value.done) == [
+        "write /etc/opt/chrome/policies/managed/proscribe.json",
+        f"write /{FIREFOX}",
+    ]
+    assert "browser/mail unknown" in tree.told(plan(), "mail")[0]
+    with pytest.raises(ControlError, match="Stale file handle"):
+        tree.lift(plan())
+    assert not (tree.root / FIREFOX).exists()
+
+
 def test_a_fork_gets_no_policy_that_a_lift_would_not_find(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forks, "LEAST", 100)
     tree.put("opt/owl/owl", "x" * 200 + "\0/etc/owl/policies\0", 0o755)
@@ -480,7 +521,7 @@ CONTENTS = st.sampled_from(
         b' {"policies":\t{}, "other": 1} ',
     ]
 )
-MODES = st.sampled_from([0o644, 0o600, 0o664, 0o444, 0o755, 0o000])
+MODES = st.sampled_from([0o644, 0o600, 0o664, 0o444, 0o755, *([0o000] if os.geteuid() == 0 else [])])
 OWNERS = st.sampled_from([(0, 0), (1000, 1000), (0, 12)] if os.geteuid() == 0 else [(os.geteuid(), os.getegid())])
 FOREIGN = st.tuples(CONTENTS, MODES, OWNERS) | st.sampled_from(["nothing", "/etc/passwd", "10.json", "."])
 FOLDERS = st.dictionaries(NAMES, FOREIGN, max_size=4)
@@ -549,7 +590,7 @@ OWN = {
 STEPS = ("mkdir", "rename", "unlink", "rmdir", "fsync", "write")
 
 
-def killed_at(step: int, act: Callable[[], None]) -> bool:
+def killed_at(step: int, act: Callable[[], object]) -> bool:
     """Do something in a process that is killed before its n-th change to the disk. Whether it came to that."""
     child = os.fork()
     if not child:
@@ -609,7 +650,7 @@ def test_a_kill_at_any_point_loses_nothing_and_the_next_run_completes(
                 document = json.loads((tree.root / FIREFOX).read_text())
                 document["policies"]["NewSetting"] = 1
                 tree.put(FIREFOX, document)
-            died = killed_at(step, lambda tree=tree: tree.enforce(plan()))  # type: ignore[misc]
+            died = killed_at(step, functools.partial(tree.enforce, plan()))
             said = json.loads((tree.root / FIREFOX).read_text())["policies"]
             assert said["DisableTelemetry"] is True and ("NewSetting" in said) == earlier, step
             if then == "enforce":
@@ -637,7 +678,7 @@ def test_a_lift_that_is_killed_at_any_point_is_finished_by_the_next_one(
         tree = with_a_fork(scratch)
         before = tree.foreign()
         tree.enforce(plan())
-        died = killed_at(step, lambda tree=tree: tree.lift(plan()))  # type: ignore[misc]
+        died = killed_at(step, functools.partial(tree.lift, plan()))
         tree.lift(plan())
         assert without_state(tree.foreign()) == before, step
         step += 1

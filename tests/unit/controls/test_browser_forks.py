@@ -125,6 +125,19 @@ def test_it_is_enforced_remembered_and_lifted(root: Path, monkeypatch: pytest.Mo
     ]
 
 
+def test_the_policy_of_a_browser_that_is_gone_is_lifted_although_another_one_came(root: Path) -> None:
+    host = Host(str(root))
+    for name in ("owl", "eagle"):
+        install(root, f"/opt/{name}/{name}", binary(f"/etc/{name}/policies"))
+        entry(root, f"/opt/{name}/{name}", name)
+        for action in browser.enforce(host, PLAN).actions:
+            action.apply()
+        os.unlink(root / f"opt/{name}/{name}")
+    for action in browser.lift(host, PLAN).actions:
+        action.apply()
+    assert list((root / "etc").iterdir()) == []
+
+
 def test_a_browser_without_a_policy_folder_is_told(root: Path) -> None:
     install(root, "/opt/owl/owl", binary())
     entry(root, "/opt/owl/owl")

@@ -40,4 +40,4 @@ def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
 def _programs(entry: Mapping[str, Any]) -> str:
     packages = [f"{system} {package}" for system, listed in entry["packages"].items() for package in listed]
     others = [*packages, *(f"process {program}" for program in entry["processes"]), *entry["paths"]]
-    return f"its programs: {some(others, 4)}"
+    return f"its programs: {some(others, 4)}" if others else "its web addresses, installed as apps"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ...finding import Verdict, judge
 from ...host import Host
 from ..base import Changes
-from . import gate
+from . import exec_control, gate, unfinished
 from .sight import look
 
 
@@ -23,18 +23,29 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
         )
         # What is only known by its name is not ended, so enforcing would change nothing.
         verdicts.append(verdict._replace(drifted=verdict.drifted and not sight.uncertain(service)))
+    verdicts += unfinished.observe(host, plan["controls"]["apps"]["mode"])
+    verdicts += exec_control.observe(host, plan, sight.wanted)
     return verdicts + gate.observe(host, plan, sight.wanted)
 
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
-    """End the running programs, remove the packages, put the gate in place, each as far as it differs."""
+    """End the running programs, remove packages and copies, put the gate in place, each as far as it differs."""
     from . import changes
 
     return changes.enforce(host, plan)
 
 
 def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
-    """Take the gates away. Removed apps are not installed again: from now on anybody who may install can do so."""
+    """Take the gates away, and give back what is in the quarantine. Removed packages are not installed again: from now
+    on anybody who may install can do so.
+    """
     from . import changes
 
     return changes.lift(host)
+
+
+def restore(host: Host, ids: Sequence[str]) -> Changes:
+    """Give back what the quarantine has under these ids, and nothing else. Raises ControlError for an unknown one."""
+    from . import restoring
+
+    return restoring.given_back(host, ids)

@@ -1,4 +1,4 @@
-"""What `apps` changes: programs ended, packages removed, gates put up and taken down."""
+"""What `apps` changes: users told, programs ended, packages removed, copies moved, gates put up and taken down."""
 
 from __future__ import annotations
 
@@ -7,26 +7,40 @@ from typing import Any, Mapping, Sequence
 
 from ...host import Host, Process
 from ..base import Action, Changes, Refusal
-from . import gate
-from .gate_parts import GatePart
+from . import exec_changes, gate, guarded, notice, portable, quarantine, restoring
+from .gate_parts import DependsOnPackages, GatePart
 from .sight import SYSTEMS, Running, Sight, look
+from .walk_memory import MEMORY, keep
+
+SYSTEM_MANAGERS = ("dpkg", "rpm", "pacman")  # whose packages make up the system itself
 
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     """See the package. The gate comes last: until then there is nothing that it would have to let pass."""
-    sight = look(host, plan["controls"]["apps"])
-    ended, kept = _ends(host, sight)
-    removed, left = _removals(host, sight)
-    return Changes([*ended, *removed, *_gate(host, plan, sight)], [*kept, *left], independent=True)
+    section = plan["controls"]["apps"]
+    settings = section["settings"]
+    sight = look(host, section)
+    ended, kept = _ends(host, sight, settings.get("grace", 5))
+    removed, left, gone = _removals(host, sight)
+    moved, stays = _copies(host, sight)
+    going = [*ended, *removed, *moved]
+    gates = [*_gate(host, plan, sight, gone), *exec_changes.enforce(host, section, sight.wanted)]
+    actions = [*notice.told(host, settings.get("user_notice", ""), going), *quarantine.unfinished(host), *going, *gates]
+    return Changes(actions, [*kept, *left, *stays], independent=True, afterwards=partial(keep, host, sight.walked))
 
 
 def lift(host: Host) -> Changes:
-    """Every part of every gate, in reverse: what calls a script goes before the script."""
+    """Every part of every gate, in reverse: what calls a script goes before the script. Then what is in the quarantine
+    goes back to where it was.
+    """
     parts = [part for system in SYSTEMS for part in system.gate(set(), "")]
-    return Changes([_down(host, part) for part in reversed(parts) if part.stands(host)])
+    gates = [*exec_changes.lift(host), *(_down(host, part) for part in reversed(parts) if part.stands(host))]
+    back = restoring.given_back(host)
+    memory = [Action("delete", MEMORY, partial(host.delete, MEMORY))] if host.traces(MEMORY) else []
+    return Changes([*gates, *back.actions, *memory], back.refused, independent=True)
 
 
-def _ends(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal]]:
+def _ends(host: Host, sight: Sight, grace: float) -> tuple[list[Action], list[Refusal]]:
     actions: list[Action] = []
     refused: list[Refusal] = []
     lineage = host.lineage()
@@ -48,26 +62,34 @@ def _ends(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal]]:
         if reason:
             refused += [Refusal(f"apps/{service}", subject, reason) for service in services]
         elif services:
-            apply = partial(_end, host, running.processes, partial(restricted, running))
+            apply = partial(_end, host, running.processes, partial(restricted, running), grace)
             actions.append(Action("end", subject, apply, running.processes[0].exe + "\n"))
     return actions, refused
 
 
-def _end(host: Host, processes: Sequence[Process], restricted: Any) -> None:
+def _end(host: Host, processes: Sequence[Process], restricted: Any, grace: float) -> None:
     for process in processes:
-        host.end(process, restricted)
+        host.end(process, restricted, grace)
 
 
-def _removals(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal]]:
+def _removals(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal], dict[str, set[str]]]:
+    """What removes packages, what is not removed, and by package system the packages that will be gone."""
     actions: list[Action] = []
     refused: list[Refusal] = []
+    gone: dict[str, set[str]] = {}
     for system in SYSTEMS:
         services_of = {
             p: services
             for held_by, p in sight.packages
             if p.manager == system.MANAGER and (services := sight.enforced(held_by, p.finding()))
         }
-        doomed = list(services_of)
+        guards = [(p, why) for p in services_of if p.manager in SYSTEM_MANAGERS and (why := guarded.package(p.id))]
+        doomed = [package for package in services_of if package not in dict(guards)]
+        refused += [
+            Refusal(f"apps/{service}", package.id, f"never removed: {why}")
+            for package, why in guards
+            for service in services_of[package]
+        ]
         if doomed:
             planned, left = system.removal(host, doomed)
             actions += planned
@@ -76,13 +98,29 @@ def _removals(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal]]:
                 for package, reason in left
                 for service in services_of[package]
             ]
-    return actions, refused
+            gone[system.MANAGER] = {package.id for package in doomed} - {package.id for package, _ in left}
+    return actions, refused, gone
 
 
-def _gate(host: Host, plan: Mapping[str, Any], sight: Sight) -> list[Action]:
+def _copies(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal]]:
+    """What moves portable copies into the quarantine, each with all that belongs to it."""
+    refused: list[Refusal] = []
+    moving: dict[str, tuple[str, list[str]]] = {}  # one path may belong to several services
+    for copy in sight.copies:
+        services = sight.enforced(copy.services, copy.finding())
+        if reason := copy.doubt or (services and quarantine.refusal(host, copy.path)):
+            refused += [Refusal(f"apps/{service}", portable.safe(copy.path), reason) for service in services]
+        elif services:
+            moving.setdefault(copy.path, (copy.kind, []))[1].extend(services)
+    return [quarantine.take(host, path, services, kind) for path, (kind, services) in moving.items()], refused
+
+
+def _gate(host: Host, plan: Mapping[str, Any], sight: Sight, gone: Mapping[str, set[str]]) -> list[Action]:
     up: list[Action] = []
     down: list[Action] = []
-    for _, part, called_for in gate.expected(host, plan, sight.wanted):
+    for manager, part, called_for in gate.expected(host, plan, sight.wanted):
+        if isinstance(part, DependsOnPackages):
+            part = part.without(gone.get(manager, set()))
         if called_for and part.wrong(host, called_for):
             up.append(Action("write", part.path, partial(part.enforce, host), part.text(host), part.wanted(host)))
         elif not called_for and part.stands(host):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from typing import Callable, NamedTuple, Protocol
+from typing import AbstractSet, Callable, NamedTuple, Protocol, runtime_checkable
 
 from ...host import ControlError, Host
 
@@ -46,6 +46,14 @@ class GatePart(Protocol):
 
     def lift(self, host: Host) -> None:
         """Take it away, and leave what others have there as it is. Raises ControlError."""
+
+
+@runtime_checkable
+class DependsOnPackages(Protocol):
+    """A part of a gate that has to stand beside what is still installed."""
+
+    def without(self, gone: AbstractSet[str]) -> GatePart:
+        """The part as it has to be once these packages have been removed."""
 
 
 class GateFile(NamedTuple):

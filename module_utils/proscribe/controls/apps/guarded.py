@@ -97,6 +97,8 @@ WHOLE = frozenset(
 )
 _MERGED = re.compile(r"^/(bin|sbin|lib|lib64|lib32)(?=/|$)")  # on most hosts these are links into /usr
 _SYSTEM_PROGRAMS = re.compile(r"^/usr/(s?bin|lib|lib64|libexec|local/s?bin)/")
+# What an administrator or a program put there to start something with a session is like a file of a user's own.
+_LAUNCHER = re.compile(r"^/etc/(xdg/autostart|systemd/user)/[^/]+\.(desktop|service)$")
 _C_LIBRARY = re.compile(r"^/usr/lib(64|32)?/([^/]+-linux-[^/]+/)?(ld-|lib(c|m|dl|pthread|pam|crypt|selinux)[.-])")
 
 _EXACT = {name: why for why, names in PACKAGES.items() for name in names if not name.endswith("*")}
@@ -129,6 +131,8 @@ def path(place: str, homes: Iterable[str] = ()) -> str:
             return path("~" + place[len(home) :])
     if place in WHOLE or re.fullmatch(r"/(home|media|mnt|srv)/[^/]+", place):
         return "more than one program lives there"
+    if _LAUNCHER.match(place):
+        return ""
     if any(f"{place}/".startswith(f"{tree}/") or f"{tree}/".startswith(f"{place}/") for tree in TREES):
         return "the system keeps itself there"
     if _C_LIBRARY.match(place):

@@ -120,7 +120,7 @@ def held(host: Host, item: Item) -> Iterator[int | None]:
     """The descriptor of the item's folder on another file system; None if there is none (any more)."""
     descriptor = None
     if item.hold:
-        with contextlib.suppress(OSError, Unseen), host.directory(item.hold.rpartition("/")[0]) as above:
+        with contextlib.suppress(OSError, ControlError), host.directory(item.hold.rpartition("/")[0]) as above:
             descriptor = os.open(HOLD + item.id, _FOLDER, dir_fd=above)
             if os.fstat(descriptor).st_uid != os.geteuid():
                 os.close(descriptor)
@@ -146,10 +146,11 @@ def drop(host: Host, item: Item) -> None:
 
 
 def drop_hold(host: Host, item: Item) -> None:
-    """Take away the item's empty folder on another file system, if there is one. Raises OSError."""
+    """Take away the item's empty folder on another file system, if it is still where it was made. One that its place's
+    owner has moved elsewhere stays there, and root's.
+    """
     if item.hold:
-        gone = contextlib.suppress(FileNotFoundError, NotADirectoryError)
-        with gone, host.directory(item.hold.rpartition("/")[0]) as above:
+        with contextlib.suppress(OSError, ControlError), host.directory(item.hold.rpartition("/")[0]) as above:
             os.rmdir(HOLD + item.id, dir_fd=above)  # never with something in it
             reached("hold gone")
 

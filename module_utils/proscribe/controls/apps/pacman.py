@@ -61,10 +61,12 @@ def gate(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[s
     Updates of what is still installed pass too, as everywhere: to refuse them would only keep the old version, and
     stop every other update that comes with it.
     """
+    # A hook without a target is an error that stops every transaction. No package has this one's name.
+    targets = sorted(ids - permitted.keys()) or ["/"]
     # Script first: pacman stops where it is told to run one that is not there.
     return (
         GateFile(SCRIPT, GATE.format(whom=shlex.quote(whom(contact))), 0o755),
-        GateFile(HOOK, TRIGGER + "".join(f"Target = {name}\n" for name in sorted(ids - permitted.keys())) + ACTION),
+        GateFile(HOOK, TRIGGER + "".join(f"Target = {name}\n" for name in targets) + ACTION),
     )
 
 

@@ -43,7 +43,7 @@ def take(host: Host, path: str, services: Sequence[str], kind: str, identity: tu
     anything else that stands there by then is left alone.
     """
     return Action(
-        "quarantine", printable(path), partial(_take, host, path, list(services), kind, identity), path + "\n"
+        "quarantine", printable(path), partial(_take, host, path, list(services), kind, identity), printable(path) + "\n"
     )
 
 
@@ -252,8 +252,13 @@ def _take_back(host: Host, item: Item, place: int) -> None:
 
 
 def is_placed(host: Host, item: Item) -> bool:
-    """Whether what a restoring was about to put at its path stands there."""
-    seen = host.stat(item.path)
+    """Whether what a restoring was about to put at its path stands there. Where a user has put a link in between, it
+    does not: then the quarantine keeps it.
+    """
+    try:
+        seen = host.stat(item.path)
+    except (Unseen, ControlError):
+        return False
     return seen is not None and [seen.st_dev, seen.st_ino] == item.placed
 
 

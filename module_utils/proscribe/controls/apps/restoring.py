@@ -8,7 +8,7 @@ import os
 from functools import partial
 from typing import Sequence
 
-from ...host import ControlError, Host
+from ...host import ControlError, Host, Unseen
 from ...host.trees import remove
 from ..base import Action, Changes, Refusal
 from . import manifest
@@ -32,7 +32,7 @@ def given_back(host: Host, ids: Sequence[str] = ()) -> Changes:
     ]
     kept = {refusal.subject for refusal in refused}
     actions = [
-        Action("restore", printable(item.path), partial(restore, host, item), "", item.path + "\n")
+        Action("restore", printable(item.path), partial(restore, host, item), "", printable(item.path) + "\n")
         for item in chosen
         if printable(item.path) not in kept
     ]
@@ -45,10 +45,14 @@ def _obstacle(host: Host, item: Item) -> str:
     """Why an item cannot go back now; "" if it can."""
     if not item.path or is_placed(host, item):
         return ""
-    if host.stat(item.path):
-        return f"something stands there now; it is kept as {item.id} in {HOME}"
     parent = item.path.rpartition("/")[0]
-    if parent and host.stat(parent) is None:
+    try:
+        if host.stat(item.path):
+            return f"something stands there now; it is kept as {item.id} in {HOME}"
+        gone = bool(parent) and host.stat(parent) is None
+    except (Unseen, ControlError) as error:
+        return f"{printable(str(error))}; it is kept as {item.id} in {HOME}"
+    if gone:
         return f"{printable(parent)} is not there any more; make it, and restore {item.id} again"
     return ""
 

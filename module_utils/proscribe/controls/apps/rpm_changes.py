@@ -9,13 +9,16 @@ from typing import Sequence
 
 from ...host import ControlError, Host, Result
 from ..base import Action
+from .gate_parts import text_of
 from .package import Package
+from .rpm_gate import ZYPPER_LOCKS, locks
 
 PATIENCE = 60  # seconds to wait for another package manager to finish
 LIMIT = 1800  # seconds; a package's own scripts may stop services, and to interrupt them harms more than to wait
 
-# Libraries that only the removed package needed stay, whatever the administrator's configuration says.
-DNF = ["--assumeyes", "--disablerepo=*", "--setopt=clean_requirements_on_remove=False"]
+# Libraries that only the removed package needed stay, whatever the administrator's configuration says. What is left out
+# in [main], which is where our gate is, cannot be removed either.
+DNF = ["--disablerepo=*", "--setopt=clean_requirements_on_remove=False", "--setopt=disable_excludes=main"]
 ZYPPER = ["--non-interactive", "--no-refresh"]
 
 DEPENDENT = re.compile(r" is needed by \(installed\) (\S+)")
@@ -26,26 +29,27 @@ SOLVABLE = re.compile(r'<solvable [^>]*\bname="([^"]+)"')
 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
     """One transaction for all packages that can go without any other, and the reason for each that cannot."""
-    if not packages or not _objection(host, packages):
-        chosen, refused = list(packages), []
-    else:
-        chosen, refused = [], []
-        for package in packages:
-            # A package goes with those that need it, if these are to go as well and can.
-            reason = _objection(host, [*chosen, package]) or ""
-            if reason:
-                refused.append((package, reason))
-            else:
-                chosen.append(package)
-        for package, _ in list(refused):  # what stood in the way of the first may have been chosen since
-            if not _objection(host, [*chosen, package]):
-                chosen.append(package)
-                refused = [(other, why) for other, why in refused if other != package]
+    chosen, refused = (packages, []) if not _objection(host, packages) else _largest(host, packages)
     if not chosen:
         return [], refused
     before = "".join(f"{package.handles[0]}\n" for package in chosen)
     names = ", ".join(package.id for package in chosen)
     return [Action("remove", names, partial(_remove, host, chosen), before)], refused
+
+
+def _largest(host: Host, packages: Sequence[Package]) -> tuple[list[Package], list[tuple[Package, str]]]:
+    """As many of the packages as can go, and the reason for each that cannot."""
+    chosen: list[Package] = []
+    reasons: dict[Package, str] = {}
+    grown = True
+    while grown:  # what needed one of them may have been chosen since
+        grown = False
+        for package in [package for package in packages if package not in chosen]:
+            reasons[package] = _objection(host, [*chosen, package])
+            if not reasons[package]:
+                chosen.append(package)
+                grown = True
+    return chosen, [(package, reasons[package]) for package in packages if package not in chosen]
 
 
 def _objection(host: Host, packages: Sequence[Package]) -> str:
@@ -55,7 +59,7 @@ def _objection(host: Host, packages: Sequence[Package]) -> str:
     if result.rc:
         dependents = sorted(set(DEPENDENT.findall(result.err)))
         return f"would break {', '.join(dependents)}" if dependents else said(result)
-    front = front_end(host)
+    front = front_end(host, packages)
     if front == "zypper":
         return zypper_objection(host.run(_zypper(packages, "--dry-run"), timeout=PATIENCE), packages)
     if front:
@@ -63,9 +67,15 @@ def _objection(host: Host, packages: Sequence[Package]) -> str:
     return ""
 
 
-def front_end(host: Host) -> str:
-    """What keeps the history of this host's packages, so that a removal belongs into it; "" where there is only rpm."""
-    return next((name for name in ("dnf5", "dnf", "zypper") if host.tool(name)), "")
+def front_end(host: Host, packages: Sequence[Package]) -> str:
+    """What keeps the history of this host's packages, so that their removal belongs into it; "" where it is rpm's.
+
+    zypper does not remove what it has locked, and our gate has locked what came in past it.
+    """
+    front = next((name for name in ("dnf5", "dnf", "zypper") if host.tool(name)), "")
+    if front == "zypper" and locks(text_of(host, ZYPPER_LOCKS)) & {package.id for package in packages}:
+        return ""
+    return front
 
 
 def dnf_objection(result: Result, packages: Sequence[Package]) -> str:
@@ -93,7 +103,7 @@ def zypper_objection(result: Result, packages: Sequence[Package]) -> str:
 
 
 def _zypper(packages: Sequence[Package], *more: str) -> list[str]:
-    """A zypper command line. It takes `name=version` for one of several versions; what it cannot tell is the epoch 0."""
+    """A zypper command line, with `name=version` for each package: of several versions, the one that was looked at."""
     wanted = [f"{package.id}={package.version}" for package in packages]
     return ["zypper", *ZYPPER, "--xmlout", "remove", "--no-clean-deps", *more, *wanted]
 
@@ -101,12 +111,12 @@ def _zypper(packages: Sequence[Package], *more: str) -> list[str]:
 def _remove(host: Host, packages: Sequence[Package]) -> None:
     if reason := _objection(host, packages):  # the host may have changed since it was looked at
         raise ControlError(f"not removed: {reason}")
-    front = front_end(host)
+    front = front_end(host, packages)
     handles = [package.handles[0] for package in packages]
     if front == "zypper":
         argv = _zypper(packages)
     elif front:
-        argv = [front, *DNF, "remove", *handles]
+        argv = [front, *DNF, "--assumeyes", "remove", *handles]
     else:
         argv = ["rpm", "-e", "--", *handles]
     patiently(host, argv)

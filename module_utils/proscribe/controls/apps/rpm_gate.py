@@ -13,11 +13,12 @@ import re
 from functools import partial
 from typing import AbstractSet, Iterator, Mapping, NamedTuple, Sequence
 
-from ...host import WRITTEN_BY, Host
+from ...host import STATE_DIRECTORY, WRITTEN_BY, Host
 from .gate_parts import DIFFERS, LEFT_OVER, MISSING, GateFile, GatePart, SharedFile
 from .whom import whom
 
 GUARD = "proscribe-guard"
+PLACE = f"{STATE_DIRECTORY}/{GUARD}.rpm"  # only while it is being installed
 DNF = ("/usr/bin/dnf", "/usr/bin/dnf-3", "/usr/bin/dnf5", "/usr/bin/microdnf")
 ZYPPER = ("/usr/bin/zypper",)
 DNF_CONFIGURATION = "/etc/dnf/dnf.conf"
@@ -33,14 +34,13 @@ def parts(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[
     names = sorted(filter(NAME.fullmatch, ids))
     closed = [name for name in names if name not in permitted]
     policy = f"Restricted by the policy of this organisation; ask {whom(contact)}."
-    # The zypper lock on the guard stands after the guard and falls before it, like dnf's word for it.
+    # The words for the guard stand after it, and fall before it.
+    held = [*closed, *([GUARD] if names else [])]
     return (
         SharedFile(DNF_CONFIGURATION, partial(excluded, closed, policy), without_excludes, DNF),
         Guard(tuple(conflicts(names, permitted)), policy),
         GateFile(DNF_PROTECTED, f"# {WRITTEN_BY}\n{GUARD}\n", needs=DNF),
-        SharedFile(
-            ZYPPER_LOCKS, partial(locked, [*closed, *([GUARD] if names else [])], policy), without_locks, ZYPPER
-        ),
+        SharedFile(ZYPPER_LOCKS, partial(locked, held, policy), without_locks, ZYPPER),
     )
 
 
@@ -123,6 +123,12 @@ def without_locks(text: str) -> str:
     return OURS.sub("", text)
 
 
+def locks(text: str) -> set[str]:
+    """The names that our locks are on."""
+    ours = [match[0] for match in OURS.finditer(text)]
+    return {line.partition(": ")[2] for one in ours for line in one.splitlines() if line.startswith("solvable_name: ")}
+
+
 # -- the guard ---------------------------------------------------------------------------------------------------------
 
 
@@ -146,11 +152,15 @@ def conflicts(names: Sequence[str], permitted: Mapping[str, Sequence[str]]) -> I
 
 
 class Guard(NamedTuple):
-    """The guard package. It does not conflict with what is still installed: rpm would not install it then."""
+    """The guard package. It does not conflict with what is installed when it is written: rpm would refuse it then."""
 
     conflicts: tuple[Conflict, ...]
     policy: str
     path: str = f"package {GUARD}"
+    gone: AbstractSet[str] = frozenset()  # packages that will not be installed any more when it is written
+
+    def without(self, gone: AbstractSet[str]) -> GatePart:
+        return self._replace(gone=gone)
 
     def concerns(self, host: Host) -> bool:
         return bool(self.conflicts)
@@ -161,18 +171,22 @@ class Guard(NamedTuple):
             return LEFT_OVER if release else ""
         if not release:
             return MISSING
-        return "" if release == self.release(present) else DIFFERS
+        # One that was there before what it conflicts with came (by force, or by a waiver for its version) is right too.
+        return "" if release in (self.release(present), self.release(set())) else DIFFERS
 
     def _seen(self, host: Host) -> tuple[str, set[str]]:
         """The release of the guard that is installed ("": none), and the names it would conflict with that are."""
-        from . import rpm
+        from . import rpm  # which imports this file
 
         if not rpm.in_use(host) or not host.tool("rpm"):
             return "", set()
-        names = sorted({conflict.name for conflict in self.conflicts})
-        told = rpm.asked(host, ["-q", "--qf", "%{NAME}\t%{RELEASE}\n", "--", GUARD, *names])
-        rows = dict(line.split("\t") for line in told.splitlines() if line.count("\t") == 1)
-        return rows.get(GUARD, ""), rows.keys() & set(names)
+        release = rpm.asked(host, ["-q", "--qf", "%{NAME}\t%{RELEASE}", GUARD]).partition(f"{GUARD}\t")[2]
+        names = {conflict.name for conflict in self.conflicts}
+        # A conflict is with whatever provides the name, as every package does its own.
+        provided = (
+            rpm.asked(host, ["-q", "--qf", "[%{PROVIDENAME}\n]", "--whatprovides", *sorted(names)]) if names else ""
+        )
+        return release, (names & set(provided.splitlines())) - self.gone
 
     def standing(self, present: AbstractSet[str]) -> list[Conflict]:
         return [conflict for conflict in self.conflicts if conflict.name not in present]
@@ -183,7 +197,7 @@ class Guard(NamedTuple):
         return hashlib.sha256(said.encode()).hexdigest()[:16]
 
     def stands(self, host: Host) -> bool:
-        return bool(self._seen(host)[0])
+        return bool(self._seen(host)[0]) or host.traces(PLACE)
 
     def text(self, host: Host) -> str:
         release = self._seen(host)[0]
@@ -205,4 +219,6 @@ class Guard(NamedTuple):
     def lift(self, host: Host) -> None:
         from .rpm_guard import erase
 
-        erase(host)
+        if self._seen(host)[0]:
+            erase(host)
+        host.delete(PLACE)

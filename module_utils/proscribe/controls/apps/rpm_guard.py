@@ -1,8 +1,8 @@
 """The guard package itself: an rpm without a file, written here because no host can be expected to have rpmbuild.
 
 The format is rpm's package format 4 (https://rpm.org/docs/4.20.x/manual/format_v4.html): a lead that only names the
-format, a signature header with the digest of the header, the header with all that the package says, and a payload, which
-is an empty cpio archive.
+format, a signature header with the digest of the header, the header with all that the package says, and a payload,
+which is an empty cpio archive.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import hashlib
 import struct
 from typing import Iterable, List, Sequence, Tuple, Union
 
-from ...host import STATE_DIRECTORY, Host
+from ...host import Host
 from .rpm_changes import patiently
-from .rpm_gate import GUARD, Conflict
+from .rpm_gate import GUARD, PLACE, Conflict
 
-PLACE = f"{STATE_DIRECTORY}/{GUARD}.rpm"
+VERSION = "restricted.by.policy"  # stands in every refusal, of which there is no other text to choose
 
 INT32, STRING, BINARY, STRINGS, TRANSLATED = 4, 6, 7, 8, 9
 SENSE = {"": 0, "<": 2, ">": 4, "=": 8}
@@ -49,7 +49,7 @@ def package(conflicts: Sequence[Conflict], release: str, policy: str) -> bytes:
     entries: List[Entry] = [
         (100, STRINGS, ["C"]),  # the languages of the translated texts
         (1000, STRING, GUARD),
-        (1001, STRING, "1"),
+        (1001, STRING, VERSION),
         (1002, STRING, release),
         (1004, TRANSLATED, [f"Written by Proscribe. {policy}"]),
         (1005, TRANSLATED, [about]),
@@ -59,14 +59,14 @@ def package(conflicts: Sequence[Conflict], release: str, policy: str) -> bytes:
         (1016, TRANSLATED, ["Unspecified"]),
         (1021, STRING, "linux"),
         (1022, STRING, "noarch"),
-        (1044, STRING, f"{GUARD}-1-{release}.src.rpm"),  # without one it would be a source package
+        (1044, STRING, f"{GUARD}-{VERSION}-{release}.src.rpm"),  # without one it would be a source package
         (1047, STRINGS, [GUARD]),  # what it provides; flags and version below
         (1053, INT32, [SENSE[conflict.sense] for conflict in conflicts]),
         (1054, STRINGS, [conflict.name for conflict in conflicts]),
         (1055, STRINGS, [conflict.version for conflict in conflicts]),
         (1064, STRING, "4.14.0"),  # the oldest rpm that writes such a package
         (1112, INT32, [SENSE["="]]),
-        (1113, STRINGS, [f"1-{release}"]),
+        (1113, STRINGS, [f"{VERSION}-{release}"]),
         (1124, STRING, "cpio"),
         (1125, STRING, "gzip"),
         (1126, STRING, "9"),
@@ -79,7 +79,7 @@ def package(conflicts: Sequence[Conflict], release: str, policy: str) -> bytes:
         [(273, STRING, hashlib.sha256(header).hexdigest()), (1000, INT32, [len(header) + len(payload)])],
     )
     signature += b"\0" * (-len(signature) % 8)
-    name = f"{GUARD}-1-{release}".encode()[:65]
+    name = f"{GUARD}-{VERSION}-{release}".encode()[:65]
     lead = struct.pack(">4sBBhh66shh16x", b"\xed\xab\xee\xdb", 3, 0, 0, 1, name, 1, 5)
     return lead + signature + header + payload
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple
+from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from ...finding import Finding, exception_for
 from ...host import Host, Process
-from . import dpkg, flatpak, npm, pacman, pip, pipx, rpm, snap
+from . import dpkg, flatpak, launchers, npm, pacman, pip, pipx, portable, rpm, snap
 from .package import Package, PackageSystem
+from .portable import Copies, Copy
 
 SYSTEMS: tuple[PackageSystem, ...] = (dpkg, rpm, pacman, flatpak, snap, pip, pipx, npm)
 
+RUNNABLE = ("appimage", "program", "tree", "wine")  # kinds of copies that a program runs from
 SANDBOXING = ("flatpak", "snap")  # a program of theirs is known by its sandbox, whichever its executable is
+
+UNMANAGED_BROWSERS = "unmanaged-browsers"  # the rule of browsers that no policy reaches
 
 
 class Wanted:
@@ -22,7 +26,11 @@ class Wanted:
     """
 
     def __init__(self, section: Mapping[str, Any]) -> None:
-        self.services: Mapping[str, Mapping[str, Any]] = section["services"]
+        browsers = section["settings"].get("unmanaged_browsers")
+        self.services: Mapping[str, Mapping[str, Any]] = {
+            **section["services"],
+            **({UNMANAGED_BROWSERS: browsers} if browsers else {}),
+        }
         entries = self.services.items()
         self.packages = {
             system.MANAGER: self._index({id_: e["packages"].get(system.CATALOGUE_KEY, ()) for id_, e in entries})
@@ -37,8 +45,12 @@ class Wanted:
             for identifier in identifiers:
                 index.setdefault(identifier, []).append(service)
         for identifier, services in index.items():
-            index[identifier] = [s for s in services if self.services[s]["mode"] == "waived"] or services
+            index[identifier] = self.claimed(services)
         return index
+
+    def claimed(self, services: list[str]) -> list[str]:
+        """Those of some services that share a name on whose behalf it is looked for."""
+        return [s for s in services if self.services[s]["mode"] == "waived"] or services
 
     def restricted(self, manager: str) -> set[str]:
         """The packages of one system that enforcing keeps off the host."""
@@ -98,13 +110,16 @@ class Sight(NamedTuple):
     running: list[Running]
     identify: Callable[[Process], Identity | None]
     unseen: dict[str, str]
+    copies: Sequence[Copy] = ()
+    walked: Copies | None = None
 
     def findings(self, service: str) -> list[tuple[Finding, str]]:
         """The evidence for a service, each piece with the waiver that covers it, "" if none does."""
         entry = self.wanted.services[service]
         packages = [package.finding() for services, package in self.packages if service in services]
         running = [program for program in self.running if service in program.identity.services]
-        found = [(finding, exception_for(entry, finding)) for finding in packages]
+        copies = [copy.finding() for copy in self.copies if service in copy.services]
+        found = [(finding, exception_for(entry, finding)) for finding in (*packages, *copies)]
         return found + [(p.finding(), exception_for(entry, p.finding(), p.place)) for p in running]
 
     def enforced(self, services: list[str], finding: Finding, place: str = "") -> list[str]:
@@ -120,10 +135,11 @@ class Sight(NamedTuple):
         return self.enforced(running.identity.services, running.finding(), running.place)
 
     def uncertain(self, service: str) -> bool:
-        """Whether all that has to go of a service is programs that may be something else, which nobody ends."""
-        running = [program for program in self.running if service in self.enforced_of(program)]
+        """Whether all that has to go of a service may be something else, so that nobody ends or moves it."""
+        running = [bool(p.identity.doubt) for p in self.running if service in self.enforced_of(p)]
+        copies = [bool(c.doubt) for c in self.copies if service in self.enforced(c.services, c.finding())]
         installed = any(service in self.enforced(services, package.finding()) for services, package in self.packages)
-        return bool(running) and not installed and all(program.identity.doubt for program in running)
+        return bool(running or copies) and not installed and all(running + copies)
 
 
 def look(host: Host, section: Mapping[str, Any]) -> Sight:
@@ -140,13 +156,18 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
         for service in {service for services in index.values() for service in services} if blind else ():
             unseen[service].append(blind)
     homes = {user.home for user in host.users()}
+    walked, copies = _copies(host, wanted, packages, homes)
+    certain = {copy.path: copy.services for copy in copies if not copy.doubt and copy.kind in RUNNABLE}
+    for service, entry in wanted.services.items():
+        if entry["processes"] or entry["paths"] or entry["packages"] or entry.get("web_hosts"):
+            unseen[service] += walked.unseen
 
     def identify(process: Process) -> Identity | None:
         base = process.exe.rpartition("/")[2]
         for manager, program in programs:
             if id_ := program(process):
                 return Identity(wanted.packages[manager][id_], id_ if manager in SANDBOXING else base, manager, id_)
-        if services := _below(process.exe, homes, wanted.paths):
+        if services := _below(process.exe, homes, wanted.paths) or _below(process.exe, set(), certain):
             if host.shares_root(process):
                 return Identity(services, base)
             return Identity(services, base, doubt="in a container, where the path says little, so it is not ended")
@@ -160,7 +181,25 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
         reasons.append(blind)
     hint = "" if host.privileged else "; to see it all, run it as root (-b, and -K if sudo asks)"
     told = {service: "; ".join(reasons) + hint for service, reasons in unseen.items() if reasons}
-    return Sight(wanted, packages, running, identify, told)
+    return Sight(wanted, packages, running, identify, told, copies, walked)
+
+
+def _copies(
+    host: Host, wanted: Wanted, packages: list[tuple[list[str], Package]], homes: set[str]
+) -> tuple[Copies, list[Copy]]:
+    """What no package system installed, and what starts or opens a restricted app; each with its services."""
+
+    def services_of(program: str, flatpak_id: str) -> list[str]:
+        named = wanted.packages["flatpak"].get(flatpak_id) or _below(program, homes, wanted.paths)
+        return named or wanted.names.get(program.rpartition("/")[2], [])
+
+    walked = portable.look(host, wanted.services, packages)
+    started, unseen = launchers.look(host, wanted.services, services_of, walked.web_apps)
+    copies = []
+    for copy in [*walked.found, *started]:
+        services = wanted.claimed(copy.services)
+        copies.append(copy._replace(services=wanted.holders(services, copy.finding())))
+    return walked._replace(unseen=[*walked.unseen, *unseen]), copies
 
 
 def _running(host: Host, identify: Callable[[Process], Identity | None]) -> tuple[list[Running], str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import stat
-from typing import Any, Iterator, Mapping, NamedTuple
+from typing import Any, Iterator, Mapping
 
-from ...host import ControlError, Host, Unseen
+from ...host import Host
 from ...plan import canonical
 from .chromium import (
     ALLOW,
@@ -22,12 +22,12 @@ from .chromium import (
     policies,
     render,
 )
-from .lenient import parse
+from .chromium_file import File, all_texts, look
 from .matching import Closest, chromium_entry
 from .places import Place
 from .rendering import MOST_ENTRIES, Name, Rules
 from .settings import EXTENSIONS, SETTINGS
-from .sight import MARK, Sight, changeable, faults
+from .sight import MARK, Sight, faults
 
 # Every key that Proscribe may have written: by them a backup of its file is told from a file of the organisation's.
 _EVER_SAID = {
@@ -35,15 +35,6 @@ _EVER_SAID = {
     *(name for row in SETTINGS.values() for name in row.chromium),
     *("RestrictSigninToPattern", *EDGE.values()),
 }
-
-
-class File(NamedTuple):
-    """A file of the folder. `said` is what Chromium takes from it, nothing if it is no JSON object or not readable."""
-
-    name: str
-    said: Mapping[str, Any]
-    lost: str = ""  # why Chromium takes nothing from it
-    loose: str = ""  # who else could change it
 
 
 class Folder:
@@ -67,15 +58,13 @@ class Folder:
         seen = host.stat(path)
         if seen is None or stat.S_ISDIR(seen.st_mode):
             return
-        content, lost = _content(host, path, seen.st_mode)
-        said, broken = _said(content)
-        file = File(name, said, lost or broken, changeable(host, seen))
+        file, content = look(host, path, seen)
         if name == self.own_name:
-            self.content, self.own = content, file._replace(said={} if lost else said)
+            self.content, self.own = content, file._replace(said={} if file.hidden else file.said)
             self.link = stat.S_ISLNK(seen.st_mode)
-        elif self._is_copy(name, said):
+        elif self._is_copy(name, file.said):
             self.copies.append(name)
-        elif not lost:
+        elif not file.hidden:
             self.foreign.append(file)
 
     def _is_copy(self, name: str, said: Mapping[str, Any]) -> bool:
@@ -118,18 +107,22 @@ class Folder:
         return last
 
     def effective(self, setting: str) -> list[Any]:
-        """A list as Chromium has it: joined if the setting that says so has the last word, else the last file's."""
+        """A list as Chromium has it: joined if the setting that says so has the last word, else the last file's. Where
+        what the last file has is no list, or an entry is no string, nothing is left of all the others either (156).
+        """
         joined = self.source(MERGE)[1]
+        if not isinstance(self.source(setting)[1], list):
+            return []
+        value: list[Any] = self.source(setting)[1]
         if isinstance(joined, list) and setting in joined:
             own = self.own.said.get(setting) if self.own and self.faults.readable else None
-            return [*self._listed(setting), *(own if isinstance(own, list) else [])]
-        value = self.source(setting)[1]
-        return value if isinstance(value, list) else []
+            value = [*self._listed(setting), *(own if isinstance(own, list) else [])]
+        return value if all_texts(value) else []
 
     def overriding(self) -> list[str]:
         """Files of the organisation that take effect away from Proscribe's, and by what."""
-        found = []
         joined = set(self.expected.get(MERGE, ())) & set(self.expected)
+        found = self._spoiling(joined)
         for file in sorted(self.foreign):
             if file.name < self.own_name:
                 continue  # Proscribe's comes later, and has the last word
@@ -143,6 +136,16 @@ class Folder:
                 elif value != self.expected[setting]:
                     found.append(f"{file.name} overrides {setting} of {self.own_name}")
         return found
+
+    def _spoiling(self, joined: set[str]) -> list[str]:
+        """Files whose part of a joined list is none that Chromium takes, and costs it the parts of all others."""
+        return [
+            f"{file.name} sets {setting} to what is no list of texts: it has no effect in {self.own_name} either"
+            for file in sorted(self.foreign)
+            for setting in sorted(joined & set(file.said))
+            if isinstance(file.said[setting], list) or self.own_name < file.name == self.source(setting)[0]
+            if not all_texts(file.said[setting])
+        ]
 
     def loose(self) -> list[str]:
         """Files of the organisation that others than root could change, and so make policies with."""
@@ -244,26 +247,3 @@ class Folder:
             if not refused or (mode is None and (id_ in allowed or id_ in forced)):
                 found.add(id_)
         return found
-
-
-def _content(host: Host, path: str, mode: int) -> tuple[bytes | None, str]:
-    """A file's content, and why a browser, which runs as an ordinary user, takes nothing from it ("" if it does)."""
-    try:
-        content = host.read(path)
-        if content is None:
-            return None, "a link to nothing"
-    except Unseen:
-        return None, "not readable for users"
-    except ControlError as error:
-        return None, str(error)
-    if not stat.S_ISLNK(mode) and not mode & 0o004:
-        return content, "not readable for users"
-    return content, ""
-
-
-def _said(content: bytes | None) -> tuple[Mapping[str, Any], str]:
-    try:
-        said = parse(content or b"")
-    except ValueError:
-        return {}, "not valid JSON"
-    return (said, "") if isinstance(said, dict) else ({}, "not a JSON object")

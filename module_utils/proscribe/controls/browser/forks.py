@@ -70,6 +70,8 @@ def look(host: Host, known: Sequence[Place]) -> Found:
             policies = str(told[2]) if told and told[:2] == fact else _policies(host, binary)
             facts[binary] = [*fact, policies]
             forks[binary] = Fork(id_, binary, policies)
+    # What is gone may have left its policy behind, which a lift takes away.
+    facts = {**{binary: fact for binary, fact in earlier.items() if fact[2]}, **facts}
     remembered = json.dumps(facts, sort_keys=True) + "\n"
     paths = {place.path for place in known}
     kept = [fork for fork in forks.values() if not fork.policies or fork.place.path not in paths]

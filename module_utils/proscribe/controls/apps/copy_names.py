@@ -1,0 +1,63 @@
+"""By which names copies of restricted apps are looked for."""
+
+from __future__ import annotations
+
+from typing import Any, Collection, Iterable, Mapping, Sequence
+
+from . import appimage
+
+# Where people keep single programs: there an AppImage is looked for that has lost its suffix.
+PROGRAM_FOLDERS = frozenset({"bin", "Applications", "AppImages", "Apps", "Desktop", "Downloads", "opt"})
+WEB_APPS = "Web Applications"  # a browser's folder of installed web apps
+WEB_APP = "_crx_"
+# Directories of many programs: that a catalogue's path has one says nothing of an app's own directory.
+SHARED = frozenset(
+    ("bin", "sbin", "lib", "lib64", "libexec", "share", "opt", "local", "dist", "files", "runtime", "apps")
+)
+
+
+class Names:
+    """The names to look for, each with its services."""
+
+    def __init__(self, services: Mapping[str, Mapping[str, Any]]) -> None:
+        self.programs: dict[str, list[str]] = {}
+        self.copies: dict[str, list[str]] = {}  # programs that only count with the rest of an app around them
+        self.windows: dict[str, dict[str, list[str]]] = {}  # then by service: how a path has to end
+        self.desktop_files: dict[str, list[str]] = {}
+        self.stems: dict[str, list[str]] = {}
+        self.folders: dict[str, set[str]] = {}  # by service: the names of directories that are an app's own
+        for service, entry in services.items():
+            packages = [name for key in ("apt", "rpm", "pacman", "snap") for name in entry["packages"].get(key, ())]
+            _add(self.programs, entry["processes"], service)
+            _add(self.copies, entry.get("copies", ()), service)
+            for path in entry.get("windows", ()):
+                self.windows.setdefault(path.rpartition("/")[2], {}).setdefault(service, []).append("/" + path.lower())
+            _add(self.desktop_files, entry.get("desktop_files", ()), service)
+            if "copies" not in entry:
+                _add(self.stems, map(appimage.stem, [*entry["processes"], *packages, service]), service)
+            paths = [path.split("/") for path in entry["paths"]]
+            self.folders[service] = {part for path in paths for part in path[-2:]} - SHARED
+        self.all = frozenset([*self.programs, *self.copies, *self.windows, *self.desktop_files])
+
+    def choose(self, directory: str, names: Sequence[str]) -> Collection[str]:
+        """Of the names in a directory those that have to be looked at; quick, since a host has a million of them."""
+        chosen = self.all.intersection(names)
+        if self.stems and appimage.SUFFIX in "\0".join(names).lower():
+            chosen |= {name for name in names if name.lower().endswith(appimage.SUFFIX)}
+        folder = directory.rpartition("/")[2]
+        if folder == WEB_APPS:
+            chosen |= {name for name in names if name.startswith(WEB_APP)}
+        elif self.stems and folder in PROGRAM_FOLDERS:
+            chosen |= {name for name in names if "." not in name.lstrip(".")}
+        return chosen
+
+    def own(self, directory: str, service: str) -> bool:
+        """Whether a directory's name says that all in it belongs to a service's app."""
+        name = directory.rpartition("/")[2]
+        return name in self.folders[service] or service in self.stems.get(appimage.stem(name), ())
+
+
+def _add(index: dict[str, list[str]], names: Iterable[str], service: str) -> None:
+    for name in names:
+        if name and service not in index.setdefault(name, []):
+            index[name].append(service)

@@ -1,0 +1,111 @@
+"""What starts a restricted app, or opens a restricted service as if it were one: desktop entries with a web address,
+web apps that a browser installed, entries that start with the session, users' own services.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterable, Mapping, Sequence
+
+from ...host import ControlError, Host, Unseen, User
+from . import desktop, owners
+from .copy_names import WEB_APP
+from .portable import Copy, is_home
+
+MENUS = ("/.local/share/applications", "/Desktop")  # below a home
+AUTOSTART = "/.config/autostart"
+UNITS = ("/.config/systemd/user", "/.local/share/systemd/user")
+SYSTEM_MENUS = ("/usr/share/applications", "/usr/local/share/applications")
+SYSTEM_AUTOSTART = "/etc/xdg/autostart"
+SYSTEM_UNITS = "/etc/systemd/user"
+LARGEST = 1024 * 1024  # bytes of an entry
+
+
+def look(
+    host: Host,
+    services: Mapping[str, Mapping[str, Any]],
+    services_of: Callable[[str, str], list[str]],
+    web_apps: Iterable[str],
+) -> tuple[list[Copy], list[str]]:
+    """The launchers on a host, and what could not be looked at.
+
+    `services_of` says whose a program is, by path and by flatpak id. `web_apps` are the folders that the walk found.
+    """
+    one = _Looking(host, services, services_of)
+    if not (one.web.hosts or one.starts):
+        return [], []
+    homes = [user for user in host.users() if is_home(user)]
+    for user in homes:
+        for menu in MENUS:
+            one.directory(user.home + menu, user, "web_app")
+        one.directory(user.home + AUTOSTART, user, "autostart")
+        for units in UNITS:
+            one.directory(user.home + units, user, "autostart", ".service")
+    for menu in SYSTEM_MENUS:
+        one.directory(menu, None, "web_app")
+    one.directory(SYSTEM_AUTOSTART, None, "autostart")
+    one.directory(SYSTEM_UNITS, None, "autostart", ".service")
+    for path in web_apps:
+        owner = next((user for user in homes if path.startswith(user.home + "/")), None)
+        if whose := one.web.services_of_app(path.rpartition(WEB_APP)[2]):
+            one.add(whose, "web_app", path, owner, "a web app that a browser installed")
+    return one.found, one.unseen
+
+
+class _Looking:
+    def __init__(
+        self,
+        host: Host,
+        services: Mapping[str, Mapping[str, Any]],
+        services_of: Callable[[str, str], list[str]],
+    ) -> None:
+        self.host = host
+        self.services_of = services_of
+        self.web = desktop.WebHosts(services)
+        self.entries = {name: [s] for s, entry in services.items() for name in entry.get("desktop_files", ())}
+        self.starts = any(entry["processes"] or entry["paths"] or entry["packages"] for entry in services.values())
+        self.found: list[Copy] = []
+        self.unseen: list[str] = []
+
+    def directory(self, directory: str, owner: User | None, kind: str, suffix: str = ".desktop") -> None:
+        try:
+            names = [name for name in self.host.list(directory) if name.endswith(suffix)]
+        except (Unseen, ControlError) as error:
+            self.unseen.append(str(error))
+            return
+        for name in names:
+            try:
+                content = self.host.read(f"{directory}/{name}", LARGEST)
+            except Unseen as error:
+                self.unseen.append(str(error))
+            except ControlError:  # a link, a pipe, something huge: no launcher that could be read
+                pass
+            else:
+                self.entry(f"{directory}/{name}", (content or b"").decode("utf-8", "replace"), owner, kind)
+
+    def entry(self, path: str, text: str, owner: User | None, kind: str) -> None:
+        """One desktop entry or unit."""
+        if path.endswith(".service"):
+            launcher = desktop.parse(text, ("ExecStart", "ExecStartPre", "ExecStartPost"), "Service")
+        else:
+            launcher = desktop.parse(text)
+        if launcher.hidden:
+            return
+        for address in launcher.addresses:
+            if services := self.web.services(address):
+                self.add(services, kind, path, owner, f"it opens {address}")
+        for id_ in launcher.app_ids:
+            if services := self.web.services_of_app(id_):
+                self.add(services, kind, path, owner, f"it opens the web app {id_}")
+        for command in launcher.commands if kind == "autostart" else ():
+            program, flatpak = desktop.started(command)
+            if services := self.services_of(program, flatpak) or self.entries.get(path.rpartition("/")[2], []):
+                self.add(services, kind, path, owner, f"it starts {flatpak or program} with the session")
+
+    def add(self, services: Sequence[str], kind: str, path: str, owner: User | None, why: str) -> None:
+        known = {service for copy in self.found if copy.path == path for service in copy.services}
+        doubt = ""
+        if owner is None and (package := owners.owner(self.host, path)):
+            doubt = f"it belongs to {package}, so it is not moved"
+        for service in services:
+            if service not in known:
+                self.found.append(Copy([service], kind, path, path.rpartition("/")[2], owner, why, doubt))

@@ -1,0 +1,97 @@
+"""Tells logged-in users why something of theirs ends or goes: a line on their terminals, a note on their desktops.
+
+Nobody waits for a reader: terminals are written to without blocking, desktops asked with a limit, and nothing that goes
+wrong here keeps the ban from being enforced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from functools import partial
+from typing import Iterator, Sequence
+
+from ...host import ControlError, Host, Unseen
+from ..base import Action
+
+SHOWN = ("end", "remove", "quarantine")  # verbs of which users notice something
+LONGEST = 400  # characters
+PATIENCE = 4  # seconds for a desktop to answer
+_FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
+
+
+def told(host: Host, text: str, actions: Sequence[Action]) -> list[Action]:
+    """The action that tells users before these others happen; none if there is nothing to say, or nobody notices."""
+    text = cleaned(text)
+    if not text or not any(action.verb in SHOWN for action in actions):
+        return []
+    return [Action("tell", "logged-in users", partial(tell, host, text), "", text + "\n")]
+
+
+def cleaned(text: str) -> str:
+    """A notice in one line that cannot command a terminal, nor a desktop that knows markup."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line[:LONGEST].translate(str.maketrans("<>&", "()+"))
+
+
+def tell(host: Host, text: str) -> None:
+    """Tell everybody who is logged in. Never raises, never blocks for long."""
+    message = f"\r\n\r\nproscribe: {text}\r\n\r\n".encode("utf-8", "replace")
+    with contextlib.suppress(Unseen, ControlError):
+        for name in terminals(host):
+            _write(host, name, message)
+    with contextlib.suppress(Unseen, ControlError):
+        for name in host.list("/run/user"):
+            bus = f"/run/user/{name}/bus"
+            if name.isdigit() and host.stat(bus):
+                _notify(host, int(name), bus, text)
+
+
+def terminals(host: Host) -> Iterator[str]:
+    """The terminals of people who let others write to them (mesg(1)), but for those that this run itself talks to."""
+    ours = {_terminal(host, pid) for pid in host.lineage()}
+    for folder in ("/dev/pts", "/dev"):
+        for name in host.list(folder):
+            if not name.isdigit() and not (folder == "/dev" and name[:3] == "tty" and name[3:].isdigit()):
+                continue
+            seen = host.stat(f"{folder}/{name}")
+            if seen is None or not stat.S_ISCHR(seen.st_mode) or not seen.st_mode & stat.S_IWGRP:
+                continue
+            if seen.st_rdev not in ours and (folder == "/dev/pts" or seen.st_uid):  # an unused console is root's
+                yield f"{folder}/{name}"
+
+
+def _terminal(host: Host, pid: int) -> int:
+    """The device of a process's controlling terminal; 0 for none. Its number is split as in proc_pid_stat(5)."""
+    fields = (host.text(f"/proc/{pid}/stat") or "").rpartition(")")[2].split()
+    number = int(fields[4]) if len(fields) > 4 else 0
+    return os.makedev((number >> 8) & 0xFFF, (number & 0xFF) | ((number >> 12) & 0xFFF00)) if number else 0
+
+
+def _write(host: Host, path: str, message: bytes) -> None:
+    folder, _, name = path.rpartition("/")
+    with contextlib.suppress(OSError), host.directory(folder) as directory:
+        descriptor = os.open(name, _FLAGS, dir_fd=directory)
+        try:
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode):
+                os.write(descriptor, message)
+        finally:
+            os.close(descriptor)
+
+
+def _notify(host: Host, uid: int, bus: str, text: str) -> None:
+    """A note by the desktop's own service, asked on the user's own bus as that user (Desktop Notifications 1.2)."""
+    where = ("org.freedesktop.Notifications", "/org/freedesktop/Notifications", "org.freedesktop.Notifications")
+    words = [
+        "busctl",
+        f"--address=unix:path={bus}",
+        "--auto-start=no",
+        f"--timeout={PATIENCE}",
+        "call",
+        *where,
+        "Notify",
+    ]
+    content = ["susssasa{sv}i", "proscribe", "0", "dialog-information", "Restricted software", text, "0", "0", "-1"]
+    with contextlib.suppress(ControlError):
+        host.run([*words, *content], user=host.account(uid), timeout=PATIENCE + 1)

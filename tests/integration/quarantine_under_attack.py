@@ -1,0 +1,176 @@
+"""A quarantine at work while a user swaps files, links and directories under it as fast as he can.
+
+    quarantine_under_attack.py ROOT SECONDS        as root; ROOT is a made tree, /home in it may be a mount of its own
+
+The user's links lead to root's own folder /srv/victim of that tree, which has things of the same names in it. Prints
+what was done, as JSON: how often something was taken, refused, given back, and how many rounds the user made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+from proscribe.controls.apps import manifest, quarantine, restoring
+from proscribe.host import ControlError, Host
+
+MALLORY = 12345
+NAME = "program"
+HOME = "home/mallory"
+
+
+def make(root: Path) -> None:
+    """The tree: what is root's, and what is the user's."""
+    for folder in ("etc", "var/lib", "srv/victim/tree", HOME):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    (root / "etc/passwd").write_text(f"mallory:x:{MALLORY}:{MALLORY}::/{HOME}:/bin/sh\n")
+    for name in ("shadow", NAME, f"tree/{NAME}"):
+        path = root / "srv/victim" / name
+        if not path.exists():
+            path.write_text("root's own")
+    os.chown(root / HOME, MALLORY, MALLORY)
+
+
+def attack(root: Path, rounds: int) -> None:
+    """Swap for ever, as the user."""
+    os.setgroups([])
+    os.setgid(MALLORY)
+    os.setuid(MALLORY)
+    os.chdir(root / HOME)
+    victim = str(root / "srv/victim")
+    chance = random.Random(1)
+    count = 0
+    while True:
+        count += 1
+        os.pwrite(rounds, b"%12d" % count, 0)
+        with contextlib.suppress(OSError):
+            chance.choice([parent_is_link, parent_is_real, file, link, hard_link, folder, exchanged, nothing])(victim)
+
+
+def parent_is_link(victim: str) -> None:
+    away(Path("apps"))
+    os.symlink(victim, "apps")
+
+
+def parent_is_real(victim: str) -> None:
+    if os.path.islink("apps"):
+        os.unlink("apps")
+    os.makedirs("apps", exist_ok=True)
+
+
+def away(path: Path) -> None:
+    """What stands there gives way, at once: by a rename."""
+    if path.is_symlink():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree("old", ignore_errors=True)
+        path.rename("old")
+
+
+def nothing(victim: str) -> None:
+    """For a moment there is room for what is given back."""
+    parent_is_real(victim)
+    away(Path("apps") / NAME)
+    time.sleep(0.01)
+
+
+def file(victim: str) -> None:
+    parent_is_real(victim)
+    Path("new").write_text("mallory's")
+    os.rename("new", f"apps/{NAME}")
+
+
+def link(victim: str) -> None:
+    parent_is_real(victim)
+    os.symlink(f"{victim}/shadow", "soft")
+    os.rename("soft", f"apps/{NAME}")
+
+
+def hard_link(victim: str) -> None:
+    parent_is_real(victim)
+    Path("one").write_text("mallory's")
+    with contextlib.suppress(OSError):
+        os.unlink("other")
+    os.link("one", "other")
+    os.rename("other", f"apps/{NAME}")
+
+
+def folder(victim: str) -> None:
+    parent_is_real(victim)
+    with contextlib.suppress(OSError):
+        os.unlink(f"apps/{NAME}")
+    os.makedirs(f"apps/{NAME}/deep/{NAME}", exist_ok=True)
+    with contextlib.suppress(OSError):
+        os.symlink(victim, f"apps/{NAME}/deep/link")
+
+
+def exchanged(victim: str) -> None:
+    """The tree below is exchanged for a link to somebody else's while it is walked."""
+    folder(victim)
+    os.rename(f"apps/{NAME}/deep", "deeper")
+    os.symlink(f"{victim}/tree", f"apps/{NAME}/deep")
+
+
+def defend(root: Path, seconds: float) -> dict[str, int]:
+    host = Host(str(root))
+    done = {"taken": 0, "refused": 0, "restored": 0, "not_restored": 0}
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for _ in range(20):
+            before = len(host.list(quarantine.HOME))
+            try:
+                quarantine.take(host, f"/{HOME}/apps/{NAME}", ["made"], "file").apply()
+                done["taken"] += len(host.list(quarantine.HOME)) > before
+            except ControlError:
+                done["refused"] += 1
+        for action in restoring.given_back(host).actions[:10]:
+            try:
+                action.apply()
+                done["restored"] += action.verb == "restore"
+            except ControlError:
+                done["not_restored"] += 1
+    for action in quarantine.unfinished(host):
+        action.apply()
+    return done
+
+
+def given_back_in_peace(host: Host, root: Path) -> list[str]:
+    """What the last thing in the quarantine is once it is back."""
+    apps = root / HOME / "apps"
+    if apps.is_symlink():
+        apps.unlink()
+    shutil.rmtree(apps, ignore_errors=True)
+    apps.mkdir()
+    item = manifest.items(host)[-1]
+    restoring.restore(host, item)
+    back = apps / NAME
+    return ["directory" if back.is_dir() else back.read_text()]
+
+
+def main() -> None:
+    root, seconds = Path(sys.argv[1]), float(sys.argv[2])
+    make(root)
+    rounds = os.memfd_create("rounds")
+    child = os.fork()
+    if not child:
+        attack(root, rounds)
+    try:
+        done = defend(root, seconds)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    host = Host(str(root))
+    owners = sorted({item.attributes.uid for item in manifest.items(host)})
+    afterwards = given_back_in_peace(host, root)
+    print(json.dumps({**done, "afterwards": afterwards, "rounds": int(os.pread(rounds, 12, 0) or 0), "owners": owners}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""The quarantine against a user who swaps links and directories under its feet, on one real file system and on two."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import proscribe
+import pytest
+import quarantine_under_attack as attack
+
+pytestmark = pytest.mark.integration
+SECONDS = "4"
+
+
+def victim(root: Path) -> dict[str, Any]:
+    found = {}
+    for folder, folders, files in os.walk(root / "srv"):
+        for name in [*folders, *files]:
+            seen = os.lstat(os.path.join(folder, name))
+            found[os.path.join(folder, name)] = (
+                seen.st_ino,
+                seen.st_mode,
+                seen.st_uid,
+                seen.st_mtime_ns,
+                seen.st_nlink,
+            )
+    return found
+
+
+@pytest.mark.parametrize("file_systems", [1, 2])
+def test_nothing_of_anybody_else_moves(tmp_path: Path, require_root: Callable[[], None], file_systems: int) -> None:
+    require_root()
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)  # the user has to reach what is his
+    attack.make(tmp_path)
+    before = victim(tmp_path)
+    mount = 'mount -t tmpfs tmpfs "$1/home" && ' if file_systems == 2 else ""
+    script = f'{mount}exec "$2" "$3" "$1" {SECONDS}'
+    command = ["unshare", "--mount", "sh", "-c", script, "sh", str(tmp_path), sys.executable, attack.__file__]
+    environment = {**os.environ, "PYTHONPATH": str(Path(proscribe.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=90)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert victim(tmp_path) == before
+    assert set(told["owners"]) <= {attack.MALLORY}
+    assert told["taken"] >= 5 and told["refused"] + told["not_restored"] >= 5 and told["rounds"] >= 100, told
+    assert told["afterwards"] == ["mallory's"] or told["afterwards"] == ["directory"]

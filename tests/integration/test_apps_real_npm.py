@@ -1,0 +1,102 @@
+"""The control `apps` on real npm, in a throw-away root: packages for the whole host, and below users' prefixes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from test_apps_real_dpkg import SOURCE, TREE
+from throwaway import People, archive, made_root, plan, seen
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="session")
+def tarballs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("npm")
+    directory.chmod(0o755)
+    for name, version in (("wechaty", "1.20.2"), ("@made/telegram", "2.0.0"), ("weechat-js", "0.1.0")):
+        manifest = {"name": name, "version": version, "bin": {name.rpartition("/")[2]: "run.js"}}
+        manifest["scripts"] = {"preuninstall": "touch /tmp/ran", "uninstall": "touch /tmp/ran"}
+        files = {"package/package.json": json.dumps(manifest), "package/run.js": b"#!/usr/bin/env node\n"}
+        archive(directory / f"{name.rpartition('/')[2]}.tgz", files)
+    return directory
+
+
+@pytest.fixture
+def machine(
+    tmp_path: Path,
+    require_tool: Callable[[str], str],
+    require_root: Callable[[], None],
+    request: pytest.FixtureRequest,
+) -> Iterator[People]:
+    require_root()
+    for tool in ("mmdebstrap", "unshare", "nsenter"):
+        require_tool(tool)
+    made = People(tmp_path, made_root(), SOURCE, request.getfixturevalue("tarballs"))
+    yield made
+    made.stop()
+
+
+NPM = "npm install --global --offline --no-audit --no-fund --no-update-notifier"
+PLAN = plan("npm", wechat=["wechaty"], telegram=["@made/telegram"])
+HOST = "/usr/local/lib/node_modules"
+
+
+def test_of_the_host_and_of_users_seen_removed_seen_again(machine: People) -> None:
+    before = machine.sh(TREE).stdout
+    machine.sh(f"{NPM} /debs/wechaty.tgz /debs/weechat-js.tgz")
+    machine.as_user("alice", f"{NPM} --prefix ~/.npm-global /debs/wechaty.tgz /debs/telegram.tgz")
+    machine.as_user("bob", f"echo 'prefix=${{HOME}}/node' >.npmrc && {NPM} /debs/telegram.tgz /debs/weechat-js.tgz")
+    machine.remount("ro")
+    verdicts = machine.verb("observe", PLAN)
+    machine.remount("rw")
+    alice, bob = "/home/alice/.npm-global/lib/node_modules", "/home/bob/node/lib/node_modules"
+    assert seen(verdicts["apps/wechat"]) == [
+        ("npm", "wechaty", "1.20.2", "system", f"{HOST}/wechaty"),
+        ("npm", "wechaty", "1.20.2", "user:alice", f"{alice}/wechaty"),
+    ]
+    assert seen(verdicts["apps/telegram"]) == [
+        ("npm", "@made/telegram", "2.0.0", "user:alice", f"{alice}/@made/telegram"),
+        ("npm", "@made/telegram", "2.0.0", "user:bob", f"{bob}/@made/telegram"),
+    ]
+    done = machine.verb("enforce", PLAN)
+    assert (done["error"], done["refused"], len(done["actions"])) == (None, [], 4)
+    assert machine.sh(f"ls {HOST} /usr/local/bin").stdout.split() == [
+        "/usr/local/bin:",
+        "weechat-js",
+        f"{HOST}:",
+        "weechat-js",
+    ]
+    assert machine.sh(f"find {alice}/.. {bob}/.. -name '*we*' -o -name '*te*'").stdout.split() == [
+        f"{bob}/../node_modules/weechat-js"
+    ]
+    assert machine.sh("find /home/alice -not -uid 71001; find /home/bob -not -uid 71002; ls /tmp/ran", False).stdout == ""
+    assert {verdict["state"] for verdict in machine.verb("observe", PLAN).values()} == {"compliant"}
+    assert machine.verb("enforce", PLAN)["actions"] == []
+
+    machine.as_user("alice", f"{NPM} --prefix ~/.npm-packages /debs/wechaty.tgz")  # there is no gate
+    assert machine.verb("observe", PLAN)["apps/wechat"]["findings"][0]["scope"] == "user:alice"
+    machine.verb("enforce", PLAN)
+    assert machine.verb("lift", PLAN)["actions"] == []
+    machine.sh("npm uninstall --global --offline weechat-js >/dev/null; rmdir /usr/local/lib/node_modules")
+    assert machine.sh(TREE).stdout == before
+
+
+def test_a_linked_package_is_unlinked_and_its_source_stays(machine: People) -> None:
+    machine.as_user("alice", "mkdir work && tar xf /debs/wechaty.tgz -C work")
+    machine.as_user("alice", "cd work/package && npm_config_prefix=~/.npm-global npm link --offline")
+    verdict = machine.verb("observe", PLAN)["apps/wechat"]
+    assert [finding["path"] for finding in verdict["findings"]] == ["/home/alice/.npm-global/lib/node_modules/wechaty"]
+    assert machine.verb("enforce", PLAN)["error"] is None
+    assert machine.verb("observe", PLAN)["apps/wechat"]["state"] == "compliant"
+    assert machine.as_user("alice", "ls work/package").stdout.split() == ["package.json", "run.js"]
+
+
+def test_what_belongs_to_a_package_of_the_distribution_is_refused(machine: People) -> None:
+    machine.sh("mkdir -p /usr/lib/node_modules/wechaty && echo '{}' >/usr/lib/node_modules/wechaty/package.json")
+    machine.sh("echo /usr/lib/node_modules/wechaty/package.json >>/var/lib/dpkg/info/base-files.list")
+    refused = machine.verb("enforce", PLAN)["refused"]
+    assert refused == [["apps/wechat", "wechaty", "it belongs to the dpkg package base-files"]]

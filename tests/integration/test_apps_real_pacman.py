@@ -1,0 +1,181 @@
+"""The control `apps` on real pacman, in a throw-away root: seen, ended, removed, refused on every road, and let in."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.controls.apps import pacman
+from test_apps_real_dpkg import SOURCE, TREE
+from throwaway import People, archive, made_root, plan, seen
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made packages, each with a program `/opt/<name>/<name>`."""
+    directory = tmp_path_factory.mktemp("pacman")
+    directory.chmod(0o755)
+    build(directory, "wechat-bin", "4.0-1")
+    build(directory, "wechat-bin", "1:4.1-2")
+    build(directory, "wechat-theme", "1-1", "depend = wechat-bin")
+    build(directory, "weechat", "4.6-1")
+    build(directory, "qq-or-tim", "1-1", "depend = linuxqq>=1")
+    build(directory, "linuxqq", "3.2-1")
+    build(directory, "tim", "1-1")
+    offered = ("wechat-bin-1_4.1-2", "wechat-theme-1-1", "weechat-4.6-1")
+    files = [directory / f"{package}-any.pkg.tar.gz" for package in offered]
+    archive(directory / "made.db", dict(map(entry, files)))
+    return directory
+
+
+def build(directory: Path, name: str, version: str, *fields: str) -> None:
+    info = [f"pkgname = {name}", f"pkgver = {version}", "pkgdesc = made", "arch = any", "size = 1", *fields]
+    program = Path("/usr/bin/sleep").read_bytes()
+    files = {".PKGINFO": "\n".join(info) + "\n", "opt/": "", f"opt/{name}/": "", f"opt/{name}/{name}": program}
+    archive(directory / f"{name}-{version.replace(':', '_')}-any.pkg.tar.gz", files)
+
+
+def entry(file: Path) -> tuple[str, str]:
+    """What the list of a repository says of a package."""
+    with tarfile.open(file) as tar:
+        info = (tar.extractfile(".PKGINFO") or io.BytesIO()).read().decode()
+    told = dict(line.split(" = ") for line in info.splitlines())
+    fields = {"FILENAME": file.name, "NAME": told["pkgname"], "VERSION": told["pkgver"], "ARCH": "any", "ISIZE": "1"}
+    fields |= {"CSIZE": str(file.stat().st_size), "SHA256SUM": hashlib.sha256(file.read_bytes()).hexdigest()}
+    fields |= {"DEPENDS": told["depend"]} if "depend" in told else {}
+    place = f"{told['pkgname']}-{told['pkgver']}/desc"
+    return place, "".join(f"%{name}%\n{value}\n\n" for name, value in fields.items())
+
+
+@pytest.fixture
+def machine(
+    tmp_path: Path,
+    require_tool: Callable[[str], str],
+    require_root: Callable[[], None],
+    request: pytest.FixtureRequest,
+) -> Iterator[People]:
+    require_root()
+    for tool in ("mmdebstrap", "unshare", "nsenter"):
+        require_tool(tool)
+    made = People(tmp_path, made_root(), SOURCE, request.getfixturevalue("packages"))
+    made.sh(CONFIGURE)
+    yield made
+    made.stop()
+
+
+# CheckSpace looks for mount points, which an overlay in a chroot does not show.
+CONFIGURE = """
+sed -i 's/^CheckSpace/#&/; s/^#*SigLevel.*/SigLevel = Never/; s/^ParallelDownloads.*/DisableSandbox/' /etc/pacman.conf
+grep -q DisableSandbox /etc/pacman.conf
+printf '[made]\\nSigLevel = Never\\nServer = file:///debs\\n' >>/etc/pacman.conf
+mkdir -p /var/lib/pacman/sync /var/lib/pacman/local && pacman -Sy --noconfirm >/dev/null
+"""
+PLAN = plan("pacman", wechat=["wechat-bin", "wechat-uos-qt"], qq=["linuxqq"])
+
+
+def install(machine: People, *files: str, check: bool = True) -> Any:
+    return machine.run(
+        "pacman", "-U", "--noconfirm", *(f"/debs/{file}-any.pkg.tar.gz" for file in files), check=check
+    )
+
+
+def installed(machine: People) -> set[str]:
+    return set(machine.run("pacman", "-Qq", check=False).stdout.split())
+
+
+def test_seen_ended_removed_refused_and_let_in_again(machine: People) -> None:
+    before = machine.sh(TREE).stdout
+    install(machine, "wechat-bin-4.0-1", "weechat-4.6-1", "tim-1-1")
+    running, innocent = machine.start("/opt/wechat-bin/wechat-bin"), machine.start("/opt/weechat/weechat")
+    machine.remount("ro")
+    verdict = machine.verb("observe", PLAN)["apps/wechat"]
+    machine.remount("rw")
+    path = f"{pacman.DATABASE}/wechat-bin-4.0-1"
+    assert seen(verdict) == [("pacman", "wechat-bin", "4.0-1", "system", path)]
+    process = verdict["findings"][1]
+    assert (process["kind"], process["id"], process["manager"]) == ("process", "wechat-bin", "pacman")
+
+    done = machine.verb("enforce", PLAN)
+    assert (done["error"], done["refused"]) == (None, [])
+    assert running.wait(timeout=5) != 0
+    assert innocent.poll() is None
+    assert installed(machine) == {"weechat", "tim"}
+    assert {verdict["state"] for verdict in machine.verb("observe", PLAN).values()} == {"compliant"}
+    assert machine.verb("enforce", PLAN)["actions"] == []
+
+    for road in (
+        "pacman -S --noconfirm wechat-bin",
+        "pacman -S --noconfirm wechat-theme",  # which needs it
+        "pacman -Syu --noconfirm wechat-bin",
+        "pacman -U --noconfirm /debs/wechat-bin-4.0-1-any.pkg.tar.gz",
+        "pacman -U --noconfirm --overwrite '*' /debs/wechat-bin-4.0-1-any.pkg.tar.gz",
+        "cd /debs && pacman -U --noconfirm -dd wechat-bin-4.0-1-any.pkg.tar.gz linuxqq-3.2-1-any.pkg.tar.gz",
+        "pacman -U --noconfirm --hookdir /nonexistent /debs/linuxqq-3.2-1-any.pkg.tar.gz",
+    ):
+        done = machine.sh(road, check=False)
+        said = done.stdout + done.stderr
+        assert done.returncode, road
+        assert "proscribe: the policy of this organisation does not allow " in said, (road, said)
+        assert 'ask it-security@example.org ("$(id)" \'`id`)' in said
+        assert installed(machine) == {"weechat", "tim"}
+
+    assert machine.sh("pacman -R --noconfirm tim weechat && pacman -S --noconfirm weechat").returncode == 0
+    assert machine.verb("lift", PLAN)["error"] is None
+    assert machine.verb("lift", PLAN)["actions"] == []
+    install(machine, "wechat-bin-4.0-1")
+    machine.sh("pacman -R --noconfirm wechat-bin weechat")
+    assert set(machine.sh(TREE).stdout.splitlines()) ^ set(before.splitlines()) == set()
+
+
+def test_what_others_need_stays_and_is_told(machine: People) -> None:
+    install(machine, "wechat-bin-4.0-1", "linuxqq-3.2-1", "qq-or-tim-1-1")
+    done = machine.verb("enforce", PLAN)
+    assert done["refused"] == [["apps/qq", "linuxqq", "would break qq-or-tim"]]
+    assert installed(machine) == {"linuxqq", "qq-or-tim"}
+    # What is still there is updated, by either road; and goes once nothing needs it.
+    assert machine.sh("pacman -U --noconfirm /debs/linuxqq-3.2-1-any.pkg.tar.gz").returncode == 0
+    machine.sh("pacman -R --noconfirm qq-or-tim")
+    assert machine.verb("enforce", PLAN)["error"] is None
+    assert installed(machine) == set()
+
+
+def test_what_is_on_hold_stays_and_is_told(machine: People) -> None:
+    install(machine, "wechat-bin-4.0-1")
+    machine.sh("sed -i 's/^HoldPkg.*/& wechat-bin/' /etc/pacman.conf")
+    refused = machine.verb("enforce", PLAN)["refused"]
+    assert refused == [["apps/wechat", "wechat-bin", "it is on hold: HoldPkg in pacman.conf names wechat-bin"]]
+    assert installed(machine) == {"wechat-bin"}
+
+
+def test_a_lock_that_stays_is_told_and_left(machine: People) -> None:
+    install(machine, "wechat-bin-4.0-1")
+    machine.sh("touch /var/lib/pacman/db.lck")
+    error = machine.verb("enforce", PLAN)["error"]
+    assert "another pacman has been at work for 1 s" in error
+    assert machine.sh("ls /var/lib/pacman/db.lck && rm /var/lib/pacman/db.lck").returncode == 0
+    assert machine.verb("enforce", PLAN)["error"] is None
+
+
+def test_a_version_that_a_waiver_lets_in_can_be_installed(machine: People) -> None:
+    lenient = plan("pacman", wechat=["wechat-bin"])
+    lenient["controls"]["apps"]["services"]["wechat"]["exceptions"] = [{"waiver": "w-1", "versions": ["1:4.1-2"]}]
+    machine.verb("enforce", lenient)
+    machine.sh("pacman -S --noconfirm wechat-bin")
+    assert machine.verb("observe", lenient)["apps/wechat"]["state"] == "waived"
+    assert machine.verb("enforce", lenient)["actions"] == []
+
+
+@pytest.mark.parametrize("fault", [f"rm {pacman.HOOK}", f"rm {pacman.SCRIPT}", f"chmod 0644 {pacman.SCRIPT}"])
+def test_a_gate_that_was_damaged_is_seen_and_repaired(machine: People, fault: str) -> None:
+    machine.verb("enforce", PLAN)
+    machine.sh(fault)
+    assert machine.verb("observe", PLAN)["apps/reinstall-gate"]["state"] == "noncompliant"
+    machine.verb("enforce", PLAN)
+    assert machine.verb("observe", PLAN)["apps/reinstall-gate"]["state"] == "compliant"

@@ -1,0 +1,139 @@
+"""The control `apps` on real pip and pipx, in a throw-away root: the host's packages, users' own, and environments."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from test_apps_real_dpkg import SOURCE, TREE
+from throwaway import People, made_root, plan, seen
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("wheels")
+    directory.chmod(0o755)
+    build(directory, "Telethon", "1.40")
+    build(directory, "signalbot-cli.tool", "0.9")
+    build(directory, "notifier", "2.0", "Requires-Dist: telethon")
+    return directory
+
+
+def build(directory: Path, name: str, version: str, *fields: str) -> None:
+    module = name.lower().replace("-", "_").replace(".", "_")
+    info = f"{module}-{version}.dist-info"
+    metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *fields]
+    files = {
+        f"{module}/__init__.py": "def main():\n    print('runs')\n",
+        f"{info}/METADATA": "\n".join(metadata) + "\n\nmade for a test\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": f"[console_scripts]\n{module} = {module}:main\n",
+    }
+    record = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
+    with zipfile.ZipFile(directory / f"{module}-{version}-py3-none-any.whl", "w") as wheel:
+        for path, content in {**files, f"{info}/RECORD": record}.items():
+            wheel.writestr(path, content)
+
+
+@pytest.fixture
+def machine(
+    tmp_path: Path,
+    require_tool: Callable[[str], str],
+    require_root: Callable[[], None],
+    request: pytest.FixtureRequest,
+) -> Iterator[People]:
+    require_root()
+    for tool in ("mmdebstrap", "unshare", "nsenter"):
+        require_tool(tool)
+    made = People(tmp_path, made_root(), SOURCE, request.getfixturevalue("wheels"))
+    yield made
+    made.stop()
+
+
+PIP = "python3 -m pip install --quiet --no-index --find-links /debs --break-system-packages --root-user-action ignore"
+PIPX = "pipx install --quiet --pip-args='--no-index --find-links /debs --find-links /usr/share/python-wheels'"
+PLAN = plan("pip", telegram=["telethon"], signal=["Signalbot.cli-tool"])
+SITE = "lib/python3.13/{}-packages"
+
+
+def test_of_the_host_and_of_a_user_seen_removed_seen_again(machine: People) -> None:
+    before = machine.sh(TREE).stdout
+    machine.sh(f"{PIP} notifier signalbot-cli.tool")
+    machine.as_user("alice", f"{PIP} --user --ignore-installed telethon")
+    machine.remount("ro")
+    verdicts = machine.verb("observe", PLAN)
+    machine.remount("rw")
+    host, own = f"/usr/local/{SITE.format('dist')}", f"/home/alice/.local/{SITE.format('site')}"
+    assert seen(verdicts["apps/telegram"]) == [
+        ("pip", "telethon", "1.40", "system", f"{host}/telethon-1.40.dist-info"),
+        ("pip", "telethon", "1.40", "user:alice", f"{own}/telethon-1.40.dist-info"),
+    ]
+    assert seen(verdicts["apps/signal"]) == [
+        ("pip", "Signalbot.cli-tool", "0.9", "system", f"{host}/signalbot_cli_tool-0.9.dist-info")
+    ]
+
+    # A module of that name where root stands must not be run: that may be a user's directory.
+    machine.sh("mkdir -p /tmp/trap/pip && echo 'import os; os.mkdir(\"/tmp/trapped\")' >/tmp/trap/pip/__main__.py")
+    done = machine.verb("enforce", PLAN)
+    assert (done["error"], done["refused"]) == (None, [])
+    assert len(done["actions"]) == 3
+    assert machine.sh(f"ls {host}").stdout.split() == ["notifier", "notifier-2.0.dist-info"]
+    assert machine.sh("find /home/alice/.local -type f").stdout == ""
+    assert {verdict["state"] for verdict in machine.verb("observe", PLAN).values()} == {"compliant"}
+    assert machine.verb("enforce", PLAN)["actions"] == []
+    assert machine.sh("find /home/alice -not -uid 71001; test ! -e /tmp/trapped").stdout == ""
+
+    machine.sh("cp /debs/telethon* /tmp")  # there is no gate: it is seen again, whichever way it comes
+    machine.as_user("bob", f"{PIP} /tmp/telethon-1.40-py3-none-any.whl")
+    assert machine.verb("observe", PLAN)["apps/telegram"]["findings"][0]["scope"] == "user:bob"
+    machine.verb("enforce", PLAN)
+    assert machine.verb("lift", PLAN)["actions"] == []
+    machine.sh("python3 -m pip uninstall --quiet --yes --break-system-packages notifier 2>/dev/null")
+    machine.sh("find /usr -name __pycache__ -newer /etc/passwd -prune -exec rm -r {} +; rm -rf /tmp/t*")
+    assert [line for line in machine.sh(TREE).stdout.splitlines() if line not in before.splitlines()] == []
+
+
+def test_what_pip_did_not_install_is_refused(machine: People) -> None:
+    distribution = "/usr/lib/python3/dist-packages/telethon-1.0.dist-info"
+    machine.sh(f"mkdir {distribution} && printf 'Name: Telethon\\nVersion: 1.0\\n' >{distribution}/METADATA")
+    machine.sh(f"printf '{distribution}/METADATA\\n' >/var/lib/dpkg/info/python3-telethon.list")
+    entry = "Package: python3-telethon\\nStatus: install ok installed\\nVersion: 1\\nArchitecture: all\\n"
+    machine.sh(f"printf '{entry}Maintainer: x\\nDescription: x\\n\\n' >>/var/lib/dpkg/status")
+    machine.sh(f"printf '{distribution}\\n' >>/var/lib/dpkg/info/python3-telethon.list")
+    refused = machine.verb("enforce", PLAN)["refused"]
+    assert refused == [["apps/telegram", "telethon", "it belongs to the dpkg package python3-telethon"]]
+
+    machine.sh("rm /var/lib/dpkg/info/python3-telethon.list")
+    refused = machine.verb("enforce", PLAN)["refused"]
+    assert refused[0][2] == "pip did not install it (nothing says who did), so it is not pip's to remove"
+
+
+def test_environments_of_pipx(machine: People) -> None:
+    machine.as_user("alice", f"{PIPX} telethon && {PIPX} notifier")
+    machine.sh(f"PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin {PIPX} signalbot-cli.tool")
+    verdicts = machine.verb("observe", PLAN)
+    venvs = "/home/alice/.local/share/pipx/venvs"
+    site = f"{SITE.format('site')}/telethon-1.40.dist-info"
+    assert seen(verdicts["apps/telegram"]) == [
+        ("pipx", "telethon", "1.40", "user:alice", f"{venvs}/notifier/{site}"),
+        ("pipx", "telethon", "1.40", "user:alice", f"{venvs}/telethon/{site}"),
+    ]
+    done = machine.verb("enforce", PLAN)
+    assert done["error"] is None
+    assert done["refused"] == [
+        ["apps/telegram", "telethon", "it came along with 'notifier', which pipx installed and nothing restricts"]
+    ]
+    assert machine.as_user("alice", "ls .local/share/pipx/venvs .local/bin").stdout.split() == [
+        ".local/bin:",
+        "notifier",
+        ".local/share/pipx/venvs:",
+        "notifier",
+    ]
+    assert machine.sh("ls /opt/pipx/venvs; find /home/alice -not -uid 71001").stdout == ""
+    assert machine.verb("observe", PLAN)["apps/signal"]["state"] == "compliant"
+    machine.as_user("alice", f"pipx uninstall notifier >/dev/null && {PIPX} telethon")
+    assert machine.verb("observe", PLAN)["apps/telegram"]["state"] == "noncompliant"

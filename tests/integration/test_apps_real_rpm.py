@@ -1,0 +1,308 @@
+"""The control `apps` on real rpm with real dnf and zypper, in a throw-away root: seen, removed, refused, let in again.
+
+The front ends are those of Debian, over a database of made packages. dnf5 is not to be had there.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.controls.apps.rpm_gate import Conflict
+from proscribe.controls.apps.rpm_guard import package
+from test_apps_real_dpkg import DRIVER, SOURCE, TREE
+from throwaway import People, made_root, plan, seen
+
+pytestmark = pytest.mark.integration
+
+ROOT = ("rpm-dnf-zypper", ("python3", "rpm", "dnf", "zypper"))
+REPOSITORY = "[made]\\nname=made\\nbaseurl=file:///debs\\nenabled=1\\ngpgcheck=0\\n"
+# The rest of dnf.conf is an administrator's.
+CONFIGURE = f"""
+mkdir -p /etc/dnf /etc/yum.repos.d /etc/zypp/repos.d
+printf '[main]\\ngpgcheck=0\\nexcludepkgs=tim,\\n  skype\\n\\n# others\\n' >/etc/dnf/dnf.conf
+printf '{REPOSITORY}' >/etc/yum.repos.d/made.repo
+printf '{REPOSITORY}' >/etc/zypp/repos.d/made.repo
+rpm -i /debs/rpm.rpm
+"""
+FRONT_ENDS = ("dnf", "zypper")
+PLAN = plan("rpm", wechat=["wechat", "wechat-beta"], viber=["viber"])
+# What a refusal has to say. Of a file that is excluded, dnf only says that it finds no match.
+REFUSED = ("proscribe-guard-restricted.by.policy", "protected packages: proscribe-guard", "Unable to find a match")
+
+
+@pytest.fixture(scope="session")
+def rpms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made packages, each with a program `/opt/<name>/<name>`, and a repository of them."""
+    directory = tmp_path_factory.mktemp("rpms")
+    directory.chmod(0o755)
+    for name, version, *fields in (
+        ("rpm", "4.20"),
+        ("wechat", "4.0"),
+        ("wechat-moments", "1.0", "Requires: wechat"),
+        ("weixin-repacked", "1.0", "Provides: wechat = 4.0"),
+        ("weechat", "4.6"),
+        ("viber", "1.0", "Epoch: 2", "Requires: viber-library"),
+        ("viber-library", "1.0"),
+    ):
+        build(directory, name, version, *fields)
+    subprocess.run(["createrepo_c", "-q", directory], check=True, capture_output=True)
+    return directory
+
+
+def build(directory: Path, name: str, version: str, *fields: str) -> None:
+    head = [f"Name: {name}", f"Version: {version}", "Release: 1", "Summary: made", "License: none", *fields]
+    place = f"%{{buildroot}}/opt/{name}"
+    body = ["%description", "made", "%install", f"mkdir -p {place}; cp /usr/bin/sleep {place}/{name}"]
+    spec = directory / "made.spec"
+    spec.write_text("\n".join([*head, "BuildArch: noarch", "AutoReqProv: no", *body, "%files", f"/opt/{name}\n"]))
+    settings = {
+        "_topdir": f"{directory}/build",
+        "_rpmdir": str(directory),
+        "_rpmfilename": f"{name}.rpm",
+        "_binaries_in_noarch_packages_terminate_build": "0",
+        "__os_install_post": "%{nil}",
+    }
+    defined = [word for key, value in settings.items() for word in ("--define", f"{key} {value}")]
+    subprocess.run(["rpmbuild", "-bb", "--quiet", *defined, spec], check=True, capture_output=True)
+    spec.unlink()
+
+
+class Machine(People):
+    """A throw-away root with rpm and one of its front ends."""
+
+    def verb(self, verb: str, plan: dict[str, Any]) -> Any:
+        driver = DRIVER.replace("dpkg_changes", "rpm_changes")  # whose patience is short here
+        return json.loads(self.run("python3", "-I", "-S", "-c", driver, verb, input=json.dumps(plan)).stdout)
+
+    def add(self, *names: str) -> None:
+        self.run("rpm", "-i", *(f"/debs/{name}.rpm" for name in names))
+
+    def installed(self) -> set[str]:
+        return set(self.run("rpm", "-qa", "--qf", "%{NAME}\n").stdout.split()) - {"rpm"}
+
+    def states(self, of: dict[str, Any] = PLAN) -> dict[str, str]:
+        return {rule: verdict["state"] for rule, verdict in self.verb("observe", of).items()}
+
+
+@pytest.fixture
+def bare(
+    tmp_path: Path,
+    require_tool: Callable[[str], str],
+    require_root: Callable[[], None],
+    request: pytest.FixtureRequest,
+) -> Iterator[Machine]:
+    require_root()
+    for tool in ("mmdebstrap", "unshare", "nsenter", "rpmbuild", "createrepo_c"):
+        require_tool(tool)
+    made = Machine(tmp_path, made_root(*ROOT), SOURCE, request.getfixturevalue("rpms"))
+    made.sh(CONFIGURE)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def machine(bare: Machine, request: pytest.FixtureRequest) -> Machine:
+    """With both front ends, or only with the one that the test is for."""
+    front = getattr(request, "param", "")
+    for other in set(FRONT_ENDS) - {front} if front else ():
+        bare.sh(f"rm /usr/bin/{other}*")
+    return bare
+
+
+ROADS = {
+    "dnf": (
+        "dnf -y install wechat",
+        "dnf -y install wechat-moments",
+        "dnf -y install /debs/wechat.rpm",
+        "dnf -y --disableexcludes=all install wechat",
+        "dnf -y --disableexcludes=all --allowerasing install wechat",
+        "dnf -y --allowerasing install /debs/weixin-repacked.rpm",
+        "dnf -y remove proscribe-guard",
+    ),
+    "zypper": (
+        "zypper -n install wechat",
+        "zypper -n install wechat-moments",
+        "zypper -n install --allow-unsigned-rpm /debs/wechat.rpm",
+        "zypper -n install --allow-unsigned-rpm /debs/weixin-repacked.rpm",
+        "zypper -n remove proscribe-guard",
+        "zypper -n install -f wechat",
+    ),
+}
+RPM_ROADS = ("rpm -i /debs/wechat.rpm", "rpm -U --replacepkgs /debs/weixin-repacked.rpm", "rpm -i /debs/viber.rpm")
+
+
+@pytest.mark.parametrize("machine", FRONT_ENDS, indirect=True)
+def test_seen_removed_refused_on_every_road_and_let_in_again(machine: Machine, request: pytest.FixtureRequest) -> None:
+    front = request.node.callspec.params["machine"]
+    machine.sh(f"{front} -n -q refresh" if front == "zypper" else "dnf -q makecache")
+    machine.sh("rpm -q rpm")
+    before = machine.sh(TREE + "; cat /etc/dnf/dnf.conf; ls -a /etc/zypp").stdout
+    machine.add("wechat", "weechat", "viber", "viber-library")
+    running, innocent = machine.start("/opt/wechat/wechat"), machine.start("/opt/weechat/weechat")
+
+    # rpm, asked as root, marks in a file of shared memory that somebody reads; its size and all else stay.
+    listing = "find /var /etc /usr/lib/sysimage -printf '%p %s %T@\\n' 2>/dev/null | sed '/-shm /s/ [^ ]*$//' | sort"
+    untouched = machine.sh(listing).stdout
+    verdicts = machine.verb("observe", PLAN)
+    assert machine.sh(listing).stdout == untouched
+    machine.remount("ro")
+    assert machine.verb("observe", PLAN) == verdicts
+    machine.remount("rw")
+    assert seen(verdicts["apps/wechat"]) == [("rpm", "wechat", "4.0-1", "system", None)]
+    assert seen(verdicts["apps/viber"]) == [("rpm", "viber", "2:1.0-1", "system", None)]
+    process = verdicts["apps/wechat"]["findings"][1]
+    assert (process["kind"], process["id"], process["manager"]) == ("process", "wechat", "rpm")
+
+    done = machine.verb("enforce", PLAN)
+    assert (done["error"], done["refused"]) == (None, [])
+    assert "remove viber, wechat" in done["actions"]
+    assert running.wait(timeout=5) != 0
+    assert innocent.poll() is None
+    assert machine.installed() == {"weechat", "viber-library", "proscribe-guard"}
+    assert set(machine.states().values()) == {"compliant"}
+    assert machine.verb("enforce", PLAN)["actions"] == []
+    assert machine.run("rpm", "-V", "proscribe-guard").stdout == ""
+
+    for road in (*ROADS[front], *RPM_ROADS):
+        tried = machine.sh(road, check=False)
+        said = tried.stdout + tried.stderr
+        assert tried.returncode, (road, said)
+        assert any(word in said for word in REFUSED), (road, said)
+        assert machine.installed() == {"weechat", "viber-library", "proscribe-guard"}, road
+    assert set(machine.states().values()) == {"compliant"}
+    machine.sh(f"{front} -y remove weechat" if front == "dnf" else "zypper -n remove weechat")
+    machine.sh("dnf -y install weechat" if front == "dnf" else "zypper -n install weechat")
+
+    assert machine.verb("lift", PLAN)["error"] is None
+    assert machine.verb("lift", PLAN)["actions"] == []
+    machine.sh("dnf -y install wechat" if front == "dnf" else "zypper -n install wechat")
+    assert "wechat" in machine.installed()
+    machine.sh("rpm -e wechat weechat viber-library")
+    assert machine.sh(TREE + "; cat /etc/dnf/dnf.conf; ls -a /etc/zypp").stdout == before
+
+
+def test_locks_that_zypper_writes_anew_are_known_and_one_that_somebody_lifts_is_told(machine: Machine) -> None:
+    machine.sh("zypper -n addlock viber other && rm /usr/bin/dnf*")  # the administrator's own
+    theirs = machine.sh("zypper locks").stdout
+    machine.verb("enforce", PLAN)
+    machine.sh("zypper -n addlock third && zypper -n removelock third")
+    assert machine.states()["apps/reinstall-gate"] == "compliant"
+    machine.sh("zypper -n removelock wechat")
+    gate = machine.verb("observe", PLAN)["apps/reinstall-gate"]
+    assert [found["path"] for found in gate["findings"]] == ["/etc/zypp/locks"]
+    assert machine.verb("enforce", PLAN)["actions"] == ["write /etc/zypp/locks"]
+    assert machine.states()["apps/reinstall-gate"] == "compliant"
+    assert "it-security@example.org" in machine.sh("zypper locks").stdout
+    machine.verb("lift", PLAN)
+    assert machine.sh("zypper locks").stdout == theirs
+
+
+@pytest.mark.parametrize("machine", [*FRONT_ENDS], indirect=True)
+def test_what_others_need_stays_is_told_and_can_be_kept_from_growing(machine: Machine) -> None:
+    machine.add("wechat", "wechat-moments", "viber", "viber-library")
+    done = machine.verb("enforce", PLAN)
+    assert (done["error"], done["refused"]) == (
+        None,
+        [["apps/wechat", "wechat", "would break wechat-moments-1.0-1.noarch"]],
+    )
+    # The guard stands all the same; what is left, it does not conflict with.
+    assert machine.installed() == {"wechat", "wechat-moments", "viber-library", "proscribe-guard"}
+    assert machine.states() == {
+        "apps/wechat": "noncompliant",
+        "apps/viber": "compliant",
+        "apps/reinstall-gate": "compliant",
+    }
+    assert machine.sh("rpm -i /debs/viber.rpm", check=False).returncode
+    machine.sh("rpm -e wechat-moments")
+    assert machine.verb("enforce", PLAN)["error"] is None
+    assert machine.installed() == {"viber-library", "proscribe-guard"}
+    assert set(machine.states().values()) == {"compliant"}
+
+
+@pytest.mark.parametrize("machine", [*FRONT_ENDS], indirect=True)
+def test_a_guard_that_rpm_was_forced_past_and_one_that_was_erased_are_both_told(machine: Machine) -> None:
+    machine.verb("enforce", PLAN)
+    machine.sh("rpm -i --nodeps /debs/wechat.rpm")
+    assert machine.states()["apps/wechat"] == "noncompliant"
+    machine.sh("rpm -e proscribe-guard")
+    gate = machine.verb("observe", PLAN)["apps/reinstall-gate"]
+    assert [(found["path"], found["detail"]) for found in gate["findings"]] == [("package proscribe-guard", "missing")]
+    assert machine.verb("enforce", PLAN)["error"] is None
+    assert machine.installed() == {"proscribe-guard"}
+    assert set(machine.states().values()) == {"compliant"}
+
+
+def test_a_version_that_a_waiver_lets_in_may_be_installed_and_no_other(machine: Machine) -> None:
+    waived = plan("rpm", wechat=["wechat"], viber=["viber"])
+    exception = {"waiver": "w-1", "versions": ["4.0-1"]}
+    waived["controls"]["apps"]["services"]["wechat"]["exceptions"] = [exception]
+    machine.verb("enforce", waived)
+    machine.sh("dnf -y install wechat")
+    assert machine.states(waived) == {
+        "apps/wechat": "waived",
+        "apps/viber": "compliant",
+        "apps/reinstall-gate": "compliant",
+    }
+    assert machine.verb("enforce", waived)["actions"] == []
+    exception["versions"] = ["3.9-1"]
+    assert "remove wechat" in machine.verb("enforce", waived)["actions"]
+    assert machine.sh("dnf -y install wechat", check=False).returncode
+    assert machine.installed() == {"proscribe-guard"}
+
+
+@pytest.mark.parametrize("machine", [*FRONT_ENDS], indirect=True)
+def test_another_package_manager_at_work_is_waited_for_and_then_told(machine: Machine) -> None:
+    machine.add("wechat")
+    lock = "import fcntl, sys; f = open('/var/lib/rpm/.rpm.lock', 'w'); fcntl.lockf(f, fcntl.LOCK_EX)"
+    lock += "; print('locked', flush=True); sys.stdin.read()"
+    holder = subprocess.Popen([*machine.enter, "python3", "-c", lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    done = machine.verb("enforce", PLAN)
+    holder.communicate()
+    assert "another package manager has been at work for 1 s" in done["error"]
+    assert machine.installed() == {"wechat"}
+    assert machine.verb("enforce", PLAN)["error"] is None
+    assert machine.installed() == {"proscribe-guard"}
+
+
+def test_without_a_front_end_rpm_does_it(machine: Machine) -> None:
+    machine.sh("rm /usr/bin/dnf* /usr/bin/zypper*")
+    machine.add("wechat", "wechat-moments", "viber", "viber-library")
+    done = machine.verb("enforce", PLAN)
+    assert [reason for _, _, reason in done["refused"]] == ["would break wechat-moments-1.0-1.noarch"]
+    assert machine.installed() == {"wechat", "wechat-moments", "viber-library", "proscribe-guard"}
+
+
+def test_a_host_of_another_family_with_rpm_on_it_gets_no_gate_and_is_looked_at(machine: Machine) -> None:
+    machine.sh("rpm -e rpm")
+    assert machine.states() == {"apps/wechat": "compliant", "apps/viber": "compliant"}
+    machine.add("wechat")
+    assert machine.verb("enforce", PLAN)["error"] is None
+    assert machine.installed() == set()
+    machine.sh("rm -r /var/lib/rpm")
+    assert machine.states() == {"apps/wechat": "compliant", "apps/viber": "compliant"}
+    assert machine.sh("ls /var/lib/rpm", check=False).returncode  # nothing was made by asking
+
+
+def test_rpm_itself_finds_the_guard_whole(tmp_path: Path, require_tool: Callable[[str], str]) -> None:
+    rpm = require_tool("rpm")
+    many = [Conflict(f"package-{number}") for number in range(300)]
+    conflicts = [*many, Conflict("viber", "<", "2:1.0-1"), Conflict("viber", ">", "2:1.0-1")]
+    guard = tmp_path / "guard.rpm"
+    guard.write_bytes(package(conflicts, "0123456789abcdef", "Ask the hélp desk."))
+
+    def told(*question: str) -> str:
+        return subprocess.run([rpm, *question, guard], check=True, capture_output=True, text=True).stdout
+
+    checked = told("-Kv")
+    assert checked.count(": OK") == 2 and "NOT" not in checked
+    assert told("-qp", "--conflicts").splitlines() == [" ".join(filter(None, one)) for one in conflicts]
+    assert told("-qp", "--provides").strip() == "proscribe-guard = restricted.by.policy-0123456789abcdef"
+    assert told("-qp", "--qf", "%{SUMMARY}") == "Written by Proscribe. Ask the hélp desk."
+    assert told("-qpl").strip() == "(contains no files)"

@@ -1,0 +1,216 @@
+"""Conflicts over browser policies on the real thing: what Chromium makes of several files, what flatpak makes of
+overrides, and an /etc that cannot be written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser_scene import HERE, PROJECT, UNSHARE, enforce, in_place_of_etc, made_tree, put, real_plan
+from conftest import missing
+from proscribe.controls import browser
+from proscribe.controls.browser import packaged
+from proscribe.controls.browser.chromium_folder import Folder
+from proscribe.controls.browser.places import Place
+from proscribe.controls.browser.rendering import rules
+from proscribe.host import ControlError, Host
+from proscribe.run import carry_out
+
+pytestmark = pytest.mark.integration
+
+MANAGED = "/etc/chromium/policies/managed"
+CHROMIUM = Place("chromium", "chromium", f"{MANAGED}/proscribe.json", browsers=("chromium",))
+LISTS = ("URLBlocklist", "URLAllowlist")
+MERGE = "PolicyListMultipleSourceMergeList"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Path]:
+    yield from made_tree(tmp_path)
+
+
+FILES: Mapping[str, Mapping[str, Any]] = {
+    "lists before and after": {
+        "10.json": {"URLBlocklist": ["a.example"]},
+        "zz.json": {"URLBlocklist": ["b.example"], "URLAllowlist": ["c.example"]},
+    },
+    "a later file that joins other lists": {"zz.json": {"URLBlocklist": ["b.example"], MERGE: ["URLAllowlist"]}},
+    "an earlier file that joins other lists": {"10.json": {"URLBlocklist": ["b.example"], MERGE: []}},
+    "a later file with a list that is none": {"zz.json": {"URLBlocklist": "b.example"}},
+    "an earlier file with a list that is none": {"10.json": {"URLBlocklist": "b.example"}},
+    "a list of more than texts": {"10.json": {"URLBlocklist": ["b.example", 5]}},
+    "a later file that joins with a list that is none": {"zz.json": {"URLBlocklist": ["b.example"], MERGE: "all"}},
+    "a hidden file, and another case": {
+        ".hidden": {"DnsOverHttpsMode": "automatic", "urlallowlist": ["a.example"]},
+        "no-suffix": {"URLAllowlist": ["d.example"]},
+    },
+}
+
+
+@pytest.mark.parametrize("files", FILES.values(), ids=FILES)
+def test_what_chromium_makes_of_several_files_is_what_we_make_of_them(
+    files: Mapping[str, Any], tree: Path, require_tool: Callable[[str], str]
+) -> None:
+    require_tool("chromium")
+    plan = real_plan(services_include=["whatsapp"], categories=[])
+    put(tree, {f"{MANAGED}/{name}": content for name, content in files.items()})
+    enforce(tree, plan)
+    folder = Folder(Host(str(tree)), CHROMIUM, rules(plan["controls"]["browser"]))
+    policies = in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", "chromium")["policies"]
+    its = {name: policies.get(name, {}) for name in LISTS}
+    taken = {name: sorted(one.get("value", []) if "error" not in one else []) for name, one in its.items()}
+    assert taken == {name: sorted(folder.effective(name)) for name in LISTS}, policies
+    assert policies["DnsOverHttpsMode"]["value"] == folder.source("DnsOverHttpsMode")[1]
+
+
+# -- an /etc that cannot be written ------------------------------------------------------------------------------------
+
+DRIVER = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from proscribe.controls import browser
+from proscribe.host import ControlError, Host
+from proscribe.run import carry_out
+host, plan = Host(sys.argv[2]), json.load(sys.stdin)
+told = {"before": sorted({verdict.state for verdict in browser.observe(host, plan)}), "done": [], "error": ""}
+try:
+    carry_out(browser.enforce(host, plan))
+except ControlError as error:
+    told.update(error=str(error), done=error.done)
+verdicts = browser.observe(host, plan)
+told["after"] = {v.rule: [v.state, sorted(f.path for f in v.findings)] for v in verdicts}
+print(json.dumps(told))
+"""
+ELSEWHERE = "/var/lib/flatpak/extension/org.example.Browser/policies/managed/proscribe.json"
+
+
+def small_plan() -> dict[str, Any]:
+    places = [
+        {"id": "chromium", "family": "chromium", "path": CHROMIUM.path, "browsers": ["chromium"]},
+        {"id": "firefox", "family": "firefox", "path": "/etc/firefox/policies/policies.json", "browsers": ["firefox"]},
+        {"id": "packed", "family": "chromium", "path": ELSEWHERE, "browsers": ["packed"]},
+    ]
+    service = {"name": "Mail", "mode": "enforce", "domains": ["mail.example"]}
+    return {
+        "browsers": places,
+        "controls": {"browser": {"mode": "enforce", "services": {"mail": service}, "settings": {}}},
+    }
+
+
+def read_only(tree: Path, folder: str) -> Any:
+    """What happens to a tree of which a folder is mounted read-only."""
+    mounts = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
+    driver = [sys.executable, "-B", "-c", DRIVER, str(PROJECT / "module_utils"), str(tree)]
+    argv = [*UNSHARE, "sh", "-c", mounts, "sh", str(tree / folder), *driver]
+    answer = subprocess.run(argv, input=json.dumps(small_plan()), capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    return json.loads(answer.stdout)
+
+
+def test_where_etc_cannot_be_written_it_is_told_of_each_file_and_the_rest_is_done(tree: Path) -> None:
+    told = read_only(tree, "etc")
+    assert told["done"] == [f"write {ELSEWHERE}"]
+    for path in ("/etc/chromium", "/etc/firefox"):
+        assert f"cannot make the directory {path}: Read-only file system" in told["error"]
+    assert told["after"]["browser/policy-file"] == [
+        "noncompliant",
+        [CHROMIUM.path, "/etc/firefox/policies/policies.json"],
+    ]
+
+
+def test_where_nothing_can_be_written_it_is_told_too(tree: Path) -> None:
+    assert read_only(tree, "")["error"].count("Read-only file system") == 3
+    (tree / "var/lib/proscribe").mkdir()
+    told = read_only(tree, "")
+    assert told["error"].count("Read-only file system") == 3
+    assert told["done"] == []
+
+
+def test_a_file_that_cannot_be_changed_is_told_and_the_rest_is_done(
+    tree: Path, require_tool: Callable[[str], str]
+) -> None:
+    chattr = require_tool("chattr")
+    own = tree / CHROMIUM.path[1:]
+    put(tree, {CHROMIUM.path: {"proscribe": "of yesterday"}})
+    if subprocess.run([chattr, "+i", str(own)], check=False, capture_output=True).returncode:
+        missing("needs a file system with immutable files under the temporary directory")
+    try:
+        with pytest.raises(ControlError, match=f"write {CHROMIUM.path}: .*Operation not permitted") as failed:
+            carry_out(browser.enforce(Host(str(tree)), small_plan()))
+        assert failed.value.done == ["write /etc/firefox/policies/policies.json", f"write {ELSEWHERE}"]
+        assert sorted(own.parent.iterdir()) == [own]
+        with pytest.raises(ControlError, match=f"delete {CHROMIUM.path}: .*Operation not permitted"):
+            carry_out(browser.lift(Host(str(tree)), small_plan()))
+        assert not (tree / "etc/firefox").exists()
+    finally:
+        subprocess.run([chattr, "-i", str(own)], check=True)
+
+
+# -- flatpak -----------------------------------------------------------------------------------------------------------
+
+APP = "com.google.Chrome"
+OVERRIDES: Mapping[str, list[str]] = {
+    "nothing": [],
+    "the host's /etc": ["--nofilesystem=host-etc"],
+    "the host, which does not mean its /etc": ["--nofilesystem=host"],
+    "all that was granted": ["--nofilesystem=host:reset"],
+    "all, and /etc again": ["--nofilesystem=host:reset", "--filesystem=host-etc:ro"],
+    "/etc, but all of the host instead": ["--nofilesystem=host-etc", "--filesystem=host"],
+}
+
+
+@pytest.fixture(scope="module")
+def chrome(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's installation of flatpak with an application that asks for the host's /etc."""
+    made = tmp_path_factory.mktemp("flatpak")
+    arch = subprocess.run(["flatpak", "--default-arch"], check=True, capture_output=True, text=True).stdout.strip()
+    app = made / "app"
+    for folder in ("files/bin", "export"):
+        (app / folder).mkdir(parents=True)
+    runtime = f"org.example.Platform/{arch}/1"
+    (app / "metadata").write_text(
+        f"[Application]\nname={APP}\nruntime={runtime}\nsdk={runtime}\ncommand=true\n"
+        "[Context]\nfilesystems=host-etc;xdg-download;\n"
+    )
+    repository = str(made / "repository")
+    for command in (
+        ["ostree", "init", "--mode=archive-z2", f"--repo={repository}"],
+        ["flatpak", "build-export", repository, str(app), "stable"],
+        ["flatpak", "--user", "remote-add", "--no-gpg-verify", "made", f"file://{repository}"],
+        ["flatpak", "--user", "install", "--noninteractive", "--no-deps", "made", APP],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, env=of(made), check=False)
+        assert done.returncode == 0, done.stderr
+    return made
+
+
+def of(made: Path) -> dict[str, str]:
+    """An environment in which flatpak knows that installation alone."""
+    (made / "home").mkdir(exist_ok=True)
+    own = {"HOME": str(made / "home"), "FLATPAK_USER_DIR": str(made / "user"), "XDG_DATA_HOME": str(made / "data")}
+    return {**os.environ, **own, "FLATPAK_SYSTEM_DIR": str(made / "system")}
+
+
+@pytest.mark.parametrize("arguments", OVERRIDES.values(), ids=OVERRIDES)
+def test_what_overrides_leave_an_application_is_what_flatpak_says(
+    arguments: list[str], request: pytest.FixtureRequest, require_tool: Callable[[str], str]
+) -> None:
+    for tool in ("flatpak", "ostree"):
+        require_tool(tool)
+    made = request.getfixturevalue("chrome")
+    subprocess.run(["flatpak", "override", "--user", "--reset", APP], check=False, capture_output=True, env=of(made))
+    if arguments:
+        subprocess.run(["flatpak", "override", "--user", *arguments, APP], check=True, env=of(made))
+    show = ["flatpak", "info", "--user", "--show-permissions", APP]
+    said = subprocess.run(show, check=True, capture_output=True, text=True, env=of(made)).stdout
+    override = made / "user/overrides" / APP
+    own = (made / "user/app" / APP / "current/active/metadata").read_text()
+    ours = packaged.applied(packaged.applied({}, own), override.read_text() if override.exists() else "")
+    assert packaged.sees_etc(ours) is packaged.sees_etc(packaged.applied({}, said)), said

@@ -1,0 +1,348 @@
+"""`./proscribe diff`: what differs between plans, on which hosts, and how that is told."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_policy import NOW, made_catalogue, plan, question
+from proscribe.cli import Refused, diff
+from proscribe.cli.earlier import Earlier, earlier
+from proscribe.cli.revision import repository_of
+from proscribe.compile.catalogue import Catalogue
+from proscribe.compile.difference import Change, difference
+from proscribe.compile.run import compile_hosts
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Catalogue:
+    return made_catalogue(tmp_path / "catalog")
+
+
+def section(mode: str = "enforce", services: Any = None, **settings: Any) -> dict[str, Any]:
+    return {"mode": mode, "services": services or {}, "settings": settings}
+
+
+def made(contact: str = "desk", browsers: Any = (), **controls: Any) -> dict[str, Any]:
+    return {"contact": contact, "browsers": list(browsers), "controls": controls}
+
+
+def entry(mode: str = "enforce", **more: Any) -> dict[str, Any]:
+    return {"name": "Parrot", "mode": mode, **more}
+
+
+def dns(**services: Any) -> dict[str, Any]:
+    return made(dns=section(services=services))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changes"),
+    [
+        (dns(), dns(), []),
+        (
+            dns(),
+            dns(parrot=entry(domains=["a.example", "b.example"], allow=[])),
+            [Change("dns", "service", "parrot", after="enforce", holds=(("domains", 2),))],
+        ),
+        (
+            dns(parrot=entry(domains=["a.example"])),
+            dns(),
+            [Change("dns", "service", "parrot", before="enforce", holds=(("domains", 1),))],
+        ),
+        (
+            dns(parrot=entry(domains=["a.example", "b.example"])),
+            dns(parrot=entry(domains=["b.example", "c.example"])),
+            [Change("dns", "identifier", "parrot", "domains", added=("c.example",), removed=("a.example",))],
+        ),
+        (
+            dns(parrot=entry()),
+            dns(parrot=entry("waived", waiver="w1")),
+            [Change("dns", "service", "parrot", before="enforce", after="waived (w1)")],
+        ),
+        (
+            dns(parrot=entry()),
+            dns(parrot=entry(exceptions=[{"waiver": "w2", "users": ["alice", "bob"]}])),
+            [Change("dns", "service", "parrot", before="enforce", after="enforce, but for w2 (users alice, bob)")],
+        ),
+        (
+            dns(parrot=entry("upcoming", effective_from="2027-01-01")),
+            dns(parrot=entry()),
+            [Change("dns", "service", "parrot", before="upcoming (2027-01-01)", after="enforce")],
+        ),
+        (  # a service that is packaged for one more system
+            made(apps=section(services={"parrot": entry(packages={"apt": ["parrot"]})})),
+            made(apps=section(services={"parrot": entry(packages={"apt": ["parrot"], "rpm": ["parrot"]})})),
+            [Change("apps", "identifier", "parrot", "packages.rpm", added=("parrot",))],
+        ),
+        (  # the services of a control follow its mode; a word for each would hide it
+            made(dns=section("enforce", {"parrot": entry("enforce"), "owl": entry("waived", waiver="w1")})),
+            made(dns=section("audit", {"parrot": entry("audit"), "owl": entry("audit")})),
+            [
+                Change("dns", "control", before="enforce", after="audit"),
+                Change("dns", "service", "owl", before="waived (w1)", after="audit"),
+            ],
+        ),
+        (
+            made(dns=section(services={"parrot": entry()})),
+            made(),
+            [Change("dns", "control", before="enforce", after="off")],
+        ),
+        (
+            made(firewall=section(log=True, management=["10.0.0.0/8"], rules=[{"port": 22}], tenants={"google": []})),
+            made(firewall=section(log=False, management=["10.1.0.0/16"], rules=[], tenants={"google": ["a"]}, zone="")),
+            [
+                Change("firewall", "setting", "", "log", before="true", after="false"),
+                Change("firewall", "setting", "", "management", added=("10.1.0.0/16",), removed=("10.0.0.0/8",)),
+                Change("firewall", "setting", "", "rules", removed=('{"port":22}',)),
+                Change("firewall", "setting", "", "tenants.google", added=("a",)),
+                Change("firewall", "setting", "", "zone", after='""'),
+            ],
+        ),
+        (
+            made(dns=section(upstreams=["10.0.0.1", "10.0.0.2"])),
+            made(dns=section(upstreams=["10.0.0.2", "10.0.0.1"])),
+            [
+                Change(
+                    "dns",
+                    "setting",
+                    "",
+                    "upstreams",
+                    before='["10.0.0.1","10.0.0.2"]',
+                    after='["10.0.0.2","10.0.0.1"]',
+                )
+            ],
+        ),
+        (
+            made(contact="desk", browsers=[{"id": "chromium", "path": "/etc/chromium"}]),
+            made(contact="me", browsers=[]),
+            [
+                Change("", "plan", "", "contact", before="desk", after="me"),
+                Change("", "plan", "", "browsers", removed=("chromium (/etc/chromium)",)),
+            ],
+        ),
+    ],
+)
+def test_a_difference_is_told_in_the_words_of_the_policy(old: Any, new: Any, changes: list[Change]) -> None:
+    assert list(difference(old, new)) == changes
+
+
+NAMES = st.lists(st.sampled_from(["a.example", "b.example", "c.example"]), unique=True)
+ENTRIES = st.builds(entry, st.sampled_from(["enforce", "report"]), domains=NAMES, allow=NAMES)
+PLANS = st.builds(dns, **{id_: ENTRIES for id_ in ("parrot", "owl")})
+
+
+@given(PLANS, PLANS)
+def test_a_difference_is_empty_only_between_plans_that_ask_the_same_and_has_two_ends(old: Any, new: Any) -> None:
+    def unordered(one: Any) -> str:
+        return json.dumps(one, sort_keys=True, default=str).replace('"', "") if not isinstance(one, dict) else ""
+
+    def asked(one: Any) -> Any:
+        services = one["controls"]["dns"]["services"]
+        return {
+            id_: {key: sorted(v) if isinstance(v, list) else v for key, v in e.items()} for id_, e in services.items()
+        }
+
+    there, back = difference(old, new), difference(new, old)
+    assert (there == ()) == (asked(old) == asked(new))
+    assert [(c.added, c.removed, c.before, c.after) for c in there] == [
+        (c.removed, c.added, c.after, c.before) for c in back
+    ]
+
+
+def test_plans_of_the_compiler_are_compared(catalogue: Catalogue) -> None:
+    old = plan(catalogue, [], services_exclude=["parrot"], controls={"browser": "off"})
+    changes = difference(old, plan(catalogue, [], controls={"browser": "off"}))
+    assert [(change.control, change.service, dict(change.holds)) for change in changes if change.kind == "service"] == [
+        ("apps", "parrot", {"packages.apt": 1, "packages.flatpak": 1, "processes": 1, "paths": 1}),
+        ("firewall", "parrot", {"networks": 2}),
+        ("dns", "parrot", {"domains": 3, "allow": 1}),
+    ]
+    assert difference(old, old) == ()
+
+
+# -- hosts -------------------------------------------------------------------------------------------------------------
+
+
+def compared(tmp_path: Path, old: dict[str, Any], new: dict[str, Any], whole: bool = True) -> diff.Compared:
+    """What differs between two inventories, each host's variables by its name."""
+    before = compile_hosts(question(tmp_path / "old", old), NOW)
+    now = compile_hosts(question(tmp_path / "new", new), NOW)
+    return diff.compare(Earlier("before", before.hosts, before.plans), now, whole)
+
+
+def test_hosts_with_the_same_changes_are_one_group_though_their_plans_differ(tmp_path: Path) -> None:
+    old = {"a": {"contact": "x"}, "b": {"contact": "y"}, "c": {}, "gone": {}}
+    without = {"services_exclude": ["owl"]}
+    new = {"a": {"contact": "x", **without}, "b": {"contact": "y", **without}, "c": {}, "fresh": {}}
+    found = compared(tmp_path, old, new)
+    assert [group.hosts for group in found.groups] == [("a", "b")]
+    assert {change.service for change in found.groups[0].changes} == {"owl"}
+    assert (found.fresh, found.gone, found.compared, found.different) == (("fresh",), ("gone",), 3, True)
+
+
+def test_hosts_that_a_limit_leaves_out_are_not_gone(tmp_path: Path) -> None:
+    found = compared(tmp_path, {"a": {}, "b": {}}, {"a": {}}, whole=False)
+    assert (found.gone, found.different) == ((), False)
+
+
+def test_a_host_without_an_earlier_plan_is_a_difference(tmp_path: Path) -> None:
+    assert compared(tmp_path, {"a": {}}, {"a": {}, "b": {}}).different
+
+
+@pytest.mark.parametrize(
+    ("changes", "totals"),
+    [
+        ([], {}),
+        (
+            [Change("dns", "service", "a", after="enforce", holds=(("domains", 2),))] * 2,
+            {"services": {"added": 1}, "domains": {"added": 2}},
+        ),
+        (
+            [Change("apps", "identifier", "a", "packages.apt", added=("x", "y"), removed=("z",))],
+            {"packages": {"added": 2, "removed": 1}},
+        ),
+        (
+            [Change("dns", "service", "a", before="enforce", after="audit"), Change("dns", "setting", "", "backend")],
+            {"services": {"changed": 1}, "settings": {"changed": 1}},
+        ),
+    ],
+)
+def test_totals_count_what_many_hosts_share_once(changes: list[Change], totals: dict[str, Any]) -> None:
+    assert diff.totals(changes) == totals
+
+
+def test_the_answer_names_hosts_departments_and_names(tmp_path: Path) -> None:
+    new = {"services_exclude": ["owl"], "contact": "\x1b[2J"}
+    found = compared(tmp_path, {"a": {}, "b": {}}, {"a": new, "b": {}})
+    lines = diff.render(Earlier("v1 (abc)", {}, {}, ("a note",)), found, {"press": ["a", "b"], "it": ["c"]}, 90, False)
+    text = "\n".join(lines)
+    assert text.startswith("v1 (abc) -> now: 1 of 2 hosts asked something else\nservices -1; ")
+    assert "note: a note\n\n1 host (press 1 of 2): a\n" in text
+    assert "\n  dns       owl      - no longer enforce: domains 2\n" in text
+    assert "contact  ~ your IT service desk -> \N{REPLACEMENT CHARACTER}[2J" in text
+    told = diff.as_json(Earlier("v1", {}, {}), found, {"press": ["a", "b"]})
+    assert json.loads(json.dumps(told))["groups"][0]["departments"] == {"press": {"hosts": 1, "of": 2}}
+
+
+def test_no_difference_is_said_too(tmp_path: Path) -> None:
+    found = compared(tmp_path, {"a": {}}, {"a": {}})
+    assert list(diff.render(Earlier("v1", {}, {}), found, {}, 90, False)) == ["v1 -> now: nothing changes on 1 host"]
+
+
+# -- where the earlier plans come from ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stored(tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A complete report of one host that answered and one that did not, and the plan of the first."""
+    made_plan = plan(catalogue, [])
+    (tmp_path / "reports" / "r1").mkdir(parents=True)
+    (tmp_path / "reports" / "latest").symlink_to("r1")
+    (tmp_path / "reports" / "plans").mkdir()
+    path = tmp_path / "reports" / "plans" / f"{made_plan['digest'].removeprefix('sha256:')}.json"
+    path.write_text(json.dumps(made_plan))
+    (tmp_path / "reports" / "r1" / "report.json").write_text('{"run": {"catalog_version": "1f"}}')
+    records = [{"host": "a", "plan": made_plan["digest"], "rules": []}, {"host": "b", "plan": None, "rules": []}]
+    (tmp_path / "reports" / "r1" / "hosts.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in records))
+    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
+    return path
+
+
+def asked(old_inventory: Any = ()) -> argparse.Namespace:
+    return argparse.Namespace(old_inventory=list(old_inventory), inventory=[], limit="")
+
+
+@pytest.mark.parametrize("name", ["latest", "r1"])
+def test_the_plans_of_a_run_are_those_that_its_hosts_answered_for(stored: Path, name: str) -> None:
+    found = earlier(name, asked(), NOW)
+    assert (found.name, list(found.hosts)) == ("run r1, catalogue 1f", ["a"])
+    assert found.plans[found.hosts["a"]] == json.loads(stored.read_text())
+
+
+def test_a_plan_that_is_not_kept_any_more_is_told(stored: Path) -> None:
+    stored.unlink()
+    with pytest.raises(Refused, match="not kept any more"):
+        earlier("latest", asked(), NOW)
+
+
+def test_a_run_takes_no_other_inventory(stored: Path) -> None:
+    with pytest.raises(Refused, match="goes with a git revision"):
+        earlier("latest", asked(["elsewhere"]), NOW)
+
+
+def test_latest_without_any_run_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "nothing"))
+    with pytest.raises(Refused, match="there is none yet"):
+        earlier("latest", asked(), NOW)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with two commits; in the first, `policy/a.yml` says 1."""
+    top = tmp_path / "repository"
+    (top / "policy").mkdir(parents=True)
+    for text in ("1", "2"):
+        (top / "policy" / "a.yml").write_text(text)
+        (top / "policy" / f"only{text}.yml").touch()
+        git = (
+            "git",
+            "-C",
+            str(top),
+            "-c",
+            "user.name=x",
+            "-c",
+            "user.email=x@example.org",
+            "-c",
+            "commit.gpgsign=false",
+        )
+        subprocess.run(["git", "init", "--quiet", str(top)], check=True)
+        subprocess.run([*git, "add", "--all"], check=True)
+        subprocess.run([*git, "commit", "--quiet", "--message", text], check=True)
+        (top / "policy" / "only1.yml").unlink(missing_ok=True)
+    (top / "policy" / "a.yml").write_text("of the working tree")
+    return top
+
+
+def test_an_earlier_state_comes_out_of_git_and_the_working_tree_stays(repository: Path, tmp_path: Path) -> None:
+    found = repository_of(repository / "policy")
+    assert found is not None
+    into = tmp_path / "into"
+    into.mkdir()
+    there = found.extract(found.revision("HEAD~1"), [Path("policy"), Path("no such")], into)
+    assert there == [Path("policy")]
+    assert sorted(path.name for path in (into / "policy").iterdir()) == ["a.yml", "only1.yml"]
+    assert (into / "policy" / "a.yml").read_text() == "1"
+    assert (repository / "policy" / "a.yml").read_text() == "of the working tree"
+
+
+def test_the_whole_of_a_revision_can_be_had(repository: Path, tmp_path: Path) -> None:
+    found = repository_of(repository)
+    assert found is not None
+    into = tmp_path / "into"
+    into.mkdir()
+    found.extract(found.revision("HEAD"), [Path()], into)
+    assert [path.name for path in into.iterdir()] == ["policy"]
+
+
+@pytest.mark.parametrize("name", ["nonsense", "--output=/tmp/x", "HEAD~9", "HEAD:policy"])
+def test_what_is_no_revision_is_refused(repository: Path, name: str) -> None:
+    found = repository_of(repository)
+    assert found is not None
+    with pytest.raises(Refused, match="is no revision of"):
+        found.revision(name)
+
+
+def test_a_directory_outside_any_repository_has_none(tmp_path: Path) -> None:
+    assert repository_of(tmp_path) is None
+
+
+def test_without_git_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Refused, match="git is not installed"):
+        repository_of(tmp_path)

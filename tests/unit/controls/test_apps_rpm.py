@@ -1,0 +1,340 @@
+"""The rpm family on recorded answers: what is installed, what may go, and a gate that leaves what is others' alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from proscribe.controls.apps import rpm, rpm_changes, rpm_gate, rpm_guard
+from proscribe.controls.apps.gate_parts import DIFFERS, LEFT_OVER, MISSING, SharedFile
+from proscribe.controls.apps.package import Package
+from proscribe.controls.apps.rpm_gate import Conflict
+from proscribe.host import ControlError, Host, Result
+
+NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,20}", fullmatch=True)
+POLICY = "Restricted by the policy of this organisation; ask it@example.org."
+
+
+class Tools:
+    """Answers tools from a table: words that a command line has to have -> its answer; the first row that fits."""
+
+    def __init__(self, *rows: tuple[str, Result]) -> None:
+        self.rows = rows
+        self.calls: list[str] = []
+
+    def __call__(self, argv: Sequence[str], **options: Any) -> Result:
+        self.calls.append(" ".join(argv))
+        for words, result in self.rows:
+            if set(words.split()) <= set(argv):
+                return result
+        raise AssertionError(f"unexpected: {argv}")
+
+
+def host(root: Path, *rows: tuple[str, Result], tools: Sequence[str] = ("rpm",)) -> Host:
+    """A made tree with an rpm database and these tools."""
+    for place in ("var/lib/rpm/rpmdb.sqlite", *(f"usr/bin/{tool}" for tool in tools)):
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).touch(0o755)
+    return Host(str(root), Tools(*rows))
+
+
+def package(name: str, version: str = "1.0-1") -> Package:
+    return Package("rpm", name, version, (f"{name}-{version}.noarch",))
+
+
+ANSWER = """\
+wechat\t4.0-1\twechat-4.0-1.x86_64
+package linuxqq is not installed
+viber\t2:1.0-1\tviber-1.0-1.noarch
+weechat\t4.6-1\tweechat-4.6-1.noarch
+wechat\t4.0-1\twechat-4.0-1.i686
+"""
+
+
+def test_an_answer_by_name_has_what_is_installed_with_epoch_and_every_architecture() -> None:
+    found = rpm.parse(ANSWER, {"wechat", "linuxqq", "viber", "weechat-4.6"})
+    assert [(p.id, p.version, *p.handles) for p in found] == [
+        ("wechat", "4.0-1", "wechat-4.0-1.x86_64"),
+        ("viber", "2:1.0-1", "viber-1.0-1.noarch"),
+        ("wechat", "4.0-1", "wechat-4.0-1.i686"),
+    ]  # and not weechat, which rpm took weechat-4.6 for
+
+
+@given(st.text(), st.sets(NAMES))
+def test_whatever_rpm_says_nothing_is_found_that_was_not_asked_for(answer: str, ids: set[str]) -> None:
+    assert {p.id for p in rpm.parse(answer, ids)} <= ids
+
+
+def test_without_a_database_rpm_is_not_asked(tmp_path: Path) -> None:
+    assert rpm.query(Host(str(tmp_path), Tools()), {"wechat"}) == ([], "")
+
+
+def test_a_database_without_rpm_is_told_as_unseen(tmp_path: Path) -> None:
+    found, unseen = rpm.query(host(tmp_path, tools=()), {"wechat"})
+    assert (found, unseen) == ([], "there is an rpm database, and no rpm to read it")
+
+
+def test_a_broken_database_is_an_error_and_not_an_empty_one(tmp_path: Path) -> None:
+    answer = Result(1, "package wechat is not installed\n", "error: rpmdb: damaged header #7\n")
+    with pytest.raises(ControlError, match="damaged header #7"):
+        rpm.query(host(tmp_path, ("-q", answer)), {"wechat"})
+
+
+@pytest.mark.parametrize(("rc", "gated"), [(0, True), (1, False)])
+def test_the_gate_is_for_hosts_whose_rpm_is_an_rpm(tmp_path: Path, rc: int, gated: bool) -> None:
+    assert rpm.gated(host(tmp_path, ("-q rpm", Result(rc, "", "")))) is gated
+
+
+BREAKS = Result(1, "", "error: Failed dependencies:\n\twechat is needed by (installed) moments-1.0-1.noarch\n")
+DNF4 = "Removing:\n wechat  noarch  4.0-1  @made  42 k\n\nTransaction Summary\n=====\n{}\n\nFreed space: 126 k\n"
+DNF5 = "Package  Arch\nRemoving:\n wechat noarch\n\nTransaction Summary:\n{}\n"
+ZYPPER = '<stream><install-summary packages-to-change="2">{}</install-summary></stream>'
+SOLVABLE = (
+    '<solvable type="package" name="{}" edition="4.0-1" arch="noarch"><description>name="x"</description></solvable>'
+)
+
+
+@pytest.mark.parametrize(
+    ("out", "objection"),
+    [
+        (DNF4.format("Remove  1 Package"), ""),
+        (DNF5.format(" Removing:           1 package"), ""),
+        (DNF4.format("Remove  3 Packages"), "would also change others: remove 3"),
+        (DNF4.format("Install  1 Package\nRemove   1 Package"), "would also change others: install 1, remove 1"),
+        (
+            DNF5.format(" Removing:  2 packages\n Replacing: 1 package"),
+            "would also change others: removing 2, replacing 1",
+        ),
+        ("Error: protected packages: wechat", "Error: protected packages: wechat"),
+    ],
+)
+def test_what_dnf_would_do_decides_whether_it_may(out: str, objection: str) -> None:
+    assert rpm_changes.dnf_objection(Result(1, out, ""), [package("wechat")]) == objection
+
+
+@pytest.mark.parametrize(
+    ("rc", "inner", "objection"),
+    [
+        (0, f"<to-remove>{SOLVABLE.format('wechat')}</to-remove>", ""),
+        (
+            0,
+            f"<to-remove>{SOLVABLE.format('wechat')}{SOLVABLE.format('moments')}</to-remove>"
+            f"<to-install>{SOLVABLE.format('tim')}</to-install>",
+            "would also install tim, remove moments",
+        ),
+        (4, '<message type="error">it is locked</message>', "it is locked"),
+    ],
+)
+def test_what_zypper_would_do_decides_whether_it_may(rc: int, inner: str, objection: str) -> None:
+    assert rpm_changes.zypper_objection(Result(rc, ZYPPER.format(inner), ""), [package("wechat")]) == objection
+
+
+def test_what_another_package_needs_stays_and_the_rest_goes(tmp_path: Path) -> None:
+    here = host(tmp_path, ("--test wechat-1.0-1.noarch", BREAKS), ("-e viber-1.0-1.noarch", Result(0, "", "")))
+    actions, refused = rpm_changes.removal(here, [package("wechat"), package("viber")])
+    assert [str(action) for action in actions] == ["remove viber"]
+    assert refused == [(package("wechat"), "would break moments-1.0-1.noarch")]
+    actions[0].apply()
+
+
+def test_a_host_that_has_changed_since_it_was_looked_at_loses_nothing(tmp_path: Path) -> None:
+    here = host(tmp_path, ("--test", Result(0, "", "")))
+    (action,) = rpm_changes.removal(here, [package("wechat")])[0]
+    here._run = tools = Tools(("--test", BREAKS))
+    with pytest.raises(ControlError, match="not removed: would break moments"):
+        action.apply()
+    assert all("--test" in call for call in tools.calls)
+
+
+LINES = st.lists(
+    st.sampled_from(
+        [
+            "[main]",
+            "[other]",
+            "# a comment",
+            "; another",
+            "",
+            "gpgcheck=1",
+            "excludepkgs=a,",
+            "exclude = b c",
+            "  d",
+            "x\udcff",
+        ]
+    )
+)
+
+
+@given(LINES, st.sampled_from(["", "\n"]), st.lists(NAMES, min_size=1, unique=True))
+def test_dnfs_configuration_is_given_back_byte_for_byte(lines: list[str], end: str, names: list[str]) -> None:
+    before = "\n".join(lines) + end
+    after = rpm_gate.excluded(names, POLICY, before)
+    assert after != before
+    assert rpm_gate.excluded(names, POLICY, after) == after
+    assert rpm_gate.without_excludes(after) == before
+    assert rpm_gate.excluded([], POLICY, after) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", "excludepkgs=wechat"),
+        ("[main]\ngpgcheck=1\n", "excludepkgs=wechat"),
+        ("[main]\nexclude=a\n", "excludepkgs=wechat"),
+        ("[main]\nexcludepkgs=a,\n  b\n[other]\nx=1\n", "exclude=wechat"),
+        ("[main]\nexclude=a b\nexcludepkgs=c\n", "exclude=a,b,wechat"),
+        ("[other]\nexclude=a\nexcludepkgs=b\n", "excludepkgs=wechat"),
+    ],
+)
+def test_what_the_administrator_leaves_out_stays_left_out(text: str, line: str) -> None:
+    after = rpm_gate.excluded(["wechat"], POLICY, text)
+    assert line in after.splitlines()
+    assert after.index("[main]") < after.index("wechat")
+    assert "[other]" not in after or text.index("[other]") == 0 or after.index("wechat") < after.index("[other]")
+
+
+def stanza(name: str, comment: str = "") -> str:
+    told = f"comment: {comment}\n" if comment else ""
+    return f"\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {name}\n{told}\n"
+
+
+@given(st.lists(st.tuples(NAMES, st.sampled_from(["", "why", "Written by hand"]))), st.sets(NAMES), st.booleans())
+def test_zyppers_locks_are_given_back_byte_for_byte(
+    theirs: list[tuple[str, str]], names: set[str], ended: bool
+) -> None:
+    before = "".join(stanza(*one) for one in theirs)
+    before = before if ended else before.rstrip("\n")
+    assume(names - {name for name, comment in theirs if not comment})
+    after = rpm_gate.locked(sorted(names), POLICY, before)
+    assert rpm_gate.locked(sorted(names), POLICY, after) == after
+    assert rpm_gate.without_locks(after) == before
+    assert rpm_gate.locks(after) == names - {name for name, comment in theirs if not comment}
+
+
+def test_locks_in_another_order_are_the_same_locks() -> None:
+    text = rpm_gate.locked(["wechat", "viber"], POLICY, stanza("other"))
+    first, second, third = (part for part in text.split("\n\n") if part.strip())
+    shuffled = "\n" + "\n\n\n".join(part.strip("\n") for part in (third, second, first)) + "\n\n"
+    assert rpm_gate.locked(["wechat", "viber"], POLICY, shuffled) == shuffled
+    assert rpm_gate.without_locks(shuffled).strip() == stanza("other").strip()
+
+
+def test_a_name_that_rpm_would_take_for_more_than_one_is_in_no_gate() -> None:
+    told = rpm_gate.parts({"wechat", "we*", "a,b", "-e", "x y", "[abc]"}, "it@example.org", {})
+    assert told[0].wanted(Host("/nonexistent")).count("=wechat\n") == 1
+    assert [part.conflicts for part in told if isinstance(part, rpm_gate.Guard)] == [(Conflict("wechat"),)]
+
+
+@pytest.mark.parametrize(
+    ("permitted", "conflicts"),
+    [
+        ({}, [Conflict("viber"), Conflict("wechat")]),
+        (
+            {"wechat": ["4.0-1"]},
+            [Conflict("viber"), Conflict("wechat", "<", "4.0-1"), Conflict("wechat", ">", "4.0-1")],
+        ),
+        ({"wechat": ["4.0-1", "4.1-1"]}, [Conflict("viber")]),
+    ],
+)
+def test_a_version_that_may_be_installed_is_between_two_conflicts(
+    permitted: dict[str, list[str]], conflicts: list[Conflict]
+) -> None:
+    assert list(rpm_gate.conflicts(["viber", "wechat"], permitted)) == conflicts
+    excludes, *_ = rpm_gate.parts({"viber", "wechat"}, "", permitted)
+    assert ("wechat" in excludes.wanted(Host("/nonexistent"))) is not bool(permitted)
+
+
+class TestTheGuard:
+    GUARD = rpm_gate.Guard((Conflict("viber"), Conflict("wechat")), POLICY)
+
+    def host(self, root: Path, release: str, *provided: str) -> Host:
+        found = Result(0, f"proscribe-guard\t{release}", "") if release else Result(1, "package proscribe-guard is", "")
+        return host(root, ("--whatprovides", Result(0, "\n".join(provided), "")), ("proscribe-guard", found))
+
+    @pytest.mark.parametrize(
+        ("written_beside", "installed", "called_for", "problem"),
+        [
+            (None, (), True, MISSING),
+            (None, (), False, ""),
+            ((), (), True, ""),
+            ((), (), False, LEFT_OVER),
+            (("wechat",), ("wechat",), True, ""),  # it has to stand beside what cannot be removed
+            (("wechat",), (), True, DIFFERS),  # and to conflict with it as soon as it is gone
+            ((), ("wechat", "other"), True, ""),  # what was forced past it does not make it wrong
+            (("viber",), ("wechat",), True, DIFFERS),
+        ],
+    )
+    def test_what_is_wrong_with_it(
+        self, tmp_path: Path, written_beside: Any, installed: Any, called_for: bool, problem: str
+    ) -> None:
+        release = "" if written_beside is None else self.GUARD.release(set(written_beside))
+        assert self.GUARD.wrong(self.host(tmp_path, release, *installed), called_for) == problem
+
+    def test_it_is_planned_for_what_will_be_there(self, tmp_path: Path) -> None:
+        here = self.host(tmp_path, self.GUARD.release({"wechat"}), "wechat")
+        assert self.GUARD.wrong(here, True) == ""
+        assert self.GUARD.without({"wechat"}).wrong(here, True) == DIFFERS
+        assert "Conflicts: wechat\n" in self.GUARD.without({"wechat"}).wanted(here)
+
+    def test_its_file_is_the_same_for_the_same_content_and_is_gone_when_it_is_installed(self, tmp_path: Path) -> None:
+        here = self.host(tmp_path, "")
+        (tmp_path / "var/lib").mkdir(parents=True, exist_ok=True)
+        written: list[bytes] = []
+        answer = here._run
+
+        def run(argv: Sequence[str], **options: Any) -> Result:
+            if argv[1] != "-U":
+                return answer(argv, **options)
+            written.append((tmp_path / rpm_gate.PLACE[1:]).read_bytes())
+            return Result(0, "", "")
+
+        here._run = run
+        self.GUARD.enforce(here)
+        assert written == [rpm_guard.package(self.GUARD.conflicts, self.GUARD.release(set()), POLICY)]
+        assert not (tmp_path / rpm_gate.PLACE[1:]).exists()
+
+    def test_a_file_that_a_killed_run_left_is_taken_away_with_it(self, tmp_path: Path) -> None:
+        here = self.host(tmp_path, "")
+        (tmp_path / "var/lib/proscribe").mkdir()
+        (tmp_path / rpm_gate.PLACE[1:]).touch()
+        assert self.GUARD.stands(here)
+        self.GUARD.lift(here)
+        assert not self.GUARD.stands(here)
+
+
+class TestAFileOfOthers:
+    PART = SharedFile("/etc/made.conf", lambda text: text + "ours\n", lambda text: text.replace("ours\n", ""))
+
+    def test_comes_and_goes_where_there_was_none(self, tmp_path: Path) -> None:
+        for directory in ("etc", "var/lib"):
+            (tmp_path / directory).mkdir(parents=True)
+        here = Host(str(tmp_path))
+        assert (self.PART.wrong(here, True), self.PART.stands(here)) == (MISSING, False)
+        self.PART.enforce(here)
+        assert (tmp_path / "etc/made.conf").read_text() == "ours\n"
+        assert self.PART.wrong(here, False) == LEFT_OVER
+        self.PART.lift(here)
+        assert not [path for path in tmp_path.rglob("*") if not path.is_dir()]
+
+    def test_keeps_its_bytes_its_mode_and_the_link_that_leads_to_it(self, tmp_path: Path) -> None:
+        (tmp_path / "etc").mkdir()
+        (tmp_path / "etc/real.conf").write_bytes(b"caf\xe9\n")
+        (tmp_path / "etc/real.conf").chmod(0o640)
+        (tmp_path / "etc/made.conf").symlink_to("real.conf")
+        here = Host(str(tmp_path))
+        self.PART.enforce(here)
+        assert (tmp_path / "etc/real.conf").read_bytes() == b"caf\xe9\nours\n"
+        assert (tmp_path / "etc/real.conf").stat().st_mode & 0o777 == 0o640
+        assert self.PART.text(here) == "caf\ufffd\nours\n"
+        self.PART.lift(here)
+        assert (tmp_path / "etc/made.conf").is_symlink()
+        assert (tmp_path / "etc/real.conf").read_bytes() == b"caf\xe9\n"
+
+    def test_is_left_alone_where_it_is_no_file(self, tmp_path: Path) -> None:
+        (tmp_path / "etc/made.conf").mkdir(parents=True)
+        assert self.PART.wrong(Host(str(tmp_path)), True) == "not a regular file"
+        with pytest.raises(ControlError, match="left alone: not a regular file"):
+            self.PART.enforce(Host(str(tmp_path)))
