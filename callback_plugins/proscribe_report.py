@@ -98,7 +98,7 @@ class CallbackModule(CallbackBase):
         action, host = action_of(result.task), result.host.get_name()
         if action == COMPILING and isinstance(result.result.get("proscribe_run"), dict):
             self._begin(result.result["proscribe_run"])
-        elif action == OBSERVING and self._collector is not None:
+        elif action in OBSERVING and self._collector is not None:
             self._answered(self._collector, host, result.result.get("record"))
         elif action in ENFORCING and self._collector is not None:
             self._collector.changed(host, ENFORCING[action], result.result, dry=result.task.check_mode)
@@ -115,12 +115,12 @@ class CallbackModule(CallbackBase):
             return
         elif action == DECIDING and result.result.get("stopped"):
             self._collector.stopped(message(result.result.get("msg")))
-        elif action == OBSERVING and isinstance(result.result.get("record"), dict):
+        elif action in OBSERVING and isinstance(result.result.get("record"), dict):
             self._answered(self._collector, host, result.result["record"])  # it answered; the host's gate made it fail
         elif action in ENFORCING:
             self._collector.changed(host, ENFORCING[action], result.result, dry=result.task.check_mode)
             self._collector.failed(host, ENFORCING[action], message(result.result.get("msg")))
-        elif action == OBSERVING or not ignore_errors:
+        elif action in OBSERVING or not ignore_errors:
             self._collector.failed(host, None, message(result.result.get("msg")))
         self._show_progress()
 

@@ -32,7 +32,17 @@ PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
-from proscribe.report.plays import COMPILING, DECIDING, ENFORCING, OBSERVING, action_of, compiles, file_of
+from proscribe.report.plays import (
+    COMPILING,
+    DECIDING,
+    ENFORCING,
+    OBSERVING,
+    SCHEDULING,
+    action_of,
+    compiles,
+    file_of,
+    schedules,
+)
 from proscribe.report.progress import Line
 from proscribe.report.wording import PREFIXES, clean, message
 
@@ -53,7 +63,7 @@ class CallbackModule(Default):
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         plays = playbook.get_plays()
-        self._own_files = {file_of(play) for play in plays if compiles(play)}
+        self._own_files = {file_of(play) for play in plays if compiles(play) or schedules(play)}
         # A playbook of nothing but our plays has no heading either.
         self._quiet = self._display.verbosity == 0 and bool(plays) and all(file_of(p) in self._own_files for p in plays)
         if not self._quiet:
@@ -77,7 +87,7 @@ class CallbackModule(Default):
             self._changes(result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        if action_of(result.task) == COMPILING:
+        if action_of(result.task) in (COMPILING, SCHEDULING[0]):
             self._mistake(result)
             return
         if not self._quiet:
@@ -86,7 +96,7 @@ class CallbackModule(Default):
         self._warn(result)
         if result.result.get("changed"):
             self._changes(result)
-        if action_of(result.task) == OBSERVING and "record" in result.result:
+        if action_of(result.task) in OBSERVING and "record" in result.result:
             return  # its gate made it fail; the table says what for
         if action_of(result.task) == DECIDING and result.result.get("stopped"):
             return  # the run stops here; the report ends with why
@@ -114,7 +124,8 @@ class CallbackModule(Default):
 
     def _changes(self, result: Any) -> None:
         """One line for each action; for a task without a list of them, one with its name."""
-        actions = result.result.get("actions") if action_of(result.task) in ENFORCING else None
+        ours = action_of(result.task) in (*ENFORCING, *SCHEDULING)
+        actions = result.result.get("actions") if ours else None
         word = "would change" if result.task.check_mode else "changed"
         for action in actions if isinstance(actions, list) else [result.task.get_name()]:
             self._say(f"{word}: {self._host(result)} {clean(action)}", C.COLOR_CHANGED)

@@ -164,7 +164,8 @@ def host_record(
 def mark_repaired(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """The second record of an enforcing run, with the rules that were wrong before and hold now as `repaired`.
 
-    Only a rule that the fresh observation no longer lists, or lists as compliant, is repaired; what else it lists stays
+    `found_at` is then when they were seen to be wrong, `checked_at` when they were seen to hold, `logged_in` who was
+    there when they were found. Only a rule that the fresh observation no longer lists, or lists as compliant, is repaired; what else it lists stays
     as it was seen.
     """
     still = {rule["rule"] for rule in after["rules"] if rule["state"] != COMPLIANT}
@@ -172,4 +173,6 @@ def mark_repaired(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[s
     rules = [rule for rule in after["rules"] if rule["rule"] not in wrong]
     rules += [{**rule, "state": REPAIRED} for rule in wrong.values()]
     state = min([after["state"], *(REPAIRED for _ in wrong)], key=STATES.index)
-    return {**after, "state": state, "rules": sorted(rules, key=lambda rule: str(rule["rule"]))}
+    found = {"found_at": before["checked_at"]} if wrong else {}
+    who = {"logged_in": before["logged_in"]} if "logged_in" in before else {}
+    return {**after, **found, **who, "state": state, "rules": sorted(rules, key=lambda rule: str(rule["rule"]))}

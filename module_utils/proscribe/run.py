@@ -6,12 +6,11 @@ import time
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from . import plan as plans
-from .controls import apps, browser, dns, firewall
 from .controls.base import Changes, Control
 from .finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN, Finding, Verdict, host_record
 from .host import ControlError, Host, Unseen
 
-CONTROLS: Mapping[str, Control] = {"apps": apps, "browser": browser, "firewall": firewall, "dns": dns}
+CONTROLS = plans.CONTROLS
 
 # The arguments of `compliance_state`, in Ansible's way of saying so: of the module, and of the action that streams it.
 COMPLIANCE_STATE_ARGUMENTS = {
@@ -21,6 +20,25 @@ COMPLIANCE_STATE_ARGUMENTS = {
     "will_correct": {"type": "bool", "default": False},
     "probe": {"type": "bool", "default": False},
 }
+
+
+def control(name: str) -> Control:
+    """A control's code, which is loaded when it is asked for: an audit of one does not compile the others."""
+    if name == "apps":
+        from .controls import apps
+
+        return apps
+    if name == "browser":
+        from .controls import browser
+
+        return browser
+    if name == "firewall":
+        from .controls import firewall
+
+        return firewall
+    from .controls import dns
+
+    return dns
 
 
 def observe(
@@ -43,7 +61,7 @@ def observe(
                 reason = f"{host.system} is not looked at yet"
                 verdicts += [Verdict(f"{name}/{id_}", UNKNOWN, reason=reason) for id_ in services]
             else:
-                verdicts += CONTROLS[name].observe(host, plan)
+                verdicts += control(name).observe(host, plan)
                 if probe and name == "browser":
                     verdicts.append(probed(host, plan))
         except Unseen as unseen:
@@ -60,7 +78,16 @@ def observe(
         duration_ms=round((time.monotonic() - started) * 1000),
     )
     drifted = {verdict.rule.partition("/")[0] for verdict in verdicts if verdict.drifted}
+    if drifted:
+        record["logged_in"] = logged_in(host)
     return record, [name for name in CONTROLS if name in drifted]
+
+
+def logged_in(host: Host) -> list[str]:
+    """Who is logged in; a host on which nothing has drifted does not pay for the code."""
+    from .host.sessions import users
+
+    return users(host)
 
 
 def probed(host: Host, plan: Mapping[str, Any]) -> Verdict:
@@ -129,14 +156,16 @@ def change(
         found: list[Finding] = []
         changes = Changes()
         if restore:
+            from .controls import apps
+
             changes = apps.restore(host, restore)
         elif lift:
-            changes = CONTROLS[name].lift(host, plan)
+            changes = control(name).lift(host, plan)
         elif section is not None:
-            seen = CONTROLS[name].observe(host, plan)
+            seen = control(name).observe(host, plan)
             found = [finding for verdict in seen if verdict.state == NONCOMPLIANT for finding in verdict.findings]
             if section["mode"] == "enforce":  # an audited control is only looked at
-                changes = CONTROLS[name].enforce(host, plan)
+                changes = control(name).enforce(host, plan)
         more = {} if dry_run else doing(changes)
         if changes.afterwards and not dry_run:
             changes.afterwards()

@@ -15,9 +15,9 @@ import functools
 import hashlib
 import io
 import json
+import lzma
 import tempfile
 import tokenize
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,17 +29,19 @@ HOST_SIDE = ("__init__.py", "finding.py", "plan.py", "run.py", "host/**/*.py", "
 CHANGING = frozenset({"enforce", "lift", "restore", "removal", "change", "carry_out"})
 PROBING = frozenset({"probed"})  # and inside these, for what is only done on request
 
+FAST = 1  # of compression, for what is compressed anew for every host
+
 # Begins the line of the answer. A login shell may print what it likes before it; what a host's users name their files
 # may stand within it, but never at the beginning of a line: JSON escapes their line ends.
 MARK = "proscribe-answer:"
 
 # Runs on the host. What is imported comes out of the stream; a name that is not in it is the standard library's.
 BOOTSTRAP = f"""
-import json, sys, zlib
+import json, lzma, sys
 from importlib.machinery import ModuleSpec
-stream = zlib.decompressobj()
+stream = lzma.LZMADecompressor()
 code = json.loads(stream.decompress(sys.stdin.buffer.read()))
-call = json.loads(zlib.decompress(stream.unused_data))
+call = json.loads(lzma.decompress(stream.unused_data))
 sources = code["sources"]
 class Stream:
     @staticmethod
@@ -64,7 +66,7 @@ def payload(call: Mapping[str, Any], store: Path | None = None) -> bytes:
 
     `store` is a directory in which the code is kept for the next call (None: it is put together anew).
     """
-    return _code(store, bool(call.get("probe"))) + zlib.compress(json.dumps(call).encode())
+    return _code(store, bool(call.get("probe"))) + lzma.compress(json.dumps(call).encode(), preset=FAST)
 
 
 def _code(store: Path | None, probe: bool) -> bytes:
@@ -105,7 +107,7 @@ def _put_together(probe: bool) -> bytes:
             needed += [parent] if parent else []
             needed += _imported(texts[name], name if name in packages else parent, left_out)
     code = {"packages": [name for name in packages if name in sources], "sources": dict(sorted(sources.items()))}
-    return zlib.compress(json.dumps(code).encode(), 9)
+    return lzma.compress(json.dumps(code).encode(), preset=9)
 
 
 def _imported(source: str, package: str, left_out: frozenset[str]) -> Iterator[str]:

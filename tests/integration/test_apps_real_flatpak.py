@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,10 @@ from proscribe.host import ControlError, Host
 from proscribe.run import carry_out
 host, plan, error = Host(), json.load(sys.stdin), None
 if sys.argv[1] == "observe":
-    print(json.dumps([v.as_dict() for v in apps.observe(host, plan) if v.rule == "apps/wechat"][0]))
+    rule = "apps/reinstall-gate" if sys.argv[2:] else "apps/wechat"
+    print(json.dumps([v.as_dict() for v in apps.observe(host, plan) if v.rule == rule][0]))
 else:
-    changes = apps.enforce(host, plan)
-    # the gate of dpkg is not for the machine of the tests
-    changes = changes._replace(actions=[a for a in changes.actions if a.verb in ("end", "remove")])
+    changes = getattr(apps, sys.argv[1])(host, plan)
     try:
         carry_out(changes)
     except ControlError as failed:
@@ -49,9 +49,12 @@ mount -t tmpfs tmpfs /home
 mkdir /home/source /home/repository
 mount --bind "$1" /home/source
 cp -r "$2/." /home/repository
-cp /etc/passwd /home/passwd
-cat "$3" >>/home/passwd
-mount --bind /home/passwd /etc/passwd
+cp -a /etc /home/etc
+cat "$3" >>/home/etc/passwd
+mkdir -p /home/etc/polkit-1/rules.d
+mount --bind /home/etc /etc
+mkdir -p /var/lib/proscribe
+mount -t tmpfs tmpfs /var/lib/proscribe
 mount -t tmpfs tmpfs /root
 mount -t tmpfs tmpfs /var/lib/flatpak
 export HOME=/root
@@ -139,7 +142,17 @@ class Machine:
         return done.stdout
 
     def verb(self, verb: str, user: str = "root") -> Any:
-        return json.loads(self.run(user, PYTHON, "-I", "-S", "-c", DRIVER, verb, input=json.dumps(PLAN)))
+        return json.loads(self.run(user, PYTHON, "-I", "-S", "-c", DRIVER, *verb.split(), input=json.dumps(PLAN)))
+
+    def enforce_apps(self) -> Any:
+        """What enforcing did about apps; the gate has tests of its own."""
+        done = self.verb("enforce")
+        done["actions"] = [action for action in done["actions"] if not action.startswith("write ")]
+        return done
+
+    def installs(self, *arguments: str, user: str = "root") -> bool:
+        command = self.command(user, "flatpak", "install", "--noninteractive", *arguments)
+        return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
 
     def start(self, user: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(self.command(user, "flatpak", "run", "--user", WECHAT, "600"))
@@ -182,7 +195,7 @@ def test_an_app_of_the_system_and_of_every_user_is_seen_ended_and_removed(machin
     assert scopes(seen, "process") == ["user:alice"]
     assert [f["path"] for f in seen["findings"] if f["kind"] == "process"] == ["/app/bin/wechat"]
 
-    done = machine.verb("enforce")
+    done = machine.enforce_apps()
     assert done["error"] is None
     assert done["actions"][0].startswith(f"end {WECHAT} of alice (pid ")
     assert len(done["actions"]) == 5
@@ -234,6 +247,83 @@ def test_a_running_app_that_was_removed_behind_its_back_is_still_seen(machine: M
     assert machine.verb("enforce")["error"] is None
     running.wait(timeout=5)
     assert machine.verb("observe")["state"] == "compliant"
+
+
+REMOTES = "/var/lib/flatpak/repo/config"
+ADMINISTRATORS = "/etc/flatpak/of-the-administrator.filter"
+EXTRA = '[Installation "extra"]\\nPath=/var/lib/flatpak/extra\\nDisplayName=More\\n'
+
+
+def test_an_app_of_another_installation_is_seen_and_removed_there(machine: Machine) -> None:
+    sh = partial(machine.run, "root", "sh", "-c")
+    sh(f"mkdir -p /etc/flatpak/installations.d; printf '{EXTRA}' >/etc/flatpak/installations.d/extra.conf")
+    sh("flatpak remote-add --installation=extra --no-gpg-verify more file:///home/repository")
+    assert machine.installs("--installation=extra", "more", WECHAT)
+    found = [f for f in machine.verb("observe")["findings"] if f["path"].startswith("/var/lib/flatpak/extra/app/")]
+    assert [(f["scope"], len(f["version"])) for f in found] == [("system", 12)]  # the beginning of its commit
+    assert f"remove {WECHAT} (system, installation extra)" in machine.verb("enforce")["actions"]
+    assert machine.verb("observe")["state"] == "compliant"
+    assert not machine.installs("--installation=extra", "more", WECHAT)
+    assert machine.verb("lift")["error"] is None
+    assert machine.installs("--installation=extra", "more", WECHAT)
+
+
+def test_the_gate_refuses_from_every_remote_and_what_it_cannot_refuse_is_seen(machine: Machine) -> None:
+    sh = partial(machine.run, "root", "sh", "-c")
+    before = sh(f"cat {REMOTES}; ls -R /etc/polkit-1 /etc/proscribe /var/lib/proscribe 2>&1 || :")
+    assert machine.verb("observe gate")["state"] == "noncompliant"
+    assert machine.verb("enforce")["error"] is None
+    assert machine.verb("observe gate")["state"] == "compliant"
+    assert machine.verb("enforce")["actions"] == []
+    assert not machine.installs("--system", "made", WECHAT)
+    assert not machine.installs("--system", "made", f"app/{WECHAT}//stable")
+    assert machine.installs("--system", "--reinstall", "made", "org.example.Platform")  # nothing else is refused
+
+    sh("flatpak remote-add --user --no-gpg-verify made file:///home/repository")
+    assert machine.installs("--user", "made", WECHAT)  # a user's own asks nobody
+    assert scopes(machine.verb("observe"), "package") == ["user:root"]
+    sh("flatpak remote-add --system --no-gpg-verify another file:///home/repository")
+    seen = machine.verb("observe gate")
+    assert [finding["detail"] for finding in seen["findings"]] == ["another: missing"]
+    machine.verb("enforce")
+    assert not machine.installs("--system", "another", WECHAT)
+    sh(f"flatpak build-bundle /home/repository /home/bundle {WECHAT} stable")
+    assert machine.installs("--system", "/home/bundle")
+    assert scopes(machine.verb("observe"), "package") == ["system"]
+    machine.verb("enforce")
+    assert machine.verb("observe")["state"] == machine.verb("observe gate")["state"] == "compliant"
+
+    sh("flatpak remote-delete --system another; flatpak remote-delete --system wechat-origin 2>/dev/null || :")
+    assert machine.verb("lift")["error"] is None
+    assert machine.verb("lift")["actions"] == []
+    assert sh(f"cat {REMOTES}; ls -R /etc/polkit-1 /etc/proscribe /var/lib/proscribe 2>&1 || :") == before
+    assert machine.installs("--system", "made", WECHAT)
+
+
+def test_an_administrators_own_filter_stays_in_force_and_comes_back(machine: Machine) -> None:
+    sh = partial(machine.run, "root", "sh", "-c")
+    sh("mkdir -p /etc/flatpak")
+    machine.verb("enforce")
+    machine.verb("lift")
+    sh(f"printf '# ours\\ndeny runtime/org.example.Platform/*\\n' >{ADMINISTRATORS}")
+    sh(f"flatpak remote-modify --system --filter={ADMINISTRATORS} made")
+    before = sh(f"cat {REMOTES} {ADMINISTRATORS}")
+    machine.verb("enforce")
+    listed = sh("flatpak remote-ls --system --all made --columns=ref || :")
+    assert "Platform" not in listed and WECHAT not in listed
+    sh(f"echo >{ADMINISTRATORS}")  # what they change counts from the next run on
+    assert machine.verb("observe gate")["findings"][0]["detail"] == "made: does not say what this plan calls for"
+    machine.verb("enforce")
+    assert "Platform" in sh("flatpak remote-ls --system --all made --columns=ref")
+    sh(f"printf '# ours\\ndeny runtime/org.example.Platform/*\\n' >{ADMINISTRATORS}")
+    machine.verb("lift")
+    assert sh(f"cat {REMOTES} {ADMINISTRATORS}") == before
+
+    sh(f"echo 'allow app/com.tencent.*' >>{ADMINISTRATORS}")  # which flatpak takes before any denial
+    for _ in range(2):
+        assert "lets it in from made, and goes first: allow app/com.tencent.*" in machine.verb("enforce")["error"]
+        told = machine.verb("observe gate")["findings"][0]["detail"]
+        assert told == "made: the administrator's own filter lets it in: allow app/com.tencent.*"
 
 
 def test_nothing_of_the_tests_stays_on_this_machine() -> None:

@@ -73,7 +73,9 @@ def test_of_the_host_and_of_users_seen_removed_seen_again(machine: People) -> No
     assert machine.sh(f"find {alice}/.. {bob}/.. -name '*we*' -o -name '*te*'").stdout.split() == [
         f"{bob}/../node_modules/weechat-js"
     ]
-    assert machine.sh("find /home/alice -not -uid 71001; find /home/bob -not -uid 71002; ls /tmp/ran", False).stdout == ""
+    assert (
+        machine.sh("find /home/alice -not -uid 71001; find /home/bob -not -uid 71002; ls /tmp/ran", False).stdout == ""
+    )
     assert {verdict["state"] for verdict in machine.verb("observe", PLAN).values()} == {"compliant"}
     assert machine.verb("enforce", PLAN)["actions"] == []
 

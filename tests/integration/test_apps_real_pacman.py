@@ -38,7 +38,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def build(directory: Path, name: str, version: str, *fields: str) -> None:
     info = [f"pkgname = {name}", f"pkgver = {version}", "pkgdesc = made", "arch = any", "size = 1", *fields]
     program = Path("/usr/bin/sleep").read_bytes()
-    files = {".PKGINFO": "\n".join(info) + "\n", "opt/": "", f"opt/{name}/": "", f"opt/{name}/{name}": program}
+    files = {".PKGINFO": "\n".join(info) + "\n", f"opt/{name}/": "", f"opt/{name}/{name}": program}
     archive(directory / f"{name}-{version.replace(':', '_')}-any.pkg.tar.gz", files)
 
 
@@ -81,9 +81,7 @@ PLAN = plan("pacman", wechat=["wechat-bin", "wechat-uos-qt"], qq=["linuxqq"])
 
 
 def install(machine: People, *files: str, check: bool = True) -> Any:
-    return machine.run(
-        "pacman", "-U", "--noconfirm", *(f"/debs/{file}-any.pkg.tar.gz" for file in files), check=check
-    )
+    return machine.run("pacman", "-U", "--noconfirm", *(f"/debs/{file}-any.pkg.tar.gz" for file in files), check=check)
 
 
 def installed(machine: People) -> set[str]:

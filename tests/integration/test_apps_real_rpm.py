@@ -230,6 +230,8 @@ def test_a_guard_that_rpm_was_forced_past_and_one_that_was_erased_are_both_told(
     machine.sh("rpm -i --nodeps /debs/wechat.rpm")
     assert machine.states()["apps/wechat"] == "noncompliant"
     machine.sh("rpm -e proscribe-guard")
+    assert machine.sh("dnf -y install viber || zypper -n install viber", check=False).returncode
+    assert "viber" not in machine.installed()
     gate = machine.verb("observe", PLAN)["apps/reinstall-gate"]
     assert [(found["path"], found["detail"]) for found in gate["findings"]] == [("package proscribe-guard", "missing")]
     assert machine.verb("enforce", PLAN)["error"] is None

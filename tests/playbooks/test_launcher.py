@@ -32,7 +32,7 @@ def play(launcher: Path, tmp_path: Path, script: str, *words: str, stdin: str = 
 def test_usage_names_every_word(launcher: Path, words: tuple[str, ...]) -> None:
     ended = launch(launcher, *words, environment=clean_environment())
     assert ended.code == 0
-    words_told = ("audit", "enforce", "lift", "schedule", "report", "explain", "waiver", "test")
+    words_told = ("audit", "enforce", "lift", "schedule", "report", "explain", "diff", "waiver", "test")
     assert all(f"\n  {word} " in ended.said for word in words_told)
 
 

@@ -48,7 +48,9 @@ def host(tmp_path, monkeypatch):
 
 
 def with_controls(monkeypatch, *controls):
-    monkeypatch.setattr(run, "CONTROLS", {control.name: control for control in controls})
+    made = {control.name: control for control in controls}
+    monkeypatch.setattr(run, "CONTROLS", tuple(made))
+    monkeypatch.setattr(run, "control", made.__getitem__)
 
 
 def test_a_look_covers_the_plan_and_names_what_enforcing_would_correct(host, monkeypatch):

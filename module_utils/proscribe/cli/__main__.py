@@ -12,7 +12,7 @@ from ..compile.errors import PolicyErrors
 from ..report.wording import clean
 from . import Refused
 
-WORDS = ("explain", "diff", "waiver", "report")
+WORDS = ("explain", "diff", "waiver", "report", "scheduled")
 
 MISTAKE = 2  # argparse's own code for a wrong option, too
 INTERRUPTED = 130  # what shells say of Ctrl-C

@@ -20,6 +20,7 @@ from ..finding import GATES
 from ..plan import CONTROLS
 from ..report import exports
 from ..rollout.limits import AUTO, read_batches, read_max_change, read_max_failures
+from ..schedule import values as scheduled
 from . import grammar
 from .errors import Expected, InWords, PolicyError, PolicyErrors, close_to
 from .firewall_rules import read_rules
@@ -29,7 +30,15 @@ from .schema import AUDIENCES, CATEGORIES, TENANT_PROVIDERS
 PREFIX = "proscribe_"
 # Variables of the same prefix that the playbooks themselves register, or are given for one run.
 REGISTERED = frozenset(
-    {"proscribe_compiled", "proscribe_failed", "proscribe_observed", "proscribe_restore", "proscribe_rollout"}
+    {
+        "proscribe_compiled",
+        "proscribe_failed",
+        "proscribe_notice",
+        "proscribe_observed",
+        "proscribe_restore",
+        "proscribe_rollout",
+        "proscribe_scheduled",
+    }
 )
 
 CONTROL_MODES = ("enforce", "audit", "off")
@@ -79,6 +88,18 @@ class Restrictions:
     batches: str | tuple[int | str, ...]
     max_change: Mapping[str, int | str]
     max_failures: str
+    schedule: str
+    schedule_calendar: str
+    schedule_spread: int  # seconds
+    schedule_timeout: int  # seconds
+    schedule_options: tuple[str, ...]
+    schedule_account: str
+    schedule_directory: str
+    schedule_repository: str
+    schedule_branch: str
+    schedule_signers: tuple[str, ...]
+    schedule_inventory: str
+    notify: Mapping[str, str]
 
 
 def _words(allowed: Iterable[str] | None, what: str) -> Callable[[object], tuple[str, ...]]:
@@ -462,6 +483,65 @@ RESTRICTIONS: Mapping[str, Variable] = {
         read_max_failures,
         "The share of the hosts tried so far that may fail; with more the run stops before its next batch. In the "
         "first batch none may. One for all hosts.",
+    ),
+    "schedule": Variable(
+        "controller",
+        scheduled.read_way,
+        "What ./proscribe schedule sets up: a timer on the controller, one on every host (pull), nothing (awx), or "
+        "off, which takes it away; docs/operations.md. One for all hosts.",
+    ),
+    "schedule_calendar": Variable(
+        "*-*-* 02:30",
+        scheduled.read_calendar,
+        "When scheduled runs begin, as systemd.time(7) writes it. One for all hosts.",
+    ),
+    "schedule_spread": Variable(
+        "30m",
+        scheduled.read_spread,
+        "By how much a scheduled run may begin later, at random; 0 for not. One for all hosts.",
+    ),
+    "schedule_timeout": Variable(
+        "6h",
+        scheduled.read_length,
+        "How long a scheduled run may take before it is ended and told of. One for all hosts.",
+    ),
+    "schedule_options": Variable(
+        [], scheduled.read_options, "More words for scheduled runs, such as a vault's password file. One for all hosts."
+    ),
+    "schedule_account": Variable(
+        "",
+        scheduled.read_account,
+        "The account on the controller that scheduled runs are started as; empty is the one that sets them up. One for "
+        "all hosts.",
+    ),
+    "schedule_directory": Variable(
+        "",
+        scheduled.read_directory,
+        "Where the checkout stands on a controller that is a host of the inventory, or, with pull and no repository, "
+        "on every host. One for all hosts.",
+    ),
+    "schedule_repository": Variable(
+        "", scheduled.read_repository, "With pull: where git on the hosts fetches the checkout from. One for all hosts."
+    ),
+    "schedule_branch": Variable(
+        "main", scheduled.read_branch, "With pull: the branch that hosts follow. One for all hosts."
+    ),
+    "schedule_signers": Variable(
+        [],
+        scheduled.read_signers,
+        "With pull: who has to sign commits, as lines of allowed_signers (ssh-keygen(1)); nobody if empty. One for all "
+        "hosts.",
+    ),
+    "schedule_inventory": Variable(
+        "",
+        scheduled.read_inventory,
+        "With pull: the inventory's path in the checkout; empty is that of the schedule run. One for all hosts.",
+    ),
+    "notify": Variable(
+        {},
+        scheduled.read_notify,
+        "Where a scheduled run tells what drifted, and only then: {webhook: a URL that takes JSON, mail: an address}. "
+        "In group_vars/all.yml.",
     ),
     "zone": Variable("", _line, "The network zone that the host stands in; waivers can be scoped by it."),
 }

@@ -59,7 +59,7 @@ def judge(waiver: Waiver, question: Question, now: datetime.datetime) -> Judged:
 def _policy(question: Question) -> tuple[dict[str, Restrictions], dict[str, Catalogue]]:
     """The restrictions and the catalogue of each host."""
     catalogues: dict[tuple[Path, ...], Catalogue] = {}
-    restrictions = _restrictions(question)
+    restrictions = read_all(question.hosts)
     folders_of: dict[str, tuple[Path, ...]] = {}
     for host in question.hosts:
         folders = _catalogue_folders(question.project, host, restrictions[host.name])
@@ -119,11 +119,11 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     }
 
 
-def _restrictions(question: Question) -> dict[str, Restrictions]:
-    """Every host's restrictions; a mistake that many hosts share is told once."""
+def read_all(hosts: Sequence[HostVariables]) -> dict[str, Restrictions]:
+    """Every host's restrictions. Raises PolicyErrors; a mistake that many hosts share is told once."""
     read: dict[str, Restrictions] = {}
     errors: dict[str, PolicyError] = {}
-    for host in question.hosts:
+    for host in hosts:
         try:
             read[host.name] = read_restrictions(host.values, host.where)
         except PolicyErrors as wrong:

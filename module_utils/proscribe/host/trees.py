@@ -82,7 +82,7 @@ def sum_up(directory: int, name: str) -> Sum:
     files = size = 0
     top = os.stat(name, dir_fd=directory, follow_symlinks=False)
     for path, place, base, seen in walk(directory, name):
-        if seen.st_dev != top.st_dev:
+        if stat.S_ISDIR(seen.st_mode) and seen.st_dev != top.st_dev:  # a file of an overlay may have another device
             raise ControlError(f"another file system is mounted at {path} in it")
         said = ""
         if stat.S_ISREG(seen.st_mode):
@@ -147,7 +147,7 @@ def _copy(
     depth: int,
 ) -> None:
     seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    if seen.st_dev != device:
+    if stat.S_ISDIR(seen.st_mode) and seen.st_dev != device:
         raise ControlError(f"another file system is mounted at {path} in it")
     if depth > DEEPEST:
         raise ControlError(f"its directories are more than {DEEPEST} deep")

@@ -8,6 +8,7 @@ numbers are the same has the same entries. Of the files in it that says nothing,
 from __future__ import annotations
 
 import errno
+import gc
 import itertools
 import os
 import re
@@ -81,9 +82,15 @@ def walk(
     table = mounts(host)
     disks = [place for place, mount in table.items() if mount.whole and _within(place, roots)]
     one = _Walk(choose, known, {*table, *skipped}, limits)
-    for root in sorted({*roots, *disks}):
-        if root in disks or not _within(root, [other for other in roots if other != root]):
-            one.root(host, root, table)
+    collecting = gc.isenabled()
+    gc.disable()  # nothing of a walk is in a circle, and to look for one time and again takes a tenth of its time
+    try:
+        for root in sorted({*roots, *disks}):
+            if root in disks or not _within(root, [other for other in roots if other != root]):
+                one.root(host, root, table)
+    finally:
+        if collecting:
+            gc.enable()
     return Walked(one.hits, one.keep, one.told())
 
 
@@ -112,10 +119,6 @@ class _Place:
         if self.descriptor < 0 and self.above is not None:
             self.descriptor = os.open(self.name, FLAGS, dir_fd=self.above.open())
         return self.descriptor
-
-    def close(self) -> None:
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
 
 
 class _Walk:
@@ -174,7 +177,7 @@ class _Walk:
 
     def _visit(self, place: _Place, path: str, depth: int) -> None:
         try:
-            node = self._unchanged(path) or self._read(place, path, depth)
+            node = (self._unchanged(path) if path in self.known else None) or self._read(place, path, depth)
             if node is None:
                 return
             if node[3]:
@@ -185,12 +188,11 @@ class _Walk:
                 if child not in closed:
                     self._visit(_Place(place, name), child, depth)
         finally:
-            place.close()
+            if place.descriptor >= 0:
+                os.close(place.descriptor)
 
     def _unchanged(self, path: str) -> Known | None:
-        node = self.known.get(path)
-        if node is None:
-            return None
+        node = self.known[path]
         try:
             # By its path: a link that somebody put on the way leads to another inode, or to this very directory.
             seen = os.stat(path[self.prefix :] or ".", dir_fd=self.top, follow_symlinks=False)
@@ -215,11 +217,11 @@ class _Walk:
             with os.scandir(descriptor) as entries:
                 while piece := list(itertools.islice(entries, PIECE)):
                     self.entries += len(piece)
-                    names = [entry.name for entry in piece]
-                    below = [entry.name for entry in piece if entry.is_dir(follow_symlinks=False)]
-                    directories += below
-                    if chosen := self.choose(path, names):
+                    directories += [entry.name for entry in piece if entry.is_dir(follow_symlinks=False)]
+                    if chosen := self.choose(path, [entry.name for entry in piece]):
                         matter += sorted(chosen)
+                    if len(piece) < PIECE:
+                        break
                     if self._too_far(path):
                         self.hits.append((path, matter))
                         return None
@@ -236,6 +238,7 @@ class _Walk:
             self.cut = f"{self.limits.entries} files"
         elif time.monotonic() > self.end:
             self.cut = f"{self.limits.seconds:g} s"
-        if self.cut:
-            self.refused.append(f"the search for copies ended after {self.cut}, in {path}")
-        return bool(self.cut)
+        else:
+            return False
+        self.refused.append(f"the search for copies ended after {self.cut}, in {path}")
+        return True

@@ -43,7 +43,16 @@ def read(host: str, answer: object) -> dict[str, Any]:
         "attempts": _attempts(record.get("attempts", {})),
         "errors": [_error(error) for error in _list(record.get("errors"), "errors")],
         "duration_ms": _count(record.get("duration_ms"), "duration_ms"),
+        **_of_drift(record),
     }
+
+
+def _of_drift(record: Mapping[Any, Any]) -> dict[str, Any]:
+    """What a record has only where something had drifted, or where a host's own run kept it."""
+    texts = {key: _text(record[key], key) for key in ("found_at", "commit") if record.get(key) is not None}
+    if record.get("logged_in") is None:
+        return texts
+    return {**texts, "logged_in": [_text(name, "logged_in") for name in _list(record["logged_in"], "logged_in")]}
 
 
 def silent(host: str, reason: str) -> dict[str, Any]:

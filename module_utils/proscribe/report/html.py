@@ -52,7 +52,8 @@ def page(
     yield from findings.attempts(breakdown)
     yield from waivers.waivers(report["waivers"])
     yield from facts.upcoming(report["upcoming"])
-    yield from facts.told(report["warnings"])
+    stopped = (report.get("rollout") or {}).get("why")
+    yield from facts.told([*([f"this run was {stopped}"] if stopped else []), *report["warnings"]])
     yield from numbers(trend)
     yield from facts.run_facts(run)
     yield f"<footer>{FOOT}</footer>\n</main>\n"

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 COMPILING = "compile_plans"  # the task that says what a run is, and whom it expects
-OBSERVING = "compliance_state"  # the task that brings a host's record
+# The tasks that bring a host's record: a fresh one, or the one that the host's own run has kept.
+OBSERVING = ("compliance_state", "collect_record")
+
+SCHEDULING = ("schedule_plan", "drift_schedule")  # the tasks that have runs begin by themselves
 
 DECIDING = "rollout"  # the task that says how far the run reaches, and stops it where it must not go on
 
@@ -20,10 +23,19 @@ def action_of(task: Any) -> str:
 
 def compiles(play: Any) -> bool:
     """Whether a play compiles plans, so that its file is one of Proscribe's playbooks."""
+    return _has(play, COMPILING)
+
+
+def _has(play: Any, action: str) -> bool:
     for item in play.get_tasks():
-        if any(action_of(task) == COMPILING for task in (item if isinstance(item, list) else [item])):
+        if any(action_of(task) == action for task in (item if isinstance(item, list) else [item])):
             return True
     return False
+
+
+def schedules(play: Any) -> bool:
+    """Whether a play sets up scheduled runs, so that its file is Proscribe's playbook for it."""
+    return _has(play, SCHEDULING[0])
 
 
 def file_of(play: Any) -> str:

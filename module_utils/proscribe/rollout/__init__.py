@@ -14,8 +14,8 @@ from ..plan import CONTROLS
 from ..report.wording import counted
 from .limits import allowed_hosts, allowed_removals, batch_sizes, share
 
-# Evidence against an app that is no program which would be removed.
-NOT_REMOVED = ("process", "gate", "quarantine")
+# Evidence against an app that is a program which would be removed; a process is only ended.
+REMOVED = "package"
 
 
 class Seen(NamedTuple):
@@ -41,7 +41,7 @@ def seen(name: str, observed: Mapping[str, Any]) -> Seen:
     if "apps" in drifted:
         for rule in record["rules"]:
             if rule["state"] == NONCOMPLIANT and rule["rule"].startswith("apps/"):
-                removed += sum(finding["kind"] not in NOT_REMOVED for finding in rule["findings"])
+                removed += sum(finding["kind"] == REMOVED for finding in rule["findings"])
     return Seen(name, record["plan"], drifted, removed)
 
 

@@ -134,14 +134,11 @@ def test_a_difference_is_told_in_the_words_of_the_policy(old: Any, new: Any, cha
 
 NAMES = st.lists(st.sampled_from(["a.example", "b.example", "c.example"]), unique=True)
 ENTRIES = st.builds(entry, st.sampled_from(["enforce", "report"]), domains=NAMES, allow=NAMES)
-PLANS = st.builds(dns, **{id_: ENTRIES for id_ in ("parrot", "owl")})
+PLANS = st.builds(dns, **dict.fromkeys(("parrot", "owl"), ENTRIES))
 
 
 @given(PLANS, PLANS)
 def test_a_difference_is_empty_only_between_plans_that_ask_the_same_and_has_two_ends(old: Any, new: Any) -> None:
-    def unordered(one: Any) -> str:
-        return json.dumps(one, sort_keys=True, default=str).replace('"', "") if not isinstance(one, dict) else ""
-
     def asked(one: Any) -> Any:
         services = one["controls"]["dns"]["services"]
         return {
@@ -158,11 +155,11 @@ def test_a_difference_is_empty_only_between_plans_that_ask_the_same_and_has_two_
 def test_plans_of_the_compiler_are_compared(catalogue: Catalogue) -> None:
     old = plan(catalogue, [], services_exclude=["parrot"], controls={"browser": "off"})
     changes = difference(old, plan(catalogue, [], controls={"browser": "off"}))
-    assert [(change.control, change.service, dict(change.holds)) for change in changes if change.kind == "service"] == [
-        ("apps", "parrot", {"packages.apt": 1, "packages.flatpak": 1, "processes": 1, "paths": 1}),
-        ("firewall", "parrot", {"networks": 2}),
-        ("dns", "parrot", {"domains": 3, "allow": 1}),
-    ]
+    holds = {change.control: dict(change.holds) for change in changes if change.kind == "service"}
+    assert {change.service for change in changes} == {"parrot"}
+    assert holds["apps"].items() >= {"packages.apt": 1, "packages.flatpak": 1, "processes": 1, "paths": 1}.items()
+    assert holds["firewall"] == {"networks": 2}
+    assert holds["dns"]["domains"] == 3
     assert difference(old, old) == ()
 
 
@@ -218,14 +215,16 @@ def test_totals_count_what_many_hosts_share_once(changes: list[Change], totals: 
 
 
 def test_the_answer_names_hosts_departments_and_names(tmp_path: Path) -> None:
-    new = {"services_exclude": ["owl"], "contact": "\x1b[2J"}
-    found = compared(tmp_path, {"a": {}, "b": {}}, {"a": new, "b": {}})
+    found = compared(tmp_path, {"a": {}, "b": {}}, {"a": {"services_exclude": ["owl"]}, "b": {}})
+    (group,) = found.groups
+    change = Change("", "plan", "", "contact", before="desk", after="\x1b[2J")
+    found = found._replace(groups=(group._replace(changes=(*group.changes, change)),))
     lines = diff.render(Earlier("v1 (abc)", {}, {}, ("a note",)), found, {"press": ["a", "b"], "it": ["c"]}, 90, False)
     text = "\n".join(lines)
     assert text.startswith("v1 (abc) -> now: 1 of 2 hosts asked something else\nservices -1; ")
     assert "note: a note\n\n1 host (press 1 of 2): a\n" in text
     assert "\n  dns       owl      - no longer enforce: domains 2\n" in text
-    assert "contact  ~ your IT service desk -> \N{REPLACEMENT CHARACTER}[2J" in text
+    assert "contact  ~ desk -> \N{REPLACEMENT CHARACTER}[2J" in text
     told = diff.as_json(Earlier("v1", {}, {}), found, {"press": ["a", "b"]})
     assert json.loads(json.dumps(told))["groups"][0]["departments"] == {"press": {"hosts": 1, "of": 2}}
 

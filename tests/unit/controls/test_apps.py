@@ -306,8 +306,9 @@ class TestUnseen:
             return real(path)
 
         monkeypatch.setattr(host, "list", closed)
-        seen = states(host, plan(wechat=WECHAT, qq={"packages": {"apt": ["linuxqq"]}}))
-        assert (seen["apps/wechat"], seen["apps/qq"]) == ("unknown", "compliant")
+        mail = {"web_hosts": []}
+        seen = states(host, plan(wechat=WECHAT, mail=mail))
+        assert (seen["apps/wechat"], seen["apps/mail"]) == ("unknown", "compliant")
 
 
 class TestTheGate:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from people import put
 from proscribe.controls.apps import flatpak
+from proscribe.controls.apps.flatpak_filters import DIRECTORY, RemoteFilters
+from proscribe.controls.apps.flatpak_places import groups, installations
 from proscribe.controls.apps.package import Package
 from proscribe.host import ControlError, Host, Process, Result, User
 
 WECHAT = "com.tencent.WeChat"
+COMMIT = "0123abcd" * 8
+SYSTEM = "/var/lib/flatpak/app"
+PERSONAL = "/.local/share/flatpak/app"
 ALICE = User("alice", 1000, 1000, "/home/alice")
 BOB = User("bob", 1001, 1001, "/home/bob")
 
@@ -29,36 +37,67 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def deploy(root: Path, installation: str, id_: str = WECHAT, branch: str = "x86_64/stable") -> Path:
+def deploy(root: Path, installation: str, id_: str = WECHAT, branch: str = "x86_64/stable", told: bytes = b"") -> Path:
     """What flatpak leaves of an installed app, in short."""
     place = root / installation.lstrip("/") / id_
-    (place / branch / "0123abcd").mkdir(parents=True)
-    (place / branch / "active").symlink_to("0123abcd")
+    (place / branch / COMMIT).mkdir(parents=True)
+    (place / branch / COMMIT / "deploy").write_bytes(b"made\0" + COMMIT.encode() + b"\0" + told)
+    (place / branch / "active").symlink_to(COMMIT)
     if not (place / "current").is_symlink():
         (place / "current").symlink_to(branch)
     return place
 
 
 def test_an_app_of_the_system_and_one_of_a_user(root: Path) -> None:
-    deploy(root, flatpak.SYSTEM)
-    deploy(root, flatpak.SYSTEM, branch="aarch64/beta")
-    deploy(root, ALICE.home + flatpak.PERSONAL)
-    deploy(root, BOB.home + flatpak.PERSONAL, "org.example.Innocent")
+    deploy(root, SYSTEM)
+    deploy(root, SYSTEM, branch="aarch64/beta")
+    deploy(root, ALICE.home + PERSONAL)
+    deploy(root, BOB.home + PERSONAL, "org.example.Innocent")
     found, unseen = flatpak.query(Host(str(root)), {WECHAT})
     assert unseen == ""
-    assert [(p.scope, p.path, p.handles) for p in found] == [
-        (
-            "system",
-            f"/var/lib/flatpak/app/{WECHAT}",
-            (f"app/{WECHAT}/aarch64/beta", f"app/{WECHAT}/x86_64/stable"),
-        ),
-        ("user:alice", f"/home/alice/.local/share/flatpak/app/{WECHAT}", (f"app/{WECHAT}/x86_64/stable",)),
+    assert [(p.scope, p.version, p.path, p.handles) for p in found] == [
+        (scope, COMMIT[:12], f"{place}/{WECHAT}/{branch}", (f"app/{WECHAT}/{branch}",))
+        for scope, place, branch in (
+            ("system", SYSTEM, "aarch64/beta"),
+            ("system", SYSTEM, "x86_64/stable"),
+            ("user:alice", "/home/alice" + PERSONAL, "x86_64/stable"),
+        )
     ]
 
 
-@pytest.mark.parametrize("left", ["", "x86_64", "x86_64/stable", "x86_64/stable/0123abcd"])
+@pytest.mark.parametrize(
+    ("told", "version"),
+    [
+        (b"\0\0appdata-version\0\0\0\0004.1.0\0\0s\x17", "4.1.0"),
+        (b"\0\0appdata-version\0\x1b[31m\0", COMMIT[:12]),
+        (b"\0appdata-version\0", COMMIT[:12]),
+        (b"\xff" * 40, COMMIT[:12]),
+    ],
+)
+def test_the_version_that_a_deployment_tells(root: Path, told: bytes, version: str) -> None:
+    deploy(root, SYSTEM, told=told)
+    assert [package.version for package in flatpak.query(Host(str(root)), {WECHAT})[0]] == [version]
+
+
+def test_two_deployments_of_a_branch_are_one_app_of_no_certain_version(root: Path) -> None:
+    (deploy(root, SYSTEM) / "x86_64/stable" / ("ab" * 32)).mkdir()
+    assert [package.version for package in flatpak.query(Host(str(root)), {WECHAT})[0]] == [""]
+
+
+def test_an_app_of_another_installation(root: Path) -> None:
+    conf = '[Installation "extra"]\nPath=/srv/flatpak/\n[Other "x"]\nPath=/no\n[Installation "odd"]\nPath=relative\n'
+    put(root, "/etc/flatpak/installations.d/extra.conf", conf)
+    put(root, "/etc/flatpak/installations.d/old.conf.bak", conf.replace("/srv", "/mnt"))
+    deploy(root, "/srv/flatpak/app")
+    assert installations(Host(str(root))) == {"default": "/var/lib/flatpak", "extra": "/srv/flatpak"}
+    assert [package.path for package in flatpak.query(Host(str(root)), {WECHAT})[0]] == [
+        f"/srv/flatpak/app/{WECHAT}/x86_64/stable"
+    ]
+
+
+@pytest.mark.parametrize("left", ["", "x86_64", "x86_64/stable", f"x86_64/stable/{COMMIT}"])
 def test_what_is_left_of_an_app_without_a_deployed_branch_is_not_installed(root: Path, left: str) -> None:
-    (root / flatpak.SYSTEM.lstrip("/") / WECHAT / left).mkdir(parents=True)
+    (root / SYSTEM.lstrip("/") / WECHAT / left).mkdir(parents=True)
     assert flatpak.query(Host(str(root)), {WECHAT}) == ([], "")
 
 
@@ -75,7 +114,7 @@ def test_a_users_link_is_unseen_and_hides_nothing_of_others(root: Path, link: st
     place.parent.mkdir(parents=True, exist_ok=True)
     place.symlink_to(root / "elsewhere")
     os.lchown(place, ALICE.uid, ALICE.gid)
-    deploy(root, BOB.home + flatpak.PERSONAL)
+    deploy(root, BOB.home + PERSONAL)
     found, unseen = flatpak.query(Host(str(root)), {WECHAT})
     assert [package.scope for package in found] == ["user:bob"]
     assert unseen == f"/home/alice/{link} is a link that uid 1000 made: not followed"
@@ -83,7 +122,7 @@ def test_a_users_link_is_unseen_and_hides_nothing_of_others(root: Path, link: st
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
 def test_a_link_at_one_app_hides_only_that_app(root: Path) -> None:
-    deploy(root, ALICE.home + flatpak.PERSONAL, "com.qq.QQ")
+    deploy(root, ALICE.home + PERSONAL, "com.qq.QQ")
     link = root / "home/alice/.local/share/flatpak/app" / WECHAT
     link.symlink_to("/var")
     os.lchown(link, ALICE.uid, ALICE.gid)
@@ -108,7 +147,7 @@ def test_several_unseen_homes_are_told_in_one_line(root: Path, monkeypatch: pyte
 
 
 def test_a_home_that_vanishes_while_it_is_looked_at_is_no_error(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    deploy(root, ALICE.home + flatpak.PERSONAL)
+    deploy(root, ALICE.home + PERSONAL)
     host = Host(str(root))
     real = host.list
 
@@ -168,7 +207,7 @@ def test_a_user_s_app_is_removed_as_that_user_and_data_and_runtimes_stay(root: P
         action.apply()
     uninstall = ["flatpak", "uninstall", "--assumeyes", "--noninteractive", f"app/{WECHAT}/x86_64/stable"]
     assert calls == [
-        ([*uninstall[:2], "--system", *uninstall[2:]], None),
+        ([*uninstall[:2], "--installation=default", *uninstall[2:]], None),
         ([*uninstall[:2], "--user", *uninstall[2:]], ALICE),
     ]
 
@@ -179,3 +218,140 @@ def test_apps_without_flatpak_itself_are_refused(root: Path) -> None:
         [],
         [(package, "flatpak itself is not installed on this host")],
     )
+
+
+CONFIG = "/var/lib/flatpak/repo/config"
+FILTERS = RemoteFilters((WECHAT,))
+FLATHUB = f"{DIRECTORY}/default/flathub.filter"
+DENIED = f"deny app/{WECHAT}/*\n"
+
+
+def remote(root: Path, keys: str = "", name: str = "flathub") -> None:
+    put(root, CONFIG, f'[core]\nmode=bare\n\n[remote "{name}"]\nurl=https://example.org/repo\n{keys}')
+
+
+@pytest.fixture
+def modified(root: Path) -> tuple[Host, list[Sequence[str]]]:
+    """A host whose flatpak sets the filter that it is asked for."""
+    calls: list[Sequence[str]] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        calls.append(argv)
+        path = argv[3].partition("=")[2]
+        remote(root, f"xa.filter={path}\n" if path else "")
+        return Result(0, "", "")
+
+    return Host(str(root), run), calls
+
+
+def test_a_remote_is_filtered_and_let_go(root: Path, modified: tuple[Host, list[Sequence[str]]]) -> None:
+    host, calls = modified
+    remote(root)
+    assert (FILTERS.wrong(host, True), FILTERS.wrong(host, False), FILTERS.concerns(host)) == ("missing", "", True)
+    FILTERS.enforce(host)
+    assert calls == [["flatpak", "remote-modify", "--installation=default", f"--filter={FLATHUB}", "--", "flathub"]]
+    assert (FILTERS.wrong(host, True), FILTERS.stands(host)) == ("", True)
+    assert FILTERS.wrong(host, False).startswith("left over")
+    RemoteFilters(()).lift(host)
+    assert calls[1:] == [["flatpak", "remote-modify", "--installation=default", "--no-filter", "--", "flathub"]]
+    assert not FILTERS.stands(host)
+    assert not (root / "etc/proscribe").exists()
+
+
+def test_the_lines_of_an_administrators_filter_stay(root: Path, modified: tuple[Host, list[Sequence[str]]]) -> None:
+    host, calls = modified
+    put(root, "/etc/theirs", "# theirs\ndeny *\nallow runtime/*\nallow app/org.*\n")
+    remote(root, "xa.filter=/etc/theirs\n")
+    FILTERS.enforce(host)
+    lines = (root / FLATHUB.lstrip("/")).read_text().splitlines(keepends=True)
+    assert lines[1:] == [
+        "# Instead of: /etc/theirs\n",
+        "# theirs\n",
+        "deny *\n",
+        "allow runtime/*\n",
+        "allow app/org.*\n",
+        DENIED,
+    ]
+    FILTERS.lift(host)
+    assert calls[-1][3] == "--filter=/etc/theirs"
+
+
+def test_a_filter_whose_file_is_gone_still_lets_nothing_in(root: Path) -> None:
+    remote(root, "xa.filter=/etc/gone\n")
+    assert "deny *\n" in FILTERS.wanted(Host(str(root)))
+
+
+@pytest.mark.parametrize(
+    ("line", "undone"),
+    [
+        ("allow *", True),
+        ("allow app/*", True),
+        ("  allow app/com.tencent.WeChat  # theirs", True),
+        ("allow com.tencent.*/x86_64/stable", True),
+        ("allow app/com.tencent.WeChat.Other", False),
+        ("allow runtime/*", False),
+        ("#allow *", False),
+        ("deny *", False),
+        ("", False),
+    ],
+)
+def test_a_line_that_allows_what_is_denied_is_told(
+    root: Path, modified: tuple[Host, list[Sequence[str]]], line: str, undone: bool
+) -> None:
+    host, _ = modified
+    put(root, "/etc/theirs", line + "\n")
+    remote(root, "xa.filter=/etc/theirs\n")
+    if undone:
+        with pytest.raises(ControlError, match="has to be changed"):
+            FILTERS.enforce(host)
+        assert "lets it in" in FILTERS.wrong(host, True)
+    else:
+        FILTERS.enforce(host)
+        assert FILTERS.wrong(host, True) == ""
+
+
+@pytest.mark.parametrize("name", ["../../../etc/cron.d/x", ".hidden", "two words", "a/b"])
+def test_a_remote_with_a_name_that_is_no_file_is_told_and_nothing_is_written(
+    root: Path, modified: tuple[Host, list[Sequence[str]]], name: str
+) -> None:
+    host, _ = modified
+    remote(root, name=name)
+    assert FILTERS.wrong(host, True) == f"{name}: has a name that no file can have"
+    with pytest.raises(ControlError, match="has a name that no file can have"):
+        FILTERS.enforce(host)
+    assert sorted(path.name for path in (root / "etc").iterdir()) == ["passwd"]
+
+
+def test_the_origin_of_a_bundle_is_no_remote_to_install_from(root: Path) -> None:
+    put(root, CONFIG, '[remote "wechat-origin"]\nurl=\nxa.noenumerate=true\n')
+    assert not FILTERS.concerns(Host(str(root)))
+
+
+@given(st.text())
+def test_any_configuration_is_read_without_an_error(text: str) -> None:
+    assert isinstance(groups(text, "remote"), list)
+
+
+RULE = """
+let verdicts = [];
+const polkit = {addRule: f => verdicts.push(f), log: () => {}, Result: {NO: "no"}};
+eval(require("fs").readFileSync(0, "utf8"));
+const ask = (id, ref, user) => verdicts[0]({id: id, lookup: key => key == "ref" ? ref : undefined}, {user: user}) || "-";
+const flatpak = "org.freedesktop.Flatpak.";
+console.log([
+    ask(flatpak + "app-install", "app/com.tencent.WeChat/x86_64/stable", "alice"),
+    ask(flatpak + "install-bundle", undefined, "alice"),
+    ask(flatpak + "app-install", "app/com.tencent.WeChatter/x86_64/stable", "alice"),
+    ask(flatpak + "app-install", undefined, "alice"),
+    ask(flatpak + "app-update", "app/com.tencent.WeChat/x86_64/stable", "alice"),
+    ask(flatpak + "app-install", "app/com.tencent.WeChat/x86_64/stable", "root"),
+].join(" "));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node: reads the rule as polkit does")
+@pytest.mark.parametrize("contact", ["it@example.org", "*/ }); throw 1; // \u2028 throw 2"])
+def test_what_the_rule_of_polkit_refuses(contact: str) -> None:
+    rule = flatpak.gate({WECHAT}, contact)[1]
+    done = subprocess.run(["node", "-e", RULE], input=rule.content, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["no", "no", "-", "-", "-", "-"]

@@ -13,7 +13,7 @@ from proscribe.controls.apps import rpm, rpm_changes, rpm_gate, rpm_guard
 from proscribe.controls.apps.gate_parts import DIFFERS, LEFT_OVER, MISSING, SharedFile
 from proscribe.controls.apps.package import Package
 from proscribe.controls.apps.rpm_gate import Conflict
-from proscribe.host import ControlError, Host, Result
+from proscribe.host import ControlError, Host, Result, Unseen
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,20}", fullmatch=True)
 POLICY = "Restricted by the policy of this organisation; ask it@example.org."
@@ -82,6 +82,16 @@ def test_a_broken_database_is_an_error_and_not_an_empty_one(tmp_path: Path) -> N
     answer = Result(1, "package wechat is not installed\n", "error: rpmdb: damaged header #7\n")
     with pytest.raises(ControlError, match="damaged header #7"):
         rpm.query(host(tmp_path, ("-q", answer)), {"wechat"})
+
+
+def test_a_database_that_an_ordinary_user_cannot_read_is_unseen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Host, "privileged", False)
+    here = host(tmp_path, ("-q", Result(1, "", "error: sqlite failure: attempt to write a readonly database\n")))
+    assert "cannot read its database" in rpm.query(here, {"wechat"})[1]
+    with pytest.raises(Unseen):
+        TestTheGuard.GUARD.wrong(here, True)
 
 
 @pytest.mark.parametrize(("rc", "gated"), [(0, True), (1, False)])

@@ -121,9 +121,11 @@ def _gate(host: Host, plan: Mapping[str, Any], sight: Sight, gone: Mapping[str, 
     for manager, part, called_for in gate.expected(host, plan, sight.wanted):
         if isinstance(part, DependsOnPackages):
             part = part.without(gone.get(manager, set()))
-        if called_for and part.wrong(host, called_for):
+        if not part.wrong(host, called_for):
+            continue
+        if called_for:
             up.append(Action("write", part.path, partial(part.enforce, host), part.text(host), part.wanted(host)))
-        elif not called_for and part.stands(host):
+        else:
             down.insert(0, _down(host, part))
     return [*down, *up]
 

@@ -7,7 +7,9 @@ from typing import Any, Collection, Iterable, Mapping, Sequence
 from . import appimage
 
 # Where people keep single programs: there an AppImage is looked for that has lost its suffix.
-PROGRAM_FOLDERS = frozenset({"bin", "Applications", "AppImages", "Apps", "Desktop", "Downloads", "opt"})
+PROGRAM_FOLDERS = ("", "/bin", "/.local/bin", "/opt", "/Applications", "/AppImages", "/Apps", "/Desktop", "/Downloads")
+SYSTEM_FOLDERS = ("/opt", "/usr/local/bin")
+DISTINCT = 5  # letters that a name has at least which is compared without more; `box` and `line` are also other things
 WEB_APPS = "Web Applications"  # a browser's folder of installed web apps
 WEB_APP = "_crx_"
 # Directories of many programs: that a catalogue's path has one says nothing of an app's own directory.
@@ -19,7 +21,8 @@ SHARED = frozenset(
 class Names:
     """The names to look for, each with its services."""
 
-    def __init__(self, services: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, services: Mapping[str, Mapping[str, Any]], homes: Iterable[str] = ()) -> None:
+        self.program_folders = {*SYSTEM_FOLDERS, *(home + folder for home in homes for folder in PROGRAM_FOLDERS)}
         self.programs: dict[str, list[str]] = {}
         self.copies: dict[str, list[str]] = {}  # programs that only count with the rest of an app around them
         self.windows: dict[str, dict[str, list[str]]] = {}  # then by service: how a path has to end
@@ -28,13 +31,14 @@ class Names:
         self.folders: dict[str, set[str]] = {}  # by service: the names of directories that are an app's own
         for service, entry in services.items():
             packages = [name for key in ("apt", "rpm", "pacman", "snap") for name in entry["packages"].get(key, ())]
+            distinct = [name for name in (*packages, service) if len(appimage.stem(name)) >= DISTINCT]
             _add(self.programs, entry["processes"], service)
             _add(self.copies, entry.get("copies", ()), service)
             for path in entry.get("windows", ()):
                 self.windows.setdefault(path.rpartition("/")[2], {}).setdefault(service, []).append("/" + path.lower())
             _add(self.desktop_files, entry.get("desktop_files", ()), service)
             if "copies" not in entry:
-                _add(self.stems, map(appimage.stem, [*entry["processes"], *packages, service]), service)
+                _add(self.stems, map(appimage.stem, (*entry["processes"], *distinct)), service)
             paths = [path.split("/") for path in entry["paths"]]
             self.folders[service] = {part for path in paths for part in path[-2:]} - SHARED
         self.all = frozenset([*self.programs, *self.copies, *self.windows, *self.desktop_files])
@@ -42,13 +46,14 @@ class Names:
     def choose(self, directory: str, names: Sequence[str]) -> Collection[str]:
         """Of the names in a directory those that have to be looked at; quick, since a host has a million of them."""
         chosen = self.all.intersection(names)
-        if self.stems and appimage.SUFFIX in "\0".join(names).lower():
-            chosen |= {name for name in names if name.lower().endswith(appimage.SUFFIX)}
-        folder = directory.rpartition("/")[2]
-        if folder == WEB_APPS:
+        together = "\0".join(names)
+        if ".AppImage" in together or ".appimage" in together:  # as people write it
+            images = (name for name in names if name.lower().endswith(appimage.SUFFIX))
+            chosen |= {name for name in images if appimage.stem(name) in self.stems}
+        if directory.endswith("/" + WEB_APPS):
             chosen |= {name for name in names if name.startswith(WEB_APP)}
-        elif self.stems and folder in PROGRAM_FOLDERS:
-            chosen |= {name for name in names if "." not in name.lstrip(".")}
+        elif directory in self.program_folders:
+            chosen |= {name for name in names if appimage.stem(name) in self.stems}
         return chosen
 
     def own(self, directory: str, service: str) -> bool:

@@ -59,7 +59,7 @@ def _wrong(host: Host, section: Mapping[str, Any], wanted: Wanted) -> tuple[list
     others = []
     if host.stat(OLD):
         others.append((OLD, "an old rules file stands beside rules.d, and fagenrules then does nothing"))
-    if host.run(["systemctl", "is-active", "--quiet", "fapolicyd.service"]).rc:
+    if not any(process.exe.endswith("/fapolicyd") for process in host.processes()[0]):
         others.append((RULES, "fapolicyd does not run, so that nothing is denied"))
     elif re.search(r"^\s*permissive\s*=\s*1", host.text("/etc/fapolicyd/fapolicyd.conf") or "", re.MULTILINE):
         others.append(("/etc/fapolicyd/fapolicyd.conf", "fapolicyd only watches (permissive = 1)"))

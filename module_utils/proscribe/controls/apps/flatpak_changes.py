@@ -7,7 +7,7 @@ from typing import Sequence
 
 from ...host import ControlError, Host
 from ..base import Action
-from .flatpak_filters import DIRECTORY, RemoteFilters, former, ours, own_file
+from .flatpak_filters import DIRECTORY, ODD, RemoteFilters, former, odd, ours, own_file
 from .flatpak_places import DEFAULT, Remote, installations, remotes
 from .package import Package
 
@@ -47,6 +47,9 @@ def put_up(host: Host, filters: RemoteFilters) -> None:
     """The files first: a remote whose filter is not there lets nothing in at all."""
     undone = []
     for remote in remotes(host):
+        if odd(remote):
+            undone.append(f"remote {remote.name!r} {ODD}")
+            continue
         content = filters.content(host, remote)
         if line := filters.undone(host, remote):
             undone.append(f"{former(host, remote)} lets it in from {remote.name}, and goes first: {line}")
@@ -55,7 +58,7 @@ def put_up(host: Host, filters: RemoteFilters) -> None:
         if remote.filter != own_file(remote):
             _modify(host, remote, own_file(remote))
     if undone:
-        raise ControlError(f"the administrator's own filter has to be changed: {'; '.join(undone)}")
+        raise ControlError(f"has to be changed by an administrator: {'; '.join(undone)}")
 
 
 def take_down(host: Host) -> None:

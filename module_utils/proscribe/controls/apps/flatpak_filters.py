@@ -16,6 +16,7 @@ from .gate_parts import DIFFERS, LEFT_OVER, MISSING, text_of
 
 DIRECTORY = "/etc/proscribe/flatpak"
 INSTEAD = "# Instead of: "
+ODD = "has a name that no file can have"
 
 
 class RemoteFilters(NamedTuple):
@@ -40,8 +41,8 @@ class RemoteFilters(NamedTuple):
 
     def _wrong(self, host: Host, remote: Remote) -> str:
         file = own_file(remote)
-        if not re.fullmatch(r"/[\w./-]+", file, re.ASCII) or "/." in file:
-            return "has a name that no file can have"
+        if odd(remote):
+            return ODD
         if remote.filter != file:
             return MISSING
         if host.text(file) != self.content(host, remote):
@@ -66,7 +67,9 @@ class RemoteFilters(NamedTuple):
         return bool(host.list(DIRECTORY)) or any(ours(remote.filter) for remote in remotes(host))
 
     def text(self, host: Host) -> str:
-        shown = "".join(f"{remote.installation} {remote.name}: {remote.filter or 'no filter'}\n" for remote in remotes(host))
+        shown = "".join(
+            f"{remote.installation} {remote.name}: {remote.filter or 'no filter'}\n" for remote in remotes(host)
+        )
         return shown + "".join(text_of(host, own_file(remote)) for remote in remotes(host))
 
     def wanted(self, host: Host) -> str:
@@ -91,6 +94,11 @@ class RemoteFilters(NamedTuple):
 
 def own_file(remote: Remote) -> str:
     return f"{DIRECTORY}/{remote.installation}/{remote.name}.filter"
+
+
+def odd(remote: Remote) -> bool:
+    """Whether one of a remote's names cannot be a part of a path."""
+    return not all(re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII) for name in remote[:2])
 
 
 def ours(path: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, NamedTuple
+from typing import NamedTuple
 
 from ...host import Host
 
@@ -38,14 +38,16 @@ def remotes(host: Host) -> list[Remote]:
     ]
 
 
-def groups(text: str, kind: str) -> Iterator[tuple[str, dict[str, str]]]:
+def groups(text: str, kind: str) -> list[tuple[str, dict[str, str]]]:
     """The groups `[kind "name"]` of a key file, with their keys."""
+    found: list[tuple[str, dict[str, str]]] = []
     keys: dict[str, str] = {}
     for line in map(str.strip, text.splitlines()):
         if line.startswith("["):
             keys = {}  # those of another group are dropped
             if line.startswith(f'[{kind} "') and line.endswith('"]'):
-                yield line[len(kind) + 3 : -2], keys
+                found.append((line[len(kind) + 3 : -2], keys))
         elif "=" in line and not line.startswith("#"):
             key, _, value = line.partition("=")
             keys[key.strip()] = value.strip()
+    return found

@@ -23,9 +23,14 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
             for directory in directories(host, f"{place[0]}/venvs/{environment}/lib"):
                 yield from distributions(host, directory, ids, MANAGER, place[1], environment)
 
-    homes = [(SYSTEM, None), *((user.home + place, user) for user in host.users() for place in PERSONAL)]
-    found, unseen = survey(homes if ids else (), look)
+    found, unseen = survey(_homes(host) if ids else (), look)
     return found, told(unseen)
+
+
+def _homes(host: Host) -> Iterator[tuple[str, User | None]]:
+    yield SYSTEM, None
+    for user in host.users():
+        yield from ((user.home + place, user) for place in PERSONAL)
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:

@@ -87,10 +87,10 @@ def look(
 
     `packages` are what is installed: what lies in the system's places goes with the package that put it there.
     """
-    names = Names(services)
-    if not (names.all or names.stems):
-        return Copies([], [], [])
     homes = {user.home: user for user in host.users() if is_home(user)}
+    names = Names(services, homes)
+    if not names.all:
+        return Copies([], [], [])
     installed = {s for listed, package in packages if package.owner is None for s in listed}
     known, stamp = remembered(host, [*names.all, *names.stems])
     flatpaks = {f"{home}/.local/share/flatpak" for home in homes}  # its own file looks there

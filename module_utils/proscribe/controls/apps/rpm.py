@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import AbstractSet, Callable, Iterable, Mapping, Sequence
 
-from ...host import ControlError, Host, Process
+from ...host import ControlError, Host, Process, Unseen
 from ..base import Action
 from . import rpm_gate
 from .gate_parts import GatePart
@@ -24,7 +24,10 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
         return [], ""
     if not host.tool("rpm"):
         return [], "there is an rpm database, and no rpm to read it"
-    return parse(asked(host, ["-q", "--qf", FORMAT, "--", *sorted(ids)]), ids), ""
+    try:
+        return parse(asked(host, ["-q", "--qf", FORMAT, "--", *sorted(ids)]), ids), ""
+    except Unseen as unseen:
+        return [], str(unseen)
 
 
 def in_use(host: Host) -> bool:
@@ -35,11 +38,12 @@ def in_use(host: Host) -> bool:
 def asked(host: Host, question: Iterable[str]) -> str:
     """What rpm answers. It ends with the number of packages that are not there, so only its errors tell a failure.
 
-    Raises ControlError.
+    Raises ControlError; for an ordinary user Unseen, since a database that nobody has opened yet is for root to open.
     """
     result = host.run(["rpm", *question])
     if "error: " in result.err:
-        raise ControlError(f"rpm cannot read its database: {' '.join(result.err.split())[-400:]}")
+        reason = f"rpm cannot read its database: {' '.join(result.err.split())[-400:]}"
+        raise ControlError(reason) if host.privileged else Unseen(reason)
     return result.out
 
 

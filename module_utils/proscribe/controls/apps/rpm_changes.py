@@ -14,6 +14,7 @@ from .package import Package
 from .rpm_gate import ZYPPER_LOCKS, locks
 
 PATIENCE = 60  # seconds to wait for another package manager to finish
+SIMULATION = 120  # seconds; dnf may wait for another one of its kind before it even simulates
 LIMIT = 1800  # seconds; a package's own scripts may stop services, and to interrupt them harms more than to wait
 
 # Libraries that only the removed package needed stay, whatever the administrator's configuration says. What is left out
@@ -61,9 +62,9 @@ def _objection(host: Host, packages: Sequence[Package]) -> str:
         return f"would break {', '.join(dependents)}" if dependents else said(result)
     front = front_end(host, packages)
     if front == "zypper":
-        return zypper_objection(host.run(_zypper(packages, "--dry-run"), timeout=PATIENCE), packages)
+        return zypper_objection(host.run(_zypper(packages, "--dry-run"), timeout=SIMULATION), packages)
     if front:
-        return dnf_objection(host.run([front, *DNF, "--assumeno", "remove", *handles], timeout=PATIENCE), packages)
+        return dnf_objection(host.run([front, *DNF, "--assumeno", "remove", *handles], timeout=SIMULATION), packages)
     return ""
 
 

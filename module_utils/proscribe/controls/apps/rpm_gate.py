@@ -2,8 +2,8 @@
 
 rpm asks nobody before it installs, but it keeps conflicts: the guard (rpm_guard.py) refuses on every road, `rpm -i`
 too. dnf would let go of it (`--allowerasing`), and so would a person, so it is on dnf's list of what it never removes.
-zypper's lock on it does the same there. The names that dnf and zypper leave out by themselves come first, since their
-refusals say more and an update of other packages is not stopped by them.
+zypper's lock on it does the same there. Beside it dnf and zypper leave the names out by themselves, which holds where
+somebody has erased the guard with rpm.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ class Guard(NamedTuple):
         return hashlib.sha256(said.encode()).hexdigest()[:16]
 
     def stands(self, host: Host) -> bool:
-        return bool(self._seen(host)[0]) or host.traces(PLACE)
+        return bool(self._seen(host)[0] or host.stat(PLACE) or host.unfinished(PLACE))
 
     def text(self, host: Host) -> str:
         release = self._seen(host)[0]

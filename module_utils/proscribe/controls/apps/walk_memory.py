@@ -16,7 +16,8 @@ def remembered(host: Host, names: Iterable[str]) -> tuple[Mapping[str, Any], str
     stamp = f"{VERSION} {' '.join(sorted(names))}"
     try:
         kept = json.loads(host.read(MEMORY) or b"{}")
-        return (kept["directories"] if kept.get("stamp") == stamp else {}), stamp
+        same = isinstance(kept, dict) and kept.get("stamp") == stamp
+        return (kept["directories"] if same and "directories" in kept else {}), stamp
     except (Unseen, ControlError, ValueError):  # an ordinary user may not read it; without it all is read anew
         return {}, stamp
 

@@ -1,0 +1,99 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible module: the units of scheduled runs, put in place or taken away."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: drift_schedule
+short_description: Put the units of scheduled runs in place, or take them away
+description:
+  - Writes the systemd units of one part of a schedule, C(proscribe-drift) on a controller or C(proscribe-pull) on a
+    host, with what they run, and starts the timer. Changes only what differs.
+version_added: "0.2.0"
+options:
+  part:
+    description: Which part; both if left out, which only O(state=absent) knows.
+    type: str
+    choices: [proscribe-drift, proscribe-pull]
+  files:
+    description: The texts by path, as C(schedule_plan) made them. Only files of a schedule are taken.
+    type: dict
+    default: {}
+  settings:
+    description: What the program of C(proscribe-pull) reads.
+    type: dict
+    default: {}
+  host:
+    description: The name of this host in the inventory, for O(settings).
+    type: str
+    default: ""
+  state:
+    description:
+      - V(present) puts it in place.
+      - V(absent) takes it away, with what pulled runs have kept on the host.
+    type: str
+    choices: [present, absent]
+    default: present
+attributes:
+  check_mode:
+    support: full
+    description: Says what it would do, and does nothing.
+  diff_mode:
+    support: full
+    description: One difference for every action.
+author: The Proscribe developers
+"""
+
+EXAMPLES = r"""
+- name: Take every schedule off the host
+  drift_schedule:
+    state: absent
+"""
+
+RETURN = r"""
+actions:
+  description: What was done (in check mode, what would be), in order.
+  returned: always
+  type: list
+  elements: str
+  sample: [write /etc/systemd/system/proscribe-drift.timer]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.proscribe.host import ControlError, Host
+from ansible.module_utils.proscribe.schedule import timers
+
+ARGUMENTS = {
+    "part": {"type": "str", "choices": [timers.DRIFT, timers.PULL]},
+    "files": {"type": "dict", "default": {}},
+    "settings": {"type": "dict", "default": {}},
+    "host": {"type": "str", "default": ""},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+}
+
+
+def main():
+    """Answer one call."""
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS, required_if=[["state", "present", ["part"]]], supports_check_mode=True
+    )
+    given = module.params
+    files, settings, part = given.pop("files"), given.pop("settings"), given["part"]
+    if settings:
+        settings = {**settings, "host": given["host"]}
+    host = Host()
+
+    def work():
+        if given["state"] == "absent":
+            return timers.lifted(host, [part] if part else (timers.DRIFT, timers.PULL))
+        return timers.planned(host, part, files, settings)
+
+    try:
+        module.exit_json(**timers.change(host, work, module.check_mode))
+    except ControlError as error:
+        module.fail_json(msg=str(error), changed=bool(error.done), actions=list(error.done))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action `schedule_plan`, which runs on the controller only (action_plugins/schedule_plan.py)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: schedule_plan
+short_description: Work out what a schedule has to put on which machine
+description:
+  - Reads the restrictions of all hosts of the play, and says from C(proscribe_schedule) and its relatives which units
+    the controller gets and which the hosts get. A mistake in them stops the run before any machine is touched.
+  - Runs on the controller, once; no host is connected to. C(docs/operations.md) has the ways.
+version_added: "0.2.0"
+options: {}
+attributes:
+  check_mode:
+    support: full
+    description: Reads only.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+author: The Proscribe developers
+"""
+
+EXAMPLES = r"""
+- name: Work out what runs where
+  schedule_plan:
+  run_once: true
+  register: proscribe_scheduled
+"""
+
+RETURN = r"""
+schedule:
+  description: The way, the controller, and the files of both.
+  returned: success
+  type: dict
+  sample:
+    way: controller
+    controller: localhost
+    become: false
+    drift: {files: {}}
+    pull: {files: {}, settings: {}}
+"""

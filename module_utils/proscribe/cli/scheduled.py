@@ -1,0 +1,215 @@
+"""`./proscribe scheduled`: what the timers start. One run at a time, and a notice of what changed, if anything did."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..report.files import DIRECTORY_MODE, SUFFIX, whole
+from ..report.history import HistoryError, open_history
+from ..report.news import Notice, known, made, notice
+from ..report.stored import LATEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report
+from ..report.wording import clean, counted
+from ..schedule.timers import DRIFT
+from . import Refused
+from .inventory import add_options
+
+PROJECT = Path(__file__).resolve().parents[3]
+
+NO_REPORT = 78  # the run came to no report; systemd's OnFailure= then tells of it
+NOT_SENT = 76  # all went well but for the notice
+
+# The codes of runs that came to a report and have told what there was to tell.
+TOLD = (2, 4, 10, 11, 13, NOT_SENT)
+
+EPILOG = """\
+The units that `./proscribe schedule` sets up call it; by hand it does the same:
+
+  ./proscribe scheduled drift -- -i inventory/prod        looks, corrects what has drifted, tells what changed
+  ./proscribe scheduled collect -- -i inventory/prod      collects what hosts found that run by themselves
+
+A second one is refused while one goes on. Ends with the run's own code; with 78 where the run came to no report, and
+with 76 where only the notice could not be sent."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the word."""
+    parser.description = "One scheduled run: what the timers start."
+    parser.epilog = EPILOG
+    parser.add_argument(
+        "what", choices=("drift", "collect", "failed"), help="failed: tell of a run that did not end well"
+    )
+    parser.add_argument("options", nargs="*", metavar="-- OPTIONS", help="the options of the run, after --")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; returns the exit code. Raises Refused."""
+    reports = Path(os.environ.get("PROSCRIBE_REPORTS") or PROJECT / "reports").absolute()
+    if arguments.what == "failed":
+        return _failed(reports, arguments.options)
+    with _alone(reports):
+        before = _latest(reports)
+        code = subprocess.call(
+            [str(PROJECT / "proscribe"), arguments.what, *arguments.options], stdin=subprocess.DEVNULL
+        )
+        directory = _latest(reports)
+        if directory is None or directory == before:
+            print(f"proscribe: the run came to no report (it ended with {code})", file=sys.stderr)
+            return NO_REPORT
+        told = news(directory, reports)
+    if told is None:
+        return code
+    print(told.subject, told.text, sep="\n", flush=True)
+    return code if _send(told, arguments.options) else code or NOT_SENT
+
+
+def news(directory: Path, reports: Path) -> Notice | None:
+    """What changed in a run, by its report and the history."""
+    report = read_report(directory)
+    try:
+        history = open_history(report["run"].get("history") or "off", reports)
+        said = known(history, report)
+    except HistoryError as error:
+        print(f"proscribe: the history cannot be read, so what is wrong counts as new: {error}", file=sys.stderr)
+        said = None
+    return notice(report, read_records(directory), said, str(directory))
+
+
+@contextlib.contextmanager
+def _alone(reports: Path) -> Iterator[None]:
+    """The lock of scheduled runs: on the directory of reports, so that no file stays behind and a kill lets go."""
+    reports.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    descriptor = os.open(reports, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Refused(
+                f"another scheduled run is under way (it has the lock of {reports}); nothing was done"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _latest(reports: Path) -> Path | None:
+    try:
+        return find_run(reports, LATEST)
+    except (NoSuchRun, UnreadableReport):
+        return None
+
+
+# -- a run that did not end well ---------------------------------------------------------------------------------------
+
+
+def _failed(reports: Path, options: Sequence[str]) -> int:
+    """Tell why the unit failed, unless the run has told its news itself."""
+    said = _unit()
+    status = said.get("ExecMainStatus", "")
+    if said.get("Result") == "exit-code" and status.isdigit() and int(status) in TOLD:
+        return 0
+    told = failure(said, *_left(reports))
+    with contextlib.suppress(OSError), whole(reports / "ended.json") as stream:
+        json.dump(told.facts, stream, indent=2)
+    print(told.subject, told.text, sep="\n", flush=True)
+    return 0 if _send(told, options) else NOT_SENT
+
+
+def failure(unit: dict[str, str], partial: str, answered: int) -> Notice:
+    """The notice of a run that came to no end of its own. `unit` is what systemd says of it, `partial` the directory of
+    the report that it began ("" for none), `answered` how many hosts had answered in it.
+    """
+    result, status = unit.get("Result", ""), unit.get("ExecMainStatus", "")
+    reasons = {
+        "timeout": "was ended, because it had not come to an end in the time that proscribe_schedule_timeout gives it",
+        "exit-code": f"came to no report (it ended with {status})",
+        "signal": f"was killed by signal {status}",
+        "oom-kill": "was killed by the kernel, which had no memory left",
+    }
+    why = reasons.get(result, f"failed ({result or 'systemd does not say how'})")
+    begun = unit.get("ExecMainStartTimestamp", "")
+    lines = [f"The scheduled run{f' of {begun}' if begun else ''} {why}.", ""]
+    if partial:
+        lines.append(f"Until then {counted(answered, 'host')} had answered; what they said is in {partial}.")
+    lines += ["How the hosts stand is not known from it.", f"What it said: journalctl -u {DRIFT}.service"]
+    facts = {
+        "result": result,
+        "status": status,
+        "begun": begun or None,
+        "report": partial or None,
+        "answered": answered,
+    }
+    return made(f"Proscribe: a scheduled run {why.partition(',')[0]}", lines, **facts)
+
+
+def _unit() -> dict[str, str]:
+    """What systemd says of the drift unit's last run."""
+    properties = "Result,ExecMainStatus,ExecMainStartTimestamp"
+    argv = ["systemctl", "show", f"{DRIFT}.service", f"--property={properties}"]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+
+
+def _left(reports: Path) -> tuple[str, int]:
+    """The newest report that was begun after the latest complete one, and how many hosts had answered in it."""
+    latest = _latest(reports)
+    begun = sorted(path for path in reports.glob(f"*{SUFFIX}") if latest is None or path.name > latest.name)
+    if not begun:
+        return "", 0
+    hosts = set()
+    with contextlib.suppress(OSError), (begun[-1] / "hosts.jsonl").open(encoding="utf-8") as lines:
+        for line in lines:
+            with contextlib.suppress(ValueError, KeyError, TypeError):  # the last line may be cut in half
+                hosts.add(json.loads(line)["host"])
+    return str(begun[-1]), len(hosts)
+
+
+# -- sending -----------------------------------------------------------------------------------------------------------
+
+
+def _send(told: Notice, options: Sequence[str]) -> bool:
+    """Have the notice sent to where the inventory's proscribe_notify says; whether that went well."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:  # only this account can read it
+        json.dump({"proscribe_notice": told.as_dict()}, file)
+        file.flush()
+        playbook = str(PROJECT / "playbooks" / "notify.yml")
+        argv = [
+            sys.executable,
+            "-P",
+            "-m",
+            "ansible",
+            "playbook",
+            playbook,
+            *_of_inventory(options),
+            "-e",
+            f"@{file.name}",
+        ]
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print("proscribe: the notice could not be sent:", file=sys.stderr)
+        print(*(clean(line) for line in done.stdout.splitlines()[-12:]), sep="\n", file=sys.stderr)
+    return done.returncode == 0
+
+
+def _of_inventory(options: Sequence[str]) -> list[str]:
+    """Of a run's options those that say where the inventory is and how to read it; no --limit, which leaves localhost
+    out.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    add_options(parser)
+    found, _ = parser.parse_known_args(list(options))
+    words = [word for source in found.inventory for word in ("-i", source)]
+    words += [word for text in found.extra_vars for word in ("-e", text)]
+    words += [word for id_ in found.vault_ids for word in ("--vault-id", id_)]
+    return words + [word for file in found.vault_password_files for word in ("--vault-password-file", file)]

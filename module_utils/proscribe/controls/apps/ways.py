@@ -1,0 +1,134 @@
+"""The ways in which a restricted app reaches a host, and what is done about each. docs/coverage.md shows this table.
+
+Nothing on a host reads it. A row says only what a test shows; what is left open stands in its last field.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Way(NamedTuple):
+    """One way in; "" is no. Each field says by what."""
+
+    way: str
+    seen: str
+    removed: str
+    gated: str
+    left: str  # what is not covered, and why
+
+
+WAYS = (
+    Way(
+        "deb packages: apt, graphical fronts, `dpkg -i`",
+        "dpkg's database",
+        "apt, simulated first; refused where more would go",
+        "dpkg's `pre-invoke` hook, by name and by Provides, from a repository and from a file",
+        "`dpkg-deb -x` unpacks without dpkg: the walk sees what comes of it. Without `/proc` the gate lets all pass",
+    ),
+    Way(
+        "rpm packages: dnf, dnf5, zypper, `rpm -i`",
+        "rpm's database",
+        "the host's own front end, simulated first",
+        "a guard package that conflicts, protected in dnf and locked in zypper; their own exclusions before it",
+        "`rpm --nodeps` and `--force` pass: seen by the next run",
+    ),
+    Way(
+        "Arch packages: `pacman -S`, `pacman -U`",
+        "pacman's database",
+        "pacman, simulated first",
+        "a transaction hook, by name",
+        "root with `--hookdir`: seen by the next run",
+    ),
+    Way(
+        "flatpaks of the system, and of further installations",
+        "where flatpak deploys them",
+        "flatpak",
+        "a filter on each remote; polkit for users",
+        "a bundle or a new remote that root adds: seen by the next run",
+    ),
+    Way(
+        "flatpaks of a user's own",
+        "every home",
+        "flatpak, as that user",
+        "",
+        "flatpak asks nobody there: the next run removes it. Not found where FLATPAK_USER_DIR points elsewhere",
+    ),
+    Way(
+        "snaps",
+        "snapd, and the folder of snaps where it is down",
+        "snapd, which keeps a snapshot of the data",
+        "polkit: users manage no snaps at all",
+        "root: no snap can be kept out by its name alone",
+    ),
+    Way(
+        "pip and pipx",
+        "the host's and every user's installed distributions",
+        "pip or pipx itself, as the owner",
+        "",
+        "neither asks anybody; virtual environments that a user makes are not looked into",
+    ),
+    Way(
+        "npm, globally installed",
+        "the host's and every user's prefix",
+        "npm itself, as the owner",
+        "",
+        "npm asks nobody; a project's own `node_modules` are not looked into",
+    ),
+    Way(
+        "AppImages",
+        "the walk, by magic bytes and name",
+        "moved into the quarantine",
+        "",
+        "a copy under a foreign name in a folder where nobody keeps programs is not recognised",
+    ),
+    Way(
+        "unpacked archives and vendors' trees in `/opt`, `/usr/local`, `/srv`, homes",
+        "the walk, by path, or by the program's name with the rest of an app around it",
+        "moved into the quarantine",
+        "execution control, where asked for, by the catalogue's paths",
+        "a lone file that is only named like a program is told and stays; renamed trees are not recognised",
+    ),
+    Way(
+        "Windows programs in a Wine prefix",
+        "the walk, by the catalogue's Windows paths",
+        "moved into the quarantine",
+        "",
+        "a prefix on a network or FUSE mount is not entered",
+    ),
+    Way(
+        "web apps in a window of their own, and their launchers",
+        "desktop entries with a restricted address; browsers' web-app folders",
+        "the entry, and the app's folder, are moved into the quarantine",
+        "browser, dns and firewall close the site itself",
+        "an id that is not in the catalogue says nothing",
+    ),
+    Way(
+        "autostart entries and user services",
+        "desktop entries and units, by what they start",
+        "moved into the quarantine, unless a package owns them",
+        "",
+        "what a script in between starts is seen when it runs",
+    ),
+    Way(
+        "programs that run",
+        "`/proc/PID/exe`: by path, package or sandbox, also of removed files",
+        "ended: TERM, then KILL after `proscribe_end_grace`; users are told (`proscribe_user_notice`)",
+        "",
+        "known by name alone, in a container, or run by an interpreter: told, not ended",
+    ),
+    Way(
+        "browsers that no policy reaches, copies of browsers at home",
+        "the walk and the packages",
+        "",
+        "",
+        "reported only, by default (`proscribe_unmanaged_browsers`); dns and firewall hold",
+    ),
+)
+HEAD = Way("way in", "seen by", "removed by", "kept out by", "left open, and why")
+
+
+def table() -> str:
+    """The ways in Markdown."""
+    lines = ["| " + " | ".join(cell or "-" for cell in row) + " |" for row in (HEAD, *WAYS)]
+    return "\n".join([lines[0], "|" + " --- |" * len(HEAD), *lines[1:]]) + "\n"

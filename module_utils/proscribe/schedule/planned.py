@@ -1,0 +1,143 @@
+"""What a schedule comes to: the files of the controller, and those of the hosts. Controller side, pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..compile.errors import PolicyError, PolicyErrors
+from ..compile.inventory import HostVariables
+from ..compile.reporting import one_for_all
+from ..compile.restrictions import PREFIX, Restrictions
+from ..host import WRITTEN_BY
+from . import units
+from .timers import ABOUT, ABOUT_TEXT, DRIFT, PROGRAM, PULL, SIGNERS, UNITS
+
+# These have one value for all hosts of a run: what is set up is one schedule.
+AGREED = (
+    "schedule",
+    "schedule_calendar",
+    "schedule_spread",
+    "schedule_timeout",
+    "schedule_options",
+    "schedule_account",
+    "schedule_directory",
+    "schedule_repository",
+    "schedule_branch",
+    "schedule_signers",
+    "schedule_inventory",
+    "notify",
+)
+
+
+class Here(NamedTuple):
+    """The controller that sets the schedule up."""
+
+    project: str  # the checkout
+    account: str
+    root: bool
+    inventory: Sequence[str]  # as given to the run
+    limit: str
+    environment: Mapping[str, str]  # PROSCRIBE_* that scheduled runs need too
+
+
+def plan(
+    hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], here: Here, elsewhere: str, local: bool
+) -> dict[str, Any]:
+    """{way, controller, become, drift {files}, pull {files, settings}}: what has to stand on the controller and on the
+    hosts. `elsewhere` is the inventory name of another controller ("": this machine), `local` whether some host is
+    reached without a connection, so that runs change the controller itself.
+
+    Raises PolicyErrors where hosts disagree, or something that a way needs is not said.
+    """
+    said = {name.removeprefix("schedule_"): one_for_all(name, hosts, restrictions) for name in AGREED}
+    way = said["schedule"]
+    first = hosts[0] if hosts else None
+
+    def refuse(name: str, expected: str, value: object = "") -> PolicyErrors:
+        variable = f"{PREFIX}schedule_{name}"
+        return PolicyErrors([PolicyError(first.where(variable) if first else "", variable, value, expected)])
+
+    answer: dict[str, Any] = {
+        "way": way,
+        "controller": elsewhere or "localhost",
+        "become": not here.root or elsewhere != "",
+    }
+    answer |= {"drift": {"files": {}}, "pull": {"files": {}, "settings": {}}}
+    if way in ("off", "awx"):
+        return answer
+    if elsewhere and not said["directory"]:
+        raise refuse("directory", f"the path of the checkout on {elsewhere}, which is to run the schedule")
+    if elsewhere and not said["account"]:
+        raise refuse("account", f"the account on {elsewhere} that runs are started as")
+    times = units.Times(said["calendar"], said["spread"], said["timeout"])
+    answer["drift"]["files"] = _drift_files(
+        said, here, elsewhere, times, "collect" if way == "pull" else "drift", local
+    )
+    if way == "pull":
+        answer["pull"] = _pull(said, here, times, refuse)
+    return answer
+
+
+def _drift_files(
+    said: Mapping[str, Any], here: Here, elsewhere: str, times: units.Times, word: str, local: bool
+) -> dict[str, str]:
+    checkout = said["directory"] if elsewhere else here.project
+    account = said["account"] or here.account
+    options = [part for source in here.inventory for part in ("-i", _moved(source, here.project, checkout))]
+    options += ["--limit", here.limit] if here.limit else []
+    options += said["options"]
+    environment = {} if elsewhere else here.environment
+    launcher = f"{checkout}/proscribe"
+    hardening = "" if local else units.SHUT_IN if said["notify"].get("mail") else units.LOCKED_IN
+    run = units.words([launcher, "scheduled", word, "--", *options])
+    tell = units.words([launcher, "scheduled", "failed", "--", *options])
+    what = "collecting what the hosts found" if word == "collect" else "correcting what has drifted on the hosts"
+    return {
+        f"{UNITS}/{DRIFT}.service": units.drift_service(checkout, account, run, environment, times, hardening),
+        f"{UNITS}/{DRIFT}-failed.service": units.failed_service(checkout, account, tell, environment, hardening),
+        f"{UNITS}/{DRIFT}.timer": units.timer(what, times, fixed=False),
+    }
+
+
+def _pull(said: Mapping[str, Any], here: Here, times: units.Times, refuse: Any) -> dict[str, Any]:
+    if not said["repository"] and not said["directory"]:
+        told = "where hosts fetch from; or proscribe_schedule_directory, a checkout that every host was given"
+        raise refuse("repository", told)
+    inventory = said["inventory"]
+    if not inventory:
+        inside = [source for source in here.inventory if Path(source).is_relative_to(here.project)]
+        if len(inside) != 1 or len(here.inventory) != 1:
+            told = f"the inventory's path in the repository; that of this run is {', '.join(here.inventory)}"
+            raise refuse("inventory", told)
+        inventory = str(Path(inside[0]).relative_to(here.project))
+    files = {
+        ABOUT: ABOUT_TEXT,
+        PROGRAM: program(),
+        f"{UNITS}/{PULL}.service": units.pull_service(times),
+        f"{UNITS}/{PULL}.timer": units.timer("correcting what has drifted on this host", times, fixed=True),
+    }
+    if said["signers"]:
+        files[SIGNERS] = "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", *said["signers"]))
+    settings = {
+        "repository": said["repository"],
+        "branch": said["branch"],
+        "signed": bool(said["signers"]),
+        "directory": said["directory"],
+        "inventory": inventory,
+        "options": list(said["options"]),
+    }
+    return {"files": files, "settings": settings}
+
+
+def program() -> str:
+    """The program that a host runs by itself, as it stands there."""
+    source = (Path(__file__).parent / "pull.py").read_text(encoding="utf-8")
+    return f"#!/usr/bin/python3\n# {WRITTEN_BY}\n{source}"
+
+
+def _moved(source: str, project: str, checkout: str) -> str:
+    """An inventory's path as it is in another checkout."""
+    inside = Path(source).is_relative_to(project)
+    return str(Path(checkout) / Path(source).relative_to(project)) if inside else source

@@ -1,0 +1,143 @@
+"""The host's side of a schedule: units and what they run, put in place or taken away. Standard library only."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any, Callable, Iterable, Mapping, Sequence
+
+from ..controls.base import Action, Changes
+from ..host import WRITTEN_BY, ControlError, Host
+
+DRIFT = "proscribe-drift"  # the controller's units
+PULL = "proscribe-pull"  # a host's own
+UNITS = "/etc/systemd/system"
+STAMPS = "/var/lib/systemd/timers"  # when a persistent timer last fired
+PROGRAM = "/usr/libexec/proscribe/pull"
+SETTINGS = "/etc/proscribe/pull.json"
+SIGNERS = "/etc/proscribe/pull_signers"
+STATE = "/var/lib/proscribe/pull"  # what the program keeps there: a checkout, its Ansible's files, reports
+ABOUT = f"{STATE}/about"
+RECORD = "/var/lib/proscribe/record.json"
+
+# All that a schedule can put on a machine: the file, and its mode.
+DRIFT_FILES = {f"{UNITS}/{DRIFT}{kind}": 0o644 for kind in (".service", ".timer", "-failed.service")}
+PULL_FILES = {
+    **{f"{UNITS}/{PULL}{kind}": 0o644 for kind in (".service", ".timer")},
+    PROGRAM: 0o755,
+    SETTINGS: 0o600,
+    SIGNERS: 0o644,
+    ABOUT: 0o644,  # also the reason that its directories are known as ours, and go when they are empty
+}
+ABOUT_TEXT = f"Where this host keeps what it pulled, and the reports of its runs.\n{WRITTEN_BY}\n"
+
+
+def planned(host: Host, part: str, files: Mapping[str, str], settings: Mapping[str, Any]) -> Changes:
+    """What brings one part (DRIFT or PULL) of a schedule in place: `files` are texts by path, `settings` (with the
+    host's own name in them) what its program reads, {} for none. Raises ControlError for a host without systemd.
+    """
+    _require_systemd(host)
+    known = DRIFT_FILES if part == DRIFT else PULL_FILES
+    if strange := sorted(set(files) - set(known)):
+        raise ControlError(f"{strange[0]} is no file of a schedule")
+    texts = dict(files)
+    if settings:
+        texts[SETTINGS] = json.dumps({"": WRITTEN_BY, **settings}, indent=2, sort_keys=True) + "\n"
+    actions = [_write(host, path, text, known[path]) for path, text in texts.items() if host.text(path) != text]
+    left_over = [path for path in known if path not in texts and host.stat(path)]
+    actions += [_delete(host, path) for path in left_over]
+    units = [action for action in actions if action.subject.startswith(UNITS)]
+    timer = f"{part}.timer"
+    if units:
+        actions.append(Action("load", "systemd's units", lambda: _systemctl(host, "daemon-reload")))
+    wanted = f"{UNITS}/timers.target.wants/{timer}"
+    if host.stat(wanted) is None:
+        actions.append(Action("enable", timer, lambda: _systemctl(host, "enable", "--quiet", timer)))
+    changed = any(action.subject == f"{UNITS}/{timer}" for action in units)
+    if changed or not _runs(host, timer):
+        actions.append(Action("start", timer, lambda: _systemctl(host, "restart", timer)))
+    return Changes(actions)
+
+
+def lifted(host: Host, parts: Iterable[str] = (DRIFT, PULL)) -> Changes:
+    """What takes the parts of a schedule away. A run of the controller's that goes on comes to its own end; a host's
+    own is ended, since what is lifted next would be put back by it.
+    """
+    actions: list[Action] = []
+    for part in parts:
+        known = DRIFT_FILES if part == DRIFT else PULL_FILES
+        there = [path for path in known if host.stat(path)]
+        timer = f"{part}.timer"
+        enabled = f"{UNITS}/timers.target.wants/{timer}"
+        if f"{UNITS}/{timer}" in there:
+            actions.append(Action("stop", timer, partial(_stop, host, timer)))
+            if part == PULL:
+                service = f"{PULL}.service"
+                actions.append(Action("stop", service, partial(_stop, host, service)))
+        elif host.stat(enabled):
+            there.append(enabled)
+        if part == PULL:
+            there += [RECORD] if host.stat(RECORD) else []
+            kept = [f"{STATE}/{name}" for name in host.list(STATE) if f"{STATE}/{name}" != ABOUT]
+            actions += [Action("delete", path, partial(_delete_tree, host, path)) for path in kept]
+        actions += [_delete(host, path) for path in there]
+        if any(path.startswith(UNITS) for path in there):
+            actions.append(Action("load", "systemd's units", lambda: _systemctl(host, "daemon-reload")))
+        stamp = f"{STAMPS}/stamp-{timer}"
+        actions += [_delete(host, stamp)] if host.stat(stamp) else []
+    return Changes(actions)
+
+
+def change(host: Host, work: Callable[[], Changes], dry_run: bool) -> dict[str, Any]:
+    """Do what is planned and say what was done: {changed, actions, diff}. Raises ControlError."""
+    host.require_root()
+    with host.exclusive():
+        actions = work().actions
+        done: list[str] = []
+        for action in () if dry_run else actions:
+            try:
+                action.apply()
+            except ControlError as error:
+                raise ControlError(f"{action}: {error}", done=done) from None
+            done.append(str(action))
+    return {"changed": bool(actions), "actions": [str(action) for action in actions], "diff": _diff(actions)}
+
+
+def _diff(actions: Sequence[Action]) -> list[dict[str, str]]:
+    return [
+        {"before_header": str(action), "after_header": str(action), "before": action.before, "after": action.after}
+        for action in actions
+    ]
+
+
+def _write(host: Host, path: str, text: str, mode: int) -> Action:
+    return Action("write", path, lambda: host.write(path, text, mode), host.text(path) or "", text)
+
+
+def _delete(host: Host, path: str) -> Action:
+    return Action("delete", path, lambda: host.delete(path), "" if path == RECORD else host.text(path) or "")
+
+
+def _delete_tree(host: Host, path: str) -> None:
+    # Only root can write there, so no link in it is somebody else's.
+    host.must(["rm", "-rf", "--one-file-system", "--", path], timeout=300)
+
+
+def _stop(host: Host, unit: str) -> None:
+    # It may never have been loaded, so that it is not there to be stopped is no failure.
+    if unit.endswith(".timer"):
+        host.run(["systemctl", "disable", "--quiet", unit])
+    host.run(["systemctl", "stop", unit], timeout=120)
+
+
+def _runs(host: Host, unit: str) -> bool:
+    return host.run(["systemctl", "is-active", "--quiet", unit]).rc == 0
+
+
+def _systemctl(host: Host, *argv: str) -> None:
+    host.must(["systemctl", *argv], timeout=120)
+
+
+def _require_systemd(host: Host) -> None:
+    if host.stat("/run/systemd/system") is None:
+        raise ControlError("this machine is not run by systemd, whose timers a schedule is made of")

@@ -1,0 +1,146 @@
+"""The texts of the units. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ..host import WRITTEN_BY
+from .timers import DRIFT, PROGRAM, PULL
+
+# For a service that never changes the machine it runs on.
+SHUT_IN = """\
+PrivateTmp=yes
+ProtectSystem=full
+ProtectControlGroups=yes
+"""
+# These go with no_new_privs, under which sudo and a mail system's setgid programs do not work. (Where hosts are reached
+# as an ordinary user that calls sudo, sudo runs on the hosts and not here.)
+LOCKED_IN = f"""\
+{SHUT_IN}NoNewPrivileges=yes
+PrivateDevices=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+"""
+
+
+class Times(NamedTuple):
+    """When runs begin, and how long they may take. Seconds."""
+
+    calendar: str
+    spread: int
+    limit: int
+
+
+def words(argv: Sequence[str]) -> str:
+    """A command line for ExecStart= with every word as it is: quoted, and without systemd's own signs (% and $)."""
+    return " ".join(_word(word) for word in argv)
+
+
+def _word(word: str) -> str:
+    plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{plain}"'
+
+
+def assignments(environment: Mapping[str, str]) -> str:
+    """Environment= lines; there a $ means nothing, and a % does."""
+    return "".join(
+        "Environment={}\n".format(_word(f"{name}={value}").replace("$$", "$"))
+        for name, value in sorted(environment.items())
+    )
+
+
+def timer(what: str, times: Times, fixed: bool) -> str:
+    """A timer. A run that was missed while the machine was off begins when it is on again. `fixed`: each machine has
+    its own moment within the spread and keeps it, so that its runs are equally far apart.
+    """
+    keeping = "FixedRandomDelay=yes\n" if fixed else ""
+    return f"""\
+# {WRITTEN_BY}
+[Unit]
+Description=Begin by itself: {what}
+
+[Timer]
+OnCalendar={times.calendar}
+RandomizedDelaySec={times.spread}
+{keeping}AccuracySec=1
+Persistent=yes
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+def drift_service(
+    checkout: str, account: str, command: str, environment: Mapping[str, str], times: Times, hardening: str
+) -> str:
+    """The controller's run over the inventory. systemd starts no second one while it goes on; one that hangs is ended,
+    which the other unit tells.
+    """
+    return f"""\
+# {WRITTEN_BY}
+[Unit]
+Description=Proscribe: look at the hosts, and correct what has drifted
+Documentation=file://{checkout.replace("%", "%%").replace(" ", "%%20")}/docs/operations.md
+Wants=network-online.target
+After=network-online.target
+OnFailure={DRIFT}-failed.service
+
+{_service(checkout, account, command, environment)}TimeoutStartSec={times.limit}
+TimeoutStopSec=60
+{hardening}"""
+
+
+def failed_service(checkout: str, account: str, command: str, environment: Mapping[str, str], hardening: str) -> str:
+    """Tells of a run that came to no end of its own."""
+    return f"""\
+# {WRITTEN_BY}
+[Unit]
+Description=Proscribe: tell that a scheduled run did not end as it should
+
+{_service(checkout, account, command, environment)}TimeoutStartSec=300
+{hardening}"""
+
+
+def _service(checkout: str, account: str, command: str, environment: Mapping[str, str]) -> str:
+    return f"""\
+[Service]
+Type=oneshot
+User={account}
+WorkingDirectory={checkout.replace("%", "%%")}
+{assignments(environment)}UMask=0027
+Nice=5
+ExecStart={command}
+"""
+
+
+def pull_service(times: Times) -> str:
+    """A host's own run. It changes this very host, so there is nothing to shut it off from."""
+    return f"""\
+# {WRITTEN_BY}
+[Unit]
+Description=Proscribe: fetch the policy, and correct what has drifted on this host
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=oneshot
+User=root
+UMask=0077
+Nice=5
+IOSchedulingClass=idle
+ExecStart={PROGRAM}
+TimeoutStartSec={times.limit}
+TimeoutStopSec=60
+"""
+
+
+def names(part: str) -> tuple[str, str]:
+    """The names of a part's service and timer."""
+    return f"{part}.service", f"{part}.timer"
+
+
+__all__ = ["DRIFT", "PULL", "Times", "assignments", "drift_service", "failed_service", "names", "pull_service", "timer"]

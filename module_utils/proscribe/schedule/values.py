@@ -1,0 +1,137 @@
+"""Readers of the restrictions that are about scheduled runs. Each raises Expected with what it wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from ..compile.errors import Expected, InWords, close_to
+from ..duration import GRAMMAR, seconds_of
+
+WAYS = ("controller", "pull", "awx", "off")
+
+# The options that the schedule itself gives to a run.
+OWN_OPTIONS = ("-i", "--inventory", "-l", "--limit")
+
+
+def read_way(value: object) -> str:
+    """Who starts runs: one of WAYS."""
+    value = "off" if value is False else value  # YAML 1.1 reads an unquoted off as false
+    if value not in WAYS:
+        raise Expected("", value, f"one of {', '.join(WAYS)}{close_to(str(value), WAYS)}")
+    return str(value)
+
+
+def read_calendar(value: object) -> str:
+    """A calendar event of systemd's; systemd itself says later whether it is one."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9 ,./:*~+_-]{1,100}", value) or not value.strip():
+        raise Expected("", value, "when runs begin, as systemd.time(7) writes it: daily, or Mon..Fri *-*-* 02:30")
+    return str(value)
+
+
+def read_spread(value: object) -> int:
+    """Within how many seconds after its time a run begins; 0 is at once."""
+    if value in (0, "0") and not isinstance(value, bool):
+        return 0
+    return read_length(value)
+
+
+def read_length(value: object) -> int:
+    """A length of time, in seconds."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return seconds_of(value)
+    raise Expected("", value, GRAMMAR)
+
+
+def read_options(value: object) -> tuple[str, ...]:
+    """Words for the command line of every scheduled run."""
+    if not isinstance(value, list | tuple):
+        raise Expected("", value, "a list of options such as [--vault-password-file, /etc/proscribe/vault]")
+    for index, word in enumerate(value):
+        if not isinstance(word, str) or not word.isprintable():
+            raise Expected(f"[{index}]", word, "one printable word of a command line; numbers in quotes")
+        if word.partition("=")[0] in OWN_OPTIONS:
+            raise Expected(f"[{index}]", word, "no option for inventory or hosts: those that `schedule` ran with count")
+    return tuple(str(word) for word in value)
+
+
+def read_account(value: object) -> str:
+    """The name of an account; "" for the one that sets the schedule up."""
+    if not isinstance(value, str) or (value and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", value)):
+        raise Expected("", value, "the name of an account")
+    return str(value)
+
+
+def read_directory(value: object) -> str:
+    """An absolute path that systemd takes; "" for none."""
+    if not isinstance(value, str) or (value and not re.fullmatch(r"/[^\x00-\x1f\x7f]*", value)):
+        raise Expected("", value, "an absolute path such as /srv/proscribe")
+    return str(value)
+
+
+def read_inventory(value: object) -> str:
+    """A path inside the repository, or an absolute one; "" for that of the `schedule` run."""
+    good = isinstance(value, str) and value.isprintable() and ".." not in value.split("/") and value[:1] != "-"
+    if not good:
+        raise Expected("", value, "the inventory's path in the repository, such as inventory/prod")
+    return str(value)
+
+
+def read_repository(value: object) -> str:
+    """Where git finds the repository; "" for none. Git's own helpers (`ext::`) would run any command as root."""
+    wanted = "a git URL such as https://git.example.org/it/proscribe.git, or an absolute path"
+    if not isinstance(value, str) or (value and not re.fullmatch(r"[A-Za-z0-9_./][^\s\x00-\x1f\x7f]*", value)):
+        raise Expected("", value, wanted)
+    if (
+        value
+        and "::" not in value
+        and (value[0] == "/" or re.match(r"(https|ssh|file)://[^-]|[\w.-]+@[\w.-]+:", value))
+    ):
+        if "@" in value and ":" in (urlsplit(value).netloc.rpartition("@")[0]):
+            told = "no password in the URL: it would stand in the hosts' files; use a deploy key or git's credentials"
+            raise Expected("", InWords("a URL with a password"), told)
+        return str(value)
+    if not value:
+        return ""
+    raise Expected("", value, wanted)
+
+
+def read_branch(value: object) -> str:
+    """The branch or tag that hosts follow."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}", value) or ".." in value:
+        raise Expected("", value, "the name of a branch or tag")
+    return str(value)
+
+
+def read_signers(value: object) -> tuple[str, ...]:
+    """Who may sign commits: lines of ssh-keygen(1)'s allowed_signers."""
+    if not isinstance(value, list | tuple):
+        raise Expected("", value, "a list of lines such as 'ops@example.org ssh-ed25519 AAAA...'")
+    for index, line in enumerate(value):
+        if (
+            not isinstance(line, str)
+            or not line.isprintable()
+            or not re.search(r"\S\s+(\S+\s+)*(sk-)?(ssh|ecdsa)-", line)
+        ):
+            raise Expected(f"[{index}]", line, "who, and the public key: 'ops@example.org ssh-ed25519 AAAA...'")
+    return tuple(str(line) for line in value)
+
+
+def read_notify(value: object) -> Mapping[str, str]:
+    """Where notices go: {webhook: URL, mail: address}, either or none."""
+    if not isinstance(value, Mapping):
+        raise Expected("", value, "a mapping such as {mail: it@example.org, webhook: 'https://chat.example.org/...'}")
+    for name, text in value.items():
+        if name == "webhook":
+            if not isinstance(text, str) or not re.fullmatch(r"https?://[^\s/@]+(/\S*)?", text):
+                # It may hold a token, so it is not repeated.
+                raise Expected(".webhook", InWords("something else"), "a URL that takes JSON by POST, http or https")
+        elif name == "mail":
+            if not isinstance(text, str) or not re.fullmatch(r"[A-Za-z0-9_.+][A-Za-z0-9_.+-]*(@[A-Za-z0-9.-]+)?", text):
+                raise Expected(".mail", text, "one mail address")
+        else:
+            raise Expected(f".{name}", name, f"webhook or mail{close_to(str(name), ('webhook', 'mail'))}")
+    return {str(name): str(text) for name, text in value.items()}

@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""What a look at the apps costs a full host, beside the tools that people would ask otherwise.
+
+    tests/bench/apps_observe.py [--files N] [--packages N] [--processes N] [--tree DIRECTORY] [--rounds R]
+
+Processor time (user and system, in seconds, the least of R runs), on a made tree with 200,000 files in homes, 3,000
+packages in dpkg's database, and 400 more processes on this machine; the plan is that of the whole catalogue:
+
+    plain tools     `dpkg-query -W` over that database, and one `find` over those homes
+    apps            one whole `apps` observation in a process of its own, as a streamed audit has it: Python's start and
+                    the compiling of our code included; without a memory of an earlier run, and with one
+    goss            `goss validate` of the same packages, processes and paths as absent; it cannot look into a tree, so
+                    it looks at this machine, and at no files in homes
+    package_facts   the module of that name, on this machine, without what `ping` costs; it lists packages only
+
+Ends with 1 where the first observation is above 1.5 times the plain tools, or the second above 0.3 s. goss and
+package_facts are left out where they are not installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from apps_walk import AFTER, AGAIN, MEMORY, PLAIN, PROJECT, make, spent
+from proscribe.compile.catalogue import load
+from proscribe.compile.plans import compile_plan
+from proscribe.compile.restrictions import read_restrictions
+
+ON_THE_HOST = """
+import json, sys
+sys.dont_write_bytecode = True
+sys.pycache_prefix = "/nonexistent"
+sys.path.insert(0, sys.argv[1])
+from proscribe.controls import apps
+from proscribe.host import Host, run_tool
+root = sys.argv[2]
+def run(argv, **options):
+    there = [f"--admindir={root}/var/lib/dpkg"] if argv[0] == "dpkg-query" else []
+    return run_tool([argv[0], *there, *argv[1:]], **options)
+with open(sys.argv[3]) as stream:
+    plan = json.load(stream)
+host = Host(root, run)
+apps.observe(host, plan)
+if sys.argv[4:]:
+    apps.enforce(host, plan).afterwards()
+"""
+
+
+def fill(root: Path, packages: int) -> None:
+    """dpkg's database with that many installed packages, and this machine's processes."""
+    described = " Made for a bench, and described at the length that Debian's packages are.\n" * 6
+    entry = (
+        "Package: made-{0}\nStatus: install ok installed\nPriority: optional\nSection: misc\nInstalled-Size: 100\n"
+        "Maintainer: Tests <tests@example.org>\nArchitecture: all\nVersion: 1.{0}\n"
+        "Depends: libc6 (>= 2.34), libstdc++6 (>= 13), made-common (= 1.0)\nDescription: made\n" + described
+    )
+    (root / "var/lib/dpkg/status").write_text("\n".join(entry.format(number) for number in range(packages)))
+    (root / "proc").rmdir()
+    (root / "proc").symlink_to("/proc")
+
+
+@contextlib.contextmanager
+def sleepers(count: int) -> Iterator[None]:
+    """That many more processes on this machine, which end with the block."""
+    started = [subprocess.Popen(["sleep", "3600"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def goss_file(plan: dict[str, Any]) -> str:
+    """What the plan looks for, as goss checks: each package, program and path absent."""
+    entries = plan["controls"]["apps"]["services"].values()
+    absent = {
+        "package": ({name for e in entries for name in e["packages"].get("apt", ())}, {"installed": False}),
+        "process": ({name for e in entries for name in e["processes"]}, {"running": False}),
+        "file": ({path for e in entries for path in e["paths"] if path.startswith("/")}, {"exists": False}),
+    }
+    return json.dumps({kind: dict.fromkeys(sorted(names), check) for kind, (names, check) in absent.items()})
+
+
+def of_goss(scratch: Path, plan: dict[str, Any], rounds: int) -> float | None:
+    """What goss takes; it ends with 1 where something is there, which is no matter here."""
+    if not shutil.which("goss"):
+        return None
+    (scratch / "goss.json").write_text(goss_file(plan))
+    return spent(["sh", "-c", f"goss --gossfile {scratch}/goss.json validate --format silent || :"], rounds)
+
+
+def of_package_facts(rounds: int) -> float | None:
+    """What the module package_facts takes beyond a ping."""
+    ansible = shutil.which("ansible")
+    if not ansible:
+        return None
+    call = [ansible, "localhost", "-i", "localhost,", "-c", "local", "-m"]
+    return spent([*call, "package_facts"], rounds) - spent([*call, "ping"], rounds)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, default=200_000)
+    parser.add_argument("--packages", type=int, default=3_000)
+    parser.add_argument("--processes", type=int, default=400)
+    parser.add_argument("--tree", type=Path, help="where the tree is kept for the next time")
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    rounds = arguments.rounds
+    with tempfile.TemporaryDirectory(prefix="apps-observe-") as name, sleepers(arguments.processes):
+        scratch = Path(name)
+        root = arguments.tree or scratch / "root"
+        if not root.exists():
+            make(root, arguments.files)
+            fill(root, arguments.packages)
+        Path(f"{root}{MEMORY}").unlink(missing_ok=True)
+        plan = compile_plan(load([PROJECT / "catalog"]), read_restrictions({}, str), [], AFTER)
+        (scratch / "plan.json").write_text(json.dumps(plan))
+        words = [str(PROJECT / "module_utils"), str(root), str(scratch / "plan.json")]
+        ours = [sys.executable, "-I", "-S", "-c", ON_THE_HOST, *words]
+        database = ["dpkg-query", f"--admindir={root}/var/lib/dpkg", "-W"]
+        plain = spent(database, rounds) + spent(["find", f"{root}/home"], rounds)
+        first = spent(ours, rounds)
+        subprocess.run([*ours, "remember"], check=True)
+        again = spent(ours, rounds)
+        others = {"goss": of_goss(scratch, plan, rounds), "package_facts": of_package_facts(min(rounds, 3))}
+    print(
+        f"{arguments.files} files, {arguments.packages} packages, {arguments.processes} more processes; {rounds} rounds"
+    )
+    print(f"plain tools             {plain:7.3f} s")
+    print(f"apps, first             {first:7.3f} s  {first / plain:6.2f} times the plain tools (at most {PLAIN})")
+    print(f"apps, nothing changed   {again:7.3f} s  {again / plain:6.2f} times; at most {AGAIN} s")
+    for tool, taken in others.items():
+        told = (
+            "not installed"
+            if taken is None
+            else f"{taken:7.3f} s  {taken / again:6.2f} times apps with nothing changed"
+        )
+        print(f"{tool:<24}{told}")
+    return int(first > PLAIN * plain or again > AGAIN)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

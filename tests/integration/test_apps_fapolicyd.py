@@ -1,0 +1,77 @@
+"""Rules for fapolicyd, put through the real fagenrules and fapolicyd-cli of Debian in a throw-away root.
+
+The daemon is never started: its program is not even in the root, since one that hangs keeps a whole machine from
+starting programs. So what is shown here is that the rules are taken and compiled in the right order, and taken away.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import test_apps_real_dpkg as real
+
+pytestmark = pytest.mark.integration
+debian, debs, machine = real.debian, real.debs, real.machine  # the fixtures
+
+RUN = """
+import json, sys
+sys.path.insert(0, "/source")
+from proscribe.controls.apps import exec_changes, exec_control
+from proscribe.controls.apps.sight import Wanted
+from proscribe.host import Host
+host, section = Host(), json.load(sys.stdin)
+wanted = Wanted(section)
+actions = exec_changes.lift(host) if sys.argv[1] == "lift" else exec_changes.enforce(host, section, wanted)
+for action in actions:
+    action.apply()
+seen = exec_control.observe(host, {"controls": {"apps": section}}, wanted)
+print(json.dumps([[str(action) for action in actions], [f.detail for verdict in seen for f in verdict.findings]]))
+"""
+RULES = "/etc/fapolicyd/rules.d"
+
+
+@pytest.fixture
+def fapolicyd(tmp_path_factory: pytest.TempPathFactory, machine: real.Machine) -> real.Machine:
+    """The tools of fapolicyd and the libraries that they need, unpacked; without the daemon."""
+    folder = tmp_path_factory.mktemp("fapolicyd")
+    subprocess.run(
+        ["apt-get", "download", "-q", "fapolicyd", "liblmdb0", "libmagic1t64", "libudev1"],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    for package in folder.glob("*.deb"):
+        subprocess.run(["dpkg-deb", "-x", package, folder / "tree"], check=True)
+    (folder / "tree/usr/sbin/fapolicyd").unlink()
+    archive = subprocess.run(["tar", "-C", folder / "tree", "-c", "."], check=True, capture_output=True).stdout
+    subprocess.run([*machine.enter, "tar", "-C", "/", "-x", "--keep-directory-symlink"], input=archive, check=True)
+    machine.sh(f"mkdir -p {RULES} && echo fapolicyd:x:199: >>/etc/group && ldconfig")
+    return machine
+
+
+def answer(machine: real.Machine, verb: str, section: dict[str, object]) -> tuple[list[str], list[str]]:
+    done = machine.run("python3", "-I", "-S", "-c", RUN, verb, input=json.dumps(section))
+    actions, told = json.loads(done.stdout)
+    return actions, told
+
+
+def test_rules_are_compiled_in_order_and_taken_away(fapolicyd: real.Machine) -> None:
+    machine = fapolicyd
+    assert not Path(machine.root, "usr/sbin/fapolicyd").exists()
+    machine.sh(f"cp /usr/share/fapolicyd/sample-rules/21-updaters.rules {RULES} && fagenrules --load")
+    before = machine.sh("cat /etc/fapolicyd/compiled.rules").stdout
+    section = real.plan(wechat=["wechat"])["controls"]["apps"] | {"settings": {"exec_control": "fapolicyd"}}
+    actions, told = answer(machine, "enforce", section)
+    assert actions == ["load fapolicyd rules"]
+    assert told == ["fapolicyd does not run, so that nothing is denied"]  # true, and not ours to correct
+    listed = machine.run("fapolicyd-cli", "--list").stdout.splitlines()
+    assert listed[0].endswith("1. deny_syslog perm=execute all : path=/opt/wechat")
+    assert listed[1].endswith("2. deny_syslog perm=execute all : dir=/opt/wechat/")
+    assert len(listed) == 2 + before.count("perm=")
+    assert answer(machine, "enforce", section)[0] == []
+    assert answer(machine, "lift", section)[0] == [f"delete {RULES}/15-proscribe.rules"]
+    assert machine.sh("cat /etc/fapolicyd/compiled.rules").stdout == before
+    assert machine.sh(f"ls {RULES}").stdout == "21-updaters.rules\n"

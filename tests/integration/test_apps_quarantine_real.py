@@ -1,0 +1,109 @@
+"""The quarantine on real file systems, with owners, capabilities and extended attributes, and on a full one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import proscribe
+import pytest
+
+pytestmark = pytest.mark.integration
+
+# Alice's tree and what is known of it; there, back, and the same again. Prints both pictures, and where things were.
+RUN = r"""
+import json, os, sys
+sys.path.insert(0, sys.argv[1])
+root = sys.argv[2]
+from proscribe.controls.apps import quarantine, restoring, unfinished
+from proscribe.host import ControlError, Host
+
+def picture():
+    found = {}
+    for folder, folders, files in os.walk(f"{root}/home/alice"):
+        for name in [*folders, *files]:
+            path = f"{folder}/{name}"
+            seen = os.lstat(path)
+            xattrs = {} if os.path.islink(path) else {key: os.getxattr(path, key).hex() for key in os.listxattr(path)}
+            mtime = 0 if name == "opt" else seen.st_mtime_ns
+            found[path] = [seen.st_mode, seen.st_uid, seen.st_gid, mtime, seen.st_size, seen.st_nlink, xattrs]
+    return found
+
+tree = f"{root}/home/alice/opt/wechat"
+os.makedirs(f"{tree}/bin")
+for name, size in (("wechat", 300_000), ("bin/helper", 10), ("bin/data", 0)):
+    with open(f"{tree}/{name}", "wb") as stream:
+        stream.write(os.urandom(size))
+os.link(f"{tree}/bin/helper", f"{tree}/bin/same")
+os.symlink("/etc/shadow", f"{tree}/link")
+for folder, folders, files in os.walk(f"{root}/home/alice", topdown=False):
+    for name in [*folders, *files]:
+        os.chown(f"{folder}/{name}", 1234, 4321, follow_symlinks=False)
+os.chmod(f"{tree}/wechat", 0o6755)
+os.setxattr(f"{tree}/wechat", "user.origin", b"https://example.org\0\xff")
+# cap_net_raw+ep, as setcap(8) writes it: revision 2, effective
+os.setxattr(f"{tree}/bin/helper", "security.capability", bytes.fromhex("0100000200200000000000000000000000000000"))
+os.setxattr(tree, "user.note", b"mine")
+for path in (f"{tree}/wechat", f"{tree}/bin", tree):
+    os.utime(path, ns=(1_500_000_000_111_222_333, 1_600_000_000_444_555_666))
+before = picture()
+host = Host(root)
+error = ""
+try:
+    quarantine.take(host, "/home/alice/opt/wechat", ["wechat"], "tree").apply()
+except ControlError as failed:
+    error = str(failed)
+    left = len(unfinished.observe(host, "enforce"))
+    if sys.argv[3:]:
+        os.unlink(f"{root}{sys.argv[3]}")  # room is made
+    for action in quarantine.unfinished(host):
+        action.apply()
+else:
+    left = 0
+gone = not os.path.exists(tree) and not [name for name in os.listdir(f"{root}/home") if name.startswith(".")]
+kept = sorted(os.listdir(f"{root}/var/lib/proscribe/quarantine"))
+for action in restoring.given_back(host).actions:
+    action.apply()
+print(json.dumps({"before": before, "after": picture(), "gone": gone, "kept": kept, "error": error, "left": left,
+                  "state": os.listdir(f"{root}/var/lib")}))
+"""
+
+
+def run(root: Path, mounts: str, fills: str = "") -> dict[str, Any]:
+    """What RUN prints, after these mounts below the tree; `fills` is a file that makes room when it goes."""
+    for folder in ("etc", "home", "var/lib/proscribe"):
+        (root / folder).mkdir(parents=True)
+    (root / "etc/passwd").write_text("alice:x:1234:4321::/home/alice:/bin/sh\n")
+    script = f'set -e; cd "$1"; {mounts} exec "$2" -c "$3" "$4" "$1" $5'
+    source = str(Path(proscribe.__file__).parents[1])
+    command = ["unshare", "--mount", "sh", "-c", script, "sh", str(root), sys.executable, RUN, source, fills]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize(
+    "mounts",
+    ["", "mount -t tmpfs tmpfs home;", "mount --bind home home;"],
+    ids=["one file system", "two file systems", "a second view of one"],
+)
+def test_there_and_back_exactly(tmp_path: Path, require_root: Callable[[], None], mounts: str) -> None:
+    require_root()
+    told = run(tmp_path, mounts)
+    assert (told["error"], told["gone"], len(told["kept"])) == ("", True, 2)
+    assert told["after"] == told["before"]
+    assert len(told["before"]) == 8
+
+
+def test_a_full_file_system(tmp_path: Path, require_root: Callable[[], None]) -> None:
+    """Not all of it fits; then there is room, and the next run goes on."""
+    require_root()
+    small = "mount -t tmpfs -o size=400k tmpfs var/lib; head -c 200000 /dev/zero >var/lib/fills;"
+    told = run(tmp_path, small, "/var/lib/fills")
+    assert "No space left on device; what was taken is kept, and the next run goes on" in told["error"]
+    assert (told["left"], told["gone"]) == (1, True)
+    assert told["after"] == told["before"]

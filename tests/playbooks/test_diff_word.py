@@ -1,0 +1,157 @@
+"""`./proscribe diff` through the launcher, in a checkout with a history of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+
+pytestmark = pytest.mark.playbook
+
+PARTS = ("ansible.cfg", "catalog", "module_utils", "proscribe", "pyproject.toml")
+HOSTS = """
+press:
+  hosts: {press01: {}, press02: {}}
+finance:
+  hosts: {fin01: {}}
+"""
+
+
+class Checkout:
+    """A copy of the project in git: one commit, and whatever is written after it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.top = directory / "checkout"
+        self.temporary = directory / "tmp"
+        self.top.mkdir()
+        for part in PARTS:
+            source = PROJECT / part
+            if source.is_dir():
+                shutil.copytree(source, self.top / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(source, self.top / part)
+        (self.top / "playbooks").mkdir()
+        self.file("inventory/hosts.yml", HOSTS)
+        self.file("inventory/group_vars/all.yml", "proscribe_services_exclude: [telegram]\n")
+        self.file(".gitignore", "__pycache__/\nreports/\n")
+        self.git("init", "--quiet")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "one")
+
+    def git(self, *words: str) -> str:
+        author = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
+        argv = ["git", "-C", str(self.top), *author, *words]
+        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+    def file(self, name: str, content: str) -> None:
+        path = self.top / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+    def diff(self, *words: str) -> Ended:
+        self.temporary.mkdir(exist_ok=True)
+        wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, TMPDIR=str(self.temporary))
+        return launch(self.top / "proscribe", "diff", *words, cwd=self.top.parent, environment=wanted)
+
+
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    return Checkout(tmp_path_factory.mktemp("diff"))
+
+
+@pytest.fixture
+def checkout(committed: Checkout) -> Checkout:
+    """As it was committed."""
+    committed.git("checkout", "--quiet", "--force", "HEAD")
+    committed.git("clean", "--quiet", "--force", "-d")
+    return committed
+
+
+def changed_services(checkout: Checkout, *words: str) -> dict[tuple[str, ...], set[str]]:
+    """By the hosts of each group: the services of which something changes."""
+    ended = checkout.diff(*words, "--json")
+    assert ended.code == 1, ended.said
+    return {
+        tuple(group["hosts"]): {change["service"] for change in group["changes"] if "service" in change}
+        for group in json.loads(ended.said)["groups"]
+    }
+
+
+def test_nothing_changed_is_said_and_ends_with_0(checkout: Checkout) -> None:
+    ended = checkout.diff("HEAD")
+    assert (ended.code, "nothing changes on 3 hosts" in ended.said) == (0, True), ended.said
+    assert "note:" not in ended.said
+
+
+def test_a_change_of_catalogue_restrictions_and_waivers_is_shown_with_its_hosts(checkout: Checkout) -> None:
+    whatsapp = checkout.top / "catalog" / "instant_messaging" / "whatsapp.yml"
+    whatsapp.write_text(whatsapp.read_text().replace("domains:\n", "domains:\n  - made.example\n", 1))
+    checkout.file("inventory/group_vars/finance.yml", "proscribe_services_exclude: []\n")
+    before = checkout.git("status", "--porcelain")
+    assert changed_services(checkout, "HEAD") == {
+        ("press01", "press02"): {"whatsapp"},
+        ("fin01",): {"whatsapp", "telegram"},
+    }
+    ended = checkout.diff("HEAD")
+    assert "1 host (finance 1 of 1): fin01" in ended.said
+    assert "2 hosts (press 2 of 2): press01, press02" in ended.said
+    assert "domains +1 (made.example)" in ended.said
+    assert checkout.git("status", "--porcelain") == before
+    assert list(checkout.temporary.glob("proscribe-*")) == []
+
+
+def test_a_limit_and_an_inventory_of_then_may_be_named(checkout: Checkout, tmp_path: Path) -> None:
+    assert checkout.diff("HEAD", "--limit", "press").code == 0
+    (tmp_path / "hosts.yml").write_text("press: {hosts: {press01: {proscribe_services_exclude: []}}}\n")
+    ended = checkout.diff("HEAD", "--old-inventory", str(tmp_path), "--json")
+    told = json.loads(ended.said)
+    assert told["hosts"]["without_earlier_plan"] == ["fin01", "press02"]
+    assert (told["totals"]["services"], ended.code) == ({"removed": 1}, 1)
+
+
+def test_an_inventory_that_git_does_not_know_is_that_of_now_and_this_is_told(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    (tmp_path / "hosts.yml").write_text("all: {hosts: {a: {}}}\n")
+    ended = checkout.diff("HEAD", "-i", str(tmp_path))
+    assert (ended.code, "--old-inventory names others" in " ".join(ended.said.split())) == (0, True), ended.said
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("nonsense",), "'nonsense' is no revision of"),
+        (("latest",), "no complete report latest"),
+        ((), "OLD"),
+        (("HEAD", "-i", "/nowhere"), "/nowhere"),
+    ],
+    ids=["no revision", "no run", "nothing", "no inventory"],
+)
+def test_a_mistake_is_told_in_plain_lines(checkout: Checkout, words: Sequence[str], told: str) -> None:
+    ended = checkout.diff(*words)
+    assert (ended.code, told in ended.said, "Traceback" in ended.said) == (2, True, False), ended.said
+
+
+def test_a_policy_of_then_that_cannot_be_compiled_is_told_with_its_revision(checkout: Checkout) -> None:
+    checkout.file("inventory/group_vars/all.yml", "proscribe_catagories: []\n")
+    checkout.git("commit", "--quiet", "--all", "--message", "broken")
+    try:
+        checkout.file("inventory/group_vars/all.yml", "proscribe_services_exclude: [telegram]\n")
+        ended = checkout.diff("HEAD")
+    finally:
+        checkout.git("reset", "--quiet", "--hard", "HEAD~1")
+    assert ended.code == 2
+    assert "cannot be compiled by the code of now" in ended.said
+    assert "HEAD:inventory/group_vars/all.yml:1: proscribe_catagories" in ended.said
+
+
+def test_outside_git_it_is_said(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    shutil.rmtree(checkout.top / ".git")
+    ended = checkout.diff("HEAD")
+    assert (ended.code, "is no git checkout" in ended.said) == (2, True), ended.said

@@ -1,0 +1,27 @@
+"""A made tree with two users, for what looks into homes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from proscribe.host import User
+
+ALICE = User("alice", 1000, 1000, "/home/alice")
+BOB = User("bob", 1001, 1001, "/home/bob")
+
+
+def tree(root: Path) -> Path:
+    for directory in ("etc", "proc", "home/alice", "home/bob"):
+        (root / directory).mkdir(parents=True)
+    lines = [f"{u.name}:x:{u.uid}:{u.gid}::{u.home}:/bin/sh\n" for u in (ALICE, BOB)]
+    (root / "etc/passwd").write_text("".join(lines))
+    return root
+
+
+def put(root: Path, path: str, content: str = "", mode: int = 0o644) -> Path:
+    """A file of the tree, with the directories above it."""
+    place = root / path.lstrip("/")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(content)
+    place.chmod(mode)
+    return place

@@ -1,0 +1,189 @@
+"""Rules for fapolicyd: what is rendered, what is found wrong, and that harm done by them is taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controls.apps import exec_changes, exec_control
+from proscribe.controls.apps.exec_control import REST, RULES
+from proscribe.controls.apps.sight import Wanted
+from proscribe.host import ControlError, Host, Process, Result
+
+WECHAT = {"paths": ["/opt/wechat", "~/WeChat"]}
+
+
+def section(exec_control: str = "fapolicyd", mode: str = "enforce", **services: dict[str, Any]) -> dict[str, Any]:
+    empty = {"mode": "enforce", "packages": {}, "processes": [], "paths": []}
+    entries = {id_: {"name": id_, **empty, **given} for id_, given in services.items()}
+    return {"mode": mode, "services": entries, "settings": {"exec_control": exec_control}}
+
+
+class Fapolicyd(Host):
+    """A host with fapolicyd, which does what fagenrules does, and may deny a program afterwards."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(str(root), self.answer)
+        self.calls: list[str] = []
+        self.active = True
+        self.denies = ""
+        self.loaded = False
+        (root / "etc/fapolicyd/rules.d").mkdir(parents=True)
+        (root / "usr/sbin").mkdir(parents=True)
+        (root / "etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n")
+        for tool in ("fagenrules", "fapolicyd-cli", "sshd", "sudo", "systemctl"):
+            (root / "usr/sbin" / tool).touch(0o755)
+
+    def answer(self, argv: Sequence[str], **options: Any) -> Result:
+        self.calls.append(" ".join(argv))
+        if argv == ["fagenrules", "--load"]:
+            folder = Path(self.root) / "etc/fapolicyd/rules.d"
+            texts = [path.read_text().splitlines() for path in sorted(folder.glob("*.rules"))]
+            lines = [line for text in texts for line in text if line and not line.startswith("#")]
+            (folder.parent / "compiled.rules").write_text("".join(f"{line}\n" for line in lines))
+            self.loaded = (folder / "15-proscribe.rules").exists()
+        if argv[0] == self.denies and self.loaded:
+            raise ControlError(f"{argv[0]} cannot be run: Operation not permitted")
+        return Result(0, "", "")
+
+    def processes(self) -> tuple[list[Process], int]:
+        return [Process(7, "/usr/sbin/fapolicyd")] if self.active else [], 0
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Fapolicyd:
+    return Fapolicyd(tmp_path)
+
+
+def observe(host: Host, part: dict[str, Any]) -> list[Any]:
+    return exec_control.observe(host, {"controls": {"apps": part}}, Wanted(part))
+
+
+def enforce(host: Host, part: dict[str, Any]) -> list[str]:
+    actions = exec_changes.enforce(host, part, Wanted(part))
+    for action in actions:
+        action.apply()
+    return list(map(str, actions))
+
+
+def test_the_rules(host: Fapolicyd) -> None:
+    exception = {"waiver": "w1", "users": ["bob", "nobody-here"]}
+    part = section(
+        wechat={**WECHAT, "exceptions": [exception]},
+        tor={"paths": ["/usr/bin/tor"], "mode": "waived", "waiver": "w2"},
+        odd={"paths": ["/opt/we chat", "/usr/bin/sudo", "/opt/x\nallow perm=any all : all"]},
+    )
+    rules = list(exec_control.rules(host, Wanted(part)))
+    assert rules == [
+        "# cannot be written as a rule: '/opt/we chat'",
+        "allow perm=execute uid=1001 : path=/opt/wechat",
+        "allow perm=execute uid=1001 : dir=/opt/wechat/",
+        r"# cannot be written as a rule: '/opt/x\nallow perm=any all : all'",
+        "allow perm=execute uid=1001 : path=/home/alice/WeChat",
+        "allow perm=execute uid=1001 : dir=/home/alice/WeChat/",
+        "allow perm=execute uid=1001 : path=/home/bob/WeChat",
+        "allow perm=execute uid=1001 : dir=/home/bob/WeChat/",
+        "deny_syslog perm=execute all : path=/opt/wechat",
+        "deny_syslog perm=execute all : dir=/opt/wechat/",
+        "deny_syslog perm=execute all : path=/home/alice/WeChat",
+        "deny_syslog perm=execute all : dir=/home/alice/WeChat/",
+        "deny_syslog perm=execute all : path=/home/bob/WeChat",
+        "deny_syslog perm=execute all : dir=/home/bob/WeChat/",
+    ]
+
+
+@given(st.lists(st.text(min_size=1).map(lambda text: "/opt/" + text)))
+def test_no_path_makes_a_rule_of_its_own(paths: list[str]) -> None:
+    part = section(made={"paths": paths})
+
+    class Nobody(Host):
+        def users(self) -> list[Any]:
+            return []
+
+    for line in exec_control.rules(Nobody("/nonexistent"), Wanted(part)):
+        assert "\n" not in line and line.isascii()
+        assert line.startswith("#") or line.split()[:4] == ["deny_syslog", "perm=execute", "all", ":"]
+        assert line.startswith("#") or len(line.split()) == 5
+
+
+def test_there_and_back(host: Fapolicyd, tmp_path: Path) -> None:
+    part = section(wechat=WECHAT)
+    (verdict,) = observe(host, part)
+    assert (verdict.state, verdict.drifted) == ("noncompliant", True)
+    assert enforce(host, part) == ["load fapolicyd rules"]
+    assert host.calls.index("fagenrules --check") < host.calls.index("fagenrules --load")
+    assert [v.state for v in observe(host, part)] == ["compliant"]
+    assert enforce(host, part) == []
+    assert host.text(REST) is not None and "allow perm=any all : all" in str(host.text(REST))
+    for action in exec_changes.lift(host):
+        action.apply()
+    assert host.list("/etc/fapolicyd/rules.d") == []
+    assert host.text("/etc/fapolicyd/compiled.rules") == ""
+    assert exec_changes.lift(host) == []
+
+
+def test_the_hosts_own_rules_come_after_and_end_as_they_did(host: Fapolicyd, tmp_path: Path) -> None:
+    (tmp_path / "etc/fapolicyd/rules.d/90-deny-execute.rules").write_text("deny_audit perm=execute all : all\n")
+    enforce(host, section(wechat=WECHAT))
+    assert host.list("/etc/fapolicyd/rules.d") == ["15-proscribe.rules", "90-deny-execute.rules"]
+
+
+def test_switched_off_again(host: Fapolicyd) -> None:
+    enforce(host, section(wechat=WECHAT))
+    off = section("off", wechat=WECHAT)
+    (verdict,) = observe(host, off)
+    assert verdict.drifted and "left over" in verdict.findings[0].detail
+    assert enforce(host, off) == ["load fapolicyd rules"]
+    assert observe(host, off) == [] and not host.stat(RULES)
+
+
+@pytest.mark.parametrize("program", ["sshd", "sudo"])
+def test_what_stops_starting_takes_the_rules_back(host: Fapolicyd, tmp_path: Path, program: str) -> None:
+    (tmp_path / "etc/fapolicyd/rules.d/50-own.rules").write_text("allow perm=any uid=0 : all\n")
+    host.run(["fagenrules", "--load"])
+    before = host.text("/etc/fapolicyd/compiled.rules")
+    host.denies = program
+    with pytest.raises(ControlError, match=f"the rules were taken back: {program} did not start any more"):
+        enforce(host, section(wechat=WECHAT))
+    assert host.list("/etc/fapolicyd/rules.d") == ["50-own.rules"]
+    assert host.text("/etc/fapolicyd/compiled.rules") == before
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda host, root: setattr(host, "active", False), "fapolicyd does not run"),
+        (lambda host, root: (root / "etc/fapolicyd/fapolicyd.conf").write_text("permissive = 1\n"), "only watches"),
+        (lambda host, root: (root / "etc/fapolicyd/fapolicyd.rules").touch(), "an old rules file stands beside"),
+        (lambda host, root: (root / "usr/sbin/fagenrules").unlink(), "fapolicyd is not installed"),
+    ],
+)
+def test_what_is_not_ours_to_correct_is_told_and_no_drift(
+    host: Fapolicyd, tmp_path: Path, spoil: Any, said: str
+) -> None:
+    part = section(wechat=WECHAT)
+    enforce(host, part)
+    spoil(host, tmp_path)
+    (verdict,) = observe(host, part)
+    assert (verdict.state, verdict.drifted) == ("noncompliant", False)
+    assert said in verdict.findings[0].detail
+
+
+def test_compiled_without_them(host: Fapolicyd, tmp_path: Path) -> None:
+    part = section(wechat=WECHAT)
+    enforce(host, part)
+    (tmp_path / "etc/fapolicyd/compiled.rules").write_text("")
+    assert observe(host, part)[0].drifted
+    assert enforce(host, part) == ["load fapolicyd rules"]
+    assert [v.state for v in observe(host, part)] == ["compliant"]
+
+
+def test_nothing_is_asked_for(host: Fapolicyd) -> None:
+    assert observe(host, section("off", wechat=WECHAT)) == []
+    assert observe(host, section("fapolicyd", "audit", wechat=WECHAT)) == []
+    assert enforce(host, section("off", wechat=WECHAT)) == []
+    assert host.calls == []

@@ -1,0 +1,99 @@
+"""What logged-in users are told: on real terminals, never blocking, never more than text."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import tty
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controls.apps import notice
+from proscribe.controls.base import Action
+from proscribe.host import ControlError, Host, Result
+
+
+def action(verb: str) -> Action:
+    return Action(verb, "something", lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("text", "verbs", "told"),
+    [
+        ("Ask IT", ["end"], ["tell logged-in users"]),
+        ("Ask IT", ["write", "quarantine"], ["tell logged-in users"]),
+        ("Ask IT", ["write"], []),
+        ("Ask IT", [], []),
+        ("", ["end"], []),
+        (" \n", ["end"], []),
+    ],
+)
+def test_when(text: str, verbs: list[str], told: list[str]) -> None:
+    assert [str(one) for one in notice.told(Host("/nonexistent"), text, list(map(action, verbs)))] == told
+
+
+@given(st.text())
+def test_a_notice_commands_nothing(text: str) -> None:
+    cleaned = notice.cleaned(text)
+    assert cleaned.isprintable() and len(cleaned) <= notice.LONGEST
+    assert not set(cleaned) & set("<>&\x1b\n\r")
+
+
+class Terminals(Host):
+    """This machine, with these terminals and these desktops only."""
+
+    def __init__(self, root: Path, run: Any = None) -> None:
+        super().__init__(str(root), run or (lambda argv, **options: Result(0, "", "")))
+
+    def lineage(self) -> set[int]:
+        return set()
+
+
+def test_terminals_are_written_to_and_a_full_one_is_skipped(tmp_path: Path) -> None:
+    host = Host("/")
+    ours, theirs = pty.openpty()
+    full, clogged = pty.openpty()
+    name = os.ttyname(theirs)
+    os.set_blocking(clogged, False)
+    tty.setraw(clogged)
+    while select.select([], [clogged], [], 0)[1]:
+        os.write(clogged, b"x" * 1000)
+    os.chmod(name, 0o620)
+
+    class Two(Terminals):
+        def list(self, path: str) -> list[str]:
+            return [os.path.basename(os.ttyname(fd)) for fd in (clogged, theirs)] if path == "/dev/pts" else []
+
+    told = Two(Path("/"))
+    assert name in list(notice.terminals(told))
+    notice.tell(told, "WeChat is not allowed here; ask IT")
+    assert select.select([ours], [], [], 5)[0]
+    assert b"proscribe: WeChat is not allowed here; ask IT" in os.read(ours, 1000)
+    os.chmod(name, 0o600)  # mesg n
+    assert name not in list(notice.terminals(told))
+    for descriptor in (ours, theirs, full, clogged):
+        os.close(descriptor)
+    assert host.root == "/"
+
+
+def test_desktops_are_asked_as_their_users_with_a_limit(tmp_path: Path) -> None:
+    calls: list[tuple[Sequence[str], Any]] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        calls.append((argv, options))
+        raise ControlError("no answer")
+
+    for user in ("1000", "1001", "odd"):
+        (tmp_path / "run/user" / user).mkdir(parents=True)
+    (tmp_path / "run/user/1000/bus").touch()
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
+    notice.tell(Terminals(tmp_path, run), "it's over")
+    ((argv, options),) = calls
+    assert argv[:2] == ["busctl", "--address=unix:path=/run/user/1000/bus"] and "it's over" in argv
+    assert (options["user"].name, options["timeout"] <= 5) == ("alice", True)

@@ -1,0 +1,146 @@
+"""Packages of npm on made trees: which prefixes are looked at, what a manifest may hold, and what npm is asked."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from people import ALICE, BOB, put, tree
+from proscribe.controls.apps import npm
+from proscribe.host import ControlError, Host, Result
+
+IDS = {"wechaty", "@made/telegram"}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tree(tmp_path)
+
+
+def package(root: Path, prefix: str, id_: str = "wechaty", manifest: str = '{"version": "1.2.3"}') -> str:
+    path = f"{prefix}/lib/node_modules/{id_}"
+    put(root, f"{path}/package.json", manifest)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("prefix", "scope"),
+    [
+        ("/usr", "system"),
+        ("/usr/local", "system"),
+        ("/home/alice/.npm-global", "user:alice"),
+        ("/home/alice/.local", "user:alice"),
+        ("/home/bob/.nvm/versions/node/v22.1.0", "user:bob"),
+    ],
+)
+@pytest.mark.parametrize("id_", sorted(IDS))
+def test_where_npm_installs(root: Path, prefix: str, scope: str, id_: str) -> None:
+    path = package(root, prefix, id_)
+    package(root, prefix, "weechat")
+    found, unseen = npm.query(Host(str(root)), IDS)
+    assert [one.finding()[:6] for one in found] == [("package", id_, "npm", "1.2.3", scope, path)]
+    assert unseen == ""
+
+
+@pytest.mark.parametrize(
+    ("lines", "prefixes"),
+    [
+        ("prefix=~/node", ["/home/alice/node"]),
+        (" prefix = ${HOME}/a/../b ", ["/home/alice/b"]),
+        ('prefix="/home/alice/quoted"', ["/home/alice/quoted"]),
+        ("prefix=/home/bob/.npm-global", []),
+        ("prefix=~/../../etc", []),
+        ("prefix=/", []),
+        ("prefix=relative", []),
+        ("prefixes=~/x\n;prefix=~/y\nregistry=https://example.org/?prefix=~/z", []),
+    ],
+)
+def test_the_prefix_of_an_npmrc(lines: str, prefixes: list[str]) -> None:
+    assert npm.parse(lines.splitlines(), "/home/alice") == prefixes
+
+
+@given(st.text())
+def test_a_prefix_never_leaves_the_home(text: str) -> None:
+    for prefix in npm.parse([f"prefix={text}", text], "/home/alice"):
+        assert prefix == os.path.normpath(prefix) and prefix.startswith("/home/alice/")
+
+
+@pytest.mark.parametrize(
+    "manifest", ["", "{", "[]", "null", '{"version": {}}', '{"version": "\\u001b[31m"}', "[" * 100_000]
+)
+def test_a_manifest_that_says_nothing_is_still_a_package(root: Path, manifest: str) -> None:
+    package(root, "/home/alice/.npm-global", manifest=manifest)
+    [found], unseen = npm.query(Host(str(root)), IDS)
+    assert (found.version, unseen) == ("", "")
+
+
+@given(st.binary(max_size=200))
+def test_any_manifest_is_read_without_an_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    root = tmp_path_factory.mktemp("manifest")
+    (root / package(root, "/usr").lstrip("/") / "package.json").write_bytes(content)
+    assert len(npm.query(Host(str(root)), IDS)[0]) == 1
+
+
+def test_a_directory_without_a_manifest_is_no_package(root: Path) -> None:
+    (root / "usr/lib/node_modules/wechaty").mkdir(parents=True)
+    (root / "usr/lib/node_modules/@made").mkdir()
+    assert npm.query(Host(str(root)), IDS) == ([], "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
+@pytest.mark.parametrize("link", [".npm-global", ".npm-global/lib/node_modules"])
+def test_a_users_link_is_unseen_and_hides_nothing_of_others(root: Path, link: str) -> None:
+    place = root / "home/alice" / link
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to("/usr")
+    os.lchown(place, ALICE.uid, ALICE.gid)
+    package(root, "/home/bob/.npm-global")
+    found, unseen = npm.query(Host(str(root)), IDS)
+    assert [one.scope for one in found] == ["user:bob"]
+    assert unseen == f"/home/alice/{link} is a link that uid 1000 made: not followed"
+
+
+def test_npm_is_asked_as_the_owner_of_the_prefix(root: Path) -> None:
+    calls: list[tuple[str, str, str, Any, str]] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        if argv[0] == "dpkg-query":
+            owned = argv[-1].startswith("/usr/lib/")
+            return Result(0, f"node-wechaty: {argv[-1]}\n", "") if owned else Result(1, "", "")
+        prefix = argv[argv.index("--prefix") + 1]
+        calls.append((argv[0], prefix, argv[-1], options["user"], options["environment"]["PATH"].split(":")[0]))
+        return Result(0, "", "")
+
+    host = Host(str(root), run)
+    nvm = "/home/bob/.nvm/versions/node/v22.1.0"
+    for tool in ("usr/bin/npm", "usr/bin/dpkg-query", f"{nvm}/bin/npm"):
+        put(root, tool, mode=0o755)
+    for prefix in ("/usr", "/usr/local", "/home/alice/.npm-global", nvm):
+        package(root, prefix)
+    actions, refused = npm.removal(host, npm.query(host, IDS)[0])
+    assert [(one.path, why) for one, why in refused] == [
+        ("/usr/lib/node_modules/wechaty", "it belongs to the dpkg package node-wechaty")
+    ]
+    for action in actions:
+        with pytest.raises(ControlError, match="is still there"):
+            action.apply()
+    assert calls == [
+        ("/usr/bin/npm", "/usr/local", "wechaty", None, "/usr/local/sbin"),
+        ("/usr/bin/npm", "/home/alice/.npm-global", "wechaty", ALICE, "/home/alice/.npm-global/bin"),
+        (f"{nvm}/bin/npm", nvm, "wechaty", BOB, f"{nvm}/bin"),
+    ]
+    assert json.dumps(list(map(str, actions)))
+
+
+def test_packages_without_npm_are_refused(root: Path) -> None:
+    package(root, "/home/alice/.npm-global")
+    host = Host(str(root))
+    assert [why for _, why in npm.removal(host, npm.query(host, IDS)[0])[1]] == [
+        "npm itself is not installed on this host"
+    ]

@@ -1,0 +1,146 @@
+"""Arch's packages on made trees and recorded answers: what is installed, what may go, what the hook says."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from people import put, tree
+from proscribe.controls.apps import pacman, pacman_changes
+from proscribe.controls.apps.package import Package
+from proscribe.host import ControlError, Host, Process, Result
+
+# What pacman 7.0.0 says where others need what is to go, recorded.
+BREAKS = """\
+checking dependencies...
+error: failed to prepare transaction (could not satisfy dependencies)
+:: removing linuxqq breaks dependency 'linuxqq>=1' required by qq-or-tim
+:: removing linuxqq breaks dependency 'linuxqq' required by another
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tree(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ("wechat-bin-4.0-1", ("wechat-bin", "4.0-1")),
+        ("qq-1:3.2_b-2.1", ("qq", "1:3.2_b-2.1")),
+        ("deepin-wine-wechat-3.9.12-1", ("deepin-wine-wechat", "3.9.12-1")),
+        ("ALPM_DB_VERSION", ("", "")),
+        ("one-two", ("", "")),
+        ("", ("", "")),
+    ],
+)
+def test_name_and_version_of_an_entry(entry: str, told: tuple[str, str]) -> None:
+    assert pacman.parse(entry) == told
+
+
+@given(st.text())
+def test_any_entry_is_read_without_an_error(entry: str) -> None:
+    name, version = pacman.parse(entry)
+    assert (name, version) == ("", "") or f"{name}-{version}" == entry
+
+
+def test_what_is_installed_and_whose_programs_run(root: Path) -> None:
+    for name in ("wechat-bin-4.0-1", "weechat-4.6-1", "broken-off-1-1"):
+        put(root, f"{pacman.DATABASE}/{name}/files", "%FILES%\nopt/\nopt/wechat/\nopt/wechat/wechat\n")
+    put(root, f"{pacman.DATABASE}/wechat-bin-4.0-1/desc")
+    put(root, f"{pacman.DATABASE}/weechat-4.6-1/desc")
+    host = Host(str(root))
+    ids = {"wechat-bin", "broken-off"}
+    found, unseen = pacman.query(host, ids)
+    assert ([(p.id, p.version, p.path) for p in found], unseen) == (
+        [("wechat-bin", "4.0-1", f"{pacman.DATABASE}/wechat-bin-4.0-1")],
+        "",
+    )
+    (root / "proc/7").mkdir()
+    (root / "proc/7/root").symlink_to(root)
+    program = pacman.programs(host, ids, found)
+    assert program(Process(7, "/opt/wechat/wechat")) == "wechat-bin"
+    assert program(Process(7, "/opt/weechat/weechat")) == ""
+    assert program(Process(8, "/opt/wechat/wechat")) == ""  # gone, or in a root of its own
+    assert pacman.query(host, set()) == ([], "")
+
+
+def pacman_host(root: Path, answers: dict[str, Result]) -> tuple[Host, list[Sequence[str]]]:
+    calls: list[Sequence[str]] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        calls.append(argv)
+        if argv[0] == "pacman-conf":
+            return answers.get("pacman-conf", Result(0, "", ""))
+        return answers.get(
+            " ".join(argv[argv.index("--") + 1 :]), Result(0, "\n".join(argv[argv.index("--") + 1 :]), "")
+        )
+
+    put(root, "usr/bin/pacman", mode=0o755)
+    return Host(str(root), run), calls
+
+
+QQ, WECHAT = Package("pacman", "linuxqq", "3.2-1"), Package("pacman", "wechat-bin", "4.0-1")
+
+
+def test_what_others_need_is_refused_and_the_rest_goes(root: Path) -> None:
+    host, _ = pacman_host(root, {"linuxqq wechat-bin": Result(1, BREAKS, "")})
+    actions, refused = pacman_changes.removal(host, [QQ, WECHAT])
+    assert [str(action) for action in actions] == ["remove wechat-bin"]
+    assert refused == [(QQ, "would break another, qq-or-tim")]
+
+
+def test_what_would_take_more_along_is_refused(root: Path) -> None:
+    host, _ = pacman_host(root, {"linuxqq": Result(0, "linuxqq\nbash\n", "")})
+    assert pacman_changes.removal(host, [QQ]) == ([], [(QQ, "would also remove bash")])
+
+
+def test_another_error_is_told_as_it_is(root: Path) -> None:
+    host, _ = pacman_host(root, {"linuxqq": Result(1, "", "error: failed to init transaction\n")})
+    assert pacman_changes.removal(host, [QQ]) == ([], [(QQ, "error: failed to init transaction")])
+
+
+def test_what_is_on_hold_is_refused(root: Path) -> None:
+    host, _ = pacman_host(root, {"pacman-conf": Result(0, "pacman\nlinuxqq\n", "")})
+    assert pacman_changes.removal(host, [QQ])[1] == [(QQ, "it is on hold: HoldPkg in pacman.conf names linuxqq")]
+
+
+def test_packages_without_pacman_are_refused(root: Path) -> None:
+    assert pacman_changes.removal(Host(str(root)), [QQ])[0] == []
+
+
+def test_a_host_that_changed_meanwhile_is_not_touched(root: Path) -> None:
+    answers: dict[str, Result] = {}
+    host, calls = pacman_host(root, answers)
+    [action], _ = pacman_changes.removal(host, [QQ])
+    answers["linuxqq"] = Result(1, BREAKS, "")
+    with pytest.raises(ControlError, match="would break another, qq-or-tim"):
+        action.apply()
+    assert not [argv for argv in calls if "--noconfirm" in argv]
+
+
+@given(st.text())
+def test_any_answer_is_read_without_an_error(answer: str) -> None:
+    assert isinstance(pacman_changes.parse(answer), dict)
+
+
+@pytest.mark.parametrize("contact", ["", "it@example.org", "$(touch x) `id` '\"; exit 0 #", "two\nlines {} %s"])
+def test_the_script_says_whom_to_ask_and_nothing_runs_out_of_it(tmp_path: Path, contact: str) -> None:
+    script, hook = pacman.gate({"wechat-bin"}, contact)
+    place = put(tmp_path, "gate", script.content, 0o755)
+    done = subprocess.run([place], input="wechat-bin\n", capture_output=True, text=True, cwd=tmp_path, check=False)
+    whom = " ".join(contact.split()) or "the administrators of this host"
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, f"proscribe: nothing was installed; ask {whom}")
+    assert [path.name for path in tmp_path.iterdir()] == ["gate"]
+    assert "Target = wechat-bin\n" in hook.content
+
+
+def test_a_hook_always_has_a_target(root: Path) -> None:
+    _, hook = pacman.gate({"wechat-bin"}, "", {"wechat-bin": ["4.0-1"]})
+    assert [line for line in hook.content.splitlines() if line.startswith("Target")] == ["Target = /"]

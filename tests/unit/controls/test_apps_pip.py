@@ -1,0 +1,202 @@
+"""Python packages on made trees: where they are looked for, by which name, and who may take them off."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from people import ALICE, BOB, put, tree
+from proscribe.controls.apps import pip, pip_changes, pipx, site_packages
+from proscribe.controls.apps.package import Package
+from proscribe.host import ControlError, Host, Result
+
+IDS = {"telethon", "Signalbot.cli-tool"}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tree(tmp_path)
+
+
+def distribution(
+    root: Path, directory: str, entry: str, name: str, version: str = "1.0", installer: str = "pip"
+) -> str:
+    path = f"{directory}/{entry}"
+    put(
+        root,
+        f"{path}/{site_packages.KINDS[entry.rpartition('.')[2]]}",
+        f"Name: {name}\nVersion: {version}\n\nName: no\n",
+    )
+    put(root, f"{path}/INSTALLER", f"{installer}\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("directory", "scope"),
+    [
+        ("/usr/lib/python3/dist-packages", "system"),
+        ("/usr/lib64/python3.12/site-packages", "system"),
+        ("/usr/local/lib/python3.13/dist-packages", "system"),
+        ("/home/alice/.local/lib/python3.9/site-packages", "user:alice"),
+        ("/home/bob/.pyenv/versions/3.12.1/lib/python3.12/site-packages", "user:bob"),
+    ],
+)
+def test_where_pip_installs(root: Path, directory: str, scope: str) -> None:
+    path = distribution(root, directory, "Telethon-1.40.dist-info", "Telethon", "1.40")
+    found, unseen = pip.query(Host(str(root)), IDS)
+    assert [package.finding()[:6] for package in found] == [("package", "telethon", "pip", "1.40", scope, path)]
+    assert unseen == ""
+
+
+@pytest.mark.parametrize(
+    ("entry", "name", "id_"),
+    [
+        ("signalbot_cli_tool-0.9.dist-info", "signalbot-cli.tool", "Signalbot.cli-tool"),
+        ("Signalbot.cli_tool-0.9-py3.13.egg-info", "Signalbot.Cli_Tool", "Signalbot.cli-tool"),
+        ("telethon_plus-1.0.dist-info", "telethon-plus", ""),
+        ("telethon-1.0.dist-info", "innocent", ""),
+        ("telethon-1.0.dist-info.old.dist-info", "telethon", "telethon"),
+    ],
+)
+def test_which_names_are_the_same(root: Path, entry: str, name: str, id_: str) -> None:
+    distribution(root, "/usr/local/lib/python3.13/site-packages", entry, name)
+    assert [package.id for package in pip.query(Host(str(root)), IDS)[0]] == ([id_] if id_ else [])
+
+
+def test_metadata_that_is_not_there_or_no_text_is_no_package(root: Path) -> None:
+    directory = "/usr/local/lib/python3.13/site-packages"
+    put(root, f"{directory}/telethon-1.0.dist-info/RECORD")
+    assert pip.query(Host(str(root)), IDS) == ([], "")
+    put(root, f"{directory}/telethon-1.0.dist-info/METADATA").write_bytes(b"\xff\x00Name: telethon")
+    assert pip.query(Host(str(root)), IDS) == ([], "")
+
+
+@pytest.mark.parametrize(
+    ("version", "told"), [("1.0rc1+x!2", "1.0rc1+x!2"), ("a\x1b[31m", ""), ("1 2", ""), ("9" * 65, "")]
+)
+def test_a_version_is_told_only_if_it_looks_like_one(root: Path, version: str, told: str) -> None:
+    distribution(root, "/home/alice/.local/lib/python3.9/site-packages", "telethon-1.dist-info", "telethon", version)
+    assert [package.version for package in pip.query(Host(str(root)), IDS)[0]] == [told]
+
+
+@given(st.text())
+def test_any_metadata_is_read_without_an_error(text: str) -> None:
+    assert all(isinstance(value, str) for value in site_packages.parse(text).values())
+
+
+@given(
+    st.text(alphabet=st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=60)
+)
+def test_any_name_in_a_directory_is_read_without_an_error(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    root = tmp_path_factory.mktemp("names")
+    directory = root / "usr/lib/python3/dist-packages"
+    directory.mkdir(parents=True)
+    try:
+        (directory / f"{name}.dist-info").mkdir()
+    except OSError:
+        return
+    assert pip.query(Host(str(root)), IDS) == ([], "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
+def test_a_users_link_is_unseen_and_hides_nothing_of_others(root: Path) -> None:
+    link = root / "home/alice/.local"
+    link.symlink_to("/usr")
+    os.lchown(link, ALICE.uid, ALICE.gid)
+    distribution(root, "/home/bob/.local/lib/python3.9/site-packages", "telethon-1.dist-info", "telethon")
+    found, unseen = pip.query(Host(str(root)), IDS)
+    assert [package.scope for package in found] == ["user:bob"]
+    assert unseen == "/home/alice/.local is a link that uid 1000 made: not followed"
+
+
+def test_nothing_is_looked_at_where_nothing_is_asked_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host(str(root))
+    monkeypatch.setattr(host, "list", lambda path: pytest.fail(path))
+    assert pip.query(host, set()) == pipx.query(host, set()) == ([], "")
+
+
+def recorded(root: Path, answers: dict[str, Result]) -> tuple[Host, list[tuple[Sequence[str], Any]]]:
+    calls: list[tuple[Sequence[str], Any]] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        calls.append((argv, options.get("user")))
+        return answers.get(argv[0], Result(0, "", ""))
+
+    return Host(str(root), run), calls
+
+
+def test_a_package_goes_by_its_own_pythons_pip_as_its_owner(root: Path) -> None:
+    host, calls = recorded(root, {"dpkg-query": Result(1, "", "")})
+    for tool in ("dpkg-query", "python3.13", "python3.9"):
+        put(root, f"usr/bin/{tool}", mode=0o755)
+    for directory in (
+        "/usr/local/lib/python3.13/dist-packages",
+        "/home/alice/.local/lib/python3.9/site-packages",
+        "/home/bob/.pyenv/versions/3.12.1/lib/python3.12/site-packages",
+    ):
+        distribution(root, directory, "telethon-1.0.dist-info", "telethon")
+    actions, refused = pip.removal(host, pip.query(host, IDS)[0])
+    assert (len(actions), refused) == (3, [])
+    del calls[:]
+    for action in actions:
+        with pytest.raises(ControlError, match="is still there"):  # this pip only says that it did it
+            action.apply()
+    uninstall = ["-m", "pip", "uninstall", "--yes", "telethon"]
+    assert calls == [
+        (["/usr/bin/python3.13", "-I", *uninstall], None),
+        (["/usr/bin/python3.9", *uninstall], ALICE),
+        (["/home/bob/.pyenv/versions/3.12.1/bin/python3.12", *uninstall], BOB),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("installer", "answers", "reason"),
+    [
+        ("rpm", {}, "pip did not install it ('rpm' did), so it is not pip's to remove"),
+        ("", {}, "pip did not install it (nothing says who did), so it is not pip's to remove"),
+        ("pip", {"python3.13": Result(1, "", "No module named pip")}, "python3.13 has no pip to remove it with"),
+        (
+            "pip",
+            {"dpkg-query": Result(0, "python3-telethon: /usr/lib/x\n", "")},
+            "it belongs to the dpkg package python3-telethon",
+        ),
+    ],
+)
+def test_what_is_not_certain_is_refused(root: Path, installer: str, answers: dict[str, Result], reason: str) -> None:
+    put(root, "usr/bin/dpkg-query", mode=0o755)
+    host, _ = recorded(root, {"dpkg-query": Result(1, "", ""), **answers})
+    distribution(root, "/usr/local/lib/python3.13/dist-packages", "telethon-1.0.dist-info", "telethon", "1", installer)
+    actions, refused = pip.removal(host, pip.query(host, IDS)[0])
+    assert (actions, [why for _, why in refused]) == ([], [reason])
+
+
+def test_an_environment_of_pipx_goes_only_if_it_is_the_packages_own(root: Path) -> None:
+    put(root, "usr/bin/pipx", mode=0o755)
+    host, calls = recorded(root, {})
+    for environment in ("telethon", "notifier"):
+        site = f"/home/alice/.local/share/pipx/venvs/{environment}/lib/python3.13/site-packages"
+        distribution(root, site, "telethon-1.0.dist-info", "telethon")
+    distribution(root, "/opt/pipx/venvs/Telethon/lib/python3.13/site-packages", "telethon-1.0.dist-info", "telethon")
+    actions, refused = pipx.removal(host, pipx.query(host, IDS)[0])
+    assert [(package.handles, why) for package, why in refused] == [
+        (("notifier",), "it came along with 'notifier', which pipx installed and nothing restricts")
+    ]
+    for action in actions:
+        with pytest.raises(ControlError, match="is still there"):
+            action.apply()
+    assert calls == [
+        (["/usr/bin/pipx", "uninstall", "Telethon"], None),
+        (["/usr/bin/pipx", "uninstall", "telethon"], ALICE),
+    ]
+
+
+def test_environments_without_pipx_are_refused(root: Path) -> None:
+    package = Package("pipx", "telethon", "1", ("telethon",), ALICE, "/home/alice/.local/pipx/venvs/telethon/lib/x")
+    assert pip_changes.pipx_removal(Host(str(root)), [package])[1] == [
+        (package, "pipx itself is not installed on this host")
+    ]

@@ -1,0 +1,180 @@
+"""The walk below what others fill: bounds, links, mounts, hostile names, and what the next walk need not read again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from proscribe.host import Host, walking
+from proscribe.host.walking import LIMITS, Limits, Walked, mounts, walk
+
+WANTED = frozenset({"wechat"})
+
+
+def choose(directory: str, names: Sequence[str]) -> frozenset[str]:
+    return WANTED.intersection(names)
+
+
+def go(root: Path, known=None, limits: Limits = LIMITS, roots: Sequence[str] = ("/home/a",), skipped=()) -> Walked:
+    return walk(Host(str(root)), roots, choose, known or {}, skipped, limits)
+
+
+def make(root: Path, *paths: str) -> None:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+
+
+def settle(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what was just made count as old enough to be remembered."""
+    monkeypatch.setattr(walking, "SETTLED", -(10**10))
+
+
+def hits(walked: Walked) -> list[str]:
+    return sorted(f"{directory}/{name}" for directory, names in walked.hits for name in names)
+
+
+def test_names_are_found_at_any_depth_and_each_root_once(tmp_path):
+    make(tmp_path, "home/a/wechat", "home/a/x/y/z/wechat", "home/a/weechat", "opt/wechat")
+    walked = go(tmp_path, roots=["/home/a", "/home/a/x", "/opt", "/srv"])
+    assert hits(walked) == ["/home/a/wechat", "/home/a/x/y/z/wechat", "/opt/wechat"]
+    assert walked.unseen == []
+
+
+def test_no_link_is_followed(tmp_path):
+    make(tmp_path, "outside/wechat", "home/a/x")
+    (tmp_path / "home/a/link").symlink_to(tmp_path / "outside")
+    (tmp_path / "home/a/loop").symlink_to(".")
+    assert hits(go(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("36 35 0:50 / /home/a/net rw - nfs4 server:/export rw", []),
+        ("36 35 0:50 / /home/a/net rw,nosuid shared:7 - fuse.sshfs me@server: rw", []),
+        ("36 35 8:1 /sub /home/a/net rw - ext4 /dev/sda1 rw", []),  # a second view of something else
+        ("36 35 8:1 / /home/a/net rw - ext4 /dev/sda1 rw", ["/home/a/net/wechat"]),
+        ("36 35 8:1 / /home/a/n\\040t rw - ext4 /dev/sda1 rw", ["/home/a/net/wechat"]),
+        ("36 35 0:50 / /home rw - autofs systemd-1 rw", []),
+        ("36 35 0:50 / / rw - 9p share rw", ["/home/a/net/wechat"]),  # the whole host is on one
+    ],
+)
+def test_what_another_machine_or_a_user_answers_for_is_left_out(tmp_path, line, found):
+    make(tmp_path, "home/a/net/wechat", "proc/self/mountinfo")
+    (tmp_path / "proc/self/mountinfo").write_text(line + "\n")
+    assert hits(go(tmp_path)) == found
+
+
+def test_mount_points_are_read_as_the_kernel_writes_them(tmp_path):
+    make(tmp_path, "proc/self/mountinfo")
+    (tmp_path / "proc/self/mountinfo").write_bytes(b"36 35 8:1 / /a\\040b\\134\xff rw - ext4 /dev/sda1 rw\nnonsense\n")
+    assert list(mounts(Host(str(tmp_path)))) == ["/a b\\\udcff"]
+
+
+def test_names_of_any_bytes_are_walked_through(tmp_path):
+    for name in (b"\xff\xfe", b"a\nb", b"\x1b[31m", b" ", b"~", "\u202egnp".encode()):
+        place = os.path.join(os.fsencode(tmp_path), b"home/a", name)
+        os.makedirs(place)
+        open(os.path.join(place, b"wechat"), "w").close()
+    assert len(hits(go(tmp_path))) == 6
+
+
+class TestMemory:
+    def test_an_unchanged_directory_is_not_read_again(self, tmp_path, monkeypatch):
+        settle(tmp_path, monkeypatch)
+        make(tmp_path, "home/a/x/wechat", "home/a/y/z")
+        first = go(tmp_path)
+        monkeypatch.setattr(os, "scandir", lambda place: pytest.fail("read again"))
+        again = go(tmp_path, first.known)
+        assert (hits(again), again.known) == (hits(first), first.known)
+
+    @pytest.mark.parametrize("change", ["new", "deep", "gone", "moved", "link", "dated back"])
+    def test_any_change_is_seen(self, tmp_path, monkeypatch, change):
+        settle(tmp_path, monkeypatch)
+        make(tmp_path, "home/a/x/wechat", "home/a/y/z/f", "outside/wechat")
+        first = go(tmp_path)
+        time.sleep(0.02)
+        home = tmp_path / "home/a"
+        if change == "new":
+            make(home, "y/z/wechat")
+        elif change == "deep":
+            make(home, "y/z/n/m/wechat")
+        elif change == "gone":
+            shutil.rmtree(home / "x")
+        elif change == "moved":
+            (home / "x").rename(home / "y/x")
+        elif change == "link":
+            shutil.rmtree(home / "x")
+            (home / "x").symlink_to(tmp_path / "outside")
+        else:
+            before = os.stat(home / "y/z")
+            make(home, "y/z/wechat")
+            os.utime(home / "y/z", ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert hits(go(tmp_path, first.known)) == hits(go(tmp_path))
+
+    def test_what_changed_a_moment_ago_is_not_remembered(self, tmp_path):
+        make(tmp_path, "home/a/wechat")
+        walked = go(tmp_path)
+        assert (hits(walked), walked.known) == (["/home/a/wechat"], {})
+
+
+class TestBounds:
+    def test_too_many_files_are_said_and_the_next_walk_goes_on(self, tmp_path, monkeypatch):
+        settle(tmp_path, monkeypatch)
+        make(tmp_path, *(f"home/a/d{d}/f{f}" for d in range(20) for f in range(10)), "home/a/d9/wechat")
+        known: dict = {}
+        rounds = 0
+        while (walked := go(tmp_path, known, Limits(entries=60))).unseen:
+            known, rounds = walked.known, rounds + 1
+            assert walked.unseen[0].startswith("the search for copies ended after 60 files, in /home/a/d")
+            assert rounds < 10
+        assert (rounds, hits(walked)) == (3, ["/home/a/d9/wechat"])
+
+    def test_one_home_does_not_use_up_the_bound_of_another(self, tmp_path):
+        make(tmp_path, *(f"home/a/d{f % 5}/f{f}" for f in range(50)), "home/b/wechat")
+        walked = go(tmp_path, limits=Limits(entries=20), roots=["/home/a", "/home/b"])
+        assert (hits(walked), len(walked.unseen)) == (["/home/b/wechat"], 1)
+
+    def test_time_is_bounded(self, tmp_path):
+        make(tmp_path, "home/a/x/wechat")
+        assert "0 s" in go(tmp_path, limits=Limits(seconds=0)).unseen[0]
+
+    def test_what_is_too_far_down_is_said_and_the_rest_is_looked_at(self, tmp_path):
+        make(tmp_path, "home/a/" + "d/" * 200 + "wechat", "home/a/e/wechat")
+        walked = go(tmp_path)
+        assert hits(walked) == ["/home/a/e/wechat"]
+        assert "more than 128 directories down" in walked.unseen[0]
+
+    def test_a_directory_of_more_files_than_are_taken_at_a_time(self, tmp_path):
+        home = tmp_path / "home/a"
+        home.mkdir(parents=True)
+        for number in range(walking.PIECE + 5):
+            os.mknod(home / str(number))
+        make(home, "wechat")
+        assert hits(go(tmp_path)) == ["/home/a/wechat"]
+
+
+def test_what_vanishes_meanwhile_is_not_there(tmp_path, monkeypatch):
+    make(tmp_path, "home/a/x/wechat", "home/a/y/wechat")
+    real = os.scandir
+
+    def vanish(place):
+        if (tmp_path / "home/a/x").exists():
+            (tmp_path / "home/a/x").rename(tmp_path / "gone")
+        return real(place)
+
+    monkeypatch.setattr(os, "scandir", vanish)
+    walked = go(tmp_path)
+    assert (hits(walked), walked.unseen) == (["/home/a/y/wechat"], [])
+
+
+def test_no_file_stays_open(tmp_path):
+    make(tmp_path, "home/a/x/y/wechat", "home/a/z/wechat")
+    before = os.listdir("/proc/self/fd")
+    go(tmp_path)
+    assert len(os.listdir("/proc/self/fd")) == len(before)

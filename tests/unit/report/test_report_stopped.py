@@ -1,0 +1,143 @@
+"""A run that was stopped before every host had its turn: how it is told, and how it ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fleets import WECHAT, answer, clean_answer, run, wechat
+from proscribe.report.advice import advice
+from proscribe.report.collect import Collector
+from proscribe.report.reconcile import fleet_report
+from proscribe.report.terminal import Screen, render
+from proscribe.report.verdict import ANSIBLE, BROKEN_EXIT, NOTHING_EXIT, STOPPED_EXIT, Verdict, stopped, worst_exit
+
+BAD = answer(wechat(WECHAT), evaluated=["apps/x"])
+DECIDED = {"hosts": ["web01", "web02", "web03"], "batches": [1, 2], "allow": {"hosts": 3}}
+NOW = "2026-11-25T08:00:00Z"
+
+
+def collected(hosts: int = 4, **decided: Any) -> Collector:
+    """Hosts web01, ... of which the first three have to be corrected."""
+    collector = Collector(run([f"web{number:02}" for number in range(1, hosts + 1)], "enforce"))
+    for number, host in enumerate(collector.expected):
+        collector.answered(host, BAD if number < 3 else clean_answer())
+    collector.decided({**DECIDED, **decided})
+    return collector
+
+
+def corrected(collector: Collector, *hosts: str) -> None:
+    for host in hosts:
+        collector.changed(host, "apps", {"actions": ["remove wechat"]})
+        collector.answered(host, clean_answer())
+
+
+def test_an_audit_decides_nothing() -> None:
+    assert Collector(run(["web01"])).rollout() is None
+
+
+def test_hosts_whose_turn_did_not_come_are_named_with_why() -> None:
+    collector = collected()
+    corrected(collector, "web01")
+    collector.stopped("stopped after the canary batch")
+    rollout = collector.rollout()
+    assert rollout is not None
+    assert (rollout.not_reached, rollout.why) == (("web02", "web03"), "stopped after the canary batch")
+    assert rollout.as_dict() == {
+        "to_correct": 3,
+        "batches": [1, 2],
+        "not_reached": 2,
+        "why": "stopped after the canary batch",
+        "allow": {"hosts": 3},
+    }
+    states = {record["host"]: record["state"] for record in collector.fleet(NOW).records}
+    assert states == {"web01": "repaired", "web02": "noncompliant", "web03": "noncompliant", "web04": "compliant"}
+
+
+def test_a_run_that_ansible_ends_after_a_batch_says_so_too() -> None:
+    collector = collected()
+    collector.failed("web01", "apps", "no space left")
+    rollout = collector.rollout()
+    assert rollout is not None
+    assert (rollout.not_reached, rollout.why) == (
+        ("web02", "web03"),
+        "stopped, because every host of a batch failed",
+    )
+
+
+@pytest.mark.parametrize("lost", ["failed", "unreachable", "refused"])
+def test_a_host_that_had_its_turn_is_not_left(lost: str) -> None:
+    collector = collected()
+    corrected(collector, "web01", "web02")
+    if lost == "failed":
+        collector.failed("web03", "apps", "no space left")
+    elif lost == "unreachable":
+        collector.unreachable("web03", "gone")
+    else:
+        collector.changed("web03", "apps", {"actions": [], "refused": []})
+    rollout = collector.rollout()
+    assert rollout is not None
+    assert (rollout.not_reached, rollout.why) == ((), "")
+
+
+@pytest.mark.parametrize(
+    ("decided", "exit_"),
+    [
+        (Verdict(ANSIBLE), STOPPED_EXIT),
+        (Verdict("10", "gate"), STOPPED_EXIT),
+        (Verdict(NOTHING_EXIT, "nothing"), NOTHING_EXIT),
+        (Verdict(BROKEN_EXIT, "broken"), BROKEN_EXIT),
+    ],
+)
+def test_a_stopped_run_ends_with_a_code_of_its_own(decided: Verdict, exit_: str) -> None:
+    found = stopped(decided, "stopped before any change: too much", 1200)
+    assert found.exit == exit_
+    assert (
+        found.exit != STOPPED_EXIT or found.reason == "stopped before any change: too much; 1,200 hosts left as found"
+    )
+
+
+def test_of_several_runs_the_stopped_one_counts_before_a_gate() -> None:
+    assert worst_exit([ANSIBLE, "10", STOPPED_EXIT]) == STOPPED_EXIT
+    assert worst_exit([STOPPED_EXIT, NOTHING_EXIT]) == NOTHING_EXIT
+
+
+@pytest.mark.parametrize(
+    ("allow", "controls", "directory", "steps"),
+    [
+        (
+            {"hosts": 3},
+            ["apps", "browser", "firewall", "dns"],
+            "/r",
+            [
+                "./proscribe enforce --limit @/r/not_reached.txt --check --diff  # shows what would change on the "
+                "other 2 hosts",
+                './proscribe enforce --limit @/r/not_reached.txt -e \'{"proscribe_max_change": {"hosts": 3}}\'  # goes '
+                "on, if all of that is meant",
+            ],
+        ),
+        (
+            {},
+            ["apps"],
+            "/r",
+            [
+                "./proscribe enforce --limit @/r/not_reached.txt --tags apps  # goes on with the other 2 hosts, once "
+                "what failed is put right"
+            ],
+        ),
+        ({}, [], "", ["./proscribe enforce  # goes on with the other 2 hosts, once what failed is put right"]),
+    ],
+)
+def test_what_to_do_next_goes_on_with_the_hosts_that_are_left(
+    allow: dict[str, int], controls: list[str], directory: str, steps: list[str]
+) -> None:
+    collector = collected(allow=allow)
+    corrected(collector, "web01")
+    collector.stopped("stopped after the canary batch")
+    fleet, rollout = collector.fleet(NOW), collector.rollout()
+    assert rollout is not None
+    report = fleet_report(
+        {**collector.run, "controls": controls, "inventory": ["inventory"]}, fleet, NOW, None, rollout.as_dict()
+    )
+    assert advice(report, fleet.records, directory) == steps
+    assert "stopped: 2 hosts not corrected" in render(report, fleet.records, Screen())
