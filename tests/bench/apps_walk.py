@@ -85,7 +85,7 @@ def main() -> int:
             make(root, arguments.files)
         memory = Path(f"{root}{MEMORY}")
         memory.unlink(missing_ok=True)
-        plan = compile_plan(load([PROJECT / "catalog"]), read_restrictions({}, "the defaults"), [], AFTER)
+        plan = compile_plan(load([PROJECT / "catalog"]), read_restrictions({}, str), [], AFTER)
         audit = payload({"plan": plan, "controls": ["apps"], "gate": "never", "will_correct": False})
         ours = [sys.executable, "-I", "-S", "-c", BOOTSTRAP.replace("Host()", f"Host({str(root)!r})")]
         plain = spent(["dpkg-query", "-W"], arguments.rounds) + spent(["find", f"{root}/home"], arguments.rounds)

@@ -287,8 +287,8 @@ def test_the_gate_refuses_from_every_remote_and_what_it_cannot_refuse_is_seen(ma
     assert [finding["detail"] for finding in seen["findings"]] == ["another: missing"]
     machine.verb("enforce")
     assert not machine.installs("--system", "another", WECHAT)
-    sh(f"flatpak build-bundle /home/repository /home/bundle {WECHAT} stable")
-    assert machine.installs("--system", "/home/bundle")
+    sh(f"flatpak build-bundle /home/repository /home/bundle.flatpak {WECHAT} stable")
+    assert machine.installs("--system", "/home/bundle.flatpak")
     assert scopes(machine.verb("observe"), "package") == ["system"]
     machine.verb("enforce")
     assert machine.verb("observe")["state"] == machine.verb("observe gate")["state"] == "compliant"

@@ -195,7 +195,8 @@ def _send(told: Notice, options: Sequence[str]) -> bool:
             "-e",
             f"@{file.name}",
         ]
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        quiet = {**os.environ, "ANSIBLE_NO_TARGET_SYSLOG": "1"}  # it would log the whole notice once more
+        done = subprocess.run(argv, env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         print("proscribe: the notice could not be sent:", file=sys.stderr)
         print(*(clean(line) for line in done.stdout.splitlines()[-12:]), sep="\n", file=sys.stderr)

@@ -221,10 +221,15 @@ def _item(group: Sequence[Mapping[str, Any]], again: Sequence[str]) -> str:
     when = f"since {moment(first['since'])}" if first["since"] else ""
     if first["state"] == REPAIRED:
         known_before = f", {when}" if first["since"] and first["since"] < first["found"] else ""
-        when = f"found {moment(first['found'])}, put right {moment(first['repaired'])}{known_before}"
+        when = f"found {_instant(first['found'])}, put right {_instant(first['repaired'])}{known_before}"
     times = f" (time {first['times']} in {PERIOD} days)" if first["times"] > 1 else ""
     told = "; ".join(part for part in (_short(first["what"]), when) if part)
     return f"{name or 'the host'}: {state}{times}{f': {told}' if told else ''}"
+
+
+def _instant(time: object) -> str:
+    """A UTC time to the second, as people read it."""
+    return clean(time).replace("T", " ").replace("Z", " UTC")
 
 
 def _short(text: str) -> str:

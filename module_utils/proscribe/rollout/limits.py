@@ -15,7 +15,7 @@ UNLIMITED = "unlimited"
 
 # So many hosts are corrected all at once; a canary for so few would cost more time than it saves.
 ALL_AT_ONCE = 5
-# How much larger each batch is than the one before it: 1, 5, 25, 125, ... A hundred thousand hosts are eight batches.
+# How much larger each batch is than the one before it: 1, 5, 25, 125, ... A hundred thousand hosts are nine batches.
 GROWTH = 5
 # So many hosts may change whatever share of the fleet they are, so that a small fleet's first run asks nothing.
 FEW = 10

@@ -66,7 +66,7 @@ def unstable(root: Path) -> set[Path]:
 
 
 def killed_at(step: int, work: Callable[[], object]) -> str:
-    """Do the work in a process of its own that dies at the `step`th step; the name of that step, "" if it came through."""
+    """Do the work in a process that dies at its `step`th step; the name of that step, "" if it came through."""
     read, written = os.pipe()
     child = os.fork()
     if not child:

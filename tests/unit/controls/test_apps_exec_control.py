@@ -80,9 +80,9 @@ def test_the_rules(host: Fapolicyd) -> None:
     rules = list(exec_control.rules(host, Wanted(part)))
     assert rules == [
         "# cannot be written as a rule: '/opt/we chat'",
+        r"# cannot be written as a rule: '/opt/x\nallow perm=any all : all'",
         "allow perm=execute uid=1001 : path=/opt/wechat",
         "allow perm=execute uid=1001 : dir=/opt/wechat/",
-        r"# cannot be written as a rule: '/opt/x\nallow perm=any all : all'",
         "allow perm=execute uid=1001 : path=/home/alice/WeChat",
         "allow perm=execute uid=1001 : dir=/home/alice/WeChat/",
         "allow perm=execute uid=1001 : path=/home/bob/WeChat",
@@ -93,6 +93,29 @@ def test_the_rules(host: Fapolicyd) -> None:
         "deny_syslog perm=execute all : dir=/home/alice/WeChat/",
         "deny_syslog perm=execute all : path=/home/bob/WeChat",
         "deny_syslog perm=execute all : dir=/home/bob/WeChat/",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("exception", "expected"),
+    [
+        ({"paths": ["/opt/wechat/4.0"]}, ["allow perm=execute all : path=/opt/wechat/4.0"]),
+        ({"users": ["bob"], "paths": ["/opt/wechat/4.0"]}, ["allow perm=execute uid=1001 : path=/opt/wechat/4.0"]),
+        ({"users": ["nobody-here"]}, []),
+        ({"paths": ["/opt/we chat"]}, []),
+    ],
+)
+def test_what_a_waiver_lets_through(host: Fapolicyd, exception: dict[str, Any], expected: list[str]) -> None:
+    part = section(wechat={"paths": ["/opt/wechat"], "exceptions": [{"waiver": "w1", **exception}]})
+    rules = list(exec_control.rules(host, Wanted(part)))
+    assert [rule for rule in rules if rule.startswith("allow") and "path=" in rule] == expected
+    assert rules[-2:] == [f"deny_syslog perm=execute all : {what}" for what in ("path=/opt/wechat", "dir=/opt/wechat/")]
+
+
+def test_a_waiver_for_a_version_leaves_the_path_open(host: Fapolicyd) -> None:
+    part = section(wechat={"paths": ["/opt/wechat"], "exceptions": [{"waiver": "w1", "versions": ["4.0"]}]})
+    assert list(exec_control.rules(host, Wanted(part))) == [
+        "# not denied, since waiver w1 permits a version: /opt/wechat"
     ]
 
 

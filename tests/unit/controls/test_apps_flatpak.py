@@ -336,7 +336,8 @@ RULE = """
 let verdicts = [];
 const polkit = {addRule: f => verdicts.push(f), log: () => {}, Result: {NO: "no"}};
 eval(require("fs").readFileSync(0, "utf8"));
-const ask = (id, ref, user) => verdicts[0]({id: id, lookup: key => key == "ref" ? ref : undefined}, {user: user}) || "-";
+const details = ref => key => key == "ref" ? ref : undefined;
+const ask = (id, ref, user) => verdicts[0]({id: id, lookup: details(ref)}, {user: user}) || "-";
 const flatpak = "org.freedesktop.Flatpak.";
 console.log([
     ask(flatpak + "app-install", "app/com.tencent.WeChat/x86_64/stable", "alice"),

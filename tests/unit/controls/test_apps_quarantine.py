@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import stat
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, lifted, made_host, picture
 from proscribe.controls.apps import manifest, quarantine, restoring, unfinished
 from proscribe.host import ControlError
@@ -219,3 +222,22 @@ def test_what_is_gone_by_then(tmp_path: Path) -> None:
     (tmp_path / FILE[1:]).unlink()
     action.apply()
     assert host.list(ITEMS) == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.binary(min_size=1, max_size=60).filter(lambda name: name not in (b".", b"..") and not set(name) & {0, 47}))
+def test_any_name_there_and_back(name: bytes) -> None:
+    with tempfile.TemporaryDirectory() as made:
+        root = Path(made)
+        host = made_host(root)
+        path = "/home/alice/bin/" + os.fsdecode(name)
+        if host.stat(path):
+            return
+        (root / path[1:]).write_text("program")
+        before = picture(root)
+        action = quarantine.take(host, path, ["wechat"], "file")
+        assert str(action).isprintable() and json.dumps(action.before).isascii()
+        action.apply()
+        assert not host.stat(path)
+        lifted(host)
+        assert picture(root) == before

@@ -71,6 +71,7 @@ def _wrong(host: Host, section: Mapping[str, Any], wanted: Wanted) -> tuple[list
 def files(host: Host, section: Mapping[str, Any], wanted: Wanted) -> list[tuple[str, str]]:
     """Each file of ours and what it has to say, "" for not being there."""
     lines = list(rules(host, wanted)) if asked(section) else []
+    lines = lines if any(not line.startswith("#") for line in lines) else []
     foreign = [
         name for name in host.list(FOLDER) if name.endswith(".rules") and f"{FOLDER}/{name}" not in (RULES, REST)
     ]
@@ -82,24 +83,38 @@ def files(host: Host, section: Mapping[str, Any], wanted: Wanted) -> list[tuple[
 
 
 def rules(host: Host, wanted: Wanted) -> Iterator[str]:
-    """The rules, exceptions for users first. A path may be a program's or a folder's, so that it is denied as both."""
+    """The rules: what waivers let through, then what is denied. A path may be a program's or a folder's; it is both."""
     homes = sorted(user.home for user in host.users())
+    allowed: dict[str, None] = {}
     denied: list[str] = []
     for place in sorted(wanted.paths):
         services = wanted.enforced(wanted.paths[place])
+        exceptions = [e for service in services for e in wanted.services[service].get("exceptions", ())]
         for path in [home + place[1:] for home in homes] if place.startswith("~/") else [place]:
             if not services or guarded.path(path, homes):
                 continue
             if not PLAIN.fullmatch(path):
                 yield f"# cannot be written as a rule: {path!a}"
-                continue
-            objects = (f"path={path}", f"dir={path}/")
-            exceptions = [e for service in services for e in wanted.services[service].get("exceptions", ())]
-            users = {name for e in exceptions if set(e) == {"waiver", "users"} for name in e["users"]}
-            numbers = sorted({number for name in users if (number := host.user_id(name)) is not None})
-            yield from (f"allow perm=execute uid={number} : {what}" for number in numbers for what in objects)
-            denied += [f"deny_syslog perm=execute all : {what}" for what in objects]
+            elif versions := [e["waiver"] for e in exceptions if "versions" in e]:
+                yield f"# not denied, since waiver {versions[0]} permits a version: {path}"
+            else:
+                for exception in exceptions:
+                    allowed.update(dict.fromkeys(_let_through(host, exception, path)))
+                denied += [f"deny_syslog perm=execute all : {what}" for what in _objects(path)]
+    yield from allowed
     yield from denied
+
+
+def _let_through(host: Host, exception: Mapping[str, Any], path: str) -> Iterator[str]:
+    """What a waiver lets through of a path: for its users, or for all; the whole, or the paths that it names."""
+    numbers = [number for name in exception.get("users", ()) if (number := host.user_id(name)) is not None]
+    subjects = [f"uid={number}" for number in sorted(numbers)] if "users" in exception else ["all"]
+    for place in filter(PLAIN.fullmatch, exception.get("paths", [path])):
+        yield from (f"allow perm=execute {who} : {what}" for who in subjects for what in _objects(place))
+
+
+def _objects(path: str) -> tuple[str, str]:
+    return f"path={path}", f"dir={path}/"
 
 
 def differs(host: Host, path: str, text: str) -> str:

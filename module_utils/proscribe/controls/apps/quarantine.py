@@ -43,7 +43,10 @@ def take(host: Host, path: str, services: Sequence[str], kind: str, identity: tu
     anything else that stands there by then is left alone.
     """
     return Action(
-        "quarantine", printable(path), partial(_take, host, path, list(services), kind, identity), printable(path) + "\n"
+        "quarantine",
+        printable(path),
+        partial(_take, host, path, list(services), kind, identity),
+        printable(path) + "\n",
     )
 
 

@@ -95,7 +95,7 @@ def gated(host: Host) -> bool:
 
 
 def gate(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}) -> tuple[GatePart, ...]:
-    """snapd tells polkit that a user wants to change something, not what: so users install and remove no snap at all."""
+    """snapd does not tell polkit what a user wants to change, so users neither install nor remove any snap."""
     return (
         rule("snap", f"Only root manages snaps here; ask {whom(contact)}", 'action.id == "io.snapcraft.snapd.manage"'),
     )

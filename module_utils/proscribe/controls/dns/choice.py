@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any, Mapping, NamedTuple
 
 from ...host import ControlError, Host
@@ -45,8 +44,24 @@ class Choice(NamedTuple):
 
 
 def backend(name: str) -> Any:
-    """The module of a filter, compiled on a host only where it is needed."""
-    return importlib.import_module(f".{name}", __package__)
+    """The module of a filter, compiled on a host only where it is needed. Each import is spelled out: what is sent to a
+    host is what its imports name.
+    """
+    if name == "dnsmasq":
+        from . import dnsmasq
+
+        return dnsmasq
+    if name == "unbound":
+        from . import unbound
+
+        return unbound
+    if name == "networkmanager":
+        from . import networkmanager
+
+        return networkmanager
+    from . import resolved
+
+    return resolved
 
 
 def choose(host: Host, settings: Mapping[str, Any]) -> Choice:

@@ -1,0 +1,153 @@
+"""A machine for scheduled runs: Debian with its own ansible-core, systemd and sshd; this checkout in /srv/proscribe.
+
+It is controller and managed host in one: as a controller it reaches itself over SSH by the name web01.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from typing import Any
+
+from machines import IMAGE, PROJECT, podman, until
+
+PACKAGES = ("ansible-core", "git", "dnsmasq")
+CHECKOUT = "/srv/proscribe"
+PARTS = (
+    "action_plugins",
+    "ansible.cfg",
+    "callback_plugins",
+    "catalog",
+    "doc_fragments",
+    "filter_plugins",
+    "library",
+    "module_utils",
+    "playbooks",
+    "proscribe",
+    "pyproject.toml",
+    "roles",
+)
+
+HOSTS = """\
+all:
+  hosts:
+    web01: {ansible_host: 127.0.0.1, ansible_user: root}
+"""
+RESTRICTIONS = """\
+proscribe_categories: [instant_messaging]
+proscribe_schedule_spread: "0"
+proscribe_notify: {mail: it@example.org}
+"""
+# What a mail system offers programs, keeping what it gets.
+SENDMAIL = """\
+#!/bin/sh
+{ printf 'to: %s\\n' "$*"; cat; echo; } >>/srv/mails
+"""
+# A package by the name of a restricted one.
+WECHAT = """\
+set -eu
+mkdir -p /root/wechat/DEBIAN /root/wechat/opt/wechat
+cp /bin/sleep /root/wechat/opt/wechat/wechat
+printf 'Package: wechat\\nVersion: 4.1.0\\nArchitecture: all\\nMaintainer: T <t@example.org>\\nDescription: made\\n' \\
+    >/root/wechat/DEBIAN/control
+dpkg-deb --root-owner-group --build /root/wechat /root/wechat.deb
+rm -r /root/wechat
+"""
+REACH_ITSELF = """\
+set -eu
+umask 077 && mkdir -p /root/.ssh
+ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519
+cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys
+echo "127.0.0.1 $(cat /etc/ssh/ssh_host_ed25519_key.pub)" >/root/.ssh/known_hosts
+"""
+
+
+class Scheduled:
+    """The machine, and what stands on it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def run(self, *argv: str, check: bool = True, stdin: str | None = None) -> str:
+        """What a command prints, both ways."""
+        with_ansible = ("--env", "PROSCRIBE_ANSIBLE_PLAYBOOK=/usr/bin/ansible-playbook")
+        done = podman("exec", "--interactive", *with_ansible, self.name, *argv, stdin=stdin, check=False)
+        assert not check or done.returncode == 0, (argv, done.returncode, done.stdout[-3000:], done.stderr[-3000:])
+        return done.stdout + done.stderr
+
+    def script(self, text: str) -> str:
+        return self.run("sh", "-eus", stdin=text)
+
+    def succeeds(self, *argv: str) -> bool:
+        return podman("exec", self.name, *argv, check=False).returncode == 0
+
+    def proscribe(self, *words: str, check: bool = True) -> str:
+        return self.run(f"{CHECKOUT}/proscribe", words[0], "-i", f"{CHECKOUT}/fleet", *words[1:], check=check)
+
+    def write(self, path: str, text: str, mode: str = "0644") -> None:
+        self.run("sh", "-c", f'mkdir -p "$(dirname {path})" && cat >{path} && chmod {mode} {path}', stdin=text)
+
+    def there(self, path: str) -> bool:
+        return self.succeeds("test", "-e", path)
+
+    def read(self, path: str) -> str:
+        return self.run("cat", path)
+
+    def json(self, path: str) -> Any:
+        return json.loads(self.read(path))
+
+    def record(self, reports: str = f"{CHECKOUT}/reports") -> dict[str, Any]:
+        """The last record of the only host."""
+        return dict(json.loads(self.read(f"{reports}/latest/hosts.jsonl").splitlines()[0]))
+
+    def log(self, unit: str) -> str:
+        """What the last run of a unit said."""
+        invocation = self.run("systemctl", "show", unit, "--property=InvocationID", "--value").strip()
+        return self.run("journalctl", "-o", "cat", "--no-pager", f"_SYSTEMD_INVOCATION_ID={invocation}")
+
+    def start(self, unit: str) -> bool:
+        """Start a unit and wait for its end; whether it ended well."""
+        return self.succeeds("systemctl", "start", unit)
+
+    def send_checkout(self) -> None:
+        """Put this checkout where the machine's own stands."""
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            for part in PARTS:
+                archive.add(PROJECT / part, part, filter=_plain)
+        argv = ["podman", "--runtime", "runc", "exec", "--interactive", self.name]
+        unpack = ["sh", "-c", f"mkdir -p {CHECKOUT} && tar -xf - -C {CHECKOUT}"]
+        done = subprocess.run([*argv, *unpack], input=packed.getvalue(), capture_output=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+
+
+def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """An entry of root's, without what Python has left there."""
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = "root"
+    return None if "__pycache__" in entry.name else entry
+
+
+@contextlib.contextmanager
+def scheduled_machine(name: str) -> Iterator[Scheduled]:
+    """The machine, booted, without a network, with the checkout and an inventory of itself."""
+    made = subprocess.run([str(IMAGE), "trixie", *PACKAGES], capture_output=True, text=True, timeout=900)
+    assert made.returncode == 0, made.stderr
+    machine = Scheduled(name)
+    options = ("--hostname", name, "--no-hosts", "--systemd", "always", "--privileged", "--network", "none")
+    try:
+        podman("run", "--detach", "--replace", "--name", name, *options, made.stdout.strip(), "/lib/systemd/systemd")
+        until(lambda: "running" in machine.run("systemctl", "is-system-running", "--wait", check=False), 60)
+        machine.script(REACH_ITSELF)
+        machine.script(WECHAT)
+        machine.write("/usr/sbin/sendmail", SENDMAIL, "0755")
+        machine.send_checkout()
+        machine.write(f"{CHECKOUT}/fleet/hosts.yml", HOSTS)
+        machine.write(f"{CHECKOUT}/fleet/group_vars/all.yml", RESTRICTIONS)
+        yield machine
+    finally:
+        podman("rm", "--force", "--ignore", "--time", "2", name, check=False)

@@ -1,0 +1,199 @@
+"""The walk on real mounts, with real programs, and against a user who swaps directories for links meanwhile."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from proscribe.compile.catalogue import load
+from proscribe.compile.plans import compile_plan
+from proscribe.compile.restrictions import read_restrictions
+from proscribe.controls import apps
+from proscribe.controls.apps.sight import look
+from proscribe.host import Host
+from proscribe.host.walking import walk
+
+pytestmark = pytest.mark.integration
+PROJECT = Path(__file__).resolve().parents[2]
+ALICE = 61234  # an account that no other process has
+
+IN_A_NAMESPACE = """
+import json, os, subprocess, sys
+sys.path.insert(0, sys.argv[1])
+from proscribe.host import Host, walking
+root = sys.argv[2]
+home = root + "/home/alice"
+for place in ("proc", "home/alice/whole", "home/alice/tmpfs", "home/alice/loop", "home/alice/file"):
+    os.makedirs(f"{root}/{place}")
+subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+subprocess.run(["mount", "-t", "proc", "proc", root + "/proc"], check=True)
+subprocess.run(["mount", "-t", "tmpfs", "tmpfs", home + "/tmpfs"], check=True)
+subprocess.run(["mount", "--bind", root, home + "/loop"], check=True)
+for place in ("tmpfs", "whole", "file"):
+    open(f"{home}/{place}/wechat", "w").close()
+os.chroot(root)
+os.chdir("/")
+walked = walking.walk(Host("/"), ["/home/alice", "/opt"], lambda d, names: {"wechat"}.intersection(names), {})
+print(json.dumps([walked.hits, walked.unseen]))
+"""
+
+
+def test_a_walk_stays_on_its_file_system_and_in_no_loop(
+    tmp_path: Path, require_tool: Callable[[str], str], require_root: Callable[[], None]
+) -> None:
+    require_root()
+    command = [require_tool("unshare"), "--mount", "--pid", "--fork", sys.executable, "-c", IN_A_NAMESPACE]
+    done = subprocess.run([*command, str(PROJECT / "module_utils"), str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    hits, unseen = json.loads(done.stdout)
+    assert sorted(directory for directory, _ in hits) == ["/home/alice/file", "/home/alice/whole"]
+    assert unseen == []
+
+
+def test_a_user_who_swaps_directories_for_links_leads_no_walk_astray(tmp_path: Path) -> None:
+    secret = tmp_path / "root/secret"
+    secret.mkdir(parents=True)
+    (secret / "only-root-knows").touch()
+    home = tmp_path / "home/alice"
+    for number in range(50):
+        (home / f"d{number}/e/f").mkdir(parents=True)
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            for number in range(0, 50, 7):
+                place, aside = home / f"d{number}/e", home / f"aside{number}"
+                place.rename(aside)
+                place.symlink_to(secret)
+                place.unlink()
+                aside.rename(place)
+
+    thread = threading.Thread(target=swap)
+    seen: set[str] = set()
+    thread.start()
+    try:
+        known: dict = {}
+        for _ in range(150):
+            walked = walk(Host(str(tmp_path)), ["/home/alice"], lambda d, names: seen.update(names) or (), known)
+            known = walked.known
+    finally:
+        stop.set()
+        thread.join()
+    assert "f" in seen and "only-root-knows" not in seen
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Path]:
+    """A tree with the home of one user, in which the packages of no package system are."""
+    for place in ("home/alice/.config/autostart", "home/alice/.local/share/applications", "opt", "proc", "etc"):
+        (tmp_path / place).mkdir(parents=True)
+    (tmp_path / "etc/passwd").write_text(f"alice:x:{ALICE}:{ALICE}::/home/alice:/bin/sh\n")
+    yield tmp_path
+
+
+def test_the_whole_catalogue_finds_what_people_bring_along_and_nothing_else(machine: Path) -> None:
+    program = shutil.which("true") or "/bin/true"
+    home = machine / "home/alice"
+
+    def bring(path: str) -> Path:
+        place = home / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(program, place)
+        return place
+
+    image = bring("Downloads/QQ_3.2.15_241224_x86_64_01.AppImage")
+    with image.open("r+b") as stream:  # where the runtime of every AppImage has it
+        stream.seek(8)
+        stream.write(b"AI\x02")
+    for path in ("Telegram/Telegram", "Telegram/Updater", "bin/signal-cli", "bin/weechat-notify", "src/megaglest"):
+        bring(path)
+    shutil.copy(image, home / "Downloads/megaglest-3.13.AppImage")
+    entry = "[Desktop Entry]\nType=Application\nName=x\nExec={}\n"
+    (home / ".local/share/applications/a.desktop").write_text(entry.format("chromium --app=https://web.whatsapp.com"))
+    (home / ".config/autostart/discord.desktop").write_text(entry.format("/usr/bin/discord --start-minimized"))
+    (home / ".config/autostart/clock.desktop").write_text(entry.format("/usr/bin/xclock"))
+
+    catalogue = load([PROJECT / "catalog"])
+    plan = compile_plan(catalogue, read_restrictions({}, str), [], datetime.date(2026, 1, 1))
+    before = {path: path.lstat() for path in machine.rglob("*")}
+    verdicts = apps.observe(Host(str(machine)), plan)
+    assert {path: path.lstat() for path in machine.rglob("*")}.keys() == before.keys()
+    found = {
+        (verdict.rule, finding.kind, finding.path.removeprefix("/home/alice/"), finding.scope)
+        for verdict in verdicts
+        for finding in verdict.findings
+    }
+    assert found == {
+        ("apps/qq", "file", "Downloads/QQ_3.2.15_241224_x86_64_01.AppImage", "user:alice"),
+        ("apps/telegram", "file", "Telegram", "user:alice"),
+        ("apps/signal", "file", "bin/signal-cli", "user:alice"),
+        ("apps/whatsapp", "web_app", ".local/share/applications/a.desktop", "user:alice"),
+        ("apps/discord", "autostart", ".config/autostart/discord.desktop", "user:alice"),
+    }
+    assert {v.rule: v.drifted for v in verdicts if v.findings} == {
+        "apps/qq": True,
+        "apps/telegram": True,
+        "apps/signal": False,  # a program of that name alone
+        "apps/whatsapp": True,
+        "apps/discord": True,
+    }
+
+
+def test_a_program_that_runs_from_a_certain_copy_is_ended_for_certain(machine: Path) -> None:
+    copy = machine / "home/alice/Telegram/Telegram"
+    copy.parent.mkdir()
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", copy)
+    (copy.parent / "Updater").touch()
+    process = machine / "proc/77"
+    process.mkdir()
+    (process / "exe").symlink_to("/home/alice/Telegram/Telegram")
+    (process / "root").symlink_to(machine)
+    (process / "status").write_text(f"Uid:\t{os.getuid()}\n")
+    section = {
+        "services": {"telegram": {"mode": "enforce", "packages": {}, "processes": ["Telegram"], "paths": []}},
+        "settings": {},
+    }
+    (running,) = look(Host(str(machine)), section).running
+    assert running.identity.doubt == ""
+
+
+def test_enforcing_moves_certain_copies_away_and_lifting_brings_them_back(
+    machine: Path, require_root: Callable[[], None]
+) -> None:
+    require_root()
+    home = machine / "home/alice"
+    for path in ("Telegram/Telegram", "Telegram/Updater", "bin/signal-cli"):
+        (home / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(shutil.which("true") or "/bin/true", home / path)
+    (home / "Telegram/chats").write_text("dear diary")
+    plan = compile_plan(load([PROJECT / "catalog"]), read_restrictions({}, str), [], datetime.date(2026, 1, 1))
+    host = Host(str(machine))
+
+    def wrong() -> list[str]:
+        return [verdict.rule for verdict in apps.observe(host, plan) if verdict.state == "noncompliant"]
+
+    def listed() -> list[str]:
+        return sorted(str(path.relative_to(home)) for path in home.rglob("*"))
+
+    before = listed()
+    assert wrong() == ["apps/signal", "apps/telegram"]
+    changes = apps.enforce(host, plan)
+    for action in changes.actions:
+        action.apply()
+    if changes.afterwards:
+        changes.afterwards()
+    assert not (home / "Telegram").exists() and (home / "bin/signal-cli").exists()
+    assert wrong() == ["apps/signal"]
+    assert apps.enforce(host, plan).actions == []
+    for action in apps.lift(host, plan).actions:
+        action.apply()
+    assert listed() == before
+    assert (home / "Telegram/chats").read_text() == "dear diary"

@@ -1,0 +1,169 @@
+"""The controller's timer on a real machine: drift is corrected and told, a hanging run ended and told, off is off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from conftest import require_root, require_tool
+from machines import until
+from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
+
+pytestmark = pytest.mark.integration
+
+SERVICE, TIMER = "proscribe-drift.service", "proscribe-drift.timer"
+REPORTS = f"{CHECKOUT}/reports"
+
+# Ten ways to undo the ban with root, each with the rule (or the control) that has to name it. Some go together: the
+# gate has to be gone before a package can come, and what one takes away the next may need.
+TAMPERING = {
+    "the gate is removed": ("rm /etc/dpkg/dpkg.cfg.d/proscribe", "apps/reinstall-gate"),
+    "a package is installed": ("dpkg -i /root/wechat.deb", "apps/wechat"),
+    "a portable copy is brought": (
+        "install -D /bin/sleep /opt/Discord/Discord",
+        "apps/discord",
+    ),
+    "a policy file is removed": ("rm /etc/chromium/policies/managed/proscribe.json", "browser/"),
+    "a policy file is edited": ("echo '{}' >/etc/firefox/policies/policies.json", "browser/"),
+    "a policy is shadowed": (
+        """echo '{"URLBlocklist": []}' >/etc/opt/chrome/policies/managed/zz.json""",
+        "browser/",
+    ),
+    "a chain is flushed": ("nft flush chain inet proscribe refuse_telegram", "firewall/telegram"),
+    "one element is deleted": (
+        "nft delete element inet proscribe nets4_whatsapp { %(whatsapp)s }",
+        "firewall/whatsapp",
+    ),
+    "the filter is stopped": ("systemctl stop dnsmasq", "dns/"),
+    "a unit is masked": ("ln -sf /dev/null /etc/systemd/system/proscribe-firewall.service", "firewall/"),
+}
+HANGS = "#!/bin/sh\nexec sleep 1000\n"
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Scheduled]:
+    require_root()
+    for tool in ("podman", "runc", "mmdebstrap"):
+        require_tool(tool)
+    with scheduled_machine("proscribe-schedule") as booted:
+        booted.run("systemctl", "enable", "--now", "dnsmasq")
+        booted.script("echo nameserver 127.0.0.1 >/etc/resolv.conf")
+        yield booted
+
+
+def mails(machine: Scheduled) -> str:
+    return machine.read("/srv/mails") if machine.there("/srv/mails") else ""
+
+
+def latest(machine: Scheduled) -> str:
+    return machine.run("readlink", f"{REPORTS}/latest", check=False).strip()
+
+
+def test_the_timer_is_set_up_once(machine: Scheduled) -> None:
+    would = machine.proscribe("schedule", "--check")
+    assert f"would change: web01 -> localhost enable {TIMER}" in would
+    assert not machine.there(f"/etc/systemd/system/{TIMER}")
+    assert f"start {TIMER}" in machine.proscribe("schedule")
+    assert "changed" not in machine.proscribe("schedule")
+    assert machine.succeeds("systemctl", "is-active", TIMER)
+    assert machine.run("systemd-analyze", "verify", f"/etc/systemd/system/{SERVICE}") == ""
+
+
+def test_the_first_run_brings_the_host_in_line_and_the_next_has_nothing_to_say(machine: Scheduled) -> None:
+    assert machine.start(SERVICE), machine.log(SERVICE)
+    assert "Subject: Proscribe: 1 host brought in line for the first time" in mails(machine)
+    told = mails(machine)
+    assert machine.start(SERVICE), machine.log(SERVICE)
+    assert machine.record()["state"] == "compliant"
+    assert "Proscribe:" not in machine.log(SERVICE)
+    assert mails(machine) == told
+
+
+def test_ten_ways_of_tampering_are_repaired_by_the_timer_and_told(machine: Scheduled) -> None:
+    machine.run("systemd-run", "--uid=alice", "--property=PAMName=login", "--unit=alice", "sleep", "infinity")
+    listed = machine.run("nft", "list", "set", "inet", "proscribe", "nets4_whatsapp")
+    element = listed.partition("elements = {")[2].partition("}")[0].split(",")[0].strip()
+    for how, (command, _) in TAMPERING.items():
+        machine.script(command % {"whatsapp": element} if "%(" in command else command), how
+    before = latest(machine)
+    machine.proscribe("schedule", "-e", "proscribe_schedule_calendar='*:*:0/5'")
+    until(lambda: latest(machine) != before, 60)
+    machine.proscribe("schedule")
+    until(lambda: not machine.succeeds("systemctl", "is-active", SERVICE), 60)
+    directory = next(
+        name
+        for name in machine.run("ls", REPORTS).split()
+        if name > before and "repaired" in machine.read(f"{REPORTS}/{name}/hosts.jsonl")
+    )
+    record = machine.json(f"{REPORTS}/{directory}/hosts.jsonl")
+    repaired = {rule["rule"] for rule in record["rules"] if rule["state"] == "repaired"}
+    missed = {how: rule for how, (_, rule) in TAMPERING.items() if not any(name.startswith(rule) for name in repaired)}
+    assert (missed, record["state"], record["errors"]) == ({}, "repaired", [])
+    assert record["found_at"] <= record["checked_at"]
+    assert record["logged_in"] == ["alice"]
+    assert machine.start(SERVICE)
+    assert machine.record()["state"] == "compliant"
+    notice = mails(machine).rpartition("to: ")[2]
+    assert "Subject: Proscribe: 1 host drifted and put right" in notice
+    assert "web01 (logged in: alice)" in notice
+    assert "apps/wechat: put right: dpkg wechat 4.1.0; found 20" in notice
+
+
+def test_a_missed_run_is_caught_up(machine: Scheduled) -> None:
+    before = latest(machine)
+    machine.run("systemctl", "stop", TIMER)
+    machine.run("touch", "--date=2 days ago", f"/var/lib/systemd/timers/stamp-{TIMER}")
+    machine.run("systemctl", "start", TIMER)
+    until(lambda: latest(machine) != before, 60)
+    until(lambda: not machine.succeeds("systemctl", "is-active", SERVICE), 60)
+
+
+def test_what_drifts_again_and_again_is_named(machine: Scheduled) -> None:
+    for _ in range(2):
+        machine.script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe")
+        assert machine.start(SERVICE), machine.log(SERVICE)
+    assert "Drift again and again, so something there puts it back: web01" in machine.log(SERVICE)
+
+
+def test_a_second_run_is_refused_and_one_that_hangs_is_ended_and_told(machine: Scheduled) -> None:
+    machine.write("/usr/local/bin/hangs", HANGS, "0755")
+    hosts = machine.read(f"{CHECKOUT}/fleet/hosts.yml")
+    hangs = "    web02: {ansible_host: 127.0.0.1, ansible_python_interpreter: /usr/local/bin/hangs}\n"
+    machine.write(f"{CHECKOUT}/fleet/hosts.yml", hosts + hangs)
+    machine.write(f"/etc/systemd/system/{SERVICE}.d/test.conf", "[Service]\nTimeoutStartSec=12\n")
+    machine.run("systemctl", "daemon-reload")
+    before = latest(machine)
+    machine.run("systemctl", "start", "--no-block", SERVICE)
+    until(lambda: ".partial" in machine.run("ls", REPORTS), 30)
+    refused = machine.run(f"{CHECKOUT}/proscribe", "scheduled", "drift", "--", "-i", f"{CHECKOUT}/fleet", check=False)
+    assert "another scheduled run is under way" in refused
+    until(lambda: machine.succeeds("systemctl", "is-failed", SERVICE), 60)
+    until(lambda: "was ended" in mails(machine), 30)
+    assert "Result=timeout" in machine.run("systemctl", "show", SERVICE, "--property=Result")
+    assert "sleep 1000" not in machine.run("systemctl", "status", SERVICE, check=False)
+    assert latest(machine) == before
+    notice = mails(machine).rpartition("to: ")[2].replace("\n", " ")
+    assert "Subject: Proscribe: a scheduled run was ended" in notice
+    assert "Until then 1 host had answered" in notice
+    machine.write(f"{CHECKOUT}/fleet/hosts.yml", hosts)
+    machine.run("rm", f"/etc/systemd/system/{SERVICE}.d/test.conf")
+    machine.run("systemctl", "daemon-reload")
+    assert machine.start(SERVICE), machine.log(SERVICE)  # the next one finds nothing in its way
+
+
+def test_a_mistake_in_the_policy_is_told_and_touches_nothing(machine: Scheduled) -> None:
+    restrictions = machine.read(f"{CHECKOUT}/fleet/group_vars/all.yml")
+    machine.write(f"{CHECKOUT}/fleet/group_vars/all.yml", restrictions + "proscribe_catagories: []\n")
+    assert not machine.start(SERVICE)
+    until(lambda: "came to no report (it ended with 78)" in mails(machine), 30)
+    machine.write(f"{CHECKOUT}/fleet/group_vars/all.yml", restrictions)
+
+
+def test_off_leaves_nothing_behind(machine: Scheduled) -> None:
+    assert f"stop {TIMER}" in machine.proscribe("schedule", "-e", "proscribe_schedule=off")
+    left = machine.run(
+        "sh", "-c", "ls -d /etc/systemd/system/proscribe-drift* /var/lib/systemd/timers/*proscribe* 2>&1"
+    )
+    assert left.count("No such file") == 2 or "proscribe-drift.service.d" in left
+    assert "proscribe-drift" not in machine.run("systemctl", "list-timers", "--all")
+    assert "changed" not in machine.proscribe("schedule", "-e", "proscribe_schedule=off")

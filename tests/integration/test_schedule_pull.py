@@ -1,0 +1,173 @@
+"""Hosts that run by themselves, on a real machine: what is fetched has to be signed and newer, the last good goes on,
+and the controller sees how old their answers are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from conftest import require_root, require_tool
+from machines import until
+from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
+
+pytestmark = pytest.mark.integration
+
+SERVICE, TIMER = "proscribe-pull.service", "proscribe-pull.timer"
+RECORD = "/var/lib/proscribe/record.json"
+REPOSITORY = "/srv/proscribe.git"
+TEN = """\
+rm /etc/dpkg/dpkg.cfg.d/proscribe
+dpkg -i /root/wechat.deb
+nft flush chain inet proscribe refuse_telegram
+rm /etc/chromium/policies/managed/proscribe.json
+systemctl stop dnsmasq
+"""
+MAKE_REPOSITORY = f"""\
+ssh-keygen -q -t ed25519 -N '' -f /root/signer
+ssh-keygen -q -t ed25519 -N '' -f /root/stranger
+git config --global user.name Ops
+git config --global user.email ops@example.org
+git config --global gpg.format ssh
+git config --global init.defaultBranch main
+printf 'reports/\\n.venv/\\n__pycache__/\\n' >{CHECKOUT}/.gitignore
+git init --quiet {CHECKOUT}
+git init --quiet --bare {REPOSITORY}
+"""
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Scheduled]:
+    require_root()
+    for tool in ("podman", "runc", "mmdebstrap"):
+        require_tool(tool)
+    with scheduled_machine("proscribe-pull") as booted:
+        booted.run("systemctl", "enable", "--now", "dnsmasq")
+        booted.script("echo nameserver 127.0.0.1 >/etc/resolv.conf")
+        booted.script(MAKE_REPOSITORY)
+        commit(booted, "signer")
+        signer = " ".join(["ops@example.org", *booted.read("/root/signer.pub").split()[:2]])
+        pull = f"proscribe_schedule: pull\nproscribe_schedule_repository: {REPOSITORY}\n"
+        group = f"{CHECKOUT}/fleet/group_vars/all.yml"
+        booted.write(group, f"{booted.read(group)}{pull}proscribe_schedule_signers: ['{signer}']\n")
+        commit(booted, "signer")
+        booted.proscribe("schedule")
+        yield booted
+
+
+def commit(machine: Scheduled, key: str = "") -> str:
+    """Commit the checkout as it is, signed with that key, and publish it; the commit."""
+    signed = f"-S/root/{key}.pub" if key else "--no-gpg-sign"
+    machine.script(
+        f"cd {CHECKOUT}; git add --all; git commit --quiet --allow-empty -m x {signed};"
+        f" git push --quiet --force {REPOSITORY} HEAD:main"
+    )
+    return machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
+
+
+def collected(machine: Scheduled, *options: str) -> dict:
+    machine.proscribe("collect", *options, check=False)
+    return machine.record()
+
+
+def test_a_host_that_has_not_run_yet_is_unknown(machine: Scheduled) -> None:
+    record = collected(machine)
+    assert record["state"] == "unknown"
+    assert "it has kept no record yet" in record["reason"]
+
+
+def test_a_host_brings_itself_in_line_and_the_controller_sees_it(machine: Scheduled) -> None:
+    assert machine.start(SERVICE), machine.log(SERVICE)
+    kept = machine.json(RECORD)
+    assert (kept["host"], kept["state"]) == ("web01", "repaired")
+    assert machine.run("stat", "--format=%a %U", RECORD) == "600 root\n"
+    record = collected(machine)
+    assert (record["state"], record["checked_at"]) == ("repaired", kept["checked_at"])
+    assert record["commit"] == machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
+
+
+def test_tampering_is_repaired_by_the_hosts_own_timer(machine: Scheduled) -> None:
+    machine.script(TEN)
+    before = machine.json(RECORD)["checked_at"]
+    machine.proscribe("schedule", "-e", "proscribe_schedule_calendar='*:*:0/5'")
+    until(lambda: machine.json(RECORD)["checked_at"] != before, 60)
+    machine.proscribe("schedule")
+    record = collected(machine)
+    repaired = {rule["rule"] for rule in record["rules"] if rule["state"] == "repaired"}
+    assert {"apps/reinstall-gate", "apps/wechat", "firewall/telegram"} <= repaired
+    assert {"apps", "browser", "dns", "firewall"} == {rule.partition("/")[0] for rule in repaired}
+    assert record["found_at"] <= record["checked_at"]
+
+
+def test_a_commit_that_nobody_trusted_signed_is_refused_and_the_last_good_one_kept(machine: Scheduled) -> None:
+    until(lambda: not machine.succeeds("systemctl", "is-active", SERVICE), 60)
+    good = machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
+    for key in ("", "stranger"):
+        # A policy that would open the host, and a launcher that would run as root.
+        machine.write(f"{CHECKOUT}/proscribe", "#!/bin/sh\ntouch /root/was-here\n", "0755")
+        commit(machine, key)
+        machine.script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe")
+        machine.start(SERVICE)
+        kept = machine.json(RECORD)
+        assert (kept["commit"], kept["state"]) == (good, "repaired")
+        assert "has no good signature" in kept["errors"][0]["message"]
+        assert not machine.there("/root/was-here")
+        machine.script(
+            f"cd {CHECKOUT}; git reset --quiet --hard {good}; git push --quiet --force {REPOSITORY} HEAD:main"
+        )
+
+
+def test_a_policy_that_goes_back_is_refused(machine: Scheduled) -> None:
+    good = machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
+    machine.script(f"git -C {CHECKOUT} push --quiet --force {REPOSITORY} HEAD~1:main")
+    machine.start(SERVICE)
+    assert "goes back behind the last good one" in machine.json(RECORD)["errors"][0]["message"]
+    machine.script(f"git -C {CHECKOUT} push --quiet --force {REPOSITORY} {good}:main")
+
+
+def test_a_policy_with_a_mistake_is_told_and_the_last_good_one_kept(machine: Scheduled) -> None:
+    good = machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
+    group = f"{CHECKOUT}/fleet/group_vars/all.yml"
+    restrictions = machine.read(group)
+    machine.write(group, restrictions + "proscribe_catagories: []\n")
+    commit(machine, "signer")
+    machine.start(SERVICE)
+    kept = machine.json(RECORD)
+    assert kept["commit"] == good
+    assert "came to no report" in kept["errors"][0]["message"]
+    machine.write(group, restrictions)
+    newer = commit(machine, "signer")
+    assert machine.start(SERVICE), machine.log(SERVICE)
+    assert (machine.json(RECORD)["commit"], machine.json(RECORD)["errors"]) == (newer, [])
+
+
+def test_a_repository_that_is_gone_costs_nothing_but_freshness(machine: Scheduled) -> None:
+    machine.run("mv", REPOSITORY, f"{REPOSITORY}.away")
+    machine.script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe")
+    machine.start(SERVICE)
+    kept = machine.json(RECORD)
+    assert kept["state"] == "repaired"
+    assert "the repository could not be fetched" in kept["errors"][0]["message"]
+    assert machine.there("/etc/dpkg/dpkg.cfg.d/proscribe")
+    machine.run("mv", f"{REPOSITORY}.away", REPOSITORY)
+
+
+def test_a_host_that_fell_silent_is_unknown(machine: Scheduled) -> None:
+    record = machine.json(RECORD)
+    machine.write(RECORD, machine.read(RECORD).replace(record["checked_at"], "2026-01-01T00:00:00Z"), "0600")
+    stale = collected(machine)
+    assert stale["state"] == "unknown"
+    assert stale["reason"].startswith("stale: ")
+
+
+@pytest.mark.parametrize("content", ['{"schema": "proscribe/host/1", "sta', "", "[]", '{"schema": "x"}'])
+def test_a_record_that_is_none_is_unknown(machine: Scheduled, content: str) -> None:
+    machine.write(RECORD, content, "0600")
+    assert collected(machine)["state"] == "unknown"
+
+
+def test_lift_takes_the_hosts_own_runs_away_first(machine: Scheduled) -> None:
+    machine.proscribe("lift")
+    for path in (f"/etc/systemd/system/{TIMER}", "/usr/libexec/proscribe", "/var/lib/proscribe", "/etc/proscribe"):
+        assert not machine.there(path), machine.run("find", path)
+    assert "proscribe" not in machine.run("systemctl", "list-units", "--all", "proscribe*")

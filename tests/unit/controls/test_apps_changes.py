@@ -1,0 +1,116 @@
+"""What enforcing and lifting do around packages and gates: users told, copies moved and given back, what never goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.controls import apps
+from proscribe.controls.apps import notice
+from proscribe.host import Host, Process
+from test_apps import GATE, MadeHost, carry_out, plan, states
+
+TELEGRAM = {"processes": ["Telegram"], "paths": ["~/Telegram"]}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> MadeHost:
+    return MadeHost(tmp_path)
+
+
+def copy(host: Host, place: str = "home/alice/Telegram") -> Path:
+    tree = Path(host.root) / place
+    tree.mkdir(parents=True)
+    (tree / "Telegram").write_bytes(b"\x7fELF")
+    (tree / "Telegram").chmod(0o755)
+    (tree / "Updater").touch()
+    return tree
+
+
+def ban(mode: str = "enforce", **settings: Any) -> dict[str, Any]:
+    made = plan(mode, wechat={"packages": {"apt": ["wechat"]}, "paths": ["/opt/wechat"]}, telegram=TELEGRAM)
+    made["controls"]["apps"]["settings"] = settings
+    return made
+
+
+def test_in_this_order(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(notice, "tell", lambda host, text: told.append(text))
+    host.packages = {"wechat": "ii"}
+    host.program(7, "/home/alice/Telegram/Telegram")
+    tree = copy(host)
+    made = apps.enforce(host, ban(user_notice="Ask IT."))
+    assert [str(action) for action in made.actions] == [
+        "tell logged-in users",
+        "end Telegram of alice (pid 7)",
+        "remove wechat",
+        "quarantine /home/alice/Telegram",
+        *(f"write {path}" for path in GATE),
+    ]
+    assert made.refused == []
+    carry_out(made.actions)
+    assert told == ["Ask IT."] and not tree.exists()
+    assert set(states(host, ban()).values()) == {"compliant"}
+    lifted = apps.lift(host, ban())
+    assert [str(action) for action in lifted.actions][-2:] == [
+        "restore /home/alice/Telegram",
+        "delete /var/lib/proscribe/quarantine/README",
+    ]
+    carry_out(lifted.actions)
+    assert (tree / "Telegram").read_bytes() == b"\x7fELF"
+    assert states(host, ban())["apps/telegram"] == "noncompliant"
+
+
+def test_one_thing_given_back_and_the_ban_stays(host: MadeHost) -> None:
+    tree = copy(host)
+    carry_out(apps.enforce(host, ban()).actions)
+    (id_,) = (name for name in host.list("/var/lib/proscribe/quarantine") if name != "README")
+    carry_out(apps.restore(host, [id_]).actions)
+    assert tree.exists() and all(host.stat(path) for path in GATE)
+
+
+def test_an_unfinished_move_is_drift_and_is_completed_first(host: MadeHost) -> None:
+    carry_out(apps.enforce(host, ban()).actions)
+    (Path(host.root) / "var/lib/proscribe/quarantine/made-1.unfinished").mkdir(parents=True)
+    assert states(host, ban())["apps/quarantine"] == "noncompliant"
+    carry_out(apps.enforce(host, ban()).actions)
+    assert "apps/quarantine" not in states(host, ban())
+
+
+def test_an_exception_for_the_path_keeps_the_copy(host: MadeHost) -> None:
+    tree = copy(host)
+    excepted = ban()
+    entry = excepted["controls"]["apps"]["services"]["telegram"]
+    entry["exceptions"] = [{"waiver": "w1", "paths": ["/home/alice/Telegram"]}]
+    made = apps.enforce(host, excepted)
+    carry_out(made.actions)
+    assert tree.exists() and made.refused == []
+
+
+@pytest.mark.parametrize("grace", [0, 17])
+def test_the_time_to_end(host: MadeHost, monkeypatch: pytest.MonkeyPatch, grace: int) -> None:
+    host.program(7, "/opt/wechat/wechat")
+    given: list[float] = []
+
+    def end(process: Process, still: Any, grace: float = 5) -> None:
+        given.append(grace)
+
+    monkeypatch.setattr(host, "end", end)
+    apps.enforce(host, ban(grace=grace)).actions[0].apply()
+    assert given == [grace]
+
+
+def test_a_plan_from_elsewhere_cannot_take_what_the_host_needs(host: MadeHost) -> None:
+    """The compile step refuses such a service; so does the host."""
+    host.packages = {"openssh-server": "ii", "wechat": "ii"}
+    copy(host, "home/alice/.ssh/Telegram")
+    made = plan(
+        odd={"packages": {"apt": ["openssh-server", "wechat"]}, "processes": ["Telegram"], "paths": ["~/.ssh/Telegram"]}
+    )
+    changes = apps.enforce(host, made)
+    assert [str(action) for action in changes.actions if action.verb in ("remove", "quarantine")] == ["remove wechat"]
+    assert {(refusal.subject, refusal.reason) for refusal in changes.refused} >= {
+        ("openssh-server", "never removed: reaches the host")
+    }
+    assert any(refusal.reason.startswith("never taken: ") for refusal in changes.refused)

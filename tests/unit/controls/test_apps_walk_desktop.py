@@ -1,0 +1,147 @@
+"""Desktop entries and units as people, programs and adversaries write them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controls.apps import appimage, desktop
+from proscribe.controls.apps.desktop import Launcher, WebHosts, app_id, arguments, parse, split, started
+
+NOTHING = Launcher([], [], [], False)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("a b %U c %%", ["a", "b", "c", "%%"]),
+        ('"/opt/my app/x" --y="a b"', ["/opt/my app/x", "--y=a b"]),
+        (r'"a\"b\\c"', [r'a"b\c']),
+        ('a "unfinished b', ["a", "unfinished b"]),
+        ("flatpak run x @@u %u @@", ["flatpak", "run", "x"]),
+        ("", []),
+        ('""', []),
+    ],
+)
+def test_the_arguments_of_a_line(command, words):
+    assert arguments(command) == words
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        ("/opt/x/y -z", ("/opt/x/y", "")),
+        ("env A=b C=d y", ("y", "")),
+        ("nice -n y", ("y", "")),
+        ("-/usr/bin/y", ("/usr/bin/y", "")),
+        ("/usr/bin/flatpak run --branch=stable --command=y org.x.Y --z", ("/usr/bin/flatpak", "org.x.Y")),
+        ("flatpak run", ("flatpak", "")),
+        ("snap run y", ("y", "")),
+        ("", ("", "")),
+        ("env", ("", "")),
+    ],
+)
+def test_what_a_line_starts(command, what):
+    assert started(arguments(command)) == what
+
+
+@pytest.mark.parametrize(
+    ("address", "parts"),
+    [
+        ("https://A.Example.COM./x?y#z", ("a.example.com", "/x")),
+        ("http://user:pw@a.example:8080/x", ("a.example", "/x")),
+        ("https://good.example@bad.example", ("bad.example", "")),
+        ("https://bad.example\\@good.example/", ("bad.example", "/@good.example/")),  # as browsers read it
+        ("https://", ("", "")),
+    ],
+)
+def test_host_and_path_of_an_address(address, parts):
+    assert split(address) == parts
+
+
+def test_an_entry_has_addresses_in_its_actions_too_and_not_elsewhere():
+    text = (
+        "Exec=before https://a.example\n[Desktop Entry]\n# Exec=c https://b.example\nExec = x --app=https://c.example\n"
+        "[Desktop Action New]\nExec=x https://d.example\n[Other]\nExec=x https://e.example\n"
+    )
+    assert parse(text).addresses == ["https://c.example", "https://d.example"]
+
+
+# Ids that Chromium gave to these web apps, as they stand in the names of the desktop entries that it makes.
+@pytest.mark.parametrize(
+    ("address", "id_"),
+    [
+        ("https://web.whatsapp.com/", "hnpfjngllnobngcgfapefoaidbinmjnm"),
+        ("https://mail.google.com/mail/?usp=installed_webapp", "fmgjjmmmlfnkbppncabfkddbjimcfncm"),
+        ("https://www.youtube.com/?feature=ytca", "agimnkijcaahngcdmfeangaknmldooml"),
+    ],
+)
+def test_the_id_of_a_web_app_is_chromium_s(address, id_):
+    assert app_id(address) == id_
+
+
+def test_a_host_below_another_service_s_exception_is_nobody_s():
+    web = WebHosts({"a": {"web_hosts": ["a.example", "b.example/x/"], "web_allow": ["ok.a.example"]}})
+    told = {
+        url: bool(web.services(f"https://{url}"))
+        for url in (
+            "a.example",
+            "w.a.example/y",
+            "ok.a.example",
+            "z.ok.a.example",
+            "ba.example",
+            "b.example/x/y",
+            "b.example/xy",
+        )
+    }
+    assert [url for url, found in told.items() if found] == ["a.example", "w.a.example/y", "b.example/x/y"]
+
+
+LINES = st.lists(
+    st.one_of(
+        st.text(max_size=40),
+        st.sampled_from(
+            ["[Desktop Entry]", "Exec=", 'Exec="a', "Hidden=true", "URL=https://", "Exec=x --app-id=", "[", "="]
+        ),
+        st.builds("Exec={}".format, st.text(max_size=60)),
+    ),
+    max_size=12,
+).map("\n".join)
+
+
+@given(LINES)
+def test_no_text_is_too_odd(text):
+    launcher = parse(text)
+    assert all(words and all(words) for words in launcher.commands)
+    assert all(re.fullmatch("[a-p]{32}", id_) for id_ in launcher.app_ids)
+    web = WebHosts({"a": {"web_hosts": ["a.example"]}})
+    for address in launcher.addresses:
+        web.services(address)
+    for command in launcher.commands:
+        started(command)
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12), max_size=6))
+def test_quoted_arguments_come_back_as_they_were(words):
+    quoted = " ".join('"' + re.sub(r'([\\"`$])', r"\\\1", word) + '"' for word in words)
+    codes = re.compile(r"%[a-zA-Z]|@@u?")
+    assert arguments(quoted) == [word for word in words if not codes.fullmatch(word)]
+
+
+@given(st.text(max_size=40))
+def test_a_stem_is_stable(name):
+    stem = appimage.stem(name)
+    assert stem in name.lower() and (stem or not name or name.lower() == appimage.SUFFIX)
+
+
+@given(st.sampled_from(["telegram", "wechat", "qq"]), st.text(min_size=1, max_size=12))
+def test_a_name_that_goes_on_in_letters_is_another_one(name, more):
+    if more[0].isalpha() and not more.lower().startswith("linux") and appimage.stem(more) != "":
+        assert appimage.stem(name + more) != name
+
+
+def test_nothing_is_a_launcher_of_nothing():
+    assert parse("") == parse("[Desktop Entry]\n") == NOTHING
+    assert desktop.unescaped(r"a\sb\\s") == r"a b\s"

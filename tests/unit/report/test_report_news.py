@@ -1,0 +1,127 @@
+"""What a scheduled run tells, and when it has nothing to say."""
+
+from __future__ import annotations
+
+import email
+
+import pytest
+from fleets import DIGEST, answer, no_policy, run
+from pasts import Past, bad, good, repaired, unseen
+from proscribe.report import news
+from proscribe.report.answer import read
+from proscribe.report.history import open_history
+from proscribe.report.reconcile import fleet_report, reconcile
+
+
+class Told(Past):
+    """Runs of which each is told."""
+
+    def notice(self, hosts, **changes):
+        self.run(hosts, **changes)
+        time = f"2026-11-25T{self.number:02}"
+        digests = dict.fromkeys(hosts, DIGEST)
+        records = [read(host, {**one, "checked_at": f"{time}:00:30Z"}) for host, one in hosts.items() if one]
+        fleet = reconcile(digests, records, dict.fromkeys(hosts, "unreachable: no route"))
+        made = {**run(list(hosts)), "hosts": digests, "id": f"run{self.number}"}
+        report = fleet_report(made, fleet, f"{time}:01:00Z")
+        report["rollout"] = changes.get("rollout")
+        return news.notice(report, fleet.records, news.known(self.history, report), "reports/x")
+
+
+@pytest.fixture
+def past(tmp_path):
+    return Told(open_history("sqlite", tmp_path))
+
+
+def test_a_fleet_in_order_is_nothing_to_tell(past):
+    assert past.notice({"web01": good(), "web02": good()}) is None
+
+
+def test_the_first_run_brings_hosts_in_line(past):
+    told = past.notice({"web01": repaired(), "web02": good()})
+    assert told.subject == "Proscribe: 1 host brought in line for the first time"
+
+
+def test_drift_is_told_with_evidence_times_and_people(past):
+    past.run({"web01": good()})
+    found = {"found_at": "2026-11-25T02:00:10Z", "logged_in": ["alice", "bob"]}
+    told = past.notice({"web01": {**repaired(), **found}})
+    assert told.subject == "Proscribe: 1 host drifted and put right"
+    assert "web01 (logged in: alice, bob)" in told.lines
+    line = "  apps/wechat: put right: dpkg wechat 4.0; found 2026-11-25 02:00:10 UTC, put right 2026-11-25 02:00:30 UTC"
+    assert line in told.lines
+    host = told.facts["hosts"][0]
+    assert (host["host"], host["logged_in"], host["number_of_changes"]) == ("web01", ["alice", "bob"], 1)
+    assert host["changes"][0]["repaired"] == "2026-11-25T02:00:30Z"
+
+
+def test_what_goes_on_is_told_once(past):
+    past.run({"web01": good()})
+    assert past.notice({"web01": bad()}).subject == "Proscribe: 1 host newly not in order"
+    assert past.notice({"web01": bad()}) is None
+    told = past.notice({"web01": repaired()})
+    assert "since 2026-11-25 02:00 UTC" in told.text
+
+
+def test_what_is_in_order_again_is_told(past):
+    past.run({"web01": bad()})
+    assert past.notice({"web01": good()}).subject == "Proscribe: 1 host in order again"
+    assert past.notice({"web01": good()}) is None
+
+
+def test_a_host_that_falls_silent_and_comes_back_is_told(past):
+    past.run({"web01": good()})
+    told = past.notice({"web01": None})
+    assert "  the host: unknown: unreachable: no route; since 2026-11-25 02:01 UTC" in told.lines
+    assert past.notice({"web01": None}) is None
+    assert "  the host: compliant: answers again; since 2026-11-25 02:01 UTC" in past.notice({"web01": good()}).lines
+
+
+def test_what_cannot_be_seen_is_told_once(past):
+    past.run({"web01": good()})
+    assert "apps/wechat: unknown: needs root" in past.notice({"web01": unseen()}).text
+    assert past.notice({"web01": unseen()}) is None
+
+
+def test_a_host_that_drifts_again_and_again_is_named(past):
+    for _ in range(2):
+        past.run({"web01": repaired(), "web02": good()})
+    told = past.notice({"web01": repaired(), "web02": good()})
+    assert "Drift again and again, so something there puts it back: web01" in told.lines
+    assert "(time 3 in 30 days)" in told.text
+    assert told.facts["again_and_again"] == ["web01"]
+
+
+def test_a_run_that_was_stopped_is_told_though_nothing_changed(past):
+    past.run({"web01": good()})
+    told = past.notice({"web01": good()}, rollout={"why": "12 of 20 hosts differ"})
+    assert told.subject == "Proscribe: stopped before every host had its turn"
+    assert "The run was stopped: 12 of 20 hosts differ" in told.lines
+
+
+def without_history(*answers):
+    hosts = {f"web{number:02}": DIGEST for number in range(len(answers))}
+    fleet = reconcile(hosts, [read(host, one) for host, one in zip(hosts, answers)])
+    report = fleet_report(run(list(hosts)), fleet, "2026-11-25T00:31:00Z")
+    return news.notice(report, fleet.records, None, "reports/x")
+
+
+def test_without_a_history_all_that_is_wrong_is_new():
+    assert without_history(good(), bad()).subject == "Proscribe: 1 host newly not in order"
+    assert without_history(good()) is None
+
+
+def test_many_rules_of_one_cause_are_a_line_and_many_hosts_are_counted():
+    told = without_history(*[answer(*no_policy()) for _ in range(25)])
+    assert sum("118 browser rules: noncompliant" in line for line in told.lines) == news.MOST_HOSTS
+    assert "... and 5 more hosts" in told.lines
+    assert len(told.lines) < 60
+
+
+def test_a_mail_can_be_read_again_and_a_host_cannot_forge_its_headers():
+    told = news.made("Proscribe: x\nBcc: all@example.org", ["a\x1b[2Jb", "größer"])
+    mail = email.message_from_string(told.as_dict()["message"])
+    assert mail["Subject"] == "Proscribe: x Bcc: all@example.org"
+    assert mail["Bcc"] is None
+    assert "größer" in mail.get_payload(decode=True).decode()
+    assert "\x1b" not in told.facts["text"]

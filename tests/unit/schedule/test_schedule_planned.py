@@ -1,0 +1,132 @@
+"""What a schedule puts on which machine."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.compile.errors import PolicyErrors
+from proscribe.compile.inventory import HostVariables
+from proscribe.compile.restrictions import read_restrictions
+from proscribe.schedule import units
+from proscribe.schedule.planned import Here, plan, program
+
+HERE = Here("/srv/proscribe", "ops", False, ["/srv/proscribe/inventory/prod"], "servers", {"PROSCRIBE_REPORTS": "/r 1"})
+UNITS = "/etc/systemd/system/proscribe"
+SIGNER = "ops@example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ"
+
+
+def planned(here=HERE, elsewhere="", local=False, of=({}, {}), **settings):
+    hosts = [
+        HostVariables(
+            f"web{number}", {**{f"proscribe_{key}": value for key, value in settings.items()}, **own}, {}, "."
+        )
+        for number, own in enumerate(of)
+    ]
+    read = {host.name: read_restrictions(host.values, host.where) for host in hosts}
+    return plan(hosts, read, here, elsewhere, local)
+
+
+def test_the_controller_runs_the_inventory_and_limit_that_the_schedule_was_set_up_with():
+    answer = planned(schedule_options=["--forks", "50"])
+    assert (answer["controller"], answer["become"], answer["pull"]["files"]) == ("localhost", True, {})
+    service = answer["drift"]["files"][f"{UNITS}-drift.service"]
+    command = '"/srv/proscribe/proscribe" "scheduled" "drift" "--" "-i" "/srv/proscribe/inventory/prod"'
+    assert f'ExecStart={command} "--limit" "servers" "--forks" "50"\n' in service
+    for line in (
+        "User=ops",
+        'Environment="PROSCRIBE_REPORTS=/r 1"',
+        "TimeoutStartSec=21600",
+        "OnFailure=proscribe-drift-failed.service",
+        "NoNewPrivileges=yes",
+    ):
+        assert f"\n{line}\n" in service
+    timer = answer["drift"]["files"][f"{UNITS}-drift.timer"]
+    for line in ("OnCalendar=*-*-* 02:30", "RandomizedDelaySec=1800", "Persistent=yes"):
+        assert f"\n{line}\n" in timer
+
+
+@pytest.mark.parametrize(
+    ("local", "notify", "has", "lacks"),
+    [
+        (False, {}, "NoNewPrivileges=yes", "UMask=0022"),
+        (False, {"mail": "it@example.org"}, "ProtectSystem=full", "NoNewPrivileges"),  # sendmail is setgid
+        (True, {}, "UMask=0027", "Protect"),  # the controller is a host, too: it is changed
+    ],
+)
+def test_it_is_shut_in_as_far_as_its_work_allows(local, notify, has, lacks):
+    files = planned(local=local, notify=notify)["drift"]["files"]
+    for name in ("drift", "drift-failed"):
+        assert has in files[f"{UNITS}-{name}.service"]
+        assert lacks not in files[f"{UNITS}-{name}.service"]
+
+
+def test_root_on_its_own_machine_need_not_become_root():
+    assert planned(HERE._replace(root=True))["become"] is False
+
+
+def test_another_controller_has_its_own_checkout_and_account():
+    answer = planned(elsewhere="ctl", schedule_directory="/opt/proscribe", schedule_account="ops2")
+    service = answer["drift"]["files"][f"{UNITS}-drift.service"]
+    assert answer["controller"] == "ctl"
+    assert '"/opt/proscribe/proscribe" "scheduled" "drift" "--" "-i" "/opt/proscribe/inventory/prod"' in service
+    assert "User=ops2" in service
+    assert "PROSCRIBE_REPORTS" not in service
+
+
+def test_hosts_that_pull_get_a_program_and_the_controller_collects():
+    answer = planned(schedule="pull", schedule_repository="https://git.example.org/p.git", schedule_signers=[SIGNER])
+    assert '"scheduled" "collect"' in answer["drift"]["files"][f"{UNITS}-drift.service"]
+    files = answer["pull"]["files"]
+    assert files["/usr/libexec/proscribe/pull"] == program()
+    assert SIGNER in files["/etc/proscribe/pull_signers"]
+    assert "FixedRandomDelay=yes" in files[f"{UNITS}-pull.timer"]
+    assert answer["pull"]["settings"] == {
+        "repository": "https://git.example.org/p.git",
+        "branch": "main",
+        "signed": True,
+        "directory": "",
+        "inventory": "inventory/prod",
+        "options": [],
+    }
+
+
+@pytest.mark.parametrize("way", ["off", "awx"])
+def test_nothing_is_put_anywhere(way):
+    answer = planned(schedule=way)
+    assert (answer["drift"], answer["pull"]) == ({"files": {}}, {"files": {}, "settings": {}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"schedule": "pull"}, "proscribe_schedule_repository: found nothing, expected where hosts fetch from"),
+        (
+            {"schedule": "pull", "schedule_directory": "/x", "here": HERE._replace(inventory=["/etc/ansible/hosts"])},
+            "proscribe_schedule_inventory: found nothing, expected the inventory's path",
+        ),
+        ({"elsewhere": "ctl"}, "proscribe_schedule_directory: found nothing, expected the path of the checkout on ctl"),
+        ({"elsewhere": "ctl", "schedule_directory": "/x"}, "proscribe_schedule_account: found nothing"),
+        (
+            {"of": ({}, {"proscribe_schedule": "off"})},
+            "proscribe_schedule: found 'off', expected the same for all hosts",
+        ),
+    ],
+)
+def test_what_is_missing_or_contradicts_is_told(changes, told):
+    with pytest.raises(PolicyErrors) as raised:
+        planned(**changes)
+    assert told in str(raised.value)
+
+
+def unquoted(line: str) -> list[str]:
+    """What systemd makes of a command line of double-quoted words (systemd.syntax(7), systemd.service(5))."""
+    found = re.findall(r'"((?:[^"\\]|\\.)*)"', line)
+    return [re.sub(r"\\(.)", r"\1", word).replace("%%", "%").replace("$$", "$") for word in found]
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1), min_size=1))
+def test_every_word_of_a_command_comes_through(argv):
+    assert unquoted(units.words(argv)) == argv

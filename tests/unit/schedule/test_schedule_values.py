@@ -1,0 +1,87 @@
+"""What the restrictions of a schedule take, and what they refuse."""
+
+from __future__ import annotations
+
+import pytest
+from proscribe.compile.errors import Expected
+from proscribe.schedule import values
+
+KEY = "ops@example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ"
+
+TAKEN = [
+    (values.read_way, "pull", "pull"),
+    (values.read_way, False, "off"),
+    (values.read_calendar, "Mon..Fri *-*-* 02:30:00", "Mon..Fri *-*-* 02:30:00"),
+    (values.read_calendar, "*:*:0/5", "*:*:0/5"),
+    (values.read_spread, "30m", 1800),
+    (values.read_spread, "0", 0),
+    (values.read_spread, 0, 0),
+    (values.read_length, "6h", 21600),
+    (values.read_options, ["--forks", "50"], ("--forks", "50")),
+    (values.read_account, "", ""),
+    (values.read_account, "proscribe", "proscribe"),
+    (values.read_directory, "/srv/proscribe", "/srv/proscribe"),
+    (values.read_inventory, "inventory/prod", "inventory/prod"),
+    (values.read_repository, "", ""),
+    (values.read_repository, "https://git.example.org/it/proscribe.git", "https://git.example.org/it/proscribe.git"),
+    (values.read_repository, "ssh://git@git.example.org/proscribe", "ssh://git@git.example.org/proscribe"),
+    (values.read_repository, "git@git.example.org:it/proscribe.git", "git@git.example.org:it/proscribe.git"),
+    (values.read_repository, "/srv/git/proscribe.git", "/srv/git/proscribe.git"),
+    (values.read_branch, "main", "main"),
+    (values.read_signers, [KEY], (KEY,)),
+    (values.read_signers, [f'* namespaces="git" {KEY[16:]}'], (f'* namespaces="git" {KEY[16:]}',)),
+    (values.read_notify, {"mail": "it@example.org"}, {"mail": "it@example.org"}),
+    (values.read_notify, {"webhook": "https://chat.example.org/x?y=z"}, {"webhook": "https://chat.example.org/x?y=z"}),
+]
+
+REFUSED = [
+    (values.read_way, "contoller", "did you mean 'controller'"),
+    (values.read_calendar, "daily\nExecStart=/bin/sh", "systemd.time"),
+    (values.read_calendar, " ", "systemd.time"),
+    (values.read_spread, True, "length of time"),
+    (values.read_spread, "-5m", "length of time"),
+    (values.read_options, "--forks 50", "a list of options"),
+    (values.read_options, [50], "in quotes"),
+    (values.read_options, ["--limit", "x"], "no option for inventory or hosts"),
+    (values.read_options, ["--limit=x"], "no option for inventory or hosts"),
+    (values.read_options, ["a\nb"], "printable"),
+    (values.read_account, "root\nUser=x", "account"),
+    (values.read_directory, "srv", "absolute"),
+    (values.read_inventory, "../elsewhere", "in the repository"),
+    (values.read_inventory, "--help", "in the repository"),
+    (values.read_repository, "ext::sh -c id", "a git URL"),
+    (values.read_repository, "https::x", "a git URL"),
+    (values.read_repository, "--upload-pack=x", "a git URL"),
+    (values.read_repository, "ssh://-oProxyCommand=x/y", "a git URL"),
+    (values.read_repository, "http://git.example.org/x", "a git URL"),
+    (values.read_repository, "https://u:secret@git.example.org/x", "no password"),
+    (values.read_branch, "-x", "a branch or tag"),
+    (values.read_branch, "a..b", "a branch or tag"),
+    (values.read_signers, ["nobody"], "the public key"),
+    (values.read_notify, {"mial": "x"}, "did you mean 'mail'"),
+    (values.read_notify, {"mail": "-x"}, "one mail address"),
+    (values.read_notify, {"mail": "a@b\nBcc: c@d"}, "one mail address"),
+    (values.read_notify, {"webhook": "file:///etc/passwd"}, "http or https"),
+]
+
+
+@pytest.mark.parametrize(("read", "value", "wanted"), TAKEN)
+def test_taken(read, value, wanted):
+    assert read(value) == wanted
+
+
+@pytest.mark.parametrize(("read", "value", "told"), REFUSED)
+def test_refused(read, value, told):
+    with pytest.raises(Expected) as raised:
+        read(value)
+    assert told in raised.value.expected
+
+
+def test_a_secret_is_not_repeated():
+    for read, value in (
+        (values.read_repository, "https://u:secret@git.example.org/x"),
+        (values.read_notify, {"webhook": "ftp://secret"}),
+    ):
+        with pytest.raises(Expected) as raised:
+            read(value)
+        assert "secret" not in str(raised.value.value)
