@@ -9,8 +9,8 @@ module: compliance_state
 short_description: Report how a host stands against its plan
 description:
   - Looks at a host and says for every rule of its plan whether it holds, with the evidence.
-  - Writes nothing, but for what O(probe) asks for, and needs no facts. As an ordinary user it says V(unknown), with the reason, for what it could not
-    see.
+  - Writes nothing, but for what O(probe) asks for, and needs no facts. As an ordinary user it says V(unknown), with the
+    reason, for what it could not see.
 version_added: "0.1.0"
 options:
   plan:

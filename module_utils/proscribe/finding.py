@@ -165,8 +165,8 @@ def mark_repaired(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[s
     """The second record of an enforcing run, with the rules that were wrong before and hold now as `repaired`.
 
     `found_at` is then when they were seen to be wrong, `checked_at` when they were seen to hold, `logged_in` who was
-    there when they were found. Only a rule that the fresh observation no longer lists, or lists as compliant, is repaired; what else it lists stays
-    as it was seen.
+    there when they were found. Only a rule that the fresh observation no longer lists, or lists as compliant, is
+    repaired; what else it lists stays as it was seen.
     """
     still = {rule["rule"] for rule in after["rules"] if rule["state"] != COMPLIANT}
     wrong = {r["rule"]: r for r in before["rules"] if r["state"] in (ERROR, NONCOMPLIANT) and r["rule"] not in still}

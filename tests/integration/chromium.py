@@ -44,9 +44,7 @@ class ChromiumError(Exception):
 class Chromium:
     """One browser without a window, with a profile of its own in `home`. `names` says where names lead: nowhere."""
 
-    def __init__(
-        self, executable: str, home: str, names: str = "MAP * ~NOTFOUND", more: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, executable: str, home: str, names: str = "MAP * ~NOTFOUND", more: Sequence[str] = ()) -> None:
         switches = ["--headless", "--remote-debugging-pipe", "--disable-gpu", "--no-first-run", "--hide-scrollbars"]
         switches += [
             "--disable-background-networking",

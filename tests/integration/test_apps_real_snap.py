@@ -24,7 +24,12 @@ STATE = {
         "patch-sublevel": 3,
         "patch-sublevel-last-version": "2.68.3",
         "snaps": {
-            name: {"type": "app", "sequence": [{"name": name, "snap-id": "", "revision": "x1"}], "active": True, "current": "x1"}
+            name: {
+                "type": "app",
+                "sequence": [{"name": name, "snap-id": "", "revision": "x1"}],
+                "active": True,
+                "current": "x1",
+            }
             for name in ("telegram-desktop", "innocent")
         },
     },
@@ -71,7 +76,9 @@ def machine(
 def serve(machine: People) -> subprocess.Popen[bytes]:
     """snapd, which needs a moment for its keys before it answers."""
     daemon = subprocess.Popen(
-        [*machine.enter, "unshare", "--net", "/usr/lib/snapd/snapd"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*machine.enter, "unshare", "--net", "/usr/lib/snapd/snapd"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     end = time.monotonic() + 60
     while "telegram-desktop" not in machine.run("snap", "list", check=False).stdout:

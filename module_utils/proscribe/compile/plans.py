@@ -149,7 +149,10 @@ def _apps(service: Service) -> dict[str, Any]:
     more = {
         "desktop_files": list(service.desktop_files),
         "windows": list(service.windows_programs),
-        "web_hosts": [*service.domains, *(url for url in service.urls if "/" in url or not is_below(url, service.domains))],
+        "web_hosts": [
+            *service.domains,
+            *(url for url in service.urls if "/" in url or not is_below(url, service.domains)),
+        ],
         "web_allow": list(service.allow_domains),
     }
     found |= {key: names for key, names in more.items() if names}

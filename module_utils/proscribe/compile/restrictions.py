@@ -373,7 +373,8 @@ RESTRICTIONS: Mapping[str, Variable] = {
     "gate_baseline": Variable(
         "",
         _line,
-        "Only what was not there in this earlier run makes the run fail: latest, a run's id, or the path of its report.",
+        "Only what was not there in this earlier run makes the run fail: latest, a run's id, or the path of its "
+        "report.",
     ),
     "history": Variable(
         "sqlite",
@@ -455,8 +456,8 @@ RESTRICTIONS: Mapping[str, Variable] = {
     "firewall_confirm_within": Variable(
         60,
         _trial,
-        "For how many seconds a host waits for its controller to confirm new firewall rules over a new connection; then "
-        "it takes them back.",
+        "For how many seconds a host waits for its controller to confirm new firewall rules over a new connection; "
+        "then it takes them back.",
     ),
     "waiver_max_days": Variable(365, _days, "How long a waiver may run, in days. One for all hosts."),
     "waiver_signatures": Variable(
