@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from ..compile.errors import Expected, InWords, close_to
-from ..duration import GRAMMAR, seconds_of
+from ..compile.values import length
 
 WAYS = ("controller", "pull", "awx", "off")
 
 # The options that the schedule itself gives to a run.
 OWN_OPTIONS = ("-i", "--inventory", "-l", "--limit")
-
-
-def read_way(value: object) -> str:
-    """Who starts runs: one of WAYS."""
-    value = "off" if value is False else value  # YAML 1.1 reads an unquoted off as false
-    if value not in WAYS:
-        raise Expected("", value, f"one of {', '.join(WAYS)}{close_to(str(value), WAYS)}")
-    return str(value)
 
 
 def read_calendar(value: object) -> str:
@@ -35,15 +26,7 @@ def read_spread(value: object) -> int:
     """Within how many seconds after its time a run begins; 0 is at once."""
     if value in (0, "0") and not isinstance(value, bool):
         return 0
-    return read_length(value)
-
-
-def read_length(value: object) -> int:
-    """A length of time, in seconds."""
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            return seconds_of(value)
-    raise Expected("", value, GRAMMAR)
+    return length(value)
 
 
 def read_options(value: object) -> tuple[str, ...]:

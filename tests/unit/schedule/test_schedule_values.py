@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import pytest
 from proscribe.compile.errors import Expected
+from proscribe.compile.restrictions import RESTRICTIONS
 from proscribe.schedule import values
 
 KEY = "ops@example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ"
 
 TAKEN = [
-    (values.read_way, "pull", "pull"),
-    (values.read_way, False, "off"),
+    (RESTRICTIONS["schedule"].read, "pull", "pull"),
+    (RESTRICTIONS["schedule"].read, False, "off"),
     (values.read_calendar, "Mon..Fri *-*-* 02:30:00", "Mon..Fri *-*-* 02:30:00"),
     (values.read_calendar, "*:*:0/5", "*:*:0/5"),
     (values.read_spread, "30m", 1800),
     (values.read_spread, "0", 0),
     (values.read_spread, 0, 0),
-    (values.read_length, "6h", 21600),
+    (RESTRICTIONS["schedule_timeout"].read, "6h", 21600),
     (values.read_options, ["--forks", "50"], ("--forks", "50")),
     (values.read_account, "", ""),
     (values.read_account, "proscribe", "proscribe"),
@@ -35,7 +36,7 @@ TAKEN = [
 ]
 
 REFUSED = [
-    (values.read_way, "contoller", "did you mean 'controller'"),
+    (RESTRICTIONS["schedule"].read, "contoller", "did you mean 'controller'"),
     (values.read_calendar, "daily\nExecStart=/bin/sh", "systemd.time"),
     (values.read_calendar, " ", "systemd.time"),
     (values.read_spread, True, "length of time"),

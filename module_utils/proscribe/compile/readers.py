@@ -1,0 +1,94 @@
+"""Readers of the restrictions that have a grammar of their own. Each raises Expected with what it wanted."""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Mapping
+
+from ..controls.browser.settings import SETTINGS, UNMANAGED
+from ..plan import CONTROLS
+from ..report import exports
+from . import grammar
+from .errors import Expected, InWords
+from .schema import TENANT_PROVIDERS
+from .values import choice, one_of, within, words
+
+CONTROL_MODES = ("enforce", "audit", "off")
+
+
+def read_controls(value: object) -> Mapping[str, str]:
+    """How far each control goes; one that is not named is enforced."""
+    if not isinstance(value, Mapping):
+        raise Expected("", value, "a mapping such as {apps: enforce, browser: enforce, firewall: audit, dns: 'off'}")
+    modes = dict.fromkeys(CONTROLS, "enforce")
+    for name, mode in value.items():
+        within(f".{name}", one_of, name, CONTROLS, "a control, ")
+        modes[str(name)] = within(f".{name}", choice(*CONTROL_MODES), mode)
+    return modes
+
+
+def read_tenants(value: object) -> Mapping[str, tuple[str, ...]]:
+    """The tenants of each provider."""
+    if not isinstance(value, Mapping):
+        raise Expected("", value, "a mapping such as {google: [example.org], microsoft: [<tenant id>]}")
+    for name in value:
+        within(f".{name}", one_of, name, TENANT_PROVIDERS)
+    tenants: dict[str, tuple[str, ...]] = {}
+    for provider in TENANT_PROVIDERS:
+        tenants[provider] = within(f".{provider}", words(None, "tenant names"), value.get(provider) or [])
+        for index, name in enumerate(tenants[provider]):
+            # The name ends up in an HTTP header that browsers send.
+            if not all(character.isascii() and (character.isalnum() or character in ".-") for character in name):
+                raise Expected(f".{provider}[{index}]", name, "a domain or a tenant id: letters, digits, dots, hyphens")
+    return tenants
+
+
+def read_browser_settings(value: object) -> Mapping[str, str]:
+    """What is managed, by setting."""
+    if not isinstance(value, Mapping):
+        raise Expected("", value, "a mapping such as {private_windows: blocked, proxies: unmanaged}")
+    chosen = {id_: row.default for id_, row in SETTINGS.items()}
+    for id_, said in value.items():
+        within(f".{id_}", one_of, id_, SETTINGS)
+        chosen[str(id_)] = str(within(f".{id_}", one_of, said, SETTINGS[id_].values))
+    return {id_: said for id_, said in chosen.items() if said != UNMANAGED}
+
+
+def read_extensions(value: object) -> tuple[str, ...]:
+    """Ids of browser extensions."""
+    read = words(None, "ids of browser extensions")(value)
+    for index, item in enumerate(read):
+        if grammar.chrome_extension(item) and grammar.firefox_extension(item):
+            raise Expected(f"[{index}]", item, "the id of a Chrome extension (32 letters) or of a Firefox add-on")
+    return read
+
+
+def read_history(value: object) -> str:
+    """Where runs are remembered: "sqlite", "off", or the URL of a PostgreSQL database."""
+    value = "off" if value is False else value  # YAML 1.1 reads an unquoted off as false
+    if value in ("sqlite", "off"):
+        return str(value)
+    known = 'sqlite, "off", or a URL such as postgresql://proscribe@db.example.org/proscribe'
+    try:
+        url = urllib.parse.urlsplit(value) if isinstance(value, str) and value.isprintable() else None
+    except ValueError:
+        url = None
+    if url is None or url.scheme.partition("+")[0] != "postgresql" or len(url.path) < 2:
+        # What stands there may hold a password, so it is not repeated.
+        raise Expected("", InWords("something else"), known)
+    if url.password is not None or "password=" in url.query:
+        # The URL stands in every report, and in what Ansible prints.
+        told = "no password in the URL: put it in ~/.pgpass, in PGPASSFILE or in PGPASSWORD on the controller"
+        raise Expected("", InWords("a URL with a password"), told)
+    return str(value)
+
+
+def read_exports(value: object) -> tuple[str, ...]:
+    """Names of exports, of which no two write the same file."""
+    names = words(exports.FILES, "exports")(value)
+    files: dict[str, str] = {}
+    for index, name in enumerate(names):
+        other = files.setdefault(exports.FILES[name], name)
+        if other != name:
+            raise Expected(f"[{index}]", name, f"one of {other} and {name}: both are {exports.FILES[name]}")
+    return names
