@@ -221,6 +221,19 @@ class TestTraces:
         made.delete("/etc/one/a")
         assert tree(tmp_path) == before
 
+    def test_none_beside_the_ledger_that_others_need(self, made: Host, tmp_path: Path) -> None:
+        before = tree(tmp_path)
+        made.write("/etc/one/a", "")
+        assert not made.traces("/var/lib/proscribe/note")
+        made.write("/var/lib/proscribe/note", "")
+        assert made.traces("/var/lib/proscribe/note")
+        (tmp_path / "etc/one/a").unlink()
+        (tmp_path / "etc/one").rmdir()
+        (tmp_path / "var/lib/proscribe/note").unlink()
+        assert made.traces("/var/lib/proscribe/note")  # the ledger is left, and goes with it
+        made.delete("/var/lib/proscribe/note")
+        assert tree(tmp_path) == before
+
     def test_an_empty_directory_of_somebody_else_is_none(self, made: Host, tmp_path: Path) -> None:
         (tmp_path / "etc/theirs").mkdir()
         assert not made.traces("/etc/theirs/a")

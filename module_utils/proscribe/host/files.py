@@ -319,6 +319,8 @@ class Files:
             parent = parent.rpartition("/")[0]
         if parent in known and parent != STATE_DIRECTORY:
             return not self.list(parent)
+        if path.rpartition("/")[0] == STATE_DIRECTORY:  # where the ledger lies, which stays as long as it is needed
+            return made and self.list(parent) == ["directories"] and not any(map(self.stat, {*known} - {parent}))
         return made  # only the ledger is left of them
 
     def _ledger(self) -> List[str]:
