@@ -1,6 +1,9 @@
-"""A whole host for a test: a container that boots with systemd and is reached over SSH by the real Ansible.
+"""Whole hosts for a test: containers that boot with systemd and are reached over SSH by the real Ansible.
 
-Its network leads nowhere else. Made by root with podman, from the images that Molecule's hosts are made from.
+Their network leads nowhere else. Made by root with podman, from the images that Molecule's hosts are made from.
+
+Most of what such a test does is waiting. So a test may be a story of one host, and stories are played side by side on
+several hosts (`played`).
 """
 
 from __future__ import annotations
@@ -8,13 +11,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+import pytest
+from conftest import require_root, require_tool
 
 PROJECT = Path(__file__).resolve().parents[2]
 IMAGE = PROJECT / "tests/molecule/image"
@@ -67,14 +75,25 @@ class Machine:
         host_key = self.run("cat", "/etc/ssh/ssh_host_ed25519_key.pub")
         (self.directory / "known_hosts").write_text(f"{self.address} {host_key}")
 
+    def _inventory(self, **more: Any) -> str:
+        ssh = " ".join(["-F none", *self._ssh_options()])
+        inventory = self.directory / "inventory.yml"
+        variables = {"ansible_host": self.address, "ansible_user": "root", "ansible_ssh_common_args": ssh, **more}
+        inventory.write_text(json.dumps({"all": {"hosts": {self.name: variables}}}))
+        return str(inventory)
+
+    def playbook(self, name: str, variables: Mapping[str, Any], reports: Path) -> subprocess.CompletedProcess[str]:
+        """Run a playbook of the project on this host alone."""
+        command = [f"{ANSIBLE}-playbook", str(PROJECT / f"playbooks/{name}.yml"), "-i", self._inventory(**variables)]
+        own = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "PROSCRIBE_REPORTS": str(reports)}
+        environment = {**_without_ansible(), **own}
+        return subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+
     def controller(
         self, module: str, arguments: Mapping[str, Any], checkout: Path = PROJECT, *options: str
     ) -> Controller:
         """Start the real Ansible on one call of a module of a checkout."""
-        ssh = " ".join(["-F none", *self._ssh_options()])
-        inventory = self.directory / "inventory.yml"
-        variables = {"ansible_host": self.address, "ansible_user": "root", "ansible_ssh_common_args": ssh}
-        inventory.write_text(json.dumps({"all": {"hosts": {self.name: variables}}}))
+        inventory = self._inventory()
         empty = self.directory / "ansible.cfg"
         empty.touch()
         paths = {
@@ -85,11 +104,10 @@ class Machine:
             "ANSIBLE_DOC_FRAGMENT_PLUGINS": checkout / "doc_fragments",
         }
         quiet = {"ANSIBLE_PIPELINING": "1", "ANSIBLE_PYTHON_INTERPRETER": "auto_silent", "ANSIBLE_NOCOLOR": "1"}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
         return Controller(
             subprocess.Popen(
-                [str(ANSIBLE), "all", "-i", str(inventory), "-m", module, "-a", json.dumps(arguments), *options],
-                env={**kept, **quiet, **{name: str(path) for name, path in paths.items()}},
+                [str(ANSIBLE), "all", "-i", inventory, "-m", module, "-a", json.dumps(arguments), *options],
+                env={**_without_ansible(), **quiet, **{name: str(path) for name, path in paths.items()}},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -136,6 +154,11 @@ class Controller:
         self.process.wait()
 
 
+def _without_ansible() -> dict[str, str]:
+    """The environment, without what it tells Ansible or the project."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
+
+
 def podman(*words: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
     quiet = {**os.environ, "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
     argv = ["podman", "--runtime", "runc", *words]
@@ -154,26 +177,64 @@ def until(condition: Callable[[], bool], seconds: float) -> float:
 
 
 @contextlib.contextmanager
-def machine(name: str, network: str, directory: Path) -> Iterator[Machine]:
-    """A booted host with firewalld and ufw, neither of them running. `network` begins the addresses of its own /24: the
-    controller is .1, the host .2.
+def machines(name: str, network: str, directory: Path, number: int) -> Iterator[list[Machine]]:
+    """Booted hosts with firewalld and ufw, neither of them running. `network` begins the addresses of their own /24:
+    the controller is .1, the hosts are .2 and so on.
     """
     made = subprocess.run([str(IMAGE), "trixie", "firewalld", "ufw"], capture_output=True, text=True, timeout=600)
     assert made.returncode == 0, made.stderr
     image = made.stdout.strip()
     subnet = ("--subnet", f"{network}.0/24", "--gateway", f"{network}.1")
     podman("network", "create", "--ignore", "--internal", "--disable-dns", *subnet, name)
+    hosts = [Machine(f"{name}-{n}", f"{network}.{n + 2}", directory / str(n)) for n in range(number)]
     try:
-        # --no-hosts: podman would mount /etc/hosts, and a real host's is a file.
-        options = ("--hostname", name, "--no-hosts", "--systemd", "always", "--privileged")
-        place = ("--network", name, "--ip", f"{network}.2")
-        podman("run", "--detach", "--replace", "--name", name, *options, *place, image, "/lib/systemd/systemd")
-        host = Machine(name, f"{network}.2", directory)
-        host.wait_until_booted()
-        host.run("systemctl", "--quiet", "disable", "--now", "firewalld", "ufw")
-        host.run("nft", "flush", "ruleset")
-        host.let_in()
-        yield host
+        for host in hosts:
+            # --no-hosts: podman would mount /etc/hosts, and a real host's is a file.
+            options = ("--hostname", host.name, "--no-hosts", "--systemd", "always", "--privileged")
+            place = ("--network", name, "--ip", host.address)
+            podman("run", "--detach", "--replace", "--name", host.name, *options, *place, image, "/lib/systemd/systemd")
+        for host in hosts:
+            host.directory.mkdir()
+            host.wait_until_booted()
+            host.run("systemctl", "--quiet", "disable", "--now", "firewalld", "ufw")
+            host.run("nft", "flush", "ruleset")
+            host.let_in()
+        yield hosts
     finally:
-        podman("rm", "--force", "--ignore", "--time", "2", name, check=False)
+        podman("rm", "--force", "--ignore", "--time", "2", *(host.name for host in hosts), check=False)
         podman("network", "rm", "--force", name, check=False)
+
+
+Story = Callable[[Machine], None]
+
+
+@contextlib.contextmanager
+def played(
+    request: pytest.FixtureRequest, name: str, network: str, number: int, afterwards: Story = lambda host: None
+) -> Iterator[Mapping[Story, Future[None]]]:
+    """The stories of a test module's parameters `story` that are to be run, each on one of some hosts, side by side.
+
+    Each leaves its host as it found it, for the next one, or `afterwards` does.
+    """
+    require_root()
+    for tool in TOOLS:
+        require_tool(tool)
+    here = [item for item in request.session.items if item.path == request.path]
+    parameters: list[Mapping[str, Any]] = [item.callspec.params for item in here if hasattr(item, "callspec")]
+    wanted: Sequence[Story] = [each["story"] for each in parameters if "story" in each]
+    factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+    with machines(name, network, factory.mktemp(name), min(number, len(wanted))) as hosts:
+        free: queue.SimpleQueue[Machine] = queue.SimpleQueue()
+        for host in hosts:
+            free.put(host)
+
+        def play(story: Story) -> None:
+            host = free.get()
+            try:
+                story(host)
+                afterwards(host)
+            finally:
+                free.put(host)
+
+        with ThreadPoolExecutor(len(hosts)) as pool:
+            yield {story: pool.submit(play, story) for story in wanted}

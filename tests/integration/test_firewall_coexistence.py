@@ -1,22 +1,22 @@
 """The ban comes back by itself when another program deletes the table, and leaves the others' rules as they are: beside
-firewalld, ufw, nftables.service and what Docker does, in a container that boots with systemd.
+firewalld, ufw, nftables.service and what Docker does, on hosts that boot with systemd.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from conftest import require_root, require_tool
-from machines import TOOLS, Machine, machine, until
+from machines import Machine, Story, played, until
 from proscribe.controls.firewall import boot
 from proscribe.plan import SCHEMA, sealed
 
 pytestmark = pytest.mark.integration
 
-NETWORK = "10.87.214"
+NETWORK, HOSTS = "10.87.214", 3
 WITHIN = 5  # seconds until the ban is back
 SERVICES = {"telegram": {"name": "Telegram", "mode": "enforce", "networks": ["203.0.113.0/24"], "ports": []}}
 SETTINGS = {"dns_over_tls": "blocked", "management": [], "confirm_within": 60}
@@ -35,19 +35,6 @@ table inet organisation {
 """
 # What a start of Docker or podman with iptables leaves in the filter tables.
 DOCKER = "*filter\n:DOCKER-USER - [0:0]\n-A DOCKER-USER -j RETURN\nCOMMIT\n"
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    require_root()
-    for tool in TOOLS:
-        require_tool(tool)
-    with machine("proscribe-coexistence", NETWORK, tmp_path_factory.mktemp("coexistence")) as made:
-        made.run("ip", "route", "add", "default", "via", f"{NETWORK}.1")
-        made.run("tee", "/etc/nftables.conf", stdin=NFTABLES_CONF)
-        answer = made.call("host_firewall", {"plan": BAN})
-        assert not answer["failed"], answer
-        yield made
 
 
 def refused(host: Machine) -> bool:
@@ -72,57 +59,65 @@ def back_within(host: Machine) -> float:
     return seconds
 
 
-@pytest.mark.parametrize(
-    ("start", "disturbances"),
-    [
-        pytest.param(
-            ["systemctl start firewalld"],
-            [
-                "firewall-cmd --quiet --reload",
-                "firewall-cmd --quiet --complete-reload",
-                "systemctl restart firewalld",
-                "firewall-cmd --quiet --panic-on; firewall-cmd --quiet --panic-off",
-            ],
-            id="firewalld",
-        ),
-        pytest.param(["systemctl stop firewalld", "ufw allow 22/tcp", "ufw --force enable"], ["ufw reload"], id="ufw"),
-        pytest.param(
-            ["ufw disable", "systemctl start nftables"],
-            ["systemctl restart nftables", "systemctl reload nftables", "nft -f /etc/nftables.conf"],
-            id="nftables",
-        ),
-        pytest.param(
-            ["iptables-restore --noflush /run/docker"], ["iptables-restore --noflush /run/docker"], id="docker"
-        ),
-    ],
-)
-def test_the_ban_outlives_the_others_and_they_outlive_it(
-    host: Machine, start: list[str], disturbances: list[str]
-) -> None:
-    host.run("tee", "/run/docker", stdin=DOCKER)
-    for command in start:
-        host.run("sh", "-c", command)
+def banned(host: Machine) -> None:
+    """The host keeps the ban."""
+    if not host.run("ip", "route", "show", "default"):
+        host.run("ip", "route", "add", "default", "via", f"{NETWORK}.1")
+    answer = host.call("host_firewall", {"plan": BAN})
+    assert not answer["failed"], answer
+
+
+def beside(host: Machine, start: str, disturbances: Sequence[str]) -> None:
+    """Start another firewall and disturb the host by it: the ban outlives that, and its rules outlive the ban."""
+    host.run("sh", "-ec", start)
     until(lambda: refused(host), WITHIN)
     before = rules_of_others(host)
     assert before
     for command in disturbances:
-        host.run("sh", "-c", command)
+        host.run("sh", "-ec", command)
         until(lambda: refused(host), WITHIN)
         assert rules_of_others(host) == before, command
     back_within(host)
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["nft flush ruleset", "nft delete table inet proscribe", "systemctl stop nftables", "ufw disable", "iptables -F"],
-)
-def test_the_ban_is_back_at_once_when_another_program_deletes_it(host: Machine, command: str) -> None:
-    host.run("sh", "-c", command)
-    seconds = until(lambda: refused(host), WITHIN)
-    print(f"{command}: back after {seconds:.1f} s")
+def deleted(host: Machine, *commands: str) -> None:
+    for command in commands:
+        host.run("sh", "-ec", command)
+        seconds = until(lambda: refused(host), WITHIN)
+        print(f"{command}: back after {seconds:.1f} s")
 
 
-def test_the_watcher_starts_again_and_does_not_fight(host: Machine) -> None:
+def firewalld(host: Machine) -> None:
+    banned(host)
+    commands = ("--reload", "--complete-reload", "--panic-on; firewall-cmd --quiet --panic-off")
+    restart = "systemctl restart firewalld"
+    beside(host, "systemctl start firewalld", [*(f"firewall-cmd --quiet {words}" for words in commands), restart])
+    deleted(host, "systemctl stop firewalld")
+
+
+def ufw(host: Machine) -> None:
+    banned(host)
+    beside(host, "ufw allow 22/tcp; ufw --force enable", ["ufw reload"])
+    deleted(host, "ufw disable", "iptables -F", "iptables -t nat -F")
+
+
+def nftables_service(host: Machine) -> None:
+    banned(host)
+    host.run("tee", "/etc/nftables.conf", stdin=NFTABLES_CONF)
+    again = ["systemctl restart nftables", "systemctl reload nftables", "nft -f /etc/nftables.conf"]
+    beside(host, "systemctl start nftables", again)
+    deleted(host, "nft flush ruleset", "nft delete table inet proscribe", "systemctl stop nftables")
+
+
+def chains_of_docker(host: Machine) -> None:
+    banned(host)
+    host.run("tee", "/run/docker", stdin=DOCKER)
+    beside(host, "iptables-restore --noflush /run/docker", ["iptables-restore --noflush /run/docker"])
+    deleted(host, "nft flush ruleset")
+
+
+def the_watcher_starts_again_and_does_not_fight(host: Machine) -> None:
+    banned(host)
     host.run("systemctl", "kill", "--signal", "KILL", boot.WATCH_NAME)
     host.run("nft", "flush", "ruleset")  # while nobody watches
     until(lambda: refused(host), 15)
@@ -134,11 +129,12 @@ def test_the_watcher_starts_again_and_does_not_fight(host: Machine) -> None:
     until(lambda: refused(host), WITHIN)
 
 
-def test_what_keeps_the_table_is_part_of_the_audit(host: Machine) -> None:
+def what_keeps_the_table_is_part_of_the_audit(host: Machine) -> None:
     def details() -> list[str]:
         record = host.call("compliance_state", {"plan": BAN})["record"]
         return [f["detail"] for rule in record["rules"] if rule["rule"] == "firewall/boot" for f in rule["findings"]]
 
+    banned(host)
     assert details() == []
     for command, said in (
         (f"systemctl stop {boot.WATCH_NAME}", ["not running"]),
@@ -152,10 +148,34 @@ def test_what_keeps_the_table_is_part_of_the_audit(host: Machine) -> None:
     assert details() == []
 
 
-def test_a_lifted_table_does_not_come_back(host: Machine) -> None:
+def a_lifted_table_does_not_come_back(host: Machine) -> None:
+    banned(host)
     answer = host.call("host_firewall", {"plan": BAN, "state": "absent"})
     assert not answer["failed"], answer
     host.run("nft", "flush", "ruleset")
     host.run("sleep", "2")
     assert host.run("nft", "list", "tables") == ""
     assert host.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "proscribe*") == ""
+
+
+# The longest first.
+STORIES = (
+    what_keeps_the_table_is_part_of_the_audit,
+    the_watcher_starts_again_and_does_not_fight,
+    firewalld,
+    nftables_service,
+    ufw,
+    chains_of_docker,
+    a_lifted_table_does_not_come_back,
+)
+
+
+@pytest.fixture(scope="module")
+def told(request: pytest.FixtureRequest) -> Iterator[Mapping[Story, Future[None]]]:
+    with played(request, "proscribe-coexistence", NETWORK, HOSTS) as stories:
+        yield stories
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_the_ban_outlives_the_others_and_they_outlive_it(told: Mapping[Story, Future[None]], story: Story) -> None:
+    told[story].result()
