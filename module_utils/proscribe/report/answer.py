@@ -1,7 +1,7 @@
 """The controller's end of a host record: what a host answered is checked before anything believes it.
 
 A managed host may be in hostile hands. Its answer cannot break the report of the other hosts, and cannot call itself
-milder than the rules it lists.
+milder than the rules and the errors it lists.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..finding import RECORD_SCHEMA, STATES, UNKNOWN, Finding, worst
+from ..finding import ERROR, RECORD_SCHEMA, STATES, UNKNOWN, Finding, worst
 
 
 class Unusable(ValueError):
@@ -28,11 +28,13 @@ def read(host: str, answer: object) -> dict[str, Any]:
     names = {rule["rule"] for rule in rules}
     if len(names) < len(rules):
         raise Unusable("it lists a rule twice")
-    said = _state(record.get("state"))
+    errors = [_error(error) for error in _list(record.get("errors"), "errors")]
+    # A control that could not look, and has no rules that say so, must not leave its host compliant.
+    said = [_state(record.get("state")), *(rule["state"] for rule in rules), *(ERROR for _ in errors[:1])]
     return {
         "schema": RECORD_SCHEMA,
         "host": host,
-        "state": worst([said, *(rule["state"] for rule in rules)]) if evaluated else UNKNOWN,
+        "state": worst(said) if evaluated else UNKNOWN,
         "reason": None,
         "plan": _text(record.get("plan"), "plan"),
         "checked_at": _text(record.get("checked_at"), "checked_at"),
@@ -41,7 +43,7 @@ def read(host: str, answer: object) -> dict[str, Any]:
         "rules_not_applicable": _count(record.get("rules_not_applicable", 0), "rules_not_applicable"),
         "rules": rules,
         "attempts": _attempts(record.get("attempts", {})),
-        "errors": [_error(error) for error in _list(record.get("errors"), "errors")],
+        "errors": errors,
         "duration_ms": _count(record.get("duration_ms"), "duration_ms"),
         **_of_drift(record),
     }

@@ -11,7 +11,7 @@ from ..finding import ERROR, NONCOMPLIANT, UNKNOWN
 from .history import History, Scope, answers
 from .layout import cells, clip, flow, paint, row, wrap
 from .terminal import COLOUR, NARROWEST, Screen
-from .wording import clean, counted, moment, ratio
+from .wording import clean, counted, moment, percent, ratio
 
 SCHEMA = "proscribe/history/1"
 OPEN = (ERROR, NONCOMPLIANT, UNKNOWN)  # the states of a host that does not meet the ban
@@ -161,7 +161,11 @@ def _trend(trend: Sequence[Mapping[str, Any]], width: int, most: int) -> list[st
         hosts = point["hosts"]
         bad, total = sum(hosts[state] for state in OPEN), sum(hosts.values())
         text = f"{moment(point['finished'])}  {bad:,} of {counted(total, 'host')} not meeting the ban"
-        lines.append(clip(f"{text}   compliant {ratio(point['compliance_strict'])}   {point['mode']}", width))
+        told = f"{text}   compliant {ratio(point['compliance_strict'])}   {point['mode']}"
+        if cells(told) > width:  # the share is what people compare, so it is not what is cut off
+            text = text.replace(counted(total, "host"), f"{total:,}")
+            told = f"{text}, {percent(point['compliance_strict'])} compliant"
+        lines.append(clip(told, width))
     return lines
 
 

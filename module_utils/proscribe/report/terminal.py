@@ -145,7 +145,8 @@ def _of_waivers(waivers: Iterable[Mapping[str, Any]]) -> list[Row]:
             "not_yet_valid": (f"waives nothing yet: {scope}, approved by {by}", "yellow"),
         }.get(waiver["status"], (f"waives nothing{why}: {scope}", "red"))
         if waiver.get("review_overdue"):
-            text, colour = f"{text}{why}", "yellow"
+            since = f" since {due}" if (due := clean(waiver.get("review_by") or "")[:10]) else ""
+            text, colour = f"review overdue{since}, waives until {day}: {scope}, approved by {by}", "yellow"
         state = waiver["status"].replace("_", " ")
         rows.append(Row(f"waiver {clean(waiver['id'])}", state.upper() if state == "expired" else state, text, colour))
     return rows

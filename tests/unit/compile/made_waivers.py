@@ -8,8 +8,9 @@ import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import pytest
 import yaml
 from proscribe.compile.inventory import HostVariables, Question
 from proscribe.compile.run import compile_hosts, compile_run
@@ -140,6 +141,18 @@ class Organisation:
         return dict(plan["controls"][control]["services"][service])
 
 
+OURS = 'namespaces="proscribe-waiver"'
+
+
+class Signing(NamedTuple):
+    """How a waiver is signed: by the key that is allowed to somebody (""; to nobody), and what comes after that."""
+
+    allow: str = "head.of.press"
+    options: tuple[str, ...] = (OURS,)
+    namespace: str = "proscribe-waiver"
+    after: str = ""  # changed, taken off, damaged, alone (no allowed_signers) or no tool
+
+
 class Keys:
     """Real SSH keys, and the organisation's list of whose they are."""
 
@@ -165,3 +178,23 @@ class Keys:
         run = ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", namespace, str(file)]
         subprocess.run(run, check=True, capture_output=True, env={**os.environ, "SSH_AUTH_SOCK": ""})
         return signature
+
+    def follow(self, signing: Signing, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Sign a file in that way."""
+        key = self.make("head")
+        self.allow("somebody.else", self.make("stranger"), OURS)
+        if signing.allow:
+            self.allow(signing.allow, key, *signing.options)
+        signature = self.sign(file, key, signing.namespace)
+        if signing.after == "changed":
+            file.write_bytes(file.read_bytes() + b"\n")
+        elif signing.after == "taken off":
+            signature.unlink()
+        elif signing.after == "damaged":
+            signature.write_bytes(signature.read_bytes()[:200])
+        elif signing.after == "alone":
+            self.signers.unlink()
+        elif signing.after == "no tool":
+            monkeypatch.setenv("PATH", str(self.root / "nothing"))
+        else:
+            assert not signing.after

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from made_waivers import NOW, Keys, Organisation, at
+from made_waivers import NOW, OURS, Keys, Organisation, at
 from proscribe.compile.waivers import verify
 from proscribe.plan import CONTROLS
 
 OPEN, SHUT = {"press01": CONTROLS}, {}
-OURS = 'namespaces="proscribe-waiver"'
 
 
 @pytest.fixture(scope="module")

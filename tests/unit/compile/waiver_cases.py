@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from made_waivers import APPROVERS, NOW
+from made_waivers import APPROVERS, NOW, OURS, Signing
 from proscribe.plan import CONTROLS
 
 OPEN = {"press01": CONTROLS}
@@ -22,6 +22,7 @@ class Case(NamedTuple):
     variables: dict[str, Any] = {}
     approvers: dict[str, Any] | None = APPROVERS
     why: str = ""
+    signing: Signing | None = None
 
 
 AUTUMN = {"requested_on": None, "approved_on": "2026-10-01T00:00:00Z", "valid_from": None}
@@ -221,4 +222,105 @@ CASES = [
         why="w1.yml.sig",
     ),
     Case("unsigned, and nobody looks", "active", OPEN, variables={"waiver_signatures": "off"}),
+]
+
+REQUIRED = {"waiver_signatures": "required"}
+SIGNED = [
+    Case("signed by its approver", "active", OPEN, variables=REQUIRED, signing=Signing()),
+    Case("signed where nobody has to", "active", OPEN, signing=Signing()),
+    Case(
+        "signed by a deputy who approved it",
+        "active",
+        OPEN,
+        {"approved_by": "deputy.of.press"},
+        variables=REQUIRED,
+        signing=Signing(allow="deputy.of.press"),
+    ),
+    Case(
+        "one byte changed", "bad_signature", SHUT, why="changed after it was signed", signing=Signing(after="changed")
+    ),
+    Case(
+        "one byte changed, and nobody looks",
+        "active",
+        OPEN,
+        variables={"waiver_signatures": "off"},
+        signing=Signing(after="changed"),
+    ),
+    Case(
+        "signed by who requested it",
+        "bad_signature",
+        SHUT,
+        why="by chan.tai.man, not by head.of.press",
+        signing=Signing(allow="chan.tai.man"),
+    ),
+    Case("signed with a key of nobody's", "bad_signature", SHUT, why="no such key", signing=Signing(allow="")),
+    Case(
+        "signed with a key that has expired",
+        "bad_signature",
+        SHUT,
+        why="expired",
+        signing=Signing(options=(OURS, 'valid-before="20261101"')),
+    ),
+    Case(
+        "signed with a key that is not valid yet",
+        "bad_signature",
+        SHUT,
+        why="not yet valid",
+        signing=Signing(options=(OURS, 'valid-after="20261201"')),
+    ),
+    Case("signed for something else", "bad_signature", SHUT, signing=Signing(namespace="git")),
+    Case("a signature taken off", "unsigned", SHUT, variables=REQUIRED, signing=Signing(after="taken off")),
+    Case("a signature taken off, which is optional", "active", OPEN, signing=Signing(after="taken off")),
+    Case("half a signature", "bad_signature", SHUT, signing=Signing(after="damaged")),
+    Case(
+        "nobody says whose key is whose", "bad_signature", SHUT, why="allowed_signers", signing=Signing(after="alone")
+    ),
+    Case("nothing to check it with", "bad_signature", SHUT, why="openssh-client", signing=Signing(after="no tool")),
+    Case(
+        "signed, and revoked after that",
+        "revoked",
+        SHUT,
+        {"revoked": TAKEN_BACK},
+        variables=REQUIRED,
+        signing=Signing(after="changed"),
+    ),
+    Case(
+        "well signed by somebody who may not approve",
+        "unauthorised",
+        SHUT,
+        {"approved_by": "mallory"},
+        variables=REQUIRED,
+        signing=Signing(allow="mallory"),
+    ),
+    Case("well signed, and over", "expired", SHUT, now="2026-12-31T10:00:00Z", variables=REQUIRED, signing=Signing()),
+]
+
+
+class Mistake(NamedTuple):
+    """A waiver that no run takes, and what every word says of it."""
+
+    shows: str
+    told: str
+    waiver: dict[str, Any] = {}
+    twice: bool = False
+    approvers: Any = APPROVERS
+
+
+MISTAKES = [
+    Mistake("an unknown service", "services[0]: found 'whatsap', expected", {"services": ["whatsap"]}),
+    Mistake("an unknown host", "hosts[0]: found 'press1', expected", {"hosts": ["press1"]}),
+    Mistake("a group that got another name", "groups[0]: found 'media', expected", {"groups": ["media"]}),
+    Mistake("an unknown control", "controls[0]: found 'firewal', expected", {"controls": ["firewal"]}),
+    Mistake("a key that is nearly one", "expire", {"expire": "2026-12-31T18:00:00+08:00"}),
+    Mistake("no end", "expires: found nothing", {"expires": None}),
+    Mistake("a day for an end", "expires: found", {"expires": "2026-12-31"}),
+    Mistake("an end without its zone", "expires: found", {"expires": "2026-12-31T18:00:00"}),
+    Mistake("an end as elsewhere", "expires: found", {"expires": "2015/10/21"}),
+    Mistake("29 February of a year without one", "expires: found", {"expires": "2027-02-29T12:00:00Z"}),
+    Mistake("an end before the start", "expires: found", {"expires": "2026-11-01T00:00:00Z"}),
+    Mistake("an id that is not the file's name", "id: found 'w2', expected", {"id": "w2"}),
+    Mistake("an id twice", "id: found 'w1', expected an id that", twice=True),
+    Mistake("a user, for a control that knows none", "users", {"users": ["alice"], "controls": ["dns"]}),
+    Mistake("a register for a group that got another name", "media: found 'media'", approvers={"media": {"head": "x"}}),
+    Mistake("a register that names nobody", "press.head: found", approvers={"press": {}}),
 ]

@@ -89,5 +89,18 @@ def test_any_answer_is_a_whole_record_or_refused(data):
     assert json.loads(json.dumps(checked)) == checked
 
 
+@pytest.mark.parametrize(
+    ("verdicts", "evaluated", "state"),
+    [((), ["dns/x"], "error"), ((wechat(WECHAT),), [], "error"), ((), (), "unknown")],
+    ids=["all else holds", "something is broken too", "nothing was evaluated"],
+)
+def test_a_host_with_an_error_is_in_error_though_it_says_otherwise(verdicts, evaluated, state):
+    """A control without rules of its own in the plan has none to say that it could not look."""
+    errors = [{"control": "dns", "message": "dnsmasq ended with 2"}]
+    record = answer(*verdicts, evaluated=evaluated, errors=errors)
+    assert record["state"] != "error"
+    assert read("web01", record)["state"] == state
+
+
 def test_a_clean_record_lists_nothing():
     assert read("web01", clean_answer())["rules"] == []

@@ -98,6 +98,13 @@ def test_a_great_fleet_fits_the_screen_too(past):
         assert "more things; --json has them all" in text
 
 
+@pytest.mark.parametrize("width", [80, 76])
+def test_on_a_narrow_screen_the_trend_keeps_its_share(past, width):
+    story(past)
+    lines = told(past, width=width).partition("\ntrend\n")[2].splitlines()
+    assert lines[-1] == "2026-11-23 08:01 UTC  1 of 3 not meeting the ban, 66.6 % compliant"
+
+
 def test_for_machines_it_is_all_there(past):
     story(past)
     found = json.loads(json.dumps(pasts.gather(past.history, Scope("2026-11-10T00:00:00Z", "web01"), NOW, 3 * DAY)))

@@ -134,6 +134,14 @@ def test_an_enforcing_run_with_a_repair_a_refusal_and_a_failure():
     )
 
 
+def test_an_overdue_review_is_said_before_all_that_may_be_cut_off():
+    overdue = {**WAIVERS[0], "review_overdue": True, "review_by": "2026-11-15T02:00:00Z"}
+    collector = Collector(run(["web02"], waivers=[overdue]))
+    collector.answered("web02", answer(evaluated=["apps/wechat"]))
+    told = " ".join(shown(collector, width=60).split())
+    assert "waiver press-office active review overdue since 2026-11-15, waives until 2027-03-31: wechat on" in told
+
+
 def test_waivers_that_waive_nothing_come_first_and_aloud():
     upcoming = [
         {"service": "signal", "control": control, "effective_from": "2027-01-01"} for control in ("apps", "dns")

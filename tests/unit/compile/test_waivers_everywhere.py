@@ -1,0 +1,129 @@
+"""A waiver is worth the same wherever it is told: plans, report, page, table, explain, list, verify, every export.
+
+The cases are those of `waiver_cases`. On every host of the made organisation every control finds every service, so that
+what is open is told as waived and all else as noncompliant; each output is read back and held against the case.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+from made_waivers import NOW, Keys, Organisation, at
+from proscribe.cli import explain, inventory, waiver
+from proscribe.compile.errors import PolicyErrors
+from proscribe.compile.waivers import STATUSES
+from proscribe.finding import Finding
+from waiver_cases import CASES, MISTAKES, OPEN, SIGNED, Case
+from waiver_outputs import Outputs, Told
+
+FOUND = Finding("package", "made", manager="dpkg", version="1.0", scope="system")
+OF_ALICE = Finding("package", "made", manager="flatpak", version="1.0", scope="user:alice", path="/home/alice/made")
+
+
+@pytest.fixture(scope="module")
+def key_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("keys")
+
+
+@pytest.fixture
+def organisation(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
+    return Organisation(tmp_path)
+
+
+def test_there_are_many_cases():
+    assert len(CASES) + len(SIGNED) + len(MISTAKES) >= 80
+    assert {case.status for case in [*CASES, *SIGNED]} == set(STATUSES)
+
+
+@pytest.mark.parametrize("case", [*CASES, *SIGNED], ids=lambda case: case.shows)
+def test_every_output_says_what_a_case_is_worth_and_what_it_opens(organisation, case, key_folder, monkeypatch, capsys):
+    file = organisation.waiver(**case.waiver)
+    organisation.approvers(case.approvers)
+    organisation.variables = case.variables
+    if case.signing:
+        Keys(key_folder, organisation.inventory).follow(case.signing, file, monkeypatch)
+    outputs = Outputs(organisation, case.now, FOUND, monkeypatch, capsys)
+    opened = expected(case)
+    (told,) = outputs.report["waivers"]
+    assert case.why in told["why"]
+    for name, said in outputs.all().items():
+        status = case.status
+        if name == "explain" and not told["hosts"]:
+            status = "active"  # it speaks of hosts, and this one is for none: nothing to remark
+        assert said == Told(said.status and status, said.opened if said.opened is None else opened), name
+    # And who reads the report alone can see it: what is open is waived, and everything else counts.
+    rules = outputs.report["summary"]["rules"]
+    assert (rules["waived"], rules["noncompliant"]) == (len(opened), 5 * 12 - len(opened))
+
+
+def expected(case: Case) -> frozenset[tuple[str, str]]:
+    services = case.waiver.get("services", ["whatsapp"])
+    # What the table says of whatsapp on each host holds for the service that a case is about.
+    opened = OPEN if case.status == "active" and "whatsapp" not in services else case.opened
+    return frozenset(
+        (host, f"{control}/{service}")
+        for host, controls in opened.items()
+        for control in controls
+        for service in services
+    )
+
+
+PARTS = [
+    ("a user", {"users": ["alice"], "controls": ["apps", "firewall"]}, OF_ALICE, FOUND),
+    ("a version", {"versions": ["1.0"], "controls": ["apps"]}, FOUND, FOUND._replace(version="1.1")),
+    ("a path", {"paths": ["/home/alice/made"], "controls": ["apps"]}, OF_ALICE, OF_ALICE._replace(path="/opt/made")),
+]
+
+
+@pytest.mark.parametrize(("part", "changes", "inside", "outside"), PARTS, ids=[row[0] for row in PARTS])
+def test_a_waiver_for_a_part_covers_that_part_in_every_output(
+    organisation, part, changes, inside, outside, monkeypatch, capsys
+):
+    organisation.waiver(**changes)
+    opened = frozenset(("press01", f"{control}/whatsapp") for control in changes["controls"])
+    for name, said in Outputs(organisation, NOW, inside, monkeypatch, capsys).all().items():
+        assert said == Told(said.status and "active", said.opened if said.opened is None else opened), name
+
+
+@pytest.mark.parametrize(("part", "changes", "inside", "outside"), PARTS, ids=[row[0] for row in PARTS])
+def test_what_lies_outside_the_part_counts_in_every_output_about_hosts(
+    organisation, part, changes, inside, outside, monkeypatch, capsys
+):
+    organisation.waiver(**changes)
+    said = Outputs(organisation, NOW, outside, monkeypatch, capsys).all()
+    for name in ("report.json", "report.csv", "junit.xml", "report.sarif", "oscal.json"):
+        assert said[name].opened == frozenset(), name
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.shows)
+def test_a_mistake_stops_the_run_and_every_word_with_one_message(organisation, mistake, monkeypatch):
+    file = organisation.waiver(**mistake.waiver)
+    if mistake.twice:
+        organisation.waiver("w1.yaml")
+    organisation.approvers(mistake.approvers)
+    question = organisation.question()
+    monkeypatch.setattr(inventory, "question", lambda arguments: question)
+    before = file.read_bytes()
+    said = set()
+    for words in (None, ["list"], ["list", "--json"], ["expire-soon"], ["verify"], ["sign", "w1"], "whatsapp"):
+        with pytest.raises(PolicyErrors) as wrong:
+            if words is None:
+                organisation.run()
+            elif isinstance(words, str):
+                explain.run(_read(explain, [words, "--at", NOW]))
+            else:
+                arguments = _read(waiver, words)
+                arguments.run_step(arguments, at(NOW))
+        said.add(str(wrong.value))
+    (message,) = said
+    assert mistake.told in message
+    assert str(organisation.inventory) in message
+    assert file.read_bytes() == before and not (organisation.root / "reports").exists()
+
+
+def _read(word, words):
+    parser = argparse.ArgumentParser()
+    word.add_arguments(parser)
+    return parser.parse_args(words)
