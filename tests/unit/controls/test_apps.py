@@ -360,7 +360,7 @@ class TestTheGate:
     def test_the_script_may_be_run_and_the_rest_only_read(self, host: MadeHost) -> None:
         carry_out(apps.enforce(host, plan(wechat=WECHAT)).actions)
         modes = [stat.S_IMODE(os.stat(host.root + path).st_mode) for path in GATE]
-        assert modes == [0o644, 0o644, 0o755, 0o644]
+        assert modes == [0o644, 0o644, 0o644, 0o755, 0o644]
 
 
 class TestRefusalsAndFailures:

@@ -8,6 +8,7 @@ from ...host import WRITTEN_BY, Host, Process
 from ..base import Action
 from .gate_parts import GateFile
 from .package import Package
+from .whom import whom
 
 MANAGER = "dpkg"
 CATALOGUE_KEY = "apt"
@@ -54,16 +55,16 @@ def gated(host: Host) -> bool:
 
 
 LIST = "/etc/proscribe/restricted-packages"
+PATHS = "/etc/proscribe/restricted-paths"
 CONTACT = "/etc/proscribe/contact"
 SCRIPT = "/usr/libexec/proscribe/dpkg-gate"
 # dpkg reads only files whose names consist of letters, digits, "-" and "_" here, and says nothing about others.
 CONFIGURATION = "/etc/dpkg/dpkg.cfg.d/proscribe"
 
 
-def gate(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}) -> tuple[GateFile, ...]:
-    whom = (
-        " ".join("".join(c if c.isprintable() else " " for c in contact).split()) or "the administrators of this host"
-    )
+def gate(
+    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}, paths: Sequence[str] = ()
+) -> tuple[GateFile, ...]:
     return (
         # A line is a name that is refused, or a name and a version of it that is not.
         GateFile(
@@ -72,7 +73,8 @@ def gate(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[s
             + "".join(f"{name}\n" for name in sorted(ids))
             + "".join(f"{name} {version}\n" for name in sorted(permitted) for version in permitted[name]),
         ),
-        GateFile(CONTACT, f"# {WRITTEN_BY}\n{whom}\n"),
+        GateFile(PATHS, f"# {WRITTEN_BY}\n" + "".join(f"{path}\n" for path in sorted(paths) if path.isprintable())),
+        GateFile(CONTACT, f"# {WRITTEN_BY}\n{whom(contact)}\n"),
         GateFile(SCRIPT, GATE, 0o755),
         # The trial is a whole check, of a command line that installs nothing.
         GateFile(
@@ -97,12 +99,14 @@ GATE = rf"""#!/bin/sh
 # update. $1 is the process id of dpkg. A hook is not told what is to be installed: dpkg's own command line says it.
 
 list={LIST}
+paths={PATHS}
 
 tell() {{
     logger -t proscribe -p "auth.$1" -- "$2" 2>/dev/null || :
 }}
 
-# dpkg-gate --archives PID RECURSIVE ARGUMENT...: what the archives among dpkg's arguments say that they are.
+# dpkg-gate --archives PID RECURSIVE ARGUMENT...: what the archives among dpkg's arguments say that they are, and for
+# those that apt did not fetch what is in them: a repository does not rename what it has, a person may.
 if [ "$1" = --archives ]; then
     dpkg=$2 recursive=$3
     shift 3
@@ -114,7 +118,13 @@ if [ "$1" = --archives ]; then
             *) archive=./$archive ;;
         esac
         if [ -f "$archive" ]; then
-            dpkg-deb --show --showformat '${{Package}} ${{Version}} ${{Provides}}\n' "$archive" 2>/dev/null
+            dpkg-deb --show --showformat 'package ${{Package}} ${{Version}} ${{Provides}}\n' "$archive" 2>/dev/null ||
+                continue
+            case $(readlink -f -- "$archive") in
+                /var/cache/apt/archives/*) continue ;;
+            esac
+            grep -q '^/' "$paths" 2>/dev/null || continue
+            dpkg-deb --fsys-tarfile "$archive" 2>/dev/null | tar --list 2>/dev/null | sed 's,^\.*/*,file /,'
         elif [ "$recursive" = yes ] && [ -d "$archive" ]; then
             find -L "$archive" -type f -name '*.deb' -exec "$0" --archives "$dpkg" no {{}} +
         fi
@@ -150,18 +160,36 @@ if tr '\0' '\n' <"$command_line" | grep -Eqx -e '--recursive|-[[:alnum:]]*R[[:al
     recursive=yes
 fi
 
-# One line for each archive that is, or provides, something on the list: its own name and the name on the list.
-offers=$(xargs -0 "$0" --archives "$dpkg" "$recursive" <"$command_line" | awk -v list="$list" '
-    BEGIN {{ while ((getline line < list) > 0) if (line !~ /^(#|$)/) restricted[line] }}
-    {{
-        package = $1
-        if (($1 " " $2) in restricted) next
-        if (package in restricted) {{ print package, package; next }}
-        sub(/^[^ ]* [^ ]* */, "")
-        count = split($0, names, / *, */)
+# A line for each archive that is, or provides, something on the list, or has one of the paths in it: its own name, and
+# the name or the path. What a waiver lets in by its version is not looked into.
+offers=$(xargs -0 "$0" --archives "$dpkg" "$recursive" <"$command_line" | awk -v list="$list" -v paths="$paths" '
+    function plain(path) {{
+        gsub(/\/(\.?\/)+/, "/", path)
+        sub(/\/$/, "", path)
+        return path ~ /^\/(bin|sbin|lib|lib32|lib64)(\/|$)/ ? "/usr" path : path
+    }}
+    BEGIN {{
+        while ((getline line < list) > 0) if (line !~ /^(#|$)/) restricted[line]
+        while ((getline line < paths) > 0) if (line ~ /^\//) places[plain(line)]
+    }}
+    /^file / {{
+        path = decided ? "" : plain(substr($0, 6))
+        for (; path != ""; sub(/\/[^\/]*$/, "", path))
+            if (path in places) {{ print package, path; decided = 1; break }}
+        next
+    }}
+    /^package / {{
+        package = $2
+        decided = ($2 " " $3) in restricted
+        if (!decided && package in restricted) {{ print package, package; decided = 1 }}
+        sub(/^package [^ ]* [^ ]*/, "")
+    }}
+    !decided {{  # what it provides, in one line or in several
+        count = split($0, names, /,/)
         for (i = 1; i <= count; i++) {{
+            sub(/^ +/, "", names[i])
             sub(/[ (:].*/, "", names[i])
-            if (names[i] in restricted) print package, names[i]
+            if (names[i] in restricted) {{ print package, names[i]; decided = 1; break }}
         }}
     }}')
 [ -n "$offers" ] || exit 0
@@ -174,8 +202,11 @@ while read -r package name; do
         ?[!nc]*) continue ;;
     esac
     refused=yes
-    what=$package
-    [ "$package" = "$name" ] || what="$package (which provides $name)"
+    case $name in
+        "$package") what=$package ;;
+        /*) what="$package (which has $name in it)" ;;
+        *) what="$package (which provides $name)" ;;
+    esac
     echo "proscribe: the policy of this organisation does not allow $what on this host" >&2
     tell notice "the package gate refused $what"
 done <<END

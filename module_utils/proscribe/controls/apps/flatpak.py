@@ -108,7 +108,9 @@ REFUSED = """\
         || action.id == "org.freedesktop.Flatpak.install-bundle\""""
 
 
-def gate(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}) -> tuple[GatePart, ...]:
+def gate(
+    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}, paths: Sequence[str] = ()
+) -> tuple[GatePart, ...]:
     """For the system's installations; a user's own asks nobody. `flatpak mask` does not stop an installation by name.
 
     Neither filters nor polkit are told versions: an app that may come in one version passes, as in pacman.py.

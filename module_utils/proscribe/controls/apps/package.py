@@ -45,11 +45,16 @@ class PackageSystem(Protocol):
         """What removes these packages and nothing else, and which are not removed, each with the reason."""
 
     def gate(
-        self, ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}
+        self,
+        ids: AbstractSet[str],
+        contact: str,
+        permitted: Mapping[str, Sequence[str]] = {},
+        paths: Sequence[str] = (),
     ) -> tuple[GatePart, ...]:
         """What keeps these packages from being installed again; nothing if the system has no gate.
 
-        `permitted` names versions of some of them that may be.
+        `permitted` names versions of some of them that may be. Where the system tells what is in a package, one of
+        another name that has one of `paths` in it is refused as well.
         """
 
     def gated(self, host: Host) -> bool:

@@ -55,7 +55,9 @@ SCRIPT = "/usr/libexec/proscribe/pacman-gate"
 HOOK = "/usr/share/libalpm/hooks/00-proscribe.hook"
 
 
-def gate(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}) -> tuple[GatePart, ...]:
+def gate(
+    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}, paths: Sequence[str] = ()
+) -> tuple[GatePart, ...]:
     """A hook is told names, no versions: a name that may come in one version passes, and others of it are seen later.
 
     Updates of what is still installed pass too, as everywhere: to refuse them would only keep the old version, and

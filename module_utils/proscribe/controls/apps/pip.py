@@ -51,5 +51,7 @@ def gated(host: Host) -> bool:
     return False
 
 
-def gate(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}) -> tuple[GatePart, ...]:
+def gate(
+    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}, paths: Sequence[str] = ()
+) -> tuple[GatePart, ...]:
     return ()  # pip has none, and whoever may write somewhere may install there

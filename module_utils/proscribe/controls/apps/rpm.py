@@ -73,5 +73,7 @@ def gated(host: Host) -> bool:
     return in_use(host) and host.tool("rpm") is not None and not host.run(["rpm", "-q", "rpm"]).rc
 
 
-def gate(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}) -> tuple[GatePart, ...]:
+def gate(
+    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}, paths: Sequence[str] = ()
+) -> tuple[GatePart, ...]:
     return rpm_gate.parts(ids, contact, permitted)

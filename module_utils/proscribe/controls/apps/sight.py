@@ -68,6 +68,16 @@ class Wanted:
             found.update({id_: sorted(versions)} if versions else {})
         return found
 
+    def closed_paths(self) -> list[str]:
+        """The host's paths that no package may bring: those of which no waiver lets anything in for everybody."""
+        return [
+            path
+            for path, services in self.paths.items()
+            if path.startswith("/")
+            and self.enforced(services)
+            and all("users" in e for s in services for e in self.services[s].get("exceptions", ()))
+        ]
+
     def holders(self, services: list[str], finding: Finding, place: str = "") -> list[str]:
         """The services that something seen belongs to: if a waiver covers it for some of them, these alone."""
         return [s for s in services if exception_for(self.services[s], finding, place)] or services

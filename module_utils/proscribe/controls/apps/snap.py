@@ -94,7 +94,9 @@ def gated(host: Host) -> bool:
     return host.tool("snap") is not None
 
 
-def gate(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}) -> tuple[GatePart, ...]:
+def gate(
+    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}, paths: Sequence[str] = ()
+) -> tuple[GatePart, ...]:
     """snapd does not tell polkit what a user wants to change, so users neither install nor remove any snap."""
     return (
         rule("snap", f"Only root manages snaps here; ask {whom(contact)}", 'action.id == "io.snapcraft.snapd.manage"'),
