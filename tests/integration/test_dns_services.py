@@ -19,7 +19,7 @@ pytestmark = pytest.mark.integration
 
 PROJECT = Path(__file__).resolve().parents[2]
 NAME = "proscribe-dns-test"
-UPSTREAM = "198.51.100.53"
+UPSTREAM, ANOTHER = "198.51.100.53", "198.51.100.54"
 BLOCKED, OPEN = "no such name", "an address"
 NAMES = {
     "wechat.com": BLOCKED,
@@ -51,6 +51,7 @@ answer["backend"] = choose(host, plan["controls"]["dns"]["settings"]).name
 answer["users"] = resolver_users(host, plan)
 verdicts = dns.observe(host, plan)
 answer["states"] = sorted({verdict.state for verdict in verdicts})
+answer["hits"] = {verdict.rule: verdict.attempts for verdict in verdicts if verdict.attempts}
 answer["told"] = [[finding.id, finding.detail] for verdict in verdicts for finding in verdict.findings]
 print(json.dumps(answer))
 """
@@ -81,6 +82,30 @@ systemctl restart NetworkManager
 nmcli device set link0 managed yes
 nmcli connection add type ethernet ifname link0 con-name link0 ipv4.method manual ipv4.addresses 198.51.100.2/24 \
     ipv4.gateway 198.51.100.1 ipv4.dns {UPSTREAM} ipv4.dns-search corp.example ipv6.method disabled
+nmcli connection up link0
+"""
+
+
+# A DHCP server on the other side of the link, which tells of the only name server that answers there; and the host
+# asks it for an address.
+LEASE = """
+set -eu
+systemctl stop name-server dhcp 2>/dev/null || true
+ip -n outside address replace %(server)s/24 dev outer
+systemd-run --quiet --unit name-server ip netns exec outside python3 -B /tests/name_server.py %(server)s
+systemd-run --quiet --unit dhcp ip netns exec outside dnsmasq --keep-in-foreground --pid-file --conf-file=/dev/null \
+    --port=0 --interface=outer --bind-interfaces --dhcp-leasefile=/run/leases --dhcp-authoritative \
+    --dhcp-range=198.51.100.10,198.51.100.20,2m --dhcp-option=option:dns-server,%(server)s \
+    --dhcp-option=option:domain-search,corp.example
+nmcli connection modify link0 ipv4.method auto ipv4.addresses '' ipv4.gateway '' ipv4.dns '' ipv4.dns-search ''
+nmcli connection up link0
+"""
+BY_HAND = f"""
+set -eu
+systemctl stop name-server dhcp
+systemd-run --quiet --unit name-server ip netns exec outside python3 -B /tests/name_server.py {UPSTREAM}
+nmcli connection modify link0 ipv4.method manual ipv4.addresses 198.51.100.2/24 ipv4.gateway 198.51.100.1 \
+    ipv4.dns {UPSTREAM} ipv4.dns-search corp.example
 nmcli connection up link0
 """
 
@@ -120,6 +145,23 @@ class Container:
     def resolved(self) -> dict[str, str]:
         """What the C library says of the names."""
         return dict(zip(NAMES, self.run("python3", "-c", ASK, *NAMES).splitlines(), strict=True))
+
+    def tells_hits(self, unit: str, *lines: str) -> None:
+        """What is refused is in the journal, and nothing else that was asked for; and in what an audit says."""
+        before = self.call("observe")["hits"]
+        assert self.resolved() == NAMES
+        hits = self.call("observe")["hits"]
+        assert {rule: hits[rule] > before.get(rule, 0) for rule in hits} == {"dns/wechat": True, "dns/canary": True}
+        log = self.run("journalctl", "--quiet", "--unit", unit, "--boot", "--output", "cat")
+        assert [line for line in lines if line not in log] == []
+        assert [name for name in ("notwechat.com", "host.corp.example") if name in log] == []
+
+    def survives_dhcp(self) -> None:
+        """The host gets its address by DHCP, and then one with another name server, which is asked from then on."""
+        for server in (UPSTREAM, ANOTHER):
+            self.sh(LEASE % {"server": server})
+            assert (self.resolved(), self.call("observe")["states"]) == (NAMES, [COMPLIANT]), server
+        self.sh(BY_HAND)
 
     def files(self) -> str:
         return self.sh(
@@ -177,9 +219,11 @@ def host(require_tool: Callable[[str], str], require_root: Callable[[], None]) -
 def test_systemd_resolved_with_a_filter_behind_it(host: Container) -> None:
     host.filters("resolved", "write")
     assert host.after_enforcing["users"] == ["dnsmasq", "systemd-resolve"]
+    host.tells_hits("proscribe-dns", "config a.b.wechat.com is NXDOMAIN")
     # What systemd-resolved is told about the link changes under it, as DHCP does it.
-    host.sh(f"nmcli connection modify link0 ipv4.dns '{UPSTREAM} 198.51.100.54'; nmcli device reapply link0; sleep 1")
+    host.sh(f"nmcli connection modify link0 ipv4.dns '{UPSTREAM} {ANOTHER}'; nmcli device reapply link0; sleep 1")
     assert (host.resolved(), host.call("observe")["states"]) == (NAMES, [COMPLIANT])
+    host.survives_dhcp()
     host.sh("systemctl restart systemd-resolved")
     assert (host.resolved(), host.call("observe")["states"]) == (NAMES, [COMPLIANT])
     host.sh("systemctl kill --signal KILL proscribe-dns; sleep 2")
@@ -202,6 +246,7 @@ def test_networkmanager_switches_its_dnsmasq_on(host: Container) -> None:
     host.sh("systemctl restart NetworkManager; " + UNTIL.format("127.0.0.1"))
     host.sh("nmcli device reapply link0; sleep 1")
     assert (host.resolved(), host.call("observe")["states"]) == (NAMES, [COMPLIANT])
+    host.survives_dhcp()
     host.lifts()
     host.sh(
         "systemctl disable --now NetworkManager; ip address replace 198.51.100.2/24 dev link0; ip link set link0 up"
@@ -221,9 +266,14 @@ def test_a_resolver_that_debian_runs(host: Container, server: str) -> None:
     )
     host.filters(server, "write")
     assert host.after_enforcing["users"] == [server]
-    if server == "unbound":  # which tells hits, with the domain of the catalogue
-        hits = host.run("journalctl", "--unit", "unbound", "--grep", "always_nxdomain", "--output", "cat")
-        assert "wechat.com. always_nxdomain 127.0.0.1" in hits
+    if server == "unbound":
+        host.tells_hits("unbound", "wechat.com. always_nxdomain 127.0.0.1")
+    else:  # which has to be told to log, and then logs what everybody asks
+        assert host.call("observe")["hits"] == {}
+        host.sh("echo log-queries >/etc/dnsmasq.d/log.conf; systemctl restart dnsmasq")
+        assert host.resolved() == NAMES
+        assert set(host.call("observe")["hits"]) == {"dns/wechat", "dns/canary"}
+        host.sh("rm /etc/dnsmasq.d/log.conf")
     host.sh(f"systemctl restart {server}")
     assert (host.resolved(), host.call("observe")["states"]) == (NAMES, [COMPLIANT])
     host.lifts()

@@ -41,6 +41,7 @@ def describe(host: Host, scene: Scene) -> Filter:
         render=rendering.dnsmasq,
         stages=lambda text: [Stage({file: text}, [RESTART], [(address, 53)], left=[RESTART])],
         check=(host.tool("dnsmasq") or "dnsmasq", "--test", "-C"),
+        logs=UNIT if openers.logs_queries(content(host, path) for path in others) else "",
         bypasses=round_it(host, scene, NAME),
         openers=[(path, *found) for path in others for found in openers.dnsmasq(content(host, path))],
     )

@@ -36,6 +36,7 @@ class Filter(NamedTuple):
     render: Callable[[Wish], str]  # its text
     stages: Callable[[str], Sequence[Stage]]  # all that has to be there for that text to be in effect
     check: Sequence[str]  # has the tool read a candidate, whose path comes last
+    logs: str = ""  # the unit in whose journal it tells hits; "" if it tells none
     bypasses: Sequence[Finding] = ()  # ways round it that enforcing does not close
     openers: Sequence[tuple[str, str, str]] = ()  # lines of the organisation's own: (path, line, the name it opens)
 
@@ -55,6 +56,12 @@ def observe(
     if idle:
         wrong.append(Finding("resolver", filter_.manager, manager=filter_.manager, detail=idle))
     verdicts = service_verdicts(section, wish, rendering.blocked(stands), pattern, idle)
+    if filter_.logs and not idle:
+        from . import hits  # a host without a filter has no use for it
+
+        of = {f"dns/{id_}": set(names) - set(wish.left) for id_, names in wish.services.items()}
+        counts = hits.count(host, filter_.logs, of)
+        verdicts = [verdict._replace(attempts=counts.get(verdict.rule, 0)) for verdict in verdicts]
     whole = judge("dns/resolver", section, [*wrong, *leftovers, *filter_.bypasses])
     whole = whole._replace(drifted=whole.drifted and bool(wrong or leftovers))
     return [*(_with_openers(verdict, section, wish, filter_) for verdict in verdicts), whole]

@@ -70,6 +70,7 @@ def describe(host: Host, scene: Scene) -> Filter:
         render=rendering.dnsmasq,
         stages=lambda text: [Stage({FILE: text, **switch}, [RELOAD], [(ADDRESS, 53)], left=[RELOAD])],
         check=(host.tool("dnsmasq") or "dnsmasq", "--test", "-C"),
+        logs=UNIT if openers.logs_queries(content(host, path) for path in others) else "",
         bypasses=round_it(host, scene, NAME) if led or host.stat(SWITCH) is not None else (),
         openers=[(path, *found) for path in others for found in openers.dnsmasq(content(host, path))],
     )

@@ -1,8 +1,11 @@
-"""Lines of the organisation's own resolver files that answer or forward a name, and so may open one that is blocked."""
+"""What the organisation's own resolver files say: the lines that answer or forward a name, and so may open one that is
+blocked; and whether dnsmasq is to log.
+"""
 
 from __future__ import annotations
 
 import re
+from typing import Iterable
 
 # The kinds of local zones in which a name may get an address (unbound.conf(5)).
 _OPEN_ZONES = ("transparent", "typetransparent", "redirect", "inform", "always_transparent", "nodefault")
@@ -38,3 +41,8 @@ def unbound(text: str) -> list[tuple[str, str]]:
         ):
             found += [(line, words[0].strip(".").lower())]
     return [(line, name) for line, name in found if name]
+
+
+def logs_queries(texts: Iterable[str]) -> bool:
+    """Whether some files have dnsmasq log. It logs all that everybody asks, or nothing."""
+    return any(re.search(r"^\s*log-queries\b", text, re.MULTILINE) for text in texts)

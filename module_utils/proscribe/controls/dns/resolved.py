@@ -31,6 +31,8 @@ DROP_IN = "/etc/systemd/resolved.conf.d/zz-proscribe.conf"
 MAIN_FILES = ("/etc/systemd/resolved.conf", "/run/systemd/resolved.conf", "/usr/lib/systemd/resolved.conf")
 DROP_INS = ("/etc/systemd/resolved.conf.d", "/run/systemd/resolved.conf.d", "/usr/lib/systemd/resolved.conf.d")
 
+# dnsmasq can log all that everybody asks, or nothing. What sed leaves of it for the journal is the names that were
+# refused, and what dnsmasq says of itself.
 _UNIT = """\
 # {written_by}
 [Unit]
@@ -42,7 +44,8 @@ Before=nss-lookup.target
 StartLimitIntervalSec=0
 
 [Service]
-ExecStart={dnsmasq} --keep-in-foreground --pid-file --conf-file={file}
+ExecStart=/bin/sh -c "{dnsmasq} --keep-in-foreground --pid-file --conf-file={file} --log-queries --log-facility=- 2>&1 \
+    | sed -uE '/: config [^ ]+ is NXDOMAIN$/b;/: [^ ]+ [^ ]+ (is|to|from) /d'"
 Restart=always
 RestartSec=1
 NoNewPrivileges=yes
@@ -93,6 +96,7 @@ def describe(host: Host, scene: Scene, upstreams: Sequence[str]) -> Filter:
             front._replace(files={DROP_IN: drop_in}, start=[restart], answers=[(STUBS[0], 53)]),
         ],
         check=(dnsmasq, "--test", "-C"),
+        logs=OWN_UNIT,
         bypasses=[*round_it(host, scene, NAME), *_links(host), *_later_servers(host)],
     )
 

@@ -41,6 +41,7 @@ def describe(host: Host, scene: Scene) -> Filter:
         render=rendering.unbound,
         stages=lambda text: [Stage({file: text}, [RESTART], [(address, 53)], left=[RESTART])],
         check=(host.tool("unbound-checkconf") or "unbound-checkconf",),
+        logs=UNIT,
         bypasses=round_it(host, scene, NAME),
         openers=[(path, *found) for path in others for found in openers.unbound(content(host, path))],
     )

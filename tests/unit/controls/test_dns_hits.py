@@ -1,0 +1,104 @@
+"""How often a filter has answered for each service, out of what its resolver logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controls.dns import hits, openers
+from proscribe.host import ControlError, Host, Result
+
+SERVICES = {"wechat": {"wechat.com", "wx.qq.com"}, "personal": {"home.work.wechat.com"}, "also": {"wx.qq.com"}}
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        # unbound 1.22 of Debian 13
+        ("[177:0] info: wechat.com. always_nxdomain 127.0.0.1@39478 photos.wechat.com. A IN", "wechat.com"),
+        ("[177:0] info: wechat.com. always_nxdomain ::1@39478 wechat.com. HTTPS IN", "wechat.com"),
+        ("[177:0] info: work.wechat.com. transparent 127.0.0.1@39478 work.wechat.com. A IN", None),
+        ("[177:0] info: generate keytag query _ta-4f66-9728. NULL IN", None),
+        # dnsmasq 2.91: to the journal, to its standard error, and with log-queries=extra
+        ("config photos.wechat.com is NXDOMAIN", "photos.wechat.com"),
+        ("dnsmasq[301]: config Photos.WeChat.com is NXDOMAIN", "Photos.WeChat.com"),
+        ("3 127.0.0.1/47211 config wechat.com is NXDOMAIN", "wechat.com"),
+        ("config wechat.com is NODATA-IPv6", None),
+        ("config wechat.com is 192.0.2.1", None),
+        ("query[A] photos.wechat.com from 127.0.0.1", None),
+        ("reply nowhere.example is NXDOMAIN", None),
+        ("cached nowhere.example is NXDOMAIN", None),
+        ("query[A] config from 127.0.0.1", None),
+    ],
+)
+def test_which_lines_tell_a_hit(line: str, name: str | None) -> None:
+    assert list(hits.named(f"Started.\n{line}\n")) == ([] if name is None else [name])
+
+
+def journal(root: Path, text: str | None) -> tuple[Host, list[list[str]]]:
+    """A host with that journal, or (None) with a journalctl that does not end; and how it was asked."""
+    asked = []
+
+    def run(argv: list[str], **options: Any) -> Result:
+        assert options["timeout"] == hits.PATIENCE
+        asked.append(argv)
+        if text is None:
+            raise ControlError("no answer")
+        return Result(0, text, "")
+
+    (root / "usr/bin").mkdir(parents=True)
+    (root / "usr/bin/journalctl").touch(mode=0o755)
+    return Host(str(root), run), asked
+
+
+@pytest.fixture(autouse=True)
+def root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Host, "privileged", True)
+
+
+def test_hits_are_counted_by_the_service_of_the_nearest_name(tmp_path: Path) -> None:
+    text = "".join(
+        f"config {name} is NXDOMAIN\n"
+        for name in (
+            "a.wechat.com",
+            "WeChat.com",
+            "x.home.work.wechat.com",
+            "wx.qq.com",
+            "notwechat.com",
+            "own.example",
+        )
+    )
+    host, asked = journal(tmp_path, text)
+    assert hits.count(host, "dnsmasq.service", SERVICES) == {"wechat": 3, "personal": 1, "also": 1}
+    (argv,) = asked
+    assert {"--unit=dnsmasq.service", "--boot", f"--lines={hits.LINES}"} < set(argv)
+
+
+def test_a_journal_that_cannot_be_read_tells_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hits.count(Host(str(tmp_path)), "unbound.service", SERVICES) == {}
+    host, asked = journal(tmp_path, None)
+    assert (hits.count(host, "unbound.service", SERVICES), len(asked)) == ({}, 1)
+    monkeypatch.setattr(Host, "privileged", False)
+    assert (hits.count(host, "unbound.service", SERVICES), len(asked)) == ({}, 1)
+
+
+@given(st.text(max_size=300))
+def test_reading_a_log_never_fails(text: str) -> None:
+    assert all(name for name in hits.named(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "logs"),
+    [
+        ("log-queries\n", True),
+        ("port=53\n log-queries=extra\n", True),
+        ("# log-queries\n", False),
+        ("no-log-queries\n", False),
+        ("", False),
+    ],
+)
+def test_whether_dnsmasq_is_told_to_log(text: str, logs: bool) -> None:
+    assert openers.logs_queries(["port=53\n", text]) is logs
