@@ -42,7 +42,7 @@ class Export:
         )
         self._checked.pour(self._stream)
         refused = [({"rule": rule}, packets) for rule, packets in sorted(self._refused.items())]
-        meaning = "Packets that the hosts' firewalls refused, since their counters began."
+        meaning = "Packets that the hosts' firewalls refused, and questions that their name filters did."
         self._stream.writelines(_gauge("refused_packets", meaning, refused))
 
 
