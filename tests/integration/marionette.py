@@ -66,7 +66,7 @@ class Firefox:
         try:
             self._stream = self._connect(port, start)
             self._receive()  # it introduces itself
-            self.ask("WebDriver:NewSession", {"capabilities": {"alwaysMatch": {"acceptInsecureCerts": True}}})
+            self.ask("WebDriver:NewSession", {"acceptInsecureCerts": True})
             self.ask("WebDriver:SetTimeouts", {"pageLoad": PAGE * 1000})
         except BaseException:
             self.close()

@@ -84,6 +84,8 @@ def test_firefox_has_each_policy_with_its_value_and_effect(
         'Services.prefs.getBoolPref("network.http.http3.enable")': False,
         'Services.prefs.prefIsLocked("network.http.http3.enable")': True,
         'Services.prefs.prefIsLocked("identity.fxaccounts.enabled")': True,
+        'Services.prefs.getIntPref("network.http.speculative-parallel-limit")': 0,
+        'Services.prefs.prefIsLocked("network.http.speculative-parallel-limit")': True,
         f'ChromeUtils.importESModule("{PRIVATE}").PrivateBrowsingUtils.enabled': False,
         f'Services.policies.getExtensionSettings("{refused}").installation_mode': "blocked",
     }

@@ -122,10 +122,15 @@ CASES: Mapping[str, str | tuple[str, str]] = {
     "http://start.test/frame?http://inner.test/": OPEN,
     "view-source:https://dropbox.com/": BLOCKED,
     "view-source:https://api.telegram.org/": OPEN,
-    # relays: blocked where the service that names them is asked for, but not those that only shared domains are
+    # relays: the service that names them is asked for
     "https://12ft.io/https://whatsapp.com/": BLOCKED,
-    "https://whatsapp-com.translate.goog/": OPEN,
-    "https://web.archive.org/web/2024/https://whatsapp.com/": OPEN,
+    "https://web-whatsapp-com.translate.goog/?_x_tr_sl=en": BLOCKED,
+    "https://translate.google.com/translate?u=https://whatsapp.com/": BLOCKED,
+    "https://translate.google.com/?text=whatsapp": OPEN,
+    "https://www-dropbox-com.cdn.ampproject.org/c/s/www.dropbox.com/": BLOCKED,
+    "https://web.archive.org/web/2024/https://whatsapp.com/": BLOCKED,
+    "https://archive.org/details/texts": OPEN,
+    "https://archive.ph/newest/https://whatsapp.com/": BLOCKED,
 }
 
 

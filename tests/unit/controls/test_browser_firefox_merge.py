@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_places import BROWSERS
 from proscribe.controls import browser
-from proscribe.controls.browser import firefox_merge
+from proscribe.controls.browser import firefox, firefox_merge
 from proscribe.host import ControlError, Host, Unseen
 
 PATH = "etc/firefox/policies/policies.json"
@@ -104,6 +104,7 @@ def test_the_merge_keeps_what_the_organisation_has_and_replaces_only_what_is_wea
         },
         "DNSOverHTTPS": {"Enabled": False, "ProviderURL": "https://dns.corp.example/", "Locked": True},
         "AllowedDomainsForApps": "corp.example",
+        "Preferences": firefox.NO_SPECULATION,
     }
     assert {state for state, _ in tree.verdicts(plan("mail.example")).values()} == {"compliant"}
 

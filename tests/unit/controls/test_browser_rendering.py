@@ -150,6 +150,7 @@ def test_the_firefox_file() -> None:
                 "Block": ["*://*.p.example/drive*", "*://*.weixin.qq.com/*", "*://*.wx.qq.com/*"],
                 "Exceptions": ["*://*.work.weixin.qq.com/*"],
             },
+            "Preferences": {"network.http.speculative-parallel-limit": {"Value": 0, "Status": "locked"}},
             "DNSOverHTTPS": {"Enabled": False, "Locked": True},
         },
     }

@@ -40,6 +40,8 @@ def said(where: Place, managed: dict[str, str], services: dict[str, Any] | None 
         lists = ("URLBlocklist", "URLAllowlist", "NetworkPredictionOptions", "proscribe")
         return {name: value for name, value in told.items() if name not in lists}
     told = firefox.policies(wanted, where, firefox.lists(wanted))
+    if told.get(firefox.PREFERENCES) == firefox.NO_SPECULATION:  # which comes with the list of sites
+        del told[firefox.PREFERENCES]
     return {name: value for name, value in told.items() if name != "WebsiteFilter"}
 
 
@@ -144,6 +146,33 @@ def test_with_tenants_their_accounts_sign_in_and_no_others() -> None:
     assert firefox.lists(wanted).block == ["*://*.login.live.com/*"]
 
 
+def test_where_tenants_are_told_apart_the_report_says_by_what_in_which_browser(tmp_path: Path) -> None:
+    tenants = {"google": ["a.example", "b.example", "c.example", "d.example"], "microsoft": ["tenant-1"]}
+    tree = Tree(tmp_path, section({}, tenants=tenants))
+    assert {state for state, _ in tree.tenants().values()} == {"noncompliant"}
+    tree.change(browser.enforce)
+    assert tree.tenants() == {
+        "browser/google-tenants": (
+            "compliant",
+            {
+                ("chromium,google_chrome", "AllowedDomainsForApps"): "tells Google to let in accounts of a.example,"
+                " b.example, c.example and 1 more only",
+                ("firefox", "AllowedDomainsForApps"): "tells Google to let in accounts of a.example, b.example,"
+                " c.example and 1 more only; at hosts below google.com, not at google.com itself",
+            },
+        ),
+        "browser/microsoft-tenants": (
+            "compliant",
+            {
+                ("chromium,google_chrome", "HttpHeaderInjection"): "tells Microsoft to let in accounts of tenant-1"
+                " only, and no personal ones at login.live.com",
+                ("firefox", "WebsiteFilter"): "personal accounts: login.live.com is blocked; business accounts of"
+                " others are let in",
+            },
+        ),
+    }
+
+
 def test_every_setting_says_something_to_somebody_and_has_a_default_that_it_may_have() -> None:
     for id_, row in SETTINGS.items():
         assert row.default in row.values and UNMANAGED in row.values and row.meaning.endswith(".")
@@ -182,6 +211,10 @@ class Tree:
 
         seen = browser.observe(self.host, self.plan)
         return {v.rule.partition("/")[2]: told(v) for v in seen if v.state == "noncompliant"}
+
+    def tenants(self) -> dict[str, tuple[str, dict[tuple[str, str], str]]]:
+        seen = [v for v in browser.observe(self.host, self.plan) if v.rule.endswith("-tenants")]
+        return {v.rule: (v.state, {(one.manager, one.id): one.detail for one in v.findings}) for v in seen}
 
 
 def test_every_setting_is_enforced_seen_and_taken_back(tmp_path: Path) -> None:
@@ -240,6 +273,7 @@ def test_firefox_settings_of_the_organisation_stay_and_come_back(tmp_path: Path)
             "ExtensionSettings": {"notes@example": {"installation_mode": "force_installed"}, "vpn@example": {}},
             "Preferences": {
                 "network.http.http3.enable": {"Value": True, "Status": "default"},
+                "network.http.speculative-parallel-limit": {"Value": 6, "Status": "default"},
                 "browser.x": {"Value": 1},
             },
             "Proxy": {"Mode": "autoConfig", "AutoConfigURL": "http://proxy.example/pac"},
@@ -247,7 +281,7 @@ def test_firefox_settings_of_the_organisation_stay_and_come_back(tmp_path: Path)
         }
     }
     managed = dict.fromkeys(("extensions", "quic", "proxies", "sign_in"), "blocked")
-    tree = Tree(tmp_path, section(managed, {"vpn": VPN}))
+    tree = Tree(tmp_path, section(managed, {"vpn": {**VPN, "domains": ["vpn.example"]}}))
     tree.put(FIREFOX, own)
     before = (tmp_path / FIREFOX).read_bytes()
     assert tree.change(browser.enforce) == 3
@@ -257,7 +291,11 @@ def test_firefox_settings_of_the_organisation_stay_and_come_back(tmp_path: Path)
         "notes@example": {"installation_mode": "force_installed"},
         "vpn@example": {**BLOCKED},
     }
-    assert now["Preferences"]["browser.x"] == {"Value": 1}
+    assert now["Preferences"] == {
+        "browser.x": {"Value": 1},
+        "network.http.http3.enable": {"Value": False, "Status": "locked"},
+        **firefox.NO_SPECULATION,
+    }
     assert now["Proxy"] == {"Mode": "autoConfig", "AutoConfigURL": "http://proxy.example/pac", "Locked": True}
     now["ExtensionSettings"]["later@example"] = {"installation_mode": "allowed"}
     tree.put(FIREFOX, {**tree.read(FIREFOX), "policies": now})

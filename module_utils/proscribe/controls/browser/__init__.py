@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
-from ...finding import NOT_APPLICABLE, Finding, Verdict, judge
+from ...finding import COMPLIANT, NOT_APPLICABLE, Finding, Verdict, judge
 from ...host import Host
 from ...plan import RESTRICTED
 from ..base import Changes
@@ -22,7 +22,7 @@ from . import chromium, firefox, forks, unread
 from .places import PACKAGERS, Place, places
 from .rendering import Rules, extensions, names, rules
 from .running import look as running_browsers
-from .settings import rule
+from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, rule
 from .sight import Sight
 
 UNKNOWN = "a browser that the catalogue does not have, and no policy folder is found in it: docs/browsers.md"
@@ -55,7 +55,12 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
             for look in seen
             if setting in look.sight.settings
         ]
-        verdicts.append(judge(rule(setting), section, found, unseen))
+        verdict = judge(rule(setting), section, found, unseen)
+        if verdict.state == COMPLIANT and setting in (GOOGLE_TENANTS, MICROSOFT_TENANTS):
+            from .tenants import mechanisms
+
+            verdict = verdict._replace(findings=tuple(mechanisms(setting, wanted, everywhere)))
+        verdicts.append(verdict)
     found = [
         _finding(look.place, look.place.path.rpartition("/")[2], "; ".join(look.sight.wrong))
         for look in seen

@@ -17,7 +17,10 @@ from .settings import ALLOW_LIST, EXTENSIONS, GOOGLE_TENANTS, PRIVATE_LOGIN, SET
 from .sight import MARK, Sight, faults, lost
 
 FILTER, DNS, TENANTS = "WebsiteFilter", "DNSOverHTTPS", "AllowedDomainsForApps"
-EXTENSION_SETTINGS = "ExtensionSettings"
+EXTENSION_SETTINGS, PREFERENCES = "ExtensionSettings", "Preferences"
+# Without it, Firefox (153) connects to a site of its command line before it looks whether that is blocked. It still
+# looks up the name: no preference was found that keeps it from that.
+NO_SPECULATION = {"network.http.speculative-parallel-limit": {"Value": 0, "Status": "locked"}}
 
 
 class Lists(NamedTuple):
@@ -109,6 +112,7 @@ def policies(wanted: Rules, place: Place, listed: Lists) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if listed.block:
         said[FILTER] = {"Block": listed.block, **({"Exceptions": listed.exceptions} if listed.exceptions else {})}
+        said[PREFERENCES] = dict(NO_SPECULATION)
     for closed in closing(wanted, place).values():
         for name, value in closed.items():  # several settings may have preferences
             said[name] = {**said[name], **value} if name in said else value

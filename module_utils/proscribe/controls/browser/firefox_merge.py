@@ -17,14 +17,14 @@ from typing import Any, Mapping, NoReturn, Sequence
 
 from ...host import WRITTEN_BY
 from ...plan import canonical
-from .firefox import DNS, EXTENSION_SETTINGS, FILTER, TENANTS
+from .firefox import DNS, EXTENSION_SETTINGS, FILTER, NO_SPECULATION, PREFERENCES, TENANTS
 from .settings import SETTINGS
 from .sight import MARK
 
 LISTS = ("Block", "Exceptions")
 PROXY = "Proxy"
 # Policies that are tables of many things: the organisation has its entries, and Proscribe its own.
-TABLES = (EXTENSION_SETTINGS, "Preferences")
+TABLES = (EXTENSION_SETTINGS, PREFERENCES)
 Document = Mapping[str, Any]
 
 
@@ -159,7 +159,7 @@ def assumed_ours(current: Document) -> list[Document]:
     ours = {name: policies[name] for name in sorted({FILTER, TENANTS, *managed}) if name in policies}
     tables = {name: policies[name] for name in TABLES if isinstance(policies.get(name), dict)}
     refused = {"installation_mode": "blocked"}
-    locked = {key for row in SETTINGS.values() for key in row.firefox.get("Preferences", {})}
+    locked = {*NO_SPECULATION, *(key for row in SETTINGS.values() for key in row.firefox.get(PREFERENCES, ()))}
     for name, table in tables.items():
         ours[name] = {key: value for key, value in table.items() if same(value, refused) or key in locked}
     return [{"policies": ours}]

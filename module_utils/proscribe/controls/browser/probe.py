@@ -156,8 +156,6 @@ def _firefox(somebody: Guest, binary: str, listener: Listener, refused: Name) ->
         "network.captive-portal-service.enabled": False,
         "network.connectivity-service.enabled": False,
         "network.dns.forceResolve": listener.address,
-        # Firefox connects to what its command line names before it looks whether that is blocked; no page comes of it.
-        "network.http.speculative-parallel-limit": 0,
         "network.proxy.type": 0,
         "network.socket.forcePort": f"443={listener.port};80={listener.port}",
         "toolkit.telemetry.enabled": False,

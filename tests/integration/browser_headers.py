@@ -1,0 +1,112 @@
+"""Which headers does a real browser on this host send to a site?
+
+    python3 browser_headers.py --browser chromium https://mail.google.com/ https://www.example.org/
+
+prints, for each address, what was asked for with it: {"https://mail.google.com/": {"x-googapps-allowed-domains":
+"corp.example", ...}}; null where nothing was. All names lead to a server on this host, whose certificate the browser is
+told to take. Ends with 2 when the browser does not work. Standard library only, and the tool openssl; needs
+browser_probe.py and what that needs beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.server
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+from urllib.parse import urlsplit
+
+from browser_probe import EXECUTABLES, START
+from chromium import Chromium, ChromiumError
+from marionette import Firefox, FirefoxError
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Answers every request with an empty page, and remembers the headers of the first one for each name."""
+
+    daemon_threads = True
+
+    def __init__(self, home: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.headers: dict[str, dict[str, str]] = {}
+        key, certificate = os.path.join(home, "key.pem"), os.path.join(home, "certificate.pem")
+        made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        made += ["-days", "2", "-subj", "/CN=every.test", "-keyout", key, "-out", certificate]
+        subprocess.run(made, check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+
+    def __enter__(self) -> Server:
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def handle_error(self, *_: object) -> None:
+        """A connection that a browser made to have one, and left."""
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        name = self.headers.get("Host", "").partition(":")[0]
+        self.server.headers.setdefault(name, {key.lower(): value for key, value in self.headers.items()})
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: standard output is for the answer."""
+
+
+def visit(browser: str, executable: str, urls: list[str], home: str, server: Server) -> None:
+    """Send the browser to one address after the other."""
+    port = server.server_address[1]
+    if browser == "chromium":
+        switches = ["--ignore-certificate-errors"]
+        with Chromium(executable, home, f"MAP * 127.0.0.1:{port}", switches) as running:
+            page = running.open(START)
+            for url in urls:
+                running.events.clear()
+                if not page.ask("Page.navigate", {"url": url}).get("errorText"):
+                    page.wait_for("Page.loadEventFired")
+        return
+    preferences = {
+        "network.dns.forceResolve": "127.0.0.1",
+        "network.proxy.type": 0,
+        "network.socket.forcePort": f"443={port}",
+    }
+    with Firefox(executable, home, preferences) as marionette:
+        for url in urls:
+            marionette.visit(url)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Print the headers that a browser sends to each address.")
+    parser.add_argument("--browser", choices=["chromium", "firefox"], required=True)
+    parser.add_argument("url", nargs="+")
+    arguments = parser.parse_args()
+    executable = next(filter(None, map(shutil.which, EXECUTABLES[arguments.browser])), arguments.browser)
+    with tempfile.TemporaryDirectory(prefix="headers-", ignore_cleanup_errors=True) as home, Server(home) as server:
+        try:
+            visit(arguments.browser, executable, arguments.url, home, server)
+        except (ChromiumError, FirefoxError) as error:
+            print(error, file=sys.stderr)
+            return 2
+        print(json.dumps({url: server.headers.get(urlsplit(url).hostname or "") for url in arguments.url}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

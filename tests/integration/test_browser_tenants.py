@@ -1,0 +1,56 @@
+"""The organisation's tenants in real browsers: which sites are told of them, and which host is closed instead.
+
+What Google and Microsoft make of it is theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from browser_scene import HERE, enforce, in_place_of_etc, made_tree, real_plan
+
+pytestmark = pytest.mark.integration
+
+DOMAINS, TENANTS = ["corp.example", "corp.test"], ["11111111-2222-3333-4444-555555555555", "tenant.example"]
+GOOGLE = {"x-googapps-allowed-domains": ",".join(DOMAINS)}
+WORK = {"restrict-access-to-tenants": ",".join(TENANTS), "restrict-access-context": TENANTS[0]}
+PRIVATE = {"sec-restrict-tenant-access-policy": "restrict-msa"}
+HEADERS = (*GOOGLE, *WORK, *PRIVATE)
+
+# What of these headers comes to a site, in (Chromium, Firefox); None: the browser is not there.
+SITES: Mapping[str, tuple[Mapping[str, str] | None, Mapping[str, str] | None]] = {
+    "https://accounts.google.com/": (GOOGLE, GOOGLE),
+    "https://mail.google.com/mail/": (GOOGLE, GOOGLE),  # which is blocked without tenants
+    "https://drive.google.com/": (GOOGLE, GOOGLE),
+    "https://google.com/": (GOOGLE, {}),
+    "https://www.example.org/": ({}, {}),
+    "https://google.com.example/": ({}, {}),
+    "https://login.microsoftonline.com/common/": (WORK, {}),
+    "https://login.microsoft.com/": (WORK, {}),
+    "https://login.windows.net/": (WORK, {}),
+    "https://login.live.com/": (PRIVATE, None),
+    "https://www.microsoft.com/": ({}, {}),
+    "https://web.whatsapp.com/": (None, None),
+}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Path]:
+    yield from made_tree(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
+def test_the_sites_of_google_and_microsoft_are_told_of_the_tenants_and_no_others(
+    name: str, tool: str, tree: Path, require_tool: Callable[[str], str]
+) -> None:
+    for needed in (tool, "openssl"):
+        require_tool(needed)
+    enforce(tree, real_plan(tenants={"google": DOMAINS, "microsoft": TENANTS}))
+    sent = in_place_of_etc(tree, HERE / "browser_headers.py", "--browser", name, *SITES)
+    told = {
+        url: {key: value for key, value in came.items() if key in HEADERS} if came is not None else None
+        for url, came in sent.items()
+    }
+    assert told == {url: cases[name == "firefox"] for url, cases in SITES.items()}
