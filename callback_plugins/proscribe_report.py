@@ -38,7 +38,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
-from proscribe.report import exports, html, lifting, stored, terminal, verdict
+from proscribe.report import exports, html, lifting, pruning, stored, terminal, verdict
 from proscribe.report.advice import NOT_REACHED, host_lists
 from proscribe.report.baseline import Baseline, New
 from proscribe.report.collect import Collector
@@ -219,6 +219,7 @@ class CallbackModule(CallbackBase):
         if self._directory is None:
             return ""
         past = self._remember(run, report, records)
+        self._prune(run, report)
         where = str(self._directory.complete)
         page = html.page(report, records, directory=where, **past)
 
@@ -246,6 +247,14 @@ class CallbackModule(CallbackBase):
             told = error if isinstance(error, HistoryError) else f"{type(error).__name__}: {error}"
             report["warnings"].append(f"this run is not in the history, or not shown with it: {told}")
             return {}
+
+    def _prune(self, run: dict[str, Any], report: dict[str, Any]) -> None:
+        """Take away the folders of reports that are older than the inventory keeps them."""
+        keep = run.get("reports_keep") or 0
+        if keep and self._directory is not None:
+            wanted = [self._directory.partial, *([Path(run["baseline"])] if run.get("baseline") else [])]
+            told = pruning.prune(self._directory.partial.parent, report["run"]["finished"], keep, wanted)
+            report["warnings"] += told
 
     def _conclude(self, decided: verdict.Verdict) -> None:
         self._exits.append(decided.exit)

@@ -23,9 +23,9 @@ DRIVER = "sqlalchemy"
 def reporting(
     hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], reports: Path
 ) -> dict[str, Any]:
-    """The run-level values: {exports (their names), history, history_keep (seconds; 0: forever), baseline (the
-    directory of a complete report, "" for none), stale_after {usual: seconds, hosts {name: seconds; only where
-    it is another}}}. `reports` is where reports stand.
+    """The run-level values: {exports (their names), history, history_keep and reports_keep (seconds; 0: forever),
+    baseline (the directory of a complete report, "" for none), stale_after {usual: seconds, hosts {name: seconds; only
+    where it is another}}}. `reports` is where reports stand.
 
     Raises PolicyErrors where hosts disagree, or where what they name is not there.
     """
@@ -48,6 +48,7 @@ def reporting(
         "exports": list(one_for_all("exports", hosts, restrictions)),
         "history": history,
         "history_keep": one_for_all("history_keep", hosts, restrictions),
+        "reports_keep": one_for_all("reports_keep", hosts, restrictions),
         "baseline": directory,
         "stale_after": {
             "usual": usual,

@@ -64,6 +64,7 @@ class Restrictions:
     gate_baseline: str
     history: str
     history_keep: int  # seconds; 0 keeps everything
+    reports_keep: int  # seconds; 0 keeps everything
     stale_after: int  # seconds
     exports: tuple[str, ...]
     contact: str
@@ -159,6 +160,11 @@ RESTRICTIONS: Mapping[str, Variable] = {
         "Where runs are remembered: sqlite (reports/history.db), a postgresql:// URL, or off. One for all hosts.",
     ),
     "history_keep": Variable("400d", length_or_forever, "How long runs are remembered: 400d, 2w, or forever."),
+    "reports_keep": Variable(
+        "forever",
+        length_or_forever,
+        "How long the folders of reports are kept: 400d, 2w, or forever; the latest always is. One for all hosts.",
+    ),
     "stale_after": Variable("3d", length, "A host record older than this says nothing of how the host stands now."),
     "exports": Variable(
         list(exports.EVERY),

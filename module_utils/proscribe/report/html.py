@@ -43,7 +43,7 @@ def page(
     trend = until(trend, run["id"])
     yield from _head(report)
     yield from headline.header(report, trend)
-    yield from findings.wrong(breakdown, str(run["finished"]))
+    yield from findings.wrong(breakdown, str(run["finished"]), report["waivers"])
     yield from findings.new(report)
     yield from facts.next_steps(report, breakdown, directory)
     yield from findings.tables(breakdown)

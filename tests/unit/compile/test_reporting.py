@@ -40,7 +40,12 @@ def test_hosts_may_grow_stale_at_different_times(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "one", "two"),
-    [("history", "sqlite", "off"), ("history_keep", "1d", "forever"), ("gate_baseline", "", "x")],
+    [
+        ("history", "sqlite", "off"),
+        ("history_keep", "1d", "forever"),
+        ("reports_keep", "forever", "90d"),
+        ("gate_baseline", "", "x"),
+    ],
 )
 def test_a_run_has_one_history_and_one_baseline(tmp_path, name, one, two):
     with pytest.raises(
@@ -81,6 +86,7 @@ def test_a_baseline_that_is_not_there_stops_the_run(tmp_path, named, told):
         ("history", "postgresql://me:hunter2@db/x", "no password in the URL"),
         ("history", "postgresql://db/x?password=hunter2", "no password in the URL"),
         ("history_keep", 400, "a length of time such as 12h, 30d or 2w"),
+        ("reports_keep", "a year", "a length of time such as 12h, 30d or 2w"),
         ("stale_after", "3", "a length of time such as 12h, 30d or 2w"),
         ("stale_after", "forever", "a length of time such as 12h, 30d or 2w"),
         ("gate_baseline", ["latest"], "one line"),

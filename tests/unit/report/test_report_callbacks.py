@@ -225,6 +225,16 @@ def test_a_history_that_cannot_be_written_is_told_and_costs_nothing_else(project
     assert any("not in the history" in warning for warning in project.report()[0]["warnings"])
 
 
+@pytest.mark.parametrize(("keep", "stay"), [(0, True), (86400, False)])
+def test_old_reports_go_where_the_inventory_says_so_and_this_one_becomes_the_latest(project, keep, stay):
+    old = project.path / "reports" / "20200101T020000Z-audit-1a2b"
+    old.mkdir(parents=True)
+    done = project.run(AUDIT, answers(project, {"web01": BAD, "web02": clean_answer()}, reports_keep=keep), HOSTS)
+    assert (done.returncode, old.exists()) == (0, stay)
+    assert (project.path / "reports" / "latest" / "report.json").exists()
+    assert project.report()[0]["warnings"] == []
+
+
 def test_an_export_that_cannot_be_written_is_told_and_costs_nothing_else(project):
     canned = answers(project, {"web01": BAD, "web02": clean_answer()}, exports=["csv", "nosuch"])
     done = project.run(AUDIT, canned, HOSTS)

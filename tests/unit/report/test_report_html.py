@@ -21,7 +21,7 @@ from proscribe.report.page.findings import ago
 from proscribe.report.reconcile import fleet_report
 from proscribe.report.wording import clean
 
-VOID = {"meta", "input", "rect", "path", "circle", "use"}
+VOID = {"meta", "input", "rect", "path", "circle", "use", "wbr"}
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)></script><!--<script>\x1b[2J\u202e'
 FINISHED = "2026-11-25T00:31:00Z"
 
@@ -65,7 +65,8 @@ def read(collector, departments=None, **more):
 
 
 def words(reader):
-    return " ".join(" ".join(reader.words).split())
+    # A slash may be the end of a line, and is no end of a word.
+    return " ".join("".join(word + " " * (not word.endswith("/")) for word in reader.words).split())
 
 
 def mixed():
@@ -89,6 +90,25 @@ def runs(*bad):
         }
         for day, count in enumerate(bad)
     ]
+
+
+def test_a_finding_says_which_waivers_do_not_cover_it():
+    ended = {**WAIVERS[0], "id": "was-for-press", "status": "expired", "why": "it ended on 2026-11-20"}
+    told = [
+        ended,
+        {**ended, "id": "of-nobody", "status": "unauthorised", "hosts": ["web01"], "why": "mallory may not approve"},
+        {**ended, "id": "of-another-host", "hosts": ["db01"]},
+        {**ended, "id": "for-another-control", "controls": ["dns"]},
+        {**ended, "id": "for-another-service", "services": ["signal"]},
+        {**ended, "id": "that-holds", "status": "active"},
+    ]
+    collector = Collector(run(["web01", "web02"], waivers=told))
+    for host in ("web01", "web02"):
+        collector.answered(host, answer(wechat(WECHAT)))
+    said = words(read(collector)[1]).partition("Next")[0]
+    assert "waiver was-for-press for web02 waives nothing (expired): it ended on 2026-11-20" in said
+    assert "waiver of-nobody for web01 waives nothing (unauthorised): mallory may not approve" in said
+    assert "another" not in said and "holds waives" not in said
 
 
 # -- the file ----------------------------------------------------------------------------------------------------------
@@ -163,6 +183,22 @@ def test_a_host_of_no_department_is_counted_too():
 
 def test_without_departments_nothing_is_said_of_them():
     assert "By department" not in words(read(mixed())[1])
+
+
+def test_since_when_a_host_has_been_silent_or_in_error_is_told():
+    collector = Collector(run(["web01", "db01", "db02"]))
+    collector.answered("web01", answer(evaluated=["apps/x"], errors=[{"control": "dns", "message": "it broke"}]))
+    collector.unreachable("db01", "Connection refused")
+    collector.unreachable("db02", "Connection refused")
+    since = {("web01", ""): "2026-11-20T00:30:00Z", ("db01", ""): "2026-11-05T00:30:00Z"}
+    told = words(read(collector, since=since)[1])
+    assert "error dns 1 it broke web01 5 days 2026-11-20" in told
+    assert "unknown unreachable 2 Connection refused db01, db02 20 days 2026-11-05" in told
+    data = data_of(collector.fleet().records, since=since)
+    assert [data["texts"][host[13]["-1"]] for host in data["hosts"] if len(host) > 13] == [
+        "2026-11-05T00:30:00Z",
+        "2026-11-20T00:30:00Z",
+    ]
 
 
 def test_since_when_is_the_earliest_time_of_the_hosts():

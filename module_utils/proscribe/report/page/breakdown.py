@@ -15,6 +15,8 @@ Since = Mapping[tuple[str, str], str]
 
 Counts = Mapping[str, int]
 
+WHOLE = -1  # stands for a part's number where something is said of a host as a whole: no answer, or a failure
+
 
 class Host(NamedTuple):
     """What the page keeps of a record: the parts by number, and the few facts that are a host's own."""
@@ -24,7 +26,7 @@ class Host(NamedTuple):
     parts: tuple[int, ...]
     departments: tuple[str, ...]
     facts: Mapping[str, Any]
-    since: Mapping[int, str]  # by number of the part, where known: since when the first of its rules has been so
+    since: Mapping[int, str]  # by number of the part (or WHOLE), where known: since when the first has been so
 
 
 class Breakdown(NamedTuple):
@@ -59,7 +61,7 @@ def break_down(
         parts = grouping.add(record)
         began = _since(record["host"], parts, grouping, since, finished) if since else {}
         for number, when in began.items():
-            group = grouping.parts[number].group
+            group = None if number == WHOLE else grouping.parts[number].group
             if group is not None:
                 group_since[group] = min(when, group_since.get(group, when))
         mine = tuple(belongs.get(record["host"], ()))
@@ -98,8 +100,12 @@ def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _since(host: str, parts: Iterable[int], grouping: Grouping, since: Since, finished: str) -> dict[int, str]:
     began: dict[int, str] = {}
+    whole = since.get((host, ""), "")
+    if whole and whole <= finished:
+        began[WHOLE] = whole
     for number in parts:
-        times = [since.get((host, grouping.rules[rule]["rule"]), "") for rule in grouping.parts[number].rules]
+        rules = grouping.parts[number].rules  # none for an error that no rule tells
+        times = [since.get((host, grouping.rules[rule]["rule"]), "") for rule in rules] or [whole]
         known = [time for time in times if time and time <= finished]
         if known:
             began[number] = min(known)

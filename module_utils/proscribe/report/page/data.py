@@ -5,7 +5,7 @@
      "groups": [title], "departments": [text], "platforms": [[key, value, ...]], "errors": [[control, message, ...]],
      "actions": [[control, action, ...]],
      "hosts": [[name, state, [part], [department], platform, checked_at, reason, rules evaluated, not applicable,
-                plan, milliseconds, errors, actions, {part: since}, [rule, attempts, ...]]]}
+                plan, milliseconds, errors, actions, {part, or -1 for the host: since}, [rule, attempts, ...]]]}
 
 A number stands for a place in the list of its kind; -1 for nothing. Trailing nothings of a host are left out.
 """

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...finding import ERROR, NONCOMPLIANT, NOT_APPLICABLE, STATES, UNKNOWN
 from ..groups import Group, Silent, silences
 from ..wording import clean, counted, some
-from .breakdown import Breakdown, Counts
-from .markup import badge, bar, named, table, text, time
+from .breakdown import WHOLE, Breakdown, Counts
+from .markup import badge, bar, flowing, named, table, text, time
 
 SEVERAL = 10  # hosts that a group shows by name
 FEW = 3  # hosts of which it shows the evidence
@@ -20,51 +20,76 @@ MOST = 300  # rows that the page has
 NO_DEPARTMENT = "no department"
 
 
-def wrong(breakdown: Breakdown, finished: str) -> Iterator[str]:
+def wrong(breakdown: Breakdown, finished: str, waivers: Sequence[Mapping[str, Any]] = ()) -> Iterator[str]:
     """The groups, worst first, and the hosts that gave no answer. `finished` is the end of the run, from which "5 days"
-    is counted.
+    is counted; `waivers` are those of the run, of which some may explain a finding by not waiving it.
     """
     silent = silences({"host": host.name, "state": host.state, **host.facts} for host in breakdown.hosts)
     groups = breakdown.groups
     if not groups and not silent:
         return
     yield '<section id="findings">\n<h2>What was found</h2>\n'
-    dated = any(breakdown.group_since)
+    silent_since = {host.name: host.since[WHOLE] for host in breakdown.hosts if WHOLE in host.since}
+    dated = any(breakdown.group_since) or bool(silent_since)
     heads = [("status", "State"), ("what", "What"), ("number", "Hosts"), ("", "Evidence")]
     heads += [("when", "Since")] if dated else []
     rows = [
-        _group(index, group, ago(breakdown.group_since[index], finished) if dated else None)
+        _group(index, group, ago(breakdown.group_since[index], finished) if dated else None, waivers)
         for index, group in enumerate(groups[:MOST])
     ]
     bad = sum(group.state in (ERROR, NONCOMPLIANT) for group in groups[:MOST])
-    rows[bad:bad] = [_silent(one, dated) for one in silent[:MOST]]
+    rows[bad:bad] = [
+        _silent(one, ago(_oldest(one, silent_since), finished) if dated else None) for one in silent[:MOST]
+    ]
     yield from _folded("What was found", heads, rows, "finding", AT_ONCE, "finding")
     if len(groups) > MOST:
         yield f'<p class="note">{counted(len(groups) - MOST, "finding")} more in report.json and hosts.jsonl.</p>\n'
     yield "</section>\n"
 
 
-def _group(index: int, group: Group, since: str | None) -> str:
+def _group(index: int, group: Group, since: str | None, waivers: Sequence[Mapping[str, Any]]) -> str:
+    notes = "".join(f'<p class="soft">{text(note)}</p>' for note in idle(group, waivers))
     when = "" if since is None else f'<td class="when">{since}</td>'
     return (
         f'<td class="status">{badge(group.state)}</td><th scope="row" class="what">{text(group.subject)}</th>'
-        f'<td class="number" data-group="{index}">{len(group.hosts):,}</td><td>{_evidence(group)}</td>{when}'
+        f'<td class="number" data-group="{index}">{len(group.hosts):,}</td><td>{_evidence(group)}{notes}</td>{when}'
     )
+
+
+def idle(group: Group, waivers: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The waivers that are for what was found, and do not waive it: somebody may rely on them, or has to be told that
+    their time is over.
+    """
+    if group.state != NONCOMPLIANT:
+        return []
+    services = {rule.partition("/")[2] for rule in group.rules}
+    said = []
+    for waiver in waivers:
+        about = group.control in waiver["controls"] and not services.isdisjoint(waiver["services"])
+        if about and waiver["status"] != "active" and (hosts := set(waiver["hosts"]).intersection(group.hosts)):
+            where = f"for {some(sorted(hosts), FEW)} " if len(hosts) < len(group.hosts) else ""
+            why = f": {waiver['why']}" if waiver.get("why") else ""
+            said.append(f"waiver {waiver['id']} {where}waives nothing ({waiver['status'].replace('_', ' ')}){why}")
+    return [*said[:FEW], *([f"and {counted(len(said) - FEW, 'waiver')} more"] if len(said) > FEW else [])]
 
 
 def _evidence(group: Group) -> str:
     """What was found, and on which hosts: for each its own, or once for all."""
     note = f" ({group.why})" if group.causes and group.evidence else ""
     if len({what for _, what in group.evidence}) > 1:
-        lines = [f"<p><b>{text(host)}</b> {text(what + note)}</p>" for host, what in group.evidence[:FEW]]
+        lines = [f"<p><b>{text(host)}</b> {flowing(what + note)}</p>" for host, what in group.evidence[:FEW]]
         more = some([host for host, _ in group.evidence[FEW:]], SEVERAL)
         return "".join(lines) + (f'<p class="soft">and {text(more)}</p>' if more else "")
     found = group.evidence[0][1] + note if group.evidence else group.why
     about = f"{group.what}: " if group.what else ""
-    return f'<p>{text(about + found)}</p><p class="soft">{text(some(group.hosts, SEVERAL))}</p>'
+    return f'<p>{flowing(about + found)}</p><p class="soft">{text(some(group.hosts, SEVERAL))}</p>'
 
 
-def _silent(silent: Silent, dated: bool) -> str:
+def _oldest(silent: Silent, since: Mapping[str, str]) -> str:
+    return min((since[host] for host, _ in silent.hosts if host in since), default="")
+
+
+def _silent(silent: Silent, since: str | None) -> str:
     """The hosts without an answer, for one kind of reason."""
     reasons = dict.fromkeys(reason for _, reason in silent.hosts)
     said = some([reason for reason in reasons if reason] or [silent.kind], FEW)
@@ -72,7 +97,7 @@ def _silent(silent: Silent, dated: bool) -> str:
         f'<td class="status">{badge(UNKNOWN)}</td><th scope="row" class="what">{text(silent.kind)}</th>'
         f'<td class="number" data-words="{text(silent.kind)}">{len(silent.hosts):,}</td>'
         f'<td><p>{text(said)}</p><p class="soft">{text(some([host for host, _ in silent.hosts], SEVERAL))}</p></td>'
-        + ("<td></td>" if dated else "")
+        + ("" if since is None else f'<td class="when">{since}</td>')
     )
 
 

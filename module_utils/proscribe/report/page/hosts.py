@@ -9,7 +9,7 @@ from ..arithmetic import MET
 from ..groups import Group
 from ..wording import counted, moment
 from .breakdown import Breakdown, Host
-from .markup import badge, icon, named, static, table, text
+from .markup import badge, flowing, icon, named, static, table, text
 
 ROWS = 400  # hosts that stand in the page with their evidence
 NAMES = 2000  # hosts that stand in it by name only
@@ -55,7 +55,7 @@ def _host(host: Host, breakdown: Breakdown) -> str:
         part = breakdown.parts[number]
         if part.group is not None:
             said.append(of_one(breakdown.groups[part.group], part.evidence))
-    why = "".join(f"<p>{text(line)}</p>" for line in said)
+    why = "".join(f"<p>{flowing(line)}</p>" for line in said)
     platform = " ".join(filter(None, (host.facts["platform"].get("os"), host.facts["platform"].get("version"))))
     side = (", ".join(host.departments), platform, moment(host.facts["checked_at"] or ""))
     beside = "".join(f"<p>{text(part)}</p>" for part in side if part)

@@ -27,6 +27,11 @@ def text(value: object) -> str:
     return html.escape(clean(value))
 
 
+def flowing(value: object) -> str:
+    """Text for an element (not for an attribute) in which long paths may go on in the next line after a slash."""
+    return text(value).replace("/", "/<wbr>")
+
+
 @cache
 def static(name: str) -> str:
     """A file of this folder that goes into the page as it is."""

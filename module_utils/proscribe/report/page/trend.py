@@ -10,6 +10,7 @@ from ..wording import counted, moment, ratio
 from .markup import named, table, text, time
 
 MOST = 60  # runs that are drawn
+NUMBERS = ("coverage", "compliance_strict", "compliance_with_waivers")
 WIDTH, HEIGHT = 360, 64
 OPEN = (ERROR, NONCOMPLIANT, UNKNOWN)  # drawn from the bottom: the worst stands on the line
 
@@ -84,7 +85,5 @@ def numbers(trend: Sequence[Run]) -> Iterator[str]:
 
 def _row(run: Run) -> str:
     counts = "".join(f'<td class="number">{run["hosts"].get(state, 0):,}</td>' for state in OPEN)
-    shares = "".join(
-        f"<td>{text(ratio(run[key]))}</td>" for key in ("coverage", "compliance_strict", "compliance_with_waivers")
-    )
+    shares = "".join(f'<td class="share">{text(ratio(run[key]))}</td>' for key in NUMBERS)
     return f'<th scope="row" class="when">{time(run["finished"])}</th><td>{text(run["mode"])}</td>{counts}{shares}'

@@ -28,6 +28,7 @@ const hostAt = index => {
     platform: pairs("platforms", platform),
     checked: text(checked),
     reason: text(reason),
+    since: text((since || {})["-1"]), // of the host as a whole: no answer, or a failure
     plan: text(plan),
     errors: pairs("errors", errors),
     actions: pairs("actions", actions),

@@ -13,6 +13,9 @@ const el = (tag, attributes = {}, ...children) => {
   return made;
 };
 
+// A text in which long paths may go on in the next line after a slash; to be spread into an element.
+const flowing = said => String(said).split(/(?<=\/)/).flatMap((piece, place) => (place ? [document.createElement("wbr"), piece] : [piece]));
+
 const icon = state => {
   const made = document.createElementNS(SVG, "svg");
   made.setAttribute("class", `icon ${state}`);

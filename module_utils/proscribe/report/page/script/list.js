@@ -28,9 +28,9 @@ const heads = () => COLUMNS.map(([key, name]) => {
 
 const saying = host => {
   const of = host.parts.filter(counts);
-  const said = of.slice(0, FEW).map(part => el("p", {}, el("b", {}, about(part)), host.state === part.state ? "" : ` (${words(part.state)})`, told(part) ? `: ${told(part)}` : ""));
+  const said = of.slice(0, FEW).map(part => el("p", {}, el("b", {}, about(part)), host.state === part.state ? "" : ` (${words(part.state)})`, ...(told(part) ? flowing(`: ${told(part)}`) : [])));
   if (of.length > FEW) said.push(el("p", { class: "soft" }, `and ${number(of.length - FEW)} more`));
-  return [host.reason ? el("p", {}, host.reason) : "", ...said];
+  return [host.reason ? el("p", {}, ...flowing(host.reason)) : "", ...said];
 };
 
 const row = index => {

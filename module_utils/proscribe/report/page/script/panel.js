@@ -42,7 +42,7 @@ const evidence = of => {
   const columns = COLUMNS_OF_EVIDENCE.filter(([, say]) => found.some(({ findings }) => findings.some(say)));
   const several = of.rules.length > 1;
   const bodies = found.map(({ rule, findings }) => {
-    const lines = findings.length ? findings.map(finding => columns.map(([, say]) => el("td", {}, say(finding)))) : [[el("td", { colspan: String(columns.length || 1) }, notes(rule))]];
+    const lines = findings.length ? findings.map(finding => columns.map(([, say]) => el("td", {}, ...flowing(say(finding) || "")))) : [[el("td", { colspan: String(columns.length || 1) }, notes(rule))]];
     return el("tbody", {}, ...lines.map((cells, line) => el("tr", {}, several && !line ? el("th", { scope: "rowgroup", rowspan: String(lines.length) }, rule.rule) : null, ...cells)));
   });
   const heads = [...(several ? ["Rule"] : []), ...columns.map(([name]) => name)];
@@ -56,7 +56,7 @@ const notes = rule => (rule.findings === null ? "The evidence is in hosts.jsonl 
 const section = of => {
   const waivers = [...new Set(of.rules.map(index => rules[index].waiver).filter(Boolean))];
   const made = el("section", {}, el("h3", {}, badge(of.state), " ", about(of)));
-  if (why(of) && !(waivers.length && summary(of))) made.append(el("p", {}, why(of)));
+  if (why(of) && !(waivers.length && summary(of))) made.append(el("p", {}, ...flowing(why(of))));
   if (waivers.length) made.append(el("p", {}, "Covered by ", ...waivers.flatMap((id, place) => [place ? ", " : "", waived(id)])));
   if (of.since) made.append(el("p", { class: "soft" }, `since ${moment(of.since)} (${ago(of.since)})`));
   if (!of.rules.length || (of.rules.length === 1 && !rules[of.rules[0]].findings?.length && why(of))) return made;
@@ -73,9 +73,10 @@ const fill = index => {
   $("panel-name").textContent = host.name;
   $("panel-facts").replaceChildren(
     el("p", { class: "verdict" }, badge(host.state), host.reason ? ` ${host.reason}` : ""),
+    host.since ? el("p", { class: "soft" }, `since ${moment(host.since)} (${ago(host.since)})`) : "",
     ...listed("Errors", host.errors),
     ...listed("What was done", host.actions),
-    ...host.parts.map(section),
+    ...host.parts.filter(part => part.rules.length || !host.errors.length).map(section), // an error without rules stands above
     host.parts.length || host.reason ? "" : el("p", {}, "Every rule that applies to this host holds."),
     ...listed("Attempts that the host refused", host.attempts),
     el("h3", {}, "The host"), facts(host));

@@ -1,0 +1,106 @@
+"""Folders of old reports: which are taken away, and above all which are not."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from proscribe.duration import moment_of
+from proscribe.report.pruning import prune
+
+NOW, DAY = "2026-11-25T08:00:00Z", 86400
+OLD, NEW = "20260101T020000Z-audit-1a2b", "20261125T020000Z-audit-77c0"
+
+
+@pytest.fixture
+def reports(tmp_path):
+    made = tmp_path / "reports"
+    made.mkdir()
+    return made
+
+
+def report(reports, name):
+    folder = reports / name
+    folder.mkdir()
+    for file in ("report.json", "hosts.jsonl", "report.html"):
+        (folder / file).write_text("{}\n")
+    return folder
+
+
+def left(reports):
+    return sorted(path.name for path in reports.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "goes"),
+    [
+        (OLD, True),
+        ("20260101T020000Z-enforce-ffff", True),
+        ("20260101T020000Z-check-0000", True),
+        ("20261026T075959Z-audit-0000", True),
+        ("20261026T080000Z-audit-0000", False),  # thirty days to the second
+        (NEW, False),
+        ("20270101T020000Z-audit-0000", False),
+        ("20260101T020000Z-audit-1a2b.kept", False),
+        ("my-20260101T020000Z-audit-1a2b", False),
+        ("20261301T020000Z-audit-1a2b", False),
+        ("baseline", False),
+        ("plans", False),
+    ],
+)
+def test_only_what_is_a_report_of_ours_and_old_goes(reports, name, goes):
+    report(reports, name)
+    assert prune(reports, NOW, 30 * DAY) == []
+    assert left(reports) == ([] if goes else [name])
+
+
+def test_the_latest_the_baseline_and_what_else_is_wanted_stay(reports):
+    wanted = report(reports, "20260102T020000Z-audit-0000")
+    report(reports, OLD)
+    report(reports, "20260103T020000Z-audit-0000")
+    (reports / "latest").symlink_to("20260103T020000Z-audit-0000")
+    assert prune(reports, NOW, DAY, [wanted]) == []
+    assert left(reports) == ["20260102T020000Z-audit-0000", "20260103T020000Z-audit-0000", "latest"]
+
+
+@pytest.mark.parametrize(("age", "goes"), [(2 * DAY, True), (60, False)])
+def test_a_run_without_a_complete_report_goes_when_nothing_was_heard_of_it(reports, age, goes):
+    folder = report(reports, f"{OLD}.partial")
+    heard = moment_of(NOW).timestamp() - age
+    os.utime(folder / "hosts.jsonl", (heard, heard))
+    prune(reports, NOW, DAY)
+    assert left(reports) == ([] if goes else [f"{OLD}.partial"])
+
+
+def test_a_link_is_no_report_and_where_it_leads_stays(reports, tmp_path):
+    elsewhere = report(tmp_path, "elsewhere")
+    (reports / OLD).symlink_to(elsewhere)
+    inside = report(reports, "20260102T020000Z-audit-0000")
+    (inside / "link").symlink_to(elsewhere)
+    assert prune(reports, NOW, DAY) == []
+    assert left(reports) == [OLD]
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["hosts.jsonl", "report.html", "report.json"]
+
+
+def test_what_a_killed_run_had_begun_to_take_away_goes(reports):
+    report(reports, f".going-{OLD}")
+    assert prune(reports, NOW, 400 * DAY) == []
+    assert left(reports) == []
+
+
+def test_what_cannot_be_taken_away_is_told(reports, monkeypatch):
+    report(reports, OLD)
+    report(reports, "20260102T020000Z-audit-0000")
+    original = type(reports).rename
+
+    def refusing(self, target):
+        if self.name == OLD:
+            raise PermissionError(13, "Permission denied", str(self))
+        return original(self, target)
+
+    monkeypatch.setattr(type(reports), "rename", refusing)
+    (told,) = prune(reports, NOW, DAY)
+    assert told.startswith(f"the old report {OLD} could not be taken away: ")
+    assert left(reports) == [OLD]
+    (told,) = prune(reports / "nosuch", NOW, DAY)
+    assert told.startswith("old reports could not be looked for: ")
