@@ -1,23 +1,27 @@
-"""The control `apps` on a real snapd, in a throw-away root without systemd and without network.
+"""The control `apps` on a real snapd and a real polkit, in a container that boots with systemd: a snap is installed,
+run, seen, ended, removed, refused to a user, seen again where root installs it, and let in again.
 
-There snapd runs, answers, saves and removes as anywhere, but nothing can be mounted and the Snap Store is not reached:
-so the snap that is removed is one that snapd's own state and folders were made to hold, and installing is not tested.
+The Snap Store is not reached, so the snaps are made here, and snapd is told to have its base and its own snap already.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
-from test_apps_real_dpkg import SOURCE
-from throwaway import People, made_root, plan, seen
+from machines import IMAGE, Machine, podman, until
+from test_apps_real_dpkg import DRIVER, SOURCE
+from throwaway import plan, seen
 
 pytestmark = pytest.mark.integration
+NAME = "proscribe-test-snap"
+TELEGRAM = "/var/lib/snapd/snaps/telegram-desktop_x1.snap"
 
+PRESENT = {"bare": "base", "snapd": "snapd"}
 STATE = {
     "data": {
         "patch-level": 6,
@@ -25,12 +29,12 @@ STATE = {
         "patch-sublevel-last-version": "2.68.3",
         "snaps": {
             name: {
-                "type": "app",
+                "type": kind,
                 "sequence": [{"name": name, "snap-id": "", "revision": "x1"}],
                 "active": True,
                 "current": "x1",
             }
-            for name in ("telegram-desktop", "innocent")
+            for name, kind in PRESENT.items()
         },
     },
     "changes": {},
@@ -39,73 +43,135 @@ STATE = {
     "last-task-id": 0,
     "last-lane-id": 0,
 }
-MAKE = """
-mount -t tmpfs tmpfs /run && mkdir -p /run/snapd /var/lib/snapd/snaps /etc/polkit-1/rules.d
-mount -t sysfs -o ro sysfs /sys && mount -t cgroup2 cgroup2 /sys/fs/cgroup && mount -o remount,bind,ro /sys/fs/cgroup
+# A base is what a snap has for its root: here the directories that snapd mounts over, and what `sleep` needs.
+MAKE = r"""
+set -e
+head='version: 5.8.3\nsummary: made\ndescription: made\n'
 for name in telegram-desktop innocent; do
-    mkdir -p /snap/$name/x1/meta /var/snap/$name/x1 /home/alice/snap/$name/x1
-    printf "name: $name\\nversion: 5.8.3\\nsummary: s\\ndescription: d\\n" >/snap/$name/x1/meta/snap.yaml
-    ln -s x1 /snap/$name/current
-    ln -s x1 /home/alice/snap/$name/current
-    echo letters >/home/alice/snap/$name/x1/letters
-    : >/var/lib/snapd/snaps/${name}_x1.snap
+    mkdir -p /root/$name/meta /root/$name/bin
+    printf "name: $name\nbase: bare\napps: {$name: {command: bin/$name}}\n$head" >/root/$name/meta/snap.yaml
+    cp /usr/bin/sleep /root/$name/bin/$name
+    snap pack /root/$name /tmp --filename $name.snap >/dev/null
 done
-chown -R 71001:71001 /home/alice/snap
+systemctl stop snapd.seeded.service snapd.socket snapd.service
+base=/snap/bare/x1
+for place in dev etc/alternatives etc/ssl home lib/modules lib/firmware media mnt opt proc root run snap sys tmp \
+    usr/bin usr/lib/snapd usr/src var/lib/snapd var/log var/snap var/tmp; do
+    mkdir -p $base/$place
+done
+for library in $(ldd /usr/bin/sleep | grep -o '/[^ ]*'); do
+    mkdir -p "$base/${library%/*}" && cp "$library" "$base/$library"
+done
+mkdir -p /snap/snapd/x1/usr/lib/snapd
+echo VERSION=2.68.3 >/snap/snapd/x1/usr/lib/snapd/info
+for present in bare:base snapd:snapd; do
+    name=${present%:*}
+    mkdir -p /snap/$name/x1/meta
+    printf "name: $name\ntype: ${present#*:}\n$head" >/snap/$name/x1/meta/snap.yaml
+    ln -s x1 /snap/$name/current
+    touch /var/lib/snapd/snaps/${name}_x1.snap
+done
+# An administrator who lets alice manage snaps.
+cat >/etc/polkit-1/rules.d/50-alice.rules <<'END'
+polkit.addRule(function(action, subject) {
+    if (action.id == "io.snapcraft.snapd.manage" && subject.user == "alice") return polkit.Result.YES;
+});
+END
+mkdir -p /etc/systemd/system/snapd.service.d
+cat >/etc/systemd/system/snapd.service.d/made.conf <<'END'
+[Service]
+Environment=SNAP_REEXEC=0 SNAPPY_FORCE_API_URL=http://127.0.0.1:9
+END
 cat >/var/lib/snapd/state.json
+systemctl daemon-reload
+systemctl start snapd.socket snapd.service polkit.service
 """
-PLAN = plan("snap", telegram=["telegram-desktop"])
+INSTALL = "snap install --dangerous /tmp/telegram-desktop.snap"
+
+
+class Host(Machine):
+    """The container, with the control in it."""
+
+    def verb(self, verb: str, of: Mapping[str, Any]) -> Any:
+        return json.loads(self.run("python3", "-I", "-S", "-c", DRIVER, verb, stdin=json.dumps(of)))
+
+    def as_alice(self, script: str) -> subprocess.CompletedProcess[str]:
+        return podman("exec", "--user", "alice", "--workdir", "/home/alice", self.name, "sh", "-c", script, check=False)
+
+    def snaps(self) -> set[str]:
+        return {line.split()[0] for line in self.run("snap", "list").splitlines()[1:]} - PRESENT.keys()
+
+    def runs(self) -> bool:
+        return " /snap/telegram-desktop/x1/bin/telegram-desktop" in self.run("sh", "-c", "ls -l /proc/*/exe 2>&1; :")
 
 
 @pytest.fixture
-def machine(
-    tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    require_tool: Callable[[str], str],
-    require_root: Callable[[], None],
-) -> Iterator[People]:
+def host(require_tool: Callable[[str], str], require_root: Callable[[], None]) -> Iterator[Host]:
     require_root()
-    for tool in ("mmdebstrap", "unshare", "nsenter"):
+    for tool in ("mmdebstrap", "podman", "runc"):
         require_tool(tool)
-    root = made_root("snapd", ("python3", "snapd"))
-    made = People(tmp_path, root, SOURCE, tmp_path_factory.mktemp("nothing"))
-    made.run("sh", "-c", MAKE, input=json.dumps(STATE))
-    yield made
-    made.stop()
+    made = subprocess.run([str(IMAGE), "trixie", "snapd", "polkitd"], capture_output=True, text=True, timeout=600)
+    assert made.returncode == 0, made.stderr
+    options = ("--hostname", NAME, "--network", "none", "--systemd", "always", "--privileged")
+    source = ("--volume", f"{SOURCE}:/source:ro")
+    image = made.stdout.strip()
+    try:
+        podman("run", "--detach", "--replace", "--name", NAME, *options, *source, image, "/lib/systemd/systemd")
+        host = Host(NAME, "", Path())
+        # Without the Snap Store the boot as a whole waits half a minute for nothing.
+        until(lambda: host.run("systemctl", "is-active", "snapd.socket", check=False) == "active\n", 60)
+        host.run("sh", "-c", MAKE, stdin=json.dumps(STATE))
+        until(lambda: "bare" in host.run("snap", "list", check=False), 60)
+        yield host
+    finally:
+        podman("rm", "--force", "--ignore", "--time", "2", NAME, check=False)
 
 
-def serve(machine: People) -> subprocess.Popen[bytes]:
-    """snapd, which needs a moment for its keys before it answers."""
-    daemon = subprocess.Popen(
-        [*machine.enter, "unshare", "--net", "/usr/lib/snapd/snapd"],
+PLAN = plan("snap", telegram=["telegram-desktop"])
+OURS = ("find", "/etc", "/usr/libexec", "/var/lib", "-path", "*proscribe*")
+
+
+def test_a_snap_on_its_whole_way(host: Host) -> None:
+    assert host.as_alice(INSTALL).returncode == 0  # with the administrator's leave
+    host.run("snap", "install", "--dangerous", "/tmp/innocent.snap")
+    running = subprocess.Popen(
+        ["podman", "--runtime", "runc", "exec", NAME, "snap", "run", "telegram-desktop", "600"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    end = time.monotonic() + 60
-    while "telegram-desktop" not in machine.run("snap", "list", check=False).stdout:
-        assert daemon.poll() is None and time.monotonic() < end, "snapd does not answer"
-        time.sleep(0.2)
-    return daemon
+    until(host.runs, 30)
+    host.as_alice("mkdir -p ~/snap/telegram-desktop/x1 && echo letters >~/snap/telegram-desktop/x1/letters")
 
+    told = host.verb("observe", PLAN)["apps/telegram"]
+    assert seen(told) == [("snap", "telegram-desktop", "5.8.3", "system", TELEGRAM)]
+    process = told["findings"][1]
+    assert (process["kind"], process["manager"], process["scope"]) == ("process", "snap", "user:root")
+    host.run("systemctl", "stop", "snapd.socket", "snapd.service")
+    told = host.verb("observe", PLAN)["apps/telegram"]
+    assert seen(told) == [("snap", "telegram-desktop", "revision x1", "system", TELEGRAM)]
+    host.run("systemctl", "start", "snapd.socket", "snapd.service")
 
-def test_a_snap_is_seen_with_and_without_snapd_and_removed_with_its_data_kept(machine: People) -> None:
-    path = "/var/lib/snapd/snaps/telegram-desktop_x1.snap"
-    told = machine.verb("observe", PLAN)["apps/telegram"]
-    assert seen(told) == [("snap", "telegram-desktop", "revision x1", "system", path)]
-    assert "snap" in machine.verb("enforce", PLAN)["error"]  # nobody who could remove it is there
+    done = host.verb("enforce", PLAN)
+    assert (done["error"], done["refused"]) == (None, [])
+    assert running.wait(timeout=10) != 0
+    assert host.snaps() == {"innocent"}
+    assert {verdict["state"] for verdict in host.verb("observe", PLAN).values()} == {"compliant"}
+    assert host.verb("enforce", PLAN)["actions"] == []
+    saved = host.run("sh", "-c", "ls /var/lib/snapd/snapshots/*_telegram-desktop_*.zip | head -n 1").strip()
+    host.run("python3", "-m", "zipfile", "-e", saved, "/tmp/saved")
+    assert "letters" in host.run("tar", "--list", "--file", "/tmp/saved/user/alice.tgz")
 
-    daemon = serve(machine)
-    told = machine.verb("observe", PLAN)["apps/telegram"]
-    assert seen(told) == [("snap", "telegram-desktop", "5.8.3", "system", path)]
-    done = machine.verb("enforce", PLAN)
-    assert done["error"] is None, done
-    assert machine.verb("observe", PLAN)["apps/telegram"]["state"] == "compliant"
-    assert machine.verb("enforce", PLAN)["actions"] == []
-    assert "innocent" in machine.run("snap", "list").stdout
-    [saved] = machine.sh("ls /var/lib/snapd/snapshots/*_telegram-desktop_*.zip | head -1").stdout.splitlines()
-    assert "letters" in machine.sh(f"cd /tmp && python3 -m zipfile -e {saved} out && tar tzf out/user/alice.tgz").stdout
+    host.as_alice("mkdir -p ~/mine/meta && cp /snap/innocent/x1/meta/snap.yaml ~/mine/meta")
+    for road in (INSTALL, "snap try ~/mine", "snap install telegram-desktop", "snap remove innocent"):
+        refused = host.as_alice(road)
+        assert refused.returncode and "access denied" in refused.stderr, (road, refused)
+    assert host.snaps() == {"innocent"}
+    host.run(*INSTALL.split())  # root's own: nothing can refuse it by its name, so it is seen
+    assert seen(host.verb("observe", PLAN)["apps/telegram"])[0][1] == "telegram-desktop"
+    assert host.verb("enforce", PLAN)["error"] is None
+    assert host.snaps() == {"innocent"}
 
-    assert machine.verb("observe", PLAN)["apps/reinstall-gate"]["state"] == "compliant"
-    assert machine.verb("lift", PLAN)["error"] is None
-    assert machine.sh("ls /etc/polkit-1/rules.d/00-proscribe* /etc/proscribe", check=False).stdout == ""
-    daemon.kill()
-    daemon.wait()
+    assert host.verb("lift", PLAN)["error"] is None
+    assert host.verb("lift", PLAN)["actions"] == []
+    assert host.run(*OURS) == ""
+    assert host.as_alice(INSTALL).returncode == 0

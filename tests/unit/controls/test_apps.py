@@ -15,7 +15,7 @@ from proscribe.controls.apps.sight import Wanted
 from proscribe.controls.base import Action
 from proscribe.host import ControlError, Host, Process, Result, Unseen
 
-GATE = [file.path for file in dpkg.gate(set(), "")]
+GATE = [file.path for file in dpkg.gate(set(), "") if not file.needs]
 
 
 def plan(mode: str = "enforce", **services: dict[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,8 @@ class Fapolicyd(Host):
         self.active = True
         self.denies = ""
         self.loaded = False
+        self.cli = ""  # what fapolicyd-cli says that it can do
+        self.refuses = False
         (root / "etc/fapolicyd/rules.d").mkdir(parents=True)
         (root / "usr/sbin").mkdir(parents=True)
         (root / "etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n")
@@ -44,8 +46,16 @@ class Fapolicyd(Host):
             folder = Path(self.root) / "etc/fapolicyd/rules.d"
             texts = [path.read_text().splitlines() for path in sorted(folder.glob("*.rules"))]
             lines = [line for text in texts for line in text if line and not line.startswith("#")]
-            (folder.parent / "compiled.rules").write_text("".join(f"{line}\n" for line in lines))
+            if texts:  # as fagenrules does it, which otherwise says "No rules" and ends well
+                (folder.parent / "compiled.rules").write_text("".join(f"{line}\n" for line in lines))
+            if self.denies == "fapolicyd":
+                self.active = False
             self.loaded = (folder / "15-proscribe.rules").exists()
+        if argv == ["fapolicyd-cli", "--help"]:
+            return Result(0, "", self.cli)
+        if argv[:2] == ["fapolicyd-cli", "--check-rules"]:
+            assert not self.loaded and "deny_syslog" in Path(self.root + argv[2]).read_text()
+            return Result(5 if self.refuses else 0, "", "bad rule" if self.refuses else "")
         if argv[0] == self.denies and self.loaded:
             raise ControlError(f"{argv[0]} cannot be run: Operation not permitted")
         return Result(0, "", "")
@@ -145,7 +155,7 @@ def test_there_and_back(host: Fapolicyd, tmp_path: Path) -> None:
     for action in exec_changes.lift(host):
         action.apply()
     assert host.list("/etc/fapolicyd/rules.d") == []
-    assert host.text("/etc/fapolicyd/compiled.rules") == ""
+    assert host.text("/etc/fapolicyd/compiled.rules") is None
     assert exec_changes.lift(host) == []
 
 
@@ -162,6 +172,35 @@ def test_switched_off_again(host: Fapolicyd) -> None:
     assert verdict.drifted and "left over" in verdict.findings[0].detail
     assert enforce(host, off) == ["load fapolicyd rules"]
     assert observe(host, off) == [] and not host.stat(RULES)
+
+
+def test_a_fapolicyd_that_can_check_rules_is_asked_before_they_count(host: Fapolicyd) -> None:
+    host.cli, host.refuses = "--check-rules path", True
+    with pytest.raises(ControlError, match="bad rule"):
+        enforce(host, section(wechat=WECHAT))
+    assert host.list("/etc/fapolicyd/rules.d") == [] and "fagenrules --load" not in host.calls
+    host.refuses = False
+    enforce(host, section(wechat=WECHAT))
+    assert host.calls.index(f"fapolicyd-cli --check-rules {exec_changes.STAGED}") < host.calls.index(
+        "fagenrules --load"
+    )
+    assert not host.stat(exec_changes.STAGED) and host.stat(RULES)
+
+
+@pytest.mark.parametrize(
+    "line", ["allow perm=any all :", "deny_syslog perm=execute all : path=/", "%x=/bin/sh", "deny"]
+)
+def test_what_is_no_rule_of_ours_is_not_written(host: Fapolicyd, line: str) -> None:
+    with pytest.raises(ControlError, match="no rule of ours"):
+        exec_changes._load(host, [(RULES, f"# x\n{line}\n"), (REST, "")])
+    assert host.list("/etc/fapolicyd/rules.d") == []
+
+
+def test_a_fapolicyd_that_ends_over_them_takes_the_rules_back(host: Fapolicyd) -> None:
+    host.denies = "fapolicyd"
+    with pytest.raises(ControlError, match="the rules were taken back: fapolicyd itself ended over them"):
+        enforce(host, section(wechat=WECHAT))
+    assert host.list("/etc/fapolicyd/rules.d") == []
 
 
 @pytest.mark.parametrize("program", ["sshd", "sudo"])

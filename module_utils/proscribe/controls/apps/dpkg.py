@@ -8,6 +8,7 @@ from ...host import WRITTEN_BY, Host, Process
 from ..base import Action
 from .gate_parts import GateFile
 from .package import Package
+from .polkit import packagekit
 from .whom import whom
 
 MANAGER = "dpkg"
@@ -80,6 +81,7 @@ def gate(
         GateFile(
             CONFIGURATION, HOOK, trial=(SCRIPT, "--check", "self"), environment=(("DPKG_HOOK_ACTION", "install"),)
         ),
+        packagekit(MANAGER, ids - permitted.keys(), contact),
     )
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any, Mapping, Sequence
 
-from ...host import ControlError, Host
+from ...host import STATE_DIRECTORY, ControlError, Host
 from ..base import Action
-from .exec_control import REST, RULES, asked, differs, files, in_force
+from .exec_control import COMPILED, FOLDER, REST, RULES, asked, differs, files, in_force, runs
 from .sight import Wanted
+
+STAGED = STATE_DIRECTORY + "/fapolicyd.rules"  # only while it is being checked
+# All that a rule of ours can be. fapolicyd before 1.5 has no way to check rules but to load them.
+RULE = re.compile(r"(allow|deny_syslog) perm=(execute|any) (all|uid=[0-9]+) : (all|path=/\S+[^/\s]|dir=/\S+/)")
 
 # What has to start afterwards as it did before: the ways in, and what mends a host. Each as a harmless call.
 PROBES = (
@@ -43,21 +48,41 @@ def lift(host: Host) -> list[Action]:
 
 def _load(host: Host, wanted: Sequence[tuple[str, str]]) -> None:
     before = [(path, host.text(path) or "") for path, _ in wanted]
-    runs = [probe for probe in PROBES if host.tool(probe[0]) and _starts(host, probe)]
+    started = [probe for probe in PROBES if host.tool(probe[0]) and _starts(host, probe)]
+    daemon = runs(host)
+    _check(host, "".join(text for _, text in wanted))
     try:
-        _write(host, wanted)
-        if host.tool("fagenrules"):
-            host.must(["fagenrules", "--check"])
-            host.must(["fagenrules", "--load"])
-            if "--check-rules" in host.run(["fapolicyd-cli", "--help"]).out:  # since 1.5
-                host.must(["fapolicyd-cli", "--check-rules"])
-        if denied := [probe[0] for probe in runs if not _starts(host, probe)]:
+        _put_in_force(host, wanted)
+        if denied := [probe[0] for probe in started if not _starts(host, probe)]:
             raise ControlError(f"{', '.join(denied)} did not start any more")
+        if daemon and not runs(host):
+            raise ControlError("fapolicyd itself ended over them")
     except ControlError as error:
-        _write(host, before)
-        if host.tool("fagenrules"):
-            host.run(["fagenrules", "--load"])
+        _put_in_force(host, before)
         raise ControlError(f"the rules were taken back: {error}") from None
+
+
+def _check(host: Host, text: str) -> None:
+    """Look at rules before anything can read them. Raises ControlError."""
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    if odd := [line for line in lines if not RULE.fullmatch(line)]:
+        raise ControlError(f"not loaded, since this is no rule of ours: {odd[0]!a}")
+    offered = host.run(["fapolicyd-cli", "--help"]) if lines and host.tool("fapolicyd-cli") else None
+    if offered and "--check-rules" in offered.out + offered.err:
+        try:
+            host.write(STAGED, text, 0o600)
+            host.must(["fapolicyd-cli", "--check-rules", STAGED])
+        finally:
+            host.delete(STAGED)
+
+
+def _put_in_force(host: Host, said: Sequence[tuple[str, str]]) -> None:
+    _write(host, said)
+    if host.tool("fagenrules"):
+        if not host.list(FOLDER) and host.stat(COMPILED):
+            host.delete(COMPILED)  # without any rules file, fagenrules would leave what it made of ours
+        host.must(["fagenrules", "--check"])
+        host.must(["fagenrules", "--load"])
 
 
 def _write(host: Host, said: Sequence[tuple[str, str]]) -> None:

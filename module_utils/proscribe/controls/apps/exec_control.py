@@ -59,13 +59,18 @@ def _wrong(host: Host, section: Mapping[str, Any], wanted: Wanted) -> tuple[list
     others = []
     if host.stat(OLD):
         others.append((OLD, "an old rules file stands beside rules.d, and fagenrules then does nothing"))
-    if not any(process.exe.endswith("/fapolicyd") for process in host.processes()[0]):
+    if not runs(host):
         others.append((RULES, "fapolicyd does not run, so that nothing is denied"))
     elif re.search(r"^\s*permissive\s*=\s*1", host.text("/etc/fapolicyd/fapolicyd.conf") or "", re.MULTILINE):
         others.append(("/etc/fapolicyd/fapolicyd.conf", "fapolicyd only watches (permissive = 1)"))
     elif not differing and not in_force(host):
         differing = [(COMPILED, "was compiled without these rules")]
     return [*differing, *others], bool(differing)
+
+
+def runs(host: Host) -> bool:
+    """Whether there is a fapolicyd that decides what may start."""
+    return any(process.exe.endswith("/fapolicyd") for process in host.processes()[0])
 
 
 def files(host: Host, section: Mapping[str, Any], wanted: Wanted) -> list[tuple[str, str]]:

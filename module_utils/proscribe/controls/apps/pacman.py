@@ -9,6 +9,7 @@ from ...host import WRITTEN_BY, Host, Process
 from ..base import Action
 from .gate_parts import GateFile, GatePart
 from .package import Package
+from .polkit import packagekit
 from .whom import whom
 
 MANAGER = "pacman"
@@ -69,6 +70,7 @@ def gate(
     return (
         GateFile(SCRIPT, GATE.format(whom=shlex.quote(whom(contact))), 0o755),
         GateFile(HOOK, TRIGGER + "".join(f"Target = {name}\n" for name in targets) + ACTION),
+        packagekit(MANAGER, ids - permitted.keys(), contact),
     )
 
 

@@ -15,6 +15,7 @@ from typing import AbstractSet, Iterator, Mapping, NamedTuple, Sequence
 
 from ...host import STATE_DIRECTORY, WRITTEN_BY, Host
 from .gate_parts import DIFFERS, LEFT_OVER, MISSING, GateFile, GatePart, SharedFile
+from .polkit import packagekit
 from .whom import whom
 
 GUARD = "proscribe-guard"
@@ -41,6 +42,7 @@ def parts(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[
         Guard(tuple(conflicts(names, permitted)), policy),
         GateFile(DNF_PROTECTED, f"# {WRITTEN_BY}\n{GUARD}\n", needs=DNF),
         SharedFile(ZYPPER_LOCKS, partial(locked, held, policy), without_locks, ZYPPER),
+        packagekit("rpm", ids - permitted.keys(), contact),
     )
 
 

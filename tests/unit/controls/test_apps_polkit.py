@@ -1,0 +1,62 @@
+"""The rules of polkit, read by a JavaScript engine as polkit reads them: whom they refuse what, and that neither a
+contact nor a name in them is code.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+from proscribe.controls.apps import polkit, snap
+
+pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs node: reads the rules as polkit does")
+CONTACTS = ["it@example.org", "*/ }); throw 1; // \u2028 throw 2"]
+ASK = """
+let verdicts = [];
+const polkit = {addRule: f => verdicts.push(f), log: () => {}, Result: {NO: "no"}};
+const [rule, questions] = JSON.parse(require("fs").readFileSync(0, "utf8"));
+eval(rule);
+const ask = ([id, details, user]) => verdicts[0]({id: id, lookup: key => details[key]}, {user: user}) || "-";
+console.log(JSON.stringify(questions.map(ask)));
+"""
+PACKAGEKIT = "org.freedesktop.packagekit."
+WECHAT = {"package_ids": "wechat;4.0;amd64;made"}
+
+
+def asked(rule: str, *questions: tuple[str, dict[str, str], str]) -> list[Any]:
+    """What a rule says to an action with these details that a user wants."""
+    said = json.dumps([rule, questions])
+    done = subprocess.run(["node", "-e", ASK], input=said, capture_output=True, text=True, check=True)
+    return list(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("contact", CONTACTS)
+def test_packagekit(contact: str) -> None:
+    rule = polkit.packagekit("dpkg", {"wechat", 'odd"]) || true || ["'}, contact)
+    assert rule.path == "/etc/polkit-1/rules.d/00-proscribe-packagekit-dpkg.rules"
+    install, untrusted = PACKAGEKIT + "package-install", PACKAGEKIT + "package-install-untrusted"
+    both = {"package_ids": "weechat;4.6;amd64;made&wechat;4.0;amd64;made"}
+    like = {"package_ids": "weechat;4.6;amd64;made&wechat-theme;4.0;amd64;wechat"}
+    assert asked(
+        rule.content,
+        (install, WECHAT, "alice"),
+        (install, both, "alice"),
+        (untrusted, WECHAT, "alice"),
+        (install, like, "alice"),
+        (install, {}, "alice"),
+        (install, WECHAT, "root"),
+        (PACKAGEKIT + "package-remove", WECHAT, "alice"),
+        (PACKAGEKIT + "system-update", WECHAT, "alice"),
+        ("org.example.package-install", WECHAT, "alice"),
+    ) == ["no", "no", "no", *"------"]
+
+
+@pytest.mark.parametrize("contact", CONTACTS)
+def test_snap(contact: str) -> None:
+    (rule,) = snap.gate({"telegram-desktop"}, contact)
+    manage = "io.snapcraft.snapd.manage"
+    questions = ((manage, {}, "alice"), (manage, {}, "root"), ("io.snapcraft.snapd.login", {}, "alice"))
+    assert asked(rule.content, *questions) == ["no", "-", "-"]
