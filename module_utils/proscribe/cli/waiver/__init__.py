@@ -19,7 +19,11 @@ STEPS = {
     "sign": (sign.add_arguments, sign.run, "sign a waiver as its approver, with an SSH key"),
     "verify": (verify.add_arguments, verify.run, "say who signed waivers and whether they stand"),
     "list": (listing.add_list_arguments, listing.list_all, "say who may do what until when, worst first"),
-    "expire-soon": (listing.add_soon_arguments, listing.list_soon, "the same for what ends soon; for cron"),
+    "expire-soon": (
+        listing.add_soon_arguments,
+        listing.list_soon,
+        "say which end soon or have to be reviewed; for cron",
+    ),
     "revoke": (revoke.add_arguments, revoke.run, "take a waiver back before it ends"),
 }
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from ...compile.run import judge, waivers_of
 from ...compile.waivers.document import LISTS, TIMES
+from ...compile.waivers.waiver import NARROWER
 from ...report.wording import clean
 from .. import Refused, inventory
 from . import text
@@ -30,8 +31,24 @@ QUESTIONS: Mapping[str, str] = {
 # What stands in a waiver only if it is given, with the name of its option.
 SCOPES = ("hosts", "groups", "zones")
 LIST_OPTIONS = {key: key.removesuffix("s") for key in LISTS} | {"compensating_controls": "compensating-control"}
-TEXT_OPTIONS = ("risk", "ticket")
-TIME_OPTIONS = ("requested_on", "valid_from", "review_by")
+TEXT_OPTIONS: Mapping[str, str] = {
+    "risk": "what may come of it, in a sentence",
+    "ticket": "where the request was filed",
+}
+TIME = "a time with its zone, or now"
+LATER = "a time with its zone, or a length from now such as 90d"
+TIME_OPTIONS: Mapping[str, str] = {
+    "approved_on": TIME,
+    "expires": LATER,
+    "requested_on": TIME,
+    "valid_from": f"{TIME} (default: from the approval on)",
+    "review_by": f"{LATER} (default: 31 days after the approval)",
+}
+PEOPLE_AND_REASON: Mapping[str, str] = {
+    "reason": "the need, in a sentence",
+    "requested_by": "who asks for it",
+    "approved_by": "the head of the department that owns the hosts, or a deputy; somebody else than who asks",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,21 +66,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             action="append",
             default=[],
             dest=key,
-            metavar=option.upper(),
+            metavar="TEXT" if key == "compensating_controls" else option.upper(),
             help=LISTS[key][1] + _needed(key),
         )
-    for key in ("reason", "requested_by", "approved_by"):
-        parser.add_argument(f"--{key.replace('_', '-')}", dest=key, metavar="TEXT", help="(required)")
-    for key in TEXT_OPTIONS:
-        parser.add_argument(f"--{key}", dest=key, metavar="TEXT")
-    for key in ("approved_on", "expires", *TIME_OPTIONS):
-        parser.add_argument(f"--{key.replace('_', '-')}", dest=key, metavar="TIME", help=_needed(key).strip())
+    for metavar, options in (("TEXT", {**PEOPLE_AND_REASON, **TEXT_OPTIONS}), ("TIME", TIME_OPTIONS)):
+        for key, help_ in options.items():
+            parser.add_argument(f"--{key.replace('_', '-')}", dest=key, metavar=metavar, help=help_ + _needed(key))
     parser.add_argument("--print", action="store_true", help="show the file instead of writing it")
 
 
 def _needed(key: str) -> str:
     if key in SCOPES:
         return " (one of host, group and zone is required)"
+    if key == "controls":
+        return " (default: all)"
+    if key in NARROWER:
+        return f"; only this one is excepted (with --control {','.join(NARROWER[key][0])})"
     return " (required)" if key in QUESTIONS else ""
 
 
@@ -107,7 +125,7 @@ def _values(arguments: argparse.Namespace, now: datetime.datetime) -> dict[str, 
             key, place = (f"{kind}s", rest) if colon and f"{kind}s" in SCOPES else ("hosts", name)
             values[key] = [*values[key], place]
     values["services"] = _split("services", [answers["services"]])
-    for key in ("reason", "requested_by", "approved_by"):
+    for key in PEOPLE_AND_REASON:
         values[key] = answers[key]
     for key in TEXT_OPTIONS:
         values[key] = getattr(arguments, key) or ""

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "The waiver ends at that time, and the next enforcing run closes what it had opened. A revocation needs no\n"
         "signature: it counts though the old one no longer fits."
     )
-    parser.add_argument("id", metavar="ID")
+    parser.add_argument("id", metavar="ID", help="the waiver's id, or its file")
     parser.add_argument("--by", metavar="NAME", help="who takes it back")
     parser.add_argument("--why", metavar="TEXT", help="one sentence")
     parser.add_argument("--on", metavar="TIME", default="now", help="from when on (default: now)")

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"Writes <file>.sig as `ssh-keygen -Y sign -n {NAMESPACE}` does. Nothing is written unless the signature\n"
         f"would count: the key has to be the approver's in the file {SIGNERS} of the inventory's folder."
     )
-    parser.add_argument("id", metavar="ID")
+    parser.add_argument("id", metavar="ID", help="the waiver's id, or its file")
     parser.add_argument(
         "--key",
         type=Path,
