@@ -265,6 +265,31 @@ def test_the_list_is_worst_first_and_says_who_may_do_what(words: Words, capsys: 
     assert [one["seconds_left"] for one in told] == [0, 0, int((datetime.timedelta(days=36, hours=6)).total_seconds())]
 
 
+def test_the_list_says_how_many_end_within_a_month(words: Words, capsys: pytest.CaptureFixture[str]) -> None:
+    for id_, expires in (("near", "30d"), ("far", "31d"), ("later", "29d")):
+        start = ["--valid-from", "2026-12-20T00:00:00Z"] if id_ == "later" else []
+        words(*NEW, "--id", id_, "--expires", expires, *start)
+    words(*NEW, "--id", "wrong", "--approved-by", "somebody", "--expires", "1d")
+    capsys.readouterr()
+    words("list")
+    assert capsys.readouterr().out.startswith("4 waivers: 2 in force, 2 end within 30 days\n")
+
+
+def test_of_a_waiver_that_waives_nothing_it_is_not_said_that_anybody_may(
+    words: Words, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words(*NEW)
+    words("revoke", "press01-parrot", "--by", "head.of.press", "--why", "no longer needed")
+    capsys.readouterr()
+    words("list")
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        "revoked it on 2026-11-25: no longer needed. It is for everybody to use parrot on 1 host (press01), from"
+        in said
+    )
+    assert " may " not in said
+
+
 @pytest.mark.parametrize(
     ("now", "within", "code"),
     [

@@ -24,6 +24,7 @@ from .. import inventory
 SCHEMA = "proscribe/waivers/1"
 FOUND = 1  # expire-soon: something ends soon
 
+SOON = datetime.timedelta(days=30)
 COLOUR = {True: "green", False: "red"}
 
 
@@ -72,8 +73,15 @@ def list_soon(arguments: argparse.Namespace, now: datetime.datetime) -> int:
 
 def soon(judged: Judged, now: datetime.datetime, within: datetime.timedelta) -> bool:
     """Whether a waiver that waives, or is going to, ends in that time or has not been reviewed in its own."""
-    lasting = judged.standing.waives or judged.standing.status == "not_yet_valid"
-    return lasting and (judged.waiver.ends <= now + within or judged.standing.review_overdue)
+    return _ends_soon(judged, now, within) or (_lasting(judged) and judged.standing.review_overdue)
+
+
+def _ends_soon(judged: Judged, now: datetime.datetime, within: datetime.timedelta) -> bool:
+    return _lasting(judged) and judged.waiver.ends <= now + within
+
+
+def _lasting(judged: Judged) -> bool:
+    return judged.standing.waives or judged.standing.status == "not_yet_valid"
 
 
 def _in_order(question: Question, now: datetime.datetime, limited: bool) -> list[Judged]:
@@ -95,7 +103,7 @@ def _tell(found: Sequence[Judged], question: Question, now: datetime.datetime, a
 
 def _left(judged: Judged, now: datetime.datetime) -> int:
     """How long it still waives or will, in seconds; 0 if it does not."""
-    if not judged.standing.waives and judged.standing.status != "not_yet_valid":
+    if not _lasting(judged):
         return 0
     return max(0, int((judged.waiver.ends - now).total_seconds()))
 
@@ -105,7 +113,9 @@ def table(found: Sequence[Judged], now: datetime.datetime, width: int, colours: 
     waiving = sum(judged.standing.waives for judged in found)
     overdue = sum(judged.standing.review_overdue for judged in found)
     head = [counted(len(found), "waiver"), f"{waiving:,} in force"]
+    ending = sum(_ends_soon(judged, now, SOON) for judged in found)
     head += [f"{overdue:,} to be reviewed"] * bool(overdue)
+    head += [f"{ending:,} {'ends' if ending == 1 else 'end'} within {shown(SOON.total_seconds())}"] * bool(ending)
     lines = [paint(": ".join([head[0], ", ".join(head[1:])]), "bold", colours=colours), ""]
     words = [judged.standing.status.replace("_", " ") for judged in found]
     names = [clip(clean(judged.waiver.id), width // 3) for judged in found]
@@ -122,10 +132,6 @@ def table(found: Sequence[Judged], now: datetime.datetime, width: int, colours: 
 def sentence(judged: Judged, now: datetime.datetime) -> str:
     """Who may do what where until when, and what is wrong with it."""
     waiver, worth = judged
-    if worth.waives:
-        start = f"{shown(_left(judged, now))} left, until {moment(waiver.ends)}"
-    else:
-        start = f"from {moment(waiver.starts)} until {moment(waiver.ends)}"
     who = some(waiver.users, 3) if waiver.users else "everybody"
     what = [some(waiver.services, 4)]
     what += [
@@ -136,4 +142,10 @@ def sentence(judged: Judged, now: datetime.datetime) -> str:
     people = f"for {waiver.requested_by}, approved by {waiver.approved_by}"
     people += f", {waiver.ticket}" if waiver.ticket else ""
     problem = f"{worth.why}. " if worth.why else ""
-    return f"{problem}{start}: {who} may use {', '.join(what)} {where}; {people}: {waiver.reason}"
+    scope = f"{', '.join(what)} {where}"
+    until = moment(waiver.ends)
+    if worth.waives:
+        told = f"{shown(_left(judged, now))} left, until {until}: {who} may use {scope}"
+    else:  # nobody may, whatever the file says
+        told = f"It is for {who} to use {scope}, from {moment(waiver.starts)} until {until}"
+    return f"{problem}{told}; {people}: {waiver.reason}"
