@@ -3,23 +3,32 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
+PROJECT = str(Path(__file__).resolve().parents[1] / "module_utils")
+if PROJECT not in sys.path:
+    sys.path.insert(0, PROJECT)
 
+from proscribe.plan import canonical
 from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
-from proscribe.stream import BOOTSTRAP, answer, payload
+from proscribe.stream import BOOTSTRAP, LACKING, LOADER, Code, Store, answer, payload
 
 # Where the inventory names no interpreter. /usr/bin first, as Ansible's own discovery has it; a host without any gets
 # Ansible's message from the ordinary module.
 PLACES = "/usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python python3"
 ANY_PYTHON = f"for python in {PLACES}; do command -v $python && break; done"
+# An own text for every host would be a warning for each; Ansible tells one text once.
+CANNOT_PIPE = "where a connection cannot pipe, or is told not to (pipelining), the observing code goes as a module"
+NO_ANSWER = "hosts that do not answer the streamed code get it as a module, which takes longer (-vvv: what they said)"
 
 
 class ActionModule(ActionBase):
@@ -31,10 +40,22 @@ class ActionModule(ActionBase):
         """Answer the task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
+        plan = _text(self._task.args.get("plan"))
+        self._task.args = {**self._task.args, "plan": {}}  # what checks the arguments would copy all of it
         _, call = self.validate_argument_spec(COMPLIANCE_STATE_ARGUMENTS)
-        told = self._streamed(call, variables) if self._can_stream() else None
+        del call["plan"]
+        call["remember"] = call["remember"] and not self._task.check_mode
+        run = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
+        store = Store(Path(run["plans"]) if "plans" in run else None)
+        code, packed = store.code(call["probe"]), store.packed(plan)
+        told = None
+        if self._can_stream():
+            told = self._streamed(store, code, packed, call, variables)
+        else:
+            self._display.warning(CANNOT_PIPE)
         if told is None:
-            told = self._execute_module(module_name="compliance_state", task_vars=variables)
+            told = self._as_module(code, packed, call, variables)
+        told.pop("kept", None)
         result.update(told)
         return result
 
@@ -42,14 +63,39 @@ class ActionModule(ActionBase):
         """As for Ansible's own pipelining: the connection can pipe, and the configuration lets it."""
         return bool(self._connection.has_pipelining and self._connection.get_option("pipelining"))
 
-    def _streamed(self, call: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any] | None:
+    def _streamed(
+        self, store: Store, code: Code, packed: bytes, call: dict[str, Any], variables: dict[str, Any]
+    ) -> dict[str, Any] | None:
         named = str(self._templar.template(variables.get("ansible_python_interpreter")) or "auto")
         python = f'"$({ANY_PYTHON})"' if named.startswith("auto") else named
         command = f"{python} -I -S -c {shlex.quote(BOOTSTRAP)}"
-        run = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
-        store = Path(run["plans"]) if "plans" in run else None
-        done = self._low_level_execute_command(command, in_data=payload(call, store))
-        told = answer(done["stdout"])
-        if told is None:
-            self._display.vvv(f"no answer to the streamed code, so it is run as a module: {json.dumps(done)}")
+        host = str(variables.get("inventory_hostname"))
+        told = None
+        for whole in (False, True) if store.has(host, code) else (True,):
+            done = self._low_level_execute_command(command, in_data=payload(code, packed, call, whole))
+            told = answer(done["stdout"])
+            if told is None:
+                self._display.warning(NO_ANSWER)
+                self._display.vvv(f"no answer to the streamed code: {json.dumps(done)}", host=host)
+                return None
+            if LACKING not in told:
+                break
+        if told and "kept" in told:
+            store.note(host, code, has=bool(told["kept"]))
         return told
+
+    def _as_module(self, code: Code, packed: bytes, call: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        stream = base64.b64encode(payload(code, packed, call)).decode()
+        told: dict[str, Any] = self._execute_module(
+            module_name="compliance_state", module_args={"loader": LOADER, "stream": stream}, task_vars=variables
+        )
+        return told
+
+
+def _text(plan: object) -> str:
+    """A plan as JSON text: as `proscribe_plan` gives it, or out of a mapping."""
+    if isinstance(plan, Mapping):
+        return canonical(plan)
+    if isinstance(plan, str) and plan.lstrip().startswith("{"):
+        return str(plan)
+    raise AnsibleActionFail("plan is required: the host's plan, as compile_plans made it")

@@ -20,6 +20,7 @@ author: The Proscribe developers
 """
 
 import functools
+import gc
 import os
 import shutil
 import sys
@@ -32,6 +33,14 @@ from typing import Any
 from ansible import constants as C
 from ansible import context
 from ansible.plugins.callback import CallbackBase
+from ansible.plugins.loader import (
+    action_loader,
+    become_loader,
+    connection_loader,
+    filter_loader,
+    shell_loader,
+    test_loader,
+)
 from ansible.utils import color
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -65,6 +74,19 @@ def guarded(method: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
+def load_once() -> None:
+    """Load what every host's task needs, here, in the process that all workers are forked from: else each of them loads
+    and compiles it again (docs/speed.md).
+    """
+    filter_loader.get("default")
+    test_loader.get("defined")
+    for loader, name in ((action_loader, OBSERVING[0]), (connection_loader, "ssh"), (become_loader, "sudo")):
+        loader.get(name, class_only=True)
+    shell_loader.get("sh")
+    gc.collect()
+    gc.freeze()  # what is here stays; a worker that looked through it would copy the memory it shares with the others
+
+
 class CallbackModule(CallbackBase):
     """Collects the events of the runs of one playbook."""
 
@@ -92,6 +114,8 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_start(self, playbook: Any) -> None:
         self._forget()
         self._ours = any(map(compiles, playbook.get_plays()))
+        if self._ours:
+            load_once()
 
     @guarded
     def v2_runner_on_ok(self, result: Any) -> None:

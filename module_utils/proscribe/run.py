@@ -19,6 +19,7 @@ COMPLIANCE_STATE_ARGUMENTS = {
     "gate": {"type": "str", "choices": list(GATES), "default": "never"},
     "will_correct": {"type": "bool", "default": False},
     "probe": {"type": "bool", "default": False},
+    "remember": {"type": "bool", "default": False},
 }
 
 
@@ -98,7 +99,13 @@ def probed(host: Host, plan: Mapping[str, Any]) -> Verdict:
 
 
 def compliance_state(
-    host: Host, plan: Mapping[str, Any], controls: Iterable[str], gate: str, will_correct: bool, probe: bool = False
+    host: Host,
+    plan: Mapping[str, Any],
+    controls: Iterable[str],
+    gate: str,
+    will_correct: bool,
+    probe: bool = False,
+    remember: bool = False,
 ) -> dict[str, Any]:
     """The answer of the module `compliance_state`, whichever way its code came to the host: {changed, record, drifted,
     privileged}, and {failed, msg} where the gate makes the host fail or the plan cannot be used.
@@ -147,6 +154,8 @@ def change(
     `doing` carries the changes out, and returns what the result says beyond them. Raises ControlError, which then names
     in `done` the actions that were carried out before it.
     """
+    from .kept_code import forget
+
     plans.check(plan)
     host.require_root()
     if host.system != "Linux":
@@ -169,6 +178,8 @@ def change(
         more = {} if dry_run else doing(changes)
         if changes.afterwards and not dry_run:
             changes.afterwards()
+        if lift and not dry_run and not restore:
+            forget(host)
     return {
         **more,
         "changed": bool(changes.actions),

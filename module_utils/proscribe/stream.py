@@ -4,144 +4,202 @@ Four fifths of what a module call costs a host is Python compiling Ansible's own
 needs none of it, so it can be piped to `python3 -I -S -c BOOTSTRAP`, which takes it from standard input, answers one
 call, and leaves nothing behind. Controller side.
 
-The code is the same for every host of a run. So it is put together once, without what only people or only an enforcing
-run needs, and kept in a file beside the plans for the processes that Ansible starts for each host.
+A stream is a line of JSON (which code, how long it is, the call), the code, and the plan. What is the same for many
+hosts is made once, before any host is asked, and kept beside the plans for the processes that Ansible starts for each
+host. A host that an enforcing run has seen keeps the code too, compiled; it is then named by its hash and not sent.
 """
 
 from __future__ import annotations
 
-import ast
+import contextlib
 import functools
 import hashlib
-import io
 import json
 import lzma
+import shutil
 import tempfile
-import tokenize
-from collections.abc import Iterator, Mapping
+import urllib.parse
+import zlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from .kept_code import PLACE
 
 PACKAGE = "proscribe"
 ENTRY = f"{PACKAGE}.run"
-HOST_SIDE = ("__init__.py", "finding.py", "plan.py", "run.py", "host/**/*.py", "controls/**/*.py")
-# What is imported inside these is for changing a host, and a stream changes nothing.
+ROOTS = ("compliance_state", "Host", "keep")  # what the bootstrap asks for
+HOST_SIDE = ("__init__.py", "finding.py", "kept_code.py", "plan.py", "run.py", "host/**/*.py", "controls/**/*.py")
+# These change a host, and a stream changes nothing.
 CHANGING = frozenset({"enforce", "lift", "restore", "removal", "change", "carry_out"})
-PROBING = frozenset({"probed"})  # and inside these, for what is only done on request
-
-FAST = 1  # of compression, for what is compressed anew for every host
+PROBING = frozenset({"probed"})  # and these are for what is only done on request
 
 # Begins the line of the answer. A login shell may print what it likes before it; what a host's users name their files
 # may stand within it, but never at the beginning of a line: JSON escapes their line ends.
 MARK = "proscribe-answer:"
+LACKING = "lacking"  # the key of the answer of a host that does not have the code which was only named
 
-# Runs on the host. What is imported comes out of the stream; a name that is not in it is the standard library's.
-BOOTSTRAP = f"""
-import json, lzma, sys
+# Runs on the host. What is imported comes out of the stream, or out of what this host has kept of an earlier one (which
+# nobody but root can have written); a name that is not in it is the standard library's.
+LOADER = f"""
+import json, marshal, os, sys, zlib
+from importlib._bootstrap_external import MAGIC_NUMBER
 from importlib.machinery import ModuleSpec
-stream = lzma.LZMADecompressor()
-code = json.loads(stream.decompress(sys.stdin.buffer.read()))
-call = json.loads(lzma.decompress(stream.unused_data))
-sources = code["sources"]
-class Stream:
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        if name in sources:
-            return ModuleSpec(name, Stream, origin=name, is_package=name in code["packages"])
-    @staticmethod
-    def create_module(spec):
-        return None
-    @staticmethod
-    def exec_module(module):
-        exec(compile(sources[module.__name__], module.__name__, "exec", dont_inherit=True), module.__dict__)
-sys.meta_path.insert(0, Stream)
-from {PACKAGE}.host import Host
-from {ENTRY} import compliance_state
-print("\\n{MARK}" + json.dumps(compliance_state(Host(), **call)))
+def answered(stream):
+    head = json.loads(stream.readline())
+    packed = stream.read(head["size"])
+    kept = f"{PLACE}/{{head['code']}}-{{MAGIC_NUMBER.hex()}}"
+    code = sources = None
+    try:
+        with open(os.open(kept, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            seen = os.fstat(file.fileno())
+            if seen.st_uid == 0 and not seen.st_mode & 0o022:
+                code = marshal.loads(file.read())
+    except (OSError, ValueError, EOFError, TypeError):
+        pass
+    if code is None:
+        if not packed:
+            return {{"{LACKING}": True}}
+        import lzma
+        sources = json.loads(lzma.decompress(packed))
+        code = {{}}
+    def compiled(name):
+        if name not in code:
+            code[name] = compile(sources["texts"][name], name, "exec", dont_inherit=True), name in sources["packages"]
+        return code[name]
+    class Stream:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name in code or sources and name in sources["texts"]:
+                return ModuleSpec(name, Stream, origin=name, is_package=compiled(name)[1])
+        @staticmethod
+        def create_module(spec):
+            return None
+        @staticmethod
+        def exec_module(module):
+            exec(compiled(module.__name__)[0], module.__dict__)
+    sys.meta_path.insert(0, Stream)
+    from {PACKAGE}.host import Host
+    from {ENTRY} import compliance_state
+    host = Host()
+    told = compliance_state(host, json.loads(zlib.decompress(stream.read())), **head["call"])
+    if sources and head["call"].get("remember") and "record" in told:
+        from {PACKAGE}.kept_code import keep
+        for name in sources["texts"]:
+            compiled(name)
+        sources = not keep(host, kept, marshal.dumps(code))
+    return {{**told, "kept": not sources}}
+"""
+# Nothing is collected and nothing torn down in a process that ends with its answer.
+BOOTSTRAP = f"""
+import gc
+gc.disable()
+{LOADER}
+print("\\n{MARK}" + json.dumps(answered(sys.stdin.buffer)), flush=True)
+os._exit(0)
 """
 
 
-def payload(call: Mapping[str, Any], store: Path | None = None) -> bytes:
-    """The stream for one call of `run.compliance_state`: the observing code, then the arguments of the call.
+class Code(NamedTuple):
+    """The observing code, packed, and its name."""
 
-    `store` is a directory in which the code is kept for the next call (None: it is put together anew).
-    """
-    return _code(store, bool(call.get("probe"))) + lzma.compress(json.dumps(call).encode(), preset=FAST)
+    name: str
+    packed: bytes
 
 
-def _code(store: Path | None, probe: bool) -> bytes:
+class Store:
+    """What is made once for many hosts. `directory` is where it is kept; None keeps nothing."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = directory
+
+    def prepare(self, plans: Iterable[str]) -> None:
+        """Make what most hosts of a run need: the code, and these plans (JSON texts), packed."""
+        self.code(probe=False)
+        for plan in plans:
+            self.packed(plan)
+
+    def code(self, probe: bool) -> Code:
+        """The observing code; with what the browsers' probe needs, if that is asked for."""
+        stats = [(str(path), path.stat()) for path in _files().values()]
+        state = repr([(path, seen.st_size, seen.st_mtime_ns) for path, seen in stats])
+        kept = f"{'probe' if probe else 'observe'}-{hashlib.sha256(state.encode()).hexdigest()}.code"
+        packed = self._kept(kept)
+        if packed is None:
+            packed = _put_together(probe)
+            self._keep(kept, packed)
+        return Code(hashlib.sha256(packed).hexdigest(), packed)
+
+    def packed(self, plan: str) -> bytes:
+        """A plan, packed."""
+        kept = f"{hashlib.sha256(plan.encode()).hexdigest()}.plan"
+        packed = self._kept(kept)
+        if packed is None:
+            packed = zlib.compress(plan.encode(), 9)
+            self._keep(kept, packed)
+        return packed
+
+    def has(self, host: str, code: Code) -> bool:
+        """Whether that host has told that it keeps the code."""
+        return bool(self.directory and self._mark(self.directory, host, code).exists())
+
+    def note(self, host: str, code: Code, has: bool) -> None:
+        """Note whether a host keeps the code; what it kept of another one is forgotten."""
+        if self.directory is None or has == self.has(host, code):
+            return
+        mark = self._mark(self.directory, host, code)
+        with contextlib.suppress(OSError):  # it only saves time
+            if has:
+                mark.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+                mark.touch(0o640)
+                for other in mark.parent.parent.iterdir():
+                    if other != mark.parent:
+                        shutil.rmtree(other, ignore_errors=True)
+            else:
+                mark.unlink(missing_ok=True)
+
+    @staticmethod
+    def _mark(directory: Path, host: str, code: Code) -> Path:
+        return directory / "kept" / code.name / f"host-{urllib.parse.quote(host, safe='')}"
+
+    def _kept(self, name: str) -> bytes | None:
+        try:
+            return (self.directory / name).read_bytes() if self.directory else None
+        except OSError:
+            return None
+
+    def _keep(self, name: str, content: bytes) -> None:
+        if self.directory is None:
+            return
+        with contextlib.suppress(OSError):
+            with tempfile.NamedTemporaryFile("wb", dir=self.directory, delete=False) as beside:
+                beside.write(content)
+            Path(beside.name).rename(self.directory / name)
+
+
+def payload(code: Code, plan: bytes, call: Mapping[str, Any], whole: bool = True) -> bytes:
+    """The stream for one call of `run.compliance_state` with a packed plan. Not `whole`: the code is only named."""
+    packed = code.packed if whole else b""
+    return json.dumps({"code": code.name, "size": len(packed), "call": call}).encode() + b"\n" + packed + plan
+
+
+def _files() -> dict[str, Path]:
     package = Path(__file__).parent
-    stats = [(str(path), path.stat()) for pattern in HOST_SIDE for path in package.glob(pattern)]
-    state = repr([(path, seen.st_size, seen.st_mtime_ns) for path, seen in sorted(stats)])
-    if store is None:
-        return _put_together(probe)
-    kept = store / f"{'probe' if probe else 'observe'}-{hashlib.sha256(state.encode()).hexdigest()}.code"
-    try:
-        return kept.read_bytes()
-    except OSError:
-        code = _put_together(probe)
-    try:
-        with tempfile.NamedTemporaryFile("wb", dir=store, delete=False) as beside:
-            beside.write(code)
-        Path(beside.name).rename(kept)
-    except OSError:
-        pass  # it only saves time
-    return code
+    paths = sorted(path for pattern in HOST_SIDE for path in package.glob(pattern))
+    return {".".join([PACKAGE, *path.relative_to(package).with_suffix("").parts]): path for path in paths}
 
 
 @functools.cache
 def _put_together(probe: bool) -> bytes:
-    left_out = CHANGING if probe else CHANGING | PROBING
-    package = Path(__file__).parent
-    paths = [path for pattern in HOST_SIDE for path in package.glob(pattern)]
-    files = {".".join([PACKAGE, *path.relative_to(package).with_suffix("").parts]): path for path in paths}
-    packages = sorted(name.removesuffix(".__init__") for name in files if name.endswith(".__init__"))
+    from .sources import Whole, reached  # only the process that puts it together pays for it
+
+    files = _files()
+    packages = {name.removesuffix(".__init__") for name in files if name.endswith(".__init__")}
     texts = {name.removesuffix(".__init__"): path.read_text(encoding="utf-8") for name, path in files.items()}
-    sources: dict[str, str] = {}
-    needed = [ENTRY]
-    while needed:
-        name = needed.pop()
-        if name in texts and name not in sources:
-            sources[name] = bare(texts[name])
-            parent = name.rpartition(".")[0]
-            needed += [parent] if parent else []
-            needed += _imported(texts[name], name if name in packages else parent, left_out)
-    code = {"packages": [name for name in packages if name in sources], "sources": dict(sorted(sources.items()))}
+    left_out = CHANGING if probe else CHANGING | PROBING
+    sent = reached(Whole(texts, packages), [ENTRY, f"{PACKAGE}.kept_code"], ROOTS, left_out)
+    code = {"packages": sorted(packages.intersection(sent)), "texts": sent}
     return lzma.compress(json.dumps(code).encode(), preset=9)
-
-
-def _imported(source: str, package: str, left_out: frozenset[str]) -> Iterator[str]:
-    """The modules that a source may import outside the functions left out; `package` is what its relative imports start
-    from.
-    """
-    todo: list[ast.AST] = [ast.parse(source)]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, ast.FunctionDef) and node.name in left_out:
-            continue
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package
-            origin = f"{base}.{node.module}" if node.module else base
-            yield origin
-            yield from (f"{origin}.{alias.name}" for alias in node.names)
-        todo += ast.iter_child_nodes(node)
-
-
-def bare(source: str) -> str:
-    """A source without its comments and docstrings, every line where it was, so that a traceback still fits."""
-    lines = source.splitlines()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column].rstrip()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
-            said = node.body[0]
-            first, last = said.lineno - 1, (said.end_lineno or said.lineno) - 1
-            # An empty one stays: it may be the whole body, and before `from __future__` nothing else may stand.
-            lines[first] = " " * said.col_offset + '""'
-            lines[first + 1 : last + 1] = [""] * (last - first)
-    return "\n".join(lines) + "\n"
 
 
 def answer(output: str) -> dict[str, Any] | None:

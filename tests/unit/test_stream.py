@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import lzma
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from proscribe import plan as plans
 from proscribe.host import Host
 from proscribe.run import compliance_state
-from proscribe.stream import BOOTSTRAP, MARK, answer, bare, payload
+from proscribe.stream import BOOTSTRAP, LACKING, LOADER, MARK, Code, Store, answer, payload
+
+MODULE = Path(__file__).resolve().parents[2] / "library" / "compliance_state.py"
 
 APPS = {
     "name": "A",
@@ -39,10 +43,20 @@ PLAN = plans.sealed(
 )
 
 
-def streamed(call: dict[str, object]):
-    command = [sys.executable, "-I", "-S", "-c", BOOTSTRAP]
-    done = subprocess.run(command, input=payload(call), capture_output=True, check=True)
-    return answer(done.stdout.decode())
+CALL = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": False}
+TEXT = plans.canonical(PLAN)
+
+
+def sent(store=None, plan=TEXT, whole=True, **call):
+    store = store or Store()
+    code = store.code(bool(call.get("probe")))
+    return payload(code, store.packed(plan), {**CALL, **call}, whole)
+
+
+def streamed(stream, python=(sys.executable, "-I", "-S"), code=BOOTSTRAP):
+    done = subprocess.run([*python, "-c", code], input=stream, capture_output=True, check=True)
+    told = answer(done.stdout.decode())
+    return told and {key: value for key, value in told.items() if key != "kept"}
 
 
 def without_clocks(told):
@@ -51,27 +65,43 @@ def without_clocks(told):
 
 
 @pytest.mark.parametrize("gate", ["never", "noncompliant"])
-def test_the_stream_and_the_module_give_the_same_answer(gate):
-    call = {"plan": PLAN, "controls": [], "gate": gate, "will_correct": False}
-    told = streamed(call)
-    assert without_clocks(told) == without_clocks(json.loads(json.dumps(compliance_state(Host(), **call))))
+def test_the_stream_and_the_code_itself_give_the_same_answer(gate):
+    told = streamed(sent(gate=gate))
+    call = {**CALL, "gate": gate}
+    assert without_clocks(told) == without_clocks(json.loads(json.dumps(compliance_state(Host(), PLAN, **call))))
     assert told["record"]["rules_evaluated"] >= 3
     assert told.get("failed", False) is (gate == "noncompliant")
 
 
+def test_the_module_gives_the_answer_of_the_stream(tmp_path):
+    """As Ansible calls a module that wants JSON: a file with the arguments."""
+    arguments = tmp_path / "arguments"
+    arguments.write_text(json.dumps({"loader": LOADER, "stream": base64.b64encode(sent()).decode()}))
+    done = subprocess.run([sys.executable, str(MODULE), str(arguments)], capture_output=True, check=True)
+    told = json.loads(done.stdout)
+    assert told.pop("kept") is False
+    assert without_clocks(told) == without_clocks(streamed(sent()))
+
+
+def test_the_module_without_its_action_says_what_it_lacks(tmp_path):
+    arguments = tmp_path / "arguments"
+    arguments.write_text(json.dumps({"plan": PLAN}))
+    done = subprocess.run([sys.executable, str(MODULE), str(arguments)], capture_output=True)
+    assert (done.returncode, json.loads(done.stdout)["failed"]) == (1, True)
+    assert "action plugin" in json.loads(done.stdout)["msg"]
+
+
 def test_the_answer_begins_a_line_whatever_was_printed_before_it():
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", "print('no line end', end='')\n" + BOOTSTRAP],
-        input=payload({"plan": {}, "controls": [], "gate": "never", "will_correct": False}),
-        capture_output=True,
-        check=True,
-    )
-    assert answer(done.stdout.decode()) is not None
+    assert streamed(sent(), code="print('no line end', end='')\n" + BOOTSTRAP) is not None
 
 
 def test_a_plan_that_cannot_be_used_is_told():
-    told = streamed({"plan": {}, "controls": [], "gate": "never", "will_correct": False})
+    told = streamed(sent(plan="{}"))
     assert (told["failed"], "schema" in told["msg"]) == (True, True)
+
+
+def test_a_host_that_does_not_have_the_code_says_so_and_does_nothing():
+    assert streamed(sent(whole=False)) == {LACKING: True}
 
 
 @pytest.mark.parametrize(
@@ -90,11 +120,13 @@ def test_an_answer_is_found_behind_what_a_shell_prints_and_else_there_is_none(ou
     assert answer(output) == told
 
 
+def code_of(store, probe):
+    return json.loads(lzma.decompress(store.code(probe).packed))["texts"]
+
+
 def test_only_what_asks_for_the_probe_has_its_code(tmp_path):
-    call = {"plan": PLAN, "controls": [], "gate": "never", "will_correct": False}
-    audit, probing = payload({**call, "probe": False}, tmp_path), payload({**call, "probe": True}, tmp_path)
-    names = [json.loads(lzma.LZMADecompressor().decompress(sent))["sources"] for sent in (audit, probing)]
-    assert set(names[1]) - set(names[0]) == {
+    store = Store(tmp_path)
+    assert set(code_of(store, probe=True)) - set(code_of(store, probe=False)) == {
         "proscribe.controls.browser.probe",
         "proscribe.host.guest",
         "proscribe.host.listener",
@@ -102,47 +134,53 @@ def test_only_what_asks_for_the_probe_has_its_code(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_the_stream_stays_small():
-    call = {"plan": PLAN, "controls": [], "gate": "never", "will_correct": False}
-    assert len(payload(call)) < 80 * 1024
+def test_what_changes_a_host_is_not_sent():
+    names = {name.rpartition(".")[2] for name in code_of(Store(), probe=False)}
+    assert not names & {"changes", "loading", "quarantine", "confirm", "switching", "rpm_changes", "restoring"}
 
 
-def test_the_code_is_put_together_once_and_then_kept(tmp_path, monkeypatch):
-    call = {"plan": PLAN, "controls": [], "gate": "never", "will_correct": False}
-    first = payload(call, tmp_path)
-    (kept,) = tmp_path.iterdir()
-    assert first.startswith(kept.read_bytes()) and first == payload(call)
-    monkeypatch.setattr("proscribe.stream._put_together", lambda: pytest.fail("put together again"))
-    assert payload(call, tmp_path) == first
-    assert payload(call, tmp_path) != payload({**call, "gate": "noncompliant"}, tmp_path)
+# With the plan of the whole catalogue, which the playbooks' tests have: about 24 KiB named, 90 KiB with the code.
+def test_a_stream_that_only_names_its_code_is_small():
+    assert len(sent(whole=False)) + len(BOOTSTRAP) < 8 * 1024
+    assert len(sent()) < 72 * 1024
+
+
+def test_what_is_the_same_for_many_hosts_is_put_together_once_and_then_kept(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    store.prepare([TEXT])
+    assert len(list(tmp_path.iterdir())) == 2
+    first = sent(store)
+    assert first == sent()
+    monkeypatch.setattr("proscribe.stream._put_together", lambda probe: pytest.fail("put together again"))
+    monkeypatch.setattr("proscribe.stream.zlib.compress", lambda *_: pytest.fail("packed again"))
+    assert sent(Store(tmp_path)) == first
+    assert sent(store) != sent(store, gate="noncompliant")
 
 
 def test_a_store_that_cannot_be_written_only_costs_time(tmp_path):
-    assert payload({}, tmp_path / "not-there") == payload({})
+    store = Store(tmp_path / "not-there")
+    store.prepare([TEXT])
+    assert sent(store) == sent()
 
 
-TEXT = 'x = """a\n# b\n"""\n'
-
-
-@pytest.mark.parametrize(
-    ("source", "left"),
-    [
-        ('"""Module."""\nfrom __future__ import annotations\n', '""\nfrom __future__ import annotations\n'),
-        ("x = 1  # why\n# more\ny = '# no'\n", "x = 1\n\ny = '# no'\n"),
-        ('def f():\n    """One\n    two."""\n', 'def f():\n    ""\n\n'),
-        ('class A:\n    """A."""\n\n    x: int = 1  # note\n', 'class A:\n    ""\n\n    x: int = 1\n'),
-        (TEXT, TEXT),
-    ],
-)
-def test_what_only_people_read_is_left_out_and_every_line_stays_where_it_was(source, left):
-    assert bare(source) == left
+@pytest.mark.parametrize("host", ["web01", "a/b", "..", "x" * 100])
+def test_it_is_noted_which_hosts_keep_the_code_until_there_is_another(tmp_path, host):
+    store, code, other = Store(tmp_path), Code("a" * 64, b""), Code("b" * 64, b"")
+    assert not store.has(host, code)
+    store.note(host, code, has=True)
+    store.note("other", code, has=True)
+    assert (store.has(host, code), store.has(host, other), store.has("another", code)) == (True, False, False)
+    store.note(host, code, has=False)
+    assert (store.has(host, code), store.has("other", code)) == (False, True)
+    store.note(host, other, has=True)
+    assert (store.has(host, other), store.has("other", code)) == (True, False)
+    assert not Store().has(host, code)
 
 
 def test_the_stream_needs_nothing_but_the_standard_library():
     code = (
-        BOOTSTRAP
+        BOOTSTRAP.replace("os._exit(0)", "")
         + "\nprint(sorted(name for name in sys.modules if name.partition('.')[0] in ('ansible', 'yaml', 'jinja2')))"
     )
-    call = {"plan": PLAN, "controls": [], "gate": "never", "will_correct": False}
-    done = subprocess.run([sys.executable, "-I", "-c", code], input=payload(call), capture_output=True, check=True)
+    done = subprocess.run([sys.executable, "-I", "-c", code], input=sent(), capture_output=True, check=True)
     assert done.stdout.decode().splitlines()[-1] == "[]"

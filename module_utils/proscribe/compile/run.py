@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..plan import canonical
+from ..stream import Store
 from . import lockout
 from .catalogue import Catalogue, load
 from .departments import departments_of
@@ -92,6 +93,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     store = reports / "plans"
     for digest, plan in plans.items():
         _store(store, digest, plan)
+    Store(store).prepare(map(canonical, plans.values()))
     id_ = f"{now:%Y%m%dT%H%M%SZ}-{question.mode}-{secrets.token_hex(2)}"
     return {
         "id": id_,

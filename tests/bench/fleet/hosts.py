@@ -1,0 +1,220 @@
+"""Hosts for the bench: many on one machine, each with a tree, processes and a network of its own.
+
+What a host is here: an overlay over one Debian 13 (systemd, dpkg, nftables, python3 as Debian ships them; homes with
+some thousand files), in mount, process, network and host name spaces of its own. What it is not: a machine. It has no
+systemd running (units are written and enabled, as in an image that is being made), no users at work, no disk and no
+processor of its own.
+
+All are reached over SSH: one sshd in one more network namespace, which is every address of 10.77.0.0/16, and a command
+that enters the host whose address was called. To Ansible each is a host like any other, with connections of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[3]
+IMAGE = PROJECT / "tests/molecule/image"
+PACKAGES = ("goss", "openscap-scanner", "openssh-sftp-server")  # what is measured beside ours; how modules get there
+NETWORK = "10.77"
+CONTROLLER = "10.76.0.1"  # whom the hosts see
+HOMES = 200  # directories of ten files in the home of each host's user
+
+# The first process of a host. It makes what a host has, says so, and waits.
+BOOT = """\
+set -eu
+mount -t overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" overlay "$2/root"
+mount -t proc proc "$2/root/proc"
+mount -t tmpfs -o mode=755,size=8m tmpfs "$2/root/run"
+mount -t tmpfs -o mode=755,size=1m tmpfs "$2/root/dev"
+for device in null zero full random urandom; do
+    touch "$2/root/dev/$device"
+    mount --bind "/dev/$device" "$2/root/dev/$device"
+done
+ln -s /proc/self/fd "$2/root/dev/fd"
+ip link set lo up
+hostname "$3"
+if [ -e "$2/root/etc/proscribe/firewall.nft" ]; then  # what the unit does when a host boots
+    chroot "$2/root" nft -f /etc/proscribe/firewall.nft
+fi
+echo up
+exec chroot "$2/root" sleep infinity
+"""
+# What every SSH session of the bench runs: the command, inside the host whose address was called.
+ENTER = """\
+#!/bin/sh
+set -- $SSH_CONNECTION
+IFS=.; set -- $3; unset IFS
+read -r pid <"{hosts}/$(( $3 * 250 + $4 - 1 ))/pid"
+exec nsenter --target "$pid" --mount --pid --net --uts --root /usr/bin/env -i HOME=/root USER=root LOGNAME=root \\
+    SHELL=/bin/sh PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "SSH_CONNECTION=$SSH_CONNECTION" \\
+    /bin/sh -c "$SSH_ORIGINAL_COMMAND"
+"""
+
+
+def base(directory: Path) -> Path:
+    """The tree that all hosts begin with, unpacked there; it needs podman and mmdebstrap once for its image."""
+    made = subprocess.run([str(IMAGE), "trixie", *PACKAGES], capture_output=True, text=True, timeout=900)
+    if made.returncode != 0:
+        raise SystemExit(f"the hosts' image could not be made: {made.stderr[-2000:]}")
+    image = made.stdout.strip()
+    root = directory / image.rpartition(":")[2]
+    if not (root / "ready").exists():
+        root.mkdir(parents=True)
+        quiet = {**os.environ, "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
+        runtime = ["podman", "--runtime", "runc"]
+        made = subprocess.run(
+            [*runtime, "create", image, "true"], env=quiet, capture_output=True, text=True, check=True
+        )
+        container = made.stdout.split()[-1]
+        try:
+            with subprocess.Popen([*runtime, "export", container], env=quiet, stdout=subprocess.PIPE) as exported:
+                subprocess.run(["tar", "-xf", "-", "-C", str(root)], stdin=exported.stdout, check=True)
+        finally:
+            subprocess.run([*runtime, "rm", container], env=quiet, capture_output=True)
+        for number in range(HOMES):
+            folder = root / f"home/alice/work/{number // 20}/{number}"
+            folder.mkdir(parents=True)
+            for name in range(10):
+                (folder / f"{name}.txt").write_text("minutes of a meeting\n")
+        subprocess.run(
+            ["chown", "-R", "--reference", str(root / "home/alice"), str(root / "home/alice/work")], check=True
+        )
+        (root / "etc/resolv.conf").write_text("nameserver 10.77.255.1\n")
+        time.sleep(3)  # what changed just now is not relied on by the next walk
+        (root / "ready").touch()
+    return root
+
+
+class Fleet:
+    """Hosts that run. `directory` is theirs; it has to be on a file system that an overlay can be upon."""
+
+    def __init__(self, directory: Path, root: Path, namespace: str) -> None:
+        self.directory, self.namespace = directory, namespace
+        self.layers = [root]  # what new hosts begin with, the uppermost first
+        self.first: list[subprocess.Popen[str]] = []  # the first process of each host, as seen from here
+
+    @property
+    def prefix(self) -> list[str]:
+        """What a command begins with that has to reach the hosts."""
+        return ["ip", "netns", "exec", self.namespace]
+
+    def address(self, number: int) -> str:
+        return f"{NETWORK}.{number // 250}.{number % 250 + 1}"
+
+    def grow(self, count: int) -> None:
+        """Boot hosts until there are that many."""
+        apart = ["unshare", "--mount", "--pid", "--net", "--uts", "--fork", "--kill-child", "--propagation", "slave"]
+        started = []
+        for number in range(len(self.first), count):
+            place = self.directory / "hosts" / str(number)
+            for name in ("upper", "work", "root"):
+                (place / name).mkdir(parents=True)
+            argv = [*apart, "sh", "-c", BOOT, "boot", ":".join(map(str, self.layers)), str(place), f"host{number}"]
+            started.append((place, subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)))
+            self.first.append(started[-1][1])
+            if len(started) == 8 or number == count - 1:
+                for place, process in started:
+                    self._up(place, process)
+                started = []
+
+    @staticmethod
+    def _up(place: Path, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        if process.stdout.readline() != "up\n":
+            raise SystemExit(f"{place} did not come up")
+        process.stdout.close()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        (place / "pid").write_text(f"{children[0]}\n")
+
+    def begin_with(self, number: int) -> None:
+        """From now on hosts begin as this one is: a golden image of it."""
+        golden = self.directory / "golden"
+        subprocess.run(["cp", "-a", str(self.directory / "hosts" / str(number) / "upper"), str(golden)], check=True)
+        self.layers.insert(0, golden)
+
+    def run(self, number: int, *argv: str, stdin: str | bytes | None = None) -> str:
+        """What a command prints inside a host; not over SSH."""
+        pid = (self.directory / "hosts" / str(number) / "pid").read_text().strip()
+        enter = ["nsenter", "--target", pid, "--mount", "--pid", "--net", "--uts", "--root"]
+        given = stdin.encode() if isinstance(stdin, str) else stdin
+        done = subprocess.run([*enter, *argv], input=given, capture_output=True)
+        if done.returncode != 0:
+            raise SystemExit(f"host{number}: {argv} ended with {done.returncode}: {done.stderr.decode()}")
+        return done.stdout.decode()
+
+    def put(self, number: int, path: str, content: bytes = b"", mode: int = 0o644) -> None:
+        """Put a file into a host."""
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.size, entry.mode, entry.mtime = len(content), mode, int(time.time())
+            archive.addfile(entry, io.BytesIO(content))
+        self.run(number, "tar", "-xf", "-", "-C", "/", stdin=packed.getvalue())
+
+    def close(self) -> None:
+        for process in self.first:
+            process.kill()
+        for process in self.first:
+            process.wait()
+
+
+@contextlib.contextmanager
+def fleet(directory: Path, root: Path) -> Iterator[Fleet]:
+    """A fleet without hosts as yet, with the way to them; all of it ends with the block."""
+    namespace = f"proscribe-fleet-{os.getpid()}"
+    made = Fleet(directory, root, namespace)
+    (directory / "hosts").mkdir()
+    for name in ("host_key", "key"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / name)], check=True)
+    enter = directory / "enter"
+    enter.write_text(ENTER.format(hosts=directory / "hosts"))
+    enter.chmod(0o755)
+    settings = {
+        "ListenAddress": "0.0.0.0",
+        "HostKey": directory / "host_key",
+        "AuthorizedKeysFile": directory / "key.pub",
+        "PidFile": directory / "sshd.pid",
+        "PermitRootLogin": "yes",
+        "StrictModes": "no",
+        "UsePAM": "no",
+        "UseDNS": "no",
+        "MaxStartups": "1000",
+        "Subsystem": "sftp /usr/lib/openssh/sftp-server",
+        "ForceCommand": enter,
+    }
+    (directory / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+    # A session of this machine's root would begin with whatever his shell reads; the hosts' root has a plain one.
+    passwd = directory / "passwd"
+    passwd.write_text("root:x:0:0::/root:/bin/sh\nsshd:x:101:65534::/run/sshd:/usr/sbin/nologin\n")
+    os.makedirs("/run/sshd", exist_ok=True)
+    subprocess.run(["ip", "netns", "add", namespace], check=True)
+    server = None
+    try:
+        for command in (
+            ["link", "set", "lo", "up"],
+            ["addr", "add", CONTROLLER, "dev", "lo"],
+            ["route", "add", "local", f"{NETWORK}.0.0/16", "dev", "lo", "src", CONTROLLER],
+        ):
+            subprocess.run(["ip", "-n", namespace, *command], check=True)
+        start = f'mount --bind "{passwd}" /etc/passwd && exec /usr/sbin/sshd -D -e -f "{directory}/sshd_config"'
+        with (directory / "sshd.log").open("w") as log:
+            server = subprocess.Popen([*made.prefix, "unshare", "--mount", "sh", "-c", start], stderr=log)
+        yield made
+    finally:
+        if server is not None:
+            server.terminate()
+            server.wait()
+        # The connections that Ansible keeps open hold the namespace, so they go with it.
+        pids = subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True).stdout.split()
+        if pids:
+            subprocess.run(["kill", *pids], stderr=subprocess.DEVNULL)  # some end while this is read
+        subprocess.run(["ip", "netns", "delete", namespace])
+        made.close()

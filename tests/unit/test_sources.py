@@ -1,0 +1,149 @@
+"""What is sent of the sources: what is reached, as small as it can be, every line where it was."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import json
+import lzma
+import symtable
+
+import pytest
+from proscribe.sources import Whole, reached, small
+from proscribe.stream import Store
+
+TEXT = 'x = """a\n# b\n"""\n'
+
+
+@pytest.mark.parametrize(
+    ("source", "left"),
+    [
+        ('"""Module."""\nfrom __future__ import annotations\n', "\nfrom __future__ import annotations\n"),
+        ("x = 1  # why\n# more\ny = '# no'\n", "x = 1\n\ny = '# no'\n"),
+        ('def f():\n    """One\n    two."""\n', "def f():\n    pass\n\n"),
+        ('def f():\n    """One."""\n    return 1\n', "def f():\n\n    return 1\n"),
+        ('class A:\n    """A."""\n\n    x: str = "y"  # note\n', 'class A:\n\n\n    x: int = "y"\n'),
+        (
+            "def f(a: int, *b: str, c: A | None = None, **d: B) -> dict[str, int]:\n    pass\n",
+            "def f(a, *b, c = None, **d):\n    pass\n",
+        ),
+        (
+            "def f(\n    a: dict[\n        str, int\n    ],\n) -> None:\n    pass\n",
+            "def f(\n    a,\n\n\n):\n    pass\n",
+        ),
+        ("x: dict[str, int] = {}\ny: int\n", "x = {}\npass\n"),
+        ("def f(self):\n    self.x: int = 1\n    z: str\n", "def f(self):\n    self.x = 1\n    pass\n"),
+        (TEXT, TEXT),
+    ],
+)
+def test_what_only_people_read_is_left_out_and_every_line_stays_where_it_was(source, left):
+    assert small(source) == left
+
+
+ENTRY = """\
+from __future__ import annotations
+from typing import TYPE_CHECKING, Any, NamedTuple
+from . import used, unused
+from .names import (
+    Kept,  # a comment
+    Gone,
+)
+if TYPE_CHECKING:
+    from .types import Other
+SIZE = 1
+OTHER = 2
+class A(NamedTuple):
+    x: Any = SIZE
+    def wanted(self) -> Other:
+        from .inner import one
+        return one(Kept)
+    def other(self):
+        return Gone
+def look(a: Any):
+    return A().wanted() + used.some.thing
+def change(a):
+    from . import changes
+    return OTHER + changes.x
+"""
+SOURCES = {
+    "p": "",
+    "p.entry": ENTRY,
+    "p.used": "from . import some\n",
+    "p.some": "thing = 1\nother = 2\n",
+    "p.unused": "x = 1\n",
+    "p.names": "class Kept:\n    pass\nclass Gone:\n    pass\n",
+    "p.types": "class Other:\n    pass\n",
+    "p.inner": "def one(k):\n    return two(k)\ndef two(k):\n    return 1\ndef three():\n    pass\n",
+    "p.changes": "x = 1\n",
+}
+
+
+def test_a_module_and_a_name_go_along_if_something_that_stays_names_them():
+    sent = reached(Whole(SOURCES, {"p"}), ["p.entry"], ["look"])
+    assert sorted(sent) == ["p", "p.entry", "p.inner", "p.names", "p.some", "p.used"]
+    assert sent["p.entry"].split("\n") == [
+        "",
+        "from typing import NamedTuple",
+        "from . import used",
+        "from .names import Kept",
+        *[""] * 5,
+        "SIZE = 1",
+        "",
+        "class A(NamedTuple):",
+        "    x: int = SIZE",
+        "    def wanted(self):",
+        "        from .inner import one",
+        "        return one(Kept)",
+        "",
+        "",
+        "def look(a):",
+        "    return A().wanted() + used.some.thing",
+        *[""] * 4,
+    ]
+    assert sent["p.inner"] == "def one(k):\n    return two(k)\ndef two(k):\n    return 1\n\n\n"
+    assert sent["p.some"] == "thing = 1\n\n"
+
+
+def test_a_function_that_is_never_called_is_left_out_with_what_only_it_needs():
+    sent = reached(Whole(SOURCES, {"p"}), ["p.entry"], ["look", "change"], ["wanted"])
+    assert "p.changes" in sent and "p.inner" not in sent
+    assert "OTHER = 2" in sent["p.entry"]
+
+
+def scopes(table):
+    yield table
+    for inner in table.get_children():
+        yield from scopes(inner)
+
+
+def names(text):
+    """The names that a source has, and those of its modules' that it asks for and does not have."""
+    top = symtable.symtable(text, "sent", "exec")
+    has = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    asked = {s.get_name() for t in scopes(top) for s in t.get_symbols() if s.is_global() and s.is_referenced()}
+    return has, asked - has - {*dir(builtins), "__file__", "__name__"}
+
+
+def asked_of_others(text, package):
+    """The modules and names that a source imports of its own package."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package
+            origin = f"{base}.{node.module}" if node.module else base
+            yield from ((origin, alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize(("probe", "left_out"), [(False, {"probed"}), (True, set())])
+def test_what_is_sent_of_the_project_names_nothing_that_is_not_sent(probe, left_out):
+    sent = json.loads(lzma.decompress(Store().code(probe).packed))
+    has = {module: names(text)[0] for module, text in sent["texts"].items()}
+    missing = []
+    for module, text in sent["texts"].items():
+        missing += [f"{module}: {name}" for name in names(text)[1] - left_out]
+        package = module if module in sent["packages"] else module.rpartition(".")[0]
+        missing += [
+            f"{module}: {origin}.{name}"
+            for origin, name in asked_of_others(text, package)
+            if f"{origin}.{name}" not in has and name not in has[origin]
+        ]
+    assert (missing, len(has) > 60) == ([], True)
