@@ -44,9 +44,9 @@ options:
     default: false
   remember:
     description:
-      - Keep on the host what makes the next look cheaper, below C(/var/lib/proscribe): this code, compiled,
-        and what the walk over homes need not read again. For runs that enforce; without it, and in check mode, nothing is
-        written.
+      - Keep on the host, below C(/var/lib/proscribe), what makes the next look cheaper, that is this code, compiled,
+        and what the walk over homes need not read again.
+      - For runs that enforce. Without it, and in check mode, nothing is written.
     type: bool
     default: false
 notes:
