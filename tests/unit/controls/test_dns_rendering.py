@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from proscribe.controls.dns import block, openers, rendering
+from proscribe.compile.errors import PolicyErrors
+from proscribe.compile.restrictions import read_restrictions
+from proscribe.controls.dns import block, networkmanager, openers, rendering, resolved
+from proscribe.controls.dns.scene import Scene
 from proscribe.controls.dns.wish import Wish, collect, covering, of_plan, plain
-from proscribe.host import ControlError, Host
+from proscribe.host import WRITTEN_BY, ControlError, Host
 
 
 def section(**services: dict[str, Any]) -> dict[str, Any]:
@@ -136,6 +141,52 @@ def test_no_name_can_put_a_token_of_its_own_into_a_file(names: set[str], through
     except ControlError:
         return
     assert all(HOSTS_LINE.fullmatch(line) for line in block.render(kept, made=False).split(b"\n")[:-1])
+
+
+ADDRESS = st.ip_addresses().map(str)
+SERVERS = st.one_of(
+    ADDRESS,
+    ANYTHING,
+    st.tuples(ADDRESS, st.sampled_from(["#53", ":53", "%eth0", "#dns.example", "/", "\nlocal=/b.org/", " ", "\r"])).map(
+        "".join
+    ),
+    st.sampled_from(["/a.org/10.0.0.1", "10.0.0.1\nserver=/b.org/1.2.3.4", "[2001:db8::1]:53", "fe80::1%a\nno-resolv"]),
+)
+OWN_LINE = re.compile(
+    r"user=(?:dnsmasq|nobody)|port=153|listen-address=127\.0\.0\.153|bind-interfaces|no-hosts|cache-size=0|no-resolv"
+    r"|resolv-file=/run/systemd/resolve/resolv\.conf|server=[0-9a-fA-F.:]+(?:#[0-9]+)?"
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(servers=st.lists(SERVERS, max_size=3))
+def test_no_name_server_of_the_inventory_or_the_host_can_put_a_line_of_its_own_into_the_filters_file(
+    tmp_path: Path, servers: list[str]
+) -> None:
+    """The whole file of the filter behind systemd-resolved: what the inventory has, and what /etc has for DNS=."""
+    (tmp_path / "etc/systemd").mkdir(parents=True, exist_ok=True)
+    lines = "".join(f"DNS={server}\n" for server in servers)
+    (tmp_path / "etc/systemd/resolved.conf").write_text(f"[Resolve]\n{lines}", encoding="utf-8", errors="replace")
+    host = Host(str(tmp_path))
+    asked = [resolved.global_servers(host)]
+    with contextlib.suppress(PolicyErrors):
+        asked.append(list(read_restrictions({"proscribe_dns_upstreams": servers}, lambda name: name).dns_upstreams))
+    for upstreams in asked:
+        text = resolved._render(host, Wish({"service": ["wechat.com"]}, {}, frozenset()), upstreams)
+        assert [
+            line for line in text.splitlines() if not (DNSMASQ_LINE.fullmatch(line) or OWN_LINE.fullmatch(line))
+        ] == []
+        assert text.count("server=") == len(upstreams)
+
+
+def test_what_networkmanagers_dnsmasq_is_given_is_written_by_the_same_hand(tmp_path: Path) -> None:
+    filter_ = networkmanager.describe(Host(str(tmp_path)), Scene((), (), "NetworkManager", {}))
+    assert filter_.render is rendering.dnsmasq
+    (stage,) = filter_.stages("what was rendered")
+    assert stage.files == {
+        networkmanager.FILE: "what was rendered",
+        networkmanager.SWITCH: f"# {WRITTEN_BY}\n[main]\ndns=dnsmasq\n",
+    }
 
 
 NAMES = st.sets(st.from_regex(r"[a-z]{1,5}(\.[a-z0-9]{1,4}){0,2}\.(com|org)", fullmatch=True), max_size=6)
