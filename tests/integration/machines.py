@@ -177,13 +177,15 @@ def until(condition: Callable[[], bool], seconds: float) -> float:
 
 
 @contextlib.contextmanager
-def machines(name: str, network: str, directory: Path, number: int) -> Iterator[list[Machine]]:
-    """Booted hosts with firewalld and ufw, neither of them running. `network` begins the addresses of their own /24:
-    the controller is .1, the hosts are .2 and so on.
+def machines(
+    name: str, network: str, directory: Path, number: int, packages: Sequence[str] = ()
+) -> Iterator[list[Machine]]:
+    """Booted hosts with firewalld and ufw, neither of them running, and with some `packages` more. `network` begins the
+    addresses of their own /24: the controller is .1, the hosts are .2 and so on.
     """
-    made = subprocess.run([str(IMAGE), "trixie", "firewalld", "ufw"], capture_output=True, text=True, timeout=600)
+    image = [str(IMAGE), "trixie", "firewalld", "ufw", *packages]
+    made = subprocess.run(image, capture_output=True, text=True, timeout=600)
     assert made.returncode == 0, made.stderr
-    image = made.stdout.strip()
     subnet = ("--subnet", f"{network}.0/24", "--gateway", f"{network}.1")
     podman("network", "create", "--ignore", "--internal", "--disable-dns", *subnet, name)
     hosts = [Machine(f"{name}-{n}", f"{network}.{n + 2}", directory / str(n)) for n in range(number)]
@@ -192,11 +194,22 @@ def machines(name: str, network: str, directory: Path, number: int) -> Iterator[
             # --no-hosts: podman would mount /etc/hosts, and a real host's is a file.
             options = ("--hostname", host.name, "--no-hosts", "--systemd", "always", "--privileged")
             place = ("--network", name, "--ip", host.address)
-            podman("run", "--detach", "--replace", "--name", host.name, *options, *place, image, "/lib/systemd/systemd")
+            podman(
+                "run",
+                "--detach",
+                "--replace",
+                "--name",
+                host.name,
+                *options,
+                *place,
+                made.stdout.strip(),
+                "/lib/systemd/systemd",
+            )
         for host in hosts:
             host.directory.mkdir()
             host.wait_until_booted()
-            host.run("systemctl", "--quiet", "disable", "--now", "firewalld", "ufw")
+            docker = ["docker.socket", "docker"] * ("docker.io" in packages)
+            host.run("systemctl", "--quiet", "disable", "--now", "firewalld", "ufw", *docker)
             host.run("nft", "flush", "ruleset")
             host.let_in()
         yield hosts
@@ -210,7 +223,12 @@ Story = Callable[[Machine], None]
 
 @contextlib.contextmanager
 def played(
-    request: pytest.FixtureRequest, name: str, network: str, number: int, afterwards: Story = lambda host: None
+    request: pytest.FixtureRequest,
+    name: str,
+    network: str,
+    number: int,
+    afterwards: Story = lambda host: None,
+    packages: Sequence[str] = (),
 ) -> Iterator[Mapping[Story, Future[None]]]:
     """The stories of a test module's parameters `story` that are to be run, each on one of some hosts, side by side.
 
@@ -223,7 +241,7 @@ def played(
     parameters: list[Mapping[str, Any]] = [item.callspec.params for item in here if hasattr(item, "callspec")]
     wanted: Sequence[Story] = [each["story"] for each in parameters if "story" in each]
     factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
-    with machines(name, network, factory.mktemp(name), min(number, len(wanted))) as hosts:
+    with machines(name, network, factory.mktemp(name), min(number, len(wanted)), packages) as hosts:
         free: queue.SimpleQueue[Machine] = queue.SimpleQueue()
         for host in hosts:
             free.put(host)

@@ -1,9 +1,12 @@
 """The ban comes back by itself when another program deletes the table, and leaves the others' rules as they are: beside
 firewalld, ufw, nftables.service and what Docker does, on hosts that boot with systemd.
+
+With PROSCRIBE_TESTS_DOCKER=1 also beside Docker's own daemon, which makes the image of the hosts twice as large.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -17,6 +20,7 @@ from proscribe.plan import SCHEMA, sealed
 pytestmark = pytest.mark.integration
 
 NETWORK, HOSTS = "10.87.214", 3
+WITH_DOCKER = os.environ.get("PROSCRIBE_TESTS_DOCKER") == "1"
 WITHIN = 5  # seconds until the ban is back
 SERVICES = {"telegram": {"name": "Telegram", "mode": "enforce", "networks": ["203.0.113.0/24"], "ports": []}}
 SETTINGS = {"dns_over_tls": "blocked", "management": [], "confirm_within": 60}
@@ -37,17 +41,18 @@ table inet organisation {
 DOCKER = "*filter\n:DOCKER-USER - [0:0]\n-A DOCKER-USER -j RETURN\nCOMMIT\n"
 
 
-def refused(host: Machine) -> bool:
-    """Whether a connection into a restricted network is refused, and not only unanswered."""
+def refused(host: Machine, *within: str) -> bool:
+    """Whether a connection into a restricted network is refused, and not only unanswered; `within` begins a command."""
     probe = "import socket; s = socket.socket(); s.settimeout(1); print(s.connect_ex(('203.0.113.7', 80)))"
-    return host.run("python3", "-c", probe).strip() == "111"  # ECONNREFUSED
+    return host.run(*within, "python3", "-c", probe).strip() == "111"  # ECONNREFUSED
 
 
 def rules_of_others(host: Machine) -> str:
-    """All tables but ours, without counts."""
+    """All tables but ours, without counts; their chains by name, in whatever order they were made."""
     listing = host.run("nft", "-s", "list", "ruleset")
     tables = re.split(r"^(?=table )", listing, flags=re.MULTILINE)
-    return "".join(table for table in tables if not table.startswith("table inet proscribe "))
+    others = [table for table in tables if not table.startswith("table inet proscribe ")]
+    return "".join(part.strip() + "\n" for table in others for part in sorted(re.split(r"\n(?=\tchain |\}\n)", table)))
 
 
 def back_within(host: Machine) -> float:
@@ -116,6 +121,34 @@ def chains_of_docker(host: Machine) -> None:
     deleted(host, "nft flush ruleset")
 
 
+GUEST = """
+ip netns add guest
+ip link add toguest type veth peer name eth0 netns guest
+ip link set toguest master docker0 up
+ip -n guest link set eth0 up
+ip -n guest address add 172.17.0.2/16 dev eth0
+ip -n guest route add default via 172.17.0.1
+"""
+
+
+def dockerd(host: Machine) -> None:
+    """Containers do not start within a container; a guest on Docker's bridge goes the same way through its rules."""
+    banned(host)
+    beside(host, "systemctl start docker", ["systemctl restart docker"])
+    host.run("sh", "-ec", GUEST)
+    enter = ("ip", "netns", "exec", "guest")
+    assert refused(host, *enter)
+    host.run("nft", "delete", "table", "inet", "proscribe")
+    until(lambda: refused(host, *enter), WITHIN)
+    host.run("nft", "flush", "ruleset")
+    until(lambda: refused(host), WITHIN)
+    host.run("systemctl", "restart", "docker")
+    assert refused(host, *enter)
+    assert "MASQUERADE" in host.run("iptables-save")
+    host.run("sh", "-ec", "ip netns del guest; systemctl stop docker.socket docker")
+    back_within(host)
+
+
 def the_watcher_starts_again_and_does_not_fight(host: Machine) -> None:
     banned(host)
     host.run("systemctl", "kill", "--signal", "KILL", boot.WATCH_NAME)
@@ -166,13 +199,14 @@ STORIES = (
     nftables_service,
     ufw,
     chains_of_docker,
+    *[dockerd] * WITH_DOCKER,
     a_lifted_table_does_not_come_back,
 )
 
 
 @pytest.fixture(scope="module")
 def told(request: pytest.FixtureRequest) -> Iterator[Mapping[Story, Future[None]]]:
-    with played(request, "proscribe-coexistence", NETWORK, HOSTS) as stories:
+    with played(request, "proscribe-coexistence", NETWORK, HOSTS, packages=["docker.io"] * WITH_DOCKER) as stories:
         yield stories
 
 
