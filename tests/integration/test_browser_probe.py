@@ -84,20 +84,27 @@ def test_real_browsers_are_seen_to_keep_the_ban_only_where_they_do(
     told.write_text(json.dumps(plan))
     (tree / "look.py").write_text(ON_THE_HOST)
 
+    foreign = "/etc/chromium/policies/managed/zz.json"  # the organisation's
+
     def look() -> dict[str, Any]:
         seen = in_place_of_etc(tree, tree / "look.py", str(PROJECT / "module_utils"), str(told))
         return {"state": seen["state"], **{found["id"]: found["detail"] for found in seen["findings"]}}
 
     refused = "0x0.st was refused, another name was opened"
     opened = "0x0.st was opened"
+    put(tree, {foreign: {"DeveloperToolsAvailability": 2}})  # with which Chromium prints no page
     assert look() == {"state": NONCOMPLIANT, "chromium": opened, "firefox-esr": opened}
     enforce(tree, plan)
+    (tree / foreign[1:]).unlink()
     assert look() == {"state": COMPLIANT, "chromium": refused, "firefox-esr": refused}
     (tree / "etc/firefox/policies/policies.json").chmod(0o600)  # what root sees and no user does
-    put(tree, {"/etc/chromium/policies/managed/zz.json": {"HeadlessMode": 2}})  # the organisation's
+    put(tree, {foreign: {"DeveloperToolsAvailability": 2}})
+    assert look() == {"state": NONCOMPLIANT, "chromium": refused, "firefox-esr": opened}
+    put(tree, {foreign: {"HeadlessMode": 2}})  # neither kept nor broken: not known
+    plan["browsers"] = [place for place in plan["browsers"] if place["id"] == "chromium"]
+    told.write_text(json.dumps(plan))
     seen = look()
-    assert seen.pop("chromium").startswith(NOTHING)  # neither kept nor broken: not known
-    assert seen == {"state": NONCOMPLIANT, "firefox-esr": opened}
+    assert (seen["state"], seen["chromium"].partition(":")[0]) == (UNKNOWN, NOTHING)
 
 
 def test_where_users_have_no_namespaces_chromium_is_unknown_and_says_why(

@@ -72,10 +72,13 @@ class Guest:
             end_all_of(self.uid)
             process.wait()
 
-    def said(self) -> str:
-        """The last line that the program wrote on standard error, without a time and place in brackets before it."""
+    def said(self, noise: str = "") -> str:
+        """The last line that the program wrote on standard error, without a time and place in brackets before it; of
+        those without `noise`, if there are any.
+        """
         with open(os.path.join(self.home, "said"), encoding="utf-8", errors="replace") as stream:
             lines = [line.strip() for line in stream.read(65536).splitlines() if line.strip()]
+        lines = [line for line in lines if noise and noise not in line] or lines
         return re.sub(r"^\[[^\]]*\]\s*", "", lines[-1])[:200] if lines else ""
 
 

@@ -43,6 +43,31 @@ def plan(browsers: list[dict[str, Any]] | None = None, browser: dict[str, Any] =
 
 
 @pytest.mark.parametrize(
+    ("files", "way"),
+    [
+        ({}, probe._chromium),
+        ({"proscribe.json": '{"DeveloperToolsAvailability": 2}'}, probe._chromium_by_time),
+        ({"10.json": '{"DeveloperToolsAvailability": 2}'}, probe._chromium_by_time),
+        ({"10.json": '{"DeveloperToolsAvailabilityBlocklist": ["*"]}'}, probe._chromium_by_time),
+        (
+            {"10.json": '{"DeveloperToolsAvailability": 2}', "20.json": '{"DeveloperToolsAvailability": 1}'},
+            probe._chromium,
+        ),
+        ({"10.json": '{"DeveloperToolsAvailability": 2'}, probe._chromium),
+    ],
+)
+def test_chromium_is_timed_where_its_developer_tools_are_locked(
+    files: dict[str, str], way: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "etc/x/managed").mkdir(parents=True)
+    for name, text in files.items():
+        (tmp_path / "etc/x/managed" / name).write_text(text)
+    host = Host(str(tmp_path))
+    assert probe._way(host, Place("x", "chromium", "/etc/x/managed/proscribe.json")) is way
+    assert probe._way(host, FIREFOX.place) is probe._firefox
+
+
+@pytest.mark.parametrize(
     ("hits", "control", "complaint", "came"),
     [
         (0, 1, "a warning", OK),

@@ -19,14 +19,20 @@ from ...host import ControlError, Host, Unseen
 from ...host.guest import Guest, guest
 from ...host.listener import Listener
 from . import forks
+from .chromium_folder import Folder
 from .forks import PATH
 from .places import Place, places
-from .rendering import Name, rules
+from .rendering import NOTHING, Name, rules
 
 RULE = "browser/probe"
 CONTROL = Name("control.invalid")  # a name that nobody can have (RFC 2606), and no list names
 LIMIT = 40  # seconds for one start; a browser takes 1 to 4, but far more on a busy host
 SETTLE = 2.0  # seconds that Firefox's first page gets beyond the second one, which was asked for after it
+TIMES = 4  # as long as for the other name is waited for the refused one, where the browser does not say that it is done
+# The developer tools' own lock, with which Chromium (156) never comes to print a page, and does not say so.
+TOOLS, TOOLS_BY_SITE, LOCKED = "DeveloperToolsAvailability", "DeveloperToolsAvailabilityBlocklist", 2
+# What Chromium says of every connection for its own purposes that the listener does not answer.
+NOISE = "handshake failed"
 PACKED = ("/snap/", "/var/lib/flatpak/", "/var/lib/snapd/")  # what only its own package system can start
 
 
@@ -102,13 +108,22 @@ def _program(host: Host, path: str) -> str:
 
 def start(host: Host, candidate: Candidate, refused: Name) -> Outcome:
     """Start one browser, and see what it opens."""
-    visit: Callable[[Guest, str, Listener, Name], str] = _chromium if candidate.place.family == "chromium" else _firefox
     try:
+        visit = _way(host, candidate.place)
         with Listener() as listener, guest(host) as somebody:
             complaint = visit(somebody, candidate.binary, listener, refused)
             return outcome(refused, listener.hits(refused.host), listener.hits(CONTROL.host), complaint)
-    except ControlError as error:
+    except (ControlError, Unseen) as error:
         return Outcome(UNKNOWN, str(error))
+
+
+def _way(host: Host, place: Place) -> Callable[[Guest, str, Listener, Name], str]:
+    """How the browsers of a place are sent to a name."""
+    if place.family != "chromium":
+        return _firefox
+    folder = Folder(host, place, NOTHING)
+    locked = folder.source(TOOLS)[1] == LOCKED or folder.effective(TOOLS_BY_SITE)
+    return _chromium_by_time if locked else _chromium
 
 
 def outcome(refused: Name, hits: int, control: int, complaint: str) -> Outcome:
@@ -134,15 +149,40 @@ def verdict(section: Mapping[str, Any], outcomes: Sequence[tuple[Candidate, Outc
 
 
 def _chromium(somebody: Guest, binary: str, listener: Listener, refused: Name) -> str:
-    """Open one name after the other: without a window Chromium takes one, and ends when it is done with it."""
+    """Open one name after the other: without a window Chromium takes one, and ends when it has printed the page."""
+    argv = [*_chromium_argv(somebody, binary, listener), "--dump-dom"]
+    for name in (refused, CONTROL):
+        with somebody.running([*argv, _url(name)], LIMIT, {}) as process:
+            process.wait()
+    return somebody.said(NOISE)
+
+
+def _chromium_by_time(somebody: Guest, binary: str, listener: Listener, refused: Name) -> str:
+    """The same where it cannot print a page, and so does not end: the refused name gets far longer than the other one,
+    for which the browser has to make its profile first.
+    """
+    argv = _chromium_argv(somebody, binary, listener)
+    took = _opened(somebody, [*argv, _url(CONTROL)], listener, CONTROL, LIMIT)
+    if listener.hits(CONTROL.host):
+        _opened(somebody, [*argv, _url(refused)], listener, refused, min(SETTLE + TIMES * took, LIMIT))
+    return somebody.said(NOISE)
+
+
+def _opened(somebody: Guest, argv: Sequence[str], listener: Listener, name: Name, seconds: float) -> float:
+    """Run a browser until it has connected for a name, for some seconds at most; how many it took."""
+    began = time.monotonic()
+    with somebody.running(argv, LIMIT, {}) as process:
+        while process.poll() is None and not listener.hits(name.host) and time.monotonic() - began < seconds:
+            time.sleep(0.1)
+    return time.monotonic() - began
+
+
+def _chromium_argv(somebody: Guest, binary: str, listener: Listener) -> list[str]:
     switches = ["--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-    switches += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--dump-dom"]
+    switches += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
     switches += [f"--user-data-dir={somebody.home}/profile"]
     switches += [f"--host-resolver-rules=MAP * {listener.address}:{listener.port}"]
-    for name in (refused, CONTROL):
-        with somebody.running([binary, *switches, _url(name)], LIMIT, {}) as process:
-            process.wait()
-    return somebody.said()
+    return [binary, *switches]
 
 
 def _firefox(somebody: Guest, binary: str, listener: Listener, refused: Name) -> str:
