@@ -33,6 +33,7 @@ TOOLS = {
     "openssl": "openssl",
     "ostree": "ostree",
     "podman": "podman",
+    "promtool": "promtool",
     "rpmbuild": "rpm",
     "runc": "runc",
     "shellcheck": "shellcheck",

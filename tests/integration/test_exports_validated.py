@@ -13,7 +13,7 @@ from pathlib import Path
 import jsonschema
 import junitparser
 import pytest
-from conftest import missing
+from conftest import missing, require_tool
 from lxml import etree
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -75,6 +75,24 @@ def test_prometheus_reads_the_metrics(fleet):
     assert len({sample.labels["host"] for sample in samples["proscribe_host_state"]}) == hosts
     assert sum(sample.value for sample in samples["proscribe_hosts"]) == hosts
     assert [sample.value for sample in samples["proscribe_expected_hosts"]] == [hosts]
+
+
+def test_promtool_has_nothing_to_say_of_the_metrics(fleet):
+    with (fleet[0] / "metrics.prom").open("rb") as stream:
+        done = subprocess.run(
+            [require_tool("promtool"), "check", "metrics"], stdin=stream, capture_output=True, text=True
+        )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_promtool_takes_the_alerts_of_the_documentation(tmp_path):
+    alerts = re.search(r"```yaml\n(# Alerts.*?)```", (PROJECT / "docs" / "exports.md").read_text(), re.DOTALL)
+    assert alerts
+    lines = "".join(f"  {line}\n" for line in alerts[1].splitlines())
+    (tmp_path / "rules.yml").write_text(f"groups:\n- name: proscribe\n  rules:\n{lines}")
+    command = [require_tool("promtool"), "check", "rules", str(tmp_path / "rules.yml")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, "5 rules found" in done.stdout) == (0, True), done.stdout + done.stderr
 
 
 def test_sarif_fits_the_schema(fleet):

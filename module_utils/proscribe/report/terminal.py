@@ -12,7 +12,7 @@ from ..finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, 
 from .advice import advice, shorter
 from .groups import Group, Silent, grouped, silences
 from .layout import cells, clip, flow, paint, row, wrap
-from .wording import clean, counted, percent, ratio, some
+from .wording import clean, counted, end_of, percent, ratio, some
 
 NARROWEST = 40
 COLOUR = {
@@ -136,7 +136,7 @@ def _of_waivers(waivers: Iterable[Mapping[str, Any]]) -> list[Row]:
     rows = []
     for waiver in sorted(waivers, key=lambda waiver: (waiver["status"] == "active", waiver["expires"], waiver["id"])):
         scope = f"{some(waiver['services'], 3)} on {some(waiver['hosts'], 3) or 'no host of this run'}"
-        day, by = clean(waiver["expires"])[:10], clean(waiver["approved_by"])
+        day, by = clean(end_of(waiver))[:10], clean(waiver["approved_by"])
         why = f" ({clean(waiver['why'])})" if waiver.get("why") else ""
         text, colour = {
             "active": (f"until {day}: {scope}, approved by {by}", "blue"),

@@ -49,6 +49,12 @@ def some(names: Sequence[str], most: int) -> str:
     return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
 
 
+def end_of(waiver: Mapping[str, Any]) -> str:
+    """When a waiver of a report ends, a UTC time: with its revocation, where that comes before its end."""
+    revoked = waiver.get("revoked") or {}
+    return min(str(waiver["expires"]), str(revoked.get("on") or waiver["expires"]))
+
+
 def percent(share: Mapping[str, Any]) -> str:
     """`50 %`, `99.9 %`; `nothing` where there is nothing to take a part of."""
     value = share["percent"]

@@ -14,6 +14,7 @@ from proscribe.cli import explain, inventory, waiver
 from proscribe.compile.errors import PolicyErrors
 from proscribe.compile.waivers import STATUSES
 from proscribe.finding import Finding
+from proscribe.report import html, terminal
 from waiver_cases import CASES, MISTAKES, OPEN, SIGNED, Case
 from waiver_outputs import Outputs, Told
 
@@ -95,6 +96,20 @@ def test_what_lies_outside_the_part_counts_in_every_output_about_hosts(
     said = Outputs(organisation, NOW, outside, monkeypatch, capsys).all()
     for name in ("report.json", "report.csv", "junit.xml", "report.sarif", "oscal.json"):
         assert said[name].opened == frozenset(), name
+
+
+def test_a_waiver_that_will_be_taken_back_ends_then_in_every_output(organisation, monkeypatch, capsys):
+    organisation.waiver(revoked={"on": "2026-11-26T08:00:00Z", "by": "head.of.press", "why": "it will be over"})
+    outputs = Outputs(organisation, NOW, FOUND, monkeypatch, capsys)
+    texts = {path.name: path.read_text(encoding="utf-8") for path in outputs.folder.iterdir()}
+    assert 'proscribe_waiver_expiry_timestamp_seconds{waiver="w1",status="active"} 1795680000' in texts["metrics.prom"]
+    assert '"deadline":"2026-11-26T08:00:00Z"' in texts["oscal.json"]
+    assert "until 2026-11-26 08:00 UTC" in "".join(html.page(outputs.report, outputs.records))
+    table = " ".join(terminal.render(outputs.report, outputs.records, terminal.Screen(200, 100)).split())
+    assert "waiver w1 active until 2026-11-26: whatsapp on press01" in table
+    arguments = _read(waiver, ["list"])
+    arguments.run_step(arguments, at(NOW))
+    assert "23 hours left, until 2026-11-26 08:00:00 UTC" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.shows)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TextIO
 
 from ...finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, UNKNOWN, WAIVED
 from ..frameworks import clauses, oscal_controls
-from ..wording import clean, counted
+from ..wording import clean, counted, end_of
 from .answers import HOST, Answer, Line
 
 VERSION = "1.1.2"
@@ -164,7 +164,7 @@ class Export:
             "statement": "The services of this waiver are open on its hosts: "
             + ", ".join(clean(service) for service in waiver["services"]),
             "status": "deviation-approved",
-            "deadline": waiver["expires"],
+            "deadline": end_of(waiver),
             "risk-log": {
                 "entries": [
                     {

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
-from ..wording import clean
+from ..wording import clean, end_of
 from .answers import Answer
 from .spool import Spool
 
@@ -73,11 +73,13 @@ def fleet(report: Mapping[str, Any]) -> Iterator[str]:
     ]
     yield from _gauge("rule_hosts", "Hosts that list the rule, by its state there.", counts)
     waivers = [({"waiver": one["id"], "status": one["status"]}, one) for one in report["waivers"]]
-    for name, key, meaning in (
-        ("waiver_expiry_timestamp_seconds", "expires", "When the waiver ends."),
-        ("waiver_review_timestamp_seconds", "review_by", "When the waiver has to be looked at again."),
+    ends = [(labels, end_of(one)) for labels, one in waivers]
+    reviews = [(labels, one.get("review_by")) for labels, one in waivers]
+    for name, times, meaning in (
+        ("waiver_expiry_timestamp_seconds", ends, "When the waiver ends."),
+        ("waiver_review_timestamp_seconds", reviews, "When the waiver has to be looked at again."),
     ):
-        moments = [(labels, moment) for labels, one in waivers if (moment := seconds(one.get(key))) is not None]
+        moments = [(labels, moment) for labels, time in times if (moment := seconds(time)) is not None]
         yield from _gauge(name, meaning, moments)
     hosts = [(labels, len(one["hosts"])) for labels, one in waivers]
     yield from _gauge("waiver_hosts", "Hosts of this run that the waiver is for.", hosts)

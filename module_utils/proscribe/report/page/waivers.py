@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..wording import counted, moment, some
+from ..wording import counted, end_of, moment, some
 from .markup import icon, text
 
 SEVERAL = 6  # hosts and services that a waiver shows by name before it is unfolded
@@ -65,7 +65,7 @@ def _waiver(waiver: Mapping[str, Any]) -> Iterator[str]:
     yield f'<details class="waiver" data-waiver="{text(waiver["id"])}"><summary>'
     yield f'<span class="state">{icon(_sign(waiver))}{text(_standing(waiver))}</span> '
     yield f'<b>{text(waiver["id"])}</b><span class="scope">{idle} {text(scope)}</span> '
-    yield f'<span class="until">until {text(moment(waiver["expires"]))}</span></summary>\n<dl class="facts">'
+    yield f'<span class="until">until {text(moment(end_of(waiver)))}</span></summary>\n<dl class="facts">'
     rest = [key for key in waiver if key not in LABELS and key not in SAID]
     for key in (*LABELS, *rest):
         if value := _value(key, waiver.get(key)):
