@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
@@ -78,6 +79,7 @@ def observe(
         errors=errors,
         duration_ms=round((time.monotonic() - started) * 1000),
     )
+    record.update(host.told)
     drifted = {verdict.rule.partition("/")[0] for verdict in verdicts if verdict.drifted}
     if drifted:
         record["logged_in"] = logged_in(host)
@@ -114,6 +116,10 @@ def compliance_state(
         record, drifted = observe(host, plan, controls, probe)
     except ValueError as error:
         return {"changed": False, "failed": True, "msg": str(error)}
+    if remember and host.privileged:
+        for keep in host.keeps:
+            with contextlib.suppress(ControlError, Unseen):  # a host where that cannot be only loses time
+                keep(will_correct)
     answer = {"changed": False, "record": record, "drifted": drifted, "privileged": host.privileged}
     if record["state"] in GATES[gate] and not (drifted and will_correct):
         message = f"this host is {record['state']}, and proscribe_compliance_gate asks to fail it"

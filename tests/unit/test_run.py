@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from proscribe import kept_code, run
 from proscribe import plan as plans
-from proscribe import run
 from proscribe.controls.base import Action, Changes, Refusal
 from proscribe.finding import Finding, judge
 from proscribe.host import ControlError, Host
@@ -146,6 +146,52 @@ def test_independent_actions_are_all_tried_and_what_failed_is_told_at_the_end(ho
     with pytest.raises(ControlError, match="^remove b: b failed$") as raised:
         run.change(host, plan(apps=SECTION), "apps")
     assert (log, raised.value.done) == (["a", "c"], ["remove a", "remove c"])
+
+
+@pytest.mark.parametrize(
+    ("remember", "will_correct", "privileged", "kept"),
+    [(True, True, True, [True]), (True, False, True, [False]), (False, True, True, []), (True, True, False, [])],
+)
+def test_a_look_keeps_something_for_the_next_one_only_where_it_may(
+    host, monkeypatch, remember, will_correct, privileged, kept
+):
+    class Keeping(Scripted):
+        def observe(self, host, plan):
+            host.told["full_scan"] = {"at": "2026-11-25T08:00:00Z", "runs": 1}
+            host.keeps += [log.append, refuse]
+            return super().observe(host, plan)
+
+    def refuse(begins):
+        raise ControlError("the file system is read-only")
+
+    log = []
+    monkeypatch.setattr(Host, "privileged", privileged)
+    with_controls(monkeypatch, Keeping("apps"))
+    told = run.compliance_state(host, plan(apps=SECTION), [], "never", will_correct, remember=remember)
+    assert (log, told["record"]["full_scan"]["runs"]) == (kept, 1)
+
+
+def test_lifting_takes_away_the_code_that_a_host_keeps(host, tmp_path, monkeypatch):
+    (tmp_path / "var/lib").mkdir(parents=True)
+    with_controls(monkeypatch, Scripted("apps"))
+    path = f"{kept_code.PLACE}/{'a' * 64}-cb0d0d0a"
+    assert kept_code.keep(host, f"{kept_code.PLACE}/old", b"old") and kept_code.keep(host, path, b"code")
+    assert host.list(kept_code.PLACE) == [path.rpartition("/")[2]]
+    assert host.stat(path).st_mode & 0o777 == 0o600
+    run.change(host, plan(apps=SECTION), "apps", lift=True, dry_run=True)
+    assert host.read(path) == b"code"
+    run.change(host, plan(apps=SECTION), "apps", lift=True)
+    assert host.list("/var/lib") == []
+
+
+def test_a_host_where_nothing_can_be_kept_only_loses_time(host, monkeypatch):
+    monkeypatch.setattr(Host, "privileged", False)
+    assert kept_code.keep(host, f"{kept_code.PLACE}/x", b"code") is False
+    (host_var := host.root + "/var")
+    with open(host_var, "w") as file:
+        file.write("no directory")
+    monkeypatch.setattr(Host, "privileged", True)
+    assert kept_code.keep(host, f"{kept_code.PLACE}/x", b"code") is False
 
 
 def test_an_ordinary_user_changes_nothing(host, monkeypatch):

@@ -5,13 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import lzma
+import marshal
+import os
 import subprocess
 import sys
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
 import pytest
 from proscribe import plan as plans
 from proscribe.host import Host
+from proscribe.kept_code import PLACE
 from proscribe.run import compliance_state
 from proscribe.stream import BOOTSTRAP, LACKING, LOADER, MARK, Code, Store, answer, payload
 
@@ -43,6 +47,7 @@ PLAN = plans.sealed(
 )
 
 
+RUN = "def compliance_state(host, plan, **call): return {'kept code': True}"
 CALL = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": False}
 TEXT = plans.canonical(PLAN)
 
@@ -118,6 +123,34 @@ def test_a_host_that_does_not_have_the_code_says_so_and_does_nothing():
 )
 def test_an_answer_is_found_behind_what_a_shell_prints_and_else_there_is_none(output, told):
     assert answer(output) == told
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are believed")
+@pytest.mark.parametrize(
+    ("mode", "owner", "content", "used"),
+    [
+        (0o600, 0, None, True),
+        (0o620, 0, None, False),
+        (0o602, 0, None, False),
+        (0o600, 65534, None, False),
+        (0o600, 0, b"no code", False),
+        (0o600, 0, b"", False),
+    ],
+)
+def test_code_that_a_host_keeps_is_used_if_nobody_else_can_have_written_it(tmp_path, mode, owner, content, used):
+    loader = BOOTSTRAP.replace(PLACE, str(tmp_path))
+    code = {"proscribe": ("", True), "proscribe.host": ("Host = dict", True), "proscribe.run": (RUN, False)}
+    packed = {name: (compile(text, name, "exec"), package) for name, (text, package) in code.items()}
+    kept = tmp_path / f"{Store().code(False).name}-{MAGIC_NUMBER.hex()}"
+    kept.write_bytes(marshal.dumps(packed) if content is None else content)
+    os.chown(kept, owner, owner)
+    kept.chmod(mode)
+    told = streamed(sent(whole=False), code=loader)
+    assert told == ({"kept code": True} if used else {LACKING: True})
+    link = tmp_path / "link"
+    kept.rename(link)
+    kept.symlink_to(link)
+    assert streamed(sent(whole=False), code=loader) == {LACKING: True}
 
 
 def code_of(store, probe):

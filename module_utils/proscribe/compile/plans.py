@@ -203,6 +203,7 @@ def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> dict[
             "user_notice": restrictions.user_notice,
             "grace": restrictions.end_grace,
             "exec_control": "off" if upcoming else restrictions.exec_control,
+            "full_scan_every": restrictions.full_scan_every,
         }
     if control == "browser":
         return {

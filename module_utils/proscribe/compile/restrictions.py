@@ -71,6 +71,7 @@ class Restrictions:
     user_notice: str
     end_grace: int  # seconds
     exec_control: str
+    full_scan_every: int  # runs
     unmanaged_browsers: str
     management: tuple[str, ...]
     firewall_rules: tuple[dict[str, Any], ...]
@@ -204,6 +205,13 @@ RESTRICTIONS: Mapping[str, Variable] = {
         choice(*EXEC_CONTROLS),
         "Whether restricted paths are also denied by the kernel: fapolicyd (where it is installed and runs) or off; "
         "docs/apps.md.",
+    ),
+    # Nightly runs read everything once a week. What a run need not read again, it knows from the file system itself.
+    "full_scan_every": Variable(
+        7,
+        whole_number(1, 1000, "runs"),
+        "In every how many scheduled or enforcing runs a host's homes are read whole; in those between, only what "
+        "changed is.",
     ),
     "unmanaged_browsers": Variable(
         "report",

@@ -12,7 +12,7 @@ import fcntl
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Collection, Iterator, Mapping, Sequence
 
 from .files import LARGEST_FILE, LEDGER, STATE_DIRECTORY, WRITTEN_BY
 from .netfilter import Generation, generation
@@ -42,7 +42,16 @@ __all__ = [
 
 
 class Host(Processes):
-    """A host, seen from `root` ("/" but in tests) and through `run`, the runner of its tools."""
+    """A host, seen from `root` ("/" but in tests) and through `run`, the runner of its tools.
+
+    `told` is what looking at it says of itself, for the record. `keeps` is what a run that may write keeps for later
+    ones; each takes whether its run begins with this look.
+    """
+
+    def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
+        super().__init__(root, run)
+        self.told: dict[str, Any] = {}
+        self.keeps: list[Callable[[bool], None]] = []
 
     @property
     def system(self) -> str:

@@ -46,6 +46,17 @@ def read(host: str, answer: object) -> dict[str, Any]:
         "errors": errors,
         "duration_ms": _count(record.get("duration_ms"), "duration_ms"),
         **_of_drift(record),
+        **_of_scan(record.get("full_scan")),
+    }
+
+
+def _of_scan(value: object) -> dict[str, Any]:
+    """When all of a host's homes were read, and how many runs have begun since; other looks read what had changed."""
+    if value is None:
+        return {}
+    scan = _mapping(value, "full_scan")
+    return {
+        "full_scan": {"at": _text(scan.get("at"), "full_scan.at"), "runs": _count(scan.get("runs"), "full_scan.runs")}
     }
 
 

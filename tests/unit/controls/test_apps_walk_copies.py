@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +232,40 @@ def test_observing_writes_nothing_and_enforcing_remembers_the_walk(host, monkeyp
     for action in apps.lift(host, plan).actions:
         action.apply()
     assert not os.path.exists(host.root + "/var/lib/proscribe")
+
+
+@pytest.mark.parametrize(
+    ("every", "full"),
+    [(1, [True, True, True, True]), (2, [True, False, True, False]), (3, [True, False, False, True])],
+)
+def test_everything_is_read_again_in_every_so_many_runs(host, monkeypatch, every, full):
+    monkeypatch.setattr(walking, "SETTLED", -(10**10))
+    put(host, f"{HOME}/x/y/megasync")
+    wanted = section()
+    wanted["settings"] = {**wanted["settings"], "full_scan_every": every}
+    read = []
+    real = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda place: read.append(place) or real(place))
+    seen, told = [], []
+    for _ in full:
+        read.clear()
+        host.told, host.keeps = {}, []
+        apps.observe(host, {"contact": "", "controls": {"apps": wanted}})
+        seen.append(bool(read))
+        told.append(host.told["full_scan"])
+        host.keeps[0](True)
+    assert seen == full
+    assert [scan["runs"] == 0 for scan in told] == full
+    assert all(re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", scan["at"]) for scan in told)
+
+
+def test_a_second_look_of_a_run_and_an_audit_do_not_count(host, monkeypatch):
+    put(host, f"{HOME}/x/y/megasync")
+    for begins, runs in ((True, 0), (False, 1), (False, 1), (True, 1), (False, 2)):
+        host.told, host.keeps = {}, []
+        apps.observe(host, {"contact": "", "controls": {"apps": section()}})
+        assert host.told["full_scan"]["runs"] == runs
+        host.keeps[0](begins)
 
 
 @pytest.mark.parametrize("content", [b"", b"[", b"[]", b'{"stamp": 1}', b"\xff"])

@@ -26,7 +26,7 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     going = [*ended, *removed, *moved]
     gates = [*_gate(host, plan, sight, gone), *exec_changes.enforce(host, section, sight.wanted)]
     actions = [*notice.told(host, settings.get("user_notice", ""), going), *quarantine.unfinished(host), *going, *gates]
-    return Changes(actions, [*kept, *left, *stays], independent=True, afterwards=partial(keep, host, sight.walked))
+    return Changes(actions, [*kept, *left, *stays], independent=True, afterwards=partial(keep, host, sight.memory))
 
 
 def lift(host: Host) -> Changes:

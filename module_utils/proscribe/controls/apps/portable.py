@@ -16,7 +16,7 @@ from ...host import ControlError, Host, Unseen, User
 from . import appimage, owners
 from .copy_names import WEB_APP, Names
 from .package import Package
-from .walk_memory import remembered
+from .walk_memory import Memory, remembered
 
 PLACES = ("/opt", "/usr/local", "/srv")
 SYSTEM_HOMES = ("/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/run", "/sbin", "/sys", "/usr")
@@ -66,8 +66,7 @@ class Copies(NamedTuple):
     found: list[Copy]
     unseen: list[str]
     web_apps: list[str]  # folders of web apps that a browser installed, whosever these are
-    known: Mapping[str, Any] | None = None  # None where nothing was walked
-    stamp: str = ""
+    memory: Memory | None = None  # None where nothing was walked
 
 
 def safe(text: str) -> str:
@@ -81,7 +80,10 @@ def safe(text: str) -> str:
 
 
 def look(
-    host: Host, services: Mapping[str, Mapping[str, Any]], packages: Sequence[tuple[list[str], Package]]
+    host: Host,
+    services: Mapping[str, Mapping[str, Any]],
+    packages: Sequence[tuple[list[str], Package]],
+    full_scan_every: int = 1,
 ) -> Copies:
     """Look for copies of what a plan's services name.
 
@@ -92,9 +94,9 @@ def look(
     if not names.all:
         return Copies([], [], [])
     installed = {s for listed, package in packages if package.owner is None for s in listed}
-    known, stamp = remembered(host, [*names.all, *names.stems])
+    memory = remembered(host, [*names.all, *names.stems], full_scan_every)
     flatpaks = {f"{home}/.local/share/flatpak" for home in homes}  # its own file looks there
-    walked = host.walk([*PLACES, *homes], names.choose, known, flatpaks)
+    walked = host.walk([*PLACES, *homes], names.choose, memory.known, flatpaks)
     one = _Looking(host, names, homes, installed)
     for service, entry in services.items():
         for path in entry["paths"]:
@@ -105,7 +107,7 @@ def look(
     web_apps = [
         f"{directory}/{name}" for directory, listed in walked.hits for name in listed if name.startswith(WEB_APP)
     ]
-    return Copies(_outermost(one.found), [*walked.unseen, *one.unseen], web_apps, walked.known, stamp)
+    return Copies(_outermost(one.found), [*walked.unseen, *one.unseen], web_apps, memory._replace(known=walked.known))
 
 
 def is_home(user: User) -> bool:

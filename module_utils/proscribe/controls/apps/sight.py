@@ -9,6 +9,7 @@ from ...host import Host, Process
 from . import dpkg, flatpak, launchers, npm, pacman, pip, pipx, portable, rpm, snap
 from .package import Package, PackageSystem
 from .portable import Copies, Copy
+from .walk_memory import Memory
 
 SYSTEMS: tuple[PackageSystem, ...] = (dpkg, rpm, pacman, flatpak, snap, pip, pipx, npm)
 
@@ -31,6 +32,7 @@ class Wanted:
             **section["services"],
             **({UNMANAGED_BROWSERS: browsers} if browsers else {}),
         }
+        self.full_scan_every: int = section["settings"].get("full_scan_every", 7)
         entries = self.services.items()
         self.packages = {
             system.MANAGER: self._index({id_: e["packages"].get(system.CATALOGUE_KEY, ()) for id_, e in entries})
@@ -123,6 +125,11 @@ class Sight(NamedTuple):
     copies: Sequence[Copy] = ()
     walked: Copies | None = None
 
+    @property
+    def memory(self) -> Memory | None:
+        """What the walk remembers; None where nothing was walked."""
+        return self.walked.memory if self.walked else None
+
     def findings(self, service: str) -> list[tuple[Finding, str]]:
         """The evidence for a service, each piece with the waiver that covers it, "" if none does."""
         entry = self.wanted.services[service]
@@ -203,7 +210,7 @@ def _copies(
         named = wanted.packages["flatpak"].get(flatpak_id) or _below(program, homes, wanted.paths)
         return named or wanted.names.get(program.rpartition("/")[2], [])
 
-    walked = portable.look(host, wanted.services, packages)
+    walked = portable.look(host, wanted.services, packages, wanted.full_scan_every)
     started, unseen = launchers.look(host, wanted.services, services_of, walked.web_apps)
     copies = []
     for copy in [*walked.found, *started]:

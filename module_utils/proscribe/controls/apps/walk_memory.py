@@ -1,31 +1,54 @@
-"""What a walk remembers for the next one. Observing writes nothing: an enforcing run keeps it, and an audit uses it."""
+"""What a walk remembers for the next one. Observing writes nothing: an enforcing run keeps it, and an audit uses it.
+
+A directory that has not changed is not read again (host/walking.py). That rests on the kernel's times alone, so now and
+then a walk forgets all of it and reads everything: in every so many enforcing runs (proscribe_full_scan_every).
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any, Iterable, Mapping
+import time
+from typing import Any, Iterable, Mapping, NamedTuple
 
 from ...host import ControlError, Host, Unseen
 
 MEMORY = "/var/lib/proscribe/apps/walk.json"
-VERSION = 1  # of what is remembered, and of how names are chosen
+VERSION = 2  # of what is remembered, and of how names are chosen
 
 
-def remembered(host: Host, names: Iterable[str]) -> tuple[Mapping[str, Any], str]:
-    """What the last walk remembered if it looked for the same names, and a stamp that says which names these are."""
+class Memory(NamedTuple):
+    """What is remembered of earlier walks."""
+
+    known: Mapping[str, Any]  # directories; empty for a walk that reads everything
+    stamp: str  # which names were looked for
+    full_at: str  # when everything was read: UTC, 2026-11-25T08:00:00Z
+    runs: int  # how many runs have begun with it or since
+
+
+def remembered(host: Host, names: Iterable[str], every: int) -> Memory:
+    """What earlier walks remembered, if they looked for the same names and it is not time to read everything again."""
     stamp = f"{VERSION} {' '.join(sorted(names))}"
     try:
         kept = json.loads(host.read(MEMORY) or b"{}")
-        same = isinstance(kept, dict) and kept.get("stamp") == stamp
-        return (kept["directories"] if same and "directories" in kept else {}), stamp
-    except (Unseen, ControlError, ValueError):  # an ordinary user may not read it; without it all is read anew
-        return {}, stamp
+        if isinstance(kept, dict) and kept.get("stamp") == stamp and kept["runs"] < every:
+            return Memory(kept["directories"], stamp, kept["full_at"], kept["runs"])
+    except (Unseen, ControlError, ValueError, KeyError, TypeError):
+        pass  # an ordinary user may not read it; without it all is read anew
+    return Memory({}, stamp, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), 0)
 
 
-def keep(host: Host, walked: Any) -> None:
-    """Remember a walk (portable.Copies), for root alone: the names in it are users' own. Raises ControlError."""
-    if walked is None or walked.known is None:
+def keep(host: Host, memory: Memory | None, begins: bool = False) -> None:
+    """Remember a walk, for root alone: the names in it are users' own. `begins`: it was the first of a run, which then
+    counts. Raises ControlError.
+    """
+    if memory is None:
         return
-    content = json.dumps({"stamp": walked.stamp, "directories": walked.known}, separators=(",", ":"))
+    kept = {
+        "stamp": memory.stamp,
+        "full_at": memory.full_at,
+        "runs": memory.runs + begins,
+        "directories": memory.known,
+    }
+    content = json.dumps(kept, separators=(",", ":"))
     if host.read(MEMORY) != content.encode():
         host.write(MEMORY, content, 0o600)
