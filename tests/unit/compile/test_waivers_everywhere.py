@@ -109,7 +109,7 @@ def test_a_waiver_that_will_be_taken_back_ends_then_in_every_output(organisation
     assert "waiver w1 active until 2026-11-26: whatsapp on press01" in table
     arguments = _read(waiver, ["list"])
     arguments.run_step(arguments, at(NOW))
-    assert "23 hours left, until 2026-11-26 08:00:00 UTC" in " ".join(capsys.readouterr().out.split())
+    assert "1 day left, until 2026-11-26 08:00:00 UTC" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.shows)
