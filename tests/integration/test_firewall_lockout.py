@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -123,15 +122,16 @@ def rules_that_cut_the_controller_off_take_themselves_back(host: Machine) -> Non
     host.call("host_firewall", {"plan": GOOD})
     before = host.run("nft", "list", "table", "inet", "proscribe")
     with checkout_with_the_mistake() as mistaken:
-        started = time.monotonic()
         controller = host.controller("host_firewall", {"plan": MISTAKEN}, mistaken)
         until(lambda: f"{NETWORK}.0/24" in table(host), 20)
         assert not host.answers(1)
+        seconds = until(lambda: f"{NETWORK}.0/24" not in table(host), WITHIN + 5)
+        print(f"taken back after {seconds:.1f} s")
+        assert seconds < WITHIN + 1
+        until(host.answers, 10)
         answer = controller.answer()
         assert answer["failed"], answer
         assert "taken back at" in answer["msg"]
-        assert time.monotonic() - started < 60
-        assert host.answers()
         assert host.run("nft", "list", "table", "inet", "proscribe") == before
         assert "203.0.113.0/24" in host.run("cat", boot.FILE)
         details = boot_rule(host, MISTAKEN, mistaken)
