@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import select
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import missing
 from namespaced import NamespacedHost, made_plan, own_rule
 from proscribe.controls import firewall
 from proscribe.finding import WAIVED
@@ -280,6 +283,54 @@ def test_only_the_users_of_a_waiver_reach_the_service_and_only_that_one(world: W
     (verdict,) = (v for v in firewall.observe(world.host, excepting("alice")) if v.rule == "firewall/telegram")
     assert (verdict.state, verdict.waiver) == (WAIVED, "w1")
     assert [finding.scope for finding in verdict.findings] == ["user:alice"]
+
+
+ALL_NAMESPACES = Path("/proc/sys/net/netfilter/nf_log_all_netns")
+
+
+@pytest.fixture
+def kernel_log() -> Iterator[Callable[[], list[str]]]:
+    """What the kernel has logged since; also of namespaces, where it logs nothing of the packet filter by itself."""
+    try:
+        before = ALL_NAMESPACES.read_text()
+        ALL_NAMESPACES.write_text("1")
+        log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as reason:
+        missing(f"needs the kernel's log: {reason}")
+    os.lseek(log, 0, os.SEEK_END)
+
+    def lines() -> list[str]:
+        found = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                found.append(os.read(log, 8192).decode("utf-8", "replace").partition(";")[2].splitlines()[0])
+        return found
+
+    yield lines
+    os.close(log)
+    ALL_NAMESPACES.write_text(before)
+
+
+def test_a_log_line_names_the_service_and_the_user_and_few_are_written(
+    world: World, kernel_log: Callable[[], list[str]]
+) -> None:
+    world.user("bob", 51005)
+    world.enforce(BAN)
+    assert world.tell("inner", "connect", BLOCKED, 443) == "ECONNREFUSED"
+    for _ in range(40):
+        assert world.tell("bob", "connect", BLOCKED, 443) == "ECONNREFUSED"
+    assert world.tell("local", "connect", FREE, 443) == "ok"
+    lines = [line for line in kernel_log() if f"DST={BLOCKED} " in line]
+    assert len(lines) in range(20, 24)  # 20 at once, and then 6 a minute; the counter has them all
+    assert world.refused() >= 41
+    of_guest, *of_user = lines
+    assert of_guest.startswith("proscribe telegram IN=inner OUT=outside ")
+    assert "UID" not in of_guest
+    for line in of_user:
+        assert line.startswith("proscribe telegram IN= OUT=outside ")
+        assert " PROTO=TCP " in line
+        assert " DPT=443 " in line
+        assert " UID=51005 " in line
 
 
 def test_what_a_user_of_a_waiver_sends_last_arrives_although_the_program_has_ended(world: World) -> None:
