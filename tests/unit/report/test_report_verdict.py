@@ -33,6 +33,7 @@ def record(state):
         pytest.param(
             ["compliant", "waived", "repaired", "not_applicable"], ["incomplete"], False, "ansible", id="all well"
         ),
+        pytest.param(["not_applicable"], ["incomplete"], False, "ansible", id="nothing applies yet"),
         pytest.param(["noncompliant"], ["never", "noncompliant"], False, "10", id="the strictest gate counts"),
     ],
 )
