@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import select
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,112 +11,19 @@ from typing import Any
 
 import pytest
 from conftest import missing
-from namespaced import NamespacedHost, made_plan, own_rule
+from namespaced import made_plan, own_rule
 from proscribe.controls import firewall
 from proscribe.finding import WAIVED
-from proscribe.host import Result, run_tool
-from three_namespaces import GATEWAY, GATEWAY_6, LOCAL, LOCAL_6, ROLES, ThreeNamespaces
+from three_namespaces import GATEWAY, LOCAL, LOCAL_6
+from traffic_world import BAN, BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, FREE_6, World, plan, world_in
 
 pytestmark = pytest.mark.integration
-
-PEER = Path(__file__).with_name("peer.py")
-BLOCKED, BLOCKED_HOST, BLOCKED_6 = "203.0.113.7", "198.51.100.7", "2001:db8::7"
-FREE, FREE_6 = "198.51.100.80", "2001:db8:1::80"
-OUTSIDE = (BLOCKED, BLOCKED_HOST, BLOCKED_6, FREE, FREE_6)
-
-
-def plan(*networks: str, ports: tuple[int, ...] = (), management: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
-    services = {id_: {"networks": nets, "ports": list(ports)} for id_, nets in {"telegram": networks, **more}.items()}
-    return made_plan(services, management=list(management))
-
-
-BAN = plan("203.0.113.0/24", BLOCKED_HOST, "2001:db8::/48")
-
-
-class World:
-    """Three namespaces, and a process in each that opens connections when told to."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.spaces = ThreeNamespaces()
-        self.peers: dict[str, subprocess.Popen[str]] = {}
-        self.host = NamespacedHost(str(root), self.run)
-
-    def run(self, argv: list[str], **options: Any) -> Result:
-        if argv[0] == "getent":
-            return Result(0, f"{BLOCKED} STREAM {argv[-1]}\n", "")  # every name is there
-        return run_tool([*self.spaces.enter("local"), *argv], **options)
-
-    def build(self) -> None:
-        self.spaces.build(OUTSIDE)
-        for role in ROLES:
-            self.start(role)
-            assert self.tell(role, "serve") == "ok"
-        end = time.monotonic() + 10  # IPv6 needs a second or two before it works on a new link
-        for role, address in (("local", GATEWAY_6), ("outside", LOCAL_6), ("inner", FREE_6)):
-            while self.tell(role, "connect", address, 8080) != "ok":
-                assert time.monotonic() < end, f"{role} does not reach {address}"
-        self.spaces.forget_neighbours()
-
-    def start(self, role: str, of: str = "", *options: str) -> None:
-        """A process that opens connections in the namespace of a role; `options` are setpriv's."""
-        identity = ["setpriv", *options] if options else []
-        command = [*self.spaces.enter(of or role), *identity, sys.executable, "-I", str(PEER)]
-        self.peers[role] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def user(self, name: str, uid: int) -> None:
-        """An account of the host, as a role of its own."""
-        accounts = self.host.text("/etc/passwd") or ""
-        self.file("/etc/passwd", f"{accounts}{name}:x:{uid}:{uid}::/home/{name}:/bin/sh\n")
-        self.start(name, "local", f"--reuid={uid}", "--clear-groups")
-
-    def close(self) -> None:
-        for peer in self.peers.values():
-            peer.kill()
-            peer.communicate()
-        self.spaces.close()
-
-    def tell(self, role: str, *words: object) -> str:
-        stdin, stdout = self.peers[role].stdin, self.peers[role].stdout
-        assert stdin is not None
-        assert stdout is not None
-        stdin.write(" ".join(map(str, words)) + "\n")
-        stdin.flush()
-        answered, _, _ = select.select([stdout], [], [], 30)
-        assert answered, f"{role} did not answer {words}"
-        return stdout.readline().strip()
-
-    def file(self, path: str, content: str) -> None:
-        target = self.root / path.lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(content)
-
-    def enforce(self, wanted: dict[str, Any]) -> dict[str, str]:
-        """Load the table; the refusals, by subject."""
-        changes = firewall.enforce(self.host, wanted)
-        for action in changes.actions:
-            action.apply()
-        return {refusal.subject: refusal.reason for refusal in changes.refused}
-
-    def refused(self, service: str = "_telegram") -> int:
-        """How often a service's counter has counted."""
-        listed = self.run(["nft", "-j", "list", "counter", "inet", "proscribe", f"refused{service}"]).out
-        return int(json.loads(listed)["nftables"][1]["counter"]["packets"])
 
 
 @pytest.fixture
 def world(tmp_path: Path, require_tool: Callable[[str], str], require_root: Callable[[], None]) -> Iterator[World]:
-    require_root()
-    (tmp_path / "usr/sbin").mkdir(parents=True)
-    (tmp_path / "var/lib").mkdir(parents=True)
-    (tmp_path / "usr/sbin/nft").symlink_to(require_tool("nft"))
-    require_tool("ip")
-    made = World(tmp_path)
-    try:
-        made.build()
+    with world_in(tmp_path, require_tool, require_root) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.mark.parametrize("address", [BLOCKED, BLOCKED_HOST, BLOCKED_6])

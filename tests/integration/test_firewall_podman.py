@@ -1,0 +1,80 @@
+"""The ban beside the real podman, whose netavark has a table of its own: for its containers too, and without a word of
+its rules changed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from proscribe.controls import firewall
+from traffic_world import BAN, BLOCKED, FREE, World, world_in
+
+pytestmark = pytest.mark.integration
+
+
+class Podman:
+    """The real podman in the host's network namespace, with images and networks of its own, and one container."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        own = [f"--root={folder}/root", f"--runroot={folder}/runroot", f"--network-config-dir={folder}/networks"]
+        self.command = [*world.spaces.enter("local"), "podman", "--runtime=runc", *own]
+        self.filesystem = folder / "filesystem"
+        for name in ("proc", "dev", "sys", "etc", "tmp", "run", "usr"):
+            (self.filesystem / name).mkdir(parents=True)
+        for name in ("bin", "lib", "lib64"):
+            (self.filesystem / name).symlink_to(f"usr/{name}")
+
+    def run(self, *words: str) -> str:
+        done = subprocess.run([*self.command, *words], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def start(self) -> None:
+        options = ["--detach", "--name=guest", "--no-hosts", "--network=bridge", "--volume=/usr:/usr:ro"]
+        self.run("run", *options, "--rootfs", str(self.filesystem), "/usr/bin/sleep", "300")
+
+    def connects(self, address: str) -> str:
+        """The name of the error, or that there is none."""
+        code = "import errno, socket, sys; s = socket.socket(); s.settimeout(4); e = s.connect_ex((sys.argv[1], 443)); "
+        return self.run(
+            "exec", "guest", "/usr/bin/python3", "-c", f"{code}print(errno.errorcode.get(e, 'ok'))", address
+        )
+
+    def close(self) -> None:
+        subprocess.run([*self.command, "rm", "--all", "--force", "--time=0"], capture_output=True, check=False)
+
+
+@pytest.fixture
+def world(tmp_path: Path, require_tool: Callable[[str], str], require_root: Callable[[], None]) -> Iterator[World]:
+    with world_in(tmp_path, require_tool, require_root) as made:
+        yield made
+
+
+def test_a_container_of_podman_is_refused_too_and_podmans_rules_stay(
+    world: World, tmp_path: Path, require_tool: Callable[[str], str]
+) -> None:
+    for tool in ("podman", "runc"):
+        require_tool(tool)
+
+    def of_podman() -> str:
+        return world.run(["nft", "-s", "list", "table", "inet", "netavark"]).out
+
+    podman = Podman(world, tmp_path / "podman")
+    try:
+        podman.start()
+        assert (podman.connects(BLOCKED), podman.connects(FREE)) == ("ok", "ok")
+        before = of_podman()
+        assert "masquerade" in before
+        world.enforce(BAN)
+        for _ in range(2):
+            assert (podman.connects(BLOCKED), podman.connects(FREE)) == ("ECONNREFUSED", "ok")
+            assert of_podman() == before
+            podman.run("network", "reload", "--all")
+        assert world.refused() == 2
+        drifted = [v.rule for v in firewall.observe(world.host, BAN) if v.drifted and v.rule != "firewall/boot"]
+        assert drifted == []
+    finally:
+        podman.close()
