@@ -113,6 +113,22 @@ class Scheduled:
         """Start a unit and wait for its end; whether it ended well."""
         return self.succeeds("systemctl", "start", unit)
 
+    def wait_until_booted(self) -> None:
+        until(lambda: "running" in self.run("systemctl", "is-system-running", "--wait", check=False), 90)
+
+    def become_host(self) -> None:
+        """A name filter of its own that it asks, and a package to be tampered with."""
+        self.run("systemctl", "enable", "--now", "dnsmasq")
+        self.script("echo nameserver 127.0.0.1 >/etc/resolv.conf")
+        self.script(WECHAT)
+
+    def become_controller(self, hosts: str, restrictions: str) -> None:
+        """The checkout with an inventory, and a mail system that keeps what it gets in /srv/mails."""
+        self.write("/usr/sbin/sendmail", SENDMAIL, "0755")
+        self.send_checkout()
+        self.write(f"{CHECKOUT}/fleet/hosts.yml", hosts)
+        self.write(f"{CHECKOUT}/fleet/group_vars/all.yml", restrictions)
+
     def send_checkout(self) -> None:
         """Put this checkout where the machine's own stands."""
         packed = io.BytesIO()
@@ -132,22 +148,33 @@ def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if "__pycache__" in entry.name else entry
 
 
+def image() -> str:
+    """The image of such machines, made on first use."""
+    made = subprocess.run([str(IMAGE), "trixie", *PACKAGES], capture_output=True, text=True, timeout=900)
+    assert made.returncode == 0, made.stderr
+    return made.stdout.strip()
+
+
+def start(name: str, *network: str) -> Scheduled:
+    """Have a machine begin to boot; `network` are podman's options for it."""
+    options = ("--hostname", name, "--no-hosts", "--systemd", "always", "--privileged", *network)
+    podman("run", "--detach", "--replace", "--name", name, *options, image(), "/lib/systemd/systemd")
+    return Scheduled(name)
+
+
+def remove(*names: str) -> None:
+    podman("rm", "--force", "--ignore", "--time", "2", *names, check=False)
+
+
 @contextlib.contextmanager
 def scheduled_machine(name: str) -> Iterator[Scheduled]:
     """The machine, booted, without a network, with the checkout and an inventory of itself."""
-    made = subprocess.run([str(IMAGE), "trixie", *PACKAGES], capture_output=True, text=True, timeout=900)
-    assert made.returncode == 0, made.stderr
-    machine = Scheduled(name)
-    options = ("--hostname", name, "--no-hosts", "--systemd", "always", "--privileged", "--network", "none")
     try:
-        podman("run", "--detach", "--replace", "--name", name, *options, made.stdout.strip(), "/lib/systemd/systemd")
-        until(lambda: "running" in machine.run("systemctl", "is-system-running", "--wait", check=False), 60)
+        machine = start(name, "--network", "none")
+        machine.wait_until_booted()
         machine.script(REACH_ITSELF)
-        machine.script(WECHAT)
-        machine.write("/usr/sbin/sendmail", SENDMAIL, "0755")
-        machine.send_checkout()
-        machine.write(f"{CHECKOUT}/fleet/hosts.yml", HOSTS)
-        machine.write(f"{CHECKOUT}/fleet/group_vars/all.yml", RESTRICTIONS)
+        machine.become_host()
+        machine.become_controller(HOSTS, RESTRICTIONS)
         yield machine
     finally:
-        podman("rm", "--force", "--ignore", "--time", "2", name, check=False)
+        remove(name)

@@ -8,6 +8,7 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from ..controls.base import Action, Changes
 from ..host import WRITTEN_BY, ControlError, Host
+from ..host.units import unit_text
 
 DRIFT = "proscribe-drift"  # the controller's units
 PULL = "proscribe-pull"  # a host's own
@@ -43,7 +44,7 @@ def planned(host: Host, part: str, files: Mapping[str, str], settings: Mapping[s
     texts = dict(files)
     if settings:
         texts[SETTINGS] = json.dumps({"": WRITTEN_BY, **settings}, indent=2, sort_keys=True) + "\n"
-    actions = [_write(host, path, text, known[path]) for path, text in texts.items() if host.text(path) != text]
+    actions = [_write(host, path, text, known[path]) for path, text in texts.items() if _text(host, path) != text]
     left_over = [path for path in known if path not in texts and host.stat(path)]
     actions += [_delete(host, path) for path in left_over]
     units = [action for action in actions if action.subject.startswith(UNITS)]
@@ -111,11 +112,15 @@ def _diff(actions: Sequence[Action]) -> list[dict[str, str]]:
 
 
 def _write(host: Host, path: str, text: str, mode: int) -> Action:
-    return Action("write", path, lambda: host.write(path, text, mode), host.text(path) or "", text)
+    return Action("write", path, lambda: host.write(path, text, mode), _text(host, path) or "", text)
 
 
 def _delete(host: Host, path: str) -> Action:
-    return Action("delete", path, lambda: host.delete(path), "" if path == RECORD else host.text(path) or "")
+    return Action("delete", path, lambda: host.delete(path), "" if path == RECORD else _text(host, path) or "")
+
+
+def _text(host: Host, path: str) -> str | None:
+    return unit_text(host, path) if path.startswith(UNITS) else host.text(path)
 
 
 def _delete_tree(host: Host, path: str) -> None:

@@ -66,6 +66,17 @@ def test_each_part_that_is_missing_or_changed_is_named(
     assert [(finding.id, finding.detail) for finding in boot.wrong(host, NFT, TEXT)] == found
 
 
+@pytest.mark.parametrize(("path", "masked"), [(boot.UNIT_FILE, True), (boot.WATCH_FILE, False)])
+def test_a_unit_that_is_masked_is_named(tmp_path: Path, path: str, masked: bool) -> None:
+    host = BootHost(tmp_path)
+    host.path(path).unlink()
+    if masked:
+        host.path(path).symlink_to("/dev/null")
+    else:
+        host.path(path).touch()  # which masks a unit as well
+    assert [(finding.id, finding.detail) for finding in boot.wrong(host, NFT, TEXT)] == [(path, "masked")]
+
+
 def test_a_program_that_cannot_be_run_is_changed(tmp_path: Path) -> None:
     host = BootHost(tmp_path)
     host.path(program.PATH).chmod(0o600)

@@ -107,3 +107,17 @@ def test_a_machine_without_systemd_is_told(tmp_path):
     with pytest.raises(ControlError, match="not run by systemd"):
         timers.planned(host, timers.DRIFT, {}, {})
     assert timers.lifted(host).actions == []
+
+
+def test_a_timer_that_was_masked_is_written_again(machine):
+    assert machine.does(timers.planned(machine.host, timers.PULL, FILES, {"host": "web01"}))
+    timer = machine.root / TIMER[1:]
+    timer.unlink()
+    timer.symlink_to("/dev/null")
+    did = machine.does(timers.planned(machine.host, timers.PULL, FILES, {"host": "web01"}))
+    assert did == [f"write {TIMER}", "load systemd's units", "start proscribe-pull.timer"]
+    assert timer.read_text() == FILES[TIMER] and not timer.is_symlink()
+    timer.unlink()
+    timer.symlink_to("/dev/null")
+    machine.does(timers.lifted(machine.host))
+    assert not timer.is_symlink()

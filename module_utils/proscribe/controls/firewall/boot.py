@@ -13,6 +13,7 @@ from typing import NamedTuple, Sequence
 
 from ...finding import Finding
 from ...host import WRITTEN_BY, Host
+from ...host.units import unit_text
 from . import program
 from .ruleset import TABLE
 
@@ -164,7 +165,7 @@ def wrong(host: Host, nft: str, text: str) -> list[Finding]:
     if kept != text:
         found.append(_file(FILE, "missing" if not kept else "changed" if text else "left over"))
     if not text:
-        left = [(host.text(path), path) for path in (UNIT_FILE, WATCH_FILE)]
+        left = [(unit_text(host, path), path) for path in (UNIT_FILE, WATCH_FILE)]
         found += [_unit(path, "left over", path) for content, path in left if content]
         return found + [_file(program.PATH, "left over") for _ in [0] if host.stat(program.PATH)]
     if not has_systemd(host):
@@ -172,9 +173,10 @@ def wrong(host: Host, nft: str, text: str) -> list[Finding]:
     if not program_is_whole(host):
         found.append(_file(program.PATH, "changed" if host.stat(program.PATH) else "missing"))
     for wanted in units(nft):
-        content = host.text(wanted.path)
+        content = unit_text(host, wanted.path)
         if content != wanted.text:
-            found.append(_unit(wanted.path, "changed" if content else "missing", wanted.path))
+            state = "missing" if content is None else "changed" if content else "masked"
+            found.append(_unit(wanted.path, state, wanted.path))
         if host.stat(wanted.enabled) is None:
             found.append(_unit(wanted.name, "not enabled", wanted.enabled))
     if not found and host.stat(SYSTEMD_RUNS) and not is_active(host, WATCH_NAME):

@@ -7,6 +7,7 @@ import time
 from typing import Any, Callable, Mapping, Sequence
 
 from ...host import ControlError, Host, Unseen
+from ...host.units import unit_text
 from .. import lifelines
 from ..base import Action, Changes, Refusal
 from . import boot, exemptions, known, listing, pending, program, update
@@ -101,7 +102,7 @@ def lift(host: Host) -> Changes:
         actions.append(Action("forget", "unconfirmed changes", lambda: pending.drop(host)))
     for unit in reversed(boot.units(nft or "nft")):  # the watcher first, or it would bring the table back
         if host.stat(unit.path) is not None or host.stat(unit.enabled) is not None:
-            before = host.text(unit.path) or ""
+            before = unit_text(host, unit.path) or ""
             actions.append(Action("disable", unit.name, functools.partial(_disable, host, unit), before))
     if nft and live:
         delete = [nft, "delete", "table", "inet", TABLE]
@@ -130,9 +131,11 @@ def _enable(host: Host, unit: boot.Unit) -> list[Action]:
     """What is missing until a unit is as it should be, enabled and (both have to be all the time) active."""
     actions = []
     running = host.stat(boot.SYSTEMD_RUNS) is not None
-    changed = host.text(unit.path) != unit.text
+    there = unit_text(host, unit.path)
+    changed = there != unit.text
     if changed:
-        actions.append(_write(host, unit.path, unit.text, 0o644))
+        write = functools.partial(host.write, unit.path, unit.text, 0o644)
+        actions.append(Action("write", unit.path, write, there or "", unit.text))
     if changed or host.stat(unit.enabled) is None:
         actions.append(_systemctl(host, running, "enable", unit))
     if running and not boot.is_active(host, unit.name):
@@ -155,6 +158,10 @@ def _systemctl(host: Host, running: bool, verb: str, unit: boot.Unit) -> Action:
 def _disable(host: Host, unit: boot.Unit) -> None:
     """Stop (which leaves the table alone), disable, delete; what systemctl leaves of a damaged unit is deleted too."""
     running = host.stat(boot.SYSTEMD_RUNS) is not None
+    if unit_text(host, unit.path) == "":  # masked, and as long as that is so systemctl disables nothing
+        host.write(unit.path, unit.text, 0o644)
+        if running:
+            host.must(["systemctl", "daemon-reload"])
     if host.tool("systemctl") is not None and host.stat(unit.path) is not None:
         if running:
             host.must(["systemctl", "stop", unit.name])
