@@ -22,6 +22,7 @@ from proscribe.report.terminal import Screen
 OPTIONS = {
     **dict.fromkeys(("since", "host", "rule", "run", "history"), {"type": "str", "default": ""}),
     "write": {"type": "bool", "default": False},
+    "merge": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -35,11 +36,14 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Answer the task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
         _, options = self.validate_argument_spec(OPTIONS)
         options["write"] = options["write"] and not self._task.check_mode
         try:
             since = word.since(options["since"]) if options["since"] else ""
-            asked = argparse.Namespace(**{**options, "since": since}, json=False)
+            # Where parts of a run are merged, every host of the inventory is expected in one of them.
+            inventory = [str(source) for source in variables.get("ansible_inventory_sources") or []]
+            asked = argparse.Namespace(**{**options, "since": since}, json=False, inventory=inventory)
             columns = shutil.get_terminal_size((80, 40)).columns
             result["text"] = word.answer(asked, Screen(columns, sys.maxsize, False, os.getcwd()))
         except (Refused, argparse.ArgumentTypeError) as error:

@@ -159,10 +159,12 @@ def _without_ansible() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
 
 
-def podman(*words: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+def podman(
+    *words: str, stdin: str | None = None, check: bool = True, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
     quiet = {**os.environ, "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
     argv = ["podman", "--runtime", "runc", *words]
-    done = subprocess.run(argv, env=quiet, input=stdin, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(argv, env=quiet, input=stdin, capture_output=True, text=True, check=False, timeout=timeout)
     assert not check or done.returncode == 0, (argv, done.stderr)
     return done
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from machines import podman
@@ -12,6 +13,9 @@ from scheduled_machine import CHECKOUT, RESTRICTIONS, Scheduled, remove, start
 
 REPORTS = f"{CHECKOUT}/reports"
 SERVICE = "proscribe-drift.service"
+
+INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
+ENOUGH = 1024
 
 KEY = """\
 umask 077 && mkdir -p /root/.ssh && cd /root/.ssh
@@ -65,6 +69,24 @@ class Fleet:
 @contextlib.contextmanager
 def scheduled_fleet(name: str, network: str, hosts: Sequence[str], restrictions: str = RESTRICTIONS) -> Iterator[Fleet]:
     """The fleet, booted. `network` begins the addresses of its own /24; the machines are called NAME-HOST."""
+    with _room(), _booted(name, network, hosts, restrictions) as fleet:
+        yield fleet
+
+
+@contextlib.contextmanager
+def _room() -> Iterator[None]:
+    """Every machine's systemd and its services take some ten of the kernel's 128 inotify instances."""
+    before = INSTANCES.read_text()
+    if int(before) < ENOUGH:
+        INSTANCES.write_text(f"{ENOUGH}\n")
+    try:
+        yield
+    finally:
+        INSTANCES.write_text(before)
+
+
+@contextlib.contextmanager
+def _booted(name: str, network: str, hosts: Sequence[str], restrictions: str) -> Iterator[Fleet]:
     subnet = ("--subnet", f"{network}.0/24", "--gateway", f"{network}.1")
     podman("network", "create", "--ignore", "--internal", "--disable-dns", *subnet, name)
     machines = {
@@ -72,7 +94,9 @@ def scheduled_fleet(name: str, network: str, hosts: Sequence[str], restrictions:
     }
     try:
         booted = {
-            host: start(machine, "--network", name, "--ip", address) for host, (machine, address) in machines.items()
+            # Podman writes resolv.conf again at each boot.
+            host: start(machine, "--network", name, "--ip", address, "--dns", "127.0.0.1")
+            for host, (machine, address) in machines.items()
         }
         for machine in booted.values():
             machine.wait_until_booted()

@@ -15,7 +15,7 @@ from typing import Any
 
 from machines import IMAGE, PROJECT, podman, until
 
-PACKAGES = ("ansible-core", "git", "dnsmasq")
+PACKAGES = ("ansible-core", "git", "dnsmasq", "faketime")
 CHECKOUT = "/srv/proscribe"
 PARTS = (
     "action_plugins",
@@ -72,10 +72,12 @@ class Scheduled:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def run(self, *argv: str, check: bool = True, stdin: str | None = None) -> str:
+    def run(self, *argv: str, check: bool = True, stdin: str | None = None, timeout: float = 120) -> str:
         """What a command prints, both ways."""
         with_ansible = ("--env", "PROSCRIBE_ANSIBLE_PLAYBOOK=/usr/bin/ansible-playbook")
-        done = podman("exec", "--interactive", *with_ansible, self.name, *argv, stdin=stdin, check=False)
+        done = podman(
+            "exec", "--interactive", *with_ansible, self.name, *argv, stdin=stdin, check=False, timeout=timeout
+        )
         assert not check or done.returncode == 0, (argv, done.returncode, done.stdout[-3000:], done.stderr[-3000:])
         return done.stdout + done.stderr
 
@@ -111,7 +113,7 @@ class Scheduled:
 
     def start(self, unit: str) -> bool:
         """Start a unit and wait for its end; whether it ended well."""
-        return self.succeeds("systemctl", "start", unit)
+        return podman("exec", self.name, "systemctl", "start", unit, check=False, timeout=900).returncode == 0
 
     def wait_until_booted(self) -> None:
         until(lambda: "running" in self.run("systemctl", "is-system-running", "--wait", check=False), 90)

@@ -8,35 +8,13 @@ import pytest
 from conftest import require_root, require_tool
 from machines import until
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
+from tampering import TEN, named
 
 pytestmark = pytest.mark.integration
 
 SERVICE, TIMER = "proscribe-drift.service", "proscribe-drift.timer"
 REPORTS = f"{CHECKOUT}/reports"
 
-# Ten ways to undo the ban with root, each with the rule (or the control) that has to name it. Some go together: the
-# gate has to be gone before a package can come, and what one takes away the next may need.
-TAMPERING = {
-    "the gate is removed": ("rm /etc/dpkg/dpkg.cfg.d/proscribe", "apps/reinstall-gate"),
-    "a package is installed": ("dpkg -i /root/wechat.deb", "apps/wechat"),
-    "a portable copy is brought": (
-        "install -D /bin/sleep /opt/Discord/Discord",
-        "apps/discord",
-    ),
-    "a policy file is removed": ("rm /etc/chromium/policies/managed/proscribe.json", "browser/"),
-    "a policy file is edited": ("echo '{}' >/etc/firefox/policies/policies.json", "browser/"),
-    "a policy is shadowed": (
-        """echo '{"URLBlocklist": []}' >/etc/opt/chrome/policies/managed/zz.json""",
-        "browser/",
-    ),
-    "a chain is flushed": ("nft flush chain inet proscribe refuse_telegram", "firewall/telegram"),
-    "one element is deleted": (
-        "nft delete element inet proscribe nets4_whatsapp { %(whatsapp)s }",
-        "firewall/whatsapp",
-    ),
-    "the filter is stopped": ("systemctl stop dnsmasq", "dns/"),
-    "a unit is masked": ("ln -sf /dev/null /etc/systemd/system/proscribe-firewall.service", "firewall/"),
-}
 HANGS = "#!/bin/sh\nexec sleep 1000\n"
 
 
@@ -46,8 +24,6 @@ def machine() -> Iterator[Scheduled]:
     for tool in ("podman", "runc", "mmdebstrap"):
         require_tool(tool)
     with scheduled_machine("proscribe-schedule") as booted:
-        booted.run("systemctl", "enable", "--now", "dnsmasq")
-        booted.script("echo nameserver 127.0.0.1 >/etc/resolv.conf")
         yield booted
 
 
@@ -81,24 +57,20 @@ def test_the_first_run_brings_the_host_in_line_and_the_next_has_nothing_to_say(m
 
 def test_ten_ways_of_tampering_are_repaired_by_the_timer_and_told(machine: Scheduled) -> None:
     machine.run("systemd-run", "--uid=alice", "--property=PAMName=login", "--unit=alice", "sleep", "infinity")
-    listed = machine.run("nft", "list", "set", "inet", "proscribe", "nets4_whatsapp")
-    element = listed.partition("elements = {")[2].partition("}")[0].split(",")[0].strip()
-    for how, (command, _) in TAMPERING.items():
-        machine.script(command % {"whatsapp": element} if "%(" in command else command), how
+    for way in TEN.values():
+        machine.script(way.done)
+        assert not machine.succeeds("sh", "-c", way.right), way
     before = latest(machine)
     machine.proscribe("schedule", "-e", "proscribe_schedule_calendar='*:*:0/5'")
     until(lambda: latest(machine) != before, 60)
     machine.proscribe("schedule")
     until(lambda: not machine.succeeds("systemctl", "is-active", SERVICE), 60)
-    directory = next(
-        name
-        for name in machine.run("ls", REPORTS).split()
-        if name > before and "repaired" in machine.read(f"{REPORTS}/{name}/hosts.jsonl")
-    )
-    record = machine.json(f"{REPORTS}/{directory}/hosts.jsonl")
-    repaired = {rule["rule"] for rule in record["rules"] if rule["state"] == "repaired"}
-    missed = {how: rule for how, (_, rule) in TAMPERING.items() if not any(name.startswith(rule) for name in repaired)}
-    assert (missed, record["state"], record["errors"]) == ({}, "repaired", [])
+    # The timer may have begun another run since, which found nothing to do.
+    runs = [name for name in machine.run("ls", REPORTS).split() if name[0] == "2" and name > before]
+    record = machine.json(f"{REPORTS}/{runs[0]}/hosts.jsonl")
+    assert [how for how, way in TEN.items() if not named(record, way)] == []
+    assert [how for how, way in TEN.items() if not machine.succeeds("sh", "-c", way.right)] == []
+    assert (record["state"], record["errors"]) == ("repaired", [])
     assert record["found_at"] <= record["checked_at"]
     assert record["logged_in"] == ["alice"]
     assert machine.start(SERVICE)
@@ -146,7 +118,7 @@ def test_a_second_run_is_refused_and_one_that_hangs_is_ended_and_told(machine: S
     assert "Subject: Proscribe: a scheduled run was ended" in notice
     assert "Until then 1 host had answered" in notice
     machine.write(f"{CHECKOUT}/fleet/hosts.yml", hosts)
-    machine.run("rm", f"/etc/systemd/system/{SERVICE}.d/test.conf")
+    machine.run("rm", "-r", f"/etc/systemd/system/{SERVICE}.d")
     machine.run("systemctl", "daemon-reload")
     assert machine.start(SERVICE), machine.log(SERVICE)  # the next one finds nothing in its way
 
@@ -161,9 +133,6 @@ def test_a_mistake_in_the_policy_is_told_and_touches_nothing(machine: Scheduled)
 
 def test_off_leaves_nothing_behind(machine: Scheduled) -> None:
     assert f"stop {TIMER}" in machine.proscribe("schedule", "-e", "proscribe_schedule=off")
-    left = machine.run(
-        "sh", "-c", "ls -d /etc/systemd/system/proscribe-drift* /var/lib/systemd/timers/*proscribe* 2>&1"
-    )
-    assert left.count("No such file") == 2 or "proscribe-drift.service.d" in left
+    assert machine.script("find /etc/systemd /var/lib/systemd/timers /run -name 'proscribe-drift*'") == ""
     assert "proscribe-drift" not in machine.run("systemctl", "list-timers", "--all")
     assert "changed" not in machine.proscribe("schedule", "-e", "proscribe_schedule=off")

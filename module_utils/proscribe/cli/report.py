@@ -16,8 +16,9 @@ from ..report import exports, html, past, terminal
 from ..report.advice import host_lists
 from ..report.files import SUFFIX, rewrite
 from ..report.history import HistoryError, Scope, open_history
+from ..report.merge import Unmergeable
 from ..report.stored import LATEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report, sharing
-from . import Refused
+from . import Refused, merging
 
 PROJECT = Path(__file__).resolve().parents[3]
 STALE_AFTER = 3 * 86400  # seconds; what proscribe_stale_after is where no report says otherwise
@@ -32,6 +33,9 @@ and again, which hosts no run has seen for longer than proscribe_stale_after, an
   ./proscribe report --since 2026-11-01 --host web01
   ./proscribe report --rule apps/wechat --json
 
+  ./proscribe report --merge RUN RUN -i inventory/prod    parts of one run, such as job slices, as one report
+  ./proscribe report --merge unmerged --since 12h         all since then that are in no such report yet
+
 Reports are looked for in PROSCRIBE_REPORTS (default: the project's reports/). The history is the one that the latest
 run wrote into, unless --history names another. Ends with 0, or with 2 where there is no such run or no history."""
 
@@ -45,6 +49,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rule", default="", help="only this rule, such as apps/wechat, and where it was broken")
     parser.add_argument("--run", default="", metavar="ID", help="the report of this run: its id or its directory")
     parser.add_argument("--write", action="store_true", help="also write its report.html, host lists and exports anew")
+    parser.add_argument("--merge", nargs="+", default=[], metavar="RUN", help="make one report of these, and show it")
+    parser.add_argument(
+        "-i",
+        "--inventory",
+        action="append",
+        default=[],
+        metavar="INVENTORY",
+        help="with --merge: its hosts are expected, and unknown where no run has them",
+    )
     parser.add_argument("--json", action="store_true", help="the same for machines")
     parser.add_argument("--history", default="", metavar="WHERE", help="sqlite, or a postgresql:// URL")
 
@@ -75,12 +88,17 @@ def run(arguments: argparse.Namespace) -> int:
 def answer(arguments: argparse.Namespace, screen: terminal.Screen) -> str:
     """What the word has to say, as text. Raises Refused."""
     past_asked = arguments.since or arguments.host or arguments.rule
-    if past_asked and (arguments.run or arguments.write):
+    if arguments.merge and (arguments.host or arguments.rule or arguments.run or arguments.write):
+        raise Refused("--merge makes a report of its own: of the others only --since, --history and --json go with it")
+    if past_asked and not arguments.merge and (arguments.run or arguments.write):
         raise Refused("--run and --write are about one run; --since, --host and --rule ask the history of all runs")
     reports = Path(os.environ.get("PROSCRIBE_REPORTS") or PROJECT / "reports").absolute()
     try:
+        if arguments.merge:
+            arguments = argparse.Namespace(**{**vars(arguments), "run": merging.merge(arguments, reports).name})
+            return _one_run(arguments, reports, screen)
         return _history(arguments, reports, screen) if past_asked else _one_run(arguments, reports, screen)
-    except (NoSuchRun, UnreadableReport, HistoryError, OSError) as error:
+    except (NoSuchRun, UnreadableReport, Unmergeable, HistoryError, OSError) as error:
         raise Refused(str(error)) from error
 
 

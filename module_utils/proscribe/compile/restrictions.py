@@ -102,6 +102,7 @@ class Restrictions:
     schedule_branch: str
     schedule_signers: tuple[str, ...]
     schedule_inventory: str
+    schedule_ansible: str
     notify: Mapping[str, str]
 
 
@@ -336,6 +337,12 @@ RESTRICTIONS: Mapping[str, Variable] = {
         "",
         scheduled.read_inventory,
         "With pull: the inventory's path in the checkout; empty is that of the schedule run. One for all hosts.",
+    ),
+    "schedule_ansible": Variable(
+        "",
+        scheduled.read_program,
+        "With pull: the ansible-playbook that hosts have, such as /usr/bin/ansible-playbook; where empty, each makes "
+        "an environment of its own. One for all hosts.",
     ),
     "notify": Variable(
         {},

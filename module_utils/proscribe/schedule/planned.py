@@ -27,6 +27,7 @@ AGREED = (
     "schedule_branch",
     "schedule_signers",
     "schedule_inventory",
+    "schedule_ansible",
     "notify",
 )
 
@@ -127,6 +128,7 @@ def _pull(said: Mapping[str, Any], here: Here, times: units.Times, refuse: Any) 
         "directory": said["directory"],
         "inventory": inventory,
         "options": list(said["options"]),
+        "ansible_playbook": said["ansible"],
     }
     return {"files": files, "settings": settings}
 

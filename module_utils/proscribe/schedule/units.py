@@ -89,7 +89,7 @@ Wants=network-online.target
 After=network-online.target
 OnFailure={DRIFT}-failed.service
 
-{_service(checkout, account, command, environment)}TimeoutStartSec={times.limit}
+{_service(DRIFT, checkout, account, command, environment)}TimeoutStartSec={times.limit}
 TimeoutStopSec=60
 {hardening}"""
 
@@ -101,17 +101,22 @@ def failed_service(checkout: str, account: str, command: str, environment: Mappi
 [Unit]
 Description=Proscribe: tell that a scheduled run did not end as it should
 
-{_service(checkout, account, command, environment)}TimeoutStartSec=300
+{_service(f"{DRIFT}-failed", checkout, account, command, environment)}TimeoutStartSec=300
 {hardening}"""
 
 
-def _service(checkout: str, account: str, command: str, environment: Mapping[str, str]) -> str:
+def _service(name: str, checkout: str, account: str, command: str, environment: Mapping[str, str]) -> str:
+    # What a run needs only while it goes on lies where systemd clears it away, also after a run that was killed.
+    passing = "/run/" + name
+    places = {"TMPDIR": passing, "ANSIBLE_LOCAL_TEMP": passing, "ANSIBLE_SSH_CONTROL_PATH_DIR": f"{passing}/cp"}
     return f"""\
 [Service]
 Type=oneshot
 User={account}
 WorkingDirectory={checkout.replace("%", "%%")}
-{assignments(environment)}UMask=0027
+RuntimeDirectory={name}
+RuntimeDirectoryMode=0700
+{assignments({**places, **environment})}UMask=0027
 Nice=5
 ExecStart={command}
 """

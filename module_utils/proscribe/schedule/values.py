@@ -55,6 +55,13 @@ def read_directory(value: object) -> str:
     return str(value)
 
 
+def read_program(value: object) -> str:
+    """The absolute path of a program; "" for none."""
+    if not isinstance(value, str) or (value and not re.fullmatch(r"/[^\x00-\x1f\x7f]*[^/\x00-\x1f\x7f]", value)):
+        raise Expected("", value, "an absolute path such as /usr/bin/ansible-playbook")
+    return str(value)
+
+
 def read_inventory(value: object) -> str:
     """A path inside the repository, or an absolute one; "" for that of the `schedule` run."""
     good = isinstance(value, str) and value.isprintable() and ".." not in value.split("/") and value[:1] != "-"

@@ -90,6 +90,7 @@ def test_hosts_that_pull_get_a_program_and_the_controller_collects():
         "directory": "",
         "inventory": "inventory/prod",
         "options": [],
+        "ansible_playbook": "",
     }
 
 

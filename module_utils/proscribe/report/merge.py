@@ -1,0 +1,133 @@
+"""Several runs over parts of one fleet, such as the slices of an automation controller's job, as one report. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .answer import silent
+from .baseline import New
+from .reconcile import DUPLICATE, Fleet, Note, fleet_report
+
+# What the parts of one run have in common.
+ALIKE = ("playbook", "mode", "controls", "catalog_version", "baseline")
+
+
+class Unmergeable(ValueError):
+    """These are no parts of one run; the text says why."""
+
+
+class Part(NamedTuple):
+    """A complete report: its fleet report and its host records."""
+
+    report: Mapping[str, Any]
+    records: Sequence[Mapping[str, Any]]
+
+
+def merged(
+    id_: str, parts: Sequence[Part], expected: Iterable[str] | None = None
+) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
+    """The fleet report and the host records of all parts together, as the run `id_`.
+
+    `expected` are the hosts that there should be; one that no part has is unknown (None: only the parts say). A host
+    in more than one part, such as one that was tried again, counts once, by its last record. Raises Unmergeable.
+    """
+    parts = sorted(parts, key=lambda part: (part.report["run"]["started"], part.report["run"]["id"]))
+    runs = [part.report["run"] for part in parts]
+    if not runs:
+        raise Unmergeable("there is no report to merge")
+    for key in ALIKE:
+        for run in runs:
+            if run.get(key) != runs[0].get(key):
+                told = f"{runs[0]['id']} has {key} {runs[0].get(key)!r}, and {run['id']} has {run.get(key)!r}"
+                raise Unmergeable(f"these are no parts of one run: {told}")
+    records, notes = _records(parts)
+    missing = [host for host in dict.fromkeys(expected or ()) if host not in records]
+    answered = [*records.values(), *(silent(host, "no part of the run has reported it") for host in missing)]
+    warnings = [f"{note.host} {note.detail}" for note in notes]
+    if missing:
+        warnings.append(f"{len(missing)} of the inventory's hosts are in no part of the run")
+    earlier = [Note(**note) for part in parts for note in part.report.get("unexpected", ())]
+    fleet = Fleet(answered, _distinct(parts, "unexpected_hosts"), warnings, [*earlier, *notes])
+    facts = {
+        **runs[0],
+        "id": id_,
+        "inventory": _distinct_of(run["inventory"] for run in runs),
+        "limit": ",".join(_distinct_of([run["limit"]] for run in runs if run.get("limit"))),
+        "stale_after": {"usual": runs[0].get("stale_after")},
+        "waivers": _waivers(parts),
+        "upcoming": _distinct(parts, "upcoming"),
+        "departments": _departments(parts),
+        "warnings": _distinct(parts, "warnings"),
+    }
+    new = [New(**one) for part in parts for one in part.report.get("new") or ()] if parts[0].report.get("new") else None
+    if new is None and runs[0].get("baseline"):
+        new = []
+    report = fleet_report(facts, fleet, max(run["finished"] for run in runs), new, _rollout(parts))
+    report["run"]["parts"] = [run["id"] for run in runs]
+    return report, answered
+
+
+def _records(parts: Sequence[Part]) -> tuple[dict[str, Mapping[str, Any]], list[Note]]:
+    """The record of each host, the last one where there are several, and a note of those."""
+    records: dict[str, Mapping[str, Any]] = {}
+    twice: dict[str, None] = {}
+    for part in parts:
+        for record in part.records:
+            host = record["host"]
+            before = records.get(host)
+            if before is not None:
+                twice[host] = None
+            # A host that did not answer has looked at nothing; where it did before, that stands.
+            if before is None or (record["checked_at"] or "") >= (before["checked_at"] or ""):
+                records[host] = record
+    told = "is in more than one part of the run; its last record counts"
+    return records, [Note(host, DUPLICATE, told) for host in twice]
+
+
+def _waivers(parts: Sequence[Part]) -> list[dict[str, Any]]:
+    """Each waiver once, for the hosts of all parts."""
+    by_id: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        for waiver in part.report.get("waivers", ()):
+            kept = by_id.setdefault(waiver["id"], {**waiver, "hosts": []})
+            kept["hosts"] = list(dict.fromkeys([*kept["hosts"], *waiver.get("hosts", ())]))
+    return list(by_id.values())
+
+
+def _departments(parts: Sequence[Part]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for part in parts:
+        for name, hosts in (part.report.get("departments") or {}).items():
+            found[name] = list(dict.fromkeys([*found.get(name, ()), *hosts]))
+    return found
+
+
+def _rollout(parts: Sequence[Part]) -> dict[str, Any] | None:
+    """How far the correcting came in all parts together; each had batches of its own."""
+    told = [part.report["rollout"] for part in parts if part.report.get("rollout")]
+    if not told:
+        return None
+    allow: dict[str, int] = {}
+    for one in told:
+        for name, number in one["allow"].items():
+            allow[name] = max(number, allow.get(name, 0))
+    return {
+        "to_correct": sum(one["to_correct"] for one in told),
+        "batches": [size for one in told for size in one["batches"]],
+        "not_reached": sum(one["not_reached"] for one in told),
+        "why": "; ".join(dict.fromkeys(one["why"] for one in told if one["why"])) or None,
+        "allow": allow,
+    }
+
+
+def _distinct(parts: Sequence[Part], key: str) -> list[Any]:
+    return _distinct_of(part.report.get(key, ()) for part in parts)
+
+
+def _distinct_of(lists: Iterable[Iterable[Any]]) -> list[Any]:
+    """The items of all lists, each once, in their order."""
+    found: list[Any] = []
+    for items in lists:
+        found += [item for item in items if item not in found]
+    return found

@@ -1,0 +1,178 @@
+"""What goes wrong with hosts and with the controller: each has a state and a message, other hosts go on, and the next
+run heals. All faults of hosts at once, a host for each, and then one run with nothing wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+from conftest import require_root, require_tool
+from machines import until
+from scheduled_fleet import REPORTS, SERVICE, Fleet, scheduled_fleet
+
+pytestmark = pytest.mark.integration
+
+RESTRICTIONS = """\
+proscribe_categories: []
+proscribe_services_include: [wechat, telegram]
+proscribe_controls: {apps: enforce, dns: enforce, browser: 'off', firewall: 'off'}
+proscribe_batches: [100]
+proscribe_max_change: unlimited
+proscribe_max_failures: 100%
+proscribe_schedule_spread: "0"
+proscribe_notify: {mail: it@example.org}
+"""
+
+# A Python as it is for what checks its version: its own grammar is older, and it says so.
+TOO_OLD = """\
+#!/usr/bin/python3
+import sys
+if "-c" in sys.argv:
+    sys.exit("SyntaxError: future feature annotations is not defined")
+sys.version_info = type("V", (tuple,), {"major": 3, "minor": 6, "micro": 15})((3, 6, 15, "final", 0))
+sys.version = "3.6.15"
+exec(compile(sys.stdin.read(), "<stdin>", "exec"), {"__name__": "__main__", "__file__": "<stdin>"})
+"""
+LATE = """\
+#!/bin/sh
+exec faketime -f -10d /usr/bin/python3 "$@"
+"""
+CUT = """\
+#!/bin/sh
+/usr/bin/python3 "$@" | head -c 400
+"""
+FULL = """\
+mount -t tmpfs -o size=8m full /mnt
+cp -a /etc/. /mnt
+head -c 9m /dev/zero >/mnt/.full 2>/dev/null || :
+mount --bind /mnt /etc
+"""
+HOLDS = """\
+systemd-run --quiet --collect --unit=holds-the-lock python3 -c '
+import fcntl, time
+locks = [open(f"/var/lib/dpkg/{name}", "w") for name in ("lock-frontend", "lock")]
+for lock in locks:
+    fcntl.lockf(lock, fcntl.LOCK_EX)
+time.sleep(3600)'
+"""
+
+
+class Fault(NamedTuple):
+    """What is wrong with a host, how that ends, and what a run says of it."""
+
+    begins: str
+    ends: str
+    state: str
+    says: str
+
+
+FAULTS = {
+    "fine": Fault(":", ":", "repaired", ""),
+    "silent": Fault("systemctl stop ssh", "systemctl start ssh", "unknown", "unreachable: "),
+    "sudo": Fault("mv /etc/sudoers.d/admin /root/", "mv /root/admin /etc/sudoers.d/", "unknown", "sudo"),
+    "full": Fault(FULL, "umount /etc; umount /mnt", "error", "No space left on device"),
+    "readonly": Fault("mount -o remount,bind,ro /", "mount -o remount,bind,rw /", "error", "Read-only file system"),
+    "locked": Fault(HOLDS, "systemctl stop holds-the-lock", "error", "lock"),
+    "nopython": Fault("mv /usr/bin/python3.13 /root/", "mv /root/python3.13 /usr/bin/", "unknown", "python"),
+    "oldpython": Fault(":", ":", "unknown", "3.6"),
+    "late": Fault(":", ":", "unknown", "or its clock is wrong"),
+    "broken": Fault("echo x >/var/lib/dpkg/updates/0000", "rm /var/lib/dpkg/updates/0000", "error", "dpkg"),
+    "cut": Fault(":", ":", "unknown", ""),
+}
+PYTHONS = {"oldpython": TOO_OLD, "late": LATE, "cut": CUT}
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    require_root()
+    for tool in ("podman", "runc", "mmdebstrap"):
+        require_tool(tool)
+    with scheduled_fleet("proscribe-faults", "10.87.234", list(FAULTS), RESTRICTIONS) as booted:
+        booted.hosts["sudo"].script(
+            "install -d -o admin -m 700 /home/admin/.ssh; install -o admin /root/.ssh/authorized_keys /home/admin/.ssh/"
+        )
+        booted.say("sudo", ansible_user="admin")
+        booted.controller.proscribe("schedule")
+        yield booted
+
+
+@pytest.fixture(scope="module")
+def faulty(fleet: Fleet) -> dict[str, dict]:
+    """The records of a run in which something is wrong with every host but one."""
+    for host, fault in FAULTS.items():
+        fleet.hosts[host].script("dpkg -i /root/wechat.deb")
+        fleet.hosts[host].script(fault.begins)
+        if host in PYTHONS:
+            fleet.hosts[host].write("/usr/local/bin/other", PYTHONS[host], "0755")
+            fleet.say(host, ansible_python_interpreter="/usr/local/bin/other")
+    fleet.controller.start(SERVICE)
+    return fleet.records()
+
+
+@pytest.fixture(scope="module")
+def healed(fleet: Fleet, faulty: dict[str, dict]) -> dict[str, dict]:
+    """The records of the next run, with nothing wrong any more."""
+    for host, fault in FAULTS.items():
+        fleet.hosts[host].script(fault.ends)
+        fleet.say(host, ansible_python_interpreter=None)
+    assert fleet.controller.start(SERVICE), fleet.controller.log(SERVICE)
+    return fleet.records()
+
+
+def told(record: dict) -> str:
+    return "; ".join([record["reason"] or "", *(error["message"] for error in record["errors"])])
+
+
+@pytest.mark.parametrize("host", FAULTS)
+def test_a_fault_has_a_state_and_a_message_and_costs_no_other_host_its_turn(faulty: dict[str, dict], host: str) -> None:
+    record = faulty[host]
+    assert record["state"] == FAULTS[host].state, told(record)
+    assert FAULTS[host].says in told(record)
+    assert "Traceback" not in told(record)
+
+
+def test_every_fault_is_told_once(fleet: Fleet, faulty: dict[str, dict]) -> None:
+    assert set(faulty) == set(FAULTS)
+    notice = fleet.controller.read("/srv/mails")
+    assert notice.count("Subject: ") == 1
+    for host in FAULTS:
+        assert f"\n{host}" in notice
+
+
+@pytest.mark.parametrize("host", FAULTS)
+def test_the_next_run_heals(fleet: Fleet, healed: dict[str, dict], host: str) -> None:
+    assert healed[host]["state"] in ("repaired", "compliant"), told(healed[host])
+    assert healed[host]["errors"] == []
+    assert not fleet.hosts[host].there("/opt/wechat")
+
+
+def test_a_controller_that_is_killed_leaves_what_the_next_run_goes_on_from(fleet: Fleet, healed: dict) -> None:
+    controller, before = fleet.controller, fleet.latest()
+    fleet.hosts["fine"].script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe; dpkg -i /root/wechat.deb")
+    controller.run("systemctl", "start", "--no-block", SERVICE)
+    until(lambda: ".partial" in controller.run("ls", REPORTS), 60)
+    controller.run("systemctl", "kill", "--signal=KILL", "--kill-whom=all", SERVICE)
+    until(lambda: controller.succeeds("systemctl", "is-failed", SERVICE), 30)
+    until(lambda: "was killed by signal 9" in controller.read("/srv/mails"), 60)
+    assert fleet.latest() == before
+    assert controller.run("find", "/run/proscribe-drift", check=False).startswith("find: ")
+    assert controller.start(SERVICE), controller.log(SERVICE)
+    assert fleet.records()["fine"]["state"] == "repaired"
+
+
+def test_a_folder_of_reports_that_cannot_be_written_is_told_and_hosts_are_corrected(fleet: Fleet, healed: dict) -> None:
+    controller, before = fleet.controller, fleet.latest()
+    fleet.hosts["fine"].script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe")
+    controller.script(f"mount --bind {REPORTS} {REPORTS}; mount -o remount,bind,ro {REPORTS}")
+    try:
+        assert not controller.start(SERVICE)
+        until(lambda: "came to no report" in controller.read("/srv/mails"), 60)
+        assert "Read-only file system" in controller.log(SERVICE)
+        assert fleet.latest() == before
+    finally:
+        controller.run("umount", REPORTS)
+    assert controller.start(SERVICE), controller.log(SERVICE)
+    assert fleet.records()["fine"]["state"] in ("repaired", "compliant")
+    assert fleet.hosts["fine"].there("/etc/dpkg/dpkg.cfg.d/proscribe")
