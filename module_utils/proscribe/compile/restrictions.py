@@ -289,7 +289,7 @@ RESTRICTIONS: Mapping[str, Variable] = {
         "controller",
         choice(*scheduled.WAYS),
         "What ./proscribe schedule sets up: a timer on the controller, one on every host (pull), nothing (awx), or "
-        "off, which takes it away; docs/operations.md. One for all hosts.",
+        "off, which takes it away; docs/scheduling.md. One for all hosts.",
     ),
     "schedule_calendar": Variable(
         "*-*-* 02:30",

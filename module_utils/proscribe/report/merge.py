@@ -60,9 +60,7 @@ def merged(
         "departments": _departments(parts),
         "warnings": _distinct(parts, "warnings"),
     }
-    new = [New(**one) for part in parts for one in part.report.get("new") or ()] if parts[0].report.get("new") else None
-    if new is None and runs[0].get("baseline"):
-        new = []
+    new = [New(**one) for part in parts for one in part.report.get("new") or ()] if runs[0].get("baseline") else None
     report = fleet_report(facts, fleet, max(run["finished"] for run in runs), new, _rollout(parts))
     report["run"]["parts"] = [run["id"] for run in runs]
     return report, answered

@@ -84,7 +84,7 @@ def drift_service(
 # {WRITTEN_BY}
 [Unit]
 Description=Proscribe: look at the hosts, and correct what has drifted
-Documentation=file://{checkout.replace("%", "%%").replace(" ", "%%20")}/docs/operations.md
+Documentation=file://{checkout.replace("%", "%%").replace(" ", "%%20")}/docs/scheduling.md
 Wants=network-online.target
 After=network-online.target
 OnFailure={DRIFT}-failed.service

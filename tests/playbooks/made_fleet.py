@@ -1,0 +1,84 @@
+"""Hosts that are mount namespaces of this machine, each with an /etc of its own; and the launcher over them.
+
+What is enforced is the hosts file, so that a host costs little. Needs root.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+
+# A host's Python. /run is new at each call, which costs nothing here; /etc and /var/lib stay.
+INTERPRETER = """#!/bin/sh
+exec unshare --mount sh -c '
+    mount --bind {options} {host}/etc /etc && mount --bind {host}/lib /var/lib && mount -t tmpfs tmpfs /run &&
+    exec {python} "$@"' sh "$@"
+"""
+ETC = ("passwd", "group", "nsswitch.conf", "os-release", "ld.so.cache")
+BLOCK = "# BEGIN proscribe"
+
+
+class Fleet:
+    """Made hosts h1, h2, ... and the launcher over them."""
+
+    def __init__(self, directory: Path, hosts: int) -> None:
+        self.directory = directory
+        self.names = [f"h{number}" for number in range(1, hosts + 1)]
+        lines = []
+        for name in self.names:
+            (directory / name / "etc").mkdir(parents=True)
+            (directory / name / "lib").mkdir()
+            for file in filter(os.path.exists, (f"/etc/{file}" for file in ETC)):
+                shutil.copy(file, directory / name / "etc")
+            self.hosts_file(name).write_text("127.0.0.1 localhost\n")
+            self.interpreter(name)
+            lines.append(
+                f"    {name}: {{ansible_connection: local, ansible_python_interpreter: {directory}/{name}/py}}"
+            )
+        (directory / "fleet").mkdir()
+        text = "department:\n  hosts:\n" + "\n".join(lines) + "\n  vars: {proscribe_dns_backend: hosts}\n"
+        (directory / "fleet" / "hosts.yml").write_text(text)
+
+    def hosts_file(self, name: str) -> Path:
+        return self.directory / name / "etc" / "hosts"
+
+    def interpreter(self, name: str, options: str = "") -> None:
+        path = self.directory / name / "py"
+        path.write_text(INTERPRETER.format(host=self.directory / name, options=options, python=sys.executable))
+        path.chmod(0o755)
+
+    def breaks(self, name: str) -> None:
+        """Let a host refuse every change."""
+        self.interpreter(name, "-o ro")
+
+    def launch(self, *words: str) -> Ended:
+        reports = str(self.directory / "reports")
+        wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=reports)
+        return launch(PROJECT / "proscribe", *words, cwd=self.directory, environment=wanted)
+
+    def enforce(self, *options: str, **restrictions: Any) -> Ended:
+        extra = json.dumps({f"proscribe_{name}": value for name, value in restrictions.items()})
+        return self.launch("enforce", "-i", "fleet", "--tags", "dns", "-e", extra, *options)
+
+    @property
+    def corrected(self) -> set[str]:
+        return {name for name in self.names if BLOCK in self.hosts_file(name).read_text()}
+
+    @property
+    def states(self) -> dict[str, str]:
+        lines = (self.latest / "hosts.jsonl").read_text().splitlines()
+        return {record["host"]: record["state"] for record in map(json.loads, lines)}
+
+    @property
+    def latest(self) -> Path:
+        return self.directory / "reports" / "latest"
+
+    @property
+    def rollout(self) -> dict[str, Any]:
+        return dict(json.loads((self.latest / "report.json").read_text())["rollout"])

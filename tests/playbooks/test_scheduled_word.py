@@ -1,0 +1,102 @@
+"""What the timers start: a notice where something changed, none where nothing did, sent to a real listener."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from checkout import Ended
+from made_fleet import Fleet
+
+pytestmark = [
+    pytest.mark.playbook,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for mount namespaces and to enforce"),
+]
+
+
+class Chat(http.server.BaseHTTPRequestHandler):
+    """A service that takes notices; `server.codes` are what it answers, the last one for ever."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.got.append((self.headers["Content-Type"], json.loads(body)))  # type: ignore[attr-defined]
+        codes = self.server.codes  # type: ignore[attr-defined]
+        self.send_response(codes.pop(0) if len(codes) > 1 else codes[0])
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing on the tests' screen."""
+
+
+@pytest.fixture
+def chat() -> Iterator[Any]:
+    server: Any = http.server.HTTPServer(("127.0.0.1", 0), Chat)
+    server.got, server.codes = [], [204]
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def scheduled(fleet: Fleet, chat: Any, *options: str) -> Ended:
+    notify = json.dumps({"proscribe_notify": {"webhook": f"http://127.0.0.1:{chat.server_port}/hook?token=secret"}})
+    return fleet.launch("scheduled", "drift", "--", "-i", "fleet", "--tags", "dns", "-e", notify, *options)
+
+
+def test_a_change_is_told_once_and_what_goes_on_as_it_was_is_not(tmp_path: Path, chat: Any) -> None:
+    fleet = Fleet(tmp_path, 2)
+    ended = scheduled(fleet, chat)
+    assert ended.code == 0, ended.said
+    ((kind, told),) = chat.got
+    assert kind == "application/json"
+    assert (told["schema"], told["number_of_hosts"]) == ("proscribe/notice/1", 2)
+    assert told["text"].startswith("Proscribe: 2 hosts brought in line for the first time")
+    assert {host["host"] for host in told["hosts"]} == {"h1", "h2"}
+    assert "token=secret" not in ended.said
+
+    ended = scheduled(fleet, chat)
+    assert (ended.code, len(chat.got)) == (0, 1), ended.said
+    assert "Proscribe:" not in ended.said
+
+    fleet.hosts_file("h2").write_text("127.0.0.1 localhost\n")
+    ended = scheduled(fleet, chat)
+    assert ended.code == 0, ended.said
+    _, told = chat.got[-1]
+    assert (len(chat.got), [host["host"] for host in told["hosts"]]) == (2, ["h2"])
+    change = told["hosts"][0]["changes"][0]
+    assert change["state"] == "repaired" and change["found"] <= change["repaired"]
+
+
+def test_a_host_that_falls_silent_and_comes_back_is_told_each_time(tmp_path: Path, chat: Any) -> None:
+    fleet = Fleet(tmp_path, 2)
+    scheduled(fleet, chat)
+    fleet.interpreter("h1")
+    (tmp_path / "h1" / "py").write_text("#!/bin/sh\nexit 9\n")
+    for _ in range(2):  # what goes on is no news
+        ended = scheduled(fleet, chat)
+        assert ended.code == 2, ended.said
+    assert [told["subject"] for _, told in chat.got[1:]] == ["Proscribe: 1 host newly not in order"]
+    fleet.interpreter("h1")
+    ended = scheduled(fleet, chat)
+    assert ended.code == 0, ended.said
+    assert "answers again" in chat.got[-1][1]["text"]
+
+
+def test_a_notice_that_cannot_be_sent_is_tried_again_then_told(tmp_path: Path, chat: Any) -> None:
+    fleet = Fleet(tmp_path, 1)
+    chat.codes = [503, 204]
+    ended = scheduled(fleet, chat)
+    assert (ended.code, len(chat.got)) == (0, 2), ended.said
+    fleet.hosts_file("h1").write_text("127.0.0.1 localhost\n")
+    chat.codes = [503]
+    ended = scheduled(fleet, chat)
+    assert (ended.code, len(chat.got)) == (76, 5), ended.said
+    assert "the notice could not be sent" in ended.said and "token=secret" not in ended.said
+    assert fleet.corrected == {"h1"}

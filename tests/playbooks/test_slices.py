@@ -1,0 +1,91 @@
+"""Slices of a job, as an automation controller makes them: real runs over parts of an inventory, made one report."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+
+pytestmark = pytest.mark.playbook
+
+HOSTS = ("web01", "web02", "web03")
+RESTRICTIONS = "  vars: {proscribe_categories: [], proscribe_services_include: [wechat]}\n"
+
+
+class Sliced:
+    """Inventories of the whole and of parts, one folder of reports, and the launcher."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.reports = directory / "reports"
+
+    def inventory(self, *hosts: str) -> str:
+        path = self.directory / f"{'-'.join(hosts)}.yml"
+        lines = "".join(f"    {host}: {{ansible_connection: local}}\n" for host in hosts)
+        path.write_text(f"press:\n  hosts:\n{lines}{RESTRICTIONS}")
+        return str(path)
+
+    def environment(self) -> dict[str, str]:
+        return clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(self.reports))
+
+    def launch(self, *words: str) -> Ended:
+        return launch(PROJECT / "proscribe", *words, environment=self.environment())
+
+    def slice(self, *hosts: str) -> str:
+        """One job: its run's id."""
+        ended = self.launch("audit", "-i", self.inventory(*hosts), "--tags", "dns", "-e", "proscribe_history=off")
+        assert ended.code == 0, ended.said
+        return (self.reports / "latest").readlink().name
+
+    @property
+    def latest(self) -> dict[str, Any]:
+        return dict(json.loads((self.reports / "latest" / "report.json").read_text()))
+
+    @property
+    def states(self) -> dict[str, str]:
+        lines = (self.reports / "latest" / "hosts.jsonl").read_text().splitlines()
+        return {record["host"]: record["state"] for record in map(json.loads, lines)}
+
+
+def test_slices_become_one_report_with_every_host_accounted_for(tmp_path: Path) -> None:
+    sliced = Sliced(tmp_path)
+    ids = [sliced.slice("web01"), sliced.slice("web02")]
+    whole = sliced.inventory(*HOSTS)
+
+    ended = sliced.launch("report", "--merge", *ids, "-i", whole, "--history", "sqlite")
+    assert ended.code == 0, ended.said
+    assert "coverage 2 of 3" in ended.said
+    assert sliced.latest["run"]["parts"] == ids
+    assert sliced.states == {"web01": "noncompliant", "web02": "noncompliant", "web03": "unknown"}
+    assert (sliced.reports / "latest" / "report.html").stat().st_size > 10_000
+    (known,) = sqlite3.connect(sliced.reports / "history.db").execute("SELECT id FROM proscribe_run").fetchall()
+    assert known == (sliced.latest["run"]["id"],)
+
+    # The slice that had died comes later, and the automation controller merges by its playbook.
+    late = sliced.slice("web03")
+    more = {"report_merge": ["unmerged"], "report_since": "12h", "report_history": "sqlite"}
+    argv = [REAL_ANSIBLE, "playbooks/report.yml", "-i", whole, "-e", json.dumps(more)]
+    done = subprocess.run(argv, cwd=PROJECT, env=sliced.environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sliced.latest["run"]["parts"] == [late]  # the others are in a merged report already
+    ended = sliced.launch("report", "--merge", *ids, late, "-i", whole)
+    assert (ended.code, set(sliced.states.values())) == (0, {"noncompliant"}), ended.said
+    assert sliced.latest["summary"]["coverage"]["numerator"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--merge", "unmerged"), "that is in no merged report yet"),
+        (("--merge", "nosuch"), "no complete report nosuch"),
+        (("--merge", "x", "--run", "y"), "makes a report of its own"),
+    ],
+)
+def test_what_cannot_be_merged_is_told(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
+    ended = Sliced(tmp_path).launch("report", *words)
+    assert (ended.code, told in " ".join(ended.said.split())) == (2, True), ended.said

@@ -1,0 +1,124 @@
+"""Several runs over parts of a fleet as one report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from proscribe.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
+from proscribe.report.answer import silent
+from proscribe.report.merge import Part, Unmergeable, merged
+
+RUN = {
+    "playbook": "enforce",
+    "mode": "enforce",
+    "catalog_version": "2026.11",
+    "inventory": ["/inv"],
+    "limit": "",
+    "controls": ["apps"],
+    "history": "sqlite",
+    "exports": [],
+    "baseline": None,
+    "stale_after": 259200,
+    "expected_hosts": 1,
+}
+ROLLOUT = {"to_correct": 1, "batches": [1], "not_reached": 0, "why": None, "allow": {}}
+
+
+def record(host: str, state: str = COMPLIANT, at: str = "2026-11-25T02:00:30Z") -> dict[str, Any]:
+    rules = [] if state == COMPLIANT else [{"rule": "apps/x", "state": state, "waiver": None, "reason": None}]
+    rules = [{**rule, "findings": []} for rule in rules]
+    answered = {"state": state, "reason": None, "plan": "sha256:1", "checked_at": at, "rules_evaluated": 3}
+    return {**silent(host, ""), **answered, "rules": rules}
+
+
+def part(number: int, *records: dict[str, Any], run: dict[str, Any] | None = None, **more: Any) -> Part:
+    """A slice's report."""
+    told = {
+        **RUN,
+        "id": f"2026112{number}T020000Z-enforce-000{number}",
+        "started": f"2026-11-2{number}T02:00:00Z",
+        "finished": f"2026-11-2{number}T02:01:00Z",
+        **(run or {}),
+    }
+    return Part({"run": told, "rollout": ROLLOUT, "unexpected": [], "warnings": [], **more}, list(records))
+
+
+def hosts(records: Any) -> dict[str, str]:
+    return {one["host"]: one["state"] for one in records}
+
+
+def test_the_hosts_of_all_parts_are_in_one_report() -> None:
+    report, records = merged("id", [part(1, record("a")), part(2, record("b", NONCOMPLIANT), record("c"))])
+    assert hosts(records) == {"a": COMPLIANT, "b": NONCOMPLIANT, "c": COMPLIANT}
+    assert report["summary"]["coverage"] == {"numerator": 3, "denominator": 3, "percent": 100.0}
+    assert report["run"]["expected_hosts"] == 3
+    assert (report["run"]["started"], report["run"]["finished"]) == ("2026-11-21T02:00:00Z", "2026-11-22T02:01:00Z")
+    assert report["run"]["parts"] == ["20261121T020000Z-enforce-0001", "20261122T020000Z-enforce-0002"]
+    assert report["rollout"] == {**ROLLOUT, "to_correct": 2, "batches": [1, 1]}
+
+
+def test_a_host_that_no_part_has_is_unknown() -> None:
+    report, records = merged("id", [part(1, record("a"))], ["a", "b"])
+    assert hosts(records) == {"a": COMPLIANT, "b": UNKNOWN}
+    assert records[1]["reason"] == "no part of the run has reported it"
+    assert report["summary"]["coverage"]["numerator"] == 1
+    assert report["warnings"] == ["1 of the inventory's hosts are in no part of the run"]
+
+
+LATE = "2026-11-25T05:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "state"),
+    [
+        (record("a", NONCOMPLIANT), record("a", COMPLIANT, LATE), COMPLIANT),
+        (record("a", COMPLIANT, LATE), record("a", NONCOMPLIANT), COMPLIANT),
+        (record("a", NONCOMPLIANT), silent("a", "unreachable"), NONCOMPLIANT),
+        (silent("a", "unreachable"), record("a"), COMPLIANT),
+        (silent("a", "unreachable"), silent("a", "failed"), UNKNOWN),
+    ],
+)
+def test_a_host_that_was_tried_again_counts_once_by_what_was_seen_last(first: Any, second: Any, state: str) -> None:
+    report, records = merged("id", [part(1, first), part(2, second)])
+    assert hosts(records) == {"a": state}
+    assert report["warnings"] == ["a is in more than one part of the run; its last record counts"]
+
+
+def test_waivers_and_departments_are_those_of_all_parts() -> None:
+    waiver = {"id": "w", "status": "active", "expires": "x"}
+    report, _ = merged(
+        "id",
+        [
+            part(1, record("a"), waivers=[{**waiver, "hosts": ["a"]}], departments={"press": ["a"]}),
+            part(2, record("b"), waivers=[{**waiver, "hosts": ["b"]}], departments={"press": ["b"], "it": ["c"]}),
+        ],
+    )
+    assert report["waivers"] == [{**waiver, "hosts": ["a", "b"]}]
+    assert report["departments"] == {"press": ["a", "b"], "it": ["c"]}
+
+
+def test_parts_that_were_stopped_say_why_and_how_many_are_left() -> None:
+    stopped = {**ROLLOUT, "to_correct": 9, "not_reached": 8, "why": "stopped", "allow": {"hosts": 9}}
+    report, _ = merged("id", [part(1, record("a")), part(2, record("b"), rollout=stopped)])
+    told = report["rollout"]
+    assert (told["to_correct"], told["not_reached"], told["why"]) == (10, 8, "stopped")
+    assert told["allow"] == {"hosts": 9}
+
+
+def test_what_is_new_is_that_of_all_parts() -> None:
+    new = {"host": "b", "rule": "apps/x", "state": NONCOMPLIANT, "what": "dpkg x"}
+    of = {"baseline": "20261101T000000Z-audit-0000"}
+    report, _ = merged("id", [part(1, record("a"), run=of, new=[]), part(2, record("b"), run=of, new=[new])])
+    assert report["new"] == [new]
+
+
+@pytest.mark.parametrize("key", ["playbook", "mode", "controls", "catalog_version", "baseline"])
+def test_runs_of_other_kinds_are_refused(key: str) -> None:
+    with pytest.raises(Unmergeable, match=f"has {key}"):
+        merged("id", [part(1, record("a")), part(2, record("b"), run={key: "other"})])
+
+
+def test_nothing_is_no_report() -> None:
+    with pytest.raises(Unmergeable):
+        merged("id", [])
