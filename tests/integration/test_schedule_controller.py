@@ -56,7 +56,15 @@ def test_the_first_run_brings_the_host_in_line_and_the_next_has_nothing_to_say(m
 
 
 def test_ten_ways_of_tampering_are_repaired_by_the_timer_and_told(machine: Scheduled) -> None:
-    machine.run("systemd-run", "--uid=alice", "--property=PAMName=login", "--unit=alice", "sleep", "infinity")
+    machine.run(
+        "systemd-run",
+        "--uid=alice",
+        "--property=PAMName=login",
+        "--setenv=XDG_SESSION_CLASS=user",
+        "--unit=alice",
+        "sleep",
+        "infinity",
+    )
     for way in TEN.values():
         machine.script(way.done)
         assert not machine.succeeds("sh", "-c", way.right), way
@@ -102,7 +110,7 @@ def test_a_second_run_is_refused_and_one_that_hangs_is_ended_and_told(machine: S
     hosts = machine.read(f"{CHECKOUT}/fleet/hosts.yml")
     hangs = "    web02: {ansible_host: 127.0.0.1, ansible_python_interpreter: /usr/local/bin/hangs}\n"
     machine.write(f"{CHECKOUT}/fleet/hosts.yml", hosts + hangs)
-    machine.write(f"/etc/systemd/system/{SERVICE}.d/test.conf", "[Service]\nTimeoutStartSec=12\n")
+    machine.write(f"/etc/systemd/system/{SERVICE}.d/test.conf", "[Service]\nTimeoutStartSec=25\n")
     machine.run("systemctl", "daemon-reload")
     before = latest(machine)
     machine.run("systemctl", "start", "--no-block", SERVICE)

@@ -170,5 +170,5 @@ def test_a_record_that_is_none_is_unknown(machine: Scheduled, content: str) -> N
 def test_lift_takes_the_hosts_own_runs_away_first(machine: Scheduled) -> None:
     machine.proscribe("lift")
     for path in (f"/etc/systemd/system/{TIMER}", "/usr/libexec/proscribe", "/var/lib/proscribe", "/etc/proscribe"):
-        assert not machine.there(path), machine.run("find", path)
+        assert not machine.there(path), machine.script(f"find {path}; cat /var/lib/proscribe/directories")
     assert "proscribe" not in machine.run("systemctl", "list-units", "--all", "proscribe*")
