@@ -45,7 +45,7 @@ class Firefox:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         profile = os.path.join(home, "profile")
-        os.mkdir(profile)
+        os.makedirs(profile, exist_ok=True)
         told = {**QUIET, "marionette.port": port, **preferences}
         with open(os.path.join(profile, "user.js"), "w", encoding="utf-8") as stream:
             stream.writelines(f"user_pref({json.dumps(key)}, {json.dumps(value)});\n" for key, value in told.items())
@@ -125,6 +125,11 @@ class Firefox:
         if not more:
             raise FirefoxError("the remote control was closed")
         self._buffer += more
+
+    def quit(self) -> None:
+        """Have the browser end by itself, so that its profile is whole."""
+        self._process.terminate()
+        self._process.wait(START)
 
     def close(self) -> None:
         """End the browser, with all that it started."""

@@ -55,6 +55,23 @@ def test_chromium_looks_at_its_folder_again_by_itself(tmp_path: Path, browser: s
     assert found(policy(tmp_path / "policies.json", age=-60), "chromium") == []
 
 
+def test_chromium_may_miss_what_was_written_in_the_moment_of_its_start(
+    tmp_path: Path, browser: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (process,) = [one for one in Host().processes()[0] if one.pid == browser.pid]
+    started = Host().start_time(process)
+    assert started is not None
+
+    def told(after: float) -> list[str]:
+        path = policy(tmp_path / "policies.json", age=time.time() - started - after)
+        return found(path, "chromium")
+
+    assert [bool(told(after)) for after in (-1, 0.5, 3, 5)] == [False, True, True, False]
+    assert told(2)[0].endswith("it may see that only 15 minutes later: restart it")
+    monkeypatch.setattr(running, "LOOKS_AGAIN", -60)  # as if that were over
+    assert told(2) == []
+
+
 def test_a_policy_that_is_missing_is_told_by_its_place_alone(tmp_path: Path, browser: subprocess.Popen[bytes]) -> None:
     assert found(tmp_path / "not-there.json") == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from ...finding import Finding
@@ -10,6 +11,9 @@ from .places import Place
 
 # Chromium and its relatives look at their folder again within seconds; these read their file once, at the start.
 READ_ONCE = ("firefox", "thunderbird")
+# But what changes in the first seconds after their start (156: in the second and third) they see only when they look
+# without being told to, which they do every 15 minutes (kReloadInterval of Chromium's async_policy_loader.cc).
+DEAF, LOOKS_AGAIN = 4, 15 * 60  # seconds
 # Programs of flatpaks and snaps have a file system of their own by design; what reaches into it is the place's path.
 PACKED = ("/app/", "/snap/")
 
@@ -60,6 +64,14 @@ def _detail(host: Host, process: Process, places: Sequence[Place]) -> str:
     started = host.start_time(process)
     for place in there:
         file = host.stat(place.path)
-        if place.family in READ_ONCE and seen[place.path] and file and started and started + 1 < file.st_mtime:
+        if not (seen[place.path] and file and started):
+            continue
+        before = file.st_mtime - started
+        if place.family in READ_ONCE and before > 1:
             return f"started {host.started(process)}, before {place.path} was written: restart it"
+        if place.family not in READ_ONCE and 0 <= before < DEAF and time.time() - file.st_mtime < LOOKS_AGAIN:
+            return (
+                f"started {host.started(process)}, as {place.path} was written: it may see that only"
+                f" {LOOKS_AGAIN // 60} minutes later: restart it"
+            )
     return ""

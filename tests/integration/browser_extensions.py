@@ -1,0 +1,112 @@
+"""What becomes of extensions that a real browser has when its policy comes?
+
+    python3 browser_extensions.py --browser firefox --policy /etc/later.json /etc/firefox/policies/policies.json DIR...
+
+Starts the browser with the made extensions of some folders (for Firefox, each is named for its id), moves the policy to
+its place, and prints which extensions are at work before and after: {"before": {ID: true, ...}, "after": {ID: false,
+...}, "again": {ID: "what Chromium says when it is to be loaded once more"}}. Standard library only; needs chromium.py
+and marionette.py beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from chromium import Chromium, ChromiumError, Page
+from marionette import Firefox, FirefoxError
+
+DEAF = 6  # seconds from its start in which Chromium may not notice that its policies change
+PATIENCE = 60  # seconds for it to look at them again; it takes 5
+
+STATES_OF_CHROMIUM = """
+new Promise(done => chrome.developerPrivate.getExtensionsInfo({includeDisabled: true},
+  all => done(JSON.stringify(Object.fromEntries(all.map(one => [one.id, one.state == "ENABLED"]))))))
+"""
+STATES_OF_FIREFOX = """
+const done = arguments[arguments.length - 1];
+const {AddonManager} = ChromeUtils.importESModule("resource://gre/modules/AddonManager.sys.mjs");
+AddonManager.getAddonsByTypes(["extension"]).then(
+  all => done(JSON.stringify(Object.fromEntries(all.map(one => [one.id, one.isActive])))));
+"""
+UNSIGNED = {
+    "extensions.autoDisableScopes": 0,
+    "extensions.startupScanScopes": 15,
+    "network.proxy.type": 0,
+    "xpinstall.signatures.required": False,
+}
+
+
+def of_chromium(home: str, folders: list[str], policy: tuple[str, str]) -> dict[str, Any]:
+    """In one browser, which looks at its policies again while it runs."""
+    executable = shutil.which("chromium") or "chromium"
+    with Chromium(executable, home, more=["--enable-unsafe-extension-debugging"]) as browser:
+        ids = {browser.ask("Extensions.loadUnpacked", {"path": folder})["id"]: folder for folder in folders}
+        page = browser.open("chrome://extensions")
+        before = after = _states(page, ids)
+        time.sleep(DEAF)
+        os.rename(*policy)
+        end = time.monotonic() + PATIENCE
+        while after == before and time.monotonic() < end:
+            time.sleep(0.5)
+            after = _states(page, ids)
+        again = {}
+        for id_, folder in ids.items():
+            try:
+                browser.ask("Extensions.loadUnpacked", {"path": folder})
+                again[id_] = ""
+            except ChromiumError as error:
+                again[id_] = str(error)
+        return {"before": before, "after": after, "again": again}
+
+
+def _states(page: Page, ids: dict[str, str]) -> dict[str, bool]:
+    every = json.loads(page.evaluate(STATES_OF_CHROMIUM))
+    return {id_: every.get(id_, False) for id_ in ids}
+
+
+def of_firefox(home: str, folders: list[str], policy: tuple[str, str]) -> dict[str, Any]:
+    """In one profile, which is started once more: policies are read at the start."""
+    put = os.path.join(home, "profile", "extensions")
+    os.makedirs(put)
+    for folder in folders:
+        made = shutil.make_archive(os.path.join(home, os.path.basename(folder)), "zip", folder)
+        shutil.move(made, os.path.join(put, f"{os.path.basename(folder)}.xpi"))
+    states = []
+    for step in ("before", "after"):
+        if step == "after":
+            os.rename(*policy)
+        with Firefox(shutil.which("firefox-esr") or "firefox-esr", home, UNSIGNED) as browser:
+            browser.ask("Marionette:SetContext", {"value": "chrome"})
+            asked = {"script": STATES_OF_FIREFOX, "args": []}
+            every = json.loads(browser.ask("WebDriver:ExecuteAsyncScript", asked)["value"])
+            states.append({Path(folder).name: every.get(Path(folder).name, False) for folder in folders})
+            browser.quit()
+    return {"before": states[0], "after": states[1], "again": {}}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Print which extensions are at work before and after a policy comes.")
+    parser.add_argument("--browser", choices=["chromium", "firefox"], required=True)
+    parser.add_argument("--policy", nargs=2, metavar=("FROM", "TO"), required=True)
+    parser.add_argument("folder", nargs="+")
+    arguments = parser.parse_args()
+    look = of_chromium if arguments.browser == "chromium" else of_firefox
+    with tempfile.TemporaryDirectory(prefix="extensions-", ignore_cleanup_errors=True) as home:
+        try:
+            print(json.dumps(look(home, arguments.folder, tuple(arguments.policy))))
+        except (ChromiumError, FirefoxError) as error:
+            print(error, file=sys.stderr)
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
