@@ -23,7 +23,7 @@ from typing import Any
 from chromium import Chromium, ChromiumError, Page
 from marionette import Firefox, FirefoxError
 
-DEAF = 6  # seconds from its start in which Chromium may not notice that its policies change
+DEAF = 4  # seconds from its start in which Chromium may not notice that its policies change
 PATIENCE = 60  # seconds for it to look at them again; it takes 5
 
 STATES_OF_CHROMIUM = """

@@ -188,12 +188,17 @@ CONFLICTS = [
 
 
 @pytest.mark.parametrize(("files", "said"), CONFLICTS)
-def test_a_conflict_with_a_file_of_the_organisation_is_told(files: dict[str, Any], said: list[str], tree: Tree) -> None:
+def test_a_conflict_with_a_file_of_the_organisation_is_told_and_the_lift_leaves_it_as_it_was(
+    files: dict[str, Any], said: list[str], tree: Tree
+) -> None:
     for path, content in files.items():
         tree.put(path, content)
+    before = tree.foreign()
     tree.enforce(plan())
     told = "\n".join(tree.told(plan()))
     assert [part for part in said if part not in told] == [], told
+    tree.lift(plan())
+    assert tree.foreign() == before
 
 
 HARMLESS = [
