@@ -32,7 +32,7 @@ MAIN_FILES = ("/etc/systemd/resolved.conf", "/run/systemd/resolved.conf", "/usr/
 DROP_INS = ("/etc/systemd/resolved.conf.d", "/run/systemd/resolved.conf.d", "/usr/lib/systemd/resolved.conf.d")
 
 # dnsmasq can log all that everybody asks, or nothing. What sed leaves of it for the journal is the names that were
-# refused, and what dnsmasq says of itself.
+# refused, and what dnsmasq says of itself. Whichever of the two ends, both are started again.
 _UNIT = """\
 # {written_by}
 [Unit]
@@ -45,7 +45,7 @@ StartLimitIntervalSec=0
 
 [Service]
 ExecStart=/bin/sh -c "{dnsmasq} --keep-in-foreground --pid-file --conf-file={file} --log-queries --log-facility=- 2>&1 \
-    | sed -uE '/: config [^ ]+ is NXDOMAIN$/b;/: [^ ]+ [^ ]+ (is|to|from) /d'"
+    | {{ sed -uE '/: config [^ ]+ is NXDOMAIN$/b;/: [^ ]+ [^ ]+ (is|to|from) /d'; kill 0; }}"
 Restart=always
 RestartSec=1
 NoNewPrivileges=yes
