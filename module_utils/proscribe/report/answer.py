@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..finding import ERROR, RECORD_SCHEMA, STATES, UNKNOWN, Finding, worst
+from ..plan import CONTROLS
 
 
 class Unusable(ValueError):
@@ -90,12 +91,20 @@ def silent(host: str, reason: str) -> dict[str, Any]:
 def _rule(value: object) -> dict[str, Any]:
     rule = _mapping(value, "a rule")
     return {
-        "rule": _text(rule.get("rule"), "rule"),
+        "rule": _rule_name(rule.get("rule")),
         "state": _state(rule.get("state")),
         "waiver": _optional(rule.get("waiver"), "waiver"),
         "reason": _optional(rule.get("reason"), "reason"),
         "findings": [_finding(finding) for finding in _list(rule.get("findings"), "findings")],
     }
+
+
+def _rule_name(value: object) -> str:
+    name = _text(value, "rule")
+    control, _, about = name.partition("/")
+    if control not in CONTROLS or not about:
+        raise Unusable(f"{name[:60]!r} is no rule of a control")
+    return name
 
 
 def _finding(value: object) -> dict[str, str | None]:

@@ -442,7 +442,7 @@ TEXTS = st.text(max_size=12) | st.sampled_from(
 FINDINGS = st.builds(Finding, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS)
 VERDICTS = st.builds(
     Verdict,
-    TEXTS.map("apps/".__add__),
+    TEXTS.filter(bool).map("apps/".__add__),
     st.sampled_from(STATES),
     st.lists(FINDINGS, max_size=3).map(tuple),
     TEXTS,

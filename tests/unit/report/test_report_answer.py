@@ -60,6 +60,13 @@ def test_what_is_no_record_is_refused_with_the_reason(change, message):
         read("web01", {**answer(wechat(WECHAT)), **change})
 
 
+@pytest.mark.parametrize("name", ["", "apps", "apps/", "printers/laser", "/wechat", "Apps/wechat", "host/answer"])
+def test_a_rule_of_no_control_is_no_answer(name):
+    record = answer(wechat(WECHAT))
+    with pytest.raises(Unusable, match=f"'{name}' is no rule of a control"):
+        read("web01", {**record, "rules": [{**record["rules"][0], "rule": name}]})
+
+
 def test_a_rule_counts_once():
     record = answer(wechat(WECHAT), evaluated=["apps/x"])
     with pytest.raises(Unusable, match="twice"):

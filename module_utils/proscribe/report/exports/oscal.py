@@ -52,12 +52,12 @@ class Key(NamedTuple):
 class Group:
     """The hosts of an observation, by number, and some of the evidence."""
 
-    hosts: array[int] = field(default_factory=lambda: array("L"))
+    hosts: array[int] = field(default_factory=lambda: array("I"))
     evidence: dict[str, None] = field(default_factory=dict)
 
 
 class Export:
-    """Gathers the groups, at four or eight bytes for each host and rule; writes all at the end."""
+    """Gathers the groups, at four bytes for each host and rule; writes all at the end."""
 
     def __init__(self, stream: TextIO, report: Mapping[str, Any]) -> None:
         self._stream = stream

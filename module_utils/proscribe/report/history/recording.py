@@ -45,7 +45,7 @@ BLIND = (ERROR, UNKNOWN)  # of these, the ones in which nobody could see how the
 WITHDRAWN = "withdrawn"  # the plan does not ask for the rule any more
 GONE = "gone"  # the host has left the inventory
 
-REMEMBERED = 5_000  # lists of rules
+REMEMBERED = 100_000  # rules, in the lists that hosts share
 BATCH = 500  # hosts that are asked for in one query
 LONGEST = 300  # characters of evidence that are kept
 
@@ -258,14 +258,17 @@ class Said:
 
     def __init__(self) -> None:
         self._same: dict[tuple[Any, ...], tuple[Any, Mapping[str, tuple[str, str]]]] = {}
+        self._remembered = 0
 
     def of(self, record: Mapping[str, Any], fresh: list[str], about_host: bool) -> Mapping[str, tuple[str, str]]:
         """{rule: (state, evidence)} of the controls that were looked at, and of the host as a whole (rule "")."""
         rules = record["rules"]
         key = (*fresh, *map(id, rules))
         if key not in self._same:
-            if len(self._same) > REMEMBERED:
+            if self._remembered > REMEMBERED:
                 self._same.clear()
+                self._remembered = 0
+            self._remembered += 1 + len(rules)
             here = {
                 _kept(rule["rule"]): (rule["state"], _evidence(rule))
                 for rule in rules
