@@ -100,11 +100,13 @@ def test_real_browsers_are_seen_to_keep_the_ban_only_where_they_do(
     (tree / "etc/firefox/policies/policies.json").chmod(0o600)  # what root sees and no user does
     put(tree, {foreign: {"DeveloperToolsAvailability": 2}})
     assert look() == {"state": NONCOMPLIANT, "chromium": refused, "firefox-esr": opened}
-    put(tree, {foreign: {"HeadlessMode": 2}})  # neither kept nor broken: not known
     plan["browsers"] = [place for place in plan["browsers"] if place["id"] == "chromium"]
     told.write_text(json.dumps(plan))
+    put(tree, {foreign: {"HeadlessMode": 2}})  # neither kept nor broken: not known
     seen = look()
     assert (seen["state"], seen["chromium"].partition(":")[0]) == (UNKNOWN, NOTHING)
+    put(tree, {foreign: {"ProxyMode": "fixed_servers", "ProxyServer": "proxy.test:3128"}})  # led to the listener too
+    assert look() == {"state": COMPLIANT, "chromium": refused}
 
 
 def test_where_users_have_no_namespaces_chromium_is_unknown_and_says_why(

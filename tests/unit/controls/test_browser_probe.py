@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from proscribe.controls.browser.probe import CONTROL, Candidate, Outcome, outcom
 from proscribe.controls.browser.rendering import Name
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
 from proscribe.host import Host
+from proscribe.host.guest import Guest
 from proscribe.host.listener import http_host, server_name
 
 GMAIL = Name("mail.google.com")
@@ -40,6 +42,22 @@ GMAIL_PLAN = section(gmail={"domains": ["mail.google.com"]})
 def plan(browsers: list[dict[str, Any]] | None = None, browser: dict[str, Any] = GMAIL_PLAN) -> dict[str, Any]:
     body = {"schema": plans.SCHEMA, "contact": "", "browsers": browsers or [], "controls": {"browser": browser}}
     return plans.sealed(body)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("", ""),
+        ("[1:2:0101/1.2:FATAL:zygote.cc(1)] No usable sandbox!\n\n", "No usable sandbox!"),
+        ("no room\n[9:ERROR:ssl.cc(7)] handshake failed; returned -1\n", "no room"),
+        ("[9:ERROR:ssl.cc(7)] handshake failed; returned -1\n", "handshake failed; returned -1"),
+    ],
+)
+def test_of_what_a_browser_said_the_last_line_that_tells_something_is_kept(
+    lines: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "said").write_text(lines)
+    assert Guest(os.getuid(), str(tmp_path)).said(probe.NOISE) == said
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from .places import Place
 
 # Chromium and its relatives look at their folder again within seconds; these read their file once, at the start.
 READ_ONCE = ("firefox", "thunderbird")
-# But what changes in the first seconds after their start (156: in the second and third) they see only when they look
-# without being told to, which they do every 15 minutes (kReloadInterval of Chromium's async_policy_loader.cc).
+# But what changes in the first seconds after their start (156: in the second and third) some see only when they look
+# without being told to, which they do every 15 minutes (tried; kReloadInterval of Chromium's async_policy_loader.cc).
 DEAF, LOOKS_AGAIN = 4, 15 * 60  # seconds
 # Programs of flatpaks and snaps have a file system of their own by design; what reaches into it is the place's path.
 PACKED = ("/app/", "/snap/")
