@@ -173,3 +173,12 @@ def test_the_schema_of_a_waiver_has_the_keys_of_the_code():
     assert schema["properties"].keys() == set(document.KEYS)
     assert schema["required"] == list(document.REQUIRED)
     assert set(schema["properties"]["revoked"]["required"]) == set(document.REVOCATION)
+
+
+@pytest.mark.parametrize(("name", "heading"), [("report", "report.json"), ("host-record", "hosts.jsonl")])
+def test_the_documentation_names_every_key(name, heading):
+    text = (PROJECT / "docs" / "report.md").read_text(encoding="utf-8")
+    section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    properties = SCHEMAS[name]["properties"]
+    keys = [*properties, *properties.get("run", {}).get("properties", ())]
+    assert [key for key in keys if f"`{key}`" not in section] == []
