@@ -14,7 +14,8 @@ from pathlib import Path
 MODULE_UTILS = Path(__file__).resolve().parent.parent / "module_utils"
 sys.path.insert(0, str(MODULE_UTILS))
 
-from proscribe.stream import HOST_SIDE, PACKAGE
+from proscribe.plan import SCHEMA, canonical, sealed
+from proscribe.stream import BOOTSTRAP, HOST_SIDE, PACKAGE, Store, answer, payload
 
 ON_THE_HOST = """
 import importlib, sys
@@ -57,7 +58,22 @@ def main() -> int:
         subprocess.run([python, "-I", "-S", "-W", "error", "-c", ON_THE_HOST, str(MODULE_UTILS), *names]).returncode
         for python in sys.argv[1:]
     ]
+    codes += [not streamed(python) for python in sys.argv[1:]]
     return 1 if any(codes) or not codes else 0
+
+
+def streamed(python: str) -> bool:
+    """Whether that Python gives a record when it gets nothing but the stream, as an audit sends it."""
+    entry = {"name": "Made", "mode": "audit", "domains": ["made.example"], "allow": []}
+    controls = {"dns": {"mode": "audit", "services": {"made": entry}, "settings": {}}}
+    plan = canonical(sealed({"schema": SCHEMA, "contact": "", "browsers": [], "controls": controls}))
+    call = {"controls": [], "gate": "never", "will_correct": False}
+    stream = payload(Store().code(probe=False), Store().packed(plan), call)
+    done = subprocess.run([python, "-I", "-S", "-W", "error", "-c", BOOTSTRAP], input=stream, capture_output=True)
+    told = answer(done.stdout.decode()) or {}
+    if "record" not in told:
+        print(f"{python} gives no record to the streamed code: {done.stderr.decode()[-500:]}")
+    return "record" in told
 
 
 if __name__ == "__main__":

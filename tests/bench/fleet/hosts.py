@@ -14,16 +14,18 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import resource
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[3]
 IMAGE = PROJECT / "tests/molecule/image"
 PACKAGES = ("goss", "openscap-scanner", "openssh-sftp-server")  # what is measured beside ours; how modules get there
 NETWORK = "10.77"
+SILENT = "10.78"  # addresses that say nothing
 CONTROLLER = "10.76.0.1"  # whom the hosts see
 HOMES = 200  # directories of ten files in the home of each host's user
 
@@ -140,15 +142,23 @@ class Fleet:
         subprocess.run(["cp", "-a", str(self.directory / "hosts" / str(number) / "upper"), str(golden)], check=True)
         self.layers.insert(0, golden)
 
-    def run(self, number: int, *argv: str, stdin: str | bytes | None = None) -> str:
-        """What a command prints inside a host; not over SSH."""
+    def _enter(self, number: int) -> list[str]:
         pid = (self.directory / "hosts" / str(number) / "pid").read_text().strip()
-        enter = ["nsenter", "--target", pid, "--mount", "--pid", "--net", "--uts", "--root"]
-        given = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run([*enter, *argv], input=given, capture_output=True)
+        return ["nsenter", "--target", pid, "--mount", "--pid", "--net", "--uts", "--root"]
+
+    def run(self, number: int, *argv: str, stdin: bytes | None = None) -> str:
+        """What a command prints inside a host; not over SSH."""
+        done = subprocess.run([*self._enter(number), *argv], input=stdin, capture_output=True)
         if done.returncode != 0:
             raise SystemExit(f"host{number}: {argv} ended with {done.returncode}: {done.stderr.decode()}")
         return done.stdout.decode()
+
+    def timed(self, number: int, argv: Sequence[str], stdin: bytes | None) -> tuple[float, float]:
+        """How long a command takes inside a host, by the clock and of the processors; it has to end well."""
+        before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        self.run(number, *argv, stdin=stdin)
+        wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+        return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     def put(self, number: int, path: str, content: bytes = b"", mode: int = 0o644) -> None:
         """Put a file into a host."""
@@ -167,8 +177,10 @@ class Fleet:
 
 
 @contextlib.contextmanager
-def fleet(directory: Path, root: Path) -> Iterator[Fleet]:
-    """A fleet without hosts as yet, with the way to them; all of it ends with the block."""
+def fleet(directory: Path, root: Path, counted: Callable[[int], None]) -> Iterator[Fleet]:
+    """A fleet without hosts as yet, with the way to them; all of it ends with the block. `counted` is given the process
+    below which all happens that the hosts are asked for.
+    """
     namespace = f"proscribe-fleet-{os.getpid()}"
     made = Fleet(directory, root, namespace)
     (directory / "hosts").mkdir()
@@ -202,11 +214,21 @@ def fleet(directory: Path, root: Path) -> Iterator[Fleet]:
             ["link", "set", "lo", "up"],
             ["addr", "add", CONTROLLER, "dev", "lo"],
             ["route", "add", "local", f"{NETWORK}.0.0/16", "dev", "lo", "src", CONTROLLER],
+            ["link", "add", "nowhere", "type", "veth", "peer", "name", "beyond"],
+            ["link", "set", "nowhere", "up"],
+            ["link", "set", "beyond", "up"],
+            ["route", "add", f"{SILENT}.0.0/16", "dev", "nowhere", "src", CONTROLLER],
+            # Frames to a neighbour that is not there: taken, and never answered.
+            *(
+                ["neigh", "add", f"{SILENT}.0.{n}", "lladdr", "02:00:00:00:00:01", "dev", "nowhere"]
+                for n in range(1, 51)
+            ),
         ):
             subprocess.run(["ip", "-n", namespace, *command], check=True)
         start = f'mount --bind "{passwd}" /etc/passwd && exec /usr/sbin/sshd -D -e -f "{directory}/sshd_config"'
         with (directory / "sshd.log").open("w") as log:
             server = subprocess.Popen([*made.prefix, "unshare", "--mount", "sh", "-c", start], stderr=log)
+        counted(server.pid)
         yield made
     finally:
         if server is not None:

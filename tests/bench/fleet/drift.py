@@ -1,0 +1,53 @@
+"""Drift that is seeded into hosts, each with the control that has to find it, and what must not be found beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hosts import Fleet
+
+PROGRAM = b"\x7fELF" + bytes(60)
+POLICY = "/etc/chromium/policies/managed/proscribe.json"
+
+
+def seed(fleet: Fleet, number: int, control: str, plan: Mapping[str, Any]) -> None:
+    """Let a host drift in one control."""
+    if control == "apps":
+        services = plan["controls"]["apps"]["services"].values()
+        paths = [p for s in services if s["mode"] == "enforce" for p in s["paths"] if p.startswith("/opt/")]
+        fleet.put(number, min(paths), PROGRAM, 0o755)
+    elif control == "browser":
+        fleet.run(number, "rm", POLICY)
+    elif control == "firewall":
+        fleet.run(number, "nft", "flush", "table", "inet", "proscribe")
+    else:
+        fleet.put(number, "/etc/hosts", b"127.0.0.1\tlocalhost\n")
+
+
+def wrong(reports: Path, hosts: int, seeded: Mapping[int, str]) -> list[str]:
+    """Where the newest report is not what was seeded: every host evaluated, drift found, nothing else. [] if it is."""
+    records = [json.loads(line) for line in (reports / "latest" / "hosts.jsonl").read_text().splitlines()]
+    found = {record["host"]: record for record in records}
+    told = [] if len(found) == hosts else [f"{len(found)} of {hosts} hosts are in the report"]
+    for number in range(hosts):
+        record = found.get(f"host{number}", {"state": "missing", "rules": []})
+        controls = sorted({rule["rule"].partition("/")[0] for rule in record["rules"] if _counts(rule)})
+        expected = ("repaired", [seeded[number]]) if number in seeded else ("compliant", [])
+        if (record["state"], controls) != expected:
+            told.append(f"host{number}: {record['state']} {controls}, expected {expected}")
+    return told
+
+
+def _counts(rule: Mapping[str, Any]) -> bool:
+    return rule["state"] not in ("not_applicable", "compliant")
+
+
+def one_per_cent(hosts: int, controls: Iterable[str]) -> dict[int, str]:
+    """One host in a hundred, at least one, spread over all; each with another control."""
+    names = list(controls)
+    count = max(1, hosts // 100)
+    step = hosts // count
+    return {index * step + step // 2: names[index % len(names)] for index in range(count)}
