@@ -20,7 +20,7 @@ if PROJECT not in sys.path:
 
 from proscribe.plan import canonical
 from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
-from proscribe.stream import BOOTSTRAP, LACKING, LOADER, Code, Store, answer, payload
+from proscribe.stream import BOOTSTRAP, LACKING, LOADER, Store, answer, payload
 
 # Where the inventory names no interpreter. /usr/bin first, as Ansible's own discovery has it; a host without any gets
 # Ansible's message from the ordinary module.
@@ -40,54 +40,60 @@ class ActionModule(ActionBase):
         """Answer the task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        plan = _text(self._task.args.get("plan"))
-        self._task.args = {**self._task.args, "plan": {}}  # what checks the arguments would copy all of it
-        _, call = self.validate_argument_spec(COMPLIANCE_STATE_ARGUMENTS)
-        del call["plan"]
-        call["remember"] = call["remember"] and not self._task.check_mode
+        plan, call = self._arguments()
         run = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
         store = Store(Path(run["plans"]) if "plans" in run else None)
         code, packed = store.code(call["probe"]), store.packed(plan)
-        told = None
-        if self._can_stream():
-            told = self._streamed(store, code, packed, call, variables)
-        else:
+        host = str(variables.get("inventory_hostname"))
+        ways = [self._streamed] if self._can_stream() else []
+        if not ways:
             self._display.warning(CANNOT_PIPE)
-        if told is None:
-            told = self._as_module(code, packed, call, variables)
-        told.pop("kept", None)
+        told = None
+        for way in [*ways, self._as_module]:
+            # A host that keeps the code is only told its name; one that has lost it says so.
+            for whole in (False, True) if store.has(host, code) else (True,):
+                told = way(payload(code, packed, call, whole), variables)
+                if told is None or LACKING not in told:
+                    break
+            if told is not None:
+                break
+        told = told or {}
+        if "kept" in told:
+            store.note(host, code, has=bool(told.pop("kept")))
         result.update(told)
         return result
+
+    def _arguments(self) -> tuple[str, dict[str, Any]]:
+        """The plan as JSON text, and the rest of the call."""
+        given = self._task.args
+        plan = _text(given.get("plan"))
+        self._task.args = {**given, "plan": {}}  # what checks the arguments would copy all of it, several times
+        try:
+            _, call = self.validate_argument_spec(COMPLIANCE_STATE_ARGUMENTS)
+        finally:
+            self._task.args = given
+        rest = {name: value for name, value in call.items() if name != "plan"}
+        return plan, {**rest, "remember": rest["remember"] and not self._task.check_mode}
 
     def _can_stream(self) -> bool:
         """As for Ansible's own pipelining: the connection can pipe, and the configuration lets it."""
         return bool(self._connection.has_pipelining and self._connection.get_option("pipelining"))
 
-    def _streamed(
-        self, store: Store, code: Code, packed: bytes, call: dict[str, Any], variables: dict[str, Any]
-    ) -> dict[str, Any] | None:
+    def _streamed(self, stream: bytes, variables: dict[str, Any]) -> dict[str, Any] | None:
         named = str(self._templar.template(variables.get("ansible_python_interpreter")) or "auto")
         python = f'"$({ANY_PYTHON})"' if named.startswith("auto") else named
         command = f"{python} -I -S -c {shlex.quote(BOOTSTRAP)}"
-        host = str(variables.get("inventory_hostname"))
-        told = None
-        for whole in (False, True) if store.has(host, code) else (True,):
-            done = self._low_level_execute_command(command, in_data=payload(code, packed, call, whole))
-            told = answer(done["stdout"])
-            if told is None:
-                self._display.warning(NO_ANSWER)
-                self._display.vvv(f"no answer to the streamed code: {json.dumps(done)}", host=host)
-                return None
-            if LACKING not in told:
-                break
-        if told and "kept" in told:
-            store.note(host, code, has=bool(told["kept"]))
+        done = self._low_level_execute_command(command, in_data=stream)
+        told = answer(done["stdout"])
+        if told is None:
+            self._display.warning(NO_ANSWER)
+            self._display.vvv(f"no answer to the streamed code: {json.dumps(done)}")
         return told
 
-    def _as_module(self, code: Code, packed: bytes, call: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        stream = base64.b64encode(payload(code, packed, call)).decode()
+    def _as_module(self, stream: bytes, variables: dict[str, Any]) -> dict[str, Any]:
+        arguments = {"loader": LOADER, "stream": base64.b64encode(stream).decode()}
         told: dict[str, Any] = self._execute_module(
-            module_name="compliance_state", module_args={"loader": LOADER, "stream": stream}, task_vars=variables
+            module_name="compliance_state", module_args=arguments, task_vars=variables
         )
         return told
 

@@ -1,0 +1,164 @@
+"""The streamed code over the connections that inventories describe: one record, whichever way it came.
+
+A real host over real SSH: as root, with sudo (with and without a password), with another interpreter, behind a shell
+that talks, in check mode, with -vvv, and where the connection must not pipe.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import require_root, require_tool
+from machines import PROJECT, TOOLS, Machine, machines
+from proscribe.plan import SCHEMA, sealed
+
+pytestmark = pytest.mark.integration
+
+APP = {
+    "name": "A",
+    "mode": "enforce",
+    "packages": {"apt": ["nftables"]},
+    "processes": ["nosuch"],
+    "paths": ["/opt/nosuch"],
+}
+SITE = {"name": "B", "mode": "enforce", "domains": ["nosuch.example.com"], "allow": []}
+PLAN = sealed(
+    {
+        "schema": SCHEMA,
+        "contact": "",
+        "browsers": [],
+        "controls": {
+            "apps": {"mode": "enforce", "services": {"a": APP}, "settings": {}},
+            "dns": {"mode": "enforce", "services": {"b": SITE}, "settings": {}},
+        },
+    }
+)
+# The sudo of bob and of carol asks for a password; the shells of root and of bob talk. (Ansible's own way of copying
+# a module does not survive that, so the cases that need it have quiet ones.)
+PREPARE = """\
+set -eu
+for user in bob carol; do
+    useradd --create-home --shell /bin/bash $user
+    echo $user:secret | chpasswd
+    echo "$user ALL=(ALL) ALL" >/etc/sudoers.d/$user
+done
+for user in bob carol admin; do
+    install -d -o $user -g $user -m 700 /home/$user/.ssh
+    install -o $user -g $user -m 600 /root/.ssh/authorized_keys /home/$user/.ssh/authorized_keys
+done
+for home in /root /home/bob; do
+    printf 'echo Welcome; printf "{ not: json, proscribe-answer:{} "\\n%s\\n' "$(cat $home/.bashrc)" >$home/.bashrc
+done
+mkdir -p /opt/other
+cp /usr/bin/python3.13 /opt/other/python
+"""
+ADMIN = ("--become", "-e", "ansible_user=admin")
+BOB = ("--become", "-e", "ansible_user=bob", "-e", "ansible_become_password=secret")
+CAROL = ("--become", "-e", "ansible_user=carol", "-e", "ansible_become_password=secret")
+ALONE = json.dumps({"ansible_ssh_args": "-o ControlMaster=no -o ControlPath=none"})
+MODULE = "goes as a module"
+NO_ANSWER = "get it as a module"
+PLACE = "/var/lib/proscribe/observe"
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Machine]:
+    require_root()
+    for tool in TOOLS:
+        require_tool(tool)
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        machines("proscribe-test-stream", "198.18.217", Path(directory), 1) as (machine,),
+    ):
+        machine.run("sh", "-c", PREPARE)
+        yield machine
+
+
+def asked(host: Machine, *options: str, **arguments: Any) -> tuple[str, dict[str, Any]]:
+    """What Ansible says, and the record in it."""
+    controller = host.controller("compliance_state", {"plan": PLAN, **arguments}, PROJECT, *options)
+    said, _ = controller.process.communicate(timeout=180)
+    assert len(answers(said)) == 1, said[-3000:]
+    return said, answers(said)[0]
+
+
+def answers(said: str) -> list[dict[str, Any]]:
+    return [json.loads(found) for found in re.findall(r"=> (\{\n.*?^\})", said, re.DOTALL | re.MULTILINE)]
+
+
+# What is another at every look: clocks, the connection itself, and the memory of the walk.
+PASSING = ("checked_at", "duration_ms", "logged_in", "full_scan")
+
+
+def lasting(told: Mapping[str, Any]) -> str:
+    """The record without what passes, in the bytes that a report gets."""
+    return json.dumps({key: value for key, value in told["record"].items() if key not in PASSING})
+
+
+@pytest.fixture(scope="module")
+def whole(host: Machine) -> str:
+    """The record as root sees it, streamed; once for all cases."""
+    told = asked(host)[1]
+    assert told["record"]["state"] == "noncompliant" and told["drifted"] == ["apps", "dns"]
+    return lasting(told)
+
+
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        (ADMIN, ""),
+        ((*BOB, "-vvv", "--check"), ""),
+        (("-e", "ansible_python_interpreter=/opt/other/python"), ""),
+        (("-e", "ansible_python_interpreter=auto_silent"), ""),
+        (("-e", ALONE), ""),
+        ((*ADMIN, "-e", "ansible_pipelining=false"), MODULE),
+        ((*CAROL, "-e", "ansible_pipelining=false"), MODULE),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_the_record_is_the_same_whichever_way_the_code_came(host, whole, options, warned):
+    said, told = asked(host, *options)
+    assert lasting(told) == whole
+    said = " ".join(said.split())
+    assert [text for text in (MODULE, NO_ANSWER) if text in said] == ([warned] if warned else [])
+
+
+@pytest.mark.parametrize("named", ["auto_silent", "/nosuch/python"])
+def test_where_no_python3_answers_the_module_gives_the_record_or_says_what_is_missing(host, whole, named):
+    host.run("mv", "/usr/bin/python3", "/usr/bin/python3-hidden")
+    try:
+        controller = host.controller(
+            "compliance_state", {"plan": PLAN}, PROJECT, *ADMIN, "-e", f"ansible_python_interpreter={named}"
+        )
+        said, _ = controller.process.communicate(timeout=180)
+    finally:
+        host.run("mv", "/usr/bin/python3-hidden", "/usr/bin/python3")
+    assert NO_ANSWER in " ".join(said.split())
+    if named == "auto_silent":
+        assert lasting(answers(said)[0]) == whole
+    else:
+        assert "/nosuch/python" in said and "rules_evaluated" not in said
+
+
+def test_code_is_kept_by_runs_that_enforce_alone_and_not_in_check_mode(host, whole):
+    asked(host)
+    asked(host, "--check", remember=True)
+    assert not host.there("/var/lib/proscribe")
+    assert lasting(asked(host, remember=True)[1]) == whole
+    kept = host.run("ls", PLACE).split()
+    assert len(kept) == 1 and host.run("stat", "-c", "%a %u", f"{PLACE}/{kept[0]}").split() == ["600", "0"]
+    before = host.run("stat", "-c", "%i", f"{PLACE}/{kept[0]}")
+    assert lasting(asked(host, remember=True)[1]) == whole
+    assert host.run("stat", "-c", "%i", f"{PLACE}/{kept[0]}") == before
+
+
+def test_a_host_without_a_password_for_sudo_gives_no_record(host):
+    controller = host.controller("compliance_state", {"plan": PLAN}, PROJECT, "--become", "-e", "ansible_user=carol")
+    said, _ = controller.process.communicate(timeout=180)
+    assert "record" not in said and "password" in said.lower()
