@@ -112,6 +112,7 @@ def compliance_state(
     """The answer of the module `compliance_state`, whichever way its code came to the host: {changed, record, drifted,
     privileged}, and {failed, msg} where the gate makes the host fail or the plan cannot be used.
     """
+    host.learns = remember
     try:
         record, drifted = observe(host, plan, controls, probe)
     except ValueError as error:

@@ -7,8 +7,8 @@ Processor time (user and system, in seconds, the least of R runs), on a made tre
 packages in dpkg's database, and 400 more processes on this machine; the plan is that of the whole catalogue:
 
     plain tools     `dpkg-query -W` over that database, and one `find` over those homes
-    apps            one whole `apps` observation in a process of its own, as a streamed audit has it: Python's start and
-                    the compiling of our code included; without a memory of an earlier run, and with one
+    apps            one whole streamed audit of `apps`, as a host runs it: Python's start, unpacking and compiling our
+                    code, and the record included; without a memory of an earlier run, and with one
     goss            `goss validate` of the same packages, processes and paths as absent; it cannot look into a tree, so
                     it looks at this machine, and at no files in homes
     package_facts   the module of that name, on this machine, without what `ping` costs; it lists packages only
@@ -26,7 +26,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,25 +34,36 @@ from apps_walk import AFTER, AGAIN, MEMORY, PLAIN, PROJECT, make, spent
 from proscribe.compile.catalogue import load
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
-
-ON_THE_HOST = """
-import json, sys
-sys.dont_write_bytecode = True
-sys.pycache_prefix = "/nonexistent"
-sys.path.insert(0, sys.argv[1])
 from proscribe.controls import apps
+from proscribe.host import Host, Result, run_tool
+from proscribe.stream import BOOTSTRAP, payload
+
+# On a made tree, dpkg's database is that of the tree.
+HOST = """
 from proscribe.host import Host, run_tool
-root = sys.argv[2]
 def run(argv, **options):
-    there = [f"--admindir={root}/var/lib/dpkg"] if argv[0] == "dpkg-query" else []
+    there = ["--admindir={root}/var/lib/dpkg"] if argv[0] == "dpkg-query" else []
     return run_tool([argv[0], *there, *argv[1:]], **options)
-with open(sys.argv[3]) as stream:
-    plan = json.load(stream)
-host = Host(root, run)
-apps.observe(host, plan)
-if sys.argv[4:]:
-    apps.enforce(host, plan).afterwards()
 """
+
+
+def streamed(root: Path) -> list[str]:
+    """The command that takes a stream and answers it, over a made tree."""
+    host = HOST.format(root=root) + BOOTSTRAP[BOOTSTRAP.index("print(") :]
+    program = BOOTSTRAP[: BOOTSTRAP.index("print(")] + host.replace("Host()", f"Host({str(root)!r}, run)")
+    return [sys.executable, "-I", "-S", "-c", program]
+
+
+def remember(root: Path, plan: dict[str, Any]) -> None:
+    """Keep what a walk learns, as an enforcing run does."""
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        there = [f"--admindir={root}/var/lib/dpkg"] if argv[0] == "dpkg-query" else []
+        return run_tool([argv[0], *there, *argv[1:]], **options)
+
+    afterwards = apps.enforce(Host(str(root), run), plan).afterwards
+    assert afterwards is not None
+    afterwards()
 
 
 def fill(root: Path, packages: int) -> None:
@@ -125,14 +136,13 @@ def main() -> int:
             fill(root, arguments.packages)
         Path(f"{root}{MEMORY}").unlink(missing_ok=True)
         plan = compile_plan(load([PROJECT / "catalog"]), read_restrictions({}, str), [], AFTER)
-        (scratch / "plan.json").write_text(json.dumps(plan))
-        words = [str(PROJECT / "module_utils"), str(root), str(scratch / "plan.json")]
-        ours = [sys.executable, "-I", "-S", "-c", ON_THE_HOST, *words]
+        audit = payload({"plan": plan, "controls": ["apps"], "gate": "never", "will_correct": False})
+        ours = streamed(root)
         database = ["dpkg-query", f"--admindir={root}/var/lib/dpkg", "-W"]
         plain = spent(database, rounds) + spent(["find", f"{root}/home"], rounds)
-        first = spent(ours, rounds)
-        subprocess.run([*ours, "remember"], check=True)
-        again = spent(ours, rounds)
+        first = spent(ours, rounds, audit)
+        remember(root, plan)
+        again = spent(ours, rounds, audit)
         others = {"goss": of_goss(scratch, plan, rounds), "package_facts": of_package_facts(min(rounds, 3))}
     print(
         f"{arguments.files} files, {arguments.packages} packages, {arguments.processes} more processes; {rounds} rounds"

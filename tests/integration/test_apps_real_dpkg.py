@@ -107,6 +107,7 @@ def debs(tmp_path_factory: pytest.TempPathFactory, debian: Path) -> Path:
     build(directory, "viber", "1.0", "Depends: viber-library")
     build(directory, "viber-library", "1.0")
     build(directory, "broken", "1.0", postinst="exit 1")
+    build(directory, "dying", "1.0", postinst="kill -9 $PPID")
     (directory / "Packages").write_bytes(listing(directory))
     return directory
 
@@ -246,12 +247,8 @@ def test_audit_enforce_and_lift(machine: Machine) -> None:
         "apps/reinstall-gate": "noncompliant",
     }
     package, process = seen["apps/wechat"]["findings"]
-    assert (package["kind"], package["id"], package["manager"], package["version"]) == (
-        "package",
-        "wechat",
-        "dpkg",
-        "4.0",
-    )
+    told = {key: package[key] for key in ("kind", "id", "manager", "version", "scope", "path")}
+    assert list(told.values()) == ["package", "wechat", "dpkg", "4.0", "system", "/opt/wechat"]
     assert (process["kind"], process["scope"], process["path"]) == ("process", "user:root", "/opt/wechat/wechat")
 
     done = machine.verb("enforce", WECHAT)
@@ -437,6 +434,16 @@ class TestNothingElseGoes:
         done = machine.verb("enforce", WECHAT)
         assert done["refused"] == [["apps/wechat", "wechat", "would also configure broken"]]
         assert {"wechat", "broken"} <= machine.installed()
+
+    def test_a_dpkg_of_others_that_was_killed_is_told_and_left(self, machine: Machine) -> None:
+        machine.install("wechat")
+        machine.run("dpkg", "-i", "/debs/dying.deb", check=False)
+        journal = machine.sh("cat /var/lib/dpkg/updates/*").stdout
+        for _ in range(2):
+            done = machine.verb("enforce", WECHAT)
+            assert "dpkg was interrupted" in f"{done['error']}" or "would also configure dying" in f"{done['refused']}", done
+        assert machine.sh("cat /var/lib/dpkg/updates/*").stdout == journal != ""
+        assert "wechat" in machine.installed()
 
     def test_without_apt_dpkg_does_it(self, machine: Machine) -> None:
         machine.install("wechat", "wechat-moments", "linuxqq")

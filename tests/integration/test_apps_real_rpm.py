@@ -153,8 +153,8 @@ def test_seen_removed_refused_on_every_road_and_let_in_again(machine: Machine, r
     machine.remount("ro")
     assert machine.verb("observe", PLAN) == verdicts
     machine.remount("rw")
-    assert seen(verdicts["apps/wechat"]) == [("rpm", "wechat", "4.0-1", "system", None)]
-    assert seen(verdicts["apps/viber"]) == [("rpm", "viber", "2:1.0-1", "system", None)]
+    assert seen(verdicts["apps/wechat"]) == [("rpm", "wechat", "4.0-1", "system", "/opt/wechat")]
+    assert seen(verdicts["apps/viber"]) == [("rpm", "viber", "2:1.0-1", "system", "/opt/viber")]
     process = verdicts["apps/wechat"]["findings"][1]
     assert (process["kind"], process["id"], process["manager"]) == ("process", "wechat", "rpm")
 

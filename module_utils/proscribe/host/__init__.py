@@ -45,13 +45,15 @@ class Host(Processes):
     """A host, seen from `root` ("/" but in tests) and through `run`, the runner of its tools.
 
     `told` is what looking at it says of itself, for the record. `keeps` is what a run that may write keeps for later
-    ones; each takes whether its run begins with this look.
+    ones; each takes whether its run begins with this look. Where nothing will be kept, `learns` is false, and looking
+    costs less.
     """
 
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
         super().__init__(root, run)
         self.told: dict[str, Any] = {}
         self.keeps: list[Callable[[bool], None]] = []
+        self.learns = True
 
     @property
     def system(self) -> str:
@@ -110,7 +112,7 @@ class Host(Processes):
         """Walk below some directories; see host/walking.py."""
         from .walking import walk  # only a plan that names programs pays for it
 
-        return walk(self, roots, choose, known, skipped)
+        return walk(self, roots, choose, known, skipped, remember=self.learns)
 
     def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
         """Send one datagram and return the answer; None if none comes within `timeout` seconds."""

@@ -22,6 +22,7 @@ from .words import ControlError
 REMOTE = re.compile(r"fuse.*|nfs\d?|cifs|smb\d?|smbfs|9p|afs|autofs|ceph|coda|gfs2|glusterfs|gpfs|lustre|ncpfs|ocfs2")
 FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK
 PIECE = 20_000  # entries taken at a time: a directory may have millions
+OFTEN = 16  # directories after which the clock is looked at
 SETTLED = 2 * 10**9  # nanoseconds: what changed later may change again without another time, as clocks tick
 
 # What is remembered of a directory: inode, ctime in nanoseconds, its directories, and the names that matter.
@@ -73,15 +74,17 @@ def walk(
     known: Mapping[str, Known],
     skipped: Collection[str] = (),
     limits: Limits = LIMITS,
+    remember: bool = True,
 ) -> Walked:
     """Walk below some directories; `choose` takes a directory's path and the names in it and says which matter.
 
     `known` is what an earlier walk remembered, with the same `choose`. `skipped` are directories that are left out. A
-    mount point below a root is left out too, unless it is a whole disk.
+    mount point below a root is left out too, unless it is a whole disk. Only with `remember` there is something to
+    remember of what was read: it takes a tenth of the time.
     """
     table = mounts(host)
     disks = [place for place, mount in table.items() if mount.whole and _within(place, roots)]
-    one = _Walk(choose, known, {*table, *skipped}, limits)
+    one = _Walk(choose, known, {*table, *skipped}, limits, remember)
     collecting = gc.isenabled()
     gc.disable()  # nothing of a walk is in a circle, and to look for one time and again takes a tenth of its time
     try:
@@ -128,14 +131,16 @@ class _Walk:
         known: Mapping[str, Known],
         closed: Collection[str],
         limits: Limits,
+        remember: bool,
     ) -> None:
         self.choose = choose
         self.known = known
         self.closed = closed
         self.limits = limits
+        self.remember = remember
         self.hits: list[tuple[str, Sequence[str]]] = []
         self.keep: dict[str, Known] = {}
-        self.entries = 0
+        self.entries = self.read = 0
         self.end = time.monotonic() + limits.seconds
         self.settled = time.time_ns() - SETTLED
         self.cut = ""  # why no more directories are read below this root
@@ -182,11 +187,12 @@ class _Walk:
                 return
             if node[3]:
                 self.hits.append((path, node[3]))
-            below, closed, depth = path + "/", self.closed, depth + 1
-            for name in node[2]:
-                child = below + name
-                if child not in closed:
-                    self._visit(_Place(place, name), child, depth)
+            if node[2]:
+                below, closed, depth = path + "/", self.closed, depth + 1
+                for name in node[2]:
+                    child = below + name
+                    if child not in closed:
+                        self._visit(_Place(place, name), child, depth)
         finally:
             if place.descriptor >= 0:
                 os.close(place.descriptor)
@@ -204,8 +210,9 @@ class _Walk:
         return node
 
     def _read(self, place: _Place, path: str, depth: int) -> Known | None:
-        if self.cut or self._too_far(path):
+        if self.cut or (self.entries > self.limits.entries or not self.read % OFTEN) and self._too_far(path):
             return None
+        self.read += 1
         if depth > self.limits.depth:
             self.refused.append(f"{path} is more than {self.limits.depth} directories down")
             return None
@@ -213,7 +220,7 @@ class _Walk:
         matter: list[str] = []
         try:
             descriptor = place.open()
-            seen = os.fstat(descriptor)
+            seen = os.fstat(descriptor) if self.remember else None
             with os.scandir(descriptor) as entries:
                 while piece := list(itertools.islice(entries, PIECE)):
                     self.entries += len(piece)
@@ -228,6 +235,8 @@ class _Walk:
         except OSError as error:
             self._refuse(path, error)
             return None
+        if seen is None:
+            return (0, 0, directories, matter)
         node = (seen.st_ino, seen.st_ctime_ns, directories, matter)
         if seen.st_ctime_ns < self.settled:
             self.keep[path] = node

@@ -7,7 +7,7 @@ from typing import Any, Mapping, Sequence
 
 from ...host import Host, Process
 from ..base import Action, Changes, Refusal
-from . import exec_changes, gate, guarded, notice, portable, quarantine, restoring
+from . import dpkg_changes, exec_changes, gate, guarded, notice, pacman_changes, portable, quarantine, restoring
 from .gate_parts import DependsOnPackages, GatePart
 from .sight import SYSTEMS, Running, Sight, look
 from .walk_memory import MEMORY, keep
@@ -36,8 +36,9 @@ def lift(host: Host) -> Changes:
     parts = [part for system in SYSTEMS for part in system.gate(set(), "")]
     gates = [*exec_changes.lift(host), *(_down(host, part) for part in reversed(parts) if part.stands(host))]
     back = restoring.given_back(host)
-    memory = [Action("delete", MEMORY, partial(host.delete, MEMORY))] if host.traces(MEMORY) else []
-    return Changes([*gates, *back.actions, *memory], back.refused, independent=True)
+    kept = [path for path in (MEMORY, dpkg_changes.MARK, pacman_changes.MARK) if host.traces(path)]
+    forgotten = [Action("delete", path, partial(host.delete, path)) for path in kept]
+    return Changes([*gates, *back.actions, *forgotten], back.refused, independent=True)
 
 
 def _ends(host: Host, sight: Sight, grace: float) -> tuple[list[Action], list[Refusal]]:

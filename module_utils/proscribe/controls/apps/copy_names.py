@@ -45,7 +45,7 @@ class Names:
 
     def choose(self, directory: str, names: Sequence[str]) -> Collection[str]:
         """Of the names in a directory those that have to be looked at; quick, since a host has a million of them."""
-        chosen = self.all.intersection(names)
+        chosen = frozenset() if self.all.isdisjoint(names) else self.all.intersection(names)
         together = "\0".join(names)
         if ".AppImage" in together or ".appimage" in together:  # as people write it
             images = (name for name in names if name.lower().endswith(appimage.SUFFIX))

@@ -7,7 +7,7 @@ from typing import AbstractSet, Callable, Mapping, Sequence
 from ...host import WRITTEN_BY, Host, Process
 from ..base import Action
 from .gate_parts import GateFile
-from .package import Package
+from .package import Package, place
 from .polkit import packagekit
 from .whom import whom
 
@@ -20,7 +20,8 @@ FORMAT = "${db:Status-Abbrev}\t${Package}\t${binary:Package}\t${Version}\n"
 def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     if not ids or not gated(host):
         return [], ""
-    return parse(host.must(["dpkg-query", "-W", "-f", FORMAT]), ids), ""
+    found = parse(host.must(["dpkg-query", "-W", "-f", FORMAT]), ids)
+    return [package._replace(path=place(_files(host, package))) for package in found], ""
 
 
 def parse(listing: str, ids: AbstractSet[str]) -> list[Package]:
@@ -40,9 +41,14 @@ def parse(listing: str, ids: AbstractSet[str]) -> list[Package]:
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
     files: dict[str, str] = {}
     for package in packages:
-        for name in (package.id, *package.handles):  # the handle names the file if the package is Multi-Arch: same
-            files.update(dict.fromkeys((host.text(f"{DATABASE}/info/{name}.list") or "").splitlines(), package.id))
+        files.update(dict.fromkeys(_files(host, package), package.id))
     return lambda process: files[process.exe] if process.exe in files and host.shares_root(process) else ""
+
+
+def _files(host: Host, package: Package) -> list[str]:
+    """What a package consists of. Its handle names the list if the package is Multi-Arch: same."""
+    names = dict.fromkeys((package.id, *package.handles))
+    return [file for name in names for file in (host.text(f"{DATABASE}/info/{name}.list") or "").splitlines()]
 
 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:

@@ -6,7 +6,7 @@ import re
 from functools import partial
 from typing import Iterator, Sequence
 
-from ...host import ControlError, Host, Result
+from ...host import STATE_DIRECTORY, ControlError, Host, Result
 from ..base import Action
 from .package import Package
 
@@ -20,6 +20,9 @@ APT_OPTIONS = [
     "--option=APT::Get::AutomaticRemove=false",
     "--option=APT::Get::Purge=false",
 ]
+# What dpkg has not put into its database yet; apt goes nowhere while there is any.
+JOURNAL = "/var/lib/dpkg/updates"
+MARK = STATE_DIRECTORY + "/dpkg"  # there while a removal of ours is at work, so that what it left is known as ours
 PATIENCE = 60  # seconds that apt waits for another package manager to finish (since apt 1.9.11)
 # Seconds; a package's own removal scripts may stop services, and to interrupt them harms more than to wait.
 LIMIT = 1800
@@ -95,12 +98,17 @@ def _remove(host: Host, packages: Sequence[Package]) -> None:
     names = [package.handles[0] for package in packages]
     if reason := _objection(host, packages, packages):  # the host may have changed since it was looked at
         raise ControlError(f"not removed: {reason}")
-    if host.tool("apt-get"):
+    # A removal of ours that was killed is completed by dpkg itself. One of somebody else is left, and told by apt.
+    ours = host.stat(MARK) is not None and bool(host.list(JOURNAL))
+    if host.tool("apt-get") and not ours:
         wait = f"--option=DPkg::Lock::Timeout={PATIENCE}"
         argv = ["apt-get", "--yes", *APT_OPTIONS, wait, "remove", *names]
     else:
         argv = ["dpkg", "--remove", *names]
+    host.write(MARK, "".join(f"{name}\n" for name in names), 0o600)
     result = host.run(argv, timeout=LIMIT)
+    if not host.list(JOURNAL):
+        host.delete(MARK)
     if result.rc:
         raise ControlError(f"{argv[0]} could not: {_said(result)}")
 

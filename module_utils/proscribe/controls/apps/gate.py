@@ -48,5 +48,6 @@ def expected(host: Host, plan: Mapping[str, Any], wanted: Wanted) -> Iterator[tu
     for system in SYSTEMS:
         ids = wanted.restricted(system.MANAGER)
         permitted = wanted.permitted(system.MANAGER)
+        called_for = bool(ids) and system.gated(host)
         for part in system.gate(ids, str(plan.get("contact") or ""), permitted, wanted.closed_paths()):
-            yield system.MANAGER, part, bool(ids) and system.gated(host) and part.concerns(host)
+            yield system.MANAGER, part, called_for and part.concerns(host)

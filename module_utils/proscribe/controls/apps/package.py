@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Mapping, NamedTuple, Protocol, Sequence
+from typing import AbstractSet, Callable, Iterable, Mapping, NamedTuple, Protocol, Sequence
 
 from ...finding import Finding
 from ...host import Host, Process, User
@@ -27,6 +27,14 @@ class Package(NamedTuple):
 
     def finding(self) -> Finding:
         return Finding("package", self.id, self.manager, self.version, self.scope, self.path)
+
+
+def place(files: Iterable[str]) -> str:
+    """Where a package's program lies, by the list of its files: its folder in /opt, or the first of its programs; ""
+    if it has neither.
+    """
+    known = [file for file in files if file.startswith(("/opt/", "/usr/bin/", "/usr/sbin/", "/usr/games/"))]
+    return next(("/opt/" + file.split("/")[2] for file in known if file.startswith("/opt/")), min(known, default=""))
 
 
 class PackageSystem(Protocol):

@@ -7,11 +7,13 @@ import time
 from functools import partial
 from typing import Sequence
 
-from ...host import ControlError, Host, Result
+from ...host import STATE_DIRECTORY, ControlError, Host, Result
 from ..base import Action
 from .package import Package
 
 LOCK = "/var/lib/pacman/db.lck"
+MARK = STATE_DIRECTORY + "/pacman"  # there while a pacman of ours is at work, so that a lock which it left is known
+SOON = 60  # seconds within which a pacman that was started takes its lock
 PATIENCE = 60  # seconds to wait for another pacman to finish
 LIMIT = 1800  # seconds; a package's own scripts and hooks may take long, and to interrupt them harms more than to wait
 
@@ -63,6 +65,8 @@ def parse(answer: str) -> dict[str, list[str]]:
 
 
 def _remove(host: Host, packages: Sequence[Package]) -> None:
+    if _left_by_ours(host):
+        host.delete(LOCK)
     end = time.monotonic() + PATIENCE
     while host.stat(LOCK):
         if time.monotonic() > end:
@@ -73,9 +77,22 @@ def _remove(host: Host, packages: Sequence[Package]) -> None:
         time.sleep(0.5)
     if reasons := _objections(host, packages):  # the host may have changed since it was looked at
         raise ControlError(f"not removed: {'; '.join(dict.fromkeys(reasons.values()))}")
+    host.write(MARK, "".join(f"{package.id}\n" for package in packages), 0o600)
     result = host.run(["pacman", "--remove", "--noconfirm", "--", *(package.id for package in packages)], timeout=LIMIT)
+    if not host.stat(LOCK):
+        host.delete(MARK)
     if result.rc:
         raise ControlError(f"pacman could not: {_said(result)}")
+
+
+def _left_by_ours(host: Host) -> bool:
+    """Whether the lock is that of a pacman which an earlier run started and which was killed. Anybody else's stays:
+    what it was in the middle of is not ours to judge.
+    """
+    lock, mark = host.stat(LOCK), host.stat(MARK)
+    if lock is None or mark is None or not 0 <= lock.st_ctime - mark.st_ctime <= SOON:
+        return False
+    return not any(process.exe.endswith("/pacman") for process in host.processes()[0])
 
 
 def _said(result: Result) -> str:

@@ -8,7 +8,7 @@ from ...host import ControlError, Host, Process, Unseen
 from ..base import Action
 from . import rpm_gate
 from .gate_parts import GatePart
-from .package import Package
+from .package import Package, place
 
 MANAGER = "rpm"
 CATALOGUE_KEY = "rpm"
@@ -25,7 +25,8 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     if not host.tool("rpm"):
         return [], "there is an rpm database, and no rpm to read it"
     try:
-        return parse(asked(host, ["-q", "--qf", FORMAT, "--", *sorted(ids)]), ids), ""
+        found = parse(asked(host, ["-q", "--qf", FORMAT, "--", *sorted(ids)]), ids)
+        return [package._replace(path=place(_files(host, package))) for package in found], ""
     except Unseen as unseen:
         return [], str(unseen)
 
@@ -58,8 +59,12 @@ def parse(answer: str, ids: AbstractSet[str]) -> list[Package]:
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
     files: dict[str, str] = {}
     for package in packages:
-        files.update(dict.fromkeys(asked(host, ["-ql", "--", *package.handles]).splitlines(), package.id))
+        files.update(dict.fromkeys(_files(host, package), package.id))
     return lambda process: files[process.exe] if process.exe in files and host.shares_root(process) else ""
+
+
+def _files(host: Host, package: Package) -> list[str]:
+    return asked(host, ["-ql", "--", *package.handles]).splitlines()
 
 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:

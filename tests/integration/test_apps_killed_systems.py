@@ -1,0 +1,191 @@
+"""Enforcing on every real package system, killed with SIGKILL after each thing that it does to the host: each tool that
+it runs, each file that it writes or deletes. The next run completes it, and lifting leaves the host as it was.
+
+Also with a package manager that is killed itself while it removes something: in the scripts of a package.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import test_apps_real_dpkg as deb
+import test_apps_real_npm as npm
+import test_apps_real_pacman as arch
+import test_apps_real_pip as pip
+import test_apps_real_rpm as rpm
+from throwaway import People, archive
+
+pytestmark = pytest.mark.integration
+debian, debs, rpms = deb.debian, deb.debs, rpm.rpms  # the fixtures
+deb_machine, rpm_machine, bare = deb.machine, rpm.machine, rpm.bare
+pacman_packages, wheels, tarballs = arch.packages, pip.wheels, npm.tarballs
+
+# One run that dies once it has done so many things to the host; `done` where it lived.
+RUN = """
+import json, os, signal, sys
+sys.path.insert(0, "/source")
+from proscribe.controls import apps
+from proscribe.host import Host
+asked = json.load(sys.stdin)
+host, steps = Host(), 0
+changes = apps.enforce(host, asked["plan"])
+def dying(method):
+    def wrapped(*words, **options):
+        global steps
+        try:
+            return method(*words, **options)
+        finally:
+            steps += 1
+            if steps == asked["at"]:
+                os.kill(os.getpid(), signal.SIGKILL)
+    return wrapped
+for name in ("run", "write", "delete"):
+    setattr(host, name, dying(getattr(host, name)))
+for action in changes.actions:
+    action.apply()
+print("done")
+"""
+MOST = 80
+# Every step takes a minute or two for each system. By default it is every fifth one; PROSCRIBE_EVERY_STEP=1 for all.
+STRIDE = 1 if os.environ.get("PROSCRIBE_EVERY_STEP") == "1" else 5
+
+
+def killed_at(machine: Any, plan: dict[str, Any], at: int) -> bool:
+    """Whether a run that is to die at a step did."""
+    done = machine.run("python3", "-I", "-S", "-c", RUN, input=json.dumps({"plan": plan, "at": at}), check=False)
+    assert done.stdout == "done\n" or done.returncode in (-9, 137), done.stderr
+    return not done.stdout
+
+
+def at_each_step(
+    machine: Any, plan: dict[str, Any], install: Callable[[], object], listed: Callable[[], object]
+) -> int:
+    """Let runs die at one step after the other; how many did."""
+    innocent = listed()
+    for at in range(1, MOST, STRIDE):
+        install()
+        died = killed_at(machine, plan, at)
+        completed = machine.verb("enforce", plan)
+        assert (completed["error"], completed["refused"]) == (None, []), at
+        assert {verdict["state"] for verdict in machine.verb("observe", plan).values()} == {"compliant"}, at
+        assert machine.verb("enforce", plan)["actions"] == [], at
+        lifted = machine.verb("lift", plan)
+        assert (lifted["error"], lifted["refused"]) == (None, []), at
+        assert listed() == innocent, at
+        if not died:
+            return at
+    raise AssertionError(f"more than {MOST} steps")
+
+
+def test_dpkg(deb_machine: deb.Machine) -> None:
+    deb_machine.install("weechat")
+
+    def listed() -> object:
+        return deb_machine.installed(), deb_machine.sh(deb.TREE).stdout
+
+    assert at_each_step(deb_machine, deb.WECHAT, lambda: deb_machine.install("wechat"), listed) >= 6
+
+
+@pytest.mark.parametrize("rpm_machine", rpm.FRONT_ENDS, indirect=True)
+def test_rpm(rpm_machine: rpm.Machine) -> None:
+    rpm_machine.add("weechat", "viber-library")
+
+    def listed() -> object:
+        files = rpm_machine.sh(
+            "cat /etc/dnf/dnf.conf; cat /etc/zypp/locks; ls /etc/dnf/protected.d", check=False
+        ).stdout
+        return rpm_machine.installed(), files
+
+    assert at_each_step(rpm_machine, rpm.PLAN, lambda: rpm_machine.add("wechat", "viber"), listed) >= 5
+
+
+@pytest.fixture
+def others(
+    tmp_path: Any,
+    require_tool: Callable[[str], str],
+    require_root: Callable[[], None],
+    request: pytest.FixtureRequest,
+) -> Any:
+    """A root with pacman, pip, pipx and npm, and made packages of each."""
+    require_root()
+    for tool in ("mmdebstrap", "unshare", "nsenter"):
+        require_tool(tool)
+    made = tmp_path / "made"
+    made.mkdir()
+    made.chmod(0o755)
+    for fixture in ("pacman_packages", "wheels", "tarballs"):
+        for file in request.getfixturevalue(fixture).iterdir():
+            (made / file.name).write_bytes(file.read_bytes())
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    machine = People(scratch, arch.made_root(), deb.SOURCE, made)
+    machine.sh(arch.CONFIGURE)
+    yield machine
+    machine.stop()
+
+
+def together(*plans: dict[str, Any]) -> dict[str, Any]:
+    """The services of several plans in one, each under a name of its own."""
+    services = {}
+    for number, plan in enumerate(plans):
+        for id_, entry in plan["controls"]["apps"]["services"].items():
+            services[f"{id_}{number}"] = entry
+    return {**plans[0], "controls": {"apps": {"mode": "enforce", "services": services, "settings": {}}}}
+
+
+def test_pacman_pip_and_npm(others: People) -> None:
+    plan = together(arch.PLAN, pip.PLAN, npm.PLAN)
+    arch.install(others, "weechat-4.6-1")
+
+    def install() -> None:
+        arch.install(others, "wechat-bin-4.0-1")
+        others.sh(f"{pip.PIP} telethon")
+        others.as_user("alice", f"{pip.PIP} --user --ignore-installed telethon")
+        others.sh(f"{npm.NPM} /debs/wechaty.tgz")
+
+    def listed() -> object:
+        hooks = others.sh("ls /usr/share/libalpm/hooks /usr/libexec/proscribe 2>/dev/null", check=False).stdout
+        return arch.installed(others), hooks
+
+    assert at_each_step(others, plan, install, listed) >= 8
+
+
+# -- the package manager itself is killed ------------------------------------------------------------------------------
+
+KILL = """[ -e /die ] || exit 0; rm /die
+for p in /proc/[0-9]*; do case $(readlink $p/exe) in {exe}) kill -9 ${{p#/proc/}};; esac; done"""
+APT = KILL.format(exe="*/apt-get|*/dpkg")
+PACMAN = KILL.format(exe="*/pacman")
+
+
+@pytest.mark.parametrize("script", ["prerm", "postrm"])
+def test_apt_killed_while_it_removes(deb_machine: deb.Machine, script: str) -> None:
+    deb_machine.install("wechat", "weechat")
+    deb_machine.sh(f"printf '%s\\n' '#!/bin/sh' '{APT}' >/var/lib/dpkg/info/wechat.{script}")
+    deb_machine.sh(f"chmod 755 /var/lib/dpkg/info/wechat.{script}; touch /die")
+    before = deb_machine.installed()
+    assert deb_machine.verb("enforce", deb.WECHAT)["error"]
+    assert not deb_machine.sh("ls /die", check=False).stdout
+    completed = deb_machine.verb("enforce", deb.WECHAT)
+    assert (completed["error"], completed["refused"]) == (None, [])
+    assert deb_machine.installed() == before - {"wechat"}
+    assert deb_machine.verb("observe", deb.WECHAT)["apps/wechat"]["state"] == "compliant"
+
+
+def test_pacman_killed_while_it_removes(others: People, tmp_path: Any) -> None:
+    info = "pkgname = wechat-bin\npkgver = 4.0-1\npkgdesc = made\narch = any\nsize = 1\n"
+    script = f"pre_remove() {{\n{PACMAN}\n}}\n"
+    files = {".PKGINFO": info, ".INSTALL": script, "opt/wechat-bin/": "", "opt/wechat-bin/wechat-bin": b"x"}
+    archive(tmp_path / "made/wechat-bin-4.0-1-any.pkg.tar.gz", files)
+    arch.install(others, "wechat-bin-4.0-1", "weechat-4.6-1")
+    others.sh("touch /die")
+    assert others.verb("enforce", arch.PLAN)["error"]
+    assert others.sh("ls /var/lib/pacman/db.lck").stdout  # what a pacman leaves that was killed
+    completed = others.verb("enforce", arch.PLAN)
+    assert (completed["error"], completed["refused"]) == (None, [])
+    assert arch.installed(others) == {"weechat"}
+    assert not others.sh("ls /var/lib/pacman/db.lck /var/lib/proscribe/pacman", check=False).stdout
