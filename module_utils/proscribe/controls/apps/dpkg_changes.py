@@ -99,13 +99,15 @@ def _remove(host: Host, packages: Sequence[Package]) -> None:
     if reason := _objection(host, packages, packages):  # the host may have changed since it was looked at
         raise ControlError(f"not removed: {reason}")
     # A removal of ours that was killed is completed by dpkg itself. One of somebody else is left, and told by apt.
-    ours = host.stat(MARK) is not None and bool(host.list(JOURNAL))
+    interrupted = bool(host.list(JOURNAL))
+    ours = interrupted and host.stat(MARK) is not None
     if host.tool("apt-get") and not ours:
         wait = f"--option=DPkg::Lock::Timeout={PATIENCE}"
         argv = ["apt-get", "--yes", *APT_OPTIONS, wait, "remove", *names]
     else:
         argv = ["dpkg", "--remove", *names]
-    host.write(MARK, "".join(f"{name}\n" for name in names), 0o600)
+    if not interrupted:
+        host.write(MARK, "".join(f"{name}\n" for name in names), 0o600)
     result = host.run(argv, timeout=LIMIT)
     if not host.list(JOURNAL):
         host.delete(MARK)
