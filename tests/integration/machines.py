@@ -194,19 +194,10 @@ def machines(
     try:
         for host in hosts:
             # --no-hosts: podman would mount /etc/hosts, and a real host's is a file.
-            options = ("--hostname", host.name, "--no-hosts", "--systemd", "always", "--privileged")
+            who = ("--name", host.name, "--hostname", host.name, "--no-hosts")
             place = ("--network", name, "--ip", host.address)
-            podman(
-                "run",
-                "--detach",
-                "--replace",
-                "--name",
-                host.name,
-                *options,
-                *place,
-                made.stdout.strip(),
-                "/lib/systemd/systemd",
-            )
+            how = ("--systemd", "always", "--privileged", made.stdout.strip(), "/lib/systemd/systemd")
+            podman("run", "--detach", "--replace", *who, *place, *how)
         for host in hosts:
             host.directory.mkdir()
             host.wait_until_booted()

@@ -25,11 +25,12 @@ from proscribe.host import ControlError, Host, Result, run_tool
 pytestmark = pytest.mark.integration
 
 PROJECT = Path(__file__).resolve().parents[2]
-UPSTREAM = "127.53.0.9"
+OWN = f"127.53.{os.getpid() % 250}"  # of this run: another checkout may be tested at the same time
+UPSTREAM = f"{OWN}.9"
 A, AAAA, HTTPS = 1, 28, 65
 NO_SUCH_NAME = (3, 0)
 KINDS = ("dnsmasq", "unbound")
-ADDRESS, ANOTHER = "127.53.0.1", "127.53.0.2"  # two instances of unbound would share one
+ADDRESS, ANOTHER = f"{OWN}.1", f"{OWN}.2"  # two instances of unbound would share one
 
 DNSMASQ = """\
 listen-address={address}

@@ -7,6 +7,7 @@ The tests are stations of one host's life, in their order: what resolves its nam
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from proscribe.finding import COMPLIANT, NONCOMPLIANT
 pytestmark = pytest.mark.integration
 
 PROJECT = Path(__file__).resolve().parents[2]
-NAME = "proscribe-dns-test"
+NAME = f"proscribe-dns-test-{os.getpid()}"
 UPSTREAM, ANOTHER = "198.51.100.53", "198.51.100.54"
 BLOCKED, OPEN = "no such name", "an address"
 NAMES = {

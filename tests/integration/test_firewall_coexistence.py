@@ -19,7 +19,7 @@ from proscribe.plan import SCHEMA, sealed
 
 pytestmark = pytest.mark.integration
 
-NETWORK, HOSTS = "10.87.214", 3
+NETWORK, HOSTS = f"198.19.{os.getpid() % 250}", 3  # of this run
 WITH_DOCKER = os.environ.get("PROSCRIBE_TESTS_DOCKER") == "1"
 WITHIN = 5  # seconds until the ban is back
 SERVICES = {"telegram": {"name": "Telegram", "mode": "enforce", "networks": ["203.0.113.0/24"], "ports": []}}
@@ -206,7 +206,9 @@ STORIES = (
 
 @pytest.fixture(scope="module")
 def told(request: pytest.FixtureRequest) -> Iterator[Mapping[Story, Future[None]]]:
-    with played(request, "proscribe-coexistence", NETWORK, HOSTS, packages=["docker.io"] * WITH_DOCKER) as stories:
+    with played(
+        request, f"proscribe-coexistence-{os.getpid()}", NETWORK, HOSTS, packages=["docker.io"] * WITH_DOCKER
+    ) as stories:
         yield stories
 
 

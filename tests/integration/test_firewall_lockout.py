@@ -25,8 +25,9 @@ from proscribe.plan import SCHEMA, sealed
 
 pytestmark = pytest.mark.integration
 
-# Of the hosts; the controller is in it. For tests (RFC 2544) and no private one, which the catalogue would not take.
-NETWORK = "198.18.213"
+# Of the hosts of this run; the controller is in it. For tests (RFC 2544) and no private one, which the catalogue would
+# not take.
+NETWORK = f"198.18.{os.getpid() % 250}"
 HOSTS = 3  # side by side
 WITHIN = int(os.environ.get("PROSCRIBE_LOCKOUT_WITHIN", "15"))  # seconds, so that nobody need wait for a minute
 
@@ -225,7 +226,7 @@ STORIES = (
 
 @pytest.fixture(scope="module")
 def told(request: pytest.FixtureRequest) -> Iterator[Mapping[Story, Future[None]]]:
-    with played(request, "proscribe-lockout", NETWORK, HOSTS, afterwards=lift) as stories:
+    with played(request, f"proscribe-lockout-{os.getpid()}", NETWORK, HOSTS, afterwards=lift) as stories:
         yield stories
 
 
