@@ -32,7 +32,8 @@ rpm -i /debs/rpm.rpm
 FRONT_ENDS = ("dnf", "zypper")
 PLAN = plan("rpm", wechat=["wechat", "wechat-beta"], viber=["viber"])
 # What a refusal has to say. Of a file that is excluded, dnf only says that it finds no match.
-REFUSED = ("proscribe-guard-restricted.by.policy", "protected packages: proscribe-guard", "Unable to find a match")
+WHO = "proscribe-guard-restricted.by.the.policy.of.this.organisation.ask.it.security.at.example.org"
+REFUSED = (WHO, "protected packages: proscribe-guard", "Unable to find a match")
 
 
 @pytest.fixture(scope="session")
@@ -305,6 +306,6 @@ def test_rpm_itself_finds_the_guard_whole(tmp_path: Path, require_tool: Callable
     checked = told("-Kv")
     assert checked.count(": OK") == 2 and "NOT" not in checked
     assert told("-qp", "--conflicts").splitlines() == [" ".join(filter(None, one)) for one in conflicts]
-    assert told("-qp", "--provides").strip() == "proscribe-guard = restricted.by.policy-0123456789abcdef"
+    assert told("-qp", "--provides").strip() == "proscribe-guard = ask.the.h.lp.desk-0123456789abcdef"
     assert told("-qp", "--qf", "%{SUMMARY}") == "Written by Proscribe. Ask the hélp desk."
     assert told("-qpl").strip() == "(contains no files)"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 import struct
 from typing import Iterable, List, Sequence, Tuple, Union
 
@@ -16,7 +17,7 @@ from ...host import Host
 from .rpm_changes import patiently
 from .rpm_gate import GUARD, PLACE, Conflict
 
-VERSION = "restricted.by.policy"  # stands in every refusal, of which there is no other text to choose
+LONGEST = 200  # characters of a version
 
 INT32, STRING, BINARY, STRINGS, TRANSLATED = 4, 6, 7, 8, 9
 SENSE = {"": 0, "<": 2, ">": 4, "=": 8}
@@ -45,11 +46,12 @@ def erase(host: Host) -> None:
 def package(conflicts: Sequence[Conflict], release: str, policy: str) -> bytes:
     """The guard as an rpm. The same arguments give the same bytes."""
     payload = gzip.compress(EMPTY_CPIO, mtime=0)
+    version = worded(policy)
     about = f"{policy} This package conflicts with what is restricted, and goes with: ./proscribe lift"
     entries: List[Entry] = [
         (100, STRINGS, ["C"]),  # the languages of the translated texts
         (1000, STRING, GUARD),
-        (1001, STRING, VERSION),
+        (1001, STRING, version),
         (1002, STRING, release),
         (1004, TRANSLATED, [f"Written by Proscribe. {policy}"]),
         (1005, TRANSLATED, [about]),
@@ -59,14 +61,14 @@ def package(conflicts: Sequence[Conflict], release: str, policy: str) -> bytes:
         (1016, TRANSLATED, ["Unspecified"]),
         (1021, STRING, "linux"),
         (1022, STRING, "noarch"),
-        (1044, STRING, f"{GUARD}-{VERSION}-{release}.src.rpm"),  # without one it would be a source package
+        (1044, STRING, f"{GUARD}-{version}-{release}.src.rpm"),  # without one it would be a source package
         (1047, STRINGS, [GUARD]),  # what it provides; flags and version below
         (1053, INT32, [SENSE[conflict.sense] for conflict in conflicts]),
         (1054, STRINGS, [conflict.name for conflict in conflicts]),
         (1055, STRINGS, [conflict.version for conflict in conflicts]),
         (1064, STRING, "4.14.0"),  # the oldest rpm that writes such a package
         (1112, INT32, [SENSE["="]]),
-        (1113, STRINGS, [f"{VERSION}-{release}"]),
+        (1113, STRINGS, [f"{version}-{release}"]),
         (1124, STRING, "cpio"),
         (1125, STRING, "gzip"),
         (1126, STRING, "9"),
@@ -79,9 +81,14 @@ def package(conflicts: Sequence[Conflict], release: str, policy: str) -> bytes:
         [(273, STRING, hashlib.sha256(header).hexdigest()), (1000, INT32, [len(header) + len(payload)])],
     )
     signature += b"\0" * (-len(signature) % 8)
-    name = f"{GUARD}-{VERSION}-{release}".encode()[:65]
+    name = f"{GUARD}-{version}-{release}".encode()[:65]
     lead = struct.pack(">4sBBhh66shh16x", b"\xed\xab\xee\xdb", 3, 0, 0, 1, name, 1, 5)
     return lead + signature + header + payload
+
+
+def worded(policy: str) -> str:
+    """A sentence as a version: it stands in every refusal, which has no other text to choose."""
+    return re.sub(r"[^a-z0-9]+", ".", policy.lower().replace("@", " at ")).strip(".")[:LONGEST].strip(".") or "0"
 
 
 def _header(region: int, entries: Iterable[Entry]) -> bytes:

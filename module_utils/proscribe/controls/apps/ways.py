@@ -23,21 +23,23 @@ WAYS = (
         "deb packages: apt, graphical fronts, `dpkg -i`",
         "dpkg's database",
         "apt, simulated first; refused where more would go",
-        "dpkg's `pre-invoke` hook, by name and by Provides; from a file also by the catalogue's paths in it",
+        "dpkg's `pre-invoke` hook, by name and by Provides; from a file also by the catalogue's paths in it; polkit for "
+        "users of PackageKit",
         "`dpkg-deb -x` unpacks without dpkg: the walk sees what comes of it. Without `/proc` the gate lets all pass",
     ),
     Way(
         "rpm packages: dnf, dnf5, zypper, `rpm -i`",
         "rpm's database",
         "the host's own front end, simulated first",
-        "a guard package that conflicts, protected in dnf and locked in zypper; their own exclusions before it",
+        "a guard package that conflicts, protected in dnf and locked in zypper; their own exclusions before it; polkit "
+        "for users of PackageKit",
         "`rpm --nodeps` and `--force` pass: seen by the next run",
     ),
     Way(
         "Arch packages: `pacman -S`, `pacman -U`",
         "pacman's database",
         "pacman, simulated first",
-        "a transaction hook, by name",
+        "a transaction hook, by name; polkit for users of PackageKit",
         "root with `--hookdir`: seen by the next run",
     ),
     Way(
