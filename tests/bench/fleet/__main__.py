@@ -27,6 +27,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -197,6 +198,7 @@ def main() -> int:
     if os.geteuid() != 0:
         parser.error("needs root")
     CACHE.mkdir(exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # hosts end with the bench, also where that is cut short
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="proscribe-fleet-", dir="/var/tmp")))
         meter = Meter()
