@@ -192,6 +192,9 @@ def test_an_app_of_the_system_and_of_every_user_is_seen_ended_and_removed(machin
     seen = machine.verb("observe")
     assert seen["state"] == "noncompliant"
     assert scopes(seen, "package") == ["system", "user:alice", "user:bob", "user:carol"]
+    first = next(finding for finding in seen["findings"] if finding["kind"] == "package")
+    assert (first["manager"], first["id"], len(first["version"])) == ("flatpak", WECHAT, 12)  # of its commit
+    assert first["path"].startswith(f"/var/lib/flatpak/app/{WECHAT}/") and first["path"].endswith("/stable")
     assert scopes(seen, "process") == ["user:alice"]
     assert [f["path"] for f in seen["findings"] if f["kind"] == "process"] == ["/app/bin/wechat"]
 

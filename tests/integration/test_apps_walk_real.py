@@ -18,6 +18,7 @@ from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls import apps
 from proscribe.controls.apps.sight import look
+from proscribe.controls.base import Changes
 from proscribe.host import Host
 from proscribe.host.walking import walk
 
@@ -183,8 +184,23 @@ def test_enforcing_moves_certain_copies_away_and_lifting_brings_them_back(
     def listed() -> list[str]:
         return sorted(str(path.relative_to(home)) for path in home.rglob("*"))
 
+    def carry_out(changes: Changes) -> None:
+        for action in changes.actions:
+            action.apply()
+
+    def download() -> None:
+        shutil.copy(shutil.which("true") or "/bin/true", image)
+        with image.open("r+b") as stream:
+            stream.seek(8)
+            stream.write(b"AI\x02")
+
+    image = home / "Downloads/QQ_3.2.15_241224_x86_64_01.AppImage"
+    image.parent.mkdir()
+    download()
     before = listed()
-    assert wrong() == ["apps/signal", "apps/telegram"]
+    assert wrong() == ["apps/qq", "apps/signal", "apps/telegram"]
+    (found,) = next(verdict.findings for verdict in apps.observe(host, plan) if verdict.rule == "apps/qq")
+    assert (found.manager, found.version, found.scope) == ("appimage", "3.2.15", "user:alice")
     changes = apps.enforce(host, plan)
     for action in changes.actions:
         action.apply()
@@ -193,7 +209,18 @@ def test_enforcing_moves_certain_copies_away_and_lifting_brings_them_back(
     assert not (home / "Telegram").exists() and (home / "bin/signal-cli").exists()
     assert wrong() == ["apps/signal"]
     assert apps.enforce(host, plan).actions == []
-    for action in apps.lift(host, plan).actions:
-        action.apply()
+    download()  # nobody is asked about a file, so the next look sees it and the next run takes it as well
+    assert wrong() == ["apps/qq", "apps/signal"]
+    carry_out(apps.enforce(host, plan))
+    assert wrong() == ["apps/signal"] and not image.exists()
+    lifting = apps.lift(host, plan)
+    assert [(refusal.rule, refusal.reason[:25]) for refusal in lifting.refused] == [
+        ("apps/qq", "what stood there later go")
+    ]
+    carry_out(lifting)
     assert listed() == before
+    assert [refusal.reason[:27] for refusal in apps.lift(host, plan).refused] == ["something stands there now;"]
+    image.unlink()
+    carry_out(apps.lift(host, plan))  # the second copy has its place now
+    assert listed() == before and not (machine / "var").exists()
     assert (home / "Telegram/chats").read_text() == "dear diary"

@@ -24,17 +24,18 @@ def given_back(host: Host, ids: Sequence[str] = ()) -> Changes:
         there = ", ".join(item.id for item in known) or "nothing"
         raise ControlError(f"{unknown[0]} is not in the quarantine of this host; there is {there}")
     chosen = [item for item in known if not ids or item.id in ids]
+    latest = {item.path: item.id for item in sorted(chosen, key=lambda item: item.taken_at)}
+    reasons = {item.id: _obstacle(host, item) or _superseded(host, item, latest[item.path]) for item in chosen}
     refused = [
-        Refusal(f"apps/{service}", printable(item.path), reason)
+        Refusal(f"apps/{service}", printable(item.path), reasons[item.id])
         for item in chosen
-        if (reason := _obstacle(host, item))
+        if reasons[item.id]
         for service in item.services or [item.kind]
     ]
-    kept = {refusal.subject for refusal in refused}
     actions = [
         Action("restore", printable(item.path), partial(restore, host, item), "", printable(item.path) + "\n")
         for item in chosen
-        if printable(item.path) not in kept
+        if not reasons[item.id]
     ]
     if len(actions) == len(known) and host.traces(README):
         actions.append(Action("delete", README, partial(_close, host), host.text(README) or ""))
@@ -55,6 +56,13 @@ def _obstacle(host: Host, item: Item) -> str:
     if gone:
         return f"{printable(parent)} is not there any more; make it, and restore {item.id} again"
     return ""
+
+
+def _superseded(host: Host, item: Item, latest: str) -> str:
+    """Why an item does not go back although nothing stands at its path: another one that was there later does."""
+    if not item.kept or item.id == latest or is_placed(host, item):
+        return ""
+    return f"what stood there later goes back, {latest}; it is kept as {item.id} in {HOME}"
 
 
 def restore(host: Host, item: Item) -> None:

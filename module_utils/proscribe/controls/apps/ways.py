@@ -23,8 +23,8 @@ WAYS = (
         "deb packages: apt, graphical fronts, `dpkg -i`",
         "dpkg's database",
         "apt, simulated first; refused where more would go",
-        "dpkg's `pre-invoke` hook, by name and by Provides; from a file also by the catalogue's paths in it; polkit for "
-        "users of PackageKit",
+        "dpkg's `pre-invoke` hook, by name and by Provides; from a file also by the catalogue's paths in it; polkit "
+        "for users of PackageKit",
         "`dpkg-deb -x` unpacks without dpkg: the walk sees what comes of it. Without `/proc` the gate lets all pass",
     ),
     Way(
