@@ -222,5 +222,5 @@ def test_enforcing_moves_certain_copies_away_and_lifting_brings_them_back(
     assert [refusal.reason[:27] for refusal in apps.lift(host, plan).refused] == ["something stands there now;"]
     image.unlink()
     carry_out(apps.lift(host, plan))  # the second copy has its place now
-    assert listed() == before and not (machine / "var").exists()
+    assert listed() == before and not (machine / "var/lib/proscribe/quarantine").exists()
     assert (home / "Telegram/chats").read_text() == "dear diary"
