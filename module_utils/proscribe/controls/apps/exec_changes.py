@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from functools import partial
 from typing import Any, Mapping, Sequence
@@ -58,7 +59,8 @@ def _load(host: Host, wanted: Sequence[tuple[str, str]]) -> None:
         if daemon and not runs(host):
             raise ControlError("fapolicyd itself ended over them")
     except ControlError as error:
-        _put_in_force(host, before)
+        with contextlib.suppress(ControlError):  # the files are back then, whatever fagenrules says of them
+            _put_in_force(host, before)
         raise ControlError(f"the rules were taken back: {error}") from None
 
 
