@@ -30,28 +30,27 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from apps_walk import AFTER, AGAIN, MEMORY, PLAIN, PROJECT, make, spent
+from apps_walk import AFTER, AGAIN, MEMORY, PLAIN, PROJECT, make, spent, streamed
 from proscribe.compile.catalogue import load
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls import apps
 from proscribe.host import Host, Result, run_tool
-from proscribe.stream import BOOTSTRAP, payload
+from proscribe.stream import BOOTSTRAP
 
 # On a made tree, dpkg's database is that of the tree.
 HOST = """
-from proscribe.host import Host, run_tool
-def run(argv, **options):
-    there = ["--admindir={root}/var/lib/dpkg"] if argv[0] == "dpkg-query" else []
-    return run_tool([argv[0], *there, *argv[1:]], **options)
+    from proscribe.host import run_tool
+    def run(argv, **options):
+        there = ["--admindir={root}/var/lib/dpkg"] if argv[0] == "dpkg-query" else []
+        return run_tool([argv[0], *there, *argv[1:]], **options)
+    host = Host("{root}", run)
 """
 
 
-def streamed(root: Path) -> list[str]:
+def taking(root: Path) -> list[str]:
     """The command that takes a stream and answers it, over a made tree."""
-    host = HOST.format(root=root) + BOOTSTRAP[BOOTSTRAP.index("print(") :]
-    program = BOOTSTRAP[: BOOTSTRAP.index("print(")] + host.replace("Host()", f"Host({str(root)!r}, run)")
-    return [sys.executable, "-I", "-S", "-c", program]
+    return [sys.executable, "-I", "-S", "-c", BOOTSTRAP.replace("\n    host = Host()\n", HOST.format(root=root))]
 
 
 def remember(root: Path, plan: dict[str, Any]) -> None:
@@ -136,8 +135,8 @@ def main() -> int:
             fill(root, arguments.packages)
         Path(f"{root}{MEMORY}").unlink(missing_ok=True)
         plan = compile_plan(load([PROJECT / "catalog"]), read_restrictions({}, str), [], AFTER)
-        audit = payload({"plan": plan, "controls": ["apps"], "gate": "never", "will_correct": False})
-        ours = streamed(root)
+        audit = streamed(plan)
+        ours = taking(root)
         database = ["dpkg-query", f"--admindir={root}/var/lib/dpkg", "-W"]
         plain = spent(database, rounds) + spent(["find", f"{root}/home"], rounds)
         first = spent(ours, rounds, audit)

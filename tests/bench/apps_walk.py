@@ -20,8 +20,9 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "module_utils"))
@@ -32,7 +33,8 @@ from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls import apps
 from proscribe.controls.apps.walk_memory import MEMORY
 from proscribe.host import Host
-from proscribe.stream import BOOTSTRAP, payload
+from proscribe.plan import canonical
+from proscribe.stream import BOOTSTRAP, Store, payload
 
 PLAIN = 1.5  # times the plain tools
 AGAIN = 0.3  # seconds
@@ -62,6 +64,13 @@ def make(root: Path, files: int) -> None:
             (directory / f"module-{number}.{choose.choice(['js', 'py', 'txt', 'png'])}").touch()
 
 
+def streamed(plan: Mapping[str, Any]) -> bytes:
+    """The stream of an audit of the apps, to a host that keeps nothing of the code yet."""
+    store = Store()
+    call = {"controls": ["apps"], "gate": "never", "will_correct": False, "probe": False, "remember": False}
+    return payload(store.code(probe=False), store.packed(canonical(plan)), call)
+
+
 def spent(command: Sequence[str], rounds: int, given: bytes = b"") -> float:
     """Seconds of processor time that a command and what it starts take, the least of some runs."""
     times = []
@@ -86,7 +95,7 @@ def main() -> int:
         memory = Path(f"{root}{MEMORY}")
         memory.unlink(missing_ok=True)
         plan = compile_plan(load([PROJECT / "catalog"]), read_restrictions({}, str), [], AFTER)
-        audit = payload({"plan": plan, "controls": ["apps"], "gate": "never", "will_correct": False})
+        audit = streamed(plan)
         ours = [sys.executable, "-I", "-S", "-c", BOOTSTRAP.replace("Host()", f"Host({str(root)!r})")]
         plain = spent(["dpkg-query", "-W"], arguments.rounds) + spent(["find", f"{root}/home"], arguments.rounds)
         first = spent(ours, arguments.rounds, audit)
