@@ -72,7 +72,7 @@ class Scheduled:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def run(self, *argv: str, check: bool = True, stdin: str | None = None, timeout: float = 120) -> str:
+    def run(self, *argv: str, check: bool = True, stdin: str | None = None, timeout: float = 300) -> str:
         """What a command prints, both ways."""
         with_ansible = ("--env", "PROSCRIBE_ANSIBLE_PLAYBOOK=/usr/bin/ansible-playbook")
         done = podman(

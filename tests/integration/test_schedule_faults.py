@@ -152,10 +152,10 @@ def test_a_controller_that_is_killed_leaves_what_the_next_run_goes_on_from(fleet
     controller, before = fleet.controller, fleet.latest()
     fleet.hosts["fine"].script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe; dpkg -i /root/wechat.deb")
     controller.run("systemctl", "start", "--no-block", SERVICE)
-    until(lambda: ".partial" in controller.run("ls", REPORTS), 60)
+    until(lambda: ".partial" in controller.run("ls", REPORTS), 120)
     controller.run("systemctl", "kill", "--signal=KILL", "--kill-whom=all", SERVICE)
-    until(lambda: controller.succeeds("systemctl", "is-failed", SERVICE), 30)
-    until(lambda: "was killed by signal 9" in controller.read("/srv/mails"), 60)
+    until(lambda: controller.succeeds("systemctl", "is-failed", SERVICE), 120)
+    until(lambda: "was killed by signal 9" in controller.read("/srv/mails"), 120)
     assert fleet.latest() == before
     assert controller.run("find", "/run/proscribe-drift", check=False).startswith("find: ")
     assert controller.start(SERVICE), controller.log(SERVICE)
@@ -168,7 +168,7 @@ def test_a_folder_of_reports_that_cannot_be_written_is_told_and_hosts_are_correc
     controller.script(f"mount --bind {REPORTS} {REPORTS}; mount -o remount,bind,ro {REPORTS}")
     try:
         assert not controller.start(SERVICE)
-        until(lambda: "came to no report" in controller.read("/srv/mails"), 60)
+        until(lambda: "came to no report" in controller.read("/srv/mails"), 120)
         assert "Read-only file system" in controller.log(SERVICE)
         assert fleet.latest() == before
     finally:

@@ -4,6 +4,7 @@ and the controller sees how old their answers are.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -101,7 +102,7 @@ def test_ten_ways_of_tampering_are_repaired_by_the_hosts_own_timer(machine: Sche
 
 
 def test_a_commit_that_nobody_trusted_signed_is_refused_and_the_last_good_one_kept(machine: Scheduled) -> None:
-    until(lambda: not machine.succeeds("systemctl", "is-active", SERVICE), 60)
+    until(lambda: not machine.succeeds("systemctl", "is-active", SERVICE), 120)
     good = machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
     for key in ("", "stranger"):
         # A policy that would open the host, and a launcher that would run as root.
@@ -167,8 +168,21 @@ def test_a_record_that_is_none_is_unknown(machine: Scheduled, content: str) -> N
     assert collected(machine)["state"] == "unknown"
 
 
+def test_a_checkout_that_the_host_was_given_needs_no_repository(machine: Scheduled) -> None:
+    given = {"repository": "", "directory": CHECKOUT, "signers": [], "inventory": "fleet"}
+    extra = json.dumps({f"proscribe_schedule_{name}": value for name, value in given.items()})
+    machine.proscribe("schedule", "-e", extra)
+    machine.script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe")
+    assert machine.start(SERVICE), machine.log(SERVICE)
+    kept = machine.json(RECORD)
+    assert kept["state"] == "repaired" and "commit" not in kept
+    assert not machine.there("/etc/proscribe/pull_signers")
+
+
 def test_lift_takes_the_hosts_own_runs_away_first(machine: Scheduled) -> None:
     machine.proscribe("lift")
-    for path in (f"/etc/systemd/system/{TIMER}", "/usr/libexec/proscribe", "/var/lib/proscribe", "/etc/proscribe"):
-        assert not machine.there(path), machine.script(f"find {path}; cat /var/lib/proscribe/directories")
+    # (An edited policy file was taken for the organisation's own: it stays, and so does the note of its folders.)
+    kept = ("/usr/libexec/proscribe", "/etc/proscribe", "/var/lib/proscribe/pull", RECORD)
+    for path in (f"/etc/systemd/system/{TIMER}", f"/etc/systemd/system/{SERVICE}", *kept):
+        assert not machine.there(path), machine.run("find", path)
     assert "proscribe" not in machine.run("systemctl", "list-units", "--all", "proscribe*")

@@ -180,17 +180,28 @@ def _subject(
     told: Known | None,
 ) -> str:
     states = {host: {item["state"] for item in items} for host, items in by_host.items()}
-    repaired = sum(REPAIRED in found for found in states.values())
+    repaired = {host for host, found in states.items() if REPAIRED in found}
+    # What was wrong in an earlier run already has not drifted since.
+    drifted = {host for host in repaired if any(map(_drifted, by_host[host]))}
     wrong = sum(bool(found - {REPAIRED, COMPLIANT}) for found in states.values())
     mended = sum(found == {COMPLIANT} for found in states.values())
-    verb = "brought in line for the first time" if told and told.first else "drifted and put right"
+    first = bool(told and told.first)
+    verbs = {
+        "brought in line for the first time": repaired if first else (),
+        "drifted and put right": () if first else drifted,
+        "put right": () if first else repaired - drifted,
+    }
     parts = [
-        *([f"{counted(repaired, 'host')} {verb}"] if repaired else []),
+        *(f"{counted(len(hosts), 'host')} {verb}" for verb, hosts in verbs.items() if hosts),
         *([f"{counted(wrong, 'host')} newly not in order"] if wrong else []),
         *([f"{counted(mended, 'host')} in order again"] if mended else []),
         *(["stopped before every host had its turn"] if stopped else []),
     ]
     return "Proscribe: " + ", ".join(parts)
+
+
+def _drifted(item: Mapping[str, Any]) -> bool:
+    return item["state"] == REPAIRED and not (item["since"] and item["since"] < item["found"])
 
 
 def _host(

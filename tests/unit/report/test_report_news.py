@@ -61,6 +61,7 @@ def test_what_goes_on_is_told_once(past):
     assert past.notice({"web01": bad()}) is None
     told = past.notice({"web01": repaired()})
     assert "since 2026-11-25 02:00 UTC" in told.text
+    assert told.subject == "Proscribe: 1 host put right"  # it was known, and has not drifted since
 
 
 def test_what_is_in_order_again_is_told(past):
