@@ -30,6 +30,7 @@ TOOLS = {
     "ip": "iproute2",
     "mmdebstrap": "mmdebstrap",
     "nft": "nftables",
+    "node": "nodejs",
     "openssl": "openssl",
     "ostree": "ostree",
     "podman": "podman",

@@ -105,7 +105,12 @@ def length(value: object) -> int:
 
 def length_or_forever(value: object) -> int:
     """A length of time in seconds; 0 is forever."""
-    return 0 if value == "forever" else length(value)
+    if value == "forever":
+        return 0
+    try:
+        return length(value)
+    except Expected as wrong:
+        raise Expected(wrong.key, wrong.value, f"{wrong.expected}, or forever") from None
 
 
 def networks(value: object) -> tuple[str, ...]:
