@@ -67,6 +67,9 @@ for name in sys.argv[1:]:
 """
 
 UNTIL = "timeout 20 sh -c 'until grep -s {} /etc/resolv.conf; do sleep 0.2; done'"
+MASK = """systemctl stop proscribe-dns
+ln -sf /dev/null /etc/systemd/system/proscribe-dns.service
+systemctl daemon-reload"""
 BOOTED = "until systemctl is-active --quiet dbus NetworkManager systemd-resolved; do sleep 0.2; done"
 
 NETWORK = f"""
@@ -230,6 +233,10 @@ def test_systemd_resolved_with_a_filter_behind_it(host: Container) -> None:
     for part in ("dnsmasq", "sed"):  # of the filter: nothing else by these names runs here
         host.sh(f"kill -KILL $(pidof {part}); sleep 2")
         assert (host.resolved(), host.call("observe")["states"]) == (NAMES, [COMPLIANT]), part
+    host.sh(MASK)
+    assert host.call("observe")["states"] != [COMPLIANT]
+    host.call("enforce")
+    assert (host.resolved(), host.call("observe")["states"]) == (NAMES, [COMPLIANT])
     host.sh("nmcli device down link0; sleep 1")  # offline, systemd-resolved answers nobody
     assert host.call("observe")["states"] == [COMPLIANT]
     host.sh("nmcli connection up link0; sleep 1")
@@ -237,6 +244,7 @@ def test_systemd_resolved_with_a_filter_behind_it(host: Container) -> None:
     host.sh("resolvectl domain link0 '~.'")
     assert host.call("observe")["told"] == [["link0", "its own name servers are asked for every name too"]]
     host.sh(f"nmcli connection modify link0 ipv4.dns {UPSTREAM}; nmcli device reapply link0")
+    host.sh(MASK)
     host.lifts()
 
 

@@ -7,8 +7,13 @@ from .files import Files
 NOWHERE = "/dev/null"
 
 
+def masked(host: Files, path: str) -> bool:
+    """Whether a unit's file is a mask."""
+    return host.target(path) == NOWHERE
+
+
 def unit_text(host: Files, path: str) -> str | None:
     """The text of a unit's file, "" for a unit that is masked (systemctl(1): a link to nowhere; an empty file is the
     same), None where there is none. Raises as `Files.read`.
     """
-    return "" if host.target(path) == NOWHERE else host.text(path)
+    return "" if masked(host, path) else host.text(path)

@@ -9,6 +9,7 @@ from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
 from ...finding import Finding, Verdict, judge
 from ...host import Host
+from ...host.units import unit_text
 from . import rendering
 from .question import GAVE_UP, TXT, ask
 from .scene import STUBS
@@ -71,7 +72,7 @@ def amiss(host: Host, filter_: Filter, stage: Stage) -> list[Finding]:
     """What of a stage is not on the disk as it should be."""
     found = []
     for path, text in stage.files.items():
-        content = host.text(path)
+        content = unit_text(host, path)
         if content != text:
             detail = "missing" if content is None else "changed"
             found.append(Finding("file", path, manager=filter_.manager, path=path, detail=detail))

@@ -91,7 +91,6 @@ def describe(host: Host, scene: Scene, upstreams: Sequence[str]) -> Filter:
                     ("systemctl", "restart", OWN_UNIT),
                 ],
                 answers=[(ADDRESS, PORT)],
-                exists=[ENABLED],
             ),
             front._replace(files={DROP_IN: drop_in}, start=[restart], answers=[(STUBS[0], 53)]),
         ],
@@ -109,6 +108,7 @@ def standing(host: Host, scene: Scene) -> list[Stage]:
         (),
         (),
         leave=[("systemctl", "disable", "--now", OWN_UNIT)],
+        exists=[ENABLED],
         left=[("systemctl", "daemon-reload")],
     )
     return [own, Stage({DROP_IN: ""}, (), (), left=restart)]

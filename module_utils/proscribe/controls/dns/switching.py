@@ -12,6 +12,7 @@ import time
 from typing import Callable, Iterable, Sequence
 
 from ...host import ControlError, Host
+from ...host.units import masked, unit_text
 from ..base import Action
 from . import scene as scenes
 from .choice import backend
@@ -33,9 +34,9 @@ def put(host: Host, filter_: Filter, wish: Wish) -> list[Action]:
     due = stages[fine:]
     if not due:
         return []
-    differs = {path: new for stage in due for path, new in stage.files.items() if host.text(path) != new}
+    differs = {path: new for stage in due for path, new in stage.files.items() if unit_text(host, path) != new}
     verb, subject = ("write", ", ".join(differs)) if differs else ("restart", due[0].start[-1][-1])
-    before = "".join(host.text(path) or "" for path in differs)
+    before = "".join(unit_text(host, path) or "" for path in differs)
     return [Action(verb, subject, lambda: _switch(host, filter_, due, text), before, "".join(differs.values()))]
 
 
@@ -46,7 +47,7 @@ def take_away(host: Host, scene: scenes.Scene, names: Iterable[str]) -> list[Act
         for stage in reversed(backend(name).standing(host, scene)):
             paths = [path for path in stage.files if host.traces(path)]
             if paths:
-                before = "".join(host.text(path) or "" for path in paths)
+                before = "".join(unit_text(host, path) or "" for path in paths)
                 actions.append(Action("delete", ", ".join(paths), _removal(host, stage, paths), before))
     return actions
 
@@ -59,7 +60,7 @@ def _switch(host: Host, filter_: Filter, stages: Sequence[Stage], text: str) -> 
     """Carry the stages out, or put everything back and raise ControlError."""
     _check(host, filter_, text)
     worked = _resolves(host)
-    before = [{path: host.read(path) for path in stage.files} for stage in stages]
+    before = [{path: b"" if masked(host, path) else host.read(path) for path in stage.files} for stage in stages]
     begun = 0
     try:
         for stage in stages:
@@ -97,7 +98,7 @@ def _removal(host: Host, stage: Stage, paths: Sequence[str]) -> Callable[[], Non
     def apply() -> None:
         worked = _resolves(host)
         _run_anyway(host, stage.leave)
-        for path in paths:
+        for path in (*paths, *stage.exists):  # systemctl leaves the links of a unit that somebody masked
             host.delete(path)
         _run(host, stage.left)
         if worked and not _resolves_again(host):
