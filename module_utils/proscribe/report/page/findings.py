@@ -51,7 +51,7 @@ def _group(index: int, group: Group, since: str | None, waivers: Sequence[Mappin
     notes = "".join(f'<p class="soft">{text(note)}</p>' for note in idle(group, waivers))
     when = "" if since is None else f'<td class="when">{since}</td>'
     return (
-        f'<td class="status">{badge(group.state)}</td><th scope="row" class="what">{text(group.subject)}</th>'
+        f'<td class="status">{badge(group.state)}</td><th scope="row" class="what">{flowing(group.subject)}</th>'
         f'<td class="number" data-group="{index}">{len(group.hosts):,}</td><td>{_evidence(group)}{notes}</td>{when}'
     )
 
@@ -150,7 +150,7 @@ def tables(breakdown: Breakdown) -> Iterator[str]:
 
 def _counted(kind: str, name: str, counts: Counts) -> str:
     words = ", ".join(f"{counts[state]:,} {named(state)}" for state in STATES if counts.get(state))
-    label = f'<th scope="row" class="what" data-{kind}="{text(name)}">{text(name or NO_DEPARTMENT)}</th>'
+    label = f'<th scope="row" class="what" data-{kind}="{text(name)}">{flowing(name or NO_DEPARTMENT)}</th>'
     shown = {state: count for state, count in counts.items() if state != NOT_APPLICABLE or len(counts) == 1}
     return f"{label}<td>{bar(shown, clean(words), 'bar small', 5)}<small>{words}</small></td>"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -28,8 +29,8 @@ def text(value: object) -> str:
 
 
 def flowing(value: object) -> str:
-    """Text for an element (not for an attribute) in which long paths may go on in the next line after a slash."""
-    return text(value).replace("/", "/<wbr>")
+    """Text for an element (not for an attribute) in which long paths and names may go on in the next line."""
+    return re.sub("[/_]", r"\g<0><wbr>", text(value))
 
 
 @cache

@@ -13,8 +13,8 @@ const el = (tag, attributes = {}, ...children) => {
   return made;
 };
 
-// A text in which long paths may go on in the next line after a slash; to be spread into an element.
-const flowing = said => String(said).split(/(?<=\/)/).flatMap((piece, place) => (place ? [document.createElement("wbr"), piece] : [piece]));
+// A text in which long paths and names may go on in the next line; to be spread into an element.
+const flowing = said => String(said).split(/(?<=[/_])/).flatMap((piece, place) => (place ? [document.createElement("wbr"), piece] : [piece]));
 
 const icon = state => {
   const made = document.createElementNS(SVG, "svg");
