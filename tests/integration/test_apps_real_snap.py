@@ -18,7 +18,7 @@ from machines import IMAGE, Machine, podman, until
 from test_apps_real_dpkg import DRIVER, SOURCE
 from throwaway import plan, seen
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 NAME = "proscribe-test-snap"
 TELEGRAM = "/var/lib/snapd/snaps/telegram-desktop_x1.snap"
 

@@ -10,7 +10,7 @@ from machines import until
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 from tampering import TEN, named
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
 SERVICE, TIMER = "proscribe-drift.service", "proscribe-drift.timer"
 REPORTS = f"{CHECKOUT}/reports"

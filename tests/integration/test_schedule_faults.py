@@ -12,7 +12,7 @@ from conftest import require_root, require_tool
 from machines import until
 from scheduled_fleet import REPORTS, SERVICE, Fleet, scheduled_fleet
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
 RESTRICTIONS = """\
 proscribe_categories: []

@@ -18,7 +18,7 @@ from conftest import require_root, require_tool
 from machines import PROJECT, TOOLS, Machine, machines
 from proscribe.plan import SCHEMA, sealed
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
 APP = {
     "name": "A",
