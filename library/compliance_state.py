@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ansible module: what is so on a host, measured against its plan."""
 
-from __future__ import annotations
-
 DOCUMENTATION = r"""
 module: compliance_state
 short_description: Report how a host stands against its plan
@@ -111,17 +109,27 @@ import io
 import json
 import sys
 
-# WANT_JSON: Ansible gives such a module a file with its arguments, and sends nothing of its own library along.
+# WANT_JSON: Ansible gives such a module a file with its arguments, and sends nothing of its own library along. So
+# nobody else says where a host's Python is too old, and this file has to be one that Python 3.6 reads.
+OLDEST = (3, 9)
 
 
-def main() -> None:
+def fail(message):
+    """End the call with a message."""
+    print(json.dumps({"failed": True, "msg": message}))
+    sys.exit(1)
+
+
+def main():
     """Answer one call: run the observing code out of the stream that the action plugin has put together."""
+    if sys.version_info[:2] < OLDEST:
+        here = f"{sys.executable} is {sys.version.split()[0]}"
+        fail(f"compliance_state needs Python {OLDEST[0]}.{OLDEST[1]} or newer on the host; {here}")
     with open(sys.argv[1], encoding="utf-8") as file:
         arguments = json.load(file)
     if "stream" not in arguments:
-        print(json.dumps({"failed": True, "msg": "compliance_state needs its action plugin (action_plugins/)"}))
-        sys.exit(1)
-    loaded: dict = {}
+        fail("compliance_state needs its action plugin (action_plugins/)")
+    loaded = {}
     exec(arguments["loader"], loaded)  # noqa: S102 - the project's own code, from its controller
     print(json.dumps(loaded["answered"](io.BytesIO(base64.b64decode(arguments["stream"])))))
 

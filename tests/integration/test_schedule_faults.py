@@ -33,7 +33,9 @@ if "-c" in sys.argv:
     sys.exit("SyntaxError: future feature annotations is not defined")
 sys.version_info = type("V", (tuple,), {"major": 3, "minor": 6, "micro": 15})((3, 6, 15, "final", 0))
 sys.version = "3.6.15"
-exec(compile(sys.stdin.read(), "<stdin>", "exec"), {"__name__": "__main__", "__file__": "<stdin>"})
+sys.argv.pop(0)
+with open(sys.argv[0]) as module:
+    exec(compile(module.read(), sys.argv[0], "exec"), {"__name__": "__main__", "__file__": sys.argv[0]})
 """
 LATE = """\
 #!/bin/sh
