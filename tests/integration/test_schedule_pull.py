@@ -148,7 +148,7 @@ def test_a_repository_that_is_gone_costs_nothing_but_freshness(machine: Schedule
     machine.script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe")
     machine.start(SERVICE)
     kept = machine.json(RECORD)
-    assert kept["state"] == "repaired"
+    assert kept["state"] == "repaired", machine.log(SERVICE)
     assert "the repository could not be fetched" in kept["errors"][0]["message"]
     assert machine.there("/etc/dpkg/dpkg.cfg.d/proscribe")
     machine.run("mv", f"{REPOSITORY}.away", REPOSITORY)
