@@ -5,7 +5,9 @@ Pure data and pure decisions; both the host and the controller speak it. Standar
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Iterable, Mapping, Sequence
+
+from .tuples import NamedTuple
 
 RECORD_SCHEMA = "proscribe/host/1"
 

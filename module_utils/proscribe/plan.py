@@ -41,9 +41,10 @@ Settings:
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any, Mapping
+
+from .hashing import sha256
 
 SCHEMA = "proscribe/plan/1"
 CONTROLS = ("apps", "browser", "firewall", "dns")
@@ -60,7 +61,7 @@ def canonical(value: Any) -> str:
 def digest(body: Mapping[str, Any]) -> str:
     """The name of a plan: SHA-256 over its canonical JSON without the digest itself."""
     content = canonical({key: value for key, value in body.items() if key != "digest"})
-    return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
+    return "sha256:" + sha256(content.encode()).hexdigest()
 
 
 def sealed(body: Mapping[str, Any]) -> dict[str, Any]:

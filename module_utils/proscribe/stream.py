@@ -29,7 +29,17 @@ from .kept_code import PLACE
 PACKAGE = "proscribe"
 ENTRY = f"{PACKAGE}.run"
 ROOTS = ("compliance_state", "Host", "keep")  # what the bootstrap asks for
-HOST_SIDE = ("__init__.py", "finding.py", "kept_code.py", "plan.py", "run.py", "host/**/*.py", "controls/**/*.py")
+HOST_SIDE = (
+    "__init__.py",
+    "finding.py",
+    "hashing.py",
+    "kept_code.py",
+    "plan.py",
+    "run.py",
+    "tuples.py",
+    "host/**/*.py",
+    "controls/**/*.py",
+)
 # These change a host, and a stream changes nothing.
 CHANGING = frozenset({"enforce", "lift", "restore", "removal", "change", "carry_out"})
 PROBING = frozenset({"probed"})  # and these are for what is only done on request

@@ -14,10 +14,11 @@ imported inside `enforce` and `lift`, because an audit pays for every line that 
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, NamedTuple, Protocol, Sequence
+from typing import Any, Callable, Mapping, Protocol, Sequence
 
 from ..finding import Verdict
 from ..host import Host
+from ..tuples import NamedTuple
 
 
 class Action(NamedTuple):

@@ -12,8 +12,9 @@ import errno
 import hashlib
 import os
 import stat
-from typing import Iterator, NamedTuple
+from typing import Iterator
 
+from ..tuples import NamedTuple
 from .words import ControlError
 
 DEEPEST = 200  # levels of directories; each holds descriptors open

@@ -13,8 +13,9 @@ import itertools
 import os
 import re
 import time
-from typing import Any, Callable, Collection, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Collection, Mapping, Sequence
 
+from ..tuples import NamedTuple
 from .files import Files
 from .words import ControlError
 

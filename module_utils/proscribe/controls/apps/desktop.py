@@ -6,7 +6,9 @@ A desktop entry is `[Group]` lines and `Key=value` lines (Desktop Entry Specific
 from __future__ import annotations
 
 import re
-from typing import Iterator, Mapping, NamedTuple, Sequence
+from typing import Iterator, Mapping, Sequence
+
+from ...tuples import NamedTuple
 
 ADDRESS = re.compile(r"https?://[^\s\"'<>`|]+", re.IGNORECASE)
 APP_ID = re.compile(r"(?:^|[^A-Za-z])(?:--app-id=|crx_)([a-p]{32})(?![a-z])")

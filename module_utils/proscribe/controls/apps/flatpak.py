@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import AbstractSet, Callable, Iterator, Mapping, NamedTuple, Sequence
+from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
 
 from ...host import Host, Process, User
+from ...tuples import NamedTuple
 from ..base import Action
 from .flatpak_filters import RemoteFilters
 from .flatpak_places import installations

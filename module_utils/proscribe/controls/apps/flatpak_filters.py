@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
-from typing import Iterator, NamedTuple, Sequence
+from typing import Iterator, Sequence
 
 from ...host import WRITTEN_BY, Host
+from ...tuples import NamedTuple
 from .flatpak_places import Remote, remotes
 from .gate_parts import DIFFERS, LEFT_OVER, MISSING, text_of
 

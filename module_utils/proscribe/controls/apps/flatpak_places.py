@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ...host import Host
+from ...tuples import NamedTuple
 
 DEFAULT = "default"  # what flatpak calls the installation that needs no configuration
 SYSTEM = "/var/lib/flatpak"

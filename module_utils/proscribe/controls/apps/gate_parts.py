@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import stat
-from typing import AbstractSet, Callable, NamedTuple, Protocol, runtime_checkable
+from typing import AbstractSet, Callable, Protocol, runtime_checkable
 
 from ...host import ControlError, Host
+from ...tuples import NamedTuple
 
 MISSING = "missing"
 LEFT_OVER = "left over: there is nothing to refuse any more"

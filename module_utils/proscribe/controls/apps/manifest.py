@@ -6,10 +6,11 @@ import contextlib
 import errno
 import json
 import os
-from typing import Any, Iterator, NamedTuple
+from typing import Any, Iterator
 
 from ...host import WRITTEN_BY, ControlError, Host, Unseen
 from ...host.trees import Attributes
+from ...tuples import NamedTuple
 from .unfinished import HOME, UNFINISHED
 
 SCHEMA = "proscribe/quarantine/1"

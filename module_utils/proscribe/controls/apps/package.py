@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Iterable, Mapping, NamedTuple, Protocol, Sequence
+from typing import AbstractSet, Callable, Iterable, Mapping, Protocol, Sequence
 
 from ...finding import Finding
 from ...host import Host, Process, User
+from ...tuples import NamedTuple
 from ..base import Action
 from .gate_parts import GatePart
 

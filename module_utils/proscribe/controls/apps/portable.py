@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import stat
-from typing import Any, Collection, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, Collection, Iterator, Mapping, Sequence
 
 from ...finding import Finding
 from ...host import ControlError, Host, Unseen, User
+from ...tuples import NamedTuple
 from . import appimage, owners
 from .copy_names import WEB_APP, Names
 from .package import Package

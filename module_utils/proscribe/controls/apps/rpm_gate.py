@@ -8,12 +8,13 @@ somebody has erased the guard with rpm.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from functools import partial
-from typing import AbstractSet, Iterator, Mapping, NamedTuple, Sequence
+from typing import AbstractSet, Iterator, Mapping, Sequence
 
+from ...hashing import sha256
 from ...host import STATE_DIRECTORY, WRITTEN_BY, Host
+from ...tuples import NamedTuple
 from .gate_parts import DIFFERS, LEFT_OVER, MISSING, GateFile, GatePart, SharedFile
 from .polkit import packagekit
 from .whom import whom
@@ -197,7 +198,7 @@ class Guard(NamedTuple):
     def release(self, present: AbstractSet[str]) -> str:
         """What tells one guard from another: all that it says, in a few letters."""
         said = repr((self.standing(present), self.policy))
-        return hashlib.sha256(said.encode()).hexdigest()[:16]
+        return sha256(said.encode()).hexdigest()[:16]
 
     def stands(self, host: Host) -> bool:
         return bool(self._seen(host)[0] or host.stat(PLACE) or host.unfinished(PLACE))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 from ...finding import Finding, exception_for
 from ...host import Host, Process
+from ...tuples import NamedTuple
 from . import dpkg, flatpak, launchers, npm, pacman, pip, pipx, portable, rpm, snap
 from .package import Package, PackageSystem
 from .portable import Copies, Copy

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, Sequence, TypeVar
+from typing import TYPE_CHECKING, Callable, Iterable, Sequence
 
 from ...host import ControlError, Unseen
 
-Place = TypeVar("Place")
-Seen = TypeVar("Seen")
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Place = TypeVar("Place")
+    Seen = TypeVar("Seen")
 
 
 def survey(places: Iterable[Place], look: Callable[[Place], Iterable[Seen]]) -> tuple[list[Seen], list[str]]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, Iterable, Mapping, NamedTuple
+from typing import Any, Iterable, Mapping
 
 from ...host import ControlError, Host, Unseen
+from ...tuples import NamedTuple
 
 MEMORY = "/var/lib/proscribe/apps/walk.json"
 VERSION = 2  # of what is remembered, and of how names are chosen

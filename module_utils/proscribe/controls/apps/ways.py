@@ -5,7 +5,7 @@ Nothing on a host reads it. A row says only what a test shows; what is left open
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from ...tuples import NamedTuple
 
 
 class Way(NamedTuple):

@@ -12,11 +12,12 @@ owner, a link in its place, a foreign file that overrides it.
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ...finding import COMPLIANT, NOT_APPLICABLE, Finding, Verdict, judge
 from ...host import Host
 from ...plan import RESTRICTED
+from ...tuples import NamedTuple
 from ..base import Changes
 from . import chromium, firefox, forks, unread
 from .places import PACKAGERS, Place, places

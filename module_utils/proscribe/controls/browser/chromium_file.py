@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Mapping
 
 from ...host import ControlError, Host, Unseen
+from ...tuples import NamedTuple
 from .lenient import parse
 from .sight import changeable
 

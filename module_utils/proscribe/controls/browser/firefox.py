@@ -8,9 +8,10 @@ A file in which nothing but Proscribe's own part stands needs no more than a com
 from __future__ import annotations
 
 import json
-from typing import Any, Iterable, NamedTuple
+from typing import Any, Iterable
 
 from ...host import WRITTEN_BY, ControlError, Host, Unseen
+from ...tuples import NamedTuple
 from .places import THUNDERBIRD, Place
 from .rendering import Name, Rules, above, covers
 from .settings import ALLOW_LIST, EXTENSIONS, GOOGLE_TENANTS, PRIVATE_LOGIN, SETTINGS

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import json
 import stat
-from typing import Any, Mapping, NamedTuple, Sequence
+from typing import Any, Mapping, Sequence
 
 from ...host import STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, Unseen
 from ...plan import canonical
+from ...tuples import NamedTuple
 from .firefox import EXTENSION_SETTINGS, FILTER, Lists, closing, lists, policies, render
 from .firefox_merge import assumed_ours, closes, merge, parse, same, without_ours
 from .matching import Closest, Unless, firefox_entry

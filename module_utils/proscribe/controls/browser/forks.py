@@ -12,9 +12,10 @@ import os
 import re
 import shlex
 import stat
-from typing import Iterator, Mapping, NamedTuple, Sequence
+from typing import Iterator, Mapping, Sequence
 
 from ...host import STATE_DIRECTORY, ControlError, Host, Unseen
+from ...tuples import NamedTuple
 from .places import OWN_FILE, Place
 
 REMEMBERED = STATE_DIRECTORY + "/browser/forks.json"

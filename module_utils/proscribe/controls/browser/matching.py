@@ -7,8 +7,9 @@ part (one scheme, one port) blocks nothing, one that opens in part opens.
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, NamedTuple
+from typing import Any, Iterable
 
+from ...tuples import NamedTuple
 from .rendering import MOST_ENTRIES, Name, above
 
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import re
 import stat
-from typing import Iterator, NamedTuple, Sequence
+from typing import Iterator, Sequence
 
 from ...finding import Finding
 from ...host import ControlError, Host, Unseen, User
+from ...tuples import NamedTuple
 from .places import OWN_EXTENSION, PACKAGERS, Place
 
 SYSTEM, PERSONAL = "/var/lib/flatpak", "/.local/share/flatpak"  # the latter below a home

@@ -7,9 +7,10 @@ several browsers may read it (a copy of one at home reads it too: the path is co
 from __future__ import annotations
 
 import os
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Mapping
 
 from ...host import Host
+from ...tuples import NamedTuple
 
 THUNDERBIRD = "thunderbird"
 # Where flatpak and snap are in use, which keep browsers apart from the host's files.

@@ -12,12 +12,13 @@ import json
 import os
 import stat
 import time
-from typing import Any, Callable, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ...finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict, judge
 from ...host import ControlError, Host, Unseen
 from ...host.guest import Guest, guest
 from ...host.listener import Listener
+from ...tuples import NamedTuple
 from . import forks
 from .chromium_folder import Folder
 from .forks import PATH

@@ -15,10 +15,11 @@ one order.
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, Iterator, Mapping, NamedTuple
+from typing import Any, Iterable, Iterator, Mapping
 
 from ...host import ControlError
 from ...plan import RESTRICTED
+from ...tuples import NamedTuple
 from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SETTINGS, UNMANAGED
 
 # Entries per list. Firefox ignores what comes after 1000; Chromium's documentation says 1000 too (156 takes 1500).

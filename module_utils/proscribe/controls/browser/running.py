@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Iterable, Iterator, Mapping, NamedTuple, Sequence
+from typing import Iterable, Iterator, Mapping, Sequence
 
 from ...finding import Finding
 from ...host import Host, Process
+from ...tuples import NamedTuple
 from .places import Place
 
 # Chromium and its relatives look at their folder again within seconds; these read their file once, at the start.

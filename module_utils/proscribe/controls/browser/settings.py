@@ -10,7 +10,9 @@ the schema in Firefox (toolkit/components/enterprisepolicies/schemas). Values tr
 
 from __future__ import annotations
 
-from typing import Any, Collection, Mapping, NamedTuple, Sequence
+from typing import Any, Collection, Mapping, Sequence
+
+from ...tuples import NamedTuple
 
 BLOCKED, UNMANAGED, ALLOW_LIST = "blocked", "unmanaged", "allow_list"
 EXTENSIONS = "extensions"

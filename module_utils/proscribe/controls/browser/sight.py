@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import AbstractSet, Iterable, Mapping, NamedTuple, Protocol, Sequence
+from typing import AbstractSet, Iterable, Mapping, Protocol, Sequence
 
 from ...host import ControlError, Host
+from ...tuples import NamedTuple
 from .rendering import Name, covers
 
 FILE_MODE = 0o644

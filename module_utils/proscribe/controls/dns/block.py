@@ -6,9 +6,10 @@ newline, and the first answer to a blocked name is ours.
 
 from __future__ import annotations
 
-from typing import AbstractSet, Iterable, Iterator, NamedTuple, Sequence
+from typing import AbstractSet, Iterable, Iterator, Sequence
 
 from ...host import WRITTEN_BY
+from ...tuples import NamedTuple
 
 BEGIN = b"# BEGIN proscribe"
 END = b"# END proscribe"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Mapping
 
 from ...host import ControlError, Host
+from ...tuples import NamedTuple
 from .scene import Scene, look
 
 HOSTS = "hosts"

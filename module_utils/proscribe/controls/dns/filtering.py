@@ -5,11 +5,12 @@ A backend describes itself as a `Filter`: the files, what makes the resolver rea
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from ...finding import Finding, Verdict, judge
 from ...host import Host
 from ...host.units import unit_text
+from ...tuples import NamedTuple
 from . import rendering
 from .question import GAVE_UP, TXT, ask
 from .scene import STUBS

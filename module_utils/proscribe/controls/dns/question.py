@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
 from ...host import Host
+from ...tuples import NamedTuple
 
 TXT = 16
 NS = 2

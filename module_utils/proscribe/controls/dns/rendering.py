@@ -9,9 +9,9 @@ resolver that runs has read this very file, and, asked by the way that programs 
 
 from __future__ import annotations
 
-import hashlib
 import re
 
+from ...hashing import sha256
 from ...host import WRITTEN_BY
 from .wish import Wish, plain
 
@@ -51,7 +51,7 @@ def digest_in(text: str) -> str:
 
 
 def _digest(lines: list[str]) -> str:
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
+    return sha256("\n".join(lines).encode()).hexdigest()[:32]
 
 
 def _text(lines: list[str]) -> str:

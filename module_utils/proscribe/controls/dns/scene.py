@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Mapping, NamedTuple
+from typing import Mapping
 
 from ...finding import Finding
 from ...host import ControlError, Host, Unseen
+from ...tuples import NamedTuple
 
 RESOLV_CONF = "/etc/resolv.conf"
 UPLINKS = "/run/systemd/resolve/resolv.conf"  # whom systemd-resolved asks, those of every link included

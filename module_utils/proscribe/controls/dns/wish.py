@@ -7,11 +7,12 @@ stays and counts. One that the host hangs on: a source of its packages, its own 
 from __future__ import annotations
 
 import re
-from typing import AbstractSet, Any, Iterable, Mapping, NamedTuple
+from typing import AbstractSet, Any, Iterable, Mapping
 
 from ...finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ...host import ControlError, Host
 from ...plan import RESTRICTED
+from ...tuples import NamedTuple
 from .. import lifelines
 
 # What a name may consist of. A resolver's file is written by root out of these names, so one that could say more than

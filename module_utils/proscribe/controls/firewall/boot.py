@@ -9,11 +9,12 @@ script of somebody's) the watcher sees in the kernel's own events.
 from __future__ import annotations
 
 import stat
-from typing import NamedTuple, Sequence
+from typing import Sequence
 
 from ...finding import Finding
 from ...host import WRITTEN_BY, Host
 from ...host.units import unit_text
+from ...tuples import NamedTuple
 from . import program
 from .ruleset import TABLE
 

@@ -14,12 +14,12 @@ Only an enforcing run needs this file.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import sys
 import time
 from typing import Any, Callable, Mapping, Sequence
 
+from ...hashing import sha256
 from ...host import ControlError, Host, Unseen
 from ...run import carry_out
 from .. import lifelines
@@ -88,7 +88,7 @@ def begin(host: Host, load: loading.Load, within: int) -> str:
     candidate = update.transaction(load.sight.live, load.sight.counts, load.text)
     host.must([load.nft, "-c", "-f", "-"], stdin=candidate)
     token = os.urandom(6).hex()
-    digest = hashlib.sha256(load.text.encode()).hexdigest()
+    digest = sha256(load.text.encode()).hexdigest()
     for path, content in (
         (program.PREVIOUS, _way_back(host, load.nft)),
         (program.CANDIDATE, candidate),

@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Any, Callable, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ...host import Host
+from ...tuples import NamedTuple
 from .. import lifelines
 from .ruleset import MANAGEMENT, OWN_RULES, Exempt, Lifelines, Network, own_rules, refused, spelled
 

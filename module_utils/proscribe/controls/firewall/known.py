@@ -8,8 +8,7 @@ another's, makes the next audits whole ones.
 
 from __future__ import annotations
 
-import hashlib
-
+from ...hashing import sha256
 from ...host import Generation, Host
 
 STATE = "/run/proscribe/firewall"  # gone with a reboot, as the table is
@@ -32,4 +31,4 @@ def unchanged(host: Host, text: str) -> bool:
 
 
 def _said(text: str, at: Generation) -> str:
-    return f"{at.place} {at.number} {hashlib.sha256(text.encode()).hexdigest()}\n"
+    return f"{at.place} {at.number} {sha256(text.encode()).hexdigest()}\n"

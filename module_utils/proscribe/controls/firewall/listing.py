@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from typing import Iterator, Mapping, NamedTuple, Sequence
+from typing import Iterator, Mapping, Sequence
 
 from ...finding import Finding
 from ...host import ControlError, Generation, Host, Unseen
+from ...tuples import NamedTuple
 from . import known
 from .ruleset import DNS_OVER_TLS, OWN_RULES, PLAIN_DNS, QUIC, TABLE
 

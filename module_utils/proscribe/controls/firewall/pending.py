@@ -6,9 +6,9 @@ Only an enforcing run needs this file.
 from __future__ import annotations
 
 import calendar
-import hashlib
 import time
 
+from ...hashing import sha256
 from ...host import ControlError, Host
 from . import boot, program
 
@@ -55,7 +55,7 @@ def tried_before(host: Host, text: str) -> str:
     Raises ControlError for a table that was taken back MOST times in a row, until PAUSE has passed.
     """
     back = boot.taken_back(host)
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    digest = sha256(text.encode()).hexdigest()
     same = [change for change in back[-MOST:] if change.digest == digest]
     if len(same) == MOST and time.time() - _seconds(same[-1].at) < PAUSE:
         raise ControlError(

@@ -18,10 +18,11 @@ from __future__ import annotations
 import functools
 import ipaddress
 import socket
-from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence, Union
+from typing import Any, Iterable, Iterator, Mapping, Sequence, Union
 
 from ...host import WRITTEN_BY
 from ...plan import RESTRICTED
+from ...tuples import NamedTuple
 
 TABLE = "proscribe"
 DNS_OVER_TLS = "dns-over-tls"

@@ -1,0 +1,20 @@
+"""SHA-256 without OpenSSL, which takes a host longer to load than all that is hashed there (random.py of the standard
+library has the same reason, and the same way).
+"""
+
+from __future__ import annotations
+
+MYPY = False  # which mypy takes for true
+if MYPY:
+    from hashlib import sha256 as sha256
+if not MYPY:
+
+    def _first(names):
+        for name in names:
+            try:
+                return __import__(name).sha256
+            except ImportError:
+                continue
+        raise ImportError(names)
+
+    sha256 = _first(("_sha2", "_sha256", "hashlib"))  # since Python 3.12, before it, and where neither is built

@@ -1,0 +1,47 @@
+"""`NamedTuple` as `typing` has it, without what that costs a host: loading `typing`, and then the compiling of a
+constructor for every class, which together take longer than looking at a control.
+"""
+
+from __future__ import annotations
+
+MYPY = False  # which mypy takes for true
+if MYPY:
+    from typing import NamedTuple as NamedTuple
+if not MYPY:
+    from operator import itemgetter
+
+    class _Kind(type):
+        def __new__(mcs, name, bases, body):
+            cls = super().__new__(mcs, name, bases, {"__slots__": (), **body})
+            cls._fields = tuple(getattr(cls, "__annotations__", ()))
+            cls._field_defaults = {field: body[field] for field in cls._fields if field in body}
+            for place, field in enumerate(cls._fields):
+                setattr(cls, field, property(itemgetter(place)))
+            return cls
+
+    class NamedTuple(tuple, metaclass=_Kind):
+        """A tuple whose places have names."""
+
+        def __new__(cls, *given, **named):
+            left = cls._fields[len(given) :]
+            if len(given) > len(cls._fields) or named.keys() - left:
+                raise TypeError(f"{cls.__name__} takes {', '.join(cls._fields)}")
+            try:
+                rest = [named[field] if field in named else cls._field_defaults[field] for field in left]
+            except KeyError as error:
+                raise TypeError(f"{cls.__name__} needs {error}") from None
+            return tuple.__new__(cls, (*given, *rest))
+
+        def _asdict(self):
+            return dict(zip(self._fields, self))
+
+        def _replace(self, **named):
+            return type(self)(**{**self._asdict(), **named})
+
+        def __getnewargs__(self):
+            return tuple(self)
+
+        def __repr__(self):
+            return (
+                f"{type(self).__name__}({', '.join(f'{field}={value!r}' for field, value in self._asdict().items())})"
+            )

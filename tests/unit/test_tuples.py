@@ -1,0 +1,87 @@
+"""The tuples and the hash that hosts load quickly are those of the standard library in all that is asked of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import typing
+
+import pytest
+from proscribe.hashing import sha256
+from proscribe.tuples import NamedTuple
+
+
+class Ours(NamedTuple):
+    """A class as the host side has them."""
+
+    name: str
+    size: int = 7
+    parts: tuple[str, ...] = ()
+
+    @property
+    def double(self) -> int:
+        return self.size * 2
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Theirs(typing.NamedTuple):
+    name: str
+    size: int = 7
+    parts: tuple[str, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (("a",), {}),
+        (("a", 2, ("x",)), {}),
+        (("a",), {"parts": ("x",)}),
+        ((), {"parts": ("x",), "name": "a"}),
+        ((), {"name": "a", "size": 0}),
+    ],
+)
+def test_it_is_made_as_typing_makes_it(given: tuple[typing.Any, ...], named: dict[str, typing.Any]) -> None:
+    ours, theirs = Ours(*given, **named), Theirs(*given, **named)
+    assert tuple(ours) == tuple(theirs) and ours == theirs and hash(ours) == hash(theirs)
+    assert (ours.name, ours.size, ours.parts) == (theirs.name, theirs.size, theirs.parts)
+    assert ours._asdict() == theirs._asdict()
+    assert repr(ours) == repr(theirs).replace("Theirs", "Ours")
+    assert tuple(ours._replace(size=3)) == tuple(theirs._replace(size=3))
+    assert json.dumps(ours) == json.dumps(theirs)
+    assert ours._fields == theirs._fields
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [((), {}), ((), {"size": 1}), (("a", 1, (), 4), {}), (("a",), {"name": "b"}), (("a",), {"other": 1})],
+)
+def test_what_does_not_fit_is_refused_by_both(given: tuple[typing.Any, ...], named: dict[str, typing.Any]) -> None:
+    for kind in (Ours, Theirs):
+        with pytest.raises(TypeError):
+            kind(*given, **named)
+
+
+def test_it_is_a_tuple_that_cannot_be_changed() -> None:
+    one = Ours("a")
+    name, *rest = one
+    assert (name, rest, one.double, str(one)) == ("a", [7, ()], 14, "a")
+    assert sorted([Ours("b"), Ours("a", 9), one]) == [one, Ours("a", 9), Ours("b")]
+    with pytest.raises(AttributeError):
+        one.size = 8  # type: ignore[misc]
+    with pytest.raises(AttributeError):
+        one.more = 8  # type: ignore[attr-defined]
+    with pytest.raises(TypeError):
+        one._replace(other=1)
+
+
+def test_workers_can_hand_it_on() -> None:
+    again = pickle.loads(pickle.dumps(Ours("a", 2)))
+    assert again == Ours("a", 2) and type(again) is Ours
+
+
+@pytest.mark.parametrize("content", [b"", b"wechat", bytes(1000)])
+def test_the_hash_is_sha_256(content: bytes) -> None:
+    assert sha256(content).hexdigest() == hashlib.sha256(content).hexdigest()
