@@ -40,26 +40,26 @@ class ActionModule(ActionBase):
         """Answer the task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        plan, call = self._arguments()
+        text, call = self._arguments()
         run = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
         store = Store(Path(run["plans"]) if "plans" in run else None)
-        code, packed = store.code(call["probe"]), store.packed(plan)
+        code, plan = store.code(call["probe"]), store.plan(text)
         host = str(variables.get("inventory_hostname"))
         ways = [self._streamed] if self._can_stream() else []
         if not ways:
             self._display.warning(CANNOT_PIPE)
         told = None
         for way in [*ways, self._as_module]:
-            # A host that keeps the code is only told its name; one that has lost it says so.
-            for whole in (False, True) if store.has(host, code) else (True,):
-                told = way(payload(code, packed, call, whole), variables)
-                if told is None or LACKING not in told:
+            # A host that keeps code and plan is only told their names; one that has lost them says so, or nothing.
+            for whole in (False, True) if store.has(host, code, plan) else (True,):
+                told = way(payload(code, plan, call, whole), variables)
+                if told is not None and LACKING not in told:
                     break
             if told is not None:
                 break
         told = told or {}
         if "kept" in told:
-            store.note(host, code, has=bool(told.pop("kept")))
+            store.note(host, code, plan, has=bool(told.pop("kept")))
         result.update(told)
         return result
 

@@ -68,7 +68,7 @@ def streamed(python: str) -> bool:
     controls = {"dns": {"mode": "audit", "services": {"made": entry}, "settings": {}}}
     plan = canonical(sealed({"schema": SCHEMA, "contact": "", "browsers": [], "controls": controls}))
     call = {"controls": [], "gate": "never", "will_correct": False}
-    stream = payload(Store().code(probe=False), Store().packed(plan), call)
+    stream = payload(Store().code(probe=False), Store().plan(plan), call)
     done = subprocess.run([python, "-I", "-S", "-W", "error", "-c", BOOTSTRAP], input=stream, capture_output=True)
     told = answer(done.stdout.decode()) or {}
     if "record" not in told:

@@ -42,7 +42,7 @@ Settings:
 from __future__ import annotations
 
 import json
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 from .hashing import sha256
 
@@ -67,6 +67,27 @@ def digest(body: Mapping[str, Any]) -> str:
 def sealed(body: Mapping[str, Any]) -> dict[str, Any]:
     """The plan with its digest."""
     return {**body, "digest": digest(body)}
+
+
+class Known(dict):  # type: ignore[type-arg] # to name them, a host would have to load typing
+    """A plan with what follows from it alone, by name, as far as it has been worked out: a host keeps both together."""
+
+    def __init__(self, plan: Mapping[str, Any], follows: dict[str, Any]) -> None:
+        super().__init__(plan)
+        self.follows = follows
+
+
+def once(plan: Mapping[str, Any], name: str, work_out: Callable[[], Any]) -> Any:
+    """What follows from a plan, under a name of its own, worked out once for a plan that is `Known`.
+
+    It must depend on the plan and the code only, must not be changed, and has to be what `marshal` can write: texts,
+    numbers, bytes, and tuples, lists, sets and dicts of these.
+    """
+    if not isinstance(plan, Known):
+        return work_out()
+    if name not in plan.follows:
+        plan.follows[name] = work_out()
+    return plan.follows[name]
 
 
 def check(plan: Mapping[str, Any]) -> None:

@@ -51,7 +51,7 @@ def observe(
     `only` names the controls to look at; empty means all that the plan has. `probe` asks for the browsers themselves to
     be started too (controls/browser/probe.py). Raises ValueError for an unusable plan.
     """
-    plans.check(plan)
+    plans.once(plan, "checked", lambda: plans.check(plan))
     started = time.monotonic()
     checked_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     verdicts: list[Verdict] = []
@@ -161,7 +161,7 @@ def change(
     `doing` carries the changes out, and returns what the result says beyond them. Raises ControlError, which then names
     in `done` the actions that were carried out before it.
     """
-    from .kept_code import forget
+    from .kept import forget
 
     plans.check(plan)
     host.require_root()

@@ -4,9 +4,10 @@ Four fifths of what a module call costs a host is Python compiling Ansible's own
 needs none of it, so it can be piped to `python3 -I -S -c BOOTSTRAP`, which takes it from standard input, answers one
 call, and leaves nothing behind. Controller side.
 
-A stream is a line of JSON (which code, how long it is, the call), the code, and the plan. What is the same for many
-hosts is made once, before any host is asked, and kept beside the plans for the processes that Ansible starts for each
-host. A host that an enforcing run has seen keeps the code too, compiled; it is then named by its hash and not sent.
+A stream is a line of JSON (which code and which plan, how long they are, the call), the code, and the plan. What is
+the same for many hosts is made once, before any host is asked, and kept beside the plans for the processes that Ansible
+starts for each host. A host that an enforcing run has seen keeps both too, the code compiled and the plan with what
+follows from it; they are then named by their hashes and not sent.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import functools
 import hashlib
 import json
 import lzma
-import shutil
 import tempfile
 import urllib.parse
 import zlib
@@ -24,7 +24,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .kept_code import PLACE
+from .kept import PLACE
 
 PACKAGE = "proscribe"
 ENTRY = f"{PACKAGE}.run"
@@ -33,7 +33,7 @@ HOST_SIDE = (
     "__init__.py",
     "finding.py",
     "hashing.py",
-    "kept_code.py",
+    "kept.py",
     "plan.py",
     "run.py",
     "tuples.py",
@@ -47,7 +47,7 @@ PROBING = frozenset({"probed"})  # and these are for what is only done on reques
 # Begins the line of the answer. A login shell may print what it likes before it; what a host's users name their files
 # may stand within it, but never at the beginning of a line: JSON escapes their line ends.
 MARK = "proscribe-answer:"
-LACKING = "lacking"  # the key of the answer of a host that does not have the code which was only named
+LACKING = "lacking"  # the key of the answer of a host that lacks what was only named
 
 # Runs on the host. What is imported comes out of the stream, or out of what this host has kept of an earlier one (which
 # nobody but root can have written); a name that is not in it is the standard library's.
@@ -55,24 +55,29 @@ LOADER = f"""
 import json, marshal, os, sys, zlib
 from importlib._bootstrap_external import MAGIC_NUMBER
 from importlib.machinery import ModuleSpec
-def answered(stream):
-    head = json.loads(stream.readline())
-    packed = stream.read(head["size"])
-    kept = f"{PLACE}/{{head['code']}}-{{MAGIC_NUMBER.hex()}}"
-    code = sources = None
+def kept(name):
     try:
-        with open(os.open(kept, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        with open(os.open(f"{PLACE}/{{name}}", os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
             seen = os.fstat(file.fileno())
             if seen.st_uid == 0 and not seen.st_mode & 0o022:
-                code = marshal.loads(file.read())
+                return marshal.loads(file.read())
     except (OSError, ValueError, EOFError, TypeError):
         pass
+def answered(stream):
+    head = json.loads(stream.readline())
+    packed, packed_plan = map(stream.read, head["sizes"])
+    named = f"{{head['code']}}-{{MAGIC_NUMBER.hex()}}"
+    with_plan = f"{{named}}-{{head['plan']}}"
+    code = None if packed else kept(named)
+    known = None if packed_plan else kept(with_plan)
+    if code is None and not packed or known is None and not packed_plan:
+        return {{"{LACKING}": True}}
+    sources = None
     if code is None:
-        if not packed:
-            return {{"{LACKING}": True}}
         import lzma
         sources = json.loads(lzma.decompress(packed))
         code = {{}}
+    plan, follows = known or (json.loads(zlib.decompress(packed_plan)), {{}})
     def compiled(name):
         if name not in code:
             code[name] = compile(sources["texts"][name], name, "exec", dont_inherit=True), name in sources["packages"]
@@ -87,18 +92,24 @@ def answered(stream):
             return None
         @staticmethod
         def exec_module(module):
-            exec(compiled(module.__name__)[0], module.__dict__)
+            text = compiled(module.__name__)[0]
+            exec(marshal.loads(text) if isinstance(text, bytes) else text, module.__dict__)
     sys.meta_path.insert(0, Stream)
     from {PACKAGE}.host import Host
+    from {PACKAGE}.plan import Known
     from {ENTRY} import compliance_state
     host = Host()
-    told = compliance_state(host, json.loads(zlib.decompress(stream.read())), **head["call"])
-    if sources and head["call"].get("remember") and "record" in told:
-        from {PACKAGE}.kept_code import keep
-        for name in sources["texts"]:
+    count = len(follows)
+    told = compliance_state(host, Known(plan, follows), **head["call"])
+    complete = not sources and known is not None
+    if head["call"].get("remember") and "record" in told and not (complete and len(follows) == count):
+        from {PACKAGE}.kept import keep
+        for name in sources["texts"] if sources else ():
             compiled(name)
-        sources = not keep(host, kept, marshal.dumps(code))
-    return {{**told, "kept": not sources}}
+        each = {{name: (marshal.dumps(text), package) for name, (text, package) in code.items()}} if sources else None
+        parts = {{named: each and marshal.dumps(each), with_plan: marshal.dumps((plan, follows))}}
+        complete = keep(host, parts)
+    return {{**told, "kept": complete}}
 """
 # Nothing is collected and nothing torn down in a process that ends with its answer.
 BOOTSTRAP = f"""
@@ -110,11 +121,15 @@ os._exit(0)
 """
 
 
-class Code(NamedTuple):
-    """The observing code, packed, and its name."""
+class Part(NamedTuple):
+    """The observing code or a plan, packed, and its name: the hash of that."""
 
     name: str
     packed: bytes
+
+    @classmethod
+    def of(cls, packed: bytes) -> Part:
+        return cls(hashlib.sha256(packed).hexdigest(), packed)
 
 
 class Store:
@@ -127,9 +142,9 @@ class Store:
         """Make what most hosts of a run need: the code, and these plans (JSON texts), packed."""
         self.code(probe=False)
         for plan in plans:
-            self.packed(plan)
+            self.plan(plan)
 
-    def code(self, probe: bool) -> Code:
+    def code(self, probe: bool) -> Part:
         """The observing code; with what the browsers' probe needs, if that is asked for."""
         stats = [(str(path), path.stat()) for path in _files().values()]
         state = repr([(path, seen.st_size, seen.st_mtime_ns) for path, seen in stats])
@@ -138,39 +153,39 @@ class Store:
         if packed is None:
             packed = _put_together(probe)
             self._keep(kept, packed)
-        return Code(hashlib.sha256(packed).hexdigest(), packed)
+        return Part.of(packed)
 
-    def packed(self, plan: str) -> bytes:
-        """A plan, packed."""
+    def plan(self, plan: str) -> Part:
+        """A plan, given as JSON text."""
         kept = f"{hashlib.sha256(plan.encode()).hexdigest()}.plan"
         packed = self._kept(kept)
         if packed is None:
             packed = zlib.compress(plan.encode(), 9)
             self._keep(kept, packed)
-        return packed
+        return Part.of(packed)
 
-    def has(self, host: str, code: Code) -> bool:
-        """Whether that host has told that it keeps the code."""
-        return bool(self.directory and self._mark(self.directory, host, code).exists())
+    def has(self, host: str, code: Part, plan: Part) -> bool:
+        """Whether that host has told that it keeps these."""
+        try:
+            return self.directory is not None and self._mark(self.directory, host).read_text() == _names(code, plan)
+        except OSError:
+            return False
 
-    def note(self, host: str, code: Code, has: bool) -> None:
-        """Note whether a host keeps the code; what it kept of another one is forgotten."""
-        if self.directory is None or has == self.has(host, code):
+    def note(self, host: str, code: Part, plan: Part, has: bool) -> None:
+        """Note whether a host keeps these."""
+        if self.directory is None or has == self.has(host, code, plan):
             return
-        mark = self._mark(self.directory, host, code)
+        mark = self._mark(self.directory, host)
         with contextlib.suppress(OSError):  # it only saves time
             if has:
                 mark.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-                mark.touch(0o640)
-                for other in mark.parent.parent.iterdir():
-                    if other != mark.parent:
-                        shutil.rmtree(other, ignore_errors=True)
+                mark.write_text(_names(code, plan))  # a mark that is cut short fits nothing
             else:
                 mark.unlink(missing_ok=True)
 
     @staticmethod
-    def _mark(directory: Path, host: str, code: Code) -> Path:
-        return directory / "kept" / code.name / f"host-{urllib.parse.quote(host, safe='')}"
+    def _mark(directory: Path, host: str) -> Path:
+        return directory / "kept" / f"host-{urllib.parse.quote(host, safe='')}"
 
     def _kept(self, name: str) -> bytes | None:
         try:
@@ -187,10 +202,15 @@ class Store:
             Path(beside.name).rename(self.directory / name)
 
 
-def payload(code: Code, plan: bytes, call: Mapping[str, Any], whole: bool = True) -> bytes:
-    """The stream for one call of `run.compliance_state` with a packed plan. Not `whole`: the code is only named."""
-    packed = code.packed if whole else b""
-    return json.dumps({"code": code.name, "size": len(packed), "call": call}).encode() + b"\n" + packed + plan
+def payload(code: Part, plan: Part, call: Mapping[str, Any], whole: bool = True) -> bytes:
+    """The stream for one call of `run.compliance_state`. Not `whole`: code and plan are only named."""
+    parts = [code.packed, plan.packed] if whole else [b"", b""]
+    head = {"code": code.name, "plan": plan.name, "sizes": [len(part) for part in parts], "call": call}
+    return b"".join([json.dumps(head).encode(), b"\n", *parts])
+
+
+def _names(code: Part, plan: Part) -> str:
+    return f"{code.name} {plan.name}\n"
 
 
 def _files() -> dict[str, Path]:
@@ -207,7 +227,7 @@ def _put_together(probe: bool) -> bytes:
     packages = {name.removesuffix(".__init__") for name in files if name.endswith(".__init__")}
     texts = {name.removesuffix(".__init__"): path.read_text(encoding="utf-8") for name, path in files.items()}
     left_out = CHANGING if probe else CHANGING | PROBING
-    sent = reached(Whole(texts, packages), [ENTRY, f"{PACKAGE}.kept_code"], ROOTS, left_out)
+    sent = reached(Whole(texts, packages), [ENTRY, f"{PACKAGE}.kept"], ROOTS, left_out)
     code = {"packages": sorted(packages.intersection(sent)), "texts": sent}
     return lzma.compress(json.dumps(code).encode(), preset=9)
 

@@ -68,7 +68,7 @@ def streamed(plan: Mapping[str, Any]) -> bytes:
     """The stream of an audit of the apps, to a host that keeps nothing of the code yet."""
     store = Store()
     call = {"controls": ["apps"], "gate": "never", "will_correct": False, "probe": False, "remember": False}
-    return payload(store.code(probe=False), store.packed(canonical(plan)), call)
+    return payload(store.code(probe=False), store.plan(canonical(plan)), call)
 
 
 def spent(command: Sequence[str], rounds: int, given: bytes = b"") -> float:

@@ -146,16 +146,16 @@ def test_where_no_python3_answers_the_module_gives_the_record_or_says_what_is_mi
         assert "/nosuch/python" in said and "rules_evaluated" not in said
 
 
-def test_code_is_kept_by_runs_that_enforce_alone_and_not_in_check_mode(host, whole):
+def test_code_and_plan_are_kept_by_runs_that_enforce_alone_and_not_in_check_mode(host, whole):
     asked(host)
     asked(host, "--check", remember=True)
     assert not host.there("/var/lib/proscribe")
     assert lasting(asked(host, remember=True)[1]) == whole
-    kept = host.run("ls", PLACE).split()
-    assert len(kept) == 1 and host.run("stat", "-c", "%a %u", f"{PLACE}/{kept[0]}").split() == ["600", "0"]
-    before = host.run("stat", "-c", "%i", f"{PLACE}/{kept[0]}")
-    assert lasting(asked(host, remember=True)[1]) == whole
-    assert host.run("stat", "-c", "%i", f"{PLACE}/{kept[0]}") == before
+    kept = [f"{PLACE}/{name}" for name in host.run("ls", PLACE).split()]  # the code, and the plan
+    assert len(kept) == 2 and host.run("stat", "-c", "%a %u", *kept).split() == ["600", "0"] * 2
+    before = host.run("stat", "-c", "%i", *kept)
+    assert lasting(asked(host)[1]) == lasting(asked(host, remember=True)[1]) == whole
+    assert host.run("stat", "-c", "%i", *kept) == before
 
 
 def test_a_host_without_a_password_for_sudo_gives_no_record(host):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from proscribe import kept_code, run
+from proscribe import kept, run
 from proscribe import plan as plans
 from proscribe.controls.base import Action, Changes, Refusal
 from proscribe.finding import Finding, judge
@@ -171,12 +171,14 @@ def test_a_look_keeps_something_for_the_next_one_only_where_it_may(
     assert (log, told["record"]["full_scan"]["runs"]) == (kept, 1)
 
 
-def test_lifting_takes_away_the_code_that_a_host_keeps(host, tmp_path, monkeypatch):
+def test_lifting_takes_away_what_a_host_keeps(host, tmp_path, monkeypatch):
     (tmp_path / "var/lib").mkdir(parents=True)
     with_controls(monkeypatch, Scripted("apps"))
-    path = f"{kept_code.PLACE}/{'a' * 64}-cb0d0d0a"
-    assert kept_code.keep(host, f"{kept_code.PLACE}/old", b"old") and kept_code.keep(host, path, b"code")
-    assert host.list(kept_code.PLACE) == [path.rpartition("/")[2]]
+    code, plan_ = "a" * 64, f"{'a' * 64}-{'b' * 64}"
+    path = f"{kept.PLACE}/{code}"
+    assert kept.keep(host, {"old": b"old"}) and kept.keep(host, {code: b"code", plan_: b"plan"})
+    assert kept.keep(host, {code: None, plan_: b"more"})
+    assert host.list(kept.PLACE) == [code, plan_] and host.read(f"{kept.PLACE}/{plan_}") == b"more"
     assert host.stat(path).st_mode & 0o777 == 0o600
     run.change(host, plan(apps=SECTION), "apps", lift=True, dry_run=True)
     assert host.read(path) == b"code"
@@ -186,12 +188,12 @@ def test_lifting_takes_away_the_code_that_a_host_keeps(host, tmp_path, monkeypat
 
 def test_a_host_where_nothing_can_be_kept_only_loses_time(host, monkeypatch):
     monkeypatch.setattr(Host, "privileged", False)
-    assert kept_code.keep(host, f"{kept_code.PLACE}/x", b"code") is False
+    assert kept.keep(host, {"x": b"code"}) is False
     (host_var := host.root + "/var")
     with open(host_var, "w") as file:
         file.write("no directory")
     monkeypatch.setattr(Host, "privileged", True)
-    assert kept_code.keep(host, f"{kept_code.PLACE}/x", b"code") is False
+    assert kept.keep(host, {"x": b"code"}) is False
 
 
 def test_an_ordinary_user_changes_nothing(host, monkeypatch):

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from proscribe import plan as plans
 from proscribe.host import Host
-from proscribe.kept_code import PLACE
+from proscribe.kept import PLACE
 from proscribe.run import compliance_state
-from proscribe.stream import BOOTSTRAP, LACKING, LOADER, MARK, Code, Store, answer, payload
+from proscribe.stream import BOOTSTRAP, LACKING, LOADER, MARK, Part, Store, answer, payload
 
 MODULE = Path(__file__).resolve().parents[2] / "library" / "compliance_state.py"
 
@@ -47,7 +47,7 @@ PLAN = plans.sealed(
 )
 
 
-RUN = "def compliance_state(host, plan, **call): return {'kept code': True}"
+RUN = "def compliance_state(host, plan, **call): return {'kept code': plan}"
 CALL = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": False}
 TEXT = plans.canonical(PLAN)
 
@@ -55,7 +55,7 @@ TEXT = plans.canonical(PLAN)
 def sent(store=None, plan=TEXT, whole=True, **call):
     store = store or Store()
     code = store.code(bool(call.get("probe")))
-    return payload(code, store.packed(plan), {**CALL, **call}, whole)
+    return payload(code, store.plan(plan), {**CALL, **call}, whole)
 
 
 def streamed(stream, python=(sys.executable, "-I", "-S"), code=BOOTSTRAP):
@@ -139,18 +139,34 @@ def test_an_answer_is_found_behind_what_a_shell_prints_and_else_there_is_none(ou
 )
 def test_code_that_a_host_keeps_is_used_if_nobody_else_can_have_written_it(tmp_path, mode, owner, content, used):
     loader = BOOTSTRAP.replace(PLACE, str(tmp_path))
-    code = {"proscribe": ("", True), "proscribe.host": ("Host = dict", True), "proscribe.run": (RUN, False)}
-    packed = {name: (compile(text, name, "exec"), package) for name, (text, package) in code.items()}
-    kept = tmp_path / f"{Store().code(False).name}-{MAGIC_NUMBER.hex()}"
-    kept.write_bytes(marshal.dumps(packed) if content is None else content)
-    os.chown(kept, owner, owner)
-    kept.chmod(mode)
-    told = streamed(sent(whole=False), code=loader)
-    assert told == ({"kept code": True} if used else {LACKING: True})
-    link = tmp_path / "link"
-    kept.rename(link)
-    kept.symlink_to(link)
-    assert streamed(sent(whole=False), code=loader) == {LACKING: True}
+    code = {
+        "proscribe": ("", True),
+        "proscribe.host": ("Host = dict", True),
+        "proscribe.plan": ("Known = dict.__or__", False),
+        "proscribe.run": (RUN, False),
+    }
+    packed = {name: (marshal.dumps(compile(text, name, "exec")), package) for name, (text, package) in code.items()}
+    named = f"{Store().code(False).name}-{MAGIC_NUMBER.hex()}"
+    kept = [tmp_path / named, tmp_path / f"{named}-{Store().plan(TEXT).name}"]
+    for part, value in zip(kept, (packed, ({"the": "plan"}, {}))):
+        part.write_bytes(marshal.dumps(value))
+        part.chmod(0o600)
+    assert streamed(sent(whole=False), code=loader) == {"kept code": {"the": "plan"}}
+    for part in kept:
+        before = part.read_bytes()
+        part.write_bytes(before if content is None else content)
+        os.chown(part, owner, owner)
+        part.chmod(mode)
+        told = streamed(sent(whole=False), code=loader)
+        assert told == ({"kept code": {"the": "plan"}} if used else {LACKING: True})
+        assert "record" in streamed(sent(), code=loader), "what is sent comes before what is kept"
+        link = tmp_path / "link"
+        part.rename(link)
+        part.symlink_to(link)
+        assert streamed(sent(whole=False), code=loader) == {LACKING: True}
+        part.unlink()
+        part.write_bytes(before)
+        part.chmod(0o600)
 
 
 def code_of(store, probe):
@@ -198,16 +214,17 @@ def test_a_store_that_cannot_be_written_only_costs_time(tmp_path):
 
 @pytest.mark.parametrize("host", ["web01", "a/b", "..", "x" * 100])
 def test_it_is_noted_which_hosts_keep_the_code_until_there_is_another(tmp_path, host):
-    store, code, other = Store(tmp_path), Code("a" * 64, b""), Code("b" * 64, b"")
-    assert not store.has(host, code)
-    store.note(host, code, has=True)
-    store.note("other", code, has=True)
-    assert (store.has(host, code), store.has(host, other), store.has("another", code)) == (True, False, False)
-    store.note(host, code, has=False)
-    assert (store.has(host, code), store.has("other", code)) == (False, True)
-    store.note(host, other, has=True)
-    assert (store.has(host, other), store.has("other", code)) == (True, False)
-    assert not Store().has(host, code)
+    store, code, plan, other = Store(tmp_path), Part("a" * 64, b""), Part("b" * 64, b""), Part("c" * 64, b"")
+    assert not store.has(host, code, plan)
+    store.note(host, code, plan, has=True)
+    store.note("other", code, plan, has=True)
+    assert store.has(host, code, plan) and not store.has("another", code, plan)
+    assert not store.has(host, other, plan) and not store.has(host, code, other)
+    store.note(host, code, plan, has=False)
+    assert not store.has(host, code, plan) and store.has("other", code, plan)
+    store.note("other", code, other, has=True)
+    assert store.has("other", code, other) and not store.has("other", code, plan)
+    assert not Store().has(host, code, plan)
 
 
 def test_the_stream_needs_nothing_but_the_standard_library():

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import socket
-import struct
 
 from ..tuples import NamedTuple
 
 # linux/netfilter/nfnetlink.h and nf_tables.h: the subsystem, the request, and the attribute of the answer.
 _NETLINK_NETFILTER, _NFNL_SUBSYS_NFTABLES, _NFT_MSG_GETGEN, _NFTA_GEN_ID = 12, 10, 16, 1
 _NLM_F_REQUEST = 1
-_HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
-_ANSWER_STARTS = _HEADER.size + 4  # and nfgenmsg
+_HEADER = "=IHHII"  # nlmsghdr: length, type, flags, sequence, port
+_ANSWER_STARTS = 16 + 4  # behind it and nfgenmsg
 
 
 class Generation(NamedTuple):
@@ -28,13 +26,16 @@ class Generation(NamedTuple):
 
 def generation() -> Generation | None:
     """The state in which the tables are now; None where the kernel does not say it. Any user may ask."""
+    import socket  # takes longer to load than to use, so only what has a firewall to look at pays for it
+    import struct
+
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             place = f"{file.read().strip()} {os.readlink('/proc/self/ns/net')}"
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as asking:
             asking.settimeout(1)
             kind = _NFNL_SUBSYS_NFTABLES << 8 | _NFT_MSG_GETGEN
-            asking.send(_HEADER.pack(_ANSWER_STARTS, kind, _NLM_F_REQUEST, 1, 0) + bytes(4))
+            asking.send(struct.pack(_HEADER, _ANSWER_STARTS, kind, _NLM_F_REQUEST, 1, 0) + bytes(4))
             answer = asking.recv(65536)
     except (OSError, AttributeError):  # no netlink here, no nf_tables in this kernel, not Linux
         return None

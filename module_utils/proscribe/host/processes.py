@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import select
-import signal
 import stat
 import time
 from typing import Callable, List
@@ -200,6 +198,8 @@ class Processes(Tools):
         `still` says whether a program is one that is to be ended. It is asked once the process is held by a descriptor,
         so that nothing happens to another program that has the number by now, or that the process has turned into.
         """
+        import signal
+
         try:
             descriptor = os.pidfd_open(process.pid)
         except ProcessLookupError:
@@ -223,6 +223,8 @@ class Processes(Tools):
 
     @staticmethod
     def _ended(descriptor: int, patience: float) -> bool:
+        import select
+
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         return bool(poll.poll(patience * 1000))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import Any, Callable, Mapping, Sequence
 
 from .files import Files
@@ -27,6 +26,8 @@ def run_tool(
 
     Raises ControlError when the tool is missing or does not end within `timeout` seconds.
     """
+    import subprocess  # a host of which nothing has to be asked does not pay for it
+
     env = {**TOOL_ENVIRONMENT, **(environment or {})}
     identity: dict[str, Any] = {}
     if user is not None:

@@ -106,8 +106,8 @@ class Bench:
         """What an audit runs on a host that keeps the code, and what it pipes to that."""
         call = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": False}
         store = stream.Store(self.reports / "plans")
-        packed = store.packed(plans.canonical(self.plan()))
-        return stream.BOOTSTRAP, stream.payload(store.code(probe=False), packed, call, whole=False)
+        plan = store.plan(plans.canonical(self.plan()))
+        return stream.BOOTSTRAP, stream.payload(store.code(probe=False), plan, call, whole=False)
 
     def check(self, what: str, hosts: int, seeded: Mapping[int, str] | None = None) -> None:
         """End the bench where the newest report is not what was seeded."""
