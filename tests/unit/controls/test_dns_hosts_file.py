@@ -264,7 +264,9 @@ DOMAINS = st.sets(st.from_regex(r"[a-z]{1,5}\.(com|org)", fullmatch=True), min_s
 @given(FILES, DOMAINS)
 def test_lifting_gives_back_every_byte(content: bytes, names: set[str]) -> None:
     enforced = block.render(names, made=False) + content
-    assert block.split(enforced, names) == block.Split(block.render(names, made=False), content)
+    ours = block.render(names, made=False)
+    for likely in (b"", ours, block.render({*names, "another.example"}, made=False)):
+        assert block.split(enforced, lambda: names, likely) == block.Split(ours, content)
 
 
 @given(FILES, DOMAINS, st.integers(0, 400))
@@ -272,5 +274,8 @@ def test_however_the_block_is_cut_no_foreign_line_is_lost(content: bytes, names:
     rendered = block.render(names, made=False)
     lines = rendered.splitlines(keepends=True)
     del lines[cut % len(lines)]
-    foreign = block.split(b"".join(lines) + content, names).foreign
+    damaged = b"".join(lines) + content
+    split = block.split(damaged, lambda: names)
+    assert block.split(damaged, lambda: names, rendered) == split
+    foreign = split.foreign
     assert [line for line in content.split() if line not in foreign.split() and line not in rendered.split()] == []

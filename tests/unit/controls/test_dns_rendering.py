@@ -76,7 +76,7 @@ def test_what_a_host_hangs_on_stays_open_below_a_blocked_name(tmp_path: Any) -> 
         "deb https://apt.wechat.com/ x main\ndeb http://deb.example/ x main\n"
     )
     hosts = b"10.0.0.7 Intranet.wechat.com\n0.0.0.0 ads.wechat.com\n10.0.0.8 a/b.wechat.com\n"
-    wish = collect(Host(str(tmp_path)), WECHAT, hosts, canaries=True)
+    wish = collect(Host(str(tmp_path)), {"controls": {"dns": WECHAT}}, hosts, canaries=True)
     assert dict(wish.left) == {
         "apt.wechat.com": "this host gets its packages from there",
         "intranet.wechat.com": "a line of the host's own says 10.0.0.7",

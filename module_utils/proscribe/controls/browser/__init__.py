@@ -19,15 +19,15 @@ from ...host import Host
 from ...plan import RESTRICTED
 from ...tuples import NamedTuple
 from ..base import Changes
-from . import chromium, firefox, forks, unread
+from . import forks, unread
+from .asked import LANGUAGES, Asked
 from .places import PACKAGERS, Place, places
-from .rendering import Rules, extensions, names, rules
+from .rendering import extensions, names
 from .running import look as running_browsers
 from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, rule
 from .sight import Sight
 
 UNKNOWN = "a browser that the catalogue does not have, and no policy folder is found in it: docs/browsers.md"
-LANGUAGES = {"chromium": chromium, "firefox": firefox, "thunderbird": firefox}
 
 
 class Look(NamedTuple):
@@ -40,17 +40,17 @@ class Look(NamedTuple):
 def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     """Whether every browser's policy blocks what the plan restricts. Raises ControlError for an unusable plan."""
     section = plan["controls"]["browser"]
-    wanted = rules(section)
+    asked = Asked(plan)
     known = places(host, plan)
     others = forks.look(host, known).forks
     everywhere = [*known, *(fork.place for fork in others if fork.policies)]
-    seen = [Look(place, LANGUAGES[place.family].look(host, place, asked_of(place, wanted))) for place in everywhere]
+    seen = [Look(place, LANGUAGES[place.family].look(host, place, asked)) for place in everywhere]
     unseen = _reasons(look.sight.unseen for look in seen)
     verdicts = [
         judge(f"browser/{id_}", entry, _service_findings(seen, entry), unseen)
         for id_, entry in section["services"].items()
     ]
-    for setting in wanted.closed:
+    for setting in asked.closed:
         found = [
             _finding(look.place, rule(setting).partition("/")[2], look.sight.settings[setting])
             for look in seen
@@ -60,31 +60,26 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
         if verdict.state == COMPLIANT and setting in (GOOGLE_TENANTS, MICROSOFT_TENANTS):
             from .tenants import mechanisms
 
-            verdict = verdict._replace(findings=tuple(mechanisms(setting, wanted, everywhere)))
+            verdict = verdict._replace(findings=tuple(mechanisms(setting, asked.rules, everywhere)))
         verdicts.append(verdict)
     found = [
         _finding(look.place, look.place.path.rpartition("/")[2], "; ".join(look.sight.wrong))
         for look in seen
         if look.sight.wrong
     ]
-    if wanted:
+    if asked:
         found += [Finding("browser", fork.id, path=fork.binary, detail=UNKNOWN) for fork in others if not fork.policies]
         running = running_browsers(host, everywhere)
         # Enforcing does not end a browser under its user's hands.
         verdicts.append(judge("browser/running", section, *running)._replace(drifted=False))
         verdicts.append(judge("browser/packaged", section, *_packaged(host, plan, everywhere))._replace(drifted=False))
-    if wanted or found:
+    if asked or found:
         unclear = _reasons(look.sight.unseen or look.sight.unclear for look in seen)
         files = judge("browser/policy-file", section, found, unclear)
         verdicts.append(files._replace(findings=(*files.findings, *unread.look(host))))
     else:
         verdicts.append(Verdict("browser/policy-file", NOT_APPLICABLE, reason="nothing to tell the browsers"))
     return verdicts
-
-
-def asked_of(place: Place, wanted: Rules) -> Rules:
-    """What the programs of a place can be asked for."""
-    return wanted if place.sites else wanted.without_sites()
 
 
 def _packaged(host: Host, plan: Mapping[str, Any], known: Sequence[Place]) -> tuple[Sequence[Finding], str]:

@@ -10,21 +10,21 @@ from typing import Any, Callable, Iterable, Mapping
 
 from ...host import ControlError, Host, Unseen
 from ..base import Action, Changes
-from . import asked_of, chromium_changes, firefox_changes, forks
+from . import chromium_changes, firefox_changes, forks
+from .asked import Asked
 from .places import Place, places
-from .rendering import rules
 
 LANGUAGES = {"chromium": chromium_changes, "firefox": firefox_changes, "thunderbird": firefox_changes}
 
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     """The files to write so that every browser blocks what the plan restricts. Raises ControlError for the plan."""
-    wanted = rules(plan["controls"]["browser"])
+    asked = Asked(plan)
     known = places(host, plan)
     others = forks.look(host, known)
 
     def at(place: Place) -> Changes:
-        return _at(place, lambda: LANGUAGES[place.family].enforce(host, place, asked_of(place, wanted)))
+        return _at(place, functools.partial(LANGUAGES[place.family].enforce, host, place, asked.of(place)))
 
     parts = [at(place) for place in known]
     found = [at(fork.place) for fork in others.forks if fork.policies]

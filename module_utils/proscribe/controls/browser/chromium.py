@@ -10,13 +10,16 @@ chromium_folder.
 from __future__ import annotations
 
 import json
-from typing import Any, Collection, Iterable
+from typing import TYPE_CHECKING, Any, Collection, Iterable
 
 from ...host import WRITTEN_BY, ControlError, Host, Unseen
 from .places import Place
 from .rendering import Name, Rules
 from .settings import ALLOW_LIST, EXTENSIONS, GOOGLE_TENANTS, MICROSOFT_TENANTS, PRIVATE_LOGIN, SETTINGS, SIGN_IN
 from .sight import MARK, Sight, faults, lost
+
+if TYPE_CHECKING:
+    from .asked import Asked
 
 BLOCK, ALLOW, MERGE = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceMergeList"
 NO_EXTENSIONS, SOME_EXTENSIONS = "ExtensionInstallBlocklist", "ExtensionInstallAllowlist"
@@ -113,18 +116,26 @@ def render(said: dict[str, Any]) -> bytes:
     return (json.dumps(said, indent=1) + "\n").encode()
 
 
-def look(host: Host, place: Place, wanted: Rules) -> Sight:
-    """What holds of the policy at a place."""
+def alone(wanted: Rules, place: Place) -> bytes | None:
+    """The file where no other one in its folder says anything; None if there is nothing to say."""
+    said = policies(wanted, place)
+    return render(said) if said else None
+
+
+def look(host: Host, place: Place, asked: Asked) -> Sight:
+    """What holds of the policy at a place. Raises ControlError for a plan that no browser could follow."""
     directory, _, own = place.path.rpartition("/")
+    content = asked.file(place)
     try:
-        if host.list(directory) == ([own] if wanted else []):
+        if host.list(directory) == ([] if content is None else [own]):
             wrong = faults(host, place.path)
-            if not any(wrong[:2]) and (not wanted or host.read(place.path) == render(policies(wanted, place))):
+            if not any(wrong[:2]) and (content is None or host.read(place.path) == content):
                 return Sight(complete=True)
     except Unseen as unseen:
         return Sight(unseen=str(unseen))
     except ControlError as error:
+        wanted = asked.of(place)
         return lost(error, closing(wanted, place), wanted.chrome_extensions)
     from .chromium_folder import Folder
 
-    return Folder(host, place, wanted).sight()
+    return Folder(host, place, asked.of(place)).sight()

@@ -8,7 +8,7 @@ A file in which nothing but Proscribe's own part stands needs no more than a com
 from __future__ import annotations
 
 import json
-from typing import Any, Iterable
+from typing import TYPE_CHECKING, Any, Iterable
 
 from ...host import WRITTEN_BY, ControlError, Host, Unseen
 from ...tuples import NamedTuple
@@ -16,6 +16,9 @@ from .places import THUNDERBIRD, Place
 from .rendering import Name, Rules, above, covers
 from .settings import ALLOW_LIST, EXTENSIONS, GOOGLE_TENANTS, PRIVATE_LOGIN, SETTINGS
 from .sight import MARK, Sight, faults, lost
+
+if TYPE_CHECKING:
+    from .asked import Asked
 
 FILTER, DNS, TENANTS = "WebsiteFilter", "DNSOverHTTPS", "AllowedDomainsForApps"
 EXTENSION_SETTINGS, PREFERENCES = "ExtensionSettings", "Preferences"
@@ -131,17 +134,19 @@ def alone(wanted: Rules, place: Place) -> bytes | None:
     return render({MARK: WRITTEN_BY, "policies": said}) if said else None
 
 
-def look(host: Host, place: Place, wanted: Rules) -> Sight:
-    """What holds of the policy at a place."""
+def look(host: Host, place: Place, asked: Asked) -> Sight:
+    """What holds of the policy at a place. Raises ControlError for a plan that no browser could follow."""
+    wanted = asked.file(place)
     try:
         content = host.read(place.path)
         inherited = next((path for path in place.fallbacks if host.stat(path) is not None), "")
-        if content == alone(wanted, place) and not inherited and not any(faults(host, place.path)[:2]):
+        if content == wanted and not inherited and not any(faults(host, place.path)[:2]):
             return Sight(complete=True)
     except Unseen as unseen:
         return Sight(unseen=str(unseen))
     except ControlError as error:
-        return lost(error, closing(wanted, place), wanted.firefox_extensions)
+        rules = asked.of(place)
+        return lost(error, closing(rules, place), rules.firefox_extensions)
     from .firefox_file import PolicyFile
 
-    return PolicyFile(host, place, wanted).sight()
+    return PolicyFile(host, place, asked.of(place)).sight()

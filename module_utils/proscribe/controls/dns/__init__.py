@@ -27,11 +27,11 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     section = plan["controls"]["dns"]
     choice = choose(host, section["settings"])
     if choice.name == HOSTS:
-        verdicts, names = hosts_file.observe(host, section, _left_over(host, choice))
+        verdicts, names = hosts_file.observe(host, plan, _left_over(host, choice))
         return [*verdicts, _sub_domains(choice)] if names else verdicts
     from . import filtering
 
-    wish = _wish(host, section)
+    wish = _wish(host, plan)
     leftovers = [*_left_over(host, choice, all_of_them=not wish.names), *hosts_file.left_over(host, section, LEFT_OVER)]
     if wish.names:
         filter_ = describe(host, choice, section["settings"])
@@ -50,10 +50,10 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     choice = choose(host, section["settings"])
     others = [name for name in choice.traced if name != choice.name]
     if choice.name == HOSTS:
-        changes = hosts_file.enforce(host, section)
+        changes = hosts_file.enforce(host, plan)
         away = switching.take_away(host, choice.scene, others)
         return changes._replace(actions=[*changes.actions, *away, *_read_again(host, choice, changes)])
-    wish = _wish(host, section)
+    wish = _wish(host, plan)
     if not wish.names:
         return lift(host, plan)
     actions = switching.put(host, describe(host, choice, section["settings"]), wish)
@@ -93,8 +93,8 @@ def _read_again(host: Host, choice: Choice, changes: Changes) -> list[Action]:
     return [Action("reload", unit, reload)] if changes.actions and choice.scene.units.get(unit) else []
 
 
-def _wish(host: Host, section: Mapping[str, Any]) -> Wish:
-    return collect(host, section, hosts_file.foreign(host, section), canaries=True)
+def _wish(host: Host, plan: Mapping[str, Any]) -> Wish:
+    return collect(host, plan, hosts_file.foreign(host, plan["controls"]["dns"]), canaries=True)
 
 
 def _left_over(host: Host, choice: Choice, all_of_them: bool = False) -> list[Finding]:

@@ -6,7 +6,7 @@ newline, and the first answer to a blocked name is ours.
 
 from __future__ import annotations
 
-from typing import AbstractSet, Iterable, Iterator, Sequence
+from typing import AbstractSet, Callable, Iterable, Iterator, Sequence
 
 from ...host import WRITTEN_BY
 from ...tuples import NamedTuple
@@ -42,12 +42,15 @@ def blocked(ours: bytes) -> set[str]:
     return {name for _, name in lines if all((sink, name) in lines for sink in SINKS)}
 
 
-def split(content: bytes, known: AbstractSet[str]) -> Split:
-    """Take a hosts file apart.
+def split(content: bytes, known: Callable[[], AbstractSet[str]], likely: bytes = b"") -> Split:
+    """Take a hosts file apart. `known` gives the names of the plan, `likely` is the block that it most likely has.
 
     Between a marker and its pair, whatever looks like a line of the block is ours. Next to a marker that has lost its
-    pair only the lines that block a name of the plan (`known`) are. Everything else is foreign, wherever it stands.
+    pair only the lines that block a name of the plan are. Everything else is foreign, wherever it stands.
     """
+    rest = content[len(likely) :]
+    if likely and content.startswith(likely) and BEGIN not in rest and END not in rest:
+        return Split(likely, rest)
     lines = content.splitlines(keepends=True)
     begins = {i for i, line in enumerate(lines) if line.strip() in (BEGIN, BEGIN + NEW_FILE)}
     ends = {i for i, line in enumerate(lines) if line.strip() == END}
@@ -66,15 +69,15 @@ def split(content: bytes, known: AbstractSet[str]) -> Split:
             start = None
         elif i in ends:
             damage["an end without a beginning"] = None
-            ours.update(_run(lines, range(i - 1, -1, -1), known))
+            ours.update(_run(lines, range(i - 1, -1, -1), known()))
         else:
             if start is not None:
                 damage["a beginning without an end"] = None
-                ours.update(_run(lines, range(start + 1, i), known))
+                ours.update(_run(lines, range(start + 1, i), known()))
             start = i
     if start is not None:
         damage["a beginning without an end"] = None
-        ours.update(_run(lines, range(start + 1, len(lines)), known))
+        ours.update(_run(lines, range(start + 1, len(lines)), known()))
     if blocks > 1:
         damage["it is there twice"] = None
     return Split(

@@ -11,29 +11,33 @@ from typing import Any, Mapping, Sequence
 
 from ...finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ...host import Host, Unseen
+from ...plan import once
 from ..base import Action, Changes, Refusal
 from . import block
-from .wish import Wish, collect, covering, plain, service_verdicts
+from .wish import Wish, collect, covering, everywhere, service_verdicts
 
 PATH = "/etc/hosts"
 
 
-def observe(
-    host: Host, section: Mapping[str, Any], leftovers: Sequence[Finding] = ()
-) -> tuple[list[Verdict], set[str]]:
+def observe(host: Host, plan: Mapping[str, Any], leftovers: Sequence[Finding] = ()) -> tuple[list[Verdict], set[str]]:
     """Whether the hosts file blocks the names of the plan, and the names. `leftovers` of filters are told with it.
     Raises ControlError.
     """
+    section = plan["controls"]["dns"]
     try:
         content = host.read(PATH) or b""
     except Unseen as reason:
         rules = {f"dns/{id_}": entry for id_, entry in section["services"].items()}
         entries = {**rules, "dns/hosts-file": section}
         return [judge(rule, entry, (), str(reason)) for rule, entry in entries.items()], set()
-    seen = block.split(content, _known(section))
-    wish = _wish(host, section, seen.foreign)
-    verdicts = service_verdicts(section, wish, block.blocked(seen.ours), _finding("", ""))
-    wrong = _wrong(seen, wish.names)
+    usual = everywhere(plan, canaries=False).names
+    likely = once(plan, "dns/block", lambda: block.render(usual, made=False))
+    seen = block.split(content, lambda: _known(section), likely)
+    wish = _wish(host, plan, seen.foreign)
+    wanted = likely if wish.names == usual and not seen.made else block.render(wish.names, seen.made)
+    blocked = wish.names if seen.ours == wanted else block.blocked(seen.ours)
+    verdicts = service_verdicts(section, wish, blocked, _finding("", ""))
+    wrong = seen.damage if seen.damage or seen.ours == wanted else _differs(seen.ours, wish.names)
     found = [*([_finding("block", wrong)] if wrong else ()), *leftovers]
     if wish.names or found:
         verdicts.append(judge("dns/hosts-file", section, found))
@@ -44,12 +48,12 @@ def observe(
 
 def left_over(host: Host, section: Mapping[str, Any], detail: str) -> list[Finding]:
     """Our block, where another backend has taken its place."""
-    return [_finding("block", detail)] if block.split(host.read(PATH) or b"", _known(section)).ours else []
+    return [_finding("block", detail)] if block.split(host.read(PATH) or b"", lambda: _known(section)).ours else []
 
 
 def foreign(host: Host, section: Mapping[str, Any]) -> bytes:
     """What of the file is the organisation's own: it counts before any name server."""
-    return block.split(host.read(PATH) or b"", _known(section)).foreign
+    return block.split(host.read(PATH) or b"", lambda: _known(section)).foreign
 
 
 def refusals(wish: Wish) -> list[Refusal]:
@@ -62,21 +66,20 @@ def refusals(wish: Wish) -> list[Refusal]:
     ]
 
 
-def _wrong(seen: block.Split, names: set[str]) -> str:
-    """What is wrong with the block as a whole, in a few words."""
-    if seen.damage or seen.ours == block.render(names, seen.made):
-        return seen.damage
-    if not seen.ours:
+def _differs(ours: bytes, names: set[str]) -> str:
+    """What is wrong with a block that is not as it should be, in a few words."""
+    if not ours:
         return "missing"
-    extra = sorted(block.blocked(seen.ours) - names)
+    extra = sorted(block.blocked(ours) - names)
     return f"blocks names not of the plan: {', '.join(extra[:3])}{', ...' * (len(extra) > 3)}" if extra else "changed"
 
 
-def enforce(host: Host, section: Mapping[str, Any]) -> Changes:
+def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     """The one write that makes the block right. Raises ControlError."""
+    section = plan["controls"]["dns"]
     content = host.read(PATH)
-    seen = block.split(content or b"", _known(section))
-    wish = _wish(host, section, seen.foreign)
+    seen = block.split(content or b"", lambda: _known(section))
+    wish = _wish(host, plan, seen.foreign)
     refused = refusals(wish)
     if not wish.names:
         return lift(host, section)._replace(refused=refused)
@@ -90,7 +93,7 @@ def enforce(host: Host, section: Mapping[str, Any]) -> Changes:
 def lift(host: Host, section: Mapping[str, Any]) -> Changes:
     """The file as it would be without us. Raises ControlError."""
     content = host.read(PATH)
-    seen = block.split(content or b"", _known(section))
+    seen = block.split(content or b"", lambda: _known(section))
     if content is None or not seen.ours:
         return Changes()
     if seen.made and not seen.foreign:
@@ -124,10 +127,11 @@ def _known(section: Mapping[str, Any]) -> set[str]:
     return {name for entry in section["services"].values() for name in entry["domains"]}
 
 
-def _wish(host: Host, section: Mapping[str, Any], foreign: bytes) -> Wish:
+def _wish(host: Host, plan: Mapping[str, Any], foreign: bytes) -> Wish:
     """The wish, with the names of the plan only: what lies below them is not blocked here, so it is not let through."""
-    wish = collect(host, section, foreign, canaries=False)
-    plain(wish.names)
+    wish = collect(host, plan, foreign, canaries=False)
+    if not wish.left:
+        return wish
     named = {name for names in wish.services.values() for name in names}
     return wish._replace(left={name: reason for name, reason in wish.left.items() if name in named})
 

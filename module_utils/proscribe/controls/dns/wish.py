@@ -11,7 +11,7 @@ from typing import AbstractSet, Any, Iterable, Mapping
 
 from ...finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ...host import ControlError, Host
-from ...plan import RESTRICTED
+from ...plan import RESTRICTED, once
 from ...tuples import NamedTuple
 from .. import lifelines
 
@@ -32,16 +32,32 @@ class Wish(NamedTuple):
         return {name for names in self.services.values() for name in names} - set(self.left)
 
 
-def collect(host: Host, section: Mapping[str, Any], foreign: bytes, *, canaries: bool) -> Wish:
-    """The wish of a plan's section, on this host.
+def collect(host: Host, plan: Mapping[str, Any], foreign: bytes, *, canaries: bool) -> Wish:
+    """The wish of a plan, on this host. Raises ControlError for a plan with a name that is none.
 
     `foreign` is what the organisation has in /etc/hosts. `canaries` adds the names that want NXDOMAIN and no address,
     which not every backend can answer.
     """
+    section = plan["controls"]["dns"]
+    usual = everywhere(plan, canaries=canaries)
     reasons = dict.fromkeys(lifelines.own_names(host), "it is this host's own name")
     reasons.update(dict.fromkeys(lifelines.package_sources(host), "this host gets its packages from there"))
     reasons.update({name: f"a line of the host's own says {address}" for name, address in _resolved(foreign)})
+    wanted = usual.names
+    if not any(covering(name, wanted) for name in reasons):
+        return usual
     return of_plan(section, reasons, canaries=canaries)
+
+
+def everywhere(plan: Mapping[str, Any], *, canaries: bool) -> Wish:
+    """The wish on a host that needs none of the names, which nearly every host is."""
+
+    def work_out() -> tuple[Any, ...]:
+        wish = of_plan(plan["controls"]["dns"], {}, canaries=canaries)
+        plain(wish.names)
+        return tuple(wish)
+
+    return Wish(*once(plan, f"dns/wish {canaries}", work_out))
 
 
 def of_plan(section: Mapping[str, Any], reasons: Mapping[str, str], *, canaries: bool) -> Wish:

@@ -1,0 +1,53 @@
+"""What a plan asks of the browsers of a host. It is the same for every host of the plan, so a host that keeps the plan
+works none of it out again (plan.once); one whose browsers differ needs the rules themselves.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from ...plan import once
+from . import chromium, firefox
+from .places import Place
+from .rendering import Rules, rules
+
+LANGUAGES = {"chromium": chromium, "firefox": firefox, "thunderbird": firefox}
+
+
+class Asked:
+    """What has to hold, for one look at a host."""
+
+    def __init__(self, plan: Mapping[str, Any]) -> None:
+        self._plan = plan
+        self._rules: Rules | None = None
+        self._files: dict[bytes, bytes] = {}
+
+    @property
+    def rules(self) -> Rules:
+        """All of it. Raises ControlError for a plan that no browser could follow."""
+        if self._rules is None:
+            self._rules = rules(self._plan["controls"]["browser"])
+        return self._rules
+
+    def __bool__(self) -> bool:
+        """Whether there is anything that a browser has to be told."""
+        return bool(once(self._plan, "browser/anything", lambda: bool(self.rules)))
+
+    @property
+    def closed(self) -> list[str]:
+        """The ways round that are closed, by the ids that their rules are named for."""
+        return list(once(self._plan, "browser/closed", lambda: self.rules.closed))
+
+    def of(self, place: Place) -> Rules:
+        """What the programs of a place can be asked for."""
+        return self.rules if place.sites else self.rules.without_sites()
+
+    def file(self, place: Place) -> bytes | None:
+        """The file of a place with nothing in it but Proscribe's own part; None if there is nothing to say."""
+        content = once(self._plan, f"browser/file {place.id} {place.path}", lambda: self._alone(place))
+        return None if content is None else bytes(content)
+
+    def _alone(self, place: Place) -> bytes | None:
+        content = LANGUAGES[place.family].alone(self.of(place), place)
+        # Most browsers of a family are told the same, which is then there once.
+        return None if content is None else self._files.setdefault(content, content)
