@@ -9,14 +9,20 @@ from typing import Any
 from proscribe.host import Generation, Host, netfilter
 
 # Netlink sockets belong to the namespace in which they were opened, so the question is put by a process in there.
-_ASK = "import runpy, sys; found = runpy.run_path(sys.argv[1])['generation'](); print(*(found or ()), sep=chr(10))"
+_ASK = """\
+import sys
+sys.path.insert(0, sys.argv[1])
+from proscribe.host.netfilter import generation
+print(*(generation() or ()), sep=chr(10))
+"""
+_CODE = str(Path(netfilter.__file__).parents[2])
 
 
 class NamespacedHost(Host):
     """A host whose tools `run` starts inside a network namespace."""
 
     def ruleset_generation(self) -> Generation | None:
-        asked = self.run([sys.executable, "-I", "-S", "-c", _ASK, str(Path(netfilter.__file__))])
+        asked = self.run([sys.executable, "-I", "-S", "-c", _ASK, _CODE])
         lines = asked.out.split("\n")
         assert asked.rc == 0, asked.err
         return Generation(int(lines[0]), lines[1]) if len(lines) > 1 else None

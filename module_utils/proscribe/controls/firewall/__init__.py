@@ -9,13 +9,14 @@ where another table works round ours.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Mapping, Sequence
 
 from ...finding import NOT_APPLICABLE, Finding, Verdict, judge
-from ...host import Host, Unseen
+from ...host import Generation, Host, Unseen
 from ...plan import RESTRICTED
 from ..base import Changes
-from . import boot, exemptions, forced_dns, listing, neighbours
+from . import boot, exemptions, forced_dns, known, listing, neighbours
 from .ruleset import OWN_RULES, PLAIN_DNS, own_rules, refused, refused_everywhere, render
 
 NEEDS_ROOT = "the firewall's rules can only be listed by root: run the audit as root, or with -b"
@@ -46,7 +47,10 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
             kept = boot.wrong(host, nft, text)
             sight = listing.look(host, nft, text, at_boot)
             wrong, unseen, counts = sight.wrong, sight.unseen, sight.counts
-            others = neighbours.observe(host, nft) if needed else ()
+            if needed and not known.alone(host, text):
+                others = neighbours.observe(host, nft)
+                if sight.right and text == at_boot:
+                    host.keeps.append(partial(_keep, host, text, sight.generation, not others))
         except Unseen as reason:
             unseen = str(reason)
     verdicts = []
@@ -69,6 +73,12 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
             verdicts.append(Verdict(f"firewall/{rule}", NOT_APPLICABLE, reason="no network is to be refused"))
     attempts = {f"firewall/{rule}": packets for rule, (packets, _) in counts.items()}
     return [v._replace(attempts=attempts.get(v.rule, 0)) for v in [*verdicts, *others]]
+
+
+def _keep(host: Host, text: str, seen: Generation | None, alone: bool, _: bool) -> None:
+    """Keep for later looks what was seen, unless a table has changed meanwhile."""
+    if seen is not None and seen == host.ruleset_generation():
+        known.remember(host, text, seen, alone)
 
 
 def _let_through(host: Host, id_: str, entry: Mapping[str, Any]) -> list[Finding]:

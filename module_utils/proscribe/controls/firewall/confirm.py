@@ -213,11 +213,9 @@ def _require_loaded(host: Host, token: str) -> None:
 
 
 def _remember(host: Host, text: str) -> None:
-    """Spare the audits after this one a whole listing of a large table, if it is loaded as it should be."""
+    """Spare the audits after this one a whole listing of the table, if it is loaded as it should be."""
     known.forget(host)
     with contextlib.suppress(Unseen):
-        if len(text) > listing.LARGE:
-            sight = listing.look(host, loading.nft_of(host), text)
-            now = host.ruleset_generation()
-            if now is not None and now == sight.generation and not any(sight.wrong.values()) and not sight.unseen:
-                known.remember(host, text, now)
+        sight = listing.look(host, loading.nft_of(host), text)
+        if sight.right and sight.generation and sight.generation == host.ruleset_generation():
+            known.remember(host, text, sight.generation)

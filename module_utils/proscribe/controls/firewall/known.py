@@ -1,9 +1,9 @@
 """What an enforcing run knows of the loaded table, for the audits after it.
 
 Whoever knows what was loaded at one generation of the kernel's tables, and made the one change since, knows what is
-loaded at the next; and as long as the generation stays, nothing of it has changed. So an audit need not list every
-element of very large sets again, which takes nft a second for 100,000. Any change to any table of the host, ours or
-another's, makes the next audits whole ones.
+loaded at the next; and as long as the generation stays, nothing of it has changed. So an audit need not list the table
+again, which takes nft a second for 100,000 networks, nor look at its neighbours. Any change to any table of the host,
+ours or another's, makes the next audits whole ones.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from ...hashing import sha256
 from ...host import Generation, Host
 
 STATE = "/run/proscribe/firewall"  # gone with a reboot, as the table is
+ALONE = " alone"
 
 
-def remember(host: Host, text: str, at: Generation) -> None:
-    """Keep that a table made from `text` is what is loaded at that generation."""
-    host.write(STATE, _said(text, at), 0o600)
+def remember(host: Host, text: str, at: Generation, alone: bool = False) -> None:
+    """Keep that a table made from `text` is what is loaded at that generation; `alone`: and that no other table then
+    worked round it.
+    """
+    host.write(STATE, f"{_said(text, at)}{ALONE if alone else ''}\n", 0o600)
 
 
 def forget(host: Host) -> None:
@@ -25,10 +28,21 @@ def forget(host: Host) -> None:
 
 
 def unchanged(host: Host, text: str) -> bool:
-    """Whether a table made from `text` was loaded by us, and no table of the host has changed since."""
+    """Whether a table made from `text` was loaded, and no table of the host has changed since."""
+    return _now(host, text) is not None
+
+
+def alone(host: Host, text: str) -> bool:
+    """Whether moreover no other table worked round it."""
+    return _now(host, text) == ALONE
+
+
+def _now(host: Host, text: str) -> str | None:
+    """What is kept of the tables as they are now, beyond that this one is loaded; None if that is not known."""
     now = host.ruleset_generation()
-    return now is not None and host.text(STATE) == _said(text, now)
+    kept, said = (host.text(STATE) or "").rstrip("\n"), _said(text, now) if now else ""
+    return kept[len(said) :] if said and kept.startswith(said) else None
 
 
 def _said(text: str, at: Generation) -> str:
-    return f"{at.place} {at.number} {sha256(text.encode()).hexdigest()}\n"
+    return f"{at.place} {at.number} {sha256(text.encode()).hexdigest()}"

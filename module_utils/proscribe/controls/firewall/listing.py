@@ -26,11 +26,8 @@ SPELLINGS = (
     ("meta l4proto { 6, 17 }", "meta l4proto { tcp, udp }"),
 )
 
-# Characters of a ruleset from which on listing all of it takes more than some milliseconds (about 2,000 networks).
-LARGE = 50_000
 MANY = 1000  # elements of a set: a diff that showed all of them could not be read
 
-_ELEMENTS = re.compile(r"\t\telements = \{[^}]*\}\n")
 _HELD = re.compile(r"elements = \{([^}]*)\}")
 _COUNTED = re.compile(r"counter refused[_-](\S+) \{\s+packets (\d+) bytes (\d+)")
 
@@ -56,36 +53,39 @@ Parts = dict[tuple[str, str], Part]
 class Sight(NamedTuple):
     """What there is, and what is wrong with it, by rule: a service, `dns-over-tls`, `ruleset` (all of the table)."""
 
-    live: Parts
+    live: Parts  # empty too where nothing had to be listed, because all is known to be as wanted
     wrong: Mapping[str, Sequence[Finding]]
     unseen: str = ""  # why nothing more can be said where nothing is wrong
     counts: Mapping[str, tuple[int, int]] = {}  # packets and bytes that were refused, by rule
     generation: Generation | None = None  # of the kernel's tables, from before the look
 
+    @property
+    def right(self) -> bool:
+        """Whether the table was seen, and is as it should be."""
+        return not any(self.wrong.values()) and not self.unseen
+
 
 def look(host: Host, nft: str, text: str, kept: str = "") -> Sight:
     """Compare the loaded table with the one that `text` would load. Raises Unseen, or ControlError if nft fails.
 
-    A large table that was made from `kept` (what is kept for the boot), and is known not to have changed since we
-    loaded it, is listed without its elements: they are those of `kept`.
+    Of a table that was made from `kept` (what is kept for the boot), and is known not to have changed since, only the
+    counters are listed.
     """
     generation = host.ruleset_generation()
-    if len(kept) > LARGE and known.unchanged(host, kept):
-        listing = _listing(host, nft, "-t")
-        brief = take_apart(_ELEMENTS.sub("", kept))
-        if take_apart(listing) == brief and known.unchanged(host, kept):
-            live = brief if text == kept else take_apart(kept)
-            return Sight(live, *_compare(host, nft, text, live, text == kept), refusals(listing), generation)
-    listing = _listing(host, nft)
+    if kept and known.unchanged(host, kept):
+        counted = _list(host, nft, "counters", "table")
+        if counted and known.unchanged(host, kept):
+            live = {} if text == kept else take_apart(kept)
+            wrong = ({}, "") if text == kept else _compare(host, nft, text, live)
+            return Sight(live, *wrong, refusals(counted), generation)
+    listing = _list(host, nft, "table")
     live = take_apart(listing)
     return Sight(live, *_compare(host, nft, text, live), refusals(listing), generation)
 
 
-def _compare(
-    host: Host, nft: str, text: str, live: Parts, same: bool = False
-) -> tuple[Mapping[str, Sequence[Finding]], str]:
+def _compare(host: Host, nft: str, text: str, live: Parts) -> tuple[Mapping[str, Sequence[Finding]], str]:
     """What is wrong with the loaded table, by rule, and what cannot be said."""
-    wanted = live if same else take_apart(text)
+    wanted = take_apart(text)
     if wanted == live:
         return {}, ""
     if not live:
@@ -105,12 +105,12 @@ def _compare(
 
 def listed(host: Host, nft: str) -> Parts:
     """The table as it is loaded; no parts if it is not."""
-    return take_apart(_listing(host, nft))
+    return take_apart(_list(host, nft, "table"))
 
 
-def _listing(host: Host, nft: str, *options: str) -> str:
-    """What nft lists of the table, counts included; "" if it is not loaded."""
-    result = host.run([nft, *options, "list", "table", "inet", TABLE])
+def _list(host: Host, nft: str, *what: str) -> str:
+    """What nft lists of the table (`table`: all of it, counts included); "" if it is not loaded."""
+    result = host.run([nft, "list", *what, "inet", TABLE])
     if result.rc == 0:
         return result.out
     if "No such file or directory" in result.err:

@@ -52,7 +52,7 @@ def enforce(host: Host, section: Mapping[str, Any], askers: Sequence[int] = ()) 
         watch = boot.units(nft)[-1]
         if host.stat(boot.SYSTEMD_RUNS) is not None and boot.is_active(host, watch.name):
             actions.append(_systemctl(host, True, "restart", watch))  # it is running the program as it was
-    if any(sight.wrong.values()) or sight.unseen:
+    if not sight.right:
         # What is confirmed is what a reboot would load too.
         load = Load(host, nft, sight, text, confirmed=text == earlier, askers=askers)
         if not load.confirmed and (said := pending.tried_before(host, text)):
