@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from functools import partial
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from . import plan as plans
@@ -56,21 +57,22 @@ def observe(
     checked_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     verdicts: list[Verdict] = []
     errors: list[dict[str, str]] = []
-    for name in [name for name in CONTROLS if name in plan["controls"] and name in (set(only) or CONTROLS)]:
-        services = plan["controls"][name]["services"]
+
+    def look(name: str, rules: Iterable[str], at: Callable[[], list[Verdict]]) -> None:
         try:
-            if host.system != "Linux":
-                reason = f"{host.system} is not looked at yet"
-                verdicts += [Verdict(f"{name}/{id_}", UNKNOWN, reason=reason) for id_ in services]
-            else:
-                verdicts += control(name).observe(host, plan)
-                if probe and name == "browser":
-                    verdicts.append(probed(host, plan))
+            verdicts.extend(at())
         except Unseen as unseen:
-            verdicts += [Verdict(f"{name}/{id_}", UNKNOWN, reason=str(unseen)) for id_ in services]
+            verdicts.extend(Verdict(f"{name}/{id_}", UNKNOWN, reason=str(unseen)) for id_ in rules)
         except ControlError as error:
             errors.append({"control": name, "message": str(error)})
-            verdicts += [Verdict(f"{name}/{id_}", ERROR, reason=str(error)) for id_ in services]
+            verdicts.extend(Verdict(f"{name}/{id_}", ERROR, reason=str(error)) for id_ in rules)
+
+    names = [name for name in CONTROLS if name in plan["controls"] and name in (set(only) or CONTROLS)]
+    with host.still():
+        for name in names:
+            look(name, plan["controls"][name]["services"], partial(_observed, host, plan, name))
+    if probe and "browser" in names:
+        look("browser", ["probe"], lambda: [probed(host, plan)])
     record = host_record(
         plan_digest=plan["digest"],
         checked_at=checked_at,
@@ -84,6 +86,13 @@ def observe(
     if drifted:
         record["logged_in"] = logged_in(host)
     return record, [name for name in CONTROLS if name in drifted]
+
+
+def _observed(host: Host, plan: Mapping[str, Any], name: str) -> list[Verdict]:
+    """What a control says of a host."""
+    if host.system != "Linux":
+        raise Unseen(f"{host.system} is not looked at yet")
+    return control(name).observe(host, plan)
 
 
 def logged_in(host: Host) -> list[str]:

@@ -1,202 +1,25 @@
-"""Files of the host: read without following a link that a user could have made, written whole or not at all."""
+"""Files of the host: written whole or not at all, and taken away with the directories that were made for them."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
-import stat
-from typing import Iterator, List, Pattern, Sequence  # List: Files has a method `list`
+from typing import List, Sequence  # List: Files has a method `list`
 
-from .words import ControlError, Unseen
+from .looking import LARGEST_FILE as LARGEST_FILE
+from .looking import Looking
+from .words import ControlError
 
 STATE_DIRECTORY = "/var/lib/proscribe"
 LEDGER = STATE_DIRECTORY + "/directories"
-LARGEST_FILE = 64 * 1024 * 1024  # bytes; more than any file that a control has a reason to read whole
-PIECE = 256 * 1024  # bytes read at a time
-SEARCHED = 4 * 1024 * 1024  # and searched at a time
 
 # What every file that Proscribe writes says about itself; the comment marks differ by format.
 WRITTEN_BY = "Written by Proscribe, rewritten at its next run. To lift the ban on this host: ./proscribe lift"
 
 
-class Files:
-    """The files below `root` ("/" but in tests)."""
-
-    def __init__(self, root: str = "/") -> None:
-        self.root = root
-
-    @property
-    def privileged(self) -> bool:
-        return os.geteuid() == 0
-
-    # -- looking -------------------------------------------------------------------------------------------------------
-
-    def _real(self, path: str) -> str:
-        return self.root.rstrip("/") + path
-
-    def _open_directory(self, path: str) -> int:
-        """Open a directory of the host step by step; a link on the way counts only if root made it.
-
-        The descriptor is a place to start from (O_PATH): an ordinary user may pass through directories that he may not
-        list. Raises OSError, or ControlError for a link that a user made.
-        """
-        descriptor = os.open(self.root, os.O_PATH | os.O_DIRECTORY)
-        walked = ""
-        try:
-            for name in path.split("/"):
-                if not name:
-                    continue
-                walked += "/" + name
-                flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
-                try:
-                    step = os.open(name, flags, dir_fd=descriptor)
-                except OSError as error:
-                    if error.errno not in (errno.ELOOP, errno.ENOTDIR):
-                        raise
-                    link = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                    if not stat.S_ISLNK(link.st_mode):
-                        raise
-                    if link.st_uid != 0:
-                        raise ControlError(f"{walked} is a link that uid {link.st_uid} made: not followed") from None
-                    step = os.open(name, flags & ~os.O_NOFOLLOW, dir_fd=descriptor)
-                os.close(descriptor)
-                descriptor = step
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
-
-    @contextlib.contextmanager
-    def _directory(self, path: str) -> Iterator[int]:
-        descriptor = self._open_directory(path)
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
-
-    def directory(self, path: str) -> contextlib.AbstractContextManager[int]:
-        """The descriptor of a directory (O_PATH), for what is done by name in it whatever users do to its path.
-
-        Raises OSError, and ControlError for a link on the way that a user made.
-        """
-        return self._directory(path)
-
-    def stat(self, path: str) -> os.stat_result | None:
-        """What stands at a path (a link is itself, never its target); None if nothing does. Raises Unseen."""
-        parent, _, name = path.rstrip("/").rpartition("/")
-        try:
-            with self._directory(parent) as directory:
-                return os.stat(name or ".", dir_fd=directory, follow_symlinks=False)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise self._unseen(path, error) from None
-
-    def _unseen(self, path: str, error: OSError) -> Unseen:
-        if isinstance(error, PermissionError) and not self.privileged:
-            return Unseen(f"{path} can only be read by root")
-        return Unseen(f"{path} cannot be read: {error.strerror}")  # root too: a dead network mount, a user's own FUSE
-
-    def list(self, path: str) -> List[str]:
-        """The names in a directory, sorted; none if it is not there. Raises Unseen."""
-        try:
-            with self._directory(path) as directory:
-                listed = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=directory)
-            try:
-                return sorted(os.listdir(listed))
-            finally:
-                os.close(listed)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        except OSError as error:
-            raise self._unseen(path, error) from None
-
-    def read(self, path: str, limit: int = LARGEST_FILE) -> bytes | None:
-        """A regular file's content; None if there is none. Raises Unseen, or ControlError: not regular, or too big.
-
-        A link at the end counts only if root made it (/etc/resolv.conf and /etc/os-release are such).
-        """
-        descriptor = self._open_file(path)
-        if descriptor is None:
-            return None
-        # In pieces: some files of /proc cannot be read into a buffer as large as the limit.
-        with os.fdopen(descriptor, "rb", buffering=0) as stream:
-            content = b""
-            while len(content) <= limit and (piece := stream.read(PIECE)):
-                content += piece
-        if len(content) > limit:
-            raise ControlError(f"{path} is larger than {limit} bytes")
-        return content
-
-    def head(self, path: str, size: int) -> bytes:
-        """The first bytes of a regular file of any size, as many as it has of `size`; b"" if there is none. Raises as
-        `read`.
-        """
-        descriptor = self._open_file(path)
-        if descriptor is None:
-            return b""
-        with os.fdopen(descriptor, "rb", buffering=0) as stream:
-            return stream.read(size)
-
-    def _open_file(self, path: str) -> int | None:
-        """The descriptor of a regular file, opened for reading; None if there is none."""
-        parent, _, name = path.rpartition("/")
-        try:
-            with self._directory(parent) as directory:
-                seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
-                follow = stat.S_ISLNK(seen.st_mode) and seen.st_uid == 0
-                flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
-                descriptor = os.open(name, flags, dir_fd=directory)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except PermissionError as error:
-            raise self._unseen(path, error) from None
-        except OSError as error:
-            raise ControlError(f"cannot read {path}: {error.strerror}") from None
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise ControlError(f"{path} is not a regular file")
-        return descriptor
-
-    def search(self, path: str, pattern: Pattern[bytes], longest: int = 256) -> List[bytes]:
-        """What a pattern finds in a file of any size, each match once. A match is at most `longest` bytes long.
-
-        Raises as `read`. Nothing is mapped into memory: a file that shrinks meanwhile would end the run.
-        """
-        descriptor = self._open_file(path)
-        if descriptor is None:
-            return []
-        found: dict[bytes, None] = {}
-        with os.fdopen(descriptor, "rb", buffering=0) as stream:
-            rest = b""
-            while piece := stream.read(SEARCHED):
-                found.update(dict.fromkeys(match[0] for match in pattern.finditer(rest + piece)))
-                rest = piece[-longest:]
-        return list(found)
-
-    def target(self, path: str) -> str:
-        """Where the links at a path lead that root made, as a path of the host; the path itself if it is no link.
-
-        Raises Unseen, and ControlError for a link that a user made.
-        """
-        for _ in range(16):  # alternatives are chains of three; more than this is a loop
-            seen = self.stat(path)
-            if seen is None or not stat.S_ISLNK(seen.st_mode):
-                break
-            if seen.st_uid != 0:
-                raise ControlError(f"{path} is a link that uid {seen.st_uid} made: not followed")
-            with self._directory(path.rpartition("/")[0]) as directory:
-                to = os.readlink(path.rpartition("/")[2], dir_fd=directory)
-            path = os.path.normpath(os.path.join(path.rpartition("/")[0], to))
-        return path
-
-    def text(self, path: str) -> str | None:
-        """A file as text (UTF-8, what is not replaced by U+FFFD); None if it is not there."""
-        content = self.read(path)
-        return None if content is None else content.decode("utf-8", "replace")
-
-    # -- changing ------------------------------------------------------------------------------------------------------
+class Files(Looking):
+    """The files below a root, to be changed."""
 
     def write(
         self,

@@ -80,9 +80,12 @@ class Processes(Tools):
 
     def processes(self) -> tuple[List[Process], int]:
         """The running programs, and how many more there are whose executable this user may not see."""
+        return self._once(self._processes, "/proc")
+
+    def _processes(self, proc: str) -> tuple[List[Process], int]:
         seen: List[Process] = []
         hidden = 0
-        for name in self.list("/proc"):
+        for name in self.list(proc):
             if name.isdigit():
                 try:
                     seen.append(Process(int(name), self._executable(int(name))))

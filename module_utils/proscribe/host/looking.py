@@ -1,0 +1,273 @@
+"""Looking at files of the host, without following a link that a user could have made."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Pattern  # List: Looking has a method `list`
+
+from .words import ControlError, Unseen
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Answer = TypeVar("Answer")
+
+LARGEST_FILE = 64 * 1024 * 1024  # bytes; more than any file that a control has a reason to read whole
+PIECE = 256 * 1024  # bytes read at a time
+SEARCHED = 4 * 1024 * 1024  # and searched at a time
+MOST_OPEN = 128  # directories; a process may have some hundred files open
+
+
+class _Opened:
+    """A directory's descriptor for a `with` block, which closes it unless it is kept for later."""
+
+    __slots__ = ("descriptor", "keep")
+
+    def __init__(self, descriptor: int, keep: bool = False) -> None:
+        self.descriptor, self.keep = descriptor, keep
+
+    def __enter__(self) -> int:
+        return self.descriptor
+
+    def __exit__(self, *_: object) -> None:
+        if not self.keep:
+            os.close(self.descriptor)
+
+
+def _step(descriptor: int, name: str, path: str) -> int:
+    """Open the directory of that name in a directory. Raises OSError, or ControlError for a link that a user made."""
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
+    try:
+        return os.open(name, flags, dir_fd=descriptor)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            raise
+        link = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+        if not stat.S_ISLNK(link.st_mode):
+            raise
+        if link.st_uid != 0:
+            raise ControlError(f"{path} is a link that uid {link.st_uid} made: not followed") from None
+        return os.open(name, flags & ~os.O_NOFOLLOW, dir_fd=descriptor)
+
+
+class Looking:
+    """The files below `root` ("/" but in tests)."""
+
+    def __init__(self, root: str = "/") -> None:
+        self.root = root
+        self._answers: dict[tuple[str, str], Any] | None = None  # while all is `still`
+        self._opened: dict[str, int | FileNotFoundError] = {}
+
+    @property
+    def privileged(self) -> bool:
+        return os.geteuid() == 0
+
+    def _real(self, path: str) -> str:
+        return self.root.rstrip("/") + path
+
+    def _open_directory(self, path: str) -> int:
+        """Open a directory of the host step by step; a link on the way counts only if root made it.
+
+        The descriptor is a place to start from (O_PATH): an ordinary user may pass through directories that he may not
+        list. Raises OSError, or ControlError for a link that a user made.
+        """
+        descriptor = os.open(self.root, os.O_PATH | os.O_DIRECTORY)
+        walked = ""
+        try:
+            for name in path.split("/"):
+                if name:
+                    walked += "/" + name
+                    step = _step(descriptor, name, walked)
+                    os.close(descriptor)
+                    descriptor = step
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _directory(self, path: str) -> _Opened:
+        if self._answers is None:
+            return _Opened(self._open_directory(path))
+        return self._opened_once(path.rstrip("/"))
+
+    def _opened_once(self, path: str) -> _Opened:
+        """A directory, kept open for what is looked at next, as long as these are not too many."""
+        known = self._opened.get(path)
+        if known is None:
+            try:
+                known = self._open_next(path)
+            except FileNotFoundError as error:
+                known = error
+            if isinstance(known, int) and len(self._opened) >= MOST_OPEN:
+                return _Opened(known)
+            self._opened[path] = known
+        if isinstance(known, FileNotFoundError):
+            raise known.with_traceback(None)
+        return _Opened(known, keep=True)
+
+    def _open_next(self, path: str) -> int:
+        if not path:
+            return os.open(self.root, os.O_PATH | os.O_DIRECTORY)
+        parent, _, name = path.rpartition("/")
+        with self._opened_once(parent.rstrip("/")) as above:
+            return _step(above, name, path)
+
+    @contextlib.contextmanager
+    def still(self) -> Iterator[None]:
+        """For a look at a host that changes nothing: what was asked once is not asked again, so that all of the look
+        goes by one and the same answer, and directories stay open.
+        """
+        self._answers = {}
+        try:
+            yield
+        finally:
+            self._answers = None
+            for descriptor in self._opened.values():
+                if isinstance(descriptor, int):
+                    os.close(descriptor)
+            self._opened = {}
+
+    def _once(self, look: Callable[[str], Answer], path: str) -> Answer:
+        """What a look at a path says; the same again while all is `still`."""
+        if self._answers is None:
+            return look(path)
+        key = look.__name__, path
+        if key not in self._answers:
+            self._answers[key] = look(path)
+        answer: Answer = self._answers[key]
+        return answer
+
+    def directory(self, path: str) -> contextlib.AbstractContextManager[int]:
+        """The descriptor of a directory (O_PATH), for what is done by name in it whatever users do to its path.
+
+        Raises OSError, and ControlError for a link on the way that a user made.
+        """
+        return self._directory(path)
+
+    def stat(self, path: str) -> os.stat_result | None:
+        """What stands at a path (a link is itself, never its target); None if nothing does. Raises Unseen."""
+        return self._once(self._stat, path)
+
+    def _stat(self, path: str) -> os.stat_result | None:
+        parent, _, name = path.rstrip("/").rpartition("/")
+        try:
+            with self._directory(parent) as directory:
+                return os.stat(name or ".", dir_fd=directory, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._unseen(path, error) from None
+
+    def _unseen(self, path: str, error: OSError) -> Unseen:
+        if isinstance(error, PermissionError) and not self.privileged:
+            return Unseen(f"{path} can only be read by root")
+        return Unseen(f"{path} cannot be read: {error.strerror}")  # root too: a dead network mount, a user's own FUSE
+
+    def list(self, path: str) -> List[str]:
+        """The names in a directory, sorted; none if it is not there. Raises Unseen."""
+        return [*self._once(self._list, path)]
+
+    def _list(self, path: str) -> List[str]:
+        try:
+            with self._directory(path) as directory:
+                listed = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=directory)
+            try:
+                return sorted(os.listdir(listed))
+            finally:
+                os.close(listed)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise self._unseen(path, error) from None
+
+    def read(self, path: str, limit: int = LARGEST_FILE) -> bytes | None:
+        """A regular file's content; None if there is none. Raises Unseen, or ControlError: not regular, or too big.
+
+        A link at the end counts only if root made it (/etc/resolv.conf and /etc/os-release are such).
+        """
+        if limit == LARGEST_FILE:
+            return self._once(self._read, path)
+        return self._read(path, limit)
+
+    def _read(self, path: str, limit: int = LARGEST_FILE) -> bytes | None:
+        descriptor = self._open_file(path)
+        if descriptor is None:
+            return None
+        # In pieces: some files of /proc cannot be read into a buffer as large as the limit.
+        with os.fdopen(descriptor, "rb", buffering=0) as stream:
+            content = b""
+            while len(content) <= limit and (piece := stream.read(PIECE)):
+                content += piece
+        if len(content) > limit:
+            raise ControlError(f"{path} is larger than {limit} bytes")
+        return content
+
+    def head(self, path: str, size: int) -> bytes:
+        """The first bytes of a regular file of any size, as many as it has of `size`; b"" if there is none. Raises as
+        `read`.
+        """
+        descriptor = self._open_file(path)
+        if descriptor is None:
+            return b""
+        with os.fdopen(descriptor, "rb", buffering=0) as stream:
+            return stream.read(size)
+
+    def _open_file(self, path: str) -> int | None:
+        """The descriptor of a regular file, opened for reading; None if there is none."""
+        parent, _, name = path.rpartition("/")
+        try:
+            with self._directory(parent) as directory:
+                seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                follow = stat.S_ISLNK(seen.st_mode) and seen.st_uid == 0
+                flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+                descriptor = os.open(name, flags, dir_fd=directory)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except PermissionError as error:
+            raise self._unseen(path, error) from None
+        except OSError as error:
+            raise ControlError(f"cannot read {path}: {error.strerror}") from None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise ControlError(f"{path} is not a regular file")
+        return descriptor
+
+    def search(self, path: str, pattern: Pattern[bytes], longest: int = 256) -> List[bytes]:
+        """What a pattern finds in a file of any size, each match once. A match is at most `longest` bytes long.
+
+        Raises as `read`. Nothing is mapped into memory: a file that shrinks meanwhile would end the run.
+        """
+        descriptor = self._open_file(path)
+        if descriptor is None:
+            return []
+        found: dict[bytes, None] = {}
+        with os.fdopen(descriptor, "rb", buffering=0) as stream:
+            rest = b""
+            while piece := stream.read(SEARCHED):
+                found.update(dict.fromkeys(match[0] for match in pattern.finditer(rest + piece)))
+                rest = piece[-longest:]
+        return list(found)
+
+    def target(self, path: str) -> str:
+        """Where the links at a path lead that root made, as a path of the host; the path itself if it is no link.
+
+        Raises Unseen, and ControlError for a link that a user made.
+        """
+        for _ in range(16):  # alternatives are chains of three; more than this is a loop
+            seen = self.stat(path)
+            if seen is None or not stat.S_ISLNK(seen.st_mode):
+                break
+            if seen.st_uid != 0:
+                raise ControlError(f"{path} is a link that uid {seen.st_uid} made: not followed")
+            with self._directory(path.rpartition("/")[0]) as directory:
+                to = os.readlink(path.rpartition("/")[2], dir_fd=directory)
+            path = os.path.normpath(os.path.join(path.rpartition("/")[0], to))
+        return path
+
+    def text(self, path: str) -> str | None:
+        """A file as text (UTF-8, what is not replaced by U+FFFD); None if it is not there."""
+        content = self.read(path)
+        return None if content is None else content.decode("utf-8", "replace")

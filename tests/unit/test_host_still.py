@@ -1,0 +1,93 @@
+"""While nothing is changed, a host is asked each thing once, and answers as it would otherwise."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.host import ControlError, Host, looking
+
+Look = Callable[[Host], Any]
+
+LOOKS: tuple[Look, ...] = (
+    lambda host: host.stat("/etc/hosts").st_size,
+    lambda host: host.stat("/etc/missing"),
+    lambda host: host.stat("/missing/too/deep"),
+    lambda host: host.stat("/etc/hosts/below"),
+    lambda host: host.list("/etc/"),
+    lambda host: host.list("/missing"),
+    lambda host: host.read("/etc/hosts"),
+    lambda host: host.read("/etc/by-root/hosts"),
+    lambda host: host.text("/etc/missing"),
+    lambda host: host.head("/etc/hosts", 3),
+    lambda host: host.target("/etc/by-root"),
+    lambda host: host.read("/home/alice/link/hosts"),
+    lambda host: host.list("/home/alice/link"),
+    lambda host: host.stat("/"),
+)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    for directory in ("etc", "home/alice"):
+        (tmp_path / directory).mkdir(parents=True)
+    (tmp_path / "etc/hosts").write_text("127.0.0.1 localhost\n")
+    (tmp_path / "etc/by-root").symlink_to("../etc")
+    (tmp_path / "home/alice/link").symlink_to("../../etc")
+    if os.geteuid() == 0:  # a link of somebody else's
+        os.lchown(tmp_path / "home/alice/link", 1000, 1000)
+    return Host(str(tmp_path))
+
+
+def told(look: Look, host: Host) -> Any:
+    try:
+        return look(host)
+    except ControlError as error:
+        return str(error).replace(host.root, "")
+
+
+def test_each_answer_is_the_one_that_it_would_be(host: Host) -> None:
+    plainly = [told(look, host) for look in LOOKS]
+    for most in (looking.MOST_OPEN, 2, 0):
+        with pytest.MonkeyPatch.context() as patched, host.still():
+            patched.setattr(looking, "MOST_OPEN", most)
+            assert [told(look, host) for look in (*LOOKS, *LOOKS)] == [*plainly, *plainly]
+
+
+def test_nothing_is_asked_twice(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: Counter[tuple[Any, ...]] = Counter()
+    for name in ("open", "stat"):
+        real = getattr(os, name)
+
+        def counting(path: Any, *rest: Any, name: str = name, real: Any = real, **options: Any) -> Any:
+            asked[(name, path, *rest, *options.items())] += 1
+            return real(path, *rest, **options)
+
+        monkeypatch.setattr(os, name, counting)
+    with host.still():
+        for _ in range(3):
+            for look in LOOKS[:9]:
+                told(look, host)
+    assert asked and max(asked.values()) == 1, asked.most_common(3)
+
+
+def test_what_was_held_is_let_go_and_forgotten(host: Host) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(KeyError), host.still():
+        for look in LOOKS:
+            told(look, host)
+        assert len(os.listdir("/proc/self/fd")) > before
+        raise KeyError
+    assert len(os.listdir("/proc/self/fd")) == before
+    host.write("/etc/missing", b"there now")
+    assert (host.text("/etc/missing"), "missing" in host.list("/etc")) == ("there now", True)
+
+
+def test_who_changes_what_he_was_told_changes_it_for_himself(host: Host) -> None:
+    with host.still():
+        host.list("/etc").clear()
+        assert host.list("/etc") == ["by-root", "hosts"]
