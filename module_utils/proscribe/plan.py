@@ -70,15 +70,24 @@ def sealed(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Known(dict):  # type: ignore[type-arg] # to name them, a host would have to load typing
-    """A plan with what follows from it alone, by name, as far as it has been worked out: a host keeps both together."""
+    """A plan with what follows from it alone, by name, as far as it has been worked out: a host keeps both together.
+    The sections of its controls are known as well.
+    """
 
     def __init__(self, plan: Mapping[str, Any], follows: dict[str, Any]) -> None:
         super().__init__(plan)
         self.follows = follows
+        if "controls" in plan:
+            self["controls"] = {name: Known(section, follows) for name, section in plan["controls"].items()}
+
+
+def part_of(plan: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Something made out of a plan, which is known where the plan is."""
+    return Known(part, plan.follows) if isinstance(plan, Known) else part
 
 
 def once(plan: Mapping[str, Any], name: str, work_out: Callable[[], Any]) -> Any:
-    """What follows from a plan, under a name of its own, worked out once for a plan that is `Known`.
+    """What follows from a plan (or a section of one), under a name of its own, worked out once where it is `Known`.
 
     It must depend on the plan and the code only, must not be changed, and has to be what `marshal` can write: texts,
     numbers, bytes, and tuples, lists, sets and dicts of these.

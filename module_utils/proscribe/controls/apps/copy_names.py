@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Collection, Iterable, Mapping, Sequence
 
+from ...plan import once
 from . import appimage
 
 # Where people keep single programs: there an AppImage is looked for that has lost its suffix.
@@ -23,24 +24,15 @@ class Names:
 
     def __init__(self, services: Mapping[str, Mapping[str, Any]], homes: Iterable[str] = ()) -> None:
         self.program_folders = {*SYSTEM_FOLDERS, *(home + folder for home in homes for folder in PROGRAM_FOLDERS)}
-        self.programs: dict[str, list[str]] = {}
-        self.copies: dict[str, list[str]] = {}  # programs that only count with the rest of an app around them
-        self.windows: dict[str, dict[str, list[str]]] = {}  # then by service: how a path has to end
-        self.desktop_files: dict[str, list[str]] = {}
-        self.stems: dict[str, list[str]] = {}
-        self.folders: dict[str, set[str]] = {}  # by service: the names of directories that are an app's own
-        for service, entry in services.items():
-            packages = [name for key in ("apt", "rpm", "pacman", "snap") for name in entry["packages"].get(key, ())]
-            distinct = [name for name in (*packages, service) if len(appimage.stem(name)) >= DISTINCT]
-            _add(self.programs, entry["processes"], service)
-            _add(self.copies, entry.get("copies", ()), service)
-            for path in entry.get("windows", ()):
-                self.windows.setdefault(path.rpartition("/")[2], {}).setdefault(service, []).append("/" + path.lower())
-            _add(self.desktop_files, entry.get("desktop_files", ()), service)
-            if "copies" not in entry:
-                _add(self.stems, map(appimage.stem, (*entry["processes"], *distinct)), service)
-            paths = [path.split("/") for path in entry["paths"]]
-            self.folders[service] = {part for path in paths for part in path[-2:]} - SHARED
+        self.programs: dict[str, list[str]]
+        self.copies: dict[str, list[str]]  # programs that only count with the rest of an app around them
+        self.windows: dict[str, dict[str, list[str]]]  # then by service: how a path has to end
+        self.desktop_files: dict[str, list[str]]
+        self.stems: dict[str, list[str]]
+        self.folders: dict[str, set[str]]  # by service: the names of directories that are an app's own
+        self.programs, self.copies, self.windows, self.desktop_files, self.stems, self.folders = once(
+            services, "apps/copies", lambda: _by_kind(services)
+        )
         self.all = frozenset([*self.programs, *self.copies, *self.windows, *self.desktop_files])
 
     def choose(self, directory: str, names: Sequence[str]) -> Collection[str]:
@@ -60,6 +52,28 @@ class Names:
         """Whether a directory's name says that all in it belongs to a service's app."""
         name = directory.rpartition("/")[2]
         return name in self.folders[service] or service in self.stems.get(appimage.stem(name), ())
+
+
+def _by_kind(services: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
+    programs: dict[str, list[str]] = {}
+    copies: dict[str, list[str]] = {}
+    windows: dict[str, dict[str, list[str]]] = {}
+    desktop_files: dict[str, list[str]] = {}
+    stems: dict[str, list[str]] = {}
+    folders: dict[str, set[str]] = {}
+    for service, entry in services.items():
+        packages = [name for key in ("apt", "rpm", "pacman", "snap") for name in entry["packages"].get(key, ())]
+        distinct = [name for name in (*packages, service) if len(appimage.stem(name)) >= DISTINCT]
+        _add(programs, entry["processes"], service)
+        _add(copies, entry.get("copies", ()), service)
+        for path in entry.get("windows", ()):
+            windows.setdefault(path.rpartition("/")[2], {}).setdefault(service, []).append("/" + path.lower())
+        _add(desktop_files, entry.get("desktop_files", ()), service)
+        if "copies" not in entry:
+            _add(stems, map(appimage.stem, (*entry["processes"], *distinct)), service)
+        paths = [path.split("/") for path in entry["paths"]]
+        folders[service] = {part for path in paths for part in path[-2:]} - SHARED
+    return programs, copies, windows, desktop_files, stems, folders
 
 
 def _add(index: dict[str, list[str]], names: Iterable[str], service: str) -> None:

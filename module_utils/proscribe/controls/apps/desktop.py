@@ -6,8 +6,9 @@ A desktop entry is `[Group]` lines and `Key=value` lines (Desktop Entry Specific
 from __future__ import annotations
 
 import re
-from typing import Iterator, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
+from ...plan import once
 from ...tuples import NamedTuple
 
 ADDRESS = re.compile(r"https?://[^\s\"'<>`|]+", re.IGNORECASE)
@@ -100,13 +101,9 @@ class WebHosts:
     """The addresses of some services: hosts with all below them, or one part of a host."""
 
     def __init__(self, services: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
-        self.hosts: dict[str, list[tuple[str, str]]] = {}
-        self.allowed: dict[str, frozenset[str]] = {}
-        for service, entry in services.items():
-            self.allowed[service] = frozenset(entry.get("web_allow", ()))
-            for name in entry.get("web_hosts", ()):
-                host, slash, path = name.partition("/")
-                self.hosts.setdefault(host, []).append((slash + path, service))
+        self.hosts: dict[str, list[tuple[str, str]]]
+        self.allowed: dict[str, frozenset[str]]
+        self.hosts, self.allowed = once(services, "apps/web hosts", lambda: _hosts(services))
         self._ids: dict[str, list[str]] | None = None
 
     def services(self, address: str) -> list[str]:
@@ -130,6 +127,15 @@ class WebHosts:
                     for address in dict.fromkeys(f"https://{host}{part.rstrip('/')}{end}" for end in ("/", "")):
                         self._ids.setdefault(app_id(address), []).append(service)
         return list(dict.fromkeys(self._ids.get(id_, ())))
+
+
+def _hosts(services: Mapping[str, Mapping[str, Sequence[str]]]) -> tuple[Any, ...]:
+    hosts: dict[str, list[tuple[str, str]]] = {}
+    for service, entry in services.items():
+        for name in entry.get("web_hosts", ()):
+            host, slash, path = name.partition("/")
+            hosts.setdefault(host, []).append((slash + path, service))
+    return hosts, {service: frozenset(entry.get("web_allow", ())) for service, entry in services.items()}
 
 
 def _above(host: str) -> Iterator[str]:

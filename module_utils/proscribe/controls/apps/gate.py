@@ -45,9 +45,10 @@ def expected(host: Host, plan: Mapping[str, Any], wanted: Wanted) -> Iterator[tu
 
     A gate that has nothing to refuse any more has to go, so that what is permitted can be installed.
     """
+    paths = wanted.closed_paths()
     for system in SYSTEMS:
         ids = wanted.restricted(system.MANAGER)
         permitted = wanted.permitted(system.MANAGER)
         called_for = bool(ids) and system.gated(host)
-        for part in system.gate(ids, str(plan.get("contact") or ""), permitted, wanted.closed_paths()):
+        for part in system.gate(ids, str(plan.get("contact") or ""), permitted, paths):
             yield system.MANAGER, part, called_for and part.concerns(host)

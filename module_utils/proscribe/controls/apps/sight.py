@@ -6,6 +6,7 @@ from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 from ...finding import Finding, exception_for
 from ...host import Host, Process
+from ...plan import once, part_of
 from ...tuples import NamedTuple
 from . import dpkg, flatpak, launchers, npm, pacman, pip, pipx, portable, rpm, snap
 from .package import Package, PackageSystem
@@ -29,18 +30,22 @@ class Wanted:
 
     def __init__(self, section: Mapping[str, Any]) -> None:
         browsers = section["settings"].get("unmanaged_browsers")
-        self.services: Mapping[str, Mapping[str, Any]] = {
-            **section["services"],
-            **({UNMANAGED_BROWSERS: browsers} if browsers else {}),
-        }
+        more = {UNMANAGED_BROWSERS: browsers} if browsers else {}
+        self.services: Mapping[str, Mapping[str, Any]] = part_of(section, {**section["services"], **more})
         self.full_scan_every: int = section["settings"].get("full_scan_every", 7)
+        self.packages: Mapping[str, Mapping[str, list[str]]]
+        self.paths: Mapping[str, list[str]]
+        self.names: Mapping[str, list[str]]
+        self.packages, self.paths, self.names = once(section, "apps/wanted", self._indexes)
+
+    def _indexes(self) -> tuple[Any, ...]:
         entries = self.services.items()
-        self.packages = {
+        packages = {
             system.MANAGER: self._index({id_: e["packages"].get(system.CATALOGUE_KEY, ()) for id_, e in entries})
             for system in SYSTEMS
         }
-        self.paths = self._index({id_: entry["paths"] for id_, entry in entries})
-        self.names = self._index({id_: entry["processes"] for id_, entry in entries})
+        paths = self._index({id_: entry["paths"] for id_, entry in entries})
+        return packages, paths, self._index({id_: entry["processes"] for id_, entry in entries})
 
     def _index(self, named: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
         index: dict[str, list[str]] = {}
@@ -57,6 +62,10 @@ class Wanted:
 
     def restricted(self, manager: str) -> set[str]:
         """The packages of one system that enforcing keeps off the host."""
+        found: set[str] = once(self.services, f"apps/restricted {manager}", lambda: self._restricted(manager))
+        return found
+
+    def _restricted(self, manager: str) -> set[str]:
         return {id_ for id_, services in self.packages[manager].items() if self.enforced(services)}
 
     def enforced(self, services: list[str]) -> list[str]:
@@ -73,6 +82,10 @@ class Wanted:
 
     def closed_paths(self) -> list[str]:
         """The host's paths that no package may bring: those of which no waiver lets anything in for everybody."""
+        found: list[str] = once(self.services, "apps/closed paths", self._closed_paths)
+        return found
+
+    def _closed_paths(self) -> list[str]:
         return [
             path
             for path, services in self.paths.items()
