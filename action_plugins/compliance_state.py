@@ -40,11 +40,12 @@ class ActionModule(ActionBase):
         """Answer the task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        text, call = self._arguments()
         run = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
-        store = Store(Path(run["plans"]) if "plans" in run else None)
-        code, plan = store.code(call["probe"]), store.plan(text)
         host = str(variables.get("inventory_hostname"))
+        text, call = self._arguments(run, host)
+        store = Store(Path(run["plans"]) if "plans" in run else None)
+        plan = store.plan(text) if text else store.plan("", run["hosts"][host])
+        code = store.prepared(run["code"]) if "code" in run and not call["probe"] else store.code(call["probe"])
         ways = [self._streamed] if self._can_stream() else []
         if not ways:
             self._display.warning(CANNOT_PIPE)
@@ -63,15 +64,19 @@ class ActionModule(ActionBase):
         result.update(told)
         return result
 
-    def _arguments(self) -> tuple[str, dict[str, Any]]:
-        """The plan as JSON text, and the rest of the call."""
-        given = self._task.args
-        plan = _text(given.get("plan"))
-        self._task.args = {**given, "plan": {}}  # what checks the arguments would copy all of it, several times
+    def _arguments(self, run: Mapping[str, Any], host: str) -> tuple[str, dict[str, Any]]:
+        """The plan as JSON text, and the rest of the call. What the task does not give is what was compiled for the
+        host ("" for the plan): an expression in the playbook would have to be compiled once more for every host.
+        """
+        given = {**_compiled(run, host), **self._task.args}
+        plan = _text(given["plan"]) if "plan" in given else ""
+        if not plan and host not in run.get("hosts", {}):
+            raise AnsibleActionFail("plan is required: the host's plan, as compile_plans made it")
+        asked, self._task.args = self._task.args, {**given, "plan": {}}  # checking would copy all of the plan
         try:
             _, call = self.validate_argument_spec(COMPLIANCE_STATE_ARGUMENTS)
         finally:
-            self._task.args = given
+            self._task.args = asked
         rest = {name: value for name, value in call.items() if name != "plan"}
         return plan, {**rest, "remember": rest["remember"] and not self._task.check_mode}
 
@@ -96,6 +101,16 @@ class ActionModule(ActionBase):
             module_name="compliance_state", module_args=arguments, task_vars=variables
         )
         return told
+
+
+def _compiled(run: Mapping[str, Any], host: str) -> dict[str, Any]:
+    """What `compile_plans` found the inventory to say of a look at a host. With a baseline, it is the run that fails
+    for what is new, and not the host.
+    """
+    if not run:
+        return {}
+    gate = "never" if run.get("baseline") else run["gate"].get(host, "never")
+    return {"controls": run["controls"], "gate": gate, "probe": host in run["probe"]}
 
 
 def _text(plan: object) -> str:

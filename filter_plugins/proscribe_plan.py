@@ -28,8 +28,8 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Look at the host
-  compliance_state:
+- name: Bring the host's name resolution in line
+  dns_filter:
     plan: "{{ proscribe_compiled | proscribe_plan(inventory_hostname) }}"
 """
 

@@ -12,9 +12,9 @@ description:
 version_added: "0.1.0"
 options:
   plan:
-    description: The host's plan, as C(compile_plans) made it.
+    description: The host's plan, as C(compile_plans) made it; the one that is registered as C(proscribe_compiled) if
+      none is given. The same is true of O(controls), O(gate) and O(probe).
     type: dict
-    required: true
   controls:
     description: The controls to look at; all that the plan has if empty.
     type: list
@@ -70,8 +70,12 @@ EXAMPLES = r"""
 
 - name: Look at the host
   compliance_state:
-    plan: "{{ proscribe_compiled | proscribe_plan(inventory_hostname) }}"
   register: proscribe_observed
+
+- name: Look at one control of it only
+  compliance_state:
+    plan: "{{ proscribe_compiled | proscribe_plan(inventory_hostname) }}"
+    controls: [dns]
 """
 
 RETURN = r"""

@@ -16,7 +16,7 @@ CONTROLS = plans.CONTROLS
 
 # The arguments of `compliance_state`, in Ansible's way of saying so: of the module, and of the action that streams it.
 COMPLIANCE_STATE_ARGUMENTS = {
-    "plan": {"type": "dict", "required": True},
+    "plan": {"type": "dict"},
     "controls": {"type": "list", "elements": "str", "choices": list(CONTROLS), "default": []},
     "gate": {"type": "str", "choices": list(GATES), "default": "never"},
     "will_correct": {"type": "bool", "default": False},

@@ -20,7 +20,7 @@ import lzma
 import tempfile
 import urllib.parse
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -122,14 +122,10 @@ os._exit(0)
 
 
 class Part(NamedTuple):
-    """The observing code or a plan, packed, and its name: the hash of that."""
+    """The observing code or a plan: its name, which no other one has, and how to get it packed."""
 
     name: str
-    packed: bytes
-
-    @classmethod
-    def of(cls, packed: bytes) -> Part:
-        return cls(hashlib.sha256(packed).hexdigest(), packed)
+    packed: Callable[[], bytes]
 
 
 class Store:
@@ -138,31 +134,45 @@ class Store:
     def __init__(self, directory: Path | None = None) -> None:
         self.directory = directory
 
-    def prepare(self, plans: Iterable[str]) -> None:
-        """Make what most hosts of a run need: the code, and these plans (JSON texts), packed."""
-        self.code(probe=False)
-        for plan in plans:
-            self.plan(plan)
+    def prepare(self, plans: Mapping[str, str]) -> str:
+        """Make what most hosts of a run need: the code, and these plans (JSON texts by digest). The code's name."""
+        for digest, text in plans.items():
+            self.plan(text, digest).packed()
+        return self.code(probe=False).name
 
     def code(self, probe: bool) -> Part:
         """The observing code; with what the browsers' probe needs, if that is asked for."""
         stats = [(str(path), path.stat()) for path in _files().values()]
         state = repr([(path, seen.st_size, seen.st_mtime_ns) for path, seen in stats])
-        kept = f"{'probe' if probe else 'observe'}-{hashlib.sha256(state.encode()).hexdigest()}.code"
-        packed = self._kept(kept)
-        if packed is None:
+        source = f"{'probe' if probe else 'observe'}-{hashlib.sha256(state.encode()).hexdigest()}.name"
+        name = self._kept(source).decode()
+        if not name or not self._kept(f"{name}.code"):
             packed = _put_together(probe)
-            self._keep(kept, packed)
-        return Part.of(packed)
+            name = hashlib.sha256(packed).hexdigest()
+            self._keep(f"{name}.code", packed)
+            self._keep(source, name.encode())
+        return self.prepared(name, lambda: _put_together(probe))
 
-    def plan(self, plan: str) -> Part:
-        """A plan, given as JSON text."""
-        kept = f"{hashlib.sha256(plan.encode()).hexdigest()}.plan"
-        packed = self._kept(kept)
-        if packed is None:
-            packed = zlib.compress(plan.encode(), 9)
-            self._keep(kept, packed)
-        return Part.of(packed)
+    def prepared(self, name: str, otherwise: Callable[[], bytes] | None = None) -> Part:
+        """The code that `prepare` gave a name to."""
+        return Part(name, lambda: self._kept(f"{name}.code") or (otherwise or _gone)())
+
+    def plan(self, text: str, digest: str = "") -> Part:
+        """A plan, given as JSON text; its digest is its name, for one that was compiled in this run."""
+        name = digest.rpartition(":")[2] or hashlib.sha256(text.encode()).hexdigest()
+
+        def packed() -> bytes:
+            kept = self._kept(f"{name}.plan")
+            if not kept:
+                kept = zlib.compress((text or self._text(name)).encode(), 9)
+                self._keep(f"{name}.plan", kept)
+            return kept
+
+        return Part(name, packed)
+
+    def _text(self, name: str) -> str:
+        """The plan of that name, as `compile_plans` stored it."""
+        return (self._kept(f"{name}.json") or _gone()).decode()
 
     def has(self, host: str, code: Part, plan: Part) -> bool:
         """Whether that host has told that it keeps these."""
@@ -187,11 +197,11 @@ class Store:
     def _mark(directory: Path, host: str) -> Path:
         return directory / "kept" / f"host-{urllib.parse.quote(host, safe='')}"
 
-    def _kept(self, name: str) -> bytes | None:
+    def _kept(self, name: str) -> bytes:
         try:
-            return (self.directory / name).read_bytes() if self.directory else None
+            return (self.directory / name).read_bytes() if self.directory else b""
         except OSError:
-            return None
+            return b""
 
     def _keep(self, name: str, content: bytes) -> None:
         if self.directory is None:
@@ -204,9 +214,13 @@ class Store:
 
 def payload(code: Part, plan: Part, call: Mapping[str, Any], whole: bool = True) -> bytes:
     """The stream for one call of `run.compliance_state`. Not `whole`: code and plan are only named."""
-    parts = [code.packed, plan.packed] if whole else [b"", b""]
+    parts = [code.packed(), plan.packed()] if whole else [b"", b""]
     head = {"code": code.name, "plan": plan.name, "sizes": [len(part) for part in parts], "call": call}
     return b"".join([json.dumps(head).encode(), b"\n", *parts])
+
+
+def _gone() -> bytes:
+    raise FileNotFoundError("what was prepared for this run is gone from the plans folder: run it again")
 
 
 def _names(code: Part, plan: Part) -> str:

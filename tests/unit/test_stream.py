@@ -170,7 +170,7 @@ def test_code_that_a_host_keeps_is_used_if_nobody_else_can_have_written_it(tmp_p
 
 
 def code_of(store, probe):
-    return json.loads(lzma.decompress(store.code(probe).packed))["texts"]
+    return json.loads(lzma.decompress(store.code(probe).packed()))["texts"]
 
 
 def test_only_what_asks_for_the_probe_has_its_code(tmp_path):
@@ -180,7 +180,7 @@ def test_only_what_asks_for_the_probe_has_its_code(tmp_path):
         "proscribe.host.guest",
         "proscribe.host.listener",
     }
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.glob("*.code"))) == 2
 
 
 def test_what_changes_a_host_is_not_sent():
@@ -196,25 +196,40 @@ def test_a_stream_that_only_names_its_code_is_small():
 
 def test_what_is_the_same_for_many_hosts_is_put_together_once_and_then_kept(tmp_path, monkeypatch):
     store = Store(tmp_path)
-    store.prepare([TEXT])
-    assert len(list(tmp_path.iterdir())) == 2
-    first = sent(store)
-    assert first == sent()
+    name = store.prepare({PLAN["digest"]: TEXT})
+    made = {path.name for path in tmp_path.iterdir()}
+    assert {f"{name}.code", f"{PLAN['digest'].removeprefix('sha256:')}.plan"} < made
+    code, plan = store.code(probe=False), store.plan(TEXT, PLAN["digest"])
+    first = payload(code, plan, CALL)
+    assert streamed(first) is not None
     monkeypatch.setattr("proscribe.stream._put_together", lambda probe: pytest.fail("put together again"))
     monkeypatch.setattr("proscribe.stream.zlib.compress", lambda *_: pytest.fail("packed again"))
-    assert sent(Store(tmp_path)) == first
-    assert sent(store) != sent(store, gate="noncompliant")
+    again = Store(tmp_path)
+    assert payload(again.code(probe=False), again.plan(TEXT, PLAN["digest"]), CALL) == first
+    assert payload(again.prepared(name), again.plan("", PLAN["digest"]), CALL) == first
+    assert payload(code, plan, {**CALL, "gate": "noncompliant"}) != first
+    assert {path.name for path in tmp_path.iterdir()} == made
+
+
+def test_a_plan_whose_packed_form_is_gone_is_packed_again_and_one_that_is_gone_is_told(tmp_path):
+    digest = PLAN["digest"].removeprefix("sha256:")
+    (tmp_path / f"{digest}.json").write_text(TEXT)
+    assert Store(tmp_path).plan("", PLAN["digest"]).packed() == Store().plan(TEXT).packed()
+    for missing in (Store(tmp_path).plan("", "sha256:gone"), Store(tmp_path).prepared("gone")):
+        with pytest.raises(FileNotFoundError, match="run it again"):
+            missing.packed()
 
 
 def test_a_store_that_cannot_be_written_only_costs_time(tmp_path):
     store = Store(tmp_path / "not-there")
-    store.prepare([TEXT])
-    assert sent(store) == sent()
+    name = store.prepare({PLAN["digest"]: TEXT})
+    assert sent(store) == sent() and store.code(probe=False).name == name
 
 
 @pytest.mark.parametrize("host", ["web01", "a/b", "..", "x" * 100])
 def test_it_is_noted_which_hosts_keep_the_code_until_there_is_another(tmp_path, host):
-    store, code, plan, other = Store(tmp_path), Part("a" * 64, b""), Part("b" * 64, b""), Part("c" * 64, b"")
+    code, plan, other = (Part(letter * 64, bytes) for letter in "abc")
+    store = Store(tmp_path)
     assert not store.has(host, code, plan)
     store.note(host, code, plan, has=True)
     store.note("other", code, plan, has=True)

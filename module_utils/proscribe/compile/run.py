@@ -78,10 +78,10 @@ def _services(catalogues: dict[str, Catalogue]) -> set[str]:
 def compile_run(question: Question, now: datetime.datetime | None = None) -> dict[str, Any]:
     """Compile the plans of all hosts, write each to the plan store, and return the run.
 
-    The run: {id, playbook, mode, started, catalog_version, inventory, limit, controls, directory, plans, hosts {name:
-    digest}, departments {name: [hosts]}, gate {name: gate}, rollout {batches, max_change, max_failures}, (what
-    `reporting` says), upcoming [...], waivers [...],
-    warnings [...]}. Raises PolicyErrors with every mistake of every host; then nothing was written.
+    The run: {id, playbook, mode, started, catalog_version, inventory, limit, controls, directory, plans, code (the
+    name of the code that observes, see stream.py), hosts {name: digest}, departments {name: [hosts]}, probe [hosts],
+    gate {name: gate}, rollout {batches, max_change, max_failures}, (what `reporting` says), upcoming [...],
+    waivers [...], warnings [...]}. Raises PolicyErrors with every mistake of every host; then nothing was written.
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
     catalogues, restrictions, waivers, plans, hosts = compile_hosts(question, now)
@@ -93,7 +93,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     store = reports / "plans"
     for digest, plan in plans.items():
         _store(store, digest, plan)
-    Store(store).prepare(map(canonical, plans.values()))
+    code = Store(store).prepare({digest: canonical(plan) for digest, plan in plans.items()})
     id_ = f"{now:%Y%m%dT%H%M%SZ}-{question.mode}-{secrets.token_hex(2)}"
     return {
         "id": id_,
@@ -106,9 +106,11 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         "controls": question.controls,
         "directory": str(reports / f"{id_}.partial"),
         "plans": str(store),
+        "code": code,
         "hosts": hosts,
         "departments": departments_of(question),
         "rules": {digest: rule_count(plan, question.controls) for digest, plan in plans.items()},
+        "probe": [name for name, r in restrictions.items() if r.probe],
         "gate": {name: r.compliance_gate for name, r in restrictions.items() if r.compliance_gate != "never"},
         "rollout": {name: one_for_all(name, question.hosts, restrictions) for name in ROLLOUT},
         **agreed,
