@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from proscribe.controls import apps
-from proscribe.controls.apps import dpkg
+from proscribe.controls.apps import dpkg, sight
 from proscribe.controls.apps.sight import Wanted
 from proscribe.controls.base import Action
 from proscribe.host import ControlError, Host, Process, Result, Unseen
@@ -98,6 +98,69 @@ def states(host: Host, of: dict[str, Any]) -> dict[str, str]:
 def evidence(host: Host, of: dict[str, Any], rule: str) -> list[tuple[str, ...]]:
     verdict = next(verdict for verdict in apps.observe(host, of) if verdict.rule == rule)
     return [(f.kind, f.id, f.scope, f.path, f.detail) for f in verdict.findings]
+
+
+class TestRemembering:
+    """dpkg is asked again only where its database has changed, or all is looked at anew."""
+
+    QUERY = "dpkg-query -W"
+
+    @pytest.fixture
+    def host(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeHost:
+        host = MadeHost(tmp_path)
+        host.packages["wechat"] = "ii"
+        (tmp_path / "var/lib/dpkg/updates").mkdir()
+        monkeypatch.setattr(sight, "SETTLED", -(10**10))
+        return host
+
+    @staticmethod
+    def look(host: MadeHost, of: dict[str, Any], keeps: bool = True) -> tuple[bool, str]:
+        """Whether dpkg was asked, and what is said of wechat."""
+        host.calls.clear()
+        host.keeps.clear()
+        state = states(host, of)["apps/wechat"]
+        for keep in host.keeps if keeps else ():
+            keep(True)
+        return any(call.startswith(TestRemembering.QUERY) for call in host.calls), state
+
+    def test_an_unchanged_database_is_not_asked_again(self, host: MadeHost) -> None:
+        (Path(host.root) / "var/lib/dpkg/info/wechat.list").write_text("/opt/wechat/wechat\n")
+        first = evidence(host, plan(wechat=WECHAT, tor=TOR), "apps/wechat")
+        assert self.look(host, plan(wechat=WECHAT, tor=TOR)) == (True, "noncompliant")
+        assert self.look(host, plan(wechat=WECHAT, tor=TOR)) == (False, "noncompliant")
+        assert evidence(host, plan(wechat=WECHAT, tor=TOR), "apps/wechat") == first
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda dpkg: os.replace(dpkg / "new", dpkg / "status"),
+            lambda dpkg: (dpkg / "status").write_text("more"),
+            lambda dpkg: (dpkg / "updates/0000").touch(),
+            lambda dpkg: os.utime(dpkg / "status", ns=(1, 1)),
+        ],
+    )
+    def test_a_changed_one_is(self, host: MadeHost, change: Callable[[Path], Any]) -> None:
+        dpkg = Path(host.root) / "var/lib/dpkg"
+        (dpkg / "new").write_text("")
+        self.look(host, plan(wechat=WECHAT, tor=TOR))
+        host.packages["wechat"] = "rc"
+        change(dpkg)
+        assert self.look(host, plan(wechat=WECHAT, tor=TOR)) == (True, "compliant")
+
+    def test_so_is_one_for_other_names_and_one_that_changed_just_now(
+        self, host: MadeHost, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.look(host, plan(wechat=WECHAT, tor=TOR))
+        more = {"packages": {"apt": ["signal-desktop"]}}
+        assert self.look(host, plan(wechat=WECHAT, tor=TOR, signal=more))[0]
+        monkeypatch.setattr(sight, "SETTLED", 10**12)
+        assert [self.look(host, plan(wechat=WECHAT, tor=TOR))[0] for _ in range(2)] == [True, True]
+
+    def test_what_an_audit_saw_is_not_remembered_and_a_full_look_asks(self, host: MadeHost) -> None:
+        of = plan(wechat=WECHAT, tor=TOR)
+        assert [self.look(host, of, keeps=False)[0] for _ in range(2)] == [True, True]
+        of["controls"]["apps"]["settings"]["full_scan_every"] = 2
+        assert [self.look(host, of)[0] for _ in range(5)] == [True, False, True, False, True]
 
 
 def carry_out(actions: Sequence[Action]) -> None:

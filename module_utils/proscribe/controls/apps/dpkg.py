@@ -14,6 +14,8 @@ from .whom import whom
 MANAGER = "dpkg"
 CATALOGUE_KEY = "apt"
 DATABASE = "/var/lib/dpkg"
+# The second one has what is not in the first one yet.
+DATABASE_FILES: tuple[str, ...] = (f"{DATABASE}/status", f"{DATABASE}/updates")
 FORMAT = "${db:Status-Abbrev}\t${Package}\t${binary:Package}\t${Version}\n"
 
 

@@ -20,6 +20,7 @@ from .whom import whom
 
 MANAGER = "flatpak"
 CATALOGUE_KEY = "flatpak"
+DATABASE_FILES: tuple[str, ...] = ()
 PERSONAL = "/.local/share/flatpak"  # below a home
 # What a deployment says of itself begins with origin and commit, and has the version further on, if the app told one.
 APP_VERSION = re.compile(rb"appdata-version\0+([^\0]+)\0")

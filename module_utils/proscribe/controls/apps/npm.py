@@ -16,6 +16,7 @@ from .survey import survey, told
 
 MANAGER = "npm"
 CATALOGUE_KEY = "npm"
+DATABASE_FILES: tuple[str, ...] = ()
 SYSTEM = ("/usr", "/usr/local")
 PERSONAL = ("/.local", "/.npm-global", "/.npm-packages")  # below a home
 NVM = "/.nvm/versions/node"

@@ -43,6 +43,9 @@ class PackageSystem(Protocol):
 
     MANAGER: str
     CATALOGUE_KEY: str  # under which the catalogue names its packages
+    # Files and directories of which one changes with every change of what is installed. None where to ask the system
+    # costs no more than to look at them.
+    DATABASE_FILES: tuple[str, ...]
 
     def query(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
         """Which of these packages are installed, and why some could not be looked for ("" if all could)."""

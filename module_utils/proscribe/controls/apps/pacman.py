@@ -14,6 +14,7 @@ from .whom import whom
 
 MANAGER = "pacman"
 CATALOGUE_KEY = "pacman"
+DATABASE_FILES: tuple[str, ...] = ()
 DATABASE = "/var/lib/pacman/local"
 
 

@@ -13,6 +13,7 @@ from .survey import survey, told
 
 MANAGER = "pip"
 CATALOGUE_KEY = "pip"
+DATABASE_FILES: tuple[str, ...] = ()
 SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64")
 PERSONAL = "/.local/lib"  # below a home
 PYENV = "/.pyenv/versions"  # whole Pythons

@@ -13,6 +13,7 @@ from .survey import survey, told
 
 MANAGER = "pipx"
 CATALOGUE_KEY = "pip"
+DATABASE_FILES: tuple[str, ...] = ()
 SYSTEM = "/opt/pipx"
 PERSONAL = ("/.local/share/pipx", "/.local/pipx")  # below a home; the latter until pipx 1.3
 

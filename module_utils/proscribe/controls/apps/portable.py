@@ -17,7 +17,7 @@ from ...tuples import NamedTuple
 from . import appimage, owners
 from .copy_names import WEB_APP, Names
 from .package import Package
-from .walk_memory import Memory, remembered
+from .walk_memory import Memory
 
 PLACES = ("/opt", "/usr/local", "/srv")
 SYSTEM_HOMES = ("/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/run", "/sbin", "/sys", "/usr")
@@ -62,12 +62,12 @@ class Copy(NamedTuple):
 
 
 class Copies(NamedTuple):
-    """What was found, what was not looked at, and what the next walk need not read again."""
+    """What was found, and what was not looked at."""
 
     found: list[Copy]
     unseen: list[str]
     web_apps: list[str]  # folders of web apps that a browser installed, whosever these are
-    memory: Memory | None = None  # None where nothing was walked
+    known: Mapping[str, Any]  # what the next walk need not read again, by directory
 
 
 def safe(text: str) -> str:
@@ -83,19 +83,18 @@ def safe(text: str) -> str:
 def look(
     host: Host,
     services: Mapping[str, Mapping[str, Any]],
+    names: Names,
+    homes: Mapping[str, User],
     packages: Sequence[tuple[list[str], Package]],
-    full_scan_every: int = 1,
+    memory: Memory,
 ) -> Copies:
-    """Look for copies of what a plan's services name.
+    """Look for copies of what a plan's services name, by these names and in these homes.
 
     `packages` are what is installed: what lies in the system's places goes with the package that put it there.
     """
-    homes = {user.home: user for user in host.users() if is_home(user)}
-    names = Names(services, homes)
     if not names.all:
-        return Copies([], [], [])
+        return Copies([], [], [], {})
     installed = {s for listed, package in packages if package.owner is None for s in listed}
-    memory = remembered(host, [*names.all, *names.stems], full_scan_every)
     flatpaks = {f"{home}/.local/share/flatpak" for home in homes}  # its own file looks there
     walked = host.walk([*PLACES, *homes], names.choose, memory.known, flatpaks)
     one = _Looking(host, names, homes, installed)
@@ -108,7 +107,7 @@ def look(
     web_apps = [
         f"{directory}/{name}" for directory, listed in walked.hits for name in listed if name.startswith(WEB_APP)
     ]
-    return Copies(_outermost(one.found), [*walked.unseen, *one.unseen], web_apps, memory._replace(known=walked.known))
+    return Copies(_outermost(one.found), [*walked.unseen, *one.unseen], web_apps, walked.known)
 
 
 def is_home(user: User) -> bool:

@@ -14,7 +14,11 @@ MANAGER = "rpm"
 CATALOGUE_KEY = "rpm"
 DATABASES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
 # What a database consists of, by the backend of rpm that keeps it: sqlite, ndb, Berkeley DB.
-DATABASE_FILES = ("rpmdb.sqlite", "Packages.db", "Packages")
+DATABASE_FILES: tuple[str, ...] = tuple(
+    f"{directory}/{name}"
+    for directory in DATABASES
+    for name in ("rpmdb.sqlite", "rpmdb.sqlite-wal", "Packages.db", "Packages")
+)
 FORMAT = "%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\t%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\n"
 
 
@@ -33,7 +37,7 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
 
 def in_use(host: Host) -> bool:
     """Whether there is a database. Without one rpm is not asked: run as root, it would make one."""
-    return any(host.stat(f"{directory}/{name}") for directory in DATABASES for name in DATABASE_FILES)
+    return any(map(host.stat, DATABASE_FILES))
 
 
 def asked(host: Host, question: Iterable[str]) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from typing import AbstractSet, Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 from ...finding import Finding, exception_for
+from ...hashing import sha256
 from ...host import Host, Process
+from ...host.walking import SETTLED
 from ...plan import once, part_of
 from ...tuples import NamedTuple
 from . import dpkg, flatpak, launchers, npm, pacman, pip, pipx, portable, rpm, snap
+from .copy_names import Names
 from .package import Package, PackageSystem
 from .portable import Copies, Copy
-from .walk_memory import Memory
+from .walk_memory import Memory, remembered
 
 SYSTEMS: tuple[PackageSystem, ...] = (dpkg, rpm, pacman, flatpak, snap, pip, pipx, npm)
 
@@ -59,6 +63,15 @@ class Wanted:
     def claimed(self, services: list[str]) -> list[str]:
         """Those of some services that share a name on whose behalf it is looked for."""
         return [s for s in services if self.services[s]["mode"] == "waived"] or services
+
+    def stamp(self, names: Names) -> str:
+        """Which names are looked for, in short."""
+
+        def work_out() -> str:
+            packages = [f"{manager} {id_}" for manager, index in self.packages.items() for id_ in index]
+            return sha256("\n".join(sorted([*names.all, *names.stems, *packages])).encode()).hexdigest()
+
+        return str(once(self.services, "apps/stamp", work_out))
 
     def restricted(self, manager: str) -> set[str]:
         """The packages of one system that enforcing keeps off the host."""
@@ -137,12 +150,7 @@ class Sight(NamedTuple):
     identify: Callable[[Process], Identity | None]
     unseen: dict[str, str]
     copies: Sequence[Copy] = ()
-    walked: Copies | None = None
-
-    @property
-    def memory(self) -> Memory | None:
-        """What the walk remembers; None where nothing was walked."""
-        return self.walked.memory if self.walked else None
+    memory: Memory | None = None  # for the next look; None where nothing was walked
 
     def findings(self, service: str) -> list[tuple[Finding, str]]:
         """The evidence for a service, each piece with the waiver that covers it, "" if none does."""
@@ -179,19 +187,24 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
     packages: list[tuple[list[str], Package]] = []
     unseen: dict[str, list[str]] = {service: [] for service in wanted.services}
     programs: list[tuple[str, Callable[[Process], str]]] = []
+    people = {user.home: user for user in host.users() if portable.is_home(user)}
+    names = Names(wanted.services, people)
+    memory = remembered(host, wanted.stamp(names), wanted.full_scan_every)
+    asked: dict[str, tuple[Any, Any]] = {}
     for system in SYSTEMS:
         index = wanted.packages[system.MANAGER]
-        found, blind = system.query(host, index.keys())
+        found, blind = _installed(host, system, index.keys(), memory.packages, asked)
         packages += [(wanted.holders(index[package.id], package.finding()), package) for package in found]
         programs.append((system.MANAGER, system.programs(host, index.keys(), found)))
         for service in {service for services in index.values() for service in services} if blind else ():
             unseen[service].append(blind)
     homes = {user.home for user in host.users()}
-    walked, copies = _copies(host, wanted, packages, homes)
+    walked = portable.look(host, wanted.services, names, people, packages, memory)
+    unlooked, copies = _copies(host, wanted, walked, homes)
     certain = {copy.path: copy.services for copy in copies if not copy.doubt and copy.kind in RUNNABLE}
     for service, entry in wanted.services.items():
         if entry["processes"] or entry["paths"] or entry["packages"] or entry.get("web_hosts"):
-            unseen[service] += walked.unseen
+            unseen[service] += unlooked
 
     def identify(process: Process) -> Identity | None:
         base = process.exe.rpartition("/")[2]
@@ -212,25 +225,48 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
         reasons.append(blind)
     hint = "" if host.privileged else "; to see it all, run it as root (-b, and -K if sudo asks)"
     told = {service: "; ".join(reasons) + hint for service, reasons in unseen.items() if reasons}
-    return Sight(wanted, packages, running, identify, told, copies, walked)
+    kept = memory._replace(known=walked.known, packages=asked) if names.all else None
+    return Sight(wanted, packages, running, identify, told, copies, kept)
 
 
-def _copies(
-    host: Host, wanted: Wanted, packages: list[tuple[list[str], Package]], homes: set[str]
-) -> tuple[Copies, list[Copy]]:
-    """What no package system installed, and what starts or opens a restricted app; each with its services."""
+def _installed(
+    host: Host,
+    system: PackageSystem,
+    ids: AbstractSet[str],
+    earlier: Mapping[str, tuple[Any, Any]],
+    asked: dict[str, tuple[Any, Any]],
+) -> tuple[list[Package], str]:
+    """The answer of a package system to its query: the one of `earlier`, where its database has not changed since.
+
+    It is noted in `asked` unless the database changed so short a time ago that it may change again unnoticed.
+    """
+    seen = [host.stat(path) for path in system.DATABASE_FILES]
+    database = [[s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns] if s else None for s in seen]
+    known, rows = earlier.get(system.MANAGER, (None, ()))
+    if any(seen) and known == database:
+        asked[system.MANAGER] = known, rows
+        return [Package(*row)._replace(handles=tuple(row[3])) for row in rows], ""
+    found, blind = system.query(host, ids)
+    if any(seen) and not blind and all(s is None or s.st_ctime_ns < time.time_ns() - SETTLED for s in seen):
+        asked[system.MANAGER] = database, found
+    return found, blind
+
+
+def _copies(host: Host, wanted: Wanted, walked: Copies, homes: set[str]) -> tuple[list[str], list[Copy]]:
+    """What no package system installed, and what starts or opens a restricted app; each with its services. Before it
+    what was not looked at.
+    """
 
     def services_of(program: str, flatpak_id: str) -> list[str]:
         named = wanted.packages["flatpak"].get(flatpak_id) or _below(program, homes, wanted.paths)
         return named or wanted.names.get(program.rpartition("/")[2], [])
 
-    walked = portable.look(host, wanted.services, packages, wanted.full_scan_every)
     started, unseen = launchers.look(host, wanted.services, services_of, walked.web_apps)
     copies = []
     for copy in [*walked.found, *started]:
         services = wanted.claimed(copy.services)
         copies.append(copy._replace(services=wanted.holders(services, copy.finding())))
-    return walked._replace(unseen=[*walked.unseen, *unseen]), copies
+    return [*walked.unseen, *unseen], copies
 
 
 def _running(host: Host, identify: Callable[[Process], Identity | None]) -> tuple[list[Running], str]:

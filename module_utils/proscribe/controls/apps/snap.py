@@ -15,6 +15,7 @@ from .whom import whom
 
 MANAGER = "snap"
 CATALOGUE_KEY = "snap"
+DATABASE_FILES: tuple[str, ...] = ()
 # A file for every installed revision, mounted at /snap/<name>/<revision>; `snap try` leaves a link to a directory.
 SNAPS = "/var/lib/snapd/snaps"
 SOCKET = "/run/snapd.socket"  # anybody may ask here what is installed
