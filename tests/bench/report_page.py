@@ -10,7 +10,6 @@ first paint within 2 s and a filter within 200 ms for 20,000 hosts; the exit cod
 from __future__ import annotations
 
 import argparse
-import resource
 import shutil
 import sys
 import tempfile
@@ -24,6 +23,7 @@ sys.path[:0] = [str(PROJECT / part) for part in ("module_utils", "tests/integrat
 
 from chromium import Chromium, Page
 from fleets import DIGEST, ENFORCED, SERVICES, answer, no_policy, run
+from peak import peak_memory
 from proscribe.finding import Finding, judge
 from proscribe.report.collect import Collector
 from proscribe.report.html import page as report_page
@@ -134,7 +134,7 @@ def main() -> int:
                 stream.writelines(report_page(report, records, since=since))
             wrote = time.monotonic() - started
             size = path.stat().st_size / 1e6
-            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            memory = peak_memory()
             page = browser.open(path.as_uri())
             time.sleep(2)  # a reader reads before they search
             print(

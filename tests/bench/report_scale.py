@@ -25,6 +25,7 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "module_utils"))
 
+from peak import peak_memory
 from proscribe.finding import Finding, Verdict, host_record, judge
 from proscribe.report.collect import Collector
 from proscribe.report.exports import EVERY, FILES, write
@@ -120,14 +121,8 @@ class Table:
         """Do the work; its result."""
         started = time.perf_counter()
         result = work()
-        print(f"{name:<34} {time.perf_counter() - started:8.1f} {memory():15.0f}", flush=True)
+        print(f"{name:<34} {time.perf_counter() - started:8.1f} {peak_memory():15.0f}", flush=True)
         return result
-
-
-def memory() -> float:
-    """The most memory that this program has held, in MB; getrusage(2) would count what its parent held as it forked."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
 def lacking(path: Path, run: Mapping[str, Any]) -> int:
@@ -176,7 +171,7 @@ def main() -> int:
             table.step("history (SQLite)", lambda: history.record(report, fleet.records))
         table.step("all exports", lambda: write(out, report, fleet.records, EVERY))
         seconds = time.perf_counter() - started
-        print(f"{'together':<34} {seconds:8.1f} {memory():15.0f}")
+        print(f"{'together':<34} {seconds:8.1f} {peak_memory():15.0f}")
         bad = 0
         for name in EVERY:
             path = out / FILES[name]
@@ -185,7 +180,7 @@ def main() -> int:
             print(f"  {path.name:<32} {path.stat().st_size / 1e6:8.1f} MB{f'  LACKS {gone:,} hosts' if gone else ''}")
         made.close()
     slow = arguments.limit_seconds and seconds > arguments.limit_seconds
-    large = arguments.limit_mb and memory() > arguments.limit_mb
+    large = arguments.limit_mb and peak_memory() > arguments.limit_mb
     return 1 if bad or slow or large else 0
 
 

@@ -7,7 +7,6 @@ own, one in fifty lacks a policy. The report is written, with its page; Ansible'
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ MOST = 3.0
 def hold(hosts: int) -> float:
     """The most memory that this process has held, in MB, after a run of that many hosts."""
     sys.path[:0] = [str(BENCH), str(BENCH.parents[1] / "module_utils")]
+    from peak import peak_memory
     from proscribe.report import html
     from proscribe.report.collect import Collector
     from proscribe.report.files import ReportDirectory
@@ -37,7 +37,7 @@ def hold(hosts: int) -> float:
         fleet = collector.fleet("2026-11-25T01:00:00Z")
         report = fleet_report(run, fleet, "2026-11-25T01:00:00Z")
         made.finish(fleet.records, report, html.page(report, fleet.records, directory=folder))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_memory()
 
 
 def main() -> int:
