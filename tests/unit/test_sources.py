@@ -135,7 +135,7 @@ def asked_of_others(text, package):
 
 @pytest.mark.parametrize(("probe", "left_out"), [(False, {"probed"}), (True, set())])
 def test_what_is_sent_of_the_project_names_nothing_that_is_not_sent(probe, left_out):
-    sent = json.loads(lzma.decompress(Store().code(probe).packed))
+    sent = json.loads(lzma.decompress(Store().code(probe).packed()))
     has = {module: names(text)[0] for module, text in sent["texts"].items()}
     missing = []
     for module, text in sent["texts"].items():
