@@ -44,7 +44,7 @@ class ActionModule(ActionBase):
         host = str(variables.get("inventory_hostname"))
         text, call = self._arguments(run, host)
         store = Store(Path(run["plans"]) if "plans" in run else None)
-        plan = store.plan(text) if text else store.plan("", run["hosts"][host])
+        plan = store.plan(text) if text else store.plan(digest=run["hosts"][host])
         code = store.prepared(run["code"]) if "code" in run and not call["probe"] else store.code(call["probe"])
         ways = [self._streamed] if self._can_stream() else []
         if not ways:

@@ -151,14 +151,14 @@ class Store:
             name = hashlib.sha256(packed).hexdigest()
             self._keep(f"{name}.code", packed)
             self._keep(source, name.encode())
-        return self.prepared(name, lambda: _put_together(probe))
+        return self.prepared(name, probe)
 
-    def prepared(self, name: str, otherwise: Callable[[], bytes] | None = None) -> Part:
-        """The code that `prepare` gave a name to."""
-        return Part(name, lambda: self._kept(f"{name}.code") or (otherwise or _gone)())
+    def prepared(self, name: str, probe: bool = False) -> Part:
+        """The code that `prepare` told the name of."""
+        return Part(name, lambda: self._kept(f"{name}.code") or _put_together(probe))
 
-    def plan(self, text: str, digest: str = "") -> Part:
-        """A plan, given as JSON text; its digest is its name, for one that was compiled in this run."""
+    def plan(self, text: str = "", digest: str = "") -> Part:
+        """A plan, given as JSON text, or by its digest where it was compiled in this run."""
         name = digest.rpartition(":")[2] or hashlib.sha256(text.encode()).hexdigest()
 
         def packed() -> bytes:
@@ -172,7 +172,10 @@ class Store:
 
     def _text(self, name: str) -> str:
         """The plan of that name, as `compile_plans` stored it."""
-        return (self._kept(f"{name}.json") or _gone()).decode()
+        text = self._kept(f"{name}.json").decode()
+        if not text:
+            raise FileNotFoundError(f"the plan that this run has compiled is gone: {self.directory}/{name}.json")
+        return text
 
     def has(self, host: str, code: Part, plan: Part) -> bool:
         """Whether that host has told that it keeps these."""
@@ -217,10 +220,6 @@ def payload(code: Part, plan: Part, call: Mapping[str, Any], whole: bool = True)
     parts = [code.packed(), plan.packed()] if whole else [b"", b""]
     head = {"code": code.name, "plan": plan.name, "sizes": [len(part) for part in parts], "call": call}
     return b"".join([json.dumps(head).encode(), b"\n", *parts])
-
-
-def _gone() -> bytes:
-    raise FileNotFoundError("what was prepared for this run is gone from the plans folder: run it again")
 
 
 def _names(code: Part, plan: Part) -> str:

@@ -20,7 +20,7 @@ RUN = """
 import json, sys
 sys.path.insert(0, "/source")
 from proscribe.controls.apps import exec_changes, exec_control
-from proscribe.controls.apps.sight import Wanted
+from proscribe.controls.apps.wanted import Wanted
 from proscribe.host import Host
 host, section = Host(), json.load(sys.stdin)
 wanted = Wanted(section)

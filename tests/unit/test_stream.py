@@ -206,7 +206,7 @@ def test_what_is_the_same_for_many_hosts_is_put_together_once_and_then_kept(tmp_
     monkeypatch.setattr("proscribe.stream.zlib.compress", lambda *_: pytest.fail("packed again"))
     again = Store(tmp_path)
     assert payload(again.code(probe=False), again.plan(TEXT, PLAN["digest"]), CALL) == first
-    assert payload(again.prepared(name), again.plan("", PLAN["digest"]), CALL) == first
+    assert payload(again.prepared(name), again.plan(digest=PLAN["digest"]), CALL) == first
     assert payload(code, plan, {**CALL, "gate": "noncompliant"}) != first
     assert {path.name for path in tmp_path.iterdir()} == made
 
@@ -214,10 +214,10 @@ def test_what_is_the_same_for_many_hosts_is_put_together_once_and_then_kept(tmp_
 def test_a_plan_whose_packed_form_is_gone_is_packed_again_and_one_that_is_gone_is_told(tmp_path):
     digest = PLAN["digest"].removeprefix("sha256:")
     (tmp_path / f"{digest}.json").write_text(TEXT)
-    assert Store(tmp_path).plan("", PLAN["digest"]).packed() == Store().plan(TEXT).packed()
-    for missing in (Store(tmp_path).plan("", "sha256:gone"), Store(tmp_path).prepared("gone")):
-        with pytest.raises(FileNotFoundError, match="run it again"):
-            missing.packed()
+    assert Store(tmp_path).plan(digest=PLAN["digest"]).packed() == Store().plan(TEXT).packed()
+    with pytest.raises(FileNotFoundError, match="this run has compiled is gone"):
+        Store(tmp_path).plan(digest="sha256:gone").packed()
+    assert Store(tmp_path).prepared("gone").packed() == Store().code(probe=False).packed()
 
 
 def test_a_store_that_cannot_be_written_only_costs_time(tmp_path):

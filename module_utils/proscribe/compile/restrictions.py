@@ -211,8 +211,8 @@ RESTRICTIONS: Mapping[str, Variable] = {
     "full_scan_every": Variable(
         7,
         whole_number(1, 1000, "runs"),
-        "In every how many scheduled or enforcing runs a host's homes are read whole; in those between, only what "
-        "changed is.",
+        "In every how many scheduled or enforcing runs a host's homes are read whole and its package systems are "
+        "asked; in those between, only where something changed.",
     ),
     "unmanaged_browsers": Variable(
         "report",

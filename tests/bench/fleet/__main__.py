@@ -105,7 +105,7 @@ class Bench:
         """What an audit runs on a host that keeps the code, and what it pipes to that."""
         call = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": False}
         store = stream.Store(self.reports / "plans")
-        plan = store.plan("", self.plan()["digest"])
+        plan = store.plan(digest=self.plan()["digest"])
         return stream.BOOTSTRAP, stream.payload(store.code(probe=False), plan, call, whole=False)
 
     def check(self, what: str, hosts: int, seeded: Mapping[int, str] | None = None) -> None:

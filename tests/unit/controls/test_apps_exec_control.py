@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controls.apps import exec_changes, exec_control
 from proscribe.controls.apps.exec_control import REST, RULES
-from proscribe.controls.apps.sight import Wanted
+from proscribe.controls.apps.wanted import Wanted
 from proscribe.host import ControlError, Host, Process, Result
 
 WECHAT = {"paths": ["/opt/wechat", "~/WeChat"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from proscribe.controls.apps.sight import SYSTEMS
+from proscribe.controls.apps.systems import SYSTEMS
 from proscribe.controls.apps.ways import WAYS, table
 
 # Where a package system's own name is not the word that people use for it.

@@ -9,7 +9,8 @@ from ...host import Host, Process
 from ..base import Action, Changes, Refusal
 from . import dpkg_changes, exec_changes, gate, guarded, notice, pacman_changes, portable, quarantine, restoring
 from .gate_parts import DependsOnPackages, GatePart
-from .sight import SYSTEMS, Running, Sight, look
+from .sight import Running, Sight, look
+from .systems import SYSTEMS
 from .walk_memory import MEMORY, keep
 
 SYSTEM_MANAGERS = ("dpkg", "rpm", "pacman")  # whose packages make up the system itself

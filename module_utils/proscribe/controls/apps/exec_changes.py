@@ -10,7 +10,7 @@ from typing import Any, Mapping, Sequence
 from ...host import STATE_DIRECTORY, ControlError, Host
 from ..base import Action
 from .exec_control import COMPILED, FOLDER, REST, RULES, asked, differs, files, in_force, runs
-from .sight import Wanted
+from .wanted import Wanted
 
 STAGED = STATE_DIRECTORY + "/fapolicyd.rules"  # only while it is being checked
 # All that a rule of ours can be. fapolicyd before 1.5 has no way to check rules but to load them.

@@ -12,7 +12,7 @@ from typing import Any, Iterator, Mapping
 
 from ...finding import Finding, Verdict, judge
 from ...host import WRITTEN_BY, ControlError, Host, Unseen
-from .sight import Wanted
+from .wanted import Wanted
 
 RULE = "apps/execution-control"
 FOLDER = "/etc/fapolicyd/rules.d"

@@ -7,7 +7,8 @@ from typing import Any, Iterable, Iterator, Mapping
 from ...finding import Finding, Verdict, judge
 from ...host import Host, Unseen
 from .gate_parts import MISSING, GatePart
-from .sight import SYSTEMS, Wanted
+from .systems import SYSTEMS
+from .wanted import Wanted
 
 RULE = "apps/reinstall-gate"
 

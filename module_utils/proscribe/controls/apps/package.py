@@ -1,4 +1,4 @@
-"""What every package system answers, and what a system is: one file here, one row in `sight.SYSTEMS`."""
+"""What every package system answers, and what a system is: one file here, one row in `systems.SYSTEMS`."""
 
 from __future__ import annotations
 

@@ -2,114 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from typing import AbstractSet, Any, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 from ...finding import Finding, exception_for
-from ...hashing import sha256
 from ...host import Host, Process
-from ...host.walking import SETTLED
-from ...plan import once, part_of
 from ...tuples import NamedTuple
-from . import dpkg, flatpak, launchers, npm, pacman, pip, pipx, portable, rpm, snap
+from . import launchers, portable
 from .copy_names import Names
-from .package import Package, PackageSystem
+from .package import Package
 from .portable import Copies, Copy
+from .systems import SYSTEMS, installed
 from .walk_memory import Memory, remembered
-
-SYSTEMS: tuple[PackageSystem, ...] = (dpkg, rpm, pacman, flatpak, snap, pip, pipx, npm)
+from .wanted import Wanted
 
 RUNNABLE = ("appimage", "program", "tree", "wine")  # kinds of copies that a program runs from
 SANDBOXING = ("flatpak", "snap")  # a program of theirs is known by its sandbox, whichever its executable is
-
-UNMANAGED_BROWSERS = "unmanaged-browsers"  # the rule of browsers that no policy reaches
-
-
-class Wanted:
-    """What to look for, each with the services that name it.
-
-    A name that a waived service shares with others is looked for on behalf of the waived one only: a waiver that let an
-    app be installed and another rule that removed it again would contradict each other.
-    """
-
-    def __init__(self, section: Mapping[str, Any]) -> None:
-        browsers = section["settings"].get("unmanaged_browsers")
-        more = {UNMANAGED_BROWSERS: browsers} if browsers else {}
-        self.services: Mapping[str, Mapping[str, Any]] = part_of(section, {**section["services"], **more})
-        self.full_scan_every: int = section["settings"].get("full_scan_every", 7)
-        self.packages: Mapping[str, Mapping[str, list[str]]]
-        self.paths: Mapping[str, list[str]]
-        self.names: Mapping[str, list[str]]
-        self.packages, self.paths, self.names = once(section, "apps/wanted", self._indexes)
-
-    def _indexes(self) -> tuple[Any, ...]:
-        entries = self.services.items()
-        packages = {
-            system.MANAGER: self._index({id_: e["packages"].get(system.CATALOGUE_KEY, ()) for id_, e in entries})
-            for system in SYSTEMS
-        }
-        paths = self._index({id_: entry["paths"] for id_, entry in entries})
-        return packages, paths, self._index({id_: entry["processes"] for id_, entry in entries})
-
-    def _index(self, named: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-        index: dict[str, list[str]] = {}
-        for service, identifiers in named.items():
-            for identifier in identifiers:
-                index.setdefault(identifier, []).append(service)
-        for identifier, services in index.items():
-            index[identifier] = self.claimed(services)
-        return index
-
-    def claimed(self, services: list[str]) -> list[str]:
-        """Those of some services that share a name on whose behalf it is looked for."""
-        return [s for s in services if self.services[s]["mode"] == "waived"] or services
-
-    def stamp(self, names: Names) -> str:
-        """Which names are looked for, in short."""
-
-        def work_out() -> str:
-            packages = [f"{manager} {id_}" for manager, index in self.packages.items() for id_ in index]
-            return sha256("\n".join(sorted([*names.all, *names.stems, *packages])).encode()).hexdigest()
-
-        return str(once(self.services, "apps/stamp", work_out))
-
-    def restricted(self, manager: str) -> set[str]:
-        """The packages of one system that enforcing keeps off the host."""
-        found: set[str] = once(self.services, f"apps/restricted {manager}", lambda: self._restricted(manager))
-        return found
-
-    def _restricted(self, manager: str) -> set[str]:
-        return {id_ for id_, services in self.packages[manager].items() if self.enforced(services)}
-
-    def enforced(self, services: list[str]) -> list[str]:
-        return [service for service in services if self.services[service]["mode"] == "enforce"]
-
-    def permitted(self, manager: str) -> dict[str, list[str]]:
-        """The versions of restricted packages that somebody's waiver lets in, whoever uses them."""
-        found: dict[str, list[str]] = {}
-        for id_ in self.restricted(manager):
-            exceptions = [e for s in self.packages[manager][id_] for e in self.services[s].get("exceptions", ())]
-            versions = {v for e in exceptions if set(e) == {"waiver", "versions"} for v in e["versions"]}
-            found.update({id_: sorted(versions)} if versions else {})
-        return found
-
-    def closed_paths(self) -> list[str]:
-        """The host's paths that no package may bring: those of which no waiver lets anything in for everybody."""
-        found: list[str] = once(self.services, "apps/closed paths", self._closed_paths)
-        return found
-
-    def _closed_paths(self) -> list[str]:
-        return [
-            path
-            for path, services in self.paths.items()
-            if path.startswith("/")
-            and self.enforced(services)
-            and all("users" in e for s in services for e in self.services[s].get("exceptions", ()))
-        ]
-
-    def holders(self, services: list[str], finding: Finding, place: str = "") -> list[str]:
-        """The services that something seen belongs to: if a waiver covers it for some of them, these alone."""
-        return [s for s in services if exception_for(self.services[s], finding, place)] or services
 
 
 class Identity(NamedTuple):
@@ -193,7 +100,7 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
     asked: dict[str, tuple[Any, Any]] = {}
     for system in SYSTEMS:
         index = wanted.packages[system.MANAGER]
-        found, blind = _installed(host, system, index.keys(), memory.packages, asked)
+        found, blind = installed(host, system, index.keys(), memory.packages, asked)
         packages += [(wanted.holders(index[package.id], package.finding()), package) for package in found]
         programs.append((system.MANAGER, system.programs(host, index.keys(), found)))
         for service in {service for services in index.values() for service in services} if blind else ():
@@ -227,29 +134,6 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
     told = {service: "; ".join(reasons) + hint for service, reasons in unseen.items() if reasons}
     kept = memory._replace(known=walked.known, packages=asked) if names.all else None
     return Sight(wanted, packages, running, identify, told, copies, kept)
-
-
-def _installed(
-    host: Host,
-    system: PackageSystem,
-    ids: AbstractSet[str],
-    earlier: Mapping[str, tuple[Any, Any]],
-    asked: dict[str, tuple[Any, Any]],
-) -> tuple[list[Package], str]:
-    """The answer of a package system to its query: the one of `earlier`, where its database has not changed since.
-
-    It is noted in `asked` unless the database changed so short a time ago that it may change again unnoticed.
-    """
-    seen = [host.stat(path) for path in system.DATABASE_FILES]
-    database = [[s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns] if s else None for s in seen]
-    known, rows = earlier.get(system.MANAGER, (None, ()))
-    if any(seen) and known == database:
-        asked[system.MANAGER] = known, rows
-        return [Package(*row)._replace(handles=tuple(row[3])) for row in rows], ""
-    found, blind = system.query(host, ids)
-    if any(seen) and not blind and all(s is None or s.st_ctime_ns < time.time_ns() - SETTLED for s in seen):
-        asked[system.MANAGER] = database, found
-    return found, blind
 
 
 def _copies(host: Host, wanted: Wanted, walked: Copies, homes: set[str]) -> tuple[list[str], list[Copy]]:
