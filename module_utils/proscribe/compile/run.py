@@ -119,8 +119,22 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
             key=canonical,
         ),
         "waivers": [described(judged, question) for judged in waivers],
-        "warnings": [*(told for judged in waivers if (told := warning(judged))), *exempted],
+        "warnings": [*(told for judged in waivers if (told := warning(judged))), *exempted, *_untold(restrictions)],
     }
+
+
+def _untold(restrictions: dict[str, Restrictions]) -> list[str]:
+    """A warning where an organisation's tenants keep hosts open, and nothing tells their accounts from others'."""
+    hosts = sorted(
+        name for name, own in restrictions.items() if any(own.tenants.values()) and own.controls["browser"] == "off"
+    )
+    if not hosts:
+        return []
+    more = f" (and {len(hosts) - 1} more)" if len(hosts) > 1 else ""
+    return [
+        f"proscribe_tenants keeps what private and business accounts share open on {hosts[0]}{more}, and with the"
+        " control browser off nothing there tells these accounts apart: enforce browser, or leave the tenants out"
+    ]
 
 
 def read_all(hosts: Sequence[HostVariables]) -> dict[str, Restrictions]:

@@ -88,6 +88,18 @@ def test_a_waiver_reaches_the_members_of_its_group_until_it_expires(ask, tmp_pat
     assert (whatsapp("press01"), whatsapp("web01")) == (mode, "enforce")
 
 
+@pytest.mark.parametrize(
+    ("browser", "tenants", "warned"),
+    [("off", ["example.org"], True), ("audit", ["example.org"], False), ("off", [], False)],
+)
+def test_tenants_that_no_browser_is_told_of_are_warned_of(ask, browser, tenants, warned):
+    own = {"controls": {"browser": browser}, "tenants": {"google": tenants}}
+    told = ask({"web01": own, "web02": own, "db01": {}})["warnings"]
+    assert [("web01 and 1 more hosts" in text, "control browser off" in text) for text in told] == [
+        (True, True)
+    ] * warned
+
+
 def test_a_mistake_that_many_hosts_share_is_told_once_and_nothing_is_written(ask, tmp_path):
     with pytest.raises(PolicyErrors) as raised:
         ask({f"web{number:02}": {"contact": 3} for number in range(20)} | {"db01": {"catagories": []}})
