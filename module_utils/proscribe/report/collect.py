@@ -54,6 +54,10 @@ class Collector:
         self._rules: dict[str, dict[str, Any]] = {}
         self._rollout: Mapping[str, Any] | None = None
         self._stop = ""
+        # For the progress, which is asked for after every event: only what is new since is looked at.
+        self._new: set[str] = set()
+        self._came: set[str] = set()
+        self._bad: set[str] = set()
 
     @property
     def expected(self) -> Mapping[str, str]:
@@ -141,12 +145,15 @@ class Collector:
 
     def progress(self) -> tuple[int, int]:
         """How many expected hosts were heard of, and how many of them are noncompliant or in error by now."""
-        heard = [heard for host, heard in self.heard.items() if host in self.expected]
-        return len(heard), sum(self._bad(one) for one in heard)
-
-    @staticmethod
-    def _bad(heard: Heard) -> bool:
-        return heard.failed or any(record["state"] in (ERROR, NONCOMPLIANT) for record in heard.records[-1:])
+        for host in (host for host in self._new if host in self.expected):
+            heard = self.heard[host]
+            self._came.add(host)
+            if heard.failed or any(record["state"] in (ERROR, NONCOMPLIANT) for record in heard.records[-1:]):
+                self._bad.add(host)
+            else:
+                self._bad.discard(host)
+        self._new.clear()
+        return len(self._came), len(self._bad)
 
     def fleet(self, now: str = "") -> Fleet:
         """Reconcile what was heard with what was expected; `now` (2026-11-25T08:00:00Z) makes old records stale."""
@@ -180,6 +187,7 @@ class Collector:
         return [self._rules.setdefault(canonical(rule), rule) for rule in rules]
 
     def _of(self, host: str) -> Heard:
+        self._new.add(host)
         return self.heard.setdefault(host, Heard())
 
 

@@ -115,6 +115,20 @@ def test_progress_counts_expected_hosts_once():
     assert collector.progress() == (2, 0)
 
 
+def test_progress_after_each_answer_does_not_go_through_all_hosts():
+    class NotToBeWalked(dict):
+        def __iter__(self):
+            pytest.fail("all hosts are gone through for the answer of one")
+
+        items = values = keys = __iter__
+
+    collector = Collector(run(["web01", "web02", "web03"], "enforce"))
+    collector.run["hosts"], collector.heard = NotToBeWalked(collector.run["hosts"]), NotToBeWalked()
+    for count, host in enumerate(("web01", "web02", "web03"), 1):
+        collector.answered(host, BAD)
+        assert collector.progress() == (count, count)
+
+
 def test_hosts_that_say_the_same_share_one_copy():
     collector = Collector(run(["web01", "web02"]))
     records = [collector.answered(host, answer(*no_policy(), wechat(WECHAT, PROCESS))) for host in ("web01", "web02")]
