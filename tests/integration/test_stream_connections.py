@@ -154,8 +154,12 @@ def test_code_and_plan_are_kept_by_runs_that_enforce_alone_and_not_in_check_mode
     kept = [f"{PLACE}/{name}" for name in host.run("ls", PLACE).split()]  # the code, and the plan
     assert len(kept) == 2 and host.run("stat", "-c", "%a %u", *kept).split() == ["600", "0"] * 2
     before = host.run("stat", "-c", "%i", *kept)
-    assert lasting(asked(host)[1]) == lasting(asked(host, remember=True)[1]) == whole
+    assert lasting(asked(host)[1]) == whole
     assert host.run("stat", "-c", "%i", *kept) == before
+    host.run("truncate", "-s", "100", *kept)  # what is sent comes before what is kept, and heals it
+    assert lasting(asked(host, remember=True)[1]) == whole
+    assert [f"{PLACE}/{name}" for name in host.run("ls", PLACE).split()] == kept
+    assert all(int(size) > 100 for size in host.run("stat", "-c", "%s", *kept).split())
 
 
 POLICY = "/etc/owl/policies/managed/proscribe.json"
