@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
 SERVICE, TIMER = "proscribe-drift.service", "proscribe-drift.timer"
 REPORTS = f"{CHECKOUT}/reports"
+OBSERVE = "/var/lib/proscribe/observe"
 
 KEYS = "find /root/.ssh -type f -printf '%p %m %U %T@ '; sha256sum /root/.ssh/*"
 HANGS = "#!/bin/sh\nexec sleep 1000\n"
@@ -56,6 +57,25 @@ def test_the_first_run_brings_the_host_in_line_and_the_next_has_nothing_to_say(m
     assert machine.record()["state"] == "compliant"
     assert "Proscribe:" not in machine.log(SERVICE)
     assert mails(machine) == told
+
+
+def test_a_host_in_line_keeps_code_and_plan_and_is_only_told_their_names(machine: Scheduled) -> None:
+    inodes = f"stat -c '%i %n' {OBSERVE}/*"
+    kept = machine.script(inodes)
+    code, plan = (f"{OBSERVE}/{name}" for name in machine.run("ls", OBSERVE).split())
+    mark = machine.read(f"{REPORTS}/plans/kept/host-web01").split()
+    assert mark == [code.rpartition("/")[2].partition("-")[0], plan.rpartition("-")[2]]
+    assert f"sha256:{mark[1]}" == machine.record()["plan"]
+    machine.script(f"mkdir {REPORTS}/plans/aside && mv {REPORTS}/plans/*.code {REPORTS}/plans/aside")
+    try:  # what is not there cannot be sent
+        machine.proscribe("audit")
+        assert machine.record()["state"] == "compliant" and machine.script(inodes) == kept
+    finally:
+        machine.script(f"mv {REPORTS}/plans/aside/*.code {REPORTS}/plans && rmdir {REPORTS}/plans/aside")
+    machine.run("rm", plan)
+    assert machine.start(SERVICE), machine.log(SERVICE)
+    assert machine.record()["state"] == "compliant"
+    assert sorted([code, plan]) == [f"{OBSERVE}/{name}" for name in machine.run("ls", OBSERVE).split()]
 
 
 def test_ten_ways_of_tampering_are_repaired_by_the_timer_and_told(machine: Scheduled) -> None:
