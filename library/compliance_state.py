@@ -43,7 +43,7 @@ options:
   remember:
     description:
       - Keep on the host, below C(/var/lib/proscribe), what makes the next look cheaper, that is this code, compiled,
-        and what the walk over homes need not read again.
+        and the plan with what follows from it, and what of homes and package databases need not be read again.
       - For runs that enforce. Without it, and in check mode, nothing is written.
     type: bool
     default: false
