@@ -54,6 +54,7 @@ CONTROLS = ("apps", "browser", "firewall", "dns")
 TIMEOUT = 10  # Ansible's own, of a connection
 LONG, IDLE = 3600, 1  # seconds that a connection stays open which nobody uses
 PING = "- hosts: all\n  gather_facts: false\n  tasks:\n    - ansible.builtin.ping:\n"
+TOOLS = ("podman", "runc", "mmdebstrap", "ssh", "sshd", "ip", "nsenter", "unshare")
 # The aims: what, and at most how much of a ping, by the clock.
 AIMS = {"audit": 0.5, "drift": 0.5, "fallback": 1.25}
 
@@ -205,8 +206,9 @@ def main() -> int:
     wanted = parser.parse_args()
     if wanted.memory:
         return memory.main()
-    if os.geteuid() != 0:
-        parser.error("needs root")
+    lacking = [tool for tool in TOOLS if not shutil.which(tool)]
+    if os.geteuid() != 0 or lacking:
+        parser.error(f"needs root and {', '.join(lacking or TOOLS)}")
     CACHE.mkdir(exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # hosts end with the bench, also where that is cut short
     with contextlib.ExitStack() as stack:
