@@ -47,7 +47,7 @@ class Notice(NamedTuple):
 def made(subject: str, lines: Sequence[str], **facts: Any) -> Notice:
     """A notice; `text` among its facts is what chat webhooks show."""
     told = [clean(line) for line in lines]
-    text = "\n".join([clean(subject), *told])
+    text = "\n".join([clean(subject), "", *told])
     return Notice(clean(subject), tuple(told), {"schema": SCHEMA, "subject": clean(subject), "text": text, **facts})
 
 
@@ -89,10 +89,10 @@ def notice(
     stopped = (report.get("rollout") or {}).get("why")
     if not by_host and not stopped:
         return None
-    subject = _subject(by_host, again, stopped, told)
-    lines = [f"{subject}.", *([f"The run was stopped: {stopped}"] if stopped else []), ""]
+    subject = _subject(by_host, who, stopped, told)
+    lines = [f"The run was stopped: {stopped}", ""] if stopped else []
     for host in list(by_host)[:MOST_HOSTS]:
-        lines += _host(host, by_host[host], who[host], again.get(host, ()))
+        lines += _host(host, by_host[host], who[host])
     if len(by_host) > MOST_HOSTS:
         lines.append(f"... and {counted(len(by_host) - MOST_HOSTS, 'more host')}")
     if again:
@@ -107,6 +107,7 @@ def notice(
                 "host": host,
                 "logged_in": list(who[host].get("logged_in", ())),
                 "number_of_changes": len(items),
+                "still_not_in_order": len(_still(who[host], items)),
                 "changes": items[: MOST_RULES * 5],
             }
             for host, items in list(by_host.items())[: MOST_HOSTS * 5]
@@ -173,14 +174,22 @@ def _of_record(
             }
 
 
+def _still(record: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The rules of a host that are as wrong as they were, in a run that changed others."""
+    told = {item["rule"] for item in items}
+    wrong = STATES[: STATES.index(WAIVED)]
+    return [rule["rule"] for rule in record["rules"] if rule["state"] in wrong and rule["rule"] not in told]
+
+
 def _subject(
     by_host: Mapping[str, Sequence[Mapping[str, Any]]],
-    again: Mapping[str, Any],
+    records: Mapping[str, Mapping[str, Any]],
     stopped: str | None,
     told: Known | None,
 ) -> str:
     states = {host: {item["state"] for item in items} for host, items in by_host.items()}
-    repaired = {host for host, found in states.items() if REPAIRED in found}
+    corrected = {host for host, found in states.items() if REPAIRED in found}
+    repaired = {host for host in corrected if records[host]["state"] in (REPAIRED, WAIVED, COMPLIANT)}
     # What was wrong in an earlier run already has not drifted since.
     drifted = {host for host in repaired if any(map(_drifted, by_host[host]))}
     wrong = sum(bool(found - {REPAIRED, COMPLIANT}) for found in states.values())
@@ -190,6 +199,7 @@ def _subject(
         "brought in line for the first time": repaired if first else (),
         "drifted and put right": () if first else drifted,
         "put right": () if first else repaired - drifted,
+        "put right in part": corrected - repaired,
     }
     parts = [
         *(f"{counted(len(hosts), 'host')} {verb}" for verb, hosts in verbs.items() if hosts),
@@ -204,9 +214,7 @@ def _drifted(item: Mapping[str, Any]) -> bool:
     return item["state"] == REPAIRED and not (item["since"] and item["since"] < item["found"])
 
 
-def _host(
-    host: str, items: Sequence[Mapping[str, Any]], record: Mapping[str, Any], again: Sequence[str]
-) -> Iterable[str]:
+def _host(host: str, items: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> Iterable[str]:
     logged_in = record.get("logged_in")
     yield f"{host}{f' (logged in: {some(logged_in, 5)})' if logged_in else ''}"
     together: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
@@ -216,18 +224,27 @@ def _host(
         place = item["rule"] if control == "apps" else control
         together.setdefault((place, item["state"], str(item["since"]), str(item["times"])), []).append(item)
     for group in list(together.values())[:MOST_RULES]:
-        yield f"  {_item(group, again)}"
+        yield f"  {_item(group)}"
     if len(together) > MOST_RULES:
         yield f"  ... and more: {counted(sum(map(len, list(together.values())[MOST_RULES:])), 'rule')}"
+    if still := _still(record, items):
+        controls = {rule.partition("/")[0] for rule in still}
+        why = [error["message"] for error in record["errors"] if error["control"] in controls][:1]
+        yield f"  still not in order: {': '.join([_named(still), *map(_short, why)])}"
 
 
-def _item(group: Sequence[Mapping[str, Any]], again: Sequence[str]) -> str:
+def _named(rules: Sequence[str]) -> str:
+    """Rules by name, or where they are more than a few, how many there are of each control."""
+    if len(rules) <= FEW_RULES:
+        return some(rules, FEW_RULES)
+    controls = [rule.partition("/")[0] for rule in rules]
+    return ", ".join(counted(controls.count(control), f"{control} rule") for control in dict.fromkeys(controls))
+
+
+def _item(group: Sequence[Mapping[str, Any]]) -> str:
     """Rules that have one cause, or one rule, in a line."""
     first = group[0]
-    names = [item["rule"] for item in group]
-    name = (
-        counted(len(names), f"{names[0].partition('/')[0]} rule") if len(names) > FEW_RULES else some(names, FEW_RULES)
-    )
+    name = _named([item["rule"] for item in group])
     state = "put right" if first["state"] == REPAIRED else first["state"]
     when = f"since {moment(first['since'])}" if first["since"] else ""
     if first["state"] == REPAIRED:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import email
 
 import pytest
-from fleets import DIGEST, answer, no_policy, run
-from pasts import Past, bad, good, repaired, unseen
+from fleets import DIGEST, answer, no_policy, run, wechat
+from pasts import PACKAGE, Past, bad, good, repaired, unseen
+from proscribe.finding import NONCOMPLIANT, REPAIRED, Verdict
 from proscribe.report import news
 from proscribe.report.answer import read
 from proscribe.report.history import open_history
@@ -16,11 +17,12 @@ from proscribe.report.reconcile import fleet_report, reconcile
 class Told(Past):
     """Runs of which each is told."""
 
-    def notice(self, hosts, **changes):
+    def notice(self, hosts, refused=(), **changes):
         self.run(hosts, **changes)
         time = f"2026-11-25T{self.number:02}"
         digests = dict.fromkeys(hosts, DIGEST)
         records = [read(host, {**one, "checked_at": f"{time}:00:30Z"}) for host, one in hosts.items() if one]
+        records = [{**record, "errors": [*record["errors"], *refused]} for record in records]
         fleet = reconcile(digests, records, dict.fromkeys(hosts, "unreachable: no route"))
         made = {**run(list(hosts)), "hosts": digests, "id": f"run{self.number}"}
         report = fleet_report(made, fleet, f"{time}:01:00Z")
@@ -62,6 +64,17 @@ def test_what_goes_on_is_told_once(past):
     told = past.notice({"web01": repaired()})
     assert "since 2026-11-25 02:00 UTC" in told.text
     assert told.subject == "Proscribe: 1 host put right"  # it was known, and has not drifted since
+
+
+def test_a_host_that_was_put_right_only_in_part_says_what_is_left(past):
+    stays = Verdict("dns/x", NONCOMPLIANT, reason="not blocked in /etc/hosts")
+    past.run({"web01": answer(wechat(PACKAGE), stays)})
+    mended = wechat(PACKAGE)._replace(state=REPAIRED, drifted=False)
+    refused = [{"control": "dns", "message": "/etc/hosts was left as it is"}]
+    told = past.notice({"web01": answer(mended, stays)}, refused)
+    assert told.subject == "Proscribe: 1 host put right in part"
+    assert "  still not in order: dns/x: /etc/hosts was left as it is" in told.lines
+    assert told.facts["hosts"][0]["still_not_in_order"] == 1
 
 
 def test_what_is_in_order_again_is_told(past):
