@@ -111,7 +111,7 @@ def _service_findings(seen: list[Look], entry: Mapping[str, Any]) -> Iterator[Fi
                 open_.setdefault((opened[0], ": ".join(filter(None, (more, why)))), []).append(place)
         for (id_, detail), where in open_.items():
             path = where[0].path if len(where) == 1 else ""
-            managers = ",".join(place.id for place in where)
+            managers = ",".join(dict.fromkeys(place.id for place in where))
             yield Finding("policy", id_, manager=managers, path=path, detail=detail)
 
 
