@@ -60,9 +60,9 @@ actions:
   sample: [write /etc/systemd/system/proscribe-drift.timer]
 """
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.proscribe.host import ControlError, Host
+from ansible.module_utils.proscribe.host import Host
 from ansible.module_utils.proscribe.schedule import timers
+from ansible.module_utils.proscribe_module import Call, answer
 
 ARGUMENTS = {
     "part": {"type": "str", "choices": [timers.DRIFT, timers.PULL]},
@@ -75,9 +75,7 @@ ARGUMENTS = {
 
 def main():
     """Answer one call."""
-    module = AnsibleModule(
-        argument_spec=ARGUMENTS, required_if=[["state", "present", ["part"]]], supports_check_mode=True
-    )
+    module = Call(argument_spec=ARGUMENTS, required_if=[["state", "present", ["part"]]], supports_check_mode=True)
     given = module.params
     files, settings, part = given.pop("files"), given.pop("settings"), given["part"]
     if settings:
@@ -89,10 +87,7 @@ def main():
             return timers.lifted(host, [part] if part else (timers.DRIFT, timers.PULL))
         return timers.planned(host, part, files, settings)
 
-    try:
-        module.exit_json(**timers.change(host, work, module.check_mode))
-    except ControlError as error:
-        module.fail_json(msg=str(error), changed=bool(error.done), actions=list(error.done))
+    answer(module, lambda: timers.change(host, work, module.check_mode))
 
 
 if __name__ == "__main__":

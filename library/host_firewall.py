@@ -70,16 +70,15 @@ findings:
   sample: []
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.proscribe.controls.firewall import confirm
 from ansible.module_utils.proscribe.host import Host
 from ansible.module_utils.proscribe.run import change
-from ansible.module_utils.proscribe_module import ARGUMENTS, answer, taken_plan
+from ansible.module_utils.proscribe_module import ARGUMENTS, Call, answer, taken_plan
 
 
 def main():
     """Answer one call."""
-    module = AnsibleModule(
+    module = Call(
         argument_spec={**ARGUMENTS, "plan": {"type": "dict"}, "confirm": {"type": "str"}},
         required_one_of=[["plan", "confirm"]],
         supports_check_mode=True,

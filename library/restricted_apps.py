@@ -64,16 +64,15 @@ findings:
   sample: []
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.proscribe.host import Host
 from ansible.module_utils.proscribe.run import change
-from ansible.module_utils.proscribe_module import ARGUMENTS, answer, taken_plan
+from ansible.module_utils.proscribe_module import ARGUMENTS, Call, answer, taken_plan
 
 
 def main() -> None:
     """Answer one call."""
     arguments = {**ARGUMENTS, "restore": {"type": "list", "elements": "str", "default": []}}
-    module = AnsibleModule(argument_spec=arguments, supports_check_mode=True)
+    module = Call(argument_spec=arguments, supports_check_mode=True)
     plan = taken_plan(module)
     lift = module.params["state"] == "absent"
     restore = module.params["restore"]

@@ -1,4 +1,4 @@
-"""What the enforcing modules share: the Ansible side of changing one control. The work is proscribe.run.change."""
+"""What the modules that change hosts share: the Ansible side of a call. The work is proscribe.run.change."""
 
 from __future__ import annotations
 
@@ -12,9 +12,25 @@ ARGUMENTS = {
 }
 
 
+class Call(AnsibleModule):
+    """One call of a module that changes hosts. A host's own log keeps the name of the plan, and what was done; Ansible
+    would write all of the plan there, with every call.
+    """
+
+    def _log_invocation(self):
+        given = {name: value.get("digest") if isinstance(value, dict) else value for name, value in self.params.items()}
+        self.log(" ".join(["Invoked with", *(f"{name}={value}" for name, value in given.items() if value)]))
+
+    def log_done(self, actions):
+        """Write down what was done. Actions name files of users, who must not write lines of their own there."""
+        if actions and not self.check_mode:
+            told = "; ".join(actions)
+            self.log("Did " + "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in told))
+
+
 def answer_for(control: str) -> None:
     """Answer one call of the enforcing module of that control, and exit."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = Call(argument_spec=ARGUMENTS, supports_check_mode=True)
     plan = taken_plan(module)
     lift = module.params["state"] == "absent"
     answer(module, lambda: change(Host(), plan, control, lift=lift, dry_run=module.check_mode))
@@ -30,7 +46,10 @@ def taken_plan(module):
 def answer(module, work):
     """Answer a call with what `work` returns, or with how it failed, and exit."""
     try:
-        module.exit_json(**work())
+        result = work()
+        module.log_done(result.get("actions", ()))
+        module.exit_json(**result)
     except (ControlError, ValueError) as error:
         done = list(getattr(error, "done", ()))
+        module.log_done(done)
         module.fail_json(msg=str(error), changed=bool(done), actions=done, refused=[])

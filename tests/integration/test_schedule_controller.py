@@ -59,6 +59,13 @@ def test_the_first_run_brings_the_host_in_line_and_the_next_has_nothing_to_say(m
     assert mails(machine) == told
 
 
+def test_the_hosts_own_log_says_by_which_plan_and_what_was_done(machine: Scheduled) -> None:
+    said = machine.run("journalctl", "-o", "cat", "--no-pager", "-t", "ansible-browser_policy").splitlines()
+    assert said[0] == f"Invoked with plan={machine.record()['plan']} state=present"
+    assert said[1].startswith("Did write /etc/") and "; write /etc/chromium/policies/managed/proscribe.json; " in said[1]
+    assert len(said) == 2
+
+
 def test_a_host_in_line_keeps_code_and_plan_and_is_only_told_their_names(machine: Scheduled) -> None:
     inodes = f"stat -c '%i %n' {OBSERVE}/*"
     kept = machine.script(inodes)
