@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 
-from machines import podman
+from machines import podman, until
 from scheduled_fleet import REPORTS, SERVICE, Fleet, scheduled_fleet
 from scheduled_machine import Scheduled
 from tampering import TEN, named
@@ -86,6 +86,7 @@ NOT_THESE = " ".join(f"! -path '{path}'" for path in LEFT_OUT)
 FILES = f"find {TREES} {NOT_THESE} 2>/dev/null | sort"
 # Processes of the test's own connections, and of sessions that they open.
 PASSING = r"\[.*\]$|^ps -eo|sshd-session|sh -eus|agetty|sd-pam|systemd --user"
+AT_WORK = "^/usr/bin/python3[.0-9]*( -I -S -c|$)"  # what Ansible, or a stream, runs on a host
 LISTED = "'proscribe*' 'run-*.service' '*.timer'"
 UNITS = f"systemctl list-units --all --plain --no-legend {LISTED} | awk '{{print $1, $3, $4}}' | sort"
 
@@ -127,6 +128,10 @@ class Soak:
             self.fleet.controller.script(NOT_WRITABLE.ends)
         elif fault == REBOOTS:
             self.fleet.hosts[host].wait_until_booted()
+        elif fault == KILLED:
+            # What was under way on a host goes on without the controller, and is no part of the next run.
+            for machine in self.fleet.hosts.values():
+                until(lambda there=machine: not there.succeeds("pgrep", "-f", AT_WORK), 90)
         reported = self.fleet.latest() != latest
         records = self.fleet.records() if reported else {}
         self.judge(number, records, reported, fault, host)

@@ -62,7 +62,8 @@ def test_the_first_run_brings_the_host_in_line_and_the_next_has_nothing_to_say(m
 def test_the_hosts_own_log_says_by_which_plan_and_what_was_done(machine: Scheduled) -> None:
     said = machine.run("journalctl", "-o", "cat", "--no-pager", "-t", "ansible-browser_policy").splitlines()
     assert said[0] == f"Invoked with plan={machine.record()['plan']} state=present"
-    assert said[1].startswith("Did write /etc/") and "; write /etc/chromium/policies/managed/proscribe.json; " in said[1]
+    assert said[1].startswith("Did write /etc/")
+    assert "; write /etc/chromium/policies/managed/proscribe.json; " in said[1]
     assert len(said) == 2
 
 
