@@ -68,12 +68,16 @@ HOST_FAULTS: Mapping[str, Fault] = {
 REBOOTS, KILLED, UNWRITABLE = "reboots meanwhile", "the controller is killed", "reports cannot be written"
 NOT_WRITABLE = Fault(f"mount --bind {REPORTS} {REPORTS}; mount -o remount,bind,ro {REPORTS}", f"umount {REPORTS}")
 
-# What has to be there again at the end, and nothing more. Left out: what systemd and Ansible make anew, what was moved
-# into the quarantine, the file of a tamperer that was taken for the organisation's own and kept, the firewall's own
-# empty folder for changes that wait, and /opt itself, which dpkg takes away with the last package in it.
+# What has to be there again at the end, and nothing more. Left out: what systemd makes anew, the folders in which
+# Ansible puts a module that it cannot pipe (not what is in them), what was moved into the quarantine, the file of a
+# tamperer that was taken for the organisation's own and kept, the firewall's own empty folder for changes that wait,
+# and /opt itself, which dpkg takes away with the last package in it.
 TREES = "/etc /usr/libexec /usr/local /opt /tmp /var/tmp /var/lib/proscribe /run/proscribe /root /home"
 LEFT_OUT = (
-    "/root/.ansible/*",
+    "/root/.ansible",
+    "/root/.ansible/tmp",
+    "/home/admin/.ansible",
+    "/home/admin/.ansible/tmp",
     "/tmp/systemd-private-*",
     "/var/tmp/systemd-private-*",
     "/var/lib/proscribe/quarantine*",
