@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.proscribe.host import ControlError, Host
+from ansible.module_utils.proscribe.host import ControlError, Host, one_line
 from ansible.module_utils.proscribe.run import change
 
 ARGUMENTS = {
@@ -24,8 +24,7 @@ class Call(AnsibleModule):
     def log_done(self, actions):
         """Write down what was done. Actions name files of users, who must not write lines of their own there."""
         if actions and not self.check_mode:
-            told = "; ".join(actions)
-            self.log("Did " + "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in told))
+            self.log(f"Did {one_line('; '.join(actions))}")
 
 
 def answer_for(control: str) -> None:

@@ -18,7 +18,7 @@ from .files import LARGEST_FILE, LEDGER, STATE_DIRECTORY, WRITTEN_BY
 from .netfilter import Generation, generation
 from .processes import Processes
 from .tools import Runner, run_tool
-from .words import ControlError, Process, Result, Unseen, User
+from .words import ControlError, Process, Result, Unseen, User, escaped, one_line
 
 if TYPE_CHECKING:
     from .walking import Known, Walked
@@ -37,6 +37,8 @@ __all__ = [
     "Runner",
     "Unseen",
     "User",
+    "escaped",
+    "one_line",
     "run_tool",
 ]
 

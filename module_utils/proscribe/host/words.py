@@ -19,6 +19,21 @@ class Unseen(Exception):
     """Something that could not be looked at, and why: the rules that need it are `unknown`."""
 
 
+def escaped(text: str) -> str:
+    """A path or a name as it can be printed: bytes that are no text, and what does not print, as escapes."""
+
+    def code(character: str) -> str:
+        number = ord(character)
+        return f"\\x{number & 0xFF:02x}" if 0xDC80 <= number <= 0xDCFF or number < 256 else f"\\u{number:04x}"
+
+    return "".join(character if character.isprintable() else code(character) for character in text)
+
+
+def one_line(text: str) -> str:
+    """A text as one printable line, fit for a log, a comment or a message."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 class Result(NamedTuple):
     """What a tool answered."""
 

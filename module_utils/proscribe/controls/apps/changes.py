@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Mapping, Sequence
 
-from ...host import Host, Process
+from ...host import Host, Process, escaped
 from ..base import Action, Changes, Refusal
 from . import dpkg_changes, exec_changes, gate, guarded, notice, pacman_changes, portable, quarantine, restoring
 from .gate_parts import DependsOnPackages, GatePart
@@ -111,7 +111,7 @@ def _copies(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal]]:
     for copy in sight.copies:
         services = sight.enforced(copy.services, copy.finding())
         if reason := copy.doubt or (services and quarantine.refusal(host, copy.path)):
-            refused += [Refusal(f"apps/{service}", portable.safe(copy.path), reason) for service in services]
+            refused += [Refusal(f"apps/{service}", escaped(copy.path), reason) for service in services]
         elif services:
             moving.setdefault(copy.path, (copy.kind, []))[1].extend(services)
     return [quarantine.take(host, path, services, kind) for path, (kind, services) in moving.items()], refused

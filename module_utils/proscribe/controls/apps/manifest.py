@@ -170,8 +170,3 @@ def told(what: str) -> Iterator[None]:
             "; what was taken is kept, and the next run goes on" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         )
         raise ControlError(f"{what}: {error.strerror}{hint}") from None
-
-
-def printable(path: str) -> str:
-    """A path in a form that can stand in a report: bytes that are no text, and control characters, as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)

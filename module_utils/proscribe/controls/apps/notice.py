@@ -12,7 +12,7 @@ import stat
 from functools import partial
 from typing import Iterator, Sequence
 
-from ...host import ControlError, Host, Unseen
+from ...host import ControlError, Host, Unseen, one_line
 from ..base import Action
 
 SHOWN = ("end", "remove", "quarantine")  # verbs of which users notice something
@@ -31,8 +31,7 @@ def told(host: Host, text: str, actions: Sequence[Action]) -> list[Action]:
 
 def cleaned(text: str) -> str:
     """A notice in one line that cannot command a terminal, nor a desktop that knows markup."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line[:LONGEST].translate(str.maketrans("<>&", "()+"))
+    return one_line(text)[:LONGEST].translate(str.maketrans("<>&", "()+"))
 
 
 def tell(host: Host, text: str) -> None:

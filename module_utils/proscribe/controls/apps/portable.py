@@ -12,7 +12,7 @@ import stat
 from typing import Any, Collection, Iterator, Mapping, Sequence
 
 from ...finding import Finding
-from ...host import ControlError, Host, Unseen, User
+from ...host import ControlError, Host, Unseen, User, escaped
 from ...tuples import NamedTuple
 from . import appimage, owners
 from .copy_names import WEB_APP, Names
@@ -58,7 +58,7 @@ class Copy(NamedTuple):
         kind = self.kind if self.kind in ("web_app", "autostart") else "file"
         scope = f"user:{self.owner.name}" if self.owner else "system"
         detail = ", ".join(filter(None, [self.why, self.doubt]))
-        return Finding(kind, safe(self.name), self.kind, self.version, scope, safe(self.path), safe(detail))
+        return Finding(kind, escaped(self.name), self.kind, self.version, scope, escaped(self.path), escaped(detail))
 
 
 class Copies(NamedTuple):
@@ -68,16 +68,6 @@ class Copies(NamedTuple):
     unseen: list[str]
     web_apps: list[str]  # folders of web apps that a browser installed, whosever these are
     known: Mapping[str, Any]  # what the next walk need not read again, by directory
-
-
-def safe(text: str) -> str:
-    """A text that can be printed: what a user may have hidden in a file's name is written as a code."""
-
-    def shown(character: str) -> str:
-        code = ord(character)
-        return f"\\x{code & 0xFF:02x}" if 0xDC80 <= code <= 0xDCFF or code < 256 else f"\\u{code:04x}"
-
-    return "".join(character if character.isprintable() else shown(character) for character in text)
 
 
 def look(

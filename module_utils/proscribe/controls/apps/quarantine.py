@@ -20,11 +20,11 @@ import time
 from functools import partial
 from typing import Iterator, Sequence
 
-from ...host import STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, Unseen
+from ...host import STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, Unseen, escaped
 from ...host.trees import attributes, copy, give_attributes, open_entry, remove, sum_up
 from ..base import Action
 from . import guarded, manifest
-from .manifest import RESTORE, Item, begun, drop, drop_hold, folder, held, hold_of, make_hold, printable, told, write
+from .manifest import RESTORE, Item, begun, drop, drop_hold, folder, held, hold_of, make_hold, told, write
 from .unfinished import HOME, UNFINISHED
 
 README = HOME + "/README"
@@ -44,9 +44,9 @@ def take(host: Host, path: str, services: Sequence[str], kind: str, identity: tu
     """
     return Action(
         "quarantine",
-        printable(path),
+        escaped(path),
         partial(_take, host, path, list(services), kind, identity),
-        printable(path) + "\n",
+        escaped(path) + "\n",
     )
 
 
@@ -73,7 +73,7 @@ def _take(host: Host, path: str, services: list[str], kind: str, identity: tuple
     if why := refusal(host, path):
         raise ControlError(why)
     parent, _, name = path.rpartition("/")
-    with told(f"cannot take {printable(path)}"), host.directory(parent) as directory:
+    with told(f"cannot take {escaped(path)}"), host.directory(parent) as directory:
         try:
             descriptor = open_entry(directory, name)
         except FileNotFoundError:
@@ -198,7 +198,7 @@ def _open_quarantine(host: Host) -> None:
 def unfinished(host: Host) -> list[Action]:
     """What completes the moves that an earlier run could not, or did not live to, complete."""
     return [
-        Action("complete", f"{item.id} ({printable(item.path)})", partial(complete, host, item)) for item in begun(host)
+        Action("complete", f"{item.id} ({escaped(item.path)})", partial(complete, host, item)) for item in begun(host)
     ]
 
 
@@ -207,7 +207,7 @@ def complete(host: Host, item: Item) -> None:
 
     Raises ControlError; whatever happens, the content stays in one place at least.
     """
-    with told(f"cannot keep {printable(item.path)} in the quarantine"):
+    with told(f"cannot keep {escaped(item.path)} in the quarantine"):
         with folder(host, item) as place:
             if item.doing == RESTORE:
                 _take_back(host, item, place)

@@ -8,11 +8,11 @@ import os
 from functools import partial
 from typing import Sequence
 
-from ...host import ControlError, Host, Unseen
+from ...host import ControlError, Host, Unseen, escaped
 from ...host.trees import remove
 from ..base import Action, Changes, Refusal
 from . import manifest
-from .manifest import RESTORE, TAKE, Item, drop, folder, held, hold_of, items, make_hold, printable, told, write
+from .manifest import RESTORE, TAKE, Item, drop, folder, held, hold_of, items, make_hold, told, write
 from .quarantine import CONTENT, README, complete, copy_over, is_placed, put, stands, unseal
 from .unfinished import HOME, UNFINISHED
 
@@ -27,13 +27,13 @@ def given_back(host: Host, ids: Sequence[str] = ()) -> Changes:
     latest = {item.path: item.id for item in sorted(chosen, key=lambda item: item.taken_at)}
     reasons = {item.id: _obstacle(host, item) or _superseded(host, item, latest[item.path]) for item in chosen}
     refused = [
-        Refusal(f"apps/{service}", printable(item.path), reasons[item.id])
+        Refusal(f"apps/{service}", escaped(item.path), reasons[item.id])
         for item in chosen
         if reasons[item.id]
         for service in item.services or [item.kind]
     ]
     actions = [
-        Action("restore", printable(item.path), partial(restore, host, item), "", printable(item.path) + "\n")
+        Action("restore", escaped(item.path), partial(restore, host, item), "", escaped(item.path) + "\n")
         for item in chosen
         if not reasons[item.id]
     ]
@@ -52,9 +52,9 @@ def _obstacle(host: Host, item: Item) -> str:
             return f"something stands there now; it is kept as {item.id} in {HOME}"
         gone = bool(parent) and host.stat(parent) is None
     except (Unseen, ControlError) as error:
-        return f"{printable(str(error))}; it is kept as {item.id} in {HOME}"
+        return f"{escaped(str(error))}; it is kept as {item.id} in {HOME}"
     if gone:
-        return f"{printable(parent)} is not there any more; make it, and restore {item.id} again"
+        return f"{escaped(parent)} is not there any more; make it, and restore {item.id} again"
     return ""
 
 
@@ -72,7 +72,7 @@ def restore(host: Host, item: Item) -> None:
         item = next((known for known in items(host) if known.id == item.id), item)
         if not item.kept:
             return  # it had never moved
-    with told(f"cannot restore {printable(item.path)}"), host.directory(item.path.rpartition("/")[0]) as directory:
+    with told(f"cannot restore {escaped(item.path)}"), host.directory(item.path.rpartition("/")[0]) as directory:
         if host.stat(f"{HOME}/{item.id}"):
             with host.directory(HOME) as home:
                 os.rename(item.id, item.id + UNFINISHED, src_dir_fd=home, dst_dir_fd=home)

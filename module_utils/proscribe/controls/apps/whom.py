@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ...host import one_line
+
 
 def whom(contact: str) -> str:
     """A contact as one printable line, fit for a comment or a message of any format that it is quoted for."""
-    words = " ".join("".join(c if c.isprintable() else " " for c in contact).split())
-    return words or "the administrators of this host"
+    return one_line(contact) or "the administrators of this host"
