@@ -7,7 +7,7 @@ from typing import Any, Mapping, Sequence
 
 from ...host import Host, Process, escaped
 from ..base import Action, Changes, Refusal
-from . import dpkg_changes, exec_changes, gate, guarded, notice, pacman_changes, portable, quarantine, restoring
+from . import dpkg_changes, exec_changes, gate, guarded, notice, pacman_changes, quarantine, restoring
 from .gate_parts import DependsOnPackages, GatePart
 from .sight import Running, Sight, look
 from .systems import SYSTEMS
