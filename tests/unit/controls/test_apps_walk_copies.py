@@ -11,7 +11,7 @@ import pytest
 from proscribe.controls import apps
 from proscribe.controls.apps import appimage, copy_names
 from proscribe.controls.apps.desktop import app_id
-from proscribe.controls.apps.portable import Copy, safe
+from proscribe.controls.apps.portable import Copy
 from proscribe.controls.apps.sight import look
 from proscribe.controls.apps.walk_memory import MEMORY
 from proscribe.host import Host, Result, walking
@@ -358,7 +358,3 @@ def test_a_web_app_that_a_browser_installed(host):
 )
 def test_names_speak_of_the_same_program(one, other, same):
     assert (appimage.stem(one) == appimage.stem(other)) is same
-
-
-def test_safe_text_is_printable_and_keeps_names_apart():
-    assert safe("a\n\udcff\u202eü") == "a\\x0a\\xff\\u202eü"
