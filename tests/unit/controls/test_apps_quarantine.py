@@ -65,7 +65,7 @@ def test_a_path_of_any_bytes(tmp_path: Path, two: bool) -> None:
     path = os.fsdecode(b"/home/alice/bin/caf\xe9\n.AppImage")
     (tmp_path / path[1:]).write_text("program")
     action = quarantine.take(host, path, ["wechat"], "appimage")
-    assert str(action) == r"quarantine /home/alice/bin/caf\udce9\n.AppImage"
+    assert str(action) == r"quarantine /home/alice/bin/caf\xe9\x0a.AppImage"
     action.apply()
     assert not host.stat(path)
     lifted(host)
