@@ -1,4 +1,4 @@
-"""What the door to the operating system speaks of: its two errors, tools' answers, accounts, processes."""
+"""What the door to the operating system speaks of: two errors, tools' answers, accounts, processes, names in print."""
 
 from __future__ import annotations
 
