@@ -22,11 +22,13 @@ NOT_APPLICABLE = "not_applicable"
 # Worst first. A host's state is the worst state of its rules, so what could not be seen is never milder than what was.
 STATES = (ERROR, NONCOMPLIANT, UNKNOWN, WAIVED, REPAIRED, COMPLIANT, NOT_APPLICABLE)
 
+OPEN = (ERROR, NONCOMPLIANT, UNKNOWN)  # of these, the ones in which the ban is not known to hold
+
 # Rules that only a run looks at that asks for it: another one, which does not list them, says nothing of them.
 ON_REQUEST = frozenset({"browser/probe"})
 
 # What proscribe_compliance_gate can be, mildest first, and the states that make a host fail then.
-GATES = {"never": (), "noncompliant": (ERROR, NONCOMPLIANT), "incomplete": (ERROR, NONCOMPLIANT, UNKNOWN)}
+GATES = {"never": (), "noncompliant": (ERROR, NONCOMPLIANT), "incomplete": OPEN}
 
 
 class Finding(NamedTuple):

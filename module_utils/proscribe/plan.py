@@ -69,7 +69,7 @@ def sealed(body: Mapping[str, Any]) -> dict[str, Any]:
     return {**body, "digest": digest(body)}
 
 
-class Known(dict):  # type: ignore[type-arg] # to name them, a host would have to load typing
+class Known(dict[str, object]):
     """A plan with what follows from it alone, by name, as far as it has been worked out: a host keeps both together.
     The sections of its controls are known as well.
     """

@@ -74,10 +74,8 @@ NOT_WRITABLE = Fault(f"mount --bind {REPORTS} {REPORTS}; mount -o remount,bind,r
 # and /opt itself, which dpkg takes away with the last package in it.
 TREES = "/etc /usr/libexec /usr/local /opt /tmp /var/tmp /var/lib/proscribe /run/proscribe /root /home"
 LEFT_OUT = (
-    "/root/.ansible",
-    "/root/.ansible/tmp",
-    "/home/admin/.ansible",
-    "/home/admin/.ansible/tmp",
+    "*/.ansible",
+    "*/.ansible/tmp",
     "/tmp/systemd-private-*",
     "/var/tmp/systemd-private-*",
     "/var/lib/proscribe/quarantine*",

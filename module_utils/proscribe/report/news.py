@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from typing import Any, NamedTuple
 
 from ..duration import moment_of, spelled
-from ..finding import COMPLIANT, REPAIRED, STATES, WAIVED
+from ..finding import COMPLIANT, OPEN, REPAIRED
 from .history import History
 from .history import news as asked
 from .wording import clean, counted, evidence, moment, some
@@ -129,7 +129,7 @@ def _of_record(
         name, state = rule["rule"], rule["state"]
         listed.add(name)
         change = began.get((host, name))
-        if STATES.index(state) > STATES.index(REPAIRED) or state == WAIVED:
+        if state not in (*OPEN, REPAIRED):
             continue
         if told is not None and change is None:
             continue  # it was so before
@@ -177,8 +177,7 @@ def _of_record(
 def _still(record: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> list[str]:
     """The rules of a host that are as wrong as they were, in a run that changed others."""
     told = {item["rule"] for item in items}
-    wrong = STATES[: STATES.index(WAIVED)]
-    return [rule["rule"] for rule in record["rules"] if rule["state"] in wrong and rule["rule"] not in told]
+    return [rule["rule"] for rule in record["rules"] if rule["state"] in OPEN and rule["rule"] not in told]
 
 
 def _subject(
@@ -189,7 +188,7 @@ def _subject(
 ) -> str:
     states = {host: {item["state"] for item in items} for host, items in by_host.items()}
     corrected = {host for host, found in states.items() if REPAIRED in found}
-    repaired = {host for host in corrected if records[host]["state"] in (REPAIRED, WAIVED, COMPLIANT)}
+    repaired = {host for host in corrected if records[host]["state"] not in OPEN}
     # What was wrong in an earlier run already has not drifted since.
     drifted = {host for host in repaired if any(map(_drifted, by_host[host]))}
     wrong = sum(bool(found - {REPAIRED, COMPLIANT}) for found in states.values())

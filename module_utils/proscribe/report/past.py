@@ -7,14 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..duration import moment_of, shown, spelled
-from ..finding import ERROR, NONCOMPLIANT, UNKNOWN
+from ..finding import OPEN
 from .history import History, Scope, answers
 from .layout import cells, clip, flow, paint, row, wrap
 from .terminal import COLOUR, NARROWEST, Screen
 from .wording import clean, counted, moment, percent, ratio
 
 SCHEMA = "proscribe/history/1"
-OPEN = (ERROR, NONCOMPLIANT, UNKNOWN)  # the states of a host that does not meet the ban
 THE_HOST = "(the host)"  # instead of a rule, for an episode of the host as a whole
 FEW_RUNS = 10  # with more than this the trend has one line a day
 MOST_EPISODES = 1000  # in the answer for machines too: a host or a rule with more has a story nobody reads

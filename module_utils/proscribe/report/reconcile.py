@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..duration import moment_of, shown
-from ..finding import ERROR, NONCOMPLIANT, UNKNOWN
+from ..finding import OPEN
 from .answer import silent
 from .arithmetic import by_rule, summarise
 from .baseline import New
@@ -147,7 +147,7 @@ def _complete(record: Mapping[str, Any], wanted: int) -> tuple[Mapping[str, Any]
     if record["rules_evaluated"] >= wanted:
         return record, None
     told = f"evaluated {record['rules_evaluated']:,} of its {wanted:,} rules"
-    bad = record["state"] in (ERROR, NONCOMPLIANT, UNKNOWN)
+    bad = record["state"] in OPEN
     return record if bad else _void(record, told), Note(record["host"], TOO_FEW, told)
 
 

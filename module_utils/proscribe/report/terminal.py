@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, UNKNOWN, WAIVED
+from ..finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, OPEN, REPAIRED, STATES, UNKNOWN, WAIVED
 from .advice import advice, shorter
 from .groups import Group, Silent, grouped, silences
 from .layout import cells, clip, flow, paint, row, wrap
@@ -85,7 +85,7 @@ def _table(
     width: int,
     colours: bool,
 ) -> list[str]:
-    bad = [group for group in groups if group.state in (ERROR, NONCOMPLIANT, UNKNOWN)]
+    bad = [group for group in groups if group.state in OPEN]
     good = [group for group in groups if group not in bad]
     unexpected = report["unexpected_hosts"]
     rows = [

@@ -8,6 +8,8 @@ ours or another's, makes the next audits whole ones.
 
 from __future__ import annotations
 
+import functools
+
 from ...hashing import sha256
 from ...host import Generation, Host
 
@@ -45,4 +47,9 @@ def _now(host: Host, text: str) -> str | None:
 
 
 def _said(text: str, at: Generation) -> str:
-    return f"{at.place} {at.number} {sha256(text.encode()).hexdigest()}"
+    return f"{at.place} {at.number} {_digest(text)}"
+
+
+@functools.lru_cache(maxsize=1)  # a look asks several times, and of 100,000 networks that takes some milliseconds each
+def _digest(text: str) -> str:
+    return str(sha256(text.encode()).hexdigest())

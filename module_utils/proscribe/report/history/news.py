@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ...finding import ERROR, NONCOMPLIANT, UNKNOWN
+from ...finding import NONCOMPLIANT, OPEN
 from .answers import FLAPS
 from .database import Session
 from .tables import STORY
@@ -24,8 +24,9 @@ class Change(NamedTuple):
 
 def changes(session: Session, run: str) -> list[Change]:
     """What began or ended in a run, by host and rule."""
+    wrong = ", ".join(f"'{state}'" for state in OPEN)
     query = f"""SELECT e.host, b.rule, e.state, b.evidence, e.opened, COALESCE(e.ended, '') FROM {STORY}
-        WHERE (e.opened_run = :run OR e.closed_run = :run) AND e.state IN ('{ERROR}', '{NONCOMPLIANT}', '{UNKNOWN}')
+        WHERE (e.opened_run = :run OR e.closed_run = :run) AND e.state IN ({wrong})
         ORDER BY e.host, b.rule, e.opened"""
     return [Change(*row) for row in session.rows(query, {"run": run})]
 

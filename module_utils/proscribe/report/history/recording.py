@@ -23,6 +23,7 @@ from ...finding import (
     NONCOMPLIANT,
     NOT_APPLICABLE,
     ON_REQUEST,
+    OPEN,
     REPAIRED,
     STATES,
     UNKNOWN,
@@ -38,7 +39,7 @@ from .tables import ADD_EPISODE, ADD_RUN, DROP_EPISODE, SET_HOST, HostRow, among
 
 HOST = ""  # the rule of an episode that is about the host as a whole: it gave no answer, or a correction failed
 
-OPENING = (ERROR, NONCOMPLIANT, UNKNOWN, WAIVED)  # the states that open an episode
+OPENING = (*OPEN, WAIVED)  # the states that open an episode
 BLIND = (ERROR, UNKNOWN)  # of these, the ones in which nobody could see how the rule stands
 
 # How an episode can end, besides going over into another state.

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ...finding import ERROR, NONCOMPLIANT, UNKNOWN
+from ...finding import OPEN
 from ..wording import counted, moment, ratio
 from .markup import named, table, text, time
 
 MOST = 60  # runs that are drawn
 NUMBERS = ("coverage", "compliance_strict", "compliance_with_waivers")
 WIDTH, HEIGHT = 360, 64
-OPEN = (ERROR, NONCOMPLIANT, UNKNOWN)  # drawn from the bottom: the worst stands on the line
 
 # A run of the history: {"run", "finished", "mode", "hosts": {state: number}, "coverage": {numerator, denominator,
 # percent}, "compliance_strict": {...}, "compliance_with_waivers": {...}}
@@ -37,7 +36,7 @@ def drawing(trend: Sequence[Run]) -> Iterator[str]:
 
 def _column(run: Run, x: float, step: float, top: int) -> str:
     at, parts = float(HEIGHT - 1), []
-    for state in OPEN:
+    for state in OPEN:  # drawn from the bottom: the worst stands on the line
         count = run["hosts"].get(state, 0)
         if count:
             height = max(count * (HEIGHT - 4) / top, 1.5)
