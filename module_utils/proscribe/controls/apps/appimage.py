@@ -12,43 +12,12 @@ SMALLEST = 100_000  # bytes; the program that unpacks an AppImage takes more
 
 # What a file's name says beside the program's: system, processor, kind of package; and a version.
 _BESIDE = frozenset(
-    [
-        "linux",
-        "gnu",
-        "musl",
-        "glibc",
-        "x86",
-        "x64",
-        "x32",
-        "x86_64",
-        "amd64",
-        "i386",
-        "i686",
-        "ia32",
-        "arm64",
-        "arm",
-        "armhf",
-        "armv7l",
-        "aarch64",
-        "64bit",
-        "32bit",
-        "desktop",
-        "bin",
-        "git",
-        "portable",
-        "setup",
-        "latest",
-        "stable",
-        "beta",
-        "alpha",
-        "release",
-        "nightly",
-        "canary",
-        "ptb",
-        "continuous",
-        "universal",
+    (
+        *("linux", "gnu", "musl", "glibc", "x86", "x64", "x32", "x86_64", "amd64", "i386", "i686", "ia32", "arm64"),
+        *("arm", "armhf", "armv7l", "aarch64", "64bit", "32bit", "desktop", "bin", "git", "portable", "setup"),
+        *("latest", "stable", "beta", "alpha", "release", "nightly", "canary", "ptb", "continuous", "universal"),
         "electron",
-    ]
+    )
 )
 _LENGTHS = sorted({len(word) for word in _BESIDE})
 _BETWEEN = "-_. "
