@@ -41,7 +41,7 @@ def seen(name: str, observed: Mapping[str, Any]) -> Seen:
     if "apps" in drifted:
         for rule in record["rules"]:
             if rule["state"] == NONCOMPLIANT and rule["rule"].startswith("apps/"):
-                removed += [(rule["rule"], f["scope"]) for f in rule["findings"] if f["kind"] == REMOVED]
+                removed += [(rule["rule"], f.get("scope") or "") for f in rule["findings"] if f["kind"] == REMOVED]
     # A user may install as much as he likes for himself: that stops nobody's rollout, so it counts once for each rule.
     of_users = {one for one in removed if str(one[1]).startswith("user:")}
     of_host = [one for one in removed if one not in of_users]
