@@ -223,7 +223,9 @@ class _Walk:
             self._refuse(path, error)
             return
         try:
-            real = os.readlink(f"/proc/self/fd/{start}")[len(host.root.rstrip("/")) :]
+            # A process that has become a user may not ask where it stands (PR_SET_DUMPABLE in prctl(2)).
+            at = "" if host.enters_remote else os.readlink(f"/proc/self/fd/{start}")
+            real = at[len(host.root.rstrip("/")) :]
             if real == path or host.enters_remote or not remote(real, table):
                 descriptor = os.open(".", FLAGS, dir_fd=start)
                 self.top, self.prefix = start, len(path) + 1
