@@ -365,3 +365,12 @@ def test_a_web_app_that_a_browser_installed(host):
 )
 def test_names_speak_of_the_same_program(one, other, same):
     assert (appimage.stem(one) == appimage.stem(other)) is same
+
+
+def test_what_a_package_system_owns_is_told_and_left_to_it(host):
+    """The removal of an environment of pipx was refused, and the walk took the programs out of it all the same."""
+    place = f"{HOME}/.local/share/pipx/venvs/notifier/bin"
+    put(host, f"{place}/megasync")
+    put(host, f"{place}/chrome-sandbox")
+    [copy] = look(host, section()).copies
+    assert (copy.path.startswith(place), copy.doubt) == (True, "a package system owns it, so it is not moved")

@@ -85,7 +85,7 @@ WAYS = (
         "a copy under a foreign name in a folder where nobody keeps programs is not recognised",
     ),
     Way(
-        "unpacked archives and vendors' trees in `/opt`, `/usr/local`, `/srv`, homes",
+        "unpacked archives and vendors' trees in `/opt`, `/usr/local`, `/srv`, `/tmp`, media, homes",
         "the walk, by path, or by the program's name with the rest of an app around it",
         "moved into the quarantine",
         "execution control, where asked for, by the catalogue's paths",
