@@ -7,11 +7,25 @@ from typing import Any, Mapping, Sequence
 
 from ...host import Host, Process, escaped
 from ..base import Action, Changes, Refusal
-from . import dpkg_changes, exec_changes, gate, guarded, notice, pacman_changes, quarantine, restoring
+from . import (
+    completing,
+    dpkg_changes,
+    evidence,
+    exec_changes,
+    gate,
+    guarded,
+    notice,
+    pacman_changes,
+    quarantine,
+    restoring,
+    room,
+)
+from .copy_names import Names
 from .gate_parts import DependsOnPackages, GatePart
+from .portable import Copy
 from .sight import Running, Sight, look
 from .systems import SYSTEMS
-from .walk_memory import MEMORY, keep
+from .walk_memory import MEMORY
 
 SYSTEM_MANAGERS = ("dpkg", "rpm", "pacman")  # whose packages make up the system itself
 
@@ -23,10 +37,12 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     sight = look(host, section)
     ended, kept = _ends(host, sight, settings.get("grace", 5))
     removed, left, gone = _removals(host, sight)
-    moved, stays = _copies(host, sight)
+    keep = settings.get("quarantine_keep", 0)
+    moved, stays = _copies(host, sight, keep)
     going = [*ended, *removed, *moved]
     gates = [*_gate(host, plan, sight, gone), *exec_changes.enforce(host, section, sight.wanted)]
-    actions = [*notice.told(host, settings.get("user_notice", ""), going), *quarantine.unfinished(host), *going, *gates]
+    told = notice.told(host, settings.get("user_notice", ""), going, room.until(keep))
+    actions = [*told, *completing.unfinished(host), *room.pruning(host, keep), *going, *gates]
     return Changes(actions, [*kept, *left, *stays], independent=True, afterwards=partial(keep, host, sight.memory))
 
 
@@ -104,17 +120,27 @@ def _removals(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal], di
     return actions, refused, gone
 
 
-def _copies(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal]]:
-    """What moves portable copies into the quarantine, each with all that belongs to it."""
+def _copies(host: Host, sight: Sight, keep: int) -> tuple[list[Action], list[Refusal]]:
+    """What moves portable copies into the quarantine, each with all of it that is the program's own."""
     refused: list[Refusal] = []
-    moving: dict[str, tuple[str, list[str]]] = {}  # one path may belong to several services
+    moving: dict[str, tuple[Copy, list[str]]] = {}  # one path may belong to several services
     for copy in sight.copies:
         services = sight.enforced(copy.services, copy.finding())
-        if reason := copy.doubt or (services and quarantine.refusal(host, copy.path)):
+        parts = copy.parts or [copy.path]
+        if reason := copy.doubt or (services and quarantine.refusal(host, parts[0])):
             refused += [Refusal(f"apps/{service}", escaped(copy.path), reason) for service in services]
         elif services:
-            moving.setdefault(copy.path, (copy.kind, []))[1].extend(services)
-    return [quarantine.take(host, path, services, kind) for path, (kind, services) in moving.items()], refused
+            moving.setdefault(copy.path, (copy, []))[1].extend(services)
+    names = Names(sight.wanted.services) if moving else None
+    actions = []
+    for path, (copy, services) in moving.items():
+        doubt = None
+        if names and copy.uid >= 0:
+            own = evidence.own(host, path, names, services[0], copy.uid)
+            doubt = partial(evidence.unlike, kind=copy.kind, names=names, service=services[0], of=own)
+        taking = quarantine.Taking(path, services, copy.kind, copy.parts, doubt, keep)
+        actions.append(quarantine.take(host, taking))
+    return actions, refused
 
 
 def _gate(host: Host, plan: Mapping[str, Any], sight: Sight, gone: Mapping[str, set[str]]) -> list[Action]:

@@ -108,7 +108,12 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
     homes = {user.home for user in host.users()}
     walked = portable.look(host, wanted.services, names, people, packages, memory)
     unlooked, copies = _copies(host, wanted, walked, homes)
-    certain = {copy.path: copy.services for copy in copies if not copy.doubt and copy.kind in RUNNABLE}
+    certain = {
+        path: copy.services
+        for copy in copies
+        if not copy.doubt and copy.kind in RUNNABLE
+        for path in copy.parts or [copy.path]
+    }
     for service, entry in wanted.services.items():
         if entry["processes"] or entry["paths"] or entry["packages"] or entry.get("web_hosts"):
             unseen[service] += unlooked
