@@ -227,7 +227,7 @@ def test_observing_writes_nothing_and_enforcing_remembers_the_walk(host, monkeyp
     assert not os.path.exists(host.root + MEMORY)
     apps.enforce(host, plan).afterwards()
     assert os.stat(host.root + MEMORY).st_mode & 0o777 == 0o600
-    monkeypatch.setattr(os, "scandir", lambda place: pytest.fail("read again"))
+    monkeypatch.setattr(walking._Walk, "_read", lambda *_: pytest.fail("read again"))
     assert apps.observe(host, plan) == first
     for action in apps.lift(host, plan).actions:
         action.apply()

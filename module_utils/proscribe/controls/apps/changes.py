@@ -25,7 +25,7 @@ from .gate_parts import DependsOnPackages, GatePart
 from .portable import Copy
 from .sight import Running, Sight, look
 from .systems import SYSTEMS
-from .walk_memory import MEMORY
+from .walk_memory import keep, traces
 
 SYSTEM_MANAGERS = ("dpkg", "rpm", "pacman")  # whose packages make up the system itself
 
@@ -37,12 +37,12 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     sight = look(host, section)
     ended, kept = _ends(host, sight, settings.get("grace", 5))
     removed, left, gone = _removals(host, sight)
-    keep = settings.get("quarantine_keep", 0)
-    moved, stays = _copies(host, sight, keep)
+    time = settings.get("quarantine_keep", 0)
+    moved, stays = _copies(host, sight, time)
     going = [*ended, *removed, *moved]
     gates = [*_gate(host, plan, sight, gone), *exec_changes.enforce(host, section, sight.wanted)]
-    told = notice.told(host, settings.get("user_notice", ""), going, room.until(keep))
-    actions = [*told, *completing.unfinished(host), *room.pruning(host, keep), *going, *gates]
+    told = notice.told(host, settings.get("user_notice", ""), going, room.until(time))
+    actions = [*told, *completing.unfinished(host), *room.pruning(host, time), *going, *gates]
     return Changes(actions, [*kept, *left, *stays], independent=True, afterwards=partial(keep, host, sight.memory))
 
 
@@ -53,8 +53,8 @@ def lift(host: Host) -> Changes:
     parts = [part for system in SYSTEMS for part in system.gate(set(), "")]
     gates = [*exec_changes.lift(host), *(_down(host, part) for part in reversed(parts) if part.stands(host))]
     back = restoring.given_back(host)
-    kept = [path for path in (MEMORY, dpkg_changes.MARK, pacman_changes.MARK) if host.traces(path)]
-    forgotten = [Action("delete", path, partial(host.delete, path)) for path in kept]
+    marks = [path for path in (dpkg_changes.MARK, pacman_changes.MARK) if host.traces(path)]
+    forgotten = [Action("delete", path, partial(host.delete, path)) for path in [*traces(host), *marks]]
     return Changes([*gates, *back.actions, *forgotten], back.refused, independent=True)
 
 
