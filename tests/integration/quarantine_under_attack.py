@@ -18,7 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-from proscribe.controls.apps import manifest, quarantine, restoring
+from proscribe.controls.apps import completing, manifest, quarantine, restoring
 from proscribe.host import ControlError, Host
 
 MALLORY = 12345
@@ -126,7 +126,7 @@ def defend(root: Path, seconds: float) -> dict[str, int]:
         for _ in range(20):
             before = len(host.list(quarantine.HOME))
             try:
-                quarantine.take(host, f"/{HOME}/apps/{NAME}", ["made"], "file").apply()
+                quarantine.take(host, quarantine.Taking(f"/{HOME}/apps/{NAME}", ["made"], "file")).apply()
                 done["taken"] += len(host.list(quarantine.HOME)) > before
             except ControlError:
                 done["refused"] += 1
@@ -136,7 +136,7 @@ def defend(root: Path, seconds: float) -> dict[str, int]:
                 done["restored"] += action.verb == "restore"
             except ControlError:
                 done["not_restored"] += 1
-    for action in quarantine.unfinished(host):
+    for action in completing.unfinished(host):
         action.apply()
     return done
 

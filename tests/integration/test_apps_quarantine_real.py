@@ -19,7 +19,7 @@ RUN = r"""
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
 root = sys.argv[2]
-from proscribe.controls.apps import quarantine, restoring, unfinished
+from proscribe.controls.apps import completing, quarantine, restoring, unfinished
 from proscribe.host import ControlError, Host
 
 def picture():
@@ -54,13 +54,13 @@ before = picture()
 host = Host(root)
 error = ""
 try:
-    quarantine.take(host, "/home/alice/opt/wechat", ["wechat"], "tree").apply()
+    quarantine.take(host, quarantine.Taking("/home/alice/opt/wechat", ["wechat"], "tree")).apply()
 except ControlError as failed:
     error = str(failed)
     left = len(unfinished.observe(host, "enforce"))
     if sys.argv[3:]:
         os.unlink(f"{root}{sys.argv[3]}")  # room is made
-    for action in quarantine.unfinished(host):
+    for action in completing.unfinished(host):
         action.apply()
 else:
     left = 0

@@ -70,6 +70,7 @@ class Restrictions:
     contact: str
     user_notice: str
     end_grace: int  # seconds
+    quarantine_keep: int  # seconds; 0 keeps everything
     exec_control: str
     full_scan_every: int  # runs
     unmanaged_browsers: str
@@ -200,6 +201,12 @@ RESTRICTIONS: Mapping[str, Variable] = {
         5,
         whole_number(0, 60, "seconds"),
         "How many seconds a restricted program has to end by itself before it is killed.",
+    ),
+    "quarantine_keep": Variable(
+        "90d",
+        length_or_forever,
+        "How long what is taken from users is kept in a host's quarantine: 90d, 26w, or forever. What is there already "
+        "is kept as long as it was to be then; docs/apps.md.",
     ),
     "exec_control": Variable(
         "off",

@@ -12,6 +12,8 @@ from typing import Any
 from ..finding import ERROR, RECORD_SCHEMA, STATES, UNKNOWN, Finding, worst
 from ..plan import CONTROLS
 
+QUARANTINE_OWNERS = 20
+
 
 class Unusable(ValueError):
     """An answer that is no host record, and why."""
@@ -48,6 +50,7 @@ def read(host: str, answer: object) -> dict[str, Any]:
         "duration_ms": _count(record.get("duration_ms"), "duration_ms"),
         **_of_drift(record),
         **_of_scan(record.get("full_scan")),
+        **_of_quarantine(record.get("quarantine")),
     }
 
 
@@ -58,6 +61,26 @@ def _of_scan(value: object) -> dict[str, Any]:
     scan = _mapping(value, "full_scan")
     return {
         "full_scan": {"at": _text(scan.get("at"), "full_scan.at"), "runs": _count(scan.get("runs"), "full_scan.runs")}
+    }
+
+
+def _of_quarantine(value: object) -> dict[str, Any]:
+    """What a host's quarantine comes to, where there is something in it."""
+    if value is None:
+        return {}
+    held = _mapping(value, "quarantine")
+    owners = _mapping(held.get("owners"), "quarantine.owners")
+    if len(owners) > QUARANTINE_OWNERS:
+        raise Unusable(f"quarantine.owners has more than {QUARANTINE_OWNERS} entries")
+    return {
+        "quarantine": {
+            "items": _count(held.get("items"), "quarantine.items"),
+            "bytes": _count(held.get("bytes"), "quarantine.bytes"),
+            "oldest": _text(held.get("oldest"), "quarantine.oldest"),
+            "owners": {
+                _text(name, "quarantine.owners"): _count(size, "quarantine.owners") for name, size in owners.items()
+            },
+        }
     }
 
 

@@ -116,7 +116,12 @@ def squashfs(files: Mapping[str, bytes]) -> bytes:
 
 def image(program: str, desktop: str = "", update: str = "", files: Mapping[str, bytes] = {}, **more: str) -> bytes:
     """An AppImage of type 2 with a program, its desktop entry, and other files at its root."""
-    inside = {f"{desktop or program}.desktop": entry(program, **more), program: elf(), "AppRun": b"#!/bin/sh\n", **files}
+    inside = {
+        f"{desktop or program}.desktop": entry(program, **more),
+        program: elf(),
+        "AppRun": b"#!/bin/sh\n",
+        **files,
+    }
     return elf({".upd_info": update.encode() + b"\0"}, b"AI\x02") + squashfs(inside)
 
 

@@ -37,12 +37,12 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     sight = look(host, section)
     ended, kept = _ends(host, sight, settings.get("grace", 5))
     removed, left, gone = _removals(host, sight)
-    time = settings.get("quarantine_keep", 0)
-    moved, stays = _copies(host, sight, time)
+    seconds = settings.get("quarantine_keep", 0)
+    moved, stays = _copies(host, sight, seconds)
     going = [*ended, *removed, *moved]
     gates = [*_gate(host, plan, sight, gone), *exec_changes.enforce(host, section, sight.wanted)]
-    told = notice.told(host, settings.get("user_notice", ""), going, room.until(time))
-    actions = [*told, *completing.unfinished(host), *room.pruning(host, time), *going, *gates]
+    told = notice.told(host, settings.get("user_notice", ""), going, room.until(seconds))
+    actions = [*told, *completing.unfinished(host), *room.pruning(host, seconds), *going, *gates]
     return Changes(actions, [*kept, *left, *stays], independent=True, afterwards=partial(keep, host, sight.memory))
 
 
@@ -120,7 +120,7 @@ def _removals(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal], di
     return actions, refused, gone
 
 
-def _copies(host: Host, sight: Sight, keep: int) -> tuple[list[Action], list[Refusal]]:
+def _copies(host: Host, sight: Sight, seconds: int) -> tuple[list[Action], list[Refusal]]:
     """What moves portable copies into the quarantine, each with all of it that is the program's own."""
     refused: list[Refusal] = []
     moving: dict[str, tuple[Copy, list[str]]] = {}  # one path may belong to several services
@@ -136,9 +136,9 @@ def _copies(host: Host, sight: Sight, keep: int) -> tuple[list[Action], list[Ref
     for path, (copy, services) in moving.items():
         doubt = None
         if names and copy.uid >= 0:
-            own = evidence.own(host, path, names, services[0], copy.uid)
+            own = evidence.own_of(host, path, names, services[0], copy.uid, copy.kind)
             doubt = partial(evidence.unlike, kind=copy.kind, names=names, service=services[0], of=own)
-        taking = quarantine.Taking(path, services, copy.kind, copy.parts, doubt, keep)
+        taking = quarantine.Taking(path, services, copy.kind, copy.parts, doubt, seconds)
         actions.append(quarantine.take(host, taking))
     return actions, refused
 

@@ -115,12 +115,14 @@ def gecko(host: Host, directory: str) -> str:
     return found[1].decode("utf-8", "replace").strip() if found else ""
 
 
-def named(host: Host, path: str) -> Known | None:
-    """A file at a path that the catalogue names. Only where nobody but root can have put it is that enough."""
+def named(host: Host, path: str, own: bool) -> Known | None:
+    """A file at a path that the catalogue names. Only where nobody but root can have put it is that enough; `own` says
+    whether its directory has the app's name.
+    """
     if not _is(host, path, is_program):
         return None
     if only_root(host, path):
-        return Known("the catalogue names this path, and root put it there")
+        return Known("the catalogue names this path, and root put it there", own=own)
     return Known("the catalogue names this path", PATH_ALONE)
 
 
@@ -187,25 +189,47 @@ def own(host: Host, directory: str, names: Names, service: str, uid: int) -> Own
     return Own(names.programs_of(service), names.entries_of(service), uid, listed)
 
 
+def own_of(host: Host, path: str, names: Names, service: str, uid: int, kind: str) -> Own:
+    """What recognises the parts of something of that kind."""
+    if kind == "web_app":
+        return Own((), (), uid, pictures=True)
+    return own(host, path if kind == "tree" else path.rpartition("/")[0], names, service, uid)
+
+
 def moving(
     host: Host, directory: str, program: str, names: Names, service: str, uid: int
 ) -> tuple[list[str], str, str]:
     """What of an app's directory moves, the program first (nothing if all of it does); what stays, in words; and why
     nothing moves at all.
     """
-    try:
-        layout = own(host, directory, names, service, uid).layout(host, directory)
-    except TooLarge as error:
-        return [program], f"only its program moves: {error}", "" if program != directory else str(error)
-    if layout.whole and directory not in names.program_folders:
+    whole, parts, stays, nothing = _moving(host, directory, own(host, directory, names, service, uid))
+    if whole and directory not in names.program_folders:
         return [], "", ""
-    parts = layout.parts if program == directory else [program, *(one for one in layout.parts if one != program)]
-    cut = parts[MOST_PARTS:]
+    if program == directory:
+        return parts, stays, nothing
+    return [program, *(one for one in parts if one != program)][:MOST_PARTS], stays, ""
+
+
+def moving_web_app(host: Host, directory: str, uid: int) -> tuple[list[str], str, str]:
+    """The same of a browser's folder of a web app, in which it keeps pictures."""
+    whole, parts, stays, nothing = _moving(host, directory, Own((), (), uid, pictures=True))
+    return [] if whole else parts, stays, nothing
+
+
+def _moving(host: Host, directory: str, of: Own) -> tuple[bool, list[str], str, str]:
+    """Whether all of a directory is a program's own; what is; what stays, in words; and why nothing is."""
+    try:
+        layout = of.layout(host, directory)
+    except TooLarge as error:
+        return False, [], f"the rest stays: {error}", f"{error}, so it is not moved"
+    if not layout.parts:
+        return False, [], "", "nothing in it shows that it is a program's own, so it is not moved"
+    cut = layout.parts[MOST_PARTS:]
     more = f" and {len(layout.stays) - SHOWN} more" if layout.stays[SHOWN:] else ""
     left = ", ".join(escaped(path) or "an empty directory" for path in layout.stays[:SHOWN]) + more
     also = "; ".join(filter(None, [left, f"{len(cut)} more parts" if cut else ""]))
-    nothing = "" if parts else "nothing in it shows that it is a program's own, so it is not moved"
-    return parts[:MOST_PARTS], f"stays, since it is not the program's own: {also}" if also else "", nothing
+    stays = f"stays, since it is not the program's own: {also}" if also else ""
+    return layout.whole, layout.parts[:MOST_PARTS], stays, ""
 
 
 def unlike(host: Host, path: str, original: str, kind: str, names: Names, service: str, of: Own) -> str:
@@ -215,7 +239,7 @@ def unlike(host: Host, path: str, original: str, kind: str, names: Names, servic
     seen = host.stat(path)
     if seen is None:
         return "it is gone"
-    if kind == "tree":
+    if kind in ("tree", "web_app"):
         return of.unlike(host, path, original)
     if seen.st_uid != of.uid:
         return "it is somebody else's"

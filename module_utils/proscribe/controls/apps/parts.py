@@ -49,6 +49,10 @@ def is_snapshot(head: bytes) -> bool:
     return re.search(rb"\d+\.\d+\.\d+[.\d]*\0", head[:160]) is not None
 
 
+def is_picture(head: bytes) -> bool:
+    return head.startswith((b"\x89PNG\r\n", b"\0\0\1\0", b"icns"))
+
+
 def _text(pattern: bytes) -> Callable[[bytes], bool]:
     beginning = re.compile(pattern)
     return lambda head: beginning.search(head) is not None
@@ -133,9 +137,15 @@ class Own:
     """What is a program's own: by the app's names, its owner, and what its manifest lists with its size, by path."""
 
     def __init__(
-        self, programs: Collection[str], entries: Collection[str], uid: int, listed: Mapping[str, int] | None = None
+        self,
+        programs: Collection[str],
+        entries: Collection[str],
+        uid: int,
+        listed: Mapping[str, int] | None = None,
+        pictures: bool = False,
     ) -> None:
         self.programs, self.entries, self.uid, self.listed = programs, entries, uid, listed or {}
+        self.pictures = pictures
         self.count = 0
 
     def layout(self, host: Host, directory: str) -> Layout:
@@ -205,6 +215,8 @@ class Own:
 
     def _test(self, name: str) -> Test | None:
         """What a file of that name has to be, to be an app's."""
+        if self.pictures:
+            return is_picture if name.endswith((".png", ".ico", ".icns")) else None
         if name in FILES:
             return FILES[name]
         if LIBRARY.fullmatch(name):

@@ -162,8 +162,8 @@ class _Looking:
                     if stat.S_ISDIR(seen.st_mode):
                         self._add(service, "tree", place, evidence.named_directory(self.host, place))
                     else:
-                        known = evidence.named(self.host, place)
-                        self._add(service, "program", place, known)
+                        own = self.names.own(place.rpartition("/")[0], service)
+                        self._add(service, "program", place, evidence.named(self.host, place, own))
 
     def directory(self, directory: str, listed: Collection[str], beside: set[str] | None = None) -> None:
         """The names in a directory that matter; `beside` is what counts as lying there, by default all that does."""
