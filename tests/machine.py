@@ -29,6 +29,7 @@ TOOLS = {
     "goss": "goss",
     "ip": "iproute2",
     "mmdebstrap": "mmdebstrap",
+    "mksquashfs": "squashfs-tools",
     "nft": "nftables",
     "node": "nodejs",
     "openssl": "openssl",
