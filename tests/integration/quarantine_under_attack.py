@@ -40,10 +40,10 @@ def make(root: Path) -> None:
 
 def attack(root: Path, rounds: int) -> None:
     """Swap for ever, as the user."""
+    os.chdir(root / HOME)  # whoever closes the directories above meanwhile does not lock him out
     os.setgroups([])
     os.setgid(MALLORY)
     os.setuid(MALLORY)
-    os.chdir(root / HOME)
     victim = str(root / "srv/victim")
     chance = random.Random(1)
     count = 0
@@ -135,7 +135,9 @@ def defend(root: Path, seconds: float) -> dict[str, int]:
                 done["taken"] += len(host.list(quarantine.HOME)) > before
             except ControlError:
                 done["refused"] += 1
-        for action in restoring.given_back(host).actions[:10]:
+        changes = restoring.given_back(host)
+        done["not_restored"] += len(changes.refused)
+        for action in changes.actions[:10]:
             try:
                 action.apply()
                 done["restored"] += action.verb == "restore"
