@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
-from ...host import Host, Process, escaped
+from ...host import ControlError, Host, Process, Unseen, escaped
+from ...host.apart import asked
 from ..base import Action, Changes, Refusal
 from . import (
     completing,
@@ -22,6 +23,7 @@ from . import (
 )
 from .copy_names import Names
 from .gate_parts import DependsOnPackages, GatePart
+from .package import Package
 from .portable import Copy
 from .sight import Running, Sight, look
 from .systems import SYSTEMS
@@ -81,7 +83,9 @@ def _ends(host: Host, sight: Sight, grace: float) -> tuple[list[Action], list[Re
             refused += [Refusal(f"apps/{service}", subject, reason) for service in services]
         elif services:
             apply = partial(_end, host, running.processes, partial(restricted, running), grace)
-            actions.append(Action("end", subject, apply, running.processes[0].exe + "\n"))
+            user = "" if running.user == "root" else running.user
+            rules = [f"apps/{service}" for service in services]
+            actions.append(Action("end", subject, apply, running.processes[0].exe + "\n", user=user, rules=rules))
     return actions, refused
 
 
@@ -108,16 +112,31 @@ def _removals(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal], di
             for package, why in guards
             for service in services_of[package]
         ]
-        if doomed:
-            planned, left = system.removal(host, doomed)
-            actions += planned
+        stays: set[str] = set()
+        for user, rules, packages in _by_user(doomed, services_of):
+            planned, left = system.removal(host, packages)
+            actions += [action._replace(user=user, rules=rules) for action in planned]
             refused += [
                 Refusal(f"apps/{service}", package.id, reason)
                 for package, reason in left
                 for service in services_of[package]
             ]
-            gone[system.MANAGER] = {package.id for package in doomed} - {package.id for package, _ in left}
+            stays |= {package.id for package, _ in left}
+        gone[system.MANAGER] = {package.id for package in doomed} - stays
     return actions, refused, gone
+
+
+def _by_user(
+    packages: Sequence[Package], services_of: Mapping[Package, Sequence[str]]
+) -> Iterator[tuple[str, list[str], list[Package]]]:
+    """The host's packages together, which their system removes in one go; those of users by user and by services."""
+    groups: dict[tuple[str, tuple[str, ...]], list[Package]] = {}
+    for package in packages:
+        own = package.owner is not None and package.owner.uid != 0
+        key = (package.owner.name, tuple(services_of[package])) if own and package.owner else ("", ())
+        groups.setdefault(key, []).append(package)
+    for (user, services), members in groups.items():
+        yield user, [f"apps/{service}" for service in services], members
 
 
 def _copies(host: Host, sight: Sight, seconds: int) -> tuple[list[Action], list[Refusal]]:
@@ -126,21 +145,41 @@ def _copies(host: Host, sight: Sight, seconds: int) -> tuple[list[Action], list[
     moving: dict[str, tuple[Copy, list[str]]] = {}  # one path may belong to several services
     for copy in sight.copies:
         services = sight.enforced(copy.services, copy.finding())
-        parts = copy.parts or [copy.path]
-        if reason := copy.doubt or (services and quarantine.refusal(host, parts[0])):
-            refused += [Refusal(f"apps/{service}", escaped(copy.path), reason) for service in services]
+        if copy.doubt:
+            refused += [Refusal(f"apps/{service}", escaped(copy.path), copy.doubt) for service in services]
         elif services:
             moving.setdefault(copy.path, (copy, []))[1].extend(services)
     names = Names(sight.wanted.services) if moving else None
     actions = []
-    for path, (copy, services) in moving.items():
-        doubt = None
-        if names and copy.uid >= 0:
-            own = evidence.own_of(host, path, names, services[0], copy.uid, copy.kind)
-            doubt = partial(evidence.unlike, kind=copy.kind, names=names, service=services[0], of=own)
-        taking = quarantine.Taking(path, services, copy.kind, copy.parts, doubt, seconds)
-        actions.append(quarantine.take(host, taking))
+    for copy, services in moving.values():
+        reason, doubt = _certain(host, copy, names, services[0])
+        if reason:
+            refused += [Refusal(f"apps/{service}", escaped(copy.path), reason) for service in services]
+            continue
+        taking = quarantine.Taking(copy.path, services, copy.kind, copy.parts, doubt, seconds)
+        user = copy.owner.name if copy.owner and copy.owner.uid else ""
+        actions.append(quarantine.take(host, taking)._replace(user=user, rules=[f"apps/{s}" for s in services]))
     return actions, refused
+
+
+def _certain(host: Host, copy: Copy, names: Names | None, service: str) -> tuple[str, Any]:
+    """Why something stays after all, "" if it goes; and what sees once it has moved whether it is what was seen.
+
+    That reads what is its user's, so it is asked apart.
+    """
+
+    def question() -> tuple[str, Mapping[str, int]]:
+        known = evidence.listed(host, copy.path) if copy.kind == "tree" else {}
+        return quarantine.refusal(host, (copy.parts or [copy.path])[0]), known
+
+    try:
+        reason, known = asked(question)
+    except (Unseen, ControlError) as error:
+        return str(error), None
+    if not names or copy.uid < 0:
+        return reason, None
+    own = evidence.own(names, service, copy.uid, known, pictures=copy.kind == "web_app")
+    return reason, partial(evidence.unlike, kind=copy.kind, names=names, service=service, of=own)
 
 
 def _gate(host: Host, plan: Mapping[str, Any], sight: Sight, gone: Mapping[str, set[str]]) -> list[Action]:

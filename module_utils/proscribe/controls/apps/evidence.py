@@ -10,7 +10,7 @@ import re
 import stat
 import struct
 from functools import partial
-from typing import Collection
+from typing import Collection, Mapping
 
 from ...host import Host, escaped
 from ...tuples import NamedTuple
@@ -181,19 +181,18 @@ def is_windows(host: Host, path: str) -> bool:
     return head[at : at + 4] == b"PE\0\0" and len(head) >= at + 24
 
 
-def own(host: Host, directory: str, names: Names, service: str, uid: int) -> Own:
-    """What recognises the app's own files of a directory, for a program of that owner."""
+def listed(host: Host, directory: str) -> dict[str, int]:
+    """The files beside an Electron app's archive that it names, by path, with the size of each."""
     electron = asar.read(content(host, f"{directory}/resources/app.asar"))
     unpacked = electron.unpacked if electron else {}
-    listed = {f"{directory}/resources/app.asar.unpacked/{path}": size for path, size in unpacked.items()}
-    return Own(names.programs_of(service), names.entries_of(service), uid, listed)
+    return {f"{directory}/resources/app.asar.unpacked/{path}": size for path, size in unpacked.items()}
 
 
-def own_of(host: Host, path: str, names: Names, service: str, uid: int, kind: str) -> Own:
-    """What recognises the parts of something of that kind."""
-    if kind == "web_app":
+def own(names: Names, service: str, uid: int, known: Mapping[str, int], pictures: bool = False) -> Own:
+    """What recognises an app's own files, for a program of that owner; with `pictures` a browser's of a web app."""
+    if pictures:
         return Own((), (), uid, pictures=True)
-    return own(host, path if kind == "tree" else path.rpartition("/")[0], names, service, uid)
+    return Own(names.programs_of(service), names.entries_of(service), uid, known)
 
 
 def moving(
@@ -202,7 +201,7 @@ def moving(
     """What of an app's directory moves, the program first (nothing if all of it does); what stays, in words; and why
     nothing moves at all.
     """
-    whole, parts, stays, nothing = _moving(host, directory, own(host, directory, names, service, uid))
+    whole, parts, stays, nothing = _moving(host, directory, own(names, service, uid, listed(host, directory)))
     if whole and directory not in names.program_folders:
         return [], "", ""
     if program == directory:

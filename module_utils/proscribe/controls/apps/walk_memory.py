@@ -37,6 +37,7 @@ class Memory(NamedTuple):
     packages: Mapping[str, tuple[Any, Any]] = {}
     # By the number of a user, the text of his file: None for one that stays as it is, "" for none.
     users: Mapping[str, Any] = {}
+    fresh: bool = False  # whether everything is read
 
 
 def remembered(host: Host, names: str, every: int) -> Memory:
@@ -48,11 +49,13 @@ def remembered(host: Host, names: str, every: int) -> Memory:
             return Memory(kept["directories"], stamp, kept["full_at"], kept["runs"], kept["packages"])
     except (Unseen, ControlError, ValueError, KeyError, TypeError):
         pass  # an ordinary user may not read it; without it all is read anew
-    return Memory({}, stamp, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), 0)
+    return Memory({}, stamp, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), 0, fresh=True)
 
 
 def of_user(host: Host, memory: Memory, uid: int) -> Mapping[str, Any]:
     """The directories that are remembered of a user: by looks since everything was read."""
+    if memory.fresh:
+        return {}
     try:
         kept = json.loads(host.read(f"{FOLDER}/{OF_USER.format(uid)}", LARGEST) or b"{}")
         if isinstance(kept, dict) and (kept.get("stamp"), kept.get("full_at")) == (memory.stamp, memory.full_at):
