@@ -1,4 +1,4 @@
-"""The quarantine's bounds: holes stay holes, room is left, nobody has all of it, and nothing is kept for ever unsaid."""
+"""The quarantine's bounds: holes stay holes, room is left, nobody has all of it, nothing is kept for ever."""
 
 from __future__ import annotations
 
