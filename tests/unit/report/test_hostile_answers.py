@@ -45,6 +45,7 @@ GOOD_LOOK = {
         "attempts": {"firewall/telegram": 3},
         "logged_in": ["alice"],
         "full_scan": {"at": "2026-11-25T00:30:05Z", "runs": 1},
+        "quarantine": {"items": 2, "bytes": 5000, "oldest": "2026-11-25T00:30:05Z", "owners": {"alice": 5000}},
     },
     "drifted": ["apps", "browser"],
     "privileged": True,
