@@ -150,7 +150,7 @@ def test_a_copy_that_is_not_the_same_never_replaces_the_original(
 class Full:
     """A file system as statvfs(3) tells it."""
 
-    f_frsize, f_blocks = 4096, 2**22  # 16 GiB
+    f_frsize, f_blocks, f_files, f_favail = 4096, 2**22, 1000, 1000  # 16 GiB
 
     def __init__(self, free: int) -> None:
         self.f_bavail = free // self.f_frsize
@@ -167,14 +167,17 @@ class Full:
     ],
 )
 def test_a_reserve_stays_free(disk: int, free: int, why: str) -> None:
-    told = room.too_much(disk, Full(free))  # type: ignore[arg-type]
+    told = room.too_much(trees.Extent(disk, 1), Full(free))  # type: ignore[arg-type]
     assert why in told and bool(why) == bool(told)
 
 
 def test_a_twentieth_of_a_large_file_system_stays_free() -> None:
     large = Full(100 * 1024**3)
     large.f_blocks = 2**30  # 4 TiB
-    assert "209715 MiB stay free" in room.too_much(1, large)  # type: ignore[arg-type]
+    assert "209715 MiB stay free" in room.too_much(trees.Extent(1, 1), large)  # type: ignore[arg-type]
+    small = Full(10 * 1024**3)
+    assert room.too_much(trees.Extent(1, 950), small) == ""  # type: ignore[arg-type]
+    assert "of the inodes" in room.too_much(trees.Extent(1, 951), small)  # type: ignore[arg-type]
 
 
 def test_no_user_has_more_than_his_share_and_he_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,13 +187,34 @@ def test_no_user_has_more_than_his_share_and_he_is_told(tmp_path: Path, monkeypa
             os.chown(tmp_path / path[1:], 12345, 12345)
     taken(host)
     monkeypatch.setattr(room, "PIECES", 1)
-    assert quarantine.refusal(host, TREE) == "its owner has 1 things in the quarantine, and may have 1"
+    assert room.lacking(host, [TREE]) == "its owner has 1 things in the quarantine, and may have 1"
     with pytest.raises(ControlError, match="its owner has 1 things"):
         enforced(host, TREE)
     assert host.stat(TREE)
     monkeypatch.setattr(room, "PIECES", 100)
     monkeypatch.setattr(room, "SHARE", 10**15)
-    assert "MiB in the quarantine, and may have 0 MiB" in quarantine.refusal(host, TREE)
+    assert "MiB in the quarantine, and may have 0 MiB" in room.lacking(host, [TREE])
+
+
+def test_what_grows_meanwhile_takes_no_more_than_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever holds the file open makes it grow once it was measured: it waits out of reach, and is reported."""
+    in_two_file_systems(monkeypatch, tmp_path)
+    host = made_host(tmp_path)
+    monkeypatch.setattr(room, "free", lambda of: 20_000)
+    writer = os.open(tmp_path / FILE[1:], os.O_WRONLY)
+
+    def grows(step: str) -> None:
+        if step == "moved":
+            os.pwrite(writer, b"x" * 50_000, 0)
+
+    monkeypatch.setattr(manifest, "reached", grows)
+    with pytest.raises(ControlError, match="more than 0 MiB of data"):
+        taken(host)
+    os.close(writer)
+    assert unfinished.observe(host, "enforce")[0].drifted and not host.stat(FILE)
+    monkeypatch.setattr(room, "free", lambda of: 60_000)
+    enforced(host)
+    assert unfinished.observe(host, "enforce") == []
 
 
 def test_what_is_mounted_in_a_tree_keeps_it_where_it_is(tmp_path: Path) -> None:

@@ -170,7 +170,8 @@ def _certain(host: Host, copy: Copy, names: Names | None, service: str) -> tuple
 
     def question() -> tuple[str, Mapping[str, int]]:
         known = evidence.listed(host, copy.path) if copy.kind == "tree" else {}
-        return quarantine.refusal(host, (copy.parts or [copy.path])[0]), known
+        paths = copy.parts or [copy.path]
+        return quarantine.refusal(host, paths[0]) or room.lacking(host, paths), known
 
     try:
         reason, known = asked(question)

@@ -9,9 +9,9 @@ import stat
 from functools import partial
 
 from ...host import ControlError, Host, Unseen, escaped
-from ...host.trees import Sum, attributes, copy, extent, give_attributes, open_entry, remove, sum_up
+from ...host.trees import LARGEST, Allowance, Sum, attributes, copy, extent, give_attributes, open_entry, remove, sum_up
 from ..base import Action
-from . import manifest
+from . import manifest, room
 from .manifest import CONTENT, PRUNE, RESTORE, Item, begun, drop, drop_hold, folder, held, told, write
 from .unfinished import HOME, UNFINISHED
 
@@ -35,7 +35,7 @@ def complete(host: Host, item: Item) -> None:
             if item.doing == RESTORE:
                 _take_back(host, item, place)
             if item.doing == PRUNE:
-                pruned(place)
+                room.pruned(place)
             moved = _gather(host, item, place)
         if not moved:
             drop(host, item)
@@ -54,7 +54,8 @@ def _gather(host: Host, item: Item, place: int) -> bool:
         copied = moved and bool(item.hold)
         if not moved and hold is not None and stands(hold, CONTENT):
             item = _seal(hold, item, original=True)
-            known = copy_over(hold, place)
+            # It may have grown since it was measured: whoever had it open had it until now.
+            known = copy_over(hold, place, Allowance(min(LARGEST, room.free(os.fstatvfs(place)))))
             moved = copied = True
         if moved and hold is not None:
             remove(hold, CONTENT)
@@ -92,13 +93,13 @@ def is_placed(host: Host, item: Item) -> bool:
     return seen is not None and [seen.st_dev, seen.st_ino] == item.placed
 
 
-def copy_over(source: int, target: int) -> Sum:
+def copy_over(source: int, target: int, allowance: Allowance | None = None) -> Sum:
     """Copy the content of one folder to another one, and compare: what both are. Raises OSError, and ControlError if
     they differ.
     """
     remove(target, COPYING)
     try:
-        copy(source, CONTENT, target, COPYING)
+        copy(source, CONTENT, target, COPYING, allowance)
         manifest.reached("copied")
         was, now = sum_up(source, CONTENT), sum_up(target, COPYING)
     except (OSError, ControlError):
@@ -167,9 +168,3 @@ def stands(directory: int, name: str) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-def pruned(place: int) -> None:
-    """Take the content out of an item's folder for good."""
-    remove(place, CONTENT)
-    manifest.reached("content gone")

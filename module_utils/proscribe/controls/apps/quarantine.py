@@ -71,7 +71,7 @@ def refusal(host: Host, path: str) -> str:
     except (Unseen, ControlError):
         mounts = []
     inside = [mount for mount in map(_unescaped, mounts) if f"{mount}/".startswith(f"{path}/")]
-    return f"a file system is mounted in it, at {escaped(inside[0])}" if inside else room.lacking(host, path)
+    return f"a file system is mounted in it, at {escaped(inside[0])}" if inside else ""
 
 
 def _unescaped(mount: str) -> str:
@@ -83,9 +83,12 @@ def _unescaped(mount: str) -> str:
 
 def _take_all(host: Host, one: Taking) -> None:
     """Each part by itself: one that fails leaves the others worth taking."""
+    paths = one.parts or [one.path]
+    if why := room.lacking(host, paths):
+        raise ControlError(why)
     group = ""
     failed: list[str] = []
-    for path in one.parts or [one.path]:
+    for path in paths:
         try:
             group = _take(host, one, path, group) or group
         except ControlError as error:
@@ -165,7 +168,7 @@ def _move_in(host: Host, item: Item, directory: int, name: str, place: int) -> I
         if error.errno != errno.EXDEV:
             raise
     with host.directory(HOME) as home:
-        if why := room.too_much(extent(directory, name, room.MOST_FILES).disk, os.fstatvfs(home)):
+        if why := room.too_much(extent(directory, name, room.MOST_FILES), os.fstatvfs(home)):
             raise ControlError(why)
     for parent in _ancestors(item.path):
         item = item._replace(hold=hold_of(parent, item))

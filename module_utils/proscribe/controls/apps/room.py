@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import calendar
+import contextlib
 import os
 import stat
 import time
 from functools import partial
+from typing import Sequence
 
 from ...host import STATE_DIRECTORY, ControlError, Host, Unseen, escaped
-from ...host.trees import LARGEST, extent
+from ...host.trees import LARGEST, Extent, extent, remove
 from ..base import Action
 from . import manifest
-from .completing import pruned
-from .manifest import PRUNE, Item, drop, folder, items, told, write
+from .manifest import CONTENT, PRUNE, Item, drop, folder, items, told, write
 from .unfinished import HOME, UNFINISHED
 
 RESERVE = 1024**3  # bytes that stay free on the file system of the quarantine, or a twentieth of it if that is more
@@ -23,44 +24,62 @@ MOST_FILES = 100_000  # in one thing: it is walked a few times while no other ru
 LONGEST = 40 * 366 * 86400  # seconds that anything is kept by a date; a date that is further off is a broken clock's
 
 
-def lacking(host: Host, path: str) -> str:
-    """Why there is no room in the quarantine for what stands at a path; "" if there is, or if nothing stands there.
-
-    Within one file system a thing only changes its name, so there only its owner's share counts.
+def lacking(host: Host, paths: Sequence[str]) -> str:
+    """Why there is no room in the quarantine for what stands at some paths of one owner; "" if there is, or if nothing
+    stands there. Within one file system a thing only changes its name, so there only its owner's share counts.
     """
-    parent, _, name = path.rpartition("/")
+    disk = entries = 0
+    moved: os.stat_result | None = None
     try:
-        with host.directory(parent) as directory:
-            seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            taken = extent(directory, name, MOST_FILES)
+        for path in paths:
+            parent, _, name = path.rpartition("/")
+            with host.directory(parent) as directory, contextlib.suppress(FileNotFoundError):
+                moved = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                taken = extent(directory, name, MOST_FILES)
+                disk, entries = disk + taken.disk, entries + taken.entries
         with host.directory(_nearest(host)) as place:
             device, room = os.stat(".", dir_fd=place).st_dev, os.fstatvfs(place)
     except FileNotFoundError:
         return ""
     except (OSError, ControlError, Unseen) as error:
         return f"it cannot be measured: {error}"
-    if seen.st_dev != device and (why := too_much(taken.disk, room)):
-        return why
-    if seen.st_uid == 0:
+    if moved is None:
         return ""
-    of_owner = [item for item in items(host) if item.attributes.uid == seen.st_uid]
+    if moved.st_dev != device and (why := too_much(Extent(disk, entries), room)):
+        return why
+    return _share(host, moved.st_uid, disk, len(paths), room) if moved.st_uid else ""
+
+
+def _share(host: Host, uid: int, disk: int, things: int, room: os.statvfs_result) -> str:
+    """Why a user has too much in the quarantine for this to be added."""
+    of_owner = [item for item in items(host) if item.attributes.uid == uid]
     share = room.f_blocks * room.f_frsize // SHARE
     held = sum(item.disk or item.size for item in of_owner)
-    if held + taken.disk > share:
+    if held + disk > share:
         return f"its owner has {held // 1024**2} MiB in the quarantine, and may have {share // 1024**2} MiB"
-    if len(of_owner) >= PIECES:
+    if len(of_owner) + things > PIECES:
         return f"its owner has {len(of_owner)} things in the quarantine, and may have {PIECES}"
     return ""
 
 
-def too_much(disk: int, room: os.statvfs_result) -> str:
-    """Why so many bytes cannot be copied to a file system with this room; "" if they can."""
-    if disk > LARGEST:
+def too_much(taken: Extent, room: os.statvfs_result) -> str:
+    """Why so much cannot be copied to a file system with this room; "" if it can."""
+    if taken.disk > LARGEST:
         return f"it has more than {LARGEST // 1024**3} GiB of data, too much to be copied to another file system"
-    reserve = max(RESERVE, room.f_blocks * room.f_frsize // 20)
-    if room.f_bavail * room.f_frsize - disk < reserve:
-        return f"there is no room for it in {HOME}: {reserve // 1024**2} MiB stay free on that file system"
+    if taken.disk > free(room):
+        return f"there is no room for it in {HOME}: {_reserve(room) // 1024**2} MiB stay free on that file system"
+    if room.f_files and room.f_favail - taken.entries < room.f_files // 20:
+        return f"there is no room for it in {HOME}: of the inodes on that file system a twentieth stays free"
     return ""
+
+
+def free(room: os.statvfs_result) -> int:
+    """How many bytes may still be copied to a file system with this room."""
+    return max(0, room.f_bavail * room.f_frsize - _reserve(room))
+
+
+def _reserve(room: os.statvfs_result) -> int:
+    return max(RESERVE, room.f_blocks * room.f_frsize // 20)
 
 
 def _nearest(host: Host) -> str:
@@ -115,3 +134,9 @@ def prune(host: Host, item: Item) -> None:
             write(place, item._replace(doing=PRUNE))
             pruned(place)
         drop(host, item)
+
+
+def pruned(place: int) -> None:
+    """Take the content out of an item's folder for good."""
+    remove(place, CONTENT)
+    manifest.reached("content gone")
