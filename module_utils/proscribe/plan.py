@@ -30,9 +30,9 @@ Identifiers by control:
 Settings:
     apps       user_notice: text for logged-in users ("" for none); grace: seconds between TERM and KILL;
                quarantine_keep: seconds (0 for ever); exec_control: "fapolicyd" | "off"; full_scan_every: in how many
-               runs homes are read whole once; unmanaged_browsers: like a service, with mode "report" | "audit", and
-               copies [programs that count in homes, with the rest of a browser around them]; not there if not looked
-               for
+               runs homes are read whole once; network_homes: "unknown" | "scan"; unmanaged_browsers: like a service,
+               with mode "report" | "audit", and copies [programs that count in homes, with the rest of a browser
+               around them]; not there if not looked for
     browser    browsers {<setting>: how it is managed, of controls/browser/settings.py}; extensions_allowed [ids];
                tenants {google: [domains], microsoft: [tenant ids]}
     firewall   dns_over_tls, quic: "blocked" | "unmanaged"; log: whether refusals are logged; confirm_within: seconds

@@ -156,6 +156,24 @@ def test_documents_projects_and_sources_stay(
     assert listed(home) == sorted(files)
 
 
+@pytest.mark.parametrize(
+    ("folder", "programs", "documents"),
+    [
+        ("Documents/WeChat", ("wechat", "WeChatAppEx"), ("contract.pdf", "2026/invoice.ods")),
+        ("work/Telegram", ("Telegram", "Updater"), ("proposal.odt", ".git/config", "src/bot.py")),
+        ("work/telegram", ("Telegram", "Updater"), ("proposal.odt", "notes/LICENSE")),
+    ],
+)
+def test_an_app_goes_out_of_a_folder_of_documents(
+    machine: Path, plan: Mapping[str, Any], folder: str, programs: tuple[str, ...], documents: tuple[str, ...]
+) -> None:
+    home = machine / "home/alice"
+    made.put(home / folder, {**dict.fromkeys(programs, made.elf()), **dict.fromkeys(documents, b"dear diary")}, ALICE)
+    enforce(machine, plan)
+    left = listed(home / folder)
+    assert set(documents) <= set(left) and programs[0] not in left
+
+
 def test_tor_browser_goes_and_what_was_downloaded_with_it_stays(machine: Path, plan: Mapping[str, Any]) -> None:
     home = machine / "home/alice"
     made.put(home / "tor-browser", made.tor_browser(), ALICE)
