@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import struct
+import sys
 import time
+import types
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -160,6 +163,33 @@ def test_a_method_that_is_not_known_here_is_told() -> None:
     assert told == (
         "known by its name alone, since its archive is packed in a way that is not known here, so it is not moved"
     )
+
+
+def test_zstd_is_unpacked_within_bounds_where_python_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.14 is on no machine of ours: this stands for its module, with zlib in place of zstd."""
+    asked: list[int] = []
+
+    class Decompressor:
+        def decompress(self, data: bytes, max_length: int) -> bytes:
+            asked.append(max_length)
+            return zlib.decompress(data)[:max_length]
+
+    entry = made.entry("wechat")
+    archive = bytearray(made.squashfs({"wechat.desktop": zlib.compress(entry), "wechat": zlib.compress(made.elf())}))
+    struct.pack_into("<H", archive, 20, 6)
+    packed = bytes(archive).replace(
+        struct.pack("<I", len(zlib.compress(entry)) | 1 << 24), struct.pack("<I", len(zlib.compress(entry)))
+    )
+    told = image_contents.doubt(Read(made.elf({}, b"AI\x02") + packed), WECHAT)
+    assert "packed with zstd, which this host's Python cannot read" in told or sys.version_info >= (3, 14)
+    module = types.ModuleType("compression.zstd")
+    module.ZstdDecompressor = Decompressor  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "compression", types.ModuleType("compression"))
+    monkeypatch.setitem(sys.modules, "compression.zstd", module)
+    read = squashfs.Archive(Read(packed), 0)
+    node = read.find("wechat.desktop")
+    assert node and read.head(node, 10**6)[:15] == entry[:15]
+    assert asked == [131072]
 
 
 # -- what of a directory is the program's own --------------------------------------------------------------------------

@@ -82,8 +82,8 @@ WAYS = (
         "the file scan, by magic bytes and name",
         "moved into the quarantine, if what is in them says that they are the app",
         "",
-        "known by their name alone, or packed with zstd (read by Python 3.14), lzo or lz4, or of type 1: reported, "
-        "they stay; a foreign name in a folder where nobody keeps programs is not recognised",
+        "known by their name alone, or packed with zstd (Python 3.14 can read it; not run), lzo or lz4, or of type 1: "
+        "reported, they stay; a foreign name in a folder where nobody keeps programs is not recognised",
     ),
     Way(
         "unpacked archives and vendors' trees in `/opt`, `/usr/local`, `/srv`, homes",
