@@ -73,16 +73,25 @@ def exception_for(entry: Mapping[str, Any], finding: Finding, place: str = "") -
 
     Such a waiver is for some users, versions or paths; the finding has to fit in each of these that it names. `place`
     is where the finding belongs to, if that is another path than its own: the installation of a running program.
+    A version counts only where root can trust it: of a package that is installed for the whole host, and of a program
+    that runs from one. What a user's file is called, or says in his own home, is his word.
     """
     user = finding.scope.partition("user:")[2]
     for exception in entry.get("exceptions", ()):
         if (
             ("users" not in exception or (user and user in exception["users"]))
-            and ("versions" not in exception or (finding.version and finding.version in exception["versions"]))
+            and ("versions" not in exception or (_proven(finding) and finding.version in exception["versions"]))
             and ("paths" not in exception or not {finding.path, place}.isdisjoint(exception["paths"]))
         ):
             return str(exception["waiver"])
     return ""
+
+
+def _proven(finding: Finding) -> bool:
+    """Whether a finding has a version that root can trust; a process has none but such a one (apps/running.py)."""
+    return bool(finding.version) and (
+        finding.kind == "process" or (finding.kind, finding.scope) == ("package", "system")
+    )
 
 
 def judge(

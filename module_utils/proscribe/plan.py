@@ -19,17 +19,20 @@ A service that is waived in part keeps its mode and carries `"exceptions": [{"wa
 
 Identifiers by control:
     apps       packages {apt: [...], flatpak: [...], ...}, processes [base names], paths [absolute, or below ~/],
-               desktop_files [names], windows [paths of programs below a folder of programs], web_hosts [hosts, or
-               host/path], web_allow [hosts below them that are no web app of the service]
+               desktop_files [names], markers {go: [packages that a program is built from], gecko: [vendors of a
+               Gecko program], programs: [base names that count with such a mark only]}, windows [paths of programs
+               below a folder of programs], web_hosts [hosts, or host/path], web_allow [hosts below them that are no
+               web app of the service]
     browser    domains [suffixes], urls [host or host/path], allow [hosts that stay reachable below the domains],
                extensions {chrome: [ids], firefox: [ids]}
     firewall   networks [CIDR, merged; one address without a length], ports [numbers; none means all]
     dns        domains [suffixes], allow [hosts], canaries [names that want NXDOMAIN and no address]
 Settings:
-    apps       user_notice: text for logged-in users ("" for none); grace: seconds between TERM and KILL; exec_control:
-               "fapolicyd" | "off"; full_scan_every: in how many runs homes are read whole once; network_homes:
-               "unknown" | "scan"; unmanaged_browsers: like a service, with mode "report" | "audit", and copies
-               [programs that count in homes, with the rest of a browser around them]; not there if not looked for
+    apps       user_notice: text for logged-in users ("" for none); grace: seconds between TERM and KILL;
+               quarantine_keep: seconds (0 for ever); exec_control: "fapolicyd" | "off"; full_scan_every: in how many
+               runs homes are read whole once; network_homes: "unknown" | "scan"; unmanaged_browsers: like a service,
+               with mode "report" | "audit", and copies [programs that count in homes, with the rest of a browser
+               around them]; not there if not looked for
     browser    browsers {<setting>: how it is managed, of controls/browser/settings.py}; extensions_allowed [ids];
                tenants {google: [domains], microsoft: [tenant ids]}
     firewall   dns_over_tls, quic: "blocked" | "unmanaged"; log: whether refusals are logged; confirm_within: seconds

@@ -18,7 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-from proscribe.controls.apps import manifest, quarantine, restoring
+from proscribe.controls.apps import completing, manifest, quarantine, restoring
 from proscribe.host import ControlError, Host
 
 MALLORY = 12345
@@ -40,10 +40,10 @@ def make(root: Path) -> None:
 
 def attack(root: Path, rounds: int) -> None:
     """Swap for ever, as the user."""
+    os.chdir(root / HOME)  # whoever closes the directories above meanwhile does not lock him out
     os.setgroups([])
     os.setgid(MALLORY)
     os.setuid(MALLORY)
-    os.chdir(root / HOME)
     victim = str(root / "srv/victim")
     chance = random.Random(1)
     count = 0
@@ -118,25 +118,32 @@ def exchanged(victim: str) -> None:
     os.symlink(f"{victim}/tree", f"apps/{NAME}/deep")
 
 
+def enough(done: dict[str, int]) -> bool:
+    return done["taken"] >= 5 and done["refused"] + done["not_restored"] >= 5
+
+
 def defend(root: Path, seconds: float) -> dict[str, int]:
     host = Host(str(root))
     done = {"taken": 0, "refused": 0, "restored": 0, "not_restored": 0}
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    begun = time.monotonic()
+    # At least so long, and on a busy machine until enough has happened.
+    while (passed := time.monotonic() - begun) < seconds or (passed < 20 * seconds and not enough(done)):
         for _ in range(20):
             before = len(host.list(quarantine.HOME))
             try:
-                quarantine.take(host, f"/{HOME}/apps/{NAME}", ["made"], "file").apply()
+                quarantine.take(host, quarantine.Taking(f"/{HOME}/apps/{NAME}", ["made"], "file")).apply()
                 done["taken"] += len(host.list(quarantine.HOME)) > before
             except ControlError:
                 done["refused"] += 1
-        for action in restoring.given_back(host).actions[:10]:
+        changes = restoring.given_back(host)
+        done["not_restored"] += len(changes.refused)
+        for action in changes.actions[:10]:
             try:
                 action.apply()
                 done["restored"] += action.verb == "restore"
             except ControlError:
                 done["not_restored"] += 1
-    for action in quarantine.unfinished(host):
+    for action in completing.unfinished(host):
         action.apply()
     return done
 

@@ -41,7 +41,8 @@ print(json.dumps([str(action) for action in changes.actions]))
 
 SETUP = """
 grep -q ^alice /etc/passwd || echo alice:x:1000:1000::/home/alice:/bin/sh >>/etc/passwd
-mkdir -p /home/alice/viber && cp /usr/bin/sleep /home/alice/viber/Viber && echo data >/home/alice/viber/icudtl.dat
+mkdir -p /home/alice/viber && cp /usr/bin/sleep /home/alice/viber/Viber
+printf '\\220\\0\\332\\047\\024\\0\\0\\0\\0\\0\\002\\0CmnD\\n' >/home/alice/viber/icudtl.dat
 echo dear >/home/alice/letter
 chown -R 1000:1000 /home/alice
 touch -d 2020-01-01 /home/alice/viber/* /home/alice/viber

@@ -19,7 +19,7 @@ RUN = r"""
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
 root = sys.argv[2]
-from proscribe.controls.apps import quarantine, restoring, unfinished
+from proscribe.controls.apps import completing, quarantine, restoring, unfinished
 from proscribe.host import ControlError, Host
 
 def picture():
@@ -54,18 +54,16 @@ before = picture()
 host = Host(root)
 error = ""
 try:
-    quarantine.take(host, "/home/alice/opt/wechat", ["wechat"], "tree").apply()
+    quarantine.take(host, quarantine.Taking("/home/alice/opt/wechat", ["wechat"], "tree")).apply()
 except ControlError as failed:
     error = str(failed)
     left = len(unfinished.observe(host, "enforce"))
-    if sys.argv[3:]:
-        os.unlink(f"{root}{sys.argv[3]}")  # room is made
-    for action in quarantine.unfinished(host):
+    for action in completing.unfinished(host):
         action.apply()
 else:
     left = 0
 gone = not os.path.exists(tree) and not [name for name in os.listdir(f"{root}/home") if name.startswith(".")]
-kept = sorted(os.listdir(f"{root}/var/lib/proscribe/quarantine"))
+kept = host.list("/var/lib/proscribe/quarantine")
 for action in restoring.given_back(host).actions:
     action.apply()
 print(json.dumps({"before": before, "after": picture(), "gone": gone, "kept": kept, "error": error, "left": left,
@@ -73,14 +71,14 @@ print(json.dumps({"before": before, "after": picture(), "gone": gone, "kept": ke
 """
 
 
-def run(root: Path, mounts: str, fills: str = "") -> dict[str, Any]:
-    """What RUN prints, after these mounts below the tree; `fills` is a file that makes room when it goes."""
+def run(root: Path, mounts: str, script: str = RUN) -> dict[str, Any]:
+    """What a script prints, after these mounts below the tree."""
     for folder in ("etc", "home", "var/lib/proscribe"):
         (root / folder).mkdir(parents=True)
     (root / "etc/passwd").write_text("alice:x:1234:4321::/home/alice:/bin/sh\n")
-    script = f'set -e; cd "$1"; {mounts} exec "$2" -c "$3" "$4" "$1" $5'
+    begin = f'set -e; cd "$1"; {mounts} exec "$2" -c "$3" "$4" "$1"'
     source = str(Path(proscribe.__file__).parents[1])
-    command = ["unshare", "--mount", "sh", "-c", script, "sh", str(root), sys.executable, RUN, source, fills]
+    command = ["unshare", "--mount", "sh", "-c", begin, "sh", str(root), sys.executable, script, source]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
@@ -99,11 +97,63 @@ def test_there_and_back_exactly(tmp_path: Path, require_root: Callable[[], None]
     assert len(told["before"]) == 8
 
 
-def test_a_full_file_system(tmp_path: Path, require_root: Callable[[], None]) -> None:
-    """Not all of it fits; then there is room, and the next run goes on."""
+def test_without_a_reserve_nothing_is_taken_and_it_is_told(tmp_path: Path, require_root: Callable[[], None]) -> None:
+    """The quarantine's file system is nearly full: the copy stays where it is, with the reason; then there is room."""
     require_root()
-    small = "mount -t tmpfs -o size=400k tmpfs var/lib; head -c 200000 /dev/zero >var/lib/fills;"
-    told = run(tmp_path, small, "/var/lib/fills")
-    assert "No space left on device; what was taken is kept, and the next run goes on" in told["error"]
-    assert (told["left"], told["gone"]) == (1, True)
+    small = "mount -t tmpfs tmpfs home; mount -t tmpfs -o size=900m tmpfs var/lib;"
+    told = run(tmp_path, small)
+    assert "there is no room for it in /var/lib/proscribe/quarantine: 1024 MiB stay free" in told["error"]
+    assert (told["left"], told["gone"], told["kept"]) == (0, False, [])
     assert told["after"] == told["before"]
+
+
+SPARSE = r"""
+import json, os, resource, sys
+sys.path.insert(0, sys.argv[1])
+root = sys.argv[2]
+from proscribe.controls.apps import manifest, quarantine, restoring
+from proscribe.host import Host
+
+path = f"{root}/home/alice/opt/WeChat.AppImage"
+os.makedirs(os.path.dirname(path))
+with open(path, "wb") as stream:
+    stream.write(b"\x7fELF" + bytes(4092))
+    stream.seek(2**39)
+    stream.write(b"in the middle")
+    stream.truncate(2**40)
+os.chown(path, 1234, 4321)
+host = Host(root)
+quarantine.take(host, quarantine.Taking("/home/alice/opt/WeChat.AppImage", ["wechat"], "appimage")).apply()
+(item,) = manifest.items(host)
+kept = f"{root}/var/lib/proscribe/quarantine/{item.id}/content"
+inside = os.stat(kept)
+for action in restoring.given_back(host).actions:
+    action.apply()
+back = os.stat(path)
+with open(path, "rb") as stream:
+    head = stream.read(4).hex()
+    stream.seek(2**39)
+    middle = stream.read(13).decode()
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(json.dumps({"size": item.size, "disk": item.disk, "kept": inside.st_blocks * 512, "sha256": item.sha256,
+                  "back": [back.st_size, back.st_blocks * 512, back.st_uid], "head": head, "middle": middle,
+                  "seconds": used.ru_utime + used.ru_stime}))
+"""
+
+
+@pytest.mark.parametrize(
+    "mounts",
+    ["mount -t tmpfs tmpfs home;", "truncate -s 300M disk; mkfs.ext4 -q -F disk; mount -o loop disk home;"],
+    ids=["tmpfs", "ext4"],
+)
+def test_a_sparse_file_of_a_tebibyte_stays_sparse(
+    tmp_path: Path, require_root: Callable[[], None], mounts: str
+) -> None:
+    """There and back across file systems, in the processor time of what is in it."""
+    require_root()
+    told = run(tmp_path, mounts, script=SPARSE)
+    assert (told["size"], told["head"], told["middle"]) == (2**40, b"\x7fELF".hex(), "in the middle")
+    assert told["back"][0] == 2**40 and told["back"][2] == 1234
+    assert max(told["disk"], told["kept"], told["back"][1]) < 10 * 1024 * 1024
+    assert len(told["sha256"]) == 64
+    assert told["seconds"] < 30, "a tebibyte of zeros takes a processor minutes"

@@ -22,8 +22,12 @@ from proscribe.controls.base import Changes
 from proscribe.host import Host
 from proscribe.host.walking import walk
 
-pytestmark = pytest.mark.integration
 PROJECT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(PROJECT / "tests" / "unit" / "controls")]
+
+import made_apps as made  # noqa: E402
+
+pytestmark = pytest.mark.integration
 ALICE = 61234  # an account that no other process has
 
 IN_A_NAMESPACE = """
@@ -110,10 +114,8 @@ def test_the_whole_catalogue_finds_what_people_bring_along_and_nothing_else(mach
         shutil.copy(program, place)
         return place
 
-    image = bring("Downloads/QQ_3.2.15_241224_x86_64_01.AppImage")
-    with image.open("r+b") as stream:  # where the runtime of every AppImage has it
-        stream.seek(8)
-        stream.write(b"AI\x02")
+    image = home / "Downloads/QQ_3.2.15_241224_x86_64_01.AppImage"
+    made.put(home, {f"Downloads/{image.name}": made.image("qq")})
     for path in ("Telegram/Telegram", "Telegram/Updater", "bin/signal-cli", "bin/weechat-notify", "src/megaglest"):
         bring(path)
     shutil.copy(image, home / "Downloads/megaglest-3.13.AppImage")
@@ -152,7 +154,7 @@ def test_a_program_that_runs_from_a_certain_copy_is_ended_for_certain(machine: P
     copy = machine / "home/alice/Telegram/Telegram"
     copy.parent.mkdir()
     shutil.copy(shutil.which("sleep") or "/bin/sleep", copy)
-    (copy.parent / "Updater").touch()
+    shutil.copy(copy, copy.parent / "Updater")
     process = machine / "proc/77"
     process.mkdir()
     (process / "exe").symlink_to("/home/alice/Telegram/Telegram")
@@ -189,13 +191,9 @@ def test_enforcing_moves_certain_copies_away_and_lifting_brings_them_back(
             action.apply()
 
     def download() -> None:
-        shutil.copy(shutil.which("true") or "/bin/true", image)
-        with image.open("r+b") as stream:
-            stream.seek(8)
-            stream.write(b"AI\x02")
+        made.put(home, {"Downloads/QQ_3.2.15_241224_x86_64_01.AppImage": made.image("qq")})
 
     image = home / "Downloads/QQ_3.2.15_241224_x86_64_01.AppImage"
-    image.parent.mkdir()
     download()
     before = listed()
     assert wrong() == ["apps/qq", "apps/signal", "apps/telegram"]
@@ -206,7 +204,7 @@ def test_enforcing_moves_certain_copies_away_and_lifting_brings_them_back(
         action.apply()
     if changes.afterwards:
         changes.afterwards()
-    assert not (home / "Telegram").exists() and (home / "bin/signal-cli").exists()
+    assert os.listdir(home / "Telegram") == ["chats"] and (home / "bin/signal-cli").exists()
     assert wrong() == ["apps/signal"]
     assert apps.enforce(host, plan).actions == []
     download()  # nobody is asked about a file, so the next look sees it and the next run takes it as well

@@ -105,9 +105,10 @@ def test_given_back_by_its_id_while_the_ban_stays_and_then_with_the_ban(tmp_path
     made = Made(tmp_path)
     app = made.home / "proscribe-made-parrot"
     app.mkdir()
-    shutil.copy("/usr/bin/true", app / "proscribe-made-parrot")
+    for name in ("proscribe-made-parrot", "libparrot.so"):  # a program, and what shows that it is an app's
+        shutil.copy("/usr/bin/true", app / name)
     (made.home / "letter").write_text("dear diary")
-    for path in (app / "proscribe-made-parrot", app, made.home / "letter", made.home):
+    for path in (*app.iterdir(), app, made.home / "letter", made.home):
         os.chown(path, 61234, 61234)
         os.utime(path, ns=(1_500_000_000_111_222_333, 1_600_000_000_444_555_666))
     before = made.picture()

@@ -188,10 +188,10 @@ def test_what_changes_a_host_is_not_sent():
     assert not names & {"changes", "loading", "quarantine", "confirm", "switching", "rpm_changes", "restoring"}
 
 
-# With the plan of the whole catalogue, which the playbooks' tests have: about 24 KiB named, 90 KiB with the code.
+# With the plan of the whole catalogue, which the playbooks' tests have: about 24 KiB named, 110 KiB with the code.
 def test_a_stream_that_only_names_its_code_is_small():
     assert len(sent(whole=False)) + len(BOOTSTRAP) < 8 * 1024
-    assert len(sent()) < 84 * 1024
+    assert len(sent()) < 92 * 1024
 
 
 def test_what_is_the_same_for_many_hosts_is_put_together_once_and_then_kept(tmp_path, monkeypatch):

@@ -123,6 +123,8 @@ def _of_program(word: str, service: Service) -> Iterator[Relation]:
             yield Relation(service, "program", f"{system} {word}")
     if word in service.processes or word in (path.rpartition("/")[2] for path in service.paths):
         yield Relation(service, "program", f"process {word}")
+    elif word in service.markers.get("programs", ()):
+        yield Relation(service, "program", f"program {word} with its maker's mark")
     if word in service.paths:
         yield Relation(service, "program", f"path {word}")
     if word in service.desktop_files:

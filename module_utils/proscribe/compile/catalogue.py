@@ -44,6 +44,7 @@ class Service:
     paths: tuple[str, ...]
     windows_programs: tuple[str, ...]  # below a folder of programs: Tencent/Weixin/Weixin.exe
     desktop_files: tuple[str, ...]
+    markers: Mapping[str, tuple[str, ...]]
     user_data: tuple[str, ...]
     browser_extensions: Mapping[str, tuple[str, ...]]
     tenants: str
@@ -232,6 +233,7 @@ def _service(entry: _Entry) -> Service:
         paths=tuple(data.get("paths", {}).get("linux", ())),
         windows_programs=tuple(_windows_programs(data.get("paths", {}).get("windows", ()))),
         desktop_files=tuple(data.get("desktop_files", ())),
+        markers=_tuples(data.get("markers", {})),
         user_data=tuple(data.get("user_data", ())),
         browser_extensions=_tuples(data.get("browser_extensions", {})),
         tenants=data.get("tenants", ""),

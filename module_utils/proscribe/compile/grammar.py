@@ -160,6 +160,14 @@ def program(text: str) -> str:
     return "a program of this service alone: others run by this one too" if _SHARED_PROGRAMS.fullmatch(text) else ""
 
 
+_GO_PACKAGE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/[A-Za-z0-9._~-]+)*")
+
+
+def go_package(text: str) -> str:
+    """The import path of a Go package or module (The Go Modules Reference, "Module paths")."""
+    return "" if _GO_PACKAGE.fullmatch(text) else "the path of a Go module or package, such as github.com/owner/name"
+
+
 _PATH = re.compile(r"(?:~|/[A-Za-z0-9._+@-]+)(?:/[A-Za-z0-9 ._+@()=,&-]+)*")
 _SYSTEM_TREES = re.compile(r"/(?:bin|boot|dev|etc|lib|lib32|lib64|proc|root|run|sbin|sys|lost\+found)(?:/.*)?")
 _SHARED_DIRECTORIES = re.compile(

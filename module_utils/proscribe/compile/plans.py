@@ -148,6 +148,7 @@ def _apps(service: Service) -> dict[str, Any]:
     found = {"packages": packages, "processes": list(service.processes), "paths": list(service.paths)}
     more = {
         "desktop_files": list(service.desktop_files),
+        "markers": {key: list(names) for key, names in service.markers.items()},
         "windows": list(service.windows_programs),
         "web_hosts": [
             *service.domains,
@@ -202,6 +203,7 @@ def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> dict[
         return {
             "user_notice": restrictions.user_notice,
             "grace": restrictions.end_grace,
+            "quarantine_keep": restrictions.quarantine_keep,
             "exec_control": "off" if upcoming else restrictions.exec_control,
             "full_scan_every": restrictions.full_scan_every,
             "network_homes": restrictions.network_homes,

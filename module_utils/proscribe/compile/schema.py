@@ -115,6 +115,13 @@ _IDENTIFIERS: Mapping[str, Kind] = {
     "processes": Group({"linux": Listed(Text(grammar.program)), "windows": Listed(Text(grammar.windows_program))}),
     "paths": Group({"linux": Listed(Text(grammar.path)), "windows": Listed(Text(grammar.windows_path))}),
     "desktop_files": Listed(Text(grammar.desktop_file)),
+    "markers": Group(
+        {
+            "go": Listed(Text(grammar.go_package)),
+            "gecko": Listed(_LABEL),
+            "programs": Listed(Text(grammar.program)),
+        }
+    ),
     "user_data": Listed(Text(grammar.home_path)),
     "browser_extensions": Group(
         {"chrome": Listed(Text(grammar.chrome_extension)), "firefox": Listed(Text(grammar.firefox_extension))}

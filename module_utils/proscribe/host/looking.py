@@ -249,6 +249,18 @@ class Looking:
         self._pay(len(content))
         return content
 
+    def piece(self, path: str, offset: int, size: int) -> bytes:
+        """As many bytes from `offset` on as a regular file of any size has of `size`. Raises as `read`."""
+        descriptor = self._open_file(path)
+        if descriptor is None:
+            return b""
+        try:
+            content = os.pread(descriptor, size, offset) if 0 <= offset < 1 << 62 else b""
+        finally:
+            os.close(descriptor)
+        self._pay(len(content))
+        return content
+
     def _open_file(self, path: str) -> int | None:
         """The descriptor of a regular file, opened for reading; None if there is none."""
         parent, _, name = path.rpartition("/")

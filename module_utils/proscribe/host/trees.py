@@ -12,13 +12,17 @@ import errno
 import hashlib
 import os
 import stat
-from typing import Iterator
+from typing import Callable, Iterator
 
 from ..tuples import NamedTuple
 from .words import ControlError
 
 DEEPEST = 200  # levels of directories; each holds descriptors open
+# Bytes of data that one thing may have on a disk to be copied or read whole: a minute's work. Holes are no data.
+LARGEST = 4 * 1024**3
 _PIECE = 1024 * 1024
+_ZEROS = bytes(_PIECE)
+_BLOCK = 4096  # the smallest hole that counts as one
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 # What a file system that has no owners, modes or extended attributes answers (vfat).
@@ -39,10 +43,31 @@ class Attributes(NamedTuple):
 class Sum(NamedTuple):
     """A file or a tree in short: equal sums, equal names, kinds and contents."""
 
-    sha256: str
+    sha256: str  # of one file the plain one, unless it has more than 1 GiB of holes
     files: int  # regular ones
-    size: int  # bytes in them
+    size: int  # bytes in them, with their holes
     shared: int  # of them, those that have names outside the tree as well (hard links)
+
+
+class Extent(NamedTuple):
+    """What a file or a tree takes on a disk."""
+
+    disk: int  # bytes
+    entries: int
+
+
+class Allowance:
+    """How many bytes of data may still be read: whoever holds a file open can make it grow while it is read."""
+
+    def __init__(self, size: int = LARGEST) -> None:
+        self.size = self.left = size
+        self.zeros = 1024**3  # bytes of holes that are still hashed as what they read as
+
+    def take(self, size: int) -> None:
+        """Raises ControlError once there is no more."""
+        self.left -= size
+        if self.left < 0:
+            raise ControlError(f"it has more than {self.size // 1024**2} MiB of data")
 
 
 def open_entry(directory: int, name: str) -> int:
@@ -75,19 +100,37 @@ def give_attributes(descriptor: int, wanted: Attributes) -> None:
     os.utime(descriptor, ns=(wanted.atime_ns, wanted.mtime_ns))
 
 
-def sum_up(directory: int, name: str) -> Sum:
-    """Read a file or a tree. Raises OSError, and ControlError where another file system is mounted in it."""
+def extent(directory: int, name: str, most: int = 1_000_000) -> Extent:
+    """What a file or a tree takes, without reading it. Raises OSError, and ControlError for more entries."""
+    disk = entries = 0
+    counted: set[tuple[int, int]] = set()
+    for _, _, _, seen in walk(directory, name):
+        entries += 1
+        if entries > most:
+            raise ControlError(f"it has more than {most} files")
+        if (seen.st_dev, seen.st_ino) not in counted:
+            counted.add((seen.st_dev, seen.st_ino))
+            disk += seen.st_blocks * 512  # whatever the block size (stat(2))
+    return Extent(disk, entries)
+
+
+def sum_up(directory: int, name: str, allowance: Allowance | None = None) -> Sum:
+    """Read a file or a tree. Raises OSError, and ControlError where another file system is mounted in it, or for more
+    data than is allowed.
+    """
+    allowance = allowance or Allowance()
     links: dict[tuple[int, int], int] = {}
     missing: dict[tuple[int, int], int] = {}
     digest = hashlib.sha256()
     files = size = 0
+    own = ""
     top = os.stat(name, dir_fd=directory, follow_symlinks=False)
     for path, place, base, seen in walk(directory, name):
         if stat.S_ISDIR(seen.st_mode) and seen.st_dev != top.st_dev:  # a file of an overlay may have another device
             raise ControlError(f"another file system is mounted at {path} in it")
         said = ""
         if stat.S_ISREG(seen.st_mode):
-            said = _sha256(place, base)
+            said = own = _sha256(place, base, allowance)
             files, size = files + 1, size + seen.st_size
             if seen.st_nlink > 1:
                 links[seen.st_ino, seen.st_dev] = seen.st_nlink
@@ -98,7 +141,7 @@ def sum_up(directory: int, name: str) -> Sum:
         digest.update(b"\0".join(os.fsencode(field) for field in fields) + b"\0\n")
     shared = sum(count != missing[inode] for inode, count in links.items())
     if stat.S_ISREG(top.st_mode):
-        return Sum(_sha256(directory, name), files, size, shared)
+        return Sum(own, files, size, shared)
     return Sum(digest.hexdigest(), files, size, shared)
 
 
@@ -127,28 +170,27 @@ def _inside(directory: int, name: str, path: str, depth: int) -> Iterator[tuple[
         os.close(descriptor)
 
 
-def copy(directory: int, name: str, target: int, new: str) -> None:
+def copy(directory: int, name: str, target: int, new: str, allowance: Allowance | None = None) -> None:
     """Copy a file or a tree, synced, with everything that it has. `target` is a directory that only root can enter.
 
-    Raises OSError (a full disk), and ControlError where another file system is mounted in it.
+    Raises OSError (a full disk), and ControlError where another file system is mounted in it, or for more data than is
+    allowed.
     """
     top = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    _copy(directory, name, target, new, top.st_dev, target, new, {}, 0)
+    _copy(directory, name, target, new, _Copying(top.st_dev, target, allowance or Allowance()), new, 0)
 
 
-def _copy(
-    directory: int,
-    name: str,
-    target: int,
-    new: str,
-    device: int,
-    root: int,
-    path: str,
-    copied: dict[tuple[int, int], str],
-    depth: int,
-) -> None:
+class _Copying:
+    """One copying: the file system it stays on, where it goes, what is left to it, and files by their inode."""
+
+    def __init__(self, device: int, root: int, allowance: Allowance) -> None:
+        self.device, self.root, self.allowance = device, root, allowance
+        self.copied: dict[tuple[int, int], str] = {}
+
+
+def _copy(directory: int, name: str, target: int, new: str, one: _Copying, path: str, depth: int) -> None:
     seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    if stat.S_ISDIR(seen.st_mode) and seen.st_dev != device:
+    if stat.S_ISDIR(seen.st_mode) and seen.st_dev != one.device:
         raise ControlError(f"another file system is mounted at {path} in it")
     if depth > DEEPEST:
         raise ControlError(f"its directories are more than {DEEPEST} deep")
@@ -157,7 +199,7 @@ def _copy(
         source, made = os.open(name, _DIRECTORY, dir_fd=directory), os.open(new, _DIRECTORY, dir_fd=target)
         try:
             for base in sorted(os.listdir(source)):
-                _copy(source, base, made, base, device, root, f"{path}/{base}", copied, depth + 1)
+                _copy(source, base, made, base, one, f"{path}/{base}", depth + 1)
             give_attributes(made, attributes(source))
             os.fsync(made)
         finally:
@@ -165,12 +207,12 @@ def _copy(
             os.close(made)
         return
     inode = (seen.st_dev, seen.st_ino)
-    if inode in copied:
-        os.link(copied[inode], new, src_dir_fd=root, dst_dir_fd=target, follow_symlinks=False)
+    if inode in one.copied:
+        os.link(one.copied[inode], new, src_dir_fd=one.root, dst_dir_fd=target, follow_symlinks=False)
         return
-    copied[inode] = path
+    one.copied[inode] = path
     if stat.S_ISREG(seen.st_mode):
-        _copy_file(directory, name, target, new)
+        _copy_file(directory, name, target, new, one.allowance)
         return
     if stat.S_ISLNK(seen.st_mode):
         os.symlink(os.readlink(name, dir_fd=directory), new, dir_fd=target)
@@ -181,14 +223,17 @@ def _copy(
     os.utime(new, ns=(seen.st_atime_ns, seen.st_mtime_ns), dir_fd=target, follow_symlinks=False)
 
 
-def _copy_file(directory: int, name: str, target: int, new: str) -> None:
+def _copy_file(directory: int, name: str, target: int, new: str, allowance: Allowance) -> None:
     source = os.open(name, _FILE, dir_fd=directory)
     try:
         made = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=target)
         try:
-            while piece := os.read(source, _PIECE):
+            size = os.fstat(source).st_size
+            os.ftruncate(made, size)  # what is not written into it is a hole, as in the original
+            for at, piece in _data(source, size, allowance):
                 while piece:
-                    piece = piece[os.write(made, piece) :]
+                    written = os.pwrite(made, piece, at)
+                    at, piece = at + written, piece[written:]
             give_attributes(made, attributes(source))
             os.fsync(made)
         finally:
@@ -222,12 +267,63 @@ def _remove(directory: int, name: str, device: int) -> None:
     os.rmdir(name, dir_fd=directory)
 
 
-def _sha256(directory: int, name: str) -> str:
+def _sha256(directory: int, name: str, allowance: Allowance) -> str:
+    """The SHA-256 of a file. Where there is nothing but zeros for longer than anybody would wait, only how many there
+    are counts. That goes by the content: a copy may have zeros where the original has a hole.
+    """
     digest = hashlib.sha256()
-    with os.fdopen(os.open(name, _FILE, dir_fd=directory), "rb", buffering=0) as stream:
-        while piece := stream.read(_PIECE):
+    descriptor = os.open(name, _FILE, dir_fd=directory)
+    try:
+        size = os.fstat(descriptor).st_size
+        end = 0
+        for at, piece in _data(descriptor, size, allowance):
+            _zeros(digest.update, at - end, allowance)
             digest.update(piece)
+            end = at + len(piece)
+        _zeros(digest.update, size - end, allowance)
+    finally:
+        os.close(descriptor)
     return digest.hexdigest()
+
+
+def _zeros(update: Callable[[bytes], None], count: int, allowance: Allowance) -> None:
+    if count > allowance.zeros:
+        update(b"%d zeros" % count)
+        return
+    allowance.zeros -= count
+    while count:
+        update(_ZEROS[:count])
+        count -= min(count, _PIECE)
+
+
+def _data(descriptor: int, size: int, allowance: Allowance) -> Iterator[tuple[int, bytes]]:
+    """What a file has in its first `size` bytes: pieces, each with where it begins, without the blocks that are nothing
+    but zeros. Holes are not read. Raises ControlError.
+    """
+    at = 0
+    while at < size:
+        try:
+            start = max(at, os.lseek(descriptor, at, os.SEEK_DATA) // _BLOCK * _BLOCK)
+            end = -(-os.lseek(descriptor, start, os.SEEK_HOLE) // _BLOCK) * _BLOCK
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole up to the end (lseek(2))
+                return
+            raise
+        at = start
+        if end <= start:  # the hole begins where the block does
+            end = start + _BLOCK
+        piece = os.pread(descriptor, min(_PIECE, end - at, size - at), at)
+        if not piece:  # it was cut short meanwhile
+            return
+        allowance.take(len(piece))
+        if _ZEROS[:_BLOCK] not in piece and piece != _ZEROS[: len(piece)]:
+            yield at, piece
+        else:
+            for begin in range(0, len(piece), _BLOCK):
+                block = piece[begin : begin + _BLOCK]
+                if block != _ZEROS[: len(block)]:
+                    yield at + begin, block
+        at += len(piece)
 
 
 @contextlib.contextmanager

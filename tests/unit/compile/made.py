@@ -17,6 +17,7 @@ BLANK |= {
     "category": "instant_messaging",
     "enforce": True,
     "packages": {},
+    "markers": {},
     "retired": False,
     "tenant_control": {},
     "unverified": {},

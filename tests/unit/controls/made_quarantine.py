@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from proscribe.controls.apps import manifest, quarantine, restoring
+from proscribe.controls.apps import completing, manifest, quarantine, restoring
 from proscribe.host import Host
 from proscribe.run import carry_out
 
@@ -116,8 +116,10 @@ def in_two_file_systems(monkeypatch: Any, root: Path) -> None:
 
 def enforced(host: Host, *paths: str) -> None:
     """What an enforcing run does with copies that are still there."""
-    actions = quarantine.unfinished(host)
-    actions += [quarantine.take(host, path, ["telegram"], "tree") for path in paths if host.stat(path)]
+    actions = completing.unfinished(host)
+    actions += [
+        quarantine.take(host, quarantine.Taking(path, ["telegram"], "tree")) for path in paths if host.stat(path)
+    ]
     for action in actions:
         action.apply()
 

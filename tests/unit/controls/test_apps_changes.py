@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import made_apps
 import pytest
 from proscribe.controls import apps
 from proscribe.controls.apps import notice
@@ -22,8 +23,9 @@ def host(tmp_path: Path) -> MadeHost:
 def copy(host: Host, place: str = "home/alice/Telegram") -> Path:
     tree = Path(host.root) / place
     tree.mkdir(parents=True)
-    (tree / "Telegram").write_bytes(b"\x7fELF")
-    (tree / "Telegram").chmod(0o755)
+    for name in ("Telegram", "Updater"):
+        (tree / name).write_bytes(made_apps.elf())
+        (tree / name).chmod(0o755)
     (tree / "Updater").touch()
     return tree
 
@@ -58,7 +60,7 @@ def test_in_this_order(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
         "delete /var/lib/proscribe/quarantine/README",
     ]
     carry_out(lifted.actions)
-    assert (tree / "Telegram").read_bytes() == b"\x7fELF"
+    assert (tree / "Telegram").read_bytes() == made_apps.elf()
     assert states(host, ban())["apps/telegram"] == "noncompliant"
 
 

@@ -10,6 +10,7 @@ import pytest
 from proscribe.controls import apps
 from proscribe.controls.apps import dpkg, flatpak
 from proscribe.controls.apps.package import Package
+from proscribe.finding import Finding, exception_for
 from proscribe.host import Host, User
 from test_apps import WECHAT, MadeHost, plan
 
@@ -166,3 +167,40 @@ def test_a_program_that_may_run_from_either_of_two_installations_is_covered_by_n
         ("package", "user:alice"),
         ("process", "user:alice"),
     ]
+
+
+def pip_package(owner: User | None, version: str = "1.0") -> Package:
+    home = owner.home + "/.local" if owner else "/usr/local"
+    return Package("flatpak", "com.tencent.WeChat", version, ("x",), owner, f"{home}/lib/site-packages")
+
+
+@pytest.mark.parametrize(
+    ("owner", "runs", "state", "counting"),
+    [
+        (None, True, "waived", ["package", "process"]),  # a program of the host's own package has its version
+        (None, False, "waived", ["package"]),
+        (ALICE, True, "noncompliant", ["package", "process"]),  # what a user's home says of itself is no version
+        (ALICE, False, "noncompliant", ["package"]),
+    ],
+)
+def test_a_version_counts_where_root_can_trust_it(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, owner: User | None, runs: bool, state: str, counting: list[str]
+) -> None:
+    """The version that a user's own installation tells is reported all the same."""
+    package = pip_package(owner)
+    flatpaks(host, monkeypatch, *([package] if owner is None else []))
+    monkeypatch.setattr(flatpak, "query_of", lambda host, user, ids: ([package] if owner == user else [], ""))
+    if not runs:
+        (Path(host.root) / "proc/7/exe").unlink()
+    seen = next(one for one in apps.observe(host, plan(wechat=wechat(V1))) if one.rule == "apps/wechat")
+    assert (seen.state, [finding.kind for finding in seen.findings]) == (state, counting)
+    assert seen.findings[0].version == "1.0"
+
+
+@pytest.mark.parametrize("kind", ["file", "web_app", "autostart"])
+def test_no_file_is_covered_by_a_version(kind: str) -> None:
+    told = Finding(kind, "WeChat-1.0.AppImage", "appimage", "1.0", "system", "/opt/WeChat-1.0.AppImage")
+    assert exception_for({"exceptions": [V1]}, told) == ""
+    assert exception_for({"exceptions": [V1]}, told._replace(kind="package")) == "w1"
+    assert exception_for({"exceptions": [V1]}, told._replace(kind="package", scope="user:alice")) == ""
+    assert exception_for({"exceptions": [{**V1, "versions": [""]}]}, told._replace(kind="package", version="")) == ""

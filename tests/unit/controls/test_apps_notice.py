@@ -37,6 +37,20 @@ def test_when(text: str, verbs: list[str], told: list[str]) -> None:
     assert [str(one) for one in notice.told(Host("/nonexistent"), text, list(map(action, verbs)))] == told
 
 
+@pytest.mark.parametrize(
+    ("text", "verbs", "until", "said"),
+    [
+        ("Ask IT.", ["quarantine"], "2027-02-24T02:30:00Z", "Ask IT. What is moved is kept until 2027-02-24.\n"),
+        ("Ask IT.", ["end"], "2027-02-24T02:30:00Z", "Ask IT.\n"),  # nothing is moved
+        ("Ask IT.", ["quarantine"], "", "Ask IT.\n"),  # kept for ever
+        ("x" * 400, ["quarantine"], "2027-02-24T02:30:00Z", "x" * 340 + " What is moved is kept until 2027-02-24.\n"),
+    ],
+)
+def test_until_when_something_is_kept(text: str, verbs: list[str], until: str, said: str) -> None:
+    (told,) = notice.told(Host("/nonexistent"), text, list(map(action, verbs)), until)
+    assert told.after == said
+
+
 @given(st.text())
 def test_a_notice_commands_nothing(text: str) -> None:
     cleaned = notice.cleaned(text)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import made_apps as made
 import pytest
 from proscribe.controls import apps
 from proscribe.controls.apps import appimage, copy_names
@@ -16,9 +17,9 @@ from proscribe.controls.apps.sight import look
 from proscribe.controls.apps.walk_memory import MEMORY
 from proscribe.host import Host, Result, walking
 
-ELF = b"\x7fELF" + bytes(100)
-IMAGE = b"\x7fELF\x02\x01\x01\x00AI\x02" + bytes(100)
-PROGRAM = "program"
+ELF = made.elf()
+IMAGE = made.image("signal-desktop")
+CLOUDFLARED = "github.com/cloudflare/cloudflared/cmd/cloudflared"
 
 SERVICES: dict[str, dict[str, Any]] = {
     "wechat": {
@@ -32,6 +33,12 @@ SERVICES: dict[str, dict[str, Any]] = {
     "signal": {"processes": ["signal-desktop"]},
     "mega": {"processes": ["megasync"], "packages": {"apt": ["megasync"]}},
     "dropbox": {"processes": ["dropbox"], "paths": ["~/.dropbox-dist"]},
+    "tunnels": {
+        "markers": {
+            "go": ["github.com/cloudflare/cloudflared", "github.com/jpillora/chisel"],
+            "programs": ["cloudflared", "chisel"],
+        }
+    },
     "whatsapp": {"web_hosts": ["whatsapp.com", "chat.example.com/wa"], "web_allow": ["business.whatsapp.com"]},
 }
 
@@ -68,12 +75,16 @@ HOME = "/home/alice"
 @pytest.mark.parametrize(
     ("files", "copy"),
     [
-        # AppImages, by their content and their name
-        ({f"{HOME}/Apps/WeChatLinux_x86_64.AppImage": IMAGE}, ("wechat", "appimage", 0, "certain")),
+        # AppImages, by what is in them
+        ({f"{HOME}/Apps/WeChatLinux_x86_64.AppImage": made.image("wechat")}, ("wechat", "appimage", 0, "certain")),
         ({f"{HOME}/Signal-Desktop-7.1.0-x86_64.appimage": IMAGE}, ("signal", "appimage", 0, "certain")),
-        ({f"{HOME}/x/telegram-desktop": IMAGE}, ("telegram", "appimage", 0, "certain")),
+        ({f"{HOME}/x/telegram-desktop": made.image("telegram-desktop")}, ("telegram", "appimage", 0, "certain")),
         ({f"{HOME}/bin/signal": IMAGE + bytes(200_000)}, ("signal", "appimage", 0, "certain")),
         ({"/opt/Signal.AppImage": IMAGE}, ("signal", "appimage", 0, "certain")),
+        # and by their name alone: another app, no archive, an archive that is cut short
+        ({f"{HOME}/Signal.AppImage": made.image("pomodoro")}, ("signal", "appimage", 0, "doubt")),
+        ({f"{HOME}/Signal.AppImage": made.elf({}, b"AI\x02")}, ("signal", "appimage", 0, "doubt")),
+        ({f"{HOME}/Signal.AppImage": IMAGE[:-100]}, ("signal", "appimage", 0, "doubt")),
         # unpacked archives and vendors' trees
         (
             {f"{HOME}/x/Telegram/Telegram": ELF, f"{HOME}/x/Telegram/Updater": ELF},
@@ -84,27 +95,49 @@ HOME = "/home/alice"
             ("telegram", "program", f"{HOME}/Downloads/Telegram", "certain"),
         ),
         (
-            {f"{HOME}/signal-desktop-7.1/signal-desktop": ELF, f"{HOME}/signal-desktop-7.1/icudtl.dat": b""},
+            {f"{HOME}/signal-desktop-7.1/{name}": data for name, data in made.electron("signal-desktop").items()},
             ("signal", "tree", f"{HOME}/signal-desktop-7.1", "certain"),
+        ),
+        (
+            {f"{HOME}/linux-unpacked/{n}": d for n, d in made.electron("signal-desktop", "signal-desktop").items()},
+            ("signal", "tree", f"{HOME}/linux-unpacked", "certain"),
         ),
         ({"/opt/wechat/wechat": ELF}, ("wechat", "tree", "/opt/wechat", "certain")),
         (
             {f"{HOME}/wechat/WeChatAppEx": ELF, f"{HOME}/wechat/wechat": ELF},
             ("wechat", "tree", f"{HOME}/wechat", "certain"),
         ),
-        ({f"{HOME}/.dropbox-dist/dropboxd": b"#!"}, ("dropbox", "tree", f"{HOME}/.dropbox-dist", "certain")),
         (
-            {f"{HOME}/wechat/com.tencent.WeChat.desktop": b"", f"{HOME}/wechat/run": b"#!"},
-            ("wechat", "tree", f"{HOME}/wechat", "certain"),
+            {f"{HOME}/.dropbox-dist/d/dropbox": ELF, f"{HOME}/.dropbox-dist/d/libdropbox.so": ELF},
+            ("dropbox", "tree", f"{HOME}/.dropbox-dist/d", "certain"),
         ),
-        # by the name alone
+        # by a name or a path alone
         ({f"{HOME}/x/megasync": ELF}, ("mega", "program", 0, "doubt")),
+        ({f"{HOME}/.dropbox-dist/other": ELF}, ("dropbox", "tree", f"{HOME}/.dropbox-dist", "doubt")),
+        ({f"{HOME}/x/megasync": ELF, f"{HOME}/x/icudtl.dat": b""}, ("mega", "program", 0, "doubt")),
+        (
+            {f"{HOME}/wechat/com.tencent.WeChat.desktop": made.entry("wechat"), f"{HOME}/wechat/run": ELF},
+            ("wechat", "tree", f"{HOME}/wechat", "doubt"),
+        ),
+        # Electron's shell under a name that its package.json does not know
+        (
+            {f"{HOME}/x/{name}": data for name, data in made.electron("megasync", "my-own-editor").items()},
+            ("mega", "program", f"{HOME}/x/megasync", "doubt"),
+        ),
         # Wine
         (
-            {f"{HOME}/.wine/drive_c/Program Files (x86)/Tencent/WeChat/WeChat.exe": b"MZ"},
+            {
+                f"{HOME}/.wine/drive_c/Program Files (x86)/Tencent/WeChat/WeChat.exe": made.windows(),
+                f"{HOME}/.wine/drive_c/Program Files (x86)/Tencent/WeChat/WeChatWin.dll": made.windows(),
+            },
             ("wechat", "wine", 0, "certain"),
         ),
-        ({f"{HOME}/.wine/drive_c/x/WeChat.exe": b"MZ"}, ("wechat", "wine", 0, "doubt")),
+        ({f"{HOME}/.wine/drive_c/x/Tencent/WeChat/WeChat.exe": made.windows()}, ("wechat", "wine", 0, "doubt")),
+        ({f"{HOME}/.wine/drive_c/x/WeChat.exe": made.windows()}, ("wechat", "wine", 0, "doubt")),
+        # tools in one file, by their maker's mark
+        ({f"{HOME}/.local/bin/cloudflared": made.go(CLOUDFLARED)}, ("tunnels", "program", 0, "certain")),
+        ({f"{HOME}/.local/bin/cloudflared-linux-amd64": made.go(CLOUDFLARED)}, ("tunnels", "program", 0, "certain")),
+        ({"/usr/local/bin/chisel": made.go("github.com/jpillora/chisel")}, ("tunnels", "program", 0, "certain")),
     ],
 )
 def test_what_is_a_copy(host, files, copy):
@@ -119,6 +152,14 @@ def test_what_is_a_copy(host, files, copy):
     [
         {f"{HOME}/megaglest-3.13.AppImage": IMAGE},  # not MEGA
         {f"{HOME}/signal-generator-1.0.AppImage": IMAGE},
+        # an empty entry, a project of the app's name, words that other tools have as their names
+        {f"{HOME}/wechat/com.tencent.WeChat.desktop": b"", f"{HOME}/wechat/run": ELF},
+        {f"{HOME}/wechat/com.tencent.WeChat.desktop": made.entry("wechat"), f"{HOME}/wechat/main.c": b"int main;"},
+        {f"{HOME}/.dropbox-dist/thesis.odt": b"PK"},
+        {f"{HOME}/bin/chisel": ELF},
+        {f"{HOME}/bin/chisel": made.go("github.com/canonical/chisel/cmd/chisel")},
+        {f"{HOME}/bin/chisel": made.go("github.com/jpillora/chisel-and-hammer")},
+        {f"{HOME}/x/telegram-desktop": b"\x7fELF" + bytes(100)},  # four letters are no program
         {f"{HOME}/weechat": ELF, f"{HOME}/x/weechat": ELF},  # not WeChat
         {f"{HOME}/Signal.AppImage": b"<html>not found</html>"},
         {f"{HOME}/x/telegram-desktop": b"text"},
@@ -182,7 +223,7 @@ def test_a_finding_says_who_which_version_and_how_it_is_known(host):
         "version": "7.1.0",
         "scope": "user:alice",
         "path": f"{HOME}/a\\x0a\\x1b[1m/Signal-7.1.0.AppImage",
-        "detail": "an AppImage of that name",
+        "detail": "an AppImage of that app, by what is in it, version as its name says",
     }
 
 
@@ -290,7 +331,8 @@ BROWSERS = {"mode": "report", "name": "", "packages": {}, "processes": ["dillo"]
 def test_browsers_that_no_policy_reaches(host, mode, state):
     put(host, f"{HOME}/bin/dillo")
     put(host, f"{HOME}/chrome-linux/chrome")
-    put(host, f"{HOME}/chrome-linux/icudtl.dat")
+    put(host, f"{HOME}/chrome-linux/icudtl.dat", made.icu())
+    put(host, f"{HOME}/x/icudtl.dat")
     put(host, f"{HOME}/x/chrome")  # nothing of a browser around it
     put(host, "/opt/google/chrome/chrome")
     put(host, "/opt/google/chrome/icudtl.dat")
@@ -344,7 +386,7 @@ def test_launchers(host, place, text, expected):
 
 def test_a_web_app_that_a_browser_installed(host):
     folder = f"{HOME}/.config/google-chrome/Default/{copy_names.WEB_APPS}"
-    put(host, f"{folder}/_crx_{WHATSAPP}/icon.png", b"")
+    put(host, f"{folder}/_crx_{WHATSAPP}/icon.png", b"\x89PNG\r\n\x1a\n")
     put(host, f"{folder}/_crx_{app_id('https://example.com/')}/icon.png", b"")
     assert found(host) == [("whatsapp", "web_app", f"{folder}/_crx_{WHATSAPP}", "certain")]
 

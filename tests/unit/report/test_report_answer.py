@@ -111,3 +111,29 @@ def test_a_host_with_an_error_is_in_error_though_it_says_otherwise(verdicts, eva
 
 def test_a_clean_record_lists_nothing():
     assert read("web01", clean_answer())["rules"] == []
+
+
+HELD = {"items": 2, "bytes": 5000, "oldest": "2026-11-25T00:30:05Z", "owners": {"alice": 5000}}
+
+
+def test_what_a_quarantine_holds_is_taken_over():
+    assert read("pc17", {**answer(), "quarantine": HELD})["quarantine"] == HELD
+    assert "quarantine" not in read("pc17", answer())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        3,
+        {},
+        {**HELD, "items": -1},
+        {**HELD, "bytes": "5000"},
+        {**HELD, "oldest": 5},
+        {**HELD, "owners": ["alice"]},
+        {**HELD, "owners": {"alice": True}},
+        {**HELD, "owners": {f"user{number}": 1 for number in range(21)}},
+    ],
+)
+def test_a_quarantine_that_is_none_is_not(wrong):
+    with pytest.raises(Unusable):
+        read("pc17", {**answer(), "quarantine": wrong})

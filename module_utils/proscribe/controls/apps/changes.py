@@ -5,9 +5,23 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Iterator, Mapping, Sequence
 
-from ...host import Host, Process, escaped
+from ...host import ControlError, Host, Process, Unseen, escaped
+from ...host.apart import asked
 from ..base import Action, Changes, Refusal
-from . import dpkg_changes, exec_changes, gate, guarded, notice, pacman_changes, quarantine, restoring
+from . import (
+    completing,
+    dpkg_changes,
+    evidence,
+    exec_changes,
+    gate,
+    guarded,
+    notice,
+    pacman_changes,
+    quarantine,
+    restoring,
+    room,
+)
+from .copy_names import Names
 from .gate_parts import DependsOnPackages, GatePart
 from .package import Package
 from .portable import Copy
@@ -25,10 +39,12 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     sight = look(host, section)
     ended, kept = _ends(host, sight, settings.get("grace", 5))
     removed, left, gone = _removals(host, sight)
-    moved, stays = _copies(host, sight)
+    seconds = settings.get("quarantine_keep", 0)
+    moved, stays = _copies(host, sight, seconds)
     going = [*ended, *removed, *moved]
     gates = [*_gate(host, plan, sight, gone), *exec_changes.enforce(host, section, sight.wanted)]
-    actions = [*notice.told(host, settings.get("user_notice", ""), going), *quarantine.unfinished(host), *going, *gates]
+    told = notice.told(host, settings.get("user_notice", ""), going, room.until(seconds))
+    actions = [*told, *completing.unfinished(host), *room.pruning(host, seconds), *going, *gates]
     return Changes(actions, [*kept, *left, *stays], independent=True, afterwards=partial(keep, host, sight.memory))
 
 
@@ -123,22 +139,48 @@ def _by_user(
         yield user, [f"apps/{service}" for service in services], members
 
 
-def _copies(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal]]:
-    """What moves portable copies into the quarantine, each with all that belongs to it."""
+def _copies(host: Host, sight: Sight, seconds: int) -> tuple[list[Action], list[Refusal]]:
+    """What moves portable copies into the quarantine, each with all of it that is the program's own."""
     refused: list[Refusal] = []
     moving: dict[str, tuple[Copy, list[str]]] = {}  # one path may belong to several services
     for copy in sight.copies:
         services = sight.enforced(copy.services, copy.finding())
-        if reason := copy.doubt or (services and quarantine.refusal(host, copy.path)):
-            refused += [Refusal(f"apps/{service}", escaped(copy.path), reason) for service in services]
+        if copy.doubt:
+            refused += [Refusal(f"apps/{service}", escaped(copy.path), copy.doubt) for service in services]
         elif services:
             moving.setdefault(copy.path, (copy, []))[1].extend(services)
-    return [
-        quarantine.take(host, path, services, copy.kind)._replace(
-            user=copy.owner.name if copy.owner and copy.owner.uid else "", rules=[f"apps/{s}" for s in services]
-        )
-        for path, (copy, services) in moving.items()
-    ], refused
+    names = Names(sight.wanted.services) if moving else None
+    actions = []
+    for copy, services in moving.values():
+        reason, doubt = _certain(host, copy, names, services[0])
+        if reason:
+            refused += [Refusal(f"apps/{service}", escaped(copy.path), reason) for service in services]
+            continue
+        taking = quarantine.Taking(copy.path, services, copy.kind, copy.parts, doubt, seconds)
+        user = copy.owner.name if copy.owner and copy.owner.uid else ""
+        actions.append(quarantine.take(host, taking)._replace(user=user, rules=[f"apps/{s}" for s in services]))
+    return actions, refused
+
+
+def _certain(host: Host, copy: Copy, names: Names | None, service: str) -> tuple[str, Any]:
+    """Why something stays after all, "" if it goes; and what sees once it has moved whether it is what was seen.
+
+    That reads what is its user's, so it is asked apart.
+    """
+
+    def question() -> tuple[str, Mapping[str, int]]:
+        known = evidence.listed(host, copy.path) if copy.kind == "tree" else {}
+        paths = copy.parts or [copy.path]
+        return quarantine.refusal(host, paths[0]) or room.lacking(host, paths), known
+
+    try:
+        reason, known = asked(question)
+    except (Unseen, ControlError) as error:
+        return str(error), None
+    if not names or copy.uid < 0:
+        return reason, None
+    own = evidence.own(names, service, copy.uid, known, pictures=copy.kind == "web_app")
+    return reason, partial(evidence.unlike, kind=copy.kind, names=names, service=service, of=own)
 
 
 def _gate(host: Host, plan: Mapping[str, Any], sight: Sight, gone: Mapping[str, set[str]]) -> list[Action]:

@@ -30,10 +30,20 @@ class Names:
         self.desktop_files: dict[str, list[str]]
         self.stems: dict[str, list[str]]
         self.folders: dict[str, set[str]]  # by service: the names of directories that are an app's own
-        self.programs, self.copies, self.windows, self.desktop_files, self.stems, self.folders = once(
-            services, "apps/copies", lambda: _by_kind(services)
-        )
-        self.all = frozenset([*self.programs, *self.copies, *self.windows, *self.desktop_files])
+        self.marked: dict[str, list[str]]  # programs that only count with a marker in them
+        self.called: dict[str, frozenset[str]]  # by service: all that its app calls itself, in small letters
+        (
+            self.programs,
+            self.copies,
+            self.windows,
+            self.desktop_files,
+            self.stems,
+            self.folders,
+            self.marked,
+            self.called,
+        ) = once(services, "apps/copies", lambda: _by_kind(services))
+        self.markers = {service: entry["markers"] for service, entry in services.items() if "markers" in entry}
+        self.all = frozenset([*self.programs, *self.copies, *self.windows, *self.desktop_files, *self.marked])
 
     def choose(self, directory: str, names: Sequence[str]) -> Collection[str]:
         """Of the names in a directory those that have to be looked at; quick, since a host has a million of them."""
@@ -48,6 +58,14 @@ class Names:
             chosen |= {name for name in names if appimage.stem(name) in self.stems}
         return chosen
 
+    def programs_of(self, service: str) -> list[str]:
+        """The names of an app's programs."""
+        return [name for names in (self.programs, self.marked) for name, of in names.items() if service in of]
+
+    def entries_of(self, service: str) -> list[str]:
+        """The names of an app's desktop entries."""
+        return [name for name, of in self.desktop_files.items() if service in of]
+
     def own(self, directory: str, service: str) -> bool:
         """Whether a directory's name says that all in it belongs to a service's app."""
         name = directory.rpartition("/")[2]
@@ -61,6 +79,8 @@ def _by_kind(services: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
     desktop_files: dict[str, list[str]] = {}
     stems: dict[str, list[str]] = {}
     folders: dict[str, set[str]] = {}
+    marked: dict[str, list[str]] = {}
+    called: dict[str, frozenset[str]] = {}
     for service, entry in services.items():
         packages = [name for key in ("apt", "rpm", "pacman", "snap") for name in entry["packages"].get(key, ())]
         distinct = [name for name in (*packages, service) if len(appimage.stem(name)) >= DISTINCT]
@@ -71,9 +91,19 @@ def _by_kind(services: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
         _add(desktop_files, entry.get("desktop_files", ()), service)
         if "copies" not in entry:
             _add(stems, map(appimage.stem, (*entry["processes"], *distinct)), service)
+        tools = entry.get("markers", {}).get("programs", ())
+        _add(marked, tools, service)
+        _add(stems, map(appimage.stem, tools), service)
+        ids = [
+            name
+            for key in ("apt", "rpm", "pacman", "snap", "flatpak", "npm")
+            for name in entry["packages"].get(key, ())
+        ]
+        entries = [name[: -len(".desktop")] for name in entry.get("desktop_files", ())]
+        called[service] = frozenset(name.lower() for name in (*entry["processes"], *entries, *ids, *tools))
         paths = [path.split("/") for path in entry["paths"]]
         folders[service] = {part for path in paths for part in path[-2:]} - SHARED
-    return programs, copies, windows, desktop_files, stems, folders
+    return programs, copies, windows, desktop_files, stems, folders, marked, called
 
 
 def _add(index: dict[str, list[str]], names: Iterable[str], service: str) -> None:

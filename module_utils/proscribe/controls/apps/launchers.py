@@ -57,7 +57,18 @@ def installed(
     for path in paths:
         if whose := one.web.services_of_app(path.rpartition(WEB_APP)[2]):
             one.add(whose, "web_app", path, owner_of(path), "a web app that a browser installed")
-    return one.found
+    return [_with_parts(host, copy) for copy in one.found]
+
+
+def _with_parts(host: Host, copy: Copy) -> Copy:
+    """A browser's folder of a web app, with what of it is the browser's."""
+    seen = host.stat(copy.path)
+    if seen is None or copy.doubt:
+        return copy
+    from . import evidence  # only a host that has such a thing pays for it
+
+    parts, stays, doubt = evidence.moving_web_app(host, copy.path, seen.st_uid)
+    return copy._replace(uid=seen.st_uid, parts=parts, stays=stays, doubt=doubt)
 
 
 class _Looking:

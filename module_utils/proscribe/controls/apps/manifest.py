@@ -15,8 +15,9 @@ from .unfinished import HOME, UNFINISHED
 
 SCHEMA = "proscribe/quarantine/1"
 MANIFEST, BESIDE = "manifest.json", ".manifest.json~"
+CONTENT = "content"  # the name of the thing itself in its folder
 HOLD = ".proscribe-quarantine-"  # begins the name of a root-only folder beside what was taken
-TAKE, RESTORE = "take", "restore"
+TAKE, RESTORE, PRUNE = "take", "restore", "prune"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
@@ -42,6 +43,9 @@ class Item(NamedTuple):
     files: int = 0
     size: int = 0
     shared: int = 0  # files that have names outside the quarantine as well
+    disk: int = 0  # bytes that it takes on the disk
+    group: str = ""  # what was taken in several pieces has the name of the first; they come back together
+    kept_until: str = ""  # as taken_at; "" for ever
     kept: bool = False  # it came to rest in the quarantine once, so the attributes are those of the original
 
 

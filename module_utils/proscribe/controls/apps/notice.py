@@ -23,9 +23,14 @@ APART = Limits(seconds=PATIENCE + 2, memory=0)
 _FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
 
 
-def told(host: Host, text: str, actions: Sequence[Action]) -> list[Action]:
-    """The action that tells users before these others happen; none if there is nothing to say, or nobody notices."""
+def told(host: Host, text: str, actions: Sequence[Action], until: str = "") -> list[Action]:
+    """The action that tells users before these others happen; none if there is nothing to say, or nobody notices.
+
+    `until` is when what is moved has been kept long enough (UTC); "" if it is kept for ever.
+    """
     text = cleaned(text)
+    if text and until and any(action.verb == "quarantine" for action in actions):
+        text = cleaned(f"{text[: LONGEST - 60]} What is moved is kept until {until[:10]}.")
     if not text or not any(action.verb in SHOWN for action in actions):
         return []
     return [Action("tell", "logged-in users", partial(tell, host, text), "", text + "\n")]

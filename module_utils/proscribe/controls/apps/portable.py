@@ -1,8 +1,9 @@
 """Copies of restricted apps that no package system knows: AppImages, unpacked archives, vendors' own trees, programs in
 a Wine prefix. Found by one walk below the places where software and users' files are.
 
-What such a file says about itself is its user's word. So a file that is only named like a program is told, and left
-where it is; certain is what the catalogue names by its path, or what has the rest of an app around it.
+What such a file is called is its user's word. So what is known by its name or its path alone is told, and left where it
+is; certain is what shows by what is in it and around it that it is the app (evidence.py), and of that only what is the
+app's own moves (parts.py).
 """
 
 from __future__ import annotations
@@ -22,24 +23,6 @@ from .package import Package
 PLACES = ("/opt", "/usr/local", "/srv", "/tmp", "/var/tmp", "/dev/shm", "/media", "/run/media")
 SYSTEM_HOMES = ("/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/run", "/sbin", "/sys", "/usr")
 DRIVE = "drive_c"  # of a Wine prefix
-# What lies beside the program of an app, and of nothing else: parts of Electron, CEF and Gecko, an unpacked AppImage's
-# starter, Telegram's updater.
-PARTS = frozenset(
-    (
-        "AppRun",
-        "Updater",
-        "chrome-sandbox",
-        "chrome_100_percent.pak",
-        "icudtl.dat",
-        "libcef.so",
-        "libffmpeg.so",
-        "libxul.so",
-        "omni.ja",
-        "resources.pak",
-        "snapshot_blob.bin",
-        "v8_context_snapshot.bin",
-    )
-)
 
 
 class Copy(NamedTuple):
@@ -52,13 +35,23 @@ class Copy(NamedTuple):
     owner: User | None  # whose home it is in; None for the system's places
     why: str  # how it is known
     doubt: str = ""  # why it stays where it is; "" if it is certain
-    version: str = ""
+    version: str = ""  # as its name says, which is its user's word
+    uid: int = -1  # whose the program is; -1 where that does not matter
+    parts: Sequence[str] = ()  # what of a tree moves, by path; empty if all of it does
+    stays: str = ""  # what of it does not, in words
 
     def finding(self) -> Finding:
         kind = self.kind if self.kind in ("web_app", "autostart") else "file"
         scope = f"user:{self.owner.name}" if self.owner else "system"
-        detail = ", ".join(filter(None, [self.why, self.doubt]))
+        version = "version as its name says" if self.version else ""
+        detail = ", ".join(filter(None, [self.why, version, self.doubt, self.stays]))
         return Finding(kind, escaped(self.name), self.kind, self.version, scope, escaped(self.path), escaped(detail))
+
+    def moves(self, path: str) -> bool:
+        """Whether what stands at a path below this one moves with it."""
+        return not self.doubt and (
+            self.kind == "tree" and (not self.parts or any(f"{path}/".startswith(f"{part}/") for part in self.parts))
+        )
 
 
 class Copies(NamedTuple):
@@ -99,7 +92,7 @@ def look(
     installed = {s for listed, package in packages if package.owner is None for s in listed}
     flatpaks = {f"{home}/.local/share/flatpak" for home in region.homes}  # its own file looks there
     walked = host.walk(region.roots, names.choose, known, flatpaks, apart=region.user is None)
-    one = _Looking(host, names, region, installed)
+    one = _Looking(host, names, region, installed, {service: entry["paths"] for service, entry in services.items()})
     theirs = [directory for listed in walked.others.values() for directory, files in listed if not files]
     for service, entry in services.items():
         for path in entry["paths"]:
@@ -125,12 +118,20 @@ def is_home(user: User) -> bool:
 class _Looking:
     """One look at what the walk stopped at."""
 
-    def __init__(self, host: Host, names: Names, region: Region, installed: Collection[str]) -> None:
+    def __init__(
+        self,
+        host: Host,
+        names: Names,
+        region: Region,
+        installed: Collection[str],
+        paths: Mapping[str, Sequence[str]],
+    ) -> None:
         self.host = host
         self.names = names
         self.region = region
         self.homes = region.homes
         self.installed = installed
+        self.paths = paths
         self.found: list[Copy] = []
         self.unseen: list[str] = []
 
@@ -156,8 +157,13 @@ class _Looking:
             with self.noted():
                 seen = self.host.stat(place)
                 if seen and (stat.S_ISREG(seen.st_mode) or stat.S_ISDIR(seen.st_mode)):
-                    kind = "tree" if stat.S_ISDIR(seen.st_mode) else "program"
-                    self._add([service], kind, place, "the catalogue names this path")
+                    from . import evidence  # only a host that has something to look at pays for it
+
+                    if stat.S_ISDIR(seen.st_mode):
+                        self._add(service, "tree", place, evidence.named_directory(self.host, place))
+                    else:
+                        own = self.names.own(place.rpartition("/")[0], service)
+                        self._add(service, "program", place, evidence.named(self.host, place, own))
 
     def directory(self, directory: str, listed: Collection[str], beside: set[str] | None = None) -> None:
         """The names in a directory that matter; `beside` is what counts as lying there, by default all that does."""
@@ -166,67 +172,84 @@ class _Looking:
             path = f"{directory}/{name}"
             if name.startswith(WEB_APP):
                 continue  # launchers.py knows whose it is
-            if name in self.names.desktop_files:
-                self._unpacked(directory, name)
-                continue
             seen = self.host.stat(path)
             if seen is None or not stat.S_ISREG(seen.st_mode):
                 continue
-            if name in self.names.windows:
+            if name in self.names.desktop_files:
+                self._unpacked(directory, name, present)
+            elif name in self.names.windows:
                 self._windows(path, name)
-            elif name.lower().endswith(appimage.SUFFIX) or (name not in self.names.programs and seen.st_mode & 0o111):
-                self._image(path, name, seen.st_size)
+            elif name.lower().endswith(appimage.SUFFIX) or (self._is_no_program(name) and seen.st_mode & 0o111):
+                self._image(path, name, seen.st_size, present)
             elif seen.st_mode & 0o111:
                 self._program(path, name, present)
 
+    def _is_no_program(self, name: str) -> bool:
+        return name not in self.names.programs and name not in self.names.marked
+
     def _program(self, path: str, name: str, beside: set[str]) -> None:
         head = self.host.head(path, 11)
-        services = self.names.programs.get(name, [])
-        if appimage.is_image(head):
-            self._add(services, "appimage", path, "an AppImage of that name")
-            return
+        services = [*self.names.programs.get(name, ()), *self.names.marked.get(name, ())]
         if not head.startswith((appimage.ELF, b"#!")):
             return
-        signs = sorted(beside & PARTS)
-        for service in services:
-            others = [other for other in beside if other != name and service in self.names.programs.get(other, ())]
-            if signs or others:
-                self._add([service], "program", path, f"a program of that name, beside {(signs or sorted(others))[0]}")
-            elif head.startswith(appimage.ELF):
-                doubt = "known by its name alone, so it is not moved"
-                self._add([service], "program", path, "a program of that name", doubt)
+        from . import evidence
 
-    def _image(self, path: str, name: str, size: int) -> None:
+        for service in dict.fromkeys(services):
+            if appimage.is_image(head):
+                self._add(service, "appimage", path, evidence.image(self.host, path, self.names, service))
+            else:
+                known = evidence.program(self.host, path, self.names, service, beside, self._at_a_path(path, service))
+                self._add(service, "program", path, known)
+
+    def _at_a_path(self, path: str, service: str) -> bool:
+        """Whether a path lies below one that the catalogue names."""
+        forms = [path, *("~" + path[len(home) :] for home in self.homes if path.startswith(home + "/"))]
+        return any(form.startswith(f"{named}/") for form in forms for named in self.paths.get(service, ()))
+
+    def _image(self, path: str, name: str, size: int, beside: set[str]) -> None:
         services = self.names.stems.get(appimage.stem(name), [])
         if name in self.names.copies:
             self._copy(path, name)
-        elif not name.lower().endswith(appimage.SUFFIX) and size < appimage.SMALLEST:
-            pass
-        elif services and appimage.is_image(self.host.head(path, 11)):
-            self._add(services, "appimage", path, "an AppImage of that name")
+            return
+        image = appimage.is_image(self.host.head(path, 11)) if services else False
+        if image and (name.lower().endswith(appimage.SUFFIX) or size >= appimage.SMALLEST):
+            from . import evidence
+
+            for service in services:
+                self._add(service, "appimage", path, evidence.image(self.host, path, self.names, service))
+        elif services and not image:
+            from . import evidence
+
+            for service in services:  # a tool as its maker publishes it: cloudflared-linux-amd64
+                if "go" in self.names.markers.get(service, ()):
+                    self._add(service, "program", path, evidence.tool(self.host, path, self.names, service))
 
     def _copy(self, path: str, name: str) -> None:
         """A copy of a browser counts in a home, and with the rest of a browser around it."""
-        beside = PARTS.intersection(self.host.list(path.rpartition("/")[0]))
-        if beside and self._owner(path) and self.host.head(path, 4) == appimage.ELF:
-            self._add(self.names.copies[name], "program", path, f"a copy of a browser, beside {min(beside)}")
+        if self._owner(path) and self.host.head(path, 4) == appimage.ELF:
+            from . import evidence
+
+            if sign := evidence.sign(self.host, path.rpartition("/")[0]):
+                for service in self.names.copies[name]:
+                    self._add(service, "program", path, evidence.Known(f"a copy of a browser, beside {sign}"))
 
     def _windows(self, path: str, name: str) -> None:
         drive, found, inside = path.rpartition(f"/{DRIVE}/")
         if not found or self.host.head(path, 2) != b"MZ":
             return
-        for service, endings in self.names.windows[name].items():
-            if any(f"/{inside}".lower().endswith(ending) for ending in endings):
-                self._add([service], "wine", path, "a Windows program at the path that the catalogue names")
-            else:
-                doubt = "known by its name alone, so it is not moved"
-                self._add([service], "wine", path, "a Windows program of that name", doubt)
+        from . import evidence
 
-    def _unpacked(self, directory: str, name: str) -> None:
+        for service, endings in self.names.windows[name].items():
+            known_path = any(f"/{inside}".lower().endswith(ending) for ending in endings)
+            self._add(service, "wine", path, evidence.windows(self.host, path, known_path))
+
+    def _unpacked(self, directory: str, name: str, beside: set[str]) -> None:
         """A desktop entry of the app's own in a directory of the app's name: an archive that somebody unpacked."""
         for service in self.names.desktop_files[name]:
             if self.names.own(directory, service):
-                self._add([service], "tree", directory, f"an unpacked app, with its {name}")
+                from . import evidence
+
+                self._add(service, "tree", directory, evidence.unpacked(self.host, directory, name, beside))
 
     def _owner(self, path: str) -> User | None:
         above = path
@@ -235,23 +258,29 @@ class _Looking:
                 return self.homes[above]
         return self.region.user
 
-    def _add(self, services: Sequence[str], kind: str, path: str, why: str, doubt: str = "") -> None:
+    def _add(self, service: str, kind: str, path: str, known: Any) -> None:
         owner = self._owner(path)
-        left = list(services) if owner else [s for s in services if s not in self.installed]
-        name = path.rpartition("/")[2]
-        for service in left:
-            parent = path.rpartition("/")[0]
-            whole = path
-            if not doubt and kind == "program" and self._is_own(parent, service):
-                kind, whole = "tree", parent
-            if not doubt and path.startswith(tuple(f"{tree}/" for tree in self.region.owned)):
-                doubt = "a package system owns it, so it is not moved"
-            if not owner and not doubt and (package := owners.owner(self.host, path)):
-                doubt = f"it belongs to {package}, so it is not moved"
-            self.found.append(Copy([service], kind, whole, name, owner, why, doubt, self._version(path)))
+        if known is None or (not owner and service in self.installed):
+            return
+        seen = self.host.stat(path)
+        uid = seen.st_uid if seen else -1
+        doubt = known.doubt
+        if not doubt and path.startswith(tuple(f"{tree}/" for tree in self.region.owned)):
+            doubt = "a package system owns it, so it is not moved"
+        if not owner and not doubt and (package := owners.owner(self.host, path)):
+            doubt = f"it belongs to {package}, so it is not moved"
+        whole, stays = path, ""
+        parts: Sequence[str] = ()
+        directory = path if kind == "tree" else path.rpartition("/")[0]
+        if known.own and not doubt and directory not in (*self.homes, *PLACES):
+            from . import evidence
 
-    def _is_own(self, directory: str, service: str) -> bool:
-        return directory not in (*self.homes, *PLACES) and self.names.own(directory, service)
+            kind, whole = "tree", directory
+            parts, stays, doubt = evidence.moving(self.host, directory, path, self.names, service, uid)
+        name = path.rpartition("/")[2]
+        self.found.append(
+            Copy([service], kind, whole, name, owner, known.why, doubt, self._version(path), uid, parts, stays)
+        )
 
     @staticmethod
     def _version(path: str) -> str:
@@ -264,7 +293,7 @@ def _outermost(found: Sequence[Copy]) -> list[Copy]:
     merged: dict[str, Copy] = {}
     for copy in sorted(found, key=lambda copy: (copy.path, bool(copy.doubt), copy.services)):
         within = next((merged[above] for above in _upwards(copy.path) if above in merged), None)
-        if within is None or (within.path != copy.path and (within.doubt or within.kind != "tree")):
+        if within is None or (within.path != copy.path and not within.moves(copy.path)):
             merged[copy.path] = copy
         else:
             within.services.extend(s for s in copy.services if s not in within.services and within.path == copy.path)

@@ -12,18 +12,23 @@ from ...host import ControlError, Host, Unseen, escaped
 from ...host.trees import remove
 from ..base import Action, Changes, Refusal
 from . import manifest
-from .manifest import RESTORE, TAKE, Item, drop, folder, held, hold_of, items, make_hold, told, write
-from .quarantine import CONTENT, README, complete, copy_over, is_placed, put, stands, unseal
+from .completing import complete, copy_over, is_placed, put, stands, unseal
+from .manifest import CONTENT, PRUNE, RESTORE, TAKE, Item, drop, folder, held, hold_of, items, make_hold, told, write
+from .quarantine import README
 from .unfinished import HOME, UNFINISHED
 
 
 def given_back(host: Host, ids: Sequence[str] = ()) -> Changes:
-    """What brings the named items back, or all of them. Raises ControlError for an id that is not there."""
+    """What brings the named items back, or all of them; those of one group come together. Raises ControlError for an
+    id that is not there.
+    """
     known = items(host)
-    if unknown := sorted(set(ids) - {item.id for item in known}):
-        there = ", ".join(item.id for item in known) or "nothing"
+    groups = {item.id: item.group or item.id for item in known}
+    asked = {groups.get(id_, id_) for id_ in ids}
+    if unknown := sorted(asked - set(groups.values())):
+        there = ", ".join(sorted(set(groups.values()))) or "nothing"
         raise ControlError(f"{unknown[0]} is not in the quarantine of this host; there is {there}")
-    chosen = [item for item in known if not ids or item.id in ids]
+    chosen = [item for item in known if not ids or groups[item.id] in asked]
     latest = {item.path: item.id for item in sorted(chosen, key=lambda item: item.taken_at)}
     reasons = {item.id: _obstacle(host, item) or _superseded(host, item, latest[item.path]) for item in chosen}
     refused = [
@@ -67,11 +72,12 @@ def _superseded(host: Host, item: Item, latest: str) -> str:
 
 def restore(host: Host, item: Item) -> None:
     """Put an item back, and go on where an earlier run was cut short. Raises ControlError; the item then stays."""
-    if item.doing == TAKE:  # it was on its way in
+    if item.doing in (TAKE, PRUNE):  # it was on its way in, or out for good
         complete(host, item)
-        item = next((known for known in items(host) if known.id == item.id), item)
-        if not item.kept:
-            return  # it had never moved
+        found = next((known for known in items(host) if known.id == item.id), None)
+        if found is None or not found.kept:
+            return  # it had never moved, or is gone
+        item = found
     with told(f"cannot restore {escaped(item.path)}"), host.directory(item.path.rpartition("/")[0]) as directory:
         if host.stat(f"{HOME}/{item.id}"):
             with host.directory(HOME) as home:

@@ -36,7 +36,7 @@ class Running(NamedTuple):
     user: str
     started: str  # the first of them
     processes: list[Process]  # in the order in which to end them: what was started first mostly takes the others along
-    version: str = ""  # of the installation that it runs from, where that is known
+    version: str = ""  # of the installation that it runs from, where that is known and not its user's word
     place: str = ""  # of the same
 
     def finding(self) -> Finding:
@@ -106,11 +106,12 @@ def running(host: Host, identify: Callable[[Process], Identity | None], processe
 def placed(running: Running, wanted: Wanted, packages: Iterable[Package]) -> Running:
     """A running program with the version and the place of its installation, so that a waiver for that covers it too.
 
-    One that may run from several installations (the system's and the user's own) has neither, unless they agree.
+    One that may run from several installations (the system's and the user's own) has neither, unless they agree. The
+    version of a user's own installation is his word, so the program has none.
     """
     identity = running.identity
     sources = {
-        (package.version, package.path)
+        (package.version if package.owner is None else "", package.path)
         for package in packages
         if (package.manager, package.id) == (identity.manager, identity.package)
         and (package.owner is None or package.owner.name == running.user)

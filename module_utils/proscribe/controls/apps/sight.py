@@ -105,7 +105,12 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
     for copy in [*walked.found, *started, *web_apps, *theirs.copies]:
         services = wanted.claimed(copy.services)
         copies.append(copy._replace(services=wanted.holders(services, copy.finding())))
-    certain = {copy.path: copy.services for copy in copies if not copy.doubt and copy.kind in RUNNABLE}
+    certain = {
+        path: copy.services
+        for copy in copies
+        if not copy.doubt and copy.kind in RUNNABLE
+        for path in copy.parts or [copy.path]
+    }
     identify = identifier(host, wanted, packages, homes, certain)
     runs, reasons = _running(host, identify)
     runs = [placed(program, wanted, [package for _, package in packages]) for program in runs]

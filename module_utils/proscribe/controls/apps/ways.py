@@ -79,29 +79,39 @@ WAYS = (
     ),
     Way(
         "AppImages",
-        "the walk, by magic bytes and name",
-        "moved into the quarantine",
+        "the file scan, by magic bytes and name",
+        "moved into the quarantine, if what is in them says that they are the app",
         "",
-        "a copy under a foreign name in a folder where nobody keeps programs is not recognised",
+        "known by their name alone, or packed with zstd (Python 3.14 can read it; not run), lzo or lz4, or of type 1: "
+        "reported, they stay; a foreign name in a folder where nobody keeps programs is not recognised",
     ),
     Way(
         "unpacked archives and vendors' trees in `/opt`, `/usr/local`, `/srv`, `/tmp`, media, homes",
-        "the walk, by path, or by the program's name with the rest of an app around it",
-        "moved into the quarantine",
+        "the file scan, by the program's name with the rest of an app around it, or a path where only root can write",
+        "what shows by its content that it is the app's own is moved into the quarantine; the rest stays",
         "execution control, where asked for, by the catalogue's paths",
-        "a lone file that is only named like a program is told and stays; renamed trees are not recognised",
+        "what is known by a name, a path or a desktop entry alone is reported and stays; renamed directories are not "
+        "recognised",
+    ),
+    Way(
+        "tools in one file: ngrok, cloudflared, frp, chisel, mihomo, xray, sing-box, rclone and others written in Go",
+        "the file scan, by name and by what Go has written into them (`markers` of the catalogue)",
+        "moved into the quarantine",
+        "",
+        "under a foreign name, packed (upx), or without Go's build information; tools in other languages have no such "
+        "mark",
     ),
     Way(
         "Windows programs in a Wine prefix",
-        "the walk, by the catalogue's Windows paths",
-        "moved into the quarantine",
+        "the file scan, by the catalogue's Windows paths",
+        "the program is moved into the quarantine, if another part of it lies beside it",
         "",
         "a prefix on a network or FUSE mount is not entered",
     ),
     Way(
         "web apps in a window of their own, and their launchers",
         "desktop entries with a restricted address; browsers' web-app folders",
-        "the entry, and the app's folder, are moved into the quarantine",
+        "the entry, and the pictures in the app's folder, are moved into the quarantine",
         "browser, dns and firewall close the site itself",
         "an id that is not in the catalogue says nothing",
     ),

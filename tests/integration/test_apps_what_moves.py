@@ -1,0 +1,308 @@
+"""What an enforcing run takes of users' files, and what it leaves: real accounts, real owners, real AppImages.
+
+Each user tries to have root take something that is no program's: of his own, and of others.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.compile.catalogue import load
+from proscribe.compile.plans import compile_plan
+from proscribe.compile.restrictions import read_restrictions
+from proscribe.controls import apps
+from proscribe.controls.apps import evidence, manifest
+from proscribe.host import Host
+from proscribe.run import carry_out
+
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(PROJECT / "tests" / "unit" / "controls")]
+
+import made_apps as made  # noqa: E402
+
+pytestmark = pytest.mark.integration
+ALICE, BOB, MALLORY = 61234, 61235, 61236  # accounts that no other process has
+
+
+@pytest.fixture(scope="module")
+def plan() -> dict[str, Any]:
+    restrictions = read_restrictions({}, str)
+    return dict(compile_plan(load([PROJECT / "catalog"]), restrictions, [], datetime.date(2026, 1, 1)))
+
+
+@pytest.fixture
+def machine(tmp_path: Path, require_root: Callable[[], None]) -> Iterator[Path]:
+    require_root()
+    for place in ("opt", "proc", "etc", "var/lib", "srv"):
+        (tmp_path / place).mkdir(parents=True)
+    lines = []
+    for name, uid in (("alice", ALICE), ("bob", BOB), ("mallory", MALLORY)):
+        (tmp_path / "home" / name).mkdir(parents=True)
+        os.chown(tmp_path / "home" / name, uid, uid)
+        lines.append(f"{name}:x:{uid}:{uid}::/home/{name}:/bin/sh\n")
+    (tmp_path / "etc/passwd").write_text("".join(lines))
+    yield tmp_path
+
+
+def enforce(machine: Path, plan: Mapping[str, Any]) -> Any:
+    changes = apps.enforce(Host(str(machine)), plan)
+    carry_out(changes)
+    return changes
+
+
+def listed(place: Path) -> list[str]:
+    return sorted(str(path.relative_to(place)) for path in place.rglob("*") if not path.is_dir())
+
+
+def detail(machine: Path, plan: Mapping[str, Any], rule: str) -> list[tuple[str, str]]:
+    verdicts = {verdict.rule: verdict for verdict in apps.observe(Host(str(machine)), plan)}
+    return [(finding.path, finding.detail) for finding in verdicts[rule].findings]
+
+
+def test_an_empty_desktop_entry_takes_nothing_of_anybody(machine: Path, plan: Mapping[str, Any]) -> None:
+    """The attack of the review: a folder for all, mode 1777, in which one user puts an empty qq.desktop."""
+    shared = machine / "srv/projects/qq"
+    shared.mkdir(parents=True)
+    shared.chmod(0o1777)
+    made.put(shared / "bob", {"figures.ods": b"PK\x03\x04", "src/main.c": b"int main;"}, BOB)
+    made.put(shared / "alice", {"thesis.odt": b"PK\x03\x04"}, ALICE)
+    (shared / "qq.desktop").touch()
+    os.chown(shared / "qq.desktop", MALLORY, MALLORY)
+    before = listed(machine / "srv")
+    enforce(machine, plan)
+    assert listed(machine / "srv") == before
+
+
+def test_in_a_folder_of_several_owners_only_the_programs_owner_loses_files(
+    machine: Path, plan: Mapping[str, Any]
+) -> None:
+    shared = machine / "srv/projects/Telegram"
+    shared.mkdir(parents=True)
+    shared.chmod(0o1777)
+    for name, content, uid in (
+        ("Telegram", made.elf(), MALLORY),
+        ("Updater", made.elf(), MALLORY),
+        ("libbob.so", made.elf(), BOB),
+        ("thesis.odt", b"PK\x03\x04", ALICE),
+        ("libroot.so", made.elf(), 0),
+    ):
+        (shared / name).write_bytes(content)
+        (shared / name).chmod(0o755)
+        os.chown(shared / name, uid, uid)
+    enforce(machine, plan)
+    left = listed(shared)
+    assert {"libbob.so", "thesis.odt", "libroot.so"} <= set(left)
+    assert {item.attributes.uid for item in manifest.items(Host(str(machine)))} <= {MALLORY}
+
+
+def test_a_thesis_beside_telegram_stays_and_the_finding_says_so(machine: Path, plan: Mapping[str, Any]) -> None:
+    home = machine / "home/alice"
+    chats = {"Telegram/thesis.odt": b"PK\x03\x04", "Telegram/tdata/key_datas": b"TDF$", "Telegram/a.out": made.elf()}
+    made.put(home, {"Telegram/Telegram": made.elf(), "Telegram/Updater": made.elf(), **chats}, ALICE)
+    before = {path: path.lstat() for path in home.rglob("*")}
+    ((path, told),) = detail(machine, plan, "apps/telegram")
+    assert path == "/home/alice/Telegram"
+    assert "stays, since it is not the program's own: a.out, tdata, thesis.odt" in told
+    changes = enforce(machine, plan)
+    assert [str(action) for action in changes.actions if action.verb == "quarantine"] == [f"quarantine {path}"]
+    assert listed(home) == sorted(chats)
+    assert detail(machine, plan, "apps/telegram") == []
+    # One name brings back all that went together, with everything that it had.
+    (group,) = {item.group for item in manifest.items(Host(str(machine)))}
+    carry_out(apps.restore(Host(str(machine)), [group]))
+    after = {path: path.lstat() for path in home.rglob("*")}
+    assert before.keys() == after.keys()
+    for path, seen in before.items():
+        if path.name in ("Telegram", "Updater") and path.is_file():
+            assert (seen.st_mode, seen.st_uid, seen.st_mtime_ns) == (
+                after[path].st_mode,
+                after[path].st_uid,
+                after[path].st_mtime_ns,
+            )
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"Documents/WeChat/contract.pdf": b"%PDF-1.7"},
+        {"work/telegram/proposal.odt": b"PK", "work/telegram/run.sh": b"#!/bin/sh\n"},
+        {"Telegram/thesis.odt": b"PK"},
+        {
+            "src/psi/psi.desktop": made.entry("psi"),
+            "src/psi/configure": b"#!/bin/sh\n",
+            "src/psi/src/main.cpp": b"int main() {}",
+            "src/psi/.git/config": b"[core]",
+        },
+        {"src/psi/psi.desktop": made.entry("psi"), "src/psi/psi": made.elf(), "src/psi/main.cpp": b"int main() {}"},
+        {".local/bin/chisel": b"#!/bin/sh\n", "bin/xray": made.elf(), "bin/clash": made.go("example.org/clash")},
+    ],
+    ids=["a contract", "a project", "a thesis", "sources", "sources that were built", "names"],
+)
+def test_documents_projects_and_sources_stay(
+    machine: Path, plan: Mapping[str, Any], files: Mapping[str, bytes]
+) -> None:
+    home = machine / "home/alice"
+    made.put(home, files, ALICE)
+    changes = enforce(machine, plan)
+    assert [str(action) for action in changes.actions if action.verb == "quarantine"] == []
+    assert listed(home) == sorted(files)
+
+
+@pytest.mark.parametrize(
+    ("folder", "programs", "documents"),
+    [
+        ("Documents/WeChat", ("wechat", "WeChatAppEx"), ("contract.pdf", "2026/invoice.ods")),
+        ("work/Telegram", ("Telegram", "Updater"), ("proposal.odt", ".git/config", "src/bot.py")),
+        ("work/telegram", ("Telegram", "Updater"), ("proposal.odt", "notes/LICENSE")),
+    ],
+)
+def test_an_app_goes_out_of_a_folder_of_documents(
+    machine: Path, plan: Mapping[str, Any], folder: str, programs: tuple[str, ...], documents: tuple[str, ...]
+) -> None:
+    home = machine / "home/alice"
+    made.put(home / folder, {**dict.fromkeys(programs, made.elf()), **dict.fromkeys(documents, b"dear diary")}, ALICE)
+    enforce(machine, plan)
+    left = listed(home / folder)
+    assert set(documents) <= set(left) and programs[0] not in left
+
+
+def test_tor_browser_goes_and_what_was_downloaded_with_it_stays(machine: Path, plan: Mapping[str, Any]) -> None:
+    home = machine / "home/alice"
+    made.put(home / "tor-browser", made.tor_browser(), ALICE)
+    enforce(machine, plan)
+    left = listed(home / "tor-browser")
+    assert {
+        "Browser/Downloads/thesis.pdf",
+        "Browser/TorBrowser/Data/Browser/profile.default/places.sqlite",
+    } <= set(left)
+    programs = ("firefox", "firefox.real", "start-tor-browser", "libxul.so", "TorBrowser/Tor/tor")
+    assert not {f"Browser/{name}" for name in programs} & set(left)
+
+
+def test_an_electron_app_goes_whole_and_with_a_document_in_parts(machine: Path, plan: Mapping[str, Any]) -> None:
+    files = made.electron("signal-desktop", "signal-desktop")
+    made.put(machine / "home/alice/signal", files, ALICE)
+    made.put(machine / "home/bob/signal", {**files, "resources/notes.txt": b"mine"}, BOB)
+    enforce(machine, plan)
+    assert not (machine / "home/alice/signal").exists()
+    assert listed(machine / "home/bob/signal") == ["resources/notes.txt"]
+    carry_out(apps.lift(Host(str(machine)), plan))
+    assert listed(machine / "home/alice/signal") == sorted(files)
+    assert listed(machine / "home/bob/signal") == sorted([*files, "resources/notes.txt"])
+
+
+def test_tunnels_in_one_file(machine: Path, plan: Mapping[str, Any]) -> None:
+    tools = {
+        "cloudflared": "github.com/cloudflare/cloudflared/cmd/cloudflared",
+        "ngrok": "go.ngrok.com/cmd/ngrok",
+        "mihomo": "github.com/metacubex/mihomo",
+        "xray": "github.com/xtls/xray-core/main",
+        "sing-box": "github.com/sagernet/sing-box/cmd/sing-box",
+        "chisel": "github.com/jpillora/chisel",
+        "frpc": "github.com/fatedier/frp/cmd/frpc",
+    }
+    home = machine / "home/alice"
+    made.put(home / ".local/bin", {name: made.go(package) for name, package in tools.items()}, ALICE)
+    made.put(home / ".local/bin", {"hugo": made.go("github.com/gohugoio/hugo")}, ALICE)
+    enforce(machine, plan)
+    assert listed(home / ".local/bin") == ["hugo"]
+
+
+@pytest.mark.parametrize("tool", ["promtool", "runc"])
+def test_what_go_itself_wrote_is_read(tool: str, require_tool: Callable[[str], str]) -> None:
+    from proscribe.controls.apps import elf
+
+    read = evidence.content(Host(), require_tool(tool))
+    binary = elf.read(read)
+    assert binary and elf.go_package(read, binary).rpartition("/")[2] == tool
+
+
+def appimage(place: Path, name: str, files: Mapping[str, bytes], compression: str, update: bytes = b"") -> None:
+    """An AppImage with an archive that mksquashfs has made."""
+    inside = place / "inside"
+    made.put(inside, files)
+    archive = place / "archive"
+    subprocess.run(
+        ["mksquashfs", inside, archive, "-comp", compression, "-no-progress", "-quiet"],
+        check=True,
+        capture_output=True,
+    )
+    runtime = made.elf({".upd_info": update + b"\0"}, b"AI\x02")
+    (place / name).write_bytes(runtime + archive.read_bytes())
+    (place / name).chmod(0o755)
+    shutil.rmtree(inside)
+    archive.unlink()
+
+
+def of(program: str, desktop: str = "", **more: str) -> dict[str, bytes]:
+    return {
+        f"{desktop or program}.desktop": made.entry(program, **more),
+        f"usr/bin/{program}": made.elf(),
+        "AppRun": b"#!/bin/sh\n",
+    }
+
+
+@pytest.mark.parametrize("compression", ["gzip", "xz", "lzma"])
+@pytest.mark.parametrize(
+    ("name", "files", "moves"),
+    [
+        ("Signal-7.1.AppImage", of("signal-desktop"), True),
+        ("WeChatLinux_x86_64.AppImage", of("wechat", categories="Utility;"), True),
+        ("Session.AppImage", of("session-desktop"), True),
+        # What has the same name and is something else
+        ("Session.AppImage", of("session", "io.example.Session", categories="Utility;"), False),
+        ("Fractal.AppImage", of("fractal-explorer", categories="Graphics;"), False),
+        ("Fractal.AppImage", of("fractal", categories="Graphics;Math;"), False),
+        ("Lantern.AppImage", of("lantern", categories="Game;"), False),
+        ("Signal.AppImage", of("signal-generator"), False),
+    ],
+)
+def test_appimages_by_what_is_in_them(
+    machine: Path,
+    plan: Mapping[str, Any],
+    require_tool: Callable[[str], str],
+    name: str,
+    files: Mapping[str, bytes],
+    moves: bool,
+    compression: str,
+) -> None:
+    require_tool("mksquashfs")
+    home = machine / "home/alice"
+    appimage(home, name, files, compression)
+    os.chown(home / name, ALICE, ALICE)
+    changes = enforce(machine, plan)
+    assert (home / name).exists() is not moves, [refusal.reason for refusal in changes.refused]
+
+
+def test_an_appimage_that_cannot_be_read_is_told_and_stays(
+    machine: Path, plan: Mapping[str, Any], require_tool: Callable[[str], str]
+) -> None:
+    require_tool("mksquashfs")
+    home = machine / "home/alice"
+    appimage(home, "WeChat.AppImage", of("wechat"), "lzo")
+    os.chown(home / "WeChat.AppImage", ALICE, ALICE)
+    enforce(machine, plan)
+    ((path, told),) = detail(machine, plan, "apps/wechat")
+    assert path == "/home/alice/WeChat.AppImage"
+    assert "known by its name alone, since its archive is packed in a way that is not known here" in told
+
+
+def test_no_name_of_a_file_brings_it_under_a_waiver_for_a_version(machine: Path, plan: Mapping[str, Any]) -> None:
+    home = machine / "home/alice"
+    made.put(home, {"WeChat-4.1.0.AppImage": made.image("wechat")}, ALICE)
+    services = plan["controls"]["apps"]["services"]
+    waived = {**services["wechat"], "exceptions": [{"waiver": "w1", "versions": ["4.1.0"]}]}
+    section = {**plan["controls"]["apps"], "services": {**services, "wechat": waived}}
+    narrowed = {**plan, "controls": {**plan["controls"], "apps": section}}
+    ((_, told),) = detail(machine, narrowed, "apps/wechat")
+    assert "version as its name says" in told
+    enforce(machine, narrowed)
+    assert listed(home) == []

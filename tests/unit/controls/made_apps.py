@@ -1,0 +1,180 @@
+"""Apps as their makers build them, small but genuine by content: ELF, Go, Electron, Gecko, AppImage, Windows."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+SENTINEL = bytes(range(16))
+
+
+def elf(sections: Mapping[str, bytes] = {}, mark: bytes = b"\0\0\0") -> bytes:
+    """A program for x86-64 with these sections, whose table is its end. `mark` stands where AppImages have theirs."""
+    names = [".shstrtab", *sections]
+    strings, places = b"\0", []
+    for name in names:
+        places.append(len(strings))
+        strings += name.encode() + b"\0"
+    bodies = [strings, *sections.values()]
+    at, offsets = 64 + 56, []
+    for body in bodies:
+        offsets.append(at)
+        at += len(body)
+    table = bytes(64) + b"".join(
+        struct.pack("<IIQQQQIIQQ", place, 1, 0, 0x1000 + offset, offset, len(body), 0, 0, 1, 0)
+        for place, offset, body in zip(places, offsets, bodies)
+    )
+    head = b"\x7fELF\x02\x01\x01\x00" + mark + bytes(5)
+    head += struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0x1000, 64, at, 0, 64, 56, 1, 64, len(names) + 1, 1)
+    segment = struct.pack("<IIQQQQQQ", 1, 6, 0, 0x1000, 0x1000, at, at, 0x1000)
+    return head + segment + b"".join(bodies) + table
+
+
+def counted(text: bytes) -> bytes:
+    """A text after its length, as Go writes it (encoding/binary, varint)."""
+    length, found = len(text), b""
+    while length >= 0x80:
+        found += bytes([length & 0x7F | 0x80])
+        length >>= 7
+    return found + bytes([length]) + text
+
+
+def build_info(package: str) -> bytes:
+    """What Go 1.18 and newer write into a program of that package (debug/buildinfo)."""
+    told = f"path\t{package}\nmod\t{package}\tv1.0.0\th1:x=\nbuild\t-compiler=gc\n".encode()
+    return b"\xff Go buildinf:\x08\x02" + bytes(16) + counted(b"go1.22.4") + counted(SENTINEL + told + SENTINEL)
+
+
+def go(package: str) -> bytes:
+    return elf({".text": bytes(100), ".go.buildinfo": build_info(package)})
+
+
+def pak() -> bytes:
+    return struct.pack("<IBxxxHH", 5, 1, 1, 0) + bytes(100)
+
+
+def icu() -> bytes:
+    return b"\x90\x00\xda\x27\x14\x00\x00\x00\x00\x00\x02\x00CmnD" + bytes(100)
+
+
+def snapshot() -> bytes:
+    return bytes(16) + b"12.4.254.20".ljust(64, b"\0")
+
+
+def jar() -> bytes:
+    return struct.pack("<I", 100) + b"PK\x01\x02" + bytes(100)
+
+
+def asar(package: Mapping[str, str], unpacked: Mapping[str, int] = {}) -> bytes:
+    """An app.asar with that package.json; `unpacked` are names of files beside it, with their sizes."""
+    content = json.dumps(package).encode()
+    files = {
+        "package.json": {"size": len(content), "offset": "0"},
+        **{name: {"size": size, "unpacked": True} for name, size in unpacked.items()},
+    }
+    header = json.dumps({"files": files}).encode()
+    padded = header.ljust(-(-len(header) // 4) * 4, b"\0")
+    return struct.pack("<IIII", 4, len(padded) + 8, len(padded) + 4, len(header)) + padded + content
+
+
+def windows() -> bytes:
+    return b"MZ".ljust(60, b"\0") + struct.pack("<I", 128) + bytes(64) + b"PE\0\0" + bytes(60)
+
+
+def entry(program: str, categories: str = "Network;InstantMessaging;", **more: str) -> bytes:
+    values = {"Type": "Application", "Name": program, "Exec": f"{program} %U", "Categories": categories, **more}
+    return "\n".join(["[Desktop Entry]", *(f"{key}={value}" for key, value in values.items()), ""]).encode()
+
+
+def squashfs(files: Mapping[str, bytes]) -> bytes:
+    """An archive with these files at its root, nothing of it packed (filesystems/squashfs.rst of Linux)."""
+    data, inodes, listing = b"", b"", b""
+    for number, (name, content) in enumerate(sorted(files.items()), 2):
+        assert len(content) < 131072
+        listing += struct.pack("<HhHH", len(inodes), number - 2, 2, len(name) - 1) + name.encode()
+        blocks = struct.pack("<I", len(content) | 1 << 24) if content else b""
+        inodes += struct.pack("<HHHHII", 2, 0o755, 0, 0, 0, number)
+        inodes += struct.pack("<IIII", 96 + len(data), 0xFFFFFFFF, 0, len(content)) + blocks
+        data += content
+    listing = struct.pack("<III", len(files) - 1, 0, 2) + listing
+    root = len(inodes)
+    inodes += struct.pack("<HHHHIIIIHHI", 1, 0o755, 0, 0, 0, 1, 0, 2, len(listing) + 3, 0, 1)
+
+    def piece(content: bytes) -> bytes:
+        assert len(content) <= 8192
+        return struct.pack("<H", len(content) | 0x8000) + content
+
+    at = 96 + len(data)
+    names = at + len(piece(inodes))
+    end = names + len(piece(listing))
+    head = struct.pack("<IIIIIHHHHHH", 0x73717368, len(files) + 1, 0, 131072, 0, 1, 17, 0, 1, 4, 0)
+    head += struct.pack("<QQQQQQQQ", root, end, end, 2**64 - 1, at, names, 2**64 - 1, 2**64 - 1)
+    return head + data + piece(inodes) + piece(listing)
+
+
+def image(program: str, desktop: str = "", update: str = "", files: Mapping[str, bytes] = {}, **more: str) -> bytes:
+    """An AppImage of type 2 with a program, its desktop entry, and other files at its root."""
+    inside = {
+        f"{desktop or program}.desktop": entry(program, **more),
+        program: elf(),
+        "AppRun": b"#!/bin/sh\n",
+        **files,
+    }
+    return elf({".upd_info": update.encode() + b"\0"}, b"AI\x02") + squashfs(inside)
+
+
+def electron(program: str, package: str = "") -> dict[str, bytes]:
+    """The files of an unpacked Electron app (electron-builder's linux-unpacked)."""
+    files = {
+        program: elf(),
+        "chrome_100_percent.pak": pak(),
+        "resources.pak": pak(),
+        "icudtl.dat": icu(),
+        "libffmpeg.so": elf(),
+        "snapshot_blob.bin": snapshot(),
+        "chrome-sandbox": elf(),
+        "chrome_crashpad_handler": elf(),
+        "LICENSE.electron.txt": b"Copyright (c) Electron contributors\n",
+        "LICENSES.chromium.html": b"<!doctype html>\n<title>Licenses</title>",
+        "locales/en-US.pak": pak(),
+        "locales/de.pak": pak(),
+    }
+    if package:
+        files["resources/app.asar"] = asar({"name": package}, {"native.bin": 7})
+        files["resources/app.asar.unpacked/native.bin"] = b"sevenB!"
+    return files
+
+
+def tor_browser() -> dict[str, bytes]:
+    """The files of an unpacked Tor Browser, with what a user keeps in it."""
+    return {
+        "start-tor-browser.desktop": b"[Desktop Entry]\nType=Application\nName=Tor Browser\nExec=sh -c Browser/start\n",
+        "Browser/start-tor-browser": b"#!/usr/bin/env bash\n",
+        "Browser/firefox": b"#!/bin/sh\n",
+        "Browser/firefox.real": elf(),
+        "Browser/libxul.so": elf(),
+        "Browser/omni.ja": jar(),
+        "Browser/browser/omni.ja": jar(),
+        "Browser/application.ini": b"; Mozilla INI comment\n[App]\nVendor=Tor Project\nName=Firefox\n",
+        "Browser/TorBrowser/Tor/tor": elf(),
+        "Browser/TorBrowser/Data/Browser/profile.default/places.sqlite": b"SQLite format 3\0",
+        "Browser/Downloads/thesis.pdf": b"%PDF-1.7",
+    }
+
+
+def put(root: Path, files: Mapping[str, bytes], uid: int = -1) -> None:
+    """Lay files below a directory, each one a program if it looks like one; all of that owner's where one is named."""
+    import os
+
+    root.mkdir(parents=True, exist_ok=True)
+    made = [root]
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        path.chmod(0o755 if content.startswith((b"\x7fELF", b"#!")) else 0o644)
+        made += [path, *(above for above in path.parents if root in above.parents)]
+    for path in made if uid >= 0 else ():
+        os.chown(path, uid, uid)

@@ -1,0 +1,318 @@
+"""What is in a program, and what its maker says of it: well-formed, hostile and made-up files, read within bounds."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import sys
+import time
+import types
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import made_apps as made
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from proscribe.controls.apps import asar, elf, evidence, image_contents, parts, squashfs
+from proscribe.controls.apps.copy_names import Names
+from proscribe.host import Host
+
+PACKAGE = "github.com/jpillora/chisel"
+WECHAT = frozenset({"wechat", "com.tencent.wechat"})
+
+
+class Read:
+    """A file's content as the readers take it, with a count of what they have asked for."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content, self.asked = content, 0
+
+    def __call__(self, offset: int, size: int) -> bytes:
+        assert size >= 0 and offset >= 0
+        self.asked += size
+        return self.content[offset : offset + size]
+
+
+def go_package(content: bytes) -> str:
+    read = Read(content)
+    binary = elf.read(read)
+    return elf.go_package(read, binary) if binary else ""
+
+
+def test_go_tells_of_which_package_a_program_was_built() -> None:
+    assert go_package(made.go(PACKAGE)) == PACKAGE
+    stripped = made.go(PACKAGE).replace(b".go.buildinfo", b".something.el")
+    assert go_package(made.elf({".data": bytes(-(64 + 56 + 18) % 16) + made.build_info(PACKAGE)})) in (PACKAGE, "")
+    assert go_package(stripped) in (PACKAGE, "")  # found only where it begins at a multiple of 16, as Go lays it
+
+
+def test_go_before_1_18_points_to_its_texts() -> None:
+    """Two addresses of strings, each an address and a length (debug/buildinfo)."""
+    told = made.SENTINEL + f"path\t{PACKAGE}\n".encode() + made.SENTINEL
+    blank = made.elf({".go.buildinfo": bytes(32), ".strings": bytes(32), ".text": told})
+    read = Read(blank)
+    binary = elf.read(read)
+    assert binary
+    address = {name: 0x1000 + place for name, (place, _) in binary.sections.items()}
+    head = b"\xff Go buildinf:" + bytes([8, 0]) + struct.pack("<QQ", address[".strings"], address[".strings"] + 16)
+    strings = struct.pack("<QQ", 0, 0) + struct.pack("<QQ", address[".text"], len(told))
+    assert go_package(made.elf({".go.buildinfo": head, ".strings": strings, ".text": told})) == PACKAGE
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x7fELF", b"\x7fELF" + bytes(100), b"MZ" + bytes(100), made.elf()[:63], b"\x7fELF" + b"\xff" * 200],
+)
+def test_what_is_no_elf_file(content: bytes) -> None:
+    assert elf.read(Read(content)) is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_a_spoilt_program_is_read_within_bounds(data: st.DataObject) -> None:
+    """Whatever stands in its tables, no reader asks for more than a megabyte, and none raises."""
+    content = bytearray(data.draw(st.sampled_from([made.go(PACKAGE), made.image("wechat")])))
+    for _ in range(data.draw(st.integers(1, 8))):
+        place = data.draw(st.integers(0, min(len(content) - 1, data.draw(st.sampled_from([120, 10**6])))))
+        content[place] = data.draw(st.integers(0, 255))
+    read = Read(bytes(content[: data.draw(st.integers(0, len(content)))]))
+    binary = elf.read(read)
+    if binary:
+        elf.go_package(read, binary)
+        elf.text(read, binary, ".upd_info")
+    assert read.asked < 2**20
+    assert isinstance(image_contents.doubt(read, WECHAT), str)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_a_spoilt_archive_is_unreadable_and_nothing_else(data: st.DataObject) -> None:
+    content = bytearray(made.squashfs({"a.desktop": made.entry("a"), "link": b"x", "AppRun": made.elf()}))
+    for _ in range(data.draw(st.integers(1, 10))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    read = Read(bytes(content))
+    begun = time.process_time()
+    try:
+        archive = squashfs.Archive(read, 0)
+        for name, reference in archive.listed(archive.node(archive.root)):
+            archive.head(archive.node(reference), 4096)
+            archive.find(name)
+    except squashfs.Unreadable:
+        pass
+    assert time.process_time() - begun < 5
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=5), lambda inner: st.dictionaries(st.text(max_size=5), inner)
+    )
+)
+@example({"files": {"package.json": {"size": -1, "offset": "-9"}}})
+@example({"files": {"a": {"files": {}}, "package.json": {"size": 10**30, "offset": "1e9"}}})
+@example({"files": []})
+def test_a_hostile_header_of_an_electron_archive(header: Any) -> None:
+    text = json.dumps(header).encode()
+    asar.read(
+        lambda offset, size: (struct.pack("<IIII", 4, len(text) + 8, len(text) + 4, len(text)) + text)[
+            max(offset, 0) : max(offset, 0) + max(size, 0)
+        ]
+    )
+
+
+def test_a_header_that_nests_for_ever_is_none() -> None:
+    text = b'{"files":' * 100_000
+    content = struct.pack("<IIII", 4, len(text) + 8, len(text) + 4, len(text)) + text
+    assert asar.read(Read(content)) is None
+
+
+def test_an_electron_archive_names_its_app_and_what_lies_beside_it() -> None:
+    told = asar.read(Read(made.asar({"name": "signal-desktop", "productName": "Signal"}, {"a.node": 5})))
+    assert told == asar.Asar(["signal-desktop", "Signal"], {"a.node": 5})
+
+
+@pytest.mark.parametrize(
+    ("image", "doubt"),
+    [
+        (made.image("wechat"), ""),
+        (made.image("wechat", categories="Utility;"), ""),
+        (made.image("WeChat", "com.tencent.WeChat"), ""),
+        (made.image("wechat", categories="Game;Network;"), ""),
+        (made.image("wechat", categories="Game;"), "its own desktop entry says that it is something else (Game)"),
+        (made.image("other"), "does not say that it is this app"),
+        (made.image("other", "wechat", files={"wechat": b"text"}), "does not say that it is this app"),
+        (made.image("wechat", files={"second.desktop": made.entry("x")}), "more than one desktop entry"),
+        (made.elf({}, b"AI\x02"), "it has no squashfs archive"),
+        (made.elf({}, b"AI\x02") + made.squashfs({"AppRun": b"x"}), "it has no desktop entry"),
+        (b"text", "it is no program"),
+    ],
+)
+def test_an_appimage_is_what_is_in_it(image: bytes, doubt: str) -> None:
+    told = image_contents.doubt(Read(image), WECHAT)
+    assert doubt in told and bool(told) == bool(doubt)
+
+
+def test_a_method_that_is_not_known_here_is_told() -> None:
+    archive = bytearray(made.squashfs({"a.desktop": b""}))
+    struct.pack_into("<H", archive, 20, 3)
+    told = image_contents.doubt(Read(made.elf({}, b"AI\x02") + bytes(archive)), WECHAT)
+    assert told == (
+        "known by its name alone, since its archive is packed in a way that is not known here, so it is not moved"
+    )
+
+
+def test_zstd_is_unpacked_within_bounds_where_python_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.14 is on no machine of ours: this stands for its module, with zlib in place of zstd."""
+    asked: list[int] = []
+
+    class Decompressor:
+        def decompress(self, data: bytes, max_length: int) -> bytes:
+            asked.append(max_length)
+            return zlib.decompress(data)[:max_length]
+
+    entry = made.entry("wechat")
+    archive = bytearray(made.squashfs({"wechat.desktop": zlib.compress(entry), "wechat": zlib.compress(made.elf())}))
+    struct.pack_into("<H", archive, 20, 6)
+    packed = bytes(archive).replace(
+        struct.pack("<I", len(zlib.compress(entry)) | 1 << 24), struct.pack("<I", len(zlib.compress(entry)))
+    )
+    told = image_contents.doubt(Read(made.elf({}, b"AI\x02") + packed), WECHAT)
+    assert "packed with zstd, which this host's Python cannot read" in told or sys.version_info >= (3, 14)
+    module = types.ModuleType("compression.zstd")
+    module.ZstdDecompressor = Decompressor  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "compression", types.ModuleType("compression"))
+    monkeypatch.setitem(sys.modules, "compression.zstd", module)
+    read = squashfs.Archive(Read(packed), 0)
+    node = read.find("wechat.desktop")
+    assert node and read.head(node, 10**6)[:15] == entry[:15]
+    assert asked == [131072]
+
+
+# -- what of a directory is the program's own --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "own"),
+    [
+        ("chrome_100_percent.pak", made.pak(), True),
+        ("chrome_100_percent.pak", b"a thesis", False),
+        ("locales/de.pak", made.pak(), True),
+        ("icudtl.dat", made.icu(), True),
+        ("icudtl.dat", b"", False),
+        ("snapshot_blob.bin", made.snapshot(), True),
+        ("snapshot_blob.bin", bytes(200), False),
+        ("omni.ja", made.jar(), True),
+        ("libxul.so", made.elf(), True),
+        ("libx.so.1.2", made.elf(), True),
+        ("libx.so", b"\x7fELF" + bytes(60), False),
+        ("Telegram", made.elf(), True),
+        ("Telegram", b"#!/bin/sh\n", True),
+        ("Telegram", b"PK\x03\x04", False),
+        ("a.out", made.elf(), False),
+        ("thesis.odt", b"PK\x03\x04", False),
+        ("LICENSE", b"Copyright 2026", True),
+        ("LICENSE", b"my diary", False),
+        ("version", b"v30.0.1\n", True),
+        ("version", b"my first version of a novel", False),
+        ("photo.png", b"\x89PNG\r\n", False),
+        ("tdata/lib.so", made.elf(), False),
+        ("Downloads/lib.so", made.elf(), False),
+        (".git/lib.so", made.elf(), False),
+    ],
+)
+def test_what_is_an_apps_own(tmp_path: Path, name: str, content: bytes, own: bool) -> None:
+    made.put(tmp_path / "app", {name: content})
+    layout = parts.Own(["Telegram"], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
+    assert (layout.whole, layout.stays == []) == (own, own)
+
+
+def test_links_devices_and_empty_directories_stay(tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    made.put(app, {"libx.so.1": made.elf()})
+    (app / "libx.so").symlink_to("libx.so.1")
+    (app / "liby.so").symlink_to("/etc/shadow")
+    (app / "libz.so").symlink_to("../lib.so")
+    os.mkfifo(app / "lib.so")
+    (app / "empty").mkdir()
+    layout = parts.Own([], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
+    assert not layout.whole
+    assert layout.parts == ["/app/libx.so", "/app/libx.so.1"]
+    assert layout.stays == ["empty", "lib.so", "liby.so", "libz.so"]
+
+
+def test_what_an_electron_apps_archive_lists_is_its_own_in_that_size(tmp_path: Path) -> None:
+    for size, own in ((7, True), (8, False)):
+        files = made.electron("signal-desktop", "signal-desktop")
+        files["resources/app.asar.unpacked/native.bin"] = b"x" * size
+        made.put(tmp_path / "app", files)
+        host = Host(str(tmp_path))
+        known = evidence.listed(host, "/app")
+        layout = parts.Own(["signal-desktop"], [], os.getuid(), known).layout(host, "/app")
+        assert layout.whole is own
+
+
+@pytest.mark.parametrize("limit", ["files", "depth"])
+def test_a_directory_with_too_much_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    if limit == "files":
+        monkeypatch.setattr(parts, "MOST", 3)
+        made.put(tmp_path / "app", {f"lib{n}.so": made.elf() for n in range(5)})
+    else:
+        made.put(tmp_path / "app", {"d/" * 60 + "lib.so": made.elf()})
+    own = parts.Own([], [], os.getuid())
+    with pytest.raises(parts.TooLarge):
+        own.layout(Host(str(tmp_path)), "/app")
+    assert "more in it than is looked through" in own.unlike(Host(str(tmp_path)), "/app", "/app")
+
+
+def named(**services: Mapping[str, Any]) -> Names:
+    empty: dict[str, Any] = {"packages": {}, "processes": [], "paths": []}
+    return Names({id_: {**empty, **entry} for id_, entry in services.items()})
+
+
+def test_what_has_moved_is_asked_again(tmp_path: Path) -> None:
+    names = named(
+        telegram={"processes": ["Telegram"]},
+        wechat={"processes": ["wechat"]},
+        tunnels={"markers": {"go": [PACKAGE], "programs": ["chisel"]}},
+    )
+    door = Host(str(tmp_path))
+    own = parts.Own(["Telegram"], [], os.getuid())
+
+    def unlike(kind: str, original: str, service: str, content: bytes, of: parts.Own = own) -> str:
+        (tmp_path / "content").write_bytes(content)
+        return evidence.unlike(door, "/content", original, kind=kind, names=names, service=service, of=of)
+
+    assert unlike("program", "/home/a/Telegram", "telegram", made.elf()) == ""
+    assert unlike("program", "/home/a/Telegram", "telegram", b"a thesis") == "it is no program"
+    assert unlike("program", "/home/a/chisel", "tunnels", made.go(PACKAGE)) == ""
+    assert unlike("program", "/home/a/chisel", "tunnels", made.elf()) == "it is another program"
+    assert unlike("appimage", "/home/a/w.AppImage", "wechat", made.image("wechat")) == ""
+    assert "does not say" in unlike("appimage", "/home/a/w.AppImage", "wechat", made.image("other"))
+    assert unlike("wine", "/home/a/W.exe", "wechat", made.windows()) == ""
+    assert unlike("wine", "/home/a/W.exe", "wechat", b"MZ") == "it is no program of Windows"
+    assert unlike("tree", "/home/a/T/libx.so", "telegram", made.elf()) == ""
+    assert "not the program's: itself" in unlike("tree", "/home/a/T/x.odt", "telegram", made.elf())
+    other = parts.Own(["Telegram"], [], os.getuid() + 1)
+    assert unlike("program", "/home/a/Telegram", "telegram", made.elf(), other) == "it is somebody else's"
+    (tmp_path / "content").unlink()
+    assert evidence.unlike(door, "/content", "/x", kind="tree", names=names, service="telegram", of=own) == "it is gone"
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o775, 0o777])
+def test_a_path_of_the_catalogue_counts_where_only_root_can_put_something(tmp_path: Path, mode: int) -> None:
+    if os.getuid():
+        pytest.skip("needs files of root")
+    made.put(tmp_path / "opt/wechat", {"wechat": made.elf()})
+    (tmp_path / "opt/wechat").chmod(mode)
+    tmp_path.chmod(0o755)
+    known = evidence.named(Host(str(tmp_path)), "/opt/wechat/wechat", own=True)
+    assert known and bool(known.doubt) is (mode != 0o755)
+
+
+def test_an_absent_file_has_nothing_in_it(tmp_path: Path) -> None:
+    read: Callable[[int, int], bytes] = evidence.content(Host(str(tmp_path)), "/none")
+    assert read(0, 10) == b"" and elf.read(read) is None

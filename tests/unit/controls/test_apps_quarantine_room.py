@@ -1,0 +1,382 @@
+"""The quarantine's bounds: holes stay holes, room is left, nobody has all of it, nothing is kept for ever."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import made_apps
+import pytest
+from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, killed_at, lifted, made_host
+from proscribe.controls.apps import completing, manifest, quarantine, room, unfinished
+from proscribe.controls.apps.manifest import Item
+from proscribe.host import ControlError, Host, trees
+
+DAY = 86400
+
+
+def at(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def taken(host: Host, path: str = FILE, **how: Any) -> Item:
+    quarantine.take(host, quarantine.Taking(path, ["wechat"], "appimage", **how)).apply()
+    return next(item for item in manifest.items(host) if item.path == path)
+
+
+# -- copies and sums ---------------------------------------------------------------------------------------------------
+
+
+def written(path: Path, pieces: dict[int, bytes], size: int) -> None:
+    with path.open("wb") as stream:
+        for place, content in pieces.items():
+            stream.seek(place)
+            stream.write(content)
+        stream.truncate(size)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "size"),
+    [
+        ({}, 0),
+        ({}, 10),
+        ({0: b"x"}, 1),
+        ({0: b"x" * 5000}, 5000),
+        ({4095: b"x"}, 4096),
+        ({0: b"x" * 8192 + bytes(4096) + b"y"}, 12289),
+        ({10**7: b"far"}, 10**7 + 3),
+        ({0: b"near", 3 * 10**7: b"far"}, 5 * 10**7),
+    ],
+)
+def test_a_sum_is_the_plain_one_and_a_copy_is_the_same(tmp_path: Path, pieces: dict[int, bytes], size: int) -> None:
+    """Whatever is a hole and what is zeros that somebody wrote: for the content it is one thing."""
+    import hashlib
+
+    written(tmp_path / "sparse", pieces, size)
+    (tmp_path / "dense").write_bytes((tmp_path / "sparse").read_bytes())
+    directory = os.open(tmp_path, os.O_RDONLY)
+    trees.copy(directory, "dense", directory, "copied")
+    sums = {name: trees.sum_up(directory, name) for name in ("sparse", "dense", "copied")}
+    os.close(directory)
+    expected = hashlib.sha256((tmp_path / "dense").read_bytes()).hexdigest()
+    assert {one.sha256 for one in sums.values()} == {expected}
+    assert (tmp_path / "copied").read_bytes() == (tmp_path / "dense").read_bytes()
+    assert {one.size for one in sums.values()} == {size}
+
+
+def test_holes_of_any_length_are_neither_read_nor_confused(tmp_path: Path) -> None:
+    """Two files of a tebibyte that differ in one place only, or in their length only, have different sums."""
+    variants = {"a": ({2**39: b"x"}, 2**40), "b": ({2**39 + 4096: b"x"}, 2**40), "c": ({2**39: b"x"}, 2**40 + 1)}
+    for name, (pieces, size) in variants.items():
+        written(tmp_path / name, pieces, size)
+    directory = os.open(tmp_path, os.O_RDONLY)
+    found = {name: trees.sum_up(directory, name).sha256 for name in variants}
+    trees.copy(directory, "a", directory, "copy")
+    assert trees.sum_up(directory, "copy").sha256 == found["a"]
+    os.close(directory)
+    assert len(set(found.values())) == 3
+    assert (tmp_path / "copy").stat().st_blocks * 512 < 2**20
+
+
+def test_a_sum_tells_what_it_is_of(tmp_path: Path) -> None:
+    """Number, bytes and shared files, each in its own place: a sum with two of them exchanged would still compare."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "one").write_bytes(b"12345")
+    (tree / "two").write_bytes(b"1234567")
+    os.link(tree / "two", tree / "same")
+    os.link(tree / "one", tmp_path / "outside")
+    (tree / "link").symlink_to("one")
+    directory = os.open(tmp_path, os.O_RDONLY)
+    told = trees.sum_up(directory, "tree")
+    assert (told.files, told.size, told.shared) == (3, 19, 1)
+    (tree / "one").write_bytes(b"12346")
+    assert trees.sum_up(directory, "tree").sha256 != told.sha256
+    os.close(directory)
+
+
+def test_more_data_than_is_allowed_ends_a_copy_and_a_sum(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(os.urandom(50_000))
+    directory = os.open(tmp_path, os.O_RDONLY)
+    for work in (
+        lambda: trees.sum_up(directory, "large", trees.Allowance(40_000)),
+        lambda: trees.copy(directory, "large", directory, "copy", trees.Allowance(40_000)),
+    ):
+        with pytest.raises(ControlError, match="more than 0 MiB of data"):
+            work()
+    os.close(directory)
+
+
+def test_no_link_is_opened_in_place_of_a_file(tmp_path: Path) -> None:
+    """Between the look at a name and its opening a user may put a link there."""
+    (tmp_path / "secret").write_text("root's own")
+    (tmp_path / "name").symlink_to("secret")
+    directory = os.open(tmp_path, os.O_RDONLY)
+    for work in (
+        lambda: trees._sha256(directory, "name", trees.Allowance()),
+        lambda: trees._copy_file(directory, "name", directory, "copy", trees.Allowance()),
+    ):
+        with pytest.raises(OSError, match="Too many levels of symbolic links"):
+            work()
+    os.close(directory)
+
+
+def test_a_copy_that_is_not_the_same_never_replaces_the_original(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_two_file_systems(monkeypatch, tmp_path)
+    host = made_host(tmp_path)
+    content = (tmp_path / FILE[1:]).read_bytes()
+
+    def spoilt(step: str) -> None:
+        if step == "copied":
+            (copy,) = (tmp_path / ITEMS[1:]).glob("*/copying")
+            copy.write_bytes(content[:-1] + b"?")
+
+    monkeypatch.setattr(manifest, "reached", spoilt)
+    with pytest.raises(ControlError, match="its copy is not the same; both are left where they are"):
+        taken(host)
+    (held,) = tmp_path.glob("**/.proscribe-quarantine-*/content")
+    assert held.read_bytes() == content
+
+
+# -- room --------------------------------------------------------------------------------------------------------------
+
+
+class Full:
+    """A file system as statvfs(3) tells it."""
+
+    f_frsize, f_blocks, f_files, f_favail = 4096, 2**22, 1000, 1000  # 16 GiB
+
+    def __init__(self, free: int) -> None:
+        self.f_bavail = free // self.f_frsize
+
+
+@pytest.mark.parametrize(
+    ("disk", "free", "why"),
+    [
+        (0, 1024**3, ""),
+        (4096, 1024**3, "1024 MiB stay free on that file system"),
+        (4096, 1024**3 + 4096, ""),
+        (4 * 1024**3, 10 * 1024**3, ""),
+        (4 * 1024**3 + 1, 10 * 1024**3, "more than 4 GiB of data"),
+    ],
+)
+def test_a_reserve_stays_free(disk: int, free: int, why: str) -> None:
+    told = room.too_much(trees.Extent(disk, 1), Full(free))  # type: ignore[arg-type]
+    assert why in told and bool(why) == bool(told)
+
+
+def test_a_twentieth_of_a_large_file_system_stays_free() -> None:
+    large = Full(100 * 1024**3)
+    large.f_blocks = 2**30  # 4 TiB
+    assert "209715 MiB stay free" in room.too_much(trees.Extent(1, 1), large)  # type: ignore[arg-type]
+    small = Full(10 * 1024**3)
+    assert room.too_much(trees.Extent(1, 950), small) == ""  # type: ignore[arg-type]
+    assert "of the inodes" in room.too_much(trees.Extent(1, 951), small)  # type: ignore[arg-type]
+
+
+def test_no_user_has_more_than_his_share_and_he_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = made_host(tmp_path)
+    if os.getuid() == 0:  # who has no share
+        for path in (TREE, FILE):
+            os.chown(tmp_path / path[1:], 12345, 12345)
+    taken(host)
+    monkeypatch.setattr(room, "PIECES", 1)
+    assert room.lacking(host, [TREE]) == "its owner has 1 things in the quarantine, and may have 1"
+    with pytest.raises(ControlError, match="its owner has 1 things"):
+        enforced(host, TREE)
+    assert host.stat(TREE)
+    monkeypatch.setattr(room, "PIECES", 100)
+    monkeypatch.setattr(room, "SHARE", 10**15)
+    assert "MiB in the quarantine, and may have 0 MiB" in room.lacking(host, [TREE])
+
+
+def test_what_grows_meanwhile_takes_no_more_than_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever holds the file open makes it grow once it was measured: it waits out of reach, and is reported."""
+    in_two_file_systems(monkeypatch, tmp_path)
+    host = made_host(tmp_path)
+    monkeypatch.setattr(room, "free", lambda of: 20_000)
+    writer = os.open(tmp_path / FILE[1:], os.O_WRONLY)
+
+    def grows(step: str) -> None:
+        if step == "moved":
+            os.pwrite(writer, b"x" * 50_000, 0)
+
+    monkeypatch.setattr(manifest, "reached", grows)
+    with pytest.raises(ControlError, match="more than 0 MiB of data"):
+        taken(host)
+    os.close(writer)
+    assert unfinished.observe(host, "enforce")[0].drifted and not host.stat(FILE)
+    monkeypatch.setattr(room, "free", lambda of: 60_000)
+    enforced(host)
+    assert unfinished.observe(host, "enforce") == []
+
+
+def test_what_is_mounted_in_a_tree_keeps_it_where_it_is(tmp_path: Path) -> None:
+    """Also where the mount point has spaces and a backslash in its name, which mountinfo writes as escapes."""
+    host = made_host(tmp_path)
+    (tmp_path / "proc/self").mkdir(parents=True)
+    line = r"36 35 98:0 / /home/alice/Telegram/my\040old\134disk rw - ext4 /dev/sdb1 rw" + "\n"
+    (tmp_path / "proc/self/mountinfo").write_text(line)
+    assert quarantine.refusal(host, TREE) == r"a file system is mounted in it, at /home/alice/Telegram/my old\disk"
+    assert quarantine.refusal(host, FILE) == ""
+    (tmp_path / "proc/self/mountinfo").write_text(line.replace("/home/alice/Telegram/my", "/home/alice/Telegram2/my"))
+    assert quarantine.refusal(host, TREE) == ""
+
+
+# -- what it is, once it has moved -------------------------------------------------------------------------------------
+
+
+def test_what_turns_out_to_be_something_else_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user has filled the file with something else after the look: root sees it where he cannot reach it."""
+    for two in (False, True):
+        root = tmp_path / str(two)
+        root.mkdir()
+        with monkeypatch.context() as patch:
+            if two:
+                in_two_file_systems(patch, root)
+            host = made_host(root)
+            asked: list[tuple[bytes | None, str]] = []
+
+            def doubt(door: Host, path: str, original: str, asked: list[Any] = asked) -> str:
+                asked.append((door.read(path), original))
+                return "it is a thesis"
+
+            with pytest.raises(ControlError, match="it is a thesis; the next run looks again"):
+                taken(host, doubt=doubt)
+            assert asked == [((root / FILE[1:]).read_bytes(), FILE)]
+            assert list(folders(host)) == [] and not list(root.glob("**/.proscribe-quarantine-*"))
+
+
+def test_parts_go_and_come_back_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = made_host(tmp_path)
+    parts = [f"{TREE}/Telegram", f"{TREE}/deep"]
+    told = quarantine.take(host, quarantine.Taking(TREE, ["telegram"], "tree", parts))
+    assert (str(told), told.before) == (f"quarantine {TREE}", f"{parts[0]}\n{parts[1]}\n")
+    told.apply()
+    assert [host.stat(path) for path in parts] == [None, None] and host.stat(f"{TREE}/same")
+    one, other = manifest.items(host)
+    assert one.group == other.group and one.group in (one.id, other.id)
+    lifted(host, other.id)
+    assert all(host.stat(path) for path in parts) and manifest.items(host) == []
+
+
+def test_a_part_that_stays_leaves_the_others_worth_taking(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    os.symlink("/etc/shadow", tmp_path / TREE[1:] / "odd")
+    parts = [f"{TREE}/odd", f"{TREE}/Telegram", f"{TREE}/gone"]
+    with pytest.raises(ControlError, match="neither a file nor a directory"):
+        quarantine.take(host, quarantine.Taking(TREE, ["telegram"], "tree", parts)).apply()
+    assert host.stat(f"{TREE}/Telegram") is None and host.stat(f"{TREE}/odd")
+
+
+# -- for how long ------------------------------------------------------------------------------------------------------
+
+NOW = 1_800_000_000
+
+
+def item(**more: Any) -> Item:
+    told = {"id": "wechat-1", "path": "/x", "services": [], "kind": "", "owner": "", "identity": []}
+    known = {"taken_at": at(NOW - 91 * DAY), "doing": "", "kept": True, "kept_until": at(NOW - DAY)}
+    return Item(**{**told, "attributes": manifest.Attributes(0, 0, 0, 0, 0, {}), **known, **more})
+
+
+@pytest.mark.parametrize(
+    ("of", "gone"),
+    [
+        (item(), True),
+        (item(kept_until=at(NOW + DAY)), False),
+        (item(kept_until=""), True),  # from before there was such a date: as long as the policy says now
+        (item(kept_until="", taken_at=at(NOW - 89 * DAY)), False),
+        (item(doing="take"), False),
+        (item(doing="restore"), False),
+        (item(kept=False), False),
+        (item(taken_at=at(NOW + DAY)), False),  # in the future
+        (item(taken_at="yesterday"), False),
+        (item(taken_at=""), False),
+        (item(kept_until="soon"), False),
+        (item(kept_until=at(NOW - 100 * DAY)), False),  # kept until before it was taken
+        (item(taken_at=at(0)), False),  # 1970: a clock without a battery
+    ],
+)
+def test_what_is_pruned(of: Item, gone: bool) -> None:
+    assert room.expired(of, 90 * DAY, NOW) is gone
+
+
+def test_what_is_kept_for_ever_is_never_pruned() -> None:
+    assert not room.expired(item(kept_until=""), 0, NOW)
+    assert room.until(0) == ""
+    assert not room.expired(item(), 90 * DAY, NOW + 50 * 366 * DAY), "a clock that has run away prunes nothing"
+
+
+def test_an_enforcing_run_prunes_what_was_kept_long_enough(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    old, new = taken(host, TREE, keep=DAY), taken(host, FILE, keep=90 * DAY)
+    place = tmp_path / ITEMS[1:]
+    past = {"taken_at": at(time.time() - 3 * DAY), "kept_until": at(time.time() - 2 * DAY)}
+    told = json.loads((place / old.id / "manifest.json").read_text())
+    (place / old.id / "manifest.json").write_text(json.dumps({**told, **past}))
+    actions = room.pruning(host, DAY)
+    assert [str(action) for action in actions] == [f"prune {old.id} ({TREE})"]
+    assert sorted(folders(host)) == sorted([old.id, new.id]), "check mode only shows it"
+    actions[0].apply()
+    assert list(folders(host)) == [new.id]
+
+
+def test_a_pruning_that_is_killed_is_completed(tmp_path: Path) -> None:
+    steps = []
+    for step in range(1, 50):
+        root = tmp_path / str(step)
+        root.mkdir()
+        host = made_host(root)
+        one, other = taken(host, TREE), taken(host)
+        work: Callable[[], object] = lambda host=host, one=one: room.prune(host, one)  # type: ignore[misc] # noqa: E731
+        name = killed_at(step, work)
+        for action in completing.unfinished(host):
+            action.apply()
+        left = set(folders(host))
+        assert left in ({other.id}, {one.id, other.id}), name
+        if one.id in left:  # it had not begun
+            lifted(host, one.id)
+            assert (root / TREE[1:] / "deep/er/data").exists(), name
+        if not name:
+            break
+        steps.append(name)
+    assert {"opened", "written", "content gone", "dropped"} <= set(steps)
+
+
+def test_the_record_says_what_is_in_it(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    assert unfinished.observe(host, "enforce") == [] and "quarantine" not in host.told
+    one, other = taken(host, TREE), taken(host)
+    assert unfinished.observe(host, "enforce") == []
+    owner = host.account(os.getuid()).name
+    told = host.told["quarantine"]
+    assert told == {
+        "items": 2,
+        "bytes": one.disk + other.disk,
+        "oldest": min(one.taken_at, other.taken_at),
+        "owners": {owner: one.disk + other.disk},
+    }
+    assert told["bytes"] > 0
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"taken_at": 3}', '{"taken_at": "x", "size": "many"}'])
+def test_a_broken_manifest_counts_as_an_item(tmp_path: Path, content: str) -> None:
+    host = made_host(tmp_path)
+    one = taken(host)
+    (tmp_path / ITEMS[1:] / one.id / "manifest.json").write_text(content)
+    unfinished.observe(host, "enforce")
+    assert host.told["quarantine"]["items"] == 1 and host.told["quarantine"]["oldest"] == ""
+
+
+def test_a_sparse_file_counts_for_what_it_takes(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    written(tmp_path / FILE[1:], {0: made_apps.elf()}, 2**40)
+    one = taken(host)
+    assert one.size == 2**40 and one.disk < 2**20
