@@ -7,10 +7,13 @@ from typing import AbstractSet, Any, Mapping
 
 from ...host import Host
 from ...host.walking import SETTLED
-from . import dpkg, flatpak, npm, pacman, pip, pipx, rpm, snap
+from . import brew, conda, dpkg, flatpak, guix, nix, npm, pacman, pip, pipx, rpm, snap, uv, waydroid
 from .package import Package, PackageSystem
 
-SYSTEMS: tuple[PackageSystem, ...] = (dpkg, rpm, pacman, flatpak, snap, pip, pipx, npm)
+SYSTEMS: tuple[PackageSystem, ...] = (
+    *(dpkg, rpm, pacman, flatpak, snap),
+    *(pip, pipx, uv, npm, conda, nix, guix, brew.FORMULAE, brew.CASKS, waydroid),
+)
 
 
 def installed(

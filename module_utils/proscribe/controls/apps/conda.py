@@ -1,0 +1,137 @@
+"""Packages in environments of conda, mamba, micromamba and pixi: `conda-meta/<name>-<version>-<build>.json` in each.
+
+None of them is asked. Where environments lie: below the installer's directory, below ~/.conda, and wherever
+~/.conda/environments.txt lists one (conda's "Managing environments").
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from typing import AbstractSet, Any, Callable, Iterator, Mapping, Sequence
+
+from ...host import ControlError, Host, Process, User
+from ..base import Action
+from .gate_parts import GatePart
+from .package import Package
+from .site_packages import told_version
+from .survey import survey, told
+
+MANAGER = "conda"
+CATALOGUE_KEY = "conda"
+DATABASE_FILES: tuple[str, ...] = ()
+ROOTS = ("conda", "miniconda", "miniconda3", "anaconda", "anaconda3", "miniforge", "miniforge3", "mambaforge")
+SYSTEM = ("/opt", "/usr/local")
+PERSONAL = (*ROOTS, "micromamba", ".conda", ".local/share/mamba", ".pixi")  # below a home
+LISTED = "/.conda/environments.txt"
+META = "conda-meta"
+MOST = 1000  # environments of one user
+LARGEST = 1024 * 1024  # bytes of what is said of a package
+MOST_PROGRAMS = 200  # of a package
+PROGRAMS = ("bin/", "sbin/", "libexec/", "lib/", "opt/", "share/")
+
+
+def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    roots = [f"{above}/{name}" for above in SYSTEM for name in ROOTS] if ids else []
+    return _query(host, None, ids, _below(host, roots))
+
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return _query(host, user, ids, _of(host, user) if ids else ())
+
+
+def _query(
+    host: Host, user: User | None, ids: AbstractSet[str], prefixes: Sequence[str] | Iterator[str]
+) -> tuple[list[Package], str]:
+    def look(prefix: str) -> Iterator[Package]:
+        for file in host.list(f"{prefix}/{META}"):
+            name, version = parse_name(file)
+            if name in ids and (said := _said(host, f"{prefix}/{META}/{file}")).get("name", name) == name:
+                version = told_version(said.get("version")) or told_version(version)
+                path = f"{prefix}/{META}/{file}"
+                yield Package(MANAGER, name, version, (prefix, *programs_in(said)), user, path)
+
+    found, unseen = survey(prefixes, look)
+    return found, told(unseen)
+
+
+def _below(host: Host, roots: Sequence[str]) -> Iterator[str]:
+    """The environments of installations: the base of each, and those below it."""
+    for root in roots:
+        yield root
+        names, _ = survey([f"{root}/envs"], host.list)  # who hides it from root hides it from this question only
+        yield from (f"{root}/envs/{name}" for name in itertools.islice(names, MOST))
+
+
+def _of(host: Host, user: User) -> Iterator[str]:
+    lines, _ = survey([user.home + LISTED], lambda path: (host.read(path, LARGEST) or b"").splitlines())
+    own = list(_below(host, [f"{user.home}/{name}" for name in PERSONAL]))
+    yield from itertools.islice(dict.fromkeys([*own, *parse(lines, user.home)]), MOST + len(own))
+
+
+def parse(lines: Sequence[bytes], home: str) -> list[str]:
+    """The environments below a home that a list of them names."""
+    paths = (line.decode("utf-8", "replace").strip() for line in lines[:MOST])
+    return [p for p in paths if p.startswith(home + "/") and p == os.path.normpath(p) and p.isprintable()]
+
+
+def parse_name(file: str) -> tuple[str, str]:
+    """Name and version out of `<name>-<version>-<build>.json`; empty for another file."""
+    stem, dot, kind = file.rpartition(".")
+    parts = stem.rsplit("-", 2)
+    return (parts[0], parts[1]) if dot and kind == "json" and len(parts) == 3 else ("", "")
+
+
+def _said(host: Host, path: str) -> Mapping[str, Any]:
+    """What is said of a package; empty where that cannot be read: the name of its file says what it is."""
+    try:
+        said = json.loads(host.read(path, LARGEST) or b"")
+    except (ValueError, RecursionError, ControlError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def programs_in(said: Mapping[str, Any]) -> list[str]:
+    """The files of a package that may be its programs, relative to the environment."""
+    files = said.get("files")
+    listed = (file for file in files if isinstance(file, str)) if isinstance(files, list) else ()
+    return [file for file in itertools.islice(listed, 20 * MOST_PROGRAMS) if file.startswith(PROGRAMS)][:MOST_PROGRAMS]
+
+
+def trees(host: Host, user: User | None) -> list[str]:
+    """The environments: what lies in one goes with it, or stays with it."""
+    if user is None:
+        roots = [f"{above}/{name}" for above in SYSTEM for name in ROOTS]
+        return [root for root in roots if host.stat(f"{root}/{META}")]
+    return list(survey(_of(host, user), lambda path: [path] if host.stat(f"{path}/{META}") else [])[0])
+
+
+def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+    """By the files that a package has in its environment. A user's environment says it of his own programs only."""
+    files = {f"{package.handles[0]}/{file}": package for package in packages for file in package.handles[1:]}
+
+    def program(process: Process) -> str:
+        package = files.get(process.exe)
+        if package is None or not host.shares_root(process):
+            return ""
+        owner = host.owner(process)
+        return package.id if package.owner is None or (owner and owner.uid == package.owner.uid) else ""
+
+    return program
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    from . import conda_changes
+
+    return conda_changes.removal(host, packages)
+
+
+def gated(host: Host) -> bool:
+    return False
+
+
+def gate(
+    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}, paths: Sequence[str] = ()
+) -> tuple[GatePart, ...]:
+    return ()  # conda asks nobody
