@@ -29,6 +29,10 @@ class Action(NamedTuple):
     apply: Callable[[], None]
     before: str = ""  # for the diff; "" is absent
     after: str = ""
+    # The name of the user whose thing it changes; "" for the host's. What cannot be changed of a user's stays his
+    # finding, for these rules, and is no failure of the control: no user keeps others, or other hosts, from theirs.
+    user: str = ""
+    rules: Sequence[str] = ()
 
     def __str__(self) -> str:
         return f"{self.verb} {self.subject}"

@@ -110,11 +110,12 @@ class Host(Processes):
         choose: Callable[[str, Sequence[str]], Collection[str]],
         known: Mapping[str, Known],
         skipped: Collection[str] = (),
+        apart: bool = False,
     ) -> Walked:
         """Walk below some directories; see host/walking.py."""
         from .walking import walk  # only a plan that names programs pays for it
 
-        return walk(self, roots, choose, known, skipped, remember=self.learns)
+        return walk(self, roots, choose, known, skipped, remember=self.learns, apart=apart)
 
     def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
         """Send one datagram and return the answer; None if none comes within `timeout` seconds."""

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import stat
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Pattern  # List: Looking has a method `list`
 
+from .budget import LARGEST
 from .words import ControlError, Unseen
 
 if TYPE_CHECKING:
     from typing import TypeVar
+
+    from .budget import Budget
 
     Answer = TypeVar("Answer")
 
 LARGEST_FILE = 64 * 1024 * 1024  # bytes; more than any file that a control has a reason to read whole
 PIECE = 256 * 1024  # bytes read at a time
 SEARCHED = 4 * 1024 * 1024  # and searched at a time
+NAMES = 20_000  # entries of a directory taken at a time: it may have millions
 MOST_OPEN = 128  # directories; a process may have some hundred files open
 
 
@@ -54,10 +59,11 @@ def _step(descriptor: int, name: str, path: str) -> int:
 
 
 class Looking:
-    """The files below `root` ("/" but in tests)."""
+    """The files below `root` ("/" but in tests). While there is a `budget`, all that is read is paid from it."""
 
     def __init__(self, root: str = "/") -> None:
         self.root = root
+        self.budget: Budget | None = None
         self._answers: dict[tuple[str, str], Any] | None = None  # while all is `still`
         self._opened: dict[str, int | FileNotFoundError] = {}
 
@@ -136,6 +142,8 @@ class Looking:
             return look(path)
         key = look.__name__, path
         if key not in self._answers:
+            if self.budget is not None:  # a user's places may be as many as he likes
+                return look(path)
             self._answers[key] = look(path)
         answer: Answer = self._answers[key]
         return answer
@@ -175,7 +183,7 @@ class Looking:
             with self._directory(path) as directory:
                 listed = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=directory)
             try:
-                return sorted(os.listdir(listed))
+                return sorted(self._names(listed))
             finally:
                 os.close(listed)
         except (FileNotFoundError, NotADirectoryError):
@@ -183,12 +191,22 @@ class Looking:
         except OSError as error:
             raise self._unseen(path, error) from None
 
+    def _names(self, directory: int) -> Iterator[str]:
+        if self.budget is None:
+            yield from os.listdir(directory)
+            return
+        with os.scandir(directory) as entries:
+            while piece := [entry.name for entry in itertools.islice(entries, NAMES)]:
+                self.budget.take("files", len(piece))
+                yield from piece
+
     def read(self, path: str, limit: int = LARGEST_FILE) -> bytes | None:
         """A regular file's content; None if there is none. Raises Unseen, or ControlError: not regular, or too big.
 
+        Of a file that is not root's, or is read on a user's behalf, no more than 1 MiB is read; a larger one is unseen.
         A link at the end counts only if root made it (/etc/resolv.conf and /etc/os-release are such).
         """
-        if limit == LARGEST_FILE:
+        if limit == LARGEST_FILE and self.budget is None:
             return self._once(self._read, path)
         return self._read(path, limit)
 
@@ -198,12 +216,25 @@ class Looking:
             return None
         # In pieces: some files of /proc cannot be read into a buffer as large as the limit.
         with os.fdopen(descriptor, "rb", buffering=0) as stream:
+            users = self._of_a_user(descriptor)
+            most = min(limit, LARGEST) if users else limit
             content = b""
-            while len(content) <= limit and (piece := stream.read(PIECE)):
+            while len(content) <= most and (piece := stream.read(PIECE)):
+                self._pay(len(piece))
                 content += piece
-        if len(content) > limit:
-            raise ControlError(f"{path} is larger than {limit} bytes")
+        if len(content) > most:
+            if users and most < limit:
+                raise Unseen(f"{path} is larger than {most} bytes, more than is read of a user's file")
+            raise ControlError(f"{path} is larger than {most} bytes")
         return content
+
+    def _of_a_user(self, descriptor: int) -> bool:
+        """Whether an open file is read on a user's behalf, or is an ordinary user's own."""
+        return self.budget is not None or os.fstat(descriptor).st_uid not in (0, os.geteuid())
+
+    def _pay(self, size: int) -> None:
+        if self.budget is not None:
+            self.budget.take("bytes read", size)
 
     def head(self, path: str, size: int) -> bytes:
         """The first bytes of a regular file of any size, as many as it has of `size`; b"" if there is none. Raises as
@@ -213,7 +244,9 @@ class Looking:
         if descriptor is None:
             return b""
         with os.fdopen(descriptor, "rb", buffering=0) as stream:
-            return stream.read(size)
+            content = stream.read(size)
+        self._pay(len(content))
+        return content
 
     def _open_file(self, path: str) -> int | None:
         """The descriptor of a regular file, opened for reading; None if there is none."""
@@ -247,6 +280,7 @@ class Looking:
         with os.fdopen(descriptor, "rb", buffering=0) as stream:
             rest = b""
             while piece := stream.read(SEARCHED):
+                self._pay(len(piece))
                 found.update(dict.fromkeys(match[0] for match in pattern.finditer(rest + piece)))
                 rest = piece[-longest:]
         return list(found)

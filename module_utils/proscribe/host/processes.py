@@ -44,7 +44,7 @@ class Processes(Tools):
 
     def _directories(self, path: str) -> List[str]:
         found: List[str] = []
-        with contextlib.suppress(Unseen):  # a home that cannot be read is told by who reads it, not by who lists homes
+        with contextlib.suppress(Unseen, ControlError):  # who reads a home tells that it cannot be read
             for name in self.list(path):
                 seen = self.stat(f"{path}/{name}")
                 if seen and stat.S_ISDIR(seen.st_mode):
@@ -105,6 +105,15 @@ class Processes(Tools):
             if line.startswith("Uid:"):
                 return self.account(int(line.split()[1]))
         return None
+
+    def user_of(self, process: Process) -> int:
+        """The number of the user that a process belongs to; 0 for root's own."""
+        with contextlib.suppress(OSError):
+            uid = os.stat(self._real(f"/proc/{process.pid}")).st_uid
+            if uid not in (0, os.geteuid()):
+                return uid
+        owner = self.owner(process)  # a process that hides its memory belongs to root there, whoever runs it
+        return owner.uid if owner else 0
 
     def started(self, process: Process) -> str:
         """When a process started (UTC, to the second, as the system clock is set now); "" if it has ended."""

@@ -3,6 +3,9 @@
 What is remembered of a directory is its inode and the time of its last change (ctime), which the kernel sets at every
 change of its entries and which no user can set back; and then the names in it that matter. A directory whose two
 numbers are the same has the same entries. Of the files in it that says nothing, so these are looked at each time.
+
+A walk of the host's own places enters what is root's alone. What belongs to somebody else there is handed over to be
+looked at on his behalf (`Walked.others`): his directories, and in directories that others may write to also his files.
 """
 
 from __future__ import annotations
@@ -12,18 +15,24 @@ import gc
 import itertools
 import os
 import re
+import stat
 import time
 from typing import Any, Callable, Collection, Mapping, Sequence
 
 from ..tuples import NamedTuple
 from .files import Files
-from .words import ControlError
+from .words import ControlError, Unseen
 
 # File systems whose answers come from another machine or from a user's own program: they may never come.
 REMOTE = re.compile(r"fuse.*|nfs\d?|cifs|smb\d?|smbfs|9p|afs|autofs|ceph|coda|gfs2|glusterfs|gpfs|lustre|ncpfs|ocfs2")
 FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK
+SHARED = stat.S_IWGRP | stat.S_IWOTH
 PIECE = 20_000  # entries taken at a time: a directory may have millions
 OFTEN = 16  # directories after which the clock is looked at
+MOST_SHARED = 100_000  # entries of a directory that others may write to, of which each one's owner is looked at
+MOST_HITS = 10_000  # names that matter, on a user's behalf
+ROOM = 8 * 1024 * 1024  # bytes of what is remembered of one user's directories
+NODE = 60  # bytes of it beside names
 SETTLED = 2 * 10**9  # nanoseconds: what changed later may change again without another time, as clocks tick
 
 # What is remembered of a directory: inode, ctime in nanoseconds, its directories, and the names that matter.
@@ -47,6 +56,9 @@ class Walked(NamedTuple):
     hits: list[tuple[str, Sequence[str]]]  # a directory, and the names in it that matter
     known: dict[str, Known]  # for the next walk, by the path of the directory
     unseen: list[str]  # what was not looked at, in words
+    # What is somebody else's, by the number of its owner: a directory and the names of files in it that matter; no
+    # names mean all that is in it.
+    others: Mapping[int, list[tuple[str, Sequence[str]]]] = {}
 
 
 class Mount(NamedTuple):
@@ -57,9 +69,14 @@ class Mount(NamedTuple):
 
 
 def mounts(host: Files) -> dict[str, Mount]:
-    """By mount point, from /proc/self/mountinfo (proc_pid_mountinfo(5))."""
+    """By mount point, from /proc/self/mountinfo (proc_pid_mountinfo(5)). Nobody pays for that list."""
     found: dict[str, Mount] = {}
-    for line in os.fsdecode(host.read("/proc/self/mountinfo") or b"").split("\n"):
+    budget, host.budget = host.budget, None
+    try:
+        content = host.read("/proc/self/mountinfo") or b""
+    finally:
+        host.budget = budget
+    for line in os.fsdecode(content).split("\n"):
         fields = line.split(" ")
         if "-" in fields[6:]:
             kind, source = fields[fields.index("-", 6) + 1 :][:2]
@@ -76,37 +93,63 @@ def walk(
     skipped: Collection[str] = (),
     limits: Limits = LIMITS,
     remember: bool = True,
+    apart: bool = False,
 ) -> Walked:
     """Walk below some directories; `choose` takes a directory's path and the names in it and says which matter.
 
     `known` is what an earlier walk remembered, with the same `choose`. `skipped` are directories that are left out. A
     mount point below a root is left out too, unless it is a whole disk. Only with `remember` there is something to
-    remember of what was read: it takes a tenth of the time.
+    remember of what was read: it takes a tenth of the time. `apart`: what is not root's is handed over to its owner.
     """
     table = mounts(host)
     disks = [place for place, mount in table.items() if mount.whole and _within(place, roots)]
-    one = _Walk(choose, known, {*table, *skipped}, limits, remember)
+    one = _Walk(host, choose, known, {*skipped}, table, limits, remember, apart)
     collecting = gc.isenabled()
     gc.disable()  # nothing of a walk is in a circle, and to look for one time and again takes a tenth of its time
     try:
         for root in sorted({*roots, *disks}):
             if root in disks or not _within(root, [other for other in roots if other != root]):
-                one.root(host, root, table)
+                one.root(root)
     finally:
         if collecting:
             gc.enable()
-    return Walked(one.hits, one.keep, one.told())
+    return Walked(one.hits, one.keep, one.told(), one.others)
 
 
 def _within(path: str, roots: Sequence[str]) -> bool:
     return any(path.startswith(root.rstrip("/") + "/") for root in roots)
 
 
-def _remote(path: str, table: Mapping[str, Mount]) -> bool:
-    """Whether a path is on a file system of another machine, or of a user's program; "/" itself never counts."""
+def remote(path: str, table: Mapping[str, Mount]) -> str:
+    """Which file system of another machine, or of a user's program, a path is on; "" for none. "/" never counts."""
     while path and path not in table:
         path = path.rpartition("/")[0]
-    return bool(path) and REMOTE.fullmatch(table[path].type) is not None
+    return table[path].type if path and REMOTE.fullmatch(table[path].type) else ""
+
+
+def not_entered(path: str, type_: str) -> str:
+    """Why a path was not looked at that is on such a file system."""
+    return f"{path} is on a network or FUSE file system ({type_}), which is not entered"
+
+
+def mount_of(descriptor: int) -> str:
+    """Which mount an open file is on, asked of the kernel alone (fdinfo in proc(5)); "" if it does not say."""
+    try:
+        with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii", errors="replace") as stream:
+            return next((line for line in stream if line.startswith("mnt_id:")), "")
+    except OSError:
+        return ""
+
+
+def here(directory: int, name: str) -> os.stat_result | None:
+    """What stands at a name in a directory (a link is itself); None for a place where something else is mounted, which
+    is not asked: whoever answers for it might never do so. Raises OSError.
+    """
+    descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=directory)
+    try:
+        return os.fstat(descriptor) if mount_of(descriptor) == mount_of(directory) else None
+    finally:
+        os.close(descriptor)
 
 
 class _Place:
@@ -128,18 +171,29 @@ class _Place:
 class _Walk:
     def __init__(
         self,
+        host: Files,
         choose: Callable[[str, Sequence[str]], Collection[str]],
         known: Mapping[str, Known],
-        closed: Collection[str],
+        skipped: set[str],
+        table: Mapping[str, Mount],
         limits: Limits,
         remember: bool,
+        apart: bool,
     ) -> None:
+        self.host = host
+        self.budget = host.budget
         self.choose = choose
         self.known = known
-        self.closed = closed
+        self.table = table
+        self.closed = {*table, *skipped}
         self.limits = limits
         self.remember = remember
+        self.apart = apart
+        self.trusted = (0, os.geteuid())
         self.hits: list[tuple[str, Sequence[str]]] = []
+        self.others: dict[int, list[tuple[str, Sequence[str]]]] = {}
+        self.matter = 0  # how many names
+        self.room = ROOM if self.budget else 0  # bytes; the host's own places are as large as root made them
         self.keep: dict[str, Known] = {}
         self.entries = self.read = 0
         self.end = time.monotonic() + limits.seconds
@@ -151,10 +205,13 @@ class _Walk:
         more = f" (and {len(self.refused) - 1} more)" if len(self.refused) > 1 else ""
         return [self.refused[0] + more] if self.refused else []
 
-    def root(self, host: Files, path: str, table: Mapping[str, Mount]) -> None:
-        if _remote(path, table):
+    def root(self, path: str) -> None:
+        host, table = self.host, self.table
+        if type_ := remote(path, table):
+            self.refused.append(not_entered(path, type_))
             return
-        self.cut, self.entries = "", 0  # whoever fills his own home hides nothing in those of others
+        if self.budget is None:
+            self.cut, self.entries = "", 0  # what fills one place hides nothing in the others
         try:
             start = host._open_directory(path)
         except FileNotFoundError:
@@ -167,12 +224,20 @@ class _Walk:
             return
         try:
             real = os.readlink(f"/proc/self/fd/{start}")[len(host.root.rstrip("/")) :]
-            if real == path or not _remote(real, table):
+            if real == path or not remote(real, table):
                 descriptor = os.open(".", FLAGS, dir_fd=start)
                 self.top, self.prefix = start, len(path) + 1
                 self._visit(_Place(None, path, descriptor), path, 0)
+            else:
+                self.refused.append(not_entered(path, remote(real, table)))
         except OSError as error:
             self._refuse(path, error)
+        except Unseen as spent:
+            self.cut = str(spent)
+            self.refused.append(f"{spent}, in {path}")
+        except MemoryError:
+            self.cut = "over budget: memory"
+            self.refused.append(f"{self.cut}, in {path}")
         finally:
             os.close(start)
 
@@ -194,6 +259,8 @@ class _Walk:
                     child = below + name
                     if child not in closed:
                         self._visit(_Place(place, name), child, depth)
+                    elif child in self.table and not self.table[child].whole and (type_ := remote(child, self.table)):
+                        self.refused.append(not_entered(child, type_))
         finally:
             if place.descriptor >= 0:
                 os.close(place.descriptor)
@@ -207,8 +274,25 @@ class _Walk:
             return None
         if seen.st_ino != node[0] or seen.st_ctime_ns != node[1]:
             return None
-        self.keep[path] = node
+        self._pay(1, len(node[3]))
+        self._remember(path, node)
         return node
+
+    def _pay(self, files: int, matter: int) -> None:
+        """Raises Unseen when a user's budget is spent. What is only compared with what is known costs next to nothing."""
+        if self.budget is not None:
+            self.budget.take("files", files)
+            self.matter += matter
+            if self.matter > MOST_HITS:
+                raise Unseen(f"over budget: more than {MOST_HITS:,} files that are named like restricted apps")
+
+    def _remember(self, path: str, node: Known) -> None:
+        """Keep what was seen of a directory, as far as there is room: what is not kept is read again."""
+        if self.budget is not None:
+            self.room -= NODE + len(path) + sum(map(len, node[2])) + sum(map(len, node[3]))
+            if self.room < 0:
+                return
+        self.keep[path] = node
 
     def _read(self, place: _Place, path: str, depth: int) -> Known | None:
         if self.cut or (self.entries > self.limits.entries or not self.read % OFTEN) and self._too_far(path):
@@ -221,12 +305,17 @@ class _Walk:
         matter: list[str] = []
         try:
             descriptor = place.open()
-            seen = os.fstat(descriptor) if self.remember else None
+            seen = os.fstat(descriptor)
+            if self.apart and seen.st_uid not in self.trusted:
+                self.others.setdefault(seen.st_uid, []).append((path, ()))
+                return None
             with os.scandir(descriptor) as entries:
                 while piece := list(itertools.islice(entries, PIECE)):
                     self.entries += len(piece)
+                    chosen = self.choose(path, [entry.name for entry in piece])
+                    self._pay(len(piece), len(chosen))
                     directories += [entry.name for entry in piece if entry.is_dir(follow_symlinks=False)]
-                    if chosen := self.choose(path, [entry.name for entry in piece]):
+                    if chosen:
                         matter += sorted(chosen)
                     if len(piece) < PIECE:
                         break
@@ -236,12 +325,41 @@ class _Walk:
         except OSError as error:
             self._refuse(path, error)
             return None
-        if seen is None:
-            return (0, 0, directories, matter)
+        except (Unseen, MemoryError):
+            if matter:
+                self.hits.append((path, matter))
+            raise
+        if self.apart and seen.st_mode & SHARED:
+            return (0, 0, *self._shared_out(descriptor, path, directories, matter))
         node = (seen.st_ino, seen.st_ctime_ns, directories, matter)
-        if seen.st_ctime_ns < self.settled:
-            self.keep[path] = node
+        if self.remember and seen.st_ctime_ns < self.settled:
+            self._remember(path, node)
         return node
+
+    def _shared_out(
+        self, directory: int, path: str, directories: Sequence[str], matter: Sequence[str]
+    ) -> tuple[list[str], list[str]]:
+        """What is root's in a directory that others may write to; all else is handed over to whom it belongs."""
+        ours: tuple[list[str], list[str]] = ([], [])
+        for kind, names in enumerate((directories, matter)):
+            if len(names) > MOST_SHARED:
+                self.refused.append(f"{path} has more than {MOST_SHARED:,} entries that others may have made")
+            for name in names[:MOST_SHARED]:
+                try:
+                    seen = here(directory, name)
+                except OSError:  # it went away meanwhile
+                    continue
+                child = f"{path}/{name}"
+                if seen is None or seen.st_uid in self.trusted:
+                    if seen is not None or child in self.closed:
+                        ours[kind].append(name)
+                    else:
+                        self.refused.append(f"{child} is a mount point that has just been made")
+                elif kind:
+                    self.others.setdefault(seen.st_uid, []).append((path, (name,)))
+                elif child not in self.closed:
+                    self.others.setdefault(seen.st_uid, []).append((child, ()))
+        return ours
 
     def _too_far(self, path: str) -> bool:
         if self.entries > self.limits.entries:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from proscribe.host import User
+from proscribe.controls.apps.package import Package, PackageSystem
+from proscribe.controls.apps.survey import told
+from proscribe.host import Host, User
 
 ALICE = User("alice", 1000, 1000, "/home/alice")
 BOB = User("bob", 1001, 1001, "/home/bob")
@@ -25,3 +28,10 @@ def put(root: Path, path: str, content: str = "", mode: int = 0o644) -> Path:
     place.write_text(content)
     place.chmod(mode)
     return place
+
+
+def everywhere(system: PackageSystem, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    """What a package system says of the host and of all its users, and the first reason for what it cannot say."""
+    answers = [system.query(host, ids), *(system.query_of(host, user, ids) for user in host.users())]
+    unseen = [blind for _, blind in answers if blind]
+    return [package for found, _ in answers for package in found], told(unseen)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from people import put
+from people import everywhere, put
 from proscribe.controls.apps import flatpak
 from proscribe.controls.apps.flatpak_filters import DIRECTORY, RemoteFilters
 from proscribe.controls.apps.flatpak_places import groups, installations
@@ -53,7 +53,7 @@ def test_an_app_of_the_system_and_one_of_a_user(root: Path) -> None:
     deploy(root, SYSTEM, branch="aarch64/beta")
     deploy(root, ALICE.home + PERSONAL)
     deploy(root, BOB.home + PERSONAL, "org.example.Innocent")
-    found, unseen = flatpak.query(Host(str(root)), {WECHAT})
+    found, unseen = everywhere(flatpak, Host(str(root)), {WECHAT})
     assert unseen == ""
     assert [(p.scope, p.version, p.path, p.handles) for p in found] == [
         (scope, COMMIT[:12], f"{place}/{WECHAT}/{branch}", (f"app/{WECHAT}/{branch}",))
@@ -76,12 +76,12 @@ def test_an_app_of_the_system_and_one_of_a_user(root: Path) -> None:
 )
 def test_the_version_that_a_deployment_tells(root: Path, told: bytes, version: str) -> None:
     deploy(root, SYSTEM, told=told)
-    assert [package.version for package in flatpak.query(Host(str(root)), {WECHAT})[0]] == [version]
+    assert [package.version for package in everywhere(flatpak, Host(str(root)), {WECHAT})[0]] == [version]
 
 
 def test_two_deployments_of_a_branch_are_one_app_of_no_certain_version(root: Path) -> None:
     (deploy(root, SYSTEM) / "x86_64/stable" / ("ab" * 32)).mkdir()
-    assert [package.version for package in flatpak.query(Host(str(root)), {WECHAT})[0]] == [""]
+    assert [package.version for package in everywhere(flatpak, Host(str(root)), {WECHAT})[0]] == [""]
 
 
 def test_an_app_of_another_installation(root: Path) -> None:
@@ -90,7 +90,7 @@ def test_an_app_of_another_installation(root: Path) -> None:
     put(root, "/etc/flatpak/installations.d/old.conf.bak", conf.replace("/srv", "/mnt"))
     deploy(root, "/srv/flatpak/app")
     assert installations(Host(str(root))) == {"default": "/var/lib/flatpak", "extra": "/srv/flatpak"}
-    assert [package.path for package in flatpak.query(Host(str(root)), {WECHAT})[0]] == [
+    assert [package.path for package in everywhere(flatpak, Host(str(root)), {WECHAT})[0]] == [
         f"/srv/flatpak/app/{WECHAT}/x86_64/stable"
     ]
 
@@ -98,12 +98,12 @@ def test_an_app_of_another_installation(root: Path) -> None:
 @pytest.mark.parametrize("left", ["", "x86_64", "x86_64/stable", f"x86_64/stable/{COMMIT}"])
 def test_what_is_left_of_an_app_without_a_deployed_branch_is_not_installed(root: Path, left: str) -> None:
     (root / SYSTEM.lstrip("/") / WECHAT / left).mkdir(parents=True)
-    assert flatpak.query(Host(str(root)), {WECHAT}) == ([], "")
+    assert everywhere(flatpak, Host(str(root)), {WECHAT}) == ([], "")
 
 
 def test_a_host_without_flatpak_has_nothing_to_see(root: Path) -> None:
-    assert flatpak.query(Host(str(root)), {WECHAT}) == ([], "")
-    assert flatpak.query(Host(str(root)), set()) == ([], "")
+    assert everywhere(flatpak, Host(str(root)), {WECHAT}) == ([], "")
+    assert everywhere(flatpak, Host(str(root)), set()) == ([], "")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
@@ -115,7 +115,7 @@ def test_a_users_link_is_unseen_and_hides_nothing_of_others(root: Path, link: st
     place.symlink_to(root / "elsewhere")
     os.lchown(place, ALICE.uid, ALICE.gid)
     deploy(root, BOB.home + PERSONAL)
-    found, unseen = flatpak.query(Host(str(root)), {WECHAT})
+    found, unseen = everywhere(flatpak, Host(str(root)), {WECHAT})
     assert [package.scope for package in found] == ["user:bob"]
     assert unseen == f"/home/alice/{link} is a link that uid 1000 made: not followed"
 
@@ -126,7 +126,7 @@ def test_a_link_at_one_app_hides_only_that_app(root: Path) -> None:
     link = root / "home/alice/.local/share/flatpak/app" / WECHAT
     link.symlink_to("/var")
     os.lchown(link, ALICE.uid, ALICE.gid)
-    found, unseen = flatpak.query(Host(str(root)), {WECHAT, "com.qq.QQ"})
+    found, unseen = everywhere(flatpak, Host(str(root)), {WECHAT, "com.qq.QQ"})
     assert [package.id for package in found] == ["com.qq.QQ"]
     assert "is a link" in unseen
 
@@ -142,7 +142,7 @@ def test_several_unseen_homes_are_told_in_one_line(root: Path, monkeypatch: pyte
 
     monkeypatch.setattr(host, "users", lambda: [ALICE, BOB])
     monkeypatch.setattr(host, "list", refuse)
-    _, unseen = flatpak.query(host, {WECHAT})
+    _, unseen = everywhere(flatpak, host, {WECHAT})
     assert unseen == "/home/alice/.local/share/flatpak/app is odd (and 1 more)"
 
 
@@ -158,7 +158,7 @@ def test_a_home_that_vanishes_while_it_is_looked_at_is_no_error(root: Path, monk
         return names
 
     monkeypatch.setattr(host, "list", vanish)
-    assert flatpak.query(host, {WECHAT}) == ([], "")
+    assert everywhere(flatpak, host, {WECHAT}) == ([], "")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from people import ALICE, BOB, put, tree
+from people import ALICE, BOB, everywhere, put, tree
 from proscribe.controls.apps import npm
 from proscribe.host import ControlError, Host, Result
 
@@ -43,7 +43,7 @@ def package(root: Path, prefix: str, id_: str = "wechaty", manifest: str = '{"ve
 def test_where_npm_installs(root: Path, prefix: str, scope: str, id_: str) -> None:
     path = package(root, prefix, id_)
     package(root, prefix, "weechat")
-    found, unseen = npm.query(Host(str(root)), IDS)
+    found, unseen = everywhere(npm, Host(str(root)), IDS)
     assert [one.finding()[:6] for one in found] == [("package", id_, "npm", "1.2.3", scope, path)]
     assert unseen == ""
 
@@ -76,7 +76,7 @@ def test_a_prefix_never_leaves_the_home(text: str) -> None:
 )
 def test_a_manifest_that_says_nothing_is_still_a_package(root: Path, manifest: str) -> None:
     package(root, "/home/alice/.npm-global", manifest=manifest)
-    [found], unseen = npm.query(Host(str(root)), IDS)
+    [found], unseen = everywhere(npm, Host(str(root)), IDS)
     assert (found.version, unseen) == ("", "")
 
 
@@ -84,13 +84,13 @@ def test_a_manifest_that_says_nothing_is_still_a_package(root: Path, manifest: s
 def test_any_manifest_is_read_without_an_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     root = tmp_path_factory.mktemp("manifest")
     (root / package(root, "/usr").lstrip("/") / "package.json").write_bytes(content)
-    assert len(npm.query(Host(str(root)), IDS)[0]) == 1
+    assert len(everywhere(npm, Host(str(root)), IDS)[0]) == 1
 
 
 def test_a_directory_without_a_manifest_is_no_package(root: Path) -> None:
     (root / "usr/lib/node_modules/wechaty").mkdir(parents=True)
     (root / "usr/lib/node_modules/@made").mkdir()
-    assert npm.query(Host(str(root)), IDS) == ([], "")
+    assert everywhere(npm, Host(str(root)), IDS) == ([], "")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
@@ -101,7 +101,7 @@ def test_a_users_link_is_unseen_and_hides_nothing_of_others(root: Path, link: st
     place.symlink_to("/usr")
     os.lchown(place, ALICE.uid, ALICE.gid)
     package(root, "/home/bob/.npm-global")
-    found, unseen = npm.query(Host(str(root)), IDS)
+    found, unseen = everywhere(npm, Host(str(root)), IDS)
     assert [one.scope for one in found] == ["user:bob"]
     assert unseen == f"/home/alice/{link} is a link that uid 1000 made: not followed"
 
@@ -123,7 +123,7 @@ def test_npm_is_asked_as_the_owner_of_the_prefix(root: Path) -> None:
         put(root, tool, mode=0o755)
     for prefix in ("/usr", "/usr/local", "/home/alice/.npm-global", nvm):
         package(root, prefix)
-    actions, refused = npm.removal(host, npm.query(host, IDS)[0])
+    actions, refused = npm.removal(host, everywhere(npm, host, IDS)[0])
     assert [(one.path, why) for one, why in refused] == [
         ("/usr/lib/node_modules/wechaty", "it belongs to the dpkg package node-wechaty")
     ]
@@ -141,6 +141,6 @@ def test_npm_is_asked_as_the_owner_of_the_prefix(root: Path) -> None:
 def test_packages_without_npm_are_refused(root: Path) -> None:
     package(root, "/home/alice/.npm-global")
     host = Host(str(root))
-    assert [why for _, why in npm.removal(host, npm.query(host, IDS)[0])[1]] == [
+    assert [why for _, why in npm.removal(host, everywhere(npm, host, IDS)[0])[1]] == [
         "npm itself is not installed on this host"
     ]

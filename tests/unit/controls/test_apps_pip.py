@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from people import ALICE, BOB, put, tree
+from people import ALICE, BOB, everywhere, put, tree
 from proscribe.controls.apps import pip, pip_changes, pipx, site_packages
 from proscribe.controls.apps.package import Package
 from proscribe.host import ControlError, Host, Result
@@ -48,7 +48,7 @@ def distribution(
 )
 def test_where_pip_installs(root: Path, directory: str, scope: str) -> None:
     path = distribution(root, directory, "Telethon-1.40.dist-info", "Telethon", "1.40")
-    found, unseen = pip.query(Host(str(root)), IDS)
+    found, unseen = everywhere(pip, Host(str(root)), IDS)
     assert [package.finding()[:6] for package in found] == [("package", "telethon", "pip", "1.40", scope, path)]
     assert unseen == ""
 
@@ -65,15 +65,15 @@ def test_where_pip_installs(root: Path, directory: str, scope: str) -> None:
 )
 def test_which_names_are_the_same(root: Path, entry: str, name: str, id_: str) -> None:
     distribution(root, "/usr/local/lib/python3.13/site-packages", entry, name)
-    assert [package.id for package in pip.query(Host(str(root)), IDS)[0]] == ([id_] if id_ else [])
+    assert [package.id for package in everywhere(pip, Host(str(root)), IDS)[0]] == ([id_] if id_ else [])
 
 
 def test_metadata_that_is_not_there_or_no_text_is_no_package(root: Path) -> None:
     directory = "/usr/local/lib/python3.13/site-packages"
     put(root, f"{directory}/telethon-1.0.dist-info/RECORD")
-    assert pip.query(Host(str(root)), IDS) == ([], "")
+    assert everywhere(pip, Host(str(root)), IDS) == ([], "")
     put(root, f"{directory}/telethon-1.0.dist-info/METADATA").write_bytes(b"\xff\x00Name: telethon")
-    assert pip.query(Host(str(root)), IDS) == ([], "")
+    assert everywhere(pip, Host(str(root)), IDS) == ([], "")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_metadata_that_is_not_there_or_no_text_is_no_package(root: Path) -> None
 )
 def test_a_version_is_told_only_if_it_looks_like_one(root: Path, version: str, told: str) -> None:
     distribution(root, "/home/alice/.local/lib/python3.9/site-packages", "telethon-1.dist-info", "telethon", version)
-    assert [package.version for package in pip.query(Host(str(root)), IDS)[0]] == [told]
+    assert [package.version for package in everywhere(pip, Host(str(root)), IDS)[0]] == [told]
 
 
 @given(st.text())
@@ -100,7 +100,7 @@ def test_any_name_in_a_directory_is_read_without_an_error(tmp_path_factory: pyte
         (directory / f"{name}.dist-info").mkdir()
     except OSError:
         return
-    assert pip.query(Host(str(root)), IDS) == ([], "")
+    assert everywhere(pip, Host(str(root)), IDS) == ([], "")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
@@ -109,7 +109,7 @@ def test_a_users_link_is_unseen_and_hides_nothing_of_others(root: Path) -> None:
     link.symlink_to("/usr")
     os.lchown(link, ALICE.uid, ALICE.gid)
     distribution(root, "/home/bob/.local/lib/python3.9/site-packages", "telethon-1.dist-info", "telethon")
-    found, unseen = pip.query(Host(str(root)), IDS)
+    found, unseen = everywhere(pip, Host(str(root)), IDS)
     assert [package.scope for package in found] == ["user:bob"]
     assert unseen == "/home/alice/.local is a link that uid 1000 made: not followed"
 
@@ -118,6 +118,7 @@ def test_nothing_is_looked_at_where_nothing_is_asked_for(root: Path, monkeypatch
     host = Host(str(root))
     monkeypatch.setattr(host, "list", lambda path: pytest.fail(path))
     assert pip.query(host, set()) == pipx.query(host, set()) == ([], "")
+    assert pip.query_of(host, ALICE, set()) == pipx.query_of(host, ALICE, set()) == ([], "")
 
 
 def recorded(root: Path, answers: dict[str, Result]) -> tuple[Host, list[tuple[Sequence[str], Any]]]:
@@ -140,7 +141,7 @@ def test_a_package_goes_by_its_own_pythons_pip_as_its_owner(root: Path) -> None:
         "/home/bob/.pyenv/versions/3.12.1/lib/python3.12/site-packages",
     ):
         distribution(root, directory, "telethon-1.0.dist-info", "telethon")
-    actions, refused = pip.removal(host, pip.query(host, IDS)[0])
+    actions, refused = pip.removal(host, everywhere(pip, host, IDS)[0])
     assert (len(actions), refused) == (3, [])
     del calls[:]
     for action in actions:
@@ -171,7 +172,7 @@ def test_what_is_not_certain_is_refused(root: Path, installer: str, answers: dic
     put(root, "usr/bin/dpkg-query", mode=0o755)
     host, _ = recorded(root, {"dpkg-query": Result(1, "", ""), **answers})
     distribution(root, "/usr/local/lib/python3.13/dist-packages", "telethon-1.0.dist-info", "telethon", "1", installer)
-    actions, refused = pip.removal(host, pip.query(host, IDS)[0])
+    actions, refused = pip.removal(host, everywhere(pip, host, IDS)[0])
     assert (actions, [why for _, why in refused]) == ([], [reason])
 
 
@@ -182,7 +183,7 @@ def test_an_environment_of_pipx_goes_only_if_it_is_the_packages_own(root: Path) 
         site = f"/home/alice/.local/share/pipx/venvs/{environment}/lib/python3.13/site-packages"
         distribution(root, site, "telethon-1.0.dist-info", "telethon")
     distribution(root, "/opt/pipx/venvs/Telethon/lib/python3.13/site-packages", "telethon-1.0.dist-info", "telethon")
-    actions, refused = pipx.removal(host, pipx.query(host, IDS)[0])
+    actions, refused = pipx.removal(host, everywhere(pipx, host, IDS)[0])
     assert [(package.handles, why) for package, why in refused] == [
         (("notifier",), "it came along with 'notifier', which pipx installed and nothing restricts")
     ]

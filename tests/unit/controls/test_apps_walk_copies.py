@@ -227,7 +227,7 @@ def test_observing_writes_nothing_and_enforcing_remembers_the_walk(host, monkeyp
     assert not os.path.exists(host.root + MEMORY)
     apps.enforce(host, plan).afterwards()
     assert os.stat(host.root + MEMORY).st_mode & 0o777 == 0o600
-    monkeypatch.setattr(os, "scandir", lambda place: pytest.fail("read again"))
+    monkeypatch.setattr(walking._Walk, "_read", lambda *_: pytest.fail("read again"))
     assert apps.observe(host, plan) == first
     for action in apps.lift(host, plan).actions:
         action.apply()
@@ -238,20 +238,27 @@ def test_observing_writes_nothing_and_enforcing_remembers_the_walk(host, monkeyp
     ("every", "full"),
     [(1, [True, True, True, True]), (2, [True, False, True, False]), (3, [True, False, False, True])],
 )
-def test_everything_is_read_again_in_every_so_many_runs(host, monkeypatch, every, full):
+def test_everything_is_read_again_in_every_so_many_runs(host, tmp_path_factory, monkeypatch, every, full):
     monkeypatch.setattr(walking, "SETTLED", -(10**10))
     put(host, f"{HOME}/x/y/megasync")
     wanted = section()
     wanted["settings"] = {**wanted["settings"], "full_scan_every": every}
-    read = []
-    real = os.scandir
-    monkeypatch.setattr(os, "scandir", lambda place: read.append(place) or real(place))
+    read = tmp_path_factory.mktemp("read") / "homes"  # a file: a home is looked at in another process
+    real = walking._Walk._read
+
+    def noted(self, place, path, depth):
+        if path.startswith(HOME):
+            with read.open("a") as stream:
+                stream.write(f"{path}\n")
+        return real(self, place, path, depth)
+
+    monkeypatch.setattr(walking._Walk, "_read", noted)
     seen, told = [], []
     for _ in full:
-        read.clear()
+        read.write_text("")
         host.told, host.keeps = {}, []
         apps.observe(host, {"contact": "", "controls": {"apps": wanted}})
-        seen.append(bool(read))
+        seen.append(bool(read.read_text()))
         told.append(host.told["full_scan"])
         host.keeps[0](True)
     assert seen == full

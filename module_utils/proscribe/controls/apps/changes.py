@@ -11,7 +11,7 @@ from . import dpkg_changes, exec_changes, gate, guarded, notice, pacman_changes,
 from .gate_parts import DependsOnPackages, GatePart
 from .sight import Running, Sight, look
 from .systems import SYSTEMS
-from .walk_memory import MEMORY, keep
+from .walk_memory import keep, traces
 
 SYSTEM_MANAGERS = ("dpkg", "rpm", "pacman")  # whose packages make up the system itself
 
@@ -37,8 +37,8 @@ def lift(host: Host) -> Changes:
     parts = [part for system in SYSTEMS for part in system.gate(set(), "")]
     gates = [*exec_changes.lift(host), *(_down(host, part) for part in reversed(parts) if part.stands(host))]
     back = restoring.given_back(host)
-    kept = [path for path in (MEMORY, dpkg_changes.MARK, pacman_changes.MARK) if host.traces(path)]
-    forgotten = [Action("delete", path, partial(host.delete, path)) for path in kept]
+    marks = [path for path in (dpkg_changes.MARK, pacman_changes.MARK) if host.traces(path)]
+    forgotten = [Action("delete", path, partial(host.delete, path)) for path in [*traces(host), *marks]]
     return Changes([*gates, *back.actions, *forgotten], back.refused, independent=True)
 
 

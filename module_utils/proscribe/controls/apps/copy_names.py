@@ -9,7 +9,7 @@ from . import appimage
 
 # Where people keep single programs: there an AppImage is looked for that has lost its suffix.
 PROGRAM_FOLDERS = ("", "/bin", "/.local/bin", "/opt", "/Applications", "/AppImages", "/Apps", "/Desktop", "/Downloads")
-SYSTEM_FOLDERS = ("/opt", "/usr/local/bin")
+SYSTEM_FOLDERS = ("/opt", "/usr/local/bin", "/tmp", "/var/tmp", "/dev/shm")
 DISTINCT = 5  # letters that a name has at least which is compared without more; `box` and `line` are also other things
 WEB_APPS = "Web Applications"  # a browser's folder of installed web apps
 WEB_APP = "_crx_"

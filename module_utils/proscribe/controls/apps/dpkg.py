@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import AbstractSet, Callable, Mapping, Sequence
 
-from ...host import WRITTEN_BY, Host, Process
+from ...host import WRITTEN_BY, Host, Process, User
 from ..base import Action
 from .gate_parts import GateFile
 from .package import Package, place
@@ -24,6 +24,14 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
         return [], ""
     found = parse(host.must(["dpkg-query", "-W", "-f", FORMAT]), ids)
     return [package._replace(path=place(_files(host, package))) for package in found], ""
+
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return [], ""  # it installs for the whole host
+
+
+def trees(host: Host, user: User | None) -> Sequence[str]:
+    return ()  # they lie where the file scan does not look
 
 
 def parse(listing: str, ids: AbstractSet[str]) -> list[Package]:

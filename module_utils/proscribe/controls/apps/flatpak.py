@@ -33,20 +33,25 @@ class _App(NamedTuple):
 
 
 def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    def present(place: tuple[str, User | None]) -> list[_App]:
-        there = ids & set(host.list(f"{place[0]}/app"))
-        return [_App(id_, f"{place[0]}/app/{id_}", place[1]) for id_ in sorted(there)]
+    return _installed(host, ids, None)
 
-    apps, unseen = survey(_places(host) if ids else (), present)
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return _installed(host, ids, user)
+
+
+def trees(host: Host, user: User | None) -> Sequence[str]:
+    return [user.home + PERSONAL] if user else list(installations(host).values())
+
+
+def _installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tuple[list[Package], str]:
+    def present(place: str) -> list[_App]:
+        there = ids & set(host.list(f"{place}/app"))
+        return [_App(id_, f"{place}/app/{id_}", owner) for id_ in sorted(there)]
+
+    apps, unseen = survey(trees(host, owner) if ids else (), present)
     packages, more = survey(apps, lambda app: _deployed(host, app))
     return packages, told(unseen + more)
-
-
-def _places(host: Host) -> Iterator[tuple[str, User | None]]:
-    for path in installations(host).values():
-        yield path, None
-    for user in host.users():
-        yield user.home + PERSONAL, user
 
 
 def _deployed(host: Host, app: _App) -> Iterator[Package]:

@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 from ...host import ControlError, Host, Unseen, User
 from . import desktop, owners
 from .copy_names import WEB_APP
-from .portable import Copy, is_home
+from .portable import Copy
 
 MENUS = ("/.local/share/applications", "/Desktop")  # below a home
 AUTOSTART = "/.config/autostart"
@@ -24,31 +24,39 @@ def look(
     host: Host,
     services: Mapping[str, Mapping[str, Any]],
     services_of: Callable[[str, str], list[str]],
-    web_apps: Iterable[str],
+    users: Iterable[User],
+    system: bool,
 ) -> tuple[list[Copy], list[str]]:
-    """The launchers on a host, and what could not be looked at.
+    """The launchers of some users, and those of the system; and what could not be looked at.
 
-    `services_of` says whose a program is, by path and by flatpak id. `web_apps` are the folders that the walk found.
+    `services_of` says whose a program is, by path and by flatpak id.
     """
     one = _Looking(host, services, services_of)
     if not (one.web.hosts or one.starts):
         return [], []
-    homes = [user for user in host.users() if is_home(user)]
-    for user in homes:
+    for user in users:
         for menu in MENUS:
             one.directory(user.home + menu, user, "web_app")
         one.directory(user.home + AUTOSTART, user, "autostart")
         for units in UNITS:
             one.directory(user.home + units, user, "autostart", ".service")
-    for menu in SYSTEM_MENUS:
-        one.directory(menu, None, "web_app")
-    one.directory(SYSTEM_AUTOSTART, None, "autostart")
-    one.directory(SYSTEM_UNITS, None, "autostart", ".service")
-    for path in web_apps:
-        owner = next((user for user in homes if path.startswith(user.home + "/")), None)
-        if whose := one.web.services_of_app(path.rpartition(WEB_APP)[2]):
-            one.add(whose, "web_app", path, owner, "a web app that a browser installed")
+    if system:
+        for menu in SYSTEM_MENUS:
+            one.directory(menu, None, "web_app")
+        one.directory(SYSTEM_AUTOSTART, None, "autostart")
+        one.directory(SYSTEM_UNITS, None, "autostart", ".service")
     return one.found, one.unseen
+
+
+def installed(
+    host: Host, services: Mapping[str, Mapping[str, Any]], paths: Iterable[str], owner_of: Callable[[str], User | None]
+) -> list[Copy]:
+    """The web apps of services that browsers installed into some folders, which the file scan found."""
+    one = _Looking(host, services, lambda program, flatpak_id: [])
+    for path in paths:
+        if whose := one.web.services_of_app(path.rpartition(WEB_APP)[2]):
+            one.add(whose, "web_app", path, owner_of(path), "a web app that a browser installed")
+    return one.found
 
 
 class _Looking:

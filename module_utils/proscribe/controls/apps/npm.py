@@ -19,13 +19,32 @@ CATALOGUE_KEY = "npm"
 DATABASE_FILES: tuple[str, ...] = ()
 SYSTEM = ("/usr", "/usr/local")
 PERSONAL = ("/.local", "/.npm-global", "/.npm-packages")  # below a home
+LONGEST_PATH = 4096  # bytes that the kernel takes for one
 NVM = "/.nvm/versions/node"
 MODULES = "/lib/node_modules"
 
 
 def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    def look(place: tuple[str, User | None]) -> Iterator[Package]:
-        prefix, owner = place
+    return _installed(host, ids, SYSTEM if ids else (), None)
+
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    if not ids:
+        return [], ""
+    prefixes, unseen = _prefixes(host, user.home)
+    found, blind = _installed(host, ids, prefixes, user)
+    return found, told([*unseen, *filter(None, [blind])])
+
+
+def trees(host: Host, user: User | None) -> Sequence[str]:
+    prefixes = _prefixes(host, user.home)[0] if user else SYSTEM
+    return [prefix + MODULES for prefix in prefixes]
+
+
+def _installed(
+    host: Host, ids: AbstractSet[str], prefixes: Sequence[str], owner: User | None
+) -> tuple[list[Package], str]:
+    def look(prefix: str) -> Iterator[Package]:
         there = set(host.list(prefix + MODULES))
         for id_ in sorted(id_ for id_ in ids if id_.partition("/")[0] in there):
             path = f"{prefix}{MODULES}/{id_}"
@@ -33,33 +52,30 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
             if manifest is not None:
                 yield Package(MANAGER, id_, told_version(manifest.get("version")), (prefix,), owner, path)
 
-    found, unseen = survey(_prefixes(host) if ids else (), look)
+    found, unseen = survey(prefixes, look)
     return found, told(unseen)
 
 
-def _prefixes(host: Host) -> Iterator[tuple[str, User | None]]:
-    for prefix in SYSTEM:
-        yield prefix, None
-    for user in host.users():
-        # Who hides these from root hides them from this question only: the homes as such are looked at all the same.
-        versions, _ = survey([user.home + NVM], host.list)
-        lines, _ = survey([f"{user.home}/.npmrc"], lambda path: (host.text(path) or "").splitlines())
-        own = [user.home + place for place in PERSONAL] + [f"{user.home}{NVM}/{version}" for version in versions]
-        for prefix in dict.fromkeys([*own, *parse(lines, user.home)]):
-            yield prefix, user
+def _prefixes(host: Host, home: str) -> tuple[list[str], list[str]]:
+    """Where a user may have installed, and why that is not all."""
+    versions, unseen = survey([home + NVM], host.list)
+    lines, more = survey([f"{home}/.npmrc"], lambda path: (host.text(path) or "").splitlines())
+    own = [home + place for place in PERSONAL] + [f"{home}{NVM}/{version}" for version in versions]
+    return list(dict.fromkeys([*own, *parse(lines, home)])), unseen + more
 
 
 def parse(lines: Sequence[str], home: str) -> list[str]:
-    """The prefix that an .npmrc sets, if it lies below the home: npm config, "Files"."""
-    found = []
+    """The prefix that an .npmrc sets, if it lies below the home: npm config, "Files". The last line counts (ini)."""
+    said = ""
     for line in lines:
         key, _, value = line.partition("=")
         if key.strip() == "prefix":
-            value = value.strip().strip("\"'").replace("${HOME}", home)
-            path = os.path.normpath(home + value[1:] if value.startswith("~/") else value)
-            if path.startswith(home + "/") and path.isprintable():
-                found.append(path)
-    return found
+            said = value.strip().strip("\"'")
+    if len(said) > LONGEST_PATH:
+        return []
+    said = said.replace("${HOME}", home)
+    path = os.path.normpath(home + said[1:] if said.startswith("~/") else said)
+    return [path] if path.startswith(home + "/") and path.isprintable() else []
 
 
 def _manifest(host: Host, path: str) -> Mapping[str, Any] | None:

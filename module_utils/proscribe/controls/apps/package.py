@@ -48,7 +48,19 @@ class PackageSystem(Protocol):
     DATABASE_FILES: tuple[str, ...]
 
     def query(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-        """Which of these packages are installed, and why some could not be looked for ("" if all could)."""
+        """Which of these packages are installed for the whole host, and why some could not be looked for ("" if all
+        could).
+        """
+
+    def query_of(self, host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+        """The same of what a user has installed for himself, below `user.home`; nothing where the system knows no such
+        installations. It is asked on that user's budget (host/budget.py): what it reads is his word.
+        """
+
+    def trees(self, host: Host, user: User | None) -> Sequence[str]:
+        """The directories that are the system's own, of the host or of a user's installation, whether they are there
+        or not. What is in them is seen and removed by the system alone: the file scan moves nothing out of them.
+        """
 
     def programs(self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
         """A function that says to which of these packages a running program belongs; "" for none of them."""

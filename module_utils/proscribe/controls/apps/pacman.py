@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import AbstractSet, Callable, Mapping, Sequence
 
-from ...host import WRITTEN_BY, Host, Process
+from ...host import WRITTEN_BY, Host, Process, User
 from ..base import Action
 from .gate_parts import GateFile, GatePart
 from .package import Package
@@ -26,6 +26,14 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
         if name in ids and host.stat(f"{DATABASE}/{entry}/desc"):
             found.append(Package(MANAGER, name, version, (name,), path=f"{DATABASE}/{entry}"))
     return found, ""
+
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return [], ""  # it installs for the whole host
+
+
+def trees(host: Host, user: User | None) -> Sequence[str]:
+    return ()  # they lie where the file scan does not look
 
 
 def parse(entry: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
+from typing import AbstractSet, Callable, Iterable, Iterator, Mapping, Sequence
 
 from ...host import Host, Process, User
 from ..base import Action
@@ -20,22 +20,38 @@ PYENV = "/.pyenv/versions"  # whole Pythons
 
 
 def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    def look(place: tuple[str, User | None]) -> Iterator[Package]:
-        for directory in directories(host, place[0]):
-            yield from distributions(host, directory, ids, MANAGER, place[1])
-
-    found, unseen = survey(_libraries(host) if ids else (), look)
+    libraries = dict.fromkeys(map(host.target, SYSTEM)) if ids else ()  # lib64 may be a link to lib
+    found, unseen = _installed(host, ids, libraries, None)
     return found, told(unseen)
 
 
-def _libraries(host: Host) -> Iterator[tuple[str, User | None]]:
-    for library in dict.fromkeys(map(host.target, SYSTEM)):  # lib64 may be a link to lib
-        yield library, None
-    for user in host.users():
-        yield user.home + PERSONAL, user
-        versions, _ = survey([user.home + PYENV], host.list)  # who hides it from root hides it from this question only
-        for version in versions:
-            yield f"{user.home}{PYENV}/{version}/lib", user
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    if not ids:
+        return [], ""
+    libraries, unseen = _libraries(host, user)
+    found, more = _installed(host, ids, libraries, user)
+    return found, told(unseen + more)
+
+
+def trees(host: Host, user: User | None) -> Sequence[str]:
+    libraries = _libraries(host, user)[0] if user else SYSTEM
+    return survey(libraries, lambda library: directories(host, library))[0]
+
+
+def _installed(
+    host: Host, ids: AbstractSet[str], libraries: Iterable[str], owner: User | None
+) -> tuple[list[Package], list[str]]:
+    def look(library: str) -> Iterator[Package]:
+        for directory in directories(host, library):
+            yield from distributions(host, directory, ids, MANAGER, owner)
+
+    return survey(libraries, look)
+
+
+def _libraries(host: Host, user: User) -> tuple[list[str], list[str]]:
+    """Where a user may have installed, and why that is not all."""
+    versions, unseen = survey([user.home + PYENV], host.list)
+    return [user.home + PERSONAL, *(f"{user.home}{PYENV}/{version}/lib" for version in versions)], unseen
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:

@@ -19,19 +19,25 @@ PERSONAL = ("/.local/share/pipx", "/.local/pipx")  # below a home; the latter un
 
 
 def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    def look(place: tuple[str, User | None]) -> Iterator[Package]:
-        for environment in host.list(f"{place[0]}/venvs"):
-            for directory in directories(host, f"{place[0]}/venvs/{environment}/lib"):
-                yield from distributions(host, directory, ids, MANAGER, place[1], environment)
+    return _installed(host, ids, None)
 
-    found, unseen = survey(_homes(host) if ids else (), look)
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return _installed(host, ids, user)
+
+
+def trees(host: Host, user: User | None) -> Sequence[str]:
+    return [f"{place}/venvs" for place in ([user.home + place for place in PERSONAL] if user else [SYSTEM])]
+
+
+def _installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tuple[list[Package], str]:
+    def look(place: str) -> Iterator[Package]:
+        for environment in host.list(place):
+            for directory in directories(host, f"{place}/{environment}/lib"):
+                yield from distributions(host, directory, ids, MANAGER, owner, environment)
+
+    found, unseen = survey(trees(host, owner) if ids else (), look)
     return found, told(unseen)
-
-
-def _homes(host: Host) -> Iterator[tuple[str, User | None]]:
-    yield SYSTEM, None
-    for user in host.users():
-        yield from ((user.home + place, user) for place in PERSONAL)
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:

@@ -17,9 +17,9 @@ from ...tuples import NamedTuple
 from . import appimage, owners
 from .copy_names import WEB_APP, Names
 from .package import Package
-from .walk_memory import Memory
 
-PLACES = ("/opt", "/usr/local", "/srv")
+# What is root's alone in the latter ones is the host's; what others put there is looked at on their behalf.
+PLACES = ("/opt", "/usr/local", "/srv", "/tmp", "/var/tmp", "/dev/shm", "/media", "/run/media")
 SYSTEM_HOMES = ("/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/run", "/sbin", "/sys", "/usr")
 DRIVE = "drive_c"  # of a Wine prefix
 # What lies beside the program of an app, and of nothing else: parts of Electron, CEF and Gecko, an unpacked AppImage's
@@ -68,36 +68,50 @@ class Copies(NamedTuple):
     unseen: list[str]
     web_apps: list[str]  # folders of web apps that a browser installed, whosever these are
     known: Mapping[str, Any]  # what the next walk need not read again, by directory
+    others: Mapping[int, list[tuple[str, Sequence[str]]]]  # what is to be looked at on somebody's behalf: host/walking.py
+
+
+class Region(NamedTuple):
+    """What one look goes over: the host's own places, or all that belongs to one user."""
+
+    homes: Mapping[str, User]  # in which `~/` is looked for
+    roots: Sequence[str]  # directories with all that is in them
+    files: Sequence[tuple[str, Sequence[str]]] = ()  # a shared directory, and the names of single files in it
+    user: User | None = None  # whose all of it is; None for the host's
+    owned: Sequence[str] = ()  # directories of package systems, out of which nothing is moved
 
 
 def look(
     host: Host,
     services: Mapping[str, Mapping[str, Any]],
     names: Names,
-    homes: Mapping[str, User],
+    region: Region,
     packages: Sequence[tuple[list[str], Package]],
-    memory: Memory,
+    known: Mapping[str, Any],
 ) -> Copies:
-    """Look for copies of what a plan's services name, by these names and in these homes.
-
-    `packages` are what is installed: what lies in the system's places goes with the package that put it there.
+    """The copies in a region. Those in the system's own places are not reported for a service that a package of
+    `packages` already stands for. `known` is what earlier walks remembered.
     """
     if not names.all:
-        return Copies([], [], [], {})
+        return Copies([], [], [], {}, {})
     installed = {s for listed, package in packages if package.owner is None for s in listed}
-    flatpaks = {f"{home}/.local/share/flatpak" for home in homes}  # its own file looks there
-    walked = host.walk([*PLACES, *homes], names.choose, memory.known, flatpaks)
-    one = _Looking(host, names, homes, installed)
+    flatpaks = {f"{home}/.local/share/flatpak" for home in region.homes}  # its own file looks there
+    walked = host.walk(region.roots, names.choose, known, flatpaks, apart=region.user is None)
+    one = _Looking(host, names, region, installed)
+    theirs = [directory for listed in walked.others.values() for directory, files in listed if not files]
     for service, entry in services.items():
         for path in entry["paths"]:
-            one.named(service, path)
+            one.named(service, path, theirs)
     for directory, listed in walked.hits:
         with one.noted():
             one.directory(directory, listed)
+    for directory, listed in region.files:
+        with one.noted():
+            one.directory(directory, listed, set(listed))  # what lies beside them may be anybody's
     web_apps = [
         f"{directory}/{name}" for directory, listed in walked.hits for name in listed if name.startswith(WEB_APP)
     ]
-    return Copies(_outermost(one.found), [*walked.unseen, *one.unseen], web_apps, walked.known)
+    return Copies(_outermost(one.found), [*walked.unseen, *one.unseen], web_apps, walked.known, walked.others)
 
 
 def is_home(user: User) -> bool:
@@ -109,10 +123,11 @@ def is_home(user: User) -> bool:
 class _Looking:
     """One look at what the walk stopped at."""
 
-    def __init__(self, host: Host, names: Names, homes: Mapping[str, User], installed: Collection[str]) -> None:
+    def __init__(self, host: Host, names: Names, region: Region, installed: Collection[str]) -> None:
         self.host = host
         self.names = names
-        self.homes = homes
+        self.region = region
+        self.homes = region.homes
         self.installed = installed
         self.found: list[Copy] = []
         self.unseen: list[str] = []
@@ -125,12 +140,16 @@ class _Looking:
         except (Unseen, ControlError) as error:
             self.unseen.append(str(error))
 
-    def named(self, service: str, path: str) -> None:
-        """What the catalogue names by its path, absolute or below each home; what is in /usr belongs to packages."""
+    def named(self, service: str, path: str, theirs: Sequence[str]) -> None:
+        """What the catalogue names by its path, absolute or below each home; what is in /usr belongs to packages, and
+        what is below a directory of `theirs` is looked at on behalf of others.
+        """
         if path.startswith("~/"):
             places = [home + path[1:] for home in self.homes]
         else:
-            places = [path] if path.startswith(tuple(f"{place}/" for place in PLACES)) else []
+            below = self.region.roots if self.region.user else PLACES
+            inside = path.startswith(tuple(f"{place}/" for place in below))
+            places = [path] if inside and not path.startswith(tuple(f"{place}/" for place in theirs)) else []
         for place in places:
             with self.noted():
                 seen = self.host.stat(place)
@@ -138,9 +157,9 @@ class _Looking:
                     kind = "tree" if stat.S_ISDIR(seen.st_mode) else "program"
                     self._add([service], kind, place, "the catalogue names this path")
 
-    def directory(self, directory: str, listed: Collection[str]) -> None:
-        """The names in a directory that matter."""
-        present = set(self.host.list(directory))
+    def directory(self, directory: str, listed: Collection[str], beside: set[str] | None = None) -> None:
+        """The names in a directory that matter; `beside` is what counts as lying there, by default all that does."""
+        present = set(self.host.list(directory)) if beside is None else beside
         for name in sorted(present.intersection(listed)):
             path = f"{directory}/{name}"
             if name.startswith(WEB_APP):
@@ -212,7 +231,7 @@ class _Looking:
         while above := above.rpartition("/")[0]:
             if above in self.homes:
                 return self.homes[above]
-        return None
+        return self.region.user
 
     def _add(self, services: Sequence[str], kind: str, path: str, why: str, doubt: str = "") -> None:
         owner = self._owner(path)
@@ -223,6 +242,8 @@ class _Looking:
             whole = path
             if not doubt and kind == "program" and self._is_own(parent, service):
                 kind, whole = "tree", parent
+            if not doubt and path.startswith(tuple(f"{tree}/" for tree in self.region.owned)):
+                doubt = "a package system owns it, so it is not moved"
             if not owner and not doubt and (package := owners.owner(self.host, path)):
                 doubt = f"it belongs to {package}, so it is not moved"
             self.found.append(Copy([service], kind, whole, name, owner, why, doubt, self._version(path)))

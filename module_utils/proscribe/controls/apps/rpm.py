@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import AbstractSet, Callable, Iterable, Mapping, Sequence
 
-from ...host import ControlError, Host, Process, Unseen
+from ...host import ControlError, Host, Process, Unseen, User
 from ..base import Action
 from . import rpm_gate
 from .gate_parts import GatePart
@@ -33,6 +33,14 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
         return [package._replace(path=place(_files(host, package))) for package in found], ""
     except Unseen as unseen:
         return [], str(unseen)
+
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return [], ""  # it installs for the whole host
+
+
+def trees(host: Host, user: User | None) -> Sequence[str]:
+    return ()  # they lie where the file scan does not look
 
 
 def in_use(host: Host) -> bool:

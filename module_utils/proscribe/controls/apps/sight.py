@@ -1,51 +1,28 @@
-"""What of a plan's apps is on a host: installed packages and running programs, each with the services it belongs to."""
+"""What of a plan's apps is on a host: installed packages and running programs, each with the services it belongs to.
+
+The host's own part is looked at here; what belongs to users apart, one user after the other (personal.py).
+"""
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from ...finding import Finding, exception_for
-from ...host import Host, Process
+from ...host import Host, Process, User
+from ...host.apart import each
 from ...tuples import NamedTuple
-from . import launchers, portable
+from . import launchers, personal, portable
 from .copy_names import Names
 from .package import Package
-from .portable import Copies, Copy
+from .portable import Copy, Region
+from .running import Identity as Identity
+from .running import Running as Running
+from .running import identifier, placed, restored, running
 from .systems import SYSTEMS, installed
 from .walk_memory import Memory, remembered
 from .wanted import Wanted
 
 RUNNABLE = ("appimage", "program", "tree", "wine")  # kinds of copies that a program runs from
-SANDBOXING = ("flatpak", "snap")  # a program of theirs is known by its sandbox, whichever its executable is
-
-
-class Identity(NamedTuple):
-    """What a running program is."""
-
-    services: list[str]
-    id: str  # base name of the executable, or the id of its sandboxed app
-    manager: str = ""  # the package system that says so
-    package: str = ""  # and the package that it belongs to
-    doubt: str = ""  # why it may be something else, so that it is not ended; "" if it is certain
-
-
-class Running(NamedTuple):
-    """The processes of one user that are the same program."""
-
-    identity: Identity
-    user: str
-    started: str  # the first of them
-    processes: list[Process]  # in the order in which to end them: what was started first mostly takes the others along
-    version: str = ""  # of the installation that it runs from, where that is known
-    place: str = ""  # of the same
-
-    def finding(self) -> Finding:
-        first, *others = self.processes
-        more = f" and {len(others)} more" if others else ""
-        told = [f"pid {first.pid}{more}", f"started {self.started}", self.identity.doubt]
-        detail = ", ".join(filter(None, told))
-        scope = f"user:{self.user}"
-        return Finding("process", self.identity.id, self.identity.manager, self.version, scope, first.exe, detail)
 
 
 class Sight(NamedTuple):
@@ -74,8 +51,8 @@ class Sight(NamedTuple):
         return [s for s in self.wanted.enforced(services) if not exception_for(entries[s], finding, place)]
 
     def placed(self, running: Running) -> Running:
-        """See _placed."""
-        return _placed(running, self.wanted, [package for _, package in self.packages])
+        """See running.placed."""
+        return placed(running, self.wanted, [package for _, package in self.packages])
 
     def enforced_of(self, running: Running) -> list[str]:
         return self.enforced(running.identity.services, running.finding(), running.place)
@@ -91,116 +68,82 @@ class Sight(NamedTuple):
 def look(host: Host, section: Mapping[str, Any]) -> Sight:
     """Look for everything that a plan's `apps` section names. Raises ControlError."""
     wanted = Wanted(section)
-    packages: list[tuple[list[str], Package]] = []
     unseen: dict[str, list[str]] = {service: [] for service in wanted.services}
-    programs: list[tuple[str, Callable[[Process], str]]] = []
     people = {user.home: user for user in host.users() if portable.is_home(user)}
+    homes = {user.home for user in host.users()}
     names = Names(wanted.services, people)
     memory = remembered(host, wanted.stamp(names), wanted.full_scan_every)
     asked: dict[str, tuple[Any, Any]] = {}
+    found: list[Package] = []
+    blind: list[tuple[str, str]] = []
+    roots = [user for user in host.users() if user.uid == 0]
     for system in SYSTEMS:
-        index = wanted.packages[system.MANAGER]
-        found, blind = installed(host, system, index.keys(), memory.packages, asked)
-        packages += [(wanted.holders(index[package.id], package.finding()), package) for package in found]
-        programs.append((system.MANAGER, system.programs(host, index.keys(), found)))
-        for service in {service for services in index.values() for service in services} if blind else ():
-            unseen[service].append(blind)
-    homes = {user.home for user in host.users()}
-    walked = portable.look(host, wanted.services, names, people, packages, memory)
-    unlooked, copies = _copies(host, wanted, walked, homes)
-    certain = {copy.path: copy.services for copy in copies if not copy.doubt and copy.kind in RUNNABLE}
+        ids = wanted.packages[system.MANAGER].keys()
+        for packages, reason in (
+            installed(host, system, ids, memory.packages, asked),
+            *(system.query_of(host, user, ids) for user in roots),
+        ):
+            found += packages
+            blind += [(system.MANAGER, reason)] if reason else []
+    here = _with_services(wanted, found)
+    region = _of_host(host, {home: user for home, user in people.items() if user.uid == 0})
+    walked = portable.look(host, wanted.services, names, region, here, memory.known)
+    services_of = personal.common_services_of(wanted, homes)
+    started, unread = launchers.look(host, wanted.services, services_of, region.homes.values(), system=True)
+    web_apps = launchers.installed(host, wanted.services, walked.web_apps, lambda path: _owner(path, region.homes))
+    common = personal.Common(wanted, names, homes, here, memory)
+    theirs = personal.look(host, common, walked.others)
+
+    for manager, reason in [*blind, *theirs.blind]:
+        for service in {service for services in wanted.packages[manager].values() for service in services}:
+            unseen[service].append(reason)
     for service, entry in wanted.services.items():
         if entry["processes"] or entry["paths"] or entry["packages"] or entry.get("web_hosts"):
-            unseen[service] += unlooked
-
-    def identify(process: Process) -> Identity | None:
-        base = process.exe.rpartition("/")[2]
-        for manager, program in programs:
-            if id_ := program(process):
-                return Identity(wanted.packages[manager][id_], id_ if manager in SANDBOXING else base, manager, id_)
-        if services := _below(process.exe, homes, wanted.paths) or _below(process.exe, set(), certain):
-            if host.shares_root(process):
-                return Identity(services, base)
-            return Identity(services, base, doubt="in a container, where the path says little, so it is not ended")
-        if services := wanted.names.get(base, []):
-            return Identity(services, base, doubt="known by its name alone, so it is not ended")
-        return None
-
-    running, blind = _running(host, identify)
-    running = [_placed(program, wanted, [package for _, package in packages]) for program in running]
-    for reasons in unseen.values() if blind else ():
-        reasons.append(blind)
-    hint = "" if host.privileged else "; to see it all, run it as root (-b, and -K if sudo asks)"
-    told = {service: "; ".join(reasons) + hint for service, reasons in unseen.items() if reasons}
-    kept = memory._replace(known=walked.known, packages=asked) if names.all else None
-    return Sight(wanted, packages, running, identify, told, copies, kept)
-
-
-def _copies(host: Host, wanted: Wanted, walked: Copies, homes: set[str]) -> tuple[list[str], list[Copy]]:
-    """What no package system installed, and what starts or opens a restricted app; each with its services. Before it
-    what was not looked at.
-    """
-
-    def services_of(program: str, flatpak_id: str) -> list[str]:
-        named = wanted.packages["flatpak"].get(flatpak_id) or _below(program, homes, wanted.paths)
-        return named or wanted.names.get(program.rpartition("/")[2], [])
-
-    started, unseen = launchers.look(host, wanted.services, services_of, walked.web_apps)
+            unseen[service] += [*walked.unseen, *unread, *theirs.unseen]
+    packages = [*here, *_with_services(wanted, theirs.packages)]
     copies = []
-    for copy in [*walked.found, *started]:
+    for copy in [*walked.found, *started, *web_apps, *theirs.copies]:
         services = wanted.claimed(copy.services)
         copies.append(copy._replace(services=wanted.holders(services, copy.finding())))
-    return [*walked.unseen, *unseen], copies
+    certain = {copy.path: copy.services for copy in copies if not copy.doubt and copy.kind in RUNNABLE}
+    identify = identifier(host, wanted, packages, homes, certain)
+    runs, reasons = _running(host, identify)
+    runs = [placed(program, wanted, [package for _, package in packages]) for program in runs]
+    for listed in unseen.values():
+        listed += reasons
+    hint = "" if host.privileged else "; to see it all, run it as root (-b, and -K if sudo asks)"
+    told = {service: "; ".join(dict.fromkeys(listed)) + hint for service, listed in unseen.items() if listed}
+    kept = memory._replace(known=walked.known, packages=asked, users=theirs.memory) if names.all else None
+    return Sight(wanted, packages, runs, identify, told, copies, kept)
 
 
-def _running(host: Host, identify: Callable[[Process], Identity | None]) -> tuple[list[Running], str]:
+def _with_services(wanted: Wanted, packages: Iterable[Package]) -> list[tuple[list[str], Package]]:
+    return [(wanted.holders(wanted.packages[p.manager][p.id], p.finding()), p) for p in packages]
+
+
+def _of_host(host: Host, homes: Mapping[str, User]) -> Region:
+    """The places of the host, with root's own home."""
+    owned = [tree for system in SYSTEMS for user in (None, *homes.values()) for tree in system.trees(host, user)]
+    return Region(homes, [*portable.PLACES, *homes], owned=owned)
+
+
+def _owner(path: str, homes: Mapping[str, User]) -> User | None:
+    return next((user for home, user in homes.items() if path.startswith(home + "/")), None)
+
+
+def _running(host: Host, identify: Callable[[Process], Identity | None]) -> tuple[list[Running], list[str]]:
+    """What runs, and why that may not be all. What users run is asked about apart."""
     processes, hidden = host.processes()
-    groups: dict[tuple[Any, ...], list[tuple[bool, str, Process]]] = {}
+    by_user: dict[int, list[Process]] = {}
     for process in processes:
-        identity = identify(process)
-        owner = host.owner(process) if identity else None
-        if identity and owner:
-            sandboxed = identity.id != process.exe.rpartition("/")[2]
-            key = (tuple(identity.services), identity[1:], owner.name, "" if sandboxed else process.exe)
-            # A sandbox's own init comes last: it ends with what it started, and does not listen to TERM itself.
-            init = process.exe == "/usr/bin/bwrap"
-            groups.setdefault(key, []).append((init, host.started(process), process))
-    running = []
-    for (services, rest, user, _), members in sorted(groups.items()):
-        members.sort()
-        started, ordered = members[0][1], [process for _, _, process in members]
-        running.append(Running(Identity(list(services), *rest), user, started, ordered))
+        by_user.setdefault(host.user_of(process), []).append(process)
+    found = running(host, identify, by_user.pop(0, []))
+    reasons = []
+    for uid, parts, why in each(sorted(by_user), lambda uid: running(host, identify, by_user[uid])):
+        found += [restored(row) for row in parts]
+        reasons += [f"{host.account(uid).name}: {why}"] if why else []
     # Without root, a host may even hide that there are other users' processes (hidepid, see proc(5)).
     if not host.privileged:
-        return running, "the programs of other users cannot be seen"
-    return running, f"{hidden} processes do not show their executable, not even to root" if hidden else ""
-
-
-def _placed(running: Running, wanted: Wanted, packages: Iterable[Package]) -> Running:
-    """A running program with the version and the place of its installation, so that a waiver for that covers it too.
-
-    One that may run from several installations (the system's and the user's own) has neither, unless they agree.
-    """
-    identity = running.identity
-    sources = {
-        (package.version, package.path)
-        for package in packages
-        if (package.manager, package.id) == (identity.manager, identity.package)
-        and (package.owner is None or package.owner.name == running.user)
-    }
-    version, place = sources.pop() if len(sources) == 1 else ("", "")
-    running = running._replace(version=version, place=place)
-    services = wanted.holders(identity.services, running.finding(), running.place)
-    return running._replace(identity=identity._replace(services=services))
-
-
-def _below(exe: str, homes: set[str], paths: Mapping[str, list[str]]) -> list[str]:
-    """The services that name an executable or a directory above it, absolute or below a home (`~/`)."""
-    forms = [exe, *("~" + exe[len(home) :] for home in _upwards(exe) if home in homes)]
-    return next((paths[place] for form in forms for place in _upwards(form) if place in paths), [])
-
-
-def _upwards(path: str) -> Iterator[str]:
-    while path and path != "~":
-        yield path
-        path = path.rpartition("/")[0]
+        return found, [*reasons, "the programs of other users cannot be seen"]
+    more = [f"{hidden} processes do not show their executable, not even to root"] if hidden else []
+    return found, [*reasons, *more]

@@ -8,6 +8,7 @@ from typing import AbstractSet, Iterator
 from ...host import Host, User
 from .package import Package
 
+HEAD = 64 * 1024  # bytes of metadata; its fields come first, and the long text after them
 KINDS = {"dist-info": "METADATA", "egg-info": "PKG-INFO"}
 
 
@@ -37,7 +38,7 @@ def distributions(
         id_ = wanted.get(normal(stem.partition("-")[0]))
         if id_ and kind in KINDS:
             path = f"{directory}/{entry}"
-            fields = parse(host.text(f"{path}/{KINDS[kind]}") or "")
+            fields = parse(host.head(f"{path}/{KINDS[kind]}", HEAD).decode("utf-8", "replace"))
             if normal(fields.get("Name", "")) == normal(id_):
                 yield Package(manager, id_, told_version(fields.get("Version", "")), (handle,), owner, path)
 

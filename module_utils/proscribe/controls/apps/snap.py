@@ -6,7 +6,7 @@ import json
 import re
 from typing import AbstractSet, Any, Callable, Mapping, Sequence
 
-from ...host import Host, Process
+from ...host import Host, Process, User
 from ..base import Action
 from .gate_parts import GatePart
 from .package import Package
@@ -41,6 +41,14 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
         )
         for instance, revisions in sorted(instances.items())
     ], ""
+
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return [], ""  # snaps are the whole host's
+
+
+def trees(host: Host, user: User | None) -> Sequence[str]:
+    return ()  # they lie where the file scan does not look
 
 
 def parse_file(file: str) -> tuple[str, str, str]:

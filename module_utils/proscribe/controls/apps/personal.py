@@ -1,0 +1,169 @@
+"""What belongs to one user: his own packages, his files, his launchers. Looked at apart, on his own budget.
+
+All of it is his word, and so is how much of it there is. So a child process goes from user to user (host/apart.py), and
+what is odd, huge or never answers at one of them is unseen there, with the reason, and hides nothing of the others.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Iterator, Mapping, Sequence
+
+from ...host import ControlError, Host, Unseen, User
+from ...host.apart import each
+from ...host.budget import Budget
+from ...host.walking import mounts, not_entered, remote
+from ...tuples import NamedTuple
+from . import launchers, portable
+from .copy_names import Names
+from .package import Package
+from .portable import Copy, Region
+from .running import below
+from .systems import SYSTEMS
+from .walk_memory import DROPPED, Memory, of_user, text_of_user
+from .wanted import Wanted
+
+
+class Unit(NamedTuple):
+    """What belongs to one number: accounts with their homes, and what is his in places that others share."""
+
+    uid: int
+    users: Sequence[User]
+    places: Sequence[tuple[str, Sequence[str]]]  # as in Walked.others
+    unseen: Sequence[str] = ()
+
+    @property
+    def user(self) -> User:
+        return self.users[0]
+
+
+class Seen(NamedTuple):
+    """What was seen of the users."""
+
+    packages: list[Package]
+    copies: list[Copy]
+    blind: list[tuple[str, str]]  # by the name of a package system, why some of its packages could not be looked for
+    unseen: list[str]  # why something else could not be
+    memory: dict[str, str | None]  # by number, what the next look need not read again: walk_memory.py
+
+
+class Common(NamedTuple):
+    """What the look at every user needs."""
+
+    wanted: Wanted
+    names: Names
+    homes: set[str]  # of everybody
+    packages: Sequence[tuple[list[str], Package]]  # of the host
+    memory: Memory
+
+
+def look(host: Host, common: Common, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]]) -> Seen:
+    """Look at all users but root. `others` is what the walk of the host's places handed over."""
+    seen = Seen([], [], [], [], {})
+    room = MOST_REMEMBERED
+    for unit, parts, why in each(units(host, others), lambda unit: _parts(host, common, unit)):
+        for part in parts:
+            seen.packages.extend(restored_package(row) for row in part.get("packages", ()))
+            seen.copies.extend(restored_copy(row) for row in part.get("copies", ()))
+            seen.blind.extend((manager, f"{unit.user.name}: {reason}") for manager, reason in part.get("blind", ()))
+            seen.unseen.extend(f"{unit.user.name}: {reason}" for reason in part.get("unseen", ()))
+            if "memory" in part:
+                text = part["memory"]
+                room -= len(text or "")
+                seen.memory[str(unit.uid)] = text if room > 0 else DROPPED
+        if why:
+            seen.unseen.append(f"{unit.user.name}: {why}")
+    return seen
+
+
+MOST_REMEMBERED = 32 * 1024 * 1024  # characters, of all users together
+
+
+def units(host: Host, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]]) -> list[Unit]:
+    """Everybody but root who has something here, each with all that is his."""
+    table = mounts(host)
+    users: dict[int, list[User]] = {}
+    unseen: dict[int, list[str]] = {}
+    for user in host.users():
+        if user.uid == 0:
+            continue
+        if type_ := remote(user.home, table):
+            unseen.setdefault(user.uid, []).append(not_entered(user.home, type_))
+            users.setdefault(user.uid, [])
+        else:
+            users.setdefault(user.uid, []).append(user)
+    found = []
+    for uid in sorted({*users, *others}):
+        his = users.get(uid) or [host.account(uid)._replace(home="/nonexistent")]
+        found.append(Unit(uid, his, others.get(uid, ()), unseen.get(uid, ())))
+    return found
+
+
+def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
+    """What is seen of a unit, in parts: what came before the budget was spent stays."""
+    wanted, names = common.wanted, common.names
+    yield {"unseen": list(unit.unseen)}
+    known = of_user(host, common.memory, unit.uid)
+    host.budget = Budget()
+    packages: list[Package] = []
+    for user in unit.users:
+        for system in SYSTEMS:
+            ids = wanted.packages[system.MANAGER].keys()
+            found, blind = _guarded(host, system.query_of, host, user, ids) if ids else ([], "")
+            packages += found
+            if found or blind:
+                yield {"packages": found, "blind": [(system.MANAGER, blind)] if blind else []}
+    people = [user for user in unit.users if portable.is_home(user)]
+    services_of = common_services_of(wanted, common.homes)
+    started, unseen = _guarded(host, launchers.look, host, wanted.services, services_of, people, False)
+    yield {"copies": started, "unseen": _reasons(unseen)}
+    owned, _ = _guarded(host, _owned, host, people)
+    homes = {user.home: user for user in people}
+    roots = [*homes, *(directory for directory, files in unit.places if not files)]
+    files = [(directory, names) for directory, names in unit.places if names]
+    region = Region(homes, roots, files, unit.user, owned)
+    walked = portable.look(host, wanted.services, names, region, common.packages, known)
+    web_apps = launchers.installed(host, wanted.services, walked.web_apps, lambda path: unit.user)
+    yield {"copies": [*walked.found, *web_apps], "unseen": walked.unseen}
+    if host.learns and names.all:
+        yield {"memory": text_of_user(common.memory, known, walked.known)}
+
+
+def _owned(host: Host, users: Iterable[User]) -> tuple[list[str], str]:
+    return [tree for user in users for system in SYSTEMS for tree in system.trees(host, user)], ""
+
+
+def _guarded(host: Host, question: Any, *arguments: Any) -> tuple[list[Any], Any]:
+    """What a look at something of a user's says; and if it cannot, why."""
+    try:
+        found, unseen = question(*arguments)
+        if host.budget:
+            host.budget.take("findings", len(found))
+    except (Unseen, ControlError, OSError, MemoryError) as error:
+        return [], str(error) or "over budget: memory"
+    return list(found), unseen
+
+
+def _reasons(unseen: Any) -> list[str]:
+    return [unseen] if isinstance(unseen, str) else list(unseen)
+
+
+def common_services_of(wanted: Wanted, homes: set[str]) -> Any:
+    """Whose a program is, by its path and by its flatpak id."""
+
+    def services_of(program: str, flatpak_id: str) -> list[str]:
+        named = wanted.packages["flatpak"].get(flatpak_id) or below(program, homes, wanted.paths)
+        return named or wanted.names.get(program.rpartition("/")[2], [])
+
+    return services_of
+
+
+def restored_package(row: Sequence[Any]) -> Package:
+    """What came back from a child, as it was."""
+    package = Package(*row)
+    return package._replace(handles=tuple(package.handles), owner=User(*package.owner) if package.owner else None)
+
+
+def restored_copy(row: Sequence[Any]) -> Copy:
+    """What came back from a child, as it was."""
+    copy = Copy(*row)
+    return copy._replace(owner=User(*copy.owner) if copy.owner else None)

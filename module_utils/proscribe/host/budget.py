@@ -1,0 +1,44 @@
+"""What looking at what belongs to one user may cost: entries of directories, bytes of files, seconds.
+
+A home is its user's word, and so is how much there is of it. While a budget is open (`Looking.budget`), all that the
+door to the operating system reads is paid from it. Once it is spent, nothing more is read on that user's behalf: what
+was found until then counts, the rest is unseen, with the reason. Nobody pays for anybody else.
+
+These limits are soft: they end a look in an orderly way. host/apart.py has the hard ones, for what cannot be ended so.
+"""
+
+from __future__ import annotations
+
+import time
+
+from .words import Unseen
+
+LARGEST = 1024 * 1024  # bytes that are read of any one file of a user's
+ENTRIES = 3_000_000  # names in directories
+SIZE = 256 * 1024 * 1024  # bytes of files, together
+SECONDS = 15.0
+FINDINGS = 1_000  # things of restricted apps; more of one user's tell nobody anything new
+
+
+class Budget:
+    """What is left for one user."""
+
+    def __init__(
+        self, entries: int = ENTRIES, size: int = SIZE, seconds: float = SECONDS, findings: int = FINDINGS
+    ) -> None:
+        self.most = {"files": entries, "bytes read": size, "findings": findings}
+        self.left = dict(self.most)
+        self.seconds = seconds
+        self.end = time.monotonic() + seconds
+
+    def take(self, what: str, count: int) -> None:
+        """Pay for something: "files" (and directories), "bytes read", "findings". Raises Unseen when it is spent."""
+        self.left[what] -= count
+        if self.left[what] < 0:
+            raise Unseen(f"over budget: more than {self.most[what]:,} {what}")
+        self.hold()
+
+    def hold(self) -> None:
+        """Raises Unseen when the time is spent."""
+        if time.monotonic() > self.end:
+            raise Unseen(f"over budget: more than {self.seconds:g} s")
