@@ -67,7 +67,9 @@ def test_a_directory_of_tools_elsewhere_is_found_by_the_links_to_its_programs(
 
 def test_a_million_links_are_not_all_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uv, "MOST_LINKS", 3)
-    monkeypatch.setattr(Host, "list", lambda self, path: [f"a{n}" for n in range(10**6)] if path.endswith("bin") else [])
+    monkeypatch.setattr(
+        Host, "list", lambda self, path: [f"a{n}" for n in range(10**6)] if path.endswith("bin") else []
+    )
     read: list[str] = []
     monkeypatch.setattr(uv, "link", lambda host, path: read.append(path) or "")
     assert uv.query_of(Host(str(root)), ALICE, IDS) == ([], "")

@@ -42,7 +42,9 @@ def remove(
 ) -> Action:
     """The action that runs a tool as the owner of a package; `place` is where it is installed, for people."""
     apply = partial(_run, host, package, argv, still, environment or {})
-    return Action("remove", f"{package.id} ({package.scope}) from {place}", apply, f"{package.id} {package.version}\n")
+    subject = f"{package.id} ({package.scope}) from {place}"
+    user = package.owner.name if package.owner and package.owner.uid else ""
+    return Action("remove", subject, apply, f"{package.id} {package.version}\n", user=user)
 
 
 def _run(

@@ -57,8 +57,7 @@ class Brew:
         def program(process: Process) -> str:
             for package in packages:
                 if process.exe.startswith(package.path + "/") and host.shares_root(process):
-                    owner = host.owner(process)
-                    return package.id if package.owner is None or (owner and owner.uid == package.owner.uid) else ""
+                    return package.id if package.owner is None or host.user_of(process) == package.owner.uid else ""
             return ""
 
         return program
@@ -82,11 +81,15 @@ class Brew:
 
 
 def _prefixes(host: Host, user: User | None) -> list[str]:
-    """Where Homebrew is a user's, or root's for None."""
+    """Where Homebrew is a user's, or root's for None. The common place is the one's who owns it, in the first of his
+    homes.
+    """
     seen = survey([COMMON], lambda path: [one] if (one := host.stat(path)) else [])[0]
-    common = [COMMON] if seen and seen[0].st_uid == (user.uid if user else 0) else []
-    own = [user.home + place for place in PERSONAL] if user and user.home != COMMON else []
-    return list(dict.fromkeys([*common, *own]))
+    uid = seen[0].st_uid if seen else -1
+    homes = [one.home for one in host.users() if one.uid == uid]
+    common = user is None and uid == 0 or user is not None and uid > 0 and homes[:1] == [user.home]
+    own = [user.home + place for place in PERSONAL] if user else []
+    return [*([COMMON] if common else []), *(place for place in own if place != COMMON)]
 
 
 FORMULAE, CASKS = Brew("brew"), Brew("brew_cask")

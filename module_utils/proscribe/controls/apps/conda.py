@@ -115,8 +115,7 @@ def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> 
         package = files.get(process.exe)
         if package is None or not host.shares_root(process):
             return ""
-        owner = host.owner(process)
-        return package.id if package.owner is None or (owner and owner.uid == package.owner.uid) else ""
+        return package.id if package.owner is None or host.user_of(process) == package.owner.uid else ""
 
     return program
 
