@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from . import plan as plans
-from .controls.base import Changes, Control
+from .controls.base import Action, Changes, Control, Refusal
 from .finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN, Finding, Verdict, host_record
 from .host import ControlError, Host, Unseen
 
 CONTROLS = plans.CONTROLS
+FAILED = "could not be changed"
 
 # The arguments of `compliance_state`, in Ansible's way of saying so: of the module, and of the action that streams it.
 COMPLIANCE_STATE_ARGUMENTS = {
@@ -137,21 +138,50 @@ def compliance_state(
     return answer
 
 
+PATIENCE = 600.0  # seconds for all that is changed of one user's
+
+
 def carry_out(changes: Changes) -> Mapping[str, Any]:
-    """Do the actions in their order. Raises ControlError with what failed, and with what was done in `done`."""
+    """Do the actions in their order. Raises ControlError with what failed, and with what was done in `done`.
+
+    What is a user's is changed apart (host/apart.py). Where that fails it is his finding and nobody's failure: it is
+    returned in `left`, [(action, why)].
+    """
     done: list[str] = []
     failed: list[str] = []
+    left: list[tuple[Action, str]] = []
+    patience: dict[str, float] = {}
     for action in changes.actions:
         try:
-            action.apply()
+            if action.user:
+                _on_behalf(action, patience)
+            else:
+                action.apply()
             done.append(str(action))
-        except ControlError as error:
+        except (ControlError, Unseen) as error:
+            if action.user:
+                left.append((action, str(error)))
+                continue
             failed.append(f"{action}: {error}")
             if not changes.independent:
                 break
     if failed:
         raise ControlError("; ".join(failed), done=done)
-    return {}
+    return {"left": left} if left else {}
+
+
+def _on_behalf(action: Action, patience: dict[str, float]) -> None:
+    """Change something of a user's, in the time that is left for that. Raises ControlError or Unseen."""
+    from .host.apart import Limits, asked
+
+    started = time.monotonic()
+    left = patience.setdefault(action.user, PATIENCE)
+    if left <= 0:
+        raise ControlError(f"what was changed before of {action.user}'s took {PATIENCE:g} s")
+    try:
+        asked(action.apply, Limits(seconds=left, memory=0))
+    finally:
+        patience[action.user] -= time.monotonic() - started
 
 
 def change(
@@ -191,19 +221,23 @@ def change(
             found = [finding for verdict in seen if verdict.state == NONCOMPLIANT for finding in verdict.findings]
             if section["mode"] == "enforce":  # an audited control is only looked at
                 changes = control(name).enforce(host, plan)
-        more = {} if dry_run else doing(changes)
+        more = dict({} if dry_run else doing(changes))
+        left = more.pop("left", [])
         if changes.afterwards and not dry_run:
             changes.afterwards()
         if lift and not dry_run and not restore:
             forget(host)
+    undone = [id(action) for action, _ in left]
+    actions = [action for action in changes.actions if id(action) not in undone]
+    refused = [Refusal(rule, a.subject, f"{a.user}'s, {FAILED}: {why}") for a, why in left for rule in a.rules]
     return {
         **more,
-        "changed": bool(changes.actions),
-        "actions": [str(action) for action in changes.actions],
-        "refused": [refusal._asdict() for refusal in changes.refused],
+        "changed": bool(actions),
+        "actions": [str(action) for action in actions],
+        "refused": [refusal._asdict() for refusal in (*changes.refused, *refused)],
         "findings": [finding.as_dict() for finding in found],
         "diff": [
             {"before_header": str(a), "after_header": str(a), "before": a.before, "after": a.after}
-            for a in changes.actions
+            for a in actions
         ],
     }

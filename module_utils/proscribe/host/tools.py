@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from typing import Any, Callable, Mapping, Sequence
+import select
+import time
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from .files import Files
 from .words import ControlError, Result, User
 
+if TYPE_CHECKING:
+    import subprocess
+
 TOOL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TOOL_ENVIRONMENT = {"PATH": TOOL_PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"}
+
+MOST = 16 * 1024 * 1024  # bytes that a tool of the host may print
+MOST_OF_USER = 256 * 1024  # and one that is run as a user, who may have put anything in its place
+AWAKE = 0.05  # seconds after which it is seen that a tool has ended although its output is still held open
+ROUNDS = 5  # of ending what a tool has started: it may start more meanwhile
+KILL, STOP = 9, 19  # signals on Linux
 
 Runner = Callable[..., Result]
 
@@ -24,7 +36,8 @@ def run_tool(
 ) -> Result:
     """Run a tool with an argument list, as root or as a user of the host, and return what it answered.
 
-    Raises ControlError when the tool is missing or does not end within `timeout` seconds.
+    What a user's tool leaves running is ended with it. Raises ControlError when the tool is missing, does not end
+    within `timeout` seconds, or prints more than `MOST` (`MOST_OF_USER`) bytes.
     """
     import subprocess  # a host of which nothing has to be asked does not pay for it
 
@@ -34,16 +47,12 @@ def run_tool(
         env.update(HOME=user.home, USER=user.name, LOGNAME=user.name)
         identity = {"user": user.uid, "group": user.gid, "extra_groups": [user.gid], "cwd": "/"}
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             list(argv),
-            input=stdin,
-            stdin=None if stdin is not None else subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=env,
-            timeout=timeout,
-            check=False,
             start_new_session=True,
             **identity,
         )
@@ -51,9 +60,131 @@ def run_tool(
         raise ControlError(f"{argv[0]} is not installed on this host") from None
     except OSError as error:
         raise ControlError(f"{argv[0]} cannot be run: {error.strerror}") from None
-    except subprocess.TimeoutExpired:
-        raise ControlError(f"{' '.join(argv)} did not end within {timeout:g} s") from None
-    return Result(done.returncode, done.stdout, done.stderr)
+    except subprocess.SubprocessError as error:  # the user's number cannot be taken on
+        raise ControlError(f"{argv[0]} cannot be run: {error}") from None
+    most = MOST if user is None else MOST_OF_USER
+    ended = False
+    try:
+        out, err = _conversation(process, (stdin or "").encode(), most, timeout)
+        ended = True
+    except _Spent as spent:
+        raise ControlError(f"{' '.join(argv)} {spent}") from None
+    finally:
+        if user is not None or not ended:
+            _end_session(process.pid)
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+    return Result(process.returncode, _text(out), _text(err))
+
+
+class _Spent(Exception):
+    """A tool that takes too long or says too much."""
+
+
+def _conversation(process: subprocess.Popen[bytes], given: bytes, most: int, timeout: float) -> tuple[bytes, bytes]:
+    """Give a tool its input and take its output, until it ends. Nobody waits for what it has started and left behind,
+    which may hold its output open. Raises _Spent.
+    """
+    assert process.stdout and process.stderr
+    said = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
+    out, err = said
+    poll = select.poll()
+    for descriptor in said:
+        poll.register(descriptor, select.POLLIN)
+    if process.stdin:
+        os.set_blocking(process.stdin.fileno(), False)
+        poll.register(process.stdin.fileno(), select.POLLOUT)
+    open_ends = set(said)
+    end = time.monotonic() + timeout
+    pause = 0.001
+    while open_ends and process.poll() is None:
+        left = end - time.monotonic()
+        if left <= 0:
+            raise _Spent(f"did not end within {timeout:g} s")
+        for descriptor, _ in poll.poll(min(left, AWAKE) * 1000):
+            if descriptor in said:
+                _take(descriptor, said[descriptor], most, open_ends, poll)
+            elif process.stdin:
+                given = given[_give(descriptor, given) :]
+                if not given:
+                    poll.unregister(descriptor)
+                    process.stdin.close()
+    while process.poll() is None:  # it has closed its output and works on
+        if time.monotonic() > end:
+            raise _Spent(f"did not end within {timeout:g} s")
+        time.sleep(pause)
+        pause = min(2 * pause, 0.05)
+    for descriptor in list(open_ends):  # what it said last
+        os.set_blocking(descriptor, False)
+        with contextlib.suppress(BlockingIOError):
+            while descriptor in open_ends:
+                _take(descriptor, said[descriptor], most, open_ends, poll)
+    return bytes(said[out]), bytes(said[err])
+
+
+def _take(descriptor: int, said: bytearray, most: int, open_ends: set[int], poll: select.poll) -> None:
+    piece = os.read(descriptor, 65536)
+    said += piece
+    if len(said) > most:
+        raise _Spent(f"printed more than {most} bytes")
+    if not piece:
+        open_ends.discard(descriptor)
+        poll.unregister(descriptor)
+
+
+def _give(descriptor: int, given: bytes) -> int:
+    """How much of its input a tool took; all of it, if it wants no more."""
+    try:
+        return os.write(descriptor, given)
+    except BlockingIOError:
+        return 0
+    except OSError:
+        return len(given)
+
+
+def _end_session(leader: int) -> None:
+    """End what runs in the session of a tool, and what descends from it although it has begun a session of its own."""
+    with contextlib.suppress(OSError):
+        os.kill(leader, STOP)  # nothing is started, and nobody is an orphan, while its descendants are looked for
+    for _ in range(ROUNDS):
+        alive = _descendants(leader)
+        for pid in alive:
+            with contextlib.suppress(OSError):
+                os.kill(pid, KILL)
+        with contextlib.suppress(OSError):
+            os.killpg(leader, KILL)
+        if not alive:
+            return
+
+
+def _descendants(leader: int) -> list[int]:
+    """The living processes of a session, and those that descend from one of them; from /proc/PID/stat."""
+    parents: dict[int, int] = {}
+    found: set[int] = set()
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with (
+                contextlib.suppress(OSError, IndexError, ValueError),
+                open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as stream,
+            ):
+                state, parent, _, session = stream.read().rpartition(")")[2].split()[:4]
+                if state not in "ZX":
+                    parents[int(name)] = int(parent)
+                    if int(session) == leader:
+                        found.add(int(name))
+    grown = 0
+    while grown != len(found):
+        grown = len(found)
+        found |= {pid for pid, parent in parents.items() if parent in found}
+    return sorted(found)
+
+
+def _text(said: bytes) -> str:
+    return said.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
 class Tools(Files):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 from ...host import Host, Process, escaped
 from ..base import Action, Changes, Refusal
 from . import dpkg_changes, exec_changes, gate, guarded, notice, pacman_changes, quarantine, restoring
 from .gate_parts import DependsOnPackages, GatePart
+from .package import Package
+from .portable import Copy
 from .sight import Running, Sight, look
 from .systems import SYSTEMS
 from .walk_memory import keep, traces
@@ -65,7 +67,9 @@ def _ends(host: Host, sight: Sight, grace: float) -> tuple[list[Action], list[Re
             refused += [Refusal(f"apps/{service}", subject, reason) for service in services]
         elif services:
             apply = partial(_end, host, running.processes, partial(restricted, running), grace)
-            actions.append(Action("end", subject, apply, running.processes[0].exe + "\n"))
+            user = "" if running.user == "root" else running.user
+            rules = [f"apps/{service}" for service in services]
+            actions.append(Action("end", subject, apply, running.processes[0].exe + "\n", user=user, rules=rules))
     return actions, refused
 
 
@@ -92,29 +96,49 @@ def _removals(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal], di
             for package, why in guards
             for service in services_of[package]
         ]
-        if doomed:
-            planned, left = system.removal(host, doomed)
-            actions += planned
+        stays: set[str] = set()
+        for user, rules, packages in _by_user(doomed, services_of):
+            planned, left = system.removal(host, packages)
+            actions += [action._replace(user=user, rules=rules) for action in planned]
             refused += [
                 Refusal(f"apps/{service}", package.id, reason)
                 for package, reason in left
                 for service in services_of[package]
             ]
-            gone[system.MANAGER] = {package.id for package in doomed} - {package.id for package, _ in left}
+            stays |= {package.id for package, _ in left}
+        gone[system.MANAGER] = {package.id for package in doomed} - stays
     return actions, refused, gone
+
+
+def _by_user(
+    packages: Sequence[Package], services_of: Mapping[Package, Sequence[str]]
+) -> Iterator[tuple[str, list[str], list[Package]]]:
+    """The host's packages together, which their system removes in one go; those of users by user and by services."""
+    groups: dict[tuple[str, tuple[str, ...]], list[Package]] = {}
+    for package in packages:
+        own = package.owner is not None and package.owner.uid != 0
+        key = (package.owner.name, tuple(services_of[package])) if own and package.owner else ("", ())
+        groups.setdefault(key, []).append(package)
+    for (user, services), members in groups.items():
+        yield user, [f"apps/{service}" for service in services], members
 
 
 def _copies(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal]]:
     """What moves portable copies into the quarantine, each with all that belongs to it."""
     refused: list[Refusal] = []
-    moving: dict[str, tuple[str, list[str]]] = {}  # one path may belong to several services
+    moving: dict[str, tuple[Copy, list[str]]] = {}  # one path may belong to several services
     for copy in sight.copies:
         services = sight.enforced(copy.services, copy.finding())
         if reason := copy.doubt or (services and quarantine.refusal(host, copy.path)):
             refused += [Refusal(f"apps/{service}", escaped(copy.path), reason) for service in services]
         elif services:
-            moving.setdefault(copy.path, (copy.kind, []))[1].extend(services)
-    return [quarantine.take(host, path, services, kind) for path, (kind, services) in moving.items()], refused
+            moving.setdefault(copy.path, (copy, []))[1].extend(services)
+    return [
+        quarantine.take(host, path, services, copy.kind)._replace(
+            user=copy.owner.name if copy.owner and copy.owner.uid else "", rules=[f"apps/{s}" for s in services]
+        )
+        for path, (copy, services) in moving.items()
+    ], refused
 
 
 def _gate(host: Host, plan: Mapping[str, Any], sight: Sight, gone: Mapping[str, set[str]]) -> list[Action]:

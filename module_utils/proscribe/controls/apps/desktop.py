@@ -14,6 +14,11 @@ from ...tuples import NamedTuple
 ADDRESS = re.compile(r"https?://[^\s\"'<>`|]+", re.IGNORECASE)
 APP_ID = re.compile(r"(?:^|[^A-Za-z])(?:--app-id=|crx_)([a-p]{32})(?![a-z])")
 ESCAPES = {"s": " ", "n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
+# An argument's parts: each text is cut in one way only, so that cutting takes as long as the text is.
+_PIECES = re.compile(r'"|\\.?|\s+|[^"\\\s]+', re.DOTALL)
+_ASSIGNS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+_FIELD = re.compile(r"%[a-zA-Z]|@@u?")
+LONGEST_HOST = 253  # characters of a name (RFC 1035)
 # What starts another program, which the rest of its line names.
 STARTERS = frozenset({"env", "nice", "ionice", "nohup", "setsid", "exec"})
 
@@ -58,13 +63,25 @@ def unescaped(value: str) -> str:
 
 def arguments(command: str) -> list[str]:
     """The arguments of an `Exec` line, without its field codes (%U); a quotation that does not end, ends with it."""
-    found: list[str] = []
-    for match in re.finditer(r'((?:"(?:[^"\\]|\\.)*(?:"|$)|[^\s"])+)', command, re.DOTALL):
-        parts = re.findall(r'"((?:[^"\\]|\\.)*)(?:"|$)|([^\s"]+)', match[1], re.DOTALL)
-        word = "".join(re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL) + bare for quoted, bare in parts)
-        if word and not re.fullmatch(r"%[a-zA-Z]|@@u?", word):
-            found.append(word)
-    return found
+    words: list[list[str]] = [[]]
+    quoted = False
+    for piece in _PIECES.findall(command):
+        if piece == '"':
+            quoted = not quoted
+        elif quoted and piece[0] == "\\":
+            words[-1].append(piece[1:])
+        elif not quoted and piece[0].isspace():
+            words.append([])
+        elif not quoted and piece[0] == "\\" and piece[1:].isspace():
+            words[-1].append("\\")
+            words.append([])
+        elif not quoted and piece == '\\"':
+            words[-1].append("\\")
+            quoted = True
+        else:
+            words[-1].append(piece)
+    found = map("".join, words)
+    return [word for word in found if word and not _FIELD.fullmatch(word)]
 
 
 def started(command: Sequence[str]) -> tuple[str, str]:
@@ -72,11 +89,10 @@ def started(command: Sequence[str]) -> tuple[str, str]:
     words = list(command)
     if words:
         words[0] = words[0].lstrip("-@:+!|")  # the prefixes of a unit's commands
-    while words and (words[0].rpartition("/")[2] in STARTERS or _assigns(words[0]) or words[0].startswith("-")):
-        words.pop(0)
-    if not words:
+    first = next((i for i, word in enumerate(words) if not _before(word)), len(words))
+    if first == len(words):
         return "", ""
-    program, *rest = words
+    program, *rest = words[first:]
     if program.rpartition("/")[2] == "flatpak" and "run" in rest:
         return program, next((word for word in rest[rest.index("run") + 1 :] if not word.startswith("-")), "")
     if program.rpartition("/")[2] == "snap" and rest[:1] == ["run"]:
@@ -84,8 +100,9 @@ def started(command: Sequence[str]) -> tuple[str, str]:
     return program, ""
 
 
-def _assigns(word: str) -> bool:
-    return re.match(r"[A-Za-z_][A-Za-z0-9_]*=", word) is not None
+def _before(word: str) -> bool:
+    """Whether a word stands before the program that a line starts."""
+    return word.rpartition("/")[2] in STARTERS or word.startswith("-") or _ASSIGNS.match(word) is not None
 
 
 def split(address: str) -> tuple[str, str]:
@@ -139,7 +156,7 @@ def _hosts(services: Mapping[str, Mapping[str, Sequence[str]]]) -> tuple[Any, ..
 
 
 def _above(host: str) -> Iterator[str]:
-    while host:
+    while host and len(host) <= LONGEST_HOST:
         yield host
         host = host.partition(".")[2]
 

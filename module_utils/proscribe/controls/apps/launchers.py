@@ -18,6 +18,7 @@ SYSTEM_MENUS = ("/usr/share/applications", "/usr/local/share/applications")
 SYSTEM_AUTOSTART = "/etc/xdg/autostart"
 SYSTEM_UNITS = "/etc/systemd/user"
 LARGEST = 1024 * 1024  # bytes of an entry
+SHOWN = 200  # characters of what an entry says
 
 
 def look(
@@ -100,14 +101,14 @@ class _Looking:
             return
         for address in launcher.addresses:
             if services := self.web.services(address):
-                self.add(services, kind, path, owner, f"it opens {address}")
+                self.add(services, kind, path, owner, f"it opens {address[:SHOWN]}")
         for id_ in launcher.app_ids:
             if services := self.web.services_of_app(id_):
                 self.add(services, kind, path, owner, f"it opens the web app {id_}")
         for command in launcher.commands if kind == "autostart" else ():
             program, flatpak = desktop.started(command)
             if services := self.services_of(program, flatpak) or self.entries.get(path.rpartition("/")[2], []):
-                self.add(services, kind, path, owner, f"it starts {flatpak or program} with the session")
+                self.add(services, kind, path, owner, f"it starts {(flatpak or program)[:SHOWN]} with the session")
 
     def add(self, services: Sequence[str], kind: str, path: str, owner: User | None, why: str) -> None:
         known = {service for copy in self.found if copy.path == path for service in copy.services}

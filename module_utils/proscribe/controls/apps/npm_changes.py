@@ -9,7 +9,7 @@ from ...host import ControlError, Host
 from ...host.tools import TOOL_PATH
 from ..base import Action
 from .owners import owner
-from .package import Package
+from .package import Package, there
 
 LIMIT = 300  # seconds
 # Scripts of packages are not run: root would run them with all of root's rights. The rest keeps npm off the network.
@@ -36,7 +36,7 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
 def _npm(host: Host, package: Package) -> str:
     """The prefix's own npm, where a user has a whole Node there, else the host's; "" if there is none."""
     own = f"{package.handles[0]}/bin/npm"
-    return own if package.owner and host.stat(own) else host.tool("npm") or ""
+    return own if package.owner and there(host, package.owner, own) else host.tool("npm") or ""
 
 
 def _uninstall(host: Host, package: Package, tool: str) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Iterable, Mapping, Protocol, Sequence
+from typing import TYPE_CHECKING, AbstractSet, Callable, Iterable, Mapping, Protocol, Sequence
 
 from ...finding import Finding
-from ...host import Host, Process, User
+from ...host import ControlError, Host, Process, Unseen, User
 from ...tuples import NamedTuple
 from ..base import Action
 from .gate_parts import GatePart
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Answer = TypeVar("Answer")
 
 
 class Package(NamedTuple):
@@ -36,6 +41,27 @@ def place(files: Iterable[str]) -> str:
     """
     known = [file for file in files if file.startswith(("/opt/", "/usr/bin/", "/usr/sbin/", "/usr/games/"))]
     return next(("/opt/" + file.split("/")[2] for file in known if file.startswith("/opt/")), min(known, default=""))
+
+
+def on_behalf(user: User | None, question: Callable[[], Answer]) -> Answer:
+    """The answer to a question about something of a user's, which is asked apart (host/apart.py): it may never come.
+
+    Raises ControlError, and Unseen.
+    """
+    if user is None or user.uid == 0:
+        return question()
+    from ...host.apart import Limits, asked
+
+    answer: Answer = asked(question, Limits(memory=0))
+    return answer
+
+
+def there(host: Host, user: User | None, path: str) -> bool:
+    """Whether something stands at a path of a user's."""
+    try:
+        return on_behalf(user, lambda: host.stat(path) is not None)
+    except (ControlError, Unseen):
+        return False
 
 
 class PackageSystem(Protocol):

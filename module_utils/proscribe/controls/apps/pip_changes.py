@@ -6,13 +6,14 @@ import re
 from functools import partial
 from typing import Mapping, Sequence
 
-from ...host import ControlError, Host
+from ...host import ControlError, Host, Unseen
 from ..base import Action
 from .owners import owner
-from .package import Package
+from .package import Package, on_behalf, there
 from .site_packages import normal
 
 LIMIT = 300  # seconds
+PATIENCE = 15  # seconds in which a Python says whether it has a pip
 # Distributions mark their Python as theirs (PEP 668). What is removed here is what was installed in spite of that.
 QUIETLY = {
     "PIP_BREAK_SYSTEM_PACKAGES": "1",
@@ -30,7 +31,10 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     refused: list[tuple[Package, str]] = []
     for package in packages:
         argv = _pip(host, package)
-        reason = _not_pips(host, package) or _without_pip(host, package, argv)
+        try:
+            reason = on_behalf(package.owner, partial(_reason, host, package, argv))
+        except (ControlError, Unseen) as error:
+            reason = str(error)
         if reason:
             refused.append((package, reason))
         else:
@@ -47,8 +51,12 @@ def _pip(host: Host, package: Package) -> list[str]:
     return [python, *([] if package.owner else ["-I"]), "-m", "pip"]
 
 
+def _reason(host: Host, package: Package, argv: Sequence[str]) -> str:
+    return _not_pips(host, package) or _without_pip(host, package, argv)
+
+
 def _not_pips(host: Host, package: Package) -> str:
-    installer = (host.text(f"{package.path}/INSTALLER") or "").strip()
+    installer = host.head(f"{package.path}/INSTALLER", 80).decode("utf-8", "replace").strip()
     if not package.owner and (whose := owner(host, package.path)):
         return f"it belongs to {whose}"
     if installer not in INSTALLERS:
@@ -59,7 +67,7 @@ def _not_pips(host: Host, package: Package) -> str:
 
 def _without_pip(host: Host, package: Package, argv: Sequence[str]) -> str:
     try:
-        result = host.run([*argv, "--version"], user=package.owner)
+        result = host.run([*argv, "--version"], user=package.owner, timeout=PATIENCE)
     except ControlError as error:
         return str(error)
     return "" if result.rc == 0 else f"{argv[0]} has no pip to remove it with"
@@ -72,7 +80,7 @@ def pipx_removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action],
     for package in packages:
         environment = package.handles[0]
         own = f"{package.owner.home}/.local/bin/pipx" if package.owner else ""
-        tool = host.tool("pipx") or (own if own and host.stat(own) else "")
+        tool = host.tool("pipx") or (own if own and there(host, package.owner, own) else "")
         if normal(environment) != normal(package.id):
             refused.append((package, f"it came along with {environment!r}, which pipx installed and nothing restricts"))
         elif not tool:
