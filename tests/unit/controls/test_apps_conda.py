@@ -1,5 +1,5 @@
-"""Environments of conda on made trees: what lies in one is what py-rattler, pixi's library, left of an installation (see
-test_apps_real_own_systems.py); the answers of `conda remove --dry-run --json` are as its issues 13019 and 6641 show them.
+"""Environments of conda on made trees: what lies in one is what py-rattler, pixi's library, left of an installation
+(see test_apps_real_own_systems.py); answers of `conda remove --dry-run --json` are as its issues 13019 and 6641 show.
 """
 
 from __future__ import annotations

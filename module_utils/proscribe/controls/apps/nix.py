@@ -25,7 +25,8 @@ DATABASE_FILES: tuple[str, ...] = ()
 STORE = "/nix/store"
 PROFILES = "/nix/var/nix/profiles"
 PERSONAL = "/.local/state/nix/profiles"  # below a home
-OWN_STORE = "/.local/share/nix/root"  # below a home: where Nix without root puts all of /nix (nix help-stores)
+# Below a home: what stands for /nix where nobody made that. Nix' own (nix help-stores), nix-user-chroot, nix-portable.
+OWN = ("/.local/share/nix/root/nix", "/.nix", "/.nix-portable/nix")
 OUT_PATH = re.compile(r'\boutPath = "(/nix/store/[^"\\\s]{34,250})"')
 
 Place = Sequence[str]  # a profile, the store path that it is, and what the store lies below
@@ -51,14 +52,18 @@ def _query(
 
     def look(profile: tuple[str, str]) -> Iterator[Package]:
         path, target = profile
-        for root in ("", user.home + OWN_STORE) if user else ("",):
-            seen = host.stat(root + target)
-            if seen is not None:
-                yield from _installed(host, user, ids, path, target, root)
+        for own in ("", *(user.home + place for place in OWN)) if user else ("",):
+            if host.stat(placed(target, own)) is not None:
+                yield from _installed(host, user, ids, path, target, own)
                 return
 
     packages, blind = survey(dict.fromkeys(found), look)
     return packages, told([*unseen, *blind])
+
+
+def placed(path: str, own: str) -> str:
+    """Where a path of the store lies, with what stands for /nix; "" if that is itself."""
+    return own + path[len("/nix") :] if own else path
 
 
 def _elsewhere(host: Host, user: User, path: str) -> Iterator[tuple[str, str]]:
@@ -71,17 +76,21 @@ def _elsewhere(host: Host, user: User, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _installed(
-    host: Host, user: User | None, ids: AbstractSet[str], profile: str, target: str, root: str
+    host: Host, user: User | None, ids: AbstractSet[str], profile: str, target: str, own: str
 ) -> Iterator[Package]:
-    kind, manifest = "profile", store_paths.content(host, f"{target}/manifest.json", STORE, root)
+    kind, manifest = "profile", _content(host, f"{target}/manifest.json", own)
     if manifest:
         listed = parse(manifest)
     else:
-        kind, listed = "env", parse_env(store_paths.content(host, f"{target}/manifest.nix", STORE, root))
+        kind, listed = "env", parse_env(_content(host, f"{target}/manifest.nix", own))
     for path in listed:
         name, version = store_paths.split(path.rpartition("/")[2])
         if name in ids:
-            yield Package(MANAGER, name, version, (profile, kind, root), user, root + path)
+            yield Package(MANAGER, name, version, (profile, kind, own), user, placed(path, own))
+
+
+def _content(host: Host, path: str, own: str) -> bytes:
+    return store_paths.content(host, path, STORE, lambda path: placed(path, own))
 
 
 def parse(manifest: bytes) -> list[str]:
@@ -106,7 +115,7 @@ def parse_env(manifest: bytes) -> list[str]:
 
 
 def trees(host: Host, user: User | None) -> list[str]:
-    return [user.home + OWN_STORE] if user else []
+    return [f"{user.home}{place}/store" for place in OWN] if user else []
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:

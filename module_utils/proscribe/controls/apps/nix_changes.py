@@ -24,19 +24,18 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     actions: list[Action] = []
     refused: list[tuple[Package, str]] = []
     for package in packages:
-        profile, kind, root = package.handles
+        profile, kind, own = package.handles
         name = "nix" if kind == "profile" else "nix-env"
-        own = f"{package.owner.home}/.nix-profile/bin/{name}" if package.owner else ""
-        tool = tool_of(host, package, name, [f"{DEFAULT}/bin/{name}"], [own])
+        if own:
+            refused.append((package, f"{own} stands for /nix, and Nix removes it only in its user's view of the disk"))
+            continue
+        his = f"{package.owner.home}/.nix-profile/bin/{name}" if package.owner else ""
+        tool = tool_of(host, package, name, [f"{DEFAULT}/bin/{name}"], [his])
         if not tool:
             refused.append((package, f"{name} is not installed on this host"))
             continue
-        store = ["--store", root] if root else []
-        path = package.path[len(root) :]
-        if kind == "profile":
-            argv = [tool, *store, "profile", "remove", "--profile", profile, path]
-        else:
-            argv = [tool, *store, "--profile", profile, "--uninstall", path]
+        command = ["profile", "remove", "--profile", profile] if kind == "profile" else ["--profile", profile, "-e"]
+        argv = [tool, *command, package.path]
         actions.append(remove(host, package, argv, profile, partial(_there, host, package), ENVIRONMENT))
     return actions, refused
 

@@ -7,7 +7,7 @@ counts if it says the name of a directory of the store.
 from __future__ import annotations
 
 import re
-from typing import Iterator
+from typing import Callable, Iterator
 
 from ...host import ControlError, Host, Process, Unseen
 from .own_links import link
@@ -54,13 +54,13 @@ def in_store(path: str, store: str) -> bool:
     return above == store and NAME.fullmatch(base) is not None
 
 
-def content(host: Host, path: str, store: str, root: str = "", limit: int = 1024 * 1024) -> bytes:
-    """A file of a store, which may be a link to another of its paths; b"" if there is none. `root` is what the store
-    lies below. Raises Unseen: it cannot be read, or is too large.
+def content(host: Host, path: str, store: str, placed: Callable[[str], str] = str, limit: int = 1024 * 1024) -> bytes:
+    """A file of a store, which may be a link to another of its paths; b"" if there is none. `placed` says where its
+    paths lie. Raises Unseen: it cannot be read, or is too large.
     """
-    to = link(host, root + path)
+    to = link(host, placed(path))
     try:
-        return host.read(root + (to if in_store(to, store) else path), limit) or b""
+        return host.read(placed(to if in_store(to, store) else path), limit) or b""
     except ControlError as error:
         raise Unseen(str(error)) from None
 
