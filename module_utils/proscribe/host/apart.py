@@ -87,9 +87,7 @@ def asked(work: Callable[[], Any], limits: Limits = LIMITS, user: User | None = 
 class _Child:
     """The forked process, seen from this one."""
 
-    def __init__(
-        self, items: Sequence[Any], work: Callable[[Any], Iterable[Any]], limits: Limits, user: User | None
-    ) -> None:
+    def __init__(self, items: Sequence[Any], work: Callable[[Any], Iterable[Any]], limits: Limits, user: User | None) -> None:
         self.limits = limits
         self.ended: int | None = None  # the status that waitpid gave
         self.reading, writing = os.pipe()
