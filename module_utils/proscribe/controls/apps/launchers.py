@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from ...host import ControlError, Host, Unseen, User
-from . import desktop, owners
+from . import containers, desktop, owners
 from .copy_names import WEB_APP
 from .portable import Copy
 
@@ -41,6 +41,8 @@ def look(
         one.directory(user.home + AUTOSTART, user, "autostart")
         for units in UNITS:
             one.directory(user.home + units, user, "autostart", ".service")
+        for path, whose, why, doubt in one.contained.exported(host, user, services_of):
+            one.add(whose, "launcher", path, user, why, doubt)
     if system:
         for menu in SYSTEM_MENUS:
             one.directory(menu, None, "web_app")
@@ -71,6 +73,7 @@ class _Looking:
         self.services_of = services_of
         self.web = desktop.WebHosts(services)
         self.entries = {name: [s] for s, entry in services.items() for name in entry.get("desktop_files", ())}
+        self.contained = containers.Known(services)
         self.starts = any(entry["processes"] or entry["paths"] or entry["packages"] for entry in services.values())
         self.found: list[Copy] = []
         self.unseen: list[str] = []
@@ -105,14 +108,17 @@ class _Looking:
         for id_ in launcher.app_ids:
             if services := self.web.services_of_app(id_):
                 self.add(services, kind, path, owner, f"it opens the web app {id_}")
+        for services, why, doubt in self.contained.claims(path, launcher.commands, self.services_of):
+            self.add(services, "launcher" if kind == "web_app" else kind, path, owner, why, doubt)
         for command in launcher.commands if kind == "autostart" else ():
             program, flatpak = desktop.started(command)
             if services := self.services_of(program, flatpak) or self.entries.get(path.rpartition("/")[2], []):
                 self.add(services, kind, path, owner, f"it starts {(flatpak or program)[:SHOWN]} with the session")
 
-    def add(self, services: Sequence[str], kind: str, path: str, owner: User | None, why: str) -> None:
+    def add(
+        self, services: Sequence[str], kind: str, path: str, owner: User | None, why: str, doubt: str = ""
+    ) -> None:
         known = {service for copy in self.found if copy.path == path for service in copy.services}
-        doubt = ""
         if owner is None and (package := owners.owner(self.host, path)):
             doubt = f"it belongs to {package}, so it is not moved"
         for service in services:

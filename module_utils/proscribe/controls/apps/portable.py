@@ -46,7 +46,7 @@ class Copy(NamedTuple):
     """Something of a restricted app that no package system installed."""
 
     services: list[str]
-    kind: str  # appimage, program, tree, wine, web_app, autostart
+    kind: str  # appimage, program, tree, wine, web_app, autostart, launcher
     path: str  # of all that belongs to it, as the file system has it: undecodable bytes are surrogates
     name: str  # of the program
     owner: User | None  # whose home it is in; None for the system's places
@@ -55,7 +55,7 @@ class Copy(NamedTuple):
     version: str = ""
 
     def finding(self) -> Finding:
-        kind = self.kind if self.kind in ("web_app", "autostart") else "file"
+        kind = self.kind if self.kind in ("web_app", "autostart", "launcher") else "file"
         scope = f"user:{self.owner.name}" if self.owner else "system"
         detail = ", ".join(filter(None, [self.why, self.doubt]))
         return Finding(kind, escaped(self.name), self.kind, self.version, scope, escaped(self.path), escaped(detail))
