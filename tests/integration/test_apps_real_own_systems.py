@@ -11,13 +11,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from conftest import missing
 from test_apps_real_dpkg import SOURCE
 from test_apps_real_pip import build
 from throwaway import USERS, People, made_root, plan, seen
@@ -61,7 +61,10 @@ def conda_package(channel: Path, name: str, version: str, *depends: str) -> None
 
 def conda_environment(directory: Path) -> None:
     """An environment with a restricted package that another one needs, and one that nothing needs."""
-    rattler = pytest.importorskip("rattler")
+    try:
+        import rattler
+    except ImportError:
+        missing("needs py-rattler: it is in the project's own test environment")
     channel = directory / "channel"
     for subdir in ("linux-64", "noarch"):
         (channel / subdir).mkdir(parents=True)
@@ -93,7 +96,7 @@ def brought(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         from uv import find_uv_bin
     except ImportError:
-        pytest.skip(f"needs uv: {sys.executable} -m pip install uv")
+        missing("needs uv: it is in the project's own test environment")
     shutil.copy(find_uv_bin(), directory / "uv")
     subprocess.run(["chmod", "-R", "a+rX", directory], check=True)
     return directory
