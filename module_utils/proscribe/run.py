@@ -237,7 +237,6 @@ def change(
         "refused": [refusal._asdict() for refusal in (*changes.refused, *refused)],
         "findings": [finding.as_dict() for finding in found],
         "diff": [
-            {"before_header": str(a), "after_header": str(a), "before": a.before, "after": a.after}
-            for a in actions
+            {"before_header": str(a), "after_header": str(a), "before": a.before, "after": a.after} for a in actions
         ],
     }

@@ -43,7 +43,7 @@ LIMITS = Limits()
 def each(
     items: Sequence[Item], work: Callable[[Item], Iterable[Any]], limits: Limits = LIMITS, user: User | None = None
 ) -> Iterator[tuple[Item, list[Any], str]]:
-    """Do some work for each of some items: (the item, what it yielded as JSON gives it back, why that is not all or "").
+    """Do some work for each of some items: (the item, what it yielded as JSON gives it back, why that is not all).
 
     One child goes from item to item; where it ends, or has to be ended, the next one goes on with those that are left.
     Whatever `work` raises is why nothing more came of that item, and of no other. With `user`, the child becomes that
@@ -87,7 +87,9 @@ def asked(work: Callable[[], Any], limits: Limits = LIMITS, user: User | None = 
 class _Child:
     """The forked process, seen from this one."""
 
-    def __init__(self, items: Sequence[Any], work: Callable[[Any], Iterable[Any]], limits: Limits, user: User | None) -> None:
+    def __init__(
+        self, items: Sequence[Any], work: Callable[[Any], Iterable[Any]], limits: Limits, user: User | None
+    ) -> None:
         self.limits = limits
         self.ended: int | None = None  # the status that waitpid gave
         self.reading, writing = os.pipe()

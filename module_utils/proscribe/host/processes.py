@@ -9,9 +9,18 @@ import stat
 import time
 from typing import Callable, List
 
+from .apart import Limits, asked
 from .files import Files
 from .tools import Runner, Tools, run_tool
+from .walking import here, mount_of
 from .words import ControlError, Process, Unseen, User
+
+NOBODY = 65534  # the number of an account that is not known
+SIGHT = Limits(seconds=5)  # for a look through the eyes of a process
+
+
+def _identity(seen: os.stat_result | None) -> tuple[int, int] | None:
+    return (seen.st_dev, seen.st_ino) if seen else None
 
 
 class Processes(Tools):
@@ -36,24 +45,36 @@ class Processes(Tools):
             home = os.path.normpath(user.home)
             if home.startswith("/") and home not in ("/", "/nonexistent", "/dev/null"):
                 homes.setdefault(home, user._replace(home=home))
-        for home in self._directories("/home"):
-            for path in [home, *self._directories(home)] if self._uid(home) == 0 else [home]:  # /home/<domain>/<name>
-                if path not in homes and self._uid(path):
-                    homes[path] = self.account(self._uid(path))._replace(home=path)
+        for home, uid in self._directories("/home").items():
+            # /home/<domain>/<name>
+            for path, owner in {home: uid, **(self._directories(home) if uid == 0 else {})}.items():
+                if path not in homes and owner:
+                    account = self.account(owner) if owner > 0 else self._owner_by_name(path)
+                    homes[path] = account._replace(home=path)
         return list(homes.values())
 
-    def _directories(self, path: str) -> List[str]:
-        found: List[str] = []
-        with contextlib.suppress(Unseen, ControlError):  # who reads a home tells that it cannot be read
-            for name in self.list(path):
-                seen = self.stat(f"{path}/{name}")
-                if seen and stat.S_ISDIR(seen.st_mode):
-                    found.append(f"{path}/{name}")
+    def _directories(self, path: str) -> dict[str, int]:
+        """The directories in a directory, each with the number of its owner: -1 for one that something is mounted on.
+
+        That is not asked: its user's own program may answer for it, or another machine.
+        """
+        found: dict[str, int] = {}
+        # Who reads a home tells that it cannot be read.
+        with contextlib.suppress(Unseen, ControlError, OSError):
+            names = self.list(path)
+            with self.directory(path) as directory:
+                for name in names:
+                    with contextlib.suppress(OSError):
+                        seen = here(directory, name)
+                        if seen is None or stat.S_ISDIR(seen.st_mode):
+                            found[f"{path}/{name}"] = seen.st_uid if seen else -1
         return found
 
-    def _uid(self, path: str) -> int:
-        seen = self.stat(path)
-        return seen.st_uid if seen else 0
+    def _owner_by_name(self, path: str) -> User:
+        """The account of a home that is not asked whose it is: the one of that name, as everywhere."""
+        name = path.rpartition("/")[2]
+        uid = self.user_id(name)
+        return self.account(uid) if uid else User(name, NOBODY, NOBODY, path)
 
     def _accounts(self) -> List[User]:
         if self.root == "/":  # the name service knows more than the file: LDAP, SSSD, systemd-homed
@@ -147,13 +168,28 @@ class Processes(Tools):
         """
         ours = self.stat(path)
         root = self._real(f"/proc/{process.pid}/root")
+        if ours is not None and self._same_root(root):
+            return True
         try:
-            its = Files(root).stat(path)
+            its = asked(lambda: _identity(Files(root).stat(path)), SIGHT)
         except (Unseen, ControlError):
             return False if self.privileged else None
-        if ours is None or (its is None and not os.path.exists(root)):
+        if ours is None or (its is None and not os.path.lexists(root)):
             return None
-        return its is not None and (its.st_dev, its.st_ino) == (ours.st_dev, ours.st_ino)
+        return its is not None and tuple(its) == _identity(ours)
+
+    def _same_root(self, root: str) -> bool:
+        """Whether a process has the very root that this one has, without asking what is mounted there."""
+        try:
+            its, ours = (os.open(place, os.O_PATH | os.O_DIRECTORY) for place in (root, self.root))
+        except OSError:
+            return False
+        try:
+            same = mount_of(its) == mount_of(ours)
+            return same and os.path.samestat(os.fstat(its), os.fstat(ours))
+        finally:
+            os.close(its)
+            os.close(ours)
 
     def lineage(self) -> set[int]:
         """This process, all that it descends from and the first one of all: ending one of them would end this run."""

@@ -279,7 +279,7 @@ class _Walk:
         return node
 
     def _pay(self, files: int, matter: int) -> None:
-        """Raises Unseen when a user's budget is spent. What is only compared with what is known costs next to nothing."""
+        """Raises Unseen when a user's budget is spent."""
         if self.budget is not None:
             self.budget.take("files", files)
             self.matter += matter

@@ -12,9 +12,12 @@ SMALLEST = 100_000  # bytes; the program that unpacks an AppImage takes more
 
 # What a file's name says beside the program's: system, processor, kind of package; and a version.
 _BESIDE = frozenset(
-    "linux gnu musl glibc x86 x64 x32 x86_64 amd64 i386 i686 ia32 arm64 arm armhf armv7l aarch64 64bit 32bit "
-    "desktop bin git portable setup latest stable beta alpha release nightly canary ptb continuous universal electron"
-    .split()
+    (
+        *("linux", "gnu", "musl", "glibc", "x86", "x64", "x32", "x86_64", "amd64", "i386", "i686", "ia32", "arm64"),
+        *("arm", "armhf", "armv7l", "aarch64", "64bit", "32bit", "desktop", "bin", "git", "portable", "setup"),
+        *("latest", "stable", "beta", "alpha", "release", "nightly", "canary", "ptb", "continuous", "universal"),
+        "electron",
+    )
 )
 _LENGTHS = sorted({len(word) for word in _BESIDE})
 _BETWEEN = "-_. "
@@ -49,7 +52,9 @@ def _tail(name: str) -> int:
     rest = [False] * length + [True]
     near = length  # the next place from here on whose rest is such words
     nearest = [length] * (length + 1)
-    word_at = after = tail = length  # of what stands between: where the next word begins, and where a version there ends
+    word_at = after = tail = (
+        length  # of what stands between: where the next word begins, and where a version there ends
+    )
     starts = [False] * (length + 1)  # whether a word or version begins there whose rest is such words too
     for i in range(length - 1, -1, -1):
         letter = name[i]

@@ -68,7 +68,9 @@ class Copies(NamedTuple):
     unseen: list[str]
     web_apps: list[str]  # folders of web apps that a browser installed, whosever these are
     known: Mapping[str, Any]  # what the next walk need not read again, by directory
-    others: Mapping[int, list[tuple[str, Sequence[str]]]]  # what is to be looked at on somebody's behalf: host/walking.py
+    others: Mapping[
+        int, list[tuple[str, Sequence[str]]]
+    ]  # what is to be looked at on somebody's behalf: host/walking.py
 
 
 class Region(NamedTuple):

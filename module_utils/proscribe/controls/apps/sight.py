@@ -79,11 +79,11 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
     roots = [user for user in host.users() if user.uid == 0]
     for system in SYSTEMS:
         ids = wanted.packages[system.MANAGER].keys()
-        for packages, reason in (
+        for those, reason in (
             installed(host, system, ids, memory.packages, asked),
             *(system.query_of(host, user, ids) for user in roots),
         ):
-            found += packages
+            found += those
             blind += [(system.MANAGER, reason)] if reason else []
     here = _with_services(wanted, found)
     region = _of_host(host, {home: user for home, user in people.items() if user.uid == 0})

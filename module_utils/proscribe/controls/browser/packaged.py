@@ -15,6 +15,8 @@ from typing import Iterator, Sequence
 
 from ...finding import Finding
 from ...host import ControlError, Host, Unseen, User
+from ...host.apart import each
+from ...host.budget import Budget
 from ...tuples import NamedTuple
 from .places import OWN_EXTENSION, PACKAGERS, Place
 
@@ -46,10 +48,36 @@ class Installation(NamedTuple):
 
 
 def look(host: Host, places: Sequence[Place], others: Sequence[Place]) -> Sight:
-    """Look at the packaged browsers of some places; `others` are those whose browsers may be here all the same."""
+    """Look at the packaged browsers of some places; `others` are those whose browsers may be here all the same.
+
+    Users' own are looked at apart, on a budget of each one's: a home is its user's word.
+    """
     findings: list[Finding] = []
     unseen: list[str] = []
-    installations = list(_installations(host, unseen))
+    for root in [None, *(user for user in host.users() if user.uid == 0)]:
+        found, reasons = _look(host, places, others, root)
+        findings += found
+        unseen += reasons
+
+    def of_user(user: User) -> Iterator[tuple[list[Finding], list[str]]]:
+        host.budget = Budget()
+        yield _look(host, places, others, user)
+
+    for user, parts, why in each([user for user in host.users() if user.uid], of_user):
+        for rows, its in parts:
+            findings += [Finding(*row) for row in rows]
+            unseen += its
+        unseen += [f"{user.name}: {why}"] if why else []
+    return Sight(list(dict.fromkeys(findings)), "; ".join(dict.fromkeys(unseen)))
+
+
+def _look(
+    host: Host, places: Sequence[Place], others: Sequence[Place], user: User | None
+) -> tuple[list[Finding], list[str]]:
+    """What there is for the system, and for a user; and what could not be looked at."""
+    findings: list[Finding] = []
+    unseen: list[str] = []
+    installations = list(_installations(host, user, unseen))
     for place in places:
         for id_ in place.flatpaks:
             if any(id_ in installation.apps for installation in installations):
@@ -59,14 +87,14 @@ def look(host: Host, places: Sequence[Place], others: Sequence[Place]) -> Sight:
                 findings += _snap(host, place, name, unseen)
     for place in (*places, *others):
         findings += _unplaced(host, place, installations)
-    return Sight(findings, "; ".join(dict.fromkeys(unseen)))
+    return findings, unseen
 
 
-def _installations(host: Host, unseen: list[str]) -> Iterator[Installation]:
-    """A home is its user's word: whatever is odd in one is unseen there, and hides nothing of anybody else."""
-    for folder, user in [(SYSTEM, None), *((user.home + PERSONAL, user) for user in host.users())]:
+def _installations(host: Host, user: User | None, unseen: list[str]) -> Iterator[Installation]:
+    """Whatever is odd in a home is unseen there, and hides nothing of anybody else."""
+    for folder, whose in [(SYSTEM, None), *([(user.home + PERSONAL, user)] if user else [])]:
         try:
-            yield Installation(folder, user, frozenset(host.list(folder + "/app")))
+            yield Installation(folder, whose, frozenset(host.list(folder + "/app")))
         except (Unseen, ControlError) as error:
             unseen.append(str(error))
 

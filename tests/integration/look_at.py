@@ -1,0 +1,53 @@
+"""One look at the apps of a made host, as a host takes it, and what it cost.
+
+    look_at.py MODULES ROOT PLAN [SECONDS]
+
+MODULES is where `proscribe` is, PLAN a file with a compiled plan. Prints JSON: `rules` ({rule: [state, reason, findings]}),
+`errors`, `seconds`, and in megabytes `own` and `child`: the most memory that this process, and any that it started, held
+beyond what it began with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+
+
+def peak(whose: int) -> float:
+    return resource.getrusage(whose).ru_maxrss / 1024
+
+
+def main() -> None:
+    modules, root, path = sys.argv[1:4]
+    sys.path.insert(0, modules)
+    from proscribe import run
+    from proscribe.host import Host
+
+    with open(path, encoding="utf-8") as stream:
+        plan = json.load(stream)
+    began, started = peak(resource.RUSAGE_SELF), time.monotonic()
+    host = Host(root)
+    record, _ = run.observe(host, plan, ["apps"])
+    seconds = time.monotonic() - started
+    if host.privileged and "--keep" in sys.argv:
+        for keep in host.keeps:
+            keep(True)
+    rules = {rule["rule"]: [rule["state"], rule["reason"] or "", len(rule["findings"])] for rule in record["rules"]}
+    findings = [f"{finding['scope']} {finding['id']}" for rule in record["rules"] for finding in rule["findings"]]
+    told = {
+        "rules": rules,
+        "findings": findings,
+        "errors": record["errors"],
+        "seconds": seconds,
+        "own": peak(resource.RUSAGE_SELF) - began,
+        "child": peak(resource.RUSAGE_CHILDREN) - began,
+    }
+    print(json.dumps(told), flush=True)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,255 @@
+"""What one user leaves in his home, in /tmp, or mounts there costs the look at his host a bounded amount of time and
+memory, fails nothing, and hides nothing of the other users.
+
+Each attack is made in the home of mallory, on a made host where bob has a banned AppImage. The look has to end within
+the budget of one user, and to tell bob's; of mallory it tells what it could not see.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.compile.catalogue import load
+from proscribe.compile.plans import compile_plan
+from proscribe.compile.restrictions import read_restrictions
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what other users own"),
+]
+HERE = Path(__file__).resolve().parent
+MODULES = os.environ.get("PROSCRIBE_ATTACKED", str(HERE.parents[1] / "module_utils"))
+MALLORY, BOB = 61235, 61236  # accounts that no process has
+SECONDS = 20  # docs/apps.md: what one user may cost; the rest of the look comes on top
+MEGABYTES = 150
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The plan of the whole catalogue."""
+    catalogue = load([HERE.parents[1] / "catalog"])
+    compiled = compile_plan(catalogue, read_restrictions({}, str), [], datetime.date(2026, 11, 26))
+    path = tmp_path_factory.mktemp("plan") / "plan.json"
+    path.write_text(json.dumps(compiled))
+    return path
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    """A made host of mallory and bob."""
+    for place in ("home/mallory", "home/bob/Downloads", "opt", "proc/self", "etc", "run", "var/lib"):
+        (tmp_path / place).mkdir(parents=True)
+    accounts = (("mallory", MALLORY), ("bob", BOB))
+    (tmp_path / "etc/passwd").write_text("".join(f"{n}:x:{u}:{u}::/home/{n}:/bin/sh\n" for n, u in accounts))
+    for place in ("tmp", "var/tmp", "dev/shm"):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).chmod(0o1777)
+    image(tmp_path / "home/bob/Downloads/QQ_3.2.15_x86_64.AppImage", BOB)
+    for name, uid in accounts:
+        os.chown(tmp_path / "home" / name, uid, uid)
+    yield tmp_path
+    subprocess.run(["umount", "--lazy", *mounts_below(tmp_path)], capture_output=True)
+
+
+def mounts_below(root: Path) -> list[str]:
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [place for line in lines if (place := line.split(" ")[4]).startswith(f"{root}/")] or ["/nowhere"]
+
+
+def image(path: Path, uid: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\x7fELF\x02\x01\x01\x00AI\x02" + bytes(200_000))
+    path.chmod(0o755)
+    os.chown(path, uid, uid)
+
+
+def put(path: Path, content: str | bytes = b"", size: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    if size:
+        os.truncate(path, size)
+
+
+def look(root: Path, plan: Path, patience: float = 120, *more: str) -> dict[str, Any]:
+    """One look, in a process of its own."""
+    command = [sys.executable, "-I", "-S", str(HERE / "look_at.py"), MODULES, str(root), str(plan), *more]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=patience)
+    assert done.returncode == 0, done.stderr[-2000:]
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def judged(told: dict[str, Any], seconds: float = SECONDS) -> str:
+    """That a look was as it has to be whatever mallory does; what it says of him."""
+    assert told["errors"] == []
+    assert any(finding.startswith("user:bob QQ") for finding in told["findings"]), told["findings"]
+    assert told["child"] < MEGABYTES and told["own"] < MEGABYTES, (told["own"], told["child"])
+    assert told["seconds"] < seconds + 15, told["seconds"]  # a busy machine, and bob's own part
+    reasons = {part for _, reason, _ in told["rules"].values() for part in reason.split("; ") if "mallory" in part}
+    return " | ".join(sorted(reasons))
+
+
+def name_of_many_versions(home: Path) -> None:
+    """An exponential expression took for ever over one empty file."""
+    put(home / f"a{'.1' * 40}!.AppImage")
+
+
+def quoted_backslashes(home: Path) -> None:
+    line = '"' + "\\\\" * 250_000 + "\\"
+    put(home / ".config/autostart/a.desktop", f"[Desktop Entry]\nType=Application\nExec={line}\n")
+    put(home / ".config/autostart/b.desktop", "[Desktop Entry]\nExec=" + '"\\' * 500_000)
+
+
+def many_starters(home: Path) -> None:
+    put(home / ".config/autostart/a.desktop", "[Desktop Entry]\nExec=" + "env " * 250_000)
+    put(home / ".config/autostart/b.desktop", "[Desktop Entry]\nExec=x https://" + "a." * 500_000)
+    put(home / ".config/autostart/c.desktop", "[Desktop Entry]\nExec=/" + "a/" * 500_000)
+
+
+def huge_npmrc(home: Path) -> None:
+    put(home / ".npmrc", "prefix=~/a\n" * 450_000)
+
+
+def many_prefixes(home: Path) -> None:
+    put(home / ".npmrc", "".join(f"prefix=~/{n}\n" for n in range(60_000)))
+
+
+def sparse_metadata(home: Path) -> None:
+    for number in range(20):
+        place = home / f".local/lib/python3.{number}/site-packages/telethon-1.0.dist-info"
+        put(place / "METADATA", "Name: telethon\nVersion: 1.0\n", size=1 << 30)
+
+
+def sparse_everything(home: Path) -> None:
+    """Everything that is read of a home, a gigabyte each."""
+    put(home / ".npmrc", "prefix=~/a\n", 1 << 30)
+    put(home / ".local/lib/node_modules/wechaty/package.json", "{", 1 << 30)
+    put(home / ".config/autostart/a.desktop", "[Desktop Entry]\n", 1 << 30)
+    put(home / ".config/systemd/user/a.service", "[Service]\n", 1 << 30)
+    place = home / ".local/share/flatpak/app/com.tencent.WeChat/x86_64/stable"
+    put(place / ("0" * 64) / "deploy", "x", 1 << 30)
+    os.symlink("0" * 64, place / "active")
+
+
+def many_directories(home: Path, count: int = 130_000) -> None:
+    for number in range(count):
+        os.makedirs(home / f"{number // 1000}" / f"{number:0200d}")
+
+
+def many_names(home: Path) -> None:
+    """More things of banned apps than anybody needs to be told of."""
+    for number in range(15_000):
+        put(home / f"d/QQ_3.2.{number}_x86_64.AppImage")
+
+
+def deep(home: Path) -> None:
+    os.chdir(home)
+    try:
+        for _ in range(2_000):
+            os.mkdir("d" * 200)
+            os.chdir("d" * 200)
+    finally:
+        os.chdir("/")
+
+
+def pipes_and_sockets(home: Path) -> None:
+    for path in (".npmrc", ".config/autostart/a.desktop", "Downloads/QQ.AppImage", "wechat"):
+        (home / path).parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(home / path)
+
+
+def links(home: Path) -> None:
+    for path in (".local", ".npmrc", ".config", ".npm-global", ".nvm", ".pyenv", "Downloads"):
+        os.symlink("/etc", home / path)
+        os.lchown(home / path, MALLORY, MALLORY)
+
+
+ATTACKS: list[tuple[Callable[[Path], None], str]] = [
+    (name_of_many_versions, ""),
+    (quoted_backslashes, ""),
+    (many_starters, ""),
+    (huge_npmrc, ".npmrc is larger than 1048576 bytes"),
+    (many_prefixes, ""),
+    (sparse_metadata, ""),
+    (sparse_everything, "larger than 1048576 bytes"),
+    (many_directories, ""),
+    (many_names, "over budget"),
+    (deep, "more than 128 directories down"),
+    (pipes_and_sockets, ""),
+    (links, "is a link"),
+]
+
+
+@pytest.mark.parametrize(("attack", "said"), [pytest.param(a, said, id=a.__name__) for a, said in ATTACKS])
+def test_what_a_user_leaves_in_his_home_costs_a_bounded_amount(
+    root: Path, plan: Path, attack: Callable[[Path], None], said: str
+) -> None:
+    attack(root / "home/mallory")
+    told = look(root, plan)
+    assert said in judged(told)
+
+
+def test_what_is_remembered_of_a_large_home_is_bounded_and_fails_no_later_run(root: Path, plan: Path) -> None:
+    many_directories(root / "home/mallory")
+    time.sleep(2.1)  # what has changed just now is not remembered at all
+    for _ in range(2):
+        assert judged(look(root, plan, 120, "--keep")) == ""
+    sizes = {path.name: path.stat().st_size for path in (root / "var/lib/proscribe/apps").iterdir()}
+    assert f"walk-{BOB}.json" in sizes and max(sizes.values()) < 16 << 20
+
+
+@contextmanager
+def fuse(place: Path, answers: int = 0) -> Iterator[subprocess.Popen[bytes]]:
+    """A file system at a place that hangs whoever asks it, for as long as the block."""
+    command = [sys.executable, str(HERE / "hanging_fuse.py"), str(place), str(MALLORY), str(answers)]
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert server.stdin and server.stdout
+    try:
+        assert server.stdout.readline() == b"mounted\n"
+        yield server
+    finally:
+        server.stdin.close()
+        server.wait()
+        subprocess.run(["umount", "--lazy", str(place)], capture_output=True)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="needs FUSE")
+@pytest.mark.parametrize(
+    "place",
+    [
+        "home/mallory",  # the home itself, which the accounts of the host are worked out from
+        "home/mallory/.local",
+        "home/mallory/.npmrc",  # on a file
+        "home/mallory/a/b/c",
+        "home/mallory/Downloads/QQ.AppImage",
+        "tmp/mallory's",
+        "opt/mallory's/a",
+        "home/mallory/.config/autostart",
+    ],
+)
+@pytest.mark.parametrize("known", [True, False], ids=["mounted before", "mounted meanwhile"])
+def test_a_file_system_that_never_answers_holds_nobody(root: Path, plan: Path, place: str, known: bool) -> None:
+    """`known`: the list of mounts has it. One that is mounted after that list was read is in no list."""
+    where = root / place
+    if where.suffix or where.name == ".npmrc":
+        put(where)
+    else:
+        where.mkdir(parents=True, exist_ok=True)
+    for step in (where, *where.parents):
+        if step != root / "opt" and step not in (root / "tmp", root / "home") and root in step.parents:
+            os.chown(step, MALLORY, MALLORY)
+    with fuse(where, answers=0):
+        line = f"36 35 0:50 / /{place} rw,nosuid,nodev - fuse.hanging hanging rw,user_id={MALLORY},allow_other\n"
+        (root / "proc/self/mountinfo").write_text(line.replace("'", "\\047") if known else "")
+        said = judged(look(root, plan))
+        assert "over budget" in said or "FUSE" in said or "mount point" in said, said
