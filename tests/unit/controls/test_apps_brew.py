@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from people import ALICE, everywhere, put, tree
 from proscribe.controls.apps import brew, waydroid
+from proscribe.controls.apps.traced_systems import TRACED
 from proscribe.host import ControlError, Host, Process, Result
 
+ROWS = {system.MANAGER: system for system in TRACED}
 COMMON = "/home/linuxbrew/.linuxbrew"
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's directory")
 
@@ -32,18 +34,18 @@ def formula(root: Path, prefix: str, name: str = "rclone", *versions: str, room:
 @pytest.mark.parametrize(
     ("system", "room", "prefix"),
     [
-        (brew.FORMULAE, "Cellar", "/home/alice/.linuxbrew"),
-        (brew.FORMULAE, "Cellar", "/home/alice/homebrew"),
-        (brew.CASKS, "Caskroom", "/home/alice/.linuxbrew"),
+        ("brew", "Cellar", "/home/alice/.linuxbrew"),
+        ("brew", "Cellar", "/home/alice/homebrew"),
+        ("brew_cask", "Caskroom", "/home/alice/.linuxbrew"),
     ],
 )
-def test_formulae_and_casks_of_a_users_own(root: Path, system: brew.Brew, room: str, prefix: str) -> None:
+def test_formulae_and_casks_of_a_users_own(root: Path, system: str, room: str, prefix: str) -> None:
     path = formula(root, prefix, "rclone", "1.69.0", "1.70.0", room=room)
     formula(root, prefix, "jq", room=room)
     put(root, f"{prefix}/{room}/telegram/.metadata/x")  # of a cask that is gone
-    found, unseen = everywhere(system, Host(str(root)), {"rclone", "telegram"})
-    assert [one.finding()[:6] for one in found] == [("package", "rclone", system.MANAGER, "1.70.0", "user:alice", path)]
-    assert unseen == "" and f"{prefix}/{room}" in system.trees(Host(str(root)), ALICE)
+    found, unseen = everywhere(ROWS[system], Host(str(root)), {"rclone", "telegram"})
+    assert [one.finding()[:6] for one in found] == [("package", "rclone", system, "1.70.0", "user:alice", path)]
+    assert unseen == "" and f"{prefix}/{room}" in ROWS[system].trees(Host(str(root)), ALICE)
 
 
 @root_only
@@ -52,7 +54,7 @@ def test_the_common_place_is_the_one_who_installed_it(root: Path, uid: int, scop
     formula(root, COMMON)
     (root / "home/linuxbrew").chmod(0o755)
     os.chown(root / COMMON.lstrip("/"), uid, uid)
-    assert [one.scope for one in everywhere(brew.FORMULAE, Host(str(root)), {"rclone"})[0]] == scopes
+    assert [one.scope for one in everywhere(ROWS["brew"], Host(str(root)), {"rclone"})[0]] == scopes
 
 
 def test_a_running_program_is_known_by_its_place_for_its_owner_alone(
@@ -112,7 +114,7 @@ def test_an_android_app_is_seen_by_its_data_and_reported_with_who_can_remove_it(
     for name in ("com.tencent.mm", "com.android.settings"):
         (root / f"home/alice/.local/share/waydroid/data/data/{name}").mkdir(parents=True)
     host = Host(str(root))
-    found, unseen = everywhere(waydroid, host, {"com.tencent.mm", "com.whatsapp"})
+    found, unseen = everywhere(ROWS["waydroid"], host, {"com.tencent.mm", "com.whatsapp"})
     place = "/home/alice/.local/share/waydroid/data/data/com.tencent.mm"
     assert [one.finding()[:6] for one in found] == [("package", "com.tencent.mm", "waydroid", "", "user:alice", place)]
     actions, ((_, why),) = waydroid.removal(host, found)

@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from people import ALICE, everywhere, put, tree
 from proscribe.controls.apps import conda, conda_changes
+from proscribe.controls.apps.traced_systems import TRACED
 from proscribe.host import ControlError, Host, Process, Result
 
+ROWS = {system.MANAGER: system for system in TRACED}
 IDS = {"rclone", "telegram-desktop"}
 
 
@@ -48,7 +50,7 @@ def test_where_environments_lie(root: Path, prefix: str, scope: str) -> None:
     path = package(root, prefix)
     package(root, prefix, "python", "3.12.1")
     put(root, f"{prefix}/conda-meta/history", "==> now <==\n+conda-forge::telegram-desktop-1-0\n")
-    found, unseen = everywhere(conda, Host(str(root)), IDS)
+    found, unseen = everywhere(ROWS["conda"], Host(str(root)), IDS)
     assert [(*one.finding()[:6], one.handles) for one in found] == [
         ("package", "rclone", "conda", "1.70.0", scope, path, (prefix, "bin/rclone"))
     ]

@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from people import ALICE, everywhere, put, tree
 from proscribe.controls.apps import guix
+from proscribe.controls.apps.traced_systems import TRACED
 from proscribe.host import ControlError, Host, Process, Result
 
+ROWS = {system.MANAGER: system for system in TRACED}
 IDS = {"telegram-desktop", "rclone"}
 STORE = "/gnu/store/0q315rkwi25qkx3gj040sg6lj3aakxqr"
 TELEGRAM = f"{STORE}-telegram-desktop-4.9.1"
@@ -57,7 +59,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("place", [PROFILE, "/home/alice/.guix-extra-profiles/chat/chat"])
 def test_what_a_user_installed_and_not_what_that_needs(root: Path, manifest: str, place: str) -> None:
     profile(root, manifest, place)
-    found, unseen = everywhere(guix, Host(str(root)), IDS)
+    found, unseen = everywhere(ROWS["guix"], Host(str(root)), IDS)
     assert [(*one.finding()[:6], one.handles) for one in found] == [
         ("package", "telegram-desktop", "guix", "4.9.1", "user:alice", TELEGRAM, (place, "profile"))
     ]

@@ -16,8 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from people import ALICE, BOB, everywhere, put, tree
 from proscribe.controls.apps import nix, store_paths
+from proscribe.controls.apps.traced_systems import TRACED
 from proscribe.host import ControlError, Host, Process, Result, Unseen
 
+ROWS = {system.MANAGER: system for system in TRACED}
 IDS = {"telegram-desktop", "rclone"}
 DIGESTS = ("a3rx158y96c5vjhma3d6zhghkdh69ljc", "0q315rkwi25qkx3gj040sg6lj3aakxqr", "6y86mhm7a4jl2pngn6d77rr36habgl8z")
 TELEGRAM = f"/nix/store/{DIGESTS[0]}-telegram-desktop-5.2.3"
@@ -76,7 +78,7 @@ def root(tmp_path: Path) -> Path:
 )
 def test_where_nix_keeps_profiles_and_what_they_say(root: Path, place: str, scope: str, write: Any, name: str) -> None:
     profile(root, place, write(TELEGRAM, HELLO), name)
-    found, unseen = everywhere(nix, Host(str(root)), IDS)
+    found, unseen = everywhere(ROWS["nix"], Host(str(root)), IDS)
     kind = "env" if name == "manifest.nix" else "profile"
     assert [(*one.finding()[:6], one.handles) for one in found] == [
         ("package", "telegram-desktop", "nix", "5.2.3", scope, TELEGRAM, (place, kind, ""))

@@ -1,5 +1,5 @@
 """What is mounted where, as the kernel writes it, and which lists of mounts make a view of its own. Real namespaces are
-in tests/integration/test_dns_private_view.py.
+in tests/integration/test_dns_private_view_real.py.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from people import tree
-from proscribe.controls.dns import private_view
+from proscribe.controls.dns import other_files, private_view
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 from proscribe.host import Host
 
@@ -35,12 +35,12 @@ SECTION = {"mode": "enforce"}
     ],
 )
 def test_a_list_of_mounts(text: str, found: dict[str, tuple[str, ...]]) -> None:
-    assert {place: tuple(mounted) for place, mounted in private_view.parse(text).items()} == found
+    assert {place: tuple(mounted) for place, mounted in other_files.parse(text).items()} == found
 
 
 @given(st.text(alphabet=st.sampled_from("-/ \\0478a\n:"), max_size=300))
 def test_any_list_is_read(text: str) -> None:
-    for place, mounted in private_view.parse(text).items():
+    for place, mounted in other_files.parse(text).items():
         assert isinstance(place, str) and len(mounted) == 3
 
 
@@ -140,7 +140,7 @@ def test_the_system_and_its_services_have_views_by_design(tmp_path: Path, uid: s
 
 @root_only
 def test_a_list_of_mounts_without_end_is_unknown(tmp_path: Path) -> None:
-    machine = Machine(tree(tmp_path), ROOT + OVER * (private_view.TABLE // len(OVER) + 1))
+    machine = Machine(tree(tmp_path), ROOT + OVER * (other_files.TABLE // len(OVER) + 1))
     state, why = machine.state()
     assert state == UNKNOWN and "/proc/77/mountinfo is larger than" in why
 

@@ -6,27 +6,24 @@ Homebrew lies in /home/linuxbrew/.linuxbrew or below a home, and belongs to the 
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
+from typing import AbstractSet, Callable, Iterator, Sequence
 
 from ...host import Host, Process, User
 from ..base import Action
-from .gate_parts import GatePart
 from .package import Package
 from .site_packages import told_version
 from .survey import survey, told
+from .traced_systems import HOMEBREW
 
-COMMON = "/home/linuxbrew/.linuxbrew"
-PERSONAL = ("/.linuxbrew", "/homebrew")  # below a home
+COMMON, *PERSONAL = HOMEBREW
 KINDS = {"brew": "Cellar", "brew_cask": "Caskroom"}
 
 
 class Brew:
     """One of the two kinds of packages that Homebrew knows."""
 
-    DATABASE_FILES: tuple[str, ...] = ()
-
     def __init__(self, manager: str) -> None:
-        self.MANAGER = self.CATALOGUE_KEY = manager
+        self.manager = manager
 
     def query(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
         return self._query(host, None, ids, _prefixes(host, None) if ids else [])
@@ -38,18 +35,18 @@ class Brew:
         self, host: Host, user: User | None, ids: AbstractSet[str], prefixes: Sequence[str]
     ) -> tuple[list[Package], str]:
         def look(prefix: str) -> Iterator[Package]:
-            room = f"{prefix}/{KINDS[self.MANAGER]}"
+            room = f"{prefix}/{KINDS[self.manager]}"
             for name in [name for name in host.list(room) if name in ids]:
                 versions = [version for version in host.list(f"{room}/{name}") if not version.startswith(".")]
                 if versions:
                     version = told_version(versions[-1])
-                    yield Package(self.MANAGER, name, version, (prefix,), user, f"{room}/{name}")
+                    yield Package(self.manager, name, version, (prefix,), user, f"{room}/{name}")
 
         found, unseen = survey(prefixes, look)
         return found, told(unseen)
 
     def trees(self, host: Host, user: User | None) -> list[str]:
-        return [f"{prefix}/{KINDS[self.MANAGER]}" for prefix in _prefixes(host, user)]
+        return [f"{prefix}/{KINDS[self.manager]}" for prefix in _prefixes(host, user)]
 
     def programs(self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
         """By the directory of the package. A user's says it of his own programs only."""
@@ -67,18 +64,6 @@ class Brew:
 
         return brew_changes.removal(host, packages)
 
-    def gated(self, host: Host) -> bool:
-        return False
-
-    def gate(
-        self,
-        ids: AbstractSet[str],
-        contact: str,
-        permitted: Mapping[str, Sequence[str]] = {},
-        paths: Sequence[str] = (),
-    ) -> tuple[GatePart, ...]:
-        return ()  # Homebrew asks nobody
-
 
 def _prefixes(host: Host, user: User | None) -> list[str]:
     """Where Homebrew is a user's, or root's for None. The common place is the one's who owns it, in the first of his
@@ -88,7 +73,7 @@ def _prefixes(host: Host, user: User | None) -> list[str]:
     uid = seen[0].st_uid if seen else -1
     homes = [one.home for one in host.users() if one.uid == uid]
     common = user is None and uid == 0 or user is not None and uid > 0 and homes[:1] == [user.home]
-    own = [user.home + place for place in PERSONAL] if user else []
+    own = [user.home + place[1:] for place in PERSONAL] if user else []
     return [*([COMMON] if common else []), *(place for place in own if place != COMMON)]
 
 

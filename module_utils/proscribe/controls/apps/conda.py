@@ -13,17 +13,12 @@ from typing import AbstractSet, Any, Callable, Iterator, Mapping, Sequence
 
 from ...host import ControlError, Host, Process, User
 from ..base import Action
-from .gate_parts import GatePart
 from .package import Package
 from .site_packages import told_version
 from .survey import survey, told
+from .traced_systems import CONDA
 
 MANAGER = "conda"
-CATALOGUE_KEY = "conda"
-DATABASE_FILES: tuple[str, ...] = ()
-ROOTS = ("conda", "miniconda", "miniconda3", "anaconda", "anaconda3", "miniforge", "miniforge3", "mambaforge")
-SYSTEM = ("/opt", "/usr/local")
-PERSONAL = (*ROOTS, "micromamba", ".conda", ".local/share/mamba", ".pixi")  # below a home
 LISTED = "/.conda/environments.txt"
 META = "conda-meta"
 MOST = 1000  # environments of one user
@@ -33,8 +28,7 @@ PROGRAMS = ("bin/", "sbin/", "libexec/", "lib/", "opt/", "share/")
 
 
 def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    roots = [f"{above}/{name}" for above in SYSTEM for name in ROOTS] if ids else []
-    return _query(host, None, ids, _below(host, roots))
+    return _query(host, None, ids, _below(host, _roots(None)) if ids else ())
 
 
 def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
@@ -56,6 +50,13 @@ def _query(
     return found, told(unseen)
 
 
+def _roots(user: User | None) -> list[str]:
+    """Where installations are, of the host or of a user."""
+    if user is None:
+        return [place for place in CONDA if place[0] == "/"]
+    return [user.home + place[1:] for place in CONDA if place[0] == "~"]
+
+
 def _below(host: Host, roots: Sequence[str]) -> Iterator[str]:
     """The environments of installations: the base of each, and those below it."""
     for root in roots:
@@ -66,7 +67,7 @@ def _below(host: Host, roots: Sequence[str]) -> Iterator[str]:
 
 def _of(host: Host, user: User) -> Iterator[str]:
     lines, _ = survey([user.home + LISTED], lambda path: (host.read(path, LARGEST) or b"").splitlines())
-    own = list(_below(host, [f"{user.home}/{name}" for name in PERSONAL]))
+    own = list(_below(host, _roots(user)))
     yield from itertools.islice(dict.fromkeys([*own, *parse(lines, user.home)]), MOST + len(own))
 
 
@@ -102,8 +103,7 @@ def programs_in(said: Mapping[str, Any]) -> list[str]:
 def trees(host: Host, user: User | None) -> list[str]:
     """The environments: what lies in one goes with it, or stays with it."""
     if user is None:
-        roots = [f"{above}/{name}" for above in SYSTEM for name in ROOTS]
-        return [root for root in roots if host.stat(f"{root}/{META}")]
+        return [root for root in _roots(None) if host.stat(f"{root}/{META}")]
     return list(survey(_of(host, user), lambda path: [path] if host.stat(f"{path}/{META}") else [])[0])
 
 
@@ -124,13 +124,3 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     from . import conda_changes
 
     return conda_changes.removal(host, packages)
-
-
-def gated(host: Host) -> bool:
-    return False
-
-
-def gate(
-    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}, paths: Sequence[str] = ()
-) -> tuple[GatePart, ...]:
-    return ()  # conda asks nobody

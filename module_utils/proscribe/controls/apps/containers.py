@@ -16,7 +16,6 @@ from ...tuples import NamedTuple
 from . import desktop
 from .survey import survey
 
-PROGRAMS = "/.local/bin"  # below a home: where `distrobox-export --bin` puts its scripts
 MARK = re.compile(rb"^# distrobox_binary$", re.MULTILINE)
 CALLED = re.compile(rb"^\texec '(/[^'\n]{1,4000})' \"\$@\"$", re.MULTILINE)
 HEAD = 16 * 1024  # bytes of such a script
@@ -82,8 +81,10 @@ class Known:
         self.android: dict[str, list[str]] = {}
         self.files: dict[str, list[str]] = {}  # by the name of a desktop entry, without its suffix
         self.paths = {service: [p for p in entry["paths"] if p[:1] == "/"] for service, entry in services.items()}
-        self.programs = {name for entry in services.values() for name in entry["processes"]}
+        self.programs: dict[str, list[str]] = {}
         for service, entry in services.items():
+            for name in entry["processes"]:
+                self.programs.setdefault(name, []).append(service)
             for id_ in entry["packages"].get("android", ()):
                 self.android.setdefault(id_, []).append(service)
             names = (name[: -len(".desktop")] for name in entry.get("desktop_files", ()))
@@ -112,18 +113,14 @@ class Known:
             (program + "/").startswith(path + "/") for path in self.paths[service]
         )
 
-    def exported(
-        self, host: Host, user: User, services_of: Callable[[str, str], list[str]]
-    ) -> Iterator[tuple[str, list[str], str, str]]:
-        """The scripts in a user's home that `distrobox-export` made for programs in containers: path, and as above."""
-        names, _ = survey([user.home + PROGRAMS], host.list)
-        for name in names:
-            if name in self.programs:
-                path = f"{user.home}{PROGRAMS}/{name}"
-                (script,) = survey([path], lambda path: [host.head(path, HEAD)])[0] or [b""]
-                called = CALLED.search(script) if MARK.search(script) else None
-                if called:
-                    program = called[1].decode("utf-8", "replace")
-                    for service in services_of(program, ""):
-                        doubt = "" if self._at_its_path(program, service) else BY_NAME
-                        yield path, [service], f"it starts {program[:200]} in a container (distrobox)", doubt
+    def exported(self, host: Host, user: User, names: Sequence[str]) -> Iterator[tuple[str, list[str], str, str]]:
+        """Those of some scripts in a user's ~/.local/bin that `distrobox-export` made for programs in containers: path,
+        and as above.
+        """
+        for path in (f"{user.home}/.local/bin/{name}" for name in names):
+            (script,) = survey([path], lambda path: [host.head(path, HEAD)])[0] or [b""]
+            called = CALLED.search(script) if MARK.search(script) else None
+            program = called[1].decode("utf-8", "replace") if called else ""
+            for service in self.programs.get(program.rpartition("/")[2], ()):
+                doubt = "" if self._at_its_path(program, service) else BY_NAME
+                yield path, [service], f"it starts {program[:200]} in a container (distrobox)", doubt

@@ -7,19 +7,16 @@ to the depth that matters, in one pass.
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
+from typing import AbstractSet, Callable, Iterator, Sequence
 
 from ...host import Host, Process, Unseen, User
 from ..base import Action
 from . import store_paths
-from .gate_parts import GatePart
 from .own_links import link
 from .package import Package
 from .survey import survey, told
 
 MANAGER = "guix"
-CATALOGUE_KEY = "guix"
-DATABASE_FILES: tuple[str, ...] = ()
 STORE = "/gnu/store"
 PROFILES = "/var/guix/profiles/per-user"
 EXTRA = "/.guix-extra-profiles"  # below a home: <name>/<name>, as Guix' cookbook has it
@@ -122,13 +119,3 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     from . import guix_changes
 
     return guix_changes.removal(host, packages)
-
-
-def gated(host: Host) -> bool:
-    return False
-
-
-def gate(
-    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}, paths: Sequence[str] = ()
-) -> tuple[GatePart, ...]:
-    return ()  # Guix asks nobody

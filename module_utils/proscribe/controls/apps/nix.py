@@ -9,24 +9,19 @@ from __future__ import annotations
 
 import json
 import re
-from typing import AbstractSet, Any, Callable, Iterator, Mapping, Sequence
+from typing import AbstractSet, Any, Callable, Iterator, Sequence
 
 from ...host import Host, Process, Unseen, User
 from ..base import Action
 from . import store_paths
-from .gate_parts import GatePart
 from .own_links import link
 from .package import Package
 from .survey import survey, told
+from .traced_systems import NIX_PROFILES, NIX_STORES
 
 MANAGER = "nix"
-CATALOGUE_KEY = "nix"
-DATABASE_FILES: tuple[str, ...] = ()
 STORE = "/nix/store"
 PROFILES = "/nix/var/nix/profiles"
-PERSONAL = "/.local/state/nix/profiles"  # below a home
-# Below a home: what stands for /nix where nobody made that. Nix' own (nix help-stores), nix-user-chroot, nix-portable.
-OWN = ("/.local/share/nix/root/nix", "/.nix", "/.nix-portable/nix")
 OUT_PATH = re.compile(r'\boutPath = "(/nix/store/[^"\\\s]{34,250})"')
 
 Place = Sequence[str]  # a profile, the store path that it is, and what the store lies below
@@ -38,7 +33,7 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
 
 
 def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    places = [user.home + PERSONAL] + ([f"{PROFILES}/per-user/{user.name}"] if user.uid else [])
+    places = [user.home + NIX_PROFILES[1:]] + ([f"{PROFILES}/per-user/{user.name}"] if user.uid else [])
     return _query(host, user, ids, places if ids else ())
 
 
@@ -52,7 +47,7 @@ def _query(
 
     def look(profile: tuple[str, str]) -> Iterator[Package]:
         path, target = profile
-        for own in ("", *(user.home + place for place in OWN)) if user else ("",):
+        for own in ("", *(user.home + place[1:] for place in NIX_STORES)) if user else ("",):
             if host.stat(placed(target, own)) is not None:
                 yield from _installed(host, user, ids, path, target, own)
                 return
@@ -115,7 +110,7 @@ def parse_env(manifest: bytes) -> list[str]:
 
 
 def trees(host: Host, user: User | None) -> list[str]:
-    return [f"{user.home}{place}/store" for place in OWN] if user else []
+    return [f"{user.home}{place[1:]}/store" for place in NIX_STORES] if user else []
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
@@ -132,13 +127,3 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     from . import nix_changes
 
     return nix_changes.removal(host, packages)
-
-
-def gated(host: Host) -> bool:
-    return False
-
-
-def gate(
-    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}, paths: Sequence[str] = ()
-) -> tuple[GatePart, ...]:
-    return ()  # Nix asks nobody

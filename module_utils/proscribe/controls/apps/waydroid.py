@@ -6,19 +6,16 @@ Only Android itself takes an app away, while its user's session runs; so it is r
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Mapping, Sequence
+from typing import AbstractSet, Callable, Sequence
 
 from ...host import Host, Process, User
 from ..base import Action
-from .gate_parts import GatePart
 from .package import Package
 from .survey import survey, told
+from .traced_systems import WAYDROID
 
 MANAGER = "waydroid"
-CATALOGUE_KEY = "android"
-DATABASE_FILES: tuple[str, ...] = ()
-WAYDROID = "/.local/share/waydroid"  # below a home
-DATA = WAYDROID + "/data/data"
+DATA = "/data/data"  # below it
 
 
 def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
@@ -26,14 +23,14 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
 
 
 def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    place = user.home + DATA
+    place = user.home + WAYDROID[1:] + DATA
     found, unseen = survey([place] if ids else (), host.list)
     there = [name for name in found if name in ids]
     return [Package(MANAGER, name, "", (), user, f"{place}/{name}") for name in there], told(unseen)
 
 
 def trees(host: Host, user: User | None) -> list[str]:
-    return [user.home + WAYDROID] if user else []
+    return [user.home + WAYDROID[1:]] if user else []
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
@@ -43,13 +40,3 @@ def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
     why = "only Android takes it away: its user runs `waydroid app remove {}` in a session of his"
     return [], [(package, why.format(package.id)) for package in packages]
-
-
-def gated(host: Host) -> bool:
-    return False
-
-
-def gate(
-    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}, paths: Sequence[str] = ()
-) -> tuple[GatePart, ...]:
-    return ()  # an app comes from a store inside Android

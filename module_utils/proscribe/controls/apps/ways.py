@@ -91,7 +91,7 @@ WAYS = (
         "conda, mamba or micromamba, as the owner, simulated first; refused where more would go",
         "",
         "conda asks nobody. What pixi alone installed stays: reported. Environments made by py-rattler; conda, mamba "
-        "and micromamba could not be had and were not run: a script in conda's place answered as conda's issues show it",
+        "and micromamba could not be had and were not run: a script in conda's place answered as its issues show it",
     ),
     Way(
         "nix: `nix profile`, `nix-env`",

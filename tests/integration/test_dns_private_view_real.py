@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from proscribe.controls.dns import private_view
+from proscribe.controls.dns import other_files, private_view
 from proscribe.host import Host
 
 pytestmark = pytest.mark.integration
@@ -81,7 +81,7 @@ def scene(tmp_path: Path, require_root: Callable[[], None], require_tool: Callab
     made.stop()
 
 
-@pytest.mark.parametrize("path", private_view.FILES)
+@pytest.mark.parametrize("path", other_files.FILES)
 def test_a_file_mounted_over_the_hosts_own_is_told(scene: Scene, path: str) -> None:
     scene.over(path)
     (told,) = scene.told()
@@ -129,7 +129,7 @@ def test_roots_and_services_own_mounts_are_left_out(scene: Scene, uid: int) -> N
 
 def test_a_disk_that_may_never_answer_is_not_asked(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a user's FUSE, which answers when he likes: here the file system in its place is taken for one."""
-    monkeypatch.setattr(private_view, "REMOTE", re.compile("tmpfs"))
+    monkeypatch.setattr(other_files, "REMOTE", re.compile("tmpfs"))
     monkeypatch.setattr(Host, "sees", lambda *_: pytest.fail("it was asked"))
     scene.start(*SANDBOX, "--tmpfs", "/etc")
     assert [told.partition(" sees ")[2] for told in scene.told()] == [
