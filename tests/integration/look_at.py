@@ -1,10 +1,10 @@
 """One look at the apps of a made host, as a host takes it, and what it cost.
 
-    look_at.py MODULES ROOT PLAN [SECONDS]
+    look_at.py MODULES ROOT PLAN [--keep]
 
-MODULES is where `proscribe` is, PLAN a file with a compiled plan. Prints JSON: `rules` ({rule: [state, reason, findings]}),
-`errors`, `seconds`, and in megabytes `own` and `child`: the most memory that this process, and any that it started, held
-beyond what it began with.
+MODULES is where `proscribe` is, PLAN a file with a compiled plan. `--keep`: as a run does that begins and may write.
+Prints JSON: `rules` ({rule: [state, reason, number of findings]}), `findings`, `errors`, `seconds`, and in megabytes
+`own` and `child`: the most memory that this process, and any that it started, held beyond what it began with.
 """
 
 from __future__ import annotations
