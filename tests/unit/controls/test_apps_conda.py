@@ -168,7 +168,48 @@ def test_a_removal_is_simulated_and_refused_where_more_would_go(root: Path, said
     actions[0].apply()
     tool = "/home/alice/miniconda3/bin/conda"
     assert calls == [([tool, "remove", "--prefix", prefix, "--yes", "--offline", "rclone"], ALICE)]
-    assert (refused, actions[0].user) == ([], "alice")
+    assert refused == []
+
+
+def test_what_goes_anyway_may_go_along(root: Path) -> None:
+    """Two restricted packages of one environment, of which one needs the other; the second removal finds nothing."""
+    ran: list[str] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        if argv[-1] == "--version":
+            return Result(0, "", "")
+        if "--dry-run" in argv:
+            return Result(0, answer("rclone", "telegram-desktop"), "")
+        ran.append(argv[-1])
+        for path in paths:
+            (root / path.lstrip("/")).unlink()
+        return Result(0, "", "")
+
+    paths = [package(root, "/home/alice/work/env", name) for name in sorted(IDS)]
+    put(root, "/home/alice/.conda/environments.txt", "/home/alice/work/env\n")
+    host = Host(str(root), run)
+    actions, refused = conda.removal(host, conda.query_of(host, ALICE, IDS)[0])
+    for action in actions:
+        action.apply()
+    assert (refused, ran) == ([], ["rclone"])
+
+
+def test_a_tool_of_a_users_that_does_not_answer_is_asked_once(root: Path) -> None:
+    asked: list[str] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        asked.append(argv[-1])
+        assert options["timeout"] <= 60
+        if argv[-1] != "--version":
+            raise ControlError(f"{argv[0]} did not end within 60 s")
+        return Result(0, "", "")
+
+    for name in ("rclone", "telegram-desktop"):
+        package(root, "/home/alice/miniconda3", name)
+    host = Host(str(root), run)
+    actions, refused = conda.removal(host, conda.query_of(host, ALICE, IDS)[0])
+    assert (actions, len({why for _, why in refused}), len(refused)) == ([], 1, 2)
+    assert asked == ["--version", "rclone"]
 
 
 def test_without_a_tool_it_stays(root: Path) -> None:

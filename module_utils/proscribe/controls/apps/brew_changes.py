@@ -10,7 +10,7 @@ from typing import Sequence
 
 from ...host import Host
 from ..base import Action
-from .as_owner import remove, tool_of
+from .as_owner import Tools, remove
 from .package import Package
 
 # Homebrew's manual, "Environment".
@@ -27,11 +27,12 @@ OPTIONS = {"brew": ("--formula", "--force"), "brew_cask": ("--cask",)}  # --forc
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
     actions: list[Action] = []
     refused: list[tuple[Package, str]] = []
+    tools = Tools(host)
     for package in packages:
         prefix = package.handles[0]
         if not package.owner or not package.owner.uid:
             refused.append((package, f"{prefix} is root's, and Homebrew does not run for root"))
-        elif tool := tool_of(host, package, "", own=[f"{prefix}/bin/brew"]):
+        elif tool := tools.of(package, "", own=[f"{prefix}/bin/brew"]):
             argv = [tool, "uninstall", *OPTIONS[package.manager], package.id]
             still = partial(host.stat, package.path)
             actions.append(remove(host, package, argv, prefix, still, ENVIRONMENT))

@@ -28,7 +28,7 @@ PROGRAMS = ("bin/", "sbin/", "libexec/", "lib/", "opt/", "share/")
 
 
 def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    return _query(host, None, ids, _below(host, _roots(None)) if ids else ())
+    return _query(host, None, ids, _below(host, roots(None)) if ids else ())
 
 
 def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
@@ -50,7 +50,7 @@ def _query(
     return found, told(unseen)
 
 
-def _roots(user: User | None) -> list[str]:
+def roots(user: User | None) -> list[str]:
     """Where installations are, of the host or of a user."""
     if user is None:
         return [place for place in CONDA if place[0] == "/"]
@@ -67,7 +67,7 @@ def _below(host: Host, roots: Sequence[str]) -> Iterator[str]:
 
 def _of(host: Host, user: User) -> Iterator[str]:
     lines, _ = survey([user.home + LISTED], lambda path: (host.read(path, LARGEST) or b"").splitlines())
-    own = list(_below(host, _roots(user)))
+    own = list(_below(host, roots(user)))
     yield from itertools.islice(dict.fromkeys([*own, *parse(lines, user.home)]), MOST + len(own))
 
 
@@ -103,7 +103,7 @@ def programs_in(said: Mapping[str, Any]) -> list[str]:
 def trees(host: Host, user: User | None) -> list[str]:
     """The environments: what lies in one goes with it, or stays with it."""
     if user is None:
-        return [root for root in _roots(None) if host.stat(f"{root}/{META}")]
+        return [root for root in roots(None) if host.stat(f"{root}/{META}")]
     return list(survey(_of(host, user), lambda path: [path] if host.stat(f"{path}/{META}") else [])[0])
 
 

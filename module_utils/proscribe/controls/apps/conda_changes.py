@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import Any, Sequence
+from typing import AbstractSet, Any, Sequence
 
 from ...host import ControlError, Host
 from ..base import Action
-from .as_owner import LIMIT, remove, tool_of
-from .conda import META
+from .as_owner import Tools, remove
+from .conda import META, roots
 from .owners import owner
 from .package import Package
 
 TOOLS = ("conda", "mamba", "micromamba")
 ENVIRONMENT = {"CONDA_OFFLINE": "1", "MAMBA_OFFLINE": "1"}
 SHOWN = 5  # of what would go as well
+PATIENCE = 60  # seconds until a simulation has to be there
 
 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
     actions: list[Action] = []
     refused: list[tuple[Package, str]] = []
+    tools = Tools(host)
+    silent = ""  # why a tool has not answered: then no more is asked of it
     for package in packages:
         prefix = package.handles[0]
         root = prefix.partition("/envs/")[0]
@@ -32,9 +35,13 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
             refused.append((package, f"it belongs to {whose}"))
         elif not package.owner and (place := _others(host, root, prefix)):
             refused.append((package, f"users may write to {place}, and root runs nothing of theirs"))
-        elif tool := _tool(host, package, root):
+        elif tool := _tool(tools, package, root):
             argv = [tool, "remove", "--prefix", prefix, "--yes", "--offline"]
-            if reason := _more(host, package, argv):
+            try:
+                reason = silent or _more(host, package, argv, {p.id for p in packages if p.handles[0] == prefix})
+            except ControlError as error:
+                reason = silent = str(error)
+            if reason:
                 refused.append((package, reason))
             else:
                 still = partial(host.stat, package.path)
@@ -44,12 +51,16 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     return actions, refused
 
 
-def _tool(host: Host, package: Package, root: str) -> str:
-    own = [f"{root}/bin/{name}" for name in TOOLS[:2]]
+def _tool(tools: Tools, package: Package, root: str) -> str:
     home = package.owner.home if package.owner else ""
-    own += [f"{home}/.local/bin/micromamba", f"{home}/bin/micromamba"]
+    below = [root, *roots(package.owner)] if package.owner else [root]
     for name in TOOLS:
-        if tool := tool_of(host, package, name, own[:2] if not package.owner else (), own):
+        installed = [f"{place}/bin/{name}" for place in dict.fromkeys(below)]
+        if package.owner:  # micromamba is a lone program, which lies where its user put it
+            tool = tools.of(package, name, own=[*installed, f"{home}/.local/bin/{name}", f"{home}/bin/{name}"])
+        else:
+            tool = tools.of(package, name, installed)
+        if tool:
             return tool
     return ""
 
@@ -63,18 +74,16 @@ def _others(host: Host, root: str, prefix: str) -> str:
     return ""
 
 
-def _more(host: Host, package: Package, argv: Sequence[str]) -> str:
-    """What else would go or come, as the tool itself says; "" if it is this package alone."""
-    try:
-        result = host.run(
-            [*argv, "--dry-run", "--json", package.id], user=package.owner, environment=ENVIRONMENT, timeout=LIMIT
-        )
-    except ControlError as error:
-        return str(error)
+def _more(host: Host, package: Package, argv: Sequence[str], going: AbstractSet[str]) -> str:
+    """What else than packages that go anyway would go or come, as the tool itself says; "" for nothing. Raises
+    ControlError.
+    """
+    argv = [*argv, "--dry-run", "--json", package.id]
+    result = host.run(argv, user=package.owner, environment=ENVIRONMENT, timeout=PATIENCE)
     gone, come = parse(result.out)
     if result.rc or package.id not in gone:
         return f"{argv[0]} does not say what its removal would take along"
-    others = [name for name in dict.fromkeys(gone) if name != package.id]
+    others = [name for name in dict.fromkeys(gone) if name not in going]
     if others or come:
         shown = ", ".join([*others, *(f"{name} (changed)" for name in come)][:SHOWN])
         return f"it would take along {shown}"

@@ -11,7 +11,7 @@ from typing import Sequence
 from ...host import Host
 from ..base import Action
 from . import guix
-from .as_owner import remove, tool_of
+from .as_owner import Tools, remove
 from .package import Package
 
 ROOTS_OWN = f"{guix.PROFILES}/root/current-guix/bin/guix"
@@ -20,10 +20,11 @@ ROOTS_OWN = f"{guix.PROFILES}/root/current-guix/bin/guix"
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
     actions: list[Action] = []
     refused: list[tuple[Package, str]] = []
+    tools = Tools(host)
     for package in packages:
         profile, kind = package.handles
         own = f"{package.owner.home}/.config/guix/current/bin/guix" if package.owner else ""
-        tool = tool_of(host, package, "guix", [ROOTS_OWN], [own])
+        tool = tools.of(package, "guix", [ROOTS_OWN], [own])
         if kind == "home":
             refused.append(
                 (package, "the configuration of its user's home lists it (guix home): he takes it out there")

@@ -12,7 +12,7 @@ from typing import Sequence
 from ...host import Host
 from ..base import Action
 from . import nix
-from .as_owner import remove, tool_of
+from .as_owner import Tools, remove
 from .package import Package
 
 DEFAULT = "/nix/var/nix/profiles/default"  # where an installation for all users has Nix itself
@@ -23,6 +23,7 @@ ENVIRONMENT = {"NIX_CONFIG": "experimental-features = nix-command\nsubstitute = 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
     actions: list[Action] = []
     refused: list[tuple[Package, str]] = []
+    tools = Tools(host)
     for package in packages:
         profile, kind, own = package.handles
         name = "nix" if kind == "profile" else "nix-env"
@@ -30,7 +31,7 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
             refused.append((package, f"{own} stands for /nix, and Nix removes it only in its user's view of the disk"))
             continue
         his = f"{package.owner.home}/.nix-profile/bin/{name}" if package.owner else ""
-        tool = tool_of(host, package, name, [f"{DEFAULT}/bin/{name}"], [his])
+        tool = tools.of(package, name, [f"{DEFAULT}/bin/{name}"], [his])
         if not tool:
             refused.append((package, f"{name} is not installed on this host"))
             continue

@@ -7,7 +7,7 @@ from typing import Sequence
 
 from ...host import Host
 from ..base import Action
-from .as_owner import remove, tool_of
+from .as_owner import Tools, remove
 from .package import Package
 from .site_packages import normal
 
@@ -19,9 +19,10 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     """Whole environments, where the restricted package is what uv was asked for."""
     actions: list[Action] = []
     refused: list[tuple[Package, str]] = []
+    tools = Tools(host)
     for package in packages:
         tool, home = package.handles[0], package.owner.home if package.owner else ""
-        uv = tool_of(host, package, "uv", own=[f"{home}/.local/bin/uv", f"{home}/.cargo/bin/uv"])
+        uv = tools.of(package, "uv", own=[f"{home}/.local/bin/uv", f"{home}/.cargo/bin/uv"])
         if normal(tool) != normal(package.id):
             refused.append((package, f"it came along with {tool!r}, which uv installed and nothing restricts"))
         elif not uv:
