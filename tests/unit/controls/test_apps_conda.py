@@ -67,6 +67,15 @@ def test_an_environment_anywhere_in_the_home_that_conda_has_listed(root: Path) -
     assert conda.trees(host, ALICE) == ["/home/alice/work/env"]
 
 
+def test_more_environments_than_anybody_has_are_not_all_read_and_that_is_said(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conda, "MOST", 15)
+    put(root, "/home/alice/.conda/environments.txt", "".join(f"/home/alice/e{number}\n" for number in range(20)))
+    unseen = "more than 15 environments of conda: not all were looked at"
+    assert conda.query_of(Host(str(root)), ALICE, IDS) == ([], unseen)
+
+
 @given(st.lists(st.binary()))
 def test_a_list_of_environments_never_leaves_the_home(lines: list[bytes]) -> None:
     own = [b"/home/alice/" + line for line in lines]

@@ -28,16 +28,14 @@ PROGRAMS = ("bin/", "sbin/", "libexec/", "lib/", "opt/", "share/")
 
 
 def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    return _query(host, None, ids, _below(host, roots(None)) if ids else ())
+    return _query(host, None, ids) if ids else ([], "")
 
 
 def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    return _query(host, user, ids, _of(host, user) if ids else ())
+    return _query(host, user, ids) if ids else ([], "")
 
 
-def _query(
-    host: Host, user: User | None, ids: AbstractSet[str], prefixes: Sequence[str] | Iterator[str]
-) -> tuple[list[Package], str]:
+def _query(host: Host, user: User | None, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     def look(prefix: str) -> Iterator[Package]:
         for file in host.list(f"{prefix}/{META}"):
             name, version = parse_name(file)
@@ -46,8 +44,9 @@ def _query(
                 path = f"{prefix}/{META}/{file}"
                 yield Package(MANAGER, name, version, (prefix, *programs_in(said)), user, path)
 
-    found, unseen = survey(prefixes, look)
-    return found, told(unseen)
+    prefixes, unseen = _environments(host, user)
+    found, blind = survey(prefixes, look)
+    return found, told([*unseen, *blind])
 
 
 def roots(user: User | None) -> list[str]:
@@ -57,23 +56,23 @@ def roots(user: User | None) -> list[str]:
     return [user.home + place[1:] for place in CONDA if place[0] == "~"]
 
 
-def _below(host: Host, roots: Sequence[str]) -> Iterator[str]:
-    """The environments of installations: the base of each, and those below it."""
-    for root in roots:
-        yield root
-        names, _ = survey([f"{root}/envs"], host.list)  # who hides it from root hides it from this question only
-        yield from (f"{root}/envs/{name}" for name in itertools.islice(names, MOST))
-
-
-def _of(host: Host, user: User) -> Iterator[str]:
-    lines, _ = survey([user.home + LISTED], lambda path: (host.read(path, LARGEST) or b"").splitlines())
-    own = list(_below(host, roots(user)))
-    yield from itertools.islice(dict.fromkeys([*own, *parse(lines, user.home)]), MOST + len(own))
+def _environments(host: Host, user: User | None) -> tuple[list[str], list[str]]:
+    """The base of each installation, the environments below it, and those that a user's list has; and why that is not
+    all.
+    """
+    below, unseen = survey(roots(user), lambda root: [root, *(f"{root}/envs/{n}" for n in host.list(f"{root}/envs"))])
+    if user:
+        lines, blind = survey([user.home + LISTED], lambda path: (host.read(path, LARGEST) or b"").splitlines())
+        below, unseen = below + parse(lines, user.home), unseen + blind
+    found = list(dict.fromkeys(below))
+    if len(found) > MOST:
+        unseen.append(f"more than {MOST} environments of conda: not all were looked at")
+    return found[:MOST], unseen
 
 
 def parse(lines: Sequence[bytes], home: str) -> list[str]:
     """The environments below a home that a list of them names."""
-    paths = (line.decode("utf-8", "replace").strip() for line in lines[:MOST])
+    paths = (line.decode("utf-8", "replace").strip() for line in lines)
     return [p for p in paths if p.startswith(home + "/") and p == os.path.normpath(p) and p.isprintable()]
 
 
@@ -104,7 +103,8 @@ def trees(host: Host, user: User | None) -> list[str]:
     """The environments: what lies in one goes with it, or stays with it."""
     if user is None:
         return [root for root in roots(None) if host.stat(f"{root}/{META}")]
-    return list(survey(_of(host, user), lambda path: [path] if host.stat(f"{path}/{META}") else [])[0])
+    environments, _ = _environments(host, user)
+    return survey(environments, lambda path: [path] if host.stat(f"{path}/{META}") else [])[0]
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:

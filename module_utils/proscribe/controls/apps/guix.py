@@ -40,14 +40,14 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
                     handles = (profile, "home" if where == inner else "profile")
                     yield Package(MANAGER, name, version, handles, user, path)
 
-    found, unseen = survey(_directories(host, user) if ids else (), look)
-    return found, told(unseen)
-
-
-def _directories(host: Host, user: User) -> Iterator[str]:
-    yield f"{PROFILES}/{user.name}"
-    names, _ = survey([user.home + EXTRA], host.list)
-    yield from (f"{user.home}{EXTRA}/{name}" for name in names[: store_paths.MOST_PROFILES])
+    if not ids:
+        return [], ""
+    names, unseen = survey([user.home + EXTRA], host.list)
+    if len(names) > store_paths.MOST_PROFILES:
+        unseen.append(f"{user.home}{EXTRA} has more than {store_paths.MOST_PROFILES} profiles: not all were looked at")
+    extra = [f"{user.home}{EXTRA}/{name}" for name in names[: store_paths.MOST_PROFILES]]
+    found, blind = survey([f"{PROFILES}/{user.name}", *extra], look)
+    return found, told([*unseen, *blind])
 
 
 def parse(manifest: bytes) -> list[Sequence[str]]:

@@ -24,8 +24,6 @@ STORE = "/nix/store"
 PROFILES = "/nix/var/nix/profiles"
 OUT_PATH = re.compile(r'\boutPath = "(/nix/store/[^"\\\s]{34,250})"')
 
-Place = Sequence[str]  # a profile, the store path that it is, and what the store lies below
-
 
 def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     places = (PROFILES, f"{PROFILES}/per-user/root")
@@ -51,6 +49,7 @@ def _query(
             if host.stat(placed(target, own)) is not None:
                 yield from _installed(host, user, ids, path, target, own)
                 return
+        raise Unseen(f"{path} leads into a store of Nix that is nowhere here")
 
     packages, blind = survey(dict.fromkeys(found), look)
     return packages, told([*unseen, *blind])

@@ -6,7 +6,6 @@ home, the links to their programs in ~/.local/bin lead there (uv's reference, "S
 
 from __future__ import annotations
 
-import itertools
 import os
 from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
 
@@ -37,30 +36,34 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
             for directory in directories(host, f"{place}/{tool}/lib"):
                 yield from distributions(host, directory, ids, MANAGER, user, tool)
 
-    found, unseen = survey(_places(host, user) if ids else (), look)
-    return found, told(unseen)
+    if not ids:
+        return [], ""
+    places, unseen = _places(host, user)
+    found, blind = survey(places, look)
+    return found, told([*unseen, *blind])
 
 
-def _places(host: Host, user: User) -> Iterator[str]:
-    """Where a user's tools lie: the default, and where the links to their programs lead."""
-    default = user.home + TOOLS
-    yield default
-    names, _ = survey([user.home + PROGRAMS], host.list)
-    found = {default}
-    for name in itertools.islice(names, MOST_LINKS):
-        to = link(host, f"{user.home}{PROGRAMS}/{name}")
+def _places(host: Host, user: User) -> tuple[list[str], list[str]]:
+    """Where a user's tools lie: the default, and where the links to their programs lead; and why that is not all."""
+    names, unseen = survey([user.home + PROGRAMS], host.list)
+    if len(names) > MOST_LINKS:
+        unseen.append(f"{user.home}{PROGRAMS} has more than {MOST_LINKS} entries: not all were looked at")
+    links, blind = survey(names[:MOST_LINKS], lambda name: [link(host, f"{user.home}{PROGRAMS}/{name}")])
+    environments: dict[str, str] = {}
+    for to in links:
         environment, _, program = to.rpartition("/bin/")
         place = environment.rpartition("/")[0]
         inside = place.startswith(user.home + "/") and os.path.normpath(environment) == environment
-        if inside and program and place not in found and place.isprintable():
-            found.add(place)
-            if survey([f"{environment}/{RECEIPT}"], lambda path: [one] if (one := host.stat(path)) else [])[0]:
-                yield place
+        if inside and program and place.isprintable():
+            environments.setdefault(place, f"{environment}/{RECEIPT}")
+    environments.pop(user.home + TOOLS, None)
+    more, hidden = survey(environments, lambda place: [place] if host.stat(environments[place]) else [])
+    return [user.home + TOOLS, *more], [*unseen, *blind, *hidden]
 
 
 def trees(host: Host, user: User | None) -> list[str]:
     """The environments: what lies in one goes with it, or stays with it."""
-    return list(_places(host, user)) if user else []
+    return _places(host, user)[0] if user else []
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
