@@ -27,8 +27,8 @@ Identifiers by control:
     dns        domains [suffixes], allow [hosts], canaries [names that want NXDOMAIN and no address]
 Settings:
     apps       user_notice: text for logged-in users ("" for none); grace: seconds between TERM and KILL; exec_control:
-               "fapolicyd" | "off"; full_scan_every: in how many runs
-               homes are read whole once; unmanaged_browsers: like a service, with mode "report" | "audit", and copies
+               "fapolicyd" | "off"; full_scan_every: in how many runs homes are read whole once; network_homes:
+               "unknown" | "scan"; unmanaged_browsers: like a service, with mode "report" | "audit", and copies
                [programs that count in homes, with the rest of a browser around them]; not there if not looked for
     browser    browsers {<setting>: how it is managed, of controls/browser/settings.py}; extensions_allowed [ids];
                tenants {google: [domains], microsoft: [tenant ids]}

@@ -184,6 +184,11 @@ def _on_behalf(action: Action, patience: dict[str, float]) -> None:
         patience[action.user] -= time.monotonic() - started
 
 
+def refusals(left: Iterable[tuple[Action, str]]) -> list[Refusal]:
+    """What `carry_out` left as it is, as what it is: not done, and why."""
+    return [Refusal(rule, a.subject, f"{a.user}'s, {FAILED}: {why}") for a, why in left for rule in a.rules]
+
+
 def change(
     host: Host,
     plan: Mapping[str, Any],
@@ -229,12 +234,11 @@ def change(
             forget(host)
     undone = [id(action) for action, _ in left]
     actions = [action for action in changes.actions if id(action) not in undone]
-    refused = [Refusal(rule, a.subject, f"{a.user}'s, {FAILED}: {why}") for a, why in left for rule in a.rules]
     return {
         **more,
         "changed": bool(actions),
         "actions": [str(action) for action in actions],
-        "refused": [refusal._asdict() for refusal in (*changes.refused, *refused)],
+        "refused": [refusal._asdict() for refusal in (*changes.refused, *refusals(left))],
         "findings": [finding.as_dict() for finding in found],
         "diff": [
             {"before_header": str(a), "after_header": str(a), "before": a.before, "after": a.after} for a in actions

@@ -1,8 +1,9 @@
 """One look at the apps of a made host, as a host takes it, and what it cost.
 
-    look_at.py MODULES ROOT PLAN [--keep]
+    look_at.py MODULES ROOT PLAN [--keep] [--hurry]
 
-MODULES is where `proscribe` is, PLAN a file with a compiled plan. `--keep`: as a run does that begins and may write.
+MODULES is where `proscribe` is, PLAN a file with a compiled plan. `--keep`: as a run does that begins and may write;
+`--hurry`: what does not answer is given 3 s, and not 20.
 Prints JSON: `rules` ({rule: [state, reason, number of findings]}), `findings`, `errors`, `seconds`, and in megabytes
 `own` and `child`: the most memory that this process, and any that it started, held beyond what it began with.
 """
@@ -28,6 +29,10 @@ def main() -> None:
 
     with open(path, encoding="utf-8") as stream:
         plan = json.load(stream)
+    if "--hurry" in sys.argv:
+        from proscribe.host import apart
+
+        apart.LIMITS = apart.LIMITS._replace(seconds=3.0)
     began, started = peak(resource.RUSAGE_SELF), time.monotonic()
     host = Host(root)
     record, _ = run.observe(host, plan, ["apps"])

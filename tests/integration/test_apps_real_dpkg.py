@@ -30,18 +30,19 @@ sys.path.insert(0, "/source")
 from proscribe.controls import apps
 from proscribe.controls.apps import dpkg_changes
 from proscribe.host import ControlError, Host
-from proscribe.run import carry_out
+from proscribe.run import carry_out, refusals
 dpkg_changes.PATIENCE = 1
 host, plan, error = Host(), json.load(sys.stdin), None
 if sys.argv[1] == "observe":
     print(json.dumps({v.rule: dict(v.as_dict(), drifted=v.drifted) for v in apps.observe(host, plan)}))
 else:
     changes = getattr(apps, sys.argv[1])(host, plan)
+    refused = list(changes.refused)
     try:
-        carry_out(changes)
+        refused += refusals(carry_out(changes).get("left", ()))
     except ControlError as failed:
         error = str(failed)
-    print(json.dumps({"actions": list(map(str, changes.actions)), "refused": changes.refused, "error": error}))
+    print(json.dumps({"actions": list(map(str, changes.actions)), "refused": refused, "error": error}))
 """
 
 SETUP = """

@@ -137,3 +137,51 @@ def test_environments_of_pipx(machine: People) -> None:
     assert machine.verb("observe", PLAN)["apps/signal"]["state"] == "compliant"
     machine.as_user("alice", f"pipx uninstall notifier >/dev/null && {PIPX} telethon")
     assert machine.verb("observe", PLAN)["apps/telegram"]["state"] == "noncompliant"
+
+
+def test_what_cannot_be_uninstalled_of_a_users_is_his_finding_and_fails_nothing(machine: People) -> None:
+    """Whoever made his own package unremovable made the control fail, and with it the canary of the whole fleet."""
+    machine.as_user("alice", f"{PIP} --user telethon && chmod -R a-w .local/lib")
+    machine.as_user("bob", f"{PIP} --user telethon")
+    machine.sh(f"{PIP} signalbot-cli.tool")
+    done = machine.verb("enforce", PLAN)
+    assert done["error"] is None
+    [(rule, subject, why)] = done["refused"]
+    assert (rule, subject.split()[:2]) == ("apps/telegram", ["telethon", "(user:alice)"])
+    assert why.startswith("alice's, could not be changed: ") and "Permission denied" in why
+    verdicts = machine.verb("observe", PLAN)
+    assert [found["scope"] for found in verdicts["apps/telegram"]["findings"]] == ["user:alice"]
+    assert verdicts["apps/signal"]["state"] == "compliant"
+
+
+def test_a_users_own_python_that_prints_without_end_is_ended_and_fails_nothing(machine: People) -> None:
+    python = ".pyenv/versions/3.11.9/bin/python3.11"
+    info = ".pyenv/versions/3.11.9/lib/python3.11/site-packages/telethon-1.0.dist-info"
+    script = "#!/bin/sh\\nsleep 600 &\\nyes xxxxxxxxxxxxxxxxxxxxxxx\\n"
+    machine.as_user(
+        "alice",
+        f"mkdir -p {info} $(dirname {python}) && echo pip >{info}/INSTALLER &&"
+        f" printf 'Name: telethon\\nVersion: 1.0\\n' >{info}/METADATA &&"
+        f" printf '{script}' >{python} && chmod 755 {python}",
+    )
+    done = machine.verb("enforce", PLAN)
+    assert done["error"] is None
+    [(rule, subject, why)] = done["refused"]
+    assert (rule, subject) == ("apps/telegram", "telethon") and "printed more than 262144 bytes" in why
+    assert machine.sh("ps -o args= -u alice 2>/dev/null | grep -e sleep -e yes || true").stdout == ""
+
+
+def test_what_is_in_an_environment_whose_removal_was_refused_is_left_there(machine: People) -> None:
+    """The removal was refused, and the walk took the programs out of the environment all the same."""
+    wanted = plan("pip", telegram=["telethon"])
+    wanted["controls"]["apps"]["services"]["telegram"]["processes"] = ["telethon"]
+    machine.as_user("alice", f"{PIPX} notifier && touch .local/share/pipx/venvs/notifier/bin/chrome-sandbox")
+    program = "/home/alice/.local/share/pipx/venvs/notifier/bin/telethon"
+    machine.sh(f"test -f {program}")
+    done = machine.verb("enforce", wanted)
+    assert (done["error"], done["actions"]) == (None, [])
+    assert sorted(why for _, _, why in done["refused"]) == [
+        "a package system owns it, so it is not moved",
+        "it came along with 'notifier', which pipx installed and nothing restricts",
+    ]
+    machine.sh(f"test -f {program}")

@@ -22,6 +22,7 @@ import pytest
 from proscribe.compile.catalogue import load
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
+from proscribe.plan import sealed
 
 pytestmark = [
     pytest.mark.integration,
@@ -251,5 +252,90 @@ def test_a_file_system_that_never_answers_holds_nobody(root: Path, plan: Path, p
     with fuse(where, answers=0):
         line = f"36 35 0:50 / /{place} rw,nosuid,nodev - fuse.hanging hanging rw,user_id={MALLORY},allow_other\n"
         (root / "proc/self/mountinfo").write_text(line.replace("'", "\\047") if known else "")
-        said = judged(look(root, plan))
+        hurry = [] if place.endswith(".local") else ["--hurry"]
+        said = judged(look(root, plan, 120, *hurry))
         assert "over budget" in said or "FUSE" in said or "mount point" in said, said
+
+
+def test_a_user_who_swaps_everything_all_the_time_fails_no_look(root: Path, plan: Path) -> None:
+    """68 of 77 looks failed while a user swapped links, directories, files and pipes under them."""
+    home = root / "home/mallory"
+    swapping = subprocess.Popen([sys.executable, "-c", SWAPPING, str(home), str(root / "tmp"), str(MALLORY)])
+    try:
+        for _ in range(15):
+            judged(look(root, plan, 120, "--hurry"))
+        assert swapping.poll() is None
+    finally:
+        swapping.kill()
+        swapping.wait()
+
+
+SWAPPING = """
+import contextlib, os, random, shutil, sys
+home, shared, uid = sys.argv[1], sys.argv[2], int(sys.argv[3])
+os.setgroups([]); os.setgid(uid); os.setuid(uid)
+names = (".local", ".local/lib", ".local/share", ".npmrc", ".config", ".config/autostart", "QQ.AppImage",
+         ".config/autostart/a.desktop", ".local/share/flatpak/app", ".local/lib/python3.9/site-packages", "wechat",
+         ".pyenv/versions", "Downloads", "Downloads/QQ.AppImage", ".local/share/pipx/venvs", ".nvm/versions/node")
+chance = random.Random(1)
+while True:
+    base = chance.choice([home, home, f"{shared}/mallory"])
+    place = f"{base}/{chance.choice(names)}"
+    with contextlib.suppress(OSError):
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        what = chance.randrange(6)
+        beside = f"{base}/.beside"
+        if os.path.isdir(beside) and not os.path.islink(beside): shutil.rmtree(beside)
+        elif os.path.lexists(beside): os.unlink(beside)
+        if os.path.lexists(place): os.rename(place, beside)
+        if what == 0: os.symlink(chance.choice(["/etc", "/root", place, "/proc/self/fd"]), place)
+        elif what == 1: os.mkfifo(place)
+        elif what == 2: os.makedirs(place + "/QQ/" + "x" * 200)
+        elif what == 3: open(place, "w").write("[Desktop Entry]\\nExec=qq\\n")
+        elif what == 4: os.mkdir(place, 0)
+"""
+
+
+def test_what_others_put_into_shared_places_is_seen_and_is_theirs(root: Path, plan: Path) -> None:
+    name = "QQ_3.2.15_x86_64.AppImage"
+    for number, place in enumerate(
+        ("tmp", "var/tmp/deep/down", "dev/shm", "media/bob/STICK", "run/media/bob/CARD", "srv/team")
+    ):
+        image(root / place / name, BOB if number % 2 else MALLORY)
+        for step in (root / place, *(root / place).parents):
+            if root in step.parents and step.name in ("deep", "down", "STICK", "CARD", "team"):
+                os.chown(step, BOB if number % 2 else MALLORY, -1)
+    told = look(root, plan)
+    judged(told)
+    assert (
+        sorted(found for found in told["findings"] if "QQ" in found)
+        == [f"user:bob {name}"] * 4 + [f"user:mallory {name}"] * 3
+    )
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="needs FUSE")
+def test_a_home_on_a_network_is_unknown_and_scanned_as_its_user_where_asked_for(
+    root: Path, plan: Path, tmp_path: Path
+) -> None:
+    """The home is an ordinary one here; the list of mounts says that it is on nfs."""
+    home = root / "home/mallory"
+    image(home / "Downloads/QQ_1_x86_64.AppImage", MALLORY)
+    secret = home / "closed/QQ_2_x86_64.AppImage"
+    image(secret, 0)
+    secret.parent.chmod(0o700)  # root's own: as mallory nobody enters it
+    line = "36 35 0:50 / /home/mallory rw - nfs4 server:/export rw\n"
+    (root / "proc/self/mountinfo").write_text(line)
+    for step in tmp_path, *tmp_path.parents:
+        if step != Path("/"):
+            step.chmod(step.stat().st_mode | 0o711)
+    reason = "mallory: /home/mallory is on a network or FUSE file system (nfs4), which is not entered"
+    told = look(root, plan)
+    assert reason in judged(told) and not any("QQ_1" in finding for finding in told["findings"])
+    body = json.loads(plan.read_text())
+    body["controls"]["apps"]["settings"]["network_homes"] = "scan"
+    asked = plan.with_name("asked.json")
+    asked.write_text(json.dumps(sealed(body)))
+    told = look(root, asked)
+    assert "/home/mallory/closed" in judged(told)
+    assert "user:mallory QQ_1_x86_64.AppImage" in told["findings"]
+    assert not any("QQ_2" in finding for finding in told["findings"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import pytest
 from proscribe import kept, run
 from proscribe import plan as plans
@@ -205,3 +208,54 @@ def test_an_ordinary_user_changes_nothing(host, monkeypatch):
 def test_a_plan_that_was_altered_on_the_way_is_refused(host):
     with pytest.raises(ValueError, match="digest"):
         run.observe(host, {**plan(), "contact": "y"})
+
+
+def refuse():
+    raise ControlError("his pip says no")
+
+
+def test_what_fails_of_a_users_is_his_finding_and_no_failure_of_the_control(host, monkeypatch, tmp_path):
+    """A user's own thing that cannot be removed failed the control, and with it the canary: the fleet stayed open."""
+    (tmp_path / "mark").touch()
+    actions = [
+        Action("remove", "telethon (user:mallory)", refuse, "telethon 1\n", user="mallory", rules=["apps/telegram"]),
+        Action("remove", "wechat", (tmp_path / "mark").unlink, "wechat 1\n"),
+    ]
+    with_controls(monkeypatch, Scripted("apps", [FOUND], actions))
+    told = run.change(host, plan(apps=SECTION), "apps")
+    assert (told["changed"], told["actions"]) == (True, ["remove wechat"])
+    assert told["refused"][1:] == [
+        {
+            "rule": "apps/telegram",
+            "subject": "telethon (user:mallory)",
+            "reason": "mallory's, could not be changed: his pip says no",
+        }
+    ]
+    assert [diff["before"] for diff in told["diff"]] == ["wechat 1\n"]
+    assert not (tmp_path / "mark").exists()
+
+
+def test_where_only_a_users_thing_was_tried_nothing_has_changed(host, monkeypatch):
+    action = Action("remove", "telethon", refuse, user="mallory", rules=["apps/telegram"])
+    with_controls(monkeypatch, Scripted("apps", [FOUND], [action]))
+    told = run.change(host, plan(apps=SECTION), "apps")
+    assert (told["changed"], told["actions"], told["diff"]) == (False, [], [])
+
+
+def test_the_hosts_own_action_that_fails_is_still_a_failure(host, monkeypatch):
+    with_controls(monkeypatch, Scripted("apps", [FOUND], [Action("remove", "wechat", refuse)]))
+    with pytest.raises(ControlError, match="remove wechat: his pip says no"):
+        run.change(host, plan(apps=SECTION), "apps")
+
+
+@pytest.mark.parametrize("trouble", [lambda: time.sleep(60), lambda: os._exit(1), lambda: {}["x"]])
+def test_a_users_action_that_never_ends_or_dies_keeps_nobody_from_their_turn(host, monkeypatch, tmp_path, trouble):
+    monkeypatch.setattr(run, "PATIENCE", 1.0)
+    own = [Action("remove", str(n), trouble, user="mallory", rules=["apps/telegram"]) for n in range(20)]
+    mark = tmp_path / "mark"
+    mark.touch()
+    with_controls(monkeypatch, Scripted("apps", [FOUND], [*own, Action("remove", "wechat", mark.unlink)]))
+    started = time.monotonic()
+    told = run.change(host, plan(apps=SECTION), "apps")
+    assert told["actions"] == ["remove wechat"] and len(told["refused"]) == 21 and not mark.exists()
+    assert time.monotonic() - started < 30  # not once for each: what is changed of one user's has one patience

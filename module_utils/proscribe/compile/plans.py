@@ -205,6 +205,7 @@ def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> dict[
             "grace": restrictions.end_grace,
             "exec_control": "off" if upcoming else restrictions.exec_control,
             "full_scan_every": restrictions.full_scan_every,
+            "network_homes": restrictions.network_homes,
         }
     if control == "browser":
         return {

@@ -72,6 +72,7 @@ class Restrictions:
     end_grace: int  # seconds
     exec_control: str
     full_scan_every: int  # runs
+    network_homes: str
     unmanaged_browsers: str
     management: tuple[str, ...]
     firewall_rules: tuple[dict[str, Any], ...]
@@ -213,6 +214,12 @@ RESTRICTIONS: Mapping[str, Variable] = {
         whole_number(1, 1000, "runs"),
         "In every how many scheduled or enforcing runs a host's homes are read whole and its package systems are "
         "asked; in those between, only where something changed.",
+    ),
+    "network_homes": Variable(
+        "unknown",
+        choice("unknown", "scan"),
+        "Homes on network and FUSE file systems: not entered, so that their rules are unknown, or scanned as the user "
+        "they belong to (scan); docs/apps.md.",
     ),
     "unmanaged_browsers": Variable(
         "report",

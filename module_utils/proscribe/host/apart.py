@@ -41,7 +41,10 @@ LIMITS = Limits()
 
 
 def each(
-    items: Sequence[Item], work: Callable[[Item], Iterable[Any]], limits: Limits = LIMITS, user: User | None = None
+    items: Sequence[Item],
+    work: Callable[[Item], Iterable[Any]],
+    limits: Limits | None = None,
+    user: User | None = None,
 ) -> Iterator[tuple[Item, list[Any], str]]:
     """Do some work for each of some items: (the item, what it yielded as JSON gives it back, why that is not all).
 
@@ -52,7 +55,7 @@ def each(
     left = list(items)
     while left:
         try:
-            child = _Child(left, work, limits, user)
+            child = _Child(left, work, limits or LIMITS, user)
         except OSError as error:
             yield from ((item, [], f"cannot be looked at apart: {error.strerror}") for item in left)
             return
@@ -65,12 +68,12 @@ def each(
             child.end()
 
 
-def asked(work: Callable[[], Any], limits: Limits = LIMITS, user: User | None = None) -> Any:
+def asked(work: Callable[[], Any], limits: Limits | None = None, user: User | None = None) -> Any:
     """Do one piece of work apart, and return what came of it, as JSON gives it back. Raises Unseen or ControlError as
     the work does, and Unseen where it did not come to an end.
     """
     try:
-        child = _Child([work], lambda work: [work()], limits, user)
+        child = _Child([work], lambda work: [work()], limits or LIMITS, user)
     except OSError as error:
         raise Unseen(f"cannot be looked at apart: {error.strerror}") from None
     try:

@@ -64,6 +64,7 @@ class Looking:
     def __init__(self, root: str = "/") -> None:
         self.root = root
         self.budget: Budget | None = None
+        self.enters_remote = False  # whether what starts on a network or FUSE file system is walked: as its user only
         self._answers: dict[tuple[str, str], Any] | None = None  # while all is `still`
         self._opened: dict[str, int | FileNotFoundError] = {}
 

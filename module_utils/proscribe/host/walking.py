@@ -207,7 +207,7 @@ class _Walk:
 
     def root(self, path: str) -> None:
         host, table = self.host, self.table
-        if type_ := remote(path, table):
+        if not host.enters_remote and (type_ := remote(path, table)):
             self.refused.append(not_entered(path, type_))
             return
         if self.budget is None:
@@ -223,8 +223,10 @@ class _Walk:
             self._refuse(path, error)
             return
         try:
-            real = os.readlink(f"/proc/self/fd/{start}")[len(host.root.rstrip("/")) :]
-            if real == path or not remote(real, table):
+            # A process that has become a user may not ask where it stands (PR_SET_DUMPABLE in prctl(2)).
+            at = "" if host.enters_remote else os.readlink(f"/proc/self/fd/{start}")
+            real = at[len(host.root.rstrip("/")) :]
+            if real == path or host.enters_remote or not remote(real, table):
                 descriptor = os.open(".", FLAGS, dir_fd=start)
                 self.top, self.prefix = start, len(path) + 1
                 self._visit(_Place(None, path, descriptor), path, 0)

@@ -37,12 +37,15 @@ class Before(NamedTuple):
 def seen(name: str, observed: Mapping[str, Any]) -> Seen:
     """What `compliance_state` answered for a host, as far as it matters here."""
     record, drifted = observed["record"], tuple(observed["drifted"])
-    removed = 0
+    removed: list[tuple[str, ...]] = []
     if "apps" in drifted:
         for rule in record["rules"]:
             if rule["state"] == NONCOMPLIANT and rule["rule"].startswith("apps/"):
-                removed += sum(finding["kind"] == REMOVED for finding in rule["findings"])
-    return Seen(name, record["plan"], drifted, removed)
+                removed += [(rule["rule"], f.get("scope") or "") for f in rule["findings"] if f["kind"] == REMOVED]
+    # A user may install as much as he likes for himself: that stops nobody's rollout, so it counts once for each rule.
+    of_users = {one for one in removed if str(one[1]).startswith("user:")}
+    of_host = [one for one in removed if one not in of_users]
+    return Seen(name, record["plan"], drifted, len(of_host) + len(of_users))
 
 
 class Decision(NamedTuple):

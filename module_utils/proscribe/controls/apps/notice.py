@@ -13,11 +13,13 @@ from functools import partial
 from typing import Iterator, Sequence
 
 from ...host import ControlError, Host, Unseen, one_line
+from ...host.apart import Limits, asked
 from ..base import Action
 
 SHOWN = ("end", "remove", "quarantine")  # verbs of which users notice something
 LONGEST = 400  # characters
 PATIENCE = 4  # seconds for a desktop to answer
+APART = Limits(seconds=PATIENCE + 2, memory=0)
 _FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
 
 
@@ -42,9 +44,9 @@ def tell(host: Host, text: str) -> None:
             _write(host, name, message)
     with contextlib.suppress(Unseen, ControlError):
         for name in host.list("/run/user"):
-            bus = f"/run/user/{name}/bus"
-            if name.isdigit() and host.stat(bus):
-                _notify(host, int(name), bus, text)
+            if name.isdigit():
+                with contextlib.suppress(Unseen, ControlError):  # what is in there is that user's word
+                    asked(partial(_notify, host, int(name), f"/run/user/{name}/bus", text), APART)
 
 
 def terminals(host: Host) -> Iterator[str]:
@@ -81,6 +83,8 @@ def _write(host: Host, path: str, message: bytes) -> None:
 
 def _notify(host: Host, uid: int, bus: str, text: str) -> None:
     """A note by the desktop's own service, asked on the user's own bus as that user (Desktop Notifications 1.2)."""
+    if not host.stat(bus):
+        return
     where = ("org.freedesktop.Notifications", "/org/freedesktop/Notifications", "org.freedesktop.Notifications")
     words = [
         "busctl",

@@ -11,6 +11,7 @@ from typing import Any, Iterable, Iterator, Mapping, Sequence
 from ...host import ControlError, Host, Unseen, User
 from ...host.apart import each
 from ...host.budget import Budget
+from ...host.processes import NOBODY
 from ...host.walking import mounts, not_entered, remote
 from ...tuples import NamedTuple
 from . import launchers, portable
@@ -21,6 +22,8 @@ from .running import below
 from .systems import SYSTEMS
 from .walk_memory import DROPPED, Memory, of_user, text_of_user
 from .wanted import Wanted
+
+MOST_REMEMBERED = 32 * 1024 * 1024  # characters, of all users together
 
 
 class Unit(NamedTuple):
@@ -60,7 +63,7 @@ def look(host: Host, common: Common, others: Mapping[int, Sequence[tuple[str, Se
     """Look at all users but root. `others` is what the walk of the host's places handed over."""
     seen = Seen([], [], [], [], {})
     room = MOST_REMEMBERED
-    for unit, parts, why in each(units(host, others), lambda unit: _parts(host, common, unit)):
+    for unit, parts, why in _each(host, common, others):
         for part in parts:
             seen.packages.extend(restored_package(row) for row in part.get("packages", ()))
             seen.copies.extend(restored_copy(row) for row in part.get("copies", ()))
@@ -75,27 +78,49 @@ def look(host: Host, common: Common, others: Mapping[int, Sequence[tuple[str, Se
     return seen
 
 
-MOST_REMEMBERED = 32 * 1024 * 1024  # characters, of all users together
+def _each(
+    host: Host, common: Common, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]]
+) -> Iterator[tuple[Unit, list[Any], str]]:
+    """What comes of the look at each unit, and why that is not all: first on the host's own file systems, then, where
+    that is asked for, on others, as the user that they answer to.
+    """
+    found, networks = units(host, others, common.wanted.network_homes == "scan")
+    yield from each(found, lambda unit: _parts(host, common, unit))
+    for unit in networks:
+        yield from each([unit], lambda unit: _as_user(host, common, unit), user=unit.user)
 
 
-def units(host: Host, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]]) -> list[Unit]:
-    """Everybody but root who has something here, each with all that is his."""
+def _as_user(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
+    host.enters_remote, host.learns = True, False
+    return _parts(host, common, unit)
+
+
+def units(
+    host: Host, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]], scanned: bool = False
+) -> tuple[list[Unit], list[Unit]]:
+    """Everybody but root who has something here, each with all that is his on the host's own file systems; and if they
+    are `scanned`, the homes on others, each for itself.
+    """
     table = mounts(host)
     users: dict[int, list[User]] = {}
     unseen: dict[int, list[str]] = {}
+    networks: list[Unit] = []
     for user in host.users():
         if user.uid == 0:
             continue
-        if type_ := remote(user.home, table):
+        his = users.setdefault(user.uid, [])
+        type_ = remote(user.home, table)
+        if type_ and scanned and user.uid != NOBODY:
+            networks.append(Unit(user.uid, [user], ()))
+        elif type_ and portable.is_home(user):
             unseen.setdefault(user.uid, []).append(not_entered(user.home, type_))
-            users.setdefault(user.uid, [])
-        else:
-            users.setdefault(user.uid, []).append(user)
+        elif not type_:
+            his.append(user)
     found = []
     for uid in sorted({*users, *others}):
         his = users.get(uid) or [host.account(uid)._replace(home="/nonexistent")]
         found.append(Unit(uid, his, others.get(uid, ()), unseen.get(uid, ())))
-    return found
+    return found, networks
 
 
 def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:

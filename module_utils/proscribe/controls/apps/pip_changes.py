@@ -22,7 +22,7 @@ QUIETLY = {
     "PIP_REQUIRE_VIRTUALENV": "0",
 }
 INSTALLERS = ("pip", "uv")  # what names itself in INSTALLER and leaves a RECORD that pip can remove by
-PYTHON = re.compile(r"(.*)/(lib|lib64)/(python3(?:\.\d+)?)/")
+PYTHON = re.compile(r"python3(?:\.\d+)?")
 
 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
@@ -30,8 +30,8 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     actions: list[Action] = []
     refused: list[tuple[Package, str]] = []
     for package in packages:
-        argv = _pip(host, package)
         try:
+            argv = _pip(host, package)
             reason = on_behalf(package.owner, partial(_reason, host, package, argv))
         except (ControlError, Unseen) as error:
             reason = str(error)
@@ -45,10 +45,19 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
 
 def _pip(host: Host, package: Package) -> list[str]:
     """The pip of the Python that a package was installed for: a host may have several, and each has its own."""
-    prefix, _, name = PYTHON.findall(package.path)[-1]
+    prefix, name = interpreter(package.path)
     python = f"{prefix}/bin/{name}" if "/.pyenv/" in prefix else host.tool(name) or name
     # Root's Python must not look into the current directory, which may be a user's, nor at root's own packages.
     return [python, *([] if package.owner else ["-I"]), "-m", "pip"]
+
+
+def interpreter(path: str) -> tuple[str, str]:
+    """The prefix and the name of the Python that a path below its `lib` is for: the last one that the path has."""
+    steps = path.split("/")
+    for i in range(len(steps) - 1, 0, -1):
+        if steps[i - 1] in ("lib", "lib64") and PYTHON.fullmatch(steps[i]):
+            return "/".join(steps[: i - 1]), steps[i]
+    raise ControlError(f"{path} is in no directory of a Python")
 
 
 def _reason(host: Host, package: Package, argv: Sequence[str]) -> str:

@@ -25,6 +25,7 @@ class Wanted:
         more = {UNMANAGED_BROWSERS: browsers} if browsers else {}
         self.services: Mapping[str, Mapping[str, Any]] = part_of(section, {**section["services"], **more})
         self.full_scan_every: int = section["settings"].get("full_scan_every", 7)
+        self.network_homes: str = section["settings"].get("network_homes", "unknown")
         self.packages: Mapping[str, Mapping[str, list[str]]]
         self.paths: Mapping[str, list[str]]
         self.names: Mapping[str, list[str]]

@@ -1,0 +1,160 @@
+"""Work that is done apart: what it yields comes back, and whatever it does instead ends it and nothing else."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from proscribe.host import ControlError, Unseen, User, apart
+from proscribe.host.apart import Limits, asked, each
+
+LIMITS = Limits(seconds=2.0, memory=64 * apart.MEGABYTE, answer=apart.MEGABYTE)
+
+
+def spend_processor(item: str):
+    while True:
+        pass
+
+
+def spend_memory(item: str):
+    yield len([bytearray(apart.MEGABYTE) for _ in range(1000)])
+
+
+def hang(item: str):
+    yield "first"
+    time.sleep(60)
+
+
+def answer_too_much(item: str):
+    for _ in range(100):
+        yield "x" * 100_000
+
+
+def answer_what_is_no_data(item: str):
+    yield {1, 2}
+
+
+def die(item: str):
+    os.kill(os.getpid(), signal.SIGKILL)
+    yield
+
+
+def leave(item: str):
+    os._exit(3)
+    yield
+
+
+def refuse(item: str):
+    yield "first"
+    raise Unseen("a home is closed")
+
+
+def fail(item: str):
+    raise ControlError("a link that uid 1000 made")
+    yield
+
+
+def blunder(item: str):
+    yield "first"
+    {}[item]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "parts", "why"),
+    [
+        (spend_processor, [], "over budget: not done within 2 s"),
+        (spend_memory, [], "over budget: more than 64 MB of memory"),
+        (hang, ["first"], "over budget: not done within 2 s"),
+        (answer_too_much, ["x" * 100_000] * 10, "over budget: an answer of more than 1 MB"),
+        (answer_what_is_no_data, [], "cannot be looked at: TypeError: Object of type set is not JSON serializable"),
+        (die, [], f"the look was ended by signal {signal.SIGKILL:d}"),
+        (leave, [], "the look ended without an answer"),
+        (refuse, ["first"], "a home is closed"),
+        (fail, [], "a link that uid 1000 made"),
+        (blunder, ["first"], "cannot be looked at: KeyError: 'mallory'"),
+    ],
+)
+def test_what_one_item_does_ends_its_own_work_and_none_of_the_others(trouble, parts, why):
+    def work(item: str):
+        yield from trouble(item) if item == "mallory" else [item.upper()]
+
+    found = list(each(["alice", "mallory", "bob"], work, LIMITS))
+    assert [(item, got) for item, got, _ in found] == [("alice", ["ALICE"]), ("mallory", parts), ("bob", ["BOB"])]
+    assert [reason for _, _, reason in found] == ["", why, ""]
+
+
+def test_one_child_goes_from_item_to_item_until_it_has_grown():
+    def work(item: int):
+        if item == 3:
+            work.kept = bytearray(40 * apart.MEGABYTE)  # which nobody gives back
+        yield os.getpid()
+
+    pids = [parts[0] for _, parts, _ in each(range(6), work, Limits())]
+    assert len(set(pids[:4])) == len(set(pids[4:])) == 1 and pids[3] != pids[4]
+    assert os.getpid() not in pids
+
+
+def test_limits_are_those_of_each_item_and_none_of_this_process():
+    before = [resource.getrlimit(which) for which in (resource.RLIMIT_AS, resource.RLIMIT_CPU)]
+
+    def work(item: int):
+        yield resource.getrlimit(resource.RLIMIT_AS)[0]
+
+    limits = [parts[0] for _, parts, _ in each([1, 2], work, LIMITS)]
+    assert all(0 < most < 1 << 40 for most in limits)
+    assert [resource.getrlimit(which) for which in (resource.RLIMIT_AS, resource.RLIMIT_CPU)] == before
+
+
+def test_the_child_holds_no_output_of_this_process(capfd):
+    def work(item: int):
+        os.write(1, b"x")
+        os.write(2, b"y")
+        yield [os.readlink(f"/proc/self/fd/{number}") for number in range(3)]
+
+    [(_, [ends], _)] = each([1], work, LIMITS)
+    assert ends == ["/dev/null"] * 3
+    assert capfd.readouterr() == ("", "")
+
+
+def test_no_child_and_no_descriptor_is_left_behind():
+    def children() -> list[str]:
+        return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+    before, ends = children(), len(os.listdir("/proc/self/fd"))
+    list(each(["mallory"], hang, Limits(seconds=0.2)))
+    for item, _, _ in each(["alice", "mallory", "bob"], lambda item: [item]):
+        if item == "alice":
+            break  # whoever asked wants no more
+    with pytest.raises(Unseen, match=r"not done within 0\.2 s"):
+        asked(lambda: time.sleep(60), Limits(seconds=0.2))
+    assert (children(), len(os.listdir("/proc/self/fd"))) == (before, ends)
+
+
+def test_one_question_is_answered_or_raises_as_the_work_does():
+    assert asked(lambda: {"a": [1, None]}) == {"a": [1, None]}
+    with pytest.raises(Unseen, match="closed"):
+        asked(lambda: next(refuse("x") and (_ for _ in ()).throw(Unseen("closed"))))
+    with pytest.raises(ControlError, match="link"):
+        asked(lambda: next(fail("x")))
+
+
+def test_where_no_process_can_be_made_nothing_was_seen(monkeypatch):
+    def full() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", full)
+    why = "cannot be looked at apart: Resource temporarily unavailable"
+    assert [(item, parts, said) for item, parts, said in each([1, 2], lambda _: [1])] == [(1, [], why), (2, [], why)]
+    with pytest.raises(Unseen, match=why):
+        asked(lambda: 1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes somebody else")
+def test_work_as_a_user_is_that_users_in_every_number():
+    daemon = User("daemon", 1, 1, "/usr/sbin")
+    numbers = asked(lambda: [os.getresuid(), os.getresgid(), 0 in os.getgroups()], user=daemon)
+    assert numbers == [[1, 1, 1], [1, 1, 1], False]
