@@ -100,7 +100,8 @@ WAYS = (
         "Nix, as the owner of the profile, by the store path; it stays in the store until that is collected",
         "",
         "Nix asks nobody. A store below a home that stands for `/nix` (nix-user-chroot, nix-portable) is seen and "
-        "left; what home-manager installs is seen when it runs",
+        "left; what home-manager installs is seen when it runs; what nixpkgs has Electron run (Signal, Element) is "
+        "seen as a package, and not as it runs",
     ),
     Way(
         "guix: `guix install`, `guix home`",
