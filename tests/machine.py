@@ -22,6 +22,8 @@ TOOLS = {
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",  # Ubuntu's mmdebstrap comes without
     "chromium": "chromium",
     "createrepo_c": "createrepo-c",
+    "bwrap": "bubblewrap",
+    "distrobox-export": "distrobox",
     "dnsmasq": "dnsmasq-base",
     "faketime": "faketime",
     "firefox-esr": "firefox-esr",

@@ -50,7 +50,7 @@ if call["verb"] != "observe":
     answer["actions"] = [str(action) for action in changes.actions]
 answer["backend"] = choose(host, plan["controls"]["dns"]["settings"]).name
 answer["users"] = resolver_users(host, plan)
-verdicts = dns.observe(host, plan)
+verdicts = [verdict for verdict in dns.observe(host, plan) if verdict.rule != "dns/private-view"]
 answer["states"] = sorted({verdict.state for verdict in verdicts})
 answer["hits"] = {verdict.rule: verdict.attempts for verdict in verdicts if verdict.attempts}
 answer["told"] = [[finding.id, finding.detail] for verdict in verdicts for finding in verdict.findings]

@@ -119,7 +119,8 @@ def prose(text: str) -> str:
 
 # How the package systems spell their names. Sources: Debian Policy 5.6.1; rpm-spec(7); PKGBUILD(5); flatpak
 # (flatpak_is_valid_name, common/flatpak-utils-base.c); snapd (naming/validate.go); PEP 508; npm package.json; winget,
-# Chocolatey and Homebrew by their own repositories.
+# Chocolatey and Homebrew by their own repositories; conda's CEP 26 (names of packages); Nix' checkName
+# (src/libstore/path.cc); Guix' store (the same); Android's <manifest>, "package".
 PACKAGE_NAMES: dict[str, Check] = {
     "apt": matching(r"[a-z0-9][a-z0-9+.-]{1,99}", "a Debian package name: lower case letters, digits, + . -"),
     "rpm": matching(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", "an rpm package name: letters, digits, . _ + -"),
@@ -133,6 +134,17 @@ PACKAGE_NAMES: dict[str, Check] = {
     ),
     "pip": matching(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?", "a PyPI name: letters, digits, . _ -"),
     "npm": matching(r"(?:@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]{0,99}", "an npm name, @scope/name or name"),
+    "conda": matching(
+        r"[a-z0-9_][a-z0-9._-]{0,99}", "a conda package name in lower case: letters, digits, . _ -, without channel"
+    ),
+    "nix": matching(
+        r"[A-Za-z0-9_][A-Za-z0-9+._?=-]{0,99}",
+        "a Nix package's name as its store path has it (pname), without version: letters, digits, + . _ ? = -",
+    ),
+    "guix": matching(r"[a-z0-9][a-z0-9+._-]{0,99}", "a Guix package name, without version: letters, digits, + . _ -"),
+    "brew": matching(
+        r"[a-z0-9][a-z0-9@._+-]{0,99}", "a Homebrew formula, without tap: lower case letters, digits, @ . _ + -"
+    ),
     "winget": matching(
         r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9+_-]+)+|msstore:[0-9A-Z]{12}",
         "a winget id such as Vendor.Program or msstore:<id>",
@@ -143,6 +155,10 @@ PACKAGE_NAMES: dict[str, Check] = {
     ),
     "appx": matching(
         r"[A-Za-z0-9.-]{3,50}(?:_[a-z0-9]{13})?", "an appx package name, with its publisher hash or without"
+    ),
+    "android": matching(
+        r"(?=.{3,255}\Z)[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)+",
+        "an Android application id such as org.example.app",
     ),
 }
 

@@ -8,8 +8,9 @@ from typing import Any
 from ..controls.apps import guarded
 from .schema import Mistake
 
-# The catalogue's names for the package systems of Linux hosts whose packages make up the system itself.
-_SYSTEMS = ("apt", "rpm", "pacman")
+# The catalogue's names for the package systems of Linux hosts whose packages make up the system itself, and for those
+# that have the same programs once more under the same names.
+_SYSTEMS = ("apt", "rpm", "pacman", "conda", "nix", "guix", "brew")
 _EXPECTED = "something that a host can do without"
 
 

@@ -9,6 +9,7 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..controls.apps.systems import SYSTEMS
 from ..plan import CONTROLS, RESTRICTED, SCHEMA, sealed
 from .browsers import places, too_many_names
 from .catalogue import Catalogue, Service
@@ -18,8 +19,8 @@ from .restrictions import PREFIX, Restrictions
 from .unmanaged_browsers import unmanaged_browsers
 from .waivers import Waiver
 
-# Package systems of Linux hosts. The catalogue also has names for other systems (winget, brew_cask, appx, ...)
-PACKAGE_SYSTEMS = ("apt", "flatpak", "npm", "pacman", "pip", "rpm", "snap")
+# By which names hosts look for packages. The catalogue also has names for other systems (winget, choco, appx).
+PACKAGE_SYSTEMS = tuple(sorted({system.CATALOGUE_KEY for system in SYSTEMS}))
 # Addresses of public resolvers are blocked for name resolution only; the same machines answer to other purposes too.
 RESOLVER_PORTS = (53, 443, 853)
 

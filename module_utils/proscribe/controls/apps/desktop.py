@@ -5,6 +5,7 @@ A desktop entry is `[Group]` lines and `Key=value` lines (Desktop Entry Specific
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any, Iterator, Mapping, Sequence
 
@@ -84,15 +85,17 @@ def arguments(command: str) -> list[str]:
     return [word for word in found if word and not _FIELD.fullmatch(word)]
 
 
-def started(command: Sequence[str]) -> tuple[str, str]:
-    """The program that a command starts, and the flatpak app if that is one: (program, id)."""
+def bare(command: Sequence[str]) -> list[str]:
+    """A command from the program on that it starts, without what stands before that."""
     words = list(command)
     if words:
         words[0] = words[0].lstrip("-@:+!|")  # the prefixes of a unit's commands
-    first = next((i for i, word in enumerate(words) if not _before(word)), len(words))
-    if first == len(words):
-        return "", ""
-    program, *rest = words[first:]
+    return list(itertools.dropwhile(_before, words))
+
+
+def started(command: Sequence[str]) -> tuple[str, str]:
+    """The program that a command starts, and the flatpak app if that is one: (program, id)."""
+    program, *rest = bare(command) or [""]
     if program.rpartition("/")[2] == "flatpak" and "run" in rest:
         return program, next((word for word in rest[rest.index("run") + 1 :] if not word.startswith("-")), "")
     if program.rpartition("/")[2] == "snap" and rest[:1] == ["run"]:

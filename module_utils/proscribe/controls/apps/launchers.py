@@ -4,12 +4,15 @@ web apps that a browser installed, entries that start with the session, users' o
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Sequence
 
 from ...host import ControlError, Host, Unseen, User
 from . import desktop, owners
 from .copy_names import WEB_APP
 from .portable import Copy
+
+if TYPE_CHECKING:
+    from . import containers
 
 MENUS = ("/.local/share/applications", "/Desktop")  # below a home
 AUTOSTART = "/.config/autostart"
@@ -18,6 +21,8 @@ SYSTEM_MENUS = ("/usr/share/applications", "/usr/local/share/applications")
 SYSTEM_AUTOSTART = "/etc/xdg/autostart"
 SYSTEM_UNITS = "/etc/systemd/user"
 LARGEST = 1024 * 1024  # bytes of an entry
+PROGRAMS = "/.local/bin"  # below a home: where `distrobox-export --bin` puts its scripts
+RUNNERS = ("waydroid", "distrobox", "toolbox", "podman", "docker", "lxc", "incus")  # of what is in a container
 SHOWN = 200  # characters of what an entry says
 
 
@@ -41,6 +46,7 @@ def look(
         one.directory(user.home + AUTOSTART, user, "autostart")
         for units in UNITS:
             one.directory(user.home + units, user, "autostart", ".service")
+        one.exported(user)
     if system:
         for menu in SYSTEM_MENUS:
             one.directory(menu, None, "web_app")
@@ -82,6 +88,9 @@ class _Looking:
         self.services_of = services_of
         self.web = desktop.WebHosts(services)
         self.entries = {name: [s] for s, entry in services.items() for name in entry.get("desktop_files", ())}
+        self.services = services
+        self.programs = {name for entry in services.values() for name in entry["processes"]}
+        self.known: containers.Known | None = None
         self.starts = any(entry["processes"] or entry["paths"] or entry["packages"] for entry in services.values())
         self.found: list[Copy] = []
         self.unseen: list[str] = []
@@ -116,14 +125,32 @@ class _Looking:
         for id_ in launcher.app_ids:
             if services := self.web.services_of_app(id_):
                 self.add(services, kind, path, owner, f"it opens the web app {id_}")
+        if any(word in text for word in RUNNERS):
+            for services, why, doubt in self.contained().claims(path, launcher.commands, self.services_of):
+                self.add(services, "launcher" if kind == "web_app" else kind, path, owner, why, doubt)
         for command in launcher.commands if kind == "autostart" else ():
             program, flatpak = desktop.started(command)
             if services := self.services_of(program, flatpak) or self.entries.get(path.rpartition("/")[2], []):
                 self.add(services, kind, path, owner, f"it starts {(flatpak or program)[:SHOWN]} with the session")
 
-    def add(self, services: Sequence[str], kind: str, path: str, owner: User | None, why: str) -> None:
+    def contained(self) -> containers.Known:
+        if self.known is None:
+            from . import containers  # only a host with a launcher of what runs in one pays for it
+
+            self.known = containers.Known(self.services)
+        return self.known
+
+    def exported(self, user: User) -> None:
+        """Scripts of distrobox in a home, which have the name of the program that they start."""
+        try:
+            names = [name for name in self.host.list(user.home + PROGRAMS) if name in self.programs]
+        except (Unseen, ControlError):
+            return  # the file scan says so too
+        for path, services, why, doubt in self.contained().exported(self.host, user, names) if names else ():
+            self.add(services, "launcher", path, user, why, doubt)
+
+    def add(self, services: Sequence[str], kind: str, path: str, owner: User | None, why: str, doubt: str = "") -> None:
         known = {service for copy in self.found if copy.path == path for service in copy.services}
-        doubt = ""
         if owner is None and (package := owners.owner(self.host, path)):
             doubt = f"it belongs to {package}, so it is not moved"
         for service in services:

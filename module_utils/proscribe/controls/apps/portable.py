@@ -29,7 +29,7 @@ class Copy(NamedTuple):
     """Something of a restricted app that no package system installed."""
 
     services: list[str]
-    kind: str  # appimage, program, tree, wine, web_app, autostart
+    kind: str  # appimage, program, tree, wine, web_app, autostart, launcher
     path: str  # of all that belongs to it, as the file system has it: undecodable bytes are surrogates
     name: str  # of the program
     owner: User | None  # whose home it is in; None for the system's places
@@ -41,7 +41,7 @@ class Copy(NamedTuple):
     stays: str = ""  # what of it does not, in words
 
     def finding(self) -> Finding:
-        kind = self.kind if self.kind in ("web_app", "autostart") else "file"
+        kind = self.kind if self.kind in ("web_app", "autostart", "launcher") else "file"
         scope = f"user:{self.owner.name}" if self.owner else "system"
         version = "version as its name says" if self.version else ""
         detail = ", ".join(filter(None, [self.why, version, self.doubt, self.stays]))

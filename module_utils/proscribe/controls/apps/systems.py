@@ -7,10 +7,11 @@ from typing import AbstractSet, Any, Mapping
 
 from ...host import Host
 from ...host.walking import SETTLED
-from . import dpkg, flatpak, npm, pacman, pip, pipx, rpm, snap
+from . import dpkg, flatpak, npm, pacman, pip, pipx, rpm, snap, uv
 from .package import Package, PackageSystem
+from .traced_systems import TRACED
 
-SYSTEMS: tuple[PackageSystem, ...] = (dpkg, rpm, pacman, flatpak, snap, pip, pipx, npm)
+SYSTEMS: tuple[PackageSystem, ...] = (dpkg, rpm, pacman, flatpak, snap, pip, pipx, uv, npm, *TRACED)
 
 
 def installed(

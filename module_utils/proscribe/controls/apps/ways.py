@@ -71,11 +71,59 @@ WAYS = (
         "neither asks anybody; virtual environments that a user makes are not looked into",
     ),
     Way(
+        "uv: `uv tool install`",
+        "every user's tools, also where UV_TOOL_DIR points elsewhere in the home: by the links to their programs",
+        "uv, as the owner; refused where it came along with another tool",
+        "",
+        "uv asks nobody; what `uvx` and `uv run` use from uv's cache, and projects' environments, are not looked into",
+    ),
+    Way(
         "npm, globally installed",
         "the host's and every user's prefix",
         "npm itself, as the owner",
         "",
         "npm asks nobody; a project's own `node_modules` are not looked into",
+    ),
+    Way(
+        "conda, mamba, micromamba, pixi: environments below the usual directories, and those that "
+        "`~/.conda/environments.txt` lists",
+        "`conda-meta` in each; programs that run by the package's list of files",
+        "conda, mamba or micromamba, as the owner, simulated first; refused where more would go",
+        "",
+        "conda asks nobody. What pixi alone installed stays: reported. Environments made by py-rattler; conda, mamba "
+        "and micromamba could not be had and were not run: a script in conda's place answered as its issues show it",
+    ),
+    Way(
+        "nix: `nix profile`, `nix-env`",
+        "the manifests of the host's and every user's profiles; programs that run by their place in the store, also of "
+        "`nix run` and `nix shell`",
+        "Nix, as the owner of the profile, by the store path; it stays in the store until that is collected",
+        "",
+        "Nix asks nobody. A store below a home that stands for `/nix` (nix-user-chroot, nix-portable) is seen and "
+        "left; what home-manager installs is seen when it runs; what nixpkgs has Electron run (Signal, Element) is "
+        "seen as a package, and not as it runs",
+    ),
+    Way(
+        "guix: `guix install`, `guix home`",
+        "the manifests of every user's profiles; programs that run by their place in the store",
+        "Guix, as the owner of the profile; refused for `guix home`, whose configuration lists it",
+        "",
+        "Guix asks nobody. Not run: Debian 13 has none; manifests as Guix' source writes them",
+    ),
+    Way(
+        "brew: Homebrew on Linux, formulae and casks (`brew_cask`)",
+        "its directories in `/home/linuxbrew` and in homes; programs that run by their place there",
+        "Homebrew, as the owner, without what the formula needed; it refuses what others need",
+        "",
+        "Homebrew asks nobody. Not run: it comes from the network alone; layout as documented",
+    ),
+    Way(
+        "waydroid: Android apps",
+        "every user's apps, by their data; launchers, by the app's id",
+        "the launcher is moved into the quarantine; the app stays, with who can remove it",
+        "",
+        "a store inside Android asks nobody, and what runs there is not recognised. Waydroid makes the launcher again "
+        "at its next start, if the app is still there. Not run: it needs Android's images",
     ),
     Way(
         "AppImages",
@@ -121,6 +169,14 @@ WAYS = (
         "moved into the quarantine, unless a package owns them",
         "",
         "what a script in between starts is seen when it runs",
+    ),
+    Way(
+        "programs in containers: distrobox, toolbox, podman, incus",
+        "desktop entries and the scripts of `distrobox-export`, by what they start in there",
+        "moved into the quarantine where the catalogue has the program's path, or the entry's name has the app's id",
+        "",
+        "what is installed inside is not looked at: the storage of a user's containers is closed; a program that runs "
+        "there is reported, not ended. A launcher known by the program's name alone is told and stays",
     ),
     Way(
         "programs that run",

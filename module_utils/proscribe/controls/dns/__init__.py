@@ -5,7 +5,8 @@ own behind systemd-resolved) block a name and all below it; `choice` finds the o
 any has the hosts file, which knows exact names only: the record says so under `dns/sub-domains`.
 
 Rules: `dns/<service>`; `dns/resolver` or `dns/hosts-file`, what else is wrong with the backend, what of another one is
-left over, and what goes round it; `dns/sub-domains`, where they are not covered.
+left over, and what goes round it; `dns/sub-domains`, where they are not covered; `dns/private-view`, programs to which
+a user gave other files than the host has.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Mapping
 from ...finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ...host import Host
 from ..base import Action, Changes
-from . import hosts_file
+from . import hosts_file, private_view
 from .choice import HOSTS, Choice, backend, choose, trace
 from .wish import Wish, collect, service_verdicts
 
@@ -28,14 +29,15 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     choice = choose(host, section["settings"])
     if choice.name == HOSTS:
         verdicts, names = hosts_file.observe(host, plan, _left_over(host, choice))
-        return [*verdicts, _sub_domains(choice)] if names else verdicts
+        return [*verdicts, private_view.observe(host, section), _sub_domains(choice)] if names else verdicts
     from . import filtering
 
     wish = _wish(host, plan)
     leftovers = [*_left_over(host, choice, all_of_them=not wish.names), *hosts_file.left_over(host, section, LEFT_OVER)]
     if wish.names:
         filter_ = describe(host, choice, section["settings"])
-        return filtering.observe(host, section, wish, filter_, leftovers)
+        verdicts = filtering.observe(host, section, wish, filter_, leftovers)
+        return [*verdicts[:-1], private_view.observe(host, section), verdicts[-1]]
     verdicts = service_verdicts(section, wish, frozenset(), Finding("name", ""))
     if leftovers:
         return [*verdicts, judge("dns/resolver", section, leftovers)]

@@ -1,0 +1,98 @@
+"""What distrobox-export really writes, seen and moved by the control `apps` in a throw-away root.
+
+No container is needed for that: its export is a script of the shell, which reads the desktop files and programs of the
+place where it runs and writes to the home. Waydroid and toolbox were not run: they need Android's images, a registry.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from test_apps_real_dpkg import SOURCE
+from throwaway import People, made_root, plan
+
+pytestmark = pytest.mark.integration
+
+ENTRY = """[Desktop Entry]
+Type=Application
+Name={name}
+Exec={line}
+Icon={name}
+TryExec={name}
+[Desktop Action new]
+Name=New
+Exec={line} --new
+"""
+HOME = "/home/alice"
+MENU = f"{HOME}/.local/share/applications"
+# What a container of distrobox has: its name, the host's home and file system below /run/host.
+BOX = (
+    "mkdir -p /run/host/home /usr/share/applications && ln -s /home/alice /run/host/home/alice"
+    " && printf 'name=\"box\"\\n' >/run/.containerenv"
+)
+EXPORT = (
+    "export CONTAINER_ID=box DISTROBOX_ENTER_PATH=/usr/bin/distrobox-enter SHELL=/bin/sh USER=alice XDG_DATA_DIRS="
+    " XDG_DATA_HOME= ; /debs/distrobox-export"
+)
+
+
+@pytest.fixture
+def machine(
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    require_tool: Callable[[str], str],
+    require_root: Callable[[], None],
+) -> Iterator[People]:
+    require_root()
+    for tool in ("mmdebstrap", "unshare", "nsenter"):
+        require_tool(tool)
+    brought = tmp_path_factory.mktemp("distrobox")
+    brought.chmod(0o755)
+    shutil.copy(require_tool("distrobox-export"), brought)
+    made = People(tmp_path, made_root("own", ("python3", "nix-bin")), SOURCE, brought)
+    yield made
+    made.stop()
+
+
+def test_what_distrobox_exports_is_seen_and_moved_where_it_is_certain(machine: People) -> None:
+    machine.sh(BOX)
+    for name, line in (("org.telegram.desktop", "telegram-desktop -- %u"), ("chat", "/usr/bin/wechat %U")):
+        entry = ENTRY.format(name=name, line=line)
+        machine.sh(f"cat >/usr/share/applications/{name}.desktop <<'END'\n{entry}END")
+    machine.sh("mkdir -p /opt/wechat && cp /usr/bin/sleep /opt/wechat/wechat && cp /usr/bin/sleep /usr/bin/wechat")
+    for what in ("--app org.telegram.desktop", "--app wechat", "--bin /opt/wechat/wechat"):
+        machine.as_user("alice", f"{EXPORT} {what}")
+    machine.sh("rm -r /opt/wechat /usr/bin/wechat /usr/share/applications")  # they are in the container alone
+    written = machine.as_user("alice", f"ls {MENU} ~/.local/bin").stdout
+    assert written.split() == [
+        f"{HOME}/.local/bin:",
+        "wechat",
+        f"{MENU}:",
+        "box-chat.desktop",
+        "box-org.telegram.desktop.desktop",
+    ]
+    wanted = plan("flatpak", telegram=["org.telegram.desktop"], wechat=["com.tencent.WeChat"])
+    services = wanted["controls"]["apps"]["services"]
+    services["telegram"]["processes"], services["wechat"]["processes"] = ["telegram-desktop"], ["wechat"]
+    services["wechat"]["paths"] = ["/opt/wechat"]
+    verdicts = machine.verb("observe", wanted)
+    found = [(f["kind"], f["path"], f["detail"]) for rule in sorted(verdicts) for f in verdicts[rule]["findings"]]
+    by_name = "known by its name alone, so it is not moved"
+    starts = "it starts {} in a container ({})"
+    assert found == [
+        ("launcher", f"{MENU}/box-org.telegram.desktop.desktop", starts.format("telegram-desktop", "distrobox-enter")),
+        ("launcher", f"{MENU}/box-chat.desktop", starts.format("/usr/bin/wechat", "distrobox-enter") + ", " + by_name),
+        ("launcher", f"{HOME}/.local/bin/wechat", starts.format("/opt/wechat/wechat", "distrobox")),
+    ]
+    done = machine.verb("enforce", wanted)
+    assert (done["error"], done["refused"]) == (None, [["apps/wechat", f"{MENU}/box-chat.desktop", by_name]])
+    assert machine.as_user("alice", f"ls {MENU} ~/.local/bin").stdout.split() == [
+        f"{HOME}/.local/bin:",
+        f"{MENU}:",
+        "box-chat.desktop",
+    ]
+    machine.verb("lift", wanted)
+    assert machine.as_user("alice", f"ls {MENU} ~/.local/bin").stdout == written

@@ -1,0 +1,262 @@
+"""The control `apps` on package systems that users bring along, in a throw-away root: real uv, real Nix with and
+without a daemon, and environments that a real library of conda's kind has installed. Nothing comes from a network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from conftest import missing
+from test_apps_real_dpkg import SOURCE
+from test_apps_real_pip import build
+from throwaway import USERS, People, made_root, plan, seen
+
+pytestmark = pytest.mark.integration
+
+NIX = """
+build-users-group =
+experimental-features = nix-command flakes
+sandbox = false
+substitute = false
+"""
+DERIVATION = """
+name: derivation {
+  inherit name;
+  system = builtins.currentSystem;
+  builder = "/bin/sh";
+  args = [ "-c" "/bin/mkdir -p $out/bin; /bin/cp /bin/sleep $out/bin/${name}" ];
+}
+"""
+
+
+def conda_package(channel: Path, name: str, version: str, *depends: str) -> None:
+    """A package with one program, as conda's builders make it."""
+    program = Path("/usr/bin/sleep").read_bytes()
+    index = {"name": name, "version": version, "build": "0", "build_number": 0, "depends": list(depends)}
+    paths = [{"_path": f"bin/{name}", "path_type": "hardlink", "sha256": hashlib.sha256(program).hexdigest()}]
+    paths[0]["size_in_bytes"] = len(program)  # type: ignore[assignment]
+    files = {
+        "info/index.json": json.dumps({**index, "subdir": "linux-64", "arch": "x86_64", "platform": "linux"}).encode(),
+        "info/paths.json": json.dumps({"paths": paths, "paths_version": 1}).encode(),
+        "info/files": f"bin/{name}\n".encode(),
+        f"bin/{name}": program,
+    }
+    with tarfile.open(channel / f"linux-64/{name}-{version}-0.tar.bz2", "w:bz2") as tar:
+        for path, content in files.items():
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(content), 0o755
+            tar.addfile(member, io.BytesIO(content))
+
+
+def conda_environment(directory: Path) -> None:
+    """An environment with a restricted package that another one needs, and one that nothing needs."""
+    try:
+        import rattler
+    except ImportError:
+        missing("needs py-rattler: it is in the project's own test environment")
+    channel = directory / "channel"
+    for subdir in ("linux-64", "noarch"):
+        (channel / subdir).mkdir(parents=True)
+    conda_package(channel, "rclone", "1.70.0")
+    conda_package(channel, "backup-suite", "2.0", "rclone")
+    conda_package(channel, "megatools", "1.11")
+
+    async def install() -> None:
+        await rattler.index.index_fs(channel)
+        platforms, wanted = ["linux-64", "noarch"], ["backup-suite", "megatools"]
+        records = await rattler.solve(
+            [rattler.Channel(channel.as_uri())], wanted, platforms=platforms, virtual_packages=[]
+        )
+        where = {"cache_dir": str(directory / "cache"), "platform": rattler.Platform("linux-64")}
+        await rattler.install(records, str(directory / "env"), show_progress=False, **where)
+
+    asyncio.run(install())
+
+
+@pytest.fixture(scope="session")
+def brought(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What users bring along."""
+    directory = tmp_path_factory.mktemp("brought")
+    directory.chmod(0o755)
+    build(directory, "Telethon", "1.40")
+    build(directory, "notifier", "2.0")
+    (directory / "derivation.nix").write_text(DERIVATION)
+    conda_environment(directory)
+    try:
+        from uv import find_uv_bin
+    except ImportError:
+        missing("needs uv: it is in the project's own test environment")
+    shutil.copy(find_uv_bin(), directory / "uv")
+    subprocess.run(["chmod", "-R", "a+rX", directory], check=True)
+    return directory
+
+
+@pytest.fixture
+def machine(
+    tmp_path: Path,
+    require_tool: Callable[[str], str],
+    require_root: Callable[[], None],
+    request: pytest.FixtureRequest,
+) -> Iterator[People]:
+    require_root()
+    for tool in ("mmdebstrap", "unshare", "nsenter"):
+        require_tool(tool)
+    made = People(tmp_path, made_root("own", ("python3", "nix-bin")), SOURCE, request.getfixturevalue("brought"))
+    yield made
+    made.stop()
+
+
+def packages(machine: People, wanted: dict[str, object], service: str) -> list[tuple[str, ...]]:
+    return seen(machine.verb("observe", wanted)[f"apps/{service}"])
+
+
+def start(machine: People, user: str, program: str) -> subprocess.Popen[bytes]:
+    """A program of a user's that runs inside, until the test or the control ends it."""
+    uid = str(USERS[user])
+    become = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups"]
+    process = subprocess.Popen([*machine.enter, *become, program, "600"])
+    while machine.sh(f"ls -l /proc/[0-9]*/exe 2>/dev/null | grep -q ' {program}$'", check=False).returncode:
+        assert process.poll() is None
+        time.sleep(0.05)
+    return process
+
+
+UV = "uv tool install --quiet --offline --no-index --find-links /debs --python /usr/bin/python3"
+TOOLS = "/home/alice/.local/share/uv/tools"
+SITE = "lib/python3.13/site-packages/telethon-1.40.dist-info"
+
+
+def test_tools_of_uv(machine: People) -> None:
+    wanted = plan("pip", telegram=["telethon"])
+    machine.sh("install -m 755 /debs/uv /usr/local/bin/uv")
+    machine.as_user("alice", f"{UV} telethon && {UV} --with telethon notifier")
+    machine.as_user("bob", f"UV_TOOL_DIR=~/elsewhere {UV} telethon")
+    found = packages(machine, wanted, "telegram")
+    assert found == [
+        ("uv", "telethon", "1.40", "user:alice", f"{TOOLS}/notifier/{SITE}"),
+        ("uv", "telethon", "1.40", "user:alice", f"{TOOLS}/telethon/{SITE}"),
+        ("uv", "telethon", "1.40", "user:bob", f"/home/bob/elsewhere/telethon/{SITE}"),
+    ]
+    done = machine.verb("enforce", wanted)
+    why = "it came along with 'notifier', which uv installed and nothing restricts"
+    assert (done["error"], done["refused"]) == (None, [["apps/telegram", "telethon", why]])
+    assert [found[0]] == packages(machine, wanted, "telegram")
+    assert machine.as_user("alice", "ls ~/.local/bin; ~/.local/bin/notifier").stdout == "notifier\nruns\n"
+    assert machine.as_user("bob", "ls ~/.local/bin ~/elsewhere").stdout.split() == [
+        "/home/bob/.local/bin:",
+        "/home/bob/elsewhere:",
+    ]
+    machine.as_user("alice", "uv tool uninstall --quiet notifier")
+    assert packages(machine, wanted, "telegram") == []
+
+
+def install(kind: str, *names: str) -> str:
+    """What installs made derivations into the profile of the one who runs it."""
+    tool = "nix-env --quiet --install --file" if kind == "env" else "nix profile install --file"
+    return " && ".join(
+        f"echo 'import /debs/derivation.nix \"{name}\"' >~/{name}.nix && {tool} ~/{name}.nix" for name in names
+    )
+
+
+@pytest.mark.parametrize("kind", ["env", "profile"])
+def test_profiles_of_nix_without_a_daemon(machine: People, kind: str) -> None:
+    """The store is alice's own, as where she installed Nix for herself."""
+    wanted = plan("nix", telegram=["telegram-desktop"])
+    machine.sh(f"mkdir -p /etc/nix /nix/var/nix && echo '{NIX}' >/etc/nix/nix.conf && chown -R {USERS['alice']} /nix")
+    machine.as_user("alice", install(kind, "telegram-desktop-5.2.3", "hello-2.12"))
+    ((manager, id_, version, scope, path),) = packages(machine, wanted, "telegram")
+    assert (manager, id_, version, scope) == ("nix", "telegram-desktop", "5.2.3", "user:alice")
+    assert path.startswith("/nix/store/") and path.endswith("-telegram-desktop-5.2.3")
+    running = start(machine, "alice", f"{path}/bin/telegram-desktop-5.2.3")
+    processes = [f for f in machine.verb("observe", wanted)["apps/telegram"]["findings"] if f["kind"] == "process"]
+    assert [(f["manager"], f["scope"], f["path"]) for f in processes] == [
+        ("nix", "user:alice", f"{path}/bin/telegram-desktop-5.2.3")
+    ]
+    done = machine.verb("enforce", wanted)
+    assert (done["error"], done["refused"]) == (None, [])
+    assert running.wait() != 0
+    assert machine.verb("observe", wanted)["apps/telegram"]["state"] == "compliant"
+    assert machine.as_user("alice", "ls ~/.nix-profile/bin").stdout == "hello-2.12\n"
+    assert machine.verb("enforce", wanted)["actions"] == []
+
+
+def test_profiles_of_nix_with_a_daemon(machine: People) -> None:
+    """The store is root's; bob and the whole host have a profile each, and what nobody installed is seen as it runs."""
+    wanted = plan("nix", telegram=["telegram-desktop"], signal=["signal-desktop"])
+    machine.sh(f"mkdir -p /etc/nix && echo '{NIX}' >/etc/nix/nix.conf")
+    machine.sh("export HOME=/root; " + install("env", "telegram-desktop-5.2.3"))
+    daemon = subprocess.Popen([*machine.enter, "nix", "daemon"], stderr=subprocess.DEVNULL)
+    while machine.sh("test -S /nix/var/nix/daemon-socket/socket", check=False).returncode:
+        assert daemon.poll() is None
+        time.sleep(0.05)
+    remote = "export NIX_REMOTE=daemon; "
+    machine.as_user("bob", remote + install("profile", "telegram-desktop-5.2.3", "hello-2.12"))
+    built = "nix build --no-link --print-out-paths --impure --expr 'import /debs/derivation.nix \"signal-desktop-7.0\"'"
+    path = machine.as_user("bob", remote + built).stdout.strip()
+    running = start(machine, "bob", f"{path}/bin/signal-desktop-7.0")
+    verdicts = machine.verb("observe", wanted)
+    assert [row[3] for row in seen(verdicts["apps/telegram"])] == ["system", "user:bob"]
+    assert [(f["kind"], f["manager"], f["detail"][:4]) for f in verdicts["apps/signal"]["findings"]] == [
+        ("process", "nix", "pid ")
+    ]
+    done = machine.verb("enforce", wanted)
+    assert (done["error"], done["refused"]) == (None, [])
+    assert running.wait() != 0
+    assert {verdict["state"] for verdict in machine.verb("observe", wanted).values()} == {"compliant"}
+    assert machine.as_user("bob", "ls ~/.nix-profile/bin").stdout == "hello-2.12\n"
+    daemon.kill()
+    daemon.wait()
+
+
+def tool(answers: dict[str, Sequence[str]]) -> str:
+    """Something in conda's place, which no registry here has: it says what a dry run of conda says."""
+    script = ["#!/bin/sh", 'case "$*" in --version) echo conda 25;;']
+    for name, gone in answers.items():
+        said = json.dumps({"actions": {"UNLINK": [{"name": one} for one in gone], "LINK": []}, "success": True})
+        script.append(f"*--dry-run*{name}) echo '{said}';;")
+        script.append(
+            f"*{name}) rm ~/miniforge3/envs/chat/conda-meta/{name}-*.json ~/miniforge3/envs/chat/bin/{name};;"
+        )
+    return "\n".join([*script, "*) exit 1;; esac", ""])
+
+
+def test_environments_of_conda(machine: People) -> None:
+    """Made by py-rattler. conda itself could not be had: what takes packages away is a script in its place."""
+    wanted = plan("conda", rclone=["rclone"], mega=["megatools"])
+    machine.as_user("alice", "mkdir -p ~/miniforge3/bin ~/miniforge3/envs && cp -r /debs/env ~/miniforge3/envs/chat")
+    meta = "/home/alice/miniforge3/envs/chat/conda-meta"
+    verdicts = machine.verb("observe", wanted)
+    assert seen(verdicts["apps/rclone"]) == [
+        ("conda", "rclone", "1.70.0", "user:alice", f"{meta}/rclone-1.70.0-0.json")
+    ]
+    assert len(seen(verdicts["apps/mega"])) == 1
+    why = "neither conda, mamba nor micromamba is there to remove it with"
+    assert [row[2] for row in machine.verb("enforce", wanted)["refused"]] == [why, why]
+    running = start(machine, "alice", "/home/alice/miniforge3/envs/chat/bin/megatools")
+    script = tool({"rclone": ["rclone", "backup-suite"], "megatools": ["megatools"]})
+    machine.as_user("alice", f"cat >~/miniforge3/bin/conda <<'END'\n{script}END\nchmod +x ~/miniforge3/bin/conda")
+    done = machine.verb("enforce", wanted)
+    assert (done["error"], done["refused"]) == (None, [["apps/rclone", "rclone", "it would take along backup-suite"]])
+    assert running.wait() != 0
+    states = {rule: verdict["state"] for rule, verdict in machine.verb("observe", wanted).items()}
+    assert (states["apps/mega"], states["apps/rclone"]) == ("compliant", "noncompliant")
+
+
+def test_uv_is_the_users_own_where_the_host_has_none(machine: People) -> None:
+    wanted = plan("pip", telegram=["telethon"])
+    machine.as_user("alice", "mkdir -p ~/.local/bin && cp /debs/uv ~/.local/bin/ && ~/.local/bin/" + UV + " telethon")
+    done = machine.verb("enforce", wanted)
+    assert (done["error"], done["refused"], len(done["actions"])) == (None, [], 1)
+    assert packages(machine, wanted, "telegram") == []
+    assert os.path.basename(machine.as_user("alice", "ls ~/.local/bin").stdout.strip()) == "uv"

@@ -1,0 +1,147 @@
+"""Programs of a user that see other files than those by which the host resolves names: real namespaces and mounts."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from proscribe.controls.dns import other_files, private_view
+from proscribe.host import Host
+
+pytestmark = pytest.mark.integration
+
+UID = 71003  # nobody's account here, so that it goes by its number
+SLEEPS = ("sh", "-c", "echo ready; exec sleep 300")
+BESIDE = ("unshare", "-rm")
+SANDBOX = ("bwrap", "--dev-bind", "/", "/")
+# A sandbox with a root of its own, in which programs of the host run.
+LINKS = (link for name in ("bin", "lib", "lib64") for link in ("--symlink", f"usr/{name}", f"/{name}"))
+BARE = ("bwrap", "--ro-bind", "/usr", "/usr", *LINKS)
+BOUND = (*BARE, "--ro-bind", "/etc", "/etc")
+
+
+class Scene:
+    """What users of this machine start."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.started: list[subprocess.Popen[bytes]] = []
+        self.own = scratch / "own"
+        self.own.write_text("203.0.113.7 web.telegram.org\n")
+        self.copy = scratch / "copy"
+        self.copy.write_bytes(Path("/etc/hosts").read_bytes())
+        for path in (scratch, scratch.parent, scratch.parent.parent):
+            path.chmod(0o755)
+
+    def start(self, *command: str, uid: int = UID, then: Sequence[str] = SLEEPS) -> None:
+        """Run a command as a user, and wait until it sleeps."""
+        become = ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups"] if uid else []
+        whole = [*become, *(word.format(own=self.own, copy=self.copy) for word in command), *then]
+        process = subprocess.Popen(whole, stdout=subprocess.PIPE, start_new_session=True)
+        self.started.append(process)
+        assert process.stdout and process.stdout.readline() == b"ready\n", whole
+        while Path(f"/proc/{self._last(process.pid)}/comm").read_text() != "sleep\n":
+            time.sleep(0.01)
+
+    def over(self, path: str, uid: int = UID) -> None:
+        """What sleeps, with a file mounted over another."""
+        script = f"mount --bind {self.own} {path} && echo ready; exec sleep 300"
+        self.start(*(BESIDE if uid else BESIDE[:1] + ("-m",)), uid=uid, then=("sh", "-c", script))
+
+    def _last(self, pid: int) -> int:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return self._last(int(children[0])) if children else pid
+
+    def stop(self) -> None:
+        for process in self.started:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
+
+    def told(self) -> list[str]:
+        """The findings about this user and root's programs of this test."""
+        verdict = private_view.observe(Host(), {"mode": "enforce"})
+        assert not verdict.drifted
+        return [f"{f.id} {f.detail.partition(' ')[2]}" for f in verdict.findings if f.scope == f"user:{UID}"]
+
+
+@pytest.fixture
+def scene(tmp_path: Path, require_root: Callable[[], None], require_tool: Callable[[str], str]) -> Iterator[Scene]:
+    require_root()
+    for tool in ("unshare", "setpriv", "bwrap"):
+        require_tool(tool)
+    made = Scene(tmp_path)
+    yield made
+    made.stop()
+
+
+@pytest.mark.parametrize("path", other_files.FILES)
+def test_a_file_mounted_over_the_hosts_own_is_told(scene: Scene, path: str) -> None:
+    scene.over(path)
+    (told,) = scene.told()
+    assert told.startswith("sleep ") and told.endswith(f"sees another {path} than the host has")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        (*SANDBOX, "--bind", "{own}", "/etc/hosts"),
+        (*BOUND, "--bind", "{own}", "/etc/hosts"),
+        (*SANDBOX, "--tmpfs", "/etc"),
+    ],
+)
+def test_a_sandbox_that_runs_the_hosts_programs_with_another_hosts_file_is_told(
+    scene: Scene, command: Sequence[str]
+) -> None:
+    scene.start(*command)
+    assert any("sees another /etc/hosts" in told for told in scene.told())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        (),
+        BESIDE,
+        SANDBOX,
+        (*SANDBOX, "--tmpfs", "/tmp"),
+        BOUND,
+        (*BOUND, "--bind", "{copy}", "/etc/hosts"),
+        BARE,
+    ],
+)
+def test_a_view_with_the_same_files_is_nobodys_business(scene: Scene, command: Sequence[str]) -> None:
+    scene.start(*command)
+    assert scene.told() == []
+
+
+@pytest.mark.parametrize("uid", [0, 999, 61200, 65534])
+def test_roots_and_services_own_mounts_are_left_out(scene: Scene, uid: int) -> None:
+    scene.over("/etc/hosts", uid=uid)
+    verdict = private_view.observe(Host(), {"mode": "enforce"})
+    assert [finding for finding in verdict.findings if str(scene.started[0].pid) in finding.detail] == []
+
+
+def test_a_disk_that_may_never_answer_is_not_asked(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a user's FUSE, which answers when he likes: here the file system in its place is taken for one."""
+    monkeypatch.setattr(other_files, "REMOTE", re.compile("tmpfs"))
+    monkeypatch.setattr(Host, "sees", lambda *_: pytest.fail("it was asked"))
+    scene.start(*SANDBOX, "--tmpfs", "/etc")
+    assert [told.partition(" sees ")[2] for told in scene.told()] == [
+        "another /etc/hosts, /etc/resolv.conf, /etc/nsswitch.conf than the host has"
+    ]
+
+
+def test_many_views_of_one_user_do_not_hide_anothers(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(private_view, "MOST", 2)
+    for _ in range(4):
+        scene.start(*BESIDE, uid=UID + 1)
+    verdict = private_view.observe(Host(), {"mode": "enforce"})
+    assert f"{UID + 1} has more than 2 views of the file system: not all were looked at" in verdict.reason
+    scene.over("/etc/hosts")
+    assert len(scene.told()) == 1

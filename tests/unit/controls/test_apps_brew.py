@@ -1,0 +1,122 @@
+"""Homebrew and Waydroid on made trees. Neither could be run here: Homebrew's layout is that of its documentation
+("Homebrew on Linux", "Formula Cookbook: terminology"), Waydroid's that of its source (tools/services/user_manager.py).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from people import ALICE, everywhere, put, tree
+from proscribe.controls.apps import brew, waydroid
+from proscribe.controls.apps.traced_systems import TRACED
+from proscribe.host import ControlError, Host, Process, Result
+
+ROWS = {system.MANAGER: system for system in TRACED}
+COMMON = "/home/linuxbrew/.linuxbrew"
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's directory")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tree(tmp_path)
+
+
+def formula(root: Path, prefix: str, name: str = "rclone", *versions: str, room: str = "Cellar") -> str:
+    for version in versions or ("1.70.0",):
+        put(root, f"{prefix}/{room}/{name}/{version}/INSTALL_RECEIPT.json", "{}")
+    return f"{prefix}/{room}/{name}"
+
+
+@pytest.mark.parametrize(
+    ("system", "room", "prefix"),
+    [
+        ("brew", "Cellar", "/home/alice/.linuxbrew"),
+        ("brew", "Cellar", "/home/alice/homebrew"),
+        ("brew_cask", "Caskroom", "/home/alice/.linuxbrew"),
+    ],
+)
+def test_formulae_and_casks_of_a_users_own(root: Path, system: str, room: str, prefix: str) -> None:
+    path = formula(root, prefix, "rclone", "1.69.0", "1.70.0", room=room)
+    formula(root, prefix, "jq", room=room)
+    put(root, f"{prefix}/{room}/telegram/.metadata/x")  # of a cask that is gone
+    found, unseen = everywhere(ROWS[system], Host(str(root)), {"rclone", "telegram"})
+    assert [one.finding()[:6] for one in found] == [("package", "rclone", system, "1.70.0", "user:alice", path)]
+    assert unseen == "" and f"{prefix}/{room}" in ROWS[system].trees(Host(str(root)), ALICE)
+
+
+@root_only
+@pytest.mark.parametrize(("uid", "scopes"), [(0, ["system"]), (1000, ["user:alice"]), (1001, ["user:bob"])])
+def test_the_common_place_is_the_one_who_installed_it(root: Path, uid: int, scopes: list[str]) -> None:
+    formula(root, COMMON)
+    (root / "home/linuxbrew").chmod(0o755)
+    os.chown(root / COMMON.lstrip("/"), uid, uid)
+    assert [one.scope for one in everywhere(ROWS["brew"], Host(str(root)), {"rclone"})[0]] == scopes
+
+
+def test_a_running_program_is_known_by_its_place_for_its_owner_alone(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = formula(root, "/home/alice/.linuxbrew")
+    host = Host(str(root))
+    program = brew.FORMULAE.programs(host, {"rclone"}, brew.FORMULAE.query_of(host, ALICE, {"rclone"})[0])
+    monkeypatch.setattr(Host, "shares_root", lambda self, process: process.pid != 9)
+    monkeypatch.setattr(Host, "user_of", lambda self, process: 1001 if process.pid == 8 else 1000)
+    assert [program(Process(pid, f"{path}/1.70.0/bin/rclone")) for pid in (7, 8, 9)] == ["rclone", "", ""]
+    assert program(Process(7, f"{path}-extra/1/bin/x")) == ""
+
+
+def test_brew_takes_it_away_as_its_owner_with_all_versions_and_nothing_else(root: Path) -> None:
+    calls: list[tuple[Sequence[str], Any, str]] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        if argv[-1] != "--version":
+            calls.append((argv[1:], options["user"], options["environment"]["HOMEBREW_NO_AUTOREMOVE"]))
+        return Result(0, "", "")
+
+    prefix = "/home/alice/.linuxbrew"
+    formula(root, prefix)
+    formula(root, prefix, "telegram", room="Caskroom")
+    host = Host(str(root), run)
+    ids = {"rclone", "telegram"}
+    found = [*brew.FORMULAE.query_of(host, ALICE, ids)[0], *brew.CASKS.query_of(host, ALICE, ids)[0]]
+    for package in found:
+        ((action,), refused) = brew.FORMULAE.removal(host, [package])
+        with pytest.raises(ControlError, match="is still there"):
+            action.apply()
+        assert refused == []
+    assert calls == [
+        (["uninstall", "--formula", "--force", "rclone"], ALICE, "1"),
+        (["uninstall", "--cask", "telegram"], ALICE, "1"),
+    ]
+
+
+def test_what_is_roots_or_has_no_brew_stays(root: Path) -> None:
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        raise ControlError(f"{argv[0]} is not installed on this host")
+
+    formula(root, "/home/alice/.linuxbrew")
+    host = Host(str(root), run)
+    (package,) = brew.FORMULAE.query_of(host, ALICE, {"rclone"})[0]
+    refused = [
+        why for one in (package, package._replace(owner=None)) for _, why in brew.FORMULAE.removal(host, [one])[1]
+    ]
+    assert refused == [
+        "Homebrew's own brew is not in /home/alice/.linuxbrew/bin",
+        "/home/alice/.linuxbrew is root's, and Homebrew does not run for root",
+    ]
+
+
+def test_an_android_app_is_seen_by_its_data_and_reported_with_who_can_remove_it(root: Path) -> None:
+    for name in ("com.tencent.mm", "com.android.settings"):
+        (root / f"home/alice/.local/share/waydroid/data/data/{name}").mkdir(parents=True)
+    host = Host(str(root))
+    found, unseen = everywhere(ROWS["waydroid"], host, {"com.tencent.mm", "com.whatsapp"})
+    place = "/home/alice/.local/share/waydroid/data/data/com.tencent.mm"
+    assert [one.finding()[:6] for one in found] == [("package", "com.tencent.mm", "waydroid", "", "user:alice", place)]
+    actions, ((_, why),) = waydroid.removal(host, found)
+    assert (unseen, actions) == ("", []) and "waydroid app remove com.tencent.mm" in why
+    assert waydroid.trees(host, ALICE) == ["/home/alice/.local/share/waydroid"]

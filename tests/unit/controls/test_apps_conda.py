@@ -1,0 +1,251 @@
+"""Environments of conda on made trees: what lies in one is what py-rattler, pixi's library, left of an installation
+(see test_apps_real_own_systems.py); answers of `conda remove --dry-run --json` are as its issues 13019 and 6641 show.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from people import ALICE, everywhere, put, tree
+from proscribe.controls.apps import conda, conda_changes
+from proscribe.controls.apps.traced_systems import TRACED
+from proscribe.host import ControlError, Host, Process, Result
+
+ROWS = {system.MANAGER: system for system in TRACED}
+IDS = {"rclone", "telegram-desktop"}
+
+
+def package(root: Path, prefix: str, name: str = "rclone", version: str = "1.70.0", **said: Any) -> str:
+    path = f"{prefix}/conda-meta/{name}-{version}-h1_0.json"
+    put(root, path, json.dumps({"name": name, "version": version, "build": "h1_0", "files": [f"bin/{name}"], **said}))
+    return path
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tree(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "scope"),
+    [
+        ("/opt/conda", "system"),
+        ("/opt/miniforge3/envs/shared", "system"),
+        ("/home/alice/miniconda3", "user:alice"),
+        ("/home/alice/miniconda3/envs/chat", "user:alice"),
+        ("/home/alice/micromamba/envs/chat", "user:alice"),
+        ("/home/alice/.local/share/mamba/envs/chat", "user:alice"),
+        ("/home/alice/.conda/envs/chat", "user:alice"),
+        ("/home/alice/.pixi/envs/rclone", "user:alice"),
+    ],
+)
+def test_where_environments_lie(root: Path, prefix: str, scope: str) -> None:
+    path = package(root, prefix)
+    package(root, prefix, "python", "3.12.1")
+    put(root, f"{prefix}/conda-meta/history", "==> now <==\n+conda-forge::telegram-desktop-1-0\n")
+    found, unseen = everywhere(ROWS["conda"], Host(str(root)), IDS)
+    assert [(*one.finding()[:6], one.handles) for one in found] == [
+        ("package", "rclone", "conda", "1.70.0", scope, path, (prefix, "bin/rclone"))
+    ]
+    assert unseen == ""
+
+
+def test_an_environment_anywhere_in_the_home_that_conda_has_listed(root: Path) -> None:
+    package(root, "/home/alice/work/env")
+    package(root, "/home/bob/env")
+    lines = "/home/alice/work/env\n/home/bob/env\n/home/alice/../bob/env\n\n/\n/home/alice\n/home/alice/x\x07y\n"
+    put(root, "/home/alice/.conda/environments.txt", lines)
+    host = Host(str(root))
+    assert [one.handles[0] for one in conda.query_of(host, ALICE, IDS)[0]] == ["/home/alice/work/env"]
+    assert conda.trees(host, ALICE) == ["/home/alice/work/env"]
+
+
+def test_more_environments_than_anybody_has_are_not_all_read_and_that_is_said(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conda, "MOST", 15)
+    put(root, "/home/alice/.conda/environments.txt", "".join(f"/home/alice/e{number}\n" for number in range(20)))
+    unseen = "more than 15 environments of conda: not all were looked at"
+    assert conda.query_of(Host(str(root)), ALICE, IDS) == ([], unseen)
+
+
+@given(st.lists(st.binary()))
+def test_a_list_of_environments_never_leaves_the_home(lines: list[bytes]) -> None:
+    own = [b"/home/alice/" + line for line in lines]
+    for path in conda.parse([*lines, *own], "/home/alice"):
+        assert path.startswith("/home/alice/") and path == os.path.normpath(path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "[" * 100_000, '{"name": 5}', '{"version": {}, "files": 7}'])
+def test_what_cannot_be_read_goes_by_the_name_of_its_file(root: Path, content: str) -> None:
+    path = package(root, "/home/alice/miniconda3")
+    put(root, path, content)
+    found = conda.query_of(Host(str(root)), ALICE, IDS)[0]
+    assert [(one.id, one.version) for one in found] == ([] if '"name"' in content else [("rclone", "1.70.0")])
+
+
+def test_a_huge_file_is_not_read(root: Path) -> None:
+    path = package(root, "/home/alice/miniconda3")
+    with (root / path.lstrip("/")).open("r+b") as stream:
+        stream.truncate(1 << 40)
+    assert [one.handles for one in conda.query_of(Host(str(root)), ALICE, IDS)[0]] == [("/home/alice/miniconda3",)]
+
+
+@given(st.dictionaries(st.sampled_from(["files", "name"]), st.lists(st.text() | st.integers()) | st.text()))
+def test_of_any_list_of_files_only_programs_count_and_not_too_many(said: dict[str, Any]) -> None:
+    found = conda.programs_in(said)
+    assert len(found) <= conda.MOST_PROGRAMS and all(file.startswith(conda.PROGRAMS) for file in found)
+
+
+@pytest.mark.parametrize(
+    ("file", "found"),
+    [
+        ("rclone-1.70.0-h1_0.json", ("rclone", "1.70.0")),
+        ("telegram-desktop-5.2-0.json", ("telegram-desktop", "5.2")),
+        ("history", ("", "")),
+        ("a-b.json", ("", "")),
+        ("rclone-1.70.0-h1_0.json.c~", ("", "")),
+    ],
+)
+def test_the_name_of_a_file(file: str, found: tuple[str, str]) -> None:
+    assert conda.parse_name(file) == found
+
+
+def test_a_running_program_is_known_by_the_files_of_its_package_for_its_owner_alone(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = "/home/alice/miniconda3"
+    package(root, prefix, files=["bin/rclone", "lib/rclone/helper", "etc/rclone.conf", 5])
+    host = Host(str(root))
+    program = conda.programs(host, IDS, conda.query_of(host, ALICE, IDS)[0])
+    monkeypatch.setattr(Host, "shares_root", lambda self, process: process.pid != 9)
+    monkeypatch.setattr(Host, "user_of", lambda self, process: 1001 if process.pid == 8 else 1000)
+    assert program(Process(7, f"{prefix}/bin/rclone")) == "rclone"
+    assert program(Process(7, f"{prefix}/lib/rclone/helper")) == "rclone"
+    assert program(Process(7, f"{prefix}/bin/python3.12")) == ""
+    assert program(Process(8, f"{prefix}/bin/rclone")) == ""  # bob's: alice's word is none about his programs
+    assert program(Process(9, f"{prefix}/bin/rclone")) == ""  # in a container
+
+
+def answer(*unlink: str, link: Sequence[str] = ()) -> str:
+    rows = {
+        key: [{"name": name, "version": "1"} for name in names] for key, names in (("UNLINK", unlink), ("LINK", link))
+    }
+    return json.dumps({"actions": {"FETCH": [], "PREFIX": "/x", **rows}, "dry_run": True, "success": True})
+
+
+@pytest.mark.parametrize(
+    ("said", "rc", "reason"),
+    [
+        (answer("rclone"), 0, ""),
+        ("Remove packages in environment /x:\n\n" + answer("rclone"), 0, ""),
+        (answer("rclone", "backup-suite"), 0, "it would take along backup-suite"),
+        (answer("rclone", link=["python"]), 0, "it would take along python (changed)"),
+        (answer(), 0, "does not say what its removal would take along"),
+        (answer("rclone"), 1, "does not say what its removal would take along"),
+        ("{" * 100_000, 0, "does not say what its removal would take along"),
+        ('{"actions": [{"UNLINK": "x"}]}', 0, "does not say what its removal would take along"),
+    ],
+)
+def test_a_removal_is_simulated_and_refused_where_more_would_go(root: Path, said: str, rc: int, reason: str) -> None:
+    calls: list[tuple[Sequence[str], Any]] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        if argv[-1] == "--version":
+            if argv[0].endswith("/bin/conda"):
+                return Result(0, "conda 25", "")
+            raise ControlError(f"{argv[0]} is not installed on this host")
+        if "--dry-run" not in argv:
+            calls.append((argv, options["user"]))
+            (root / path.lstrip("/")).unlink()
+        return Result(rc, said, "")
+
+    prefix = "/home/alice/miniconda3/envs/chat"
+    path = package(root, prefix)
+    host = Host(str(root), run)
+    actions, refused = conda.removal(host, conda.query_of(host, ALICE, IDS)[0])
+    if reason:
+        assert (actions, [why.endswith(reason) for _, why in refused]) == ([], [True]), refused
+        return
+    actions[0].apply()
+    tool = "/home/alice/miniconda3/bin/conda"
+    assert calls == [([tool, "remove", "--prefix", prefix, "--yes", "--offline", "rclone"], ALICE)]
+    assert refused == []
+
+
+def test_what_goes_anyway_may_go_along(root: Path) -> None:
+    """Two restricted packages of one environment, of which one needs the other; the second removal finds nothing."""
+    ran: list[str] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        if argv[-1] == "--version":
+            return Result(0, "", "")
+        if "--dry-run" in argv:
+            return Result(0, answer("rclone", "telegram-desktop"), "")
+        ran.append(argv[-1])
+        for path in paths:
+            (root / path.lstrip("/")).unlink()
+        return Result(0, "", "")
+
+    paths = [package(root, "/home/alice/work/env", name) for name in sorted(IDS)]
+    put(root, "/home/alice/.conda/environments.txt", "/home/alice/work/env\n")
+    host = Host(str(root), run)
+    actions, refused = conda.removal(host, conda.query_of(host, ALICE, IDS)[0])
+    for action in actions:
+        action.apply()
+    assert (refused, ran) == ([], ["rclone"])
+
+
+def test_a_tool_of_a_users_that_does_not_answer_is_asked_once(root: Path) -> None:
+    asked: list[str] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        asked.append(argv[-1])
+        assert options["timeout"] <= 60
+        if argv[-1] != "--version":
+            raise ControlError(f"{argv[0]} did not end within 60 s")
+        return Result(0, "", "")
+
+    for name in ("rclone", "telegram-desktop"):
+        package(root, "/home/alice/miniconda3", name)
+    host = Host(str(root), run)
+    actions, refused = conda.removal(host, conda.query_of(host, ALICE, IDS)[0])
+    assert (actions, len({why for _, why in refused}), len(refused)) == ([], 1, 2)
+    assert asked == ["--version", "rclone"]
+
+
+def test_without_a_tool_it_stays(root: Path) -> None:
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        raise ControlError(f"{argv[0]} is not installed on this host")
+
+    package(root, "/home/alice/.pixi/envs/rclone")
+    host = Host(str(root), run)
+    assert [why for _, why in conda.removal(host, conda.query_of(host, ALICE, IDS)[0])[1]] == [
+        "neither conda, mamba nor micromamba is there to remove it with"
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's directory")
+def test_root_runs_nothing_of_an_installation_that_users_may_write_to(root: Path) -> None:
+    package(root, "/opt/conda")
+    put(root, "/opt/conda/bin/conda", mode=0o755)
+    host = Host(str(root), lambda argv, **options: pytest.fail(f"root ran {argv}"))
+    for change in (
+        lambda place: os.chown(place, 1000, 1000),
+        lambda place: (os.chown(place, 0, 0), place.chmod(0o777)),
+    ):
+        change(root / "opt/conda/bin")
+        ((_, why),) = conda.removal(host, conda.query(host, IDS)[0])[1]
+        assert why == "users may write to /opt/conda/bin, and root runs nothing of theirs"
+
+
+@given(st.text() | st.just("{") | st.dictionaries(st.just("actions"), st.lists(st.text())).map(json.dumps))
+def test_any_answer_is_read(said: str) -> None:
+    assert conda_changes.parse(said) == ([], [])

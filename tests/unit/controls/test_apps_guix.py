@@ -1,0 +1,142 @@
+"""Profiles of Guix on made trees. Debian has no guix any more, so none was run: the manifests are written here as its
+source writes them (guix/profiles.scm, manifest->gexp).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from people import ALICE, everywhere, put, tree
+from proscribe.controls.apps import guix
+from proscribe.controls.apps.traced_systems import TRACED
+from proscribe.host import ControlError, Host, Process, Result
+
+ROWS = {system.MANAGER: system for system in TRACED}
+IDS = {"telegram-desktop", "rclone"}
+STORE = "/gnu/store/0q315rkwi25qkx3gj040sg6lj3aakxqr"
+TELEGRAM = f"{STORE}-telegram-desktop-4.9.1"
+PROFILE = "/var/guix/profiles/per-user/alice/guix-profile"
+PROPAGATED = f'(("rclone" "1.6" "out" "{STORE}-rclone-1.6" (propagated-inputs ()) (search-paths ())))'
+VERSION_3 = f"""(manifest
+  (version 3)
+  (packages
+    (("hello" "2.12.1" "out" "{STORE}-hello-2.12.1"
+      (propagated-inputs {PROPAGATED})
+      (search-paths (("PATH" ("bin" "sbin") ":" directory #f)))
+      (properties))
+     ("telegram-desktop" "4.9.1" "out" "{TELEGRAM}"
+      (propagated-inputs ())
+      (search-paths ())
+      (properties (transformations (with-input . "a=b \\"(\\" "))
+                  (provenance (repository (version 0) (url "https://example.org"))))))))
+"""
+VERSION_4 = f"""(manifest (version 4) (packages (("a" "1" "out" "{STORE}-a-1" (propagated-inputs
+ ((repeated "rclone" "1" "out" "{STORE}-rclone-1")))) (repeated "b" "1" "out" "{STORE}-b-1")
+ ("telegram-desktop" "4.9.1" "out" "{TELEGRAM}"))))"""
+VERSION_0 = f'(manifest (version 0) (packages (("telegram-desktop" "4.9.1" "out" "{TELEGRAM}"))))'
+
+
+def profile(root: Path, manifest: str, place: str = PROFILE) -> None:
+    directory, _, base = place.rpartition("/")
+    (root / directory.lstrip("/")).mkdir(parents=True)
+    put(root, f"{STORE}-profile/manifest", manifest)
+    (root / place.lstrip("/")).symlink_to(f"{base}-12-link")
+    (root / f"{place}-12-link".lstrip("/")).symlink_to(f"{STORE}-profile")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tree(tmp_path)
+
+
+@pytest.mark.parametrize("manifest", [VERSION_0, VERSION_3, VERSION_4])
+@pytest.mark.parametrize("place", [PROFILE, "/home/alice/.guix-extra-profiles/chat/chat"])
+def test_what_a_user_installed_and_not_what_that_needs(root: Path, manifest: str, place: str) -> None:
+    profile(root, manifest, place)
+    found, unseen = everywhere(ROWS["guix"], Host(str(root)), IDS)
+    assert [(*one.finding()[:6], one.handles) for one in found] == [
+        ("package", "telegram-desktop", "guix", "4.9.1", "user:alice", TELEGRAM, (place, "profile"))
+    ]
+    assert unseen == ""
+
+
+def test_the_packages_of_a_whole_home(root: Path) -> None:
+    place = "/var/guix/profiles/per-user/alice/guix-home"
+    profile(root, "", place)
+    (root / f"{STORE}-profile/manifest".lstrip("/")).unlink()
+    (root / f"{STORE}-profile/profile".lstrip("/")).symlink_to(f"{STORE}-home-profile")
+    put(root, f"{STORE}-home-profile/manifest", VERSION_3)
+    found = guix.query_of(Host(str(root)), ALICE, IDS)[0]
+    assert [one.handles for one in found] == [(place, "home")]
+    ((_, why),) = guix.removal(Host(str(root)), found)[1]
+    assert "guix home" in why
+
+
+@pytest.mark.parametrize("text", ["{", "\x00" * 10, "(packages)", " "])
+def test_what_is_no_manifest_is_unknown(root: Path, text: str) -> None:
+    profile(root, text)
+    assert guix.query_of(Host(str(root)), ALICE, IDS) == ([], f"{STORE}-profile/manifest is no manifest of Guix")
+
+
+def test_a_manifest_without_end_is_unknown(root: Path) -> None:
+    profile(root, VERSION_3)
+    with (root / f"{STORE}-profile/manifest".lstrip("/")).open("r+b") as stream:
+        stream.truncate(1 << 40)
+    assert "is larger than" in guix.query_of(Host(str(root)), ALICE, IDS)[1]
+
+
+@given(st.text(alphabet=st.sampled_from('()" \\a.;')) | st.text())
+def test_any_text_is_read(text: str) -> None:
+    for entry in guix.parse(text.encode("utf-8", "replace")):
+        assert len(entry) == 4
+
+
+@pytest.mark.parametrize("piece", ["(", ")", '"', '\\"', '"\\', "a", " ", '(packages "', "((", "\\\\"])
+def test_twice_the_text_takes_twice_the_time(piece: str) -> None:
+    """The longest that is read, 1 MiB, of whatever a user puts there."""
+    began = time.process_time()
+    guix.parse(b'(manifest (version 3) (packages ("' + piece.encode() * ((1 << 20) // len(piece)))
+    assert time.process_time() - began < 10  # quadratic, it would be hours
+
+
+@pytest.mark.parametrize(
+    ("exe", "inside", "id_"),
+    [
+        (f"{TELEGRAM}/bin/telegram-desktop", True, "telegram-desktop"),
+        (f"{TELEGRAM}/bin/telegram-desktop", False, ""),
+        (f"{STORE}-hello-2.12.1/bin/hello", True, ""),
+        ("/gnu/store/x/bin/telegram-desktop", True, ""),
+    ],
+)
+def test_a_running_program_is_known_by_its_place_in_the_store(
+    root: Path, exe: str, inside: bool, id_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Host, "shares_root", lambda self, process: inside)
+    assert guix.programs(Host(str(root)), IDS, [])(Process(7, exe)) == id_
+
+
+def test_guix_takes_out_the_package_of_that_name_as_the_owner(root: Path) -> None:
+    calls: list[tuple[Sequence[str], Any]] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        if argv[-1] == "--version":
+            raise ControlError(f"{argv[0]} is not installed on this host")
+        calls.append((argv, options["user"]))
+        put(root, f"{STORE}-profile/manifest", "(manifest (version 4) (packages ()))")
+        return Result(0, "", "")
+
+    profile(root, VERSION_3)
+    host = Host(str(root), run)
+    found = guix.query_of(host, ALICE, IDS)[0]
+    assert [why for _, why in guix.removal(host, found)[1]] == ["guix itself is not installed on this host"]
+    put(root, "usr/local/bin/guix", mode=0o755)
+    ((action,), refused) = guix.removal(host, found)
+    action.apply()
+    assert refused == []
+    assert calls == [(["/usr/local/bin/guix", "package", f"--profile={PROFILE}", "--remove=telegram-desktop"], ALICE)]

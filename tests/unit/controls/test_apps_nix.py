@@ -1,0 +1,240 @@
+"""Profiles of Nix on made trees: the manifests are what Nix 2.26 wrote (see test_apps_real_own_systems.py), those of
+older versions as its manual has them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from people import ALICE, BOB, everywhere, put, tree
+from proscribe.controls.apps import nix, store_paths
+from proscribe.controls.apps.traced_systems import TRACED
+from proscribe.host import ControlError, Host, Process, Result, Unseen
+
+ROWS = {system.MANAGER: system for system in TRACED}
+IDS = {"telegram-desktop", "rclone"}
+DIGESTS = ("a3rx158y96c5vjhma3d6zhghkdh69ljc", "0q315rkwi25qkx3gj040sg6lj3aakxqr", "6y86mhm7a4jl2pngn6d77rr36habgl8z")
+TELEGRAM = f"/nix/store/{DIGESTS[0]}-telegram-desktop-5.2.3"
+HELLO = f"/nix/store/{DIGESTS[1]}-hello-2.12.1"
+ENVIRONMENT = f"/nix/store/{DIGESTS[2]}-user-environment"
+OWN = "/home/alice/.local/state/nix/profiles"
+
+
+def version3(*paths: str) -> str:
+    elements = {f"one{n}": {"active": True, "priority": 5, "storePaths": [path]} for n, path in enumerate(paths)}
+    return json.dumps({"elements": elements, "version": 3})
+
+
+def version2(*paths: str) -> str:
+    elements = [{"active": True, "attrPath": "x", "originalUrl": "flake:nixpkgs", "storePaths": [p]} for p in paths]
+    return json.dumps({"elements": elements, "version": 2})
+
+
+def env(*paths: str) -> str:
+    rows = [
+        f'{{ meta = {{ description = "a \\"outPath = \\" of {HELLO}"; }}; name = "x"; out = {{ outPath = "{path}"; }};'
+        f' outPath = "{path}"; outputs = [ "out" ]; system = "x86_64-linux"; type = "derivation"; }}'
+        for path in paths
+    ]
+    return f"[ {' '.join(rows)} ]"
+
+
+def profile(root: Path, place: str, manifest: str, name: str = "manifest.json", generation: int = 3) -> None:
+    """A profile with its generations, the newest of which counts."""
+    directory, _, base = place.rpartition("/")
+    put(root, f"{ENVIRONMENT}/{name}", manifest)
+    (root / directory.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    old = root / f"{place}-{generation - 1}-link".lstrip("/")
+    old.symlink_to(f"/nix/store/{DIGESTS[1]}-user-environment")
+    (root / f"{place}-{generation}-link".lstrip("/")).symlink_to(ENVIRONMENT)
+    (root / place.lstrip("/")).symlink_to(f"{base}-{generation}-link")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tree(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "scope"),
+    [
+        ("/nix/var/nix/profiles/default", "system"),
+        ("/nix/var/nix/profiles/per-user/root/profile", "system"),
+        ("/nix/var/nix/profiles/per-user/alice/profile", "user:alice"),
+        (f"{OWN}/profile", "user:alice"),
+        (f"{OWN}/work", "user:alice"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("write", "name"), [(version3, "manifest.json"), (version2, "manifest.json"), (env, "manifest.nix")]
+)
+def test_where_nix_keeps_profiles_and_what_they_say(root: Path, place: str, scope: str, write: Any, name: str) -> None:
+    profile(root, place, write(TELEGRAM, HELLO), name)
+    found, unseen = everywhere(ROWS["nix"], Host(str(root)), IDS)
+    kind = "env" if name == "manifest.nix" else "profile"
+    assert [(*one.finding()[:6], one.handles) for one in found] == [
+        ("package", "telegram-desktop", "nix", "5.2.3", scope, TELEGRAM, (place, kind, ""))
+    ]
+    assert unseen == ""
+
+
+def test_a_profile_that_a_user_goes_by_elsewhere(root: Path) -> None:
+    profile(root, "/home/alice/my/profile", version3(TELEGRAM))
+    (root / "home/alice/.nix-profile").symlink_to("/home/alice/my/profile")
+    assert [one.handles[0] for one in nix.query_of(Host(str(root)), ALICE, IDS)[0]] == ["/home/alice/my/profile"]
+    (root / "home/alice/.nix-profile").unlink()
+    for target in ("/home/bob/profile", "../my/profile", "/home/alice/../alice/my/profile"):
+        (root / "home/alice/.nix-profile").symlink_to(target)
+        assert nix.query_of(Host(str(root)), ALICE, IDS) == ([], "")
+        (root / "home/alice/.nix-profile").unlink()
+
+
+@pytest.mark.parametrize("own", [".local/share/nix/root/nix", ".nix", ".nix-portable/nix"])
+def test_a_store_of_a_users_own_is_seen_and_left(root: Path, own: str) -> None:
+    profile(root, f"{OWN}/profile", "")
+    (root / ENVIRONMENT.lstrip("/")).rename(root / "gone")
+    own = f"/home/alice/{own}"
+    put(root, f"{own}{ENVIRONMENT[len('/nix') :]}/manifest.json", version3(TELEGRAM))
+    host = Host(str(root), lambda argv, **options: pytest.fail("it was run"))
+    (one,) = nix.query_of(host, ALICE, IDS)[0]
+    assert (one.path, one.handles) == (own + TELEGRAM[len("/nix") :], (f"{OWN}/profile", "profile", own))
+    assert f"{own}/store" in nix.trees(host, ALICE)
+    ((_, why),) = nix.removal(host, [one])[1]
+    assert why == f"{own} stands for /nix, and Nix removes it only in its user's view of the disk"
+
+
+def test_in_nix_env_the_manifest_is_a_link_into_the_store(root: Path) -> None:
+    profile(root, f"{OWN}/profile", "", "unused")
+    put(root, f"/nix/store/{DIGESTS[0]}-env-manifest.nix", env(TELEGRAM))
+    manifest = root / f"{ENVIRONMENT}/manifest.nix".lstrip("/")
+    manifest.symlink_to(f"/nix/store/{DIGESTS[0]}-env-manifest.nix")
+    assert len(nix.query_of(Host(str(root)), ALICE, IDS)[0]) == 1
+    manifest.unlink()
+    manifest.symlink_to("/etc/passwd")
+    if os.geteuid() == 0:
+        os.lchown(manifest, ALICE.uid, ALICE.gid)
+    found, unseen = nix.query_of(Host(str(root)), ALICE, IDS)
+    assert found == [] and (unseen if os.geteuid() == 0 else True)
+
+
+@pytest.mark.parametrize(
+    "target", ["/etc", "profile-3-link/..", "../x-1-link", "/nix/store", "/nix/store/a", "profile"]
+)
+def test_a_profile_leads_into_the_store_or_nowhere(root: Path, target: str) -> None:
+    put(root, "etc/manifest.json", version3(TELEGRAM))
+    (root / OWN.lstrip("/")).mkdir(parents=True)
+    (root / f"{OWN}/profile".lstrip("/")).symlink_to(target)
+    assert nix.query_of(Host(str(root)), ALICE, IDS) == ([], "")
+
+
+def test_more_profiles_than_anybody_has_are_unseen_and_hide_nothing_of_others(root: Path) -> None:
+    (root / OWN.lstrip("/")).mkdir(parents=True)
+    for number in range(store_paths.MOST_PROFILES + 1):
+        (root / f"{OWN}/p{number}".lstrip("/")).touch()
+    profile(root, "/nix/var/nix/profiles/per-user/bob/profile", version3(TELEGRAM))
+    host = Host(str(root))
+    assert nix.query_of(host, ALICE, IDS) == ([], f"{OWN} has more than 200 profiles")
+    assert [one.scope for one in nix.query_of(host, BOB, IDS)[0]] == ["user:bob"]
+
+
+@pytest.mark.parametrize("manifest", ["{", "[" * 100_000, "\x00", "1" * 5000 + "x"])
+def test_a_manifest_that_cannot_be_read_is_unknown(root: Path, manifest: str) -> None:
+    profile(root, f"{OWN}/profile", manifest)
+    assert nix.query_of(Host(str(root)), ALICE, IDS) == ([], "a manifest.json of a profile of Nix cannot be read")
+
+
+def test_a_manifest_without_end_is_unknown(root: Path) -> None:
+    profile(root, f"{OWN}/profile", "{}")
+    with (root / f"{ENVIRONMENT}/manifest.json".lstrip("/")).open("r+b") as stream:
+        stream.truncate(1 << 40)
+    assert "is larger than" in nix.query_of(Host(str(root)), ALICE, IDS)[1]
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.just(TELEGRAM),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["elements", "storePaths", "x"]), inner),
+)
+
+
+@given(values)
+def test_any_json_is_read(value: Any) -> None:
+    assert set(nix.parse(json.dumps(value).encode())) <= {TELEGRAM}
+
+
+@given(st.binary())
+def test_anything_else_is_unseen_or_nothing(content: bytes) -> None:
+    with contextlib.suppress(Unseen):
+        assert nix.parse(content) == []
+    assert nix.parse_env(content) == []
+
+
+@pytest.mark.parametrize(
+    ("base", "found"),
+    [
+        ("telegram-desktop-5.2.3", ("telegram-desktop", "5.2.3")),
+        ("rclone-1.70.0-man", ("rclone", "1.70.0-man")),
+        ("signal-desktop", ("signal-desktop", "")),
+        ("7zip-24.09", ("7zip", "24.09")),
+        ("a-b-1c", ("a-b", "1c")),
+        ("-1", ("", "1")),
+    ],
+)
+def test_the_name_of_a_store_path(base: str, found: tuple[str, str]) -> None:
+    assert store_paths.split(f"{DIGESTS[0]}-{base}") == found
+
+
+@pytest.mark.parametrize(
+    ("exe", "inside", "id_"),
+    [
+        (f"{TELEGRAM}/bin/.telegram-desktop-wrapped", True, "telegram-desktop"),
+        (f"{HELLO}/bin/hello", True, ""),
+        (f"/home/alice{TELEGRAM}/bin/x", True, ""),
+        ("/nix/store/telegram-desktop-5.2.3/bin/x", True, ""),
+        (f"{TELEGRAM}/bin/telegram-desktop", False, ""),  # in a container the path says little
+    ],
+)
+def test_a_running_program_is_known_by_its_place_in_the_store(
+    root: Path, exe: str, inside: bool, id_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Host, "shares_root", lambda self, process: inside)
+    assert nix.programs(Host(str(root)), IDS, [])(Process(7, exe)) == id_
+
+
+def test_nix_takes_out_the_store_path_as_the_owner_of_the_profile(root: Path) -> None:
+    calls: list[tuple[Sequence[str], Any]] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        if argv[-1] == "--version" and "/home/alice" not in argv[0]:
+            raise ControlError(f"{argv[0]} is not installed on this host")
+        calls.append((argv, options["user"]))
+        return Result(0, "", "")
+
+    host = Host(str(root), run)
+    profile(root, f"{OWN}/profile", version3(TELEGRAM))
+    profile(root, "/nix/var/nix/profiles/default", env(TELEGRAM), "manifest.nix", generation=7)
+    (root / f"{ENVIRONMENT}/manifest.json".lstrip("/")).rename(root / "aside")
+    system = nix.query(host, IDS)[0]
+    assert [why for _, why in nix.removal(host, system)[1]] == ["nix-env is not installed on this host"]
+    put(root, "usr/bin/nix-env", mode=0o755)
+    (root / "aside").rename(root / f"{ENVIRONMENT}/manifest.json".lstrip("/"))
+    actions, refused = nix.removal(host, [*system, *nix.query_of(host, ALICE, IDS)[0]])
+    assert refused == []
+    calls.clear()
+    for action in reversed(actions):
+        with pytest.raises(ControlError, match="telegram-desktop is still there"):
+            action.apply()
+    assert calls == [
+        (
+            ["/home/alice/.nix-profile/bin/nix", "profile", "remove", "--profile", f"{OWN}/profile", TELEGRAM],
+            ALICE,
+        ),
+        (["/usr/bin/nix-env", "--profile", "/nix/var/nix/profiles/default", "-e", TELEGRAM], None),
+    ]

@@ -1,0 +1,68 @@
+"""Package systems that few hosts have cost the others nothing but a look whether something of them is there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from people import ALICE, put, tree
+from proscribe.controls import apps
+from proscribe.controls.apps.traced_systems import TRACED
+from proscribe.host import Host, Process
+
+LOOK = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from proscribe.controls.apps.sight import look
+from proscribe.host import Host
+packages = {key: ["x-y.z"] for key in ("conda", "nix", "guix", "brew", "brew_cask", "android", "pip")}
+entry = {"name": "x", "mode": "enforce", "packages": packages, "processes": [], "paths": []}
+look(Host(sys.argv[2]), {"mode": "enforce", "services": {"x": entry}, "settings": {}})
+print(*sorted(name.rpartition(".")[2] for name in sys.modules if name.startswith("proscribe.controls.apps.")))
+"""
+FEW = {"conda", "nix", "guix", "brew", "waydroid", "store_paths"}
+
+
+def loaded(root: Path) -> set[str]:
+    source = Path(apps.__file__).parents[3]
+    command = [sys.executable, "-I", "-c", LOOK, str(source), str(root)]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_a_host_without_them_compiles_none_of_their_files(tmp_path: Path) -> None:
+    assert loaded(tree(tmp_path)) & FEW == set()
+
+
+def test_a_host_of_root_alone_compiles_what_is_there(tmp_path: Path) -> None:
+    root = tree(tmp_path)
+    put(root, "nix/var/nix/profiles/x")
+    assert loaded(root) & FEW == {"nix", "store_paths"}
+
+
+@pytest.mark.parametrize("system", TRACED, ids=lambda system: system.MANAGER)
+def test_each_is_there_by_any_of_its_traces(tmp_path: Path, system) -> None:
+    host = Host(str(tree(tmp_path)))
+    assert not system.there(host, None) and not system.there(host, ALICE)
+    assert system.programs(host, {"x"}, [])(Process(1, "/nix/store/x")) == ""
+    for number, trace in enumerate(system.traces):
+        root = tree(tmp_path / str(number))
+        put(root, (ALICE.home + trace[1:] if trace[0] == "~" else trace) + "/x")
+        assert system.there(Host(str(root)), ALICE)
+        assert system.there(Host(str(root)), None) == (trace[0] != "~")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
+@pytest.mark.parametrize("system", TRACED, ids=lambda system: system.MANAGER)
+def test_what_a_user_hides_behind_a_link_is_not_taken_for_absent(tmp_path: Path, system) -> None:
+    root = tree(tmp_path)
+    inside = [trace for trace in system.traces if trace.startswith("~/.") and "/" in trace[3:]]
+    for trace in inside:
+        above = (root / (ALICE.home + trace[1:]).lstrip("/")).parent
+        above.parent.mkdir(parents=True, exist_ok=True)
+        if not above.is_symlink():
+            above.symlink_to("/usr")
+            os.lchown(above, ALICE.uid, ALICE.gid)
+        assert system.there(Host(str(root)), ALICE)

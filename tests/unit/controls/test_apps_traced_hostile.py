@@ -1,0 +1,95 @@
+"""What a user makes of the places of uv, conda, Nix, Homebrew and Waydroid costs a bounded amount, and hides nothing of
+others: the whole look at the apps, over a made tree.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from people import ALICE, BOB, put, tree
+from proscribe.controls.apps.sight import look
+from proscribe.host import Host
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes other users' files")
+
+HOME = "/home/alice"
+UV = ".local/share/uv/tools/telethon/lib/python3.13/site-packages/telethon-1.dist-info/METADATA"
+CONDA = "miniconda3/conda-meta/telethon-1-0.json"
+NIX = ".local/state/nix/profiles"
+KEYS = {"pip": "telethon", "conda": "telethon", "nix": "telethon", "guix": "telethon", "brew": "telethon"}
+SECTION = {
+    "mode": "enforce",
+    "services": {
+        "telegram": {
+            "name": "Telegram",
+            "mode": "enforce",
+            "packages": {**{key: [name] for key, name in KEYS.items()}, "android": ["org.telegram.messenger"]},
+            "processes": [],
+            "paths": [],
+        }
+    },
+    "settings": {},
+}
+
+
+def huge(place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("wb") as stream:
+        stream.truncate(1 << 30)
+
+
+def pipe(place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(place)
+
+
+def link(place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to("/etc/shadow")
+
+
+def deep(place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text('{"a":' * 150_000)
+
+
+def many(place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    for number in range(3000):
+        (place.parent / f"telethon-{number}-0.json").write_text("")
+
+
+@pytest.mark.parametrize("made", [huge, pipe, link, deep, many], ids=lambda made: made.__name__)
+@pytest.mark.parametrize(
+    "path",
+    [
+        UV,
+        CONDA,
+        ".conda/environments.txt",
+        f"{NIX}/profile",
+        f"{NIX}/profile-1-link",
+        ".linuxbrew/Cellar/telethon",
+        ".local/share/waydroid/data/data",
+        ".local/bin/telethon",
+        ".local/share/applications/waydroid.x.desktop",
+    ],
+)
+def test_a_users_places_cost_a_bounded_amount_and_hide_nothing_of_others(
+    tmp_path: Path, path: str, made: Callable[[Path], None]
+) -> None:
+    root = tree(tmp_path)
+    made(root / f"{HOME}/{path}".lstrip("/"))
+    for directory, names, files in os.walk(root / HOME.lstrip("/")):
+        for name in (*names, *files):
+            os.lchown(f"{directory}/{name}", ALICE.uid, ALICE.gid)
+    put(root, f"{BOB.home}/{UV}", "Metadata-Version: 2.1\nName: telethon\nVersion: 1\n")
+    began = time.process_time(), os.times().children_user
+    seen = look(Host(str(root)), SECTION)
+    assert time.process_time() - began[0] + os.times().children_user - began[1] < 20
+    assert ("uv", "user:bob") in [(package.manager, package.scope) for _, package in seen.packages]
+    assert all(package.scope in ("user:alice", "user:bob") for _, package in seen.packages)
+    assert all(reason.startswith("alice: ") for reason in seen.unseen.get("telegram", "").split("; ") if reason)

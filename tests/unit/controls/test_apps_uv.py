@@ -1,0 +1,122 @@
+"""Tools of uv on made trees: the layout is what uv 0.13 left of `uv tool install` (see test_apps_real_uv.py)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from people import ALICE, put, tree
+from proscribe.controls.apps import uv
+from proscribe.host import ControlError, Host, Result
+
+IDS = {"Telethon", "pyrogram"}
+TOOLS = "/home/alice/.local/share/uv/tools"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tree(tmp_path)
+
+
+def tool(root: Path, name: str, packages: dict[str, str], tools: str = TOOLS) -> None:
+    environment = f"{tools}/{name}"
+    put(root, f"{environment}/uv-receipt.toml", f'[tool]\nrequirements = [{{ name = "{name}" }}]\n')
+    put(root, f"{environment}/bin/{name}", "#!/usr/bin/python3\n", 0o755)
+    for package, version in packages.items():
+        metadata = f"{environment}/lib/python3.13/site-packages/{package}-{version}.dist-info/METADATA"
+        put(root, metadata, f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
+
+
+def test_a_tool_and_what_came_along_with_another(root: Path) -> None:
+    tool(root, "telethon", {"telethon": "1.36.0"})
+    tool(root, "sendbox", {"sendbox": "2.0", "pyrogram": "2.1"})
+    found, unseen = uv.query_of(Host(str(root)), ALICE, IDS)
+    assert [(one.id, one.version, one.scope, one.handles) for one in found] == [
+        ("pyrogram", "2.1", "user:alice", ("sendbox",)),
+        ("Telethon", "1.36.0", "user:alice", ("telethon",)),
+    ]
+    assert unseen == "" and uv.query(Host(str(root)), IDS) == ([], "")
+    assert uv.trees(Host(str(root)), ALICE) == [TOOLS]
+
+
+@pytest.mark.parametrize(
+    ("target", "seen"),
+    [
+        ("/home/alice/apps/telethon/bin/telethon", True),
+        ("/home/bob/apps/telethon/bin/telethon", False),
+        ("/home/alice/../bob/apps/telethon/bin/telethon", False),
+        ("../../apps/telethon/bin/telethon", False),
+        ("/bin/x", False),
+        ("/home/alice/telethon", False),
+    ],
+)
+def test_a_directory_of_tools_elsewhere_is_found_by_the_links_to_its_programs(
+    root: Path, target: str, seen: bool
+) -> None:
+    for home in ("alice", "bob"):
+        tool(root, "telethon", {"telethon": "1.36.0"}, tools=f"/home/{home}/apps")
+    link = root / "home/alice/.local/bin/telethon"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(target)
+    assert len(uv.query_of(Host(str(root)), ALICE, IDS)[0]) == seen
+    assert uv.trees(Host(str(root)), ALICE) == [TOOLS, *(["/home/alice/apps"] if seen else [])]
+
+
+def test_more_links_than_anybody_has_are_not_all_read_and_that_is_said(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"a{number}" for number in range(uv.MOST_LINKS + 1)]
+    monkeypatch.setattr(Host, "list", lambda self, path: names if path.endswith("bin") else [])
+    read: list[str] = []
+    monkeypatch.setattr(uv, "link", lambda host, path: read.append(path) or "")
+    unseen = "/home/alice/.local/bin has more than 2000 entries: not all were looked at"
+    assert uv.query_of(Host(str(root)), ALICE, IDS) == ([], unseen)
+    assert len(read) == uv.MOST_LINKS
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
+@pytest.mark.parametrize("link", [".local/share/uv", ".local/share/uv/tools/telethon"])
+def test_a_users_link_is_unseen(root: Path, link: str) -> None:
+    place = root / "home/alice" / link
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to("/usr")
+    os.lchown(place, ALICE.uid, ALICE.gid)
+    found, unseen = uv.query_of(Host(str(root)), ALICE, IDS)
+    assert found == [] and f"/home/alice/{link} is a link that uid 1000 made: not followed" in unseen
+
+
+def test_uv_takes_away_whole_tools_as_their_owner_and_nothing_that_came_along(root: Path) -> None:
+    tool(root, "telethon", {"telethon": "1.36.0"})
+    tool(root, "sendbox", {"pyrogram": "2.1"})
+    put(root, "usr/bin/uv", mode=0o755)
+    calls: list[tuple[Sequence[str], Any, Any]] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        calls.append((argv, options["user"], options["environment"]))
+        return Result(0, "", "")
+
+    host = Host(str(root), run)
+    actions, refused = uv.removal(host, uv.query_of(host, ALICE, IDS)[0])
+    why = "it came along with 'sendbox', which uv installed and nothing restricts"
+    assert [(one.id, reason) for one, reason in refused] == [("pyrogram", why)]
+    assert [str(action) for action in actions] == [f"remove Telethon (user:alice) from {TOOLS}/telethon"]
+    with pytest.raises(ControlError, match="ended well, and Telethon is still there"):
+        actions[0].apply()
+    ((argv, user, environment),) = calls
+    assert argv == ["/usr/bin/uv", "tool", "uninstall", "telethon"] and user == ALICE
+    assert (environment["UV_TOOL_DIR"], environment["UV_OFFLINE"]) == (TOOLS, "1")
+
+
+def test_without_uv_it_stays(root: Path) -> None:
+    tool(root, "telethon", {"telethon": "1.36.0"})
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        raise ControlError(f"{argv[0]} is not installed on this host")
+
+    host = Host(str(root), run)
+    assert [why for _, why in uv.removal(host, uv.query_of(host, ALICE, IDS)[0])[1]] == [
+        "uv itself is not installed on this host"
+    ]

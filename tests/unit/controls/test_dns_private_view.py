@@ -1,0 +1,151 @@
+"""What is mounted where, as the kernel writes it, and which lists of mounts make a view of its own. Real namespaces are
+in tests/integration/test_dns_private_view_real.py.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from people import tree
+from proscribe.controls.dns import other_files, private_view
+from proscribe.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
+from proscribe.host import Host
+
+# proc_pid_mountinfo(5): id, parent, device, root, mount point, options, optional fields, "-", type, source, options
+ROOT = "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+OVER = "90 21 8:1 /home/alice/hosts /etc/hosts rw,relatime master:1 - ext4 /dev/sda1 rw\n"
+FUSE = "91 21 0:55 / /etc rw,nosuid - fuse.own own rw,user_id=1000\n"
+CONTAINER = "300 299 0:77 / / rw - overlay overlay rw,lowerdir=/x\n"
+SECTION = {"mode": "enforce"}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", {}),
+        (ROOT, {"/": ("8:1", "/", "ext4")}),
+        (OVER, {"/etc/hosts": ("8:1", "/home/alice/hosts", "ext4")}),
+        ("1 1 8:1 / /a\\040b rw - ext4 x rw\n", {"/a b": ("8:1", "/", "ext4")}),
+        (ROOT + ROOT.replace("8:1", "8:2"), {"/": ("8:2", "/", "ext4")}),  # the one on top
+        ("1 1 8:1 / / rw shared:1 - \n1 1 8:1 / / rw\n-\n", {"/": ("8:1", "/", "")}),
+    ],
+)
+def test_a_list_of_mounts(text: str, found: dict[str, tuple[str, ...]]) -> None:
+    assert {place: tuple(mounted) for place, mounted in other_files.parse(text).items()} == found
+
+
+@given(st.text(alphabet=st.sampled_from("-/ \\0478a\n:"), max_size=300))
+def test_any_list_is_read(text: str) -> None:
+    for place, mounted in other_files.parse(text).items():
+        assert isinstance(place, str) and len(mounted) == 3
+
+
+class Machine:
+    """A made host with one program of alice's, 77, in a namespace of its own; its root is another directory."""
+
+    def __init__(self, root: Path, mounts: str, ours: str = ROOT) -> None:
+        self.root = root
+        self.view = root / "view"
+        self.put("etc/hosts", "127.0.0.1 localhost\n0.0.0.0 wechat.com\n")
+        self.put("etc/resolv.conf", "nameserver 192.0.2.53\n")
+        self.put("etc/nsswitch.conf", "hosts: files dns\n")
+        self.put("usr/bin/browser", "")
+        self.put("proc/self/mountinfo", ours)
+        self.put("proc/77/mountinfo", mounts)
+        self.put("proc/77/status", "Name:\tbrowser\nUid:\t1000\t1000\t1000\t1000\n")
+        self.link("proc/self/ns/mnt", "mnt:[1]")
+        self.link("proc/77/ns/mnt", "mnt:[2]")
+        self.link("proc/77/exe", "/usr/bin/browser")
+        self.link("proc/77/root", str(self.view))
+        for name in ("hosts", "resolv.conf", "nsswitch.conf"):
+            self.put(f"view/etc/{name}", (root / "etc" / name).read_text())
+
+    def put(self, path: str, text: str) -> None:
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(text)
+
+    def link(self, path: str, target: str) -> None:
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).symlink_to(target)
+
+    def state(self) -> tuple[str, str]:
+        verdict = private_view.observe(Host(str(self.root)), SECTION)
+        return verdict.state, "".join(finding.detail for finding in verdict.findings) or verdict.reason
+
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: what others see is only shown to root")
+
+
+@root_only
+@pytest.mark.parametrize(
+    ("mounts", "own", "state", "told"),
+    [
+        (ROOT, "another", COMPLIANT, ""),  # nothing mounted over it: the kernel's word counts, and costs less
+        (ROOT + OVER, "another", NONCOMPLIANT, "pid 77 sees another /etc/hosts than the host has"),
+        (ROOT + OVER, "", COMPLIANT, ""),  # a copy with the same lines is as good
+        (ROOT + FUSE, "", NONCOMPLIANT, "pid 77 sees another /etc/hosts, /etc/resolv.conf, /etc/nsswitch.conf than"),
+        (CONTAINER, "another", COMPLIANT, ""),  # it runs no program of the host's
+        ("", "another", COMPLIANT, ""),  # it has ended
+    ],
+)
+def test_what_counts(tmp_path: Path, mounts: str, own: str, state: str, told: str) -> None:
+    machine = Machine(tree(tmp_path), mounts)
+    if own:
+        machine.put("view/etc/hosts", own)
+    found = machine.state()
+    assert (found[0], found[1].startswith(told) if told else found[1] == "") == (state, True), found
+
+
+@root_only
+@pytest.mark.parametrize("kind", ["missing", "link", "directory", "huge"])
+def test_what_is_no_file_is_another(tmp_path: Path, kind: str) -> None:
+    machine = Machine(tree(tmp_path), ROOT + OVER)
+    place = machine.view / "etc/hosts"
+    content = place.read_bytes()
+    place.unlink()
+    if kind == "link":  # to the very file of the host's: what it leads to in there, only the program knows
+        place.symlink_to(tmp_path / "etc/hosts")
+    elif kind == "directory":
+        place.mkdir()
+    elif kind == "huge":
+        with place.open("wb") as stream:
+            stream.write(content)
+            stream.truncate(1 << 40)
+    assert machine.state()[0] == NONCOMPLIANT
+
+
+@root_only
+def test_a_link_of_the_hosts_own_counts_with_what_it_leads_to(tmp_path: Path) -> None:
+    """systemd-resolved's stub: over the link nothing is mounted, but over its target."""
+    stub = "92 21 8:1 /home/alice/own /run/resolve/stub.conf rw - ext4 /dev/sda1 rw\n"
+    machine = Machine(tree(tmp_path), ROOT + stub)
+    machine.put("run/resolve/stub.conf", "nameserver 127.0.0.53\n")
+    (tmp_path / "etc/resolv.conf").unlink()
+    machine.link("etc/resolv.conf", "../run/resolve/stub.conf")
+    machine.put("view/run/resolve/stub.conf", "nameserver 203.0.113.9\n")
+    assert machine.state() == (NONCOMPLIANT, "pid 77 sees another /etc/resolv.conf than the host has")
+
+
+@root_only
+@pytest.mark.parametrize("uid", ["0", "999", "61184", "65519", "65534"])
+def test_the_system_and_its_services_have_views_by_design(tmp_path: Path, uid: str) -> None:
+    machine = Machine(tree(tmp_path), ROOT + FUSE)
+    machine.put("proc/77/status", f"Uid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
+    assert machine.state() == (COMPLIANT, "")
+
+
+@root_only
+def test_a_list_of_mounts_without_end_is_unknown(tmp_path: Path) -> None:
+    machine = Machine(tree(tmp_path), ROOT + OVER * (other_files.TABLE // len(OVER) + 1))
+    state, why = machine.state()
+    assert state == UNKNOWN and "/proc/77/mountinfo is larger than" in why
+
+
+def test_an_ordinary_user_cannot_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Host, "privileged", False)
+    machine = Machine(tree(tmp_path), ROOT)
+    assert machine.state() == (UNKNOWN, "which files the programs of other users see is only shown to root")
