@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 from .kept import PLACE
 from .reply.parsing import parsed
+from .reply.shapes import mapping
 
 PACKAGE = "proscribe"
 ENTRY = f"{PACKAGE}.run"
@@ -257,9 +258,9 @@ def _put_together(probe: bool) -> bytes:
     return lzma.compress(json.dumps(code).encode(), preset=9)
 
 
-def answer(output: str) -> Any:
+def answer(output: str) -> Mapping[Any, Any] | None:
     """What the host answered, which is data from a stranger (see reply/); None if no answer came (no Python there, a
-    Python that is too old, another shell). Raises Unusable for an answer that is no JSON.
+    Python that is too old, another shell). Raises Unusable for an answer that is no JSON, or no mapping.
     """
     lines = [line for line in output.splitlines() if line.startswith(MARK)]
-    return parsed(lines[-1].removeprefix(MARK)) if lines else None
+    return mapping(parsed(lines[-1].removeprefix(MARK)), "the answer") if lines else None
