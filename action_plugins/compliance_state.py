@@ -59,7 +59,12 @@ class ActionModule(HostAction):
         for way in [*ways, self._as_module]:
             # A host that keeps code and plan is only told their names; one that has lost them says so, or nothing.
             for whole in (False, True) if store.has(host, code, plan) else (True,):
-                told = way(payload(code, plan, call, whole, seconds), variables)
+                try:
+                    told = way(payload(code, plan, call, whole, seconds), variables)
+                except Unusable:
+                    if time.monotonic() < end:
+                        raise
+                    told = None
                 if told is not None and LACKING not in told:
                     break
                 if time.monotonic() >= end:  # the host has ended it, and would end it again
