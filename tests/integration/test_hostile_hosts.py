@@ -141,7 +141,7 @@ else:
 
 
 @each
-@pytest.mark.parametrize("options", [["--forks", "1"], ["-v"]], ids=" ".join)
+@pytest.mark.parametrize("options", [[], ["-v"]], ids=["", "-v"])
 def test_no_key_of_an_enforcing_module_reaches_ansible(hosts, options, keys):
     attack(hosts, HOSTILE_CHANGE, keys)
     ended = hosts.run("enforce", "--check", "--diff", *options, *ALL)
@@ -151,7 +151,7 @@ def test_no_key_of_an_enforcing_module_reaches_ansible(hosts, options, keys):
 @each
 def test_no_key_of_a_module_that_lifts_or_schedules_reaches_ansible(hosts, keys):
     attack(hosts, HOSTILE_CHANGE, keys)
-    ended = hosts.run("lift", "--check", "--diff", "--forks", "1")
+    ended = hosts.run("lift", "--check", "--diff")
     assert not owned(hosts).exists() and not CONTROL.search(ended.said)
     assert f"{hosts.names[0]} block a.example" in ended.said and f"{hosts.names[-1]} block a.example" in ended.said
 
@@ -166,7 +166,7 @@ if call.kind == "collect":
 def test_no_key_of_a_collected_record_reaches_ansible(hosts, keys):
     attack(hosts, HOSTILE_COLLECT, keys)
     # The honest ones have kept no record.
-    assert set(unharmed(hosts, hosts.run("collect", "--forks", "1", "-v"), "unknown").values()) == {"unknown"}
+    assert set(unharmed(hosts, hosts.run("collect", "-v"), "unknown").values()) == {"unknown"}
 
 
 NASTY_ENDS = {
