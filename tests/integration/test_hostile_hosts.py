@@ -113,7 +113,7 @@ def test_no_key_of_a_look_reaches_ansible(hosts, playbook, options, keys):
 # The streamed code gets no answer, so that the module is tried; and that answers.
 HOSTILE_MODULE = f"""
 if call.kind == "module":
-    sys.stdin.buffer.read()
+    call.read()
     print({NASTY[:20]!r} + "\\n" + SAID + "\\n" + {NASTY[:20]!r})
 elif call.kind == "look":
     call.head()
@@ -133,7 +133,7 @@ HOSTILE_CHANGE = """
 if call.kind == "look":
     look(drifted(call.head()["plan"]))
 elif call.kind == "module":
-    sys.stdin.buffer.read()
+    call.read()
     print(SAID)
 else:
     good(call)
