@@ -20,7 +20,8 @@ if PROJECT not in sys.path:
 
 from proscribe.plan import canonical
 from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
-from proscribe.stream import BOOTSTRAP, LACKING, LOADER, Store, answer, payload
+from proscribe.store import Store
+from proscribe.stream import BOOTSTRAP, LACKING, LOADER, answer, payload
 
 # Where the inventory names no interpreter. /usr/bin first, as Ansible's own discovery has it; a host without any gets
 # Ansible's message from the ordinary module.
@@ -43,7 +44,7 @@ class ActionModule(ActionBase):
         run = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
         host = str(variables.get("inventory_hostname"))
         text, call = self._arguments(run, host)
-        store = Store(Path(run["plans"]) if "plans" in run else None)
+        store = Store(Path(run["plans"]) if "plans" in run else None, run.get("packed"))
         plan = store.plan(text) if text else store.plan(digest=run["hosts"][host])
         code = store.prepared(run["code"]) if "code" in run and not call["probe"] else store.code(call["probe"])
         ways = [self._streamed] if self._can_stream() else []
