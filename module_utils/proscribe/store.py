@@ -62,7 +62,7 @@ class Store:
         self._packed = packed or {}
         self._trusted = {os.geteuid(), Path(__file__).stat().st_uid, *trusted}
 
-    # -- making it ----------------------------------------------------------------------------------------------------
+    # -- making it -----------------------------------------------------------------------------------------------------
 
     def require(self) -> None:
         """Make the folder of reports and the store in it, where they are not there. Raises Untrusted for those that
@@ -99,7 +99,7 @@ class Store:
         if self._read(name) != text:
             self._keep(name, text)
 
-    # -- what goes to a host --------------------------------------------------------------------------------------------
+    # -- what goes to a host -------------------------------------------------------------------------------------------
 
     def code(self, probe: bool) -> Part:
         """The observing code; with what the browsers' probe needs, if that is asked for."""
@@ -146,7 +146,7 @@ class Store:
                 return plan
         raise Untrusted(f"{self.directory}/{name}", "something else", "the plan of that name; delete what is there")
 
-    # -- which hosts keep what --------------------------------------------------------------------------------------------
+    # -- which hosts keep what -----------------------------------------------------------------------------------------
 
     def has(self, host: str, code: Part, plan: Part) -> bool:
         """Whether that host has told that it keeps these."""
@@ -162,7 +162,7 @@ class Store:
         with contextlib.suppress(OSError), self._open("kept") as directory:  # it only saves time
             os.unlink(_mark(host), dir_fd=directory)
 
-    # -- files ------------------------------------------------------------------------------------------------------------
+    # -- files ---------------------------------------------------------------------------------------------------------
 
     def _checked(self, name: str, sha256: str) -> bytes:
         content = self._read(name)

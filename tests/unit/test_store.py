@@ -63,7 +63,7 @@ def test_it_is_for_its_owner_only(place: Path) -> None:
     assert place.parent.stat().st_mode & 0o027 == 0
 
 
-# -- what somebody has put there -----------------------------------------------------------------------------------------
+# -- what somebody has put there ---------------------------------------------------------------------------------------
 
 
 def test_code_that_was_edited_does_not_go_to_hosts(place: Path) -> None:
@@ -246,7 +246,7 @@ def test_whatever_stands_in_a_file_only_what_fits_its_name_is_sent(tmp_path_fact
         store.plan(digest=DIGEST).packed()
 
 
-# -- the code, put together once -------------------------------------------------------------------------------------------
+# -- the code, put together once ---------------------------------------------------------------------------------------
 
 
 def test_the_code_is_put_together_anew_when_a_source_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

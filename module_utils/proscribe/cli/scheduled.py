@@ -186,7 +186,7 @@ def _send(told: Notice, options: Sequence[str]) -> bool:
         playbook = str(PROJECT / "playbooks" / "notify.yml")
         argv = [
             sys.executable,
-            "-P",
+            "-I" if sys.flags.isolated else "-EP",  # as the launcher has found that this Ansible needs it
             "-m",
             "ansible",
             "playbook",

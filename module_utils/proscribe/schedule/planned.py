@@ -12,7 +12,7 @@ from ..compile.reporting import one_for_all
 from ..compile.restrictions import PREFIX, Restrictions
 from ..host import WRITTEN_BY
 from . import units
-from .timers import ABOUT, ABOUT_TEXT, DRIFT, PROGRAM, PULL, SIGNERS, UNITS
+from .timers import ABOUT, ABOUT_TEXT, COMMITS, DRIFT, PROGRAM, PULL, SIGNERS, UNITS
 
 # These have one value for all hosts of a run: what is set up is one schedule.
 AGREED = (
@@ -115,7 +115,8 @@ def _pull(said: Mapping[str, Any], here: Here, times: units.Times, refuse: Any) 
         inventory = str(Path(inside[0]).relative_to(here.project))
     files = {
         ABOUT: ABOUT_TEXT,
-        PROGRAM: program(),
+        PROGRAM: program("pull", "#!/usr/bin/python3 -IB\n"),
+        COMMITS: program("commits"),
         f"{UNITS}/{PULL}.service": units.pull_service(times),
         f"{UNITS}/{PULL}.timer": units.timer("correcting what has drifted on this host", times, fixed=True),
     }
@@ -133,10 +134,10 @@ def _pull(said: Mapping[str, Any], here: Here, times: units.Times, refuse: Any) 
     return {"files": files, "settings": settings}
 
 
-def program() -> str:
-    """The program that a host runs by itself, as it stands there."""
-    source = (Path(__file__).parent / "pull.py").read_text(encoding="utf-8")
-    return f"#!/usr/bin/python3\n# {WRITTEN_BY}\n{source}"
+def program(name: str, first: str = "") -> str:
+    """A part of the program that a host runs by itself, as it stands there."""
+    source = (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
+    return f"{first}# {WRITTEN_BY}\n{source}"
 
 
 def _moved(source: str, project: str, checkout: str) -> str:

@@ -15,6 +15,7 @@ PULL = "proscribe-pull"  # a host's own
 UNITS = "/etc/systemd/system"
 STAMPS = "/var/lib/systemd/timers"  # when a persistent timer last fired
 PROGRAM = "/usr/libexec/proscribe/pull"
+COMMITS = "/usr/libexec/proscribe/commits.py"  # which it imports
 SETTINGS = "/etc/proscribe/pull.json"
 SIGNERS = "/etc/proscribe/pull_signers"
 STATE = "/var/lib/proscribe/pull"  # what the program keeps there: a checkout, its Ansible's files, reports
@@ -26,6 +27,7 @@ DRIFT_FILES = {f"{UNITS}/{DRIFT}{kind}": 0o644 for kind in (".service", ".timer"
 PULL_FILES = {
     **{f"{UNITS}/{PULL}{kind}": 0o644 for kind in (".service", ".timer")},
     PROGRAM: 0o755,
+    COMMITS: 0o644,
     SETTINGS: 0o600,
     SIGNERS: 0o644,
     ABOUT: 0o644,  # also the reason that its directories are known as ours, and go when they are empty
