@@ -79,8 +79,8 @@ class Store:
             pass
 
     def prepare(self, plans: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """Keep what the hosts of a run need, which are these plans by digest. What the run has to know of it: {code: the
-        name of the observing code, packed {digest: SHA-256 of the packed plan}}.
+        """Keep what the hosts of a run need: the code, and these plans by digest. What the run has to know of it:
+        {code: the name of the observing code, packed: {digest: SHA-256 of the packed plan}}.
         """
         return {"code": self.code(probe=False).name, "packed": {key: self._prepared(key, plans[key]) for key in plans}}
 
@@ -222,8 +222,8 @@ class Store:
         if who := who_else(seen, self._trusted):
             raise Untrusted(
                 path,
-                f"a directory of {name_of(seen.st_uid)}'s (mode {stat.S_IMODE(seen.st_mode):04o}) that can be changed by"
-                f" {who}",
+                f"a directory of {name_of(seen.st_uid)}'s (mode {stat.S_IMODE(seen.st_mode):04o}) that can be changed"
+                f" by {who}",
                 f"one that only {name_of(os.geteuid())} or root can change, since root on the hosts runs what is kept"
                 f" there: take the others' right to write away (chmod go-w), have {name_of(os.geteuid())} own it, or"
                 " name another place in PROSCRIBE_REPORTS",

@@ -152,7 +152,7 @@ def packed_code(probe: bool) -> bytes:
     """The observing code as it is sent; with what the browsers' probe needs, if that is asked for.
 
     It takes seconds to put together, so it is kept where Python keeps this very file compiled: whoever can write there
-    has their code run by Python itself. It goes with the sizes and times of its sources, as compiled files do (PEP 3147).
+    has their code run by Python itself. As those files do, it goes with the sizes and times of its sources.
     """
     own = [Path(__file__), Path(__file__).with_name("sources.py")]  # they say what is sent
     stats = [(str(path), path.stat()) for path in [*_files().values(), *own]]

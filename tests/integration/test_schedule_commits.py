@@ -32,7 +32,9 @@ class Repository:
         self.signers = self.keys / "signers"
         for name in ("ops", "old", "stranger"):
             self._run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(self.keys / name))
-        self.allow(f"ops@example.org {self.public('ops')}", f'old@example.org valid-before="20241231Z" {self.public("old")}')
+        self.allow(
+            f"ops@example.org {self.public('ops')}", f'old@example.org valid-before="20241231Z" {self.public("old")}'
+        )
         self._run("git", "init", "--quiet", "--bare", "--initial-branch=main", str(self.bare))
         self._run("git", "init", "--quiet", "--initial-branch=main", str(self.tree))
         for name, value in (("user.name", "Ops"), ("user.email", "ops@example.org"), ("gpg.format", "ssh")):
@@ -120,8 +122,17 @@ def test_a_signed_merge_and_a_message_of_many_lines_are_taken(repository: Reposi
     repository.git("tag", "-a", "-m", "a tag\n\ngpgsig no\n", f"-u{repository.keys / 'ops'}.pub", "v1")
     repository.git("checkout", "--quiet", "main")
     repository.commit()
-    repository.git("merge", "--quiet", "--no-ff", "-m", "merge\n\ngpgsig -----\n more\n", f"-S{repository.keys}/ops.pub", "v1",
-                   "-s", "ours")
+    repository.git(
+        "merge",
+        "--quiet",
+        "--no-ff",
+        "-m",
+        "merge\n\ngpgsig -----\n more\n",
+        f"-S{repository.keys}/ops.pub",
+        "v1",
+        "-s",
+        "ours",
+    )
     repository.push()
     assert repository.takes() == repository.git("rev-parse", "HEAD")
 
@@ -129,7 +140,12 @@ def test_a_signed_merge_and_a_message_of_many_lines_are_taken(repository: Reposi
 def test_a_signer_may_be_named_in_the_ways_of_ssh_keygen(repository: Repository) -> None:
     day = datetime.date.today()
     late = (day + datetime.timedelta(days=2)).strftime("%Y%m%d")
-    for line in ("*@example.org", "a@example.org,b@example.org", 'x namespaces="git,file"', f'x valid-before="{late}Z"'):
+    for line in (
+        "*@example.org",
+        "a@example.org,b@example.org",
+        'x namespaces="git,file"',
+        f'x valid-before="{late}Z"',
+    ):
         repository.allow(f"{line} {repository.public('ops')}")
         commit = repository.commit()
         repository.push()
@@ -168,7 +184,9 @@ def test_the_back_dated_commit_would_have_been_good_for_git(repository: Reposito
 
 
 def test_an_openpgp_signature_is_refused_whoever_is_in_the_key_ring(repository: Repository) -> None:
-    repository._run("gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", "ops@example.org", "ed25519")
+    repository._run(
+        "gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", "ops@example.org", "ed25519"
+    )
     (repository.tree / "policy").write_text("openpgp")
     repository.git("add", "--all")
     repository.git("-c", "gpg.format=openpgp", "commit", "--quiet", "-m", "x", "-Sops@example.org")
@@ -184,7 +202,9 @@ def test_a_signature_that_was_made_for_something_else_is_refused(repository: Rep
     payload = repository.directory / "payload"
     payload.write_text(raw)
     for namespace, taken in (("file", False), ("git", True)):
-        repository._run("ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(repository.keys / "ops"), str(payload))
+        repository._run(
+            "ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(repository.keys / "ops"), str(payload)
+        )
         signature = (repository.directory / "payload.sig").read_text().strip().replace("\n", "\n ")
         (repository.directory / "payload.sig").unlink()
         head, _, message = raw.partition("\n\n")
@@ -325,7 +345,7 @@ def planted(repository: Repository, evil: str) -> None:
     program.write_text(f"#!/bin/sh\ntouch {mark}\nexit 0\n")
     program.chmod(0o755)
     (store / "config").write_text(
-        f'[core]\n\tfsmonitor = {program}\n\tsshCommand = {program}\n\thooksPath = {store}/hooks\n\tworktree = /tmp\n'
+        f"[core]\n\tfsmonitor = {program}\n\tsshCommand = {program}\n\thooksPath = {store}/hooks\n\tworktree = /tmp\n"
         f'[gpg]\n\tprogram = {program}\n\tformat = openpgp\n[gpg "ssh"]\n\tprogram = {program}\n'
         f'[filter "x"]\n\tsmudge = {program}\n\tclean = {program}\n\trequired = true\n'
         f'[url "{repository.directory}/evil.git"]\n\tinsteadOf = {repository.bare}\n'

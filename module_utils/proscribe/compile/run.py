@@ -78,7 +78,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     """Compile the plans of all hosts, write each to the plan store, and return the run.
 
     The run: {id, playbook, mode, started, catalog_version, inventory, limit, controls, directory, plans, code and
-    packed (names of what goes to hosts, see store.py), hosts {name: digest}, departments {name: [hosts]}, probe [hosts],
+    packed (what goes to hosts, see store.py), hosts {name: digest}, departments {name: [hosts]}, probe [hosts],
     gate {name: gate}, rollout {batches, max_change, max_failures}, (what `reporting` says), upcoming [...],
     waivers [...], warnings [...]}. Raises PolicyErrors with every mistake of every host; then nothing was written.
     """

@@ -51,16 +51,16 @@ CONFIG = """\
 [submodule]
 	recurse = false
 """
-SSH_SIGNATURE = re.compile(
-    r"-----BEGIN SSH SIGNATURE-----\n(?:[A-Za-z0-9+/=]{1,76}\n)+-----END SSH SIGNATURE-----\n?"
-)
+SSH_SIGNATURE = re.compile(r"-----BEGIN SSH SIGNATURE-----\n(?:[A-Za-z0-9+/=]{1,76}\n)+-----END SSH SIGNATURE-----\n?")
 
 
 class Problem(Exception):
     """Something that keeps this run from being as it should, in words."""
 
 
-def ended(argv: Sequence[str], timeout: float, stdin: str = os.devnull, bounded: bool = False) -> tuple[int, str, bytes]:
+def ended(
+    argv: Sequence[str], timeout: float, stdin: str = os.devnull, bounded: bool = False
+) -> tuple[int, str, bytes]:
     """Run a program to its end: its code, what it said, and what it printed. Raises Problem for one that is not there
     or does not end; then nothing that it has started goes on. `bounded`: as it talks to somebody that nobody knows yet.
     """
@@ -81,15 +81,18 @@ def ended(argv: Sequence[str], timeout: float, stdin: str = os.devnull, bounded:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
     try:
-        with open(stdin, "rb") as given, subprocess.Popen(
-            argv,
-            env=environment,
-            stdin=given,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,  # so that it can be ended with all that it has started
-            preexec_fn=limit if bounded else None,  # noqa: PLW1509 - this program has one thread
-        ) as process:
+        with (
+            open(stdin, "rb") as given,
+            subprocess.Popen(
+                argv,
+                env=environment,
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # so that it can be ended with all that it has started
+                preexec_fn=limit if bounded else None,  # this program has one thread
+            ) as process,
+        ):
             try:
                 printed, said = process.communicate(timeout=timeout)
             except BaseException:

@@ -1,6 +1,7 @@
 """Bring this host in line by itself: fetch the policy, see who signed it, run it, and keep the host's record.
 
-Stands alone, with `commits` beside it: they are what brings the project, so they cannot be part of what is fetched. Reads /etc/proscribe/pull.json.
+Stands alone, with `commits` beside it: they are what brings the project, so they cannot be part of what is fetched.
+Reads /etc/proscribe/pull.json.
 What the network or the repository does wrong costs nothing but freshness: the last good commit goes on being enforced.
 A commit is good once it is signed by one of the signers (where there are any), comes after the last good one (or is, or
 comes after, the first one that is named), and a run with it has come to a report.
@@ -11,7 +12,6 @@ Ends with the run's own code; with 78 where no run came to a report (the record 
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -34,6 +34,7 @@ RECORD = "/var/lib/proscribe/record.json"
 BUSY = 75
 NO_REPORT = 78
 KEPT = 14  # reports; the controller has the history
+
 
 def run(checkout: str, settings: Mapping[str, Any], reports: str) -> tuple[int, dict[str, Any] | None]:
     """Run the drift playbook on this host: its exit code, and the host's record; None where it came to no report."""
@@ -76,7 +77,9 @@ def others_can_write(path: str) -> str:
     if stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.geteuid() and not seen.st_mode & 0o022:
         return ""
     found = f"of account {seen.st_uid}, mode {stat.S_IMODE(seen.st_mode):04o}"
-    return f"{path} ({found}) is no directory that only root can change; nothing was run. Delete it, and it is made anew"
+    return (
+        f"{path} ({found}) is no directory that only root can change; nothing was run. Delete it, and it is made anew"
+    )
 
 
 def say(text: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 from ..controls.base import Action, Changes
 from ..host import WRITTEN_BY, ControlError, Host
 from ..host.units import unit_text
+from .reach import require_own
 
 DRIFT = "proscribe-drift"  # the controller's units
 PULL = "proscribe-pull"  # a host's own
@@ -35,11 +36,20 @@ PULL_FILES = {
 ABOUT_TEXT = f"Where this host keeps what it pulled, and the reports of its runs.\n{WRITTEN_BY}\n"
 
 
-def planned(host: Host, part: str, files: Mapping[str, str], settings: Mapping[str, Any]) -> Changes:
+def planned(
+    host: Host,
+    part: str,
+    files: Mapping[str, str],
+    settings: Mapping[str, Any],
+    runs: Mapping[str, Any] | None = None,
+) -> Changes:
     """What brings one part (DRIFT or PULL) of a schedule in place: `files` are texts by path, `settings` (with the
-    host's own name in them) what its program reads, {} for none. Raises ControlError for a host without systemd.
+    host's own name in them) what its program reads, {} for none, `runs` {account, paths} what it runs, as whom. Raises
+    ControlError for a host without systemd, and where others could change what is run.
     """
     _require_systemd(host)
+    if runs:
+        require_own(runs["account"], runs["paths"])
     known = DRIFT_FILES if part == DRIFT else PULL_FILES
     if strange := sorted(set(files) - set(known)):
         raise ControlError(f"{strange[0]} is no file of a schedule")
