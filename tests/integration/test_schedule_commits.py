@@ -16,7 +16,6 @@ from proscribe.schedule.commits import GOOD, Checkout, Problem
 pytestmark = pytest.mark.integration
 
 PAST = "2024-06-01T12:00:00Z"  # when the key of `old`, which ended with 2024, was good
-TODAY = datetime.date.today().strftime("%Y%m%d")
 
 
 class Repository:
@@ -103,7 +102,7 @@ def begun(repository: Repository) -> str:
     return repository.takes()
 
 
-# -- what is as it should be ---------------------------------------------------------------------------------------------
+# -- what is as it should be -------------------------------------------------------------------------------------------
 
 
 def test_a_signed_commit_is_taken_and_its_files_laid_out(repository: Repository) -> None:
@@ -138,8 +137,7 @@ def test_a_signed_merge_and_a_message_of_many_lines_are_taken(repository: Reposi
 
 
 def test_a_signer_may_be_named_in_the_ways_of_ssh_keygen(repository: Repository) -> None:
-    day = datetime.date.today()
-    late = (day + datetime.timedelta(days=2)).strftime("%Y%m%d")
+    late = f"{datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=2):%Y%m%d}"
     for line in (
         "*@example.org",
         "a@example.org,b@example.org",
@@ -152,7 +150,7 @@ def test_a_signer_may_be_named_in_the_ways_of_ssh_keygen(repository: Repository)
         assert repository.takes() == commit
 
 
-# -- signatures ----------------------------------------------------------------------------------------------------------
+# -- signatures --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("begins", [False, True], ids=["a fresh host", "a host with a good commit"])
@@ -240,7 +238,7 @@ def test_a_signer_who_is_taken_off_the_list_signs_nothing_any_more(repository: R
     assert "none of the signers" in repository.refuses()
 
 
-# -- history -------------------------------------------------------------------------------------------------------------
+# -- history -----------------------------------------------------------------------------------------------------------
 
 
 def test_an_older_commit_is_refused(repository: Repository) -> None:
@@ -301,7 +299,7 @@ def test_a_branch_that_is_no_commit_is_refused(repository: Repository) -> None:
     assert repository.host().good() == good
 
 
-# -- the first commit ----------------------------------------------------------------------------------------------------
+# -- the first commit --------------------------------------------------------------------------------------------------
 
 
 def test_a_fresh_host_takes_nothing_but_what_comes_after_the_first_commit_that_is_named(repository: Repository) -> None:
@@ -335,7 +333,7 @@ def test_a_first_commit_that_is_newer_does_not_take_the_last_good_one_away(repos
     assert repository.host(first_commit=newer).good() == good
 
 
-# -- what stands in the host's own copy ------------------------------------------------------------------------------------
+# -- what stands in the host's own copy --------------------------------------------------------------------------------
 
 
 def planted(repository: Repository, evil: str) -> None:
@@ -415,7 +413,7 @@ def test_the_environment_leads_nowhere_else(repository: Repository, monkeypatch:
     assert not mark.exists()
 
 
-# -- what comes is bounded -------------------------------------------------------------------------------------------------
+# -- what comes is bounded ---------------------------------------------------------------------------------------------
 
 
 def test_too_much_is_refused_and_nothing_of_it_stays(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:

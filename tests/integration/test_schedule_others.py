@@ -1,4 +1,4 @@
-"""A schedule on a machine with other people: what they can change is never run by root, and the units still do their work."""
+"""A schedule on a machine with other people: root never runs what they can change, and the units do their work."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def _drift_runs(said: Mapping[str, Any], here: Here, elsewhere: str, catalogues:
 
 
 def _files_in(options: Sequence[str]) -> list[str]:
-    """The files that ansible-playbook's options name: `-e @FILE`, `--vault-id ID@FILE`, `--vault-password-file FILE`."""
+    """The files that options name: `-e @FILE`, `--vault-id ID@FILE`, `--vault-password-file FILE`."""
     words = [word.partition("=")[2] if re.match(r"--[a-z-]+=", word) else word for word in options]
     return [match[1] for word in words if (match := re.fullmatch(r"(?:[\w.-]*@)?(/.+)", word))]
 

@@ -16,8 +16,8 @@ SystemCallErrorNumber=EPERM
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 """
 # What no run of root's does. It may change packages, files below /etc, firewalls and services of the machine that it
-# runs on, and so needs nearly all that root may. (For another account, filters of system calls go with no_new_privs, under
-# which sudo and a mail system's setgid programs do not work; systemd.exec(5).)
+# runs on, and so needs nearly all that root may. (For another account, filters of system calls go with no_new_privs,
+# under which sudo and a mail system's setgid programs do not work; systemd.exec(5).)
 NEVER = f"""\
 {_COMMON}SystemCallFilter=~@clock @cpu-emulation @obsolete @raw-io @reboot @swap
 CapabilityBoundingSet=~CAP_BLOCK_SUSPEND CAP_LEASE CAP_PERFMON CAP_SYS_BOOT CAP_SYS_PACCT CAP_SYS_RAWIO CAP_SYS_TIME
