@@ -25,6 +25,8 @@ from .plan import canonical
 from .plan import digest as digest_of
 from .stream import Part, packed_code
 
+PLANS = "plans"  # the store's name in the folder of reports
+
 # Bytes. The whole catalogue makes a plan of some 120 KiB, and code of some 70.
 LARGEST = 64 * 1024 * 1024
 

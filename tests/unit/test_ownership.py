@@ -134,7 +134,7 @@ def test_a_link_to_what_others_could_make_is_in_their_reach(place: Path, tmp_pat
     assert found is not None and found.path == str(tmp_path / "open")
 
 
-# -- a schedule ---------------------------------------------------------------------------------------------------------
+# -- a schedule --------------------------------------------------------------------------------------------------------
 
 
 def test_a_schedule_of_an_account_may_be_made_of_its_own_files(place: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ..compile.errors import PolicyErrors
 from ..compile.run import compile_hosts
 from ..report.stored import NoSuchRun, UnreadableReport, find_run, read_records, read_report
-from ..store import Store, Untrusted
+from ..store import PLANS, Store, Untrusted
 from . import Refused, inventory
 from .revision import Repository, repository_of
 
@@ -55,7 +55,7 @@ def _of_run(directory: Path, reports: Path) -> Earlier:
 
 def _plan(reports: Path, digest: str) -> dict[str, Any]:
     try:
-        return Store(reports / "plans").stored(digest)
+        return Store(reports / PLANS).stored(digest)
     except FileNotFoundError as gone:
         raise Refused(f"{gone}: hosts answered for it, and it is not kept any more") from None
     except Untrusted as wrong:

@@ -21,12 +21,11 @@ from ..report.files import SUFFIX, ReportDirectory
 from ..report.history import HistoryError, open_history
 from ..report.merge import Part, merged
 from ..report.stored import NoSuchRun, find_run, read_records, read_report, runs, sharing
-from ..store import Store
+from ..store import PLANS, Store, Untrusted
 from . import Refused
 from .inventory import sources
 
 UNMERGED = "unmerged"
-PLANS = "plans"
 
 
 def merge(arguments: argparse.Namespace, reports: Path) -> Path:
@@ -86,7 +85,10 @@ def _bring_plans(source: Path, store: Path) -> None:
     if not source.is_dir() or source.resolve() == store.resolve():
         return
     theirs, ours = Store(source, trusted={source.stat().st_uid}), Store(store)
-    ours.require()
+    try:
+        ours.require()
+    except Untrusted as wrong:
+        raise Refused(str(wrong)) from None
     for plan in source.glob("*.json"):
         digest = f"sha256:{plan.stem}"
         with contextlib.suppress(OSError):  # what is not the plan of its name is none

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..plan import canonical
-from ..store import Store, Untrusted
+from ..store import PLANS, Store, Untrusted
 from . import lockout
 from .catalogue import Catalogue, load
 from .departments import departments_of
@@ -89,7 +89,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         raise PolicyErrors(errors)
     reports = Path(os.environ.get("PROSCRIBE_REPORTS") or question.project / "reports").absolute()
     agreed = reporting(question.hosts, restrictions, reports)
-    store = Store(reports / "plans")
+    store = Store(reports / PLANS)
     try:
         store.require()
     except Untrusted as wrong:
