@@ -117,6 +117,9 @@ if call.kind == "module":
     print({NASTY[:20]!r} + "\\n" + SAID + "\\n" + {NASTY[:20]!r})
 elif call.kind == "look":
     call.head()
+elif "rm -f" in call.command:  # Ansible tells what is wrong with it
+    os.write(2, {NASTY[:20].encode()!r})
+    sys.exit(3)
 else:
     good(call)
 """
@@ -225,6 +228,8 @@ def test_a_flood_of_a_kept_record_is_cut_too(hosts):
 SILENCES = {
     "says nothing": "call.head(); time.sleep(3600)",
     "does not even read": "time.sleep(3600)",
+    "has no end of its tidying up": "if call.kind == 'module': print(json.dumps({'record': record('0' * 64)}))\n"
+    "elif 'rm -f' in call.command: time.sleep(3600)\nelif call.kind == 'look': call.head()\nelse: good(call)",
     "says a little now and then": "call.head()\nwhile True: print('.', flush=True); time.sleep(1)",
     "ignores the end of its session": "signal.signal(signal.SIGHUP, signal.SIG_IGN); signal.signal(signal.SIGPIPE, "
     "signal.SIG_IGN)\ncall.head()\nwhile True: time.sleep(3600)",
@@ -240,7 +245,9 @@ def test_hosts_that_do_not_answer_are_given_up_and_the_others_are_corrected(host
     states = unharmed(hosts, ended)
     assert states.pop(hosts.names[-1]) == "noncompliant"
     assert set(states.values()) == {"unknown"}
-    assert all("longer than 1 minute" in hosts.records()[name]["reason"] for name in states)
+    reasons = [hosts.records()[name]["reason"] for name in states]
+    assert sum("longer than 1 minute" in reason for reason in reasons) == len(reasons) - 1
+    assert sum("another plan" in reason for reason in reasons) == 1  # it answered, and only then fell silent
     assert f"would change: {hosts.names[-1]} block a.example" in ended.said
     assert len(hosts.connections()) <= len(hosts.names) - len(states), hosts.connections()
 
