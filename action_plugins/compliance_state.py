@@ -22,7 +22,8 @@ from proscribe.duration import shown
 from proscribe.plan import canonical
 from proscribe.reply.shapes import LINE, Unusable
 from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
-from proscribe.stream import BOOTSTRAP, LACKING, LOADER, Store, answer, payload
+from proscribe.store import Store
+from proscribe.stream import BOOTSTRAP, LACKING, LOADER, answer, payload
 from proscribe_action import HostAction, observe_timeout, results
 
 # Where the inventory names no interpreter. /usr/bin first, as Ansible's own discovery has it; a host without any gets
@@ -47,7 +48,7 @@ class ActionModule(HostAction):
         """Look at the host."""
         run, host = _run(variables), str(variables.get("inventory_hostname"))
         text, call = self._arguments(run, host)
-        store = Store(Path(run["plans"]) if "plans" in run else None)
+        store = Store(Path(run["plans"]) if "plans" in run else None, run.get("packed"))
         plan = store.plan(text) if text else store.plan(digest=run["hosts"][host])
         code = store.prepared(run["code"]) if "code" in run and not call["probe"] else store.code(call["probe"])
         seconds = observe_timeout(variables)
@@ -59,7 +60,12 @@ class ActionModule(HostAction):
         for way in [*ways, self._as_module]:
             # A host that keeps code and plan is only told their names; one that has lost them says so, or nothing.
             for whole in (False, True) if store.has(host, code, plan) else (True,):
-                told = way(payload(code, plan, call, whole, seconds), variables)
+                try:
+                    told = way(payload(code, plan, call, whole, seconds), variables)
+                except Unusable:
+                    if time.monotonic() < end:
+                        raise
+                    told = None
                 if told is not None and LACKING not in told:
                     break
                 if time.monotonic() >= end:  # the host has ended it, and would end it again

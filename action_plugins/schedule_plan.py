@@ -59,6 +59,8 @@ class ActionModule(ActionBase):
         except PolicyErrors as wrong:
             count = f"{len(wrong.errors)} mistakes" if len(wrong.errors) > 1 else "a mistake"
             raise AnsibleError(f"{count} in the policy; no machine was touched\n{wrong}") from None
+        for warning in result["schedule"]["warnings"]:
+            self._display.warning(warning)
         return result
 
     @staticmethod

@@ -24,6 +24,21 @@ options:
     description: What the program of C(proscribe-pull) reads.
     type: dict
     default: {}
+  runs:
+    description:
+      - What scheduled runs are made of, C(paths), and as whom they are started, C(account). The module fails, before
+        it touches anything, where somebody beside root and this account can change any of it.
+    type: dict
+    default: {}
+    suboptions:
+      account:
+        description: The name of the account.
+        type: str
+      paths:
+        description: Absolute paths of files, and of directories with all below them.
+        type: list
+        elements: str
+        default: []
   host:
     description: The name of this host in the inventory, for O(settings).
     type: str
@@ -68,6 +83,11 @@ ARGUMENTS = {
     "part": {"type": "str", "choices": [timers.DRIFT, timers.PULL]},
     "files": {"type": "dict", "default": {}},
     "settings": {"type": "dict", "default": {}},
+    "runs": {
+        "type": "dict",
+        "default": {},
+        "options": {"account": {"type": "str"}, "paths": {"type": "list", "elements": "str", "default": []}},
+    },
     "host": {"type": "str", "default": ""},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
@@ -78,6 +98,8 @@ def main():
     module = Call(argument_spec=ARGUMENTS, required_if=[["state", "present", ["part"]]], supports_check_mode=True)
     given = module.params
     files, settings, part = given.pop("files"), given.pop("settings"), given["part"]
+    runs = given.pop("runs")
+    runs = runs if runs.get("account") else None
     if settings:
         settings = {**settings, "host": given["host"]}
     host = Host()
@@ -85,7 +107,7 @@ def main():
     def work():
         if given["state"] == "absent":
             return timers.lifted(host, [part] if part else (timers.DRIFT, timers.PULL))
-        return timers.planned(host, part, files, settings)
+        return timers.planned(host, part, files, settings, runs)
 
     answer(module, lambda: timers.change(host, work, module.check_mode))
 

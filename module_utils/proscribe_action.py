@@ -17,14 +17,15 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from proscribe.reply import results
-from proscribe.reply.leash import Leash, TookTooLong
+from proscribe.reply.leash import Leash
 from proscribe.reply.parsing import last_object
-from proscribe.reply.shapes import LINE, Unusable, line
+from proscribe.reply.shapes import LINE, Unusable, line, lines
 
 # Bytes. An honest answer with everything wrong has some 0.4 MB, and one with all differences some 3 (docs/speed.md).
 MOST = 16 * 1024 * 1024
 LONGEST = 3600  # seconds that a change of a host may take: packages are removed, over slow disks
 OBSERVE_TIMEOUT = 300  # seconds that a look may take, where no run was compiled
+ERRORS = 64 * 1024  # bytes of what a program writes to its errors, of which the last are kept
 GRACE = 15.0  # seconds after which a host is given up that does not keep to its own limit
 INTERPRETER = re.compile(r"/[A-Za-z0-9_./+-]{1,200}")
 
@@ -37,17 +38,17 @@ class HostAction(ActionBase):  # type: ignore[misc]
 
     reader: Callable[[object], dict[str, Any]]
     most = MOST
+    leash = Leash(0, 0)  # of the call that is made
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Answer the task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         self.leash = leash = Leash(self.most, self.limit(variables) + GRACE)
+        told: dict[str, Any] = {}
         try:
             with leash:
                 told = self.ask(variables)
-        except TookTooLong:
-            told = {}
         except Unusable as wrong:
             told = {"failed": True, "msg": f"its answer is none that can be used: {wrong}"}
         except AnsibleConnectionFailure as lost:
@@ -56,6 +57,9 @@ class HostAction(ActionBase):  # type: ignore[misc]
         except AnsibleError as wrong:
             if not leash.why:
                 raise AnsibleActionFail(printable(wrong)) from None
+        except Exception:  # what becomes of a connection whose program is ended is nobody's to foresee
+            if not leash.why:
+                raise
         if leash.why:
             self._give_up_connection()
             told = {"failed": True, "msg": leash.why}
@@ -88,6 +92,27 @@ class HostAction(ActionBase):  # type: ignore[misc]
             raise Unusable(f"{wrong} (exit code {res.get('rc')}){said and f': {printable(said)}'}") from None
         read = json.dumps(type(self).reader(answer))
         return super()._parse_returned_data({**res, "stdout": read, "stderr": ""}, *more)
+
+    def _low_level_execute_command(self, *args: Any, **kwargs: Any) -> Any:
+        """Ansible's own, without what could steer a terminal in the errors: Ansible warns with them."""
+        done = super()._low_level_execute_command(*args, **kwargs)
+        errors = lines(done["stderr"][-ERRORS:], "stderr", ERRORS)
+        return {**done, "stderr": errors, "stderr_lines": errors.splitlines()}
+
+    def cleanup(self, force: bool = False) -> None:
+        """Take away what the module needed on the host, which may have no end there either."""
+        if self.leash.why:
+            self._connection._shell.tmpdir = None  # it is given up
+            return
+        leash = Leash(ERRORS, GRACE)
+        try:
+            with leash:
+                super().cleanup(force)
+        except Exception:
+            if not leash.why:
+                raise
+        if leash.why:
+            self._give_up_connection()
 
     def _give_up_connection(self) -> None:
         """End the connection that is kept for this host: a session that the host does not end would keep it."""

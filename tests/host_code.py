@@ -15,7 +15,8 @@ MODULE_UTILS = Path(__file__).resolve().parent.parent / "module_utils"
 sys.path.insert(0, str(MODULE_UTILS))
 
 from proscribe.plan import SCHEMA, canonical, sealed
-from proscribe.stream import BOOTSTRAP, HOST_SIDE, PACKAGE, Store, answer, payload
+from proscribe.store import Store
+from proscribe.stream import BOOTSTRAP, HOST_SIDE, PACKAGE, answer, payload
 
 ON_THE_HOST = """
 import importlib, sys

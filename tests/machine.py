@@ -29,6 +29,8 @@ TOOLS = {
     "firefox-esr": "firefox-esr",
     "flatpak": "flatpak",
     "goss": "goss",
+    "gpg": "gpg",
+    "git": "git",
     "ip": "iproute2",
     "mmdebstrap": "mmdebstrap",
     "mksquashfs": "squashfs-tools",

@@ -15,17 +15,19 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import importlib.util
 import json
 import lzma
+import os
 import tempfile
-import urllib.parse
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .kept import PLACE
+from .ownership import who_else
 from .reply.parsing import parsed
+from .reply.shapes import mapping
 
 PACKAGE = "proscribe"
 ENTRY = f"{PACKAGE}.run"
@@ -53,26 +55,33 @@ LACKING = "lacking"  # the key of the answer of a host that lacks what was only 
 # Runs on the host. What is imported comes out of the stream, or out of what this host has kept of an earlier one (which
 # nobody but root can have written); a name that is not in it is the standard library's.
 LOADER = f"""
-import json, marshal, os, signal, sys, zlib
+import _signal, json, marshal, os, sys, zlib
 from importlib._bootstrap_external import MAGIC_NUMBER
 from importlib.machinery import ModuleSpec
+def opened(name, flags, within=None):
+    opened = os.open(name, flags | os.O_RDONLY | os.O_NOFOLLOW, dir_fd=within)
+    seen = os.fstat(opened)
+    if seen.st_uid or seen.st_mode & 0o022:
+        raise OSError
+    return opened
 def kept(name):
     try:
-        with open(os.open(f"{PLACE}/{{name}}", os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-            seen = os.fstat(file.fileno())
-            if seen.st_uid == 0 and not seen.st_mode & 0o022:
-                return marshal.loads(file.read())
+        place = opened("{PLACE}", os.O_DIRECTORY)
+        opened("..", os.O_DIRECTORY, place)
+        with open(opened(name, os.O_NONBLOCK, place), "rb") as file:
+            return marshal.loads(file.read())
     except (OSError, ValueError, EOFError, TypeError):
         pass
 def answered(stream):
     head = json.loads(stream.readline())
-    # The signal's default action ends a process wherever it is, also within a system call or an endless match.
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(head.get("seconds", 0))
+    # The signal's default action ends a process wherever it is, also within a system call or an endless match. The
+    # module signal is this one with enumerations, which are a fiftieth of what a look costs.
+    _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
+    _signal.alarm(head.get("seconds", 0))
     try:
         return answer_to(head, stream)
     finally:
-        signal.alarm(0)
+        _signal.alarm(0)
 def answer_to(head, stream):
     packed, packed_plan = map(stream.read, head["sizes"])
     named = f"{{head['code']}}-{{MAGIC_NUMBER.hex()}}"
@@ -137,93 +146,6 @@ class Part(NamedTuple):
     packed: Callable[[], bytes]
 
 
-class Store:
-    """What is made once for many hosts. `directory` is where it is kept; None keeps nothing."""
-
-    def __init__(self, directory: Path | None = None) -> None:
-        self.directory = directory
-
-    def prepare(self, plans: Mapping[str, str]) -> str:
-        """Make what most hosts of a run need: the code, and these plans (JSON texts by digest). The code's name."""
-        for digest, text in plans.items():
-            self.plan(text, digest).packed()
-        return self.code(probe=False).name
-
-    def code(self, probe: bool) -> Part:
-        """The observing code; with what the browsers' probe needs, if that is asked for."""
-        stats = [(str(path), path.stat()) for path in _files().values()]
-        state = repr([(path, seen.st_size, seen.st_mtime_ns) for path, seen in stats])
-        source = f"{'probe' if probe else 'observe'}-{hashlib.sha256(state.encode()).hexdigest()}.name"
-        name = self._kept(source).decode()
-        if not name or not self._kept(f"{name}.code"):
-            packed = _put_together(probe)
-            name = hashlib.sha256(packed).hexdigest()
-            self._keep(f"{name}.code", packed)
-            self._keep(source, name.encode())
-        return self.prepared(name, probe)
-
-    def prepared(self, name: str, probe: bool = False) -> Part:
-        """The code that `prepare` told the name of."""
-        return Part(name, lambda: self._kept(f"{name}.code") or _put_together(probe))
-
-    def plan(self, text: str = "", digest: str = "") -> Part:
-        """A plan, given as JSON text, or by its digest where it was compiled in this run."""
-        name = digest.rpartition(":")[2] or hashlib.sha256(text.encode()).hexdigest()
-
-        def packed() -> bytes:
-            kept = self._kept(f"{name}.plan")
-            if not kept:
-                kept = zlib.compress((text or self._text(name)).encode(), 9)
-                self._keep(f"{name}.plan", kept)
-            return kept
-
-        return Part(name, packed)
-
-    def _text(self, name: str) -> str:
-        """The plan of that name, as `compile_plans` stored it."""
-        text = self._kept(f"{name}.json").decode()
-        if not text:
-            raise FileNotFoundError(f"the plan that this run has compiled is gone: {self.directory}/{name}.json")
-        return text
-
-    def has(self, host: str, code: Part, plan: Part) -> bool:
-        """Whether that host has told that it keeps these."""
-        try:
-            return self.directory is not None and self._mark(self.directory, host).read_text() == _names(code, plan)
-        except OSError:
-            return False
-
-    def note(self, host: str, code: Part, plan: Part, has: bool) -> None:
-        """Note whether a host keeps these."""
-        if self.directory is None or has == self.has(host, code, plan):
-            return
-        mark = self._mark(self.directory, host)
-        with contextlib.suppress(OSError):  # it only saves time
-            if has:
-                mark.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-                mark.write_text(_names(code, plan))  # a mark that is cut short fits nothing
-            else:
-                mark.unlink(missing_ok=True)
-
-    @staticmethod
-    def _mark(directory: Path, host: str) -> Path:
-        return directory / "kept" / f"host-{urllib.parse.quote(host, safe='')}"
-
-    def _kept(self, name: str) -> bytes:
-        try:
-            return (self.directory / name).read_bytes() if self.directory else b""
-        except OSError:
-            return b""
-
-    def _keep(self, name: str, content: bytes) -> None:
-        if self.directory is None:
-            return
-        with contextlib.suppress(OSError):
-            with tempfile.NamedTemporaryFile("wb", dir=self.directory, delete=False) as beside:
-                beside.write(content)
-            Path(beside.name).rename(self.directory / name)
-
-
 def payload(code: Part, plan: Part, call: Mapping[str, Any], whole: bool = True, seconds: int = 0) -> bytes:
     """The stream for one call of `run.compliance_state`. Not `whole`: code and plan are only named. After so many
     `seconds` the host ends the call; 0 for no limit.
@@ -234,14 +156,43 @@ def payload(code: Part, plan: Part, call: Mapping[str, Any], whole: bool = True,
     return b"".join([json.dumps(head).encode(), b"\n", *parts])
 
 
-def _names(code: Part, plan: Part) -> str:
-    return f"{code.name} {plan.name}\n"
-
-
 def _files() -> dict[str, Path]:
     package = Path(__file__).parent
     paths = sorted(path for pattern in HOST_SIDE for path in package.glob(pattern))
     return {".".join([PACKAGE, *path.relative_to(package).with_suffix("").parts]): path for path in paths}
+
+
+def packed_code(probe: bool) -> bytes:
+    """The observing code as it is sent; with what the browsers' probe needs, if that is asked for.
+
+    It takes seconds to put together, so it is kept where Python keeps this very file compiled: whoever can write there
+    has their code run by Python itself. As those files do, it goes with the sizes and times of its sources.
+    """
+    own = [Path(__file__), Path(__file__).with_name("sources.py")]  # they say what is sent
+    stats = [(str(path), path.stat()) for path in [*_files().values(), *own]]
+    state = hashlib.sha256(repr([(path, seen.st_size, seen.st_mtime_ns) for path, seen in stats]).encode()).digest()
+    cache = _cache("probe" if probe else "observe")
+    with contextlib.suppress(OSError):
+        if cache and not who_else(cache.lstat(), {os.geteuid(), Path(__file__).stat().st_uid}):
+            kept = cache.read_bytes()
+            if kept.startswith(state):
+                return kept.removeprefix(state)
+    packed = _put_together(probe)
+    if cache:
+        with contextlib.suppress(OSError):
+            cache.parent.mkdir(exist_ok=True)
+            with tempfile.NamedTemporaryFile("wb", dir=cache.parent, delete=False) as beside:
+                beside.write(state + packed)
+            Path(beside.name).chmod(0o644)
+            Path(beside.name).rename(cache)
+    return packed
+
+
+def _cache(kind: str) -> Path | None:
+    try:
+        return Path(importlib.util.cache_from_source(__file__)).with_suffix(f".{kind}")
+    except NotImplementedError:  # a Python that keeps nothing compiled
+        return None
 
 
 @functools.cache
@@ -257,9 +208,9 @@ def _put_together(probe: bool) -> bytes:
     return lzma.compress(json.dumps(code).encode(), preset=9)
 
 
-def answer(output: str) -> Any:
+def answer(output: str) -> Mapping[Any, Any] | None:
     """What the host answered, which is data from a stranger (see reply/); None if no answer came (no Python there, a
-    Python that is too old, another shell). Raises Unusable for an answer that is no JSON.
+    Python that is too old, another shell). Raises Unusable for an answer that is no JSON, or no mapping.
     """
     lines = [line for line in output.splitlines() if line.startswith(MARK)]
-    return parsed(lines[-1].removeprefix(MARK)) if lines else None
+    return mapping(parsed(lines[-1].removeprefix(MARK)), "the answer") if lines else None

@@ -34,7 +34,8 @@ from proscribe.controls import apps
 from proscribe.controls.apps.walk_memory import MEMORY
 from proscribe.host import Host
 from proscribe.plan import canonical
-from proscribe.stream import BOOTSTRAP, Store, payload
+from proscribe.store import Store
+from proscribe.stream import BOOTSTRAP, payload
 
 PLAIN = 1.5  # times the plain tools
 AGAIN = 0.3  # seconds

@@ -33,10 +33,13 @@ class Call(NamedTuple):
     kind: str
     command: str
 
+    def read(self) -> bytes:
+        """What came with the call; a module that comes as a file has a terminal there, which has no end."""
+        return b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
+
     def head(self) -> dict[str, Any]:
         """The first line of a streamed look. The rest is read too, or ssh would report a broken pipe."""
-        stream = sys.stdin.buffer.read()
-        return dict(json.loads(stream.partition(b"\n")[0]))
+        return dict(json.loads(self.read().partition(b"\n")[0] or b"{}"))
 
 
 def asked() -> Call:
@@ -86,7 +89,7 @@ def good(call: Call) -> None:
     if call.kind == "look":
         look({"changed": False, "record": record(call.head()["plan"]), "drifted": [], "privileged": True})
     elif call.kind == "module":
-        sys.stdin.buffer.read()
+        call.read()
         print(json.dumps({"changed": True, "actions": ["block a.example"], "refused": [], "findings": [], "diff": []}))
     elif call.kind == "other":
         os.execv("/bin/sh", ["sh", "-c", call.command])

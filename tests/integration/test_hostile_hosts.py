@@ -102,7 +102,7 @@ else:
 @pytest.mark.parametrize(
     ("playbook", "options"),
     [("audit", ["--forks", "1", "--diff"]), ("audit", ["-v", "--diff"]), ("enforce", ["--check", "--diff"])],
-    ids=" ".join,
+    ids=["audit", "audit -v", "enforce --check"],
 )
 def test_no_key_of_a_look_reaches_ansible(hosts, playbook, options, keys):
     attack(hosts, HOSTILE_LOOK, keys)
@@ -113,10 +113,13 @@ def test_no_key_of_a_look_reaches_ansible(hosts, playbook, options, keys):
 # The streamed code gets no answer, so that the module is tried; and that answers.
 HOSTILE_MODULE = f"""
 if call.kind == "module":
-    sys.stdin.buffer.read()
+    call.read()
     print({NASTY[:20]!r} + "\\n" + SAID + "\\n" + {NASTY[:20]!r})
 elif call.kind == "look":
     call.head()
+elif "rm -f" in call.command:  # Ansible tells what is wrong with it
+    os.write(2, {NASTY[:20].encode()!r})
+    sys.exit(3)
 else:
     good(call)
 """
@@ -133,7 +136,7 @@ HOSTILE_CHANGE = """
 if call.kind == "look":
     look(drifted(call.head()["plan"]))
 elif call.kind == "module":
-    sys.stdin.buffer.read()
+    call.read()
     print(SAID)
 else:
     good(call)
@@ -141,7 +144,7 @@ else:
 
 
 @each
-@pytest.mark.parametrize("options", [["--forks", "1"], ["-v"]], ids=" ".join)
+@pytest.mark.parametrize("options", [[], ["-v"]], ids=["", "-v"])
 def test_no_key_of_an_enforcing_module_reaches_ansible(hosts, options, keys):
     attack(hosts, HOSTILE_CHANGE, keys)
     ended = hosts.run("enforce", "--check", "--diff", *options, *ALL)
@@ -151,7 +154,7 @@ def test_no_key_of_an_enforcing_module_reaches_ansible(hosts, options, keys):
 @each
 def test_no_key_of_a_module_that_lifts_or_schedules_reaches_ansible(hosts, keys):
     attack(hosts, HOSTILE_CHANGE, keys)
-    ended = hosts.run("lift", "--check", "--diff", "--forks", "1")
+    ended = hosts.run("lift", "--check", "--diff")
     assert not owned(hosts).exists() and not CONTROL.search(ended.said)
     assert f"{hosts.names[0]} block a.example" in ended.said and f"{hosts.names[-1]} block a.example" in ended.said
 
@@ -166,7 +169,7 @@ if call.kind == "collect":
 def test_no_key_of_a_collected_record_reaches_ansible(hosts, keys):
     attack(hosts, HOSTILE_COLLECT, keys)
     # The honest ones have kept no record.
-    assert set(unharmed(hosts, hosts.run("collect", "--forks", "1", "-v"), "unknown").values()) == {"unknown"}
+    assert set(unharmed(hosts, hosts.run("collect", "-v"), "unknown").values()) == {"unknown"}
 
 
 NASTY_ENDS = {
@@ -225,6 +228,8 @@ def test_a_flood_of_a_kept_record_is_cut_too(hosts):
 SILENCES = {
     "says nothing": "call.head(); time.sleep(3600)",
     "does not even read": "time.sleep(3600)",
+    "has no end of its tidying up": "if call.kind == 'module': print(json.dumps({'record': record('0' * 64)}))\n"
+    "elif 'rm -f' in call.command: time.sleep(3600)\nelif call.kind == 'look': call.head()\nelse: good(call)",
     "says a little now and then": "call.head()\nwhile True: print('.', flush=True); time.sleep(1)",
     "ignores the end of its session": "signal.signal(signal.SIGHUP, signal.SIG_IGN); signal.signal(signal.SIGPIPE, "
     "signal.SIG_IGN)\ncall.head()\nwhile True: time.sleep(3600)",
@@ -240,7 +245,9 @@ def test_hosts_that_do_not_answer_are_given_up_and_the_others_are_corrected(host
     states = unharmed(hosts, ended)
     assert states.pop(hosts.names[-1]) == "noncompliant"
     assert set(states.values()) == {"unknown"}
-    assert all("longer than 1 minute" in hosts.records()[name]["reason"] for name in states)
+    reasons = [hosts.records()[name]["reason"] for name in states]
+    assert sum("longer than 1 minute" in reason for reason in reasons) == len(reasons) - 1
+    assert sum("another plan" in reason for reason in reasons) == 1  # it answered, and only then fell silent
     assert f"would change: {hosts.names[-1]} block a.example" in ended.said
     assert len(hosts.connections()) <= len(hosts.names) - len(states), hosts.connections()
 
@@ -260,13 +267,16 @@ def test_a_confirmation_is_awaited_no_longer_than_the_plan_says_and_for_no_other
         proscribe_controls={"apps": "off", "browser": "off", "firewall": "enforce", "dns": "off"},
         proscribe_firewall_confirm_within=10,
     )
-    waits = HOSTILE_CHANGE.replace("drifted(", "firewall(").replace(
-        '"module"', '"module" and "confirm" not in call.command'
-    )
+    waits = HOSTILE_CHANGE.replace("drifted(", "firewall(").replace("else:", UNDECIDED, 1)
     for name, token in (("h2", "a" * 12), ("h3", "'; touch /tmp/x; '")):
         pending = {**CHANGED, "pending": {"token": token, "within": 10**9}}
         hosts.attack(name, FIREWALL + waits.replace("SAID", repr(json.dumps(pending))))
     ended = hosts.run("enforce", *ALL)
-    assert unharmed(hosts, ended) == {"h2": "error", "h3": "error"}
+    assert unharmed(hosts, ended) == {"h2": "noncompliant", "h3": "error"}
     assert "token" in json.dumps(hosts.records()["h3"]["errors"])
-    assert ended.wall < 200
+
+
+# Whatever is asked about the change has not come about yet.
+UNDECIDED = """elif "firewall-change" in call.command:
+    sys.exit(1)
+else:"""

@@ -79,6 +79,9 @@ def test_a_host_brings_itself_in_line_and_the_controller_sees_it(machine: Schedu
     kept = machine.json(RECORD)
     assert (kept["host"], kept["state"]) == ("web01", "repaired")
     assert machine.run("stat", "--format=%a %U", RECORD) == "600 root\n"
+    (told,) = kept["errors"]
+    assert "is the first that this host has seen, and was trusted for that" in told["message"]
+    assert machine.run("systemd-analyze", "verify", f"/etc/systemd/system/{SERVICE}") == ""
     record = collected(machine)
     assert (record["state"], record["checked_at"]) == ("repaired", kept["checked_at"])
     assert record["commit"] == machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
@@ -127,6 +130,24 @@ def test_a_policy_that_goes_back_is_refused(machine: Scheduled) -> None:
     machine.script(f"git -C {CHECKOUT} push --quiet --force {REPOSITORY} {good}:main")
 
 
+def test_a_key_that_is_over_signs_nothing_even_with_an_earlier_date(machine: Scheduled) -> None:
+    good = machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
+    keys = [" ".join(machine.read(f"/root/{key}.pub").split()[:2]) for key in ("signer", "stranger")]
+    signers = [f"ops@example.org {keys[0]}", f'old@example.org valid-before="20241231Z" {keys[1]}']
+    machine.proscribe("schedule", "-e", json.dumps({"proscribe_schedule_signers": signers}))
+    machine.script(
+        f"cd {CHECKOUT}; export GIT_COMMITTER_DATE=2024-06-01T12:00:00Z; printf x >>catalog/x"
+        f"; git add --all; git commit --quiet -m x -S/root/stranger.pub"
+        f"; git push --quiet --force {REPOSITORY} HEAD:main"
+    )
+    machine.start(SERVICE)
+    kept = machine.json(RECORD)
+    assert kept["commit"] == good
+    assert "none of the signers has made it, or their key is not good now" in kept["errors"][0]["message"]
+    machine.script(f"cd {CHECKOUT}; git reset --quiet --hard {good}; git push --quiet --force {REPOSITORY} HEAD:main")
+    machine.proscribe("schedule")
+
+
 def test_a_policy_with_a_mistake_is_told_and_the_last_good_one_kept(machine: Scheduled) -> None:
     good = machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
     group = f"{CHECKOUT}/fleet/group_vars/all.yml"
@@ -171,6 +192,10 @@ def test_a_record_that_is_none_is_unknown(machine: Scheduled, content: str) -> N
 def test_a_checkout_that_the_host_was_given_needs_no_repository(machine: Scheduled) -> None:
     given = {"repository": "", "directory": CHECKOUT, "signers": [], "inventory": "fleet"}
     extra = json.dumps({f"proscribe_schedule_{name}": value for name, value in given.items()})
+    machine.script(f"chown alice {CHECKOUT}/roles")
+    refused = " ".join(machine.proscribe("schedule", "-e", extra, check=False).split())
+    assert f"{CHECKOUT}/roles (of alice, mode 0755) can be changed by alice" in refused, refused
+    machine.script(f"chown root {CHECKOUT}/roles")
     machine.proscribe("schedule", "-e", extra)
     machine.script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe")
     assert machine.start(SERVICE), machine.log(SERVICE)

@@ -13,7 +13,7 @@ from checkout import Ended, clean_environment, launch, made_ansible, made_checko
 
 pytestmark = pytest.mark.playbook
 SETTING_UP = "setting up made-ansible"
-TOOLS = ("sh", "cat", "dirname", "mkdir", "mktemp", "readlink", "rm", "sed")
+TOOLS = ("sh", "cat", "dirname", "id", "ls", "mkdir", "mktemp", "readlink", "rm", "sed")
 
 
 @pytest.fixture

@@ -49,6 +49,20 @@ def test_the_environment_goes_to_the_users_state_directory(base: Path) -> None:
     assert sorted(path.name for path in launcher.parent.iterdir()) == ["playbooks", "proscribe", "pyproject.toml"]
 
 
+@pytest.mark.parametrize("whose", ["somebody else's", "everybody's"])
+def test_a_state_directory_that_others_can_change_is_refused(base: Path, whose: str) -> None:
+    """Below a place such as /tmp somebody else may have been there first, and could change what is run from it."""
+    launcher = made_checkout(base / "checkout", made_wheel(base))
+    (base / "state").chmod(0o1777)
+    theirs = base / "state" / "proscribe"
+    theirs.mkdir()
+    os.chown(theirs, *((NOBODY, NOBODY) if whose == "everybody's" else (12345, 12345)))
+    theirs.chmod(0o777)
+    ended = audit_as_nobody(launcher, base / "state")
+    assert ended.code == 2 and f"{theirs} is a link, or others can change it" in ended.said, ended.said
+    assert list(theirs.iterdir()) == []
+
+
 def test_an_audit_says_what_it_could_not_see_and_asks_for_no_password(base: Path) -> None:
     checkout = Path(shutil.copytree(PROJECT, base / "checkout", ignore=NOT_OF_THE_CHECKOUT))
     ended = audit_as_nobody(checkout / "proscribe", base / "state")

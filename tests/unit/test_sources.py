@@ -10,7 +10,7 @@ import symtable
 
 import pytest
 from proscribe.sources import Whole, reached, small
-from proscribe.stream import Store
+from proscribe.store import Store
 
 TEXT = 'x = """a\n# b\n"""\n'
 

@@ -7,6 +7,7 @@ import json
 import lzma
 import marshal
 import os
+import signal
 import subprocess
 import sys
 from importlib.util import MAGIC_NUMBER
@@ -16,8 +17,10 @@ import pytest
 from proscribe import plan as plans
 from proscribe.host import Host
 from proscribe.kept import PLACE
+from proscribe.reply.shapes import Unusable
 from proscribe.run import compliance_state
-from proscribe.stream import BOOTSTRAP, LACKING, LOADER, MARK, Part, Store, answer, payload
+from proscribe.store import Store
+from proscribe.stream import BOOTSTRAP, LACKING, LOADER, MARK, answer, payload
 
 MODULE = Path(__file__).resolve().parents[2] / "library" / "compliance_state.py"
 
@@ -117,12 +120,26 @@ def test_a_host_that_does_not_have_the_code_says_so_and_does_nothing():
         (f'Welcome{MARK}\n{MARK}{{"record": "/home/a/{MARK}x"}}\n', {"record": f"/home/a/{MARK}x"}),
         ("", None),
         ("python3: command not found\n", None),
-        (f'{MARK}{{"changed": fal', None),
-        (f"{MARK}[1]", None),
     ],
 )
 def test_an_answer_is_found_behind_what_a_shell_prints_and_else_there_is_none(output, told):
     assert answer(output) == told
+
+
+@pytest.mark.parametrize(
+    "told", ['{"changed": fal', "", '{"a": NaN}', "[" * 100_000, "[1]", "null", '{"a": 1' + "0" * 5000 + "}"]
+)
+def test_an_answer_that_is_no_json_is_said_to_be_none(told):
+    with pytest.raises(Unusable, match="no JSON|no mapping"):
+        answer(f"{MARK}{told}\n")
+
+
+@pytest.mark.parametrize("work", ["__import__('time').sleep(60)", "__import__('re').match('(a+)+$', 'a' * 60 + 'b')"])
+def test_a_look_that_takes_too_long_is_ended_by_the_host_itself_wherever_it_is(work):
+    stream = payload(Store().code(probe=False), Store().plan(TEXT), CALL, seconds=1)
+    code = BOOTSTRAP.replace("    sources = None\n", f"    {work}\n    sources = None\n")
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], input=stream, capture_output=True)
+    assert (done.returncode, done.stdout) == (-signal.SIGALRM, b"")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are believed")
@@ -169,6 +186,41 @@ def test_code_that_a_host_keeps_is_used_if_nobody_else_can_have_written_it(tmp_p
         part.chmod(0o600)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are believed")
+@pytest.mark.parametrize("which", ["its directory", "the directory above"])
+@pytest.mark.parametrize(("mode", "owner"), [(0o777, 0), (0o1777, 0), (0o770, 0), (0o700, 65534)])
+def test_nothing_is_used_of_a_place_where_others_can_rename_files(tmp_path, which, mode, owner):
+    """Root's own files of another time, put in the place of these, would be used otherwise."""
+    place = tmp_path / "proscribe" / "observe"
+    place.mkdir(parents=True, mode=0o700)
+    (tmp_path / "proscribe").chmod(0o755)
+    loader = BOOTSTRAP.replace(PLACE, str(place))
+    named = f"{Store().code(False).name}-{MAGIC_NUMBER.hex()}"
+    code = {
+        "proscribe": "",
+        "proscribe.host": "Host = dict",
+        "proscribe.plan": "Known = dict.__or__",
+        "proscribe.run": RUN,
+    }
+    packed = {name: (marshal.dumps(compile(text, name, "exec")), "." not in name) for name, text in code.items()}
+    for part, value in ((named, packed), (f"{named}-{Store().plan(TEXT).name}", ({"the": "plan"}, {}))):
+        (place / part).write_bytes(marshal.dumps(value))
+        (place / part).chmod(0o600)
+    assert streamed(sent(whole=False), code=loader) == {"kept code": {"the": "plan"}}
+    theirs = place if which == "its directory" else place.parent
+    os.chown(theirs, owner, owner)
+    theirs.chmod(mode)
+    assert streamed(sent(whole=False), code=loader) == {LACKING: True}
+    assert "record" in streamed(sent(), code=loader)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are believed")
+def test_a_pipe_in_the_place_of_what_is_kept_does_not_hold_the_host(tmp_path):
+    named = f"{Store().code(False).name}-{MAGIC_NUMBER.hex()}"
+    os.mkfifo(tmp_path / named, 0o600)
+    assert streamed(sent(whole=False), code=BOOTSTRAP.replace(PLACE, str(tmp_path))) == {LACKING: True}
+
+
 def code_of(store, probe):
     return json.loads(lzma.decompress(store.code(probe).packed()))["texts"]
 
@@ -192,54 +244,6 @@ def test_what_changes_a_host_is_not_sent():
 def test_a_stream_that_only_names_its_code_is_small():
     assert len(sent(whole=False)) + len(BOOTSTRAP) < 8 * 1024
     assert len(sent()) < 92 * 1024
-
-
-def test_what_is_the_same_for_many_hosts_is_put_together_once_and_then_kept(tmp_path, monkeypatch):
-    store = Store(tmp_path)
-    name = store.prepare({PLAN["digest"]: TEXT})
-    made = {path.name for path in tmp_path.iterdir()}
-    assert {f"{name}.code", f"{PLAN['digest'].removeprefix('sha256:')}.plan"} < made
-    code, plan = store.code(probe=False), store.plan(TEXT, PLAN["digest"])
-    first = payload(code, plan, CALL)
-    assert streamed(first) is not None
-    monkeypatch.setattr("proscribe.stream._put_together", lambda probe: pytest.fail("put together again"))
-    monkeypatch.setattr("proscribe.stream.zlib.compress", lambda *_: pytest.fail("packed again"))
-    again = Store(tmp_path)
-    assert payload(again.code(probe=False), again.plan(TEXT, PLAN["digest"]), CALL) == first
-    assert payload(again.prepared(name), again.plan(digest=PLAN["digest"]), CALL) == first
-    assert payload(code, plan, {**CALL, "gate": "noncompliant"}) != first
-    assert {path.name for path in tmp_path.iterdir()} == made
-
-
-def test_a_plan_whose_packed_form_is_gone_is_packed_again_and_one_that_is_gone_is_told(tmp_path):
-    digest = PLAN["digest"].removeprefix("sha256:")
-    (tmp_path / f"{digest}.json").write_text(TEXT)
-    assert Store(tmp_path).plan(digest=PLAN["digest"]).packed() == Store().plan(TEXT).packed()
-    with pytest.raises(FileNotFoundError, match="this run has compiled is gone"):
-        Store(tmp_path).plan(digest="sha256:gone").packed()
-    assert Store(tmp_path).prepared("gone").packed() == Store().code(probe=False).packed()
-
-
-def test_a_store_that_cannot_be_written_only_costs_time(tmp_path):
-    store = Store(tmp_path / "not-there")
-    name = store.prepare({PLAN["digest"]: TEXT})
-    assert sent(store) == sent() and store.code(probe=False).name == name
-
-
-@pytest.mark.parametrize("host", ["web01", "a/b", "..", "x" * 100])
-def test_it_is_noted_which_hosts_keep_the_code_until_there_is_another(tmp_path, host):
-    code, plan, other = (Part(letter * 64, bytes) for letter in "abc")
-    store = Store(tmp_path)
-    assert not store.has(host, code, plan)
-    store.note(host, code, plan, has=True)
-    store.note("other", code, plan, has=True)
-    assert store.has(host, code, plan) and not store.has("another", code, plan)
-    assert not store.has(host, other, plan) and not store.has(host, code, other)
-    store.note(host, code, plan, has=False)
-    assert not store.has(host, code, plan) and store.has("other", code, plan)
-    store.note("other", code, other, has=True)
-    assert store.has("other", code, other) and not store.has("other", code, plan)
-    assert not Store().has(host, code, plan)
 
 
 def test_the_stream_needs_nothing_but_the_standard_library():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 from ..compile.errors import PolicyErrors
 from ..compile.run import compile_hosts
 from ..report.stored import NoSuchRun, UnreadableReport, find_run, read_records, read_report
+from ..store import PLANS, Store, Untrusted
 from . import Refused, inventory
 from .revision import Repository, repository_of
 
@@ -54,13 +54,12 @@ def _of_run(directory: Path, reports: Path) -> Earlier:
 
 
 def _plan(reports: Path, digest: str) -> dict[str, Any]:
-    path = reports / "plans" / f"{digest.removeprefix('sha256:')}.json"
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise Refused(f"{path}: the plan that hosts answered for is not kept any more") from None
-    except ValueError as error:
-        raise Refused(f"{path}: no JSON: {error}") from None
+        return Store(reports / PLANS).stored(digest)
+    except FileNotFoundError as gone:
+        raise Refused(f"{gone}: hosts answered for it, and it is not kept any more") from None
+    except Untrusted as wrong:
+        raise Refused(str(wrong)) from None
 
 
 def _of_revision(name: str, arguments: argparse.Namespace, now: datetime.datetime) -> Earlier:

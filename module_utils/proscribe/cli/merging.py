@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import secrets
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,15 +17,15 @@ from ansible.parsing.dataloader import DataLoader
 
 from ..report import exports, html
 from ..report.advice import NOT_REACHED, host_lists
-from ..report.files import DIRECTORY_MODE, SUFFIX, ReportDirectory
+from ..report.files import SUFFIX, ReportDirectory
 from ..report.history import HistoryError, open_history
 from ..report.merge import Part, merged
 from ..report.stored import NoSuchRun, find_run, read_records, read_report, runs, sharing
+from ..store import PLANS, Store, Untrusted
 from . import Refused
 from .inventory import sources
 
 UNMERGED = "unmerged"
-PLANS = "plans"
 
 
 def merge(arguments: argparse.Namespace, reports: Path) -> Path:
@@ -84,11 +84,15 @@ def _bring_plans(source: Path, store: Path) -> None:
     """Plans that hosts answered for, out of another controller's folder of reports: the history asks them."""
     if not source.is_dir() or source.resolve() == store.resolve():
         return
-    store.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    theirs, ours = Store(source, trusted={source.stat().st_uid}), Store(store)
+    try:
+        ours.require()
+    except Untrusted as wrong:
+        raise Refused(str(wrong)) from None
     for plan in source.glob("*.json"):
-        if not (store / plan.name).exists():
-            shutil.copyfile(plan, store / f".{plan.name}~")
-            (store / f".{plan.name}~").rename(store / plan.name)
+        digest = f"sha256:{plan.stem}"
+        with contextlib.suppress(OSError):  # what is not the plan of its name is none
+            ours.add(theirs.stored(digest), digest)
 
 
 def _remember(report: dict[str, Any], records: Sequence[Mapping[str, Any]], reports: Path) -> dict[str, Any]:

@@ -13,12 +13,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..report.files import DIRECTORY_MODE, SUFFIX, whole
+from ..report.files import SUFFIX, whole
 from ..report.history import HistoryError, open_history
 from ..report.news import Notice, known, made, notice
 from ..report.stored import LATEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report
 from ..report.wording import clean, counted
 from ..schedule.timers import DRIFT
+from ..store import PLANS, Store, Untrusted
 from . import Refused
 from .inventory import add_options
 
@@ -86,7 +87,10 @@ def news(directory: Path, reports: Path) -> Notice | None:
 @contextlib.contextmanager
 def _alone(reports: Path) -> Iterator[None]:
     """The lock of scheduled runs: on the directory of reports, so that no file stays behind and a kill lets go."""
-    reports.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    try:
+        Store(reports / PLANS).require()
+    except Untrusted as wrong:
+        raise Refused(str(wrong)) from None
     descriptor = os.open(reports, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
@@ -186,7 +190,7 @@ def _send(told: Notice, options: Sequence[str]) -> bool:
         playbook = str(PROJECT / "playbooks" / "notify.yml")
         argv = [
             sys.executable,
-            "-P",
+            "-I" if sys.flags.isolated else "-EP",  # as the launcher has found that this Ansible needs it
             "-m",
             "ansible",
             "playbook",

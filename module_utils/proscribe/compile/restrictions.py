@@ -116,6 +116,7 @@ class Restrictions:
     schedule_repository: str
     schedule_branch: str
     schedule_signers: tuple[str, ...]
+    schedule_first_commit: str
     schedule_inventory: str
     schedule_ansible: str
     notify: Mapping[str, str]
@@ -366,6 +367,12 @@ RESTRICTIONS: Mapping[str, Variable] = {
         scheduled.read_signers,
         "With pull: who has to sign commits, as lines of allowed_signers (ssh-keygen(1)); nobody if empty. One for all "
         "hosts.",
+    ),
+    "schedule_first_commit": Variable(
+        "",
+        scheduled.read_commit,
+        "With pull: the commit that the history of the branch has to begin with or come after; where empty, a host "
+        "trusts the first one that it sees. One for all hosts.",
     ),
     "schedule_inventory": Variable(
         "",

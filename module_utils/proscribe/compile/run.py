@@ -5,17 +5,16 @@ from __future__ import annotations
 import datetime
 import os
 import secrets
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..plan import canonical
-from ..stream import Store
+from ..store import PLANS, Store, Untrusted
 from . import lockout
 from .catalogue import Catalogue, load
 from .departments import departments_of
-from .errors import PolicyError, PolicyErrors
+from .errors import InWords, PolicyError, PolicyErrors
 from .inventory import HostVariables, Question
 from .plans import compile_plan, upcoming_services
 from .reporting import one_for_all, reporting, rule_count
@@ -78,8 +77,8 @@ def _services(catalogues: dict[str, Catalogue]) -> set[str]:
 def compile_run(question: Question, now: datetime.datetime | None = None) -> dict[str, Any]:
     """Compile the plans of all hosts, write each to the plan store, and return the run.
 
-    The run: {id, playbook, mode, started, catalog_version, inventory, limit, controls, directory, plans, code (the
-    name of the code that observes, see stream.py), hosts {name: digest}, departments {name: [hosts]}, probe [hosts],
+    The run: {id, playbook, mode, started, catalog_version, inventory, limit, controls, directory, plans, code and
+    packed (what goes to hosts, see store.py), hosts {name: digest}, departments {name: [hosts]}, probe [hosts],
     gate {name: gate}, rollout {batches, max_change, max_failures}, (what `reporting` says), upcoming [...],
     waivers [...], warnings [...]}. Raises PolicyErrors with every mistake of every host; then nothing was written.
     """
@@ -90,10 +89,11 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         raise PolicyErrors(errors)
     reports = Path(os.environ.get("PROSCRIBE_REPORTS") or question.project / "reports").absolute()
     agreed = reporting(question.hosts, restrictions, reports)
-    store = reports / "plans"
-    for digest, plan in plans.items():
-        _store(store, digest, plan)
-    code = Store(store).prepare({digest: canonical(plan) for digest, plan in plans.items()})
+    store = Store(reports / PLANS)
+    try:
+        store.require()
+    except Untrusted as wrong:
+        raise PolicyErrors([PolicyError(wrong.path, "", InWords(wrong.found), wrong.expected)]) from None
     id_ = f"{now:%Y%m%dT%H%M%SZ}-{question.mode}-{secrets.token_hex(2)}"
     return {
         "id": id_,
@@ -105,8 +105,8 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         "limit": question.limit,
         "controls": question.controls,
         "directory": str(reports / f"{id_}.partial"),
-        "plans": str(store),
-        "code": code,
+        "plans": str(store.directory),
+        **store.prepare(plans),
         "hosts": hosts,
         "departments": departments_of(question),
         "rules": {digest: rule_count(plan, question.controls) for digest, plan in plans.items()},
@@ -198,15 +198,3 @@ def _plans(
     if errors:
         raise PolicyErrors(list(errors.values()))
     return plans, hosts
-
-
-def _store(store: Path, digest: str, plan: dict[str, Any]) -> None:
-    """Keep a plan in the store under its digest: whole or not at all, once."""
-    path = store / f"{digest.removeprefix('sha256:')}.json"
-    if path.exists():
-        return
-    for folder in (store.parent, store):  # they hold names of users and of what they installed
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=store, delete=False, encoding="utf-8") as beside:
-        beside.write(canonical(plan))
-    Path(beside.name).rename(path)

@@ -100,7 +100,8 @@ class Leash:
 
     def _alarm(self, _signal: int, _frame: FrameType | None) -> None:
         first = not self.why
-        self.cut(f"it took longer than {shown(self.seconds)}")
+        long = shown(self.seconds) if self.seconds >= 60 else f"{self.seconds:g} second{'s' * (self.seconds != 1)}"
+        self.cut(f"it took longer than {long}")
         if not first:
             raise TookTooLong(self.why)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from ..compile.reporting import one_for_all
 from ..compile.restrictions import PREFIX, Restrictions
 from ..host import WRITTEN_BY
 from . import units
-from .timers import ABOUT, ABOUT_TEXT, DRIFT, PROGRAM, PULL, SIGNERS, UNITS
+from .timers import ABOUT, ABOUT_TEXT, COMMITS, DRIFT, PROGRAM, PULL, SIGNERS, UNITS
 
 # These have one value for all hosts of a run: what is set up is one schedule.
 AGREED = (
@@ -26,9 +27,16 @@ AGREED = (
     "schedule_repository",
     "schedule_branch",
     "schedule_signers",
+    "schedule_first_commit",
     "schedule_inventory",
     "schedule_ansible",
     "notify",
+)
+
+
+NOBODY_SIGNS = (
+    "proscribe_schedule_signers is empty: whoever can push to proscribe_schedule_repository can have root on every host"
+    " run what they like"
 )
 
 
@@ -46,9 +54,10 @@ class Here(NamedTuple):
 def plan(
     hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], here: Here, elsewhere: str, local: bool
 ) -> dict[str, Any]:
-    """{way, controller, become, drift {files}, pull {files, settings}}: what has to stand on the controller and on the
-    hosts. `elsewhere` is the inventory name of another controller ("": this machine), `local` whether some host is
-    reached without a connection, so that runs change the controller itself.
+    """{way, controller, become, warnings, drift {files, runs}, pull {files, settings, runs}}: what has to stand on the
+    controller and on the hosts; `runs` {account, paths} is what runs are made of, which nobody else may change.
+    `elsewhere` is the inventory name of another controller ("": this machine), `local` whether some host is reached
+    without a connection, so that runs change the controller itself.
 
     Raises PolicyErrors where hosts disagree, or something that a way needs is not said.
     """
@@ -65,7 +74,7 @@ def plan(
         "controller": elsewhere or "localhost",
         "become": not here.root or elsewhere != "",
     }
-    answer |= {"drift": {"files": {}}, "pull": {"files": {}, "settings": {}}}
+    answer |= {"warnings": [], "drift": {"files": {}}, "pull": {"files": {}, "settings": {}}}
     if way in ("off", "awx"):
         return answer
     if elsewhere and not said["directory"]:
@@ -76,9 +85,26 @@ def plan(
     answer["drift"]["files"] = _drift_files(
         said, here, elsewhere, times, "collect" if way == "pull" else "drift", local
     )
+    catalogues = {str(Path(host.folder, name)) for host in hosts for name in restrictions[host.name].catalog_dirs}
+    answer["drift"]["runs"] = _drift_runs(said, here, elsewhere, sorted(catalogues))
     if way == "pull":
         answer["pull"] = _pull(said, here, times, refuse)
+        answer["warnings"] = [NOBODY_SIGNS] if said["repository"] and not said["signers"] else []
     return answer
+
+
+def _drift_runs(said: Mapping[str, Any], here: Here, elsewhere: str, catalogues: Sequence[str]) -> dict[str, Any]:
+    checkout = said["directory"] if elsewhere else here.project
+    named = [] if elsewhere else [here.environment.get("PROSCRIBE_ANSIBLE_PLAYBOOK", "")]
+    named += [*here.inventory, *catalogues, *_files_in(said["options"])]
+    paths = [checkout, *(_moved(path, here.project, checkout) for path in named if path.startswith("/"))]
+    return {"account": said["account"] or here.account, "paths": list(dict.fromkeys(paths))}
+
+
+def _files_in(options: Sequence[str]) -> list[str]:
+    """The files that options name: `-e @FILE`, `--vault-id ID@FILE`, `--vault-password-file FILE`."""
+    words = [word.partition("=")[2] if re.match(r"--[a-z-]+=", word) else word for word in options]
+    return [match[1] for word in words if (match := re.fullmatch(r"(?:[\w.-]*@)?(/.+)", word))]
 
 
 def _drift_files(
@@ -91,7 +117,8 @@ def _drift_files(
     options += said["options"]
     environment = {} if elsewhere else here.environment
     launcher = f"{checkout}/proscribe"
-    hardening = "" if local else units.SHUT_IN if said["notify"].get("mail") else units.LOCKED_IN
+    of_root = units.NEVER if account == "root" else ""
+    hardening = of_root if local else of_root + units.SHUT_IN if said["notify"].get("mail") else units.LOCKED_IN
     run = units.words([launcher, "scheduled", word, "--", *options])
     tell = units.words([launcher, "scheduled", "failed", "--", *options])
     what = "collecting what the hosts found" if word == "collect" else "correcting what has drifted on the hosts"
@@ -115,7 +142,8 @@ def _pull(said: Mapping[str, Any], here: Here, times: units.Times, refuse: Any) 
         inventory = str(Path(inside[0]).relative_to(here.project))
     files = {
         ABOUT: ABOUT_TEXT,
-        PROGRAM: program(),
+        PROGRAM: program("pull", "#!/usr/bin/python3 -IB\n"),
+        COMMITS: program("commits"),
         f"{UNITS}/{PULL}.service": units.pull_service(times),
         f"{UNITS}/{PULL}.timer": units.timer("correcting what has drifted on this host", times, fixed=True),
     }
@@ -125,18 +153,25 @@ def _pull(said: Mapping[str, Any], here: Here, times: units.Times, refuse: Any) 
         "repository": said["repository"],
         "branch": said["branch"],
         "signed": bool(said["signers"]),
+        "first_commit": said["first_commit"],
         "directory": said["directory"],
         "inventory": inventory,
         "options": list(said["options"]),
         "ansible_playbook": said["ansible"],
     }
-    return {"files": files, "settings": settings}
+    own = [said["ansible"]]
+    if not said["repository"]:
+        own += [said["directory"], inventory]
+    elif not said["signers"]:
+        own.append(said["repository"].removeprefix("file://"))
+    paths = [path for path in own if path.startswith("/")]
+    return {"files": files, "settings": settings, "runs": {"account": "root", "paths": paths}}
 
 
-def program() -> str:
-    """The program that a host runs by itself, as it stands there."""
-    source = (Path(__file__).parent / "pull.py").read_text(encoding="utf-8")
-    return f"#!/usr/bin/python3\n# {WRITTEN_BY}\n{source}"
+def program(name: str, first: str = "") -> str:
+    """A part of the program that a host runs by itself, as it stands there."""
+    source = (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
+    return f"{first}# {WRITTEN_BY}\n{source}"
 
 
 def _moved(source: str, project: str, checkout: str) -> str:

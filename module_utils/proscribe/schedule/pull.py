@@ -1,9 +1,10 @@
 """Bring this host in line by itself: fetch the policy, see who signed it, run it, and keep the host's record.
 
-Stands alone: it is what brings the project, so it cannot be part of what is fetched. Reads /etc/proscribe/pull.json.
+Stands alone, with `commits` beside it: they are what brings the project, so they cannot be part of what is fetched.
+Reads /etc/proscribe/pull.json.
 What the network or the repository does wrong costs nothing but freshness: the last good commit goes on being enforced.
-A commit is good once it is signed by one of the signers (where there are any), does not go back behind the last good
-one, and a run with it has come to a report.
+A commit is good once it is signed by one of the signers (where there are any), comes after the last good one (or is, or
+comes after, the first one that is named), and a run with it has come to a report.
 
 Ends with the run's own code; with 78 where no run came to a report (the record then grows old, and the controller says
 `unknown`), and with 75 where another run is under way.
@@ -11,115 +12,28 @@ Ends with the run's own code; with 78 where no run came to a report (the record 
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from typing import Any, Mapping
 
+if __package__:
+    from .commits import Checkout, Problem, write
+else:  # on a host
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    from commits import Checkout, Problem, write  # type: ignore[import-not-found, no-redef]
+
 SETTINGS = "/etc/proscribe/pull.json"
-SIGNERS = "/etc/proscribe/pull_signers"
 STATE = "/var/lib/proscribe/pull"
 RECORD = "/var/lib/proscribe/record.json"
 
 BUSY = 75
 NO_REPORT = 78
-FETCHING = 600  # seconds
 KEPT = 14  # reports; the controller has the history
-GOOD = "refs/proscribe/good"
-FETCHED = "refs/proscribe/fetched"
-# Of the repository nothing is run but what is checked out: no hook, no filter, no helper, no other transport.
-GIT = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "protocol.ext.allow=never")
-
-
-class Problem(Exception):
-    """Something that keeps this run from being as it should, in words."""
-
-
-class Checkout:
-    """The repository as this host has it, in a directory."""
-
-    def __init__(self, directory: str, settings: Mapping[str, Any]) -> None:
-        self.directory = directory
-        self.repository = settings["repository"]
-        self.branch = settings["branch"]
-        self.signed = bool(settings["signed"])
-
-    def git(self, *words: str, timeout: float = 120) -> str:
-        """What git answers. Raises Problem."""
-        signers = ("-c", f"gpg.ssh.allowedSignersFile={SIGNERS}")
-        environment = {
-            **os.environ,
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
-            "LC_ALL": "C",
-        }
-        try:
-            done = subprocess.run(
-                ["git", *GIT, *signers, "-C", self.directory, *words],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=timeout,
-                check=False,
-            )
-        except FileNotFoundError:
-            raise Problem("git is not installed on this host") from None
-        except subprocess.TimeoutExpired:
-            raise Problem(f"git {words[0]} did not end within {timeout:g} s") from None
-        if done.returncode:
-            said = " ".join((done.stderr.strip() or done.stdout.strip()).split())[-300:]
-            raise Problem(f"git {words[0]}: {said or f'ended with {done.returncode}'}")
-        return done.stdout.strip()
-
-    def good(self) -> str:
-        """The last good commit; "" for none yet."""
-        return self._commit(GOOD)
-
-    def _commit(self, name: str) -> str:
-        try:
-            return self.git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
-        except Problem:
-            return ""
-
-    def fetch(self) -> str:
-        """The newest commit of the branch, if it may be run. Nothing is checked out yet. Raises Problem."""
-        os.makedirs(self.directory, mode=0o700, exist_ok=True)
-        if not os.path.isdir(os.path.join(self.directory, ".git")):
-            self.git("init", "--quiet")
-        options = ("--quiet", "--force", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
-        try:
-            self.git("fetch", *options, "--", self.repository, f"{self.branch}:{FETCHED}", timeout=FETCHING)
-        except Problem as problem:
-            raise Problem(f"the repository could not be fetched ({problem})") from None
-        commit, good = self._commit(FETCHED), self.good()
-        if self.signed:
-            try:
-                self.git("verify-commit", commit)
-            except Problem as problem:
-                raise Problem(f"commit {commit[:12]} has no good signature ({problem})") from None
-            if good and commit != good:
-                try:
-                    self.git("merge-base", "--is-ancestor", good, commit)
-                except Problem:
-                    raise Problem(f"commit {commit[:12]} goes back behind the last good one, {good[:12]}") from None
-        return commit
-
-    def have(self, commit: str) -> None:
-        """Lay out exactly the files of a commit, whatever lay there. Raises Problem."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(self.directory, ".git", "index.lock"))  # a run that was killed
-        self.git("checkout", "--quiet", "--force", "--detach", commit)
-        self.git("clean", "--quiet", "-ffdx", "--exclude=/.venv")
-
-    def keep(self, commit: str) -> None:
-        """From now on this is the last good commit."""
-        self.git("update-ref", GOOD, commit)
 
 
 def run(checkout: str, settings: Mapping[str, Any], reports: str) -> tuple[int, dict[str, Any] | None]:
@@ -146,15 +60,7 @@ def run(checkout: str, settings: Mapping[str, Any], reports: str) -> tuple[int, 
 
 def store(record: Mapping[str, Any], path: str) -> None:
     """Keep the host's record, whole or not at all."""
-    beside = f"{path}~"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(beside)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump(record, stream, separators=(",", ":"))
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.rename(beside, path)
+    write(path, json.dumps(record, separators=(",", ":")).encode())
 
 
 def forget(reports: str) -> None:
@@ -163,6 +69,17 @@ def forget(reports: str) -> None:
     runs = [name for name in names if name[:8].isdigit()]
     for name in runs[:-KEPT]:
         shutil.rmtree(os.path.join(reports, name), ignore_errors=True)
+
+
+def others_can_write(path: str) -> str:
+    """What is wrong with a directory that somebody else could change; "" if nobody can."""
+    seen = os.lstat(path)
+    if stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.geteuid() and not seen.st_mode & 0o022:
+        return ""
+    found = f"of account {seen.st_uid}, mode {stat.S_IMODE(seen.st_mode):04o}"
+    return (
+        f"{path} ({found}) is no directory that only root can change; nothing was run. Delete it, and it is made anew"
+    )
 
 
 def say(text: str) -> None:
@@ -182,16 +99,20 @@ def attempts(checkout: Checkout) -> tuple[list[str], list[str]]:
 
 def pulled(settings: Mapping[str, Any], reports: str) -> tuple[int, dict[str, Any] | None]:
     """Run the newest good commit; the code and the record, in which stands what was wrong on the way."""
-    checkout = Checkout(os.path.join(STATE, "checkout"), settings)
+    checkout = Checkout(STATE, settings)
     commits, problems = attempts(checkout)
+    if commits and not checkout.good() and not checkout.first:
+        problems.append(
+            f"commit {commits[0][:12]} is the first that this host has seen, and was trusted for that: no"
+            " proscribe_schedule_first_commit says where it has to begin"
+        )
     for text in problems:
         say(text)
     code, good = NO_REPORT, checkout.good() if commits else ""
     for commit in commits:
         try:
             checkout.have(commit)
-            if problems:
-                say(f"going on with commit {commit[:12]}")
+            say(f"going on with commit {commit[:12]}")
             code, record = run(checkout.directory, settings, reports)
         except Problem as problem:
             code, record = NO_REPORT, None
@@ -210,6 +131,10 @@ def main(settings_file: str = SETTINGS) -> int:
     """One run; its exit code."""
     with open(settings_file, encoding="utf-8") as stream:
         settings = json.load(stream)
+    os.makedirs(STATE, mode=0o700, exist_ok=True)
+    if exposed := others_can_write(STATE):
+        say(exposed)
+        return NO_REPORT
     reports = os.path.join(STATE, "reports")
     os.makedirs(reports, mode=0o700, exist_ok=True)
     lock = os.open(STATE, os.O_RDONLY | os.O_DIRECTORY)

@@ -9,12 +9,14 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 from ..controls.base import Action, Changes
 from ..host import WRITTEN_BY, ControlError, Host
 from ..host.units import unit_text
+from .reach import require_own
 
 DRIFT = "proscribe-drift"  # the controller's units
 PULL = "proscribe-pull"  # a host's own
 UNITS = "/etc/systemd/system"
 STAMPS = "/var/lib/systemd/timers"  # when a persistent timer last fired
 PROGRAM = "/usr/libexec/proscribe/pull"
+COMMITS = "/usr/libexec/proscribe/commits.py"  # which it imports
 SETTINGS = "/etc/proscribe/pull.json"
 SIGNERS = "/etc/proscribe/pull_signers"
 STATE = "/var/lib/proscribe/pull"  # what the program keeps there: a checkout, its Ansible's files, reports
@@ -26,6 +28,7 @@ DRIFT_FILES = {f"{UNITS}/{DRIFT}{kind}": 0o644 for kind in (".service", ".timer"
 PULL_FILES = {
     **{f"{UNITS}/{PULL}{kind}": 0o644 for kind in (".service", ".timer")},
     PROGRAM: 0o755,
+    COMMITS: 0o644,
     SETTINGS: 0o600,
     SIGNERS: 0o644,
     ABOUT: 0o644,  # also the reason that its directories are known as ours, and go when they are empty
@@ -33,11 +36,20 @@ PULL_FILES = {
 ABOUT_TEXT = f"Where this host keeps what it pulled, and the reports of its runs.\n{WRITTEN_BY}\n"
 
 
-def planned(host: Host, part: str, files: Mapping[str, str], settings: Mapping[str, Any]) -> Changes:
+def planned(
+    host: Host,
+    part: str,
+    files: Mapping[str, str],
+    settings: Mapping[str, Any],
+    runs: Mapping[str, Any] | None = None,
+) -> Changes:
     """What brings one part (DRIFT or PULL) of a schedule in place: `files` are texts by path, `settings` (with the
-    host's own name in them) what its program reads, {} for none. Raises ControlError for a host without systemd.
+    host's own name in them) what its program reads, {} for none, `runs` {account, paths} what it runs, as whom. Raises
+    ControlError for a host without systemd, and where others could change what is run.
     """
     _require_systemd(host)
+    if runs:
+        require_own(runs["account"], runs["paths"])
     known = DRIFT_FILES if part == DRIFT else PULL_FILES
     if strange := sorted(set(files) - set(known)):
         raise ControlError(f"{strange[0]} is no file of a schedule")

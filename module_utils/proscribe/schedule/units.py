@@ -8,22 +8,42 @@ from typing import NamedTuple
 from ..host import WRITTEN_BY
 from .timers import DRIFT, PROGRAM, PULL
 
-# For a service that never changes the machine it runs on.
+_COMMON = """\
+RestrictRealtime=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+"""
+# What no run of root's does. It may change packages, files below /etc, firewalls and services of the machine that it
+# runs on, and so needs nearly all that root may. (For another account, filters of system calls go with no_new_privs,
+# under which sudo and a mail system's setgid programs do not work; systemd.exec(5).)
+NEVER = f"""\
+{_COMMON}SystemCallFilter=~@clock @cpu-emulation @obsolete @raw-io @reboot @swap
+CapabilityBoundingSet=~CAP_BLOCK_SUSPEND CAP_LEASE CAP_PERFMON CAP_SYS_BOOT CAP_SYS_PACCT CAP_SYS_RAWIO CAP_SYS_TIME
+CapabilityBoundingSet=~CAP_SYS_TTY_CONFIG CAP_WAKE_ALARM
+"""
+# For a service that never changes the machine it runs on, and may send mail.
 SHUT_IN = """\
 PrivateTmp=yes
 ProtectSystem=full
 ProtectControlGroups=yes
+ProtectProc=invisible
 """
-# These go with no_new_privs, under which sudo and a mail system's setgid programs do not work. (Where hosts are reached
-# as an ordinary user that calls sudo, sudo runs on the hosts and not here.)
+# For one that does not send mail either. (Where hosts are reached as an ordinary user that calls sudo, sudo runs on the
+# hosts and not here.)
 LOCKED_IN = f"""\
-{SHUT_IN}NoNewPrivileges=yes
+{SHUT_IN}CapabilityBoundingSet=
+{_COMMON}SystemCallFilter=@system-service
+NoNewPrivileges=yes
 PrivateDevices=yes
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
-RestrictRealtime=yes
+RestrictNamespaces=yes
 RestrictSUIDSGID=yes
-LockPersonality=yes
 """
 
 
@@ -123,7 +143,7 @@ ExecStart={command}
 
 
 def pull_service(times: Times) -> str:
-    """A host's own run. It changes this very host, so there is nothing to shut it off from."""
+    """A host's own run. It changes this very host, so only what no run does is taken from it."""
     return f"""\
 # {WRITTEN_BY}
 [Unit]
@@ -140,7 +160,7 @@ IOSchedulingClass=idle
 ExecStart={PROGRAM}
 TimeoutStartSec={times.limit}
 TimeoutStopSec=60
-"""
+{NEVER}"""
 
 
 def names(part: str) -> tuple[str, str]:

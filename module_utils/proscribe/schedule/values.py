@@ -90,9 +90,16 @@ def read_repository(value: object) -> str:
 
 
 def read_branch(value: object) -> str:
-    """The branch or tag that hosts follow."""
+    """The branch that hosts follow."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}", value) or ".." in value:
-        raise Expected("", value, "the name of a branch or tag")
+        raise Expected("", value, "the name of a branch")
+    return str(value)
+
+
+def read_commit(value: object) -> str:
+    """The whole name of a commit; "" for none. A shorter one could come to mean another."""
+    if not isinstance(value, str) or not re.fullmatch(r"(?:[0-9a-f]{40}|[0-9a-f]{64})?", value):
+        raise Expected("", value, "the whole name of a commit, in quotes, as `git rev-parse HEAD` prints it")
     return str(value)
 
 

@@ -48,19 +48,74 @@ def test_the_controller_runs_the_inventory_and_limit_that_the_schedule_was_set_u
         assert f"\n{line}\n" in timer
 
 
+NOT_UNDER = (
+    "NoNewPrivileges",
+    "SystemCall",
+    "Restrict",
+    "LockPersonality",
+    "ProtectKernel",
+    "PrivateDevices",
+    "ProtectClock",
+)
+
+
 @pytest.mark.parametrize(
-    ("local", "notify", "has", "lacks"),
+    ("account", "local", "notify", "has", "lacks"),
     [
-        (False, {}, "NoNewPrivileges=yes", "UMask=0022"),
-        (False, {"mail": "it@example.org"}, "ProtectSystem=full", "NoNewPrivileges"),  # sendmail is setgid
-        (True, {}, "UMask=0027", "Protect"),  # the controller is a host, too: it is changed
+        ("ops", False, {}, ("NoNewPrivileges=yes", "SystemCallFilter=@system-service", "CapabilityBoundingSet="), ()),
+        # sendmail is setgid, and these go with no_new_privs
+        ("ops", False, {"mail": "it@example.org"}, ("ProtectSystem=full", "PrivateTmp=yes"), NOT_UNDER),
+        ("root", False, {"mail": "it@example.org"}, ("ProtectSystem=full", "LockPersonality=yes"), ("NoNewPriv",)),
+        # the controller is a host, too: it is changed, and its /tmp is looked at
+        ("ops", True, {}, ("UMask=0027",), ("ProtectSystem", "PrivateTmp", *NOT_UNDER)),
+        ("root", True, {}, ("SystemCallFilter=~@clock",), ("Protect", "Private", "NoNewPriv", "RestrictSUIDSGID")),
     ],
 )
-def test_it_is_shut_in_as_far_as_its_work_allows(local, notify, has, lacks):
-    files = planned(local=local, notify=notify)["drift"]["files"]
+def test_it_is_shut_in_as_far_as_its_work_allows(account, local, notify, has, lacks):
+    files = planned(local=local, notify=notify, schedule_account=account)["drift"]["files"]
     for name in ("drift", "drift-failed"):
-        assert has in files[f"{UNITS}-{name}.service"]
-        assert lacks not in files[f"{UNITS}-{name}.service"]
+        lines = files[f"{UNITS}-{name}.service"].splitlines()
+        assert [line for line in has if not any(found.startswith(line) for found in lines)] == []
+        assert [line for line in lines if line.startswith(lacks or ("-",))] == []
+
+
+def test_a_hosts_own_unit_never_has_what_keeps_it_from_changing_the_host():
+    answer = planned(schedule="pull", schedule_repository="https://git.example.org/p.git", schedule_signers=[SIGNER])
+    lines = answer["pull"]["files"][f"{UNITS}-pull.service"].splitlines()
+    assert "SystemCallFilter=~@clock @cpu-emulation @obsolete @raw-io @reboot @swap" in lines
+    assert not [line for line in lines if line.startswith(("Protect", "Private", "NoNewPriv", "RestrictSUIDSGID"))]
+
+
+def test_what_runs_are_made_of_is_named_for_the_machine_that_has_it():
+    """Whatever can have root run something: the checkout, its Ansible, the inventory, files that options name."""
+    here = HERE._replace(environment={"PROSCRIBE_ANSIBLE_PLAYBOOK": "/opt/venv/bin/ansible-playbook"})
+    here = here._replace(inventory=["/srv/proscribe/inventory/prod", "/etc/ansible/hosts", "web01,"])
+    options = ["--vault-password-file", "/v/1", "--vault-id=x@/v/2", "-e", "@/v/3", "-e", "a=/tmp/x", "--forks", "5"]
+    paths = ["/opt/venv/bin/ansible-playbook", "/srv/proscribe/inventory/prod", "/etc/ansible/hosts", "/own/catalogue"]
+    answer = planned(here, schedule_options=options, catalog_dirs=["/own/catalogue"])
+    assert answer["drift"]["runs"] == {"account": "ops", "paths": ["/srv/proscribe", *paths, "/v/1", "/v/2", "/v/3"]}
+    answer = planned(here, "ctl", schedule_directory="/opt/p", schedule_account="root")
+    assert answer["drift"]["runs"] == {
+        "account": "root",
+        "paths": ["/opt/p", "/opt/p/inventory/prod", "/etc/ansible/hosts"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "paths"),
+    [
+        ({"repository": "https://git.example.org/p.git", "signers": [SIGNER]}, []),
+        ({"repository": "/srv/p.git", "signers": [SIGNER]}, []),  # the signatures are looked at
+        ({"repository": "/srv/p.git"}, ["/srv/p.git"]),
+        ({"repository": "file:///srv/p.git", "ansible": "/opt/a"}, ["/opt/a", "/srv/p.git"]),
+        ({"directory": "/srv/p"}, ["/srv/p"]),
+    ],
+)
+def test_so_it_is_on_hosts_that_pull(settings, paths):
+    told = {f"schedule_{name}": value for name, value in settings.items()}
+    answer = planned(schedule="pull", schedule_inventory="prod", **told)
+    assert answer["pull"]["runs"] == {"account": "root", "paths": paths}
+    assert bool(answer["warnings"]) == ("repository" in settings and "signers" not in settings)
 
 
 def test_root_on_its_own_machine_need_not_become_root():
@@ -80,13 +135,15 @@ def test_hosts_that_pull_get_a_program_and_the_controller_collects():
     answer = planned(schedule="pull", schedule_repository="https://git.example.org/p.git", schedule_signers=[SIGNER])
     assert '"scheduled" "collect"' in answer["drift"]["files"][f"{UNITS}-drift.service"]
     files = answer["pull"]["files"]
-    assert files["/usr/libexec/proscribe/pull"] == program()
+    assert files["/usr/libexec/proscribe/pull"].startswith("#!/usr/bin/python3 -IB\n# ")
+    assert files["/usr/libexec/proscribe/commits.py"] == program("commits")
     assert SIGNER in files["/etc/proscribe/pull_signers"]
     assert "FixedRandomDelay=yes" in files[f"{UNITS}-pull.timer"]
     assert answer["pull"]["settings"] == {
         "repository": "https://git.example.org/p.git",
         "branch": "main",
         "signed": True,
+        "first_commit": "",
         "directory": "",
         "inventory": "inventory/prod",
         "options": [],

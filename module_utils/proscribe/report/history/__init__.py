@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...duration import spelled
+from ...store import PLANS
 from . import answers, recording
 from .answers import Scope, Since
 from .database import Database, HistoryError, SQLite
@@ -66,7 +67,7 @@ def open_history(where: str, reports: Path) -> History | None:
     """
     if where == OFF:
         return None
-    plans = reports / "plans"
+    plans = reports / PLANS
     if where == SQLITE:
         return History(SQLite(reports / FILE), plans)
     from .server import Server  # the optional part

@@ -31,6 +31,7 @@ from ...finding import (
     worst,
 )
 from ...plan import CONTROLS
+from ...store import Store
 from ..arithmetic import covered
 from ..wording import clean, evidence
 from .bundles import Bundles, Rules
@@ -81,7 +82,7 @@ class Plans:
     """The services of the plans that hosts answered for, by digest; each is read once."""
 
     def __init__(self, store: Path) -> None:
-        self._store = store
+        self._store = Store(store)
         self._read: dict[str, Mapping[str, frozenset[str]] | None] = {}
 
     def services(self, digest: str) -> Mapping[str, frozenset[str]] | None:
@@ -91,11 +92,8 @@ class Plans:
         return self._read[digest]
 
     def _load(self, digest: str) -> Mapping[str, frozenset[str]] | None:
-        if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
-            return None
         try:
-            text = (self._store / f"{digest.removeprefix('sha256:')}.json").read_text(encoding="utf-8")
-            controls = json.loads(text)["controls"]
+            controls = self._store.stored(digest)["controls"]
             return {control: frozenset(part["services"]) for control, part in controls.items()}
         except (OSError, ValueError, KeyError):
             return None

@@ -1,0 +1,160 @@
+"""Who else can change a file. What is run, or read to be run, has to be out of other people's reach.
+
+A file is in somebody's reach who owns it, or whom its mode lets write it (with an ACL, the group's bits of the mode are
+its mask, so they show that somebody may: acl(5)), or who can put another one in its place: who reaches a directory on
+the way to it. In a sticky directory such as /tmp only the owner of an entry can replace it. Standard library only, on
+the controller and on hosts.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from typing import Collection, Iterable, Iterator, NamedTuple
+
+LINKS = 40  # on the way to one file, as in path_resolution(7)
+ENTRIES = 500_000  # of one directory with all below it; a checkout with its environment has some ten thousand
+
+
+class Exposed(NamedTuple):
+    """A file that others than those who are trusted can change."""
+
+    path: str
+    owner: str
+    mode: int
+    who: str  # can change it
+
+    def __str__(self) -> str:
+        return f"{self.path} (of {self.owner}, mode {self.mode:04o}) can be changed by {self.who}"
+
+
+def name_of(uid: int) -> str:
+    """The name of an account, or its number."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def who_else(seen: os.stat_result, trusted: Collection[int]) -> str:
+    """Who can change a file, beside root and the accounts `trusted`, by its owner and mode; "" for nobody."""
+    if seen.st_uid not in {0, *trusted}:
+        return name_of(seen.st_uid)
+    if stat.S_ISLNK(seen.st_mode):  # a link has no mode of its own
+        return ""
+    if seen.st_mode & stat.S_IWOTH:
+        return "everybody"
+    if seen.st_mode & stat.S_IWGRP and not _only_theirs(seen.st_gid, trusted):
+        return f"the group {_group_name(seen.st_gid)}"
+    return ""
+
+
+def _only_theirs(gid: int, trusted: Collection[int]) -> bool:
+    """Whether a group is root's, or the private one of somebody trusted: of the same name, with nobody else in it.
+    Of other groups it cannot be said who is in them; a directory service need not list its accounts.
+    """
+    if gid == 0:
+        return True
+    try:
+        group = grp.getgrgid(gid)
+    except KeyError:
+        return False
+    own = [account for account in _accounts(trusted) if account.pw_gid == gid and account.pw_name == group.gr_name]
+    return bool(own) and set(group.gr_mem) <= {"root", own[0].pw_name}
+
+
+def _accounts(uids: Iterable[int]) -> Iterator[pwd.struct_passwd]:
+    for uid in uids:
+        try:
+            yield pwd.getpwuid(uid)
+        except KeyError:
+            continue
+
+
+def _group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def exposed(path: str, trusted: Collection[int]) -> Exposed | None:
+    """The first thing on the way to a file, or of what is below it, that others can change; None for nothing, and for a
+    file that is not there. Links are followed, and what they lead to is asked the same, but not what is below that.
+    Raises OSError for what cannot be looked at.
+    """
+    return _on_the_way(path, trusted) or _below(path, trusted)
+
+
+def _on_the_way(path: str, trusted: Collection[int]) -> Exposed | None:
+    """The same of every directory and link on the way to a file, and of the file."""
+    here, rest, links = "/", os.path.abspath(path).split("/")[::-1], 0
+    found = _judged(here, os.lstat(here), trusted, within=True)
+    while rest and found is None:
+        part = rest.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            here = os.path.dirname(here)
+            continue
+        entry = os.path.join(here, part)
+        try:
+            seen = os.lstat(entry)
+        except FileNotFoundError:  # who can make it here?
+            return _judged(here, os.lstat(here), trusted, within=False)
+        if stat.S_ISLNK(seen.st_mode):
+            links += 1
+            if links > LINKS:
+                raise OSError(f"{path}: too many links")
+            if os.lstat(here).st_mode & stat.S_ISVTX:  # its owner can replace it
+                found = _judged(entry, seen, trusted, within=False)
+            target = os.readlink(entry)
+            rest += target.split("/")[::-1]
+            here = "/" if target.startswith("/") else here
+            continue
+        found = _judged(entry, seen, trusted, within=any(more not in ("", ".") for more in rest))
+        here = entry
+    return found
+
+
+def _judged(path: str, seen: os.stat_result, trusted: Collection[int], within: bool) -> Exposed | None:
+    """`within`: only what is in a directory counts, and in a sticky one nobody can replace what is another's."""
+    who = who_else(seen, trusted)
+    if within and seen.st_mode & stat.S_ISVTX and seen.st_uid in {0, *trusted}:
+        who = ""
+    return Exposed(path, name_of(seen.st_uid), stat.S_IMODE(seen.st_mode), who) if who else None
+
+
+def _below(path: str, trusted: Collection[int]) -> Exposed | None:
+    todo, entries = [os.path.realpath(path)], 0
+    ways: dict[str, Exposed | None] = {}  # by the directory that links lead to
+    while todo:
+        directory = todo.pop()
+        try:
+            names = sorted(os.listdir(directory))
+        except NotADirectoryError:
+            continue
+        except FileNotFoundError:
+            continue
+        below: list[str] = []
+        for name in names:
+            entry = os.path.join(directory, name)
+            seen = os.lstat(entry)
+            entries += 1
+            if entries > ENTRIES:
+                raise OSError(f"{path}: has more than {ENTRIES:,} files, too many to be looked at")
+            if stat.S_ISLNK(seen.st_mode):
+                target = os.path.realpath(entry)
+                if target not in ways:
+                    ways[target] = _on_the_way(target, trusted)
+                found = ways[target]
+            else:
+                found = _judged(entry, seen, trusted, within=False)
+            if found:
+                return found
+            if stat.S_ISDIR(seen.st_mode):
+                below.append(entry)
+        todo += reversed(below)
+    return None

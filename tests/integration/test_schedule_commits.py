@@ -1,0 +1,462 @@
+"""What a host that pulls takes from a repository in hostile hands: real git, real SSH and OpenPGP keys."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import require_tool
+from proscribe.schedule import commits
+from proscribe.schedule.commits import GOOD, Checkout, Problem
+
+pytestmark = pytest.mark.integration
+
+PAST = "2024-06-01T12:00:00Z"  # when the key of `old`, which ended with 2024, was good
+
+
+class Repository:
+    """An organisation's repository, with a working tree to commit in, keys, and a host that follows `main`."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.directory, self.bare, self.tree = directory, directory / "origin.git", directory / "tree"
+        self.keys, self.state = directory / "keys", directory / "state"
+        for made in (self.keys, self.state, directory / "home"):
+            made.mkdir(mode=0o700)
+        monkeypatch.setenv("HOME", str(directory / "home"))
+        monkeypatch.setenv("GNUPGHOME", str(directory / "home" / ".gnupg"))
+        self.signers = self.keys / "signers"
+        for name in ("ops", "old", "stranger"):
+            self._run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(self.keys / name))
+        self.allow(
+            f"ops@example.org {self.public('ops')}", f'old@example.org valid-before="20241231Z" {self.public("old")}'
+        )
+        self._run("git", "init", "--quiet", "--bare", "--initial-branch=main", str(self.bare))
+        self._run("git", "init", "--quiet", "--initial-branch=main", str(self.tree))
+        for name, value in (("user.name", "Ops"), ("user.email", "ops@example.org"), ("gpg.format", "ssh")):
+            self.git("config", name, value)
+
+    def _run(self, *argv: str, **environment: str) -> str:
+        wanted = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", **environment}
+        done = subprocess.run(argv, env=wanted, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, (argv, done.stderr)
+        return done.stdout.strip()
+
+    def git(self, *words: str, **environment: str) -> str:
+        return self._run("git", "-C", str(self.tree), *words, **environment)
+
+    def public(self, name: str) -> str:
+        return " ".join((self.keys / f"{name}.pub").read_text().split()[:2])
+
+    def allow(self, *lines: str) -> None:
+        self.signers.write_text("".join(f"{line}\n" for line in lines))
+
+    def commit(self, key: str = "ops", at: str = "", *options: str, words: tuple[str, ...] = ()) -> str:
+        """A commit on what is checked out, signed with that key ("" for none); its name."""
+        (self.tree / "policy").write_text(os.urandom(8).hex())
+        self.git("add", "--all")
+        signed = [f"-S{self.keys / key}.pub"] if key else ["--no-gpg-sign"]
+        when = {"GIT_COMMITTER_DATE": at, "GIT_AUTHOR_DATE": at} if at else {}
+        self.git(*options, "commit", "--quiet", "--allow-empty", "-m", "x", *signed, *words, **when)
+        return self.git("rev-parse", "HEAD")
+
+    def push(self, what: str = "HEAD", to: str = "refs/heads/main") -> None:
+        self.git("push", "--quiet", "--force", str(self.bare), f"{what}:{to}")
+
+    def host(self, **settings: Any) -> Checkout:
+        told = {"repository": str(self.bare), "branch": "main", "signed": True, **settings}
+        return Checkout(str(self.state), told, str(self.signers))
+
+    def takes(self, **settings: Any) -> str:
+        """The commit that the host fetches, which is then its last good one. Raises Problem."""
+        host = self.host(**settings)
+        commit = host.fetch()
+        host.have(commit)
+        host.keep(commit)
+        return commit
+
+    def refuses(self, **settings: Any) -> str:
+        """Why it does not take what is there; what it had stays."""
+        host = self.host(**settings)
+        before = host.good()
+        with pytest.raises(Problem) as raised:
+            host.fetch()
+        assert host.good() == before
+        return str(raised.value)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    for tool in ("git", "ssh-keygen", "gpg"):
+        require_tool(tool)
+    return Repository(tmp_path, monkeypatch)
+
+
+def begun(repository: Repository) -> str:
+    """The host has a good commit."""
+    repository.commit()
+    repository.push()
+    return repository.takes()
+
+
+# -- what is as it should be -------------------------------------------------------------------------------------------
+
+
+def test_a_signed_commit_is_taken_and_its_files_laid_out(repository: Repository) -> None:
+    commit = begun(repository)
+    assert (repository.state / "checkout" / "policy").read_text() == (repository.tree / "policy").read_text()
+    assert repository.host().good() == commit == repository.takes()
+    newer = repository.commit()
+    repository.push()
+    assert repository.takes() == newer
+
+
+def test_a_signed_merge_and_a_message_of_many_lines_are_taken(repository: Repository) -> None:
+    begun(repository)
+    repository.git("checkout", "--quiet", "-b", "other")
+    repository.commit("")
+    repository.git("tag", "-a", "-m", "a tag\n\ngpgsig no\n", f"-u{repository.keys / 'ops'}.pub", "v1")
+    repository.git("checkout", "--quiet", "main")
+    repository.commit()
+    repository.git(
+        "merge",
+        "--quiet",
+        "--no-ff",
+        "-m",
+        "merge\n\ngpgsig -----\n more\n",
+        f"-S{repository.keys}/ops.pub",
+        "v1",
+        "-s",
+        "ours",
+    )
+    repository.push()
+    assert repository.takes() == repository.git("rev-parse", "HEAD")
+
+
+def test_a_signer_may_be_named_in_the_ways_of_ssh_keygen(repository: Repository) -> None:
+    late = f"{datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=2):%Y%m%d}"
+    for line in (
+        "*@example.org",
+        "a@example.org,b@example.org",
+        'x namespaces="git,file"',
+        f'x valid-before="{late}Z"',
+    ):
+        repository.allow(f"{line} {repository.public('ops')}")
+        commit = repository.commit()
+        repository.push()
+        assert repository.takes() == commit
+
+
+# -- signatures --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("begins", [False, True], ids=["a fresh host", "a host with a good commit"])
+@pytest.mark.parametrize(
+    ("key", "at", "why"),
+    [
+        ("", "", "it is not signed"),
+        ("stranger", "", "none of the signers"),
+        ("old", "", "none of the signers"),
+        ("old", PAST, "none of the signers"),  # git verifies as of the time that the commit gives
+    ],
+    ids=["unsigned", "a stranger's", "an expired key's", "an expired key's, back-dated"],
+)
+def test_a_commit_that_no_signer_has_signed_now_is_refused(
+    repository: Repository, begins: bool, key: str, at: str, why: str
+) -> None:
+    if begins:
+        begun(repository)
+    repository.commit(key, at)
+    repository.push()
+    said = repository.refuses()
+    assert "has no good signature" in said and why in said, said
+
+
+def test_the_back_dated_commit_would_have_been_good_for_git(repository: Repository) -> None:
+    """So that the test above tests something."""
+    commit = repository.commit("old", PAST)
+    repository.git("-c", f"gpg.ssh.allowedSignersFile={repository.signers}", "verify-commit", commit)
+
+
+def test_an_openpgp_signature_is_refused_whoever_is_in_the_key_ring(repository: Repository) -> None:
+    repository._run(
+        "gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", "ops@example.org", "ed25519"
+    )
+    (repository.tree / "policy").write_text("openpgp")
+    repository.git("add", "--all")
+    repository.git("-c", "gpg.format=openpgp", "commit", "--quiet", "-m", "x", "-Sops@example.org")
+    repository.git("verify-commit", "HEAD")
+    repository.push()
+    assert "its signature is none of SSH's" in repository.refuses()
+
+
+def test_a_signature_that_was_made_for_something_else_is_refused(repository: Repository) -> None:
+    """A signer signs waivers, too, and files; the namespace tells them apart (ssh-keygen(1), -n)."""
+    commit = repository.commit("")
+    raw = repository._run("git", "-C", str(repository.tree), "cat-file", "commit", commit) + "\n"
+    payload = repository.directory / "payload"
+    payload.write_text(raw)
+    for namespace, taken in (("file", False), ("git", True)):
+        repository._run(
+            "ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(repository.keys / "ops"), str(payload)
+        )
+        signature = (repository.directory / "payload.sig").read_text().strip().replace("\n", "\n ")
+        (repository.directory / "payload.sig").unlink()
+        head, _, message = raw.partition("\n\n")
+        forged = repository.directory / "forged"
+        forged.write_text(f"{head}\ngpgsig {signature}\n\n{message}")
+        made = repository.git("hash-object", "-t", "commit", "-w", str(forged))
+        repository.push(made)
+        if taken:
+            assert repository.takes() == made
+        else:
+            assert "has no good signature" in repository.refuses()
+
+
+def test_a_good_signature_of_another_commit_is_refused(repository: Repository) -> None:
+    """Its lines put into a commit that the signer never saw."""
+    good = begun(repository)
+    raw = repository._run("git", "-C", str(repository.tree), "cat-file", "commit", good)
+    signature = raw[raw.index("gpgsig ") : raw.index("-----END SSH SIGNATURE-----")] + "-----END SSH SIGNATURE-----\n"
+    other = repository._run("git", "-C", str(repository.tree), "cat-file", "commit", repository.commit("")) + "\n"
+    head, _, message = other.partition("\n\n")
+    for forged in (f"{head}\n{signature}\n{message}", f"{head}\n{signature}{signature}\n{message}"):
+        (repository.directory / "forged").write_text(forged)
+        words = ("hash-object", "-t", "commit", "-w", "--literally", str(repository.directory / "forged"))
+        repository.push(repository.git(*words))
+        assert "has no good signature" in repository.refuses() or "fsck" in repository.refuses()
+
+
+def test_a_signer_who_is_taken_off_the_list_signs_nothing_any_more(repository: Repository) -> None:
+    begun(repository)
+    repository.allow(f"ops@example.org {repository.public('stranger')}")
+    repository.commit()
+    repository.push()
+    assert "none of the signers" in repository.refuses()
+
+
+# -- history -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_older_commit_is_refused(repository: Repository) -> None:
+    begun(repository)
+    repository.commit()
+    repository.push()
+    repository.takes()
+    repository.push("HEAD~1")
+    assert "goes back behind the last good one" in repository.refuses()
+
+
+@pytest.mark.parametrize("signed", [True, False], ids=["signed", "nobody has to sign"])
+def test_a_commit_of_another_branch_is_refused(repository: Repository, signed: bool) -> None:
+    """Whoever may push but not sign moves `main` to something else that was signed."""
+    first = repository.commit()
+    repository.push()
+    repository.takes(signed=signed)
+    repository.git("checkout", "--quiet", "-b", "experiment")
+    repository.commit()
+    sibling = repository.git("rev-parse", "HEAD")
+    repository.git("checkout", "--quiet", "main")
+    repository.commit()
+    repository.push()
+    repository.takes(signed=signed)
+    repository.push(sibling)
+    assert "comes from another branch" in repository.refuses(signed=signed)
+    repository.git("checkout", "--quiet", "--orphan", "unrelated")
+    repository.commit()
+    repository.push()
+    assert "comes from another branch" in repository.refuses(signed=signed)
+    assert first != sibling
+
+
+def test_an_unsigned_merge_of_signed_commits_is_refused(repository: Repository) -> None:
+    begun(repository)
+    repository.git("checkout", "--quiet", "-b", "other")
+    repository.commit()
+    repository.git("checkout", "--quiet", "main")
+    repository.commit()
+    repository.git("merge", "--quiet", "--no-ff", "--no-gpg-sign", "-m", "merge", "-s", "ours", "other")
+    repository.push()
+    assert "it is not signed" in repository.refuses()
+
+
+def test_a_tag_of_the_branchs_name_is_not_what_is_followed(repository: Repository) -> None:
+    good = begun(repository)
+    repository.commit()
+    repository.push("HEAD", "refs/tags/main")
+    assert repository.takes() == good
+
+
+def test_a_branch_that_is_no_commit_is_refused(repository: Repository) -> None:
+    good = begun(repository)
+    blob = repository.git("hash-object", "-w", str(repository.tree / "policy"))
+    subprocess.run(["cp", "-r", f"{repository.tree}/.git/objects", str(repository.bare)], check=True)
+    (repository.bare / "refs/heads/main").write_text(f"{blob}\n")
+    repository.refuses()
+    assert repository.host().good() == good
+
+
+# -- the first commit --------------------------------------------------------------------------------------------------
+
+
+def test_a_fresh_host_takes_nothing_but_what_comes_after_the_first_commit_that_is_named(repository: Repository) -> None:
+    first = repository.commit()
+    newer = repository.commit()
+    repository.git("checkout", "--quiet", "--orphan", "unrelated")
+    repository.commit()
+    repository.push()
+    assert f"does not come after, {first[:12]}" in repository.refuses(first_commit=first)
+    assert not (repository.state / "repository").exists(), "what was refused is kept"
+    repository.push(newer)
+    assert repository.takes(first_commit=first) == newer
+
+
+def test_naming_another_first_commit_lets_a_history_that_was_written_anew_in(repository: Repository) -> None:
+    before = begun(repository)
+    repository.git("checkout", "--quiet", "--orphan", "anew")
+    anew = repository.commit()
+    newer = repository.commit()
+    repository.push()
+    assert "comes from another branch" in repository.refuses()
+    assert "does not come after" in repository.refuses(first_commit=before)
+    assert repository.takes(first_commit=anew) == newer
+
+
+def test_a_first_commit_that_is_newer_does_not_take_the_last_good_one_away(repository: Repository) -> None:
+    good = begun(repository)
+    newer = repository.commit()
+    repository.bare.rename(repository.directory / "away")
+    assert "could not be fetched" in repository.refuses(first_commit=newer)
+    assert repository.host(first_commit=newer).good() == good
+
+
+# -- what stands in the host's own copy --------------------------------------------------------------------------------
+
+
+def planted(repository: Repository, evil: str) -> None:
+    """All that in a repository's own directory changes what git says or does."""
+    store, mark = repository.state / "repository", repository.directory / "was-here"
+    program = repository.directory / "program"
+    program.write_text(f"#!/bin/sh\ntouch {mark}\nexit 0\n")
+    program.chmod(0o755)
+    (store / "config").write_text(
+        f"[core]\n\tfsmonitor = {program}\n\tsshCommand = {program}\n\thooksPath = {store}/hooks\n\tworktree = /tmp\n"
+        f'[gpg]\n\tprogram = {program}\n\tformat = openpgp\n[gpg "ssh"]\n\tprogram = {program}\n'
+        f'[filter "x"]\n\tsmudge = {program}\n\tclean = {program}\n\trequired = true\n'
+        f'[url "{repository.directory}/evil.git"]\n\tinsteadOf = {repository.bare}\n'
+        f"[include]\n\tpath = {repository.directory}/more\n[credential]\n\thelper = {program}\n"
+        f"[uploadpack]\n\tpackObjectsHook = {program}\n"
+    )
+    (store / "hooks").mkdir(exist_ok=True)
+    for hook in ("post-checkout", "reference-transaction", "pre-auto-gc", "post-index-change"):
+        (store / "hooks" / hook).write_text(program.read_text())
+        (store / "hooks" / hook).chmod(0o755)
+    (store / "info").mkdir(exist_ok=True)
+    (store / "info" / "attributes").write_text("* filter=x\n")
+    (store / "info" / "grafts").write_text(f"{evil} {repository.host().good()}\n")
+    (store / "shallow").write_text(f"{evil}\n")
+    (store / "refs" / "replace").mkdir(parents=True, exist_ok=True)
+    subprocess.run(["git", "init", "--quiet", "--bare", f"{repository.directory}/evil.git"], check=True)
+
+
+def test_nothing_in_the_hosts_own_copy_runs_or_changes_what_is_seen(repository: Repository) -> None:
+    good = begun(repository)
+    repository.git("checkout", "--quiet", "--orphan", "evil")
+    evil = repository.commit("stranger")
+    repository.git("checkout", "--quiet", "main")
+    newer = repository.commit()
+    repository.push()
+    planted(repository, evil)
+    assert repository.takes() == newer
+    assert not (repository.directory / "was-here").exists()
+    assert (repository.state / "checkout" / "policy").read_text() == (repository.tree / "policy").read_text()
+    # An unrelated commit that a graft gives the good one as its parent.
+    planted(repository, evil)
+    repository.push(evil)
+    repository.refuses()
+    assert repository.host().good() == newer != good
+
+
+def test_a_commit_that_another_replaces_is_itself(repository: Repository) -> None:
+    """refs/replace in the host's copy: git would show the one and run the other."""
+    begun(repository)
+    unsigned = repository.commit("")
+    repository.git("checkout", "--quiet", "HEAD~1")
+    signed = repository.commit()
+    repository.push(signed)
+    repository.push(unsigned, "refs/heads/other")
+    store = f"--git-dir={repository.state}/repository"
+    for name in ("main", "other"):
+        repository._run("git", store, "fetch", "--quiet", str(repository.bare), name)
+    repository._run("git", store, "pack-refs", "--all")
+    repository._run("git", store, "replace", unsigned, signed)
+    repository._run("git", store, "pack-refs", "--all")
+    repository.push(unsigned)
+    assert "it is not signed" in repository.refuses()
+
+
+def test_the_environment_leads_nowhere_else(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = begun(repository)
+    mark = repository.directory / "was-here"
+    (repository.directory / "home" / ".gitconfig").write_text(
+        f'[core]\n\tfsmonitor = "touch {mark}"\n[url "/nowhere"]\n\tinsteadOf = {repository.bare}\n'
+    )
+    monkeypatch.setenv("GIT_DIR", str(repository.tree / ".git"))
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.fsmonitor")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", f"touch {mark}")
+    monkeypatch.setenv("GIT_EXEC_PATH", str(repository.directory))
+    assert repository.takes() == good
+    assert not mark.exists()
+
+
+# -- what comes is bounded ---------------------------------------------------------------------------------------------
+
+
+def test_too_much_is_refused_and_nothing_of_it_stays(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = begun(repository)
+    monkeypatch.setattr(commits, "LARGEST", 4 * 1024 * 1024)
+    (repository.tree / "large").write_bytes(os.urandom(16 * 1024 * 1024))
+    repository.commit()
+    repository.push()
+    assert "could not be fetched" in repository.refuses()
+    held = sum(path.stat().st_size for path in repository.state.rglob("*") if path.is_file())
+    assert held < 1024 * 1024 and repository.host().good() == good
+
+
+def test_a_repository_that_never_answers_is_ended_with_all_that_it_began(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(repository)
+    programs = repository.directory / "bin"
+    programs.mkdir()
+    (programs / "ssh").write_text(f"#!/bin/sh\nsleep 1000 &\necho $! >{programs}/pid\nwait\n")
+    (programs / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setattr(commits, "FETCHING", 3)
+    assert "did not end within 3 s" in repository.refuses(repository="ssh://git.example.org/x")
+    pid = (programs / "pid").read_text().strip()
+    state = Path(f"/proc/{pid}/stat")
+    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+@pytest.mark.parametrize("url", ["ext::touch was-here", "http://127.0.0.1:1/x", "git://127.0.0.1:1/x", "/x::y", "-x"])
+def test_only_the_ways_that_are_meant_are_gone(repository: Repository, url: str) -> None:
+    repository.refuses(repository=url)
+    assert not Path("was-here").exists()
+
+
+def test_what_is_refused_every_night_does_not_fill_the_disk(repository: Repository) -> None:
+    begun(repository)
+    sizes = []
+    for _ in range(3):
+        (repository.tree / "junk").write_bytes(os.urandom(2 * 1024 * 1024))
+        repository.commit("stranger")
+        repository.push()
+        repository.refuses()
+        sizes.append(sum(path.stat().st_size for path in repository.state.rglob("*") if path.is_file()))
+    assert max(sizes) < 1024 * 1024, sizes
+    assert repository.host()._commit(GOOD)

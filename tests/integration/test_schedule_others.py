@@ -1,0 +1,116 @@
+"""A schedule on a machine with other people: root never runs what they can change, and the units do their work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from conftest import require_root, require_tool
+from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
+
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+
+SERVICE, UNIT = "proscribe-drift.service", "/etc/systemd/system/proscribe-drift.service"
+THEIRS = "/home/alice/proscribe"
+NO_MAIL = ("-e", '{"proscribe_notify": {}}')
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Scheduled]:
+    require_root()
+    for tool in ("podman", "runc", "mmdebstrap"):
+        require_tool(tool)
+    with scheduled_machine("proscribe-others") as booted:
+        booted.script(f"""
+            id alice >/dev/null 2>&1 || useradd --create-home alice
+            cp -r {CHECKOUT} {THEIRS} && chown -R alice: {THEIRS}
+            install -d -o alice -g alice -m 0700 /home/alice/.ssh
+            cp /root/.ssh/id_ed25519 /root/.ssh/known_hosts /home/alice/.ssh/ && chown alice: /home/alice/.ssh/*
+        """)
+        yield booted
+
+
+def refused(machine: Scheduled, checkout: str, *options: str) -> str:
+    """What `schedule` says of it, and that it has done nothing."""
+    argv = (f"{checkout}/proscribe", "schedule", "-i", f"{checkout}/fleet", *options)
+    done = machine.run(*argv, check=False)
+    assert not machine.there(UNIT), done
+    return " ".join(done.split())
+
+
+def test_root_does_not_schedule_what_an_ordinary_user_can_write(machine: Scheduled) -> None:
+    said = refused(machine, THEIRS)
+    assert "/home/alice (of alice, mode 07" in said and "can be changed by alice" in said, said
+    assert "proscribe_schedule_account" in said and "/opt/proscribe" in said
+    refused(machine, THEIRS, "--check")
+
+
+@pytest.mark.parametrize(
+    ("change", "back", "told"),
+    [
+        (f"chown alice {CHECKOUT}", f"chown root {CHECKOUT}", f"{CHECKOUT} (of alice, mode 0755)"),
+        (f"chmod o+w {CHECKOUT}/roles", f"chmod o-w {CHECKOUT}/roles", f"{CHECKOUT}/roles (of root, mode 0757)"),
+        ("chmod 0777 /srv", "chmod 0755 /srv", "/srv (of root, mode 0777) can be changed by everybody"),
+        (f"chgrp users {CHECKOUT}/fleet; chmod g+w {CHECKOUT}/fleet", f"chmod g-w {CHECKOUT}/fleet", "the group users"),
+        (
+            f"ln -s /home/alice/x {CHECKOUT}/fleet/x.yml; touch /home/alice/x",
+            f"rm {CHECKOUT}/fleet/x.yml",
+            "/home/alice",
+        ),
+        (f"mkdir {CHECKOUT}/.venv; chown alice {CHECKOUT}/.venv", f"rmdir {CHECKOUT}/.venv", f"{CHECKOUT}/.venv"),
+    ],
+    ids=["the checkout", "a part of it", "a directory above it", "the inventory", "a link in it", "its environment"],
+)
+def test_root_schedules_nothing_of_which_a_part_is_in_others_reach(
+    machine: Scheduled, change: str, back: str, told: str
+) -> None:
+    machine.script(change)
+    try:
+        assert told in refused(machine, CHECKOUT)
+    finally:
+        machine.script(back)
+
+
+def test_an_ansible_of_an_ordinary_users_is_refused(machine: Scheduled) -> None:
+    machine.script("cp /usr/bin/ansible-playbook /home/alice/ansible-playbook")
+    named = ("env", "PROSCRIBE_ANSIBLE_PLAYBOOK=/home/alice/ansible-playbook")
+    done = machine.run(*named, f"{CHECKOUT}/proscribe", "schedule", "-i", f"{CHECKOUT}/fleet", check=False)
+    assert "/home/alice (of alice" in " ".join(done.split()) and not machine.there(UNIT), done
+
+
+def test_runs_of_the_account_that_owns_it_are_no_danger_and_work_locked_in(machine: Scheduled) -> None:
+    machine.script(f"sed -i /proscribe_notify/d {THEIRS}/fleet/group_vars/all.yml")
+    argv = (f"{THEIRS}/proscribe", "schedule", "-i", f"{THEIRS}/fleet", "-e", "proscribe_schedule_account=alice")
+    machine.run(*argv)
+    machine.script(f"chown -R alice: {THEIRS}")  # root's run has left files there
+    unit = machine.read(UNIT)
+    assert "User=alice" in unit and "SystemCallFilter=@system-service" in unit and "NoNewPrivileges=yes" in unit
+    assert machine.run("systemd-analyze", "verify", UNIT) == ""
+    for _ in range(2):
+        assert machine.start(SERVICE), machine.log(SERVICE)
+    assert machine.record(f"{THEIRS}/reports")["state"] == "compliant"
+    machine.proscribe("schedule", "-e", "proscribe_schedule=off")
+
+
+def test_roots_own_runs_work_locked_in(machine: Scheduled) -> None:
+    machine.proscribe("schedule", *NO_MAIL)
+    unit = machine.read(UNIT)
+    assert "User=root" in unit and "SystemCallFilter=@system-service" in unit
+    machine.script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe")
+    assert machine.start(SERVICE), machine.log(SERVICE)
+    assert machine.record()["state"] == "repaired"
+    assert machine.there("/etc/dpkg/dpkg.cfg.d/proscribe")
+
+
+def test_roots_runs_on_its_own_machine_change_what_they_have_to(machine: Scheduled) -> None:
+    """Without a connection, so within the unit itself."""
+    machine.write(f"{CHECKOUT}/fleet/hosts.yml", "all: {hosts: {web01: {ansible_connection: local}}}\n")
+    machine.proscribe("lift")
+    machine.proscribe("schedule", *NO_MAIL)
+    assert "SystemCallFilter=~@clock" in machine.read(UNIT)
+    machine.script("dpkg --install /root/wechat.deb")
+    for state in ("repaired", "compliant"):
+        assert machine.start(SERVICE), machine.log(SERVICE)
+        assert (machine.record()["state"], machine.record()["errors"]) == (state, []), machine.record()
+    assert not machine.there("/opt/wechat/wechat")
+    assert machine.succeeds("nft", "list", "table", "inet", "proscribe")

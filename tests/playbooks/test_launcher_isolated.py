@@ -1,0 +1,146 @@
+"""The launcher in a directory where somebody has put modules of the standard library's names: none runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch, made_ansible, made_checkout, made_wheel
+
+pytestmark = pytest.mark.playbook
+
+MODULES = ("signal", "os", "json", "fcntl", "difflib", "ansible", "ensurepip", "venv", "runpy", "argparse", "proscribe")
+MODULES = (*MODULES, "sitecustomize", "usercustomize", "yaml", "jinja2", "tempfile", "subprocess", "zipfile", "machine")
+
+
+class Trap:
+    """A directory full of modules that leave a mark when one is imported."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.marks = directory / "trap", directory / "marks"
+        self.marks.mkdir()
+        self.directory.mkdir(mode=0o777)
+        for name in MODULES:
+            mark = f"open({str(self.marks)!r} + '/{name}', 'w').close()\n"
+            (self.directory / f"{name}.py").write_text(mark)
+        (self.directory / "startup").write_text(f"open({str(self.marks)!r} + '/startup', 'w').close()\n")
+        (self.directory / "ansible.cfg").write_text(f"[defaults]\nlog_path = {self.marks}/ansible.cfg\n")
+        self.directory.chmod(0o777)
+
+    @property
+    def sprung(self) -> list[str]:
+        return sorted(mark.name for mark in self.marks.iterdir())
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What leads Python to it, beside standing there. An empty entry is the current directory."""
+        home = str(self.directory)
+        return {"PYTHONPATH": f":{home}", "PYTHONSTARTUP": f"{home}/startup", "PYTHONWARNINGS": "error::signal.Warning"}
+
+    def launch(self, launcher: Path, *words: str, **environment: str) -> Ended:
+        wanted = clean_environment(**{**self.environment, **environment})
+        return launch(launcher, *words, cwd=self.directory, environment=wanted)
+
+
+@pytest.fixture
+def trap(tmp_path: Path) -> Trap:
+    return Trap(tmp_path)
+
+
+def test_the_trap_works(trap: Trap) -> None:
+    subprocess.run([sys.executable, "-c", "import difflib"], cwd=trap.directory, env={**os.environ, "PYTHONPATH": "."})
+    assert "difflib" in trap.sprung
+
+
+@pytest.mark.parametrize("words", [("--help",), ("enforec",), ("test", "--help"), ("report", "--help")])
+@pytest.mark.parametrize("named", [True, False], ids=["an Ansible that is named", "none named"])
+def test_words_that_need_no_host(trap: Trap, words: tuple[str, ...], named: bool) -> None:
+    if words[0] == "report" and not named:
+        pytest.skip("would make an environment in the checkout")
+    given = {"PROSCRIBE_ANSIBLE_PLAYBOOK": REAL_ANSIBLE} if named else {}
+    ended = trap.launch(PROJECT / "proscribe", *words, **given)
+    assert trap.sprung == [], ended.said
+    assert ("Usage" if words[0] == "--help" else "did you mean" if words[0] == "enforec" else "usage:") in ended.said
+
+
+@pytest.mark.parametrize("word", ["explain", "diff", "waiver", "scheduled", "report"])
+def test_words_of_our_own(trap: Trap, word: str) -> None:
+    ended = trap.launch(PROJECT / "proscribe", word, "--help", PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE)
+    assert trap.sprung == [], ended.said
+    assert (ended.code, "usage: ./proscribe" in ended.said) == (0, True), ended.said
+
+
+@pytest.mark.parametrize("word", ["audit", "enforce", "lift", "drift", "collect", "schedule"])
+def test_a_run_on_this_machine(trap: Trap, tmp_path: Path, word: str) -> None:
+    """Also what runs of it as a host. With --check, so that nothing is changed."""
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text("a_department: {hosts: {localhost: {ansible_connection: local}}}\n")
+    ended = trap.launch(
+        PROJECT / "proscribe",
+        *(word, "-i", str(inventory), "--check", "--tags", "dns", "-e", "proscribe_schedule=awx"),
+        PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE,
+        PROSCRIBE_REPORTS=str(tmp_path / "reports"),
+    )
+    assert trap.sprung == [], ended.said
+    assert ended.code in (0, 2, 12) and "Traceback" not in ended.said, ended.said
+
+
+def test_the_notice_of_a_scheduled_run(trap: Trap, tmp_path: Path) -> None:
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text("a_department: {hosts: {localhost: {ansible_connection: local}}}\n")
+    ended = trap.launch(
+        PROJECT / "proscribe",
+        *("scheduled", "failed", "--", "-i", str(inventory)),
+        PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE,
+        PROSCRIBE_REPORTS=str(tmp_path / "reports"),
+    )
+    assert trap.sprung == [], ended.said
+    assert "a scheduled run" in ended.said
+
+
+def test_making_the_environment_and_running_it(trap: Trap, tmp_path: Path) -> None:
+    launcher = made_checkout(tmp_path / "checkout", made_wheel(tmp_path))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for _ in range(2):
+        ended = trap.launch(launcher, "audit", PATH=path)
+        assert ended.said.endswith("made ansible 1\n"), ended.said
+    assert trap.sprung == []
+
+
+def test_a_signal_module_beside_a_made_ansible(trap: Trap, tmp_path: Path) -> None:
+    ansible = made_ansible(tmp_path / "ansible-playbook", '#!/bin/sh\necho "<$PYTHONPATH>"\n')
+    assert trap.launch(PROJECT / "proscribe", "audit", PROSCRIBE_ANSIBLE_PLAYBOOK=ansible).said == "<>\n"
+    assert trap.sprung == []
+
+
+# -- an environment that somebody else has made ------------------------------------------------------------------------
+
+
+def planted(environment: Path, launcher: Path, marker: Path) -> None:
+    """An environment with the right mark, whose programs are not Python."""
+    (environment / "bin").mkdir(parents=True)
+    for name in ("python", "ansible-playbook"):
+        made_ansible(environment / "bin" / name, f"#!/bin/sh\ntouch {marker}\n")
+    requirement = (launcher.parent / "pyproject.toml").read_text().partition('["')[2].partition('"]')[0]
+    identity = f"{environment}\n{requirement}\n{environment}/bin/python"
+    (environment / "made-by-proscribe").write_text(identity)
+
+
+@pytest.mark.parametrize("who", ["somebody else", "everybody", "a group"])
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make files of somebody else")
+def test_it_is_not_used(tmp_path: Path, who: str) -> None:
+    launcher = made_checkout(tmp_path / "checkout", made_wheel(tmp_path))
+    environment = launcher.parent / ".venv"
+    planted(environment, launcher, tmp_path / "was-here")
+    if who == "somebody else":
+        os.chown(environment, 65534, 65534)
+    else:
+        environment.chmod(0o757 if who == "everybody" else 0o775)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    ended = launch(launcher, "audit", environment=clean_environment(PATH=path))
+    assert not (tmp_path / "was-here").exists(), ended.said
+    assert "setting up made-ansible" in ended.said and ended.said.endswith("made ansible 1\n")
+    assert environment.stat().st_uid == 0 and environment.stat().st_mode & 0o022 == 0

@@ -1,0 +1,41 @@
+"""A host that pulls runs nothing out of a state directory that somebody else could change."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from proscribe.schedule import pull
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(pull, "STATE", str(tmp_path / "pull"))
+    monkeypatch.setattr(pull, "RECORD", str(tmp_path / "record.json"))
+    monkeypatch.setattr(pull, "run", lambda *_: pytest.fail("something was run"))
+    (tmp_path / "pull.json").write_text(json.dumps({"repository": "", "directory": "/nowhere", "host": "web01"}))
+    return tmp_path / "pull"
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o1777])
+def test_one_that_others_can_write_is_refused(state: Path, mode: int, capsys: pytest.CaptureFixture[str]) -> None:
+    state.mkdir()
+    state.chmod(mode)
+    assert pull.main(str(state.parent / "pull.json")) == pull.NO_REPORT
+    assert f"mode {mode:04o}) is no directory that only root can change; nothing was run" in capsys.readouterr().err
+    assert list(state.iterdir()) == []
+
+
+def test_a_link_is_refused(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (state.parent / "elsewhere").mkdir(mode=0o700)
+    state.symlink_to("elsewhere")
+    assert pull.main(str(state.parent / "pull.json")) == pull.NO_REPORT
+    assert list((state.parent / "elsewhere").iterdir()) == []
+
+
+def test_one_of_its_own_is_used(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pull, "run", lambda *_: (0, {"host": "web01", "errors": []}))
+    assert pull.main(str(state.parent / "pull.json")) == 0
+    record = state.parent / "record.json"
+    assert json.loads(record.read_text())["host"] == "web01" and record.stat().st_mode & 0o777 == 0o600

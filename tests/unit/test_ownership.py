@@ -1,0 +1,170 @@
+"""Who else can change a file: by owner and mode, by what lies on the way to it, by links, by what is below it."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+from proscribe.host import ControlError
+from proscribe.ownership import exposed, who_else
+from proscribe.schedule.reach import require_own
+
+NOBODY = 65534
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make files of somebody else")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A checkout out of others' reach, and a file in it."""
+    (tmp_path / "checkout" / "roles").mkdir(parents=True, mode=0o755)
+    (tmp_path / "checkout" / "roles" / "main.yml").touch()
+    return tmp_path / "checkout"
+
+
+def seen(uid: int, gid: int, mode: int) -> os.stat_result:
+    return os.stat_result((mode | 0o100000, 1, 1, 1, uid, gid, 0, 0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("uid", "gid", "mode", "trusted", "who"),
+    [
+        (0, 0, 0o644, set(), ""),
+        (0, 0, 0o664, set(), ""),  # root's own group
+        (0, NOBODY, 0o644, set(), ""),
+        (0, NOBODY, 0o664, set(), f"the group {grp.getgrgid(NOBODY).gr_name}"),
+        (0, 99999, 0o664, set(), "the group 99999"),
+        (0, 0, 0o646, set(), "everybody"),
+        (0, 0, 0o002, set(), "everybody"),
+        (NOBODY, 0, 0o400, set(), "nobody"),
+        (NOBODY, 0, 0o400, {NOBODY}, ""),
+        (99999, 0, 0o400, {NOBODY}, "99999"),
+    ],
+)
+def test_by_owner_and_mode(uid: int, gid: int, mode: int, trusted: set[int], who: str) -> None:
+    assert who_else(seen(uid, gid, mode), trusted) == who
+
+
+@pytest.mark.parametrize(
+    ("name", "members", "who"),
+    [
+        ("ops", [], ""),  # the private group of the account
+        ("ops", ["ops", "root"], ""),
+        ("ops", ["ops", "mallory"], "the group ops"),
+        ("domain users", [], "the group domain users"),  # whose members nobody lists
+    ],
+)
+def test_a_group_is_nobody_elses_only_if_it_is_the_accounts_private_one(
+    monkeypatch: pytest.MonkeyPatch, name: str, members: list[str], who: str
+) -> None:
+    account = pwd.struct_passwd(("ops", "x", 4321, 4321, "", "/home/ops", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: account)
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group((name, "x", gid, members)))
+    assert who_else(seen(4321, 4321, 0o775), {4321}) == who
+    assert who_else(seen(4321, 4322, 0o775), {4321}) != ""
+
+
+def test_out_of_reach(place: Path) -> None:
+    assert exposed(str(place), ()) is None
+    assert exposed(str(place / "roles" / "main.yml"), ()) is None
+    assert exposed(f"{place}/roles/../roles/./main.yml", ()) is None
+    assert exposed(str(place / "not there"), ()) is None
+
+
+@pytest.mark.parametrize("which", [".", "..", "roles", "roles/main.yml"])
+@pytest.mark.parametrize("how", ["owner", "everybody", "group"])
+def test_the_first_thing_in_others_reach_is_named(place: Path, which: str, how: str) -> None:
+    there = (place / which).resolve()
+    if how == "owner":
+        os.chown(there, NOBODY, 0)
+    else:
+        os.chown(there, 0, NOBODY)
+        there.chmod(0o757 if how == "everybody" else 0o775)
+    found = exposed(str(place), ())
+    assert found is not None and found.path == str(there)
+    assert exposed(str(place), {NOBODY}) is None if how == "owner" else found
+
+
+def test_in_a_sticky_directory_only_the_owner_replaces_what_is_there(place: Path) -> None:
+    place.parent.chmod(0o1777)
+    assert exposed(str(place), ()) is None
+    found = exposed(str(place.parent / "not there"), ())
+    assert found is not None and found.path == str(place.parent), "anybody could make it"
+    (place.parent / "link").symlink_to(place)
+    assert exposed(str(place.parent / "link"), ()) is None
+    os.lchown(place.parent / "link", NOBODY, NOBODY)
+    found = exposed(str(place.parent / "link"), ())
+    assert found is not None and found.path == str(place.parent / "link")
+    (place / "roles").chmod(0o1777)  # but there anybody can add something
+    assert exposed(str(place), ()) is not None
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+@pytest.mark.parametrize("where", ["on the way", "below"])
+def test_links_are_followed(place: Path, tmp_path: Path, where: str, absolute: bool) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "file").touch()
+    target = str(theirs) if absolute else os.path.relpath(theirs, place)
+    (place / "link").symlink_to(target)
+    path = str(place / "link" / "file") if where == "on the way" else str(place)
+    assert exposed(path, ()) is None
+    os.chown(theirs, NOBODY, NOBODY)
+    found = exposed(path, ())
+    assert found is not None and found.path == str(theirs)
+
+
+def test_links_in_a_circle_end(place: Path) -> None:
+    (place / "a").symlink_to("b")
+    (place / "b").symlink_to("a")
+    with pytest.raises(OSError, match="too many links"):
+        exposed(str(place / "a" / "x"), ())
+    with pytest.raises(OSError, match="too many links"):
+        exposed(str(place), ())
+
+
+def test_a_link_to_what_others_could_make_is_in_their_reach(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o1777)
+    (place / "link").symlink_to(tmp_path / "open" / "later")
+    found = exposed(str(place), ())
+    assert found is not None and found.path == str(tmp_path / "open")
+
+
+# -- a schedule --------------------------------------------------------------------------------------------------------
+
+
+def test_a_schedule_of_an_account_may_be_made_of_its_own_files(place: Path) -> None:
+    os.chown(place / "roles", NOBODY, 0)
+    require_own("nobody", [str(place)])
+    with pytest.raises(
+        ControlError, match=r"roles \(of nobody, mode 0755\) can be changed by nobody, and scheduled runs"
+    ):
+        require_own("root", [str(place)])
+
+
+def test_an_account_that_is_not_there_is_told(place: Path) -> None:
+    with pytest.raises(ControlError, match="there is no account nosuch"):
+        require_own("nosuch", [str(place)])
+
+
+def test_a_program_goes_with_its_environment_and_what_runs_it(place: Path, tmp_path: Path) -> None:
+    environment = tmp_path / "venv"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "lib").mkdir()
+    (environment / "pyvenv.cfg").touch()
+    python = tmp_path / "python"
+    python.touch()
+    program = environment / "bin" / "ansible-playbook"
+    program.write_text(f"#!{python} -I\n")
+    link = place / "ansible-playbook"
+    link.symlink_to(program)
+    require_own("root", [str(link)])
+    for theirs in (python, environment / "lib", environment):
+        os.chown(theirs, NOBODY, 0)
+        with pytest.raises(ControlError, match=f"{theirs} "):
+            require_own("root", [str(link)])
+        os.chown(theirs, 0, 0)

@@ -1,0 +1,268 @@
+"""The store of what goes to hosts: made once, and nothing in it believed for its name or its place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+import os
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from proscribe import plan as plans
+from proscribe import stream
+from proscribe.store import Store, Untrusted
+from proscribe.stream import BOOTSTRAP, Part, packed_code, payload
+
+PLAN = plans.sealed({"schema": plans.SCHEMA, "contact": "x", "browsers": [], "controls": {}})
+OTHER = plans.sealed({"schema": plans.SCHEMA, "contact": "mallory", "browsers": [], "controls": {}})
+DIGEST = PLAN["digest"]
+SHORT = DIGEST.removeprefix("sha256:")
+TEXT = plans.canonical(PLAN)
+EVIL = lzma.compress(json.dumps({"packages": [], "texts": {"proscribe.run": "evil"}}).encode())
+NOBODY = 65534
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make files of somebody else")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "reports" / "plans"
+
+
+def ready(place: Path) -> tuple[Store, dict]:
+    """A store as a run makes it, and what the run knows of it."""
+    store = Store(place)
+    store.require()
+    told = store.prepare({DIGEST: PLAN})
+    return Store(place, told["packed"]), told
+
+
+def test_what_is_the_same_for_many_hosts_is_made_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed_code(probe=False)
+    store, told = ready(place)
+    made = {path.name: path.stat().st_ino for path in place.iterdir()}
+    assert set(made) == {f"{told['code']}.code", f"{SHORT}.json", f"{SHORT}.plan"}
+    first = payload(store.prepared(told["code"]), store.plan(digest=DIGEST), {})
+    monkeypatch.setattr(stream, "_put_together", lambda probe: pytest.fail("put together again"))
+    monkeypatch.setattr("proscribe.store.zlib.compress", lambda *_: pytest.fail("packed again"))
+    again, told_again = ready(place)
+    assert told_again == told
+    assert payload(again.prepared(told["code"]), again.plan(digest=DIGEST), {}) == first
+    assert {path.name: path.stat().st_ino for path in place.iterdir()} == made
+
+
+def test_it_is_for_its_owner_only(place: Path) -> None:
+    store, told = ready(place)
+    store.note("web01", store.prepared(told["code"]), store.plan(digest=DIGEST), has=True)
+    assert {oct(path.stat().st_mode & 0o777) for path in (place, place / "kept")} == {"0o700"}
+    assert {oct(path.stat().st_mode & 0o777) for path in place.rglob("*") if path.is_file()} == {"0o600"}
+    assert place.parent.stat().st_mode & 0o027 == 0
+
+
+# -- what somebody has put there ---------------------------------------------------------------------------------------
+
+
+def test_code_that_was_edited_does_not_go_to_hosts(place: Path) -> None:
+    store, told = ready(place)
+    (place / f"{told['code']}.code").write_bytes(EVIL)
+    assert store.prepared(told["code"]).packed() == packed_code(probe=False)
+    _, again = ready(place)
+    assert again == told
+    assert hashlib.sha256((place / f"{told['code']}.code").read_bytes()).hexdigest() == told["code"]
+
+
+def test_a_name_that_was_planted_chooses_no_code(place: Path) -> None:
+    """What older versions kept: which code goes with which sources."""
+    store, told = ready(place)
+    evil = hashlib.sha256(EVIL).hexdigest()
+    (place / f"{evil}.code").write_bytes(EVIL)
+    for kind in ("observe", "probe"):
+        for name in (told["code"], *[path.stem for path in place.iterdir()]):
+            (place / f"{kind}-{name}.name").write_text(evil)
+    assert ready(place)[1]["code"] == told["code"]
+    assert store.code(probe=True).packed() == packed_code(probe=True)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [b"", b"no zlib", zlib.compress(plans.canonical(OTHER).encode()), zlib.compress(b"\0" * 500_000_000, 9)],
+    ids=["empty", "not packed", "another plan", "half a gigabyte"],
+)
+def test_a_packed_plan_that_was_edited_does_not_go_to_hosts(place: Path, packed: bytes) -> None:
+    store, told = ready(place)
+    path = place / f"{SHORT}.plan"
+    before = path.read_bytes()
+    path.write_bytes(packed)
+    assert store.plan(digest=DIGEST).packed() == before
+    assert ready(place)[1] == told and path.read_bytes() == before
+
+
+def test_a_plan_that_was_edited_does_not_go_to_hosts(place: Path) -> None:
+    store, _ = ready(place)
+    path = place / f"{SHORT}.json"
+    for wrong in (plans.canonical(OTHER), plans.canonical({**OTHER, "digest": DIGEST}), "[" * 100_000, "{}", "1"):
+        path.write_text(wrong)
+        with pytest.raises(Untrusted, match="something else, expected the plan of that name"):
+            store.stored(DIGEST)
+    ready(place)
+    assert store.stored(DIGEST) == PLAN
+
+
+def test_a_packed_plan_that_is_gone_is_packed_again_and_one_that_is_gone_is_told(place: Path) -> None:
+    store, told = ready(place)
+    (place / f"{SHORT}.plan").unlink()
+    assert zlib.decompress(store.plan(digest=DIGEST).packed()).decode() == TEXT
+    for digest in ("sha256:" + "0" * 64, "sha256:gone", f"sha256:../plans/{SHORT}", ""):
+        with pytest.raises(FileNotFoundError, match="is gone"):
+            store.stored(digest)
+    (place / f"{told['code']}.code").unlink()
+    assert store.prepared(told["code"]).packed() == packed_code(probe=False)
+    with pytest.raises(FileNotFoundError, match="began with is gone"):
+        store.prepared("0" * 64).packed()
+
+
+@pytest.mark.parametrize("what", ["a pipe", "a link", "a directory"])
+def test_what_is_no_file_is_not_read(place: Path, what: str) -> None:
+    """A pipe would hold the run, a link may lead anywhere."""
+    store, told = ready(place)
+    for name in (f"{told['code']}.code", f"{SHORT}.plan"):
+        path = place / name
+        content = path.read_bytes()
+        path.unlink()
+        if what == "a pipe":
+            os.mkfifo(path)
+        elif what == "a link":
+            aside = place.parent / name
+            aside.write_bytes(content)
+            path.symlink_to(aside)
+        else:
+            path.mkdir()
+    assert store.prepared(told["code"]).packed() == packed_code(probe=False)
+    assert zlib.decompress(store.plan(digest=DIGEST).packed()).decode() == TEXT
+
+
+@pytest.mark.parametrize("mode", [0o702, 0o720, 0o777, 0o1777])
+@pytest.mark.parametrize("which", ["reports", "plans", "kept"])
+def test_a_folder_that_others_can_write_is_refused(place: Path, which: str, mode: int) -> None:
+    store, told = ready(place)
+    code, plan = store.prepared(told["code"]), store.plan(digest=DIGEST)
+    store.note("web01", code, plan, has=True)
+    folder = {"reports": place.parent, "plans": place, "kept": place / "kept"}[which]
+    os.chown(folder, os.getuid(), NOBODY) if os.geteuid() == 0 else None
+    folder.chmod(mode)
+    if which == "kept":  # it only saves time: as if it were not there
+        assert not store.has("web01", code, plan)
+        return
+    with pytest.raises(Untrusted) as raised:
+        store.require()
+    assert raised.value.path == str(folder)
+    assert f"mode {mode:04o}" in raised.value.found and "chmod go-w" in raised.value.expected
+
+
+@as_root
+@pytest.mark.parametrize("which", ["reports", "plans"])
+def test_a_folder_of_somebody_elses_is_refused(place: Path, which: str) -> None:
+    ready(place)
+    folder = place if which == "plans" else place.parent
+    os.chown(folder, NOBODY, NOBODY)
+    with pytest.raises(Untrusted, match="a directory of nobody's .* that can be changed by nobody"):
+        Store(place).require()
+
+
+@as_root
+def test_a_file_of_somebody_elses_is_made_anew(place: Path) -> None:
+    store, told = ready(place)
+    for path in place.iterdir():
+        os.chown(path, NOBODY, NOBODY)
+    ready(place)
+    assert {path.stat().st_uid for path in place.iterdir()} == {0}
+
+
+@pytest.mark.parametrize("which", ["plans", "kept"])
+def test_a_link_in_a_folders_place_is_not_written_through(tmp_path: Path, place: Path, which: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if which == "plans":
+        place.parent.mkdir()
+        place.symlink_to(elsewhere)
+        with pytest.raises(Untrusted, match="found a link, expected a directory"):
+            Store(place).require()
+    else:
+        store, told = ready(place)
+        (place / "kept").symlink_to(elsewhere)
+        store.note("web01", store.prepared(told["code"]), store.plan(digest=DIGEST), has=True)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_mark_that_is_a_link_is_not_written_through(tmp_path: Path, place: Path) -> None:
+    store, told = ready(place)
+    code, plan = store.prepared(told["code"]), store.plan(digest=DIGEST)
+    target = tmp_path / "precious"
+    target.write_text("precious")
+    store.note("web01", code, plan, has=True)
+    mark = place / "kept" / "host-web01"
+    mark.unlink()
+    mark.symlink_to(target)
+    store.note("web01", code, plan, has=True)
+    assert target.read_text() == "precious"
+    assert not mark.is_symlink() and store.has("web01", code, plan)
+
+
+def test_a_store_that_cannot_be_written_only_costs_time(tmp_path: Path) -> None:
+    store = Store(tmp_path / "not-there" / "plans")
+    told = store.prepare({DIGEST: PLAN})
+    assert store.prepared(told["code"]).packed() == Store().code(probe=False).packed()
+    assert not (tmp_path / "not-there").exists()
+
+
+@pytest.mark.parametrize("host", ["web01", "a/b", "..", "x" * 100])
+def test_it_is_noted_which_hosts_keep_the_code_until_there_is_another(place: Path, host: str) -> None:
+    code, plan, other = (Part(letter * 64, bytes) for letter in "abc")
+    store, _ = ready(place)
+    assert not store.has(host, code, plan)
+    store.note(host, code, plan, has=True)
+    store.note("other", code, plan, has=True)
+    assert store.has(host, code, plan) and not store.has("another", code, plan)
+    assert not store.has(host, other, plan) and not store.has(host, code, other)
+    store.note(host, code, plan, has=False)
+    assert not store.has(host, code, plan) and store.has("other", code, plan)
+    store.note("other", code, other, has=True)
+    assert store.has("other", code, other) and not store.has("other", code, plan)
+    assert not Store().has(host, code, plan)
+
+
+@settings(deadline=None, max_examples=30)  # each makes a store
+@given(st.binary(max_size=200))
+def test_whatever_stands_in_a_file_only_what_fits_its_name_is_sent(tmp_path_factory, junk: bytes) -> None:
+    place = tmp_path_factory.mktemp("made") / "plans"
+    store, told = ready(place)
+    for path in place.iterdir():
+        path.write_bytes(junk)
+    assert hashlib.sha256(store.prepared(told["code"]).packed()).hexdigest() == told["code"]
+    with pytest.raises(OSError):
+        store.plan(digest=DIGEST).packed()
+
+
+# -- the code, put together once ---------------------------------------------------------------------------------------
+
+
+def test_the_code_is_put_together_anew_when_a_source_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "_cache", lambda kind: tmp_path / "__pycache__" / kind)
+    made: list[bool] = []
+    monkeypatch.setattr(stream, "_put_together", lambda probe: (made.append(probe), b"code")[1])
+    assert [packed_code(False), packed_code(False)] == [b"code", b"code"] and made == [False]
+    source = tmp_path / "run.py"
+    source.touch()
+    monkeypatch.setattr(stream, "_files", lambda: {"proscribe.run": source})
+    assert packed_code(False) == b"code" and made == [False, False]
+    if os.geteuid() == 0:
+        os.chown(tmp_path / "__pycache__" / "observe", NOBODY, NOBODY)
+        assert packed_code(False) == b"code" and len(made) == 3
+
+
+def test_nothing_of_the_controllers_is_in_the_bootstrap() -> None:
+    assert "ansible" not in BOOTSTRAP
