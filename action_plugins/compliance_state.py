@@ -7,21 +7,24 @@ import base64
 import json
 import shlex
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 
 PROJECT = str(Path(__file__).resolve().parents[1] / "module_utils")
 if PROJECT not in sys.path:
     sys.path.insert(0, PROJECT)
 
+from proscribe.duration import shown
 from proscribe.plan import canonical
+from proscribe.reply.shapes import LINE, Unusable
 from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
 from proscribe.store import Store
 from proscribe.stream import BOOTSTRAP, LACKING, LOADER, answer, payload
+from proscribe_action import HostAction, observe_timeout, results
 
 # Where the inventory names no interpreter. /usr/bin first, as Ansible's own discovery has it; a host without any gets
 # Ansible's message from the ordinary module.
@@ -32,21 +35,24 @@ CANNOT_PIPE = "where a connection cannot pipe, or is told not to (pipelining), t
 NO_ANSWER = "hosts that do not answer the streamed code get it as a module, which takes longer (-vvv: what they said)"
 
 
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     """Observes one host."""
 
-    _supports_async = False
+    reader = results.look
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Answer the task."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        variables = task_vars or {}
-        run = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
-        host = str(variables.get("inventory_hostname"))
+    def limit(self, variables: dict[str, Any]) -> float:
+        """How long the look may take."""
+        return observe_timeout(variables)
+
+    def ask(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """Look at the host."""
+        run, host = _run(variables), str(variables.get("inventory_hostname"))
         text, call = self._arguments(run, host)
         store = Store(Path(run["plans"]) if "plans" in run else None, run.get("packed"))
         plan = store.plan(text) if text else store.plan(digest=run["hosts"][host])
         code = store.prepared(run["code"]) if "code" in run and not call["probe"] else store.code(call["probe"])
+        seconds = observe_timeout(variables)
+        end = time.monotonic() + seconds
         ways = [self._streamed] if self._can_stream() else []
         if not ways:
             self._display.warning(CANNOT_PIPE)
@@ -54,16 +60,24 @@ class ActionModule(ActionBase):
         for way in [*ways, self._as_module]:
             # A host that keeps code and plan is only told their names; one that has lost them says so, or nothing.
             for whole in (False, True) if store.has(host, code, plan) else (True,):
-                told = way(payload(code, plan, call, whole), variables)
+                try:
+                    told = way(payload(code, plan, call, whole, seconds), variables)
+                except Unusable:
+                    if time.monotonic() < end:
+                        raise
+                    told = None
                 if told is not None and LACKING not in told:
                     break
+                if time.monotonic() >= end:  # the host has ended it, and would end it again
+                    self.leash.cut(f"it took longer than {shown(seconds)}")
+                    return {}
             if told is not None:
                 break
-        told = told or {}
+        if told is None or LACKING in told:
+            raise Unusable("it lacks what it was sent")
         if "kept" in told:
-            store.note(host, code, plan, has=bool(told.pop("kept")))
-        result.update(told)
-        return result
+            store.note(host, code, plan, has=told.pop("kept"))
+        return told
 
     def _arguments(self, run: Mapping[str, Any], host: str) -> tuple[str, dict[str, Any]]:
         """The plan as JSON text, and the rest of the call. What the task does not give is what was compiled for the
@@ -90,18 +104,25 @@ class ActionModule(ActionBase):
         python = f'"$({ANY_PYTHON})"' if named.startswith("auto") else named
         command = f"{python} -I -S -c {shlex.quote(BOOTSTRAP)}"
         done = self._low_level_execute_command(command, in_data=stream)
+        if self.leash.why:
+            return {}
         told = answer(done["stdout"])
         if told is None:
             self._display.warning(NO_ANSWER)
-            self._display.vvv(f"no answer to the streamed code: {json.dumps(done)}")
-        return told
+            said = {"rc": done["rc"], **{name: done[name][-LINE:] for name in ("stdout", "stderr")}}
+            self._display.vvv(f"no answer to the streamed code: {json.dumps(said)}")
+            return None
+        return results.look(told)
 
     def _as_module(self, stream: bytes, variables: dict[str, Any]) -> dict[str, Any]:
         arguments = {"loader": LOADER, "stream": base64.b64encode(stream).decode()}
-        told: dict[str, Any] = self._execute_module(
-            module_name="compliance_state", module_args=arguments, task_vars=variables
-        )
-        return told
+        return self.module(variables, "compliance_state", **arguments)
+
+
+def _run(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What `compile_plans` said of the run."""
+    run: Mapping[str, Any] = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
+    return run
 
 
 def _compiled(run: Mapping[str, Any], host: str) -> dict[str, Any]:

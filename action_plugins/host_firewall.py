@@ -6,18 +6,21 @@ the host itself, so the worst that can come of them is a wait.
 from __future__ import annotations
 
 import contextlib
+import json
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
+from proscribe.controls.firewall.confirm import WITHIN
 from proscribe.controls.firewall.program import RUN
+from proscribe_action import HostAction, printable, results
 
 PAUSE = 1  # seconds between two attempts; the first one, too, is better made when the rules are loaded
 GRACE = 30  # seconds that a host may take to answer again after it has taken its rules back
@@ -25,23 +28,28 @@ GRACE = 30  # seconds that a host may take to answer again after it has taken it
 ALIVE = "-o ServerAliveInterval=5 -o ServerAliveCountMax=2"
 
 
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     """Changes the firewall of one host."""
 
-    _supports_async = False
+    reader = results.firewall
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Answer the task."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        told = self._execute_module(module_name="host_firewall", task_vars=task_vars)
-        pending = told.pop("pending", None)
-        if pending:
-            kept = self._confirm(pending["token"], pending["within"], task_vars)
+    def ask(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """Have the firewall changed, and the change confirmed."""
+        told = self.module(variables)
+        token = told.pop("pending", None)
+        if token:
+            kept = self._confirm(token, self._within(), variables)
             if kept.get("failed"):
-                told = kept
-        return {**result, **told}
+                return kept
+        return told
 
-    def _confirm(self, token: str, within: float, task_vars: dict[str, Any] | None) -> dict[str, Any]:
+    def _within(self) -> int:
+        """How many seconds the host waits for the confirmation, as its plan says: its own word could be any number."""
+        plan = self._task.args.get("plan") or {}
+        plan = plan if isinstance(plan, Mapping) else json.loads(plan)
+        return int(plan["controls"]["firewall"]["settings"].get("confirm_within", WITHIN))
+
+    def _confirm(self, token: str, within: int, variables: dict[str, Any]) -> dict[str, Any]:
         """What the host says of a change, kept or taken back, over a connection that is younger than the new rules.
 
         Raises AnsibleConnectionFailure where it does not even answer after it must have taken the change back.
@@ -56,12 +64,11 @@ class ActionModule(ActionBase):
                 self._leave_connection()
                 if self._low_level_execute_command(decided)["rc"] == 0 or time.monotonic() > end:
                     self._leave_connection()
-                    confirm = {"confirm": token}
-                    return self._execute_module(module_name="host_firewall", module_args=confirm, task_vars=task_vars)
+                    return self.module(variables, "host_firewall", confirm=token)
             except AnsibleConnectionFailure as lost:
                 if time.monotonic() > end:
                     raise
-                self._display.vvv(f"no new connection yet, so the new rules are not confirmed: {lost}")
+                self._display.vvv(f"no new connection yet, so the new rules are not confirmed: {printable(lost)}")
 
     def _leave_connection(self) -> None:
         """What is asked next goes over a new connection, which gives up by itself if the host falls silent."""

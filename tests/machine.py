@@ -41,6 +41,7 @@ TOOLS = {
     "runc": "runc",
     "shellcheck": "shellcheck",
     "ssh": "openssh-client",
+    "sshd": "openssh-server",
     "sudo": "sudo",
     "systemd-analyze": "systemd",
     "thunderbird": "thunderbird",

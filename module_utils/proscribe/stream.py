@@ -26,6 +26,8 @@ from typing import Any, NamedTuple
 
 from .kept import PLACE
 from .ownership import who_else
+from .reply.parsing import parsed
+from .reply.shapes import mapping
 
 PACKAGE = "proscribe"
 ENTRY = f"{PACKAGE}.run"
@@ -53,7 +55,7 @@ LACKING = "lacking"  # the key of the answer of a host that lacks what was only 
 # Runs on the host. What is imported comes out of the stream, or out of what this host has kept of an earlier one (which
 # nobody but root can have written); a name that is not in it is the standard library's.
 LOADER = f"""
-import json, marshal, os, sys, zlib
+import json, marshal, os, signal, sys, zlib
 from importlib._bootstrap_external import MAGIC_NUMBER
 from importlib.machinery import ModuleSpec
 def opened(name, flags, within=None):
@@ -72,6 +74,14 @@ def kept(name):
         pass
 def answered(stream):
     head = json.loads(stream.readline())
+    # The signal's default action ends a process wherever it is, also within a system call or an endless match.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(head.get("seconds", 0))
+    try:
+        return answer_to(head, stream)
+    finally:
+        signal.alarm(0)
+def answer_to(head, stream):
     packed, packed_plan = map(stream.read, head["sizes"])
     named = f"{{head['code']}}-{{MAGIC_NUMBER.hex()}}"
     with_plan = f"{{named}}-{{head['plan']}}"
@@ -135,10 +145,13 @@ class Part(NamedTuple):
     packed: Callable[[], bytes]
 
 
-def payload(code: Part, plan: Part, call: Mapping[str, Any], whole: bool = True) -> bytes:
-    """The stream for one call of `run.compliance_state`. Not `whole`: code and plan are only named."""
+def payload(code: Part, plan: Part, call: Mapping[str, Any], whole: bool = True, seconds: int = 0) -> bytes:
+    """The stream for one call of `run.compliance_state`. Not `whole`: code and plan are only named. After so many
+    `seconds` the host ends the call; 0 for no limit.
+    """
     parts = [code.packed(), plan.packed()] if whole else [b"", b""]
-    head = {"code": code.name, "plan": plan.name, "sizes": [len(part) for part in parts], "call": call}
+    sizes = [len(part) for part in parts]
+    head = {"code": code.name, "plan": plan.name, "sizes": sizes, "call": call, "seconds": seconds}
     return b"".join([json.dumps(head).encode(), b"\n", *parts])
 
 
@@ -194,11 +207,9 @@ def _put_together(probe: bool) -> bytes:
     return lzma.compress(json.dumps(code).encode(), preset=9)
 
 
-def answer(output: str) -> dict[str, Any] | None:
-    """What the host answered; None if no answer came (no Python there, a Python that is too old, another shell)."""
+def answer(output: str) -> Mapping[Any, Any] | None:
+    """What the host answered, which is data from a stranger (see reply/); None if no answer came (no Python there, a
+    Python that is too old, another shell). Raises Unusable for an answer that is no JSON, or no mapping.
+    """
     lines = [line for line in output.splitlines() if line.startswith(MARK)]
-    try:
-        told = json.loads(lines[-1].removeprefix(MARK)) if lines else None
-    except ValueError:
-        return None
-    return told if isinstance(told, dict) else None
+    return mapping(parsed(lines[-1].removeprefix(MARK)), "the answer") if lines else None

@@ -7,6 +7,7 @@ import json
 import lzma
 import marshal
 import os
+import signal
 import subprocess
 import sys
 from importlib.util import MAGIC_NUMBER
@@ -16,6 +17,7 @@ import pytest
 from proscribe import plan as plans
 from proscribe.host import Host
 from proscribe.kept import PLACE
+from proscribe.reply.shapes import Unusable
 from proscribe.run import compliance_state
 from proscribe.store import Store
 from proscribe.stream import BOOTSTRAP, LACKING, LOADER, MARK, answer, payload
@@ -118,12 +120,26 @@ def test_a_host_that_does_not_have_the_code_says_so_and_does_nothing():
         (f'Welcome{MARK}\n{MARK}{{"record": "/home/a/{MARK}x"}}\n', {"record": f"/home/a/{MARK}x"}),
         ("", None),
         ("python3: command not found\n", None),
-        (f'{MARK}{{"changed": fal', None),
-        (f"{MARK}[1]", None),
     ],
 )
 def test_an_answer_is_found_behind_what_a_shell_prints_and_else_there_is_none(output, told):
     assert answer(output) == told
+
+
+@pytest.mark.parametrize(
+    "told", ['{"changed": fal', "", '{"a": NaN}', "[" * 100_000, "[1]", "null", '{"a": 1' + "0" * 5000 + "}"]
+)
+def test_an_answer_that_is_no_json_is_said_to_be_none(told):
+    with pytest.raises(Unusable, match="no JSON|no mapping"):
+        answer(f"{MARK}{told}\n")
+
+
+@pytest.mark.parametrize("work", ["__import__('time').sleep(60)", "__import__('re').match('(a+)+$', 'a' * 60 + 'b')"])
+def test_a_look_that_takes_too_long_is_ended_by_the_host_itself_wherever_it_is(work):
+    stream = payload(Store().code(probe=False), Store().plan(TEXT), CALL, seconds=1)
+    code = BOOTSTRAP.replace("    sources = None\n", f"    {work}\n    sources = None\n")
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], input=stream, capture_output=True)
+    assert (done.returncode, done.stdout) == (-signal.SIGALRM, b"")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are believed")

@@ -18,14 +18,15 @@ from .restrictions import PREFIX, RESTRICTIONS, Restrictions
 
 # What remembers runs in PostgreSQL needs; the optional extra `history` of pyproject.toml.
 DRIVER = "sqlalchemy"
+EACH = ("stale_after", "observe_timeout")  # what each host may say for itself
 
 
 def reporting(
     hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], reports: Path
 ) -> dict[str, Any]:
     """The run-level values: {exports (their names), history, history_keep and reports_keep (seconds; 0: forever),
-    baseline (the directory of a complete report, "" for none), stale_after {usual: seconds, hosts {name: seconds; only
-    where it is another}}}. `reports` is where reports stand.
+    baseline (the directory of a complete report, "" for none), stale_after and observe_timeout {usual: seconds, hosts
+    {name: seconds; only where it is another}}}. `reports` is where reports stand.
 
     Raises PolicyErrors where hosts disagree, or where what they name is not there.
     """
@@ -42,19 +43,21 @@ def reporting(
             raise PolicyErrors(
                 [_error("gate_baseline", baseline, f"an earlier run to compare with: {none}", hosts)]
             ) from None
-    lengths = Counter(own.stale_after for own in restrictions.values())
-    usual = lengths.most_common(1)[0][0] if lengths else _default("stale_after")
     return {
         "exports": list(one_for_all("exports", hosts, restrictions)),
         "history": history,
         "history_keep": one_for_all("history_keep", hosts, restrictions),
         "reports_keep": one_for_all("reports_keep", hosts, restrictions),
         "baseline": directory,
-        "stale_after": {
-            "usual": usual,
-            "hosts": {name: own.stale_after for name, own in restrictions.items() if own.stale_after != usual},
-        },
+        **{name: _each(name, restrictions) for name in EACH},
     }
+
+
+def _each(name: str, restrictions: Mapping[str, Restrictions]) -> dict[str, Any]:
+    """A variable that hosts may have different values of: the usual one, and the hosts that have another."""
+    values = {host: getattr(own, name) for host, own in restrictions.items()}
+    usual = Counter(values.values()).most_common(1)[0][0] if values else _default(name)
+    return {"usual": usual, "hosts": {host: value for host, value in values.items() if value != usual}}
 
 
 def rule_count(plan: Mapping[str, Any], controls: Sequence[str]) -> int:

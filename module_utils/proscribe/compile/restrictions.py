@@ -27,7 +27,19 @@ from .readers import (
     read_tenants,
 )
 from .schema import AUDIENCES, CATEGORIES
-from .values import choice, day, flag, length, length_or_forever, line, name_servers, networks, whole_number, words
+from .values import (
+    choice,
+    day,
+    flag,
+    length,
+    length_of,
+    length_or_forever,
+    line,
+    name_servers,
+    networks,
+    whole_number,
+    words,
+)
 
 PREFIX = "proscribe_"
 # Variables of the same prefix that the playbooks themselves register, or are given for one run.
@@ -66,6 +78,7 @@ class Restrictions:
     history_keep: int  # seconds; 0 keeps everything
     reports_keep: int  # seconds; 0 keeps everything
     stale_after: int  # seconds
+    observe_timeout: int  # seconds
     exports: tuple[str, ...]
     contact: str
     user_notice: str
@@ -169,6 +182,13 @@ RESTRICTIONS: Mapping[str, Variable] = {
         "How long the folders of reports are kept: 400d, 2w, or forever; the latest always is. One for all hosts.",
     ),
     "stale_after": Variable("3d", length, "A host record older than this says nothing of how the host stands now."),
+    # A look takes a second, and one whose homes are read whole for the first time may take minutes on a slow disk.
+    "observe_timeout": Variable(
+        "5m",
+        length_of(1, 6 * 60),
+        "How long one look at a host may take, 1m to 6h. Then it is given up, and the host is unknown for this reason; "
+        "the others go on.",
+    ),
     "exports": Variable(
         list(exports.EVERY),
         read_exports,

@@ -8,7 +8,7 @@ import ipaddress
 from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
-from ..duration import GRAMMAR, seconds_of
+from ..duration import GRAMMAR, seconds_of, shown
 from .errors import Expected, close_to
 from .networks import packed
 
@@ -101,6 +101,18 @@ def length(value: object) -> int:
         with contextlib.suppress(ValueError):
             return seconds_of(value)
     raise Expected("", value, GRAMMAR)
+
+
+def length_of(least: int, most: int) -> Callable[[object], int]:
+    """A reader of a length of time, in seconds, with bounds in minutes."""
+
+    def read(value: object) -> int:
+        seconds = length(value)
+        if not least * 60 <= seconds <= most * 60:
+            raise Expected("", value, f"a length of time from {shown(least * 60)} to {shown(most * 60)}")
+        return seconds
+
+    return read
 
 
 def length_or_forever(value: object) -> int:

@@ -11,62 +11,82 @@ from typing import Any
 
 from ..finding import ERROR, RECORD_SCHEMA, STATES, UNKNOWN, Finding, worst
 from ..plan import CONTROLS
+from ..reply.shapes import NAME, WORD, Unusable, count, line, listed, mapping, name, one_of, optional, said
 
+__all__ = ["RUN", "Unusable", "field", "read", "silent", "taken"]
 
-class Unusable(ValueError):
-    """An answer that is no host record, and why."""
+# The `control` of an error that is not one control's: the host could not be looked at again, or some task failed.
+RUN = "run"
+
+# A host with the whole catalogue has some 800 rules; what is more than twelve times that was made up.
+MOST_RULES = 10_000
+MOST_FINDINGS = 1000  # of one rule; the users of an honest host can make more
+MOST_ERRORS = 100
+MOST_PEOPLE = 1000
+PLATFORM = ("os", "version", "kernel", "architecture", "python")
+# Of a finding, in characters. Somebody's paths may be long, and are cut; the rest is words of ours.
+LENGTHS = {"kind": WORD, "manager": WORD, "version": WORD, "path": NAME}
 
 
 def read(host: str, answer: object) -> dict[str, Any]:
     """The answer as a host record of that inventory name, with every key of the schema. Raises Unusable."""
-    record = _mapping(answer, "the record")
+    record = taken(answer)
+    return {"schema": RECORD_SCHEMA, "host": host, **{key: kept for key, kept in record.items() if key != "schema"}}
+
+
+def taken(answer: object) -> dict[str, Any]:
+    """The answer as a host record of nobody yet. Raises Unusable."""
+    record = mapping(answer, "the record")
     if record.get("schema") != RECORD_SCHEMA:
-        raise Unusable(f"schema is {str(record.get('schema'))[:40]!r}, expected {RECORD_SCHEMA!r}")
-    rules = [_rule(rule) for rule in _list(record.get("rules"), "rules")]
-    evaluated = _count(record.get("rules_evaluated"), "rules_evaluated")
+        raise Unusable(f"schema is {said(record.get('schema'))}, expected {RECORD_SCHEMA!r}")
+    rules = listed(_rule, record.get("rules"), "rules", MOST_RULES)
+    evaluated = count(record.get("rules_evaluated"), "rules_evaluated")
     if evaluated < len(rules):
         raise Unusable(f"it lists {len(rules)} rules and says that it evaluated {evaluated}")
-    names = {rule["rule"] for rule in rules}
-    if len(names) < len(rules):
+    if len({rule["rule"] for rule in rules}) < len(rules):
         raise Unusable("it lists a rule twice")
-    errors = [_error(error) for error in _list(record.get("errors"), "errors")]
+    errors = listed(_error, record.get("errors"), "errors", MOST_ERRORS)
     # A control that could not look, and has no rules that say so, must not leave its host compliant.
-    said = [_state(record.get("state")), *(rule["state"] for rule in rules), *(ERROR for _ in errors[:1])]
+    told = [_state(record.get("state")), *(rule["state"] for rule in rules), *(ERROR for _ in errors[:1])]
     return {
         "schema": RECORD_SCHEMA,
-        "host": host,
-        "state": worst(said) if evaluated else UNKNOWN,
+        "state": worst(told) if evaluated else UNKNOWN,
         "reason": None,
-        "plan": _text(record.get("plan"), "plan"),
-        "checked_at": _text(record.get("checked_at"), "checked_at"),
-        "platform": {str(key): str(value) for key, value in _mapping(record.get("platform"), "platform").items()},
+        "plan": name(record.get("plan"), "plan", WORD),
+        "checked_at": name(record.get("checked_at"), "checked_at", WORD),
+        "platform": _platform(record.get("platform")),
         "rules_evaluated": evaluated,
-        "rules_not_applicable": _count(record.get("rules_not_applicable", 0), "rules_not_applicable"),
+        "rules_not_applicable": count(record.get("rules_not_applicable", 0), "rules_not_applicable"),
         "rules": rules,
         "attempts": _attempts(record.get("attempts", {})),
         "errors": errors,
-        "duration_ms": _count(record.get("duration_ms"), "duration_ms"),
+        "duration_ms": count(record.get("duration_ms"), "duration_ms"),
         **_of_drift(record),
         **_of_scan(record.get("full_scan")),
     }
+
+
+def _platform(value: object) -> dict[str, str]:
+    platform = mapping(value, "platform")
+    return {key: name(platform[key], key, WORD) for key in PLATFORM if platform.get(key) is not None}
 
 
 def _of_scan(value: object) -> dict[str, Any]:
     """When all of a host's homes were read, and how many runs have begun since; other looks read what had changed."""
     if value is None:
         return {}
-    scan = _mapping(value, "full_scan")
-    return {
-        "full_scan": {"at": _text(scan.get("at"), "full_scan.at"), "runs": _count(scan.get("runs"), "full_scan.runs")}
-    }
+    scan = mapping(value, "full_scan")
+    at = name(scan.get("at"), "full_scan.at", WORD)
+    return {"full_scan": {"at": at, "runs": count(scan.get("runs"), "full_scan.runs")}}
 
 
 def _of_drift(record: Mapping[Any, Any]) -> dict[str, Any]:
     """What a record has only where something had drifted, or where a host's own run kept it."""
-    texts = {key: _text(record[key], key) for key in ("found_at", "commit") if record.get(key) is not None}
+    texts = {key: name(record[key], key, WORD) for key in ("found_at", "commit") if record.get(key) is not None}
     if record.get("logged_in") is None:
         return texts
-    return {**texts, "logged_in": [_text(name, "logged_in") for name in _list(record["logged_in"], "logged_in")]}
+    people = listed(lambda user: name(user, "logged_in", WORD), record["logged_in"], "logged_in")
+    return {**texts, "logged_in": people[:MOST_PEOPLE]}
 
 
 def silent(host: str, reason: str) -> dict[str, Any]:
@@ -89,68 +109,58 @@ def silent(host: str, reason: str) -> dict[str, Any]:
 
 
 def _rule(value: object) -> dict[str, Any]:
-    rule = _mapping(value, "a rule")
+    rule = mapping(value, "a rule")
     return {
         "rule": _rule_name(rule.get("rule")),
         "state": _state(rule.get("state")),
-        "waiver": _optional(rule.get("waiver"), "waiver"),
-        "reason": _optional(rule.get("reason"), "reason"),
-        "findings": [_finding(finding) for finding in _list(rule.get("findings"), "findings")],
+        "waiver": optional(_word, rule.get("waiver"), "waiver"),
+        "reason": optional(line, rule.get("reason"), "reason"),
+        "findings": _findings(rule.get("findings")),
     }
 
 
 def _rule_name(value: object) -> str:
-    name = _text(value, "rule")
-    control, _, about = name.partition("/")
+    found = name(value, "rule", WORD)
+    control, _, about = found.partition("/")
     if control not in CONTROLS or not about:
-        raise Unusable(f"{name[:60]!r} is no rule of a control")
-    return name
+        raise Unusable(f"{said(found)} is no rule of a control")
+    return found
+
+
+def _findings(value: object) -> list[dict[str, str | None]]:
+    """The findings of a rule: the first of too many, and a last one that says how many more there were."""
+    if not isinstance(value, list) or len(value) <= MOST_FINDINGS:
+        return listed(_finding, value, "findings")
+    more = Finding("more", f"{len(value) - MOST_FINDINGS + 1:,} more findings")
+    return [*map(_finding, value[: MOST_FINDINGS - 1]), more.as_dict()]
 
 
 def _finding(value: object) -> dict[str, str | None]:
-    finding = _mapping(value, "a finding")
-    return {key: _optional(finding.get(key), key) for key in Finding._fields}
+    finding = mapping(value, "a finding")
+    return {key: field(key, finding.get(key)) for key in Finding._fields}
+
+
+def field(key: str, value: object) -> str | None:
+    """A field of a finding, with the length that it may have."""
+    if value is None:
+        return None
+    return line(value, key) if key == "detail" else name(value, key, LENGTHS.get(key, 500))
+
+
+def _word(value: object, what: str) -> str:
+    return name(value, what, WORD)
 
 
 def _attempts(value: object) -> dict[str, int]:
-    attempts = _mapping(value, "attempts")
-    return {_text(rule, "a rule of attempts"): _count(packets, "attempts") for rule, packets in attempts.items()}
+    attempts = mapping(value, "attempts")
+    return {_word(rule, "a rule of attempts"): count(packets, "attempts") for rule, packets in attempts.items()}
 
 
 def _error(value: object) -> dict[str, str]:
-    error = _mapping(value, "an error")
-    return {key: _text(error.get(key), key) for key in ("control", "message")}
-
-
-def _mapping(value: object, what: str) -> Mapping[Any, Any]:
-    if not isinstance(value, Mapping):
-        raise Unusable(f"{what} is no mapping")
-    return value
-
-
-def _list(value: object, what: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise Unusable(f"{what} is no list")
-    return value
-
-
-def _text(value: object, what: str) -> str:
-    if not isinstance(value, str):
-        raise Unusable(f"{what} is no text")
-    return str(value)
-
-
-def _optional(value: object, what: str) -> str | None:
-    return None if value is None else _text(value, what)
-
-
-def _count(value: object, what: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise Unusable(f"{what} is no count")
-    return int(value)
+    error = mapping(value, "an error")
+    control = one_of(error.get("control"), (*CONTROLS, RUN), "control")
+    return {"control": control, "message": line(error.get("message"), "message")}
 
 
 def _state(value: object) -> str:
-    if value not in STATES:
-        raise Unusable(f"{str(value)[:40]!r} is no state")
-    return str(value)
+    return one_of(value, STATES, "state")

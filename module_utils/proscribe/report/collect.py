@@ -9,12 +9,9 @@ from typing import Any, NamedTuple
 
 from ..finding import ERROR, NONCOMPLIANT, mark_repaired, worst
 from ..plan import canonical
-from .answer import Unusable, read
+from .answer import RUN, Unusable, read
 from .reconcile import CHANGED, Clock, Fleet, Note, reconcile
 from .wording import some
-
-# The `control` of an error that is not one control's: the host could not be looked at again, or some task failed.
-RUN = "run"
 
 
 class Rollout(NamedTuple):

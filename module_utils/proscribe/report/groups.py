@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..finding import ERROR, NOT_APPLICABLE, STATES, UNKNOWN
-from .wording import Cause, cause, causes, clean, counted, evidence, some
+from ..reply.shapes import cut
+from .wording import MUCH, Cause, cause, causes, clean, counted, evidence, some
 
 FEW_RULES = 3  # up to so many rules of a group are named
 
@@ -147,7 +148,7 @@ class Grouping:
         if message:
             return Part(control, state, (), self._group((control, state, message, (Cause(message),))))
         if control == "apps" and rules[0]["findings"]:
-            text = ", ".join(evidence(finding) for finding in rules[0]["findings"])
+            text = cut(", ".join(evidence(finding) for finding in rules[0]["findings"]), MUCH)
             group = self._group((control, state, rules[0]["rule"], tuple(_notes(rules[0]))), rules)
             return Part(control, state, numbers, group, text)
         if state == NOT_APPLICABLE:

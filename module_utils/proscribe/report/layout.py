@@ -7,13 +7,33 @@ from collections.abc import Iterable, Iterator, Sequence
 
 # SGR codes; the sixteen colours that every theme of a terminal defines for itself, so they fit dark and light.
 COLOURS = {"red": "31", "yellow": "33", "green": "32", "blue": "34", "grey": "90", "bold": "1"}
+MARKS = 8  # characters for each column that are shown at the most: letters with marks upon marks are no words
 
 
 def cells(text: str) -> int:
     """How many columns a text takes: two for the wide characters of East Asia, none for combining marks."""
-    if text.isascii():
-        return len(text)
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _fitting(text: str, width: int) -> int:
+    """How many characters from the beginning of a text fit in so many columns; of marks that take none, a few for
+    each column. Looks at no more of the text than that.
+    """
+    most = MARKS * width
+    if text[: width + 1].isascii():
+        return min(len(text), width)
+    left = width
+    for number, character in enumerate(text[:most]):
+        left -= _columns(character)
+        if left < 0:
+            return number
+    return min(len(text), most)
 
 
 def paint(text: str, *styles: str, colours: bool) -> str:
@@ -24,36 +44,35 @@ def paint(text: str, *styles: str, colours: bool) -> str:
 
 def clip(text: str, width: int) -> str:
     """The beginning of a text that fits, with `...` where something was cut off."""
-    if cells(text) <= width:
+    if _fitting(text, width) == len(text):
         return text
-    kept = text
-    while kept and cells(kept) > width - 3:
-        kept = kept[:-1]
-    return kept.rstrip(" ,;") + "..."
+    return text[: _fitting(text, width - 3)].rstrip(" ,;") + "..."
 
 
 def wrap(text: str, width: int, most: int) -> list[str]:
     """The text in lines of that width, broken at blanks where there are any; the last of `most` lines is clipped."""
-    lines = list(_lines(text, width))
+    # What cannot be shown in so many lines is not laid out: text of a host's may be long, and is mostly not shown.
+    words = clip(" ".join(text[: 2 * MARKS * (most + 1) * (width + 1)].split()), (most + 1) * (width + 1)).split(" ")
+    lines = list(_lines(words, width))
     if len(lines) <= most:
         return lines or [""]
     return [*lines[: most - 1], clip(" ".join(lines[most - 1 :]), width)]
 
 
-def _lines(text: str, width: int) -> Iterator[str]:
-    line = ""
-    for word in text.split():
-        if line and cells(line) + 1 + cells(word) <= width:
-            line += " " + word
+def _lines(words: Iterable[str], width: int) -> Iterator[str]:
+    line, used = "", 0
+    for word in words:
+        wide = cells(word)
+        if line and used + 1 + wide <= width:
+            line, used = f"{line} {word}", used + 1 + wide
             continue
         if line:
             yield line
-        line = word
-        while cells(line) > width:
-            cut = len(line)
-            while cells(line[:cut]) > width:
-                cut -= 1
+        line, used = word, wide
+        while used > width:
+            cut = max(_fitting(line, width), 1)
             yield line[:cut]
+            used -= cells(line[:cut])
             line = line[cut:]
     if line:
         yield line

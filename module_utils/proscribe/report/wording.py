@@ -11,9 +11,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..finding import NOT_APPLICABLE
+from ..reply.shapes import LINE, cut
+
+MUCH = 10 * LINE  # characters of evidence, or of causes, that are said in one place; the rest is in hosts.jsonl
 
 # What `ansible` puts before a message, which tells an operator nothing.
 PREFIXES = re.compile(r"^(?:(?:Task failed|Module failed|Action failed|Failed to connect to the host via ssh): ?)+")
+
+# What a name goes on with, to the left and to the right; a full stop may end a sentence.
+BEFORE, AFTER = re.compile(r"[\w.-]"), re.compile(r"[\w-]")
 
 # What a finding says when it stands for several names of one service; how many they are is no part of the cause.
 ALONGSIDE = re.compile(r"(?:, )?and \d+ more(?: of \d+ \w+)?(?:: )?")
@@ -29,7 +35,7 @@ def clean(value: object) -> str:
 
 def message(text: object) -> str:
     """What Ansible says of a failure, in one line and without its standing prefixes."""
-    return PREFIXES.sub("", " ".join(clean(text).split())) or "no message"
+    return PREFIXES.sub("", " ".join(clean(cut(str(text), LINE)).split())) or "no message"
 
 
 def moment(time: object) -> str:
@@ -105,8 +111,22 @@ class Cause(NamedTuple):
 def cause(finding: Mapping[str, Any]) -> Cause:
     """The cause that a finding shares with those of other rules: all of it but the name that it is about."""
     detail, id_ = ALONGSIDE.sub("", str(finding["detail"] or "")), str(finding["id"] or "")
-    text = re.sub(rf"(?<![\w.-]){re.escape(id_)}(?![\w-])", "(name)", detail) if id_ else detail
+    text = _without_name(detail, id_) if id_ else detail
     return Cause(clean(text or "not as it has to be"), clean(finding["manager"] or ""), clean(finding["path"] or ""))
+
+
+def _without_name(text: str, name: str) -> str:
+    """The text with `(name)` for that name, where it stands as a word of its own. An expression that looks for both
+    would try each place of the text with all of the name.
+    """
+    told: list[str] = []
+    done = 0
+    while (begin := text.find(name, done)) >= 0:
+        end = begin + len(name)
+        whole = not BEFORE.match(text[max(begin - 1, 0) : begin]) and not AFTER.match(text[end : end + 1])
+        told += [text[done:begin], "(name)" if whole else name]
+        done = end
+    return "".join(told) + text[done:]
 
 
 def causes(shared: Sequence[Cause]) -> str:
@@ -114,7 +134,7 @@ def causes(shared: Sequence[Cause]) -> str:
     places: dict[str, list[Cause]] = {}
     for one in shared:
         places.setdefault(one.text, []).append(one)
-    return "; ".join(_cause(text, found) for text, found in places.items())
+    return cut("; ".join(_cause(text, found) for text, found in places.items()), MUCH)
 
 
 def _cause(text: str, found: Sequence[Cause]) -> str:

@@ -16,6 +16,7 @@ from export_fleet import ANSWERS, FINISHED, STATE, exported
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from proscribe.finding import STATES, Finding, Verdict
+from proscribe.plan import CONTROLS
 from proscribe.report.answer import read
 from proscribe.report.exports import EVERY, FILES, write
 from proscribe.report.exports.answers import HOST, Reader
@@ -453,7 +454,7 @@ VERDICTS = st.builds(
 @st.composite
 def answers(draw):
     verdicts = draw(st.lists(VERDICTS, max_size=4, unique_by=lambda verdict: verdict.rule))
-    errors = draw(st.lists(st.fixed_dictionaries({"control": TEXTS, "message": TEXTS}), max_size=2))
+    errors = draw(st.lists(st.fixed_dictionaries({"control": st.sampled_from(CONTROLS), "message": TEXTS}), max_size=2))
     answer = fleets.answer(*verdicts, evaluated=draw(st.sampled_from([(), ("dns/x", "dns/y")])), errors=errors)
     if draw(st.booleans()):
         answer["state"] = draw(st.sampled_from(STATES))

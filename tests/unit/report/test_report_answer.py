@@ -80,7 +80,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(data=st.data())
 def test_any_answer_is_a_whole_record_or_refused(data):
     record = copy.deepcopy(answer(wechat(WECHAT, PROCESS), evaluated=["apps/x"]))

@@ -1,0 +1,112 @@
+"""The answers of the modules that run on hosts: every key that is let through, and what it may hold.
+
+What a module prints becomes the result of Ansible's task, and of a result Ansible takes `add_host`, `ansible_facts`,
+`ansible_stats`, `_ansible_notify`, `warnings` and more: a host that printed these would say what other hosts are, or
+end the run. Reading twice gives the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ..finding import Finding
+from ..plan import CONTROLS
+from ..report import answer
+from ..stream import LACKING
+from .shapes import Unusable, cut, flag, line, lines, listed, mapping, name, one_of
+
+Reader = Callable[[object], dict[str, Any]]
+
+REFUSED = ("rule", "subject", "reason")
+SIDES = ("before", "after")
+# Of one difference, and of all of one answer; a hosts file with every banned name has some hundred thousand.
+DIFFERENCE = 4 * 1024 * 1024
+TOKEN = re.compile(r"[0-9a-f]{12}")
+
+
+def look(value: object) -> dict[str, Any]:
+    """The answer of `compliance_state`: {changed, record, drifted, privileged}, and {failed, msg} where the gate makes
+    the host fail; {failed, msg} alone where there is no record; {lacking} or with {kept} of a streamed call.
+    """
+    told = mapping(value, "the answer")
+    result: dict[str, Any] = {"changed": False, **_failed(told)}
+    if told.get(LACKING) is True:
+        return {**result, LACKING: True}
+    if "record" not in told:
+        if "failed" not in result:
+            raise Unusable("it has no record")
+        return result
+    result["record"] = answer.taken(told["record"])
+    result["drifted"] = listed(lambda one: one_of(one, CONTROLS, "control"), told.get("drifted", []), "drifted", 4)
+    result["privileged"] = flag(told.get("privileged"), "privileged")
+    if "kept" in told:
+        result["kept"] = flag(told["kept"], "kept")
+    return result
+
+
+def change(value: object) -> dict[str, Any]:
+    """The answer of a module that changes a host: {changed, actions, refused, findings, diff}, and {failed, msg}."""
+    told = mapping(value, "the answer")
+    return {
+        "changed": flag(told.get("changed"), "changed"),
+        **_failed(told),
+        "actions": listed(lambda one: name(one, "an action"), told.get("actions", []), "actions"),
+        "refused": listed(_refusal, told.get("refused", []), "refused"),
+        "findings": listed(_finding, told.get("findings", []), "findings"),
+        "diff": _differences(told.get("diff", [])),
+    }
+
+
+def firewall(value: object) -> dict[str, Any]:
+    """The answer of `host_firewall`: that of a change, with {pending: token} where it waits for its confirmation."""
+    told = mapping(value, "the answer")
+    if told.get("pending") is None:
+        return change(told)
+    # For how long the host waits is the plan's to say, so it is not asked.
+    pending = told["pending"]
+    token = mapping(pending, "pending").get("token") if not isinstance(pending, str) else pending
+    if not isinstance(token, str) or not TOKEN.fullmatch(token):
+        raise Unusable("the token of a pending change is twelve hexadecimal digits, and it gave another")
+    return {**change(told), "pending": str(token)}
+
+
+def schedule(value: object) -> dict[str, Any]:
+    """The answer of `drift_schedule`: {changed, actions, diff}, and {failed, msg}."""
+    told = change(value)
+    return {key: kept for key, kept in told.items() if key not in ("refused", "findings")}
+
+
+def kept_record(value: object) -> dict[str, Any]:
+    """The answer of `collect_record`: the record that a host has kept."""
+    return {"changed": False, "record": answer.taken(value)}
+
+
+def _failed(told: Any) -> dict[str, Any]:
+    if not flag(told.get("failed"), "failed"):
+        return {}
+    return {"failed": True, "msg": line(told.get("msg"), "msg")}
+
+
+def _refusal(value: object) -> dict[str, str]:
+    told = mapping(value, "a refusal")
+    return {key: name(told.get(key), key) for key in REFUSED}
+
+
+def _finding(value: object) -> dict[str, str | None]:
+    told = mapping(value, "a finding")
+    return {key: answer.field(key, told.get(key)) for key in Finding._fields}
+
+
+def _differences(value: object) -> list[dict[str, str]]:
+    """Differences, until all that they hold is as much as one may."""
+    left = DIFFERENCE
+    found: list[dict[str, str]] = []
+    for told in listed(lambda one: mapping(one, "a difference"), value, "diff"):
+        one = {key: name(told.get(key), key) for key in ("before_header", "after_header")}
+        for side in SIDES:
+            one[side] = cut(lines(told.get(side), side, DIFFERENCE), max(left, 3))
+            left -= len(one[side])
+        found.append(one)
+    return found

@@ -1,0 +1,113 @@
+"""What the actions share that ask a host: the Ansible side of a call. What an answer may hold, proscribe.reply says.
+
+Ansible makes a task's result of whatever a module prints on a host, and takes more of a result than it shows: other
+hosts (`add_host`), variables (`ansible_facts`), handlers, statistics, warnings. So every module that runs on hosts has
+an action of its name that is one of these, and lets nothing through but what the module's reader knows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+from proscribe.reply import results
+from proscribe.reply.leash import Leash, TookTooLong
+from proscribe.reply.parsing import last_object
+from proscribe.reply.shapes import LINE, Unusable, line
+
+# Bytes. An honest answer with everything wrong has some 0.4 MB, and one with all differences some 3 (docs/speed.md).
+MOST = 16 * 1024 * 1024
+LONGEST = 3600  # seconds that a change of a host may take: packages are removed, over slow disks
+OBSERVE_TIMEOUT = 300  # seconds that a look may take, where no run was compiled
+GRACE = 15.0  # seconds after which a host is given up that does not keep to its own limit
+INTERPRETER = re.compile(r"/[A-Za-z0-9_./+-]{1,200}")
+
+
+class HostAction(ActionBase):  # type: ignore[misc]
+    """Asks one host. An action says which reader its answer passes, and with `ask`, if it is no plain module, how."""
+
+    TRANSFERS_FILES = False
+    _supports_async = False
+
+    reader: Callable[[object], dict[str, Any]]
+    most = MOST
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Answer the task."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        self.leash = leash = Leash(self.most, self.limit(variables) + GRACE)
+        try:
+            with leash:
+                told = self.ask(variables)
+        except TookTooLong:
+            told = {}
+        except Unusable as wrong:
+            told = {"failed": True, "msg": f"its answer is none that can be used: {wrong}"}
+        except AnsibleConnectionFailure as lost:
+            if not leash.why:  # what ssh says holds what the host printed
+                raise AnsibleConnectionFailure(printable(lost)) from None
+        except AnsibleError as wrong:
+            if not leash.why:
+                raise AnsibleActionFail(printable(wrong)) from None
+        if leash.why:
+            self._give_up_connection()
+            told = {"failed": True, "msg": leash.why}
+        return {**result, **told}
+
+    def limit(self, _variables: dict[str, Any]) -> float:
+        """How many seconds the host has for its answer."""
+        return LONGEST
+
+    def ask(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """The host's answer: that of the module of the task's name."""
+        return self.module(variables)
+
+    def module(self, variables: dict[str, Any], name: str | None = None, **arguments: Any) -> dict[str, Any]:
+        """What a module answers, read; with other `arguments` than the task's, if there are any."""
+        told = self._execute_module(module_name=name, module_args=arguments or None, task_vars=variables)
+        read = type(self).reader(told)
+        # The one fact that Ansible finds by itself and needs again; it comes out of what a host printed, too.
+        key, found = self._discovered_interpreter_key, str(self._discovered_interpreter)
+        return {**read, "ansible_facts": {key: found}} if key and INTERPRETER.fullmatch(found) else read
+
+    def _parse_returned_data(self, res: dict[str, Any], *more: Any) -> Any:
+        """Ansible's own parser, but of what the reader lets through: it warns with what else a host printed, and has
+        types of its own that a text can stand for. Were it not called, `module` would still read the result.
+        """
+        try:
+            answer = last_object(res["stdout"])
+        except Unusable as wrong:
+            said = " ".join((res.get("stderr") or res["stdout"])[-LINE:].split())
+            raise Unusable(f"{wrong} (exit code {res.get('rc')}){said and f': {printable(said)}'}") from None
+        read = json.dumps(type(self).reader(answer))
+        return super()._parse_returned_data({**res, "stdout": read, "stderr": ""}, *more)
+
+    def _give_up_connection(self) -> None:
+        """End the connection that is kept for this host: a session that the host does not end would keep it."""
+        with contextlib.suppress(Exception):  # only ssh has it
+            exit_ = self._connection._build_command(
+                self._connection.get_option("ssh_executable"), "ssh", "-O", "exit", self._connection.host
+            )
+            subprocess.run(exit_, stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
+
+
+def observe_timeout(variables: Mapping[str, Any]) -> int:
+    """How many seconds a look at the host of a task may take, as `compile_plans` found the inventory to say it."""
+    run = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
+    told = run.get("observe_timeout") or {"usual": OBSERVE_TIMEOUT, "hosts": {}}
+    return int(told["hosts"].get(str(variables.get("inventory_hostname")), told["usual"]))
+
+
+def printable(error: object) -> str:
+    """What a message of Ansible's says, without what could steer a terminal."""
+    return line(str(error), "a message")
+
+
+__all__ = ["HostAction", "observe_timeout", "printable", "results"]

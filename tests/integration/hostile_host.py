@@ -1,0 +1,270 @@
+"""Hosts in hostile hands, over real SSH: to Ansible each is a host like any other, but it answers what an attack says.
+
+One sshd on loopback is all of them. Whatever is asked of a host, sshd starts this file there instead (ForceCommand);
+it knows by the address that was called which host it is, and does what stands in that host's file. A host without one
+is honest: its look finds everything in order, and what a module is asked for is done. Nothing here looks at or changes
+the machine that the tests run on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+PROJECT = Path(__file__).resolve().parents[2]
+MARK = "\nproscribe-answer:"
+
+
+# -- on the host -------------------------------------------------------------------------------------------------------
+
+
+class Call(NamedTuple):
+    """What is asked of a host: `kind` is look, module, collect or other (Ansible's own small commands)."""
+
+    kind: str
+    command: str
+
+    def head(self) -> dict[str, Any]:
+        """The first line of a streamed look. The rest is read too, or ssh would report a broken pipe."""
+        stream = sys.stdin.buffer.read()
+        return dict(json.loads(stream.partition(b"\n")[0]))
+
+
+def asked() -> Call:
+    """What this session is for."""
+    command = os.environ.get("SSH_ORIGINAL_COMMAND", "")
+    if "proscribe-answer" in command:
+        return Call("look", command)
+    if "proscribe-record" in command:
+        return Call("collect", command)
+    quiet = any(word in command for word in ("echo FOUND", "mkdir", "chmod", "rm -f", "setfacl", "echo ~"))
+    return Call("other" if quiet or "python" not in command else "module", command)
+
+
+def record(plan: str, **changes: Any) -> dict[str, Any]:
+    """An honest record with everything in order."""
+    return {
+        "schema": "proscribe/host/1",
+        "state": "compliant",
+        "plan": f"sha256:{plan}",
+        "checked_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "platform": {"os": "debian", "version": "13", "kernel": "6", "architecture": "x", "python": "3.13.5"},
+        "rules_evaluated": 9000,
+        "rules_not_applicable": 0,
+        "rules": [],
+        "attempts": {},
+        "errors": [],
+        "duration_ms": 40,
+        **changes,
+    }
+
+
+def drifted(plan: str) -> dict[str, Any]:
+    """An honest answer of a host on which something is wrong."""
+    found = {"kind": "hosts_line", "id": "a.example", "manager": "hosts", "detail": "not blocked"}
+    rule = {"rule": "dns/whatsapp", "state": "noncompliant", "waiver": None, "reason": None, "findings": [found]}
+    told = record(plan, state="noncompliant", rules=[rule])
+    return {"changed": False, "record": told, "drifted": ["dns"], "privileged": True}
+
+
+def look(answer: Any) -> None:
+    """Answer a streamed look."""
+    print(MARK + (answer if isinstance(answer, str) else json.dumps(answer)), flush=True)
+
+
+def good(call: Call) -> None:
+    """What an honest host does."""
+    if call.kind == "look":
+        look({"changed": False, "record": record(call.head()["plan"]), "drifted": [], "privileged": True})
+    elif call.kind == "module":
+        sys.stdin.buffer.read()
+        print(json.dumps({"changed": True, "actions": ["block a.example"], "refused": [], "findings": [], "diff": []}))
+    elif call.kind == "other":
+        os.execv("/bin/sh", ["sh", "-c", call.command])
+
+
+def main(directory: str) -> None:
+    """Answer one session."""
+    address = os.environ["SSH_CONNECTION"].split()[2]
+    attack = Path(directory, f"{address}.attack")
+    call = asked()
+    with Path(directory, "asked.log").open("a") as log:
+        log.write(f"{address} {call.kind}\n")
+    if attack.exists():
+        exec(attack.read_text(), {**globals(), "call": call})  # noqa: S102 - the attack that a test wrote
+    else:
+        good(call)
+
+
+# -- on the controller -------------------------------------------------------------------------------------------------
+
+
+class Fleet:
+    """Hosts, h1 to h4 unless it is made larger, and Ansible over them."""
+
+    def __init__(self, directory: Path, port: int) -> None:
+        self.directory, self.port = directory, port
+        self.inventory()
+
+    def inventory(self, count: int = 4, **variables: Any) -> None:
+        self.names = [f"h{number}" for number in range(1, count + 1)]
+        options = f"-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o ControlPath={self.directory}/cm-%C"
+        common = {
+            "ansible_port": self.port,
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(self.directory / "key"),
+            "ansible_ssh_common_args": options,
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "proscribe_controls": {"apps": "off", "browser": "off", "firewall": "off", "dns": "enforce"},
+            "proscribe_history": "off",
+            **variables,
+        }
+        hosts = {name: {"ansible_host": self.address(name)} for name in self.names}
+        text = json.dumps({"department": {"hosts": hosts, "vars": common}})
+        (self.directory / "fleet").mkdir(exist_ok=True)
+        (self.directory / "fleet" / "hosts.yml").write_text(text)
+
+    @property
+    def honest(self) -> list[str]:
+        """The hosts that no attack was given."""
+        return [name for name in self.names if not (self.directory / f"{self.address(name)}.attack").exists()]
+
+    def address(self, name: str) -> str:
+        return f"127.0.9.{name[1:]}"
+
+    def attack(self, name: str, program: str) -> None:
+        """From now on that host does this: Python, with this file's names and the `call` that it is asked."""
+        (self.directory / f"{self.address(name)}.attack").write_text(program)
+
+    def run(self, playbook: str, *options: str, timeout: float = 540) -> Ended:
+        """Run a playbook over all hosts. Ends everything that it leaves."""
+        home = self.directory / "reports"
+        ansible = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or str(Path(sys.executable).parent / "ansible-playbook")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
+        more = {"NO_COLOR": "1", "COLUMNS": "100", "PROSCRIBE_REPORTS": str(home), "LC_ALL": "C.UTF-8"}
+        path = f"{Path(ansible).parent}:{kept['PATH']}"
+        exit_file = self.directory / "exit"
+        exit_file.unlink(missing_ok=True)
+        started, before = time.monotonic(), os.times()
+        child = subprocess.Popen(
+            [ansible, str(PROJECT / f"playbooks/{playbook}.yml"), "-i", str(self.directory / "fleet"), *options],
+            cwd=PROJECT,
+            env={**kept, **more, "PATH": path, "PROSCRIBE_EXIT_FILE": str(exit_file)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            said = child.communicate(timeout=timeout)[0]
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            said = child.communicate()[0] + b"\n(the run did not end)"
+        spent = os.times()
+        return Ended(
+            child.returncode,
+            said.decode("utf-8", "surrogateescape"),
+            exit_file.read_text().strip() if exit_file.exists() else "",
+            time.monotonic() - started,
+            spent.children_user + spent.children_system - before.children_user - before.children_system,
+        )
+
+    def records(self) -> dict[str, Any]:
+        """The records of the latest report, by host; empty where there is no report."""
+        path = self.directory / "reports" / "latest" / "hosts.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return {told["host"]: told for told in map(json.loads, lines)}
+
+    def states(self) -> dict[str, str]:
+        return {host: told["state"] for host, told in self.records().items()}
+
+    def connections(self) -> list[str]:
+        """The ssh clients of this fleet that still run, by their command lines."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                if entry.name.isdigit() and line.startswith(("ssh ", "ssh:")) and str(self.directory) in line:
+                    found.append(line.strip())
+        return found
+
+
+class Ended(NamedTuple):
+    """How a run ended, all that it printed, the launcher's exit code, and what it took in seconds."""
+
+    code: int
+    said: str
+    exit: str
+    wall: float
+    cpu: float
+
+
+@contextlib.contextmanager
+def fleet(directory: Path) -> Iterator[Fleet]:
+    """Four honest hosts, until some are told otherwise."""
+    for name in ("host_key", "key"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / name)], check=True)
+    with socket.socket() as free:
+        free.bind(("127.0.9.1", 0))
+        port = free.getsockname()[1]
+    command = directory / "session"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{__file__}" "{directory}"\n')
+    command.chmod(0o755)
+    settings = {
+        "ListenAddress": "0.0.0.0",
+        "Port": port,
+        "HostKey": directory / "host_key",
+        "AuthorizedKeysFile": directory / "key.pub",
+        "PidFile": directory / "sshd.pid",
+        "PermitRootLogin": "yes",
+        "StrictModes": "no",
+        "UsePAM": "no",
+        "UseDNS": "no",
+        "MaxStartups": "100",
+        "PrintMotd": "no",
+        "Subsystem": "sftp internal-sftp",
+        "ForceCommand": command,
+    }
+    (directory / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+    (directory / "passwd").write_text(
+        "root:x:0:0::/root:/bin/sh\nsshd:x:101:65534::/run/sshd:/usr/sbin/nologin\nnobody:x:65534:65534::/:/bin/false\n"
+    )
+    os.makedirs("/run/sshd", exist_ok=True)
+    start = f'mount --bind "{directory}/passwd" /etc/passwd && exec /usr/sbin/sshd -D -e -f "{directory}/sshd_config"'
+    made = Fleet(directory, port)
+    with (directory / "sshd.log").open("w") as log:
+        server = subprocess.Popen(["unshare", "--mount", "sh", "-c", start], stderr=log, start_new_session=True)
+    try:
+        for _ in range(600):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.9.1", port), 1) as one:
+                if one.recv(4) == b"SSH-":
+                    break
+            time.sleep(0.1)
+        yield made
+    finally:
+        server.terminate()
+        server.wait()
+        _end(directory)
+
+
+def _end(directory: Path) -> None:
+    """End what the sessions and the connections of a fleet left; each of them names its directory."""
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                if str(directory) in line and ("ssh" in line.split(" ")[0] or "hostile_host.py" in line):
+                    os.kill(int(entry.name), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

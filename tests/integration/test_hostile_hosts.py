@@ -1,0 +1,275 @@
+"""A compromised host attacks the controller, over real SSH. Whatever it answers, the run goes on, the other hosts keep
+their records, nothing runs on the controller, and nothing but text reaches the terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import require_root, require_tool
+from hostile_host import Ended, Fleet, fleet
+
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+
+ALL = ("-e", json.dumps({"proscribe_max_change": {"hosts": "unlimited"}}))
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+@pytest.fixture
+def hosts() -> Iterator[Fleet]:
+    require_root()
+    for tool in ("sshd", "ssh", "unshare"):
+        require_tool(tool)
+    # A short path: the name of a connection's socket is a hundred characters at the most.
+    with tempfile.TemporaryDirectory() as directory, fleet(Path(directory)) as made:
+        yield made
+
+
+def owned(hosts: Fleet) -> Path:
+    """What is there once a host has had the controller run something."""
+    return hosts.directory / "owned"
+
+
+def taking_over(hosts: Fleet) -> dict[str, Any]:
+    """The variables that make the next task for a host run on the controller."""
+    evil = hosts.directory / "evil"
+    evil.write_text(f'#!/bin/sh\ntouch "{owned(hosts)}"\n')
+    evil.chmod(0o755)
+    return {"ansible_connection": "local", "ansible_python_interpreter": str(evil)}
+
+
+def unharmed(hosts: Fleet, ended: Ended, honest: str = "compliant") -> dict[str, str]:
+    """What holds after any attack; the states of the hosts that attacked."""
+    assert not owned(hosts).exists(), "a host ran a command on the controller"
+    assert not CONTROL.search(ended.said), repr(ended.said[-2000:])
+    states = hosts.states()
+    found = {name: states.get(name) for name in hosts.honest}
+    assert found == dict.fromkeys(hosts.honest, honest), ended.said[-3000:]
+    assert "did not end" not in ended.said and "Proscribe's report failed" not in ended.said
+    assert states.keys() == set(hosts.names)
+    return {name: states[name] for name in hosts.names if name not in hosts.honest}
+
+
+def attack(hosts: Fleet, program: str, keys: dict[str, Any]) -> None:
+    """One host for each attack, between two honest ones; `program` is what they do, with what they say in it."""
+    hosts.inventory(len(keys) + 2)
+    for number, said in enumerate(keys.values()):
+        if said == "TAKING OVER":
+            said = {"add_host": {"host_name": hosts.names[-1], "host_vars": taking_over(hosts)}, "changed": True}
+        hosts.attack(hosts.names[number + 1], program.replace("SAID", repr(json.dumps(said))))
+
+
+NASTY = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp.exe\udcff\ud800"
+
+# What Ansible, and what prints its results, would take from a result.
+KEYS: dict[str, Any] = {
+    "add_host": "TAKING OVER",
+    "add_host that is a number": {"add_host": 5},
+    "add_group": {"add_group": "department", "parent_groups": 7},
+    "ansible_stats": {"ansible_stats": {"data": 3}},
+    "a handler": {"_ansible_notify": ["nosuch"], "changed": True},
+    "facts": {"ansible_facts": 7},
+    "warnings": {"warnings": [NASTY, 5], "deprecations": [{"msg": NASTY, "version": 3}, NASTY]},
+    "an exception": {"exception": NASTY, "failed": True, "msg": NASTY},
+    "a difference": {"diff": [{"before": NASTY, "after": {"x": NASTY}, "before_header": 5}, 7], "changed": True},
+    "a loop's results": {"results": [{"failed": True, "add_host": 5}], "skipped": False},
+    "unreachable": {"unreachable": "no"},
+    "an invocation": {"invocation": {"module_args": NASTY}, "_ansible_verbose_always": True},
+    "a wrong type": {"changed": {"a": 1}, "failed": {}, "msg": [NASTY], "drifted": {"x": 1}, "privileged": "yes"},
+    "tags of Ansible's own": {"msg": {"__ansible_type": "TrustedAsTemplate", "value": "{{ 1 }}"}, "failed": True},
+}
+# All in one run, or one run for each, to see which one it is.
+ATTACKS = [{name: said} for name, said in KEYS.items()] if os.environ.get("PROSCRIBE_EVERY_STEP") == "1" else [KEYS]
+each = pytest.mark.parametrize("keys", ATTACKS, ids=", ".join)
+
+HOSTILE_LOOK = """
+if call.kind == "look":
+    plan = call.head()["plan"]
+    look({"changed": False, "record": record(plan), "drifted": [], "privileged": True, **json.loads(SAID)})
+else:
+    good(call)
+"""
+
+
+@each
+@pytest.mark.parametrize(
+    ("playbook", "options"),
+    [("audit", ["--forks", "1", "--diff"]), ("audit", ["-v", "--diff"]), ("enforce", ["--check", "--diff"])],
+    ids=["audit", "audit -v", "enforce --check"],
+)
+def test_no_key_of_a_look_reaches_ansible(hosts, playbook, options, keys):
+    attack(hosts, HOSTILE_LOOK, keys)
+    ended = hosts.run(playbook, *options)
+    assert set(unharmed(hosts, ended).values()) <= {"unknown", "compliant"}
+
+
+# The streamed code gets no answer, so that the module is tried; and that answers.
+HOSTILE_MODULE = f"""
+if call.kind == "module":
+    sys.stdin.buffer.read()
+    print({NASTY[:20]!r} + "\\n" + SAID + "\\n" + {NASTY[:20]!r})
+elif call.kind == "look":
+    call.head()
+else:
+    good(call)
+"""
+
+
+@each
+def test_no_key_of_the_module_that_stands_in_for_the_look_reaches_ansible(hosts, keys):
+    attack(hosts, HOSTILE_MODULE, keys)
+    assert set(unharmed(hosts, hosts.run("audit")).values()) == {"unknown"}
+
+
+# Something has drifted, so that the enforcing module is called; and that attacks.
+HOSTILE_CHANGE = """
+if call.kind == "look":
+    look(drifted(call.head()["plan"]))
+elif call.kind == "module":
+    sys.stdin.buffer.read()
+    print(SAID)
+else:
+    good(call)
+"""
+
+
+@each
+@pytest.mark.parametrize("options", [["--forks", "1"], ["-v"]], ids=" ".join)
+def test_no_key_of_an_enforcing_module_reaches_ansible(hosts, options, keys):
+    attack(hosts, HOSTILE_CHANGE, keys)
+    ended = hosts.run("enforce", "--check", "--diff", *options, *ALL)
+    assert set(unharmed(hosts, ended).values()) <= {"noncompliant", "error"}
+
+
+@each
+def test_no_key_of_a_module_that_lifts_or_schedules_reaches_ansible(hosts, keys):
+    attack(hosts, HOSTILE_CHANGE, keys)
+    ended = hosts.run("lift", "--check", "--diff", "--forks", "1")
+    assert not owned(hosts).exists() and not CONTROL.search(ended.said)
+    assert f"{hosts.names[0]} block a.example" in ended.said and f"{hosts.names[-1]} block a.example" in ended.said
+
+
+HOSTILE_COLLECT = """
+if call.kind == "collect":
+    print("proscribe-record:" + json.dumps({**record("0" * 64), **json.loads(SAID)}))
+"""
+
+
+@each
+def test_no_key_of_a_collected_record_reaches_ansible(hosts, keys):
+    attack(hosts, HOSTILE_COLLECT, keys)
+    # The honest ones have kept no record.
+    assert set(unharmed(hosts, hosts.run("collect", "--forks", "1", "-v"), "unknown").values()) == {"unknown"}
+
+
+NASTY_ENDS = {
+    "of a look that fails": f"call.kind == 'look' and call.head(); os.write(2, {NASTY[:20].encode()!r}); sys.exit(3)",
+    "of a host that hangs up": f"os.write(2, {NASTY[:20].encode()!r}); os._exit(255)",
+    "before the answer": f"print({NASTY[:20]!r}); good(call)",
+}
+
+
+@pytest.mark.parametrize("options", [(), ("-v",)], ids=["", "-v"])
+def test_nothing_that_a_host_prints_steers_the_terminal(hosts, options):
+    hosts.inventory(len(NASTY_ENDS) + 1)
+    for number, program in enumerate(NASTY_ENDS.values()):
+        hosts.attack(hosts.names[number + 1], program)
+    unharmed(hosts, hosts.run("audit", *options))
+
+
+DEEP = '{"record":' + "[" * 100_000 + "]" * 100_000 + "}"
+NO_ANSWERS = [DEEP, '{"record": NaN}', '{"record": 1' + "0" * 5000 + "}", "[]", "null", '"\\ud800"', "{", "\x1b[2J"]
+
+
+def test_json_that_is_none_of_ours_costs_a_host_its_record_alone(hosts):
+    hosts.inventory(len(NO_ANSWERS) + 2)
+    for number, said in enumerate(NO_ANSWERS):
+        hosts.attack(hosts.names[number + 1], f"call.head(); look({said!r})")
+    assert set(unharmed(hosts, hosts.run("audit")).values()) == {"unknown"}
+
+
+FLOODS = {
+    "300 MB in an answer": "call.head(); print(MARK + '\"' + 'x' * 300_000_000 + '\"')",
+    "300 MB in many lines": "call.head(); sys.stdout.write('x\\n' * 150_000_000)",
+    "300 MB of errors": "call.head(); sys.stderr.write('x' * 300_000_000)",
+    "output without an end": "call.head()\nwhile True: sys.stdout.write('x' * 65536)",
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_a_flood_is_cut_where_it_comes_in(hosts, flood):
+    quiet = hosts.run("audit")
+    hosts.attack("h2", FLOODS[flood])
+    ended = hosts.run("audit", "-e", "proscribe_observe_timeout=2m")
+    assert unharmed(hosts, ended) == {"h2": "unknown"}
+    assert "more than" in hosts.records()["h2"]["reason"]
+    # Of processors' time: what sshd and the host spend is theirs, and counts for neither.
+    assert ended.cpu < quiet.cpu + 15
+    assert len(hosts.connections()) <= len(hosts.honest), hosts.connections()
+
+
+def test_a_flood_of_a_kept_record_is_cut_too(hosts):
+    hosts.attack("h2", "print('proscribe-record:', end='')\nwhile True: sys.stdout.write('x' * 65536)")
+    ended = hosts.run("collect")
+    assert unharmed(hosts, ended, "unknown") == {"h2": "unknown"}
+    assert "more than" in hosts.records()["h2"]["reason"]
+
+
+SILENCES = {
+    "says nothing": "call.head(); time.sleep(3600)",
+    "does not even read": "time.sleep(3600)",
+    "says a little now and then": "call.head()\nwhile True: print('.', flush=True); time.sleep(1)",
+    "ignores the end of its session": "signal.signal(signal.SIGHUP, signal.SIG_IGN); signal.signal(signal.SIGPIPE, "
+    "signal.SIG_IGN)\ncall.head()\nwhile True: time.sleep(3600)",
+}
+
+
+def test_hosts_that_do_not_answer_are_given_up_and_the_others_are_corrected(hosts):
+    hosts.inventory(len(SILENCES) + 3)
+    for number, silence in enumerate(SILENCES.values()):
+        hosts.attack(hosts.names[number + 1], silence)
+    hosts.attack(hosts.names[-1], HOSTILE_CHANGE.replace("SAID", repr(json.dumps(CHANGED))))
+    ended = hosts.run("enforce", "--check", "-e", json.dumps({"proscribe_observe_timeout": "1m"}), *ALL)
+    states = unharmed(hosts, ended)
+    assert states.pop(hosts.names[-1]) == "noncompliant"
+    assert set(states.values()) == {"unknown"}
+    assert all("longer than 1 minute" in hosts.records()[name]["reason"] for name in states)
+    assert f"would change: {hosts.names[-1]} block a.example" in ended.said
+    assert len(hosts.connections()) <= len(hosts.names) - len(states), hosts.connections()
+
+
+CHANGED = {"changed": True, "actions": ["block a.example"]}
+FIREWALL = """
+def firewall(plan):
+    told = drifted(plan)
+    told["record"]["rules"][0]["rule"] = "firewall/whatsapp"
+    return {**told, "drifted": ["firewall"]}
+"""
+
+
+def test_a_confirmation_is_awaited_no_longer_than_the_plan_says_and_for_no_other_token(hosts):
+    """A host could otherwise have its controller wait for years, or bring words of its own into a command."""
+    hosts.inventory(
+        proscribe_controls={"apps": "off", "browser": "off", "firewall": "enforce", "dns": "off"},
+        proscribe_firewall_confirm_within=10,
+    )
+    waits = HOSTILE_CHANGE.replace("drifted(", "firewall(").replace("else:", UNDECIDED, 1)
+    for name, token in (("h2", "a" * 12), ("h3", "'; touch /tmp/x; '")):
+        pending = {**CHANGED, "pending": {"token": token, "within": 10**9}}
+        hosts.attack(name, FIREWALL + waits.replace("SAID", repr(json.dumps(pending))))
+    ended = hosts.run("enforce", *ALL)
+    assert unharmed(hosts, ended) == {"h2": "noncompliant", "h3": "error"}
+    assert "token" in json.dumps(hosts.records()["h3"]["errors"])
+
+
+# Whatever is asked about the change has not come about yet.
+UNDECIDED = """elif "firewall-change" in call.command:
+    sys.exit(1)
+else:"""

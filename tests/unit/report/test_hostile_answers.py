@@ -1,0 +1,272 @@
+"""Thousands of answers that no honest host gives, each a good one with something changed, all the way from the bytes
+that come in to what people read. None ends the run, touches another host's record, or steers a terminal.
+
+PROSCRIBE_FUZZ=10000 plays as many; a few hundred are played otherwise.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import time
+
+import fleets
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from proscribe.finding import Finding, judge
+from proscribe.reply import results
+from proscribe.reply.shapes import Unusable
+from proscribe.report import exports, html, terminal
+from proscribe.report.collect import Collector
+from proscribe.report.history import open_history
+from proscribe.report.news import notice
+from proscribe.report.reconcile import fleet_report
+from proscribe.stream import MARK, answer
+
+FINISHED = "2026-11-25T00:31:00Z"
+MANY = int(os.environ.get("PROSCRIBE_FUZZ") or 200)
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+LOOK = {"changed", "failed", "msg", "record", "drifted", "privileged", "kept", "lacking"}
+CHANGE = {"changed", "failed", "msg", "actions", "refused", "findings", "diff"}
+
+GOOD_LOOK = {
+    "changed": False,
+    "record": {
+        **fleets.answer(
+            fleets.wechat(fleets.WECHAT, fleets.PROCESS),
+            *fleets.no_policy(services=["gmail"]),
+            judge("dns/gmail", {"mode": "waived", "waiver": "w1"}, [Finding("hosts_line", "a.example", "hosts")]),
+            evaluated=["apps/x"],
+            errors=[{"control": "dns", "message": "dnsmasq ended with 2"}],
+        ),
+        "attempts": {"firewall/telegram": 3},
+        "logged_in": ["alice"],
+        "full_scan": {"at": "2026-11-25T00:30:05Z", "runs": 1},
+    },
+    "drifted": ["apps", "browser"],
+    "privileged": True,
+    "kept": True,
+}
+GOOD_CHANGE = {
+    "changed": True,
+    "actions": ["remove wechat"],
+    "refused": [{"rule": "apps/wechat", "subject": "wechat", "reason": "others need it"}],
+    "findings": [fleets.WECHAT.as_dict()],
+    "diff": [{"before_header": "a", "after_header": "a", "before": "1\n", "after": "2\n"}],
+}
+
+NASTY = [
+    "\x1b[2J",
+    "\x9b31m",
+    "\u202egnp",
+    "\u2028",
+    "\r",
+    "\n",
+    "\x00",
+    "\ud800",
+    "\udcff",
+    "\ufeff",
+    "{{ 1 }}",
+    "</script>",
+]
+TEXTS = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(NASTY),
+    st.builds(
+        lambda unit, times: unit * times,
+        st.sampled_from(["微", "a ", "e\u0301", "/", "x", "and 1"]),
+        st.integers(1, 20_000),
+    ),
+)
+NUMBERS = st.one_of(st.integers(), st.sampled_from([2**63, 10**400, -1, 0.5, 1e308, float("nan"), float("inf")]))
+VALUES = st.recursive(
+    st.none() | st.booleans() | NUMBERS | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = st.sampled_from(
+    [
+        "add_host",
+        "add_group",
+        "ansible_facts",
+        "ansible_stats",
+        "_ansible_notify",
+        "warnings",
+        "deprecations",
+        "results",
+    ]
+    + [
+        "exception",
+        "invocation",
+        "unreachable",
+        "skipped",
+        "__ansible_type",
+        "host",
+        "record",
+        "rules",
+        "state",
+        "stdout",
+    ]
+)
+
+
+def places(value, path=()):
+    """Every place in an answer: the way of keys to it."""
+    yield path
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from places(value[key], (*path, key))
+
+
+def change_one(data, value):
+    """The answer with one place of it changed."""
+    path = data.draw(st.sampled_from(list(places(value))))
+    if not path:
+        return data.draw(VALUES)
+    inner = value
+    for key in path[:-1]:
+        inner = inner[key]
+    kind = data.draw(st.sampled_from(["other", "gone", "more", "many", "twice"]))
+    if kind == "gone":
+        del inner[path[-1]]
+    elif kind == "more" and isinstance(inner, dict):
+        inner[data.draw(KEYS | TEXTS)] = data.draw(VALUES)
+    elif kind == "many" and isinstance(inner, list):
+        inner += [inner[path[-1]]] * data.draw(st.integers(1, 3000))
+    elif kind == "twice" and isinstance(inner[path[-1]], str):
+        inner[path[-1]] = data.draw(TEXTS) + inner[path[-1]] + data.draw(TEXTS)
+    else:
+        inner[path[-1]] = data.draw(VALUES)
+    return value
+
+
+def spoilt(data, text):
+    """The text with something in it that no JSON has, or two keys for one, or a depth without an end."""
+    at = data.draw(st.integers(0, len(text)))
+    deep = data.draw(st.integers(1, 200_000))
+    piece = data.draw(
+        st.sampled_from(
+            ["NaN", "-Infinity", "[" * deep, '{"a":' * deep, "9" * 5000, '"changed": {}, ', "\ud800", "\x1b", MARK]
+        )
+    )
+    return text[:at] + data.draw(st.sampled_from([piece, ""])) + text[at + data.draw(st.integers(0, 20)) :]
+
+
+def made_from(data, good):
+    """The text of an answer: some places changed, and now and then the text itself."""
+    value = copy.deepcopy(good)
+    for _ in range(data.draw(st.integers(1, 3))):
+        value = change_one(data, value)
+    text = json.dumps(value, ensure_ascii=data.draw(st.booleans()))
+    return spoilt(data, text) if data.draw(st.integers(0, 3)) == 0 else text
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    return tmp_path_factory.mktemp("hostile")
+
+
+@settings(max_examples=MANY, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_an_answer_of_a_hostile_host_harms_nobody(directory, data):
+    run = fleets.run(["web01", "web02", "web03"], data.draw(st.sampled_from(["audit", "enforce"])))
+    collector = Collector(run)
+    honest = fleets.answer(fleets.wechat(fleets.WECHAT), evaluated=["apps/x"])
+    collector.answered("web01", honest)
+    try:
+        told = answer("\n" + MARK + made_from(data, GOOD_LOOK))
+        look = results.look(told) if told is not None else {}
+        assert look.keys() <= LOOK and results.look(look) == look if look else True
+        json.dumps(look).encode()
+        if "record" in look:
+            collector.answered("web02", look["record"])
+    except Unusable as wrong:
+        collector.failed("web02", None, str(wrong))
+    try:
+        told = answer("\n" + MARK + made_from(data, GOOD_CHANGE))
+        change = results.change(told) if told is not None else {}
+        assert change.keys() <= CHANGE and results.change(change) == change if change else True
+        if run["mode"] == "enforce":
+            collector.changed("web02", "apps", change)
+    except Unusable as wrong:
+        collector.failed("web02", "apps", str(wrong))
+    collector.answered("web03", fleets.clean_answer())
+
+    fleet = collector.fleet(FINISHED)
+    report = fleet_report(run, fleet, FINISHED)
+    records = {record["host"]: record for record in fleet.records}
+    assert list(records) == ["web01", "web02", "web03"] and not fleet.unexpected
+    assert records["web03"]["state"] == "compliant"
+    assert {**records["web01"], "actions": None} == {**alone(run["mode"], honest), "actions": None}
+    shown = terminal.render(report, fleet.records, terminal.Screen(80, 40, False, "/"))
+    assert not CONTROL.search(shown), shown
+    assert len(shown) < 100_000
+    "".join(html.page(report, fleet.records)).encode()
+    exports.write(directory, report, fleet.records, exports.EVERY)
+    told = notice(report, fleet.records, None, "/reports")
+    assert told is not None and not CONTROL.search(told.text)
+    json.dumps(told.as_dict()).encode()
+
+
+def alone(mode, honest):
+    """The record of the honest host as it is when nobody attacks."""
+    collector = Collector(fleets.run(["web01"], mode))
+    collector.answered("web01", honest)
+    return collector.fleet(FINISHED).records[0]
+
+
+@settings(max_examples=max(MANY // 20, 5), deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_the_history_takes_what_the_reader_lets_through(tmp_path_factory, data):
+    try:
+        look = results.look(answer("\n" + MARK + made_from(data, GOOD_LOOK)) or {})
+    except Unusable:
+        return
+    collector = Collector(run := fleets.run(["web02"]))
+    collector.answered("web02", look.get("record"))
+    fleet = collector.fleet(FINISHED)
+    history = open_history("sqlite", tmp_path_factory.mktemp("history"))
+    history.record(fleet_report(run, fleet, FINISHED), fleet.records, 0)
+
+
+# -- sizes -------------------------------------------------------------------------------------------------------------
+
+CJK = "/" + "/".join(["微" * 85] * 131)  # directories that an ordinary user made
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [
+        {"kind": "file", "id": "x", "detail": "微信" * 10_000},
+        {"kind": "file", "id": "x", "path": CJK},
+        {"kind": "file", "id": "e\u0301" * 100_000, "path": "\u0301" * 100_000},
+        {"kind": "file", "id": "a" * 20_000, "detail": "a" * 20_000},
+        {"kind": "file", "id": "x", "manager": "a," * 100_000},
+    ],
+    ids=["20,000 characters", "131 directories", "marks", "a name in itself", "many managers"],
+)
+def test_a_long_text_costs_its_host_a_cut_and_the_run_nothing(finding):
+    rules = [{"rule": f"apps/s{n}", "state": "noncompliant", "findings": [finding] * 20} for n in range(40)]
+    rules += [{"rule": f"dns/s{n}", "state": "noncompliant", "findings": [finding] * 20} for n in range(40)]
+    collector = Collector(run := fleets.run(["web01"]))
+    started = time.process_time()
+    collector.answered("web01", {**fleets.answer(), "state": "noncompliant", "rules_evaluated": 99, "rules": rules})
+    fleet = collector.fleet(FINISHED)
+    report = fleet_report(run, fleet, FINISHED)
+    terminal.render(report, fleet.records, terminal.Screen(80, 40, False, "/"))
+    "".join(html.page(report, fleet.records))
+    notice(report, fleet.records, None, "/reports")
+    assert fleet.records[0]["state"] == "noncompliant"
+    assert time.process_time() - started < 20  # of the processor, which is quadratic no more: minutes before
+
+
+def test_more_findings_than_anybody_reads_are_counted():
+    rule = {"rule": "apps/x", "state": "noncompliant", "findings": [{"kind": "file", "id": "x"}] * 2500}
+    told = {**fleets.answer(), "rules_evaluated": 1, "state": "noncompliant", "rules": [rule]}
+    look = results.look({"record": told, "drifted": [], "privileged": True})
+    (rule,) = look["record"]["rules"]
+    assert len(rule["findings"]) == 1000 and rule["findings"][-1]["id"] == "1,501 more findings"
+    assert results.look(look) == look

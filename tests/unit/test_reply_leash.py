@@ -1,0 +1,131 @@
+"""The leash on what a connection starts: how much it may print, how long it may take, and that nothing is left."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from proscribe.reply.leash import Leash, TookTooLong
+
+FLOOD = [sys.executable, "-c", "while True: print('x' * 65536)"]
+SLEEP = ["sleep", "1000"]
+PIPES = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+
+
+def as_local(argv, given=b""):
+    """How Ansible's local connection reads a program."""
+    process = subprocess.Popen(argv, **PIPES)
+    return process, process.communicate(given)[0]
+
+
+def as_ssh(argv, given=b""):
+    """How its ssh connection does."""
+    process = subprocess.Popen(argv, **PIPES)
+    for pipe in (process.stdout, process.stderr):
+        fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_NONBLOCK)
+    process.stdin.write(given)
+    process.stdin.close()
+    out = b""
+    with selectors.DefaultSelector() as selector:
+        for pipe in (process.stdout, process.stderr):
+            selector.register(pipe, selectors.EVENT_READ)
+        while selector.get_map():
+            for key, _ in selector.select(1):
+                chunk = key.fileobj.read()
+                if chunk == b"":
+                    selector.unregister(key.fileobj)
+                elif key.fileobj == process.stdout:
+                    out += chunk
+    process.wait()
+    return process, out
+
+
+BOTH = pytest.mark.parametrize("way", [as_local, as_ssh])
+
+
+@BOTH
+@pytest.mark.parametrize("size", [0, 1, 100_000, 1_000_000])
+def test_an_honest_program_is_heard_in_full(way, size):
+    with Leash(1_000_000, 60) as leash:
+        process, out = way(["cat"], b"x" * min(size, 60_000))
+        assert (process.returncode, out) == (0, b"x" * min(size, 60_000))
+    with Leash(1_000_000, 60) as leash:
+        assert len(way([sys.executable, "-c", f"print('x' * {size}, end='')"])[1]) == size
+    assert leash.why == ""
+    assert not isinstance(subprocess.Popen, Leash) and subprocess.Popen.__name__ == "Popen"
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "argv", [FLOOD, ["sh", "-c", "exec >&2; while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done"]]
+)
+def test_a_flood_is_cut_and_its_program_ended(way, argv):
+    with Leash(2**20, 60) as leash:
+        process, out = way(argv)
+        assert process.returncode == -signal.SIGKILL
+        assert len(out) <= 2**20
+    assert leash.why == "it answered with more than 1 MiB"
+
+
+@BOTH
+def test_a_silent_program_is_ended_when_the_time_is_over_with_what_it_started(way):
+    with Leash(100, 1) as leash:
+        process, out = way(["sh", "-c", "sleep 1000 & echo $!; wait"])
+        assert (process.returncode, len(out.split())) == (-signal.SIGKILL, 1)
+    assert leash.why == "it took longer than 1 second"
+    end = time.monotonic() + 60
+    while not ended(int(out)):  # killed it is, and the kernel has yet to say so
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_what_is_no_program_is_given_up_too():
+    with pytest.raises(TookTooLong), Leash(100, 0.2) as leash:
+        leash_again(leash)
+    assert leash.why
+
+
+def leash_again(leash):
+    """The exception comes some seconds after the killing; here at once."""
+    signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        time.sleep(0.1)
+
+
+def test_nothing_is_left_when_the_block_ends_otherwise():
+    with pytest.raises(KeyError), Leash(100, 60):
+        process = subprocess.Popen(SLEEP)
+        raise KeyError
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_timer_of_the_task_itself_still_rings():
+    rung = []
+    before = signal.signal(signal.SIGALRM, lambda *_: rung.append(1))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        with Leash(100, 60):
+            time.sleep(1)
+        signal.setitimer(signal.ITIMER_REAL, 60)
+        with Leash(100, 30):
+            pass
+        assert 50 < signal.getitimer(signal.ITIMER_REAL)[0] <= 60
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert rung
+
+
+def ended(pid):
+    try:
+        return "Z" in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
