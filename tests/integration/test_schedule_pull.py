@@ -79,8 +79,8 @@ def test_a_host_brings_itself_in_line_and_the_controller_sees_it(machine: Schedu
     kept = machine.json(RECORD)
     assert (kept["host"], kept["state"]) == ("web01", "repaired")
     assert machine.run("stat", "--format=%a %U", RECORD) == "600 root\n"
-    (told,) = kept["errors"]
-    assert "is the first that this host has seen, and was trusted for that" in told["message"]
+    assert (kept["errors"], kept["commit_trust"]) == ([], "first use")
+    assert "is the first that this host has seen, and is trusted for that" in machine.log(SERVICE)
     assert machine.run("systemd-analyze", "verify", f"/etc/systemd/system/{SERVICE}") == ""
     record = collected(machine)
     assert (record["state"], record["checked_at"]) == ("repaired", kept["checked_at"])

@@ -103,7 +103,11 @@ def _of_quarantine(value: object) -> dict[str, Any]:
 
 def _of_drift(record: Mapping[Any, Any]) -> dict[str, Any]:
     """What a record has only where something had drifted, or where a host's own run kept it."""
-    texts = {key: name(record[key], key, WORD) for key in ("found_at", "commit") if record.get(key) is not None}
+    texts = {
+        key: name(record[key], key, WORD)
+        for key in ("found_at", "commit", "commit_trust")
+        if record.get(key) is not None
+    }
     if record.get("logged_in") is None:
         return texts
     people = listed(lambda user: name(user, "logged_in", WORD), record["logged_in"], "logged_in")

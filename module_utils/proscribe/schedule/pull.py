@@ -101,9 +101,11 @@ def pulled(settings: Mapping[str, Any], reports: str) -> tuple[int, dict[str, An
     """Run the newest good commit; the code and the record, in which stands what was wrong on the way."""
     checkout = Checkout(STATE, settings)
     commits, problems = attempts(checkout)
+    trust = {}
     if commits and not checkout.good() and not checkout.first:
-        problems.append(
-            f"commit {commits[0][:12]} is the first that this host has seen, and was trusted for that: no"
+        trust["commit_trust"] = "first use"
+        say(
+            f"commit {commits[0][:12]} is the first that this host has seen, and is trusted for that: no"
             " proscribe_schedule_first_commit says where it has to begin"
         )
     for text in problems:
@@ -121,7 +123,7 @@ def pulled(settings: Mapping[str, Any], reports: str) -> tuple[int, dict[str, An
             if commit != good:
                 checkout.keep(commit)
             told = [{"control": "run", "message": f"{text}; commit {commit[:12]} is kept"} for text in problems]
-            return code, {**record, "errors": [*record["errors"], *told], "commit": commit}
+            return code, {**record, "errors": [*record["errors"], *told], "commit": commit, **trust}
         problems.append(f"a run with commit {commit[:12]} came to no report (it ended with {code})")
         say(problems[-1])
     return code, None

@@ -48,6 +48,7 @@ from meter import Cost, Meter
 sys.path.insert(0, str(PROJECT / "module_utils"))
 
 from proscribe import stream
+from proscribe.store import Store
 
 CACHE = Path("/var/tmp/proscribe-fleet")
 CONTROLS = ("apps", "browser", "firewall", "dns")
@@ -114,7 +115,7 @@ class Bench:
     def streamed(self) -> tuple[str, bytes]:
         """What an audit runs on a host that keeps the code, and what it pipes to that."""
         call = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": False}
-        store = stream.Store(self.reports / "plans")
+        store = Store(self.reports / "plans")
         plan = store.plan(digest=self.plan()["digest"])
         return stream.BOOTSTRAP, stream.payload(store.code(probe=False), plan, call, whole=False)
 
