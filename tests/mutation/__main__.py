@@ -36,7 +36,7 @@ LEFT_OUT = shutil.ignore_patterns(".git", ".cache", ".venv", "reports", "__pycac
 READ_ONLY = ("/bin", "/boot", "/etc", "/home", "/lib", "/opt", "/root", "/run", "/srv", "/usr", "/var", "/work")
 APART = (
     'ip link set lo up 2>/dev/null; for place in $READ_ONLY; do test -d "$place" || continue; '
-    'mount --bind "$place" "$place" && mount -o remount,bind,ro "$place" || exit 99; done; exec "$@"'
+    'mount --bind "$place" "$place" && mount -o remount,bind,ro "$place" || exit 99; done; "$@"; exit $?'
 )
 NOTICED = "killed"
 SURVIVED = "SURVIVED"
@@ -62,7 +62,8 @@ class Copy:
     def run(self, tests: Sequence[str], limit: float) -> int | None:
         """The exit code of pytest for some tests; None if they did not end within `limit` seconds."""
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", *tests]
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(self.tree.parent)}
+        place = str(self.tree.parent)  # Ansible wants a home, too
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": place, "HOME": place}
         if os.geteuid() == 0:
             apart = ["unshare", "--mount", "--pid", "--net", "--fork", "--mount-proc", "--kill-child"]
             command = [*apart, "sh", "-c", APART, "apart", *command]
@@ -132,6 +133,7 @@ def main() -> int:
         print(*(f"{module}:{mutant.line}: {mutant.change}" for module, mutant in work), sep="\n")
         return 0
     with tempfile.TemporaryDirectory(prefix="proscribe-mutation-") as place:
+        os.chmod(place, 0o755)  # some tests become an ordinary user
         outcomes = run(work, Path(place), arguments.jobs)
     print()
     for module in modules:
