@@ -8,11 +8,11 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from patience import until
 from proscribe.controls import dns
 from proscribe.host import Host, Result, run_tool
 
@@ -112,12 +112,9 @@ class MadeHost:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         listening = socket.inet_aton(self.address)[::-1].hex().upper()  # as the kernel shows it, and its port 53
-        end = time.monotonic() + 10
-        while time.monotonic() < end and self.process.poll() is None:
-            if f"{listening}:0035" in Path("/proc/net/udp").read_text():
-                return True
-            time.sleep(0.02)
-        return False
+        bound = f"{listening}:0035"
+        until(lambda: self.process.poll() is not None or bound in Path("/proc/net/udp").read_text())
+        return self.process.poll() is None
 
     def stop(self) -> None:
         """End the resolver, also one that is stopped by a signal, and wait until it has."""

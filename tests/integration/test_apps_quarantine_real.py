@@ -11,6 +11,7 @@ from typing import Any
 
 import proscribe
 import pytest
+from patience import LONGEST
 
 pytestmark = pytest.mark.integration
 
@@ -81,7 +82,7 @@ def run(root: Path, mounts: str, fills: str = "") -> dict[str, Any]:
     script = f'set -e; cd "$1"; {mounts} exec "$2" -c "$3" "$4" "$1" $5'
     source = str(Path(proscribe.__file__).parents[1])
     command = ["unshare", "--mount", "sh", "-c", script, "sh", str(root), sys.executable, RUN, source, fills]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 

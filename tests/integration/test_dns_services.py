@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from machines import until
+from patience import LONGEST, until
 from proscribe.finding import COMPLIANT, NONCOMPLIANT
 
 pytestmark = pytest.mark.integration
@@ -72,7 +72,6 @@ MASK = """systemctl stop proscribe-dns
 ln -sf /dev/null /etc/systemd/system/proscribe-dns.service
 systemctl daemon-reload"""
 BOOTED = "systemctl is-active --quiet dbus NetworkManager systemd-resolved"
-LONGEST = 300  # seconds that something may take on a busy machine
 
 NETWORK = f"""
 set -eu
@@ -160,7 +159,7 @@ class Container:
 
     def until(self, condition: str) -> None:
         """Wait until a command of the shell succeeds on the host."""
-        until(lambda: self.run("sh", "-c", f"{condition} && echo so", check=False).endswith("so\n"), LONGEST)
+        until(lambda: self.run("sh", "-c", f"{condition} && echo so", check=False).endswith("so\n"))
 
     def call(self, verb: str, wanted: dict[str, Any] | None = None) -> dict[str, Any]:
         call = json.dumps({"verb": verb, "plan": wanted or plan()})
@@ -175,7 +174,7 @@ class Container:
             said.update(zip(NAMES, self.run("python3", "-c", ASK, *NAMES).splitlines(), strict=True))
             return set(said.values()) <= {BLOCKED, OPEN}
 
-        until(answered, LONGEST)
+        until(answered)
         return said
 
     def holds(self) -> None:
@@ -211,7 +210,7 @@ class Container:
             hits = self.call("observe")["hits"]
             return {rule: hits[rule] > before.get(rule, 0) for rule in hits} == {"dns/wechat": True, "dns/canary": True}
 
-        until(counted, LONGEST)
+        until(counted)
         log = self.run("journalctl", "--quiet", "--unit", unit, "--boot", "--output", "cat")
         assert [line for line in lines if line not in log] == []
         assert [name for name in ("notwechat.com", "host.corp.example") if name in log] == []
@@ -334,7 +333,7 @@ def test_a_resolver_that_debian_runs(host: Container, server: str) -> None:
         assert host.call("observe")["hits"] == {}
         host.sh("echo log-queries >/etc/dnsmasq.d/log.conf; systemctl restart dnsmasq")
         assert host.resolved() == NAMES
-        until(lambda: set(host.call("observe")["hits"]) == {"dns/wechat", "dns/canary"}, LONGEST)
+        until(lambda: set(host.call("observe")["hits"]) == {"dns/wechat", "dns/canary"})
         host.sh("rm /etc/dnsmasq.d/log.conf")
     host.sh(f"systemctl restart {server}")
     host.holds()
