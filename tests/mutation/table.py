@@ -10,6 +10,7 @@ HERE = Path(__file__).resolve().parent
 PACKAGE = "module_utils/proscribe"
 
 _APPS = (
+    "controls/test_apps_unseen.py",
     "controls/test_apps.py",
     "controls/test_apps_walk*.py",
     "controls/test_apps_exceptions.py",
@@ -23,8 +24,12 @@ _HOST = ("test_host*.py",)
 TESTS: Mapping[str, Sequence[str]] = {
     "compile/guard_list": ("compile/test_guard_list.py", "compile/test_catalogue_entries.py"),
     "compile/lockout": ("compile/test_lockout.py",),
-    "compile/shared_networks": ("compile/test_networks.py", "compile/test_catalogue*.py"),
-    "compile/waivers/standing": ("compile/test_waivers_*.py",),
+    "compile/shared_networks": ("compile/test_shared_networks.py", "compile/test_firewall_plan.py"),
+    "compile/waivers/standing": (
+        "compile/test_waivers_standing.py",
+        "compile/test_waivers_authority.py",
+        "compile/test_waivers_document.py",
+    ),
     "controls/apps/copy_names": (*_APPS,),
     "controls/apps/guarded": ("compile/test_guard_list.py", "controls/test_apps_walk*.py"),
     "controls/apps/launchers": (*_APPS,),
