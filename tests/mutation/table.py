@@ -52,7 +52,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "host/walking": (*_HOST, "controls/test_apps_walk*.py"),
     "report/arithmetic": ("report/test_report_arithmetic.py",),
     "report/baseline": ("report/test_report_baseline.py",),
-    "report/verdict": ("report/test_report_verdict.py",),
+    "report/verdict": ("report/test_report_verdict.py", "report/test_report_stopped.py"),
     "rollout/limits": ("test_rollout.py", "compile/test_restrictions.py"),
     "stream": ("test_stream.py", "test_known_plan.py", "test_sources.py"),
 }

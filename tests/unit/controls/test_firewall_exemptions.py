@@ -247,3 +247,24 @@ def test_what_lies_in_what_is_found_without_looking_through_all(networks: list[A
     blocked = Blocked({"service": frozenset(map(spelled, networks))})
     assert bool(blocked.of(asked)) == any(asked.subnet_of(network) for network in same)
     assert bool(blocked.met_by(asked)) == any(asked.overlaps(network) for network in same)
+
+
+@pytest.mark.parametrize(
+    ("direction", "addresses", "stays_open"),
+    [
+        pytest.param("out", [], ["203.0.113.1", "2001:db8::1"], id="everywhere: the ways out of both families"),
+        pytest.param("out", ["0.0.0.0/0"], ["203.0.113.1"], id="of one family"),
+        pytest.param("out", ["2001:db8::/32"], ["2001:db8::1"], id="of the other one"),
+        pytest.param("forward", [], ["203.0.113.1", "2001:db8::1"], id="for guests"),
+        pytest.param("in", [], [], id="what comes in says nothing of what goes out"),
+    ],
+)
+def test_an_own_rule_that_refuses_everything_leaves_the_host_its_gateways(
+    host: Callable[..., Host], direction: str, addresses: list[str], stays_open: list[str]
+) -> None:
+    """A rule without addresses is for IPv6 as well: a host that has only that would be cut off and never come back."""
+    rule = {"direction": direction, "verdict": "drop", "protocol": "any", "addresses": addresses, "ports": []}
+    plan = section()
+    plan["settings"]["rules"] = [{**rule, "comment": ""}]
+    seen = host({"/proc/net/route": DEFAULT_ROUTE, "/proc/net/ipv6_route": ROUTE_6})
+    assert exempt(seen, plan) == [(address, "default gateway") for address in stays_open]
