@@ -13,6 +13,7 @@ _APPS = (
     "controls/test_apps_unseen.py",
     "controls/test_apps.py",
     "controls/test_apps_walk*.py",
+    "controls/test_apps_evidence.py",
     "controls/test_apps_exceptions.py",
     "controls/test_apps_changes.py",
 )

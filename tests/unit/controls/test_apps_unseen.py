@@ -8,6 +8,7 @@ looks at it ended the look.
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from proscribe.controls import apps
 from proscribe.host import Host
 from test_apps import MadeHost, evidence, plan, states
 
+SLEEP = shutil.which("sleep") or "sleep"  # a program as compilers make them
 TOO_DEEP = "d/" * 200  # directories that the file scan does not follow to their end
 
 
@@ -53,8 +55,7 @@ def test_a_program_in_a_home_is_seen(host: MadeHost, account: str, home: str) ->
     place = Path(host.root + home) / "Telegram"
     place.mkdir(parents=True)
     for name in ("Telegram", "Updater"):
-        (place / name).write_bytes(b"\x7fELF" + bytes(100))
-        (place / name).chmod(0o755)
+        shutil.copy(SLEEP, place / name)
     if "svc" in account:
         os.chown(place, 500, 500)
     seen = evidence(host, plan(telegram={"processes": ["Telegram"]}), "apps/telegram")
