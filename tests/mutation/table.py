@@ -18,7 +18,7 @@ _APPS = (
     "controls/test_apps_changes.py",
 )
 _QUARANTINE = ("controls/test_apps_quarantine*.py", "controls/test_apps_walk*.py")
-_HOST = ("test_host*.py",)
+_HOST = ("test_host.py", "test_host_still.py", "test_host_words.py")
 
 # By the path of the module below the package, without its suffix: patterns of files below tests/unit, the ones that
 # notice the most first.
