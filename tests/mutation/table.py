@@ -49,7 +49,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "controls/firewall/exemptions": ("controls/test_firewall_exemptions.py", "controls/test_firewall_control.py"),
     "finding": ("test_finding.py",),
     "host/processes": (*_HOST,),
-    "host/trees": (*_HOST, *_QUARANTINE),
+    "host/trees": ("test_host_trees.py", "controls/test_apps_quarantine.py", "controls/test_apps_quarantine_room.py"),
     "host/walking": (*_HOST, "controls/test_apps_walk*.py"),
     "report/arithmetic": ("report/test_report_arithmetic.py",),
     "report/baseline": ("report/test_report_baseline.py",),
