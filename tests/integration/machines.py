@@ -15,7 +15,6 @@ import queue
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 
 import pytest
 from conftest import require_root, require_tool
+from patience import LONGEST, until
 
 PROJECT = Path(__file__).resolve().parents[2]
 IMAGE = PROJECT / "tests/molecule/image"
@@ -58,7 +58,7 @@ class Machine:
             f"root@{self.address}",
             "true",
         ]
-        return subprocess.run(ssh, capture_output=True, timeout=60).returncode == 0
+        return subprocess.run(ssh, capture_output=True, timeout=LONGEST).returncode == 0
 
     def _ssh_options(self) -> list[str]:
         known = self.directory / "known_hosts"
@@ -87,7 +87,7 @@ class Machine:
         command = [f"{ANSIBLE}-playbook", str(PROJECT / f"playbooks/{name}.yml"), "-i", self._inventory(**variables)]
         own = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "PROSCRIBE_REPORTS": str(reports)}
         environment = {**_without_ansible(), **own}
-        return subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=LONGEST)
 
     def controller(
         self, module: str, arguments: Mapping[str, Any], checkout: Path = PROJECT, *options: str
@@ -126,7 +126,7 @@ class Machine:
         self.wait_until_booted()
 
     def wait_until_booted(self) -> None:
-        until(lambda: self.run("systemctl", "is-system-running", "--wait", check=False).strip() == "running", 60)
+        until(lambda: self.run("systemctl", "is-system-running", "--wait", check=False).strip() == "running")
 
 
 class Controller:
@@ -137,7 +137,7 @@ class Controller:
 
     def answer(self) -> dict[str, Any]:
         """The answer of the module, with `failed` where it failed, or `unreachable`."""
-        said, _ = self.process.communicate(timeout=180)
+        said, _ = self.process.communicate(timeout=LONGEST)
         start = said.find("=> {")
         assert start > 0, said
         told: dict[str, Any] = json.loads(said[start + 3 :])
@@ -160,22 +160,13 @@ def _without_ansible() -> dict[str, str]:
 
 
 def podman(
-    *words: str, stdin: str | None = None, check: bool = True, timeout: float = 120
+    *words: str, stdin: str | None = None, check: bool = True, timeout: float = LONGEST
 ) -> subprocess.CompletedProcess[str]:
     quiet = {**os.environ, "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
     argv = ["podman", "--runtime", "runc", *words]
     done = subprocess.run(argv, env=quiet, input=stdin, capture_output=True, text=True, check=False, timeout=timeout)
     assert not check or done.returncode == 0, (argv, done.stderr)
     return done
-
-
-def until(condition: Callable[[], bool], seconds: float) -> float:
-    """Wait until something is so; for how many seconds it was not."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < seconds, f"not within {seconds} s"
-        time.sleep(0.05)
-    return time.monotonic() - started
 
 
 @contextlib.contextmanager
@@ -186,7 +177,7 @@ def machines(
     addresses of their own /24: the controller is .1, the hosts are .2 and so on.
     """
     image = [str(IMAGE), "trixie", "firewalld", "ufw", *packages]
-    made = subprocess.run(image, capture_output=True, text=True, timeout=600)
+    made = subprocess.run(image, capture_output=True, text=True, timeout=3 * LONGEST)
     assert made.returncode == 0, made.stderr
     subnet = ("--subnet", f"{network}.0/24", "--gateway", f"{network}.1")
     podman("network", "create", "--ignore", "--internal", "--disable-dns", *subnet, name)

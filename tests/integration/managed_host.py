@@ -16,12 +16,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import reaching
+from patience import until
 from proscribe import run
 from proscribe.controls.firewall import confirm, program
 from proscribe.host import Host, Result, run_tool
@@ -142,13 +141,6 @@ def begun(plan: dict[str, Any]) -> str:
         token = answer.read()
     os.waitpid(child, 0)
     return token
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end, "not within 10 s"
-        time.sleep(0.02)
 
 
 def lift(plan: dict[str, Any], control: str) -> list[str]:

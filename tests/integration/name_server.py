@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import struct
@@ -35,9 +36,14 @@ class NameServer:
         self.silent = False
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((address, 53))
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
+        """Give the address up: it is free once this returns."""
+        with contextlib.suppress(OSError):  # it is not connected, which it says after it has woken the thread
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
         self._socket.close()
 
     def _serve(self) -> None:
@@ -45,6 +51,8 @@ class NameServer:
             try:
                 message, client = self._socket.recvfrom(4096)
             except OSError:
+                return
+            if not message:  # it was shut down
                 return
             end, labels = 12, []
             while message[end]:

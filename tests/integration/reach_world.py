@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from patience import LONGEST
 from reach_cases import ADDRESSES, NAMES, RESOLVER, V4, V6
 from three_namespaces import GATEWAY, INWARD, INWARD_6, ThreeNamespaces
 
@@ -22,7 +23,6 @@ TOOLS = ("nft", "ip", "unshare", "nsenter", "openssl", *FILTERS)
 A, AAAA, HTTPS = 1, 28, 65
 TLS_PORT = 443
 PORTS = {"tcp": [80, 853, 5222, 8443], "tls": [TLS_PORT], "udp": [80, TLS_PORT, 853, 5222, 8443]}
-LONGEST = 120  # seconds that any answer may take
 ETC = {
     **{name: Path("/etc", name).read_text() for name in ("passwd", "group")},  # resolvers look for their own accounts
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
@@ -43,7 +43,10 @@ class Place:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={"PYTHONPATH": str(HERE.parents[1] / "module_utils"), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+            env={
+                "PYTHONPATH": f"{HERE.parents[1] / 'module_utils'}:{HERE.parent}",
+                "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            },
         )
 
     def ask(self, *questions: Probe) -> list[Any]:

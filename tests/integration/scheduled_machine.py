@@ -13,7 +13,8 @@ import tarfile
 from collections.abc import Iterator
 from typing import Any
 
-from machines import IMAGE, PROJECT, podman, until
+from machines import IMAGE, PROJECT, podman
+from patience import LONGEST, until
 
 PACKAGES = ("ansible-core", "git", "dnsmasq", "faketime")
 CHECKOUT = "/srv/proscribe"
@@ -72,7 +73,7 @@ class Scheduled:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def run(self, *argv: str, check: bool = True, stdin: str | None = None, timeout: float = 300) -> str:
+    def run(self, *argv: str, check: bool = True, stdin: str | None = None, timeout: float = LONGEST) -> str:
         """What a command prints, both ways."""
         with_ansible = ("--env", "PROSCRIBE_ANSIBLE_PLAYBOOK=/usr/bin/ansible-playbook")
         done = podman(
@@ -115,10 +116,10 @@ class Scheduled:
         """Start a unit and wait for its end; whether it ended well."""
         # Tests are quicker than the five times in ten seconds that systemd starts a unit (systemd.unit(5), StartLimit).
         podman("exec", self.name, "systemctl", "reset-failed", unit, check=False)
-        return podman("exec", self.name, "systemctl", "start", unit, check=False, timeout=900).returncode == 0
+        return podman("exec", self.name, "systemctl", "start", unit, check=False, timeout=3 * LONGEST).returncode == 0
 
     def wait_until_booted(self) -> None:
-        until(lambda: "running" in self.run("systemctl", "is-system-running", "--wait", check=False), 90)
+        until(lambda: "running" in self.run("systemctl", "is-system-running", "--wait", check=False))
 
     def become_host(self) -> None:
         """A name filter of its own that it asks, and a package to be tampered with."""
@@ -141,7 +142,7 @@ class Scheduled:
                 archive.add(PROJECT / part, part, filter=_plain)
         argv = ["podman", "--runtime", "runc", "exec", "--interactive", self.name]
         unpack = ["sh", "-c", f"mkdir -p {CHECKOUT} && tar -xf - -C {CHECKOUT}"]
-        done = subprocess.run([*argv, *unpack], input=packed.getvalue(), capture_output=True, timeout=120)
+        done = subprocess.run([*argv, *unpack], input=packed.getvalue(), capture_output=True, timeout=LONGEST)
         assert done.returncode == 0, done.stderr
 
 
@@ -154,16 +155,38 @@ def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 def image() -> str:
     """The image of such machines, made on first use."""
-    made = subprocess.run([str(IMAGE), "trixie", *PACKAGES], capture_output=True, text=True, timeout=900)
+    made = subprocess.run([str(IMAGE), "trixie", *PACKAGES], capture_output=True, text=True, timeout=3 * LONGEST)
     assert made.returncode == 0, made.stderr
     return made.stdout.strip()
 
 
-def start(name: str, *network: str) -> Scheduled:
-    """Have a machine begin to boot; `network` are podman's options for it."""
-    options = ("--hostname", name, "--no-hosts", "--systemd", "always", "--privileged", *network)
-    podman("run", "--detach", "--replace", "--name", name, *options, image(), "/lib/systemd/systemd")
+def start(name: str, *network: str, of: str = "", hostname: str = "") -> Scheduled:
+    """Have a machine begin to boot; `network` are podman's options for it. `of` is an image other than the usual."""
+    options = ("--hostname", hostname or name, "--no-hosts", "--systemd", "always", "--privileged", *network)
+    podman("run", "--detach", "--replace", "--name", name, *options, of or image(), "/lib/systemd/systemd")
     return Scheduled(name)
+
+
+@contextlib.contextmanager
+def frozen(machine: Scheduled, name: str) -> Iterator[str]:
+    """An image of a machine as it is now, which is shut down for it; gone afterwards."""
+    podman("stop", "--time", str(LONGEST), machine.name)
+    podman("commit", "--quiet", machine.name, name)
+    try:
+        yield name
+    finally:
+        podman("rmi", "--force", name, check=False)
+
+
+@contextlib.contextmanager
+def thawed(image_name: str, name: str) -> Iterator[Scheduled]:
+    """A machine that boots from such an image, without a network."""
+    try:
+        machine = start(name, "--network", "none", of=image_name, hostname="proscribe-schedule")
+        machine.wait_until_booted()
+        yield machine
+    finally:
+        remove(name)
 
 
 def remove(*names: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import proscribe
 import pytest
 import quarantine_under_attack as attack
+from patience import LONGEST
 
 pytestmark = pytest.mark.integration
 SECONDS = "4"
@@ -45,7 +46,7 @@ def test_nothing_of_anybody_else_moves(tmp_path: Path, require_root: Callable[[]
     script = f'{mount}exec "$2" "$3" "$1" {SECONDS}'
     command = ["unshare", "--mount", "sh", "-c", script, "sh", str(tmp_path), sys.executable, attack.__file__]
     environment = {**os.environ, "PYTHONPATH": str(Path(proscribe.__file__).parents[1])}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=180)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=LONGEST)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert victim(tmp_path) == before

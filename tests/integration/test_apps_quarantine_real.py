@@ -11,6 +11,7 @@ from typing import Any
 
 import proscribe
 import pytest
+from patience import LONGEST
 
 pytestmark = pytest.mark.integration
 
@@ -79,7 +80,7 @@ def run(root: Path, mounts: str, script: str = RUN) -> dict[str, Any]:
     begin = f'set -e; cd "$1"; {mounts} exec "$2" -c "$3" "$4" "$1"'
     source = str(Path(proscribe.__file__).parents[1])
     command = ["unshare", "--mount", "sh", "-c", begin, "sh", str(root), sys.executable, script, source]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 

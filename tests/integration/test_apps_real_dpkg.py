@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import LONGEST
 from proscribe.controls.apps import dpkg
 
 pytestmark = pytest.mark.integration
@@ -167,7 +168,7 @@ class Machine:
     def run(self, *command: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
         path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
         done = subprocess.run(
-            [*self.enter, *command], capture_output=True, text=True, check=False, env=path, timeout=120, **options
+            [*self.enter, *command], capture_output=True, text=True, check=False, env=path, timeout=LONGEST, **options
         )
         assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done
@@ -253,7 +254,7 @@ def test_audit_enforce_and_lift(machine: Machine) -> None:
 
     done = machine.verb("enforce", WECHAT)
     assert (done["error"], done["refused"]) == (None, [])
-    assert running.wait(timeout=5) != 0
+    assert running.wait(timeout=LONGEST) != 0
     assert innocent.poll() is None
     assert machine.installed() == before - {"wechat"}
     assert {verdict["state"] for verdict in machine.verb("observe", WECHAT).values()} == {"compliant"}
@@ -381,7 +382,7 @@ def test_a_waiver_for_a_version_keeps_that_version_and_no_other(machine: Machine
     assert (seen["state"], {finding["version"] for finding in seen["findings"]}) == ("noncompliant", {"4.1"})
     assert machine.verb("enforce", here)["error"] is None
     assert "wechat" not in machine.installed()
-    assert running.wait(timeout=5) != 0
+    assert running.wait(timeout=LONGEST) != 0
 
     machine.install("wechat")
     assert machine.verb("enforce", WECHAT)["error"] is None  # the waiver is over

@@ -9,13 +9,13 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import LONGEST, until
 from proscribe.controls.apps import flatpak
 
 pytestmark = pytest.mark.integration
@@ -136,7 +136,7 @@ class Machine:
 
     def run(self, user: str, *command: str, **options: Any) -> str:
         done = subprocess.run(
-            self.command(user, *command), capture_output=True, text=True, check=False, timeout=60, **options
+            self.command(user, *command), capture_output=True, text=True, check=False, timeout=LONGEST, **options
         )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
@@ -152,14 +152,13 @@ class Machine:
 
     def installs(self, *arguments: str, user: str = "root") -> bool:
         command = self.command(user, "flatpak", "install", "--noninteractive", *arguments)
-        return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
+        return subprocess.run(command, capture_output=True, check=False, timeout=LONGEST).returncode == 0
 
     def start(self, user: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(self.command(user, "flatpak", "run", "--user", WECHAT, "600"))
-        end = time.monotonic() + 20
-        while "/app/bin/wechat" not in self.run("root", "sh", "-c", "ls -l /proc/[0-9]*/exe 2>/dev/null || :"):
-            assert process.poll() is None and time.monotonic() < end, "the app does not run"
-            time.sleep(0.05)
+        programs = ("root", "sh", "-c", "ls -l /proc/[0-9]*/exe 2>/dev/null || :")
+        until(lambda: process.poll() is not None or "/app/bin/wechat" in self.run(*programs))
+        assert process.poll() is None, "the app does not run"
         return process
 
 
@@ -202,7 +201,7 @@ def test_an_app_of_the_system_and_of_every_user_is_seen_ended_and_removed(machin
     assert done["error"] is None
     assert done["actions"][0].startswith(f"end {WECHAT} of alice (pid ")
     assert len(done["actions"]) == 5
-    running.wait(timeout=5)
+    running.wait(timeout=LONGEST)
     assert machine.verb("observe")["state"] == "compliant"
     assert machine.verb("enforce")["actions"] == []
 
@@ -248,7 +247,7 @@ def test_a_running_app_that_was_removed_behind_its_back_is_still_seen(machine: M
     seen = machine.verb("observe")
     assert (scopes(seen, "package"), scopes(seen, "process")) == ([], ["user:bob"])
     assert machine.verb("enforce")["error"] is None
-    running.wait(timeout=5)
+    running.wait(timeout=LONGEST)
     assert machine.verb("observe")["state"] == "compliant"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import LONGEST
 from proscribe.controls.apps import pacman
 from test_apps_real_dpkg import SOURCE, TREE
 from throwaway import People, archive, made_root, plan, seen
@@ -102,7 +103,7 @@ def test_seen_ended_removed_refused_and_let_in_again(machine: People) -> None:
 
     done = machine.verb("enforce", PLAN)
     assert (done["error"], done["refused"]) == (None, [])
-    assert running.wait(timeout=5) != 0
+    assert running.wait(timeout=LONGEST) != 0
     assert innocent.poll() is None
     assert installed(machine) == {"weechat", "tim"}
     assert {verdict["state"] for verdict in machine.verb("observe", PLAN).values()} == {"compliant"}

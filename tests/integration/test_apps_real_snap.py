@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from machines import IMAGE, Machine, podman, until
+from machines import IMAGE, Machine, podman
+from patience import LONGEST, until
 from test_apps_real_dpkg import DRIVER, SOURCE
 from throwaway import plan, seen
 
@@ -111,7 +112,7 @@ def host(require_tool: Callable[[str], str], require_root: Callable[[], None]) -
     require_root()
     for tool in ("mmdebstrap", "podman", "runc"):
         require_tool(tool)
-    made = subprocess.run([str(IMAGE), "trixie", "snapd", "polkitd"], capture_output=True, text=True, timeout=600)
+    made = subprocess.run([str(IMAGE), "trixie", "snapd", "polkitd"], capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
     options = ("--hostname", NAME, "--network", "none", "--systemd", "always", "--privileged")
     # snapd keeps a snap's mount namespace by binding it. Linux refuses that for one with a lower number than our own,
@@ -123,9 +124,9 @@ def host(require_tool: Callable[[str], str], require_root: Callable[[], None]) -
         podman("run", "--detach", "--replace", "--name", NAME, *options, *source, image, "/lib/systemd/systemd")
         host = Host(NAME, "", Path())
         # Without the Snap Store the boot as a whole waits half a minute for nothing.
-        until(lambda: host.run("systemctl", "is-active", "snapd.socket", check=False) == "active\n", 60)
+        until(lambda: host.run("systemctl", "is-active", "snapd.socket", check=False) == "active\n")
         host.run("sh", "-c", MAKE, stdin=json.dumps(STATE))
-        until(lambda: "bare" in host.run("snap", "list", check=False), 60)
+        until(lambda: "bare" in host.run("snap", "list", check=False))
         yield host
     finally:
         podman("rm", "--force", "--ignore", "--time", "2", NAME, check=False)
@@ -143,7 +144,7 @@ def test_a_snap_on_its_whole_way(host: Host) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    until(host.runs, 30)
+    until(host.runs)
     host.as_alice("mkdir -p ~/snap/telegram-desktop/x1 && echo letters >~/snap/telegram-desktop/x1/letters")
 
     told = host.verb("observe", PLAN)["apps/telegram"]
@@ -157,7 +158,7 @@ def test_a_snap_on_its_whole_way(host: Host) -> None:
 
     done = host.verb("enforce", PLAN)
     assert (done["error"], done["refused"]) == (None, [])
-    assert running.wait(timeout=10) != 0
+    assert running.wait(timeout=LONGEST) != 0
     assert host.snaps() == {"innocent"}
     assert {verdict["state"] for verdict in host.verb("observe", PLAN).values()} == {"compliant"}
     assert host.verb("enforce", PLAN)["actions"] == []

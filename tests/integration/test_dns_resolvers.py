@@ -5,157 +5,26 @@ them that stands for the organisation's.
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from made_resolver import ANOTHER, KINDS, UPSTREAM, WECHAT, MadeHost, apply, plan
 from name_server import NameServer, ask
+from patience import processor, until
 from proscribe.compile.catalogue import load
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls import dns
 from proscribe.controls.dns import rendering, wish
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, Verdict
-from proscribe.host import ControlError, Host, Result, run_tool
+from proscribe.host import ControlError
 
 pytestmark = pytest.mark.integration
 
 PROJECT = Path(__file__).resolve().parents[2]
-OWN = f"127.53.{os.getpid() % 250}"  # of this run: another checkout may be tested at the same time
-UPSTREAM = f"{OWN}.9"
 A, AAAA, HTTPS = 1, 28, 65
 NO_SUCH_NAME = (3, 0)
-KINDS = ("dnsmasq", "unbound")
-ADDRESS, ANOTHER = f"{OWN}.1", f"{OWN}.2"  # two instances of unbound would share one
-
-DNSMASQ = """\
-listen-address={address}
-bind-interfaces
-no-resolv
-no-hosts
-server={upstream}
-conf-dir=/etc/dnsmasq.d/,*.conf
-"""
-UNBOUND = """\
-server:
-  interface: {address}
-  do-not-query-localhost: no
-  module-config: "iterator"
-  chroot: ""
-  username: ""
-  use-syslog: no
-  pidfile: ""
-forward-zone:
-  name: "."
-  forward-addr: {upstream}
-include-toplevel: "/etc/unbound/unbound.conf.d/*.conf"
-"""
-
-
-def plan(backend: str = "auto", mode: str = "enforce", **services: Any) -> dict[str, Any]:
-    entries = {
-        id_: {"name": id_, "mode": mode, "allow": [], **(value if isinstance(value, dict) else {"domains": value})}
-        for id_, value in services.items()
-    }
-    return {"controls": {"dns": {"mode": mode, "services": entries, "settings": {"backend": backend}}}}
-
-
-WECHAT = plan(
-    wechat={"domains": ["wechat.com"], "allow": ["work.wechat.com"]},
-    personal=["home.work.wechat.com"],
-    canary={"domains": [], "canaries": ["use-application-dns.net"]},
-)
-
-
-class MadeHost:
-    """A host that is a made tree, on which one resolver runs as a service: the real program, on the tree's files."""
-
-    def __init__(self, kind: str, root: Path, program: str, address: str = ADDRESS) -> None:
-        self.kind, self.root, self.program, self.address = kind, root, program, address
-        self.process: subprocess.Popen[bytes] | None = None
-        self.restarts = 0
-        self.at_restart: Callable[[], None] = lambda: None
-        self.log = root / "log"
-        conf, folder = {
-            "dnsmasq": (DNSMASQ, "etc/dnsmasq.d"),
-            "unbound": (UNBOUND, "etc/unbound/unbound.conf.d"),
-        }[kind]
-        self.folder = root / folder
-        for directory in (self.folder, root / "var/lib", root / "run", root / "usr/bin", root / "usr/sbin"):
-            directory.mkdir(parents=True)
-        self.conf = root / ("etc/dnsmasq.conf" if kind == "dnsmasq" else "etc/unbound/unbound.conf")
-        self.conf.write_text(conf.format(address=self.address, upstream=UPSTREAM))
-        (self.folder / "own.conf").write_text("# the organisation's own\n")
-        (root / "etc/resolv.conf").write_text(f"nameserver {self.address}\n")
-        (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
-        for tool in ("usr/bin/systemctl", "usr/sbin/dnsmasq", "usr/sbin/unbound-checkconf"):
-            (root / tool).touch(mode=0o755)
-        self.host = Host(str(root), self.run)
-        self.start()
-
-    def run(self, argv: list[str], **options: Any) -> Result:
-        """The tools of the host: systemctl is made, the others read files of the tree."""
-        if Path(argv[0]).name != "systemctl":
-            argv = [argv[0], *(f"{self.root}{word}" if word.startswith("/") else word for word in argv[1:])]
-            return run_tool(argv, **options)
-        if argv[1] == "show":
-            pid = self.process.pid if self.process and self.process.poll() is None else 0
-            state = "active" if pid else "failed"
-            unit = f"Id={self.kind}.service\nActiveState={state}\nUnitFileState=enabled\nMainPID={pid}\n"
-            return Result(0, f"{unit}\nId=NetworkManager.service\nActiveState=inactive\nMainPID=0\n", "")
-        assert argv[1] in ("restart", "try-restart") and argv[2:] == [f"{self.kind}.service"]
-        self.stop()
-        self.restarts += 1
-        self.at_restart()
-        return Result(0, "", "") if self.start() else Result(1, "", f"Job for {self.kind}.service failed")
-
-    def start(self) -> bool:
-        run = self.root / "run" / self.conf.name  # with the paths of the tree
-        run.write_text(self.conf.read_text().replace("/etc/", f"{self.root}/etc/"))
-        argv = {
-            "dnsmasq": [self.program, "--keep-in-foreground", "--pid-file", "--log-facility=-", f"--conf-file={run}"],
-            "unbound": [self.program, "-d", "-c", str(run)],
-        }[self.kind]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        listening = socket.inet_aton(self.address)[::-1].hex().upper()  # as the kernel shows it, and its port 53
-        end = time.monotonic() + 10
-        while time.monotonic() < end and self.process.poll() is None:
-            if f"{listening}:0035" in Path("/proc/net/udp").read_text():
-                return True
-            time.sleep(0.02)
-        return False
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(10)
-
-    def enforce(self, wanted: Mapping[str, Any] = WECHAT) -> list[str]:
-        return apply(dns.enforce(self.host, wanted))
-
-    def states(self, wanted: Mapping[str, Any] = WECHAT) -> dict[str, str]:
-        states = {verdict.rule.partition("/")[2]: verdict.state for verdict in dns.observe(self.host, wanted)}
-        states.pop("private-view", None)  # of this machine's programs, see test_dns_private_view_real.py
-        return states
-
-    def told(self, wanted: Mapping[str, Any] = WECHAT) -> str:
-        return " | ".join(f.detail for verdict in dns.observe(self.host, wanted) for f in verdict.findings)
-
-    def tree(self) -> dict[str, bytes]:
-        left_out = ("run/", "log")
-        files = {str(path.relative_to(self.root)): path for path in self.root.rglob("*") if path.is_file()}
-        return {name: path.read_bytes() for name, path in files.items() if not name.startswith(left_out)}
-
-
-def apply(changes: Any) -> list[str]:
-    for action in changes.actions:
-        action.apply()
-    return [str(action) for action in changes.actions]
 
 
 @pytest.fixture(scope="module")
@@ -350,12 +219,11 @@ def test_the_organisations_own_line_that_opens_a_name_is_told_and_left(made: Mad
 
 def test_ten_thousand_domains(made: MadeHost) -> None:
     many = plan(many=[f"d{number}.example" for number in range(10_000)])
-    started = time.monotonic()
+    before = processor()
     made.enforce(many)
-    enforcing = time.monotonic() - started
-    started = time.monotonic()
+    enforcing, before = processor() - before, processor()
     assert made.states(many) == {"many": COMPLIANT, "resolver": COMPLIANT}
-    observing = time.monotonic() - started
+    observing = processor() - before
     assert ask(made.address, "x.d9999.example") == NO_SUCH_NAME
     assert ask(made.address, "x.d10000.example") == (0, 1)
     assert enforcing < 10
@@ -366,10 +234,7 @@ def test_ten_thousand_domains(made: MadeHost) -> None:
 def test_unbound_tells_hits_by_the_name_of_the_catalogue(enforced: MadeHost) -> None:
     ask(enforced.address, "photos.wechat.com")
     line = "wechat.com. always_nxdomain 127.0.0.1"
-    end = time.monotonic() + 5
-    while line not in enforced.log.read_text() and time.monotonic() < end:
-        time.sleep(0.05)
-    assert line in enforced.log.read_text()
+    until(lambda: line in enforced.log.read_text())
 
 
 def test_every_name_of_the_catalogue(made: MadeHost) -> None:

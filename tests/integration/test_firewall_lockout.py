@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 from conftest import require_tool
-from machines import PROJECT, Machine, Story, played, until
+from machines import PROJECT, Machine, Story, played
+from patience import BUSY, LONGEST, until
 from proscribe.controls.firewall import boot, program
 from proscribe.plan import SCHEMA, sealed
 
@@ -124,12 +125,12 @@ def rules_that_cut_the_controller_off_take_themselves_back(host: Machine) -> Non
     before = host.run("nft", "list", "table", "inet", "proscribe")
     with checkout_with_the_mistake() as mistaken:
         controller = host.controller("host_firewall", {"plan": MISTAKEN}, mistaken)
-        until(lambda: f"{NETWORK}.0/24" in table(host), 20)
+        until(lambda: f"{NETWORK}.0/24" in table(host))
         assert not host.answers(1)
-        seconds = until(lambda: f"{NETWORK}.0/24" not in table(host), WITHIN + 5)
+        seconds = until(lambda: f"{NETWORK}.0/24" not in table(host))
         print(f"taken back after {seconds:.1f} s")
-        assert seconds < WITHIN + 1
-        until(host.answers, 10)
+        assert seconds < WITHIN + BUSY
+        until(host.answers)
         answer = controller.answer()
         assert answer["failed"], answer
         assert "taken back at" in answer["msg"]
@@ -160,13 +161,13 @@ def rules_that_cut_the_host_off_from_its_resolver_are_taken_back_at_once(host: M
 def a_controller_that_dies_leaves_nothing_loaded(host: Machine) -> None:
     controller = host.controller("host_firewall", {"plan": GOOD})
     waiting = f"until ls {program.RUN}/pending-* >/dev/null 2>&1; do sleep 0.02; done"
-    host.run("timeout", "30", "sh", "-c", waiting)
+    host.run("timeout", str(LONGEST), "sh", "-c", waiting)
     controller.kill()
-    until(lambda: "203.0.113.0/24" in table(host), 10)
+    until(lambda: "203.0.113.0/24" in table(host))
     assert not host.there(boot.FILE)
     assert "waits until its controller confirms it" in boot_rule(host, GOOD)[0]
-    seconds = until(lambda: table(host) == "", WITHIN + 5)
-    assert seconds < WITHIN + 2
+    seconds = until(lambda: table(host) == "")
+    assert seconds < WITHIN + BUSY
     answer = host.call("host_firewall", {"plan": GOOD})
     assert [refusal["reason"] for refusal in answer["refused"] if "tried again" in refusal["reason"]]
     assert (answer["failed"], "203.0.113.0/24" in table(host)) == (False, True)
@@ -180,12 +181,12 @@ def a_reboot_before_the_confirmation_brings_back_what_was_confirmed(host: Machin
             Path(checkout, part).symlink_to(PROJECT / part)
         answer = host.call("host_firewall", {"plan": OTHER}, Path(checkout))
     assert answer["pending"]["within"] == WITHIN
-    until(lambda: "198.51.100.0/24" in table(host), 10)
+    until(lambda: "198.51.100.0/24" in table(host))
     host.reboot()
     assert "203.0.113.0/24" in table(host)
     assert "198.51.100.0/24" not in table(host)
     assert host.run("systemctl", "is-active", boot.WATCH_NAME).strip() == "active"
-    until(host.answers, 10)
+    until(host.answers)
     assert boot_rule(host, GOOD) == []
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,10 +29,8 @@ def world(tmp_path: Path, require_tool: Callable[[str], str], require_root: Call
 def test_a_restricted_address_is_refused_at_once_and_counted(world: World, address: str) -> None:
     assert world.tell("local", "connect", address, 443) == "ok"
     world.enforce(BAN)
-    started = time.monotonic()
     assert world.tell("local", "connect", address, 443) == "ECONNREFUSED"
-    assert time.monotonic() - started < 0.3
-    assert world.refused() >= 1
+    assert world.refused() == 1, "the first packet is answered: nobody sends it again and waits"
     assert world.tell("local", "send", address, 443) == "EPERM"  # QUIC fails at once too
     assert world.refused() >= 2
 

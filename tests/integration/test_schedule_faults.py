@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 from conftest import require_root, require_tool
-from machines import until
+from patience import until
 from scheduled_fleet import REPORTS, SERVICE, Fleet, scheduled_fleet
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
@@ -154,10 +154,10 @@ def test_a_controller_that_is_killed_leaves_what_the_next_run_goes_on_from(fleet
     controller, before = fleet.controller, fleet.latest()
     fleet.hosts["fine"].script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe; dpkg -i /root/wechat.deb")
     controller.run("systemctl", "start", "--no-block", SERVICE)
-    until(lambda: ".partial" in controller.run("ls", REPORTS), 120)
+    until(lambda: ".partial" in controller.run("ls", REPORTS))
     controller.run("systemctl", "kill", "--signal=KILL", "--kill-whom=all", SERVICE)
-    until(lambda: controller.succeeds("systemctl", "is-failed", SERVICE), 120)
-    until(lambda: "was killed by signal 9" in controller.read("/srv/mails"), 120)
+    until(lambda: controller.succeeds("systemctl", "is-failed", SERVICE))
+    until(lambda: "was killed by signal 9" in controller.read("/srv/mails"))
     assert fleet.latest() == before
     assert controller.run("find", "/run/proscribe-drift", check=False).startswith("find: ")
     assert controller.start(SERVICE), controller.log(SERVICE)
@@ -170,7 +170,7 @@ def test_a_folder_of_reports_that_cannot_be_written_is_told_and_hosts_are_correc
     controller.script(f"mount --bind {REPORTS} {REPORTS}; mount -o remount,bind,ro {REPORTS}")
     try:
         assert not controller.start(SERVICE)
-        until(lambda: "came to no report" in controller.read("/srv/mails"), 120)
+        until(lambda: "came to no report" in controller.read("/srv/mails"))
         assert "Read-only file system" in controller.log(SERVICE)
         assert fleet.latest() == before
     finally:

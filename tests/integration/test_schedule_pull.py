@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import require_root, require_tool
-from machines import until
+from patience import until
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 from tampering import TEN, named
 
@@ -95,7 +95,7 @@ def test_ten_ways_of_tampering_are_repaired_by_the_hosts_own_timer(machine: Sche
     # Every few minutes, so that no second run replaces the record before it is collected.
     soon = machine.run("date", "--date=5 seconds", "+%H:%M:%S").strip()
     machine.proscribe("schedule", "-e", f"proscribe_schedule_calendar='*-*-* {soon}'")
-    until(lambda: machine.json(RECORD)["checked_at"] != before, 120)
+    until(lambda: machine.json(RECORD)["checked_at"] != before)
     machine.proscribe("schedule")
     record = collected(machine)
     assert [how for how, way in TEN.items() if not named(record, way)] == []
@@ -105,7 +105,7 @@ def test_ten_ways_of_tampering_are_repaired_by_the_hosts_own_timer(machine: Sche
 
 
 def test_a_commit_that_nobody_trusted_signed_is_refused_and_the_last_good_one_kept(machine: Scheduled) -> None:
-    until(lambda: not machine.succeeds("systemctl", "is-active", SERVICE), 120)
+    until(lambda: not machine.succeeds("systemctl", "is-active", SERVICE))
     good = machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
     for key in ("", "stranger"):
         # A policy that would open the host, and a launcher that would run as root.

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from conftest import require_root, require_tool
 from machines import PROJECT, TOOLS, Machine, machines
+from patience import LONGEST
 from proscribe.plan import SCHEMA, sealed
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
@@ -83,7 +84,7 @@ def host() -> Iterator[Machine]:
 def asked(host: Machine, *options: str, **arguments: Any) -> tuple[str, dict[str, Any]]:
     """What Ansible says, and the record in it."""
     controller = host.controller("compliance_state", {"plan": PLAN, **arguments}, PROJECT, *options)
-    said, _ = controller.process.communicate(timeout=180)
+    said, _ = controller.process.communicate(timeout=LONGEST)
     assert len(answers(said)) == 1, said[-3000:]
     return said, answers(said)[0]
 
@@ -136,7 +137,7 @@ def test_where_no_python3_answers_the_module_gives_the_record_or_says_what_is_mi
         controller = host.controller(
             "compliance_state", {"plan": PLAN}, PROJECT, *ADMIN, "-e", f"ansible_python_interpreter={named}"
         )
-        said, _ = controller.process.communicate(timeout=180)
+        said, _ = controller.process.communicate(timeout=LONGEST)
     finally:
         host.run("mv", "/usr/bin/python3-hidden", "/usr/bin/python3")
     assert NO_ANSWER in " ".join(said.split())
@@ -179,7 +180,7 @@ BROWSER = sealed(
 def test_a_control_is_enforced_and_lifted_with_a_password_for_sudo(host, options):
     def changes(state: str) -> bool:
         arguments = {"plan": BROWSER, "state": state}
-        said, _ = host.controller("browser_policy", arguments, PROJECT, *options).process.communicate(timeout=180)
+        said, _ = host.controller("browser_policy", arguments, PROJECT, *options).process.communicate(timeout=LONGEST)
         return '"changed": true' in said or not ('"changed": false' in said or pytest.fail(said[-3000:]))
 
     assert [changes("present"), host.there(POLICY), changes("present")] == [True, True, False]
@@ -189,5 +190,5 @@ def test_a_control_is_enforced_and_lifted_with_a_password_for_sudo(host, options
 
 def test_a_host_without_a_password_for_sudo_gives_no_record(host):
     controller = host.controller("compliance_state", {"plan": PLAN}, PROJECT, "--become", "-e", "ansible_user=carol")
-    said, _ = controller.process.communicate(timeout=180)
+    said, _ = controller.process.communicate(timeout=LONGEST)
     assert "record" not in said and "password" in said.lower()

@@ -9,12 +9,13 @@ import json
 import select
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from namespaced import NamespacedHost, made_plan
+from patience import until
 from proscribe.controls import firewall
 from proscribe.host import Result, run_tool
 from three_namespaces import GATEWAY_6, LOCAL_6, ROLES, ThreeNamespaces
@@ -52,11 +53,13 @@ class World:
         for role in ROLES:
             self.start(role)
             assert self.tell(role, "serve") == "ok"
-        end = time.monotonic() + 10  # IPv6 needs a second or two before it works on a new link
+        # IPv6 needs a second or two before it works on a new link.
         for role, address in (("local", GATEWAY_6), ("outside", LOCAL_6), ("inner", FREE_6)):
-            while self.tell(role, "connect", address, 8080) != "ok":
-                assert time.monotonic() < end, f"{role} does not reach {address}"
+            until(partial(self._reaches, role, address))
         self.spaces.forget_neighbours()
+
+    def _reaches(self, role: str, address: str) -> bool:
+        return self.tell(role, "connect", address, 8080) == "ok"
 
     def start(self, role: str, of: str = "", *options: str) -> None:
         """A process that opens connections in the namespace of a role; `options` are setpriv's."""

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from patience import LONGEST
+
 PROJECT = Path(__file__).resolve().parents[2]
 REAL_ANSIBLE = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or str(Path(sys.executable).parent / "ansible-playbook")
 
@@ -37,7 +39,7 @@ def launch(launcher: Path, *words: str, cwd: Path = PROJECT, stdin: str = "", en
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=LONGEST,
     )
     return Ended(done.returncode, done.stdout)
 

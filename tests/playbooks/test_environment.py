@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from checkout import Ended, clean_environment, launch, made_ansible, made_checkout, made_wheel
+from patience import LONGEST
 
 pytestmark = pytest.mark.playbook
 SETTING_UP = "setting up made-ansible"
@@ -58,7 +59,7 @@ def test_two_first_runs_at_once_make_it_once(launcher: Path) -> None:
         subprocess.Popen([launcher, "audit"], env=wanted, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for _ in range(2)
     ]
-    said = [process.communicate(timeout=300)[0] for process in pair]
+    said = [process.communicate(timeout=LONGEST)[0] for process in pair]
     assert [process.returncode for process in pair] == [0, 0]
     assert sum(SETTING_UP in text for text in said) == 1
     assert all(text.endswith("made ansible 1\n") for text in said)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from checkout import PROJECT, Ended, clean_environment, launch, made_ansible, made_checkout
+from patience import LONGEST
 
 pytestmark = pytest.mark.playbook
 
@@ -130,7 +131,7 @@ def test_a_signal_reaches_ansible_and_its_code_comes_back(
             assert process.poll() is None
             time.sleep(0.02)
         send(process.pid, number)
-        assert process.wait(20) == 77
+        assert process.wait(LONGEST) == 77
     assert list(temporary.iterdir()) == []
 
 

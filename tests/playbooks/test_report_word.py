@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+from patience import LONGEST
 
 pytestmark = pytest.mark.playbook
 
@@ -45,7 +46,7 @@ def test_audits_are_remembered_and_a_gate_with_a_baseline_lets_pass_what_was_the
     assert run("report", "--run", "nosuch").code == 2
     environment = clean_environment(PROSCRIBE_REPORTS=str(tmp_path / "reports"))
     command = [REAL_ANSIBLE, "playbooks/report.yml", "-e", "report_since=1h"]
-    played = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120)
+    played = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=LONGEST)
     assert played.returncode == 0, played.stdout
     assert "2 runs, the last " in played.stdout
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.finding import (
     COMPLIANT,
+    GATES,
     NONCOMPLIANT,
     REPAIRED,
     STATES,
@@ -154,6 +155,62 @@ def test_no_state_is_worse_than_the_worst(states):
 
 def record(*verdicts: Verdict):
     return host_record(plan_digest="d", checked_at="t", platform={}, verdicts=verdicts, errors=(), duration_ms=1)
+
+
+def test_a_record_has_these_keys_with_these_values():
+    """Others read it: the callback, the history, every export. A key that is renamed is data that is lost."""
+    verdicts = [Verdict("apps/b", COMPLIANT, attempts=3), Verdict("apps/a", "not_applicable", reason="upcoming")]
+    told = host_record(
+        plan_digest="sha256:d",
+        checked_at="2026-11-26T08:00:00Z",
+        platform={"os": "debian"},
+        verdicts=[*verdicts, Verdict("apps/c", NONCOMPLIANT, (FOUND,))],
+        errors=[{"control": "dns", "message": "m"}],
+        duration_ms=7,
+    )
+    empty = dict.fromkeys(("version", "scope", "path", "detail"))
+    assert told == {
+        "schema": "proscribe/host/1",
+        "state": "noncompliant",
+        "plan": "sha256:d",
+        "checked_at": "2026-11-26T08:00:00Z",
+        "platform": {"os": "debian"},
+        "rules_evaluated": 3,
+        "rules_not_applicable": 1,
+        "rules": [
+            {
+                "rule": "apps/c",
+                "state": "noncompliant",
+                "waiver": None,
+                "reason": None,
+                "findings": [{"kind": "package", "id": "wechat", "manager": "dpkg", **empty}],
+            }
+        ],
+        "attempts": {"apps/b": 3},
+        "errors": [{"control": "dns", "message": "m"}],
+        "duration_ms": 7,
+    }
+
+
+def test_a_repaired_record_says_when_it_was_wrong_and_who_was_there_then():
+    wrong = [Verdict("apps/a", NONCOMPLIANT, (FOUND,))]
+    common = {"plan_digest": "d", "platform": {}, "errors": (), "duration_ms": 1}
+    before = {**host_record(checked_at="8:00", verdicts=wrong, **common), "logged_in": ["alice"]}
+    after = host_record(checked_at="8:05", verdicts=[Verdict("apps/a", COMPLIANT)], **common)
+    told = mark_repaired(before, {**after, "logged_in": ["bob"]})
+    assert (told["found_at"], told["checked_at"], told["logged_in"]) == ("8:00", "8:05", ["alice"])
+    unseen = {key: value for key, value in before.items() if key != "logged_in"}
+    assert "logged_in" not in mark_repaired(unseen, after)
+    assert "found_at" not in mark_repaired(after, after)
+
+
+def test_the_gates_from_the_mildest_on():
+    assert {gate: set(states) for gate, states in GATES.items()} == {
+        "never": set(),
+        "noncompliant": {"error", "noncompliant"},
+        "incomplete": {"error", "noncompliant", "unknown"},
+    }
+    assert list(GATES) == ["never", "noncompliant", "incomplete"]
 
 
 def test_a_record_tells_what_is_not_plainly_compliant_and_counts_the_rest():

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import LONGEST
 from proscribe import host as host_module
 from proscribe.host import LEDGER, ControlError, Host, Process, Unseen, User, run_tool
 
@@ -435,7 +436,7 @@ class TestProcesses:
 class TestEnding:
     def test_a_program_is_ended(self, sleeper: subprocess.Popen[bytes]) -> None:
         Host().end(like(sleeper), lambda process: process == like(sleeper))
-        assert sleeper.wait(timeout=5) == -signal.SIGTERM
+        assert sleeper.wait(timeout=LONGEST) == -signal.SIGTERM
 
     def test_one_that_does_not_listen_is_killed(self) -> None:
         script = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
@@ -443,7 +444,7 @@ class TestEnding:
         assert deaf.stdout is not None
         deaf.stdout.readline()
         Host().end(like(deaf), lambda process: True, grace=0.2)
-        assert deaf.wait(timeout=5) == -signal.SIGKILL
+        assert deaf.wait(timeout=LONGEST) == -signal.SIGKILL
         deaf.stdout.close()
 
     def test_another_program_under_the_same_number_is_left_alone(self, sleeper: subprocess.Popen[bytes]) -> None:
@@ -505,7 +506,7 @@ class TestTools:
         held: list[int] = []
 
         def wait() -> None:
-            with made.exclusive(patience=10):
+            with made.exclusive(patience=LONGEST):
                 held.append(os.stat(made.root + "/run/proscribe.lock").st_ino)
 
         with made.exclusive():

@@ -79,6 +79,7 @@ def test_max_change_is_read(value: object, hosts: object, removals: object) -> N
         ({"hosts": -1}, "", "a number of hosts"),
         ({"hosts": "auto"}, "", "unlimited"),
         ({"removals": "10%"}, ".removals", "a number of removals"),
+        ({"hosts": "101%", "removals": 3}, ".hosts", "a share such as '25%'"),  # of two it is said which one
         ("much", "", "unlimited"),
         (None, "", "unlimited"),
     ],

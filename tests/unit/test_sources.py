@@ -11,6 +11,7 @@ import symtable
 import pytest
 from proscribe.sources import Whole, reached, small
 from proscribe.store import Store
+from proscribe.stream import CHANGING
 
 TEXT = 'x = """a\n# b\n"""\n'
 
@@ -147,3 +148,33 @@ def test_what_is_sent_of_the_project_names_nothing_that_is_not_sent(probe, left_
             if f"{origin}.{name}" not in has and name not in has[origin]
         ]
     assert (missing, len(has) > 60) == ([], True)
+
+
+CHANGES_A_HOST = ("enforce", "lift", "restore", "removal", "change", "carry_out")
+
+
+@pytest.mark.parametrize("probe", [False, True])
+@pytest.mark.parametrize("name", CHANGES_A_HOST)
+def test_no_stream_has_anything_that_changes_a_host(probe, name):
+    """An audit of a fleet runs as root everywhere. Whatever goes wrong in it, there is nothing in it that could act."""
+    sent = json.loads(lzma.decompress(Store().code(probe).packed()))["texts"]
+    defined = {module: ast.walk(ast.parse(text)) for module, text in sent.items()}
+    assert [
+        module
+        for module, nodes in defined.items()
+        for node in nodes
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name
+    ] == []
+    assert [module for module in sent if module.endswith(("_changes", ".changes", ".switching", ".restoring"))] == []
+
+
+@pytest.mark.parametrize("name", CHANGES_A_HOST)
+def test_what_a_stream_may_not_do_is_left_out_by_name(name):
+    """Also where something that stays names it: of each, the part that only it needs stays behind."""
+    sources = {
+        **SOURCES,
+        "p.entry": ENTRY.replace("def change(", f"def {name}(") + f"def other_look():\n    {name}(1)\n",
+    }
+    with_it = reached(Whole(sources, {"p"}), ["p.entry"], ["look", "other_look"])
+    without = reached(Whole(sources, {"p"}), ["p.entry"], ["look", "other_look"], CHANGING)
+    assert ("p.changes" in with_it, "p.changes" in without) == (True, False)

@@ -118,18 +118,20 @@ class Host(Processes):
         return walk(self, roots, choose, known, skipped, remember=self.learns, apart=apart)
 
     def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
-        """Send one datagram and return the answer; None if none comes within `timeout` seconds."""
+        """Send one datagram and return the answer; None if none comes within `timeout` seconds. Raises OSError where
+        there is nobody to come from: nothing listens there (ConnectionRefusedError), or no packet gets there.
+        """
         import socket  # only a host with a resolver of its own pays for it
 
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        try:
-            with socket.socket(family, socket.SOCK_DGRAM) as channel:
-                channel.settimeout(timeout)
-                channel.connect((address, port))  # so only that address and port can answer
+        with socket.socket(family, socket.SOCK_DGRAM) as channel:
+            channel.settimeout(timeout)
+            channel.connect((address, port))  # so only that address and port can answer
+            try:
                 channel.send(message)
                 return channel.recv(65535)
-        except OSError:
-            return None
+            except socket.timeout:  # its name until Python 3.9
+                return None
 
     def get(self, path: str, resource: str, timeout: float) -> bytes | None:
         """What a service of the host says of a resource over its local socket (HTTP); None if it does not answer with

@@ -152,6 +152,6 @@ def test_a_hostile_document_is_refused_soon(
 ) -> None:
     monkeypatch.setattr(yaml_file, "_LOADER", loader)
     directory = write(text)
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(errors_of(directory)) == 1
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5

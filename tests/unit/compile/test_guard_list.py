@@ -39,31 +39,50 @@ def test_a_service_that_names_one_is_refused_with_its_place(tmp_path: Path) -> N
     assert "paths.linux[1]" in told[1] and "/usr/bin/python3.11" in told[1]
 
 
+# At least one name out of each line of the lists, by what a host that has lost it cannot do any more: a line that is
+# lost refuses nothing, and the next catalogue entry with such a name would take the package off every host.
 @pytest.mark.parametrize(
-    "name",
+    ("why", "names"),
     [
-        "systemd",
-        "libc6",
-        "glibc",
-        "bash",
-        "sudo",
-        "openssh-server",
-        "python3",
-        "python3.11",
-        "apt",
-        "dpkg",
-        "rpm",
-        "dnf5",
-        "zypper",
-        "pacman",
-        "flatpak",
-        "linux-image-6.1.0-13-amd64",
-        "kernel-core",
-        "grub-pc",
+        ("starts the host", "systemd systemd-sysv init dbus-daemon grub-pc initramfs-tools kmod linux shim-signed"),
+        (
+            "starts the host",
+            "linux-image-6.1.0-13-amd64 linux-firmware kernel-core kernel-modules-core kernel-longterm",
+        ),
+        ("every program needs it", "libc6 libc6:amd64 glibc glibc-common base-files filesystem libstdc++6 openssl"),
+        ("every program needs it", "libssl3t64 libstdc++ zlib1g ca-certificates-utils"),
+        ("a shell and its tools", "dash bash bash-completion coreutils util-linux-core grep tar gzip passwd mount"),
+        ("a shell and its tools", "procps-ng libpam-runtime pam pam-config xz-utils shadow-utils"),
+        ("reaches the host", "openssh-server openssh-clients sudo polkitd policykit-1 network-manager NetworkManager"),
+        ("reaches the host", "iproute2 netplan.io isc-dhcp-client dhcpcd-base nftables netbase"),
+        ("runs Ansible", "python3 python3.11 python3-libs libpython3-stdlib platform-python ansible ansible-core"),
+        ("mends the host's packages", "dpkg apt libapt-pkg6.0 debconf gpgv rpm dnf dnf5 dnf-data python3-dnf"),
+        ("mends the host's packages", "zypper pacman flatpak snapd PackageKit packagekit libdnf5"),
     ],
 )
-def test_guarded_packages(name: str) -> None:
-    assert guarded.package(name)
+def test_guarded_packages(why: str, names: str) -> None:
+    assert {name: guarded.package(name) for name in names.split()} == dict.fromkeys(names.split(), why)
+
+
+# The same for programs by their base names.
+@pytest.mark.parametrize(
+    "names",
+    [
+        "init systemd systemd-logind systemd-journald systemd-udevd dbus-daemon dbus-broker agetty login su sh",
+        "bash dash zsh fish ksh busybox env ls cp mv rm cat ln chmod chown mount umount ps kill sshd sshd-session",
+        "sftp-server ssh scp sudo doas pkexec polkitd python perl ip nft iptables dhclient dhcpcd NetworkManager",
+        "dpkg dpkg-deb dpkg-query apt apt-get rpm rpmdb dnf dnf5 yum zypper pacman flatpak snap snapd gpg gpgv",
+        "tar gzip xz ldconfig modprobe grub-install ansible-playbook fapolicyd rsync bwrap",
+        "python3 python3.11 perl5.36",
+    ],
+)
+def test_guarded_programs(names: str) -> None:
+    assert [name for name in names.split() if not guarded.program(name)] == []
+
+
+@pytest.mark.parametrize("name", ["wechat", "python3-wechat", "mypython3", "perl-tool", "", "SSHD"])
+def test_programs_that_may_be_named(name: str) -> None:
+    assert guarded.program(name) == ""
 
 
 @pytest.mark.parametrize("name", ["wechat", "openvpn", "python3-telethon", "linuxqq", "tor", "bashtop", "dpkg-gate"])
@@ -71,39 +90,40 @@ def test_packages_that_may_go(name: str) -> None:
     assert guarded.package(name) == ""
 
 
+KEPT, MANY, ALL = "the system keeps itself there", "more than one program lives there", "every program needs it"
+
+
+# And the same for places: each tree of the system's, and each directory of which only parts may go.
 @pytest.mark.parametrize(
-    "place",
+    ("reason", "places"),
     [
-        "/",
-        "/opt",
-        "/opt/",
-        "/usr",
-        "/usr/bin",
-        "/bin/sh",
-        "/usr/bin/bash",
-        "/usr/local/bin/python3",
-        "/usr/sbin/sshd",
-        "/usr/lib/openssh/sftp-server",
-        "/etc/shadow",
-        "/etc/xdg/autostart",
-        "/boot/vmlinuz",
-        "/lib/systemd",
-        "/usr/lib/x86_64-linux-gnu/libc.so.6",
-        "/usr/lib64/ld-linux-x86-64.so.2",
-        "/var/lib/dpkg/status",
-        "/var/lib/proscribe/quarantine",
-        "/home",
-        "/home/alice",
-        "/opt/../etc",
-        "~",
-        "~/",
-        "~/Documents",
-        "~/.local/share",
-        "~/.ssh/id_ed25519",
+        (KEPT, "/boot /boot/vmlinuz /dev/null /proc/1 /sys/x /run /etc /etc/shadow /etc/xdg/autostart /lost+found/x"),
+        (KEPT, "/usr/lib/systemd/systemd /lib/systemd /usr/lib/modules/6.1 /usr/lib/firmware/x /usr/lib/ld-linux/x"),
+        (KEPT, "/usr/lib/apt/methods /usr/lib/dpkg /usr/lib/rpm/x /usr/lib/openssh/sftp-server /usr/lib/sudo/x"),
+        (KEPT, "/usr/lib/polkit-1/polkitd /usr/lib/sysimage/rpm /usr/libexec/proscribe/x /usr/libexec/openssh/x"),
+        (KEPT, "/var/lib/dpkg/status /var/lib/apt/lists /var/lib/rpm /var/lib/pacman/local /var/lib/systemd/x"),
+        (KEPT, "/var/lib/proscribe/quarantine /var/log/x /root/.ssh/authorized_keys"),
+        (KEPT, "~/.ssh/id_ed25519 ~/.gnupg/x ~/.ansible/tmp ~/.pki/nssdb"),
+        (MANY, "/ /bin /sbin /lib /lib64 /usr /usr/bin /usr/sbin /usr/lib /usr/lib64 /usr/libexec /usr/share"),
+        (MANY, "/usr/share/applications /usr/local /usr/local/bin /usr/local/sbin /usr/local/lib /usr/local/share"),
+        (MANY, "/opt /opt/ /opt/apps /srv /home /home/alice /root /mnt /mnt/disk /media /media/usb /tmp /var /var/lib"),
+        (MANY, "/var/lib/flatpak /var/lib/flatpak/app /var/lib/snapd /var/tmp /snap ~ ~/ ~/bin ~/.local ~/.local/bin"),
+        (MANY, "~/.local/opt ~/.local/lib ~/.local/share ~/.local/share/applications ~/.local/state ~/.config"),
+        (MANY, "~/.local/share/flatpak ~/.local/share/flatpak/app ~/.config/autostart ~/.config/systemd"),
+        (MANY, "~/.config/systemd/user ~/.cache ~/.var ~/.var/app ~/.mozilla ~/.thunderbird ~/.wine ~/.wine/drive_c"),
+        (MANY, "~/Applications ~/Desktop ~/Documents ~/Downloads ~/Music ~/Pictures ~/Public ~/Templates ~/Videos"),
+        (ALL, "/usr/lib/x86_64-linux-gnu/libc.so.6 /usr/lib64/ld-linux-x86-64.so.2 /lib64/ld-linux-x86-64.so.2"),
+        (
+            ALL,
+            "/usr/lib/libm.so.6 /lib/aarch64-linux-gnu/libpthread-2.31.so /usr/lib/libpam.so.0 /usr/lib32/libdl.so.2",
+        ),
+        (ALL, "/usr/lib64/libcrypt.so.2 /usr/lib64/libselinux.so.1"),
+        ("the system needs it", "/bin/sh /usr/bin/bash /usr/local/bin/python3 /usr/sbin/sshd /usr/lib/ssh/sshd"),
+        ("it is not a plain path", "/opt/../etc /opt/./wechat ~/.."),
     ],
 )
-def test_guarded_paths(place: str) -> None:
-    assert guarded.path(place)
+def test_guarded_paths(reason: str, places: str) -> None:
+    assert {place: guarded.path(place) for place in places.split()} == dict.fromkeys(places.split(), reason)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +142,11 @@ def test_guarded_paths(place: str) -> None:
         "/opt/wechat/bin/python3",
         "/etc/xdg/autostart/wechat.desktop",
         "/var/lib/flatpak/app/com.tencent.WeChat",
+        "/etc/systemd/user/wechat.service",
+        "/usr/lib/x86_64-linux-gnu/libcef.so",
+        "/usr/lib/libwechat.so",
+        "/opt/wechat/libc.so.6",
+        "/home/alice/bin/python3",
     ],
 )
 def test_paths_that_may_go(place: str) -> None:
@@ -148,6 +173,20 @@ def test_names_of_programs() -> None:
         (("processes", "linux", 1), "python3"),
         (("processes", "linux", 2), "sshd"),
     ]
+
+
+@pytest.mark.parametrize("system", ["apt", "rpm", "pacman"])
+def test_packages_of_every_system_that_makes_up_a_host(system: str) -> None:
+    found = list(guard_list.check({"packages": {system: ["wechat", "openssh"]}}))
+    assert found == [
+        (("packages", system, 1), "openssh", "something that a host can do without (reaches the host)"),
+    ]
+
+
+def test_names_that_mean_something_else_elsewhere_are_no_packages_of_the_host() -> None:
+    """A flatpak or a Windows program by the name of a part of the system takes nothing of it away."""
+    service = {"packages": {"flatpak": ["sudo"], "snap": ["bash"], "npm": ["tar"]}, "processes": {"windows": ["sh"]}}
+    assert list(guard_list.check(service)) == []
 
 
 def test_the_own_catalogue_names_none(project: Path) -> None:

@@ -108,6 +108,11 @@ def good(tmp_path_factory):
     return waiver, Context(organisation.question().groups, register, Rules(), lambda host: "")
 
 
+def test_the_rules_of_an_organisation_that_sets_none():
+    """A year at most, no waiver for everybody, and a signature that is there has to be good."""
+    assert Rules() == Rules(max_days=365, signatures="optional", blanket=False)
+
+
 MOMENTS = st.integers(0, 10).map(lambda hours: at(NOW) + datetime.timedelta(hours=hours))
 
 

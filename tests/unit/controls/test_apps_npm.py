@@ -65,10 +65,29 @@ def test_the_prefix_of_an_npmrc(lines: str, prefixes: list[str]) -> None:
     assert npm.parse(lines.splitlines(), "/home/alice") == prefixes
 
 
+HOMES = {"~": "/home/alice", "${HOME}": "/home/alice", "/home/alice": "/home/alice"}
+PARTS = st.sampled_from(["..", ".", "", "a", "npm global", "alice", "~", "${HOME}", "=", ";"])
+
+
+@given(st.sampled_from([*HOMES, "/home/bob", "/", "", "/home/alice2", "/home"]), st.lists(PARTS, max_size=6))
+def test_a_prefix_never_leaves_the_home(start: str, parts: list[str]) -> None:
+    """What is below the home is found where it is, and nothing else ever."""
+    value = "/".join([start, *parts]).rstrip()
+    place = os.path.normpath(HOMES.get(start, start) + value[len(start) :].replace("${HOME}", "/home/alice"))
+    inside = place.startswith("/home/alice/")
+    assert npm.parse([f"prefix={value}"], "/home/alice") == ([place] if inside else [])
+
+
 @given(st.text())
-def test_a_prefix_never_leaves_the_home(text: str) -> None:
-    for prefix in npm.parse([f"prefix={text}", text], "/home/alice"):
+def test_no_text_leads_out_of_the_home(text: str) -> None:
+    for prefix in npm.parse([f"prefix=~/{text}", f"prefix=/home/alice/x/{text}", text], "/home/alice"):
         assert prefix == os.path.normpath(prefix) and prefix.startswith("/home/alice/")
+
+
+def test_most_prefixes_below_a_home_are_found() -> None:
+    """Or the test before this one would look at nothing."""
+    found = [npm.parse([f"prefix=~/{text}"], "/home/alice") for text in ("a", ".npm", "a/../b", "ä", "x y")]
+    assert found == [["/home/alice/a"], ["/home/alice/.npm"], ["/home/alice/b"], ["/home/alice/ä"], ["/home/alice/x y"]]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,27 @@ def lists(services: dict[str, dict[str, Any]]) -> tuple[list[str], list[str]]:
     return said.get("URLBlocklist", []), said.get("URLAllowlist", [])
 
 
+@pytest.mark.parametrize(
+    ("services", "settings", "anything"),
+    [
+        pytest.param({}, {}, False, id="nothing"),
+        pytest.param({"a": {"domains": ["a.example"]}}, {}, True, id="a name to block"),
+        pytest.param({}, {"browsers": {"dns_over_https": "blocked"}}, True, id="a setting"),
+        pytest.param({}, {"tenants": {"google": ["example.org"]}}, True, id="the tenants at Google alone"),
+        pytest.param({}, {"tenants": {"microsoft": ["example.org"]}}, True, id="the tenants at Microsoft alone"),
+        pytest.param({}, {"tenants": {"google": [], "microsoft": []}}, False, id="no tenant"),
+        pytest.param({"a": {"extensions": {"chrome": ["x"]}}}, {}, True, id="an extension of Chrome alone"),
+        pytest.param({"a": {"extensions": {"firefox": ["x"]}}}, {}, True, id="an extension of Firefox alone"),
+        pytest.param({}, {"browsers": {"dns_over_https": "unmanaged"}}, False, id="a setting that is left alone"),
+    ],
+)
+def test_whether_there_is_anything_to_tell_a_browser(
+    services: dict[str, Any], settings: dict[str, Any], anything: bool
+) -> None:
+    """Where there is nothing, no policy is written and none is missed: what is forgotten here is never enforced."""
+    assert bool(rendering.rules(section(services, **settings))) is anything
+
+
 WECHAT = {"domains": ["weixin.qq.com", "wx.qq.com"], "urls": ["wx.qq.com"], "allow": ["work.weixin.qq.com"]}
 
 

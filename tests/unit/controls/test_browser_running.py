@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from patience import until
 from proscribe.controls.browser import running
 from proscribe.controls.browser.places import Place
 from proscribe.host import Host
@@ -84,10 +85,8 @@ def test_a_browser_with_another_view_of_the_disk_is_told(tmp_path: Path) -> None
     hide = f"mount -t tmpfs none {path.parent} && exec {program} 60"
     process = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", hide])
     try:
-        deadline = time.monotonic() + 10
-        while not (told := found(path)) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert told == [f"firefox-esr pid {process.pid}, it sees another {path} than the host has"]
+        until(lambda: found(path))
+        assert found(path) == [f"firefox-esr pid {process.pid}, it sees another {path} than the host has"]
     finally:
         process.kill()
         process.wait()

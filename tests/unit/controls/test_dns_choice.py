@@ -57,7 +57,7 @@ class Machine(Host):
         return Result(0, "Global: ~.\nLink 2 (eth0): corp.example\nLink 3 (tun0): ~. vpn.example\n", "")
 
     def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
-        return None
+        raise ConnectionRefusedError
 
 
 def plan(**settings: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controls.dns.filtering import tells
 from proscribe.controls.dns.question import NS, TXT, Answer, ask
-from proscribe.host import Host
+from proscribe.host import Host, Unseen
 
 QUESTION = b"\x06filter\x09proscribe\x08internal\0\0\x10\0\x01"
 HEADER = struct.pack(">HHHHHH", 0x5052, 0x8180, 1, 1, 0, 0)
@@ -22,14 +22,19 @@ RECORD = b"\xc0\x0c\0\x10\0\x01\0\0\0\0"
 class Canned(Host):
     """A host whose resolver answers what it is told to."""
 
-    def __init__(self, reply: bytes | None) -> None:
+    def __init__(self, *replies: bytes | None | OSError) -> None:
         super().__init__("/nonexistent")
-        self.reply = reply
+        self.replies = list(replies)
         self.sent = b""
+        self.waited: list[float] = []
 
     def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
         self.sent = message
-        return self.reply
+        self.waited.append(timeout)
+        reply = self.replies[min(len(self.waited), len(self.replies)) - 1]
+        if isinstance(reply, OSError):
+            raise reply
+        return reply
 
 
 @pytest.mark.parametrize(
@@ -44,10 +49,10 @@ class Canned(Host):
         (HEADER, None),
         (b"PR", None),
         (b"", None),
-        (None, None),
+        (ConnectionRefusedError(), None),
     ],
 )
-def test_what_an_answer_says(reply: bytes | None, answer: Answer | None) -> None:
+def test_what_an_answer_says(reply: bytes | OSError, answer: Answer | None) -> None:
     host = Canned(reply)
     assert ask(host, "127.0.0.1", 53, "filter.proscribe.internal", TXT) == answer
     assert host.sent == b"PR\x01\0\0\1\0\0\0\0\0\0" + QUESTION
@@ -63,18 +68,47 @@ def test_what_an_answer_says(reply: bytes | None, answer: Answer | None) -> None
         ("127.0.0.53", b"PR\x81\x82\0\0\0\0\0\0\0\0", True),  # systemd-resolved, offline
         ("127.0.0.53", b"PR\x81\x85\0\0\0\0\0\0\0\0", True),
         ("127.0.0.53", b"PR\x81\x83\0\0\0\0\0\0\0\0", False),
-        ("127.0.0.53", None, False),
+        ("127.0.0.53", ConnectionRefusedError(), False),
     ],
 )
-def test_whether_a_resolver_answers_out_of_the_file(address: str, reply: bytes | None, fine: bool) -> None:
+def test_whether_a_resolver_answers_out_of_the_file(address: str, reply: bytes | OSError, fine: bool) -> None:
     text = 'txt-record=filter.proscribe.internal,"abcde"\n'
     assert tells(Canned(reply), address, 53, text) is fine
 
 
 def test_the_root_of_all_names_is_asked_for() -> None:
-    host = Canned(None)
+    host = Canned(b"")
     ask(host, "127.0.0.1", 53, "", NS)
     assert host.sent == b"PR\x01\0\0\1\0\0\0\0\0\0" + b"\0\0\x02\0\x01"
+
+
+NOTHING = b"PR\x81\x83\0\0\0\0\0\0\0\0"
+
+
+@pytest.mark.parametrize(
+    ("replies", "answer", "asked"),
+    [
+        ([NOTHING], Answer(3, ()), 1),
+        ([None, NOTHING], Answer(3, ()), 2),
+        ([None, None, NOTHING], Answer(3, ()), 3),
+        ([None, b""], None, 2),
+        ([None, ConnectionRefusedError()], None, 2),  # it ended while it was asked
+        ([PermissionError()], None, 1),
+    ],
+)
+def test_who_is_late_is_asked_again(replies: list[bytes | None | OSError], answer: Answer | None, asked: int) -> None:
+    host = Canned(*replies)
+    assert ask(host, "127.0.0.1", 53, "x.org", TXT) == answer
+    assert host.waited == [1, 2, 3][:asked]
+
+
+def test_who_is_silent_is_not_seen_and_it_costs_six_seconds_at_most() -> None:
+    host = Canned(None)
+    with pytest.raises(Unseen, match=r"no answer from 127.0.0.1 port 53 \(asked 3 times in 6 s\)"):
+        ask(host, "127.0.0.1", 53, "x.org", TXT)
+    assert sum(host.waited) == 6
+    with pytest.raises(Unseen):
+        tells(Canned(None), "127.0.0.53", 53, "")
 
 
 @given(st.binary(max_size=120))
@@ -94,6 +128,7 @@ def test_a_datagram_goes_to_the_address_and_back(tmp_path: Path) -> None:
             server.sendto(message[::-1], client)
 
         threading.Thread(target=echo, daemon=True).start()
-        assert Host(str(tmp_path)).exchange(address, port, b"abc", 5) == b"cba"
-        assert Host(str(tmp_path)).exchange(address, port, b"abc", 0.05) is None
-    assert Host(str(tmp_path)).exchange(address, port, b"abc", 0.05) is None
+        assert Host(str(tmp_path)).exchange(address, port, b"abc", 60) == b"cba"
+        assert Host(str(tmp_path)).exchange(address, port, b"abc", 0.05) is None, "open and silent"
+    with pytest.raises(ConnectionRefusedError):
+        Host(str(tmp_path)).exchange(address, port, b"abc", 60)

@@ -247,3 +247,68 @@ def test_what_lies_in_what_is_found_without_looking_through_all(networks: list[A
     blocked = Blocked({"service": frozenset(map(spelled, networks))})
     assert bool(blocked.of(asked)) == any(asked.subnet_of(network) for network in same)
     assert bool(blocked.met_by(asked)) == any(asked.overlaps(network) for network in same)
+
+
+@pytest.mark.parametrize(
+    ("direction", "addresses", "stays_open"),
+    [
+        pytest.param("out", [], ["203.0.113.1", "2001:db8::1"], id="everywhere: the ways out of both families"),
+        pytest.param("out", ["0.0.0.0/0"], ["203.0.113.1"], id="of one family"),
+        pytest.param("out", ["2001:db8::/32"], ["2001:db8::1"], id="of the other one"),
+        pytest.param("forward", [], ["203.0.113.1", "2001:db8::1"], id="for guests"),
+        pytest.param("in", [], [], id="what comes in says nothing of what goes out"),
+    ],
+)
+def test_an_own_rule_that_refuses_everything_leaves_the_host_its_gateways(
+    host: Callable[..., Host], direction: str, addresses: list[str], stays_open: list[str]
+) -> None:
+    """A rule without addresses is for IPv6 as well: a host that has only that would be cut off and never come back."""
+    rule = {"direction": direction, "verdict": "drop", "protocol": "any", "addresses": addresses, "ports": []}
+    plan = section()
+    plan["settings"]["rules"] = [{**rule, "comment": ""}]
+    seen = host({"/proc/net/route": DEFAULT_ROUTE, "/proc/net/ipv6_route": ROUTE_6})
+    assert exempt(seen, plan) == [(address, "default gateway") for address in stays_open]
+
+
+@pytest.mark.parametrize(
+    ("text", "ports"),
+    [
+        ("20000\t30000\n", (20000, 30000)),
+        ("", (32768, 60999)),
+        ("20000\n", (32768, 60999)),
+        ("1 2 3\n", (32768, 60999)),
+    ],
+)
+def test_the_ports_from_which_a_host_opens_connections(
+    host: Callable[..., Host], text: str, ports: tuple[int, int]
+) -> None:
+    """Answers to what the host began come to these; a range that is read wrongly cuts them off."""
+    seen = host({"/proc/sys/net/ipv4/ip_local_port_range": text})
+    assert collect(seen, section("203.0.113.0/24"), "").ephemeral == ports
+
+
+@pytest.mark.parametrize(
+    ("directions", "kept"),
+    [(["in"], True), (["out", "in"], True), (["in", "forward"], True), (["out"], False), ([], False)],
+)
+def test_who_manages_the_host_is_let_in_where_any_rule_could_keep_them_out(
+    host: Callable[..., Host], directions: list[str], kept: bool
+) -> None:
+    rule = {"verdict": "drop", "protocol": "tcp", "addresses": ["192.0.2.0/24"], "ports": [], "comment": ""}
+    plan = section("203.0.113.0/24")
+    plan["settings"]["rules"] = [{**rule, "direction": direction} for direction in directions]
+    lets = collect(
+        host({}), plan, "", connections=[("198.51.100.9", 22), ("2001:db8::9", 2222), ("not-an-address", 22)]
+    )
+    told = [(spelled(network), port) for network, port in lets.controllers]
+    assert told == ([("198.51.100.9", 22), ("2001:db8::9", 2222)] if kept else [])
+
+
+def test_users_of_a_waiver_whom_the_host_does_not_know_are_named_and_open_nothing(host: Callable[..., Host]) -> None:
+    plan = section("203.0.113.0/24")
+    exceptions = [{"waiver": "w1", "users": ["alice", "nobody-here"]}, {"waiver": "w2", "users": ["bob", "alice"]}]
+    plan["services"]["telegram"]["exceptions"] = exceptions
+    seen = host({"/etc/passwd": "alice:x:1000:1000::/home/alice:/bin/sh\nbob:x:999:999::/home/bob:/bin/sh\n"})
+    lets = collect(seen, plan, "")
+    assert lets.users == {"telegram": [999, 1000]}
+    assert lets.unknown_users == [("telegram", "nobody-here")]

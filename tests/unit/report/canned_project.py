@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from patience import LONGEST
+
 ROOT = Path(__file__).resolve().parents[3]
 
 # A module that answers what stands for its host (and call) in canned.json.
@@ -140,7 +142,7 @@ class Project:
             },
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=LONGEST,
             check=False,
         )
 

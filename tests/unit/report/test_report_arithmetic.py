@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.finding import STATES
 from proscribe.report.answer import read
-from proscribe.report.arithmetic import by_rule, rule_states, share, summarise
+from proscribe.report.arithmetic import MET, by_rule, rule_states, share, summarise
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,11 @@ def test_only_all_is_100_and_only_none_is_0(whole, data):
     assert (percent == 100) == (part == whole)
     assert (percent == 0) == (part == 0)
     assert percent <= part * 100 / whole or percent == 0.1
+
+
+def test_the_states_in_which_nothing_is_left_to_do():
+    """What the page folds away and the advice calls done: never what is waived, wrong or was not seen."""
+    assert set(MET) == {"compliant", "repaired", "not_applicable"}
 
 
 def record(host, state, rules_evaluated=1, rules=(), **more):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 from proscribe.report.baseline import New
-from proscribe.report.verdict import judge, judge_lift, judge_new, strictest, worst_exit
+from proscribe.report.verdict import Verdict, judge, judge_lift, judge_new, stopped, strictest, worst_exit
 
 
 def record(state):
-    """A record in that state; `silent` is unknown for want of an answer."""
-    return {"state": "unknown" if state == "silent" else state, "rules_evaluated": 0 if state == "silent" else 3}
+    """A record in that state; `silent` is unknown for want of an answer, `no rules` compliant without one."""
+    told = {"silent": "unknown", "no rules": "compliant"}.get(state, state)
+    return {"state": told, "rules_evaluated": 0 if state in ("silent", "no rules") else 3}
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,16 @@ def record(state):
         ),
         pytest.param(["not_applicable"], ["incomplete"], False, "ansible", id="nothing applies yet"),
         pytest.param(["noncompliant"], ["never", "noncompliant"], False, "10", id="the strictest gate counts"),
+        # One host of a thousand that is switched off must not make the other ones' answers nothing.
+        pytest.param([*["compliant"] * 9, "silent"], [], False, "ansible", id="one silent host among many"),
+        pytest.param(["silent", *["compliant"] * 9], ["noncompliant"], False, "ansible", id="and it is the first"),
+        pytest.param([*["silent"] * 9, "compliant"], [], False, "ansible", id="one that answered among the silent"),
+        pytest.param([*["compliant"] * 9, "silent"], ["incomplete"], False, "11", id="it counts for the strict gate"),
+        pytest.param(["no rules"], ["incomplete"], False, "12", id="a host that answers for no rule"),
+        pytest.param(["no rules", "compliant"], ["incomplete"], False, "11", id="beside one that does"),
+        pytest.param(["no rules", "compliant"], ["noncompliant"], False, "ansible", id="and a milder gate"),
+        pytest.param(["compliant"], ["nonsense"], False, "ansible", id="a word that is no gate, and all is well"),
+        pytest.param(["unknown"], ["never", "nonsense"], False, "11", id="it counts as the strictest"),
     ],
 )
 def test_exit(states, gates, failed, exit_):
@@ -60,10 +71,30 @@ def test_strictest():
     assert strictest(["noncompliant", "incomplete", "never"]) == "incomplete"
 
 
-def test_the_worst_of_several_runs():
-    assert worst_exit([]) == worst_exit(["ansible"]) == "ansible"
-    assert worst_exit(["ansible", "11", "10"]) == "10"
-    assert worst_exit(["12", "250"]) == "250"
+def test_a_lift_that_reached_nobody_says_whether_anybody_was_asked():
+    assert judge_lift(2, 0, False).reason == "nothing was lifted: no host was reached"
+    assert judge_lift(0, 0, False).reason == "nothing was lifted: no host was asked"
+    assert judge_lift(2, 1, False).reason == ""
+
+
+WORST_FIRST = ["250", "12", "13", "10", "11", "ansible"]
+
+
+@pytest.mark.parametrize("worst", WORST_FIRST)
+def test_the_worst_of_several_runs(worst):
+    """A playbook of several runs ends as badly as the worst of them, whichever came last."""
+    milder = WORST_FIRST[WORST_FIRST.index(worst) :]
+    assert worst_exit(milder) == worst_exit(reversed(milder)) == worst
+    assert worst_exit([]) == "ansible"
+
+
+@pytest.mark.parametrize(
+    ("before", "exit_"), [("ansible", "13"), ("10", "13"), ("11", "13"), ("13", "13"), ("12", "12"), ("250", "250")]
+)
+def test_a_run_that_was_stopped_says_so_and_how_many_it_left(before, exit_):
+    verdict = stopped(Verdict(before, "as it was"), "2 of 3\x1b[2J hosts failed", 4)
+    assert verdict.exit == exit_
+    assert verdict.reason == ("2 of 3\ufffd[2J hosts failed; 4 hosts left as found" if exit_ == "13" else "as it was")
 
 
 BAD, BLIND = New("web01", "apps/wechat", "noncompliant", "dpkg wechat 4.0"), New("web02", "", "unknown", "no answer")

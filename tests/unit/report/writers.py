@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from patience import LONGEST
+
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[2]
 
@@ -35,7 +37,7 @@ def several_writers(history, where, reports):
     """Four processes write at once into what none of them has made yet; every run of each is there, whole."""
     writers = [start(where, reports, f"w{number}", 5, 40) for number in range(4)]
     for writer in writers:
-        _, said = writer.communicate(timeout=120)
+        _, said = writer.communicate(timeout=LONGEST)
         assert writer.returncode == 0, said
     # Each: 5 runs of bad, good, bad, good, bad; 3 episodes on each of 40 hosts, of which the last is open.
     assert written(history) == (20, 480, 160, 160)

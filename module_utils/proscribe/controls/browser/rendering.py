@@ -54,7 +54,8 @@ class Rules(NamedTuple):
 
     def __bool__(self) -> bool:
         """Whether there is anything that a browser has to be told."""
-        return bool(self.block or self.settings or self.google_domains or self.microsoft_tenants)
+        tenants = self.google_domains or self.microsoft_tenants
+        return bool(self.block or self.settings or tenants or self.chrome_extensions or self.firefox_extensions)
 
     @property
     def closed(self) -> list[str]:

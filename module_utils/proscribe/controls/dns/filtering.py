@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any, Callable, Mapping, Sequence
 
 from ...finding import Finding, Verdict, judge
-from ...host import Host
+from ...host import Host, Unseen
 from ...host.units import unit_text
 from ...tuples import NamedTuple
 from . import rendering
-from .question import GAVE_UP, TXT, ask
+from .question import GAVE_UP, TXT, WAITS, ask
 from .scene import STUBS
 from .wish import Wish, covering, service_verdicts
 
@@ -54,17 +54,17 @@ def observe(
     stands = host.text(filter_.file) or ""
     stages = filter_.stages(text)
     wrong = [finding for stage in stages for finding in amiss(host, filter_, stage)]
-    idle = _idle(host, stages, text) if stands == text else ""
+    idle, unseen = _idle(host, stages, text) if stands == text else ("", "")
     if idle:
         wrong.append(Finding("resolver", filter_.manager, manager=filter_.manager, detail=idle))
-    verdicts = service_verdicts(section, wish, rendering.blocked(stands), pattern, idle)
+    verdicts = service_verdicts(section, wish, rendering.blocked(stands), pattern, idle, unseen)
     if filter_.logs and not idle:
         from . import hits  # a host without a filter has no use for it
 
         of = {f"dns/{id_}": set(names) - set(wish.left) for id_, names in wish.services.items()}
         counts = hits.count(host, filter_.logs, of)
         verdicts = [verdict._replace(attempts=counts.get(verdict.rule, 0)) for verdict in verdicts]
-    whole = judge("dns/resolver", section, [*wrong, *leftovers, *filter_.bypasses])
+    whole = judge("dns/resolver", section, [*wrong, *leftovers, *filter_.bypasses], unseen)
     whole = whole._replace(drifted=whole.drifted and bool(wrong or leftovers))
     return [*(_with_openers(verdict, section, wish, filter_) for verdict in verdicts), whole]
 
@@ -85,23 +85,26 @@ def amiss(host: Host, filter_: Filter, stage: Stage) -> list[Finding]:
     return found
 
 
-def tells(host: Host, address: str, port: int, text: str, timeout: float = 1) -> bool:
-    """Whether the resolver there answers out of this very file.
+def tells(host: Host, address: str, port: int, text: str, waits: Sequence[float] = WAITS) -> bool:
+    """Whether the resolver there answers out of this very file. Raises Unseen if it is silent, each of `waits` long.
 
     systemd-resolved gives up on every question while no link is up, and then no name resolves at all: that is as good.
     """
-    answer = ask(host, address, port, rendering.WITNESS, TXT, timeout)
+    answer = ask(host, address, port, rendering.WITNESS, TXT, waits)
     if answer is None:
         return False
     return rendering.digest_in(text) in answer.texts or (answer.rcode in GAVE_UP and address in STUBS)
 
 
-def _idle(host: Host, stages: Sequence[Stage], text: str) -> str:
-    """Why what is written has no effect; "" if it has."""
+def _idle(host: Host, stages: Sequence[Stage], text: str) -> tuple[str, str]:
+    """Why what is written has no effect, and why nobody can tell; "" if it has, and if somebody can."""
     for address, port in (where for stage in stages for where in stage.answers):
-        if not tells(host, address, port, text):
-            return f"{address} port {port} does not answer with what the file says"
-    return ""
+        try:
+            if not tells(host, address, port, text):
+                return f"{address} port {port} does not answer with what the file says", ""
+        except Unseen as silent:
+            return "", str(silent)
+    return "", ""
 
 
 def _with_openers(verdict: Verdict, section: Mapping[str, Any], wish: Wish, filter_: Filter) -> Verdict:

@@ -1,15 +1,21 @@
-"""One question to a resolver of this host, and what it answers (RFC 1035). Nothing is ever asked of another machine."""
+"""One question to a resolver of this host, and what it answers (RFC 1035). Nothing is ever asked of another machine.
+
+A resolver that is late is no resolver that is wrong: on a busy host it gets no processor for a while. So one that is
+silent is asked again, with growing patience, and what is left silent then is `Unseen`. A closed port says so at once.
+"""
 
 from __future__ import annotations
 
 import struct
+from typing import Sequence
 
-from ...host import Host
+from ...host import Host, Unseen
 from ...tuples import NamedTuple
 
 TXT = 16
 NS = 2
 GAVE_UP = (2, 5)  # codes of an answer: server failure, refused
+WAITS = (1.0, 2.0, 3.0)  # seconds for each time that it is asked; only a resolver that is silent costs them all
 _HEADER = struct.Struct(">HHHHHH")
 _RECORD = struct.Struct(">HHIH")
 _RECURSE = 0x0100
@@ -22,15 +28,24 @@ class Answer(NamedTuple):
     texts: tuple[str, ...]  # of its TXT records, the strings of each joined
 
 
-def ask(host: Host, address: str, port: int, name: str, kind: int, timeout: float = 1) -> Answer | None:
-    """Ask a resolver on a loopback address for one name ("" is the root) and record type; None if no answer comes that
-    could be read within `timeout` seconds.
+def ask(host: Host, address: str, port: int, name: str, kind: int, waits: Sequence[float] = WAITS) -> Answer | None:
+    """Ask a resolver on a loopback address for one name ("" is the root) and record type. None if nothing listens
+    there, or what it answers cannot be read. Raises Unseen if it is silent for each of `waits`, in seconds.
     """
-    asked = b"".join(bytes([len(label)]) + label.encode("ascii") for label in name.split(".") if label)
-    question = asked + struct.pack(">BHH", 0, kind, 1)
-    reply = host.exchange(address, port, _HEADER.pack(0x5052, _RECURSE, 1, 0, 0, 0) + question, timeout)
+    labels = b"".join(bytes([len(label)]) + label.encode("ascii") for label in name.split(".") if label)
+    message = _HEADER.pack(0x5052, _RECURSE, 1, 0, 0, 0) + labels + struct.pack(">BHH", 0, kind, 1)
+    for patience in waits:
+        try:
+            reply = host.exchange(address, port, message, patience)
+        except OSError:
+            return None
+        if reply is not None:
+            break
+    else:
+        asked_for = f"asked {len(waits)} times in {sum(waits):g} s"
+        raise Unseen(f"no answer from {address} port {port} ({asked_for}): its resolver is too busy, or hangs")
     try:
-        return _read(reply) if reply is not None else None
+        return _read(reply)
     except (IndexError, struct.error):
         return None
 

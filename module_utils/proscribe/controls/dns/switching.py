@@ -11,13 +11,13 @@ import contextlib
 import time
 from typing import Callable, Iterable, Sequence
 
-from ...host import ControlError, Host
+from ...host import ControlError, Host, Unseen
 from ...host.units import masked, unit_text
 from ..base import Action
 from . import scene as scenes
 from .choice import backend
 from .filtering import Command, Filter, Stage, amiss, tells
-from .question import NS, ask
+from .question import NS, WAITS, ask
 from .wish import Wish
 
 CANDIDATE = "/run/proscribe-dns-candidate.conf"
@@ -53,7 +53,15 @@ def take_away(host: Host, scene: scenes.Scene, names: Iterable[str]) -> list[Act
 
 
 def _lacks(host: Host, filter_: Filter, stage: Stage, text: str) -> bool:
-    return bool(amiss(host, filter_, stage)) or not all(tells(host, *where, text) for where in stage.answers)
+    """Whether a stage has to be carried out. A resolver that is only silent is left to it: a start would take away what
+    the programs of a busy host still wait for, and what it has in its cache.
+    """
+    if amiss(host, filter_, stage):
+        return True
+    try:
+        return not all(tells(host, *where, text) for where in stage.answers)
+    except Unseen:
+        return False
 
 
 def _switch(host: Host, filter_: Filter, stages: Sequence[Stage], text: str) -> None:
@@ -130,22 +138,32 @@ def _run_anyway(host: Host, commands: Iterable[Command]) -> None:
 def _await(host: Host, stage: Stage, text: str) -> None:
     end = time.monotonic() + PATIENCE
     for address, port in stage.answers:
-        while not tells(host, address, port, text):
+        while not _answers(host, address, port, text):
             if time.monotonic() > end:
                 raise ControlError(f"{address} port {port} does not answer with the new names within {PATIENCE:g} s")
             time.sleep(0.2)
 
 
-def _resolves(host: Host) -> bool:
+def _answers(host: Host, address: str, port: int, text: str) -> bool:
+    try:
+        return tells(host, address, port, text, [1])
+    except Unseen:
+        return False
+
+
+def _resolves(host: Host, waits: Sequence[float] = WAITS) -> bool:
     """Whether the first name server that programs ask answers for the root of all names."""
     servers = scenes.nameservers(host.text(scenes.RESOLV_CONF) or "")
-    answer = ask(host, servers[0], 53, "", NS, timeout=2) if servers else None
+    try:
+        answer = ask(host, servers[0], 53, "", NS, waits) if servers else None
+    except Unseen:
+        return False
     return answer is not None and answer.rcode == 0
 
 
 def _resolves_again(host: Host) -> bool:
     end = time.monotonic() + PATIENCE
-    while not _resolves(host):
+    while not _resolves(host, [2]):
         if time.monotonic() > end:
             return False
         time.sleep(0.2)

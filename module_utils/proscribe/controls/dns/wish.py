@@ -98,10 +98,15 @@ def plain(names: Iterable[str]) -> list[str]:
 
 
 def service_verdicts(
-    section: Mapping[str, Any], wish: Wish, blocked: AbstractSet[str], found: Finding, idle: str = ""
+    section: Mapping[str, Any],
+    wish: Wish,
+    blocked: AbstractSet[str],
+    found: Finding,
+    idle: str = "",
+    unseen: str = "",
 ) -> list[Verdict]:
     """The verdicts of the services, by the names that are blocked. `found` is the pattern of a finding; `idle` says
-    why what is written has no effect ("" if it has).
+    why what is written has no effect ("" if it has), `unseen` why it is not known whether it has.
     """
     verdicts = []
     for id_, entry in section["services"].items():
@@ -120,7 +125,7 @@ def service_verdicts(
         if missing:
             more = f", and {len(missing) - 1} more of {len(names)} names" if len(missing) > 1 else ""
             against.insert(0, found._replace(id=missing[0], detail=f"not blocked{more}{idle and ': '}{idle}"))
-        verdict = judge(f"dns/{id_}", entry, against)
+        verdict = judge(f"dns/{id_}", entry, against, unseen)
         verdicts.append(verdict._replace(drifted=verdict.drifted and bool(missing)))  # what is left alone stays so
     return verdicts
 

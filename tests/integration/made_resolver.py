@@ -1,0 +1,146 @@
+"""A host for tests of the name filter: a made tree, on which a real dnsmasq or unbound runs as its service, on a
+loopback address of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from patience import until
+from proscribe.controls import dns
+from proscribe.host import Host, Result, run_tool
+
+OWN = f"127.53.{os.getpid() % 250}"  # of this run: another checkout may be tested at the same time
+UPSTREAM = f"{OWN}.9"
+KINDS = ("dnsmasq", "unbound")
+ADDRESS, ANOTHER = f"{OWN}.1", f"{OWN}.2"  # two instances of unbound would share one
+
+DNSMASQ = """\
+listen-address={address}
+bind-interfaces
+no-resolv
+no-hosts
+server={upstream}
+conf-dir=/etc/dnsmasq.d/,*.conf
+"""
+UNBOUND = """\
+server:
+  interface: {address}
+  do-not-query-localhost: no
+  module-config: "iterator"
+  chroot: ""
+  username: ""
+  use-syslog: no
+  pidfile: ""
+forward-zone:
+  name: "."
+  forward-addr: {upstream}
+include-toplevel: "/etc/unbound/unbound.conf.d/*.conf"
+"""
+
+
+def plan(backend: str = "auto", mode: str = "enforce", **services: Any) -> dict[str, Any]:
+    entries = {
+        id_: {"name": id_, "mode": mode, "allow": [], **(value if isinstance(value, dict) else {"domains": value})}
+        for id_, value in services.items()
+    }
+    return {"controls": {"dns": {"mode": mode, "services": entries, "settings": {"backend": backend}}}}
+
+
+WECHAT = plan(
+    wechat={"domains": ["wechat.com"], "allow": ["work.wechat.com"]},
+    personal=["home.work.wechat.com"],
+    canary={"domains": [], "canaries": ["use-application-dns.net"]},
+)
+
+
+class MadeHost:
+    """A host that is a made tree, on which one resolver runs as a service: the real program, on the tree's files."""
+
+    def __init__(self, kind: str, root: Path, program: str, address: str = ADDRESS) -> None:
+        self.kind, self.root, self.program, self.address = kind, root, program, address
+        self.process: subprocess.Popen[bytes] | None = None
+        self.restarts = 0
+        self.at_restart: Callable[[], None] = lambda: None
+        self.log = root / "log"
+        conf, folder = {
+            "dnsmasq": (DNSMASQ, "etc/dnsmasq.d"),
+            "unbound": (UNBOUND, "etc/unbound/unbound.conf.d"),
+        }[kind]
+        self.folder = root / folder
+        for directory in (self.folder, root / "var/lib", root / "run", root / "usr/bin", root / "usr/sbin"):
+            directory.mkdir(parents=True)
+        self.conf = root / ("etc/dnsmasq.conf" if kind == "dnsmasq" else "etc/unbound/unbound.conf")
+        self.conf.write_text(conf.format(address=self.address, upstream=UPSTREAM))
+        (self.folder / "own.conf").write_text("# the organisation's own\n")
+        (root / "etc/resolv.conf").write_text(f"nameserver {self.address}\n")
+        (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
+        for tool in ("usr/bin/systemctl", "usr/sbin/dnsmasq", "usr/sbin/unbound-checkconf"):
+            (root / tool).touch(mode=0o755)
+        self.host = Host(str(root), self.run)
+        self.start()
+
+    def run(self, argv: list[str], **options: Any) -> Result:
+        """The tools of the host: systemctl is made, the others read files of the tree."""
+        if Path(argv[0]).name != "systemctl":
+            argv = [argv[0], *(f"{self.root}{word}" if word.startswith("/") else word for word in argv[1:])]
+            return run_tool(argv, **options)
+        if argv[1] == "show":
+            pid = self.process.pid if self.process and self.process.poll() is None else 0
+            state = "active" if pid else "failed"
+            unit = f"Id={self.kind}.service\nActiveState={state}\nUnitFileState=enabled\nMainPID={pid}\n"
+            return Result(0, f"{unit}\nId=NetworkManager.service\nActiveState=inactive\nMainPID=0\n", "")
+        assert argv[1] in ("restart", "try-restart") and argv[2:] == [f"{self.kind}.service"]
+        self.stop()
+        self.restarts += 1
+        self.at_restart()
+        return Result(0, "", "") if self.start() else Result(1, "", f"Job for {self.kind}.service failed")
+
+    def start(self) -> bool:
+        run = self.root / "run" / self.conf.name  # with the paths of the tree
+        run.write_text(self.conf.read_text().replace("/etc/", f"{self.root}/etc/"))
+        argv = {
+            "dnsmasq": [self.program, "--keep-in-foreground", "--pid-file", "--log-facility=-", f"--conf-file={run}"],
+            "unbound": [self.program, "-d", "-c", str(run)],
+        }[self.kind]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        listening = socket.inet_aton(self.address)[::-1].hex().upper()  # as the kernel shows it, and its port 53
+        bound = f"{listening}:0035"
+        until(lambda: self.process.poll() is not None or bound in Path("/proc/net/udp").read_text())
+        return self.process.poll() is None
+
+    def stop(self) -> None:
+        """End the resolver, also one that is stopped by a signal, and wait until it has."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.send_signal(signal.SIGCONT)
+            self.process.wait()
+
+    def enforce(self, wanted: Mapping[str, Any] = WECHAT) -> list[str]:
+        return apply(dns.enforce(self.host, wanted))
+
+    def states(self, wanted: Mapping[str, Any] = WECHAT) -> dict[str, str]:
+        states = {verdict.rule.partition("/")[2]: verdict.state for verdict in dns.observe(self.host, wanted)}
+        states.pop("private-view", None)  # of this machine's programs, see test_dns_private_view_real.py
+        return states
+
+    def told(self, wanted: Mapping[str, Any] = WECHAT) -> str:
+        return " | ".join(f.detail for verdict in dns.observe(self.host, wanted) for f in verdict.findings)
+
+    def tree(self) -> dict[str, bytes]:
+        left_out = ("run/", "log")
+        files = {str(path.relative_to(self.root)): path for path in self.root.rglob("*") if path.is_file()}
+        return {name: path.read_bytes() for name, path in files.items() if not name.startswith(left_out)}
+
+
+def apply(changes: Any) -> list[str]:
+    for action in changes.actions:
+        action.apply()
+    return [str(action) for action in changes.actions]

@@ -1,0 +1,192 @@
+"""Do the tests notice a mistake? `python tests/mutation [module...]` makes small ones and runs the tests on each.
+
+    python tests/mutation                        the modules of table.py, 40 mutants of each
+    python tests/mutation finding report/verdict --sample 0        all of two modules
+
+Run it with the Python of a test environment (.cache/core2.19-python3.11/bin/python). The checkout is only read: mutants
+live in copies of it, one for each process. As root these run in namespaces of their own, where the rest of the machine
+cannot be written to, no process but theirs can be ended, and there is no network but loopback: a mutant of code that
+removes files would otherwise remove them. The sample is the same for the same seed and the same module.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import contextlib
+import os
+import queue
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from mutants import Mutant, mutants
+from table import PACKAGE, TESTS, equivalents, tests_of
+
+PROJECT = Path(__file__).resolve().parents[2]
+LEFT_OUT = shutil.ignore_patterns(".git", ".cache", ".venv", "reports", "__pycache__", ".hypothesis", ".*_cache")
+# What a mutant may not write to; /tmp, where its copy and its tests' directories are, is left.
+READ_ONLY = ("/bin", "/boot", "/etc", "/home", "/lib", "/opt", "/root", "/run", "/srv", "/usr", "/var", "/work")
+APART = (
+    'ip link set lo up 2>/dev/null; for place in $READ_ONLY; do test -d "$place" || continue; '
+    'mount --bind "$place" "$place" && mount -o remount,bind,ro "$place" || exit 99; done; "$@"; exit $?'
+)
+NOTICED = "killed"
+SURVIVED = "SURVIVED"
+EQUIVALENT = "equivalent"
+
+
+class Outcome(NamedTuple):
+    """What became of a mutant."""
+
+    module: str
+    mutant: Mutant
+    state: str
+    seconds: float
+
+
+class Copy:
+    """A copy of the checkout in which one mutant at a time is tested."""
+
+    def __init__(self, place: Path) -> None:
+        self.tree = place
+        shutil.copytree(PROJECT, place, ignore=LEFT_OUT, symlinks=True)
+
+    def run(self, tests: Sequence[str], limit: float) -> int | None:
+        """The exit code of pytest for some tests; None if they did not end within `limit` seconds."""
+        # Without the plugins of Ansible's tools, which take longer to load than most tests take to run.
+        plugins = ["-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin"]
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", *plugins, *tests]
+        place = str(self.tree.parent)  # Ansible wants a home, too
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": place, "HOME": place}
+        environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        if os.geteuid() == 0:
+            apart = ["unshare", "--mount", "--pid", "--net", "--fork", "--mount-proc", "--kill-child"]
+            command = [*apart, "sh", "-c", APART, "apart", *command]
+            environment["READ_ONLY"] = " ".join(READ_ONLY)
+        with (self.tree.parent / f"{self.tree.name}.log").open("w") as log:
+            process = subprocess.Popen(
+                command, cwd=self.tree, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+            try:
+                return process.wait(limit)
+            except subprocess.TimeoutExpired:
+                return None
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def said(self) -> str:
+        return (self.tree.parent / f"{self.tree.name}.log").read_text(errors="replace")
+
+    def try_out(self, module: str, mutant: Mutant, tests: Sequence[str], limit: float) -> Outcome:
+        """Run the tests on a mutant; a run that takes too long, or cannot even begin, has noticed it too."""
+        path = self.tree / PACKAGE / f"{module}.py"
+        original = path.read_text()
+        path.write_text(mutant.text)
+        began = time.monotonic()
+        try:
+            code = self.run(tests, limit)
+        finally:
+            path.write_text(original)
+        if code == 99:
+            raise SystemExit(f"the namespaces for the mutants cannot be made: {self.said()}")
+        return Outcome(module, mutant, SURVIVED if code == 0 else NOTICED, time.monotonic() - began)
+
+
+def chosen(module: str, sample: int, seed: int) -> list[Mutant]:
+    """The mutants of a module that are run: all for `sample` 0, else that many, the same ones for the same seed."""
+    found = mutants((PROJECT / PACKAGE / f"{module}.py").read_text())
+    if not sample or sample >= len(found):
+        return found
+    return sorted(random.Random(f"{seed} {module}").sample(found, sample), key=lambda one: (one.line, one.change))
+
+
+def share(outcomes: Sequence[Outcome]) -> str:
+    """How many were noticed, without those that nothing could notice."""
+    counted = [outcome for outcome in outcomes if outcome.state != EQUIVALENT]
+    noticed = sum(outcome.state == NOTICED for outcome in counted)
+    skipped = len(outcomes) - len(counted)
+    figure = f"{noticed} of {len(counted)}, {noticed * 100 / len(counted):.1f} %" if counted else "none"
+    return figure + (f" ({skipped} equivalent left out)" if skipped else "")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python tests/mutation", description="Do the tests notice a mistake?")
+    parser.add_argument("module", nargs="*", help=f"some of: {', '.join(TESTS)} (default: all)")
+    parser.add_argument("--sample", type=int, default=40, help="mutants of each module (default 40; 0 is all)")
+    parser.add_argument("--seed", type=int, default=1, help="for another sample")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: the cores)")
+    parser.add_argument("--only", default="", help="the mutants whose change has this in it, all of them")
+    parser.add_argument("--list", action="store_true", help="only print the mutants")
+    arguments = parser.parse_args()
+    modules = arguments.module or list(TESTS)
+    if unknown := [module for module in modules if module not in TESTS]:
+        parser.error(f"tests/mutation/table.py names no tests for {unknown[0]!r}; it has {', '.join(TESTS)}")
+    sample = 0 if arguments.only else arguments.sample
+    work = [
+        (module, mutant)
+        for module in modules
+        for mutant in chosen(module, sample, arguments.seed)
+        if arguments.only in mutant.change
+    ]
+    if arguments.list:
+        print(*(f"{module}:{mutant.line}: {mutant.change}" for module, mutant in work), sep="\n")
+        return 0
+    with tempfile.TemporaryDirectory(prefix="proscribe-mutation-") as place:
+        os.chmod(place, 0o755)  # some tests become an ordinary user
+        outcomes = run(work, Path(place), arguments.jobs)
+    print()
+    for module in modules:
+        print(f"{module:28} {share([outcome for outcome in outcomes if outcome.module == module])}")
+    print(f"{'all':28} {share(outcomes)}")
+    return 1 if any(outcome.state == SURVIVED for outcome in outcomes) else 0
+
+
+def run(work: Sequence[tuple[str, Mutant]], place: Path, jobs: int) -> list[Outcome]:
+    """Run all mutants and print each that survives. Ends the program where tests fail without any mutant."""
+    same = equivalents()
+    copies: queue.Queue[Copy] = queue.Queue()
+    for number in range(jobs):
+        copies.put(Copy(place / f"copy{number}"))
+    limits: dict[str, float] = {}
+    for module in dict.fromkeys(module for module, _ in work):
+        copy = copies.get()
+        began = time.monotonic()
+        if copy.run(tests_of(module, copy.tree), 900) != 0:
+            raise SystemExit(f"the tests of {module} fail without any mutant:\n{copy.said()}")
+        limits[module] = 30 + 4 * (time.monotonic() - began)
+        copies.put(copy)
+
+    def one(module: str, mutant: Mutant) -> Outcome:
+        if (module, mutant.change) in same:
+            return Outcome(module, mutant, EQUIVALENT, 0)
+        copy = copies.get()
+        try:
+            return copy.try_out(module, mutant, tests_of(module, copy.tree), limits[module])
+        finally:
+            copies.put(copy)
+
+    outcomes = []
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for number, outcome in enumerate(pool.map(lambda item: one(*item), work), 1):
+            outcomes.append(outcome)
+            if outcome.state == SURVIVED:
+                where = f"{PACKAGE}/{outcome.module}.py:{outcome.mutant.line}"
+                print(f"{outcome.state} {where}: {outcome.mutant.change}", flush=True)
+            if number % 50 == 0:
+                print(f"... {number} of {len(work)}", flush=True)
+    return outcomes
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""Which tests belong to which module, and which of its mutants mean the same as the module."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PACKAGE = "module_utils/proscribe"
+
+_APPS = (
+    "controls/test_apps_unseen.py",
+    "controls/test_apps.py",
+    "controls/test_apps_walk*.py",
+    "controls/test_apps_evidence.py",
+    "controls/test_apps_exceptions.py",
+    "controls/test_apps_changes.py",
+)
+_QUARANTINE = ("controls/test_apps_quarantine*.py", "controls/test_apps_walk*.py")
+_HOST = ("test_host.py", "test_host_still.py", "test_host_words.py")
+
+# By the path of the module below the package, without its suffix: patterns of files below tests/unit, the ones that
+# notice the most first.
+TESTS: Mapping[str, Sequence[str]] = {
+    "compile/guard_list": ("compile/test_guard_list.py", "compile/test_catalogue_entries.py"),
+    "compile/lockout": ("compile/test_lockout.py",),
+    "compile/shared_networks": ("compile/test_shared_networks.py", "compile/test_firewall_plan.py"),
+    "compile/waivers/standing": (
+        "compile/test_waivers_standing.py",
+        "compile/test_waivers_authority.py",
+        "compile/test_waivers_document.py",
+    ),
+    "controls/apps/copy_names": (*_APPS,),
+    "controls/apps/guarded": ("compile/test_guard_list.py", "controls/test_apps_walk*.py"),
+    "controls/apps/launchers": (*_APPS,),
+    "controls/apps/portable": (*_APPS, *_QUARANTINE),
+    "controls/apps/quarantine": (*_QUARANTINE,),
+    "controls/apps/sight": (*_APPS, "controls/test_apps_flatpak.py", "controls/test_apps_snap.py"),
+    "controls/browser/matching": ("controls/test_browser_matching.py", "controls/test_browser_rendering.py"),
+    "controls/browser/rendering": (
+        "controls/test_browser_rendering.py",
+        "controls/test_browser_settings.py",
+        "controls/test_browser_chromium.py",
+        "controls/test_browser_firefox_merge.py",
+    ),
+    "controls/dns/filtering": ("controls/test_dns_question.py", "controls/test_dns_choice.py"),
+    "controls/dns/question": ("controls/test_dns_question.py",),
+    "controls/firewall/exemptions": ("controls/test_firewall_exemptions.py", "controls/test_firewall_control.py"),
+    "finding": ("test_finding.py",),
+    "host/processes": (*_HOST,),
+    "host/trees": ("test_host_trees.py", "controls/test_apps_quarantine.py", "controls/test_apps_quarantine_room.py"),
+    "host/walking": (*_HOST, "controls/test_apps_walk*.py"),
+    "report/arithmetic": ("report/test_report_arithmetic.py",),
+    "report/baseline": ("report/test_report_baseline.py",),
+    "report/verdict": ("report/test_report_verdict.py", "report/test_report_stopped.py"),
+    "rollout/limits": ("test_rollout.py", "compile/test_restrictions.py"),
+    "stream": ("test_stream.py", "test_known_plan.py", "test_sources.py"),
+}
+
+
+def tests_of(module: str, tree: Path) -> list[str]:
+    """The test files of a module, as paths below the tree. Raises KeyError for a module that is not in the table."""
+    unit = tree / "tests/unit"
+    found = [path for pattern in TESTS[module] for path in sorted(unit.glob(pattern))]
+    return list(dict.fromkeys(str(path.relative_to(tree)) for path in found))
+
+
+def equivalents() -> dict[tuple[str, str], str]:
+    """The mutants that no test can tell from the module, by module and change, each with the reason."""
+    listed = tomllib.loads((HERE / "equivalents.toml").read_text())
+    return {(one["module"], one["change"]): one["reason"] for one in listed.get("equivalent", [])}

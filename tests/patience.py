@@ -1,0 +1,31 @@
+"""How tests wait: for a state, never for a time. A busy machine is no failure, so no test asks how fast it was.
+
+Where a time is what is tested (rules that take themselves back, a tool that is ended), the test says so and leaves BUSY
+seconds for seeing it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+# Seconds that anything may take that a test waits for: only what hangs takes as long. No test passes later for it.
+LONGEST = 600
+BUSY = 60
+
+
+def until(condition: Callable[[], object], seconds: float = LONGEST) -> float:
+    """Wait until something is so; for how many seconds it was not."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds, f"not within {seconds} s"
+        time.sleep(0.05)
+    return time.monotonic() - started
+
+
+def processor() -> float:
+    """The seconds of the processor that this process has had, and what it started and has ended: what something costs,
+    however many others want the processor meanwhile.
+    """
+    return sum(os.times()[:4])

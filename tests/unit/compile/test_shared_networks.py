@@ -1,0 +1,110 @@
+"""No service may be refused by an address that it shares with half the Internet: whose that is, is said by name.
+
+The table of addresses is pinned line by line. A line that is lost says nothing, and the next entry with such an
+address would cut whole fleets off from everybody who stands there.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+from proscribe.compile import shared_networks
+from proscribe.compile.shared_networks import shared_by
+
+CLOUDFLARE, FASTLY, GITHUB = "Cloudflare's content network", "Fastly's content network", "GitHub's pages"
+MICROSOFT, GOOGLE = "Microsoft 365", "Google's front ends"
+
+
+@pytest.mark.parametrize(
+    ("address", "whose"),
+    [
+        # One address at least out of each line of the table, and out of each network that stands alone in its range.
+        ("103.21.244.7", CLOUDFLARE),
+        ("103.22.200.7", CLOUDFLARE),
+        ("103.31.4.7", CLOUDFLARE),
+        ("104.16.0.0", CLOUDFLARE),
+        ("104.27.255.255", CLOUDFLARE),
+        ("108.162.192.1", CLOUDFLARE),
+        ("131.0.72.1", CLOUDFLARE),
+        ("141.101.64.1", CLOUDFLARE),
+        ("162.159.1.1", CLOUDFLARE),
+        ("172.64.0.1", CLOUDFLARE),
+        ("173.245.48.1", CLOUDFLARE),
+        ("188.114.96.1", CLOUDFLARE),
+        ("190.93.240.1", CLOUDFLARE),
+        ("197.234.240.1", CLOUDFLARE),
+        ("198.41.128.1", CLOUDFLARE),
+        ("2400:cb00::1", CLOUDFLARE),
+        ("2405:8100::1", CLOUDFLARE),
+        ("2405:b500::1", CLOUDFLARE),
+        ("2606:4700::6810:1", CLOUDFLARE),
+        ("2803:f800::1", CLOUDFLARE),
+        ("2a06:98c0::1", CLOUDFLARE),
+        ("2c0f:f248::1", CLOUDFLARE),
+        ("23.235.32.1", FASTLY),
+        ("43.249.72.1", FASTLY),
+        ("103.244.50.1", FASTLY),
+        ("103.245.222.1", FASTLY),
+        ("103.245.224.1", FASTLY),
+        ("104.156.80.1", FASTLY),
+        ("140.248.64.1", FASTLY),
+        ("140.248.128.1", FASTLY),
+        ("146.75.0.1", FASTLY),
+        ("151.101.1.140", FASTLY),
+        ("157.52.64.1", FASTLY),
+        ("167.82.0.1", FASTLY),
+        ("167.82.128.1", FASTLY),
+        ("167.82.160.1", FASTLY),
+        ("167.82.224.1", FASTLY),
+        ("172.111.64.1", FASTLY),
+        ("185.31.16.1", FASTLY),
+        ("199.27.72.1", FASTLY),
+        ("199.232.0.1", FASTLY),
+        ("2a04:4e40::1", FASTLY),
+        ("2a04:4e42::1", FASTLY),
+        ("185.199.108.153", GITHUB),
+        ("2606:50c0:8000::153", GITHUB),
+        ("13.107.6.152", MICROSOFT),
+        ("13.107.18.10", MICROSOFT),
+        ("13.107.128.1", MICROSOFT),
+        ("23.103.160.1", MICROSOFT),
+        ("40.96.0.1", MICROSOFT),
+        ("40.104.0.1", MICROSOFT),
+        ("52.96.0.1", MICROSOFT),
+        ("131.253.33.215", MICROSOFT),
+        ("132.245.0.1", MICROSOFT),
+        ("150.171.32.1", MICROSOFT),
+        ("204.79.197.215", MICROSOFT),
+        ("142.251.1.1", GOOGLE),
+        ("172.217.1.1", GOOGLE),
+        ("216.58.192.1", GOOGLE),
+    ],
+)
+def test_whose_an_address_is(address: str, whose: str) -> None:
+    assert shared_by(address) == whose
+
+
+def test_every_network_of_the_table_is_looked_at() -> None:
+    counts = {whose: len(texts.split()) for whose, texts in shared_networks._SHARED.items()}
+    assert counts == {CLOUDFLARE: 22, FASTLY: 21, GITHUB: 2, MICROSOFT: 11, GOOGLE: 3}
+    for whose, texts in shared_networks._SHARED.items():
+        assert {shared_by(text) for text in texts.split()} == {whose}
+
+
+@pytest.mark.parametrize(
+    ("network", "whose"),
+    [
+        pytest.param("104.0.0.0/8", CLOUDFLARE, id="a wider one takes it in"),
+        pytest.param("104.16.8.0/30", CLOUDFLARE, id="a narrower one lies in it"),
+        pytest.param("91.108.4.0/22", "", id="Telegram's own"),
+        pytest.param("2606:4700:4700::1111/128", "", id="a public resolver, which is one service's own"),
+        pytest.param("2606:4700:4700::/48", "", id="all of it"),
+        pytest.param("2606:4700:100::a29f:c001/128", "", id="a VPN's way in"),
+        pytest.param("2606:4700:102::/48", "", id="another one"),
+        pytest.param("2606:4700:4701::/48", CLOUDFLARE, id="its neighbour is everybody's"),
+        pytest.param("2606:4700:4000::/34", CLOUDFLARE, id="one that takes more in than the resolver"),
+    ],
+)
+def test_what_shares_and_what_does_not(network: str, whose: str) -> None:
+    assert shared_by(str(ipaddress.ip_network(network))) == whose
