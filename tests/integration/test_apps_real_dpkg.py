@@ -167,7 +167,7 @@ class Machine:
     def run(self, *command: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
         path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
         done = subprocess.run(
-            [*self.enter, *command], capture_output=True, text=True, check=False, env=path, timeout=120, **options
+            [*self.enter, *command], capture_output=True, text=True, check=False, env=path, timeout=600, **options
         )
         assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done
