@@ -5,6 +5,8 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,13 @@ from proscribe.schedule.reach import require_own
 NOBODY = 65534
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make files of somebody else")
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A directory that only root can reach: who may write to /tmp is the machine's own business."""
+    with tempfile.TemporaryDirectory(dir="/run") as directory:
+        yield Path(directory)
 
 
 @pytest.fixture
