@@ -89,7 +89,7 @@ def image(program: str) -> bytes:
 def texts(name: str) -> Mapping[str, bytes]:
     """Honest files of each kind, for an app of that name."""
     path = f"/nix/store/{STORE}-{name}-1.0"
-    guix = f'(manifest (version 4) (packages (("{name}" "1.0" "out" "/gnu/store/{STORE}-{name}-1.0" (propagated-inputs ())))))'
+    entry = f'("{name}" "1.0" "out" "/gnu/store/{STORE}-{name}-1.0" (propagated-inputs ()))'
     return {
         "metadata": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n\nlong text\n".encode(),
         "package.json": json.dumps({"name": name, "version": "1.0", "bin": {name: "x"}}).encode(),
@@ -99,9 +99,10 @@ def texts(name: str) -> Mapping[str, bytes]:
         "receipt": f'[tool]\nrequirements = [{{ name = "{name}" }}]\n'.encode(),
         "nix": json.dumps({"version": 3, "elements": {name: {"active": True, "storePaths": [path]}}}).encode(),
         "nix-env": f'[ {{ name = "{name}"; outPath = "{path}"; }} ]'.encode(),
-        "guix": guix.encode(),
+        "guix": f"(manifest (version 4) (packages ({entry})))".encode(),
         "entry": made.entry(name, URL="https://web.telegram.org/a/") + b"Exec=env A=b waydroid app launch com.x\n",
-        "unit": f"[Service]\nExecStart=-/usr/bin/env {name} --app-id={'a' * 32}\nExecStartPre=podman exec -it c {name}\n".encode(),
+        "unit": f"[Service]\nExecStart=-/usr/bin/env {name} --app-id={'a' * 32}\n".encode()
+        + f"ExecStartPre=podman exec -it c {name}\n".encode(),
         "script": f"#!/bin/sh\n# distrobox_binary\n\texec '/usr/bin/{name}' \"$@\"\n".encode(),
         "deploy": b"origin\0commit\0appdata-version\0\0001.0\0",
         "vendor": b"[App]\nVendor=Tor Project\nName=Firefox\n",
@@ -210,12 +211,16 @@ FILES = st.builds(
     st.sampled_from([False, False, False, True]),
 )
 OTHERS = st.builds(
-    lambda row, up, names, kind, target: Thing(row[0] if not up else os.path.dirname(row[0]) or "x", names, kind, target=target),
+    lambda row, up, names, kind, target: Thing(
+        (os.path.dirname(row[0]) or "x") if up else row[0], names, kind, target=target
+    ),
     st.sampled_from(PLACES),
     st.booleans(),
     st.lists(st.integers(0, 999), min_size=4, max_size=4),
     st.sampled_from(["link", "link", "pipe", "socket", "deep", "directory"]),
-    st.sampled_from(["/etc", "/", ".", "..", "/proc/self/fd", f"/nix/store/{STORE}-p", "x-1-link", "n" * 4000, "\u202e\x1b[2J"]),
+    st.sampled_from(
+        ["/etc", "/", ".", "..", "/proc/self/fd", f"/nix/store/{STORE}-p", "x-1-link", "n" * 4000, "\u202e\x1b[2J"]
+    ),
 )  # fmt: skip
 HOMES = st.lists(st.one_of(FILES, FILES, FILES, OTHERS), min_size=3, max_size=25)
 

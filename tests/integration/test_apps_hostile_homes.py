@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 from attacked_host import BOB, HERE, MALLORY, MEGABYTES, SECONDS, look, made_host, whole_plan
-from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(HERE.parent / "unit/controls"))
-import hostile_homes  # noqa: E402
+import hostile_homes
 
 pytestmark = [
     pytest.mark.integration,
@@ -55,6 +55,19 @@ def texts(part: Any) -> Iterator[str]:
             yield from texts(value)
 
 
+def wrong(told: dict[str, Any]) -> list[Any]:
+    """What a look must not be like, whatever was in the homes."""
+    reasons = sorted({part for _, reason, _ in told["rules"].values() for part in reason.split("; ")})
+    found = [reason for reason in reasons if "bob" in reason or UNFORESEEN.search(reason)]
+    found += [text for text in texts(told["record"]) if UNPRINTABLE.search(text)]
+    found += told["errors"]
+    if not any(finding.startswith("user:bob QQ") for finding in told["findings"]):
+        found.append("bob's image was not seen")
+    if told["processor"] > SECONDS or max(told["child"], told["own"]) > MEGABYTES:
+        found.append([told["processor"], "s of all three together", told["child"], told["own"], "MB"])
+    return found
+
+
 @settings(max_examples=HOSTS, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(homes=st.lists(hostile_homes.HOMES, min_size=USERS, max_size=USERS))
 def test_no_home_costs_more_than_one_user_may(made, homes):
@@ -67,12 +80,5 @@ def test_no_home_costs_more_than_one_user_may(made, homes):
             hostile_homes.leave(root / "home" / name, root / "tmp", uid, things, named)
         told = look(root, plan)
     finally:
-        shutil.rmtree(root)
-    reasons = sorted({part for _, reason, _ in told["rules"].values() for part in reason.split("; ")})
-    note("\n".join(reasons))
-    assert told["errors"] == []
-    assert any(finding.startswith("user:bob QQ") for finding in told["findings"])
-    assert [reason for reason in reasons if "bob" in reason or UNFORESEEN.search(reason)] == []
-    assert told["processor"] < SECONDS, "of all three together"
-    assert told["child"] < MEGABYTES and told["own"] < MEGABYTES, (told["own"], told["child"])
-    assert [text for text in texts(told["record"]) if UNPRINTABLE.search(text)] == []
+        subprocess.run(["rm", "-rf", str(root)], check=True)  # its directories may be deeper than Python goes
+    assert wrong(told) == []

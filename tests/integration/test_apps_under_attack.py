@@ -37,6 +37,7 @@ def root(tmp_path: Path) -> Iterator[Path]:
     made_host(tmp_path)
     yield tmp_path
     subprocess.run(["umount", "--lazy", *mounts_below(tmp_path)], capture_output=True)
+    subprocess.run(["rm", "-rf", str(tmp_path / "home/mallory")], check=True)  # it may be deeper than Python goes
 
 
 def mounts_below(root: Path) -> list[str]:
