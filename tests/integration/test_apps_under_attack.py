@@ -212,6 +212,20 @@ def test_a_file_system_that_never_answers_holds_nobody(root: Path, plan: Path, p
         assert "over budget" in said or "FUSE" in said or "mount point" in said, said
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="needs FUSE")
+@pytest.mark.parametrize("known", [True, False], ids=["mounted before", "mounted meanwhile"])
+def test_a_mount_as_a_running_appimage_has_one_is_neither_asked_nor_a_gap(root: Path, plan: Path, known: bool) -> None:
+    where = root / "tmp/.mount_QQaBcDeF"
+    where.mkdir()
+    os.chown(where, MALLORY, MALLORY)
+    with fuse(where):
+        line = f"36 35 0:50 / /tmp/{where.name} ro,nosuid,nodev - fuse.QQ.AppImage QQ.AppImage ro,user_id={MALLORY}\n"
+        (root / "proc/self/mountinfo").write_text(line if known else "")
+        told = look(root, plan, 120, "--hurry")
+        assert judged(told) == ""
+        assert not any("mount" in reason for _, reason, _ in told["rules"].values())
+
+
 def test_a_user_who_swaps_everything_all_the_time_fails_no_look(root: Path, plan: Path) -> None:
     """68 of 77 looks failed while a user swapped links, directories, files and pipes under them."""
     home = root / "home/mallory"
