@@ -4,8 +4,9 @@
 
 MODULES is where `proscribe` is, PLAN a file with a compiled plan. `--keep`: as a run does that begins and may write;
 `--hurry`: what does not answer is given 3 s, and not 20.
-Prints JSON: `rules` ({rule: [state, reason, number of findings]}), `findings`, `errors`, `seconds`, and in megabytes
-`own` and `child`: the most memory that this process, and any that it started, held beyond what it began with.
+Prints JSON: `rules` ({rule: [state, reason, number of findings]}), `findings`, `errors`, the whole `record`, `seconds`,
+`processor` (seconds that all whom it started worked), and in megabytes `own` and `child`: the most memory that this
+process, and any that it started, held beyond what it began with.
 """
 
 from __future__ import annotations
@@ -44,13 +45,16 @@ def main() -> None:
             keep(True)
     rules = {rule["rule"]: [rule["state"], rule["reason"] or "", len(rule["findings"])] for rule in record["rules"]}
     findings = [f"{finding['scope']} {finding['id']}" for rule in record["rules"] for finding in rule["findings"]]
+    started_by_it = resource.getrusage(resource.RUSAGE_CHILDREN)
     told = {
         "rules": rules,
         "findings": findings,
         "errors": record["errors"],
+        "record": record,
         "seconds": seconds,
+        "processor": started_by_it.ru_utime + started_by_it.ru_stime,
         "own": own_peak() - began,
-        "child": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024 - began,
+        "child": started_by_it.ru_maxrss / 1024 - began,
     }
     print(json.dumps(told), flush=True)
     os._exit(0)

@@ -7,7 +7,6 @@ the budget of one user, and to tell bob's; of mallory it tells what it could not
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import subprocess
@@ -19,75 +18,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.compile.catalogue import load
-from proscribe.compile.plans import compile_plan
-from proscribe.compile.restrictions import read_restrictions
+from attacked_host import BOB, HERE, MALLORY, MEGABYTES, SECONDS, image, look, made_host, put, whole_plan
 from proscribe.plan import sealed
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what other users own"),
 ]
-HERE = Path(__file__).resolve().parent
-MODULES = os.environ.get("PROSCRIBE_ATTACKED", str(HERE.parents[1] / "module_utils"))
-MALLORY, BOB = 61235, 61236  # accounts that no process has
-SECONDS = 20  # docs/apps.md: what one user may cost; the rest of the look comes on top
-MEGABYTES = 150
 
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The plan of the whole catalogue."""
-    catalogue = load([HERE.parents[1] / "catalog"])
-    compiled = compile_plan(catalogue, read_restrictions({}, str), [], datetime.date(2026, 11, 26))
-    path = tmp_path_factory.mktemp("plan") / "plan.json"
-    path.write_text(json.dumps(compiled))
-    return path
+    return whole_plan(tmp_path_factory.mktemp("plan"))
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[Path]:
-    """A made host of mallory and bob."""
-    for place in ("home/mallory", "home/bob/Downloads", "opt", "proc/self", "etc", "run", "var/lib"):
-        (tmp_path / place).mkdir(parents=True)
-    accounts = (("mallory", MALLORY), ("bob", BOB))
-    (tmp_path / "etc/passwd").write_text("".join(f"{n}:x:{u}:{u}::/home/{n}:/bin/sh\n" for n, u in accounts))
-    for place in ("tmp", "var/tmp", "dev/shm"):
-        (tmp_path / place).mkdir(parents=True, exist_ok=True)
-        (tmp_path / place).chmod(0o1777)
-    image(tmp_path / "home/bob/Downloads/QQ_3.2.15_x86_64.AppImage", BOB)
-    for name, uid in accounts:
-        os.chown(tmp_path / "home" / name, uid, uid)
+    made_host(tmp_path)
     yield tmp_path
     subprocess.run(["umount", "--lazy", *mounts_below(tmp_path)], capture_output=True)
+    subprocess.run(["rm", "-rf", str(tmp_path / "home/mallory")], check=True)  # it may be deeper than Python goes
 
 
 def mounts_below(root: Path) -> list[str]:
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     return [place for line in lines if (place := line.split(" ")[4]).startswith(f"{root}/")] or ["/nowhere"]
-
-
-def image(path: Path, uid: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"\x7fELF\x02\x01\x01\x00AI\x02" + bytes(200_000))
-    path.chmod(0o755)
-    os.chown(path, uid, uid)
-
-
-def put(path: Path, content: str | bytes = b"", size: int = 0) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    if size:
-        os.truncate(path, size)
-
-
-def look(root: Path, plan: Path, patience: float = 120, *more: str) -> dict[str, Any]:
-    """One look, in a process of its own."""
-    command = [sys.executable, "-I", "-S", str(HERE / "look_at.py"), MODULES, str(root), str(plan), *more]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=patience)
-    assert done.returncode == 0, done.stderr[-2000:]
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
 
 
 def judged(told: dict[str, Any], seconds: float = SECONDS) -> str:
@@ -255,6 +210,20 @@ def test_a_file_system_that_never_answers_holds_nobody(root: Path, plan: Path, p
         hurry = [] if place.endswith(".local") else ["--hurry"]
         said = judged(look(root, plan, 120, *hurry))
         assert "over budget" in said or "FUSE" in said or "mount point" in said, said
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="needs FUSE")
+@pytest.mark.parametrize("known", [True, False], ids=["mounted before", "mounted meanwhile"])
+def test_a_mount_as_a_running_appimage_has_one_is_neither_asked_nor_a_gap(root: Path, plan: Path, known: bool) -> None:
+    where = root / "tmp/.mount_QQaBcDeF"
+    where.mkdir()
+    os.chown(where, MALLORY, MALLORY)
+    with fuse(where):
+        line = f"36 35 0:50 / /tmp/{where.name} ro,nosuid,nodev - fuse.QQ.AppImage QQ.AppImage ro,user_id={MALLORY}\n"
+        (root / "proc/self/mountinfo").write_text(line if known else "")
+        told = look(root, plan, 120, "--hurry")
+        assert judged(told) == ""
+        assert not any("mount" in reason for _, reason, _ in told["rules"].values())
 
 
 def test_a_user_who_swaps_everything_all_the_time_fails_no_look(root: Path, plan: Path) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
 import os
 import stat
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Pattern  # List: Looking has a method `list`
 
 from .budget import LARGEST
+from .links import PLACE, Way, told
 from .words import ControlError, Unseen
 
 if TYPE_CHECKING:
@@ -42,22 +42,6 @@ class _Opened:
             os.close(self.descriptor)
 
 
-def _step(descriptor: int, name: str, path: str) -> int:
-    """Open the directory of that name in a directory. Raises OSError, or ControlError for a link that a user made."""
-    flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
-    try:
-        return os.open(name, flags, dir_fd=descriptor)
-    except OSError as error:
-        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
-            raise
-        link = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-        if not stat.S_ISLNK(link.st_mode):
-            raise
-        if link.st_uid != 0:
-            raise ControlError(f"{path} is a link that uid {link.st_uid} made: not followed") from None
-        return os.open(name, flags & ~os.O_NOFOLLOW, dir_fd=descriptor)
-
-
 class Looking:
     """The files below `root` ("/" but in tests). While there is a `budget`, all that is read is paid from it."""
 
@@ -81,13 +65,13 @@ class Looking:
         The descriptor is a place to start from (O_PATH): an ordinary user may pass through directories that he may not
         list. Raises OSError, or ControlError for a link that a user made.
         """
-        descriptor = os.open(self.root, os.O_PATH | os.O_DIRECTORY)
-        walked = ""
+        descriptor = os.open(self.root, PLACE)
+        walked, way = "", Way(self.root)
         try:
             for name in path.split("/"):
                 if name:
                     walked += "/" + name
-                    step = _step(descriptor, name, walked)
+                    step = way.step(descriptor, name, walked)
                     os.close(descriptor)
                     descriptor = step
         except BaseException:
@@ -117,10 +101,10 @@ class Looking:
 
     def _open_next(self, path: str) -> int:
         if not path:
-            return os.open(self.root, os.O_PATH | os.O_DIRECTORY)
+            return os.open(self.root, PLACE)
         parent, _, name = path.rpartition("/")
         with self._opened_once(parent.rstrip("/")) as above:
-            return _step(above, name, path)
+            return Way(self.root).step(above, name, path)
 
     @contextlib.contextmanager
     def still(self) -> Iterator[None]:
@@ -266,10 +250,7 @@ class Looking:
         parent, _, name = path.rpartition("/")
         try:
             with self._directory(parent) as directory:
-                seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
-                follow = stat.S_ISLNK(seen.st_mode) and seen.st_uid == 0
-                flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
-                descriptor = os.open(name, flags, dir_fd=directory)
+                descriptor = Way(self.root).file(directory, name, path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except PermissionError as error:
@@ -307,11 +288,15 @@ class Looking:
             seen = self.stat(path)
             if seen is None or not stat.S_ISLNK(seen.st_mode):
                 break
-            if seen.st_uid != 0:
-                raise ControlError(f"{path} is a link that uid {seen.st_uid} made: not followed")
-            with self._directory(path.rpartition("/")[0]) as directory:
-                to = os.readlink(path.rpartition("/")[2], dir_fd=directory)
-            path = os.path.normpath(os.path.join(path.rpartition("/")[0], to))
+            parent, _, name = path.rpartition("/")
+            try:
+                with self._directory(parent) as directory:
+                    to = told(directory, name, path)
+            except OSError as error:
+                raise self._unseen(path, error) from None
+            if not to:  # it has become something else
+                break
+            path = os.path.normpath(os.path.join(parent, to))
         return path
 
     def text(self, path: str) -> str | None:

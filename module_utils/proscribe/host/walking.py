@@ -25,6 +25,9 @@ from .words import ControlError, Unseen
 
 # File systems whose answers come from another machine or from a user's own program: they may never come.
 REMOTE = re.compile(r"fuse.*|nfs\d?|cifs|smb\d?|smbfs|9p|afs|autofs|ceph|coda|gfs2|glusterfs|gpfs|lustre|ncpfs|ocfs2")
+# Where an AppImage that runs has its own archive mounted (type2-runtime, src/runtime/runtime.c: /tmp/.mount_QQaBcDeF).
+# Nothing new is in there: the AppImage is a file of its own, and what runs out of it is seen running.
+IMAGES = re.compile(r"/tmp/\.mount_[^/]+")
 FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK
 SHARED = stat.S_IWGRP | stat.S_IWOTH
 PIECE = 20_000  # entries taken at a time: a directory may have millions
@@ -261,11 +264,18 @@ class _Walk:
                     child = below + name
                     if child not in closed:
                         self._visit(_Place(place, name), child, depth)
-                    elif child in self.table and not self.table[child].whole and (type_ := remote(child, self.table)):
+                    elif type_ := self._gap(child):
                         self.refused.append(not_entered(child, type_))
         finally:
             if place.descriptor >= 0:
                 os.close(place.descriptor)
+
+    def _gap(self, path: str) -> str:
+        """The type of the file system of a closed directory, if it is one that is not entered and may have anything."""
+        if path not in self.table or self.table[path].whole:
+            return ""
+        type_ = remote(path, self.table)
+        return "" if type_.startswith("fuse") and IMAGES.fullmatch(path) else type_
 
     def _unchanged(self, path: str) -> Known | None:
         node = self.known[path]
@@ -355,7 +365,7 @@ class _Walk:
                 if seen is None or seen.st_uid in self.trusted:
                     if seen is not None or child in self.closed:
                         ours[kind].append(name)
-                    else:
+                    elif not IMAGES.fullmatch(child):
                         self.refused.append(f"{child} is a mount point that has just been made")
                 elif kind:
                     self.others.setdefault(seen.st_uid, []).append((path, (name,)))

@@ -70,6 +70,28 @@ def test_what_another_machine_or_a_user_answers_for_is_left_out(tmp_path, line, 
     assert hits(go(tmp_path)) == found
 
 
+@pytest.mark.parametrize(
+    ("place", "kind", "unseen"),
+    [
+        ("/tmp/.mount_QQaBcDeF", "fuse.QQ_3.2.15_x86_64.AppImage", 0),
+        ("/tmp/.mount_QQaBcDeF", "fuse", 0),
+        ("/tmp/.mount_my\\040app", "fuse.my\\040app.AppImage", 0),
+        ("/tmp/.mount_QQaBcDeF", "nfs4", 1),  # which no user can mount
+        ("/tmp/mount_QQaBcDeF", "fuse.sshfs", 1),
+        ("/tmp/x/.mount_QQaBcDeF", "fuse.QQ.AppImage", 1),
+        ("/home/a/.mount_QQaBcDeF", "fuse.QQ.AppImage", 1),
+    ],
+)
+def test_the_archive_of_an_appimage_that_runs_is_no_gap(tmp_path, place, kind, unseen):
+    """Every host has such a mount on which somebody has started an AppImage."""
+    make(tmp_path, place[1:].replace("\\040", " ") + "/wechat", "proc/self/mountinfo")
+    line = f"36 35 0:50 / {place} ro,nosuid,nodev - {kind} {kind} ro,user_id=1000,group_id=1000\n"
+    (tmp_path / "proc/self/mountinfo").write_text(line)
+    walked = go(tmp_path, roots=["/tmp", "/home/a"])
+    assert hits(walked) == []
+    assert len(walked.unseen) == unseen
+
+
 def test_mount_points_are_read_as_the_kernel_writes_them(tmp_path):
     make(tmp_path, "proc/self/mountinfo")
     (tmp_path / "proc/self/mountinfo").write_bytes(b"36 35 8:1 / /a\\040b\\134\xff rw - ext4 /dev/sda1 rw\nnonsense\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, AbstractSet, Callable, Iterable, Mapping, Protocol, Sequence
 
 from ...finding import Finding
-from ...host import ControlError, Host, Process, Unseen, User
+from ...host import ControlError, Host, Process, Unseen, User, escaped
 from ...tuples import NamedTuple
 from ..base import Action
 from .gate_parts import GatePart
@@ -32,7 +32,8 @@ class Package(NamedTuple):
         return f"user:{self.owner.name}" if self.owner else "system"
 
     def finding(self) -> Finding:
-        return Finding("package", self.id, self.manager, self.version, self.scope, self.path)
+        version, path = escaped(self.version), escaped(self.path)  # of a user's own package, his word
+        return Finding("package", self.id, self.manager, version, self.scope, path)
 
 
 def place(files: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 from ...finding import Finding
-from ...host import Host, Process
+from ...host import Host, Process, escaped
 from ...tuples import NamedTuple
 from .package import Package
 from .systems import SYSTEMS
@@ -45,7 +45,8 @@ class Running(NamedTuple):
         told = [f"pid {first.pid}{more}", f"started {self.started}", self.identity.doubt]
         detail = ", ".join(filter(None, told))
         scope = f"user:{self.user}"
-        return Finding("process", self.identity.id, self.identity.manager, self.version, scope, first.exe, detail)
+        id_, exe = escaped(self.identity.id), escaped(first.exe)  # its user may have given it any name
+        return Finding("process", id_, self.identity.manager, self.version, scope, exe, detail)
 
 
 def restored(row: Sequence[Any]) -> Running:

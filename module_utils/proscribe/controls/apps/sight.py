@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from ...finding import Finding, exception_for
-from ...host import Host, Process, User
+from ...host import Host, Process, User, escaped
 from ...host.apart import each
 from ...host.processes import NotAsked
 from ...tuples import NamedTuple
@@ -118,7 +118,7 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
     for listed in unseen.values():
         listed += reasons
     hint = "" if host.privileged else "; to see it all, run it as root (-b, and -K if sudo asks)"
-    told = {service: "; ".join(dict.fromkeys(listed)) + hint for service, listed in unseen.items() if listed}
+    told = {service: escaped("; ".join(dict.fromkeys(listed))) + hint for service, listed in unseen.items() if listed}
     kept = memory._replace(known=walked.known, packages=asked, users=theirs.memory) if names.all else None
     return Sight(wanted, packages, runs, identify, told, copies, kept)
 

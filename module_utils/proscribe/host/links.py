@@ -1,0 +1,89 @@
+"""A path taken step by step by descriptors, with no link on the way followed but one that root made.
+
+The kernel follows a link by its name, and a user may put another one there after somebody looked whose it is. So a link
+is opened itself; whose it is, and what it says, is asked of that; and what it says is gone along in the same way.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from .words import ControlError
+
+MOST = 32  # links on the way to one file; the kernel follows 40
+PLACE = os.O_PATH | os.O_DIRECTORY
+FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+
+
+class Way:
+    """The way to one place. `root` is where an absolute link begins."""
+
+    __slots__ = ("left", "root")
+
+    def __init__(self, root: str) -> None:
+        self.root, self.left = root, MOST
+
+    def step(self, directory: int, name: str, path: str) -> int:
+        """Open the directory of that name in a directory, as a place (O_PATH). `path` is what it is called in errors.
+
+        Raises OSError, and ControlError for a link that a user made.
+        """
+        try:
+            return os.open(name, PLACE | os.O_NOFOLLOW, dir_fd=directory)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                raise
+            to = told(directory, name, path)
+            if not to:
+                raise
+        return self._along(directory, to, path)
+
+    def file(self, directory: int, name: str, path: str) -> int:
+        """Open the file of that name in a directory for reading. Raises as `step`."""
+        try:
+            return os.open(name, FILE, dir_fd=directory)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            to = told(directory, name, path)
+            if not to:
+                raise
+        base = to.rpartition("/")[2]
+        above = self._along(directory, to[: len(to) - len(base)], path)
+        try:
+            return self.file(above, base, path)
+        finally:
+            os.close(above)
+
+    def _along(self, directory: int, to: str, path: str) -> int:
+        """Open the directory that a link in a directory leads to."""
+        self.left -= 1
+        if self.left < 0:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        at = os.open(self.root if to.startswith("/") else ".", PLACE, dir_fd=directory)
+        try:
+            for name in to.split("/"):
+                if name:
+                    following = self.step(at, name, path)
+                    os.close(at)
+                    at = following
+        except BaseException:
+            os.close(at)
+            raise
+        return at
+
+
+def told(directory: int, name: str, path: str) -> str:
+    """What a link of root's says; "" for what is none. Raises OSError, and ControlError for a link that a user made."""
+    link = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=directory)
+    try:
+        seen = os.fstat(link)
+        if not stat.S_ISLNK(seen.st_mode):
+            return ""
+        if seen.st_uid != 0:
+            raise ControlError(f"{path} is a link that uid {seen.st_uid} made: not followed")
+        return os.readlink("", dir_fd=link)  # of the link that is open, whatever its name leads to by now (readlink(2))
+    finally:
+        os.close(link)

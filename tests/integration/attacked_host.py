@@ -1,0 +1,67 @@
+"""A made host of mallory, who attacks, and bob, who is innocent and has a banned AppImage; and one look at it."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from proscribe.compile.catalogue import load
+from proscribe.compile.plans import compile_plan
+from proscribe.compile.restrictions import read_restrictions
+
+HERE = Path(__file__).resolve().parent
+MODULES = os.environ.get("PROSCRIBE_ATTACKED", str(HERE.parents[1] / "module_utils"))
+MALLORY, BOB = 61235, 61236  # accounts that no process has
+SECONDS = 20  # docs/apps.md: what one user may cost; the rest of the look comes on top
+MEGABYTES = 150
+
+
+def whole_plan(directory: Path) -> Path:
+    """The plan of the whole catalogue."""
+    catalogue = load([HERE.parents[1] / "catalog"])
+    compiled = compile_plan(catalogue, read_restrictions({}, str), [], datetime.date(2026, 11, 26))
+    path = directory / "plan.json"
+    path.write_text(json.dumps(compiled))
+    return path
+
+
+def made_host(root: Path, accounts: Sequence[tuple[str, int]] = (("mallory", MALLORY), ("bob", BOB))) -> None:
+    """The host of some accounts, each with a home, of which bob has a banned AppImage."""
+    for place in ("proc/self", "etc", "run", "opt", "var/lib", *(f"home/{name}" for name, _ in accounts)):
+        (root / place).mkdir(parents=True)
+    (root / "etc/passwd").write_text("".join(f"{n}:x:{u}:{u}::/home/{n}:/bin/sh\n" for n, u in accounts))
+    for place in ("tmp", "var/tmp", "dev/shm"):
+        (root / place).mkdir(parents=True)
+        (root / place).chmod(0o1777)
+    image(root / "home/bob/Downloads/QQ_3.2.15_x86_64.AppImage", BOB)
+    for name, uid in accounts:
+        os.chown(root / "home" / name, uid, uid)
+
+
+def image(path: Path, uid: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\x7fELF\x02\x01\x01\x00AI\x02" + bytes(200_000))
+    path.chmod(0o755)
+    os.chown(path, uid, uid)
+
+
+def put(path: Path, content: str | bytes = b"", size: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    if size:
+        os.truncate(path, size)
+
+
+def look(root: Path, plan: Path, patience: float = 120, *more: str) -> dict[str, Any]:
+    """One look, in a process of its own."""
+    command = [sys.executable, "-I", "-S", str(HERE / "look_at.py"), MODULES, str(root), str(plan), *more]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=patience)
+    assert done.returncode == 0, done.stderr[-2000:]
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told

@@ -1,0 +1,84 @@
+"""Homes that no honest user has, hundreds of them: none costs the look at its host more than one user may, ends in an
+error, hides what an innocent user has, or puts into the record what cannot be printed.
+
+PROSCRIBE_FUZZ=1000 looks at as many hosts, each with three such users; twenty otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attacked_host import BOB, HERE, MALLORY, MEGABYTES, SECONDS, look, made_host, whole_plan
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(HERE.parent / "unit/controls"))
+import hostile_homes
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what other users own"),
+]
+HOSTS = int(os.environ.get("PROSCRIBE_FUZZ") or 20)
+USERS = 3
+# What nobody should have to read: control characters, what turns a line round, halves of characters.
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# What a user's part says when something in it was not thought of.
+UNFORESEEN = re.compile(r"cannot be looked at: |ended by signal|ended without an answer")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, Any]]:
+    """Where hosts are made, the whole plan, and the names in it."""
+    place = tmp_path_factory.mktemp("hosts")
+    plan = whole_plan(place)
+    return place, plan, hostile_homes.catalogue_names(json.loads(plan.read_text())["controls"]["apps"]["services"])
+
+
+def texts(part: Any) -> Iterator[str]:
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            yield from texts(key)
+            yield from texts(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from texts(value)
+
+
+def wrong(told: dict[str, Any]) -> list[Any]:
+    """What a look must not be like, whatever was in the homes."""
+    reasons = sorted({part for _, reason, _ in told["rules"].values() for part in reason.split("; ")})
+    found = [reason for reason in reasons if "bob" in reason or UNFORESEEN.search(reason)]
+    found += [text for text in texts(told["record"]) if UNPRINTABLE.search(text)]
+    found += told["errors"]
+    if not any(finding.startswith("user:bob QQ") for finding in told["findings"]):
+        found.append("bob's image was not seen")
+    if told["processor"] > SECONDS or max(told["child"], told["own"]) > MEGABYTES:
+        found.append([told["processor"], "s of all three together", told["child"], told["own"], "MB"])
+    return found
+
+
+@settings(max_examples=HOSTS, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(homes=st.lists(hostile_homes.HOMES, min_size=USERS, max_size=USERS))
+def test_no_home_costs_more_than_one_user_may(made, homes):
+    place, plan, named = made
+    root = place / "host"
+    users = [(f"mallory{number}", MALLORY + 10 + number) for number in range(USERS)]
+    try:
+        made_host(root, [*users, ("bob", BOB)])
+        for (name, uid), things in zip(users, homes):
+            hostile_homes.leave(root / "home" / name, root / "tmp", uid, things, named)
+        told = look(root, plan)
+    finally:
+        subprocess.run(["rm", "-rf", str(root)], check=True)  # its directories may be deeper than Python goes
+    assert wrong(told) == []

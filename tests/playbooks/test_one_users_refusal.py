@@ -1,0 +1,88 @@
+"""One user whose uninstall always fails stops nobody's rollout: it is his finding, told in the record, and no failure
+of the control. So a canary batch with his host goes through, and the next host is corrected.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_fleet import Fleet
+
+pytestmark = [
+    pytest.mark.playbook,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for mount namespaces and to enforce"),
+]
+ALICE = 61235  # a number that no account and no process of this machine has
+# A host of its own also for what looks at files and processes: nothing of this machine is seen, ended or moved.
+INTERPRETER = """#!/bin/sh
+exec unshare --mount --pid --fork --mount-proc sh -c '
+    mount --bind {host}/etc /etc && mount --bind {host}/lib /var/lib && mount --bind {host}/home /home &&
+    for place in /run /opt /srv /var/tmp /dev/shm /media /tmp; do
+        [ ! -d $place ] || mount -t tmpfs tmpfs $place || exit
+    done
+    exec {python} "$@"' sh "$@"
+"""
+FAILS = """#!/bin/sh
+echo "$@" >> /home/alice/asked
+echo "npm is broken here" >&2
+exit 1
+"""
+WORKS = """#!/bin/sh
+rm -r "$HOME/.npm-global/lib/node_modules/wechaty"
+"""
+
+
+class Homes(Fleet):
+    """Hosts with a home, in which alice has a restricted package of npm, and an npm of her own."""
+
+    def interpreter(self, name: str, options: str = "") -> None:
+        host = self.directory / name
+        path = host / "py"
+        path.write_text(INTERPRETER.format(host=host, python=sys.executable))
+        path.chmod(0o755)
+        accounts = f"root:x:0:0::/nonexistent:/bin/sh\nalice:x:{ALICE}:{ALICE}::/home/alice:/bin/sh\n"
+        (host / "etc/passwd").write_text(accounts)
+        (host / "home/alice").mkdir(parents=True)
+
+    def installs(self, name: str, npm: str) -> Path:
+        home = self.directory / name / "home/alice"
+        package = home / ".npm-global/lib/node_modules/wechaty"
+        package.mkdir(parents=True)
+        (package / "package.json").write_text(json.dumps({"name": "wechaty", "version": "1.20.2"}))
+        tool = home / ".npm-global/bin/npm"
+        tool.parent.mkdir()
+        tool.write_text(npm)
+        tool.chmod(0o755)
+        for place, directories, files in os.walk(home):
+            for path in (place, *(f"{place}/{one}" for one in (*directories, *files))):
+                os.chown(path, ALICE, ALICE)
+        return package
+
+    def enforce(self, *options: str, **restrictions: Any) -> Any:
+        extra = json.dumps({f"proscribe_{key}": value for key, value in restrictions.items()})
+        return self.launch("enforce", "-i", "fleet", "--tags", "apps", "-e", extra, *options)
+
+
+def test_a_users_own_uninstall_that_always_fails_stops_no_rollout(tmp_path: Path) -> None:
+    fleet = Homes(tmp_path, 2)
+    stays = fleet.installs("h1", FAILS)
+    goes = fleet.installs("h2", WORKS)
+    ended = fleet.enforce(batches=[1, 1])
+    assert fleet.rollout["batches"] == [1, 1], ended.said
+    assert fleet.rollout["not_reached"] == 0, ended.said
+    assert stays.exists() and "wechaty" in (tmp_path / "h1/home/alice/asked").read_text()
+    assert not goes.exists(), ended.said
+    assert fleet.states == {"h1": "noncompliant", "h2": "repaired"}
+    assert "stopped" not in ended.said and "of a batch failed" not in ended.said
+    records = {r["host"]: r for r in map(json.loads, (fleet.latest / "hosts.jsonl").read_text().splitlines())}
+    assert records["h2"]["errors"] == []
+    [error] = records["h1"]["errors"]
+    assert error["message"].startswith(
+        "apps/wechat: wechaty (user:alice) from /home/alice/.npm-global was left as it is"
+    )
+    assert "alice's, could not be changed: " in error["message"] and "npm is broken here" in error["message"]
