@@ -64,7 +64,9 @@ class Copy:
         # Without the plugins of Ansible's tools, which take longer to load than most tests take to run.
         plugins = ["-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin"]
         command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", *plugins, *tests]
-        place = str(self.tree.parent)  # Ansible wants a home, too
+        place = str(self.tree.parent / f"{self.tree.name}.tmp")  # Ansible wants a home, too
+        os.makedirs(place)
+        os.chmod(place, 0o755)  # some tests become an ordinary user
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": place, "HOME": place}
         environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         if os.geteuid() == 0:
@@ -84,6 +86,7 @@ class Copy:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+                _remove(place)
 
     def said(self) -> str:
         return (self.tree.parent / f"{self.tree.name}.log").read_text(errors="replace")
@@ -101,6 +104,11 @@ class Copy:
         if code == 99:
             raise SystemExit(f"the namespaces for the mutants cannot be made: {self.said()}")
         return Outcome(module, mutant, SURVIVED if code == 0 else NOTICED, time.monotonic() - began)
+
+
+def _remove(place: str) -> None:
+    """Tests leave trees that are deeper than shutil can go."""
+    subprocess.run(["rm", "-rf", place], check=True)
 
 
 def chosen(module: str, sample: int, seed: int) -> list[Mutant]:
@@ -142,9 +150,12 @@ def main() -> int:
     if arguments.list:
         print(*(f"{module}:{mutant.line}: {mutant.change}" for module, mutant in work), sep="\n")
         return 0
-    with tempfile.TemporaryDirectory(prefix="proscribe-mutation-") as place:
-        os.chmod(place, 0o755)  # some tests become an ordinary user
+    place = tempfile.mkdtemp(prefix="proscribe-mutation-")
+    os.chmod(place, 0o755)  # some tests become an ordinary user
+    try:
         outcomes = run(work, Path(place), arguments.jobs)
+    finally:
+        _remove(place)
     print()
     for module in modules:
         print(f"{module:28} {share([outcome for outcome in outcomes if outcome.module == module])}")
