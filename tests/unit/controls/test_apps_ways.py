@@ -92,16 +92,16 @@ SHOWN: Mapping[str, Mapping[str, str]] = {
     },
     "Windows programs": {
         "seen": "unit/walk_copies::test_what_is_a_copy",
-        "removed": "integration/walk_real::test_enforcing_moves_certain_copies_away_and_lifting_brings_them_back",
+        "removed": "unit/walk_copies::test_each_kind_of_copy_is_moved_and_comes_back",
     },
     "web apps": {
         "seen": "unit/walk_copies::test_a_web_app_that_a_browser_installed",
-        "removed": "integration/walk_real::test_enforcing_moves_certain_copies_away_and_lifting_brings_them_back",
+        "removed": "unit/walk_copies::test_each_kind_of_copy_is_moved_and_comes_back",
         "gated": "integration/test_browser_effect::test_a_real_browser_is_kept_from_what_is_restricted_until_the_lift",
     },
     "autostart entries": {
         "seen": "unit/walk_copies::test_launchers",
-        "removed": "integration/walk_real::test_enforcing_moves_certain_copies_away_and_lifting_brings_them_back",
+        "removed": "unit/walk_copies::test_each_kind_of_copy_is_moved_and_comes_back",
     },
     "programs in containers": {
         "seen": "unit/containers::test_whose_launcher_an_entry_is_and_whether_that_is_certain",
@@ -124,7 +124,7 @@ def test_every_package_system_has_a_row() -> None:
     assert [system.MANAGER for system in SYSTEMS if WORDS.get(system.MANAGER, system.MANAGER) not in ways] == []
 
 
-def tests_in(path: Path) -> set[str]:
+def functions_in(path: Path) -> set[str]:
     parsed = ast.walk(ast.parse(path.read_text())) if path.is_file() else ()
     return {node.name for node in parsed if isinstance(node, ast.FunctionDef)}
 
@@ -137,7 +137,7 @@ def missing(project: Path, row: Way, shown: Mapping[str, str]) -> list[str]:
         file, _, name = rest.partition("::")
         folder = {"unit": "unit/controls", "integration": "integration"}.get(kind, "")
         file = file if file.startswith("test_") else f"test_apps_{file}"
-        there = bool(name) and name in tests_in(project / f"tests/{folder}/{file}.py")
+        there = bool(name) and name in functions_in(project / f"tests/{folder}/{file}.py")
         if there != bool(getattr(row, column)):
             wrong.append(f"{row.way}: {column}: {shown.get(column, 'no test')}")
     return wrong
