@@ -18,7 +18,6 @@ _APPS = (
     "controls/test_apps_exceptions.py",
     "controls/test_apps_changes.py",
 )
-_QUARANTINE = ("controls/test_apps_quarantine*.py", "controls/test_apps_walk*.py")
 _HOST = ("test_host.py", "test_host_still.py", "test_host_words.py")
 
 # By the path of the module below the package, without its suffix: patterns of files below tests/unit, the ones that
@@ -32,16 +31,20 @@ TESTS: Mapping[str, Sequence[str]] = {
         "compile/test_waivers_authority.py",
         "compile/test_waivers_document.py",
     ),
-    "controls/apps/completing": ("controls/test_apps_quarantine*.py", "controls/test_apps_walk.py"),
+    "controls/apps/completing": ("controls/test_apps_quarantine*.py",),
     "controls/apps/copy_names": (*_APPS,),
     "controls/apps/evidence": ("controls/test_apps_evidence.py", "controls/test_apps_walk*.py"),
     "controls/apps/guarded": ("compile/test_guard_list.py", "controls/test_apps_walk*.py"),
     "controls/apps/launchers": (*_APPS,),
-    "controls/apps/parts": ("controls/test_apps_evidence.py", "controls/test_apps_walk*.py"),
+    "controls/apps/parts": ("controls/test_apps_parts.py", "controls/test_apps_evidence.py"),
     "controls/apps/personal": (*_APPS, "controls/test_apps_npm.py", "controls/test_apps_pip.py"),
-    "controls/apps/portable": (*_APPS, *_QUARANTINE),
-    "controls/apps/quarantine": (*_QUARANTINE,),
-    "controls/apps/room": ("controls/test_apps_quarantine*.py",),
+    "controls/apps/portable": ("controls/test_apps_walk*.py", *_APPS),
+    "controls/apps/quarantine": (
+        "controls/test_apps_quarantine_room.py",
+        "controls/test_apps_quarantine.py",
+        "controls/test_apps_quarantine_killed.py",
+    ),
+    "controls/apps/room": ("controls/test_apps_quarantine_room.py", "controls/test_apps_quarantine.py"),
     "controls/apps/running": (*_APPS,),
     "controls/apps/sight": (*_APPS, "controls/test_apps_flatpak.py", "controls/test_apps_snap.py"),
     "controls/browser/matching": ("controls/test_browser_matching.py", "controls/test_browser_rendering.py"),

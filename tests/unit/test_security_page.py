@@ -44,7 +44,9 @@ def test_each_cannot_names_a_test_that_is_there(project: Path) -> None:
         assert named, f"no test is named for: {claim}"
         for path, name in named:
             file = project / path
-            assert file.is_file() and name in functions_in(file), f"{path}::{name} is not there; it is named for: {claim}"
+            assert file.is_file() and name in functions_in(file), (
+                f"{path}::{name} is not there; it is named for: {claim}"
+            )
 
 
 @pytest.mark.parametrize("attacker", ["host", "user", "controller", "repository"])

@@ -84,7 +84,9 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
     ("package", "why"),
     [
         pytest.param({"name": "wechat"}, "wechat", id="its name"),
-        pytest.param({"name": "x", "fields": "Provides: linuxqq\n"}, "x (which provides linuxqq)", id="it provides one"),
+        pytest.param(
+            {"name": "x", "fields": "Provides: linuxqq\n"}, "x (which provides linuxqq)", id="it provides one"
+        ),
         pytest.param(
             {"name": "x", "fields": "Provides: a, wechat (= 1.0)\n"}, "x (which provides wechat)", id="with a version"
         ),
@@ -156,7 +158,9 @@ def test_names_of_files_say_nothing_and_break_nothing(gate: Gate) -> None:
     assert not (gate.place / "ran").exists()
 
 
-@pytest.mark.parametrize(("options", "ends"), [(["-iR"], 9), (["-i", "--recursive"], 9), (["-R", "-i"], 9), (["-i"], 0)])
+@pytest.mark.parametrize(
+    ("options", "ends"), [(["-iR"], 9), (["-i", "--recursive"], 9), (["-R", "-i"], 9), (["-i"], 0)]
+)
 def test_a_directory_of_archives(gate: Gate, options: list[str], ends: int) -> None:
     (gate.place / "many/deep").mkdir(parents=True)
     gate.archive("innocent").rename(gate.place / "many/a.deb")
