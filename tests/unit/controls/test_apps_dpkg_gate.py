@@ -1,7 +1,7 @@
 """The gate's own script, run as dpkg runs it: real archives, made answers about what is installed.
 
-A hook that ends with anything but 0 stops dpkg for every package of a host. So the script ends with 9 where something is
-restricted, and with 0 whatever else happens: an update of an innocent package never waits for a fault of ours.
+A hook that ends with anything but 0 stops dpkg for every package of a host. So the script ends with 9 where something
+is restricted, and with 0 whatever else happens: an update of an innocent package never waits for a fault of ours.
 """
 
 from __future__ import annotations
@@ -84,9 +84,7 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
     ("package", "why"),
     [
         pytest.param({"name": "wechat"}, "wechat", id="its name"),
-        pytest.param(
-            {"name": "x", "fields": "Provides: linuxqq\n"}, "x (which provides linuxqq)", id="it provides one"
-        ),
+        pytest.param({"name": "x", "fields": "Provides: linuxqq\n"}, "x (which provides linuxqq)", id="provided"),
         pytest.param(
             {"name": "x", "fields": "Provides: a, wechat (= 1.0)\n"}, "x (which provides wechat)", id="with a version"
         ),

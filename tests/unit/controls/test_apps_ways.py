@@ -145,7 +145,7 @@ def missing(project: Path, row: Way, shown: Mapping[str, str]) -> list[str]:
 
 @pytest.mark.parametrize("row", WAYS, ids=lambda row: row.way[:20])
 def test_what_a_row_claims_a_test_shows(project: Path, row: Way) -> None:
-    """ "Seen", "removed" and "kept out" are promises: a row that no test stands for is a hole that looks like a wall."""
+    """Each column is a promise: one that no test stands for is a hole that looks like a wall."""
     (shown,) = [tests for begins, tests in SHOWN.items() if row.way.startswith(begins)]
     assert missing(project, row, shown) == []
 
