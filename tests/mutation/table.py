@@ -41,6 +41,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "controls/apps/launchers": (*_APPS,),
     "controls/apps/parts": ("controls/test_apps_parts.py",),
     "controls/apps/personal": (
+        "controls/test_apps_personal.py",
         "controls/test_apps_unseen.py",
         "controls/test_apps_npm.py",
         "controls/test_apps_pip.py",
@@ -56,11 +57,13 @@ TESTS: Mapping[str, Sequence[str]] = {
     ),
     "controls/apps/room": ("controls/test_apps_quarantine_room.py",),
     "controls/apps/running": (
+        "controls/test_apps_personal.py",
         "controls/test_apps_unseen.py",
         "controls/test_apps.py",
         "controls/test_apps_flatpak.py",
     ),
     "controls/apps/sight": (
+        "controls/test_apps_personal.py",
         "controls/test_apps_unseen.py",
         "controls/test_apps.py",
         "controls/test_apps_walk_copies.py",

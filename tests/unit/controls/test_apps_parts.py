@@ -271,3 +271,39 @@ def test_a_directory_with_too_much_in_it(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(parts.TooLarge):
         own.layout(Host(str(tmp_path)), "/app")
     assert "more in it than is looked through" in own.unlike(Host(str(tmp_path)), "/app", "/app")
+
+
+@pytest.mark.parametrize("name", sorted(parts.FRAME))
+def test_each_part_of_a_frame_tells_an_app_by_its_content(tmp_path: Path, name: str) -> None:
+    """A program with nothing of the kind beside it is known by its name alone, and stays."""
+    made.put(tmp_path / "app", {name: OWN_NAMES[name][0], "notes": b"x"})
+    assert evidence.sign(Host(str(tmp_path)), "/app") == name
+    (tmp_path / "app" / name).write_bytes(b"a thesis")
+    assert evidence.sign(Host(str(tmp_path)), "/app") == ""
+
+
+def test_a_frame_consists_of_these() -> None:
+    assert set(parts.FRAME) == {
+        *("AppRun", "Updater", "chrome-sandbox", "chrome_100_percent.pak", "icudtl.dat", "libcef.so"),
+        *("libffmpeg.so", "libxul.so", "omni.ja", "resources.pak", "snapshot_blob.bin", "v8_context_snapshot.bin"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("files", "moved", "stays"),
+    [
+        pytest.param(["x.so", "deep/y.so"], ["x.so", "deep"], [], id="all of it"),
+        pytest.param(["notes", "deep/y.so"], ["deep"], ["notes"], id="a whole directory beside notes"),
+        pytest.param(["x.so", "deep/y.so", "deep/notes"], ["x.so", "deep/y.so"], ["deep/notes"], id="notes in one"),
+        pytest.param(["deep/er/y.so", "deep/notes"], ["deep/er"], ["deep/notes"], id="a whole one in one with notes"),
+        pytest.param(["notes", "deep/notes"], [], ["notes", "deep/notes"], id="nothing"),
+    ],
+)
+def test_a_directory_moves_whole_or_in_its_parts(
+    tmp_path: Path, files: list[str], moved: list[str], stays: list[str]
+) -> None:
+    """What is told to move is what moves: no part is forgotten, and none takes along what is not in it."""
+    made.put(tmp_path / "app", {name: ELF if name.endswith(".so") else b"notes" for name in files})
+    layout = parts.Own([], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
+    assert (layout.whole, sorted(layout.parts)) == (not stays, sorted(f"/app/{name}" for name in moved))
+    assert sorted(layout.stays) == sorted(stays)

@@ -525,3 +525,24 @@ def test_where_programs_of_nobodys_package_are_looked_for():
 )
 def test_whose_home_is_a_persons(uid, home, person):
     assert portable.is_home(User("x", uid, uid, home)) is person
+
+
+@pytest.mark.parametrize("path", ["/usr/local/bin/tool", "/opt/tool"])
+@pytest.mark.parametrize("mode", [0o755, 0o777])
+def test_a_file_at_a_path_of_the_catalogues_is_a_program(host, path, mode):
+    """Certain where only root can have put it: then it moves, whatever it is called, and nothing beside it."""
+    put(host, path, mode=mode)
+    put(host, f"{path}.txt", b"notes")
+    known = "certain" if mode == 0o755 and os.getuid() == 0 else "doubt"
+    Path(host.root).chmod(0o755)
+    assert found(host, dropbox={"paths": [path]}) == [("dropbox", "program", path, known)]
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_one"), [(0o755, True), (0o100, True), (0o010, True), (0o001, True), (0o644, False)]
+)
+def test_what_nobody_may_run_is_a_file_like_any_other(host, mode, is_one):
+    """In a folder of programs an app's name counts, without a suffix, if somebody may run it."""
+    put(host, f"{HOME}/bin/signal", IMAGE + bytes(200_000), mode)
+    put(host, f"{HOME}/bin/cloudflared-linux-amd64", made.go(CLOUDFLARED), mode)
+    assert len(found(host)) == (2 if is_one else 0)
