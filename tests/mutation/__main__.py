@@ -22,6 +22,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -156,9 +157,6 @@ def main() -> int:
         outcomes = run(work, Path(place), arguments.jobs)
     finally:
         _remove(place)
-    print()
-    for module in modules:
-        print(f"{module:28} {share([outcome for outcome in outcomes if outcome.module == module])}")
     print(f"{'all':28} {share(outcomes)}")
     return 1 if any(outcome.state == SURVIVED for outcome in outcomes) else 0
 
@@ -170,20 +168,24 @@ def run(work: Sequence[tuple[str, Mutant]], place: Path, jobs: int) -> list[Outc
     for number in range(jobs):
         copies.put(Copy(place / f"copy{number}"))
     limits: dict[str, float] = {}
-    for module in dict.fromkeys(module for module, _ in work):
-        copy = copies.get()
-        began = time.monotonic()
-        if copy.run(tests_of(module, copy.tree), 900) != 0:
-            raise SystemExit(f"the tests of {module} fail without any mutant:\n{copy.said()}")
-        limits[module] = 30 + 4 * (time.monotonic() - began)
-        copies.put(copy)
+    turn = threading.Lock()
+
+    def limit(module: str, copy: Copy) -> float:
+        """How long a mutant may take: four times what the tests take without any, when the module's turn comes."""
+        with turn:
+            if module not in limits:
+                began = time.monotonic()
+                if copy.run(tests_of(module, copy.tree), 900) != 0:
+                    raise SystemExit(f"the tests of {module} fail without any mutant:\n{copy.said()}")
+                limits[module] = 30 + 4 * (time.monotonic() - began)
+            return limits[module]
 
     def one(module: str, mutant: Mutant) -> Outcome:
         if (module, mutant.change) in same:
             return Outcome(module, mutant, EQUIVALENT, 0)
         copy = copies.get()
         try:
-            return copy.try_out(module, mutant, tests_of(module, copy.tree), limits[module])
+            return copy.try_out(module, mutant, tests_of(module, copy.tree), limit(module, copy))
         finally:
             copies.put(copy)
 
@@ -194,8 +196,9 @@ def run(work: Sequence[tuple[str, Mutant]], place: Path, jobs: int) -> list[Outc
             if outcome.state == SURVIVED:
                 where = f"{PACKAGE}/{outcome.module}.py:{outcome.mutant.line}"
                 print(f"{outcome.state} {where}: {outcome.mutant.change}", flush=True)
-            if number % 50 == 0:
-                print(f"... {number} of {len(work)}", flush=True)
+            if number == len(work) or work[number][0] != outcome.module:  # told at once: the rest may take hours
+                of_module = [done for done in outcomes if done.module == outcome.module]
+                print(f"{outcome.module:28} {share(of_module)}", flush=True)
     return outcomes
 
 

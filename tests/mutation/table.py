@@ -31,7 +31,7 @@ TESTS: Mapping[str, Sequence[str]] = {
         "compile/test_waivers_authority.py",
         "compile/test_waivers_document.py",
     ),
-    "controls/apps/completing": ("controls/test_apps_quarantine*.py",),
+    "controls/apps/completing": ("controls/test_apps_quarantine_killed.py", "controls/test_apps_quarantine*.py"),
     "controls/apps/copy_names": (*_APPS,),
     "controls/apps/evidence": (
         "controls/test_apps_evidence.py",
@@ -81,10 +81,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "finding": ("test_finding.py",),
     "host/budget": ("test_host_budget.py", "test_apart.py"),
     "host/processes": (*_HOST,),
-    "host/trees": (
-        "test_host_trees.py",
-        "controls/test_apps_quarantine_room.py",
-    ),
+    "host/trees": ("test_host_trees.py",),
     "host/walking": (*_HOST, "controls/test_apps_walk*.py"),
     "reply/results": ("test_reply_results.py", "report/test_report_answer.py"),
     "reply/shapes": ("test_reply_shapes.py", "report/test_report_answer.py"),
