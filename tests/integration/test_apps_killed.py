@@ -47,7 +47,9 @@ echo dear >/home/alice/letter
 chown -R 1000:1000 /home/alice
 touch -d 2020-01-01 /home/alice/viber/* /home/alice/viber
 """
-ALICE = "cd /home/alice && find . -mindepth 1 -printf '%p %m %U %G %T@\\n' | sort && cat letter viber/*.dat"
+ALICE = """
+cd /home/alice && find . -mindepth 1 -printf '%p %m %U %G %T@\\n' | sort && cat letter && sha256sum viber/*.dat
+"""
 MOST = 60
 
 

@@ -29,18 +29,18 @@ import json, sys
 sys.path.insert(0, "/home/source")
 from proscribe.controls import apps
 from proscribe.host import ControlError, Host
-from proscribe.run import carry_out
-host, plan, error = Host(), json.load(sys.stdin), None
+from proscribe.run import carry_out, refusals
+host, plan, error, left = Host(), json.load(sys.stdin), None, ()
 if sys.argv[1] == "observe":
     rule = "apps/reinstall-gate" if sys.argv[2:] else "apps/wechat"
     print(json.dumps([v.as_dict() for v in apps.observe(host, plan) if v.rule == rule][0]))
 else:
     changes = getattr(apps, sys.argv[1])(host, plan)
     try:
-        carry_out(changes)
+        left = carry_out(changes).get("left", ())
     except ControlError as failed:
         error = str(failed)
-    print(json.dumps({"actions": list(map(str, changes.actions)), "error": error}))
+    print(json.dumps({"actions": list(map(str, changes.actions)), "error": error, "refused": refusals(left)}))
 """
 
 SETUP = """
@@ -216,7 +216,9 @@ def test_an_app_of_the_system_and_of_every_user_is_seen_ended_and_removed(machin
 def test_one_user_who_keeps_it_from_working_keeps_nobody_elses_app(machine: Machine) -> None:
     machine.run("alice", "sh", "-c", "rm -r ~/.local/share/flatpak/repo && echo nonsense >~/.local/share/flatpak/repo")
     done = machine.verb("enforce")
-    assert done["error"].startswith(f"remove {WECHAT} (user:alice): flatpak uninstall --user")
+    assert done["error"] is None
+    [why] = [why for _, subject, why in done["refused"] if subject.startswith(f"{WECHAT} (user:alice)")]
+    assert why.startswith("alice's, could not be changed: flatpak uninstall --user")
     assert scopes(machine.verb("observe"), "package") == ["user:alice"]
 
 
@@ -228,7 +230,8 @@ def test_a_users_link_is_unseen_and_the_others_are_still_found(machine: Machine)
     machine.verb("enforce")
     seen = machine.verb("observe")
     assert seen["state"] == "unknown"
-    assert seen["reason"] == f"/home/alice/.local/share/flatpak is a link that uid {USERS['alice']} made: not followed"
+    link = "/home/alice/.local/share/flatpak"
+    assert seen["reason"] == f"alice: {link} is a link that uid {USERS['alice']} made: not followed"
 
 
 def test_an_ordinary_user_sees_the_systems_and_his_own_and_is_told_what_not(machine: Machine) -> None:

@@ -180,8 +180,7 @@ def test_what_is_in_an_environment_whose_removal_was_refused_is_left_there(machi
     machine.sh(f"test -f {program}")
     done = machine.verb("enforce", wanted)
     assert (done["error"], done["actions"]) == (None, [])
-    assert sorted(why for _, _, why in done["refused"]) == [
-        "a package system owns it, so it is not moved",
-        "it came along with 'notifier', which pipx installed and nothing restricts",
+    assert [why for _, _, why in done["refused"]] == [
+        "it came along with 'notifier', which pipx installed and nothing restricts"
     ]
     machine.sh(f"test -f {program}")

@@ -23,12 +23,19 @@ def _identity(seen: os.stat_result | None) -> tuple[int, int] | None:
     return (seen.st_dev, seen.st_ino) if seen else None
 
 
+class NotAsked(Exception):
+    """A question to the root directory of a process, which somebody may have made who answers when he likes."""
+
+
 class Processes(Tools):
-    """The accounts and the running programs of a host."""
+    """The accounts and the running programs of a host. Only where it `asks_roots` it looks into those of processes."""
+
+    asks_roots = True
 
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
         super().__init__(root, run)
         self._users: List[User] | None = None
+        self._mounts = ""  # which this process has
         self._boot: int | None = None  # when the host booted, in seconds since the epoch; 0 if unknown
 
     def users(self) -> List[User]:
@@ -122,19 +129,20 @@ class Processes(Tools):
 
     def owner(self, process: Process) -> User | None:
         """The account that a process runs for (its real user id); None if it has ended."""
-        for line in self._of_process(process.pid, "status").splitlines():
-            if line.startswith("Uid:"):
-                return self.account(int(line.split()[1]))
-        return None
+        uid = self._real_user(process)
+        return None if uid is None else self.account(uid)
+
+    def _real_user(self, process: Process) -> int | None:
+        ids = self._of_process(process.pid, "status").partition("\nUid:")[2].split(None, 1)
+        return int(ids[0]) if ids else None
 
     def user_of(self, process: Process) -> int:
-        """The number of the user that a process belongs to; 0 for root's own."""
+        """The number of the user that a process belongs to; 0 for root's own, and for one that has ended."""
         with contextlib.suppress(OSError):
             uid = os.stat(self._real(f"/proc/{process.pid}")).st_uid
             if uid not in (0, os.geteuid()):
                 return uid
-        owner = self.owner(process)  # a process that hides its memory belongs to root there, whoever runs it
-        return owner.uid if owner else 0
+        return self._real_user(process) or 0  # a process that hides its memory belongs to root there, whoever runs it
 
     def started(self, process: Process) -> str:
         """When a process started (UTC, to the second, as the system clock is set now); "" if it has ended."""
@@ -164,12 +172,13 @@ class Processes(Tools):
         """Whether a process that opens a path gets the very file that the host has there; None if nobody can tell.
 
         A user may give a program a view of its own (user namespaces, sandboxes, containers). What lies there is the
-        user's word, so it is only asked which file it is, and a link is followed only if root made it.
+        user's word, so it is only asked which file it is, and a link is followed only if root made it. Raises NotAsked.
         """
         ours = self.stat(path)
         root = self._real(f"/proc/{process.pid}/root")
-        if ours is not None and self._same_root(root):
+        if ours is not None and (self._at_home(process) or self._same_root(root)):
             return True
+        self._may_ask()
         try:
             its = asked(lambda: _identity(Files(root).stat(path)), SIGHT)
         except (Unseen, ControlError):
@@ -177,6 +186,20 @@ class Processes(Tools):
         if ours is None or (its is None and not os.path.lexists(root)):
             return None
         return its is not None and tuple(its) == _identity(ours)
+
+    def _at_home(self, process: Process) -> bool:
+        """Whether a process has this one's root and mounts, by two links of /proc that the kernel alone answers for."""
+        try:
+            if not self._mounts:
+                self._mounts = os.readlink(self._real("/proc/self/ns/mnt"))
+            its = self._real(f"/proc/{process.pid}")
+            return os.readlink(f"{its}/root") == "/" and os.readlink(f"{its}/ns/mnt") == self._mounts
+        except OSError:
+            return False
+
+    def _may_ask(self) -> None:
+        if not self.asks_roots:
+            raise NotAsked
 
     def _same_root(self, root: str) -> bool:
         """Whether a process has the very root that this one has, without asking what is mounted there."""
@@ -210,8 +233,11 @@ class Processes(Tools):
 
     def shares_root(self, process: Process) -> bool:
         """Whether a process has the host's own file system as its root. In a container or a sandbox it has another, and
-        then the path of its executable says nothing about the file of that path on the host.
+        then the path of its executable says nothing about the file of that path on the host. Raises NotAsked.
         """
+        if self._at_home(process):
+            return True
+        self._may_ask()
         try:
             its, ours = os.stat(self._real(f"/proc/{process.pid}/root")), os.stat(self.root)
         except OSError:
@@ -219,10 +245,15 @@ class Processes(Tools):
         return (its.st_dev, its.st_ino) == (ours.st_dev, ours.st_ino)
 
     def read_inside(self, process: Process, name: str, limit: int = 65536) -> bytes:
-        """A regular file at the top of a process's own root, at most `limit` bytes of it; b"" if there is none.
+        """A regular file at the top of the root that a process has for itself, at most `limit` bytes; b"" if there
+        is none, or it has the host's.
 
         What a sandbox's root holds is the user's word: no link is followed there, nothing but a regular file is read.
+        Raises NotAsked.
         """
+        if self._at_home(process):
+            return b""
+        self._may_ask()
         try:
             root = os.open(self._real(f"/proc/{process.pid}/root"), os.O_PATH | os.O_DIRECTORY)
         except OSError:

@@ -86,8 +86,20 @@ def _each(
     """
     found, networks = units(host, others, common.wanted.network_homes == "scan")
     yield from each(found, lambda unit: _parts(host, common, unit))
+    if networks:
+        _load()
     for unit in networks:
         yield from each([unit], lambda unit: _as_user(host, common, unit), user=unit.user)
+
+
+def _load() -> list[Any]:
+    """Load what is else loaded where it is needed: a user may not be able to read the directory of this Python."""
+    import hashlib
+
+    from . import containers, evidence
+    from .traced_systems import TRACED
+
+    return [hashlib, containers, evidence, *(system.inner() for system in TRACED)]
 
 
 def _as_user(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:

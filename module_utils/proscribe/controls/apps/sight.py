@@ -10,6 +10,7 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 from ...finding import Finding, exception_for
 from ...host import Host, Process, User
 from ...host.apart import each
+from ...host.processes import NotAsked
 from ...tuples import NamedTuple
 from . import launchers, personal, portable
 from .copy_names import Names
@@ -140,7 +141,7 @@ def _running(host: Host, identify: Callable[[Process], Identity | None]) -> tupl
     """What runs, and why that may not be all. What users run is asked about apart."""
     processes, hidden = host.processes()
     by_user: dict[int, list[Process]] = {}
-    for process in processes:
+    for process in _candidates(host, identify, processes):
         by_user.setdefault(host.user_of(process), []).append(process)
     found = running(host, identify, by_user.pop(0, []))
     reasons = []
@@ -152,3 +153,23 @@ def _running(host: Host, identify: Callable[[Process], Identity | None]) -> tupl
         return found, [*reasons, "the programs of other users cannot be seen"]
     more = [f"{hidden} processes do not show their executable, not even to root"] if hidden else []
     return found, [*reasons, *more]
+
+
+def _candidates(
+    host: Host, identify: Callable[[Process], Identity | None], processes: Sequence[Process]
+) -> list[Process]:
+    """The processes that may be something, by what the kernel alone says of them: nearly all are nothing, and cost
+    nothing more.
+    """
+    host.asks_roots = False
+    try:
+        return [process for process in processes if _may_be(identify, process)]
+    finally:
+        host.asks_roots = True
+
+
+def _may_be(identify: Callable[[Process], Identity | None], process: Process) -> bool:
+    try:
+        return identify(process) is not None
+    except NotAsked:
+        return True

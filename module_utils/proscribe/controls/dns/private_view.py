@@ -60,9 +60,10 @@ def _views(host: Host, unseen: list[str]) -> Iterator[tuple[str, Process]]:
         namespace = _namespace(host, str(process.pid))
         if not namespace or namespace in ours:
             continue
-        user = host.owner(process)
-        if user is None or user.uid < PEOPLE or user.uid in PASSING or user.uid == NOBODY:
+        uid = host.user_of(process)
+        if uid < PEOPLE or uid in PASSING or uid == NOBODY:
             continue
+        user = host.account(uid)
         views = seen.setdefault(user.name, set())
         view = (namespace, _link(host, f"/proc/{process.pid}/root"))
         if view in views:
