@@ -323,3 +323,38 @@ def test_whose_a_started_program_is(program: str, flatpak: str, found: list[str]
         a={"packages": {"flatpak": ["com.x"]}}, b={"paths": ["/opt/b", "~/own"]}, c={"processes": ["tool"]}
     )  # fmt: skip
     assert personal.common_services_of(of, {"/home/alice"})(program, flatpak) == found
+
+
+@pytest.mark.parametrize(
+    ("found", "blind"),
+    [
+        pytest.param(["wechat"], "", id="a package"),
+        pytest.param([], "its list is odd", id="a reason"),
+        pytest.param(["wechat"], "one of two lists is odd", id="both"),
+        pytest.param([], "", id="nothing"),
+    ],
+)
+def test_what_a_package_system_says_of_a_user_comes_through(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, found: list[str], blind: str
+) -> None:
+    """A package of a user's own is his finding, and what cannot be asked is unknown: neither gets lost on the way."""
+    Path(host.root + "/etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
+
+    class Made:
+        MANAGER = "npm"
+
+        @staticmethod
+        def query_of(door: Host, user: User, ids: Any) -> Any:
+            return [Package("npm", id_, "1", owner=user, path="/p") for id_ in found if id_ in ids], blind
+
+        @staticmethod
+        def trees(door: Host, user: User | None) -> Sequence[str]:
+            return ()
+
+    monkeypatch.setattr(personal, "SYSTEMS", [Made])
+    of = plan(wechat={"packages": {"npm": ["wechat"]}}, other={"processes": ["other"]})
+    seen = sight.look(host, of["controls"]["apps"])
+    assert [(services, package.id, package.owner and package.owner.name) for services, package in seen.packages] == [
+        (["wechat"], id_, "alice") for id_ in found
+    ]
+    assert seen.unseen == ({"wechat": f"alice: {blind}"} if blind else {})
