@@ -358,3 +358,11 @@ def test_what_a_package_system_says_of_a_user_comes_through(
         (["wechat"], id_, "alice") for id_ in found
     ]
     assert seen.unseen == ({"wechat": f"alice: {blind}"} if blind else {})
+
+
+@ROOT
+def test_a_single_file_of_somebodys_in_a_shared_place_is_seen_and_his(host: MadeHost) -> None:
+    made.put(Path(host.root + "/tmp"), {"WeChat.AppImage": made.image("wechat")})
+    os.chown(host.root + "/tmp/WeChat.AppImage", 4321, 4321)
+    seen = sight.look(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
+    assert [(copy.path, copy.finding().scope) for copy in seen.copies] == [("/tmp/WeChat.AppImage", "user:4321")]
