@@ -363,6 +363,7 @@ def test_what_a_package_system_says_of_a_user_comes_through(
 @ROOT
 def test_a_single_file_of_somebodys_in_a_shared_place_is_seen_and_his(host: MadeHost) -> None:
     made.put(Path(host.root + "/tmp"), {"WeChat.AppImage": made.image("wechat")})
+    os.chmod(host.root + "/tmp", 0o1777)
     os.chown(host.root + "/tmp/WeChat.AppImage", 4321, 4321)
     seen = sight.look(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
     assert [(copy.path, copy.finding().scope) for copy in seen.copies] == [("/tmp/WeChat.AppImage", "user:4321")]
