@@ -22,6 +22,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,7 +65,9 @@ class Copy:
         # Without the plugins of Ansible's tools, which take longer to load than most tests take to run.
         plugins = ["-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin"]
         command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", *plugins, *tests]
-        place = str(self.tree.parent)  # Ansible wants a home, too
+        place = str(self.tree.parent / f"{self.tree.name}.tmp")  # Ansible wants a home, too
+        os.makedirs(place)
+        os.chmod(place, 0o755)  # some tests become an ordinary user
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": place, "HOME": place}
         environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         if os.geteuid() == 0:
@@ -84,6 +87,7 @@ class Copy:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+                _remove(place)
 
     def said(self) -> str:
         return (self.tree.parent / f"{self.tree.name}.log").read_text(errors="replace")
@@ -101,6 +105,11 @@ class Copy:
         if code == 99:
             raise SystemExit(f"the namespaces for the mutants cannot be made: {self.said()}")
         return Outcome(module, mutant, SURVIVED if code == 0 else NOTICED, time.monotonic() - began)
+
+
+def _remove(place: str) -> None:
+    """Tests leave trees that are deeper than shutil can go."""
+    subprocess.run(["rm", "-rf", place], check=True)
 
 
 def chosen(module: str, sample: int, seed: int) -> list[Mutant]:
@@ -142,12 +151,12 @@ def main() -> int:
     if arguments.list:
         print(*(f"{module}:{mutant.line}: {mutant.change}" for module, mutant in work), sep="\n")
         return 0
-    with tempfile.TemporaryDirectory(prefix="proscribe-mutation-") as place:
-        os.chmod(place, 0o755)  # some tests become an ordinary user
+    place = tempfile.mkdtemp(prefix="proscribe-mutation-")
+    os.chmod(place, 0o755)  # some tests become an ordinary user
+    try:
         outcomes = run(work, Path(place), arguments.jobs)
-    print()
-    for module in modules:
-        print(f"{module:28} {share([outcome for outcome in outcomes if outcome.module == module])}")
+    finally:
+        _remove(place)
     print(f"{'all':28} {share(outcomes)}")
     return 1 if any(outcome.state == SURVIVED for outcome in outcomes) else 0
 
@@ -159,20 +168,24 @@ def run(work: Sequence[tuple[str, Mutant]], place: Path, jobs: int) -> list[Outc
     for number in range(jobs):
         copies.put(Copy(place / f"copy{number}"))
     limits: dict[str, float] = {}
-    for module in dict.fromkeys(module for module, _ in work):
-        copy = copies.get()
-        began = time.monotonic()
-        if copy.run(tests_of(module, copy.tree), 900) != 0:
-            raise SystemExit(f"the tests of {module} fail without any mutant:\n{copy.said()}")
-        limits[module] = 30 + 4 * (time.monotonic() - began)
-        copies.put(copy)
+    turn = threading.Lock()
+
+    def limit(module: str, copy: Copy) -> float:
+        """How long a mutant may take: four times what the tests take without any, when the module's turn comes."""
+        with turn:
+            if module not in limits:
+                began = time.monotonic()
+                if copy.run(tests_of(module, copy.tree), 900) != 0:
+                    raise SystemExit(f"the tests of {module} fail without any mutant:\n{copy.said()}")
+                limits[module] = 30 + 4 * (time.monotonic() - began)
+            return limits[module]
 
     def one(module: str, mutant: Mutant) -> Outcome:
         if (module, mutant.change) in same:
             return Outcome(module, mutant, EQUIVALENT, 0)
         copy = copies.get()
         try:
-            return copy.try_out(module, mutant, tests_of(module, copy.tree), limits[module])
+            return copy.try_out(module, mutant, tests_of(module, copy.tree), limit(module, copy))
         finally:
             copies.put(copy)
 
@@ -183,8 +196,9 @@ def run(work: Sequence[tuple[str, Mutant]], place: Path, jobs: int) -> list[Outc
             if outcome.state == SURVIVED:
                 where = f"{PACKAGE}/{outcome.module}.py:{outcome.mutant.line}"
                 print(f"{outcome.state} {where}: {outcome.mutant.change}", flush=True)
-            if number % 50 == 0:
-                print(f"... {number} of {len(work)}", flush=True)
+            if number == len(work) or work[number][0] != outcome.module:  # told at once: the rest may take hours
+                of_module = [done for done in outcomes if done.module == outcome.module]
+                print(f"{outcome.module:28} {share(of_module)}", flush=True)
     return outcomes
 
 

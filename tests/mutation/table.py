@@ -14,10 +14,10 @@ _APPS = (
     "controls/test_apps.py",
     "controls/test_apps_walk*.py",
     "controls/test_apps_evidence.py",
+    "controls/test_apps_ways.py",
     "controls/test_apps_exceptions.py",
     "controls/test_apps_changes.py",
 )
-_QUARANTINE = ("controls/test_apps_quarantine*.py", "controls/test_apps_walk*.py")
 _HOST = ("test_host.py", "test_host_still.py", "test_host_words.py")
 
 # By the path of the module below the package, without its suffix: patterns of files below tests/unit, the ones that
@@ -31,12 +31,43 @@ TESTS: Mapping[str, Sequence[str]] = {
         "compile/test_waivers_authority.py",
         "compile/test_waivers_document.py",
     ),
+    "controls/apps/completing": ("controls/test_apps_quarantine_killed.py", "controls/test_apps_quarantine*.py"),
     "controls/apps/copy_names": (*_APPS,),
+    "controls/apps/evidence": (
+        "controls/test_apps_evidence.py",
+        "controls/test_apps_walk_copies.py",
+    ),
     "controls/apps/guarded": ("compile/test_guard_list.py", "controls/test_apps_walk*.py"),
     "controls/apps/launchers": (*_APPS,),
-    "controls/apps/portable": (*_APPS, *_QUARANTINE),
-    "controls/apps/quarantine": (*_QUARANTINE,),
-    "controls/apps/sight": (*_APPS, "controls/test_apps_flatpak.py", "controls/test_apps_snap.py"),
+    "controls/apps/parts": ("controls/test_apps_parts.py",),
+    "controls/apps/personal": (
+        "controls/test_apps_personal.py",
+        "controls/test_apps_unseen.py",
+        "controls/test_apps_npm.py",
+        "controls/test_apps_pip.py",
+        "controls/test_apps_walk_copies.py",
+    ),
+    "controls/apps/portable": (
+        "controls/test_apps_walk_copies.py",
+        "controls/test_apps_walk_desktop.py",
+    ),
+    "controls/apps/quarantine": (
+        "controls/test_apps_quarantine_room.py",
+        "controls/test_apps_quarantine.py",
+    ),
+    "controls/apps/room": ("controls/test_apps_quarantine_room.py",),
+    "controls/apps/running": (
+        "controls/test_apps_personal.py",
+        "controls/test_apps_unseen.py",
+        "controls/test_apps.py",
+        "controls/test_apps_flatpak.py",
+    ),
+    "controls/apps/sight": (
+        "controls/test_apps_personal.py",
+        "controls/test_apps_unseen.py",
+        "controls/test_apps.py",
+        "controls/test_apps_walk_copies.py",
+    ),
     "controls/browser/matching": ("controls/test_browser_matching.py", "controls/test_browser_rendering.py"),
     "controls/browser/rendering": (
         "controls/test_browser_rendering.py",
@@ -48,13 +79,17 @@ TESTS: Mapping[str, Sequence[str]] = {
     "controls/dns/question": ("controls/test_dns_question.py",),
     "controls/firewall/exemptions": ("controls/test_firewall_exemptions.py", "controls/test_firewall_control.py"),
     "finding": ("test_finding.py",),
+    "host/budget": ("test_host_budget.py", "test_apart.py"),
     "host/processes": (*_HOST,),
-    "host/trees": ("test_host_trees.py", "controls/test_apps_quarantine.py", "controls/test_apps_quarantine_room.py"),
+    "host/trees": ("test_host_trees.py",),
     "host/walking": (*_HOST, "controls/test_apps_walk*.py"),
+    "reply/results": ("test_reply_results.py", "report/test_report_answer.py"),
+    "reply/shapes": ("test_reply_shapes.py", "report/test_report_answer.py"),
     "report/arithmetic": ("report/test_report_arithmetic.py",),
     "report/baseline": ("report/test_report_baseline.py",),
     "report/verdict": ("report/test_report_verdict.py", "report/test_report_stopped.py"),
     "rollout/limits": ("test_rollout.py", "compile/test_restrictions.py"),
+    "schedule/commits": ("schedule/test_*.py", "../integration/test_schedule_commits.py"),
     "stream": ("test_stream.py", "test_known_plan.py", "test_sources.py"),
 }
 

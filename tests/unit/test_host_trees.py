@@ -243,3 +243,163 @@ def test_set_user_id_and_attributes_outlive_a_change_of_the_owner(tmp_path: Path
     assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == 0o6755
     for descriptor in opened:
         os.close(descriptor)
+
+
+def test_a_sum_reads_as_much_as_is_allowed_and_no_byte_more(tmp_path: Path, here: int) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 5000)
+    trees.sum_up(here, "file", trees.Allowance(5000))
+    trees.copy(here, "file", here, "copy", trees.Allowance(5000))
+    for work in (trees.sum_up, lambda *what: trees.copy(*what[:2], here, "other", what[2])):
+        with pytest.raises(ControlError, match="more than 0 MiB of data"):
+            work(here, "file", trees.Allowance(4999))
+    with pytest.raises(ControlError, match="more than 3 MiB"):
+        trees.Allowance(3 * 2**20 + 1).take(4 * 2**20)
+
+
+def test_an_allowance_is_for_all_files_together(tmp_path: Path, here: int) -> None:
+    (tmp_path / "a").mkdir()
+    for number in range(3):
+        (tmp_path / f"a/{number}").write_bytes(b"x" * 1000)
+    allowance = trees.Allowance(3000)
+    trees.sum_up(here, "a", allowance)
+    assert allowance.left == 0
+    with pytest.raises(ControlError):
+        trees.copy(here, "a", here, "b", trees.Allowance(2999))
+
+
+def test_zeros_that_nobody_would_wait_for_are_counted_and_others_hashed(tmp_path: Path, here: int) -> None:
+    """A sum is the plain SHA-256 up to as many zeros, and still tells any two lengths apart beyond."""
+    sums = {}
+    for size in (8192, 12288, 16384):
+        (tmp_path / "file").write_bytes(b"")
+        os.truncate(tmp_path / "file", size)
+        allowance = trees.Allowance()
+        allowance.zeros = 12288
+        sums[size] = trees.sum_up(here, "file", allowance).sha256
+        assert allowance.zeros == (12288 - size if size <= 12288 else 12288)
+    assert sums[8192] == hashlib.sha256(bytes(8192)).hexdigest()
+    assert sums[12288] == hashlib.sha256(bytes(12288)).hexdigest()
+    assert sums[16384] == hashlib.sha256(b"16384 zeros").hexdigest()
+
+
+@pytest.mark.parametrize("size", [2**20 - 1, 2**20, 2**20 + 1, 3 * 2**20 + 4097])
+@pytest.mark.parametrize("hole", [False, True])
+def test_pieces_end_where_they_end(tmp_path: Path, here: int, size: int, hole: bool) -> None:
+    """Around the size of a piece: with a block of zeros in the middle that was written, or that is a hole."""
+    content = bytearray(os.urandom(size))
+    content[4096:12288] = bytes(8192)
+    with (tmp_path / "file").open("wb") as stream:
+        if hole:
+            stream.write(content[:4096])
+            stream.seek(12288)
+            stream.write(content[12288:])
+        else:
+            stream.write(content)
+    assert trees.sum_up(here, "file").sha256 == hashlib.sha256(content).hexdigest()
+    trees.copy(here, "file", here, "copy")
+    assert (tmp_path / "copy").read_bytes() == content
+    assert (tmp_path / "copy").stat().st_blocks * 512 <= size // 4096 * 4096, "a copy keeps holes, and makes them"
+
+
+def test_what_a_tree_takes(tmp_path: Path, here: int) -> None:
+    """Blocks on the disk, a file with two names once, no hole; and every name counts as an entry."""
+    (tmp_path / "a/deep").mkdir(parents=True)
+    (tmp_path / "a/one").write_bytes(b"x" * 10_000)
+    os.link(tmp_path / "a/one", tmp_path / "a/deep/same")
+    (tmp_path / "a/sparse").touch()
+    os.truncate(tmp_path / "a/sparse", 2**40)
+    paths = [tmp_path / "a", tmp_path / "a/deep", tmp_path / "a/one", tmp_path / "a/sparse"]
+    assert trees.extent(here, "a") == trees.Extent(sum(path.lstat().st_blocks * 512 for path in paths), 5)
+    assert trees.extent(here, "a", 5).entries == 5
+    with pytest.raises(ControlError, match="more than 4 files"):
+        trees.extent(here, "a", 4)
+
+
+def test_what_is_taken_away_may_have_any_kind_in_it(tmp_path: Path, here: int) -> None:
+    outside = tree(tmp_path / "outside")
+    top = tree(tmp_path / "a")
+    (top / "deep/away").symlink_to(outside)
+    trees.remove(here, "a")
+    assert sorted(os.listdir(tmp_path)) == ["outside"] and (outside / "deep/two").exists()
+    (tmp_path / "file").touch()
+    trees.remove(here, "file")
+    assert sorted(os.listdir(tmp_path)) == ["outside"]
+
+
+@pytest.mark.parametrize("act", ["sum", "copy", "remove"])
+def test_nothing_goes_into_a_file_system_that_is_mounted_in_it(
+    tmp_path: Path, here: int, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    """A user's own mount may have anything behind it, and what is on it is not the thing that was found."""
+    tree(tmp_path / "a")
+    real = os.stat
+
+    def elsewhere(name: object, **options: object) -> os.stat_result:
+        seen = real(name, **options)  # type: ignore[arg-type]
+        return os.stat_result([*seen[:2], seen.st_dev + 1, *seen[3:]]) if name == "er" else seen
+
+    monkeypatch.setattr(os, "stat", elsewhere)
+    with pytest.raises(ControlError, match="another file system is mounted at .*er in it"):
+        if act == "sum":
+            trees.sum_up(here, "a")
+        elif act == "copy":
+            trees.copy(here, "a", here, "b")
+        else:
+            trees.remove(here, "a")
+    assert (tmp_path / "a/deep/er/empty").exists()
+
+
+def test_while_it_is_copied_nobody_else_can_open_it(tmp_path: Path, here: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own mode comes when its content is there; until then a copy is its owner's, which is root."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/file").write_text("x")
+    for path in (tmp_path / "a/file", tmp_path / "a"):
+        path.chmod(0o777)
+    modes: list[int] = []
+    real = trees.give_attributes
+
+    def noted(descriptor: int, wanted: trees.Attributes) -> None:
+        modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        real(descriptor, wanted)
+
+    monkeypatch.setattr(trees, "give_attributes", noted)
+    monkeypatch.setattr(os, "umask", lambda mask: mask)
+    trees.copy(here, "a", here, "b")
+    assert modes == [0o600, 0o700]
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("b", "b/file")] == [0o777, 0o777]
+
+
+def test_all_of_a_copy_is_on_the_disk_before_the_original_goes(
+    tmp_path: Path, here: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a/deep").mkdir(parents=True)
+    (tmp_path / "a/deep/file").write_text("x")
+    synced: list[str] = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")) or real(fd))
+    trees.copy(here, "a", here, "b")
+    assert synced == [f"{tmp_path}/b/deep/file", f"{tmp_path}/b/deep", f"{tmp_path}/b"]
+
+
+@pytest.mark.parametrize("error", ["EPERM", "ENOTSUP", "ENODATA", "EIO", "ENOSPC"])
+@pytest.mark.parametrize("call", ["chown", "chmod", "setxattr"])
+def test_a_file_system_without_owners_is_no_error_and_a_broken_one_is(
+    tmp_path: Path, here: int, monkeypatch: pytest.MonkeyPatch, call: str, error: str
+) -> None:
+    import errno
+
+    (tmp_path / "file").touch()
+
+    def refused(*what: object, **how: object) -> None:
+        raise OSError(getattr(errno, error), error)
+
+    monkeypatch.setattr(os, call, refused)
+    descriptor = trees.open_entry(here, "file")
+    wanted = trees.attributes(descriptor)._replace(xattrs={"user.note": "eA=="}, mtime_ns=10**18)
+    if error in ("EIO", "ENOSPC"):
+        with pytest.raises(OSError, match=error):
+            trees.give_attributes(descriptor, wanted)
+    else:
+        trees.give_attributes(descriptor, wanted)
+        assert (tmp_path / "file").stat().st_mtime_ns == 10**18
+    os.close(descriptor)

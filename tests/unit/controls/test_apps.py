@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import made_apps as made
 import pytest
 from proscribe.controls import apps
 from proscribe.controls.apps import dpkg, systems
+from proscribe.controls.apps.sight import look
 from proscribe.controls.apps.wanted import Wanted
 from proscribe.controls.base import Action
 from proscribe.host import ControlError, Host, Process, Result, Unseen
@@ -329,6 +331,18 @@ class TestPrograms:
         of = plan(wechat={"packages": {"apt": ["wechat"]}})
         assert ("process", "run", "user:alice") in [row[:3] for row in evidence(host, of, "apps/wechat")]
         assert str(apps.enforce(host, of).actions[0]) == "end run of alice (pid 7)"
+
+    @pytest.mark.parametrize("certain", [True, False])
+    def test_what_runs_from_a_copy_is_ended_only_if_the_copy_is_certain(self, host: MadeHost, certain: bool) -> None:
+        """A folder that only has an app's name may be anything, and so may the program that a user runs from it."""
+        app = Path(host.root + "/home/alice/wechat")
+        made.put(app, {"wechat": made.elf(), **({"libcef.so": made.elf()} if certain else {})})
+        host.program(7, "/home/alice/wechat/helper" if certain else "/home/alice/wechat/wechat")
+        of = plan(wechat={"processes": ["wechat"]})
+        (copy,) = look(host, of["controls"]["apps"]).copies
+        assert bool(copy.doubt) is not certain
+        ends = [str(action) for action in apps.enforce(host, of).actions if str(action).startswith("end ")]
+        assert ends == (["end helper of alice (pid 7)"] if certain else [])
 
     def test_this_run_does_not_end_what_it_depends_on(self, host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
         host.program(7, "/usr/bin/tor")

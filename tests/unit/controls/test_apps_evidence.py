@@ -192,82 +192,6 @@ def test_zstd_is_unpacked_within_bounds_where_python_can(monkeypatch: pytest.Mon
     assert asked == [131072]
 
 
-# -- what of a directory is the program's own --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "own"),
-    [
-        ("chrome_100_percent.pak", made.pak(), True),
-        ("chrome_100_percent.pak", b"a thesis", False),
-        ("locales/de.pak", made.pak(), True),
-        ("icudtl.dat", made.icu(), True),
-        ("icudtl.dat", b"", False),
-        ("snapshot_blob.bin", made.snapshot(), True),
-        ("snapshot_blob.bin", bytes(200), False),
-        ("omni.ja", made.jar(), True),
-        ("libxul.so", made.elf(), True),
-        ("libx.so.1.2", made.elf(), True),
-        ("libx.so", b"\x7fELF" + bytes(60), False),
-        ("Telegram", made.elf(), True),
-        ("Telegram", b"#!/bin/sh\n", True),
-        ("Telegram", b"PK\x03\x04", False),
-        ("a.out", made.elf(), False),
-        ("thesis.odt", b"PK\x03\x04", False),
-        ("LICENSE", b"Copyright 2026", True),
-        ("LICENSE", b"my diary", False),
-        ("version", b"v30.0.1\n", True),
-        ("version", b"my first version of a novel", False),
-        ("photo.png", b"\x89PNG\r\n", False),
-        ("tdata/lib.so", made.elf(), False),
-        ("Downloads/lib.so", made.elf(), False),
-        (".git/lib.so", made.elf(), False),
-    ],
-)
-def test_what_is_an_apps_own(tmp_path: Path, name: str, content: bytes, own: bool) -> None:
-    made.put(tmp_path / "app", {name: content})
-    layout = parts.Own(["Telegram"], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
-    assert (layout.whole, layout.stays == []) == (own, own)
-
-
-def test_links_devices_and_empty_directories_stay(tmp_path: Path) -> None:
-    app = tmp_path / "app"
-    made.put(app, {"libx.so.1": made.elf()})
-    (app / "libx.so").symlink_to("libx.so.1")
-    (app / "liby.so").symlink_to("/etc/shadow")
-    (app / "libz.so").symlink_to("../lib.so")
-    os.mkfifo(app / "lib.so")
-    (app / "empty").mkdir()
-    layout = parts.Own([], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
-    assert not layout.whole
-    assert layout.parts == ["/app/libx.so", "/app/libx.so.1"]
-    assert layout.stays == ["empty", "lib.so", "liby.so", "libz.so"]
-
-
-def test_what_an_electron_apps_archive_lists_is_its_own_in_that_size(tmp_path: Path) -> None:
-    for size, own in ((7, True), (8, False)):
-        files = made.electron("signal-desktop", "signal-desktop")
-        files["resources/app.asar.unpacked/native.bin"] = b"x" * size
-        made.put(tmp_path / "app", files)
-        host = Host(str(tmp_path))
-        known = evidence.listed(host, "/app")
-        layout = parts.Own(["signal-desktop"], [], os.getuid(), known).layout(host, "/app")
-        assert layout.whole is own
-
-
-@pytest.mark.parametrize("limit", ["files", "depth"])
-def test_a_directory_with_too_much_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
-    if limit == "files":
-        monkeypatch.setattr(parts, "MOST", 3)
-        made.put(tmp_path / "app", {f"lib{n}.so": made.elf() for n in range(5)})
-    else:
-        made.put(tmp_path / "app", {"d/" * 60 + "lib.so": made.elf()})
-    own = parts.Own([], [], os.getuid())
-    with pytest.raises(parts.TooLarge):
-        own.layout(Host(str(tmp_path)), "/app")
-    assert "more in it than is looked through" in own.unlike(Host(str(tmp_path)), "/app", "/app")
-
-
 def named(**services: Mapping[str, Any]) -> Names:
     empty: dict[str, Any] = {"packages": {}, "processes": [], "paths": []}
     return Names({id_: {**empty, **entry} for id_, entry in services.items()})
@@ -316,3 +240,166 @@ def test_a_path_of_the_catalogue_counts_where_only_root_can_put_something(tmp_pa
 def test_an_absent_file_has_nothing_in_it(tmp_path: Path) -> None:
     read: Callable[[int, int], bytes] = evidence.content(Host(str(tmp_path)), "/none")
     assert read(0, 10) == b"" and elf.read(read) is None
+
+
+# -- how a program is known for certain --------------------------------------------------------------------------------
+
+
+def test_the_bounds_of_a_look_at_a_program_are_these() -> None:
+    assert (evidence.MOST_NAMES, evidence.MOST_PARTS, evidence.SHOWN) == (200, 200, 3)
+    assert (evidence.PE_HEAD, evidence.INI) == (4096, 16 * 1024)
+
+
+CERTAIN, DOUBT, NONE = "certain", "doubt", "none"
+
+
+@pytest.mark.parametrize(
+    ("files", "how", "own"),
+    [
+        pytest.param({"Telegram": made.elf()}, DOUBT, False, id="alone"),
+        pytest.param({"Telegram": made.elf(), "notes": b""}, DOUBT, False, id="beside notes"),
+        pytest.param({"Telegram": made.elf(), "Updater": made.elf()}, CERTAIN, False, id="beside a part of a frame"),
+        pytest.param({"Telegram": made.elf(), "Updater": b"text"}, DOUBT, False, id="beside its name"),
+        pytest.param(
+            {"Telegram": made.elf(), "telegram-cli": made.elf()}, CERTAIN, False, id="beside another of its own"
+        ),
+        pytest.param({"Telegram": made.elf(), "telegram-cli": b"text"}, DOUBT, False, id="beside that one's name"),
+        pytest.param({"Telegram": made.elf(), "wechat": made.elf()}, DOUBT, False, id="beside another app's"),
+        pytest.param({"Telegram": made.elf(), "libx.so": made.elf()}, DOUBT, False, id="beside a library"),
+        pytest.param({"Telegram": b"#!/bin/sh\n", "Updater": made.elf()}, CERTAIN, False, id="a script in a frame"),
+        pytest.param(
+            {"Telegram": b"#!/bin/sh\n", "telegram-cli": made.elf()}, NONE, False, id="a script beside another"
+        ),
+        pytest.param({"Telegram": b"#!/bin/sh\n"}, NONE, False, id="a script alone"),
+        pytest.param({"Telegram": b"text", "Updater": made.elf()}, NONE, False, id="no program"),
+    ],
+)
+@pytest.mark.parametrize("folder", ["x", "Telegram"])
+def test_what_lies_beside_a_program_tells_whether_it_is_the_app(
+    tmp_path: Path, files: dict[str, bytes], how: str, own: bool, folder: str
+) -> None:
+    """In a directory of the app's name a library is enough, and what is certain there has the directory for itself."""
+    made.put(tmp_path / folder, files)
+    names = named(telegram={"processes": ["Telegram", "telegram-cli"]}, wechat={"processes": ["wechat"]})
+    known = evidence.program(Host(str(tmp_path)), f"/{folder}/Telegram", names, "telegram", list(files))
+    if folder == "Telegram" and "libx.so" in files:
+        how = CERTAIN
+    assert (NONE if known is None else DOUBT if known.doubt else CERTAIN) == how
+    assert bool(known and known.own) is (how == CERTAIN and folder == "Telegram")
+
+
+def test_a_word_that_is_no_program_of_the_services_is_none(tmp_path: Path) -> None:
+    made.put(tmp_path / "x", {"chisel": made.elf(), "Updater": made.elf()})
+    names = named(tunnels={"markers": {"go": [PACKAGE], "programs": ["chisel"]}})
+    assert evidence.program(Host(str(tmp_path)), "/x/chisel", names, "tunnels", ["chisel", "Updater"]) is None
+
+
+@pytest.mark.parametrize(
+    ("package", "is_one"),
+    [(PACKAGE, True), (f"{PACKAGE}/cmd/x", True), (f"{PACKAGE}2", False), (f"x/{PACKAGE}", False), ("x", False)],
+)
+def test_what_go_has_written_into_it_says_whose_it_is(tmp_path: Path, package: str, is_one: bool) -> None:
+    made.put(tmp_path, {"x": made.go(package)})
+    names = named(tunnels={"markers": {"go": [PACKAGE], "programs": ["chisel"]}}, other={})
+    assert bool(evidence.tool(Host(str(tmp_path)), "/x", names, "tunnels")) is is_one
+    assert evidence.tool(Host(str(tmp_path)), "/x", names, "other") is None
+
+
+@pytest.mark.parametrize(
+    ("beside", "certain"),
+    [
+        ({}, False),
+        ({"a.dll": made.windows()}, True),
+        ({"A.DLL": made.windows()}, True),
+        ({"b.exe": made.windows()}, True),
+        ({"a.dll": b"MZ"}, False),
+        ({"a.dat": made.windows()}, False),
+        ({"a.dll/x": b""}, False),
+        ({f"{number:02}.dll": b"text" for number in range(20)} | {"z.dll": made.windows()}, False),
+        ({f"{number:02}.dll": b"text" for number in range(19)} | {"z.dll": made.windows()}, True),
+    ],
+)
+def test_a_windows_program_has_others_of_its_kind_beside_it(
+    tmp_path: Path, beside: dict[str, bytes], certain: bool
+) -> None:
+    made.put(tmp_path / "x", {"W.exe": made.windows(), **beside})
+    host = Host(str(tmp_path))
+    known, foreign = (evidence.windows(host, "/x/W.exe", named_) for named_ in (True, False))
+    assert known and foreign and foreign.doubt and bool(known.doubt) is not certain
+
+
+@pytest.mark.parametrize(
+    ("content", "is_one"),
+    [
+        (made.windows(), True),
+        (b"", False),
+        (made.windows()[:63], False),
+        (b"NZ" + made.windows()[2:], False),
+        (made.windows().replace(b"PE\0\0", b"PE\0\1"), False),
+        (made.windows()[: 128 + 23], False),
+        (made.windows()[: 128 + 24], True),
+        (b"MZ".ljust(60, b"\0") + b"\xff\xff\xff\xff" + bytes(60), False),
+    ],
+)
+def test_a_file_of_windows_has_two_headers(tmp_path: Path, content: bytes, is_one: bool) -> None:
+    made.put(tmp_path, {"x": content, "d/x": b""})
+    host = Host(str(tmp_path))
+    assert evidence.is_windows(host, "/x") is is_one
+    assert not evidence.is_windows(host, "/d") and not evidence.is_windows(host, "/none")
+
+
+@pytest.mark.parametrize(
+    ("entry", "files", "told"),
+    [
+        (made.entry("x"), {"notes": b"", "run": made.elf()}, True),
+        (made.entry("x"), {"notes": b""}, False),
+        (b"text", {"run": made.elf()}, False),
+    ],
+)
+def test_an_entry_is_told_with_a_program_beside_it(
+    tmp_path: Path, entry: bytes, files: dict[str, bytes], told: bool
+) -> None:
+    made.put(tmp_path / "x", {"a.desktop": entry, **files})
+    known = evidence.unpacked(Host(str(tmp_path)), "/x", "a.desktop", [*files, "a.desktop"])
+    assert bool(known) is told and (not known or known.doubt)
+
+
+def test_what_of_an_apps_directory_moves_and_what_is_said_of_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program goes first: if the rest cannot, at least that is gone."""
+    host, names, me = Host(str(tmp_path)), named(telegram={"processes": ["Telegram"]}), os.getuid()
+    app = {"Telegram": made.elf(), "liba.so": made.elf(), "libb.so": made.elf()}
+    made.put(tmp_path / "app", app)
+
+    def moving(program: str = "/app/Telegram") -> tuple[list[str], str, str]:
+        return evidence.moving(host, "/app", program, names, "telegram", me)
+
+    assert moving() == ([], "", "") == moving("/app")
+    made.put(tmp_path / "app", {f"note{number}": b"text" for number in range(4)})
+    all_parts = ["/app/Telegram", "/app/liba.so", "/app/libb.so"]
+    said = "stays, since it is not the program's own: note0, note1, note2 and 1 more"
+    assert moving() == (all_parts, said, "") == moving("/app")
+    assert moving("/app/libb.so")[0] == ["/app/libb.so", "/app/Telegram", "/app/liba.so"]
+    (tmp_path / "app/note3").unlink()
+    assert moving()[1] == "stays, since it is not the program's own: note0, note1, note2"
+    monkeypatch.setattr(evidence, "MOST_PARTS", 2)
+    assert moving() == (all_parts[:2], f"{said.removesuffix(' and 1 more')}; 1 more parts", "")
+    monkeypatch.setattr(parts, "MOST", 2)
+    many = "there is more in it than is looked through (2 files, 40 directories deep)"
+    assert moving() == (["/app/Telegram"], f"the rest stays: {many}", "")
+    assert moving("/app") == ([], f"the rest stays: {many}", f"{many}, so it is not moved")
+    monkeypatch.undo()
+    for name in app:
+        (tmp_path / "app" / name).unlink()
+    nothing = "nothing in it shows that it is a program's own, so it is not moved"
+    assert moving("/app") == ([], "", nothing) and moving() == (["/app/Telegram"], "", "")
+
+
+def test_of_a_browsers_folder_of_a_web_app_pictures_move(tmp_path: Path) -> None:
+    picture = b"\x89PNG\r\n\x1a\n"
+    made.put(tmp_path / "app", {"i.png": picture})
+    assert evidence.moving_web_app(Host(str(tmp_path)), "/app", os.getuid()) == ([], "", "")
+    made.put(tmp_path / "app", {"libx.so": made.elf()})
+    said = "stays, since it is not the program's own: libx.so"
+    assert evidence.moving_web_app(Host(str(tmp_path)), "/app", os.getuid()) == (["/app/i.png"], said, "")

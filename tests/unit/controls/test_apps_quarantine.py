@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import calendar
 import json
 import os
 import stat
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, lifted, made_host, picture
 from proscribe.controls.apps import manifest, quarantine, restoring, unfinished
-from proscribe.host import ControlError
+from proscribe.host import ControlError, Unseen
 
 
 @pytest.fixture(params=["one file system", "two file systems"])
@@ -237,3 +239,117 @@ def test_any_name_there_and_back(name: bytes) -> None:
         assert not host.stat(path)
         lifted(host)
         assert picture(root) == before
+
+
+@pytest.mark.parametrize(
+    ("escape", "character"), [(r"\040", " "), (r"\011", "\t"), (r"\012", "\n"), (r"\134", "\\"), (r"\134040", r"\040")]
+)
+def test_a_mount_point_is_known_whatever_its_name(tmp_path: Path, escape: str, character: str) -> None:
+    """The kernel writes four characters as escapes; a tree with such a mount in it must stay as any other."""
+    host = made_host(tmp_path)
+    (tmp_path / "proc/self").mkdir(parents=True)
+    point = f"/home/alice/x{character}y"
+    (tmp_path / "proc/self/mountinfo").write_text(
+        f"36 35 98:0 /home/alice/other /home/alice/x{escape}y/z rw - ext4 /dev/sdb1 rw\n"
+    )
+    assert quarantine.refusal(host, point).startswith("a file system is mounted in it, at ")
+    assert quarantine.refusal(host, f"{point}/z").startswith("a file system is mounted in it")
+    assert quarantine.refusal(host, f"{point}2") == quarantine.refusal(host, "/home/alice/other") == ""
+
+
+@pytest.mark.parametrize("error", [Unseen("closed"), ControlError("odd"), None])
+def test_without_a_table_of_mounts_the_move_itself_shows_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
+    host = made_host(tmp_path)
+
+    def text(self: Any, path: str, *rest: Any) -> str | None:
+        if error and path == "/proc/self/mountinfo":
+            raise error
+        return None
+
+    monkeypatch.setattr(type(host), "text", text)
+    assert quarantine.refusal(host, TREE) == ""
+
+
+def test_where_a_copy_waits_on_its_own_file_system() -> None:
+    """The highest directory first, where a user can do least to it, and the one that it stands in last."""
+    assert list(quarantine._ancestors("/home/alice/bin/x")) == ["", "/home", "/home/alice", "/home/alice/bin"]
+    assert list(quarantine._ancestors("/x")) == [""]
+
+
+def test_what_a_manifest_says_is_when_whose_what_and_until_when(tmp_path: Path, two: bool) -> None:
+    """All that is known of a thing once nobody can look at it any more."""
+    host = made_host(tmp_path)
+    seen = os.stat(tmp_path / FILE[1:])
+    before = time.time()
+    action = quarantine.take(host, quarantine.Taking(FILE, ["wechat", "qq"], "appimage", keep=1000))
+    assert (str(action), action.before) == (f"quarantine {FILE}", f"{FILE}\n")
+    action.apply()
+    (item,) = manifest.items(host)
+    taken_at, kept_until = (
+        calendar.timegm(time.strptime(told, "%Y-%m-%dT%H:%M:%SZ")) for told in (item.taken_at, item.kept_until)
+    )
+    assert before - 2 <= taken_at <= time.time() + 1 and 998 <= kept_until - taken_at <= 1002
+    assert (item.services, item.kind, item.owner) == (["wechat", "qq"], "appimage", host.account(seen.st_uid).name)
+    assert item.identity == [seen.st_dev, seen.st_ino]
+    assert (item.attributes.mode, item.attributes.mtime_ns) == (seen.st_mode, seen.st_mtime_ns)
+    assert (item.group, item.doing, item.hold, item.kept) == ("", "", "", True)
+    readme = (tmp_path / ITEMS[1:] / "README").stat()
+    assert stat.S_IMODE(readme.st_mode) == 0o600
+
+
+def test_of_parts_that_stay_the_first_says_why_and_how_many_more(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    for name in ("a", "b", "c"):
+        os.symlink("/etc/shadow", tmp_path / TREE[1:] / name)
+    for names, ends in (("a", "nor a directory"), ("ab", "(and 1 more)"), ("abc", "(and 2 more)")):
+        taking = quarantine.Taking(TREE, ["telegram"], "tree", [f"{TREE}/{name}" for name in names])
+        with pytest.raises(ControlError) as raised:
+            quarantine.take(host, taking).apply()
+        assert str(raised.value).endswith(ends)
+    assert list(folders(host)) == []
+
+
+def test_only_what_was_seen_is_taken_and_what_was_seen_is(tmp_path: Path, two: bool) -> None:
+    host = made_host(tmp_path)
+    seen = os.stat(tmp_path / FILE[1:])
+    for wrong in ((seen.st_dev + 1, seen.st_ino), (seen.st_dev, seen.st_ino + 1)):
+        with pytest.raises(ControlError, match="something else stands there by now; the next run looks again"):
+            quarantine.take(host, quarantine.Taking(FILE, ["wechat"], "appimage", identity=wrong)).apply()
+    right = (seen.st_dev, seen.st_ino)
+    quarantine.take(host, quarantine.Taking(FILE, [], "appimage", identity=right)).apply()
+    (name,) = folders(host)
+    assert name.startswith("appimage-"), "what belongs to no service is called by its kind"
+
+
+@pytest.mark.parametrize("error", [Unseen("closed"), ControlError("odd")])
+def test_what_cannot_be_looked_at_again_goes_back(tmp_path: Path, two: bool, error: Exception) -> None:
+    """Root asks once more what it has moved; no answer is no permission to keep it."""
+    host = made_host(tmp_path)
+    content = (tmp_path / FILE[1:]).read_bytes()
+
+    def doubt(*what: Any) -> str:
+        raise error
+
+    with pytest.raises(ControlError, match=f"{error}; the next run looks again"):
+        quarantine.take(host, quarantine.Taking(FILE, ["wechat"], "appimage", doubt=doubt)).apply()
+    assert (tmp_path / FILE[1:]).read_bytes() == content and list(folders(host)) == []
+
+
+def test_what_stands_there_again_is_not_written_over_by_what_goes_back(tmp_path: Path, two: bool) -> None:
+    """Then it stays in the quarantine, from where it comes back."""
+    host = made_host(tmp_path)
+    content = (tmp_path / FILE[1:]).read_bytes()
+
+    def doubt(*what: Any) -> str:
+        (tmp_path / FILE[1:]).write_text("a new one")
+        return "it is a thesis"
+
+    with pytest.raises(ControlError, match="it is a thesis"):
+        quarantine.take(host, quarantine.Taking(FILE, ["wechat"], "appimage", doubt=doubt)).apply()
+    assert (tmp_path / FILE[1:]).read_text() == "a new one"
+    enforced(host)
+    (tmp_path / FILE[1:]).unlink()
+    assert lifted(host).refused == []
+    assert (tmp_path / FILE[1:]).read_bytes() == content

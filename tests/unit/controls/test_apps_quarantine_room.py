@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import made_apps
@@ -180,6 +181,119 @@ def test_a_twentieth_of_a_large_file_system_stays_free() -> None:
     assert "of the inodes" in room.too_much(trees.Extent(1, 951), small)  # type: ignore[arg-type]
 
 
+def test_the_bounds_are_these() -> None:
+    """What docs/apps.md says: a host's administrator plans his disks by them."""
+    assert (room.RESERVE, room.SHARE, room.PIECES, room.MOST_FILES) == (2**30, 4, 2_000, 100_000)
+    assert room.LONGEST == 40 * 366 * DAY
+    assert (trees.LARGEST, trees.DEEPEST) == (4 * 2**30, 200)
+    assert (trees.Allowance().left, trees.Allowance().zeros) == (4 * 2**30, 2**30)
+
+
+def test_a_file_system_that_counts_no_inodes_has_room(tmp_path: Path) -> None:
+    """btrfs says that it has none; then only bytes count."""
+    place = Full(10 * 1024**3)
+    place.f_files = place.f_favail = 0
+    assert room.too_much(trees.Extent(1, 10**6), place) == ""  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
+@pytest.mark.parametrize(
+    ("owner", "share", "pieces", "why"),
+    [
+        pytest.param(12345, 3, 3, "", id="exactly as much, and as many"),
+        pytest.param(12345, 2, 3, "MiB in the quarantine, and may have", id="a block too much"),
+        pytest.param(12345, 3, 2, "has 2 things", id="a thing too many"),
+        pytest.param(0, 0, 0, "", id="root has no share"),
+        pytest.param(54321, 2, 1, "", id="what is others' does not count"),
+    ],
+)
+def test_a_share_is_of_one_owner_and_counts_what_takes_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: int, share: int, pieces: int, why: str
+) -> None:
+    """In the quarantine two blocks in two things of 12345; to be added one of either."""
+    host = made_host(tmp_path)
+    home = tmp_path / "home/alice"
+    for name in ("a", "b", "new"):
+        written(home / name, {0: b"x" * 4096}, 10**9)  # with a hole, which takes nothing
+        os.chown(home / name, 12345, 12345)
+    for name in ("a", "b"):
+        taken(host, f"/home/alice/{name}")
+    os.chown(home / "new", owner, owner)
+    block = (home / "new").stat().st_blocks * 512
+    real = os.fstatvfs
+
+    class Told:
+        def __init__(self, descriptor: int) -> None:
+            self.f_blocks, self.f_frsize = share * block * room.SHARE, 1
+            self.f_bavail = real(descriptor).f_bavail
+
+    monkeypatch.setattr(os, "fstatvfs", Told)
+    monkeypatch.setattr(room, "PIECES", pieces)
+    told = room.lacking(host, ["/home/alice/new"])
+    assert why in told and bool(why) == bool(told)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
+def test_of_several_parts_all_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = made_host(tmp_path)
+    for path in (TREE, f"{TREE}/Telegram", f"{TREE}/same", FILE):
+        os.chown(tmp_path / path[1:], 12345, 12345)
+    monkeypatch.setattr(room, "PIECES", 2)
+    parts = [f"{TREE}/Telegram", f"{TREE}/gone", f"{TREE}/same"]
+    assert room.lacking(host, parts[:2]) == "" and "has 0 things" in room.lacking(host, parts)
+    monkeypatch.setattr(room, "PIECES", 10)
+    measured: list[int] = []
+    monkeypatch.setattr(room, "_share", lambda host, uid, disk, things, of: measured.append(disk) or "")
+    for some in ([parts[0]], [parts[2]], parts):
+        room.lacking(host, some)
+    assert measured[0] + measured[1] == measured[2] > max(measured[:2]) > 0
+
+
+def test_only_what_is_copied_needs_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within one file system only a name changes: a full disk keeps nothing from being taken."""
+    host = made_host(tmp_path)
+    monkeypatch.setattr(room, "free", lambda of: 0)
+    assert room.lacking(host, [FILE]) == ""
+    real = os.stat
+
+    def elsewhere(path: Any, **options: Any) -> Any:
+        seen = real(path, **options)
+        if path == "." or not str(path).endswith(".AppImage"):
+            return seen
+        told = {name: getattr(seen, name) for name in dir(seen) if name.startswith("st_")}
+        return SimpleNamespace(**{**told, "st_dev": seen.st_dev + 1})
+
+    monkeypatch.setattr(os, "stat", elsewhere)
+    assert "there is no room for it in /var/lib/proscribe" in room.lacking(host, [FILE])
+
+
+def test_what_is_gone_or_cannot_be_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = made_host(tmp_path)
+    assert room.lacking(host, ["/home/alice/gone"]) == ""
+    assert room.lacking(host, ["/home/alice/gone/deeper"]) == ""
+    assert room.lacking(host, []) == ""
+    monkeypatch.setattr(room, "MOST_FILES", 2)
+    assert room.lacking(host, [TREE]) == "it cannot be measured: it has more than 2 files"
+    assert room.lacking(host, [FILE]) == ""
+
+
+@pytest.mark.parametrize(
+    ("there", "nearest"),
+    [
+        ("var/lib/proscribe/quarantine", "/var/lib/proscribe/quarantine"),
+        ("var/lib/proscribe", "/var/lib/proscribe"),
+        ("var/lib", "/var/lib"),
+        ("var", "/"),
+    ],
+)
+def test_room_is_asked_for_where_the_quarantine_will_be(tmp_path: Path, there: str, nearest: str) -> None:
+    (tmp_path / there).mkdir(parents=True)
+    assert room._nearest(Host(str(tmp_path))) == nearest
+    (tmp_path / there).rename(tmp_path / "away")
+    (tmp_path / there).symlink_to("/etc")
+    assert room._nearest(Host(str(tmp_path))) != nearest or nearest == "/"
+
+
 def test_no_user_has_more_than_his_share_and_he_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host = made_host(tmp_path)
     if os.getuid() == 0:  # who has no share
@@ -306,6 +420,66 @@ def item(**more: Any) -> Item:
 )
 def test_what_is_pruned(of: Item, gone: bool) -> None:
     assert room.expired(of, 90 * DAY, NOW) is gone
+
+
+@pytest.mark.parametrize(
+    ("taken", "until", "now", "gone"),
+    [
+        pytest.param(-10, -1, 0, True, id="a second ago"),
+        pytest.param(-10, 0, 0, False, id="now"),
+        pytest.param(-10, 1, 0, False, id="in a second"),
+        pytest.param(-10, -10, 0, True, id="kept for no time"),
+        pytest.param(-10, -11, 0, False, id="until before it was taken"),
+        pytest.param(-room.LONGEST - 1, -1, 0, False, id="a clock that has run away"),
+        pytest.param(-room.LONGEST, -1, 0, False, id="by as much"),
+        pytest.param(-room.LONGEST + 1, -1, 0, True, id="by less"),
+    ],
+)
+def test_when_its_time_has_come_to_the_second(taken: int, until: int, now: int, gone: bool) -> None:
+    """What is pruned is gone for good, so that each edge errs on the side of keeping."""
+    of = item(taken_at=at(NOW + taken), kept_until=at(NOW + until))
+    assert room.expired(of, 90 * DAY, NOW + now) is gone
+
+
+@pytest.mark.parametrize(("days", "gone"), [(89, False), (90, False), (91, True)])
+def test_what_came_without_a_date_is_kept_from_when_it_was_taken(days: int, gone: bool) -> None:
+    assert room.expired(item(taken_at=at(NOW - days * DAY), kept_until=""), 90 * DAY, NOW) is gone
+
+
+@pytest.mark.parametrize("more", [{"doing": "lift"}, {"kept": False}])
+def test_what_is_under_way_is_never_pruned(more: dict[str, Any]) -> None:
+    assert room.expired(item(), 90 * DAY, NOW) and not room.expired(item(**more), 90 * DAY, NOW)
+
+
+def test_a_time_is_read_as_it_was_written() -> None:
+    for told in ("2026-11-26T03:00:00Z", "1970-01-01T00:00:01Z"):
+        assert at(room.seconds(told)) == told
+    for told in ("", "2026-11-26", "2026-11-26 03:00:00", "soon"):
+        assert room.seconds(told) == 0
+    assert abs(room.seconds(room.until(90 * DAY)) - time.time() - 90 * DAY) < 60
+
+
+def test_only_what_is_over_is_pruned(tmp_path: Path) -> None:
+    """Three things, one of them kept long enough: its content is gone from the disk, and the others are whole."""
+    host = made_host(tmp_path)
+    taken(host, FILE, keep=DAY)
+    one = taken(host, TREE, keep=DAY)
+    assert room.pruning(host, DAY) == []
+    place = tmp_path / ITEMS[1:] / one.id
+    told = json.loads((place / "manifest.json").read_text())
+    past = {"taken_at": at(time.time() - 3 * DAY), "kept_until": at(time.time() - 2 * DAY)}
+    (place / "manifest.json").write_text(json.dumps({**told, **past}))
+    (action,) = room.pruning(host, DAY)
+    assert (action.before, str(action)) == (f"{TREE}\n", f"prune {one.id} ({TREE})")
+    left: list[tuple[str, list[str]]] = []
+    real = manifest.reached
+    try:
+        manifest.reached = lambda step: left.append((step, sorted(folders(host))))
+        action.apply()
+    finally:
+        manifest.reached = real
+    assert left[0][0] == "opened" and f"{one.id}.unfinished" in left[0][1]
+    assert not place.exists() and [item.path for item in manifest.items(host)] == [FILE]
 
 
 def test_what_is_kept_for_ever_is_never_pruned() -> None:

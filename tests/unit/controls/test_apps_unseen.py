@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
 import pytest
 from proscribe.controls import apps
-from proscribe.host import Host
+from proscribe.host import Host, Unseen
 from test_apps import MadeHost, evidence, plan, states
 
 SLEEP = shutil.which("sleep") or "sleep"  # a program as compilers make them
@@ -40,6 +41,38 @@ def test_a_home_that_was_not_looked_through_may_hide_it(host: MadeHost, known_by
     (Path(host.root) / "home/alice" / TOO_DEEP).mkdir(parents=True)
     other = {"processes": ["telegram"]}  # so that there is something to look for in homes
     assert states(host, plan(wechat=known_by, telegram=other))["apps/wechat"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param("etc/xdg/autostart", id="the system's autostart"),
+        pytest.param("usr/share/applications", id="the system's menu"),
+        pytest.param("home/alice/.config/autostart", id="a user's autostart"),
+        pytest.param("home/alice/.local/share/applications", id="a user's menu"),
+    ],
+)
+@pytest.mark.parametrize("what", ["the directory", "an entry"])
+def test_launchers_that_cannot_be_read_may_hide_it(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, place: str, what: str
+) -> None:
+    """What was not looked at is unknown, never compliant: of the host's launchers and of each user's."""
+    (Path(host.root) / place).mkdir(parents=True)
+    (Path(host.root) / place / "a.desktop").write_text("[Desktop Entry]\n")
+    of = plan(wechat={"web_hosts": ["wechat.com"], "processes": ["wechat"]})
+    assert states(host, of)["apps/wechat"] == "compliant"
+    real_list, real_read = Host.list, Host.read
+
+    def refused(self: Host, path: str, *rest: Any, real: Any, closed: str) -> Any:
+        if path == closed:
+            raise Unseen(f"{path}: Permission denied")
+        return real(self, path, *rest)
+
+    closed = f"/{place}" if what == "the directory" else f"/{place}/a.desktop"
+    monkeypatch.setattr(MadeHost, "list", partialmethod(refused, real=real_list, closed=closed))
+    monkeypatch.setattr(MadeHost, "read", partialmethod(refused, real=real_read, closed=closed))
+    (verdict,) = [verdict for verdict in apps.observe(host, of) if verdict.rule == "apps/wechat"]
+    assert verdict.state == "unknown" and f"/{place}" in verdict.reason
 
 
 @pytest.mark.parametrize(

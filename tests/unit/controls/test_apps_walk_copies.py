@@ -10,12 +10,12 @@ from typing import Any
 import made_apps as made
 import pytest
 from proscribe.controls import apps
-from proscribe.controls.apps import appimage, copy_names
+from proscribe.controls.apps import appimage, copy_names, portable
 from proscribe.controls.apps.desktop import app_id
 from proscribe.controls.apps.portable import Copy
 from proscribe.controls.apps.sight import look
 from proscribe.controls.apps.walk_memory import MEMORY
-from proscribe.host import Host, Result, walking
+from proscribe.host import Host, Result, User, walking
 
 ELF = made.elf()
 IMAGE = made.image("signal-desktop")
@@ -416,3 +416,133 @@ def test_what_a_package_system_owns_is_told_and_left_to_it(host):
     put(host, f"{place}/chrome-sandbox")
     [copy] = look(host, section()).copies
     assert (copy.path.startswith(place), copy.doubt) == (True, "a package system owns it, so it is not moved")
+
+
+PROGRAMS = f"{HOME}/.wine/drive_c/Program Files/Tencent/WeChat"
+FOLDER = f"{HOME}/.config/google-chrome/Default/{copy_names.WEB_APPS}/_crx_{WHATSAPP}"
+
+
+@pytest.mark.parametrize(
+    ("files", "moved"),
+    [
+        pytest.param(
+            {f"{PROGRAMS}/WeChat.exe": made.windows(), f"{PROGRAMS}/WeChatWin.dll": made.windows()},
+            [f"{PROGRAMS}/WeChat.exe"],
+            id="a Windows program",
+        ),
+        pytest.param({f"{FOLDER}/icon.png": b"\x89PNG\r\n\x1a\n"}, [FOLDER], id="a web app's folder"),
+        pytest.param(
+            {f"{FOLDER}/icon.png": b"\x89PNG\r\n\x1a\n", f"{FOLDER}/notes.txt": b"mine"},
+            [f"{FOLDER}/icon.png"],
+            id="a web app's pictures, with something of the user's beside them",
+        ),
+        pytest.param(
+            {f"{HOME}/Desktop/a.desktop": ENTRY.format("chrome --app=https://web.whatsapp.com/").encode()},
+            [f"{HOME}/Desktop/a.desktop"],
+            id="its launcher",
+        ),
+        pytest.param(
+            {f"{HOME}/.config/autostart/a.desktop": ENTRY.format("/opt/wechat/wechat").encode()},
+            [f"{HOME}/.config/autostart/a.desktop"],
+            id="an autostart entry",
+        ),
+        pytest.param(
+            {f"{HOME}/.config/systemd/user/a.service": b"[Service]\nExecStart=/usr/bin/megasync\n"},
+            [f"{HOME}/.config/systemd/user/a.service"],
+            id="a service of the user's",
+        ),
+        pytest.param({f"{HOME}/a.AppImage": made.image("wechat")}, [], id="a foreign name"),
+        pytest.param({f"{HOME}/WeChat.AppImage": made.image("other")}, [], id="a name alone"),
+        pytest.param({f"{HOME}/WeChat.AppImage": made.image("wechat")}, [f"{HOME}/WeChat.AppImage"], id="an AppImage"),
+    ],
+)
+def test_each_kind_of_copy_is_moved_and_comes_back(host, files, moved):
+    """What the table of ways in calls removed is out of its user's reach, whole, and nothing beside it is."""
+    for path, content in files.items():
+        put(host, path, content, 0o644)
+    plan = {"contact": "", "digest": "x", "controls": {"apps": section()}}
+    changes = apps.enforce(host, plan)
+    for action in changes.actions:
+        action.apply()
+    assert [path for path in moved if host.stat(path)] == []
+    stay = [path for path in files if not any(f"{path}/".startswith(f"{gone}/") for gone in moved)]
+    assert [host.read(path) for path in stay] == [files[path] for path in stay]
+    for action in apps.lift(host, plan).actions:
+        action.apply()
+    assert {path: host.read(path) for path in files} == files
+
+
+def test_a_file_that_two_services_claim_is_evidence_for_both(host):
+    """One of them must not write the other's finding over: its user would be told of one ban and break another."""
+    both = [Copy([service], "program", "/home/alice/x/tool", "tool", None, "") for service in ("a", "b", "a")]
+    (copy,) = portable._outermost(both)
+    assert copy.services == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("outer", "path", "kept"),
+    [
+        pytest.param({}, "/opt/app/bin/x", False, id="it moves with the tree"),
+        pytest.param({"doubt": "by its name"}, "/opt/app/bin/x", True, id="the tree is doubtful and stays"),
+        pytest.param({"parts": ["/opt/app/lib"]}, "/opt/app/bin/x", True, id="another part of the tree moves"),
+        pytest.param({"parts": ["/opt/app/bin"]}, "/opt/app/bin/x", False, id="its part moves"),
+        pytest.param({"parts": ["/opt/app/bi"]}, "/opt/app/bin/x", True, id="a part with half of its name moves"),
+        pytest.param({"kind": "web_app"}, "/opt/app/bin/x", True, id="no tree"),
+        pytest.param({}, "/opt/app2/x", True, id="beside it"),
+    ],
+)
+def test_only_what_moves_with_a_tree_is_told_with_it(outer, path, kept):
+    """Else a program that stays would be reported by nobody."""
+    tree = Copy(["a"], "tree", "/opt/app", "app", None, "")._replace(**outer)
+    inner = Copy(["b"], "program", path, "x", None, "")
+    assert [copy.path for copy in portable._outermost([inner, tree])] == ["/opt/app", *([path] if kept else [])]
+    assert tree.services == ["a"]
+
+
+def test_where_programs_of_nobodys_package_are_looked_for():
+    """Each place that is left out is one where a restricted app may lie unseen; each system home is one whose files a
+    package owns and a walk must not touch."""
+    assert set(portable.PLACES) == {
+        *("/opt", "/usr/local", "/srv"), *("/tmp", "/var/tmp", "/dev/shm", "/media", "/run/media")
+    }  # fmt: skip
+    system = ("/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/run", "/sbin", "/sys", "/usr")
+    for home in system:
+        for path in (home, f"{home}/x"):
+            assert not portable.is_home(User("x", 1000, 1000, path)), path
+        assert portable.is_home(User("x", 1000, 1000, f"{home}2")), home
+
+
+@pytest.mark.parametrize(
+    ("uid", "home", "person"),
+    [
+        (0, "/root", True),
+        (1, "/var/lib/daemon", False),
+        (999, "/var/lib/svc", False),
+        (999, "/home/svc", True),
+        (1000, "/data/alice", True),
+        (1001, "/data/bob", True),
+    ],
+)
+def test_whose_home_is_a_persons(uid, home, person):
+    assert portable.is_home(User("x", uid, uid, home)) is person
+
+
+@pytest.mark.parametrize("path", ["/usr/local/bin/tool", "/opt/tool"])
+@pytest.mark.parametrize("mode", [0o755, 0o777])
+def test_a_file_at_a_path_of_the_catalogues_is_a_program(host, path, mode):
+    """Certain where only root can have put it: then it moves, whatever it is called, and nothing beside it."""
+    put(host, path, mode=mode)
+    put(host, f"{path}.txt", b"notes")
+    known = "certain" if mode == 0o755 and os.getuid() == 0 else "doubt"
+    Path(host.root).chmod(0o755)
+    assert found(host, dropbox={"paths": [path]}) == [("dropbox", "program", path, known)]
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_one"), [(0o755, True), (0o100, True), (0o010, True), (0o001, True), (0o644, False)]
+)
+def test_what_nobody_may_run_is_a_file_like_any_other(host, mode, is_one):
+    """In a folder of programs an app's name counts, without a suffix, if somebody may run it."""
+    put(host, f"{HOME}/bin/signal", IMAGE + bytes(200_000), mode)
+    put(host, f"{HOME}/bin/cloudflared-linux-amd64", made.go(CLOUDFLARED), mode)
+    assert len(found(host)) == (2 if is_one else 0)

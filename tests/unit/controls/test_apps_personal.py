@@ -1,0 +1,369 @@
+"""What belongs to users and what runs: whose it is, in which part of a look, and what one of them hides of the others.
+
+Each table is of small decisions that take something from somebody, or hide it, if they are turned round.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import made_apps as made
+import pytest
+from proscribe.controls import apps
+from proscribe.controls.apps import personal, running, sight
+from proscribe.controls.apps.package import Package
+from proscribe.controls.apps.portable import Copy
+from proscribe.controls.apps.wanted import Wanted
+from proscribe.host import ControlError, Host, Process, Unseen, User
+from proscribe.host.budget import Budget
+from test_apps import MadeHost, plan, states
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
+ALICE, BOB = User("alice", 1000, 1000, "/home/alice"), User("bob", 1001, 1001, "/home/bob")
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> MadeHost:
+    return MadeHost(tmp_path)
+
+
+def wanted(**services: dict[str, Any]) -> Wanted:
+    return Wanted(plan(**services)["controls"]["apps"])
+
+
+# -- what runs ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("packages", "version", "place"),
+    [
+        pytest.param([], "", "", id="none"),
+        pytest.param([Package("flatpak", "x", "1", path="/a")], "1", "/a", id="the host's"),
+        pytest.param([Package("flatpak", "x", "1", (), ALICE, "/b")], "", "/b", id="his own: its version is his word"),
+        pytest.param([Package("flatpak", "x", "1", (), BOB, "/c")], "", "", id="another user's"),
+        pytest.param([Package("snap", "x", "1", path="/a")], "", "", id="another system's"),
+        pytest.param([Package("flatpak", "y", "1", path="/a")], "", "", id="another package"),
+        pytest.param([Package("flatpak", "x", "1", path=at) for at in ("/a", "/b")], "", "", id="two that differ"),
+        pytest.param([Package("flatpak", "x", "1", path="/a")] * 2, "1", "/a", id="two that agree"),
+    ],
+)
+def test_a_program_has_the_version_and_the_place_of_its_own_installation(
+    packages: Sequence[Package], version: str, place: str
+) -> None:
+    """A waiver for a version or a path covers it by these; a wrong one would let in what nobody waived."""
+    identity = running.Identity(["wechat"], "x", "flatpak", "x")
+    one = running.Running(identity, "alice", "now", [Process(7, "/x")])
+    told = running.placed(one, wanted(wechat={"packages": {"flatpak": ["x"]}}), packages)
+    assert (told.version, told.place) == (version, place)
+    assert told.identity == identity and told[:4] == one[:4]
+
+
+def test_a_finding_says_who_what_and_since_when() -> None:
+    identity = running.Identity(["wechat"], "x", "flatpak", "p", "a doubt")
+    one = running.Running(identity, "alice", "2026", [Process(7, "/x"), Process(8, "/y"), Process(9, "/z")], "1", "/p")
+    assert tuple(one.finding()) == (
+        "process", "x", "flatpak", "1", "user:alice", "/x", "pid 7 and 2 more, started 2026, a doubt"
+    )  # fmt: skip
+    assert one._replace(processes=one.processes[:1], identity=identity._replace(doubt="")).finding().detail == (
+        "pid 7, started 2026"
+    )
+    plain = running.Running(running.Identity(["a"], "x"), "bob", "2026", [Process(7, "/x")])
+    assert plain.finding()[2:4] == ("", "")
+    assert running.restored(one) == one and running.restored([list(one.identity), *one[1:]]) == one
+
+
+def test_the_init_of_a_sandbox_is_ended_last_and_programs_apart(host: MadeHost) -> None:
+    """bwrap does not listen to TERM: it ends with what it has started."""
+    host.program(3, "/usr/bin/bwrap")
+    host.program(5, "/app/bin/wechat")
+    host.program(9, "/app/bin/helper")
+    host.program(11, "/usr/bin/other")
+    known = {3: "com.x", 5: "com.x", 9: "com.x"}
+
+    def identify(process: Process) -> running.Identity | None:
+        if process.pid == 11:
+            return running.Identity(["b"], "other")
+        return running.Identity(["a"], known[process.pid], "flatpak", known[process.pid]) if process.pid != 12 else None
+
+    processes = [Process(pid, os.readlink(f"{host.root}/proc/{pid}/exe")) for pid in (3, 5, 9, 11)]
+    told = running.running(host, identify, processes)
+    assert [(one.identity.id, [process.pid for process in one.processes]) for one in told] == [
+        ("com.x", [5, 9, 3]), ("other", [11])
+    ]  # fmt: skip
+    assert all(one.started.startswith("2023-") and one.user == "alice" for one in told)
+
+
+@pytest.mark.parametrize(
+    ("exe", "found"),
+    [
+        ("/opt/app/app", ["a"]),
+        ("/opt/app", ["a"]),
+        ("/opt/app2/app", []),
+        ("/home/alice/own/x", ["b"]),
+        ("/home/alice/own", ["b"]),
+        ("/home/bob/own/x", []),
+        ("~/own/x", ["b"]),
+        ("/opt/app/" + "x" * (4096 - 9), ["a"]),
+        ("/opt/app/" + "x" * (4096 - 8), []),
+    ],
+)
+def test_below_which_path_a_program_lies(exe: str, found: list[str]) -> None:
+    assert running.below(exe, {"/home/alice"}, {"/opt/app": ["a"], "~/own": ["b"]}) == found
+
+
+@pytest.mark.parametrize("kind", ["appimage", "program", "tree", "launcher"])
+def test_what_runs_from_each_kind_of_copy_is_ended(host: MadeHost, kind: str) -> None:
+    """Under a name that says nothing: only the copy that it runs from tells what it is."""
+    home = Path(host.root + "/home/alice")
+    files, exe = {
+        "appimage": ({"WeChatLinux_x86_64.AppImage": made.image("wechat")}, "WeChatLinux_x86_64.AppImage"),
+        "program": ({"Downloads/wechat": made.elf(), "Downloads/libcef.so": made.elf()}, "Downloads/wechat"),
+        "tree": ({"wechat/wechat": made.elf(), "wechat/libcef.so": made.elf()}, "wechat/other"),
+        "launcher": ({"Desktop/a.desktop": made.entry("x", URL="https://wechat.com")}, "Desktop/a.desktop"),
+    }[kind]
+    made.put(home, files)
+    host.program(7, f"/home/alice/{exe}")
+    of = plan(wechat={"processes": ["wechat"], "web_hosts": ["wechat.com"]})
+    told = [str(action) for action in apps.enforce(host, of).actions]
+    assert (f"end {exe.rpartition('/')[2]} of alice (pid 7)" in told) is (kind != "launcher")
+
+
+PACKAGE, CERTAIN, DOUBTFUL = "package", "certain", "doubtful"
+
+
+@pytest.mark.parametrize(
+    ("copies", "programs", "packages", "uncertain"),
+    [
+        ([], [], 0, False),
+        ([], [], 1, False),
+        ([CERTAIN], [], 0, False),
+        ([DOUBTFUL], [], 0, True),
+        ([], [DOUBTFUL], 0, True),
+        ([], [CERTAIN], 0, False),
+        ([DOUBTFUL], [CERTAIN], 0, False),
+        ([CERTAIN], [DOUBTFUL], 0, False),
+        ([DOUBTFUL], [DOUBTFUL], 0, True),
+        ([DOUBTFUL, CERTAIN], [], 0, False),
+        ([DOUBTFUL], [], 1, False),
+        ([DOUBTFUL], [DOUBTFUL], 1, False),
+    ],
+)
+@pytest.mark.parametrize("beside", [False, True])
+def test_when_enforcing_would_change_nothing(
+    copies: list[str], programs: list[str], packages: int, uncertain: bool, beside: bool
+) -> None:
+    """Only if all that was seen is doubtful, and whatever was seen of another service: else a drift would be told that
+    no run ever corrects, or one that it does would not."""
+    services = {id_: {"packages": {"apt": [id_]}, "processes": [id_]} for id_ in ("a", "b")}
+    other = ["b"] if beside else []
+    program = running.Running(running.Identity([], ""), "x", "", [Process(1, "/x")])
+    seen = sight.Sight(
+        wanted(**services),
+        [(["a"], Package("dpkg", "a"))] * packages + [([id_], Package("dpkg", id_)) for id_ in other],
+        [
+            program._replace(identity=running.Identity([id_], id_, doubt=doubt if doubt == DOUBTFUL else ""))
+            for id_, doubt in [*(("a", doubt) for doubt in programs), *((id_, CERTAIN) for id_ in other)]
+        ],
+        lambda process: None,
+        {},
+        [
+            Copy([id_], "program", f"/x/{id_}", id_, None, "", doubt if doubt == DOUBTFUL else "")
+            for id_, doubt in [*(("a", doubt) for doubt in copies), *((id_, CERTAIN) for id_ in other)]
+        ],
+    )  # fmt: skip
+    assert seen.uncertain("a") is uncertain
+    assert len(seen.findings("a")) == len(copies) + len(programs) + packages
+
+
+# -- what belongs to users ---------------------------------------------------------------------------------------------
+
+
+@ROOT
+@pytest.mark.parametrize(
+    ("path", "owner", "scope"),
+    [
+        pytest.param("/home/alice/x", None, "user:alice", id="in a home, whoever owns it"),
+        pytest.param("/root/x", None, "user:root", id="in root's home"),
+        pytest.param("/opt/x", None, "system", id="root's in a place of the host's"),
+        pytest.param("/tmp/x", 4321, "user:4321", id="somebody's in a shared place"),
+        pytest.param("/usr/lib/odd/x", None, "", id="in a home that is a part of the system"),
+    ],
+)
+def test_whose_a_copy_is(host: MadeHost, path: str, owner: int | None, scope: str) -> None:
+    Path(host.root + "/etc/passwd").write_text(
+        "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\nodd:x:1002:1002::/usr/lib/odd:/bin/sh\n"
+    )
+    made.put(Path(host.root + path), {"wechat": made.elf(), "libcef.so": made.elf()}, -1 if owner is None else owner)
+    seen = sight.look(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
+    assert [copy.finding().scope for copy in seen.copies] == ([scope] if scope else [])
+
+
+@ROOT
+def test_a_web_app_in_roots_home_is_roots(host: MadeHost) -> None:
+    from proscribe.controls.apps import copy_names, desktop
+
+    Path(host.root + "/etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n")
+    for home in ("/root", "/home/alice"):
+        folder = f"{home}/.config/google-chrome/Default/{copy_names.WEB_APPS}"
+        made.put(
+            Path(host.root + folder), {f"_crx_{desktop.app_id('https://wechat.com/')}/i.png": b"\x89PNG\r\n\x1a\n"}
+        )
+    of = plan(wechat={"web_hosts": ["wechat.com"], "processes": ["wechat"]})
+    seen = sight.look(host, of["controls"]["apps"])
+    assert sorted(copy.finding().scope for copy in seen.copies) == ["user:alice", "user:root"]
+
+
+def test_what_one_user_hides_is_told_with_his_name_and_hides_nothing_of_others(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(host.root + "/etc/passwd").write_text(
+        "alice:x:1000:1000::/home/alice:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n"
+    )
+    made.put(Path(host.root + "/home/bob"), {"Telegram/Telegram": made.elf(), "Telegram/Updater": made.elf()})
+    real = personal.launchers.look
+
+    def refused(door: Host, services: Any, services_of: Any, users: Any, system: bool) -> Any:
+        if not system and any(user.name == "alice" for user in users):
+            raise Unseen("her menu is closed")
+        return real(door, services, services_of, users, system)
+
+    monkeypatch.setattr(personal.launchers, "look", refused)
+    of = plan(wechat={"processes": ["wechat"]}, telegram={"processes": ["Telegram"]})
+    seen = sight.look(host, of["controls"]["apps"])
+    assert seen.unseen == dict.fromkeys(("wechat", "telegram"), "alice: her menu is closed")
+    assert [copy.path for copy in seen.copies] == ["/home/bob/Telegram"]
+    assert states(host, of)["apps/wechat"] == "unknown" and states(host, of)["apps/telegram"] == "noncompliant"
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (Unseen("closed"), "closed"),
+        (ControlError("odd"), "odd"),
+        (OSError(5, "Input/output error"), "[Errno 5] Input/output error"),
+        (MemoryError(), "over budget: memory"),
+    ],
+)
+def test_whatever_a_look_at_a_users_thing_comes_to_is_a_reason(host: MadeHost, error: Exception, why: str) -> None:
+    def question() -> Any:
+        raise error
+
+    assert personal._guarded(host, question) == ([], why)
+    assert personal._guarded(host, lambda: (("a",), "b")) == (["a"], "b")
+
+
+def test_findings_are_paid_from_the_budget(host: MadeHost) -> None:
+    host.budget = Budget(findings=2)
+    assert personal._guarded(host, lambda: (["a", "b"], "")) == (["a", "b"], "")
+    assert personal._guarded(host, lambda: (["c"], "")) == ([], "over budget: more than 2 findings")
+
+
+@pytest.mark.parametrize(("unseen", "told"), [("why", ["why"]), ("", [""]), ([], []), (["a", "b"], ["a", "b"])])
+def test_reasons_are_a_list(unseen: Any, told: list[str]) -> None:
+    assert personal._reasons(unseen) == told
+
+
+def test_who_has_a_part_of_a_look(host: MadeHost) -> None:
+    Path(host.root + "/etc/passwd").write_text(
+        "root:x:0:0::/root:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n"
+        "alice2:x:1000:1000::/home/alice2:/bin/sh\n"
+    )
+    shared = [("/tmp/x", ())]
+    found, networks = personal.units(host, {4321: shared, 1001: shared})
+    assert networks == []
+    assert [(unit.uid, [user.home for user in unit.users], unit.places, unit.unseen) for unit in found] == [
+        (1000, ["/home/alice", "/home/alice2"], (), ()),
+        (1001, ["/home/bob"], shared, ()),
+        (4321, ["/nonexistent"], shared, ()),
+    ]
+
+
+@pytest.mark.parametrize("scanned", [False, True])
+def test_a_home_on_a_network_is_a_unit_of_its_own_or_unseen(host: MadeHost, scanned: bool) -> None:
+    Path(host.root + "/etc/passwd").write_text(
+        "alice:x:1000:1000::/home/alice:/bin/sh\nnobody:x:65534:65534::/home/nobody:/bin/sh\n"
+    )
+    (Path(host.root) / "proc/self").mkdir()
+    (Path(host.root) / "proc/self/mountinfo").write_text("36 35 0:50 / /home rw - nfs4 server:/home rw\n")
+    found, networks = personal.units(host, {}, scanned)
+    assert [(unit.uid, [user.name for user in unit.users]) for unit in networks] == (
+        [(1000, ["alice"])] if scanned else []
+    )
+    unseen = {unit.uid: list(unit.unseen) for unit in found}
+    assert bool(unseen[1000]) is not scanned and unseen[65534], "nobody is never asked in the name of"
+    assert all("nfs4" in why for reasons in unseen.values() for why in reasons)
+
+
+def test_what_comes_back_from_a_child_is_what_it_was() -> None:
+    package = Package("npm", "x", "1", ("x", "y"), ALICE, "/p", True)
+    assert personal.restored_package([*package[:3], list(package.handles), list(ALICE), *package[5:]]) == package
+    assert personal.restored_package(package._replace(owner=None)).owner is None
+    copy = Copy(["a"], "tree", "/x", "x", ALICE, "why", "doubt", "1", 1000, ["/x/y"], "stays")
+    assert personal.restored_copy([*copy[:4], list(ALICE), *copy[5:]]) == copy
+    assert personal.restored_copy(copy._replace(owner=None)).owner is None
+
+
+@pytest.mark.parametrize(
+    ("program", "flatpak", "found"),
+    [
+        ("flatpak", "com.x", ["a"]),
+        ("/opt/b/run", "", ["b"]),
+        ("/home/alice/own/run", "", ["b"]),
+        ("/usr/bin/tool", "", ["c"]),
+        ("tool", "", ["c"]),
+        ("/usr/bin/other", "com.y", []),
+        ("/opt/b/tool", "", ["b"]),
+    ],
+)
+def test_whose_a_started_program_is(program: str, flatpak: str, found: list[str]) -> None:
+    of = wanted(
+        a={"packages": {"flatpak": ["com.x"]}}, b={"paths": ["/opt/b", "~/own"]}, c={"processes": ["tool"]}
+    )  # fmt: skip
+    assert personal.common_services_of(of, {"/home/alice"})(program, flatpak) == found
+
+
+@pytest.mark.parametrize(
+    ("found", "blind"),
+    [
+        pytest.param(["wechat"], "", id="a package"),
+        pytest.param([], "its list is odd", id="a reason"),
+        pytest.param(["wechat"], "one of two lists is odd", id="both"),
+        pytest.param([], "", id="nothing"),
+    ],
+)
+def test_what_a_package_system_says_of_a_user_comes_through(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, found: list[str], blind: str
+) -> None:
+    """A package of a user's own is his finding, and what cannot be asked is unknown: neither gets lost on the way."""
+    Path(host.root + "/etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
+
+    class Made:
+        MANAGER = "npm"
+
+        @staticmethod
+        def query_of(door: Host, user: User, ids: Any) -> Any:
+            return [Package("npm", id_, "1", owner=user, path="/p") for id_ in found if id_ in ids], blind
+
+        @staticmethod
+        def trees(door: Host, user: User | None) -> Sequence[str]:
+            return ()
+
+    monkeypatch.setattr(personal, "SYSTEMS", [Made])
+    of = plan(wechat={"packages": {"npm": ["wechat"]}}, other={"processes": ["other"]})
+    seen = sight.look(host, of["controls"]["apps"])
+    assert [(services, package.id, package.owner and package.owner.name) for services, package in seen.packages] == [
+        (["wechat"], id_, "alice") for id_ in found
+    ]
+    assert seen.unseen == ({"wechat": f"alice: {blind}"} if blind else {})
+
+
+@ROOT
+def test_a_single_file_of_somebodys_in_a_shared_place_is_seen_and_his(host: MadeHost) -> None:
+    made.put(Path(host.root + "/tmp"), {"WeChat.AppImage": made.image("wechat")})
+    os.chmod(host.root + "/tmp", 0o1777)
+    os.chown(host.root + "/tmp/WeChat.AppImage", 4321, 4321)
+    seen = sight.look(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
+    assert [(copy.path, copy.finding().scope) for copy in seen.copies] == [("/tmp/WeChat.AppImage", "user:4321")]

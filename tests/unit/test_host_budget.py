@@ -1,0 +1,48 @@
+"""What looking at one user's things may cost: to the last entry, byte and second, and then no more."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from proscribe.host import Unseen, budget
+from proscribe.host.budget import Budget
+
+
+def test_the_budget_is_this() -> None:
+    """What docs/apps.md promises of one user."""
+    assert (budget.LARGEST, budget.ENTRIES, budget.SIZE) == (2**20, 3_000_000, 2**28)
+    assert (budget.SECONDS, budget.FINDINGS) == (15.0, 1_000)
+    one = Budget()
+    assert one.left == one.most == {"files": 3_000_000, "bytes read": 2**28, "findings": 1_000}
+    assert one.seconds == 15.0 and 14 < one.end - time.monotonic() <= 15
+
+
+@pytest.mark.parametrize("what", ["files", "bytes read", "findings"])
+def test_the_last_of_it_may_be_spent_and_no_more(what: str) -> None:
+    one = Budget(1_200, 1_200, 60, 1_200)
+    one.take(what, 1_000)
+    one.take(what, 200)
+    assert one.left == {**dict.fromkeys(one.most, 1_200), what: 0}, "each is paid by itself"
+    one.take(what, 0)
+    with pytest.raises(Unseen, match=f"^over budget: more than 1,200 {what}$"):
+        one.take(what, 1)
+    with pytest.raises(Unseen, match="over budget"):
+        one.take(what, 0)
+
+
+def test_each_gets_its_own_number() -> None:
+    assert Budget(1, 2, 60, 3).most == {"files": 1, "bytes read": 2, "findings": 3}
+
+
+def test_time_ends_it_whatever_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    one = Budget(seconds=2.5)
+    now[0] = 102.5
+    one.hold()
+    one.take("files", 1)
+    now[0] = 102.6
+    for work in (one.hold, lambda: one.take("files", 1)):
+        with pytest.raises(Unseen, match=r"^over budget: more than 2\.5 s$"):
+            work()

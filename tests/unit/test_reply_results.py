@@ -1,0 +1,167 @@
+"""What a module's answer may bring into Ansible's result: these keys, of these types, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from proscribe.finding import Finding
+from proscribe.reply import results
+from proscribe.reply.shapes import Unusable
+
+CHANGE = {"changed": False, "actions": [], "refused": [], "findings": [], "diff": []}
+# What Ansible would act on, if it came through.
+HOSTILE = {
+    "add_host": {"host_name": "victim"}, "ansible_facts": {"x": 1}, "ansible_stats": {"data": 3},
+    "_ansible_notify": ["x"], "warnings": ["\x1b[2J"], "deprecations": [], "skipped": True, "unreachable": True,
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record has a reader and tests of its own."""
+    monkeypatch.setattr(results.answer, "taken", lambda value: {"record of": value})
+
+
+@pytest.mark.parametrize(
+    ("told", "result"),
+    [
+        ({"record": 1}, {"record": {"record of": 1}, "drifted": [], "privileged": False}),
+        (
+            {"record": 1, "drifted": ["apps", "dns"], "privileged": True, "kept": True},
+            {"record": {"record of": 1}, "drifted": ["apps", "dns"], "privileged": True, "kept": True},
+        ),
+        ({"record": 1, "kept": False}, {"record": {"record of": 1}, "drifted": [], "privileged": False, "kept": False}),
+        (
+            {"record": 1, "failed": True, "msg": "the gate"},
+            {"record": {"record of": 1}, "drifted": [], "privileged": False, "failed": True, "msg": "the gate"},
+        ),
+        ({"failed": True, "msg": "no\x1b record"}, {"failed": True, "msg": "no\\x1b record"}),
+        ({"lacking": True}, {"lacking": True}),
+        ({"lacking": True, "failed": True, "msg": "x"}, {"lacking": True, "failed": True, "msg": "x"}),
+    ],
+)
+def test_what_a_look_may_say(told: dict[str, Any], result: dict[str, Any]) -> None:
+    assert results.look({**told, **HOSTILE}) == {"changed": False, **result}
+    assert results.look({**told, "changed": True})["changed"] is False, "a look changes nothing, whatever it says"
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({}, "it has no record"),
+        ({"failed": False}, "it has no record"),
+        ({"lacking": 1}, "it has no record"),
+        ({"failed": "yes"}, "failed is neither true nor false"),
+        ({"failed": True}, "msg is no text"),
+        ({"record": 1, "drifted": ["nonsense"]}, "'nonsense' is no control"),
+        ({"record": 1, "drifted": ["apps"] * 5}, "drifted has 5 items, 4 are the most"),
+        ({"record": 1, "privileged": 1}, "privileged is neither true nor false"),
+        ({"record": 1, "kept": "x"}, "kept is neither true nor false"),
+        ([], "the answer is no mapping"),
+        (None, "the answer is no mapping"),
+    ],
+)
+def test_what_a_look_may_not_say(told: object, why: str) -> None:
+    with pytest.raises(Unusable, match=f"^{why}$"):
+        results.look(told)
+    results.look({"record": 1, "drifted": ["apps"] * 4})
+
+
+FINDING = dict.fromkeys(Finding._fields, "x")
+
+
+@pytest.mark.parametrize(
+    ("told", "result"),
+    [
+        ({}, {}),
+        ({"changed": True}, {"changed": True}),
+        ({"failed": True, "msg": "no"}, {"failed": True, "msg": "no"}),
+        ({"actions": ["end \x1bx"]}, {"actions": ["end \\x1bx"]}),
+        (
+            {"refused": [{"rule": "apps/a", "subject": "b", "reason": "c", "more": 1}]},
+            {"refused": [{"rule": "apps/a", "subject": "b", "reason": "c"}]},
+        ),
+        (
+            {"diff": [{"before_header": "a", "after_header": "b", "before": "1\n", "after": "2\n", "more": 1}]},
+            {"diff": [{"before_header": "a", "after_header": "b", "before": "1\n", "after": "2\n"}]},
+        ),
+        ({"findings": [{**FINDING, "more": 1}]}, {"findings": [FINDING]}),
+    ],
+)
+def test_what_a_change_may_say(told: dict[str, Any], result: dict[str, Any]) -> None:
+    expected = {**CHANGE, **result}
+    assert results.change({**told, **HOSTILE}) == expected
+    without = {key: kept for key, kept in expected.items() if key not in ("refused", "findings")}
+    assert results.schedule({**told, **HOSTILE}) == without
+    assert results.firewall({**told, **HOSTILE}) == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"changed": "yes"}, "changed is neither"),
+        ({"actions": "x"}, "actions is no list"),
+        ({"actions": [1]}, "an action is no text"),
+        ({"refused": {}}, "refused is no list"),
+        ({"refused": ["x"]}, "a refusal is no mapping"),
+        ({"refused": [{"rule": "a", "subject": "b"}]}, "reason is no text"),
+        ({"refused": [{"rule": "a", "reason": "b"}]}, "subject is no text"),
+        ({"refused": [{"subject": "a", "reason": "b"}]}, "rule is no text"),
+        ({"findings": {}}, "findings is no list"),
+        ({"findings": ["x"]}, "a finding is no mapping"),
+        ({"diff": {}}, "diff is no list"),
+        ({"diff": ["x"]}, "a difference is no mapping"),
+        ({"diff": [{"after_header": "b", "before": "", "after": ""}]}, "before_header is no text"),
+        ({"diff": [{"before_header": "b", "before": "", "after": ""}]}, "after_header is no text"),
+        ({"diff": [{"before_header": "a", "after_header": "b", "after": ""}]}, "before is no text"),
+        ({"diff": [{"before_header": "a", "after_header": "b", "before": ""}]}, "after is no text"),
+        (["x"], "the answer is no mapping"),
+    ],
+)
+def test_what_a_change_may_not_say(told: object, why: str) -> None:
+    for read in (results.change, results.schedule, results.firewall):
+        with pytest.raises(Unusable, match=f"^{why}"):
+            read(told)
+
+
+def test_all_differences_together_are_no_larger_than_one_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert results.DIFFERENCE == 4 * 2**20
+    monkeypatch.setattr(results, "DIFFERENCE", 10)
+    one = {"before_header": "", "after_header": "", "before": "x" * 6, "after": "y" * 6}
+    told = results.change({"diff": [one, one]})["diff"]
+    assert [(each["before"], each["after"]) for each in told] == [("x" * 6, "y..."), ("...", "...")]
+    (told,) = results.change({"diff": [{**one, "before": "x" * 11}]})["diff"]
+    assert (told["before"], told["after"]) == ("x" * 7 + "...", "...")
+
+
+@pytest.mark.parametrize("pending", ["0123456789ab", {"token": "0123456789ab", "within": 10**9}])
+def test_a_firewall_that_waits_says_by_what_it_is_known_and_not_for_how_long(pending: object) -> None:
+    assert results.firewall({"pending": pending, **HOSTILE}) == {**CHANGE, "pending": "0123456789ab"}
+    assert results.firewall({"pending": None}) == CHANGE
+
+
+@pytest.mark.parametrize(
+    "pending",
+    [
+        "",
+        "0123456789a",
+        "0123456789abc",
+        "0123456789AB",
+        "0123456789ab\n",
+        "../../../etc",
+        {},
+        {"token": 5},
+        5,
+        [],
+        True,
+    ],
+)
+def test_a_token_is_twelve_digits(pending: object) -> None:
+    """It becomes part of a name on the host and of a command on the controller."""
+    with pytest.raises(Unusable, match="twelve hexadecimal digits|pending is no mapping"):
+        results.firewall({"pending": pending})
+
+
+def test_a_record_that_a_host_has_kept() -> None:
+    assert results.kept_record("x") == {"changed": False, "record": {"record of": "x"}}
