@@ -133,7 +133,7 @@ class Processes(Tools):
         return None if uid is None else self.account(uid)
 
     def _real_user(self, process: Process) -> int | None:
-        ids = self._of_process(process.pid, "status").partition("\nUid:")[2].split(None, 1)
+        ids = f"\n{self._of_process(process.pid, 'status')}".partition("\nUid:")[2].split(None, 1)
         return int(ids[0]) if ids else None
 
     def user_of(self, process: Process) -> int:
