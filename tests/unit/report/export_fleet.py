@@ -64,6 +64,6 @@ def hostile_answers():
     said = {}
     for state in STATES:
         verdict = Verdict(f"apps/{HOSTILE}", state, (finding, finding), HOSTILE, HOSTILE)
-        answer = fleets.answer(verdict, errors=[{"control": HOSTILE, "message": HOSTILE}], checked_at=HOSTILE)
+        answer = fleets.answer(verdict, errors=[{"control": "dns", "message": HOSTILE}], checked_at=HOSTILE)
         said[f"{state}{HOSTILE}"] = {**answer, "platform": {"os": HOSTILE, "version": HOSTILE}}
     return said
