@@ -24,8 +24,9 @@ pytestmark = [
 INTERPRETER = """#!/bin/sh
 exec unshare --mount sh -c '
     cd {host} && mount --bind etc /etc && mount --bind lib /var/lib && mount --bind libexec /usr/libexec &&
-    mount --bind home /home && mount -t tmpfs tmpfs /run && cd / && exec {python} "$@"' sh "$@"
-"""
+    mount --bind home /home && mount -t tmpfs tmpfs /run && cd / &&
+    mount -t tmpfs tmpfs {tests} && exec {python} "$@"' sh "$@"
+"""  # What this host was made from, and those of earlier tests, are no copies of the app in its /tmp.
 SERVICE = """
 id: made_parrot
 name: Parrot
@@ -63,7 +64,7 @@ class Made:
         accounts = "root:x:0:0:root:/nonexistent:/bin/sh\nalice:x:61234:61234::/home/alice:/bin/sh\n"
         (directory / "etc/passwd").write_text(accounts)
         python = directory / "python"
-        python.write_text(INTERPRETER.format(host=directory, python=sys.executable))
+        python.write_text(INTERPRETER.format(host=directory, tests=directory.parents[1], python=sys.executable))
         python.chmod(0o755)
         (directory / "catalog/instant_messaging/made_parrot.yml").write_text("---" + SERVICE)
         variables = {
