@@ -25,8 +25,9 @@ INTERPRETER = """#!/bin/sh
 exec unshare --mount sh -c '
     cd {host} && mount --bind etc /etc && mount --bind lib /var/lib && mount --bind libexec /usr/libexec &&
     mount --bind home /home && mount -t tmpfs tmpfs /run && cd / &&
-    mount -t tmpfs tmpfs {tests} && exec {python} "$@"' sh "$@"
-"""  # What this host was made from, and those of earlier tests, are no copies of the app in its /tmp.
+    cd {project} && mount -t tmpfs tmpfs /tmp && mkdir -p {project} && mount --bind . {project} && cd / &&
+    exec {python} "$@"' sh "$@"
+"""  # It has a /tmp of its own: there would be what it was made from. (The checkout may lie in /tmp.)
 SERVICE = """
 id: made_parrot
 name: Parrot
@@ -64,7 +65,7 @@ class Made:
         accounts = "root:x:0:0:root:/nonexistent:/bin/sh\nalice:x:61234:61234::/home/alice:/bin/sh\n"
         (directory / "etc/passwd").write_text(accounts)
         python = directory / "python"
-        python.write_text(INTERPRETER.format(host=directory, tests=directory.parents[1], python=sys.executable))
+        python.write_text(INTERPRETER.format(host=directory, project=PROJECT, python=sys.executable))
         python.chmod(0o755)
         (directory / "catalog/instant_messaging/made_parrot.yml").write_text("---" + SERVICE)
         variables = {
