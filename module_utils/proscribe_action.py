@@ -88,7 +88,8 @@ class HostAction(ActionBase):  # type: ignore[misc]
         try:
             answer = last_object(res["stdout"])
         except Unusable as wrong:
-            said = " ".join((res.get("stderr") or res["stdout"])[-LINE:].split())
+            # On a terminal (sudo), what the shell says of a missing python stands in the output.
+            said = " ".join(f"{res['stdout'][-LINE:]} {(res.get('stderr') or '')[-LINE:]}".split())
             raise Unusable(f"{wrong} (exit code {res.get('rc')}){said and f': {printable(said)}'}") from None
         read = json.dumps(type(self).reader(answer))
         return super()._parse_returned_data({**res, "stdout": read, "stderr": ""}, *more)
