@@ -96,6 +96,8 @@ class MadeHost:
             state = "active" if pid else "failed"
             unit = f"Id={self.kind}.service\nActiveState={state}\nUnitFileState=enabled\nMainPID={pid}\n"
             return Result(0, f"{unit}\nId=NetworkManager.service\nActiveState=inactive\nMainPID=0\n", "")
+        if argv[1] == "reset-failed":
+            return Result(0, "", "")
         assert argv[1] in ("restart", "try-restart") and argv[2:] == [f"{self.kind}.service"]
         self.stop()
         self.restarts += 1

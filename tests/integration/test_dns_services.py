@@ -340,6 +340,21 @@ def test_a_resolver_that_debian_runs(host: Container, server: str) -> None:
     host.lifts()
 
 
+@pytest.mark.parametrize("server", ["dnsmasq", "unbound"])
+def test_a_resolver_that_was_started_often_of_late_is_not_left_stopped(host: Container, server: str) -> None:
+    host.asks(server)
+    limit = f"/run/systemd/system/{server}.service.d"
+    host.sh(f"mkdir -p {limit}; printf '[Unit]\\nStartLimitIntervalSec=1h\\n' >{limit}/limit.conf")
+    host.sh("systemctl daemon-reload")
+    # StartLimitBurst= is 5: systemd refuses one more.
+    used_up = f"systemctl reset-failed {server}; for start in 1 2 3 4 5; do systemctl restart {server}; done"
+    host.sh(used_up)
+    host.filters(server, "write")
+    host.sh(used_up)
+    host.lifts()
+    host.sh(f"rm -r {limit}; systemctl daemon-reload")
+
+
 def test_another_resolver_takes_over_and_the_traces_of_the_first_go(host: Container) -> None:
     host.asks("unbound")
     host.call("enforce")

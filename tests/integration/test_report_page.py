@@ -393,12 +393,12 @@ def test_hostile_words_stay_words_everywhere(browser, tmp_path):
     finding = Finding("package", EVIL, EVIL, EVIL, f"user:{EVIL}", EVIL, EVIL)
     said = answer(
         judge(f"apps/{EVIL}", ENFORCED, [finding]),
-        judge(f"browser/{EVIL}", {"mode": "waived", "waiver": EVIL}, [finding]),
+        judge(f"browser/{EVIL}", {"mode": "waived", "waiver": "press-office"}, [finding]),
         judge(f"dns/{EVIL}", ENFORCED, [], unseen=EVIL),
         system=EVIL,
-        errors=[{"control": EVIL, "message": EVIL}],
+        errors=[{"control": "run", "message": EVIL}],
     )
-    bad = waiver(EVIL, **dict.fromkeys(("status", "reason", "why", "approved_by", EVIL), EVIL), hosts=[EVIL])
+    bad = waiver(**dict.fromkeys(("status", "reason", "why", "approved_by", EVIL), EVIL), hosts=[EVIL])
     upcoming = [{"service": EVIL, "control": "apps", "effective_from": EVIL}]
     address = write(
         tmp_path / "report.html",

@@ -9,7 +9,7 @@ import re
 
 from ...host import Host
 from . import openers, rendering
-from .filtering import Filter, Stage
+from .filtering import Filter, Stage, restarting
 from .scene import Scene, content, round_it
 
 NAME = "dnsmasq"
@@ -17,7 +17,6 @@ UNIT = "dnsmasq.service"
 CONF = "/etc/dnsmasq.conf"
 FOLDER = "/etc/dnsmasq.d"
 FILE_NAME = "proscribe.conf"
-RESTART = ("systemctl", "restart", UNIT)
 
 
 def missing(host: Host, scene: Scene) -> str:
@@ -39,7 +38,7 @@ def describe(host: Host, scene: Scene) -> Filter:
         manager=NAME,
         file=file,
         render=rendering.dnsmasq,
-        stages=lambda text: [Stage({file: text}, [RESTART], [(address, 53)], left=[RESTART])],
+        stages=lambda text: [Stage({file: text}, restarting(UNIT), [(address, 53)], left=restarting(UNIT))],
         check=(host.tool("dnsmasq") or "dnsmasq", "--test", "-C"),
         logs=UNIT if openers.logs_queries(content(host, path) for path in others) else "",
         bypasses=round_it(host, scene, NAME),
@@ -50,7 +49,7 @@ def describe(host: Host, scene: Scene) -> Filter:
 def standing(host: Host, scene: Scene) -> list[Stage]:
     """What of this backend could stand on a host."""
     folders = dict.fromkeys([*_folders(host, scene.units.get(UNIT, 0)), FOLDER])
-    restart = [("systemctl", "try-restart", UNIT)] if UNIT in scene.units else []
+    restart = restarting(UNIT, "try-restart") if UNIT in scene.units else []
     return [Stage({f"{folder}/{FILE_NAME}": ""}, (), (), left=restart) for folder in folders]
 
 

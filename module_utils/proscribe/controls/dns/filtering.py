@@ -30,6 +30,13 @@ class Stage(NamedTuple):
     exists: Sequence[str] = ()  # paths that `start` makes and that have to be there: links of enabled units
 
 
+def restarting(unit: str, verb: str = "restart") -> list[Command]:
+    """Have a unit start again, also one that was started often of late: systemd stops it, and then refuses to start it
+    (StartLimitBurst=, systemd.unit(5)), which would leave the host without names.
+    """
+    return [("systemctl", "reset-failed", unit), ("systemctl", verb, unit)]
+
+
 class Filter(NamedTuple):
     """A resolver of this host, as a filter."""
 

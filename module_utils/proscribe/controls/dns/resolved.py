@@ -15,7 +15,7 @@ from ...finding import Finding
 from ...host import WRITTEN_BY, Host
 from .. import lifelines
 from . import rendering
-from .filtering import Filter, Stage
+from .filtering import Filter, Stage, restarting
 from .scene import STUBS, UPLINKS, Scene, content, round_it
 from .wish import Wish
 
@@ -77,7 +77,6 @@ def describe(host: Host, scene: Scene, upstreams: Sequence[str]) -> Filter:
     drop_in = f"# {WRITTEN_BY}\n[Resolve]\nDNS=\nDNS={ADDRESS}:{PORT}\nDomains=~.\n"
     own, front = standing(host, scene)
     # A line for systemd-resolved counts from its next start, an older answer of its is kept until it is flushed.
-    restart = ("systemctl", "restart", UNIT)
     return Filter(
         manager=NAME,
         file=FILE,
@@ -92,7 +91,7 @@ def describe(host: Host, scene: Scene, upstreams: Sequence[str]) -> Filter:
                 ],
                 answers=[(ADDRESS, PORT)],
             ),
-            front._replace(files={DROP_IN: drop_in}, start=[restart], answers=[(STUBS[0], 53)]),
+            front._replace(files={DROP_IN: drop_in}, start=restarting(UNIT), answers=[(STUBS[0], 53)]),
         ],
         check=(dnsmasq, "--test", "-C"),
         logs=OWN_UNIT,
@@ -102,7 +101,7 @@ def describe(host: Host, scene: Scene, upstreams: Sequence[str]) -> Filter:
 
 def standing(host: Host, scene: Scene) -> list[Stage]:
     """What of this backend could stand on a host: the filter, and what leads systemd-resolved to it."""
-    restart = [("systemctl", "try-restart", UNIT)] if UNIT in scene.units else []
+    restart = restarting(UNIT, "try-restart") if UNIT in scene.units else []
     own = Stage(
         {FILE: "", UNIT_FILE: ""},
         (),

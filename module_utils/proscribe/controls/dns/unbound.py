@@ -9,7 +9,7 @@ import re
 
 from ...host import Host
 from . import openers, rendering
-from .filtering import Filter, Stage
+from .filtering import Filter, Stage, restarting
 from .scene import Scene, content, round_it
 
 NAME = "unbound"
@@ -17,7 +17,6 @@ UNIT = "unbound.service"
 CONF = "/etc/unbound/unbound.conf"
 FOLDERS = ("/etc/unbound/unbound.conf.d", "/etc/unbound/conf.d", "/etc/unbound/local.d")  # Debian's, Fedora's
 FILE_NAME = "proscribe.conf"
-RESTART = ("systemctl", "restart", UNIT)
 
 
 def missing(host: Host, scene: Scene) -> str:
@@ -39,7 +38,7 @@ def describe(host: Host, scene: Scene) -> Filter:
         manager=NAME,
         file=file,
         render=rendering.unbound,
-        stages=lambda text: [Stage({file: text}, [RESTART], [(address, 53)], left=[RESTART])],
+        stages=lambda text: [Stage({file: text}, restarting(UNIT), [(address, 53)], left=restarting(UNIT))],
         check=(host.tool("unbound-checkconf") or "unbound-checkconf",),
         logs=UNIT,
         bypasses=round_it(host, scene, NAME),
@@ -49,7 +48,7 @@ def describe(host: Host, scene: Scene) -> Filter:
 
 def standing(host: Host, scene: Scene) -> list[Stage]:
     """What of this backend could stand on a host."""
-    restart = [("systemctl", "try-restart", UNIT)] if UNIT in scene.units else []
+    restart = restarting(UNIT, "try-restart") if UNIT in scene.units else []
     folders = dict.fromkeys([*_folders(host), *FOLDERS])
     return [Stage({f"{folder}/{FILE_NAME}": ""}, (), (), left=restart) for folder in folders]
 
