@@ -98,6 +98,7 @@ def _conversation(process: subprocess.Popen[bytes], given: bytes, most: int, tim
     if process.stdin:
         os.set_blocking(process.stdin.fileno(), False)
         poll.register(process.stdin.fileno(), select.POLLOUT)
+    rest = memoryview(given)
     open_ends = set(said)
     end = time.monotonic() + timeout
     pause = 0.001
@@ -109,8 +110,8 @@ def _conversation(process: subprocess.Popen[bytes], given: bytes, most: int, tim
             if descriptor in said:
                 _take(descriptor, said[descriptor], most, open_ends, poll)
             elif process.stdin:
-                given = given[_give(descriptor, given) :]
-                if not given:
+                rest = rest[_give(descriptor, rest) :]
+                if not rest:
                     poll.unregister(descriptor)
                     process.stdin.close()
     while process.poll() is None:  # it has closed its output and works on
@@ -136,7 +137,7 @@ def _take(descriptor: int, said: bytearray, most: int, open_ends: set[int], poll
         poll.unregister(descriptor)
 
 
-def _give(descriptor: int, given: bytes) -> int:
+def _give(descriptor: int, given: memoryview) -> int:
     """How much of its input a tool took; all of it, if it wants no more."""
     try:
         return os.write(descriptor, given)

@@ -391,6 +391,18 @@ def test_a_web_app_that_a_browser_installed(host):
     assert found(host) == [("whatsapp", "web_app", f"{folder}/_crx_{WHATSAPP}", "certain")]
 
 
+def test_what_no_name_stands_for_is_looked_for_all_the_same(host):
+    """A policy may have nothing but a service in the web, or one that is known by its path."""
+    folder = f"{HOME}/.config/google-chrome/Default/{copy_names.WEB_APPS}"
+    put(host, f"{folder}/_crx_{WHATSAPP}/icon.png", b"\x89PNG\r\n\x1a\n")
+    put(host, "/opt/box/run")
+    nothing: dict[str, Any] = {"mode": "enforce", "packages": {}, "processes": [], "paths": []}
+    services = {"wa": {**nothing, "web_hosts": ["whatsapp.com"]}, "box": {**nothing, "paths": ["/opt/box"]}}
+    for alone, path in (("wa", f"{folder}/_crx_{WHATSAPP}"), ("box", "/opt/box")):
+        of = {"mode": "enforce", "services": {alone: {"name": alone, **services[alone]}}, "settings": {}}
+        assert [copy.path for copy in look(host, of).copies] == [path]
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [

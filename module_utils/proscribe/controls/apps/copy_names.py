@@ -43,6 +43,11 @@ class Names:
             self.called,
         ) = once(services, "apps/copies", lambda: _by_kind(services))
         self.markers = {service: entry["markers"] for service, entry in services.items() if "markers" in entry}
+        # Whether there is anything to look for at all; what the others do not name lies at a path or is a web app.
+        self.any = any(
+            [self.programs, self.copies, self.windows, self.desktop_files, self.stems, self.marked]
+            + [entry["paths"] or entry.get("web_hosts") for entry in services.values()]
+        )
         self.all = frozenset([*self.programs, *self.copies, *self.windows, *self.desktop_files, *self.marked])
 
     def choose(self, directory: str, names: Sequence[str]) -> Collection[str]:

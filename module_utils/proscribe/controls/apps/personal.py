@@ -161,7 +161,7 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     walked = portable.look(host, wanted.services, names, region, common.packages, known)
     web_apps = launchers.installed(host, wanted.services, walked.web_apps, lambda path: unit.user)
     yield {"copies": [*walked.found, *web_apps], "unseen": walked.unseen}
-    if host.learns and names.all:
+    if host.learns and names.any:
         yield {"memory": text_of_user(common.memory, known, walked.known)}
 
 

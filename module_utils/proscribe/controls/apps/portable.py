@@ -87,7 +87,7 @@ def look(
     """The copies in a region. Those in the system's own places are not reported for a service that a package of
     `packages` already stands for. `known` is what earlier walks remembered.
     """
-    if not names.all:
+    if not names.any:
         return Copies([], [], [], {}, {})
     installed = {s for listed, package in packages if package.owner is None for s in listed}
     flatpaks = {f"{home}/.local/share/flatpak" for home in region.homes}  # its own file looks there

@@ -119,7 +119,7 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
         listed += reasons
     hint = "" if host.privileged else "; to see it all, run it as root (-b, and -K if sudo asks)"
     told = {service: escaped("; ".join(dict.fromkeys(listed))) + hint for service, listed in unseen.items() if listed}
-    kept = memory._replace(known=walked.known, packages=asked, users=theirs.memory) if names.all else None
+    kept = memory._replace(known=walked.known, packages=asked, users=theirs.memory) if names.any else None
     return Sight(wanted, packages, runs, identify, told, copies, kept)
 
 
