@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from hosts import Fleet
 
-PROGRAM = b"\x7fELF" + bytes(60)
+# The head of a program for x86-64 (elf(5)): what is no program is nothing of an app's, wherever it lies.
+PROGRAM = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HH", 2, 62) + bytes(44)
 POLICY = "/etc/chromium/policies/managed/proscribe.json"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Sequence
 
 from ...host import ControlError, Host, Unseen, User
+from ...plan import once
 from . import desktop, owners
 from .copy_names import WEB_APP
 from .portable import Copy
@@ -59,11 +60,12 @@ def installed(
     host: Host, services: Mapping[str, Mapping[str, Any]], paths: Iterable[str], owner_of: Callable[[str], User | None]
 ) -> list[Copy]:
     """The web apps of services that browsers installed into some folders, which the file scan found."""
-    one = _Looking(host, services, lambda program, flatpak_id: [])
+    one = None
     for path in paths:
+        one = one or _Looking(host, services, lambda program, flatpak_id: [])
         if whose := one.web.services_of_app(path.rpartition(WEB_APP)[2]):
             one.add(whose, "web_app", path, owner_of(path), "a web app that a browser installed")
-    return [_with_parts(host, copy) for copy in one.found]
+    return [_with_parts(host, copy) for copy in one.found] if one else []
 
 
 def _with_parts(host: Host, copy: Copy) -> Copy:
@@ -77,6 +79,14 @@ def _with_parts(host: Host, copy: Copy) -> Copy:
     return copy._replace(uid=seen.st_uid, parts=parts, stays=stays, doubt=doubt)
 
 
+def _named(services: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
+    """Desktop entries and programs by their names, and whether a launcher could start anything."""
+    entries = {name: [s] for s, entry in services.items() for name in entry.get("desktop_files", ())}
+    programs = {name for entry in services.values() for name in entry["processes"]}
+    starts = any(entry["processes"] or entry["paths"] or entry["packages"] for entry in services.values())
+    return entries, programs, starts
+
+
 class _Looking:
     def __init__(
         self,
@@ -87,11 +97,11 @@ class _Looking:
         self.host = host
         self.services_of = services_of
         self.web = desktop.WebHosts(services)
-        self.entries = {name: [s] for s, entry in services.items() for name in entry.get("desktop_files", ())}
+        self.entries: dict[str, list[str]]
+        self.programs: set[str]
+        self.entries, self.programs, self.starts = once(services, "apps/launchers", lambda: _named(services))
         self.services = services
-        self.programs = {name for entry in services.values() for name in entry["processes"]}
         self.known: containers.Known | None = None
-        self.starts = any(entry["processes"] or entry["paths"] or entry["packages"] for entry in services.values())
         self.found: list[Copy] = []
         self.unseen: list[str] = []
 

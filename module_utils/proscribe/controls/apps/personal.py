@@ -19,7 +19,7 @@ from .copy_names import Names
 from .package import Package
 from .portable import Copy, Region
 from .running import below
-from .systems import SYSTEMS
+from .systems import BY_NAME, SYSTEMS
 from .walk_memory import DROPPED, Memory, of_user, text_of_user
 from .wanted import Wanted
 
@@ -138,12 +138,16 @@ def units(
 def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     """What is seen of a unit, in parts: what came before the budget was spent stays."""
     wanted, names = common.wanted, common.names
-    yield {"unseen": list(unit.unseen)}
+    if unit.unseen:
+        yield {"unseen": list(unit.unseen)}
+    at_home = [user for user in unit.users if _has_home(host, user)]
+    if not (at_home or unit.places or any(system.there(host, None) for system in BY_NAME)):
+        return
     known = of_user(host, common.memory, unit.uid)
     host.budget = Budget()
     packages: list[Package] = []
     for user in unit.users:
-        for system in SYSTEMS:
+        for system in SYSTEMS if user in at_home else BY_NAME:
             ids = wanted.packages[system.MANAGER].keys()
             found, blind = _guarded(host, system.query_of, host, user, ids) if ids else ([], "")
             packages += found
@@ -152,7 +156,8 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     people = [user for user in unit.users if portable.is_home(user)]
     services_of = common_services_of(wanted, common.homes)
     started, unseen = _guarded(host, launchers.look, host, wanted.services, services_of, people, False)
-    yield {"copies": started, "unseen": _reasons(unseen)}
+    if started or unseen:
+        yield {"copies": started, "unseen": _reasons(unseen)}
     owned, _ = _guarded(host, _owned, host, people)
     homes = {user.home: user for user in people}
     roots = [*homes, *(directory for directory, files in unit.places if not files)]
@@ -160,9 +165,19 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     region = Region(homes, roots, files, unit.user, owned)
     walked = portable.look(host, wanted.services, names, region, common.packages, known)
     web_apps = launchers.installed(host, wanted.services, walked.web_apps, lambda path: unit.user)
-    yield {"copies": [*walked.found, *web_apps], "unseen": walked.unseen}
-    if host.learns and names.any:
-        yield {"memory": text_of_user(common.memory, known, walked.known)}
+    memory = {"memory": text_of_user(common.memory, known, walked.known)} if host.learns and names.any else {}
+    if walked.found or web_apps or walked.unseen or memory:
+        yield {"copies": [*walked.found, *web_apps], "unseen": walked.unseen, **memory}
+
+
+def _has_home(host: Host, user: User) -> bool:
+    """Whether there is a directory in which something of a user's can be; what belongs to the system is none."""
+    if not portable.is_home(user) and portable.of_the_system(user.home):
+        return False
+    try:
+        return host.stat(user.home) is not None
+    except (Unseen, ControlError, OSError):
+        return True  # whoever looks there says so
 
 
 def _owned(host: Host, users: Iterable[User]) -> tuple[list[str], str]:

@@ -112,7 +112,12 @@ def look(
 def is_home(user: User) -> bool:
     """Whether somebody's home is a person's and not a part of the system (bin's is /bin)."""
     person = user.uid == 0 or user.uid >= 1000 or user.home.startswith("/home/")
-    return person and not any(f"{user.home}/".startswith(f"{place}/") for place in SYSTEM_HOMES)
+    return person and not of_the_system(user.home)
+
+
+def of_the_system(home: str) -> bool:
+    """Whether a home lies where only root puts anything."""
+    return any(f"{home}/".startswith(f"{place}/") for place in SYSTEM_HOMES)
 
 
 class _Looking:

@@ -12,6 +12,8 @@ from .package import Package, PackageSystem
 from .traced_systems import TRACED
 
 SYSTEMS: tuple[PackageSystem, ...] = (dpkg, rpm, pacman, flatpak, snap, pip, pipx, uv, npm, *TRACED)
+# Of these also an account without a home may have something.
+BY_NAME = tuple(system for system in TRACED if system.by_name)
 
 
 def installed(

@@ -32,11 +32,14 @@ class Traced:
 
     DATABASE_FILES: tuple[str, ...] = ()
 
-    def __init__(self, manager: str, key: str, inner: Callable[[], Inner], traces: Sequence[str]) -> None:
+    def __init__(
+        self, manager: str, key: str, inner: Callable[[], Inner], traces: Sequence[str], by_name: bool = False
+    ) -> None:
         self.MANAGER = manager
         self.CATALOGUE_KEY = key
         self.inner = inner
         self.traces = traces
+        self.by_name = by_name  # what a user has lies below his name in a place of the host's, not in his home alone
 
     def there(self, host: Host, user: User | None) -> bool:
         """Whether there is something to be asked about, of the host or of a user."""

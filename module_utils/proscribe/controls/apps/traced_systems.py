@@ -54,8 +54,8 @@ def _waydroid() -> Inner:
 
 TRACED = (
     Traced("conda", "conda", _conda, CONDA),
-    Traced("nix", "nix", _nix, ("/nix", "~/.nix-profile", NIX_PROFILES, *NIX_STORES)),
-    Traced("guix", "guix", _guix, ("/gnu/store", "/var/guix")),
+    Traced("nix", "nix", _nix, ("/nix", "~/.nix-profile", NIX_PROFILES, *NIX_STORES), by_name=True),
+    Traced("guix", "guix", _guix, ("/gnu/store", "/var/guix"), by_name=True),
     Traced("brew", "brew", _brew, HOMEBREW),
     Traced("brew_cask", "brew_cask", _brew_cask, HOMEBREW),
     Traced("waydroid", "android", _waydroid, (WAYDROID,)),
