@@ -37,6 +37,7 @@ HOST_SIDE = (
     "finding.py",
     "hashing.py",
     "kept.py",
+    "patterns.py",
     "plan.py",
     "run.py",
     "tuples.py",

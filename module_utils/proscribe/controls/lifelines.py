@@ -11,6 +11,7 @@ import sys
 from typing import Iterator
 
 from ..host import ControlError, Host, Unseen
+from ..patterns import pattern
 
 RESOLVER_FILES = (
     "/etc/resolv.conf",
@@ -30,8 +31,8 @@ FORWARDER_FILES = (
     "/etc/systemd/resolved.conf.d",
 )
 # dnsmasq's server=/example.org/192.0.2.1#53, unbound's forward-addr: 192.0.2.1@853#name, systemd-resolved's DNS=...
-_FORWARDER = re.compile(r"(?:server\s*=|forward-addr:|DNS\s*=)(.*)")
-_ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w.])")
+_FORWARDER = pattern(r"(?:server\s*=|forward-addr:|DNS\s*=)(.*)")
+_ADDRESS = pattern(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w.])")
 # Files and folders in which package managers name their mirrors and their proxy.
 SOURCE_FILES = (
     "/etc/apt/sources.list",
@@ -45,7 +46,7 @@ SOURCE_FILES = (
     "/etc/apk/repositories",
     "/etc/environment",
 )
-_URL_HOST = re.compile(
+_URL_HOST = pattern(
     r"(?:https?|ftp)://(?:[^@/\s\"']*@)?(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?))"
 )
 _GATEWAY_FLAG = 0x2  # RTF_GATEWAY of linux/route.h and linux/ipv6_route.h

@@ -135,13 +135,13 @@ def not_entered(path: str, type_: str) -> str:
     return f"{path} is on a network or FUSE file system ({type_}), which is not entered"
 
 
-def mount_of(descriptor: int) -> str:
-    """Which mount an open file is on, asked of the kernel alone (fdinfo in proc(5)); "" if it does not say."""
+def mount_of(descriptor: int) -> bytes:
+    """Which mount an open file is on, asked of the kernel alone (fdinfo in proc(5)); b"" if it does not say."""
     try:
-        with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii", errors="replace") as stream:
-            return next((line for line in stream if line.startswith("mnt_id:")), "")
+        with open(f"/proc/self/fdinfo/{descriptor}", "rb") as stream:
+            return next((line for line in stream if line.startswith(b"mnt_id:")), b"")
     except OSError:
-        return ""
+        return b""
 
 
 def here(directory: int, name: str) -> os.stat_result | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from ...patterns import pattern
 
 SUFFIX = ".appimage"
 # Of AppImage, and of formats that put other letters in the same place (AppImageSpec; FlatImage, RunImage).
@@ -22,9 +22,9 @@ _BESIDE = frozenset(
 _LENGTHS = sorted({len(word) for word in _BESIDE})
 _BETWEEN = "-_. "
 _ATTACHED = "linux"  # also without anything between
-_NUMBER = re.compile(r"v?\d")
+_NUMBER = pattern(r"v?\d")
 _IN_VERSION = frozenset("0123456789.abcdefghijklmnopqrstuvwxyz")
-_VERSION = re.compile(r"(?:^|[-_ v])(\d+(?:\.\d+)+)")
+_VERSION = pattern(r"(?:^|[-_ v])(\d+(?:\.\d+)+)")
 
 
 def is_image(head: bytes) -> bool:

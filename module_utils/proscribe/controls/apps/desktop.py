@@ -9,16 +9,17 @@ import itertools
 import re
 from typing import Any, Iterator, Mapping, Sequence
 
+from ...patterns import pattern
 from ...plan import once
 from ...tuples import NamedTuple
 
-ADDRESS = re.compile(r"https?://[^\s\"'<>`|]+", re.IGNORECASE)
-APP_ID = re.compile(r"(?:^|[^A-Za-z])(?:--app-id=|crx_)([a-p]{32})(?![a-z])")
+ADDRESS = pattern(r"https?://[^\s\"'<>`|]+", re.IGNORECASE)
+APP_ID = pattern(r"(?:^|[^A-Za-z])(?:--app-id=|crx_)([a-p]{32})(?![a-z])")
 ESCAPES = {"s": " ", "n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 # An argument's parts: each text is cut in one way only, so that cutting takes as long as the text is.
-_PIECES = re.compile(r'"|\\.?|\s+|[^"\\\s]+', re.DOTALL)
-_ASSIGNS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
-_FIELD = re.compile(r"%[a-zA-Z]|@@u?")
+_PIECES = pattern(r'"|\\.?|\s+|[^"\\\s]+', re.DOTALL)
+_ASSIGNS = pattern(r"[A-Za-z_][A-Za-z0-9_]*=")
+_FIELD = pattern(r"%[a-zA-Z]|@@u?")
 LONGEST_HOST = 253  # characters of a name (RFC 1035)
 # What starts another program, which the rest of its line names.
 STARTERS = frozenset({"env", "nice", "ionice", "nohup", "setsid", "exec"})

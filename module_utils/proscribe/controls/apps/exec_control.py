@@ -12,6 +12,7 @@ from typing import Any, Iterator, Mapping
 
 from ...finding import Finding, Verdict, judge
 from ...host import WRITTEN_BY, ControlError, Host, Unseen
+from ...patterns import pattern
 from .wanted import Wanted
 
 RULE = "apps/execution-control"
@@ -20,7 +21,7 @@ RULES = FOLDER + "/15-proscribe.rules"
 REST = FOLDER + "/99-proscribe.rules"  # lets all else pass; only where the host has no rules of its own
 OLD = "/etc/fapolicyd/fapolicyd.rules"  # fagenrules does nothing while this one stands
 COMPILED = "/etc/fapolicyd/compiled.rules"
-PLAIN = re.compile(r"/[A-Za-z0-9._+@,:/-]+")  # fapolicyd before 2.0 has no way to write a space
+PLAIN = pattern(r"/[A-Za-z0-9._+@,:/-]+")  # fapolicyd before 2.0 has no way to write a space
 
 
 def observe(host: Host, plan: Mapping[str, Any], wanted: Wanted) -> list[Verdict]:

@@ -7,6 +7,7 @@ import re
 from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
 
 from ...host import Host, Process, User
+from ...patterns import pattern
 from ...tuples import NamedTuple
 from ..base import Action
 from .flatpak_filters import RemoteFilters
@@ -23,7 +24,7 @@ CATALOGUE_KEY = "flatpak"
 DATABASE_FILES: tuple[str, ...] = ()
 PERSONAL = "/.local/share/flatpak"  # below a home
 # What a deployment says of itself begins with origin and commit, and has the version further on, if the app told one.
-APP_VERSION = re.compile(rb"appdata-version\0+([^\0]+)\0")
+APP_VERSION = pattern(rb"appdata-version\0+([^\0]+)\0")
 
 
 class _App(NamedTuple):

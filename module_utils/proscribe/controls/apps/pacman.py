@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import AbstractSet, Callable, Mapping, Sequence
 
 from ...host import WRITTEN_BY, Host, Process, User
@@ -73,6 +72,8 @@ def gate(
     Updates of what is still installed pass too, as everywhere: to refuse them would only keep the old version, and
     stop every other update that comes with it.
     """
+    import shlex  # only a host with pacman needs it
+
     # A hook without a target is an error that stops every transaction. No package has this one's name.
     targets = sorted(ids - permitted.keys()) or ["/"]
     # Script first: pacman stops where it is told to run one that is not there.

@@ -14,6 +14,7 @@ from typing import AbstractSet, Iterator, Mapping, Sequence
 
 from ...hashing import sha256
 from ...host import STATE_DIRECTORY, WRITTEN_BY, Host
+from ...patterns import pattern
 from ...tuples import NamedTuple
 from .gate_parts import DIFFERS, LEFT_OVER, MISSING, GateFile, GatePart, SharedFile
 from .polkit import packagekit
@@ -28,7 +29,7 @@ DNF_PROTECTED = "/etc/dnf/protected.d/proscribe.conf"
 ZYPPER_LOCKS = "/etc/zypp/locks"
 
 # What rpm's own tools accept in the name of a package; a pattern or a separator would reach further than one name.
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 def parts(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]]) -> tuple[GatePart, ...]:

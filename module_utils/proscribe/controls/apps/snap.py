@@ -7,6 +7,7 @@ import re
 from typing import AbstractSet, Any, Callable, Mapping, Sequence
 
 from ...host import Host, Process, User
+from ...patterns import pattern
 from ..base import Action
 from .gate_parts import GatePart
 from .package import Package
@@ -19,8 +20,8 @@ DATABASE_FILES: tuple[str, ...] = ()
 # A file for every installed revision, mounted at /snap/<name>/<revision>; `snap try` leaves a link to a directory.
 SNAPS = "/var/lib/snapd/snaps"
 SOCKET = "/run/snapd.socket"  # anybody may ask here what is installed
-MOUNTED = re.compile(r"(?:/var/lib/snapd)?/snap/([a-z0-9-]+)(?:_[a-z0-9]+)?/")
-GROUP = re.compile(r"/snap\.([a-z0-9-]+)(?:_[a-z0-9]+)?\.")
+MOUNTED = pattern(r"(?:/var/lib/snapd)?/snap/([a-z0-9-]+)(?:_[a-z0-9]+)?/")
+GROUP = pattern(r"/snap\.([a-z0-9-]+)(?:_[a-z0-9]+)?\.")
 
 
 def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:

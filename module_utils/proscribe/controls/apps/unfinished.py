@@ -5,18 +5,18 @@ of it, that was cut short and has to be completed.
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from ...finding import Finding, Verdict, judge
 from ...host import STATE_DIRECTORY, ControlError, Host, Unseen
+from ...patterns import pattern
 
 HOME = STATE_DIRECTORY + "/quarantine"
 UNFINISHED = ".unfinished"  # ends the name of an item's folder until all is done
 RULE = "apps/quarantine"
 COUNTED = 2_000  # items whose manifests a look reads
 OWNERS = 20  # of whom it tells, those who have most in it
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_TIME = pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def observe(host: Host, mode: str) -> list[Verdict]:

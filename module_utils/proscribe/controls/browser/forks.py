@@ -15,6 +15,7 @@ import stat
 from typing import Iterator, Mapping, Sequence
 
 from ...host import STATE_DIRECTORY, ControlError, Host, Unseen
+from ...patterns import pattern
 from ...tuples import NamedTuple
 from .places import OWN_FILE, Place
 
@@ -22,10 +23,10 @@ REMEMBERED = STATE_DIRECTORY + "/browser/forks.json"
 ENTRIES = ("/usr/share/applications", "/usr/local/share/applications")
 PATH = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/games")
 LEAST = 20 * 1024 * 1024  # bytes; the binary of a browser is ten times as large, a launcher a thousandth
-_OPENS_WEB = re.compile(r"^MimeType=(?:.*;)?x-scheme-handler/https?(?:;|$)", re.MULTILINE)
-_EXEC = re.compile(r"^Exec=(.+)$", re.MULTILINE)
-_PROGRAMS = re.compile(rb"/(?:opt|usr/lib|usr/lib64|usr/share)/[A-Za-z0-9][A-Za-z0-9._/-]{0,100}")
-_POLICIES = re.compile(rb"/etc/[A-Za-z0-9][A-Za-z0-9._/-]{0,100}/policies(?=\x00)")
+_OPENS_WEB = pattern(r"^MimeType=(?:.*;)?x-scheme-handler/https?(?:;|$)", re.MULTILINE)
+_EXEC = pattern(r"^Exec=(.+)$", re.MULTILINE)
+_PROGRAMS = pattern(rb"/(?:opt|usr/lib|usr/lib64|usr/share)/[A-Za-z0-9][A-Za-z0-9._/-]{0,100}")
+_POLICIES = pattern(rb"/etc/[A-Za-z0-9][A-Za-z0-9._/-]{0,100}/policies(?=\x00)")
 
 
 class Fork(NamedTuple):

@@ -6,10 +6,12 @@ import json
 import re
 from typing import Any
 
+from ...patterns import pattern
+
 # A string is matched first, so that what looks like a comment inside it is none.
 _STRING = r'"(?:[^"\\]|\\.)*"'
-_COMMENT = re.compile(_STRING + r"|//[^\n]*|/\*.*?\*/", re.DOTALL)
-_COMMA = re.compile(_STRING + r"|,(?=\s*[\]}])", re.DOTALL)
+_COMMENT = pattern(_STRING + r"|//[^\n]*|/\*.*?\*/", re.DOTALL)
+_COMMA = pattern(_STRING + r"|,(?=\s*[\]}])", re.DOTALL)
 
 
 def parse(content: bytes) -> Any:

@@ -6,9 +6,9 @@ part (one scheme, one port) blocks nothing, one that opens in part opens.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Iterable
 
+from ...patterns import pattern
 from ...tuples import NamedTuple
 from .rendering import MOST_ENTRIES, Name, above
 
@@ -21,8 +21,8 @@ class Entry(NamedTuple):
     whole: bool = True  # every scheme and port, and every address under the path
 
 
-_FILTER = re.compile(r"(?:([a-zA-Z][a-zA-Z0-9+.-]*|\*)://)?(\.?)([^/:?@]+)(:[^/?]*)?(/[^?]*)?(\?.*)?")
-_PATTERN = re.compile(r"(\*|https?|wss?|ftp)://(\*|(?:\*\.)?[^/*:]+)(/.*)")
+_FILTER = pattern(r"(?:([a-zA-Z][a-zA-Z0-9+.-]*|\*)://)?(\.?)([^/:?@]+)(:[^/?]*)?(/[^?]*)?(\?.*)?")
+_PATTERN = pattern(r"(\*|https?|wss?|ftp)://(\*|(?:\*\.)?[^/*:]+)(/.*)")
 
 
 def chromium_entry(text: Any) -> Entry | None:

@@ -17,6 +17,7 @@ from ...finding import Finding
 from ...host import ControlError, Host, Unseen, User
 from ...host.apart import each
 from ...host.budget import Budget
+from ...patterns import pattern
 from ...tuples import NamedTuple
 from .places import OWN_EXTENSION, PACKAGERS, Place
 
@@ -24,7 +25,7 @@ SYSTEM, PERSONAL = "/var/lib/flatpak", "/.local/share/flatpak"  # the latter bel
 SNAPS = PACKAGERS[-2:]
 PROFILES = "/var/lib/snapd/apparmor/profiles"
 # What an interface of a snap opens, as snapd writes it (interfaces/builtin/common_files.go).
-_OPENED = re.compile(r'^"(/etc[^"{]*)\{,/,/\*\*\}" r', re.MULTILINE)
+_OPENED = pattern(r'^"(/etc[^"{]*)\{,/,/\*\*\}" r', re.MULTILINE)
 UNPLACED = "nobody knows where it reads policies: docs/browsers.md"
 
 

@@ -14,10 +14,10 @@ one order.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Iterable, Iterator, Mapping
 
 from ...host import ControlError
+from ...patterns import pattern
 from ...plan import RESTRICTED
 from ...tuples import NamedTuple
 from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SETTINGS, UNMANAGED
@@ -25,9 +25,9 @@ from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SETTINGS, UNMANAGED
 # Entries per list. Firefox ignores what comes after 1000; Chromium's documentation says 1000 too (156 takes 1500).
 MOST_ENTRIES = 1000
 
-_HOST = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+_HOST = pattern(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 # "?" and "#" begin another part of an address, "*" is special to one of the browsers.
-_PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()+,;=:@%/-]*)?")
+_PATH = pattern(r"(?:/[A-Za-z0-9._~!$&'()+,;=:@%/-]*)?")
 
 
 class Name(NamedTuple):

@@ -6,18 +6,18 @@ stays and counts. One that the host hangs on: a source of its packages, its own 
 
 from __future__ import annotations
 
-import re
 from typing import AbstractSet, Any, Iterable, Mapping
 
 from ...finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ...host import ControlError, Host
+from ...patterns import pattern
 from ...plan import RESTRICTED, once
 from ...tuples import NamedTuple
 from .. import lifelines
 
 # What a name may consist of. A resolver's file is written by root out of these names, so one that could say more than
 # a name is refused here too, whatever the compile step let pass.
-_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_][a-z0-9_-]{0,62}(?:\.[a-z0-9_][a-z0-9_-]{0,62})*")
+_NAME = pattern(r"(?=.{1,253}\Z)[a-z0-9_][a-z0-9_-]{0,62}(?:\.[a-z0-9_][a-z0-9_-]{0,62})*")
 
 
 class Wish(NamedTuple):

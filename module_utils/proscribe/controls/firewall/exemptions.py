@@ -19,14 +19,15 @@ import re
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ...host import Host
+from ...patterns import pattern
 from ...tuples import NamedTuple
 from .. import lifelines
 from .ruleset import MANAGEMENT, OWN_RULES, Exempt, Lifelines, Network, own_rules, refused, spelled
 
 SOURCE = "package source "
-_REMEMBERED_SOURCE = re.compile(rf'([0-9a-f.:]+) comment "{SOURCE}([^"\n]+)"')
-_REMEMBERED_PORTS = re.compile(r"^\t\ttcp sport (?:\{ )?([0-9, ]+?)(?: \})? tcp flags", re.MULTILINE)
-_REMEMBERED_PEER = re.compile(r'^\t\tip6? saddr (\S+) tcp dport (\d+) accept comment "control', re.MULTILINE)
+_REMEMBERED_SOURCE = pattern(rf'([0-9a-f.:]+) comment "{SOURCE}([^"\n]+)"')
+_REMEMBERED_PORTS = pattern(r"^\t\ttcp sport (?:\{ )?([0-9, ]+?)(?: \})? tcp flags", re.MULTILINE)
+_REMEMBERED_PEER = pattern(r'^\t\tip6? saddr (\S+) tcp dport (\d+) accept comment "control', re.MULTILINE)
 _LONGEST_NAME = 100  # characters; the comment of an element may have 128
 _EVERYWHERE = ("0.0.0.0/0", "::/0")
 

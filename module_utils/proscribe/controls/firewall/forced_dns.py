@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Mapping
 
 from ...host import ControlError, Host
+from ...patterns import pattern
 from . import boot
 from .ruleset import PLAIN_DNS
 
-_REMEMBERED = re.compile(rf"\tchain refuse-{PLAIN_DNS} \{{\n\t\tmeta skuid (?:\{{ )?([0-9, ]+)")
+_REMEMBERED = pattern(rf"\tchain refuse-{PLAIN_DNS} \{{\n\t\tmeta skuid (?:\{{ )?([0-9, ]+)")
 
 
 def askers(host: Host, plan: Mapping[str, Any]) -> list[int]:

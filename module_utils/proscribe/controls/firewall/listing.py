@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import re
 import sys
 from typing import Iterator, Mapping, Sequence
 
 from ...finding import Finding
 from ...host import ControlError, Generation, Host, Unseen
+from ...patterns import pattern
 from ...tuples import NamedTuple
 from . import known
 from .ruleset import DNS_OVER_TLS, OWN_RULES, PLAIN_DNS, QUIC, TABLE
@@ -28,8 +28,8 @@ SPELLINGS = (
 
 MANY = 1000  # elements of a set: a diff that showed all of them could not be read
 
-_HELD = re.compile(r"elements = \{([^}]*)\}")
-_COUNTED = re.compile(r"counter refused[_-](\S+) \{\s+packets (\d+) bytes (\d+)")
+_HELD = pattern(r"elements = \{([^}]*)\}")
+_COUNTED = pattern(r"counter refused[_-](\S+) \{\s+packets (\d+) bytes (\d+)")
 
 # Loads a ruleset from its input and lists the table: what the kernel makes of it, spelled by the host's own nft.
 # One nft cannot do both, because a listing within a file is answered before the file is committed.

@@ -10,18 +10,18 @@ with the address that it leads to. What matters is what comes after, or goes pas
 
 from __future__ import annotations
 
-import re
 from typing import Iterator
 
 from ...finding import NONCOMPLIANT, NOT_APPLICABLE, Finding, Verdict
 from ...host import Host
+from ...patterns import pattern
 from .ruleset import TABLE
 
 RULE = "firewall/neighbours"
 _OUR_PRIORITY = -10  # filter - 10
-_TABLE = re.compile(r"table (\S+ \S+) \{$")
-_PART = re.compile(r"(chain|flowtable) (\S+) \{$")
-_LATE = re.compile(r"type (nat|route) hook output priority (-?\d+);")
+_TABLE = pattern(r"table (\S+ \S+) \{$")
+_PART = pattern(r"(chain|flowtable) (\S+) \{$")
+_LATE = pattern(r"type (nat|route) hook output priority (-?\d+);")
 
 
 def observe(host: Host, nft: str) -> list[Verdict]:
