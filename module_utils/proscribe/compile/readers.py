@@ -83,6 +83,13 @@ def read_history(value: object) -> str:
     return str(value)
 
 
+def read_removed(value: object) -> tuple[str, ...]:
+    """Ids of waivers: a list, or one text with commas, as -e gives it."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    return words(None, "ids of waivers, or all")(value)
+
+
 def read_exports(value: object) -> tuple[str, ...]:
     """Names of exports, of which no two write the same file."""
     names = words(exports.FILES, "exports")(value)

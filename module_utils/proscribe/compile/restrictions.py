@@ -24,6 +24,7 @@ from .readers import (
     read_exports,
     read_extensions,
     read_history,
+    read_removed,
     read_tenants,
 )
 from .schema import AUDIENCES, CATEGORIES
@@ -42,6 +43,7 @@ from .values import (
 )
 
 PREFIX = "proscribe_"
+ALL = "all"  # of proscribe_waivers_removed
 # Variables of the same prefix that the playbooks themselves register, or are given for one run.
 REGISTERED = frozenset(
     {
@@ -72,6 +74,8 @@ class Restrictions:
     controls: Mapping[str, str]
     tenants: Mapping[str, tuple[str, ...]]
     catalog_dirs: tuple[str, ...]
+    waivers_dir: str
+    waivers_removed: tuple[str, ...]
     compliance_gate: str
     gate_baseline: str
     history: str
@@ -159,7 +163,19 @@ RESTRICTIONS: Mapping[str, Variable] = {
     "catalog_dirs": Variable(
         [],
         words(None, "directories"),
-        "More service files, the organisation's own; relative to the inventory's folder.",
+        "More service files, the organisation's own; relative to the project, the playbook's folder or the "
+        "inventory's.",
+    ),
+    "waivers_dir": Variable(
+        "",
+        line,
+        "A folder of waivers beside those of the inventories, relative to the project, the playbook's folder or the "
+        "inventory's; docs/waivers.md.",
+    ),
+    "waivers_removed": Variable(
+        [],
+        read_removed,
+        "The ids of waivers that the last run had and that were removed on purpose, or all; for one run, with -e.",
     ),
     "compliance_gate": Variable(
         "never",

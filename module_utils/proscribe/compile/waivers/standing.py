@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .authority import Register, objection
-from .signatures import SIGNERS, signature_of, verify
+from .signatures import signature_of, signers_of, verify
 from .waiver import Waiver
 
 ACTIVE = "active"
@@ -57,6 +57,7 @@ class Standing(NamedTuple):
     hosts: tuple[str, ...]  # of the inventory, in its scope
     review_overdue: bool = False
     key: str = ""  # the key that signed it, "" if none was looked at
+    unregistered: bool = False  # whether nobody could have approved it, since no register was found
 
     @property
     def waives(self) -> bool:
@@ -86,7 +87,7 @@ def standing(waiver: Waiver, context: Context, now: datetime.datetime) -> Standi
         return Standing("expired", f"it ended on {moment(waiver.expires)}", ordered)
     status, why = _mistrust(waiver, hosts, context)
     if status:
-        return Standing(status, why, ordered)
+        return Standing(status, why, ordered, unregistered=status == "unauthorised" and not context.register)
     status, why, key = _signed(waiver, context.rules.signatures, now)
     if status:
         return Standing(status, why, ordered)
@@ -130,8 +131,7 @@ def _signed(waiver: Waiver, mode: str, now: datetime.datetime) -> tuple[str, str
     if not signature_of(file).exists():
         why = f"proscribe_waiver_signatures requires a signature by {waiver.approved_by}, {signature_of(file).name}"
         return ("unsigned", why, "") if mode == "required" else ("", "", "")
-    signers = file.parent.parent / SIGNERS
-    signature = verify(waiver.document.content, file, signers, waiver.approved_by, now)
+    signature = verify(waiver.document.content, file, signers_of(file), waiver.approved_by, now)
     return (
         ("bad_signature", f"{signature_of(file).name}: {signature.problem}", "")
         if signature.problem
