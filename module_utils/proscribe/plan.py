@@ -19,8 +19,9 @@ A service that is waived in part keeps its mode and carries `"exceptions": [{"wa
 
 Identifiers by control:
     apps       packages {apt: [...], flatpak: [...], ...}, processes [base names], paths [absolute, or below ~/],
-               desktop_files [names], markers {go: [packages that a program is built from], gecko: [vendors of a
-               Gecko program], programs: [base names that count with such a mark only]}, windows [paths of programs
+               desktop_files [names], names [what people call the service in their own script, for AppImages and
+               launchers], markers {go: [packages that a program is built from], gecko: [vendors of a Gecko
+               program], programs: [base names that count with such a mark only]}, windows [paths of programs
                below a folder of programs], web_hosts [hosts, or host/path], web_allow [hosts below them that are no
                web app of the service]
     browser    domains [suffixes], urls [host or host/path], allow [hosts that stay reachable below the domains],

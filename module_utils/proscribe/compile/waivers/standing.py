@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import unicodedata
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from ...folding import folded
 from .authority import Register, objection
 from .signatures import signature_of, signers_of, verify
 from .waiver import Waiver
@@ -107,7 +107,7 @@ def _mistrust(waiver: Waiver, hosts: Set[str], context: Context) -> tuple[str, s
     """The status and the reason of a waiver that was not approved as it has to be; ("", "") otherwise."""
     if not hosts:
         return "no_hosts", "it covers no host of the inventory"
-    if _folded(waiver.requested_by) == _folded(waiver.approved_by):
+    if folded(waiver.requested_by) == folded(waiver.approved_by):
         return "self_approved", f"{waiver.requested_by} requested and approved it; these have to be two people"
     if why := objection(waiver.approved_by, hosts, context.register, context.groups):
         return "unauthorised", why
@@ -141,10 +141,6 @@ def _signed(waiver: Waiver, mode: str, now: datetime.datetime) -> tuple[str, str
             signature.key,
         )
     )
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def moment(time: datetime.datetime) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ...folding import folded
+
 SUFFIX = ".appimage"
 # Of AppImage, and of formats that put other letters in the same place (AppImageSpec; FlatImage, RunImage).
 MAGIC = (b"AI\x01", b"AI\x02", b"FI\x01", b"RI\x02")
@@ -33,11 +35,11 @@ def is_image(head: bytes) -> bool:
 
 
 def stem(name: str) -> str:
-    """The program that a file's or a directory's name speaks of, in small letters: without version, processor, suffix.
+    """The program that a file's or a directory's name speaks of, folded: without version, processor, suffix.
 
     Two names speak of the same program if their stems are equal; `mega` and `megaglest` do not.
     """
-    name = name.lower()
+    name = folded(name)
     name = name[: -len(SUFFIX)] if name.endswith(SUFFIX) else name
     return name[: _tail(name)] or name
 
