@@ -29,7 +29,8 @@ Identifiers by control:
     firewall   networks [CIDR, merged; one address without a length], ports [numbers; none means all]
     dns        domains [suffixes], allow [hosts], canaries [names that want NXDOMAIN and no address]
 Settings:
-    apps       user_notice: text for logged-in users ("" for none); grace: seconds between TERM and KILL;
+    apps       user_notice: text for logged-in users ("" for none), a line for each language; refusal_notice: the same
+               for whose installation is refused; grace: seconds between TERM and KILL;
                quarantine_keep: seconds (0 for ever); exec_control: "fapolicyd" | "off"; full_scan_every: in how many
                runs homes are read whole once; network_homes: "unknown" | "scan"; unmanaged_browsers: like a service,
                with mode "report" | "audit", and copies [programs that count in homes, with the rest of a browser

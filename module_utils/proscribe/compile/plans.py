@@ -205,6 +205,7 @@ def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> dict[
     if control == "apps":
         return {
             "user_notice": restrictions.user_notice,
+            "refusal_notice": restrictions.refusal_notice,
             "grace": restrictions.end_grace,
             "quarantine_keep": restrictions.quarantine_keep,
             "exec_control": "off" if upcoming else restrictions.exec_control,

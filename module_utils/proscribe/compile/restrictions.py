@@ -26,6 +26,7 @@ from .readers import (
     read_history,
     read_removed,
     read_tenants,
+    read_texts,
 )
 from .schema import AUDIENCES, CATEGORIES
 from .values import (
@@ -85,7 +86,8 @@ class Restrictions:
     observe_timeout: int  # seconds
     exports: tuple[str, ...]
     contact: str
-    user_notice: str
+    user_notice: str  # a line for each language
+    refusal_notice: str  # the same
     end_grace: int  # seconds
     quarantine_keep: int  # seconds; 0 keeps everything
     exec_control: str
@@ -230,9 +232,15 @@ RESTRICTIONS: Mapping[str, Variable] = {
     ),
     "user_notice": Variable(
         "",
-        line,
+        read_texts,
         "What logged-in users are told, on their terminals and desktops, when something of theirs is ended or taken "
-        "away; nothing if empty.",
+        "away; nothing if empty. A text, or by language: {en: ..., zh-HK: ...}, of which all are shown in this order.",
+    ),
+    "refusal_notice": Variable(
+        "",
+        read_texts,
+        "What a user reads below the refusal of a package: a text, or by language as in proscribe_user_notice; "
+        "docs/apps.md.",
     ),
     # What has to be saved is saved in a minute; a program that is given longer would hold the whole run up.
     "end_grace": Variable(

@@ -220,3 +220,15 @@ def test_a_launcher_of_a_package_that_stands_for_the_service_is_not_told_once_mo
     services = section()["services"]
     assert len(launchers.look(host, services, lambda program, id_: [], [], True)[0]) == 1
     assert launchers.look(host, services, lambda program, id_: [], [], True, {}, {"wechat"}) == ([], [])
+
+
+def test_a_plans_words_for_a_refusal_reach_the_gates(host: Host) -> None:
+    from proscribe.controls.apps import dpkg, gate
+    from proscribe.controls.apps.wanted import Wanted
+
+    put(host, "/var/lib/dpkg/status")
+    own = {**section(), "settings": {"refusal_notice": "Not here.\n此處不得安裝。"}}
+    parts = {
+        part.path: part for _, part, _ in gate.expected(host, {"contact": "it", "controls": {"apps": own}}, Wanted(own))
+    }
+    assert parts[dpkg.CONTACT].wanted(host).splitlines()[1:] == ["it", "Not here.", "此處不得安裝。"]
