@@ -120,17 +120,17 @@ def _error(notes: Notes, lost: Sequence[Seen], folders: Sequence[Path], there: C
     ids = [seen.id for seen in lost]
     named = ", ".join(ids[:FEW]) + (f" and {len(ids) - FEW} more" if ids[FEW:] else "")
     places = ", ".join(dict.fromkeys(seen.folder for seen in lost))
-    looked = ", ".join(map(str, folders)) or "no folder of waivers"
+    looked = ", ".join(map(str, folders)) or "no folder, since there is none beside the inventory"
     option = ",".join(ids) if len(ids) <= FEW else ALL
     if ids[0] in there:
         found = f"waivers without their approvers.yml or {SIGNERS} beside the folder: {named}"
     else:
         found = f"none of the waivers {named}"
     expected = (
-        f"them as run {notes.run} had them in {places}; this run looked in {looked}. Set {WAIVERS} to their"
+        f"them as run {notes.run} had them there; this run looked in {looked}. Set {WAIVERS} to their"
         f" folder, or, if they were removed on purpose, add: -e {REMOVED}={option}"
     )
-    return PolicyError(looked, "", InWords(found), expected)
+    return PolicyError(places, "", InWords(found), expected)
 
 
 def _of(question: Question) -> Notes:
