@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any, Collection, Iterable, Mapping, Sequence
 
 from ...folding import folded
@@ -63,9 +62,12 @@ class Names:
             chosen |= {name for name in names if self.images(name)}
         return chosen
 
-    def beside(self, folders: Iterable[str]) -> Names:
+    def beside(self, folders: Collection[str]) -> Names:
         """The same names, with more directories of many things."""
-        names = copy.copy(self)
+        if not folders:
+            return self
+        names = Names.__new__(Names)
+        names.__dict__.update(self.__dict__)
         names.program_folders = {*self.program_folders, *folders}
         return names
 
