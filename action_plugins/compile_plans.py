@@ -46,6 +46,7 @@ class ActionModule(ActionBase):
             hosts=[HostVariables.of(name, hostvars) for name in names],
             groups={str(group): frozenset(map(str, hosts)) for group, hosts in (variables.get("groups") or {}).items()},
             zone_of=zones(hostvars),
+            playbook_folder=Path(variables["playbook_dir"]) if variables.get("playbook_dir") else None,
         )
         try:
             # -b on the command line, which the plays' own `become` would hide

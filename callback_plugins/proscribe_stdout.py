@@ -129,6 +129,9 @@ class CallbackModule(Default):
         word = "would change" if result.task.check_mode else "changed"
         for action in actions if isinstance(actions, list) else [result.task.get_name()]:
             self._say(f"{word}: {self._host(result)} {clean(action)}", C.COLOR_CHANGED)
+        notes = result.result.get("notes") if ours else None
+        for note in notes if isinstance(notes, list) else []:
+            self._say(f"note: {self._host(result)}: {clean(note)}")
 
     def _mistake(self, result: Any) -> None:
         """A mistake in the policy: whole, line by line, at every verbosity."""

@@ -40,6 +40,13 @@ refused:
   type: list
   elements: dict
   sample: []
+notes:
+  description: What is to be said of the actions, such as for which browsers that are not installed files are written.
+  returned: where there is something
+  type: list
+  elements: str
+  sample:
+    - "1 of these policy files is for browsers that are not installed: brave; so that a later installation is covered"
 findings:
   description: The evidence that the actions answer, as in a host record.
   returned: success

@@ -19,8 +19,9 @@ A service that is waived in part keeps its mode and carries `"exceptions": [{"wa
 
 Identifiers by control:
     apps       packages {apt: [...], flatpak: [...], ...}, processes [base names], paths [absolute, or below ~/],
-               desktop_files [names], markers {go: [packages that a program is built from], gecko: [vendors of a
-               Gecko program], programs: [base names that count with such a mark only]}, windows [paths of programs
+               desktop_files [names], names [what people call the service in their own script, for AppImages and
+               launchers], markers {go: [packages that a program is built from], gecko: [vendors of a Gecko
+               program], programs: [base names that count with such a mark only]}, windows [paths of programs
                below a folder of programs], web_hosts [hosts, or host/path], web_allow [hosts below them that are no
                web app of the service]
     browser    domains [suffixes], urls [host or host/path], allow [hosts that stay reachable below the domains],
@@ -28,7 +29,8 @@ Identifiers by control:
     firewall   networks [CIDR, merged; one address without a length], ports [numbers; none means all]
     dns        domains [suffixes], allow [hosts], canaries [names that want NXDOMAIN and no address]
 Settings:
-    apps       user_notice: text for logged-in users ("" for none); grace: seconds between TERM and KILL;
+    apps       user_notice: text for logged-in users ("" for none), a line for each language; refusal_notice: the same
+               for whose installation is refused; grace: seconds between TERM and KILL;
                quarantine_keep: seconds (0 for ever); exec_control: "fapolicyd" | "off"; full_scan_every: in how many
                runs homes are read whole once; network_homes: "unknown" | "scan"; unmanaged_browsers: like a service,
                with mode "report" | "audit", and copies [programs that count in homes, with the rest of a browser

@@ -240,6 +240,7 @@ def change(
         "actions": [str(action) for action in actions],
         "refused": [refusal._asdict() for refusal in (*changes.refused, *refusals(left))],
         "findings": [finding.as_dict() for finding in found],
+        **({"notes": list(changes.notes)} if actions and changes.notes else {}),
         "diff": [
             {"before_header": str(a), "after_header": str(a), "before": a.before, "after": a.after} for a in actions
         ],

@@ -148,6 +148,17 @@ class Store:
                 return plan
         raise Untrusted(f"{self.directory}/{name}", "something else", "the plan of that name; delete what is there")
 
+    # -- what runs note for later ones ---------------------------------------------------------------------------------
+
+    def noted(self, name: str) -> bytes:
+        """What an earlier run noted under a name; b"" for nothing, and for what is not to be trusted."""
+        return self._read(name)
+
+    def note_down(self, name: str, content: bytes) -> None:
+        """Note something for later runs, in the place of what was noted before."""
+        if self._read(name) != content:
+            self._keep(name, content)
+
     # -- which hosts keep what -----------------------------------------------------------------------------------------
 
     def has(self, host: str, code: Part, plan: Part) -> bool:

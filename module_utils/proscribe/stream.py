@@ -35,6 +35,7 @@ ROOTS = ("compliance_state", "Host", "keep")  # what the bootstrap asks for
 HOST_SIDE = (
     "__init__.py",
     "finding.py",
+    "folding.py",
     "hashing.py",
     "kept.py",
     "patterns.py",

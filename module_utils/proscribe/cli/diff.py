@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     question = inventory.question(arguments)
     compiled = compile_hosts(question, now)
     found = compare(before, compiled, whole=not arguments.limit)
-    departments = departments_of(question)
+    departments = departments_of(question, compiled.restrictions)
     if arguments.json:
         print(json.dumps(as_json(before, found, departments), indent=2))
     else:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..compile.errors import PolicyErrors
-from ..compile.run import compile_hosts
+from ..compile.policy_folders import relative_folders
+from ..compile.run import compile_hosts, read_all
 from ..report.stored import NoSuchRun, UnreadableReport, find_run, read_records, read_report
 from ..store import PLANS, Store, Untrusted
 from . import Refused, inventory
@@ -78,7 +79,10 @@ def _of_revision(name: str, arguments: argparse.Namespace, now: datetime.datetim
         sources, notes = _inventories(repository, commit, arguments, into)
         asked = argparse.Namespace(**{**vars(arguments), "inventory": sources, "limit": ""})
         try:
-            compiled = compile_hosts(inventory.question(asked, into / prefix), now)
+            question = inventory.question(asked, into / prefix)
+            named = relative_folders(question, read_all(question.hosts))
+            repository.extract(commit, [prefix / path for path in named], into)
+            compiled = compile_hosts(question, now)
         except (PolicyErrors, Refused) as wrong:
             told = str(wrong).replace(f"{into}/", f"{name}:")
             raise Refused(

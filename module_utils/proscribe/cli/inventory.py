@@ -113,4 +113,5 @@ def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question
         hosts=hosts,
         groups=groups,
         zone_of=zones(hostvars),
+        playbook_folder=project / "playbooks",
     )

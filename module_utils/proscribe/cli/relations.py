@@ -12,6 +12,7 @@ from ..compile.claims import SHARED
 from ..compile.errors import close_to
 from ..compile.plans import is_below
 from ..controls.browser.rendering import Name, above, covers, name
+from ..folding import folded
 from ..report.wording import some
 from . import Refused
 from .asked import Asked
@@ -57,7 +58,8 @@ def subject(asked: Asked, catalogue: Catalogue) -> Subject:
         return Subject(NAME, asked, (*by_name, *programs))
     if programs:
         return Subject(PROGRAM, asked, tuple(programs))
-    same = [Relation(s, "is", s.name) for s in services if s.name.casefold() == asked.word.casefold()]
+    word = folded(asked.word)
+    same = [Relation(s, "is", called) for s in services for called in (s.name, *s.names) if folded(called) == word]
     if same:
         return Subject(SERVICE, asked, tuple(same))
     if asked.host:

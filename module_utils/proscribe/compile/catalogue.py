@@ -27,6 +27,7 @@ class Service:
 
     id: str
     name: str
+    names: tuple[str, ...]  # what people call it in their own script
     category: str
     vendor: str
     audience: str  # an entry without one (circumvention) is for consumers
@@ -216,6 +217,7 @@ def _service(entry: _Entry) -> Service:
     return Service(
         id=entry.id,
         name=data["name"],
+        names=tuple(data.get("names", ())),
         category=data["category"],
         vendor=data["vendor"],
         audience=data.get("audience", "consumer"),

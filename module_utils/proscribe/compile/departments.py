@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 
-from .inventory import Question, inventory_folders
+from .inventory import Question
+from .policy_folders import folders_of_registers
+from .restrictions import Restrictions
 from .waivers.authority import read_register
 
 NO_DEPARTMENT = ("all", "ungrouped")  # Ansible's own groups
 
 
-def departments_of(question: Question) -> dict[str, list[str]]:
+def departments_of(question: Question, restrictions: Mapping[str, Restrictions] = {}) -> dict[str, list[str]]:
     """The departments with the hosts of this run that each has, by name; a host may be in several, or in none.
 
     They are those that the register of approvers names; without a register, the inventory's outermost groups. Raises
-    PolicyErrors for a register with mistakes.
+    PolicyErrors for a register with mistakes, and for a named folder that is not there.
     """
     asked = {host.name for host in question.hosts}
-    register = read_register(inventory_folders(question.inventory), question.groups)
+    register = read_register(folders_of_registers(question, restrictions), question.groups)
     names = register if register else outermost(question.groups)
     found = {name: sorted(question.groups.get(name, frozenset()) & asked) for name in sorted(names)}
     return {name: hosts for name, hosts in found.items() if hosts}

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Callable
 
+from ..controls.apps.appimage import stem
+from ..folding import folded
 from .errors import close_to
 
 Check = Callable[[str], str]
@@ -110,6 +113,15 @@ def label(text: str) -> str:
     """Text that hosts and reports show: it can stand in a comment of any format."""
     fine = text.isprintable() and 0 < len(text) <= 120 and not set(text) & set("\"'`\\$<>{}")
     return "" if fine else "one line of at most 120 characters, without quotes, backslash, $, <, >, { and }"
+
+
+def own_name(text: str) -> str:
+    """A name in the script of those who use a service, as files and menus have it; compared folded and whole."""
+    if label(text) or text.isascii() or not 2 <= len(text) <= 40 or "/" in text or text != text.strip():
+        return "a name in a script of its own such as 微信, 2 to 40 characters; Latin names are known by `name`"
+    if unicodedata.normalize("NFC", text) != text:
+        return f"{unicodedata.normalize('NFC', text)}, in Unicode's composed form (NFC)"
+    return "" if stem(text) == folded(text) else "a name without version, processor and suffix of a file"
 
 
 def prose(text: str) -> str:

@@ -75,6 +75,8 @@ class Question:
     groups: Mapping[str, frozenset[str]]
     # The network zone of a host that the run leaves out (--limit), for waivers that are scoped by zone.
     zone_of: Callable[[str], str] | None = None
+    # Of the playbook that runs, which may be an organisation's own that imports one of the project's.
+    playbook_folder: Path | None = None
 
 
 def zones(hostvars: Any) -> Callable[[str], str]:

@@ -158,7 +158,9 @@ def _apps(service: Service) -> dict[str, Any]:
         "web_allow": list(service.allow_domains),
     }
     found |= {key: names for key, names in more.items() if names}
-    return found if any(value for key, value in found.items() if key != "web_allow") else {}
+    if not any(value for key, value in found.items() if key != "web_allow"):
+        return {}  # a name alone finds too little to say that all is well
+    return {**found, "names": list(service.names)} if service.names else found
 
 
 def _browser(service: Service) -> dict[str, Any]:
@@ -190,7 +192,7 @@ def _dns(service: Service) -> dict[str, Any]:
 def without_web(identifiers: Mapping[str, Any]) -> dict[str, Any]:
     """A service's identifiers in `apps` without its web addresses; nothing if it has no others."""
     left = {key: names for key, names in identifiers.items() if not key.startswith("web_")}
-    return left if any(left.values()) else {}
+    return left if any(value for key, value in left.items() if key != "names") else {}
 
 
 # What a control names hosts by, and the hosts below them that stay reachable.
@@ -203,6 +205,7 @@ def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> dict[
     if control == "apps":
         return {
             "user_notice": restrictions.user_notice,
+            "refusal_notice": restrictions.refusal_notice,
             "grace": restrictions.end_grace,
             "quarantine_keep": restrictions.quarantine_keep,
             "exec_control": "off" if upcoming else restrictions.exec_control,

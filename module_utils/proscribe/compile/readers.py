@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections.abc import Mapping
 
@@ -11,8 +12,11 @@ from ..report import exports
 from . import grammar
 from .errors import Expected, InWords
 from .schema import TENANT_PROVIDERS
-from .values import choice, one_of, within, words
+from .values import choice, line, one_of, within, words
 
+# Each is shown to everybody, so more of them would be read by nobody.
+MOST_LANGUAGES = 6
+LANGUAGE = re.compile(r"(?!(?:true|false)\Z)[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}", re.IGNORECASE)
 CONTROL_MODES = ("enforce", "audit", "off")
 
 
@@ -81,6 +85,30 @@ def read_history(value: object) -> str:
         told = "no password in the URL: put it in ~/.pgpass, in PGPASSFILE or in PGPASSWORD on the controller"
         raise Expected("", InWords("a URL with a password"), told)
     return str(value)
+
+
+def read_removed(value: object) -> tuple[str, ...]:
+    """Ids of waivers: a list, or one text with commas, as -e gives it."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    return words(None, "ids of waivers, or all")(value)
+
+
+def read_texts(value: object) -> str:
+    """What people are told: one line, or one for each language, in their order."""
+    if not isinstance(value, Mapping):
+        if isinstance(value, str):
+            return within("", line, value)
+        raise Expected("", value, "one line of text, or a mapping by language such as {en: ..., zh-HK: ...}")
+    if not 1 <= len(value) <= MOST_LANGUAGES:
+        raise Expected("", value, f"a mapping with 1 to {MOST_LANGUAGES} languages")
+    for language, text in value.items():
+        if not LANGUAGE.fullmatch(str(language)) or language is True or language is False:
+            hint = "a language such as en or zh-HK (BCP 47), in quotes where YAML reads something else ('no')"
+            raise Expected(f".{language}", language, hint)
+        if not within(f".{language}", line, text).strip():
+            raise Expected(f".{language}", text, "the text in this language")
+    return "\n".join(map(str, value.values()))
 
 
 def read_exports(value: object) -> tuple[str, ...]:

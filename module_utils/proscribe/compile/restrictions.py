@@ -24,7 +24,9 @@ from .readers import (
     read_exports,
     read_extensions,
     read_history,
+    read_removed,
     read_tenants,
+    read_texts,
 )
 from .schema import AUDIENCES, CATEGORIES
 from .values import (
@@ -42,6 +44,7 @@ from .values import (
 )
 
 PREFIX = "proscribe_"
+ALL = "all"  # of proscribe_waivers_removed
 # Variables of the same prefix that the playbooks themselves register, or are given for one run.
 REGISTERED = frozenset(
     {
@@ -72,6 +75,8 @@ class Restrictions:
     controls: Mapping[str, str]
     tenants: Mapping[str, tuple[str, ...]]
     catalog_dirs: tuple[str, ...]
+    waivers_dir: str
+    waivers_removed: tuple[str, ...]
     compliance_gate: str
     gate_baseline: str
     history: str
@@ -81,7 +86,8 @@ class Restrictions:
     observe_timeout: int  # seconds
     exports: tuple[str, ...]
     contact: str
-    user_notice: str
+    user_notice: str  # a line for each language
+    refusal_notice: str  # the same
     end_grace: int  # seconds
     quarantine_keep: int  # seconds; 0 keeps everything
     exec_control: str
@@ -159,7 +165,19 @@ RESTRICTIONS: Mapping[str, Variable] = {
     "catalog_dirs": Variable(
         [],
         words(None, "directories"),
-        "More service files, the organisation's own; relative to the inventory's folder.",
+        "More service files, the organisation's own; relative to the project, the playbook's folder or the "
+        "inventory's.",
+    ),
+    "waivers_dir": Variable(
+        "",
+        line,
+        "A folder of waivers beside those of the inventories, relative to the project, the playbook's folder or the "
+        "inventory's; docs/waivers.md.",
+    ),
+    "waivers_removed": Variable(
+        [],
+        read_removed,
+        "The ids of waivers that the last run had and that were removed on purpose, or all; for one run, with -e.",
     ),
     "compliance_gate": Variable(
         "never",
@@ -214,9 +232,15 @@ RESTRICTIONS: Mapping[str, Variable] = {
     ),
     "user_notice": Variable(
         "",
-        line,
+        read_texts,
         "What logged-in users are told, on their terminals and desktops, when something of theirs is ended or taken "
-        "away; nothing if empty.",
+        "away; nothing if empty. A text, or by language: {en: ..., zh-HK: ...}, of which all are shown in this order.",
+    ),
+    "refusal_notice": Variable(
+        "",
+        read_texts,
+        "What a user reads below the refusal of a package: a text, or by language as in proscribe_user_notice; "
+        "docs/apps.md.",
     ),
     # What has to be saved is saved in a minute; a program that is given longer would hold the whole run up.
     "end_grace": Variable(

@@ -17,13 +17,15 @@ from .departments import departments_of
 from .errors import InWords, PolicyError, PolicyErrors
 from .inventory import HostVariables, Question
 from .plans import compile_plan, upcoming_services
+from .policy_folders import catalogue_folders, folders_of_waivers
 from .reporting import one_for_all, reporting, rule_count
 from .restrictions import Restrictions, read_restrictions
-from .waivers import Judged, Waiver, judged_waivers
+from .waivers import Judged, Waiver, judged_waivers, seen
 from .waivers.reading import described, judge_all, warning
 
 # The restrictions that say how far a run reaches at once.
 ROLLOUT = ("batches", "max_change", "max_failures")
+LIFT = "lift"
 
 
 class Compiled(NamedTuple):
@@ -62,7 +64,7 @@ def _policy(question: Question) -> tuple[dict[str, Restrictions], dict[str, Cata
     restrictions = read_all(question.hosts)
     folders_of: dict[str, tuple[Path, ...]] = {}
     for host in question.hosts:
-        folders = _catalogue_folders(question.project, host, restrictions[host.name])
+        folders = catalogue_folders(question, host, restrictions[host.name])
         folders_of[host.name] = folders
         if folders not in catalogues:
             catalogues[folders] = load(folders)
@@ -95,6 +97,10 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     except Untrusted as wrong:
         raise PolicyErrors([PolicyError(wrong.path, "", InWords(wrong.found), wrong.expected)]) from None
     id_ = f"{now:%Y%m%dT%H%M%SZ}-{question.mode}-{secrets.token_hex(2)}"
+    gone: list[str] = []
+    if question.mode != LIFT:  # it opens everything, so no approval can be missed
+        folders = folders_of_waivers(question, restrictions)
+        gone = seen.require_found(store, question, restrictions, waivers, folders, id_, now)
     return {
         "id": id_,
         "playbook": question.playbook,
@@ -108,7 +114,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         "plans": str(store.directory),
         **store.prepare(plans),
         "hosts": hosts,
-        "departments": departments_of(question),
+        "departments": departments_of(question, restrictions),
         "rules": {digest: rule_count(plan, question.controls) for digest, plan in plans.items()},
         "probe": [name for name, r in restrictions.items() if r.probe],
         "gate": {name: r.compliance_gate for name, r in restrictions.items() if r.compliance_gate != "never"},
@@ -119,7 +125,12 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
             key=canonical,
         ),
         "waivers": [described(judged, question) for judged in waivers],
-        "warnings": [*(told for judged in waivers if (told := warning(judged))), *exempted, *_untold(restrictions)],
+        "warnings": [
+            *(told for judged in waivers if (told := warning(judged))),
+            *gone,
+            *exempted,
+            *_untold(restrictions),
+        ],
     }
 
 
@@ -149,17 +160,6 @@ def read_all(hosts: Sequence[HostVariables]) -> dict[str, Restrictions]:
     if errors:
         raise PolicyErrors(list(errors.values()))
     return read
-
-
-def _catalogue_folders(project: Path, host: HostVariables, restrictions: Restrictions) -> tuple[Path, ...]:
-    own = [Path(host.folder, folder) for folder in restrictions.catalog_dirs]
-    for folder in own:
-        if not folder.is_dir():
-            name = "proscribe_catalog_dirs"
-            raise PolicyErrors(
-                [PolicyError(host.where(name), name, str(folder), "a directory with <category>/<id>.yml files")]
-            )
-    return (project / "catalog", *own)
 
 
 def _plans(

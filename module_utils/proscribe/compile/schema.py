@@ -95,6 +95,7 @@ _FLAG = Text(grammar.one_of("true", "false"))
 _LABEL = Text(grammar.label)
 _PROSE = Text(grammar.prose)
 _HOSTS = Listed(Text(grammar.domain))
+_NAMES = Listed(Text(grammar.own_name))
 _PROSES = Listed(_PROSE)
 _PACKAGES = {system: Listed(Text(check)) for system, check in grammar.PACKAGE_NAMES.items()}
 _PACKAGINGS = ("native", "flatpak", "snap")
@@ -147,6 +148,7 @@ SERVICE = Group(
     {
         "id": Text(grammar.service_id),
         "name": _LABEL,
+        "names": _NAMES,
         "category": Text(grammar.one_of(*CATEGORIES)),
         "vendor": _LABEL,
         "audience": Text(grammar.one_of(*AUDIENCES)),
@@ -156,7 +158,13 @@ SERVICE = Group(
         "overlaps_with": Listed(Text(grammar.service_id)),
         "retired": _FLAG,
         "notes": _PROSE,
-        "unverified": Group({**{key: kind for key, kind in _IDENTIFIERS.items() if key != "tenants"}, "notes": _PROSE}),
+        "unverified": Group(
+            {
+                "names": _NAMES,
+                **{key: kind for key, kind in _IDENTIFIERS.items() if key != "tenants"},
+                "notes": _PROSE,
+            }
+        ),
         "sources": _PROSES,
     },
     required=("id", "name", "category", "vendor", "enforce", "sources"),

@@ -54,6 +54,8 @@ class Changes(NamedTuple):
     # Whether an action that fails leaves the others worth doing. Otherwise a program that does not end, or a user whose
     # home is made to fail, would shield all that comes after it.
     independent: bool = False
+    # What somebody who reads the actions may wonder about, one sentence each; for people, it changes nothing.
+    notes: Sequence[str] = ()
     # What an enforcing run keeps for later ones once it has acted. It changes nothing of the ban, so it is no action.
     afterwards: Callable[[], None] | None = None
 

@@ -21,6 +21,7 @@ Reader = Callable[[object], dict[str, Any]]
 
 REFUSED = ("rule", "subject", "reason")
 SIDES = ("before", "after")
+MOST_NOTES = 20
 # Of one difference, and of all of one answer; a hosts file with every banned name has some hundred thousand.
 DIFFERENCE = 4 * 1024 * 1024
 TOKEN = re.compile(r"[0-9a-f]{12}")
@@ -47,11 +48,15 @@ def look(value: object) -> dict[str, Any]:
 
 
 def change(value: object) -> dict[str, Any]:
-    """The answer of a module that changes a host: {changed, actions, refused, findings, diff}, and {failed, msg}."""
+    """The answer of a module that changes a host: {changed, actions, refused, findings, diff}, with {notes} where
+    something is to be said of the actions, and {failed, msg}.
+    """
     told = mapping(value, "the answer")
+    notes = listed(lambda one: name(one, "a note"), told.get("notes", []), "notes", MOST_NOTES)
     return {
         "changed": flag(told.get("changed"), "changed"),
         **_failed(told),
+        **({"notes": notes} if notes else {}),
         "actions": listed(lambda one: name(one, "an action"), told.get("actions", []), "actions"),
         "refused": listed(_refusal, told.get("refused", []), "refused"),
         "findings": listed(_finding, told.get("findings", []), "findings"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +11,8 @@ from ..compile.errors import PolicyError, PolicyErrors
 from ..compile.inventory import HostVariables
 from ..compile.reporting import one_for_all
 from ..compile.restrictions import PREFIX, Restrictions
+from ..compile.waivers import REGISTER
+from ..compile.waivers import SIGNERS as SIGNERS_OF_WAIVERS
 from ..host import WRITTEN_BY
 from . import units
 from .timers import ABOUT, ABOUT_TEXT, COMMITS, DRIFT, PROGRAM, PULL, SIGNERS, UNITS
@@ -85,20 +87,29 @@ def plan(
     answer["drift"]["files"] = _drift_files(
         said, here, elsewhere, times, "collect" if way == "pull" else "drift", local
     )
-    catalogues = {str(Path(host.folder, name)) for host in hosts for name in restrictions[host.name].catalog_dirs}
-    answer["drift"]["runs"] = _drift_runs(said, here, elsewhere, sorted(catalogues))
+    policy = {path for host in hosts for path in _policy_files(host, restrictions[host.name], here.project)}
+    answer["drift"]["runs"] = _drift_runs(said, here, elsewhere, sorted(policy))
     if way == "pull":
         answer["pull"] = _pull(said, here, times, refuse)
         answer["warnings"] = [NOBODY_SIGNS] if said["repository"] and not said["signers"] else []
     return answer
 
 
-def _drift_runs(said: Mapping[str, Any], here: Here, elsewhere: str, catalogues: Sequence[str]) -> dict[str, Any]:
+def _drift_runs(said: Mapping[str, Any], here: Here, elsewhere: str, policy: Sequence[str]) -> dict[str, Any]:
     checkout = said["directory"] if elsewhere else here.project
     named = [] if elsewhere else [here.environment.get("PROSCRIBE_ANSIBLE_PLAYBOOK", "")]
-    named += [*here.inventory, *catalogues, *_files_in(said["options"])]
+    named += [*here.inventory, *policy, *_files_in(said["options"])]
     paths = [checkout, *(_moved(path, here.project, checkout) for path in named if path.startswith("/"))]
     return {"account": said["account"] or here.account, "paths": list(dict.fromkeys(paths))}
+
+
+def _policy_files(host: HostVariables, restrictions: Restrictions, project: str) -> Iterator[str]:
+    """What a host's variables name, wherever it may stand: catalogues, waivers, and who approves these."""
+    for base in (project, host.folder):
+        yield from (str(Path(base, name)) for name in restrictions.catalog_dirs)
+        if restrictions.waivers_dir:
+            folder = Path(base, restrictions.waivers_dir)
+            yield from map(str, (folder, folder.parent / REGISTER, folder.parent / SIGNERS_OF_WAIVERS))
 
 
 def _files_in(options: Sequence[str]) -> list[str]:

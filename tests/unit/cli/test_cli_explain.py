@@ -12,7 +12,8 @@ import yaml
 from made_policy import NOW, question
 from proscribe.cli import Refused, explain, inventory
 from proscribe.cli.asked import read
-from proscribe.cli.relations import Subject
+from proscribe.cli.relations import SERVICE, Subject, subject
+from proscribe.compile.catalogue import load
 from proscribe.compile.run import compile_hosts
 
 HOSTS: dict[str, dict[str, Any]] = {
@@ -137,3 +138,19 @@ def test_a_moment_needs_its_zone(text: str) -> None:
 def test_a_word_that_no_catalogue_has_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused):
         explained(tmp_path, "parot")
+
+
+@pytest.mark.parametrize(
+    ("word", "service"),
+    [
+        ("微信", "wechat"),
+        ("騰訊QQ", "qq"),
+        ("腾讯ＱＱ", "qq"),  # full width
+        ("카카오톡", "kakaotalk"),
+        ("Яндекс.Диск", "yandex_disk"),  # which has a dot in it, as a host has
+        ("яндекс диск", "yandex_disk"),
+    ],
+)
+def test_a_service_is_known_by_its_name_in_its_own_script(word: str, service: str) -> None:
+    about = subject(read(word), load([Path(__file__).parents[3] / "catalog"]))
+    assert (about.kind, [(r.service.id, r.how) for r in about.relations]) == (SERVICE, [(service, "is")])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
 import yaml
 from made_catalogue import GOOD, OWN, Made, errors_of
+from proscribe.compile import grammar
 from proscribe.compile.catalogue import load
 
 
@@ -357,3 +359,20 @@ def test_a_browser_of_the_organisation_joins_the_project_s_own(write: Made) -> N
     assert "browsers[0].id" in [
         e.key for e in errors_of(OWN, write(BROWSER_TEXT.replace("owl", "brave"), "browsers.yml"))
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("WeChat", "script of its own"),
+        ("微", "2 to 40"),
+        ("微" * 41, "2 to 40"),
+        ("微/信", "script of its own"),
+        (" 微信", "script of its own"),
+        (unicodedata.normalize("NFD", "카톡"), "NFC"),
+        ("微信.AppImage", "without version"),
+        ("微信 4.1", "without version"),
+    ],
+)
+def test_a_name_in_its_own_script_is_one_that_a_file_can_be_compared_with(name: str, expected: str) -> None:
+    assert expected in grammar.own_name(name) and not grammar.own_name("微信")

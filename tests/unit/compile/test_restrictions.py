@@ -115,3 +115,36 @@ def test_the_documentation_names_every_restriction(project):
     for name, variable in RESTRICTIONS.items():
         assert f"| `proscribe_{name}` |" in page
         assert variable.meaning in page
+
+
+@pytest.mark.parametrize("name", ["user_notice", "refusal_notice"])
+def test_what_people_are_told_may_be_said_in_several_languages(name):
+    assert getattr(read(**{name: "Ask IT."}), name) == "Ask IT."
+    both = {"zh-HK": "請聯絡資訊科技服務台。", "en": "Ask the service desk."}
+    assert getattr(read(**{name: both}), name).split("\n") == list(both.values())  # in the order that is given
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "expected"),
+    [
+        ({}, "", "1 to 6 languages"),
+        ({f"x{letter}": "x" for letter in "abcdefg"}, "", "1 to 6 languages"),
+        ({"False": "Spør IT."}, ".False", "in quotes"),  # YAML's `no`
+        ({"english": "x"}, ".english", "BCP 47"),
+        ({"en": ""}, ".en", "the text in this language"),
+        ({"en": "a\nb"}, ".en", "one line"),
+        ({"en": ["a"]}, ".en", "one line"),
+        (["a"], "", "a mapping by language"),
+    ],
+)
+def test_a_mistake_in_what_people_are_told_is_named_with_its_language(value, key, expected):
+    with pytest.raises(PolicyErrors) as raised:
+        read(user_notice=value)
+    (error,) = raised.value.errors
+    assert error.key == f"proscribe_user_notice{key}" and expected in error.expected
+
+
+def test_removed_waivers_are_named_in_a_list_or_in_one_text():
+    assert (
+        read(waivers_removed="a, b,").waivers_removed == read(waivers_removed=["a", "b"]).waivers_removed == ("a", "b")
+    )

@@ -206,3 +206,16 @@ def test_only_a_nine_stops_dpkg(tmp_path: Path, ends: int, stops: bool) -> None:
         script.unlink()
     ran = subprocess.run(["sh", "-c", line.partition("=")[2].replace(dpkg.SCRIPT, str(script))], capture_output=True)
     assert bool(ran.returncode) is stops
+
+
+def test_a_refusal_has_the_organisations_own_words_in_each_language_and_in_their_order(gate: Gate) -> None:
+    notices = ("# not a comment \\c $(id)", "本電腦不得安裝此軟件。")
+    contact = next(
+        file for file in dpkg.gate(RESTRICTED, "it@example.org", notices=notices) if file.path == dpkg.CONTACT
+    )
+    (gate.place / dpkg.CONTACT.lstrip("/")).write_text(contact.content, encoding="utf-8")
+    _, told = gate.ask("-i", gate.archive(name="wechat"))
+    assert told.splitlines()[-3:] == [
+        "proscribe: nothing was installed; ask it@example.org",
+        *(f"proscribe: {notice}" for notice in notices),
+    ]

@@ -112,3 +112,25 @@ def test_desktops_are_asked_as_their_users_with_a_limit(tmp_path: Path, monkeypa
     ((argv, options),) = calls
     assert argv[:2] == ["busctl", "--address=unix:path=/run/user/1000/bus"] and "it's over" in argv
     assert (options["user"].name, options["timeout"] <= 5) == ("alice", True)
+
+
+TWO = "Ask the service desk.\n請聯絡資訊科技服務台。"
+
+
+def test_a_notice_in_two_languages_is_shown_in_both_in_their_order() -> None:
+    """Which language somebody reads is not known on a host that several share."""
+    (told,) = notice.told(Host("/nonexistent"), TWO, [action("quarantine")], "2027-02-24T02:30:00Z")
+    assert told.after == f"{TWO} What is moved is kept until 2027-02-24.\n"
+    (told,) = notice.told(Host("/nonexistent"), "\x1b[2J\n \n<b>x</b>", [action("end")])
+    assert told.after == "[2J\n(b)x(/b)\n"
+
+
+def test_each_language_stands_on_a_line_of_its_own_on_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[bytes] = []
+    monkeypatch.setattr(notice, "terminals", lambda host: iter(["/dev/pts/1"]))
+    monkeypatch.setattr(notice, "_write", lambda host, name, message: written.append(message))
+    notice.tell(Terminals(tmp_path), TWO)
+    lines = [f"proscribe: {line}" for line in TWO.split("\n")]
+    assert [message.decode() for message in written] == ["\r\n\r\n" + "\r\n".join(lines) + "\r\n\r\n"]

@@ -225,7 +225,7 @@ def test_what_one_user_hides_is_told_with_his_name_and_hides_nothing_of_others(
     made.put(Path(host.root + "/home/bob"), {"Telegram/Telegram": made.elf(), "Telegram/Updater": made.elf()})
     real = personal.launchers.look
 
-    def refused(door: Host, services: Any, services_of: Any, users: Any, system: bool) -> Any:
+    def refused(door: Host, services: Any, services_of: Any, users: Any, system: bool, *more: Any) -> Any:
         if not system and any(user.name == "alice" for user in users):
             raise Unseen("her menu is closed")
         return real(door, services, services_of, users, system)

@@ -16,7 +16,17 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from proscribe.controls.apps import appimage, desktop, flatpak, npm, pip_changes, running, site_packages, snap
+from proscribe.controls.apps import (
+    appimage,
+    desktop,
+    flatpak,
+    npm,
+    pip_changes,
+    running,
+    site_packages,
+    snap,
+    user_dirs,
+)
 from proscribe.controls.apps.copy_names import Names
 from proscribe.controls.browser import packaged
 from proscribe.host import Unseen, escaped, one_line, walking
@@ -81,6 +91,8 @@ READERS: dict[str, tuple[Callable[[str], Any], int]] = {  # and the length of th
     "version of a file's name": (appimage.version, 16_000),
     "names of a directory": (lambda text: NAMES.choose("/home/a", text.split("\n")), 4_000),
     "desktop entry": (lambda text: desktop.parse(f"[Desktop Entry]\nExec={text}\nURL={text}"), 16_000),
+    "names of a desktop entry": (lambda text: desktop.parse(f"[Desktop Entry]\nName=é{text}").titles, 16_000),
+    "user-dirs.dirs": (lambda text: user_dirs.parse(f'XDG_DESKTOP_DIR="$HOME/{text}"\n{text}', "/home/a"), 16_000),
     "unit": (lambda text: desktop.parse(f"[Service]\nExecStart={text}", ("ExecStart",), "Service"), 16_000),
     "arguments": (desktop.arguments, 16_000),
     "what a line starts": (started, 16_000),

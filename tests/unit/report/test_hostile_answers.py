@@ -30,7 +30,7 @@ FINISHED = "2026-11-25T00:31:00Z"
 MANY = int(os.environ.get("PROSCRIBE_FUZZ") or 200)
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 LOOK = {"changed", "failed", "msg", "record", "drifted", "privileged", "kept", "lacking"}
-CHANGE = {"changed", "failed", "msg", "actions", "refused", "findings", "diff"}
+CHANGE = {"changed", "failed", "msg", "actions", "refused", "findings", "notes", "diff"}
 
 GOOD_LOOK = {
     "changed": False,
@@ -56,6 +56,7 @@ GOOD_CHANGE = {
     "actions": ["remove wechat"],
     "refused": [{"rule": "apps/wechat", "subject": "wechat", "reason": "others need it"}],
     "findings": [fleets.WECHAT.as_dict()],
+    "notes": ["1 of these policy files is for browsers that are not installed: brave"],
     "diff": [{"before_header": "a", "after_header": "a", "before": "1\n", "after": "2\n"}],
 }
 

@@ -101,11 +101,11 @@ def test_a_failed_correction_is_an_error_of_its_host(project):
 
 
 def test_check_mode_says_would(project):
-    changed = {"web01": {"changed": True, "actions": ["remove wechat"], "refused": []}}
+    changed = {"web01": {"changed": True, "actions": ["remove wechat"], "refused": [], "notes": ["why\x1b[2J"]}}
     done = project.run(
         ENFORCE, answers(project, {"web01": BAD, "web02": clean_answer()}, changed, mode="check"), HOSTS, "-C"
     )
-    assert "would change: web01 remove wechat\n" in done.stdout
+    assert "would change: web01 remove wechat\nnote: web01: why\ufffd[2J\n" in done.stdout
     assert project.report()[1]["web01"]["state"] == "noncompliant"
 
 

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...compile.errors import PolicyError, PolicyErrors, close_to
-from ...compile.inventory import Question, inventory_folders
+from ...compile.inventory import Question
+from ...compile.policy_folders import WAIVERS, folder_of_new_waivers
+from ...compile.run import read_all
 from ...compile.waivers import Judged, Waiver, read_waiver
 from .. import Refused
 
@@ -28,14 +30,16 @@ def named(id_: str, known: Sequence[Judged]) -> Judged:
 
 
 def of_inventory(question: Question) -> Path:
-    """The folder that a new waiver belongs to: `waivers/` of the first source that stands in a directory.
+    """The folder that a new waiver belongs to: the one that proscribe_waivers_dir names, else `waivers/` of the first
+    source that stands in a directory.
 
-    Raises Refused where the inventory is only a list of names.
+    Raises Refused where the inventory is only a list of names, and PolicyErrors for a named folder that is not there.
     """
-    folders = inventory_folders(question.inventory)
-    if not folders:
-        raise Refused("a waiver is a file beside an inventory: give one with -i that is a directory or a file")
-    return folders[0] / "waivers"
+    folder = folder_of_new_waivers(question, read_all(question.hosts))
+    if folder is None:
+        told = "a waiver is a file beside an inventory: give one with -i that is a directory or a file"
+        raise Refused(f"{told}, or set {WAIVERS}")
+    return folder
 
 
 def checked(content: bytes, path: Path) -> Waiver:

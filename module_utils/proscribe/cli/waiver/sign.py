@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from ...compile.run import waivers_of
-from ...compile.waivers import NAMESPACE, SIGNERS, Waiver, signature_of, verify
+from ...compile.waivers import NAMESPACE, SIGNERS, Waiver, signature_of, signers_of, verify
 from ...report.wording import clean
 from .. import Refused, inventory
 from .folder import named, replace
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the step."""
     parser.epilog = (
         f"Writes <file>.sig as `ssh-keygen -Y sign -n {NAMESPACE}` does. Nothing is written unless the signature\n"
-        f"would count: the key has to be the approver's in the file {SIGNERS} of the inventory's folder."
+        f"would count: the key has to be the approver's in the file {SIGNERS} beside the folder of waivers."
     )
     parser.add_argument("id", metavar="ID", help="the waiver's id, or its file")
     parser.add_argument(
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     """Sign, and write the signature if it counts."""
     waiver, _ = named(arguments.id, waivers_of(inventory.question(arguments), now))
     file = Path(waiver.file)
-    signers = file.parent.parent / SIGNERS
+    signers = signers_of(file)
     if (
         signature_of(file).exists()
         and not verify(waiver.document.content, file, signers, waiver.approved_by, now).problem

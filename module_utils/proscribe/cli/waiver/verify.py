@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...compile.run import waivers_of
-from ...compile.waivers import SIGNERS, Judged, signature_of, verify
+from ...compile.waivers import Judged, signature_of, signers_of, verify
 from ...report.wording import clean
 from .. import inventory
 from .folder import named
@@ -45,8 +45,7 @@ def verified(judged: Judged, now: datetime.datetime) -> dict[str, Any]:
     file = Path(waiver.file)
     signed = False
     if signature_of(file).exists():
-        signers = file.parent.parent / SIGNERS
-        seen = verify(waiver.document.content, file, signers, waiver.approved_by, now)
+        seen = verify(waiver.document.content, file, signers_of(file), waiver.approved_by, now)
         signed = not seen.problem
         said = (
             f"signed by {waiver.approved_by} with {seen.key}"

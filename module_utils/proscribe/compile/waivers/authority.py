@@ -1,6 +1,6 @@
 """Who may approve a waiver: the heads of the departments that own its hosts, and their deputies.
 
-The register is `approvers.yml` in an inventory's folder, a mapping of departments, which are groups of the inventory:
+The register is `approvers.yml` beside a folder of waivers, a mapping of departments, which are groups of the inventory:
 
     press:
       head: chan.tai.man
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PolicyError, PolicyErrors, close_to
+from ..policy_folders import REGISTER
 from ..yaml_file import Document, read_yaml
 
-REGISTER = "approvers.yml"
 KEYS = ("head", "deputies")
 
 
@@ -68,7 +68,9 @@ def objection(approver: str, hosts: Set[str], register: Register, groups: Mappin
     host that no department has is nobody's to give away.
     """
     if not register:
-        return f"nobody is registered to approve: name the departments' heads in {REGISTER} of the inventory's folder"
+        return (
+            f"nobody is registered to approve: name the departments' heads in {REGISTER}, beside the folder of waivers"
+        )
     owned: set[str] = set()
     for department in sorted(register):
         theirs = hosts & groups.get(department, frozenset())

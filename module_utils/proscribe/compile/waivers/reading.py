@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import PolicyError, PolicyErrors
-from ..inventory import Question, inventory_folders, waiver_folders
+from ..inventory import Question
+from ..policy_folders import folders_of_registers, folders_of_waivers
 from ..reporting import one_for_all
 from ..restrictions import Restrictions
 from .authority import read_register
@@ -29,12 +30,12 @@ def judged_waivers(
     services: Iterable[str],
     now: datetime.datetime,
 ) -> list[Judged]:
-    """Every waiver of the question's inventory, by id, with its standing at `now`. Compiles no plan.
+    """Every waiver of the question's folders, by id, with its standing at `now`. Compiles no plan.
 
     `restrictions` are those of every host of the question, `services` the ids of the catalogues in use. Raises
     PolicyErrors with every mistake in waivers and in the register of approvers.
     """
-    return judge_all(load_waivers(waiver_folders(question.inventory)), question, restrictions, services, now)
+    return judge_all(load_waivers(folders_of_waivers(question, restrictions)), question, restrictions, services, now)
 
 
 def judge_all(
@@ -75,7 +76,8 @@ def context_of(question: Question, restrictions: Mapping[str, Restrictions]) -> 
             return restrictions[host].zone
         return question.zone_of(host) if question.zone_of else ""
 
-    return Context(groups, read_register(inventory_folders(question.inventory), groups), Rules(**rules), zone_of)
+    register = read_register(folders_of_registers(question, restrictions), groups)
+    return Context(groups, register, Rules(**rules), zone_of)
 
 
 def described(judged: Judged, question: Question) -> dict[str, Any]:

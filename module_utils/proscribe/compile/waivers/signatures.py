@@ -1,6 +1,6 @@
 """Detached SSH signatures over a waiver's exact bytes: `<file>.sig`, made by `ssh-keygen -Y sign -n proscribe-waiver`.
 
-Who has which key stands in `allowed_signers` in the inventory's folder; see ALLOWED SIGNERS in ssh-keygen(1). A
+Who has which key stands in `allowed_signers` beside the folder of waivers; see ALLOWED SIGNERS in ssh-keygen(1). A
 signature says nothing of its own time, so a key has to be valid at the time of the run: one that has expired signs
 nothing any more, since nobody could tell what it signed then from what somebody signs with it today.
 """
@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ..policy_folders import SIGNERS
+
 NAMESPACE = "proscribe-waiver"
-SIGNERS = "allowed_signers"
 
 PATIENCE = 20  # seconds; an answer takes some 5 ms
 KEY = re.compile(r" with (\S+ key \S+)$", re.MULTILINE)
@@ -32,6 +33,11 @@ class Signature(NamedTuple):
 def signature_of(file: Path) -> Path:
     """Where the signature of a waiver's file stands."""
     return file.with_name(file.name + ".sig")
+
+
+def signers_of(file: Path) -> Path:
+    """Where it stands whose keys count for a waiver's file: beside its folder."""
+    return file.parent.parent / SIGNERS
 
 
 def verify(content: bytes, file: Path, signers: Path, signer: str, now: datetime.datetime) -> Signature:

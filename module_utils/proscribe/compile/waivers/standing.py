@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime
-import unicodedata
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from ...folding import folded
 from .authority import Register, objection
-from .signatures import SIGNERS, signature_of, verify
+from .signatures import signature_of, signers_of, verify
 from .waiver import Waiver
 
 ACTIVE = "active"
@@ -57,6 +57,7 @@ class Standing(NamedTuple):
     hosts: tuple[str, ...]  # of the inventory, in its scope
     review_overdue: bool = False
     key: str = ""  # the key that signed it, "" if none was looked at
+    unregistered: bool = False  # whether nobody could have approved it, since no register was found
 
     @property
     def waives(self) -> bool:
@@ -86,7 +87,7 @@ def standing(waiver: Waiver, context: Context, now: datetime.datetime) -> Standi
         return Standing("expired", f"it ended on {moment(waiver.expires)}", ordered)
     status, why = _mistrust(waiver, hosts, context)
     if status:
-        return Standing(status, why, ordered)
+        return Standing(status, why, ordered, unregistered=status == "unauthorised" and not context.register)
     status, why, key = _signed(waiver, context.rules.signatures, now)
     if status:
         return Standing(status, why, ordered)
@@ -106,7 +107,7 @@ def _mistrust(waiver: Waiver, hosts: Set[str], context: Context) -> tuple[str, s
     """The status and the reason of a waiver that was not approved as it has to be; ("", "") otherwise."""
     if not hosts:
         return "no_hosts", "it covers no host of the inventory"
-    if _folded(waiver.requested_by) == _folded(waiver.approved_by):
+    if folded(waiver.requested_by) == folded(waiver.approved_by):
         return "self_approved", f"{waiver.requested_by} requested and approved it; these have to be two people"
     if why := objection(waiver.approved_by, hosts, context.register, context.groups):
         return "unauthorised", why
@@ -130,8 +131,7 @@ def _signed(waiver: Waiver, mode: str, now: datetime.datetime) -> tuple[str, str
     if not signature_of(file).exists():
         why = f"proscribe_waiver_signatures requires a signature by {waiver.approved_by}, {signature_of(file).name}"
         return ("unsigned", why, "") if mode == "required" else ("", "", "")
-    signers = file.parent.parent / SIGNERS
-    signature = verify(waiver.document.content, file, signers, waiver.approved_by, now)
+    signature = verify(waiver.document.content, file, signers_of(file), waiver.approved_by, now)
     return (
         ("bad_signature", f"{signature_of(file).name}: {signature.problem}", "")
         if signature.problem
@@ -141,10 +141,6 @@ def _signed(waiver: Waiver, mode: str, now: datetime.datetime) -> tuple[str, str
             signature.key,
         )
     )
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def moment(time: datetime.datetime) -> str:

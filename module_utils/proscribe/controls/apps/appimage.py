@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...folding import folded
 from ...patterns import pattern
 
 SUFFIX = ".appimage"
@@ -33,11 +34,11 @@ def is_image(head: bytes) -> bool:
 
 
 def stem(name: str) -> str:
-    """The program that a file's or a directory's name speaks of, in small letters: without version, processor, suffix.
+    """The program that a file's or a directory's name speaks of, folded: without version, processor, suffix.
 
     Two names speak of the same program if their stems are equal; `mega` and `megaglest` do not.
     """
-    name = name.lower()
+    name = folded(name)
     name = name[: -len(SUFFIX)] if name.endswith(SUFFIX) else name
     return name[: _tail(name)] or name
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Collection, Iterable, Mapping, Sequence
 
+from ...folding import folded
 from ...plan import once
 from . import appimage
 
@@ -23,6 +24,7 @@ class Names:
     """The names to look for, each with its services."""
 
     def __init__(self, services: Mapping[str, Mapping[str, Any]], homes: Iterable[str] = ()) -> None:
+        # Directories of many things: an AppImage there may have lost its suffix, and none of them is an app's own.
         self.program_folders = {*SYSTEM_FOLDERS, *(home + folder for home in homes for folder in PROGRAM_FOLDERS)}
         self.programs: dict[str, list[str]]
         self.copies: dict[str, list[str]]  # programs that only count with the rest of an app around them
@@ -32,6 +34,7 @@ class Names:
         self.folders: dict[str, set[str]]  # by service: the names of directories that are an app's own
         self.marked: dict[str, list[str]]  # programs that only count with a marker in them
         self.called: dict[str, frozenset[str]]  # by service: all that its app calls itself, in small letters
+        self.titles: dict[str, list[str]]  # what people call it in its own script, folded: never certain
         (
             self.programs,
             self.copies,
@@ -41,11 +44,12 @@ class Names:
             self.folders,
             self.marked,
             self.called,
+            self.titles,
         ) = once(services, "apps/copies", lambda: _by_kind(services))
         self.markers = {service: entry["markers"] for service, entry in services.items() if "markers" in entry}
         # Whether there is anything to look for at all; what the others do not name lies at a path or is a web app.
         self.any = any(
-            [self.programs, self.copies, self.windows, self.desktop_files, self.stems, self.marked]
+            [self.programs, self.copies, self.windows, self.desktop_files, self.stems, self.titles, self.marked]
             + [entry["paths"] or entry.get("web_hosts") for entry in services.values()]
         )
         self.all = frozenset([*self.programs, *self.copies, *self.windows, *self.desktop_files, *self.marked])
@@ -56,12 +60,26 @@ class Names:
         together = "\0".join(names)
         if ".AppImage" in together or ".appimage" in together:  # as people write it
             images = (name for name in names if name.lower().endswith(appimage.SUFFIX))
-            chosen |= {name for name in images if appimage.stem(name) in self.stems}
+            chosen |= {name for name in images if self.images(name)}
         if directory.endswith("/" + WEB_APPS):
             chosen |= {name for name in names if name.startswith(WEB_APP)}
         elif directory in self.program_folders:
-            chosen |= {name for name in names if appimage.stem(name) in self.stems}
+            chosen |= {name for name in names if self.images(name)}
         return chosen
+
+    def beside(self, folders: Collection[str]) -> Names:
+        """The same names, with more directories of many things."""
+        if not folders:
+            return self
+        names = Names.__new__(Names)
+        names.__dict__.update(self.__dict__)
+        names.program_folders = {*self.program_folders, *folders}
+        return names
+
+    def images(self, name: str) -> list[str]:
+        """Whose AppImage a file may be, by its name."""
+        stem = appimage.stem(name)
+        return self.stems.get(stem) or self.titles.get(stem, [])
 
     def programs_of(self, service: str) -> list[str]:
         """The names of an app's programs."""
@@ -86,6 +104,7 @@ def _by_kind(services: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
     folders: dict[str, set[str]] = {}
     marked: dict[str, list[str]] = {}
     called: dict[str, frozenset[str]] = {}
+    titles: dict[str, list[str]] = {}
     for service, entry in services.items():
         packages = [name for key in ("apt", "rpm", "pacman", "snap") for name in entry["packages"].get(key, ())]
         distinct = [name for name in (*packages, service) if len(appimage.stem(name)) >= DISTINCT]
@@ -96,6 +115,7 @@ def _by_kind(services: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
         _add(desktop_files, entry.get("desktop_files", ()), service)
         if "copies" not in entry:
             _add(stems, map(appimage.stem, (*entry["processes"], *distinct)), service)
+        _add(titles, map(folded, entry.get("names", ())), service)
         tools = entry.get("markers", {}).get("programs", ())
         _add(marked, tools, service)
         _add(stems, map(appimage.stem, tools), service)
@@ -108,7 +128,7 @@ def _by_kind(services: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
         called[service] = frozenset(name.lower() for name in (*entry["processes"], *entries, *ids, *tools))
         paths = [path.split("/") for path in entry["paths"]]
         folders[service] = {part for path in paths for part in path[-2:]} - SHARED
-    return programs, copies, windows, desktop_files, stems, folders, marked, called
+    return programs, copies, windows, desktop_files, stems, folders, marked, called, titles
 
 
 def _add(index: dict[str, list[str]], names: Iterable[str], service: str) -> None:

@@ -20,6 +20,7 @@ ESCAPES = {"s": " ", "n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 _PIECES = pattern(r'"|\\.?|\s+|[^"\\\s]+', re.DOTALL)
 _ASSIGNS = pattern(r"[A-Za-z_][A-Za-z0-9_]*=")
 _FIELD = pattern(r"%[a-zA-Z]|@@u?")
+LONGEST_TITLE = 80  # characters of a name that is compared; the catalogue's are shorter
 LONGEST_HOST = 253  # characters of a name (RFC 1035)
 # What starts another program, which the rest of its line names.
 STARTERS = frozenset({"env", "nice", "ionice", "nohup", "setsid", "exec"})
@@ -32,6 +33,7 @@ class Launcher(NamedTuple):
     addresses: Sequence[str]
     app_ids: Sequence[str]  # of web apps that a browser installed
     hidden: bool  # its user has switched it off
+    titles: Sequence[str] = ()  # what it is called in scripts of their own, in each of its languages
 
 
 def parse(text: str, keys: Sequence[str] = ("Exec",), group: str = "Desktop Entry") -> Launcher:
@@ -55,7 +57,16 @@ def parse(text: str, keys: Sequence[str] = ("Exec",), group: str = "Desktop Entr
         list(dict.fromkeys(address for value in said for address in ADDRESS.findall(value))),
         list(dict.fromkeys(id_ for value in said for id_ in APP_ID.findall(value))),
         any(key == "Hidden" and value.lower() == "true" for key, value in found),
+        tuple(
+            dict.fromkeys(
+                value for key, value in found if _is_name(key) and len(value) <= LONGEST_TITLE and not value.isascii()
+            )
+        ),
     )
+
+
+def _is_name(key: str) -> bool:
+    return key == "Name" or (key.startswith("Name[") and key.endswith("]"))
 
 
 def unescaped(value: str) -> str:

@@ -80,7 +80,11 @@ CONFIGURATION = "/etc/dpkg/dpkg.cfg.d/proscribe"
 
 
 def gate(
-    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}, paths: Sequence[str] = ()
+    ids: AbstractSet[str],
+    contact: str,
+    permitted: Mapping[str, Sequence[str]] = {},
+    paths: Sequence[str] = (),
+    notices: Sequence[str] = (),
 ) -> tuple[GateFile, ...]:
     return (
         # A line is a name that is refused, or a name and a version of it that is not.
@@ -91,7 +95,8 @@ def gate(
             + "".join(f"{name} {version}\n" for name in sorted(permitted) for version in permitted[name]),
         ),
         GateFile(PATHS, f"# {WRITTEN_BY}\n" + "".join(f"{path}\n" for path in sorted(paths) if path.isprintable())),
-        GateFile(CONTACT, f"# {WRITTEN_BY}\n{whom(contact)}\n"),
+        # Whom to ask is the second line, and what follows are the organisation's own words.
+        GateFile(CONTACT, "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", whom(contact), *notices))),
         GateFile(SCRIPT, GATE, 0o755),
         # The trial is a whole check, of a command line that installs nothing.
         GateFile(
@@ -231,6 +236,7 @@ done <<END
 $offers
 END
 [ "$refused" = yes ] || exit 0
-echo "proscribe: nothing was installed; ask $(grep -v '^#' {CONTACT} 2>/dev/null)" >&2
+echo "proscribe: nothing was installed; ask $(sed -n 2p {CONTACT} 2>/dev/null)" >&2
+sed -n '3,$s/^/proscribe: /p' {CONTACT} >&2 2>/dev/null || :
 exit 9
 """

@@ -117,7 +117,11 @@ REFUSED = """\
 
 
 def gate(
-    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}, paths: Sequence[str] = ()
+    ids: AbstractSet[str],
+    contact: str,
+    permitted: Mapping[str, Sequence[str]] = {},
+    paths: Sequence[str] = (),
+    notices: Sequence[str] = (),
 ) -> tuple[GatePart, ...]:
     """For the system's installations; a user's own asks nobody. `flatpak mask` does not stop an installation by name.
 

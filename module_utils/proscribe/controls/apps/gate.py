@@ -9,6 +9,7 @@ from ...host import Host, Unseen
 from .gate_parts import MISSING, GatePart
 from .systems import SYSTEMS
 from .wanted import Wanted
+from .whom import in_each_language
 
 RULE = "apps/reinstall-gate"
 
@@ -47,9 +48,10 @@ def expected(host: Host, plan: Mapping[str, Any], wanted: Wanted) -> Iterator[tu
     A gate that has nothing to refuse any more has to go, so that what is permitted can be installed.
     """
     paths = wanted.closed_paths()
+    notices = in_each_language(str(plan["controls"]["apps"]["settings"].get("refusal_notice", "")))
     for system in SYSTEMS:
         ids = wanted.restricted(system.MANAGER)
         permitted = wanted.permitted(system.MANAGER)
         called_for = bool(ids) and system.gated(host)
-        for part in system.gate(ids, str(plan.get("contact") or ""), permitted, paths):
+        for part in system.gate(ids, str(plan.get("contact") or ""), permitted, paths, notices):
             yield system.MANAGER, part, called_for and part.concerns(host)

@@ -4,9 +4,10 @@ web apps that a browser installed, entries that start with the session, users' o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Collection, Iterable, Mapping, Sequence
 
-from ...host import ControlError, Host, Unseen, User
+from ...folding import folded
+from ...host import ControlError, Host, Unseen, User, escaped
 from ...plan import once
 from . import desktop, owners
 from .copy_names import WEB_APP
@@ -33,17 +34,21 @@ def look(
     services_of: Callable[[str, str], list[str]],
     users: Iterable[User],
     system: bool,
+    desktops: Mapping[str, str] = {},
+    installed: Collection[str] = (),
 ) -> tuple[list[Copy], list[str]]:
     """The launchers of some users, and those of the system; and what could not be looked at.
 
-    `services_of` says whose a program is, by path and by flatpak id.
+    `services_of` says whose a program is, by path and by flatpak id. `desktops` are users' desktops by home, where
+    these are called otherwise. For the services of `installed` a package of the host stands already.
     """
-    one = _Looking(host, services, services_of)
-    if not (one.web.hosts or one.starts):
+    one = _Looking(host, services, services_of, installed)
+    if not (one.web.hosts or one.starts or one.titles):
         return [], []
     for user in users:
-        for menu in MENUS:
-            one.directory(user.home + menu, user, "web_app")
+        menus = [user.home + menu for menu in MENUS]
+        for menu in dict.fromkeys([*menus, desktops.get(user.home, menus[-1])]):
+            one.directory(menu, user, "web_app")
         one.directory(user.home + AUTOSTART, user, "autostart")
         for units in UNITS:
             one.directory(user.home + units, user, "autostart", ".service")
@@ -80,11 +85,15 @@ def _with_parts(host: Host, copy: Copy) -> Copy:
 
 
 def _named(services: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
-    """Desktop entries and programs by their names, and whether a launcher could start anything."""
+    """Desktop entries, their titles and programs by their names, and whether a launcher could start anything."""
+    titles: dict[str, list[str]] = {}
+    for service, entry in services.items():
+        for title in entry.get("names", ()):
+            titles.setdefault(folded(title), []).append(service)
     entries = {name: [s] for s, entry in services.items() for name in entry.get("desktop_files", ())}
     programs = {name for entry in services.values() for name in entry["processes"]}
     starts = any(entry["processes"] or entry["paths"] or entry["packages"] for entry in services.values())
-    return entries, programs, starts
+    return entries, titles, programs, starts
 
 
 class _Looking:
@@ -93,13 +102,17 @@ class _Looking:
         host: Host,
         services: Mapping[str, Mapping[str, Any]],
         services_of: Callable[[str, str], list[str]],
+        installed: Collection[str] = (),
     ) -> None:
         self.host = host
+        self.installed = installed
         self.services_of = services_of
         self.web = desktop.WebHosts(services)
         self.entries: dict[str, list[str]]
+        self.titles: dict[str, list[str]]
         self.programs: set[str]
-        self.entries, self.programs, self.starts = once(services, "apps/launchers", lambda: _named(services))
+        known = once(services, "apps/launchers", lambda: _named(services))
+        self.entries, self.titles, self.programs, self.starts = known
         self.services = services
         self.known: containers.Known | None = None
         self.found: list[Copy] = []
@@ -142,6 +155,13 @@ class _Looking:
             program, flatpak = desktop.started(command)
             if services := self.services_of(program, flatpak) or self.entries.get(path.rpartition("/")[2], []):
                 self.add(services, kind, path, owner, f"it starts {(flatpak or program)[:SHOWN]} with the session")
+        for title in launcher.titles if self.titles else ():
+            named = [s for s in self.titles.get(folded(title), ()) if owner or s not in self.installed]
+            if named:
+                from . import evidence  # only a host that has such a thing pays for it
+
+                kind = "launcher" if kind == "web_app" else kind
+                self.add(named, kind, path, owner, f"it is called {escaped(title)}", evidence.ALONE)
 
     def contained(self) -> containers.Known:
         if self.known is None:

@@ -26,24 +26,27 @@ _FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
 def told(host: Host, text: str, actions: Sequence[Action], until: str = "") -> list[Action]:
     """The action that tells users before these others happen; none if there is nothing to say, or nobody notices.
 
-    `until` is when what is moved has been kept long enough (UTC); "" if it is kept for ever.
+    A text in several languages has a line for each, and all are shown in their order: which language somebody reads is
+    not known here. `until` is when what is moved has been kept long enough (UTC); "" if it is kept for ever.
     """
-    text = cleaned(text)
-    if text and until and any(action.verb == "quarantine" for action in actions):
-        text = cleaned(f"{text[: LONGEST - 60]} What is moved is kept until {until[:10]}.")
-    if not text or not any(action.verb in SHOWN for action in actions):
+    lines = [line for line in map(cleaned, text.split("\n")) if line]
+    if lines and until and any(action.verb == "quarantine" for action in actions):
+        lines[-1] = cleaned(f"{lines[-1][: LONGEST - 60]} What is moved is kept until {until[:10]}.")
+    if not lines or not any(action.verb in SHOWN for action in actions):
         return []
+    text = "\n".join(lines)
     return [Action("tell", "logged-in users", partial(tell, host, text), "", text + "\n")]
 
 
 def cleaned(text: str) -> str:
-    """A notice in one line that cannot command a terminal, nor a desktop that knows markup."""
+    """A notice's line that cannot command a terminal, nor a desktop that knows markup."""
     return one_line(text)[:LONGEST].translate(str.maketrans("<>&", "()+"))
 
 
 def tell(host: Host, text: str) -> None:
     """Tell everybody who is logged in. Never raises, never blocks for long."""
-    message = f"\r\n\r\nproscribe: {text}\r\n\r\n".encode("utf-8", "replace")
+    lines = "\r\n".join(f"proscribe: {line}" for line in text.split("\n"))
+    message = f"\r\n\r\n{lines}\r\n\r\n".encode("utf-8", "replace")
     with contextlib.suppress(Unseen, ControlError):
         for name in terminals(host):
             _write(host, name, message)

@@ -108,6 +108,10 @@ def gated(host: Host) -> bool:
 
 
 def gate(
-    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}, paths: Sequence[str] = ()
+    ids: AbstractSet[str],
+    contact: str,
+    permitted: Mapping[str, Sequence[str]] = {},
+    paths: Sequence[str] = (),
+    notices: Sequence[str] = (),
 ) -> tuple[GatePart, ...]:
     return ()  # npm has none, and whoever may write somewhere may install there

@@ -65,7 +65,11 @@ HOOK = "/usr/share/libalpm/hooks/00-proscribe.hook"
 
 
 def gate(
-    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}, paths: Sequence[str] = ()
+    ids: AbstractSet[str],
+    contact: str,
+    permitted: Mapping[str, Sequence[str]] = {},
+    paths: Sequence[str] = (),
+    notices: Sequence[str] = (),
 ) -> tuple[GatePart, ...]:
     """A hook is told names, no versions: a name that may come in one version passes, and others of it are seen later.
 
@@ -76,9 +80,10 @@ def gate(
 
     # A hook without a target is an error that stops every transaction. No package has this one's name.
     targets = sorted(ids - permitted.keys()) or ["/"]
+    told = "".join(f"printf 'proscribe: %s\\n' {shlex.quote(notice)}\n" for notice in notices)
     # Script first: pacman stops where it is told to run one that is not there.
     return (
-        GateFile(SCRIPT, GATE.format(whom=shlex.quote(whom(contact))), 0o755),
+        GateFile(SCRIPT, GATE.format(whom=shlex.quote(whom(contact)), notices=told), 0o755),
         GateFile(HOOK, TRIGGER + "".join(f"Target = {name}\n" for name in targets) + ACTION),
         packagekit(MANAGER, ids - permitted.keys(), contact),
     )
@@ -113,5 +118,5 @@ while read -r package; do
     logger -t proscribe -p auth.notice -- "the package gate refused $package" 2>/dev/null || :
 done
 echo "proscribe: nothing was installed; ask $whom"
-exit 1
+{{notices}}exit 1
 """

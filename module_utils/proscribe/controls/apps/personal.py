@@ -14,13 +14,13 @@ from ...host.budget import Budget
 from ...host.processes import NOBODY
 from ...host.walking import mounts, not_entered, remote
 from ...tuples import NamedTuple
-from . import launchers, portable
+from . import launchers, portable, user_dirs
 from .copy_names import Names
 from .package import Package
 from .portable import Copy, Region
 from .running import below
 from .systems import BY_NAME, SYSTEMS
-from .walk_memory import DROPPED, Memory, of_user, text_of_user
+from .walk_memory import DROPPED, Memory, of_user, stamped, text_of_user
 from .wanted import Wanted
 
 MOST_REMEMBERED = 32 * 1024 * 1024  # characters, of all users together
@@ -137,14 +137,20 @@ def units(
 
 def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     """What is seen of a unit, in parts: what came before the budget was spent stays."""
-    wanted, names = common.wanted, common.names
+    wanted = common.wanted
     if unit.unseen:
         yield {"unseen": list(unit.unseen)}
     at_home = [user for user in unit.users if _has_home(host, user)]
     if not (at_home or unit.places or any(system.there(host, None) for system in BY_NAME)):
         return
-    known = of_user(host, common.memory, unit.uid)
-    host.budget = Budget()
+    host.budget = budget = Budget()
+    people = [user for user in at_home if portable.is_home(user)]
+    named = {user.home: user_dirs.of_user(host, user) for user in people}
+    folders = {folder for own in named.values() for folder in own.values()}
+    names, memory = common.names.beside(folders), common.memory._replace(stamp=stamped(common.memory.stamp, folders))
+    host.budget = None  # what Proscribe keeps is nothing of theirs
+    known = of_user(host, memory, unit.uid)
+    host.budget = budget
     packages: list[Package] = []
     for user in unit.users:
         for system in SYSTEMS if user in at_home else BY_NAME:
@@ -153,9 +159,9 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
             packages += found
             if found or blind:
                 yield {"packages": found, "blind": [(system.MANAGER, blind)] if blind else []}
-    people = [user for user in unit.users if portable.is_home(user)]
     services_of = common_services_of(wanted, common.homes)
-    started, unseen = _guarded(host, launchers.look, host, wanted.services, services_of, people, False)
+    desktops = {home: own[user_dirs.DESKTOP] for home, own in named.items() if user_dirs.DESKTOP in own}
+    started, unseen = _guarded(host, launchers.look, host, wanted.services, services_of, people, False, desktops)
     if started or unseen:
         yield {"copies": started, "unseen": _reasons(unseen)}
     owned, _ = _guarded(host, _owned, host, people)
@@ -165,9 +171,9 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     region = Region(homes, roots, files, unit.user, owned)
     walked = portable.look(host, wanted.services, names, region, common.packages, known)
     web_apps = launchers.installed(host, wanted.services, walked.web_apps, lambda path: unit.user)
-    memory = {"memory": text_of_user(common.memory, known, walked.known)} if host.learns and names.any else {}
-    if walked.found or web_apps or walked.unseen or memory:
-        yield {"copies": [*walked.found, *web_apps], "unseen": walked.unseen, **memory}
+    kept = {"memory": text_of_user(memory, known, walked.known)} if host.learns and names.any else {}
+    if walked.found or web_apps or walked.unseen or kept:
+        yield {"copies": [*walked.found, *web_apps], "unseen": walked.unseen, **kept}
 
 
 def _has_home(host: Host, user: User) -> bool:

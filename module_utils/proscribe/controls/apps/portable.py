@@ -212,7 +212,7 @@ class _Looking:
         return any(form.startswith(f"{named}/") for form in forms for named in self.paths.get(service, ()))
 
     def _image(self, path: str, name: str, size: int, beside: set[str]) -> None:
-        services = self.names.stems.get(appimage.stem(name), [])
+        services = self.names.images(name)
         if name in self.names.copies:
             self._copy(path, name)
             return

@@ -91,6 +91,10 @@ def gated(host: Host) -> bool:
 
 
 def gate(
-    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}, paths: Sequence[str] = ()
+    ids: AbstractSet[str],
+    contact: str,
+    permitted: Mapping[str, Sequence[str]] = {},
+    paths: Sequence[str] = (),
+    notices: Sequence[str] = (),
 ) -> tuple[GatePart, ...]:
-    return rpm_gate.parts(ids, contact, permitted)
+    return rpm_gate.parts(ids, contact, permitted, notices)

@@ -32,7 +32,9 @@ ZYPPER_LOCKS = "/etc/zypp/locks"
 NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
-def parts(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]]) -> tuple[GatePart, ...]:
+def parts(
+    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]], notices: Sequence[str] = ()
+) -> tuple[GatePart, ...]:
     """A package of which a waiver lets a version in is left to the guard, which can tell versions apart."""
     names = sorted(filter(NAME.fullmatch, ids))
     closed = [name for name in names if name not in permitted]
@@ -41,7 +43,7 @@ def parts(ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[
     held = [*closed, *([GUARD] if names else [])]
     return (
         SharedFile(DNF_CONFIGURATION, partial(excluded, closed, policy), without_excludes, DNF),
-        Guard(tuple(conflicts(names, permitted)), policy),
+        Guard(tuple(conflicts(names, permitted)), policy, notices=tuple(notices)),
         GateFile(DNF_PROTECTED, f"# {WRITTEN_BY}\n{GUARD}\n", needs=DNF),
         SharedFile(ZYPPER_LOCKS, partial(locked, held, policy), without_locks, ZYPPER),
         packagekit("rpm", ids - permitted.keys(), contact),
@@ -163,6 +165,7 @@ class Guard(NamedTuple):
     policy: str
     path: str = f"package {GUARD}"
     gone: AbstractSet[str] = frozenset()  # packages that will not be installed any more when it is written
+    notices: tuple[str, ...] = ()  # for its description: a version, which every refusal shows, has Latin letters only
 
     def without(self, gone: AbstractSet[str]) -> GatePart:
         return self._replace(gone=gone)
@@ -198,7 +201,7 @@ class Guard(NamedTuple):
 
     def release(self, present: AbstractSet[str]) -> str:
         """What tells one guard from another: all that it says, in a few letters."""
-        said = repr((self.standing(present), self.policy))
+        said = repr((self.standing(present), self.policy, *self.notices))
         return sha256(said.encode()).hexdigest()[:16]
 
     def stands(self, host: Host) -> bool:
@@ -219,7 +222,7 @@ class Guard(NamedTuple):
         from .rpm_guard import install
 
         present = self._seen(host)[1]
-        install(host, self.standing(present), self.release(present), self.policy)
+        install(host, self.standing(present), self.release(present), self.policy, self.notices)
 
     def lift(self, host: Host) -> None:
         from .rpm_guard import erase

@@ -12,7 +12,7 @@ from ...host import Host, Process, User, escaped
 from ...host.apart import each
 from ...host.processes import NotAsked
 from ...tuples import NamedTuple
-from . import launchers, personal, portable
+from . import launchers, personal, portable, user_dirs
 from .copy_names import Names
 from .package import Package
 from .portable import Copy, Region
@@ -20,7 +20,7 @@ from .running import Identity as Identity
 from .running import Running as Running
 from .running import identifier, placed, restored, running
 from .systems import SYSTEMS, installed
-from .walk_memory import Memory, remembered
+from .walk_memory import Memory, remembered, stamped
 from .wanted import Wanted
 
 RUNNABLE = ("appimage", "program", "tree", "wine")  # kinds of copies that a program runs from
@@ -72,12 +72,14 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
     unseen: dict[str, list[str]] = {service: [] for service in wanted.services}
     people = {user.home: user for user in host.users() if portable.is_home(user)}
     homes = {user.home for user in host.users()}
+    roots = [user for user in host.users() if user.uid == 0]
+    named = {user.home: user_dirs.of_user(host, user) for user in roots if portable.is_home(user)}
+    folders = {folder for own in named.values() for folder in own.values()}
     names = Names(wanted.services, people)
-    memory = remembered(host, wanted.stamp(names), wanted.full_scan_every)
+    memory = remembered(host, stamped(wanted.stamp(names), folders), wanted.full_scan_every)
     asked: dict[str, tuple[Any, Any]] = {}
     found: list[Package] = []
     blind: list[tuple[str, str]] = []
-    roots = [user for user in host.users() if user.uid == 0]
     for system in SYSTEMS:
         ids = wanted.packages[system.MANAGER].keys()
         for those, reason in (
@@ -88,9 +90,13 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
             blind += [(system.MANAGER, reason)] if reason else []
     here = _with_services(wanted, found)
     region = _of_host(host, {home: user for home, user in people.items() if user.uid == 0})
-    walked = portable.look(host, wanted.services, names, region, here, memory.known)
+    walked = portable.look(host, wanted.services, names.beside(folders), region, here, memory.known)
     services_of = personal.common_services_of(wanted, homes)
-    started, unread = launchers.look(host, wanted.services, services_of, region.homes.values(), system=True)
+    installed_here = {service for services, _ in here for service in services}
+    desktops = {home: own[user_dirs.DESKTOP] for home, own in named.items() if user_dirs.DESKTOP in own}
+    started, unread = launchers.look(
+        host, wanted.services, services_of, region.homes.values(), True, desktops, installed_here
+    )
     web_apps = launchers.installed(host, wanted.services, walked.web_apps, lambda path: _owner(path, region.homes))
     common = personal.Common(wanted, names, homes, here, memory)
     theirs = personal.look(host, common, walked.others)

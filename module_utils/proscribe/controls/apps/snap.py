@@ -105,7 +105,11 @@ def gated(host: Host) -> bool:
 
 
 def gate(
-    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]] = {}, paths: Sequence[str] = ()
+    ids: AbstractSet[str],
+    contact: str,
+    permitted: Mapping[str, Sequence[str]] = {},
+    paths: Sequence[str] = (),
+    notices: Sequence[str] = (),
 ) -> tuple[GatePart, ...]:
     """snapd does not tell polkit what a user wants to change, so users neither install nor remove any snap."""
     return (

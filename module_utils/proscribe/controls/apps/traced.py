@@ -79,5 +79,6 @@ class Traced:
         contact: str,
         permitted: Mapping[str, Sequence[str]] = {},
         paths: Sequence[str] = (),
+        notices: Sequence[str] = (),
     ) -> tuple[GatePart, ...]:
         return ()

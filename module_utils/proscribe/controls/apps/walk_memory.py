@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
+from ...hashing import sha256
 from ...host import ControlError, Host, Unseen
 from ...tuples import NamedTuple
 
 FOLDER = "/var/lib/proscribe/apps"
 MEMORY = FOLDER + "/walk.json"  # of the host's own places
 OF_USER = "walk-{}.json"  # beside it, by the number of the user
-VERSION = 4  # of what is remembered, and of how names are chosen
+VERSION = 5  # of what is remembered, and of how names are chosen
 LARGEST = 16 * 1024 * 1024  # bytes of one user's; walking.ROOM holds it below that
 DROPPED = ""  # in place of what is too much to be remembered
 
@@ -71,6 +72,12 @@ def text_of_user(memory: Memory, before: Mapping[str, Any], now: Mapping[str, An
         return None
     text = _text({"stamp": memory.stamp, "full_at": memory.full_at, "directories": now})
     return text if len(text) <= LARGEST else DROPPED
+
+
+def stamped(stamp: str, folders: Iterable[str]) -> str:
+    """A stamp for looks in which these directories of many things are such too: other names matter in them."""
+    named = "\0".join(sorted(folders)).encode("utf-8", "surrogateescape")
+    return f"{stamp} {sha256(named).hexdigest()}" if named else stamp
 
 
 def _text(kept: Mapping[str, Any]) -> str:

@@ -58,7 +58,7 @@ class Wanted:
 
         def work_out() -> str:
             packages = [f"{manager} {id_}" for manager, index in self.packages.items() for id_ in index]
-            return sha256("\n".join(sorted([*names.all, *names.stems, *packages])).encode()).hexdigest()
+            return sha256("\n".join(sorted([*names.all, *names.stems, *names.titles, *packages])).encode()).hexdigest()
 
         return str(once(self.services, "apps/stamp", work_out))
 

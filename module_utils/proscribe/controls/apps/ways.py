@@ -127,7 +127,7 @@ WAYS = (
     ),
     Way(
         "AppImages",
-        "the file scan, by magic bytes and name",
+        "the file scan, by magic bytes and name, in the service's own script too",
         "moved into the quarantine, if what is in them says that they are the app",
         "",
         "known by their name alone, or packed with zstd (Python 3.14 can read it; not run), lzo or lz4, or of type 1: "

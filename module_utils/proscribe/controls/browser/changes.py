@@ -6,7 +6,7 @@ The places stand for themselves: what goes wrong at one is told, and the others 
 from __future__ import annotations
 
 import functools
-from typing import Any, Callable, Iterable, Mapping
+from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from ...host import ControlError, Host, Unseen
 from ..base import Action, Changes
@@ -14,6 +14,8 @@ from . import chromium_changes, firefox_changes, forks
 from .asked import Asked
 from .places import Place, places
 
+MOST_NAMED = 15
+FLATPAKS = "/var/lib/flatpak/app"
 LANGUAGES = {"chromium": chromium_changes, "firefox": firefox_changes, "thunderbird": firefox_changes}
 
 
@@ -27,12 +29,35 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
         return _at(place, functools.partial(LANGUAGES[place.family].enforce, host, place, asked.of(place)))
 
     parts = [at(place) for place in known]
+    notes = _ahead(host, [place for place, part in zip(known, parts) if any(a.verb == "write" for a in part.actions)])
     found = [at(fork.place) for fork in others.forks if fork.policies]
     if others.new and others.forks:
         remember = functools.partial(_remember, host, others.remembered)
         parts.append(Changes([Action("write", forks.REMEMBERED, remember)]))
         found = [_after(remember, part) for part in found]
-    return _together([*parts, *found])
+    return _together([*parts, *found])._replace(notes=notes)
+
+
+def _ahead(host: Host, written: Sequence[Place]) -> list[str]:
+    """Why policy files are written for browsers that nobody installed; nothing where there are none such."""
+    ahead = [place for place in written if not place.present and _missing(host, place)]
+    if not ahead:
+        return []
+    browsers = list(dict.fromkeys(browser for place in ahead for browser in place.browsers))
+    files = f"{len(ahead)} of these policy files are" if len(ahead) > 1 else "1 of these policy files is"
+    named = (
+        f"{', '.join(browsers[:MOST_NAMED])}{f' and {len(browsers) - MOST_NAMED} more' * (len(browsers) > MOST_NAMED)}"
+    )
+    return [f"{files} for browsers that are not installed: {named}; so that a later installation is covered"]
+
+
+def _missing(host: Host, place: Place) -> bool:
+    """Whether no browser that reads a place is where the package systems put it. What cannot be seen may be there."""
+    where = [*place.paths, *(f"{FLATPAKS}/{id_}" for id_ in place.flatpaks), *(f"/snap/{name}" for name in place.snaps)]
+    try:
+        return bool(place.paths) and all(host.stat(path) is None for path in where)
+    except Unseen:
+        return False
 
 
 def lift(host: Host, plan: Mapping[str, Any]) -> Changes:

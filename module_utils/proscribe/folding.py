@@ -1,0 +1,15 @@
+"""Names in any script as they are compared: two that look the same to a reader are the same."""
+
+from __future__ import annotations
+
+
+def folded(name: str) -> str:
+    """A name without the differences of case, width and composition: Unicode's NFKC, and its case folding.
+
+    Takes as long as the name is, but for marks upon marks: cut what comes from strangers before.
+    """
+    if name.isascii():
+        return name.lower()
+    import unicodedata  # only who meets such a name pays for it
+
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
