@@ -38,6 +38,7 @@ HOST_SIDE = (
     "hashing.py",
     "kept.py",
     "plan.py",
+    "quarantined.py",
     "run.py",
     "tuples.py",
     "host/**/*.py",
