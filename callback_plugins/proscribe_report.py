@@ -64,7 +64,6 @@ from proscribe.report.progress import Line, Progress
 from proscribe.report.reconcile import fleet_report
 from proscribe.report.wording import clean, message
 
-
 QUARANTINE = "quarantine"  # the mode of a run over quarantines
 UNREPORTED = ("lift", QUARANTINE)  # the modes of runs that observe nothing
 

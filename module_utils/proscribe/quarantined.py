@@ -1,4 +1,4 @@
-"""The names of what is in a quarantine, as both sides speak of them: the host that gives them, the reports that tell."""
+"""The ids of what is in a quarantine, as both sides speak of them: the host gives them, and reports name them."""
 
 from __future__ import annotations
 

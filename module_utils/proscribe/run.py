@@ -231,9 +231,7 @@ def change(
 
 
 def _told(planned: Iterable[Action], more: Mapping[str, Any], left: Sequence[tuple[Action, str]]) -> dict[str, Any]:
-    """What the planned actions came to, but for those that were `left`; `more` is what carrying them out returned beside
-    that.
-    """
+    """What the planned actions came to, but for those `left`; `more` is what carrying out returned beside them."""
     undone = [id(action) for action, _ in left]
     actions = [action for action in planned if id(action) not in undone]
     done = more.get("done", [str(action) for action in actions])

@@ -20,6 +20,7 @@ from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls import apps
 from proscribe.controls.apps import custody, evidence, manifest
+from proscribe.controls.base import Changes
 from proscribe.host import Host
 from proscribe.run import carry_out
 

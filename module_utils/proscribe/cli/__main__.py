@@ -1,4 +1,6 @@
-"""`./proscribe explain | diff | waiver | report | quarantine ...`: finds the word, and tells every mistake in a few plain lines."""
+"""`./proscribe explain | diff | waiver | report | quarantine ...`: finds the command, and tells every mistake in a few
+plain lines.
+"""
 
 from __future__ import annotations
 

@@ -6,14 +6,22 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from ..custody.asked import ARGUMENTS, FORMATS, JSON, PREFIX, TABLE, VERBS, Wrong, read
+from ..custody.asked import ARGUMENTS, FORMATS, JSON, PREFIX, SELECTORS, TABLE, VERBS, Wrong, read
 from ..quarantined import LIST
 from . import Refused
 
 PLAYBOOK = Path(__file__).resolve().parents[3] / "playbooks" / "quarantine.yml"
 PASSES_ON = True  # what the parser does not know is ansible-playbook's
+
+MEANT = {
+    "hosts": "of these hosts (of several: again, or with commas)",
+    "users": "taken from these accounts",
+    "services": "taken for these services",
+    "ids": "these things, by their ids in the list and in reports",
+}
 
 EPILOG = """\
 What is chosen fits all kinds of selectors that are given; restore and prune need one at least, or --all. A name that
@@ -37,11 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "List, restore or prune what was moved into quarantine. Nothing of the ban is lifted."
     parser.epilog = EPILOG
     parser.add_argument("do", choices=VERBS, help="what to do; list only reads")
-    several = {"action": "append", "default": [], "metavar": "NAME"}
-    parser.add_argument("--host", dest="hosts", help="of these hosts (several: again, or with commas)", **several)
-    parser.add_argument("--user", dest="users", help="taken from these accounts", **several)
-    parser.add_argument("--service", dest="services", help="taken for these services", **several)
-    parser.add_argument("--id", dest="ids", help="these things, by their ids in the list and in reports", **several)
+    for name, option in SELECTORS.items():
+        parser.add_argument(option, dest=name, action="append", default=[], metavar="NAME", help=MEANT[name])
     parser.add_argument("--all", action="store_true", help="everything, in the place of the four above")
     parser.add_argument("--older-than", default="", metavar="LENGTH", help="taken longer ago than 30d, 12w, ...")
     parser.add_argument("--accept-loss", action="store_true", help="restore also what the next run takes again")
@@ -51,10 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Become ansible-playbook. Raises Refused for what cannot be meant; then no host is asked."""
     rest = arguments.passed_on
-    if rest and not rest[0].startswith("-"):
-        raise Refused(f"found {rest[0]!r} behind {arguments.do}, expected options; an id is given with --id {rest[0]}")
+    if bare := _no_options(rest):
+        raise Refused(f"found {bare[0]!r}, expected options only; an id is given with --id {bare[0]}")
     values = {name: getattr(arguments, name) for name in ARGUMENTS}
-    for name in ("hosts", "users", "services", "ids"):
+    for name in SELECTORS:
         values[name] = [one for text in values[name] for one in text.split(",")]
     try:
         asked = read(values)
@@ -68,6 +73,12 @@ def run(arguments: argparse.Namespace) -> int:
     extra = json.dumps({PREFIX + name: value for name, value in values.items()})
     ansible = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or "ansible-playbook"
     os.execvp(ansible, [ansible, str(PLAYBOOK), *rest, "-e", extra])
+
+
+def _no_options(words: Sequence[str]) -> list[str]:
+    """The words that are no option, nor can be an option's value, which follows it at once."""
+    before = ["", *words]
+    return [word for word, last in zip(words, before) if not word.startswith("-") and not last.startswith("-")]
 
 
 def _only_the_answer_on_stdout() -> None:

@@ -78,7 +78,7 @@ def read(values: Mapping[str, Any]) -> Asked:
     if mistakes:
         raise Wrong(mistakes)
     format_ = str(values.get("format") or TABLE)
-    return Asked(do, *named.values(), everything, older, accepted, format_)
+    return Asked(do, **named, all=everything, older_than=older, accept_loss=accepted, format=format_)
 
 
 def hosts_of(asked: Asked, run: Sequence[str], inventory: Collection[str]) -> list[str]:
@@ -97,11 +97,11 @@ def hosts_of(asked: Asked, run: Sequence[str], inventory: Collection[str]) -> li
 
 
 def mistyped(variables: Iterable[str]) -> list[str]:
-    """A mistake for each variable that was meant to be one of ours: with it left out, more would be chosen than that."""
+    """A mistake for each variable that was meant to be one of ours: without it, more would be chosen than was meant."""
     known = [PREFIX + name for name in ARGUMENTS]
     found = []
     for name in variables:
-        if name.startswith(PREFIX[:-1]) and name not in known:
-            if close := difflib.get_close_matches(name, known, 1, 0.85):
-                found.append(f"{name}: found an unknown variable, expected {close[0]}")
+        ours = name.startswith(PREFIX[:-1]) and name not in known
+        if close := difflib.get_close_matches(name, known, 1, 0.85) if ours else []:
+            found.append(f"{name}: found an unknown variable, expected {close[0]}")
     return found

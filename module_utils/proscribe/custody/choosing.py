@@ -39,7 +39,8 @@ def choose(
 ) -> list[Row]:
     """What is meant, by host and time. `listed` is what each host that answered has; `silent` is how many did not.
 
-    Raises Wrong for a user, a service or an id of which nothing is there. What was taken in several parts goes together.
+    What was taken in several parts goes together. Raises Wrong for a user, a service or an id of which nothing is
+    there.
     """
     items = [(host, item) for host, found in listed.items() for item in found]
     _known(asked, [item for _, item in items], map(plan_of, listed), len(listed), silent)

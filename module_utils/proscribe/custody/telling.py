@@ -137,10 +137,8 @@ def ended(course: Course, *, check: bool, width: int) -> str:
     fates = course.fates()
     done = [fate for fate in fates if fate.done]
     word = DONE[course.do]
-    if check:
-        head = f"would have {word} {_of(done, fates)}; nothing was changed"
-    else:
-        head = f"{word} {_of(done, fates)}"
+    told = f"{word} {_of(done, fates)}"
+    head = f"would have {told}; nothing was changed" if check else told
     lines = wrap(f"{head}{_after(course.do, done, check)}", width, 6)
     for fate in fates:
         if not fate.done:
