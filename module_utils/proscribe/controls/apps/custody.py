@@ -50,6 +50,8 @@ def listed(host: Host) -> dict[str, Any]:
                 continue
             if not ID.fullmatch(item.id):
                 raise ControlError(f"{HOME}/{name} has a name that Proscribe gives nothing")
+            if not _sound(item):
+                raise ControlError(f"{HOME}/{name} has a manifest with values that Proscribe does not write")
         except ControlError as error:
             broken.append({"id": escaped(name)[:200], "why": escaped(str(error))[:1000]})
             continue
@@ -59,6 +61,28 @@ def listed(host: Host) -> dict[str, Any]:
             continue
         items.append(_told(item, homes))
     return {"items": items, "broken": broken[:MOST], "left_out": left + max(0, len(broken) - MOST)}
+
+
+def _sound(item: Item) -> bool:
+    """Whether the values of a manifest have the types that it is written with."""
+    texts = [
+        item.id,
+        item.path,
+        item.kind,
+        item.taken_at,
+        item.owner,
+        item.kept_until,
+        item.group,
+        item.whole,
+        item.doing,
+    ]
+    sizes = [item.size, item.disk, item.attributes.uid]
+    return (
+        all(isinstance(text, str) for text in texts)
+        and isinstance(item.services, list)
+        and all(isinstance(service, str) for service in item.services)
+        and all(isinstance(size, int) and size >= 0 for size in sizes)
+    )
 
 
 def _told(item: Item, homes: Mapping[str, str]) -> dict[str, Any]:
@@ -93,7 +117,7 @@ def chosen(host: Host, do: str, ids: Sequence[str]) -> list[Chosen]:
             item = read(host, name)
         except ControlError:
             continue  # it has no id that could be asked for
-        if item and item.path:
+        if item and item.path and _sound(item):
             known[item.id] = item
     asked_for = [known[id_] for id_ in dict.fromkeys(ids) if id_ in known]
     latest = {item.path: item.id for item in sorted(asked_for, key=lambda item: item.taken_at)}
