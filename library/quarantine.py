@@ -62,7 +62,7 @@ left_out:
   returned: when O(do=list)
   type: int
   sample: 0
-results:
+outcomes:
   description: What became of each id.
   returned: when O(do) is V(restore) or V(prune)
   type: list

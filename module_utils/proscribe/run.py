@@ -257,7 +257,7 @@ def in_quarantine(host: Host, do: str, ids: Sequence[str], dry_run: bool = False
     """List what a host's quarantine holds, or restore or prune what it has under these ids, and nothing else.
 
     The result of the module `quarantine`: {changed, items, broken, left_out} of a list, and else {changed, actions,
-    diff, results: [{id, done, why}]}, with {failed, msg} where something was not done. Raises ControlError.
+    diff, outcomes: [{id, done, why}]}, with {failed, msg} where something was not done. Raises ControlError.
     """
     from .controls.apps import custody
 
@@ -269,9 +269,9 @@ def in_quarantine(host: Host, do: str, ids: Sequence[str], dry_run: bool = False
         planned = [one.action for one in found if one.action is not None]
         more = dict({} if dry_run else carry_out(Changes(planned, independent=True)))
         left = more.pop("left", [])
-    results = custody.outcomes(found, left)
-    missed = [one for one in results if not one["done"]]
-    told = {"results": results, **_told(planned, more, left)}
+    outcomes = custody.outcomes(found, left)
+    missed = [one for one in outcomes if not one["done"]]
+    told = {"outcomes": outcomes, **_told(planned, more, left)}
     if not missed:
         return told
     few = "; ".join(f"{one['id']}: {one['why']}" for one in missed[:MISSED])

@@ -29,7 +29,7 @@ class Course:
         self.rows: list[Mapping[str, Any]] = []
         self.listed: dict[str, Mapping[str, Any]] = {}  # what each host that answered said of its quarantine
         self.reasons: dict[str, str] = {}  # why there is no answer of a host, or no further one
-        self._results: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self._outcomes: dict[tuple[str, str], Mapping[str, Any]] = {}
 
     def began(self, told: Mapping[str, Any]) -> None:
         """Take what the run is about: {hosts, do, format}."""
@@ -43,8 +43,8 @@ class Course:
         """Take a host's answer: what it lists, or what it did."""
         if "items" in result:
             self.listed[host] = result
-        for one in result.get("results", ()):
-            self._results[host, one["id"]] = one
+        for one in result.get("outcomes", ()):
+            self._outcomes[host, one["id"]] = one
 
     def failed(self, host: str, why: str) -> None:
         """A host could not be asked, or not any more."""
@@ -59,7 +59,7 @@ class Course:
         """What became of all that was chosen; what no host spoke of was not done."""
         found = []
         for row in self.rows:
-            result = self._results.get((row["host"], row["id"]))
+            result = self._outcomes.get((row["host"], row["id"]))
             why = result["why"] if result else self.reasons.get(row["host"], NOTHING)
             found.append(Fate(row, bool(result and result["done"]), why))
         return found

@@ -75,8 +75,8 @@ def firewall(value: object) -> dict[str, Any]:
 
 
 def quarantine(value: object) -> dict[str, Any]:
-    """The answer of `quarantine`: {changed, items, broken, left_out} of a list, {changed, actions, diff, results} where
-    something was done, and {failed, msg}.
+    """The answer of `quarantine`: {changed, items, broken, left_out} of a list, {changed, actions, diff, outcomes}
+    where something was done, and {failed, msg}.
     """
     told = mapping(value, "the answer")
     result: dict[str, Any] = {"changed": flag(told.get("changed"), "changed"), **_failed(told)}
@@ -85,12 +85,12 @@ def quarantine(value: object) -> dict[str, Any]:
         broken = listed(_broken, told.get("broken", []), "broken", MOST)
         left_out = count(told.get("left_out", 0), "left_out")
         result.update(changed=False, items=_each_once(items), broken=broken, left_out=left_out)
-    elif "results" in told:
-        result["results"] = _each_once(listed(_outcome, told["results"], "results", MOST))
+    elif "outcomes" in told:
+        result["outcomes"] = _each_once(listed(_outcome, told["outcomes"], "outcomes", MOST))
         result["actions"] = listed(lambda one: name(one, "an action"), told.get("actions", []), "actions")
         result["diff"] = _differences(told.get("diff", []))
     elif "failed" not in result:
-        raise Unusable("it has neither items nor results")
+        raise Unusable("it has neither items nor outcomes")
     return result
 
 
@@ -133,7 +133,7 @@ def _broken(value: object) -> dict[str, str]:
 
 
 def _outcome(value: object) -> dict[str, Any]:
-    told = mapping(value, "a result")
+    told = mapping(value, "an outcome")
     return {"id": _id(told.get("id")), "done": flag(told.get("done"), "done"), "why": line(told.get("why"), "why")}
 
 

@@ -286,7 +286,7 @@ def test_the_modules_answer_and_a_dry_run(tmp_path: Path) -> None:
     told = in_quarantine(host, "restore", [tree, file], dry_run=True)
     assert told["changed"] and "failed" not in told
     assert told["actions"] == [f"restore {tree} ({TREE})", f"restore {file} ({FILE})"]
-    assert told["results"] == [{"id": tree, "done": True, "why": ""}, {"id": file, "done": True, "why": ""}]
+    assert told["outcomes"] == [{"id": tree, "done": True, "why": ""}, {"id": file, "done": True, "why": ""}]
     assert picture(tmp_path, "var") == before
 
     (tmp_path / FILE[1:]).write_text("mine")
@@ -296,7 +296,7 @@ def test_the_modules_answer_and_a_dry_run(tmp_path: Path) -> None:
     assert "gone-00000001: it is not in the quarantine of this host any more" in told["msg"]
     assert told["actions"] == [f"restore {tree} ({TREE})"] and host.stat(TREE)
     told = in_quarantine(host, "prune", [file])
-    assert (told["changed"], told["results"]) == (True, [{"id": file, "done": True, "why": ""}])
+    assert (told["changed"], told["outcomes"]) == (True, [{"id": file, "done": True, "why": ""}])
     assert list(folders(host)) == [] and (tmp_path / FILE[1:]).read_text() == "mine"
 
 

@@ -104,7 +104,7 @@ def test_what_was_taken_in_parts_is_one_line() -> None:
 )  # fmt: skip
 def test_after_a_run_what_is_said_is_true(do: str, results: dict[str, str], check: bool, told: str) -> None:
     made = course(do)
-    made.answered("web01", {"results": [{"id": id_, "done": not why, "why": why} for id_, why in results.items()]})
+    made.answered("web01", {"outcomes": [{"id": id_, "done": not why, "why": why} for id_, why in results.items()]})
     lines = telling.ended(made, check=check, width=200).splitlines()
     assert lines[1] == told
     word = {"restore": "restored", "prune": "pruned"}[do]
