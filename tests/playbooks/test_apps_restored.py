@@ -231,7 +231,6 @@ def test_a_forgotten_or_mistyped_option_moves_nothing_and_lifts_nothing(made: Ma
             ("quarantine prune", "--host", "pc18"),
             "--host: found 'pc18', expected a host of the inventory, did you mean",
         ),
-        (("quarantine",), "the following arguments are required: do"),
         (("quarantine restor", "--all"), "invalid choice: 'restor'"),
         (("lift", "-e", f"proscribe_restore={id_}"), f"restore -i {made.directory}/fleet --id {id_}"),
         (("lift", "-e", f"proscribe_restor={id_}"), "expected a known variable"),
