@@ -31,7 +31,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         _, arguments = self.validate_argument_spec(
-            {"mode": {"type": "str", "choices": ["audit", "enforce", "lift"], "required": True}}
+            {"mode": {"type": "str", "choices": ["audit", "enforce", "lift", "quarantine"], "required": True}}
         )
         mode = arguments["mode"]
         hostvars = variables["hostvars"]

@@ -21,6 +21,7 @@ author: The Proscribe developers
 
 import functools
 import gc
+import json
 import os
 import shutil
 import sys
@@ -49,16 +50,22 @@ PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
+from proscribe.custody import asked, telling
+from proscribe.custody.course import Course
+from proscribe.quarantined import LIST
 from proscribe.report import exports, html, lifting, pruning, stored, terminal, verdict
 from proscribe.report.advice import NOT_REACHED, host_lists
 from proscribe.report.baseline import Baseline, New
 from proscribe.report.collect import Collector
 from proscribe.report.files import ReportDirectory
 from proscribe.report.history import HistoryError, open_history
-from proscribe.report.plays import COMPILING, DECIDING, ENFORCING, OBSERVING, action_of, compiles
+from proscribe.report.plays import CHOOSING, COMPILING, CUSTODY, DECIDING, ENFORCING, OBSERVING, action_of, compiles
 from proscribe.report.progress import Line, Progress
 from proscribe.report.reconcile import fleet_report
 from proscribe.report.wording import clean, message
+
+QUARANTINE = "quarantine"  # the mode of a run over quarantines
+UNREPORTED = ("lift", QUARANTINE)  # the modes of runs that observe nothing
 
 
 def guarded(method: Callable[..., None]) -> Callable[..., None]:
@@ -107,6 +114,7 @@ class CallbackModule(CallbackBase):
         self._collector: Collector | None = None
         self._directory: ReportDirectory | None = None
         self._progress: Progress | None = None
+        self._course: Course | None = None
         self._mistake = ""
         self._exits: list[str] = []
         self._broken = False
@@ -125,6 +133,8 @@ class CallbackModule(CallbackBase):
         action, host = action_of(result.task), result.host.get_name()
         if action == COMPILING and isinstance(result.result.get("proscribe_run"), dict):
             self._begin(result.result["proscribe_run"])
+        elif self._course is not None:
+            self._in_quarantine(self._course, action, host, result.result)
         elif action in OBSERVING and self._collector is not None:
             self._answered(self._collector, host, result.result.get("record"))
         elif action in ENFORCING and self._collector is not None:
@@ -136,8 +146,11 @@ class CallbackModule(CallbackBase):
     @guarded
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         action, host = action_of(result.task), result.host.get_name()
-        if action == COMPILING:
+        if action in (COMPILING, CHOOSING):
             self._mistake = str(result.result.get("msg"))
+        elif self._course is not None:
+            self._course.failed(host, message(result.result.get("msg")))
+            self._in_quarantine(self._course, action, host, result.result)
         elif self._collector is None:
             return
         elif action == DECIDING and result.result.get("stopped"):
@@ -153,6 +166,8 @@ class CallbackModule(CallbackBase):
 
     @guarded
     def v2_runner_on_unreachable(self, result: Any) -> None:
+        if self._course is not None:
+            self._course.failed(result.host.get_name(), f"unreachable: {message(result.result.get('msg'))}")
         if self._collector is not None:
             self._collector.unreachable(result.host.get_name(), message(result.result.get("msg")))
             self._show_progress()
@@ -175,9 +190,10 @@ class CallbackModule(CallbackBase):
         if self._collector is not None:  # a playbook of several runs: what came before is complete
             self._end(self._collector, ansible_failed=False)
         self._collector, self._directory = Collector(run), None
-        name = "lift" if run["mode"] == "lift" else run["playbook"]
+        self._course = Course(list(run["hosts"])) if run["mode"] == QUARANTINE else None
+        name = run["mode"] if run["mode"] in UNREPORTED else run["playbook"]
         self._progress = Progress(name, len(run["hosts"]), self._rewriting(), time.monotonic)
-        if run["mode"] != "lift" and run["hosts"]:
+        if run["mode"] not in UNREPORTED and run["hosts"]:
             try:
                 self._directory = ReportDirectory(run["directory"])
             except (OSError, ValueError) as error:
@@ -198,6 +214,9 @@ class CallbackModule(CallbackBase):
         self._display.display(Line.away(), screen_only=True, newline=False)
         if collector.run["mode"] == "lift":
             self._end_lift(collector, ansible_failed)
+            return
+        if self._course is not None:
+            self._end_quarantine(self._course, ansible_failed)
             return
         run = collector.run
         finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -241,6 +260,35 @@ class CallbackModule(CallbackBase):
         self._print(lambda screen: lifting.render(collector.expected, collector.heard, check=check, width=screen.width))
         reached = len(lifting.lifted_hosts(collector.expected, collector.heard))
         self._conclude(verdict.judge_lift(len(collector.expected), reached, ansible_failed))
+
+    def _in_quarantine(self, course: Course, action: str, host: str, result: dict[str, Any]) -> None:
+        """Take an event of a run over quarantines."""
+        if action == CUSTODY:
+            course.answered(host, result)
+        elif action == CHOOSING and "asked" in result:
+            course.began(result)
+        elif action == CHOOSING and "rows" in result:
+            course.chose(result)
+
+    def _end_quarantine(self, course: Course, ansible_failed: bool) -> None:
+        self._course = None
+        check = bool(context.CLIARGS.get("check"))
+        if course.do != LIST:
+            self._print(lambda screen: telling.ended(course, check=check, width=screen.width))
+        elif course.format == asked.JSON:
+            self._hand_over(json.dumps(course.document(), indent=2))
+        else:
+            self._print(lambda screen: telling.table(course))
+        self._conclude(verdict.judge_quarantine(len(course.hosts), len(course.listed), ansible_failed))
+
+    def _hand_over(self, text: str) -> None:
+        """Give the launcher an answer for machines, on a descriptor with nothing else on it; else it is printed."""
+        descriptor = os.environ.get("PROSCRIBE_ANSWER_FD", "")
+        if descriptor.isdigit():
+            with open(int(descriptor), "w", encoding="utf-8", closefd=False) as stream:
+                stream.write(text + "\n")
+        else:
+            self._display.display(text)
 
     def _write(self, run: dict[str, Any], report: dict[str, Any], records: Any, not_reached: Sequence[str]) -> str:
         if self._directory is None:

@@ -33,7 +33,9 @@ if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
 from proscribe.report.plays import (
+    CHOOSING,
     COMPILING,
+    CUSTODY,
     DECIDING,
     ENFORCING,
     OBSERVING,
@@ -87,7 +89,7 @@ class CallbackModule(Default):
             self._changes(result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        if action_of(result.task) in (COMPILING, SCHEDULING[0]):
+        if action_of(result.task) in (COMPILING, SCHEDULING[0], CHOOSING):
             self._mistake(result)
             return
         if not self._quiet:
@@ -124,7 +126,7 @@ class CallbackModule(Default):
 
     def _changes(self, result: Any) -> None:
         """One line for each action; for a task without a list of them, one with its name."""
-        ours = action_of(result.task) in (*ENFORCING, *SCHEDULING)
+        ours = action_of(result.task) in (*ENFORCING, *SCHEDULING, CUSTODY)
         actions = result.result.get("actions") if ours else None
         word = "would change" if result.task.check_mode else "changed"
         for action in actions if isinstance(actions, list) else [result.task.get_name()]:

@@ -17,7 +17,7 @@ options:
   mode:
     description: What the play is going to do.
     type: str
-    choices: [audit, enforce, lift]
+    choices: [audit, enforce, lift, quarantine]
     required: true
 attributes:
   check_mode:

@@ -14,14 +14,6 @@ description:
   - Observes first and changes only what differs.
 version_added: "0.1.0"
 extends_documentation_fragment: proscribe_enforcing
-options:
-  restore:
-    description:
-      - With O(state=absent), gives back only these items of the quarantine, by their ids (the names of their folders
-        below C(/var/lib/proscribe/quarantine)), and lifts nothing else.
-    type: list
-    elements: str
-    default: []
 author: The Proscribe developers
 """
 
@@ -35,12 +27,6 @@ EXAMPLES = r"""
 - name: Remove restricted apps and keep them out
   restricted_apps:
     plan: "{{ proscribe_compiled | proscribe_plan(inventory_hostname) }}"
-
-- name: Give one thing back from the quarantine
-  restricted_apps:
-    plan: "{{ proscribe_compiled | proscribe_plan(inventory_hostname) }}"
-    state: absent
-    restore: [wechat-3fa4b2c1]
 """
 
 RETURN = r"""
@@ -49,7 +35,7 @@ actions:
   returned: always
   type: list
   elements: str
-  sample: [remove wechat]
+  sample: [remove wechat, quarantine /home/alice/WeChat.AppImage as wechat-3fa4b2c1]
 refused:
   description: What enforcing called for and was not done, each with rule, subject and reason.
   returned: always
@@ -64,22 +50,7 @@ findings:
   sample: []
 """
 
-from ansible.module_utils.proscribe.host import Host
-from ansible.module_utils.proscribe.run import change
-from ansible.module_utils.proscribe_module import ARGUMENTS, Call, answer, taken_plan
-
-
-def main() -> None:
-    """Answer one call."""
-    arguments = {**ARGUMENTS, "restore": {"type": "list", "elements": "str", "default": []}}
-    module = Call(argument_spec=arguments, supports_check_mode=True)
-    plan = taken_plan(module)
-    lift = module.params["state"] == "absent"
-    restore = module.params["restore"]
-    if restore and not lift:
-        module.fail_json(msg="restore gives something back, so that it needs state=absent")
-    answer(module, lambda: change(Host(), plan, "apps", lift=lift, restore=restore, dry_run=module.check_mode))
-
+from ansible.module_utils.proscribe_module import answer_for
 
 if __name__ == "__main__":
-    main()
+    answer_for("apps")

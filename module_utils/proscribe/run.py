@@ -11,9 +11,11 @@ from . import plan as plans
 from .controls.base import Action, Changes, Control, Refusal
 from .finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN, Finding, Verdict, host_record
 from .host import ControlError, Host, Unseen
+from .quarantined import DONE, LIST
 
 CONTROLS = plans.CONTROLS
 FAILED = "could not be changed"
+MISSED = 5  # items that a message names
 
 # The arguments of `compliance_state`, in Ansible's way of saying so: of the module, and of the action that streams it.
 COMPLIANCE_STATE_ARGUMENTS = {
@@ -145,7 +147,7 @@ def carry_out(changes: Changes) -> Mapping[str, Any]:
     """Do the actions in their order. Raises ControlError with what failed, and with what was done in `done`.
 
     What is a user's is changed apart (host/apart.py). Where that fails it is his finding and nobody's failure: it is
-    returned in `left`, [(action, why)].
+    returned in `left`, [(action, why)]. `done` is each action that was carried out, with how it ended.
     """
     done: list[str] = []
     failed: list[str] = []
@@ -153,11 +155,8 @@ def carry_out(changes: Changes) -> Mapping[str, Any]:
     patience: dict[str, float] = {}
     for action in changes.actions:
         try:
-            if action.user:
-                _on_behalf(action, patience)
-            else:
-                action.apply()
-            done.append(str(action))
+            ended = _on_behalf(action, patience) if action.user else action.apply()
+            done.append(f"{action} {ended}" if isinstance(ended, str) and ended else str(action))
         except (ControlError, Unseen) as error:
             if action.user:
                 left.append((action, str(error)))
@@ -167,10 +166,10 @@ def carry_out(changes: Changes) -> Mapping[str, Any]:
                 break
     if failed:
         raise ControlError("; ".join(failed), done=done)
-    return {"left": left} if left else {}
+    return {"left": left, "done": done}
 
 
-def _on_behalf(action: Action, patience: dict[str, float]) -> None:
+def _on_behalf(action: Action, patience: dict[str, float]) -> Any:
     """Change something of a user's, in the time that is left for that. Raises ControlError or Unseen."""
     from .host.apart import Limits, asked
 
@@ -179,7 +178,7 @@ def _on_behalf(action: Action, patience: dict[str, float]) -> None:
     if left <= 0:
         raise ControlError(f"what was changed before of {action.user}'s took {PATIENCE:g} s")
     try:
-        asked(action.apply, Limits(seconds=left, memory=0))
+        return asked(action.apply, Limits(seconds=left, memory=0))
     finally:
         patience[action.user] -= time.monotonic() - started
 
@@ -195,13 +194,11 @@ def change(
     name: str,
     *,
     lift: bool = False,
-    restore: Sequence[str] = (),
     dry_run: bool = False,
     doing: Callable[[Changes], Mapping[str, Any]] = carry_out,
 ) -> dict[str, Any]:
     """Bring a control in line (or lift it), and say what was done: the result of the enforcing modules.
 
-    With `restore`, ids of the quarantine of `apps`, these are given back and nothing else is lifted.
     `doing` carries the changes out, and returns what the result says beyond them. Raises ControlError, which then names
     in `done` the actions that were carried out before it.
     """
@@ -215,11 +212,7 @@ def change(
         section = plan["controls"].get(name)
         found: list[Finding] = []
         changes = Changes()
-        if restore:
-            from .controls import apps
-
-            changes = apps.restore(host, restore)
-        elif lift:
+        if lift:
             changes = control(name).lift(host, plan)
         elif section is not None:
             seen = control(name).observe(host, plan)
@@ -230,18 +223,59 @@ def change(
         left = more.pop("left", [])
         if changes.afterwards and not dry_run:
             changes.afterwards()
-        if lift and not dry_run and not restore:
+        if lift and not dry_run:
             forget(host)
+    refused = [refusal._asdict() for refusal in (*changes.refused, *refusals(left))]
+    findings = [finding.as_dict() for finding in found]
+    told = _told(changes.actions, more, left)
+    notes = {"notes": list(changes.notes)} if told["changed"] and changes.notes else {}
+    return {**told, "refused": refused, "findings": findings, **notes}
+
+
+def _told(planned: Iterable[Action], more: Mapping[str, Any], left: Sequence[tuple[Action, str]]) -> dict[str, Any]:
+    """What the planned actions came to, but for those `left`; `more` is what carrying out returned beside them."""
     undone = [id(action) for action, _ in left]
-    actions = [action for action in changes.actions if id(action) not in undone]
+    actions = [action for action in planned if id(action) not in undone]
+    done = more.get("done", [str(action) for action in actions])
     return {
-        **more,
+        **{key: value for key, value in more.items() if key != "done"},
         "changed": bool(actions),
-        "actions": [str(action) for action in actions],
-        "refused": [refusal._asdict() for refusal in (*changes.refused, *refusals(left))],
-        "findings": [finding.as_dict() for finding in found],
-        **({"notes": list(changes.notes)} if actions and changes.notes else {}),
+        "actions": list(done),
         "diff": [
             {"before_header": str(a), "after_header": str(a), "before": a.before, "after": a.after} for a in actions
         ],
     }
+
+
+def _seen(look: Callable[[], Any]) -> Any:
+    """What a look says that a change needs. Raises ControlError where it cannot be seen."""
+    try:
+        return look()
+    except Unseen as unseen:
+        raise ControlError(str(unseen)) from None
+
+
+def in_quarantine(host: Host, do: str, ids: Sequence[str], dry_run: bool = False) -> dict[str, Any]:
+    """List what a host's quarantine holds, or restore or prune what it has under these ids, and nothing else.
+
+    The result of the module `quarantine`: {changed, items, broken, left_out} of a list, and else {changed, actions,
+    diff, outcomes: [{id, done, why}]}, with {failed, msg} where something was not done. Raises ControlError.
+    """
+    from .controls.apps import custody
+
+    host.require_root()
+    if do == LIST:
+        return {"changed": False, **_seen(lambda: custody.listed(host))}
+    with host.exclusive():
+        found = _seen(lambda: custody.chosen(host, do, ids))
+        planned = [one.action for one in found if one.action is not None]
+        more = dict({} if dry_run else carry_out(Changes(planned, independent=True)))
+        left = more.pop("left", [])
+    outcomes = custody.outcomes(found, left)
+    missed = [one for one in outcomes if not one["done"]]
+    told = {"outcomes": outcomes, **_told(planned, more, left)}
+    if not missed:
+        return told
+    few = "; ".join(f"{one['id']}: {one['why']}" for one in missed[:MISSED])
+    rest = f" (and {len(missed) - MISSED} more)" if missed[MISSED:] else ""
+    return {**told, "failed": True, "msg": f"not {DONE[do]}: {few}{rest}"}

@@ -40,6 +40,7 @@ HOST_SIDE = (
     "kept.py",
     "patterns.py",
     "plan.py",
+    "quarantined.py",
     "run.py",
     "tuples.py",
     "host/**/*.py",

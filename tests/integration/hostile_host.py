@@ -79,6 +79,23 @@ def drifted(plan: str) -> dict[str, Any]:
     return {"changed": False, "record": told, "drifted": ["dns"], "privileged": True}
 
 
+# What it has in its quarantine.
+ITEM = {
+    "id": "wechat-0123abcd",
+    "group": "",
+    "services": ["wechat"],
+    "bytes": 5000,
+    "finished": True,
+    "path": "/home/alice/WeChat",
+    "whole": "/home/alice/WeChat",
+    "kind": "tree",
+    "taken_at": "2026-11-25T00:30:05Z",
+    "owner": "alice",
+    "place_of": "alice",
+    "kept_until": "",
+}
+
+
 def look(answer: Any) -> None:
     """Answer a streamed look."""
     print(MARK + (answer if isinstance(answer, str) else json.dumps(answer)), flush=True)
@@ -90,7 +107,8 @@ def good(call: Call) -> None:
         look({"changed": False, "record": record(call.head()["plan"]), "drifted": [], "privileged": True})
     elif call.kind == "module":
         call.read()
-        print(json.dumps({"changed": True, "actions": ["block a.example"], "refused": [], "findings": [], "diff": []}))
+        change = {"changed": True, "actions": ["block a.example"], "refused": [], "findings": [], "diff": []}
+        print(json.dumps({**change, "items": [ITEM]}))  # it is whatever module it is asked for
     elif call.kind == "other":
         os.execv("/bin/sh", ["sh", "-c", call.command])
 

@@ -19,7 +19,8 @@ from proscribe.compile.catalogue import load
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls import apps
-from proscribe.controls.apps import evidence, manifest
+from proscribe.controls.apps import custody, evidence, manifest
+from proscribe.controls.base import Changes
 from proscribe.host import Host
 from proscribe.run import carry_out
 
@@ -115,9 +116,11 @@ def test_a_thesis_beside_telegram_stays_and_the_finding_says_so(machine: Path, p
     assert [str(action) for action in changes.actions if action.verb == "quarantine"] == [f"quarantine {path}"]
     assert listed(home) == sorted(chats)
     assert detail(machine, plan, "apps/telegram") == []
-    # One name brings back all that went together, with everything that it had.
-    (group,) = {item.group for item in manifest.items(Host(str(machine)))}
-    carry_out(apps.restore(Host(str(machine)), [group]))
+    # All that went together comes back, with everything that it had.
+    items = manifest.items(Host(str(machine)))
+    assert len({item.group for item in items}) == 1 and {item.whole for item in items} == {path}
+    found = custody.chosen(Host(str(machine)), "restore", [item.id for item in items])
+    carry_out(Changes([one.action for one in found if one.action]))
     after = {path: path.lstat() for path in home.rglob("*")}
     assert before.keys() == after.keys()
     for path, seen in before.items():

@@ -159,6 +159,25 @@ def test_no_key_of_a_module_that_lifts_or_schedules_reaches_ansible(hosts, keys)
     assert f"{hosts.names[0]} block a.example" in ended.said and f"{hosts.names[-1]} block a.example" in ended.said
 
 
+HOSTILE_LIST = """
+if call.kind == "module":
+    call.read()
+    print(json.dumps({"changed": False, "items": [ITEM], **json.loads(SAID)}))
+else:
+    good(call)
+"""
+
+
+@each
+def test_no_key_of_a_list_of_a_quarantine_reaches_ansible(hosts, keys):
+    attack(hosts, HOSTILE_LIST, keys)
+    ended = hosts.run("quarantine", "-v")
+    assert not owned(hosts).exists() and not CONTROL.search(ended.said)
+    assert "did not end" not in ended.said and "Proscribe's report failed" not in ended.said
+    rows = {line.split()[0] for line in ended.said.splitlines() if "  wechat-0123abcd  " in line}
+    assert rows.issuperset(hosts.honest), ended.said[-3000:]
+
+
 HOSTILE_COLLECT = """
 if call.kind == "collect":
     print("proscribe-record:" + json.dumps({**record("0" * 64), **json.loads(SAID)}))

@@ -69,7 +69,8 @@ def test_a_record_fits(host):
 
 
 def test_records_of_a_run_that_changes_hosts_and_of_hostile_hosts_fit():
-    fits("host-record", {**fleet()[1].records[0], "actions": [{"control": "apps", "action": "remove wechat"}]})
+    moved = {"control": "apps", "action": "quarantine /x as wechat-0123abcd", "quarantine_id": "wechat-0123abcd"}
+    fits("host-record", {**fleet()[1].records[0], "actions": [{"control": "apps", "action": "remove wechat"}, moved]})
     for host, answer in hostile_answers().items():
         fits("host-record", read(host, answer))
 

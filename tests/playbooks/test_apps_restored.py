@@ -1,4 +1,4 @@
-"""A portable copy on its whole way through the launcher: found, taken, given back by its id, taken again, given back.
+"""A portable copy on its whole way through the launcher: found, taken, listed, restored by its id, taken again, pruned.
 
 The host is a mount namespace of this machine with an /etc, a /var/lib, homes and gates of its own, and the app is a
 made one, of which nobody's home has a copy.
@@ -9,12 +9,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+from patience import LONGEST
 
 pytestmark = [
     pytest.mark.playbook,
@@ -39,6 +43,20 @@ packages: {apt: [proscribe-made-parrot]}
 processes: {linux: [proscribe-made-parrot]}
 paths: {linux: [~/proscribe-made-parrot]}
 sources: [made]
+"""
+
+
+WAIVER = """
+id: parrot
+services: [made_parrot]
+hosts: [pc17]
+users: [alice]
+controls: [apps]
+reason: Alice looks after a parrot
+requested_by: alice
+approved_by: head.of.department
+approved_on: 2026-01-02T10:00:00Z
+expires: {ends}
 """
 
 
@@ -78,11 +96,32 @@ class Made:
         }
         hosts = {"department": {"hosts": {"pc17": variables}}}
         (directory / "fleet/hosts.yml").write_text(json.dumps(hosts))
+        (directory / "fleet/approvers.yml").write_text("department: {head: head.of.department}\n")
+        (directory / "fleet/allowed_signers").touch()
+
+    def app(self) -> Path:
+        """Alice unpacks an app, with a program and what shows that it is an app's, beside a letter of hers."""
+        app = self.home / "proscribe-made-parrot"
+        app.mkdir()
+        for name in ("proscribe-made-parrot", "libparrot.so"):
+            shutil.copy("/usr/bin/true", app / name)
+        (self.home / "letter").write_text("dear diary")
+        for path in (*app.iterdir(), app, self.home / "letter", self.home):
+            os.chown(path, 61234, 61234)
+            os.utime(path, ns=(1_500_000_000_111_222_333, 1_600_000_000_444_555_666))
+        return app
+
+    def waive(self) -> None:
+        """The department's head approves that alice keeps it."""
+        waivers = self.directory / "fleet/waivers"
+        waivers.mkdir()
+        ends = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(time.time() + 30 * 86400))
+        (waivers / "parrot.yml").write_text(WAIVER.format(ends=ends))
 
     def __call__(self, word: str, *options: str) -> Ended:
         reports = str(self.directory / "reports")
         wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=reports)
-        words = (word, "-i", "fleet", "--tags", "apps", *options)
+        words = (*word.split(), "-i", "fleet", "--tags", "apps", *options)
         return launch(PROJECT / "proscribe", *words, cwd=self.directory, environment=wanted)
 
     @property
@@ -103,16 +142,13 @@ class Made:
         return found
 
 
-def test_given_back_by_its_id_while_the_ban_stays_and_then_with_the_ban(tmp_path: Path) -> None:
-    made = Made(tmp_path)
-    app = made.home / "proscribe-made-parrot"
-    app.mkdir()
-    for name in ("proscribe-made-parrot", "libparrot.so"):  # a program, and what shows that it is an app's
-        shutil.copy("/usr/bin/true", app / name)
-    (made.home / "letter").write_text("dear diary")
-    for path in (*app.iterdir(), app, made.home / "letter", made.home):
-        os.chown(path, 61234, 61234)
-        os.utime(path, ns=(1_500_000_000_111_222_333, 1_600_000_000_444_555_666))
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    return Made(tmp_path)
+
+
+def test_restored_by_its_id_while_the_ban_stays_and_lifted_with_the_ban(made: Made) -> None:
+    app = made.app()
     before = made.picture()
 
     for options in (("--check", "--diff"), ()):
@@ -123,18 +159,180 @@ def test_given_back_by_its_id_while_the_ban_stays_and_then_with_the_ban(tmp_path
     assert made.record["state"] == "repaired" and made.gate.exists()
     assert [path.name for path in made.home.iterdir()] == ["letter"]
 
+    # The report names the id under which it can be restored.
     (id_,) = made.kept
-    refused = made("lift", "-e", "proscribe_restore=parrot-1")
-    assert refused.code != 0 and f"parrot-1 is not in the quarantine of this host; there is {id_}" in refused.said
-    ended = made("lift", "-e", f"proscribe_restore={id_}")
+    path = "/home/alice/proscribe-made-parrot"
+    assert f"changed: pc17 quarantine {path} as {id_}" in ended.said
+    entry = {"control": "apps", "action": f"quarantine {path} as {id_}", "quarantine_id": id_}
+    assert entry in made.record["actions"]
+
+    listed = made("quarantine list")
+    assert listed.code == 0, listed.said
+    assert all(word in listed.said for word in ("pc17", id_, "alice", "made_parrot", "directory", path)), listed.said
+
+    # Nothing comes back that the next run would take, unless that is accepted.
+    for options in ((), ("--check",), ("--accept-loss", "--check")):
+        refused = made("quarantine restore", "--id", id_, *options)
+        assert (refused.code == 0) == ("--check" in options), refused.said
+        assert f"{id_}  {path} (alice, " in refused.said
+        assert "the next enforcing run takes it again: no waiver covers made_parrot there" in refused.said
+        assert ("--accept-loss as well" in refused.said) == (not options), refused.said
+        assert not app.exists() and made.kept == [id_]
+    ended = made("quarantine restore", "--id", id_, "--accept-loss")
     assert ended.code == 0, ended.said
+    assert "restored 1 of 1 thing on 1 host; the ban was not lifted; the next enforcing run takes 1 of them again" in (
+        ended.said
+    )
+    assert "not in force" not in ended.said and "puts it back" not in ended.said
     assert made.picture() == before and made.kept == [] and made.gate.exists()
 
+    # What was said is so: the ban is in force, and the next run takes it.
     assert made("audit").code == 0
     (rule,) = [rule for rule in made.record["rules"] if rule["rule"] == "apps/made_parrot"]
-    assert (rule["state"], rule["findings"][0]["path"]) == ("noncompliant", "/home/alice/proscribe-made-parrot")
+    assert (rule["state"], rule["findings"][0]["path"]) == ("noncompliant", path)
     assert made("enforce").code == 0 and not app.exists()
 
     ended = made("lift")
     assert ended.code == 0, ended.said
     assert made.picture() == before and not made.gate.exists() and not made.quarantine.exists()
+
+
+def test_what_a_waiver_covers_is_restored_without_more_words_and_the_next_run_leaves_it(made: Made) -> None:
+    app = made.app()
+    assert made("enforce").code == 0 and not app.exists()
+    (id_,) = made.kept
+    made.waive()
+    ended = made("quarantine restore", "--id", id_)
+    assert ended.code == 0, ended.said
+    assert "covered by waiver parrot (until " in ended.said and "takes" not in ended.said
+    assert app.exists()
+    assert made("enforce").code == 0 and app.exists()
+    assert made.record["state"] == "waived"
+
+
+def test_a_forgotten_or_mistyped_option_moves_nothing_and_lifts_nothing(made: Made) -> None:
+    app = made.app()
+    assert made("enforce").code == 0
+    (id_,) = made.kept
+    mistakes: list[tuple[tuple[str, ...], str]] = [
+        (
+            ("quarantine restore",),
+            "restore: found no selector, expected one of --host, --user, --service, --id, or --all",
+        ),
+        (("quarantine restore", "--accept-loss"), "restore: found no selector"),
+        (("quarantine prune", "--older-than", "1m"), "prune: found no selector"),
+        (("quarantine prune", "--user", ""), "--user: found nothing, expected a name"),
+        (("quarantine restore", "--id", f"../{id_}"), "expected an id as the list has them"),
+        (("quarantine restore", id_), f"an id is given with --id {id_}"),
+        (("quarantine restore", "--id", id_[:-1] + ("0" if id_[-1] != "0" else "1")), f"did you mean '{id_}'?"),
+        (("quarantine list", "--user", "alicia"), "did you mean 'alice'?"),
+        (("quarantine list", "--service", "made_parot"), "did you mean 'made_parrot'?"),
+        (
+            ("quarantine prune", "--host", "pc18"),
+            "--host: found 'pc18', expected a host of the inventory, did you mean",
+        ),
+        (("quarantine restor", "--all"), "invalid choice: 'restor'"),
+        (("lift", "-e", f"proscribe_restore={id_}"), f"restore -i {made.directory}/fleet --id {id_}"),
+        (("lift", "-e", f"proscribe_restor={id_}"), "expected a known variable"),
+    ]
+    for words, told in mistakes:
+        ended = made(*words)
+        assert ended.code == 2, ended.said
+        assert told in ended.said.replace("\n", " "), ended.said
+        assert "Traceback" not in ended.said
+        assert made.kept == [id_] and made.gate.exists() and not app.exists()
+
+
+def test_the_playbook_alone_refuses_a_mistyped_variable(made: Made) -> None:
+    made.app()
+    assert made("enforce").code == 0
+    (id_,) = made.kept
+    playbook = [REAL_ANSIBLE, str(PROJECT / "playbooks/quarantine.yml"), "-i", "fleet", "-e", "quarantine_do=prune"]
+    wanted = clean_environment(
+        ANSIBLE_CONFIG=str(PROJECT / "ansible.cfg"), PROSCRIBE_REPORTS=str(made.directory / "reports")
+    )
+    for variables, told in (
+        ("quarantine_all=true quarantine_user=bob", "quarantine_user: found an unknown variable"),
+        ("quarantine_id=x", "quarantine_id: found an unknown variable, expected quarantine_ids"),
+        ("x=y", "prune: found no selector"),
+    ):
+        done = subprocess.run(
+            [*playbook, "-e", variables],
+            cwd=made.directory,
+            env=wanted,
+            capture_output=True,
+            text=True,
+            timeout=LONGEST,
+        )
+        assert done.returncode and told in done.stdout, done.stdout
+        assert made.kept == [id_]
+    done = subprocess.run(
+        [*playbook, "-e", f"quarantine_ids={id_}"],
+        cwd=made.directory,
+        env=wanted,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+    )
+    assert not done.returncode and made.kept == [], done.stdout
+
+
+def test_pruned_for_ever_by_age_and_selector(made: Made) -> None:
+    app = made.app()
+    assert made("enforce").code == 0
+    (id_,) = made.kept
+    young = made("quarantine prune", "--all", "--older-than", "1d")
+    assert young.code == 0 and "nothing in the quarantine fits; nothing is pruned" in young.said, young.said
+    for options in (("--check",), ()):
+        ended = made("quarantine prune", "--user", "alice", *options)
+        assert ended.code == 0, ended.said
+        assert "gone for ever; nothing brings them back:" in ended.said and id_ in ended.said
+        assert made.kept == ([id_] if options else [])
+    assert "pruned 1 of 1 thing on 1 host; they are gone for ever" in ended.said
+    assert not app.exists() and made.gate.exists()
+    assert made("enforce").code == 0 and made("lift").code == 0
+    assert not made.quarantine.exists() and not app.exists()
+
+
+def test_never_over_what_stands_there_now_and_the_run_fails_for_it(made: Made) -> None:
+    app = made.app()
+    assert made("enforce").code == 0
+    (id_,) = made.kept
+    (made.directory / "elsewhere").mkdir(mode=0o777)
+    for stands in (lambda: app.write_text("mine"), lambda: app.symlink_to(made.directory / "elsewhere")):
+        stands()
+        os.lchown(app, 61234, 61234)
+        ended = made("quarantine restore", "--id", id_, "--accept-loss")
+        assert ended.code == 2, ended.said
+        assert "something stands there now" in ended.said and "restored 0 of 1 thing" in ended.said
+        assert made.kept == [id_] and not list((made.directory / "elsewhere").iterdir())
+        app.unlink()
+
+
+def test_the_list_for_machines_is_all_that_stands_on_standard_output(made: Made) -> None:
+    made.app()
+    assert made("enforce").code == 0
+    (id_,) = made.kept
+    variables = json.loads((made.directory / "fleet/hosts.yml").read_text())
+    hosts = variables["department"]["hosts"]
+    gone = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    hosts["pc18"] = {**hosts["pc17"], **gone}
+    (made.directory / "fleet/hosts.yml").write_text(json.dumps(variables))
+    command = [str(PROJECT / "proscribe"), "quarantine", "list", "-i", "fleet", "--format", "json"]
+    wanted = clean_environment(
+        PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(made.directory / "reports")
+    )
+    done = subprocess.run(command, cwd=made.directory, env=wanted, capture_output=True, text=True, timeout=LONGEST)
+    assert done.returncode == 4, done.stderr
+    told = json.loads(done.stdout)
+    assert [(host["host"], host["state"]) for host in told["hosts"]] == [("pc17", "listed"), ("pc18", "unknown")]
+    assert told["hosts"][1]["reason"].startswith("unreachable: ")
+    (item,) = told["items"]
+    assert (item["host"], item["id"], item["user"], item["next_run"]["state"]) == ("pc17", id_, "alice", "taken")
+    validator = jsonschema.Draft202012Validator(
+        json.loads((PROJECT / "docs/schema/quarantine-list.schema.json").read_text())
+    )
+    assert [error.message for error in validator.iter_errors(told)] == []
+
+    shown = made("quarantine list")
+    assert shown.code == 4 and "1 of 2 hosts answered" in shown.said and "unknown: pc18: unreachable" in shown.said

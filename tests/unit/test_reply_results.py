@@ -165,3 +165,71 @@ def test_a_token_is_twelve_digits(pending: object) -> None:
 
 def test_a_record_that_a_host_has_kept() -> None:
     assert results.kept_record("x") == {"changed": False, "record": {"record of": "x"}}
+
+
+ITEM = {
+    "id": "wechat-0123abcd", "group": "", "services": ["wechat"], "bytes": 5, "finished": True, "path": "/x",
+    "whole": "/x", "kind": "tree", "taken_at": "2026-11-25T00:00:00Z", "owner": "alice", "place_of": "",
+    "kept_until": "",
+}  # fmt: skip
+OUTCOME = {"id": "wechat-0123abcd", "done": True, "why": ""}
+
+
+@pytest.mark.parametrize(
+    ("told", "result"),
+    [
+        ({"items": []}, {"items": [], "broken": [], "left_out": 0}),
+        ({"items": [{**ITEM, "more": 1}]}, {"items": [ITEM], "broken": [], "left_out": 0}),
+        ({"items": [], "changed": True}, {"items": [], "broken": [], "left_out": 0}),
+        (
+            {"items": [], "broken": [{"id": "\x1bx", "why": "a\nb", "more": 1}], "left_out": 3},
+            {"items": [], "broken": [{"id": "\\x1bx", "why": "a b"}], "left_out": 3},
+        ),
+        ({"outcomes": [{**OUTCOME, "more": 1}]}, {"outcomes": [OUTCOME], "actions": [], "diff": []}),
+        (
+            {"outcomes": [], "actions": ["restore \x1b"], "changed": True, "failed": True, "msg": "m"},
+            {"changed": True, "failed": True, "msg": "m", "outcomes": [], "actions": ["restore \\x1b"], "diff": []},
+        ),
+        ({"failed": True, "msg": "this needs root"}, {"failed": True, "msg": "this needs root"}),
+    ],
+)
+def test_what_a_quarantine_may_say(told: dict[str, Any], result: dict[str, Any]) -> None:
+    found = results.quarantine({**told, **HOSTILE})
+    assert found == {"changed": False, **result} and results.quarantine(found) == found
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({}, "it has neither items nor outcomes"),
+        ([], "the answer is no mapping"),
+        ({"items": {}}, "items is no list"),
+        ({"items": [ITEM] * 10_001}, "items has 10,001 items"),
+        ({"items": [ITEM, ITEM]}, "it lists an id twice"),
+        ({"outcomes": [OUTCOME, OUTCOME]}, "it lists an id twice"),
+        ({"items": [{**ITEM, "id": "../../etc-0123abcd"}]}, "is no id of a quarantine"),
+        ({"items": [{**ITEM, "id": "$(reboot)-0123abcd"}]}, "is no id of a quarantine"),
+        ({"items": [{**ITEM, "id": "wechat-0123abcd\n"}]}, "is no id of a quarantine"),
+        ({"items": [{**ITEM, "id": 7}]}, "a int is no id of a quarantine"),
+        ({"items": [{**ITEM, "group": "/"}]}, "is no id of a quarantine"),
+        ({"outcomes": [{**OUTCOME, "id": ".."}]}, "is no id of a quarantine"),
+        ({"items": [{**ITEM, "services": "wechat"}]}, "services is no list"),
+        ({"items": [{**ITEM, "services": ["x"] * 101}]}, "services has 101 items"),
+        ({"items": [{**ITEM, "bytes": -1}]}, "bytes is no count"),
+        ({"items": [{**ITEM, "bytes": 10**400}]}, "bytes is more than"),
+        ({"items": [{**ITEM, "path": None}]}, "path is no text"),
+        ({"items": [{**ITEM, "finished": "yes"}]}, "finished is neither true nor false"),
+        ({"items": [], "left_out": "x"}, "left_out is no count"),
+        ({"items": [], "broken": [1]}, "a broken item is no mapping"),
+        ({"outcomes": [{**OUTCOME, "done": 1}]}, "done is neither true nor false"),
+        ({"outcomes": [], "actions": [1]}, "an action is no text"),
+    ],
+)
+def test_what_a_quarantine_may_not_say(told: object, why: str) -> None:
+    with pytest.raises(Unusable, match=why):
+        results.quarantine(told)
+
+
+def test_what_is_long_in_a_quarantine_is_cut() -> None:
+    found = results.quarantine({"items": [{**ITEM, "path": "/" * 10_000, "owner": "x" * 10_000}]})["items"][0]
+    assert (len(found["path"]), len(found["owner"])) == (4096, 200)

@@ -1,4 +1,6 @@
-"""`./proscribe explain | diff | waiver | report ...`: finds the word, and tells every mistake in a few plain lines."""
+"""`./proscribe explain | diff | waiver | report | quarantine ...`: finds the command, and tells every mistake in a few
+plain lines.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from ..compile.errors import PolicyErrors
 from ..report.wording import clean
 from . import Refused
 
-WORDS = ("explain", "diff", "waiver", "report", "scheduled")
+WORDS = ("explain", "diff", "waiver", "report", "scheduled", "quarantine")
 
 MISTAKE = 2  # argparse's own code for a wrong option, too
 INTERRUPTED = 130  # what shells say of Ctrl-C
@@ -29,7 +31,10 @@ def main(argv: Sequence[str]) -> int:
         prog=f"./proscribe {word}", formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     module.add_arguments(parser)
-    arguments = parser.parse_args(argv[1:])
+    arguments, rest = parser.parse_known_args(argv[1:])
+    if rest and not getattr(module, "PASSES_ON", False):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.passed_on = rest
     try:
         code = int(module.run(arguments))
         sys.stdout.flush()

@@ -48,11 +48,13 @@ ALL = "all"  # of proscribe_waivers_removed
 # Variables of the same prefix that the playbooks themselves register, or are given for one run.
 REGISTERED = frozenset(
     {
+        "proscribe_asked",
+        "proscribe_chosen",
         "proscribe_compiled",
+        "proscribe_custody",
         "proscribe_failed",
         "proscribe_notice",
         "proscribe_observed",
-        "proscribe_restore",
         "proscribe_rollout",
         "proscribe_scheduled",
     }

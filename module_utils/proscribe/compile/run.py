@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..plan import canonical
 from ..store import PLANS, Store, Untrusted
-from . import lockout
+from . import lockout, retired
 from .catalogue import Catalogue, load
 from .departments import departments_of
 from .errors import InWords, PolicyError, PolicyErrors
@@ -60,6 +60,7 @@ def judge(waiver: Waiver, question: Question, now: datetime.datetime) -> Judged:
 
 def _policy(question: Question) -> tuple[dict[str, Restrictions], dict[str, Catalogue]]:
     """The restrictions and the catalogue of each host."""
+    retired.refuse(question)
     catalogues: dict[tuple[Path, ...], Catalogue] = {}
     restrictions = read_all(question.hosts)
     folders_of: dict[str, tuple[Path, ...]] = {}

@@ -26,7 +26,7 @@ class Action(NamedTuple):
 
     verb: str  # remove, end, write, delete, load, enable, ...
     subject: str  # what it is done to: a package, a path, a table
-    apply: Callable[[], None]
+    apply: Callable[[], Any]  # a text that it returns is how the action ended, and is told behind it
     before: str = ""  # for the diff; "" is absent
     after: str = ""
     # The name of the user whose thing it changes; "" for the host's. What cannot be changed of a user's stays his

@@ -13,15 +13,17 @@ from typing import Any
 
 from ..finding import Finding
 from ..plan import CONTROLS
+from ..quarantined import ID, MOST
 from ..report import answer
 from ..stream import LACKING
-from .shapes import Unusable, cut, flag, line, lines, listed, mapping, name, one_of
+from .shapes import WORD, Unusable, count, cut, flag, line, lines, listed, mapping, name, one_of, said
 
 Reader = Callable[[object], dict[str, Any]]
 
 REFUSED = ("rule", "subject", "reason")
 SIDES = ("before", "after")
 MOST_NOTES = 20
+SERVICES = 100  # that one thing belongs to
 # Of one difference, and of all of one answer; a hosts file with every banned name has some hundred thousand.
 DIFFERENCE = 4 * 1024 * 1024
 TOKEN = re.compile(r"[0-9a-f]{12}")
@@ -77,6 +79,26 @@ def firewall(value: object) -> dict[str, Any]:
     return {**change(told), "pending": str(token)}
 
 
+def quarantine(value: object) -> dict[str, Any]:
+    """The answer of `quarantine`: {changed, items, broken, left_out} of a list, {changed, actions, diff, outcomes}
+    where something was done, and {failed, msg}.
+    """
+    told = mapping(value, "the answer")
+    result: dict[str, Any] = {"changed": flag(told.get("changed"), "changed"), **_failed(told)}
+    if "items" in told:
+        items = listed(_item, told["items"], "items", MOST)
+        broken = listed(_broken, told.get("broken", []), "broken", MOST)
+        left_out = count(told.get("left_out", 0), "left_out")
+        result.update(changed=False, items=_each_once(items), broken=broken, left_out=left_out)
+    elif "outcomes" in told:
+        result["outcomes"] = _each_once(listed(_outcome, told["outcomes"], "outcomes", MOST))
+        result["actions"] = listed(lambda one: name(one, "an action"), told.get("actions", []), "actions")
+        result["diff"] = _differences(told.get("diff", []))
+    elif "failed" not in result:
+        raise Unusable("it has neither items nor outcomes")
+    return result
+
+
 def schedule(value: object) -> dict[str, Any]:
     """The answer of `drift_schedule`: {changed, actions, diff}, and {failed, msg}."""
     told = change(value)
@@ -92,6 +114,45 @@ def _failed(told: Any) -> dict[str, Any]:
     if not flag(told.get("failed"), "failed"):
         return {}
     return {"failed": True, "msg": line(told.get("msg"), "msg")}
+
+
+def _item(value: object) -> dict[str, Any]:
+    told = mapping(value, "an item")
+    found: dict[str, Any] = {
+        "id": _id(told.get("id")),
+        "group": _id(told["group"]) if told.get("group") else "",
+        "services": listed(lambda one: name(one, "a service", WORD), told.get("services"), "services", SERVICES),
+        "bytes": count(told.get("bytes"), "bytes"),
+        "finished": flag(told.get("finished"), "finished"),
+    }
+    for key in ("path", "whole"):
+        found[key] = name(told.get(key), key)
+    for key in ("kind", "taken_at", "owner", "place_of", "kept_until"):
+        found[key] = name(told.get(key), key, WORD)
+    return found
+
+
+def _broken(value: object) -> dict[str, str]:
+    told = mapping(value, "a broken item")
+    return {"id": name(told.get("id"), "id", WORD), "why": line(told.get("why"), "why")}
+
+
+def _outcome(value: object) -> dict[str, Any]:
+    told = mapping(value, "an outcome")
+    return {"id": _id(told.get("id")), "done": flag(told.get("done"), "done"), "why": line(told.get("why"), "why")}
+
+
+def _id(value: object) -> str:
+    """The id of an item: nothing else is ever asked for again, or shown to be typed."""
+    if not isinstance(value, str) or not ID.fullmatch(value):
+        raise Unusable(f"{said(value)} is no id of a quarantine")
+    return str(value)
+
+
+def _each_once(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if len({one["id"] for one in told}) < len(told):
+        raise Unusable("it lists an id twice")
+    return told
 
 
 def _refusal(value: object) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..finding import ERROR, NONCOMPLIANT, mark_repaired, worst
 from ..plan import canonical
+from ..quarantined import id_of
 from .answer import RUN, Unusable, read
 from .reconcile import CHANGED, Clock, Fleet, Note, reconcile
 from .wording import some
@@ -34,7 +35,8 @@ class Heard:
     """What one host has said so far."""
 
     records: list[dict[str, Any]] = field(default_factory=list)
-    actions: list[dict[str, str]] = field(default_factory=list)  # {control, action}, in their order
+    # {control, action}, and {quarantine_id} of what was moved, in their order
+    actions: list[dict[str, str]] = field(default_factory=list)
     errors: list[dict[str, str]] = field(default_factory=list)  # {control, message}
     failed: bool = False  # something went wrong after the host had been seen
     reason: str = ""  # why there is no record
@@ -88,7 +90,10 @@ class Collector:
         heard = self._of(host)
         heard.touched = True
         actions = [str(action) for action in _items(result, "actions")]
-        heard.actions += [{"control": control, "action": action} for action in actions]
+        for action in actions:
+            id_ = "" if dry else id_of(action)
+            named = {"quarantine_id": id_} if id_ else {}
+            heard.actions.append({"control": control, "action": action, **named})
         for refusal in _items(result, "refused"):
             if isinstance(refusal, Mapping):
                 told = f"{refusal.get('rule')}: {refusal.get('subject')} was left as it is: {refusal.get('reason')}"

@@ -12,6 +12,9 @@ SCHEDULING = ("schedule_plan", "drift_schedule")  # the tasks that have runs beg
 
 DECIDING = "rollout"  # the task that says how far the run reaches, and stops it where it must not go on
 
+CUSTODY = "quarantine"  # the task that lists, restores or prunes what a host keeps in its quarantine
+CHOOSING = "quarantine_choice"  # the task that says which of it is meant, and stops the run where that is a mistake
+
 # The modules that change a host, and the control that each one is.
 ENFORCING = {"restricted_apps": "apps", "browser_policy": "browser", "host_firewall": "firewall", "dns_filter": "dns"}
 

@@ -83,6 +83,13 @@ def judge_lift(expected: int, reached: int, ansible_failed: bool) -> Verdict:
     return Verdict(NOTHING_EXIT, "nothing was lifted: no host was " + ("reached" if expected else "asked"))
 
 
+def judge_quarantine(expected: int, answered: int, ansible_failed: bool) -> Verdict:
+    """The verdict on a run over quarantines: of the `expected` hosts, `answered` listed theirs."""
+    if answered or ansible_failed:
+        return Verdict(ANSIBLE)
+    return Verdict(NOTHING_EXIT, "no quarantine was seen: no host " + ("answered" if expected else "was asked"))
+
+
 def worst_exit(exits: Iterable[str]) -> str:
     """One exit code for a playbook that held several runs."""
     order = (BROKEN_EXIT, NOTHING_EXIT, STOPPED_EXIT, NONCOMPLIANT_EXIT, INCOMPLETE_EXIT)

@@ -143,3 +143,21 @@ def test_values_lose_what_ansible_tagged_onto_them():
     value = plain({Tagged("a"): (Tagged("b"), 1, None)})
     assert value == {"a": ["b", 1, None]}
     assert {type(key) for key in value} == {type(value["a"][0])} == {str}
+
+
+@pytest.mark.parametrize(
+    ("value", "command"),
+    [
+        ("wechat-3fa4b2c1", "./proscribe quarantine restore -i {inventory} --id wechat-3fa4b2c1"),
+        (["a-00000001", "b-00000002"], "./proscribe quarantine restore -i {inventory} --id a-00000001 --id b-00000002"),
+        ("$(reboot)", "./proscribe quarantine restore -i {inventory}"),
+    ],
+)
+def test_the_old_way_to_restore_stops_every_run_and_names_the_new_one(ask, tmp_path, value, command):
+    for mode in ("lift", "enforce", "audit"):
+        with pytest.raises(PolicyErrors) as wrong:
+            ask({"web01": {"restore": value}, "web02": {"restore": value}}, mode=mode)
+        (error,) = wrong.value.errors
+        assert error.key == "proscribe_restore" and "nothing was lifted" in error.expected
+        assert error.expected.endswith(f": {command.format(inventory=tmp_path)}")
+    assert not (tmp_path / "reports").exists()

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from proscribe.controls.apps import completing, manifest, quarantine, restoring
+from proscribe.controls.apps import completing, custody, manifest, quarantine, restoring
+from proscribe.controls.base import Changes
 from proscribe.host import Host
 from proscribe.run import carry_out
 
@@ -124,10 +125,17 @@ def enforced(host: Host, *paths: str) -> None:
         action.apply()
 
 
-def lifted(host: Host, *ids: str) -> Any:
-    changes = restoring.given_back(host, ids)
+def lifted(host: Host) -> Any:
+    changes = restoring.given_back(host)
     carry_out(changes)
     return changes
+
+
+def restored(host: Host, *ids: str, do: str = "restore") -> dict[str, str]:
+    """What an operator has restored (or pruned): by id why it was not, "" where it was."""
+    found = custody.chosen(host, do, ids)
+    told = carry_out(Changes([one.action for one in found if one.action], independent=True))
+    return {one["id"]: "" if one["done"] else one["why"] for one in custody.outcomes(found, told["left"])}
 
 
 def folders(host: Host) -> Iterator[str]:

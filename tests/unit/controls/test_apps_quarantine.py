@@ -14,8 +14,19 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, lifted, made_host, picture
-from proscribe.controls.apps import manifest, quarantine, restoring, unfinished
+from made_quarantine import (
+    FILE,
+    ITEMS,
+    TREE,
+    enforced,
+    folders,
+    in_two_file_systems,
+    lifted,
+    made_host,
+    picture,
+    restored,
+)
+from proscribe.controls.apps import custody, manifest, quarantine, restoring, unfinished
 from proscribe.host import ControlError, Unseen
 
 
@@ -121,12 +132,10 @@ def test_one_by_its_id(tmp_path: Path) -> None:
     host = made_host(tmp_path)
     enforced(host, TREE, FILE)
     id_ = next(item.id for item in manifest.items(host) if item.path == FILE)
-    changes = restoring.given_back(host, [id_])
-    assert [str(action) for action in changes.actions] == [f"restore {FILE}"]
-    lifted(host, id_)
+    (one,) = custody.chosen(host, "restore", [id_])
+    assert str(one.action) == f"restore {id_} ({FILE})"
+    assert restored(host, id_, "wechat-1") == {id_: "", "wechat-1": "it is not in the quarantine of this host any more"}
     assert host.stat(FILE) and not host.stat(TREE)
-    with pytest.raises(ControlError, match="wechat-1 is not in the quarantine of this host; there is telegram-"):
-        restoring.given_back(host, ["wechat-1"])
 
 
 def test_something_else_stands_there_by_now(tmp_path: Path, two: bool) -> None:

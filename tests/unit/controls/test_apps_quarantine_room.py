@@ -12,7 +12,7 @@ from typing import Any
 
 import made_apps
 import pytest
-from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, killed_at, lifted, made_host
+from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, killed_at, made_host, restored
 from proscribe.controls.apps import completing, manifest, quarantine, room, unfinished
 from proscribe.controls.apps.manifest import Item
 from proscribe.host import ControlError, Host, trees
@@ -376,7 +376,7 @@ def test_parts_go_and_come_back_together(tmp_path: Path, monkeypatch: pytest.Mon
     assert [host.stat(path) for path in parts] == [None, None] and host.stat(f"{TREE}/same")
     one, other = manifest.items(host)
     assert one.group == other.group and one.group in (one.id, other.id)
-    lifted(host, other.id)
+    assert restored(host, one.id, other.id) == {one.id: "", other.id: ""}
     assert all(host.stat(path) for path in parts) and manifest.items(host) == []
 
 
@@ -516,7 +516,7 @@ def test_a_pruning_that_is_killed_is_completed(tmp_path: Path) -> None:
         left = set(folders(host))
         assert left in ({other.id}, {one.id, other.id}), name
         if one.id in left:  # it had not begun
-            lifted(host, one.id)
+            restored(host, one.id)
             assert (root / TREE[1:] / "deep/er/data").exists(), name
         if not name:
             break

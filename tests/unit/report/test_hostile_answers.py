@@ -7,6 +7,7 @@ PROSCRIBE_FUZZ=10000 plays as many; a few hundred are played otherwise.
 from __future__ import annotations
 
 import copy
+import datetime
 import json
 import os
 import re
@@ -16,6 +17,10 @@ import fleets
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from proscribe.custody import telling
+from proscribe.custody.asked import Asked
+from proscribe.custody.choosing import choose
+from proscribe.custody.course import Course
 from proscribe.finding import Finding, judge
 from proscribe.reply import results
 from proscribe.reply.shapes import Unusable
@@ -30,6 +35,7 @@ FINISHED = "2026-11-25T00:31:00Z"
 MANY = int(os.environ.get("PROSCRIBE_FUZZ") or 200)
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 LOOK = {"changed", "failed", "msg", "record", "drifted", "privileged", "kept", "lacking"}
+QUARANTINE = {"changed", "failed", "msg", "items", "broken", "left_out", "outcomes", "actions", "diff"}
 CHANGE = {"changed", "failed", "msg", "actions", "refused", "findings", "notes", "diff"}
 
 GOOD_LOOK = {
@@ -58,6 +64,34 @@ GOOD_CHANGE = {
     "findings": [fleets.WECHAT.as_dict()],
     "notes": ["1 of these policy files is for browsers that are not installed: brave"],
     "diff": [{"before_header": "a", "after_header": "a", "before": "1\n", "after": "2\n"}],
+}
+
+GOOD_LIST = {
+    "changed": False,
+    "items": [
+        {
+            "id": "wechat-0123abcd",
+            "group": "",
+            "services": ["wechat"],
+            "bytes": 5000,
+            "finished": True,
+            "path": "/home/alice/WeChat",
+            "whole": "/home/alice/WeChat",
+            "kind": "tree",
+            "taken_at": "2026-11-25T00:30:05Z",
+            "owner": "alice",
+            "place_of": "alice",
+            "kept_until": "",
+        }
+    ],
+    "broken": [{"id": "odd", "why": "no JSON"}],
+    "left_out": 0,
+}
+GOOD_DONE = {
+    "changed": True,
+    "actions": ["restore wechat-0123abcd (/home/alice/WeChat)"],
+    "outcomes": [{"id": "wechat-0123abcd", "done": True, "why": ""}],
+    "diff": [],
 }
 
 NASTY = [
@@ -218,6 +252,37 @@ def alone(mode, honest):
     collector = Collector(fleets.run(["web01"], mode))
     collector.answered("web01", honest)
     return collector.fleet(FINISHED).records[0]
+
+
+RESTRICTED = {"controls": {"apps": {"mode": "enforce", "services": {"wechat": {"mode": "enforce"}}, "settings": {}}}}
+
+
+@settings(max_examples=MANY, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_what_a_hostile_host_says_of_its_quarantine_harms_nobody(data):
+    course = Course(["web01", "web02"])
+    course.answered("web01", results.quarantine(GOOD_LIST))
+    for good in (GOOD_LIST, GOOD_DONE):
+        try:
+            told = results.quarantine(answer("\n" + MARK + made_from(data, good)) or {})
+            assert told.keys() <= QUARANTINE and results.quarantine(told) == told
+            json.dumps(told).encode()
+            course.answered("web02", told)
+        except Unusable as wrong:
+            course.failed("web02", str(wrong))
+    listed = {host: seen["items"] for host, seen in course.listed.items()}
+    now = datetime.datetime(2026, 11, 26, tzinfo=datetime.timezone.utc)
+    asked = Asked("restore", all=True, older_than=data.draw(st.sampled_from([0, 60])))
+    rows = [row.as_dict() for row in choose(asked, listed, 0, lambda host: RESTRICTED, {}, now)]
+    course.chose({"rows": rows})
+    (honest,) = [row for row in rows if row["host"] == "web01"]
+    assert (honest["id"], honest["next_run"]["state"]) == ("wechat-0123abcd", "taken")
+    course.do = "restore"
+    assert not course.fates()[0].done, "the other one's answer is none of this host's"
+    texts = [telling.table(course), telling.ended(course, check=False, width=80)]
+    texts += [*telling.before("restore", rows, check=False), telling.not_accepted(rows)]
+    assert not CONTROL.search("\n".join(texts))
+    json.dumps(course.document()).encode()
 
 
 @settings(max_examples=max(MANY // 20, 5), deadline=None, suppress_health_check=list(HealthCheck))

@@ -25,6 +25,15 @@ def test_repaired_is_what_the_second_look_no_longer_sees():
     assert record["actions"] == [{"control": "apps", "action": "remove wechat"}]
 
 
+def test_what_was_moved_is_told_with_the_id_to_restore_it_by():
+    moved = ["quarantine /home/alice/x as wechat-00000000 as wechat-0123abcd", "quarantine /home/alice/y", "end 311"]
+    record = one("enforce", ("answered", BAD), ("changed", "apps", {"actions": moved}), ("answered", GOOD))
+    assert [action.get("quarantine_id") for action in record["actions"]] == ["wechat-0123abcd", None, None]
+    # In check mode nothing has an id yet: what looks like one is a part of a user's path.
+    record = one("check", ("answered", BAD), ("changed", "apps", {"actions": moved}, True))
+    assert not any("quarantine_id" in action for action in record["actions"])
+
+
 def test_without_a_second_look_nothing_is_repaired():
     assert (
         one("enforce", ("answered", BAD), ("changed", "apps", {"actions": ["remove wechat"]}))["state"]

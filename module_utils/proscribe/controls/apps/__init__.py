@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping
 
 from ...finding import Verdict, judge
 from ...host import Host
@@ -46,10 +46,3 @@ def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
     from . import changes
 
     return changes.lift(host)
-
-
-def restore(host: Host, ids: Sequence[str]) -> Changes:
-    """Give back what the quarantine has under these ids, and nothing else. Raises ControlError for an unknown one."""
-    from . import restoring
-
-    return restoring.given_back(host, ids)

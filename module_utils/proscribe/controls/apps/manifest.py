@@ -46,20 +46,24 @@ class Item(NamedTuple):
     disk: int = 0  # bytes that it takes on the disk
     group: str = ""  # what was taken in several pieces has the name of the first; they come back together
     kept_until: str = ""  # as taken_at; "" for ever
+    whole: str = ""  # the path of the app that a part was taken of, which a waiver may name
     kept: bool = False  # it came to rest in the quarantine once, so the attributes are those of the original
 
 
 def items(host: Host) -> list[Item]:
     """Everything in the quarantine, finished or not. Raises ControlError for a manifest that cannot be read."""
-    return [item for name in host.list(HOME) if (item := _read(host, name))]
+    return [item for name in host.list(HOME) if (item := read(host, name))]
 
 
 def begun(host: Host) -> list[Item]:
     """What is not finished. Raises as `items`."""
-    return [item for name in host.list(HOME) if name.endswith(UNFINISHED) and (item := _read(host, name))]
+    return [item for name in host.list(HOME) if name.endswith(UNFINISHED) and (item := read(host, name))]
 
 
-def _read(host: Host, name: str) -> Item | None:
+def read(host: Host, name: str) -> Item | None:
+    """What the folder of that name holds; None for one that is no item. Raises ControlError for a manifest that cannot
+    be read, or is another one's.
+    """
     try:
         text = host.text(f"{HOME}/{name}/{MANIFEST}")
         if text is None:
@@ -68,9 +72,13 @@ def _read(host: Host, name: str) -> Item | None:
             return None
         told: dict[str, Any] = json.loads(text)
         known = {key: told[key] for key in Item._fields if key in told}
-        return Item(**{**known, "attributes": Attributes(**told["attributes"])})
+        item = Item(**{**known, "attributes": Attributes(**told["attributes"])})
     except (ValueError, TypeError, KeyError) as error:
         raise ControlError(f"{HOME}/{name}/{MANIFEST} cannot be read: {error}") from None
+    # Folders are opened, and told to people, by the id: it is the name that the folder really has.
+    if name not in (item.id, item.id + UNFINISHED):
+        raise ControlError(f"{HOME}/{name}/{MANIFEST} is that of another folder, {item.id!r}")
+    return item
 
 
 def write(place: int, item: Item) -> None:

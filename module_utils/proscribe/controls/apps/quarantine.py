@@ -20,6 +20,7 @@ from typing import Callable, Iterator, Sequence
 
 from ...host import STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, Unseen, escaped
 from ...host.trees import attributes, extent, open_entry
+from ...quarantined import VERB, moved
 from ...tuples import NamedTuple
 from ..base import Action
 from . import guarded, manifest, room
@@ -32,8 +33,9 @@ README = HOME + "/README"
 SAID = f"""{WRITTEN_BY}
 
 Copies of restricted programs, moved here from where they stood; each folder's manifest.json says from where.
-To bring all of them back:  ./proscribe lift --tags apps
-To bring one back:          ./proscribe lift --tags apps -e proscribe_restore=<name of its folder>
+To see them:                ./proscribe quarantine list
+To bring one back:          ./proscribe quarantine restore --id <name of its folder>
+To bring all of them back, and lift the ban:  ./proscribe lift --tags apps
 
 Each is kept until the time in its manifest (kept_until); the first enforcing run after that takes it away for good.
 """
@@ -58,7 +60,7 @@ def take(host: Host, one: Taking) -> Action:
     """What moves a file or a tree, or some parts of it, into the quarantine."""
     paths = one.parts or [one.path]
     return Action(
-        "quarantine", escaped(one.path), partial(_take_all, host, one), "".join(f"{escaped(path)}\n" for path in paths)
+        VERB, escaped(one.path), partial(_take_all, host, one), "".join(f"{escaped(path)}\n" for path in paths)
     )
 
 
@@ -81,25 +83,32 @@ def _unescaped(mount: str) -> str:
     return mount
 
 
-def _take_all(host: Host, one: Taking) -> None:
-    """Each part by itself: one that fails leaves the others worth taking."""
+def _take_all(host: Host, one: Taking) -> str:
+    """Each part by itself: one that fails leaves the others worth taking. Says under which id it is kept; "" where
+    nothing moved, since its owner was faster.
+    """
     paths = one.parts or [one.path]
     if why := room.lacking(host, paths):
         raise ControlError(why)
-    group = ""
+    group = ""  # the first id; what has no parts is alone
     failed: list[str] = []
     for path in paths:
         try:
-            group = _take(host, one, path, group) or group
+            taken = _take(host, one, path, group)
+            group = group or taken
         except ControlError as error:
             failed.append(str(error))
     if failed:
         more = f" (and {len(failed) - 1} more)" if failed[1:] else ""
-        raise ControlError(failed[0] + more)
+        rest = f"; the rest was moved {moved(group)}" if group else ""
+        raise ControlError(failed[0] + more + rest)
+    return moved(group) if group else ""
 
 
 def _take(host: Host, one: Taking, path: str, group: str) -> str:
-    """Take one thing. The id of its group, "" if nothing was there. Raises ControlError."""
+    """Take one thing. Its id, "" if nothing was there. `group` is the id of the part that was taken first, "" before
+    that. Raises ControlError.
+    """
     if why := refusal(host, path):
         raise ControlError(why)
     parent, _, name = path.rpartition("/")
@@ -113,7 +122,6 @@ def _take(host: Host, one: Taking, path: str, group: str) -> str:
             if one.identity and (seen.st_dev, seen.st_ino) != one.identity:
                 raise ControlError("something else stands there by now; the next run looks again")
             id_ = f"{one.services[0] if one.services else one.kind}-{os.urandom(4).hex()}"
-            group = group or (id_ if one.parts else "")
             item = Item(
                 id=id_,
                 path=path,
@@ -123,8 +131,9 @@ def _take(host: Host, one: Taking, path: str, group: str) -> str:
                 owner=host.account(seen.st_uid).name,
                 identity=[seen.st_dev, seen.st_ino],
                 attributes=attributes(descriptor),
-                group=group,
+                group=group or (id_ if one.parts else ""),
                 kept_until=room.until(one.keep),
+                whole=one.path if one.parts else "",
             )
             _open_quarantine(host)
             with folder(host, item, make=True) as place:
@@ -140,7 +149,7 @@ def _take(host: Host, one: Taking, path: str, group: str) -> str:
         finally:
             os.close(descriptor)
     complete(host, item)
-    return group
+    return id_
 
 
 def _not_what_was_seen(host: Host, item: Item, place: int, one: Taking) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 from functools import partial
-from typing import Sequence
 
 from ...host import ControlError, Host, Unseen, escaped
 from ...host.trees import remove
@@ -18,28 +17,20 @@ from .quarantine import README
 from .unfinished import HOME, UNFINISHED
 
 
-def given_back(host: Host, ids: Sequence[str] = ()) -> Changes:
-    """What brings the named items back, or all of them; those of one group come together. Raises ControlError for an
-    id that is not there.
-    """
+def given_back(host: Host) -> Changes:
+    """What brings everything in the quarantine back. Raises ControlError."""
     known = items(host)
-    groups = {item.id: item.group or item.id for item in known}
-    asked = {groups.get(id_, id_) for id_ in ids}
-    if unknown := sorted(asked - set(groups.values())):
-        there = ", ".join(sorted(set(groups.values()))) or "nothing"
-        raise ControlError(f"{unknown[0]} is not in the quarantine of this host; there is {there}")
-    chosen = [item for item in known if not ids or groups[item.id] in asked]
-    latest = {item.path: item.id for item in sorted(chosen, key=lambda item: item.taken_at)}
-    reasons = {item.id: _obstacle(host, item) or _superseded(host, item, latest[item.path]) for item in chosen}
+    latest = {item.path: item.id for item in sorted(known, key=lambda item: item.taken_at)}
+    reasons = {item.id: obstacle(host, item) or superseded(host, item, latest[item.path]) for item in known}
     refused = [
         Refusal(f"apps/{service}", escaped(item.path), reasons[item.id])
-        for item in chosen
+        for item in known
         if reasons[item.id]
         for service in item.services or [item.kind]
     ]
     actions = [
         Action("restore", escaped(item.path), partial(restore, host, item), "", escaped(item.path) + "\n")
-        for item in chosen
+        for item in known
         if not reasons[item.id]
     ]
     if len(actions) == len(known) and host.traces(README):
@@ -47,7 +38,7 @@ def given_back(host: Host, ids: Sequence[str] = ()) -> Changes:
     return Changes(actions, refused, independent=True)
 
 
-def _obstacle(host: Host, item: Item) -> str:
+def obstacle(host: Host, item: Item) -> str:
     """Why an item cannot go back now; "" if it can."""
     if not item.path or is_placed(host, item):
         return ""
@@ -63,20 +54,22 @@ def _obstacle(host: Host, item: Item) -> str:
     return ""
 
 
-def _superseded(host: Host, item: Item, latest: str) -> str:
+def superseded(host: Host, item: Item, latest: str) -> str:
     """Why an item does not go back although nothing stands at its path: another one that was there later does."""
     if not item.kept or item.id == latest or is_placed(host, item):
         return ""
     return f"what stood there later goes back, {latest}; it is kept as {item.id} in {HOME}"
 
 
-def restore(host: Host, item: Item) -> None:
-    """Put an item back, and go on where an earlier run was cut short. Raises ControlError; the item then stays."""
+def restore(host: Host, item: Item) -> bool:
+    """Put an item back, and go on where an earlier run was cut short; False where it had never moved, or was on its way
+    out for good. Raises ControlError; the item then stays.
+    """
     if item.doing in (TAKE, PRUNE):  # it was on its way in, or out for good
         complete(host, item)
         found = next((known for known in items(host) if known.id == item.id), None)
         if found is None or not found.kept:
-            return  # it had never moved, or is gone
+            return False
         item = found
     with told(f"cannot restore {escaped(item.path)}"), host.directory(item.path.rpartition("/")[0]) as directory:
         if host.stat(f"{HOME}/{item.id}"):
@@ -94,6 +87,7 @@ def restore(host: Host, item: Item) -> None:
             remove(place, CONTENT)
             manifest.reached("content gone")
         drop(host, item)
+    return True
 
 
 def _place(host: Host, item: Item, place: int, directory: int) -> Item:

@@ -93,7 +93,19 @@ def _nearest(host: Host) -> str:
 
 def until(keep: int) -> str:
     """When something that is taken now has been kept for so many seconds; "" for ever (0)."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + keep)) if keep else ""
+    return _spelled(time.time() + keep) if keep else ""
+
+
+def ends(taken_at: str, kept_until: str, keep: int) -> str:
+    """When something has been kept long enough: what its manifest says, or else `keep` seconds after it was taken; ""
+    for ever, and where that cannot be said.
+    """
+    taken = seconds(taken_at)
+    return kept_until or (_spelled(taken + keep) if keep and taken else "")
+
+
+def _spelled(at: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
 def pruning(host: Host, keep: int) -> list[Action]:
@@ -110,8 +122,8 @@ def expired(item: Item, keep: int, now: float) -> bool:
     whose clock is wrong loses nothing for good.
     """
     taken = seconds(item.taken_at)
-    end = seconds(item.kept_until) if item.kept_until else taken + keep
-    if item.doing or not item.kept or not taken or not end or (not item.kept_until and not keep):
+    end = seconds(ends(item.taken_at, item.kept_until, keep))
+    if item.doing or not item.kept or not taken or not end:
         return False
     return taken <= end <= taken + LONGEST and end < now < taken + LONGEST
 

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action: which things in the quarantines are meant, and what becomes of them. The deciding is in proscribe.custody."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
+
+from proscribe.custody.asked import ARGUMENTS, Asked, Wrong, hosts_of, mistyped, read
+from proscribe.custody.choosing import choose
+from proscribe.custody.telling import before, losses, not_accepted
+from proscribe.quarantined import LIST, RESTORE
+from proscribe.report.wording import clean, end_of
+from proscribe.store import Store
+
+
+class ActionModule(ActionBase):
+    """Runs on the controller, once for all hosts of the play."""
+
+    BYPASS_HOST_LOOP = True
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Answer the task."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        steps = {"step": {"type": "str", "choices": ["read", "choose"], "required": True}}
+        _, arguments = self.validate_argument_spec({**steps, **ARGUMENTS})
+        step = arguments.pop("step")
+        try:
+            told = self._read(arguments, variables) if step == "read" else self._choose(variables)
+        except Wrong as wrong:
+            raise AnsibleError(f"nothing was changed\n{wrong}") from None
+        return {**result, **told}
+
+    def _read(self, arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        if mistakes := mistyped(map(str, variables)):
+            raise Wrong(mistakes)
+        asked = read(arguments)
+        run = [str(name) for name in variables["ansible_play_hosts_all"]]
+        inventory = {str(name) for name in (variables.get("groups") or {}).get("all", ())}
+        return {
+            "hosts": hosts_of(asked, run, inventory),
+            "do": asked.do,
+            "format": asked.format,
+            "asked": asked._asdict(),
+        }
+
+    def _choose(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        told, run = variables["proscribe_asked"], variables["proscribe_compiled"]["proscribe_run"]
+        asked = Asked(**told["asked"])
+        hostvars = variables["hostvars"]
+        listed = {}
+        for host in told["hosts"]:
+            # Untemplated: what a host answered is data.
+            answer = hostvars.raw_get(host).get("proscribe_custody") or {}
+            if "items" in answer:
+                listed[host] = answer["items"]
+        store = Store(Path(run["plans"]))
+        stored = functools.cache(store.stored)
+        chosen = choose(
+            asked,
+            listed,
+            len(told["hosts"]) - len(listed),
+            lambda host: stored(run["hosts"][host]),
+            {waiver["id"]: end_of(waiver) for waiver in run["waivers"]},
+            datetime.datetime.now(datetime.timezone.utc),
+        )
+        rows = [row.as_dict() for row in chosen]
+        if asked.do == LIST:
+            return {"rows": rows, "ids": {}}
+        if asked.do == RESTORE and not rows:
+            raise Wrong(
+                ["restore: found nothing that fits all of the selectors together, expected something to restore"]
+            )
+        check = bool(self._task.check_mode)
+        self._display.display("\n".join(map(clean, before(asked.do, rows, check))))
+        if asked.do == RESTORE and losses(rows) and not (asked.accept_loss or check):
+            raise AnsibleError(not_accepted(rows))
+        ids: dict[str, list[str]] = {}
+        for row in rows:
+            ids.setdefault(row["host"], []).append(row["id"])
+        return {"rows": rows, "ids": ids}

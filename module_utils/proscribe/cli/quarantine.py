@@ -1,0 +1,90 @@
+"""`./proscribe quarantine`: the options of playbooks/quarantine.yml, beside any of ansible-playbook's own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..custody.asked import ARGUMENTS, FORMATS, JSON, PREFIX, SELECTORS, TABLE, VERBS, Wrong, read
+from ..quarantined import LIST
+from . import Refused
+
+PLAYBOOK = Path(__file__).resolve().parents[3] / "playbooks" / "quarantine.yml"
+PASSES_ON = True  # what the parser does not know is ansible-playbook's
+
+MEANT = {
+    "hosts": "of these hosts (of several: again, or with commas)",
+    "users": "taken from these accounts",
+    "services": "taken for these services",
+    "ids": "these things, by their ids in the list and in reports",
+}
+
+EPILOG = """\
+What is chosen fits all kinds of selectors that are given; restore and prune need one at least, or --all. A name that
+nothing is known by is an error, and then nothing is changed. Beside these, any option of ansible-playbook goes: -i,
+--limit, --check, -e, -u (the account to log in as), -b, -K.
+
+  ./proscribe quarantine list -i inventory/prod
+  ./proscribe quarantine list --user alice --format json
+  ./proscribe quarantine restore --host pc17 --id wechat-3fa4b2c1 --check
+  ./proscribe quarantine restore --host pc17 --id wechat-3fa4b2c1 --accept-loss
+  ./proscribe quarantine prune --service wechat --older-than 30d --check
+
+restore says before anything moves whether a waiver covers each thing; what the next enforcing run takes again is only
+restored with --accept-loss. It never replaces what stands at the place by now. What prune takes is gone for ever. Ends
+with 0 when all was done, 12 when no host answered, otherwise with Ansible's own code (2: something was not done)."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.usage = "./proscribe quarantine list|restore|prune [options] [any option of ansible-playbook]"
+    parser.description = "List, restore or prune what was moved into quarantine. Nothing of the ban is lifted."
+    parser.epilog = EPILOG
+    parser.add_argument("do", choices=VERBS, help="what to do; list only reads")
+    for name, option in SELECTORS.items():
+        parser.add_argument(option, dest=name, action="append", default=[], metavar="NAME", help=MEANT[name])
+    parser.add_argument("--all", action="store_true", help="everything, in the place of the four above")
+    parser.add_argument("--older-than", default="", metavar="LENGTH", help="taken longer ago than 30d, 12w, ...")
+    parser.add_argument("--accept-loss", action="store_true", help="restore also what the next run takes again")
+    parser.add_argument("--format", choices=FORMATS, default=TABLE, help="how list prints")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Become ansible-playbook. Raises Refused for what cannot be meant; then no host is asked."""
+    rest = arguments.passed_on
+    if bare := _no_options(rest):
+        raise Refused(f"found {bare[0]!r}, expected options only; an id is given with --id {bare[0]}")
+    values = {name: getattr(arguments, name) for name in ARGUMENTS}
+    for name in SELECTORS:
+        values[name] = [one for text in values[name] for one in text.split(",")]
+    try:
+        asked = read(values)
+    except Wrong as wrong:
+        raise Refused(str(wrong)) from None
+    if arguments.format == JSON:
+        if asked.do != LIST:
+            raise Refused(f"--format json: found with {asked.do}, expected with list")
+        _only_the_answer_on_stdout()
+    # Behind what was given, and all of them: no -e of a caller's changes what was checked here.
+    extra = json.dumps({PREFIX + name: value for name, value in values.items()})
+    ansible = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or "ansible-playbook"
+    os.execvp(ansible, [ansible, str(PLAYBOOK), *rest, "-e", extra])
+
+
+def _no_options(words: Sequence[str]) -> list[str]:
+    """The words that are no option, nor can be an option's value, which follows it at once."""
+    before = ["", *words]
+    return [word for word, last in zip(words, before) if not word.startswith("-") and not last.startswith("-")]
+
+
+def _only_the_answer_on_stdout() -> None:
+    """What Ansible prints goes to the standard error; the callback writes the answer to a descriptor of its own."""
+    sys.stdout.flush()
+    answer = os.dup(1)
+    os.set_inheritable(answer, True)
+    os.environ["PROSCRIBE_ANSWER_FD"] = str(answer)
+    os.dup2(2, 1)

@@ -1,0 +1,107 @@
+"""What an operator asks of the quarantines: which of the three verbs, and which things it is about."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..compile.errors import close_to
+from ..duration import seconds_of
+from ..quarantined import ID, LIST, PRUNE, RESTORE
+
+VERBS = (LIST, RESTORE, PRUNE)
+TABLE, JSON = "table", "json"
+FORMATS = (TABLE, JSON)
+PREFIX = "quarantine_"  # of the variables that playbooks/quarantine.yml takes, one for each option below
+
+# As Ansible has arguments of an action; the launcher's options have the same meaning (cli/quarantine.py).
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "do": {"type": "str", "choices": list(VERBS), "default": LIST},
+    **dict.fromkeys(("hosts", "users", "services", "ids"), {"type": "list", "elements": "str", "default": []}),
+    "all": {"type": "bool", "default": False},
+    "older_than": {"type": "str", "default": ""},
+    "accept_loss": {"type": "bool", "default": False},
+    "format": {"type": "str", "choices": list(FORMATS), "default": TABLE},
+}
+SELECTORS = {"hosts": "--host", "users": "--user", "services": "--service", "ids": "--id"}
+
+
+class Wrong(ValueError):
+    """What was asked for cannot be meant: the option, its value, and what was expected; a line for each mistake."""
+
+    def __init__(self, mistakes: Iterable[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(self.mistakes))
+
+
+class Asked(NamedTuple):
+    """A question. What is chosen has one of each kind of selector that names any."""
+
+    do: str
+    hosts: Sequence[str] = ()
+    users: Sequence[str] = ()
+    services: Sequence[str] = ()
+    ids: Sequence[str] = ()
+    all: bool = False
+    older_than: int = 0  # seconds; 0 for any age
+    accept_loss: bool = False
+    format: str = TABLE
+
+
+def read(values: Mapping[str, Any]) -> Asked:
+    """The question, out of values as ARGUMENTS has them. Raises Wrong, with every mistake."""
+    mistakes = []
+    named = {key: tuple(dict.fromkeys(str(one).strip() for one in values.get(key) or ())) for key in SELECTORS}
+    for key, option in SELECTORS.items():
+        # A variable of the shell that is empty must not make it be about everything.
+        if "" in named[key]:
+            mistakes.append(f"{option}: found nothing, expected a name")
+    bad = [id_ for id_ in named["ids"] if id_ and not ID.fullmatch(id_)]
+    mistakes += [f"--id: found {id_!r}, expected an id as the list has them, such as wechat-3fa4b2c1" for id_ in bad]
+    do, everything = str(values.get("do") or LIST), bool(values.get("all"))
+    accepted = bool(values.get("accept_loss"))
+    older = 0
+    if text := str(values.get("older_than") or ""):
+        try:
+            older = seconds_of(text)
+        except ValueError as error:
+            mistakes.append(f"--older-than: {error}")
+    selected = any(named.values())
+    if do != LIST and not selected and not everything:
+        options = ", ".join(SELECTORS.values())
+        mistakes.append(f"{do}: found no selector, expected one of {options}, or --all for everything there is")
+    if selected and everything:
+        mistakes.append("--all: found beside a selector, expected one or the other: --all is everything there is")
+    if accepted and do != RESTORE:
+        mistakes.append(f"--accept-loss: found with {do}, expected with restore")
+    if mistakes:
+        raise Wrong(mistakes)
+    format_ = str(values.get("format") or TABLE)
+    return Asked(do, **named, all=everything, older_than=older, accept_loss=accepted, format=format_)
+
+
+def hosts_of(asked: Asked, run: Sequence[str], inventory: Collection[str]) -> list[str]:
+    """The hosts of a run that are asked. Raises Wrong for one that the inventory does not have, or that the run leaves
+    out.
+    """
+    mistakes = []
+    for host in asked.hosts:
+        if host not in inventory:
+            mistakes.append(f"--host: found {host!r}, expected a host of the inventory{close_to(host, inventory)}")
+        elif host not in run:
+            mistakes.append(f"--host: found {host!r}, expected a host that --limit leaves")
+    if mistakes:
+        raise Wrong(mistakes)
+    return [host for host in run if not asked.hosts or host in asked.hosts]
+
+
+def mistyped(variables: Iterable[str]) -> list[str]:
+    """A mistake for each variable that was meant to be one of ours: without it, more would be chosen than was meant."""
+    known = [PREFIX + name for name in ARGUMENTS]
+    found = []
+    for name in variables:
+        ours = name.startswith(PREFIX[:-1]) and name not in known
+        if close := difflib.get_close_matches(name, known, 1, 0.85) if ours else []:
+            found.append(f"{name}: found an unknown variable, expected {close[0]}")
+    return found

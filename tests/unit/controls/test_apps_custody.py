@@ -1,0 +1,308 @@
+"""What an operator does with a quarantine, on the host: list, restore, prune, among hostile users and odd folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_quarantine import FILE, ITEMS, TREE, enforced, folders, made_host, picture, restored
+from proscribe.controls.apps import custody, manifest, quarantine, room
+from proscribe.controls.base import Changes
+from proscribe.host import ControlError, Host
+from proscribe.host.apart import Limits
+from proscribe.quarantined import ID, id_of
+from proscribe.run import carry_out, in_quarantine
+
+ALICE = 61234
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give files to a user")
+
+
+def moved(host: Host, *paths: str) -> list[str]:
+    """Take these, and return their ids in the same order."""
+    enforced(host, *paths)
+    ids = {item.path: item.id for item in manifest.items(host)}
+    return [ids[path] for path in paths]
+
+
+def given_to_alice(root: Path) -> None:
+    for path in [root / "home/alice", *(root / "home/alice").rglob("*")]:
+        os.lchown(path, ALICE, ALICE)
+    (root / "etc/passwd").write_text(f"alice:x:{ALICE}:{ALICE}::/home/alice:/bin/sh\n")
+
+
+def broken(root: Path, name: str, text: str) -> None:
+    (root / ITEMS[1:] / name).mkdir()
+    (root / ITEMS[1:] / name / "manifest.json").write_text(text)
+
+
+def test_an_action_that_moves_something_names_its_id_once_it_has(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    actions = [
+        quarantine.take(host, quarantine.Taking(path, ["telegram"], "tree", user_parts))
+        for path, user_parts in ((FILE, ()), (TREE, [f"{TREE}/Telegram", f"{TREE}/deep"]))
+    ]
+    assert [str(action) for action in actions] == [f"quarantine {FILE}", f"quarantine {TREE}"]
+    # Apart, as what is a user's is, and in this process.
+    done = carry_out(Changes([actions[0]._replace(user="alice"), actions[1]]))["done"]
+    items = {item.path: item for item in manifest.items(host)}
+    assert done == [f"quarantine {FILE} as {items[FILE].id}", f"quarantine {TREE} as {items[f'{TREE}/deep'].group}"]
+    assert items[f"{TREE}/deep"].whole == TREE and items[FILE].whole == ""
+    assert [id_of(action) for action in done] == [items[FILE].id, items[f"{TREE}/Telegram"].id]
+
+
+@pytest.mark.parametrize(
+    ("action", "id_"),
+    [
+        ("quarantine /x as wechat-0123abcd", "wechat-0123abcd"),
+        ("quarantine /x as wechat-00000000 as wechat-0123abcd", "wechat-0123abcd"),  # a path is its user's word
+        ("quarantine /x", ""),
+        ("quarantine /x as ../../etc", ""),
+        ("remove x as wechat-0123abcd", ""),
+        ("", ""),
+    ],
+)
+def test_the_id_that_an_action_names(action: str, id_: str) -> None:
+    assert id_of(action) == id_
+
+
+def test_a_part_that_stays_leaves_the_id_of_the_rest_in_the_reason(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    os.symlink("/etc/shadow", tmp_path / TREE[1:] / "odd")
+    parts = [f"{TREE}/odd", f"{TREE}/deep"]
+    action = quarantine.take(host, quarantine.Taking(TREE, ["telegram"], "tree", parts))
+    with pytest.raises(ControlError) as error:
+        action.apply()
+    (item,) = manifest.items(host)
+    assert str(error.value).endswith(f"; the rest was moved as {item.id}")
+
+
+def test_the_list_of_what_is_kept(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    odd = os.fsdecode(b"/home/alice/bin/caf\xe9\n.AppImage")
+    (tmp_path / odd[1:]).write_text("program")
+    before = picture(tmp_path)
+    assert custody.listed(host) == {"items": [], "broken": [], "left_out": 0}
+    assert picture(tmp_path) == before
+    tree, file = moved(host, TREE, odd)
+    before = picture(tmp_path)
+    told = custody.listed(host)
+    assert picture(tmp_path) == before, "a list writes nothing"
+    assert (told["broken"], told["left_out"]) == ([], 0)
+    found = {item["id"]: item for item in told["items"]}
+    assert json.dumps(told).isascii() and found[file]["path"] == r"/home/alice/bin/caf\xe9\x0a.AppImage"
+    assert found[tree] == {
+        "id": tree,
+        "group": "",
+        "path": TREE,
+        "whole": TREE,
+        "services": ["telegram"],
+        "kind": "tree",
+        "taken_at": manifest.items(host)[0].taken_at,
+        "owner": "alice",
+        "place_of": "alice",
+        "bytes": found[tree]["bytes"],
+        "kept_until": "",
+        "finished": True,
+    }
+    assert found[tree]["bytes"] >= 400
+
+
+def test_a_folder_that_is_none_of_ours_hides_nothing_and_is_told(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    (id_,) = moved(host, FILE)
+    text = (tmp_path / ITEMS[1:] / id_ / "manifest.json").read_text()
+    broken(tmp_path, "copied-00000001", text)  # the manifest of another one
+    broken(tmp_path, "climbs-00000001", text.replace(id_, "../../../../etc"))
+    broken(tmp_path, "empty-00000001", "")
+    broken(tmp_path, "list-00000001", "[1]")
+    broken(tmp_path, "types-00000001", text.replace(id_, "types-00000001").replace('"services": [', '"services": [1, '))
+    broken(tmp_path, "sizes-00000001", text.replace(id_, "sizes-00000001").replace('"size": ', '"size": -'))
+    broken(tmp_path, "Odd Name", text.replace(id_, "Odd Name"))
+    (tmp_path / ITEMS[1:] / "nothing").mkdir()
+    (tmp_path / ITEMS[1:] / "begun-00000001.unfinished").mkdir()
+    told = custody.listed(host)
+    assert [item["id"] for item in told["items"]] == [id_]
+    assert sorted(one["id"] for one in told["broken"]) == [
+        "Odd Name",
+        "climbs-00000001",
+        "copied-00000001",
+        "empty-00000001",
+        "list-00000001",
+        "sizes-00000001",
+        "types-00000001",
+    ]
+    assert all(ITEMS in one["why"] for one in told["broken"])
+    # And what is asked for all the same is not there.
+    asked = [
+        "copied-00000001",
+        "../../../../etc",
+        "climbs-00000001",
+        f"../quarantine/{id_}",
+        f"{id_}/../{id_}",
+        "README",
+    ]
+    assert set(restored(host, *asked).values()) == {"it is not in the quarantine of this host any more"}
+    assert set(restored(host, *asked, do="prune").values()) == {"it is not in the quarantine of this host any more"}
+    assert (tmp_path / "etc/shadow").read_text() == "secret" and id_ in folders(host)
+
+
+def test_one_answer_has_so_many_and_says_how_many_more_there_are(tmp_path: Path, monkeypatch: Any) -> None:
+    host = made_host(tmp_path)
+    moved(host, TREE, FILE)
+    monkeypatch.setattr(custody, "MOST", 1)
+    told = custody.listed(host)
+    assert (len(told["items"]), told["left_out"]) == (1, 1)
+    monkeypatch.setattr(custody, "ANSWER", 1)
+    assert custody.listed(host)["left_out"] == 2
+
+
+@as_root
+def test_what_is_restored_has_its_owner_mode_and_times_again(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    given_to_alice(tmp_path)
+    before = picture(tmp_path, "home")
+    tree, file = moved(host, TREE, FILE)
+    assert manifest.items(host)[0].owner == "alice"
+    assert restored(host, tree, file) == {tree: "", file: ""}
+    assert picture(tmp_path, "home") == before
+
+
+@as_root
+def test_no_link_that_a_user_made_is_followed_and_nothing_is_written_where_it_leads(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    given_to_alice(tmp_path)
+    (file,) = moved(host, FILE)
+    away = tmp_path / "srv"
+    away.mkdir()
+    # At the place itself.
+    (tmp_path / FILE[1:]).symlink_to("/srv/planted")
+    os.lchown(tmp_path / FILE[1:], ALICE, ALICE)
+    assert "something stands there now" in restored(host, file)[file]
+    (tmp_path / FILE[1:]).unlink()
+    # And in the place of its directory, also of one further up.
+    for place in ("home/alice/bin", "home/alice"):
+        shutil.move(tmp_path / place, tmp_path / "moved")
+        (tmp_path / place).symlink_to(away)
+        os.lchown(tmp_path / place, ALICE, ALICE)
+        if place == "home/alice":
+            (away / "bin").mkdir()
+        assert "link" in restored(host, file)[file]
+        assert not list(away.rglob("*.AppImage")) and list(folders(host)) == [file]
+        (tmp_path / place).unlink()
+        shutil.move(tmp_path / "moved", tmp_path / place)
+    assert restored(host, file) == {file: ""}
+    assert stat.S_ISREG((tmp_path / FILE[1:]).lstat().st_mode)
+
+
+@as_root
+def test_a_place_that_never_answers_costs_its_user_alone(tmp_path: Path, monkeypatch: Any) -> None:
+    host = made_host(tmp_path)
+    (tmp_path / "opt").mkdir()
+    (tmp_path / "opt/tool").write_text("program")
+    given_to_alice(tmp_path)
+    file, other = moved(host, FILE, "/opt/tool")
+    real = custody.obstacle
+
+    def hangs(host: Host, item: manifest.Item) -> str:
+        if item.path == FILE:
+            time.sleep(60)
+        return real(host, item)
+
+    monkeypatch.setattr(custody, "obstacle", hangs)
+    monkeypatch.setattr(custody, "LIMITS", Limits(seconds=0.5))
+    told = restored(host, file, other)
+    assert told[other] == "" and told[file]
+    assert (tmp_path / "opt/tool").exists() and list(folders(host)) == [file]
+
+
+def test_what_stands_there_by_the_time_it_is_moved_is_never_replaced(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    (file,) = moved(host, FILE)
+    (one,) = custody.chosen(host, "restore", [file])
+    assert one.action
+    (tmp_path / FILE[1:]).write_text("mine")  # between the look and the move
+    with pytest.raises(ControlError, match="something stands there now"):
+        one.action.apply()
+    assert (tmp_path / FILE[1:]).read_text() == "mine"
+    (tmp_path / FILE[1:]).unlink()
+    assert restored(host, file) == {file: ""}
+
+
+def test_two_things_of_one_place_do_not_both_go_back(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    (first,) = moved(host, FILE)
+    for path in (tmp_path / ITEMS[1:]).glob("*/manifest.json"):
+        path.write_text(path.read_text().replace('"taken_at": "20', '"taken_at": "19'))
+    (tmp_path / FILE[1:]).write_text("another one")
+    enforced(host, FILE)
+    (second,) = [item.id for item in manifest.items(host) if item.id != first]
+    told = restored(host, first, second)
+    assert told[second] == "" and f"what stood there later goes back, {second}" in told[first]
+    assert (tmp_path / FILE[1:]).read_text() == "another one" and list(folders(host)) == [first]
+
+
+def test_what_had_never_moved_is_not_said_to_be_restored(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    (id_,) = moved(host, FILE)
+    items = tmp_path / ITEMS[1:]
+    text = (items / id_ / "manifest.json").read_text().replace('"doing": ""', '"doing": "take"')
+    (items / id_ / "manifest.json").write_text(text.replace('"kept": true', '"kept": false'))
+    (items / id_ / "content").unlink()
+    (items / id_).rename(items / f"{id_}.unfinished")
+    assert restored(host, id_)[id_].startswith("an earlier run had not moved it")
+
+
+def test_only_what_was_named_is_pruned(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    tree, file = moved(host, TREE, FILE)
+    assert restored(host, tree, do="prune") == {tree: ""}
+    assert list(folders(host)) == [file] and not host.stat(TREE) and not host.stat(FILE)
+
+
+def test_what_is_not_finished_is_not_pruned(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    (file,) = moved(host, FILE)
+    items = tmp_path / ITEMS[1:]
+    text = (items / file / "manifest.json").read_text().replace('"doing": ""', '"doing": "restore"')
+    (items / file / "manifest.json").write_text(text)
+    (items / file).rename(items / f"{file}.unfinished")
+    assert "was cut short" in restored(host, file, do="prune")[file]
+    assert (items / f"{file}.unfinished/content").exists()
+
+
+@as_root
+def test_the_modules_answer_and_a_dry_run(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    tree, file = moved(host, TREE, FILE)
+    (tmp_path / "run").mkdir()
+    before = picture(tmp_path, "var")
+    assert {item["id"] for item in in_quarantine(host, "list", [])["items"]} == {tree, file}
+    told = in_quarantine(host, "restore", [tree, file], dry_run=True)
+    assert told["changed"] and "failed" not in told
+    assert told["actions"] == [f"restore {tree} ({TREE})", f"restore {file} ({FILE})"]
+    assert told["outcomes"] == [{"id": tree, "done": True, "why": ""}, {"id": file, "done": True, "why": ""}]
+    assert picture(tmp_path, "var") == before
+
+    (tmp_path / FILE[1:]).write_text("mine")
+    told = in_quarantine(host, "restore", [tree, file, "gone-00000001"])
+    assert (told["changed"], told["failed"]) == (True, True)
+    assert told["msg"].startswith(f"not restored: {file}: something stands there now")
+    assert "gone-00000001: it is not in the quarantine of this host any more" in told["msg"]
+    assert told["actions"] == [f"restore {tree} ({TREE})"] and host.stat(TREE)
+    told = in_quarantine(host, "prune", [file])
+    assert (told["changed"], told["outcomes"]) == (True, [{"id": file, "done": True, "why": ""}])
+    assert list(folders(host)) == [] and (tmp_path / FILE[1:]).read_text() == "mine"
+
+
+def test_every_id_that_is_given_is_one_of_ours(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    quarantine.take(host, quarantine.Taking(FILE, ["a_1"], "web_app")).apply()
+    quarantine.take(host, quarantine.Taking(TREE, [], "web_app")).apply()
+    assert all(ID.fullmatch(item.id) for item in manifest.items(host))
+    assert room.ends("2026-11-20T08:00:00Z", "", 86400) == "2026-11-21T08:00:00Z"

@@ -1,0 +1,151 @@
+"""Which things are meant, and what the next enforcing run makes of each once it is restored."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+from made_custody import DAY, asked, item, plan
+from proscribe.custody.asked import Wrong
+from proscribe.custody.choosing import choose
+from proscribe.custody.outlook import kept_until, outlook
+
+NOW = datetime.datetime(2026, 11, 26, 8, tzinfo=datetime.timezone.utc)
+PLAN = plan(wechat="enforce", telegram="enforce", signal="enforce")
+LISTED = {
+    "web02": [item("wechat-00000001")],
+    "web01": [
+        item("wechat-00000002", owner="bob", taken_at=DAY.format(5)),
+        item("telegram-00000003", group="telegram-00000003", path="/home/alice/T/a"),
+        item("telegram-00000004", group="telegram-00000003", path="/home/alice/T/b"),
+        item("signal-00000005", services=["signal", "wechat"], taken_at="2099-01-01T00:00:00Z"),
+        item("signal-00000006", taken_at="yesterday"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("selectors", "chosen"),
+    [
+        ({}, ["web01 3", "web01 4", "web01 2", "web01 5", "web01 6", "web02 1"]),
+        ({"users": ["bob"]}, ["web01 2"]),
+        ({"users": ["bob", "alice"], "services": ["telegram"]}, ["web01 3", "web01 4"]),
+        ({"services": ["wechat"]}, ["web01 2", "web01 5", "web02 1"]),
+        ({"services": ["wechat", "telegram"], "users": ["bob"]}, ["web01 2"]),
+        ({"ids": ["wechat-00000001", "wechat-00000002"]}, ["web01 2", "web02 1"]),
+        ({"ids": ["telegram-00000004"]}, ["web01 3", "web01 4"]),  # the parts of one thing go together
+        ({"ids": ["telegram-00000003"]}, ["web01 3", "web01 4"]),
+        ({"older_than": 3 * 86400}, ["web01 3", "web01 4", "web02 1"]),
+        ({"older_than": 1}, ["web01 3", "web01 4", "web01 2", "web02 1"]),  # none whose time cannot be
+        ({"older_than": 60 * 86400}, []),
+        ({"users": ["bob"], "services": ["telegram"]}, []),
+    ],
+)
+def test_what_is_meant(selectors: dict[str, Any], chosen: list[str]) -> None:
+    rows = choose(asked(**selectors), LISTED, 0, lambda host: PLAN, {}, NOW)
+    assert [f"{row.host} {row.item['id'][-1]}" for row in rows] == chosen
+
+
+@pytest.mark.parametrize(
+    ("selectors", "told", "close"),
+    [
+        (
+            {"users": ["alicia"]},
+            "--user: found 'alicia', expected somebody of whom something is in a quarantine",
+            ", did you mean 'alice'?",
+        ),
+        (
+            {"services": ["wechatt"]},
+            "--service: found 'wechatt', expected a service that is restricted, or kept,",
+            ", did you mean 'wechat'?",
+        ),
+        (
+            {"ids": ["signal-00000009"]},
+            "--id: found 'signal-00000009', expected an id in a quarantine",
+            ", did you mean 'signal-00000006' or 'signal-00000005'?",
+        ),
+        (
+            {"users": ["zoe"]},
+            "--user: found 'zoe', expected somebody of whom something is in a quarantine",
+            "",
+        ),
+    ],
+)
+def test_what_nothing_is_known_by_is_a_mistake_with_what_is_close(
+    selectors: dict[str, Any], told: str, close: str
+) -> None:
+    with pytest.raises(Wrong) as wrong:
+        choose(asked(do="restore", **selectors), LISTED, 3, lambda host: PLAN, {}, NOW)
+    (mistake,) = wrong.value.mistakes
+    where = "on" if "services" in selectors else "of"
+    assert mistake == f"{told} {where} the 2 hosts that answered (3 did not){close}"
+
+
+def test_a_service_that_is_restricted_is_known_although_nothing_of_it_is_kept() -> None:
+    assert choose(asked(services=["signal"]), {"web01": []}, 0, lambda host: PLAN, {}, NOW) == []
+
+
+NO_WAIVER = "no waiver covers wechat there"
+W1 = "covered by waiver w1 (until 2027-01-01T00:00:00Z)"
+AUDITED = "wechat is only audited there: the next run reports it noncompliant"
+PARTLY = {"mode": "enforce", "exceptions": [{"waiver": "w1", "users": ["alice"]}]}
+
+
+@pytest.mark.parametrize(
+    ("of", "thing", "state", "why"),
+    [
+        (plan(wechat="enforce"), {}, "taken", NO_WAIVER),
+        (plan(wechat={"mode": "waived", "waiver": "w1"}), {}, "waived", W1),
+        (plan(wechat={"mode": "waived", "waiver": "w9"}), {}, "waived", "covered by waiver w9 (until its end)"),
+        (plan(wechat=PARTLY), {}, "waived", W1),
+        (plan(wechat=PARTLY), {"place_of": "bob"}, "taken", NO_WAIVER),
+        (plan(wechat=PARTLY), {"place_of": ""}, "taken", NO_WAIVER),
+        (plan(wechat=PARTLY), {"owner": "alice", "place_of": "bob"}, "taken", NO_WAIVER),
+        (plan(wechat={"mode": "enforce", "exceptions": [{"waiver": "w1", "versions": ["1"]}]}), {}, "taken", NO_WAIVER),
+        (
+            plan(wechat={"mode": "enforce", "exceptions": [{"waiver": "w1", "paths": ["/home/alice/T"]}]}),
+            {"path": "/home/alice/T/a", "whole": "/home/alice/T"},
+            "waived",
+            W1,
+        ),
+        (plan("audit", wechat="enforce"), {}, "left", AUDITED),
+        (plan(wechat="audit"), {}, "left", AUDITED),
+        (plan(wechat="report"), {}, "left", "wechat is only reported there"),
+        (
+            plan(wechat={"mode": "upcoming", "effective_from": "2027-01-01"}),
+            {},
+            "left",
+            "wechat is banned there from 2027-01-01 on, and taken then",
+        ),
+        (plan(telegram="enforce"), {}, "left", "wechat is not restricted there"),
+        ({"controls": {}}, {}, "left", "the control apps is off there"),
+        (
+            plan(wechat={"mode": "waived", "waiver": "w1"}, signal="enforce"),
+            {"services": ["wechat", "signal"]},
+            "taken",
+            "no waiver covers signal there",
+        ),
+        (plan(wechat={"mode": "waived", "waiver": "w1"}), {"services": ["wechat", "signal"]}, "waived", W1),
+        (plan(), {"services": []}, "taken", "it is not known for which service it was taken"),
+    ],
+)
+def test_the_next_enforcing_run_is_never_said_to_be_milder_than_the_plan(
+    of: dict[str, Any], thing: dict[str, Any], state: str, why: str
+) -> None:
+    found = outlook(of, item(**thing), {"w1": "2027-01-01T00:00:00Z"})
+    assert (found.state, found.why) == (state, why)
+    assert bool(found.waiver) == (state == "waived")
+
+
+@pytest.mark.parametrize(
+    ("told", "keep", "until"),
+    [
+        ({"kept_until": "2027-02-18T08:00:00Z"}, 86400, "2027-02-18T08:00:00Z"),
+        ({"kept_until": ""}, 86400, "2026-11-21T08:00:00Z"),
+        ({"kept_until": ""}, 0, ""),
+        ({"kept_until": "", "taken_at": "yesterday"}, 86400, ""),
+    ],
+)
+def test_until_when_it_is_kept_is_what_enforcing_prunes_by(told: dict[str, str], keep: int, until: str) -> None:
+    assert kept_until(plan(keep=keep), item(**told)) == until
