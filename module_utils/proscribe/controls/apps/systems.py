@@ -8,10 +8,16 @@ from typing import AbstractSet, Any, Mapping
 from ...host import Host
 from ...host.walking import SETTLED
 from . import dpkg, flatpak, npm, pacman, pip, pipx, rpm, snap, uv
-from .package import Package, PackageSystem
+from .package import HostSystem, Package, PackageSystem
 from .traced_systems import TRACED
 
 SYSTEMS: tuple[PackageSystem, ...] = (dpkg, rpm, pacman, flatpak, snap, pip, pipx, uv, npm, *TRACED)
+OF_THE_HOST: tuple[HostSystem, ...] = (dpkg, rpm, pacman, flatpak, snap)
+
+
+def present(host: Host) -> list[str]:
+    """The package systems that this host has, of those that install for the whole host."""
+    return [system.MANAGER for system in OF_THE_HOST if system.present(host)]
 
 
 def installed(
