@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..controls.apps.systems import OF_THE_HOST, SYSTEMS
+from ..controls.apps.traced_systems import TRACED
 from ..report.stored import UnreadableReport, read_records, runs
 
 MOST_RUNS = 10  # that are read, the newest first: what is known of a host may stand in an older one
@@ -18,13 +19,14 @@ class Facts(NamedTuple):
     """A host as its records know it; None or "" is what no record says."""
 
     os: str = ""
-    managers: frozenset[str] | None = None  # of the package systems that install for the whole host: dpkg, flatpak
+    managers: frozenset[str] | None = None  # of the package systems that it has for all of it: dpkg, flatpak
+    brought: frozenset[str] | None = None  # of those that users have brought along: nix
     browsers: frozenset[str] | None = None  # by the id of the place that they read
     at: str = ""  # when the oldest of this was seen: UTC
 
     @property
     def known(self) -> bool:
-        """Whether both are known."""
+        """Whether its package systems and browsers are known."""
         return self.managers is not None and self.browsers is not None
 
     @property
@@ -33,13 +35,16 @@ class Facts(NamedTuple):
         return not self.os.startswith(NOT_LINUX)
 
     def has(self, key: str) -> bool | None:
-        """Whether the host has a package system of the catalogue (`apt`), or its users may have brought it along; None
-        where nobody knows.
+        """Whether the host, or one of its users, has a package system of the catalogue (`apt`); None where nobody
+        knows.
         """
-        managers = {system.MANAGER for system in SYSTEMS if key == system.CATALOGUE_KEY}
-        if not managers <= {system.MANAGER for system in OF_THE_HOST}:
+        own = {system.MANAGER for system in SYSTEMS if key == system.CATALOGUE_KEY}
+        traced = {system.MANAGER for system in TRACED}
+        if not own <= {system.MANAGER for system in OF_THE_HOST} | traced:
+            return True  # pip and its like leave no trace before they are used: they are looked for everywhere
+        if own & ((self.managers or frozenset()) | (self.brought or frozenset())):
             return True
-        return None if self.managers is None else bool(managers & self.managers)
+        return None if self.managers is None or (own & traced and self.brought is None) else False
 
     def without_time(self) -> Facts:
         """The same, for comparing hosts."""
@@ -78,6 +83,8 @@ def _with(newer: Facts, record: Mapping[str, Any]) -> Facts:
         said = said._replace(os=str(platform.get("os") or ""))
     if said.managers is None and isinstance(named := record.get("package_systems"), list):
         said = said._replace(managers=frozenset(map(str, named)))
+    if said.brought is None and isinstance(named := record.get("user_package_systems"), list):
+        said = said._replace(brought=frozenset(map(str, named)))
     if said.browsers is None and isinstance(named := record.get("browsers"), list):
         said = said._replace(browsers=frozenset(map(str, named)))
     at = str(record.get("checked_at") or "")

@@ -26,7 +26,7 @@ MOST_ERRORS = 100
 MOST_PEOPLE = 1000
 MOST_OWNERS = 20  # of what is in a quarantine
 PLATFORM = ("os", "version", "kernel", "architecture", "python")
-SOFTWARE = ("package_systems", "browsers")
+SOFTWARE = ("package_systems", "user_package_systems", "browsers")
 MOST_SOFTWARE = 100
 # Of a finding, in characters. Somebody's paths may be long, and are cut; the rest is words of ours.
 LENGTHS = {"kind": WORD, "manager": WORD, "version": WORD, "path": NAME}

@@ -337,6 +337,7 @@ FACTS = st.builds(
     Facts,
     st.sampled_from(["", "debian", "fedora"]),
     st.none() | st.frozensets(st.sampled_from(["dpkg", "rpm", "flatpak"])),
+    st.none() | st.frozensets(st.sampled_from(["nix", "conda"])),
     st.none() | st.frozensets(st.sampled_from(["chromium", "firefox"])),
 )
 
@@ -357,13 +358,13 @@ def test_a_package_is_only_blocked_where_the_host_has_its_system_and_the_plan_re
 
 
 def test_a_package_of_a_system_that_the_host_does_not_have_is_open_and_says_why(catalogue: Catalogue) -> None:
-    debian = Facts("debian", frozenset({"dpkg"}), frozenset())
+    debian = Facts("debian", frozenset({"dpkg"}), frozenset(), frozenset())
     found = said(catalogue, "example.parrot.Parrot", facts=debian)
     assert (found["all"], found["apps"].status) == ("open", "open")
     assert "this host has no flatpak" in texts(found, "apps")
     told = texts(said(catalogue, "parrot", facts=debian), "apps")
     assert "apt parrot-desktop" in told and "flatpak" not in told
-    nothing = said(catalogue, "dodo", facts=Facts("fedora", frozenset({"rpm"}), None), services_include=["dodo"])
+    nothing = said(catalogue, "dodo", facts=Facts("fedora", frozenset({"rpm"})), services_include=["dodo"])
     assert nothing["apps"].status == "open"
     assert "nothing of it is known that could be here: this host has no apt" in texts(nothing, "apps")
 
@@ -470,3 +471,13 @@ def test_no_service_may_block_it_is_only_said_where_the_compiler_refuses_it(host
     refused = bool(check_claims({"parrot": claimant}, {"parrot"}))
     told = " ".join(remarks(Subject("name", Asked(host, host), ())))
     assert ("no service may block the whole of" in told) is refused
+
+
+def test_the_issue_as_it_was_seen_telegram_desktop_on_a_debian_host(real: tuple[Catalogue, Policy]) -> None:
+    """apt has another telegram-desktop than the one that the catalogue knows of rpm, Nix and Homebrew."""
+    debian = Facts("debian", frozenset({"dpkg"}), frozenset(), frozenset({"firefox"}))
+    about = subject(read("telegram-desktop"), real[0])
+    assert {relation.what for relation in about.relations} >= {"rpm telegram-desktop", "nix telegram-desktop"}
+    packaged = tuple(relation for relation in about.relations if not relation.what.startswith("process"))
+    found = answers(about._replace(relations=packaged), real[1]._replace(facts=debian))
+    assert found["apps"].status == "open"

@@ -31,7 +31,7 @@ def test_each_fact_is_that_of_the_newest_record_that_has_it(tmp_path: Path) -> N
     report(tmp_path, "20261101", {"host": "a", "platform": DEBIAN, **old})
     report(tmp_path, "20261125", {"host": "a", "platform": DEBIAN, "package_systems": ["dpkg"]}, {"host": "b"})
     found = known(tmp_path, ["a", "b", "c"])
-    assert found == {"a": Facts("debian", frozenset({"dpkg"}), frozenset({"firefox"}), "2026-11-01T08:00:00Z")}
+    assert found == {"a": Facts("debian", frozenset({"dpkg"}), None, frozenset({"firefox"}), "2026-11-01T08:00:00Z")}
 
 
 def test_a_broken_report_says_nothing_and_few_are_read(tmp_path: Path) -> None:
@@ -44,20 +44,19 @@ def test_a_broken_report_says_nothing_and_few_are_read(tmp_path: Path) -> None:
     assert known(tmp_path / "nowhere", ["a"]) == {}
 
 
-def test_systems_that_users_bring_along_are_on_every_host_and_others_only_where_a_record_says_so() -> None:
-    debian = Facts("debian", frozenset({"dpkg"}), frozenset())
-    assert [debian.has(key) for key in ("apt", "rpm", "flatpak", "pip", "npm", "brew")] == [
-        True,
-        False,
-        False,
-        *[True] * 3,
-    ]
-    assert [NOTHING.has(key) for key in ("apt", "pip")] == [None, True]
+def test_a_package_system_is_there_only_where_a_record_says_so() -> None:
+    debian = Facts("debian", frozenset({"dpkg"}), frozenset({"nix"}), frozenset())
+    assert [debian.has(key) for key in ("apt", "rpm", "flatpak")] == [True, False, False]
+    assert [debian.has(key) for key in ("nix", "brew", "android")] == [True, False, False]
+    assert [debian.has(key) for key in ("pip", "npm")] == [True, True]  # nobody can see that they are not there
+    unseen = debian._replace(brought=None)
+    assert [unseen.has(key) for key in ("rpm", "nix", "brew")] == [False, None, None]
+    assert [NOTHING.has(key) for key in ("apt", "nix", "pip")] == [None, None, True]
 
 
 def test_hosts_that_differ_in_what_they_have_get_answers_of_their_own(tmp_path: Path) -> None:
     compiled = compile_hosts(question(tmp_path, {"a": {}, "b": {}, "c": {}}), NOW)
-    with_it = Facts("debian", frozenset({"dpkg", "flatpak"}), frozenset({"firefox"}), "2026-11-25T08:00:00Z")
+    with_it = Facts("debian", frozenset({"dpkg", "flatpak"}), None, frozenset({"firefox"}), "2026-11-25T08:00:00Z")
     facts = {"a": with_it, "b": with_it._replace(managers=frozenset({"rpm"}))}
     about, groups = explain.explain(read("example.parrot.Parrot"), compiled, facts)
     assert [(group.answer, group.hosts, group.known) for group in groups] == [

@@ -9,14 +9,12 @@ from ...host import Host
 from ..base import Changes
 from . import exec_control, gate, unfinished
 from .sight import look
-from .systems import present
 from .walk_memory import keep
 
 
 def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     """A verdict for every service of the plan, and one for the gate if there has to be one."""
     sight = look(host, plan["controls"]["apps"])
-    host.told["package_systems"] = present(host)
     if memory := sight.memory:
         host.told["full_scan"] = {"at": memory.full_at, "runs": memory.runs}
         host.keeps.append(lambda begins: keep(host, memory, begins))
