@@ -478,6 +478,24 @@ def test_the_issue_as_it_was_seen_telegram_desktop_on_a_debian_host(real: tuple[
     debian = Facts("debian", frozenset({"dpkg"}), frozenset(), frozenset({"firefox"}))
     about = subject(read("telegram-desktop"), real[0])
     assert {relation.what for relation in about.relations} >= {"rpm telegram-desktop", "nix telegram-desktop"}
-    packaged = tuple(relation for relation in about.relations if not relation.what.startswith("process"))
-    found = answers(about._replace(relations=packaged), real[1]._replace(facts=debian))
-    assert found["apps"].status == "open"
+    found = answers(about, real[1]._replace(facts=debian))
+    closed = [reason.text for reason in found["apps"].reasons if reason.status != "open"]
+    assert found["apps"].status == "depends"  # on what a program of that name shows to be
+    assert len(closed) == 1 and "is reported by its name" in closed[0]
+    fedora = debian._replace(os="fedora", managers=frozenset({"rpm"}))
+    assert answers(about, real[1]._replace(facts=fedora))["apps"].status == "blocked"
+
+
+def test_a_service_with_no_package_for_the_host_is_not_said_to_be_blocked_by_its_names(
+    real: tuple[Catalogue, Policy],
+) -> None:
+    debian = Facts("debian", frozenset({"dpkg"}), frozenset(), frozenset())
+    policy = real[1]._replace(facts=debian)
+    by_name = 0
+    for id_, entry in policy.plan["controls"]["apps"]["services"].items():
+        answer = answers(subject(read(id_), real[0]), policy)["apps"]
+        if entry["mode"] != "enforce" or entry["paths"] or any(map(debian.has, entry["packages"])):
+            continue
+        assert answer.status != "blocked" or "web addresses" in answer.reasons[0].text
+        by_name += "none in a package system of this host" in answer.reasons[0].text
+    assert by_name

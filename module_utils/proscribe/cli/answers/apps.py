@@ -12,6 +12,9 @@ from .. import file_names
 from ..relations import ADDRESS, EXTENSION, FILE, NAME, Relation, Subject
 from .reason import BLOCKED, DEPENDS, OPEN, Policy, Reason, by_mode, missing, off
 
+# What is known by its name alone is told and left: a user may give any program any name (controls/apps/running.py).
+BY_NAME = "which is reported by its name, and ended or moved where more than its name shows that"
+NO_PACKAGE = "none in a package system of this host"
 UNKNOWN = "no run has said yet which package systems it has"
 
 
@@ -56,8 +59,10 @@ def _program(relation: Relation, policy: Policy, entry: Mapping[str, Any]) -> It
             yield from _where(by_mode(policy, id_, entry, belongs), f"where the host has {system}; {UNKNOWN}")
         else:
             yield Reason(OPEN, f"{belongs}, and this host has no {system}", id_)
-    elif system in ("process", "path"):
+    elif system == "path":
         yield from by_mode(policy, id_, entry, belongs)
+    elif system == "process":
+        yield from _where(by_mode(policy, id_, entry, belongs), BY_NAME)
     elif system == "program":
         yield from _where(by_mode(policy, id_, entry, f"a program called {what.split()[0]}"), "where the mark is in it")
     elif system == "desktop":
@@ -87,14 +92,17 @@ def _service(policy: Policy, id_: str, entry: Mapping[str, Any]) -> Iterator[Rea
     has = {system: policy.facts.has(system) for system in entry["packages"]}
     packages = [f"{key} {package}" for key, listed in entry["packages"].items() if has[key] for package in listed]
     unsure = [f"{key} {package}" for key, listed in entry["packages"].items() if has[key] is None for package in listed]
-    others = [*(f"process {program}" for program in entry["processes"]), *entry["paths"]]
-    others += [f"program {name}" for name in entry.get("markers", {}).get("programs", ())]
-    others += [f"Windows program {name}" for name in entry.get("windows", ())]
-    if packages or others:
-        yield from by_mode(policy, id_, entry, f"its programs: {some([*packages, *unsure, *others], 4)}")
+    named = [f"process {program}" for program in entry["processes"]]
+    named += [f"program {name}" for name in entry.get("markers", {}).get("programs", ())]
+    named += [f"Windows program {name}" for name in entry.get("windows", ())]
+    text = f"its programs: {some([*packages, *entry['paths'], *unsure, *named], 4)}"
+    if packages or entry["paths"]:
+        yield from by_mode(policy, id_, entry, text)
     elif unsure:
         where = f"where the host has {' or '.join(key for key in has if has[key] is None)}; {UNKNOWN}"
-        yield from _where(by_mode(policy, id_, entry, f"its programs: {some(unsure, 4)}"), where)
+        yield from _where(by_mode(policy, id_, entry, text), where)
+    elif named:
+        yield from _where(by_mode(policy, id_, entry, text), f"{NO_PACKAGE}, {BY_NAME}")
     elif entry.get("web_hosts"):
         yield from by_mode(policy, id_, entry, "its web addresses, installed as apps")
     else:
