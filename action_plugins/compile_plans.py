@@ -16,6 +16,7 @@ sys.path.insert(0, str(PROJECT / "module_utils"))
 from proscribe.compile.errors import PolicyErrors
 from proscribe.compile.inventory import HostVariables, Question, zones
 from proscribe.compile.run import compile_run
+from proscribe.compile.tags import unknown_tags
 from proscribe.plan import CONTROLS
 
 
@@ -34,6 +35,10 @@ class ActionModule(ActionBase):
             {"mode": {"type": "str", "choices": ["audit", "enforce", "lift", "quarantine"], "required": True}}
         )
         mode = arguments["mode"]
+        if str(self._task.get_path()).startswith(f"{PROJECT}/playbooks/"):  # others may have tags of their own
+            for given in ("ansible_run_tags", "ansible_skip_tags"):
+                if told := unknown_tags(variables.get(given) or (), CONTROLS):
+                    raise AnsibleError(f"{told}; no host was touched")
         hostvars = variables["hostvars"]
         names = [str(name) for name in variables["ansible_play_hosts_all"]]
         question = Question(

@@ -50,6 +50,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
+from proscribe.compile.tags import unknown_tags
 from proscribe.custody import asked, telling
 from proscribe.custody.course import Course
 from proscribe.quarantined import LIST
@@ -59,7 +60,17 @@ from proscribe.report.baseline import Baseline, New
 from proscribe.report.collect import Collector
 from proscribe.report.files import ReportDirectory
 from proscribe.report.history import HistoryError, open_history
-from proscribe.report.plays import CHOOSING, COMPILING, CUSTODY, DECIDING, ENFORCING, OBSERVING, action_of, compiles
+from proscribe.report.plays import (
+    CHOOSING,
+    COMPILING,
+    CUSTODY,
+    DECIDING,
+    ENFORCING,
+    OBSERVING,
+    action_of,
+    compiles,
+    tags_of,
+)
 from proscribe.report.progress import Line, Progress
 from proscribe.report.reconcile import fleet_report
 from proscribe.report.wording import clean, message
@@ -127,6 +138,11 @@ class CallbackModule(CallbackBase):
         self._ours = any(map(compiles, playbook.get_plays()))
         if self._ours:
             load_once()
+            known = tags_of(playbook.get_plays())
+            # Where only unknown tags are named, no task begins that could say so.
+            for given in (context.CLIARGS.get("tags"), context.CLIARGS.get("skip_tags")):
+                if told := unknown_tags(given or (), known):
+                    self._display.error(clean(told))
 
     @guarded
     def v2_runner_on_ok(self, result: Any) -> None:

@@ -114,12 +114,41 @@ def test_a_limit_and_an_inventory_of_then_may_be_named(checkout: Checkout, tmp_p
     assert (told["totals"]["services"], ended.code) == ({"removed": 1}, 1)
 
 
-def test_an_inventory_that_git_does_not_know_is_that_of_now_and_this_is_told(
+def test_an_inventory_that_git_does_not_know_is_refused_unless_it_is_named_as_unchanged(
     checkout: Checkout, tmp_path: Path
 ) -> None:
     (tmp_path / "hosts.yml").write_text("all: {hosts: {a: {}}}\n")
     ended = checkout.diff("HEAD", "-i", str(tmp_path))
-    assert (ended.code, "--old-inventory names others" in " ".join(ended.said.split())) == (0, True), ended.said
+    assert (ended.code, "lies in no git checkout" in " ".join(ended.said.split())) == (2, True), ended.said
+    ended = checkout.diff("HEAD", "-i", str(tmp_path), "--as-now", str(tmp_path))
+    assert (ended.code, "taken as it is now" in " ".join(ended.said.split())) == (0, True), ended.said
+
+
+def test_an_inventory_in_a_repository_of_its_own_is_compared_by_its_own_history(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    own = Checkout.__new__(Checkout)
+    own.top, own.temporary = tmp_path / "inventory", tmp_path / "tmp"
+    own.file("hosts.yml", HOSTS)
+    own.file("group_vars/all.yml", "proscribe_services_exclude: []\n")
+    own.git("init", "--quiet")
+    own.git("add", "--all")
+    own.git("commit", "--quiet", "--message", "one")
+    own.file("group_vars/all.yml", "proscribe_services_include: [slack]\n")
+    own.git("commit", "--quiet", "--all", "--message", "two")
+    checkout.git("commit", "--quiet", "--allow-empty", "--message", "two")
+    ended = checkout.diff("HEAD~1", "-i", str(own.top))
+    assert (ended.code, "nothing changes" in ended.said) == (1, False), ended.said
+    assert "slack" in ended.said
+    told = json.loads(checkout.diff("HEAD~1", "-i", str(own.top), "--json").said)
+    commits = {str(made.top): made.git("rev-parse", "HEAD~1").strip() for made in (checkout, own)}
+    assert {one["path"]: one["commit"] for one in told["commits"]} == commits
+    assert all(f"{path} at {commit[:12]}" in told["old"] for path, commit in commits.items())
+    only = own.git("rev-parse", "HEAD~1").strip()
+    ended = checkout.diff(only, "-i", str(own.top))
+    assert (ended.code, f"is no revision of {checkout.top}" in " ".join(ended.said.split())) == (2, True), ended.said
+    ended = checkout.diff(only, "-i", str(own.top), "--as-now", str(checkout.top))
+    assert (ended.code, "slack" in ended.said) == (1, True), ended.said
 
 
 @pytest.mark.parametrize(
@@ -154,4 +183,4 @@ def test_outside_git_it_is_said(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
     shutil.rmtree(checkout.top / ".git")
     ended = checkout.diff("HEAD")
-    assert (ended.code, "is no git checkout" in ended.said) == (2, True), ended.said
+    assert (ended.code, "lies in no git checkout" in " ".join(ended.said.split())) == (2, True), ended.said

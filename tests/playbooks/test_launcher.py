@@ -142,3 +142,11 @@ def test_the_launcher_reads_the_requirement_that_pyproject_has() -> None:
         ["sed", "-n", r's/^dependencies = \["\(.*\)"\]$/\1/p'], input=text, capture_output=True, text=True, check=True
     )
     assert [said.stdout.strip()] == tomllib.loads(text)["project"]["dependencies"]
+
+
+@pytest.mark.parametrize("words", [("--version",), ("-V",), ("version",)])
+def test_the_version_is_told_without_an_ansible(launcher: Path, words: tuple[str, ...]) -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    (launcher.parent / "pyproject.toml").write_bytes((PROJECT / "pyproject.toml").read_bytes())
+    ended = launch(launcher, *words, environment=clean_environment())
+    assert (ended.code, ended.said) == (0, f"proscribe {project['version']}\n")

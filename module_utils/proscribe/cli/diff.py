@@ -25,16 +25,19 @@ MOST_NAMES = 8  # of one kind, per change; --json has all
 MOST_LINES = 40  # per group
 
 EPILOG = """\
-OLD is a git revision of this checkout (HEAD~1, v0.2.0, main), or a run: latest, its id, or the path of its report. With
-a revision, catalogue and inventory (restrictions, waivers) are taken as they were then, where the inventory lies in the
-same repository, and both are compiled by the code and the clock of now. With a run, the plans that the hosts answered
-for are compared with those that a run would give them now.
+OLD is a git revision (HEAD~1, v0.2.0, main), a day or a length of time (2026-11-01, 7d: the state of then), or a run:
+latest, its id, or the path of its report. With a revision or a day, catalogue, inventory, waivers and the folders of
+proscribe_catalog_dirs are taken as they were then, each in the git repository that it lies in, and compiled by the code
+and the clock of now; the answer names the commits. What has no earlier state is a mistake, unless --as-now takes it as
+it is now. With a run, the plans that the hosts answered for are compared with those that a run would give them now.
 
 Ends with 0 where no host is asked anything else than before, 1 where some are, and 2 when the question or the policy
 has a mistake. A host without an earlier plan counts as asked something else.
 
   ./proscribe diff HEAD~1
   ./proscribe diff v0.2.0 -i inventory/prod --limit finance
+  ./proscribe diff 7d -i /srv/inventory
+  ./proscribe diff HEAD~1 -i /srv/inventory --as-now .
   ./proscribe diff latest --json"""
 
 
@@ -63,8 +66,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the word."""
     parser.description = "Show what a change of the catalogue or the policy comes to, and on which hosts."
     parser.epilog = EPILOG
-    parser.add_argument("old", metavar="OLD", help="what to compare with: a git revision, or a run")
+    parser.add_argument("old", metavar="OLD", help="what to compare with: a git revision, a day, or a run")
     parser.add_argument("--old-inventory", action="append", default=[], metavar="PATH", help="the inventory of then")
+    parser.add_argument(
+        "--as-now",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a checkout, inventory or folder that is taken as it is now, since it has no such revision",
+    )
     parser.add_argument("--json", action="store_true", help="the same for machines, with every name")
     inventory.add_options(parser)
 
@@ -230,6 +240,7 @@ def as_json(before: Earlier, found: Compared, departments: Mapping[str, Sequence
     return {
         "schema": SCHEMA,
         "old": before.name,
+        "commits": [{"path": str(top), "commit": commit} for top, commit in before.commits.items()],
         "notes": list(before.notes),
         "different": found.different,
         "hosts": {

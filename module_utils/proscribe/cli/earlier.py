@@ -6,19 +6,24 @@ import argparse
 import datetime
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..compile.errors import PolicyErrors
-from ..compile.policy_folders import relative_folders
-from ..compile.run import compile_hosts, read_all
+from ..compile.inventory import HostVariables
+from ..compile.policy_folders import CATALOGUES, REGISTER, SIGNERS, WAIVERS
+from ..compile.run import compile_hosts
 from ..report.stored import NoSuchRun, UnreadableReport, find_run, read_records, read_report
+from ..report.wording import clean
 from ..store import PLANS, Store, Untrusted
 from . import Refused, inventory
-from .revision import Repository, repository_of
+from .then import Then
 
 PROJECT = inventory.PROJECT
+# The variables that name folders of files that a policy is made of.
+FOLDERS = (CATALOGUES, WAIVERS)
 
 
 class Earlier(NamedTuple):
@@ -28,6 +33,7 @@ class Earlier(NamedTuple):
     hosts: Mapping[str, str]  # the digest of each host's plan, for those whose plan is known
     plans: Mapping[str, Mapping[str, Any]]  # by digest
     notes: tuple[str, ...] = ()  # what else one should know
+    commits: Mapping[Path, str] = {}  # of a revision: the commit that was compared, by the top of its repository
 
 
 def earlier(name: str, arguments: argparse.Namespace, now: datetime.datetime) -> Earlier:
@@ -39,8 +45,9 @@ def earlier(name: str, arguments: argparse.Namespace, now: datetime.datetime) ->
         if name == "latest":
             raise Refused(str(none)) from None
         return _of_revision(name, arguments, now)
-    if arguments.old_inventory:
-        raise Refused("--old-inventory goes with a git revision; a run has the plans that its hosts answered for")
+    if arguments.old_inventory or arguments.as_now:
+        option = "--old-inventory" if arguments.old_inventory else "--as-now"
+        raise Refused(f"{option} goes with a git revision; a run has the plans that its hosts answered for")
     return _of_run(directory, reports)
 
 
@@ -64,57 +71,70 @@ def _plan(reports: Path, digest: str) -> dict[str, Any]:
 
 
 def _of_revision(name: str, arguments: argparse.Namespace, now: datetime.datetime) -> Earlier:
-    repository = repository_of(PROJECT)
-    if repository is None:
-        raise Refused(
-            f"{PROJECT} is no git checkout, so it has no revision {name!r}; `latest` compares with the last run"
-        )
-    commit = repository.revision(name)
     with tempfile.TemporaryDirectory(prefix="proscribe-diff-") as made:
-        into = Path(made).resolve()
-        prefix = PROJECT.resolve().relative_to(repository.top.resolve())
-        needed = [prefix / "catalog", *(prefix / "playbooks" / part for part in ("group_vars", "host_vars"))]
-        if needed[0] not in repository.extract(commit, needed, into):
-            raise Refused(f"{name!r} ({commit[:12]}) has no {needed[0]}/, so it is no earlier state of this checkout")
-        sources, notes = _inventories(repository, commit, arguments, into)
+        then = Then(name, Path(made).resolve(), arguments.as_now)
+        catalogue = then.path(PROJECT / "catalog", "the catalogue")
+        for part in ("group_vars", "host_vars"):
+            then.optional(PROJECT / "playbooks" / part)
+        sources = list(arguments.old_inventory) or [_source(source, then) for source in _sources(arguments)]
+        if not then.commits and not arguments.old_inventory:
+            raise Refused("all of it is taken as it is now, so there is nothing to compare")
         asked = argparse.Namespace(**{**vars(arguments), "inventory": sources, "limit": ""})
         try:
-            question = inventory.question(asked, into / prefix)
-            named = relative_folders(question, read_all(question.hosts))
-            repository.extract(commit, [prefix / path for path in named], into)
-            compiled = compile_hosts(question, now)
+            question = inventory.question(asked, catalogue.parent)
+            compiled = compile_hosts(replace(question, hosts=_with_folders(question.hosts, then)), now)
         except (PolicyErrors, Refused) as wrong:
-            told = str(wrong).replace(f"{into}/", f"{name}:")
-            raise Refused(
-                f"the policy of {name} ({commit[:12]}) cannot be compiled by the code of now:\n{told}"
-            ) from None
-    return Earlier(f"{name} ({commit[:12]})", compiled.hosts, compiled.plans, tuple(notes))
+            told = then.told(str(wrong))
+            raise Refused(f"the policy of {clean(name)} cannot be compiled by the code of now:\n{told}") from None
+        commits = then.commits
+    several = [f"{top} at {commit[:12]}" for top, commit in commits.items()]
+    where = next(iter(commits.values()))[:12] if len(commits) == 1 and not then.same else "; ".join(several)
+    notes = [f"{path} is taken as it is now, as --as-now asks" for path in dict.fromkeys(then.same)]
+    return Earlier(f"{name} ({where})" if where else name, compiled.hosts, compiled.plans, tuple(notes), dict(commits))
 
 
-def _inventories(
-    repository: Repository, commit: str, arguments: argparse.Namespace, into: Path
-) -> tuple[list[str], list[str]]:
-    """The sources of the inventory as they were, and what is to be told of those that are those of now."""
-    if arguments.old_inventory:
-        return list(arguments.old_inventory), []
-    sources, notes = [], []
-    for source in inventory.sources(arguments.inventory):
-        path = Path(source)
-        inside = None
-        if "," not in source and path.exists():
-            folder = (path if path.is_dir() else path.parent).resolve()
-            inside = (
-                folder.relative_to(repository.top.resolve())
-                if folder.is_relative_to(repository.top.resolve())
-                else None
-            )
-        before = None if inside is None else into / inside / ("" if path.is_dir() else path.name)
-        if inside is not None and repository.extract(commit, [inside], into) and before is not None and before.exists():
-            sources.append(str(before))
-            continue
-        sources.append(source)
-        notes.append(
-            f"{source} is not in {commit[:12]} of {repository.top}, so its hosts and variables are those of now; "
-            "--old-inventory names others"
-        )
-    return sources, notes
+def _sources(arguments: argparse.Namespace) -> list[str]:
+    return inventory.sources(arguments.inventory)
+
+
+def _source(source: str, then: Then) -> str:
+    """A source of the inventory as it was, with the folder that it stands in: variables and waivers are beside it."""
+    path = Path(source)
+    if "," in source:  # hosts, named one by one: they have no history
+        return source
+    if path.is_dir():
+        return str(then.path(path, "the inventory"))
+    if not path.exists():
+        raise Refused(f"the inventory {source} is not there")
+    before = then.path(path.parent, "the folder of the inventory") / path.name
+    if not before.exists():
+        raise Refused(f"the inventory {source} is not in {then.name}; --old-inventory names another one of then")
+    return str(before)
+
+
+def _with_folders(hosts: Sequence[HostVariables], then: Then) -> list[HostVariables]:
+    """The hosts, with the folders that their variables name as they were: those too lie in somebody's history."""
+    known: dict[tuple[str, str], str] = {}
+
+    def of_then(host: HostVariables, name: str, folder: str) -> str:
+        key = host.folder, folder
+        if key not in known:
+            # A relative one is in the project or beside the inventory: policy_folders.py.
+            places = [then.now(Path(place, folder)) for place in (PROJECT, host.folder)]
+            place = next((place for place in places if place.is_dir()), places[-1])
+            known[key] = str(then.path(place, name))
+            for judged_by in (REGISTER, SIGNERS) if name == WAIVERS else ():
+                then.optional(place.parent / judged_by)
+        return known[key]
+
+    def values(host: HostVariables) -> dict[str, Any]:
+        changed = dict(host.values)
+        for name in FOLDERS:
+            named = changed.get(name)
+            if isinstance(named, str) and named:
+                changed[name] = of_then(host, name, named)
+            elif isinstance(named, list):
+                changed[name] = [of_then(host, name, one) if isinstance(one, str) else one for one in named]
+        return changed
+
+    return [replace(host, values=values(host)) for host in hosts]

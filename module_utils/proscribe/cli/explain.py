@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..compile.run import Compiled, compile_hosts
@@ -15,7 +17,8 @@ from ..compile.waivers.standing import moment
 from ..plan import CONTROLS
 from ..report.layout import paint, row, wrap
 from ..report.wording import clean, counted, some
-from . import Refused, inventory
+from ..report.wording import moment as times
+from . import Refused, facts, inventory
 from .answers import DECIDING, answers, decided
 from .answers.reason import AUDITED, BLOCKED, DEPENDS, OFF, OPEN, STATUSES, Answer, Policy, Reason
 from .asked import Asked, read
@@ -25,11 +28,12 @@ SCHEMA = "proscribe/explanation/1"
 OPEN_EVERYWHERE, CLOSED_SOMEWHERE = 0, 1
 COLOUR = {BLOCKED: "red", DEPENDS: "yellow", AUDITED: "yellow"}
 MOST_HOSTS = 5  # named per group
-CONCERNED = ("is", "blocks", "program", "address")  # how a question has to touch a service to be about it
+CONCERNED = ("is", "blocks", "program", "file", "address")  # how a question has to touch a service to be about it
 
 EPILOG = """\
 NAME may be a host (mail.google.com), a URL, an address or a network (with a port: 9.9.9.9:853, [2620:fe::fe]:853),
-a service (gmail), or a program: a package, flatpak, process or path (org.telegram.desktop).
+a service (gmail), a program: a package, flatpak, process or path (org.telegram.desktop), or a file (WeChat.AppImage).
+What a host has (package systems, browsers) is what the newest reports say; where none does, the answer is for each.
 
 Answers: blocked; depends (on something that only the host knows, and the reason says on what); audited (counts against
 the host, nothing is changed); waived; tenants (open to the organisation's own accounts); upcoming; reported; open.
@@ -49,6 +53,8 @@ class Group(NamedTuple):
     controls: Mapping[str, Answer]
     notes: tuple[str, ...]
     hosts: tuple[str, ...]
+    known: int = 0  # of how many of them the package systems and browsers are known
+    oldest: str = ""  # when the oldest of that was seen: UTC
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
     asked = read(arguments.name)
     now = arguments.at or datetime.datetime.now(datetime.timezone.utc)
     compiled = compile_hosts(inventory.question(arguments), now)
-    about, groups = explain(asked, compiled)
+    reports = Path(os.environ.get("PROSCRIBE_REPORTS") or inventory.PROJECT / "reports").absolute()
+    about, groups = explain(asked, compiled, facts.known(reports, compiled.hosts))
     if arguments.json:
         print(json.dumps(as_json(about, groups), indent=2))
     else:
@@ -88,8 +95,9 @@ def run(arguments: argparse.Namespace) -> int:
     return CLOSED_SOMEWHERE if closed else OPEN_EVERYWHERE
 
 
-def explain(asked: Asked, compiled: Compiled) -> tuple[Subject, list[Group]]:
-    """What was asked about, and the hosts by their answer: the most closed first, then the most hosts.
+def explain(asked: Asked, compiled: Compiled, known: Mapping[str, facts.Facts] = {}) -> tuple[Subject, list[Group]]:
+    """What was asked about, and the hosts by their answer: the most closed first, then the most hosts. `known` is what
+    records say of hosts.
 
     Raises Refused for a word that nobody knows.
     """
@@ -109,12 +117,20 @@ def explain(asked: Asked, compiled: Compiled) -> tuple[Subject, list[Group]]:
     for host, digest in compiled.hosts.items():
         own = subjects.get(compiled.catalogues[host].version, about._replace(relations=()))
         restrictions = compiled.restrictions[host]
-        key = repr((digest, compiled.catalogues[host].version, restrictions))
+        has = known.get(host, facts.NOTHING).without_time()
+        key = repr((digest, compiled.catalogues[host].version, restrictions, has))
         if key not in said:
-            said[key] = answers(own, Policy(compiled.plans[digest], restrictions, terms))
+            said[key] = answers(own, Policy(compiled.plans[digest], restrictions, terms, has))
         groups.setdefault(repr(said[key]), (said[key], []))[1].append(host)
     found = [
-        Group(decided(about, said), said, tuple(_notes(about, compiled, hosts)), tuple(hosts))
+        Group(
+            decided(about, said),
+            said,
+            tuple(_notes(about, compiled, hosts)),
+            tuple(hosts),
+            sum(known.get(host, facts.NOTHING).known for host in hosts),
+            min(filter(None, (known[host].at for host in hosts if host in known)), default=""),
+        )
         for said, hosts in groups.values()
     ]
     return about, sorted(found, key=lambda group: (STATUSES.index(group.answer), -len(group.hosts), group.hosts))
@@ -161,6 +177,7 @@ def render(about: Subject, groups: Sequence[Group], width: int, colours: bool) -
     for group in groups:
         several = f"on {counted(len(group.hosts), 'host')}: " if len(group.hosts) > 1 else "on "
         lines += ["", *wrap(several + some(group.hosts, MOST_HOSTS), width, 2)]
+        lines += wrap(f"  {_of_hosts(group)}", width, 2) if about.kind != ADDRESS else []
         for control, answer in group.controls.items():
             asked_here = about.kind in (NAME, ADDRESS) and control in DECIDING[NAME]
             reasons = answer.reasons or [Reason(answer.status, _nothing(about))] * asked_here
@@ -173,6 +190,14 @@ def render(about: Subject, groups: Sequence[Group], width: int, colours: bool) -
                 first = ""
         lines += [line for note in group.notes for line in wrap(f"  {clean(note)}", width, 3)]
     return "\n".join(lines)
+
+
+def _of_hosts(group: Group) -> str:
+    """How much is known of the hosts of a group, besides their plan."""
+    missing = len(group.hosts) - group.known
+    since = f"package systems and browsers as of {times(group.oldest)}" if group.known and group.oldest else ""
+    none = f"of {counted(missing, 'host')} no run has said which package systems and browsers it has" if missing else ""
+    return f"({'; '.join(filter(None, (since, f'{none}: answered for each' if none else '')))})"
 
 
 def _nothing(about: Subject) -> str:
@@ -215,6 +240,7 @@ def as_json(about: Subject, groups: Iterable[Group]) -> dict[str, Any]:
             {
                 "answer": group.answer,
                 "hosts": list(group.hosts),
+                "facts": {"hosts": group.known, "oldest": group.oldest or None},
                 "controls": {
                     control: {
                         "answer": answer.status,

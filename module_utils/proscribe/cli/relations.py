@@ -14,16 +14,24 @@ from ..compile.plans import is_below
 from ..controls.browser.rendering import Name, above, covers, name
 from ..folding import folded
 from ..report.wording import some
-from . import Refused
+from . import Refused, file_names
 from .asked import Asked
 
-SERVICE, PROGRAM, NAME, ADDRESS = "service", "program", "name", "address"
+SERVICE, PROGRAM, NAME, ADDRESS, FILE = "service", "program", "name", "address", "file"
 EXTENSION = "extension"  # in what a relation names: `chrome extension <id>`
 
 
+# The names that the compiler lets no service block, and those above one: each with the name that says why.
+NEVER_BLOCKED: dict[str, str] = {}
+for _shared in SHARED:
+    for _name in above(_shared):
+        NEVER_BLOCKED.setdefault(_name, _shared)
+NEVER_BLOCKED.update({_name: _name for _name in SHARED})
+
+
 class Relation(NamedTuple):
-    """A service that a question touches. `how` is `is`, `program`, `blocks`, `allows`, `address`, `shares` or
-    `unverified`; `what` is the identifier that fits.
+    """A service that a question touches. `how` is `is`, `program`, `file`, `blocks`, `allows`, `address`,
+    `shares` or `unverified`; `what` is the identifier that fits.
     """
 
     service: Service
@@ -34,7 +42,7 @@ class Relation(NamedTuple):
 class Subject(NamedTuple):
     """What a question turned out to be about."""
 
-    kind: str  # SERVICE, PROGRAM, NAME or ADDRESS
+    kind: str  # SERVICE, PROGRAM, NAME, ADDRESS or FILE
     asked: Asked
     relations: tuple[Relation, ...]
 
@@ -58,6 +66,10 @@ def subject(asked: Asked, catalogue: Catalogue) -> Subject:
         return Subject(NAME, asked, (*by_name, *programs))
     if programs:
         return Subject(PROGRAM, asked, tuple(programs))
+    fits = dict.fromkeys(id_ for id_, _ in file_names.fitting(asked.word, file_names.of_catalogue(catalogue)))
+    if fits or file_names.is_file(asked.word):
+        of_file = tuple(Relation(catalogue.services[id_], "file", asked.word) for id_ in fits)
+        return Subject(FILE, asked, of_file)
     word = folded(asked.word)
     same = [Relation(s, "is", called) for s in services for called in (s.name, *s.names) if folded(called) == word]
     if same:
@@ -77,14 +89,18 @@ def remarks(about: Subject) -> list[str]:
     if about.services("blocks"):
         return []
     said = []
+    host = about.asked.host
     using = [service.name for service in about.services("shares")]
-    shared = next((SHARED[host] for host in above(about.asked.host) if host in SHARED), "")
+    nearest = next((one for one in above(host) if one in SHARED), "")
     if using:
-        others = f" ({shared})" if shared else ""
-        verb = "uses" if len(using) == 1 else "use"
-        said.append(f"{some(using, 3)} {verb} it, and so do others{others}: no service may block it.")
-    elif shared:
-        said.append(f"It stands for {shared}: no service may block it.")
+        others = f" ({SHARED[nearest]})" if nearest else ""
+        verb, whose = ("uses", "its entry does") if len(using) == 1 else ("use", "their entries do")
+        said.append(f"{some(using, 3)} {verb} it, and so do others{others}: {whose} not block it.")
+    if host in NEVER_BLOCKED:
+        said.append(f"It stands for {SHARED[NEVER_BLOCKED[host]]}: no service may block the whole of {host}.")
+    elif nearest and not using:
+        lies = f"It lies below {nearest} ({SHARED[nearest]}), which no service may block"
+        said.append(f"{lies}; one may block this name, and none does.")
     for relation in about.relations:
         if relation.how == "unverified":
             whose = f"{relation.what} is said to be {relation.service.name}'s"
@@ -127,8 +143,9 @@ def _of_program(word: str, service: Service) -> Iterator[Relation]:
         yield Relation(service, "program", f"process {word}")
     elif word in service.markers.get("programs", ()):
         yield Relation(service, "program", f"program {word} with its maker's mark")
-    if word in service.paths:
-        yield Relation(service, "program", f"path {word}")
+    for path in service.paths:
+        if word == path or word.startswith(f"{path}/"):
+            yield Relation(service, "program", f"path {path}")
     if word in service.desktop_files:
         yield Relation(service, "program", f"desktop entry {word}")
     for browser, extensions in service.browser_extensions.items():

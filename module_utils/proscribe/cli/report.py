@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import io
 import json
 import os
 import shutil
@@ -11,17 +12,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..compile.catalogue import load
 from ..duration import GRAMMAR, moment_of, seconds_of, shown, spelled
 from ..report import exports, html, past, terminal
 from ..report.advice import host_lists
 from ..report.files import SUFFIX, rewrite
 from ..report.history import HistoryError, Scope, open_history
+from ..report.history.names import NoSuchName
 from ..report.merge import Unmergeable
 from ..report.stored import LATEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report, sharing
 from . import Refused, merging
 
 PROJECT = Path(__file__).resolve().parents[3]
 STALE_AFTER = 3 * 86400  # seconds; what proscribe_stale_after is where no report says otherwise
+
+TABLE, JSON = "table", "json"
+FORMATS = (TABLE, JSON, *exports.FILES)
 
 EPILOG = """\
 Without --since, --host or --rule it shows the report of one run again: the latest, or --run's. With one of them it
@@ -32,6 +38,7 @@ and again, which hosts no run has seen for longer than proscribe_stale_after, an
   ./proscribe report --since 30d
   ./proscribe report --since 2026-11-01 --host web01
   ./proscribe report --rule apps/wechat --json
+  ./proscribe report --format csv > report.csv
 
   ./proscribe report --merge RUN RUN -i inventory/prod    parts of one run, such as job slices, as one report
   ./proscribe report --merge unmerged --since 12h         all since then that are in no such report yet
@@ -58,7 +65,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="INVENTORY",
         help="with --merge: its hosts are expected, and unknown where no run has them",
     )
-    parser.add_argument("--json", action="store_true", help="the same for machines")
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        metavar="FORMAT",
+        help=f"on the standard output: {', '.join(FORMATS)} (default: table; of the history only table and json)",
+    )
+    parser.add_argument("--json", action="store_true", help="the same as --format json")
     parser.add_argument("--history", default="", metavar="WHERE", help="sqlite, or a postgresql:// URL")
 
 
@@ -81,15 +94,25 @@ def run(arguments: argparse.Namespace) -> int:
     colours = looking and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     # What is piped or kept in a file has no screen to fit.
     screen = terminal.Screen(size.columns, size.lines if looking else sys.maxsize, colours, os.getcwd())
-    print(answer(arguments, screen))
+    text = answer(arguments, screen)
+    if (arguments.format or TABLE) in exports.FILES:  # to the byte what its file would be, whatever the locale says
+        sys.stdout.buffer.write(text.encode())
+    else:
+        print(text)
     return 0
 
 
 def answer(arguments: argparse.Namespace, screen: terminal.Screen) -> str:
     """What the word has to say, as text. Raises Refused."""
     past_asked = arguments.since or arguments.host or arguments.rule
+    if arguments.json and arguments.format not in (None, JSON):
+        raise Refused(f"--json is --format json, and --format {arguments.format} is asked for too")
+    format_ = arguments.format or (JSON if arguments.json else TABLE)
+    arguments = argparse.Namespace(**{**vars(arguments), "format": format_})
+    if past_asked and not arguments.merge and format_ in exports.FILES:
+        raise Refused(f"--format {format_} is of one run; --since, --host and --rule ask the history of all runs")
     if arguments.merge and (arguments.host or arguments.rule or arguments.run or arguments.write):
-        raise Refused("--merge makes a report of its own: of the others only --since, --history and --json go with it")
+        raise Refused("--merge makes a report of its own: only --since, --history and --format go with it")
     if past_asked and not arguments.merge and (arguments.run or arguments.write):
         raise Refused("--run and --write are about one run; --since, --host and --rule ask the history of all runs")
     reports = Path(os.environ.get("PROSCRIBE_REPORTS") or PROJECT / "reports").absolute()
@@ -111,8 +134,13 @@ def _history(arguments: argparse.Namespace, reports: Path, screen: terminal.Scre
     if history is None:
         raise Refused("proscribe_history is off: no run is remembered, so there is nothing to answer from")
     scope = Scope(arguments.since or "", arguments.host, arguments.rule)
-    found = past.gather(history, scope, _now(), said.get("stale_after") or STALE_AFTER)
-    return json.dumps(found, indent=2) if arguments.json else past.render(found, screen)
+    try:
+        found = past.gather(history, scope, _now(), said.get("stale_after") or STALE_AFTER)
+    except NoSuchName as unknown:
+        known = unknown.service in load([PROJECT / "catalog"]).services if unknown.service else False
+        told = f"{unknown.service} is a service of the catalogue, but " if known else ""
+        raise Refused(f"{told}{unknown}") from None
+    return json.dumps(found, indent=2) if arguments.format == JSON else past.render(found, screen)
 
 
 def _one_run(arguments: argparse.Namespace, reports: Path, screen: terminal.Screen) -> str:
@@ -120,8 +148,12 @@ def _one_run(arguments: argparse.Namespace, reports: Path, screen: terminal.Scre
     report = read_report(directory)
     if arguments.write:
         _write(directory, report, arguments, reports)
-    if arguments.json:
+    if arguments.format == JSON:
         return json.dumps(report, indent=2)
+    if arguments.format in exports.FILES:
+        stream = io.StringIO(newline="")  # whole before any of it is printed, so that a fault prints no half
+        exports.pour(stream, report, sharing(read_records(directory)), arguments.format)
+        return stream.getvalue()
     text = terminal.render(report, sharing(read_records(directory)), screen, str(directory))
     return "\n".join([text, *(f"note: {note}" for note in _notes(report, directory, reports, not arguments.run))])
 

@@ -29,7 +29,7 @@ def catalogue_folders(question: Question, host: HostVariables, restrictions: Res
     own: list[Path] = []
     for named in restrictions.catalog_dirs:
         in_project, in_inventory = _places(named, question, host)
-        found = [*_there(place for place in in_project if place != project), *_there(in_inventory)[:1]]
+        found = _distinct([*_there(place for place in in_project if place != project), *_there(in_inventory)[:1]])
         if len(found) > 1:
             expected = f"a path that is one folder, not both {found[0]} and {found[1]}: rename one of them"
             raise _wrong(host, CATALOGUES, named, expected)

@@ -7,6 +7,7 @@ milder than the rules and the errors it lists.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ..finding import ERROR, RECORD_SCHEMA, STATES, UNKNOWN, Finding, worst
@@ -25,6 +26,8 @@ MOST_ERRORS = 100
 MOST_PEOPLE = 1000
 MOST_OWNERS = 20  # of what is in a quarantine
 PLATFORM = ("os", "version", "kernel", "architecture", "python")
+SOFTWARE = ("package_systems", "user_package_systems", "browsers")
+MOST_SOFTWARE = 100
 # Of a finding, in characters. Somebody's paths may be long, and are cut; the rest is words of ours.
 LENGTHS = {"kind": WORD, "manager": WORD, "version": WORD, "path": NAME}
 
@@ -63,6 +66,7 @@ def taken(answer: object) -> dict[str, Any]:
         "errors": errors,
         "duration_ms": count(record.get("duration_ms"), "duration_ms"),
         **_of_drift(record),
+        **_of_software(record),
         **_of_scan(record.get("full_scan")),
         **_of_quarantine(record.get("quarantine")),
     }
@@ -71,6 +75,15 @@ def taken(answer: object) -> dict[str, Any]:
 def _platform(value: object) -> dict[str, str]:
     platform = mapping(value, "platform")
     return {key: name(platform[key], key, WORD) for key in PLATFORM if platform.get(key) is not None}
+
+
+def _of_software(record: Mapping[Any, Any]) -> dict[str, list[str]]:
+    """The package systems and managed browsers that a host has, where the controls that know them were looked at."""
+    return {
+        key: listed(partial(name, what=key, most=WORD), record[key], key, MOST_SOFTWARE)
+        for key in SOFTWARE
+        if record.get(key) is not None
+    }
 
 
 def _of_scan(value: object) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..duration import moment_of, shown, spelled
 from ..finding import OPEN
-from .history import History, Scope, answers
+from .history import History, Scope, answers, names
 from .layout import cells, clip, flow, paint, row, wrap
 from .terminal import COLOUR, NARROWEST, Screen
 from .wording import clean, counted, moment, percent, ratio
@@ -20,13 +20,16 @@ MOST_EPISODES = 1000  # in the answer for machines too: a host or a rule with mo
 
 
 def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: int) -> dict[str, Any]:
-    """The answer: {schema, now, since, host, rule, runs {number, first, last}, wrong, repaired, flapping, unseen,
-    trend, episodes (where a host or a rule is asked for)}, as `history.answers` has them. A host that no run has seen
-    for `stale_after` seconds is unseen. Raises HistoryError.
+    """The answer: {schema, now, since, host, rule, runs {number, first, last}, looked {hosts, never {control: hosts}},
+    wrong, repaired, flapping, unseen, trend, episodes (where a host or a rule is asked for)}, as `history.answers` has
+    them. A host that no run has seen for `stale_after` seconds is unseen. Raises HistoryError, and NoSuchName for a
+    host or a rule that no run knows.
     """
     before = spelled(now - datetime.timedelta(seconds=stale_after))
     with history.database.reading() as session:
+        names.check(session, history.plans, scope)
         number, first, last = answers.runs(session, scope.since)
+        asked_for = answers.hosts(session, scope.host)
         told: list[dict[str, Any]] = []
         if scope.host or scope.rule:
             for episode in answers.episodes(session, scope):
@@ -38,6 +41,10 @@ def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: 
             "now": spelled(now),
             **scope._asdict(),
             "runs": {"number": number, "first": first, "last": last},
+            "looked": {
+                "hosts": len(asked_for),
+                "never": answers.never(asked_for, history.plans, scope.rule.partition("/")[0]),
+            },
             "wrong": [one._asdict() for one in answers.wrong(session, scope)],
             "repaired": answers.repairs(session, scope)._asdict(),
             "flapping": [one._asdict() for one in answers.flapping(session, scope)],
@@ -97,7 +104,13 @@ def _wrong(past: Mapping[str, Any], width: int, most: int, colours: bool) -> lis
             f"{clean(first['host'])}: {clean(first['evidence'])}" if first["hosts"] > 1 else clean(first["evidence"])
         )
         rows.append((clean(subject), first["state"], f"{for_}; {found}" if first["evidence"] else for_))
-    return _table(rows, width, most, colours, "thing") if rows else ["nothing"]
+    lines = _table(rows, width, most, colours, "thing")
+    never = [f"{control} on {counted(hosts, 'host')}" for control, hosts in past["looked"]["never"].items()]
+    if not rows and not past["looked"]["hosts"]:
+        lines = [f"not known: no run asks {'this host' if past['host'] else 'any host'} any more"]
+    elif not rows:
+        lines = ["nothing where a run has looked" if never else "nothing"]
+    return [*lines, *(wrap(f"not looked at yet: {', '.join(never)}", width, 2) if never else [])]
 
 
 def _grouped(wrong: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:

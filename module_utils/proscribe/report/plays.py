@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 COMPILING = "compile_plans"  # the task that says what a run is, and whom it expects
@@ -34,6 +35,17 @@ def _has(play: Any, action: str) -> bool:
         if any(action_of(task) == action for task in (item if isinstance(item, list) else [item])):
             return True
     return False
+
+
+def tags_of(plays: Iterable[Any]) -> set[str]:
+    """The tags that plays and their tasks have."""
+    found: set[str] = set()
+    for play in plays:
+        found.update(map(str, play.tags))
+        for item in play.get_tasks():
+            for task in item if isinstance(item, list) else [item]:
+                found.update(map(str, task.tags))
+    return found
 
 
 def schedules(play: Any) -> bool:

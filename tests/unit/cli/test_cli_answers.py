@@ -14,11 +14,18 @@ from made_policy import made_catalogue, plan, restrictions
 from proscribe.cli import Refused
 from proscribe.cli.answers import answers, decided
 from proscribe.cli.answers.reason import Policy
-from proscribe.cli.asked import read
-from proscribe.cli.relations import remarks, subject
+from proscribe.cli.asked import Asked, read
+from proscribe.cli.facts import NOTHING, Facts
+from proscribe.cli.relations import Subject, remarks, subject
 from proscribe.compile.catalogue import Catalogue, load
+from proscribe.compile.claims import SHARED, Claimant, check_claims
+from proscribe.controls.apps import portable
+from proscribe.controls.apps.copy_names import Names
+from proscribe.controls.apps.portable import Region
+from proscribe.controls.apps.wanted import Wanted
 from proscribe.controls.browser.rendering import Verdicts, name
 from proscribe.controls.dns import wish
+from proscribe.host import Host, User
 from proscribe.plan import CONTROLS
 
 
@@ -33,10 +40,19 @@ def waiver(
     return SimpleNamespace(id=id_, services=services, controls=controls, partial=partial)
 
 
-def said(catalogue: Catalogue, text: str, waivers: list[Any] | None = None, **values: Any) -> dict[str, Any]:
+EVERYTHING = Facts(
+    "debian", frozenset({"dpkg", "rpm", "pacman", "flatpak", "snap"}), frozenset({"chromium", "firefox"})
+)
+
+
+def said(
+    catalogue: Catalogue, text: str, waivers: list[Any] | None = None, facts: Facts = EVERYTHING, **values: Any
+) -> dict[str, Any]:
     values.setdefault("dns_backend", "auto")
     about = subject(read(text), catalogue)
-    policy = Policy(plan(catalogue, waivers or [], **values), restrictions(**values), {"w1": " of head, until then"})
+    policy = Policy(
+        plan(catalogue, waivers or [], **values), restrictions(**values), {"w1": " of head, until then"}, facts
+    )
     found = answers(about, policy)
     return {"all": decided(about, found), **found}
 
@@ -196,7 +212,10 @@ def test_a_host_answers_with_the_most_closed_of_its_controls(
     ("asked", "remark"),
     [
         ("office365.com", "It stands for Microsoft 365"),
-        ("accounts.google.com", "Parrot uses it, and so do others (the sign-in of other sites)"),
+        ("accounts.google.com", "Parrot uses it, and so do others (the sign-in of other sites): its entry does not"),
+        ("accounts.google.com", "no service may block the whole of accounts.google.com"),
+        ("maps.google.com", "Parrot uses it"),
+        ("deep.office365.com", "It lies below office365.com (Microsoft 365), which no service may block; one may"),
         ("parrots.example", "nobody has verified"),
         ("198.51.100.77", "keeps it"),
     ],
@@ -309,3 +328,174 @@ def test_the_firewall_refuses_what_the_answer_says(
         for entry in services
     )
     assert (found["firewall"].status == "blocked") is refused
+
+
+# -- it says it for the host -------------------------------------------------------------------------------------------
+
+MANAGERS = {"apt": "dpkg", "flatpak": "flatpak"}
+FACTS = st.builds(
+    Facts,
+    st.sampled_from(["", "debian", "fedora"]),
+    st.none() | st.frozensets(st.sampled_from(["dpkg", "rpm", "flatpak"])),
+    st.none() | st.frozensets(st.sampled_from(["nix", "conda"])),
+    st.none() | st.frozensets(st.sampled_from(["chromium", "firefox"])),
+)
+
+
+@given(FACTS, st.sampled_from([("apt", "dodo-mail"), ("flatpak", "example.parrot.Parrot")]), st.sampled_from(CONTROLS))
+def test_a_package_is_only_blocked_where_the_host_has_its_system_and_the_plan_restricts_it(
+    catalogue: Catalogue, facts: Facts, package: tuple[str, str], off: str
+) -> None:
+    key, name_ = package
+    values: dict[str, Any] = {"services_include": ["dodo"], "controls": {off: "off"}}
+    wanted = plan(catalogue, [], **values)["controls"].get("apps")
+    restricted = wanted is not None and name_ in Wanted(wanted).restricted(MANAGERS[key])
+    answer = said(catalogue, name_, facts=facts, **values)["apps"].status
+    if facts.managers is None:
+        assert answer == ("depends" if restricted else "off")
+    else:
+        assert (answer == "blocked") is (restricted and MANAGERS[key] in facts.managers)
+
+
+def test_a_package_of_a_system_that_the_host_does_not_have_is_open_and_says_why(catalogue: Catalogue) -> None:
+    debian = Facts("debian", frozenset({"dpkg"}), frozenset(), frozenset())
+    found = said(catalogue, "example.parrot.Parrot", facts=debian)
+    assert (found["all"], found["apps"].status) == ("open", "open")
+    assert "this host has no flatpak" in texts(found, "apps")
+    told = texts(said(catalogue, "parrot", facts=debian), "apps")
+    assert "apt parrot-desktop" in told and "flatpak" not in told
+    nothing = said(catalogue, "dodo", facts=Facts("fedora", frozenset({"rpm"})), services_include=["dodo"])
+    assert nothing["apps"].status == "open"
+    assert "nothing of it is known that could be here: this host has no apt" in texts(nothing, "apps")
+
+
+def test_what_no_record_says_is_answered_for_each(catalogue: Catalogue) -> None:
+    found = said(catalogue, "example.parrot.Parrot", facts=NOTHING)
+    assert (found["all"], found["apps"].status) == ("depends", "depends")
+    assert "where the host has flatpak; no run has said yet" in texts(found, "apps")
+
+
+@pytest.mark.parametrize(
+    ("browsers", "status", "told"),
+    [
+        (None, "blocked", "of Parrot"),
+        (frozenset({"chromium"}), "blocked", "of Parrot"),
+        (frozenset(), "depends", "no browser that reads policies was found here"),
+    ],
+)
+def test_a_site_is_only_blocked_by_browsers_that_are_there(
+    catalogue: Catalogue, browsers: frozenset[str] | None, status: str, told: str
+) -> None:
+    found = said(catalogue, "parrot.example", facts=EVERYTHING._replace(browsers=browsers))
+    assert found["browser"].status == status
+    assert told in texts(found, "browser")
+
+
+def test_an_extension_is_only_blocked_by_browsers_of_its_store(catalogue: Catalogue) -> None:
+    facts = EVERYTHING._replace(browsers=frozenset({"firefox"}))
+    # The made catalogue has no places of browsers, so the plan gets one: whose language firefox speaks.
+    about = subject(read("abcdefghijklmnopabcdefghijklmnop"), catalogue)
+    made = {**plan(catalogue, []), "browsers": [{"id": "firefox", "family": "firefox"}]}
+    found = answers(about, Policy(made, restrictions(), {}, facts))
+    assert found["browser"].status == "depends"
+    assert "no browser of that store" in texts(found, "browser")
+
+
+@pytest.mark.parametrize("asked", ["parrot", "parrot.example", "198.51.100.77", "parrot-desktop", "Parrot.AppImage"])
+def test_nothing_is_blocked_on_a_system_that_is_not_looked_at(catalogue: Catalogue, asked: str) -> None:
+    found = said(catalogue, asked, facts=Facts("darwin"))
+    assert found["all"] == "open"
+    assert {found[control].status for control in CONTROLS} == {"open"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "values", "status", "told"),
+    [
+        ("Parrot-4.1.0-x86_64.AppImage", {}, "depends", "moved to quarantine where what is in it shows that"),
+        ("parrot.appimage", {"controls": {"apps": "audit"}}, "audited", "it is reported as Parrot's; it is not moved"),
+        ("~/Downloads/Parrot.AppImage", {}, "depends", "is looked for in homes"),
+        ("/home/a/Parrot.AppImage", {}, "depends", "is looked for in homes"),
+        ("/home/a/bin/parrot", {}, "depends", "what is in it and around it shows that"),
+        ("/usr/lib/Parrot.AppImage", {}, "open", "no files are looked for there"),
+        ("Krita.AppImage", {}, "open", "nothing restricted is called so"),
+        ("parrot-desktop-4.1-linux-amd64", {}, "depends", "an AppImage or a tool called"),
+        ("Parrot.AppImage", {"services_exclude": ["parrot"]}, "open", "proscribe_services_exclude names it"),
+        ("Parrot.AppImage", {"controls": {"apps": "off"}}, "off", "leaves apps off"),
+        ("Parrot.AppImage", {"effective_from": "2027-01-01"}, "upcoming", "in force from"),
+        ("/opt/Parrot/parrot-desktop/lib.so", {}, "blocked", "path /opt/Parrot/parrot-desktop"),
+    ],
+)
+def test_a_file_is_answered_with_what_a_look_at_the_host_does_with_its_name(
+    catalogue: Catalogue, asked: str, values: dict[str, Any], status: str, told: str
+) -> None:
+    found = said(catalogue, asked, **values)
+    assert found["all"] == status
+    assert told in texts(found, "apps")
+    assert {control for control in CONTROLS if found[control].reasons} <= {"apps"}
+
+
+STEMS = st.sampled_from(["parrot", "Parrot", "parrot-desktop", "dodo-mail", "krita", "parrots", "owl"])
+BESIDE = st.lists(st.sampled_from(["4.1", "x86_64", "linux", "amd64", "beta", "nest"]), max_size=3)
+SUFFIX = st.sampled_from(["", ".AppImage", ".appimage"])
+PLACES = st.sampled_from(["/home/a", "/home/a/Downloads", "/home/a/deep/down", "/opt", "/tmp", "/usr/share/x"])
+AN_IMAGE = b"\x7fELF" + bytes(4) + b"AI\x02" + bytes(200_000)
+
+
+@given(STEMS, BESIDE, SUFFIX, PLACES)
+def test_a_file_is_open_exactly_where_the_file_scan_finds_nothing(
+    catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory, stem: str, words: list[str], suffix: str, place: str
+) -> None:
+    """An AppImage of unknown content is put there, and the file scan of the host goes over it."""
+    root = tmp_path_factory.mktemp("root")
+    file = "-".join([stem, *words]) + suffix
+    path = root / place[1:] / file
+    path.parent.mkdir(parents=True)
+    path.write_bytes(AN_IMAGE)
+    path.chmod(0o755)
+    section = plan(catalogue, [], services_include=["dodo"])["controls"]["apps"]
+    user = User("a", 1000, 1000, "/home/a")
+    names = Names(section["services"], {"/home/a": user})
+    region = Region({"/home/a": user}, ["/home/a", "/opt", "/tmp"], user=user)
+    seen = portable.look(Host(str(root)), section["services"], names, region, (), {}).found
+    try:
+        answer = said(catalogue, f"{place}/{file}", services_include=["dodo"])["apps"].status
+    except Refused:
+        answer = "open"
+    if seen or suffix or place in names.program_folders:
+        assert (answer != "open") is bool(seen)
+
+
+@given(st.sampled_from([*SHARED, *(f"x.{name}" for name in SHARED), "com", "net", "example.org", "core.windows.net"]))
+def test_no_service_may_block_it_is_only_said_where_the_compiler_refuses_it(host: str) -> None:
+    claimant = Claimant("parrot", 0, [host], [], [], [], [], [])
+    refused = bool(check_claims({"parrot": claimant}, {"parrot"}))
+    told = " ".join(remarks(Subject("name", Asked(host, host), ())))
+    assert ("no service may block the whole of" in told) is refused
+
+
+def test_the_issue_as_it_was_seen_telegram_desktop_on_a_debian_host(real: tuple[Catalogue, Policy]) -> None:
+    """apt has another telegram-desktop than the one that the catalogue knows of rpm, Nix and Homebrew."""
+    debian = Facts("debian", frozenset({"dpkg"}), frozenset(), frozenset({"firefox"}))
+    about = subject(read("telegram-desktop"), real[0])
+    assert {relation.what for relation in about.relations} >= {"rpm telegram-desktop", "nix telegram-desktop"}
+    found = answers(about, real[1]._replace(facts=debian))
+    closed = [reason.text for reason in found["apps"].reasons if reason.status != "open"]
+    assert found["apps"].status == "depends"  # on what a program of that name shows to be
+    assert len(closed) == 1 and "is reported by its name" in closed[0]
+    fedora = debian._replace(os="fedora", managers=frozenset({"rpm"}))
+    assert answers(about, real[1]._replace(facts=fedora))["apps"].status == "blocked"
+
+
+def test_a_service_with_no_package_for_the_host_is_not_said_to_be_blocked_by_its_names(
+    real: tuple[Catalogue, Policy],
+) -> None:
+    debian = Facts("debian", frozenset({"dpkg"}), frozenset(), frozenset())
+    policy = real[1]._replace(facts=debian)
+    by_name = 0
+    for id_, entry in policy.plan["controls"]["apps"]["services"].items():
+        answer = answers(subject(read(id_), real[0]), policy)["apps"]
+        if entry["mode"] != "enforce" or entry["paths"] or any(map(debian.has, entry["packages"])):
+            continue
+        assert answer.status != "blocked" or "web addresses" in answer.reasons[0].text
+        by_name += "none in a package system of this host" in answer.reasons[0].text
+    assert by_name

@@ -10,6 +10,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -120,15 +121,41 @@ def test_a_mistake_is_named_and_nothing_is_written(words: Words, more: tuple[str
     assert not (words.where / "waivers").exists()
 
 
-@pytest.mark.parametrize("given_", ["2026-12-31", "soon", "2026-12-31T18:00:00"])
+@pytest.mark.parametrize("given_", ["31.12.2026", "soon", "2026-12-31T18:00:00"])
 def test_a_time_without_its_zone_is_refused(words: Words, given_: str) -> None:
     with pytest.raises(Refused, match="a time with its zone"):
         words(*NEW, "--expires", given_)
 
 
+def test_a_day_that_is_in_no_calendar_is_refused(words: Words) -> None:
+    with pytest.raises(Refused, match="--expires '2026-02-30': the calendar has no such day"):
+        words(*NEW, "--expires", "2026-02-30")
+
+
 def test_a_length_counts_from_now(words: Words) -> None:
     words(*NEW, "--expires", "30d")
     assert read_waiver(words.file()).expires == NOW + datetime.timedelta(days=30)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Hong_Kong", "America/New_York"])
+def test_a_day_is_an_end_too_and_stands_with_its_zone_in_the_file(
+    words: Words, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        words(*NEW, "--approved-on", "2026-11-20", "--expires", "2026-12-31", "--review-by", "2026-12-20")
+        waiver_ = read_waiver(words.file())
+        local = [one.astimezone() for one in (waiver_.approved_on, waiver_.review_by, waiver_.expires)]
+        assert [one.isoformat()[:19] for one in local] == [
+            "2026-11-20T00:00:00",  # what begins on a day begins with it
+            "2026-12-20T23:59:59",  # what ends on a day ends with it
+            "2026-12-31T23:59:59",
+        ]
+        assert f"expires: {local[2].isoformat()}" in words.file().read_text()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_what_would_waive_nothing_is_written_and_says_why(words: Words, capsys: pytest.CaptureFixture[str]) -> None:

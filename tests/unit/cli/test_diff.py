@@ -254,7 +254,7 @@ def stored(tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 
 
 def asked(old_inventory: Any = ()) -> argparse.Namespace:
-    return argparse.Namespace(old_inventory=list(old_inventory), inventory=[], limit="")
+    return argparse.Namespace(old_inventory=list(old_inventory), as_now=[], inventory=[], limit="")
 
 
 @pytest.mark.parametrize("name", ["latest", "r1"])
@@ -313,8 +313,8 @@ def test_an_earlier_state_comes_out_of_git_and_the_working_tree_stays(repository
     assert found is not None
     into = tmp_path / "into"
     into.mkdir()
-    there = found.extract(found.revision("HEAD~1"), [Path("policy"), Path("no such")], into)
-    assert there == [Path("policy")]
+    brought = found.extract(found.revision("HEAD~1"), [Path("policy"), Path("no such")], into)
+    assert (brought.there, brought.leads_out) == ([Path("policy")], [])
     assert sorted(path.name for path in (into / "policy").iterdir()) == ["a.yml", "only1.yml"]
     assert (into / "policy" / "a.yml").read_text() == "1"
     assert (repository / "policy" / "a.yml").read_text() == "of the working tree"

@@ -50,6 +50,8 @@ GOOD_LOOK = {
         ),
         "attempts": {"firewall/telegram": 3},
         "logged_in": ["alice"],
+        "package_systems": ["dpkg", "flatpak"],
+        "browsers": ["chromium"],
         "full_scan": {"at": "2026-11-25T00:30:05Z", "runs": 1},
         "quarantine": {"items": 2, "bytes": 5000, "oldest": "2026-11-25T00:30:05Z", "owners": {"alice": 5000}},
     },

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...plan import CONTROLS
-from ..relations import ADDRESS, NAME, PROGRAM, SERVICE, Subject
+from ..relations import ADDRESS, FILE, NAME, PROGRAM, SERVICE, Subject
 from . import apps, browser, dns, firewall
 from .reason import OPEN, STATUSES, Answer, Policy, Reason
 
@@ -20,6 +20,7 @@ DECIDING = {
     PROGRAM: ("apps", "browser"),
     NAME: ("browser", "firewall", "dns"),
     ADDRESS: ("firewall",),
+    FILE: ("apps",),
 }
 
 REASONS = {"apps": apps.reasons, "browser": browser.reasons, "firewall": firewall.reasons, "dns": dns.reasons}
@@ -27,6 +28,9 @@ REASONS = {"apps": apps.reasons, "browser": browser.reasons, "firewall": firewal
 
 def answers(about: Subject, policy: Policy) -> dict[str, Answer]:
     """Every control's answer."""
+    if not policy.facts.served:
+        told = Reason(OPEN, f"{policy.facts.os} is not looked at yet, and nothing is enforced on it")
+        return dict.fromkeys(CONTROLS, Answer(OPEN, (told,)))
     return {control: _answer(list(REASONS[control](about, policy))) for control in CONTROLS}
 
 

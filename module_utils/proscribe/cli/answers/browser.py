@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ...controls.browser import firefox
@@ -11,18 +11,40 @@ from ...controls.browser.rendering import Name, Verdicts, covers, name, names, r
 from ...host import ControlError
 from ...plan import RESTRICTED
 from ...report.wording import counted, some
-from ..relations import ADDRESS, EXTENSION, PROGRAM, SERVICE, Subject
-from .reason import DEPENDS, OPEN, Policy, Reason, by_mode, missing, off, within
+from ..relations import ADDRESS, EXTENSION, FILE, PROGRAM, SERVICE, Subject
+from .reason import BLOCKED, DEPENDS, OPEN, Policy, Reason, by_mode, missing, off, within
+
+FAMILIES = ("chromium", "firefox")
+OF_STORE = {"chrome": "chromium", "firefox": "firefox"}  # whose browsers take extensions of which store
 
 
 def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
     """What the control says."""
     section = policy.section("browser")
-    if about.kind == PROGRAM and not any(EXTENSION in relation.what for relation in about.relations):
+    if about.kind == FILE or (
+        about.kind == PROGRAM and not any(EXTENSION in relation.what for relation in about.relations)
+    ):
         return
     if section is None:
         yield off("browser")
-    elif about.kind == PROGRAM:
+    elif not _families(policy):
+        for reason in _all(about, policy, section):
+            told = f"{reason.text}; no browser that reads policies was found here, and other programs do not"
+            yield reason._replace(status=DEPENDS, text=told) if reason.status == BLOCKED else reason
+    else:
+        yield from _all(about, policy, section)
+
+
+def _families(policy: Policy) -> frozenset[str]:
+    """The families of browsers that the host has; all of them where nobody knows."""
+    if policy.facts.browsers is None:
+        return frozenset(FAMILIES)
+    of = {place["id"]: place["family"] for place in policy.plan["browsers"]}
+    return frozenset(of.get(id_, "chromium") for id_ in policy.facts.browsers)  # others are relatives of Chromium
+
+
+def _all(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
+    if about.kind == PROGRAM:
         yield from _extensions(about, policy, section)
     elif about.kind == ADDRESS:
         yield Reason(OPEN, "browser policies go by name, not by address")
@@ -44,7 +66,11 @@ def _extensions(about: Subject, policy: Policy, section: Mapping[str, Any]) -> I
         if what.startswith(EXTENSION):
             entry = section["services"].get(relation.service.id)
             if entry and what.partition(" ")[2] in entry.get("extensions", {}).get(store, ()):
-                yield from by_mode(policy, relation.service.id, entry, f"{relation.what}, of {relation.service.name}")
+                here = OF_STORE.get(store, "chromium") in _families(policy)
+                text = f"{relation.what}, of {relation.service.name}"
+                for reason in by_mode(policy, relation.service.id, entry, text):
+                    told = f"{reason.text}; no browser of that store was found here"
+                    yield reason if here or reason.status != BLOCKED else reason._replace(status=DEPENDS, text=told)
             else:
                 yield missing(policy, "browser", relation.service, "the browsers are told of no such extension")
 
@@ -71,15 +97,15 @@ def _site(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterato
     for service in about.services("blocks"):
         if service.id not in services:
             yield missing(policy, "browser", service, "not a site that the browsers are told of")
-    yield from _as_browsers_read_it(asked, section)
+    yield from _as_browsers_read_it(asked, section, _families(policy))
 
 
 def _closeness(one: Name) -> tuple[int, int]:
     return len(one.host), len(one.path)
 
 
-def _as_browsers_read_it(asked: Name, section: Mapping[str, Any]) -> Iterator[Reason]:
-    """Where a family of browsers cannot do just what is wanted."""
+def _as_browsers_read_it(asked: Name, section: Mapping[str, Any], families: Collection[str]) -> Iterator[Reason]:
+    """Where a family of browsers that is here cannot do just what is wanted."""
     if section["mode"] != "enforce":
         return
     try:
@@ -89,9 +115,9 @@ def _as_browsers_read_it(asked: Name, section: Mapping[str, Any]) -> Iterator[Re
         return
     blocked = Verdicts(section["services"]).blocked(asked)
     listed = firefox.lists(wanted)
-    for family, does in (
-        ("Chromium and its relatives", Closest(map(str, wanted.block), map(str, wanted.allow))),
-        ("Firefox", Unless(listed.block, listed.exceptions)),
+    for family, title, does in (
+        ("chromium", "Chromium and its relatives", Closest(map(str, wanted.block), map(str, wanted.allow))),
+        ("firefox", "Firefox", Unless(listed.block, listed.exceptions)),
     ):
-        if does.blocked(asked) != blocked:
-            yield Reason(DEPENDS, f"{family} cannot tell it apart and {'opens' if blocked else 'blocks'} it")
+        if family in families and does.blocked(asked) != blocked:
+            yield Reason(DEPENDS, f"{title} cannot tell it apart and {'opens' if blocked else 'blocks'} it")

@@ -9,6 +9,7 @@ from ...compile.catalogue import Service
 from ...compile.plans import left_out, separated_by_tenant
 from ...compile.restrictions import Restrictions
 from ...report.wording import some
+from ..facts import NOTHING, Facts
 
 # What a control can answer, the most closed first: that of a control, and of a host, is the first that applies.
 BLOCKED = "blocked"  # closed, and kept closed
@@ -47,6 +48,7 @@ class Policy(NamedTuple):
     plan: Mapping[str, Any]
     restrictions: Restrictions
     waivers: Mapping[str, str]  # by id: who approved it, and until when, in words
+    facts: Facts = NOTHING  # what is known of the host
 
     def section(self, control: str) -> Mapping[str, Any] | None:
         """A control's part of the plan; None where it is off."""

@@ -25,8 +25,8 @@ QUESTIONS: Mapping[str, str] = {
     "reason": "reason: the need, in a sentence",
     "requested_by": "requested by",
     "approved_by": "approved by (the head of the department that owns the hosts, or a deputy)",
-    "approved_on": "approved on (a time with its zone, or now)",
-    "expires": "expires (a time with its zone, or a length from now such as 90d)",
+    "approved_on": "approved on (a day, a time with its zone, or now)",
+    "expires": "expires (a day, a time with its zone, or a length from now such as 90d)",
 }
 # What stands in a waiver only if it is given, with the name of its option.
 SCOPES = ("hosts", "groups", "zones")
@@ -35,8 +35,8 @@ TEXT_OPTIONS: Mapping[str, str] = {
     "risk": "what may come of it, in a sentence",
     "ticket": "where the request was filed",
 }
-TIME = "a time with its zone, or now"
-LATER = "a time with its zone, or a length from now such as 90d"
+TIME = "a day, a time with its zone, or now"
+LATER = "a day (included), a time with its zone, or a length from now such as 90d"
 TIME_OPTIONS: Mapping[str, str] = {
     "approved_on": TIME,
     "expires": LATER,
@@ -133,7 +133,7 @@ def _values(arguments: argparse.Namespace, now: datetime.datetime) -> dict[str, 
         given = answers.get(key) or getattr(arguments, key, None)
         if given:
             option = f"--{key.replace('_', '-')}"
-            values[key] = written(given, option, now, length=key in ("expires", "review_by"))
+            values[key] = written(given, option, now, end=key in ("expires", "review_by"))
     values["id"] = arguments.id or _id(values)
     return values
 

@@ -67,6 +67,10 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     return dpkg_changes.removal(host, packages)
 
 
+def present(host: Host) -> bool:
+    return gated(host)
+
+
 def gated(host: Host) -> bool:
     return host.stat(f"{DATABASE}/status") is not None and host.tool("dpkg-query") is not None
 

@@ -106,6 +106,10 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     return flatpak_changes.removal(host, packages)
 
 
+def present(host: Host) -> bool:
+    return gated(host)
+
+
 def gated(host: Host) -> bool:
     return host.tool("flatpak") is not None
 

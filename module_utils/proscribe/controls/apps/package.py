@@ -112,3 +112,10 @@ class PackageSystem(Protocol):
 
     def gated(self, host: Host) -> bool:
         """Whether this host has the package system, so that a gate makes sense."""
+
+
+class HostSystem(PackageSystem, Protocol):
+    """One that only an administrator brings to a host: what users bring along is looked for in every home."""
+
+    def present(self, host: Host) -> bool:
+        """Whether the host has it."""

@@ -55,6 +55,10 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     return pacman_changes.removal(host, packages)
 
 
+def present(host: Host) -> bool:
+    return gated(host)
+
+
 def gated(host: Host) -> bool:
     return host.tool("pacman") is not None and host.stat(DATABASE) is not None
 

@@ -19,7 +19,7 @@ from .copy_names import Names
 from .package import Package
 from .portable import Copy, Region
 from .running import below
-from .systems import BY_NAME, SYSTEMS
+from .systems import BY_NAME, SYSTEMS, brought_by
 from .walk_memory import DROPPED, Memory, of_user, stamped, text_of_user
 from .wanted import Wanted
 
@@ -47,6 +47,7 @@ class Seen(NamedTuple):
     blind: list[tuple[str, str]]  # by the name of a package system, why some of its packages could not be looked for
     unseen: list[str]  # why something else could not be
     memory: dict[str, str | None]  # by number, what the next look need not read again: walk_memory.py
+    systems: set[str]  # the package systems that some of them have brought along, by name
 
 
 class Common(NamedTuple):
@@ -61,7 +62,7 @@ class Common(NamedTuple):
 
 def look(host: Host, common: Common, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]]) -> Seen:
     """Look at all users but root. `others` is what the walk of the host's places handed over."""
-    seen = Seen([], [], [], [], {})
+    seen = Seen([], [], [], [], {}, set())
     room = MOST_REMEMBERED
     for unit, parts, why in _each(host, common, others):
         for part in parts:
@@ -69,6 +70,7 @@ def look(host: Host, common: Common, others: Mapping[int, Sequence[tuple[str, Se
             seen.copies.extend(restored_copy(row) for row in part.get("copies", ()))
             seen.blind.extend((manager, f"{unit.user.name}: {reason}") for manager, reason in part.get("blind", ()))
             seen.unseen.extend(f"{unit.user.name}: {reason}" for reason in part.get("unseen", ()))
+            seen.systems.update(part.get("systems", ()))
             if "memory" in part:
                 text = part["memory"]
                 room -= len(text or "")
@@ -153,6 +155,8 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     host.budget = budget
     packages: list[Package] = []
     for user in unit.users:
+        if brought := brought_by(host, user):
+            yield {"systems": brought}
         for system in SYSTEMS if user in at_home else BY_NAME:
             ids = wanted.packages[system.MANAGER].keys()
             found, blind = _guarded(host, system.query_of, host, user, ids) if ids else ([], "")

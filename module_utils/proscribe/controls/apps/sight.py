@@ -19,7 +19,7 @@ from .portable import Copy, Region
 from .running import Identity as Identity
 from .running import Running as Running
 from .running import identifier, placed, restored, running
-from .systems import SYSTEMS, installed
+from .systems import SYSTEMS, brought_by, installed, present
 from .walk_memory import Memory, remembered, stamped
 from .wanted import Wanted
 
@@ -100,6 +100,10 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
     web_apps = launchers.installed(host, wanted.services, walked.web_apps, lambda path: _owner(path, region.homes))
     common = personal.Common(wanted, names, homes, here, memory)
     theirs = personal.look(host, common, walked.others)
+    host.told["package_systems"] = present(host)
+    if host.privileged and not (theirs.unseen or theirs.blind):  # else nobody knows what a user has
+        brought = theirs.systems.union(*(brought_by(host, user) for user in roots))
+        host.told["user_package_systems"] = sorted(brought)
 
     for manager, reason in [*blind, *theirs.blind]:
         for service in {service for services in wanted.packages[manager].values() for service in services}:

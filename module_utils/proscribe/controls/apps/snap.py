@@ -100,6 +100,10 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     return snap_changes.removal(host, packages)
 
 
+def present(host: Host) -> bool:
+    return gated(host)
+
+
 def gated(host: Host) -> bool:
     return host.tool("snap") is not None
 

@@ -5,15 +5,27 @@ from __future__ import annotations
 import time
 from typing import AbstractSet, Any, Mapping
 
-from ...host import Host
+from ...host import Host, User
 from ...host.walking import SETTLED
 from . import dpkg, flatpak, npm, pacman, pip, pipx, rpm, snap, uv
-from .package import Package, PackageSystem
+from .package import HostSystem, Package, PackageSystem
 from .traced_systems import TRACED
 
 SYSTEMS: tuple[PackageSystem, ...] = (dpkg, rpm, pacman, flatpak, snap, pip, pipx, uv, npm, *TRACED)
 # Of these also an account without a home may have something.
 BY_NAME = tuple(system for system in TRACED if system.by_name)
+OF_THE_HOST: tuple[HostSystem, ...] = (dpkg, rpm, pacman, flatpak, snap)
+
+
+def present(host: Host) -> list[str]:
+    """The package systems that this host has for all of it."""
+    traced = [system.MANAGER for system in TRACED if system.there(host, None)]
+    return [system.MANAGER for system in OF_THE_HOST if system.present(host)] + traced
+
+
+def brought_by(host: Host, user: User) -> list[str]:
+    """The package systems that a user has brought along, of those that leave traces of their own."""
+    return [system.MANAGER for system in TRACED if system.there(host, user)]
 
 
 def installed(

@@ -44,6 +44,8 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     known = places(host, plan)
     others = forks.look(host, known).forks
     everywhere = [*known, *(fork.place for fork in others if fork.policies)]
+    found_here = {place.id for place in places(host, plan, everywhere=True) if place.sites and place.there(host)}
+    host.told["browsers"] = sorted({*found_here, *(fork.id[:100] for fork in others if fork.policies)})
     seen = [Look(place, LANGUAGES[place.family].look(host, place, asked)) for place in everywhere]
     unseen = _reasons(look.sight.unseen for look in seen)
     verdicts = [

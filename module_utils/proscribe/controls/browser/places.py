@@ -15,6 +15,7 @@ from ...tuples import NamedTuple
 THUNDERBIRD = "thunderbird"
 # Where flatpak and snap are in use, which keep browsers apart from the host's files.
 PACKAGERS = ("/var/lib/flatpak", "/usr/bin/flatpak", "/snap", "/var/lib/snapd/snap")
+APPS = "/var/lib/flatpak/app"
 OWN_FILE = "proscribe.json"  # of a folder in which Chromium and its relatives read every file
 OWN_EXTENSION = ".proscribe"  # at a point of a flatpak that takes extensions of many
 # How flatpak calls a machine where that is not how the kernel calls it (flatpak_get_arch).
@@ -35,6 +36,11 @@ class Place(NamedTuple):
     flatpaks: tuple[str, ...] = ()  # the flatpak applications that read it
     snaps: tuple[str, ...] = ()  # the snaps that read it
     elsewhere: tuple[str, ...] = ()  # "flatpak <id>", "snap <name>" of its browsers: nobody knows where they read
+
+    def there(self, host: Host) -> bool:
+        """Whether a browser that reads it is installed for the whole host; one in a home is not looked for."""
+        packed = [f"{APPS}/{id_}" for id_ in self.flatpaks] + [f"/snap/{name}" for name in self.snaps]
+        return any(host.stat(path) is not None for path in (*self.paths, *packed))
 
     @property
     def sites(self) -> bool:

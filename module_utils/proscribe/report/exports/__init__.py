@@ -8,7 +8,7 @@ is in every export, and one that did not answer is unknown there, never complian
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -56,15 +56,23 @@ def write(
     if not names:
         return paths
     with contextlib.ExitStack() as stack:
-        exports = [_export(name)(stack.enter_context(whole(path)), report) for name, path in zip(names, paths)]
-        answers = Reader()
-        for record in records:
-            answer = answers.read(record)
-            for export in exports:
-                export.add(answer)
-        for export in exports:
-            export.finish()
+        _fill([_export(name)(stack.enter_context(whole(path)), report) for name, path in zip(names, paths)], records)
     return paths
+
+
+def pour(stream: TextIO, report: Mapping[str, Any], records: Iterable[Mapping[str, Any]], name: str) -> None:
+    """Write one export of a report, one of FILES, to a stream: the same text as in its file."""
+    _fill([_export(name)(stream, report)], records)
+
+
+def _fill(exports: Sequence[Export], records: Iterable[Mapping[str, Any]]) -> None:
+    answers = Reader()
+    for record in records:
+        answer = answers.read(record)
+        for export in exports:
+            export.add(answer)
+    for export in exports:
+        export.finish()
 
 
 def _export(name: str) -> Callable[[TextIO, Mapping[str, Any]], Export]:

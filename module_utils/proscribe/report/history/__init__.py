@@ -32,6 +32,11 @@ class History:
         self.database = database
         self._plans = plans
 
+    @property
+    def plans(self) -> Plans:
+        """The plans that hosts answered for, as far as they stand beside the reports."""
+        return Plans(self._plans)
+
     def record(
         self,
         report: Mapping[str, Any],
@@ -44,7 +49,7 @@ class History:
         nothing is).
         """
         with self.database.writing() as session:
-            written = recording.record(session, report, records, Plans(self._plans))
+            written = recording.record(session, report, records, self.plans)
             if keep:
                 now = now or datetime.datetime.now(datetime.timezone.utc)
                 recording.prune(session, spelled(now - datetime.timedelta(seconds=keep)))

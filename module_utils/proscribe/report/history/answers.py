@@ -13,8 +13,8 @@ from ...duration import moment_of
 from ...finding import COMPLIANT, NONCOMPLIANT, REPAIRED, STATES
 from ...plan import CONTROLS
 from .database import Session
-from .recording import HOST
-from .tables import STORY
+from .recording import HOST, Plans
+from .tables import STORY, HostRow
 
 FLAPS = 3  # so many drifts of one rule on one host within the period are told as flapping
 
@@ -153,6 +153,39 @@ def episodes(session: Session, scope: Scope) -> Iterator[Episode]:
         FROM {STORY} LEFT JOIN proscribe_host h ON h.name = e.host
         WHERE (e.closed IS NULL OR e.closed >= :since){scope.where()} ORDER BY e.opened DESC, e.host, b.rule"""
     return (Episode(*row) for row in session.rows(query, scope.values()))
+
+
+def hosts(session: Session, name: str = "") -> list[HostRow]:
+    """The hosts that runs ask for, or the one of that name; [] for a name that none of them has."""
+    one = " WHERE name = :name" if name else ""
+    query = f"SELECT {', '.join(HostRow._fields)} FROM proscribe_host{one}"
+    return [HostRow(*row) for row in session.rows(query, {"name": name})]
+
+
+def has_past(session: Session, host: str) -> bool:
+    """Whether the history tells anything of a host, also of one that no run asks for any more."""
+    query = "SELECT 1 FROM proscribe_episode WHERE host = :host LIMIT 1"
+    return bool(list(session.rows(query, {"host": host})))
+
+
+def rules(session: Session, host: str = "") -> set[str]:
+    """The rules of which the history has episodes, on one host or on any."""
+    one = " WHERE e.host = :host" if host else ""
+    query = f"SELECT DISTINCT b.rule FROM {STORY}{one}" if host else "SELECT DISTINCT rule FROM proscribe_bundle"
+    return {row[0] for row in session.rows(query, {"host": host})} - {HOST}
+
+
+def never(found: Sequence[HostRow], plans: Plans, only: str = "") -> dict[str, int]:
+    """By control: how many of some hosts no run has ever looked at, though their plan has the control (or nobody knows
+    their plan). `only` is a control, or "" for all.
+    """
+    counts = dict.fromkeys([only] if only else CONTROLS, 0)
+    for host in found:
+        has = plans.services(host.plan) if host.plan else None
+        for control in counts:
+            if not getattr(host, control) and (has is None or control in has):
+                counts[control] += 1
+    return {control: count for control, count in counts.items() if count}
 
 
 def repairs(session: Session, scope: Scope) -> Repairs:

@@ -1,0 +1,38 @@
+"""A tag that no task has: a run with it looks at nothing, or at less than was meant, and has to say why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from checkout import PROJECT, REAL_ANSIBLE, clean_environment, launch
+
+pytestmark = pytest.mark.playbook
+
+
+def tried(tmp_path: Path, *options: str):
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text("all: {hosts: {localhost: {ansible_connection: local}}}\n")
+    wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(tmp_path / "reports"))
+    return launch(PROJECT / "proscribe", "audit", "-i", str(inventory), *options, cwd=tmp_path, environment=wanted)
+
+
+def test_a_tag_that_no_task_has_is_named_with_the_one_that_is_close(tmp_path: Path) -> None:
+    ended = tried(tmp_path, "--tags", "appz")
+    assert ended.code == 12, ended.said
+    assert "no task has the tag 'appz', did you mean 'apps'?" in " ".join(ended.said.split())
+    assert "apps, browser, firewall, dns" in " ".join(ended.said.split())
+
+
+@pytest.mark.parametrize("options", [("--tags", "dns,brwoser"), ("--tags", "dns", "--skip-tags", "firewal")])
+def test_one_wrong_tag_among_others_stops_the_run_before_any_host_is_touched(tmp_path: Path, options) -> None:
+    ended = tried(tmp_path, *options)
+    assert ended.code == 2, ended.said
+    assert "did you mean" in ended.said
+    assert not (tmp_path / "reports").exists()
+
+
+def test_the_tags_that_there_are_need_no_word(tmp_path: Path) -> None:
+    ended = tried(tmp_path, "--tags", "dns", "--skip-tags", "never")
+    assert "no task has the tag" not in ended.said
+    assert (tmp_path / "reports" / "latest").exists(), ended.said

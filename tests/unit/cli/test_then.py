@@ -1,0 +1,218 @@
+"""The state of then comes out of each repository's own history, and nothing that the repository names is run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from proscribe.cli import Refused
+from proscribe.cli.revision import before, repository_of
+from proscribe.cli.then import Then
+
+WHEN = {"one": "2026-11-01T12:00:00+00:00", "two": "2026-11-10T12:00:00+00:00"}
+
+
+class Made:
+    """A repository: what is written into it, and commits on given days."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        top.mkdir(parents=True)
+        self.git("init", "--quiet")
+
+    def git(self, *words: str, when: str = "2026-11-01T12:00:00+00:00") -> str:
+        author = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
+        dates = {"GIT_COMMITTER_DATE": when, "GIT_AUTHOR_DATE": when}
+        argv = ["git", "-C", str(self.top), "-c", "protocol.file.allow=always", *author, *words]
+        environment = {**os.environ, **dates, "GIT_CONFIG_GLOBAL": os.devnull}
+        return subprocess.run(argv, check=True, capture_output=True, text=True, env=environment).stdout.strip()
+
+    def file(self, name: str, content: str) -> None:
+        path = self.top / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+    def commit(self, when: str = WHEN["one"]) -> str:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", "x", when=when)
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Made, Made]:
+    """Two repositories with two commits each; `a.yml` says one, then two."""
+    made = Made(tmp_path / "policy"), Made(tmp_path / "catalogue")
+    for repository in made:
+        for text in WHEN:
+            repository.file("in/a.yml", text)
+            repository.file("whose", repository.top.name)  # else both would have the same commits
+            repository.commit(WHEN[text])
+        repository.file("in/a.yml", "of the working tree")
+    return made
+
+
+@pytest.fixture
+def into(tmp_path: Path) -> Path:
+    (tmp_path / "into").mkdir()
+    return tmp_path / "into"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("HEAD~1", "one"), ("HEAD", "two"), ("2026-11-05", "one"), ("2026-11-10T13:00:00+00:00", "two")],
+)
+def test_a_relative_revision_or_a_day_is_one_in_each_repository(two, into: Path, name: str, said: str) -> None:
+    then = Then(name, into)
+    for made in two:
+        assert (then.path(made.top / "in", "the inventory") / "a.yml").read_text() == said
+        assert (made.top / "in" / "a.yml").read_text() == "of the working tree"
+    expected = {"one": "HEAD~1", "two": "HEAD"}[said]
+    assert then.commits == {made.top: made.git("rev-parse", expected) for made in two}
+
+
+def test_what_has_no_such_revision_is_refused_and_not_taken_as_it_is_now(two, into: Path) -> None:
+    policy, catalogue = two
+    commit = policy.git("rev-parse", "HEAD~1")
+    then = Then(commit, into)
+    assert (then.path(policy.top / "in", "the inventory") / "a.yml").read_text() == "one"
+    with pytest.raises(Refused, match=f"is no revision of {catalogue.top}.*--as-now {catalogue.top}"):
+        then.path(catalogue.top / "in", "the catalogue")
+
+
+def test_what_is_taken_as_it_is_now_has_to_be_named_and_is_told(two, into: Path) -> None:
+    policy, catalogue = two
+    then = Then("HEAD~1", into, [str(catalogue.top)])
+    assert then.path(catalogue.top / "in", "the catalogue") == catalogue.top / "in"
+    assert then.same == [catalogue.top / "in"]
+    assert then.path(policy.top / "in", "the inventory") != policy.top / "in"
+
+
+def test_as_now_does_not_reach_into_another_repository_below_it(tmp_path: Path, into: Path) -> None:
+    outer = Made(tmp_path / "outer")
+    inner = Made(tmp_path / "outer" / "inventory")
+    for text in WHEN:
+        inner.file("a.yml", text)
+        inner.commit()
+    then = Then("HEAD~1", into, [str(outer.top)])
+    assert (then.path(inner.top, "the inventory") / "a.yml").read_text() == "one"
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [("nowhere", "is not there"), ("outside", "lies in no git checkout"), ("policy/new", "is not in HEAD~1")],
+)
+def test_what_has_no_state_of_then_is_refused(two, into: Path, tmp_path: Path, where: str, told: str) -> None:
+    (tmp_path / "outside").mkdir()
+    two[0].file("new/a.yml", "x")
+    with pytest.raises(Refused, match=told):
+        Then("HEAD~1", into).path(tmp_path / where, "the inventory")
+
+
+def test_a_repository_inside_another_has_its_own_history(two, into: Path) -> None:
+    waivers = Made(two[0].top / "in" / "waivers")
+    for text in WHEN:
+        waivers.file("w.yml", text)
+        waivers.commit()
+    found = Then("HEAD~1", into).path(two[0].top / "in", "the inventory")
+    assert [(found / name).read_text() for name in ("a.yml", "waivers/w.yml")] == ["one", "one"]
+
+
+def test_a_repository_that_had_no_file_yet_is_one(tmp_path: Path, into: Path) -> None:
+    made = Made(tmp_path / "waivers")
+    made.commit()
+    made.file("w.yml", "x")
+    made.commit()
+    assert list(Then("HEAD~1", into).path(made.top, "the waivers").iterdir()) == []
+
+
+def test_links_lead_to_what_was_there_then(two, into: Path) -> None:
+    policy, catalogue = two
+    policy.file("shared/all.yml", "one")
+    (policy.top / "in" / "group_vars").symlink_to("../shared")
+    (policy.top / "in" / "waivers").symlink_to(catalogue.top / "in")
+    policy.commit()
+    policy.file("shared/all.yml", "two")
+    found = Then("HEAD", into).path(policy.top / "in", "the inventory")
+    assert [(found / name).read_text() for name in ("group_vars/all.yml", "waivers/a.yml")] == ["one", "two"]
+
+
+def test_a_link_out_of_all_repositories_is_refused(two, into: Path, tmp_path: Path) -> None:
+    (tmp_path / "anywhere").mkdir()
+    (two[0].top / "in" / "waivers").symlink_to(tmp_path / "anywhere")
+    two[0].commit()
+    with pytest.raises(Refused, match="lies in no git checkout"):
+        Then("HEAD", into).path(two[0].top / "in", "the inventory")
+
+
+def test_a_submodule_is_refused(two, into: Path) -> None:
+    policy, catalogue = two
+    policy.git("submodule", "--quiet", "add", str(catalogue.top), "in/group_vars")
+    policy.commit()
+    with pytest.raises(Refused, match="is a submodule"):
+        Then("HEAD", into).path(policy.top / "in", "the inventory")
+
+
+def test_a_shallow_clone_says_so(two, into: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut"
+    subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{two[0].top}", str(cut)], check=True)
+    for name in ("HEAD~1", "2026-11-05"):
+        with pytest.raises(Refused, match="shallow clone"):
+            Then(name, into).path(cut / "in", "the inventory")
+
+
+def test_nothing_that_a_repository_names_is_run_and_none_of_its_files_is_left_out(two, into: Path) -> None:
+    policy = two[0]
+    ran = policy.top.parent / "ran"
+    policy.file(".gitattributes", "* export-subst filter=x ident\nin/waiver.yml export-ignore\n")
+    policy.file("in/waiver.yml", "x")
+    policy.file("in/$Format:%H$.yml", "$Format:%H$ $Id$\n")
+    policy.commit()
+    for key in ("core.fsmonitor", "filter.x.smudge", "filter.x.process", "tar.tar.command", "core.sshCommand"):
+        policy.git("config", key, f"touch {ran}; false")
+    policy.git("config", "filter.x.required", "true")
+    policy.file(".git/hooks/post-checkout", f"#!/bin/sh\ntouch {ran}\n")
+    (policy.top / ".git" / "hooks" / "post-checkout").chmod(0o755)
+    found = Then("HEAD", into).path(policy.top / "in", "the inventory")
+    assert (found / "waiver.yml").read_text() == "x"
+    assert (found / "$Format:%H$.yml").read_text() == "$Format:%H$ $Id$\n"
+    assert not ran.exists()
+
+
+def test_a_missing_object_is_fetched_from_nowhere(two, into: Path, tmp_path: Path) -> None:
+    """What a partial clone lacks, git would get by whatever the repository's configuration names."""
+    policy = two[0]
+    ran = tmp_path / "ran"
+    blob = policy.git("rev-parse", "HEAD:in/a.yml")
+    (policy.top / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    for key, value in (
+        ("core.repositoryFormatVersion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.url", f"ext::touch {ran}"),
+        ("protocol.ext.allow", "always"),
+    ):
+        policy.git("config", key, value)
+    with pytest.raises(Refused, match="cannot bring back"):
+        Then("HEAD", into).path(policy.top / "in", "the inventory")
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("name", ["2026-13-01", "2026-11-01Tnoon"])
+def test_a_day_of_no_calendar_is_refused(name: str) -> None:
+    with pytest.raises(Refused, match="is no day"):
+        before(name)
+
+
+@pytest.mark.parametrize("name", ["HEAD~1", "v1.0", "1234d", "main", "30days", "20261101T080000Z-audit-1a2b"])
+def test_the_name_of_a_revision_is_no_time(name: str) -> None:
+    assert before(name) is None
+
+
+def test_a_length_is_that_long_ago(two) -> None:
+    assert before("7d") is not None
+    found = repository_of(two[0].top)
+    assert found is not None
+    with pytest.raises(Refused, match="has no commit before"):
+        found.revision("2026-10-01")
