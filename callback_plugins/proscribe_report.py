@@ -32,6 +32,7 @@ from typing import Any
 
 from ansible import constants as C
 from ansible import context
+from ansible.cli.playbook import PlaybookCLI
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import (
@@ -52,7 +53,9 @@ if str(PROJECT / "module_utils") not in sys.path:
 from proscribe.report import exports, html, lifting, pruning, stored, terminal, verdict
 from proscribe.report.advice import NOT_REACHED, host_lists
 from proscribe.report.baseline import Baseline, New
+from proscribe.report.calling import called, where_we_are
 from proscribe.report.collect import Collector
+from proscribe.report.command import Call
 from proscribe.report.files import ReportDirectory
 from proscribe.report.history import HistoryError, open_history
 from proscribe.report.plays import COMPILING, DECIDING, ENFORCING, OBSERVING, action_of, compiles
@@ -74,6 +77,15 @@ def guarded(method: Callable[..., None]) -> Callable[..., None]:
             self.broken(f"{method.__name__}: {type(error).__name__}: {clean(error)}")
 
     return call
+
+
+def _called() -> dict[str, Any]:
+    """How this ansible-playbook was called, as report.json has it."""
+    cli = PlaybookCLI(["ansible-playbook"])
+    cli.init_parser()
+    table = cli.parser._option_string_actions
+    options = {option: (action.dest, action.nargs != 0) for option, action in table.items()}
+    return called(sys.argv, os.environ, options, where_we_are(os.environ)).as_dict()
 
 
 def load_once() -> None:
@@ -124,7 +136,7 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_ok(self, result: Any) -> None:
         action, host = action_of(result.task), result.host.get_name()
         if action == COMPILING and isinstance(result.result.get("proscribe_run"), dict):
-            self._begin(result.result["proscribe_run"])
+            self._begin({**result.result["proscribe_run"], "command": _called()})
         elif action in OBSERVING and self._collector is not None:
             self._answered(self._collector, host, result.result.get("record"))
         elif action in ENFORCING and self._collector is not None:
@@ -238,7 +250,16 @@ class CallbackModule(CallbackBase):
 
     def _end_lift(self, collector: Collector, ansible_failed: bool) -> None:
         check = bool(context.CLIARGS.get("check"))
-        self._print(lambda screen: lifting.render(collector.expected, collector.heard, check=check, width=screen.width))
+        back = Call.of(collector.run).instead("enforce", collector.run["limit"])
+        self._print(
+            lambda screen: lifting.render(
+                collector.expected,
+                collector.heard,
+                check=check,
+                width=screen.width,
+                back=back.line(screen.here),
+            )
+        )
         reached = len(lifting.lifted_hosts(collector.expected, collector.heard))
         self._conclude(verdict.judge_lift(len(collector.expected), reached, ansible_failed))
 
@@ -315,7 +336,7 @@ class CallbackModule(CallbackBase):
         looking = sys.stdout.isatty()
         size = shutil.get_terminal_size((80, 40))
         colours = looking and color.ANSIBLE_COLOR and not os.environ.get("NO_COLOR")
-        here = os.environ.get("PWD") or os.getcwd()
+        here = where_we_are(os.environ)
         self._display.display(render(terminal.Screen(size.columns, size.lines, colours, here)), screen_only=True)
         if C.DEFAULT_LOG_PATH:
             self._display.display(render(terminal.Screen(size.columns, size.lines, False, here)), log_only=True)

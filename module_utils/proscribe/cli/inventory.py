@@ -24,6 +24,7 @@ from ansible.vars.manager import VariableManager
 
 from ..compile.inventory import HostVariables, Question, place_of, zones
 from ..plan import CONTROLS
+from ..report.calling import Word
 from . import Refused
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -47,6 +48,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
     )
     group.add_argument("-J", "--ask-vault-password", "--ask-vault-pass", action="store_true", dest="ask_vault_pass")
+
+
+def inventory_words(arguments: argparse.Namespace) -> list[Word]:
+    """The options, given once more, that say where the inventory is and how to read it; without --limit."""
+    named = {"-i": "inventory", "-e": "extra_vars", "--vault-id": "vault_ids"}
+    named["--vault-password-file"] = "vault_password_files"
+    words = [Word(name, option, text) for option, name in named.items() for text in getattr(arguments, name)]
+    return words + ([Word("ask_vault_pass", "-J")] if arguments.ask_vault_pass else [])
 
 
 def sources(named: Sequence[str]) -> list[str]:
