@@ -41,6 +41,7 @@ from ansible.plugins.loader import (
     connection_loader,
     filter_loader,
     shell_loader,
+    strategy_loader,
     test_loader,
 )
 from ansible.template import Templar, trust_as_template
@@ -50,7 +51,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
-from proscribe.report import exports, html, lifting, pruning, stored, terminal, verdict
+from proscribe.report import collecting, exports, html, lifting, pruning, stored, terminal, verdict
 from proscribe.report.advice import NOT_REACHED, host_lists
 from proscribe.report.baseline import Baseline, New
 from proscribe.report.calling import called, where_we_are
@@ -86,6 +87,12 @@ def _called() -> dict[str, Any]:
     table = cli.parser._option_string_actions
     options = {option: (action.dest, action.nargs != 0) for option, action in table.items()}
     return called(sys.argv, os.environ, options, where_we_are(os.environ)).as_dict()
+
+
+def _suits(strategy: str) -> bool:
+    """Whether a strategy runs a task for all hosts before the next one; one that is not there is Ansible's to tell."""
+    found = strategy_loader.get(strategy, class_only=True)
+    return found is None or issubclass(found, strategy_loader.get("linear", class_only=True))
 
 
 def load_once() -> None:
@@ -128,9 +135,14 @@ class CallbackModule(CallbackBase):
     @guarded
     def v2_playbook_on_start(self, playbook: Any) -> None:
         self._forget()
+        collecting.begins(playbook.get_plays(), _suits)
         self._ours = any(map(compiles, playbook.get_plays()))
         if self._ours:
             load_once()
+
+    @guarded
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        collecting.plays_now(play, _suits)
 
     @guarded
     def v2_runner_on_ok(self, result: Any) -> None:
@@ -184,6 +196,8 @@ class CallbackModule(CallbackBase):
     # -- one run -------------------------------------------------------------------------------------------------------
 
     def _begin(self, run: dict[str, Any]) -> None:
+        if self._collector is not None and self._collector.run["id"] == run["id"]:
+            return  # the next batch of a play with `serial`: its hosts are among those that are expected
         if self._collector is not None:  # a playbook of several runs: what came before is complete
             self._end(self._collector, ansible_failed=False)
         self._collector, self._directory = Collector(run), None

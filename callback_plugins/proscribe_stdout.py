@@ -58,6 +58,7 @@ class CallbackModule(Default):
         super().__init__()
         self._own_files: set[str] = set()
         self._quiet = False
+        self._mistakes: set[str] = set()
 
     # -- which plays are ours ------------------------------------------------------------------------------------------
 
@@ -131,8 +132,11 @@ class CallbackModule(Default):
             self._say(f"{word}: {self._host(result)} {clean(action)}", C.COLOR_CHANGED)
 
     def _mistake(self, result: Any) -> None:
-        """A mistake in the policy: whole, line by line, at every verbosity."""
+        """A mistake in the policy: whole, line by line, at every verbosity, once however many hosts share it."""
         text = str(result.result.get("msg"))
+        if text in self._mistakes:
+            return
+        self._mistakes.add(text)
         lines = [clean(line) for line in PREFIXES.sub("", text).splitlines()]
         self._say("\n".join(lines), C.COLOR_ERROR, failure=True)
 

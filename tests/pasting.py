@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import shutil
 import signal
 import struct
@@ -15,7 +16,7 @@ import termios
 from pathlib import Path
 from typing import Any
 
-from patience import until
+from patience import BUSY, until
 
 # Notes how it was called, one JSON line each time.
 RECORDER = """#!{python}
@@ -83,8 +84,8 @@ class Shell:
         self._marks += 1
         mark = Path(f"{self._done}.{self._marks}")
         self._type(f"{text}\n")
-        self._type(f": >{mark}\n")
-        until(lambda: self._listen() or mark.exists())
+        self._type(f": >{shlex.quote(str(mark))}\n")
+        until(lambda: self._listen() or mark.exists(), BUSY)
 
     def _type(self, text: str) -> None:
         left = text.encode()

@@ -138,9 +138,10 @@ def _before(environment: Mapping[str, str], program: str) -> tuple[str, ...]:
 
 def typed(launcher: str, here: str) -> tuple[str, ...]:
     """The launcher as it can be typed again, which was found by its `$0`."""
-    if "/" not in launcher:  # sh proscribe
-        launcher = f"./{launcher}" if os.path.exists(os.path.join(here, launcher)) else launcher
-    if "/" in launcher and not os.access(os.path.join(here, launcher), os.X_OK):
+    if "/" not in launcher and os.path.exists(os.path.join(here, launcher)):  # sh proscribe
+        launcher = f"./{launcher}"
+    place = os.path.join(here, launcher)
+    if os.path.exists(place) and not os.access(place, os.X_OK):
         return ("sh", launcher)
     return _shortest(launcher)
 
