@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from fleets import PROCESS, WECHAT, answer, clean_answer, judge, run, wechat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pasting import SHELLS, Shell, commands, recorded, recorder
+from proscribe.controls.apps import quarantine
+from proscribe.host import LIFT, WRITTEN_BY
 from proscribe.report import html, lifting
 from proscribe.report.advice import advice
 from proscribe.report.calling import called, parsed, repeated
@@ -282,3 +286,41 @@ def test_nothing_is_proposed_where_all_is_well() -> None:
     collector.answered("web01", clean_answer())
     fleet = collector.fleet()
     assert not [step for step in advice(fleet_report(collector.run, fleet, ""), fleet.records) if step.command]
+
+
+# -- no other place prints commands ------------------------------------------------------------------------------------
+
+# What names the launcher in a text all the same: examples in the help (`cli.Help` puts the launcher's name in), what
+# hosts' files say (which never reaches further than one host), and a message about a command of its own.
+ELSEWHERE = {
+    "cli": ("report.py", "diff.py", "explain.py", "scheduled.py", "waiver/new.py", "__init__.py"),
+    "host": ("files.py",),
+    "compile": ("restrictions.py",),  # the description of a variable
+}
+
+
+def test_no_other_source_has_a_command_in_a_text() -> None:
+    """Docstrings and comments may; whatever else names the launcher would be printed without its scope."""
+    root = Path(PROJECT)
+    allowed = {root / "module_utils/proscribe" / room / name for room, names in ELSEWHERE.items() for name in names}
+    found = []
+    for folder in ("module_utils", "action_plugins", "callback_plugins", "filter_plugins", "library"):
+        for path in sorted((root / folder).rglob("*.py")):
+            tree = ast.parse(path.read_text())
+            documented = {
+                id(node.body[0].value)
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node)
+            }
+            for node in ast.walk(tree):
+                text = isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documented
+                if text and re.search(r"\./proscribe (?:\w|\{)", node.value) and path not in allowed:
+                    found.append(f"{path.relative_to(root)}:{node.lineno}: {node.value[:60]!r}")
+    assert found == []
+
+
+def test_what_a_hosts_file_says_reaches_no_other_host() -> None:
+    assert LIFT.split()[:3] == ["./proscribe", "lift", "--limit"]
+    assert LIFT in WRITTEN_BY and LIFT in quarantine.SAID
+    assert not re.search(r"proscribe lift(?! --limit)", WRITTEN_BY + quarantine.SAID)
+    assert len(WRITTEN_BY) < 127  # nft takes no longer comment

@@ -18,7 +18,7 @@ import time
 from functools import partial
 from typing import Callable, Iterator, Sequence
 
-from ...host import STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, Unseen, escaped
+from ...host import LIFT, STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, Unseen, escaped
 from ...host.trees import attributes, extent, open_entry
 from ...tuples import NamedTuple
 from ..base import Action
@@ -32,8 +32,9 @@ README = HOME + "/README"
 SAID = f"""{WRITTEN_BY}
 
 Copies of restricted programs, moved here from where they stood; each folder's manifest.json says from where.
-To bring all of them back:  ./proscribe lift --tags apps
-To bring one back:          ./proscribe lift --tags apps -e proscribe_restore=<name of its folder>
+On the controller, with this host's name in the inventory for THIS_HOST:
+To bring all of them back:  {LIFT} --tags apps
+To bring one back:          {LIFT} --tags apps -e proscribe_restore=NAME_OF_ITS_FOLDER
 
 Each is kept until the time in its manifest (kept_until); the first enforcing run after that takes it away for good.
 """
