@@ -90,7 +90,6 @@ def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question
     )
     try:
         loader = DataLoader()
-        loader.set_basedir(str(project / "playbooks"))  # beside playbooks, too, there may be group_vars
         loader.set_vault_secrets(
             _vault_secrets(
                 (*constants.DEFAULT_VAULT_IDENTITY_LIST, *arguments.vault_ids),
@@ -100,6 +99,8 @@ def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question
         )
         inventory = InventoryManager(loader=loader, sources=chosen)
         variables = VariableManager(loader=loader, inventory=inventory, version_info=CLI.version_info(gitinfo=False))
+        # As in a run, only now: `-e @file` is looked for where it was typed, group_vars beside the playbooks, too.
+        loader.set_basedir(str(project / "playbooks"))
         if arguments.limit:
             inventory.subset(arguments.limit)
         names = [str(host.name) for host in inventory.list_hosts("all")]
