@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
@@ -14,16 +15,17 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "module_utils"))
 
 from proscribe.compile.errors import PolicyErrors
-from proscribe.compile.inventory import HostVariables, Question, zones
+from proscribe.compile.inventory import HostVariables, Question, plain, zones
 from proscribe.compile.run import compile_run
 from proscribe.compile.tags import unknown_tags
 from proscribe.plan import CONTROLS
+from proscribe.report.collecting import objection
 
 
 class ActionModule(ActionBase):
     """Compiles for all hosts of the play at once."""
 
-    BYPASS_HOST_LOOP = True
+    # Not BYPASS_HOST_LOOP: linear does the same by run_once, and free would end on it in words of its own.
     TRANSFERS_FILES = False
     _requires_connection = False
 
@@ -34,6 +36,7 @@ class ActionModule(ActionBase):
         _, arguments = self.validate_argument_spec(
             {"mode": {"type": "str", "choices": ["audit", "enforce", "lift", "quarantine"], "required": True}}
         )
+        self._require_a_run_with_a_report()
         mode = arguments["mode"]
         if str(self._task.get_path()).startswith(f"{PROJECT}/playbooks/"):  # others may have tags of their own
             for given in ("ansible_run_tags", "ansible_skip_tags"):
@@ -41,6 +44,8 @@ class ActionModule(ActionBase):
                     raise AnsibleError(f"{told}; no host was touched")
         hostvars = variables["hostvars"]
         names = [str(name) for name in variables["ansible_play_hosts_all"]]
+        if earlier := self._of_an_earlier_batch(variables, names):
+            return {**result, "proscribe_run": earlier}
         question = Question(
             project=PROJECT,
             mode="check" if self._task.check_mode and mode == "enforce" else mode,
@@ -55,13 +60,30 @@ class ActionModule(ActionBase):
         )
         try:
             # -b on the command line, which the plays' own `become` would hide
-            result["proscribe_run"] = {**compile_run(question), "become": bool(self._task.become)}
+            more = {"become": bool(self._task.become), "task": str(self._task._uuid)}
+            result["proscribe_run"] = {**compile_run(question), **more}
         except PolicyErrors as wrong:
             count = f"{len(wrong.errors)} mistakes" if len(wrong.errors) > 1 else "a mistake"
             raise AnsibleError(f"{count} in the policy; no host was touched\n{wrong}") from None
         for warning in result["proscribe_run"]["warnings"]:
             self._display.warning(warning)
         return result
+
+    def _require_a_run_with_a_report(self) -> None:
+        """Refuse what would end well without having said anything of the hosts."""
+        if told := objection(C.CONFIG_FILE or "", str(PROJECT)):
+            raise AnsibleError(told)
+        if not self._task.run_once:
+            raise AnsibleError(f"{self._task.get_path()}: compile_plans expected run_once: true; no host was touched")
+
+    def _of_an_earlier_batch(self, variables: dict[str, Any], names: list[str]) -> dict[str, Any] | None:
+        """What this very task said in an earlier batch of the play (`serial`): the run is one, and so is its report."""
+        batch = {str(name) for name in variables.get("ansible_play_batch") or names}
+        for name in (name for name in names if name not in batch):
+            run = (variables["hostvars"].raw_get(name).get("proscribe_compiled") or {}).get("proscribe_run") or {}
+            if run.get("task") == self._task._uuid:
+                return dict(plain(run))
+        return None
 
 
 def _tagged(tags: list[str]) -> list[str]:

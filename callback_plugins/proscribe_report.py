@@ -33,6 +33,7 @@ from typing import Any
 
 from ansible import constants as C
 from ansible import context
+from ansible.cli.playbook import PlaybookCLI
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import (
@@ -41,6 +42,7 @@ from ansible.plugins.loader import (
     connection_loader,
     filter_loader,
     shell_loader,
+    strategy_loader,
     test_loader,
 )
 from ansible.template import Templar, trust_as_template
@@ -54,10 +56,12 @@ from proscribe.compile.tags import unknown_tags
 from proscribe.custody import asked, telling
 from proscribe.custody.course import Course
 from proscribe.quarantined import LIST
-from proscribe.report import exports, html, lifting, pruning, stored, terminal, verdict
+from proscribe.report import collecting, exports, html, lifting, pruning, stored, terminal, verdict
 from proscribe.report.advice import NOT_REACHED, host_lists
 from proscribe.report.baseline import Baseline, New
+from proscribe.report.calling import called, where_we_are
 from proscribe.report.collect import Collector
+from proscribe.report.command import Call
 from proscribe.report.files import ReportDirectory
 from proscribe.report.history import HistoryError, open_history
 from proscribe.report.plays import (
@@ -92,6 +96,21 @@ def guarded(method: Callable[..., None]) -> Callable[..., None]:
             self.broken(f"{method.__name__}: {type(error).__name__}: {clean(error)}")
 
     return call
+
+
+def _called() -> dict[str, Any]:
+    """How this ansible-playbook was called, as report.json has it."""
+    cli = PlaybookCLI(["ansible-playbook"])
+    cli.init_parser()
+    table = cli.parser._option_string_actions
+    options = {option: (action.dest, action.nargs != 0) for option, action in table.items()}
+    return called(sys.argv, os.environ, options, where_we_are(os.environ)).as_dict()
+
+
+def _suits(strategy: str) -> bool:
+    """Whether a strategy runs a task for all hosts before the next one; one that is not there is Ansible's to tell."""
+    found = strategy_loader.get(strategy, class_only=True)
+    return found is None or issubclass(found, strategy_loader.get("linear", class_only=True))
 
 
 def load_once() -> None:
@@ -135,6 +154,7 @@ class CallbackModule(CallbackBase):
     @guarded
     def v2_playbook_on_start(self, playbook: Any) -> None:
         self._forget()
+        collecting.begins(playbook.get_plays(), _suits)
         self._ours = any(map(compiles, playbook.get_plays()))
         if self._ours:
             load_once()
@@ -145,10 +165,14 @@ class CallbackModule(CallbackBase):
                     self._display.error(clean(told))
 
     @guarded
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        collecting.plays_now(play, _suits)
+
+    @guarded
     def v2_runner_on_ok(self, result: Any) -> None:
         action, host = action_of(result.task), result.host.get_name()
         if action == COMPILING and isinstance(result.result.get("proscribe_run"), dict):
-            self._begin(result.result["proscribe_run"])
+            self._begin({**result.result["proscribe_run"], "command": _called()})
         elif self._course is not None:
             self._in_quarantine(self._course, action, host, result.result)
         elif action in OBSERVING and self._collector is not None:
@@ -203,6 +227,8 @@ class CallbackModule(CallbackBase):
     # -- one run -------------------------------------------------------------------------------------------------------
 
     def _begin(self, run: dict[str, Any]) -> None:
+        if self._collector is not None and self._collector.run["id"] == run["id"]:
+            return  # the next batch of a play with `serial`: its hosts are among those that are expected
         if self._collector is not None:  # a playbook of several runs: what came before is complete
             self._end(self._collector, ansible_failed=False)
         self._collector, self._directory = Collector(run), None
@@ -273,7 +299,16 @@ class CallbackModule(CallbackBase):
 
     def _end_lift(self, collector: Collector, ansible_failed: bool) -> None:
         check = bool(context.CLIARGS.get("check"))
-        self._print(lambda screen: lifting.render(collector.expected, collector.heard, check=check, width=screen.width))
+        back = Call.of(collector.run).instead("enforce", collector.run["limit"])
+        self._print(
+            lambda screen: lifting.render(
+                collector.expected,
+                collector.heard,
+                check=check,
+                width=screen.width,
+                back=back.line(screen.here),
+            )
+        )
         reached = len(lifting.lifted_hosts(collector.expected, collector.heard))
         self._conclude(verdict.judge_lift(len(collector.expected), reached, ansible_failed))
 
@@ -379,7 +414,7 @@ class CallbackModule(CallbackBase):
         looking = sys.stdout.isatty()
         size = shutil.get_terminal_size((80, 40))
         colours = looking and color.ANSIBLE_COLOR and not os.environ.get("NO_COLOR")
-        here = os.environ.get("PWD") or os.getcwd()
+        here = where_we_are(os.environ)
         self._display.display(render(terminal.Screen(size.columns, size.lines, colours, here)), screen_only=True)
         if C.DEFAULT_LOG_PATH:
             self._display.display(render(terminal.Screen(size.columns, size.lines, False, here)), log_only=True)

@@ -20,8 +20,9 @@ requirements:
 author: The Proscribe developers
 """
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,10 @@ PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
+from proscribe.report import differences
+from proscribe.report.advice import shorter
+from proscribe.report.calling import where_we_are
+from proscribe.report.difference_files import DifferenceFiles
 from proscribe.report.plays import (
     CHOOSING,
     COMPILING,
@@ -60,6 +65,8 @@ class CallbackModule(Default):
         super().__init__()
         self._own_files: set[str] = set()
         self._quiet = False
+        self._mistakes: set[str] = set()
+        self._files: DifferenceFiles | None = None
 
     # -- which plays are ours ------------------------------------------------------------------------------------------
 
@@ -85,6 +92,9 @@ class CallbackModule(Default):
             super().v2_runner_on_ok(result)
             return
         self._warn(result)
+        run = result.result.get("proscribe_run")
+        if action_of(result.task) == COMPILING and isinstance(run, Mapping):
+            self._files = DifferenceFiles(Path(str(run["directory"])).parent, str(run["id"]))
         if result.result.get("changed"):
             self._changes(result)
 
@@ -119,10 +129,24 @@ class CallbackModule(Default):
             super().v2_on_file_diff(result)
             return
         diff = result.result.get("diff")
-        if diff and result.result.get("changed") and not result.task.loop:
-            shown = self._get_diff([_printable(one) for one in (diff if isinstance(diff, list) else [diff])])
-            if shown:
-                self._say(f"{self._host(result)}:\n{shown}".rstrip("\n"))
+        if not (diff and result.result.get("changed") and not result.task.loop):
+            return
+        found = [one for one in (diff if isinstance(diff, list) else [diff]) if isinstance(one, Mapping)]
+        said, host = differences.told(found), self._host(result)
+        lines = [f"{host}:", *(f"  {line}" for line in said.lines)]
+        if said.lines:
+            self._say("\n".join([*lines, *([] if said.whole else [f"  {self._in_full(result, found)}"])]))
+
+    def _in_full(self, result: Any, found: Sequence[Mapping[str, Any]]) -> str:
+        """Where the whole difference is."""
+        if self._files is None:
+            return "-v shows all of it"
+        module = action_of(result.task)
+        try:
+            path = self._files.write(result.host.get_name(), module, differences.text_of(found))
+        except OSError as error:
+            return f"all of it could not be written: {clean(error)}"
+        return f"all of it: {clean(shorter(str(path), where_we_are(os.environ)))}"
 
     def _changes(self, result: Any) -> None:
         """One line for each action; for a task without a list of them, one with its name."""
@@ -136,8 +160,11 @@ class CallbackModule(Default):
             self._say(f"note: {self._host(result)}: {clean(note)}")
 
     def _mistake(self, result: Any) -> None:
-        """A mistake in the policy: whole, line by line, at every verbosity."""
+        """A mistake in the policy: whole, line by line, at every verbosity, once however many hosts share it."""
         text = str(result.result.get("msg"))
+        if text in self._mistakes:
+            return
+        self._mistakes.add(text)
         lines = [clean(line) for line in PREFIXES.sub("", text).splitlines()]
         self._say("\n".join(lines), C.COLOR_ERROR, failure=True)
 
@@ -206,14 +233,3 @@ class CallbackModule(Default):
     def v2_playbook_on_stats(self, stats: Any) -> None:
         if not self._quiet:
             super().v2_playbook_on_stats(stats)
-
-
-def _printable(diff: Any) -> Any:
-    """A diff whose texts cannot steer the terminal: they hold what stood in files of the host."""
-    if not isinstance(diff, Mapping):
-        return {}
-    return {key: _lines(value) if isinstance(value, str) else value for key, value in diff.items()}
-
-
-def _lines(text: str) -> str:
-    return "\n".join(clean(line.replace("\t", "    ")) for line in text.split("\n"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -109,7 +110,14 @@ def test_a_check_of_enforce_changes_nothing_and_shows_what_it_would(run: Run) ->
     before = Path("/etc/hosts").read_bytes()
     ended = run("enforce", "--check", "--diff", "--tags", "dns")
     assert ended.code == 0, ended.said
-    assert "+# BEGIN proscribe" in ended.said
+    # One line for each list, and the whole in a file of the account's own: not 1,500 lines of names.
+    assert re.search(r"\d+ names added: ", ended.said)
+    assert len(ended.said.splitlines()) < 40
+    named = re.search(r"all of it: (\S+)", ended.said)
+    assert named
+    whole = PROJECT / named[1]
+    assert "+# BEGIN proscribe" in whole.read_text()
+    assert run.reports in whole.parents and whole.stat().st_mode & 0o777 == 0o600
     assert Path("/etc/hosts").read_bytes() == before
 
 

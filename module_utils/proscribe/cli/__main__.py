@@ -11,8 +11,9 @@ import sys
 from collections.abc import Sequence
 
 from ..compile.errors import PolicyErrors
+from ..report.command import quoted
 from ..report.wording import clean
-from . import Refused
+from . import Help, Refused, program
 
 WORDS = ("explain", "diff", "waiver", "report", "scheduled", "quarantine")
 
@@ -28,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     # What only one word needs is read for that word alone.
     module = importlib.import_module(f".{word}", __package__)
     parser = argparse.ArgumentParser(
-        prog=f"./proscribe {word}", formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        prog=" ".join([*map(quoted, program()), word]), formatter_class=Help, allow_abbrev=False
     )
     module.add_arguments(parser)
     arguments, rest = parser.parse_known_args(argv[1:])

@@ -24,6 +24,7 @@ from ansible.vars.manager import VariableManager
 
 from ..compile.inventory import HostVariables, Question, place_of, zones
 from ..plan import CONTROLS
+from ..report.calling import Word
 from . import Refused
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -47,6 +48,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
     )
     group.add_argument("-J", "--ask-vault-password", "--ask-vault-pass", action="store_true", dest="ask_vault_pass")
+
+
+def inventory_words(arguments: argparse.Namespace) -> list[Word]:
+    """The options, given once more, that say where the inventory is and how to read it; without --limit."""
+    named = {"-i": "inventory", "-e": "extra_vars", "--vault-id": "vault_ids"}
+    named["--vault-password-file"] = "vault_password_files"
+    words = [Word(name, option, text) for option, name in named.items() for text in getattr(arguments, name)]
+    return words + ([Word("ask_vault_pass", "-J")] if arguments.ask_vault_pass else [])
 
 
 def sources(named: Sequence[str]) -> list[str]:
@@ -81,7 +90,6 @@ def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question
     )
     try:
         loader = DataLoader()
-        loader.set_basedir(str(project / "playbooks"))  # beside playbooks, too, there may be group_vars
         loader.set_vault_secrets(
             _vault_secrets(
                 (*constants.DEFAULT_VAULT_IDENTITY_LIST, *arguments.vault_ids),
@@ -91,6 +99,8 @@ def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question
         )
         inventory = InventoryManager(loader=loader, sources=chosen)
         variables = VariableManager(loader=loader, inventory=inventory, version_info=CLI.version_info(gitinfo=False))
+        # As in a run, only now: `-e @file` is looked for where it was typed, group_vars beside the playbooks, too.
+        loader.set_basedir(str(project / "playbooks"))
         if arguments.limit:
             inventory.subset(arguments.limit)
         names = [str(host.name) for host in inventory.list_hosts("all")]

@@ -21,7 +21,7 @@ from ..report.wording import clean, counted
 from ..schedule.timers import DRIFT
 from ..store import PLANS, Store, Untrusted
 from . import Refused
-from .inventory import add_options
+from .inventory import add_options, inventory_words
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -214,7 +214,4 @@ def _of_inventory(options: Sequence[str]) -> list[str]:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     add_options(parser)
     found, _ = parser.parse_known_args(list(options))
-    words = [word for source in found.inventory for word in ("-i", source)]
-    words += [word for text in found.extra_vars for word in ("-e", text)]
-    words += [word for id_ in found.vault_ids for word in ("--vault-id", id_)]
-    return words + [word for file in found.vault_password_files for word in ("--vault-password-file", file)]
+    return [word for option in inventory_words(found) if option.name != "ask_vault_pass" for word in option.words()]

@@ -14,7 +14,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Callable, Collection, Iterator, Mapping, Sequence
 
-from .files import LARGEST_FILE, LEDGER, STATE_DIRECTORY, WRITTEN_BY
+from .files import LARGEST_FILE, LEDGER, LIFT, SIGNED, STATE_DIRECTORY, WRITTEN_BY
 from .netfilter import Generation, generation
 from .processes import Processes
 from .tools import Runner, run_tool
@@ -28,6 +28,8 @@ LOCK = "/run/proscribe.lock"
 __all__ = [
     "LEDGER",
     "STATE_DIRECTORY",
+    "SIGNED",
+    "LIFT",
     "WRITTEN_BY",
     "ControlError",
     "Generation",

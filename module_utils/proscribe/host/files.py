@@ -14,8 +14,11 @@ from .words import ControlError
 STATE_DIRECTORY = "/var/lib/proscribe"
 LEDGER = STATE_DIRECTORY + "/directories"
 
-# What every file that Proscribe writes says about itself; the comment marks differ by format.
-WRITTEN_BY = "Written by Proscribe, rewritten at its next run. To lift the ban on this host: ./proscribe lift"
+# What every file that Proscribe writes says about itself; the comment marks differ by format. A host does not know what
+# the inventory calls it: pasted as it is, the command matches no host, and without --limit it would lift from all.
+SIGNED = "Written by Proscribe, rewritten at its next run."  # of every version: files of an earlier one are ours, too
+LIFT = "./proscribe lift --limit THIS_HOST"
+WRITTEN_BY = f"{SIGNED} To lift it, on the controller: {LIFT}"
 
 
 class Files(Looking):

@@ -125,7 +125,13 @@ class Collector:
             heard.reason = f"unreachable: {message}"
 
     def decided(self, rollout: Mapping[str, Any]) -> None:
-        """Take the decision which hosts are corrected (`rollout.Decision` as a mapping)."""
+        """Take the decision which hosts are corrected (`rollout.Decision` as a mapping); in a play with `serial` there
+        is one for each batch.
+        """
+        if self._rollout is not None:
+            before = self._rollout
+            joined = {key: [*before[key], *rollout[key]] for key in ("hosts", "batches")}
+            rollout = {**rollout, **joined, "allow": {**before["allow"], **rollout["allow"]}}
         self._rollout = rollout
 
     def stopped(self, why: str) -> None:

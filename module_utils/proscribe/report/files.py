@@ -95,20 +95,20 @@ def _line(record: Mapping[str, Any]) -> str:
     return json.dumps(record, separators=(",", ":")) + "\n"
 
 
-def _create(path: Path) -> TextIO:
+def _create(path: Path, mode: int = FILE_MODE) -> TextIO:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    os.fchmod(descriptor, FILE_MODE)
+    os.fchmod(descriptor, mode)
     return os.fdopen(descriptor, "w", encoding="utf-8")
 
 
 @contextlib.contextmanager
-def whole(path: Path) -> Iterator[TextIO]:
+def whole(path: Path, mode: int = FILE_MODE) -> Iterator[TextIO]:
     """A file that is there, complete, when the block ends well, and else not at all: made beside, synced, renamed."""
     beside = path.with_name(f".{path.name}~")
     with contextlib.suppress(FileNotFoundError):
         beside.unlink()
     try:
-        with _create(beside) as stream:
+        with _create(beside, mode) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

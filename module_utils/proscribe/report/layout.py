@@ -93,7 +93,7 @@ def row(first: str, second: str, text: str, widths: Sequence[int], width: int, m
     """One row of a table with two narrow columns and a wide one, in at most `most` lines of the wide one."""
     left, middle = widths
     indent = left + middle + 4
-    if indent > width * 11 // 20:  # a narrow terminal: the text goes below, by two more columns
+    if indent > width * 11 // 20 or cells(first) > left:  # a narrow terminal: the text goes below, by two more columns
         return [f"{first}  {second}", *(f"    {line}" for line in wrap(text, width - 4, most))]
     lines = wrap(text, width - indent, most)
     head = f"{_pad(first, left)}  {_pad(second, middle)}  {lines[0]}".rstrip()

@@ -16,16 +16,19 @@ def lifted_hosts(expected: Mapping[str, str], heard: Mapping[str, Heard]) -> lis
     return [host for host in expected if (one := heard.get(host)) and one.touched and not one.failed and not one.reason]
 
 
-def render(expected: Mapping[str, str], heard: Mapping[str, Heard], *, check: bool, width: int) -> str:
-    """What was lifted, and on which hosts it was not and why; `check` for a run that only said what it would do."""
+def render(expected: Mapping[str, str], heard: Mapping[str, Heard], *, check: bool, width: int, back: str = "") -> str:
+    """What was lifted, and on which hosts it was not and why; `check` for a run that only said what it would do.
+    `back` is the command that puts the ban back, as a line (`Command.line`).
+    """
     lifted = lifted_hosts(expected, heard)
     actions = sum(len(heard[host].actions) for host in lifted)
     where = f"on {len(lifted):,} of {counted(len(expected), 'host')} ({counted(actions, 'action')})"
     if check:
         lines = wrap(f"would lift {where}; nothing was changed", width, 3)
     else:
-        rest = "; the ban is not in force there; ./proscribe enforce puts it back" if lifted else ""
+        rest = "; the ban is not in force there" if lifted else ""
         lines = wrap(f"lifted {where}{rest}", width, 3)
+        lines += ["this puts it back:", f"  {back}"] if lifted and back else []
     missed = [host for host in expected if host not in lifted]
     for host in missed[:MOST]:
         lines += wrap(f"not lifted on {clean(host)}: {_why(heard.get(host))}", width, 2)

@@ -53,6 +53,9 @@ def merged(
         **runs[0],
         "id": id_,
         "inventory": _distinct_of(run["inventory"] for run in runs),
+        "command": runs[0].get("command")
+        if all(run.get("command") == runs[0].get("command") for run in runs)
+        else None,
         "limit": ",".join(_distinct_of([run["limit"]] for run in runs if run.get("limit"))),
         "stale_after": {"usual": runs[0].get("stale_after")},
         "waivers": _waivers(parts),

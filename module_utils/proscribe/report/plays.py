@@ -27,10 +27,11 @@ def action_of(task: Any) -> str:
 
 def compiles(play: Any) -> bool:
     """Whether a play compiles plans, so that its file is one of Proscribe's playbooks."""
-    return _has(play, COMPILING)
+    return has(play, COMPILING)
 
 
-def _has(play: Any, action: str) -> bool:
+def has(play: Any, action: str) -> bool:
+    """Whether a play has a task of that action."""
     for item in play.get_tasks():
         if any(action_of(task) == action for task in (item if isinstance(item, list) else [item])):
             return True
@@ -50,7 +51,7 @@ def tags_of(plays: Iterable[Any]) -> set[str]:
 
 def schedules(play: Any) -> bool:
     """Whether a play sets up scheduled runs, so that its file is Proscribe's playbook for it."""
-    return _has(play, SCHEDULING[0])
+    return has(play, SCHEDULING[0])
 
 
 def file_of(play: Any) -> str:

@@ -13,7 +13,7 @@ import datetime
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from ..duration import moment_of
@@ -22,6 +22,8 @@ from .stored import HOSTS, LATEST
 
 # A run's id (compile/run.py), of a report that is complete or in the making.
 NAME = re.compile(rf"(\d{{8}}T\d{{6}}Z)-[a-z]+-[0-9a-f]{{4}}({re.escape(SUFFIX)})?", re.ASCII)
+# Where the whole texts of what changed are (difference_files.py): a folder for each run, by the run's id.
+DIFFS = "diffs"
 # What is taken away gets another name first, so that half a report is never taken for one.
 GOING = ".going-"
 
@@ -31,15 +33,23 @@ def prune(reports: Path, now: str, keep: int, wanted: Iterable[Path] = ()) -> li
     for those `wanted` and the latest. Returns what could not be taken away, in sentences; raises nothing.
     """
     oldest = moment_of(now) - datetime.timedelta(seconds=keep)
-    problems: list[str] = []
     try:
         kept = {path.resolve() for path in (*wanted, reports / LATEST)}
-        with os.scandir(reports) as entries:
-            found = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        problems = _prune(reports, oldest, kept)
+        if (reports / DIFFS).is_dir() and not (reports / DIFFS).is_symlink():
+            problems += _prune(reports / DIFFS, oldest, {(reports / DIFFS / path.name).resolve() for path in kept})
     except OSError as error:
         return [f"old reports could not be looked for: {error}"]
+    return problems
+
+
+def _prune(folder: Path, oldest: datetime.datetime, kept: Collection[Path]) -> list[str]:
+    """Take away folders of runs that began before `oldest`; what could not be, in sentences. Raises OSError."""
+    problems: list[str] = []
+    with os.scandir(folder) as entries:
+        found = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
     for name in found:
-        path = reports / name
+        path = folder / name
         try:
             if name.startswith(GOING):  # a run that took it away was killed
                 shutil.rmtree(path)

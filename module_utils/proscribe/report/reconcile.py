@@ -172,6 +172,7 @@ def fleet_report(
     facts = (
         "id",
         "playbook",
+        "command",
         "started",
         "mode",
         "catalog_version",

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ..finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, OPEN, REPAIRED, STATES, UNKNOWN, WAIVED
 from .advice import advice, shorter
+from .command import Step
 from .groups import Group, Silent, grouped, silences
 from .layout import cells, clip, flow, paint, row, wrap
 from .wording import clean, counted, end_of, percent, ratio, some
@@ -48,13 +49,13 @@ def render(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], scre
     """The report as text, without the last line break. `directory` is where its files are, "" if they are nowhere."""
     width = max(screen.width, NARROWEST)
     head = _headline(report, records, width, screen.colours)
-    foot = _foot(advice(report, records, directory, screen.here), width, shorter(directory, screen.here))
+    foot = _foot(advice(report, records, directory), screen.here, width, shorter(directory, screen.here))
     groups, silent = grouped(records), silences(records)
     lines: list[str] = []
     # A fleet of thousands has to fit a screen too: show less of each thing until it does.
     for most, depth in ((16, 3), (12, 2), (12, 1), (8, 1), (4, 1)):
         lines = [*head, *_table(report, groups, silent, most, depth, width, screen.colours), *foot]
-        if len(lines) < screen.height:
+        if sum(max(-(-cells(line) // width), 1) for line in lines) < screen.height:
             break
     return "\n".join(lines)
 
@@ -162,17 +163,11 @@ def _of_upcoming(upcoming: Iterable[Mapping[str, Any]]) -> list[Row]:
     ]
 
 
-def _foot(steps: Sequence[str], width: int, directory: str) -> list[str]:
-    lines = [""]
-    for number, step in enumerate(steps):
-        first, *rest = _step(step, width - 6)
-        lines += [f"{'next: ' if number == 0 else '      '}{first}", *(f"        {line}" for line in rest)]
-    return [*lines, f"      {directory}/report.html"] if directory else lines
-
-
-def _step(step: str, width: int) -> list[str]:
-    """A step in lines; where it does not fit one, what the command is for goes below it, so that it can be copied."""
-    if cells(step) <= width:
-        return [step]
-    command, sign, purpose = step.partition(" # ")
-    return [*wrap(command, width - 2, 3), *(wrap(f"# {purpose}", width - 2, 3) if sign else ())]
+def _foot(steps: Sequence[Step], here: str, width: int, directory: str) -> list[str]:
+    """What to do next. A command has a line to itself and is never wrapped: see command.py."""
+    lines: list[str] = []
+    for step in steps:
+        lines += wrap(step.text, width - 6, 4)
+        lines += [f"  {step.command.line(here)}"] if step.command else []
+    lines += [f"{directory}/report.html"] if directory else []
+    return ["", *(f"{'      ' if number else 'next: '}{line}" for number, line in enumerate(lines))]

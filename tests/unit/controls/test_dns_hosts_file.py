@@ -278,3 +278,10 @@ def test_however_the_block_is_cut_no_foreign_line_is_lost(content: bytes, names:
     assert block.split(damaged, lambda: names, rendered) == split
     foreign = split.foreign
     assert [line for line in content.split() if line not in foreign.split() and line not in rendered.split()] == []
+
+
+def test_a_block_that_an_earlier_version_signed_in_other_words_is_ours() -> None:
+    old = b"# Written by Proscribe, rewritten at its next run. To lift the ban on this host: ./proscribe lift"
+    content = b"\n".join([block.BEGIN, old, b"0.0.0.0 a.example", b":: a.example", block.END, b"127.0.0.1 localhost\n"])
+    found = block.split(content, set)
+    assert (found.damage, found.foreign) == ("", b"127.0.0.1 localhost\n")

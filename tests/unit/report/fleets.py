@@ -18,7 +18,8 @@ def run(hosts=("web01", "web02"), mode="audit", **changes):
     """What `compile_plans` says of a run over those hosts."""
     return {
         "id": f"20261125T003000Z-{mode}-1a2b",
-        "playbook": "enforce" if mode == "check" else mode,
+        "playbook": (playbook := "enforce" if mode == "check" else mode),
+        "command": {"program": ["./proscribe"], "word": playbook, "options": ["-i", "inventory/prod"]},
         "mode": mode,
         "started": "2026-11-25T00:30:00Z",
         "catalog_version": "2026.11.1",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from canned_project import AUDIT, ENFORCE, FOREIGN, LIFT, Project
@@ -45,10 +48,13 @@ def test_an_audit_with_one_of_two_hosts_unreachable(project):
     assert report["summary"]["coverage"] == {"numerator": 1, "denominator": 2, "percent": 50.0}
     assert (records["web01"]["state"], records["web02"]["state"]) == ("compliant", "unknown")
     assert records["web02"]["reason"].startswith("unreachable: ssh: connect to host 127.0.0.1 port 1")
+    found = Path(sys.executable).parent / "ansible-playbook"
+    ansible = found.name if shutil.which(found.name) == str(found) else found
     assert (
         "\n2 hosts: 1 unknown, 1 compliant   coverage 1 of 2 (50 %)   compliant 1 of 2 (50 %)\n"
         "\nweb02  unknown  unreachable: ssh: connect to host 127.0.0.1 port 1: Connection refused\n"
-        "\nnext: ./proscribe audit -i hosts --limit web02  # asks it again, once reachable\n"
+        "\nnext: ask it again, once reachable:\n"
+        f"        env ANSIBLE_CONFIG={project.path}/ansible.cfg {ansible} --limit web02 play.yml -i hosts\n"
         "      reports/r1/report.html\n"
         "\nexit 11: the compliance gate (incomplete) is not met: hosts are unknown\n"
     ) in done.stdout

@@ -163,7 +163,7 @@ def test_references_inside_the_page_lead_somewhere():
         "waives nothing; dropbox on web01",
         "hand-over of files",
         "2026-11-25 00:31 UTC",
-        "./proscribe enforce -i inventory/prod --limit web01 --check --diff shows what would change",
+        "see what would change: ./proscribe enforce --check --diff --limit web01 -i inventory/prod",
     ],
 )
 def test_the_page_says_what_there_is_to_say(expected):

@@ -103,41 +103,47 @@ def test_of_several_runs_the_stopped_one_counts_before_a_gate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("allow", "controls", "directory", "steps"),
+    ("allow", "directory", "steps"),
     [
         (
             {"hosts": 3},
-            ["apps", "browser", "firewall", "dns"],
             "/r",
             [
-                "./proscribe enforce --limit @/r/not_reached.txt --check --diff  # shows what would change on the "
-                "other 2 hosts",
-                './proscribe enforce --limit @/r/not_reached.txt -e \'{"proscribe_max_change": {"hosts": 3}}\'  # goes '
-                "on, if all of that is meant",
+                "see what would change on the other 2 hosts:",
+                "./proscribe enforce --check --diff --limit @/r/not_reached.txt --tags apps",
+                "go on, if all of that is meant:",
+                "./proscribe enforce --limit @/r/not_reached.txt --tags apps "
+                '-e \'{"proscribe_max_change": {"hosts": 3}}\'',
             ],
         ),
         (
             {},
-            ["apps"],
             "/r",
             [
-                "./proscribe enforce --limit @/r/not_reached.txt --tags apps  # goes on with the other 2 hosts, once "
-                "what failed is put right"
+                "go on with the other 2 hosts, once what failed is put right:",
+                "./proscribe enforce --limit @/r/not_reached.txt --tags apps",
             ],
         ),
-        ({}, [], "", ["./proscribe enforce  # goes on with the other 2 hosts, once what failed is put right"]),
+        (
+            {},
+            "",
+            [
+                "go on with the other 2 hosts, once what failed is put right:",
+                "./proscribe enforce --tags apps",
+            ],
+        ),
     ],
 )
 def test_what_to_do_next_goes_on_with_the_hosts_that_are_left(
-    allow: dict[str, int], controls: list[str], directory: str, steps: list[str]
+    allow: dict[str, int], directory: str, steps: list[str]
 ) -> None:
     collector = collected(allow=allow)
     corrected(collector, "web01")
     collector.stopped("stopped after the canary batch")
     fleet, rollout = collector.fleet(NOW), collector.rollout()
     assert rollout is not None
-    report = fleet_report(
-        {**collector.run, "controls": controls, "inventory": ["inventory"]}, fleet, NOW, None, rollout.as_dict()
-    )
-    assert advice(report, fleet.records, directory) == steps
+    command = {"program": ["./proscribe"], "word": "enforce", "options": ["--tags", "apps"]}
+    report = fleet_report({**collector.run, "command": command}, fleet, NOW, None, rollout.as_dict())
+    found = advice(report, fleet.records, directory)
+    assert [line for step in found for line in (step.text, step.command and step.command.line())] == steps
     assert "stopped: 2 hosts not corrected" in render(report, fleet.records, Screen())

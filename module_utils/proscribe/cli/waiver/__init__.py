@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import datetime
 
-from .. import inventory
+from .. import Help, inventory
 from . import listing, new, revoke, sign, verify
 
 SUMMARY = "Make, sign, verify, list and revoke exceptions: one file each in the waivers/ folder of an inventory."
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             name,
             help=help_,
             description=help_[0].upper() + help_[1:] + ".",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Help,
             allow_abbrev=False,
         )
         add(step)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from ...compile.run import judge, waivers_of
 from ...compile.waivers.document import LISTS, TIMES
 from ...compile.waivers.waiver import NARROWER
+from ...report.calling import repeated, where_we_are
+from ...report.command import Call, Step
 from ...report.wording import clean
-from .. import Refused, inventory
+from .. import Refused, inventory, program
 from . import text
 from .asking import answer, asked
 from .folder import checked, create, of_inventory
@@ -105,10 +108,17 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     told = f"{worth.replace('_', ' ')}: {sentence(judged, now)}"
     print(clean(told), file=sys.stderr if arguments.print else sys.stdout)
     if not arguments.print:
-        print(
-            clean(f"next: {waiver.approved_by} signs it with ./proscribe waiver sign {waiver.id}, and it is committed")
-        )
+        print(f"next: {clean(waiver.approved_by)} signs it, and it is committed:")
+        for step in _sign(arguments, waiver.id):
+            print(f"  {step.command.line(step.command.cwd)}" if step.command else f"  {step.text}")
     return 0
+
+
+def _sign(arguments: argparse.Namespace, id_: str) -> list[Step]:
+    """How the waiver is signed, with the inventory that it was written for."""
+    options, withheld = repeated(inventory.inventory_words(arguments))
+    call = Call((*program(), "waiver"), "sign", "", options, where_we_are(os.environ), withheld)
+    return [*call.secrets(), Step("", call.again(more=(id_,)))]
 
 
 def _values(arguments: argparse.Namespace, now: datetime.datetime) -> dict[str, str | list[str]]:

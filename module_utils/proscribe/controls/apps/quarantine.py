@@ -18,7 +18,7 @@ import time
 from functools import partial
 from typing import Callable, Iterator, Sequence
 
-from ...host import STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, Unseen, escaped
+from ...host import LIFT, STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, Unseen, escaped
 from ...host.trees import attributes, extent, open_entry
 from ...quarantined import VERB, moved
 from ...tuples import NamedTuple
@@ -33,9 +33,10 @@ README = HOME + "/README"
 SAID = f"""{WRITTEN_BY}
 
 Copies of restricted programs, moved here from where they stood; each folder's manifest.json says from where.
-To see them:                ./proscribe quarantine list
-To bring one back:          ./proscribe quarantine restore --id <name of its folder>
-To bring all of them back, and lift the ban:  ./proscribe lift --tags apps
+On the controller, with this host's name in the inventory for THIS_HOST:
+To see them:                ./proscribe quarantine list --host THIS_HOST
+To bring one back:          ./proscribe quarantine restore --host THIS_HOST --id NAME_OF_ITS_FOLDER
+To bring all of them back, and lift the ban:  {LIFT} --tags apps
 
 Each is kept until the time in its manifest (kept_until); the first enforcing run after that takes it away for good.
 """

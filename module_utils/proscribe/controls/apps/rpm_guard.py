@@ -13,7 +13,7 @@ import re
 import struct
 from typing import Iterable, List, Sequence, Tuple, Union
 
-from ...host import Host
+from ...host import LIFT, Host
 from .rpm_changes import patiently
 from .rpm_gate import GUARD, PLACE, Conflict
 
@@ -47,7 +47,7 @@ def package(conflicts: Sequence[Conflict], release: str, policy: str, notices: S
     """The guard as an rpm. The same arguments give the same bytes."""
     payload = gzip.compress(EMPTY_CPIO, mtime=0)
     version = worded(policy)
-    about = f"{policy} This package conflicts with what is restricted, and goes with: ./proscribe lift"
+    about = f"{policy} This package conflicts with what is restricted, and goes with: {LIFT}"
     about = "\n".join([about, *notices])
     entries: List[Entry] = [
         (100, STRINGS, ["C"]),  # the languages of the translated texts

@@ -18,7 +18,7 @@ import json
 import stat
 from typing import Any, Mapping, Sequence
 
-from ...host import STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, Unseen
+from ...host import SIGNED, STATE_DIRECTORY, ControlError, Host, Unseen
 from ...plan import canonical
 from ...tuples import NamedTuple
 from .firefox import EXTENSION_SETTINGS, FILTER, Lists, closing, lists, policies, render
@@ -54,7 +54,7 @@ class PolicyFile:
         self.lost = ""  # why Firefox takes nothing from it
         self.blocker = ""  # why Proscribe leaves it alone
         self._read(host)
-        self.marked = MARK in (self.document or {}) or WRITTEN_BY.encode() in (self.content or b"")
+        self.marked = MARK in (self.document or {}) or SIGNED.encode() in (self.content or b"")
         self.empty = not (self.content or b"").strip()
         self.unclear = ""  # why it cannot be told whose is what
         self.original: bytes | None = None

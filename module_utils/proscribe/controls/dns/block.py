@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import AbstractSet, Callable, Iterable, Iterator, Sequence
 
-from ...host import WRITTEN_BY
+from ...host import SIGNED, WRITTEN_BY
 from ...tuples import NamedTuple
 
 BEGIN = b"# BEGIN proscribe"
@@ -17,6 +17,7 @@ NEW_FILE = b" (there was no file)"
 # Both families: the one that has no answer in the file is asked of the name servers.
 SINKS = (b"0.0.0.0", b"::")
 _NOTE = b"# " + WRITTEN_BY.encode()
+_SIGNED = b"# " + SIGNED.encode()
 
 
 class Split(NamedTuple):
@@ -61,7 +62,7 @@ def split(content: bytes, known: Callable[[], AbstractSet[str]], likely: bytes =
     for i in sorted(ours):
         if i in ends and start is not None:
             between = range(start + 1, i)
-            mine = [j for j in between if lines[j].strip() == _NOTE or _sink(lines[j])[1]]
+            mine = [j for j in between if lines[j].strip().startswith(_SIGNED) or _sink(lines[j])[1]]
             if len(mine) < len(between):
                 damage["other lines within it"] = None
             ours.update(mine)
@@ -91,7 +92,7 @@ def split(content: bytes, known: Callable[[], AbstractSet[str]], likely: bytes =
 def _run(lines: Sequence[bytes], indexes: Iterable[int], known: AbstractSet[str]) -> Iterator[int]:
     """The indexes up to the first line that is not one of a block of the plan's names."""
     for i in indexes:
-        if lines[i].strip() != _NOTE and _sink(lines[i])[1] not in known:
+        if not lines[i].strip().startswith(_SIGNED) and _sink(lines[i])[1] not in known:
             return
         yield i
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...finding import UNKNOWN
 from ..advice import advice
+from ..command import Step
 from ..wording import moment
 from .breakdown import Breakdown
 from .markup import table, text
@@ -31,11 +32,9 @@ def _rules(breakdown: Breakdown, parts: Sequence[int]) -> Iterator[Mapping[str, 
             yield from (breakdown.rules[number] for number in part.rules)
 
 
-def _step(step: str) -> str:
-    command, sign, purpose = step.partition("  # ")
-    if not command.startswith("./"):
-        return text(step)
-    return f"<code>{text(command)}</code>" + (f" <span>{text(purpose)}</span>" if sign else "")
+def _step(step: Step) -> str:
+    # Nobody knows where the reader of a page is, so a command says where it is typed.
+    return text(step.text) + (f" <code>{text(step.command.line())}</code>" if step.command else "")
 
 
 def upcoming(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:

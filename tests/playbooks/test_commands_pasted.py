@@ -1,0 +1,136 @@
+"""What a real run proposes, pasted into a real shell: the same scope, and a program that is there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from checkout import PROJECT, REAL_ANSIBLE, clean_environment
+from pasting import Shell, commands, recorded, recorder
+
+pytestmark = pytest.mark.playbook
+
+SCOPE = ["-i", "our hosts", "-i", "more.yml", "-t", "dns", "-e", "proscribe_dns_backend=hosts", "-e", "@more vars.yml"]
+SCOPE += ["-e", '{"note": "it\'s $HOME"}', "-u", "ops", "--vault-password-file", "pw"]
+
+
+class Desk:
+    """A directory with inventories that somebody works in, and a link to the launcher on the PATH."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory / "desk"
+        self.log = directory / "log"
+        (self.directory / "our hosts").mkdir(parents=True)
+        hosts = "department: {hosts: {%s: {ansible_connection: local}}}\n"
+        (self.directory / "our hosts" / "hosts.yml").write_text(hosts % "one")
+        (self.directory / "more.yml").write_text(hosts % "two")
+        (self.directory / "more vars.yml").write_text("{}\n")
+        (self.directory / "pw").write_text("x\n")
+        (directory / "bin").mkdir()
+        (directory / "bin" / "proscribe").symlink_to(PROJECT / "proscribe")
+        # In ansible-playbook's place when what was printed is pasted; in the run itself it is the real one.
+        self.made = recorder(directory / "made" / "ansible-playbook", self.log)
+        self.path = f"{directory / 'bin'}:{os.environ['PATH']}"
+        self.reports = directory / "reports"
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return clean_environment(PROSCRIBE_REPORTS=str(self.reports), PATH=self.path, **more)
+
+    def run(self, *argv: str, cwd: Path | None = None, columns: int = 80, **environment: str) -> str:
+        wanted = self.environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, **environment)
+        done: Any = subprocess.run(
+            argv,
+            cwd=cwd or self.directory,
+            env={**wanted, "COLUMNS": str(columns)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return str(done.stdout)
+
+    def pasted(self, screen: str, columns: int = 80, cwd: Path | None = None) -> list[tuple[str, list[str], str]]:
+        """What reaches ansible-playbook when each command on the screen is pasted."""
+        wanted = self.environment(PROSCRIBE_ANSIBLE_PLAYBOOK=str(self.made))
+        wanted["PATH"] = f"{self.made.parent}:{self.path}"
+        with Shell("bash", columns, cwd or self.directory, wanted) as shell:
+            for command in commands(screen):
+                shell.paste(command)
+        return recorded(self.log)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+DRY = ["--check", "--diff", "--limit", "o*:two"]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.parametrize("how", ["path", "relative", "absolute"])
+def test_the_dry_run_that_an_audit_proposes_is_one_in_the_scope_of_the_audit(
+    desk: Desk, how: str, columns: int
+) -> None:
+    program = {
+        "path": "proscribe",
+        "relative": os.path.relpath(PROJECT / "proscribe", desk.directory),
+        "absolute": str(PROJECT / "proscribe"),
+    }[how]
+    screen = desk.run(program, "audit", *SCOPE, "-l", "o*:two", columns=columns)
+    assert f"{program} enforce --check --diff " in screen, screen
+    called = desk.pasted(screen, columns)
+    assert [(arguments, place) for _, arguments, place in called] == [
+        ([f"{PROJECT}/playbooks/enforce.yml", *DRY, *SCOPE], str(desk.directory))
+    ]
+
+
+def test_plain_ansible_playbook_proposes_itself_with_its_configuration(desk: Desk) -> None:
+    relative = os.path.relpath(PROJECT / "playbooks", desk.directory)
+    configured = {"ANSIBLE_CONFIG": f"{PROJECT}/ansible.cfg"}
+    screen = desk.run(REAL_ANSIBLE, f"{relative}/audit.yml", *SCOPE, "-l", "o*:two", **configured)
+    printed = commands(screen)
+    assert len(printed) == 1, screen
+    found = printed[0].replace(REAL_ANSIBLE, "ansible-playbook")
+    called = desk.pasted(found)
+    assert [arguments for _, arguments, _ in called] == [[*DRY, f"{relative}/enforce.yml", *SCOPE]]
+
+
+def test_a_report_that_is_shown_elsewhere_says_where_its_command_is_typed(desk: Desk, tmp_path: Path) -> None:
+    desk.run("proscribe", "audit", *SCOPE, "-l", "o*:two")
+    screen = desk.run("proscribe", "report", cwd=tmp_path)
+    called = desk.pasted(screen, cwd=tmp_path)
+    assert [(arguments, place) for _, arguments, place in called] == [
+        ([f"{PROJECT}/playbooks/enforce.yml", *DRY, *SCOPE], str(desk.directory))
+    ]
+
+
+def test_a_password_on_the_command_line_is_repeated_nowhere_and_the_command_fails_until_it_is_in_a_file(
+    desk: Desk,
+) -> None:
+    screen = desk.run("proscribe", "audit", *SCOPE, "-e", "ansible_become_password=hunter2")
+    assert "hunter2" not in screen and "put ansible_become_password into proscribe-secret-vars.yml" in screen
+    assert "-e @proscribe-secret-vars.yml" in screen
+    kept = [path for path in desk.reports.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
+    assert kept == []
+    for command in commands(screen):
+        told = desk.run("sh", "-c", command)
+        assert "proscribe-secret-vars.yml" in told and "nothing was evaluated" in told
+
+
+def test_the_help_names_the_launcher_as_it_was_called(desk: Desk) -> None:
+    assert "Usage: " in desk.run("proscribe", "help") and "\n  ./proscribe " not in desk.run(
+        "proscribe", "report", "-h"
+    )
+    assert "\n  proscribe report --since 30d\n" in desk.run("proscribe", "report", "-h")
+
+
+def test_a_new_waiver_says_how_it_is_signed_with_its_inventory(desk: Desk) -> None:
+    screen = desk.run(
+        *("proscribe", "waiver", "new", "-i", "our hosts", "-e", "@more vars.yml"),
+        *("--service", "whatsapp", "--host", "one", "--reason", "need", "--requested-by", "a.b"),
+        *("--approved-by", "c.d", "--approved-on", "now", "--expires", "90d"),
+    )
+    assert "\n  proscribe waiver sign -i 'our hosts' -e '@more vars.yml' one-whatsapp\n" in screen, screen

@@ -1,0 +1,148 @@
+"""What a change comes to, as people read it; and the whole text in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.report import difference_files
+from proscribe.report.difference_files import DifferenceFiles
+from proscribe.report.differences import MOST, text_of, told
+from proscribe.report.pruning import prune
+
+
+def changed(before: str, after: str, header: str = "write /etc/x") -> dict[str, str]:
+    return {"before_header": header, "after_header": header, "before": before, "after": after}
+
+
+def said(before: str, after: str) -> list[str]:
+    """What is said of one change, without its heading."""
+    lines = told([changed(before, after)]).lines
+    assert lines[0] == "write /etc/x"
+    return [line.strip() for line in lines[1:]]
+
+
+def policy(blocked, **settings):
+    return json.dumps({"policies": {"WebsiteFilter": {"Block": blocked}, **settings}}, indent=1)
+
+
+def test_of_each_list_of_a_policy_file_is_said_how_much_and_the_first_few() -> None:
+    names = [f"site{number}.example" for number in range(659)]
+    before = policy(names[:-5], Proxy="none", Old=True)
+    after = policy([*names[2:], *names[:0]], Proxy="system", New=1)
+    assert said(before, after) == [
+        "WebsiteFilter.Block: 5 added: site654.example, site655.example, site656.example and 2 more",
+        "WebsiteFilter.Block: 2 removed: site0.example, site1.example",
+        "1 setting added: New",
+        "1 setting removed: Old",
+        '1 setting changed: Proxy: "none" -> "system"',
+    ]
+
+
+def test_names_with_two_lines_each_are_counted_once() -> None:
+    lines = "".join(f"0.0.0.0 s{number}.example\n:: s{number}.example\n" for number in range(500))
+    before = "127.0.0.1 localhost\n"
+    assert said(before, f"# BEGIN\n{lines}# END\n{before}") == [
+        "1,002 lines added",
+        "500 names added: s0.example, s1.example, s10.example and 497 more",
+    ]
+
+
+def test_of_each_set_of_the_firewall_is_said_how_much_without_its_type() -> None:
+    before = "set nets4_line\n    type ipv4_addr\n    flags interval\n    10.0.0.0/8\n    10.1.0.0/16\n"
+    more = "".join(f"    10.9.{number}.0/24\n" for number in range(9))
+    after = f"chain output\n    jump restricted\nset nets4_line\n    type ipv4_addr\n    flags interval\n{more}"
+    assert said(before, after) == [
+        "set nets4_line: 9 added: 10.9.0.0/24, 10.9.1.0/24, 10.9.2.0/24 and 6 more",
+        "set nets4_line: 2 removed: 10.0.0.0/8, 10.1.0.0/16",
+        "1 other part added: chain output",
+    ]
+
+
+def test_what_is_short_is_shown_as_it_is_and_needs_no_file() -> None:
+    found = told([changed("a\nb\n", "a\nc\n")])
+    assert (found.lines, found.whole) == (["write /etc/x", "  -b", "  +c"], True)
+    assert told([changed("same", "same")]).lines == []
+
+
+def test_files_that_change_alike_are_told_once() -> None:
+    after = policy([f"s{number}.example" for number in range(99)])
+    found = told([changed("", after, f"write /etc/{name}") for name in ("brave", "chromium")])
+    assert found.lines[:2] == ["write /etc/brave", "write /etc/chromium"]
+    assert len(found.lines) == 3 and not found.whole
+
+
+def test_a_thousand_changes_of_a_hostile_host_stay_a_screenful() -> None:
+    found = told([changed("", f"{number}\n" * 20, f"quarantine /home/a/{number}\x1b[2J\n") for number in range(1000)])
+    assert len(found.lines) <= 3 * MOST and not found.whole
+    assert all(line.isprintable() for line in found.lines)
+
+
+TEXT = st.lists(st.sampled_from(["a", "b", "set x", "    c", "{", '{"a": [', "]}", "0.0.0.0 a.b", "\x1b"]), max_size=30)
+
+
+@given(TEXT, TEXT)
+def test_any_two_texts_are_told_and_the_whole_is_a_difference_that_leads_from_one_to_the_other(before, after) -> None:
+    one = changed("".join(f"{line}\n" for line in before), "".join(f"{line}\n" for line in after))
+    found = told([one])
+    assert all(line.isprintable() for line in found.lines)
+    assert bool(found.lines) == (before != after)
+    body = [line[:-1] for line in text_of([one])][2:]
+    signs = [line[:1] for line in body if not line.startswith("@@")]
+    assert signs.count("-") - signs.count("+") == len(before) - len(after)
+
+
+def test_texts_too_large_for_the_shortest_difference_are_compared_from_both_ends() -> None:
+    same = [f"line {number}" for number in range(3000)]
+    before, after = [*same, "old", *same], [*same, "new", "newer", *same]
+    text = list(text_of([changed("\n".join(before) + "\n", "\n".join(after) + "\n")]))
+    assert text[2:] == ["@@ -3001,1 +3001,2 @@\n", "-old\n", "+new\n", "+newer\n"]
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_whole_is_for_the_account_alone_and_no_name_of_a_host_leads_elsewhere(tmp_path: Path) -> None:
+    os.umask(0o022)
+    files = DifferenceFiles(tmp_path, "r1")
+    path = files.write("../../etc/web01\n", "dns_filter", ["+a\n"])
+    assert path == tmp_path / "diffs" / "r1" / ".._.._etc_web01_.dns_filter.diff"
+    assert path.read_text() == "+a\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == stat.S_IMODE(path.parent.parent.stat().st_mode) == 0o700
+    second = files.write("../../etc/web01\n", "dns_filter", ["+b\n"])
+    assert second != path and path.read_text() == "+a\n"
+
+
+def test_a_write_that_fails_leaves_no_half_file(tmp_path: Path) -> None:
+    def pieces():
+        yield "+a\n"
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        DifferenceFiles(tmp_path, "r1").write("web01", "dns_filter", pieces())
+    assert os.listdir(tmp_path / "diffs" / "r1") == []
+
+
+def test_files_are_bounded_each_and_all_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(difference_files, "OF_ONE", 10)
+    monkeypatch.setattr(difference_files, "OF_ALL", 15)
+    files = DifferenceFiles(tmp_path, "r1")
+    path = files.write("web01", "dns_filter", ["+aaaa\n"] * 9)
+    assert path.read_text() == "+aaaa\n... cut here: it is larger than is kept\n"
+    files.write("web02", "dns_filter", ["+aaaa\n"] * 9)
+    with pytest.raises(OSError, match="this run has written"):
+        files.write("web03", "dns_filter", ["+a\n"])
+
+
+def test_they_are_taken_away_with_old_reports(tmp_path: Path) -> None:
+    old, new = "20250101T000000Z-check-1a2b", "20261125T000000Z-check-1a2b"
+    for run in (old, new):
+        DifferenceFiles(tmp_path, run).write("web01", "dns_filter", ["+a\n"])
+    assert prune(tmp_path, "2026-11-26T00:00:00Z", 86400 * 30) == []
+    assert os.listdir(tmp_path / "diffs") == [new]
