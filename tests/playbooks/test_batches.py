@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made_fleet import Fleet
+from pasting import commands
 
 pytestmark = [
     pytest.mark.playbook,
@@ -48,9 +48,9 @@ def test_more_than_is_allowed_stops_after_the_canary_and_the_command_it_names_go
     assert "0 of these hosts stood well; 3 hosts left as found" in said
     assert "failed:" not in said
 
-    on = re.search(r"(\./proscribe enforce [^#]*-e [^#]*) # goes on", said)
-    assert on, said
-    words = shlex.split(on[1])[1:]
+    dry, on = commands(ended.said)
+    assert " enforce --check --diff --limit @" in dry
+    words = shlex.split(on)[1:]
     assert words[-1] == '{"proscribe_max_change": {"hosts": 4}}'
     ended = fleet.launch(*words)
     assert ended.code == 0, ended.said
@@ -68,7 +68,7 @@ def test_a_canary_that_fails_keeps_all_others_from_their_turn(tmp_path: Path) ->
     assert fleet.rollout["batches"] == [1, 5]
     said = " ".join(ended.said.split())
     assert "every host of a batch failed; 5 hosts left as found" in said
-    assert "goes on with the other 5 hosts, once what failed is put right" in said
+    assert "go on with the other 5 hosts, once what failed is put right" in said
 
 
 def test_too_many_failures_stop_the_run_before_its_next_batch(tmp_path: Path) -> None:

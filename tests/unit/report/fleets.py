@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from proscribe.finding import Finding, Verdict, host_record, judge
+from proscribe.report.command import Call
 
 DIGEST = "sha256:" + "a" * 64
 OTHER_DIGEST = "sha256:" + "b" * 64
@@ -19,7 +20,7 @@ def run(hosts=("web01", "web02"), mode="audit", **changes):
     return {
         "id": f"20261125T003000Z-{mode}-1a2b",
         "playbook": (playbook := "enforce" if mode == "check" else mode),
-        "command": {"program": ["./proscribe"], "word": playbook, "options": ["-i", "inventory/prod"]},
+        "command": Call(("./proscribe",), playbook, options=("-i", "inventory/prod")).as_dict(),
         "mode": mode,
         "started": "2026-11-25T00:30:00Z",
         "catalog_version": "2026.11.1",
