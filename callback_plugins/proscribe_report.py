@@ -263,7 +263,7 @@ class CallbackModule(CallbackBase):
             if history is None:
                 return {}
             history.record(report, records, run["history_keep"])
-            return {"trend": history.trend(), "since": history.first_seen()}
+            return {"trend": history.trend(like_run=report["run"]["id"]), "since": history.first_seen()}
         except Exception as error:
             told = error if isinstance(error, HistoryError) else f"{type(error).__name__}: {error}"
             report["warnings"].append(f"this run is not in the history, or not shown with it: {told}")

@@ -97,7 +97,7 @@ def _remember(report: dict[str, Any], records: Sequence[Mapping[str, Any]], repo
         if history is None:
             return {}
         history.record(report, records)
-        return {"trend": history.trend(), "since": history.first_seen()}
+        return {"trend": history.trend(like_run=report["run"]["id"]), "since": history.first_seen()}
     except HistoryError as error:
         told = f"this run is not in the history: {error}"
         report["warnings"].append(told)

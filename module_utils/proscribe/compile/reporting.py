@@ -21,11 +21,12 @@ from .restrictions import PREFIX, RESTRICTIONS, Restrictions
 
 # What remembers runs in PostgreSQL needs; the optional extra `history` of pyproject.toml.
 DRIVER = "sqlalchemy"
+EVERYTHING = Scope()
 EACH = ("stale_after", "observe_timeout")  # what each host may say for itself
 
 
 def reporting(
-    hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], reports: Path, asked: Scope = Scope()
+    hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], reports: Path, asked: Scope = EVERYTHING
 ) -> dict[str, Any]:
     """The run-level values: {exports (their names), history, history_keep and reports_keep (seconds; 0: forever),
     baseline (the directory of a complete report, "" for none), stale_after and observe_timeout {usual: seconds, hosts

@@ -12,6 +12,8 @@ from typing import Any
 from ..finding import ERROR, NONCOMPLIANT, WAIVED
 from .arithmetic import MET, covered
 from .groups import needs_root
+from .modes import correctable, stays_noncompliant
+from .scope import ban, left_out
 from .wording import clean, counted, not_in_force
 
 FEW_HOSTS = 4  # so many are named in a command
@@ -47,8 +49,11 @@ def advice(
     rollout = report.get("rollout") or {}
     if rollout.get("not_reached"):
         lines += _go_on(run, rollout, directory)
+    elif wrong := [record["host"] for record in records if correctable(record)]:
+        stays = any(map(stays_noncompliant, records))
+        lines += _correct(run, wrong, directory, "puts right what is enforced" if stays else "puts it right")
     elif bad:
-        lines += _correct(run, bad, directory)
+        lines.append("what is noncompliant is only audited: enforcing leaves it as it is (proscribe_controls)")
     if blind := needs_root(records):
         command = _command(run, run["playbook"], blind)
         lines.append(f"{command} -b  # looks as root, and sees what stayed unseen (-K too if sudo asks for a password)")
@@ -62,7 +67,8 @@ def advice(
     elif all(record["state"] in (*MET, WAIVED) for record in records):
         waived = any(record["state"] == WAIVED for record in records)
         where = "this host" if len(records) == 1 else "every host"
-        lines.append(f"nothing: the ban holds on {where}{', but for waivers' if waived else ''}")
+        where += "" if left_out(run) == 0 else " that was asked"
+        lines.append(f"nothing: {ban(run)} holds on {where}{', but for waivers' if waived else ''}")
     return lines
 
 
@@ -71,13 +77,13 @@ def shorter(path: str, here: str) -> str:
     return os.path.relpath(path, here) if here and path.startswith(f"{here.rstrip('/')}/") else path
 
 
-def _correct(run: Mapping[str, Any], bad: Sequence[str], directory: str) -> list[str]:
+def _correct(run: Mapping[str, Any], bad: Sequence[str], directory: str, does: str) -> list[str]:
     enforce = _command(run, "enforce", bad, directory and f"{directory}/noncompliant.txt")
     if run["mode"] == "check":
         return [f"nothing was changed; {enforce}  # does it"]
     if run["mode"] == "enforce":
         return ["enforcing did not correct everything: see what was refused or is only audited, above"]
-    return [f"{enforce} --check --diff  # shows what would change", "the same without --check --diff puts it right"]
+    return [f"{enforce} --check --diff  # shows what would change", f"the same without --check --diff {does}"]
 
 
 def _go_on(run: Mapping[str, Any], rollout: Mapping[str, Any], directory: str) -> list[str]:

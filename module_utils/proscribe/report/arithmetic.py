@@ -77,9 +77,9 @@ def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def by_rule(records: Iterable[Mapping[str, Any]], services: Collection[str] | None = None) -> list[dict[str, Any]]:
-    """For every rule that some host lists: {rule, kind, counts, audited}, by name of the rule. `counts` are the hosts by
-    state, `audited` how many of them only audit its control; `kind` is service or setting (None where `services`, the
-    ids that plans name, is not known).
+    """For every rule that some host lists: {rule, kind, counts, audited}, by name of the rule. `counts` are the hosts
+    by state, `audited` how many of them only audit its control, where some do; `kind` is service or setting, where
+    `services`, the ids that plans name, is known.
 
     A host that does not list a rule meets it, or does not have it in its plan; it is not counted here.
     """
@@ -94,9 +94,9 @@ def by_rule(records: Iterable[Mapping[str, Any]], services: Collection[str] | No
     return [
         {
             "rule": rule,
-            "kind": None if services is None else "service" if rule.partition("/")[2] in services else "setting",
+            **({} if services is None else {"kind": "service" if rule.partition("/")[2] in services else "setting"}),
             "counts": {state: mine[state] for state in STATES if state in mine},
-            "audited": audited[rule],
+            **({"audited": audited[rule]} if audited[rule] else {}),
         }
         for rule, mine in sorted(counts.items())
     ]

@@ -106,7 +106,7 @@ def _left_out(runs: Sequence[Mapping[str, Any]], together: int) -> int | None:
 
 def _services(parts: Sequence[Part]) -> list[str] | None:
     """The services among the rules that some part lists; None where one does not tell them from settings."""
-    rules = [rule for part in parts for rule in part.report["rules"]]
+    rules = [rule for part in parts for rule in part.report.get("rules", ())]
     if any(not rule.get("kind") for rule in rules):
         return None
     return sorted({rule["rule"].partition("/")[2] for rule in rules if rule["kind"] == "service"})

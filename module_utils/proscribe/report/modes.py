@@ -55,7 +55,8 @@ class Modes:
         self, name: str, record: Mapping[str, Any], policy: Mapping[str, Any], counts: Mapping[str, Mapping[str, int]]
     ) -> dict[str, Any]:
         mode = policy.get("mode")
-        made = {"mode": mode, "policy": policy.get("policy"), "state": None, "evaluated": 0, "not_applicable": 0}
+        made: dict[str, Any] = {"mode": mode, "policy": policy.get("policy"), "state": None}
+        made |= {"evaluated": 0, "not_applicable": 0}
         if name not in self._looked or mode == OFF:
             return made
         if not covered(record):
@@ -84,6 +85,12 @@ def correctable(record: Mapping[str, Any]) -> bool:
         return bool(record["state"] == NONCOMPLIANT)
     wrong = [c for c in controls.values() if c["state"] in (NONCOMPLIANT, ERROR)]
     return record["state"] == NONCOMPLIANT and any(control["mode"] != AUDIT for control in wrong)
+
+
+def stays_noncompliant(record: Mapping[str, Any]) -> bool:
+    """Whether something of a host is noncompliant in a control that is only audited there."""
+    controls = (record.get("controls") or {}).values()
+    return any(control["mode"] == AUDIT and control["state"] == NONCOMPLIANT for control in controls)
 
 
 def by_control(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, int]]]:

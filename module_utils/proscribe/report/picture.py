@@ -1,4 +1,4 @@
-"""The whole picture: every host of the inventories and each of its controls, as last looked at, whichever run did. Pure.
+"""The whole picture: every host of the inventories and each of its controls, as some run last looked at it. Pure.
 
 A run over a part brings newer looks for its part and leaves the rest as it was seen, with its age. What no run has
 looked at is unknown, and so is what was compliant and was looked at too long ago, or under an earlier policy, or did
@@ -176,7 +176,7 @@ class Picture:
         return before._replace(looks=looks, attempts=dict(record.get("attempts") or {}) if newest else before.attempts)
 
     def _wrong(self, rules: list[Mapping[str, Any]]) -> Mapping[str, Rules]:
-        """The rules that a record lists, by control. Thousands of hosts list the very same, which is worked out once."""
+        """The rules that a record lists, by control. What thousands of hosts list is worked out once."""
         key = tuple(map(id, rules))
         if key not in self._same:
             if self._remembered > REMEMBERED:

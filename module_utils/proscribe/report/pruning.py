@@ -2,8 +2,9 @@
 
 Reports hold names of users and of what they have installed, so an organisation may have to be rid of them. What is not
 plainly a report of ours (a real directory, by the name that a run gives it) is left alone, and so are the reports
-that `latest` and `newest` point to, a run that is under way, and the baselines of this run and of later ones. The plans in `plans/` name no
-user but those of waivers, and the history still asks them what a host had to keep; they stay.
+that `latest` and `newest` point to, a run that is under way, and the baselines of this run and of later
+ones. The plans in `plans/` name no user but those of waivers, and the history still asks them what a host had to keep;
+they stay.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The end of a run on disk: its report, what of it stands for the whole, and the whole picture with what it has seen."""
+"""The end of a run on disk: its report, whether it stands for the whole, and the whole picture with what it saw."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ class UnreadableReport(ValueError):
 
 
 def find_run(reports: Path, name: str = LATEST) -> Path:
-    """The directory of a complete report: `latest`, `newest`, a run's id, or a path (with a slash in it) to such a directory or
-    to a file in it. Raises NoSuchRun.
+    """The directory of a complete report: `latest`, `newest`, a run's id, or a path (with a slash in it) to such a
+    directory or to a file in it. Raises NoSuchRun.
     """
     path = Path(name) if "/" in name else reports / name
     directory = (path if path.is_dir() else path.parent if "/" in name else path).resolve()

@@ -75,7 +75,7 @@ def _line(picture: Picture, rules: dict[int, Rules], line: dict[str, Any], first
         rules[line["rules"]] = picture.same((str(rule), str(state)) for rule, state in line["of"])
     else:
         looks = {
-            name: Look(*look[:-1], rules[look[-1]] if look[-1] >= 0 else ())
+            name: Look._make([*look[:-1], rules[look[-1]] if look[-1] >= 0 else ()])
             for name, look in zip(CONTROLS, line["looks"], strict=True)
         }
         picture.hosts[line["host"]] = Host(
