@@ -83,7 +83,8 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     gate {name: gate}, policies {digest: what `policies` says of the plan},
     services [ids that some plan names],
     left_out [hosts of the inventory that are not asked], rollout {batches, max_change, max_failures},
-    (what `reporting` says), upcoming [...], waivers [...], warnings [...]}. Raises PolicyErrors with every mistake of every host; then nothing was written.
+    (what `reporting` says), upcoming [...], waivers [...], warnings [...]}. Raises PolicyErrors with every mistake of
+    every host; then nothing was written.
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
     catalogues, restrictions, waivers, plans, hosts = compile_hosts(question, now)

@@ -3,7 +3,8 @@
 `newest` points to the last complete report, `latest` to the last one that stands for the whole (latest.py). A run that
 is killed leaves its `.partial` directory with the records that had come, and both links as they were.
 
-Reports hold names of users and of what they have installed, so they are for the owner and the group of the controller's account only: directories 0750, files 0640, whatever the umask.
+Reports hold names of users and of what they have installed, so they are for the owner and the group of the controller's
+account only: directories 0750, files 0640, whatever the umask.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class ReportDirectory:
     ) -> Path:
         """Write the reconciled records, the fleet report, the page and the lists of hosts (file name: hosts), and make
         this the newest report and, if `latest`, the one that stands for the whole. Returns the
-        directory of the complete report. `exports` writes more files into the directory that it is given; it goes first, so that the report can tell what became of them.
+        directory of the complete report. `exports` writes more files into the directory that it is given; it goes
+        first, so that the report can tell what became of them.
         """
         self.close()
         if exports:
