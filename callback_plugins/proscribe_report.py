@@ -56,7 +56,7 @@ from proscribe.compile.tags import unknown_tags
 from proscribe.custody import asked, telling
 from proscribe.custody.course import Course
 from proscribe.quarantined import LIST
-from proscribe.report import collecting, exports, html, lifting, pruning, stored, terminal, verdict
+from proscribe.report import collecting, lifting, pruning, publishing, stored, terminal, verdict
 from proscribe.report.advice import NOT_REACHED, host_lists
 from proscribe.report.baseline import Baseline, New
 from proscribe.report.calling import called, where_we_are
@@ -267,6 +267,15 @@ class CallbackModule(CallbackBase):
         rollout = collector.rollout()
         report = fleet_report(run, fleet, finished, new, rollout.as_dict() if rollout else None)
         not_reached = rollout.not_reached if rollout else ()
+        failed = ansible_failed
+        gates = list(run["gate"].values())
+        if new is None:
+            decided = verdict.judge(fleet.records, gates, failed)
+        else:
+            decided = verdict.judge_new(fleet.records, gates, failed, new)
+        if rollout and not_reached:
+            decided = verdict.stopped(decided, rollout.why, len(not_reached))
+        report["run"]["verdict"] = decided.as_dict(gates, new is not None, failed)
         where = ""
         try:
             where = self._write(run, report, fleet.records, not_reached)
@@ -276,13 +285,6 @@ class CallbackModule(CallbackBase):
         for warning in report["warnings"][len(run.get("warnings", ())) :]:
             self._display.warning(clean(warning))
         self._print(lambda screen: terminal.render(report, fleet.records, screen, where))
-        gates = run["gate"].values()
-        if new is None:
-            decided = verdict.judge(fleet.records, gates, ansible_failed)
-        else:
-            decided = verdict.judge_new(fleet.records, gates, ansible_failed, new)
-        if rollout and not_reached:
-            decided = verdict.stopped(decided, rollout.why, len(not_reached))
         self._conclude(decided)
 
     def _new(self, run: dict[str, Any], records: Any) -> list[New] | None:
@@ -346,18 +348,10 @@ class CallbackModule(CallbackBase):
             return ""
         past = self._remember(run, report, records)
         self._prune(run, report)
-        where = str(self._directory.complete)
-        page = html.page(report, records, directory=where, **past)
-
-        def export(directory: Path) -> None:
-            try:
-                exports.write(directory, report, records, run.get("exports", ()))
-            except Exception as error:  # the report itself stands
-                report["warnings"].append(f"an export could not be written: {type(error).__name__}: {error}")
-
         lists = host_lists(records) | ({NOT_REACHED: list(not_reached)} if not_reached else {})
-        self._directory.finish(records, report, page, lists, export)
-        return where
+        stale = (run.get("stale_after") or {}).get("hosts", {})
+        beyond = publishing.Beyond(run.get("left_out") or (), stale, past, lists)
+        return str(publishing.publish(self._directory, report, records, beyond))
 
     def _remember(self, run: dict[str, Any], report: dict[str, Any], records: Any) -> dict[str, Any]:
         """Write the run into the history; returns what the page wants to know of it. A history that cannot be written
@@ -368,7 +362,7 @@ class CallbackModule(CallbackBase):
             if history is None:
                 return {}
             history.record(report, records, run["history_keep"])
-            return {"trend": history.trend(), "since": history.first_seen()}
+            return {"trend": history.trend(like_run=report["run"]["id"]), "since": history.first_seen()}
         except Exception as error:
             told = error if isinstance(error, HistoryError) else f"{type(error).__name__}: {error}"
             report["warnings"].append(f"this run is not in the history, or not shown with it: {told}")

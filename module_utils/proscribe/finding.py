@@ -155,9 +155,15 @@ def host_record(
 ) -> dict[str, Any]:
     """A host's answer. The controller adds `host`, the inventory name, which a host cannot know.
 
-    Rules that are compliant or not applicable with nothing to tell are only counted. `attempts` has for each
-    rule how many packets were refused; a host that keeps the ban has some all the same.
+    Rules that are compliant or not applicable with nothing to tell are only counted, by control too, so that a later
+    look at one control leaves what is known of the others. `attempts` has for each rule how many packets were refused;
+    a host that keeps the ban has some all the same.
     """
+    controls: dict[str, dict[str, int]] = {}
+    for verdict in verdicts:
+        mine = controls.setdefault(verdict.rule.partition("/")[0], {"evaluated": 0, "not_applicable": 0})
+        mine["evaluated"] += 1
+        mine["not_applicable"] += verdict.state == NOT_APPLICABLE
     told = [v for v in verdicts if v.findings or v.state not in (COMPLIANT, NOT_APPLICABLE)]
     return {
         "schema": RECORD_SCHEMA,
@@ -167,6 +173,7 @@ def host_record(
         "platform": dict(platform),
         "rules_evaluated": len(verdicts),
         "rules_not_applicable": sum(verdict.state == NOT_APPLICABLE for verdict in verdicts),
+        "controls": controls,
         "rules": [verdict.as_dict() for verdict in sorted(told)],
         "attempts": {verdict.rule: verdict.attempts for verdict in sorted(verdicts) if verdict.attempts},
         "errors": [dict(error) for error in errors],

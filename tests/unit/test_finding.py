@@ -177,6 +177,7 @@ def test_a_record_has_these_keys_with_these_values():
         "platform": {"os": "debian"},
         "rules_evaluated": 3,
         "rules_not_applicable": 1,
+        "controls": {"apps": {"evaluated": 3, "not_applicable": 1}},
         "rules": [
             {
                 "rule": "apps/c",

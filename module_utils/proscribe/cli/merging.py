@@ -15,11 +15,11 @@ from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 
-from ..report import exports, html
 from ..report.advice import NOT_REACHED, host_lists
 from ..report.files import SUFFIX, ReportDirectory
 from ..report.history import HistoryError, open_history
 from ..report.merge import Part, merged
+from ..report.publishing import Beyond, publish
 from ..report.stored import NoSuchRun, find_run, read_records, read_report, runs, sharing
 from ..store import PLANS, Store, Untrusted
 from . import Refused
@@ -44,16 +44,11 @@ def merge(arguments: argparse.Namespace, reports: Path) -> Path:
         report["run"]["history"] = arguments.history
     past = _remember(report, records, reports)
     made = ReportDirectory(reports / f"{id_}{SUFFIX}")
-    page = html.page(report, records, directory=str(made.complete), **past)
     lists = host_lists(records)
     missed = [host for directory in directories for host in _lines(directory / NOT_REACHED)]
     if missed:
         lists[NOT_REACHED] = missed
-
-    def export(directory: Path) -> None:
-        exports.write(directory, report, records, report["run"].get("exports") or ())
-
-    return made.finish(records, report, page, lists, export)
+    return publish(made, report, records, Beyond(past=past, lists=lists))
 
 
 def _named(names: Sequence[str], reports: Path, since: str) -> list[Path]:
@@ -102,7 +97,7 @@ def _remember(report: dict[str, Any], records: Sequence[Mapping[str, Any]], repo
         if history is None:
             return {}
         history.record(report, records)
-        return {"trend": history.trend(), "since": history.first_seen()}
+        return {"trend": history.trend(like_run=report["run"]["id"]), "since": history.first_seen()}
     except HistoryError as error:
         told = f"this run is not in the history: {error}"
         report["warnings"].append(told)

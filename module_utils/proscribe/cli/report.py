@@ -14,13 +14,14 @@ from typing import Any
 
 from ..compile.catalogue import load
 from ..duration import GRAMMAR, moment_of, seconds_of, shown, spelled
-from ..report import exports, html, past, terminal
+from ..report import exports, html, past, terminal, whole
 from ..report.advice import host_lists
 from ..report.files import SUFFIX, rewrite
 from ..report.history import HistoryError, Scope, open_history
 from ..report.history.names import NoSuchName
 from ..report.merge import Unmergeable
-from ..report.stored import LATEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report, sharing
+from ..report.scope import parts
+from ..report.stored import LATEST, NEWEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report, sharing
 from . import Refused, merging
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -164,10 +165,26 @@ def _notes(report: dict[str, Any], directory: Path, reports: Path, latest: bool)
     age = (_now() - moment_of(run["finished"])).total_seconds()
     if age > (run.get("stale_after") or STALE_AFTER):
         notes.append(f"this run ended {shown(age)} ago; nobody knows how the hosts stand now")
+    if latest:
+        notes += _newer_parts(directory, reports)
     newer = [path.name for path in reports.glob(f"*{SUFFIX}") if path.name > directory.name] if latest else []
     if newer:
         notes.append(f"{sorted(newer)[-1]} is newer: a run that goes on, or was ended before its report was complete")
     return notes
+
+
+def _newer_parts(latest: Path, reports: Path) -> list[str]:
+    """What the newest run has seen since the latest over the whole."""
+    try:
+        newest = find_run(reports, NEWEST)
+        if newest == latest:
+            return []
+        run, hosts = (report := read_report(newest))["run"], report["summary"]["hosts"]
+    except (NoSuchRun, UnreadableReport, OSError, KeyError):
+        return []
+    states = ", ".join(f"{number:,} {state.replace('_', ' ')}" for state, number in hosts.items() if number)
+    scope = "; ".join(parts(run)) or f"inventory {', '.join(run.get('inventory') or ())}"
+    return [f"{newest.name} is newer ({scope}): {states or 'no host'}; --run {NEWEST} shows it"]
 
 
 def _write(directory: Path, report: dict[str, Any], arguments: argparse.Namespace, reports: Path) -> None:
@@ -176,9 +193,14 @@ def _write(directory: Path, report: dict[str, Any], arguments: argparse.Namespac
     shown_with: dict[str, Any] = {}
     history = open_history(arguments.history or report["run"].get("history") or "off", reports)
     if history is not None:
-        shown_with = {"trend": history.trend(), "since": history.first_seen()}
+        shown_with = {"trend": history.trend(like_run=report["run"]["id"]), "since": history.first_seen()}
     rewrite(directory, html.page(report, records, directory=str(directory), **shown_with), host_lists(records))
-    exports.write(directory, report, records, report["run"].get("exports") or ())
+    with whole.turn(reports):
+        picture, _ = whole.read(reports)
+        newest = any(directory == find_run(reports, name) for name in (LATEST, NEWEST))
+        # The metrics of an older run are those of that run; where they are looked for, they are of all that is known.
+        known = picture if newest and picture.hosts else None
+        exports.write(directory, report, records, report["run"].get("exports") or (), known)
 
 
 def _now() -> datetime.datetime:

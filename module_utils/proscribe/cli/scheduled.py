@@ -16,7 +16,7 @@ from pathlib import Path
 from ..report.files import SUFFIX, whole
 from ..report.history import HistoryError, open_history
 from ..report.news import Notice, known, made, notice
-from ..report.stored import LATEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report
+from ..report.stored import NEWEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report
 from ..report.wording import clean, counted
 from ..schedule.timers import DRIFT
 from ..store import PLANS, Store, Untrusted
@@ -57,11 +57,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.what == "failed":
         return _failed(reports, arguments.options)
     with _alone(reports):
-        before = _latest(reports)
+        before = _newest(reports)
         code = subprocess.call(
             [str(PROJECT / "proscribe"), arguments.what, *arguments.options], stdin=subprocess.DEVNULL
         )
-        directory = _latest(reports)
+        directory = _newest(reports)
         if directory is None or directory == before:
             print(f"proscribe: the run came to no report (it ended with {code})", file=sys.stderr)
             return NO_REPORT
@@ -104,9 +104,9 @@ def _alone(reports: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _latest(reports: Path) -> Path | None:
+def _newest(reports: Path) -> Path | None:
     try:
-        return find_run(reports, LATEST)
+        return find_run(reports, NEWEST)
     except (NoSuchRun, UnreadableReport):
         return None
 
@@ -166,9 +166,9 @@ def _unit() -> dict[str, str]:
 
 
 def _left(reports: Path) -> tuple[str, int]:
-    """The newest report that was begun after the latest complete one, and how many hosts had answered in it."""
-    latest = _latest(reports)
-    begun = sorted(path for path in reports.glob(f"*{SUFFIX}") if latest is None or path.name > latest.name)
+    """The newest report that was begun after the newest complete one, and how many hosts had answered in it."""
+    newest = _newest(reports)
+    begun = sorted(path for path in reports.glob(f"*{SUFFIX}") if newest is None or path.name > newest.name)
     if not begun:
         return "", 0
     hosts = set()

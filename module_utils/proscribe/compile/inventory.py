@@ -79,6 +79,11 @@ class Question:
     playbook_folder: Path | None = None
 
 
+def left_out(question: Question) -> list[str]:
+    """The hosts that a run over all of the inventory would ask, and that this one does not (`--limit`), by name."""
+    return sorted(question.groups.get("all", frozenset()).difference(host.name for host in question.hosts))
+
+
 def zones(hostvars: Any) -> Callable[[str], str]:
     """What `Question.zone_of` is: any host's proscribe_zone, "" if it has none, out of Ansible's `hostvars`."""
 

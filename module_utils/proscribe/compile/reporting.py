@@ -11,22 +11,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..report.stored import NoSuchRun, find_run
+from ..plan import CONTROLS, digest
+from ..report.passed import latest_passed
+from ..report.scope import Scope
+from ..report.stored import LATEST, NoSuchRun, find_run
 from .errors import PolicyError, PolicyErrors
 from .inventory import HostVariables
 from .restrictions import PREFIX, RESTRICTIONS, Restrictions
 
 # What remembers runs in PostgreSQL needs; the optional extra `history` of pyproject.toml.
 DRIVER = "sqlalchemy"
+EVERYTHING = Scope()
 EACH = ("stale_after", "observe_timeout")  # what each host may say for itself
 
 
 def reporting(
-    hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], reports: Path
+    hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], reports: Path, asked: Scope = EVERYTHING
 ) -> dict[str, Any]:
     """The run-level values: {exports (their names), history, history_keep and reports_keep (seconds; 0: forever),
     baseline (the directory of a complete report, "" for none), stale_after and observe_timeout {usual: seconds, hosts
-    {name: seconds; only where it is another}}}. `reports` is where reports stand.
+    {name: seconds; only where it is another}}}. `reports` is where reports stand, `asked` is what the run
+    looks at: `latest` as a baseline is the latest run over all of that that passed.
 
     Raises PolicyErrors where hosts disagree, or where what they name is not there.
     """
@@ -38,7 +43,8 @@ def reporting(
     directory = ""
     if baseline:
         try:
-            directory = str(find_run(reports, baseline))
+            latest = baseline == LATEST
+            directory = str(latest_passed(reports, asked) if latest else find_run(reports, baseline))
         except NoSuchRun as none:
             raise PolicyErrors(
                 [_error("gate_baseline", baseline, f"an earlier run to compare with: {none}", hosts)]
@@ -65,6 +71,19 @@ def rule_count(plan: Mapping[str, Any], controls: Sequence[str]) -> int:
     service. Controls have rules of their own besides (settings, gates), which no plan lists.
     """
     return sum(len(part["services"]) for name, part in plan["controls"].items() if name in controls)
+
+
+def policies(plan: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a plan has to say of each control: {control: {"mode": "enforce" | "audit" | "off", "policy": its digest}}.
+
+    `policy` names all that the control is made from, so that an earlier look at it counts for as long as it is the
+    same; None for a control that is off.
+    """
+    said: dict[str, dict[str, Any]] = {name: {"mode": "off", "policy": None} for name in CONTROLS}
+    for name, section in plan["controls"].items():
+        policy = digest({"browsers": plan.get("browsers"), "section": section})
+        said[name] = {"mode": section["mode"], "policy": policy[: len("sha256:") + 16]}
+    return said
 
 
 def one_for_all(name: str, hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions]) -> Any:

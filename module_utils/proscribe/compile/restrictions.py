@@ -189,8 +189,8 @@ RESTRICTIONS: Mapping[str, Variable] = {
     "gate_baseline": Variable(
         "",
         line,
-        "Only what was not there in this earlier run makes the run fail: latest, a run's id, or the path of its "
-        "report.",
+        "Only what was not there in this earlier run makes the run fail: latest (the latest that passed and covers "
+        "this one), a run's id, or the path of its report.",
     ),
     "history": Variable(
         "sqlite",

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..plan import canonical
+from ..report.scope import Scope
 from ..store import PLANS, Store, Untrusted
 from . import lockout, retired
 from .catalogue import Catalogue, load
 from .departments import departments_of
 from .errors import InWords, PolicyError, PolicyErrors
-from .inventory import HostVariables, Question
+from .inventory import HostVariables, Question, left_out
 from .plans import compile_plan, upcoming_services
 from .policy_folders import catalogue_folders, folders_of_waivers
-from .reporting import one_for_all, reporting, rule_count
+from .reporting import one_for_all, policies, reporting, rule_count
 from .restrictions import Restrictions, read_restrictions
 from .waivers import Judged, Waiver, judged_waivers, seen
 from .waivers.reading import described, judge_all, warning
@@ -82,8 +83,11 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
 
     The run: {id, playbook, mode, started, catalog_version, inventory, limit, controls, directory, plans, code and
     packed (what goes to hosts, see store.py), hosts {name: digest}, departments {name: [hosts]}, probe [hosts],
-    gate {name: gate}, rollout {batches, max_change, max_failures}, (what `reporting` says), upcoming [...],
-    waivers [...], warnings [...]}. Raises PolicyErrors with every mistake of every host; then nothing was written.
+    gate {name: gate}, policies {digest: what `policies` says of the plan},
+    services [ids that some plan names],
+    left_out [hosts of the inventory that are not asked], rollout {batches, max_change, max_failures},
+    (what `reporting` says), upcoming [...], waivers [...], warnings [...]}. Raises PolicyErrors with every mistake of
+    every host; then nothing was written.
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
     catalogues, restrictions, waivers, plans, hosts = compile_hosts(question, now)
@@ -91,7 +95,8 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     if errors:
         raise PolicyErrors(errors)
     reports = Path(os.environ.get("PROSCRIBE_REPORTS") or question.project / "reports").absolute()
-    agreed = reporting(question.hosts, restrictions, reports)
+    asked = Scope(question.inventory, question.limit, question.controls)
+    agreed = reporting(question.hosts, restrictions, reports, asked)
     store = Store(reports / PLANS)
     try:
         store.require()
@@ -116,6 +121,11 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         **store.prepare(plans),
         "hosts": hosts,
         "departments": departments_of(question, restrictions),
+        "left_out": left_out(question),
+        "policies": {digest: policies(plan) for digest, plan in plans.items()},
+        "services": sorted(
+            {id_ for plan in plans.values() for part in plan["controls"].values() for id_ in part["services"]}
+        ),
         "rules": {digest: rule_count(plan, question.controls) for digest, plan in plans.items()},
         "probe": [name for name, r in restrictions.items() if r.probe],
         "gate": {name: r.compliance_gate for name, r in restrictions.items() if r.compliance_gate != "never"},

@@ -12,6 +12,8 @@ from ..finding import ERROR, NONCOMPLIANT, WAIVED
 from .arithmetic import MET, covered
 from .command import Call, Step
 from .groups import needs_root
+from .modes import correctable, stays_noncompliant
+from .scope import ban, left_out
 from .wording import counted, not_in_force
 
 FEW_HOSTS = 4  # so many are named in a command
@@ -41,8 +43,11 @@ def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], dire
     rollout = report.get("rollout") or {}
     if rollout.get("not_reached"):
         steps += _go_on(run, call, rollout, directory)
+    elif wrong := [record["host"] for record in records if correctable(record)]:
+        stays = any(map(stays_noncompliant, records))
+        steps += _correct(run, call, wrong, directory, "puts right what is enforced" if stays else "puts it right")
     elif bad:
-        steps += _correct(run, call, bad, directory)
+        steps.append(Step("what is noncompliant is only audited: enforcing leaves it as it is (proscribe_controls)"))
     if blind := needs_root(records):
         become = () if {"-b", "--become"} & {*call.options} else ("-b",)
         command = call.again(_limit(run, blind), become)
@@ -59,7 +64,8 @@ def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], dire
     elif all(record["state"] in (*MET, WAIVED) for record in records):
         waived = any(record["state"] == WAIVED for record in records)
         where = "this host" if len(records) == 1 else "every host"
-        steps.append(Step(f"nothing: the ban holds on {where}{', but for waivers' if waived else ''}"))
+        where += "" if left_out(run) == 0 else " that was asked"
+        steps.append(Step(f"nothing: {ban(run)} holds on {where}{', but for waivers' if waived else ''}"))
     return steps
 
 
@@ -68,7 +74,7 @@ def shorter(path: str, here: str) -> str:
     return os.path.relpath(path, here) if here and path.startswith(f"{here.rstrip('/')}/") else path
 
 
-def _correct(run: Mapping[str, Any], call: Call, bad: Sequence[str], directory: str) -> list[Step]:
+def _correct(run: Mapping[str, Any], call: Call, bad: Sequence[str], directory: str, does: str) -> list[Step]:
     limit = _limit(run, bad, directory and f"{directory}/noncompliant.txt")
     if run["mode"] == "check":
         return [Step("nothing was changed; this does it:", call.again(limit))]
@@ -76,7 +82,7 @@ def _correct(run: Mapping[str, Any], call: Call, bad: Sequence[str], directory: 
         return [Step("enforcing did not correct everything: see what was refused or is only audited, above")]
     return [
         Step("see what would change:", call.instead(ENFORCING, limit, dry=True)),
-        Step("the same without --check --diff puts it right"),
+        Step(f"the same without --check --diff {does}"),
     ]
 
 

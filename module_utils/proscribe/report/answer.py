@@ -61,6 +61,7 @@ def taken(answer: object) -> dict[str, Any]:
         "platform": _platform(record.get("platform")),
         "rules_evaluated": evaluated,
         "rules_not_applicable": count(record.get("rules_not_applicable", 0), "rules_not_applicable"),
+        "controls": _controls(record.get("controls", {}), rules, evaluated),
         "rules": rules,
         "attempts": _attempts(record.get("attempts", {})),
         "errors": errors,
@@ -70,6 +71,26 @@ def taken(answer: object) -> dict[str, Any]:
         **_of_scan(record.get("full_scan")),
         **_of_quarantine(record.get("quarantine")),
     }
+
+
+def _controls(value: object, rules: list[dict[str, Any]], evaluated: int) -> dict[str, dict[str, int]]:
+    """How many rules of each control were evaluated; nothing of a host whose code does not count them yet. It cannot
+    count fewer than it lists, or more in all than it evaluated.
+    """
+    counts = {
+        one_of(name_, CONTROLS, "controls"): {
+            key: count(mapping(said_, "controls").get(key), f"controls.{key}")
+            for key in ("evaluated", "not_applicable")
+        }
+        for name_, said_ in mapping(value, "controls", len(CONTROLS)).items()
+    }
+    for name_, counted in counts.items():
+        listed_ = sum(rule["rule"].startswith(f"{name_}/") for rule in rules)
+        if counted["evaluated"] < max(listed_, counted["not_applicable"]):
+            raise Unusable(f"it counts {counted['evaluated']} rules of {name_}, fewer than it tells of")
+    if sum(counted["evaluated"] for counted in counts.values()) > evaluated:
+        raise Unusable(f"its controls count more rules than the {evaluated} that it says it evaluated")
+    return counts
 
 
 def _platform(value: object) -> dict[str, str]:
@@ -139,6 +160,7 @@ def silent(host: str, reason: str) -> dict[str, Any]:
         "platform": {},
         "rules_evaluated": 0,
         "rules_not_applicable": 0,
+        "controls": {},
         "rules": [],
         "attempts": {},
         "errors": [],

@@ -6,7 +6,8 @@ shown as 0, so neither one bad host in 20,000 nor one good one can vanish in the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..finding import COMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
@@ -75,17 +76,27 @@ def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def by_rule(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """For every rule that some host lists: {rule, counts}, the hosts by state, by name of the rule.
+def by_rule(records: Iterable[Mapping[str, Any]], services: Collection[str] | None = None) -> list[dict[str, Any]]:
+    """For every rule that some host lists: {rule, kind, counts, audited}, by name of the rule. `counts` are the hosts
+    by state, `audited` how many of them only audit its control, where some do; `kind` is service or setting, where
+    `services`, the ids that plans name, is known.
 
     A host that does not list a rule meets it, or does not have it in its plan; it is not counted here.
     """
     counts: dict[str, dict[str, int]] = {}
+    audited: Counter[str] = Counter()
     for record in records:
         for rule in record["rules"]:
             mine = counts.setdefault(rule["rule"], {})
             mine[rule["state"]] = mine.get(rule["state"], 0) + 1
+            if rule.get("mode") == "audit":
+                audited[rule["rule"]] += 1
     return [
-        {"rule": rule, "counts": {state: mine[state] for state in STATES if state in mine}}
+        {
+            "rule": rule,
+            **({} if services is None else {"kind": "service" if rule.partition("/")[2] in services else "setting"}),
+            "counts": {state: mine[state] for state in STATES if state in mine},
+            **({"audited": audited[rule]} if audited[rule] else {}),
+        }
         for rule, mine in sorted(counts.items())
     ]

@@ -71,7 +71,8 @@ def _of_host(record: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:
     """What is wrong with a host as a whole: no answer that counts, or an error that is no rule's."""
     named: list[tuple[tuple[str, ...], str]] = []
     if record["state"] == ERROR:  # else they are refused removals, say, which the rules show
-        named += [((ERROR, "", str(error["control"])), str(error["message"])) for error in record["errors"]]
+        failed = [error for error in record["errors"] if not error.get("refused")]
+        named += [((ERROR, "", str(error["control"])), str(error["message"])) for error in failed]
     if not record["rules_evaluated"]:
         named.append(((UNKNOWN, ""), str(record["reason"] or "no answer")))
     return named

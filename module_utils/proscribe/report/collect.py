@@ -11,7 +11,9 @@ from ..finding import ERROR, NONCOMPLIANT, mark_repaired, worst
 from ..plan import canonical
 from ..quarantined import id_of
 from .answer import RUN, Unusable, read
+from .modes import Modes
 from .reconcile import CHANGED, Clock, Fleet, Note, reconcile
+from .scope import controls_of
 from .wording import some
 
 
@@ -37,7 +39,8 @@ class Heard:
     records: list[dict[str, Any]] = field(default_factory=list)
     # {control, action}, and {quarantine_id} of what was moved, in their order
     actions: list[dict[str, str]] = field(default_factory=list)
-    errors: list[dict[str, str]] = field(default_factory=list)  # {control, message}
+    # {control, message, refused: the rule, of what was left as it is}
+    errors: list[dict[str, str]] = field(default_factory=list)
     failed: bool = False  # something went wrong after the host had been seen
     reason: str = ""  # why there is no record
     touched: bool = False  # an enforcing module answered
@@ -97,7 +100,7 @@ class Collector:
         for refusal in _items(result, "refused"):
             if isinstance(refusal, Mapping):
                 told = f"{refusal.get('rule')}: {refusal.get('subject')} was left as it is: {refusal.get('reason')}"
-                heard.errors.append({"control": control, "message": told})
+                heard.errors.append({"control": control, "message": told, "refused": str(refusal.get("rule"))})
         if actions and not dry and self.run["mode"] == "audit":
             told = f"changed in a run that only audits: {some(actions, 3)}"
             heard.errors.append({"control": control, "message": told})
@@ -168,7 +171,8 @@ class Collector:
         records = [record for heard in self.heard.values() for record in self._settled(heard)]
         reasons = {host: heard.reason for host, heard in self.heard.items() if heard.reason}
         clock = Clock.of(self.run, now) if now else None
-        fleet = reconcile(self.expected, records, reasons, clock, self.run.get("rules"))
+        modes = Modes(self.run.get("policies") or {}, controls_of(self.run))
+        fleet = reconcile(self.expected, records, reasons, clock, self.run.get("rules"), modes)
         return fleet._replace(notes=[*fleet.notes, *self._notes])
 
     def _settled(self, heard: Heard) -> Sequence[Mapping[str, Any]]:

@@ -1,8 +1,10 @@
-"""A run's report on disk: `<id>.partial/` while hosts come in, `<id>/` when it is complete, and `latest` beside them.
+"""A run's report on disk: `<id>.partial/` while hosts come in, `<id>/` when it is complete, and links beside them.
 
-A run that is killed leaves its `.partial` directory with the records that had come, and `latest` goes on pointing to
-the last complete report. Reports hold names of users and of what they have installed, so they are for the owner and the
-group of the controller's account only: directories 0750, files 0640, whatever the umask.
+`newest` points to the last complete report, `latest` to the last one that stands for the whole (latest.py). A run that
+is killed leaves its `.partial` directory with the records that had come, and both links as they were.
+
+Reports hold names of users and of what they have installed, so they are for the owner and the group of the controller's
+account only: directories 0750, files 0640, whatever the umask.
 """
 
 from __future__ import annotations
@@ -46,10 +48,12 @@ class ReportDirectory:
         page: Iterable[str],
         lists: Mapping[str, Iterable[str]] | None = None,
         exports: Callable[[Path], None] | None = None,
+        latest: bool = True,
     ) -> Path:
         """Write the reconciled records, the fleet report, the page and the lists of hosts (file name: hosts), and make
-        this the latest report. Returns the directory of the complete report. `exports` writes more files into the
-        directory that it is given; it goes first, so that the report can tell what became of them.
+        this the newest report and, if `latest`, the one that stands for the whole. Returns the
+        directory of the complete report. `exports` writes more files into the directory that it is given; it goes
+        first, so that the report can tell what became of them.
         """
         self.close()
         if exports:
@@ -61,7 +65,8 @@ class ReportDirectory:
         _write(self.partial / "report.html", page)
         _sync(self.partial)
         self.partial.rename(self.complete)
-        self._point_latest()
+        for name in ("newest", "latest") if latest else ("newest",):
+            self._point(name)
         return self.complete
 
     def close(self) -> None:
@@ -70,14 +75,14 @@ class ReportDirectory:
             self._stream.close()
             self._stream = None
 
-    def _point_latest(self) -> None:
+    def _point(self, name: str) -> None:
         # A link cannot be rewritten, only replaced; with a relative target the whole folder can be moved.
-        beside = self.complete.with_name(f".latest.{os.getpid()}")
+        beside = self.complete.with_name(f".{name}.{os.getpid()}")
         with contextlib.suppress(FileNotFoundError):
             beside.unlink()
         beside.symlink_to(self.complete.name)
         try:
-            beside.rename(self.complete.with_name("latest"))
+            beside.rename(self.complete.with_name(name))
         except OSError:
             beside.unlink()
             raise

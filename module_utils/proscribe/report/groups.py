@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..finding import ERROR, NOT_APPLICABLE, STATES, UNKNOWN
+from ..finding import NOT_APPLICABLE, STATES, UNKNOWN
 from ..reply.shapes import cut
+from .failures import failures
 from .wording import MUCH, Cause, cause, causes, clean, counted, evidence, some
 
+AUDITED = " (audited)"  # behind what is only audited, wherever it is named
 FEW_RULES = 3  # up to so many rules of a group are named
 
 
@@ -26,11 +28,12 @@ class Group(NamedTuple):
     hosts: tuple[str, ...]
     causes: tuple[Cause, ...]  # what all its hosts share
     evidence: tuple[tuple[str, str], ...]  # (host, what was found there), where every host has its own
+    audited: bool = False  # the control is only audited there, so that no run corrects it
 
     @property
     def subject(self) -> str:
-        """What the group is about: its rule, or its control."""
-        return clean(self.rules[0] if len(self.rules) == 1 else self.control)
+        """What the group is about: its rule, or its control; and whether that is only audited."""
+        return clean(self.rules[0] if len(self.rules) == 1 else self.control) + AUDITED * self.audited
 
     @property
     def why(self) -> str:
@@ -68,6 +71,7 @@ class Part(NamedTuple):
     rules: tuple[int, ...]  # numbers in `Grouping.rules`; none for an error that no rule tells
     group: int | None  # number in `Grouping.groups()`; None where there is nothing to tell
     evidence: str = ""  # what was found, where that is an app's
+    audited: bool = False
 
 
 @dataclass
@@ -94,18 +98,16 @@ class Grouping:
     def add(self, record: Mapping[str, Any]) -> tuple[int, ...]:
         """Take a host's record; returns the numbers of its parts."""
         found: list[int] = []
-        shared: dict[tuple[str, str], list[int]] = {}
+        shared: dict[tuple[str, str, bool], list[int]] = {}
         for rule in record["rules"]:
             control = rule["rule"].partition("/")[0]
             if control == "apps" and rule["findings"]:
                 found.append(self._part(control, rule["state"], (self._number(rule),)))
             else:
-                shared.setdefault((control, rule["state"]), []).append(self._number(rule))
-        found += [self._part(control, state, tuple(rules)) for (control, state), rules in shared.items()]
-        for error in record["errors"]:
-            # A control that could not look has said so with each of its rules already.
-            if not any(rule["state"] == ERROR and rule["reason"] == error["message"] for rule in record["rules"]):
-                found.append(self._part(clean(error["control"]), ERROR, (), clean(error["message"])))
+                shared.setdefault((control, rule["state"], _audited(rule)), []).append(self._number(rule))
+        found += [self._part(control, state, tuple(rules)) for (control, state, _), rules in shared.items()]
+        for control, state, message in failures(record):
+            found.append(self._part(clean(control), state, (), clean(message)))
         numbers = tuple(dict.fromkeys(found))
         for part in (self.parts[number] for number in numbers):
             if part.group is not None:
@@ -118,8 +120,8 @@ class Grouping:
     def groups(self) -> list[Group]:
         """The groups, as `Part.group` numbers them."""
         return [
-            Group(control, state, tuple(sorted(made.rules)), tuple(made.hosts), why, tuple(made.evidence))
-            for (control, state, _, why), made in zip(self._numbers, self._groups)
+            Group(control, state, tuple(sorted(made.rules)), tuple(made.hosts), why, tuple(made.evidence), audited)
+            for (control, state, _, why, audited), made in zip(self._numbers, self._groups)
         ]
 
     def _number(self, rule: Mapping[str, Any]) -> int:
@@ -128,7 +130,7 @@ class Grouping:
         if seen is not None and seen[0] is rule:
             return seen[1]
         found = tuple(tuple(finding.values()) for finding in rule["findings"])
-        content = (rule["rule"], rule["state"], rule["waiver"], rule["reason"], found)
+        content = (rule["rule"], rule["state"], rule["waiver"], rule["reason"], _audited(rule), found)
         if content not in self._equal:
             self._equal[content] = len(self.rules)
             self.rules.append(rule)
@@ -146,23 +148,30 @@ class Grouping:
     def _described(self, control: str, state: str, numbers: tuple[int, ...], message: str) -> Part:
         rules = [self.rules[number] for number in numbers]
         if message:
-            return Part(control, state, (), self._group((control, state, message, (Cause(message),))))
+            return Part(control, state, (), self._group((control, state, message, (Cause(message),), False)))
+        audited = _audited(rules[0])
         if control == "apps" and rules[0]["findings"]:
             text = cut(", ".join(evidence(finding) for finding in rules[0]["findings"]), MUCH)
-            group = self._group((control, state, rules[0]["rule"], tuple(_notes(rules[0]))), rules)
-            return Part(control, state, numbers, group, text)
+            group = self._group((control, state, rules[0]["rule"], tuple(_notes(rules[0])), audited), rules)
+            return Part(control, state, numbers, group, text, audited)
         if state == NOT_APPLICABLE:
-            return Part(control, state, numbers, None)
+            return Part(control, state, numbers, None, audited=audited)
         why = tuple(sorted({one for rule in rules for one in _causes(rule)}))
-        return Part(control, state, numbers, self._group((control, state, "", why), rules))
+        return Part(control, state, numbers, self._group((control, state, "", why, audited), rules), audited=audited)
 
-    def _group(self, key: tuple[str, str, str, tuple[Cause, ...]], rules: Sequence[Mapping[str, Any]] = ()) -> int:
-        """The number of a group (control, state, subject, causes), with these rules among its own."""
+    def _group(
+        self, key: tuple[str, str, str, tuple[Cause, ...], bool], rules: Sequence[Mapping[str, Any]] = ()
+    ) -> int:
+        """The number of a group (control, state, subject, causes, audited), with these rules among its own."""
         number = self._numbers.setdefault(key, len(self._groups))
         if number == len(self._groups):
             self._groups.append(_Making())
         self._groups[number].rules.update(dict.fromkeys(rule["rule"] for rule in rules))
         return number
+
+
+def _audited(rule: Mapping[str, Any]) -> bool:
+    return bool(rule.get("mode") == "audit" and rule["state"] != NOT_APPLICABLE)
 
 
 def grouped(records: Iterable[Mapping[str, Any]]) -> list[Group]:

@@ -39,7 +39,8 @@ def page(
     host: {(host, rule): UTC time}; `directory` is where the report will be, for commands that name a file of it.
     """
     run = report["run"]
-    breakdown = break_down(records, report.get("departments") or {}, since or {}, str(run["finished"]))
+    settings = {rule["rule"] for rule in report["rules"] if rule.get("kind") == "setting"}
+    breakdown = break_down(records, report.get("departments") or {}, since or {}, str(run["finished"]), settings)
     trend = until(trend, run["id"])
     yield from _head(report)
     yield from headline.header(report, trend)
@@ -55,7 +56,7 @@ def page(
     stopped = (report.get("rollout") or {}).get("why")
     yield from facts.told([*([f"this run was {stopped}"] if stopped else []), *report["warnings"]])
     yield from numbers(trend)
-    yield from facts.run_facts(run)
+    yield from facts.run_facts(run, report["summary"])
     yield f"<footer>{FOOT}</footer>\n</main>\n"
     if breakdown.hosts:
         yield '<script type="application/json" id="data">'

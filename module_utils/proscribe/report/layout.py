@@ -96,7 +96,7 @@ def row(first: str, second: str, text: str, widths: Sequence[int], width: int, m
     if indent > width * 11 // 20 or cells(first) > left:  # a narrow terminal: the text goes below, by two more columns
         return [f"{first}  {second}", *(f"    {line}" for line in wrap(text, width - 4, most))]
     lines = wrap(text, width - indent, most)
-    head = f"{_pad(first, left)}  {_pad(second, middle)}  {lines[0]}".rstrip()
+    head = f"{_pad(clip(first, left), left)}  {_pad(second, middle)}  {lines[0]}".rstrip()
     return [head, *(" " * indent + line for line in lines[1:])]
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from .answer import silent
 from .baseline import New
 from .reconcile import DUPLICATE, Fleet, Note, fleet_report
+from .scope import left_out
 
 # What the parts of one run have in common.
 ALIKE = ("playbook", "mode", "controls", "catalog_version", "baseline")
@@ -58,6 +59,8 @@ def merged(
         else None,
         "limit": ",".join(_distinct_of([run["limit"]] for run in runs if run.get("limit"))),
         "stale_after": {"usual": runs[0].get("stale_after")},
+        "left_out": 0 if expected is not None else _left_out(runs, len(answered)),
+        "services": _services(parts),
         "waivers": _waivers(parts),
         "upcoming": _distinct(parts, "upcoming"),
         "departments": _departments(parts),
@@ -66,6 +69,7 @@ def merged(
     new = [New(**one) for part in parts for one in part.report.get("new") or ()] if runs[0].get("baseline") else None
     report = fleet_report(facts, fleet, max(run["finished"] for run in runs), new, _rollout(parts))
     report["run"]["parts"] = [run["id"] for run in runs]
+    report["run"]["verdict"] = _verdict(runs)
     return report, answered
 
 
@@ -84,6 +88,31 @@ def _records(parts: Sequence[Part]) -> tuple[dict[str, Mapping[str, Any]], list[
                 records[host] = record
     told = "is in more than one part of the run; its last record counts"
     return records, [Note(host, DUPLICATE, told) for host in twice]
+
+
+def _verdict(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The worst verdict of the parts: together they passed if each did. None where one does not tell its own."""
+    told: list[dict[str, Any]] = [run["verdict"] for run in runs if run.get("verdict")]
+    if len(told) < len(runs):
+        return None
+    failed = [one for one in told if not one["passed"]]
+    ungated = [one for one in told if not one["gate"]]
+    return (failed or ungated or told)[0]
+
+
+def _left_out(runs: Sequence[Mapping[str, Any]], together: int) -> int | None:
+    """How many hosts of the inventory are in no part, by what the parts know of it; None where one does not."""
+    left = [left_out(run) for run in runs]
+    sizes = [run["expected_hosts"] + number for run, number in zip(runs, left) if number is not None]
+    return max(0, max(sizes) - together) if len(sizes) == len(runs) else None
+
+
+def _services(parts: Sequence[Part]) -> list[str] | None:
+    """The services among the rules that some part lists; None where one does not tell them from settings."""
+    rules = [rule for part in parts for rule in part.report.get("rules", ())]
+    if any(not rule.get("kind") for rule in rules):
+        return None
+    return sorted({rule["rule"].partition("/")[2] for rule in rules if rule["kind"] == "service"})
 
 
 def _waivers(parts: Sequence[Part]) -> list[dict[str, Any]]:

@@ -127,9 +127,12 @@ def _grouped(wrong: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]
 def _repaired(repairs: Mapping[str, Any]) -> str:
     if not repairs["number"]:
         return "nothing"
+    about = ""
+    if repairs["rules"] != repairs["number"]:  # rules of a control that came back into line together are one time
+        about = f" ({counted(repairs['rules'], 'rule')} on {counted(repairs['hosts'], 'host')})"
     if repairs["number"] == 1:
-        return f"once, after {shown(repairs['longest'])}"
-    times = f"{repairs['number']:,} times"
+        return f"once{about}, after {shown(repairs['longest'])}"
+    times = f"{repairs['number']:,} times{about}"
     return f"{times}, half of them within {shown(repairs['median'])}, the slowest after {shown(repairs['longest'])}"
 
 

@@ -1,9 +1,10 @@
 """Folders of old reports, taken away where the inventory says for how long they are kept.
 
 Reports hold names of users and of what they have installed, so an organisation may have to be rid of them. What is not
-plainly a report of ours (a real directory, by the name that a run gives it) is left alone, and so are the latest
-complete report, a run that is under way, and the baseline that this run is compared with. The plans in `plans/` name no
-user but those of waivers, and the history still asks them what a host had to keep; they stay.
+plainly a report of ours (a real directory, by the name that a run gives it) is left alone, and so are the reports
+that `latest` and `newest` point to, a run that is under way, and the baselines of this run and of later
+ones. The plans in `plans/` name no user but those of waivers, and the history still asks them what a host had to keep;
+they stay.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from pathlib import Path
 
 from ..duration import moment_of
 from .files import SUFFIX
-from .stored import HOSTS, LATEST
+from .passed import kept as baselines
+from .stored import HOSTS, LATEST, NEWEST
 
 # A run's id (compile/run.py), of a report that is complete or in the making.
 NAME = re.compile(rf"(\d{{8}}T\d{{6}}Z)-[a-z]+-[0-9a-f]{{4}}({re.escape(SUFFIX)})?", re.ASCII)
@@ -34,7 +36,7 @@ def prune(reports: Path, now: str, keep: int, wanted: Iterable[Path] = ()) -> li
     """
     oldest = moment_of(now) - datetime.timedelta(seconds=keep)
     try:
-        kept = {path.resolve() for path in (*wanted, reports / LATEST)}
+        kept = {path.resolve() for path in (*wanted, *baselines(reports), reports / LATEST, reports / NEWEST)}
         problems = _prune(reports, oldest, kept)
         if (reports / DIFFS).is_dir() and not (reports / DIFFS).is_symlink():
             problems += _prune(reports / DIFFS, oldest, {(reports / DIFFS / path.name).resolve() for path in kept})

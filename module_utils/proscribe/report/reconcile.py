@@ -12,9 +12,12 @@ from typing import Any, NamedTuple
 
 from ..duration import moment_of, shown
 from ..finding import OPEN
+from ..plan import CONTROLS
 from .answer import silent
 from .arithmetic import by_rule, summarise
 from .baseline import New
+from .modes import Modes, by_control
+from .scope import is_whole, left_out
 from .wording import some
 
 REPORT_SCHEMA = "proscribe/report/1"
@@ -80,13 +83,16 @@ def reconcile(
     reasons: Mapping[str, str] | None = None,
     clock: Clock | None = None,
     rules: Mapping[str, int] | None = None,
+    modes: Modes | None = None,
 ) -> Fleet:
     """Give every expected host its record.
 
     `expected` maps a host to the digest of its plan; `records` are host records as `answer.read` returns them, in the
     order in which they came; `reasons` says why a host did not answer, where that is known; without a `clock` no record
-    is too old. `rules` says for the digest of a plan how many rules have to be evaluated at the least.
+    is too old. `rules` says for the digest of a plan how many rules have to be evaluated at the least,
+    `modes` what is enforced there, and what only audited (None: that is not known).
     """
+    modes = modes or Modes({}, CONTROLS)
     answers: dict[str, Mapping[str, Any]] = {}
     unexpected: list[str] = []
     twice: list[str] = []
@@ -112,7 +118,7 @@ def reconcile(
         record_, note = _settled(host, digest, answers.get(host), (reasons or {}).get(host), clock)
         if note is None and record_["rules_evaluated"] and (wanted := (rules or {}).get(digest, 0)):
             record_, note = _complete(record_, wanted)
-        settled.append(record_)
+        settled.append(modes.given(record_, digest))
         notes += [note] if note else []
     if ahead := [f"{note.host} by {note.detail}" for note in notes if note.kind == CLOCK_AHEAD]:
         warnings.append(f"clocks are ahead of the controller's: {some(ahead, 3)}; their times cannot be relied on")
@@ -182,6 +188,7 @@ def fleet_report(
         "history",
         "exports",
     )
+    services = run.get("services")
     return {
         "schema": REPORT_SCHEMA,
         "run": {
@@ -190,9 +197,12 @@ def fleet_report(
             "baseline": Path(run["baseline"]).name if run.get("baseline") else None,
             "stale_after": (run.get("stale_after") or {}).get("usual"),
             "expected_hosts": len(fleet.records),
+            "whole": is_whole(run),
+            "left_out": left_out(run),
+            "verdict": None,
         },
-        "summary": summarise(fleet.records),
-        "rules": by_rule(fleet.records),
+        "summary": {**summarise(fleet.records), "controls": by_control(fleet.records)},
+        "rules": by_rule(fleet.records, None if services is None else frozenset(services)),
         "waivers": [dict(waiver) for waiver in run.get("waivers", ())],
         "upcoming": [dict(item) for item in run.get("upcoming", ())],
         "unexpected_hosts": list(fleet.unexpected),

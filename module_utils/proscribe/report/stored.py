@@ -11,7 +11,8 @@ from typing import Any
 from ..plan import canonical
 from .files import SUFFIX
 
-LATEST = "latest"
+LATEST = "latest"  # the newest report over the whole of the inventory
+NEWEST = "newest"  # the newest report of any run
 HOSTS, REPORT = "hosts.jsonl", "report.json"
 
 
@@ -24,8 +25,8 @@ class UnreadableReport(ValueError):
 
 
 def find_run(reports: Path, name: str = LATEST) -> Path:
-    """The directory of a complete report: `latest`, a run's id, or a path (with a slash in it) to such a directory or
-    to a file in it. Raises NoSuchRun.
+    """The directory of a complete report: `latest`, `newest`, a run's id, or a path (with a slash in it) to such a
+    directory or to a file in it. Raises NoSuchRun.
     """
     path = Path(name) if "/" in name else reports / name
     directory = (path if path.is_dir() else path.parent if "/" in name else path).resolve()

@@ -13,6 +13,8 @@ from .advice import advice, shorter
 from .command import Step
 from .groups import Group, Silent, grouped, silences
 from .layout import cells, clip, flow, paint, row, wrap
+from .modes import in_words
+from .scope import parts as left_out_in_words
 from .wording import clean, counted, end_of, percent, ratio, some
 
 NARROWEST = 40
@@ -66,8 +68,8 @@ def _headline(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], w
     parts = [f"{counted(len(records), 'host')}: {states or 'none'}", f"coverage {ratio(summary['coverage'])}"]
     strict, waived = summary["compliance_strict"], summary["compliance_with_waivers"]
     parts.append(f"compliant {ratio(strict)}" + (f", with waivers {percent(waived)}" if waived != strict else ""))
-    if len(run["controls"] or ()) not in (0, 4):
-        parts.append(f"{' and '.join(run['controls'])} only")
+    parts += left_out_in_words(run)
+    parts += in_words(summary.get("controls") or {})
     if rollout := (report.get("rollout") or {}).get("not_reached"):
         parts.append(f"stopped: {counted(rollout, 'host')} not corrected")
     if run["mode"] == "check":

@@ -24,6 +24,20 @@ class Verdict(NamedTuple):
     exit: str
     reason: str = ""
 
+    def as_dict(self, gates: Iterable[str], compared: bool, ansible_failed: bool) -> dict[str, Any]:
+        """As it stands in report.json: {gate, passed, exit, reason}. `gate` is the strictest one (of a run that is
+        `compared` with a baseline at least `noncompliant`), null where there was none to pass.
+        """
+        gate = strictest(gates)
+        if compared and gate == "never":
+            gate = "noncompliant"
+        return {
+            "gate": None if gate == "never" else gate,
+            "passed": self.exit == ANSIBLE and (gate == "never" or not ansible_failed),
+            "exit": None if self.exit == ANSIBLE else int(self.exit),
+            "reason": self.reason or None,
+        }
+
 
 def strictest(gates: Iterable[str]) -> str:
     """The gate of a run: the strictest of its hosts' gates; a word that is no gate counts as the strictest."""

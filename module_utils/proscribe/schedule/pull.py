@@ -38,8 +38,8 @@ KEPT = 14  # reports; the controller has the history
 
 def run(checkout: str, settings: Mapping[str, Any], reports: str) -> tuple[int, dict[str, Any] | None]:
     """Run the drift playbook on this host: its exit code, and the host's record; None where it came to no report."""
-    latest = os.path.join(reports, "latest")
-    before = os.readlink(latest) if os.path.islink(latest) else ""
+    newest = os.path.join(reports, "newest")
+    before = os.readlink(newest) if os.path.islink(newest) else ""
     inventory = os.path.join(checkout, settings["inventory"])
     given = {"ansible_connection": "local", "proscribe_history": "sqlite", "proscribe_exports": []}
     argv = [os.path.join(checkout, "proscribe"), "drift", "-i", inventory, "--limit", settings["host"]]
@@ -50,10 +50,10 @@ def run(checkout: str, settings: Mapping[str, Any], reports: str) -> tuple[int, 
     code = subprocess.call(
         [*argv, *settings["options"], "-e", json.dumps(given)], env=environment, stdin=subprocess.DEVNULL
     )
-    after = os.readlink(latest) if os.path.islink(latest) else ""
+    after = os.readlink(newest) if os.path.islink(newest) else ""
     if after in ("", before):
         return code, None
-    with open(os.path.join(latest, "hosts.jsonl"), encoding="utf-8") as lines:
+    with open(os.path.join(newest, "hosts.jsonl"), encoding="utf-8") as lines:
         records = [json.loads(line) for line in lines]
     return code, next((record for record in records if record["host"] == settings["host"]), None)
 

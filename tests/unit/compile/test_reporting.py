@@ -21,7 +21,7 @@ def ask(reports, hosts):
 def complete(reports, name):
     """A complete report of that name."""
     (reports / name).mkdir(parents=True)
-    (reports / name / "report.json").write_text("{}")
+    (reports / name / "report.json").write_text('{"run": {}}')
     (reports / name / "hosts.jsonl").touch()
     return str((reports / name).resolve())
 

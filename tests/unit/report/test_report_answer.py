@@ -14,7 +14,7 @@ from proscribe.report.answer import Unusable, read, silent
 
 KEYS = {
     "schema", "host", "state", "reason", "plan", "checked_at", "platform", "rules_evaluated", "rules_not_applicable",
-    "rules",
+    "rules", "controls",
     "attempts", "errors", "duration_ms",
 }  # fmt: skip
 

@@ -76,6 +76,7 @@ def test_a_refused_removal_stands_in_the_record():
         {
             "control": "apps",
             "message": "apps/wechat: wechat was left as it is: it would take desktop-base with it",
+            "refused": "apps/wechat",
         }
     ]
 

@@ -47,7 +47,7 @@ def test_latest_points_to_the_last_complete_report_by_a_relative_link(tmp_path):
     assert os.readlink(tmp_path / "latest") == "r1"
     finished(tmp_path, "r2")
     assert os.readlink(tmp_path / "latest") == "r2"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "r1", "r2"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "newest", "r1", "r2"]
 
 
 def test_a_killed_run_leaves_what_had_come_and_latest_as_it_was(tmp_path):
@@ -81,7 +81,7 @@ def test_a_directory_in_the_place_of_latest_is_left_alone(tmp_path):
     (tmp_path / "latest").mkdir()
     with pytest.raises(OSError, match="latest"):
         finished(tmp_path, "r1")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "r1"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "newest", "r1"]
 
 
 def test_the_name_says_that_it_is_in_the_making(tmp_path):

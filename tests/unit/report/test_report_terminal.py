@@ -125,9 +125,9 @@ def test_an_enforcing_run_with_a_repair_a_refusal_and_a_failure():
         """
         3 hosts: 1 error, 1 noncompliant, 1 repaired   coverage 3 of 3 (100 %)   compliant 1 of 3 (33.3 %)
 
-        apps         error         web02: apps/wechat: wechat was left as it is: it would take gnome with it
         apps         error         web03: apt is locked
         apps/wechat  noncompliant  2 hosts: dpkg wechat 4.0; web02, web03
+        apps         noncompliant  web02: apps/wechat: wechat was left as it is: it would take gnome with it
         apps/wechat  repaired      web01: dpkg wechat 4.0
 
         next: enforcing did not correct everything: see what was refused or is only audited, above

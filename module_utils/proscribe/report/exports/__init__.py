@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from ..files import whole
+from ..picture import Picture
 from .answers import Answer, Reader
 
 # What `proscribe_exports` may name, and the file that it makes in the run's folder.
@@ -25,6 +26,7 @@ FILES = {
     "sarif_open": "report.sarif",  # without what is waived, for readers that show waived results as open
     "oscal": "oscal.json",
 }
+METRICS = "prometheus"  # of all that is known, not of the run alone
 EVERY = ("csv", "junit", "prometheus", "sarif", "oscal")
 
 
@@ -39,12 +41,17 @@ class Export(Protocol):
 
 
 def write(
-    directory: Path, report: Mapping[str, Any], records: Iterable[Mapping[str, Any]], names: Collection[str]
+    directory: Path,
+    report: Mapping[str, Any],
+    records: Iterable[Mapping[str, Any]],
+    names: Collection[str],
+    picture: Picture | None = None,
 ) -> list[Path]:
     """Write the named exports of a report into its folder; returns their paths.
 
     `report` is the fleet report, `records` are the reconciled host records, one for each expected host; they are gone
-    through once. Each file appears whole, and none of them if one fails. Raises OSError, and ValueError for a name
+    through once. Each file appears whole, and none of them if one fails. `picture` is all that is
+    known, for what is read long after the run (None: nothing but this run). Raises OSError, and ValueError for a name
     that is no export.
     """
     for name in names:
@@ -56,7 +63,10 @@ def write(
     if not names:
         return paths
     with contextlib.ExitStack() as stack:
-        _fill([_export(name)(stack.enter_context(whole(path)), report) for name, path in zip(names, paths)], records)
+        streams = {name: stack.enter_context(whole(path)) for name, path in zip(names, paths)}
+        if picture is not None and (stream := streams.pop(METRICS, None)):
+            import_module(f".{METRICS}", __name__).write(stream, report, picture)
+        _fill([_export(name)(stream, report) for name, stream in streams.items()], records)
     return paths
 
 
@@ -73,6 +83,16 @@ def _fill(exports: Sequence[Export], records: Iterable[Mapping[str, Any]]) -> No
             export.add(answer)
     for export in exports:
         export.finish()
+
+
+def refresh(directory: Path, report: Mapping[str, Any], picture: Picture) -> None:
+    """Write the metrics of an earlier report anew, where it has some: who reads them there is to see what is known now.
+    Raises OSError.
+    """
+    path = directory / FILES[METRICS]
+    if path.is_file():
+        with whole(path) as stream:
+            import_module(f".{METRICS}", __name__).write(stream, report, picture)
 
 
 def _export(name: str) -> Callable[[TextIO, Mapping[str, Any]], Export]:

@@ -6,17 +6,20 @@ any rule it lists); here they become lines like the others, so that no export ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ...finding import COMPLIANT, ERROR, NOT_APPLICABLE, STATES
 from ..arithmetic import rule_states
+from ..failures import failures
+from ..modes import AUDIT
 from ..wording import clean, counted, evidence
 
 # The rule of what is said of a host as a whole. No control is called so.
 HOST = "host/answer"
 # What an error of a control, or of the run, is filed under: `apps/error`.
 ERRORS = "error"
+REFUSED = "refused"  # and what it has left as it is, which is no failure
 
 SEVERAL = 20  # pieces of evidence that a sentence names; the CSV export has a row for each
 
@@ -30,12 +33,19 @@ class Line:
     Thousands of hosts say the same, so a line also keeps what the exports made of it.
     """
 
-    __slots__ = ("_made", "findings", "reason", "rule", "state", "waiver")
+    __slots__ = ("_made", "findings", "mode", "reason", "rule", "state", "waiver")
 
     def __init__(
-        self, rule: str, state: str, waiver: str = "", reason: str = "", findings: Sequence[Mapping[str, Any]] = ()
+        self,
+        rule: str,
+        state: str,
+        waiver: str = "",
+        reason: str = "",
+        findings: Sequence[Mapping[str, Any]] = (),
+        mode: str = "",
     ) -> None:
         self.rule, self.state, self.waiver, self.reason, self.findings = rule, state, waiver, reason, findings
+        self.mode = mode  # of its control on that host; "" where that is not known, or the line is no rule's
         self._made: dict[str, Any] = {}
 
     def once(self, name: str, make: Callable[[Line], Made]) -> Made:
@@ -51,7 +61,7 @@ class Line:
 
     @property
     def text(self) -> str:
-        """It in a sentence: the evidence, the waiver, the reason."""
+        """It in a sentence: the evidence, the waiver, the reason, and that it is only audited, where it is."""
         return self.once("text", _sentence)
 
 
@@ -60,6 +70,7 @@ def _sentence(line: Line) -> str:
     if len(line.findings) > SEVERAL:
         shown.append(f"and {len(line.findings) - SEVERAL:,} more")
     notes = ([f"waiver {line.waiver}"] if line.waiver else []) + ([line.reason] if line.reason else [])
+    notes += ["only audited: no run corrects it"] * (line.mode == AUDIT and line.state != NOT_APPLICABLE)
     return "; ".join(shown + notes) or line.state.replace("_", " ")
 
 
@@ -92,7 +103,10 @@ class Reader:
     def read(self, record: Mapping[str, Any]) -> Answer:
         """The answer that a reconciled host record is."""
         lines = [self._line(rule) for rule in record["rules"]]
-        lines += _errors(record)
+        for control, state_, message in failures(record):
+            lines.append(
+                Line(f"{clean(control)}/{ERRORS if state_ == ERROR else REFUSED}", state_, reason=clean(message))
+            )
         # The state of a host is never milder than its lines, but it may be worse: then that is a line too.
         state, reason = record["state"], clean(record["reason"] or "")
         if reason or (state not in (COMPLIANT, NOT_APPLICABLE) and _rank(lines) > STATES.index(state)):
@@ -114,16 +128,9 @@ class Reader:
             # The rule is kept with its line, so that no other can come to have its identity.
             known = self._lines[id(rule)] = (
                 rule,
-                Line(clean(rule["rule"]), rule["state"], waiver, reason, rule["findings"]),
+                Line(clean(rule["rule"]), rule["state"], waiver, reason, rule["findings"], rule.get("mode") or ""),
             )
         return known[1]
-
-
-def _errors(record: Mapping[str, Any]) -> Iterator[Line]:
-    for error in record["errors"]:
-        # A control that could not look has said so with each of its rules already.
-        if not any(rule["state"] == ERROR and rule["reason"] == error["message"] for rule in record["rules"]):
-            yield Line(f"{clean(error['control'])}/{ERRORS}", ERROR, reason=clean(error["message"]))
 
 
 def _rank(lines: Sequence[Line]) -> int:

@@ -20,6 +20,7 @@ COLUMNS = (
     "host_state",
     "rule",
     "control",
+    "mode",
     "state",
     "waiver",
     "reason",
@@ -84,5 +85,5 @@ class Export:
 
 def _told(line: Line) -> list[str]:
     """The cells of the rule and of its evidence: a row's middle for each finding, or one without."""
-    told = row(line.rule, line.control, line.state, line.waiver, line.reason)
+    told = row(line.rule, line.control, line.mode, line.state, line.waiver, line.reason)
     return [f"{told},{row(*map(one.get, Finding._fields))}" for one in line.findings] or [f"{told},{NOTHING}"]

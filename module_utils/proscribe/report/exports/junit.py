@@ -60,6 +60,9 @@ def suite(answer: Answer) -> str:
         "rules_held": answer.holds,
         "rules_not_applicable": answer.idle,
         "plan": record["plan"] or "",
+        "controls": ", ".join(
+            f"{name} {control['mode']}" for name, control in (record.get("controls") or {}).items() if control["mode"]
+        ),
     }
     return (
         f'<testsuite name="{host}" tests="{len(cases)}" failures="{results.count("failure")}"'

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, TextIO
 
 from ...finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, UNKNOWN, WAIVED
 from ..frameworks import clauses, oscal_controls
+from ..scope import parts
 from ..wording import clean, counted, end_of
 from .answers import HOST, Answer, Line
 
@@ -46,6 +47,7 @@ class Key(NamedTuple):
     rule: str
     state: str
     waiver: str
+    mode: str
 
 
 @dataclass
@@ -96,7 +98,14 @@ class Export:
             "start": run["started"],
             "end": run["finished"],
             "props": [
-                *_props(mode=run["mode"], catalog_version=run["catalog_version"]),
+                *_props(
+                    mode=run["mode"],
+                    catalog_version=run["catalog_version"],
+                    inventory=", ".join(run["inventory"] or ()),
+                    limit=run["limit"],
+                    controls=", ".join(run["controls"] or ()),
+                    left_out="; ".join(parts(run)),
+                ),
                 *(_waiver(waiver) for waiver in report["waivers"]),
             ],
             "reviewed-controls": {
@@ -121,7 +130,7 @@ class Export:
         write(f'}}],\n"back-matter":{_json({"resources": self._resources()})}}}}}\n')
 
     def _group(self, line: Line) -> Group:
-        return self._groups.setdefault(Key(line.rule, line.state, line.waiver), Group())
+        return self._groups.setdefault(Key(line.rule, line.state, line.waiver, line.mode), Group())
 
     def _metadata(self, waivers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         approvers = sorted({clean(waiver["approved_by"]) for waiver in waivers.values()})
@@ -141,7 +150,7 @@ class Export:
                 "uuid": self._id("observation", *key),
                 "title": f"{key.rule}: {key.state.replace('_', ' ')}",
                 "description": f"{key.rule} is {key.state.replace('_', ' ')} on {counted(len(group.hosts), 'host')}",
-                "props": _props(rule=key.rule, state=key.state, waiver=key.waiver),
+                "props": _props(rule=key.rule, state=key.state, waiver=key.waiver, mode=key.mode),
                 "methods": ["TEST"],
                 "collected": self._report["run"]["finished"],
                 "relevant-evidence": [
@@ -250,7 +259,8 @@ def _token(value: object) -> str:
 def _description(report: Mapping[str, Any]) -> str:
     summary = report["summary"]
     hosts = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in summary["hosts"].items() if count)
-    return f"{counted(report['run']['expected_hosts'], 'expected host')}: {hosts or 'none'}"
+    left = "".join(f"; {part}" for part in parts(report["run"]))
+    return f"{counted(report['run']['expected_hosts'], 'expected host')}: {hosts or 'none'}{left}"
 
 
 def _write_list(stream: TextIO, pieces: Iterable[str]) -> None:

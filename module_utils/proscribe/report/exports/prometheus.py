@@ -1,78 +1,163 @@
 """metrics.prom: gauges in Prometheus' text format, for the textfile collector of node_exporter.
 
-A host is one series of `proscribe_host_state`, with its state as a label. Numbers that people compare come as the two
-counts they are made of as well, so that no rounding can hide a host.
+Alerts follow this file for years, so it is about all hosts and controls that there are, whatever part of them the run
+has looked at: it is made from the whole picture (picture.py), where each control of each host stands as it was last
+looked at, with its age. A host is one series of `proscribe_host_state`, with its state as a label. Numbers that people
+compare come as the two counts they are made of as well, so that no rounding can hide a host.
 """
 
 from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
+from ...duration import moment_of, spelled
+from ...finding import COMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
+from ..modes import OFF
+from ..picture import Host, Picture, states_of
+from ..scope import controls_of, is_whole
 from ..wording import clean, end_of
 from .answers import Answer
 from .spool import Spool
 
-NUMBERS = ("coverage", "compliance_strict", "compliance_with_waivers")
-
 
 class Export:
-    """The fleet's gauges, then one series for each host, then when each was looked at, then what was refused."""
+    """The metrics of one run alone, where there is no other picture: the hosts that it asked."""
 
     def __init__(self, stream: TextIO, report: Mapping[str, Any]) -> None:
-        self._stream = stream
-        self._checked = Spool()
-        self._refused: Counter[str] = Counter()
-        stream.writelines(fleet(report))
-        stream.write(_head("host_state", "1 for the state that the host is in."))
+        self._stream, self._report, self._picture = stream, report, Picture()
+        self._asked: set[str] = set()
 
     def add(self, answer: Answer) -> None:
-        host = _label(answer.host)
-        self._stream.write(f'proscribe_host_state{{host="{host}",state="{answer.state}"}} 1\n')
-        moment = seconds(answer.record["checked_at"])
-        self._refused.update(answer.record.get("attempts") or {})
-        if moment is not None:
-            self._checked.add(f'proscribe_host_checked_timestamp_seconds{{host="{host}"}} {moment}\n')
+        self._picture.add(self._report, answer.record)
+        self._asked.add(answer.record["host"])
 
     def finish(self) -> None:
-        self._stream.write(
-            _head("host_checked_timestamp_seconds", "When the host was looked at; absent if it was not.")
-        )
-        self._checked.pour(self._stream)
-        refused = [({"rule": rule}, packets) for rule, packets in sorted(self._refused.items())]
-        meaning = "Packets that the hosts' firewalls refused, and questions that their name filters did."
-        self._stream.writelines(_gauge("refused_packets", meaning, refused))
+        self._picture.close(self._report, self._asked)
+        write(self._stream, self._report, self._picture)
 
 
-def fleet(report: Mapping[str, Any]) -> Iterator[str]:
-    """The gauges of the whole fleet."""
-    run, summary = report["run"], report["summary"]
-    facts = {name: run.get(name) for name in ("id", "mode", "playbook", "catalog_version")}
-    yield from _gauge("run_info", "The run that this is the report of.", [(facts, 1)])
+def write(stream: TextIO, report: Mapping[str, Any], picture: Picture) -> None:
+    """The picture as metrics; `report` is the fleet report of the newest run that is in it."""
+    counts = _Counts()
+    states, inventories, times, parts = Spool(), Spool(), Spool(), Spool()
+    for host in picture.at(_oldest(picture, report["run"]["finished"])):
+        counts.add(host)
+        name = _label(host.name)
+        states.add(f'proscribe_host_state{{host="{name}",state="{host.state}"}} 1\n')
+        inventories.add(f'proscribe_host_info{{host="{name}",inventory="{_label(host.inventory)}"}} 1\n')
+        if (moment := seconds(host.checked_at)) is not None:
+            times.add(f'proscribe_host_checked_timestamp_seconds{{host="{name}"}} {moment}\n')
+        for control, at in _apart(host):
+            labels = f'host="{name}",control="{control}"'
+            parts.add(f"proscribe_host_control_checked_timestamp_seconds{{{labels}}} {seconds(at) or 0}\n")
+    stream.writelines(_of_run(report["run"], picture))
+    stream.writelines(counts.gauges())
+    stream.writelines(_of_waivers(picture))
+    for metric, meaning, spool in (
+        ("host_state", "1 for the state that the host is in.", states),
+        ("host_info", "The inventory that the host belongs to.", inventories),
+        (
+            "host_checked_timestamp_seconds",
+            "When the host was looked at: the control that was not for longest; absent if one never was.",
+            times,
+        ),
+        (
+            "host_control_checked_timestamp_seconds",
+            "When each control was looked at, of hosts where that was not at one time; 0 for never.",
+            parts,
+        ),
+    ):
+        if spool.pieces:
+            stream.write(_head(metric, meaning))
+            spool.pour(stream)
+    meaning = "Packets that the hosts' firewalls refused, and questions that their name filters did."
+    refused = [({"rule": rule}, packets) for rule, packets in sorted(counts.refused.items())]
+    stream.writelines(_gauge("refused_packets", meaning, refused))
+
+
+class _Counts:
+    """The numbers of the whole, host by host."""
+
+    def __init__(self) -> None:
+        self.hosts = dict.fromkeys(STATES, 0)
+        self.rules = dict.fromkeys(STATES, 0)
+        self.seen = 0
+        self.refused: Counter[str] = Counter()
+        self._by_rule: Counter[tuple[str, str]] = Counter()
+        self._by_control: Counter[tuple[str, str, str]] = Counter()
+        self._lists: Counter[tuple[tuple[str, str], ...]] = Counter()
+
+    def add(self, host: Host) -> None:
+        """Count a host."""
+        self.hosts[host.state] += 1
+        self.seen += host.seen
+        self.refused.update(host.attempts)
+        for control, look in host.looks.items():
+            self._by_control[control, look.mode or "unknown", OFF if look.mode == OFF else look.state] += 1
+            if look.rules:
+                self._lists[look.rules] += 1
+            for state, number in states_of(look).items():
+                self.rules[state] += number
+
+    def gauges(self) -> Iterator[str]:
+        """What they come to."""
+        total = sum(self.hosts.values())
+        yield from _gauge("expected_hosts", "Hosts that had to answer.", [({}, total)])
+        by_state = [({"state": state}, count) for state, count in self.hosts.items()]
+        yield from _gauge("hosts", "Expected hosts by state.", by_state)
+        by_state = [({"state": state}, count) for state, count in self.rules.items()]
+        yield from _gauge("rules", "Evaluated rules of all hosts by state.", by_state)
+        applicable = total - self.hosts[NOT_APPLICABLE]
+        met = self.hosts[COMPLIANT] + self.hosts[REPAIRED]
+        for name, part, whole in (
+            ("coverage", self.seen, total),
+            ("compliance_strict", met, applicable),
+            ("compliance_with_waivers", met + self.hosts[WAIVED], applicable),
+        ):
+            yield from _gauge(f"{name}_hosts", f"The hosts that count for {name}.", [({}, part)])
+            if whole:
+                yield from _gauge(f"{name}_ratio", f"{name} as a part of the expected hosts.", [({}, part / whole)])
+        controls = [
+            ({"control": control, "mode": mode, "state": state}, count)
+            for (control, mode, state), count in sorted(self._by_control.items())
+        ]
+        yield from _gauge("control_hosts", "Hosts by what the policy does with the control, and its state.", controls)
+        for rules, times in self._lists.items():
+            for rule, state in rules:
+                self._by_rule[rule, state] += times
+        order = sorted(self._by_rule, key=lambda pair: (pair[0], STATES.index(pair[1])))
+        listed = [({"rule": rule, "state": state}, self._by_rule[rule, state]) for rule, state in order]
+        yield from _gauge("rule_hosts", "Hosts that list the rule, by its state there.", listed)
+
+
+def _of_run(run: Mapping[str, Any], picture: Picture) -> Iterator[str]:
+    """The newest run, and when there was one over the whole."""
+    facts = {name: run.get(name) for name in ("id", "mode", "playbook", "catalog_version", "limit")}
+    facts |= {"inventory": ",".join(run.get("inventory") or ()), "controls": ",".join(controls_of(run))}
+    facts["whole"] = "true" if is_whole(run) else "false"
+    yield from _gauge("run_info", "The newest run; what it left out stands as it was last looked at.", [(facts, 1)])
     for name in ("started", "finished"):
         moment = seconds(run[name])
         if moment is not None:
-            yield from _gauge(f"report_{name}_timestamp_seconds", f"When the run {name}.", [({}, moment)])
-    yield from _gauge("expected_hosts", "Hosts that had to answer.", [({}, run["expected_hosts"])])
-    by_state = [({"state": state}, count) for state, count in summary["hosts"].items()]
-    yield from _gauge("hosts", "Expected hosts by state.", by_state)
-    by_state = [({"state": state}, count) for state, count in summary["rules"].items()]
-    yield from _gauge("rules", "Evaluated rules of all hosts by state.", by_state)
-    for name in NUMBERS:
-        counted = summary[name]
-        yield from _gauge(f"{name}_hosts", f"The hosts that count for {name}.", [({}, counted["numerator"])])
-        if counted["denominator"]:
-            part = counted["numerator"] / counted["denominator"]
-            yield from _gauge(f"{name}_ratio", f"{name} as a part of the expected hosts.", [({}, part)])
-    counts = [
-        ({"rule": rule["rule"], "state": state}, count)
-        for rule in report["rules"]
-        for state, count in rule["counts"].items()
+            yield from _gauge(f"report_{name}_timestamp_seconds", f"When the newest run {name}.", [({}, moment)])
+    whole = [
+        ({"inventory": name}, seconds(picture.whole.get(name)) or 0)
+        for name in sorted({host.inventory for host in picture.hosts.values()})
     ]
-    yield from _gauge("rule_hosts", "Hosts that list the rule, by its state there.", counts)
-    waivers = [({"waiver": one["id"], "status": one["status"]}, one) for one in report["waivers"]]
+    meaning = "When the newest run finished that asked every host of the inventory for every control; 0 for never."
+    yield from _gauge("whole_run_finished_timestamp_seconds", meaning, whole)
+
+
+def _of_waivers(picture: Picture) -> Iterator[str]:
+    by_id: dict[tuple[str, str], dict[str, Any]] = {}
+    for listed in picture.waivers.values():
+        for one in listed:
+            mine = by_id.setdefault((one["id"], one["status"]), {**one, "hosts": []})
+            mine["hosts"] = [*mine["hosts"], *one["hosts"]]
+    waivers = [({"waiver": id_, "status": status}, one) for (id_, status), one in by_id.items()]
     ends = [(labels, end_of(one)) for labels, one in waivers]
     reviews = [(labels, one.get("review_by")) for labels, one in waivers]
     for name, times, meaning in (
@@ -81,8 +166,20 @@ def fleet(report: Mapping[str, Any]) -> Iterator[str]:
     ):
         moments = [(labels, moment) for labels, time in times if (moment := seconds(time)) is not None]
         yield from _gauge(name, meaning, moments)
-    hosts = [(labels, len(one["hosts"])) for labels, one in waivers]
-    yield from _gauge("waiver_hosts", "Hosts of this run that the waiver is for.", hosts)
+    hosts = [(labels, len(set(one["hosts"]))) for labels, one in waivers]
+    yield from _gauge("waiver_hosts", "Hosts that the waiver is for.", hosts)
+
+
+def _oldest(picture: Picture, now: str) -> dict[int, str]:
+    """The times before which a look is too old, by for how many seconds one is good; 0 is for ever."""
+    lengths: Iterable[int] = {host.stale_after for host in picture.hosts.values()} - {0}
+    return {length: spelled(moment_of(now) - datetime.timedelta(seconds=length)) for length in lengths}
+
+
+def _apart(host: Host) -> list[tuple[str, str]]:
+    """When each control was looked at, where that was not at one time."""
+    times = [(control, look.at) for control, look in host.looks.items() if look.mode != OFF]
+    return times if len({at for _, at in times}) > 1 else []
 
 
 def seconds(time: object) -> int | None:

@@ -30,6 +30,9 @@ KINDS = {
     COMPLIANT: ("pass", "none"),
     NOT_APPLICABLE: ("notApplicable", "none"),
 }
+OF_RUN = (
+    "id", "mode", "catalog_version", "expected_hosts", "inventory", "limit", "controls", "whole", "left_out",
+)  # fmt: skip
 # States that are told as notifications.
 UNSEEN = (ERROR, UNKNOWN)
 
@@ -74,7 +77,7 @@ class Export:
         details = {
             "automationDetails": {"id": f"proscribe/{clean(run['playbook'])}/{clean(run['id'])}"},
             "properties": {
-                "run": {key: run.get(key) for key in ("id", "mode", "catalog_version", "expected_hosts")},
+                "run": {key: run.get(key) for key in OF_RUN},
                 "waivers": [
                     {key: clean(waiver.get(key) or "") for key in ("id", "status", "expires", "why")}
                     for waiver in self._report["waivers"]
@@ -89,6 +92,8 @@ class Export:
         """What a result says of its line, without the braces: all but the host."""
         kind, level = KINDS[line.state]
         told: dict[str, Any] = {"ruleId": line.rule, "kind": kind, "level": level, "message": {"text": line.text}}
+        if line.mode:
+            told["properties"] = {"mode": line.mode}
         if line.state == WAIVED:
             justification = f"{line.waiver}: {self._reasons.get(line.waiver) or 'approved'}"
             told["suppressions"] = [{"kind": "external", "status": "accepted", "justification": justification}]

@@ -60,10 +60,10 @@ class History:
         with self.database.reading() as session:
             return Since(session)
 
-    def trend(self, limit: int = 60, since: str = "") -> list[dict[str, Any]]:
+    def trend(self, limit: int = 60, since: str = "", like_run: str = "") -> list[dict[str, Any]]:
         """See answers.trend."""
         with self.database.reading() as session:
-            return answers.trend(session, since, limit)
+            return answers.trend(session, since, limit, like_run)
 
 
 def open_history(where: str, reports: Path) -> History | None:

@@ -16,6 +16,7 @@ from .database import Session
 from .recording import HOST, Plans
 from .tables import STORY, HostRow
 
+WHOLE = (json.dumps(list(CONTROLS)), "[]", "null")  # how a run over all controls has them in the history
 FLAPS = 3  # so many drifts of one rule on one host within the period are told as flapping
 
 # An episode that ended like this was put right; any other end is a change of the policy, or of what could be seen.
@@ -48,11 +49,15 @@ class Episode(NamedTuple):
 
 
 class Repairs(NamedTuple):
-    """What was put right in the period: how many episodes, and how long they lasted, in seconds."""
+    """What was put right in the period, and how long that took, in seconds. What came back into line together, one
+    control of one host or one app there, is one time, whatever the number of its rules.
+    """
 
     number: int
     median: int
     longest: int
+    rules: int = 0  # in all these times together
+    hosts: int = 0
 
 
 class Flap(NamedTuple):
@@ -86,6 +91,10 @@ class Scope(NamedTuple):
         """The values of the conditions."""
         return self._asdict()
 
+
+# What comes back into line together: an app is a thing of its own, of the others the control.
+PLACE = f"""CASE WHEN b.rule LIKE 'apps/%' THEN b.rule
+    {" ".join(f"WHEN b.rule LIKE '{control}/%' THEN '{control}'" for control in CONTROLS[1:])} ELSE '' END"""
 
 # When a run last looked at the rule of an episode of STORY on its host `h`.
 LAST_SEEN = f"""CASE WHEN e.closed IS NOT NULL THEN e.closed WHEN b.rule = '{HOST}' THEN h.asked
@@ -191,19 +200,22 @@ def never(found: Sequence[HostRow], plans: Plans, only: str = "") -> dict[str, i
 def repairs(session: Session, scope: Scope) -> Repairs:
     """What was noncompliant and was put right within the period."""
     right = ", ".join(f"'{end}'" for end in RIGHT)
-    query = f"""SELECT e.opened, e.closed, COUNT(*) FROM {STORY}
-        WHERE e.closed >= :since AND e.state = '{NONCOMPLIANT}' AND e.ended IN ({right}){scope.where()}
-        GROUP BY e.opened, e.closed"""
+    ended = f"""e.closed >= :since AND e.state = '{NONCOMPLIANT}' AND e.ended IN ({right}){scope.where()}"""
+    query = f"""SELECT opened, closed, COUNT(*), SUM(rules) FROM (
+            SELECT MIN(e.opened) AS opened, e.closed AS closed, COUNT(*) AS rules FROM {STORY}
+            WHERE {ended} GROUP BY e.host, e.closed, {PLACE}
+        ) AS times GROUP BY opened, closed"""
+    found = list(session.rows(query, scope.values()))
     took = sorted(
-        (round((moment_of(closed) - moment_of(opened)).total_seconds()), times)
-        for opened, closed, times in session.rows(query, scope.values())
+        (round((moment_of(closed) - moment_of(opened)).total_seconds()), times) for opened, closed, times, _ in found
     )
-    number = sum(times for _, times in took)
+    number, rules = sum(times for _, times in took), sum(int(row[3]) for row in found)
+    hosts = next(session.rows(f"SELECT COUNT(DISTINCT e.host) FROM {STORY} WHERE {ended}", scope.values()))[0]
     reached = 0
     for seconds, times in took:
         reached += times
         if reached * 2 >= number:
-            return Repairs(number, seconds, took[-1][0])
+            return Repairs(number, seconds, took[-1][0], rules, hosts)
     return Repairs(0, 0, 0)
 
 
@@ -227,13 +239,17 @@ def unseen(session: Session, scope: Scope, before: str) -> list[Unseen]:
     return sorted(found, key=lambda host: (host.last_seen, host.host))
 
 
-def trend(session: Session, since: str = "", most: int = 60) -> list[dict[str, Any]]:
-    """The newest run and the runs before it that can be compared with it (same inventory, limit and controls), oldest
-    first, at most so many: [{run, finished, mode, hosts {state: count}, coverage, compliance_strict,
-    compliance_with_waivers}].
+def trend(session: Session, since: str = "", most: int = 60, like_run: str = "") -> list[dict[str, Any]]:
+    """A run and the runs before it that can be compared with it (same inventory, limit and controls), oldest first, at
+    most so many: [{run, finished, mode, hosts {state: count}, coverage, compliance_strict, compliance_with_waivers}].
+
+    The run is `like_run`, where it is known, and else the newest one over the whole of an inventory: one over a part
+    says nothing of all hosts.
     """
-    newest = "SELECT inventory, scope, controls FROM proscribe_run ORDER BY finished DESC, id DESC LIMIT 1"
-    like: Sequence[Any] | None = next(session.rows(newest), None)
+    newest = f"""SELECT inventory, scope, controls FROM proscribe_run
+        WHERE id = :like OR (scope = '' AND controls IN ({", ".join(f"'{one}'" for one in WHOLE)}))
+        ORDER BY CASE WHEN id = :like THEN 0 ELSE 1 END, finished DESC, id DESC LIMIT 1"""
+    like: Sequence[Any] | None = next(session.rows(newest, {"like": like_run}), None)
     if like is None:
         return []
     query = f"""SELECT id, finished, mode, summary FROM proscribe_run WHERE inventory = :inventory AND scope = :scope

@@ -33,6 +33,7 @@ from ...finding import (
 from ...plan import CONTROLS
 from ...store import Store
 from ..arithmetic import covered
+from ..scope import left_out
 from ..wording import clean, evidence
 from .bundles import Bundles, Rules
 from .database import Session
@@ -53,7 +54,7 @@ LONGEST = 300  # characters of evidence that are kept
 
 
 class Run(NamedTuple):
-    """What the history keeps of a run. `inventory` and `controls` are JSON lists, `scope` is its --limit."""
+    """What the history keeps of a run. `inventory` and `controls` are JSON lists, `scope` its --limit, "" for all."""
 
     id: str
     playbook: str
@@ -72,7 +73,8 @@ class Run(NamedTuple):
         return cls(
             **{key: str(run[key]) for key in ("id", "playbook", "mode", "started", "finished")},
             inventory=json.dumps(run["inventory"]),
-            scope=run["limit"] or "",
+            # A run that left hosts out for another reason than a --limit is none of the whole either.
+            scope=run["limit"] or ("" if left_out(run) == 0 else "part of the hosts"),
             controls=json.dumps(run["controls"]),
             summary=json.dumps(report["summary"]),
         )

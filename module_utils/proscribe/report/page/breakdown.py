@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...finding import STATES
@@ -39,17 +39,24 @@ class Breakdown(NamedTuple):
     group_since: Sequence[str]  # for each group, "" if not known
     departments: Mapping[str, Counts]  # hosts by state; worst first
     services: Mapping[str, Counts]  # hosts that list a rule of it, by the worst state of these
+    settings: Mapping[str, Counts]  # the same of the rules that are no service's, by their whole names
     controls: Mapping[str, Counts]
     attempts: Mapping[str, tuple[int, int]]  # by rule: how often it was refused, and on how many hosts; most first
 
 
-FACTS = ("reason", "plan", "checked_at", "rules_evaluated", "rules_not_applicable", "errors", "duration_ms")
+FACTS = ("reason", "plan", "checked_at", "rules_evaluated", "rules_not_applicable", "errors", "duration_ms", "controls")
 
 
 def break_down(
-    records: Iterable[Mapping[str, Any]], departments: Mapping[str, Iterable[str]], since: Since, finished: str
+    records: Iterable[Mapping[str, Any]],
+    departments: Mapping[str, Iterable[str]],
+    since: Since,
+    finished: str,
+    settings: Collection[str] = (),
 ) -> Breakdown:
-    """Read the records, each once. What is known to begin after the run had `finished` is another time's."""
+    """Read the records, each once. `settings` are the rules that are about no service. What is known to begin after
+    the run had `finished` is another time's.
+    """
     belongs: dict[str, list[str]] = {}
     for department, members in departments.items():
         for member in members:
@@ -77,7 +84,8 @@ def break_down(
         groups=[found[number] for number in order],
         group_since=[group_since.get(number, "") for number in order],
         departments=_by_department(hosts, departments),
-        services=_by(hosts, parts_, lambda part: _services(part, grouping.rules)),
+        services=_by(hosts, parts_, lambda part: _services(part, grouping.rules, settings)),
+        settings=_by(hosts, parts_, lambda part: _settings(part, grouping.rules, settings)),
         controls=_by(hosts, parts_, lambda part: [part.control]),
         attempts=_attempts(hosts),
     )
@@ -146,8 +154,13 @@ def _attempts(hosts: Iterable[Host]) -> dict[str, tuple[int, int]]:
     return {rule: (count, places[rule]) for rule, count in sorted(times.items(), key=lambda item: (-item[1], item[0]))}
 
 
-def _services(part: Part, rules: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [rules[number]["rule"].partition("/")[2] or rules[number]["rule"] for number in part.rules]
+def _services(part: Part, rules: Sequence[Mapping[str, Any]], settings: Collection[str]) -> list[str]:
+    names = [rules[number]["rule"] for number in part.rules]
+    return [name.partition("/")[2] or name for name in names if name not in settings]
+
+
+def _settings(part: Part, rules: Sequence[Mapping[str, Any]], settings: Collection[str]) -> list[str]:
+    return [name for number in part.rules if (name := rules[number]["rule"]) in settings]
 
 
 def _worst_first(counts: Mapping[str, Counts]) -> dict[str, Counts]:

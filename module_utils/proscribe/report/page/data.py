@@ -1,28 +1,32 @@
 """The hosts with their evidence as JSON for the page's script: every text, finding, rule and part once, then numbers.
 
     {"states": [state], "finished": time, "texts": [text], "findings": [[text; one for each field of a finding]],
-     "rules": [[rule, state, waiver, reason, [finding]]], "parts": [[control, state, group, [rule]]],
+     "rules": [[rule, state, waiver, reason, [finding], setting]], "parts": [[control, state, group, [rule], audited]],
      "groups": [title], "departments": [text], "platforms": [[key, value, ...]], "errors": [[control, message, ...]],
-     "actions": [[control, action, ...]],
+     "actions": [[control, action, ...]], "controls": [[control, its mode and state, ...]],
      "hosts": [[name, state, [part], [department], platform, checked_at, reason, rules evaluated, not applicable,
-                plan, milliseconds, errors, actions, {part, or -1 for the host: since}, [rule, attempts, ...]]]}
+                plan, milliseconds, errors, actions, {part, or -1 for the host: since}, [rule, attempts, ...],
+                controls]]}
 
-A number stands for a place in the list of its kind; -1 for nothing. Trailing nothings of a host are left out.
+A number stands for a place in the list of its kind; -1 for nothing. Trailing nothings of a host are left out;
+`setting` is 1 for a rule that is no service's, `audited` 1 for a part that no run corrects.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from ...finding import STATES, Finding
 from ..groups import Group, Part
+from ..modes import AUDIT, ENFORCE, OFF
 from ..wording import clean
 from .breakdown import Breakdown, Host
 
 # How much evidence the page carries, in characters; beyond it a rule stands there without its findings.
 MOST_EVIDENCE = 8_000_000
+MODES = {ENFORCE: "enforced", AUDIT: "only audited"}
 MOST_ATTEMPTS = 10  # rules of a host of which it says how often they refused something
 
 
@@ -55,8 +59,8 @@ def script_data(breakdown: Breakdown, finished: str, most: int = MOST_EVIDENCE) 
     """The data, piece by piece, safe inside a `script` element."""
     texts, findings = Texts(), Lists()
     departments: dict[str, int] = {}
-    kept = {"platforms": Lists(), "errors": Lists(), "actions": Lists()}
-    rules = list(_rules(breakdown.rules, texts, findings, most))
+    kept = {"platforms": Lists(), "errors": Lists(), "actions": Lists(), "controls": Lists()}
+    rules = list(_rules(breakdown.rules, texts, findings, most, breakdown.settings))
     parts = [_part(part, texts) for part in breakdown.parts]
     yield '{"states":' + _json(STATES)
     yield ',\n"finished":' + _json(clean(finished))
@@ -82,7 +86,9 @@ def _json(value: object) -> str:
     return plain.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _rules(rules: Iterable[Mapping[str, Any]], texts: Texts, findings: Lists, most: int) -> Iterator[list[Any]]:
+def _rules(
+    rules: Iterable[Mapping[str, Any]], texts: Texts, findings: Lists, most: int, settings: Collection[str]
+) -> Iterator[list[Any]]:
     spent = 0
     for rule in rules:
         spent += sum(len(str(value)) for finding in rule["findings"] for value in finding.values() if value)
@@ -90,12 +96,19 @@ def _rules(rules: Iterable[Mapping[str, Any]], texts: Texts, findings: Lists, mo
         if spent <= most:
             found = [findings.number(texts.number(f.get(key)) for key in Finding._fields) for f in rule["findings"]]
         waiver, reason = texts.number(rule["waiver"]), texts.number(rule["reason"])
-        yield [texts.number(rule["rule"]), STATES.index(rule["state"]), waiver, reason, found]
+        yield [
+            texts.number(rule["rule"]),
+            STATES.index(rule["state"]),
+            waiver,
+            reason,
+            found,
+            int(rule["rule"] in settings),
+        ]
 
 
 def _part(part: Part, texts: Texts) -> list[Any]:
     group = -1 if part.group is None else part.group
-    return [texts.number(part.control), STATES.index(part.state), group, part.rules]
+    return [texts.number(part.control), STATES.index(part.state), group, part.rules, int(part.audited)]
 
 
 def _title(group: Group) -> list[str]:
@@ -105,6 +118,14 @@ def _title(group: Group) -> list[str]:
 
 def _most(attempts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(attempts.items(), key=lambda item: (-item[1], item[0]))[:MOST_ATTEMPTS]
+
+
+def _controls(controls: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """What of each control is done on the host, and how it stands, in words."""
+    for name, control in controls.items():
+        if mode := control["mode"]:
+            state = (control["state"] or "not looked at in this run").replace("_", " ")
+            yield name, mode if mode == OFF else f"{MODES[mode]}: {state}"
 
 
 def _host(host: Host, texts: Texts, departments: dict[str, int], kept: Mapping[str, Lists]) -> list[Any]:
@@ -125,6 +146,7 @@ def _host(host: Host, texts: Texts, departments: dict[str, int], kept: Mapping[s
         kept["actions"].number(texts.number(a[key]) for a in facts["actions"] for key in ("control", "action")),
         {number: texts.number(when) for number, when in host.since.items()},
         [item for rule, times in _most(facts["attempts"]) for item in (texts.number(rule), times)],
+        kept["controls"].number(texts.number(item) for pair in _controls(facts["controls"] or {}) for item in pair),
     ]
     while row[-1] in (-1, {}, []):
         row.pop()

@@ -8,6 +8,8 @@ from typing import Any
 from ...finding import UNKNOWN
 from ..advice import advice
 from ..command import Step
+from ..modes import in_words
+from ..scope import parts
 from ..wording import moment
 from .breakdown import Breakdown
 from .markup import table, text
@@ -60,7 +62,7 @@ def told(warnings: Sequence[str]) -> Iterator[str]:
         yield f'<section id="warnings">\n<h2>Warnings</h2>\n<ul class="told">{items}</ul>\n</section>\n'
 
 
-def run_facts(run: Mapping[str, Any]) -> Iterator[str]:
+def run_facts(run: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
     """The run: what an auditor asks of a record."""
     facts = (
         ("Run", run["id"]),
@@ -69,7 +71,9 @@ def run_facts(run: Mapping[str, Any]) -> Iterator[str]:
         ("Finished", moment(run["finished"])),
         ("Inventory", ", ".join(run["inventory"] or ())),
         ("Limit", run["limit"] or "none"),
+        ("Left out", "; ".join(parts(run))),
         ("Controls", ", ".join(run["controls"] or ())),
+        ("Modes", "; ".join(in_words(summary.get("controls") or {})) or "every control is enforced"),
         ("Catalogue", run["catalog_version"]),
         ("Expected hosts", f"{run['expected_hosts']:,}"),
     )

@@ -131,7 +131,8 @@ def tables(breakdown: Breakdown) -> Iterator[str]:
     kinds = (
         ("department", "Department", "By department", breakdown.departments),
         ("control", "Control", "By control", breakdown.controls),
-        ("service", "Service or setting", "By service", breakdown.services),
+        ("service", "Service", "By service", breakdown.services),
+        ("service", "Setting", "By setting", breakdown.settings),
     )
     if not any(counts for *_, counts in kinds):
         return

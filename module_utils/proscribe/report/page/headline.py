@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...finding import ERROR, NONCOMPLIANT, STATES, UNKNOWN
+from ..modes import in_words
+from ..scope import ban, left_out, parts
 from ..wording import clean, counted, not_in_force, percent
 from .markup import MEANING, bar, icon, named, text, time
 from .trend import Run, drawing
@@ -26,14 +28,23 @@ def title(report: Mapping[str, Any]) -> str:
     bad = hosts[ERROR] + hosts[NONCOMPLIANT]
     if expected == 1 and (bad or hosts[UNKNOWN]):
         return "The ban does not hold on this host" if bad else "Whether the ban holds on this host is unknown"
+    asked = "" if left_out(report["run"]) == 0 else " that was asked" if expected == 1 else " that were asked"
     if bad:
         rest = f", and is unknown for {hosts[UNKNOWN]:,}" if hosts[UNKNOWN] else ""
-        return f"The ban does not hold on {bad:,} of {counted(expected, 'host')}{rest}"
+        return f"The ban does not hold on {bad:,} of {counted(expected, 'host')}{asked}{rest}"
     if hosts[UNKNOWN]:
-        return f"Whether the ban holds is unknown for {hosts[UNKNOWN]:,} of {counted(expected, 'host')}"
+        return f"Whether the ban holds is unknown for {hosts[UNKNOWN]:,} of {counted(expected, 'host')}{asked}"
     if idle := not_in_force(report):
         return idle[0].upper() + idle[1:]
-    return "The ban holds on " + ("this host" if expected == 1 else f"all {expected:,} hosts")
+    what = ban(report["run"])
+    where = (
+        "this host"
+        if expected == 1 and not asked
+        else f"the {counted(expected, 'host')}"
+        if asked
+        else f"all {expected:,} hosts"
+    )
+    return f"{what[0].upper()}{what[1:]} {'hold' if ' and ' in what else 'holds'} on {where}{asked}"
 
 
 def header(report: Mapping[str, Any], trend: Sequence[Run]) -> Iterator[str]:
@@ -42,7 +53,8 @@ def header(report: Mapping[str, Any], trend: Sequence[Run]) -> Iterator[str]:
     mode = "check (nothing was changed)" if run["mode"] == "check" else run["mode"]
     where = ", ".join(clean(source).rstrip("/").rpartition("/")[2] for source in run["inventory"] or ())
     inventory = f"<span>{'' if where == 'inventory' else 'inventory '}{text(where)}</span>" if where else ""
-    limit = f"<span>limited to {text(run['limit'])}</span>" if run["limit"] else ""
+    said = [*parts(run), *in_words(summary.get("controls") or {})]
+    limit = "".join(f"<span>{text(part)}</span>" for part in said)
     yield f'<header>\n<p class="over"><b>Proscribe {text(mode)}</b>'
     yield f"<span>{time(run['finished'])}</span>{inventory}{limit}</p>\n"
     yield f"<h1>{text(title(report))}</h1>\n"
@@ -53,7 +65,7 @@ def header(report: Mapping[str, Any], trend: Sequence[Run]) -> Iterator[str]:
         small = f"{share['numerator']:,} of {share['denominator']:,} {what if share['denominator'] != 1 else one}"
         yield f"<div><dt>{name}</dt><dd>{text(percent(share))}<small>{small}</small></dd></div>\n"
     yield "</dl>\n"
-    yield from drawing(trend)
+    yield from drawing(trend, "; ".join(parts(run)))
     yield "</div>\n</header>\n"
 
 

@@ -18,8 +18,10 @@ WIDTH, HEIGHT = 360, 64
 Run = Mapping[str, Any]
 
 
-def drawing(trend: Sequence[Run]) -> Iterator[str]:
-    """One column for each run, oldest first, and what changed in words. Nothing for a single run."""
+def drawing(trend: Sequence[Run], part: str = "") -> Iterator[str]:
+    """One column for each run, oldest first, and what changed in words. Nothing for a single run. `part` says what
+    these runs left out, "" where they are over the whole.
+    """
     runs = trend[-MOST:]
     if len(runs) < 2:
         return
@@ -28,7 +30,8 @@ def drawing(trend: Sequence[Run]) -> Iterator[str]:
     columns = "".join(_column(run, index * step, step, top) for index, run in enumerate(runs, max(0, 12 - len(runs))))
     first, last = runs[0], runs[-1]
     said = f"Hosts that do not meet the ban in {len(runs)} runs: at most {top:,}, in the last one {_open(last):,}"
-    yield f'<figure class="trend"><figcaption>{text(_change(runs[-2], last))}</figcaption>'
+    change = _change(runs[-2], last) + (f" (in runs like this one: {part})" if part else "")
+    yield f'<figure class="trend"><figcaption>{text(change)}</figcaption>'
     yield f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{text(said)}">{columns}'
     yield f'<path class="axis" d="M0 {HEIGHT - 0.5}H{WIDTH}"/></svg>'
     yield f'<p class="ends"><span>{time(first["finished"])}</span><span>{time(last["finished"])}</span></p></figure>\n'

@@ -5,10 +5,10 @@ if (!source) return;
 const data = JSON.parse(source.textContent);
 const text = place => (place < 0 || place === undefined ? "" : data.texts[place]);
 
-const parts = data.parts.map(([control, state, group, ofPart]) => ({ control: text(control), state, group, rules: ofPart }));
-const rules = data.rules.map(([rule, state, waiver, reason, findings]) => ({
+const parts = data.parts.map(([control, state, group, ofPart, audited]) => ({ control: text(control), state, group, rules: ofPart, audited }));
+const rules = data.rules.map(([rule, state, waiver, reason, findings, setting]) => ({
   rule: text(rule),
-  service: text(rule).slice(text(rule).indexOf("/") + 1),
+  service: setting ? text(rule) : text(rule).slice(text(rule).indexOf("/") + 1),
   state,
   waiver: text(waiver),
   reason: text(reason),
@@ -20,7 +20,7 @@ const pairs = (kind, place) => (place === undefined || place < 0 ? [] : inPairs(
 
 // One host as the list and the panel want it; made anew each time, since only a page of them is ever shown.
 const hostAt = index => {
-  const [name, state, ofParts, departments, platform, checked, reason, evaluated, idle, plan, took, errors, actions, since, attempts] = data.hosts[index];
+  const [name, state, ofParts, departments, platform, checked, reason, evaluated, idle, plan, took, errors, actions, since, attempts, controls] = data.hosts[index];
   return {
     index, name, state, evaluated, idle, took,
     parts: ofParts.map(place => ({ ...parts[place], since: text((since || {})[place]) })).sort((a, b) => a.state - b.state),
@@ -32,6 +32,7 @@ const hostAt = index => {
     plan: text(plan),
     errors: pairs("errors", errors),
     actions: pairs("actions", actions),
+    controls: pairs("controls", controls),
     attempts: inPairs(attempts || []).map(([rule, times]) => [text(rule), `${number(times)} refused`]),
   };
 };
@@ -48,7 +49,7 @@ const inWords = ({ kind, manager, id, version, scope, path, detail }) => {
 // A part: what it is about, what was found, and why that is wrong, as its group has it.
 const counts = part => part.group >= 0; // and is not only announced, or plainly told
 const why = part => (counts(part) ? data.groups[part.group][1] : "");
-const about = part => (part.rules.length === 1 ? rules[part.rules[0]].rule : part.rules.length ? `${part.control}, ${number(part.rules.length)} rules` : part.control);
+const about = part => (part.rules.length === 1 ? rules[part.rules[0]].rule : part.rules.length ? `${part.control}, ${number(part.rules.length)} rules` : part.control) + (part.audited ? " (audited)" : "");
 const summary = part => {
   if (part.control !== "apps") return "";
   return part.rules.flatMap(index => (rules[index].findings || []).map(place => inWords(findingAt(place)))).join(", ");

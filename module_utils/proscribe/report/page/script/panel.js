@@ -10,6 +10,7 @@ const facts = host => {
     ...Object.entries(rest).map(([name, value]) => [name[0].toUpperCase() + name.slice(1), value]),
     ["Checked", moment(host.checked)],
     ["Rules", `${number(host.evaluated)} evaluated${host.idle ? `, ${number(host.idle)} do not apply` : ""}`],
+    ...host.controls.map(([name, said]) => [name[0].toUpperCase() + name.slice(1), said]),
     ["Plan", host.plan],
     ["Time taken", host.took === undefined || host.took < 0 ? "" : `${number(host.took)} ms`],
   ];
@@ -74,10 +75,10 @@ const fill = index => {
   $("panel-facts").replaceChildren(
     el("p", { class: "verdict" }, badge(host.state), host.reason ? ` ${host.reason}` : ""),
     host.since ? el("p", { class: "soft" }, `since ${moment(host.since)} (${ago(host.since)})`) : "",
-    ...listed("Errors", host.errors),
+    ...listed("What failed or was refused", host.errors),
     ...listed("What was done", host.actions),
     ...host.parts.filter(part => part.rules.length || !host.errors.length).map(section), // an error without rules stands above
-    host.parts.length || host.reason ? "" : el("p", {}, "Every rule that applies to this host holds."),
+    host.parts.length || host.reason ? "" : el("p", {}, "Every rule that was looked at and applies to this host holds."),
     ...listed("Attempts that the host refused", host.attempts),
     el("h3", {}, "The host"), facts(host));
   $("panel-before").disabled = place <= 0;

@@ -1,0 +1,76 @@
+"""The end of a run on disk: its report, whether it stands for the whole, and the whole picture with what it saw."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import exports, html, latest, whole
+from .files import ReportDirectory
+from .picture import Picture
+from .stored import LATEST, NoSuchRun, find_run
+
+
+class Beyond(NamedTuple):
+    """What goes with a report beyond itself: the hosts that the run left out, for how many seconds a look at a host is
+    good where that is not as usual, what the history says for the page, and the lists of hosts (file name: hosts).
+    """
+
+    left_out: Sequence[str] = ()
+    stale_after: Mapping[str, int] = {}
+    past: Mapping[str, Any] = {}
+    lists: Mapping[str, Iterable[str]] = {}
+
+
+def publish(
+    directory: ReportDirectory, report: dict[str, Any], records: Sequence[Mapping[str, Any]], beyond: Beyond
+) -> Path:
+    """Write the report of a run and bring the whole picture up to date; returns the directory of the report.
+
+    What goes wrong beside the report itself is told in its warnings. Raises OSError where that cannot be written.
+    """
+    reports, where = directory.partial.parent, directory.complete
+    with contextlib.ExitStack() as stack:
+        picture = stack.enter_context(_brought_up(reports, report, records, beyond))
+        run = report["run"]
+        stays = latest.stays(reports, run, {record["host"] for record in records})
+        if stays and run["whole"]:
+            report["warnings"].append(stays)
+
+        def export(into: Path) -> None:
+            try:
+                names = run.get("exports") or ()
+                if picture is None:  # metrics of this run alone would tell nothing of the rest
+                    names = [name for name in names if name != exports.METRICS]
+                exports.write(into, report, records, names, picture)
+            except Exception as error:  # the report itself stands
+                report["warnings"].append(f"an export could not be written: {type(error).__name__}: {error}")
+
+        page = html.page(report, records, directory=str(where), **beyond.past)
+        directory.finish(records, report, page, beyond.lists, export, latest=not stays)
+        if stays and picture is not None:
+            with contextlib.suppress(NoSuchRun, OSError):  # they say how old they are
+                exports.refresh(find_run(reports, LATEST), report, picture)
+    return where
+
+
+@contextlib.contextmanager
+def _brought_up(
+    reports: Path, report: dict[str, Any], records: Sequence[Mapping[str, Any]], beyond: Beyond
+) -> Iterator[Picture | None]:
+    """The whole picture with this run in it, for this run alone; None where it cannot be had, which is told."""
+    with contextlib.ExitStack() as stack:
+        picture: Picture | None = None
+        try:
+            stack.enter_context(whole.turn(reports))
+            picture, wrong = whole.read(reports)
+            if wrong:
+                report["warnings"].append(wrong)
+            picture.take(report, records, beyond.left_out, beyond.stale_after)
+            whole.write(reports, picture)
+        except OSError as error:
+            report["warnings"].append(f"this run is not in the whole picture: {error}")
+            picture = None
+        yield picture

@@ -1,0 +1,84 @@
+"""What `latest` is as a baseline: the latest run that passed. A run that failed never becomes what is accepted."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from proscribe.plan import CONTROLS
+from proscribe.report.passed import kept, latest_passed
+from proscribe.report.scope import Scope
+from proscribe.report.stored import NoSuchRun
+
+PROD = Scope(["inventory/prod"])
+GATED, FREE, STOPPED = {"gate": "noncompliant"}, {"gate": None}, {"gate": None, "passed": False}
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Complete reports, oldest first: (verdict, what else is said of the run)."""
+
+    def made(*told):
+        for number, (verdict, more) in enumerate(told):
+            directory = tmp_path / f"r{number}"
+            directory.mkdir()
+            (directory / "hosts.jsonl").touch()
+            facts = {"inventory": ["inventory/prod"], "limit": "", "left_out": 0, "controls": list(CONTROLS), **more}
+            (directory / "report.json").write_text(json.dumps({"run": {**facts, "verdict": verdict}}))
+        return tmp_path
+
+    return made
+
+
+def passed(**verdict):
+    return {"passed": True, **verdict}
+
+
+def failed(**verdict):
+    return {"passed": False, **verdict}
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        pytest.param([passed(**FREE), failed(**GATED)], "r0", id="a run that failed does not follow the one before it"),
+        pytest.param([passed(**FREE), passed(**GATED), failed(**GATED)], "r1", id="the latest that passed"),
+        pytest.param([passed(**FREE), failed(**GATED), passed(**FREE)], "r0", id="no gate, so no verdict"),
+        pytest.param([passed(**FREE), passed(**FREE)], "r1", id="as long as no run was judged, the newest"),
+        pytest.param([passed(**FREE), STOPPED], "r0", id="one that was stopped is no beginning"),
+        pytest.param([None], "r0", id="a report of an earlier version"),
+    ],
+)
+def test_the_baseline_is_the_latest_run_that_passed(runs, told, found):
+    assert latest_passed(runs(*((verdict, {}) for verdict in told)), PROD).name == found
+
+
+def test_where_every_run_failed_the_message_names_the_one_to_name(runs):
+    with pytest.raises(NoSuchRun, match=r"no run of this scope in .* has passed; r1 failed, name it"):
+        latest_passed(runs((failed(**GATED), {}), (failed(**GATED), {})), PROD)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"inventory": ["inventory/lab"]},
+        {"limit": "web01", "left_out": 3},
+        {"left_out": 3},
+        {"controls": ["dns"]},
+    ],
+    ids=lambda part: " ".join(part),
+)
+def test_a_run_over_a_part_is_no_baseline_of_the_whole(runs, part):
+    reports = runs((passed(**GATED), {}), (passed(**GATED), part))
+    assert latest_passed(reports, PROD).name == "r0"
+
+
+def test_a_run_over_the_same_part_is_the_baseline_of_one_over_that_part(runs):
+    reports = runs((passed(**GATED), {}), (passed(**GATED), {"limit": "web01", "left_out": 3, "controls": ["dns"]}))
+    assert latest_passed(reports, Scope(["inventory/prod/"], "web01", ["dns"])).name == "r1"
+    assert latest_passed(reports, Scope(["inventory/prod/"], "web02", ["dns"])).name == "r0"
+
+
+def test_baselines_of_every_scope_are_kept_when_old_reports_go(runs):
+    reports = runs((passed(**GATED), {}), (passed(**GATED), {"controls": ["dns"]}), (failed(**GATED), {}))
+    assert {path.name for path in kept(reports)} == {"r0", "r1"}

@@ -1,0 +1,407 @@
+"""No statement of any output is better than what was looked at: runs over parts of fleets, one after the other, through
+every output that outlives them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from fleets import DIGEST, answer, run
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from proscribe.finding import COMPLIANT, OPEN, Finding, Verdict, judge, worst
+from proscribe.plan import CONTROLS
+from proscribe.report import terminal, verdict, whole
+from proscribe.report.collect import Collector
+from proscribe.report.exports import EVERY
+from proscribe.report.files import ReportDirectory
+from proscribe.report.history import Scope as About
+from proscribe.report.history import answers, open_history
+from proscribe.report.picture import Picture
+from proscribe.report.publishing import Beyond, publish
+from proscribe.report.reconcile import fleet_report
+
+INVENTORIES = {"inventory/prod": ("web01", "web02", "ops1"), "inventory/lab": ("ops1", "lab1")}
+ENFORCED = {"mode": "enforce"}
+
+
+def time(minute):
+    return f"2026-11-25T{minute // 60:02}:{minute % 60:02}:00Z"
+
+
+class Fleet:
+    """A folder of reports, and what a run over any scope leaves in it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.reports = directory / "reports"
+        self.number = 0
+        self.truth: dict[tuple[str, str], str] = {}  # by host and control: how it stood when it was last looked at
+        self.asked: dict[str, str] = {}  # hosts that are in some inventory that a run has read
+
+    def run(
+        self,
+        states,
+        inventory="inventory/prod",
+        hosts=None,
+        controls=CONTROLS,
+        policies=None,
+        gate="never",
+        limited=True,
+    ):
+        """One run: `states` says by host how each control stands (None: no answer). Returns its report and records."""
+        self.number += 1
+        everyone = INVENTORIES[inventory]
+        hosts = tuple(everyone if hosts is None else hosts)
+        began, ended = time(self.number * 10), time(self.number * 10 + 2)
+        modes = policies or {control: {"mode": "enforce", "policy": "p1"} for control in CONTROLS}
+        id_ = f"20261125T00{self.number:02}00Z-audit-{self.number:04x}"
+        made = run(
+            hosts,
+            id=id_,
+            started=began,
+            inventory=[inventory],
+            limit=",".join(hosts) if limited and hosts != everyone else "",
+            left_out=[host for host in everyone if host not in hosts],
+            controls=list(controls),
+            policies={DIGEST: modes},
+            services=["wechat"],
+            exports=list(EVERY),
+            gate=dict.fromkeys(hosts, gate),
+        )
+        collector = Collector(made)
+        for host in hosts:
+            stands = states(host)
+            if stands is not None:
+                looked = [control for control in controls if modes[control]["mode"] != "off"]
+                collector.answered(host, looked_at({control: stands[control] for control in looked}, began))
+        fleet = collector.fleet(ended)
+        report = fleet_report(made, fleet, ended)
+        decided = verdict.judge(fleet.records, made["gate"].values(), ansible_failed=False)
+        report["run"]["verdict"] = decided.as_dict(made["gate"].values(), compared=False, ansible_failed=False)
+        directory = ReportDirectory(self.reports / f"{id_}.partial")
+        history = open_history("sqlite", self.reports)
+        history.record(report, fleet.records)
+        past = {"trend": history.trend(like_run=id_), "since": history.first_seen()}
+        publish(directory, report, fleet.records, Beyond(made["left_out"], {}, past))
+        self._note(made, hosts, states)
+        return report, fleet.records
+
+    def _note(self, made, hosts, states):
+        for host in (*hosts, *made["left_out"]):
+            self.asked.setdefault(host, made["inventory"][0])
+        if not made["left_out"] and tuple(made["controls"]) == CONTROLS:
+            for host, inventory in list(self.asked.items()):
+                if inventory == made["inventory"][0] and host not in hosts:
+                    del self.asked[host]
+        for host in hosts:
+            for control in made["controls"]:
+                stood = self.truth.get((host, control), "unknown")
+                stands = states(host)
+                blind = stood if stood in OPEN else "unknown"
+                self.truth[host, control] = stands[control] if stands is not None else blind
+
+    def best(self, host):
+        """The best that may be said of a host: the worst of its controls, unknown where nobody has looked."""
+        return worst(self.truth.get((host, control), "unknown") for control in CONTROLS)
+
+    def latest(self, name="metrics.prom"):
+        return (self.reports / "latest" / name).read_text()
+
+    def metric_states(self, name="latest"):
+        text = (self.reports / name / "metrics.prom").read_text()
+        return dict(re.findall(r'^proscribe_host_state\{host="(.*)",state="(.*)"\} 1$', text, re.M))
+
+
+def looked_at(stands, at):
+    verdicts = []
+    for control, state in stands.items():
+        finding = Finding("package", "wechat", manager="dpkg", version="4.0", scope="system")
+        verdicts.append(Verdict(f"{control}/boot", COMPLIANT))
+        if state == "noncompliant":
+            verdicts.append(judge(f"{control}/wechat", ENFORCED, [finding]))
+        elif state == "unknown":
+            verdicts.append(judge(f"{control}/wechat", ENFORCED, [], "needs root"))
+        else:
+            verdicts.append(Verdict(f"{control}/wechat", COMPLIANT))
+    return answer(*verdicts, checked_at=at)
+
+
+def all_are(state):
+    return lambda host: dict.fromkeys(CONTROLS, state)
+
+
+def no_better(said, true):
+    return worst([said, true]) == said
+
+
+# -- one thing at a time -----------------------------------------------------------------------------------------------
+
+
+def test_an_audit_of_one_host_and_control_does_not_stand_for_the_fleet_in_latest_and_metrics(tmp_path):
+    fleet = Fleet(tmp_path)
+    fleet.run(all_are("noncompliant"))
+    fleet.run(all_are("compliant"), hosts=["ops1"], controls=["dns"])
+    links = {name: (fleet.reports / name).readlink().name[-4:] for name in ("latest", "newest")}
+    assert links == {"latest": "0001", "newest": "0002"}
+    for name in links:
+        assert fleet.metric_states(name) == dict.fromkeys(("web01", "web02", "ops1"), "noncompliant")
+    lines = fleet.latest().splitlines()
+    assert "proscribe_expected_hosts 3" in lines
+    assert 'proscribe_control_hosts{control="dns",mode="enforce",state="compliant"} 1' in lines
+    (info,) = [line for line in lines if line.startswith("proscribe_run_info")]
+    for label in ('limit="ops1"', 'inventory="inventory/prod"', 'controls="dns"', 'whole="false"'):
+        assert label in info
+
+
+def test_metrics_tell_the_age_of_each_host_and_control(tmp_path):
+    fleet = Fleet(tmp_path)
+    fleet.run(all_are("compliant"))
+    fleet.run(all_are("compliant"), hosts=["ops1"], controls=["dns"])
+    text = fleet.latest()
+    ages = dict(re.findall(r'^proscribe_host_checked_timestamp_seconds\{host="(.*)"\} (\d+)$', text, re.M))
+    assert len(set(ages.values())) == 1  # a host is as old as the control that was not looked at for longest
+    apart = re.findall(
+        r'^proscribe_host_control_checked_timestamp_seconds\{host="(.*)",control="(.*)"\} (\d+)$', text, re.M
+    )
+    assert {(host, control) for host, control, _ in apart} == {("ops1", control) for control in CONTROLS}
+    assert {control for _, control, at in apart if at != ages["ops1"]} == {"dns"}
+    whole_run = re.findall(r"^proscribe_whole_run_finished_timestamp_seconds\{.*\} (\d+)$", text, re.M)
+    finished = re.findall(r"^proscribe_report_finished_timestamp_seconds (\d+)$", text, re.M)
+    assert int(whole_run[0]) < int(finished[0])
+
+
+def test_what_a_partial_run_finds_broken_is_in_the_metrics_of_latest_at_once(tmp_path):
+    fleet = Fleet(tmp_path)
+    fleet.run(all_are("compliant"))
+    fleet.run(all_are("noncompliant"), hosts=["ops1"], controls=["dns"])
+    assert fleet.metric_states()["ops1"] == "noncompliant"
+    assert 'proscribe_rule_hosts{rule="dns/wechat",state="noncompliant"} 1' in fleet.latest()
+
+
+def test_hosts_that_a_first_limited_run_leaves_out_are_unknown(tmp_path):
+    fleet = Fleet(tmp_path)
+    fleet.run(all_are("compliant"), hosts=["ops1"])
+    assert fleet.metric_states() == {"ops1": "compliant", "web01": "unknown", "web02": "unknown"}
+    assert "proscribe_coverage_hosts 1\n" in fleet.latest()
+
+
+def test_a_look_under_an_earlier_policy_does_not_say_that_the_new_one_is_met(tmp_path):
+    fleet = Fleet(tmp_path)
+    fleet.run(all_are("compliant"))
+    policies = {control: {"mode": "enforce", "policy": "p2" if control == "apps" else "p1"} for control in CONTROLS}
+    fleet.run(all_are("compliant"), hosts=["ops1"], controls=["dns"], policies=policies)
+    assert fleet.metric_states()["ops1"] == "unknown"
+
+
+def test_a_look_that_is_too_old_says_nothing_good_but_still_what_was_bad(tmp_path):
+    picture = Picture()
+    made = run(("good", "bad"), policies={}, left_out=[], stale_after={"usual": 3600, "hosts": {}})
+    collector = Collector(made)
+    collector.answered("good", looked_at(dict.fromkeys(CONTROLS, "compliant"), "2026-11-25T00:30:00Z"))
+    collector.answered("bad", looked_at(dict.fromkeys(CONTROLS, "noncompliant"), "2026-11-25T00:30:00Z"))
+    fleet = collector.fleet()
+    picture.take(fleet_report(made, fleet, "2026-11-25T00:31:00Z"), fleet.records)
+    now = {host.name: host.state for host in picture.at({3600: "2026-11-25T00:00:00Z"})}
+    later = {host.name: (host.state, host.seen) for host in picture.at({3600: "2026-11-25T02:00:00Z"})}
+    assert now == {"good": "compliant", "bad": "noncompliant"}
+    assert later == {"good": ("unknown", False), "bad": ("noncompliant", False)}
+
+
+def test_a_host_that_left_the_inventory_goes_with_a_whole_run_and_not_before(tmp_path, monkeypatch):
+    fleet = Fleet(tmp_path)
+    fleet.run(all_are("compliant"))
+    monkeypatch.setitem(INVENTORIES, "inventory/prod", ("web01", "ops1"))
+    fleet.run(all_are("compliant"), hosts=["ops1"])
+    assert "web02" in fleet.metric_states()
+    fleet.run(all_are("compliant"))
+    assert "web02" not in fleet.metric_states()
+
+
+def test_another_inventory_takes_latest_only_where_it_has_all_hosts_and_is_in_the_metrics_beside(tmp_path):
+    fleet = Fleet(tmp_path)
+    fleet.run(all_are("noncompliant"))
+    report, _ = fleet.run(all_are("compliant"), inventory="inventory/lab")
+    assert (fleet.reports / "latest").readlink().name.endswith("0001")
+    assert any("latest stays" in warning for warning in report["warnings"])
+    assert fleet.metric_states() == {
+        "web01": "noncompliant", "web02": "noncompliant", "ops1": "compliant", "lab1": "compliant",
+    }  # fmt: skip
+
+
+def test_the_controller_alone_that_a_first_audit_looks_at_gives_way_to_a_fleet(tmp_path, monkeypatch):
+    monkeypatch.setitem(INVENTORIES, "inventory", ("localhost",))
+    fleet = Fleet(tmp_path)
+    fleet.run(all_are("compliant"), inventory="inventory")
+    fleet.run(all_are("compliant"))
+    assert (fleet.reports / "latest").readlink().name.endswith("0002")
+
+
+def test_a_picture_that_cannot_be_read_is_told_and_knows_nothing(tmp_path):
+    fleet = Fleet(tmp_path)
+    fleet.run(all_are("compliant"))
+    (fleet.reports / whole.FILE).write_text('{"schema": "proscribe/whole/1", "whole": {}}\n')
+    report, _ = fleet.run(all_are("compliant"), hosts=["ops1"])
+    assert any("whole.jsonl:1 cannot be read" in warning for warning in report["warnings"])
+    assert fleet.metric_states() == {"ops1": "compliant", "web01": "unknown", "web02": "unknown"}
+
+
+def test_a_picture_that_another_run_holds_leaves_no_metrics_of_a_part(tmp_path, monkeypatch):
+    fleet = Fleet(tmp_path)
+    fleet.run(all_are("noncompliant"))
+    before = fleet.latest()
+    turn = whole.turn
+    with turn(fleet.reports):
+        monkeypatch.setattr(whole, "turn", lambda reports: turn(reports, patience=0.2))
+        report, _ = fleet.run(all_are("compliant"), hosts=["ops1"])
+    assert any("not in the whole picture" in warning for warning in report["warnings"])
+    assert fleet.latest() == before
+    assert not (fleet.reports / "newest" / "metrics.prom").exists()
+
+
+def test_the_trend_under_all_hosts_is_of_runs_over_the_whole(tmp_path):
+    fleet = Fleet(tmp_path)
+    fleet.run(all_are("noncompliant"))
+    fleet.run(all_are("noncompliant"))
+    fleet.run(all_are("compliant"), hosts=["ops1"])
+    history = open_history("sqlite", fleet.reports)
+    assert [sum(point["hosts"].values()) for point in history.trend()] == [3, 3]
+
+
+def test_hosts_left_out_without_a_limit_are_not_gone_from_the_history(tmp_path):
+    fleet = Fleet(tmp_path)
+    fleet.run(all_are("noncompliant"))
+    fleet.run(all_are("noncompliant"), hosts=["web01", "web02"], limited=False)
+    history = open_history("sqlite", fleet.reports)
+    with history.database.reading() as session:
+        wrong = [one for one in answers.wrong(session, About()) if one.rule == "apps/wechat"]
+    assert wrong[0].hosts == 3
+
+
+# -- any runs ----------------------------------------------------------------------------------------------------------
+
+STATES = st.sampled_from(["compliant", "compliant", "noncompliant", "unknown"])
+ONE_RUN = st.fixed_dictionaries(
+    {
+        "inventory": st.sampled_from(sorted(INVENTORIES)),
+        "hosts": st.lists(st.integers(0, 2), min_size=1, max_size=3, unique=True),
+        "controls": st.one_of(
+            st.just(list(CONTROLS)), st.lists(st.sampled_from(CONTROLS), min_size=1, max_size=3, unique=True)
+        ),
+        "stands": st.lists(
+            st.one_of(st.none(), st.fixed_dictionaries(dict.fromkeys(CONTROLS, STATES))), min_size=4, max_size=4
+        ),
+        "gate": st.sampled_from(["never", "noncompliant", "incomplete"]),
+    }
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(runs=st.lists(ONE_RUN, min_size=1, max_size=5))
+def test_whatever_runs_over_whatever_parts_no_output_is_better_than_what_was_looked_at(tmp_path_factory, runs):
+    fleet = Fleet(tmp_path_factory.mktemp("fleet"))
+    for one in runs:
+        everyone = INVENTORIES[one["inventory"]]
+        hosts = [host for place, host in enumerate(everyone) if place in one["hosts"]] or list(everyone)
+        names = ("web01", "web02", "ops1", "lab1")
+
+        def stands(host, one=one, names=names):
+            return one["stands"][names.index(host)]
+
+        controls = [control for control in CONTROLS if control in one["controls"]]
+        report, records = fleet.run(stands, one["inventory"], hosts, controls, gate=one["gate"])
+        told = {host: worst(stands(host)[c] for c in controls) if stands(host) else "unknown" for host in hosts}
+        every_output_of_the_run_is_no_better(fleet, report, records, told, controls, everyone, one["gate"])
+    what_outlives_the_runs_is_no_better(fleet)
+
+
+def every_output_of_the_run_is_no_better(fleet, report, records, told, controls, everyone, gate):
+    directory = fleet.reports / "newest"
+    # The records, and each control in them.
+    lines = [json.loads(line) for line in (directory / "hosts.jsonl").read_text().splitlines()]
+    assert {line["host"]: line["state"] for line in lines} == told
+    for line in lines:
+        for control, said in line["controls"].items():
+            assert (said["state"] is None) == (control not in controls)
+            assert said["mode"] == "enforce"
+    whole_run = set(told) == set(everyone) and len(controls) == 4
+    assert report["run"]["whole"] is whole_run
+    # What is said in sentences: that the ban holds is said of no more than the run looked at.
+    screen = terminal.render(report, records, terminal.Screen(120, 60), str(directory))
+    page = (directory / "report.html").read_text()
+    for said in (screen, page):
+        good = re.findall(r"(?<!hether )([Tt]he ban(?:'s|&#x27;s)? (?!does not)[a-z ]*?holds? on [a-z0-9 ]+)", said)
+        if not whole_run:
+            assert f"{' and '.join(controls)} only" in said or len(controls) == 4
+            assert "--limit" in said or set(told) == set(everyone)
+            assert all("that w" in text or set(told) == set(everyone) for text in good)
+            assert all(text.lower().startswith("the ban holds") is (len(controls) == 4) for text in good)
+        if set(told.values()) != {COMPLIANT}:
+            assert good == []
+        elif said is page:
+            assert good
+    # The exports that are about this run.
+    csv = (directory / "report.csv").read_text()
+    for host, state in told.items():
+        assert f",{host},{state}," in csv
+    for suite in ET.parse(directory / "junit.xml").getroot():
+        bad = int(suite.get("failures")) + int(suite.get("errors"))
+        assert bool(bad) == (told[suite.get("name")] in OPEN)
+    sarif = json.loads((directory / "report.sarif").read_text())["runs"][0]
+    assert sarif["properties"]["run"]["whole"] is whole_run
+    oscal = (directory / "oscal.json").read_text()
+    assert whole_run or "left-out" in oscal
+    # How the run ends: it passes its gate only with what it asks for.
+    passed = report["run"]["verdict"]["passed"]
+    if gate == "noncompliant":
+        assert not (passed and "noncompliant" in told.values())
+    if gate == "incomplete":
+        assert not (passed and set(told.values()) != {COMPLIANT})
+
+
+def what_outlives_the_runs_is_no_better(fleet):
+    latest = json.loads(fleet.latest("report.json"))["run"]
+    every = [json.loads(path.read_text())["run"] for path in fleet.reports.glob("2*/report.json")]
+    assert latest["whole"] or not any(run_["whole"] for run_ in every)
+    for name in ("latest", "newest"):
+        states = fleet.metric_states(name)
+        assert set(states) == set(fleet.asked)
+        for host, state in states.items():
+            assert no_better(state, fleet.best(host)), (host, state, fleet.best(host))
+    text = fleet.latest()
+    (covered,) = re.findall(r"^proscribe_coverage_hosts (\d+)$", text, re.M)
+    seen = [h for h in fleet.asked if all((h, control) in fleet.truth for control in CONTROLS)]
+    assert int(covered) <= len(seen)
+    (met,) = re.findall(r"^proscribe_compliance_strict_hosts (\d+)$", text, re.M)
+    assert int(met) <= sum(fleet.best(host) == COMPLIANT for host in fleet.asked)
+    # The history: what was last seen to be wrong is wrong, and the trend has runs over the whole alone.
+    history = open_history("sqlite", fleet.reports)
+    with history.database.reading() as session:
+        going = {(e.host, e.rule) for e in answers.episodes(session, About()) if not e.closed}
+    for (host, control), state in fleet.truth.items():
+        if state == "noncompliant" and host in fleet.asked:
+            assert (host, f"{control}/wechat") in going
+    whole_ids = {run_["id"] for run_ in every if run_["whole"]}
+    assert {point["run"] for point in history.trend()} <= whole_ids
+
+
+def test_the_picture_is_the_same_after_it_was_written_and_read(tmp_path):
+    fleet = Fleet(tmp_path)
+    fleet.run(all_are("noncompliant"))
+    fleet.run(all_are("compliant"), hosts=["ops1"], controls=["dns"])
+    first, wrong = whole.read(fleet.reports)
+    assert wrong == ""
+    whole.write(fleet.reports, first)
+    again, _ = whole.read(fleet.reports)
+    assert again.hosts == first.hosts
+    assert (again.whole, again.waivers) == (first.whole, first.waivers)
+
+
+def test_the_page_of_a_run_over_a_part_says_so(tmp_path):
+    fleet = Fleet(tmp_path)
+    fleet.run(all_are("compliant"), hosts=["ops1"], controls=["dns"])
+    page = (fleet.reports / "newest" / "report.html").read_text()
+    assert re.search(r"<h1>(.*)</h1>", page)[1] == "The ban&#x27;s dns holds on the 1 host that was asked"
+    assert "2 hosts not asked (--limit ops1)" in page
