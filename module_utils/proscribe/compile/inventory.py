@@ -41,7 +41,7 @@ class HostVariables:
         values: dict[str, Any] = {}
         wrong: list[PolicyError] = []
         ours = {
-            str(key): key
+            str(key): (key, raw[key])
             for key in raw
             if key.startswith(PREFIX) and key not in REGISTERED and (only is None or key in only)
         }
@@ -49,7 +49,7 @@ class HostVariables:
         def locate(variable: str, steps: str, value: object) -> str:
             if variable not in ours:
                 return ""
-            key, content = ours[variable], raw[variable]
+            key, content = ours[variable]
             if content is None or isinstance(content, bool):
                 return set_in(hostvars, name, variable)
             return place_within(key, content, steps, value)
@@ -60,7 +60,7 @@ class HostVariables:
             except Exception as error:  # templating raises many kinds; each has a message of its own
                 message = str(error).splitlines()[0]
                 where = locate(key, "", None) or f"host {name}"
-                wrong.append(PolicyError(where, key, raw[key], f"a value that can be templated ({message})"))
+                wrong.append(PolicyError(where, key, ours[key][1], f"a value that can be templated ({message})"))
         address, port = _reached_at(name, _simple(templated, "ansible_host"), _simple(templated, "ansible_port"))
         folder = str(raw.get("inventory_dir") or ".")
         return cls(name, values, {}, folder, address, port, tuple(wrong), locate)

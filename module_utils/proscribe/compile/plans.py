@@ -33,7 +33,7 @@ def compile_plan(
     `today` decides whether the ban is in force. Raises PolicyErrors for a service id that the catalogue does not have,
     and for more names than browsers take in a list.
     """
-    chosen = _chosen(catalogue, restrictions)
+    chosen = chosen_services(catalogue, restrictions)
     upcoming = today < restrictions.effective_from
     controls: dict[str, Any] = {}
     for control in CONTROLS:
@@ -102,8 +102,11 @@ def upcoming_services(plan: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def _chosen(catalogue: Catalogue, restrictions: Restrictions) -> list[tuple[Service, bool]]:
-    """The services that a host's restrictions name, by id, each with whether it is more than reported."""
+def chosen_services(catalogue: Catalogue, restrictions: Restrictions) -> list[tuple[Service, bool]]:
+    """The services that a host's restrictions name, by id, each with whether it is more than reported.
+
+    Raises PolicyErrors for ids that the catalogue does not have.
+    """
     errors = [
         PolicyError(
             "", f"{PREFIX}services_{name}", id_, "a service of the catalogue" + close_to(id_, catalogue.services)

@@ -22,8 +22,8 @@ from ...plan import RESTRICTED
 from ...tuples import NamedTuple
 from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SETTINGS, UNMANAGED
 
-# Entries per list that every browser takes, so what a plan may come to. Firefox (153) ignores what comes after 1000, and
-# counts an entry that is there twice as two.
+# Entries per list that every browser takes, so what a plan may come to. Firefox (153) ignores what comes after 1000,
+# and counts an entry that is there twice as two.
 MOST_ENTRIES = 1000
 # Chromium's documentation and Edge's say 1000 too. Chromium (156) takes 1500 of URLBlocklist and 1500 of URLAllowlist,
 # counted after files are joined: then an entry that is there twice is one, the last file by name comes first, and what
