@@ -14,8 +14,9 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "module_utils"))
 
 from proscribe.compile.errors import PolicyErrors
-from proscribe.compile.inventory import HostVariables, Question, zones
+from proscribe.compile.inventory import Question, zones
 from proscribe.compile.run import compile_run
+from proscribe.compile.selection import select
 from proscribe.plan import CONTROLS
 
 
@@ -36,20 +37,31 @@ class ActionModule(ActionBase):
         mode = arguments["mode"]
         hostvars = variables["hostvars"]
         names = [str(name) for name in variables["ansible_play_hosts_all"]]
-        question = Question(
-            project=PROJECT,
-            mode="check" if self._task.check_mode and mode == "enforce" else mode,
-            playbook=mode,
-            inventory=[str(source) for source in variables.get("ansible_inventory_sources") or []],
-            limit=str(variables.get("ansible_limit") or ""),
-            controls=_tagged(variables.get("ansible_run_tags") or []),
-            hosts=[HostVariables.of(name, hostvars) for name in names],
-            groups={str(group): frozenset(map(str, hosts)) for group, hosts in (variables.get("groups") or {}).items()},
-            zone_of=zones(hostvars),
-        )
         try:
-            # -b on the command line, which the plays' own `become` would hide
-            result["proscribe_run"] = {**compile_run(question), "become": bool(self._task.become)}
+            selection = select(names, hostvars)
+            question = Question(
+                project=PROJECT,
+                mode="check" if self._task.check_mode and mode == "enforce" else mode,
+                playbook=mode,
+                inventory=[str(source) for source in variables.get("ansible_inventory_sources") or []],
+                limit=str(variables.get("ansible_limit") or ""),
+                controls=_tagged(variables.get("ansible_run_tags") or []),
+                hosts=selection.hosts,
+                groups={
+                    str(group): frozenset(map(str, hosts)) for group, hosts in (variables.get("groups") or {}).items()
+                },
+                zone_of=zones(hostvars),
+                not_served=selection.not_served,
+                pattern=selection.pattern,
+            )
+            # -b on the command line, which the plays' own `become` would hide; and the hosts of the plays that follow,
+            # which is all of them without a word where nobody is left out
+            whole = len(selection.hosts) == len(names)
+            result["proscribe_run"] = {
+                **compile_run(question),
+                "become": bool(self._task.become),
+                "selected": ["all"] if whole else selection.names,
+            }
         except PolicyErrors as wrong:
             count = f"{len(wrong.errors)} mistakes" if len(wrong.errors) > 1 else "a mistake"
             raise AnsibleError(f"{count} in the policy; no host was touched\n{wrong}") from None

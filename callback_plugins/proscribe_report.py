@@ -217,9 +217,9 @@ class CallbackModule(CallbackBase):
         self._print(lambda screen: terminal.render(report, fleet.records, screen, where))
         gates = run["gate"].values()
         if new is None:
-            decided = verdict.judge(fleet.records, gates, ansible_failed)
+            decided = verdict.judge(fleet.records, gates, ansible_failed, len(report["not_served"]))
         else:
-            decided = verdict.judge_new(fleet.records, gates, ansible_failed, new)
+            decided = verdict.judge_new(fleet.records, gates, ansible_failed, new, len(report["not_served"]))
         if rollout and not_reached:
             decided = verdict.stopped(decided, rollout.why, len(not_reached))
         self._conclude(decided)
@@ -238,7 +238,12 @@ class CallbackModule(CallbackBase):
 
     def _end_lift(self, collector: Collector, ansible_failed: bool) -> None:
         check = bool(context.CLIARGS.get("check"))
-        self._print(lambda screen: lifting.render(collector.expected, collector.heard, check=check, width=screen.width))
+        apart = collector.run.get("not_served") or {}
+        self._print(
+            lambda screen: lifting.render(
+                collector.expected, collector.heard, check=check, width=screen.width, apart=apart
+            )
+        )
         reached = len(lifting.lifted_hosts(collector.expected, collector.heard))
         self._conclude(verdict.judge_lift(len(collector.expected), reached, ansible_failed))
 

@@ -24,6 +24,9 @@ STATES = (ERROR, NONCOMPLIANT, UNKNOWN, WAIVED, REPAIRED, COMPLIANT, NOT_APPLICA
 
 OPEN = (ERROR, NONCOMPLIANT, UNKNOWN)  # of these, the ones in which the ban is not known to hold
 
+# Why a rule does not apply of which nobody knows what to look for. It is counted and shown, and never compliant.
+NOTHING_KNOWN = "nothing known to look for"
+
 # Rules that only a run looks at that asks for it: another one, which does not list them, says nothing of them.
 ON_REQUEST = frozenset({"browser/probe"})
 
@@ -152,21 +155,27 @@ def host_record(
     verdicts: Sequence[Verdict],
     errors: Sequence[Mapping[str, str]],
     duration_ms: int,
+    nothing_known: int = 0,
 ) -> dict[str, Any]:
     """A host's answer. The controller adds `host`, the inventory name, which a host cannot know.
 
-    Rules that are compliant or not applicable with nothing to tell are only counted. `attempts` has for each
-    rule how many packets were refused; a host that keeps the ban has some all the same.
+    Rules that are compliant or not applicable with nothing to tell are only counted, and so are those of which the plan
+    itself has nothing to look for, `nothing_known` of them. `attempts` has for each rule how many packets were refused;
+    a host that keeps the ban has some all the same.
     """
-    told = [v for v in verdicts if v.findings or v.state not in (COMPLIANT, NOT_APPLICABLE)]
+    told = [
+        v
+        for v in verdicts
+        if v.findings or v.state not in (COMPLIANT, NOT_APPLICABLE) or v.reason.startswith(NOTHING_KNOWN)
+    ]
     return {
         "schema": RECORD_SCHEMA,
-        "state": worst(verdict.state for verdict in verdicts),
+        "state": worst([*(verdict.state for verdict in verdicts), *[NOT_APPLICABLE][:nothing_known]]),
         "plan": plan_digest,
         "checked_at": checked_at,
         "platform": dict(platform),
-        "rules_evaluated": len(verdicts),
-        "rules_not_applicable": sum(verdict.state == NOT_APPLICABLE for verdict in verdicts),
+        "rules_evaluated": len(verdicts) + nothing_known,
+        "rules_not_applicable": sum(verdict.state == NOT_APPLICABLE for verdict in verdicts) + nothing_known,
         "rules": [verdict.as_dict() for verdict in sorted(told)],
         "attempts": {verdict.rule: verdict.attempts for verdict in sorted(verdicts) if verdict.attempts},
         "errors": [dict(error) for error in errors],

@@ -1,4 +1,4 @@
-"""How many entries the real browsers take of a list, and what becomes of the rest: the numbers that rendering.py has."""
+"""How many entries real browsers take of a list, and what becomes of the rest: the numbers that rendering.py has."""
 
 from __future__ import annotations
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .errors import PolicyError, PolicyErrors
 from .places import origin, place_within, set_in
 from .restrictions import PREFIX, REGISTERED
+from .served import ASKED, unserved
 
 _NAME = re.compile(r"\w*")
 
@@ -29,6 +30,7 @@ class HostVariables:
     folder: str  # of the inventory source that names the host; relative directories start there
     address: str = ""  # over which Ansible reaches the host, where the inventory names one and not a name
     ssh_port: int = 22
+    unserved: str = ""  # why Proscribe cannot serve it, by how it is reached; "" if it can
     wrong: tuple[PolicyError, ...] = ()  # variables that cannot be templated, which `values` is without
     # Where a part of a variable was written, by the variable, the steps to the part and the value that is wrong.
     locate: Callable[[str, str, object], str] | None = None
@@ -63,7 +65,8 @@ class HostVariables:
                 wrong.append(PolicyError(where, key, ours[key][1], f"a value that can be templated ({message})"))
         address, port = _reached_at(name, _simple(templated, "ansible_host"), _simple(templated, "ansible_port"))
         folder = str(raw.get("inventory_dir") or ".")
-        return cls(name, values, {}, folder, address, port, tuple(wrong), locate)
+        reached = unserved({variable: _simple(templated, variable) for variable in ASKED})
+        return cls(name, values, {}, folder, address, port, reached, tuple(wrong), locate)
 
     def where(self, key: str, wrong: object = None) -> str:
         """Where a variable of this host was set, for a message; `key` may lead to a part of it
@@ -88,6 +91,9 @@ class Question:
     groups: Mapping[str, frozenset[str]]
     # The network zone of a host that the run leaves out (--limit), for waivers that are scoped by zone.
     zone_of: Callable[[str], str] | None = None
+    # Hosts that are asked for and that Proscribe cannot serve, each with why; they are not among `hosts`.
+    not_served: Mapping[str, str] = field(default_factory=dict)
+    pattern: str = "all"  # proscribe_hosts
 
 
 def zones(hostvars: Any) -> Callable[[str], str]:

@@ -41,8 +41,11 @@ def compile_plan(
             continue
         waived, exceptions = _waived(control, waivers)
         services: dict[str, Any] = {}
+        nothing_known: list[str] = []
         for service, enforced in chosen:
             identifiers = IDENTIFIERS[control](service)
+            if enforced and not identifiers:
+                nothing_known.append(service.id)
             if separated_by_tenant(service, restrictions):
                 identifiers = without_web(identifiers) if control == "apps" else {}
             if not identifiers:
@@ -65,6 +68,7 @@ def compile_plan(
             "mode": restrictions.controls[control],
             "services": services,
             "settings": _settings(control, restrictions, upcoming),
+            **({"nothing_known": nothing_known} if nothing_known else {}),
         }
         if control == "apps" and restrictions.unmanaged_browsers != "off":
             mode = "report" if upcoming else restrictions.unmanaged_browsers

@@ -38,6 +38,7 @@ from .values import (
     line,
     name_servers,
     networks,
+    pattern,
     whole_number,
     words,
 )
@@ -65,6 +66,7 @@ SIGNATURE_MODES = ("required", "optional", "off")
 class Restrictions:
     """One host's restrictions, checked. Equal restrictions give equal plans."""
 
+    hosts: str
     categories: tuple[str, ...]
     audiences: tuple[str, ...]
     services_include: tuple[str, ...]
@@ -132,6 +134,12 @@ class Variable(NamedTuple):
 
 
 RESTRICTIONS: Mapping[str, Variable] = {
+    "hosts": Variable(
+        "all",
+        pattern,
+        "The hosts that runs are about, as a pattern of Ansible's such as all:!switches; the others are no part of any "
+        "run. --limit narrows it. One for all hosts.",
+    ),
     "categories": Variable(
         ["instant_messaging", "webmail", "cloud_storage", "circumvention"],
         words(CATEGORIES, "categories"),

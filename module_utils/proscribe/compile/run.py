@@ -18,7 +18,7 @@ from .departments import departments_of
 from .errors import InWords, Mistakes, PolicyError, PolicyErrors
 from .inventory import HostVariables, Question, inventory_folders, waiver_folders
 from .plans import chosen_services, compile_plan, upcoming_services
-from .reporting import one_for_all, reporting, rule_count
+from .reporting import nothing_known, one_for_all, reporting, rule_count
 from .restrictions import PREFIX, Restrictions, read_in_part
 from .waivers import Judged, Waiver, judged_waivers
 from .waivers.authority import read_register
@@ -122,10 +122,12 @@ def _services(catalogues: dict[str, Catalogue]) -> set[str]:
 def compile_run(question: Question, now: datetime.datetime | None = None) -> dict[str, Any]:
     """Compile the plans of all hosts, write each to the plan store, and return the run.
 
-    The run: {id, playbook, mode, started, catalog_version, inventory, limit, controls, directory, plans, code and
-    packed (what goes to hosts, see store.py), hosts {name: digest}, departments {name: [hosts]}, probe [hosts],
-    gate {name: gate}, rollout {batches, max_change, max_failures}, (what `reporting` says), upcoming [...],
-    waivers [...], warnings [...]}. Raises PolicyErrors with every mistake of every host; then nothing was written.
+    The run: {id, playbook, mode, started, catalog_version, inventory, limit, pattern (proscribe_hosts), not_served
+    {name: why}, controls, directory, plans, code and packed (what goes to hosts, see store.py), hosts {name: digest},
+    departments {name: [hosts]}, probe [hosts], gate {name: gate}, rollout {batches, max_change, max_failures}, (what
+    `reporting` says), upcoming [...], waivers [...], warnings [...]}.
+
+    Raises PolicyErrors with every mistake of every host; then nothing was written.
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
     mistakes = Mistakes()
@@ -160,6 +162,8 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         "catalog_version": "+".join(sorted({catalogue.version for catalogue in catalogues.values()})),
         "inventory": question.inventory,
         "limit": question.limit,
+        "pattern": question.pattern,
+        "not_served": dict(question.not_served),
         "controls": question.controls,
         "directory": str(reports / f"{id_}.partial"),
         "plans": str(store.directory),
@@ -167,6 +171,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         "hosts": hosts,
         "departments": departments_of(question),
         "rules": {digest: rule_count(plan, question.controls) for digest, plan in plans.items()},
+        "nothing_known": {digest: nothing_known(plan, question.controls) for digest, plan in plans.items()},
         "probe": [name for name, r in restrictions.items() if r.probe],
         "gate": {name: r.compliance_gate for name, r in restrictions.items() if r.compliance_gate != "never"},
         "rollout": rollout,

@@ -42,6 +42,9 @@ def advice(
     silent = [record["host"] for record in records if not covered(record)]
     away = any(str(record["reason"]).startswith("unreachable") for record in records)
     lines: list[str] = []
+    apart = len(report.get("not_served") or ())
+    if not records and apart:
+        return ["none of these hosts is one that Proscribe serves: it looks at Linux hosts"]
     if not records:
         return ["no host was asked: check the inventory (-i), the limit (-l) and the tags"]
     rollout = report.get("rollout") or {}
@@ -62,7 +65,8 @@ def advice(
     elif all(record["state"] in (*MET, WAIVED) for record in records):
         waived = any(record["state"] == WAIVED for record in records)
         where = "this host" if len(records) == 1 else "every host"
-        lines.append(f"nothing: the ban holds on {where}{', but for waivers' if waived else ''}")
+        served = f" that is served; {counted(apart, 'host')} not served" if apart else ""
+        lines.append(f"nothing: the ban holds on {where}{served}{', but for waivers' if waived else ''}")
     return lines
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ..duration import moment_of, shown
 from ..finding import OPEN
 from .answer import silent
-from .arithmetic import by_rule, summarise
+from .arithmetic import by_rule, nothing_known, summarise
 from .baseline import New
 from .wording import some
 
@@ -177,6 +177,7 @@ def fleet_report(
         "catalog_version",
         "inventory",
         "limit",
+        "pattern",
         "controls",
         "history",
         "exports",
@@ -190,10 +191,12 @@ def fleet_report(
             "stale_after": (run.get("stale_after") or {}).get("usual"),
             "expected_hosts": len(fleet.records),
         },
-        "summary": summarise(fleet.records),
+        "summary": summarise(fleet.records, len(run.get("not_served") or {})),
         "rules": by_rule(fleet.records),
         "waivers": [dict(waiver) for waiver in run.get("waivers", ())],
         "upcoming": [dict(item) for item in run.get("upcoming", ())],
+        "nothing_known": nothing_known(fleet.records, run.get("nothing_known") or {}),
+        "not_served": [{"host": host, "why": why} for host, why in (run.get("not_served") or {}).items()],
         "unexpected_hosts": list(fleet.unexpected),
         "unexpected": [note._asdict() for note in fleet.notes],
         "rollout": None if rollout is None else dict(rollout),

@@ -67,6 +67,10 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     return dpkg_changes.removal(host, packages)
 
 
+def there(host: Host, user: User | None) -> bool:
+    return user is None and host.stat(f"{DATABASE}/status") is not None
+
+
 def gated(host: Host) -> bool:
     return host.stat(f"{DATABASE}/status") is not None and host.tool("dpkg-query") is not None
 

@@ -110,3 +110,8 @@ class PackageSystem(Protocol):
 
     def gated(self, host: Host) -> bool:
         """Whether this host has the package system, so that a gate makes sense."""
+
+    def there(self, host: Host, user: User | None) -> bool:
+        """Whether there is a package system to be asked about, of the host or of a user: where there is none, that no
+        package of it is installed says nothing.
+        """

@@ -56,6 +56,10 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     return pacman_changes.removal(host, packages)
 
 
+def there(host: Host, user: User | None) -> bool:
+    return user is None and host.stat(DATABASE) is not None
+
+
 def gated(host: Host) -> bool:
     return host.tool("pacman") is not None and host.stat(DATABASE) is not None
 

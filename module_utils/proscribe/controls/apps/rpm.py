@@ -85,6 +85,10 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     return rpm_changes.removal(host, packages)
 
 
+def there(host: Host, user: User | None) -> bool:
+    return user is None and in_use(host)
+
+
 def gated(host: Host) -> bool:
     """Whether the host's own packages are of this family: then rpm itself is one. (rpm is also to be had as a deb.)"""
     return in_use(host) and host.tool("rpm") is not None and not host.run(["rpm", "-q", "rpm"]).rc

@@ -99,6 +99,10 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     return snap_changes.removal(host, packages)
 
 
+def there(host: Host, user: User | None) -> bool:
+    return user is None and host.stat(SNAPS) is not None
+
+
 def gated(host: Host) -> bool:
     return host.tool("snap") is not None
 

@@ -2,7 +2,8 @@
 
 An export is a class with `add(answer)`, called for each expected host, and `finish()`. It gets the stream of its file
 and the fleet report, and never holds more of a host than a few bytes: fleets have 100,000 of them. Every expected host
-is in every export, and one that did not answer is unknown there, never compliant.
+is in every export, and one that did not answer is unknown there, never compliant; so is every host that is not served,
+by that name.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ class Export(Protocol):
     def add(self, answer: Answer) -> None:
         """Take one host."""
 
+    def not_served(self, host: str, why: str) -> None:
+        """Take one host that is not served, after the expected ones: nothing is known of it."""
+
     def finish(self) -> None:
         """Write what comes after the last host."""
 
@@ -62,6 +66,9 @@ def write(
             answer = answers.read(record)
             for export in exports:
                 export.add(answer)
+        for one in report.get("not_served") or ():
+            for export in exports:
+                export.not_served(one["host"], one["why"])
         for export in exports:
             export.finish()
     return paths

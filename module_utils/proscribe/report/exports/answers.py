@@ -15,6 +15,8 @@ from ..wording import clean, counted, evidence
 
 # The rule of what is said of a host as a whole. No control is called so.
 HOST = "host/answer"
+# What stands for a state where a host is not served.
+NOT_SERVED = "not_served"
 # What an error of a control, or of the run, is filed under: `apps/error`.
 ERRORS = "error"
 

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
-from ..wording import clean, end_of
-from .answers import Answer
+from ..wording import clean, end_of, nothing_known
+from .answers import NOT_SERVED, Answer
 from .spool import Spool
 
 NUMBERS = ("coverage", "compliance_strict", "compliance_with_waivers")
@@ -36,6 +36,9 @@ class Export:
         if moment is not None:
             self._checked.add(f'proscribe_host_checked_timestamp_seconds{{host="{host}"}} {moment}\n')
 
+    def not_served(self, host: str, why: str) -> None:
+        self._stream.write(f'proscribe_host_state{{host="{_label(host)}",state="{NOT_SERVED}"}} 1\n')
+
     def finish(self) -> None:
         self._stream.write(
             _head("host_checked_timestamp_seconds", "When the host was looked at; absent if it was not.")
@@ -58,6 +61,8 @@ def fleet(report: Mapping[str, Any]) -> Iterator[str]:
     yield from _gauge("expected_hosts", "Hosts that had to answer.", [({}, run["expected_hosts"])])
     by_state = [({"state": state}, count) for state, count in summary["hosts"].items()]
     yield from _gauge("hosts", "Expected hosts by state.", by_state)
+    apart = summary.get("not_served", 0)
+    yield from _gauge("not_served_hosts", "Hosts that cannot be looked at; they are no expected hosts.", [({}, apart)])
     by_state = [({"state": state}, count) for state, count in summary["rules"].items()]
     yield from _gauge("rules", "Evaluated rules of all hosts by state.", by_state)
     for name in NUMBERS:
@@ -65,13 +70,15 @@ def fleet(report: Mapping[str, Any]) -> Iterator[str]:
         yield from _gauge(f"{name}_hosts", f"The hosts that count for {name}.", [({}, counted["numerator"])])
         if counted["denominator"]:
             part = counted["numerator"] / counted["denominator"]
-            yield from _gauge(f"{name}_ratio", f"{name} as a part of the expected hosts.", [({}, part)])
+            yield from _gauge(f"{name}_ratio", f"{name} as a part of the hosts that count.", [({}, part)])
     counts = [
         ({"rule": rule["rule"], "state": state}, count)
         for rule in report["rules"]
         for state, count in rule["counts"].items()
     ]
     yield from _gauge("rule_hosts", "Hosts that list the rule, by its state there.", counts)
+    unknown = [({"control": control}, len(names)) for control, names in nothing_known(report).items()]
+    yield from _gauge("nothing_known_rules", "Services of which a control has nothing to look for.", unknown)
     waivers = [({"waiver": one["id"], "status": one["status"]}, one) for one in report["waivers"]]
     ends = [(labels, end_of(one)) for labels, one in waivers]
     reviews = [(labels, one.get("review_by")) for labels, one in waivers]

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...finding import UNKNOWN
 from ..advice import advice
-from ..wording import moment
+from ..wording import counted, moment, nothing_known
 from .breakdown import Breakdown
 from .markup import table, text
 
@@ -54,6 +54,22 @@ def upcoming(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "</section>\n"
 
 
+def unknown_rules(report: Mapping[str, Any]) -> Iterator[str]:
+    """The services of which nothing is known to look for, by control."""
+    known = nothing_known(report)
+    if not known:
+        return
+    yield '<section id="nothing-known">\n<h2>Nothing known to look for</h2>\n'
+    yield '<p class="note">These controls have nothing to look for of these services, so they are not counted.</p>\n'
+    rows = (
+        f'<th scope="row" class="what">{text(control)}</th><td>{counted(len(names), "service")}</td>'
+        f"<td>{text(', '.join(names))}</td>"
+        for control, names in known.items()
+    )
+    yield from table("Nothing known", (("what", "Control"), ("", "Services"), ("", "Which")), rows)
+    yield "</section>\n"
+
+
 def told(warnings: Sequence[str]) -> Iterator[str]:
     """Warnings, in sentences."""
     if warnings:
@@ -69,6 +85,7 @@ def run_facts(run: Mapping[str, Any]) -> Iterator[str]:
         ("Started", moment(run["started"])),
         ("Finished", moment(run["finished"])),
         ("Inventory", ", ".join(run["inventory"] or ())),
+        ("Hosts of the runs", run.get("pattern") or "all"),
         ("Limit", run["limit"] or "none"),
         ("Controls", ", ".join(run["controls"] or ())),
         ("Catalogue", run["catalog_version"]),

@@ -21,6 +21,9 @@ def title(report: Mapping[str, Any]) -> str:
     """The verdict in one sentence."""
     hosts = report["summary"]["hosts"]
     expected = report["run"]["expected_hosts"]
+    apart = report["summary"].get("not_served") or 0
+    if not expected and apart:
+        return "None of the hosts is one that Proscribe serves"
     if not expected:
         return "No host was asked"
     bad = hosts[ERROR] + hosts[NONCOMPLIANT]
@@ -33,6 +36,9 @@ def title(report: Mapping[str, Any]) -> str:
         return f"Whether the ban holds is unknown for {hosts[UNKNOWN]:,} of {counted(expected, 'host')}"
     if idle := not_in_force(report):
         return idle[0].upper() + idle[1:]
+    if apart:
+        held = f"{counted(expected, 'host')} that {'is' if expected == 1 else 'are'} served"
+        return f"The ban holds on the {held}; {counted(apart, 'host')} {'is' if apart == 1 else 'are'} not"
     return "The ban holds on " + ("this host" if expected == 1 else f"all {expected:,} hosts")
 
 
@@ -42,11 +48,15 @@ def header(report: Mapping[str, Any], trend: Sequence[Run]) -> Iterator[str]:
     mode = "check (nothing was changed)" if run["mode"] == "check" else run["mode"]
     where = ", ".join(clean(source).rstrip("/").rpartition("/")[2] for source in run["inventory"] or ())
     inventory = f"<span>{'' if where == 'inventory' else 'inventory '}{text(where)}</span>" if where else ""
-    limit = f"<span>limited to {text(run['limit'])}</span>" if run["limit"] else ""
+    pattern = run.get("pattern") or "all"
+    limit = f"<span>of {text(pattern)}</span>" if pattern != "all" else ""
+    limit += f"<span>limited to {text(run['limit'])}</span>" if run["limit"] else ""
     yield f'<header>\n<p class="over"><b>Proscribe {text(mode)}</b>'
     yield f"<span>{time(run['finished'])}</span>{inventory}{limit}</p>\n"
     yield f"<h1>{text(title(report))}</h1>\n"
     yield from _states(summary["hosts"])
+    if apart := summary.get("not_served"):
+        yield f'<p class="note">{counted(apart, "host")} not served: <a href="#not-served">why</a></p>\n'
     yield '<div class="figures">\n<dl>\n'
     for name, key, what, one in FIGURES:
         share = summary[key]
