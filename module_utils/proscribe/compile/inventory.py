@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible.inventory.manager import IGNORED
+
 from .errors import PolicyError, PolicyErrors
 from .places import origin, place_within, set_in
 from .restrictions import PREFIX, REGISTERED
@@ -112,6 +114,20 @@ def inventory_folders(sources: list[str]) -> list[Path]:
     """The folders of the inventory's sources: the directories themselves, and those in which the files stand."""
     paths = [Path(source) for source in sources if "," not in source]
     return list(dict.fromkeys(path if path.is_dir() else path.parent for path in paths))
+
+
+def read_as_hosts(folder: Path, sources: list[str]) -> bool:
+    """Whether Ansible would take the files of a folder for hosts: it lies inside a source that is a directory, and
+    nothing on the way to it is what Ansible passes over.
+    """
+    for source in (Path(one) for one in sources if "," not in one and Path(one).is_dir()):
+        try:
+            names = folder.resolve().relative_to(source.resolve()).parts
+        except ValueError:
+            continue
+        if names and not any(IGNORED.search(name.encode()) for name in names):
+            return True
+    return False
 
 
 def waiver_folders(sources: list[str]) -> list[Path]:

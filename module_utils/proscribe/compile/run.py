@@ -16,7 +16,7 @@ from . import lockout
 from .catalogue import Catalogue, load
 from .departments import departments_of
 from .errors import InWords, Mistakes, PolicyError, PolicyErrors
-from .inventory import HostVariables, Question, inventory_folders, waiver_folders
+from .inventory import HostVariables, Question, inventory_folders, read_as_hosts, waiver_folders
 from .plans import chosen_services, compile_plan, upcoming_services
 from .reporting import nothing_known, one_for_all, reporting, rule_count
 from .restrictions import PREFIX, Restrictions, read_in_part
@@ -106,6 +106,7 @@ def _policy(question: Question, mistakes: Mistakes) -> tuple[dict[str, Restricti
         unsure = any(error.key.startswith(f"{PREFIX}catalog_dirs") for error in (*host.wrong, *errors))
         with mistakes.noting():
             folders = _catalogue_folders(question.project, host, own)
+            mistakes.note(*_taken_for_hosts(host, folders[1:], question.inventory))
             folders_of.update({} if unsure else {host.name: folders})
     catalogues: dict[tuple[Path, ...], Catalogue] = {}
     for folders in dict.fromkeys(folders_of.values()) or [(question.project / "catalog",)]:
@@ -233,6 +234,20 @@ def _catalogue_folders(project: Path, host: HostVariables, restrictions: Restric
                 [PolicyError(host.where(name), name, str(folder), "a directory with <category>/<id>.yml files")]
             )
     return (project / "catalog", *own)
+
+
+def _taken_for_hosts(host: HostVariables, folders: Sequence[Path], sources: list[str]) -> Iterator[PolicyError]:
+    """The folders of a host's own catalogue that Ansible takes for a part of the inventory: a service would be a group
+    `packages` there, with a warning for each of its keys.
+    """
+    name = f"{PREFIX}catalog_dirs"
+    for folder in folders:
+        if read_as_hosts(folder, sources):
+            expected = (
+                "a folder that Ansible does not read as hosts: call it catalog, put it beside the inventory's folder,"
+                " or name it in inventory_ignore_patterns of ansible.cfg"
+            )
+            yield PolicyError(host.where(name), name, str(folder), expected)
 
 
 def _plans(
