@@ -15,8 +15,9 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "module_utils"))
 
 from proscribe.compile.errors import PolicyErrors
-from proscribe.compile.inventory import HostVariables, Question, plain, zones
+from proscribe.compile.inventory import Question, plain, zones
 from proscribe.compile.run import compile_run
+from proscribe.compile.selection import select
 from proscribe.compile.tags import unknown_tags
 from proscribe.plan import CONTROLS
 from proscribe.report.collecting import objection
@@ -46,22 +47,32 @@ class ActionModule(ActionBase):
         names = [str(name) for name in variables["ansible_play_hosts_all"]]
         if earlier := self._of_an_earlier_batch(variables, names):
             return {**result, "proscribe_run": earlier}
-        question = Question(
-            project=PROJECT,
-            mode="check" if self._task.check_mode and mode == "enforce" else mode,
-            playbook=mode,
-            inventory=[str(source) for source in variables.get("ansible_inventory_sources") or []],
-            limit=str(variables.get("ansible_limit") or ""),
-            controls=_tagged(variables.get("ansible_run_tags") or []),
-            hosts=[HostVariables.of(name, hostvars) for name in names],
-            groups={str(group): frozenset(map(str, hosts)) for group, hosts in (variables.get("groups") or {}).items()},
-            zone_of=zones(hostvars),
-            playbook_folder=Path(variables["playbook_dir"]) if variables.get("playbook_dir") else None,
-        )
         try:
-            # -b on the command line, which the plays' own `become` would hide
-            more = {"become": bool(self._task.become), "task": str(self._task._uuid)}
-            result["proscribe_run"] = {**compile_run(question), **more}
+            selection = select(names, hostvars)
+            question = Question(
+                project=PROJECT,
+                mode="check" if self._task.check_mode and mode == "enforce" else mode,
+                playbook=mode,
+                inventory=[str(source) for source in variables.get("ansible_inventory_sources") or []],
+                limit=str(variables.get("ansible_limit") or ""),
+                controls=_tagged(variables.get("ansible_run_tags") or []),
+                hosts=selection.hosts,
+                groups={
+                    str(group): frozenset(map(str, hosts)) for group, hosts in (variables.get("groups") or {}).items()
+                },
+                zone_of=zones(hostvars),
+                playbook_folder=Path(variables["playbook_dir"]) if variables.get("playbook_dir") else None,
+                not_served=selection.not_served,
+                pattern=selection.pattern,
+            )
+            result["proscribe_run"] = {
+                **compile_run(question),
+                # -b on the command line, which the plays' own `become` would hide
+                "become": bool(self._task.become),
+                "task": str(self._task._uuid),
+                # the hosts of the plays that follow: all of them without a word where nobody is left out
+                "selected": ["all"] if len(selection.hosts) == len(names) else selection.names,
+            }
         except PolicyErrors as wrong:
             count = f"{len(wrong.errors)} mistakes" if len(wrong.errors) > 1 else "a mistake"
             raise AnsibleError(f"{count} in the policy; no host was touched\n{wrong}") from None

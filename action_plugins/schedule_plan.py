@@ -16,8 +16,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "module_utils"))
 
 from proscribe.compile.errors import PolicyErrors
-from proscribe.compile.inventory import HostVariables
 from proscribe.compile.run import read_all
+from proscribe.compile.selection import select
 from proscribe.schedule.planned import Here, plan
 
 CONTROLLER = "proscribe_controller"  # the group that names another machine to run the schedule
@@ -53,9 +53,10 @@ class ActionModule(ActionBase):
             {name: os.environ[name] for name in HANDED_ON if os.environ.get(name)},
         )
         try:
-            hosts = [HostVariables.of(name, hostvars) for name in names]
-            local = any(self._is_here(hostvars, name) for name in names)
-            result["schedule"] = plan(hosts, read_all(hosts), here, elsewhere, local)
+            selection = select(names, hostvars)
+            local = any(self._is_here(hostvars, name) for name in selection.names)
+            made = plan(selection.hosts, read_all(selection.hosts), here, elsewhere, local)
+            result["schedule"] = {**made, "selected": selection.names}
         except PolicyErrors as wrong:
             count = f"{len(wrong.errors)} mistakes" if len(wrong.errors) > 1 else "a mistake"
             raise AnsibleError(f"{count} in the policy; no machine was touched\n{wrong}") from None

@@ -270,9 +270,9 @@ class CallbackModule(CallbackBase):
         failed = ansible_failed
         gates = list(run["gate"].values())
         if new is None:
-            decided = verdict.judge(fleet.records, gates, failed)
+            decided = verdict.judge(fleet.records, gates, failed, len(report["not_served"]))
         else:
-            decided = verdict.judge_new(fleet.records, gates, failed, new)
+            decided = verdict.judge_new(fleet.records, gates, failed, new, len(report["not_served"]))
         if rollout and not_reached:
             decided = verdict.stopped(decided, rollout.why, len(not_reached))
         report["run"]["verdict"] = decided.as_dict(gates, new is not None, failed)
@@ -302,6 +302,7 @@ class CallbackModule(CallbackBase):
     def _end_lift(self, collector: Collector, ansible_failed: bool) -> None:
         check = bool(context.CLIARGS.get("check"))
         back = Call.of(collector.run).instead("enforce", collector.run["limit"])
+        apart = collector.run.get("not_served") or {}
         self._print(
             lambda screen: lifting.render(
                 collector.expected,
@@ -309,6 +310,7 @@ class CallbackModule(CallbackBase):
                 check=check,
                 width=screen.width,
                 back=back.line(screen.here),
+                apart=apart,
             )
         )
         reached = len(lifting.lifted_hosts(collector.expected, collector.heard))

@@ -24,6 +24,9 @@ STATES = (ERROR, NONCOMPLIANT, UNKNOWN, WAIVED, REPAIRED, COMPLIANT, NOT_APPLICA
 
 OPEN = (ERROR, NONCOMPLIANT, UNKNOWN)  # of these, the ones in which the ban is not known to hold
 
+# Why a rule does not apply of which nobody knows what to look for. It is counted and shown, and never compliant.
+NOTHING_KNOWN = "nothing known to look for"
+
 # Rules that only a run looks at that asks for it: another one, which does not list them, says nothing of them.
 ON_REQUEST = frozenset({"browser/probe"})
 
@@ -152,27 +155,38 @@ def host_record(
     verdicts: Sequence[Verdict],
     errors: Sequence[Mapping[str, str]],
     duration_ms: int,
+    nothing_known: Mapping[str, int] = {},
 ) -> dict[str, Any]:
     """A host's answer. The controller adds `host`, the inventory name, which a host cannot know.
 
-    Rules that are compliant or not applicable with nothing to tell are only counted, by control too, so that a later
-    look at one control leaves what is known of the others. `attempts` has for each rule how many packets were refused;
-    a host that keeps the ban has some all the same.
+    Rules that are compliant or not applicable with nothing to tell are only counted, and so are those of which the plan
+    itself has nothing to look for (`nothing_known`, by control); by control too, so that a later look at one control
+    leaves what is known of the others. `attempts` has for each rule how many packets were refused; a host that keeps
+    the ban has some all the same.
     """
     controls: dict[str, dict[str, int]] = {}
     for verdict in verdicts:
         mine = controls.setdefault(verdict.rule.partition("/")[0], {"evaluated": 0, "not_applicable": 0})
         mine["evaluated"] += 1
         mine["not_applicable"] += verdict.state == NOT_APPLICABLE
-    told = [v for v in verdicts if v.findings or v.state not in (COMPLIANT, NOT_APPLICABLE)]
+    for control, count in nothing_known.items():
+        if count:
+            mine = controls.setdefault(control, {"evaluated": 0, "not_applicable": 0})
+            mine["evaluated"] += count
+            mine["not_applicable"] += count
+    told = [
+        v
+        for v in verdicts
+        if v.findings or v.state not in (COMPLIANT, NOT_APPLICABLE) or v.reason.startswith(NOTHING_KNOWN)
+    ]
     return {
         "schema": RECORD_SCHEMA,
-        "state": worst(verdict.state for verdict in verdicts),
+        "state": worst([*(verdict.state for verdict in verdicts), *[NOT_APPLICABLE][: sum(nothing_known.values())]]),
         "plan": plan_digest,
         "checked_at": checked_at,
         "platform": dict(platform),
-        "rules_evaluated": len(verdicts),
-        "rules_not_applicable": sum(verdict.state == NOT_APPLICABLE for verdict in verdicts),
+        "rules_evaluated": len(verdicts) + sum(nothing_known.values()),
+        "rules_not_applicable": sum(mine["not_applicable"] for mine in controls.values()),
         "controls": controls,
         "rules": [verdict.as_dict() for verdict in sorted(told)],
         "attempts": {verdict.rule: verdict.attempts for verdict in sorted(verdicts) if verdict.attempts},

@@ -83,6 +83,7 @@ def observe(
         verdicts=verdicts,
         errors=errors,
         duration_ms=round((time.monotonic() - started) * 1000),
+        nothing_known={name: len(plan["controls"][name].get("nothing_known", ())) for name in names},
     )
     record.update(host.told)
     drifted = {verdict.rule.partition("/")[0] for verdict in verdicts if verdict.drifted}

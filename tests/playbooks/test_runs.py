@@ -194,11 +194,40 @@ def test_a_mistake_that_several_hosts_share_is_told_once(run: Run) -> None:
 
 
 def test_a_service_file_that_is_no_yaml_is_told_with_its_line(run: Run) -> None:
-    run.file("group_vars/all.yml", "proscribe_catalog_dirs: [own]\n")
-    run.file("own/webmail/broken.yml", "id: broken\nname: [unclosed\n")
+    run.file("group_vars/all.yml", "proscribe_catalog_dirs: [catalog]\n")
+    run.file("catalog/webmail/broken.yml", "id: broken\nname: [unclosed\n")
     ended = run("audit")
     assert ended.code not in (0, 10, 11)
     assert "broken.yml:" in ended.said and run.nothing_reported
+
+
+PARROT = """\
+id: parrot
+name: Parrot
+category: webmail
+vendor: Parrot Ltd
+audience: consumer
+enforce: true
+packages: {apt: [parrot], flatpak: [org.parrot.Parrot]}
+paths: {linux: [/opt/parrot/parrot]}
+sources: ["https://parrot.example (2026-11-25)"]
+"""
+
+
+def test_a_catalogue_inside_the_inventory_is_no_inventory(run: Run) -> None:
+    run.file("group_vars/all.yml", "proscribe_catalog_dirs: [catalog]\n")
+    run.file("catalog/webmail/parrot.yml", PARROT)
+    ended = run("audit", "--tags", "apps")
+    assert ended.code == 0 and "WARNING" not in ended.said, ended.said
+    assert run.report["departments"] == {"some_department": ["localhost"]}
+
+
+def test_a_catalogue_inside_the_inventory_that_ansible_takes_for_hosts_stops_the_run(run: Run) -> None:
+    run.file("group_vars/all.yml", "proscribe_catalog_dirs: [ours]\n")
+    run.file("ours/webmail/parrot.yml", PARROT)
+    ended = run("audit", "--tags", "apps")
+    assert "all.yml:1: proscribe_catalog_dirs: found" in ended.said and "call it catalog" in ended.said, ended.said
+    assert run.nothing_reported
 
 
 def test_an_inventory_that_is_no_yaml_stops_the_run(run: Run) -> None:

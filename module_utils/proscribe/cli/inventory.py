@@ -22,7 +22,8 @@ from ansible.utils.path import unfrackpath
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
-from ..compile.inventory import HostVariables, Question, place_of, zones
+from ..compile.inventory import Question, place_of, zones
+from ..compile.selection import select
 from ..plan import CONTROLS
 from ..report.calling import Word
 from . import Refused
@@ -105,7 +106,7 @@ def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question
             inventory.subset(arguments.limit)
         names = [str(host.name) for host in inventory.list_hosts("all")]
         hostvars = HostVars(inventory=inventory, variable_manager=variables, loader=loader)
-        hosts = [HostVariables.of(name, hostvars) for name in names]
+        selection = select(names, hostvars)
         groups = {str(group): frozenset(map(str, hosts)) for group, hosts in inventory.get_groups_dict().items()}
     except AnsibleError as error:
         place = place_of(error)
@@ -113,6 +114,11 @@ def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question
     if not names:
         where = f" matches --limit {arguments.limit}" if arguments.limit else ""
         raise Refused(f"no host of the inventory ({', '.join(chosen) or 'which is empty'}){where}")
+    if not selection.hosts:
+        raise Refused(
+            f"none of the {len(names)} hosts is one that Proscribe looks at: proscribe_hosts is {selection.pattern!r},"
+            f" and {len(selection.not_served)} are network devices or Windows hosts"
+        )
     return Question(
         project=project,
         mode="audit",
@@ -120,8 +126,10 @@ def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question
         inventory=chosen,
         limit=arguments.limit,
         controls=list(CONTROLS),
-        hosts=hosts,
+        hosts=selection.hosts,
         groups=groups,
         zone_of=zones(hostvars),
         playbook_folder=project / "playbooks",
+        not_served=selection.not_served,
+        pattern=selection.pattern,
     )

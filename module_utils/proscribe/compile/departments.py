@@ -27,9 +27,20 @@ def departments_of(question: Question, restrictions: Mapping[str, Restrictions] 
 
 def outermost(groups: Mapping[str, Set[str]]) -> list[str]:
     """The groups that lie within no other one. Of groups with the very same hosts, which may be a parent and its only
-    child, the one with the shortest name is taken.
+    child, the one with the shortest name is taken. One group around all others (`[departments:children]`) tells no
+    department from another: where those in it have all of its hosts, they are taken.
     """
     sets = {name: frozenset(hosts) for name, hosts in groups.items() if hosts and name not in NO_DEPARTMENT}
+    while len(taken := _outermost(sets)) == 1:
+        around = sets[taken[0]]
+        inner = {name: hosts for name, hosts in sets.items() if hosts < around}
+        if frozenset().union(*inner.values()) != around:
+            break
+        sets = inner
+    return taken
+
+
+def _outermost(sets: Mapping[str, frozenset[str]]) -> list[str]:
     # Larger groups come first, so that a group can only lie within one that was already taken.
     taken: list[str] = []
     for name in sorted(sets, key=lambda name: (-len(sets[name]), len(name), name)):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 LONGEST_SHOWN = 80  # characters of a wrong value; enough to recognise it
 
@@ -49,6 +50,37 @@ class PolicyErrors(Exception):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.errors))
+
+
+class Mistakes:
+    """Collects what several readings find wrong, so that one mistake does not hide another. What many hosts share is
+    kept once.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[str, PolicyError] = {}
+
+    def note(self, *errors: PolicyError) -> None:
+        """Take some mistakes."""
+        self._found.update({str(error): error for error in errors})
+
+    @contextlib.contextmanager
+    def noting(self) -> Iterator[None]:
+        """Take the mistakes of a block, which ends with them."""
+        try:
+            yield
+        except PolicyErrors as wrong:
+            self.note(*wrong.errors)
+        except PolicyError as wrong:
+            self.note(wrong)
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def settle(self) -> None:
+        """Raise PolicyErrors with all of them, if there are any."""
+        if self._found:
+            raise PolicyErrors(self._found.values())
 
 
 def shown(value: object) -> str:

@@ -1,23 +1,25 @@
 """What compiling asks of Ansible: the hosts' variables, and where each was written.
 
-The only file of `compile` that knows Ansible's inside.
+With `places.py` the only file of `compile` that knows Ansible's inside.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import PolicyError, PolicyErrors
-from .restrictions import PREFIX, REGISTERED
+from ansible.inventory.manager import IGNORED
 
-try:  # where a value was written; ansible-core 2.19 and newer know it, by a part of theirs that they may move
-    from ansible._internal._datatag._tags import Origin
-except ImportError:
-    Origin = None
+from .errors import PolicyError, PolicyErrors
+from .places import origin, place_within, set_in
+from .restrictions import PREFIX, REGISTERED
+from .served import ASKED, unserved
+
+_NAME = re.compile(r"\w*")
 
 
 @dataclass(frozen=True)
@@ -30,35 +32,51 @@ class HostVariables:
     folder: str  # of the inventory source that names the host; relative directories start there
     address: str = ""  # over which Ansible reaches the host, where the inventory names one and not a name
     ssh_port: int = 22
+    unserved: str = ""  # why Proscribe cannot serve it, by how it is reached; "" if it can
+    wrong: tuple[PolicyError, ...] = ()  # variables that cannot be templated, which `values` is without
+    # Where a part of a variable was written, by the variable, the steps to the part and the value that is wrong.
+    locate: Callable[[str, str, object], str] | None = None
 
     @classmethod
     def of(cls, name: str, hostvars: Any, only: Container[str] | None = None) -> HostVariables:
-        """A host's variables out of Ansible's `hostvars`, or `only` some of them.
-
-        Raises PolicyErrors when one cannot be templated.
-        """
+        """A host's variables out of Ansible's `hostvars`, or `only` some of them."""
         raw = hostvars.raw_get(name)
         templated = hostvars[name]  # each such look-up gathers all of the host's variables anew
         values: dict[str, Any] = {}
-        origins: dict[str, str] = {}
-        for key in (key for key in raw if key.startswith(PREFIX) and key not in REGISTERED):
-            if only is not None and key not in only:
-                continue
-            origins[str(key)] = _origin(key) or _origin(raw[key])
+        wrong: list[PolicyError] = []
+        ours = {
+            str(key): (key, raw[key])
+            for key in raw
+            if key.startswith(PREFIX) and key not in REGISTERED and (only is None or key in only)
+        }
+
+        def locate(variable: str, steps: str, value: object) -> str:
+            if variable not in ours:
+                return ""
+            key, content = ours[variable]
+            if content is None or isinstance(content, bool):
+                return set_in(hostvars, name, variable)
+            return place_within(key, content, steps, value)
+
+        for key in ours:
             try:
-                values[str(key)] = plain(templated[key])
+                values[key] = plain(templated[key])
             except Exception as error:  # templating raises many kinds; each has a message of its own
                 message = str(error).splitlines()[0]
-                where = origins[str(key)] or f"host {name}"
-                raise PolicyErrors(
-                    [PolicyError(where, str(key), raw[key], f"a value that can be templated ({message})")]
-                ) from None
+                where = locate(key, "", None) or f"host {name}"
+                wrong.append(PolicyError(where, key, ours[key][1], f"a value that can be templated ({message})"))
         address, port = _reached_at(name, _simple(templated, "ansible_host"), _simple(templated, "ansible_port"))
-        return cls(name, values, origins, str(raw.get("inventory_dir") or "."), address, port)
+        folder = str(raw.get("inventory_dir") or ".")
+        reached = unserved({variable: _simple(templated, variable) for variable in ASKED})
+        return cls(name, values, {}, folder, address, port, reached, tuple(wrong), locate)
 
-    def where(self, variable: str) -> str:
-        """Where a variable of this host was set, for a message."""
-        return self.origins.get(variable) or f"host {self.name}"
+    def where(self, key: str, wrong: object = None) -> str:
+        """Where a variable of this host was set, for a message; `key` may lead to a part of it
+        (`proscribe_controls.apps`), or `wrong` be an item of it.
+        """
+        variable = _NAME.match(key)[0]  # type: ignore[index] # it fits everything
+        place = self.origins.get(variable) or (self.locate and self.locate(variable, key[len(variable) :], wrong))
+        return place or f"host {self.name}"
 
 
 @dataclass(frozen=True)
@@ -77,19 +95,25 @@ class Question:
     zone_of: Callable[[str], str] | None = None
     # Of the playbook that runs, which may be an organisation's own that imports one of the project's.
     playbook_folder: Path | None = None
+    # Hosts that are asked for and that Proscribe cannot serve, each with why; they are not among `hosts`.
+    not_served: Mapping[str, str] = field(default_factory=dict)
+    pattern: str = "all"  # proscribe_hosts
 
 
 def left_out(question: Question) -> list[str]:
     """The hosts that a run over all of the inventory would ask, and that this one does not (`--limit`), by name."""
-    return sorted(question.groups.get("all", frozenset()).difference(host.name for host in question.hosts))
+    asked = {*question.not_served, *(host.name for host in question.hosts)}
+    return sorted(question.groups.get("all", frozenset()).difference(asked))
 
 
 def zones(hostvars: Any) -> Callable[[str], str]:
     """What `Question.zone_of` is: any host's proscribe_zone, "" if it has none, out of Ansible's `hostvars`."""
 
     def zone_of(name: str) -> str:
-        values = HostVariables.of(name, hostvars, only=(PREFIX + "zone",)).values
-        return str(values.get(PREFIX + "zone") or "")
+        host = HostVariables.of(name, hostvars, only=(PREFIX + "zone",))
+        if host.wrong:
+            raise PolicyErrors(host.wrong)
+        return str(host.values.get(PREFIX + "zone") or "")
 
     return zone_of
 
@@ -98,6 +122,20 @@ def inventory_folders(sources: list[str]) -> list[Path]:
     """The folders of the inventory's sources: the directories themselves, and those in which the files stand."""
     paths = [Path(source) for source in sources if "," not in source]
     return list(dict.fromkeys(path if path.is_dir() else path.parent for path in paths))
+
+
+def read_as_hosts(folder: Path, sources: list[str]) -> bool:
+    """Whether Ansible would take the files of a folder for hosts: it lies inside a source that is a directory, and
+    nothing on the way to it is what Ansible passes over.
+    """
+    for source in (Path(one) for one in sources if "," not in one and Path(one).is_dir()):
+        try:
+            names = folder.resolve().relative_to(source.resolve()).parts
+        except ValueError:
+            continue
+        if names and not any(IGNORED.search(name.encode()) for name in names):
+            return True
+    return False
 
 
 def waiver_folders(sources: list[str]) -> list[Path]:
@@ -136,17 +174,7 @@ def place_of(error: BaseException) -> str:
     """The place that an error of Ansible's is about, `path:line`, or "" if neither it nor its causes know one."""
     cause: BaseException | None = error
     while cause is not None:
-        if place := _origin(getattr(cause, "obj", None)):
+        if place := origin(getattr(cause, "obj", None)):
             return place
         cause = cause.__cause__ or cause.__context__
     return ""
-
-
-def _origin(value: Any) -> str:
-    if Origin is None:
-        return ""
-    origin = value if isinstance(value, Origin) else Origin.get_tag(value)
-    if origin is None:
-        return ""
-    place = str(origin.path or origin.description or "")
-    return f"{place}:{origin.line_num}" if origin.line_num else place

@@ -33,7 +33,7 @@ def compile_plan(
     `today` decides whether the ban is in force. Raises PolicyErrors for a service id that the catalogue does not have,
     and for more names than browsers take in a list.
     """
-    chosen = _chosen(catalogue, restrictions)
+    chosen = chosen_services(catalogue, restrictions)
     upcoming = today < restrictions.effective_from
     controls: dict[str, Any] = {}
     for control in CONTROLS:
@@ -41,8 +41,11 @@ def compile_plan(
             continue
         waived, exceptions = _waived(control, waivers)
         services: dict[str, Any] = {}
+        nothing_known: list[str] = []
         for service, enforced in chosen:
             identifiers = IDENTIFIERS[control](service)
+            if enforced and not identifiers:
+                nothing_known.append(service.id)
             if separated_by_tenant(service, restrictions):
                 identifiers = without_web(identifiers) if control == "apps" else {}
             if not identifiers:
@@ -65,6 +68,7 @@ def compile_plan(
             "mode": restrictions.controls[control],
             "services": services,
             "settings": _settings(control, restrictions, upcoming),
+            **({"nothing_known": nothing_known} if nothing_known else {}),
         }
         if control == "apps" and restrictions.unmanaged_browsers != "off":
             mode = "report" if upcoming else restrictions.unmanaged_browsers
@@ -102,8 +106,11 @@ def upcoming_services(plan: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def _chosen(catalogue: Catalogue, restrictions: Restrictions) -> list[tuple[Service, bool]]:
-    """The services that a host's restrictions name, by id, each with whether it is more than reported."""
+def chosen_services(catalogue: Catalogue, restrictions: Restrictions) -> list[tuple[Service, bool]]:
+    """The services that a host's restrictions name, by id, each with whether it is more than reported.
+
+    Raises PolicyErrors for ids that the catalogue does not have.
+    """
     errors = [
         PolicyError(
             "", f"{PREFIX}services_{name}", id_, "a service of the catalogue" + close_to(id_, catalogue.services)

@@ -68,9 +68,17 @@ def _each(name: str, restrictions: Mapping[str, Restrictions]) -> dict[str, Any]
 
 def rule_count(plan: Mapping[str, Any], controls: Sequence[str]) -> int:
     """How many rules a host with this plan evaluates at the least, when a run looks at those controls: one for each
-    service. Controls have rules of their own besides (settings, gates), which no plan lists.
+    service, those with nothing to look for too. Controls have rules of their own besides (settings, gates), which no
+    plan lists.
     """
-    return sum(len(part["services"]) for name, part in plan["controls"].items() if name in controls)
+    parts = [part for name, part in plan["controls"].items() if name in controls]
+    return sum(len(part["services"]) + len(part.get("nothing_known", ())) for part in parts)
+
+
+def nothing_known(plan: Mapping[str, Any], controls: Sequence[str]) -> list[str]:
+    """The rules of a plan of which nothing is known to look for on any host, when a run looks at those controls."""
+    parts = [(name, part) for name, part in plan["controls"].items() if name in controls]
+    return [f"{name}/{id_}" for name, part in parts for id_ in part.get("nothing_known", ())]
 
 
 def policies(plan: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

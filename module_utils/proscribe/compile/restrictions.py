@@ -29,6 +29,7 @@ from .readers import (
     read_texts,
 )
 from .schema import AUDIENCES, CATEGORIES
+from .unquoted import written_right
 from .values import (
     choice,
     day,
@@ -39,6 +40,7 @@ from .values import (
     line,
     name_servers,
     networks,
+    pattern,
     whole_number,
     words,
 )
@@ -69,6 +71,7 @@ SIGNATURE_MODES = ("required", "optional", "off")
 class Restrictions:
     """One host's restrictions, checked. Equal restrictions give equal plans."""
 
+    hosts: str
     categories: tuple[str, ...]
     audiences: tuple[str, ...]
     services_include: tuple[str, ...]
@@ -139,6 +142,12 @@ class Variable(NamedTuple):
 
 
 RESTRICTIONS: Mapping[str, Variable] = {
+    "hosts": Variable(
+        "all",
+        pattern,
+        "The hosts that runs are about, as a pattern of Ansible's such as all:!switches; the others are no part of any "
+        "run. --limit narrows it. One for all hosts.",
+    ),
     "categories": Variable(
         ["instant_messaging", "webmail", "cloud_storage", "circumvention"],
         words(CATEGORIES, "categories"),
@@ -424,28 +433,44 @@ RESTRICTIONS: Mapping[str, Variable] = {
 def read_restrictions(values: Mapping[str, Any], where: Callable[[str], str]) -> Restrictions:
     """A host's restrictions out of its variables (`proscribe_*`, templated); what is not set has its default.
 
-    `where` tells for a variable's name where it was set, for the messages. Raises PolicyErrors with every mistake.
+    `where` tells for a variable's name, or the way to a part of it (`proscribe_controls.apps`), where it was set, for
+    the messages. Raises PolicyErrors with every mistake.
     """
+    read, errors = read_in_part(values, where)
+    if errors:
+        raise PolicyErrors(errors)
+    return read
+
+
+def read_in_part(values: Mapping[str, Any], where: Callable[[str], str]) -> tuple[Restrictions, list[PolicyError]]:
+    """As `read_restrictions`, with the mistakes: what is wrong has its default, so that the rest can be looked at."""
     errors: list[PolicyError] = []
+
+    def note(key: str, value: object, expected: str) -> None:
+        errors.append(PolicyError(where(key), key, value, expected))
+
     known = {PREFIX + name for name in RESTRICTIONS}
     for name in values:
         if name.startswith(PREFIX) and name not in known | REGISTERED:
-            errors.append(PolicyError(where(name), name, name, f"a known variable{close_to(name, known)}"))
+            note(name, name, f"a known variable{close_to(name, known)}")
     read: dict[str, Any] = {}
+    sound = set(RESTRICTIONS)
     for name, variable in RESTRICTIONS.items():
         try:
             read[name] = variable.read(values.get(PREFIX + name, variable.default))
         except Expected as wrong:
-            errors.append(PolicyError(where(PREFIX + name), PREFIX + name + wrong.key, wrong.value, wrong.expected))
-    if not errors and read["browser_extensions_allowed"] and read["browser_settings"].get(EXTENSIONS) != ALLOW_LIST:
-        name = PREFIX + "browser_extensions_allowed"
-        listed = read["browser_extensions_allowed"]
-        errors.append(PolicyError(where(name), name, listed[0], "extensions: allow_list in proscribe_browser_settings"))
-    if not errors and (both := set(read["services_include"]) & set(read["services_exclude"])):
-        name = PREFIX + "services_exclude"
-        errors.append(
-            PolicyError(where(name), name, min(both), "a service that is not in proscribe_services_include too")
-        )
-    if errors:
-        raise PolicyErrors(errors)
-    return Restrictions(**read)
+            sound.remove(name)
+            read[name] = variable.read(variable.default)
+            place = where(PREFIX + name + wrong.key)
+            expected = wrong.expected + written_right(PREFIX + name, wrong, place)
+            errors.append(PolicyError(place, PREFIX + name + wrong.key, wrong.value, expected))
+    listed = read["browser_extensions_allowed"]
+    allowing = read["browser_settings"].get(EXTENSIONS) == ALLOW_LIST
+    if listed and not allowing and sound >= {"browser_extensions_allowed", "browser_settings"}:
+        expected = "extensions: allow_list in proscribe_browser_settings"
+        note(PREFIX + "browser_extensions_allowed[0]", listed[0], expected)
+    if both := set(read["services_include"]) & set(read["services_exclude"]):
+        at = list(values[PREFIX + "services_exclude"]).index(min(both))
+        expected = "a service that is not in proscribe_services_include too"
+        note(f"{PREFIX}services_exclude[{at}]", min(both), expected)
+    return Restrictions(**read), errors

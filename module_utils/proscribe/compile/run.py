@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,13 +16,15 @@ from ..store import PLANS, Store, Untrusted
 from . import lockout, retired
 from .catalogue import Catalogue, load
 from .departments import departments_of
-from .errors import InWords, PolicyError, PolicyErrors
-from .inventory import HostVariables, Question, left_out
-from .plans import compile_plan, upcoming_services
-from .policy_folders import catalogue_folders, folders_of_waivers
-from .reporting import one_for_all, policies, reporting, rule_count
-from .restrictions import Restrictions, read_restrictions
+from .errors import InWords, Mistakes, PolicyError, PolicyErrors
+from .inventory import HostVariables, Question, left_out, read_as_hosts
+from .plans import chosen_services, compile_plan, upcoming_services
+from .policy_folders import catalogue_folders, folders_of_registers, folders_of_waivers
+from .reporting import nothing_known, one_for_all, policies, reporting, rule_count
+from .restrictions import PREFIX, Restrictions, read_in_part
 from .waivers import Judged, Waiver, judged_waivers, seen
+from .waivers.authority import read_register
+from .waivers.document import load_waivers
 from .waivers.reading import described, judge_all, warning
 
 # The restrictions that say how far a run reaches at once.
@@ -41,36 +44,80 @@ class Compiled(NamedTuple):
 
 def compile_hosts(question: Question, now: datetime.datetime) -> Compiled:
     """Compile the plans of all hosts. Raises PolicyErrors with every mistake of every host."""
-    restrictions, of_host = _policy(question)
-    waivers = judged_waivers(question, restrictions, _services(of_host), now)
-    plans, hosts = _plans(question, restrictions, of_host, waivers, now)
+    mistakes = Mistakes()
+    compiled = _compiled(question, now, mistakes)
+    mistakes.settle()
+    return compiled
+
+
+def _compiled(question: Question, now: datetime.datetime, mistakes: Mistakes) -> Compiled:
+    """What can be compiled, with what cannot in `mistakes`: a wrong restriction hides no wrong waiver."""
+    restrictions, of_host = _policy(question, mistakes)
+    waivers: list[Judged] = []
+    if mistakes:
+        # Services and restrictions are not all known, so it is only looked at how waivers and approvers are written.
+        with mistakes.noting():
+            load_waivers(folders_of_waivers(question, restrictions))
+    else:
+        with mistakes.noting():
+            waivers = judged_waivers(question, restrictions, _services(of_host), now)
+    with mistakes.noting():
+        read_register(folders_of_registers(question, restrictions), question.groups)
+    if mistakes:
+        for host in question.hosts:
+            if host.name in of_host:
+                with mistakes.noting(), placed(host):
+                    chosen_services(of_host[host.name], restrictions[host.name])
+        return Compiled(of_host, restrictions, waivers, {}, {})
+    plans: dict[str, dict[str, Any]] = {}
+    hosts: dict[str, str] = {}
+    with mistakes.noting():
+        plans, hosts = _plans(question, restrictions, of_host, waivers, now)
     return Compiled(of_host, restrictions, waivers, plans, hosts)
 
 
 def waivers_of(question: Question, now: datetime.datetime) -> list[Judged]:
     """The waivers of a question by id, each with its standing; no plan is compiled. Raises PolicyErrors."""
-    restrictions, of_host = _policy(question)
+    restrictions, of_host = _sound_policy(question)
     return judged_waivers(question, restrictions, _services(of_host), now)
 
 
 def judge(waiver: Waiver, question: Question, now: datetime.datetime) -> Judged:
     """A waiver that stands in no folder yet, as `waivers_of` would have it. Raises PolicyErrors."""
-    restrictions, of_host = _policy(question)
+    restrictions, of_host = _sound_policy(question)
     return judge_all([waiver], question, restrictions, _services(of_host), now)[0]
 
 
-def _policy(question: Question) -> tuple[dict[str, Restrictions], dict[str, Catalogue]]:
-    """The restrictions and the catalogue of each host."""
-    retired.refuse(question)
-    catalogues: dict[tuple[Path, ...], Catalogue] = {}
-    restrictions = read_all(question.hosts)
+def _sound_policy(question: Question) -> tuple[dict[str, Restrictions], dict[str, Catalogue]]:
+    """The restrictions and the catalogue of each host. Raises PolicyErrors."""
+    mistakes = Mistakes()
+    policy = _policy(question, mistakes)
+    mistakes.settle()
+    return policy
+
+
+def _policy(question: Question, mistakes: Mistakes) -> tuple[dict[str, Restrictions], dict[str, Catalogue]]:
+    """The restrictions of each host, with the defaults for what is wrong in them, and its catalogue where that can be
+    read. Notes the mistakes.
+    """
+    with mistakes.noting():
+        retired.refuse(question)
+    restrictions: dict[str, Restrictions] = {}
     folders_of: dict[str, tuple[Path, ...]] = {}
     for host in question.hosts:
-        folders = catalogue_folders(question, host, restrictions[host.name])
-        folders_of[host.name] = folders
-        if folders not in catalogues:
+        own, errors = read_in_part(host.values, host.where)
+        restrictions[host.name] = own
+        mistakes.note(*host.wrong, *errors)
+        unsure = any(error.key.startswith(f"{PREFIX}catalog_dirs") for error in (*host.wrong, *errors))
+        with mistakes.noting():
+            folders = catalogue_folders(question, host, own)
+            mistakes.note(*_taken_for_hosts(host, folders[1:], question.inventory))
+            folders_of.update({} if unsure else {host.name: folders})
+    catalogues: dict[tuple[Path, ...], Catalogue] = {}
+    for folders in dict.fromkeys(folders_of.values()) or [(question.project / "catalog",)]:
+        with mistakes.noting():
             catalogues[folders] = load(folders)
-    return restrictions, {name: catalogues[folders] for name, folders in folders_of.items()}
+    return restrictions, {host: catalogues[own] for host, own in folders_of.items() if own in catalogues}
 
 
 def _services(catalogues: dict[str, Catalogue]) -> set[str]:
@@ -81,22 +128,34 @@ def _services(catalogues: dict[str, Catalogue]) -> set[str]:
 def compile_run(question: Question, now: datetime.datetime | None = None) -> dict[str, Any]:
     """Compile the plans of all hosts, write each to the plan store, and return the run.
 
-    The run: {id, playbook, mode, started, catalog_version, inventory, limit, controls, directory, plans, code and
-    packed (what goes to hosts, see store.py), hosts {name: digest}, departments {name: [hosts]}, probe [hosts],
-    gate {name: gate}, policies {digest: what `policies` says of the plan},
-    services [ids that some plan names],
-    left_out [hosts of the inventory that are not asked], rollout {batches, max_change, max_failures},
-    (what `reporting` says), upcoming [...], waivers [...], warnings [...]}. Raises PolicyErrors with every mistake of
-    every host; then nothing was written.
+    The run: {id, playbook, mode, started, catalog_version, inventory, limit, pattern (proscribe_hosts), not_served
+    {name: why}, controls, directory, plans, code and packed (what goes to hosts, see store.py), hosts {name: digest},
+    departments {name: [hosts]}, probe [hosts], gate {name: gate}, policies {digest: what `policies` says of the plan},
+    services [ids that some plan names], left_out [hosts of the inventory that are not asked], rollout {batches,
+    max_change, max_failures}, (what `reporting` says), upcoming [...], waivers [...], warnings [...]}.
+
+    Raises PolicyErrors with every mistake of every host; then nothing was written.
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
-    catalogues, restrictions, waivers, plans, hosts = compile_hosts(question, now)
-    errors, exempted = lockout.find(question.hosts, {name: plans[digest] for name, digest in hosts.items()})
-    if errors:
-        raise PolicyErrors(errors)
+    mistakes = Mistakes()
+    catalogues, restrictions, waivers, plans, hosts = _compiled(question, now, mistakes)
     reports = Path(os.environ.get("PROSCRIBE_REPORTS") or question.project / "reports").absolute()
+    exempted: list[str] = []
+    if hosts:
+        errors, exempted = lockout.find(question.hosts, {name: plans[digest] for name, digest in hosts.items()})
+        mistakes.note(*errors)
+    # What is wrong on a host has its default, which says nothing of whether the hosts agree.
+    sound = [host for host in question.hosts if not mistakes or not _wrong(host)]
+    sure = {host.name: restrictions[host.name] for host in sound}
     asked = Scope(question.inventory, question.limit, question.controls)
-    agreed = reporting(question.hosts, restrictions, reports, asked)
+    agreed: dict[str, Any] = {}
+    with mistakes.noting():
+        agreed = reporting(sound, sure, reports, asked)
+    rollout: dict[str, Any] = {}
+    for name in ROLLOUT:
+        with mistakes.noting():
+            rollout[name] = one_for_all(name, sound, sure)
+    mistakes.settle()
     store = Store(reports / PLANS)
     try:
         store.require()
@@ -115,6 +174,8 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         "catalog_version": "+".join(sorted({catalogue.version for catalogue in catalogues.values()})),
         "inventory": question.inventory,
         "limit": question.limit,
+        "pattern": question.pattern,
+        "not_served": dict(question.not_served),
         "controls": question.controls,
         "directory": str(reports / f"{id_}.partial"),
         "plans": str(store.directory),
@@ -127,9 +188,10 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
             {id_ for plan in plans.values() for part in plan["controls"].values() for id_ in part["services"]}
         ),
         "rules": {digest: rule_count(plan, question.controls) for digest, plan in plans.items()},
+        "nothing_known": {digest: nothing_known(plan, question.controls) for digest, plan in plans.items()},
         "probe": [name for name, r in restrictions.items() if r.probe],
         "gate": {name: r.compliance_gate for name, r in restrictions.items() if r.compliance_gate != "never"},
-        "rollout": {name: one_for_all(name, question.hosts, restrictions) for name in ROLLOUT},
+        "rollout": rollout,
         **agreed,
         "upcoming": sorted(
             {canonical(item): item for plan in plans.values() for item in upcoming_services(plan)}.values(),
@@ -143,6 +205,10 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
             *_untold(restrictions),
         ],
     }
+
+
+def _wrong(host: HostVariables) -> bool:
+    return bool(host.wrong or read_in_part(host.values, host.where)[1])
 
 
 def _untold(restrictions: dict[str, Restrictions]) -> list[str]:
@@ -161,16 +227,37 @@ def _untold(restrictions: dict[str, Restrictions]) -> list[str]:
 
 def read_all(hosts: Sequence[HostVariables]) -> dict[str, Restrictions]:
     """Every host's restrictions. Raises PolicyErrors; a mistake that many hosts share is told once."""
+    mistakes = Mistakes()
     read: dict[str, Restrictions] = {}
-    errors: dict[str, PolicyError] = {}
     for host in hosts:
-        try:
-            read[host.name] = read_restrictions(host.values, host.where)
-        except PolicyErrors as wrong:
-            errors |= {str(error): error for error in wrong.errors}
-    if errors:
-        raise PolicyErrors(list(errors.values()))
+        read[host.name], errors = read_in_part(host.values, host.where)
+        mistakes.note(*host.wrong, *errors)
+    mistakes.settle()
     return read
+
+
+@contextlib.contextmanager
+def placed(host: HostVariables) -> Iterator[None]:
+    """Mistakes of a block that are about a host's variables, raised with where these were set."""
+    try:
+        yield
+    except PolicyErrors as wrong:
+        told = [PolicyError(host.where(e.key, e.value), e.key, e.value, e.expected) for e in wrong.errors]
+        raise PolicyErrors(told) from None
+
+
+def _taken_for_hosts(host: HostVariables, folders: Sequence[Path], sources: list[str]) -> Iterator[PolicyError]:
+    """The folders of a host's own catalogue that Ansible takes for a part of the inventory: a service would be a group
+    `packages` there, with a warning for each of its keys.
+    """
+    name = f"{PREFIX}catalog_dirs"
+    for folder in folders:
+        if read_as_hosts(folder, sources):
+            expected = (
+                "a folder that Ansible does not read as hosts: call it catalog, put it beside the inventory's folder,"
+                " or name it in inventory_ignore_patterns of ansible.cfg"
+            )
+            yield PolicyError(host.where(name), name, str(folder), expected)
 
 
 def _plans(
@@ -190,22 +277,16 @@ def _plans(
     compiled: dict[str, dict[str, Any]] = {}
     plans: dict[str, dict[str, Any]] = {}
     hosts: dict[str, str] = {}
-    errors: dict[str, PolicyError] = {}
+    mistakes = Mistakes()
     for host in question.hosts:
         own = restrictions[host.name]
         mine, catalogue = waived[host.name], catalogues[host.name]
         key = repr((own, id(catalogue), [waiver.id for waiver in mine]))
-        if key not in compiled:
-            try:
+        with mistakes.noting(), placed(host):
+            if key not in compiled:
                 compiled[key] = compile_plan(catalogue, own, mine, today)
-            except PolicyErrors as wrong:
-                for error in wrong.errors:
-                    told = PolicyError(host.where(error.key), error.key, error.value, error.expected)
-                    errors[str(told)] = told
-                continue
-        plan = compiled[key]
-        plans[plan["digest"]] = plan
-        hosts[host.name] = plan["digest"]
-    if errors:
-        raise PolicyErrors(list(errors.values()))
+            plan = compiled[key]
+            plans[plan["digest"]] = plan
+            hosts[host.name] = plan["digest"]
+    mistakes.settle()
     return plans, hosts

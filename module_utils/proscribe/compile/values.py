@@ -85,6 +85,14 @@ def line(value: object) -> str:
     return str(value)
 
 
+def pattern(value: object) -> str:
+    """A pattern of hosts; whether it fits any is the inventory's to say."""
+    text = line(value).strip()
+    if not text:
+        raise Expected("", value, "a pattern of hosts such as all:!switches")
+    return text
+
+
 def day(value: object) -> datetime.date:
     """A day; YAML reads an unquoted 2024-10-31 as one already."""
     if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):

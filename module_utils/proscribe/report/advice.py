@@ -38,6 +38,9 @@ def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], dire
     silent = [record["host"] for record in records if not covered(record)]
     away = any(str(record["reason"]).startswith("unreachable") for record in records)
     steps: list[Step] = []
+    apart = len(report.get("not_served") or ())
+    if not records and apart:
+        return [Step("none of these hosts is one that Proscribe serves: it looks at Linux hosts")]
     if not records:
         return [Step("no host was asked: check the inventory (-i), the limit (-l) and the tags")]
     rollout = report.get("rollout") or {}
@@ -65,7 +68,9 @@ def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], dire
         waived = any(record["state"] == WAIVED for record in records)
         where = "this host" if len(records) == 1 else "every host"
         where += "" if left_out(run) == 0 else " that was asked"
-        steps.append(Step(f"nothing: {ban(run)} holds on {where}{', but for waivers' if waived else ''}"))
+        served = f" that is served; {counted(apart, 'host')} not served" if apart else ""
+        waiving = ", but for waivers" if waived else ""
+        steps.append(Step(f"nothing: {ban(run)} holds on {where}{served}{waiving}"))
     return steps
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..finding import COMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
+from ..finding import COMPLIANT, NOT_APPLICABLE, NOTHING_KNOWN, REPAIRED, STATES, WAIVED
 
 # The states of a host on which nothing is left to do.
 MET = (COMPLIANT, REPAIRED, NOT_APPLICABLE)
@@ -57,8 +57,10 @@ def rule_states(record: Mapping[str, Any]) -> dict[str, int]:
     return counts
 
 
-def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The numbers of a run, from one reconciled record for each expected host."""
+def summarise(records: Sequence[Mapping[str, Any]], not_served: int = 0) -> dict[str, Any]:
+    """The numbers of a run, from one reconciled record for each expected host, and how many hosts cannot be served:
+    these belong to the whole of the coverage, and never to its part.
+    """
     hosts = tally(record["state"] for record in records)
     rules = dict.fromkeys(STATES, 0)
     for record in records:
@@ -70,10 +72,28 @@ def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "hosts": hosts,
         "rules": rules,
-        "coverage": share(sum(map(covered, records)), len(records)),
+        "not_served": not_served,
+        "coverage": share(sum(map(covered, records)), len(records) + not_served),
         "compliance_strict": share(met, applicable),
         "compliance_with_waivers": share(met + hosts[WAIVED], applicable),
     }
+
+
+def nothing_known(records: Iterable[Mapping[str, Any]], plans: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """The rules of which nothing is known to look for, by name: [{rule, hosts}], the number of hosts that answered for
+    a plan that says so (`plans`: digest -> rules), or on which there was nothing to look for.
+    """
+    counts: Counter[str] = Counter()
+    answered: Counter[str] = Counter()
+    for record in records:
+        if covered(record):
+            answered[record["plan"]] += 1
+        idle = [r["rule"] for r in record["rules"] if (r.get("reason") or "").startswith(NOTHING_KNOWN)]
+        counts.update(idle)
+    for digest, hosts in answered.items():
+        for rule in plans.get(digest, ()):
+            counts[rule] += hosts
+    return [{"rule": rule, "hosts": hosts} for rule, hosts in sorted(counts.items())]
 
 
 def by_rule(records: Iterable[Mapping[str, Any]], services: Collection[str] | None = None) -> list[dict[str, Any]]:

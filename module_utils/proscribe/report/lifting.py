@@ -16,9 +16,18 @@ def lifted_hosts(expected: Mapping[str, str], heard: Mapping[str, Heard]) -> lis
     return [host for host in expected if (one := heard.get(host)) and one.touched and not one.failed and not one.reason]
 
 
-def render(expected: Mapping[str, str], heard: Mapping[str, Heard], *, check: bool, width: int, back: str = "") -> str:
+def render(
+    expected: Mapping[str, str],
+    heard: Mapping[str, Heard],
+    *,
+    check: bool,
+    width: int,
+    back: str = "",
+    apart: Mapping[str, str] = {},
+) -> str:
     """What was lifted, and on which hosts it was not and why; `check` for a run that only said what it would do.
-    `back` is the command that puts the ban back, as a line (`Command.line`).
+    `back` is the command that puts the ban back, as a line (`Command.line`). `apart` are hosts that are not served,
+    each with why.
     """
     lifted = lifted_hosts(expected, heard)
     actions = sum(len(heard[host].actions) for host in lifted)
@@ -34,6 +43,10 @@ def render(expected: Mapping[str, str], heard: Mapping[str, Heard], *, check: bo
         lines += wrap(f"not lifted on {clean(host)}: {_why(heard.get(host))}", width, 2)
     if len(missed) > MOST:
         lines.append(f"... and {counted(len(missed) - MOST, 'more host')}")
+    for host, why in list(apart.items())[:MOST]:
+        lines += wrap(f"not served, and left alone: {clean(host)}, {clean(why)}", width, 2)
+    if len(apart) > MOST:
+        lines.append(f"... and {counted(len(apart) - MOST, 'more host')} not served")
     refused = [(host, error["message"]) for host in lifted for error in heard[host].errors]
     for host, message in refused[:MOST]:
         lines += wrap(f"{clean(host)}: {clean(message)}", width, 2)

@@ -43,7 +43,8 @@ def merged(
                 told = f"{runs[0]['id']} has {key} {runs[0].get(key)!r}, and {run['id']} has {run.get(key)!r}"
                 raise Unmergeable(f"these are no parts of one run: {told}")
     records, notes = _records(parts)
-    missing = [host for host in dict.fromkeys(expected or ()) if host not in records]
+    not_served = {one["host"] for part in parts for one in part.report.get("not_served", ())}
+    missing = [host for host in dict.fromkeys(expected or ()) if host not in records and host not in not_served]
     answered = [*records.values(), *(silent(host, "no part of the run has reported it") for host in missing)]
     warnings = [f"{note.host} {note.detail}" for note in notes]
     if missing:
@@ -61,6 +62,7 @@ def merged(
         "stale_after": {"usual": runs[0].get("stale_after")},
         "left_out": 0 if expected is not None else _left_out(runs, len(answered)),
         "services": _services(parts),
+        "not_served": {one["host"]: one["why"] for part in parts for one in part.report.get("not_served", ())},
         "waivers": _waivers(parts),
         "upcoming": _distinct(parts, "upcoming"),
         "departments": _departments(parts),
@@ -68,6 +70,7 @@ def merged(
     }
     new = [New(**one) for part in parts for one in part.report.get("new") or ()] if runs[0].get("baseline") else None
     report = fleet_report(facts, fleet, max(run["finished"] for run in runs), new, _rollout(parts))
+    report["nothing_known"] = _nothing_known(parts, report["nothing_known"], len(answered))
     report["run"]["parts"] = [run["id"] for run in runs]
     report["run"]["verdict"] = _verdict(runs)
     return report, answered
@@ -113,6 +116,18 @@ def _services(parts: Sequence[Part]) -> list[str] | None:
     if any(not rule.get("kind") for rule in rules):
         return None
     return sorted({rule["rule"].partition("/")[2] for rule in rules if rule["kind"] == "service"})
+
+
+def _nothing_known(parts: Sequence[Part], found: Iterable[Mapping[str, Any]], hosts: int) -> list[dict[str, Any]]:
+    """The rules with nothing to look for, of all parts: what the records list, and what the plans of the parts said. A
+    host that is in two parts may count twice, and no rule for more than all `hosts`.
+    """
+    counts: dict[str, int] = {}
+    for part in parts:
+        for one in part.report.get("nothing_known", ()):
+            counts[one["rule"]] = min(hosts, counts.get(one["rule"], 0) + one["hosts"])
+    counts = {**{one["rule"]: one["hosts"] for one in found}, **counts}
+    return [{"rule": rule, "hosts": number} for rule, number in sorted(counts.items())]
 
 
 def _waivers(parts: Sequence[Part]) -> list[dict[str, Any]]:

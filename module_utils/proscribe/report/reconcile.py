@@ -14,7 +14,7 @@ from ..duration import moment_of, shown
 from ..finding import OPEN
 from ..plan import CONTROLS
 from .answer import silent
-from .arithmetic import by_rule, summarise
+from .arithmetic import by_rule, nothing_known, summarise
 from .baseline import New
 from .modes import Modes, by_control
 from .scope import is_whole, left_out
@@ -184,6 +184,7 @@ def fleet_report(
         "catalog_version",
         "inventory",
         "limit",
+        "pattern",
         "controls",
         "history",
         "exports",
@@ -201,10 +202,15 @@ def fleet_report(
             "left_out": left_out(run),
             "verdict": None,
         },
-        "summary": {**summarise(fleet.records), "controls": by_control(fleet.records)},
+        "summary": {
+            **summarise(fleet.records, len(run.get("not_served") or {})),
+            "controls": by_control(fleet.records),
+        },
         "rules": by_rule(fleet.records, None if services is None else frozenset(services)),
         "waivers": [dict(waiver) for waiver in run.get("waivers", ())],
         "upcoming": [dict(item) for item in run.get("upcoming", ())],
+        "nothing_known": nothing_known(fleet.records, run.get("nothing_known") or {}),
+        "not_served": [{"host": host, "why": why} for host, why in (run.get("not_served") or {}).items()],
         "unexpected_hosts": list(fleet.unexpected),
         "unexpected": [note._asdict() for note in fleet.notes],
         "rollout": None if rollout is None else dict(rollout),

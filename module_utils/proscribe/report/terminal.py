@@ -8,16 +8,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, OPEN, REPAIRED, STATES, UNKNOWN, WAIVED
+from ..finding import (
+    COMPLIANT,
+    ERROR,
+    NONCOMPLIANT,
+    NOT_APPLICABLE,
+    NOTHING_KNOWN,
+    OPEN,
+    REPAIRED,
+    STATES,
+    UNKNOWN,
+    WAIVED,
+)
 from .advice import advice, shorter
 from .command import Step
 from .groups import Group, Silent, grouped, silences
 from .layout import cells, clip, flow, paint, row, wrap
 from .modes import in_words
 from .scope import parts as left_out_in_words
-from .wording import clean, counted, end_of, percent, ratio, some
+from .wording import clean, counted, end_of, nothing_known, percent, ratio, some
 
 NARROWEST = 40
+FEW_NAMED = 3  # services with nothing to look for that are named
+NOT_SERVED = "not served"
 COLOUR = {
     ERROR: "red",
     NONCOMPLIANT: "red",
@@ -65,7 +78,10 @@ def render(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], scre
 def _headline(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], width: int, colours: bool) -> list[str]:
     summary, run = report["summary"], report["run"]
     states = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in summary["hosts"].items() if count)
-    parts = [f"{counted(len(records), 'host')}: {states or 'none'}", f"coverage {ratio(summary['coverage'])}"]
+    parts = [f"{counted(len(records), 'host')}: {states or 'none'}"]
+    if apart := summary.get("not_served"):
+        parts.append(f"{apart:,} not served")
+    parts.append(f"coverage {ratio(summary['coverage'])}")
     strict, waived = summary["compliance_strict"], summary["compliance_with_waivers"]
     parts.append(f"compliant {ratio(strict)}" + (f", with waivers {percent(waived)}" if waived != strict else ""))
     parts += left_out_in_words(run)
@@ -96,6 +112,8 @@ def _table(
         *(row_ for one in silent for row_ in _of_silent(one, max(1, most // 4))),
         *_limited([_of_group(group) for group in good], max(2, most // 3), "finding"),
         *_limited(_of_waivers(report["waivers"]), max(2, most // 3), "waiver"),
+        *_limited(_of_unserved(report.get("not_served") or ()), max(2, most // 4), "kind of host that is not served"),
+        *_of_nothing_known(report),
         *_of_upcoming(report["upcoming"]),
         *_limited(
             [Row(clean(n), "unexpected", "answered, and was not asked", "yellow") for n in unexpected], 2, "host"
@@ -153,6 +171,36 @@ def _of_waivers(waivers: Iterable[Mapping[str, Any]]) -> list[Row]:
         state = waiver["status"].replace("_", " ")
         rows.append(Row(f"waiver {clean(waiver['id'])}", state.upper() if state == "expired" else state, text, colour))
     return rows
+
+
+def _of_nothing_known(report: Mapping[str, Any]) -> list[Row]:
+    known = nothing_known(report)
+    if not known:
+        return []
+    parts = [
+        f"{control}: {some(names, FEW_NAMED) if len(names) <= FEW_NAMED else counted(len(names), 'service')}"
+        for control, names in sorted(known.items(), key=lambda item: len(item[1]))
+    ]
+    return [Row(NOTHING_KNOWN.partition(" to ")[0], "not counted", "; ".join(parts), "grey")]
+
+
+def _of_unserved(hosts: Iterable[Mapping[str, str]]) -> list[Row]:
+    kinds: dict[str, list[str]] = {}
+    for one in hosts:
+        kinds.setdefault(clean(one["why"]), []).append(one["host"])
+    return [
+        Row(
+            some(names, 1) if len(names) == 1 else counted(len(names), "host"),
+            NOT_SERVED,
+            _unserved(why, names),
+            "grey",
+        )
+        for why, names in sorted(kinds.items(), key=lambda kind: (-len(kind[1]), kind[0]))
+    ]
+
+
+def _unserved(why: str, names: Sequence[str]) -> str:
+    return why if len(names) == 1 else f"each {why}: {some(names, 3)}"
 
 
 def _of_upcoming(upcoming: Iterable[Mapping[str, Any]]) -> list[Row]:

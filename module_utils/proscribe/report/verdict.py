@@ -45,29 +45,38 @@ def strictest(gates: Iterable[str]) -> str:
     return max(gates, key=lambda gate: order.index(gate) if gate in order else len(order), default=order[0])
 
 
-def judge(records: Sequence[Mapping[str, Any]], gates: Iterable[str], ansible_failed: bool) -> Verdict:
+def judge(
+    records: Sequence[Mapping[str, Any]], gates: Iterable[str], ansible_failed: bool, not_served: int = 0
+) -> Verdict:
     """The verdict on a run that observed: `records` are the reconciled ones, `ansible_failed` says whether Ansible
-    itself ends with an error (a host failed or was unreachable, and no task chose to ignore it).
+    itself ends with an error (a host failed or was unreachable, and no task chose to ignore it), `not_served` how many
+    hosts could not be looked at by their kind.
     """
     gate = strictest(gates)
     states = {record["state"] for record in records}
     seen = any(map(covered, records))
     if not records:
-        return Verdict(NOTHING_EXIT, "nothing was evaluated: no host was asked")
+        why = f"{counted(not_served, 'host')} not served, and there is no other" if not_served else "no host was asked"
+        return Verdict(NOTHING_EXIT, f"nothing was evaluated: {why}")
     if not seen and not ansible_failed:
         return Verdict(NOTHING_EXIT, "nothing was evaluated: no host answered for a single rule")
     if gate != "never" and states & {ERROR, NONCOMPLIANT}:
         return Verdict(NONCOMPLIANT_EXIT, f"the compliance gate ({gate}) is not met: hosts are noncompliant")
     if gate not in ("never", "noncompliant") and (UNKNOWN in states or not all(map(covered, records))):
         return Verdict(INCOMPLETE_EXIT, f"the compliance gate ({gate}) is not met: hosts are unknown")
+    if gate not in ("never", "noncompliant") and not_served:
+        told = f"{counted(not_served, 'host')} not served: leave them out by proscribe_hosts, if that is meant"
+        return Verdict(INCOMPLETE_EXIT, f"the compliance gate ({gate}) is not met: {told}")
     return Verdict(ANSIBLE)
 
 
-def judge_new(records: Sequence[Mapping[str, Any]], gates: Iterable[str], failed: bool, new: Sequence[New]) -> Verdict:
+def judge_new(
+    records: Sequence[Mapping[str, Any]], gates: Iterable[str], failed: bool, new: Sequence[New], not_served: int = 0
+) -> Verdict:
     """As `judge`, for a run that is compared with an earlier one: only what is `new` since then counts for the gate.
     The gate is at least `noncompliant`, since comparing asks for a verdict.
     """
-    ungated = judge(records, (), failed)
+    ungated = judge(records, (), failed, not_served)
     if ungated.exit != ANSIBLE:
         return ungated
     gate = strictest(gates)

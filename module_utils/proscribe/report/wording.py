@@ -100,6 +100,15 @@ def not_in_force(report: Mapping[str, Any]) -> str:
     return f"the ban is not in force yet, it begins on {clean(days[0])}" if days else "nothing is restricted"
 
 
+def nothing_known(report: Mapping[str, Any]) -> dict[str, list[str]]:
+    """By control: the services of which nothing is known to look for, on some host."""
+    found: dict[str, list[str]] = {}
+    for one in report.get("nothing_known") or ():
+        control, _, service = one["rule"].partition("/")
+        found.setdefault(control, []).append(service)
+    return found
+
+
 class Cause(NamedTuple):
     """Why a policy does not hold, and where, without the one name that a finding is about."""
 

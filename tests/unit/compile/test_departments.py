@@ -37,6 +37,10 @@ def question(inventory, hosts=("web1", "web2", "db1", "lap1"), groups=None):
         ({"all": {"a"}, "treasury": {"a"}, "treasury_desktops": {"a"}}, ["treasury"]),
         ({"a": {"1", "2"}, "b": {"2", "3"}, "c": {"2"}}, ["a", "b"]),
         ({"empty": set(), "press": {"1"}}, ["press"]),
+        ({"departments": {"1", "2", "3"}, "press": {"1", "2"}, "treasury": {"3"}}, ["press", "treasury"]),
+        ({"site": {"1", "2"}, "departments": {"1", "2"}, "press": {"1"}, "treasury": {"2"}}, ["press", "treasury"]),
+        # One that has hosts of its own as well is a department around a team.
+        ({"press": {"1", "2"}, "photographers": {"1"}}, ["press"]),
     ],
 )
 def test_the_outermost_groups_lie_within_no_other(groups, expected):

@@ -85,7 +85,7 @@ def test_a_wrong_value_is_named_with_its_place_and_what_was_expected(name, value
     with pytest.raises(PolicyErrors) as raised:
         read(**{name: value})
     (error,) = raised.value.errors
-    assert error.where == f"all.yml (proscribe_{name})"
+    assert error.where == f"all.yml (proscribe_{name}{key})"
     assert error.key == f"proscribe_{name}{key}"
     assert told in error.expected
 

@@ -37,6 +37,7 @@ def host(tmp_path: Path) -> MadeHost:
     ],
 )
 def test_a_home_that_was_not_looked_through_may_hide_it(host: MadeHost, known_by: dict[str, Any]) -> None:
+    (Path(host.root) / "home/alice/.local/share/flatpak").mkdir(parents=True)
     assert states(host, plan(wechat=known_by))["apps/wechat"] == "compliant"
     (Path(host.root) / "home/alice" / TOO_DEEP).mkdir(parents=True)
     other = {"processes": ["telegram"]}  # so that there is something to look for in homes

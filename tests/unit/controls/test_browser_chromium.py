@@ -315,8 +315,8 @@ def test_foreign_files_that_chromium_ignores_do_not_count(tree: Tree) -> None:
 
 
 def test_more_entries_than_a_browser_takes_with_the_organisations_are_reported(tree: Tree) -> None:
-    tree.put("10-organisation.json", {"URLBlocklist": [f"host{number}.example" for number in range(1000)]})
-    assert "1003 entries in URLBlocklist of all files together" in tree.wrong()["policy-file"]
+    tree.put("10-organisation.json", {"URLBlocklist": [f"host{number}.example" for number in range(1500)]})
+    assert "1503 entries in URLBlocklist of all files together" in tree.wrong()["policy-file"]
 
 
 def test_a_plan_with_nothing_to_say_takes_the_files_away(tree: Tree) -> None:

@@ -162,9 +162,9 @@ CONFLICTS = [
         id="an exception in a hidden file",
     ),
     pytest.param(
-        {f"{MANAGED}/10.json": {"URLBlocklist": [f"h{n}.example" for n in range(1000)]}},
-        ["1001 entries in URLBlocklist of all files together (1000 in 10.json), browsers take 1000: shorten the"],
-        id="more entries than a browser takes",
+        {f"{MANAGED}/10.json": {"URLBlocklist": [f"h{n}.example" for n in range(1500)]}},
+        ["1501 entries in URLBlocklist of all files together (1500 in 10.json), Chromium takes 1500: shorten the"],
+        id="more entries than Chromium takes",
     ),
     pytest.param(
         {FIREFOX: {"policies": {"WebsiteFilter": {"Exceptions": ["*://*.example/*"]}}}},
@@ -201,8 +201,18 @@ def test_a_conflict_with_a_file_of_the_organisation_is_told_and_the_lift_leaves_
     assert tree.foreign() == before
 
 
+SAME = [f"h{n}.example" for n in range(659)]
+JOINED = {"PolicyListMultipleSourceMergeList": ["URLAllowlist", "URLBlocklist"]}
 HARMLESS = [
     pytest.param({f"{MANAGED}/zz.json": "{"}, id="no JSON"),
+    pytest.param(
+        {f"{MANAGED}/{name}.json": {"URLBlocklist": SAME, **JOINED} for name in ("10", "zz")},
+        id="the same 659 entries in two files, which are joined",
+    ),
+    pytest.param(
+        {f"{MANAGED}/10.json": {"URLBlocklist": [f"h{n}.example" for n in range(1201)]}},
+        id="1,201 distinct entries, which Chromium takes",
+    ),
     pytest.param({f"{MANAGED}/zz.json": {"urlblocklist": [], "URLALLOWLIST": ["mail.example"]}}, id="another case"),
     pytest.param({f"{MANAGED}/zz.json": {"URLBlocklist": ["a.example"]}}, id="a list of its own"),
     pytest.param({f"{MANAGED}/10.json": {"URLBlocklist": "a.example"}}, id="no list, in an earlier file"),
@@ -219,6 +229,22 @@ def test_what_takes_nothing_away_is_no_conflict(files: dict[str, Any], tree: Tre
         tree.put(path, content)
     assert tree.enforce(plan()) == []
     assert {verdict.state for verdict in browser.observe(tree.host, plan())} == {"compliant"}
+
+
+def test_of_a_relative_of_chromium_it_is_not_known_that_it_takes_1201_entries(tree: Tree) -> None:
+    edge = [place("microsoft_edge", "chromium", f"{EDGE}/proscribe.json")]
+    tree.put(f"{EDGE}/10.json", {"URLBlocklist": [f"h{n}.example" for n in range(1200)]})
+    tree.enforce(plan(edge))
+    (verdict,) = [one for one in browser.observe(tree.host, plan(edge)) if one.rule == "browser/policy-file"]
+    assert verdict.state == "unknown"
+    assert "1201 entries in URLBlocklist" in verdict.reason and "only 1000 are known" in verdict.reason
+
+
+def test_what_is_cut_off_of_a_list_is_not_blocked(tree: Tree) -> None:
+    # The last file by name comes first in the joined list, so it is Proscribe's own entries that Chromium drops.
+    tree.put(f"{MANAGED}/zz.json", {"URLBlocklist": [f"h{n}.example" for n in range(1500)], **JOINED})
+    tree.enforce(plan())
+    assert {v.rule: v.state for v in browser.observe(tree.host, plan())}["browser/mail"] == "noncompliant"
 
 
 @pytest.mark.parametrize("mode", [0o646, 0o664])

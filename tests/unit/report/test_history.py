@@ -143,6 +143,16 @@ def test_a_run_is_recorded_once(past):
     assert [one.rule for one in past.ask("wrong")] == ["apps/wechat"]
 
 
+@pytest.mark.parametrize(("mode", "ended"), [("audit", "gone"), ("enforce", "")])
+def test_the_first_audit_of_the_example_inventory_is_over_once_there_is_another_one(past, project, mode, ended):
+    example = [str(project / "inventory")]
+    past.run({"localhost": bad()}, inventory=example, mode=mode)
+    past.run({"web01": good()}, limit="web01")  # of a part only: it says nothing of other hosts
+    assert [row[3] for row in past.story("localhost")] == [""]
+    past.run({"web01": good()})
+    assert [row[3] for row in past.story("localhost")] == [ended]
+
+
 def test_a_host_that_left_the_inventory_is_gone_after_a_run_of_all_of_it(past):
     past.run({"web01": bad(), "web02": bad()})
     past.run({"web01": bad()}, limit="web01")

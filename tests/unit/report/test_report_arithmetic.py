@@ -122,3 +122,14 @@ def test_5000_hosts_with_60_rules_are_counted_in_a_moment_and_in_little_memory()
     assert rows[0] == {"rule": "browser/0", "counts": {"noncompliant": 5_000}}
     assert time.process_time() - started < 10
     assert peak < 5_000_000
+
+
+@given(st.lists(st.sampled_from(STATES), max_size=20), st.integers(0, 20))
+def test_a_host_that_is_not_served_makes_no_number_better(states, apart):
+    records = [record(f"h{index}", state) for index, state in enumerate(states)]
+    without, with_them = summarise(records), summarise(records, apart)
+    assert with_them["not_served"] == apart
+    for name in ("coverage", "compliance_strict", "compliance_with_waivers"):
+        assert with_them[name]["numerator"] == without[name]["numerator"]
+        assert with_them[name]["denominator"] >= without[name]["denominator"]
+    assert with_them["coverage"]["denominator"] == len(states) + apart

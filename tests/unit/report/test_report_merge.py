@@ -122,3 +122,17 @@ def test_runs_of_other_kinds_are_refused(key: str) -> None:
 def test_nothing_is_no_report() -> None:
     with pytest.raises(Unmergeable):
         merged("id", [])
+
+
+def test_hosts_that_are_not_served_are_told_once_and_never_as_missing() -> None:
+    switch = {"host": "switch", "why": "a network device"}
+    parts = [part(1, record("a"), not_served=[switch]), part(2, record("b"), not_served=[switch])]
+    report, records = merged("id", parts, ["a", "b", "switch"])
+    assert report["not_served"] == [switch] and "switch" not in hosts(records)
+    assert report["summary"]["coverage"] == {"numerator": 2, "denominator": 3, "percent": 66.6}
+
+
+def test_rules_with_nothing_to_look_for_are_those_of_all_parts() -> None:
+    idle = [{"rule": "apps/x", "hosts": 1}]
+    report, _ = merged("id", [part(1, record("a"), nothing_known=idle), part(2, record("b"), nothing_known=idle)])
+    assert report["nothing_known"] == [{"rule": "apps/x", "hosts": 2}]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ...compile.catalogue import Service
 from ...compile.plans import left_out, separated_by_tenant
 from ...compile.restrictions import Restrictions
+from ...finding import NOTHING_KNOWN
 from ...report.wording import some
 from ..facts import NOTHING, Facts
 
@@ -88,6 +89,9 @@ def missing(policy: Policy, control: str, service: Service, nothing: str) -> Rea
         tenants = some(policy.restrictions.tenants[service.tenants], 3)
         how = "the browsers let in accounts of" if control == "browser" else "left to the browsers, which let in"
         return Reason(TENANTS, f"{how} {tenants} only", service.id)
+    section = policy.section(control) or {}
+    if service.id in section.get("nothing_known", ()):
+        return Reason(OPEN, f"{nothing}; {NOTHING_KNOWN}, so it is not counted", service.id)
     return Reason(OPEN, nothing, service.id)
 
 

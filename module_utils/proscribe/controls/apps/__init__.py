@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from ...finding import Verdict, judge
+from ...finding import COMPLIANT, NOT_APPLICABLE, Verdict, judge
 from ...host import Host
 from ..base import Changes
 from . import exec_control, gate, unfinished
@@ -25,6 +25,8 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
         verdict = judge(
             f"apps/{service}", entry, [one for one, _ in found], sight.unseen.get(service, ""), covered.__getitem__
         )
+        if verdict.state == COMPLIANT and service in sight.idle:
+            verdict = Verdict(f"apps/{service}", NOT_APPLICABLE, reason=sight.idle[service])
         # What is only known by its name is not ended, so enforcing would change nothing.
         verdicts.append(verdict._replace(drifted=verdict.drifted and not sight.uncertain(service)))
     verdicts += unfinished.observe(host, plan["controls"]["apps"]["mode"])

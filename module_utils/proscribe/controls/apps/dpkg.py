@@ -67,8 +67,8 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     return dpkg_changes.removal(host, packages)
 
 
-def present(host: Host) -> bool:
-    return gated(host)
+def there(host: Host, user: User | None) -> bool:
+    return user is None and host.stat(f"{DATABASE}/status") is not None
 
 
 def gated(host: Host) -> bool:

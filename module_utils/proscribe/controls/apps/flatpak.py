@@ -106,8 +106,9 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     return flatpak_changes.removal(host, packages)
 
 
-def present(host: Host) -> bool:
-    return gated(host)
+def there(host: Host, user: User | None) -> bool:
+    places = trees(host, user)
+    return (user is None and host.tool("flatpak") is not None) or any(host.stat(place) for place in places)
 
 
 def gated(host: Host) -> bool:

@@ -103,6 +103,12 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     return npm_changes.removal(host, packages)
 
 
+def there(host: Host, user: User | None) -> bool:
+    prefixes = _prefixes(host, user.home)[0] if user else SYSTEM
+    installed = any(host.stat(prefix + MODULES) is not None for prefix in prefixes)
+    return installed or (user is None and host.tool("npm") is not None)
+
+
 def gated(host: Host) -> bool:
     return False
 

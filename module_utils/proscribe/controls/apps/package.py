@@ -113,9 +113,7 @@ class PackageSystem(Protocol):
     def gated(self, host: Host) -> bool:
         """Whether this host has the package system, so that a gate makes sense."""
 
-
-class HostSystem(PackageSystem, Protocol):
-    """One that only an administrator brings to a host: what users bring along is looked for in every home."""
-
-    def present(self, host: Host) -> bool:
-        """Whether the host has it."""
+    def there(self, host: Host, user: User | None) -> bool:
+        """Whether there is a package system to be asked about, of the host or of a user: where there is none, that no
+        package of it is installed says nothing.
+        """

@@ -55,8 +55,8 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     return pacman_changes.removal(host, packages)
 
 
-def present(host: Host) -> bool:
-    return gated(host)
+def there(host: Host, user: User | None) -> bool:
+    return user is None and host.stat(DATABASE) is not None
 
 
 def gated(host: Host) -> bool:

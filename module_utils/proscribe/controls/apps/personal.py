@@ -16,7 +16,7 @@ from ...host.walking import mounts, not_entered, remote
 from ...tuples import NamedTuple
 from . import launchers, portable, user_dirs
 from .copy_names import Names
-from .package import Package
+from .package import Package, PackageSystem
 from .portable import Copy, Region
 from .running import below
 from .systems import BY_NAME, SYSTEMS, brought_by
@@ -46,6 +46,7 @@ class Seen(NamedTuple):
     copies: list[Copy]
     blind: list[tuple[str, str]]  # by the name of a package system, why some of its packages could not be looked for
     unseen: list[str]  # why something else could not be
+    there: set[str]  # the package systems that somebody has, of those that were asked about
     memory: dict[str, str | None]  # by number, what the next look need not read again: walk_memory.py
     systems: set[str]  # the package systems that some of them have brought along, by name
 
@@ -58,11 +59,12 @@ class Common(NamedTuple):
     homes: set[str]  # of everybody
     packages: Sequence[tuple[list[str], Package]]  # of the host
     memory: Memory
+    only_packages: frozenset[str] = frozenset()  # the package systems that are all there is to look into for a service
 
 
 def look(host: Host, common: Common, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]]) -> Seen:
     """Look at all users but root. `others` is what the walk of the host's places handed over."""
-    seen = Seen([], [], [], [], {}, set())
+    seen = Seen([], [], [], [], set(), {}, set())
     room = MOST_REMEMBERED
     for unit, parts, why in _each(host, common, others):
         for part in parts:
@@ -70,6 +72,7 @@ def look(host: Host, common: Common, others: Mapping[int, Sequence[tuple[str, Se
             seen.copies.extend(restored_copy(row) for row in part.get("copies", ()))
             seen.blind.extend((manager, f"{unit.user.name}: {reason}") for manager, reason in part.get("blind", ()))
             seen.unseen.extend(f"{unit.user.name}: {reason}" for reason in part.get("unseen", ()))
+            seen.there.update(part.get("there", ()))
             seen.systems.update(part.get("systems", ()))
             if "memory" in part:
                 text = part["memory"]
@@ -161,6 +164,8 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
             ids = wanted.packages[system.MANAGER].keys()
             found, blind = _guarded(host, system.query_of, host, user, ids) if ids else ([], "")
             packages += found
+            if system.MANAGER in common.only_packages and _has(host, system, user):
+                yield {"there": [system.MANAGER]}
             if found or blind:
                 yield {"packages": found, "blind": [(system.MANAGER, blind)] if blind else []}
     services_of = common_services_of(wanted, common.homes)
@@ -188,6 +193,14 @@ def _has_home(host: Host, user: User) -> bool:
         return host.stat(user.home) is not None
     except (Unseen, ControlError, OSError):
         return True  # whoever looks there says so
+
+
+def _has(host: Host, system: PackageSystem, user: User) -> bool:
+    """Whether a user has a package system; what cannot be seen may be one."""
+    try:
+        return system.there(host, user)
+    except (Unseen, ControlError, OSError):
+        return True
 
 
 def _owned(host: Host, users: Iterable[User]) -> tuple[list[str], str]:

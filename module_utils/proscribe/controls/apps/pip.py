@@ -64,6 +64,10 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     return pip_changes.removal(host, packages)
 
 
+def there(host: Host, user: User | None) -> bool:
+    return True  # Python is wherever this runs, and anybody installs with it
+
+
 def gated(host: Host) -> bool:
     return False
 

@@ -85,8 +85,8 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     return rpm_changes.removal(host, packages)
 
 
-def present(host: Host) -> bool:
-    return in_use(host)
+def there(host: Host, user: User | None) -> bool:
+    return user is None and in_use(host)
 
 
 def gated(host: Host) -> bool:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
-from ...finding import Finding, exception_for
+from ...finding import NOTHING_KNOWN, Finding, exception_for
 from ...host import Host, Process, User, escaped
 from ...host.apart import each
 from ...host.processes import NotAsked
 from ...tuples import NamedTuple
 from . import launchers, personal, portable, user_dirs
 from .copy_names import Names
-from .package import Package
+from .package import Package, PackageSystem
 from .portable import Copy, Region
 from .running import Identity as Identity
 from .running import Running as Running
@@ -36,6 +36,7 @@ class Sight(NamedTuple):
     unseen: dict[str, str]
     copies: Sequence[Copy] = ()
     memory: Memory | None = None  # for the next look; None where nothing was walked
+    idle: Mapping[str, str] = {}  # by service of which there is nothing to look for on this host: why
 
     def findings(self, service: str) -> list[tuple[Finding, str]]:
         """The evidence for a service, each piece with the waiver that covers it, "" if none does."""
@@ -98,7 +99,8 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
         host, wanted.services, services_of, region.homes.values(), True, desktops, installed_here
     )
     web_apps = launchers.installed(host, wanted.services, walked.web_apps, lambda path: _owner(path, region.homes))
-    common = personal.Common(wanted, names, homes, here, memory)
+    sole = frozenset(manager for managers in wanted.by_package_only.values() for manager in managers)
+    common = personal.Common(wanted, names, homes, here, memory, sole)
     theirs = personal.look(host, common, walked.others)
     host.told["package_systems"] = present(host)
     if host.privileged and not (theirs.unseen or theirs.blind):  # else nobody knows what a user has
@@ -129,8 +131,23 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
         listed += reasons
     hint = "" if host.privileged else "; to see it all, run it as root (-b, and -K if sudo asks)"
     told = {service: escaped("; ".join(dict.fromkeys(listed))) + hint for service, listed in unseen.items() if listed}
+    there = theirs.there.union(s.MANAGER for s in SYSTEMS if s.MANAGER in sole and _has(host, s, roots))
     kept = memory._replace(known=walked.known, packages=asked, users=theirs.memory) if names.any else None
-    return Sight(wanted, packages, runs, identify, told, copies, kept)
+    return Sight(wanted, packages, runs, identify, told, copies, kept, _idle(wanted, there))
+
+
+def _has(host: Host, system: PackageSystem, roots: Iterable[User]) -> bool:
+    """Whether the host itself has a package system, or root has."""
+    return any(system.there(host, who) for who in (None, *roots))
+
+
+def _idle(wanted: Wanted, there: set[str]) -> dict[str, str]:
+    """The services of which only packages are known, of systems that this host has none of; each with the reason."""
+    return {
+        service: f"{NOTHING_KNOWN}: this host has no {' or '.join(managers) or 'such packages'}"
+        for service, managers in wanted.by_package_only.items()
+        if there.isdisjoint(managers)
+    }
 
 
 def _with_services(wanted: Wanted, packages: Iterable[Package]) -> list[tuple[list[str], Package]]:

@@ -8,19 +8,19 @@ from typing import AbstractSet, Any, Mapping
 from ...host import Host, User
 from ...host.walking import SETTLED
 from . import dpkg, flatpak, npm, pacman, pip, pipx, rpm, snap, uv
-from .package import HostSystem, Package, PackageSystem
+from .package import Package, PackageSystem
 from .traced_systems import TRACED
 
 SYSTEMS: tuple[PackageSystem, ...] = (dpkg, rpm, pacman, flatpak, snap, pip, pipx, uv, npm, *TRACED)
 # Of these also an account without a home may have something.
 BY_NAME = tuple(system for system in TRACED if system.by_name)
-OF_THE_HOST: tuple[HostSystem, ...] = (dpkg, rpm, pacman, flatpak, snap)
+OF_THE_HOST: tuple[PackageSystem, ...] = (dpkg, rpm, pacman, flatpak, snap)
 
 
 def present(host: Host) -> list[str]:
     """The package systems that this host has for all of it."""
     traced = [system.MANAGER for system in TRACED if system.there(host, None)]
-    return [system.MANAGER for system in OF_THE_HOST if system.present(host)] + traced
+    return [system.MANAGER for system in OF_THE_HOST if system.there(host, None)] + traced
 
 
 def brought_by(host: Host, user: User) -> list[str]:

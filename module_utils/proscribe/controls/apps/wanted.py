@@ -10,6 +10,9 @@ from ...plan import once, part_of
 from .copy_names import Names
 from .systems import SYSTEMS
 
+# What else than packages an entry has to look for. A file name that only follows from a package's, or from the
+# service's own id, is looked for as well, but nobody has seen such a file.
+EVIDENCE = ("processes", "paths", "desktop_files", "markers", "windows", "web_hosts", "copies")
 UNMANAGED_BROWSERS = "unmanaged-browsers"  # the rule of browsers that no policy reaches
 
 
@@ -48,6 +51,19 @@ class Wanted:
         for identifier, services in index.items():
             index[identifier] = self.claimed(services)
         return index
+
+    @property
+    def by_package_only(self) -> Mapping[str, list[str]]:
+        """The services of which nothing but packages is known, each with the systems that know its packages."""
+        found: dict[str, list[str]] = once(self.services, "apps/by package only", self._by_package_only)
+        return found
+
+    def _by_package_only(self) -> dict[str, list[str]]:
+        found = {}
+        for id_, entry in self.services.items():
+            if not any(entry.get(key) for key in EVIDENCE):
+                found[id_] = [s.MANAGER for s in SYSTEMS if entry["packages"].get(s.CATALOGUE_KEY)]
+        return found
 
     def claimed(self, services: list[str]) -> list[str]:
         """Those of some services that share a name on whose behalf it is looked for."""

@@ -25,10 +25,13 @@ from .chromium import (
 from .chromium_file import File, all_texts, look
 from .matching import Closest, chromium_entry
 from .places import Place
-from .rendering import MOST_ENTRIES, Name, Rules
+from .rendering import CHROMIUM_ENTRIES, MOST_ENTRIES, Name, Rules
 from .settings import EXTENSIONS, SETTINGS
 from .sight import MARK, Sight, faults
 
+# The browsers whose own folders are known to take CHROMIUM_ENTRIES, since Chromium was tried; of others with another
+# maker nobody knows it.
+TRIED = frozenset({"chromium", "google_chrome"})
 # Every key that Proscribe may have written: by them a backup of its file is told from a file of the organisation's.
 _EVER_SAID = {
     *(MARK, BLOCK, ALLOW, MERGE, PREDICTION, TENANT_DOMAINS, TENANT_HEADERS, NO_EXTENSIONS, SOME_EXTENSIONS),
@@ -98,10 +101,14 @@ class Folder:
         """What the file has to be; None if there should be none."""
         return render(self.expected) if self.expected else None
 
+    def _read(self) -> list[File]:
+        """The files that browsers read."""
+        return [*self.foreign, *([self.own] if self.own and self.faults.readable else [])]
+
     def source(self, setting: str) -> tuple[str, Any]:
         """The last file that has a setting, by the order in which Chromium reads them, and its value there."""
         last: tuple[str, Any] = ("", None)
-        for file in sorted([*self.foreign, *([self.own] if self.own and self.faults.readable else [])]):
+        for file in sorted(self._read()):
             if setting in file.said:
                 last = (file.name, file.said[setting])
         return last
@@ -109,14 +116,16 @@ class Folder:
     def effective(self, setting: str) -> list[Any]:
         """A list as Chromium has it: joined if the setting that says so has the last word, else the last file's. Where
         what the last file has is no list, or an entry is no string, nothing is left of all the others either (156).
+        A joined list has each entry once, and begins with those of the last file.
         """
         joined = self.source(MERGE)[1]
         if not isinstance(self.source(setting)[1], list):
             return []
         value: list[Any] = self.source(setting)[1]
         if isinstance(joined, list) and setting in joined:
-            own = self.own.said.get(setting) if self.own and self.faults.readable else None
-            value = [*self._listed(setting), *(own if isinstance(own, list) else [])]
+            lists = [file.said.get(setting) for file in sorted(self._read(), reverse=True)]
+            value = [entry for one in lists if isinstance(one, list) for entry in one]
+            return list(dict.fromkeys(value)) if all_texts(value) else []
         return value if all_texts(value) else []
 
     def overriding(self) -> list[str]:
@@ -152,14 +161,17 @@ class Folder:
         return [f"{file.name} beside it {file.loose}" for file in sorted(self.foreign) if file.loose]
 
     def _too_many(self, setting: str, entries: list[Any]) -> str:
-        """What to do where the organisation's files and Proscribe's have more entries than browsers take."""
-        if len(entries) <= MOST_ENTRIES:
+        """What to do where the organisation's files and Proscribe's have more entries than browsers surely take."""
+        tried = self.place.id in TRIED
+        if len(entries) <= (CHROMIUM_ENTRIES if tried else MOST_ENTRIES):
             return ""
         theirs = [(file.name, value) for file in sorted(self.foreign) if (value := file.said.get(setting))]
         by_file = ", ".join(f"{len(value)} in {name}" for name, value in theirs if isinstance(value, list))
+        known = f"Chromium takes {CHROMIUM_ENTRIES}"
         return (
-            f"{len(entries)} entries in {setting} of all files together{f' ({by_file})' if by_file else ''}, browsers"
-            f" take {MOST_ENTRIES}: shorten the organisation's, or restrict fewer services"
+            f"{len(entries)} entries in {setting} of all files together{f' ({by_file})' if by_file else ''},"
+            f" {known if tried else f'{known}, and of its relatives only {MOST_ENTRIES} are known'}: shorten the"
+            " organisation's, or restrict fewer services"
         )
 
     def _openers(self) -> list[tuple[Name, str]]:
@@ -184,9 +196,13 @@ class Folder:
         overriding = self.overriding()
         wrong = [*self.faults.file, *self.faults.directories, *self._differences(), *overriding, *self.loose()]
         wrong += [f"{name} beside it is a copy of it, and counts" for name in self.copies]
-        wrong += filter(None, (self._too_many(BLOCK, block), self._too_many(ALLOW, allow)))
+        many = {name: entries for name, entries in ((BLOCK, block), (ALLOW, allow)) if self._too_many(name, entries)}
+        cut = {name: self._too_many(name, many[name]) for name in many if len(many[name]) > CHROMIUM_ENTRIES}
+        wrong += cut.values()
         return Sight(
-            effect=Closest(block, allow),
+            # Of what is cut off, the exceptions count as if they were there: they may open something.
+            effect=Closest(block[:CHROMIUM_ENTRIES], allow),
+            unclear="; ".join(self._too_many(name, many[name]) for name in many if name not in cut),
             openings=sorted(set(openings)),
             openers=self._openers(),
             why=self._why() or (overriding[0] if overriding else ""),

@@ -183,7 +183,8 @@ class PolicyFile:
         wrong = [*([self.blocker] if self.blocker else []), *self.faults.file, *self.faults.directories]
         wrong += [
             f"{len(listed)} entries in {FILTER}, {len(_filter(self.base, name))} of them the organisation's; Firefox"
-            f" takes {MOST_ENTRIES}: shorten the organisation's, or restrict fewer services"
+            f" takes {MOST_ENTRIES}, doubles counted ({len(set(map(str, listed)))} are distinct): shorten the"
+            " organisation's, or restrict fewer services"
             for name, listed in (("Block", block), ("Exceptions", exceptions))
             if len(listed) > MOST_ENTRIES
         ]

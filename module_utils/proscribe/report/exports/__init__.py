@@ -2,7 +2,8 @@
 
 An export is a class with `add(answer)`, called for each expected host, and `finish()`. It gets the stream of its file
 and the fleet report, and never holds more of a host than a few bytes: fleets have 100,000 of them. Every expected host
-is in every export, and one that did not answer is unknown there, never compliant.
+is in every export, and one that did not answer is unknown there, never compliant; so is every host that is not served,
+by that name.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ class Export(Protocol):
     def add(self, answer: Answer) -> None:
         """Take one host."""
 
+    def not_served(self, host: str, why: str) -> None:
+        """Take one host that is not served, after the expected ones: nothing is known of it."""
+
     def finish(self) -> None:
         """Write what comes after the last host."""
 
@@ -66,21 +70,24 @@ def write(
         streams = {name: stack.enter_context(whole(path)) for name, path in zip(names, paths)}
         if picture is not None and (stream := streams.pop(METRICS, None)):
             import_module(f".{METRICS}", __name__).write(stream, report, picture)
-        _fill([_export(name)(stream, report) for name, stream in streams.items()], records)
+        _fill([_export(name)(stream, report) for name, stream in streams.items()], report, records)
     return paths
 
 
 def pour(stream: TextIO, report: Mapping[str, Any], records: Iterable[Mapping[str, Any]], name: str) -> None:
     """Write one export of a report, one of FILES, to a stream: the same text as in its file."""
-    _fill([_export(name)(stream, report)], records)
+    _fill([_export(name)(stream, report)], report, records)
 
 
-def _fill(exports: Sequence[Export], records: Iterable[Mapping[str, Any]]) -> None:
+def _fill(exports: Sequence[Export], report: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> None:
     answers = Reader()
     for record in records:
         answer = answers.read(record)
         for export in exports:
             export.add(answer)
+    for one in report.get("not_served") or ():
+        for export in exports:
+            export.not_served(one["host"], one["why"])
     for export in exports:
         export.finish()
 

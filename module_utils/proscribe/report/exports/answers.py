@@ -17,6 +17,8 @@ from ..wording import clean, counted, evidence
 
 # The rule of what is said of a host as a whole. No control is called so.
 HOST = "host/answer"
+# What stands for a state where a host is not served.
+NOT_SERVED = "not_served"
 # What an error of a control, or of the run, is filed under: `apps/error`.
 ERRORS = "error"
 REFUSED = "refused"  # and what it has left as it is, which is no failure

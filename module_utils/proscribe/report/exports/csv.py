@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from ...finding import Finding
 from ..wording import clean
-from .answers import HOST, Answer, Line
+from .answers import HOST, NOT_SERVED, Answer, Line
 
 COLUMNS = (
     "run",
@@ -78,6 +78,10 @@ class Export:
         )
         for line in answer.lines or [Line(HOST, answer.state, reason=answer.summary)]:
             self._stream.writelines(f"{head},{told},{tail}{END}" for told in line.once("csv", _told))
+
+    def not_served(self, host: str, why: str) -> None:
+        told = _told(Line(HOST, NOT_SERVED, reason=why))[0]
+        self._stream.write(f"{row(self._run, host, NOT_SERVED)},{told},{row(0, 0, 0, *[None] * 4)}{END}")
 
     def finish(self) -> None:
         """Nothing comes after the last row."""

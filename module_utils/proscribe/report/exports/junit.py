@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from ...finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, UNKNOWN, WAIVED
 from ..wording import clean
-from .answers import Answer, Line
+from .answers import HOST, NOT_SERVED, Answer, Line
 
 # What each state is in JUnit's words; "" is a pass.
 RESULTS = {
@@ -35,6 +35,14 @@ class Export:
 
     def add(self, answer: Answer) -> None:
         self._stream.write(suite(answer))
+
+    def not_served(self, host: str, why: str) -> None:
+        name = _text(host)
+        self._stream.write(
+            f'<testsuite name="{name}" tests="1" failures="0" errors="0" skipped="1" hostname="{name}">\n'
+            f'<properties><property name="state" value="{NOT_SERVED}"/></properties>\n'
+            f'<testcase classname="{name}" {_other(HOST, "skipped", NOT_SERVED, why)}</testsuite>\n'
+        )
 
     def finish(self) -> None:
         self._stream.write("</testsuites>\n")

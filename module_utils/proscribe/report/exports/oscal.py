@@ -68,6 +68,7 @@ class Export:
         self._hosts: list[str] = []
         self._host_ids: list[str] = []
         self._groups: dict[Key, Group] = {}
+        self._unserved: list[dict[str, str]] = []
 
     def add(self, answer: Answer) -> None:
         number = len(self._hosts)
@@ -79,6 +80,9 @@ class Export:
                 group.hosts.append(number)
             if len(group.evidence) < SEVERAL:
                 group.evidence[line.text] = None
+
+    def not_served(self, host: str, why: str) -> None:
+        self._unserved.append(_prop("not-served", host, why))
 
     def finish(self) -> None:
         report, write = self._report, self._stream.write
@@ -107,6 +111,7 @@ class Export:
                     left_out="; ".join(parts(run)),
                 ),
                 *(_waiver(waiver) for waiver in report["waivers"]),
+                *self._unserved,
             ],
             "reviewed-controls": {
                 "control-selections": [{"include-controls": [{"control-id": id_} for id_ in oscal_controls()]}]
@@ -244,6 +249,10 @@ def _props(**values: object) -> list[dict[str, str]]:
     return [{"name": name, "ns": NAMESPACE, "value": text} for name, text in texts.items()]
 
 
+def _prop(name: str, value: str, remarks: str) -> dict[str, str]:
+    return {"name": name, "ns": NAMESPACE, "value": _token(value), "remarks": _token(remarks)}
+
+
 def _waiver(waiver: Mapping[str, Any]) -> dict[str, str]:
     """A waiver of the run, whatever it is worth, as a property of the result."""
     told = _token(waiver.get("why") or waiver["reason"])
@@ -260,7 +269,8 @@ def _description(report: Mapping[str, Any]) -> str:
     summary = report["summary"]
     hosts = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in summary["hosts"].items() if count)
     left = "".join(f"; {part}" for part in parts(report["run"]))
-    return f"{counted(report['run']['expected_hosts'], 'expected host')}: {hosts or 'none'}{left}"
+    apart = f"; {counted(summary['not_served'], 'host')} not served" if summary.get("not_served") else ""
+    return f"{counted(report['run']['expected_hosts'], 'expected host')}: {hosts or 'none'}{left}{apart}"
 
 
 def _write_list(stream: TextIO, pieces: Iterable[str]) -> None:

@@ -18,8 +18,8 @@ from ...finding import COMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
 from ..modes import OFF
 from ..picture import Host, Picture, states_of
 from ..scope import controls_of, is_whole
-from ..wording import clean, end_of
-from .answers import Answer
+from ..wording import clean, end_of, nothing_known
+from .answers import NOT_SERVED, Answer
 from .spool import Spool
 
 
@@ -33,6 +33,9 @@ class Export:
     def add(self, answer: Answer) -> None:
         self._picture.add(self._report, answer.record)
         self._asked.add(answer.record["host"])
+
+    def not_served(self, host: str, why: str) -> None:
+        """Nothing: `write` has them from the report."""
 
     def finish(self) -> None:
         self._picture.close(self._report, self._asked)
@@ -53,7 +56,15 @@ def write(stream: TextIO, report: Mapping[str, Any], picture: Picture) -> None:
         for control, at in _apart(host):
             labels = f'host="{name}",control="{control}"'
             parts.add(f"proscribe_host_control_checked_timestamp_seconds{{{labels}}} {seconds(at) or 0}\n")
+    unserved = report.get("not_served") or ()
+    for one in unserved:
+        states.add(f'proscribe_host_state{{host="{_label(one["host"])}",state="{NOT_SERVED}"}} 1\n')
     stream.writelines(_of_run(report["run"], picture))
+    meaning = "Hosts of the newest run that cannot be looked at; they are no expected hosts."
+    stream.writelines(_gauge("not_served_hosts", meaning, [({}, len(unserved))]))
+    unknown = [({"control": control}, len(names)) for control, names in nothing_known(report).items()]
+    meaning = "Services of which a control has nothing to look for, in the newest run."
+    stream.writelines(_gauge("nothing_known_rules", meaning, unknown))
     stream.writelines(counts.gauges())
     stream.writelines(_of_waivers(picture))
     for metric, meaning, spool in (

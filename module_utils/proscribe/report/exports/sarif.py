@@ -16,7 +16,7 @@ from urllib.parse import quote
 from ...finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, UNKNOWN, WAIVED
 from ..frameworks import clauses
 from ..wording import clean
-from .answers import HOST, Answer, Line
+from .answers import HOST, NOT_SERVED, Answer, Line
 from .spool import Spool
 
 VERSION = "2.1.0"
@@ -47,6 +47,7 @@ class Export:
         self._report = report
         self._reasons = {clean(waiver["id"]): clean(waiver["reason"]) for waiver in report["waivers"]}
         self._unseen = Spool()
+        self._unserved: list[dict[str, Any]] = []
         self._results = 0
         driver = {"name": "Proscribe", "rules": list(rules(report))}
         head = _json({"$schema": SCHEMA, "version": VERSION})
@@ -66,10 +67,15 @@ class Export:
             told = {"level": "error", "message": {"text": f"{answer.host}: {text}"}, "properties": properties}
             self._unseen.add(f'{_json(told)[:-1]},"locations":[{place}]}}', ",\n")
 
+    def not_served(self, host: str, why: str) -> None:
+        text, properties = f"{clean(host)} is not served: {clean(why)}", {"host": clean(host), "state": NOT_SERVED}
+        told = {"level": "warning", "message": {"text": text}, "properties": properties}
+        self._unserved.append({**told, "locations": [location(clean(host))]})
+
     def finish(self) -> None:
         run, summary = self._report["run"], self._report["summary"]
         invocation = {
-            "executionSuccessful": not self._unseen.pieces,
+            "executionSuccessful": not self._unseen.pieces and not self._unserved,
             "startTimeUtc": run["started"],
             "endTimeUtc": run["finished"],
             "properties": {"summary": summary},
@@ -84,6 +90,8 @@ class Export:
                 ],
             },
         }
+        for told in self._unserved:
+            self._unseen.add(_json(told), ",\n")
         self._stream.write(f'],\n"invocations":[{_json(invocation)[:-1]},"toolExecutionNotifications":[')
         self._unseen.pour(self._stream)
         self._stream.write(f"]}}],{_json(details)[1:]}]}}\n")

@@ -53,6 +53,11 @@ BATCH = 500  # hosts that are asked for in one query
 LONGEST = 300  # characters of evidence that are kept
 
 
+# The project's example inventory, as runs have it, and whether it was used for more than to see where one stands.
+EXAMPLE = json.dumps([str(Path(__file__).resolve().parents[4] / "inventory")])
+USED = "SELECT id FROM proscribe_run WHERE inventory = :example AND mode <> 'audit' LIMIT 1"
+
+
 class Run(NamedTuple):
     """What the history keeps of a run. `inventory` and `controls` are JSON lists, `scope` its --limit, "" for all."""
 
@@ -304,12 +309,17 @@ def _kept(text: object) -> str:
 
 
 def _gone(session: Session, run: Run) -> None:
-    """Close what is open of hosts that have left the inventory: a later run of all of it did not ask them."""
+    """Close what is open of hosts that have left the inventory: a later run of all of it did not ask them. So
+    have those of the example inventory, once there is another one.
+    """
     newer = "SELECT id FROM proscribe_run WHERE inventory = :inventory AND finished > :finished"
     if run.scope or list(session.rows(newer, {"inventory": run.inventory, "finished": run.finished})):
         return
-    left = "inventory = :inventory AND run <> :run AND asked <= :asked"
-    values = {"inventory": run.inventory, "run": run.id, "asked": run.finished}
+    mine = ":inventory"
+    if run.inventory != EXAMPLE and not list(session.rows(USED, {"example": EXAMPLE})):
+        mine = ":inventory, :example"  # the first audit, before there was an inventory of one's own, is over
+    left = f"inventory IN ({mine}) AND run <> :run AND asked <= :asked"
+    values = {"inventory": run.inventory, "example": EXAMPLE, "run": run.id, "asked": run.finished}
     session.run(
         f"""UPDATE proscribe_episode SET closed = :asked, closed_run = :run, ended = '{GONE}'
         WHERE closed IS NULL AND host IN (SELECT name FROM proscribe_host WHERE {left})""",

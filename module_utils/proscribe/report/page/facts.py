@@ -10,7 +10,7 @@ from ..advice import advice
 from ..command import Step
 from ..modes import in_words
 from ..scope import parts
-from ..wording import moment
+from ..wording import counted, moment, nothing_known
 from .breakdown import Breakdown
 from .markup import table, text
 
@@ -55,6 +55,22 @@ def upcoming(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "</section>\n"
 
 
+def unknown_rules(report: Mapping[str, Any]) -> Iterator[str]:
+    """The services of which nothing is known to look for, by control."""
+    known = nothing_known(report)
+    if not known:
+        return
+    yield '<section id="nothing-known">\n<h2>Nothing known to look for</h2>\n'
+    yield '<p class="note">These controls have nothing to look for of these services, so they are not counted.</p>\n'
+    rows = (
+        f'<th scope="row" class="what">{text(control)}</th><td>{counted(len(names), "service")}</td>'
+        f"<td>{text(', '.join(names))}</td>"
+        for control, names in known.items()
+    )
+    yield from table("Nothing known", (("what", "Control"), ("", "Services"), ("", "Which")), rows)
+    yield "</section>\n"
+
+
 def told(warnings: Sequence[str]) -> Iterator[str]:
     """Warnings, in sentences."""
     if warnings:
@@ -70,6 +86,7 @@ def run_facts(run: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[st
         ("Started", moment(run["started"])),
         ("Finished", moment(run["finished"])),
         ("Inventory", ", ".join(run["inventory"] or ())),
+        ("Hosts of the runs", run.get("pattern") or "all"),
         ("Limit", run["limit"] or "none"),
         ("Left out", "; ".join(parts(run))),
         ("Controls", ", ".join(run["controls"] or ())),

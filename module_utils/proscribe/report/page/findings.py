@@ -192,6 +192,20 @@ def attempts(breakdown: Breakdown) -> Iterator[str]:
     yield "</section>\n"
 
 
+def not_served(report: Mapping[str, Any]) -> Iterator[str]:
+    """The hosts that Proscribe cannot look at, which are counted apart."""
+    hosts = report.get("not_served") or ()
+    if not hosts:
+        return
+    yield '<section id="not-served">\n<h2>Not served</h2>\n'
+    yield '<p class="note">Nobody connected to these hosts, and nothing is known of them.</p>\n'
+    rows = [f'<th scope="row" class="what">{text(n["host"])}</th><td>{text(n["why"])}</td>' for n in hosts[:MOST]]
+    yield from _folded("Not served", (("what", "Host"), ("", "Why")), rows, "host", AT_ONCE)
+    if len(hosts) > MOST:
+        yield f'<p class="note">{counted(len(hosts) - MOST, "host")} more in report.json.</p>\n'
+    yield "</section>\n"
+
+
 def unexpected(report: Mapping[str, Any]) -> Iterator[str]:
     """What hosts did that was not expected of them, such as to answer without being asked."""
     notes = report.get("unexpected") or [

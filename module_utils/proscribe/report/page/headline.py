@@ -23,6 +23,9 @@ def title(report: Mapping[str, Any]) -> str:
     """The verdict in one sentence."""
     hosts = report["summary"]["hosts"]
     expected = report["run"]["expected_hosts"]
+    apart = report["summary"].get("not_served") or 0
+    if not expected and apart:
+        return "None of the hosts is one that Proscribe serves"
     if not expected:
         return "No host was asked"
     bad = hosts[ERROR] + hosts[NONCOMPLIANT]
@@ -37,14 +40,13 @@ def title(report: Mapping[str, Any]) -> str:
     if idle := not_in_force(report):
         return idle[0].upper() + idle[1:]
     what = ban(report["run"])
-    where = (
-        "this host"
-        if expected == 1 and not asked
-        else f"the {counted(expected, 'host')}"
-        if asked
-        else f"all {expected:,} hosts"
-    )
-    return f"{what[0].upper()}{what[1:]} {'hold' if ' and ' in what else 'holds'} on {where}{asked}"
+    held = f"{what[0].upper()}{what[1:]} {'hold' if ' and ' in what else 'holds'} on"
+    if apart:
+        served = f"the {counted(expected, 'host')}{asked} that {'is' if expected == 1 else 'are'} served"
+        return f"{held} {served}; {counted(apart, 'host')} {'is' if apart == 1 else 'are'} not"
+    if asked:
+        return f"{held} the {counted(expected, 'host')}{asked}"
+    return f"{held} {'this host' if expected == 1 else f'all {expected:,} hosts'}"
 
 
 def header(report: Mapping[str, Any], trend: Sequence[Run]) -> Iterator[str]:
@@ -54,11 +56,15 @@ def header(report: Mapping[str, Any], trend: Sequence[Run]) -> Iterator[str]:
     where = ", ".join(clean(source).rstrip("/").rpartition("/")[2] for source in run["inventory"] or ())
     inventory = f"<span>{'' if where == 'inventory' else 'inventory '}{text(where)}</span>" if where else ""
     said = [*parts(run), *in_words(summary.get("controls") or {})]
-    limit = "".join(f"<span>{text(part)}</span>" for part in said)
+    pattern = run.get("pattern") or "all"
+    limit = f"<span>of {text(pattern)}</span>" if pattern != "all" else ""
+    limit += "".join(f"<span>{text(part)}</span>" for part in said)
     yield f'<header>\n<p class="over"><b>Proscribe {text(mode)}</b>'
     yield f"<span>{time(run['finished'])}</span>{inventory}{limit}</p>\n"
     yield f"<h1>{text(title(report))}</h1>\n"
     yield from _states(summary["hosts"])
+    if apart := summary.get("not_served"):
+        yield f'<p class="note">{counted(apart, "host")} not served: <a href="#not-served">why</a></p>\n'
     yield '<div class="figures">\n<dl>\n'
     for name, key, what, one in FIGURES:
         share = summary[key]

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filter: the hosts that a run is about, for the head of the plays that connect to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+DOCUMENTATION = r"""
+name: proscribe_hosts
+short_description: The hosts that a run is about
+description:
+  - Gives C(hosts) of a play those that the first play's task selected, C(compile_plans) or C(schedule_plan); nobody
+    connects to the others.
+  - Where nothing was selected, as where Ansible only lists or checks the playbook, it is all hosts.
+version_added: "0.1.0"
+author: The Proscribe developers
+positional: expected
+options:
+  _input:
+    description: C(hostvars); empty where Ansible only lists or checks the playbook.
+    type: dict
+    required: true
+  expected:
+    description: The hosts of the first play.
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Audit
+  hosts: "{{ hostvars | default({}) | proscribe_hosts(ansible_play_hosts_all | default([])) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The names of the hosts, or a pattern that fits all of them, or none.
+  type: list
+"""
+
+NOBODY = ["all", "!all"]
+# What the two tasks register, and the part of it that is theirs.
+REGISTERED = (("proscribe_compiled", "proscribe_run"), ("proscribe_scheduled", "schedule"))
+
+
+def proscribe_hosts(hostvars: Any, expected: Iterable[str]) -> list[str]:
+    """The selected hosts. Every host of the first play knows them, so the first one that does will do."""
+    for name in expected if hostvars else ():
+        variables = hostvars.raw_get(name)
+        for registered, part in REGISTERED:
+            selected = ((variables.get(registered) or {}).get(part) or {}).get("selected")
+            if selected is not None:
+                return list(map(str, selected)) or list(NOBODY)
+    return ["all"]
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, Any]:
+        """Their names."""
+        return {"proscribe_hosts": proscribe_hosts}

@@ -1,0 +1,69 @@
+"""How many entries real browsers take of a list, and what becomes of the rest: the numbers that rendering.py has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser_scene import made_tree, put, visits
+from proscribe.controls.browser.rendering import CHROMIUM_ENTRIES, MOST_ENTRIES
+
+pytestmark = pytest.mark.integration
+
+JOINED = {"PolicyListMultipleSourceMergeList": ["URLBlocklist"]}
+REFUSED = {"chromium": "net::ERR_BLOCKED_BY_ADMINISTRATOR", "firefox": "e=blockedByPolicy"}
+LAST, TWICE = "last.test", "twice.test"
+
+
+def hosts(count: int, prefix: str = "n") -> list[str]:
+    return [f"{prefix}{number}.test" for number in range(count)]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Path]:
+    yield from made_tree(tmp_path)
+
+
+def blocked(tree: Path, browser: str, names: Sequence[str]) -> set[str]:
+    seen = visits(tree, browser, [f"https://{name}/" for name in (*names, "open.test")])
+    found = {url.split("/")[2] for url, (_, said) in seen.items() if REFUSED[browser] in said}
+    assert "open.test" not in found
+    return found
+
+
+FIRST_CUT = f"n{CHROMIUM_ENTRIES}.test"
+CASES: Mapping[str, tuple[Mapping[str, Any], Sequence[str], Sequence[str]]] = {
+    # what the files have in URLBlocklist, what has to be blocked, and what is cut off
+    "one file": ({"a": hosts(CHROMIUM_ENTRIES + 1)}, ["n0.test", f"n{CHROMIUM_ENTRIES - 1}.test"], [FIRST_CUT]),
+    "1,201 entries": ({"a": hosts(1201)}, ["n0.test", "n999.test", "n1000.test", "n1200.test"], []),
+    "the same in two files": ({"a": hosts(1000), "z": [*hosts(1000), LAST]}, ["n0.test", "n999.test", LAST], []),
+    "doubles of one of two files": ({"a": [TWICE] * 2000, "z": [LAST]}, [TWICE, LAST], []),
+    "doubles of the only file": ({"a": [*[TWICE] * CHROMIUM_ENTRIES, LAST]}, [TWICE], [LAST]),
+    "the last file comes first": ({"a": hosts(1200), "z": hosts(1200, "z")}, ["z1199.test", "n0.test"], ["n300.test"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_chromium_takes_1500_entries_of_a_list_after_files_are_joined(
+    case: str, tree: Path, require_tool: Callable[[str], str]
+) -> None:
+    require_tool("chromium")
+    files, kept, cut = CASES[case]
+    last = max(files)
+    content = {name: {"URLBlocklist": listed, "NetworkPredictionOptions": 2} for name, listed in files.items()}
+    if len(files) > 1:
+        content[last] |= JOINED
+    put(tree, {f"/etc/chromium/policies/managed/{name}.json": said for name, said in content.items()})
+    assert blocked(tree, "chromium", [*kept, *cut]) == set(kept)
+
+
+@pytest.mark.parametrize("listed", [hosts(MOST_ENTRIES), [TWICE] * MOST_ENTRIES], ids=["distinct", "doubles"])
+def test_firefox_takes_1000_entries_of_a_list_and_counts_doubles(
+    listed: list[str], tree: Path, require_tool: Callable[[str], str]
+) -> None:
+    require_tool("firefox-esr")
+    patterns = [f"*://*.{name}/*" for name in (*listed, LAST)]
+    put(tree, {"/etc/firefox/policies/policies.json": {"policies": {"WebsiteFilter": {"Block": patterns}}}})
+    assert blocked(tree, "firefox", [listed[0], listed[-1], LAST]) == {listed[0], listed[-1]}

@@ -1,0 +1,128 @@
+"""Network devices and Windows hosts in an inventory: nobody connects to them, and no run ends because of them."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+
+pytestmark = pytest.mark.playbook
+
+
+class Port:
+    """A port that counts who connects to it."""
+
+    def __init__(self) -> None:
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.connections = 0
+        self.number = self.socket.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                self.socket.accept()[0].close()
+            except OSError:
+                return
+            self.connections += 1
+
+
+@pytest.fixture
+def port() -> Iterator[Port]:
+    made = Port()
+    yield made
+    made.socket.close()
+
+
+class Mixed:
+    """A fleet of every kind, and the launcher over it."""
+
+    def __init__(self, directory: Path, port: int) -> None:
+        self.directory = directory
+        where = f"ansible_host: 127.0.0.1, ansible_port: {port}"
+        lines = [
+            f"a_switch: {{ansible_connection: ansible.netcommon.network_cli, ansible_network_os: ios, {where}}}",
+            f"a_windows: {{ansible_connection: winrm, {where}}}",
+            f"a_windows_over_ssh: {{ansible_shell_type: powershell, {where}}}",
+            "here: {ansible_connection: local}",
+        ]
+        (directory / "fleet").mkdir()
+        text = "all:\n  vars: {proscribe_dns_backend: hosts}\n  hosts:\n" + "".join(f"    {line}\n" for line in lines)
+        (directory / "fleet/hosts.yml").write_text(text)
+
+    def launch(self, *words: str) -> Ended:
+        wanted = clean_environment(
+            PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(self.directory / "reports")
+        )
+        return launch(PROJECT / "proscribe", *words, cwd=self.directory, environment=wanted)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return dict(json.loads((self.directory / "reports/latest/report.json").read_text()))
+
+    def written(self, name: str) -> str:
+        return (self.directory / "reports/latest" / name).read_text()
+
+
+@pytest.fixture
+def mixed(tmp_path: Path, port: Port) -> Mixed:
+    return Mixed(tmp_path, port.number)
+
+
+UNSERVED = ["a_switch", "a_windows", "a_windows_over_ssh"]
+
+
+def test_what_cannot_be_served_is_counted_apart_and_never_connected_to(mixed: Mixed, port: Port) -> None:
+    ended = mixed.launch("audit", "-i", "fleet", "--tags", "dns")
+    assert ended.code == 0, ended.said
+    assert "3 not served" in ended.said and "coverage 1 of 4" in ended.said
+    assert port.connections == 0
+    report = mixed.report
+    assert [one["host"] for one in report["not_served"]] == UNSERVED
+    assert (report["run"]["expected_hosts"], report["summary"]["not_served"]) == (1, 3)
+    coverage = report["summary"]["coverage"]
+    assert (coverage["numerator"], coverage["denominator"]) == (1, 4)
+    assert [json.loads(line)["host"] for line in mixed.written("hosts.jsonl").splitlines()] == ["here"]
+    for name in ("metrics.prom", "report.csv", "junit.xml", "report.sarif", "oscal.json", "report.html"):
+        assert all(host in mixed.written(name) for host in UNSERVED), name
+    assert 'proscribe_host_state{host="a_switch",state="not_served"} 1' in mixed.written("metrics.prom")
+
+
+@pytest.mark.parametrize("words", [("enforce", "--check"), ("lift", "--check"), ("collect",)])
+def test_no_other_run_connects_to_them_or_ends_because_of_them(
+    words: tuple[str, ...], mixed: Mixed, port: Port
+) -> None:
+    ended = mixed.launch(*words, "-i", "fleet", "--tags", "dns")
+    assert "not found" not in ended.said and "a_switch" in ended.said, ended.said
+    assert port.connections == 0
+
+
+def test_a_gate_that_asks_for_a_complete_picture_is_not_met_until_they_are_left_out(mixed: Mixed) -> None:
+    gate = ["-e", "proscribe_compliance_gate=incomplete", "--tags", "dns", "-e", "proscribe_effective_from=2999-01-01"]
+    first = mixed.launch("audit", "-i", "fleet", *gate)
+    assert first.code == 11 and "proscribe_hosts" in first.said, first.said
+    then = mixed.launch("audit", "-i", "fleet", *gate, "-e", "proscribe_hosts=here")
+    assert then.code == 0, then.said
+    assert mixed.report["not_served"] == [] and mixed.report["run"]["pattern"] == "here"
+
+
+def test_the_inventory_says_whom_runs_are_about(mixed: Mixed, port: Port) -> None:
+    (mixed.directory / "fleet/group_vars").mkdir()
+    (mixed.directory / "fleet/group_vars/all.yml").write_text("proscribe_hosts: all:!a_windows*\n")
+    ended = mixed.launch("audit", "-i", "fleet", "--tags", "dns")
+    assert ended.code == 0, ended.said
+    assert [one["host"] for one in mixed.report["not_served"]] == ["a_switch"]
+    ended = mixed.launch("audit", "-i", "fleet", "--tags", "dns", "--limit", "a_windows")
+    assert ended.code == 12, ended.said
+    assert port.connections == 0
+
+
+def test_a_run_over_nothing_that_is_served_says_so(mixed: Mixed) -> None:
+    ended = mixed.launch("audit", "-i", "fleet", "--limit", "a_switch")
+    assert ended.code == 12 and "not served" in ended.said, ended.said

@@ -1,0 +1,120 @@
+"""Services that are restricted and of which a control has nothing to look for: in the plan, the record, each view."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made import catalogue, service
+from proscribe.cli.answers.reason import Policy, missing
+from proscribe.compile.catalogue import load
+from proscribe.compile.plans import IDENTIFIERS, compile_plan
+from proscribe.compile.reporting import nothing_known, rule_count
+from proscribe.compile.restrictions import read_restrictions
+from proscribe.finding import NOT_APPLICABLE, host_record
+from proscribe.plan import CONTROLS
+from proscribe.report import terminal
+from proscribe.report.answer import read
+from proscribe.report.exports.prometheus import fleet
+from proscribe.report.html import page
+from proscribe.report.reconcile import fleet_report, reconcile
+
+DAY = datetime.date(2026, 11, 25)
+
+
+def compiled(**restrictions: Any) -> dict[str, Any]:
+    made = catalogue(
+        service("parrot"),  # nothing at all
+        service("heron", domains=("heron.example",)),
+        service("stork", enforce=False),  # only reported, so nobody counts on it
+        service("crane", tenants="google"),  # open for the organisation's own accounts, where it names tenants
+    )
+    read_ = read_restrictions({f"proscribe_{name}": value for name, value in restrictions.items()}, str)
+    return compile_plan(made, read_, [], DAY)
+
+
+def test_a_plan_names_what_it_has_nothing_to_look_for_by_control() -> None:
+    controls = compiled(services_exclude=["crane"])["controls"]
+    assert {name: part.get("nothing_known") for name, part in controls.items()} == {
+        "apps": ["parrot"],
+        "browser": ["parrot"],
+        "firewall": ["heron", "parrot"],
+        "dns": ["parrot"],
+    }
+
+
+def test_they_are_rules_that_a_host_evaluates_and_none_of_them_is_compliant() -> None:
+    plan = compiled(services_exclude=["crane", "heron"])
+    assert rule_count(plan, ["apps"]) == 1 and nothing_known(plan, ["apps"]) == ["apps/parrot"]
+    record = host_record(
+        plan_digest=plan["digest"],
+        checked_at="x",
+        platform={},
+        verdicts=[],
+        errors=[],
+        duration_ms=1,
+        nothing_known={"apps": 1},
+    )
+    assert (record["state"], record["rules_evaluated"], record["rules_not_applicable"]) == (NOT_APPLICABLE, 1, 1)
+
+
+@pytest.fixture
+def report() -> tuple[dict[str, Any], Any]:
+    plan = compiled(services_exclude=["crane"])
+    digest = plan["digest"]
+    answer = host_record(
+        plan_digest=digest,
+        checked_at="2026-11-25T08:00:00Z",
+        platform={},
+        verdicts=[],
+        errors=[],
+        duration_ms=1,
+        nothing_known={"apps": 1, "browser": 1, "firewall": 2, "dns": 1},
+    )
+    run = {
+        **dict.fromkeys(("id", "playbook", "mode", "catalog_version", "limit"), ""),
+        "started": "2026-11-25T08:00:00Z",
+        "inventory": [],
+        "controls": list(CONTROLS),
+        "hosts": {"web01": digest, "web02": digest},
+        "nothing_known": {digest: nothing_known(plan, CONTROLS)},
+    }
+    settled = reconcile(run["hosts"], [read("web01", answer)], rules={digest: 5})
+    return fleet_report(run, settled, "2026-11-25T08:01:00Z"), settled.records
+
+
+def test_the_report_counts_and_shows_them_for_the_hosts_that_answered(report: tuple[dict[str, Any], Any]) -> None:
+    told, records = report
+    assert {"rule": "apps/parrot", "hosts": 1} in told["nothing_known"] and len(told["nothing_known"]) == 5
+    assert told["summary"]["rules"]["not_applicable"] == 5 and told["summary"]["rules"]["compliant"] == 0
+    assert told["summary"]["hosts"]["compliant"] == 0
+    said = terminal.render(told, records, terminal.Screen(width=160))
+    assert "nothing known" in said and "apps: parrot" in said
+    assert "parrot" in "".join(page(told, records)).partition("Nothing known to look for")[2]
+    assert 'proscribe_nothing_known_rules{control="firewall"} 2\n' in list(fleet(told))
+
+
+def test_explain_says_that_nothing_is_known() -> None:
+    plan = compiled(services_exclude=["crane"])
+    policy = Policy(plan, read_restrictions({}, str), {})
+    told = missing(policy, "apps", service("parrot"), "Parrot has no app")
+    assert told.text == "Parrot has no app; nothing known to look for, so it is not counted"
+
+
+def test_what_the_own_tenants_keep_open_is_nothing_that_is_not_known() -> None:
+    plan = compiled(tenants={"google": ["example.org"]}, services_exclude=["parrot", "heron"])
+    made = catalogue(service("crane", tenants="google", domains=("crane.example",)))
+    read_ = read_restrictions({"proscribe_tenants": {"google": ["example.org"]}}, str)
+    assert "nothing_known" not in compile_plan(made, read_, [], DAY)["controls"]["browser"]
+    assert plan["controls"]["browser"]["nothing_known"] == ["crane"]
+
+
+def test_the_page_of_the_catalogue_names_the_services_that_no_control_knows(project: Path) -> None:
+    known = load([project / "catalog"]).services.values()
+    nothing = [one.id for one in known if one.enforce and not any(find(one) for find in IDENTIFIERS.values())]
+    section = (project / "docs/catalogue.md").read_text().partition("## Services with nothing to look for")[2]
+    listed = section.partition("anything to look for of:")[2].partition(". To close")[0]
+    assert re.findall(r"`(\w+)`", listed) == nothing

@@ -1,0 +1,72 @@
+"""Which hosts a run is about, and which of them cannot be served."""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleError
+from proscribe.compile.errors import PolicyErrors
+from proscribe.compile.inventory import HostVariables
+from proscribe.compile.selection import Selection, chosen
+from proscribe.compile.served import unserved
+
+WHY = {
+    "network_cli": "a network device (ansible_connection: network_cli)",
+    "ansible.netcommon.httpapi": "a network device (ansible_connection: ansible.netcommon.httpapi)",
+    "ansible.netcommon.netconf": "a network device (ansible_connection: ansible.netcommon.netconf)",
+    "winrm": "a Windows host (ansible_connection: winrm)",
+    "ansible.builtin.psrp": "a Windows host (ansible_connection: ansible.builtin.psrp)",
+}
+
+
+@pytest.mark.parametrize("connection", WHY)
+def test_a_host_that_is_no_linux_host_is_told_by_its_connection(connection: str) -> None:
+    assert unserved({"ansible_connection": connection}) == WHY[connection]
+
+
+def test_windows_over_ssh_is_told_by_its_shell_and_an_old_network_device_by_its_system() -> None:
+    assert unserved({"ansible_shell_type": "powershell"}).startswith("a Windows host")
+    assert unserved({"ansible_connection": "ssh", "ansible_shell_type": "cmd"}).startswith("a Windows host")
+    # What `local` reaches is the controller: looked at, it would stand for the switch.
+    assert unserved({"ansible_connection": "local", "ansible_network_os": "ios"}).startswith("a network device")
+
+
+@pytest.mark.parametrize("connection", ["", "ssh", "local", "community.docker.docker", "containers.podman.podman"])
+def test_other_hosts_are_served(connection: str) -> None:
+    assert unserved({"ansible_connection": connection, "ansible_shell_type": "sh"}) == ""
+
+
+def select(*hosts: tuple[str, Any, str]) -> Selection:
+    """Selected out of (name, proscribe_hosts, why it is not served)."""
+    made = [
+        HostVariables(name, {} if pattern is None else {"proscribe_hosts": pattern}, {}, ".", unserved=why)
+        for name, pattern, why in hosts
+    ]
+
+    def matching(pattern: str) -> set[str]:
+        if pattern == "!":
+            raise AnsibleError("no pattern")
+        return {host.name for host in made if fnmatch.fnmatch(host.name, pattern)}
+
+    return chosen(made, matching)
+
+
+def test_what_the_pattern_leaves_out_is_no_part_of_the_run_and_what_it_takes_may_not_be_served() -> None:
+    found = select(("web1", "web*", ""), ("web2", "web*", "a Windows host"), ("db1", "web*", "a network device"))
+    assert (found.names, found.not_served, found.pattern) == (["web1"], {"web2": "a Windows host"}, "web*")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "told"),
+    [
+        ([("web1", "nosuch", "")], "found 'nosuch', expected a pattern that fits a host"),
+        ([("web1", "!", "")], "a pattern as --limit has it (no pattern)"),
+        ([("web1", "web*", ""), ("web2", None, "")], "the same for all hosts; web1 has 'web*'"),
+    ],
+)
+def test_a_pattern_that_chooses_nobody_or_not_the_same_for_all_is_a_mistake(hosts: Any, told: str) -> None:
+    with pytest.raises(PolicyErrors) as wrong:
+        select(*hosts)
+    assert told in str(wrong.value)
