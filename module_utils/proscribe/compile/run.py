@@ -100,8 +100,7 @@ def _policy(question: Question, mistakes: Mistakes) -> tuple[dict[str, Restricti
     """The restrictions of each host, with the defaults for what is wrong in them, and its catalogue where that can be
     read. Notes the mistakes.
     """
-    with mistakes.noting():
-        retired.refuse(question)
+    retired.refuse(question)  # alone: what it did is another command now
     restrictions: dict[str, Restrictions] = {}
     folders_of: dict[str, tuple[Path, ...]] = {}
     for host in question.hosts:

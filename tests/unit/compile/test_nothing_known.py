@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import io
 import re
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from proscribe.finding import NOT_APPLICABLE, host_record
 from proscribe.plan import CONTROLS
 from proscribe.report import terminal
 from proscribe.report.answer import read
-from proscribe.report.exports.prometheus import fleet
+from proscribe.report.exports import pour
 from proscribe.report.html import page
 from proscribe.report.reconcile import fleet_report, reconcile
 
@@ -94,7 +95,9 @@ def test_the_report_counts_and_shows_them_for_the_hosts_that_answered(report: tu
     said = terminal.render(told, records, terminal.Screen(width=160))
     assert "nothing known" in said and "apps: parrot" in said
     assert "parrot" in "".join(page(told, records)).partition("Nothing known to look for")[2]
-    assert 'proscribe_nothing_known_rules{control="firewall"} 2\n' in list(fleet(told))
+    poured = io.StringIO()
+    pour(poured, told, records, "prometheus")
+    assert 'proscribe_nothing_known_rules{control="firewall"} 2\n' in poured.getvalue()
 
 
 def test_explain_says_that_nothing_is_known() -> None:

@@ -277,7 +277,7 @@ def test_the_page_says_where_a_command_is_typed() -> None:
 
 
 def test_a_report_of_before_names_the_launcher_of_this_checkout_and_keeps_its_controls() -> None:
-    made = run(HOSTS, inventory=["/srv/prod"], controls=["apps"])
+    made = run(HOSTS, inventory=["/srv/prod"], controls=["apps"], command=None)
     assert Call.of(made).again("web01").line("/srv") == (f"{LAUNCHER} audit --limit web01 -i /srv/prod --tags apps")
 
 
@@ -293,9 +293,10 @@ def test_nothing_is_proposed_where_all_is_well() -> None:
 # What names the launcher in a text all the same: examples in the help (`cli.Help` puts the launcher's name in), what
 # hosts' files say (which never reaches further than one host), and a message about a command of its own.
 ELSEWHERE = {
-    "cli": ("report.py", "diff.py", "explain.py", "scheduled.py", "waiver/new.py", "__init__.py"),
+    "cli": ("report.py", "diff.py", "explain.py", "quarantine.py", "scheduled.py", "waiver/new.py", "__init__.py"),
     "host": ("files.py",),
-    "compile": ("restrictions.py",),  # the description of a variable
+    "compile": ("restrictions.py", "retired.py"),  # the description of a variable; what a retired one is now
+    "controls/apps": ("quarantine.py",),  # a file on a host, too
 }
 
 
