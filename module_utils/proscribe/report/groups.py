@@ -183,8 +183,8 @@ def grouped(records: Iterable[Mapping[str, Any]]) -> list[Group]:
 
 
 def worst_first(group: Group) -> tuple[Any, ...]:
-    """The order in which groups are told."""
-    return (STATES.index(group.state), -len(group.hosts), group.subject, group.causes)
+    """The order in which groups are told; of one state, what a run would correct comes first."""
+    return (STATES.index(group.state), group.audited, -len(group.hosts), group.subject, group.causes)
 
 
 def _causes(rule: Mapping[str, Any]) -> list[Cause]:

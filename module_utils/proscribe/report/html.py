@@ -47,7 +47,7 @@ def page(
     yield from findings.wrong(breakdown, str(run["finished"]), report["waivers"])
     yield from findings.new(report)
     yield from facts.next_steps(report, breakdown, directory)
-    yield from findings.tables(breakdown)
+    yield from findings.tables(breakdown, report["summary"].get("controls") or {})
     yield from hosts.hosts(breakdown)
     yield from findings.not_served(report)
     yield from findings.unexpected(report)

@@ -38,8 +38,7 @@ KEPT = 14  # reports; the controller has the history
 
 def run(checkout: str, settings: Mapping[str, Any], reports: str) -> tuple[int, dict[str, Any] | None]:
     """Run the drift playbook on this host: its exit code, and the host's record; None where it came to no report."""
-    newest = os.path.join(reports, "newest")
-    before = os.readlink(newest) if os.path.islink(newest) else ""
+    before = _links(reports)
     inventory = os.path.join(checkout, settings["inventory"])
     given = {"ansible_connection": "local", "proscribe_history": "sqlite", "proscribe_exports": []}
     argv = [os.path.join(checkout, "proscribe"), "drift", "-i", inventory, "--limit", settings["host"]]
@@ -50,12 +49,18 @@ def run(checkout: str, settings: Mapping[str, Any], reports: str) -> tuple[int, 
     code = subprocess.call(
         [*argv, *settings["options"], "-e", json.dumps(given)], env=environment, stdin=subprocess.DEVNULL
     )
-    after = os.readlink(newest) if os.path.islink(newest) else ""
-    if after in ("", before):
+    made = next((name for name in _links(reports) if name not in before), None)
+    if made is None:
         return code, None
-    with open(os.path.join(newest, "hosts.jsonl"), encoding="utf-8") as lines:
+    with open(os.path.join(reports, made, "hosts.jsonl"), encoding="utf-8") as lines:
         records = [json.loads(line) for line in lines]
     return code, next((record for record in records if record["host"] == settings["host"]), None)
+
+
+def _links(reports: str) -> list[str]:
+    """The reports that a run may have come to; a commit of before there was `newest` points only `latest` to them."""
+    links = [os.path.join(reports, name) for name in ("newest", "latest")]
+    return [os.readlink(link) for link in links if os.path.islink(link)]
 
 
 def store(record: Mapping[str, Any], path: str) -> None:

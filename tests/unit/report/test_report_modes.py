@@ -89,6 +89,8 @@ def test_the_page_tells_audited_controls_from_enforced_ones():
     assert "apps/wechat (audited)" in re.sub("<wbr>", "", page)
     assert "browser (audited)" not in page
     assert "puts it right" not in page
+    by_control = page.partition("<h2>By control</h2>")[2].partition("</div>")[0]
+    assert by_control.count("noncompliant (audited)") == 1
     data = json.loads(page.partition('<script type="application/json" id="data">')[2].partition("</script>")[0])
     told = [data["texts"][number] for number in data["controls"][0]]
     assert dict(zip(told[::2], told[1::2])) == {

@@ -81,7 +81,7 @@ def write(stream: TextIO, report: Mapping[str, Any], picture: Picture) -> None:
             parts,
         ),
     ):
-        if spool.pieces:
+        if spool.pieces or spool is states:
             stream.write(_head(metric, meaning))
             spool.pour(stream)
     meaning = "Packets that the hosts' firewalls refused, and questions that their name filters did."

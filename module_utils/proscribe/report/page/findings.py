@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...finding import ERROR, NONCOMPLIANT, NOT_APPLICABLE, STATES, UNKNOWN
-from ..groups import Group, Silent, silences
+from ..groups import AUDITED, Group, Silent, silences
+from ..modes import AUDIT
 from ..wording import clean, counted, some
 from .breakdown import WHOLE, Breakdown, Counts
 from .markup import badge, bar, flowing, named, table, text, time
@@ -126,8 +127,9 @@ def _folded(
         yield "</details>\n"
 
 
-def tables(breakdown: Breakdown) -> Iterator[str]:
-    """Hosts counted by department, by control, by service."""
+def tables(breakdown: Breakdown, controls: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Hosts counted by department, by control, by service and by setting; `controls` are the report's, by mode."""
+    audited = {name for name, modes in controls.items() if modes.keys() == {AUDIT}}
     kinds = (
         ("department", "Department", "By department", breakdown.departments),
         ("control", "Control", "By control", breakdown.controls),
@@ -143,17 +145,19 @@ def tables(breakdown: Breakdown) -> Iterator[str]:
             if kind != "department":
                 yield '<p class="note">Hosts on which something of it is not plainly met.</p>\n'
             heads = (("what", head), ("", "Hosts"))
-            rows = [_counted(kind, name, counts[name]) for name in counts]
+            rows = [
+                _counted(kind, name, counts[name], AUDITED * (kind == "control" and name in audited)) for name in counts
+            ]
             yield from _folded(heading, heads, rows, kind, AT_ONCE // 2)
             yield "</div>\n"
     yield "</section>\n"
 
 
-def _counted(kind: str, name: str, counts: Counts) -> str:
+def _counted(kind: str, name: str, counts: Counts, note: str = "") -> str:
     words = ", ".join(f"{counts[state]:,} {named(state)}" for state in STATES if counts.get(state))
     label = f'<th scope="row" class="what" data-{kind}="{text(name)}">{flowing(name or NO_DEPARTMENT)}</th>'
     shown = {state: count for state, count in counts.items() if state != NOT_APPLICABLE or len(counts) == 1}
-    return f"{label}<td>{bar(shown, clean(words), 'bar small', 5)}<small>{words}</small></td>"
+    return f"{label}<td>{bar(shown, clean(words), 'bar small', 5)}<small>{words}{note}</small></td>"
 
 
 def new(report: Mapping[str, Any]) -> Iterator[str]:
