@@ -113,9 +113,13 @@ def _remove(place: str) -> None:
     subprocess.run(["rm", "-rf", place], check=True)
 
 
+def _text(module: str) -> str:
+    return (PROJECT / PACKAGE / f"{module}.py").read_text()
+
+
 def chosen(module: str, sample: int, seed: int) -> list[Mutant]:
     """The mutants of a module that are run: all for `sample` 0, else that many, the same ones for the same seed."""
-    found = mutants((PROJECT / PACKAGE / f"{module}.py").read_text())
+    found = mutants(_text(module))
     if not sample or sample >= len(found):
         return found
     return sorted(random.Random(f"{seed} {module}").sample(found, sample), key=lambda one: (one.line, one.change))
@@ -164,7 +168,7 @@ def main() -> int:
 
 def run(work: Sequence[tuple[str, Mutant]], place: Path, jobs: int) -> list[Outcome]:
     """Run all mutants and print each that survives. Ends the program where tests fail without any mutant."""
-    same = equivalents()
+    same = {module: equivalents(module, _text(module)) for module, _ in work}
     copies: queue.Queue[Copy] = queue.Queue()
     for number in range(jobs):
         copies.put(Copy(place / f"copy{number}"))
@@ -182,7 +186,7 @@ def run(work: Sequence[tuple[str, Mutant]], place: Path, jobs: int) -> list[Outc
             return limits[module]
 
     def one(module: str, mutant: Mutant) -> Outcome:
-        if (module, mutant.change) in same:
+        if mutant in same[module]:
             return Outcome(module, mutant, EQUIVALENT, 0)
         copy = copies.get()
         try:

@@ -32,6 +32,8 @@ OPERATED: dict[type[ast.operator], type[ast.operator]] = {
     ast.FloorDiv: ast.Mult,
     ast.Mod: ast.Mult,
 }
+# Functions that mean the same with their arguments in another order, so that to swap them is no mistake.
+COMMUTATIVE = ("max", "min", "os.path.samestat")
 # What a function returns instead, by the beginning of its annotation; None for any other.
 EMPTY = {
     "str": '""',
@@ -182,7 +184,8 @@ class _Maker:
             yield self._mutant(begin, end, kept, node.lineno + dropped.start[0] - 1, dropped.string, "")
 
     def _call(self, node: ast.Call) -> Iterator[Mutant]:
-        if len(node.args) > 1 and not any(isinstance(argument, ast.Starred) for argument in node.args[:2]):
+        starred = any(isinstance(argument, ast.Starred) for argument in node.args[:2])
+        if len(node.args) > 1 and not starred and ast.unparse(node.func) not in COMMUTATIVE:
             swapped = [node.args[1], node.args[0], *node.args[2:]]
             yield from self._instead(node, ast.Call(node.func, swapped, node.keywords))
         for index, keyword in enumerate(node.keywords):

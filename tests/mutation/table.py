@@ -5,6 +5,9 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+from mutants import Mutant, mutants
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = "module_utils/proscribe"
@@ -119,7 +122,32 @@ def tests_of(module: str, tree: Path) -> list[str]:
     return list(dict.fromkeys(str(path.relative_to(tree)) for path in found))
 
 
-def equivalents() -> dict[tuple[str, str], str]:
-    """The mutants that no test can tell from the module, by module and change, each with the reason."""
-    listed = tomllib.loads((HERE / "equivalents.toml").read_text())
-    return {(one["module"], one["change"]): one["reason"] for one in listed.get("equivalent", [])}
+class Equivalent(NamedTuple):
+    """A mutant that no test can tell from its module: the change as a run prints it, and the text of the line where it
+    is, which may be empty where the change has only one.
+    """
+
+    change: str
+    line: str
+
+    def is_of(self, mutant: Mutant, lines: Sequence[str]) -> bool:
+        """Whether this is a mutant of the module with these lines."""
+        return mutant.change == self.change and self.line in ("", lines[mutant.line - 1].strip())
+
+
+def equivalents(module: str, text: str) -> frozenset[Mutant]:
+    """The mutants of a module with this text that no test can tell from it. Raises ValueError for an entry that stands
+    for none of them any more, or for those of several lines: each line needs a reason of its own.
+    """
+    listed = tomllib.loads((HERE / "equivalents.toml").read_text())["equivalent"]
+    lines, made = text.splitlines(), mutants(text)
+    found: set[Mutant] = set()
+    for entry in (Equivalent(one["change"], one.get("line", "")) for one in listed if one["module"] == module):
+        its = [mutant for mutant in made if entry.is_of(mutant, lines)]
+        if len({lines[mutant.line - 1].strip() for mutant in its}) != 1:
+            where = ", ".join(str(mutant.line) for mutant in its) or "no line"
+            raise ValueError(
+                f"equivalents.toml: {module}: {entry.change!r} is on {where}; expected one (name it by `line`)"
+            )
+        found.update(its)
+    return frozenset(found)
