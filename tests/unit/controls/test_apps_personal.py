@@ -297,6 +297,28 @@ def test_a_home_on_a_network_is_a_unit_of_its_own_or_unseen(host: MadeHost, scan
     assert all("nfs4" in why for reasons in unseen.values() for why in reasons)
 
 
+@ROOT
+@pytest.mark.parametrize("scanned", [False, True])
+def test_a_home_on_a_network_is_scanned_as_its_user_where_that_is_asked_for(
+    host: MadeHost, tmp_path: Path, scanned: bool
+) -> None:
+    """Where it is asked for and not done, an app there would pass for none."""
+    Path(host.root + "/etc/passwd").write_text("alice:x:4321:4321::/home/alice:/bin/sh\n")
+    made.put(Path(host.root + "/home/alice"), {"Telegram/Telegram": made.elf(), "Telegram/Updater": made.elf()}, 4321)
+    (Path(host.root) / "proc/self").mkdir()
+    (Path(host.root) / "proc/self/mountinfo").write_text("36 35 0:50 / /home/alice rw - nfs4 server:/home rw\n")
+    for step in tmp_path.resolve(), *tmp_path.resolve().parents:
+        if step.stat().st_mode & 0o011 != 0o011:  # pytest's own directories: alice reaches her home through them
+            step.chmod(step.stat().st_mode | 0o011)
+    section = plan(telegram={"processes": ["Telegram"]})["controls"]["apps"]
+    section["settings"]["network_homes"] = "scan" if scanned else "unknown"
+    seen = sight.look(host, section)
+    assert [(copy.path, copy.finding().scope) for copy in seen.copies] == (
+        [("/home/alice/Telegram", "user:alice")] if scanned else []
+    )
+    assert bool(seen.unseen) is not scanned
+
+
 def test_what_comes_back_from_a_child_is_what_it_was() -> None:
     package = Package("npm", "x", "1", ("x", "y"), ALICE, "/p", True)
     assert personal.restored_package([*package[:3], list(package.handles), list(ALICE), *package[5:]]) == package

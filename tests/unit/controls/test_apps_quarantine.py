@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import errno
 import json
 import os
 import stat
@@ -334,6 +335,24 @@ def test_what_cannot_be_looked_at_again_goes_back(tmp_path: Path, two: bool, err
 
     with pytest.raises(ControlError, match=f"{error}; the next run looks again"):
         quarantine.take(host, quarantine.Taking(FILE, ["wechat"], "appimage", doubt=doubt)).apply()
+    assert (tmp_path / FILE[1:]).read_bytes() == content and list(folders(host)) == []
+
+
+def test_what_cannot_be_moved_stays_and_leaves_no_folder_behind(
+    tmp_path: Path, two: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is immutable, say (chattr +i). A folder without content would look like a run that was killed."""
+    host = made_host(tmp_path)
+    content, real = (tmp_path / FILE[1:]).read_bytes(), os.rename
+
+    def rename(src: str, dst: str, **options: Any) -> None:
+        if src == Path(FILE).name:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        real(src, dst, **options)
+
+    monkeypatch.setattr(os, "rename", rename)
+    with pytest.raises(ControlError, match=f"cannot take {FILE}: .*not permitted"):
+        quarantine.take(host, quarantine.Taking(FILE, ["wechat"], "appimage")).apply()
     assert (tmp_path / FILE[1:]).read_bytes() == content and list(folders(host)) == []
 
 
