@@ -125,6 +125,35 @@ def test_a_copy_of_one_file(tmp_path: Path, here: int) -> None:
     assert os.getxattr(tmp_path / "copy", "user.note") == b"\0\xff"
 
 
+def test_a_large_file_is_read_in_large_pieces(tmp_path: Path, here: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it is, no other run can change the host; piece by piece of a block, 4 GiB take a million reads."""
+    (tmp_path / "file").write_bytes(b"x" * 8_000_000)
+    sizes: list[int] = []
+    real = os.pread
+    monkeypatch.setattr(os, "pread", lambda *what: sizes.append(what[1]) or real(*what))
+    trees.sum_up(here, "file")
+    assert sum(sizes) == 8_000_000 and len(sizes) < 20
+
+
+def test_a_file_system_with_small_blocks_has_holes_within_ours(
+    tmp_path: Path, here: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With 1 KiB a block (ext4 can), what is asked from the beginning of our block on is a hole there already."""
+    content = (bytes(1024) + b"x" * 1024 + bytes(2048)) * 2
+    (tmp_path / "file").write_bytes(content)
+
+    def lseek(descriptor: int, at: int, how: int) -> int:
+        block = at // 1024
+        if how == os.SEEK_DATA:
+            return next(max(at, found * 1024) for found in (1, 5) if found >= block)
+        return at if block not in (1, 5) else (block + 1) * 1024
+
+    monkeypatch.setattr(os, "lseek", lseek)
+    assert trees.sum_up(here, "file").sha256 == hashlib.sha256(content).hexdigest()
+    trees.copy(here, "file", here, "copy")
+    assert (tmp_path / "copy").read_bytes() == content
+
+
 def test_nothing_that_is_there_is_written_over(tmp_path: Path, here: int) -> None:
     (tmp_path / "file").write_text("new")
     (tmp_path / "copy").write_text("mine")

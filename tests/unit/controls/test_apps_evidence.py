@@ -364,6 +364,14 @@ def test_an_entry_is_told_with_a_program_beside_it(
     assert bool(known) is told and (not known or known.doubt)
 
 
+def test_what_is_gone_since_its_directory_was_listed_is_no_sign_of_an_app(tmp_path: Path) -> None:
+    """Users remove files while root looks; that must hide nothing else of the look."""
+    names = Names({"telegram": {"processes": ["Telegram"], "paths": [], "packages": {}}}, [])
+    made.put(tmp_path / "Telegram", {"Telegram": made.elf()})
+    known = evidence.program(Host(str(tmp_path)), "/Telegram/Telegram", names, "telegram", ["libcef.so", "liba.so.1"])
+    assert known == evidence.Known("a program of that name", evidence.ALONE)
+
+
 def test_what_of_an_apps_directory_moves_and_what_is_said_of_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

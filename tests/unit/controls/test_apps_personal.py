@@ -216,6 +216,16 @@ def test_a_web_app_in_roots_home_is_roots(host: MadeHost) -> None:
     assert sorted(copy.finding().scope for copy in seen.copies) == ["user:alice", "user:root"]
 
 
+@pytest.mark.parametrize("program", ["/usr/bin/wechat", "/opt/wechat/run", "/home/alice/own/run"])
+def test_what_the_host_starts_with_every_session_is_whose_program_it_starts(host: MadeHost, program: str) -> None:
+    made.put(Path(host.root + "/etc/xdg/autostart"), {"start.desktop": made.entry("x", Exec=program)})
+    of = plan(wechat={"processes": ["wechat"], "paths": ["/opt/wechat", "~/own"]}, other={"processes": ["other"]})
+    seen = sight.look(host, of["controls"]["apps"])
+    assert [(copy.services, copy.kind, copy.path, copy.finding().scope) for copy in seen.copies] == [
+        (["wechat"], "autostart", "/etc/xdg/autostart/start.desktop", "system")
+    ]
+
+
 def test_what_one_user_hides_is_told_with_his_name_and_hides_nothing_of_others(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
