@@ -13,9 +13,10 @@ HERE = Path(__file__).resolve().parent
 PACKAGE = "module_utils/proscribe"
 
 _APPS = (
+    "controls/test_apps_walk_*.py",
     "controls/test_apps_unseen.py",
     "controls/test_apps.py",
-    "controls/test_apps_walk*.py",
+    "controls/test_apps_walk.py",
     "controls/test_apps_evidence.py",
     "controls/test_apps_ways.py",
     "controls/test_apps_exceptions.py",
@@ -35,7 +36,7 @@ TESTS: Mapping[str, Sequence[str]] = {
         "compile/test_waivers_document.py",
     ),
     "controls/apps/asar": ("controls/test_apps_evidence.py", "controls/test_apps_parts.py"),
-    "controls/apps/completing": ("controls/test_apps_quarantine_killed.py", "controls/test_apps_quarantine*.py"),
+    "controls/apps/completing": ("controls/test_apps_quarantine.py", "controls/test_apps_quarantine_*.py"),
     "controls/apps/containers": ("controls/test_apps_containers.py", "controls/test_apps_ways.py"),
     "controls/apps/copy_names": (*_APPS,),
     "controls/apps/elf": ("controls/test_apps_evidence.py", "controls/test_apps_parts.py"),
@@ -43,7 +44,7 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_apps_evidence.py",
         "controls/test_apps_walk_copies.py",
     ),
-    "controls/apps/guarded": ("compile/test_guard_list.py", "controls/test_apps_walk*.py"),
+    "controls/apps/guarded": ("compile/test_guard_list.py", "controls/test_apps_walk_copies.py"),
     "controls/apps/image_contents": ("controls/test_apps_evidence.py",),
     "controls/apps/launchers": (*_APPS,),
     "controls/apps/parts": ("controls/test_apps_parts.py",),
@@ -99,7 +100,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "host/looking": ("test_host_budget.py", "test_run.py", *_HOST),
     "host/processes": (*_HOST,),
     "host/trees": ("test_host_trees.py",),
-    "host/walking": (*_HOST, "controls/test_apps_walk*.py"),
+    "host/walking": ("controls/test_apps_walk.py", "controls/test_apps_walk_*.py", *_HOST),
     "ownership": ("test_ownership.py",),
     "reply/leash": ("test_reply_leash.py",),
     "reply/parsing": ("test_host_side.py", "report/test_hostile_answers.py", "report/test_report_past.py"),
