@@ -145,7 +145,7 @@ def equivalents(module: str, text: str) -> frozenset[Mutant]:
     found: set[Mutant] = set()
     for entry in (Equivalent(one["change"], one.get("line", "")) for one in listed if one["module"] == module):
         its = [mutant for mutant in made if entry.is_of(mutant, lines)]
-        if len({lines[mutant.line - 1].strip() for mutant in its}) != 1:
+        if len({mutant.line for mutant in its}) != 1:
             where = ", ".join(str(mutant.line) for mutant in its) or "no line"
             raise ValueError(
                 f"equivalents.toml: {module}: {entry.change!r} is on {where}; expected one (name it by `line`)"
