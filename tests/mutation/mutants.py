@@ -34,6 +34,8 @@ OPERATED: dict[type[ast.operator], type[ast.operator]] = {
 }
 # Functions that mean the same with their arguments in another order, so that to swap them is no mistake.
 COMMUTATIVE = ("max", "min", "os.path.samestat")
+# Flags that change nothing: the first is 0, the other one is set on whatever Python opens (PEP 446).
+IDLE = ("os.O_RDONLY", "os.O_CLOEXEC")
 # What a function returns instead, by the beginning of its annotation; None for any other.
 EMPTY = {
     "str": '""',
@@ -141,8 +143,9 @@ class _Maker:
 
     def _operation(self, node: ast.BinOp) -> Iterator[Mutant]:
         if isinstance(node.op, (ast.BitOr, ast.BitAnd)):  # a flag, or one side of a set, is lost
-            yield from self._instead(node, node.left, node.right)
-            yield from self._instead(node, node.right, node.left)
+            for kept, lost in ((node.left, node.right), (node.right, node.left)):
+                if ast.unparse(lost) not in IDLE:
+                    yield from self._instead(node, kept, lost)
         elif type(node.op) in OPERATED:
             yield from self._instead(node, ast.BinOp(node.left, OPERATED[type(node.op)](), node.right))
 
