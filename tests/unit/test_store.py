@@ -212,6 +212,22 @@ def test_a_mark_that_is_a_link_is_not_written_through(tmp_path: Path, place: Pat
     assert not mark.is_symlink() and store.has("web01", code, plan)
 
 
+def test_what_is_written_goes_into_no_file_that_is_there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has it open would change it after it was checked."""
+    store, told = ready(place)
+    monkeypatch.setattr("proscribe.store.secrets.token_hex", lambda size: "guessed")
+    (place / "kept").mkdir(mode=0o700)
+    planted = place / "kept" / ".host-web01.guessed"
+    planted.write_text("planted")
+    store.note("web01", store.prepared(told["code"]), store.plan(digest=DIGEST), has=True)
+    assert planted.read_text() == "planted" and list((place / "kept").iterdir()) == [planted]
+
+
+def test_a_plan_goes_to_hosts_also_without_what_prepare_told_of_it(place: Path) -> None:
+    ready(place)
+    assert zlib.decompress(Store(place).plan(digest=DIGEST).packed()).decode() == TEXT
+
+
 def test_a_store_that_cannot_be_written_only_costs_time(tmp_path: Path) -> None:
     store = Store(tmp_path / "not-there" / "plans")
     told = store.prepare({DIGEST: PLAN})
