@@ -72,6 +72,11 @@ def test_what_a_link_leads_to_may_be_missing(root):
         assert Host(str(root)).text("/etc/x") is None
 
 
+def test_what_is_no_link_and_missing_is_missing(root):
+    with Host(str(root)).directory("/etc") as directory, pytest.raises(FileNotFoundError):
+        links.Way(str(root)).file(directory, "none", "/etc/none")
+
+
 def test_nothing_is_below_a_file(root):
     """Least of all what lies beside it."""
     assert Host(str(root)).text("/usr/lib/file/file") is None
