@@ -125,6 +125,17 @@ def test_a_copy_of_one_file(tmp_path: Path, here: int) -> None:
     assert os.getxattr(tmp_path / "copy", "user.note") == b"\0\xff"
 
 
+def test_only_data_is_read_and_counted_and_no_hole_beside_it(tmp_path: Path, here: int) -> None:
+    """A disk image is taken for what it has; counted with its holes, many would be too large to be copied."""
+    with (tmp_path / "file").open("wb") as stream:
+        for number in range(3):
+            stream.seek(number * 1_048_576)
+            stream.write(b"x" * 4096)
+    allowance = trees.Allowance((tmp_path / "file").stat().st_blocks * 512)
+    trees.sum_up(here, "file", allowance)
+    assert allowance.left == 0
+
+
 def test_a_large_file_is_read_in_large_pieces(tmp_path: Path, here: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """While it is, no other run can change the host; piece by piece of a block, 4 GiB take a million reads."""
     (tmp_path / "file").write_bytes(b"x" * 8_000_000)
