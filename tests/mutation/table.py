@@ -103,7 +103,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "host/walking": ("controls/test_apps_walk.py", "controls/test_apps_walk_*.py", *_HOST),
     "ownership": ("test_ownership.py",),
     "reply/leash": ("test_reply_leash.py",),
-    "reply/parsing": ("test_host_side.py", "report/test_hostile_answers.py", "report/test_report_past.py"),
+    "reply/parsing": ("test_reply_parsing.py", "test_host_side.py"),
     "reply/results": ("test_reply_results.py", "report/test_report_answer.py"),
     "reply/shapes": ("test_reply_shapes.py", "report/test_report_answer.py"),
     "report/arithmetic": ("report/test_report_arithmetic.py",),

@@ -143,6 +143,17 @@ def test_a_program_that_is_heard_as_text_is_heard():
         assert subprocess.run(["cat"], input="text", capture_output=True, text=True, check=True).stdout == "text"
 
 
+def test_a_program_that_prints_before_it_listens_is_heard_and_given_all():
+    """Its pipe has room for a part only of what is given next: to wait for that would be to wait for each other."""
+    prints_first = (
+        "import sys; i = sys.stdin.buffer.raw; i.read(8192); print('x' * 10**6, end=''); print(len(i.readall()))"
+    )
+    with Leash(2**21, 60) as leash:
+        process = subprocess.Popen([sys.executable, "-c", prints_first], **PIPES)
+        out, _ = process.communicate(b"y" * 10**6)
+    assert (leash.why, len(out), out[-7:]) == ("", 10**6 + 7, b"991808\n")
+
+
 def test_a_caller_that_waits_for_so_long_waits_no_longer(monkeypatch):
     """An honest program is heard; of a silent one he hears when his own time is over."""
     asked = []
