@@ -39,7 +39,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "controls/apps/completing": ("controls/test_apps_quarantine.py", "controls/test_apps_quarantine_*.py"),
     "controls/apps/containers": ("controls/test_apps_containers.py", "controls/test_apps_ways.py"),
     "controls/apps/copy_names": (*_APPS,),
-    "controls/apps/elf": ("controls/test_apps_evidence.py", "controls/test_apps_parts.py"),
+    "controls/apps/elf": ("controls/test_apps_elf.py", "controls/test_apps_evidence.py", "controls/test_apps_parts.py"),
     "controls/apps/evidence": (
         "controls/test_apps_evidence.py",
         "controls/test_apps_walk_copies.py",
@@ -76,7 +76,10 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_apps.py",
         "controls/test_apps_walk_copies.py",
     ),
-    "controls/apps/squashfs": ("controls/test_apps_evidence.py",),
+    "controls/apps/squashfs": (
+        "controls/test_apps_squashfs.py",
+        "controls/test_apps_evidence.py",
+    ),
     "controls/apps/traced": (
         "controls/test_apps_traced*.py",
         "controls/test_apps_nix.py",
