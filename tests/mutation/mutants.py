@@ -32,6 +32,10 @@ OPERATED: dict[type[ast.operator], type[ast.operator]] = {
     ast.FloorDiv: ast.Mult,
     ast.Mod: ast.Mult,
 }
+# Functions that mean the same with their arguments in another order, so that to swap them is no mistake.
+COMMUTATIVE = ("max", "min", "os.path.samestat")
+# Flags that change nothing: the first is 0, the other one is set on whatever Python opens (PEP 446).
+IDLE = ("os.O_RDONLY", "os.O_CLOEXEC")
 # What a function returns instead, by the beginning of its annotation; None for any other.
 EMPTY = {
     "str": '""',
@@ -139,8 +143,9 @@ class _Maker:
 
     def _operation(self, node: ast.BinOp) -> Iterator[Mutant]:
         if isinstance(node.op, (ast.BitOr, ast.BitAnd)):  # a flag, or one side of a set, is lost
-            yield from self._instead(node, node.left, node.right)
-            yield from self._instead(node, node.right, node.left)
+            for kept, lost in ((node.left, node.right), (node.right, node.left)):
+                if ast.unparse(lost) not in IDLE:
+                    yield from self._instead(node, kept, lost)
         elif type(node.op) in OPERATED:
             yield from self._instead(node, ast.BinOp(node.left, OPERATED[type(node.op)](), node.right))
 
@@ -182,7 +187,8 @@ class _Maker:
             yield self._mutant(begin, end, kept, node.lineno + dropped.start[0] - 1, dropped.string, "")
 
     def _call(self, node: ast.Call) -> Iterator[Mutant]:
-        if len(node.args) > 1 and not any(isinstance(argument, ast.Starred) for argument in node.args[:2]):
+        starred = any(isinstance(argument, ast.Starred) for argument in node.args[:2])
+        if len(node.args) > 1 and not starred and ast.unparse(node.func) not in COMMUTATIVE:
             swapped = [node.args[1], node.args[0], *node.args[2:]]
             yield from self._instead(node, ast.Call(node.func, swapped, node.keywords))
         for index, keyword in enumerate(node.keywords):

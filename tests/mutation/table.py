@@ -5,14 +5,18 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+from mutants import Mutant, mutants
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = "module_utils/proscribe"
 
 _APPS = (
+    "controls/test_apps_walk_*.py",
     "controls/test_apps_unseen.py",
     "controls/test_apps.py",
-    "controls/test_apps_walk*.py",
+    "controls/test_apps_walk.py",
     "controls/test_apps_evidence.py",
     "controls/test_apps_ways.py",
     "controls/test_apps_exceptions.py",
@@ -32,15 +36,15 @@ TESTS: Mapping[str, Sequence[str]] = {
         "compile/test_waivers_document.py",
     ),
     "controls/apps/asar": ("controls/test_apps_evidence.py", "controls/test_apps_parts.py"),
-    "controls/apps/completing": ("controls/test_apps_quarantine_killed.py", "controls/test_apps_quarantine*.py"),
+    "controls/apps/completing": ("controls/test_apps_quarantine.py", "controls/test_apps_quarantine_*.py"),
     "controls/apps/containers": ("controls/test_apps_containers.py", "controls/test_apps_ways.py"),
     "controls/apps/copy_names": (*_APPS,),
-    "controls/apps/elf": ("controls/test_apps_evidence.py", "controls/test_apps_parts.py"),
+    "controls/apps/elf": ("controls/test_apps_elf.py", "controls/test_apps_evidence.py", "controls/test_apps_parts.py"),
     "controls/apps/evidence": (
         "controls/test_apps_evidence.py",
         "controls/test_apps_walk_copies.py",
     ),
-    "controls/apps/guarded": ("compile/test_guard_list.py", "controls/test_apps_walk*.py"),
+    "controls/apps/guarded": ("compile/test_guard_list.py", "controls/test_apps_walk_copies.py"),
     "controls/apps/image_contents": ("controls/test_apps_evidence.py",),
     "controls/apps/launchers": (*_APPS,),
     "controls/apps/parts": ("controls/test_apps_parts.py",),
@@ -72,7 +76,10 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_apps.py",
         "controls/test_apps_walk_copies.py",
     ),
-    "controls/apps/squashfs": ("controls/test_apps_evidence.py",),
+    "controls/apps/squashfs": (
+        "controls/test_apps_squashfs.py",
+        "controls/test_apps_evidence.py",
+    ),
     "controls/apps/traced": (
         "controls/test_apps_traced*.py",
         "controls/test_apps_nix.py",
@@ -96,10 +103,10 @@ TESTS: Mapping[str, Sequence[str]] = {
     "host/looking": ("test_host_budget.py", "test_run.py", *_HOST),
     "host/processes": (*_HOST,),
     "host/trees": ("test_host_trees.py",),
-    "host/walking": (*_HOST, "controls/test_apps_walk*.py"),
+    "host/walking": ("controls/test_apps_walk.py", "controls/test_apps_walk_*.py", *_HOST),
     "ownership": ("test_ownership.py",),
     "reply/leash": ("test_reply_leash.py",),
-    "reply/parsing": ("test_host_side.py", "report/test_hostile_answers.py", "report/test_report_past.py"),
+    "reply/parsing": ("test_reply_parsing.py", "test_host_side.py"),
     "reply/results": ("test_reply_results.py", "report/test_report_answer.py"),
     "reply/shapes": ("test_reply_shapes.py", "report/test_report_answer.py"),
     "report/arithmetic": ("report/test_report_arithmetic.py",),
@@ -119,7 +126,32 @@ def tests_of(module: str, tree: Path) -> list[str]:
     return list(dict.fromkeys(str(path.relative_to(tree)) for path in found))
 
 
-def equivalents() -> dict[tuple[str, str], str]:
-    """The mutants that no test can tell from the module, by module and change, each with the reason."""
-    listed = tomllib.loads((HERE / "equivalents.toml").read_text())
-    return {(one["module"], one["change"]): one["reason"] for one in listed.get("equivalent", [])}
+class Equivalent(NamedTuple):
+    """A mutant that no test can tell from its module: the change as a run prints it, and the text of the line where it
+    is, which may be empty where the change has only one.
+    """
+
+    change: str
+    line: str
+
+    def is_of(self, mutant: Mutant, lines: Sequence[str]) -> bool:
+        """Whether this is a mutant of the module with these lines."""
+        return mutant.change == self.change and self.line in ("", lines[mutant.line - 1].strip())
+
+
+def equivalents(module: str, text: str) -> frozenset[Mutant]:
+    """The mutants of a module with this text that no test can tell from it. Raises ValueError for an entry that stands
+    for none of them any more, or for those of several lines: each line needs a reason of its own.
+    """
+    listed = tomllib.loads((HERE / "equivalents.toml").read_text())["equivalent"]
+    lines, made = text.splitlines(), mutants(text)
+    found: set[Mutant] = set()
+    for entry in (Equivalent(one["change"], one.get("line", "")) for one in listed if one["module"] == module):
+        its = [mutant for mutant in made if entry.is_of(mutant, lines)]
+        if len({mutant.line for mutant in its}) != 1:
+            where = ", ".join(str(mutant.line) for mutant in its) or "no line"
+            raise ValueError(
+                f"equivalents.toml: {module}: {entry.change!r} is on {where}; expected one (name it by `line`)"
+            )
+        found.update(its)
+    return frozenset(found)

@@ -111,6 +111,32 @@ def test_in_a_sticky_directory_only_the_owner_replaces_what_is_there(place: Path
     assert exposed(str(place), ()) is not None
 
 
+def test_the_owner_of_a_sticky_directory_replaces_what_is_in_it(place: Path) -> None:
+    place.parent.chmod(0o1755)
+    os.chown(place.parent, NOBODY, 0)
+    found = exposed(str(place), ())
+    assert found is not None and (found.path, found.who) == (str(place.parent), "nobody")
+
+
+@pytest.mark.parametrize("target", ["open", "open/", "open/."])
+def test_what_a_link_leads_to_is_open_however_the_link_spells_it(place: Path, target: str) -> None:
+    (place / "open").mkdir()
+    (place / "open").chmod(0o1777)  # where anybody can add a file that is read, too
+    (place.parent / "link").symlink_to(f"{place}/{target}")
+    found = exposed(str(place.parent / "link"), ())
+    assert found is not None and found.path == str(place / "open")
+
+
+def test_a_directory_with_as_many_files_as_are_checked_is_checked_and_a_larger_one_is_an_error(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proscribe.ownership.ENTRIES", 2)  # roles, and the file in it
+    assert exposed(str(place), ()) is None
+    (place / "roles" / "tasks.yml").touch()
+    with pytest.raises(OSError, match="more than 2 files"):
+        exposed(str(place), ())
+
+
 @pytest.mark.parametrize("absolute", [True, False])
 @pytest.mark.parametrize("where", ["on the way", "below"])
 def test_links_are_followed(place: Path, tmp_path: Path, where: str, absolute: bool) -> None:

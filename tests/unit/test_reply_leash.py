@@ -124,6 +124,50 @@ def test_a_timer_of_the_task_itself_still_rings():
     assert rung
 
 
+@pytest.mark.parametrize("others", [0, 30])
+def test_a_leash_leaves_no_timer_and_no_handler_of_its_own(others):
+    """The task goes on after it; an alarm that rings then ends it."""
+    before = signal.getsignal(signal.SIGALRM)
+    signal.setitimer(signal.ITIMER_REAL, others)
+    try:
+        with Leash(100, 10 if others else 60):
+            assert signal.getsignal(signal.SIGALRM) != before and 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 60
+        assert signal.getsignal(signal.SIGALRM) == before
+        assert bool(signal.getitimer(signal.ITIMER_REAL)[0]) is bool(others)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def test_a_program_that_is_heard_as_text_is_heard():
+    with Leash(100, 60):
+        assert subprocess.run(["cat"], input="text", capture_output=True, text=True, check=True).stdout == "text"
+
+
+def test_a_program_that_prints_before_it_listens_is_heard_and_given_all():
+    """Its pipe has room for a part only of what is given next: to wait for that would be to wait for each other."""
+    prints_first = (
+        "import sys; i = sys.stdin.buffer.raw; i.read(8192); print('x' * 10**6, end=''); print(len(i.readall()))"
+    )
+    with Leash(2**21, 60) as leash:
+        process = subprocess.Popen([sys.executable, "-c", prints_first], **PIPES)
+        out, _ = process.communicate(b"y" * 10**6)
+    assert (leash.why, len(out), out[-7:]) == ("", 10**6 + 7, b"991808\n")
+
+
+def test_a_caller_that_waits_for_so_long_waits_no_longer(monkeypatch):
+    """An honest program is heard; of a silent one he hears when his own time is over."""
+    asked = []
+    real = selectors.DefaultSelector.select
+    with Leash(100, 60) as leash:
+        assert subprocess.Popen(["cat"], **PIPES).communicate(b"x", timeout=50) == (b"x", b"")
+        monkeypatch.setattr(selectors.DefaultSelector, "select", lambda *what: asked.append(what[1]) or real(*what))
+        process = subprocess.Popen(SLEEP, **PIPES)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.communicate(timeout=0.2)
+    assert max(asked) <= 0.2 and leash.why == ""
+    assert process.returncode == -signal.SIGKILL
+
+
 def ended(pid):
     try:
         return "Z" in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

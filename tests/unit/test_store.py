@@ -60,7 +60,7 @@ def test_it_is_for_its_owner_only(place: Path) -> None:
     store.note("web01", store.prepared(told["code"]), store.plan(digest=DIGEST), has=True)
     assert {oct(path.stat().st_mode & 0o777) for path in (place, place / "kept")} == {"0o700"}
     assert {oct(path.stat().st_mode & 0o777) for path in place.rglob("*") if path.is_file()} == {"0o600"}
-    assert place.parent.stat().st_mode & 0o027 == 0
+    assert place.parent.stat().st_mode & 0o727 == 0o700
 
 
 # -- what somebody has put there ---------------------------------------------------------------------------------------
@@ -212,11 +212,51 @@ def test_a_mark_that_is_a_link_is_not_written_through(tmp_path: Path, place: Pat
     assert not mark.is_symlink() and store.has("web01", code, plan)
 
 
+def test_what_is_written_goes_into_no_file_that_is_there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has it open would change it after it was checked."""
+    store, told = ready(place)
+    monkeypatch.setattr("proscribe.store.secrets.token_hex", lambda size: "guessed")
+    (place / "kept").mkdir(mode=0o700)
+    planted = place / "kept" / ".host-web01.guessed"
+    planted.write_text("planted")
+    store.note("web01", store.prepared(told["code"]), store.plan(digest=DIGEST), has=True)
+    assert planted.read_text() == "planted" and list((place / "kept").iterdir()) == [planted]
+
+
+def test_a_plan_goes_to_hosts_also_without_what_prepare_told_of_it(place: Path) -> None:
+    ready(place)
+    assert zlib.decompress(Store(place).plan(digest=DIGEST).packed()).decode() == TEXT
+
+
 def test_a_store_that_cannot_be_written_only_costs_time(tmp_path: Path) -> None:
-    store = Store(tmp_path / "not-there" / "plans")
-    told = store.prepare({DIGEST: PLAN})
-    assert store.prepared(told["code"]).packed() == Store().code(probe=False).packed()
-    assert not (tmp_path / "not-there").exists()
+    for place in (tmp_path / "not-there" / "plans", tmp_path / "plans"):
+        store = Store(place)
+        told = store.prepare({DIGEST: PLAN})
+        assert store.prepared(told["code"]).packed() == Store().code(probe=False).packed()
+    assert list(tmp_path.iterdir()) == [], "only `require` makes it, which refuses a place that others can change"
+
+
+def test_a_run_sends_all_hosts_the_code_that_it_began_with(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the checkout is updated meanwhile."""
+    store, told = ready(place)
+    began = packed_code(probe=False)
+    monkeypatch.setattr("proscribe.store.packed_code", lambda probe: b"the new code")
+    assert store.prepared(told["code"]).packed() == began
+
+
+def test_a_plan_is_small_on_its_way_to_a_host() -> None:
+    assert len(Store().plan(text="x" * 100_000).packed()) < 1_000
+
+
+def test_what_is_noted_already_is_not_written_again(place: Path) -> None:
+    """Every run notes every host of the fleet."""
+    store, told = ready(place)
+    code, plan = store.prepared(told["code"]), store.plan(digest=DIGEST)
+    mark = place / "kept" / "host-web01"
+    store.note("web01", code, plan, has=True)
+    before = mark.stat()
+    store.note("web01", code, plan, has=True)
+    assert os.path.samestat(mark.stat(), before)
 
 
 @pytest.mark.parametrize("host", ["web01", "a/b", "..", "x" * 100])

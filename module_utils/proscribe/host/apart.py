@@ -185,6 +185,8 @@ def _labour(
     for descriptor in (0, 1, 2):
         os.dup2(silent, descriptor)
     if user is not None:
+        import resource  # noqa: F401  `_limit` needs it; the user may not be able to read the directory of this Python
+
         os.setgroups(os.getgrouplist(user.name, user.gid))
         os.setresgid(user.gid, user.gid, user.gid)
         os.setresuid(user.uid, user.uid, user.uid)

@@ -33,9 +33,7 @@ class Way:
         try:
             return os.open(name, PLACE | os.O_NOFOLLOW, dir_fd=directory)
         except OSError as error:
-            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
-                raise
-            to = told(directory, name, path)
+            to = told(directory, name, path) if error.errno == errno.ENOTDIR else ""  # of a link too, with O_PATH
             if not to:
                 raise
         return self._along(directory, to, path)
@@ -45,9 +43,7 @@ class Way:
         try:
             return os.open(name, FILE, dir_fd=directory)
         except OSError as error:
-            if error.errno != errno.ELOOP:
-                raise
-            to = told(directory, name, path)
+            to = told(directory, name, path) if error.errno == errno.ELOOP else ""
             if not to:
                 raise
         base = to.rpartition("/")[2]

@@ -226,7 +226,7 @@ def _copy(directory: int, name: str, target: int, new: str, one: _Copying, path:
 def _copy_file(directory: int, name: str, target: int, new: str, allowance: Allowance) -> None:
     source = os.open(name, _FILE, dir_fd=directory)
     try:
-        made = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=target)
+        made = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=target)
         try:
             size = os.fstat(source).st_size
             os.ftruncate(made, size)  # what is not written into it is a hole, as in the original

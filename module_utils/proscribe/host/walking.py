@@ -28,7 +28,7 @@ REMOTE = re.compile(r"fuse.*|nfs\d?|cifs|smb\d?|smbfs|9p|afs|autofs|ceph|coda|gf
 # Where an AppImage that runs has its own archive mounted (type2-runtime, src/runtime/runtime.c: /tmp/.mount_QQaBcDeF).
 # Nothing new is in there: the AppImage is a file of its own, and what runs out of it is seen running.
 IMAGES = re.compile(r"/tmp/\.mount_[^/]+")
-FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK
+FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 SHARED = stat.S_IWGRP | stat.S_IWOTH
 PIECE = 20_000  # entries taken at a time: a directory may have millions
 OFTEN = 16  # directories after which the clock is looked at
@@ -120,7 +120,7 @@ def walk(
 
 
 def _within(path: str, roots: Sequence[str]) -> bool:
-    return any(path.startswith(root.rstrip("/") + "/") for root in roots)
+    return any(path.startswith(f"{root}/") for root in roots)
 
 
 def remote(path: str, table: Mapping[str, Mount]) -> str:

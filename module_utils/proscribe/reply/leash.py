@@ -139,7 +139,7 @@ class _Leashed(subprocess.Popen):  # type: ignore[type-arg]
             while selector.get_map() and not self.leash.why:
                 if end is not None and time.monotonic() > end:
                     raise subprocess.TimeoutExpired(self.args, timeout or 0)
-                for key, _ in selector.select(None if end is None else max(end - time.monotonic(), 0)):
+                for key, _ in selector.select(None if end is None else end - time.monotonic()):
                     file: Any = key.fileobj
                     if file is self.stdin:
                         with contextlib.suppress(BlockingIOError):

@@ -10,6 +10,18 @@ from pathlib import Path
 SENTINEL = bytes(range(16))
 
 
+class Read:
+    """A file's content as the readers take it, with a count of what they have asked for."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content, self.asked = content, 0
+
+    def __call__(self, offset: int, size: int) -> bytes:
+        assert size >= 0 and offset >= 0
+        self.asked += size
+        return self.content[offset : offset + size]
+
+
 def elf(sections: Mapping[str, bytes] = {}, mark: bytes = b"\0\0\0") -> bytes:
     """A program for x86-64 with these sections, whose table is its end. `mark` stands where AppImages have theirs."""
     names = [".shstrtab", *sections]

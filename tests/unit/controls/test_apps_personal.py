@@ -216,6 +216,16 @@ def test_a_web_app_in_roots_home_is_roots(host: MadeHost) -> None:
     assert sorted(copy.finding().scope for copy in seen.copies) == ["user:alice", "user:root"]
 
 
+@pytest.mark.parametrize("program", ["/usr/bin/wechat", "/opt/wechat/run", "/home/alice/own/run"])
+def test_what_the_host_starts_with_every_session_is_whose_program_it_starts(host: MadeHost, program: str) -> None:
+    made.put(Path(host.root + "/etc/xdg/autostart"), {"start.desktop": made.entry("x", Exec=program)})
+    of = plan(wechat={"processes": ["wechat"], "paths": ["/opt/wechat", "~/own"]}, other={"processes": ["other"]})
+    seen = sight.look(host, of["controls"]["apps"])
+    assert [(copy.services, copy.kind, copy.path, copy.finding().scope) for copy in seen.copies] == [
+        (["wechat"], "autostart", "/etc/xdg/autostart/start.desktop", "system")
+    ]
+
+
 def test_what_one_user_hides_is_told_with_his_name_and_hides_nothing_of_others(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,6 +305,28 @@ def test_a_home_on_a_network_is_a_unit_of_its_own_or_unseen(host: MadeHost, scan
     unseen = {unit.uid: list(unit.unseen) for unit in found}
     assert bool(unseen[1000]) is not scanned and unseen[65534], "nobody is never asked in the name of"
     assert all("nfs4" in why for reasons in unseen.values() for why in reasons)
+
+
+@ROOT
+@pytest.mark.parametrize("scanned", [False, True])
+def test_a_home_on_a_network_is_scanned_as_its_user_where_that_is_asked_for(
+    host: MadeHost, tmp_path: Path, scanned: bool
+) -> None:
+    """Where it is asked for and not done, an app there would pass for none."""
+    Path(host.root + "/etc/passwd").write_text("alice:x:4321:4321::/home/alice:/bin/sh\n")
+    made.put(Path(host.root + "/home/alice"), {"Telegram/Telegram": made.elf(), "Telegram/Updater": made.elf()}, 4321)
+    (Path(host.root) / "proc/self").mkdir()
+    (Path(host.root) / "proc/self/mountinfo").write_text("36 35 0:50 / /home/alice rw - nfs4 server:/home rw\n")
+    for step in tmp_path.resolve(), *tmp_path.resolve().parents:
+        if step.stat().st_mode & 0o011 != 0o011:  # pytest's own directories: alice reaches her home through them
+            step.chmod(step.stat().st_mode | 0o011)
+    section = plan(telegram={"processes": ["Telegram"]})["controls"]["apps"]
+    section["settings"]["network_homes"] = "scan" if scanned else "unknown"
+    seen = sight.look(host, section)
+    assert [(copy.path, copy.finding().scope) for copy in seen.copies] == (
+        [("/home/alice/Telegram", "user:alice")] if scanned else []
+    )
+    assert bool(seen.unseen) is not scanned
 
 
 def test_what_comes_back_from_a_child_is_what_it_was() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import errno
 import json
 import os
 import stat
@@ -26,7 +27,7 @@ from made_quarantine import (
     picture,
     restored,
 )
-from proscribe.controls.apps import custody, manifest, quarantine, restoring, unfinished
+from proscribe.controls.apps import completing, custody, manifest, quarantine, restoring, unfinished
 from proscribe.host import ControlError, Unseen
 
 
@@ -344,6 +345,108 @@ def test_what_cannot_be_looked_at_again_goes_back(tmp_path: Path, two: bool, err
     with pytest.raises(ControlError, match=f"{error}; the next run looks again"):
         quarantine.take(host, quarantine.Taking(FILE, ["wechat"], "appimage", doubt=doubt)).apply()
     assert (tmp_path / FILE[1:]).read_bytes() == content and list(folders(host)) == []
+
+
+def test_what_cannot_be_moved_stays_and_leaves_no_folder_behind(
+    tmp_path: Path, two: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is immutable, say (chattr +i). A folder without content would look like a run that was killed."""
+    host = made_host(tmp_path)
+    content, real = (tmp_path / FILE[1:]).read_bytes(), os.rename
+
+    def rename(src: str, dst: str, **options: Any) -> None:
+        if src == Path(FILE).name:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        real(src, dst, **options)
+
+    monkeypatch.setattr(os, "rename", rename)
+    with pytest.raises(ControlError, match=f"cannot take {FILE}: .*not permitted"):
+        quarantine.take(host, quarantine.Taking(FILE, ["wechat"], "appimage")).apply()
+    assert (tmp_path / FILE[1:]).read_bytes() == content and list(folders(host)) == []
+
+
+def test_what_its_user_exchanged_just_before_a_kill_is_kept_as_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its manifest speaks of the file that stood there first; by that, another file would come back with its mode."""
+    host = made_host(tmp_path)
+    (tmp_path / "other").write_text("a thesis")
+    (tmp_path / "other").chmod(0o640)
+
+    def killed(step: str) -> None:
+        if step == "written" and (tmp_path / "other").exists():
+            os.replace(tmp_path / "other", tmp_path / FILE[1:])
+        if step == "moved":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(manifest, "reached", killed)
+        quarantine.take(host, quarantine.Taking(FILE, ["wechat"], "appimage")).apply()
+    enforced(host)
+    assert not host.stat(FILE)
+    lifted(host)
+    back = tmp_path / FILE[1:]
+    assert (back.read_text(), stat.S_IMODE(back.stat().st_mode)) == ("a thesis", 0o640)
+
+
+def put(root: Path, name: str, new: str) -> None:
+    directory = os.open(root, os.O_RDONLY)
+    try:
+        completing.put(directory, name, directory, new)
+    finally:
+        os.close(directory)
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["a file system with hard links", "one without"])
+class TestPut:
+    """What goes back to its place: users write to the directory meanwhile, and nothing of theirs is replaced."""
+
+    @pytest.fixture(autouse=True)
+    def here(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> Path:
+        def refused(*what: Any, **how: Any) -> None:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+        if not links:
+            monkeypatch.setattr(os, "link", refused)
+        (tmp_path / "ours").write_text("ours")
+        return tmp_path
+
+    def test_it_has_its_place_and_its_old_name_no_more(self, here: Path) -> None:
+        put(here, "ours", "new")
+        assert [(path.name, path.read_text()) for path in here.iterdir()] == [("new", "ours")]
+
+    @pytest.mark.parametrize("theirs", ["file", "directory", "link to nothing"])
+    def test_what_stands_there_stays(self, here: Path, theirs: str) -> None:
+        for kind, make in (
+            ("file", lambda path: path.write_text("theirs")),
+            ("directory", lambda path: path.mkdir()),
+            ("link to nothing", lambda path: path.symlink_to("nowhere")),
+        ):
+            if kind == theirs:
+                make(here / "new")
+        seen = (here / "new").lstat()
+        (here / "tree").mkdir()
+        for name in ("ours", "tree"):
+            with pytest.raises(OSError, match="File exists|not permitted"):
+                put(here, name, "new")
+            assert os.path.samestat((here / "new").lstat(), seen) and (here / name).exists()
+
+    def test_a_link_goes_back_as_the_link_that_it_is(self, here: Path) -> None:
+        """Not as another name of what it leads to: that could be a file of root's."""
+        (here / "link").symlink_to("ours")
+        put(here, "link", "new")
+        assert os.readlink(here / "new") == "ours" and not (here / "link").is_symlink()
+
+
+def test_what_appears_at_its_place_just_after_a_look_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ours", "new"):
+        (tmp_path / name).write_text(name)
+    monkeypatch.setattr(completing, "stands", lambda directory, name: False)
+    with pytest.raises(FileExistsError):
+        put(tmp_path, "ours", "new")
+    assert (tmp_path / "new").read_text() == "new"
 
 
 def test_what_stands_there_again_is_not_written_over_by_what_goes_back(tmp_path: Path, two: bool) -> None:

@@ -75,6 +75,7 @@ def test_restoring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two: bool, p
                 enforced(host, path)
                 assert host.stat(path) is None, name
                 assert [folder.endswith(".unfinished") for folder in folders(host)] == [False], name
+                assert not list((root / "home").glob("**/.proscribe*")), name
             lifted(host)
             assert picture(root) == before, name
             assert host.list(ITEMS) == []

@@ -253,6 +253,7 @@ def test_only_what_is_copied_needs_room(tmp_path: Path, monkeypatch: pytest.Monk
     """Within one file system only a name changes: a full disk keeps nothing from being taken."""
     host = made_host(tmp_path)
     monkeypatch.setattr(room, "free", lambda of: 0)
+    monkeypatch.chdir("/proc")  # whatever file system the run was started on
     assert room.lacking(host, [FILE]) == ""
     real = os.stat
 
@@ -414,6 +415,8 @@ def item(**more: Any) -> Item:
         (item(taken_at="yesterday"), False),
         (item(taken_at=""), False),
         (item(kept_until="soon"), False),
+        (item(kept_until=3), False),  # whoever wrote that manifest: it ends no run
+        (item(taken_at=3), False),
         (item(kept_until=at(NOW - 100 * DAY)), False),  # kept until before it was taken
         (item(taken_at=at(0)), False),  # 1970: a clock without a battery
     ],

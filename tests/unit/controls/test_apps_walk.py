@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import time
@@ -43,6 +44,40 @@ def test_names_are_found_at_any_depth_and_each_root_once(tmp_path):
     walked = go(tmp_path, roots=["/home/a", "/home/a/x", "/opt", "/srv"])
     assert hits(walked) == ["/home/a/wechat", "/home/a/x/y/z/wechat", "/opt/wechat"]
     assert walked.unseen == []
+
+
+@pytest.mark.parametrize("roots", [["/home", "/home/a", "/opt"], ["/home/a", "/home/ab", "/opt"]])
+def test_a_root_within_another_is_walked_with_it_and_one_of_a_longer_name_by_itself(tmp_path, roots):
+    make(tmp_path, "home/a/wechat", "home/ab/wechat", "opt/wechat")
+    assert hits(go(tmp_path, roots=roots)) == ["/home/a/wechat", "/home/ab/wechat", "/opt/wechat"]
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_a_walk_does_without_the_collection_of_circles_and_leaves_it_as_it_was(tmp_path, collects):
+    """Of a walk over a large home it would take a tenth."""
+    make(tmp_path, "home/a/wechat")
+    seen: list[bool] = []
+    before = gc.isenabled()
+    try:
+        (gc.enable if collects else gc.disable)()
+        walk(Host(str(tmp_path)), ["/home/a"], lambda directory, names: seen.append(gc.isenabled()) or (), {})
+        assert (seen, gc.isenabled()) == ([False], collects)
+    finally:
+        (gc.enable if before else gc.disable)()
+
+
+def test_a_directory_that_becomes_a_link_after_it_was_listed_is_not_entered(tmp_path):
+    """Its user exchanges it while root walks; what it leads to then may be anything, /root too."""
+    make(tmp_path, "outside/wechat", "home/a/x/wechat")
+
+    def exchanging(directory: str, names: Sequence[str]) -> frozenset[str]:
+        if directory == "/home/a":
+            shutil.rmtree(tmp_path / "home/a/x")
+            (tmp_path / "home/a/x").symlink_to(tmp_path / "outside")
+        return WANTED.intersection(names)
+
+    walked = walk(Host(str(tmp_path)), ["/home/a"], exchanging, {})
+    assert hits(walked) == [] and walked.unseen == []
 
 
 def test_no_link_is_followed(tmp_path):

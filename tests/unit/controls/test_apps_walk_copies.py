@@ -10,7 +10,7 @@ from typing import Any
 import made_apps as made
 import pytest
 from proscribe.controls import apps
-from proscribe.controls.apps import appimage, copy_names, portable
+from proscribe.controls.apps import appimage, copy_names, evidence, portable
 from proscribe.controls.apps.desktop import app_id
 from proscribe.controls.apps.portable import Copy
 from proscribe.controls.apps.sight import look
@@ -428,6 +428,13 @@ def test_what_a_package_system_owns_is_told_and_left_to_it(host):
     put(host, f"{place}/chrome-sandbox")
     [copy] = look(host, section()).copies
     assert (copy.path.startswith(place), copy.doubt) == (True, "a package system owns it, so it is not moved")
+
+
+def test_that_a_program_may_be_another_one_is_told_of_what_a_package_system_owns_too(host):
+    """Else whoever reads it takes it for certain that this is the restricted app, and removes the package."""
+    put(host, f"{HOME}/.local/share/pipx/venvs/notifier/bin/megasync")
+    [copy] = look(host, section()).copies
+    assert copy.doubt == evidence.ALONE
 
 
 PROGRAMS = f"{HOME}/.wine/drive_c/Program Files/Tencent/WeChat"

@@ -74,12 +74,12 @@ def _gather(host: Host, item: Item, place: int) -> bool:
 
 def _take_back(host: Host, item: Item, place: int) -> None:
     """A restoring that was cut short: what is at its place already goes from the quarantine, all else stays in it."""
-    placed = is_placed(host, item)
+    if not is_placed(host, item):
+        return  # `_gather` takes away what was copied for it
     with held(host, item) as hold:
-        if hold is not None and (placed or stands(place, CONTENT)):
-            remove(hold, CONTENT)
-    if placed:
-        remove(place, CONTENT)
+        if hold is not None:
+            remove(hold, CONTENT)  # a second name of what is at its place
+    remove(place, CONTENT)
 
 
 def is_placed(host: Host, item: Item) -> bool:

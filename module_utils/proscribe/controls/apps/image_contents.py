@@ -6,7 +6,7 @@ word; what is in it was put there by whoever built it. That is compared with all
 
 from __future__ import annotations
 
-from typing import Collection
+from typing import Collection, Sequence
 
 from . import asar, elf
 from .desktop import parse, started
@@ -29,15 +29,15 @@ def doubt(content: Read, called: Collection[str]) -> str:
         named, categories = _said(content, called)
     except Unreadable as error:
         return f"known by its name alone, since {error}, so it is not moved"
-    if len(named) < ALIKE:
+    if named < ALIKE:
         return "known by its name alone: what is in it does not say that it is this app, so it is not moved"
     if OURS not in categories and (other := sorted(OTHERS.intersection(categories))):
         return f"its own desktop entry says that it is something else ({other[0]}), so it is not moved"
     return ""
 
 
-def _said(content: Read, called: Collection[str]) -> tuple[list[str], set[str]]:
-    """Where it is named as the app is, and the categories of its desktop entry."""
+def _said(content: Read, called: Collection[str]) -> tuple[int, set[str]]:
+    """In how many places it is named as the app is, and the categories of its desktop entry."""
     program = elf.read(content)
     if program is None:
         raise Unreadable("it is no program")
@@ -51,16 +51,16 @@ def _said(content: Read, called: Collection[str]) -> tuple[list[str], set[str]]:
     text = archive.head(node, ENTRY).decode("utf-8", "replace") if node else ""
     values = _values(text)
     commands = [started(command)[0].rpartition("/")[2] for command in parse(text).commands[:20]]
-    named = {
-        "desktop entry": [entries[0][: -len(".desktop")]],
-        "command": commands,
-        "window": [values.get("StartupWMClass", "")],
-        "package.json": _package(archive, names),
-        "update information": update.split("|"),  # gh-releases-zsync|owner|repository|latest|file (AppImageSpec)
-        "program": _programs(archive, names, called),
-    }
-    found = [place for place, said in named.items() if any(word.lower() in called for word in said)]
-    return found, {word for word in values.get("Categories", "").split(";") if word}
+    places: Sequence[Sequence[str]] = (
+        [entries[0][: -len(".desktop")]],
+        commands,
+        [values.get("StartupWMClass", "")],
+        _package(archive, names),
+        update.split("|"),  # gh-releases-zsync|owner|repository|latest|file (AppImageSpec)
+        _programs(archive, names, called),
+    )
+    named = sum(any(word.lower() in called for word in said) for said in places)
+    return named, {word for word in values.get("Categories", "").split(";") if word}
 
 
 def _values(text: str) -> dict[str, str]:

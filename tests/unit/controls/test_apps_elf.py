@@ -1,0 +1,152 @@
+"""ELF files: what is a program, whatever machine it is for, what Go says of how it was built, and what cannot be."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+
+import made_apps as made
+import pytest
+from made_apps import Read
+from proscribe.controls.apps import elf
+
+PACKAGE = "github.com/jpillora/chisel"
+
+
+def test_the_bounds_are_these() -> None:
+    assert (elf.HEAD, elf.MOST, elf.NAMES, elf.TEXT) == (64, 512, 64 * 1024, 16 * 1024)
+
+
+def go_package(content: bytes) -> str:
+    read = Read(content)
+    binary = elf.read(read)
+    return elf.go_package(read, binary) if binary else ""
+
+
+def test_go_tells_of_which_package_a_program_was_built() -> None:
+    assert go_package(made.go(PACKAGE)) == PACKAGE
+    stripped = made.go(PACKAGE).replace(b".go.buildinfo", b".something.el")
+    assert go_package(made.elf({".data": bytes(-(64 + 56 + 18) % 16) + made.build_info(PACKAGE)})) in (PACKAGE, "")
+    assert go_package(stripped) in (PACKAGE, "")  # found only where it begins at a multiple of 16, as Go lays it
+
+
+@pytest.mark.parametrize("width", [4, 8])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_go_before_1_18_points_to_its_texts(width: int, order: str) -> None:
+    """Two addresses of strings, each an address and a length, as wide as the machine has them (debug/buildinfo)."""
+    told = made.SENTINEL + f"path\t{PACKAGE}\n".encode() + made.SENTINEL
+    blank = made.elf({".go.buildinfo": bytes(32), ".strings": bytes(32), ".text": told})
+    read = Read(blank)
+    binary = elf.read(read)
+    assert binary
+    address = {name: 0x1000 + place for name, (place, _) in binary.sections.items()}
+    two = order + ("II" if width == 4 else "QQ")
+    pointers = struct.pack(two, address[".strings"], address[".strings"] + 2 * width)
+    head = b"\xff Go buildinf:" + bytes([width, order == ">"]) + pointers.ljust(16, b"\0")
+    strings = (struct.pack(two, 0, 0) + struct.pack(two, address[".text"], len(told))).ljust(32, b"\0")
+    assert go_package(made.elf({".go.buildinfo": head, ".strings": strings, ".text": told})) == PACKAGE
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        pytest.param(made.build_info(PACKAGE)[:20], id="shorter than it ever is"),
+        pytest.param(made.build_info(PACKAGE)[:40], id="a version that is cut short"),
+        pytest.param(made.build_info(PACKAGE)[:60], id="a text that is cut short"),
+        pytest.param(made.build_info(PACKAGE)[:32] + b"\xff" * 9, id="a length without an end"),
+        pytest.param(b"\xff Go buildinf:" + bytes([5, 0]) + bytes(16), id="addresses of five bytes"),
+        pytest.param(b"\xff Go buildinf:" + bytes([8, 0]) + b"\xff" * 16, id="an address of nothing"),
+    ],
+)
+def test_a_program_that_does_not_tell_its_package_tells_none(info: bytes) -> None:
+    assert go_package(made.elf({".go.buildinfo": info})) == ""
+
+
+def laid(order: str, wide: bool, sizes: Mapping[int, int] = {}, name: int = 1) -> bytes:
+    """A program of any machine with a section `.x` and two segments, whose table of sections is its end. `sizes` takes
+    the place of the header's sizes and counts; the name of `.x` is at `name` in the names.
+    """
+    word = "Q" if wide else "I"
+    start, per_segment, per_section = (64, 56, 64) if wide else (52, 32, 40)
+    names = b"\0.x\0.names\0"
+    at = start + 2 * per_segment
+    counts = [sizes.get(n, given) for n, given in enumerate((per_segment, 2, per_section, 3, 2))]
+    head = b"\x7fELF" + bytes([2 if wide else 1, "<>".index(order) + 1, 1]) + bytes(9)
+    head += struct.pack(f"{order}HHI{word * 3}I", 2, 62, 1, 0x1000, start, at + 5 + len(names), 0)
+    head += struct.pack(f"{order}HHHHHH", start, *counts)
+    for kind, flags, place, address in ((1, 6, at, 0x2000), (3, 4, 7, 7)):
+        wide_or_not = (kind, flags, place, address, 0, 5, 5, 1), (kind, place, address, 0, 5, 5, flags, 1)
+        head += struct.pack(order + ("IIQQQQQQ" if wide else "IIIIIIII"), *wide_or_not[not wide])
+    end = b""
+    for named, kind, place, size in ((0, 0, 10**6, 10**6), (name, 1, at, 5), (4, 3, at + 5, len(names))):
+        end += struct.pack(f"{order}II{word * 4}II{word * 2}", named, kind, 0, 0, place, size, 0, 0, 0, 0)
+    return head + b"12345" + names + end
+
+
+ANY_MACHINE = pytest.mark.parametrize(("order", "wide"), [("<", True), ("<", False), (">", True), (">", False)])
+
+
+@ANY_MACHINE
+def test_a_program_is_read_as_its_machine_lays_it(order: str, wide: bool) -> None:
+    content = laid(order, wide)
+    at = (64 + 2 * 56) if wide else (52 + 2 * 32)
+    found = elf.read(Read(content))
+    assert found is not None
+    assert (found.order, found.wide, found.end) == (order, wide, len(content)), "what follows is an AppImage's archive"
+    assert found.segments == [(at, 0x2000, 5, True), (0, 0, 0, False)]
+    assert {name: place for name, place in found.sections.items() if name} == {".x": (at, 5), ".names": (at + 5, 11)}
+    assert elf.text(Read(content), found, ".x") == "12345" and elf.text(Read(content), found, ".y") == ""
+
+
+@ANY_MACHINE
+@pytest.mark.parametrize(
+    ("sizes", "segments", "sections"),
+    [
+        pytest.param({0: 0}, 0, 2, id="segments of no size"),
+        pytest.param({0: 57}, 0, 2, id="of another size"),
+        pytest.param({1: 0}, 0, 2, id="none"),
+        pytest.param({1: 513}, 0, 2, id="more of them than any program has"),
+        pytest.param({2: 63}, 2, 0, id="sections of another size"),
+        pytest.param({4: 3}, 2, 0, id="names in a section that there is not"),
+    ],
+)
+def test_a_table_that_cannot_be_is_none_and_takes_nothing_from_the_other(
+    order: str, wide: bool, sizes: Mapping[int, int], segments: int, sections: int
+) -> None:
+    found = elf.read(Read(laid(order, wide, sizes) + bytes(10**5)))
+    assert found is not None
+    assert (len(found.segments), len([name for name in found.sections if name])) == (segments, sections)
+
+
+def test_a_section_whose_name_is_nowhere_has_none() -> None:
+    found = elf.read(Read(laid("<", True, name=10**6)))
+    assert found is not None and set(found.sections) == {"", ".names"}
+    assert found.sections[""] == (10**6, 10**6), "the first section, which has an empty name"
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "is_one"),
+    [
+        pytest.param(0, 0x7F, True, id="as it is"),
+        *(pytest.param(at, 0, False, id=f"{what} that is none") for at, what in ((1, "a mark"), (4, "a width"))),
+        *(pytest.param(at, 3, False, id=f"another {what}") for at, what in ((4, "width"), (5, "order"))),
+        pytest.param(6, 2, False, id="another version"),
+        pytest.param(16, 1, False, id="an object that is no program yet"),
+        pytest.param(16, 3, True, id="a library"),
+        pytest.param(16, 4, False, id="a core that was dumped"),
+        pytest.param(18, 0, False, id="of no machine"),
+    ],
+)
+def test_what_linux_would_load(at: int, value: int, is_one: bool) -> None:
+    head = bytearray(made.elf()[:20])
+    head[at] = value
+    assert elf.is_elf(bytes(head)) is is_one
+    assert not elf.is_elf(bytes(head[:19]))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x7fELF", b"\x7fELF" + bytes(100), b"MZ" + bytes(100), made.elf()[:63], b"\x7fELF" + b"\xff" * 200],
+)
+def test_what_is_no_elf_file(content: bytes) -> None:
+    assert elf.read(Read(content)) is None

@@ -1,0 +1,205 @@
+"""The archive in an AppImage: all forms of it are read, and none beyond bounds."""
+
+from __future__ import annotations
+
+import functools
+import struct
+import zlib
+
+import pytest
+from made_apps import Read
+from made_squashfs import BLOCK, NONE, Maker, Table, Tree
+from proscribe.controls.apps import squashfs
+from proscribe.controls.apps.squashfs import Archive, Unreadable
+
+BEFORE = b"\x7fELF, a program" * 10
+
+
+def filled(size: int) -> bytes:
+    return bytes(number * 7 % 251 for number in range(size))
+
+
+FILES = {
+    "empty": b"",
+    "small": b"tiny!",
+    "even": filled(3 * BLOCK + 100),
+    "odd": filled(2 * BLOCK + 77),
+    "sparse": filled(BLOCK) + bytes(BLOCK) + filled(BLOCK),
+}
+TREE: Tree = {
+    **FILES,
+    "usr": {"bin": {"run": b"run it!", "up": "../../small", "top": "/odd"}, "none": {}},
+    "link": "usr/bin",
+    "round": "round",
+    "nowhere": "nothing/here",
+    **{f"many{number:03}": b"%d" % number for number in range(600)},
+}
+
+
+@functools.lru_cache
+def made_in(method: str, packed: bool, long: bool) -> bytes:
+    return Maker(TREE, method, packed, long).archive()
+
+
+def opened(content: bytes) -> Archive:
+    return Archive(Read(BEFORE + content), len(BEFORE))
+
+
+def content_of(archive: Archive, path: str, size: int = 10**6) -> bytes | None:
+    node = archive.find(path)
+    return None if node is None else archive.head(node, size)
+
+
+FORMS = pytest.mark.parametrize(
+    ("method", "packed", "long"),
+    [("gzip", False, False), ("gzip", False, True), ("gzip", True, False), ("lzma", True, True), ("xz", True, False)],
+)
+
+
+@FORMS
+def test_an_archive_is_read_in_all_its_forms(method: str, packed: bool, long: bool) -> None:
+    made = made_in(method, packed, long)
+    archive = opened(made)
+    assert [name for name, _ in archive.listed(archive.node(archive.root))] == sorted(TREE)
+    for name, content in FILES.items():
+        archive = opened(made)  # which has so much to unpack each time
+        assert content_of(archive, name) == content
+        node = archive.find(name)
+        assert node and [archive.head(node, size) for size in (0, 1, BLOCK, BLOCK + 1)] == [
+            content[:size] for size in (0, 1, BLOCK, BLOCK + 1)
+        ]
+
+
+@FORMS
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("usr/bin/run", b"run it!"),
+        ("/usr//bin/./run", b"run it!"),
+        ("usr/../small", b"tiny!"),
+        ("../../small", b"tiny!"),
+        ("link/run", b"run it!"),
+        ("link/up", b"tiny!"),
+        ("usr/bin/top", FILES["odd"]),
+        ("many599", b"599"),
+        ("many6", None),
+        ("usr/none/x", None),
+        ("small/x", None),
+        ("nowhere", None),
+        ("round", None),
+        ("usr/bin", b""),  # which is no file
+        ("", b""),
+    ],
+)
+def test_a_path_leads_where_the_kernel_would_go(
+    method: str, packed: bool, long: bool, path: str, content: bytes | None
+) -> None:
+    assert content_of(opened(made_in(method, packed, long)), path) == content
+
+
+def test_what_is_no_directory_lists_nothing_and_an_empty_one_neither() -> None:
+    archive = opened(Maker(TREE).archive())
+    for path in ("small", "usr/none"):
+        node = archive.find(path)
+        assert node and list(archive.listed(node)) == []
+
+
+def test_the_bounds_are_these() -> None:
+    assert (squashfs.BLOCK, squashfs.LARGEST_BLOCK, squashfs.MOST_BLOCKS, squashfs.MOST_NAMES) == (
+        8192, 2**20, 200, 4_000
+    )  # fmt: skip
+    assert (squashfs.MOST_LINKS, squashfs.MOST_STEPS, squashfs.MEMORY) == (8, 32, 64 * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        ({}, ""),
+        ({"magic": 0x73717369}, "no squashfs archive"),
+        ({"major": 3}, "of another kind"),
+        ({"block": 4095}, "of another kind"),
+        ({"block": 2**20}, ""),
+        ({"block": 2**20 + 1}, "of another kind"),
+        ({"method": 3}, "packed in a way that is not known here"),
+    ],
+)
+def test_what_its_head_says_is_believed_within_bounds(other: dict[str, int], why: str) -> None:
+    made = Maker(TREE).archive(**other)
+    if why:
+        with pytest.raises(Unreadable, match=why):
+            opened(made)
+    else:
+        opened(made)
+        with pytest.raises(Unreadable, match="no squashfs archive"):
+            opened(made[:95])
+
+
+def test_an_archive_that_is_cut_short_anywhere_is_unreadable() -> None:
+    """Never a part of what was in it, and no other error: it is a file that its user made."""
+    tree = {"a": FILES["odd"], "b": {"c": b"it is"}}
+    made = Maker(tree).archive()
+    for cut in range(0, len(made) - 1, 7):
+        with pytest.raises(Unreadable):
+            archive = opened(made[:cut])
+            assert content_of(archive, "b/c") == tree["b"]["c"] and content_of(archive, "a") == tree["a"]
+
+
+@pytest.mark.parametrize(("blocks", "fine"), [(7, True), (6, False)])
+def test_so_many_blocks_are_unpacked_and_no_more(monkeypatch: pytest.MonkeyPatch, blocks: int, fine: bool) -> None:
+    """For `a` one of inodes, one of names, three of its own, one of fragments, and its end."""
+    monkeypatch.setattr(squashfs, "MOST_BLOCKS", blocks)
+    archive = opened(Maker({"a": filled(3 * BLOCK + 1)}).archive())
+    if fine:
+        assert content_of(archive, "a") == filled(3 * BLOCK + 1)
+    else:
+        with pytest.raises(Unreadable, match="too much to look through"):
+            content_of(archive, "a")
+
+
+@pytest.mark.parametrize(("names", "fine"), [(10, True), (9, False)])
+def test_so_many_names_are_read_of_a_directory(monkeypatch: pytest.MonkeyPatch, names: int, fine: bool) -> None:
+    monkeypatch.setattr(squashfs, "MOST_NAMES", names)
+    archive = opened(Maker({f"a{number}": b"" for number in range(10)}).archive())
+    if fine:
+        assert len(list(archive.listed(archive.node(archive.root)))) == 10
+    else:
+        with pytest.raises(Unreadable, match="a directory of its archive is too large"):
+            list(archive.listed(archive.node(archive.root)))
+
+
+@pytest.mark.parametrize(("links", "content"), [(8, b"it"), (9, None)])
+def test_so_many_links_are_followed(links: int, content: bytes | None) -> None:
+    tree = {"l0": b"it", **{f"l{number + 1}": f"l{number}" for number in range(links)}}
+    assert content_of(opened(Maker(tree).archive()), f"l{links}") == content
+
+
+@pytest.mark.parametrize(("steps", "content"), [(32, b"it"), (33, None)])
+def test_so_long_a_link_is_followed(steps: int, content: bytes | None) -> None:
+    tree = {"it": b"it", "link": "./" * (steps - 1) + "it"}
+    assert content_of(opened(Maker(tree).archive()), "link") == content
+
+
+def test_a_block_is_never_larger_than_the_archive_says_they_are() -> None:
+    """One of 4 KiB would otherwise be a gigabyte, unpacked or read."""
+    bomb = Maker({"a": b"x" * BLOCK})
+    bomb.data = zlib.compress(bytes(10 * BLOCK))
+    bomb.inodes = Table(zlib.compress)
+    place, offset = bomb.node(2, struct.pack("<IIIII", 96, NONE, 0, BLOCK, len(bomb.data)))
+    bomb.names = Table(zlib.compress)
+    listing = struct.pack("<III", 0, place, 1) + struct.pack("<HhHH", offset, 0, 1, 0) + b"a"
+    start, inner = bomb.names.add(listing)
+    place, offset = bomb.node(1, struct.pack("<IIHHI", start, 2, len(listing) + 3, inner, 1))
+    bomb.root = place << 16 | offset
+    assert content_of(opened(bomb.archive()), "a") == bytes(BLOCK)
+    made = bytearray(Maker({"a": b"x" * BLOCK}, packed=False).archive())
+    at = made.rindex(struct.pack("<I", BLOCK | 1 << 24))
+    made[at : at + 4] = struct.pack("<I", BLOCK + 1 | 1 << 24)
+    with pytest.raises(Unreadable, match="a block of its archive is too large"):
+        content_of(opened(bytes(made)), "a")
+
+
+def test_what_cannot_be_unpacked_is_unreadable() -> None:
+    made = Maker(TREE).archive()
+    block = zlib.compress(FILES["odd"][:BLOCK])
+    with pytest.raises(Unreadable, match="cannot be unpacked"):
+        content_of(opened(made.replace(block, bytes(len(block)))), "odd")
