@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ..finding import COMPLIANT, NOT_APPLICABLE, OPEN, STATES, UNKNOWN, worst
+from ..finding import NOT_APPLICABLE, OPEN, UNKNOWN, worst
 from ..plan import CONTROLS
 from .arithmetic import covered
 from .modes import OFF
@@ -209,15 +209,3 @@ def _waiver(waiver: Mapping[str, Any], earlier: Mapping[str, Any] | None, asked:
     kept = {key: waiver.get(key) for key in OF_WAIVER}
     before = [host for host in (earlier or {}).get("hosts") or () if host not in asked]
     return {**kept, "hosts": [*before, *(waiver.get("hosts") or ())]}
-
-
-def states_of(look: Look) -> dict[str, int]:
-    """How many rules of a control are in each state, as far as they count."""
-    counts = dict.fromkeys(STATES, 0)
-    for _, state in look.rules:
-        counts[state] += 1
-    unlisted = max(0, look.evaluated - len(look.rules))
-    idle = min(unlisted, max(0, look.idle - counts[NOT_APPLICABLE]))
-    counts[NOT_APPLICABLE] += idle
-    counts[COMPLIANT] += unlisted - idle
-    return counts

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from ...duration import moment_of, spelled
 from ...finding import COMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
 from ..modes import OFF
-from ..picture import Host, Picture, states_of
+from ..picture import Host, Picture, Rules
 from ..scope import controls_of, is_whole
 from ..wording import clean, end_of, nothing_known
 from .answers import NOT_SERVED, Answer
@@ -47,9 +47,9 @@ def write(stream: TextIO, report: Mapping[str, Any], picture: Picture) -> None:
     counts = _Counts()
     states, inventories, times, parts = Spool(), Spool(), Spool(), Spool()
     for host in picture.at(_oldest(picture, report["run"]["finished"])):
-        counts.add(host)
-        name = _label(host.name)
-        states.add(f'proscribe_host_state{{host="{name}",state="{host.state}"}} 1\n')
+        state, name = host.state, _label(host.name)
+        counts.add(host, state)
+        states.add(f'proscribe_host_state{{host="{name}",state="{state}"}} 1\n')
         inventories.add(f'proscribe_host_info{{host="{name}",inventory="{_label(host.inventory)}"}} 1\n')
         if (moment := seconds(host.checked_at)) is not None:
             times.add(f'proscribe_host_checked_timestamp_seconds{{host="{name}"}} {moment}\n')
@@ -89,6 +89,14 @@ def write(stream: TextIO, report: Mapping[str, Any], picture: Picture) -> None:
     stream.writelines(_gauge("refused_packets", meaning, refused))
 
 
+class _Listed:
+    """A list of rules with their states: how many looks have it, and how many of the rules do not apply."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.times = 0
+        self.idle = sum(state == NOT_APPLICABLE for _, state in rules)
+
+
 class _Counts:
     """The numbers of the whole, host by host."""
 
@@ -99,19 +107,24 @@ class _Counts:
         self.refused: Counter[str] = Counter()
         self._by_rule: Counter[tuple[str, str]] = Counter()
         self._by_control: Counter[tuple[str, str, str]] = Counter()
-        self._lists: Counter[tuple[tuple[str, str], ...]] = Counter()
+        self._lists: dict[Rules, _Listed] = {}
 
-    def add(self, host: Host) -> None:
-        """Count a host."""
-        self.hosts[host.state] += 1
+    def add(self, host: Host, state: str) -> None:
+        """Count a host, which is in that state."""
+        self.hosts[state] += 1
         self.seen += host.seen
         self.refused.update(host.attempts)
         for control, look in host.looks.items():
             self._by_control[control, look.mode or "unknown", OFF if look.mode == OFF else look.state] += 1
-            if look.rules:
-                self._lists[look.rules] += 1
-            for state, number in states_of(look).items():
-                self.rules[state] += number
+            idle = 0
+            if look.rules:  # thousands of hosts have the very same, so they are gone through once, at the end
+                listed = self._lists.get(look.rules) or self._lists.setdefault(look.rules, _Listed(look.rules))
+                listed.times += 1
+                idle = listed.idle
+            unlisted = max(0, look.evaluated - len(look.rules))
+            idle = min(unlisted, max(0, look.idle - idle))
+            self.rules[NOT_APPLICABLE] += idle
+            self.rules[COMPLIANT] += unlisted - idle
 
     def gauges(self) -> Iterator[str]:
         """What they come to."""
@@ -119,6 +132,10 @@ class _Counts:
         yield from _gauge("expected_hosts", "Hosts that had to answer.", [({}, total)])
         by_state = [({"state": state}, count) for state, count in self.hosts.items()]
         yield from _gauge("hosts", "Expected hosts by state.", by_state)
+        for rules, listed in self._lists.items():
+            for rule, state in rules:
+                self._by_rule[rule, state] += listed.times
+                self.rules[state] += listed.times
         by_state = [({"state": state}, count) for state, count in self.rules.items()]
         yield from _gauge("rules", "Evaluated rules of all hosts by state.", by_state)
         applicable = total - self.hosts[NOT_APPLICABLE]
@@ -136,12 +153,9 @@ class _Counts:
             for (control, mode, state), count in sorted(self._by_control.items())
         ]
         yield from _gauge("control_hosts", "Hosts by what the policy does with the control, and its state.", controls)
-        for rules, times in self._lists.items():
-            for rule, state in rules:
-                self._by_rule[rule, state] += times
         order = sorted(self._by_rule, key=lambda pair: (pair[0], STATES.index(pair[1])))
-        listed = [({"rule": rule, "state": state}, self._by_rule[rule, state]) for rule, state in order]
-        yield from _gauge("rule_hosts", "Hosts that list the rule, by its state there.", listed)
+        hosts = [({"rule": rule, "state": state}, self._by_rule[rule, state]) for rule, state in order]
+        yield from _gauge("rule_hosts", "Hosts that list the rule, by its state there.", hosts)
 
 
 def _of_run(run: Mapping[str, Any], picture: Picture) -> Iterator[str]:
