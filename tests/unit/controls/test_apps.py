@@ -387,7 +387,7 @@ class TestUnseen:
         monkeypatch.setattr(host, "list", closed)
         mail = {"web_hosts": []}
         seen = states(host, plan(wechat=WECHAT, mail=mail))
-        assert (seen["apps/wechat"], seen["apps/mail"]) == ("unknown", "compliant")
+        assert (seen["apps/wechat"], seen["apps/mail"]) == ("unknown", "not_applicable")
 
 
 class TestTheGate:

@@ -383,6 +383,10 @@ def test_what_a_package_system_says_of_a_user_comes_through(
         def trees(door: Host, user: User | None) -> Sequence[str]:
             return ()
 
+        @staticmethod
+        def there(door: Host, user: User | None) -> bool:
+            return True
+
     monkeypatch.setattr(personal, "SYSTEMS", [Made])
     of = plan(wechat={"packages": {"npm": ["wechat"]}}, other={"processes": ["other"]})
     seen = sight.look(host, of["controls"]["apps"])

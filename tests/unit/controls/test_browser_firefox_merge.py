@@ -318,8 +318,8 @@ def test_more_than_firefox_takes_is_reported(tree: Tree) -> None:
     tree.enforce(plan("mail.example"))
     verdicts = tree.verdicts(plan("mail.example"))
     assert verdicts["policy-file"][1] == [
-        "1001 entries in WebsiteFilter, 1000 of them the organisation's; Firefox takes 1000: shorten the"
-        " organisation's, or restrict fewer services"
+        "1001 entries in WebsiteFilter, 1000 of them the organisation's; Firefox takes 1000, doubles counted (1001"
+        " are distinct): shorten the organisation's, or restrict fewer services"
     ]
     assert verdicts["service"][0] == "noncompliant"
 
