@@ -60,6 +60,17 @@ def services_of(program: str, flatpak: str) -> list[str]:
         ("toolbox enter box", None),
         ("podman exec -it --user 1000 box /usr/bin/wechat", ("podman", "/usr/bin/wechat", "")),
         ("podman run wechat", None),
+        *(
+            (f"podman exec {option} wechat box /opt/x", ("podman", "/opt/x", ""))  # a value is no container
+            for option in ("-e", "--env", "-u", "--user", "-w", "--workdir")
+        ),
+        *(
+            (f"toolbox run {option} wechat /opt/x", ("toolbox", "/opt/x", ""))
+            for option in ("-c", "--container", "-d", "--distro", "-r", "--release")
+        ),
+        ("distrobox -n wechat enter box -- /opt/x", ("distrobox", "/opt/x", "")),
+        ("docker exec -i box su-exec wechat", ("docker", "wechat", "")),
+        ("lxc exec box -- /usr/bin/sudo-rs -n wechat", ("lxc", "wechat", "")),
         ("incus exec box -- wechat", ("incus", "wechat", "")),
         ("lxc-attach -n box -- wechat", ("lxc-attach", "wechat", "")),
         ("wechat", None),
@@ -116,6 +127,15 @@ def test_whose_launcher_an_entry_is_and_whether_that_is_certain(
     copies, unseen = launchers.look(Host(str(root)), SERVICES, services_of, [ALICE, BOB], True)
     seen = [(*copy.services, copy.finding().kind, not copy.doubt) for copy in copies]
     assert (seen, unseen) == ([found] if found else [], [])
+
+
+@pytest.mark.parametrize(("length", "certain"), [(4096, True), (4097, False)])
+def test_a_path_that_the_kernel_would_not_open_is_no_path_of_the_catalogue(length: int, certain: bool) -> None:
+    program = "/opt/wechat/".ljust(length - len("/wechat"), "x") + "/wechat"
+    ((_, _, doubt),) = containers.Known(SERVICES).claims(
+        "/x.desktop", [["podman", "exec", "box", program]], services_of
+    )
+    assert doubt == ("" if certain else containers.BY_NAME)
 
 
 SCRIPT = """#!/bin/sh

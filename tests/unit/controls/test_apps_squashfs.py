@@ -203,3 +203,22 @@ def test_what_cannot_be_unpacked_is_unreadable() -> None:
     block = zlib.compress(FILES["odd"][:BLOCK])
     with pytest.raises(Unreadable, match="cannot be unpacked"):
         content_of(opened(made.replace(block, bytes(len(block)))), "odd")
+
+
+def test_of_a_large_file_the_beginning_is_read() -> None:
+    content = filled(300 * BLOCK + 1)
+    made = Maker({"a": content}).archive()
+    assert content_of(opened(made), "a", 50 * BLOCK + 1) == content[: 50 * BLOCK + 1]
+    with pytest.raises(Unreadable, match="too much to look through"):
+        content_of(opened(made), "a")
+
+
+@pytest.mark.parametrize("short", range(1, 22))
+def test_a_list_of_names_that_is_cut_short_lists_what_is_whole(short: int) -> None:
+    made = Maker({"a": b"", "b": b""}, packed=False).archive()
+    listing = 12 + 2 * 9
+    cut = made.replace(struct.pack("<IIH", 0, 2, listing + 3), struct.pack("<IIH", 0, 2, listing + 3 - short))
+    assert cut != made
+    archive = opened(cut)
+    names = [name for name, _ in archive.listed(archive.node(archive.root))]
+    assert names == (["a"] if short < 10 else [])

@@ -139,6 +139,76 @@ def test_the_system_and_its_services_have_views_by_design(tmp_path: Path, uid: s
 
 
 @root_only
+@pytest.mark.parametrize("uid", ["1000", "61183", "65520", "65535", "100000"])
+def test_people_and_what_containers_give_to_them_have_none_by_design(tmp_path: Path, uid: str) -> None:
+    machine = Machine(tree(tmp_path), ROOT + FUSE)
+    machine.put("proc/77/status", f"Uid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
+    assert machine.state()[0] == NONCOMPLIANT
+
+
+def more(machine: Machine, pid: int, namespace: int, uid: int = 1000) -> None:
+    """Another program, with the same mounts as that of alice's."""
+    machine.put(f"proc/{pid}/mountinfo", (machine.root / "proc/77/mountinfo").read_text())
+    machine.put(f"proc/{pid}/status", f"Name:\tx\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
+    machine.link(f"proc/{pid}/ns/mnt", f"mnt:[{namespace}]")
+    machine.link(f"proc/{pid}/exe", "/usr/bin/other")
+    machine.link(f"proc/{pid}/root", str(machine.view))
+
+
+@root_only
+def test_what_the_first_process_sees_is_the_hosts_view_too(tmp_path: Path) -> None:
+    """Where Proscribe itself runs in a namespace of its own (a service with PrivateTmp=)."""
+    machine = Machine(tree(tmp_path), ROOT + FUSE)
+    machine.link("proc/1/ns/mnt", "mnt:[2]")
+    assert machine.state() == (COMPLIANT, "")
+
+
+@root_only
+def test_a_finding_says_whose_program_it_is_and_how_many_there_are(tmp_path: Path) -> None:
+    """A service of the system stands in between: it is passed over, and nothing after it is."""
+    machine = Machine(tree(tmp_path), ROOT + OVER)
+    machine.put("view/etc/hosts", "another")
+    more(machine, 78, 3, uid=999)
+    more(machine, 79, 4)
+    more(machine, 80, 5, uid=1001)
+    more(machine, 81, 4)  # the same view as 79: one program of each is enough
+    verdict = private_view.observe(Host(str(tmp_path)), SECTION)
+    first, second = verdict.findings
+    assert tuple(first) == (
+        "process", "browser", "", "", "user:alice", "/usr/bin/browser",
+        "pid 77 and 1 more sees another /etc/hosts than the host has",
+    )  # fmt: skip
+    assert (second.scope, second.detail) == ("user:bob", "pid 80 sees another /etc/hosts than the host has")
+    assert not verdict.drifted, "nothing is ended for it"
+
+
+@root_only
+@pytest.mark.parametrize(("views", "told"), [(2, ""), (3, "alice has more than 2 views"), (5, "alice has more than 2")])
+def test_of_one_user_so_many_views_are_looked_at_and_that_there_are_more_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: int, told: str
+) -> None:
+    assert private_view.MOST == 256
+    monkeypatch.setattr(private_view, "MOST", 2)
+    machine = Machine(tree(tmp_path), ROOT + OVER)  # the same lines as the host's: compliant where all was looked at
+    for number in range(1, views):
+        more(machine, 77 + number, 2 + number)
+    unseen: list[str] = []
+    assert len(list(private_view._views(Host(str(tmp_path)), unseen))) == 2
+    assert len(unseen) == bool(told) and "".join(unseen).startswith(told)
+    assert machine.state()[0] == (UNKNOWN if told else COMPLIANT)
+
+
+@root_only
+def test_a_view_that_cannot_be_looked_at_hides_no_other(tmp_path: Path) -> None:
+    machine = Machine(tree(tmp_path), ROOT + OVER)
+    more(machine, 78, 3, uid=1001)
+    (tmp_path / "proc/77/mountinfo").unlink()
+    (tmp_path / "proc/77/mountinfo").mkdir()
+    machine.put("view/etc/hosts", "another")
+    assert machine.state() == (NONCOMPLIANT, "pid 78 sees another /etc/hosts than the host has")
+
+
+@root_only
 def test_a_list_of_mounts_without_end_is_unknown(tmp_path: Path) -> None:
     machine = Machine(tree(tmp_path), ROOT + OVER * (other_files.TABLE // len(OVER) + 1))
     state, why = machine.state()

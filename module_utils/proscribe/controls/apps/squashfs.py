@@ -100,7 +100,7 @@ class Archive:
             fields = struct.unpack(form, self._bytes(at, offset + 16, long - 16))
             start, fragment, inner, size = fields if kind == 2 else (fields[0], fields[4], fields[5], fields[1])
             whole = size // self.block if fragment != _NONE else -(-size // self.block)
-            count = min(whole, LARGEST_BLOCK // self.block + 1)  # only the beginning is ever read
+            count = min(whole, MOST_BLOCKS)  # more are never unpacked
             blocks = struct.unpack(f"<{count}I", self._bytes(at, offset + long, 4 * count))
             return Node(kind, start, inner, size, fragment, blocks)
         if kind in _LINK:
@@ -121,7 +121,7 @@ class Archive:
             more, start, _ = struct.unpack_from("<III", data, at)
             at += 12
             for _ in range(min(more + 1, 256)):
-                if at + 8 > len(data):
+                if at + 9 > len(data):  # a name has one byte at least
                     return
                 offset, _, _, long = struct.unpack_from("<HhHH", data, at)
                 name = data[at + 8 : at + 9 + long]
