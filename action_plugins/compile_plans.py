@@ -64,6 +64,7 @@ class ActionModule(ActionBase):
                 playbook_folder=Path(variables["playbook_dir"]) if variables.get("playbook_dir") else None,
                 not_served=selection.not_served,
                 pattern=selection.pattern,
+                about=selection.about,
             )
             result["proscribe_run"] = {
                 **compile_run(question),

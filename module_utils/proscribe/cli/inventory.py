@@ -132,4 +132,5 @@ def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question
         playbook_folder=project / "playbooks",
         not_served=selection.not_served,
         pattern=selection.pattern,
+        about=selection.about,
     )

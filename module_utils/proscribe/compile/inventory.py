@@ -98,12 +98,14 @@ class Question:
     # Hosts that are asked for and that Proscribe cannot serve, each with why; they are not among `hosts`.
     not_served: Mapping[str, str] = field(default_factory=dict)
     pattern: str = "all"  # proscribe_hosts
+    about: frozenset[str] = frozenset()  # all hosts of the inventory that it chooses; none where that is every host
 
 
 def left_out(question: Question) -> list[str]:
-    """The hosts that a run over all of the inventory would ask, and that this one does not (`--limit`), by name."""
+    """The hosts that a run without `--limit` would ask, and that this one does not, by name."""
+    whole = question.about or question.groups.get("all", frozenset())
     asked = {*question.not_served, *(host.name for host in question.hosts)}
-    return sorted(question.groups.get("all", frozenset()).difference(asked))
+    return sorted(whole.difference(asked))
 
 
 def zones(hostvars: Any) -> Callable[[str], str]:

@@ -25,6 +25,7 @@ class Selection(NamedTuple):
     hosts: list[HostVariables]  # that are looked at, in the inventory's order
     not_served: dict[str, str]  # by name, why not
     pattern: str  # proscribe_hosts
+    about: frozenset[str] = frozenset()  # all hosts of the inventory that it chooses; none where that is every host
 
     @property
     def names(self) -> list[str]:
@@ -48,6 +49,7 @@ def select(names: Iterable[str], hostvars: Any) -> Selection:
 def chosen(hosts: Sequence[HostVariables], matching: Callable[[str], set[str]]) -> Selection:
     """As `select`; `matching` gives the names of the inventory's hosts that a pattern fits."""
     pattern = _pattern(hosts)
+    about: frozenset[str] = frozenset()
     if pattern != EVERY:
         where = next((host.where(VARIABLE) for host in hosts), "")
         try:
@@ -57,9 +59,10 @@ def chosen(hosts: Sequence[HostVariables], matching: Callable[[str], set[str]]) 
             raise PolicyErrors([PolicyError(where, VARIABLE, pattern, expected)]) from None
         if not named:
             raise PolicyErrors([PolicyError(where, VARIABLE, pattern, "a pattern that fits a host of the inventory")])
-        hosts = [host for host in hosts if host.name in named]
+        about = frozenset(named)
+        hosts = [host for host in hosts if host.name in about]
     unserved = {host.name: host.unserved for host in hosts if host.unserved}
-    return Selection([host for host in hosts if not host.unserved], unserved, pattern)
+    return Selection([host for host in hosts if not host.unserved], unserved, pattern, about)
 
 
 def _pattern(hosts: Sequence[HostVariables]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.errors import AnsibleError
 from proscribe.compile.errors import PolicyErrors
-from proscribe.compile.inventory import HostVariables
+from proscribe.compile.inventory import HostVariables, Question, left_out
 from proscribe.compile.selection import Selection, chosen
 from proscribe.compile.served import unserved
 
@@ -56,6 +57,23 @@ def select(*hosts: tuple[str, Any, str]) -> Selection:
 def test_what_the_pattern_leaves_out_is_no_part_of_the_run_and_what_it_takes_may_not_be_served() -> None:
     found = select(("web1", "web*", ""), ("web2", "web*", "a Windows host"), ("db1", "web*", "a network device"))
     assert (found.names, found.not_served, found.pattern) == (["web1"], {"web2": "a Windows host"}, "web*")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "asked", "left"),
+    [
+        ("web*", ["web1", "web2"], []),  # what the inventory has beside them is no gap
+        ("web*", ["web1"], ["web2"]),
+        (None, ["web1", "web2"], ["db1"]),
+    ],
+)
+def test_a_run_without_a_limit_leaves_nothing_out(pattern: str | None, asked: list[str], left: list[str]) -> None:
+    """Else no run would ever be over the whole, and `latest` stand still."""
+    whole = select(*((name, pattern, "") for name in ("web1", "web2", "db1")))
+    groups = {"all": frozenset(("web1", "web2", "db1"))}
+    hosts = [host for host in whole.hosts if host.name in asked]
+    question = Question(Path(), "audit", "audit", [], "", [], hosts, groups, about=whole.about)
+    assert left_out(question) == left
 
 
 @pytest.mark.parametrize(
