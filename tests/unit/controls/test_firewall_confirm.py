@@ -150,7 +150,10 @@ def test_other_changes_are_carried_out_at_once(
     host, did = TrialHost(tmp_path), list[str]()
     monkeypatch.setattr(loading.Load, "__call__", lambda load: did.append("load"))
     apply = load(host, confirmed=True) if confirmed else lambda: did.append("load")
-    assert trying(host, changes_with(apply, did)) == {}
+    assert trying(host, changes_with(apply, did)) == {
+        "left": [],
+        "done": ["write before", "load inet proscribe", "write after"],
+    }
     assert did == ["before", "load", "after"]
 
 
