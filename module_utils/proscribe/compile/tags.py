@@ -8,6 +8,8 @@ from ..plan import CONTROLS
 from .errors import close_to
 
 OF_ANSIBLE = ("all", "always", "never", "tagged", "untagged")  # tags that need no task of theirs
+# Molecule leaves these out of every playbook that it runs, whatever is in it.
+OF_MOLECULE = ("notest", "molecule-notest", "molecule-idempotence-notest")
 
 
 def unknown_tags(given: Iterable[str], known: Collection[str]) -> str:
@@ -16,7 +18,7 @@ def unknown_tags(given: Iterable[str], known: Collection[str]) -> str:
     `given` are those of --tags or --skip-tags, of which each may be a list with commas.
     """
     names = [name.strip() for text in given for name in str(text).split(",")]
-    wrong = [name for name in names if name and name not in known and name not in OF_ANSIBLE]
+    wrong = [name for name in names if name and name not in (*known, *OF_ANSIBLE, *OF_MOLECULE)]
     if not wrong:
         return ""
     own = ", ".join(control for control in CONTROLS if control in known)
