@@ -15,10 +15,8 @@ from pathlib import Path
 
 import pytest
 from proscribe import plan as plans
-from proscribe.host import Host
 from proscribe.kept import PLACE
 from proscribe.reply.shapes import Unusable
-from proscribe.run import compliance_state
 from proscribe.store import Store
 from proscribe.stream import BOOTSTRAP, LACKING, LOADER, MARK, answer, payload
 
@@ -49,6 +47,8 @@ PLAN = plans.sealed(
     }
 )
 
+# What a look costs most is the walk over what users have, which is of no matter to how the code gets there.
+SHORT = plans.canonical(plans.sealed({**PLAN, "controls": {"dns": PLAN["controls"]["dns"]}}))
 
 RUN = "def compliance_state(host, plan, **call): return {'kept code': plan}"
 CALL = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": False}
@@ -61,8 +61,20 @@ def sent(store=None, plan=TEXT, whole=True, **call):
     return payload(code, store.plan(plan), {**CALL, **call}, whole)
 
 
-def streamed(stream, python=(sys.executable, "-I", "-S"), code=BOOTSTRAP):
-    done = subprocess.run([*python, "-c", code], input=stream, capture_output=True, check=True)
+def own_scratch_places():
+    """The beginning of a command that sees empty folders where other tests make and remove trees meanwhile: of two
+    looks, one would find what the other one does not. Nothing where that needs root's right and there is none.
+    """
+    here = (MODULE, Path(sys.prefix), Path(sys.base_prefix))
+    places = [place for place in ("/tmp", "/var/tmp", "/dev/shm") if not any(Path(place) in p.parents for p in here)]
+    mounting = " && ".join(f"mount -t tmpfs tmpfs {place}" for place in places) or ":"
+    return ["unshare", "--mount", "sh", "-ec", f'{mounting}; exec "$@"', "sh"] if os.geteuid() == 0 else []
+
+
+def streamed(stream, before=(), code=BOOTSTRAP):
+    done = subprocess.run(
+        [*before, sys.executable, "-I", "-S", "-c", code], input=stream, capture_output=True, check=True
+    )
     told = answer(done.stdout.decode())
     return told and {key: value for key, value in told.items() if key != "kept"}
 
@@ -75,9 +87,19 @@ def without_clocks(told):
 
 @pytest.mark.parametrize("gate", ["never", "noncompliant"])
 def test_the_stream_and_the_code_itself_give_the_same_answer(gate):
-    told = streamed(sent(gate=gate))
-    call = {**CALL, "gate": gate}
-    assert without_clocks(told) == without_clocks(json.loads(json.dumps(compliance_state(Host(), PLAN, **call))))
+    told = streamed(sent(gate=gate), own_scratch_places())
+    direct = (
+        "import json, sys\n"
+        f"sys.path.insert(0, {str(MODULE.parents[1] / 'module_utils')!r})\n"
+        "from proscribe.host import Host\n"
+        "from proscribe.run import compliance_state\n"
+        "plan, call = json.load(sys.stdin)\n"
+        "json.dump(compliance_state(Host(), plan, **call), sys.stdout)\n"
+    )
+    command = [*own_scratch_places(), sys.executable, "-I", "-S", "-c", direct]
+    text = json.dumps([PLAN, {**CALL, "gate": gate}]).encode()
+    done = subprocess.run(command, input=text, capture_output=True, check=True)
+    assert without_clocks(told) == without_clocks(json.loads(done.stdout))
     assert told["record"]["rules_evaluated"] >= 3
     assert told.get("failed", False) is (gate == "noncompliant")
 
@@ -85,11 +107,11 @@ def test_the_stream_and_the_code_itself_give_the_same_answer(gate):
 def test_the_module_gives_the_answer_of_the_stream(tmp_path):
     """As Ansible calls a module that wants JSON: a file with the arguments."""
     arguments = tmp_path / "arguments"
-    arguments.write_text(json.dumps({"loader": LOADER, "stream": base64.b64encode(sent()).decode()}))
+    arguments.write_text(json.dumps({"loader": LOADER, "stream": base64.b64encode(sent(plan=SHORT)).decode()}))
     done = subprocess.run([sys.executable, str(MODULE), str(arguments)], capture_output=True, check=True)
     told = json.loads(done.stdout)
     assert told.pop("kept") is False
-    assert without_clocks(told) == without_clocks(streamed(sent()))
+    assert without_clocks(told) == without_clocks(streamed(sent(plan=SHORT)))
 
 
 def test_the_module_without_its_action_says_what_it_lacks(tmp_path):
@@ -101,7 +123,7 @@ def test_the_module_without_its_action_says_what_it_lacks(tmp_path):
 
 
 def test_the_answer_begins_a_line_whatever_was_printed_before_it():
-    assert streamed(sent(), code="print('no line end', end='')\n" + BOOTSTRAP) is not None
+    assert streamed(sent(plan=SHORT), code="print('no line end', end='')\n" + BOOTSTRAP) is not None
 
 
 def test_a_plan_that_cannot_be_used_is_told():
@@ -137,7 +159,7 @@ def test_an_answer_that_is_no_json_is_said_to_be_none(told):
 
 @pytest.mark.parametrize("work", ["__import__('time').sleep(60)", "__import__('re').match('(a+)+$', 'a' * 60 + 'b')"])
 def test_a_look_that_takes_too_long_is_ended_by_the_host_itself_wherever_it_is(work):
-    stream = payload(Store().code(probe=False), Store().plan(TEXT), CALL, seconds=1)
+    stream = payload(Store().code(probe=False), Store().plan(SHORT), CALL, seconds=1)
     code = BOOTSTRAP.replace("    sources = None\n", f"    {work}\n    sources = None\n")
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], input=stream, capture_output=True)
     assert (done.returncode, done.stdout) == (-signal.SIGALRM, b"")
@@ -165,23 +187,23 @@ def test_code_that_a_host_keeps_is_used_if_nobody_else_can_have_written_it(tmp_p
     }
     packed = {name: (marshal.dumps(compile(text, name, "exec")), package) for name, (text, package) in code.items()}
     named = f"{Store().code(False).name}-{MAGIC_NUMBER.hex()}"
-    kept = [tmp_path / named, tmp_path / f"{named}-{Store().plan(TEXT).name}"]
+    kept = [tmp_path / named, tmp_path / f"{named}-{Store().plan(SHORT).name}"]
     for part, value in zip(kept, (packed, ({"the": "plan"}, {}))):
         part.write_bytes(marshal.dumps(value))
         part.chmod(0o600)
-    assert streamed(sent(whole=False), code=loader) == {"kept code": {"the": "plan"}}
+    assert streamed(sent(plan=SHORT, whole=False), code=loader) == {"kept code": {"the": "plan"}}
     for part in kept:
         before = part.read_bytes()
         part.write_bytes(before if content is None else content)
         os.chown(part, owner, owner)
         part.chmod(mode)
-        told = streamed(sent(whole=False), code=loader)
+        told = streamed(sent(plan=SHORT, whole=False), code=loader)
         assert told == ({"kept code": {"the": "plan"}} if used else {LACKING: True})
-        assert "record" in streamed(sent(), code=loader), "what is sent comes before what is kept"
+        assert "record" in streamed(sent(plan=SHORT), code=loader), "what is sent comes before what is kept"
         link = tmp_path / "link"
         part.rename(link)
         part.symlink_to(link)
-        assert streamed(sent(whole=False), code=loader) == {LACKING: True}
+        assert streamed(sent(plan=SHORT, whole=False), code=loader) == {LACKING: True}
         part.unlink()
         part.write_bytes(before)
         part.chmod(0o600)
@@ -204,15 +226,15 @@ def test_nothing_is_used_of_a_place_where_others_can_rename_files(tmp_path, whic
         "proscribe.run": RUN,
     }
     packed = {name: (marshal.dumps(compile(text, name, "exec")), "." not in name) for name, text in code.items()}
-    for part, value in ((named, packed), (f"{named}-{Store().plan(TEXT).name}", ({"the": "plan"}, {}))):
+    for part, value in ((named, packed), (f"{named}-{Store().plan(SHORT).name}", ({"the": "plan"}, {}))):
         (place / part).write_bytes(marshal.dumps(value))
         (place / part).chmod(0o600)
-    assert streamed(sent(whole=False), code=loader) == {"kept code": {"the": "plan"}}
+    assert streamed(sent(plan=SHORT, whole=False), code=loader) == {"kept code": {"the": "plan"}}
     theirs = place if which == "its directory" else place.parent
     os.chown(theirs, owner, owner)
     theirs.chmod(mode)
-    assert streamed(sent(whole=False), code=loader) == {LACKING: True}
-    assert "record" in streamed(sent(), code=loader)
+    assert streamed(sent(plan=SHORT, whole=False), code=loader) == {LACKING: True}
+    assert "record" in streamed(sent(plan=SHORT), code=loader)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are believed")
@@ -252,5 +274,5 @@ def test_the_stream_needs_nothing_but_the_standard_library():
         BOOTSTRAP.replace("os._exit(0)", "")
         + "\nprint(sorted(name for name in sys.modules if name.partition('.')[0] in ('ansible', 'yaml', 'jinja2')))"
     )
-    done = subprocess.run([sys.executable, "-I", "-c", code], input=sent(), capture_output=True, check=True)
+    done = subprocess.run([sys.executable, "-I", "-c", code], input=sent(plan=SHORT), capture_output=True, check=True)
     assert done.stdout.decode().splitlines()[-1] == "[]"
