@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from proscribe.finding import COMPLIANT, OPEN, Finding, Verdict, judge, worst
 from proscribe.plan import CONTROLS
 from proscribe.report import terminal, verdict, whole
+from proscribe.report.arithmetic import covered
 from proscribe.report.collect import Collector
 from proscribe.report.exports import EVERY
 from proscribe.report.files import ReportDirectory
@@ -355,11 +356,17 @@ def every_output_of_the_run_is_no_better(fleet, report, records, told, controls,
     oscal = (directory / "oscal.json").read_text()
     assert whole_run or "left-out" in oscal
     # How the run ends: it passes its gate only with what it asks for.
-    passed = report["run"]["verdict"]["passed"]
+    verdict = report["run"]["verdict"]
+    passed = verdict["passed"]
+    # null is Ansible's own code, which these runs end with as a success: no task of theirs failed.
+    assert passed == (verdict["exit"] is None)
+    assert verdict["exit"] == 12 or any(map(covered, records)), "nothing was evaluated"
     if gate == "noncompliant":
         assert not (passed and "noncompliant" in told.values())
+        assert "noncompliant" not in told.values() or verdict["exit"] in (10, 12)
     if gate == "incomplete":
         assert not (passed and set(told.values()) != {COMPLIANT})
+        assert set(told.values()) == {COMPLIANT} or verdict["exit"] in (10, 11, 12)
 
 
 def what_outlives_the_runs_is_no_better(fleet):
