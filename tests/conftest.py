@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 # How long an example takes says how busy the machine is. `--hypothesis-profile=ci` says the same, and repeats itself.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+# Where the same properties are tried in full elsewhere: with another Python, what can differ differs soon.
+settings.register_profile("once more", settings.get_profile("ci"), max_examples=15)
 
 
 @pytest.fixture(scope="session")
