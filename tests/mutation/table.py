@@ -35,6 +35,7 @@ TESTS: Mapping[str, Sequence[str]] = {
         "compile/test_waivers_authority.py",
         "compile/test_waivers_document.py",
     ),
+    "compile/selection": ("compile/test_selection.py", "compile/test_mistakes.py"),
     "controls/apps/asar": (
         "controls/test_apps_images.py",
         "controls/test_apps_evidence.py",
@@ -43,6 +44,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "controls/apps/completing": ("controls/test_apps_quarantine.py", "controls/test_apps_quarantine_*.py"),
     "controls/apps/containers": ("controls/test_apps_containers.py", "controls/test_apps_ways.py"),
     "controls/apps/copy_names": (*_APPS,),
+    "controls/apps/custody": ("controls/test_apps_custody.py", "controls/test_apps_quarantine.py"),
     "controls/apps/elf": ("controls/test_apps_elf.py", "controls/test_apps_evidence.py", "controls/test_apps_parts.py"),
     "controls/apps/evidence": (
         "controls/test_apps_evidence.py",
@@ -89,6 +91,7 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_apps_nix.py",
         "controls/test_apps_conda.py",
     ),
+    "controls/apps/user_dirs": ("controls/test_apps_own_scripts.py",),
     "controls/browser/matching": ("controls/test_browser_matching.py", "controls/test_browser_rendering.py"),
     "controls/browser/rendering": (
         "controls/test_browser_rendering.py",
@@ -100,6 +103,8 @@ TESTS: Mapping[str, Sequence[str]] = {
     "controls/dns/private_view": ("controls/test_dns_private_view.py",),
     "controls/dns/question": ("controls/test_dns_question.py",),
     "controls/firewall/exemptions": ("controls/test_firewall_exemptions.py", "controls/test_firewall_control.py"),
+    "custody/asked": ("custody/test_custody_*.py",),
+    "custody/choosing": ("custody/test_custody_*.py",),
     "finding": ("test_finding.py",),
     "host/apart": ("test_apart.py",),
     "host/budget": ("test_host_budget.py", "test_apart.py"),
@@ -115,6 +120,10 @@ TESTS: Mapping[str, Sequence[str]] = {
     "reply/shapes": ("test_reply_shapes.py", "report/test_report_answer.py"),
     "report/arithmetic": ("report/test_report_arithmetic.py",),
     "report/baseline": ("report/test_report_baseline.py",),
+    "report/command": ("report/test_report_command.py",),
+    "report/modes": ("report/test_report_modes.py",),
+    "report/passed": ("report/test_report_passed.py", "report/test_report_baseline.py"),
+    "report/picture": ("report/test_whole_picture.py",),
     "report/verdict": ("report/test_report_verdict.py", "report/test_report_stopped.py"),
     "rollout/limits": ("test_rollout.py", "compile/test_restrictions.py"),
     "schedule/commits": ("schedule/test_*.py", "../integration/test_schedule_commits.py"),
