@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
-
 from ..quarantined import ID
 from .errors import PolicyError, PolicyErrors
 from .inventory import Question
@@ -13,19 +10,20 @@ RESTORE = "proscribe_restore"  # made `lift` restore; where it was left out or m
 
 
 def refuse(question: Question) -> None:
-    """Raises PolicyErrors where a host has such a variable, with the command that takes its place."""
+    """Raises PolicyErrors where a host has such a variable, with the word and the options that take its place: no whole
+    command, since the rest of this run's options has to stay, without the one that set the variable.
+    """
     for host in question.hosts:
         if RESTORE in host.values:
             value = host.values[RESTORE]
-            command = shlex.join(_restore(question, value))
-            expected = f"no such variable any more; nothing was lifted. To restore from the quarantine: {command}"
+            instead = " ".join(["quarantine restore", *(f"--id {id_}" for id_ in _ids(value))])
+            expected = (
+                "no such variable any more; nothing was lifted. What restores from the quarantine is the word "
+                f"`{instead}`, with this run's other options"
+            )
             raise PolicyErrors([PolicyError(host.where(RESTORE), RESTORE, value, expected)])
 
 
-def _restore(question: Question, value: object) -> Sequence[str]:
+def _ids(value: object) -> list[str]:
     listed = value if isinstance(value, list) else str(value).split(",")
-    ids = [str(id_).strip() for id_ in listed]
-    words = ["./proscribe", "quarantine", "restore"]
-    words += [word for source in question.inventory for word in ("-i", source)]
-    words += ["--limit", question.limit] if question.limit else []
-    return [*words, *(word for id_ in ids if ID.fullmatch(id_) for word in ("--id", id_))]
+    return [id_ for id_ in (str(one).strip() for one in listed) if ID.fullmatch(id_)]
