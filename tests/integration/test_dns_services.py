@@ -304,7 +304,8 @@ def test_systemd_resolved_with_a_filter_behind_it(host: Container) -> None:
     host.until("resolvectl dns link0 | grep -F 198.51.100")
     assert host.resolved() == NAMES
     host.sh("resolvectl domain link0 '~.'")
-    assert host.call("observe")["told"] == [["link0", "its own name servers are asked for every name too"]]
+    # Two are asked for every name now, and who of them answers first may let names through, which is told besides.
+    assert ["link0", "its own name servers are asked for every name too"] in host.call("observe")["told"]
     host.sh(f"nmcli connection modify link0 ipv4.dns {UPSTREAM}; nmcli device reapply link0")
     host.sh(MASK)
     host.lifts()
