@@ -86,7 +86,7 @@ def parts(path: str, text: str) -> Iterator[Command | File]:
     """The commands and files of a document, in their order. Raises Wrong."""
     for block in blocks(path, text):
         if block.language == CONSOLE:
-            yield from _commands(block)
+            yield from commands_of(block)
         elif block.language in FILES and block.lines and (named := PATH.fullmatch(block.lines[0])):
             yield File(block.path, block.line, named[1], "\n".join((*block.lines, "")))
 
@@ -102,7 +102,8 @@ def spans(block: Block) -> Iterator[tuple[int, str]]:
         yield from ((number, found) for found in SPAN.findall(line))
 
 
-def _commands(block: Block) -> Iterator[Command]:
+def commands_of(block: Block) -> Iterator[Command]:
+    """The commands of a console block. Raises Wrong."""
     lines = list(enumerate(block.lines, block.line))
     if lines and not lines[0][1].startswith(PROMPT):
         raise Wrong(f"{block.path}:{block.line}: found {lines[0][1]!r}, expected a command behind {PROMPT!r}")

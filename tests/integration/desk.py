@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from doc_shell import DocShell
 from machines import PROJECT
 from scheduled_fleet import Fleet, scheduled_fleet
 
 HOSTS = ("press01", "fin01", "lab01")
 REPOSITORY = "/srv/git/proscribe.git"
 # What of the checkout is served, beside the parts that a controller runs.
-MORE = ("inventory", "docs", "tests/molecule", "README.md", "CHANGELOG.md")
+MORE = (".gitignore", "inventory", "docs", "README.md")
 SECRET = "correct horse"  # ops' on lab01
 
 # Two commits, the first without one service: for what compares revisions.
@@ -41,6 +42,17 @@ PORTABLE = """\
 cd /home/alice && mkdir -p opt/Telegram && cp /bin/sleep opt/Telegram/Telegram && cp /bin/true opt/Telegram/Updater
 cp /bin/true opt/Telegram/libqt.so.6 && echo 'dear diary' >letter && chown -R alice: opt letter
 """
+
+
+# What a terminal and its owner would have said.
+TERMINAL = {"COLUMNS": "100", "LANG": "C.UTF-8", "NO_COLOR": "1", "HOME": "/root", "USER": "root"}
+
+
+def shell(fleet: Fleet, directory: str, **environment: str) -> DocShell:
+    """A shell on the controller."""
+    variables = [word for item in {**TERMINAL, **environment}.items() for word in ("--env", "=".join(item))]
+    how = ("--interactive", "--workdir", directory, *variables, fleet.controller.name)
+    return DocShell(["podman", "--runtime", "runc", "exec", *how])
 
 
 @contextlib.contextmanager
