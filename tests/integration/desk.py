@@ -24,8 +24,8 @@ SERVED = f"""\
 cd /srv/proscribe && rm -rf fleet
 git init --quiet --initial-branch main
 git config user.name Ops && git config user.email ops@example.org
-git add --all -- . ':!catalog/instant_messaging/wechat.yml' && git commit --quiet --message 'The first'
-git add --all && git commit --quiet --message 'Catalogue: WeChat'
+git add --all -- . ':!catalog/instant_messaging/signal.yml' && git commit --quiet --message 'The first'
+git add --all && git commit --quiet --message 'Catalogue: Signal'
 mkdir -p {REPOSITORY} && git clone --quiet --bare . {REPOSITORY}
 git config --global user.name Ops && git config --global user.email ops@example.org
 """
@@ -61,6 +61,7 @@ def desk(name: str, network: str) -> Iterator[Fleet]:
     with scheduled_fleet(name, network, HOSTS) as fleet:
         controller = fleet.controller
         controller.send_checkout(MORE)
+        controller.script('echo "127.0.1.1 $(hostname)" >>/etc/hosts')  # sudo asks for it
         controller.script(SERVED)
         for host, address in fleet.addresses.items():
             controller.script(

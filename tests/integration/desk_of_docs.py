@@ -1,7 +1,7 @@
 """What the documents beside the tutorial talk of, on the desk's hosts: an inventory in production with its history.
 
-web01, pc17 and press01 are the three hosts. Each document gets a copy of the checkout that is made here, so none finds
-what another one has left in it.
+web01, pc17 and press01 are the three hosts. Each block begins with the checkout as it is made here, and finds nothing that
+another one has left in it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from machines import podman
 from patience import until
 from scheduled_fleet import Fleet
 
-BASE = "/srv/docs"
+CHECKOUT = "/srv/docs/proscribe"
+PRISTINE = "/srv/docs/pristine"  # the same; runs know an inventory by its path, so it is put back and not copied
 PROD = """\
 pilot:
   hosts:
@@ -45,12 +46,12 @@ expires: 2027-04-30T18:00:00+08:00
 """
 # sudo drops what names the Ansible that is here; without it the launcher would fetch one.
 SUDO = "echo 'Defaults env_keep += \"PROSCRIBE_ANSIBLE_PLAYBOOK\"' >/etc/sudoers.d/ansible"
-COMMITTED = """\
-cd {base}/proscribe
+COMMITTED = f"""\
+cd {CHECKOUT}
 dated() {{ GIT_COMMITTER_DATE=$1 GIT_AUTHOR_DATE=$1 git commit --quiet --message "$2"; }}
 git checkout --quiet --orphan docs && git add --all
-git rm --quiet --cached catalog/instant_messaging/wechat.yml && dated 2026-10-01T00:00:00Z 'The first' && git tag v0.2.0
-git add --all && dated 2026-11-20T00:00:00Z 'Catalogue: WeChat'
+git rm --quiet --cached catalog/instant_messaging/signal.yml && dated 2026-10-01T00:00:00Z 'The first' && git tag v0.2.0
+git add --all && dated 2026-11-20T00:00:00Z 'Catalogue: Signal'
 cp -r inventory/prod /srv/inventory && cd /srv/inventory && git init --quiet && git add --all
 dated 2026-10-01T00:00:00Z 'The policy'
 """
@@ -58,7 +59,7 @@ dated 2026-10-01T00:00:00Z 'The policy'
 ON_HOSTS = {"systemctl stop proscribe-firewall-watch *": "fin01", "journalctl -t ansible-*": "fin01"}
 # What the documents say for something that is called otherwise here: a repository, a thing in the quarantine, runs.
 STANDS_FOR = ("<this repository>", "wechat-3fa4b2c1", "20261125T003000Z-audit-1a2b", "RUN RUN")
-# The exit codes that are not 0: what is explained is blocked, and something changes.
+# The exit codes that are not 0: what is explained is blocked, something changes, or it is said.
 CODES = {
     "./proscribe explain -i inventory/prod mail.google.com": 1,
     "./proscribe explain -i inventory/prod web.whatsapp.com": 1,
@@ -66,6 +67,7 @@ CODES = {
     "./proscribe diff HEAD~1 -i inventory/prod": 1,
     "./proscribe diff 2026-11-01 -i /srv/inventory": 1,
     "./proscribe diff v0.2.0 -i inventory/prod --limit finance": 1,
+    "./proscribe collect -i inventory/prod": 2,  # no host runs by itself here, so there is nothing to collect
 }
 
 
@@ -80,9 +82,8 @@ class Prepared:
             host.wait_until_booted()
             account = "ops" if name == "lab01" else "root"
             until(lambda who=f"{account}@{name}": controller.succeeds("ssh", "-o", "ConnectTimeout=3", who, "true"))
-        controller.script(f"rm -rf /opt/proscribe {BASE} /srv/inventory /home/alice/proscribe && mkdir -p {BASE}")
         controller.script(SUDO)
-        controller.run("git", "clone", "--quiet", REPOSITORY, f"{BASE}/proscribe")
+        controller.run("git", "clone", "--quiet", REPOSITORY, CHECKOUT)
         addresses = [fleet.addresses[host] for host in HOSTS]
         self._file("hosts.yml", PROD.format(*addresses, secret=json.dumps(SECRET)))
         self._file("group_vars/all.yml", POLICY)
@@ -91,26 +92,29 @@ class Prepared:
         self._file("allowed_signers", f'head.of.press namespaces="proscribe-waiver" {key}\n')
         self._waiver("press01", "whatsapp", "head.of.press", "press-whatsapp")
         fleet.hosts["fin01"].script(PORTABLE)
-        with self.shell(f"{BASE}/proscribe") as typed:
+        with self.shell(CHECKOUT) as typed:
             for options in ("enforce --limit web01,pc17", "audit --limit web01", "audit --limit '!web01'"):
                 word, _, rest = options.partition(" ")
                 done = typed.run(f"./proscribe {word} -i inventory/prod {rest}")
                 assert done.code == 0, done.printed
+            controller.script(f"rm -r {CHECKOUT}/reports/*-enforce-*")  # it is no slice of an audit
             # What is restored is then nothing that the next run takes again.
             self._waiver("pc17", "telegram", "head.of.finance")
-            controller.script(COMMITTED.format(base=BASE))
+            controller.script(COMMITTED)
             done = typed.run("./proscribe audit -i inventory/prod")
             assert done.code == 0, done.printed
             kept = json.loads(
                 typed.run("./proscribe quarantine list -i inventory/prod --format json 2>/dev/null").printed
             )
             slices = typed.run("ls reports | grep -- -audit-").printed.split()
-        controller.script(
-            f"cp -r {BASE}/proscribe /home/alice && mkdir -p /srv/ci/baseline"
-            f" && cp {BASE}/proscribe/reports/latest/hosts.jsonl /srv/ci/baseline"
-        )
+        controller.script(f"mkdir -p /srv/ci && cp -r {CHECKOUT}/reports/latest/ /srv/ci/baseline")
+        controller.script(f"mv {CHECKOUT} {PRISTINE} && cp -a {PRISTINE} /home/alice/proscribe")
         kept_id = next(thing["id"] for thing in kept["items"])
         self._stands_for = dict(zip(STANDS_FOR, (REPOSITORY, kept_id, slices[-1], " ".join(slices[:2])), strict=True))
+
+    def afresh(self) -> None:
+        """Put the checkout back as it was made, and take away what a block makes elsewhere."""
+        self.fleet.controller.script(f"rm -rf {CHECKOUT} /opt/proscribe && cp -a {PRISTINE} {CHECKOUT}")
 
     def shell(self, directory: str) -> DocShell:
         return shell(self.fleet, directory, PROSCRIBE_ANSIBLE_PLAYBOOK="/usr/bin/ansible-playbook")
@@ -123,7 +127,7 @@ class Prepared:
         return f"ssh {host} {shlex.quote(text)}" if host else text
 
     def _file(self, name: str, content: str) -> None:
-        self.fleet.controller.write(f"{BASE}/proscribe/inventory/prod/{name}", content)
+        self.fleet.controller.write(f"{CHECKOUT}/inventory/prod/{name}", content)
 
     def _waiver(self, host: str, service: str, approver: str, id_: str = "") -> None:
         text = WAIVER.format(host=host, service=service, approver=approver)

@@ -15,7 +15,7 @@ import doc_not_run
 import pytest
 from conftest import require_root, require_tool
 from desk import REPOSITORY, desk, shell
-from desk_of_docs import BASE, CODES, ON_HOSTS, STANDS_FOR, Prepared
+from desk_of_docs import CHECKOUT, CODES, ON_HOSTS, STANDS_FOR, Prepared
 from doc_blocks import CONSOLE, Command, File, blocks, commands_of, parts, read
 from doc_not_run import without_comment
 from doc_shell import DocShell, codes, missing, written
@@ -27,7 +27,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 PROJECT = Path(__file__).resolve().parents[2]
 DOCUMENTS = read(PROJECT)
 TUTORIAL = "docs/tutorial.md"
-# Those with a command to run; apps.md is the last, since it lifts what the others look at.
+# They lift what the others look at.
+LAST = ("README.md", "docs/firewall-changes.md", "docs/apps.md")
+# Those with a command to run.
 OTHERS = sorted(
     (
         path
@@ -35,7 +37,7 @@ OTHERS = sorted(
         if path != TUTORIAL
         and any(isinstance(part, Command) and not doc_not_run.reason(part.text) for part in parts(path, text))
     ),
-    key=lambda path: (path == "docs/apps.md", path),
+    key=lambda path: (path in LAST and LAST.index(path) + 1, path),
 )
 # What a reader's own hands do: the rest of the working day passes for the controller alone, and at once.
 DONE_OTHERWISE = {
@@ -76,15 +78,15 @@ def test_the_day_of_the_tutorial_is_as_it_is_written(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize("path", OTHERS)
 def test_every_command_of_a_document_ends_as_it_says(path: str, prepared: Prepared) -> None:
-    place = f"{BASE}/{Path(path).stem}"
-    prepared.fleet.controller.run("cp", "-r", f"{BASE}/proscribe", place)
     for block in blocks(path, DOCUMENTS[path]):
         if block.language == CONSOLE:
-            run_block(list(commands_of(block)), place, prepared)
+            run_block(list(commands_of(block)), prepared)
 
 
-def run_block(commands: Sequence[Command], place: str, prepared: Prepared) -> None:
+def run_block(commands: Sequence[Command], prepared: Prepared) -> None:
     """Run a block in a shell of its own; one that begins with a clone begins in an empty directory."""
+    prepared.afresh()
+    place = CHECKOUT
     if "git clone" in commands[0].text:
         place = prepared.fleet.controller.run("mktemp", "--directory").strip()
     with prepared.shell(place) as typed:
