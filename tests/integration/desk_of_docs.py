@@ -1,7 +1,7 @@
 """What the documents beside the tutorial talk of, on the desk's hosts: an inventory in production with its history.
 
-web01, pc17 and press01 are the three hosts. Each block begins with the checkout as it is made here, and finds nothing that
-another one has left in it.
+web01, pc17 and press01 are the three hosts. Each block begins with the checkout as it is made here, and finds nothing
+that another one has left in it.
 """
 
 from __future__ import annotations
