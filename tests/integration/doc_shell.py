@@ -20,7 +20,7 @@ CHANGING = (
     (re.compile(r"\b\d{8}T\d{6}Z-[a-z]+-[0-9a-f]{4}\b"), "RUN"),
     (re.compile(r"\b([a-z_]+)-[0-9a-f]{8}\b"), r"\1-ID"),
     (re.compile(r"\b[0-9a-f]{12,}\b"), "HASH"),
-    (re.compile(r"SHA256:\S+"), "SHA256"),
+    (re.compile(r"SHA256:[\w+/]+"), "SHA256:"),
     (re.compile(r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b"), "DAY"),
     (re.compile(r"\d+"), "0"),
     (re.compile(r"\s+"), " "),
