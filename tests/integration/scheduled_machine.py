@@ -10,7 +10,7 @@ import io
 import json
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from machines import IMAGE, PROJECT, podman
@@ -134,11 +134,11 @@ class Scheduled:
         self.write(f"{CHECKOUT}/fleet/hosts.yml", hosts)
         self.write(f"{CHECKOUT}/fleet/group_vars/all.yml", restrictions)
 
-    def send_checkout(self) -> None:
-        """Put this checkout where the machine's own stands."""
+    def send_checkout(self, more: Sequence[str] = ()) -> None:
+        """Put this checkout where the machine's own stands; of all that is in it what runs, and some `more`."""
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as archive:
-            for part in PARTS:
+            for part in (*PARTS, *more):
                 archive.add(PROJECT / part, part, filter=_plain)
         argv = ["podman", "--runtime", "runc", "exec", "--interactive", self.name]
         unpack = ["sh", "-c", f"mkdir -p {CHECKOUT} && tar -xf - -C {CHECKOUT}"]

@@ -59,6 +59,15 @@ def test_chromium_takes_1500_entries_of_a_list_after_files_are_joined(
     assert blocked(tree, "chromium", [*kept, *cut]) == set(kept)
 
 
+def test_chromium_takes_1500_exceptions(tree: Path, require_tool: Callable[[str], str]) -> None:
+    require_tool("chromium")
+    allowed = hosts(CHROMIUM_ENTRIES + 1)
+    banned = [*allowed[-2:], "shut.test"]
+    policy = {"URLBlocklist": banned, "URLAllowlist": allowed, "NetworkPredictionOptions": 2}
+    put(tree, {"/etc/chromium/policies/managed/a.json": policy})
+    assert blocked(tree, "chromium", banned) == {allowed[-1], "shut.test"}
+
+
 @pytest.mark.parametrize("listed", [hosts(MOST_ENTRIES), [TWICE] * MOST_ENTRIES], ids=["distinct", "doubles"])
 def test_firefox_takes_1000_entries_of_a_list_and_counts_doubles(
     listed: list[str], tree: Path, require_tool: Callable[[str], str]
@@ -67,3 +76,16 @@ def test_firefox_takes_1000_entries_of_a_list_and_counts_doubles(
     patterns = [f"*://*.{name}/*" for name in (*listed, LAST)]
     put(tree, {"/etc/firefox/policies/policies.json": {"policies": {"WebsiteFilter": {"Block": patterns}}}})
     assert blocked(tree, "firefox", [listed[0], listed[-1], LAST]) == {listed[0], listed[-1]}
+
+
+@pytest.mark.parametrize("listed", [hosts(MOST_ENTRIES), [TWICE] * MOST_ENTRIES], ids=["distinct", "doubles"])
+def test_firefox_takes_1000_exceptions_whatever_is_blocked_and_counts_doubles(
+    listed: list[str], tree: Path, require_tool: Callable[[str], str]
+) -> None:
+    require_tool("firefox-esr")
+    filtered = {
+        "Block": [f"*://*.{name}/*" for name in dict.fromkeys([*listed, LAST, "shut.test"])][-MOST_ENTRIES:],
+        "Exceptions": [f"*://{name}/*" for name in (*listed, LAST)],
+    }
+    put(tree, {"/etc/firefox/policies/policies.json": {"policies": {"WebsiteFilter": filtered}}})
+    assert blocked(tree, "firefox", [listed[-1], LAST, "shut.test"]) == {LAST, "shut.test"}

@@ -8,7 +8,7 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..compile.errors import PolicyErrors
 from ..report.command import quoted
@@ -26,18 +26,9 @@ def main(argv: Sequence[str]) -> int:
     word = argv[0] if argv else ""
     if word not in WORDS:
         return _wrong(f'there is no word "{clean(word)}" here. The words are: {", ".join(WORDS)}')
-    # What only one word needs is read for that word alone.
-    module = importlib.import_module(f".{word}", __package__)
-    parser = argparse.ArgumentParser(
-        prog=" ".join([*map(quoted, program()), word]), formatter_class=Help, allow_abbrev=False
-    )
-    module.add_arguments(parser)
-    arguments, rest = parser.parse_known_args(argv[1:])
-    if rest and not getattr(module, "PASSES_ON", False):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    arguments.passed_on = rest
+    run, arguments = read(word, argv[1:])
     try:
-        code = int(module.run(arguments))
+        code = int(run(arguments))
         sys.stdout.flush()
         return code
     except Refused as refused:
@@ -52,6 +43,23 @@ def main(argv: Sequence[str]) -> int:
         return _wrong(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def read(word: str, options: Sequence[str]) -> tuple[Callable[[argparse.Namespace], int], argparse.Namespace]:
+    """What runs a word, and its options as that takes them: `passed_on` are those that are ansible-playbook's. Ends the
+    process for a mistake in them, as argparse does.
+    """
+    # What only one word needs is read for that word alone.
+    module = importlib.import_module(f".{word}", __package__)
+    parser = argparse.ArgumentParser(
+        prog=" ".join([*map(quoted, program()), word]), formatter_class=Help, allow_abbrev=False
+    )
+    module.add_arguments(parser)
+    arguments, rest = parser.parse_known_args(options)
+    if rest and not getattr(module, "PASSES_ON", False):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.passed_on = rest
+    return module.run, arguments
 
 
 def _wrong(message: str) -> int:

@@ -6,14 +6,14 @@ import argparse
 import datetime
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..compile.errors import PolicyErrors
-from ..compile.inventory import HostVariables
-from ..compile.policy_folders import CATALOGUES, REGISTER, SIGNERS, WAIVERS
+from ..compile.inventory import HostVariables, Question
+from ..compile.policy_folders import CATALOGUES, REGISTER, SIGNERS, WAIVERS, places_of
 from ..compile.run import compile_hosts
 from ..report.stored import NoSuchRun, UnreadableReport, find_run, read_records, read_report
 from ..report.wording import clean
@@ -82,7 +82,7 @@ def _of_revision(name: str, arguments: argparse.Namespace, now: datetime.datetim
         asked = argparse.Namespace(**{**vars(arguments), "inventory": sources, "limit": ""})
         try:
             question = inventory.question(asked, catalogue.parent)
-            compiled = compile_hosts(replace(question, hosts=_with_folders(question.hosts, then)), now)
+            compiled = compile_hosts(replace(question, hosts=_with_folders(question, then)), now)
         except (PolicyErrors, Refused) as wrong:
             told = then.told(str(wrong))
             raise Refused(f"the policy of {clean(name)} cannot be compiled by the code of now:\n{told}") from None
@@ -112,15 +112,14 @@ def _source(source: str, then: Then) -> str:
     return str(before)
 
 
-def _with_folders(hosts: Sequence[HostVariables], then: Then) -> list[HostVariables]:
+def _with_folders(question: Question, then: Then) -> list[HostVariables]:
     """The hosts, with the folders that their variables name as they were: those too lie in somebody's history."""
     known: dict[tuple[str, str], str] = {}
 
     def of_then(host: HostVariables, name: str, folder: str) -> str:
         key = host.folder, folder
         if key not in known:
-            # A relative one is in the project or beside the inventory: policy_folders.py.
-            places = [then.now(Path(place, folder)) for place in (PROJECT, host.folder)]
+            places = [then.now(place) for place in places_of(folder, question, host)]
             place = next((place for place in places if place.is_dir()), places[-1])
             known[key] = str(then.path(place, name))
             for judged_by in (REGISTER, SIGNERS) if name == WAIVERS else ():
@@ -137,4 +136,4 @@ def _with_folders(hosts: Sequence[HostVariables], then: Then) -> list[HostVariab
                 changed[name] = [of_then(host, name, one) if isinstance(one, str) else one for one in named]
         return changed
 
-    return [replace(host, values=values(host)) for host in hosts]
+    return [replace(host, values=values(host)) for host in question.hosts]

@@ -29,7 +29,7 @@ def catalogue_folders(question: Question, host: HostVariables, restrictions: Res
     own: list[Path] = []
     for named in restrictions.catalog_dirs:
         in_project, in_inventory = _places(named, question, host)
-        found = _distinct([*_there(place for place in in_project if place != project), *_there(in_inventory)[:1]])
+        found = _distinct([*_there(in_project), *_there(in_inventory)[:1]])
         if len(found) > 1:
             expected = f"a path that is one folder, not both {found[0]} and {found[1]}: rename one of them"
             raise _wrong(host, CATALOGUES, named, expected)
@@ -74,6 +74,11 @@ def relative_folders(question: Question, restrictions: Mapping[str, Restrictions
     return [path for path in dict.fromkeys(found) if not path.is_absolute()]
 
 
+def places_of(named: str, question: Question, host: HostVariables) -> list[Path]:
+    """Where the folder that a host's variable names may be, there or not; what counts first comes first."""
+    return [place for listed in _places(named, question, host) for place in listed]
+
+
 def _named_for_waivers(question: Question, restrictions: Mapping[str, Restrictions]) -> list[Path]:
     """What hosts name in proscribe_waivers_dir. Departments may have folders of their own, so all of them are read."""
     found: dict[tuple[str, str], Path] = {}
@@ -81,18 +86,20 @@ def _named_for_waivers(question: Question, restrictions: Mapping[str, Restrictio
         own = restrictions.get(host.name)
         key = (own.waivers_dir if own else "", host.folder)
         if key[0] and key not in found:
-            places = [place for listed in _places(key[0], question, host) for place in listed]
+            places = places_of(key[0], question, host)
             found[key] = next(iter(_there(places)), None) or _missing(host, WAIVERS, key[0], "<id>.yml", places)
     return _distinct(found.values())
 
 
 def _places(named: str, question: Question, host: HostVariables) -> tuple[list[Path], list[Path]]:
-    """What a path may mean: below the project or the folder of the playbook, and below a folder of the inventory."""
+    """What a path may mean: below the project or the folder of the playbook, and below a folder of the inventory. The
+    project's own catalogue is never meant: it is read anyhow, and one inside an inventory has the same name.
+    """
     if Path(named).is_absolute():
         return [Path(named)], []
     projects = [question.project, *([question.playbook_folder] if question.playbook_folder else [])]
     inventories = [Path(host.folder), *inventory_folders(question.inventory)]
-    in_project = _distinct(folder / named for folder in projects)
+    in_project = _distinct(folder / named for folder in projects if folder / named != question.project / CATALOGUE)
     in_inventory = [place for place in _distinct(folder / named for folder in inventories) if place not in in_project]
     return in_project, in_inventory
 

@@ -18,6 +18,7 @@ from .catalogue import Catalogue, load
 from .departments import departments_of
 from .errors import InWords, Mistakes, PolicyError, PolicyErrors
 from .inventory import HostVariables, Question, left_out, read_as_hosts
+from .nested import nested
 from .plans import chosen_services, compile_plan, upcoming_services
 from .policy_folders import catalogue_folders, folders_of_registers, folders_of_waivers
 from .reporting import nothing_known, one_for_all, policies, reporting, rule_count
@@ -101,6 +102,7 @@ def _policy(question: Question, mistakes: Mistakes) -> tuple[dict[str, Restricti
     read. Notes the mistakes.
     """
     retired.refuse(question)  # alone: what it did is another command now
+    mistakes.note(*nested(question.inventory))
     restrictions: dict[str, Restrictions] = {}
     folders_of: dict[str, tuple[Path, ...]] = {}
     for host in question.hosts:

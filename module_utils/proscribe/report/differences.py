@@ -91,7 +91,7 @@ def _items(noun: str, removed: Sequence[str], added: Sequence[str], of: str = ""
     for verb, items in (("added", added), ("removed", removed)):
         if items:
             count = f"{of}: {len(items):,}" if of else counted(len(items), noun)
-            telling = sorted(items, key=lambda item: item.startswith(COMMENT))  # comments last
+            telling = sorted(items, key=lambda item: not item.strip() or item.startswith(COMMENT))  # comments last
             said.append(f"{count} {verb}: {some([clip(clean(item.strip()), ITEM) for item in telling], FEW)}")
     return said
 

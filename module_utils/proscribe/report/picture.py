@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from ..finding import NOT_APPLICABLE, OPEN, UNKNOWN, worst
 from ..plan import CONTROLS
 from .arithmetic import covered
-from .modes import OFF
-from .scope import controls_of, is_whole
+from .modes import AUDIT, OFF
+from .scope import EXAMPLE, controls_of, is_whole
 
 Rules = tuple[tuple[str, str], ...]  # (rule, state), of those that are not plainly compliant
 
@@ -84,6 +84,7 @@ class Picture:
         self.hosts: dict[str, Host] = {}
         self.whole: dict[str, str] = {}  # the end of that run
         self.waivers: dict[str, list[dict[str, Any]]] = {}
+        self.used = False  # whether the example inventory was for more than to see where one stands
         self._shared: dict[Rules, Rules] = {}
         self._same: dict[tuple[int, ...], tuple[Any, Mapping[str, Rules]]] = {}
         self._remembered = 0
@@ -117,12 +118,15 @@ class Picture:
         """Take what a run says beyond its records. A host that a whole run did not ask has left the inventory."""
         run = report["run"]
         inventory = named(run)
+        self.used |= inventory == EXAMPLE and run["mode"] != AUDIT
         for name in not_asked:
             if name not in self.hosts:
                 self.hosts[name] = Host(name, inventory)
         if is_whole(run):
             self.whole[inventory] = max(run["finished"], self.whole.get(inventory, ""))
-            for name in [n for n, host in self.hosts.items() if host.inventory == inventory and n not in asked]:
+            # A first audit, before there was an inventory of one's own, is over with the first run over that.
+            over = {inventory} if self.used else {inventory, EXAMPLE}
+            for name in [n for n, host in self.hosts.items() if host.inventory in over and n not in asked]:
                 del self.hosts[name]
         earlier = {one["id"]: one for one in self.waivers.get(inventory, ())}
         self.waivers[inventory] = [_waiver(one, earlier.get(one["id"]), asked) for one in report["waivers"]]

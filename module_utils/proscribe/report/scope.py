@@ -6,10 +6,14 @@ A run over a part (`--limit`, `--tags`) says nothing of the rest. It never stand
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..plan import CONTROLS
 from .wording import clean, counted
+
+# The project's example inventory, as runs name it: a first audit of the machine that it stands on uses it.
+EXAMPLE = str(Path(__file__).resolve().parents[3] / "inventory")
 
 Run = Mapping[str, Any]  # what `compile_plans` says of a run, or the `run` of a fleet report
 

@@ -26,7 +26,7 @@ from .groups import Group, Silent, grouped, silences
 from .layout import cells, clip, flow, paint, row, wrap
 from .modes import in_words
 from .scope import parts as left_out_in_words
-from .wording import clean, counted, end_of, nothing_known, percent, ratio, some
+from .wording import clean, counted, end_of, moment, nothing_known, percent, ratio, some
 
 NARROWEST = 40
 FEW_NAMED = 3  # services with nothing to look for that are named
@@ -157,17 +157,17 @@ def _of_waivers(waivers: Iterable[Mapping[str, Any]]) -> list[Row]:
     rows = []
     for waiver in sorted(waivers, key=lambda waiver: (waiver["status"] == "active", waiver["expires"], waiver["id"])):
         scope = f"{some(waiver['services'], 3)} on {some(waiver['hosts'], 3) or 'no host of this run'}"
-        day, by = clean(end_of(waiver))[:10], clean(waiver["approved_by"])
+        end, by = moment(end_of(waiver)), clean(waiver["approved_by"])
         why = f" ({clean(waiver['why'])})" if waiver.get("why") else ""
         text, colour = {
-            "active": (f"until {day}: {scope}, approved by {by}", "blue"),
-            "expired": (f"since {day}, waives nothing: {scope}, approved by {by}", "red"),
+            "active": (f"until {end}: {scope}, approved by {by}", "blue"),
+            "expired": (f"since {end}, waives nothing: {scope}, approved by {by}", "red"),
             "revoked": (f"waives nothing any more{why}: {scope}", "blue"),
             "not_yet_valid": (f"waives nothing yet: {scope}, approved by {by}", "yellow"),
         }.get(waiver["status"], (f"waives nothing{why}: {scope}", "red"))
         if waiver.get("review_overdue"):
             since = f" since {due}" if (due := clean(waiver.get("review_by") or "")[:10]) else ""
-            text, colour = f"review overdue{since}, waives until {day}: {scope}, approved by {by}", "yellow"
+            text, colour = f"review overdue{since}, waives until {end}: {scope}, approved by {by}", "yellow"
         state = waiver["status"].replace("_", " ")
         rows.append(Row(f"waiver {clean(waiver['id'])}", state.upper() if state == "expired" else state, text, colour))
     return rows

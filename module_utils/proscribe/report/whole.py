@@ -71,6 +71,7 @@ def _line(picture: Picture, rules: dict[int, Rules], line: dict[str, Any], first
         if line["schema"] != SCHEMA:
             raise ValueError(f"schema is {line['schema']!r}, expected {SCHEMA!r}")
         picture.whole, picture.waivers = dict(line["whole"]), dict(line["waivers"])
+        picture.used = line.get("used") is True
     elif "of" in line:
         rules[line["rules"]] = picture.same((str(rule), str(state)) for rule, state in line["of"])
     else:
@@ -90,7 +91,7 @@ def write(reports: Path, picture: Picture) -> None:
 
 
 def _lines(picture: Picture) -> Iterator[dict[str, Any]]:
-    yield {"schema": SCHEMA, "whole": picture.whole, "waivers": picture.waivers}
+    yield {"schema": SCHEMA, "whole": picture.whole, "waivers": picture.waivers, "used": picture.used}
     numbers: dict[Rules, int] = {}
     for host in picture.hosts.values():
         looks = []

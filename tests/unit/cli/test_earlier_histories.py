@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from made_policy import NOW, made_catalogue
 from proscribe.cli import earlier, inventory
@@ -54,12 +54,16 @@ STATES = st.fixed_dictionaries(
         "hosts": st.sets(st.sampled_from("abc"), min_size=1).map(lambda names: {"a", *names}),
         "domain": st.sampled_from(["crow.example", "crow.test"]),
         "waiver": st.booleans(),
-        "own": st.sampled_from(["absolute", "relative", "templated"]),
+        "own": st.sampled_from(["absolute", "relative", "templated", "called as the project's"]),
     }
 )
 
+CALLED_ALIKE = {"exclude": set(), "hosts": {"a"}, "domain": "crow.test", "waiver": False}
+CALLED_ALIKE["own"] = "called as the project's"
+
 
 @settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # each runs git a lot
+@example(CALLED_ALIKE, CALLED_ALIKE, False)
 @given(STATES, STATES, st.booleans())
 def test_the_plans_of_a_revision_are_those_that_were_compiled_then(tmp_path_factory, old, new, waivers_apart) -> None:
     where = tmp_path_factory.mktemp("histories").resolve()
@@ -83,12 +87,20 @@ def test_the_plans_of_a_revision_are_those_that_were_compiled_then(tmp_path_fact
         write(
             policy / "hosts.yml", f"all: {{hosts: {{{', '.join(f'{name}: {{}}' for name in sorted(state['hosts']))}}}}}"
         )
-        named = {"absolute": own, "relative": "../own", "templated": "{{ inventory_dir }}/../own"}[state["own"]]
+        inside = state["own"] == "called as the project's"  # as docs/catalogue.md has a folder called in an inventory
+        named = {
+            "absolute": own,
+            "relative": "../own",
+            "templated": "{{ inventory_dir }}/../own",
+            "called as the project's": "catalog",
+        }[state["own"]]
         write(
             policy / "group_vars" / "all.yml",
             f"proscribe_catalog_dirs: ['{named}']\nproscribe_services_exclude: {sorted(state['exclude'])}\n",
         )
-        write(own / "webmail" / "crow.yml", OWN.format(domain=state["domain"]))
+        crow = OWN.format(domain=state["domain"])
+        write(own / "webmail" / "crow.yml", None if inside else crow)
+        write(policy / "catalog" / "webmail" / "crow.yml", crow if inside else None)
         write(waivers / "w1.yml", WAIVER if state["waiver"] else None)
         compiled.append(compile_hosts(inventory.question(arguments, project), NOW).hosts)
         for top in (project, policy, own, *([waivers] if waivers_apart else [])):
@@ -99,4 +111,5 @@ def test_the_plans_of_a_revision_are_those_that_were_compiled_then(tmp_path_fact
         patch.setenv("PROSCRIBE_REPORTS", str(where / "reports"))
         found = earlier.earlier("HEAD~1", arguments, NOW)
     assert found.hosts == compiled[0]
-    assert set(found.commits) == {project, policy, own, *([waivers] if waivers_apart else [])}
+    own_repository = [] if old["own"] == "called as the project's" else [own]
+    assert set(found.commits) == {project, policy, *own_repository, *([waivers] if waivers_apart else [])}

@@ -44,6 +44,11 @@ def test_of_each_list_of_a_policy_file_is_said_how_much_and_the_first_few() -> N
     ]
 
 
+def test_empty_lines_are_no_example_of_what_a_script_gains() -> None:
+    script = "#!/bin/sh\n\nset -u\n\n# a comment\numask 077\n\nexec true\n" + "".join(f"x{n}\n" for n in range(9))
+    assert said("", script) == ["17 lines added: set -u, umask 077, exec true and 14 more"]
+
+
 def test_names_with_two_lines_each_are_counted_once() -> None:
     lines = "".join(f"0.0.0.0 s{number}.example\n:: s{number}.example\n" for number in range(500))
     before = "127.0.0.1 localhost\n"

@@ -9,6 +9,7 @@ import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pytest
 from fleets import DIGEST, answer, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ from proscribe.report.history import answers, open_history
 from proscribe.report.picture import Picture
 from proscribe.report.publishing import Beyond, publish
 from proscribe.report.reconcile import fleet_report
+from proscribe.report.scope import EXAMPLE
 
 INVENTORIES = {"inventory/prod": ("web01", "web02", "ops1"), "inventory/lab": ("ops1", "lab1")}
 ENFORCED = {"mode": "enforce"}
@@ -51,6 +53,7 @@ class Fleet:
         policies=None,
         gate="never",
         limited=True,
+        mode="audit",
     ):
         """One run: `states` says by host how each control stands (None: no answer). Returns its report and records."""
         self.number += 1
@@ -62,6 +65,7 @@ class Fleet:
         made = run(
             hosts,
             id=id_,
+            mode=mode,
             started=began,
             inventory=[inventory],
             limit=",".join(hosts) if limited and hosts != everyone else "",
@@ -239,6 +243,20 @@ def test_the_controller_alone_that_a_first_audit_looks_at_gives_way_to_a_fleet(t
     fleet.run(all_are("compliant"), inventory="inventory")
     fleet.run(all_are("compliant"))
     assert (fleet.reports / "latest").readlink().name.endswith("0002")
+
+
+@pytest.mark.parametrize(("mode", "left"), [("audit", set()), ("enforce", {"localhost"})])
+def test_what_the_first_audit_of_the_example_inventory_found_is_no_alert_for_ever(tmp_path, monkeypatch, mode, left):
+    monkeypatch.setitem(INVENTORIES, EXAMPLE, ("localhost",))
+    fleet = Fleet(tmp_path)
+    fleet.run(all_are("noncompliant"), inventory=EXAMPLE, mode=mode)
+    fleet.run(all_are("noncompliant"), inventory=EXAMPLE)
+    fleet.run(all_are("compliant"), hosts=["ops1"])
+    assert fleet.metric_states("newest")["localhost"] == "noncompliant"
+    fleet.run(all_are("compliant"))
+    assert set(fleet.metric_states("newest")) == {*INVENTORIES["inventory/prod"], *left}
+    fleet.run(all_are("noncompliant"), inventory=EXAMPLE)
+    assert fleet.metric_states("newest")["localhost"] == "noncompliant"
 
 
 def test_a_picture_that_cannot_be_read_is_told_and_knows_nothing(tmp_path):

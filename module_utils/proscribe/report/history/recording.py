@@ -33,6 +33,7 @@ from ...finding import (
 from ...plan import CONTROLS
 from ...store import Store
 from ..arithmetic import covered
+from ..scope import EXAMPLE as EXAMPLE_INVENTORY
 from ..scope import left_out
 from ..wording import clean, evidence
 from .bundles import Bundles, Rules
@@ -54,7 +55,7 @@ LONGEST = 300  # characters of evidence that are kept
 
 
 # The project's example inventory, as runs have it, and whether it was used for more than to see where one stands.
-EXAMPLE = json.dumps([str(Path(__file__).resolve().parents[4] / "inventory")])
+EXAMPLE = json.dumps([EXAMPLE_INVENTORY])
 USED = "SELECT id FROM proscribe_run WHERE inventory = :example AND mode <> 'audit' LIMIT 1"
 
 

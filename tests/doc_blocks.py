@@ -1,0 +1,126 @@
+"""The fenced blocks of the documents: the commands in them with what they print, and the files that they show.
+
+A command stands in a block ```console, behind `$ `; a line that ends in a backslash goes on in the next one. What
+follows up to the next command is what it prints; `...` stands for what was left out. A block whose first line is
+`# <path>`, in a language of files, is a file of that path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+CONSOLE, TEXT = "console", "text"
+FILES = ("yaml", "ini")  # languages with comments behind `#`
+LANGUAGES = (CONSOLE, TEXT, *FILES)
+FENCE = re.compile(r"(?P<indent> *)(?P<ticks>```+)(?P<language>.*)")
+PROMPT = "$ "
+PATH = re.compile(r"# ([\w./-]+\.(?:ya?ml|ini))")
+SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+
+
+class Wrong(Exception):
+    """A document that cannot be read: the place and what is wrong there."""
+
+
+class Block(NamedTuple):
+    """A fenced block, or the text between two (`language` is None then). `line` is the number of its first line."""
+
+    path: str
+    line: int
+    language: str | None
+    lines: tuple[str, ...]
+
+
+class Command(NamedTuple):
+    """A command as it is typed, lines with backslashes joined, and what it prints."""
+
+    path: str
+    line: int
+    text: str
+    output: tuple[str, ...]
+
+    @property
+    def where(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+class File(NamedTuple):
+    """A file that a document shows."""
+
+    path: str
+    line: int
+    name: str
+    content: str
+
+
+def documents(project: Path) -> list[Path]:
+    """Every document that tells people what to type."""
+    places = ("*.md", "docs/**/*.md", "roles/*/README.md", "inventory/**/*.md", "catalog/**/*.md")
+    return sorted({path for place in places for path in project.glob(place)})
+
+
+def blocks(path: str, text: str) -> Iterator[Block]:
+    """A document, as blocks and the text between them. Raises Wrong."""
+    began, language, ticks, indent = 1, None, "", 0
+    lines: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        fence = FENCE.fullmatch(line)
+        closes = fence and language is not None and not fence["language"] and len(fence["ticks"]) >= len(ticks)
+        if fence and (language is None or closes):
+            yield Block(path, began, language, tuple(lines))
+            began, lines = number + 1, []
+            opens = language is None
+            language = fence["language"].strip() if opens else None
+            ticks, indent = fence["ticks"], len(fence["indent"])
+        else:
+            lines.append(line[indent:] if language is not None and not line[:indent].strip() else line)
+    if language is not None:
+        raise Wrong(f"{path}:{began - 1}: found a block without an end, expected {ticks}")
+    yield Block(path, began, None, tuple(lines))
+
+
+def parts(path: str, text: str) -> Iterator[Command | File]:
+    """The commands and files of a document, in their order. Raises Wrong."""
+    for block in blocks(path, text):
+        if block.language == CONSOLE:
+            yield from commands_of(block)
+        elif block.language in FILES and block.lines and (named := PATH.fullmatch(block.lines[0])):
+            yield File(block.path, block.line, named[1], "\n".join((*block.lines, "")))
+
+
+def commands(path: str, text: str) -> list[Command]:
+    """The commands of a document. Raises Wrong."""
+    return [part for part in parts(path, text) if isinstance(part, Command)]
+
+
+def spans(block: Block) -> Iterator[tuple[int, str]]:
+    """The code in the running text of a block between fences, with its lines."""
+    for number, line in enumerate(block.lines, block.line):
+        yield from ((number, found) for found in SPAN.findall(line))
+
+
+def commands_of(block: Block) -> Iterator[Command]:
+    """The commands of a console block. Raises Wrong."""
+    lines = list(enumerate(block.lines, block.line))
+    if lines and not lines[0][1].startswith(PROMPT):
+        raise Wrong(f"{block.path}:{block.line}: found {lines[0][1]!r}, expected a command behind {PROMPT!r}")
+    while lines:
+        number, text = lines.pop(0)
+        text = text.removeprefix(PROMPT)
+        while text.endswith("\\"):
+            if not lines:
+                raise Wrong(f"{block.path}:{number}: found a backslash at the end, expected another line")
+            text = text[:-1] + lines.pop(0)[1].lstrip()
+        output = []
+        while lines and not lines[0][1].startswith(PROMPT):
+            output.append(lines.pop(0)[1])
+        yield Command(block.path, number, text, tuple(output))
+
+
+def read(project: Path, paths: Iterable[Path] | None = None) -> dict[str, str]:
+    """The texts of documents by their paths in the project; of all of them if none are named."""
+    chosen = documents(project) if paths is None else paths
+    return {str(path.relative_to(project)): path.read_text(encoding="utf-8") for path in chosen}

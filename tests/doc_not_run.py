@@ -1,0 +1,32 @@
+"""The commands of the documents that no test runs, each with its reason; all others are run on made hosts.
+
+The first column is a pattern of the whole command (fnmatch), without a comment behind it. One that no document has any
+more fails a test.
+"""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatchcase
+
+REASONS = {
+    "./proscribe test*": "it is what runs this test",
+    "export PATH=*MOLECULE_GLOB*": "for the lines below it, in a shell of somebody who works on the project",
+    "molecule *": "the part `molecule` of ./proscribe test runs the scenario, hosts and all",
+    "*python tests/mutation *": "minutes of processor time; tests/mutation has tests of its own",
+    "*tests/bench/fleet *": "minutes of processor time and many hosts; test_bench_fleet.py has its parts",
+    "python tests/bench/soak.py *": "hours",
+    "node_exporter *": "another project's program, which runs until it is ended",
+    ".venv/bin/python -m pip install *": "needs a package index",
+    "ansible-builder build *": "needs a base image of the reader's and a registry",
+}
+
+
+def without_comment(text: str) -> str:
+    """A command as it is looked up here, and in the tables of those that run it."""
+    return re.sub(r"\s+#.*", "", text)
+
+
+def reason(text: str) -> str:
+    """Why a command is not run; "" for one that is."""
+    return next((why for pattern, why in REASONS.items() if fnmatchcase(without_comment(text), pattern)), "")

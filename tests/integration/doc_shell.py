@@ -1,0 +1,107 @@
+"""Runs the commands of a document one after the other, as one shell would, and compares what they print."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shlex
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from doc_blocks import Command, File
+from doc_not_run import without_comment
+from patience import LONGEST
+
+# What of an output is another thing each time, and what it is compared as. What is behind `...` was left out.
+CHANGING = (
+    (re.compile(r"\b\d{8}T\d{6}Z-[a-z]+-[0-9a-f]{4}\b"), "RUN"),
+    (re.compile(r"\b([a-z_]+)-[0-9a-f]{8}\b"), r"\1-ID"),
+    (re.compile(r"\b[0-9a-f]{12,}\b"), "HASH"),
+    (re.compile(r"SHA256:[\w+/]+"), "SHA256:"),
+    (re.compile(r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b"), "DAY"),
+    (re.compile(r"\d+"), "0"),
+    (re.compile(r"\s+"), " "),
+)
+LEFT_OUT = "..."
+
+
+class Ended(NamedTuple):
+    """How a command ended, and all that it printed."""
+
+    code: int
+    printed: str
+
+
+class DocShell:
+    """A bash that keeps its directory and its variables between commands; `argv` begins it."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._mark = secrets.token_hex(8)
+        self._code = 0
+        self._bash = subprocess.Popen(
+            [*argv, "bash", "--norc", "--noprofile"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env={**os.environ, "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"},
+        )
+
+    def __enter__(self) -> DocShell:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bash.kill()
+        self._bash.wait()
+
+    def run(self, text: str) -> Ended:
+        """Run a line, with `$?` of the one before. One that does not end is ended with the shell."""
+        assert self._bash.stdin and self._bash.stdout
+        line = f"(exit {self._code}); eval {shlex.quote(text)} </dev/null; printf '\\n%s %d\\n' {self._mark} $?\n"
+        self._bash.stdin.write(line)
+        self._bash.stdin.flush()
+        printed: list[str] = []
+        limit = threading.Timer(LONGEST, self._bash.kill)
+        limit.start()
+        try:
+            for said in self._bash.stdout:
+                if said.startswith(self._mark):
+                    self._code = int(said.split()[1])
+                    return Ended(self._code, "".join(printed).removesuffix("\n"))
+                printed.append(said)
+        finally:
+            limit.cancel()
+        raise AssertionError(f"{text}: the shell ended, or was ended after {LONGEST} s\n{''.join(printed)}")
+
+
+def written(file: File) -> str:
+    """A command that writes a file that a document shows."""
+    name = shlex.quote(file.name)
+    return f'mkdir -p "$(dirname {name})" && printf %s {shlex.quote(file.content)} >{name}'
+
+
+def codes(commands: Sequence[Command], known: Mapping[str, int]) -> Iterator[tuple[Command, int]]:
+    """Each command with the code that it has to end with: what the next `echo $?` prints, what is `known`, else 0."""
+    for command, following in zip(commands, [*commands[1:], None], strict=True):
+        shown = following is not None and following.text == "echo $?" and following.output
+        yield command, int(following.output[0]) if following and shown else known.get(without_comment(command.text), 0)
+
+
+def missing(documented: Sequence[str], printed: str) -> list[str]:
+    """The lines of a documented output that were not printed. Times, ids and numbers may be others."""
+    real = _alike(printed)
+    return [
+        line
+        for line in documented
+        if not all(part in real for part in map(str.strip, map(_alike, line.split(LEFT_OUT))) if part)
+    ]
+
+
+def _alike(text: str) -> str:
+    for changing, stands in CHANGING:
+        text = changing.sub(stands, text)
+    return text

@@ -1,0 +1,133 @@
+"""Every command of the documents does what they say, on a controller and three hosts of its own.
+
+The tutorial is lived from its first line to its last, and what it shows is compared with what is printed. Then the
+commands of the other documents are run on the same hosts, each document with a checkout of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import doc_not_run
+import pytest
+from conftest import require_root, require_tool
+from desk import REPOSITORY, desk, shell
+from desk_of_docs import CHECKOUT, CODES, ON_HOSTS, STANDS_FOR, Prepared
+from doc_blocks import CONSOLE, Command, File, blocks, commands_of, parts, read
+from doc_not_run import without_comment
+from doc_shell import DocShell, codes, missing, written
+from machines import TOOLS
+from scheduled_fleet import Fleet
+
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+
+PROJECT = Path(__file__).resolve().parents[2]
+DOCUMENTS = read(PROJECT)
+TUTORIAL = "docs/tutorial.md"
+# They lift what the others look at.
+LAST = ("README.md", "docs/firewall-changes.md", "docs/apps.md")
+# Those with a command to run.
+OTHERS = sorted(
+    (
+        path
+        for path, text in DOCUMENTS.items()
+        if path != TUTORIAL
+        and any(isinstance(part, Command) and not doc_not_run.reason(part.text) for part in parts(path, text))
+    ),
+    key=lambda path: (path in LAST and LAST.index(path) + 1, path),
+)
+# What a reader's own hands do: the rest of the working day passes for the controller alone, and at once.
+DONE_OTHERWISE = {
+    "<this repository>": REPOSITORY,
+    "sleep 8h": "export FAKETIME=+8h LD_PRELOAD='/usr/$LIB/faketime/libfaketime.so.1'",
+}
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    require_root()
+    for tool in TOOLS:
+        require_tool(tool)
+    with desk(f"proscribe-docs-{os.getpid()}", "10.87.241") as booted:
+        yield booted
+
+
+@pytest.fixture(scope="module")
+def prepared(fleet: Fleet) -> Prepared:
+    return Prepared(fleet)
+
+
+def test_the_day_of_the_tutorial_is_as_it_is_written(fleet: Fleet) -> None:
+    found = list(parts(TUTORIAL, DOCUMENTS[TUTORIAL]))
+    ends_with = dict(codes([part for part in found if isinstance(part, Command)], {}))
+    with shell(fleet, "/root") as typed:
+        for part in found:
+            if isinstance(part, File):
+                assert typed.run(written(part)).code == 0, part
+                continue
+            text = part.text
+            for said, meant in DONE_OTHERWISE.items():
+                text = text.replace(said, meant)
+            done = typed.run(text)
+            assert done.code == ends_with[part], (part.where, part.text, done)
+            assert missing(part.output, done.printed) == [], f"{part.where}: {part.text}\n{done.printed}"
+
+
+@pytest.mark.parametrize("path", OTHERS)
+def test_every_command_of_a_document_ends_as_it_says(path: str, prepared: Prepared) -> None:
+    for block in blocks(path, DOCUMENTS[path]):
+        if block.language == CONSOLE:
+            run_block(list(commands_of(block)), prepared)
+
+
+def run_block(commands: Sequence[Command], prepared: Prepared) -> None:
+    """Run a block in a shell of its own; one that begins with a clone begins in an empty directory."""
+    prepared.afresh()
+    place = CHECKOUT
+    if "git clone" in commands[0].text:
+        place = prepared.fleet.controller.run("mktemp", "--directory").strip()
+    with prepared.shell(place) as typed:
+        for command, code in codes(commands, CODES):
+            if not doc_not_run.reason(command.text):
+                done = typed.run(prepared.real(without_comment(command.text)))
+                assert done.code == code, (command.where, command.text, done)
+
+
+def test_no_table_names_what_no_document_has_any_more() -> None:
+    every = {
+        path: [part.text for part in parts(path, text) if isinstance(part, Command)] for path, text in DOCUMENTS.items()
+    }
+    others = [without_comment(text) for path in OTHERS for text in every[path]]
+    assert [command for command in CODES if command not in others] == []
+    assert [pattern for pattern in ON_HOSTS if not any(fnmatchcase(text, pattern) for text in others)] == []
+    assert [said for said in STANDS_FOR if not any(said in text for text in others)] == []
+    assert [said for said in DONE_OTHERWISE if not any(said in text for text in every[TUTORIAL])] == []
+
+
+# -- what compares ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_printed_may_have_other_numbers_and_nothing_else() -> None:
+    printed = "3 hosts: 2 noncompliant   coverage\n apps/x  waived  fin01: dpkg x 4.1 as telegram-7831071f\n"
+    assert missing(["1 host: ..."], printed) == ["1 host: ..."]
+    assert missing(["12 hosts: 9 noncompliant   coverage", "..."], printed) == []
+    assert missing(["apps/x  waived ... as telegram-0a0a0a0a", ""], printed) == []
+    assert missing(["apps/x  compliant"], printed) == ["apps/x  compliant"]
+
+
+def test_a_shell_keeps_its_directory_its_variables_and_the_last_code(tmp_path: Path) -> None:
+    with DocShell([]) as typed:
+        assert typed.run(f"cd {tmp_path} && here=$(pwd); (exit 7)").code == 7
+        assert typed.run("echo $? $here") == (0, f"7 {tmp_path}\n")
+        assert typed.run("cat; printf 'no end of line'") == (0, "no end of line")
+        with pytest.raises(AssertionError, match="the shell ended"):
+            typed.run("exit 3")
+
+
+def test_the_code_of_a_command_is_the_one_that_is_shown_behind_it() -> None:
+    said = ("a", ()), ("echo $?", ("4",)), ("b # c", ())
+    one, two, three = (Command("a.md", line, text, output) for line, (text, output) in enumerate(said))
+    assert list(codes([one, two, three], {"b": 1})) == [(one, 4), (two, 0), (three, 1)]

@@ -1,0 +1,59 @@
+"""Hosts whose own variables and waivers a run does not read are asked for nothing."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pytest
+from proscribe.compile import nested
+from proscribe.compile.errors import PolicyErrors
+from proscribe.compile.inventory import Question
+from proscribe.compile.run import compile_hosts
+
+HOSTS = "department: {hosts: {one: {}}}\n"
+
+
+def made(top: Path, *paths: str) -> Path:
+    for path in paths:
+        (top / path).parent.mkdir(parents=True, exist_ok=True)
+        (top / path).write_text(HOSTS)
+    return top
+
+
+def told(*sources: Path) -> list[str]:
+    return [str(mistake) for mistake in nested.nested([str(source) for source in sources])]
+
+
+@pytest.mark.parametrize(
+    "own", ["group_vars/all.yml", "host_vars/one.yml", "waivers/w.yml", "approvers.yml", "allowed_signers"]
+)
+def test_an_inventory_in_an_inventory_is_a_mistake_since_its_own_policy_would_not_be_read(
+    tmp_path: Path, own: str
+) -> None:
+    top = made(tmp_path, "hosts.yml", "prod/hosts.yml", f"prod/{own}")
+    (mistake,) = told(top)
+    assert mistake.startswith(f"{top}/prod: found {own.partition('/')[0]}, which nobody reads")
+    assert f"expected an inventory that is named by itself: -i {top}/prod, or -i {top}/hosts.yml " in mistake
+
+
+def test_a_run_over_it_is_refused_before_any_host_is_touched(tmp_path: Path, project: Path) -> None:
+    top = made(tmp_path, "hosts.yml", "prod/hosts.yml", "prod/group_vars/all.yml")
+    question = Question(project, "audit", "audit", [str(top)], "", [], [], {})
+    with pytest.raises(PolicyErrors, match=f"{top}/prod: found group_vars"):
+        compile_hosts(question, datetime.datetime.now(datetime.timezone.utc))
+
+
+def test_what_is_named_by_itself_or_has_no_policy_of_its_own_is_none(tmp_path: Path) -> None:
+    top = made(tmp_path, "hosts.yml", "group_vars/all/group_vars/x.yml", "more/hosts.yml", "catalog/webmail/waivers")
+    assert told(top) == []
+    made(top, "prod/hosts.yml", "prod/group_vars/all.yml")
+    assert told(top, top / "prod") == []
+    assert told(top / "hosts.yml", top / "prod") == []
+    assert len(told(top)) == 1
+
+
+def test_a_folder_that_leads_to_itself_is_looked_into_once(tmp_path: Path) -> None:
+    top = made(tmp_path, "hosts.yml", "a/b/approvers.yml")
+    (top / "a" / "again").symlink_to(top)
+    assert len(told(top)) == 1
