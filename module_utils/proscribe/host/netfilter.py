@@ -26,17 +26,20 @@ class Generation(NamedTuple):
 
 def generation() -> Generation | None:
     """The state in which the tables are now; None where the kernel does not say it. Any user may ask."""
-    import socket  # takes longer to load than to use, so only what has a firewall to look at pays for it
+    import _socket  # the part in C: the module around it takes longer to load than to use
     import struct
 
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             place = f"{file.read().strip()} {os.readlink('/proc/self/ns/net')}"
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as asking:
+        asking = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, _NETLINK_NETFILTER)
+        try:
             asking.settimeout(1)
             kind = _NFNL_SUBSYS_NFTABLES << 8 | _NFT_MSG_GETGEN
             asking.send(struct.pack(_HEADER, _ANSWER_STARTS, kind, _NLM_F_REQUEST, 1, 0) + bytes(4))
             answer = asking.recv(65536)
+        finally:
+            asking.close()
     except (OSError, AttributeError):  # no netlink here, no nf_tables in this kernel, not Linux
         return None
     length, kind = struct.unpack_from("=IH", answer)

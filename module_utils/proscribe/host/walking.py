@@ -17,7 +17,7 @@ import os
 import re
 import stat
 import time
-from typing import Any, Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Collection, Mapping, Sequence
 
 from ..tuples import NamedTuple
 from .files import Files
@@ -38,8 +38,9 @@ ROOM = 8 * 1024 * 1024  # bytes of what is remembered of one user's directories
 NODE = 60  # bytes of it beside names
 SETTLED = 2 * 10**9  # nanoseconds: what changed later may change again without another time, as clocks tick
 
-# What is remembered of a directory: inode, ctime in nanoseconds, its directories, and the names that matter.
-Known = Sequence[Any]
+if TYPE_CHECKING:  # a host that had to make an alias would load `typing` for it
+    # What is remembered of a directory: inode, ctime in nanoseconds, its directories, and the names that matter.
+    Known = Sequence[Any]
 
 
 class Limits(NamedTuple):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import stat
 from typing import Iterator, Mapping, Sequence
 
@@ -109,6 +108,8 @@ def _openers(host: Host) -> Iterator[tuple[str, str]]:
 
 def _program(host: Host, command: str) -> str:
     """The file that a desktop entry's command runs, links followed. Raises ValueError."""
+    import shlex  # only a host with a desktop needs it
+
     words = [word for word in shlex.split(command) if "=" not in word and word not in ("env", "/usr/bin/env")]
     if not words:
         raise ValueError("no command")
