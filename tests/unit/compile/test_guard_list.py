@@ -39,6 +39,12 @@ def test_a_service_that_names_one_is_refused_with_its_place(tmp_path: Path) -> N
     assert "paths.linux[1]" in told[1] and "/usr/bin/python3.11" in told[1]
 
 
+@pytest.mark.parametrize("system", ["apt", "rpm", "pacman", "conda", "nix", "guix", "brew"])
+def test_it_is_refused_whichever_package_system_it_is_named_for(system: str) -> None:
+    (mistake,) = guard_list.check({"packages": {system: ["made", "bash"]}})
+    assert mistake[:2] == (("packages", system, 1), "bash")
+
+
 # At least one name out of each line of the lists, by what a host that has lost it cannot do any more: a line that is
 # lost refuses nothing, and the next catalogue entry with such a name would take the package off every host.
 @pytest.mark.parametrize(

@@ -111,6 +111,16 @@ def test_an_own_rule_that_cuts_the_controller_stops_the_run(
 
 
 @pytest.mark.usefixtures("controller")
+def test_what_one_rule_is_told_of_hides_no_later_one() -> None:
+    errors, _ = told(plan(rules=[RULE, {**OUT, "addresses": ["198.51.100.9"]}, RULE]))
+    assert [error.partition(":")[2].split(":")[1].strip() for error in errors] == [
+        "proscribe_firewall_rules[0]",
+        "proscribe_firewall_rules[1].addresses",
+        "proscribe_firewall_rules[2]",
+    ]
+
+
+@pytest.mark.usefixtures("controller")
 def test_the_port_that_ansible_uses_is_the_port_of_ssh() -> None:
     wanted = plan(rules=[{**RULE, "protocol": "tcp", "ports": [2222]}])
     assert told(wanted)[0] == []

@@ -65,12 +65,13 @@ def test_what_the_report_says_is_what_words_for_people_are_told(organisation):
 
 def test_the_worst_comes_first(organisation):
     organisation.waiver("good.yml", id="good")
+    organisation.waiver("alike.yml", id="alike")
     organisation.waiver("overdue.yml", id="overdue", review_by="2026-11-20T00:00:00Z")
     organisation.waiver("mallory.yml", id="mallory", approved_by="mallory")
     organisation.waiver("later.yml", id="later", valid_from="2026-12-01T00:00:00Z")
     organisation.waiver("over.yml", id="over", expires="2026-11-20T00:00:00Z")
-    judged = sorted(waivers_of(organisation.question(), at(NOW)), key=lambda one: worst_first(*one))
-    assert [waiver.id for waiver, _ in judged] == ["mallory", "over", "later", "overdue", "good"]
+    judged = sorted(reversed(waivers_of(organisation.question(), at(NOW))), key=lambda one: worst_first(*one))
+    assert [waiver.id for waiver, _ in judged] == ["mallory", "over", "later", "overdue", "alike", "good"]
     assert {standing.status for _, standing in judged} <= set(STATUSES)
 
 
