@@ -6,6 +6,7 @@ says less than the whole (nothing of the content, not the names, not the kinds) 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -123,6 +124,35 @@ def test_a_copy_of_one_file(tmp_path: Path, here: int) -> None:
     trees.copy(here, "file", here, "copy")
     assert (tmp_path / "copy").read_bytes() == b"x" * 3_000_000
     assert os.getxattr(tmp_path / "copy", "user.note") == b"\0\xff"
+
+
+@pytest.mark.parametrize("end", ["a hole", "zeros"])
+def test_a_copy_is_as_long_as_the_file_whatever_that_ends_with(tmp_path: Path, here: int, end: str) -> None:
+    with (tmp_path / "file").open("wb") as stream:
+        stream.write(b"x" * 5000 + (bytes(10_000) if end == "zeros" else b""))
+        stream.truncate(15_000)
+    trees.copy(here, "file", here, "copy")
+    assert (tmp_path / "copy").read_bytes() == b"x" * 5000 + bytes(10_000)
+
+
+def test_what_a_disk_cannot_read_is_no_end_of_the_file(
+    tmp_path: Path, here: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(descriptor: int, at: int, how: int) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    (tmp_path / "file").write_bytes(b"x" * 5000)
+    monkeypatch.setattr(os, "lseek", broken)
+    with pytest.raises(OSError, match="Input/output error"):
+        trees.copy(here, "file", here, "copy")
+
+
+def test_where_a_name_ends_is_part_of_the_sum(tmp_path: Path, here: int) -> None:
+    """A link's name and what it says are both its maker's words, of which one could be made to run into the other."""
+    for top, name, target in (("a", "x", "120000y"), ("b", "x120000", "y")):
+        (tmp_path / top).mkdir()
+        (tmp_path / top / name).symlink_to(target)
+    assert trees.sum_up(here, "a").sha256 != trees.sum_up(here, "b").sha256
 
 
 def test_only_data_is_read_and_counted_and_no_hole_beside_it(tmp_path: Path, here: int) -> None:
