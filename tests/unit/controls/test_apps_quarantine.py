@@ -97,6 +97,19 @@ def test_out_of_reach_while_it_is_kept(tmp_path: Path) -> None:
     assert stat.S_IMODE(os.fstat(held).st_mode) == 0o755
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+def test_what_is_kept_is_not_its_users_any_more_until_it_comes_back(tmp_path: Path, two: bool) -> None:
+    """Who owns a file may always open it to himself again, by a descriptor that he has held on to."""
+    host = made_host(tmp_path)
+    for path in (TREE, FILE):
+        os.chown(tmp_path / path[1:], 12345, 12345)
+    enforced(host, TREE, FILE)
+    kept = [tmp_path / ITEMS[1:] / name / manifest.CONTENT for name in folders(host)]
+    assert [(one.stat().st_uid, one.stat().st_gid) for one in kept] == [(0, 0)] * 2
+    lifted(host)
+    assert [(tmp_path / path[1:]).stat().st_uid for path in (TREE, FILE)] == [12345] * 2
+
+
 def test_a_file_with_another_name_keeps_its_mode(tmp_path: Path) -> None:
     host = made_host(tmp_path)
     os.link(tmp_path / FILE[1:], tmp_path / "home/alice/other")
