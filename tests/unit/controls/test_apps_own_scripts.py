@@ -125,6 +125,13 @@ def test_only_what_is_below_the_home_counts(value: str, path: str) -> None:
     )
 
 
+def test_every_key_of_the_specification_is_read_and_one_that_is_taken_back_is_not() -> None:
+    keys = ("DESKTOP", "DOWNLOAD", "DOCUMENTS", "MUSIC", "PICTURES", "PUBLICSHARE", "TEMPLATES", "VIDEOS")
+    text = "".join(f'XDG_{key}_DIR="$HOME/{key.lower()}"\n' for key in keys)
+    assert user_dirs.parse(text, HOME) == {key: f"{HOME}/{key.lower()}" for key in keys}
+    assert "MUSIC" not in user_dirs.parse(f'{text}XDG_MUSIC_DIR="$HOME/"\n', HOME), "the home itself switches it off"
+
+
 def test_the_last_line_of_a_key_counts_and_the_rest_is_nothing() -> None:
     text = 'XDG_DESKTOP_DIR="$HOME/a"\nXDG_DESKTOP_DIR="$HOME/b"\nXDG_DOWNLOAD_DIR=$HOME/c\n\x00\xff garbage'
     assert user_dirs.parse(text, HOME) == {"DESKTOP": f"{HOME}/b"}

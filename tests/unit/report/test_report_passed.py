@@ -58,6 +58,14 @@ def test_where_every_run_failed_the_message_names_the_one_to_name(runs):
         latest_passed(runs((failed(**GATED), {}), (failed(**GATED), {})), PROD)
 
 
+def test_where_there_is_no_run_of_this_scope_the_message_says_which_there_are(runs, tmp_path):
+    with pytest.raises(NoSuchRun, match=r"no complete report latest in .* that covers this run; there is none yet"):
+        latest_passed(tmp_path, PROD)
+    lab = (passed(**GATED), {"inventory": ["inventory/lab"]})
+    with pytest.raises(NoSuchRun, match=r"covers this run; the newest are r1, r2, r3"):
+        latest_passed(runs(lab, lab, lab, lab), PROD)
+
+
 @pytest.mark.parametrize(
     "part",
     [
@@ -81,4 +89,11 @@ def test_a_run_over_the_same_part_is_the_baseline_of_one_over_that_part(runs):
 
 def test_baselines_of_every_scope_are_kept_when_old_reports_go(runs):
     reports = runs((passed(**GATED), {}), (passed(**GATED), {"controls": ["dns"]}), (failed(**GATED), {}))
+    assert {path.name for path in kept(reports)} == {"r0", "r1"}
+
+
+def test_the_baseline_of_a_limit_is_kept_too(runs):
+    """Else the next run over that part would have none, and begin with whatever is wrong there by then."""
+    part = {"limit": "web01", "left_out": 3}
+    reports = runs((passed(**GATED), {}), (passed(**GATED), part), (failed(**GATED), part))
     assert {path.name for path in kept(reports)} == {"r0", "r1"}
