@@ -306,3 +306,11 @@ def test_the_code_is_put_together_anew_when_a_source_changes(tmp_path: Path, mon
 
 def test_nothing_of_the_controllers_is_in_the_bootstrap() -> None:
     assert "ansible" not in BOOTSTRAP
+
+
+def test_what_a_run_notes_is_what_a_later_one_reads(place: Path) -> None:
+    store, _ = ready(place)
+    assert store.noted("waivers") == b""
+    store.note_down("waivers", b"press01")
+    store.note_down("waivers", b"press02")
+    assert ready(place)[0].noted("waivers") == b"press02"

@@ -118,6 +118,7 @@ def test_plain_ansible_playbook_is_proposed_where_it_was_called(tmp_path: Path, 
 def test_a_playbook_of_somebody_elses_proposes_ours(tmp_path: Path) -> None:
     call = called(["ansible-playbook", "site.yml"], {}, OPTIONS, str(tmp_path))
     assert call.again().argv == ("ansible-playbook", "site.yml")
+    assert call.again(more=["-b"]).argv == ("ansible-playbook", "site.yml", "-b")
     assert call.instead("enforce").argv == ("ansible-playbook", f"{PROJECT}/playbooks/enforce.yml")
 
 
