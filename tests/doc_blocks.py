@@ -8,7 +8,7 @@ follows up to the next command is what it prints; `...` stands for what was left
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,10 +56,13 @@ class File(NamedTuple):
     content: str
 
 
-def documents(project: Path) -> list[Path]:
-    """Every document that tells people what to type."""
-    places = ("*.md", "docs/**/*.md", "roles/*/README.md", "inventory/**/*.md", "catalog/**/*.md")
-    return sorted({path for place in places for path in project.glob(place)})
+PLACES = ("*.md", "docs/**/*.md", "roles/*/README.md", "inventory/**/*.md", "catalog/**/*.md")
+
+
+def read(project: Path) -> dict[str, str]:
+    """The texts of all documents that tell people what to type, by their paths in the project."""
+    found = sorted({path for place in PLACES for path in project.glob(place)})
+    return {str(path.relative_to(project)): path.read_text(encoding="utf-8") for path in found}
 
 
 def blocks(path: str, text: str) -> Iterator[Block]:
@@ -118,9 +121,3 @@ def commands_of(block: Block) -> Iterator[Command]:
         while lines and not lines[0][1].startswith(PROMPT):
             output.append(lines.pop(0)[1])
         yield Command(block.path, number, text, tuple(output))
-
-
-def read(project: Path, paths: Iterable[Path] | None = None) -> dict[str, str]:
-    """The texts of documents by their paths in the project; of all of them if none are named."""
-    chosen = documents(project) if paths is None else paths
-    return {str(path.relative_to(project)): path.read_text(encoding="utf-8") for path in chosen}

@@ -6,8 +6,6 @@ Nothing is run. What is not the project's own (systemctl, git) is not judged her
 from __future__ import annotations
 
 import contextlib
-import importlib.machinery
-import importlib.util
 import io
 import json
 import re
@@ -19,6 +17,7 @@ from typing import Any
 import yaml
 from ansible.cli.playbook import PlaybookCLI
 from doc_blocks import CONSOLE, TEXT, Block, Wrong, blocks, commands, spans
+from own_scripts import script_of_tests
 from proscribe.cli import __main__ as words
 from proscribe.compile.restrictions import PREFIX, RESTRICTIONS
 from proscribe.compile.tags import unknown_tags
@@ -55,21 +54,19 @@ def mistakes(path: str, text: str) -> list[str]:
 
 def _elsewhere(block: Block) -> Iterator[str]:
     """Mistakes in commands that stand in no console block: printed by something, or mentioned in the text."""
+    lines = [(number, line, line.strip()) for number, line in enumerate(block.lines, block.line)]
+    ours = [(number, line, said) for number, line, said in lines if OURS.fullmatch(said)]
+    if block.language == TEXT:
+        for number, _, said in ours:
+            yield from (f"{block.path}:{number}: {said}: {wrong}" for wrong in wrong_with(said))
+    elif block.language != CONSOLE:
+        for number, line, said in ours:
+            if block.language or line.startswith("    "):  # an indented line of running text is a block, too
+                yield f"{block.path}:{number}: found a command {said!r}, expected it in a block ```{CONSOLE}"
     if block.language is None:
         for number, said in spans(block):
             if OURS.fullmatch(said):
                 yield from (f"{block.path}:{number}: {said}: {wrong}" for wrong in _wrong_mentioned(said))
-        for number, line in enumerate(block.lines, block.line):
-            if line.startswith("    ") and OURS.fullmatch(line.strip()):
-                yield f"{block.path}:{number}: found a command {line.strip()!r}, expected it in a block ```{CONSOLE}"
-    elif block.language == TEXT:
-        for number, line in enumerate(block.lines, block.line):
-            if OURS.fullmatch(said := line.strip()):
-                yield from (f"{block.path}:{number}: {said}: {wrong}" for wrong in wrong_with(said))
-    elif block.language != CONSOLE:
-        for number, line in enumerate(block.lines, block.line):
-            if OURS.fullmatch(line.strip()):
-                yield f"{block.path}:{number}: found a command {line.strip()!r}, expected it in a block ```{CONSOLE}"
 
 
 def _wrong_mentioned(said: str) -> list[str]:
@@ -121,7 +118,7 @@ def _wrong_of_launcher(argv: Sequence[str], mentioned: bool) -> str:
     if mentioned:
         rest = [ANYTHING if STANDS_FOR.fullmatch(one) else one for one in rest if one not in ("...", "…")]
     if word == "test":
-        return _ended(lambda: tests_run().read(rest), mentioned)
+        return _ended(lambda: script_of_tests().read(rest), mentioned)
     if word in words.WORDS:
         passed: list[str] = []
         wrong = _ended(lambda: passed.extend(words.read(word, rest)[1].passed_on), mentioned)
@@ -134,16 +131,6 @@ def _wrong_of_launcher(argv: Sequence[str], mentioned: bool) -> str:
 def launcher_words() -> list[str]:
     """The words that the launcher has."""
     return (re.findall(r"^words='(.*)'$", (PROJECT / "proscribe").read_text(), re.MULTILINE) or [""])[0].split()
-
-
-def tests_run() -> Any:
-    """What `./proscribe test` runs, as a module."""
-    loader = importlib.machinery.SourceFileLoader("tests_run", str(PROJECT / "tests/run"))
-    spec = importlib.util.spec_from_loader("tests_run", loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
 
 
 def _wrong_of_playbook(argv: Sequence[str], mentioned: bool) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from own_scripts import script_of_tests
 from patience import until
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -19,13 +18,7 @@ HOUR = 3600.0
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The script as a module of its own, with its logs elsewhere."""
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    loader = importlib.machinery.SourceFileLoader("tests_run", str(TESTS / "run"))
-    spec = importlib.util.spec_from_loader("tests_run", loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "tests_run", module)
-    loader.exec_module(module)
+    module = script_of_tests()
     monkeypatch.setattr(module, "LOGS", tmp_path)
     return module
 

@@ -25,8 +25,9 @@ DEEPEST = 8  # folders below a source
 
 def nested(sources: Sequence[str]) -> Iterator[PolicyError]:
     """A mistake for each folder inside a source that has a policy of its own and is no source itself."""
-    named = {Path(source).resolve() for source in sources if "," not in source}
-    for source in dict.fromkeys(Path(source) for source in sources if "," not in source):
+    places = dict.fromkeys(Path(source) for source in sources if "," not in source)
+    named = {source.resolve() for source in places}
+    for source in places:
         seen = set(named)
         for folder in _folders(source, seen) if source.is_dir() else ():
             if parts := [name for name in OWN if (folder / name).exists()]:
