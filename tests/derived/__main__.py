@@ -1,0 +1,60 @@
+"""What follows from the code is written from it: `python tests/derived` writes, `--check` names what is stale.
+
+A module here is one source of such texts: its `DERIVED` are the parts, each a whole file or what stands between two
+marks of a document:
+
+    <!-- derived: NAME -->
+    <!-- end of NAME -->
+
+Adding a source is adding a file. `./proscribe test lint` runs the check. Python 3.11 or newer, of a test environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parents[1]
+sys.path[:0] = [str(HERE.parent), str(PROJECT / "module_utils")]
+
+from derived.part import Part, StaleMarks  # noqa: E402
+
+
+def parts() -> Iterator[Part]:
+    """All parts, of all modules."""
+    for path in sorted(HERE.glob("*.py")):
+        if path.stem not in {"__main__", "__init__", "part"}:
+            yield from importlib.import_module(f"derived.{path.stem}").DERIVED
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python tests/derived", description="Write what follows from the code.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where something is stale")
+    check = parser.parse_args().check
+    stale = 0
+    for part in parts():
+        path = PROJECT / part.path
+        try:
+            now = path.read_text(encoding="utf-8") if path.exists() else ""
+            due = part.applied(now)
+        except StaleMarks as wrong:
+            print(f"{part.path}: {wrong}")
+            stale += 1
+            continue
+        if due == now:
+            continue
+        stale += 1
+        if check:
+            print(f"{part.path}: {part.name or 'the file'} is stale; `python tests/derived` writes it")
+        else:
+            path.write_text(due, encoding="utf-8")
+            print(f"{part.path}: {part.name or 'the file'} written")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,9 @@
+"""The table of how restricted apps reach a host, in docs/coverage.md."""
+
+from __future__ import annotations
+
+from proscribe.controls.apps.ways import table
+
+from .part import Part
+
+DERIVED = (Part("docs/coverage.md", table, "installation routes"),)

@@ -1,0 +1,28 @@
+"""One text that follows from the code, and where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class StaleMarks(Exception):
+    """A document lacks the marks of a part, or has them twice."""
+
+
+class Part(NamedTuple):
+    """A text and its place: a whole file, or what stands between the marks of a name in a document."""
+
+    path: str  # from the project's directory
+    text: Callable[[], str]  # ends with a line end
+    name: str = ""  # of the marks; "" for the whole file
+
+    def applied(self, document: str) -> str:
+        """The document with this part in it. Raises StaleMarks."""
+        if not self.name:
+            return self.text()
+        begin, end = f"<!-- derived: {self.name} -->\n", f"<!-- end of {self.name} -->\n"
+        if (document.count(begin), document.count(end)) != (1, 1) or document.index(begin) > document.index(end):
+            raise StaleMarks(f"expected the marks {begin.strip()!r} and {end.strip()!r}, once each and in this order")
+        before, _, rest = document.partition(begin)
+        return f"{before}{begin}{self.text()}{end}{rest.partition(end)[2]}"
