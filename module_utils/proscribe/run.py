@@ -262,17 +262,17 @@ def in_quarantine(host: Host, do: str, ids: Sequence[str], dry_run: bool = False
     The result of the module `quarantine`: {changed, items, broken, left_out} of a list, and else {changed, actions,
     diff, outcomes: [{id, done, why}]}, with {failed, msg} where something was not done. Raises ControlError.
     """
-    from .controls.apps import custody
+    from .controls.apps.quarantine import operator
 
     host.require_root()
     if do == LIST:
-        return {"changed": False, **_seen(lambda: custody.listed(host))}
+        return {"changed": False, **_seen(lambda: operator.listed(host))}
     with host.exclusive():
-        found = _seen(lambda: custody.chosen(host, do, ids))
+        found = _seen(lambda: operator.chosen(host, do, ids))
         planned = [one.action for one in found if one.action is not None]
         more = dict({} if dry_run else carry_out(Changes(planned, independent=True)))
         left = more.pop("left", [])
-    outcomes = custody.outcomes(found, left)
+    outcomes = operator.outcomes(found, left)
     missed = [one for one in outcomes if not one["done"]]
     told = {"outcomes": outcomes, **_told(planned, more, left)}
     if not missed:

@@ -31,7 +31,7 @@ from proscribe.compile.catalogue import load
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls import apps
-from proscribe.controls.apps.walk_memory import MEMORY
+from proscribe.controls.apps.portable.scan_cache import MEMORY
 from proscribe.host import Host
 from proscribe.plan import canonical
 from proscribe.store import Store

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proscribe.controls.apps.ways import table
+from proscribe.controls.apps.routes import table
 
 from .part import Part
 

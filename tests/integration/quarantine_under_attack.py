@@ -18,7 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-from proscribe.controls.apps import completing, manifest, quarantine, restoring
+from proscribe.controls.apps.quarantine import completing, manifest, moving, restoring
 from proscribe.host import ControlError, Host
 
 MALLORY = 12345
@@ -129,10 +129,10 @@ def defend(root: Path, seconds: float) -> dict[str, int]:
     # At least so long, and on a busy machine until enough has happened.
     while (passed := time.monotonic() - begun) < seconds or (passed < 20 * seconds and not enough(done)):
         for _ in range(20):
-            before = len(host.list(quarantine.HOME))
+            before = len(host.list(moving.HOME))
             try:
-                quarantine.take(host, quarantine.Taking(f"/{HOME}/apps/{NAME}", ["made"], "file")).apply()
-                done["taken"] += len(host.list(quarantine.HOME)) > before
+                moving.take(host, moving.Taking(f"/{HOME}/apps/{NAME}", ["made"], "file")).apply()
+                done["taken"] += len(host.list(moving.HOME)) > before
             except ControlError:
                 done["refused"] += 1
         changes = restoring.given_back(host)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from patience import LONGEST
-from proscribe.controls.apps import dpkg
+from proscribe.controls.apps.systems import dpkg
 
 pytestmark = pytest.mark.integration
 

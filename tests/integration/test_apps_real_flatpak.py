@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from patience import LONGEST, until
-from proscribe.controls.apps import flatpak
+from proscribe.controls.apps.systems import flatpak
 
 pytestmark = pytest.mark.integration
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from patience import LONGEST
-from proscribe.controls.apps import pacman
+from proscribe.controls.apps.systems import pacman
 from test_apps_real_dpkg import SOURCE, TREE
 from throwaway import People, archive, made_root, plan, seen
 

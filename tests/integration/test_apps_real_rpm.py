@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from patience import LONGEST
-from proscribe.controls.apps.rpm_gate import Conflict
-from proscribe.controls.apps.rpm_guard import package
+from proscribe.controls.apps.systems.rpm_block import Conflict
+from proscribe.controls.apps.systems.rpm_guard import package
 from test_apps_real_dpkg import DRIVER, SOURCE, TREE
 from throwaway import People, made_root, plan, seen
 

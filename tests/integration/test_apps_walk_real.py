@@ -17,7 +17,7 @@ from proscribe.compile.catalogue import load
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls import apps
-from proscribe.controls.apps.sight import look
+from proscribe.controls.apps.observed import look
 from proscribe.controls.base import Changes
 from proscribe.host import Host
 from proscribe.host.walking import walk

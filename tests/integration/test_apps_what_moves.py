@@ -19,7 +19,8 @@ from proscribe.compile.catalogue import load
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls import apps
-from proscribe.controls.apps import custody, evidence, manifest
+from proscribe.controls.apps.portable import evidence
+from proscribe.controls.apps.quarantine import manifest, operator
 from proscribe.controls.base import Changes
 from proscribe.host import Host
 from proscribe.run import carry_out
@@ -119,7 +120,7 @@ def test_a_thesis_beside_telegram_stays_and_the_finding_says_so(machine: Path, p
     # All that went together comes back, with everything that it had.
     items = manifest.items(Host(str(machine)))
     assert len({item.group for item in items}) == 1 and {item.whole for item in items} == {path}
-    found = custody.chosen(Host(str(machine)), "restore", [item.id for item in items])
+    found = operator.chosen(Host(str(machine)), "restore", [item.id for item in items])
     carry_out(Changes([one.action for one in found if one.action]))
     after = {path: path.lstat() for path in home.rglob("*")}
     assert before.keys() == after.keys()
@@ -221,7 +222,7 @@ def test_tunnels_in_one_file(machine: Path, plan: Mapping[str, Any]) -> None:
 
 @pytest.mark.parametrize("tool", ["promtool", "runc"])
 def test_what_go_itself_wrote_is_read(tool: str, require_tool: Callable[[str], str]) -> None:
-    from proscribe.controls.apps import elf
+    from proscribe.controls.apps.portable import elf
 
     read = evidence.content(Host(), require_tool(tool))
     binary = elf.read(read)

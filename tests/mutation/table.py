@@ -36,62 +36,66 @@ TESTS: Mapping[str, Sequence[str]] = {
         "compile/test_waivers_document.py",
     ),
     "compile/selection": ("compile/test_selection.py", "compile/test_mistakes.py"),
-    "controls/apps/asar": (
+    "controls/apps/portable/asar": (
         "controls/test_apps_images.py",
         "controls/test_apps_evidence.py",
         "controls/test_apps_parts.py",
     ),
-    "controls/apps/completing": ("controls/test_apps_quarantine.py", "controls/test_apps_quarantine_*.py"),
-    "controls/apps/containers": ("controls/test_apps_containers.py", "controls/test_apps_ways.py"),
-    "controls/apps/copy_names": (*_APPS,),
-    "controls/apps/custody": ("controls/test_apps_custody.py", "controls/test_apps_quarantine.py"),
-    "controls/apps/elf": ("controls/test_apps_elf.py", "controls/test_apps_evidence.py", "controls/test_apps_parts.py"),
-    "controls/apps/evidence": (
+    "controls/apps/quarantine/completing": ("controls/test_apps_quarantine.py", "controls/test_apps_quarantine_*.py"),
+    "controls/apps/portable/container_launchers": ("controls/test_apps_containers.py", "controls/test_apps_ways.py"),
+    "controls/apps/portable/names": (*_APPS,),
+    "controls/apps/quarantine/operator": ("controls/test_apps_custody.py", "controls/test_apps_quarantine.py"),
+    "controls/apps/portable/elf": (
+        "controls/test_apps_elf.py",
+        "controls/test_apps_evidence.py",
+        "controls/test_apps_parts.py",
+    ),
+    "controls/apps/portable/evidence": (
         "controls/test_apps_evidence.py",
         "controls/test_apps_walk_copies.py",
     ),
-    "controls/apps/guarded": ("compile/test_guard_list.py", "controls/test_apps_walk_copies.py"),
-    "controls/apps/image_contents": ("controls/test_apps_images.py", "controls/test_apps_evidence.py"),
-    "controls/apps/launchers": (*_APPS,),
-    "controls/apps/parts": ("controls/test_apps_parts.py",),
-    "controls/apps/personal": (
+    "controls/apps/protected": ("compile/test_guard_list.py", "controls/test_apps_walk_copies.py"),
+    "controls/apps/portable/appimage_contents": ("controls/test_apps_images.py", "controls/test_apps_evidence.py"),
+    "controls/apps/portable/launchers": (*_APPS,),
+    "controls/apps/portable/program_parts": ("controls/test_apps_parts.py",),
+    "controls/apps/per_user": (
         "controls/test_apps_personal.py",
         "controls/test_apps_unseen.py",
         "controls/test_apps_npm.py",
         "controls/test_apps_pip.py",
         "controls/test_apps_walk_copies.py",
     ),
-    "controls/apps/portable": (
+    "controls/apps/portable/scan": (
         "controls/test_apps_walk_copies.py",
         "controls/test_apps_walk_desktop.py",
     ),
-    "controls/apps/quarantine": (
+    "controls/apps/quarantine/moving": (
         "controls/test_apps_quarantine_room.py",
         "controls/test_apps_quarantine.py",
     ),
-    "controls/apps/room": ("controls/test_apps_quarantine_room.py",),
+    "controls/apps/quarantine/capacity": ("controls/test_apps_quarantine_room.py",),
     "controls/apps/running": (
         "controls/test_apps_personal.py",
         "controls/test_apps_unseen.py",
         "controls/test_apps.py",
         "controls/test_apps_flatpak.py",
     ),
-    "controls/apps/sight": (
+    "controls/apps/observed": (
         "controls/test_apps_personal.py",
         "controls/test_apps_unseen.py",
         "controls/test_apps.py",
         "controls/test_apps_walk_copies.py",
     ),
-    "controls/apps/squashfs": (
+    "controls/apps/portable/squashfs": (
         "controls/test_apps_squashfs.py",
         "controls/test_apps_evidence.py",
     ),
-    "controls/apps/traced": (
+    "controls/apps/systems/on_demand": (
         "controls/test_apps_traced*.py",
         "controls/test_apps_nix.py",
         "controls/test_apps_conda.py",
     ),
-    "controls/apps/user_dirs": ("controls/test_apps_own_scripts.py",),
+    "controls/apps/portable/user_dirs": ("controls/test_apps_own_scripts.py",),
     "controls/browser/matching": ("controls/test_browser_matching.py", "controls/test_browser_rendering.py"),
     "controls/browser/rendering": (
         "controls/test_browser_rendering.py",

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..controls.apps.systems import OF_THE_HOST, SYSTEMS
-from ..controls.apps.traced_systems import TRACED
+from ..controls.apps.systems.registry import OF_THE_HOST, SYSTEMS
+from ..controls.apps.systems.traces import TRACED
 from ..report.stored import UnreadableReport, read_records, runs
 
 MOST_RUNS = 10  # that are read, the newest first: what is known of a host may stand in an older one

@@ -7,9 +7,9 @@ from typing import Any
 
 from ..compile.catalogue import Catalogue
 from ..compile.plans import IDENTIFIERS
-from ..controls.apps import appimage
-from ..controls.apps.copy_names import Names
-from ..controls.apps.portable import PLACES, SYSTEM_HOMES
+from ..controls.apps.portable import appimage
+from ..controls.apps.portable.names import Names
+from ..controls.apps.portable.scan import PLACES, SYSTEM_HOMES
 
 APPIMAGE, STEM, WINDOWS, PROGRAM, DESKTOP = "appimage", "name", "windows", "program", "desktop"  # how a name fits
 HINTS = (appimage.SUFFIX, ".exe")  # what is a file and not a host's name

@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from ..controls.apps.appimage import stem
+from ..controls.apps.portable.appimage import stem
 from ..folding import folded
 from .errors import close_to
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..controls.apps import guarded
+from ..controls.apps import protected
 from .schema import Mistake
 
 # The catalogue's names for the package systems of Linux hosts whose packages make up the system itself, and for those
@@ -15,12 +15,12 @@ _EXPECTED = "something that a host can do without"
 
 
 def check(service: Mapping[str, Any]) -> Iterator[Mistake]:
-    """What a well-formed entry names although it is never removed, moved or denied (controls/apps/guarded.py)."""
+    """What a well-formed entry names although it is never removed, moved or denied (controls/apps/protected.py)."""
     for system in _SYSTEMS:
         for index, name in enumerate(service.get("packages", {}).get(system, ())):
-            if why := guarded.package(name):
+            if why := protected.package(name):
                 yield ("packages", system, index), name, f"{_EXPECTED} ({why})"
-    for key, question in (("processes", guarded.program), ("paths", guarded.path)):
+    for key, question in (("processes", protected.program), ("paths", protected.path)):
         for index, value in enumerate(service.get(key, {}).get("linux", ())):
             if why := question(value):
                 yield (key, "linux", index), value, f"{_EXPECTED} ({why})"

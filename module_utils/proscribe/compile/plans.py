@@ -9,7 +9,7 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..controls.apps.systems import SYSTEMS
+from ..controls.apps.systems.registry import SYSTEMS
 from ..plan import CONTROLS, RESTRICTED, SCHEMA, sealed
 from .browsers import places, too_many_names
 from .catalogue import Catalogue, Service

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..controls.apps.room import ends
+from ..controls.apps.quarantine.capacity import ends
 from ..finding import Finding, exception_for
 from . import LEFT, TAKEN, WAIVED
 

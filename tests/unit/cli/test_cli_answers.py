@@ -19,10 +19,10 @@ from proscribe.cli.facts import NOTHING, Facts
 from proscribe.cli.relations import Subject, remarks, subject
 from proscribe.compile.catalogue import Catalogue, load
 from proscribe.compile.claims import SHARED, Claimant, check_claims
-from proscribe.controls.apps import portable
-from proscribe.controls.apps.copy_names import Names
-from proscribe.controls.apps.portable import Region
-from proscribe.controls.apps.wanted import Wanted
+from proscribe.controls.apps.desired import Wanted
+from proscribe.controls.apps.portable import scan
+from proscribe.controls.apps.portable.names import Names
+from proscribe.controls.apps.portable.scan import Region
 from proscribe.controls.browser.rendering import Verdicts, name
 from proscribe.controls.dns import wish
 from proscribe.host import Host, User
@@ -456,7 +456,7 @@ def test_a_file_is_open_exactly_where_the_file_scan_finds_nothing(
     user = User("a", 1000, 1000, "/home/a")
     names = Names(section["services"], {"/home/a": user})
     region = Region({"/home/a": user}, ["/home/a", "/opt", "/tmp"], user=user)
-    seen = portable.look(Host(str(root)), section["services"], names, region, (), {}).found
+    seen = scan.look(Host(str(root)), section["services"], names, region, (), {}).found
     try:
         answer = said(catalogue, f"{place}/{file}", services_include=["dodo"])["apps"].status
     except Refused:

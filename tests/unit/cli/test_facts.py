@@ -11,7 +11,7 @@ from proscribe.cli import explain
 from proscribe.cli.asked import read
 from proscribe.cli.facts import MOST_RUNS, NOTHING, Facts, known
 from proscribe.compile.run import compile_hosts
-from proscribe.controls.apps import systems
+from proscribe.controls.apps.systems import registry
 from proscribe.controls.browser.places import Place
 from proscribe.host import Host
 from proscribe.report.answer import read as taken
@@ -77,11 +77,11 @@ def test_hosts_that_differ_in_what_they_have_get_answers_of_their_own(tmp_path: 
 
 def test_a_host_says_which_package_systems_and_browsers_it_has(tmp_path: Path) -> None:
     host = Host(str(tmp_path))
-    asked = [system for system in systems.OF_THE_HOST if system.DATABASE_FILES]
+    asked = [system for system in registry.OF_THE_HOST if system.DATABASE_FILES]
     assert [system.MANAGER for system in asked if system.there(host, None)] == []
     (tmp_path / "var/lib/rpm").mkdir(parents=True)
     (tmp_path / "var/lib/rpm/rpmdb.sqlite").touch()
-    assert "rpm" in systems.present(host)
+    assert "rpm" in registry.present(host)
     place = Place("firefox", "firefox", "/etc/x", paths=("/usr/bin/firefox",), flatpaks=("org.mozilla.firefox",))
     assert not place.there(host)
     (tmp_path / "var/lib/flatpak/app/org.mozilla.firefox").mkdir(parents=True)

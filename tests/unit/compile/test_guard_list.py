@@ -8,7 +8,7 @@ import pytest
 from proscribe.compile import guard_list
 from proscribe.compile.catalogue import load
 from proscribe.compile.errors import PolicyErrors
-from proscribe.controls.apps import guarded
+from proscribe.controls.apps import protected
 
 ENTRY = """\
 id: made
@@ -67,7 +67,7 @@ def test_it_is_refused_whichever_package_system_it_is_named_for(system: str) -> 
     ],
 )
 def test_guarded_packages(why: str, names: str) -> None:
-    assert {name: guarded.package(name) for name in names.split()} == dict.fromkeys(names.split(), why)
+    assert {name: protected.package(name) for name in names.split()} == dict.fromkeys(names.split(), why)
 
 
 # The same for programs by their base names.
@@ -83,17 +83,17 @@ def test_guarded_packages(why: str, names: str) -> None:
     ],
 )
 def test_guarded_programs(names: str) -> None:
-    assert [name for name in names.split() if not guarded.program(name)] == []
+    assert [name for name in names.split() if not protected.program(name)] == []
 
 
 @pytest.mark.parametrize("name", ["wechat", "python3-wechat", "mypython3", "perl-tool", "", "SSHD"])
 def test_programs_that_may_be_named(name: str) -> None:
-    assert guarded.program(name) == ""
+    assert protected.program(name) == ""
 
 
 @pytest.mark.parametrize("name", ["wechat", "openvpn", "python3-telethon", "linuxqq", "tor", "bashtop", "dpkg-gate"])
 def test_packages_that_may_go(name: str) -> None:
-    assert guarded.package(name) == ""
+    assert protected.package(name) == ""
 
 
 KEPT, MANY, ALL = "the system keeps itself there", "more than one program lives there", "every program needs it"
@@ -129,7 +129,7 @@ KEPT, MANY, ALL = "the system keeps itself there", "more than one program lives 
     ],
 )
 def test_guarded_paths(reason: str, places: str) -> None:
-    assert {place: guarded.path(place) for place in places.split()} == dict.fromkeys(places.split(), reason)
+    assert {place: protected.path(place) for place in places.split()} == dict.fromkeys(places.split(), reason)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_guarded_paths(reason: str, places: str) -> None:
     ],
 )
 def test_paths_that_may_go(place: str) -> None:
-    assert guarded.path(place) == ""
+    assert protected.path(place) == ""
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_paths_that_may_go(place: str) -> None:
     ],
 )
 def test_homes_wherever_they_are(place: str, reason: str) -> None:
-    assert guarded.path(place, ["/data/people/bob"]) == reason
+    assert protected.path(place, ["/data/people/bob"]) == reason
 
 
 def test_names_of_programs() -> None:

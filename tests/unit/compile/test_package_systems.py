@@ -11,8 +11,8 @@ from made import catalogue, service
 from proscribe.compile.grammar import PACKAGE_NAMES
 from proscribe.compile.plans import PACKAGE_SYSTEMS, compile_plan
 from proscribe.compile.restrictions import read_restrictions
-from proscribe.controls.apps.systems import SYSTEMS
-from proscribe.controls.apps.wanted import Wanted
+from proscribe.controls.apps.desired import Wanted
+from proscribe.controls.apps.systems.registry import SYSTEMS
 
 # A name that each takes, and some that it does not.
 NAMES = {

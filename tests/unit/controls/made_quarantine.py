@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from proscribe.controls.apps import completing, custody, manifest, quarantine, restoring
+from proscribe.controls.apps.quarantine import completing, manifest, moving, operator, restoring
 from proscribe.controls.base import Changes
 from proscribe.host import Host
 from proscribe.run import carry_out
@@ -118,9 +118,7 @@ def in_two_file_systems(monkeypatch: Any, root: Path) -> None:
 def enforced(host: Host, *paths: str) -> None:
     """What an enforcing run does with copies that are still there."""
     actions = completing.unfinished(host)
-    actions += [
-        quarantine.take(host, quarantine.Taking(path, ["telegram"], "tree")) for path in paths if host.stat(path)
-    ]
+    actions += [moving.take(host, moving.Taking(path, ["telegram"], "tree")) for path in paths if host.stat(path)]
     for action in actions:
         action.apply()
 
@@ -133,9 +131,9 @@ def lifted(host: Host) -> Any:
 
 def restored(host: Host, *ids: str, do: str = "restore") -> dict[str, str]:
     """What an operator has restored (or pruned): by id why it was not, "" where it was."""
-    found = custody.chosen(host, do, ids)
+    found = operator.chosen(host, do, ids)
     told = carry_out(Changes([one.action for one in found if one.action], independent=True))
-    return {one["id"]: "" if one["done"] else one["why"] for one in custody.outcomes(found, told["left"])}
+    return {one["id"]: "" if one["done"] else one["why"] for one in operator.outcomes(found, told["left"])}
 
 
 def folders(host: Host) -> Iterator[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from proscribe.controls.apps.package import Package, PackageSystem
-from proscribe.controls.apps.survey import told
+from proscribe.controls.apps.systems.each_place import told
+from proscribe.controls.apps.systems.package import Package, PackageSystem
 from proscribe.host import Host, User
 
 ALICE = User("alice", 1000, 1000, "/home/alice")

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from people import ALICE, everywhere, put, tree
-from proscribe.controls.apps import brew, waydroid
-from proscribe.controls.apps.traced_systems import TRACED
+from proscribe.controls.apps.systems import brew, waydroid
+from proscribe.controls.apps.systems.traces import TRACED
 from proscribe.host import ControlError, Host, Process, Result
 
 ROWS = {system.MANAGER: system for system in TRACED}

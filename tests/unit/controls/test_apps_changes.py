@@ -9,7 +9,7 @@ import made_apps
 import pytest
 from made_quarantine import restored
 from proscribe.controls import apps
-from proscribe.controls.apps import notice
+from proscribe.controls.apps import user_notice
 from proscribe.host import Host, Process
 from test_apps import GATE, MadeHost, carry_out, plan, states
 
@@ -39,7 +39,7 @@ def ban(mode: str = "enforce", **settings: Any) -> dict[str, Any]:
 
 def test_in_this_order(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    monkeypatch.setattr(notice, "tell", lambda host, text: told.append(text))
+    monkeypatch.setattr(user_notice, "tell", lambda host, text: told.append(text))
     host.packages = {"wechat": "ii"}
     host.program(7, "/home/alice/Telegram/Telegram")
     tree = copy(host)

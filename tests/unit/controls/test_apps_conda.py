@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from people import ALICE, everywhere, put, tree
-from proscribe.controls.apps import conda, conda_changes
-from proscribe.controls.apps.traced_systems import TRACED
+from proscribe.controls.apps.systems import conda, conda_removal
+from proscribe.controls.apps.systems.traces import TRACED
 from proscribe.host import ControlError, Host, Process, Result
 
 ROWS = {system.MANAGER: system for system in TRACED}
@@ -248,4 +248,4 @@ def test_root_runs_nothing_of_an_installation_that_users_may_write_to(root: Path
 
 @given(st.text() | st.just("{") | st.dictionaries(st.just("actions"), st.lists(st.text())).map(json.dumps))
 def test_any_answer_is_read(said: str) -> None:
-    assert conda_changes.parse(said) == ([], [])
+    assert conda_removal.parse(said) == ([], [])

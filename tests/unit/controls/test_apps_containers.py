@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from people import ALICE, BOB, put, tree
-from proscribe.controls.apps import containers, desktop, launchers
+from proscribe.controls.apps.portable import container_launchers, desktop_entries, launchers
 from proscribe.host import Host
 
 TELEGRAM = {
@@ -78,7 +78,7 @@ def services_of(program: str, flatpak: str) -> list[str]:
     ],
 )
 def test_what_a_line_runs_in_a_container(line: str, found: tuple[str, str, str] | None) -> None:
-    inside = containers.launched(desktop.arguments(line))
+    inside = container_launchers.launched(desktop_entries.arguments(line))
     assert (tuple(inside) if inside else None) == found
 
 
@@ -86,7 +86,7 @@ def test_what_a_line_runs_in_a_container(line: str, found: tuple[str, str, str] 
     st.lists(st.sampled_from(["podman", "exec", "--", "-e", "env", "sudo", "distrobox-enter", "waydroid", "app", "x"]))
 )
 def test_any_line_is_read(words: list[str]) -> None:
-    inside = containers.launched(words)
+    inside = container_launchers.launched(words)
     assert inside is None or bool(inside.program) != bool(inside.android)
 
 
@@ -94,7 +94,7 @@ def test_any_line_is_read(words: list[str]) -> None:
 @pytest.mark.parametrize("start", [["podman", "exec"], ["distrobox-enter", "--"], ["toolbox"], []])
 def test_a_line_of_a_mebibyte_takes_no_time(start: list[str], word: str) -> None:
     began = time.process_time()
-    containers.launched([*start, *[word] * 500_000])
+    container_launchers.launched([*start, *[word] * 500_000])
     assert time.process_time() - began < 10
 
 
@@ -132,10 +132,10 @@ def test_whose_launcher_an_entry_is_and_whether_that_is_certain(
 @pytest.mark.parametrize(("length", "certain"), [(4096, True), (4097, False)])
 def test_a_path_that_the_kernel_would_not_open_is_no_path_of_the_catalogue(length: int, certain: bool) -> None:
     program = "/opt/wechat/".ljust(length - len("/wechat"), "x") + "/wechat"
-    ((_, _, doubt),) = containers.Known(SERVICES).claims(
+    ((_, _, doubt),) = container_launchers.Known(SERVICES).claims(
         "/x.desktop", [["podman", "exec", "box", program]], services_of
     )
-    assert doubt == ("" if certain else containers.BY_NAME)
+    assert doubt == ("" if certain else container_launchers.BY_NAME)
 
 
 SCRIPT = """#!/bin/sh

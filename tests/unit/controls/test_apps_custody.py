@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from made_quarantine import FILE, ITEMS, TREE, enforced, folders, made_host, picture, restored
-from proscribe.controls.apps import custody, manifest, quarantine, room
+from proscribe.controls.apps.quarantine import capacity, manifest, moving, operator
 from proscribe.controls.base import Changes
 from proscribe.host import ControlError, Host
 from proscribe.host.apart import Limits
@@ -44,7 +44,7 @@ def broken(root: Path, name: str, text: str) -> None:
 def test_an_action_that_moves_something_names_its_id_once_it_has(tmp_path: Path) -> None:
     host = made_host(tmp_path)
     actions = [
-        quarantine.take(host, quarantine.Taking(path, ["telegram"], "tree", user_parts))
+        moving.take(host, moving.Taking(path, ["telegram"], "tree", user_parts))
         for path, user_parts in ((FILE, ()), (TREE, [f"{TREE}/Telegram", f"{TREE}/deep"]))
     ]
     assert [str(action) for action in actions] == [f"quarantine {FILE}", f"quarantine {TREE}"]
@@ -75,7 +75,7 @@ def test_a_part_that_stays_leaves_the_id_of_the_rest_in_the_reason(tmp_path: Pat
     host = made_host(tmp_path)
     os.symlink("/etc/shadow", tmp_path / TREE[1:] / "odd")
     parts = [f"{TREE}/odd", f"{TREE}/deep"]
-    action = quarantine.take(host, quarantine.Taking(TREE, ["telegram"], "tree", parts))
+    action = moving.take(host, moving.Taking(TREE, ["telegram"], "tree", parts))
     with pytest.raises(ControlError) as error:
         action.apply()
     (item,) = manifest.items(host)
@@ -87,11 +87,11 @@ def test_the_list_of_what_is_kept(tmp_path: Path) -> None:
     odd = os.fsdecode(b"/home/alice/bin/caf\xe9\n.AppImage")
     (tmp_path / odd[1:]).write_text("program")
     before = picture(tmp_path)
-    assert custody.listed(host) == {"items": [], "broken": [], "left_out": 0}
+    assert operator.listed(host) == {"items": [], "broken": [], "left_out": 0}
     assert picture(tmp_path) == before
     tree, file = moved(host, TREE, odd)
     before = picture(tmp_path)
-    told = custody.listed(host)
+    told = operator.listed(host)
     assert picture(tmp_path) == before, "a list writes nothing"
     assert (told["broken"], told["left_out"]) == ([], 0)
     found = {item["id"]: item for item in told["items"]}
@@ -126,7 +126,7 @@ def test_a_folder_that_is_none_of_ours_hides_nothing_and_is_told(tmp_path: Path)
     broken(tmp_path, "Odd Name", text.replace(id_, "Odd Name"))
     (tmp_path / ITEMS[1:] / "nothing").mkdir()
     (tmp_path / ITEMS[1:] / "begun-00000001.unfinished").mkdir()
-    told = custody.listed(host)
+    told = operator.listed(host)
     assert [item["id"] for item in told["items"]] == [id_]
     assert sorted(one["id"] for one in told["broken"]) == [
         "Odd Name",
@@ -155,11 +155,11 @@ def test_a_folder_that_is_none_of_ours_hides_nothing_and_is_told(tmp_path: Path)
 def test_one_answer_has_so_many_and_says_how_many_more_there_are(tmp_path: Path, monkeypatch: Any) -> None:
     host = made_host(tmp_path)
     moved(host, TREE, FILE)
-    monkeypatch.setattr(custody, "MOST", 1)
-    told = custody.listed(host)
+    monkeypatch.setattr(operator, "MOST", 1)
+    told = operator.listed(host)
     assert (len(told["items"]), told["left_out"]) == (1, 1)
-    monkeypatch.setattr(custody, "ANSWER", 1)
-    assert custody.listed(host)["left_out"] == 2
+    monkeypatch.setattr(operator, "ANSWER", 1)
+    assert operator.listed(host)["left_out"] == 2
 
 
 @as_root
@@ -207,15 +207,15 @@ def test_a_place_that_never_answers_costs_its_user_alone(tmp_path: Path, monkeyp
     (tmp_path / "opt/tool").write_text("program")
     given_to_alice(tmp_path)
     file, other = moved(host, FILE, "/opt/tool")
-    real = custody.obstacle
+    real = operator.obstacle
 
     def hangs(host: Host, item: manifest.Item) -> str:
         if item.path == FILE:
             time.sleep(60)
         return real(host, item)
 
-    monkeypatch.setattr(custody, "obstacle", hangs)
-    monkeypatch.setattr(custody, "LIMITS", Limits(seconds=0.5))
+    monkeypatch.setattr(operator, "obstacle", hangs)
+    monkeypatch.setattr(operator, "LIMITS", Limits(seconds=0.5))
     told = restored(host, file, other)
     assert told[other] == "" and told[file]
     assert (tmp_path / "opt/tool").exists() and list(folders(host)) == [file]
@@ -224,7 +224,7 @@ def test_a_place_that_never_answers_costs_its_user_alone(tmp_path: Path, monkeyp
 def test_what_stands_there_by_the_time_it_is_moved_is_never_replaced(tmp_path: Path) -> None:
     host = made_host(tmp_path)
     (file,) = moved(host, FILE)
-    (one,) = custody.chosen(host, "restore", [file])
+    (one,) = operator.chosen(host, "restore", [file])
     assert one.action
     (tmp_path / FILE[1:]).write_text("mine")  # between the look and the move
     with pytest.raises(ControlError, match="something stands there now"):
@@ -302,7 +302,7 @@ def test_the_modules_answer_and_a_dry_run(tmp_path: Path) -> None:
 
 def test_every_id_that_is_given_is_one_of_ours(tmp_path: Path) -> None:
     host = made_host(tmp_path)
-    quarantine.take(host, quarantine.Taking(FILE, ["a_1"], "web_app")).apply()
-    quarantine.take(host, quarantine.Taking(TREE, [], "web_app")).apply()
+    moving.take(host, moving.Taking(FILE, ["a_1"], "web_app")).apply()
+    moving.take(host, moving.Taking(TREE, [], "web_app")).apply()
     assert all(ID.fullmatch(item.id) for item in manifest.items(host))
-    assert room.ends("2026-11-20T08:00:00Z", "", 86400) == "2026-11-21T08:00:00Z"
+    assert capacity.ends("2026-11-20T08:00:00Z", "", 86400) == "2026-11-21T08:00:00Z"

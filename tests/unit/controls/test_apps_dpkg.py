@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controls.apps import dpkg, dpkg_changes
-from proscribe.controls.apps.package import Package
+from proscribe.controls.apps.systems import dpkg, dpkg_removal
+from proscribe.controls.apps.systems.package import Package
 from proscribe.host import ControlError, Host, Process, Result
 
 RECORDED = Path(__file__).parent / "apps"
@@ -116,14 +116,14 @@ def test_a_recorded_simulation_decides_whether_a_package_may_go(
     tmp_path: Path, simulation: str, doomed: list[str], refused: str
 ) -> None:
     here = host(tmp_path, NATIVE, PLAIN, ("--simulate", Result(0, recorded(simulation), "")))
-    actions, reasons = dpkg_changes.removal(here, [package(name) for name in doomed])
+    actions, reasons = dpkg_removal.removal(here, [package(name) for name in doomed])
     assert {reason for _, reason in reasons} == ({refused} if refused else set())
     assert [str(a) for a in actions] == ([] if refused else ["remove " + ", ".join(doomed)])
 
 
 def test_a_broken_package_state_is_told_in_apts_words_and_not_repaired(tmp_path: Path) -> None:
     answer = Result(100, "", recorded("apt-broken"))
-    actions, refused = dpkg_changes.removal(host(tmp_path, PLAIN, ("--simulate", answer)), [package("linuxqq")])
+    actions, refused = dpkg_removal.removal(host(tmp_path, PLAIN, ("--simulate", answer)), [package("linuxqq")])
     assert actions == []
     assert refused[0][1].startswith("E: Unmet dependencies. Try 'apt --fix-broken install'")
 
@@ -137,7 +137,7 @@ def test_one_refused_package_does_not_keep_the_others(tmp_path: Path) -> None:
         ("--simulate viber", Result(0, "Remv viber [1]\n", "")),
         ("--simulate wechat", Result(0, "Remv wechat-moments [1.0]\nRemv wechat [4.0]\n", "")),
     )
-    actions, refused = dpkg_changes.removal(here, [package("viber"), package("wechat")])
+    actions, refused = dpkg_removal.removal(here, [package("viber"), package("wechat")])
     assert [str(action) for action in actions] == ["remove viber"]
     assert refused == [(package("wechat"), "would also remove wechat-moments")]
 
@@ -145,7 +145,7 @@ def test_one_refused_package_does_not_keep_the_others(tmp_path: Path) -> None:
 def test_a_dependent_that_is_restricted_too_goes_along(tmp_path: Path) -> None:
     simulation = Result(0, "Remv wechat-moments [1.0]\nRemv wechat [4.0]\n", "")
     here = host(tmp_path, NATIVE, PLAIN, ("--simulate", simulation))
-    actions, refused = dpkg_changes.removal(here, [package("wechat"), package("wechat-moments")])
+    actions, refused = dpkg_removal.removal(here, [package("wechat"), package("wechat-moments")])
     assert ([str(a) for a in actions], refused) == (["remove wechat, wechat-moments"], [])
 
 
@@ -163,12 +163,12 @@ def test_a_held_or_essential_package_is_not_even_tried(
 ) -> None:
     here = host(tmp_path, ("dpkg-query", Result(0, answer, "")))
     kept = package("wechat", **fields)
-    assert dpkg_changes.removal(here, [kept]) == ([], [(kept, reason)])
+    assert dpkg_removal.removal(here, [kept]) == ([], [(kept, reason)])
 
 
 def test_what_changed_since_the_simulation_stops_the_removal(tmp_path: Path) -> None:
     here = host(tmp_path, NATIVE, PLAIN, ("--simulate", Result(0, "Remv wechat [4.0]\n", "")))
-    actions, _ = dpkg_changes.removal(here, [package("wechat")])
+    actions, _ = dpkg_removal.removal(here, [package("wechat")])
     later = Tools(NATIVE, ("--simulate", Result(0, recorded("apt-takes-dependent"), "")))
     here._run = later
     with pytest.raises(ControlError, match="not removed: would also remove viber, wechat-moments"):
@@ -185,14 +185,14 @@ def test_another_package_manager_at_work_is_told(tmp_path: Path) -> None:
         ("--simulate", Result(0, "Remv wechat [4.0]\n", "")),
         ("--yes --option=DPkg::Lock::Timeout=60", Result(100, "", locked)),
     )
-    actions, _ = dpkg_changes.removal(here, [package("wechat")])
+    actions, _ = dpkg_removal.removal(here, [package("wechat")])
     with pytest.raises(ControlError, match="held by process 42"):
         actions[0].apply()
 
 
 def test_without_apt_dpkg_itself_says_what_would_break(tmp_path: Path) -> None:
     rows = (PLAIN, ("dpkg --simulate wechat", Result(1, "", recorded("dpkg-breaks-dependent"))))
-    actions, refused = dpkg_changes.removal(host(tmp_path, *rows, tools=["dpkg"]), [package("wechat")])
+    actions, refused = dpkg_removal.removal(host(tmp_path, *rows, tools=["dpkg"]), [package("wechat")])
     assert (actions, refused[0][1]) == ([], "would break wechat-moments")
 
 
@@ -200,7 +200,7 @@ def test_without_apt_dpkg_removes(tmp_path: Path) -> None:
     rows = (PLAIN, ("dpkg --simulate wechat", Result(0, "", "")), ("dpkg --remove wechat", Result(0, "", "")))
     here = host(tmp_path, *rows, tools=["dpkg"])
     here._run = tools = Tools(*rows)
-    actions, _ = dpkg_changes.removal(here, [package("wechat")])
+    actions, _ = dpkg_removal.removal(here, [package("wechat")])
     actions[0].apply()
     assert tools.calls[-1] == "dpkg --remove wechat"
 

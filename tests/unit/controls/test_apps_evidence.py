@@ -18,8 +18,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from made_apps import Read
-from proscribe.controls.apps import asar, elf, evidence, image_contents, parts, squashfs
-from proscribe.controls.apps.copy_names import Names
+from proscribe.controls.apps.portable import appimage_contents, asar, elf, evidence, program_parts, squashfs
+from proscribe.controls.apps.portable.names import Names
 from proscribe.host import Host
 
 PACKAGE = "github.com/jpillora/chisel"
@@ -40,7 +40,7 @@ def test_a_spoilt_program_is_read_within_bounds(data: st.DataObject) -> None:
         elf.go_package(read, binary)
         elf.text(read, binary, ".upd_info")
     assert read.asked < 2**20
-    assert isinstance(image_contents.doubt(read, WECHAT), str)
+    assert isinstance(appimage_contents.doubt(read, WECHAT), str)
 
 
 @settings(max_examples=300, deadline=None)
@@ -88,7 +88,7 @@ def test_a_header_that_nests_for_ever_is_none() -> None:
 def test_a_method_that_is_not_known_here_is_told() -> None:
     archive = bytearray(made.squashfs({"a.desktop": b""}))
     struct.pack_into("<H", archive, 20, 3)
-    told = image_contents.doubt(Read(made.elf({}, b"AI\x02") + bytes(archive)), WECHAT)
+    told = appimage_contents.doubt(Read(made.elf({}, b"AI\x02") + bytes(archive)), WECHAT)
     assert told == (
         "known by its name alone, since its archive is packed in a way that is not known here, so it is not moved"
     )
@@ -109,7 +109,7 @@ def test_zstd_is_unpacked_within_bounds_where_python_can(monkeypatch: pytest.Mon
     packed = bytes(archive).replace(
         struct.pack("<I", len(zlib.compress(entry)) | 1 << 24), struct.pack("<I", len(zlib.compress(entry)))
     )
-    told = image_contents.doubt(Read(made.elf({}, b"AI\x02") + packed), WECHAT)
+    told = appimage_contents.doubt(Read(made.elf({}, b"AI\x02") + packed), WECHAT)
     assert "packed with zstd, which this host's Python cannot read" in told or sys.version_info >= (3, 14)
     module = types.ModuleType("compression.zstd")
     module.ZstdDecompressor = Decompressor  # type: ignore[attr-defined]
@@ -133,9 +133,9 @@ def test_what_has_moved_is_asked_again(tmp_path: Path) -> None:
         tunnels={"markers": {"go": [PACKAGE], "programs": ["chisel"]}},
     )
     door = Host(str(tmp_path))
-    own = parts.Own(["Telegram"], [], os.getuid())
+    own = program_parts.Own(["Telegram"], [], os.getuid())
 
-    def unlike(kind: str, original: str, service: str, content: bytes, of: parts.Own = own) -> str:
+    def unlike(kind: str, original: str, service: str, content: bytes, of: program_parts.Own = own) -> str:
         (tmp_path / "content").write_bytes(content)
         return evidence.unlike(door, "/content", original, kind=kind, names=names, service=service, of=of)
 
@@ -149,7 +149,7 @@ def test_what_has_moved_is_asked_again(tmp_path: Path) -> None:
     assert unlike("wine", "/home/a/W.exe", "wechat", b"MZ") == "it is no program of Windows"
     assert unlike("tree", "/home/a/T/libx.so", "telegram", made.elf()) == ""
     assert "not the program's: itself" in unlike("tree", "/home/a/T/x.odt", "telegram", made.elf())
-    other = parts.Own(["Telegram"], [], os.getuid() + 1)
+    other = program_parts.Own(["Telegram"], [], os.getuid() + 1)
     assert unlike("program", "/home/a/Telegram", "telegram", made.elf(), other) == "it is somebody else's"
     (tmp_path / "content").unlink()
     assert evidence.unlike(door, "/content", "/x", kind="tree", names=names, service="telegram", of=own) == "it is gone"
@@ -322,7 +322,7 @@ def test_what_of_an_apps_directory_moves_and_what_is_said_of_the_rest(
     assert moving()[1] == "stays, since it is not the program's own: note0, note1, note2"
     monkeypatch.setattr(evidence, "MOST_PARTS", 2)
     assert moving() == (all_parts[:2], f"{said.removesuffix(' and 1 more')}; 1 more parts", "")
-    monkeypatch.setattr(parts, "MOST", 2)
+    monkeypatch.setattr(program_parts, "MOST", 2)
     many = "there is more in it than is looked through (2 files, 40 directories deep)"
     assert moving() == (["/app/Telegram"], f"the rest stays: {many}", "")
     assert moving("/app") == ([], f"the rest stays: {many}", f"{many}, so it is not moved")

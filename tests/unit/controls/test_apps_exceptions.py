@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from proscribe.controls import apps
-from proscribe.controls.apps import dpkg, flatpak
-from proscribe.controls.apps.package import Package
+from proscribe.controls.apps.systems import dpkg, flatpak
+from proscribe.controls.apps.systems.package import Package
 from proscribe.finding import Finding, exception_for
 from proscribe.host import Host, User
 from test_apps import WECHAT, MadeHost, plan

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controls.apps import exec_changes, exec_control
-from proscribe.controls.apps.exec_control import REST, RULES
-from proscribe.controls.apps.wanted import Wanted
+from proscribe.controls.apps.desired import Wanted
+from proscribe.controls.apps.execution import fapolicyd, fapolicyd_changes
+from proscribe.controls.apps.execution.fapolicyd import REST, RULES
 from proscribe.host import ControlError, Host, Process, Result
 
 WECHAT = {"paths": ["/opt/wechat", "~/WeChat"]}
@@ -20,7 +20,7 @@ WECHAT = {"paths": ["/opt/wechat", "~/WeChat"]}
 def section(exec_control: str = "fapolicyd", mode: str = "enforce", **services: dict[str, Any]) -> dict[str, Any]:
     empty = {"mode": "enforce", "packages": {}, "processes": [], "paths": []}
     entries = {id_: {"name": id_, **empty, **given} for id_, given in services.items()}
-    return {"mode": mode, "services": entries, "settings": {"exec_control": exec_control}}
+    return {"mode": mode, "services": entries, "settings": {"exec_control": fapolicyd}}
 
 
 class Fapolicyd(Host):
@@ -70,11 +70,11 @@ def host(tmp_path: Path) -> Fapolicyd:
 
 
 def observe(host: Host, part: dict[str, Any]) -> list[Any]:
-    return exec_control.observe(host, {"controls": {"apps": part}}, Wanted(part))
+    return fapolicyd.observe(host, {"controls": {"apps": part}}, Wanted(part))
 
 
 def enforce(host: Host, part: dict[str, Any]) -> list[str]:
-    actions = exec_changes.enforce(host, part, Wanted(part))
+    actions = fapolicyd_changes.enforce(host, part, Wanted(part))
     for action in actions:
         action.apply()
     return list(map(str, actions))
@@ -87,7 +87,7 @@ def test_the_rules(host: Fapolicyd) -> None:
         tor={"paths": ["/usr/bin/tor"], "mode": "waived", "waiver": "w2"},
         odd={"paths": ["/opt/we chat", "/usr/bin/sudo", "/opt/x\nallow perm=any all : all"]},
     )
-    rules = list(exec_control.rules(host, Wanted(part)))
+    rules = list(fapolicyd.rules(host, Wanted(part)))
     assert rules == [
         "# cannot be written as a rule: '/opt/we chat'",
         r"# cannot be written as a rule: '/opt/x\nallow perm=any all : all'",
@@ -117,16 +117,14 @@ def test_the_rules(host: Fapolicyd) -> None:
 )
 def test_what_a_waiver_lets_through(host: Fapolicyd, exception: dict[str, Any], expected: list[str]) -> None:
     part = section(wechat={"paths": ["/opt/wechat"], "exceptions": [{"waiver": "w1", **exception}]})
-    rules = list(exec_control.rules(host, Wanted(part)))
+    rules = list(fapolicyd.rules(host, Wanted(part)))
     assert [rule for rule in rules if rule.startswith("allow") and "path=" in rule] == expected
     assert rules[-2:] == [f"deny_syslog perm=execute all : {what}" for what in ("path=/opt/wechat", "dir=/opt/wechat/")]
 
 
 def test_a_waiver_for_a_version_leaves_the_path_open(host: Fapolicyd) -> None:
     part = section(wechat={"paths": ["/opt/wechat"], "exceptions": [{"waiver": "w1", "versions": ["4.0"]}]})
-    assert list(exec_control.rules(host, Wanted(part))) == [
-        "# not denied, since waiver w1 permits a version: /opt/wechat"
-    ]
+    assert list(fapolicyd.rules(host, Wanted(part))) == ["# not denied, since waiver w1 permits a version: /opt/wechat"]
 
 
 @given(st.lists(st.text(min_size=1).map(lambda text: "/opt/" + text)))
@@ -137,7 +135,7 @@ def test_no_path_makes_a_rule_of_its_own(paths: list[str]) -> None:
         def users(self) -> list[Any]:
             return []
 
-    for line in exec_control.rules(Nobody("/nonexistent"), Wanted(part)):
+    for line in fapolicyd.rules(Nobody("/nonexistent"), Wanted(part)):
         assert "\n" not in line and line.isascii()
         assert line.startswith("#") or line.split()[:4] == ["deny_syslog", "perm=execute", "all", ":"]
         assert line.startswith("#") or len(line.split()) == 5
@@ -152,11 +150,11 @@ def test_there_and_back(host: Fapolicyd, tmp_path: Path) -> None:
     assert [v.state for v in observe(host, part)] == ["compliant"]
     assert enforce(host, part) == []
     assert host.text(REST) is not None and "allow perm=any all : all" in str(host.text(REST))
-    for action in exec_changes.lift(host):
+    for action in fapolicyd_changes.lift(host):
         action.apply()
     assert host.list("/etc/fapolicyd/rules.d") == []
     assert host.text("/etc/fapolicyd/compiled.rules") is None
-    assert exec_changes.lift(host) == []
+    assert fapolicyd_changes.lift(host) == []
 
 
 def test_the_hosts_own_rules_come_after_and_end_as_they_did(host: Fapolicyd, tmp_path: Path) -> None:
@@ -181,10 +179,10 @@ def test_a_fapolicyd_that_can_check_rules_is_asked_before_they_count(host: Fapol
     assert host.list("/etc/fapolicyd/rules.d") == [] and "fagenrules --load" not in host.calls
     host.refuses = False
     enforce(host, section(wechat=WECHAT))
-    assert host.calls.index(f"fapolicyd-cli --check-rules {exec_changes.STAGED}") < host.calls.index(
+    assert host.calls.index(f"fapolicyd-cli --check-rules {fapolicyd_changes.STAGED}") < host.calls.index(
         "fagenrules --load"
     )
-    assert not host.stat(exec_changes.STAGED) and host.stat(RULES)
+    assert not host.stat(fapolicyd_changes.STAGED) and host.stat(RULES)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +190,7 @@ def test_a_fapolicyd_that_can_check_rules_is_asked_before_they_count(host: Fapol
 )
 def test_what_is_no_rule_of_ours_is_not_written(host: Fapolicyd, line: str) -> None:
     with pytest.raises(ControlError, match="no rule of ours"):
-        exec_changes._load(host, [(RULES, f"# x\n{line}\n"), (REST, "")])
+        fapolicyd_changes._load(host, [(RULES, f"# x\n{line}\n"), (REST, "")])
     assert host.list("/etc/fapolicyd/rules.d") == []
 
 

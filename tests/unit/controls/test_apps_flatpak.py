@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from people import everywhere, put
-from proscribe.controls.apps import flatpak
-from proscribe.controls.apps.flatpak_filters import DIRECTORY, RemoteFilters
-from proscribe.controls.apps.flatpak_places import groups, installations
-from proscribe.controls.apps.package import Package
+from proscribe.controls.apps.systems import flatpak
+from proscribe.controls.apps.systems.flatpak_filters import DIRECTORY, RemoteFilters
+from proscribe.controls.apps.systems.flatpak_remotes import groups, installations
+from proscribe.controls.apps.systems.package import Package
 from proscribe.host import ControlError, Host, Process, Result, User
 
 WECHAT = "com.tencent.WeChat"

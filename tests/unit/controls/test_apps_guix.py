@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from people import ALICE, everywhere, put, tree
-from proscribe.controls.apps import guix
-from proscribe.controls.apps.traced_systems import TRACED
+from proscribe.controls.apps.systems import guix
+from proscribe.controls.apps.systems.traces import TRACED
 from proscribe.host import ControlError, Host, Process, Result
 
 ROWS = {system.MANAGER: system for system in TRACED}

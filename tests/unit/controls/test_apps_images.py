@@ -11,7 +11,7 @@ import made_apps as made
 import pytest
 from made_apps import Read
 from made_squashfs import Maker
-from proscribe.controls.apps import asar, image_contents
+from proscribe.controls.apps.portable import appimage_contents, asar
 
 WECHAT = frozenset({"wechat", "com.tencent.wechat"})
 
@@ -111,7 +111,7 @@ def test_the_bounds_of_an_electron_archive_are_these() -> None:
     ],
 )
 def test_an_appimage_is_what_is_in_it(image: bytes, doubt: str) -> None:
-    told = image_contents.doubt(Read(image), WECHAT)
+    told = appimage_contents.doubt(Read(image), WECHAT)
     assert doubt in told and bool(told) == bool(doubt)
 
 
@@ -147,7 +147,7 @@ def test_an_appimage_is_an_app_that_is_named_in_two_places(
     """The name of a desktop entry is one; each of these is another, or none."""
     tree = {"wechat.desktop": made.entry("other", **more), **files}
     image = made.elf({".upd_info": update.encode() + b"\0"}, b"AI\x02") + Maker(tree).archive()
-    told = image_contents.doubt(Read(image), WECHAT)
+    told = appimage_contents.doubt(Read(image), WECHAT)
     assert (told == "") is is_one and ("does not say that it is this app" in told) is not is_one
 
 
@@ -173,7 +173,7 @@ def test_an_appimage_is_an_app_that_is_named_in_two_places(
 def test_a_category_that_none_of_ours_has_is_anothers(entry: str, category: str) -> None:
     text = f"[Desktop Entry]\nExec=wechat\n{entry}\n".encode()
     image = made.elf({}, b"AI\x02") + Maker({"wechat.desktop": text}).archive()
-    told = image_contents.doubt(Read(image), WECHAT)
+    told = appimage_contents.doubt(Read(image), WECHAT)
     assert (f"something else ({category})" in told) is bool(category) and bool(told) is bool(category)
 
 
@@ -182,4 +182,4 @@ def test_so_many_commands_of_a_desktop_entry_are_looked_at(others: int, is_one: 
     actions = [f"[Desktop Action {number}]\nExec={number}\n" for number in range(others)]
     text = "[Desktop Entry]\nType=Application\n" + "".join([*actions, "[Desktop Action z]\nExec=wechat\n"])
     image = made.elf({}, b"AI\x02") + Maker({"wechat.desktop": text.encode()}).archive()
-    assert bool(image_contents.doubt(Read(image), WECHAT)) is not is_one
+    assert bool(appimage_contents.doubt(Read(image), WECHAT)) is not is_one

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from people import ALICE, BOB, everywhere, put, tree
-from proscribe.controls.apps import nix, store_paths
-from proscribe.controls.apps.traced_systems import TRACED
+from proscribe.controls.apps.systems import nix, store_paths
+from proscribe.controls.apps.systems.traces import TRACED
 from proscribe.host import ControlError, Host, Process, Result, Unseen
 
 ROWS = {system.MANAGER: system for system in TRACED}

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from people import ALICE, BOB, everywhere, put, tree
-from proscribe.controls.apps import npm
+from proscribe.controls.apps.systems import npm
 from proscribe.host import ControlError, Host, Result
 
 IDS = {"wechaty", "@made/telegram"}

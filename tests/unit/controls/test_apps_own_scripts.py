@@ -8,11 +8,11 @@ from typing import Any
 
 import made_apps as made
 import pytest
-from proscribe.controls.apps import user_dirs
-from proscribe.controls.apps.copy_names import Names
-from proscribe.controls.apps.portable import Copy
-from proscribe.controls.apps.sight import look
-from proscribe.controls.apps.walk_memory import keep
+from proscribe.controls.apps.observed import look
+from proscribe.controls.apps.portable import user_dirs
+from proscribe.controls.apps.portable.names import Names
+from proscribe.controls.apps.portable.scan import Copy
+from proscribe.controls.apps.portable.scan_cache import keep
 from proscribe.host import Host, Result
 
 HOME = "/home/alice"
@@ -221,7 +221,7 @@ def test_another_name_and_what_is_no_name_says_nothing(host: Host, text: str) ->
 
 
 def test_a_launcher_of_a_package_that_stands_for_the_service_is_not_told_once_more(host: Host) -> None:
-    from proscribe.controls.apps import launchers
+    from proscribe.controls.apps.portable import launchers
 
     put(host, "/usr/share/applications/wechat.desktop", "[Desktop Entry]\nExec=/opt/wechat/wechat\nName[zh_CN]=微信\n")
     services = section()["services"]
@@ -230,12 +230,14 @@ def test_a_launcher_of_a_package_that_stands_for_the_service_is_not_told_once_mo
 
 
 def test_a_plans_words_for_a_refusal_reach_the_gates(host: Host) -> None:
-    from proscribe.controls.apps import dpkg, gate
-    from proscribe.controls.apps.wanted import Wanted
+    from proscribe.controls.apps import install_block
+    from proscribe.controls.apps.desired import Wanted
+    from proscribe.controls.apps.systems import dpkg
 
     put(host, "/var/lib/dpkg/status")
     own = {**section(), "settings": {"refusal_notice": "Not here.\n此處不得安裝。"}}
     parts = {
-        part.path: part for _, part, _ in gate.expected(host, {"contact": "it", "controls": {"apps": own}}, Wanted(own))
+        part.path: part
+        for _, part, _ in install_block.expected(host, {"contact": "it", "controls": {"apps": own}}, Wanted(own))
     }
     assert parts[dpkg.CONTACT].wanted(host).splitlines()[1:] == ["it", "Not here.", "此處不得安裝。"]

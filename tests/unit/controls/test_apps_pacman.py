@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from people import put, tree
-from proscribe.controls.apps import pacman, pacman_changes
-from proscribe.controls.apps.package import Package
+from proscribe.controls.apps.systems import pacman, pacman_removal
+from proscribe.controls.apps.systems.package import Package
 from proscribe.host import ControlError, Host, Process, Result
 
 # What pacman 7.0.0 says where others need what is to go, recorded.
@@ -91,34 +91,34 @@ QQ, WECHAT = Package("pacman", "linuxqq", "3.2-1"), Package("pacman", "wechat-bi
 
 def test_what_others_need_is_refused_and_the_rest_goes(root: Path) -> None:
     host, _ = pacman_host(root, {"linuxqq wechat-bin": Result(1, BREAKS, "")})
-    actions, refused = pacman_changes.removal(host, [QQ, WECHAT])
+    actions, refused = pacman_removal.removal(host, [QQ, WECHAT])
     assert [str(action) for action in actions] == ["remove wechat-bin"]
     assert refused == [(QQ, "would break another, qq-or-tim")]
 
 
 def test_what_would_take_more_along_is_refused(root: Path) -> None:
     host, _ = pacman_host(root, {"linuxqq": Result(0, "linuxqq\nbash\n", "")})
-    assert pacman_changes.removal(host, [QQ]) == ([], [(QQ, "would also remove bash")])
+    assert pacman_removal.removal(host, [QQ]) == ([], [(QQ, "would also remove bash")])
 
 
 def test_another_error_is_told_as_it_is(root: Path) -> None:
     host, _ = pacman_host(root, {"linuxqq": Result(1, "", "error: failed to init transaction\n")})
-    assert pacman_changes.removal(host, [QQ]) == ([], [(QQ, "error: failed to init transaction")])
+    assert pacman_removal.removal(host, [QQ]) == ([], [(QQ, "error: failed to init transaction")])
 
 
 def test_what_is_on_hold_is_refused(root: Path) -> None:
     host, _ = pacman_host(root, {"pacman-conf": Result(0, "pacman\nlinuxqq\n", "")})
-    assert pacman_changes.removal(host, [QQ])[1] == [(QQ, "it is on hold: HoldPkg in pacman.conf names linuxqq")]
+    assert pacman_removal.removal(host, [QQ])[1] == [(QQ, "it is on hold: HoldPkg in pacman.conf names linuxqq")]
 
 
 def test_packages_without_pacman_are_refused(root: Path) -> None:
-    assert pacman_changes.removal(Host(str(root)), [QQ])[0] == []
+    assert pacman_removal.removal(Host(str(root)), [QQ])[0] == []
 
 
 def test_a_host_that_changed_meanwhile_is_not_touched(root: Path) -> None:
     answers: dict[str, Result] = {}
     host, calls = pacman_host(root, answers)
-    [action], _ = pacman_changes.removal(host, [QQ])
+    [action], _ = pacman_removal.removal(host, [QQ])
     answers["linuxqq"] = Result(1, BREAKS, "")
     with pytest.raises(ControlError, match="would break another, qq-or-tim"):
         action.apply()
@@ -127,7 +127,7 @@ def test_a_host_that_changed_meanwhile_is_not_touched(root: Path) -> None:
 
 @given(st.text())
 def test_any_answer_is_read_without_an_error(answer: str) -> None:
-    assert isinstance(pacman_changes.parse(answer), dict)
+    assert isinstance(pacman_removal.parse(answer), dict)
 
 
 @pytest.mark.parametrize("contact", ["", "it@example.org", "$(touch x) `id` '\"; exit 0 #", "two\nlines {} %s"])

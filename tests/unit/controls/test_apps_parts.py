@@ -13,7 +13,7 @@ from pathlib import Path
 
 import made_apps as made
 import pytest
-from proscribe.controls.apps import evidence, parts
+from proscribe.controls.apps.portable import evidence, program_parts
 from proscribe.host import Host
 
 
@@ -48,7 +48,7 @@ from proscribe.host import Host
 )
 def test_what_is_an_apps_own(tmp_path: Path, name: str, content: bytes, own: bool) -> None:
     made.put(tmp_path / "app", {name: content})
-    layout = parts.Own(["Telegram"], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
+    layout = program_parts.Own(["Telegram"], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
     assert (layout.whole, layout.stays == []) == (own, own)
 
 
@@ -112,53 +112,53 @@ THESES = (
 
 @pytest.mark.parametrize("name", OWN_NAMES)
 def test_each_name_counts_with_the_content_of_an_app_and_with_no_other(tmp_path: Path, name: str) -> None:
-    own = parts.Own(["own-program"], ["app.desktop"], os.getuid())
+    own = program_parts.Own(["own-program"], ["app.desktop"], os.getuid())
     place = tmp_path / "app" / name
     for content in OWN_NAMES[name]:
         made.put(tmp_path / "app", {name: content})
-        assert own.layout(Host(str(tmp_path)), "/app") == parts.Layout(True, [f"/app/{name}"], []), content
-        pictures = parts.Own((), (), os.getuid(), pictures=True)
+        assert own.layout(Host(str(tmp_path)), "/app") == program_parts.Layout(True, [f"/app/{name}"], []), content
+        pictures = program_parts.Own((), (), os.getuid(), pictures=True)
         assert not pictures.layout(Host(str(tmp_path)), "/app").whole, "a browser's folder of a web app has pictures"
     for content in THESES:
         if not OWN_NAMES[name] or not any(content.startswith(real[:40]) for real in OWN_NAMES[name]):
             place.parent.mkdir(exist_ok=True)
             place.write_bytes(content)
-            assert own.layout(Host(str(tmp_path)), "/app") == parts.Layout(False, [], [name]), content
+            assert own.layout(Host(str(tmp_path)), "/app") == program_parts.Layout(False, [], [name]), content
 
 
 def test_no_name_is_taken_by_that_is_not_tried_here() -> None:
-    assert {*parts.FILES, *parts.HELPERS, *parts.SCRIPTS} <= set(OWN_NAMES)
-    assert set(parts.SUFFIXES) == {".asar", ".ja", ".pak", ".qm"}
+    assert {*program_parts.FILES, *program_parts.HELPERS, *program_parts.SCRIPTS} <= set(OWN_NAMES)
+    assert set(program_parts.SUFFIXES) == {".asar", ".ja", ".pak", ".qm"}
 
 
 @pytest.mark.parametrize(
     ("test", "head", "is_one"),
     [
-        (parts.is_pak, struct.pack("<IB", 4, 0) + bytes(4), True),
-        (parts.is_pak, struct.pack("<IB", 5, 2) + bytes(4), True),
-        (parts.is_pak, struct.pack("<IB", 5, 3) + bytes(4), False),
-        (parts.is_pak, struct.pack("<IB", 3, 1) + bytes(4), False),
-        (parts.is_pak, struct.pack("<IB", 6, 1) + bytes(4), False),
-        (parts.is_pak, struct.pack("<IB", 5, 1) + bytes(3), False),
-        (parts.is_pak, b"", False),
-        (parts.is_icu, b"\x90\x00\xda\x27" + bytes(8) + b"CmnD", True),
-        (parts.is_icu, b"\x90\x00\xda\x27" + bytes(8) + b"CmnX", False),
-        (parts.is_icu, b"\x90\x00\xda\x28" + bytes(8) + b"CmnD", False),
-        (parts.is_icu, b"\x90\x00\xda\x27" + bytes(9) + b"CmnD", False),
-        (parts.is_jar, b"PK\x03\x04", True),
-        (parts.is_jar, b"\0\0\0\0PK\x01\x02", True),
-        (parts.is_jar, b"\0\0\0PK\x01\x02", False),
-        (parts.is_snapshot, b"1.2.3\0", True),
-        (parts.is_snapshot, bytes(150) + b"1.2.3\0", True),
-        (parts.is_snapshot, bytes(156) + b"1.2.3\0", False),
-        (parts.is_snapshot, b"1.2\0", False),
-        (parts.is_picture, b"\x89PNG\r\n", True),
-        (parts.is_picture, b"\0\0\1\0", True),
-        (parts.is_picture, b"icns", True),
-        (parts.is_picture, b"GIF89a", False),
-        (parts.is_program, b"#!/bin/sh", True),
-        (parts.is_program, b"#! a note", False),
-        (parts.is_program, made.elf(), True),
+        (program_parts.is_pak, struct.pack("<IB", 4, 0) + bytes(4), True),
+        (program_parts.is_pak, struct.pack("<IB", 5, 2) + bytes(4), True),
+        (program_parts.is_pak, struct.pack("<IB", 5, 3) + bytes(4), False),
+        (program_parts.is_pak, struct.pack("<IB", 3, 1) + bytes(4), False),
+        (program_parts.is_pak, struct.pack("<IB", 6, 1) + bytes(4), False),
+        (program_parts.is_pak, struct.pack("<IB", 5, 1) + bytes(3), False),
+        (program_parts.is_pak, b"", False),
+        (program_parts.is_icu, b"\x90\x00\xda\x27" + bytes(8) + b"CmnD", True),
+        (program_parts.is_icu, b"\x90\x00\xda\x27" + bytes(8) + b"CmnX", False),
+        (program_parts.is_icu, b"\x90\x00\xda\x28" + bytes(8) + b"CmnD", False),
+        (program_parts.is_icu, b"\x90\x00\xda\x27" + bytes(9) + b"CmnD", False),
+        (program_parts.is_jar, b"PK\x03\x04", True),
+        (program_parts.is_jar, b"\0\0\0\0PK\x01\x02", True),
+        (program_parts.is_jar, b"\0\0\0PK\x01\x02", False),
+        (program_parts.is_snapshot, b"1.2.3\0", True),
+        (program_parts.is_snapshot, bytes(150) + b"1.2.3\0", True),
+        (program_parts.is_snapshot, bytes(156) + b"1.2.3\0", False),
+        (program_parts.is_snapshot, b"1.2\0", False),
+        (program_parts.is_picture, b"\x89PNG\r\n", True),
+        (program_parts.is_picture, b"\0\0\1\0", True),
+        (program_parts.is_picture, b"icns", True),
+        (program_parts.is_picture, b"GIF89a", False),
+        (program_parts.is_program, b"#!/bin/sh", True),
+        (program_parts.is_program, b"#! a note", False),
+        (program_parts.is_program, made.elf(), True),
     ],
 )
 def test_a_header_is_read_as_its_maker_writes_it(test: Callable[[bytes], bool], head: bytes, is_one: bool) -> None:
@@ -168,37 +168,37 @@ def test_a_header_is_read_as_its_maker_writes_it(test: Callable[[bytes], bool], 
 @pytest.mark.parametrize("name", ["icon.png", "icon.ico", "icon.icns", "icon.jpg", "icon.png.txt"])
 def test_of_a_web_apps_folder_only_pictures_are_the_browsers(tmp_path: Path, name: str) -> None:
     made.put(tmp_path / "app", {name: b"\x89PNG\r\n"})
-    layout = parts.Own((), (), os.getuid(), pictures=True).layout(Host(str(tmp_path)), "/app")
+    layout = program_parts.Own((), (), os.getuid(), pictures=True).layout(Host(str(tmp_path)), "/app")
     assert layout.whole is (name.rpartition(".")[2] in ("png", "ico", "icns"))
 
 
-@pytest.mark.parametrize("folder", sorted(parts.PERSONAL))
+@pytest.mark.parametrize("folder", sorted(program_parts.PERSONAL))
 def test_what_is_a_users_own_in_the_middle_of_an_app_stays(tmp_path: Path, folder: str) -> None:
     assert {
         *("data", "downloads", "profiles", "tdata", "user data", "userdata"), *(".git", ".hg", ".svn")
-    } == parts.PERSONAL  # fmt: skip
+    } == program_parts.PERSONAL  # fmt: skip
     made.put(tmp_path / "app", {"Telegram": ELF, f"{folder.title()}/lib.so": ELF, f"deep/{folder}/x.so": ELF})
-    layout = parts.Own(["Telegram"], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
-    assert layout == parts.Layout(False, ["/app/Telegram"], [folder.title(), f"deep/{folder}"])
+    layout = program_parts.Own(["Telegram"], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
+    assert layout == program_parts.Layout(False, ["/app/Telegram"], [folder.title(), f"deep/{folder}"])
 
 
 def test_a_text_that_is_larger_than_any_licence_stays(tmp_path: Path) -> None:
     """Programs and libraries are as large as they are; a text of that name and size is somebody's own."""
     made.put(tmp_path / "app", {"LICENSE": b"Copyright", "libx.so": ELF})
-    for name, size in (("LICENSE", parts.LARGEST_TEXT + 1), ("libx.so", parts.LARGEST_TEXT + 1)):
+    for name, size in (("LICENSE", program_parts.LARGEST_TEXT + 1), ("libx.so", program_parts.LARGEST_TEXT + 1)):
         os.truncate(tmp_path / "app" / name, size)
-    own = parts.Own([], [], os.getuid())
-    assert own.layout(Host(str(tmp_path)), "/app") == parts.Layout(False, ["/app/libx.so"], ["LICENSE"])
-    os.truncate(tmp_path / "app/LICENSE", parts.LARGEST_TEXT)
+    own = program_parts.Own([], [], os.getuid())
+    assert own.layout(Host(str(tmp_path)), "/app") == program_parts.Layout(False, ["/app/libx.so"], ["LICENSE"])
+    os.truncate(tmp_path / "app/LICENSE", program_parts.LARGEST_TEXT)
     assert own.layout(Host(str(tmp_path)), "/app").whole
-    assert parts.LARGEST_TEXT == 32 * 2**20 and parts.HEAD == 512
+    assert program_parts.LARGEST_TEXT == 32 * 2**20 and program_parts.HEAD == 512
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 @pytest.mark.parametrize("theirs", ["app", "app/libx.so", "app/deep", "app/deep/liby.so"])
 def test_what_is_another_owners_stays_wherever_it_is(tmp_path: Path, theirs: str) -> None:
     made.put(tmp_path / "app", {"libx.so": ELF, "deep/liby.so": ELF}, 1234)
-    own = parts.Own([], [], 1234)
+    own = program_parts.Own([], [], 1234)
     assert own.layout(Host(str(tmp_path)), "/app").whole
     os.chown(tmp_path / theirs, 4321, 4321)
     layout = own.layout(Host(str(tmp_path)), "/app")
@@ -211,27 +211,27 @@ def test_what_is_another_owners_stays_wherever_it_is(tmp_path: Path, theirs: str
 def test_exactly_so_many_files_are_looked_through(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int, fine: bool
 ) -> None:
-    assert (parts.MOST, parts.DEEPEST) == (5_000, 40)
-    monkeypatch.setattr(parts, "MOST", 3)
+    assert (program_parts.MOST, program_parts.DEEPEST) == (5_000, 40)
+    monkeypatch.setattr(program_parts, "MOST", 3)
     made.put(tmp_path / "app", {f"lib{number}.so": ELF for number in range(files)})
     try:
-        assert parts.Own([], [], os.getuid()).layout(Host(str(tmp_path)), "/app").whole and fine
-    except parts.TooLarge:
+        assert program_parts.Own([], [], os.getuid()).layout(Host(str(tmp_path)), "/app").whole and fine
+    except program_parts.TooLarge:
         assert not fine
 
 
 @pytest.mark.parametrize(("levels", "fine"), [(39, True), (40, False)])
 def test_exactly_so_deep_is_looked(tmp_path: Path, levels: int, fine: bool) -> None:
     made.put(tmp_path / "app", {"d/" * levels + "lib.so": ELF})
-    own = parts.Own([], [], os.getuid())
+    own = program_parts.Own([], [], os.getuid())
     assert bool(own.unlike(Host(str(tmp_path)), "/app", "/app")) is not fine
 
 
 def test_asked_again_each_time_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same question for each part that has moved: what was counted for one does not count for the next."""
-    monkeypatch.setattr(parts, "MOST", 3)
+    monkeypatch.setattr(program_parts, "MOST", 3)
     made.put(tmp_path / "app", {"liba.so": ELF, "libb.so": ELF})
-    own = parts.Own([], [], os.getuid())
+    own = program_parts.Own([], [], os.getuid())
     assert [own.unlike(Host(str(tmp_path)), "/app", "/app") for _ in range(3)] == ["", "", ""]
 
 
@@ -243,7 +243,7 @@ def test_links_devices_and_empty_directories_stay(tmp_path: Path) -> None:
     (app / "libz.so").symlink_to("../lib.so")
     os.mkfifo(app / "lib.so")
     (app / "empty").mkdir()
-    layout = parts.Own([], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
+    layout = program_parts.Own([], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
     assert not layout.whole
     assert layout.parts == ["/app/libx.so", "/app/libx.so.1"]
     assert layout.stays == ["empty", "lib.so", "liby.so", "libz.so"]
@@ -256,24 +256,24 @@ def test_what_an_electron_apps_archive_lists_is_its_own_in_that_size(tmp_path: P
         made.put(tmp_path / "app", files)
         host = Host(str(tmp_path))
         known = evidence.listed(host, "/app")
-        layout = parts.Own(["signal-desktop"], [], os.getuid(), known).layout(host, "/app")
+        layout = program_parts.Own(["signal-desktop"], [], os.getuid(), known).layout(host, "/app")
         assert layout.whole is own
 
 
 @pytest.mark.parametrize("limit", ["files", "depth"])
 def test_a_directory_with_too_much_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     if limit == "files":
-        monkeypatch.setattr(parts, "MOST", 3)
+        monkeypatch.setattr(program_parts, "MOST", 3)
         made.put(tmp_path / "app", {f"lib{n}.so": made.elf() for n in range(5)})
     else:
         made.put(tmp_path / "app", {"d/" * 60 + "lib.so": made.elf()})
-    own = parts.Own([], [], os.getuid())
-    with pytest.raises(parts.TooLarge):
+    own = program_parts.Own([], [], os.getuid())
+    with pytest.raises(program_parts.TooLarge):
         own.layout(Host(str(tmp_path)), "/app")
     assert "more in it than is looked through" in own.unlike(Host(str(tmp_path)), "/app", "/app")
 
 
-@pytest.mark.parametrize("name", sorted(parts.FRAME))
+@pytest.mark.parametrize("name", sorted(program_parts.FRAME))
 def test_each_part_of_a_frame_tells_an_app_by_its_content(tmp_path: Path, name: str) -> None:
     """A program with nothing of the kind beside it is known by its name alone, and stays."""
     made.put(tmp_path / "app", {name: OWN_NAMES[name][0], "notes": b"x"})
@@ -283,7 +283,7 @@ def test_each_part_of_a_frame_tells_an_app_by_its_content(tmp_path: Path, name: 
 
 
 def test_a_frame_consists_of_these() -> None:
-    assert set(parts.FRAME) == {
+    assert set(program_parts.FRAME) == {
         *("AppRun", "Updater", "chrome-sandbox", "chrome_100_percent.pak", "icudtl.dat", "libcef.so"),
         *("libffmpeg.so", "libxul.so", "omni.ja", "resources.pak", "snapshot_blob.bin", "v8_context_snapshot.bin"),
     }
@@ -304,6 +304,6 @@ def test_a_directory_moves_whole_or_in_its_parts(
 ) -> None:
     """What is told to move is what moves: no part is forgotten, and none takes along what is not in it."""
     made.put(tmp_path / "app", {name: ELF if name.endswith(".so") else b"notes" for name in files})
-    layout = parts.Own([], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
+    layout = program_parts.Own([], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
     assert (layout.whole, sorted(layout.parts)) == (not stays, sorted(f"/app/{name}" for name in moved))
     assert sorted(layout.stays) == sorted(stays)

@@ -13,10 +13,10 @@ from typing import Any
 import made_apps as made
 import pytest
 from proscribe.controls import apps
-from proscribe.controls.apps import personal, running, sight
-from proscribe.controls.apps.package import Package
-from proscribe.controls.apps.portable import Copy
-from proscribe.controls.apps.wanted import Wanted
+from proscribe.controls.apps import observed, per_user, running
+from proscribe.controls.apps.desired import Wanted
+from proscribe.controls.apps.portable.scan import Copy
+from proscribe.controls.apps.systems.package import Package
 from proscribe.host import ControlError, Host, Process, Unseen, User
 from proscribe.host.budget import Budget
 from test_apps import MadeHost, plan, states
@@ -160,7 +160,7 @@ def test_when_enforcing_would_change_nothing(
     services = {id_: {"packages": {"apt": [id_]}, "processes": [id_]} for id_ in ("a", "b")}
     other = ["b"] if beside else []
     program = running.Running(running.Identity([], ""), "x", "", [Process(1, "/x")])
-    seen = sight.Sight(
+    seen = observed.Sight(
         wanted(**services),
         [(["a"], Package("dpkg", "a"))] * packages + [([id_], Package("dpkg", id_)) for id_ in other],
         [
@@ -197,22 +197,23 @@ def test_whose_a_copy_is(host: MadeHost, path: str, owner: int | None, scope: st
         "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\nodd:x:1002:1002::/usr/lib/odd:/bin/sh\n"
     )
     made.put(Path(host.root + path), {"wechat": made.elf(), "libcef.so": made.elf()}, -1 if owner is None else owner)
-    seen = sight.look(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
+    seen = observed.look(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
     assert [copy.finding().scope for copy in seen.copies] == ([scope] if scope else [])
 
 
 @ROOT
 def test_a_web_app_in_roots_home_is_roots(host: MadeHost) -> None:
-    from proscribe.controls.apps import copy_names, desktop
+    from proscribe.controls.apps.portable import desktop_entries, names
 
     Path(host.root + "/etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n")
     for home in ("/root", "/home/alice"):
-        folder = f"{home}/.config/google-chrome/Default/{copy_names.WEB_APPS}"
+        folder = f"{home}/.config/google-chrome/Default/{names.WEB_APPS}"
         made.put(
-            Path(host.root + folder), {f"_crx_{desktop.app_id('https://wechat.com/')}/i.png": b"\x89PNG\r\n\x1a\n"}
+            Path(host.root + folder),
+            {f"_crx_{desktop_entries.app_id('https://wechat.com/')}/i.png": b"\x89PNG\r\n\x1a\n"},
         )
     of = plan(wechat={"web_hosts": ["wechat.com"], "processes": ["wechat"]})
-    seen = sight.look(host, of["controls"]["apps"])
+    seen = observed.look(host, of["controls"]["apps"])
     assert sorted(copy.finding().scope for copy in seen.copies) == ["user:alice", "user:root"]
 
 
@@ -220,7 +221,7 @@ def test_a_web_app_in_roots_home_is_roots(host: MadeHost) -> None:
 def test_what_the_host_starts_with_every_session_is_whose_program_it_starts(host: MadeHost, program: str) -> None:
     made.put(Path(host.root + "/etc/xdg/autostart"), {"start.desktop": made.entry("x", Exec=program)})
     of = plan(wechat={"processes": ["wechat"], "paths": ["/opt/wechat", "~/own"]}, other={"processes": ["other"]})
-    seen = sight.look(host, of["controls"]["apps"])
+    seen = observed.look(host, of["controls"]["apps"])
     assert [(copy.services, copy.kind, copy.path, copy.finding().scope) for copy in seen.copies] == [
         (["wechat"], "autostart", "/etc/xdg/autostart/start.desktop", "system")
     ]
@@ -233,16 +234,16 @@ def test_what_one_user_hides_is_told_with_his_name_and_hides_nothing_of_others(
         "alice:x:1000:1000::/home/alice:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n"
     )
     made.put(Path(host.root + "/home/bob"), {"Telegram/Telegram": made.elf(), "Telegram/Updater": made.elf()})
-    real = personal.launchers.look
+    real = per_user.launchers.look
 
     def refused(door: Host, services: Any, services_of: Any, users: Any, system: bool, *more: Any) -> Any:
         if not system and any(user.name == "alice" for user in users):
             raise Unseen("her menu is closed")
         return real(door, services, services_of, users, system)
 
-    monkeypatch.setattr(personal.launchers, "look", refused)
+    monkeypatch.setattr(per_user.launchers, "look", refused)
     of = plan(wechat={"processes": ["wechat"]}, telegram={"processes": ["Telegram"]})
-    seen = sight.look(host, of["controls"]["apps"])
+    seen = observed.look(host, of["controls"]["apps"])
     assert seen.unseen == dict.fromkeys(("wechat", "telegram"), "alice: her menu is closed")
     assert [copy.path for copy in seen.copies] == ["/home/bob/Telegram"]
     assert states(host, of)["apps/wechat"] == "unknown" and states(host, of)["apps/telegram"] == "noncompliant"
@@ -261,19 +262,19 @@ def test_whatever_a_look_at_a_users_thing_comes_to_is_a_reason(host: MadeHost, e
     def question() -> Any:
         raise error
 
-    assert personal._guarded(host, question) == ([], why)
-    assert personal._guarded(host, lambda: (("a",), "b")) == (["a"], "b")
+    assert per_user._guarded(host, question) == ([], why)
+    assert per_user._guarded(host, lambda: (("a",), "b")) == (["a"], "b")
 
 
 def test_findings_are_paid_from_the_budget(host: MadeHost) -> None:
     host.budget = Budget(findings=2)
-    assert personal._guarded(host, lambda: (["a", "b"], "")) == (["a", "b"], "")
-    assert personal._guarded(host, lambda: (["c"], "")) == ([], "over budget: more than 2 findings")
+    assert per_user._guarded(host, lambda: (["a", "b"], "")) == (["a", "b"], "")
+    assert per_user._guarded(host, lambda: (["c"], "")) == ([], "over budget: more than 2 findings")
 
 
 @pytest.mark.parametrize(("unseen", "told"), [("why", ["why"]), ("", [""]), ([], []), (["a", "b"], ["a", "b"])])
 def test_reasons_are_a_list(unseen: Any, told: list[str]) -> None:
-    assert personal._reasons(unseen) == told
+    assert per_user._reasons(unseen) == told
 
 
 def test_who_has_a_part_of_a_look(host: MadeHost) -> None:
@@ -282,7 +283,7 @@ def test_who_has_a_part_of_a_look(host: MadeHost) -> None:
         "alice2:x:1000:1000::/home/alice2:/bin/sh\n"
     )
     shared = [("/tmp/x", ())]
-    found, networks = personal.units(host, {4321: shared, 1001: shared})
+    found, networks = per_user.units(host, {4321: shared, 1001: shared})
     assert networks == []
     assert [(unit.uid, [user.home for user in unit.users], unit.places, unit.unseen) for unit in found] == [
         (1000, ["/home/alice", "/home/alice2"], (), ()),
@@ -298,7 +299,7 @@ def test_a_home_on_a_network_is_a_unit_of_its_own_or_unseen(host: MadeHost, scan
     )
     (Path(host.root) / "proc/self").mkdir()
     (Path(host.root) / "proc/self/mountinfo").write_text("36 35 0:50 / /home rw - nfs4 server:/home rw\n")
-    found, networks = personal.units(host, {}, scanned)
+    found, networks = per_user.units(host, {}, scanned)
     assert [(unit.uid, [user.name for user in unit.users]) for unit in networks] == (
         [(1000, ["alice"])] if scanned else []
     )
@@ -322,7 +323,7 @@ def test_a_home_on_a_network_is_scanned_as_its_user_where_that_is_asked_for(
             step.chmod(step.stat().st_mode | 0o011)
     section = plan(telegram={"processes": ["Telegram"]})["controls"]["apps"]
     section["settings"]["network_homes"] = "scan" if scanned else "unknown"
-    seen = sight.look(host, section)
+    seen = observed.look(host, section)
     assert [(copy.path, copy.finding().scope) for copy in seen.copies] == (
         [("/home/alice/Telegram", "user:alice")] if scanned else []
     )
@@ -331,11 +332,11 @@ def test_a_home_on_a_network_is_scanned_as_its_user_where_that_is_asked_for(
 
 def test_what_comes_back_from_a_child_is_what_it_was() -> None:
     package = Package("npm", "x", "1", ("x", "y"), ALICE, "/p", True)
-    assert personal.restored_package([*package[:3], list(package.handles), list(ALICE), *package[5:]]) == package
-    assert personal.restored_package(package._replace(owner=None)).owner is None
+    assert per_user.restored_package([*package[:3], list(package.handles), list(ALICE), *package[5:]]) == package
+    assert per_user.restored_package(package._replace(owner=None)).owner is None
     copy = Copy(["a"], "tree", "/x", "x", ALICE, "why", "doubt", "1", 1000, ["/x/y"], "stays")
-    assert personal.restored_copy([*copy[:4], list(ALICE), *copy[5:]]) == copy
-    assert personal.restored_copy(copy._replace(owner=None)).owner is None
+    assert per_user.restored_copy([*copy[:4], list(ALICE), *copy[5:]]) == copy
+    assert per_user.restored_copy(copy._replace(owner=None)).owner is None
 
 
 @pytest.mark.parametrize(
@@ -354,7 +355,7 @@ def test_whose_a_started_program_is(program: str, flatpak: str, found: list[str]
     of = wanted(
         a={"packages": {"flatpak": ["com.x"]}}, b={"paths": ["/opt/b", "~/own"]}, c={"processes": ["tool"]}
     )  # fmt: skip
-    assert personal.common_services_of(of, {"/home/alice"})(program, flatpak) == found
+    assert per_user.common_services_of(of, {"/home/alice"})(program, flatpak) == found
 
 
 @pytest.mark.parametrize(
@@ -387,9 +388,9 @@ def test_what_a_package_system_says_of_a_user_comes_through(
         def there(door: Host, user: User | None) -> bool:
             return True
 
-    monkeypatch.setattr(personal, "SYSTEMS", [Made])
+    monkeypatch.setattr(per_user, "SYSTEMS", [Made])
     of = plan(wechat={"packages": {"npm": ["wechat"]}}, other={"processes": ["other"]})
-    seen = sight.look(host, of["controls"]["apps"])
+    seen = observed.look(host, of["controls"]["apps"])
     assert [(services, package.id, package.owner and package.owner.name) for services, package in seen.packages] == [
         (["wechat"], id_, "alice") for id_ in found
     ]
@@ -401,5 +402,5 @@ def test_a_single_file_of_somebodys_in_a_shared_place_is_seen_and_his(host: Made
     made.put(Path(host.root + "/tmp"), {"WeChat.AppImage": made.image("wechat")})
     os.chmod(host.root + "/tmp", 0o1777)
     os.chown(host.root + "/tmp/WeChat.AppImage", 4321, 4321)
-    seen = sight.look(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
+    seen = observed.look(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
     assert [(copy.path, copy.finding().scope) for copy in seen.copies] == [("/tmp/WeChat.AppImage", "user:4321")]

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from people import ALICE, BOB, everywhere, put, tree
-from proscribe.controls.apps import pip, pip_changes, pipx, site_packages
-from proscribe.controls.apps.package import Package
+from proscribe.controls.apps.systems import pip, pip_removal, pipx, site_packages
+from proscribe.controls.apps.systems.package import Package
 from proscribe.host import ControlError, Host, Result
 
 IDS = {"telethon", "Signalbot.cli-tool"}
@@ -198,6 +198,6 @@ def test_an_environment_of_pipx_goes_only_if_it_is_the_packages_own(root: Path) 
 
 def test_environments_without_pipx_are_refused(root: Path) -> None:
     package = Package("pipx", "telethon", "1", ("telethon",), ALICE, "/home/alice/.local/pipx/venvs/telethon/lib/x")
-    assert pip_changes.pipx_removal(Host(str(root)), [package])[1] == [
+    assert pip_removal.pipx_removal(Host(str(root)), [package])[1] == [
         (package, "pipx itself is not installed on this host")
     ]

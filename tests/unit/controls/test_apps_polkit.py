@@ -10,7 +10,8 @@ import subprocess
 from typing import Any
 
 import pytest
-from proscribe.controls.apps import polkit, snap
+from proscribe.controls.apps.blocks import polkit
+from proscribe.controls.apps.systems import snap
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs node: reads the rules as polkit does")
 CONTACTS = ["it@example.org", "*/ }); throw 1; // \u2028 throw 2"]

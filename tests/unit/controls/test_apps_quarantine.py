@@ -27,7 +27,7 @@ from made_quarantine import (
     picture,
     restored,
 )
-from proscribe.controls.apps import completing, custody, manifest, quarantine, restoring, unfinished
+from proscribe.controls.apps.quarantine import completing, manifest, moving, operator, restoring, unfinished
 from proscribe.host import ControlError, Unseen
 
 
@@ -78,7 +78,7 @@ def test_a_path_of_any_bytes(tmp_path: Path, two: bool) -> None:
     host = made_host(tmp_path)
     path = os.fsdecode(b"/home/alice/bin/caf\xe9\n.AppImage")
     (tmp_path / path[1:]).write_text("program")
-    action = quarantine.take(host, quarantine.Taking(path, ["wechat"], "appimage"))
+    action = moving.take(host, moving.Taking(path, ["wechat"], "appimage"))
     assert str(action) == r"quarantine /home/alice/bin/caf\xe9\x0a.AppImage"
     action.apply()
     assert not host.stat(path)
@@ -146,7 +146,7 @@ def test_one_by_its_id(tmp_path: Path) -> None:
     host = made_host(tmp_path)
     enforced(host, TREE, FILE)
     id_ = next(item.id for item in manifest.items(host) if item.path == FILE)
-    (one,) = custody.chosen(host, "restore", [id_])
+    (one,) = operator.chosen(host, "restore", [id_])
     assert str(one.action) == f"restore {id_} ({FILE})"
     assert restored(host, id_, "wechat-1") == {id_: "", "wechat-1": "it is not in the quarantine of this host any more"}
     assert host.stat(FILE) and not host.stat(TREE)
@@ -155,7 +155,7 @@ def test_one_by_its_id(tmp_path: Path) -> None:
 def test_something_else_stands_there_by_now(tmp_path: Path, two: bool) -> None:
     host = made_host(tmp_path)
     with pytest.raises(ControlError, match="something else stands there by now"):
-        quarantine.take(host, quarantine.Taking(FILE, ["wechat"], "appimage", identity=(1, 2))).apply()
+        moving.take(host, moving.Taking(FILE, ["wechat"], "appimage", identity=(1, 2))).apply()
     assert host.stat(FILE) and list(folders(host)) == []
 
 
@@ -163,7 +163,7 @@ def test_something_else_stands_there_by_now(tmp_path: Path, two: bool) -> None:
 def test_what_is_guarded_is_never_taken(tmp_path: Path, path: str) -> None:
     host = made_host(tmp_path)
     with pytest.raises(ControlError, match="never taken: "):
-        quarantine.take(host, quarantine.Taking(path, ["wechat"], "tree")).apply()
+        moving.take(host, moving.Taking(path, ["wechat"], "tree")).apply()
     assert host.list(ITEMS) == []
 
 
@@ -171,7 +171,7 @@ def test_a_link_of_a_user_is_neither_followed_nor_taken(tmp_path: Path) -> None:
     host = made_host(tmp_path)
     (tmp_path / "home/alice/bin/Viber").symlink_to("/etc/shadow")
     with pytest.raises(ControlError, match="neither a file nor a directory"):
-        quarantine.take(host, quarantine.Taking("/home/alice/bin/Viber", ["viber"], "file")).apply()
+        moving.take(host, moving.Taking("/home/alice/bin/Viber", ["viber"], "file")).apply()
 
 
 def test_exchanged_in_the_last_moment(tmp_path: Path, two: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +186,7 @@ def test_exchanged_in_the_last_moment(tmp_path: Path, two: bool, monkeypatch: py
 
     monkeypatch.setattr(manifest, "reached", exchange)
     with pytest.raises(ControlError, match="exchanged while it was being taken"):
-        quarantine.take(host, quarantine.Taking(FILE, ["wechat"], "appimage")).apply()
+        moving.take(host, moving.Taking(FILE, ["wechat"], "appimage")).apply()
     assert path.read_text() == "a thesis"
     assert list(folders(host)) == []
     assert not list((tmp_path / "home").glob("**/.proscribe*"))
@@ -239,7 +239,7 @@ def test_a_broken_manifest_is_told(tmp_path: Path) -> None:
 
 def test_what_is_gone_by_then(tmp_path: Path) -> None:
     host = made_host(tmp_path)
-    action: Any = quarantine.take(host, quarantine.Taking(FILE, ["wechat"], "appimage"))
+    action: Any = moving.take(host, moving.Taking(FILE, ["wechat"], "appimage"))
     (tmp_path / FILE[1:]).unlink()
     action.apply()
     assert host.list(ITEMS) == []
@@ -256,7 +256,7 @@ def test_any_name_there_and_back(name: bytes) -> None:
             return
         (root / path[1:]).write_text("program")
         before = picture(root)
-        action = quarantine.take(host, quarantine.Taking(path, ["wechat"], "file"))
+        action = moving.take(host, moving.Taking(path, ["wechat"], "file"))
         assert str(action).isprintable() and json.dumps(action.before).isascii()
         action.apply()
         assert not host.stat(path)
@@ -275,9 +275,9 @@ def test_a_mount_point_is_known_whatever_its_name(tmp_path: Path, escape: str, c
     (tmp_path / "proc/self/mountinfo").write_text(
         f"36 35 98:0 /home/alice/other /home/alice/x{escape}y/z rw - ext4 /dev/sdb1 rw\n"
     )
-    assert quarantine.refusal(host, point).startswith("a file system is mounted in it, at ")
-    assert quarantine.refusal(host, f"{point}/z").startswith("a file system is mounted in it")
-    assert quarantine.refusal(host, f"{point}2") == quarantine.refusal(host, "/home/alice/other") == ""
+    assert moving.refusal(host, point).startswith("a file system is mounted in it, at ")
+    assert moving.refusal(host, f"{point}/z").startswith("a file system is mounted in it")
+    assert moving.refusal(host, f"{point}2") == moving.refusal(host, "/home/alice/other") == ""
 
 
 @pytest.mark.parametrize("error", [Unseen("closed"), ControlError("odd"), None])
@@ -292,13 +292,13 @@ def test_without_a_table_of_mounts_the_move_itself_shows_them(
         return None
 
     monkeypatch.setattr(type(host), "text", text)
-    assert quarantine.refusal(host, TREE) == ""
+    assert moving.refusal(host, TREE) == ""
 
 
 def test_where_a_copy_waits_on_its_own_file_system() -> None:
     """The highest directory first, where a user can do least to it, and the one that it stands in last."""
-    assert list(quarantine._ancestors("/home/alice/bin/x")) == ["", "/home", "/home/alice", "/home/alice/bin"]
-    assert list(quarantine._ancestors("/x")) == [""]
+    assert list(moving._ancestors("/home/alice/bin/x")) == ["", "/home", "/home/alice", "/home/alice/bin"]
+    assert list(moving._ancestors("/x")) == [""]
 
 
 def test_what_a_manifest_says_is_when_whose_what_and_until_when(tmp_path: Path, two: bool) -> None:
@@ -306,7 +306,7 @@ def test_what_a_manifest_says_is_when_whose_what_and_until_when(tmp_path: Path, 
     host = made_host(tmp_path)
     seen = os.stat(tmp_path / FILE[1:])
     before = time.time()
-    action = quarantine.take(host, quarantine.Taking(FILE, ["wechat", "qq"], "appimage", keep=1000))
+    action = moving.take(host, moving.Taking(FILE, ["wechat", "qq"], "appimage", keep=1000))
     assert (str(action), action.before) == (f"quarantine {FILE}", f"{FILE}\n")
     action.apply()
     (item,) = manifest.items(host)
@@ -327,9 +327,9 @@ def test_of_parts_that_stay_the_first_says_why_and_how_many_more(tmp_path: Path)
     for name in ("a", "b", "c"):
         os.symlink("/etc/shadow", tmp_path / TREE[1:] / name)
     for names, ends in (("a", "nor a directory"), ("ab", "(and 1 more)"), ("abc", "(and 2 more)")):
-        taking = quarantine.Taking(TREE, ["telegram"], "tree", [f"{TREE}/{name}" for name in names])
+        taking = moving.Taking(TREE, ["telegram"], "tree", [f"{TREE}/{name}" for name in names])
         with pytest.raises(ControlError) as raised:
-            quarantine.take(host, taking).apply()
+            moving.take(host, taking).apply()
         assert str(raised.value).endswith(ends)
     assert list(folders(host)) == []
 
@@ -339,9 +339,9 @@ def test_only_what_was_seen_is_taken_and_what_was_seen_is(tmp_path: Path, two: b
     seen = os.stat(tmp_path / FILE[1:])
     for wrong in ((seen.st_dev + 1, seen.st_ino), (seen.st_dev, seen.st_ino + 1)):
         with pytest.raises(ControlError, match="something else stands there by now; the next run looks again"):
-            quarantine.take(host, quarantine.Taking(FILE, ["wechat"], "appimage", identity=wrong)).apply()
+            moving.take(host, moving.Taking(FILE, ["wechat"], "appimage", identity=wrong)).apply()
     right = (seen.st_dev, seen.st_ino)
-    quarantine.take(host, quarantine.Taking(FILE, [], "appimage", identity=right)).apply()
+    moving.take(host, moving.Taking(FILE, [], "appimage", identity=right)).apply()
     (name,) = folders(host)
     assert name.startswith("appimage-"), "what belongs to no service is called by its kind"
 
@@ -356,7 +356,7 @@ def test_what_cannot_be_looked_at_again_goes_back(tmp_path: Path, two: bool, err
         raise error
 
     with pytest.raises(ControlError, match=f"{error}; the next run looks again"):
-        quarantine.take(host, quarantine.Taking(FILE, ["wechat"], "appimage", doubt=doubt)).apply()
+        moving.take(host, moving.Taking(FILE, ["wechat"], "appimage", doubt=doubt)).apply()
     assert (tmp_path / FILE[1:]).read_bytes() == content and list(folders(host)) == []
 
 
@@ -374,7 +374,7 @@ def test_what_cannot_be_moved_stays_and_leaves_no_folder_behind(
 
     monkeypatch.setattr(os, "rename", rename)
     with pytest.raises(ControlError, match=f"cannot take {FILE}: .*not permitted"):
-        quarantine.take(host, quarantine.Taking(FILE, ["wechat"], "appimage")).apply()
+        moving.take(host, moving.Taking(FILE, ["wechat"], "appimage")).apply()
     assert (tmp_path / FILE[1:]).read_bytes() == content and list(folders(host)) == []
 
 
@@ -394,7 +394,7 @@ def test_what_its_user_exchanged_just_before_a_kill_is_kept_as_what_it_is(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(manifest, "reached", killed)
-        quarantine.take(host, quarantine.Taking(FILE, ["wechat"], "appimage")).apply()
+        moving.take(host, moving.Taking(FILE, ["wechat"], "appimage")).apply()
     enforced(host)
     assert not host.stat(FILE)
     lifted(host)
@@ -472,7 +472,7 @@ def test_what_stands_there_again_is_not_written_over_by_what_goes_back(tmp_path:
         return "it is a thesis"
 
     with pytest.raises(ControlError, match="it is a thesis"):
-        quarantine.take(host, quarantine.Taking(FILE, ["wechat"], "appimage", doubt=doubt)).apply()
+        moving.take(host, moving.Taking(FILE, ["wechat"], "appimage", doubt=doubt)).apply()
     assert (tmp_path / FILE[1:]).read_text() == "a new one"
     enforced(host)
     (tmp_path / FILE[1:]).unlink()

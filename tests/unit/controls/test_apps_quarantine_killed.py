@@ -17,7 +17,7 @@ from made_quarantine import (
     made_host,
     picture,
 )
-from proscribe.controls.apps import manifest, unfinished
+from proscribe.controls.apps.quarantine import manifest, unfinished
 
 pytestmark = pytest.mark.parametrize("two", [False, True], ids=["one file system", "two file systems"])
 MOST = 100  # steps; a run has far fewer

@@ -13,8 +13,8 @@ from typing import Any
 import made_apps
 import pytest
 from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, killed_at, made_host, restored
-from proscribe.controls.apps import completing, manifest, quarantine, room, unfinished
-from proscribe.controls.apps.manifest import Item
+from proscribe.controls.apps.quarantine import capacity, completing, manifest, moving, unfinished
+from proscribe.controls.apps.quarantine.manifest import Item
 from proscribe.host import ControlError, Host, trees
 
 DAY = 86400
@@ -25,7 +25,7 @@ def at(seconds: float) -> str:
 
 
 def taken(host: Host, path: str = FILE, **how: Any) -> Item:
-    quarantine.take(host, quarantine.Taking(path, ["wechat"], "appimage", **how)).apply()
+    moving.take(host, moving.Taking(path, ["wechat"], "appimage", **how)).apply()
     return next(item for item in manifest.items(host) if item.path == path)
 
 
@@ -168,23 +168,23 @@ class Full:
     ],
 )
 def test_a_reserve_stays_free(disk: int, free: int, why: str) -> None:
-    told = room.too_much(trees.Extent(disk, 1), Full(free))  # type: ignore[arg-type]
+    told = capacity.too_much(trees.Extent(disk, 1), Full(free))  # type: ignore[arg-type]
     assert why in told and bool(why) == bool(told)
 
 
 def test_a_twentieth_of_a_large_file_system_stays_free() -> None:
     large = Full(100 * 1024**3)
     large.f_blocks = 2**30  # 4 TiB
-    assert "209715 MiB stay free" in room.too_much(trees.Extent(1, 1), large)  # type: ignore[arg-type]
+    assert "209715 MiB stay free" in capacity.too_much(trees.Extent(1, 1), large)  # type: ignore[arg-type]
     small = Full(10 * 1024**3)
-    assert room.too_much(trees.Extent(1, 950), small) == ""  # type: ignore[arg-type]
-    assert "of the inodes" in room.too_much(trees.Extent(1, 951), small)  # type: ignore[arg-type]
+    assert capacity.too_much(trees.Extent(1, 950), small) == ""  # type: ignore[arg-type]
+    assert "of the inodes" in capacity.too_much(trees.Extent(1, 951), small)  # type: ignore[arg-type]
 
 
 def test_the_bounds_are_these() -> None:
     """What docs/apps.md says: a host's administrator plans his disks by them."""
-    assert (room.RESERVE, room.SHARE, room.PIECES, room.MOST_FILES) == (2**30, 4, 2_000, 100_000)
-    assert room.LONGEST == 40 * 366 * DAY
+    assert (capacity.RESERVE, capacity.SHARE, capacity.PIECES, capacity.MOST_FILES) == (2**30, 4, 2_000, 100_000)
+    assert capacity.LONGEST == 40 * 366 * DAY
     assert (trees.LARGEST, trees.DEEPEST) == (4 * 2**30, 200)
     assert (trees.Allowance().left, trees.Allowance().zeros) == (4 * 2**30, 2**30)
 
@@ -193,7 +193,7 @@ def test_a_file_system_that_counts_no_inodes_has_room(tmp_path: Path) -> None:
     """btrfs says that it has none; then only bytes count."""
     place = Full(10 * 1024**3)
     place.f_files = place.f_favail = 0
-    assert room.too_much(trees.Extent(1, 10**6), place) == ""  # type: ignore[arg-type]
+    assert capacity.too_much(trees.Extent(1, 10**6), place) == ""  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
@@ -224,12 +224,12 @@ def test_a_share_is_of_one_owner_and_counts_what_takes_room(
 
     class Told:
         def __init__(self, descriptor: int) -> None:
-            self.f_blocks, self.f_frsize = share * block * room.SHARE, 1
+            self.f_blocks, self.f_frsize = share * block * capacity.SHARE, 1
             self.f_bavail = real(descriptor).f_bavail
 
     monkeypatch.setattr(os, "fstatvfs", Told)
-    monkeypatch.setattr(room, "PIECES", pieces)
-    told = room.lacking(host, ["/home/alice/new"])
+    monkeypatch.setattr(capacity, "PIECES", pieces)
+    told = capacity.lacking(host, ["/home/alice/new"])
     assert why in told and bool(why) == bool(told)
 
 
@@ -238,23 +238,23 @@ def test_of_several_parts_all_count(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     host = made_host(tmp_path)
     for path in (TREE, f"{TREE}/Telegram", f"{TREE}/same", FILE):
         os.chown(tmp_path / path[1:], 12345, 12345)
-    monkeypatch.setattr(room, "PIECES", 2)
+    monkeypatch.setattr(capacity, "PIECES", 2)
     parts = [f"{TREE}/Telegram", f"{TREE}/gone", f"{TREE}/same"]
-    assert room.lacking(host, parts[:2]) == "" and "has 0 things" in room.lacking(host, parts)
-    monkeypatch.setattr(room, "PIECES", 10)
+    assert capacity.lacking(host, parts[:2]) == "" and "has 0 things" in capacity.lacking(host, parts)
+    monkeypatch.setattr(capacity, "PIECES", 10)
     measured: list[int] = []
-    monkeypatch.setattr(room, "_share", lambda host, uid, disk, things, of: measured.append(disk) or "")
+    monkeypatch.setattr(capacity, "_share", lambda host, uid, disk, things, of: measured.append(disk) or "")
     for some in ([parts[0]], [parts[2]], parts):
-        room.lacking(host, some)
+        capacity.lacking(host, some)
     assert measured[0] + measured[1] == measured[2] > max(measured[:2]) > 0
 
 
 def test_only_what_is_copied_needs_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Within one file system only a name changes: a full disk keeps nothing from being taken."""
     host = made_host(tmp_path)
-    monkeypatch.setattr(room, "free", lambda of: 0)
+    monkeypatch.setattr(capacity, "free", lambda of: 0)
     monkeypatch.chdir("/proc")  # whatever file system the run was started on
-    assert room.lacking(host, [FILE]) == ""
+    assert capacity.lacking(host, [FILE]) == ""
     real = os.stat
 
     def elsewhere(path: Any, **options: Any) -> Any:
@@ -265,17 +265,17 @@ def test_only_what_is_copied_needs_room(tmp_path: Path, monkeypatch: pytest.Monk
         return SimpleNamespace(**{**told, "st_dev": seen.st_dev + 1})
 
     monkeypatch.setattr(os, "stat", elsewhere)
-    assert "there is no room for it in /var/lib/proscribe" in room.lacking(host, [FILE])
+    assert "there is no room for it in /var/lib/proscribe" in capacity.lacking(host, [FILE])
 
 
 def test_what_is_gone_or_cannot_be_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host = made_host(tmp_path)
-    assert room.lacking(host, ["/home/alice/gone"]) == ""
-    assert room.lacking(host, ["/home/alice/gone/deeper"]) == ""
-    assert room.lacking(host, []) == ""
-    monkeypatch.setattr(room, "MOST_FILES", 2)
-    assert room.lacking(host, [TREE]) == "it cannot be measured: it has more than 2 files"
-    assert room.lacking(host, [FILE]) == ""
+    assert capacity.lacking(host, ["/home/alice/gone"]) == ""
+    assert capacity.lacking(host, ["/home/alice/gone/deeper"]) == ""
+    assert capacity.lacking(host, []) == ""
+    monkeypatch.setattr(capacity, "MOST_FILES", 2)
+    assert capacity.lacking(host, [TREE]) == "it cannot be measured: it has more than 2 files"
+    assert capacity.lacking(host, [FILE]) == ""
 
 
 @pytest.mark.parametrize(
@@ -289,10 +289,10 @@ def test_what_is_gone_or_cannot_be_measured(tmp_path: Path, monkeypatch: pytest.
 )
 def test_room_is_asked_for_where_the_quarantine_will_be(tmp_path: Path, there: str, nearest: str) -> None:
     (tmp_path / there).mkdir(parents=True)
-    assert room._nearest(Host(str(tmp_path))) == nearest
+    assert capacity._nearest(Host(str(tmp_path))) == nearest
     (tmp_path / there).rename(tmp_path / "away")
     (tmp_path / there).symlink_to("/etc")
-    assert room._nearest(Host(str(tmp_path))) != nearest or nearest == "/"
+    assert capacity._nearest(Host(str(tmp_path))) != nearest or nearest == "/"
 
 
 def test_no_user_has_more_than_his_share_and_he_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,21 +301,21 @@ def test_no_user_has_more_than_his_share_and_he_is_told(tmp_path: Path, monkeypa
         for path in (TREE, FILE):
             os.chown(tmp_path / path[1:], 12345, 12345)
     taken(host)
-    monkeypatch.setattr(room, "PIECES", 1)
-    assert room.lacking(host, [TREE]) == "its owner has 1 things in the quarantine, and may have 1"
+    monkeypatch.setattr(capacity, "PIECES", 1)
+    assert capacity.lacking(host, [TREE]) == "its owner has 1 things in the quarantine, and may have 1"
     with pytest.raises(ControlError, match="its owner has 1 things"):
         enforced(host, TREE)
     assert host.stat(TREE)
-    monkeypatch.setattr(room, "PIECES", 100)
-    monkeypatch.setattr(room, "SHARE", 10**15)
-    assert "MiB in the quarantine, and may have 0 MiB" in room.lacking(host, [TREE])
+    monkeypatch.setattr(capacity, "PIECES", 100)
+    monkeypatch.setattr(capacity, "SHARE", 10**15)
+    assert "MiB in the quarantine, and may have 0 MiB" in capacity.lacking(host, [TREE])
 
 
 def test_what_grows_meanwhile_takes_no_more_than_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever holds the file open makes it grow once it was measured: it waits out of reach, and is reported."""
     in_two_file_systems(monkeypatch, tmp_path)
     host = made_host(tmp_path)
-    monkeypatch.setattr(room, "free", lambda of: 20_000)
+    monkeypatch.setattr(capacity, "free", lambda of: 20_000)
     writer = os.open(tmp_path / FILE[1:], os.O_WRONLY)
 
     def grows(step: str) -> None:
@@ -327,7 +327,7 @@ def test_what_grows_meanwhile_takes_no_more_than_there_is(tmp_path: Path, monkey
         taken(host)
     os.close(writer)
     assert unfinished.observe(host, "enforce")[0].drifted and not host.stat(FILE)
-    monkeypatch.setattr(room, "free", lambda of: 60_000)
+    monkeypatch.setattr(capacity, "free", lambda of: 60_000)
     enforced(host)
     assert unfinished.observe(host, "enforce") == []
 
@@ -338,10 +338,10 @@ def test_what_is_mounted_in_a_tree_keeps_it_where_it_is(tmp_path: Path) -> None:
     (tmp_path / "proc/self").mkdir(parents=True)
     line = r"36 35 98:0 / /home/alice/Telegram/my\040old\134disk rw - ext4 /dev/sdb1 rw" + "\n"
     (tmp_path / "proc/self/mountinfo").write_text(line)
-    assert quarantine.refusal(host, TREE) == r"a file system is mounted in it, at /home/alice/Telegram/my old\disk"
-    assert quarantine.refusal(host, FILE) == ""
+    assert moving.refusal(host, TREE) == r"a file system is mounted in it, at /home/alice/Telegram/my old\disk"
+    assert moving.refusal(host, FILE) == ""
     (tmp_path / "proc/self/mountinfo").write_text(line.replace("/home/alice/Telegram/my", "/home/alice/Telegram2/my"))
-    assert quarantine.refusal(host, TREE) == ""
+    assert moving.refusal(host, TREE) == ""
 
 
 # -- what it is, once it has moved -------------------------------------------------------------------------------------
@@ -371,7 +371,7 @@ def test_what_turns_out_to_be_something_else_goes_back(tmp_path: Path, monkeypat
 def test_parts_go_and_come_back_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host = made_host(tmp_path)
     parts = [f"{TREE}/Telegram", f"{TREE}/deep"]
-    told = quarantine.take(host, quarantine.Taking(TREE, ["telegram"], "tree", parts))
+    told = moving.take(host, moving.Taking(TREE, ["telegram"], "tree", parts))
     assert (str(told), told.before) == (f"quarantine {TREE}", f"{parts[0]}\n{parts[1]}\n")
     told.apply()
     assert [host.stat(path) for path in parts] == [None, None] and host.stat(f"{TREE}/same")
@@ -386,7 +386,7 @@ def test_a_part_that_stays_leaves_the_others_worth_taking(tmp_path: Path) -> Non
     os.symlink("/etc/shadow", tmp_path / TREE[1:] / "odd")
     parts = [f"{TREE}/odd", f"{TREE}/Telegram", f"{TREE}/gone"]
     with pytest.raises(ControlError, match="neither a file nor a directory"):
-        quarantine.take(host, quarantine.Taking(TREE, ["telegram"], "tree", parts)).apply()
+        moving.take(host, moving.Taking(TREE, ["telegram"], "tree", parts)).apply()
     assert host.stat(f"{TREE}/Telegram") is None and host.stat(f"{TREE}/odd")
 
 
@@ -422,7 +422,7 @@ def item(**more: Any) -> Item:
     ],
 )
 def test_what_is_pruned(of: Item, gone: bool) -> None:
-    assert room.expired(of, 90 * DAY, NOW) is gone
+    assert capacity.expired(of, 90 * DAY, NOW) is gone
 
 
 @pytest.mark.parametrize(
@@ -433,33 +433,33 @@ def test_what_is_pruned(of: Item, gone: bool) -> None:
         pytest.param(-10, 1, 0, False, id="in a second"),
         pytest.param(-10, -10, 0, True, id="kept for no time"),
         pytest.param(-10, -11, 0, False, id="until before it was taken"),
-        pytest.param(-room.LONGEST - 1, -1, 0, False, id="a clock that has run away"),
-        pytest.param(-room.LONGEST, -1, 0, False, id="by as much"),
-        pytest.param(-room.LONGEST + 1, -1, 0, True, id="by less"),
+        pytest.param(-capacity.LONGEST - 1, -1, 0, False, id="a clock that has run away"),
+        pytest.param(-capacity.LONGEST, -1, 0, False, id="by as much"),
+        pytest.param(-capacity.LONGEST + 1, -1, 0, True, id="by less"),
     ],
 )
 def test_when_its_time_has_come_to_the_second(taken: int, until: int, now: int, gone: bool) -> None:
     """What is pruned is gone for good, so that each edge errs on the side of keeping."""
     of = item(taken_at=at(NOW + taken), kept_until=at(NOW + until))
-    assert room.expired(of, 90 * DAY, NOW + now) is gone
+    assert capacity.expired(of, 90 * DAY, NOW + now) is gone
 
 
 @pytest.mark.parametrize(("days", "gone"), [(89, False), (90, False), (91, True)])
 def test_what_came_without_a_date_is_kept_from_when_it_was_taken(days: int, gone: bool) -> None:
-    assert room.expired(item(taken_at=at(NOW - days * DAY), kept_until=""), 90 * DAY, NOW) is gone
+    assert capacity.expired(item(taken_at=at(NOW - days * DAY), kept_until=""), 90 * DAY, NOW) is gone
 
 
 @pytest.mark.parametrize("more", [{"doing": "lift"}, {"kept": False}])
 def test_what_is_under_way_is_never_pruned(more: dict[str, Any]) -> None:
-    assert room.expired(item(), 90 * DAY, NOW) and not room.expired(item(**more), 90 * DAY, NOW)
+    assert capacity.expired(item(), 90 * DAY, NOW) and not capacity.expired(item(**more), 90 * DAY, NOW)
 
 
 def test_a_time_is_read_as_it_was_written() -> None:
     for told in ("2026-11-26T03:00:00Z", "1970-01-01T00:00:01Z"):
-        assert at(room.seconds(told)) == told
+        assert at(capacity.seconds(told)) == told
     for told in ("", "2026-11-26", "2026-11-26 03:00:00", "soon"):
-        assert room.seconds(told) == 0
-    assert abs(room.seconds(room.until(90 * DAY)) - time.time() - 90 * DAY) < 60
+        assert capacity.seconds(told) == 0
+    assert abs(capacity.seconds(capacity.until(90 * DAY)) - time.time() - 90 * DAY) < 60
 
 
 def test_only_what_is_over_is_pruned(tmp_path: Path) -> None:
@@ -467,12 +467,12 @@ def test_only_what_is_over_is_pruned(tmp_path: Path) -> None:
     host = made_host(tmp_path)
     taken(host, FILE, keep=DAY)
     one = taken(host, TREE, keep=DAY)
-    assert room.pruning(host, DAY) == []
+    assert capacity.pruning(host, DAY) == []
     place = tmp_path / ITEMS[1:] / one.id
     told = json.loads((place / "manifest.json").read_text())
     past = {"taken_at": at(time.time() - 3 * DAY), "kept_until": at(time.time() - 2 * DAY)}
     (place / "manifest.json").write_text(json.dumps({**told, **past}))
-    (action,) = room.pruning(host, DAY)
+    (action,) = capacity.pruning(host, DAY)
     assert (action.before, str(action)) == (f"{TREE}\n", f"prune {one.id} ({TREE})")
     left: list[tuple[str, list[str]]] = []
     real = manifest.reached
@@ -486,9 +486,9 @@ def test_only_what_is_over_is_pruned(tmp_path: Path) -> None:
 
 
 def test_what_is_kept_for_ever_is_never_pruned() -> None:
-    assert not room.expired(item(kept_until=""), 0, NOW)
-    assert room.until(0) == ""
-    assert not room.expired(item(), 90 * DAY, NOW + 50 * 366 * DAY), "a clock that has run away prunes nothing"
+    assert not capacity.expired(item(kept_until=""), 0, NOW)
+    assert capacity.until(0) == ""
+    assert not capacity.expired(item(), 90 * DAY, NOW + 50 * 366 * DAY), "a clock that has run away prunes nothing"
 
 
 def test_an_enforcing_run_prunes_what_was_kept_long_enough(tmp_path: Path) -> None:
@@ -498,7 +498,7 @@ def test_an_enforcing_run_prunes_what_was_kept_long_enough(tmp_path: Path) -> No
     past = {"taken_at": at(time.time() - 3 * DAY), "kept_until": at(time.time() - 2 * DAY)}
     told = json.loads((place / old.id / "manifest.json").read_text())
     (place / old.id / "manifest.json").write_text(json.dumps({**told, **past}))
-    actions = room.pruning(host, DAY)
+    actions = capacity.pruning(host, DAY)
     assert [str(action) for action in actions] == [f"prune {old.id} ({TREE})"]
     assert sorted(folders(host)) == sorted([old.id, new.id]), "check mode only shows it"
     actions[0].apply()
@@ -512,7 +512,7 @@ def test_a_pruning_that_is_killed_is_completed(tmp_path: Path) -> None:
         root.mkdir()
         host = made_host(root)
         one, other = taken(host, TREE), taken(host)
-        work: Callable[[], object] = lambda host=host, one=one: room.prune(host, one)  # type: ignore[misc] # noqa: E731
+        work: Callable[[], object] = lambda host=host, one=one: capacity.prune(host, one)  # type: ignore[misc] # noqa: E731
         name = killed_at(step, work)
         for action in completing.unfinished(host):
             action.apply()

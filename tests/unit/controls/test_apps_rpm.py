@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from proscribe.controls.apps import rpm, rpm_changes, rpm_gate, rpm_guard
-from proscribe.controls.apps.gate_parts import DIFFERS, LEFT_OVER, MISSING, SharedFile
-from proscribe.controls.apps.package import Package
-from proscribe.controls.apps.rpm_gate import Conflict
+from proscribe.controls.apps.blocks.parts import DIFFERS, LEFT_OVER, MISSING, SharedFile
+from proscribe.controls.apps.systems import rpm, rpm_block, rpm_guard, rpm_removal
+from proscribe.controls.apps.systems.package import Package
+from proscribe.controls.apps.systems.rpm_block import Conflict
 from proscribe.host import ControlError, Host, Result, Unseen
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,20}", fullmatch=True)
@@ -123,7 +123,7 @@ SOLVABLE = (
     ],
 )
 def test_what_dnf_would_do_decides_whether_it_may(out: str, objection: str) -> None:
-    assert rpm_changes.dnf_objection(Result(1, out, ""), [package("wechat")]) == objection
+    assert rpm_removal.dnf_objection(Result(1, out, ""), [package("wechat")]) == objection
 
 
 @pytest.mark.parametrize(
@@ -140,12 +140,12 @@ def test_what_dnf_would_do_decides_whether_it_may(out: str, objection: str) -> N
     ],
 )
 def test_what_zypper_would_do_decides_whether_it_may(rc: int, inner: str, objection: str) -> None:
-    assert rpm_changes.zypper_objection(Result(rc, ZYPPER.format(inner), ""), [package("wechat")]) == objection
+    assert rpm_removal.zypper_objection(Result(rc, ZYPPER.format(inner), ""), [package("wechat")]) == objection
 
 
 def test_what_another_package_needs_stays_and_the_rest_goes(tmp_path: Path) -> None:
     here = host(tmp_path, ("--test wechat-1.0-1.noarch", BREAKS), ("-e viber-1.0-1.noarch", Result(0, "", "")))
-    actions, refused = rpm_changes.removal(here, [package("wechat"), package("viber")])
+    actions, refused = rpm_removal.removal(here, [package("wechat"), package("viber")])
     assert [str(action) for action in actions] == ["remove viber"]
     assert refused == [(package("wechat"), "would break moments-1.0-1.noarch")]
     actions[0].apply()
@@ -153,7 +153,7 @@ def test_what_another_package_needs_stays_and_the_rest_goes(tmp_path: Path) -> N
 
 def test_a_host_that_has_changed_since_it_was_looked_at_loses_nothing(tmp_path: Path) -> None:
     here = host(tmp_path, ("--test", Result(0, "", "")))
-    (action,) = rpm_changes.removal(here, [package("wechat")])[0]
+    (action,) = rpm_removal.removal(here, [package("wechat")])[0]
     here._run = tools = Tools(("--test", BREAKS))
     with pytest.raises(ControlError, match="not removed: would break moments"):
         action.apply()
@@ -181,11 +181,11 @@ LINES = st.lists(
 @given(LINES, st.sampled_from(["", "\n"]), st.lists(NAMES, min_size=1, unique=True))
 def test_dnfs_configuration_is_given_back_byte_for_byte(lines: list[str], end: str, names: list[str]) -> None:
     before = "\n".join(lines) + end
-    after = rpm_gate.excluded(names, POLICY, before)
+    after = rpm_block.excluded(names, POLICY, before)
     assert after != before
-    assert rpm_gate.excluded(names, POLICY, after) == after
-    assert rpm_gate.without_excludes(after) == before
-    assert rpm_gate.excluded([], POLICY, after) == before
+    assert rpm_block.excluded(names, POLICY, after) == after
+    assert rpm_block.without_excludes(after) == before
+    assert rpm_block.excluded([], POLICY, after) == before
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_dnfs_configuration_is_given_back_byte_for_byte(lines: list[str], end: s
     ],
 )
 def test_what_the_administrator_leaves_out_stays_left_out(text: str, line: str) -> None:
-    after = rpm_gate.excluded(["wechat"], POLICY, text)
+    after = rpm_block.excluded(["wechat"], POLICY, text)
     assert line in after.splitlines()
     assert after.index("[main]") < after.index("wechat")
     assert "[other]" not in after or text.index("[other]") == 0 or after.index("wechat") < after.index("[other]")
@@ -218,24 +218,24 @@ def test_zyppers_locks_are_given_back_byte_for_byte(
     before = "".join(stanza(*one) for one in theirs)
     before = before if ended else before.rstrip("\n")
     assume(names - {name for name, comment in theirs if not comment})
-    after = rpm_gate.locked(sorted(names), POLICY, before)
-    assert rpm_gate.locked(sorted(names), POLICY, after) == after
-    assert rpm_gate.without_locks(after) == before
-    assert rpm_gate.locks(after) == names - {name for name, comment in theirs if not comment}
+    after = rpm_block.locked(sorted(names), POLICY, before)
+    assert rpm_block.locked(sorted(names), POLICY, after) == after
+    assert rpm_block.without_locks(after) == before
+    assert rpm_block.locks(after) == names - {name for name, comment in theirs if not comment}
 
 
 def test_locks_in_another_order_are_the_same_locks() -> None:
-    text = rpm_gate.locked(["wechat", "viber"], POLICY, stanza("other"))
+    text = rpm_block.locked(["wechat", "viber"], POLICY, stanza("other"))
     first, second, third = (part for part in text.split("\n\n") if part.strip())
     shuffled = "\n" + "\n\n\n".join(part.strip("\n") for part in (third, second, first)) + "\n\n"
-    assert rpm_gate.locked(["wechat", "viber"], POLICY, shuffled) == shuffled
-    assert rpm_gate.without_locks(shuffled).strip() == stanza("other").strip()
+    assert rpm_block.locked(["wechat", "viber"], POLICY, shuffled) == shuffled
+    assert rpm_block.without_locks(shuffled).strip() == stanza("other").strip()
 
 
 def test_a_name_that_rpm_would_take_for_more_than_one_is_in_no_gate() -> None:
-    told = rpm_gate.parts({"wechat", "we*", "a,b", "-e", "x y", "[abc]"}, "it@example.org", {})
+    told = rpm_block.parts({"wechat", "we*", "a,b", "-e", "x y", "[abc]"}, "it@example.org", {})
     assert told[0].wanted(Host("/nonexistent")).count("=wechat\n") == 1
-    assert [part.conflicts for part in told if isinstance(part, rpm_gate.Guard)] == [(Conflict("wechat"),)]
+    assert [part.conflicts for part in told if isinstance(part, rpm_block.Guard)] == [(Conflict("wechat"),)]
 
 
 @pytest.mark.parametrize(
@@ -252,13 +252,13 @@ def test_a_name_that_rpm_would_take_for_more_than_one_is_in_no_gate() -> None:
 def test_a_version_that_may_be_installed_is_between_two_conflicts(
     permitted: dict[str, list[str]], conflicts: list[Conflict]
 ) -> None:
-    assert list(rpm_gate.conflicts(["viber", "wechat"], permitted)) == conflicts
-    excludes, *_ = rpm_gate.parts({"viber", "wechat"}, "", permitted)
+    assert list(rpm_block.conflicts(["viber", "wechat"], permitted)) == conflicts
+    excludes, *_ = rpm_block.parts({"viber", "wechat"}, "", permitted)
     assert ("wechat" in excludes.wanted(Host("/nonexistent"))) is not bool(permitted)
 
 
 class TestTheGuard:
-    GUARD = rpm_gate.Guard((Conflict("viber"), Conflict("wechat")), POLICY)
+    GUARD = rpm_block.Guard((Conflict("viber"), Conflict("wechat")), POLICY)
 
     def host(self, root: Path, release: str, *provided: str) -> Host:
         found = Result(0, f"proscribe-guard\t{release}", "") if release else Result(1, "package proscribe-guard is", "")
@@ -298,18 +298,18 @@ class TestTheGuard:
         def run(argv: Sequence[str], **options: Any) -> Result:
             if argv[1] != "-U":
                 return answer(argv, **options)
-            written.append((tmp_path / rpm_gate.PLACE[1:]).read_bytes())
+            written.append((tmp_path / rpm_block.PLACE[1:]).read_bytes())
             return Result(0, "", "")
 
         here._run = run
         self.GUARD.enforce(here)
         assert written == [rpm_guard.package(self.GUARD.conflicts, self.GUARD.release(set()), POLICY)]
-        assert not (tmp_path / rpm_gate.PLACE[1:]).exists()
+        assert not (tmp_path / rpm_block.PLACE[1:]).exists()
 
     def test_a_file_that_a_killed_run_left_is_taken_away_with_it(self, tmp_path: Path) -> None:
         here = self.host(tmp_path, "")
         (tmp_path / "var/lib/proscribe").mkdir()
-        (tmp_path / rpm_gate.PLACE[1:]).touch()
+        (tmp_path / rpm_block.PLACE[1:]).touch()
         assert self.GUARD.stands(here)
         self.GUARD.lift(here)
         assert not self.GUARD.stands(here)

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from people import put, tree
-from proscribe.controls.apps import snap
-from proscribe.controls.apps.package import Package
+from proscribe.controls.apps.systems import snap
+from proscribe.controls.apps.systems.package import Package
 from proscribe.host import Host, Process, Result
 
 ANSWER = {

@@ -9,8 +9,8 @@ import zlib
 import pytest
 from made_apps import Read
 from made_squashfs import BLOCK, NONE, Maker, Table, Tree
-from proscribe.controls.apps import squashfs
-from proscribe.controls.apps.squashfs import Archive, Unreadable
+from proscribe.controls.apps.portable import squashfs
+from proscribe.controls.apps.portable.squashfs import Archive, Unreadable
 
 BEFORE = b"\x7fELF, a program" * 10
 

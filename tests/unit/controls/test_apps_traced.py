@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from people import ALICE, put, tree
 from proscribe.controls import apps
-from proscribe.controls.apps.traced_systems import TRACED
+from proscribe.controls.apps.systems.traces import TRACED
 from proscribe.host import Host, Process
 
 LOOK = """

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from people import ALICE, BOB, put, tree
-from proscribe.controls.apps.sight import look
+from proscribe.controls.apps.observed import look
 from proscribe.host import Host
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes other users' files")

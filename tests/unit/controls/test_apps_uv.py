@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from people import ALICE, put, tree
-from proscribe.controls.apps import uv
+from proscribe.controls.apps.systems import uv
 from proscribe.host import ControlError, Host, Result
 
 IDS = {"Telethon", "pyrogram"}

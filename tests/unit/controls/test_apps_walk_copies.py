@@ -10,11 +10,12 @@ from typing import Any
 import made_apps as made
 import pytest
 from proscribe.controls import apps
-from proscribe.controls.apps import appimage, copy_names, evidence, portable
-from proscribe.controls.apps.desktop import app_id
-from proscribe.controls.apps.portable import Copy
-from proscribe.controls.apps.sight import look
-from proscribe.controls.apps.walk_memory import MEMORY
+from proscribe.controls.apps.observed import look
+from proscribe.controls.apps.portable import appimage, evidence, names
+from proscribe.controls.apps.portable import scan as portable
+from proscribe.controls.apps.portable.desktop_entries import app_id
+from proscribe.controls.apps.portable.scan import Copy
+from proscribe.controls.apps.portable.scan_cache import MEMORY
 from proscribe.host import Host, Result, User, walking
 
 ELF = made.elf()
@@ -385,7 +386,7 @@ def test_launchers(host, place, text, expected):
 
 
 def test_a_web_app_that_a_browser_installed(host):
-    folder = f"{HOME}/.config/google-chrome/Default/{copy_names.WEB_APPS}"
+    folder = f"{HOME}/.config/google-chrome/Default/{names.WEB_APPS}"
     put(host, f"{folder}/_crx_{WHATSAPP}/icon.png", b"\x89PNG\r\n\x1a\n")
     put(host, f"{folder}/_crx_{app_id('https://example.com/')}/icon.png", b"")
     assert found(host) == [("whatsapp", "web_app", f"{folder}/_crx_{WHATSAPP}", "certain")]
@@ -393,7 +394,7 @@ def test_a_web_app_that_a_browser_installed(host):
 
 def test_what_no_name_stands_for_is_looked_for_all_the_same(host):
     """A policy may have nothing but a service in the web, or one that is known by its path."""
-    folder = f"{HOME}/.config/google-chrome/Default/{copy_names.WEB_APPS}"
+    folder = f"{HOME}/.config/google-chrome/Default/{names.WEB_APPS}"
     put(host, f"{folder}/_crx_{WHATSAPP}/icon.png", b"\x89PNG\r\n\x1a\n")
     put(host, "/opt/box/run")
     nothing: dict[str, Any] = {"mode": "enforce", "packages": {}, "processes": [], "paths": []}
@@ -438,7 +439,7 @@ def test_that_a_program_may_be_another_one_is_told_of_what_a_package_system_owns
 
 
 PROGRAMS = f"{HOME}/.wine/drive_c/Program Files/Tencent/WeChat"
-FOLDER = f"{HOME}/.config/google-chrome/Default/{copy_names.WEB_APPS}/_crx_{WHATSAPP}"
+FOLDER = f"{HOME}/.config/google-chrome/Default/{names.WEB_APPS}/_crx_{WHATSAPP}"
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,16 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controls.apps import appimage, desktop
-from proscribe.controls.apps.desktop import Launcher, WebHosts, app_id, arguments, parse, split, started
+from proscribe.controls.apps.portable import appimage, desktop_entries
+from proscribe.controls.apps.portable.desktop_entries import (
+    Launcher,
+    WebHosts,
+    app_id,
+    arguments,
+    parse,
+    split,
+    started,
+)
 from proscribe.folding import folded
 
 NOTHING = Launcher([], [], [], False)
@@ -145,4 +153,4 @@ def test_a_name_that_goes_on_in_letters_is_another_one(name, more):
 
 def test_nothing_is_a_launcher_of_nothing():
     assert parse("") == parse("[Desktop Entry]\n") == NOTHING
-    assert desktop.unescaped(r"a\sb\\s") == r"a b\s"
+    assert desktop_entries.unescaped(r"a\sb\\s") == r"a b\s"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from proscribe.controls.apps.systems import SYSTEMS
-from proscribe.controls.apps.ways import HEAD, WAYS, Way, table
+from proscribe.controls.apps.routes import HEAD, WAYS, Way, table
+from proscribe.controls.apps.systems.registry import SYSTEMS
 
 # Where a package system's own name is not the word that people use for it.
 WORDS = {"dpkg": "deb packages"}

@@ -16,18 +16,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from proscribe.controls.apps import (
-    appimage,
-    desktop,
-    flatpak,
-    npm,
-    pip_changes,
-    running,
-    site_packages,
-    snap,
-    user_dirs,
-)
-from proscribe.controls.apps.copy_names import Names
+from proscribe.controls.apps import running
+from proscribe.controls.apps.portable import appimage, desktop_entries, user_dirs
+from proscribe.controls.apps.portable.names import Names
+from proscribe.controls.apps.systems import flatpak, npm, pip_removal, site_packages, snap
 from proscribe.controls.browser import packaged
 from proscribe.host import Unseen, escaped, one_line, walking
 from proscribe.host.apart import Limits, asked
@@ -39,7 +31,7 @@ ENTRY = {
     "web_hosts": ["qq.com", "qq.com/x"],
     "web_allow": [],
 }
-WEB = desktop.WebHosts({"qq": ENTRY})
+WEB = desktop_entries.WebHosts({"qq": ENTRY})
 NAMES = Names({"qq": ENTRY}, ["/home/a"])
 PIECES = (
     *(
@@ -83,18 +75,18 @@ PIECES = (
 
 
 def started(text: str) -> object:
-    return desktop.started(desktop.arguments(text))
+    return desktop_entries.started(desktop_entries.arguments(text))
 
 
 READERS: dict[str, tuple[Callable[[str], Any], int]] = {  # and the length of the longer text
     "stem of a file's name": (appimage.stem, 4_000),
     "version of a file's name": (appimage.version, 16_000),
     "names of a directory": (lambda text: NAMES.choose("/home/a", text.split("\n")), 4_000),
-    "desktop entry": (lambda text: desktop.parse(f"[Desktop Entry]\nExec={text}\nURL={text}"), 16_000),
-    "names of a desktop entry": (lambda text: desktop.parse(f"[Desktop Entry]\nName=é{text}").titles, 16_000),
+    "desktop entry": (lambda text: desktop_entries.parse(f"[Desktop Entry]\nExec={text}\nURL={text}"), 16_000),
+    "names of a desktop entry": (lambda text: desktop_entries.parse(f"[Desktop Entry]\nName=é{text}").titles, 16_000),
     "user-dirs.dirs": (lambda text: user_dirs.parse(f'XDG_DESKTOP_DIR="$HOME/{text}"\n{text}', "/home/a"), 16_000),
-    "unit": (lambda text: desktop.parse(f"[Service]\nExecStart={text}", ("ExecStart",), "Service"), 16_000),
-    "arguments": (desktop.arguments, 16_000),
+    "unit": (lambda text: desktop_entries.parse(f"[Service]\nExecStart={text}", ("ExecStart",), "Service"), 16_000),
+    "arguments": (desktop_entries.arguments, 16_000),
     "what a line starts": (started, 16_000),
     "a web address": (lambda text: WEB.services(f"https://{text}"), 16_000),
     "a path of a program": (lambda text: running.below(f"/{text}", {"/home/a"}, {"~/QQ": ["qq"]}), 16_000),
@@ -108,7 +100,7 @@ READERS: dict[str, tuple[Callable[[str], Any], int]] = {  # and the length of th
     "path of a snap": (lambda text: snap.MOUNTED.match(f"/snap/{text}"), 16_000),
     "control group": (lambda text: snap.GROUP.search(f"/snap.{text}"), 16_000),
     "file of a snap": (snap.parse_file, 16_000),
-    "path of a distribution": (lambda text: pip_changes.interpreter(f"/usr/lib/python3/{text}"), 16_000),
+    "path of a distribution": (lambda text: pip_removal.interpreter(f"/usr/lib/python3/{text}"), 16_000),
     "type of a file system": (walking.REMOTE.fullmatch, 16_000),
     "a name in print": (escaped, 16_000),
     "a line in print": (one_line, 16_000),
@@ -193,4 +185,4 @@ def test_a_name_of_many_versions_is_read_at_once():
     ],
 )  # fmt: skip
 def test_the_arguments_of_a_line(line, words):
-    assert desktop.arguments(line) == words
+    assert desktop_entries.arguments(line) == words

@@ -12,7 +12,7 @@ from fleets import PROCESS, WECHAT, answer, clean_answer, judge, run, wechat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pasting import SHELLS, Shell, commands, recorded, recorder
-from proscribe.controls.apps import quarantine
+from proscribe.controls.apps.quarantine import moving
 from proscribe.host import LIFT, WRITTEN_BY
 from proscribe.report import html, lifting
 from proscribe.report.advice import advice
@@ -323,6 +323,6 @@ def test_no_other_source_has_a_command_in_a_text() -> None:
 
 def test_what_a_hosts_file_says_reaches_no_other_host() -> None:
     assert LIFT.split()[:3] == ["./proscribe", "lift", "--limit"]
-    assert LIFT in WRITTEN_BY and LIFT in quarantine.SAID
-    assert not re.search(r"proscribe lift(?! --limit)", WRITTEN_BY + quarantine.SAID)
+    assert LIFT in WRITTEN_BY and LIFT in moving.SAID
+    assert not re.search(r"proscribe lift(?! --limit)", WRITTEN_BY + moving.SAID)
     assert len(WRITTEN_BY) < 127  # nft takes no longer comment

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...compile.plans import PACKAGE_SYSTEMS
-from ...controls.apps.copy_names import Names
+from ...controls.apps.portable.names import Names
 from ...report.wording import some
 from .. import file_names
 from ..relations import ADDRESS, EXTENSION, FILE, NAME, Relation, Subject

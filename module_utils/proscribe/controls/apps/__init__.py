@@ -7,9 +7,11 @@ from typing import Any, Mapping
 from ...finding import COMPLIANT, NOT_APPLICABLE, Verdict, judge
 from ...host import Host
 from ..base import Changes
-from . import exec_control, gate, unfinished
-from .sight import look
-from .walk_memory import keep
+from . import install_block
+from .execution import fapolicyd
+from .observed import look
+from .portable.scan_cache import keep
+from .quarantine import unfinished
 
 
 def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
@@ -30,8 +32,8 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
         # What is only known by its name is not ended, so enforcing would change nothing.
         verdicts.append(verdict._replace(drifted=verdict.drifted and not sight.uncertain(service)))
     verdicts += unfinished.observe(host, plan["controls"]["apps"]["mode"])
-    verdicts += exec_control.observe(host, plan, sight.wanted)
-    return verdicts + gate.observe(host, plan, sight.wanted)
+    verdicts += fapolicyd.observe(host, plan, sight.wanted)
+    return verdicts + install_block.observe(host, plan, sight.wanted)
 
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:

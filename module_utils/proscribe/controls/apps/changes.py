@@ -8,26 +8,19 @@ from typing import Any, Iterator, Mapping, Sequence
 from ...host import ControlError, Host, Process, Unseen, escaped
 from ...host.apart import asked
 from ..base import Action, Changes, Refusal
-from . import (
-    completing,
-    dpkg_changes,
-    evidence,
-    exec_changes,
-    gate,
-    guarded,
-    notice,
-    pacman_changes,
-    quarantine,
-    restoring,
-    room,
-)
-from .copy_names import Names
-from .gate_parts import DependsOnPackages, GatePart
-from .package import Package
-from .portable import Copy
-from .sight import Running, Sight, look
-from .systems import SYSTEMS
-from .walk_memory import keep, traces
+from . import install_block, protected, user_notice
+from .blocks.parts import DependsOnPackages, GatePart
+from .execution import fapolicyd_changes
+from .observed import Running, Sight, look
+from .portable import evidence
+from .portable.names import Names
+from .portable.scan import Copy
+from .portable.scan_cache import keep, traces
+from .quarantine import capacity, completing, restoring
+from .quarantine import moving as quarantine
+from .systems import dpkg_removal, pacman_removal
+from .systems.package import Package
+from .systems.registry import SYSTEMS
 
 SYSTEM_MANAGERS = ("dpkg", "rpm", "pacman")  # whose packages make up the system itself
 
@@ -42,9 +35,9 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     seconds = settings.get("quarantine_keep", 0)
     moved, stays = _copies(host, sight, seconds)
     going = [*ended, *removed, *moved]
-    gates = [*_gate(host, plan, sight, gone), *exec_changes.enforce(host, section, sight.wanted)]
-    told = notice.told(host, settings.get("user_notice", ""), going, room.until(seconds))
-    actions = [*told, *completing.unfinished(host), *room.pruning(host, seconds), *going, *gates]
+    gates = [*_gate(host, plan, sight, gone), *fapolicyd_changes.enforce(host, section, sight.wanted)]
+    told = user_notice.told(host, settings.get("user_notice", ""), going, capacity.until(seconds))
+    actions = [*told, *completing.unfinished(host), *capacity.pruning(host, seconds), *going, *gates]
     return Changes(actions, [*kept, *left, *stays], independent=True, afterwards=partial(keep, host, sight.memory))
 
 
@@ -53,9 +46,9 @@ def lift(host: Host) -> Changes:
     goes back to where it was.
     """
     parts = [part for system in SYSTEMS for part in system.gate(set(), "")]
-    gates = [*exec_changes.lift(host), *(_down(host, part) for part in reversed(parts) if part.stands(host))]
+    gates = [*fapolicyd_changes.lift(host), *(_down(host, part) for part in reversed(parts) if part.stands(host))]
     back = restoring.given_back(host)
-    marks = [path for path in (dpkg_changes.MARK, pacman_changes.MARK) if host.traces(path)]
+    marks = [path for path in (dpkg_removal.MARK, pacman_removal.MARK) if host.traces(path)]
     forgotten = [Action("delete", path, partial(host.delete, path)) for path in [*traces(host), *marks]]
     return Changes([*gates, *back.actions, *forgotten], back.refused, independent=True)
 
@@ -105,7 +98,7 @@ def _removals(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal], di
             for held_by, p in sight.packages
             if p.manager == system.MANAGER and (services := sight.enforced(held_by, p.finding()))
         }
-        guards = [(p, why) for p in services_of if p.manager in SYSTEM_MANAGERS and (why := guarded.package(p.id))]
+        guards = [(p, why) for p in services_of if p.manager in SYSTEM_MANAGERS and (why := protected.package(p.id))]
         doomed = [package for package in services_of if package not in dict(guards)]
         refused += [
             Refusal(f"apps/{service}", package.id, f"never removed: {why}")
@@ -171,7 +164,7 @@ def _certain(host: Host, copy: Copy, names: Names | None, service: str) -> tuple
     def question() -> tuple[str, Mapping[str, int]]:
         known = evidence.listed(host, copy.path) if copy.kind == "tree" else {}
         paths = copy.parts or [copy.path]
-        return quarantine.refusal(host, paths[0]) or room.lacking(host, paths), known
+        return quarantine.refusal(host, paths[0]) or capacity.lacking(host, paths), known
 
     try:
         reason, known = asked(question)
@@ -186,7 +179,7 @@ def _certain(host: Host, copy: Copy, names: Names | None, service: str) -> tuple
 def _gate(host: Host, plan: Mapping[str, Any], sight: Sight, gone: Mapping[str, set[str]]) -> list[Action]:
     up: list[Action] = []
     down: list[Action] = []
-    for manager, part, called_for in gate.expected(host, plan, sight.wanted):
+    for manager, part, called_for in install_block.expected(host, plan, sight.wanted):
         if isinstance(part, DependsOnPackages):
             part = part.without(gone.get(manager, set()))
         if not part.wrong(host, called_for):

@@ -11,9 +11,9 @@ from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 from ...finding import Finding
 from ...host import Host, Process, escaped
 from ...tuples import NamedTuple
-from .package import Package
-from .systems import SYSTEMS
-from .wanted import Wanted
+from .desired import Wanted
+from .systems.package import Package
+from .systems.registry import SYSTEMS
 
 SANDBOXING = ("flatpak", "snap")  # a program of theirs is known by its sandbox, whichever its executable is
 LONGEST_PATH = 4096  # bytes that the kernel takes for one

@@ -1,0 +1,191 @@
+"""What a gate consists of: files of its own, lines in files of others, and what a tool has to be asked for."""
+
+from __future__ import annotations
+
+import stat
+from typing import AbstractSet, Callable, Protocol, runtime_checkable
+
+from ....host import ControlError, Host
+from ....tuples import NamedTuple
+
+MISSING = "missing"
+LEFT_OVER = "left over: there is nothing to refuse any more"
+DIFFERS = "does not say what this plan calls for"
+
+
+class GatePart(Protocol):
+    """A piece of a gate, with the three verbs of a control. It is put up after those before it, and taken down before
+    them. What only `enforce` and `lift` need is imported inside them, as everywhere.
+    """
+
+    @property
+    def path(self) -> str:
+        """What it is, in findings and actions: the path of its file, or words for what has none."""
+
+    def concerns(self, host: Host) -> bool:
+        """Whether this host has what the part works in."""
+
+    def wrong(self, host: Host, called_for: bool) -> str:
+        """What keeps it from working, or that it is there though nothing calls for it, in a few words; "" if all is
+        well. Raises Unseen.
+        """
+
+    def stands(self, host: Host) -> bool:
+        """Whether `lift` would find something to take away."""
+
+    def text(self, host: Host) -> str:
+        """What is there now, for a diff."""
+
+    def wanted(self, host: Host) -> str:
+        """What `enforce` would make of it, for a diff."""
+
+    def left(self, host: Host) -> str:
+        """What `lift` would leave of it, for a diff."""
+
+    def enforce(self, host: Host) -> None:
+        """Put it up. Raises ControlError."""
+
+    def lift(self, host: Host) -> None:
+        """Take it away, and leave what others have there as it is. Raises ControlError."""
+
+
+@runtime_checkable
+class DependsOnPackages(Protocol):
+    """A part of a gate that has to stand beside what is still installed."""
+
+    def without(self, gone: AbstractSet[str]) -> GatePart:
+        """The part as it has to be once these packages have been removed."""
+
+
+class GateFile(NamedTuple):
+    """A file that is the gate's alone."""
+
+    path: str
+    content: str
+    mode: int = 0o644
+    trial: tuple[str, ...] = ()  # a command that has to succeed before this file may be written
+    environment: tuple[tuple[str, str], ...] = ()  # of the trial
+    needs: tuple[str, ...] = ()  # paths, of which a host has one if the file is any use to it; none: it always is
+
+    def concerns(self, host: Host) -> bool:
+        return has_one(host, self.needs)
+
+    def wrong(self, host: Host, called_for: bool) -> str:
+        if host.stat(self.path) is None:
+            return MISSING if called_for else ""
+        if not called_for:
+            return LEFT_OVER
+        if problem := unsafe(host, self.path):
+            return problem
+        if mode_of(host, self.path) != self.mode:
+            return f"has mode {mode_of(host, self.path):04o} instead of {self.mode:04o}"
+        return "" if text_of(host, self.path) == self.content else DIFFERS
+
+    def stands(self, host: Host) -> bool:
+        return host.traces(self.path)
+
+    def text(self, host: Host) -> str:
+        return printable(text_of(host, self.path))
+
+    def wanted(self, host: Host) -> str:
+        return self.content
+
+    def left(self, host: Host) -> str:
+        return ""
+
+    def enforce(self, host: Host) -> None:
+        if self.trial:
+            host.must(self.trial, environment=dict(self.environment), timeout=30)
+        host.write(self.path, self.content, self.mode)
+
+    def lift(self, host: Host) -> None:
+        host.delete(self.path)
+
+
+class SharedFile(NamedTuple):
+    """A file of others in which the gate has a part, which `merge` and `strip` know by marks of their own.
+
+    Text that is not UTF-8 passes through both unharmed. A link that root made counts as the file that it leads to.
+    """
+
+    path: str
+    merge: Callable[[str], str]  # the file as it should be, from what it says now ("" for no file)
+    strip: Callable[[str], str]  # the file without the gate's part: byte for byte what others have in it
+    needs: tuple[str, ...] = ()  # as in GateFile
+
+    def concerns(self, host: Host) -> bool:
+        return has_one(host, self.needs)
+
+    def wrong(self, host: Host, called_for: bool) -> str:
+        if not called_for:
+            return LEFT_OVER if self.stands(host) else ""
+        path = host.target(self.path)
+        if problem := unsafe(host, path) if host.stat(path) else "":
+            return problem
+        now = text_of(host, path)
+        if now == self.merge(now):
+            return ""
+        return MISSING if now == self.strip(now) else DIFFERS
+
+    def stands(self, host: Host) -> bool:
+        now = text_of(host, host.target(self.path))
+        return self.strip(now) != now
+
+    def text(self, host: Host) -> str:
+        return printable(text_of(host, host.target(self.path)))
+
+    def wanted(self, host: Host) -> str:
+        return printable(self.merge(text_of(host, host.target(self.path))))
+
+    def left(self, host: Host) -> str:
+        return printable(self.strip(text_of(host, host.target(self.path))))
+
+    def enforce(self, host: Host) -> None:
+        path = host.target(self.path)
+        _rewrite(host, path, self.merge(text_of(host, path)))
+
+    def lift(self, host: Host) -> None:
+        path = host.target(self.path)
+        if rest := self.strip(text_of(host, path)):
+            _rewrite(host, path, rest)
+        else:
+            host.delete(path)
+
+
+def has_one(host: Host, paths: tuple[str, ...]) -> bool:
+    return not paths or any(host.stat(path) for path in paths)
+
+
+def unsafe(host: Host, path: str) -> str:
+    """Why what stands at a path is no file that root alone can change; "" if it is one."""
+    seen, root = host.stat(path), host.stat("/")
+    if seen is None or not stat.S_ISREG(seen.st_mode):
+        return "not a regular file"
+    if root is None or seen.st_uid != root.st_uid:
+        return f"belongs to uid {seen.st_uid}, so it can be changed by others than root"
+    return ""
+
+
+def mode_of(host: Host, path: str) -> int:
+    """The permissions of what stands at a path; those of a new file if nothing does."""
+    seen = host.stat(path)
+    return stat.S_IMODE(seen.st_mode) if seen else 0o644
+
+
+def text_of(host: Host, path: str) -> str:
+    """What a file says, bytes that are no text kept; "" if it is not there or is no file. Raises Unseen."""
+    try:
+        return (host.read(path) or b"").decode("utf-8", "surrogateescape")
+    except ControlError:
+        return ""
+
+
+def printable(text: str) -> str:
+    """Text as a diff may show it: what is no UTF-8 in it is replaced."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _rewrite(host: Host, path: str, text: str) -> None:
+    if (problem := unsafe(host, path)) and host.stat(path):
+        raise ControlError(f"{path} is left alone: {problem}")
+    host.write(path, text.encode("utf-8", "surrogateescape"), mode_of(host, path))

@@ -1,0 +1,46 @@
+"""Rules of polkit, by which users may not ask a service of root's to install something for them (polkit(8))."""
+
+from __future__ import annotations
+
+import json
+from typing import Iterable, Sequence
+
+from ....host import WRITTEN_BY
+from .contact import whom
+from .parts import GateFile
+
+DIRECTORY = "/etc/polkit-1/rules.d"
+# An older polkit has no JavaScript rules, and neither of these directories.
+DIRECTORIES = (DIRECTORY, "/usr/share/polkit-1/rules.d")
+PACKAGEKIT = "/usr/share/polkit-1/actions/org.freedesktop.packagekit.policy"  # the actions of which polkit is asked
+# It tells polkit what it is to install as `name;version;architecture;repository`, joined by `&` (PackageKit's
+# pk-transaction.c); of a file it tells nothing, and the package system's own gate looks at that.
+NAMED = """\
+action.id.indexOf("org.freedesktop.packagekit.package-") == 0
+        && action.id != "org.freedesktop.packagekit.package-remove"
+        && String(action.lookup("package_ids")).split("&").some(function(id) {{
+            return {ids}.indexOf(id.split(";")[0]) >= 0;
+        }})"""
+
+
+def packagekit(manager: str, ids: Iterable[str], contact: str) -> GateFile:
+    """For the graphical shops, which ask root's PackageKit to install with one of the host's package systems."""
+    reason = f"Restricted packages are not installed here; ask {whom(contact)}"
+    return rule(f"packagekit-{manager}", reason, NAMED.format(ids=json.dumps(sorted(ids))), (PACKAGEKIT,))
+
+
+def rule(name: str, reason: str, condition: str, needs: Sequence[str] = DIRECTORIES) -> GateFile:
+    """A rule for everybody but root: no where the condition, a JavaScript expression, holds. Files are read by name,
+    and the first answer counts.
+    """
+    content = f"""\
+// {WRITTEN_BY}
+// {reason}.
+polkit.addRule(function(action, subject) {{
+    if (subject.user != "root" && ({condition})) {{
+        polkit.log("proscribe: the policy of this organisation refused " + action.id + " to " + subject.user);
+        return polkit.Result.NO;
+    }}
+}});
+"""
+    return GateFile(f"{DIRECTORY}/00-proscribe-{name}.rules", content, needs=tuple(needs))

@@ -1,0 +1,1 @@
+"""Execution control: restricted paths are denied by the kernel, where the inventory asks for it."""

@@ -1,0 +1,57 @@
+"""The gates of the package systems as one rule: which parts have to be there, and what is wrong with them."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Iterator, Mapping
+
+from ...finding import Finding, Verdict, judge
+from ...host import Host, Unseen
+from .blocks.contact import in_each_language
+from .blocks.parts import MISSING, GatePart
+from .desired import Wanted
+from .systems.registry import SYSTEMS
+
+RULE = "apps/reinstall-gate"
+
+
+def observe(host: Host, plan: Mapping[str, Any], wanted: Wanted) -> list[Verdict]:
+    """The gate's verdict; none where no gate is called for and none stands, or where nothing is enforced at all."""
+    section = plan["controls"]["apps"]
+    if section["mode"] != "enforce":
+        return []
+    parts = list(expected(host, plan, wanted))
+    try:
+        found = [finding for system in SYSTEMS for finding in _amiss(host, system.MANAGER, parts)]
+    except Unseen as unseen:
+        return [judge(RULE, section, [], str(unseen))]
+    if found or any(called_for for _, _, called_for in parts):
+        return [judge(RULE, section, found)]
+    return []
+
+
+def _amiss(host: Host, manager: str, parts: Iterable[tuple[str, GatePart, bool]]) -> list[Finding]:
+    """What is wrong with one package system's gate; one finding for a gate of which nothing is there."""
+    own = [(part, called_for) for system, part, called_for in parts if system == manager]
+    found = [
+        Finding("gate", part.path.rpartition("/")[2], manager, path=part.path, detail=problem)
+        for part, called_for in own
+        if (problem := part.wrong(host, called_for))
+    ]
+    if len(found) > 1 and [finding.detail for finding in found] == [MISSING] * sum(called_for for _, called_for in own):
+        return [Finding("gate", "gate", manager, detail=MISSING)]
+    return found
+
+
+def expected(host: Host, plan: Mapping[str, Any], wanted: Wanted) -> Iterator[tuple[str, GatePart, bool]]:
+    """Every part of every gate, with its package system and whether it has to be there.
+
+    A gate that has nothing to refuse any more has to go, so that what is permitted can be installed.
+    """
+    paths = wanted.closed_paths()
+    notices = in_each_language(str(plan["controls"]["apps"]["settings"].get("refusal_notice", "")))
+    for system in SYSTEMS:
+        ids = wanted.restricted(system.MANAGER)
+        permitted = wanted.permitted(system.MANAGER)
+        called_for = bool(ids) and system.gated(host)
+        for part in system.gate(ids, str(plan.get("contact") or ""), permitted, paths, notices):
+            yield system.MANAGER, part, called_for and part.concerns(host)

@@ -1,0 +1,244 @@
+"""What belongs to one user: his own packages, his files, his launchers. Looked at apart, on his own budget.
+
+All of it is his word, and so is how much of it there is. So a child process goes from user to user (host/apart.py), and
+what is odd, huge or never answers at one of them is unseen there, with the reason, and hides nothing of the others.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Iterator, Mapping, Sequence
+
+from ...host import ControlError, Host, Unseen, User
+from ...host.apart import each
+from ...host.budget import Budget
+from ...host.processes import NOBODY
+from ...host.walking import mounts, not_entered, remote
+from ...tuples import NamedTuple
+from .desired import Wanted
+from .portable import launchers, scan, user_dirs
+from .portable.names import Names
+from .portable.scan import Copy, Region
+from .portable.scan_cache import DROPPED, Memory, of_user, stamped, text_of_user
+from .running import below
+from .systems.package import Package, PackageSystem
+from .systems.registry import BY_NAME, SYSTEMS, brought_by
+
+MOST_REMEMBERED = 32 * 1024 * 1024  # characters, of all users together
+
+
+class Unit(NamedTuple):
+    """What belongs to one number: accounts with their homes, and what is his in places that others share."""
+
+    uid: int
+    users: Sequence[User]
+    places: Sequence[tuple[str, Sequence[str]]]  # as in Walked.others
+    unseen: Sequence[str] = ()
+
+    @property
+    def user(self) -> User:
+        return self.users[0]
+
+
+class Seen(NamedTuple):
+    """What was seen of the users."""
+
+    packages: list[Package]
+    copies: list[Copy]
+    blind: list[tuple[str, str]]  # by the name of a package system, why some of its packages could not be looked for
+    unseen: list[str]  # why something else could not be
+    there: set[str]  # the package systems that somebody has, of those that were asked about
+    memory: dict[str, str | None]  # by number, what the next look need not read again: walk_memory.py
+    systems: set[str]  # the package systems that some of them have brought along, by name
+
+
+class Common(NamedTuple):
+    """What the look at every user needs."""
+
+    wanted: Wanted
+    names: Names
+    homes: set[str]  # of everybody
+    packages: Sequence[tuple[list[str], Package]]  # of the host
+    memory: Memory
+    only_packages: frozenset[str] = frozenset()  # the package systems that are all there is to look into for a service
+
+
+def look(host: Host, common: Common, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]]) -> Seen:
+    """Look at all users but root. `others` is what the walk of the host's places handed over."""
+    seen = Seen([], [], [], [], set(), {}, set())
+    room = MOST_REMEMBERED
+    for unit, parts, why in _each(host, common, others):
+        for part in parts:
+            seen.packages.extend(restored_package(row) for row in part.get("packages", ()))
+            seen.copies.extend(restored_copy(row) for row in part.get("copies", ()))
+            seen.blind.extend((manager, f"{unit.user.name}: {reason}") for manager, reason in part.get("blind", ()))
+            seen.unseen.extend(f"{unit.user.name}: {reason}" for reason in part.get("unseen", ()))
+            seen.there.update(part.get("there", ()))
+            seen.systems.update(part.get("systems", ()))
+            if "memory" in part:
+                text = part["memory"]
+                room -= len(text or "")
+                seen.memory[str(unit.uid)] = text if room > 0 else DROPPED
+        if why:
+            seen.unseen.append(f"{unit.user.name}: {why}")
+    return seen
+
+
+def _each(
+    host: Host, common: Common, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]]
+) -> Iterator[tuple[Unit, list[Any], str]]:
+    """What comes of the look at each unit, and why that is not all: first on the host's own file systems, then, where
+    that is asked for, on others, as the user that they answer to.
+    """
+    found, networks = units(host, others, common.wanted.network_homes == "scan")
+    yield from each(found, lambda unit: _parts(host, common, unit))
+    if networks:
+        _load()
+    for unit in networks:
+        yield from each([unit], lambda unit: _as_user(host, common, unit), user=unit.user)
+
+
+def _load() -> list[Any]:
+    """Load what is else loaded where it is needed: a user may not be able to read the directory of this Python."""
+    import hashlib
+
+    from .portable import container_launchers, evidence
+    from .systems.traces import TRACED
+
+    return [hashlib, container_launchers, evidence, *(system.inner() for system in TRACED)]
+
+
+def _as_user(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
+    host.enters_remote, host.learns = True, False
+    return _parts(host, common, unit)
+
+
+def units(
+    host: Host, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]], scanned: bool = False
+) -> tuple[list[Unit], list[Unit]]:
+    """Everybody but root who has something here, each with all that is his on the host's own file systems; and if they
+    are `scanned`, the homes on others, each for itself.
+    """
+    table = mounts(host)
+    users: dict[int, list[User]] = {}
+    unseen: dict[int, list[str]] = {}
+    networks: list[Unit] = []
+    for user in host.users():
+        if user.uid == 0:
+            continue
+        his = users.setdefault(user.uid, [])
+        type_ = remote(user.home, table)
+        if type_ and scanned and user.uid != NOBODY:
+            networks.append(Unit(user.uid, [user], ()))
+        elif type_ and scan.is_home(user):
+            unseen.setdefault(user.uid, []).append(not_entered(user.home, type_))
+        elif not type_:
+            his.append(user)
+    found = []
+    for uid in sorted({*users, *others}):
+        his = users.get(uid) or [host.account(uid)._replace(home="/nonexistent")]
+        found.append(Unit(uid, his, others.get(uid, ()), unseen.get(uid, ())))
+    return found, networks
+
+
+def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
+    """What is seen of a unit, in parts: what came before the budget was spent stays."""
+    wanted = common.wanted
+    if unit.unseen:
+        yield {"unseen": list(unit.unseen)}
+    at_home = [user for user in unit.users if _has_home(host, user)]
+    if not (at_home or unit.places or any(system.there(host, None) for system in BY_NAME)):
+        return
+    host.budget = budget = Budget()
+    people = [user for user in at_home if scan.is_home(user)]
+    named = {user.home: user_dirs.of_user(host, user) for user in people}
+    folders = {folder for own in named.values() for folder in own.values()}
+    names, memory = common.names.beside(folders), common.memory._replace(stamp=stamped(common.memory.stamp, folders))
+    host.budget = None  # what Proscribe keeps is nothing of theirs
+    known = of_user(host, memory, unit.uid)
+    host.budget = budget
+    packages: list[Package] = []
+    for user in unit.users:
+        if brought := brought_by(host, user):
+            yield {"systems": brought}
+        for system in SYSTEMS if user in at_home else BY_NAME:
+            ids = wanted.packages[system.MANAGER].keys()
+            found, blind = _guarded(host, system.query_of, host, user, ids) if ids else ([], "")
+            packages += found
+            if system.MANAGER in common.only_packages and _has(host, system, user):
+                yield {"there": [system.MANAGER]}
+            if found or blind:
+                yield {"packages": found, "blind": [(system.MANAGER, blind)] if blind else []}
+    services_of = common_services_of(wanted, common.homes)
+    desktops = {home: own[user_dirs.DESKTOP] for home, own in named.items() if user_dirs.DESKTOP in own}
+    started, unseen = _guarded(host, launchers.look, host, wanted.services, services_of, people, False, desktops)
+    if started or unseen:
+        yield {"copies": started, "unseen": _reasons(unseen)}
+    owned, _ = _guarded(host, _owned, host, people)
+    homes = {user.home: user for user in people}
+    roots = [*homes, *(directory for directory, files in unit.places if not files)]
+    files = [(directory, names) for directory, names in unit.places if names]
+    region = Region(homes, roots, files, unit.user, owned)
+    walked = scan.look(host, wanted.services, names, region, common.packages, known)
+    web_apps = launchers.installed(host, wanted.services, walked.web_apps, lambda path: unit.user)
+    kept = {"memory": text_of_user(memory, known, walked.known)} if host.learns and names.any else {}
+    if walked.found or web_apps or walked.unseen or kept:
+        yield {"copies": [*walked.found, *web_apps], "unseen": walked.unseen, **kept}
+
+
+def _has_home(host: Host, user: User) -> bool:
+    """Whether there is a directory in which something of a user's can be; what belongs to the system is none."""
+    if not scan.is_home(user) and scan.of_the_system(user.home):
+        return False
+    try:
+        return host.stat(user.home) is not None
+    except (Unseen, ControlError, OSError):
+        return True  # whoever looks there says so
+
+
+def _has(host: Host, system: PackageSystem, user: User) -> bool:
+    """Whether a user has a package system; what cannot be seen may be one."""
+    try:
+        return system.there(host, user)
+    except (Unseen, ControlError, OSError):
+        return True
+
+
+def _owned(host: Host, users: Iterable[User]) -> tuple[list[str], str]:
+    return [tree for user in users for system in SYSTEMS for tree in system.trees(host, user)], ""
+
+
+def _guarded(host: Host, question: Any, *arguments: Any) -> tuple[list[Any], Any]:
+    """What a look at something of a user's says; and if it cannot, why."""
+    try:
+        found, unseen = question(*arguments)
+        if host.budget:
+            host.budget.take("findings", len(found))
+    except (Unseen, ControlError, OSError, MemoryError) as error:
+        return [], str(error) or "over budget: memory"
+    return list(found), unseen
+
+
+def _reasons(unseen: Any) -> list[str]:
+    return [unseen] if isinstance(unseen, str) else list(unseen)
+
+
+def common_services_of(wanted: Wanted, homes: set[str]) -> Any:
+    """Whose a program is, by its path and by its flatpak id."""
+
+    def services_of(program: str, flatpak_id: str) -> list[str]:
+        named = wanted.packages["flatpak"].get(flatpak_id) or below(program, homes, wanted.paths)
+        return named or wanted.names.get(program.rpartition("/")[2], [])
+
+    return services_of
+
+
+def restored_package(row: Sequence[Any]) -> Package:
+    """What came back from a child, as it was."""
+    package = Package(*row)
+    return package._replace(handles=tuple(package.handles), owner=User(*package.owner) if package.owner else None)
+
+
+def restored_copy(row: Sequence[Any]) -> Copy:
+    """What came back from a child, as it was."""
+    copy = Copy(*row)
+    return copy._replace(owner=User(*copy.owner) if copy.owner else None)

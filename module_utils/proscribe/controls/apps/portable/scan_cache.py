@@ -1,0 +1,120 @@
+"""What a look at apps remembers for the next one. Observing writes nothing: an enforcing run keeps it, an audit
+uses it.
+
+A directory that has not changed is not read again (host/walking.py), nor is a package system asked again whose database
+has not. That rests on the kernel's times alone, so now and then a look forgets all of it and reads everything: in every
+so many enforcing runs (proscribe_full_scan_every).
+
+What is remembered of a user's directories is a file of its own, which no other user's look reads, and which is bounded:
+whoever fills his home makes his own look slow, and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, Iterable, Mapping
+
+from ....hashing import sha256
+from ....host import ControlError, Host, Unseen
+from ....tuples import NamedTuple
+
+FOLDER = "/var/lib/proscribe/apps"
+MEMORY = FOLDER + "/walk.json"  # of the host's own places
+OF_USER = "walk-{}.json"  # beside it, by the number of the user
+VERSION = 5  # of what is remembered, and of how names are chosen
+LARGEST = 16 * 1024 * 1024  # bytes of one user's; walking.ROOM holds it below that
+DROPPED = ""  # in place of what is too much to be remembered
+
+
+class Memory(NamedTuple):
+    """What is remembered of earlier walks."""
+
+    known: Mapping[str, Any]  # directories of the host; empty for a walk that reads everything
+    stamp: str  # which names were looked for
+    full_at: str  # when everything was read: UTC, 2026-11-25T08:00:00Z
+    runs: int  # how many runs have begun with it or since
+    # By package system: its database as it then was, and the packages that were found, in the order of their fields.
+    packages: Mapping[str, tuple[Any, Any]] = {}
+    # By the number of a user, the text of his file: None for one that stays as it is, "" for none.
+    users: Mapping[str, Any] = {}
+    fresh: bool = False  # whether everything is read
+
+
+def remembered(host: Host, names: str, every: int) -> Memory:
+    """What earlier looks remembered, if they looked for the same names and it is not time to read everything again."""
+    stamp = f"{VERSION} {names}"
+    try:
+        kept = json.loads(host.read(MEMORY) or b"{}")
+        if isinstance(kept, dict) and kept.get("stamp") == stamp and kept["runs"] < every:
+            return Memory(kept["directories"], stamp, kept["full_at"], kept["runs"], kept["packages"])
+    except (Unseen, ControlError, ValueError, KeyError, TypeError):
+        pass  # an ordinary user may not read it; without it all is read anew
+    return Memory({}, stamp, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), 0, fresh=True)
+
+
+def of_user(host: Host, memory: Memory, uid: int) -> Mapping[str, Any]:
+    """The directories that are remembered of a user: by looks since everything was read."""
+    if memory.fresh:
+        return {}
+    try:
+        kept = json.loads(host.read(f"{FOLDER}/{OF_USER.format(uid)}", LARGEST) or b"{}")
+        if isinstance(kept, dict) and (kept.get("stamp"), kept.get("full_at")) == (memory.stamp, memory.full_at):
+            return dict(kept["directories"])
+    except (Unseen, ControlError, ValueError, KeyError, TypeError):
+        pass
+    return {}
+
+
+def text_of_user(memory: Memory, before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """What to remember of a user, in the place of what was remembered before; None if that stays as it is."""
+    if before and before == {path: list(node) for path, node in now.items()}:
+        return None
+    text = _text({"stamp": memory.stamp, "full_at": memory.full_at, "directories": now})
+    return text if len(text) <= LARGEST else DROPPED
+
+
+def stamped(stamp: str, folders: Iterable[str]) -> str:
+    """A stamp for looks in which these directories of many things are such too: other names matter in them."""
+    named = "\0".join(sorted(folders)).encode("utf-8", "surrogateescape")
+    return f"{stamp} {sha256(named).hexdigest()}" if named else stamp
+
+
+def _text(kept: Mapping[str, Any]) -> str:
+    return json.dumps(kept, separators=(",", ":"))
+
+
+def keep(host: Host, memory: Memory | None, begins: bool = False) -> None:
+    """Remember a look, for root alone: the names in it are users' own. `begins`: it was the first of a run, which then
+    counts. Raises ControlError.
+    """
+    if memory is None:
+        return
+    kept = {
+        "stamp": memory.stamp,
+        "full_at": memory.full_at,
+        "runs": memory.runs + begins,
+        "packages": memory.packages,
+        "directories": memory.known,
+    }
+    _replace(host, MEMORY, _text(kept))
+    stays = {OF_USER.format(uid) for uid, text in memory.users.items() if text != DROPPED}
+    for uid, text in memory.users.items():
+        if text:
+            _replace(host, f"{FOLDER}/{OF_USER.format(uid)}", text)
+    for path in traces(host):
+        if path != MEMORY and path.rpartition("/")[2] not in stays:
+            host.delete(path)
+
+
+def _replace(host: Host, path: str, text: str) -> None:
+    content = text.encode()
+    if len(content) <= LARGEST and host.read(path) != content:
+        host.write(path, content, 0o600)
+
+
+def traces(host: Host) -> list[str]:
+    """The files of a memory on a host."""
+    prefix, suffix = OF_USER.split("{}")
+    files = [f"{FOLDER}/{n}" for n in host.list(FOLDER) if n.startswith(prefix) and n.endswith(suffix)]
+    return [*files, *([MEMORY] if host.traces(MEMORY) else [])]

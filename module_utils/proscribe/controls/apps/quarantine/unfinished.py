@@ -1,0 +1,63 @@
+"""What the quarantine holds, as every look tells it, and the rule `apps/quarantine`: a move into the quarantine, or out
+of it, that was cut short and has to be completed.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ....finding import Finding, Verdict, judge
+from ....host import STATE_DIRECTORY, ControlError, Host, Unseen
+from ....patterns import pattern
+
+HOME = STATE_DIRECTORY + "/quarantine"
+UNFINISHED = ".unfinished"  # ends the name of an item's folder until all is done
+RULE = "apps/quarantine"
+COUNTED = 2_000  # items whose manifests a look reads
+OWNERS = 20  # of whom it tells, those who have most in it
+_TIME = pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+def observe(host: Host, mode: str) -> list[Verdict]:
+    """A verdict only where something is unfinished, or cannot be seen although there is a quarantine."""
+    try:
+        names = host.list(HOME)
+    except Unseen as unseen:
+        return [judge(RULE, {"mode": mode}, [], str(unseen))]
+    if holding := held(host, names):
+        host.told["quarantine"] = holding
+    begun = [name for name in names if name.endswith(UNFINISHED)]
+    found = [Finding("quarantine", name, path=f"{HOME}/{name}", detail="a move that was cut short") for name in begun]
+    return [judge(RULE, {"mode": mode}, found)] if found else []
+
+
+def held(host: Host, names: list[str]) -> dict[str, Any]:
+    """What the items of these names come to, for the record; {} for nothing.
+
+    {items, bytes on the disk, oldest: when that was taken, owners: bytes by account}
+    """
+    taken: list[str] = []
+    owners: dict[str, int] = {}
+    folders = [name for name in names if name != "README"]
+    for name in folders[:COUNTED]:
+        try:
+            told = json.loads(host.read(f"{HOME}/{name}/manifest.json") or b"{}")
+            size, owner, at = (
+                int(told.get("disk") or told.get("size") or 0),
+                str(told.get("owner")),
+                str(told["taken_at"]),
+            )
+        except (Unseen, ControlError, ValueError, TypeError, KeyError, AttributeError):
+            continue  # enforcing says so
+        owners[owner] = owners.get(owner, 0) + size
+        if _TIME.fullmatch(at):
+            taken.append(at)
+    most = sorted(owners.items(), key=lambda one: (-one[1], one[0]))[:OWNERS]
+    found = {
+        "items": len(folders),
+        "bytes": sum(owners.values()),
+        "oldest": min(taken, default=""),
+        "owners": dict(most),
+    }
+    return found if folders else {}

@@ -1,0 +1,80 @@
+"""Formulae and casks that Homebrew installed on Linux: a directory for each, in it one for each version.
+
+Homebrew lies in /home/linuxbrew/.linuxbrew or below a home, and belongs to the user who installed it (Homebrew's
+"Homebrew on Linux"). It is not asked.
+"""
+
+from __future__ import annotations
+
+from typing import AbstractSet, Callable, Iterator, Sequence
+
+from ....host import Host, Process, User
+from ...base import Action
+from .each_place import survey, told
+from .package import Package
+from .site_packages import told_version
+from .traces import HOMEBREW
+
+COMMON, *PERSONAL = HOMEBREW
+KINDS = {"brew": "Cellar", "brew_cask": "Caskroom"}
+
+
+class Brew:
+    """One of the two kinds of packages that Homebrew knows."""
+
+    def __init__(self, manager: str) -> None:
+        self.manager = manager
+
+    def query(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+        return self._query(host, None, ids, _prefixes(host, None) if ids else [])
+
+    def query_of(self, host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+        return self._query(host, user, ids, _prefixes(host, user) if ids else [])
+
+    def _query(
+        self, host: Host, user: User | None, ids: AbstractSet[str], prefixes: Sequence[str]
+    ) -> tuple[list[Package], str]:
+        def look(prefix: str) -> Iterator[Package]:
+            room = f"{prefix}/{KINDS[self.manager]}"
+            for name in [name for name in host.list(room) if name in ids]:
+                versions = [version for version in host.list(f"{room}/{name}") if not version.startswith(".")]
+                if versions:
+                    version = told_version(versions[-1])
+                    yield Package(self.manager, name, version, (prefix,), user, f"{room}/{name}")
+
+        found, unseen = survey(prefixes, look)
+        return found, told(unseen)
+
+    def trees(self, host: Host, user: User | None) -> list[str]:
+        return [f"{prefix}/{KINDS[self.manager]}" for prefix in _prefixes(host, user)]
+
+    def programs(self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+        """By the directory of the package. A user's says it of his own programs only."""
+
+        def program(process: Process) -> str:
+            for package in packages:
+                if process.exe.startswith(package.path + "/") and host.shares_root(process):
+                    return package.id if package.owner is None or host.user_of(process) == package.owner.uid else ""
+            return ""
+
+        return program
+
+    def removal(self, host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+        from . import brew_removal
+
+        return brew_removal.removal(host, packages)
+
+
+def _prefixes(host: Host, user: User | None) -> list[str]:
+    """Where Homebrew is a user's, or root's for None. The common place is the one's who owns it, in the first of his
+    homes.
+    """
+    seen = survey([COMMON], lambda path: [one] if (one := host.stat(path)) else [])[0]
+    uid = seen[0].st_uid if seen else -1
+    homes = [one.home for one in host.users() if one.uid == uid]
+    common = user is None and uid == 0 or user is not None and uid > 0 and homes[:1] == [user.home]
+    own = [user.home + place[1:] for place in PERSONAL] if user else []
+    return [*([COMMON] if common else []), *(place for place in own if place != COMMON)]
+
+
+FORMULAE, CASKS = Brew("brew"), Brew("brew_cask")

@@ -1,0 +1,126 @@
+"""Packages in environments of conda, mamba, micromamba and pixi: `conda-meta/<name>-<version>-<build>.json` in each.
+
+None of them is asked. Where environments lie: below the installer's directory, below ~/.conda, and wherever
+~/.conda/environments.txt lists one (conda's "Managing environments").
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from typing import AbstractSet, Any, Callable, Iterator, Mapping, Sequence
+
+from ....host import ControlError, Host, Process, User
+from ...base import Action
+from .each_place import survey, told
+from .package import Package
+from .site_packages import told_version
+from .traces import CONDA
+
+MANAGER = "conda"
+LISTED = "/.conda/environments.txt"
+META = "conda-meta"
+MOST = 1000  # environments of one user
+LARGEST = 1024 * 1024  # bytes of what is said of a package
+MOST_PROGRAMS = 200  # of a package
+PROGRAMS = ("bin/", "sbin/", "libexec/", "lib/", "opt/", "share/")
+
+
+def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return _query(host, None, ids) if ids else ([], "")
+
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return _query(host, user, ids) if ids else ([], "")
+
+
+def _query(host: Host, user: User | None, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    def look(prefix: str) -> Iterator[Package]:
+        for file in host.list(f"{prefix}/{META}"):
+            name, version = parse_name(file)
+            if name in ids and (said := _said(host, f"{prefix}/{META}/{file}")).get("name", name) == name:
+                version = told_version(said.get("version")) or told_version(version)
+                path = f"{prefix}/{META}/{file}"
+                yield Package(MANAGER, name, version, (prefix, *programs_in(said)), user, path)
+
+    prefixes, unseen = _environments(host, user)
+    found, blind = survey(prefixes, look)
+    return found, told([*unseen, *blind])
+
+
+def roots(user: User | None) -> list[str]:
+    """Where installations are, of the host or of a user."""
+    if user is None:
+        return [place for place in CONDA if place[0] == "/"]
+    return [user.home + place[1:] for place in CONDA if place[0] == "~"]
+
+
+def _environments(host: Host, user: User | None) -> tuple[list[str], list[str]]:
+    """The base of each installation, the environments below it, and those that a user's list has; and why that is not
+    all.
+    """
+    below, unseen = survey(roots(user), lambda root: [root, *(f"{root}/envs/{n}" for n in host.list(f"{root}/envs"))])
+    if user:
+        lines, blind = survey([user.home + LISTED], lambda path: (host.read(path, LARGEST) or b"").splitlines())
+        below, unseen = below + parse(lines, user.home), unseen + blind
+    found = list(dict.fromkeys(below))
+    if len(found) > MOST:
+        unseen.append(f"more than {MOST} environments of conda: not all were looked at")
+    return found[:MOST], unseen
+
+
+def parse(lines: Sequence[bytes], home: str) -> list[str]:
+    """The environments below a home that a list of them names."""
+    paths = (line.decode("utf-8", "replace").strip() for line in lines)
+    return [p for p in paths if p.startswith(home + "/") and p == os.path.normpath(p) and p.isprintable()]
+
+
+def parse_name(file: str) -> tuple[str, str]:
+    """Name and version out of `<name>-<version>-<build>.json`; empty for another file."""
+    stem, dot, kind = file.rpartition(".")
+    parts = stem.rsplit("-", 2)
+    return (parts[0], parts[1]) if dot and kind == "json" and len(parts) == 3 else ("", "")
+
+
+def _said(host: Host, path: str) -> Mapping[str, Any]:
+    """What is said of a package; empty where that cannot be read: the name of its file says what it is."""
+    try:
+        said = json.loads(host.read(path, LARGEST) or b"")
+    except (ValueError, RecursionError, ControlError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def programs_in(said: Mapping[str, Any]) -> list[str]:
+    """The files of a package that may be its programs, relative to the environment."""
+    files = said.get("files")
+    listed = (file for file in files if isinstance(file, str)) if isinstance(files, list) else ()
+    return [file for file in itertools.islice(listed, 20 * MOST_PROGRAMS) if file.startswith(PROGRAMS)][:MOST_PROGRAMS]
+
+
+def trees(host: Host, user: User | None) -> list[str]:
+    """The environments: what lies in one goes with it, or stays with it."""
+    if user is None:
+        return [root for root in roots(None) if host.stat(f"{root}/{META}")]
+    environments, _ = _environments(host, user)
+    return survey(environments, lambda path: [path] if host.stat(f"{path}/{META}") else [])[0]
+
+
+def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+    """By the files that a package has in its environment. A user's environment says it of his own programs only."""
+    files = {f"{package.handles[0]}/{file}": package for package in packages for file in package.handles[1:]}
+
+    def program(process: Process) -> str:
+        package = files.get(process.exe)
+        if package is None or not host.shares_root(process):
+            return ""
+        return package.id if package.owner is None or host.user_of(process) == package.owner.uid else ""
+
+    return program
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    from . import conda_removal
+
+    return conda_removal.removal(host, packages)

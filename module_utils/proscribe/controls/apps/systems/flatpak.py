@@ -1,0 +1,137 @@
+"""Flatpak apps: the system's installations and every user's own, read from where flatpak deploys them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
+
+from ....host import Host, Process, User
+from ....patterns import pattern
+from ....tuples import NamedTuple
+from ...base import Action
+from ..blocks.contact import whom
+from ..blocks.parts import GatePart
+from ..blocks.polkit import rule
+from .each_place import survey, told
+from .flatpak_filters import RemoteFilters
+from .flatpak_remotes import installations
+from .package import Package
+from .site_packages import told_version
+
+MANAGER = "flatpak"
+CATALOGUE_KEY = "flatpak"
+DATABASE_FILES: tuple[str, ...] = ()
+PERSONAL = "/.local/share/flatpak"  # below a home
+# What a deployment says of itself begins with origin and commit, and has the version further on, if the app told one.
+APP_VERSION = pattern(rb"appdata-version\0+([^\0]+)\0")
+
+
+class _App(NamedTuple):
+    id: str
+    path: str
+    owner: User | None
+
+
+def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return _installed(host, ids, None)
+
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return _installed(host, ids, user)
+
+
+def trees(host: Host, user: User | None) -> Sequence[str]:
+    return [user.home + PERSONAL] if user else list(installations(host).values())
+
+
+def _installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tuple[list[Package], str]:
+    def present(place: str) -> list[_App]:
+        there = ids & set(host.list(f"{place}/app"))
+        return [_App(id_, f"{place}/app/{id_}", owner) for id_ in sorted(there)]
+
+    apps, unseen = survey(trees(host, owner) if ids else (), present)
+    packages, more = survey(apps, lambda app: _deployed(host, app))
+    return packages, told(unseen + more)
+
+
+def _deployed(host: Host, app: _App) -> Iterator[Package]:
+    """An app's deployed branches: those with an `active` link in `<app>/<arch>/<branch>/`."""
+    for arch in host.list(app.path):
+        if arch == "current":  # a link to the branch that is started when none is named
+            continue
+        for branch in host.list(f"{app.path}/{arch}"):
+            path = f"{app.path}/{arch}/{branch}"
+            there = host.list(path)
+            if "active" in there:
+                version = _version(host, path, there)
+                yield Package(MANAGER, app.id, version, (f"app/{app.id}/{arch}/{branch}",), app.owner, path)
+
+
+def _version(host: Host, path: str, there: Sequence[str]) -> str:
+    """The version that a deployed app tells, or the beginning of its commit; "" while there are two deployments."""
+    commits = [name for name in there if re.fullmatch(r"[0-9a-f]{64}", name)]
+    if len(commits) != 1:
+        return ""
+    said = APP_VERSION.search(host.read(f"{path}/{commits[0]}/deploy") or b"")
+    return (told_version(said[1].decode("utf-8", "replace")) if said else "") or commits[0][:12]
+
+
+def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+    """Flatpak puts a file in the root of each sandbox that says whose it is. That holds where the control group's name
+    does not: without a systemd user session there is none. Apps that were removed while they ran are known by it too.
+    """
+
+    def program(process: Process) -> str:
+        name = parse(host.read_inside(process, ".flatpak-info").decode("utf-8", "replace"))
+        return name if name in ids else ""
+
+    return program if ids else lambda process: ""
+
+
+def parse(info: str) -> str:
+    """The application's id in a `.flatpak-info`; "" if there is none (flatpak-metadata(5))."""
+    group = ""
+    for line in info.splitlines():
+        if line.startswith("["):
+            group = line.strip()
+        elif group == "[Application]" and line.startswith("name="):
+            return line[len("name=") :].strip()
+    return ""
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    from . import flatpak_removal
+
+    return flatpak_removal.removal(host, packages)
+
+
+def there(host: Host, user: User | None) -> bool:
+    places = trees(host, user)
+    return (user is None and host.tool("flatpak") is not None) or any(host.stat(place) for place in places)
+
+
+def gated(host: Host) -> bool:
+    return host.tool("flatpak") is not None
+
+
+# A bundle is a file: what is in it, flatpak does not tell polkit.
+REFUSED = """\
+(action.id == "org.freedesktop.Flatpak.app-install" && {ids}.indexOf(String(action.lookup("ref")).split("/")[1]) >= 0)
+        || action.id == "org.freedesktop.Flatpak.install-bundle\""""
+
+
+def gate(
+    ids: AbstractSet[str],
+    contact: str,
+    permitted: Mapping[str, Sequence[str]] = {},
+    paths: Sequence[str] = (),
+    notices: Sequence[str] = (),
+) -> tuple[GatePart, ...]:
+    """For the system's installations; a user's own asks nobody. `flatpak mask` does not stop an installation by name.
+
+    Neither filters nor polkit are told versions: an app that may come in one version passes, as in pacman.py.
+    """
+    refused = sorted(ids - permitted.keys())
+    reason = f"Restricted apps, and bundles, are not installed here; ask {whom(contact)}"
+    return RemoteFilters(tuple(refused)), rule("flatpak", reason, REFUSED.format(ids=json.dumps(refused)))

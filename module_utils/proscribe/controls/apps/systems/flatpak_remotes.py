@@ -1,0 +1,52 @@
+"""Where flatpak keeps what it installed for the whole host, and from which remotes it would install there."""
+
+from __future__ import annotations
+
+from ....host import Host
+from ....tuples import NamedTuple
+
+DEFAULT = "default"  # what flatpak calls the installation that needs no configuration
+SYSTEM = "/var/lib/flatpak"
+CONFIGURED = "/etc/flatpak/installations.d"
+
+
+class Remote(NamedTuple):
+    installation: str
+    name: str
+    filter: str  # the path of its filter; "" for none
+
+
+def installations(host: Host) -> dict[str, str]:
+    """The system's installations by name, each with its directory (flatpak-installation(5))."""
+    found = {DEFAULT: SYSTEM}
+    for file in host.list(CONFIGURED):
+        if file.endswith(".conf"):
+            for name, keys in groups(host.text(f"{CONFIGURED}/{file}") or "", "Installation"):
+                if keys.get("Path", "").startswith("/"):
+                    found[name] = keys["Path"].rstrip("/")
+    return found
+
+
+def remotes(host: Host) -> list[Remote]:
+    """Every remote that something can be installed from. The origin of a bundle is listed as one, without address."""
+    return [
+        Remote(installation, name, keys.get("xa.filter", ""))
+        for installation, path in installations(host).items()
+        for name, keys in groups(host.text(f"{path}/repo/config") or "", "remote")
+        if keys.get("url")
+    ]
+
+
+def groups(text: str, kind: str) -> list[tuple[str, dict[str, str]]]:
+    """The groups `[kind "name"]` of a key file, with their keys."""
+    found: list[tuple[str, dict[str, str]]] = []
+    keys: dict[str, str] = {}
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("["):
+            keys = {}  # those of another group are dropped
+            if line.startswith(f'[{kind} "') and line.endswith('"]'):
+                found.append((line[len(kind) + 3 : -2], keys))
+        elif "=" in line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            keys[key.strip()] = value.strip()
+    return found

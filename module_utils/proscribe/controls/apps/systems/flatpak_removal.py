@@ -1,0 +1,76 @@
+"""What flatpak itself is asked to change: apps taken off a host, and filters set on remotes."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Sequence
+
+from ....host import ControlError, Host
+from ...base import Action
+from .flatpak_filters import DIRECTORY, ODD, RemoteFilters, former, odd, ours, own_file
+from .flatpak_remotes import DEFAULT, Remote, installations, remotes
+from .package import Package
+
+LIMIT = 300  # seconds
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    """An action for each app and installation: a user's own as that user, so that root does nothing in a home. The
+    user's data in ~/.var/app stays, and so do runtimes.
+    """
+    if not host.tool("flatpak"):
+        return [], [(package, "flatpak itself is not installed on this host") for package in packages]
+    names = {path: name for name, path in installations(host).items()}
+    grouped: dict[tuple[str, str, str], list[Package]] = {}
+    for package in packages:
+        installation = "" if package.owner else names.get(package.path.partition("/app/")[0], DEFAULT)
+        grouped.setdefault((package.id, package.scope, installation), []).append(package)
+    return [
+        Action(
+            "remove",
+            f"{id_} ({scope})" if installation in ("", DEFAULT) else f"{id_} ({scope}, installation {installation})",
+            partial(_uninstall, host, branches, installation),
+            "".join(f"{handle} {branch.version}\n" for branch in branches for handle in branch.handles),
+        )
+        for (id_, scope, installation), branches in grouped.items()
+    ], []
+
+
+def _uninstall(host: Host, branches: Sequence[Package], installation: str) -> None:
+    where = f"--installation={installation}" if installation else "--user"
+    handles = [handle for branch in branches for handle in branch.handles]
+    argv = ["flatpak", "uninstall", where, "--assumeyes", "--noninteractive", *handles]
+    host.must(argv, user=branches[0].owner, timeout=LIMIT)
+
+
+def put_up(host: Host, filters: RemoteFilters) -> None:
+    """The files first: a remote whose filter is not there lets nothing in at all."""
+    undone = []
+    for remote in remotes(host):
+        if odd(remote):
+            undone.append(f"remote {remote.name!r} {ODD}")
+            continue
+        content = filters.content(host, remote)
+        if line := filters.undone(host, remote):
+            undone.append(f"{former(host, remote)} lets it in from {remote.name}, and goes first: {line}")
+        if host.text(own_file(remote)) != content:
+            host.write(own_file(remote), content)
+        if remote.filter != own_file(remote):
+            _modify(host, remote, own_file(remote))
+    if undone:
+        raise ControlError(f"has to be changed by an administrator: {'; '.join(undone)}")
+
+
+def take_down(host: Host) -> None:
+    """What a remote had before, then our files: no remote is without its filter's file for a moment."""
+    for remote in remotes(host):
+        if ours(remote.filter):
+            _modify(host, remote, former(host, remote))
+    for installation in host.list(DIRECTORY):
+        for file in host.list(f"{DIRECTORY}/{installation}"):
+            host.delete(f"{DIRECTORY}/{installation}/{file}")
+
+
+def _modify(host: Host, remote: Remote, path: str) -> None:
+    setting = f"--filter={path}" if path else "--no-filter"
+    host.must(["flatpak", "remote-modify", f"--installation={remote.installation}", setting, "--", remote.name])

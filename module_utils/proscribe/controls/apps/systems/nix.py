@@ -1,0 +1,128 @@
+"""Packages in the profiles of Nix: those of the host, and those of each user. Nix is not asked.
+
+A profile's manifest says what was installed: `manifest.json` by `nix profile` (three versions of it), `manifest.nix` by
+`nix-env` (Nix manual, "Profiles"). What `nix run` and `nix shell` use without installing it is seen when it runs: the
+path in the store says what it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import AbstractSet, Any, Callable, Iterator, Sequence
+
+from ....host import Host, Process, Unseen, User
+from ...base import Action
+from . import store_paths
+from .each_place import survey, told
+from .package import Package
+from .traces import NIX_PROFILES, NIX_STORES
+from .user_links import link
+
+MANAGER = "nix"
+STORE = "/nix/store"
+PROFILES = "/nix/var/nix/profiles"
+OUT_PATH = re.compile(r'\boutPath = "(/nix/store/[^"\\\s]{34,250})"')
+
+
+def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    places = (PROFILES, f"{PROFILES}/per-user/root")
+    return _query(host, None, ids, places if ids else ())
+
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    places = [user.home + NIX_PROFILES[1:]] + ([f"{PROFILES}/per-user/{user.name}"] if user.uid else [])
+    return _query(host, user, ids, places if ids else ())
+
+
+def _query(
+    host: Host, user: User | None, ids: AbstractSet[str], directories: Sequence[str]
+) -> tuple[list[Package], str]:
+    found, unseen = survey(directories, lambda directory: store_paths.profiles(host, directory, STORE))
+    if user and directories:
+        more, blind = survey([f"{user.home}/.nix-profile"], lambda path: _elsewhere(host, user, path))
+        found, unseen = found + more, unseen + blind
+
+    def look(profile: tuple[str, str]) -> Iterator[Package]:
+        path, target = profile
+        for own in ("", *(user.home + place[1:] for place in NIX_STORES)) if user else ("",):
+            if host.stat(placed(target, own)) is not None:
+                yield from _installed(host, user, ids, path, target, own)
+                return
+        raise Unseen(f"{path} leads into a store of Nix that is nowhere here")
+
+    packages, blind = survey(dict.fromkeys(found), look)
+    return packages, told([*unseen, *blind])
+
+
+def placed(path: str, own: str) -> str:
+    """Where a path of the store lies, with what stands for /nix; "" if that is itself."""
+    return own + path[len("/nix") :] if own else path
+
+
+def _elsewhere(host: Host, user: User, path: str) -> Iterator[tuple[str, str]]:
+    """The profile that a user goes by, where it is another one of his."""
+    to = link(host, path)
+    if to.startswith(user.home + "/") and "/../" not in to and to.isprintable():
+        target = store_paths.current(host, to, STORE)
+        if target:
+            yield to, target
+
+
+def _installed(
+    host: Host, user: User | None, ids: AbstractSet[str], profile: str, target: str, own: str
+) -> Iterator[Package]:
+    kind, manifest = "profile", _content(host, f"{target}/manifest.json", own)
+    if manifest:
+        listed = parse(manifest)
+    else:
+        kind, listed = "env", parse_env(_content(host, f"{target}/manifest.nix", own))
+    for path in listed:
+        name, version = store_paths.split(path.rpartition("/")[2])
+        if name in ids:
+            yield Package(MANAGER, name, version, (profile, kind, own), user, placed(path, own))
+
+
+def _content(host: Host, path: str, own: str) -> bytes:
+    return store_paths.content(host, path, STORE, lambda path: placed(path, own))
+
+
+def parse(manifest: bytes) -> list[str]:
+    """The store paths that a manifest.json lists, one for each package. Raises Unseen for what is none."""
+    try:
+        said: Any = json.loads(manifest)
+    except (ValueError, RecursionError):
+        raise Unseen("a manifest.json of a profile of Nix cannot be read") from None
+    elements = said.get("elements") if isinstance(said, dict) else None
+    listed = elements.values() if isinstance(elements, dict) else elements if isinstance(elements, list) else ()
+    paths = [element.get("storePaths") for element in listed if isinstance(element, dict)]
+    firsts = [stored[0] for stored in paths if isinstance(stored, list) and stored]
+    return list(dict.fromkeys(p for p in firsts if isinstance(p, str) and store_paths.in_store(p, STORE)))
+
+
+def parse_env(manifest: bytes) -> list[str]:
+    """The store paths that a manifest.nix lists: in a text of Nix's a quotation mark is written with a backslash, so
+    none of them stands in one.
+    """
+    paths = OUT_PATH.findall(manifest.decode("utf-8", "replace"))
+    return list(dict.fromkeys(path for path in paths if store_paths.in_store(path, STORE)))
+
+
+def trees(host: Host, user: User | None) -> list[str]:
+    return [f"{user.home}{place[1:]}/store" for place in NIX_STORES] if user else []
+
+
+def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+    """By the path in the store, also of what no profile has."""
+
+    def program(process: Process) -> str:
+        name = store_paths.package_of(host, process, STORE)
+        return name if name in ids else ""
+
+    return program
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    from . import nix_removal
+
+    return nix_removal.removal(host, packages)

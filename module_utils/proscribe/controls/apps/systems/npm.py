@@ -1,0 +1,123 @@
+"""Packages that npm installed globally: for the whole host, or below a prefix in a user's home. npm is not asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from typing import AbstractSet, Any, Callable, Iterator, Mapping, Sequence
+
+from ....host import Host, Process, User
+from ...base import Action
+from ..blocks.parts import GatePart
+from .each_place import survey, told
+from .package import Package
+from .site_packages import told_version
+
+MANAGER = "npm"
+CATALOGUE_KEY = "npm"
+DATABASE_FILES: tuple[str, ...] = ()
+SYSTEM = ("/usr", "/usr/local")
+PERSONAL = ("/.local", "/.npm-global", "/.npm-packages")  # below a home
+LONGEST_PATH = 4096  # bytes that the kernel takes for one
+NVM = "/.nvm/versions/node"
+MODULES = "/lib/node_modules"
+
+
+def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return _installed(host, ids, SYSTEM if ids else (), None)
+
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    if not ids:
+        return [], ""
+    prefixes, unseen = _prefixes(host, user.home)
+    found, blind = _installed(host, ids, prefixes, user)
+    return found, told([*unseen, *filter(None, [blind])])
+
+
+def trees(host: Host, user: User | None) -> Sequence[str]:
+    prefixes = _prefixes(host, user.home)[0] if user else SYSTEM
+    return [prefix + MODULES for prefix in prefixes]
+
+
+def _installed(
+    host: Host, ids: AbstractSet[str], prefixes: Sequence[str], owner: User | None
+) -> tuple[list[Package], str]:
+    def look(prefix: str) -> Iterator[Package]:
+        there = set(host.list(prefix + MODULES))
+        for id_ in sorted(id_ for id_ in ids if id_.partition("/")[0] in there):
+            path = f"{prefix}{MODULES}/{id_}"
+            manifest = _manifest(host, path)
+            if manifest is not None:
+                yield Package(MANAGER, id_, told_version(manifest.get("version")), (prefix,), owner, path)
+
+    found, unseen = survey(prefixes, look)
+    return found, told(unseen)
+
+
+def _prefixes(host: Host, home: str) -> tuple[list[str], list[str]]:
+    """Where a user may have installed, and why that is not all."""
+    versions, unseen = survey([home + NVM], host.list)
+    lines, more = survey([f"{home}/.npmrc"], lambda path: (host.text(path) or "").splitlines())
+    own = [home + place for place in PERSONAL] + [f"{home}{NVM}/{version}" for version in versions]
+    return list(dict.fromkeys([*own, *parse(lines, home)])), unseen + more
+
+
+def parse(lines: Sequence[str], home: str) -> list[str]:
+    """The prefix that an .npmrc sets, if it lies below the home: npm config, "Files". The last line counts (ini)."""
+    said = ""
+    for line in lines:
+        key, _, value = line.partition("=")
+        if key.strip() == "prefix":
+            said = value.strip().strip("\"'")
+    if len(said) > LONGEST_PATH:
+        return []
+    said = said.replace("${HOME}", home)
+    path = os.path.normpath(home + said[1:] if said.startswith("~/") else said)
+    return [path] if path.startswith(home + "/") and path.isprintable() else []
+
+
+def _manifest(host: Host, path: str) -> Mapping[str, Any] | None:
+    """A package's package.json; empty if it says nothing that can be read, None if there is no package."""
+    seen = host.stat(path)
+    if seen and stat.S_ISLNK(seen.st_mode):
+        return {}  # `npm link`: the package lies elsewhere, and where is the user's word
+    content = host.read(f"{path}/package.json")
+    if content is None:
+        return None
+    try:
+        told = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+    return lambda process: ""  # what runs is Node, and nothing that can be trusted says which package it runs
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    from . import npm_removal
+
+    return npm_removal.removal(host, packages)
+
+
+def there(host: Host, user: User | None) -> bool:
+    prefixes = _prefixes(host, user.home)[0] if user else SYSTEM
+    installed = any(host.stat(prefix + MODULES) is not None for prefix in prefixes)
+    return installed or (user is None and host.tool("npm") is not None)
+
+
+def gated(host: Host) -> bool:
+    return False
+
+
+def gate(
+    ids: AbstractSet[str],
+    contact: str,
+    permitted: Mapping[str, Sequence[str]] = {},
+    paths: Sequence[str] = (),
+    notices: Sequence[str] = (),
+) -> tuple[GatePart, ...]:
+    return ()  # npm has none, and whoever may write somewhere may install there

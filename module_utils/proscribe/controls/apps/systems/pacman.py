@@ -1,0 +1,126 @@
+"""Arch's packages: pacman's own database, and a transaction hook that every way of installing goes through."""
+
+from __future__ import annotations
+
+from typing import AbstractSet, Callable, Mapping, Sequence
+
+from ....host import WRITTEN_BY, Host, Process, User
+from ...base import Action
+from ..blocks.contact import whom
+from ..blocks.parts import GateFile, GatePart
+from ..blocks.polkit import packagekit
+from .package import Package
+
+MANAGER = "pacman"
+CATALOGUE_KEY = "pacman"
+DATABASE_FILES: tuple[str, ...] = ()
+DATABASE = "/var/lib/pacman/local"
+
+
+def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    """The database has a directory for each package; one without `desc` is of a transaction that broke off."""
+    found = []
+    for entry in host.list(DATABASE) if ids else ():
+        name, version = parse(entry)
+        if name in ids and host.stat(f"{DATABASE}/{entry}/desc"):
+            found.append(Package(MANAGER, name, version, (name,), path=f"{DATABASE}/{entry}"))
+    return found, ""
+
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return [], ""  # it installs for the whole host
+
+
+def trees(host: Host, user: User | None) -> Sequence[str]:
+    return ()  # they lie where the file scan does not look
+
+
+def parse(entry: str) -> tuple[str, str]:
+    """Name and version out of `<name>-<version>-<release>`: neither of the latter two has a hyphen (PKGBUILD(5))."""
+    name, *rest = entry.rsplit("-", 2)
+    return (name, "-".join(rest)) if len(rest) == 2 else ("", "")
+
+
+def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+    files: dict[str, str] = {}
+    for package in packages:
+        lines = (host.text(f"{package.path}/files") or "").splitlines()
+        files.update((f"/{line}", package.id) for line in lines)
+    return lambda process: files[process.exe] if process.exe in files and host.shares_root(process) else ""
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    from . import pacman_removal
+
+    return pacman_removal.removal(host, packages)
+
+
+def there(host: Host, user: User | None) -> bool:
+    return user is None and host.stat(DATABASE) is not None
+
+
+def gated(host: Host) -> bool:
+    return host.tool("pacman") is not None and host.stat(DATABASE) is not None
+
+
+SCRIPT = "/usr/libexec/proscribe/pacman-gate"
+# Of the directories that pacman takes hooks from, the one that no HookDir in pacman.conf takes away.
+HOOK = "/usr/share/libalpm/hooks/00-proscribe.hook"
+
+
+def gate(
+    ids: AbstractSet[str],
+    contact: str,
+    permitted: Mapping[str, Sequence[str]] = {},
+    paths: Sequence[str] = (),
+    notices: Sequence[str] = (),
+) -> tuple[GatePart, ...]:
+    """A hook is told names, no versions: a name that may come in one version passes, and others of it are seen later.
+
+    Updates of what is still installed pass too, as everywhere: to refuse them would only keep the old version, and
+    stop every other update that comes with it.
+    """
+    import shlex  # only a host with pacman needs it
+
+    # A hook without a target is an error that stops every transaction. No package has this one's name.
+    targets = sorted(ids - permitted.keys()) or ["/"]
+    told = "".join(f"printf 'proscribe: %s\\n' {shlex.quote(notice)}\n" for notice in notices)
+    # Script first: pacman stops where it is told to run one that is not there.
+    return (
+        GateFile(SCRIPT, GATE.format(whom=shlex.quote(whom(contact)), notices=told), 0o755),
+        GateFile(HOOK, TRIGGER + "".join(f"Target = {name}\n" for name in targets) + ACTION),
+        packagekit(MANAGER, ids - permitted.keys(), contact),
+    )
+
+
+TRIGGER = f"""\
+# {WRITTEN_BY}
+# Refuses restricted packages: alpm-hooks(5). Remove this file before the script that it names.
+[Trigger]
+Operation = Install
+Type = Package
+"""
+
+ACTION = f"""
+[Action]
+Description = Proscribe: looking for restricted packages
+When = PreTransaction
+Exec = {SCRIPT}
+NeedsTargets
+AbortOnFail
+"""
+
+# Names come on standard input. pacman shows what a hook says, and goes on only if it ends with 0.
+GATE = f"""\
+#!/bin/sh
+# {WRITTEN_BY}
+#
+# pacman runs this before a transaction that would install what {HOOK} names.
+whom={{whom}}
+while read -r package; do
+    echo "proscribe: the policy of this organisation does not allow $package on this host"
+    logger -t proscribe -p auth.notice -- "the package gate refused $package" 2>/dev/null || :
+done
+echo "proscribe: nothing was installed; ask $whom"
+{{notices}}exit 1
+"""

@@ -1,0 +1,104 @@
+"""Packages of the rpm family: rpm's own database, whichever front end (dnf, dnf5, zypper) installed them."""
+
+from __future__ import annotations
+
+from typing import AbstractSet, Callable, Iterable, Mapping, Sequence
+
+from ....host import ControlError, Host, Process, Unseen, User
+from ...base import Action
+from ..blocks.parts import GatePart
+from . import rpm_block
+from .package import Package, place
+
+MANAGER = "rpm"
+CATALOGUE_KEY = "rpm"
+DATABASES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
+# What a database consists of, by the backend of rpm that keeps it: sqlite, ndb, Berkeley DB.
+DATABASE_FILES: tuple[str, ...] = tuple(
+    f"{directory}/{name}"
+    for directory in DATABASES
+    for name in ("rpmdb.sqlite", "rpmdb.sqlite-wal", "Packages.db", "Packages")
+)
+FORMAT = "%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\t%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\n"
+
+
+def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    """Asked by name, which rpm answers from an index: a list of all would read the header of every package."""
+    if not ids or not in_use(host):
+        return [], ""
+    if not host.tool("rpm"):
+        return [], "there is an rpm database, and no rpm to read it"
+    try:
+        found = parse(asked(host, ["-q", "--qf", FORMAT, "--", *sorted(ids)]), ids)
+        return [package._replace(path=place(_files(host, package))) for package in found], ""
+    except Unseen as unseen:
+        return [], str(unseen)
+
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return [], ""  # it installs for the whole host
+
+
+def trees(host: Host, user: User | None) -> Sequence[str]:
+    return ()  # they lie where the file scan does not look
+
+
+def in_use(host: Host) -> bool:
+    """Whether there is a database. Without one rpm is not asked: run as root, it would make one."""
+    return any(map(host.stat, DATABASE_FILES))
+
+
+def asked(host: Host, question: Iterable[str]) -> str:
+    """What rpm answers. It ends with the number of packages that are not there, so only its errors tell a failure.
+
+    Raises ControlError; for an ordinary user Unseen, since a database that nobody has opened yet is for root to open.
+    """
+    result = host.run(["rpm", *question])
+    if "error: " in result.err:
+        reason = f"rpm cannot read its database: {' '.join(result.err.split())[-400:]}"
+        raise ControlError(reason) if host.privileged else Unseen(reason)
+    return result.out
+
+
+def parse(answer: str, ids: AbstractSet[str]) -> list[Package]:
+    """The packages in an answer in FORMAT. Between them rpm says what is not installed, and since it takes
+    `name-version` for a name too, a package may have another name than was asked for.
+    """
+    fields = [line.split("\t") for line in answer.splitlines()]
+    return [Package(MANAGER, f[0], f[1], (f[2],)) for f in fields if len(f) == 3 and f[0] in ids]
+
+
+def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+    files: dict[str, str] = {}
+    for package in packages:
+        files.update(dict.fromkeys(_files(host, package), package.id))
+    return lambda process: files[process.exe] if process.exe in files and host.shares_root(process) else ""
+
+
+def _files(host: Host, package: Package) -> list[str]:
+    return asked(host, ["-ql", "--", *package.handles]).splitlines()
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    from . import rpm_removal
+
+    return rpm_removal.removal(host, packages)
+
+
+def there(host: Host, user: User | None) -> bool:
+    return user is None and in_use(host)
+
+
+def gated(host: Host) -> bool:
+    """Whether the host's own packages are of this family: then rpm itself is one. (rpm is also to be had as a deb.)"""
+    return in_use(host) and host.tool("rpm") is not None and not host.run(["rpm", "-q", "rpm"]).rc
+
+
+def gate(
+    ids: AbstractSet[str],
+    contact: str,
+    permitted: Mapping[str, Sequence[str]] = {},
+    paths: Sequence[str] = (),
+    notices: Sequence[str] = (),
+) -> tuple[GatePart, ...]:
+    return rpm_block.parts(ids, contact, permitted, notices)

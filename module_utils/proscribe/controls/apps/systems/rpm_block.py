@@ -1,0 +1,232 @@
+"""The gate of the rpm family: a guard package that conflicts with what is restricted, and what front ends leave out.
+
+rpm asks nobody before it installs, but it keeps conflicts: the guard (rpm_guard.py) refuses on every road, `rpm -i`
+too. dnf would let go of it (`--allowerasing`), and so would a person, so it is on dnf's list of what it never removes.
+zypper's lock on it does the same there. Beside it dnf and zypper leave the names out by themselves, which holds where
+somebody has erased the guard with rpm.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import AbstractSet, Iterator, Mapping, Sequence
+
+from ....hashing import sha256
+from ....host import STATE_DIRECTORY, WRITTEN_BY, Host
+from ....patterns import pattern
+from ....tuples import NamedTuple
+from ..blocks.contact import whom
+from ..blocks.parts import DIFFERS, LEFT_OVER, MISSING, GateFile, GatePart, SharedFile
+from ..blocks.polkit import packagekit
+
+GUARD = "proscribe-guard"
+PLACE = f"{STATE_DIRECTORY}/{GUARD}.rpm"  # only while it is being installed
+DNF = ("/usr/bin/dnf", "/usr/bin/dnf-3", "/usr/bin/dnf5", "/usr/bin/microdnf")
+ZYPPER = ("/usr/bin/zypper",)
+DNF_CONFIGURATION = "/etc/dnf/dnf.conf"
+DNF_PROTECTED = "/etc/dnf/protected.d/proscribe.conf"
+ZYPPER_LOCKS = "/etc/zypp/locks"
+
+# What rpm's own tools accept in the name of a package; a pattern or a separator would reach further than one name.
+NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+def parts(
+    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]], notices: Sequence[str] = ()
+) -> tuple[GatePart, ...]:
+    """A package of which a waiver lets a version in is left to the guard, which can tell versions apart."""
+    names = sorted(filter(NAME.fullmatch, ids))
+    closed = [name for name in names if name not in permitted]
+    policy = f"Restricted by the policy of this organisation; ask {whom(contact)}."
+    # The words for the guard stand after it, and fall before it.
+    held = [*closed, *([GUARD] if names else [])]
+    return (
+        SharedFile(DNF_CONFIGURATION, partial(excluded, closed, policy), without_excludes, DNF),
+        Guard(tuple(conflicts(names, permitted)), policy, notices=tuple(notices)),
+        GateFile(DNF_PROTECTED, f"# {WRITTEN_BY}\n{GUARD}\n", needs=DNF),
+        SharedFile(ZYPPER_LOCKS, partial(locked, held, policy), without_locks, ZYPPER),
+        packagekit("rpm", ids - permitted.keys(), contact),
+    )
+
+
+# -- what dnf leaves out -----------------------------------------------------------------------------------------------
+
+BEGIN = "# proscribe: begin. "
+END = "# proscribe: end"
+# In words, since only a host with dnf pays for making a pattern of them.
+BLOCK = rf"(?ms)^{BEGIN}.*?^{END}\n|\n?^{BEGIN}.*?^{END}\Z"
+
+
+def excluded(names: Sequence[str], policy: str, text: str) -> str:
+    """dnf.conf with the names left out, at the end of [main].
+
+    `excludepkgs` and `exclude` are two names of one option, and what both say adds up, while of two lines with one name
+    the last one counts (dnf 4.23). So ours is the one that the administrator does not use; where both are used, it
+    repeats what it hides.
+    """
+    rest = without_excludes(text)
+    if not names:
+        return rest
+    lines = rest.splitlines(keepends=True)
+    at, values = _main(lines)
+    key = "exclude" if "excludepkgs" in values else "excludepkgs"
+    value = ",".join([*values.get(key, "").replace(",", " ").split(), *names])
+    block = [f"{BEGIN}{WRITTEN_BY}", f"# {policy}", *([] if at else ["[main]"]), f"{key}={value}", END]
+    at = at or len(lines)
+    if at and not lines[at - 1].endswith("\n"):  # the last line of a file that does not end in one
+        return rest + "\n" + "\n".join(block)
+    return "".join([*lines[:at], *(line + "\n" for line in block), *lines[at:]])
+
+
+def without_excludes(text: str) -> str:
+    return re.sub(BLOCK, "", text)
+
+
+def _main(lines: Sequence[str]) -> tuple[int, dict[str, str]]:
+    """Behind which line the last section [main] says its last word (0: there is none), and its options' values."""
+    at, section, key = 0, "", ""
+    values: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        if line.startswith("["):
+            section, key = line.strip(), ""
+        elif not line.strip() or line[0] in "#;":
+            continue
+        elif section == "[main]" and line[0].isspace():
+            values[key] = values.get(key, "") + " " + line.strip()
+        elif section == "[main]":
+            key, _, value = (word.strip() for word in line.partition("="))
+            values[key] = value
+        at = number if section == "[main]" else at
+    return at, values
+
+
+# -- what zypper locks -------------------------------------------------------------------------------------------------
+
+LOCK = "\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {name}\ncomment: {comment}\n\n"
+# zypper rewrites the file whole, in its own order, and drops what it does not know. A lock's comment it keeps.
+OURS = r"(?m)(?:^\n)?(?:^\w+: .*\n)+?comment: Written by Proscribe.*\n(?:^\n)?"
+STANZA = r"(?m)(?:^\w+: .*(?:\n|\Z))+"
+
+
+def locked(names: Sequence[str], policy: str, text: str) -> str:
+    """zypper's locks with one for each name. One that the administrator has made stays the administrator's."""
+    comment = f"{WRITTEN_BY}. {policy}"
+    mine = [stanza for stanza in re.findall(STANZA, text) if "\ncomment: Written by Proscribe" in stanza]
+    rest = without_locks(text)
+    theirs = {stanza.strip() for stanza in re.findall(STANZA, rest)}
+    wanted = [LOCK.format(name=name, comment=comment) for name in names if _plain(name) not in theirs]
+    if sorted(mine) == sorted(stanza.strip("\n") + "\n" for stanza in wanted):
+        return text
+    return "".join(wanted) + rest  # in front, since the last line of the rest may not end
+
+
+def _plain(name: str) -> str:
+    """A lock on every version of a package, as zypper writes it when it is given no comment."""
+    return LOCK.format(name=name, comment="").replace("comment: \n", "").strip()
+
+
+def without_locks(text: str) -> str:
+    return re.sub(OURS, "", text)
+
+
+def locks(text: str) -> set[str]:
+    """The names that our locks are on."""
+    ours = [match[0] for match in re.finditer(OURS, text)]
+    return {line.partition(": ")[2] for one in ours for line in one.splitlines() if line.startswith("solvable_name: ")}
+
+
+# -- the guard ---------------------------------------------------------------------------------------------------------
+
+
+class Conflict(NamedTuple):
+    """What the guard does not stand beside: every version of a package, or those before or after one."""
+
+    name: str
+    sense: str = ""  # <, >
+    version: str = ""
+
+
+def conflicts(names: Sequence[str], permitted: Mapping[str, Sequence[str]]) -> Iterator[Conflict]:
+    """Of a package with several permitted versions, which only rpm can order, none is refused."""
+    for name in names:
+        versions = permitted.get(name, ())
+        if not versions:
+            yield Conflict(name)
+        elif len(versions) == 1:
+            yield Conflict(name, "<", versions[0])
+            yield Conflict(name, ">", versions[0])
+
+
+class Guard(NamedTuple):
+    """The guard package. It does not conflict with what is installed when it is written: rpm would refuse it then."""
+
+    conflicts: tuple[Conflict, ...]
+    policy: str
+    path: str = f"package {GUARD}"
+    gone: AbstractSet[str] = frozenset()  # packages that will not be installed any more when it is written
+    notices: tuple[str, ...] = ()  # for its description: a version, which every refusal shows, has Latin letters only
+
+    def without(self, gone: AbstractSet[str]) -> GatePart:
+        return self._replace(gone=gone)
+
+    def concerns(self, host: Host) -> bool:
+        return bool(self.conflicts)
+
+    def wrong(self, host: Host, called_for: bool) -> str:
+        release, present = self._seen(host)
+        if not called_for:
+            return LEFT_OVER if release else ""
+        if not release:
+            return MISSING
+        # One that was there before what it conflicts with came (by force, or by a waiver for its version) is right too.
+        return "" if release in (self.release(present), self.release(set())) else DIFFERS
+
+    def _seen(self, host: Host) -> tuple[str, set[str]]:
+        """The release of the guard that is installed ("": none), and the names it would conflict with that are."""
+        from . import rpm  # which imports this file
+
+        if not rpm.in_use(host) or not host.tool("rpm"):
+            return "", set()
+        release = rpm.asked(host, ["-q", "--qf", "%{NAME}\t%{RELEASE}", GUARD]).partition(f"{GUARD}\t")[2]
+        names = {conflict.name for conflict in self.conflicts}
+        # A conflict is with whatever provides the name, as every package does its own.
+        provided = (
+            rpm.asked(host, ["-q", "--qf", "[%{PROVIDENAME}\n]", "--whatprovides", *sorted(names)]) if names else ""
+        )
+        return release, (names & set(provided.splitlines())) - self.gone
+
+    def standing(self, present: AbstractSet[str]) -> list[Conflict]:
+        return [conflict for conflict in self.conflicts if conflict.name not in present]
+
+    def release(self, present: AbstractSet[str]) -> str:
+        """What tells one guard from another: all that it says, in a few letters."""
+        said = repr((self.standing(present), self.policy, *self.notices))
+        return sha256(said.encode()).hexdigest()[:16]
+
+    def stands(self, host: Host) -> bool:
+        return bool(self._seen(host)[0] or host.stat(PLACE) or host.unfinished(PLACE))
+
+    def text(self, host: Host) -> str:
+        release = self._seen(host)[0]
+        return f"{GUARD} {release}\n" if release else ""
+
+    def wanted(self, host: Host) -> str:
+        lines = [f"Conflicts: {' '.join(filter(None, one))}\n" for one in self.standing(self._seen(host)[1])]
+        return f"{GUARD} {self.release(self._seen(host)[1])}\n" + "".join(lines)
+
+    def left(self, host: Host) -> str:
+        return ""
+
+    def enforce(self, host: Host) -> None:
+        from .rpm_guard import install
+
+        present = self._seen(host)[1]
+        install(host, self.standing(present), self.release(present), self.policy, self.notices)
+
+    def lift(self, host: Host) -> None:
+        from .rpm_guard import erase
+
+        if self._seen(host)[0]:
+            erase(host)
+        host.delete(PLACE)

@@ -1,0 +1,148 @@
+"""Packages of the rpm family taken off a host: simulated first, and only if nothing else goes or comes with them."""
+
+from __future__ import annotations
+
+import re
+import time
+from functools import partial
+from typing import Sequence
+
+from ....host import ControlError, Host, Result
+from ...base import Action
+from ..blocks.parts import text_of
+from .package import Package
+from .rpm_block import ZYPPER_LOCKS, locks
+
+PATIENCE = 60  # seconds to wait for another package manager to finish
+SIMULATION = 120  # seconds; dnf may wait for another one of its kind before it even simulates
+LIMIT = 1800  # seconds; a package's own scripts may stop services, and to interrupt them harms more than to wait
+
+# Libraries that only the removed package needed stay, whatever the administrator's configuration says. What is left out
+# in [main], which is where our gate is, cannot be removed either.
+DNF = ["--disablerepo=*", "--setopt=clean_requirements_on_remove=False", "--setopt=disable_excludes=main"]
+ZYPPER = ["--non-interactive", "--no-refresh"]
+
+DEPENDENT = re.compile(r" is needed by \(installed\) (\S+)")
+SUMMARY = re.compile(r"^ *([A-Z][a-z]+):? +(\d+) packages?$", re.MULTILINE | re.IGNORECASE)
+STEPS = re.compile(r"<to-([a-z-]+)>(.*?)</to-\1>", re.DOTALL)
+SOLVABLE = re.compile(r'<solvable [^>]*\bname="([^"]+)"')
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    """One transaction for all packages that can go without any other, and the reason for each that cannot."""
+    chosen, refused = (packages, []) if not _objection(host, packages) else _largest(host, packages)
+    if not chosen:
+        return [], refused
+    before = "".join(f"{package.handles[0]}\n" for package in chosen)
+    names = ", ".join(package.id for package in chosen)
+    return [Action("remove", names, partial(_remove, host, chosen), before)], refused
+
+
+def _largest(host: Host, packages: Sequence[Package]) -> tuple[list[Package], list[tuple[Package, str]]]:
+    """As many of the packages as can go, and the reason for each that cannot."""
+    chosen: list[Package] = []
+    reasons: dict[Package, str] = {}
+    grown = True
+    while grown:  # what needed one of them may have been chosen since
+        grown = False
+        for package in [package for package in packages if package not in chosen]:
+            reasons[package] = _objection(host, [*chosen, package])
+            if not reasons[package]:
+                chosen.append(package)
+                grown = True
+    return chosen, [(package, reasons[package]) for package in packages if package not in chosen]
+
+
+def _objection(host: Host, packages: Sequence[Package]) -> str:
+    """What speaks against removing some packages and nothing else; "" if nothing does."""
+    handles = [package.handles[0] for package in packages]
+    result = host.run(["rpm", "-e", "--test", "--", *handles])
+    if result.rc:
+        dependents = sorted(set(DEPENDENT.findall(result.err)))
+        return f"would break {', '.join(dependents)}" if dependents else said(result)
+    front = front_end(host, packages)
+    if front == "zypper":
+        return zypper_objection(host.run(_zypper(packages, "--dry-run"), timeout=SIMULATION), packages)
+    if front:
+        return dnf_objection(host.run([front, *DNF, "--assumeno", "remove", *handles], timeout=SIMULATION), packages)
+    return ""
+
+
+def front_end(host: Host, packages: Sequence[Package]) -> str:
+    """What keeps the history of this host's packages, so that their removal belongs into it; "" where it is rpm's.
+
+    zypper does not remove what it has locked, and our gate has locked what came in past it.
+    """
+    front = next((name for name in ("dnf5", "dnf", "zypper") if host.tool(name)), "")
+    if front == "zypper" and locks(text_of(host, ZYPPER_LOCKS)) & {package.id for package in packages}:
+        return ""
+    return front
+
+
+def dnf_objection(result: Result, packages: Sequence[Package]) -> str:
+    """What speaks against a simulated dnf transaction: anything but the removal of as many packages as were named.
+
+    That no package needs the named ones is known by then; the count tells whatever else dnf would do.
+    """
+    steps = [(verb.lower(), int(count)) for verb, count in SUMMARY.findall(result.out)]
+    if not steps:
+        return said(result)
+    if len(steps) == 1 and steps[0][0] in ("remove", "removing") and steps[0][1] == len(packages):
+        return ""
+    return f"would also change others: {', '.join(f'{verb} {count}' for verb, count in steps)}"
+
+
+def zypper_objection(result: Result, packages: Sequence[Package]) -> str:
+    """What speaks against a simulated zypper transaction, as it tells it in XML."""
+    names = {package.id for package in packages}
+    steps = [(verb, name) for verb, inner in STEPS.findall(result.out) for name in SOLVABLE.findall(inner)]
+    if result.rc or not steps:
+        messages = " ".join(re.findall(r'<message type="error">(.*?)</message>', result.out, re.DOTALL))
+        return messages or said(result)
+    others = sorted({f"{verb} {name}" for verb, name in steps if verb != "remove" or name not in names})
+    return f"would also {', '.join(others)}" if others else ""
+
+
+def _zypper(packages: Sequence[Package], *more: str) -> list[str]:
+    """A zypper command line, with `name=version` for each package: of several versions, the one that was looked at."""
+    wanted = [f"{package.id}={package.version}" for package in packages]
+    return ["zypper", *ZYPPER, "--xmlout", "remove", "--no-clean-deps", *more, *wanted]
+
+
+def _remove(host: Host, packages: Sequence[Package]) -> None:
+    if reason := _objection(host, packages):  # the host may have changed since it was looked at
+        raise ControlError(f"not removed: {reason}")
+    front = front_end(host, packages)
+    handles = [package.handles[0] for package in packages]
+    if front == "zypper":
+        argv = _zypper(packages)
+    elif front:
+        argv = [front, *DNF, "--assumeyes", "remove", *handles]
+    else:
+        argv = ["rpm", "-e", "--", *handles]
+    patiently(host, argv)
+
+
+def patiently(host: Host, argv: Sequence[str]) -> None:
+    """Carry out a transaction, and wait for another package manager to finish first. Raises ControlError."""
+    end = time.monotonic() + PATIENCE
+    result = host.run(argv, timeout=LIMIT)
+    while result.rc and _busy(argv[0], result):
+        if time.monotonic() > end:
+            raise ControlError(f"another package manager has been at work for {PATIENCE} s: {said(result)}")
+        time.sleep(1)
+        result = host.run(argv, timeout=LIMIT)
+    if result.rc:
+        raise ControlError(f"{argv[0]} could not: {said(result)}")
+
+
+def _busy(tool: str, result: Result) -> bool:
+    """Whether a tool gave way to another one: zypper's own lock, or rpm's, which all of them end up with."""
+    return (tool == "zypper" and result.rc == 7) or "transaction lock" in result.err + result.out
+
+
+def said(result: Result) -> str:
+    """A tool's own errors in one line."""
+    text = result.err.strip() or result.out.strip()
+    errors = [line for line in text.splitlines() if line.lower().startswith(("error:", " problem", "problem"))]
+    return " ".join(" ".join(errors or [text]).split())[-400:]

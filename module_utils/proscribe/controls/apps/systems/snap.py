@@ -1,0 +1,121 @@
+"""Snaps, which are always the whole host's: from the directory where snapd keeps them, in detail from snapd itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import AbstractSet, Any, Callable, Mapping, Sequence
+
+from ....host import Host, Process, User
+from ....patterns import pattern
+from ...base import Action
+from ..blocks.contact import whom
+from ..blocks.parts import GatePart
+from ..blocks.polkit import rule
+from .package import Package
+
+MANAGER = "snap"
+CATALOGUE_KEY = "snap"
+DATABASE_FILES: tuple[str, ...] = ()
+# A file for every installed revision, mounted at /snap/<name>/<revision>; `snap try` leaves a link to a directory.
+SNAPS = "/var/lib/snapd/snaps"
+SOCKET = "/run/snapd.socket"  # anybody may ask here what is installed
+MOUNTED = pattern(r"(?:/var/lib/snapd)?/snap/([a-z0-9-]+)(?:_[a-z0-9]+)?/")
+GROUP = pattern(r"/snap\.([a-z0-9-]+)(?:_[a-z0-9]+)?\.")
+
+
+def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    """snapd is asked only where there is something to ask about, and what it does not answer is known in short."""
+    instances: dict[str, list[str]] = {}
+    for file in host.list(SNAPS) if ids else ():
+        name, instance, revision = parse_file(file)
+        if name in ids:
+            instances.setdefault(instance, []).append(revision)
+    versions = parse(_asked(host)) if instances else {}
+    return [
+        Package(
+            MANAGER,
+            instance.partition("_")[0],
+            versions.get(instance) or f"revision {max(revisions, key=_number)}",
+            (instance,),
+            path=f"{SNAPS}/{instance}_{max(revisions, key=_number)}.snap",
+        )
+        for instance, revisions in sorted(instances.items())
+    ], ""
+
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return [], ""  # snaps are the whole host's
+
+
+def trees(host: Host, user: User | None) -> Sequence[str]:
+    return ()  # they lie where the file scan does not look
+
+
+def parse_file(file: str) -> tuple[str, str, str]:
+    """Name, instance and revision out of `<name>[_<key>]_<revision>.snap`; empty for another file."""
+    match = re.fullmatch(r"(([a-z0-9-]+)(?:_[a-z0-9]+)?)_(x?[0-9]+)\.snap", file)
+    return (match[2], match[1], match[3]) if match else ("", "", "")
+
+
+def _number(revision: str) -> int:
+    return int(revision.lstrip("x"))
+
+
+def _asked(host: Host) -> bytes:
+    return host.get(SOCKET, "/v2/snaps", timeout=10) or b""
+
+
+def parse(answer: bytes) -> dict[str, str]:
+    """The version of every installed snap, by its instance; what is not understood is left out (snapd REST API)."""
+    try:
+        told: Any = json.loads(answer)
+    except (ValueError, RecursionError):
+        return {}
+    listed = told.get("result") if isinstance(told, dict) else None
+    snaps = [snap for snap in listed if isinstance(snap, dict)] if isinstance(listed, list) else []
+    pairs = [(snap.get("name"), snap.get("version")) for snap in snaps]
+    return {name: version for name, version in pairs if isinstance(name, str) and isinstance(version, str)}
+
+
+def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+    """By the snap's mount, if the program comes from the very file there, or by the control group that snapd gave it:
+    an interpreter of the base snap has only that. snapd itself ends the programs of a snap that it removes.
+    """
+    present = {package.id for package in packages}
+
+    def program(process: Process) -> str:
+        mounted = MOUNTED.match(process.exe)
+        if mounted and mounted[1] in present and host.sees(process, process.exe):
+            return mounted[1]
+        group = GROUP.search(host.text(f"/proc/{process.pid}/cgroup") or "")
+        return group[1] if group and group[1] in present else ""
+
+    return program if present else lambda process: ""
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    from . import snap_removal
+
+    return snap_removal.removal(host, packages)
+
+
+def there(host: Host, user: User | None) -> bool:
+    return user is None and host.stat(SNAPS) is not None
+
+
+def gated(host: Host) -> bool:
+    return host.tool("snap") is not None
+
+
+def gate(
+    ids: AbstractSet[str],
+    contact: str,
+    permitted: Mapping[str, Sequence[str]] = {},
+    paths: Sequence[str] = (),
+    notices: Sequence[str] = (),
+) -> tuple[GatePart, ...]:
+    """snapd does not tell polkit what a user wants to change, so users neither install nor remove any snap."""
+    return (
+        rule("snap", f"Only root manages snaps here; ask {whom(contact)}", 'action.id == "io.snapcraft.snapd.manage"'),
+    )

@@ -1,0 +1,94 @@
+"""Python programs that uv installed as tools, each with its own environment; what comes along inside one is seen too.
+
+By default these lie below a user's ~/.local/share/uv/tools. Where UV_TOOL_DIR or XDG_DATA_HOME point elsewhere in the
+home, the links to their programs in ~/.local/bin lead there (uv's reference, "Storage").
+"""
+
+from __future__ import annotations
+
+import os
+from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
+
+from ....host import Host, Process, User
+from ...base import Action
+from ..blocks.parts import GatePart
+from .each_place import survey, told
+from .package import Package
+from .site_packages import directories, distributions
+from .user_links import link
+
+MANAGER = "uv"
+CATALOGUE_KEY = "pip"
+DATABASE_FILES: tuple[str, ...] = ()
+TOOLS = "/.local/share/uv/tools"  # below a home
+PROGRAMS = "/.local/bin"
+RECEIPT = "uv-receipt.toml"  # lies in every environment of a tool
+MOST_LINKS = 2000
+
+
+def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return [], ""  # uv installs tools for the one who asks; root's are those of root's home
+
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    def look(place: str) -> Iterator[Package]:
+        for tool in host.list(place):
+            for directory in directories(host, f"{place}/{tool}/lib"):
+                yield from distributions(host, directory, ids, MANAGER, user, tool)
+
+    if not ids:
+        return [], ""
+    places, unseen = _places(host, user)
+    found, blind = survey(places, look)
+    return found, told([*unseen, *blind])
+
+
+def _places(host: Host, user: User) -> tuple[list[str], list[str]]:
+    """Where a user's tools lie: the default, and where the links to their programs lead; and why that is not all."""
+    names, unseen = survey([user.home + PROGRAMS], host.list)
+    if len(names) > MOST_LINKS:
+        unseen.append(f"{user.home}{PROGRAMS} has more than {MOST_LINKS} entries: not all were looked at")
+    links, blind = survey(names[:MOST_LINKS], lambda name: [link(host, f"{user.home}{PROGRAMS}/{name}")])
+    environments: dict[str, str] = {}
+    for to in links:
+        environment, _, program = to.rpartition("/bin/")
+        place = environment.rpartition("/")[0]
+        inside = place.startswith(user.home + "/") and os.path.normpath(environment) == environment
+        if inside and program and place.isprintable():
+            environments.setdefault(place, f"{environment}/{RECEIPT}")
+    environments.pop(user.home + TOOLS, None)
+    more, hidden = survey(environments, lambda place: [place] if host.stat(environments[place]) else [])
+    return [user.home + TOOLS, *more], [*unseen, *blind, *hidden]
+
+
+def trees(host: Host, user: User | None) -> list[str]:
+    """The environments: what lies in one goes with it, or stays with it."""
+    return _places(host, user)[0] if user else []
+
+
+def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+    return lambda process: ""  # as in pip.py
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    from . import uv_removal
+
+    return uv_removal.removal(host, packages)
+
+
+def there(host: Host, user: User | None) -> bool:
+    return True  # Python is wherever this runs, and anybody installs with it
+
+
+def gated(host: Host) -> bool:
+    return False
+
+
+def gate(
+    ids: AbstractSet[str],
+    contact: str,
+    permitted: Mapping[str, Sequence[str]] = {},
+    paths: Sequence[str] = (),
+    notices: Sequence[str] = (),
+) -> tuple[GatePart, ...]:
+    return ()  # uv has none, and whoever may write somewhere may install there
