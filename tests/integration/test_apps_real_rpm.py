@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from patience import LONGEST
-from proscribe.controls.apps.systems.rpm_block import Conflict
+from proscribe.controls.apps.systems.rpm_conflicts import Conflict
 from proscribe.controls.apps.systems.rpm_guard import package
 from test_apps_real_dpkg import DRIVER, SOURCE, TREE
 from throwaway import People, made_root, plan, seen

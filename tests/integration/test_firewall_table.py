@@ -20,7 +20,8 @@ from proscribe.compile.firewall_rules import read_rules
 from proscribe.compile.networks import merged, packed
 from proscribe.controls import firewall
 from proscribe.controls.firewall import boot, exemptions, known, listing, program, update
-from proscribe.controls.firewall.ruleset import Lifelines, render
+from proscribe.controls.firewall.rule_text import Lifelines
+from proscribe.controls.firewall.ruleset import render
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, Verdict
 from proscribe.host import ControlError, Result, run_tool
 

@@ -8,7 +8,7 @@ import unicodedata
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from ..controls.firewall.ruleset import Network
+from ..controls.firewall.rule_text import Network
 from . import Refused
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"

@@ -11,7 +11,8 @@ from ..controls.apps.quarantine import unfinished
 from ..controls.browser import settings
 from ..controls.dns import private_view
 from ..controls.firewall import neighbours
-from ..controls.firewall.ruleset import DNS_OVER_TLS, OWN_RULES, PLAIN_DNS, QUIC
+from ..controls.firewall.rule_text import OWN_RULES
+from ..controls.firewall.ruleset import DNS_OVER_TLS, PLAIN_DNS, QUIC
 from ..finding import ON_REQUEST
 
 _BROWSER = {settings.rule(setting) for setting in settings.SETTINGS} | {

@@ -14,7 +14,8 @@ from proscribe.compile.firewall_rules import read_rules
 from proscribe.compile.networks import merged
 from proscribe.compile.schema import check_service
 from proscribe.controls.firewall.exemptions import collect
-from proscribe.controls.firewall.ruleset import Lifelines, render
+from proscribe.controls.firewall.rule_text import Lifelines
+from proscribe.controls.firewall.ruleset import render
 from proscribe.host import Host
 
 OUT = {"direction": "out", "verdict": "reject"}

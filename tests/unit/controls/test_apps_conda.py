@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from people import ALICE, everywhere, put, tree
-from proscribe.controls.apps.systems import conda, conda_removal
+from proscribe.controls.apps.systems import conda
 from proscribe.controls.apps.systems.traces import TRACED
 from proscribe.host import ControlError, Host, Process, Result
 
@@ -248,4 +248,4 @@ def test_root_runs_nothing_of_an_installation_that_users_may_write_to(root: Path
 
 @given(st.text() | st.just("{") | st.dictionaries(st.just("actions"), st.lists(st.text())).map(json.dumps))
 def test_any_answer_is_read(said: str) -> None:
-    assert conda_removal.parse(said) == ([], [])
+    assert conda.parse_dry_run(said) == ([], [])

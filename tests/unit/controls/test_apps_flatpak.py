@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from people import everywhere, put
 from proscribe.controls.apps.systems import flatpak
-from proscribe.controls.apps.systems.flatpak_filters import DIRECTORY, RemoteFilters
-from proscribe.controls.apps.systems.flatpak_remotes import groups, installations
+from proscribe.controls.apps.systems.flatpak_filters import RemoteFilters
+from proscribe.controls.apps.systems.flatpak_remotes import DIRECTORY, groups, installations
 from proscribe.controls.apps.systems.package import Package
 from proscribe.host import ControlError, Host, Process, Result, User
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from proscribe.controls.apps.blocks.parts import DIFFERS, LEFT_OVER, MISSING, SharedFile
-from proscribe.controls.apps.systems import rpm, rpm_block, rpm_guard, rpm_removal
+from proscribe.controls.apps.systems import rpm, rpm_block, rpm_conflicts, rpm_guard, rpm_removal
 from proscribe.controls.apps.systems.package import Package
-from proscribe.controls.apps.systems.rpm_block import Conflict
+from proscribe.controls.apps.systems.rpm_conflicts import Conflict
 from proscribe.host import ControlError, Host, Result, Unseen
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,20}", fullmatch=True)
@@ -252,7 +252,7 @@ def test_a_name_that_rpm_would_take_for_more_than_one_is_in_no_gate() -> None:
 def test_a_version_that_may_be_installed_is_between_two_conflicts(
     permitted: dict[str, list[str]], conflicts: list[Conflict]
 ) -> None:
-    assert list(rpm_block.conflicts(["viber", "wechat"], permitted)) == conflicts
+    assert list(rpm_conflicts.conflicts(["viber", "wechat"], permitted)) == conflicts
     excludes, *_ = rpm_block.parts({"viber", "wechat"}, "", permitted)
     assert ("wechat" in excludes.wanted(Host("/nonexistent"))) is not bool(permitted)
 
@@ -298,18 +298,18 @@ class TestTheGuard:
         def run(argv: Sequence[str], **options: Any) -> Result:
             if argv[1] != "-U":
                 return answer(argv, **options)
-            written.append((tmp_path / rpm_block.PLACE[1:]).read_bytes())
+            written.append((tmp_path / rpm_conflicts.PLACE[1:]).read_bytes())
             return Result(0, "", "")
 
         here._run = run
         self.GUARD.enforce(here)
         assert written == [rpm_guard.package(self.GUARD.conflicts, self.GUARD.release(set()), POLICY)]
-        assert not (tmp_path / rpm_block.PLACE[1:]).exists()
+        assert not (tmp_path / rpm_conflicts.PLACE[1:]).exists()
 
     def test_a_file_that_a_killed_run_left_is_taken_away_with_it(self, tmp_path: Path) -> None:
         here = self.host(tmp_path, "")
         (tmp_path / "var/lib/proscribe").mkdir()
-        (tmp_path / rpm_block.PLACE[1:]).touch()
+        (tmp_path / rpm_conflicts.PLACE[1:]).touch()
         assert self.GUARD.stands(here)
         self.GUARD.lift(here)
         assert not self.GUARD.stands(here)

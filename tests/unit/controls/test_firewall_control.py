@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from proscribe.controls import firewall
 from proscribe.controls.firewall import boot, neighbours, program
-from proscribe.controls.firewall.ruleset import Lifelines, render
+from proscribe.controls.firewall.rule_text import Lifelines
+from proscribe.controls.firewall.ruleset import render
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Verdict
 from proscribe.host import ControlError, Host, Result
 

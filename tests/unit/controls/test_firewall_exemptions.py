@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from proscribe.controls import lifelines
 from proscribe.controls.firewall.exemptions import Blocked, collect
-from proscribe.controls.firewall.ruleset import render, spelled
+from proscribe.controls.firewall.rule_text import spelled
+from proscribe.controls.firewall.ruleset import render
 from proscribe.host import Host
 
 ROUTE = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"

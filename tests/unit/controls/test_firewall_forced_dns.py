@@ -10,7 +10,8 @@ from proscribe.controls import firewall
 from proscribe.controls.dns import choice, resolver_users
 from proscribe.controls.firewall import boot
 from proscribe.controls.firewall.forced_dns import askers
-from proscribe.controls.firewall.ruleset import Lifelines, render
+from proscribe.controls.firewall.rule_text import Lifelines
+from proscribe.controls.firewall.ruleset import render
 from proscribe.finding import NONCOMPLIANT, NOT_APPLICABLE
 from proscribe.host import ControlError, Host
 

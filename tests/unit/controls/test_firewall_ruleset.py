@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from proscribe.compile.networks import merged
 from proscribe.controls.firewall.listing import differences, refusals, take_apart
-from proscribe.controls.firewall.ruleset import Exempt, Lifelines, render
+from proscribe.controls.firewall.rule_text import Exempt, Lifelines
+from proscribe.controls.firewall.ruleset import render
 
 
 def section(*, dns_over_tls: str = "unmanaged", mode: str = "enforce", **services: Any) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from proscribe.controls.firewall import known, update
 from proscribe.controls.firewall.listing import Sight, take_apart
-from proscribe.controls.firewall.ruleset import Lifelines, render
+from proscribe.controls.firewall.rule_text import Lifelines
+from proscribe.controls.firewall.ruleset import render
 from proscribe.host import ControlError, Generation, Host, Result
 
 

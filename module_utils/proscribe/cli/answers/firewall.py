@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ...controls.firewall import ruleset
+from ...controls.firewall import rule_text, ruleset
 from ...report.wording import counted, some
 from ..relations import ADDRESS, FILE, NAME, PROGRAM, Subject
 from .dns import FILTERS, HOSTS_FILE
@@ -81,7 +81,7 @@ def _everywhere(port: int, policy: Policy, section: Mapping[str, Any]) -> Iterat
         yield Reason(OPEN, "QUIC (UDP) is refused everywhere, and programs go on over TCP")
 
 
-def _own_rules(asked: ruleset.Network, port: int | None, section: Mapping[str, Any]) -> Iterator[Reason]:
+def _own_rules(asked: rule_text.Network, port: int | None, section: Mapping[str, Any]) -> Iterator[Reason]:
     """What the organisation's own rules do: the first that fits decides, for the host itself and for guests behind it.
 
     What guests may do is told and does not count: the answer is the host's.
@@ -111,6 +111,6 @@ def _ports(entry: Mapping[str, Any]) -> str:
     return f", on port{'s' if len(ports) > 1 else ''} {', '.join(ports)}" if ports else ""
 
 
-def _inside(asked: ruleset.Network, text: str) -> bool:
+def _inside(asked: rule_text.Network, text: str) -> bool:
     outer = ipaddress.ip_network(text)
     return outer.overlaps(asked) and outer.prefixlen <= asked.prefixlen

@@ -20,7 +20,8 @@ from ...plan import RESTRICTED
 from ...tuples import NamedTuple
 from ..base import Changes
 from . import forks, unread
-from .asked import LANGUAGES, Asked
+from .asked import Asked
+from .first_check import CHECKS
 from .places import PACKAGERS, Place, places
 from .rendering import extensions, names
 from .running import look as running_browsers
@@ -46,7 +47,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     everywhere = [*known, *(fork.place for fork in others if fork.policies)]
     found_here = {place.id for place in places(host, plan, everywhere=True) if place.sites and place.there(host)}
     host.told["browsers"] = sorted({*found_here, *(fork.id[:100] for fork in others if fork.policies)})
-    seen = [Look(place, LANGUAGES[place.family].look(host, place, asked)) for place in everywhere]
+    seen = [Look(place, CHECKS[place.family](host, place, asked)) for place in everywhere]
     unseen = _reasons(look.sight.unseen for look in seen)
     verdicts = [
         judge(f"browser/{id_}", entry, _service_findings(seen, entry), unseen)

@@ -1,4 +1,4 @@
-"""Chromium and its relatives: where their policy lives, how it is written, and a first look at it.
+"""Chromium and its relatives: where their policy lives, how it is written.
 
 A browser of this family reads every file of a folder, whatever its name; of a setting that several files have, the
 last file by name counts, but for the lists that PolicyListMultipleSourceMergeList names: these are joined. So
@@ -10,16 +10,13 @@ chromium_folder.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Collection, Iterable
+from typing import Any, Collection, Iterable
 
-from ...host import WRITTEN_BY, ControlError, Host, Unseen
+from ...host import WRITTEN_BY
 from .places import Place
 from .rendering import Name, Rules
 from .settings import ALLOW_LIST, EXTENSIONS, GOOGLE_TENANTS, MICROSOFT_TENANTS, PRIVATE_LOGIN, SETTINGS, SIGN_IN
-from .sight import MARK, Sight, faults, lost
-
-if TYPE_CHECKING:
-    from .asked import Asked
+from .sight import MARK
 
 BLOCK, ALLOW, MERGE = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceMergeList"
 NO_EXTENSIONS, SOME_EXTENSIONS = "ExtensionInstallBlocklist", "ExtensionInstallAllowlist"
@@ -120,22 +117,3 @@ def alone(wanted: Rules, place: Place) -> bytes | None:
     """The file where no other one in its folder says anything; None if there is nothing to say."""
     said = policies(wanted, place)
     return render(said) if said else None
-
-
-def look(host: Host, place: Place, asked: Asked) -> Sight:
-    """What holds of the policy at a place. Raises ControlError for a plan that no browser could follow."""
-    directory, _, own = place.path.rpartition("/")
-    content = asked.file(place)
-    try:
-        if host.list(directory) == ([] if content is None else [own]):
-            wrong = faults(host, place.path)
-            if not any(wrong[:2]) and (content is None or host.read(place.path) == content):
-                return Sight(complete=True)
-    except Unseen as unseen:
-        return Sight(unseen=str(unseen))
-    except ControlError as error:
-        wanted = asked.of(place)
-        return lost(error, closing(wanted, place), wanted.chrome_extensions)
-    from .chromium_folder import Folder
-
-    return Folder(host, place, asked.of(place)).sight()

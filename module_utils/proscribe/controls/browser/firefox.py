@@ -1,4 +1,4 @@
-"""Firefox: where its policy lives, how it is written, and a first look at it.
+"""Firefox: where its policy lives, how it is written.
 
 Firefox reads one file only: the one below /etc, or, as long as that is missing, the one of its own installation. So
 where the organisation has policies, Proscribe's are merged into them (firefox_merge says how, and how it is undone).
@@ -8,17 +8,14 @@ A file in which nothing but Proscribe's own part stands needs no more than a com
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Iterable
+from typing import Any, Iterable
 
-from ...host import WRITTEN_BY, ControlError, Host, Unseen
+from ...host import WRITTEN_BY
 from ...tuples import NamedTuple
 from .places import THUNDERBIRD, Place
 from .rendering import Name, Rules, above, covers
 from .settings import ALLOW_LIST, EXTENSIONS, GOOGLE_TENANTS, PRIVATE_LOGIN, SETTINGS
-from .sight import MARK, Sight, faults, lost
-
-if TYPE_CHECKING:
-    from .asked import Asked
+from .sight import MARK
 
 FILTER, DNS, TENANTS = "WebsiteFilter", "DNSOverHTTPS", "AllowedDomainsForApps"
 EXTENSION_SETTINGS, PREFERENCES = "ExtensionSettings", "Preferences"
@@ -132,21 +129,3 @@ def alone(wanted: Rules, place: Place) -> bytes | None:
     """The file with nothing in it but Proscribe's own part; None if there is nothing to say."""
     said = policies(wanted, place, lists(wanted))
     return render({MARK: WRITTEN_BY, "policies": said}) if said else None
-
-
-def look(host: Host, place: Place, asked: Asked) -> Sight:
-    """What holds of the policy at a place. Raises ControlError for a plan that no browser could follow."""
-    wanted = asked.file(place)
-    try:
-        content = host.read(place.path)
-        inherited = next((path for path in place.fallbacks if host.stat(path) is not None), "")
-        if content == wanted and not inherited and not any(faults(host, place.path)[:2]):
-            return Sight(complete=True)
-    except Unseen as unseen:
-        return Sight(unseen=str(unseen))
-    except ControlError as error:
-        rules = asked.of(place)
-        return lost(error, closing(rules, place), rules.firefox_extensions)
-    from .firefox_file import PolicyFile
-
-    return PolicyFile(host, place, asked.of(place)).sight()

@@ -17,7 +17,8 @@ from ...host import Generation, Host, Unseen
 from ...plan import RESTRICTED
 from ..base import Changes
 from . import boot, exemptions, forced_dns, known, listing, neighbours
-from .ruleset import OWN_RULES, PLAIN_DNS, own_rules, refused, refused_everywhere, render
+from .rule_text import OWN_RULES
+from .ruleset import PLAIN_DNS, own_rules, refused, refused_everywhere, render
 
 NEEDS_ROOT = "the firewall's rules can only be listed by root: run the audit as root, or with -b"
 NO_FILTER = "this host has no filtering resolver of its own, so everybody has to ask name servers"

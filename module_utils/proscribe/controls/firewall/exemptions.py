@@ -22,7 +22,8 @@ from ...host import Host
 from ...patterns import pattern
 from ...tuples import NamedTuple
 from .. import lifelines
-from .ruleset import MANAGEMENT, OWN_RULES, Exempt, Lifelines, Network, own_rules, refused, spelled
+from .rule_text import MANAGEMENT, OWN_RULES, Exempt, Lifelines, Network, spelled
+from .ruleset import own_rules, refused
 
 SOURCE = "package source "
 _REMEMBERED_SOURCE = pattern(rf'([0-9a-f.:]+) comment "{SOURCE}([^"\n]+)"')

@@ -11,7 +11,8 @@ from ...host import ControlError, Generation, Host, Unseen
 from ...patterns import pattern
 from ...tuples import NamedTuple
 from . import known
-from .ruleset import DNS_OVER_TLS, OWN_RULES, PLAIN_DNS, QUIC, TABLE
+from .rule_text import OWN_RULES
+from .ruleset import DNS_OVER_TLS, PLAIN_DNS, QUIC, TABLE
 
 WHERE = f"inet {TABLE}"
 NOT_LOADED = Finding("table", TABLE, manager="nftables", path=WHERE, detail="not loaded")

@@ -11,7 +11,8 @@ from ...host.units import unit_text
 from .. import lifelines
 from ..base import Action, Changes, Refusal
 from . import boot, exemptions, known, listing, pending, program, update
-from .ruleset import TABLE, Lifelines, render, spelled
+from .rule_text import Lifelines, spelled
+from .ruleset import TABLE, render
 
 PATIENCE = 5.0  # seconds for resolving all package sources; a host whose DNS hangs must not hang its firewall
 

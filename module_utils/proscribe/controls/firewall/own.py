@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Mapping, Sequence
 
-from .ruleset import DIRECTIONS, MANAGEMENT, OWN_RULES, Lifelines, block_of, refusing, sets, spelled
+from .rule_text import DIRECTIONS, MANAGEMENT, OWN_RULES, Lifelines, block_of, refusing, sets, spelled
 
 CONTROLLER = "control connection"  # the comment of a rule, by which a later run finds it again
 

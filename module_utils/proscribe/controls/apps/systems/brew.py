@@ -2,14 +2,19 @@
 
 Homebrew lies in /home/linuxbrew/.linuxbrew or below a home, and belongs to the user who installed it (Homebrew's
 "Homebrew on Linux"). It is not asked.
+
+Homebrew removes a package, as the user whose it is: it does not run for root. It refuses by itself to take away what
+another formula needs, and leaves what the formula needed.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import AbstractSet, Callable, Iterator, Sequence
 
 from ....host import Host, Process, User
 from ...base import Action
+from .as_owner import Tools, remove
 from .each_place import survey, told
 from .package import Package
 from .site_packages import told_version
@@ -60,9 +65,7 @@ class Brew:
         return program
 
     def removal(self, host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
-        from . import brew_removal
-
-        return brew_removal.removal(host, packages)
+        return removal(host, packages)
 
 
 def _prefixes(host: Host, user: User | None) -> list[str]:
@@ -78,3 +81,33 @@ def _prefixes(host: Host, user: User | None) -> list[str]:
 
 
 FORMULAE, CASKS = Brew("brew"), Brew("brew_cask")
+
+
+# -- removal
+
+# Homebrew's manual, "Environment".
+ENVIRONMENT = {
+    "HOMEBREW_NO_ANALYTICS": "1",
+    "HOMEBREW_NO_AUTO_UPDATE": "1",
+    "HOMEBREW_NO_AUTOREMOVE": "1",
+    "HOMEBREW_NO_ENV_HINTS": "1",
+    "HOMEBREW_NO_INSTALL_FROM_API": "1",
+}
+OPTIONS = {"brew": ("--formula", "--force"), "brew_cask": ("--cask",)}  # --force: every version of it
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    actions: list[Action] = []
+    refused: list[tuple[Package, str]] = []
+    tools = Tools(host)
+    for package in packages:
+        prefix = package.handles[0]
+        if not package.owner or not package.owner.uid:
+            refused.append((package, f"{prefix} is root's, and Homebrew does not run for root"))
+        elif tool := tools.of(package, "", own=[f"{prefix}/bin/brew"]):
+            argv = [tool, "uninstall", *OPTIONS[package.manager], package.id]
+            still = partial(host.stat, package.path)
+            actions.append(remove(host, package, argv, prefix, still, ENVIRONMENT))
+        else:
+            refused.append((package, f"Homebrew's own brew is not in {prefix}/bin"))
+    return actions, refused

@@ -6,18 +6,13 @@ has only one, so ours holds the lines of theirs too, and says in its head which 
 
 from __future__ import annotations
 
-import re
 from fnmatch import fnmatchcase
 from typing import Iterator, Sequence
 
 from ....host import WRITTEN_BY, Host
 from ....tuples import NamedTuple
 from ..blocks.parts import DIFFERS, LEFT_OVER, MISSING, text_of
-from .flatpak_remotes import Remote, remotes
-
-DIRECTORY = "/etc/proscribe/flatpak"
-INSTEAD = "# Instead of: "
-ODD = "has a name that no file can have"
+from .flatpak_remotes import DIRECTORY, INSTEAD, ODD, Remote, former, odd, ours, own_file, remotes
 
 
 class RemoteFilters(NamedTuple):
@@ -91,27 +86,6 @@ class RemoteFilters(NamedTuple):
         from . import flatpak_removal
 
         flatpak_removal.take_down(host)
-
-
-def own_file(remote: Remote) -> str:
-    return f"{DIRECTORY}/{remote.installation}/{remote.name}.filter"
-
-
-def odd(remote: Remote) -> bool:
-    """Whether one of a remote's names cannot be a part of a path."""
-    return not all(re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII) for name in remote[:2])
-
-
-def ours(path: str) -> bool:
-    return path.startswith(DIRECTORY + "/")
-
-
-def former(host: Host, remote: Remote) -> str:
-    """The filter that a remote has, or had before ours; "" for none."""
-    if not ours(remote.filter):
-        return remote.filter
-    lines = text_of(host, remote.filter).splitlines()
-    return next((line[len(INSTEAD) :] for line in lines if line.startswith(INSTEAD)), "")
 
 
 def _foreign(host: Host, path: str) -> Sequence[str]:

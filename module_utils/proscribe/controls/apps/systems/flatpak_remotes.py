@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from ....host import Host
 from ....tuples import NamedTuple
+from ..blocks.parts import text_of
 
 DEFAULT = "default"  # what flatpak calls the installation that needs no configuration
 SYSTEM = "/var/lib/flatpak"
 CONFIGURED = "/etc/flatpak/installations.d"
+DIRECTORY = "/etc/proscribe/flatpak"
+INSTEAD = "# Instead of: "
+ODD = "has a name that no file can have"
 
 
 class Remote(NamedTuple):
@@ -50,3 +56,24 @@ def groups(text: str, kind: str) -> list[tuple[str, dict[str, str]]]:
             key, _, value = line.partition("=")
             keys[key.strip()] = value.strip()
     return found
+
+
+def own_file(remote: Remote) -> str:
+    return f"{DIRECTORY}/{remote.installation}/{remote.name}.filter"
+
+
+def odd(remote: Remote) -> bool:
+    """Whether one of a remote's names cannot be a part of a path."""
+    return not all(re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII) for name in remote[:2])
+
+
+def ours(path: str) -> bool:
+    return path.startswith(DIRECTORY + "/")
+
+
+def former(host: Host, remote: Remote) -> str:
+    """The filter that a remote has, or had before ours; "" for none."""
+    if not ours(remote.filter):
+        return remote.filter
+    lines = text_of(host, remote.filter).splitlines()
+    return next((line[len(INSTEAD) :] for line in lines if line.startswith(INSTEAD)), "")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
 
 from ....host import ControlError, Host
 from ...base import Action
-from .flatpak_filters import DIRECTORY, ODD, RemoteFilters, former, odd, ours, own_file
-from .flatpak_remotes import DEFAULT, Remote, installations, remotes
+from .flatpak_remotes import DEFAULT, DIRECTORY, ODD, Remote, former, installations, odd, ours, own_file, remotes
 from .package import Package
+
+if TYPE_CHECKING:
+    from .flatpak_filters import RemoteFilters
 
 LIMIT = 300  # seconds
 

@@ -3,15 +3,20 @@
 A profile's `manifest` says what was installed: one expression of Scheme, `(manifest (version N) (packages (ENTRY
 ...)))` with entries `("name" "version" "output" "store path" ...)` (guix/profiles.scm, manifest->gexp). It is read up
 to the depth that matters, in one pass.
+
+Guix removes a package from a profile, as the owner of the profile: it takes out the entries of that very name and
+nothing that they need (guix/profiles.scm, manifest-remove).
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import AbstractSet, Callable, Iterator, Sequence
 
 from ....host import Host, Process, Unseen, User
 from ...base import Action
 from . import store_paths
+from .as_owner import Tools, remove
 from .each_place import survey, told
 from .package import Package
 from .user_links import link
@@ -115,7 +120,31 @@ def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> 
     return program
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
-    from . import guix_removal
+# -- removal
 
-    return guix_removal.removal(host, packages)
+ROOTS_OWN = f"{PROFILES}/root/current-guix/bin/guix"
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    actions: list[Action] = []
+    refused: list[tuple[Package, str]] = []
+    tools = Tools(host)
+    for package in packages:
+        profile, kind = package.handles
+        own = f"{package.owner.home}/.config/guix/current/bin/guix" if package.owner else ""
+        tool = tools.of(package, "guix", [ROOTS_OWN], [own])
+        if kind == "home":
+            refused.append(
+                (package, "the configuration of its user's home lists it (guix home): he takes it out there")
+            )
+        elif not tool:
+            refused.append((package, "guix itself is not installed on this host"))
+        else:
+            argv = [tool, "package", f"--profile={profile}", f"--remove={package.id}"]
+            actions.append(remove(host, package, argv, profile, partial(_there, host, package)))
+    return actions, refused
+
+
+def _there(host: Host, package: Package) -> bool:
+    found, _ = query_of(host, package.owner, {package.id}) if package.owner else ([], "")
+    return any(one.handles[0] == package.handles[0] for one in found)

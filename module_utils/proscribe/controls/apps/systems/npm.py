@@ -1,17 +1,24 @@
-"""Packages that npm installed globally: for the whole host, or below a prefix in a user's home. npm is not asked."""
+"""Packages that npm installed globally: for the whole host, or below a prefix in a user's home. npm is not asked.
+
+npm removes a package, as the one whose prefix it is in.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import stat
+from functools import partial
 from typing import AbstractSet, Any, Callable, Iterator, Mapping, Sequence
 
-from ....host import Host, Process, User
+from ....host import ControlError, Host, Process, User
+from ....host.tools import TOOL_PATH
 from ...base import Action
 from ..blocks.parts import GatePart
+from ..file_owner import owner
 from .each_place import survey, told
 from .package import Package
+from .package import there as is_there
 from .site_packages import told_version
 
 MANAGER = "npm"
@@ -97,12 +104,6 @@ def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> 
     return lambda process: ""  # what runs is Node, and nothing that can be trusted says which package it runs
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
-    from . import npm_removal
-
-    return npm_removal.removal(host, packages)
-
-
 def there(host: Host, user: User | None) -> bool:
     prefixes = _prefixes(host, user.home)[0] if user else SYSTEM
     installed = any(host.stat(prefix + MODULES) is not None for prefix in prefixes)
@@ -121,3 +122,43 @@ def gate(
     notices: Sequence[str] = (),
 ) -> tuple[GatePart, ...]:
     return ()  # npm has none, and whoever may write somewhere may install there
+
+
+# -- removal
+
+LIMIT = 300  # seconds
+# Scripts of packages are not run: root would run them with all of root's rights. The rest keeps npm off the network.
+OPTIONS = ["--ignore-scripts", "--offline", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    """npm takes along only what lies inside the package's own directory."""
+    actions: list[Action] = []
+    refused: list[tuple[Package, str]] = []
+    for package in packages:
+        tool = _npm(host, package)
+        if not package.owner and (whose := owner(host, f"{package.path}/package.json")):
+            refused.append((package, f"it belongs to {whose}"))
+        elif not tool:
+            refused.append((package, "npm itself is not installed on this host"))
+        else:
+            subject = f"{package.id} ({package.scope}) from {package.handles[0]}"
+            apply = partial(_uninstall, host, package, tool)
+            actions.append(Action("remove", subject, apply, f"{package.id} {package.version}\n"))
+    return actions, refused
+
+
+def _npm(host: Host, package: Package) -> str:
+    """The prefix's own npm, where a user has a whole Node there, else the host's; "" if there is none."""
+    own = f"{package.handles[0]}/bin/npm"
+    return own if package.owner and is_there(host, package.owner, own) else host.tool("npm") or ""
+
+
+def _uninstall(host: Host, package: Package, tool: str) -> None:
+    prefix = package.handles[0]
+    # Its own directory first, since npm is a script that looks for its Node. For root that one is no user's.
+    environment = {"PATH": f"{prefix}/bin:{TOOL_PATH}" if package.owner else TOOL_PATH}
+    argv = [tool, "uninstall", "--global", "--prefix", prefix, *OPTIONS, package.id]
+    host.must(argv, user=package.owner, environment=environment, timeout=LIMIT)
+    if host.stat(package.path):
+        raise ControlError(f"npm ended well, and {package.path} is still there")

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Iterable, Mapping, Sequence
+from typing import AbstractSet, Callable, Mapping, Sequence
 
-from ....host import ControlError, Host, Process, Unseen, User
+from ....host import Host, Process, Unseen, User
 from ...base import Action
 from ..blocks.parts import GatePart
 from . import rpm_block
 from .package import Package, place
+from .rpm_database import DATABASE_FILES as DATABASE_FILES
+from .rpm_database import asked, in_use
 
 MANAGER = "rpm"
 CATALOGUE_KEY = "rpm"
-DATABASES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
-# What a database consists of, by the backend of rpm that keeps it: sqlite, ndb, Berkeley DB.
-DATABASE_FILES: tuple[str, ...] = tuple(
-    f"{directory}/{name}"
-    for directory in DATABASES
-    for name in ("rpmdb.sqlite", "rpmdb.sqlite-wal", "Packages.db", "Packages")
-)
 FORMAT = "%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\t%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\n"
 
 
@@ -41,23 +36,6 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
 
 def trees(host: Host, user: User | None) -> Sequence[str]:
     return ()  # they lie where the file scan does not look
-
-
-def in_use(host: Host) -> bool:
-    """Whether there is a database. Without one rpm is not asked: run as root, it would make one."""
-    return any(map(host.stat, DATABASE_FILES))
-
-
-def asked(host: Host, question: Iterable[str]) -> str:
-    """What rpm answers. It ends with the number of packages that are not there, so only its errors tell a failure.
-
-    Raises ControlError; for an ordinary user Unseen, since a database that nobody has opened yet is for root to open.
-    """
-    result = host.run(["rpm", *question])
-    if "error: " in result.err:
-        reason = f"rpm cannot read its database: {' '.join(result.err.split())[-400:]}"
-        raise ControlError(reason) if host.privileged else Unseen(reason)
-    return result.out
 
 
 def parse(answer: str, ids: AbstractSet[str]) -> list[Package]:

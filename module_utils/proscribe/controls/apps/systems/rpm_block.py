@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import AbstractSet, Iterator, Mapping, Sequence
+from typing import AbstractSet, Mapping, Sequence
 
 from ....hashing import sha256
-from ....host import STATE_DIRECTORY, WRITTEN_BY, Host
+from ....host import WRITTEN_BY, Host
 from ....patterns import pattern
 from ....tuples import NamedTuple
 from ..blocks.contact import whom
 from ..blocks.parts import DIFFERS, LEFT_OVER, MISSING, GateFile, GatePart, SharedFile
 from ..blocks.polkit import packagekit
+from .rpm_conflicts import GUARD, PLACE, Conflict, conflicts
+from .rpm_database import asked, in_use
 
-GUARD = "proscribe-guard"
-PLACE = f"{STATE_DIRECTORY}/{GUARD}.rpm"  # only while it is being installed
 DNF = ("/usr/bin/dnf", "/usr/bin/dnf-3", "/usr/bin/dnf5", "/usr/bin/microdnf")
 ZYPPER = ("/usr/bin/zypper",)
 DNF_CONFIGURATION = "/etc/dnf/dnf.conf"
@@ -139,25 +139,6 @@ def locks(text: str) -> set[str]:
 # -- the guard ---------------------------------------------------------------------------------------------------------
 
 
-class Conflict(NamedTuple):
-    """What the guard does not stand beside: every version of a package, or those before or after one."""
-
-    name: str
-    sense: str = ""  # <, >
-    version: str = ""
-
-
-def conflicts(names: Sequence[str], permitted: Mapping[str, Sequence[str]]) -> Iterator[Conflict]:
-    """Of a package with several permitted versions, which only rpm can order, none is refused."""
-    for name in names:
-        versions = permitted.get(name, ())
-        if not versions:
-            yield Conflict(name)
-        elif len(versions) == 1:
-            yield Conflict(name, "<", versions[0])
-            yield Conflict(name, ">", versions[0])
-
-
 class Guard(NamedTuple):
     """The guard package. It does not conflict with what is installed when it is written: rpm would refuse it then."""
 
@@ -184,16 +165,12 @@ class Guard(NamedTuple):
 
     def _seen(self, host: Host) -> tuple[str, set[str]]:
         """The release of the guard that is installed ("": none), and the names it would conflict with that are."""
-        from . import rpm  # which imports this file
-
-        if not rpm.in_use(host) or not host.tool("rpm"):
+        if not in_use(host) or not host.tool("rpm"):
             return "", set()
-        release = rpm.asked(host, ["-q", "--qf", "%{NAME}\t%{RELEASE}", GUARD]).partition(f"{GUARD}\t")[2]
+        release = asked(host, ["-q", "--qf", "%{NAME}\t%{RELEASE}", GUARD]).partition(f"{GUARD}\t")[2]
         names = {conflict.name for conflict in self.conflicts}
         # A conflict is with whatever provides the name, as every package does its own.
-        provided = (
-            rpm.asked(host, ["-q", "--qf", "[%{PROVIDENAME}\n]", "--whatprovides", *sorted(names)]) if names else ""
-        )
+        provided = asked(host, ["-q", "--qf", "[%{PROVIDENAME}\n]", "--whatprovides", *sorted(names)]) if names else ""
         return release, (names & set(provided.splitlines())) - self.gone
 
     def standing(self, present: AbstractSet[str]) -> list[Conflict]:

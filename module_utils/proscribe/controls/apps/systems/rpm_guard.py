@@ -14,8 +14,8 @@ import struct
 from typing import Iterable, List, Sequence, Tuple, Union
 
 from ....host import LIFT, Host
-from .rpm_block import GUARD, PLACE, Conflict
-from .rpm_removal import patiently
+from .rpm_conflicts import GUARD, PLACE, Conflict
+from .rpm_transaction import patiently
 
 LONGEST = 200  # characters of a version
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from functools import partial
 from typing import Sequence
 
@@ -12,10 +11,9 @@ from ...base import Action
 from ..blocks.parts import text_of
 from .package import Package
 from .rpm_block import ZYPPER_LOCKS, locks
+from .rpm_transaction import patiently, said
 
-PATIENCE = 60  # seconds to wait for another package manager to finish
 SIMULATION = 120  # seconds; dnf may wait for another one of its kind before it even simulates
-LIMIT = 1800  # seconds; a package's own scripts may stop services, and to interrupt them harms more than to wait
 
 # Libraries that only the removed package needed stay, whatever the administrator's configuration says. What is left out
 # in [main], which is where our gate is, cannot be removed either.
@@ -121,28 +119,3 @@ def _remove(host: Host, packages: Sequence[Package]) -> None:
     else:
         argv = ["rpm", "-e", "--", *handles]
     patiently(host, argv)
-
-
-def patiently(host: Host, argv: Sequence[str]) -> None:
-    """Carry out a transaction, and wait for another package manager to finish first. Raises ControlError."""
-    end = time.monotonic() + PATIENCE
-    result = host.run(argv, timeout=LIMIT)
-    while result.rc and _busy(argv[0], result):
-        if time.monotonic() > end:
-            raise ControlError(f"another package manager has been at work for {PATIENCE} s: {said(result)}")
-        time.sleep(1)
-        result = host.run(argv, timeout=LIMIT)
-    if result.rc:
-        raise ControlError(f"{argv[0]} could not: {said(result)}")
-
-
-def _busy(tool: str, result: Result) -> bool:
-    """Whether a tool gave way to another one: zypper's own lock, or rpm's, which all of them end up with."""
-    return (tool == "zypper" and result.rc == 7) or "transaction lock" in result.err + result.out
-
-
-def said(result: Result) -> str:
-    """A tool's own errors in one line."""
-    text = result.err.strip() or result.out.strip()
-    errors = [line for line in text.splitlines() if line.lower().startswith(("error:", " problem", "problem"))]
-    return " ".join(" ".join(errors or [text]).split())[-400:]

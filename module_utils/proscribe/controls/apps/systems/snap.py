@@ -1,9 +1,13 @@
-"""Snaps, which are always the whole host's: from the directory where snapd keeps them, in detail from snapd itself."""
+"""Snaps, which are always the whole host's: from the directory where snapd keeps them, in detail from snapd itself.
+
+snapd removes a snap after a snapshot of its users' data that no retention takes away.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from typing import AbstractSet, Any, Callable, Mapping, Sequence
 
 from ....host import Host, Process, User
@@ -94,12 +98,6 @@ def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> 
     return program if present else lambda process: ""
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
-    from . import snap_removal
-
-    return snap_removal.removal(host, packages)
-
-
 def there(host: Host, user: User | None) -> bool:
     return user is None and host.stat(SNAPS) is not None
 
@@ -119,3 +117,31 @@ def gate(
     return (
         rule("snap", f"Only root manages snaps here; ask {whom(contact)}", 'action.id == "io.snapcraft.snapd.manage"'),
     )
+
+
+# -- removal
+
+LIMIT = 600  # seconds; what users keep in a snap may be large
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    """snapd removes the one snap that it is asked for, and refuses one that others need."""
+    if not host.tool("snap"):
+        return [], [(package, "snap itself is not installed on this host") for package in packages]
+    return [
+        Action(
+            "remove",
+            f"{package.handles[0]} ({package.scope})",
+            partial(_remove, host, package.handles[0]),
+            f"{package.handles[0]} {package.version}\n",
+        )
+        for package in packages
+    ], []
+
+
+def _remove(host: Host, instance: str) -> None:
+    """snapd takes ~/snap/<name> away with the snap. Its own snapshot of it is kept for 31 days, or not made at all if
+    an administrator said so (snapshots.automatic.retention); one that was asked for is kept until somebody forgets it.
+    """
+    host.must(["snap", "save", instance], timeout=LIMIT)
+    host.must(["snap", "remove", instance], timeout=LIMIT)

@@ -2,19 +2,23 @@
 
 By default these lie below a user's ~/.local/share/uv/tools. Where UV_TOOL_DIR or XDG_DATA_HOME point elsewhere in the
 home, the links to their programs in ~/.local/bin lead there (uv's reference, "Storage").
+
+uv removes a tool, as the one who installed it.
 """
 
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
 
 from ....host import Host, Process, User
 from ...base import Action
 from ..blocks.parts import GatePart
+from .as_owner import Tools, remove
 from .each_place import survey, told
 from .package import Package
-from .site_packages import directories, distributions
+from .site_packages import directories, distributions, normal
 from .user_links import link
 
 MANAGER = "uv"
@@ -70,12 +74,6 @@ def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> 
     return lambda process: ""  # as in pip.py
 
 
-def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
-    from . import uv_removal
-
-    return uv_removal.removal(host, packages)
-
-
 def there(host: Host, user: User | None) -> bool:
     return True  # Python is wherever this runs, and anybody installs with it
 
@@ -92,3 +90,31 @@ def gate(
     notices: Sequence[str] = (),
 ) -> tuple[GatePart, ...]:
     return ()  # uv has none, and whoever may write somewhere may install there
+
+
+# -- removal
+
+# No configuration of a project, no network: what is removed is what lies there.
+ENVIRONMENT = {"UV_NO_CONFIG": "1", "UV_OFFLINE": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    """Whole environments, where the restricted package is what uv was asked for."""
+    actions: list[Action] = []
+    refused: list[tuple[Package, str]] = []
+    tools = Tools(host)
+    for package in packages:
+        tool, home = package.handles[0], package.owner.home if package.owner else ""
+        uv = tools.of(package, "uv", own=[f"{home}/.local/bin/uv", f"{home}/.cargo/bin/uv"])
+        if normal(tool) != normal(package.id):
+            refused.append((package, f"it came along with {tool!r}, which uv installed and nothing restricts"))
+        elif not uv:
+            refused.append((package, "uv itself is not installed on this host"))
+        else:
+            environment = package.path.partition("/lib/")[0]
+            place = environment.rpartition("/")[0]
+            argv = [uv, "tool", "uninstall", tool]
+            variables = {**ENVIRONMENT, "UV_TOOL_DIR": place}
+            still = partial(host.stat, package.path)
+            actions.append(remove(host, package, argv, environment, still, variables))
+    return actions, refused
