@@ -14,12 +14,12 @@ from ansible.plugins.action import ActionBase
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "module_utils"))
 
-from proscribe.compile.errors import PolicyErrors
 from proscribe.compile.inventory import Question, plain, zones
 from proscribe.compile.run import compile_run
 from proscribe.compile.selection import select
 from proscribe.compile.tags import unknown_tags
 from proscribe.plan import CONTROLS
+from proscribe.policy_errors import PolicyErrors
 from proscribe.report.collecting import objection
 
 

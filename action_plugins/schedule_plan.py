@@ -15,9 +15,9 @@ from ansible.plugins.action import ActionBase
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "module_utils"))
 
-from proscribe.compile.errors import PolicyErrors
 from proscribe.compile.run import read_all
 from proscribe.compile.selection import select
+from proscribe.policy_errors import PolicyErrors
 from proscribe.schedule.planned import Here, plan
 
 CONTROLLER = "proscribe_controller"  # the group that names another machine to run the schedule

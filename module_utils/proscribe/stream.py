@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 from .kept import PLACE
 from .ownership import who_else
 from .reply.parsing import parsed
+from .reply.results import LACKING
 from .reply.shapes import mapping
 
 PACKAGE = "proscribe"
@@ -53,7 +54,6 @@ PROBING = frozenset({"probed"})  # and these are for what is only done on reques
 # Begins the line of the answer. A login shell may print what it likes before it; what a host's users name their files
 # may stand within it, but never at the beginning of a line: JSON escapes their line ends.
 MARK = "proscribe-answer:"
-LACKING = "lacking"  # the key of the answer of a host that lacks what was only named
 
 # Runs on the host. What is imported comes out of the stream, or out of what this host has kept of an earlier one (which
 # nobody but root can have written); a name that is not in it is the standard library's.

@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
-from proscribe.controls.apps.routes import table
+from proscribe.controls.apps.routes import ROUTES
+from proscribe.controls.apps.systems.declaration import Claim, Route
 
+from .package_systems import declared
 from .part import Part
+
+HEAD = ("installation route", "seen by", "removed by", "kept out by", "left open, and why")
+
+
+def routes() -> list[Route]:
+    """The rows: package systems first."""
+    return [*(route for one in declared() for route in one.declared.routes), *ROUTES]
+
+
+def cells(route: Route) -> list[str]:
+    """A row of the table."""
+    return [(cell.text if isinstance(cell, Claim) else cell) or "-" for cell in route]
+
+
+def table() -> str:
+    """The routes in Markdown."""
+    lines = ["| " + " | ".join(row) + " |" for row in (HEAD, *map(cells, routes()))]
+    return "\n".join([lines[0], "|" + " --- |" * len(HEAD), *lines[1:]]) + "\n"
+
 
 DERIVED = (Part("docs/coverage.md", table, "installation routes"),)

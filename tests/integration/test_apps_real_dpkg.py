@@ -31,7 +31,8 @@ sys.path.insert(0, "/source")
 from proscribe.controls import apps
 from proscribe.controls.apps import dpkg_changes
 from proscribe.host import ControlError, Host
-from proscribe.run import carry_out, refusals
+from proscribe.controls.carrying_out import carry_out
+from proscribe.run import refusals
 dpkg_changes.PATIENCE = 1
 host, plan, error = Host(), json.load(sys.stdin), None
 if sys.argv[1] == "observe":

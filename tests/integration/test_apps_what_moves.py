@@ -22,8 +22,8 @@ from proscribe.controls import apps
 from proscribe.controls.apps.portable import evidence
 from proscribe.controls.apps.quarantine import manifest, operator
 from proscribe.controls.base import Changes
+from proscribe.controls.carrying_out import carry_out
 from proscribe.host import Host
-from proscribe.run import carry_out
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT / "tests" / "unit" / "controls")]

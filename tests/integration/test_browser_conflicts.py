@@ -20,8 +20,8 @@ from proscribe.controls.browser import packaged
 from proscribe.controls.browser.chromium_folder import Folder
 from proscribe.controls.browser.places import Place
 from proscribe.controls.browser.rendering import rules
+from proscribe.controls.carrying_out import carry_out
 from proscribe.host import ControlError, Host
-from proscribe.run import carry_out
 
 pytestmark = pytest.mark.integration
 
@@ -77,7 +77,7 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 from proscribe.controls import browser
 from proscribe.host import ControlError, Host
-from proscribe.run import carry_out
+from proscribe.controls.carrying_out import carry_out
 host, plan = Host(sys.argv[2]), json.load(sys.stdin)
 told = {"before": sorted({verdict.state for verdict in browser.observe(host, plan)}), "done": [], "error": ""}
 try:

@@ -17,7 +17,7 @@ from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import PREFIX, read_restrictions
 from proscribe.compile.waivers import document
 from proscribe.plan import CONTROLS
-from proscribe.report.answer import read
+from proscribe.reply.record import read
 from proscribe.report.reconcile import fleet_report, reconcile
 
 PROJECT = Path(__file__).resolve().parents[2]

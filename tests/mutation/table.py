@@ -18,7 +18,7 @@ _APPS = (
     "controls/test_apps.py",
     "controls/test_apps_walk.py",
     "controls/test_apps_evidence.py",
-    "controls/test_apps_ways.py",
+    "controls/test_apps_routes.py",
     "controls/test_apps_exceptions.py",
     "controls/test_apps_changes.py",
 )
@@ -42,7 +42,7 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_apps_parts.py",
     ),
     "controls/apps/quarantine/completing": ("controls/test_apps_quarantine.py", "controls/test_apps_quarantine_*.py"),
-    "controls/apps/portable/container_launchers": ("controls/test_apps_containers.py", "controls/test_apps_ways.py"),
+    "controls/apps/portable/container_launchers": ("controls/test_apps_containers.py", "controls/test_apps_routes.py"),
     "controls/apps/portable/names": (*_APPS,),
     "controls/apps/quarantine/operator": ("controls/test_apps_custody.py", "controls/test_apps_quarantine.py"),
     "controls/apps/portable/elf": (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.compile.errors import Expected
+from proscribe.policy_errors import Expected
 from proscribe.rollout import Before, Seen, decide, objection, seen, where
 from proscribe.rollout.before import run_before
 from proscribe.rollout.limits import (

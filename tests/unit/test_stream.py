@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 from proscribe import plan as plans
 from proscribe.kept import PLACE
+from proscribe.reply.results import LACKING
 from proscribe.reply.shapes import Unusable
 from proscribe.store import Store
-from proscribe.stream import BOOTSTRAP, LACKING, LOADER, MARK, answer, payload
+from proscribe.stream import BOOTSTRAP, LOADER, MARK, answer, payload
 
 MODULE = Path(__file__).resolve().parents[2] / "library" / "compliance_state.py"
 

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from ..compile.errors import PolicyErrors
+from ..policy_errors import PolicyErrors
 from ..report.command import quoted
 from ..report.wording import clean
 from . import Help, Refused, program

@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..compile.errors import PolicyErrors
 from ..compile.inventory import HostVariables, Question
 from ..compile.policy_folders import CATALOGUES, REGISTER, SIGNERS, WAIVERS, places_of
 from ..compile.run import compile_hosts
+from ..policy_errors import PolicyErrors
 from ..report.stored import NoSuchRun, UnreadableReport, find_run, read_records, read_report
 from ..report.wording import clean
 from ..store import PLANS, Store, Untrusted

@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..controls.apps.systems.registry import OF_THE_HOST, SYSTEMS
-from ..controls.apps.systems.traces import TRACED
+from ..controls.apps.systems.registry import OF_THE_HOST, ON_DEMAND, SYSTEMS
 from ..report.stored import UnreadableReport, read_records, runs
 
 MOST_RUNS = 10  # that are read, the newest first: what is known of a host may stand in an older one
@@ -39,7 +38,7 @@ class Facts(NamedTuple):
         knows.
         """
         own = {system.MANAGER for system in SYSTEMS if key == system.CATALOGUE_KEY}
-        traced = {system.MANAGER for system in TRACED}
+        traced = {system.MANAGER for system in ON_DEMAND}
         if not own <= {system.MANAGER for system in OF_THE_HOST} | traced:
             return True  # pip and its like leave no trace before they are used: they are looked for everywhere
         if own & ((self.managers or frozenset()) | (self.brought or frozenset())):

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from ..compile.catalogue import Catalogue, Service
 from ..compile.claims import SHARED
-from ..compile.errors import close_to
 from ..compile.plans import is_below
 from ..controls.browser.rendering import Name, above, covers, name
 from ..folding import folded
+from ..policy_errors import close_to
 from ..report.wording import some
 from . import Refused, file_names
 from .asked import Asked

@@ -8,8 +8,8 @@ from typing import Any
 from ..controls.browser.places import OWN_FILE, THUNDERBIRD
 from ..controls.browser.rendering import MOST_ENTRIES, minimal
 from ..plan import RESTRICTED
+from ..policy_errors import InWords, PolicyError
 from .catalogue import Browser, Catalogue
-from .errors import InWords, PolicyError
 
 # Flatpak's extension points are made only where flatpak is in use.
 FLATPAK = "/var/lib/flatpak"

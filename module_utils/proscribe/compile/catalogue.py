@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..plan import canonical
+from ..policy_errors import InWords, PolicyError, PolicyErrors, close_to
 from . import guard_list
 from .claims import Claimant, check_claims
-from .errors import InWords, PolicyError, PolicyErrors, close_to
 from .schema import BROWSERS, CATEGORIES, Mistake, check_browser, check_service
 from .yaml_file import Document, KeyPath, read_yaml
 

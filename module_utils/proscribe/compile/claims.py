@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 from typing import NamedTuple
 
-from .errors import close_to
+from ..policy_errors import close_to
 from .schema import Mistake
 from .yaml_file import KeyPath
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import Expected, close_to
+from ..policy_errors import Expected, close_to
 from .networks import merged, packed
 
 KEYS = ("direction", "protocol", "addresses", "ports", "verdict", "comment")

@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 from ..controls.apps.portable.appimage import stem
 from ..folding import folded
-from .errors import close_to
+from ..policy_errors import close_to
+from . import package_names
 
 Check = Callable[[str], str]
 
@@ -129,48 +130,17 @@ def prose(text: str) -> str:
     return "" if text.isprintable() and 0 < len(text) <= 1000 else "one line of printable text, at most 1000 characters"
 
 
-# How the package systems spell their names. Sources: Debian Policy 5.6.1; rpm-spec(7); PKGBUILD(5); flatpak
-# (flatpak_is_valid_name, common/flatpak-utils-base.c); snapd (naming/validate.go); PEP 508; npm package.json; winget,
-# Chocolatey and Homebrew by their own repositories; conda's CEP 26 (names of packages); Nix' checkName
-# (src/libstore/path.cc); Guix' store (the same); Android's <manifest>, "package".
+# What hosts of Linux have, as each package system declares it, and what other machines have: winget and Chocolatey by
+# their own repositories.
 PACKAGE_NAMES: dict[str, Check] = {
-    "apt": matching(r"[a-z0-9][a-z0-9+.-]{1,99}", "a Debian package name: lower case letters, digits, + . -"),
-    "rpm": matching(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", "an rpm package name: letters, digits, . _ + -"),
-    "pacman": matching(r"[A-Za-z0-9@_+][A-Za-z0-9@._+-]{0,99}", "a pacman package name: letters, digits, @ . _ + -"),
-    "flatpak": matching(
-        r"(?=.{5,255}\Z)[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+\.[A-Za-z_][A-Za-z0-9_-]*",
-        "a flatpak application id such as org.example.App, without branch or architecture",
-    ),
-    "snap": matching(
-        r"(?=.{2,40}\Z)(?=.*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*", "a snap name: lower case letters, digits, single hyphens"
-    ),
-    "pip": matching(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?", "a PyPI name: letters, digits, . _ -"),
-    "npm": matching(r"(?:@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]{0,99}", "an npm name, @scope/name or name"),
-    "conda": matching(
-        r"[a-z0-9_][a-z0-9._-]{0,99}", "a conda package name in lower case: letters, digits, . _ -, without channel"
-    ),
-    "nix": matching(
-        r"[A-Za-z0-9_][A-Za-z0-9+._?=-]{0,99}",
-        "a Nix package's name as its store path has it (pname), without version: letters, digits, + . _ ? = -",
-    ),
-    "guix": matching(r"[a-z0-9][a-z0-9+._-]{0,99}", "a Guix package name, without version: letters, digits, + . _ -"),
-    "brew": matching(
-        r"[a-z0-9][a-z0-9@._+-]{0,99}", "a Homebrew formula, without tap: lower case letters, digits, @ . _ + -"
-    ),
+    **{key: matching(*spelled) for key, spelled in package_names.NAMES.items()},
     "winget": matching(
         r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9+_-]+)+|msstore:[0-9A-Z]{12}",
         "a winget id such as Vendor.Program or msstore:<id>",
     ),
     "choco": matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "a Chocolatey id: letters, digits, . _ -"),
-    "brew_cask": matching(
-        r"[a-z0-9][a-z0-9@._+-]{0,99}", "a Homebrew cask token: lower case letters, digits, @ . _ + -"
-    ),
     "appx": matching(
         r"[A-Za-z0-9.-]{3,50}(?:_[a-z0-9]{13})?", "an appx package name, with its publisher hash or without"
-    ),
-    "android": matching(
-        r"(?=.{3,255}\Z)[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)+",
-        "an Android application id such as org.example.app",
     ),
 }
 

@@ -6,17 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..controls.apps import protected
+from .package_names import GUARDED
 from .schema import Mistake
 
-# The catalogue's names for the package systems of Linux hosts whose packages make up the system itself, and for those
-# that have the same programs once more under the same names.
-_SYSTEMS = ("apt", "rpm", "pacman", "conda", "nix", "guix", "brew")
 _EXPECTED = "something that a host can do without"
 
 
 def check(service: Mapping[str, Any]) -> Iterator[Mistake]:
     """What a well-formed entry names although it is never removed, moved or denied (controls/apps/protected.py)."""
-    for system in _SYSTEMS:
+    for system in GUARDED:
         for index, name in enumerate(service.get("packages", {}).get(system, ())):
             if why := protected.package(name):
                 yield ("packages", system, index), name, f"{_EXPECTED} ({why})"

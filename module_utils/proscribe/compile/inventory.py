@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible.inventory.manager import IGNORED
 
-from .errors import PolicyError, PolicyErrors
+from ..policy_errors import PolicyError, PolicyErrors
 from .places import origin, place_within, set_in
 from .restrictions import PREFIX, REGISTERED
 from .served import ASKED, unserved

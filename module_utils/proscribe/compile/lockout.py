@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..plan import RESTRICTED
-from .errors import PolicyError
+from ..policy_errors import PolicyError
 from .inventory import HostVariables
 from .networks import Network
 from .restrictions import PREFIX

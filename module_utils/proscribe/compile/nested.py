@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ansible.inventory.manager import IGNORED
 
-from .errors import InWords, PolicyError
+from ..policy_errors import InWords, PolicyError
 from .policy_folders import REGISTER, SIGNERS
 
 VARIABLES = ("group_vars", "host_vars")

@@ -9,18 +9,18 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..controls.apps.systems.registry import SYSTEMS
 from ..plan import CONTROLS, RESTRICTED, SCHEMA, sealed
+from ..policy_errors import PolicyError, PolicyErrors, close_to
 from .browsers import places, too_many_names
 from .catalogue import Catalogue, Service
-from .errors import PolicyError, PolicyErrors, close_to
 from .networks import merged
+from .package_names import NAMES
 from .restrictions import PREFIX, Restrictions
 from .unmanaged_browsers import unmanaged_browsers
 from .waivers import Waiver
 
 # By which names hosts look for packages. The catalogue also has names for other systems (winget, choco, appx).
-PACKAGE_SYSTEMS = tuple(sorted({system.CATALOGUE_KEY for system in SYSTEMS}))
+PACKAGE_SYSTEMS = tuple(sorted(NAMES))
 # Addresses of public resolvers are blocked for name resolution only; the same machines answer to other purposes too.
 RESOLVER_PORTS = (53, 443, 853)
 

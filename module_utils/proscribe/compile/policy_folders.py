@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from .errors import PolicyError, PolicyErrors
+from ..policy_errors import PolicyError, PolicyErrors
 from .inventory import HostVariables, Question, inventory_folders, waiver_folders
 from .restrictions import PREFIX, Restrictions
 

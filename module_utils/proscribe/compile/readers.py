@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from ..controls.browser.settings import SETTINGS, UNMANAGED
 from ..plan import CONTROLS
+from ..policy_errors import Expected, InWords
 from ..report import exports
 from . import grammar
-from .errors import Expected, InWords
 from .schema import TENANT_PROVIDERS
 from .values import choice, line, one_of, within, words
 

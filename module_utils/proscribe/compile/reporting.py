@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ..plan import CONTROLS, digest
+from ..policy_errors import PolicyError, PolicyErrors
 from ..report.passed import latest_passed
 from ..report.scope import Scope
 from ..report.stored import LATEST, NoSuchRun, find_run
-from .errors import PolicyError, PolicyErrors
 from .inventory import HostVariables
 from .restrictions import PREFIX, RESTRICTIONS, Restrictions
 

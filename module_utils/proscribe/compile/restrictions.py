@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from ..controls.browser.settings import ALLOW_LIST, EXTENSIONS
 from ..finding import GATES
+from ..policy_errors import Expected, PolicyError, PolicyErrors, close_to
 from ..report import exports
 from ..rollout.limits import AUTO, read_batches, read_max_change, read_max_failures
-from ..schedule import values as scheduled
-from .errors import Expected, PolicyError, PolicyErrors, close_to
+from . import schedule_values as scheduled
 from .firewall_rules import read_rules
 from .readers import (
     read_browser_settings,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..policy_errors import PolicyError, PolicyErrors
 from ..quarantined import ID
-from .errors import PolicyError, PolicyErrors
 from .inventory import Question
 
 RESTORE = "proscribe_restore"  # made `lift` restore; where it was left out or mistyped, the ban came off

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..plan import canonical
+from ..policy_errors import InWords, Mistakes, PolicyError, PolicyErrors
 from ..report.scope import Scope
 from ..store import PLANS, Store, Untrusted
 from . import lockout, retired
 from .catalogue import Catalogue, load
 from .departments import departments_of
-from .errors import InWords, Mistakes, PolicyError, PolicyErrors
 from .inventory import HostVariables, Question, left_out, read_as_hosts
 from .nested import nested
 from .plans import chosen_services, compile_plan, upcoming_services

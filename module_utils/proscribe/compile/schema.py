@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..policy_errors import close_to
 from . import grammar
-from .errors import close_to
 from .grammar import Check
 from .shared_networks import shared_by
 from .yaml_file import KeyPath

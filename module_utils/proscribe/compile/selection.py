@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ansible.errors import AnsibleError
 
-from .errors import PolicyError, PolicyErrors
+from ..policy_errors import PolicyError, PolicyErrors
 from .inventory import HostVariables
 from .restrictions import PREFIX
 

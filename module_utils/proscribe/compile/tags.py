@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from ..plan import CONTROLS
-from .errors import close_to
+from ..policy_errors import close_to
 
 OF_ANSIBLE = ("all", "always", "never", "tagged", "untagged")  # tags that need no task of theirs
 # Molecule leaves these out of every playbook that it runs, whatever is in it.

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from .errors import Expected
+from ..policy_errors import Expected
 
 LONGEST = 200  # characters of a text that is read once more, and shown
 YAML = (".yml", ".yaml", ".json")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
 from ..duration import GRAMMAR, seconds_of, shown
-from .errors import Expected, close_to
+from ..policy_errors import Expected, close_to
 from .networks import packed
 
 Value = TypeVar("Value")

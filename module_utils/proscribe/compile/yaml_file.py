@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from .errors import InWords, PolicyError
+from ..policy_errors import InWords, PolicyError
 
 LARGEST = 1 << 20  # bytes
 DEEPEST = 8  # levels of lists and mappings; the catalogue has five

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..compile.errors import close_to
 from ..duration import seconds_of
+from ..policy_errors import close_to
 from ..quarantined import ID, LIST, PRUNE, RESTORE
 
 VERBS = (LIST, RESTORE, PRUNE)

@@ -6,8 +6,8 @@ import datetime
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..compile.errors import close_to
 from ..duration import moment_of
+from ..policy_errors import close_to
 from .asked import Asked, Wrong
 from .outlook import Outlook, kept_until, outlook
 

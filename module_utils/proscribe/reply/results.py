@@ -14,11 +14,12 @@ from typing import Any
 from ..finding import Finding
 from ..plan import CONTROLS
 from ..quarantined import ID, MOST
-from ..report import answer
-from ..stream import LACKING
+from . import record
 from .shapes import WORD, Unusable, count, cut, flag, line, lines, listed, mapping, name, one_of, said
 
 Reader = Callable[[object], dict[str, Any]]
+
+LACKING = "lacking"  # the key of the answer of a host that lacks what was only named
 
 REFUSED = ("rule", "subject", "reason")
 SIDES = ("before", "after")
@@ -41,7 +42,7 @@ def look(value: object) -> dict[str, Any]:
         if "failed" not in result:
             raise Unusable("it has no record")
         return result
-    result["record"] = answer.taken(told["record"])
+    result["record"] = record.taken(told["record"])
     result["drifted"] = listed(lambda one: one_of(one, CONTROLS, "control"), told.get("drifted", []), "drifted", 4)
     result["privileged"] = flag(told.get("privileged"), "privileged")
     if "kept" in told:
@@ -107,7 +108,7 @@ def schedule(value: object) -> dict[str, Any]:
 
 def kept_record(value: object) -> dict[str, Any]:
     """The answer of `collect_record`: the record that a host has kept."""
-    return {"changed": False, "record": answer.taken(value)}
+    return {"changed": False, "record": record.taken(value)}
 
 
 def _failed(told: Any) -> dict[str, Any]:
@@ -162,7 +163,7 @@ def _refusal(value: object) -> dict[str, str]:
 
 def _finding(value: object) -> dict[str, str | None]:
     told = mapping(value, "a finding")
-    return {key: answer.field(key, told.get(key)) for key in Finding._fields}
+    return {key: record.field(key, told.get(key)) for key in Finding._fields}
 
 
 def _differences(value: object) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..finding import ERROR, NONCOMPLIANT, mark_repaired, worst
 from ..plan import canonical
 from ..quarantined import id_of
-from .answer import RUN, Unusable, read
+from ..reply.record import RUN, Unusable, read
 from .modes import Modes
 from .reconcile import CHANGED, Clock, Fleet, Note, reconcile
 from .scope import controls_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .answer import silent
+from ..reply.record import silent
 from .baseline import New
 from .reconcile import DUPLICATE, Fleet, Note, fleet_report
 from .scope import left_out

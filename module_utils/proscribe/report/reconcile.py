@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ..duration import moment_of, shown
 from ..finding import OPEN
 from ..plan import CONTROLS
-from .answer import silent
+from ..reply.record import silent
 from .arithmetic import by_rule, nothing_known, summarise
 from .baseline import New
 from .modes import Modes, by_control

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..compile.errors import Expected, close_to
+from ..policy_errors import Expected, close_to
 
 AUTO = "auto"
 UNLIMITED = "unlimited"

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..compile.errors import PolicyError, PolicyErrors
 from ..compile.inventory import HostVariables
 from ..compile.reporting import one_for_all
 from ..compile.restrictions import PREFIX, Restrictions
 from ..compile.waivers import REGISTER
 from ..compile.waivers import SIGNERS as SIGNERS_OF_WAIVERS
 from ..host import WRITTEN_BY
+from ..policy_errors import PolicyError, PolicyErrors
 from . import units
 from .timers import ABOUT, ABOUT_TEXT, COMMITS, DRIFT, PROGRAM, PULL, SIGNERS, UNITS
 

@@ -22,10 +22,10 @@ from made_policy import NOW, question
 from proscribe.cli import Refused, inventory, waiver
 from proscribe.cli.waiver import folder as folders
 from proscribe.cli.waiver import text
-from proscribe.compile.errors import PolicyErrors
 from proscribe.compile.run import waivers_of
 from proscribe.compile.waivers import read_waiver
 from proscribe.compile.yaml_file import read_yaml
+from proscribe.policy_errors import PolicyErrors
 
 NEW = [
     *("new", "--service", "parrot", "--host", "press01", "--reason", "Enquiries"),

@@ -14,7 +14,7 @@ from proscribe.compile.run import compile_hosts
 from proscribe.controls.apps.systems import registry
 from proscribe.controls.browser.places import Place
 from proscribe.host import Host
-from proscribe.report.answer import read as taken
+from proscribe.reply.record import read as taken
 
 DEBIAN = {"os": "debian", "version": "13"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from proscribe.compile.catalogue import load
-from proscribe.compile.errors import PolicyError, PolicyErrors
+from proscribe.policy_errors import PolicyError, PolicyErrors
 
 OWN = Path(__file__).resolve().parents[3] / "catalog"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from proscribe.compile.catalogue import load
-from proscribe.compile.errors import PolicyErrors
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
+from proscribe.policy_errors import PolicyErrors
 
 CATALOGUE = load([Path(__file__).resolve().parents[3] / "catalog"])
 AFTER, BEFORE = datetime.date(2026, 1, 1), datetime.date(2024, 1, 1)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.compile.catalogue import load
 from proscribe.compile.claims import SHARED, above
-from proscribe.compile.errors import InWords, PolicyError, PolicyErrors, close_to, shown
+from proscribe.policy_errors import InWords, PolicyError, PolicyErrors, close_to, shown
 
 OWN = Path(__file__).resolve().parents[3] / "catalog"
 IF_MEANT = "(name each other in overlaps_with if both are meant)"

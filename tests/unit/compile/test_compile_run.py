@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from proscribe import plan as plans
-from proscribe.compile.errors import PolicyErrors
 from proscribe.compile.inventory import HostVariables, Question, plain, waiver_folders
 from proscribe.compile.run import compile_run
+from proscribe.policy_errors import PolicyErrors
 
 NOW = datetime.datetime(2026, 11, 25, 8, 0, tzinfo=datetime.timezone.utc)
 WAIVER = """\

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from proscribe.compile.departments import departments_of, outermost
-from proscribe.compile.errors import PolicyErrors
 from proscribe.compile.inventory import HostVariables, Question
+from proscribe.policy_errors import PolicyErrors
 
 GROUPS = {
     "all": {"web1", "web2", "db1", "lap1"},

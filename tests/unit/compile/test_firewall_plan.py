@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from made import catalogue, service
 from proscribe.compile.catalogue import load
-from proscribe.compile.errors import PolicyErrors
 from proscribe.compile.inventory import HostVariables, Question
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
@@ -18,6 +17,7 @@ from proscribe.compile.run import compile_run
 from proscribe.compile.schema import CATEGORIES
 from proscribe.compile.shared_networks import shared_by
 from proscribe.plan import CONTROLS
+from proscribe.policy_errors import PolicyErrors
 
 TODAY = datetime.date(2026, 11, 25)
 NOW = datetime.datetime(2026, 11, 25, 8, tzinfo=datetime.timezone.utc)

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from proscribe.compile.errors import Expected
 from proscribe.compile.firewall_rules import read_rules
 from proscribe.compile.networks import merged
 from proscribe.compile.schema import check_service
@@ -17,6 +16,7 @@ from proscribe.controls.firewall.exemptions import collect
 from proscribe.controls.firewall.rule_text import Lifelines
 from proscribe.controls.firewall.ruleset import render
 from proscribe.host import Host
+from proscribe.policy_errors import Expected
 
 OUT = {"direction": "out", "verdict": "reject"}
 

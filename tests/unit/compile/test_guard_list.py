@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from proscribe.compile import guard_list
 from proscribe.compile.catalogue import load
-from proscribe.compile.errors import PolicyErrors
 from proscribe.controls.apps import protected
+from proscribe.policy_errors import PolicyErrors
 
 ENTRY = """\
 id: made

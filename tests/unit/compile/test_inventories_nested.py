@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from proscribe.compile import nested
-from proscribe.compile.errors import PolicyErrors
 from proscribe.compile.inventory import Question
 from proscribe.compile.run import compile_hosts
+from proscribe.policy_errors import PolicyErrors
 
 HOSTS = "department: {hosts: {one: {}}}\n"
 

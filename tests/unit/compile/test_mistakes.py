@@ -11,9 +11,9 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 from proscribe import plan as plans
-from proscribe.compile.errors import PolicyErrors
 from proscribe.compile.inventory import HostVariables, Question
 from proscribe.compile.run import compile_run
+from proscribe.policy_errors import PolicyErrors
 
 NOW = datetime.datetime(2026, 11, 25, 8, 0, tzinfo=datetime.timezone.utc)
 

@@ -17,8 +17,8 @@ from proscribe.compile.reporting import nothing_known, rule_count
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.finding import NOT_APPLICABLE, host_record
 from proscribe.plan import CONTROLS
+from proscribe.reply.record import read
 from proscribe.report import terminal
-from proscribe.report.answer import read
 from proscribe.report.exports import pour
 from proscribe.report.html import page
 from proscribe.report.reconcile import fleet_report, reconcile

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from derived.package_systems import Found, declared
 from made import catalogue, service
 from proscribe.compile.grammar import PACKAGE_NAMES
 from proscribe.compile.plans import PACKAGE_SYSTEMS, compile_plan
@@ -14,38 +15,28 @@ from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls.apps.desired import Wanted
 from proscribe.controls.apps.systems.registry import SYSTEMS
 
-# A name that each takes, and some that it does not.
-NAMES = {
-    "apt": ("telegram-desktop", ["Telegram", "a b"]),
-    "rpm": ("Telegram", ["-x"]),
-    "pacman": ("telegram-desktop", ["-x"]),
-    "flatpak": ("org.telegram.desktop", ["telegram", "org.telegram.desktop//stable"]),
-    "snap": ("telegram-desktop", ["Telegram"]),
-    "pip": ("Telethon", ["-x", "a/b"]),
-    "npm": ("@made/telegram", ["@made"]),
-    "conda": ("telegram-send", ["conda-forge::x", "X", "-x", "a/b", "a b"]),
-    "nix": ("telegram-desktop", ["nixpkgs#x", "-x", "a/b", "../x", "a b"]),
-    "guix": ("telegram-desktop", ["telegram@4", "a:out", "-x", "a/b"]),
-    "brew": ("rclone", ["homebrew/core/rclone", "-x", "--force"]),
-    "brew_cask": ("telegram", ["homebrew/cask/x", "-x"]),
-    "android": ("org.telegram.messenger", ["telegram", "org..x", "org.1x", "org.x/y", ".x"]),
-}
 
-
-@pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.MANAGER)
-def test_every_system_of_a_host_is_known_to_the_controller(system, project: Path) -> None:
-    key = system.CATALOGUE_KEY
-    good, bad = NAMES[key]
-    assert PACKAGE_NAMES[key](good) == "" and all(map(PACKAGE_NAMES[key], bad))
+@pytest.mark.parametrize("one", declared(), ids=lambda one: one.declared.name)
+def test_every_system_of_a_host_is_known_to_the_controller(one: Found, project: Path) -> None:
+    key = one.declared.key
+    (ids,) = [other.declared.ids for other in declared() if other.declared.key == key and other.declared.ids]
+    good = ids.good
+    assert PACKAGE_NAMES[key](good) == "" and ids.bad and all(map(PACKAGE_NAMES[key], ids.bad))
     schema = json.loads((project / "docs/schema/service.schema.json").read_text())["properties"]
     for place in (schema, schema["unverified"]["properties"]):
         assert key in place["packages"]["properties"]
     made = catalogue(service("telegram", packages={key: (good,)}))
     plan = compile_plan(made, read_restrictions({}, str), (), datetime.date(2026, 11, 25))
     wanted = Wanted(plan["controls"]["apps"])
-    assert wanted.packages[system.MANAGER] == {good: ["telegram"]}
+    assert wanted.packages[one.declared.name] == {good: ["telegram"]}
+
+
+def test_the_list_of_hosts_has_every_file() -> None:
+    assert [(system.MANAGER, system.CATALOGUE_KEY) for system in SYSTEMS] == [
+        (one.declared.name, one.declared.key) for one in declared()
+    ]
 
 
 def test_nothing_else_is_sent() -> None:
-    assert set(PACKAGE_SYSTEMS) == set(NAMES)
+    assert set(PACKAGE_SYSTEMS) == {one.declared.key for one in declared()}
     assert set(PACKAGE_NAMES) - set(PACKAGE_SYSTEMS) == {"winget", "choco", "appx"}

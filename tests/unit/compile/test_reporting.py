@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from proscribe.compile import reporting as module
-from proscribe.compile.errors import PolicyErrors
 from proscribe.compile.inventory import HostVariables
 from proscribe.compile.reporting import reporting
 from proscribe.compile.restrictions import read_restrictions
+from proscribe.policy_errors import PolicyErrors
 
 DAY = 86400
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleError
-from proscribe.compile.errors import PolicyErrors
 from proscribe.compile.inventory import HostVariables, Question, left_out
 from proscribe.compile.selection import Selection, chosen
 from proscribe.compile.served import unserved
+from proscribe.policy_errors import PolicyErrors
 
 WHY = {
     "network_cli": "a network device (ansible_connection: network_cli)",

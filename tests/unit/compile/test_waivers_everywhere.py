@@ -11,9 +11,9 @@ import argparse
 import pytest
 from made_waivers import NOW, Keys, Organisation, at
 from proscribe.cli import explain, inventory, waiver
-from proscribe.compile.errors import PolicyErrors
 from proscribe.compile.waivers import STATUSES
 from proscribe.finding import Finding
+from proscribe.policy_errors import PolicyErrors
 from proscribe.report import html, terminal
 from waiver_cases import CASES, MISTAKES, OPEN, SIGNED, Case
 from waiver_outputs import Outputs, Told

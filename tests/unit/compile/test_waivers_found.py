@@ -10,9 +10,9 @@ import pytest
 from made_waivers import Organisation, at
 from proscribe.cli import Refused
 from proscribe.cli.waiver.folder import of_inventory
-from proscribe.compile.errors import PolicyErrors
 from proscribe.compile.inventory import HostVariables
 from proscribe.compile.run import compile_run, waivers_of
+from proscribe.policy_errors import PolicyErrors
 from proscribe.store import PLANS
 
 NOW = "2026-11-25T08:00:00+00:00"

@@ -11,8 +11,8 @@ from typing import Any
 
 from proscribe.controls.apps.quarantine import completing, manifest, moving, operator, restoring
 from proscribe.controls.base import Changes
+from proscribe.controls.carrying_out import carry_out
 from proscribe.host import Host
-from proscribe.run import carry_out
 
 TREE = "/home/alice/Telegram"
 FILE = "/home/alice/bin/WeChat.AppImage"

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from people import ALICE, everywhere, put, tree
 from proscribe.controls.apps.systems import brew, waydroid
-from proscribe.controls.apps.systems.traces import TRACED
+from proscribe.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host import ControlError, Host, Process, Result
 
-ROWS = {system.MANAGER: system for system in TRACED}
+ROWS = {system.MANAGER: system for system in ON_DEMAND}
 COMMON = "/home/linuxbrew/.linuxbrew"
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's directory")
 

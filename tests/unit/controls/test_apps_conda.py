@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from people import ALICE, everywhere, put, tree
 from proscribe.controls.apps.systems import conda
-from proscribe.controls.apps.systems.traces import TRACED
+from proscribe.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host import ControlError, Host, Process, Result
 
-ROWS = {system.MANAGER: system for system in TRACED}
+ROWS = {system.MANAGER: system for system in ON_DEMAND}
 IDS = {"rclone", "telegram-desktop"}
 
 

@@ -14,10 +14,11 @@ import pytest
 from made_quarantine import FILE, ITEMS, TREE, enforced, folders, made_host, picture, restored
 from proscribe.controls.apps.quarantine import capacity, manifest, moving, operator
 from proscribe.controls.base import Changes
+from proscribe.controls.carrying_out import carry_out
 from proscribe.host import ControlError, Host
 from proscribe.host.apart import Limits
 from proscribe.quarantined import ID, id_of
-from proscribe.run import carry_out, in_quarantine
+from proscribe.run import in_quarantine
 
 ALICE = 61234
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give files to a user")

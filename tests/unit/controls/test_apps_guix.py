@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from people import ALICE, everywhere, put, tree
 from proscribe.controls.apps.systems import guix
-from proscribe.controls.apps.systems.traces import TRACED
+from proscribe.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host import ControlError, Host, Process, Result
 
-ROWS = {system.MANAGER: system for system in TRACED}
+ROWS = {system.MANAGER: system for system in ON_DEMAND}
 IDS = {"telegram-desktop", "rclone"}
 STORE = "/gnu/store/0q315rkwi25qkx3gj040sg6lj3aakxqr"
 TELEGRAM = f"{STORE}-telegram-desktop-4.9.1"

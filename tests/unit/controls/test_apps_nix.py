@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from people import ALICE, BOB, everywhere, put, tree
 from proscribe.controls.apps.systems import nix, store_paths
-from proscribe.controls.apps.systems.traces import TRACED
+from proscribe.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host import ControlError, Host, Process, Result, Unseen
 
-ROWS = {system.MANAGER: system for system in TRACED}
+ROWS = {system.MANAGER: system for system in ON_DEMAND}
 IDS = {"telegram-desktop", "rclone"}
 DIGESTS = ("a3rx158y96c5vjhma3d6zhghkdh69ljc", "0q315rkwi25qkx3gj040sg6lj3aakxqr", "6y86mhm7a4jl2pngn6d77rr36habgl8z")
 TELEGRAM = f"/nix/store/{DIGESTS[0]}-telegram-desktop-5.2.3"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from people import ALICE, put, tree
 from proscribe.controls import apps
-from proscribe.controls.apps.systems.traces import TRACED
+from proscribe.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host import Host, Process
 
 LOOK = """
@@ -42,7 +42,7 @@ def test_a_host_of_root_alone_compiles_what_is_there(tmp_path: Path) -> None:
     assert loaded(root) & FEW == {"nix", "store_paths"}
 
 
-@pytest.mark.parametrize("system", TRACED, ids=lambda system: system.MANAGER)
+@pytest.mark.parametrize("system", ON_DEMAND, ids=lambda system: system.MANAGER)
 def test_each_is_there_by_any_of_its_traces(tmp_path: Path, system) -> None:
     host = Host(str(tree(tmp_path)))
     assert not system.there(host, None) and not system.there(host, ALICE)
@@ -55,7 +55,7 @@ def test_each_is_there_by_any_of_its_traces(tmp_path: Path, system) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
-@pytest.mark.parametrize("system", TRACED, ids=lambda system: system.MANAGER)
+@pytest.mark.parametrize("system", ON_DEMAND, ids=lambda system: system.MANAGER)
 def test_what_a_user_hides_behind_a_link_is_not_taken_for_absent(tmp_path: Path, system) -> None:
     root = tree(tmp_path)
     inside = [trace for trace in system.traces if trace.startswith("~/.") and "/" in trace[3:]]

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from made_places import BROWSERS
 from proscribe.controls import browser
 from proscribe.controls.browser import forks, packaged
+from proscribe.controls.carrying_out import carry_out
 from proscribe.host import ControlError, Host, Unseen
-from proscribe.run import carry_out
 
 MANAGED = "etc/chromium/policies/managed"
 EDGE = "etc/opt/edge/policies/managed"

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from proscribe.compile.errors import PolicyErrors
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls.dns import block, networkmanager, openers, rendering, resolved
 from proscribe.controls.dns.scene import Scene
 from proscribe.controls.dns.wish import Wish, collect, covering, of_plan, plain
 from proscribe.host import WRITTEN_BY, ControlError, Host
+from proscribe.policy_errors import PolicyErrors
 
 
 def section(**services: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fleets
 from fleets import PROCESS, WAIVERS, WECHAT, wechat
 from proscribe.finding import STATES, Finding, Verdict, judge
-from proscribe.report.answer import read
+from proscribe.reply.record import read
 from proscribe.report.exports import EVERY, FILES, write
 from proscribe.report.reconcile import fleet_report, reconcile
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fleets import DIGEST, run
 from pasts import bad, good
-from proscribe.report.answer import read
+from proscribe.reply.record import read
 from proscribe.report.history import open_history
 from proscribe.report.reconcile import fleet_report, reconcile
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from fleets import DIGEST, answer, run, wechat
 from proscribe.finding import REPAIRED, Finding, Verdict
 from proscribe.plan import sealed
-from proscribe.report.answer import read
+from proscribe.reply.record import read
 from proscribe.report.history import Scope, answers
 from proscribe.report.reconcile import fleet_report, reconcile
 

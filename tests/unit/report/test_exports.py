@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from proscribe.finding import STATES, Finding, Verdict
 from proscribe.plan import CONTROLS
-from proscribe.report.answer import read
+from proscribe.reply.record import read
 from proscribe.report.exports import EVERY, FILES, write
 from proscribe.report.exports.answers import HOST, Reader
 from proscribe.report.exports.csv import COLUMNS, cell

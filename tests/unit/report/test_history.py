@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pasts import Past, bad, good, made_plan, repaired, unseen, waived
 from proscribe.duration import spelled
 from proscribe.finding import Finding, Verdict
-from proscribe.report.answer import read
+from proscribe.reply.record import read
 from proscribe.report.history import Scope, answers, open_history
 from proscribe.report.history.recording import Plans, prune
 

@@ -10,7 +10,7 @@ from fleets import PROCESS, WECHAT, answer, clean_answer, wechat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from proscribe.finding import STATES
-from proscribe.report.answer import Unusable, read, silent
+from proscribe.reply.record import Unusable, read, silent
 
 KEYS = {
     "schema", "host", "state", "reason", "plan", "checked_at", "platform", "rules_evaluated", "rules_not_applicable",

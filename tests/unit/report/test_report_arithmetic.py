@@ -10,7 +10,7 @@ from fleets import clean_answer
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.finding import STATES
-from proscribe.report.answer import read
+from proscribe.reply.record import read
 from proscribe.report.arithmetic import MET, by_rule, rule_states, share, summarise
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fleets import PROCESS, WECHAT, answer, clean_answer, wechat
 from proscribe.finding import Finding, Verdict
-from proscribe.report.answer import read, silent
+from proscribe.reply.record import read, silent
 from proscribe.report.baseline import Baseline
 
 SIGNAL = Finding("package", "signal-desktop", manager="dpkg", version="7.1", scope="system")

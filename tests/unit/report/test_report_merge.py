@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
-from proscribe.report.answer import silent
+from proscribe.reply.record import silent
 from proscribe.report.merge import Part, Unmergeable, merged
 
 RUN = {

@@ -8,8 +8,8 @@ import pytest
 from fleets import DIGEST, answer, no_policy, run, wechat
 from pasts import PACKAGE, Past, bad, good, repaired, unseen
 from proscribe.finding import NONCOMPLIANT, REPAIRED, Verdict
+from proscribe.reply.record import read
 from proscribe.report import news
-from proscribe.report.answer import read
 from proscribe.report.history import open_history
 from proscribe.report.reconcile import fleet_report, reconcile
 

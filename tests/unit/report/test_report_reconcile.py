@@ -6,7 +6,7 @@ import pytest
 from fleets import DIGEST, OTHER_DIGEST, WAIVERS, WECHAT, answer, clean_answer, run, wechat
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.report.answer import read
+from proscribe.reply.record import read
 from proscribe.report.collect import Collector
 from proscribe.report.reconcile import Clock, fleet_report, reconcile
 

@@ -7,9 +7,9 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.compile.errors import PolicyErrors
 from proscribe.compile.inventory import HostVariables
 from proscribe.compile.restrictions import read_restrictions
+from proscribe.policy_errors import PolicyErrors
 from proscribe.schedule import units
 from proscribe.schedule.planned import Here, plan, program
 

@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...compile.errors import PolicyError, PolicyErrors, close_to
 from ...compile.inventory import Question
 from ...compile.policy_folders import WAIVERS, folder_of_new_waivers
 from ...compile.run import read_all
 from ...compile.waivers import Judged, Waiver, read_waiver
+from ...policy_errors import PolicyError, PolicyErrors, close_to
 from .. import Refused
 
 MODE = 0o644

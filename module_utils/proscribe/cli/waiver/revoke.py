@@ -6,9 +6,9 @@ import argparse
 import datetime
 from pathlib import Path
 
-from ...compile.errors import PolicyErrors
 from ...compile.run import waivers_of
 from ...compile.waivers import signature_of
+from ...policy_errors import PolicyErrors
 from ...report.wording import clean
 from .. import Refused, inventory
 from . import text

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import PolicyError, PolicyErrors, close_to
+from ...policy_errors import PolicyError, PolicyErrors, close_to
 from ..policy_folders import REGISTER
 from ..yaml_file import Document, read_yaml
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...plan import CONTROLS
-from ..errors import InWords, PolicyError, PolicyErrors, close_to
+from ...policy_errors import InWords, PolicyError, PolicyErrors, close_to
 from ..yaml_file import Document, KeyPath, read_yaml
 from .waiver import NARROWER, Revocation, Waiver
 

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..errors import PolicyError, PolicyErrors
+from ...policy_errors import PolicyError, PolicyErrors
 from ..inventory import Question
 from ..policy_folders import folders_of_registers, folders_of_waivers
 from ..reporting import one_for_all

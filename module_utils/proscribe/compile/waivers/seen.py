@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...policy_errors import InWords, PolicyError, PolicyErrors
 from ...store import Store
-from ..errors import InWords, PolicyError, PolicyErrors
 from ..inventory import Question
 from ..policy_folders import SIGNERS, WAIVERS
 from ..restrictions import ALL, PREFIX, Restrictions

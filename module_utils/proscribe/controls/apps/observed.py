@@ -21,8 +21,9 @@ from .portable.scan_cache import Memory, remembered, stamped
 from .running import Identity as Identity
 from .running import Running as Running
 from .running import identifier, placed, restored, running
+from .systems.installed import brought_by, installed, present
 from .systems.package import Package, PackageSystem
-from .systems.registry import SYSTEMS, brought_by, installed, present
+from .systems.registry import SYSTEMS
 
 RUNNABLE = ("appimage", "program", "tree", "wine")  # kinds of copies that a program runs from
 

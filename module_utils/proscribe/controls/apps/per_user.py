@@ -20,8 +20,9 @@ from .portable.names import Names
 from .portable.scan import Copy, Region
 from .portable.scan_cache import DROPPED, Memory, of_user, stamped, text_of_user
 from .running import below
+from .systems.installed import brought_by
 from .systems.package import Package, PackageSystem
-from .systems.registry import BY_NAME, SYSTEMS, brought_by
+from .systems.registry import BY_NAME, SYSTEMS
 
 MOST_REMEMBERED = 32 * 1024 * 1024  # characters, of all users together
 
@@ -102,9 +103,9 @@ def _load() -> list[Any]:
     import hashlib
 
     from .portable import container_launchers, evidence
-    from .systems.traces import TRACED
+    from .systems.registry import ON_DEMAND
 
-    return [hashlib, container_launchers, evidence, *(system.inner() for system in TRACED)]
+    return [hashlib, container_launchers, evidence, *(system.inner() for system in ON_DEMAND)]
 
 
 def _as_user(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:

@@ -21,9 +21,9 @@ from typing import Any, Callable, Mapping, Sequence
 
 from ...hashing import sha256
 from ...host import ControlError, Host, Unseen
-from ...run import carry_out
 from .. import lifelines
 from ..base import Changes
+from ..carrying_out import carry_out
 from . import boot, exemptions, known, listing, loading, pending, program, update
 from .ruleset import TABLE
 

@@ -15,12 +15,13 @@ from typing import AbstractSet, Callable, Iterator, Sequence
 from ....host import Host, Process, User
 from ...base import Action
 from .as_owner import Tools, remove
+from .declaration import Claim, Declared, Ids, Route
 from .each_place import survey, told
 from .package import Package
 from .site_packages import told_version
-from .traces import HOMEBREW
 
-COMMON, *PERSONAL = HOMEBREW
+TRACES = ("/home/linuxbrew/.linuxbrew", "~/.linuxbrew", "~/homebrew")
+COMMON, *PERSONAL = TRACES
 KINDS = {"brew": "Cellar", "brew_cask": "Caskroom"}
 
 
@@ -111,3 +112,49 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
         else:
             refused.append((package, f"Homebrew's own brew is not in {prefix}/bin"))
     return actions, refused
+
+
+DECLARED = (
+    Declared(
+        name="brew",
+        key="brew",
+        ids=Ids(
+            pattern=r"[a-z0-9][a-z0-9@._+-]{0,99}",
+            meaning="a Homebrew formula, without tap: lower case letters, digits, @ . _ + -",
+            source="Homebrew/homebrew-core",
+            good="rclone",
+            bad=("homebrew/core/rclone", "-x", "--force"),
+        ),
+        routes=(
+            Route(
+                way="brew: Homebrew on Linux, formulae and casks (`brew_cask`)",
+                seen=Claim(
+                    "its directories in `/home/linuxbrew` and in homes; programs that run by their place there",
+                    "unit/controls/test_apps_brew::test_formulae_and_casks_of_a_users_own",
+                ),
+                removed=Claim(
+                    "Homebrew, as the owner, without what the formula needed; it refuses what others need",
+                    "unit/controls/test_apps_brew::test_brew_takes_it_away_as_its_owner_with_all_versions_and_nothing_else",
+                ),
+                kept_out=None,
+                left="Homebrew asks nobody. Not run: it comes from the network alone; layout as documented",
+            ),
+        ),
+        answers="FORMULAE",
+        traces=TRACES,
+    ),
+    Declared(
+        name="brew_cask",
+        key="brew_cask",
+        ids=Ids(
+            pattern=r"[a-z0-9][a-z0-9@._+-]{0,99}",
+            meaning="a Homebrew cask token: lower case letters, digits, @ . _ + -",
+            source="Homebrew/homebrew-cask",
+            good="telegram",
+            bad=("homebrew/cask/x", "-x"),
+        ),
+        answers="CASKS",
+        traces=TRACES,
+        guarded=False,
+    ),
+)

@@ -19,12 +19,17 @@ from ....host import ControlError, Host, Process, User
 from ...base import Action
 from ..file_owner import owner
 from .as_owner import Tools, remove
+from .declaration import Claim, Declared, Ids, Route
 from .each_place import survey, told
 from .package import Package
 from .site_packages import told_version
-from .traces import CONDA
 
 MANAGER = "conda"
+ROOTS = ("conda", "miniconda", "miniconda3", "anaconda", "anaconda3", "miniforge", "miniforge3", "mambaforge")
+TRACES = (
+    *("~/.conda", "~/.pixi", "~/micromamba", "~/.local/share/mamba"),
+    *(f"{above}/{name}" for above in ("~", "/opt", "/usr/local") for name in ROOTS),
+)
 LISTED = "/.conda/environments.txt"
 META = "conda-meta"
 MOST = 1000  # environments of one user
@@ -58,8 +63,8 @@ def _query(host: Host, user: User | None, ids: AbstractSet[str]) -> tuple[list[P
 def roots(user: User | None) -> list[str]:
     """Where installations are, of the host or of a user."""
     if user is None:
-        return [place for place in CONDA if place[0] == "/"]
-    return [user.home + place[1:] for place in CONDA if place[0] == "~"]
+        return [place for place in TRACES if place[0] == "/"]
+    return [user.home + place[1:] for place in TRACES if place[0] == "~"]
 
 
 def _environments(host: Host, user: User | None) -> tuple[list[str], list[str]]:
@@ -215,3 +220,41 @@ def _names(actions: Any, key: str) -> list[str]:
     listed = actions.get(key) if isinstance(actions, dict) else None
     rows = listed if isinstance(listed, list) else []
     return [str(row.get("name", "?")) if isinstance(row, dict) else "?" for row in rows]
+
+
+DECLARED = (
+    Declared(
+        name=MANAGER,
+        key="conda",
+        ids=Ids(
+            pattern=r"[a-z0-9_][a-z0-9._-]{0,99}",
+            meaning="a conda package name in lower case: letters, digits, . _ -, without channel",
+            source="conda's CEP 26",
+            good="telegram-send",
+            bad=("conda-forge::x", "X", "-x", "a/b", "a b"),
+        ),
+        routes=(
+            Route(
+                way=(
+                    "conda, mamba, micromamba, pixi: environments below the usual directories, and those that "
+                    "`~/.conda/environments.txt` lists"
+                ),
+                seen=Claim(
+                    "`conda-meta` in each; programs that run by the package's list of files",
+                    "unit/controls/test_apps_conda::test_an_environment_anywhere_in_the_home_that_conda_has_listed",
+                ),
+                removed=Claim(
+                    "conda, mamba or micromamba, as the owner, simulated first; refused where more would go",
+                    "unit/controls/test_apps_conda::test_a_removal_is_simulated_and_refused_where_more_would_go",
+                ),
+                kept_out=None,
+                left=(
+                    "conda asks nobody. What pixi alone installed stays: reported. Environments made by "
+                    "py-rattler; conda, mamba and micromamba could not be had and were not run: a script in "
+                    "conda's place answered as its issues show it"
+                ),
+            ),
+        ),
+        traces=TRACES,
+    ),
+)

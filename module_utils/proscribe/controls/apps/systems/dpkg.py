@@ -9,6 +9,7 @@ from ...base import Action
 from ..blocks.contact import whom
 from ..blocks.parts import GateFile
 from ..blocks.polkit import packagekit
+from .declaration import Claim, Declared, Ids, Route
 from .package import Package, place
 
 MANAGER = "dpkg"
@@ -244,3 +245,43 @@ echo "proscribe: nothing was installed; ask $(sed -n 2p {CONTACT} 2>/dev/null)" 
 sed -n '3,$s/^/proscribe: /p' {CONTACT} >&2 2>/dev/null || :
 exit 9
 """
+
+
+DECLARED = (
+    Declared(
+        name=MANAGER,
+        key=CATALOGUE_KEY,
+        ids=Ids(
+            pattern=r"[a-z0-9][a-z0-9+.-]{1,99}",
+            meaning="a Debian package name: lower case letters, digits, + . -",
+            source="Debian Policy 5.6.1",
+            good="telegram-desktop",
+            bad=("Telegram", "a b"),
+        ),
+        routes=(
+            Route(
+                way="deb packages: apt, graphical fronts, `dpkg -i`",
+                seen=Claim(
+                    "dpkg's database",
+                    "integration/test_apps_real_dpkg::test_audit_enforce_and_lift",
+                ),
+                removed=Claim(
+                    "apt, simulated first; refused where more would go",
+                    "integration/test_apps_real_dpkg::test_a_package_that_others_need_stays_and_the_rest_goes",
+                ),
+                kept_out=Claim(
+                    (
+                        "dpkg's `pre-invoke` hook, by name and by Provides; from a file also by the catalogue's "
+                        "paths in it; polkit for users of PackageKit"
+                    ),
+                    "integration/test_apps_real_dpkg::test_the_gate_on_every_road",
+                ),
+                left=(
+                    "`dpkg-deb -x` unpacks without dpkg: the walk sees what comes of it. Without `/proc` the "
+                    "gate lets all pass"
+                ),
+            ),
+        ),
+        of_the_host=True,
+    ),
+)

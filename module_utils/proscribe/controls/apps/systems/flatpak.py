@@ -13,6 +13,7 @@ from ...base import Action
 from ..blocks.contact import whom
 from ..blocks.parts import GatePart
 from ..blocks.polkit import rule
+from .declaration import Claim, Declared, Ids, Route
 from .each_place import survey, told
 from .flatpak_filters import RemoteFilters
 from .flatpak_remotes import installations
@@ -135,3 +136,54 @@ def gate(
     refused = sorted(ids - permitted.keys())
     reason = f"Restricted apps, and bundles, are not installed here; ask {whom(contact)}"
     return RemoteFilters(tuple(refused)), rule("flatpak", reason, REFUSED.format(ids=json.dumps(refused)))
+
+
+DECLARED = (
+    Declared(
+        name=MANAGER,
+        key=CATALOGUE_KEY,
+        ids=Ids(
+            pattern=r"(?=.{5,255}\Z)[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+\.[A-Za-z_][A-Za-z0-9_-]*",
+            meaning="a flatpak application id such as org.example.App, without branch or architecture",
+            source="flatpak_is_valid_name, common/flatpak-utils-base.c",
+            good="org.telegram.desktop",
+            bad=("telegram", "org.telegram.desktop//stable"),
+        ),
+        routes=(
+            Route(
+                way="flatpaks of the system, and of further installations",
+                seen=Claim(
+                    "where flatpak deploys them",
+                    "integration/test_apps_real_flatpak::test_an_app_of_another_installation_is_seen_and_removed_there",
+                ),
+                removed=Claim(
+                    "flatpak",
+                    "integration/test_apps_real_flatpak::test_an_app_of_another_installation_is_seen_and_removed_there",
+                ),
+                kept_out=Claim(
+                    "a filter on each remote; polkit for users",
+                    "integration/test_apps_real_flatpak::test_the_gate_refuses_from_every_remote_and_what_it_cannot_refuse_is_seen",
+                ),
+                left="a bundle or a new remote that root adds: seen by the next run",
+            ),
+            Route(
+                way="flatpaks of a user's own",
+                seen=Claim(
+                    "every home",
+                    "integration/test_apps_real_flatpak::test_an_app_of_the_system_and_of_every_user_is_seen_ended_and_removed",
+                ),
+                removed=Claim(
+                    "flatpak, as that user",
+                    "integration/test_apps_real_flatpak::test_an_app_of_the_system_and_of_every_user_is_seen_ended_and_removed",
+                ),
+                kept_out=None,
+                left=(
+                    "flatpak asks nobody there: the next run removes it. Not found where FLATPAK_USER_DIR "
+                    "points elsewhere"
+                ),
+            ),
+        ),
+        of_the_host=True,
+        guarded=False,
+    ),
+)

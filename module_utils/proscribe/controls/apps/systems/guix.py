@@ -17,11 +17,13 @@ from ....host import Host, Process, Unseen, User
 from ...base import Action
 from . import store_paths
 from .as_owner import Tools, remove
+from .declaration import Claim, Declared, Ids, Route
 from .each_place import survey, told
 from .package import Package
 from .user_links import link
 
 MANAGER = "guix"
+TRACES = ("/gnu/store", "/var/guix")
 STORE = "/gnu/store"
 PROFILES = "/var/guix/profiles/per-user"
 EXTRA = "/.guix-extra-profiles"  # below a home: <name>/<name>, as Guix' cookbook has it
@@ -148,3 +150,35 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
 def _there(host: Host, package: Package) -> bool:
     found, _ = query_of(host, package.owner, {package.id}) if package.owner else ([], "")
     return any(one.handles[0] == package.handles[0] for one in found)
+
+
+DECLARED = (
+    Declared(
+        name=MANAGER,
+        key="guix",
+        ids=Ids(
+            pattern=r"[a-z0-9][a-z0-9+._-]{0,99}",
+            meaning="a Guix package name, without version: letters, digits, + . _ -",
+            source="Guix' store, as Nix' checkName",
+            good="telegram-desktop",
+            bad=("telegram@4", "a:out", "-x", "a/b"),
+        ),
+        routes=(
+            Route(
+                way="guix: `guix install`, `guix home`",
+                seen=Claim(
+                    "the manifests of every user's profiles; programs that run by their place in the store",
+                    "unit/controls/test_apps_guix::test_a_running_program_is_known_by_its_place_in_the_store",
+                ),
+                removed=Claim(
+                    "Guix, as the owner of the profile; refused for `guix home`, whose configuration lists it",
+                    "unit/controls/test_apps_guix::test_guix_takes_out_the_package_of_that_name_as_the_owner",
+                ),
+                kept_out=None,
+                left="Guix asks nobody. Not run: Debian 13 has none; manifests as Guix' source writes them",
+            ),
+        ),
+        traces=TRACES,
+        by_name=True,
+    ),
+)

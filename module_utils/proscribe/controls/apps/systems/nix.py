@@ -20,12 +20,16 @@ from ....host import Host, Process, Unseen, User
 from ...base import Action
 from . import store_paths
 from .as_owner import Tools, remove
+from .declaration import Claim, Declared, Ids, Route
 from .each_place import survey, told
 from .package import Package
-from .traces import NIX_PROFILES, NIX_STORES
 from .user_links import link
 
 MANAGER = "nix"
+OWN_PROFILES = "~/.local/state/nix/profiles"
+# What stands for /nix where nobody made that: Nix' own (nix help-stores), nix-user-chroot's, nix-portable's.
+OWN_STORES = ("~/.local/share/nix/root/nix", "~/.nix", "~/.nix-portable/nix")
+TRACES = ("/nix", "~/.nix-profile", OWN_PROFILES, *OWN_STORES)
 STORE = "/nix/store"
 PROFILES = "/nix/var/nix/profiles"
 OUT_PATH = re.compile(r'\boutPath = "(/nix/store/[^"\\\s]{34,250})"')
@@ -37,7 +41,7 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
 
 
 def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    places = [user.home + NIX_PROFILES[1:]] + ([f"{PROFILES}/per-user/{user.name}"] if user.uid else [])
+    places = [user.home + OWN_PROFILES[1:]] + ([f"{PROFILES}/per-user/{user.name}"] if user.uid else [])
     return _query(host, user, ids, places if ids else ())
 
 
@@ -51,7 +55,7 @@ def _query(
 
     def look(profile: tuple[str, str]) -> Iterator[Package]:
         path, target = profile
-        for own in ("", *(user.home + place[1:] for place in NIX_STORES)) if user else ("",):
+        for own in ("", *(user.home + place[1:] for place in OWN_STORES)) if user else ("",):
             if host.stat(placed(target, own)) is not None:
                 yield from _installed(host, user, ids, path, target, own)
                 return
@@ -115,7 +119,7 @@ def parse_env(manifest: bytes) -> list[str]:
 
 
 def trees(host: Host, user: User | None) -> list[str]:
-    return [f"{user.home}{place[1:]}/store" for place in NIX_STORES] if user else []
+    return [f"{user.home}{place[1:]}/store" for place in OWN_STORES] if user else []
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
@@ -160,3 +164,46 @@ def _there(host: Host, package: Package) -> bool:
     ids = {package.id}
     found, _ = query_of(host, package.owner, ids) if package.owner else query(host, ids)
     return any(one.path == package.path and one.handles[0] == package.handles[0] for one in found)
+
+
+DECLARED = (
+    Declared(
+        name=MANAGER,
+        key="nix",
+        ids=Ids(
+            pattern=r"[A-Za-z0-9_][A-Za-z0-9+._?=-]{0,99}",
+            meaning="a Nix package's name as its store path has it (pname), without version: letters, digits, "
+            "+ . _ ? = -",
+            source="Nix' checkName, src/libstore/path.cc",
+            good="telegram-desktop",
+            bad=("nixpkgs#x", "-x", "a/b", "../x", "a b"),
+        ),
+        routes=(
+            Route(
+                way="nix: `nix profile`, `nix-env`",
+                seen=Claim(
+                    (
+                        "the manifests of the host's and every user's profiles; programs that run by their "
+                        "place in the store, also of `nix run` and `nix shell`"
+                    ),
+                    "unit/controls/test_apps_nix::test_a_running_program_is_known_by_its_place_in_the_store",
+                ),
+                removed=Claim(
+                    (
+                        "Nix, as the owner of the profile, by the store path; it stays in the store until that "
+                        "is collected"
+                    ),
+                    "integration/test_apps_real_own_systems::test_profiles_of_nix_without_a_daemon",
+                ),
+                kept_out=None,
+                left=(
+                    "Nix asks nobody. A store below a home that stands for `/nix` (nix-user-chroot, "
+                    "nix-portable) is seen and left; what home-manager installs is seen when it runs; what "
+                    "nixpkgs has Electron run (Signal, Element) is seen as a package, and not as it runs"
+                ),
+            ),
+        ),
+        traces=TRACES,
+        by_name=True,
+    ),
+)

@@ -16,6 +16,7 @@ from ....host.tools import TOOL_PATH
 from ...base import Action
 from ..blocks.parts import GatePart
 from ..file_owner import owner
+from .declaration import Claim, Declared, Ids, Route
 from .each_place import survey, told
 from .package import Package
 from .package import there as is_there
@@ -162,3 +163,34 @@ def _uninstall(host: Host, package: Package, tool: str) -> None:
     host.must(argv, user=package.owner, environment=environment, timeout=LIMIT)
     if host.stat(package.path):
         raise ControlError(f"npm ended well, and {package.path} is still there")
+
+
+DECLARED = (
+    Declared(
+        name=MANAGER,
+        key=CATALOGUE_KEY,
+        ids=Ids(
+            r"(?:@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]{0,99}",
+            "an npm name, @scope/name or name",
+            'npm\'s package.json, "name"',
+            "@made/telegram",
+            ("@made",),
+        ),
+        routes=(
+            Route(
+                way="npm, globally installed",
+                seen=Claim(
+                    "the host's and every user's prefix",
+                    "integration/test_apps_real_npm::test_of_the_host_and_of_users_seen_removed_seen_again",
+                ),
+                removed=Claim(
+                    "npm itself, as the owner",
+                    "integration/test_apps_real_npm::test_of_the_host_and_of_users_seen_removed_seen_again",
+                ),
+                kept_out=None,
+                left="npm asks nobody; a project's own `node_modules` are not looked into",
+            ),
+        ),
+        guarded=False,
+    ),
+)

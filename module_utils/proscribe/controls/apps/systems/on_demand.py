@@ -27,7 +27,7 @@ class Inner(Protocol):
     def removal(self, host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]: ...
 
 
-class Traced:
+class OnDemand:
     """A package system, and the paths of which one is there wherever it is: of the host, or below a home (`~/`)."""
 
     DATABASE_FILES: tuple[str, ...] = ()

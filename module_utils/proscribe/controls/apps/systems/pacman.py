@@ -9,6 +9,7 @@ from ...base import Action
 from ..blocks.contact import whom
 from ..blocks.parts import GateFile, GatePart
 from ..blocks.polkit import packagekit
+from .declaration import Claim, Declared, Ids, Route
 from .package import Package
 
 MANAGER = "pacman"
@@ -124,3 +125,37 @@ done
 echo "proscribe: nothing was installed; ask $whom"
 {{notices}}exit 1
 """
+
+
+DECLARED = (
+    Declared(
+        name=MANAGER,
+        key=CATALOGUE_KEY,
+        ids=Ids(
+            pattern=r"[A-Za-z0-9@_+][A-Za-z0-9@._+-]{0,99}",
+            meaning="a pacman package name: letters, digits, @ . _ + -",
+            source="PKGBUILD(5)",
+            good="telegram-desktop",
+            bad=("-x",),
+        ),
+        routes=(
+            Route(
+                way="Arch packages: `pacman -S`, `pacman -U`",
+                seen=Claim(
+                    "pacman's database",
+                    "integration/test_apps_real_pacman::test_seen_ended_removed_refused_and_let_in_again",
+                ),
+                removed=Claim(
+                    "pacman, simulated first",
+                    "integration/test_apps_real_pacman::test_what_others_need_stays_and_is_told",
+                ),
+                kept_out=Claim(
+                    "a transaction hook, by name; polkit for users of PackageKit",
+                    "integration/test_apps_real_pacman::test_seen_ended_removed_refused_and_let_in_again",
+                ),
+                left="root with `--hookdir`: seen by the next run",
+            ),
+        ),
+        of_the_host=True,
+    ),
+)

@@ -7,6 +7,7 @@ from typing import AbstractSet, Callable, Iterable, Iterator, Mapping, Sequence
 from ....host import Host, Process, User
 from ...base import Action
 from ..blocks.parts import GatePart
+from .declaration import Claim, Declared, Ids, Route
 from .each_place import survey, told
 from .package import Package
 from .site_packages import directories, distributions
@@ -80,3 +81,34 @@ def gate(
     notices: Sequence[str] = (),
 ) -> tuple[GatePart, ...]:
     return ()  # pip has none, and whoever may write somewhere may install there
+
+
+DECLARED = (
+    Declared(
+        name=MANAGER,
+        key=CATALOGUE_KEY,
+        ids=Ids(
+            pattern=r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?",
+            meaning="a PyPI name: letters, digits, . _ -",
+            source="PEP 508",
+            good="Telethon",
+            bad=("-x", "a/b"),
+        ),
+        routes=(
+            Route(
+                way="pip and pipx",
+                seen=Claim(
+                    "the host's and every user's installed distributions",
+                    "integration/test_apps_real_pip::test_of_the_host_and_of_a_user_seen_removed_seen_again",
+                ),
+                removed=Claim(
+                    "pip or pipx itself, as the owner",
+                    "integration/test_apps_real_pip::test_environments_of_pipx",
+                ),
+                kept_out=None,
+                left="neither asks anybody; virtual environments that a user makes are not looked into",
+            ),
+        ),
+        guarded=False,
+    ),
+)

@@ -7,6 +7,7 @@ from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
 from ....host import Host, Process, User
 from ...base import Action
 from ..blocks.parts import GatePart
+from .declaration import Declared
 from .each_place import survey, told
 from .package import Package
 from .site_packages import directories, distributions
@@ -66,3 +67,13 @@ def gate(
     notices: Sequence[str] = (),
 ) -> tuple[GatePart, ...]:
     return ()
+
+
+DECLARED = (
+    Declared(
+        name=MANAGER,
+        key=CATALOGUE_KEY,
+        ids=None,
+        guarded=False,
+    ),
+)

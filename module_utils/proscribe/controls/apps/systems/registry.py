@@ -1,51 +1,152 @@
-"""The package systems that are asked, and what each says; one whose database has not changed is not asked again."""
+"""All package systems.
+
+`python tests/derived` writes this file from what the package systems declare (systems/declaration.py).
+"""
 
 from __future__ import annotations
 
-import time
-from typing import AbstractSet, Any, Mapping
-
-from ....host import Host, User
-from ....host.walking import SETTLED
 from . import dpkg, flatpak, npm, pacman, pip, pipx, rpm, snap, uv
-from .package import Package, PackageSystem
-from .traces import TRACED
+from .on_demand import Inner, OnDemand
+from .package import PackageSystem
 
-SYSTEMS: tuple[PackageSystem, ...] = (dpkg, rpm, pacman, flatpak, snap, pip, pipx, uv, npm, *TRACED)
+
+def _brew() -> Inner:
+    from . import brew
+
+    return brew.FORMULAE
+
+
+def _brew_cask() -> Inner:
+    from . import brew
+
+    return brew.CASKS
+
+
+def _conda() -> Inner:
+    from . import conda
+
+    return conda
+
+
+def _guix() -> Inner:
+    from . import guix
+
+    return guix
+
+
+def _nix() -> Inner:
+    from . import nix
+
+    return nix
+
+
+def _waydroid() -> Inner:
+    from . import waydroid
+
+    return waydroid
+
+
+ON_DEMAND: tuple[OnDemand, ...] = (
+    OnDemand(
+        "brew",
+        "brew",
+        _brew,
+        (
+            "/home/linuxbrew/.linuxbrew",
+            "~/.linuxbrew",
+            "~/homebrew",
+        ),
+    ),
+    OnDemand(
+        "brew_cask",
+        "brew_cask",
+        _brew_cask,
+        (
+            "/home/linuxbrew/.linuxbrew",
+            "~/.linuxbrew",
+            "~/homebrew",
+        ),
+    ),
+    OnDemand(
+        "conda",
+        "conda",
+        _conda,
+        (
+            "~/.conda",
+            "~/.pixi",
+            "~/micromamba",
+            "~/.local/share/mamba",
+            "~/conda",
+            "~/miniconda",
+            "~/miniconda3",
+            "~/anaconda",
+            "~/anaconda3",
+            "~/miniforge",
+            "~/miniforge3",
+            "~/mambaforge",
+            "/opt/conda",
+            "/opt/miniconda",
+            "/opt/miniconda3",
+            "/opt/anaconda",
+            "/opt/anaconda3",
+            "/opt/miniforge",
+            "/opt/miniforge3",
+            "/opt/mambaforge",
+            "/usr/local/conda",
+            "/usr/local/miniconda",
+            "/usr/local/miniconda3",
+            "/usr/local/anaconda",
+            "/usr/local/anaconda3",
+            "/usr/local/miniforge",
+            "/usr/local/miniforge3",
+            "/usr/local/mambaforge",
+        ),
+    ),
+    OnDemand(
+        "guix",
+        "guix",
+        _guix,
+        (
+            "/gnu/store",
+            "/var/guix",
+        ),
+        by_name=True,
+    ),
+    OnDemand(
+        "nix",
+        "nix",
+        _nix,
+        (
+            "/nix",
+            "~/.nix-profile",
+            "~/.local/state/nix/profiles",
+            "~/.local/share/nix/root/nix",
+            "~/.nix",
+            "~/.nix-portable/nix",
+        ),
+        by_name=True,
+    ),
+    OnDemand(
+        "waydroid",
+        "android",
+        _waydroid,
+        ("~/.local/share/waydroid",),
+    ),
+)
 # Of these also an account without a home may have something.
-BY_NAME = tuple(system for system in TRACED if system.by_name)
-OF_THE_HOST: tuple[PackageSystem, ...] = (dpkg, rpm, pacman, flatpak, snap)
-
-
-def present(host: Host) -> list[str]:
-    """The package systems that this host has for all of it."""
-    traced = [system.MANAGER for system in TRACED if system.there(host, None)]
-    return [system.MANAGER for system in OF_THE_HOST if system.there(host, None)] + traced
-
-
-def brought_by(host: Host, user: User) -> list[str]:
-    """The package systems that a user has brought along, of those that leave traces of their own."""
-    return [system.MANAGER for system in TRACED if system.there(host, user)]
-
-
-def installed(
-    host: Host,
-    system: PackageSystem,
-    ids: AbstractSet[str],
-    earlier: Mapping[str, tuple[Any, Any]],
-    asked: dict[str, tuple[Any, Any]],
-) -> tuple[list[Package], str]:
-    """The answer of a package system to its query: the one of `earlier`, where its database has not changed since.
-
-    It is noted in `asked` unless the database changed so short a time ago that it may change again unnoticed.
-    """
-    seen = [host.stat(path) for path in system.DATABASE_FILES]
-    database = [[s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns] if s else None for s in seen]
-    known, rows = earlier.get(system.MANAGER, (None, ()))
-    if any(seen) and known == database:
-        asked[system.MANAGER] = known, rows
-        return [Package(*row)._replace(handles=tuple(row[3])) for row in rows], ""
-    found, blind = system.query(host, ids)
-    if any(seen) and not blind and all(s is None or s.st_ctime_ns < time.time_ns() - SETTLED for s in seen):
-        asked[system.MANAGER] = database, found
-    return found, blind
+BY_NAME = tuple(system for system in ON_DEMAND if system.by_name)
+OF_THE_HOST: tuple[PackageSystem, ...] = (
+    dpkg,
+    flatpak,
+    pacman,
+    rpm,
+    snap,
+)
+SYSTEMS: tuple[PackageSystem, ...] = (
+    *OF_THE_HOST,
+    npm,
+    pip,
+    pipx,
+    uv,
+    *ON_DEMAND,
+)

@@ -8,6 +8,7 @@ from ....host import Host, Process, Unseen, User
 from ...base import Action
 from ..blocks.parts import GatePart
 from . import rpm_block
+from .declaration import Claim, Declared, Ids, Route
 from .package import Package, place
 from .rpm_database import DATABASE_FILES as DATABASE_FILES
 from .rpm_database import asked, in_use
@@ -80,3 +81,40 @@ def gate(
     notices: Sequence[str] = (),
 ) -> tuple[GatePart, ...]:
     return rpm_block.parts(ids, contact, permitted, notices)
+
+
+DECLARED = (
+    Declared(
+        name=MANAGER,
+        key=CATALOGUE_KEY,
+        ids=Ids(
+            pattern=r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}",
+            meaning="an rpm package name: letters, digits, . _ + -",
+            source="rpm-spec(7)",
+            good="Telegram",
+            bad=("-x",),
+        ),
+        routes=(
+            Route(
+                way="rpm packages: dnf, dnf5, zypper, `rpm -i`",
+                seen=Claim(
+                    "rpm's database",
+                    "integration/test_apps_real_rpm::test_seen_removed_refused_on_every_road_and_let_in_again",
+                ),
+                removed=Claim(
+                    "the host's own front end, simulated first",
+                    "integration/test_apps_real_rpm::test_what_others_need_stays_is_told_and_can_be_kept_from_growing",
+                ),
+                kept_out=Claim(
+                    (
+                        "a guard package that conflicts, protected in dnf and locked in zypper; their own "
+                        "exclusions before it; polkit for users of PackageKit"
+                    ),
+                    "integration/test_apps_real_rpm::test_seen_removed_refused_on_every_road_and_let_in_again",
+                ),
+                left="`rpm --nodeps` and `--force` pass: seen by the next run",
+            ),
+        ),
+        of_the_host=True,
+    ),
+)

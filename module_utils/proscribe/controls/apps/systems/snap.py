@@ -16,6 +16,7 @@ from ...base import Action
 from ..blocks.contact import whom
 from ..blocks.parts import GatePart
 from ..blocks.polkit import rule
+from .declaration import Claim, Declared, Ids, Route
 from .package import Package
 
 MANAGER = "snap"
@@ -145,3 +146,38 @@ def _remove(host: Host, instance: str) -> None:
     """
     host.must(["snap", "save", instance], timeout=LIMIT)
     host.must(["snap", "remove", instance], timeout=LIMIT)
+
+
+DECLARED = (
+    Declared(
+        name=MANAGER,
+        key=CATALOGUE_KEY,
+        ids=Ids(
+            pattern=r"(?=.{2,40}\Z)(?=.*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*",
+            meaning="a snap name: lower case letters, digits, single hyphens",
+            source="snapd, naming/validate.go",
+            good="telegram-desktop",
+            bad=("Telegram",),
+        ),
+        routes=(
+            Route(
+                way="snaps",
+                seen=Claim(
+                    "snapd, and the folder of snaps where it is down",
+                    "integration/test_apps_real_snap::test_a_snap_on_its_whole_way",
+                ),
+                removed=Claim(
+                    "snapd, which keeps a snapshot of the data",
+                    "integration/test_apps_real_snap::test_a_snap_on_its_whole_way",
+                ),
+                kept_out=Claim(
+                    "polkit: users manage no snaps at all",
+                    "unit/controls/test_apps_polkit::test_snap",
+                ),
+                left="root: no snap can be kept out by its name alone",
+            ),
+        ),
+        of_the_host=True,
+        guarded=False,
+    ),
+)

@@ -16,6 +16,7 @@ from ....host import Host, Process, User
 from ...base import Action
 from ..blocks.parts import GatePart
 from .as_owner import Tools, remove
+from .declaration import Claim, Declared, Route
 from .each_place import survey, told
 from .package import Package
 from .site_packages import directories, distributions, normal
@@ -118,3 +119,34 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
             still = partial(host.stat, package.path)
             actions.append(remove(host, package, argv, environment, still, variables))
     return actions, refused
+
+
+DECLARED = (
+    Declared(
+        name=MANAGER,
+        key=CATALOGUE_KEY,
+        ids=None,
+        routes=(
+            Route(
+                way="uv: `uv tool install`",
+                seen=Claim(
+                    (
+                        "every user's tools, also where UV_TOOL_DIR points elsewhere in the home: by the links "
+                        "to their programs"
+                    ),
+                    "unit/controls/test_apps_uv::test_a_directory_of_tools_elsewhere_is_found_by_the_links_to_its_programs",
+                ),
+                removed=Claim(
+                    "uv, as the owner; refused where it came along with another tool",
+                    "integration/test_apps_real_own_systems::test_tools_of_uv",
+                ),
+                kept_out=None,
+                left=(
+                    "uv asks nobody; what `uvx` and `uv run` use from uv's cache, and projects' environments, "
+                    "are not looked into"
+                ),
+            ),
+        ),
+        guarded=False,
+    ),
+)

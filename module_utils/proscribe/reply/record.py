@@ -12,7 +12,7 @@ from typing import Any
 
 from ..finding import ERROR, RECORD_SCHEMA, STATES, UNKNOWN, Finding, worst
 from ..plan import CONTROLS
-from ..reply.shapes import NAME, WORD, Unusable, count, line, listed, mapping, name, one_of, optional, said
+from .shapes import NAME, WORD, Unusable, count, line, listed, mapping, name, one_of, optional, said
 
 __all__ = ["RUN", "Unusable", "field", "read", "silent", "taken"]
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from ..compile.errors import Expected, InWords, close_to
-from ..compile.values import length
+from ..policy_errors import Expected, InWords, close_to
+from .values import length
 
 WAYS = ("controller", "pull", "awx", "off")
 

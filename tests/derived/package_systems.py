@@ -1,0 +1,131 @@
+"""What follows from the package systems: their list for hosts, the spelling of names for the controller."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from proscribe.controls.apps import systems
+from proscribe.controls.apps.systems.declaration import Declared
+
+from .part import Part
+
+PACKAGE = "module_utils/proscribe"
+BY = "`python tests/derived` writes this file from what the package systems declare (systems/declaration.py)."
+
+
+class Found(NamedTuple):
+    """A package system, and the name of its file."""
+
+    file: str
+    declared: Declared
+
+
+def declared() -> list[Found]:
+    """All package systems: those of the host, those that every host is asked about, and those that leave traces."""
+    found = []
+    for path in sorted(Path(systems.__path__[0]).glob("*.py")):
+        if path.stem not in {"__init__", "registry"}:
+            module = importlib.import_module(f"{systems.__name__}.{path.stem}")
+            found += [Found(path.stem, one) for one in getattr(module, "DECLARED", ())]
+    return sorted(found, key=lambda one: (not one.declared.of_the_host, bool(one.declared.traces), one.declared.name))
+
+
+def _text(value: str) -> str:
+    """A text as ruff writes it."""
+    written = repr(value)
+    return written if '"' in value or written[0] == '"' else f'"{written[1:-1]}"'
+
+
+def _answers(one: Found) -> str:
+    return f"{one.file}.{one.declared.answers}" if one.declared.answers else one.file
+
+
+def _listed(name: str, kind: str, items: list[str]) -> Iterator[str]:
+    yield f"{name}: tuple[{kind}, ...] = ("
+    yield from (f"    {item}," for item in items)
+    yield ")"
+
+
+def _tuple(texts: Sequence[str]) -> list[str]:
+    """An argument that is a tuple, as ruff writes it."""
+    if len(texts) == 1:
+        return [f"        ({_text(texts[0])},),"]
+    return ["        (", *(f"            {_text(one)}," for one in texts), "        ),"]
+
+
+def registry() -> str:
+    """The list for hosts. AnsiballZ and the stream take only modules that an import names, so no folder is listed at
+    run time; and the file of a system that leaves traces is imported only where one is found.
+    """
+    always = [one for one in declared() if not one.declared.traces]
+    traced = [one for one in declared() if one.declared.traces]
+    lines = [
+        '"""All package systems.',
+        "",
+        BY,
+        '"""',
+        "",
+        "from __future__ import annotations",
+        "",
+        f"from . import {', '.join(sorted({one.file for one in always}))}",
+        "from .on_demand import Inner, OnDemand",
+        "from .package import PackageSystem",
+    ]
+    for one in traced:
+        lines += ["", "", f"def _{one.declared.name}() -> Inner:", f"    from . import {one.file}", ""]
+        lines += [f"    return {_answers(one)}"]
+    lines += ["", "", "ON_DEMAND: tuple[OnDemand, ...] = ("]
+    for one in traced:
+        system = one.declared
+        by_name = ["        by_name=True,"] if system.by_name else []
+        lines += [
+            "    OnDemand(",
+            f"        {_text(system.name)},",
+            f"        {_text(system.key)},",
+            f"        _{system.name},",
+            *_tuple(system.traces),
+            *by_name,
+            "    ),",
+        ]
+    lines += [")"]
+    lines += ["# Of these also an account without a home may have something."]
+    lines += ["BY_NAME = tuple(system for system in ON_DEMAND if system.by_name)"]
+    lines += _listed("OF_THE_HOST", "PackageSystem", [_answers(one) for one in always if one.declared.of_the_host])
+    others = [_answers(one) for one in always if not one.declared.of_the_host]
+    lines += _listed("SYSTEMS", "PackageSystem", ["*OF_THE_HOST", *others, "*ON_DEMAND"])
+    return "\n".join(lines) + "\n"
+
+
+def names() -> str:
+    """How the catalogue spells the packages of each key."""
+    spelled = {one.declared.key: one.declared.ids for one in declared() if one.declared.ids}
+    if lacking := {one.declared.key for one in declared()} - spelled.keys():
+        raise ValueError(f"no package system declares how {', '.join(sorted(lacking))} spells its names")
+    guarded = sorted({one.declared.key for one in declared() if one.declared.guarded})
+    lines = [
+        '"""How package systems spell names, by their key in the catalogue.',
+        "",
+        BY,
+        '"""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "# A regular expression of the whole name, and the same for people.",
+        "NAMES: dict[str, tuple[str, str]] = {",
+    ]
+    for key, ids in spelled.items():
+        assert ids
+        raw = f'r"{ids.pattern}"' if '"' not in ids.pattern else f"r'{ids.pattern}'"
+        lines += [f"    {_text(key)}: (", f"        {raw},", f"        {_text(ids.meaning)},", "    ),"]
+    lines += ["}", "# Those whose packages are asked of the guard list."]
+    lines += _listed("GUARDED", "str", [_text(key) for key in guarded])
+    return "\n".join(lines) + "\n"
+
+
+DERIVED = (
+    Part(f"{PACKAGE}/controls/apps/systems/registry.py", registry),
+    Part(f"{PACKAGE}/compile/package_names.py", names),
+)

@@ -1,0 +1,74 @@
+"""The table of installation routes: each claim in it names a test that is there, and docs/coverage.md shows it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from derived.app_routes import HEAD, routes, table
+from derived.package_systems import declared
+from proscribe.controls.apps.systems.declaration import Claim, Route
+
+ROUTES = routes()
+# Where a package system's own name is not the word that people use for it.
+WORDS = {"dpkg": "deb packages"}
+
+
+def test_coverage_shows_the_table(project: Path) -> None:
+    assert table() in (project / "docs/coverage.md").read_text(encoding="utf-8")
+
+
+def test_every_package_system_has_a_row() -> None:
+    ways = " ".join(row.way for row in ROUTES)
+    assert [
+        one.declared.name for one in declared() if WORDS.get(one.declared.name, one.declared.name) not in ways
+    ] == []
+
+
+def functions_in(path: Path) -> set[str]:
+    parsed = ast.walk(ast.parse(path.read_text())) if path.is_file() else ()
+    return {node.name for node in parsed if isinstance(node, ast.FunctionDef)}
+
+
+def missing(project: Path, row: Route) -> list[str]:
+    """The claims of a row for which there is no test."""
+    wrong = []
+    for column in ("seen", "removed", "kept_out"):
+        claim = getattr(row, column)
+        file, _, name = claim.test.partition("::") if claim else ("", "", "")
+        if claim and not (claim.text and name in functions_in(project / f"tests/{file}.py")):
+            wrong.append(f"{row.way}: {column}: {claim.test}")
+    return wrong
+
+
+@pytest.mark.parametrize("row", ROUTES, ids=lambda row: row.way[:20])
+def test_what_a_row_claims_a_test_shows(project: Path, row: Route) -> None:
+    """Each column is a promise: one that no test stands for is a hole that looks like a wall."""
+    assert missing(project, row) == []
+
+
+def test_what_is_not_seen_is_neither_removed_nor_silently_open() -> None:
+    """Nothing can take away what nothing sees; what no test keeps out or takes away says what is left."""
+    for row in ROUTES:
+        assert row.seen or not (row.removed or row.kept_out), row.way
+        assert row.left or (row.removed and row.kept_out), row.way
+
+
+def test_a_claim_without_a_test_is_noticed(project: Path) -> None:
+    row = ROUTES[0]
+    assert missing(project, row) == []
+    for claim in (
+        Claim("kept out", "integration/test_apps_real_dpkg::test_that_is_not_there"),
+        Claim("kept out", "integration/test_apps_that_are_not_there::test_the_gate_on_every_road"),
+        Claim("kept out", ""),
+        Claim("", "integration/test_apps_real_dpkg::test_the_gate_on_every_road"),
+    ):
+        assert len(missing(project, row._replace(kept_out=claim))) == 1
+
+
+def test_the_table_stays_one() -> None:
+    """A bar or an end of line in a cell would break the table of docs/coverage.md."""
+    rows = table().splitlines()
+    assert len(rows) == len(ROUTES) + 2
+    assert {row.count("|") for row in rows} == {len(HEAD) + 1}
