@@ -19,15 +19,15 @@ debian, debs, machine = real.debian, real.debs, real.machine  # the fixtures
 RUN = """
 import json, sys
 sys.path.insert(0, "/source")
-from proscribe.controls.apps import exec_changes, exec_control
-from proscribe.controls.apps.wanted import Wanted
+from proscribe.controls.apps.desired import Wanted
+from proscribe.controls.apps.execution import fapolicyd, fapolicyd_changes
 from proscribe.host import Host
 host, section = Host(), json.load(sys.stdin)
 wanted = Wanted(section)
-actions = exec_changes.lift(host) if sys.argv[1] == "lift" else exec_changes.enforce(host, section, wanted)
+actions = fapolicyd_changes.lift(host) if sys.argv[1] == "lift" else fapolicyd_changes.enforce(host, section, wanted)
 for action in actions:
     action.apply()
-seen = exec_control.observe(host, {"controls": {"apps": section}}, wanted)
+seen = fapolicyd.observe(host, {"controls": {"apps": section}}, wanted)
 print(json.dumps([[str(action) for action in actions], [f.detail for verdict in seen for f in verdict.findings]]))
 """
 RULES = "/etc/fapolicyd/rules.d"

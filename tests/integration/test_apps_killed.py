@@ -18,7 +18,7 @@ RUN = """
 import json, os, signal, sys
 sys.path.insert(0, "/source")
 from proscribe.controls import apps
-from proscribe.controls.apps import manifest, quarantine
+from proscribe.controls.apps.quarantine import manifest
 from proscribe.host import Host
 host, asked = Host(), json.load(sys.stdin)
 plan, after, at = asked["plan"], asked["after"], asked["at"]

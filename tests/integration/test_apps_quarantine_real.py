@@ -20,7 +20,7 @@ RUN = r"""
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
 root = sys.argv[2]
-from proscribe.controls.apps import completing, quarantine, restoring, unfinished
+from proscribe.controls.apps.quarantine import completing, moving, restoring, unfinished
 from proscribe.host import ControlError, Host
 
 def picture():
@@ -55,7 +55,7 @@ before = picture()
 host = Host(root)
 error = ""
 try:
-    quarantine.take(host, quarantine.Taking("/home/alice/opt/wechat", ["wechat"], "tree")).apply()
+    moving.take(host, moving.Taking("/home/alice/opt/wechat", ["wechat"], "tree")).apply()
 except ControlError as failed:
     error = str(failed)
     left = len(unfinished.observe(host, "enforce"))
@@ -112,7 +112,7 @@ SPARSE = r"""
 import json, os, resource, sys
 sys.path.insert(0, sys.argv[1])
 root = sys.argv[2]
-from proscribe.controls.apps import manifest, quarantine, restoring
+from proscribe.controls.apps.quarantine import manifest, moving, restoring
 from proscribe.host import Host
 
 path = f"{root}/home/alice/opt/WeChat.AppImage"
@@ -124,7 +124,7 @@ with open(path, "wb") as stream:
     stream.truncate(2**40)
 os.chown(path, 1234, 4321)
 host = Host(root)
-quarantine.take(host, quarantine.Taking("/home/alice/opt/WeChat.AppImage", ["wechat"], "appimage")).apply()
+moving.take(host, moving.Taking("/home/alice/opt/WeChat.AppImage", ["wechat"], "appimage")).apply()
 (item,) = manifest.items(host)
 kept = f"{root}/var/lib/proscribe/quarantine/{item.id}/content"
 inside = os.stat(kept)

@@ -29,11 +29,11 @@ DRIVER = """
 import json, sys
 sys.path.insert(0, "/source")
 from proscribe.controls import apps
-from proscribe.controls.apps import dpkg_changes
+from proscribe.controls.apps.systems import dpkg_removal
 from proscribe.host import ControlError, Host
 from proscribe.controls.carrying_out import carry_out
 from proscribe.run import refusals
-dpkg_changes.PATIENCE = 1
+dpkg_removal.PATIENCE = 1
 host, plan, error = Host(), json.load(sys.stdin), None
 if sys.argv[1] == "observe":
     print(json.dumps({v.rule: dict(v.as_dict(), drifted=v.drifted) for v in apps.observe(host, plan)}))

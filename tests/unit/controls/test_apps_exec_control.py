@@ -20,7 +20,7 @@ WECHAT = {"paths": ["/opt/wechat", "~/WeChat"]}
 def section(exec_control: str = "fapolicyd", mode: str = "enforce", **services: dict[str, Any]) -> dict[str, Any]:
     empty = {"mode": "enforce", "packages": {}, "processes": [], "paths": []}
     entries = {id_: {"name": id_, **empty, **given} for id_, given in services.items()}
-    return {"mode": mode, "services": entries, "settings": {"exec_control": fapolicyd}}
+    return {"mode": mode, "services": entries, "settings": {"exec_control": exec_control}}
 
 
 class Fapolicyd(Host):

@@ -16,7 +16,7 @@ from proscribe.host import Host, Process
 LOOK = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from proscribe.controls.apps.sight import look
+from proscribe.controls.apps.observed import look
 from proscribe.host import Host
 packages = {key: ["x-y.z"] for key in ("conda", "nix", "guix", "brew", "brew_cask", "android", "pip")}
 entry = {"name": "x", "mode": "enforce", "packages": packages, "processes": [], "paths": []}

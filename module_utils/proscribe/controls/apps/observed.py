@@ -1,6 +1,6 @@
 """What of a plan's apps is on a host: installed packages and running programs, each with the services it belongs to.
 
-The host's own part is looked at here; what belongs to users apart, one user after the other (personal.py).
+The host's own part is looked at here; what belongs to users apart, one user after the other (per_user.py).
 """
 
 from __future__ import annotations

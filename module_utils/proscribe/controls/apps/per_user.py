@@ -48,7 +48,7 @@ class Seen(NamedTuple):
     blind: list[tuple[str, str]]  # by the name of a package system, why some of its packages could not be looked for
     unseen: list[str]  # why something else could not be
     there: set[str]  # the package systems that somebody has, of those that were asked about
-    memory: dict[str, str | None]  # by number, what the next look need not read again: walk_memory.py
+    memory: dict[str, str | None]  # by number, what the next look need not read again: scan_cache.py
     systems: set[str]  # the package systems that some of them have brought along, by name
 
 
