@@ -13,7 +13,7 @@ LIMIT = 300  # seconds
 PATIENCE = 10  # until a user's tool has to say which version it is
 
 
-class Tools:
+class OwnTools:
     """The tools of one removal: what was asked once about one is not asked again, since a user's own may not answer."""
 
     def __init__(self, host: Host) -> None:
@@ -43,7 +43,7 @@ class Tools:
         return self.runs[key]
 
 
-def remove(
+def uninstall(
     host: Host,
     package: Package,
     argv: Sequence[str],

@@ -14,7 +14,7 @@ from typing import AbstractSet, Callable, Iterator, Sequence
 
 from ....host import Host, Process, User
 from ...base import Action
-from .as_owner import Tools, remove
+from .as_owner import OwnTools, uninstall
 from .declaration import Claim, Declared, Ids, Route
 from .each_place import survey, told
 from .package import Package
@@ -100,7 +100,7 @@ OPTIONS = {"brew": ("--formula", "--force"), "brew_cask": ("--cask",)}  # --forc
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
     actions: list[Action] = []
     refused: list[tuple[Package, str]] = []
-    tools = Tools(host)
+    tools = OwnTools(host)
     for package in packages:
         prefix = package.handles[0]
         if not package.owner or not package.owner.uid:
@@ -108,7 +108,7 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
         elif tool := tools.of(package, "", own=[f"{prefix}/bin/brew"]):
             argv = [tool, "uninstall", *OPTIONS[package.manager], package.id]
             still = partial(host.stat, package.path)
-            actions.append(remove(host, package, argv, prefix, still, ENVIRONMENT))
+            actions.append(uninstall(host, package, argv, prefix, still, ENVIRONMENT))
         else:
             refused.append((package, f"Homebrew's own brew is not in {prefix}/bin"))
     return actions, refused

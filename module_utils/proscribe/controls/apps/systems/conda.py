@@ -18,7 +18,7 @@ from typing import AbstractSet, Any, Callable, Iterator, Mapping, Sequence
 from ....host import ControlError, Host, Process, User
 from ...base import Action
 from ..file_owner import owner
-from .as_owner import Tools, remove
+from .as_owner import OwnTools, uninstall
 from .declaration import Claim, Declared, Ids, Route
 from .each_place import survey, told
 from .package import Package
@@ -142,7 +142,7 @@ PATIENCE = 60  # seconds until a simulation has to be there
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
     actions: list[Action] = []
     refused: list[tuple[Package, str]] = []
-    tools = Tools(host)
+    tools = OwnTools(host)
     silent = ""  # why a tool has not answered: then no more is asked of it
     for package in packages:
         prefix = package.handles[0]
@@ -161,13 +161,13 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
                 refused.append((package, reason))
             else:
                 still = partial(host.stat, package.path)
-                actions.append(remove(host, package, [*argv, package.id], prefix, still, ENVIRONMENT))
+                actions.append(uninstall(host, package, [*argv, package.id], prefix, still, ENVIRONMENT))
         else:
             refused.append((package, "neither conda, mamba nor micromamba is there to remove it with"))
     return actions, refused
 
 
-def _tool(tools: Tools, package: Package, root: str) -> str:
+def _tool(tools: OwnTools, package: Package, root: str) -> str:
     home = package.owner.home if package.owner else ""
     below = [root, *roots(package.owner)] if package.owner else [root]
     for name in TOOLS:

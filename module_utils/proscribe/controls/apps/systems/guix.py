@@ -16,7 +16,7 @@ from typing import AbstractSet, Callable, Iterator, Sequence
 from ....host import Host, Process, Unseen, User
 from ...base import Action
 from . import store_paths
-from .as_owner import Tools, remove
+from .as_owner import OwnTools, uninstall
 from .declaration import Claim, Declared, Ids, Route
 from .each_place import survey, told
 from .package import Package
@@ -130,7 +130,7 @@ ROOTS_OWN = f"{PROFILES}/root/current-guix/bin/guix"
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
     actions: list[Action] = []
     refused: list[tuple[Package, str]] = []
-    tools = Tools(host)
+    tools = OwnTools(host)
     for package in packages:
         profile, kind = package.handles
         own = f"{package.owner.home}/.config/guix/current/bin/guix" if package.owner else ""
@@ -143,7 +143,7 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
             refused.append((package, "guix itself is not installed on this host"))
         else:
             argv = [tool, "package", f"--profile={profile}", f"--remove={package.id}"]
-            actions.append(remove(host, package, argv, profile, partial(_there, host, package)))
+            actions.append(uninstall(host, package, argv, profile, partial(_there, host, package)))
     return actions, refused
 
 

@@ -19,7 +19,7 @@ from typing import AbstractSet, Any, Callable, Iterator, Sequence
 from ....host import Host, Process, Unseen, User
 from ...base import Action
 from . import store_paths
-from .as_owner import Tools, remove
+from .as_owner import OwnTools, uninstall
 from .declaration import Claim, Declared, Ids, Route
 from .each_place import survey, told
 from .package import Package
@@ -142,7 +142,7 @@ ENVIRONMENT = {"NIX_CONFIG": "experimental-features = nix-command\nsubstitute = 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
     actions: list[Action] = []
     refused: list[tuple[Package, str]] = []
-    tools = Tools(host)
+    tools = OwnTools(host)
     for package in packages:
         profile, kind, own = package.handles
         name = "nix" if kind == "profile" else "nix-env"
@@ -156,7 +156,7 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
             continue
         command = ["profile", "remove", "--profile", profile] if kind == "profile" else ["--profile", profile, "-e"]
         argv = [tool, *command, package.path]
-        actions.append(remove(host, package, argv, profile, partial(_there, host, package), ENVIRONMENT))
+        actions.append(uninstall(host, package, argv, profile, partial(_there, host, package), ENVIRONMENT))
     return actions, refused
 
 

@@ -15,7 +15,7 @@ from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
 from ....host import Host, Process, User
 from ...base import Action
 from ..blocks.parts import GatePart
-from .as_owner import Tools, remove
+from .as_owner import OwnTools, uninstall
 from .declaration import Claim, Declared, Route
 from .each_place import survey, told
 from .package import Package
@@ -103,7 +103,7 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     """Whole environments, where the restricted package is what uv was asked for."""
     actions: list[Action] = []
     refused: list[tuple[Package, str]] = []
-    tools = Tools(host)
+    tools = OwnTools(host)
     for package in packages:
         tool, home = package.handles[0], package.owner.home if package.owner else ""
         uv = tools.of(package, "uv", own=[f"{home}/.local/bin/uv", f"{home}/.cargo/bin/uv"])
@@ -117,7 +117,7 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
             argv = [uv, "tool", "uninstall", tool]
             variables = {**ENVIRONMENT, "UV_TOOL_DIR": place}
             still = partial(host.stat, package.path)
-            actions.append(remove(host, package, argv, environment, still, variables))
+            actions.append(uninstall(host, package, argv, environment, still, variables))
     return actions, refused
 
 
