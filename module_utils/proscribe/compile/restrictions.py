@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..controls.browser.settings import ALLOW_LIST, EXTENSIONS
+from ..controls.dns.backends.registry import FILTERS
 from ..finding import GATES
 from ..policy_errors import Expected, PolicyError, PolicyErrors, close_to
 from ..report import exports
@@ -62,7 +63,7 @@ REGISTERED = frozenset(
     }
 )
 
-DNS_BACKENDS = ("auto", "dnsmasq", "unbound", "networkmanager", "resolved", "hosts")
+DNS_BACKENDS = ("auto", *FILTERS, "hosts")
 EXEC_CONTROLS = ("fapolicyd", "off")
 SIGNATURE_MODES = ("required", "optional", "off")
 
@@ -296,8 +297,7 @@ RESTRICTIONS: Mapping[str, Variable] = {
     "dns_backend": Variable(
         "auto",
         choice(*DNS_BACKENDS),
-        "What keeps names from resolving: auto (what fits the host), dnsmasq, unbound, networkmanager, resolved, or "
-        "hosts; docs/dns.md.",
+        f"What keeps names from resolving: auto (what fits the host), {', '.join(FILTERS)}, or hosts; docs/dns.md.",
     ),
     "dns_upstreams": Variable(
         [], name_servers, "Name servers that the filter behind systemd-resolved asks; none are those that the host has."

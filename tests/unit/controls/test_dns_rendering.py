@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from proscribe.compile.restrictions import read_restrictions
-from proscribe.controls.dns import block, networkmanager, openers, rendering, resolved
+from proscribe.controls.dns import block, openers, rendering
+from proscribe.controls.dns.backends import networkmanager, resolved
 from proscribe.controls.dns.scene import Scene
 from proscribe.controls.dns.wish import Wish, collect, covering, of_plan, plain
 from proscribe.host import WRITTEN_BY, ControlError, Host

@@ -17,7 +17,8 @@ from ...finding import NOT_APPLICABLE, Finding, Verdict, judge
 from ...host import Host
 from ..base import Action, Changes
 from . import hosts_file, private_view
-from .choice import HOSTS, Choice, backend, choose, trace
+from .backends.registry import backend
+from .choice import HOSTS, Choice, choose, trace
 from .wish import Wish, collect, service_verdicts
 
 LEFT_OVER = "left over from another way of filtering"

@@ -6,33 +6,11 @@ from typing import Any, Mapping
 
 from ...host import ControlError, Host
 from ...tuples import NamedTuple
+from .backends.declaration import SERVER, STUB
+from .backends.registry import FILTERS, backend
 from .scene import Scene, look
 
 HOSTS = "hosts"
-# The backends with a real filter: the service that each lives with, and the files by which its traces are known.
-FILTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "dnsmasq": ("dnsmasq.service", ("/etc/dnsmasq.d/proscribe.conf",)),
-    "unbound": (
-        "unbound.service",
-        (
-            "/etc/unbound/unbound.conf.d/proscribe.conf",
-            "/etc/unbound/conf.d/proscribe.conf",
-            "/etc/unbound/local.d/proscribe.conf",
-        ),
-    ),
-    "networkmanager": (
-        "NetworkManager.service",
-        ("/etc/NetworkManager/dnsmasq.d/proscribe.conf", "/etc/NetworkManager/conf.d/zz-proscribe.conf"),
-    ),
-    "resolved": (
-        "systemd-resolved.service",
-        (
-            "/etc/systemd/resolved.conf.d/zz-proscribe.conf",
-            "/etc/systemd/system/proscribe-dns.service",
-            "/etc/proscribe/dns.conf",
-        ),
-    ),
-}
 
 
 class Choice(NamedTuple):
@@ -44,33 +22,12 @@ class Choice(NamedTuple):
     why: str = ""  # why it is the hosts file
 
 
-def backend(name: str) -> Any:
-    """The module of a filter, compiled on a host only where it is needed. Each import is spelled out: what is sent to a
-    host is what its imports name.
-    """
-    if name == "dnsmasq":
-        from . import dnsmasq
-
-        return dnsmasq
-    if name == "unbound":
-        from . import unbound
-
-        return unbound
-    if name == "networkmanager":
-        from . import networkmanager
-
-        return networkmanager
-    from . import resolved
-
-    return resolved
-
-
 def choose(host: Host, settings: Mapping[str, Any]) -> Choice:
     """The backend for a host. Raises ControlError for one that the restrictions name and that the host cannot have."""
     wanted = settings.get("backend", "auto")
-    left = {name for name, (_, paths) in FILTERS.items() if any(trace(host, path) for path in paths)}
-    scene = look(host, every=wanted not in ("auto", HOSTS) or bool(left))
-    traced = tuple(name for name, (unit, _) in FILTERS.items() if name in left or unit in scene.units)
+    left = {name for name, (_, _, paths) in FILTERS.items() if any(trace(host, path) for path in paths)}
+    scene = look(host, [unit for _, unit, _ in FILTERS.values()], every=wanted not in ("auto", HOSTS) or bool(left))
+    traced = tuple(name for name, (_, unit, _) in FILTERS.items() if name in left or unit in scene.units)
     if wanted == HOSTS:
         return Choice(HOSTS, scene, traced)
     if wanted != "auto":
@@ -92,13 +49,14 @@ def trace(host: Host, path: str) -> bool:
 
 def _fitting(host: Host, scene: Scene) -> list[str]:
     """The filters that fit the way a host resolves names, the best one first."""
+    units = {name: unit for name, (kind, unit, _) in FILTERS.items() if kind == SERVER}
     if not scene.local:
         if scene.stub:
-            return ["resolved"]
-        busy = scene.units.get("dnsmasq.service") or scene.units.get("unbound.service")
+            return [name for name, (kind, _, _) in FILTERS.items() if kind == STUB]
+        busy = any(scene.units.get(unit) for unit in units.values())
         return ["networkmanager"] if scene.written_by and not busy else []
-    servers = [name for name in ("dnsmasq", "unbound") if f"{name}.service" in scene.units]
-    names = [name for name in servers if scene.units[f"{name}.service"]]
+    servers = [name for name, unit in units.items() if unit in scene.units]
+    names = [name for name in servers if scene.units[units[name]]]
     if scene.units.get("NetworkManager.service"):
         manager = backend("networkmanager")
         if manager.mode(host) == "dnsmasq" or host.stat(manager.SWITCH) is not None:

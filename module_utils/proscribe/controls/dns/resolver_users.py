@@ -20,7 +20,7 @@ def resolver_users(host: Host, plan: Mapping[str, Any]) -> list[str]:
     if choice is None or choice.name == HOSTS:
         return []
     if choice.name == "resolved":
-        from .resolved import user
+        from .backends.resolved import user
 
         return sorted({"systemd-resolve", user(host)})
     if choice.name == "networkmanager":

@@ -15,7 +15,7 @@ from ...host import ControlError, Host, Unseen
 from ...host.units import masked, unit_text
 from ..base import Action
 from . import scene as scenes
-from .choice import backend
+from .backends.registry import backend
 from .filtering import Command, Filter, Stage, amiss, tells
 from .question import NS, WAITS, ask
 from .wish import Wish

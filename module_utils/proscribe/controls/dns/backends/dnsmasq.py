@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 
-from ...host import Host
-from . import openers, rendering
-from .filtering import Filter, Stage, restarting
-from .scene import Scene, content, round_it
+from ....host import Host
+from .. import openers, rendering
+from ..filtering import Filter, Stage, restarting
+from ..scene import Scene, content, round_it
+from .declaration import SERVER, Declared
 
 NAME = "dnsmasq"
 UNIT = "dnsmasq.service"
@@ -64,3 +65,6 @@ def _folders(host: Host, pid: int) -> list[str]:
     if not pid and host.stat(FOLDER) is not None:
         folders.append(FOLDER)
     return list(dict.fromkeys(folders))
+
+
+DECLARED = Declared(NAME, SERVER, UNIT, (f"{FOLDER}/{FILE_NAME}",))

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 
-from ...host import Host
-from . import openers, rendering
-from .filtering import Filter, Stage, restarting
-from .scene import Scene, content, round_it
+from ....host import Host
+from .. import openers, rendering
+from ..filtering import Filter, Stage, restarting
+from ..scene import Scene, content, round_it
+from .declaration import SERVER, Declared
 
 NAME = "unbound"
 UNIT = "unbound.service"
@@ -58,3 +59,6 @@ def _folders(host: Host) -> list[str]:
     text = content(host, CONF)
     included = re.findall(r'^\s*include(?:-toplevel)?:\s*"?([^"\s#]+)/\*(?:\.conf)?"?\s*$', text, re.MULTILINE)
     return list(dict.fromkeys(included))
+
+
+DECLARED = Declared(NAME, SERVER, UNIT, tuple(f"{folder}/{FILE_NAME}" for folder in FOLDERS))

@@ -7,10 +7,11 @@ switches it on.
 
 from __future__ import annotations
 
-from ...host import WRITTEN_BY, Host
-from . import openers, rendering
-from .filtering import Filter, Stage
-from .scene import Scene, content, loopback, round_it
+from ....host import WRITTEN_BY, Host
+from .. import openers, rendering
+from ..filtering import Filter, Stage
+from ..scene import Scene, content, loopback, round_it
+from .declaration import MANAGER, Declared
 
 NAME = "networkmanager"
 UNIT = "NetworkManager.service"
@@ -80,3 +81,6 @@ def standing(host: Host, scene: Scene) -> list[Stage]:
     """What of this backend could stand on a host."""
     reload = [RELOAD] if scene.units.get(UNIT) else []
     return [Stage({FILE: "", SWITCH: ""}, (), (), left=reload)]
+
+
+DECLARED = Declared(NAME, MANAGER, UNIT, (FILE, SWITCH))

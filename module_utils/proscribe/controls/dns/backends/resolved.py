@@ -11,13 +11,14 @@ from __future__ import annotations
 import re
 from typing import Sequence
 
-from ...finding import Finding
-from ...host import WRITTEN_BY, Host
-from .. import lifelines
-from . import rendering
-from .filtering import Filter, Stage, restarting
-from .scene import STUBS, UPLINKS, Scene, content, round_it
-from .wish import Wish
+from ....finding import Finding
+from ....host import WRITTEN_BY, Host
+from ... import lifelines
+from .. import rendering
+from ..filtering import Filter, Stage, restarting
+from ..scene import STUBS, UPLINKS, Scene, content, round_it
+from ..wish import Wish
+from .declaration import STUB, Declared
 
 NAME = "resolved"
 UNIT = "systemd-resolved.service"
@@ -182,3 +183,6 @@ def _links(host: Host) -> list[Finding]:
                 Finding("link", name, manager=NAME, detail="its own name servers are asked for every name too")
             )
     return found
+
+
+DECLARED = Declared(NAME, STUB, UNIT, (DROP_IN, UNIT_FILE, FILE))

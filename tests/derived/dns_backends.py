@@ -1,0 +1,64 @@
+"""What follows from the backends of the control dns: their list for hosts, and the values of proscribe_dns_backend."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from proscribe.controls.dns import backends
+from proscribe.controls.dns.backends.declaration import KINDS, Declared
+
+from .part import Part
+
+
+def declared() -> list[Declared]:
+    """All backends, by kind and name."""
+    files = [path.stem for path in sorted(Path(backends.__path__[0]).glob("*.py"))]
+    modules = [
+        importlib.import_module(f"{backends.__name__}.{file}") for file in files if file not in {"__init__", "registry"}
+    ]
+    found = [module.DECLARED for module in modules if hasattr(module, "DECLARED")]
+    return sorted(found, key=lambda one: (KINDS.index(one.kind), one.name))
+
+
+def registry() -> str:
+    """The list for hosts, each backend imported by name: what is sent to a host is what its imports name."""
+    lines = [
+        '"""All backends with a real filter.',
+        "",
+        "`python tests/derived` writes this file from what the backends declare (declaration.py).",
+        '"""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "from typing import Any, Mapping",
+        "",
+        "# By name: the kind, the service that it lives with, and the files by which what it has left is known.",
+        "FILTERS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {",
+    ]
+    for one in declared():
+        files = ", ".join(f'"{file}"' for file in one.files) + ("," if len(one.files) == 1 else "")
+        lines += [f'    "{one.name}": (', f'        "{one.kind}",', f'        "{one.unit}",']
+        if len(files) > 100:
+            lines += ["        (", *(f'            "{file}",' for file in one.files), "        ),"]
+        else:
+            lines += [f"        ({files}),"]
+        lines += ["    ),"]
+    lines += [
+        "}",
+        "",
+        "",
+        "def backend(name: str) -> Any:",
+        '    """The module of a filter, compiled on a host only where it is needed. Raises KeyError."""',
+    ]
+    for one in declared():
+        lines += [
+            f'    if name == "{one.name}":',
+            f"        from . import {one.name}",
+            "",
+            f"        return {one.name}",
+        ]
+    return "\n".join([*lines, "    raise KeyError(name)", ""])
+
+
+DERIVED = (Part("module_utils/proscribe/controls/dns/backends/registry.py", registry),)
