@@ -18,6 +18,7 @@ from ..policy_errors import Expected, PolicyError, PolicyErrors, close_to
 from ..report import exports
 from ..rollout.limits import AUTO, read_batches, read_max_change, read_max_failures
 from . import schedule_values as scheduled
+from .channels import read_notify
 from .firewall_rules import read_rules
 from .readers import (
     read_browser_settings,
@@ -422,7 +423,7 @@ RESTRICTIONS: Mapping[str, Variable] = {
     ),
     "notify": Variable(
         {},
-        scheduled.read_notify,
+        read_notify,
         "Where a scheduled run tells what drifted, and only then: {webhook: a URL that takes JSON, mail: an address}. "
         "In group_vars/all.yml.",
     ),

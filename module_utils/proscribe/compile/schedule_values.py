@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from ..policy_errors import Expected, InWords, close_to
+from ..policy_errors import Expected, InWords
 from .values import length
 
 WAYS = ("controller", "pull", "awx", "off")
@@ -115,20 +114,3 @@ def read_signers(value: object) -> tuple[str, ...]:
         ):
             raise Expected(f"[{index}]", line, "who, and the public key: 'ops@example.org ssh-ed25519 AAAA...'")
     return tuple(str(line) for line in value)
-
-
-def read_notify(value: object) -> Mapping[str, str]:
-    """Where notices go: {webhook: URL, mail: address}, either or none."""
-    if not isinstance(value, Mapping):
-        raise Expected("", value, "a mapping such as {mail: it@example.org, webhook: 'https://chat.example.org/...'}")
-    for name, text in value.items():
-        if name == "webhook":
-            if not isinstance(text, str) or not re.fullmatch(r"https?://[^\s/@]+(/\S*)?", text):
-                # It may hold a token, so it is not repeated.
-                raise Expected(".webhook", InWords("something else"), "a URL that takes JSON by POST, http or https")
-        elif name == "mail":
-            if not isinstance(text, str) or not re.fullmatch(r"[A-Za-z0-9_.+][A-Za-z0-9_.+-]*(@[A-Za-z0-9.-]+)?", text):
-                raise Expected(".mail", text, "one mail address")
-        else:
-            raise Expected(f".{name}", name, f"webhook or mail{close_to(str(name), ('webhook', 'mail'))}")
-    return {str(name): str(text) for name, text in value.items()}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..compile.channels import needs_setgid
 from ..compile.inventory import HostVariables
 from ..compile.reporting import one_for_all
 from ..compile.restrictions import PREFIX, Restrictions
@@ -129,7 +130,7 @@ def _drift_files(
     environment = {} if elsewhere else here.environment
     launcher = f"{checkout}/proscribe"
     of_root = units.NEVER if account == "root" else ""
-    hardening = of_root if local else of_root + units.SHUT_IN if said["notify"].get("mail") else units.LOCKED_IN
+    hardening = of_root if local else of_root + units.SHUT_IN if needs_setgid(said["notify"]) else units.LOCKED_IN
     run = units.words([launcher, "scheduled", word, "--", *options])
     tell = units.words([launcher, "scheduled", "failed", "--", *options])
     what = "collecting what the hosts found" if word == "collect" else "correcting what has drifted on the hosts"

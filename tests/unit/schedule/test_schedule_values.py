@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from proscribe.compile import schedule_values
+from proscribe.compile import channels, schedule_values
 from proscribe.compile.restrictions import RESTRICTIONS
 from proscribe.policy_errors import Expected
 
@@ -40,9 +40,9 @@ TAKEN = [
     (schedule_values.read_commit, "a" * 40, "a" * 40),
     (schedule_values.read_signers, [KEY], (KEY,)),
     (schedule_values.read_signers, [f'* namespaces="git" {KEY[16:]}'], (f'* namespaces="git" {KEY[16:]}',)),
-    (schedule_values.read_notify, {"mail": "it@example.org"}, {"mail": "it@example.org"}),
+    (channels.read_notify, {"mail": "it@example.org"}, {"mail": "it@example.org"}),
     (
-        schedule_values.read_notify,
+        channels.read_notify,
         {"webhook": "https://chat.example.org/x?y=z"},
         {"webhook": "https://chat.example.org/x?y=z"},
     ),
@@ -78,10 +78,10 @@ REFUSED = [
     (schedule_values.read_branch, "-x", "name of a branch"),
     (schedule_values.read_branch, "a..b", "name of a branch"),
     (schedule_values.read_signers, ["nobody"], "the public key"),
-    (schedule_values.read_notify, {"mial": "x"}, "did you mean 'mail'"),
-    (schedule_values.read_notify, {"mail": "-x"}, "one mail address"),
-    (schedule_values.read_notify, {"mail": "a@b\nBcc: c@d"}, "one mail address"),
-    (schedule_values.read_notify, {"webhook": "file:///etc/passwd"}, "http or https"),
+    (channels.read_notify, {"mial": "x"}, "did you mean 'mail'"),
+    (channels.read_notify, {"mail": "-x"}, "one mail address"),
+    (channels.read_notify, {"mail": "a@b\nBcc: c@d"}, "one mail address"),
+    (channels.read_notify, {"webhook": "file:///etc/passwd"}, "http or https"),
 ]
 
 
@@ -100,7 +100,7 @@ def test_refused(read, value, told):
 def test_a_secret_is_not_repeated():
     for read, value in (
         (schedule_values.read_repository, "https://u:secret@git.example.org/x"),
-        (schedule_values.read_notify, {"webhook": "ftp://secret"}),
+        (channels.read_notify, {"webhook": "ftp://secret"}),
     ):
         with pytest.raises(Expected) as raised:
             read(value)

@@ -1,0 +1,55 @@
+"""The channels of `proscribe_notify`: each is a file of tasks, which says what a value of it looks like."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from ..policy_errors import Expected, InWords, close_to
+
+FOLDER = Path(__file__).resolve().parents[3] / "playbooks/tasks/notify"
+
+
+class Channel(NamedTuple):
+    """What a file of tasks says of its channel."""
+
+    value: str  # a regular expression of the whole value
+    expected: str  # the same for people
+    example: str
+    secret: bool  # whether the value is left out of messages
+    setgid: bool  # whether sending needs setgid programs
+
+
+@functools.cache
+def channels() -> Mapping[str, Channel]:
+    """All channels, by their key in `proscribe_notify`."""
+    return {path.stem: _channel(path) for path in sorted(FOLDER.glob("*.yml"))}
+
+
+def _channel(path: Path) -> Channel:
+    (block,) = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return Channel(**block["vars"]["proscribe_channel"])
+
+
+def read_notify(value: object) -> Mapping[str, str]:
+    """Where notifications go, by channel. Raises Expected."""
+    known = channels()
+    if not isinstance(value, Mapping):
+        raise Expected("", value, f"a mapping such as {{{', '.join(f'{k}: {c.example!r}' for k, c in known.items())}}}")
+    for name, text in value.items():
+        channel = known.get(name)
+        if channel is None:
+            raise Expected(f".{name}", name, f"{' or '.join(known)}{close_to(str(name), tuple(known))}")
+        if not isinstance(text, str) or not re.fullmatch(channel.value, text):
+            raise Expected(f".{name}", InWords("something else") if channel.secret else text, channel.expected)
+    return {str(name): str(text) for name, text in value.items()}
+
+
+def needs_setgid(notify: Mapping[str, str]) -> bool:
+    """Whether one of the channels that are set needs setgid programs."""
+    return any(text and channels()[name].setgid for name, text in notify.items())

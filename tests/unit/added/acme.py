@@ -1,0 +1,59 @@
+"""A package system that there is not: a directory in /opt/acme for each package. One file, as any other is one."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import AbstractSet, Callable, Sequence
+
+from ....host import Host, Process, User
+from ...base import Action
+from .declaration import Claim, Declared, Ids, Route
+from .package import Package
+
+MANAGER = "acme"
+PLACE = "/opt/acme"
+
+
+def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return [Package(MANAGER, name, "1", path=f"{PLACE}/{name}") for name in host.list(PLACE) if name in ids], ""
+
+
+def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    return [], ""  # it installs for the whole host
+
+
+def trees(host: Host, user: User | None) -> Sequence[str]:
+    return [] if user else [PLACE]
+
+
+def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
+    return lambda process: ""
+
+
+def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
+    return [Action("remove", package.id, partial(host.delete, f"{package.path}/app")) for package in packages], []
+
+
+DECLARED = (
+    Declared(
+        name=MANAGER,
+        key="acme_store",
+        ids=Ids(
+            pattern=r"[a-z]{2,20}",
+            meaning="an Acme name: 2 to 20 lower case letters",
+            source="its test",
+            good="telegram",
+            bad=("Telegram", "-x"),
+        ),
+        routes=(
+            Route(
+                way="acme: packages of the Acme store",
+                seen=Claim("its directories in `/opt/acme`", "unit/test_one_file_each::test_a_package_system"),
+                removed=Claim("Acme itself", "unit/test_one_file_each::test_a_package_system"),
+                kept_out=None,
+                left="Acme asks nobody",
+            ),
+        ),
+        traces=(PLACE,),
+    ),
+)

@@ -1,0 +1,122 @@
+"""Whatever there are several of is added with one file: `python tests/derived` finds it, and everything knows it then.
+
+Each test adds a fictitious one to a copy of the checkout.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ADDED = Path(__file__).parent / "added"
+PARTS = ("module_utils", "tests/derived", "tests/unit/report/fleets.py", "docs", "playbooks", "catalog", "README.md")
+SYSTEMS = "module_utils/proscribe/controls/apps/systems"
+COURIER = """\
+name: Courier
+audience: consumer
+packages:
+  acme_store: [telegram]
+sources:
+  - its test, 2026-11-25
+"""
+
+
+@pytest.fixture
+def checkout(project: Path, tmp_path: Path) -> Path:
+    """A copy of what a checkout has."""
+    copy = tmp_path / "checkout"
+    for part in PARTS:
+        source, target = project / part, copy / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    return copy
+
+
+def run(checkout: Path, *arguments: str) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-B", *arguments], cwd=checkout, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def derived(checkout: Path) -> str:
+    """What is written anew; nothing is stale afterwards."""
+    written = run(checkout, "tests/derived")
+    run(checkout, "tests/derived", "--check")
+    return written
+
+
+def test_a_package_system(checkout: Path, tmp_path: Path) -> None:
+    shutil.copy(ADDED / "acme.py", checkout / SYSTEMS)
+    assert f"{SYSTEMS}/registry.py" in derived(checkout)
+    assert "| acme: packages of the Acme store |" in (checkout / "docs/coverage.md").read_text()
+    root = tmp_path / "root"
+    (root / "opt/acme/telegram").mkdir(parents=True)
+    (root / "opt/acme/another").mkdir()
+    (root / "etc").mkdir()
+    (root / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
+    courier = tmp_path / "catalog/instant_messaging/courier.yml"
+    courier.parent.mkdir(parents=True)
+    courier.write_text(COURIER)
+    shutil.copy(checkout / "catalog/browsers.yml", tmp_path / "catalog")
+    seen = json.loads(
+        run(checkout, str(ADDED / "acme_seen.py"), str(root), str(tmp_path / "exports"), str(courier.parents[1]))
+    )
+    assert "an Acme name: 2 to 20 lower case letters" in seen["mistake"]
+    assert seen["plan"] == {"acme_store": ["telegram"]}
+    (rule,) = [rule for rule in seen["record"] if rule["rule"] == "apps/courier"]
+    assert [(one["manager"], one["id"], one["path"]) for one in rule["findings"]] == [
+        ("acme", "telegram", "/opt/acme/telegram")
+    ]
+    assert seen["package systems"] == ["acme"]
+    assert seen["actions"] == ["remove telegram"]
+    silent = [name for name, text in seen["exports"].items() if "apps/courier" not in text]
+    assert silent == ["metrics.prom"]  # which counts, and names no rule that only one host breaks
+
+
+def test_a_filter_of_names(checkout: Path) -> None:
+    backends = checkout / "module_utils/proscribe/controls/dns/backends"
+    text = (backends / "unbound.py").read_text()
+    (backends / "knot.py").write_text(text.replace('"unbound"', '"knot"').replace("unbound.service", "kresd.service"))
+    assert "dns/backends/registry.py" in derived(checkout)
+    assert (
+        "knot" in (checkout / "docs/restrictions.md").read_text().split("| `proscribe_dns_backend` |")[1].split("\n")[0]
+    )
+    script = """
+import sys
+sys.path.insert(0, "module_utils")
+from proscribe.compile.restrictions import read_restrictions
+from proscribe.controls.dns.backends.registry import FILTERS, backend
+print(read_restrictions({"proscribe_dns_backend": "knot"}, str).dns_backend, FILTERS["knot"][:2], backend("knot").UNIT)
+"""
+    assert run(checkout, "-c", script) == "knot ('server', 'kresd.service') kresd.service\n"
+
+
+def test_a_channel_of_notifications(checkout: Path) -> None:
+    tasks = checkout / "playbooks/tasks/notify"
+    (tasks / "pager.yml").write_text(
+        (tasks / "mail.yml").read_text().replace("proscribe_notify.mail", "proscribe_notify.pager")
+    )
+    script = """
+import sys
+sys.path.insert(0, "module_utils")
+from proscribe.compile.channels import needs_setgid
+from proscribe.compile.restrictions import read_restrictions
+from proscribe.policy_errors import PolicyErrors
+read = read_restrictions({"proscribe_notify": {"pager": "ops@example.org"}}, str).notify
+print(dict(read), needs_setgid(read))
+try:
+    read_restrictions({"proscribe_notify": {"pagr": "ops@example.org"}}, str)
+except PolicyErrors as errors:
+    print("did you mean 'pager'" in str(errors))
+"""
+    assert run(checkout, "-c", script) == "{'pager': 'ops@example.org'} True\nTrue\n"
