@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 
@@ -26,3 +26,8 @@ class Part(NamedTuple):
             raise StaleMarks(f"expected the marks {begin.strip()!r} and {end.strip()!r}, once each and in this order")
         before, _, rest = document.partition(begin)
         return f"{before}{begin}{self.text()}{end}{rest.partition(end)[2]}"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of Markdown."""
+    return "".join(f"| {' | '.join(row)} |\n" for row in (heads, ["---"] * len(heads), *rows))

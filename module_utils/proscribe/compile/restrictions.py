@@ -221,10 +221,10 @@ RESTRICTIONS: Mapping[str, Variable] = {
         "the others go on.",
     ),
     "exports": Variable(
-        list(exports.EVERY),
+        list(exports.usual()),
         read_exports,
-        "Other formats that each report is written in: some of csv, junit, prometheus, sarif (or sarif_open) and "
-        "oscal. One for all hosts.",
+        f"Other formats that each report is written in: some of {', '.join(exports.formats())}; docs/exports.md. "
+        "One for all hosts.",
     ),
     "contact": Variable("your IT service desk", line, "Whom a refused user may ask; part of every refusal's message."),
     "browser_settings": Variable(
