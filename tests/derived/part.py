@@ -30,4 +30,5 @@ class Part(NamedTuple):
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of Markdown."""
-    return "".join(f"| {' | '.join(row)} |\n" for row in (heads, ["---"] * len(heads), *rows))
+    lines = [[cell.replace("|", "\\|") for cell in row] for row in (heads, *rows)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in (lines[0], ["---"] * len(heads), *lines[1:]))
