@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from proscribe.compile import schema
 from proscribe.compile.grammar import Matching, OneOf
 from proscribe.compile.schema import SERVICE, Group, Kind, Listed, Text
 
 from .shapes import FLAG, TEXT, Shape, about, keyed, listed, matching, one_of, shut
 
-BOOLEAN = ("true", "false")  # as YAML's base schema has it, which the catalogue is read by
 DESCRIPTION = (
     "catalog/<category>/<id>.yml. docs/catalogue.md says what each key means; the reader also checks what no pattern "
     "says, such as that a network is public and that no other service claims the same"
@@ -15,9 +15,9 @@ DESCRIPTION = (
 
 
 def service() -> Shape:
-    schema = shape_of(SERVICE)
-    schema["properties"]["id"]["description"] = "The name of its file"
-    return {"title": "Service", "description": DESCRIPTION, **schema}
+    shape = shape_of(SERVICE)
+    shape["properties"]["id"]["description"] = "The name of its file"
+    return {"title": "Service", "description": DESCRIPTION, **shape}
 
 
 def shape_of(kind: Kind) -> Shape:
@@ -33,9 +33,11 @@ def shape_of(kind: Kind) -> Shape:
 
 
 def _of_text(kind: Text) -> Shape:
+    if kind == schema.FLAG:
+        return FLAG
     check = kind.well_formed
     if isinstance(check, OneOf):
-        return FLAG if check.words == BOOLEAN else one_of(check.words)
+        return one_of(check.words)
     if isinstance(check, Matching):
         return about(matching(check.pattern), check.expected)
     # A check in Python: its first sentence is all that can be said of it here.
