@@ -75,8 +75,25 @@ def test_records_of_a_run_that_changes_hosts_and_of_hostile_hosts_fit():
         fits("host-record", read(host, answer))
 
 
-def test_what_a_host_says_is_described():
-    assert fleets.clean_answer().keys() <= SCHEMAS["host-record"]["properties"].keys()
+EVERYTHING = {
+    **fleets.clean_answer(),
+    "package_systems": ["dpkg"],
+    "user_package_systems": ["nix"],
+    "browsers": ["firefox"],
+    "full_scan": {"at": "2026-11-25T00:30:05Z", "runs": 3},
+    "quarantine": {"items": 1, "bytes": 9, "oldest": "2026-11-25T00:30:05Z", "owners": {"alice": 9}},
+    "found_at": "2026-11-25T00:30:05Z",
+    "logged_in": ["alice"],
+    "commit": "0" * 40,
+    "commit_trust": "first use",
+}
+
+
+def test_what_a_host_says_is_described_and_nothing_else_is():
+    """All that the reader lets through; the controller adds what a run has done."""
+    record = read("web01", EVERYTHING)
+    assert record.keys() == SCHEMAS["host-record"]["properties"].keys() - {"actions"}
+    fits("host-record", record)
 
 
 def test_a_report_fits():

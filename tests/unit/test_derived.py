@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from derived.part import Part, StaleMarks, table
+from derived.part import Part, StaleMarks, described, table
 from derived.schemas import SCHEMAS
 from derived.schemas.service import shape_of
 from derived.schemas.shapes import TEXT, made, matching
@@ -43,6 +43,12 @@ def test_a_document_without_its_marks_is_left_as_it_is(document: str):
 
 def test_a_cell_stays_a_cell():
     assert table(("a", "b"), [("x|y", "z")]) == "| a | b |\n| --- | --- |\n| x\\|y | z |\n"
+
+
+def test_a_name_of_the_code_has_its_row_and_no_row_is_of_nothing():
+    assert [*described(("b", "a", "c"), [("a, c", "x"), ("b", "y")])] == [("`b`", "y"), ("`a`, `c`", "x")]
+    with pytest.raises(ValueError, match="lacks b, c"):
+        [*described(("a", "b"), [("a", "x"), ("c", "y")])]
 
 
 # -- schemas -----------------------------------------------------------------------------------------------------------
