@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 import sys
 
 import fleets
@@ -30,15 +31,12 @@ def lost(directory, name):
 
 
 def test_names_and_files_are_told_apart():
-    declared = [
-        (one.name, module)
-        for module in {one.make.__module__ for one in formats().values()}
-        for one in importlib.import_module(module).FORMATS
-    ]
-    assert sorted(name for name, _ in declared) == sorted(formats())  # no name is another module's too
+    modules = {module.name for module in pkgutil.iter_modules(exports.__path__)} - exports.SHARED
+    declared = [one for name in modules for one in importlib.import_module(f"{exports.__name__}.{name}").FORMATS]
+    assert sorted(one.name for one in declared) == sorted(formats())  # no name is another module's too
     files = [formats()[name].file for name in exports.usual()]
     assert len(set(files)) == len(files)  # or they could not be written together
-    assert all(one.name.isidentifier() and one.meant_for for one in formats().values())
+    assert all(one.name.isidentifier() and one.meant_for for one in declared)
 
 
 @pytest.mark.parametrize("name", formats())

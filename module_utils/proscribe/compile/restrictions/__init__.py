@@ -14,11 +14,11 @@ from typing import Any
 from ...controls.browser.settings import ALLOW_LIST, EXTENSIONS
 from ..errors import Expected, PolicyError, PolicyErrors, close_to
 from ..unquoted import written_right
-from .on_hosts import DNS_BACKENDS as DNS_BACKENDS
-from .on_hosts import Apps, Browsers, Network
+from .controls import DNS_BACKENDS as DNS_BACKENDS
+from .controls import Apps, Browsers, Network
 from .reporting import Reporting
-from .running import Rollout, Schedule
-from .selection import Exceptions, Selection
+from .runs import Rollout, Schedule
+from .selection import Selection, Waivers
 from .variable import Variable, variable_of
 
 PREFIX = "proscribe_"
@@ -41,7 +41,7 @@ REGISTERED = frozenset(
 
 # A dataclass has the fields of its last base first.
 @dataclass(frozen=True)
-class Restrictions(Schedule, Rollout, Network, Browsers, Apps, Reporting, Exceptions, Selection):
+class Restrictions(Schedule, Rollout, Network, Browsers, Apps, Reporting, Waivers, Selection):
     """One host's restrictions, checked. Equal restrictions give equal plans."""
 
 

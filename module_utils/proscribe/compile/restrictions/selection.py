@@ -61,7 +61,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Exceptions:
+class Waivers:
     """Where waivers are read, and what they may be."""
 
     waivers_dir: str = variable(
