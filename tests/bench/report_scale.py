@@ -28,7 +28,7 @@ sys.path.insert(0, str(PROJECT / "module_utils"))
 from peak import peak_memory
 from proscribe.finding import Finding, Verdict, host_record, judge
 from proscribe.report.collect import Collector
-from proscribe.report.exports import EVERY, FILES, write
+from proscribe.report.exports import formats, usual, write
 from proscribe.report.files import ReportDirectory
 from proscribe.report.history import open_history
 from proscribe.report.reconcile import fleet_report
@@ -169,12 +169,12 @@ def main() -> int:
             history = open_history("sqlite", Path(folder) / "reports")
             assert history is not None
             table.step("history (SQLite)", lambda: history.record(report, fleet.records))
-        table.step("all exports", lambda: write(out, report, fleet.records, EVERY))
+        table.step("all exports", lambda: write(out, report, fleet.records, usual()))
         seconds = time.perf_counter() - started
         print(f"{'together':<34} {seconds:8.1f} {peak_memory():15.0f}")
         bad = 0
-        for name in EVERY:
-            path = out / FILES[name]
+        for name in usual():
+            path = out / formats()[name].file
             gone = lacking(path, run)
             bad += gone
             print(f"  {path.name:<32} {path.stat().st_size / 1e6:8.1f} MB{f'  LACKS {gone:,} hosts' if gone else ''}")

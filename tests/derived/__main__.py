@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import pkgutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,9 +28,9 @@ from derived.part import Part, StaleMarks  # noqa: E402
 
 def parts() -> Iterator[Part]:
     """All parts, of all modules."""
-    for path in sorted(HERE.glob("*.py")):
-        if path.stem not in {"__main__", "__init__", "part"}:
-            yield from importlib.import_module(f"derived.{path.stem}").DERIVED
+    for name in sorted(module.name for module in pkgutil.iter_modules([str(HERE)])):
+        if name not in {"__main__", "part"}:
+            yield from importlib.import_module(f"derived.{name}").DERIVED
 
 
 def main() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 
@@ -26,3 +26,19 @@ class Part(NamedTuple):
             raise StaleMarks(f"expected the marks {begin.strip()!r} and {end.strip()!r}, once each and in this order")
         before, _, rest = document.partition(begin)
         return f"{before}{begin}{self.text()}{end}{rest.partition(end)[2]}"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of Markdown."""
+    lines = [[cell.replace("|", "\\|") for cell in row] for row in (heads, *rows)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in (lines[0], ["---"] * len(heads), *lines[1:]))
+
+
+def described(names: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+    """The rows, each of one name of the code or of several with commas, as a table has them and in the code's order.
+    Raises ValueError for a name that only the code or only the rows have, so that neither is without the other.
+    """
+    if different := {name for those, *_ in rows for name in those.split(", ")} ^ set(names):
+        raise ValueError(f"either the code or its table lacks {', '.join(sorted(different))}")
+    for those, *cells in sorted(rows, key=lambda row: min(names.index(name) for name in row[0].split(", "))):
+        yield (", ".join(f"`{name}`" for name in those.split(", ")), *cells)

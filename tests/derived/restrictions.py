@@ -7,7 +7,7 @@ from typing import Any
 
 from proscribe.compile.restrictions import RESTRICTIONS
 
-from .part import Part
+from .part import Part, table
 
 
 def written(value: Any) -> str:
@@ -21,9 +21,11 @@ def written(value: Any) -> str:
     return '""' if value == "" else str(value)
 
 
-def table() -> str:
-    rows = (f"| `proscribe_{name}` | `{written(one.default)}` | {one.meaning} |" for name, one in RESTRICTIONS.items())
-    return "\n".join(["| variable | default | meaning |", "| --- | --- | --- |", *rows]) + "\n"
+def variables() -> str:
+    return table(
+        ("variable", "default", "meaning"),
+        ((f"`proscribe_{name}`", f"`{written(one.default)}`", one.meaning) for name, one in RESTRICTIONS.items()),
+    )
 
 
-DERIVED = (Part("docs/restrictions.md", table, "variables"),)
+DERIVED = (Part("docs/restrictions.md", variables, "variables"),)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from derived.part import Part, StaleMarks
+from derived.part import Part, StaleMarks, described, table
+from derived.schemas import SCHEMAS
+from derived.schemas.service import shape_of
+from derived.schemas.shapes import TEXT, made, matching
+from proscribe.compile.grammar import domain
+from proscribe.compile.schema import BROWSERS, Text
 
 ROWS = Part("docs/page.md", lambda: "| new |\n", "rows")
 MARKED = "# Page\n\n<!-- derived: rows -->\n{}<!-- end of rows -->\nthe rest\n"
@@ -32,6 +39,62 @@ def test_only_what_stands_between_the_marks_changes():
 def test_a_document_without_its_marks_is_left_as_it_is(document: str):
     with pytest.raises(StaleMarks, match="derived: rows"):
         ROWS.applied(document)
+
+
+def test_a_cell_stays_a_cell():
+    assert table(("a", "b"), [("x|y", "z")]) == "| a | b |\n| --- | --- |\n| x\\|y | z |\n"
+
+
+def test_a_name_of_the_code_has_its_row_and_no_row_is_of_nothing():
+    assert [*described(("b", "a", "c"), [("a, c", "x"), ("b", "y")])] == [("`b`", "y"), ("`a`, `c`", "x")]
+    with pytest.raises(ValueError, match="lacks b, c"):
+        [*described(("a", "b"), [("a", "x"), ("c", "y")])]
+
+
+# -- schemas -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_schema_is_written(project: Path):
+    assert {path.name for path in (project / "docs/schema").iterdir()} == {f"{name}.schema.json" for name in SCHEMAS}
+
+
+@pytest.mark.parametrize(
+    ("described", "lacking"), [({"host": TEXT}, "state"), ({"host": TEXT, "state": TEXT, "more": TEXT}, "more")]
+)
+def test_a_key_that_code_makes_is_described(described: dict[str, dict[str, str]], lacking: str):
+    with pytest.raises(ValueError, match=f"lacks {lacking}"):
+        made(("host", "state"), described)
+
+
+def test_a_pattern_is_about_the_whole_text_in_every_dialect():
+    """ECMA 262 has no \\Z, and with the flag `u` no escape of a character that needs none."""
+    assert matching(re.compile(r"(?=.{3}\Z)a|b"))["pattern"] == "^(?:(?=.{3}$)a|b)$"
+
+    def patterns(value: object) -> Iterator[str]:
+        if isinstance(value, dict):
+            yield from [value["pattern"]] if isinstance(value.get("pattern"), str) else ()
+            value = list(value.values())
+        if isinstance(value, list):
+            for one in value:
+                yield from patterns(one)
+
+    found = [pattern for schema in SCHEMAS.values() for pattern in patterns(schema())]
+    assert len(found) > 50
+    assert {escape for pattern in found for escape in re.findall(r"\\.", pattern)} <= set(ECMA)
+
+
+ECMA = (r"\d", r"\s", r"\S", r"\.", r"\\", r"\{", r"\}")
+
+
+def test_a_kind_that_has_no_shape_is_a_mistake():
+    """So that a kind of key added later is not described as anything at all."""
+    assert shape_of(BROWSERS)["properties"]["browsers"]["minItems"] == 1
+    assert shape_of(Text(domain))["description"].startswith("A host name in lower case")
+    with pytest.raises(TypeError, match="no shape is known"):
+        shape_of(object())  # type: ignore[arg-type]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 def test_the_check_writes_nothing_and_is_clean(project: Path):

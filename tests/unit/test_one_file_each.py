@@ -6,6 +6,7 @@ Each test adds a fictitious one to a copy of the checkout.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,8 +18,12 @@ ADDED = Path(__file__).parent / "added"
 PARTS = ("module_utils", "tests/derived", "tests/unit/report/fleets.py", "docs", "playbooks", "catalog", "README.md")
 SYSTEMS = "module_utils/proscribe/controls/apps/systems"
 COURIER = """\
+id: courier
 name: Courier
+category: instant_messaging
+vendor: its test
 audience: consumer
+enforce: true
 packages:
   acme_store: [telegram]
 sources:
@@ -88,9 +93,9 @@ def test_a_filter_of_names(checkout: Path) -> None:
     text = (backends / "unbound.py").read_text()
     (backends / "knot.py").write_text(text.replace('"unbound"', '"knot"').replace("unbound.service", "kresd.service"))
     assert "dns/backends/registry.py" in derived(checkout)
-    assert (
-        "knot" in (checkout / "docs/restrictions.md").read_text().split("| `proscribe_dns_backend` |")[1].split("\n")[0]
-    )
+    page = (checkout / "docs/restrictions.md").read_text()
+    (row,) = re.findall(r"^\| `proscribe_dns_backend` .*", page, re.MULTILINE)
+    assert "knot" in row
     script = """
 import sys
 sys.path.insert(0, "module_utils")

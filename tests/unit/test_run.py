@@ -8,6 +8,7 @@ import time
 import pytest
 from proscribe import kept, run
 from proscribe import plan as plans
+from proscribe.controls import carrying_out
 from proscribe.controls.base import Action, Changes, Refusal
 from proscribe.finding import Finding, judge
 from proscribe.host import ControlError, Host
@@ -250,7 +251,7 @@ def test_the_hosts_own_action_that_fails_is_still_a_failure(host, monkeypatch):
 
 @pytest.mark.parametrize("trouble", [lambda: time.sleep(60), lambda: os._exit(1), lambda: {}["x"]])
 def test_a_users_action_that_never_ends_or_dies_keeps_nobody_from_their_turn(host, monkeypatch, tmp_path, trouble):
-    monkeypatch.setattr(run, "PATIENCE", 1.0)
+    monkeypatch.setattr(carrying_out, "PATIENCE", 1.0)
     own = [Action("remove", str(n), trouble, user="mallory", rules=["apps/telegram"]) for n in range(20)]
     mark = tmp_path / "mark"
     mark.touch()

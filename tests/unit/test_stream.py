@@ -261,7 +261,7 @@ def test_only_what_asks_for_the_probe_has_its_code(tmp_path):
 
 def test_what_changes_a_host_is_not_sent():
     names = {name.rpartition(".")[2] for name in code_of(Store(), probe=False)}
-    assert not names & {"changes", "loading", "quarantine", "confirm", "switching", "rpm_changes", "restoring"}
+    assert not names & {"changes", "loading", "moving", "confirm", "switching", "rpm_removal", "as_owner", "restoring"}
 
 
 # With the plan of the whole catalogue, which the playbooks' tests have: about 24 KiB named, 110 KiB with the code.

@@ -28,7 +28,6 @@ PROJECT = Path(__file__).resolve().parents[3]
 STALE_AFTER = 3 * 86400  # seconds; what proscribe_stale_after is where no report says otherwise
 
 TABLE, JSON = "table", "json"
-FORMATS = (TABLE, JSON, *exports.FILES)
 
 EPILOG = """\
 Without --since, --host or --rule it shows the report of one run again: the latest, or --run's. With one of them it
@@ -50,6 +49,7 @@ run wrote into, unless --history names another. Ends with 0, or with 2 where the
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the word."""
+    formats = (TABLE, JSON, *exports.formats())
     parser.description = "Show what a run found, or what the history knows of all runs. No host is touched."
     parser.epilog = EPILOG
     parser.add_argument("--since", type=since, metavar="WHEN", help="from then on: 30d, 12h, 2w, a day")
@@ -68,9 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=FORMATS,
+        choices=formats,
         metavar="FORMAT",
-        help=f"on the standard output: {', '.join(FORMATS)} (default: table; of the history only table and json)",
+        help=f"on the standard output: {', '.join(formats)} (default: table; of the history only table and json)",
     )
     parser.add_argument("--json", action="store_true", help="the same as --format json")
     parser.add_argument("--history", default="", metavar="WHERE", help="sqlite, or a postgresql:// URL")
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     # What is piped or kept in a file has no screen to fit.
     screen = terminal.Screen(size.columns, size.lines if looking else sys.maxsize, colours, os.getcwd())
     text = answer(arguments, screen)
-    if (arguments.format or TABLE) in exports.FILES:  # to the byte what its file would be, whatever the locale says
+    if (arguments.format or TABLE) in exports.formats():  # to the byte what its file would be, whatever the locale says
         sys.stdout.buffer.write(text.encode())
     else:
         print(text)
@@ -110,7 +110,7 @@ def answer(arguments: argparse.Namespace, screen: terminal.Screen) -> str:
         raise Refused(f"--json is --format json, and --format {arguments.format} is asked for too")
     format_ = arguments.format or (JSON if arguments.json else TABLE)
     arguments = argparse.Namespace(**{**vars(arguments), "format": format_})
-    if past_asked and not arguments.merge and format_ in exports.FILES:
+    if past_asked and not arguments.merge and format_ in exports.formats():
         raise Refused(f"--format {format_} is of one run; --since, --host and --rule ask the history of all runs")
     if arguments.merge and (arguments.host or arguments.rule or arguments.run or arguments.write):
         raise Refused("--merge makes a report of its own: only --since, --history and --format go with it")
@@ -151,7 +151,7 @@ def _one_run(arguments: argparse.Namespace, reports: Path, screen: terminal.Scre
         _write(directory, report, arguments, reports)
     if arguments.format == JSON:
         return json.dumps(report, indent=2)
-    if arguments.format in exports.FILES:
+    if arguments.format in exports.formats():
         stream = io.StringIO(newline="")  # whole before any of it is printed, so that a fault prints no half
         exports.pour(stream, report, sharing(read_records(directory)), arguments.format)
         return stream.getvalue()

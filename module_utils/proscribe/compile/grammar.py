@@ -11,6 +11,7 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ..controls.apps.portable.appimage import stem
 from ..folding import folded
@@ -96,15 +97,35 @@ def network(text: str) -> str:
     return "" if str(net) == text else f"{net}, the network's own spelling"
 
 
-def matching(pattern: str, expected: str) -> Check:
+@dataclass(frozen=True)
+class Matching:
     """A check by a regular expression over the whole text."""
-    compiled = re.compile(pattern)
-    return lambda text: "" if compiled.fullmatch(text) else expected
+
+    pattern: re.Pattern[str]
+    expected: str
+
+    def __call__(self, text: str) -> str:
+        return "" if self.pattern.fullmatch(text) else self.expected
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A check for one word out of a few."""
+
+    words: tuple[str, ...]
+
+    def __call__(self, text: str) -> str:
+        return "" if text in self.words else f"one of {', '.join(self.words)}{close_to(text, self.words)}"
+
+
+def matching(pattern: str, expected: str) -> Check:
+    """A check by a regular expression."""
+    return Matching(re.compile(pattern), expected)
 
 
 def one_of(*words: str) -> Check:
-    """A check for one word out of a few."""
-    return lambda text: "" if text in words else f"one of {', '.join(words)}{close_to(text, words)}"
+    """A check for one of these words."""
+    return OneOf(words)
 
 
 service_id = matching(r"[a-z][a-z0-9_]{0,63}", "an id: lower case letters, digits and _, a letter first")

@@ -113,10 +113,11 @@ def read_texts(value: object) -> str:
 
 def read_exports(value: object) -> tuple[str, ...]:
     """Names of exports, of which no two write the same file."""
-    names = words(exports.FILES, "exports")(value)
+    names = words(exports.formats(), "exports")(value)
     files: dict[str, str] = {}
     for index, name in enumerate(names):
-        other = files.setdefault(exports.FILES[name], name)
+        file = exports.formats()[name].file
+        other = files.setdefault(file, name)
         if other != name:
-            raise Expected(f"[{index}]", name, f"one of {other} and {name}: both are {exports.FILES[name]}")
+            raise Expected(f"[{index}]", name, f"one of {other} and {name}: both are {file}")
     return names

@@ -91,7 +91,7 @@ class Group:
                 yield (*path, key), key, f"a known key{known}"
 
 
-_FLAG = Text(grammar.one_of("true", "false"))
+FLAG = Text(grammar.one_of("true", "false"))
 _LABEL = Text(grammar.label)
 _PROSE = Text(grammar.prose)
 _HOSTS = Listed(Text(grammar.domain))
@@ -152,11 +152,11 @@ SERVICE = Group(
         "category": Text(grammar.one_of(*CATEGORIES)),
         "vendor": _LABEL,
         "audience": Text(grammar.one_of(*AUDIENCES)),
-        "enforce": _FLAG,
+        "enforce": FLAG,
         "class": Text(grammar.one_of(*CLASSES)),
         **_IDENTIFIERS,
         "overlaps_with": Listed(Text(grammar.service_id)),
-        "retired": _FLAG,
+        "retired": FLAG,
         "notes": _PROSE,
         "unverified": Group(
             {

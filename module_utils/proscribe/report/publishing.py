@@ -43,7 +43,7 @@ def publish(
             try:
                 names = run.get("exports") or ()
                 if picture is None:  # metrics of this run alone would tell nothing of the rest
-                    names = [name for name in names if name != exports.METRICS]
+                    names = [name for name in names if name not in exports.of_all_known()]
                 exports.write(into, report, records, names, picture)
             except Exception as error:  # the report itself stands
                 report["warnings"].append(f"an export could not be written: {type(error).__name__}: {error}")

@@ -35,6 +35,7 @@ TOO_FEW = "too_few_rules"  # it evaluated fewer rules than its plan has; it is u
 NO_TIME = "no_time"  # its record does not say when it was looked at; it is unknown
 CLOCK_AHEAD = "clock_ahead"  # its record comes from the future; it counts
 CHANGED = "changed"  # it was changed in a run that only audits; it is in error
+UNEXPECTED = (UNKNOWN_HOST, DUPLICATE, OTHER_PLAN, TOO_FEW, STALE, NO_TIME, CLOCK_AHEAD, CHANGED)
 
 
 class Note(NamedTuple):

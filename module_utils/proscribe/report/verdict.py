@@ -16,6 +16,7 @@ INCOMPLETE_EXIT = "11"
 NOTHING_EXIT = "12"
 STOPPED_EXIT = "13"
 BROKEN_EXIT = "250"  # Ansible's own code for an unexpected error: the report itself failed
+EXITS = (BROKEN_EXIT, NOTHING_EXIT, STOPPED_EXIT, NONCOMPLIANT_EXIT, INCOMPLETE_EXIT)  # the first that fits decides
 
 
 class Verdict(NamedTuple):
@@ -115,6 +116,5 @@ def judge_quarantine(expected: int, answered: int, ansible_failed: bool) -> Verd
 
 def worst_exit(exits: Iterable[str]) -> str:
     """One exit code for a playbook that held several runs."""
-    order = (BROKEN_EXIT, NOTHING_EXIT, STOPPED_EXIT, NONCOMPLIANT_EXIT, INCOMPLETE_EXIT)
     said = set(exits)
-    return next((code for code in order if code in said), ANSIBLE)
+    return next((code for code in EXITS if code in said), ANSIBLE)

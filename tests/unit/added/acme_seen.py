@@ -22,7 +22,7 @@ from proscribe.host import Host  # noqa: E402
 from proscribe.policy_errors import PolicyErrors  # noqa: E402
 from proscribe.reply import results  # noqa: E402
 from proscribe.reply.record import read  # noqa: E402
-from proscribe.report.exports import EVERY, write  # noqa: E402
+from proscribe.report.exports import usual, write  # noqa: E402
 from proscribe.report.reconcile import fleet_report, reconcile  # noqa: E402
 from proscribe.run import compliance_state  # noqa: E402
 
@@ -40,9 +40,9 @@ plan = compile_plan(load([Path(catalog)]), settings, (), datetime.date(2026, 11,
 host = Host(root)
 answer = results.look(compliance_state(host, plan, ["apps"], "never", False))
 record = read("web01", answer["record"])
-run = fleets.run(["web01"], hosts={"web01": plan["digest"]})
+run = fleets.run() | {"hosts": {"web01": plan["digest"]}}
 fleet = reconcile(run["hosts"], [record], {})
-paths = write(Path(exports), fleet_report(run, fleet, "2026-11-25T00:31:00Z"), fleet.records, EVERY)
+paths = write(Path(exports), fleet_report(run, fleet, "2026-11-25T00:31:00Z"), fleet.records, usual())
 json.dump(
     {
         "mistake": mistake,

@@ -144,7 +144,7 @@ BAD_ENTRIES = {
         12,
         "packages.deb",
         "deb",
-        "a known key, one of apt, rpm, pacman, flatpak, snap",
+        f"a known key, one of {', '.join(grammar.PACKAGE_NAMES)}",
     ),
     "missing key": (GOOD.replace("vendor: Example\n", ""), 2, "vendor", None, "a value: this key is required"),
     "no audience": (
@@ -354,7 +354,7 @@ def test_a_browser_s_id_is_used_once(write: Made) -> None:
 
 def test_a_browser_of_the_organisation_joins_the_project_s_own(write: Made) -> None:
     loaded = load([OWN, write(BROWSER_TEXT, "browsers.yml")])
-    assert len(loaded.browsers) == 35
+    assert loaded.browsers.keys() == {*load([OWN]).browsers, "owl"}
     assert loaded.browsers["owl"].policy_dir == {"native": "/etc/owl/policies/managed"}
     assert "browsers[0].id" in [
         e.key for e in errors_of(OWN, write(BROWSER_TEXT.replace("owl", "brave"), "browsers.yml"))

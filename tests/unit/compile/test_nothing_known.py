@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import datetime
 import io
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 from made import catalogue, service
 from proscribe.cli.answers.reason import Policy, missing
-from proscribe.compile.catalogue import load
-from proscribe.compile.plans import IDENTIFIERS, compile_plan
+from proscribe.compile.plans import compile_plan
 from proscribe.compile.reporting import nothing_known, rule_count
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.finding import NOT_APPLICABLE, host_record
@@ -113,11 +110,3 @@ def test_what_the_own_tenants_keep_open_is_nothing_that_is_not_known() -> None:
     read_ = read_restrictions({"proscribe_tenants": {"google": ["example.org"]}}, str)
     assert "nothing_known" not in compile_plan(made, read_, [], DAY)["controls"]["browser"]
     assert plan["controls"]["browser"]["nothing_known"] == ["crane"]
-
-
-def test_the_page_of_the_catalogue_names_the_services_that_no_control_knows(project: Path) -> None:
-    known = load([project / "catalog"]).services.values()
-    nothing = [one.id for one in known if one.enforce and not any(find(one) for find in IDENTIFIERS.values())]
-    section = (project / "docs/catalogue.md").read_text().partition("## Services with nothing to look for")[2]
-    listed = section.partition("anything to look for of:")[2].partition(". To close")[0]
-    assert re.findall(r"`(\w+)`", listed) == nothing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 
 import pytest
-from proscribe.compile.restrictions import RESTRICTIONS, read_restrictions
+from proscribe.compile.restrictions import read_restrictions
 from proscribe.policy_errors import PolicyErrors
 
 
@@ -108,13 +108,6 @@ def test_a_service_both_included_and_excluded_is_a_mistake():
 
 def test_variables_of_others_and_those_the_playbooks_register_are_left_alone():
     read_restrictions({"ansible_host": "x", "proscribe_observed": {}, "proscribe_compiled": {}}, str)
-
-
-def test_the_documentation_names_every_restriction(project):
-    page = (project / "docs" / "restrictions.md").read_text(encoding="utf-8")
-    for name, variable in RESTRICTIONS.items():
-        assert f"| `proscribe_{name}` |" in page
-        assert variable.meaning in page
 
 
 @pytest.mark.parametrize("name", ["user_notice", "refusal_notice"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 
 import pytest
+from derived.schemas.report_waiver import REVOKED, WAIVER
 from made_waivers import NOW, Keys, Organisation, at
 from proscribe.cli import explain, inventory, waiver
 from proscribe.compile.waivers import STATUSES
@@ -31,6 +32,13 @@ def key_folder(tmp_path_factory):
 def organisation(tmp_path, monkeypatch):
     monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
     return Organisation(tmp_path)
+
+
+def test_the_schema_of_the_report_describes_just_what_is_said_of_a_waiver(organisation):
+    organisation.waiver(revoked={"on": "2026-11-24T08:00:00Z", "by": "head.of.press", "why": "over"})
+    (told,) = organisation.run()["waivers"]
+    assert told.keys() == WAIVER["properties"].keys()
+    assert told["revoked"].keys() == REVOKED["properties"].keys()
 
 
 def test_there_are_many_cases():

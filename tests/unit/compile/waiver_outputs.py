@@ -19,7 +19,7 @@ from proscribe.finding import Finding, Verdict, host_record, judge
 from proscribe.plan import CONTROLS
 from proscribe.report import html, terminal
 from proscribe.report.collect import Collector
-from proscribe.report.exports import EVERY, FILES, write
+from proscribe.report.exports import formats, usual, write
 from proscribe.report.reconcile import fleet_report
 
 Opened = frozenset[tuple[str, str]]  # hosts and rules
@@ -57,7 +57,7 @@ class Outputs:
         self.records = list(fleet.records)
         self.folder = Path(organisation.root, "exports")
         self.folder.mkdir()
-        write(self.folder, self.report, self.records, EVERY)
+        write(self.folder, self.report, self.records, usual())
 
     def all(self) -> dict[str, Told]:
         """By the name of the output."""
@@ -150,19 +150,19 @@ class Outputs:
         return _after(rf"^{ID}", self._words("list"))
 
     def _csv(self) -> Opened:
-        with (self.folder / FILES["csv"]).open(encoding="utf-8", newline="") as stream:
+        with (self.folder / formats()["csv"].file).open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))
         assert {(row["state"], row["waiver"]) for row in rows} <= {("waived", ID), ("noncompliant", "")}
         return frozenset((row["host"], row["rule"]) for row in rows if row["waiver"])
 
     def _junit(self) -> Opened:
-        cases = list(ET.parse(self.folder / FILES["junit"]).iter("testcase"))
+        cases = list(ET.parse(self.folder / formats()["junit"].file).iter("testcase"))
         skipped = [case for case in cases if (one := case.find("skipped")) is not None and ID in one.attrib["message"]]
         assert len(skipped) + sum(case.find("failure") is not None for case in cases) == len(cases)
         return frozenset((case.attrib["classname"], case.attrib["name"]) for case in skipped)
 
     def _prometheus(self) -> Told:
-        text = (self.folder / FILES["prometheus"]).read_text(encoding="utf-8")
+        text = (self.folder / formats()["prometheus"].file).read_text(encoding="utf-8")
         (status,) = re.findall(rf'^proscribe_waiver_hosts{{waiver="{ID}",status="(\w+)"}}', text, re.MULTILINE)
         # It counts the hosts of a rule and does not name them; the number of each is held against the report's.
         counts = re.findall(r'^proscribe_rule_hosts{rule="(.+?)",state="waived"} (\d+)$', text, re.MULTILINE)
@@ -171,7 +171,7 @@ class Outputs:
         return Told(status, None)
 
     def _sarif(self) -> Told:
-        (run,) = json.loads((self.folder / FILES["sarif"]).read_text(encoding="utf-8"))["runs"]
+        (run,) = json.loads((self.folder / formats()["sarif"].file).read_text(encoding="utf-8"))["runs"]
         (told,) = run["properties"]["waivers"]
         opened = set()
         for result in run["results"]:
@@ -183,7 +183,7 @@ class Outputs:
         return Told(told["status"], frozenset(opened))
 
     def _oscal(self) -> Told:
-        document = json.loads((self.folder / FILES["oscal"]).read_text(encoding="utf-8"))
+        document = json.loads((self.folder / formats()["oscal"].file).read_text(encoding="utf-8"))
         (result,) = document["assessment-results"]["results"]
         (told,) = [prop for prop in result["props"] if prop["name"] == "waiver"]
         names = {

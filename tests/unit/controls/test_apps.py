@@ -13,7 +13,7 @@ import pytest
 from proscribe.controls import apps
 from proscribe.controls.apps.desired import Wanted
 from proscribe.controls.apps.observed import look
-from proscribe.controls.apps.systems import dpkg, registry
+from proscribe.controls.apps.systems import dpkg, installed
 from proscribe.controls.base import Action
 from proscribe.host import ControlError, Host, Process, Result, Unseen
 
@@ -112,7 +112,7 @@ class TestRemembering:
         host = MadeHost(tmp_path)
         host.packages["wechat"] = "ii"
         (tmp_path / "var/lib/dpkg/updates").mkdir()
-        monkeypatch.setattr(registry, "SETTLED", -(10**10))
+        monkeypatch.setattr(installed, "SETTLED", -(10**10))
         return host
 
     @staticmethod
@@ -155,7 +155,7 @@ class TestRemembering:
         self.look(host, plan(wechat=WECHAT, tor=TOR))
         more = {"packages": {"apt": ["signal-desktop"]}}
         assert self.look(host, plan(wechat=WECHAT, tor=TOR, signal=more))[0]
-        monkeypatch.setattr(registry, "SETTLED", 10**12)
+        monkeypatch.setattr(installed, "SETTLED", 10**12)
         assert [self.look(host, plan(wechat=WECHAT, tor=TOR))[0] for _ in range(2)] == [True, True]
 
     def test_what_an_audit_saw_is_not_remembered_and_a_full_look_asks(self, host: MadeHost) -> None:

@@ -6,7 +6,7 @@ import fleets
 from fleets import PROCESS, WAIVERS, WECHAT, wechat
 from proscribe.finding import STATES, Finding, Verdict, judge
 from proscribe.reply.record import read
-from proscribe.report.exports import EVERY, FILES, write
+from proscribe.report.exports import formats, usual, write
 from proscribe.report.reconcile import fleet_report, reconcile
 
 FINISHED = "2026-11-25T00:31:00Z"
@@ -43,14 +43,15 @@ STATE = {
 }
 
 
-def exported(directory, names=EVERY, answers=ANSWERS, hosts=tuple(STATE), **changes):
-    """The exports of that fleet as texts, by name."""
+def exported(directory, names=None, answers=ANSWERS, hosts=tuple(STATE), **changes):
+    """The exports of that fleet as texts, by name; the usual ones where none are named."""
+    names = usual() if names is None else names
     run = fleets.run(hosts, waivers=WAIVERS, **changes)
     records = [read(host, answer) for host, answer in answers.items()]
     fleet = reconcile(run["hosts"], records, {"gone": "unreachable: no route to host"})
     report = fleet_report(run, fleet, FINISHED)
     paths = write(directory, report, fleet.records, names)
-    assert [path.name for path in paths] == [FILES[name] for name in names]
+    assert [path.name for path in paths] == [formats()[name].file for name in names]
     return {name: path.read_bytes().decode() for name, path in zip(names, paths)}
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from proscribe.finding import STATES, Finding, Verdict
 from proscribe.plan import CONTROLS
 from proscribe.reply.record import read
-from proscribe.report.exports import EVERY, FILES, write
+from proscribe.report.exports import formats, usual, write
 from proscribe.report.exports.answers import HOST, Reader
 from proscribe.report.exports.csv import COLUMNS, cell
 from proscribe.report.exports.prometheus import seconds
@@ -39,7 +39,7 @@ def texts(tmp_path_factory):
 def test_they_are_whole_files_for_owner_and_group(tmp_path):
     exported(tmp_path)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
-    assert modes == dict.fromkeys((FILES[name] for name in EVERY), 0o640)
+    assert modes == dict.fromkeys((formats()[name].file for name in usual()), 0o640)
 
 
 def test_one_that_fails_leaves_none(tmp_path):
@@ -52,7 +52,7 @@ def test_one_that_fails_leaves_none(tmp_path):
         raise OSError("the disk is full")
 
     with pytest.raises(OSError, match="the disk is full"):
-        write(tmp_path, report, records(), EVERY)
+        write(tmp_path, report, records(), usual())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -68,8 +68,8 @@ def test_a_wrong_name_is_refused(tmp_path, names, told):
 def test_the_records_are_gone_through_once(tmp_path):
     run = fleets.run(["web01"])
     fleet = reconcile(run["hosts"], [read("web01", fleets.clean_answer())], {})
-    write(tmp_path, fleet_report(run, fleet, FINISHED), iter(fleet.records), EVERY)
-    assert all("web01" in (tmp_path / FILES[name]).read_text() for name in EVERY)
+    write(tmp_path, fleet_report(run, fleet, FINISHED), iter(fleet.records), usual())
+    assert all("web01" in (tmp_path / formats()[name].file).read_text() for name in usual())
 
 
 def test_no_hosts_at_all(tmp_path):
@@ -478,7 +478,7 @@ def test_no_host_is_lost_or_made_milder_and_no_text_breaks_out(tmp_path_factory,
     records = [read(host, answer) for host, answer in said.items() if answer is not None]
     fleet = reconcile(run["hosts"], records, {})
     report = fleet_report(run, fleet, FINISHED)
-    write(directory, report, fleet.records, EVERY)
+    write(directory, report, fleet.records, usual())
     states = {Reader().read(record).host: record["state"] for record in fleet.records}
     bad = {host for host, state in states.items() if state in BAD}
 
@@ -521,15 +521,6 @@ def test_an_unverified_clause_says_so_wherever_it_is_named():
     named = [clause for listed in CLAUSES.values() for clause in listed]
     assert all(clause.name.endswith("(unverified)") is not clause.verified for clause in named)
     assert clauses("host") == BAN
-
-
-def test_the_page_has_the_table():
-    page = (Path(__file__).resolve().parents[3] / "docs" / "exports.md").read_text(encoding="utf-8")
-    for control, listed in CLAUSES.items():
-        for clause in listed:
-            mark = "yes" if clause.verified else "no"
-            number = clause.id or "not known"
-            assert f"| {control} | {clause.framework} | {number} | {clause.title} | {mark} |" in page
 
 
 def test_the_page_names_every_column_of_the_csv():

@@ -243,7 +243,7 @@ def test_an_answer_of_a_hostile_host_harms_nobody(directory, data):
     assert not CONTROL.search(shown), shown
     assert len(shown) < 100_000
     "".join(html.page(report, fleet.records)).encode()
-    exports.write(directory, report, fleet.records, exports.EVERY)
+    exports.write(directory, report, fleet.records, exports.usual())
     told = notice(report, fleet.records, None, "/reports")
     assert told is not None and not CONTROL.search(told.text)
     json.dumps(told.as_dict()).encode()

@@ -12,7 +12,7 @@ from proscribe.finding import Verdict
 from proscribe.plan import CONTROLS
 from proscribe.report import html, terminal
 from proscribe.report.collect import Collector
-from proscribe.report.exports import EVERY, write
+from proscribe.report.exports import usual, write
 from proscribe.report.reconcile import fleet_report
 
 FINISHED = "2026-11-25T00:31:00Z"
@@ -117,7 +117,7 @@ def test_a_setting_such_as_boot_is_no_service_in_the_report_and_on_the_page():
 @pytest.fixture
 def exported(tmp_path):
     report, records = made(wechat(WECHAT), *no_policy(services=["service001"]), apps="audit", firewall="off")
-    write(tmp_path, report, records, EVERY)
+    write(tmp_path, report, records, usual())
     return tmp_path
 
 
@@ -154,7 +154,7 @@ def test_what_own_firewall_rules_leave_reachable_is_no_error_on_a_host_that_is_c
     assert "error" not in said
     page = "".join(html.page(report, records))
     assert 'class="icon error"' not in page.partition("<main>")[2]
-    write(tmp_path, report, records, EVERY)
+    write(tmp_path, report, records, usual())
     assert 'errors="0"' in (tmp_path / "junit.xml").read_text()
     assert ",firewall/refused,firewall,,not_applicable," in (tmp_path / "report.csv").read_text()
     sarif = json.loads((tmp_path / "report.sarif").read_text())["runs"][0]

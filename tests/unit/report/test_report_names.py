@@ -152,7 +152,7 @@ def test_every_rule_that_a_control_makes_of_its_own_is_known():
     assert {"browser/dns-over-https", "firewall/quic", "firewall/ruleset", "apps/unmanaged-browsers"} <= known
 
 
-@pytest.mark.parametrize("name", [*exports.FILES])
+@pytest.mark.parametrize("name", [*exports.formats()])
 def test_every_export_can_be_had_on_standard_output_and_is_the_file(ask, name, tmp_path):
     directory = ask.reports / "latest"
     report, records = read_report(directory), sharing(read_records(directory))
@@ -183,7 +183,7 @@ def test_a_format_that_is_not_there_is_told_with_those_that_are(ask, capsys):
     with pytest.raises(SystemExit):
         ask("--format", "xml")
     told = capsys.readouterr().err
-    assert all(name in told for name in ("table", "json", *exports.FILES))
+    assert all(name in told for name in ("table", "json", *exports.formats()))
 
 
 def test_a_rule_of_the_history_alone_is_known(ask):

@@ -18,7 +18,7 @@ from proscribe.plan import CONTROLS
 from proscribe.report import terminal, verdict, whole
 from proscribe.report.arithmetic import covered
 from proscribe.report.collect import Collector
-from proscribe.report.exports import EVERY
+from proscribe.report.exports import usual
 from proscribe.report.files import ReportDirectory
 from proscribe.report.history import Scope as About
 from proscribe.report.history import answers, open_history
@@ -73,7 +73,7 @@ class Fleet:
             controls=list(controls),
             policies={DIGEST: modes},
             services=["wechat"],
-            exports=list(EVERY),
+            exports=list(usual()),
             gate=dict.fromkeys(hosts, gate),
         )
         collector = Collector(made)

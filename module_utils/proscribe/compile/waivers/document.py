@@ -26,7 +26,7 @@ LISTS: Mapping[str, tuple[re.Pattern[str], str]] = {
     "zones": (NAMES, "a zone, as proscribe_zone names it"),
     # As the user database has it: what a finding names, and what the packet filter's host resolves. Not a number, which
     # would be another user on another host.
-    "users": (re.compile(r"(?!-|\d+$)[^\s:/,\"']{1,100}"), "a user's login name"),
+    "users": (re.compile(r"""(?!-|\d+$)[^\s:/,"']{1,100}"""), "a user's login name"),
     "versions": (re.compile(r"[!-~]{1,100}"), "a version as the package system says it, such as 4.0.1-1"),
     "paths": (re.compile(r"(?!.*(?://|/\.\.?(?:/|$)))/.{0,997}[^/]"), "an absolute path, such as /opt/wechat/wechat"),
     "compensating_controls": (re.compile(r"\S.{0,998}"), "a sentence"),
@@ -36,6 +36,8 @@ PEOPLE = ("requested_by", "approved_by")
 TEXTS = (*PEOPLE, "reason", "risk", "ticket")
 REQUIRED = ("id", "services", "reason", "requested_by", "approved_by", "approved_on", "expires")
 REVOCATION = ("on", "by", "why")
+PLACES = ("hosts", "groups", "zones")  # one at least
+LONGEST = 1000  # characters of a text
 KEYS = ("id", *LISTS, *TIMES, *TEXTS, "revoked")
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -150,7 +152,7 @@ class _Reader:
         for index, name in enumerate(lists["controls"]):
             if name not in CONTROLS:
                 self.wrong(("controls", index), name, f"one of {', '.join(CONTROLS)}{close_to(name, CONTROLS)}")
-        if not lists["hosts"] and not lists["groups"] and not lists["zones"]:
+        if not any(lists[key] for key in PLACES):
             self.wrong(("hosts",), None, "hosts, groups or zones that the waiver is for")
         self.narrowing(lists)
         approved, expires = times["approved_on"], times["expires"]
@@ -203,8 +205,8 @@ class _Reader:
 
     def text(self, key: str) -> str:
         value = self.data.get(key, "")
-        if not isinstance(value, str) or not value.isprintable() or len(value) > 1000 or value != value.strip():
-            self.wrong((key,), value, "one line of text, at most 1000 printable characters")
+        if not isinstance(value, str) or not value.isprintable() or len(value) > LONGEST or value != value.strip():
+            self.wrong((key,), value, f"one line of text, at most {LONGEST} printable characters")
             return ""
         return value
 

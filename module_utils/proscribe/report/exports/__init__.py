@@ -1,47 +1,49 @@
 """The report in other tools' formats: one file each, all written in one pass over the host records.
 
-An export is a class with `add(answer)`, called for each expected host, and `finish()`. It gets the stream of its file
-and the fleet report, and never holds more of a host than a few bytes: fleets have 100,000 of them. Every expected host
-is in every export, and one that did not answer is unknown there, never compliant; so is every host that is not served,
-by that name.
+An export is a module here: a class with `add(answer)`, called for each expected host, and `finish()`, and what the
+module declares of it in `FORMATS`. Everything else follows from that: what `proscribe_exports` and `report --format`
+may name, the table of docs/exports.md, and the tests of what holds for every export.
+
+An export gets the stream of its file and the fleet report, and never holds more of a host than a few bytes: fleets have
+100,000 of them. Every expected host is in every export, and one that did not answer is unknown there, never compliant;
+so is every host that is not served, by that name.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import functools
+import pkgutil
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 from ..files import whole
 from ..picture import Picture
-from .answers import Answer, Reader
+from .answers import Reader
+from .format import Export, Format
 
-# What `proscribe_exports` may name, and the file that it makes in the run's folder.
-FILES = {
-    "csv": "report.csv",
-    "junit": "junit.xml",
-    "prometheus": "metrics.prom",
-    "sarif": "report.sarif",
-    "sarif_open": "report.sarif",  # without what is waived, for readers that show waived results as open
-    "oscal": "oscal.json",
-}
-METRICS = "prometheus"  # of all that is known, not of the run alone
-EVERY = ("csv", "junit", "prometheus", "sarif", "oscal")
+# Modules here that are no exports: what these share.
+SHARED = frozenset({"answers", "format", "spool"})
 
 
-class Export(Protocol):
-    """The shape of an export."""
+@functools.cache
+def formats() -> Mapping[str, Format]:
+    """All exports by their names, those of one module together."""
+    modules = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in SHARED)
+    declared: list[Format] = [one for name in modules for one in import_module(f".{name}", __name__).FORMATS]
+    return {one.name: one for one in declared}
 
-    def add(self, answer: Answer) -> None:
-        """Take one host."""
 
-    def not_served(self, host: str, why: str) -> None:
-        """Take one host that is not served, after the expected ones: nothing is known of it."""
+def usual() -> tuple[str, ...]:
+    """The names of the exports that are written where the restrictions name none."""
+    return tuple(one.name for one in formats().values() if one.usual)
 
-    def finish(self) -> None:
-        """Write what comes after the last host."""
+
+def of_all_known() -> frozenset[str]:
+    """The names of the exports that are about all that is known, not about their run alone."""
+    return frozenset(one.name for one in formats().values() if one.write_picture)
 
 
 def write(
@@ -59,24 +61,29 @@ def write(
     that is no export.
     """
     for name in names:
-        if name not in FILES:
-            raise ValueError(f"there is no export {name!r}; expected some of {', '.join(FILES)}")
-    paths = [directory / FILES[name] for name in names]
+        if name not in formats():
+            raise ValueError(f"there is no export {name!r}; expected some of {', '.join(formats())}")
+    chosen = [formats()[name] for name in names]
+    paths = [directory / one.file for one in chosen]
     if len(set(paths)) < len(paths):
         raise ValueError(f"two exports would be one file: {', '.join(names)}")
     if not names:
         return paths
     with contextlib.ExitStack() as stack:
-        streams = {name: stack.enter_context(whole(path)) for name, path in zip(names, paths)}
-        if picture is not None and (stream := streams.pop(METRICS, None)):
-            import_module(f".{METRICS}", __name__).write(stream, report, picture)
-        _fill([_export(name)(stream, report) for name, stream in streams.items()], report, records)
+        exports = []
+        for one, path in zip(chosen, paths):
+            stream = stack.enter_context(whole(path))
+            if picture is not None and one.write_picture:
+                one.write_picture(stream, report, picture)
+            else:
+                exports.append(one.make(stream, report))
+        _fill(exports, report, records)
     return paths
 
 
 def pour(stream: TextIO, report: Mapping[str, Any], records: Iterable[Mapping[str, Any]], name: str) -> None:
-    """Write one export of a report, one of FILES, to a stream: the same text as in its file."""
-    _fill([_export(name)(stream, report)], report, records)
+    """Write one export of a report, by its name, to a stream: the same text as in its file."""
+    _fill([formats()[name].make(stream, report)], report, records)
 
 
 def _fill(exports: Sequence[Export], report: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> None:
@@ -93,17 +100,11 @@ def _fill(exports: Sequence[Export], report: Mapping[str, Any], records: Iterabl
 
 
 def refresh(directory: Path, report: Mapping[str, Any], picture: Picture) -> None:
-    """Write the metrics of an earlier report anew, where it has some: who reads them there is to see what is known now.
+    """Write anew what an earlier report has about all that is known: who reads it there is to see what is known now.
     Raises OSError.
     """
-    path = directory / FILES[METRICS]
-    if path.is_file():
-        with whole(path) as stream:
-            import_module(f".{METRICS}", __name__).write(stream, report, picture)
-
-
-def _export(name: str) -> Callable[[TextIO, Mapping[str, Any]], Export]:
-    """What makes an export; only what is asked for is imported."""
-    module, _, variant = name.partition("_")
-    made: Any = import_module(f".{module}", __name__)
-    return made.Open if variant else made.Export  # type: ignore[no-any-return]
+    for one in formats().values():
+        path = directory / one.file
+        if one.write_picture and path.is_file():
+            with whole(path) as stream:
+                one.write_picture(stream, report, picture)

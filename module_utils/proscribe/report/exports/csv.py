@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from ...finding import Finding
 from ..wording import clean
 from .answers import HOST, NOT_SERVED, Answer, Line
+from .format import Format
 
 COLUMNS = (
     "run",
@@ -91,3 +92,6 @@ def _told(line: Line) -> list[str]:
     """The cells of the rule and of its evidence: a row's middle for each finding, or one without."""
     told = row(line.rule, line.control, line.mode, line.state, line.waiver, line.reason)
     return [f"{told},{row(*map(one.get, Finding._fields))}" for one in line.findings] or [f"{told},{NOTHING}"]
+
+
+FORMATS = (Format("csv", "report.csv", "spreadsheets, ad-hoc questions", Export),)

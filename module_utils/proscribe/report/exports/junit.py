@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from ...finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, UNKNOWN, WAIVED
 from ..wording import clean
 from .answers import HOST, NOT_SERVED, Answer, Line
+from .format import Format
 
 # What each state is in JUnit's words; "" is a pass.
 RESULTS = {
@@ -102,3 +103,6 @@ def _other(name: str, result: str, state: str, message: str) -> str:
 def _text(value: object) -> str:
     # What `clean` leaves is printable, and so a character that XML 1.0 has.
     return escape(clean(value))
+
+
+FORMATS = (Format("junit", "junit.xml", "CI systems: Jenkins, GitLab, and whatever else reads JUnit", Export),)

@@ -23,6 +23,7 @@ from ..frameworks import clauses, oscal_controls
 from ..scope import parts
 from ..wording import clean, counted, end_of
 from .answers import HOST, Answer, Line
+from .format import Format
 
 VERSION = "1.1.2"
 NAMESPACE = "https://proscribe.example/ns/oscal"  # names our own properties; a name, nothing to fetch
@@ -282,3 +283,6 @@ def _write_list(stream: TextIO, pieces: Iterable[str]) -> None:
 
 def _json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
+
+
+FORMATS = (Format("oscal", "oscal.json", "auditors' tools that read OSCAL assessment results", Export),)

@@ -20,6 +20,7 @@ from ..picture import Host, Picture, Rules
 from ..scope import controls_of, is_whole
 from ..wording import clean, end_of, nothing_known
 from .answers import NOT_SERVED, Answer
+from .format import Format
 from .spool import Spool
 
 
@@ -231,3 +232,8 @@ def _head(name: str, meaning: str) -> str:
 
 def _label(value: object) -> str:
     return clean(value).replace("\\", "\\\\").replace('"', '\\"')
+
+
+FORMATS = (
+    Format("prometheus", "metrics.prom", "Prometheus, by way of node_exporter's textfile collector", Export, write),
+)

@@ -17,6 +17,7 @@ from ...finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED,
 from ..frameworks import clauses
 from ..wording import clean
 from .answers import HOST, NOT_SERVED, Answer, Line
+from .format import Format
 from .spool import Spool
 
 VERSION = "2.1.0"
@@ -150,3 +151,10 @@ def _fingerprint(host: str, rule: str) -> str:
 
 def _json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
+
+
+FORMATS = (
+    Format("sarif", "report.sarif", "code-scanning dashboards and SARIF viewers", Export),
+    # For readers that show waived results as open.
+    Format("sarif_open", "report.sarif", "the same without what is waived (instead of `sarif`)", Open, usual=False),
+)

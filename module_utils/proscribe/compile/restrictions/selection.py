@@ -1,0 +1,87 @@
+"""Which services are banned on which hosts, and who is excepted."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..readers import read_controls, read_removed, read_tenants
+from ..schema import AUDIENCES, CATEGORIES
+from ..values import choice, day, flag, line, pattern, whole_number, words
+from .variable import variable
+
+SIGNATURE_MODES = ("required", "optional", "off")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is banned where, and since when."""
+
+    hosts: str = variable(
+        "all",
+        pattern,
+        "The hosts that runs are about, as a pattern of Ansible's such as all:!switches; the others are no part of any "
+        "run. --limit narrows it. One for all hosts.",
+    )
+    categories: tuple[str, ...] = variable(
+        ["instant_messaging", "webmail", "cloud_storage", "circumvention"],
+        words(CATEGORIES, "categories"),
+        "The categories of services that are banned.",
+    )
+    audiences: tuple[str, ...] = variable(
+        ["consumer", "both"],
+        words(AUDIENCES, "audiences"),
+        "Services sold to whom; enterprise services (WeCom, Slack) only where asked for.",
+    )
+    services_include: tuple[str, ...] = variable([], words(None, "service ids"), "Service ids added to the categories.")
+    services_exclude: tuple[str, ...] = variable(
+        [], words(None, "service ids"), "Service ids taken out of the categories."
+    )
+    effective_from: datetime.date = variable(
+        "2024-10-31",
+        day,
+        "The first day of the ban; before it everything is reported as upcoming and nothing enforced.",
+    )
+    controls: Mapping[str, str] = variable(
+        {"apps": "enforce", "browser": "enforce", "firewall": "enforce", "dns": "enforce"},
+        read_controls,
+        "Per control: enforce, audit (report only) or off (not looked at).",
+    )
+    tenants: Mapping[str, tuple[str, ...]] = variable(
+        {"google": [], "microsoft": []}, read_tenants, "The organisation's own tenants, which stay reachable."
+    )
+    catalog_dirs: tuple[str, ...] = variable(
+        [],
+        words(None, "directories"),
+        "More service files, the organisation's own; relative to the project, the playbook's folder or the "
+        "inventory's.",
+    )
+    zone: str = variable("", line, "The network zone that the host stands in; waivers can be scoped by it.")
+
+
+@dataclass(frozen=True)
+class Waivers:
+    """Where waivers are read, and what they may be."""
+
+    waivers_dir: str = variable(
+        "",
+        line,
+        "A folder of waivers beside those of the inventories, relative to the project, the playbook's folder or the "
+        "inventory's; docs/waivers.md.",
+    )
+    waivers_removed: tuple[str, ...] = variable(
+        [],
+        read_removed,
+        "The ids of waivers that the last run had and that were removed on purpose, or all; for one run, with -e.",
+    )
+    waiver_max_days: int = variable(
+        365, whole_number(1, 3660, "days"), "How long a waiver may run, in days. One for all hosts."
+    )
+    waiver_signatures: str = variable(
+        "optional",
+        choice(*SIGNATURE_MODES),
+        "Whether a waiver has to be signed by its approver: required, optional (one that is there has to fit), or off. "
+        "One for all hosts.",
+    )
+    waiver_blanket: bool = variable(False, flag, "Whether a waiver may be for every host there is. One for all hosts.")

@@ -1,0 +1,34 @@
+"""How an export declares itself: the `FORMATS` of its module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol, TextIO
+
+from ..picture import Picture
+from .answers import Answer
+
+
+class Export(Protocol):
+    """The shape of an export."""
+
+    def add(self, answer: Answer) -> None:
+        """Take one host."""
+
+    def not_served(self, host: str, why: str) -> None:
+        """Take one host that is not served, after the expected ones: nothing is known of it."""
+
+    def finish(self) -> None:
+        """Write what comes after the last host."""
+
+
+class Format(NamedTuple):
+    """One value of `proscribe_exports`."""
+
+    name: str
+    file: str  # in the run's folder
+    meant_for: str  # of docs/exports.md
+    make: Callable[[TextIO, Mapping[str, Any]], Export]  # from the file's stream and the fleet report
+    # Where it is about all that is known, not about its run alone: writes that to the stream.
+    write_picture: Callable[[TextIO, Mapping[str, Any], Picture], None] | None = None
+    usual: bool = True  # whether it is written where `proscribe_exports` is not set

@@ -1,0 +1,65 @@
+"""What docs/catalogue.md repeats of the code: package systems, closed lists of words, services that nothing finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from proscribe.compile.catalogue import load
+from proscribe.compile.grammar import PACKAGE_NAMES, Matching, OneOf
+from proscribe.compile.plans import IDENTIFIERS
+from proscribe.compile.schema import BROWSER, FLAG, SERVICE, Group, Text
+from proscribe.controls.apps.systems.registry import SYSTEMS
+
+from .part import Part, table
+
+CATALOG = Path(__file__).resolve().parents[2] / "catalog"
+
+
+def package_systems() -> str:
+    return table(
+        ("key", "a name is", "looked for in"),
+        ((f"`{key}`", _expected(key), _managers(key)) for key in PACKAGE_NAMES),
+    )
+
+
+def _expected(key: str) -> str:
+    check = PACKAGE_NAMES[key]
+    assert isinstance(check, Matching)
+    return check.expected.replace("<", "\\<")  # no markup
+
+
+def _managers(key: str) -> str:
+    """The package systems of hosts that are asked for the names of a key."""
+    found = [f"`{system.MANAGER}`" for system in SYSTEMS if key == system.CATALOGUE_KEY]
+    return ", ".join(found) or "none: data for other tools"
+
+
+def words() -> str:
+    """The keys whose value is one of a few words."""
+    return table(
+        ("key", "of", "one of"),
+        (
+            (f"`{key}`", entry, ", ".join(f"`{word}`" for word in kind.well_formed.words))
+            for entry, group in (("a service", SERVICE), ("a browser", BROWSER))
+            for key, kind in _with_words(group)
+        ),
+    )
+
+
+def _with_words(group: Group) -> list[tuple[str, Text]]:
+    texts = [(key, kind) for key, kind in group.keys.items() if isinstance(kind, Text) and kind != FLAG]
+    return [(key, kind) for key, kind in texts if isinstance(kind.well_formed, OneOf)]
+
+
+def nothing_to_look_for() -> str:
+    """The services that are restricted and of which no control has anything."""
+    services = load([CATALOG]).services.values()
+    found = [one.id for one in services if one.enforce and not any(find(one) for find in IDENTIFIERS.values())]
+    return f"No control has anything to look for of {len(found)} services: {', '.join(f'`{id_}`' for id_ in found)}.\n"
+
+
+DERIVED = (
+    Part("docs/catalogue.md", package_systems, "package systems"),
+    Part("docs/catalogue.md", words, "words"),
+    Part("docs/catalogue.md", nothing_to_look_for, "services with nothing to look for"),
+)

@@ -1,0 +1,31 @@
+"""The keys of the organisation's own rules, in docs/firewall.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from proscribe.compile.firewall_rules import DIRECTIONS, KEYS, PROTOCOLS, VERDICTS
+
+from .part import Part, described, table
+
+
+def words(allowed: Iterable[str], **meant: str) -> str:
+    """The words that a key takes, with what some of them mean."""
+    return ", ".join(f"`{word}` ({meant[word]})" if word in meant else f"`{word}`" for word in allowed)
+
+
+KEY = (
+    ("direction", words(DIRECTIONS, forward="guests and containers behind the host"), "required"),
+    ("verdict", words(VERDICTS, reject="fails at once"), "required"),
+    ("protocol", words(PROTOCOLS), "any"),
+    ("addresses", "addresses and networks: where it comes from (`in`), or goes to", "everywhere"),
+    ("ports", "destination ports and ranges, of TCP, UDP or both", "all"),
+    ("comment", "up to 100 plain characters, shown by `nft list`", "-"),
+)
+
+
+def keys() -> str:
+    return table(("key", "values", "left out"), described(KEYS, KEY))
+
+
+DERIVED = (Part("docs/firewall.md", keys, "keys of a rule"),)

@@ -1,0 +1,23 @@
+"""The options of `./proscribe quarantine`, in docs/apps.md."""
+
+from __future__ import annotations
+
+import argparse
+
+from proscribe.cli.quarantine import add_arguments
+from proscribe.custody.asked import PREFIX
+
+from .part import Part, table
+
+
+def options() -> str:
+    parser = argparse.ArgumentParser(add_help=False)
+    add_arguments(parser)
+    actions = [action for action in parser._actions if action.option_strings]
+    return table(
+        ("option", "what", "with plain Ansible"),
+        ((f"`{action.option_strings[0]}`", action.help or "", f"`{PREFIX}{action.dest}`") for action in actions),
+    )
+
+
+DERIVED = (Part("docs/apps.md", options, "options of quarantine"),)

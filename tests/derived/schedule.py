@@ -1,0 +1,36 @@
+"""Who can begin runs, in docs/scheduling.md."""
+
+from __future__ import annotations
+
+from proscribe.compile.restrictions import RESTRICTIONS
+from proscribe.compile.schedule_values import WAYS
+
+from .part import Part, described, table
+
+WAY = (
+    (
+        "controller",
+        "a systemd timer on the controller, over SSH",
+        "up to some thousand hosts that the controller can reach",
+    ),
+    (
+        "pull",
+        "a timer on every host, which fetches the policy with git; the controller collects what they found",
+        "many hosts, or hosts behind a network that lets no controller in",
+    ),
+    (
+        "awx",
+        "an automation controller's own schedule; nothing is put on any machine",
+        "where there is one already",
+    ),
+    ("off", "nobody; what an earlier `schedule` set up is taken away", ""),
+)
+
+
+def ways() -> str:
+    usual = f"`{RESTRICTIONS['schedule'].default}`"
+    rows = ((f"{way} (default)" if way == usual else way, *cells) for way, *cells in described(WAYS, WAY))
+    return table(("`proscribe_schedule`", "who begins runs", "suits"), rows)
+
+
+DERIVED = (Part("docs/scheduling.md", ways, "ways"),)

@@ -1,0 +1,144 @@
+"""A line of hosts.jsonl: what the controller lets through of a host's answer (reply/record.py), and what it adds."""
+
+from __future__ import annotations
+
+from proscribe.finding import RECORD_SCHEMA, Finding
+from proscribe.reply.record import MOST_OWNERS, PLATFORM, SOFTWARE, silent
+from proscribe.report.modes import AUDIT, ENFORCE, OFF
+
+from .shapes import (
+    CONTROL,
+    COUNT,
+    QUARANTINE_ID,
+    STATE,
+    TEXT,
+    TEXTS,
+    Shape,
+    about,
+    by,
+    keyed,
+    listed,
+    made,
+    maybe,
+    shut,
+)
+
+MODE = maybe({"enum": [ENFORCE, AUDIT, OFF]})
+MISSING_IN_OLD = ("controls", "attempts")  # of records that earlier versions wrote
+
+OF_CONTROL = keyed(
+    {
+        "mode": about(MODE, "What the plan has it do; null where that is not known"),
+        "policy": about(maybe(TEXT), "The digest of all that the plan makes it from"),
+        "state": about(
+            maybe(STATE), "The worst state of its rules; null where the run did not look at it, or it is off"
+        ),
+        "evaluated": COUNT,
+        "not_applicable": COUNT,
+    },
+    optional=("mode", "policy", "state"),
+)
+RULE = keyed(
+    {
+        "rule": about(TEXT, "<control>/<service> or <control>/<setting>"),
+        "state": STATE,
+        "waiver": about(maybe(TEXT), "The waiver's id"),
+        "reason": maybe(TEXT),
+        "findings": listed(keyed(dict.fromkeys(Finding._fields, maybe(TEXT)))),
+        "mode": about(MODE, "Of its control on this host: no run corrects what is only audited"),
+    },
+    optional=("mode",),
+)
+ERROR = keyed(
+    {
+        "control": about(TEXT, "A control, or run"),
+        "message": TEXT,
+        "refused": about(TEXT, "Only of what was left as it is, which is no failure: the rule that it is about"),
+    },
+    optional=("refused",),
+)
+ACTION = keyed(
+    {
+        "control": TEXT,
+        "action": TEXT,
+        "quarantine_id": about(
+            QUARANTINE_ID, "Only where something was moved into the quarantine: the id to restore it by"
+        ),
+    },
+    optional=("quarantine_id",),
+)
+FULL_SCAN = keyed(
+    {
+        "at": about(TEXT, "When, by the host's clock"),
+        "runs": about(COUNT, "How many enforcing runs have begun with it or since"),
+    }
+)
+QUARANTINE = keyed(
+    {
+        "items": COUNT,
+        "bytes": about(COUNT, "What it takes on the disk"),
+        "oldest": about(TEXT, "When the oldest item was taken, by the host's clock; empty if no item has a time"),
+        "owners": about(
+            {**by(COUNT), "maxProperties": MOST_OWNERS},
+            "Bytes by the account that the items were taken from, those with most",
+        ),
+    }
+)
+SOFTWARE_OF = {
+    "package_systems": "The package systems that the host has for all of it; where apps was looked at",
+    "user_package_systems": (
+        "The package systems that its users have brought along; only where all of all users was seen"
+    ),
+    "browsers": (
+        "The browsers that are installed for the whole host and that a policy reaches, each by the id of the place "
+        "that it reads; where browser was looked at"
+    ),
+}
+
+ALWAYS = {
+    "schema": {"const": RECORD_SCHEMA},
+    "host": about(TEXT, "The inventory name"),
+    "state": about(STATE, "The worst state of its rules; unknown without an answer that counts"),
+    "reason": about(maybe(TEXT), "Why there is no answer that counts"),
+    "plan": about(maybe(TEXT), "The digest of the plan that the host answered for"),
+    "checked_at": about(
+        maybe(TEXT), "When the host was looked at, by its own clock: UTC, such as 2026-11-25T00:30:05Z"
+    ),
+    "platform": about({**by(TEXT), "properties": dict.fromkeys(PLATFORM, TEXT)}, "What the host runs"),
+    "rules_evaluated": COUNT,
+    "rules_not_applicable": COUNT,
+    "controls": about(
+        by(OF_CONTROL, CONTROL), "Each control: its mode, its state, and how many rules of it were evaluated"
+    ),
+    "rules": about(listed(RULE), "Rules that are not plainly compliant; the rest are only counted"),
+    "attempts": about(by(COUNT), "Packets that the host's firewall refused, by rule, since its counters began"),
+    "errors": listed(ERROR),
+    "duration_ms": maybe(COUNT),
+}
+SOMETIMES = {
+    "actions": about(listed(ACTION), "In a run that changes hosts: what was done, or in check mode would be, in order"),
+    "found_at": about(
+        TEXT,
+        "Only where rules are repaired: when they were seen to be wrong; checked_at is when they were seen to hold "
+        "again",
+    ),
+    **{key: about(TEXTS, SOFTWARE_OF[key]) for key in SOFTWARE},
+    "full_scan": about(
+        shut(FULL_SCAN),
+        "Where homes were searched: the last time that all of them were read; since then, only what changed was",
+    ),
+    "quarantine": about(shut(QUARANTINE), "Where there is something in the quarantine of the host: what it comes to"),
+    "logged_in": about(TEXTS, "Only where something had drifted: the users who were logged in when it was found"),
+    "commit": about(TEXT, "Only of a host that runs by itself: the commit of the policy that it ran"),
+    "commit_trust": about(TEXT, "Only where nothing but that the host saw it first speaks for that commit: first use"),
+}
+
+
+def record() -> Shape:
+    always = [key for key in ALWAYS if key not in MISSING_IN_OLD]
+    schema = made(silent("", ""), {**ALWAYS, **SOMETIMES}, SOMETIMES, always)
+    return {
+        "title": "Host record",
+        "description": "A line of hosts.jsonl: what is known of one expected host",
+        **schema,
+    }

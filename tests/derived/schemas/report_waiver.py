@@ -1,0 +1,34 @@
+"""A waiver in report.json (compile/waivers/reading.py)."""
+
+from __future__ import annotations
+
+from proscribe.compile.waivers.document import REVOCATION
+from proscribe.compile.waivers.standing import ACTIVE, STATUSES
+
+from .shapes import FLAG, TEXT, TEXTS, TIME, about, keyed, maybe
+
+NOTHING = ", ".join(status for status in STATUSES if status != ACTIVE)
+REVOKED = keyed({key: TIME if key == "on" else TEXT for key in REVOCATION})
+
+WAIVER = keyed(
+    {
+        "id": TEXT,
+        "status": about(TEXT, f"{ACTIVE}, or why it waives nothing: {NOTHING}"),
+        "waives": FLAG,
+        "why": about(TEXT, "Its standing in words"),
+        "valid_from": TIME,
+        "expires": TIME,
+        "review_by": TIME,
+        "review_overdue": FLAG,
+        "hosts": about(TEXTS, "The hosts of this run that it is for"),
+        **dict.fromkeys(
+            ("services", "controls", "zones", "users", "versions", "paths", "compensating_controls"), TEXTS
+        ),
+        **dict.fromkeys(("reason", "risk", "ticket", "requested_by", "approved_by"), TEXT),
+        "approved_on": TIME,
+        "revoked": {"anyOf": [{"type": "null"}, REVOKED]},
+        "signed_with": maybe(TEXT),
+        "file": TEXT,
+    },
+    required=("id", "status", "expires", "hosts"),
+)

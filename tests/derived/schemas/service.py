@@ -1,0 +1,44 @@
+"""A service's file, from the kinds that its reader checks it by (compile/schema.py)."""
+
+from __future__ import annotations
+
+from proscribe.compile import schema
+from proscribe.compile.grammar import Matching, OneOf
+from proscribe.compile.schema import SERVICE, Group, Kind, Listed, Text
+
+from .shapes import FLAG, TEXT, Shape, about, keyed, listed, matching, one_of, shut
+
+DESCRIPTION = (
+    "catalog/<category>/<id>.yml. docs/catalogue.md says what each key means; the reader also checks what no pattern "
+    "says, such as that a network is public and that no other service claims the same"
+)
+
+
+def service() -> Shape:
+    shape = shape_of(SERVICE)
+    shape["properties"]["id"]["description"] = "The name of its file"
+    return {"title": "Service", "description": DESCRIPTION, **shape}
+
+
+def shape_of(kind: Kind) -> Shape:
+    """The shape of what a key holds."""
+    if isinstance(kind, Group):
+        properties = {key: shape_of(one) for key, one in kind.keys.items()}
+        return {**shut(keyed(properties, required=kind.required)), "minProperties": 1}
+    if isinstance(kind, Listed):
+        return {**listed(shape_of(kind.item), 1), "uniqueItems": True}
+    if isinstance(kind, Text):
+        return _of_text(kind)
+    raise TypeError(f"no shape is known for {kind!r}")
+
+
+def _of_text(kind: Text) -> Shape:
+    if kind == schema.FLAG:
+        return FLAG
+    check = kind.well_formed
+    if isinstance(check, OneOf):
+        return one_of(check.words)
+    if isinstance(check, Matching):
+        return about(matching(check.pattern), check.expected)
+    # A check in Python: its first sentence is all that can be said of it here.
+    return about(TEXT, (check.__doc__ or "").partition("\n")[0])

@@ -1,0 +1,37 @@
+"""A waiver's file, from the keys and patterns of its reader (compile/waivers/document.py)."""
+
+from __future__ import annotations
+
+from proscribe.compile.waivers import document
+
+from .shapes import CONTROL, Shape, about, keyed, listed, matching, shut
+
+TIME = about(matching(document.MOMENT), "A time with its zone, such as 2026-12-31T18:00:00+08:00")
+TEXT: Shape = {"type": "string", "maxLength": document.LONGEST}
+NEEDED: Shape = {**TEXT, "minLength": 1}
+DESCRIPTION = (
+    "waivers/<id>.yml of an inventory: an approved exception. docs/waivers.md says what each key means; the reader "
+    "also checks the order of the times, and which controls can be narrowed"
+)
+
+
+def waiver() -> Shape:
+    properties = {key: _of_key(key) for key in document.KEYS}
+    schema = shut(keyed(properties, required=document.REQUIRED))
+    places = [{"required": [key]} for key in document.PLACES]
+    return {"title": "Waiver", "description": DESCRIPTION, **schema, "anyOf": places}
+
+
+def _of_key(key: str) -> Shape:
+    if key == "id":
+        return about(matching(document.ID), "The name of its file")
+    if key == "controls":
+        return listed(CONTROL)
+    if key in document.LISTS:
+        pattern, what = document.LISTS[key]
+        return listed(about(matching(pattern), what), 1 if key in document.REQUIRED else 0)
+    if key == "revoked":
+        return shut(keyed({part: TIME if part == "on" else NEEDED for part in document.REVOCATION}))
+    if key in document.TIMES:
+        return TIME
+    return NEEDED if key in document.REQUIRED else TEXT

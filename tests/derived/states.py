@@ -1,0 +1,79 @@
+"""The tables that have a row for each state of a rule, each exit code, and each answer of `explain`."""
+
+from __future__ import annotations
+
+from proscribe.cli.answers import reason
+from proscribe.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, UNKNOWN, WAIVED
+from proscribe.report import verdict
+
+from .part import Part, described, table
+
+OF_RULE = (
+    (
+        ERROR,
+        "could not be evaluated, because a tool of the host failed; or, of a host, a control or a correction failed",
+    ),
+    (NONCOMPLIANT, "is broken, with the findings that show it"),
+    (UNKNOWN, "could not be seen, with the reason; or, of a host, it gave no answer that counts"),
+    (WAIVED, "is broken, and an active waiver covers it"),
+    (REPAIRED, "was broken, was corrected in this run, and held when it was looked at again"),
+    (COMPLIANT, "holds"),
+    (NOT_APPLICABLE, "does not count on this host: it is upcoming, or only reported, or nothing is known to look for"),
+)
+OF_RUN = (
+    (verdict.BROKEN_EXIT, "the report itself failed (it could not be written, say): the run proves nothing"),
+    (
+        verdict.NOTHING_EXIT,
+        "nothing was evaluated: no host was expected, or none evaluated a rule though nothing failed. Whatever the "
+        "gate says",
+    ),
+    (
+        verdict.STOPPED_EXIT,
+        "enforcing was stopped before every host had its turn: [operations.md](operations.md#canary-and-batches)",
+    ),
+    (verdict.NONCOMPLIANT_EXIT, "the gate is `noncompliant` or `incomplete`, and a host is `noncompliant` or `error`"),
+    (
+        verdict.INCOMPLETE_EXIT,
+        "the gate is `incomplete`, and a host is `unknown`, or coverage is not complete (a host is not served, say)",
+    ),
+)
+OF_QUESTION = (
+    (reason.BLOCKED, "closed, and kept closed"),
+    (
+        reason.DEPENDS,
+        "closed or open by something that only the host knows, and the reason says what: which address a name leads "
+        "to, or whether the host has a DNS filter (which blocks what lies below a domain too) or only `/etc/hosts` "
+        "(which has exact names)",
+    ),
+    (reason.AUDITED, "counts against the host; nothing is changed"),
+    (reason.WAIVED, "open by a waiver, which is named with its approver and its end"),
+    (reason.TENANTS, "open to accounts of the organisation's own tenants"),
+    (reason.UPCOMING, "blocked from a day to come"),
+    (reason.REPORTED, "told where it is seen, counts nothing"),
+    (
+        reason.OPEN,
+        "nothing restricted here fits; or an exception of the catalogue, a service that is not restricted here, "
+        "`proscribe_management`",
+    ),
+    (reason.OFF, "`proscribe_controls` leaves the control off"),
+)
+
+
+def states() -> str:
+    return table(("state", "the rule"), described(STATES, OF_RULE))
+
+
+def exits() -> str:
+    otherwise = ("Ansible's own", "otherwise: 0, 2 a host failed, 4 a host was unreachable, ...")
+    return table(("launcher ends with", "when"), (*described(verdict.EXITS, OF_RUN), otherwise))
+
+
+def answers() -> str:
+    return table(("answer", "meaning"), described(reason.STATUSES, OF_QUESTION))
+
+
+DERIVED = (
+    Part("docs/report.md", states, "states"),
+    Part("docs/report.md", exits, "exit codes"),
+    Part("docs/explain.md", answers, "answers"),
+)

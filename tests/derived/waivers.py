@@ -1,0 +1,79 @@
+"""The tables of docs/waivers.md: the keys of a waiver, and what it can be worth."""
+
+from __future__ import annotations
+
+from proscribe.compile.waivers.document import KEYS, REQUIRED
+from proscribe.compile.waivers.standing import ACTIVE, STATUSES
+from proscribe.compile.waivers.waiver import NARROWER
+
+from .part import Part, described, table
+
+
+def only(key: str) -> str:
+    """The controls that a waiver with a key may be for."""
+    able, why = NARROWER[key]
+    return f"with `controls: [{', '.join(able)}]` or less, because {why}"
+
+
+KEY = (
+    (", ".join(REQUIRED), "required"),
+    ("controls", "for these controls; left out, for all"),
+    ("hosts, groups", "where; they add up"),
+    (
+        "zones",
+        "narrows hosts and groups to those whose `proscribe_zone` is named; alone, it stands for all hosts of these "
+        "zones",
+    ),
+    ("users", f"only for these login names; {only('users')}"),
+    ("versions", f"only for what is installed in these versions; {only('versions')}"),
+    ("paths", f"only for what is installed at these very paths; {only('paths')}"),
+    ("valid_from", "the start; left out, or earlier than the approval, it is the approval"),
+    (
+        "review_by",
+        "when somebody has to ask whether the need is still there; left out: 31 days after `approved_on` or "
+        "`reviewed_on`",
+    ),
+    ("reviewed_on", "when that was asked last"),
+    ("revoked", "`{on: time, by: name, why: text}`: taken back"),
+    ("risk, compensating_controls, ticket, requested_on", "for the record"),
+)
+STATUS = (
+    (
+        ACTIVE,
+        "all is well: it waives. With `review_overdue` it still does, and every run says so",
+        "review it, and write `reviewed_on`",
+    ),
+    ("not_yet_valid", "before its start", "-"),
+    ("revoked", "from `revoked.on` on, whatever else is wrong with it", "-"),
+    ("expired", "from `expires` on", "a new waiver, if the need is still there"),
+    ("no_hosts", "no host of the inventory is in its scope", "mend the groups or zones"),
+    ("too_long", "it runs for more than `proscribe_waiver_max_days`", "an earlier end"),
+    (
+        "blanket",
+        "it is for the group `all`, or for every host there is",
+        "name the hosts that need it, or `proscribe_waiver_blanket: true`",
+    ),
+    (
+        "unauthorised",
+        "`approvers.yml` does not let `approved_by` approve for every host in scope",
+        "the right approver",
+    ),
+    ("self_approved", "`requested_by` and `approved_by` are one person", "two people"),
+    ("unsigned", "`proscribe_waiver_signatures: required`, and there is no signature", "sign it"),
+    (
+        "bad_signature",
+        "there is a signature and it does not count, or cannot be checked",
+        "sign it again; the reason names what is missing",
+    ),
+)
+
+
+def keys() -> str:
+    return table(("key", "meaning"), described(KEYS, KEY))
+
+
+def statuses() -> str:
+    return table(("status", "when", "what to do"), described(STATUSES[::-1], STATUS))
+
+
+DERIVED = (Part("docs/waivers.md", keys, "keys"), Part("docs/waivers.md", statuses, "statuses"))

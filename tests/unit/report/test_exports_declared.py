@@ -1,0 +1,122 @@
+"""What holds for every export that declares itself, and that declaring is all that it takes to add one."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+
+import fleets
+import pytest
+from derived.exports import all_formats
+from export_fleet import ANSWERS, HOSTILE, STATE, exported, hostile_answers
+from proscribe.compile.restrictions import PREFIX, PolicyErrors, read_restrictions
+from proscribe.finding import WAIVED
+from proscribe.report import exports
+from proscribe.report.exports import formats
+
+# Names that no export has among its own words.
+ANSWERING = {f"{host}.example": answer for host, answer in ANSWERS.items()}
+HOSTS = {f"{host}.example": state for host, state in STATE.items()}
+UNSERVED = {"switch01.example": "a network device"}
+# What an export is for may leave out hosts with nothing but that.
+WITHOUT = {"sarif_open": WAIVED}
+
+
+def lost(directory, name):
+    """The hosts of a fleet that are not in its export."""
+    text = exported(directory, [name], ANSWERING, tuple(HOSTS), not_served=UNSERVED)[name]
+    expected = [host for host, state in HOSTS.items() if state != WITHOUT.get(name)]
+    return [host for host in (*expected, *UNSERVED) if host not in text]
+
+
+def test_names_and_files_are_told_apart():
+    modules = {module.name for module in pkgutil.iter_modules(exports.__path__)} - exports.SHARED
+    declared = [one for name in modules for one in importlib.import_module(f"{exports.__name__}.{name}").FORMATS]
+    assert sorted(one.name for one in declared) == sorted(formats())  # no name is another module's too
+    files = [formats()[name].file for name in exports.usual()]
+    assert len(set(files)) == len(files)  # or they could not be written together
+    assert all(one.name.isidentifier() and one.meant_for for one in declared)
+
+
+@pytest.mark.parametrize("name", formats())
+def test_no_host_is_lost(tmp_path, name):
+    assert lost(tmp_path, name) == []
+
+
+@pytest.mark.parametrize("name", formats())
+def test_a_host_that_is_silent_does_not_read_like_one_that_is_compliant(tmp_path, name):
+    silent = exported(tmp_path, [name], {}, ("web01",))
+    assert exported(tmp_path, [name], {"web01": fleets.clean_answer()}, ("web01",)) != silent
+    assert exported(tmp_path, [name], {}, ("web01",)) == silent
+
+
+@pytest.mark.parametrize("name", formats())
+def test_nothing_of_a_host_can_be_anything_but_text(tmp_path, name):
+    answers = hostile_answers()
+    text = exported(tmp_path, [name], answers, tuple(answers))[name]
+    assert HOSTILE not in text
+    assert [character for character in set(text) if not character.isprintable()] in (["\n"], ["\r", "\n"], ["\n", "\r"])
+
+
+# -- one more ----------------------------------------------------------------------------------------------------------
+
+TALLY = """
+from proscribe.report.exports.format import Format
+
+
+class Export:
+    def __init__(self, stream, report):
+        self._stream = stream
+
+    def add(self, answer):
+        {which}self._stream.write(f"{{answer.host}} {{answer.state}}\\n")
+
+    def not_served(self, host, why):
+        self._stream.write(f"{{host}} not served\\n")
+
+    def finish(self):
+        pass
+
+
+FORMATS = (Format("tally", "tally.txt", "people who count", Export),)
+"""
+
+
+@pytest.fixture
+def add(tmp_path, monkeypatch):
+    """Adds a module to the exports, for one test."""
+
+    def add_(text):
+        (tmp_path / "tally.py").write_text(text)
+        monkeypatch.setattr(exports, "__path__", [*exports.__path__, str(tmp_path)])
+        formats.cache_clear()
+
+    yield add_
+    sys.modules.pop(f"{exports.__name__}.tally", None)
+    monkeypatch.undo()
+    formats.cache_clear()
+
+
+def test_an_export_is_one_file(add, tmp_path):
+    with pytest.raises(PolicyErrors, match="one of csv, junit"):
+        read_restrictions({f"{PREFIX}exports": ["tally"]}, str)
+    add(TALLY.format(which=""))
+    assert read_restrictions({f"{PREFIX}exports": ["tally"]}, str).exports == ("tally",)
+    assert "tally" in exports.usual()
+    text = exported(tmp_path, ["csv", "tally"])["tally"]
+    assert text.splitlines()[:2] == ["holds compliant", "broken noncompliant"]
+    assert (tmp_path / "tally.txt").read_text() == text
+    assert "| `tally` | `tally.txt` | people who count |\n" in all_formats()
+    assert lost(tmp_path, "tally") == []
+
+
+def test_one_that_leaves_out_compliant_hosts_does_not_pass(add, tmp_path):
+    add(TALLY.format(which='if answer.state != "compliant": '))
+    assert lost(tmp_path, "tally") == ["holds.example"]
+
+
+def test_a_module_that_declares_nothing_is_a_mistake(add):
+    add("class Export: pass\n")
+    with pytest.raises(AttributeError, match="FORMATS"):
+        formats()
