@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..finding import Finding
+from ..loader import LACKING
 from ..plan import CONTROLS
 from ..quarantined import ID, MOST
 from ..report import answer
-from ..stream import LACKING
 from .shapes import WORD, Unusable, count, cut, flag, line, lines, listed, mapping, name, one_of, said
 
 Reader = Callable[[object], dict[str, Any]]
