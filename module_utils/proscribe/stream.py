@@ -43,6 +43,7 @@ HOST_SIDE = (
     "kept.py",
     "patterns.py",
     "plan.py",
+    "programs/__init__.py",
     "quarantined.py",
     "run.py",
     "tuples.py",
