@@ -39,7 +39,7 @@ NO_ANSWER = "hosts that do not answer the streamed code get it as a module, whic
 class ActionModule(HostAction):
     """Observes one host."""
 
-    reader = results.look
+    reader = staticmethod(results.look)
 
     def limit(self, variables: dict[str, Any]) -> float:
         """How long the look may take."""
