@@ -21,7 +21,7 @@ MISSING, FORBIDDEN = 3, 4
 class ActionModule(HostAction):
     """Asks one host."""
 
-    reader = results.kept_record
+    reader = staticmethod(results.kept_record)
 
     def limit(self, variables: dict[str, Any]) -> float:
         """As long as a look."""

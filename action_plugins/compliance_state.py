@@ -19,11 +19,12 @@ if PROJECT not in sys.path:
     sys.path.insert(0, PROJECT)
 
 from proscribe.duration import shown
+from proscribe.loader import LACKING
 from proscribe.plan import canonical
 from proscribe.reply.shapes import LINE, Unusable
 from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
 from proscribe.store import Store
-from proscribe.stream import BOOTSTRAP, LACKING, LOADER, answer, payload
+from proscribe.stream import BOOTSTRAP, answer, payload
 from proscribe_action import HostAction, observe_timeout, results
 
 # Where the inventory names no interpreter. /usr/bin first, as Ansible's own discovery has it; a host without any gets
@@ -38,7 +39,7 @@ NO_ANSWER = "hosts that do not answer the streamed code get it as a module, whic
 class ActionModule(HostAction):
     """Observes one host."""
 
-    reader = results.look
+    reader = staticmethod(results.look)
 
     def limit(self, variables: dict[str, Any]) -> float:
         """How long the look may take."""
@@ -115,7 +116,7 @@ class ActionModule(HostAction):
         return results.look(told)
 
     def _as_module(self, stream: bytes, variables: dict[str, Any]) -> dict[str, Any]:
-        arguments = {"loader": LOADER, "stream": base64.b64encode(stream).decode()}
+        arguments = {"loader": BOOTSTRAP, "stream": base64.b64encode(stream).decode()}
         return self.module(variables, "compliance_state", **arguments)
 
 

@@ -14,4 +14,4 @@ from proscribe_action import HostAction, results
 class ActionModule(HostAction):
     """Changes the control `dns` of one host."""
 
-    reader = results.change
+    reader = staticmethod(results.change)

@@ -14,4 +14,4 @@ from proscribe_action import HostAction, results
 class ActionModule(HostAction):
     """Puts the units of scheduled runs on one machine, or takes them away."""
 
-    reader = results.schedule
+    reader = staticmethod(results.schedule)

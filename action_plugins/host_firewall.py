@@ -31,7 +31,7 @@ ALIVE = "-o ServerAliveInterval=5 -o ServerAliveCountMax=2"
 class ActionModule(HostAction):
     """Changes the firewall of one host."""
 
-    reader = results.firewall
+    reader = staticmethod(results.firewall)
 
     def ask(self, variables: dict[str, Any]) -> dict[str, Any]:
         """Have the firewall changed, and the change confirmed."""

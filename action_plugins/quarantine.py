@@ -14,4 +14,4 @@ from proscribe_action import HostAction, results
 class ActionModule(HostAction):
     """Lists, restores or prunes what the quarantine of one host holds."""
 
-    reader = results.quarantine
+    reader = staticmethod(results.quarantine)

@@ -21,7 +21,7 @@ from proscribe.report.terminal import Screen
 
 OPTIONS = {
     **dict.fromkeys(("since", "host", "rule", "run", "history"), {"type": "str", "default": ""}),
-    "format": {"type": "str", "choices": list(word.FORMATS), "default": word.TABLE},
+    "format": {"type": "str", "choices": list(word.formats()), "default": word.TABLE},
     "write": {"type": "bool", "default": False},
     "merge": {"type": "list", "elements": "str", "default": []},
 }

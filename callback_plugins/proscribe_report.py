@@ -27,7 +27,7 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -287,7 +287,7 @@ class CallbackModule(CallbackBase):
         self._print(lambda screen: terminal.render(report, fleet.records, screen, where))
         self._conclude(decided)
 
-    def _new(self, run: dict[str, Any], records: Any) -> list[New] | None:
+    def _new(self, run: Mapping[str, Any], records: Any) -> list[New] | None:
         """What was not there in the run's baseline; None where it has none. A baseline that cannot be read any more is
         a run without a verdict.
         """
@@ -345,22 +345,22 @@ class CallbackModule(CallbackBase):
         else:
             self._display.display(text)
 
-    def _write(self, run: dict[str, Any], report: dict[str, Any], records: Any, not_reached: Sequence[str]) -> str:
+    def _write(self, run: Mapping[str, Any], report: dict[str, Any], records: Any, not_reached: Sequence[str]) -> str:
         if self._directory is None:
             return ""
-        past = self._remember(run, report, records)
+        past = self._remember(self._directory.complete.parent, run, report, records)
         self._prune(run, report)
         lists = host_lists(records) | ({NOT_REACHED: list(not_reached)} if not_reached else {})
         stale = (run.get("stale_after") or {}).get("hosts", {})
         beyond = publishing.Beyond(run.get("left_out") or (), stale, past, lists)
         return str(publishing.publish(self._directory, report, records, beyond))
 
-    def _remember(self, run: dict[str, Any], report: dict[str, Any], records: Any) -> dict[str, Any]:
-        """Write the run into the history; returns what the page wants to know of it. A history that cannot be written
-        is told, and costs the run nothing else.
+    def _remember(self, reports: Path, run: Mapping[str, Any], report: dict[str, Any], records: Any) -> dict[str, Any]:
+        """Write the run into the history of a folder of reports; returns what the page wants to know of it. A history
+        that cannot be written is told, and costs the run nothing else.
         """
         try:
-            history = open_history(run.get("history", "off"), self._directory.complete.parent)
+            history = open_history(run.get("history", "off"), reports)
             if history is None:
                 return {}
             history.record(report, records, run["history_keep"])
@@ -370,7 +370,7 @@ class CallbackModule(CallbackBase):
             report["warnings"].append(f"this run is not in the history, or not shown with it: {told}")
             return {}
 
-    def _prune(self, run: dict[str, Any], report: dict[str, Any]) -> None:
+    def _prune(self, run: Mapping[str, Any], report: dict[str, Any]) -> None:
         """Take away the folders of reports that are older than the inventory keeps them."""
         keep = run.get("reports_keep") or 0
         if keep and self._directory is not None:

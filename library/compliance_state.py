@@ -112,19 +112,20 @@ import base64
 import io
 import json
 import sys
+import types
 
 # WANT_JSON: Ansible gives such a module a file with its arguments, and sends nothing of its own library along. So
 # nobody else says where a host's Python is too old, and this file has to be one that Python 3.6 reads.
 OLDEST = (3, 9)
 
 
-def fail(message):
+def fail(message: str) -> None:
     """End the call with a message."""
     print(json.dumps({"failed": True, "msg": message}))
     sys.exit(1)
 
 
-def main():
+def main() -> None:
     """Answer one call: run the observing code out of the stream that the action plugin has put together."""
     if sys.version_info[:2] < OLDEST:
         here = f"{sys.executable} is {sys.version.split()[0]}"
@@ -133,9 +134,9 @@ def main():
         arguments = json.load(file)
     if "stream" not in arguments:
         fail("compliance_state needs its action plugin (action_plugins/)")
-    loaded = {}
-    exec(arguments["loader"], loaded)  # noqa: S102 - the project's own code, from its controller
-    print(json.dumps(loaded["answered"](io.BytesIO(base64.b64decode(arguments["stream"])))))
+    loader = types.ModuleType("loader")
+    exec(arguments["loader"], loader.__dict__)  # noqa: S102 - the project's own code, from its controller
+    print(json.dumps(loader.answered(io.BytesIO(base64.b64decode(arguments["stream"])))))
 
 
 if __name__ == "__main__":

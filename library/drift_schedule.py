@@ -75,6 +75,8 @@ actions:
   sample: [write /etc/systemd/system/proscribe-drift.timer]
 """
 
+from typing import Any
+
 from ansible.module_utils.proscribe.host import Host
 from ansible.module_utils.proscribe.schedule import timers
 from ansible.module_utils.proscribe_module import Call, answer
@@ -93,7 +95,7 @@ ARGUMENTS = {
 }
 
 
-def main():
+def main() -> None:
     """Answer one call."""
     module = Call(argument_spec=ARGUMENTS, required_if=[["state", "present", ["part"]]], supports_check_mode=True)
     given = module.params
@@ -104,7 +106,7 @@ def main():
         settings = {**settings, "host": given["host"]}
     host = Host()
 
-    def work():
+    def work() -> Any:
         if given["state"] == "absent":
             return timers.lifted(host, [part] if part else (timers.DRIFT, timers.PULL))
         return timers.planned(host, part, files, settings, runs)

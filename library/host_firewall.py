@@ -70,13 +70,15 @@ findings:
   sample: []
 """
 
+from typing import Any
+
 from ansible.module_utils.proscribe.controls.firewall import confirm
 from ansible.module_utils.proscribe.host import Host
 from ansible.module_utils.proscribe.run import change
 from ansible.module_utils.proscribe_module import ARGUMENTS, Call, answer, taken_plan
 
 
-def main():
+def main() -> None:
     """Answer one call."""
     module = Call(
         argument_spec={**ARGUMENTS, "plan": {"type": "dict"}, "confirm": {"type": "str"}},
@@ -86,7 +88,7 @@ def main():
     plan = taken_plan(module)
     host = Host()
 
-    def work():
+    def work() -> Any:
         if module.params["confirm"]:
             return confirm.keep(host, module.params["confirm"])
         lift = module.params["state"] == "absent"

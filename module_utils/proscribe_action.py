@@ -30,7 +30,7 @@ GRACE = 15.0  # seconds after which a host is given up that does not keep to its
 INTERPRETER = re.compile(r"/[A-Za-z0-9_./+-]{1,200}")
 
 
-class HostAction(ActionBase):  # type: ignore[misc]
+class HostAction(ActionBase):
     """Asks one host. An action says which reader its answer passes, and with `ask`, if it is no plain module, how."""
 
     TRANSFERS_FILES = False
@@ -76,7 +76,7 @@ class HostAction(ActionBase):  # type: ignore[misc]
     def module(self, variables: dict[str, Any], name: str | None = None, **arguments: Any) -> dict[str, Any]:
         """What a module answers, read; with other `arguments` than the task's, if there are any."""
         told = self._execute_module(module_name=name, module_args=arguments or None, task_vars=variables)
-        read = type(self).reader(told)
+        read = self.reader(told)
         # The one fact that Ansible finds by itself and needs again; it comes out of what a host printed, too.
         key, found = self._discovered_interpreter_key, str(self._discovered_interpreter)
         return {**read, "ansible_facts": {key: found}} if key and INTERPRETER.fullmatch(found) else read
@@ -91,7 +91,7 @@ class HostAction(ActionBase):  # type: ignore[misc]
             # On a terminal (sudo), what the shell says of a missing python stands in the output.
             said = " ".join(f"{res['stdout'][-LINE:]} {(res.get('stderr') or '')[-LINE:]}".split())
             raise Unusable(f"{wrong} (exit code {res.get('rc')}){said and f': {printable(said)}'}") from None
-        read = json.dumps(type(self).reader(answer))
+        read = json.dumps(self.reader(answer))
         return super()._parse_returned_data({**res, "stdout": read, "stderr": ""}, *more)
 
     def _low_level_execute_command(self, *args: Any, **kwargs: Any) -> Any:

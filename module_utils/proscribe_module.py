@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Callable, Sequence
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.proscribe.host import ControlError, Host, one_line
 from ansible.module_utils.proscribe.run import change
@@ -17,11 +19,11 @@ class Call(AnsibleModule):
     would write all of the plan there, with every call.
     """
 
-    def _log_invocation(self):
+    def _log_invocation(self) -> None:
         given = {name: value.get("digest") if isinstance(value, dict) else value for name, value in self.params.items()}
         self.log(" ".join(["Invoked with", *(f"{name}={value}" for name, value in given.items() if value)]))
 
-    def log_done(self, actions):
+    def log_done(self, actions: Sequence[str]) -> None:
         """Write down what was done. Actions name files of users, who must not write lines of their own there."""
         if actions and not self.check_mode:
             self.log(f"Did {one_line('; '.join(actions))}")
@@ -35,14 +37,14 @@ def answer_for(control: str) -> None:
     answer(module, lambda: change(Host(), plan, control, lift=lift, dry_run=module.check_mode))
 
 
-def taken_plan(module):
+def taken_plan(module: Call) -> Any:
     """The plan of a call, of which only the digest stays behind: an answer need not carry the whole plan back."""
     plan = module.params["plan"]
     module.params["plan"] = (plan or {}).get("digest")
     return plan
 
 
-def answer(module, work):
+def answer(module: Call, work: Callable[[], dict[str, Any]]) -> None:
     """Answer a call with what `work` returns, or with how it failed, and exit."""
     try:
         result = work()

@@ -1,8 +1,8 @@
 """The observing code as one stream of bytes, for a Python on the other side that has nothing of ours.
 
 Four fifths of what a module call costs a host is Python compiling Ansible's own module library. Our observing code
-needs none of it, so it can be piped to `python3 -I -S -c BOOTSTRAP`, which takes it from standard input, answers one
-call, and leaves nothing behind. Controller side.
+needs none of it, so it can be piped to `python3 -I -S -c BOOTSTRAP` (loader.py), which takes it from standard input,
+answers one call, and leaves nothing behind. Controller side.
 
 A stream is a line of JSON (which code and which plan, how long they are, the call), the code, and the plan. What is
 the same for many hosts is made once, before any host is asked, and kept beside the plans for the processes that Ansible
@@ -24,10 +24,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .kept import PLACE
+from .bootstrap import BOOTSTRAP as BOOTSTRAP
+from .loader import MARK
 from .ownership import who_else
 from .reply.parsing import parsed
-from .reply.results import LACKING
 from .reply.shapes import mapping
 
 PACKAGE = "proscribe"
@@ -41,6 +41,7 @@ HOST_SIDE = (
     "kept.py",
     "patterns.py",
     "plan.py",
+    "programs/__init__.py",
     "quarantined.py",
     "run.py",
     "tuples.py",
@@ -50,96 +51,6 @@ HOST_SIDE = (
 # These change a host, and a stream changes nothing.
 CHANGING = frozenset({"enforce", "lift", "restore", "removal", "change", "carry_out"})
 PROBING = frozenset({"probed"})  # and these are for what is only done on request
-
-# Begins the line of the answer. A login shell may print what it likes before it; what a host's users name their files
-# may stand within it, but never at the beginning of a line: JSON escapes their line ends.
-MARK = "proscribe-answer:"
-
-# Runs on the host. What is imported comes out of the stream, or out of what this host has kept of an earlier one (which
-# nobody but root can have written); a name that is not in it is the standard library's.
-LOADER = f"""
-import _signal, json, marshal, os, sys, zlib
-from importlib._bootstrap_external import MAGIC_NUMBER
-from importlib.machinery import ModuleSpec
-def opened(name, flags, within=None):
-    opened = os.open(name, flags | os.O_RDONLY | os.O_NOFOLLOW, dir_fd=within)
-    seen = os.fstat(opened)
-    if seen.st_uid or seen.st_mode & 0o022:
-        raise OSError
-    return opened
-def kept(name):
-    try:
-        place = opened("{PLACE}", os.O_DIRECTORY)
-        opened("..", os.O_DIRECTORY, place)
-        with open(opened(name, os.O_NONBLOCK, place), "rb") as file:
-            return marshal.loads(file.read())
-    except (OSError, ValueError, EOFError, TypeError):
-        pass
-def answered(stream):
-    head = json.loads(stream.readline())
-    # The signal's default action ends a process wherever it is, also within a system call or an endless match. The
-    # module signal is this one with enumerations, which are a fiftieth of what a look costs.
-    _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
-    _signal.alarm(head.get("seconds", 0))
-    try:
-        return answer_to(head, stream)
-    finally:
-        _signal.alarm(0)
-def answer_to(head, stream):
-    packed, packed_plan = map(stream.read, head["sizes"])
-    named = f"{{head['code']}}-{{MAGIC_NUMBER.hex()}}"
-    with_plan = f"{{named}}-{{head['plan']}}"
-    code = None if packed else kept(named)
-    known = None if packed_plan else kept(with_plan)
-    if code is None and not packed or known is None and not packed_plan:
-        return {{"{LACKING}": True}}
-    sources = None
-    if code is None:
-        import lzma
-        sources = json.loads(lzma.decompress(packed))
-        code = {{}}
-    plan, follows = known or (json.loads(zlib.decompress(packed_plan)), {{}})
-    def compiled(name):
-        if name not in code:
-            code[name] = compile(sources["texts"][name], name, "exec", dont_inherit=True), name in sources["packages"]
-        return code[name]
-    class Stream:
-        @staticmethod
-        def find_spec(name, path=None, target=None):
-            if name in code or sources and name in sources["texts"]:
-                return ModuleSpec(name, Stream, origin=name, is_package=compiled(name)[1])
-        @staticmethod
-        def create_module(spec):
-            return None
-        @staticmethod
-        def exec_module(module):
-            text = compiled(module.__name__)[0]
-            exec(marshal.loads(text) if isinstance(text, bytes) else text, module.__dict__)
-    sys.meta_path.insert(0, Stream)
-    from {PACKAGE}.host import Host
-    from {PACKAGE}.plan import Known
-    from {ENTRY} import compliance_state
-    host = Host()
-    count = len(follows)
-    told = compliance_state(host, Known(plan, follows), **head["call"])
-    complete = not sources and known is not None
-    if head["call"].get("remember") and "record" in told and not (complete and len(follows) == count):
-        from {PACKAGE}.kept import keep
-        for name in sources["texts"] if sources else ():
-            compiled(name)
-        each = {{name: (marshal.dumps(text), package) for name, (text, package) in code.items()}} if sources else None
-        parts = {{named: each and marshal.dumps(each), with_plan: marshal.dumps((plan, follows))}}
-        complete = keep(host, parts)
-    return {{**told, "kept": complete}}
-"""
-# Nothing is collected and nothing torn down in a process that ends with its answer.
-BOOTSTRAP = f"""
-import gc
-gc.disable()
-{LOADER}
-print("\\n{MARK}" + json.dumps(answered(sys.stdin.buffer)), flush=True)
-os._exit(0)
-"""
 
 
 class Part(NamedTuple):

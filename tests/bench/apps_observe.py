@@ -40,17 +40,17 @@ from proscribe.stream import BOOTSTRAP
 
 # On a made tree, dpkg's database is that of the tree.
 HOST = """
-    from proscribe.host import run_tool
-    def run(argv, **options):
-        there = ["--admindir={root}/var/lib/dpkg"] if argv[0] == "dpkg-query" else []
-        return run_tool([argv[0], *there, *argv[1:]], **options)
-    host = Host("{root}", run)
+ from proscribe.host import run_tool
+ def run(argv, **options):
+  there = ["--admindir={root}/var/lib/dpkg"] if argv[0] == "dpkg-query" else []
+  return run_tool([argv[0], *there, *argv[1:]], **options)
+ host = Host("{root}", run)
 """
 
 
 def taking(root: Path) -> list[str]:
     """The command that takes a stream and answers it, over a made tree."""
-    return [sys.executable, "-I", "-S", "-c", BOOTSTRAP.replace("\n    host = Host()\n", HOST.format(root=root))]
+    return [sys.executable, "-I", "-S", "-c", BOOTSTRAP.replace("\n host = Host()\n", HOST.format(root=root))]
 
 
 def remember(root: Path, plan: dict[str, Any]) -> None:

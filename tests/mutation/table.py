@@ -117,6 +117,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "host/processes": (*_HOST,),
     "host/trees": ("test_host_trees.py",),
     "host/walking": ("controls/test_apps_walk.py", "controls/test_apps_walk_*.py", *_HOST),
+    "loader": ("test_loader.py", "test_stream.py"),
     "ownership": ("test_ownership.py",),
     "reply/leash": ("test_reply_leash.py",),
     "reply/parsing": ("test_reply_parsing.py", "test_host_side.py"),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from derived import programs
 from derived.part import Part, StaleMarks, described, table
 from derived.schemas import SCHEMAS
 from derived.schemas.service import shape_of
@@ -16,6 +17,14 @@ from derived.schemas.shapes import TEXT, made, matching
 from proscribe.compile.grammar import domain
 from proscribe.compile.schema import BROWSERS, Text
 
+PROGRAM = '''\
+"""What it does."""
+
+import os
+import sys
+
+os.write(1, b"@TABLE@ {}")  # a comment
+'''
 ROWS = Part("docs/page.md", lambda: "| new |\n", "rows")
 MARKED = "# Page\n\n<!-- derived: rows -->\n{}<!-- end of rows -->\nthe rest\n"
 
@@ -95,6 +104,20 @@ def test_a_kind_that_has_no_shape_is_a_mistake():
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_program_becomes_one_text_with_others_and_names_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "said.py").write_text(PROGRAM)
+    (tmp_path / "all.sh").write_text("echo ${1-} @PLACE@\npython3 -c '\n@SAID@'\n")
+    (tmp_path / "plain.sh").write_text("echo ${1-} $@\n")
+    (tmp_path / "__init__.py").write_text("what was derived before")
+    monkeypatch.setattr(programs, "FOLDER", tmp_path)
+    made: dict[str, str] = {}
+    exec(programs.module(), made)  # noqa: S102 - constants
+    said = 'import os, sys\nos.write(1, b"nat {}")  # a comment\n'
+    assert made["SAID"].format(table="nat") == said
+    assert made["ALL"].format(table="nat", place="/opt") == f"echo ${{1-}} /opt\npython3 -c '\n{said}'\n"
+    assert made["PLAIN"] == "echo ${1-} $@\n"
 
 
 def test_the_check_writes_nothing_and_is_clean(project: Path):

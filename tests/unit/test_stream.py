@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from proscribe import plan as plans
 from proscribe.kept import PLACE
-from proscribe.reply.results import LACKING
+from proscribe.loader import LACKING, MARK
 from proscribe.reply.shapes import Unusable
 from proscribe.store import Store
-from proscribe.stream import BOOTSTRAP, LOADER, MARK, answer, payload
+from proscribe.stream import BOOTSTRAP, answer, payload
 
 MODULE = Path(__file__).resolve().parents[2] / "library" / "compliance_state.py"
 
@@ -108,7 +108,7 @@ def test_the_stream_and_the_code_itself_give_the_same_answer(gate):
 def test_the_module_gives_the_answer_of_the_stream(tmp_path):
     """As Ansible calls a module that wants JSON: a file with the arguments."""
     arguments = tmp_path / "arguments"
-    arguments.write_text(json.dumps({"loader": LOADER, "stream": base64.b64encode(sent(plan=SHORT)).decode()}))
+    arguments.write_text(json.dumps({"loader": BOOTSTRAP, "stream": base64.b64encode(sent(plan=SHORT)).decode()}))
     done = subprocess.run([sys.executable, str(MODULE), str(arguments)], capture_output=True, check=True)
     told = json.loads(done.stdout)
     assert told.pop("kept") is False
@@ -161,7 +161,7 @@ def test_an_answer_that_is_no_json_is_said_to_be_none(told):
 @pytest.mark.parametrize("work", ["__import__('time').sleep(60)", "__import__('re').match('(a+)+$', 'a' * 60 + 'b')"])
 def test_a_look_that_takes_too_long_is_ended_by_the_host_itself_wherever_it_is(work):
     stream = payload(Store().code(probe=False), Store().plan(SHORT), CALL, seconds=1)
-    code = BOOTSTRAP.replace("    sources = None\n", f"    {work}\n    sources = None\n")
+    code = BOOTSTRAP.replace(" sources = None\n", f" {work}\n sources = None\n")
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], input=stream, capture_output=True)
     assert (done.returncode, done.stdout) == (-signal.SIGALRM, b"")
 

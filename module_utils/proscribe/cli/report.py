@@ -47,9 +47,13 @@ Reports are looked for in PROSCRIBE_REPORTS (default: the project's reports/). T
 run wrote into, unless --history names another. Ends with 0, or with 2 where there is no such run or no history."""
 
 
+def formats() -> tuple[str, ...]:
+    """What `--format` may say."""
+    return TABLE, JSON, *exports.formats()
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the word."""
-    formats = (TABLE, JSON, *exports.formats())
     parser.description = "Show what a run found, or what the history knows of all runs. No host is touched."
     parser.epilog = EPILOG
     parser.add_argument("--since", type=since, metavar="WHEN", help="from then on: 30d, 12h, 2w, a day")
@@ -68,9 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=formats,
+        choices=formats(),
         metavar="FORMAT",
-        help=f"on the standard output: {', '.join(formats)} (default: table; of the history only table and json)",
+        help=f"on the standard output: {', '.join(formats())} (default: table; of the history only table and json)",
     )
     parser.add_argument("--json", action="store_true", help="the same as --format json")
     parser.add_argument("--history", default="", metavar="WHERE", help="sqlite, or a postgresql:// URL")

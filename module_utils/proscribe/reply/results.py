@@ -12,14 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ..finding import Finding
+from ..loader import LACKING
 from ..plan import CONTROLS
 from ..quarantined import ID, MOST
 from . import record
 from .shapes import WORD, Unusable, count, cut, flag, line, lines, listed, mapping, name, one_of, said
 
 Reader = Callable[[object], dict[str, Any]]
-
-LACKING = "lacking"  # the key of the answer of a host that lacks what was only named
 
 REFUSED = ("rule", "subject", "reason")
 SIDES = ("before", "after")

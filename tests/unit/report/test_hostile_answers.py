@@ -22,6 +22,7 @@ from proscribe.custody.asked import Asked
 from proscribe.custody.choosing import choose
 from proscribe.custody.course import Course
 from proscribe.finding import Finding, judge
+from proscribe.loader import MARK
 from proscribe.reply import results
 from proscribe.reply.shapes import Unusable
 from proscribe.report import exports, html, terminal
@@ -29,7 +30,7 @@ from proscribe.report.collect import Collector
 from proscribe.report.history import open_history
 from proscribe.report.news import notice
 from proscribe.report.reconcile import fleet_report
-from proscribe.stream import MARK, answer
+from proscribe.stream import answer
 
 FINISHED = "2026-11-25T00:31:00Z"
 MANY = int(os.environ.get("PROSCRIBE_FUZZ") or 200)

@@ -21,6 +21,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 from ...hashing import sha256
 from ...host import ControlError, Host, Unseen
+from ...programs import SEND
 from .. import lifelines
 from ..base import Changes
 from ..carrying_out import carry_out
@@ -30,22 +31,6 @@ from .ruleset import TABLE
 WITHIN = 60  # seconds until an unconfirmed change is taken back, where the plan does not say
 _TURNS = 5  # other runs that may come first
 _GRACE = 10  # seconds after which a change that was neither confirmed nor taken back has lost its timer
-
-# Sends an empty datagram to each "address port" of its arguments (or "address port user": as the user of that number),
-# and prints those that the kernel took. What a table of this host refuses fails at once; whether anybody hears it does
-# not matter.
-_SEND = """\
-import os, socket, sys
-for way in sys.argv[1:]:
-    address, port, *user = way.split(" ")
-    os.seteuid(int(user[0]) if user else 0)
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as one:
-            one.sendto(b"", (address, int(port)))
-        print(way)
-    except OSError:
-        pass
-"""
 
 
 class Busy(ControlError):
@@ -170,7 +155,7 @@ def _open(host: Host, ways: Sequence[str]) -> list[str]:
     """Those of some ways that this host may take."""
     if not ways:
         return []
-    return host.run([sys.executable, "-I", "-S", "-c", _SEND, *dict.fromkeys(ways)]).out.splitlines()
+    return host.run([sys.executable, "-I", "-S", "-c", SEND, *dict.fromkeys(ways)]).out.splitlines()
 
 
 def _way_back(host: Host, nft: str) -> str:

@@ -9,6 +9,7 @@ from typing import Iterator, Mapping, Sequence
 from ...finding import Finding
 from ...host import ControlError, Generation, Host, Unseen
 from ...patterns import pattern
+from ...programs import LOAD_AND_LIST
 from ...tuples import NamedTuple
 from . import known
 from .rule_text import OWN_RULES
@@ -31,14 +32,6 @@ MANY = 1000  # elements of a set: a diff that showed all of them could not be re
 
 _HELD = pattern(r"elements = \{([^}]*)\}")
 _COUNTED = pattern(r"counter refused[_-](\S+) \{\s+packets (\d+) bytes (\d+)")
-
-# Loads a ruleset from its input and lists the table: what the kernel makes of it, spelled by the host's own nft.
-# One nft cannot do both, because a listing within a file is answered before the file is committed.
-_LOAD_AND_LIST = """\
-import subprocess, sys
-nft, table = sys.argv[1:]
-sys.exit(subprocess.call([nft, "-f", "-"]) or subprocess.call([nft, "-s", "list", "table", "inet", table]))
-"""
 
 
 class Part(NamedTuple):
@@ -130,7 +123,7 @@ def _as_listed(host: Host, nft: str, text: str) -> Parts | None:
     """The parts of a ruleset as this host's kernel and nft list them, loaded in an empty network namespace that ends
     with the call; None if the host does not permit one.
     """
-    child = [sys.executable, "-I", "-S", "-c", _LOAD_AND_LIST, nft, TABLE]
+    child = [sys.executable, "-I", "-S", "-c", LOAD_AND_LIST, nft, TABLE]
     result = host.run(["unshare", "-n", *child], stdin=text)
     if result.rc == 0:
         return take_apart(result.out)

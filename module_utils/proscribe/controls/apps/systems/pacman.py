@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import AbstractSet, Callable, Mapping, Sequence
 
 from ....host import WRITTEN_BY, Host, Process, User
+from ....programs import PACMAN_GATE
 from ...base import Action
 from ..blocks.contact import whom
 from ..blocks.parts import GateFile, GatePart
@@ -76,7 +77,8 @@ def gate(
     paths: Sequence[str] = (),
     notices: Sequence[str] = (),
 ) -> tuple[GatePart, ...]:
-    """A hook is told names, no versions: a name that may come in one version passes, and others of it are seen later.
+    """A hook gets names on standard input, no versions: a name that may come in one version passes, and others of it
+    are seen later. pacman shows what a hook prints, and goes on only where its exit code is 0.
 
     Updates of what is still installed pass too, as everywhere: to refuse them would only keep the old version, and
     stop every other update that comes with it.
@@ -85,10 +87,11 @@ def gate(
 
     # A hook without a target is an error that stops every transaction. No package has this one's name.
     targets = sorted(ids - permitted.keys()) or ["/"]
-    told = "".join(f"printf 'proscribe: %s\\n' {shlex.quote(notice)}\n" for notice in notices)
+    told = "".join(f"\nprintf 'proscribe: %s\\n' {shlex.quote(notice)}" for notice in notices)
+    script = PACMAN_GATE.format(written_by=WRITTEN_BY, hook=HOOK, whom=shlex.quote(whom(contact)), notices=told)
     # Script first: pacman stops where it is told to run one that is not there.
     return (
-        GateFile(SCRIPT, GATE.format(whom=shlex.quote(whom(contact)), notices=told), 0o755),
+        GateFile(SCRIPT, script, 0o755),
         GateFile(HOOK, TRIGGER + "".join(f"Target = {name}\n" for name in targets) + ACTION),
         packagekit(MANAGER, ids - permitted.keys(), contact),
     )
@@ -109,21 +112,6 @@ When = PreTransaction
 Exec = {SCRIPT}
 NeedsTargets
 AbortOnFail
-"""
-
-# Names come on standard input. pacman shows what a hook says, and goes on only if it ends with 0.
-GATE = f"""\
-#!/bin/sh
-# {WRITTEN_BY}
-#
-# pacman runs this before a transaction that would install what {HOOK} names.
-whom={{whom}}
-while read -r package; do
-    echo "proscribe: the policy of this organisation does not allow $package on this host"
-    logger -t proscribe -p auth.notice -- "the package gate refused $package" 2>/dev/null || :
-done
-echo "proscribe: nothing was installed; ask $whom"
-{{notices}}exit 1
 """
 
 

@@ -1,0 +1,137 @@
+"""The program that a host's Python gets on its command line: it reads one stream from standard input and answers it.
+
+stream.py sends this text, without what only people need, to `python3 -I -S -c`. Where a connection cannot pipe,
+library/compliance_state.py executes it and calls `answered`. It has nothing of the project until it has the code, which
+comes out of the stream, or out of what this host has kept of an earlier one (which nobody but root can have written). A
+name that is not in it is the standard library's.
+"""
+
+from __future__ import annotations
+
+import gc
+
+if __name__ == "__main__":
+    # Nothing is collected and nothing torn down in a process that ends with its answer.
+    gc.disable()
+
+import _signal  # type: ignore[import-not-found]
+import json
+import marshal
+import os
+import sys
+import zlib
+from importlib._bootstrap_external import MAGIC_NUMBER
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, BinaryIO
+
+# Begins the line of the answer. A login shell may print what it likes before it; what a host's users name their files
+# may stand within it, but never at the beginning of a line: JSON escapes their line ends.
+MARK = "proscribe-answer:"
+LACKING = "lacking"  # the key of the answer of a host that lacks what was only named
+PLACE = "@PLACE@"  # where a host keeps code and plans; stream.py fills in kept.PLACE
+
+
+def opened(name: str, flags: int, within: int | None = None) -> int:
+    """A descriptor of what nobody but root can have written. Raises OSError."""
+    opened = os.open(name, flags | os.O_RDONLY | os.O_NOFOLLOW, dir_fd=within)
+    seen = os.fstat(opened)
+    if seen.st_uid or seen.st_mode & 0o022:
+        raise OSError
+    return opened
+
+
+def kept(name: str) -> Any:
+    """What this host has kept under a name; None if it has not, or others could have written it."""
+    try:
+        place = opened(PLACE, os.O_DIRECTORY)
+        opened("..", os.O_DIRECTORY, place)
+        with open(opened(name, os.O_NONBLOCK, place), "rb") as file:
+            return marshal.loads(file.read())
+    except (OSError, ValueError, EOFError, TypeError):
+        return None
+
+
+def answered(stream: BinaryIO) -> dict[str, Any]:
+    """The answer to one stream. The process is ended where that takes longer than the stream permits."""
+    head = json.loads(stream.readline())
+    # The signal's default action ends a process wherever it is, also within a system call or an endless match. The
+    # module signal is this one with enumerations, which are a fiftieth of what a look costs.
+    _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
+    _signal.alarm(head.get("seconds", 0))
+    try:
+        return answer_to(head, stream)
+    finally:
+        _signal.alarm(0)
+
+
+class Modules:
+    """Finds and loads the project's modules: `code` by name with whether it is a package, `sources` for what lacks."""
+
+    def __init__(self, code: dict[str, tuple[Any, bool]], sources: Any) -> None:
+        self.code = code
+        self.sources = sources
+
+    def compiled(self, name: str) -> tuple[Any, bool]:
+        if name not in self.code:
+            code = compile(self.sources["texts"][name], name, "exec", dont_inherit=True)
+            self.code[name] = code, name in self.sources["packages"]
+        return self.code[name]
+
+    def marshalled(self) -> bytes | None:
+        """All modules, for a host to keep; None where they are what it has kept."""
+        if not self.sources:
+            return None
+        for name in self.sources["texts"]:
+            self.compiled(name)
+        return marshal.dumps({name: (marshal.dumps(code), package) for name, (code, package) in self.code.items()})
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if name in self.code or self.sources and name in self.sources["texts"]:
+            return ModuleSpec(name, self, origin=name, is_package=self.compiled(name)[1])  # type: ignore[arg-type]
+        return None
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        code = self.compiled(module.__name__)[0]
+        exec(marshal.loads(code) if isinstance(code, bytes) else code, module.__dict__)  # noqa: S102 - the project's own
+
+
+def answer_to(head: dict[str, Any], stream: BinaryIO) -> dict[str, Any]:
+    """The answer to the call in the head of a stream; what follows in the stream is the code and the plan."""
+    packed, packed_plan = map(stream.read, head["sizes"])
+    named = f"{head['code']}-{MAGIC_NUMBER.hex()}"
+    with_plan = f"{named}-{head['plan']}"
+    code = None if packed else kept(named)
+    known = None if packed_plan else kept(with_plan)
+    if code is None and not packed or known is None and not packed_plan:
+        return {LACKING: True}
+    sources = None
+    if code is None:
+        import lzma
+
+        sources = json.loads(lzma.decompress(packed))
+    plan, follows = known or (json.loads(zlib.decompress(packed_plan)), {})
+    modules = Modules(code or {}, sources)
+    sys.meta_path.insert(0, modules)
+    from proscribe.host import Host
+    from proscribe.plan import Known
+    from proscribe.run import compliance_state
+
+    host = Host()
+    count = len(follows)
+    told = compliance_state(host, Known(plan, follows), **head["call"])
+    complete = not sources and known is not None
+    if head["call"].get("remember") and "record" in told and not (complete and len(follows) == count):
+        from proscribe.kept import keep
+
+        parts = {named: modules.marshalled(), with_plan: marshal.dumps((plan, follows))}
+        complete = keep(host, parts)
+    return {**told, "kept": complete}
+
+
+if __name__ == "__main__":
+    print("\n" + MARK + json.dumps(answered(sys.stdin.buffer)), flush=True)
+    os._exit(0)

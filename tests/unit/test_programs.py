@@ -1,0 +1,140 @@
+"""The programs that hosts get as files or on command lines, each run by itself on made input.
+
+The dpkg gate is run on real archives in controls/test_apps_dpkg_gate.py, the firewall's commands in
+controls/test_firewall_confirm.py.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from derived import programs as derived
+from proscribe import programs
+from proscribe.controls.apps.systems import dpkg, pacman
+from proscribe.controls.firewall import boot
+
+# What /bin/sh is on Debian, on the rpm family and Arch, and on Alpine.
+SHELLS = [shell for shell in (["dash"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(shell[0])] or [["sh"]]
+shells = pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+
+
+def hook(contact: str = "it@example.org", notices: Sequence[str] = ()) -> str:
+    """The script of pacman's gate."""
+    return next(
+        part.content for part in pacman.gate({"wechat"}, contact, notices=notices) if part.path == pacman.SCRIPT
+    )
+
+
+@shells
+@pytest.mark.parametrize("text", [dpkg.GATE, hook(), boot.program_text()], ids=["dpkg", "pacman", "firewall"])
+def test_every_sh_can_read_what_hosts_get(shell: list[str], text: str):
+    done = subprocess.run([*shell, "-n"], input=text, text=True, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not derived.NAME.search(text) and text.startswith("#!/bin/sh\n# Written by Proscribe")
+
+
+@shells
+def test_pacman_is_stopped_and_says_what_and_whom_to_ask(shell: list[str], tmp_path: Path):
+    (tmp_path / "logger").write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/log\n')
+    (tmp_path / "logger").chmod(0o755)
+    script = hook("o'neil {x} @HOOK@ $HOME", ["it's {over} @WHOM@", "$(reboot) \\n"])
+    done = subprocess.run(
+        [*shell, "-c", script],
+        input="wechat\nqq\n",
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        text=True,
+        capture_output=True,
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.splitlines() == [
+        "proscribe: the policy of this organisation does not allow wechat on this host",
+        "proscribe: the policy of this organisation does not allow qq on this host",
+        "proscribe: nothing was installed; ask o'neil {x} @HOOK@ $HOME",
+        "proscribe: it's {over} @WHOM@",
+        "proscribe: $(reboot) \\n",
+    ]
+    assert [line.rpartition(" ")[2] for line in (tmp_path / "log").read_text().splitlines()] == ["wechat", "qq"]
+
+
+@shells
+def test_the_firewalls_program_tells_its_use(shell: list[str], tmp_path: Path):
+    path = tmp_path / "firewall"
+    path.write_text(boot.program_text())
+    done = subprocess.run([*shell, str(path)], text=True, capture_output=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    commands = [line.split()[1] for line in done.stderr.splitlines() if line]
+    assert commands == ["watch", "try", "take-back", "later"]
+
+
+def event(kind: int, rest: bytes) -> bytes:
+    """A message as netlink has it, filled up to four bytes."""
+    length = 16 + len(rest)
+    return struct.pack("=IHHII", length, kind, 0, 0, 0) + rest + b"\0" * (-length % 4)
+
+
+DELETED, ADDED = 0xA02, 0xA00
+
+
+@pytest.mark.parametrize(
+    ("heard", "told"),
+    [
+        (event(DELETED, b"....proscribe\0"), ["delete table inet proscribe"]),
+        (event(ADDED, b"....filter\0") + event(DELETED, b"....proscribe\0"), ["delete table inet proscribe"]),
+        (event(DELETED, b"....proscribe2\0") + event(ADDED, b"....proscribe\0"), []),
+        (event(DELETED, b"....x\0") + event(ADDED, b"proscribe\0"), []),  # names of one event are none of another's
+        (b"\0" * 64, []),  # a length of 0 would never get on
+        (OSError(errno.ENOBUFS, "full"), ["events were lost"]),
+    ],
+    ids=["ours", "ours behind another", "others", "two events", "nothing", "lost"],
+)
+def test_the_listener_tells_of_our_table_alone(monkeypatch, capsys, heard: bytes | OSError, told: list[str]):
+    answers = [heard, OSError(errno.EBADF, "the end of the test")]
+
+    def recv(_most: int) -> bytes:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    made = SimpleNamespace(AF_NETLINK=16, SOCK_RAW=3, socket=lambda *_: SimpleNamespace(bind=lambda _: None, recv=recv))
+    monkeypatch.setitem(sys.modules, "socket", made)
+    with pytest.raises(OSError, match="end of the test"):
+        exec(programs.TABLE_EVENTS.format(table="proscribe"), {})  # noqa: S102 - the program under test
+    assert capsys.readouterr().out.splitlines() == told
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it sends as other users")
+def test_only_ways_that_the_kernel_takes_are_printed():
+    """The address of a broadcast is refused to whoever has not asked for it."""
+    ways = ["127.0.0.1 9", "255.255.255.255 9", "127.0.0.1 9 65534"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there:
+        there.bind(("127.0.0.1", 0))
+        ways.append(f"127.0.0.1 {there.getsockname()[1]} 65534")
+        done = subprocess.run([sys.executable, "-I", "-S", "-c", programs.SEND, *ways], text=True, capture_output=True)
+        there.settimeout(30)
+        assert there.recv(1) == b""
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [ways[0], *ways[2:]]
+
+
+@pytest.mark.parametrize(("ends", "called"), [(0, ["-f -", "-s list table inet made"]), (3, ["-f -"])])
+def test_a_ruleset_is_listed_once_it_is_loaded(tmp_path: Path, ends: int, called: list[str]):
+    nft = tmp_path / "nft"
+    nft.write_text(
+        f'#!/bin/sh\necho "$*" >>{tmp_path}/called\n[ "$1" = -s ] || {{ cat >{tmp_path}/loaded; exit {ends}; }}\n'
+    )
+    nft.chmod(0o755)
+    argv = [sys.executable, "-I", "-S", "-c", programs.LOAD_AND_LIST, str(nft), "made"]
+    assert subprocess.run(argv, input=b"table inet made {}").returncode == ends
+    assert (tmp_path / "called").read_text().splitlines() == called
+    assert (tmp_path / "loaded").read_text() == "table inet made {}"
