@@ -19,11 +19,11 @@ debian, debs, machine = real.debian, real.debs, real.machine  # the fixtures
 RUN = """
 import json, sys
 sys.path.insert(0, "/source")
-from proscribe.controls.apps.desired import Wanted
+from proscribe.controls.apps.desired import Desired
 from proscribe.controls.apps.execution import fapolicyd, fapolicyd_changes
 from proscribe.host import Host
 host, section = Host(), json.load(sys.stdin)
-wanted = Wanted(section)
+wanted = Desired(section)
 actions = fapolicyd_changes.lift(host) if sys.argv[1] == "lift" else fapolicyd_changes.enforce(host, section, wanted)
 for action in actions:
     action.apply()

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from browser_scene import HERE, enforce, in_place_of_etc, made_tree, real_plan
 from proscribe.controls.browser import chromium, firefox
+from proscribe.controls.browser.observed import MARK
 from proscribe.controls.browser.places import Place
 from proscribe.controls.browser.rendering import rules
 from proscribe.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
-from proscribe.controls.browser.sight import MARK
 
 pytestmark = pytest.mark.integration
 

@@ -26,7 +26,7 @@ BARE = ("bwrap", "--ro-bind", "/usr", "/usr", *LINKS)
 BOUND = (*BARE, "--ro-bind", "/etc", "/etc")
 
 
-class Scene:
+class Observed:
     """What users of this machine start."""
 
     def __init__(self, scratch: Path) -> None:
@@ -72,19 +72,21 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, require_root: Callable[[], None], require_tool: Callable[[str], str]) -> Iterator[Scene]:
+def observed(
+    tmp_path: Path, require_root: Callable[[], None], require_tool: Callable[[str], str]
+) -> Iterator[Observed]:
     require_root()
     for tool in ("unshare", "setpriv", "bwrap"):
         require_tool(tool)
-    made = Scene(tmp_path)
+    made = Observed(tmp_path)
     yield made
     made.stop()
 
 
 @pytest.mark.parametrize("path", other_files.FILES)
-def test_a_file_mounted_over_the_hosts_own_is_told(scene: Scene, path: str) -> None:
-    scene.over(path)
-    (told,) = scene.told()
+def test_a_file_mounted_over_the_hosts_own_is_told(observed: Observed, path: str) -> None:
+    observed.over(path)
+    (told,) = observed.told()
     assert told.startswith("sleep ") and told.endswith(f"sees another {path} than the host has")
 
 
@@ -97,10 +99,10 @@ def test_a_file_mounted_over_the_hosts_own_is_told(scene: Scene, path: str) -> N
     ],
 )
 def test_a_sandbox_that_runs_the_hosts_programs_with_another_hosts_file_is_told(
-    scene: Scene, command: Sequence[str]
+    observed: Observed, command: Sequence[str]
 ) -> None:
-    scene.start(*command)
-    assert any("sees another /etc/hosts" in told for told in scene.told())
+    observed.start(*command)
+    assert any("sees another /etc/hosts" in told for told in observed.told())
 
 
 @pytest.mark.parametrize(
@@ -115,33 +117,33 @@ def test_a_sandbox_that_runs_the_hosts_programs_with_another_hosts_file_is_told(
         BARE,
     ],
 )
-def test_a_view_with_the_same_files_is_nobodys_business(scene: Scene, command: Sequence[str]) -> None:
-    scene.start(*command)
-    assert scene.told() == []
+def test_a_view_with_the_same_files_is_nobodys_business(observed: Observed, command: Sequence[str]) -> None:
+    observed.start(*command)
+    assert observed.told() == []
 
 
 @pytest.mark.parametrize("uid", [0, 999, 61200, 65534])
-def test_roots_and_services_own_mounts_are_left_out(scene: Scene, uid: int) -> None:
-    scene.over("/etc/hosts", uid=uid)
+def test_roots_and_services_own_mounts_are_left_out(observed: Observed, uid: int) -> None:
+    observed.over("/etc/hosts", uid=uid)
     verdict = private_view.observe(Host(), {"mode": "enforce"})
-    assert [finding for finding in verdict.findings if str(scene.started[0].pid) in finding.detail] == []
+    assert [finding for finding in verdict.findings if str(observed.started[0].pid) in finding.detail] == []
 
 
-def test_a_disk_that_may_never_answer_is_not_asked(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_may_never_answer_is_not_asked(observed: Observed, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a user's FUSE, which answers when he likes: here the file system in its place is taken for one."""
     monkeypatch.setattr(other_files, "REMOTE", re.compile("tmpfs"))
     monkeypatch.setattr(Host, "sees", lambda *_: pytest.fail("it was asked"))
-    scene.start(*SANDBOX, "--tmpfs", "/etc")
-    assert [told.partition(" sees ")[2] for told in scene.told()] == [
+    observed.start(*SANDBOX, "--tmpfs", "/etc")
+    assert [told.partition(" sees ")[2] for told in observed.told()] == [
         "another /etc/hosts, /etc/resolv.conf, /etc/nsswitch.conf than the host has"
     ]
 
 
-def test_many_views_of_one_user_do_not_hide_anothers(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_views_of_one_user_do_not_hide_anothers(observed: Observed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(private_view, "MOST", 2)
     for _ in range(4):
-        scene.start(*BESIDE, uid=UID + 1)
+        observed.start(*BESIDE, uid=UID + 1)
     verdict = private_view.observe(Host(), {"mode": "enforce"})
     assert f"{UID + 1} has more than 2 views of the file system: not all were looked at" in verdict.reason
-    scene.over("/etc/hosts")
-    assert len(scene.told()) == 1
+    observed.over("/etc/hosts")
+    assert len(observed.told()) == 1

@@ -16,7 +16,7 @@ from proscribe.compile.catalogue import load
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls import dns
-from proscribe.controls.dns import rendering, wish
+from proscribe.controls.dns import desired, rendering
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, Verdict
 from proscribe.host import ControlError
 
@@ -125,7 +125,7 @@ def test_a_running_resolver_that_has_not_read_the_file_is_told_and_corrected(mad
     made.enforce()
     more = plan(wechat=["wechat.com"], signal=["signal.org"])
     text = {"dnsmasq": rendering.dnsmasq, "unbound": rendering.unbound}[made.kind](
-        wish.of_plan(more["controls"]["dns"], {}, canaries=True)
+        desired.of_plan(more["controls"]["dns"], {}, canaries=True)
     )
     (made.folder / "proscribe.conf").write_text(text)
     assert set(made.states(more).values()) == {NONCOMPLIANT}

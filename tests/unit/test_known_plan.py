@@ -66,17 +66,17 @@ def told(host: Host, plan: Any) -> dict[str, Any]:
     return {**{key: value for key, value in record.items() if key not in CLOCKS}, "drifted": drifted}
 
 
-@pytest.mark.parametrize("scene", [bare, mixed, spoilt])
+@pytest.mark.parametrize("observed", [bare, mixed, spoilt])
 @pytest.mark.parametrize(
     "restrictions",
     [{}, {"tenants": {"google": ["example.org"], "microsoft": []}, "unmanaged_browsers": "audit"}],
     ids=["usual", "more"],
 )
 def test_what_is_kept_says_what_is_worked_out(
-    host: Host, scene: Callable[[Host, dict[str, Any]], None], restrictions: dict[str, Any]
+    host: Host, observed: Callable[[Host, dict[str, Any]], None], restrictions: dict[str, Any]
 ) -> None:
     plan = made(**restrictions)
-    scene(host, plan)
+    observed(host, plan)
     plainly = told(host, plan)
     follows: dict[str, Any] = {}
     assert told(host, plans.Known(plan, follows)) == plainly

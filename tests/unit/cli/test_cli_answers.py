@@ -19,12 +19,12 @@ from proscribe.cli.facts import NOTHING, Facts
 from proscribe.cli.relations import Subject, remarks, subject
 from proscribe.compile.catalogue import Catalogue, load
 from proscribe.compile.claims import SHARED, Claimant, check_claims
-from proscribe.controls.apps.desired import Wanted
+from proscribe.controls.apps.desired import Desired
 from proscribe.controls.apps.portable import scan
 from proscribe.controls.apps.portable.names import Names
 from proscribe.controls.apps.portable.scan import Region
 from proscribe.controls.browser.rendering import Verdicts, name
-from proscribe.controls.dns import wish
+from proscribe.controls.dns import desired
 from proscribe.host import Host, User
 from proscribe.plan import CONTROLS
 
@@ -309,9 +309,9 @@ def test_browser_and_dns_block_what_the_answer_says(
     sections = plan(catalogue, waivers, **values)["controls"]
     blocked = Verdicts(sections["browser"]["services"]).blocked(name(host + path))
     assert (found["browser"].status == "blocked") is blocked
-    wanted = wish.of_plan(sections["dns"], {}, canaries=values["dns_backend"] == "unbound")
+    wanted = desired.of_plan(sections["dns"], {}, canaries=values["dns_backend"] == "unbound")
     resolves = wanted.names | wanted.through if values["dns_backend"] == "unbound" else set()
-    filtered = wish.covering(host, resolves) in wanted.names if resolves else host in wanted.names
+    filtered = desired.covering(host, resolves) in wanted.names if resolves else host in wanted.names
     assert (found["dns"].status == "blocked") is filtered
 
 
@@ -349,7 +349,7 @@ def test_a_package_is_only_blocked_where_the_host_has_its_system_and_the_plan_re
     key, name_ = package
     values: dict[str, Any] = {"services_include": ["dodo"], "controls": {off: "off"}}
     wanted = plan(catalogue, [], **values)["controls"].get("apps")
-    restricted = wanted is not None and name_ in Wanted(wanted).restricted(MANAGERS[key])
+    restricted = wanted is not None and name_ in Desired(wanted).restricted(MANAGERS[key])
     answer = said(catalogue, name_, facts=facts, **values)["apps"].status
     if facts.managers is None:
         assert answer == ("depends" if restricted else "off")

@@ -11,7 +11,7 @@ from proscribe.cli import explain
 from proscribe.cli.asked import read
 from proscribe.cli.facts import MOST_RUNS, NOTHING, Facts, known
 from proscribe.compile.run import compile_hosts
-from proscribe.controls.apps.systems import registry
+from proscribe.controls.apps.systems import installed
 from proscribe.controls.browser.places import Place
 from proscribe.host import Host
 from proscribe.reply.record import read as taken
@@ -81,7 +81,7 @@ def test_a_host_says_which_package_systems_and_browsers_it_has(tmp_path: Path) -
     assert [system.MANAGER for system in asked if system.there(host, None)] == []
     (tmp_path / "var/lib/rpm").mkdir(parents=True)
     (tmp_path / "var/lib/rpm/rpmdb.sqlite").touch()
-    assert "rpm" in registry.present(host)
+    assert "rpm" in installed.present(host)
     place = Place("firefox", "firefox", "/etc/x", paths=("/usr/bin/firefox",), flatpaks=("org.mozilla.firefox",))
     assert not place.there(host)
     (tmp_path / "var/lib/flatpak/app/org.mozilla.firefox").mkdir(parents=True)

@@ -10,7 +10,7 @@ from made import catalogue, service
 from proscribe.compile.grammar import PACKAGE_NAMES
 from proscribe.compile.plans import PACKAGE_SYSTEMS, compile_plan
 from proscribe.compile.restrictions import read_restrictions
-from proscribe.controls.apps.desired import Wanted
+from proscribe.controls.apps.desired import Desired
 from proscribe.controls.apps.systems.registry import SYSTEMS
 
 
@@ -22,8 +22,8 @@ def test_every_system_of_a_host_is_known_to_the_controller(one: Found) -> None:
     assert PACKAGE_NAMES[key](good) == "" and ids.bad and all(map(PACKAGE_NAMES[key], ids.bad))
     made = catalogue(service("telegram", packages={key: (good,)}))
     plan = compile_plan(made, read_restrictions({}, str), (), datetime.date(2026, 11, 25))
-    wanted = Wanted(plan["controls"]["apps"])
-    assert wanted.packages[one.declared.name] == {good: ["telegram"]}
+    desired = Desired(plan["controls"]["apps"])
+    assert desired.packages[one.declared.name] == {good: ["telegram"]}
 
 
 def test_the_list_of_hosts_has_every_file() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import made_apps as made
 import pytest
 from proscribe.controls import apps
-from proscribe.controls.apps.desired import Wanted
+from proscribe.controls.apps.desired import Desired
 from proscribe.controls.apps.observed import look
 from proscribe.controls.apps.systems import dpkg, installed
 from proscribe.controls.base import Action
@@ -456,6 +456,6 @@ class TestRefusalsAndFailures:
 
 
 def test_names_are_compared_whole() -> None:
-    wanted = Wanted(plan(wechat=WECHAT)["controls"]["apps"])
-    assert wanted.restricted("dpkg") == {"wechat"}
-    assert wanted.restricted("flatpak") == {"com.tencent.WeChat"}
+    desired = Desired(plan(wechat=WECHAT)["controls"]["apps"])
+    assert desired.restricted("dpkg") == {"wechat"}
+    assert desired.restricted("flatpak") == {"com.tencent.WeChat"}

@@ -34,7 +34,7 @@ SERVICES: dict[str, dict[str, Any]] = {"telegram": TELEGRAM, "wechat": WECHAT}
 
 
 def services_of(program: str, flatpak: str) -> list[str]:
-    """As sight has it: by path, else by base name."""
+    """As `observed` has it: by path, else by base name."""
     paths = [s for s, entry in SERVICES.items() if any((program + "/").startswith(p + "/") for p in entry["paths"])]
     return paths or [s for s, entry in SERVICES.items() if program.rpartition("/")[2] in entry["processes"]]
 

@@ -75,10 +75,10 @@ def test_which_states_of_a_recorded_listing_are_installed(name: str, expected: l
 
 @given(st.lists(st.tuples(st.sampled_from("uihrp"), st.sampled_from("ncHUFWti"), NAMES)), st.sets(NAMES))
 def test_whatever_is_listed_is_found_unless_its_files_are_gone(rows: list[tuple[str, str, str]], ids: set[str]) -> None:
-    wanted = ids | {name for _, _, name in rows[::2]}
+    desired = ids | {name for _, _, name in rows[::2]}
     listing = "".join(f"{want}{state} \t{name}\t{name}\t1\n" for want, state, name in rows)
-    found = [p.id for p in dpkg.parse(listing, wanted)]
-    assert found == [name for _, state, name in rows if name in wanted and state not in "nc"]
+    found = [p.id for p in dpkg.parse(listing, desired)]
+    assert found == [name for _, state, name in rows if name in desired and state not in "nc"]
 
 
 def test_a_host_without_dpkg_has_nothing_to_see(tmp_path: Path) -> None:

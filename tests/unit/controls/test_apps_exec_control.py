@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controls.apps.desired import Wanted
+from proscribe.controls.apps.desired import Desired
 from proscribe.controls.apps.execution import fapolicyd, fapolicyd_changes
 from proscribe.controls.apps.execution.fapolicyd import REST, RULES
 from proscribe.host import ControlError, Host, Process, Result
@@ -70,11 +70,11 @@ def host(tmp_path: Path) -> Fapolicyd:
 
 
 def observe(host: Host, part: dict[str, Any]) -> list[Any]:
-    return fapolicyd.observe(host, {"controls": {"apps": part}}, Wanted(part))
+    return fapolicyd.observe(host, {"controls": {"apps": part}}, Desired(part))
 
 
 def enforce(host: Host, part: dict[str, Any]) -> list[str]:
-    actions = fapolicyd_changes.enforce(host, part, Wanted(part))
+    actions = fapolicyd_changes.enforce(host, part, Desired(part))
     for action in actions:
         action.apply()
     return list(map(str, actions))
@@ -87,7 +87,7 @@ def test_the_rules(host: Fapolicyd) -> None:
         tor={"paths": ["/usr/bin/tor"], "mode": "waived", "waiver": "w2"},
         odd={"paths": ["/opt/we chat", "/usr/bin/sudo", "/opt/x\nallow perm=any all : all"]},
     )
-    rules = list(fapolicyd.rules(host, Wanted(part)))
+    rules = list(fapolicyd.rules(host, Desired(part)))
     assert rules == [
         "# cannot be written as a rule: '/opt/we chat'",
         r"# cannot be written as a rule: '/opt/x\nallow perm=any all : all'",
@@ -117,14 +117,16 @@ def test_the_rules(host: Fapolicyd) -> None:
 )
 def test_what_a_waiver_lets_through(host: Fapolicyd, exception: dict[str, Any], expected: list[str]) -> None:
     part = section(wechat={"paths": ["/opt/wechat"], "exceptions": [{"waiver": "w1", **exception}]})
-    rules = list(fapolicyd.rules(host, Wanted(part)))
+    rules = list(fapolicyd.rules(host, Desired(part)))
     assert [rule for rule in rules if rule.startswith("allow") and "path=" in rule] == expected
     assert rules[-2:] == [f"deny_syslog perm=execute all : {what}" for what in ("path=/opt/wechat", "dir=/opt/wechat/")]
 
 
 def test_a_waiver_for_a_version_leaves_the_path_open(host: Fapolicyd) -> None:
     part = section(wechat={"paths": ["/opt/wechat"], "exceptions": [{"waiver": "w1", "versions": ["4.0"]}]})
-    assert list(fapolicyd.rules(host, Wanted(part))) == ["# not denied, since waiver w1 permits a version: /opt/wechat"]
+    assert list(fapolicyd.rules(host, Desired(part))) == [
+        "# not denied, since waiver w1 permits a version: /opt/wechat"
+    ]
 
 
 @given(st.lists(st.text(min_size=1).map(lambda text: "/opt/" + text)))
@@ -135,7 +137,7 @@ def test_no_path_makes_a_rule_of_its_own(paths: list[str]) -> None:
         def users(self) -> list[Any]:
             return []
 
-    for line in fapolicyd.rules(Nobody("/nonexistent"), Wanted(part)):
+    for line in fapolicyd.rules(Nobody("/nonexistent"), Desired(part)):
         assert "\n" not in line and line.isascii()
         assert line.startswith("#") or line.split()[:4] == ["deny_syslog", "perm=execute", "all", ":"]
         assert line.startswith("#") or len(line.split()) == 5

@@ -278,7 +278,7 @@ def test_the_lines_of_an_administrators_filter_stay(root: Path, modified: tuple[
 
 def test_a_filter_whose_file_is_gone_still_lets_nothing_in(root: Path) -> None:
     remote(root, "xa.filter=/etc/gone\n")
-    assert "deny *\n" in FILTERS.wanted(Host(str(root)))
+    assert "deny *\n" in FILTERS.desired(Host(str(root)))
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,8 @@ def test_an_appimage_without_its_suffix_in_downloads_that_have_another_name_is_f
 
 def test_what_is_remembered_of_a_folder_is_read_anew_once_it_is_said_to_be_downloads(host: Host) -> None:
     put(host, f"{HOME}/下載/signal", made.image("signal-desktop") + bytes(200_000))
-    sight = look(host, section())
-    keep(host, sight.memory, begins=True)
+    observed = look(host, section())
+    keep(host, observed.memory, begins=True)
     put(host, HOME + user_dirs.FILE, DIRS)
     assert [copy.path for copy in look(host, section()).copies] == [f"{HOME}/下載/signal"]
 
@@ -231,13 +231,13 @@ def test_a_launcher_of_a_package_that_stands_for_the_service_is_not_told_once_mo
 
 def test_a_plans_words_for_a_refusal_reach_the_gates(host: Host) -> None:
     from proscribe.controls.apps import install_block
-    from proscribe.controls.apps.desired import Wanted
+    from proscribe.controls.apps.desired import Desired
     from proscribe.controls.apps.systems import dpkg
 
     put(host, "/var/lib/dpkg/status")
     own = {**section(), "settings": {"refusal_notice": "Not here.\n此處不得安裝。"}}
     parts = {
         part.path: part
-        for _, part, _ in install_block.expected(host, {"contact": "it", "controls": {"apps": own}}, Wanted(own))
+        for _, part, _ in install_block.expected(host, {"contact": "it", "controls": {"apps": own}}, Desired(own))
     }
-    assert parts[dpkg.CONTACT].wanted(host).splitlines()[1:] == ["it", "Not here.", "此處不得安裝。"]
+    assert parts[dpkg.CONTACT].desired(host).splitlines()[1:] == ["it", "Not here.", "此處不得安裝。"]

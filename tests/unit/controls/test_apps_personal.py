@@ -14,7 +14,7 @@ import made_apps as made
 import pytest
 from proscribe.controls import apps
 from proscribe.controls.apps import observed, per_user, running
-from proscribe.controls.apps.desired import Wanted
+from proscribe.controls.apps.desired import Desired
 from proscribe.controls.apps.portable.scan import Copy
 from proscribe.controls.apps.systems.package import Package
 from proscribe.host import ControlError, Host, Process, Unseen, User
@@ -30,8 +30,8 @@ def host(tmp_path: Path) -> MadeHost:
     return MadeHost(tmp_path)
 
 
-def wanted(**services: dict[str, Any]) -> Wanted:
-    return Wanted(plan(**services)["controls"]["apps"])
+def desired(**services: dict[str, Any]) -> Desired:
+    return Desired(plan(**services)["controls"]["apps"])
 
 
 # -- what runs ---------------------------------------------------------------------------------------------------------
@@ -56,7 +56,7 @@ def test_a_program_has_the_version_and_the_place_of_its_own_installation(
     """A waiver for a version or a path covers it by these; a wrong one would let in what nobody waived."""
     identity = running.Identity(["wechat"], "x", "flatpak", "x")
     one = running.Running(identity, "alice", "now", [Process(7, "/x")])
-    told = running.placed(one, wanted(wechat={"packages": {"flatpak": ["x"]}}), packages)
+    told = running.placed(one, desired(wechat={"packages": {"flatpak": ["x"]}}), packages)
     assert (told.version, told.place) == (version, place)
     assert told.identity == identity and told[:4] == one[:4]
 
@@ -160,8 +160,8 @@ def test_when_enforcing_would_change_nothing(
     services = {id_: {"packages": {"apt": [id_]}, "processes": [id_]} for id_ in ("a", "b")}
     other = ["b"] if beside else []
     program = running.Running(running.Identity([], ""), "x", "", [Process(1, "/x")])
-    seen = observed.Sight(
-        wanted(**services),
+    seen = observed.Observed(
+        desired(**services),
         [(["a"], Package("dpkg", "a"))] * packages + [([id_], Package("dpkg", id_)) for id_ in other],
         [
             program._replace(identity=running.Identity([id_], id_, doubt=doubt if doubt == DOUBTFUL else ""))
@@ -352,7 +352,7 @@ def test_what_comes_back_from_a_child_is_what_it_was() -> None:
     ],
 )
 def test_whose_a_started_program_is(program: str, flatpak: str, found: list[str]) -> None:
-    of = wanted(
+    of = desired(
         a={"packages": {"flatpak": ["com.x"]}}, b={"paths": ["/opt/b", "~/own"]}, c={"processes": ["tool"]}
     )  # fmt: skip
     assert per_user.common_services_of(of, {"/home/alice"})(program, flatpak) == found

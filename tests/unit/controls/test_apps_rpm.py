@@ -234,7 +234,7 @@ def test_locks_in_another_order_are_the_same_locks() -> None:
 
 def test_a_name_that_rpm_would_take_for_more_than_one_is_in_no_gate() -> None:
     told = rpm_block.parts({"wechat", "we*", "a,b", "-e", "x y", "[abc]"}, "it@example.org", {})
-    assert told[0].wanted(Host("/nonexistent")).count("=wechat\n") == 1
+    assert told[0].desired(Host("/nonexistent")).count("=wechat\n") == 1
     assert [part.conflicts for part in told if isinstance(part, rpm_block.Guard)] == [(Conflict("wechat"),)]
 
 
@@ -254,7 +254,7 @@ def test_a_version_that_may_be_installed_is_between_two_conflicts(
 ) -> None:
     assert list(rpm_conflicts.conflicts(["viber", "wechat"], permitted)) == conflicts
     excludes, *_ = rpm_block.parts({"viber", "wechat"}, "", permitted)
-    assert ("wechat" in excludes.wanted(Host("/nonexistent"))) is not bool(permitted)
+    assert ("wechat" in excludes.desired(Host("/nonexistent"))) is not bool(permitted)
 
 
 class TestTheGuard:
@@ -287,7 +287,7 @@ class TestTheGuard:
         here = self.host(tmp_path, self.GUARD.release({"wechat"}), "wechat")
         assert self.GUARD.wrong(here, True) == ""
         assert self.GUARD.without({"wechat"}).wrong(here, True) == DIFFERS
-        assert "Conflicts: wechat\n" in self.GUARD.without({"wechat"}).wanted(here)
+        assert "Conflicts: wechat\n" in self.GUARD.without({"wechat"}).desired(here)
 
     def test_its_file_is_the_same_for_the_same_content_and_is_gone_when_it_is_installed(self, tmp_path: Path) -> None:
         here = self.host(tmp_path, "")

@@ -105,13 +105,13 @@ def test_a_program_in_a_home_is_seen(host: MadeHost, account: str, home: str) ->
     ],
 )
 def test_a_program_that_ends_while_it_is_looked_at_is_no_evidence(host: MadeHost, gone: tuple[str, ...]) -> None:
-    wanted = plan(tor={"processes": ["tor"], "paths": ["/usr/bin/tor"]})
+    desired = plan(tor={"processes": ["tor"], "paths": ["/usr/bin/tor"]})
     host.program(7, "/usr/bin/tor")
-    assert states(host, wanted)["apps/tor"] == "noncompliant"
+    assert states(host, desired)["apps/tor"] == "noncompliant"
     for name in gone:
         (Path(host.root) / "proc/7" / name).unlink()
-    assert states(host, wanted)["apps/tor"] == "compliant"
-    assert [str(action) for action in apps.enforce(host, wanted).actions if action.verb == "end"] == []
+    assert states(host, desired)["apps/tor"] == "compliant"
+    assert [str(action) for action in apps.enforce(host, desired).actions if action.verb == "end"] == []
 
 
 def test_a_program_that_began_nobody_knows_when_is_seen_all_the_same(host: MadeHost) -> None:

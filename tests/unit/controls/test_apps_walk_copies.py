@@ -244,8 +244,8 @@ def test_a_waiver_for_a_user_or_a_path_covers_a_copy(host, narrowed):
     put(host, f"{HOME}/Signal.AppImage", IMAGE)
     waived = {"exceptions": [{"waiver": "w1", **narrowed}]}
     assert states(host, signal=waived) == {"apps/signal": ("waived", False)}
-    sight = look(host, section(signal=waived))
-    assert sight.enforced(["signal"], sight.copies[0].finding()) == []
+    observed = look(host, section(signal=waived))
+    assert observed.enforced(["signal"], observed.copies[0].finding()) == []
 
 
 def test_a_home_that_cannot_be_read_leaves_its_rules_unknown(host, monkeypatch):
@@ -283,8 +283,8 @@ def test_observing_writes_nothing_and_enforcing_remembers_the_walk(host, monkeyp
 def test_everything_is_read_again_in_every_so_many_runs(host, tmp_path_factory, monkeypatch, every, full):
     monkeypatch.setattr(walking, "SETTLED", -(10**10))
     put(host, f"{HOME}/x/y/megasync")
-    wanted = section()
-    wanted["settings"] = {**wanted["settings"], "full_scan_every": every}
+    desired = section()
+    desired["settings"] = {**desired["settings"], "full_scan_every": every}
     read = tmp_path_factory.mktemp("read") / "homes"  # a file: a home is looked at in another process
     real = walking._Walk._read
 
@@ -299,7 +299,7 @@ def test_everything_is_read_again_in_every_so_many_runs(host, tmp_path_factory, 
     for _ in full:
         read.write_text("")
         host.told, host.keeps = {}, []
-        apps.observe(host, {"contact": "", "controls": {"apps": wanted}})
+        apps.observe(host, {"contact": "", "controls": {"apps": desired}})
         seen.append(bool(read.read_text()))
         told.append(host.told["full_scan"])
         host.keeps[0](True)

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 from proscribe.controls.dns import filtering, rendering
+from proscribe.controls.dns.desired import Desired
 from proscribe.controls.dns.filtering import Filter, Stage
-from proscribe.controls.dns.wish import Wish
 from proscribe.finding import Finding, Verdict
 from proscribe.host import Host, Result
 
 FILE, CONF = "/etc/made/names.conf", "/etc/made/made.conf"
 UNIT = "/etc/systemd/system/multi-user.target.wants/made.service"
-WISH = Wish({"wechat": ["wechat.com", "wx.qq.com"]}, {"wx.qq.com": "it is needed"}, frozenset(["open.wechat.com"]))
+WISH = Desired({"wechat": ["wechat.com", "wx.qq.com"]}, {"wx.qq.com": "it is needed"}, frozenset(["open.wechat.com"]))
 SECTION: dict[str, Any] = {
     "mode": "enforce",
     "services": {"wechat": {"name": "WeChat", "mode": "enforce", "domains": WISH.services["wechat"], "allow": []}},
@@ -63,9 +63,9 @@ def made(**other: Any) -> Filter:
 
 
 def observed(
-    host: Host, filter_: Filter | None = None, wish: Wish = WISH, leftovers: Sequence[Finding] = ()
+    host: Host, filter_: Filter | None = None, desired: Desired = WISH, leftovers: Sequence[Finding] = ()
 ) -> tuple[Verdict, Verdict]:
-    wechat, whole = filtering.observe(host, SECTION, wish, filter_ or made(), leftovers)
+    wechat, whole = filtering.observe(host, SECTION, desired, filter_ or made(), leftovers)
     assert (wechat.rule, whole.rule) == ("dns/wechat", "dns/resolver")
     return wechat, whole
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls.dns import block, openers, rendering
 from proscribe.controls.dns.backends import networkmanager, resolved
-from proscribe.controls.dns.scene import Scene
-from proscribe.controls.dns.wish import Wish, collect, covering, of_plan, plain
+from proscribe.controls.dns.desired import Desired, collect, covering, of_plan, plain
+from proscribe.controls.dns.observed import Observed
 from proscribe.host import WRITTEN_BY, ControlError, Host
 from proscribe.policy_errors import PolicyErrors
 
@@ -67,8 +67,8 @@ def test_unbound_says_the_same_in_local_zones() -> None:
     ],
 )
 def test_whom_the_nearest_name_belongs_to(services: dict[str, Any], names: set[str], through: set[str]) -> None:
-    wish = of_plan(section(**services), {}, canaries=True)
-    assert (wish.names, wish.through) == (names, frozenset(through))
+    desired = of_plan(section(**services), {}, canaries=True)
+    assert (desired.names, desired.through) == (names, frozenset(through))
 
 
 def test_what_a_host_hangs_on_stays_open_below_a_blocked_name(tmp_path: Any) -> None:
@@ -77,13 +77,13 @@ def test_what_a_host_hangs_on_stays_open_below_a_blocked_name(tmp_path: Any) -> 
         "deb https://apt.wechat.com/ x main\ndeb http://deb.example/ x main\n"
     )
     hosts = b"10.0.0.7 Intranet.wechat.com\n0.0.0.0 ads.wechat.com\n10.0.0.8 a/b.wechat.com\n"
-    wish = collect(Host(str(tmp_path)), {"controls": {"dns": WECHAT}}, hosts, canaries=True)
-    assert dict(wish.left) == {
+    desired = collect(Host(str(tmp_path)), {"controls": {"dns": WECHAT}}, hosts, canaries=True)
+    assert dict(desired.left) == {
         "apt.wechat.com": "this host gets its packages from there",
         "intranet.wechat.com": "a line of the host's own says 10.0.0.7",
     }
-    assert wish.through == {"apt.wechat.com", "intranet.wechat.com", "work.wechat.com"}
-    assert wish.names == {"wechat.com", "use-application-dns.net"}
+    assert desired.through == {"apt.wechat.com", "intranet.wechat.com", "work.wechat.com"}
+    assert desired.names == {"wechat.com", "use-application-dns.net"}
 
 
 @pytest.mark.parametrize(
@@ -127,10 +127,10 @@ HOSTS_LINE = re.compile(rb"(?:0\.0\.0\.0|::) [a-z0-9._-]+|# .*")
 
 @given(st.sets(ANYTHING, max_size=5), st.sets(ANYTHING, max_size=3))
 def test_no_name_can_put_a_token_of_its_own_into_a_file(names: set[str], through: set[str]) -> None:
-    wish = Wish({"service": sorted(names)}, {}, frozenset(through))
+    desired = Desired({"service": sorted(names)}, {}, frozenset(through))
     for render, pattern in ((rendering.dnsmasq, DNSMASQ_LINE), (rendering.unbound, UNBOUND_LINE)):
         try:
-            text = render(wish)
+            text = render(desired)
         except ControlError:
             continue
         lines = text.split("\n")
@@ -173,7 +173,7 @@ def test_no_name_server_of_the_inventory_or_the_host_can_put_a_line_of_its_own_i
     with contextlib.suppress(PolicyErrors):
         asked.append(list(read_restrictions({"proscribe_dns_upstreams": servers}, lambda name: name).dns_upstreams))
     for upstreams in asked:
-        text = resolved._render(host, Wish({"service": ["wechat.com"]}, {}, frozenset()), upstreams)
+        text = resolved._render(host, Desired({"service": ["wechat.com"]}, {}, frozenset()), upstreams)
         assert [
             line for line in text.splitlines() if not (DNSMASQ_LINE.fullmatch(line) or OWN_LINE.fullmatch(line))
         ] == []
@@ -181,7 +181,7 @@ def test_no_name_server_of_the_inventory_or_the_host_can_put_a_line_of_its_own_i
 
 
 def test_what_networkmanagers_dnsmasq_is_given_is_written_by_the_same_hand(tmp_path: Path) -> None:
-    filter_ = networkmanager.describe(Host(str(tmp_path)), Scene((), (), "NetworkManager", {}))
+    filter_ = networkmanager.describe(Host(str(tmp_path)), Observed((), (), "NetworkManager", {}))
     assert filter_.render is rendering.dnsmasq
     (stage,) = filter_.stages("what was rendered")
     assert stage.files == {
@@ -195,17 +195,17 @@ NAMES = st.sets(st.from_regex(r"[a-z]{1,5}(\.[a-z0-9]{1,4}){0,2}\.(com|org)", fu
 
 @given(NAMES, NAMES)
 def test_the_names_come_back_out_of_a_file(names: set[str], through: set[str]) -> None:
-    wish = Wish({"service": sorted(names)}, {}, frozenset(through - names))
+    desired = Desired({"service": sorted(names)}, {}, frozenset(through - names))
     for render in (rendering.dnsmasq, rendering.unbound):
-        text = render(wish)
+        text = render(desired)
         assert rendering.blocked(text) == names
         assert len(rendering.digest_in(text)) == 32
 
 
 @given(NAMES, NAMES, NAMES)
 def test_two_files_that_differ_have_different_digests(names: set[str], more: set[str], through: set[str]) -> None:
-    first = Wish({"service": sorted(names)}, {}, frozenset(through - names))
-    second = Wish({"service": sorted(names | more)}, {}, frozenset(through - names - more))
+    first = Desired({"service": sorted(names)}, {}, frozenset(through - names))
+    second = Desired({"service": sorted(names | more)}, {}, frozenset(through - names - more))
     for render in (rendering.dnsmasq, rendering.unbound):
         same = rendering.digest_in(render(first)) == rendering.digest_in(render(second))
         assert same is (render(first) == render(second))

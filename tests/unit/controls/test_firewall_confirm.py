@@ -74,7 +74,7 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def load(host: Host, confirmed: bool = False) -> loading.Load:
-    return loading.Load(host, "/usr/sbin/nft", listing.Sight({}, {}), TEXT, confirmed)
+    return loading.Load(host, "/usr/sbin/nft", listing.Observed({}, {}), TEXT, confirmed)
 
 
 def trying(host: Host, changes: Changes, **settings: int) -> Any:

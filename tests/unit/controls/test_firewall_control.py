@@ -112,27 +112,27 @@ def test_nothing_to_refuse_wants_no_table(tmp_path: Path, entry: dict[str, Any],
     assert firewall.enforce(host, plan(dns_over_tls="unmanaged", telegram=entry)).actions == []
 
 
-def wanted(**options: Any) -> str:
+def desired(**options: Any) -> str:
     return render(plan(telegram={})["controls"]["firewall"], Lifelines(**options))
 
 
 def test_what_is_kept_for_the_boot_is_compared_byte_for_byte(tmp_path: Path) -> None:
-    host = RecordedHost(tmp_path, Result(0, wanted(), "")).install("nft", "systemctl")
+    host = RecordedHost(tmp_path, Result(0, desired(), "")).install("nft", "systemctl")
     nft = str(host.tool("nft"))
     units = [(path, text) for unit in boot.units(nft) for path, text in ((unit.path, unit.text), (unit.enabled, ""))]
-    for path, content in ((boot.FILE, wanted()), (program.PATH, boot.program_text()), *units):
+    for path, content in ((boot.FILE, desired()), (program.PATH, boot.program_text()), *units):
         (tmp_path / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path.lstrip("/")).write_text(content)
     (tmp_path / program.PATH.lstrip("/")).chmod(program.MODE)
     assert set(states(firewall.observe(host, plan(telegram={}))).values()) == {COMPLIANT}
     (tmp_path / boot.ENABLED.lstrip("/")).unlink()
-    (tmp_path / boot.FILE.lstrip("/")).write_text(wanted() + "\n")
+    (tmp_path / boot.FILE.lstrip("/")).write_text(desired() + "\n")
     verdict = firewall.observe(host, plan(telegram={}))[-1]
     assert [(f.kind, f.detail) for f in verdict.findings] == [("file", "changed"), ("unit", "not enabled")]
 
 
 def test_a_host_without_systemd_is_told_so(tmp_path: Path) -> None:
-    host = RecordedHost(tmp_path, Result(0, wanted(), "")).install("nft")
+    host = RecordedHost(tmp_path, Result(0, desired(), "")).install("nft")
     assert "no systemd" in firewall.observe(host, plan(telegram={}))[-1].findings[-1].detail
     changes = firewall.enforce(host, plan(telegram={}))
     assert [str(action) for action in changes.actions] == [f"write {program.PATH}", f"write {boot.FILE}"]
@@ -140,13 +140,13 @@ def test_a_host_without_systemd_is_told_so(tmp_path: Path) -> None:
 
 
 def test_where_no_namespace_may_be_made_elements_are_compared_and_rules_are_unknown(tmp_path: Path) -> None:
-    respelled = wanted().replace("jump restricted", "goto restricted")
+    respelled = desired().replace("jump restricted", "goto restricted")
     host = RecordedHost(tmp_path, Result(0, respelled, "")).install("nft", "systemctl")
     assert states(firewall.observe(host, plan(telegram={})))["telegram"] == UNKNOWN
     host.listing = Result(0, respelled.replace("203.0.113.0/24", "203.0.113.0/25"), "")
     seen = states(firewall.observe(host, plan(telegram={})))
     assert (seen["telegram"], seen["dns-over-tls"]) == (NONCOMPLIANT, UNKNOWN)
-    host.listing = Result(0, wanted().replace("203.0.113.0/24", "203.0.113.0/25"), "")
+    host.listing = Result(0, desired().replace("203.0.113.0/24", "203.0.113.0/25"), "")
     seen = states(firewall.observe(host, plan(telegram={})))
     assert (seen["telegram"], seen["dns-over-tls"]) == (NONCOMPLIANT, COMPLIANT)
 
@@ -222,7 +222,7 @@ def test_neighbours_that_do_nothing_or_cannot_be_listed_make_no_rule(tmp_path: P
 
 
 def test_attempts_are_told_of_the_rule_they_were_refused_for(tmp_path: Path) -> None:
-    counted = wanted().replace("counter refused_telegram {\n", "counter refused_telegram {\n\t\tpackets 9 bytes 540\n")
+    counted = desired().replace("counter refused_telegram {\n", "counter refused_telegram {\n\t\tpackets 9 bytes 540\n")
     host = RecordedHost(tmp_path, Result(0, counted, "")).install("nft", "systemctl")
     verdicts = {verdict.rule: verdict for verdict in firewall.observe(host, plan(telegram={}))}
     assert (verdicts["firewall/telegram"].state, verdicts["firewall/telegram"].attempts) == (COMPLIANT, 9)
@@ -231,7 +231,7 @@ def test_attempts_are_told_of_the_rule_they_were_refused_for(tmp_path: Path) -> 
 
 def test_a_user_of_a_waiver_whom_the_host_does_not_know_is_told_and_let_through_nowhere(tmp_path: Path) -> None:
     exceptions = [{"waiver": "w1", "users": ["nobody-here"]}]
-    host = RecordedHost(tmp_path, Result(0, wanted(), "")).install("nft", "systemctl")
+    host = RecordedHost(tmp_path, Result(0, desired(), "")).install("nft", "systemctl")
     wanted_plan = plan(telegram={"exceptions": exceptions})
     refusals = {refusal.subject: refusal.reason for refusal in firewall.enforce(host, wanted_plan).refused}
     assert "no such user" in refusals["user:nobody-here"]

@@ -230,9 +230,9 @@ def test_every_address_of_a_service_is_in_its_sets_and_no_other(services: dict[s
             for element in part.elements
         ]
         for family in (4, 6):
-            wanted = [n for n in map(ipaddress.ip_network, given_networks) if n.version == family]
+            desired = [n for n in map(ipaddress.ip_network, given_networks) if n.version == family]
             mine = [n for n in held if n.version == family]
-            assert list(ipaddress.collapse_addresses(wanted)) == sorted(mine)  # type: ignore[type-var]
+            assert list(ipaddress.collapse_addresses(desired)) == sorted(mine)  # type: ignore[type-var]
 
 
 def test_what_was_refused_is_read_from_the_counters() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from proscribe.controls.firewall import known, update
-from proscribe.controls.firewall.listing import Sight, take_apart
+from proscribe.controls.firewall.listing import Observed, take_apart
 from proscribe.controls.firewall.rule_text import Lifelines
 from proscribe.controls.firewall.ruleset import render
 from proscribe.host import ControlError, Generation, Host, Result
@@ -94,7 +94,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_the_one_change_that_was_ours_is_known(root: Path) -> None:
     host = Kernel(root)
-    update.load(host, "nft", Sight(take_apart(table(ONE)), {}, generation=host.now), table(ONE, TWO))
+    update.load(host, "nft", Observed(take_apart(table(ONE)), {}, generation=host.now), table(ONE, TWO))
     assert known.unchanged(host, table(ONE, TWO))
     assert not known.unchanged(host, table(ONE))
     host.now = host.now.next()
@@ -112,14 +112,14 @@ def test_where_others_changed_tables_meanwhile_nothing_is_known_and_the_table_is
     host = Kernel(root, others=1)
     known.remember(host, table(ONE), host.now)
     looked_at = host.now._replace(number=3)
-    update.load(host, "nft", Sight(take_apart(table(ONE)), {}, generation=looked_at), table(ONE, TWO))
+    update.load(host, "nft", Observed(take_apart(table(ONE)), {}, generation=looked_at), table(ONE, TWO))
     assert host.loaded == [table(ONE, TWO)]
     assert host.text(known.STATE) is None
 
 
 def test_a_table_that_the_kernel_does_not_take_is_an_error(root: Path) -> None:
     with pytest.raises(ControlError, match="ended with 1: no"):
-        update.load(Kernel(root, rc=1), "nft", Sight({}, {}), table(ONE))
+        update.load(Kernel(root, rc=1), "nft", Observed({}, {}), table(ONE))
 
 
 def test_a_generation_wraps_as_the_kernels_does() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...compile.restrictions import DNS_BACKENDS
-from ...controls.dns import wish
+from ...controls.dns import desired
 from ...plan import RESTRICTED
 from ...report.wording import counted, some
 from ..relations import ADDRESS, FILE, PROGRAM, SERVICE, Subject
@@ -40,11 +40,11 @@ def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
 
 def _looked_up(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
     host, backend = about.asked.host, policy.restrictions.dns_backend
-    listed = wish.of_plan(section, {}, canaries=False).names  # all that a hosts file can say
-    wanted = wish.of_plan(section, {}, canaries=True)
-    nearest = wish.covering(host, wanted.names | wanted.through)
+    listed = desired.of_plan(section, {}, canaries=False).names  # all that a hosts file can say
+    wanted = desired.of_plan(section, {}, canaries=True)
+    nearest = desired.covering(host, wanted.names | wanted.through)
     for id_, entry in section["services"].items():
-        fits = wish.covering(host, {*entry["domains"], *entry.get("canaries", ())})
+        fits = desired.covering(host, {*entry["domains"], *entry.get("canaries", ())})
         if not fits:
             continue
         where = f"{within(host, fits)}, of {entry['name']}"

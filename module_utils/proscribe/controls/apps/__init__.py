@@ -16,24 +16,24 @@ from .quarantine import unfinished
 
 def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     """A verdict for every service of the plan, and one for the gate if there has to be one."""
-    sight = look(host, plan["controls"]["apps"])
-    if memory := sight.memory:
+    observed = look(host, plan["controls"]["apps"])
+    if memory := observed.memory:
         host.told["full_scan"] = {"at": memory.full_at, "runs": memory.runs}
         host.keeps.append(lambda begins: keep(host, memory, begins))
     verdicts = []
-    for service, entry in sight.wanted.services.items():
-        found = sight.findings(service)
+    for service, entry in observed.desired.services.items():
+        found = observed.findings(service)
         covered = dict(found)
         verdict = judge(
-            f"apps/{service}", entry, [one for one, _ in found], sight.unseen.get(service, ""), covered.__getitem__
+            f"apps/{service}", entry, [one for one, _ in found], observed.unseen.get(service, ""), covered.__getitem__
         )
-        if verdict.state == COMPLIANT and service in sight.idle:
-            verdict = Verdict(f"apps/{service}", NOT_APPLICABLE, reason=sight.idle[service])
+        if verdict.state == COMPLIANT and service in observed.idle:
+            verdict = Verdict(f"apps/{service}", NOT_APPLICABLE, reason=observed.idle[service])
         # What is only known by its name is not ended, so enforcing would change nothing.
-        verdicts.append(verdict._replace(drifted=verdict.drifted and not sight.uncertain(service)))
+        verdicts.append(verdict._replace(drifted=verdict.drifted and not observed.uncertain(service)))
     verdicts += unfinished.observe(host, plan["controls"]["apps"]["mode"])
-    verdicts += fapolicyd.observe(host, plan, sight.wanted)
-    return verdicts + install_block.observe(host, plan, sight.wanted)
+    verdicts += fapolicyd.observe(host, plan, observed.desired)
+    return verdicts + install_block.observe(host, plan, observed.desired)
 
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:

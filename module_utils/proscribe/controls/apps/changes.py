@@ -11,7 +11,7 @@ from ..base import Action, Changes, Refusal
 from . import install_block, protected, user_notice
 from .blocks.parts import DependsOnPackages, GatePart
 from .execution import fapolicyd_changes
-from .observed import Running, Sight, look
+from .observed import Observed, Running, look
 from .portable import evidence
 from .portable.names import Names
 from .portable.scan import Copy
@@ -29,16 +29,16 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     """See the package. The gate comes last: until then there is nothing that it would have to let pass."""
     section = plan["controls"]["apps"]
     settings = section["settings"]
-    sight = look(host, section)
-    ended, kept = _ends(host, sight, settings.get("grace", 5))
-    removed, left, gone = _removals(host, sight)
+    observed = look(host, section)
+    ended, kept = _ends(host, observed, settings.get("grace", 5))
+    removed, left, gone = _removals(host, observed)
     seconds = settings.get("quarantine_keep", 0)
-    moved, stays = _copies(host, sight, seconds)
+    moved, stays = _copies(host, observed, seconds)
     going = [*ended, *removed, *moved]
-    gates = [*_gate(host, plan, sight, gone), *fapolicyd_changes.enforce(host, section, sight.wanted)]
+    gates = [*_gate(host, plan, observed, gone), *fapolicyd_changes.enforce(host, section, observed.desired)]
     told = user_notice.told(host, settings.get("user_notice", ""), going, capacity.until(seconds))
     actions = [*told, *completing.unfinished(host), *capacity.pruning(host, seconds), *going, *gates]
-    return Changes(actions, [*kept, *left, *stays], independent=True, afterwards=partial(keep, host, sight.memory))
+    return Changes(actions, [*kept, *left, *stays], independent=True, afterwards=partial(keep, host, observed.memory))
 
 
 def lift(host: Host) -> Changes:
@@ -53,20 +53,20 @@ def lift(host: Host) -> Changes:
     return Changes([*gates, *back.actions, *forgotten], back.refused, independent=True)
 
 
-def _ends(host: Host, sight: Sight, grace: float) -> tuple[list[Action], list[Refusal]]:
+def _ends(host: Host, observed: Observed, grace: float) -> tuple[list[Action], list[Refusal]]:
     actions: list[Action] = []
     refused: list[Refusal] = []
     lineage = host.lineage()
 
     def restricted(running: Running, process: Process) -> bool:
-        identity = sight.identify(process)
+        identity = observed.identify(process)
         if identity is None or identity.doubt:
             return False
         now = running._replace(identity=identity, processes=[process])  # it may be another program by now
-        return bool(sight.enforced_of(sight.placed(now)))
+        return bool(observed.enforced_of(observed.placed(now)))
 
-    for running in sight.running:
-        services = sight.enforced_of(running)
+    for running in observed.running:
+        services = observed.enforced_of(running)
         pids = [str(process.pid) for process in running.processes]
         subject = f"{running.identity.id} of {running.user} (pid {', '.join(pids)})"
         reason = running.identity.doubt
@@ -87,7 +87,7 @@ def _end(host: Host, processes: Sequence[Process], restricted: Any, grace: float
         host.end(process, restricted, grace)
 
 
-def _removals(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal], dict[str, set[str]]]:
+def _removals(host: Host, observed: Observed) -> tuple[list[Action], list[Refusal], dict[str, set[str]]]:
     """What removes packages, what is not removed, and by package system the packages that will be gone."""
     actions: list[Action] = []
     refused: list[Refusal] = []
@@ -95,8 +95,8 @@ def _removals(host: Host, sight: Sight) -> tuple[list[Action], list[Refusal], di
     for system in SYSTEMS:
         services_of = {
             p: services
-            for held_by, p in sight.packages
-            if p.manager == system.MANAGER and (services := sight.enforced(held_by, p.finding()))
+            for held_by, p in observed.packages
+            if p.manager == system.MANAGER and (services := observed.enforced(held_by, p.finding()))
         }
         guards = [(p, why) for p in services_of if p.manager in SYSTEM_MANAGERS and (why := protected.package(p.id))]
         doomed = [package for package in services_of if package not in dict(guards)]
@@ -132,17 +132,17 @@ def _by_user(
         yield user, [f"apps/{service}" for service in services], members
 
 
-def _copies(host: Host, sight: Sight, seconds: int) -> tuple[list[Action], list[Refusal]]:
+def _copies(host: Host, observed: Observed, seconds: int) -> tuple[list[Action], list[Refusal]]:
     """What moves portable copies into the quarantine, each with all of it that is the program's own."""
     refused: list[Refusal] = []
     moving: dict[str, tuple[Copy, list[str]]] = {}  # one path may belong to several services
-    for copy in sight.copies:
-        services = sight.enforced(copy.services, copy.finding())
+    for copy in observed.copies:
+        services = observed.enforced(copy.services, copy.finding())
         if copy.doubt:
             refused += [Refusal(f"apps/{service}", escaped(copy.path), copy.doubt) for service in services]
         elif services:
             moving.setdefault(copy.path, (copy, []))[1].extend(services)
-    names = Names(sight.wanted.services) if moving else None
+    names = Names(observed.desired.services) if moving else None
     actions = []
     for copy, services in moving.values():
         reason, doubt = _certain(host, copy, names, services[0])
@@ -176,16 +176,16 @@ def _certain(host: Host, copy: Copy, names: Names | None, service: str) -> tuple
     return reason, partial(evidence.unlike, kind=copy.kind, names=names, service=service, of=own)
 
 
-def _gate(host: Host, plan: Mapping[str, Any], sight: Sight, gone: Mapping[str, set[str]]) -> list[Action]:
+def _gate(host: Host, plan: Mapping[str, Any], observed: Observed, gone: Mapping[str, set[str]]) -> list[Action]:
     up: list[Action] = []
     down: list[Action] = []
-    for manager, part, called_for in install_block.expected(host, plan, sight.wanted):
+    for manager, part, called_for in install_block.expected(host, plan, observed.desired):
         if isinstance(part, DependsOnPackages):
             part = part.without(gone.get(manager, set()))
         if not part.wrong(host, called_for):
             continue
         if called_for:
-            up.append(Action("write", part.path, partial(part.enforce, host), part.text(host), part.wanted(host)))
+            up.append(Action("write", part.path, partial(part.enforce, host), part.text(host), part.desired(host)))
         else:
             down.insert(0, _down(host, part))
     return [*down, *up]

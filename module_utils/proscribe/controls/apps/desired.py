@@ -16,7 +16,7 @@ EVIDENCE = ("processes", "paths", "desktop_files", "markers", "windows", "web_ho
 UNMANAGED_BROWSERS = "unmanaged-browsers"  # the rule of browsers that no policy reaches
 
 
-class Wanted:
+class Desired:
     """What to look for, each with the services that name it.
 
     A name that a waived service shares with others is looked for on behalf of the waived one only: a waiver that let an

@@ -8,18 +8,18 @@ from ...finding import Finding, Verdict, judge
 from ...host import Host, Unseen
 from .blocks.contact import in_each_language
 from .blocks.parts import MISSING, GatePart
-from .desired import Wanted
+from .desired import Desired
 from .systems.registry import SYSTEMS
 
 RULE = "apps/reinstall-gate"
 
 
-def observe(host: Host, plan: Mapping[str, Any], wanted: Wanted) -> list[Verdict]:
+def observe(host: Host, plan: Mapping[str, Any], desired: Desired) -> list[Verdict]:
     """The gate's verdict; none where no gate is called for and none stands, or where nothing is enforced at all."""
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
         return []
-    parts = list(expected(host, plan, wanted))
+    parts = list(expected(host, plan, desired))
     try:
         found = [finding for system in SYSTEMS for finding in _amiss(host, system.MANAGER, parts)]
     except Unseen as unseen:
@@ -42,16 +42,16 @@ def _amiss(host: Host, manager: str, parts: Iterable[tuple[str, GatePart, bool]]
     return found
 
 
-def expected(host: Host, plan: Mapping[str, Any], wanted: Wanted) -> Iterator[tuple[str, GatePart, bool]]:
+def expected(host: Host, plan: Mapping[str, Any], desired: Desired) -> Iterator[tuple[str, GatePart, bool]]:
     """Every part of every gate, with its package system and whether it has to be there.
 
     A gate that has nothing to refuse any more has to go, so that what is permitted can be installed.
     """
-    paths = wanted.closed_paths()
+    paths = desired.closed_paths()
     notices = in_each_language(str(plan["controls"]["apps"]["settings"].get("refusal_notice", "")))
     for system in SYSTEMS:
-        ids = wanted.restricted(system.MANAGER)
-        permitted = wanted.permitted(system.MANAGER)
+        ids = desired.restricted(system.MANAGER)
+        permitted = desired.permitted(system.MANAGER)
         called_for = bool(ids) and system.gated(host)
         for part in system.gate(ids, str(plan.get("contact") or ""), permitted, paths, notices):
             yield system.MANAGER, part, called_for and part.concerns(host)

@@ -13,7 +13,7 @@ from ...host.apart import each
 from ...host.processes import NotAsked
 from ...tuples import NamedTuple
 from . import per_user
-from .desired import Wanted
+from .desired import Desired
 from .portable import launchers, scan, user_dirs
 from .portable.names import Names
 from .portable.scan import Copy, Region
@@ -28,10 +28,10 @@ from .systems.registry import SYSTEMS
 RUNNABLE = ("appimage", "program", "tree", "wine")  # kinds of copies that a program runs from
 
 
-class Sight(NamedTuple):
+class Observed(NamedTuple):
     """What was seen on a host, and for each service why something could not be seen ("" if all could)."""
 
-    wanted: Wanted
+    desired: Desired
     packages: list[tuple[list[str], Package]]
     running: list[Running]
     identify: Callable[[Process], Identity | None]
@@ -42,7 +42,7 @@ class Sight(NamedTuple):
 
     def findings(self, service: str) -> list[tuple[Finding, str]]:
         """The evidence for a service, each piece with the waiver that covers it, "" if none does."""
-        entry = self.wanted.services[service]
+        entry = self.desired.services[service]
         packages = [package.finding() for services, package in self.packages if service in services]
         running = [program for program in self.running if service in program.identity.services]
         copies = [copy.finding() for copy in self.copies if service in copy.services]
@@ -51,12 +51,12 @@ class Sight(NamedTuple):
 
     def enforced(self, services: list[str], finding: Finding, place: str = "") -> list[str]:
         """Those of some services on whose behalf something seen has to go."""
-        entries = self.wanted.services
-        return [s for s in self.wanted.enforced(services) if not exception_for(entries[s], finding, place)]
+        entries = self.desired.services
+        return [s for s in self.desired.enforced(services) if not exception_for(entries[s], finding, place)]
 
     def placed(self, running: Running) -> Running:
         """See running.placed."""
-        return placed(running, self.wanted, [package for _, package in self.packages])
+        return placed(running, self.desired, [package for _, package in self.packages])
 
     def enforced_of(self, running: Running) -> list[str]:
         return self.enforced(running.identity.services, running.finding(), running.place)
@@ -69,40 +69,40 @@ class Sight(NamedTuple):
         return bool(running or copies) and not installed and all(running + copies)
 
 
-def look(host: Host, section: Mapping[str, Any]) -> Sight:
+def look(host: Host, section: Mapping[str, Any]) -> Observed:
     """Look for everything that a plan's `apps` section names. Raises ControlError."""
-    wanted = Wanted(section)
-    unseen: dict[str, list[str]] = {service: [] for service in wanted.services}
+    desired = Desired(section)
+    unseen: dict[str, list[str]] = {service: [] for service in desired.services}
     people = {user.home: user for user in host.users() if scan.is_home(user)}
     homes = {user.home for user in host.users()}
     roots = [user for user in host.users() if user.uid == 0]
     named = {user.home: user_dirs.of_user(host, user) for user in roots if scan.is_home(user)}
     folders = {folder for own in named.values() for folder in own.values()}
-    names = Names(wanted.services, people)
-    memory = remembered(host, stamped(wanted.stamp(names), folders), wanted.full_scan_every)
+    names = Names(desired.services, people)
+    memory = remembered(host, stamped(desired.stamp(names), folders), desired.full_scan_every)
     asked: dict[str, tuple[Any, Any]] = {}
     found: list[Package] = []
     blind: list[tuple[str, str]] = []
     for system in SYSTEMS:
-        ids = wanted.packages[system.MANAGER].keys()
+        ids = desired.packages[system.MANAGER].keys()
         for those, reason in (
             installed(host, system, ids, memory.packages, asked),
             *(system.query_of(host, user, ids) for user in roots),
         ):
             found += those
             blind += [(system.MANAGER, reason)] if reason else []
-    here = _with_services(wanted, found)
+    here = _with_services(desired, found)
     region = _of_host(host, {home: user for home, user in people.items() if user.uid == 0})
-    walked = scan.look(host, wanted.services, names.beside(folders), region, here, memory.known)
-    services_of = per_user.common_services_of(wanted, homes)
+    walked = scan.look(host, desired.services, names.beside(folders), region, here, memory.known)
+    services_of = per_user.common_services_of(desired, homes)
     installed_here = {service for services, _ in here for service in services}
     desktops = {home: own[user_dirs.DESKTOP] for home, own in named.items() if user_dirs.DESKTOP in own}
     started, unread = launchers.look(
-        host, wanted.services, services_of, region.homes.values(), True, desktops, installed_here
+        host, desired.services, services_of, region.homes.values(), True, desktops, installed_here
     )
-    web_apps = launchers.installed(host, wanted.services, walked.web_apps, lambda path: _owner(path, region.homes))
-    sole = frozenset(manager for managers in wanted.by_package_only.values() for manager in managers)
-    common = per_user.Common(wanted, names, homes, here, memory, sole)
+    web_apps = launchers.installed(host, desired.services, walked.web_apps, lambda path: _owner(path, region.homes))
+    sole = frozenset(manager for managers in desired.by_package_only.values() for manager in managers)
+    common = per_user.Common(desired, names, homes, here, memory, sole)
     theirs = per_user.look(host, common, walked.others)
     host.told["package_systems"] = present(host)
     if host.privileged and not (theirs.unseen or theirs.blind):  # else nobody knows what a user has
@@ -110,32 +110,32 @@ def look(host: Host, section: Mapping[str, Any]) -> Sight:
         host.told["user_package_systems"] = sorted(brought)
 
     for manager, reason in [*blind, *theirs.blind]:
-        for service in {service for services in wanted.packages[manager].values() for service in services}:
+        for service in {service for services in desired.packages[manager].values() for service in services}:
             unseen[service].append(reason)
-    for service, entry in wanted.services.items():
+    for service, entry in desired.services.items():
         if entry["processes"] or entry["paths"] or entry["packages"] or entry.get("web_hosts"):
             unseen[service] += [*walked.unseen, *unread, *theirs.unseen]
-    packages = [*here, *_with_services(wanted, theirs.packages)]
+    packages = [*here, *_with_services(desired, theirs.packages)]
     copies = []
     for copy in [*walked.found, *started, *web_apps, *theirs.copies]:
-        services = wanted.claimed(copy.services)
-        copies.append(copy._replace(services=wanted.holders(services, copy.finding())))
+        services = desired.claimed(copy.services)
+        copies.append(copy._replace(services=desired.holders(services, copy.finding())))
     certain = {
         path: copy.services
         for copy in copies
         if not copy.doubt and copy.kind in RUNNABLE
         for path in copy.parts or [copy.path]
     }
-    identify = identifier(host, wanted, packages, homes, certain)
+    identify = identifier(host, desired, packages, homes, certain)
     runs, reasons = _running(host, identify)
-    runs = [placed(program, wanted, [package for _, package in packages]) for program in runs]
+    runs = [placed(program, desired, [package for _, package in packages]) for program in runs]
     for listed in unseen.values():
         listed += reasons
     hint = "" if host.privileged else "; to see it all, run it as root (-b, and -K if sudo asks)"
     told = {service: escaped("; ".join(dict.fromkeys(listed))) + hint for service, listed in unseen.items() if listed}
     there = theirs.there.union(s.MANAGER for s in SYSTEMS if s.MANAGER in sole and _has(host, s, roots))
     kept = memory._replace(known=walked.known, packages=asked, users=theirs.memory) if names.any else None
-    return Sight(wanted, packages, runs, identify, told, copies, kept, _idle(wanted, there))
+    return Observed(desired, packages, runs, identify, told, copies, kept, _idle(desired, there))
 
 
 def _has(host: Host, system: PackageSystem, roots: Iterable[User]) -> bool:
@@ -143,17 +143,17 @@ def _has(host: Host, system: PackageSystem, roots: Iterable[User]) -> bool:
     return any(system.there(host, who) for who in (None, *roots))
 
 
-def _idle(wanted: Wanted, there: set[str]) -> dict[str, str]:
+def _idle(desired: Desired, there: set[str]) -> dict[str, str]:
     """The services of which only packages are known, of systems that this host has none of; each with the reason."""
     return {
         service: f"{NOTHING_KNOWN}: this host has no {' or '.join(managers) or 'such packages'}"
-        for service, managers in wanted.by_package_only.items()
+        for service, managers in desired.by_package_only.items()
         if there.isdisjoint(managers)
     }
 
 
-def _with_services(wanted: Wanted, packages: Iterable[Package]) -> list[tuple[list[str], Package]]:
-    return [(wanted.holders(wanted.packages[p.manager][p.id], p.finding()), p) for p in packages]
+def _with_services(desired: Desired, packages: Iterable[Package]) -> list[tuple[list[str], Package]]:
+    return [(desired.holders(desired.packages[p.manager][p.id], p.finding()), p) for p in packages]
 
 
 def _of_host(host: Host, homes: Mapping[str, User]) -> Region:

@@ -14,7 +14,7 @@ from ...host.budget import Budget
 from ...host.processes import NOBODY
 from ...host.walking import mounts, not_entered, remote
 from ...tuples import NamedTuple
-from .desired import Wanted
+from .desired import Desired
 from .portable import launchers, scan, user_dirs
 from .portable.names import Names
 from .portable.scan import Copy, Region
@@ -55,7 +55,7 @@ class Seen(NamedTuple):
 class Common(NamedTuple):
     """What the look at every user needs."""
 
-    wanted: Wanted
+    desired: Desired
     names: Names
     homes: set[str]  # of everybody
     packages: Sequence[tuple[list[str], Package]]  # of the host
@@ -90,7 +90,7 @@ def _each(
     """What comes of the look at each unit, and why that is not all: first on the host's own file systems, then, where
     that is asked for, on others, as the user that they answer to.
     """
-    found, networks = units(host, others, common.wanted.network_homes == "scan")
+    found, networks = units(host, others, common.desired.network_homes == "scan")
     yield from each(found, lambda unit: _parts(host, common, unit))
     if networks:
         _load()
@@ -143,7 +143,7 @@ def units(
 
 def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     """What is seen of a unit, in parts: what came before the budget was spent stays."""
-    wanted = common.wanted
+    desired = common.desired
     if unit.unseen:
         yield {"unseen": list(unit.unseen)}
     at_home = [user for user in unit.users if _has_home(host, user)]
@@ -162,16 +162,16 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
         if brought := brought_by(host, user):
             yield {"systems": brought}
         for system in SYSTEMS if user in at_home else BY_NAME:
-            ids = wanted.packages[system.MANAGER].keys()
+            ids = desired.packages[system.MANAGER].keys()
             found, blind = _guarded(host, system.query_of, host, user, ids) if ids else ([], "")
             packages += found
             if system.MANAGER in common.only_packages and _has(host, system, user):
                 yield {"there": [system.MANAGER]}
             if found or blind:
                 yield {"packages": found, "blind": [(system.MANAGER, blind)] if blind else []}
-    services_of = common_services_of(wanted, common.homes)
+    services_of = common_services_of(desired, common.homes)
     desktops = {home: own[user_dirs.DESKTOP] for home, own in named.items() if user_dirs.DESKTOP in own}
-    started, unseen = _guarded(host, launchers.look, host, wanted.services, services_of, people, False, desktops)
+    started, unseen = _guarded(host, launchers.look, host, desired.services, services_of, people, False, desktops)
     if started or unseen:
         yield {"copies": started, "unseen": _reasons(unseen)}
     owned, _ = _guarded(host, _owned, host, people)
@@ -179,8 +179,8 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     roots = [*homes, *(directory for directory, files in unit.places if not files)]
     files = [(directory, names) for directory, names in unit.places if names]
     region = Region(homes, roots, files, unit.user, owned)
-    walked = scan.look(host, wanted.services, names, region, common.packages, known)
-    web_apps = launchers.installed(host, wanted.services, walked.web_apps, lambda path: unit.user)
+    walked = scan.look(host, desired.services, names, region, common.packages, known)
+    web_apps = launchers.installed(host, desired.services, walked.web_apps, lambda path: unit.user)
     kept = {"memory": text_of_user(memory, known, walked.known)} if host.learns and names.any else {}
     if walked.found or web_apps or walked.unseen or kept:
         yield {"copies": [*walked.found, *web_apps], "unseen": walked.unseen, **kept}
@@ -223,12 +223,12 @@ def _reasons(unseen: Any) -> list[str]:
     return [unseen] if isinstance(unseen, str) else list(unseen)
 
 
-def common_services_of(wanted: Wanted, homes: set[str]) -> Any:
+def common_services_of(desired: Desired, homes: set[str]) -> Any:
     """Whose a program is, by its path and by its flatpak id."""
 
     def services_of(program: str, flatpak_id: str) -> list[str]:
-        named = wanted.packages["flatpak"].get(flatpak_id) or below(program, homes, wanted.paths)
-        return named or wanted.names.get(program.rpartition("/")[2], [])
+        named = desired.packages["flatpak"].get(flatpak_id) or below(program, homes, desired.paths)
+        return named or desired.names.get(program.rpartition("/")[2], [])
 
     return services_of
 

@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 from ...finding import Finding
 from ...host import Host, Process, escaped
 from ...tuples import NamedTuple
-from .desired import Wanted
+from .desired import Desired
 from .systems.package import Package
 from .systems.registry import SYSTEMS
 
@@ -57,7 +57,7 @@ def restored(row: Sequence[Any]) -> Running:
 
 def identifier(
     host: Host,
-    wanted: Wanted,
+    desired: Desired,
     packages: Sequence[tuple[list[str], Package]],
     homes: set[str],
     certain: Mapping[str, list[str]],
@@ -66,18 +66,18 @@ def identifier(
     programs: list[tuple[str, Callable[[Process], str]]] = []
     for system in SYSTEMS:
         found = [package for _, package in packages if package.manager == system.MANAGER]
-        programs.append((system.MANAGER, system.programs(host, wanted.packages[system.MANAGER].keys(), found)))
+        programs.append((system.MANAGER, system.programs(host, desired.packages[system.MANAGER].keys(), found)))
 
     def identify(process: Process) -> Identity | None:
         base = process.exe.rpartition("/")[2]
         for manager, program in programs:
             if id_ := program(process):
-                return Identity(wanted.packages[manager][id_], id_ if manager in SANDBOXING else base, manager, id_)
-        if services := below(process.exe, homes, wanted.paths) or below(process.exe, set(), certain):
+                return Identity(desired.packages[manager][id_], id_ if manager in SANDBOXING else base, manager, id_)
+        if services := below(process.exe, homes, desired.paths) or below(process.exe, set(), certain):
             if host.shares_root(process):
                 return Identity(services, base)
             return Identity(services, base, doubt="in a container, where the path says little, so it is not ended")
-        if services := wanted.names.get(base, []):
+        if services := desired.names.get(base, []):
             return Identity(services, base, doubt="known by its name alone, so it is not ended")
         return None
 
@@ -104,7 +104,7 @@ def running(host: Host, identify: Callable[[Process], Identity | None], processe
     return found
 
 
-def placed(running: Running, wanted: Wanted, packages: Iterable[Package]) -> Running:
+def placed(running: Running, desired: Desired, packages: Iterable[Package]) -> Running:
     """A running program with the version and the place of its installation, so that a waiver for that covers it too.
 
     One that may run from several installations (the system's and the user's own) has neither, unless they agree. The
@@ -119,7 +119,7 @@ def placed(running: Running, wanted: Wanted, packages: Iterable[Package]) -> Run
     }
     version, place = sources.pop() if len(sources) == 1 else ("", "")
     running = running._replace(version=version, place=place)
-    services = wanted.holders(identity.services, running.finding(), running.place)
+    services = desired.holders(identity.services, running.finding(), running.place)
     return running._replace(identity=identity._replace(services=services))
 
 

@@ -20,13 +20,13 @@ from ...plan import RESTRICTED
 from ...tuples import NamedTuple
 from ..base import Changes
 from . import forks, unread
-from .asked import Asked
+from .desired import Desired
 from .first_check import CHECKS
+from .observed import Observed
 from .places import PACKAGERS, Place, places
 from .rendering import extensions, names
 from .running import look as running_browsers
 from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, rule
-from .sight import Sight
 
 UNKNOWN = "a browser that the catalogue does not have, and no policy folder is found in it: docs/browsers.md"
 
@@ -35,49 +35,49 @@ class Look(NamedTuple):
     """A place, and what was seen there."""
 
     place: Place
-    sight: Sight
+    observed: Observed
 
 
 def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     """Whether every browser's policy blocks what the plan restricts. Raises ControlError for an unusable plan."""
     section = plan["controls"]["browser"]
-    asked = Asked(plan)
+    desired = Desired(plan)
     known = places(host, plan)
     others = forks.look(host, known).forks
     everywhere = [*known, *(fork.place for fork in others if fork.policies)]
     found_here = {place.id for place in places(host, plan, everywhere=True) if place.sites and place.there(host)}
     host.told["browsers"] = sorted({*found_here, *(fork.id[:100] for fork in others if fork.policies)})
-    seen = [Look(place, CHECKS[place.family](host, place, asked)) for place in everywhere]
-    unseen = _reasons(look.sight.unseen for look in seen)
+    seen = [Look(place, CHECKS[place.family](host, place, desired)) for place in everywhere]
+    unseen = _reasons(look.observed.unseen for look in seen)
     verdicts = [
         judge(f"browser/{id_}", entry, _service_findings(seen, entry), unseen)
         for id_, entry in section["services"].items()
     ]
-    for setting in asked.closed:
+    for setting in desired.closed:
         found = [
-            _finding(look.place, rule(setting).partition("/")[2], look.sight.settings[setting])
+            _finding(look.place, rule(setting).partition("/")[2], look.observed.settings[setting])
             for look in seen
-            if setting in look.sight.settings
+            if setting in look.observed.settings
         ]
         verdict = judge(rule(setting), section, found, unseen)
         if verdict.state == COMPLIANT and setting in (GOOGLE_TENANTS, MICROSOFT_TENANTS):
             from .tenants import mechanisms
 
-            verdict = verdict._replace(findings=tuple(mechanisms(setting, asked.rules, everywhere)))
+            verdict = verdict._replace(findings=tuple(mechanisms(setting, desired.rules, everywhere)))
         verdicts.append(verdict)
     found = [
-        _finding(look.place, look.place.path.rpartition("/")[2], "; ".join(look.sight.wrong))
+        _finding(look.place, look.place.path.rpartition("/")[2], "; ".join(look.observed.wrong))
         for look in seen
-        if look.sight.wrong
+        if look.observed.wrong
     ]
-    if asked:
+    if desired:
         found += [Finding("browser", fork.id, path=fork.binary, detail=UNKNOWN) for fork in others if not fork.policies]
         running = running_browsers(host, everywhere)
         # Enforcing does not end a browser under its user's hands.
         verdicts.append(judge("browser/running", section, *running)._replace(drifted=False))
         verdicts.append(judge("browser/packaged", section, *_packaged(host, plan, everywhere))._replace(drifted=False))
-    if asked or found:
-        unclear = _reasons(look.sight.unseen or look.sight.unclear for look in seen)
+    if desired or found:
+        unclear = _reasons(look.observed.unseen or look.observed.unclear for look in seen)
         files = judge("browser/policy-file", section, found, unclear)
         verdicts.append(files._replace(findings=(*files.findings, *unread.look(host))))
     else:
@@ -101,14 +101,14 @@ def _service_findings(seen: list[Look], entry: Mapping[str, Any]) -> Iterator[Fi
         yield Finding("policy", entry["name"], detail="not blocked, by waiver")
     elif entry["mode"] in RESTRICTED:
         open_: dict[tuple[str, str], list[Place]] = {}
-        for place, sight in seen:
-            if sight.complete:
+        for place, observed in seen:
+            if observed.complete:
                 continue
-            named = sight.opened(names(entry)) if place.sites else []
-            why = sight.why_open(named[0]) if named else sight.why
+            named = observed.opened(names(entry)) if place.sites else []
+            why = observed.why_open(named[0]) if named else observed.why
             opened = [str(one) for one in named]
             store = "chrome" if place.family == "chromium" else "firefox"
-            opened += [f"extension {one}" for one in extensions(entry, store) if one in sight.unblocked]
+            opened += [f"extension {one}" for one in extensions(entry, store) if one in observed.unblocked]
             if opened:
                 more = f"and {len(opened) - 1} more" if len(opened) > 1 else ""
                 open_.setdefault((opened[0], ": ".join(filter(None, (more, why)))), []).append(place)

@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 from ...host import ControlError, Host, Unseen
 from ..base import Action, Changes
 from . import chromium_changes, firefox_changes, forks
-from .asked import Asked
+from .desired import Desired
 from .places import Place, places
 
 MOST_NAMED = 15
@@ -21,12 +21,12 @@ LANGUAGES = {"chromium": chromium_changes, "firefox": firefox_changes, "thunderb
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     """The files to write so that every browser blocks what the plan restricts. Raises ControlError for the plan."""
-    asked = Asked(plan)
+    desired = Desired(plan)
     known = places(host, plan)
     others = forks.look(host, known)
 
     def at(place: Place) -> Changes:
-        return _at(place, functools.partial(LANGUAGES[place.family].enforce, host, place, asked.of(place)))
+        return _at(place, functools.partial(LANGUAGES[place.family].enforce, host, place, desired.of(place)))
 
     parts = [at(place) for place in known]
     notes = _ahead(host, [place for place, part in zip(known, parts) if any(a.verb == "write" for a in part.actions)])

@@ -13,10 +13,10 @@ import json
 from typing import Any, Collection, Iterable
 
 from ...host import WRITTEN_BY
+from .observed import MARK
 from .places import Place
 from .rendering import Name, Rules
 from .settings import ALLOW_LIST, EXTENSIONS, GOOGLE_TENANTS, MICROSOFT_TENANTS, PRIVATE_LOGIN, SETTINGS, SIGN_IN
-from .sight import MARK
 
 BLOCK, ALLOW, MERGE = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceMergeList"
 NO_EXTENSIONS, SOME_EXTENSIONS = "ExtensionInstallBlocklist", "ExtensionInstallAllowlist"

@@ -9,7 +9,7 @@ from typing import Any, Mapping
 from ...host import ControlError, Host, Unseen
 from ...tuples import NamedTuple
 from .lenient import parse
-from .sight import changeable
+from .observed import changeable
 
 
 class File(NamedTuple):

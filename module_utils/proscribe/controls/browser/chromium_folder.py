@@ -24,10 +24,10 @@ from .chromium import (
 )
 from .chromium_file import File, all_texts, look
 from .matching import Closest, chromium_entry
+from .observed import MARK, Observed, faults
 from .places import Place
 from .rendering import CHROMIUM_ENTRIES, MOST_ENTRIES, Name, Rules
 from .settings import EXTENSIONS, SETTINGS
-from .sight import MARK, Sight, faults
 
 # The browsers whose own folders are known to take CHROMIUM_ENTRIES, since Chromium was tried; of others with another
 # maker nobody knows it.
@@ -186,7 +186,7 @@ class Folder:
                     found.append((entry.name, f"{file.name} allows {text}"))
         return found
 
-    def sight(self) -> Sight:
+    def observed(self) -> Observed:
         """What all the files together come to."""
         block, allow = self.effective(BLOCK), self.effective(ALLOW)
         required = Closest(map(str, self.wanted.block), map(str, self.wanted.allow))
@@ -199,7 +199,7 @@ class Folder:
         many = {name: entries for name, entries in ((BLOCK, block), (ALLOW, allow)) if self._too_many(name, entries)}
         cut = {name: self._too_many(name, many[name]) for name in many if len(many[name]) > CHROMIUM_ENTRIES}
         wrong += cut.values()
-        return Sight(
+        return Observed(
             # Of what is cut off, the exceptions count as if they were there: they may open something.
             effect=Closest(block[:CHROMIUM_ENTRIES], allow),
             unclear="; ".join(self._too_many(name, many[name]) for name in many if name not in cut),

@@ -12,10 +12,10 @@ from typing import Any, Iterable
 
 from ...host import WRITTEN_BY
 from ...tuples import NamedTuple
+from .observed import MARK
 from .places import THUNDERBIRD, Place
 from .rendering import Name, Rules, above, covers
 from .settings import ALLOW_LIST, EXTENSIONS, GOOGLE_TENANTS, PRIVATE_LOGIN, SETTINGS
-from .sight import MARK
 
 FILTER, DNS, TENANTS = "WebsiteFilter", "DNSOverHTTPS", "AllowedDomainsForApps"
 EXTENSION_SETTINGS, PREFERENCES = "ExtensionSettings", "Preferences"

@@ -24,10 +24,10 @@ from ...tuples import NamedTuple
 from .firefox import EXTENSION_SETTINGS, FILTER, Lists, closing, lists, policies, render
 from .firefox_merge import assumed_ours, closes, merge, parse, same, without_ours
 from .matching import Closest, Unless, firefox_entry
+from .observed import MARK, Observed, faults
 from .places import Place
 from .rendering import MOST_ENTRIES, Name, Rules
 from .settings import EXTENSIONS, MICROSOFT_TENANTS, PRIVATE_LOGIN
-from .sight import MARK, Sight, faults
 
 
 class Note(NamedTuple):
@@ -173,7 +173,7 @@ class PolicyFile:
         earlier = self.note.written if self.note else []
         return after._replace(written=[*earlier, *after.written]), after
 
-    def sight(self) -> Sight:
+    def observed(self) -> Observed:
         """What the file comes to."""
         in_effect = self.document if self.document is not None and not self.lost else {}
         block, exceptions = _filter(in_effect, "Block"), _filter(in_effect, "Exceptions")
@@ -197,7 +197,7 @@ class PolicyFile:
                 wrong.append(self.lost if self.seen is not None else "no policy file")
             elif not self.holds and not self.faults.file:
                 wrong += self._differences()
-        return Sight(
+        return Observed(
             effect=Unless(block, exceptions),
             openings=sorted(openings),
             openers=[

@@ -18,8 +18,8 @@ from typing import Any, Mapping, NoReturn, Sequence
 from ...host import WRITTEN_BY
 from ...plan import canonical
 from .firefox import DNS, EXTENSION_SETTINGS, FILTER, NO_SPECULATION, PREFERENCES, TENANTS
+from .observed import MARK
 from .settings import SETTINGS
-from .sight import MARK
 
 LISTS = ("Block", "Exceptions")
 PROXY = "Proxy"

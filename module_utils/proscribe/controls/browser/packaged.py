@@ -29,7 +29,7 @@ _OPENED = pattern(r'^"(/etc[^"{]*)\{,/,/\*\*\}" r', re.MULTILINE)
 UNPLACED = "nobody knows where it reads policies: docs/browsers.md"
 
 
-class Sight(NamedTuple):
+class Observed(NamedTuple):
     """What was seen of packaged browsers: what keeps a policy from them, and what could not be looked at."""
 
     findings: Sequence[Finding]
@@ -48,7 +48,7 @@ class Installation(NamedTuple):
         return f"user:{self.user.name}" if self.user else "system"
 
 
-def look(host: Host, places: Sequence[Place], others: Sequence[Place]) -> Sight:
+def look(host: Host, places: Sequence[Place], others: Sequence[Place]) -> Observed:
     """Look at the packaged browsers of some places; `others` are those whose browsers may be here all the same.
 
     Users' own are looked at apart, on a budget of each one's: a home is its user's word.
@@ -69,7 +69,7 @@ def look(host: Host, places: Sequence[Place], others: Sequence[Place]) -> Sight:
             findings += [Finding(*row) for row in rows]
             unseen += its
         unseen += [f"{user.name}: {why}"] if why else []
-    return Sight(list(dict.fromkeys(findings)), "; ".join(dict.fromkeys(unseen)))
+    return Observed(list(dict.fromkeys(findings)), "; ".join(dict.fromkeys(unseen)))
 
 
 def _look(

@@ -19,20 +19,20 @@ DEAF, LOOKS_AGAIN = 4, 15 * 60  # seconds
 PACKED = ("/app/", "/snap/")
 
 
-class Sight(NamedTuple):
+class Observed(NamedTuple):
     """The browsers that run without the policy of their place, and why some could not be looked at."""
 
     findings: Sequence[Finding]
     unseen: str = ""
 
 
-def look(host: Host, places: Sequence[Place]) -> Sight:
+def look(host: Host, places: Sequence[Place]) -> Observed:
     """Look at the browsers that run. One goes without the policy of its place because it started before that was
     written, or because its user gave it another view of the file system.
     """
     processes, hidden = host.processes()
     unseen = f"{hidden} processes of other users are only seen by root" if hidden else ""
-    return Sight(list(_without_policy(host, places, processes)), unseen)
+    return Observed(list(_without_policy(host, places, processes)), unseen)
 
 
 def _without_policy(host: Host, places: Sequence[Place], processes: Iterable[Process]) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from ..base import Action, Changes
 from . import hosts_file, private_view
 from .backends.registry import backend
 from .choice import HOSTS, Choice, choose, trace
-from .wish import Wish, collect, service_verdicts
+from .desired import Desired, collect, service_verdicts
 
 LEFT_OVER = "left over from another way of filtering"
 
@@ -33,13 +33,16 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
         return [*verdicts, private_view.observe(host, section), _sub_domains(choice)] if names else verdicts
     from . import filtering
 
-    wish = _wish(host, plan)
-    leftovers = [*_left_over(host, choice, all_of_them=not wish.names), *hosts_file.left_over(host, section, LEFT_OVER)]
-    if wish.names:
+    desired = _desired(host, plan)
+    leftovers = [
+        *_left_over(host, choice, all_of_them=not desired.names),
+        *hosts_file.left_over(host, section, LEFT_OVER),
+    ]
+    if desired.names:
         filter_ = describe(host, choice, section["settings"])
-        verdicts = filtering.observe(host, section, wish, filter_, leftovers)
+        verdicts = filtering.observe(host, section, desired, filter_, leftovers)
         return [*verdicts[:-1], private_view.observe(host, section), verdicts[-1]]
-    verdicts = service_verdicts(section, wish, frozenset(), Finding("name", ""))
+    verdicts = service_verdicts(section, desired, frozenset(), Finding("name", ""))
     if leftovers:
         return [*verdicts, judge("dns/resolver", section, leftovers)]
     return [*verdicts, Verdict("dns/resolver", NOT_APPLICABLE, reason="no name is to be blocked")]
@@ -54,15 +57,15 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     others = [name for name in choice.traced if name != choice.name]
     if choice.name == HOSTS:
         changes = hosts_file.enforce(host, plan)
-        away = switching.take_away(host, choice.scene, others)
+        away = switching.take_away(host, choice.observed, others)
         return changes._replace(actions=[*changes.actions, *away, *_read_again(host, choice, changes)])
-    wish = _wish(host, plan)
-    if not wish.names:
+    desired = _desired(host, plan)
+    if not desired.names:
         return lift(host, plan)
-    actions = switching.put(host, describe(host, choice, section["settings"]), wish)
-    actions += switching.take_away(host, choice.scene, others)
+    actions = switching.put(host, describe(host, choice, section["settings"]), desired)
+    actions += switching.take_away(host, choice.observed, others)
     old = hosts_file.lift(host, section)
-    refused = [*hosts_file.refusals(wish), *old.refused]
+    refused = [*hosts_file.refusals(desired), *old.refused]
     return Changes([*actions, *old.actions, *_read_again(host, choice, old)], refused)
 
 
@@ -73,7 +76,7 @@ def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
     section = plan["controls"].get("dns", {"services": {}})
     choice = choose(host, {"backend": HOSTS})
     old = hosts_file.lift(host, section)
-    away = switching.take_away(host, choice.scene, choice.traced)
+    away = switching.take_away(host, choice.observed, choice.traced)
     return old._replace(actions=[*away, *old.actions, *_read_again(host, choice, old)])
 
 
@@ -81,8 +84,8 @@ def describe(host: Host, choice: Choice, settings: Mapping[str, Any]) -> Any:
     """The chosen backend's `Filter`."""
     module = backend(choice.name)
     if choice.name == "resolved":
-        return module.describe(host, choice.scene, settings.get("upstreams", ()))
-    return module.describe(host, choice.scene)
+        return module.describe(host, choice.observed, settings.get("upstreams", ()))
+    return module.describe(host, choice.observed)
 
 
 def _read_again(host: Host, choice: Choice, changes: Changes) -> list[Action]:
@@ -93,10 +96,10 @@ def _read_again(host: Host, choice: Choice, changes: Changes) -> list[Action]:
     def reload() -> None:
         host.must([systemctl, "try-reload-or-restart", unit])
 
-    return [Action("reload", unit, reload)] if changes.actions and choice.scene.units.get(unit) else []
+    return [Action("reload", unit, reload)] if changes.actions and choice.observed.units.get(unit) else []
 
 
-def _wish(host: Host, plan: Mapping[str, Any]) -> Wish:
+def _desired(host: Host, plan: Mapping[str, Any]) -> Desired:
     return collect(host, plan, hosts_file.foreign(host, plan["controls"]["dns"]), canaries=True)
 
 
@@ -106,7 +109,7 @@ def _left_over(host: Host, choice: Choice, all_of_them: bool = False) -> list[Fi
     return [
         Finding("file", path, manager=name, path=path, detail=LEFT_OVER)
         for name in names
-        for stage in backend(name).standing(host, choice.scene)
+        for stage in backend(name).standing(host, choice.observed)
         for path in stage.files
         if trace(host, path)
     ]

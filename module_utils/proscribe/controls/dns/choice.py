@@ -8,7 +8,7 @@ from ...host import ControlError, Host
 from ...tuples import NamedTuple
 from .backends.declaration import SERVER, STUB
 from .backends.registry import FILTERS, backend
-from .scene import Scene, look
+from .observed import Observed, look
 
 HOSTS = "hosts"
 
@@ -17,7 +17,7 @@ class Choice(NamedTuple):
     """A host's backend."""
 
     name: str
-    scene: Scene
+    observed: Observed
     traced: tuple[str, ...]  # the filters that this host could have traces of
     why: str = ""  # why it is the hosts file
 
@@ -26,20 +26,20 @@ def choose(host: Host, settings: Mapping[str, Any]) -> Choice:
     """The backend for a host. Raises ControlError for one that the restrictions name and that the host cannot have."""
     wanted = settings.get("backend", "auto")
     left = {name for name, (_, _, paths) in FILTERS.items() if any(trace(host, path) for path in paths)}
-    scene = look(host, [unit for _, unit, _ in FILTERS.values()], every=wanted not in ("auto", HOSTS) or bool(left))
-    traced = tuple(name for name, (_, unit, _) in FILTERS.items() if name in left or unit in scene.units)
+    observed = look(host, [unit for _, unit, _ in FILTERS.values()], every=wanted not in ("auto", HOSTS) or bool(left))
+    traced = tuple(name for name, (_, unit, _) in FILTERS.items() if name in left or unit in observed.units)
     if wanted == HOSTS:
-        return Choice(HOSTS, scene, traced)
+        return Choice(HOSTS, observed, traced)
     if wanted != "auto":
-        if lack := backend(wanted).missing(host, scene):
+        if lack := backend(wanted).missing(host, observed):
             raise ControlError(f"proscribe_dns_backend is {wanted}, which this host cannot have: {lack}")
-        return Choice(wanted, scene, traced)
+        return Choice(wanted, observed, traced)
     why = "this host has no resolver of its own that could filter: install and use dnsmasq or unbound"
-    for name in _fitting(host, scene):
-        why = backend(name).missing(host, scene)
+    for name in _fitting(host, observed):
+        why = backend(name).missing(host, observed)
         if not why:
-            return Choice(name, scene, traced)
-    return Choice(HOSTS, scene, traced, why)
+            return Choice(name, observed, traced)
+    return Choice(HOSTS, observed, traced, why)
 
 
 def trace(host: Host, path: str) -> bool:
@@ -47,17 +47,17 @@ def trace(host: Host, path: str) -> bool:
     return host.traces(path) if host.privileged else host.stat(path) is not None
 
 
-def _fitting(host: Host, scene: Scene) -> list[str]:
+def _fitting(host: Host, observed: Observed) -> list[str]:
     """The filters that fit the way a host resolves names, the best one first."""
     units = {name: unit for name, (kind, unit, _) in FILTERS.items() if kind == SERVER}
-    if not scene.local:
-        if scene.stub:
+    if not observed.local:
+        if observed.stub:
             return [name for name, (kind, _, _) in FILTERS.items() if kind == STUB]
-        busy = any(scene.units.get(unit) for unit in units.values())
-        return ["networkmanager"] if scene.written_by and not busy else []
-    servers = [name for name, unit in units.items() if unit in scene.units]
-    names = [name for name in servers if scene.units[units[name]]]
-    if scene.units.get("NetworkManager.service"):
+        busy = any(observed.units.get(unit) for unit in units.values())
+        return ["networkmanager"] if observed.written_by and not busy else []
+    servers = [name for name, unit in units.items() if unit in observed.units]
+    names = [name for name in servers if observed.units[units[name]]]
+    if observed.units.get("NetworkManager.service"):
         manager = backend("networkmanager")
         if manager.mode(host) == "dnsmasq" or host.stat(manager.SWITCH) is not None:
             names.append("networkmanager")

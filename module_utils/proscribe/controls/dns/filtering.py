@@ -12,9 +12,9 @@ from ...host import Host, Unseen
 from ...host.units import unit_text
 from ...tuples import NamedTuple
 from . import rendering
+from .desired import Desired, covering, service_verdicts
+from .observed import STUBS
 from .question import GAVE_UP, TXT, WAITS, ask
-from .scene import STUBS
-from .wish import Wish, covering, service_verdicts
 
 Command = Sequence[str]
 
@@ -42,7 +42,7 @@ class Filter(NamedTuple):
 
     manager: str  # of its findings: dnsmasq, unbound, ...
     file: str  # the path of the file with the names
-    render: Callable[[Wish], str]  # its text
+    render: Callable[[Desired], str]  # its text
     stages: Callable[[str], Sequence[Stage]]  # all that has to be there for that text to be in effect
     check: Sequence[str]  # has the tool read a candidate, whose path comes last
     logs: str = ""  # the unit in whose journal it tells hits; "" if it tells none
@@ -51,29 +51,29 @@ class Filter(NamedTuple):
 
 
 def observe(
-    host: Host, section: Mapping[str, Any], wish: Wish, filter_: Filter, leftovers: Sequence[Finding]
+    host: Host, section: Mapping[str, Any], desired: Desired, filter_: Filter, leftovers: Sequence[Finding]
 ) -> list[Verdict]:
     """Whether the filter stands, runs with this very file, and is what programs ask. `leftovers` of other backends are
     told with it. Raises ControlError, Unseen.
     """
     pattern = Finding("name", "", manager=filter_.manager, path=filter_.file)
-    text = filter_.render(wish)
+    text = filter_.render(desired)
     stands = host.text(filter_.file) or ""
     stages = filter_.stages(text)
     wrong = [finding for stage in stages for finding in amiss(host, filter_, stage)]
     idle, unseen = _idle(host, stages, text) if stands == text else ("", "")
     if idle:
         wrong.append(Finding("resolver", filter_.manager, manager=filter_.manager, detail=idle))
-    verdicts = service_verdicts(section, wish, rendering.blocked(stands), pattern, idle, unseen)
+    verdicts = service_verdicts(section, desired, rendering.blocked(stands), pattern, idle, unseen)
     if filter_.logs and not idle:
         from . import hits  # a host without a filter has no use for it
 
-        of = {f"dns/{id_}": set(names) - set(wish.left) for id_, names in wish.services.items()}
+        of = {f"dns/{id_}": set(names) - set(desired.left) for id_, names in desired.services.items()}
         counts = hits.count(host, filter_.logs, of)
         verdicts = [verdict._replace(attempts=counts.get(verdict.rule, 0)) for verdict in verdicts]
     whole = judge("dns/resolver", section, [*wrong, *leftovers, *filter_.bypasses], unseen)
     whole = whole._replace(drifted=whole.drifted and bool(wrong or leftovers))
-    return [*(_with_openers(verdict, section, wish, filter_) for verdict in verdicts), whole]
+    return [*(_with_openers(verdict, section, desired, filter_) for verdict in verdicts), whole]
 
 
 def amiss(host: Host, filter_: Filter, stage: Stage) -> list[Finding]:
@@ -114,16 +114,16 @@ def _idle(host: Host, stages: Sequence[Stage], text: str) -> tuple[str, str]:
     return "", ""
 
 
-def _with_openers(verdict: Verdict, section: Mapping[str, Any], wish: Wish, filter_: Filter) -> Verdict:
+def _with_openers(verdict: Verdict, section: Mapping[str, Any], desired: Desired, filter_: Filter) -> Verdict:
     """The verdict, with the organisation's own lines that open what the service's rule blocks."""
     id_ = verdict.rule.partition("/")[2]
-    names = set(wish.services.get(id_, ())) - set(wish.left)
+    names = set(desired.services.get(id_, ())) - set(desired.left)
     found = [
         Finding(
             "line", name, manager=filter_.manager, path=path, detail=f"the organisation's own line opens it: {line}"
         )
         for path, line, name in filter_.openers
-        if covering(name, names) and not covering(name, wish.through)
+        if covering(name, names) and not covering(name, desired.through)
     ]
     if not found:
         return verdict

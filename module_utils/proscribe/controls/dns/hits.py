@@ -10,7 +10,7 @@ import re
 from typing import AbstractSet, Iterator, Mapping
 
 from ...host import ControlError, Host
-from .wish import covering
+from .desired import covering
 
 LINES = 5000
 PATIENCE = 5  # seconds

@@ -1,6 +1,6 @@
 """Backend: the names are blocked in /etc/hosts.
 
-The file knows exact names only: nothing below them is blocked. Names that are left alone (see `wish`) are left out of
+The file knows exact names only: nothing below them is blocked. Names that are left alone (see `desired`) are left out of
 the block. Canaries, which a browser wants answered with NXDOMAIN, cannot be said here.
 """
 
@@ -14,7 +14,7 @@ from ...host import Host, Unseen
 from ...plan import once
 from ..base import Action, Changes, Refusal
 from . import block
-from .wish import Wish, collect, covering, everywhere, service_verdicts
+from .desired import Desired, collect, covering, everywhere, service_verdicts
 
 PATH = "/etc/hosts"
 
@@ -33,17 +33,17 @@ def observe(host: Host, plan: Mapping[str, Any], leftovers: Sequence[Finding] = 
     usual = everywhere(plan, canaries=False).names
     likely = once(plan, "dns/block", lambda: block.render(usual, made=False))
     seen = block.split(content, lambda: _known(section), likely)
-    wish = _wish(host, plan, seen.foreign)
-    wanted = likely if wish.names == usual and not seen.made else block.render(wish.names, seen.made)
-    blocked = wish.names if seen.ours == wanted else block.blocked(seen.ours)
-    verdicts = service_verdicts(section, wish, blocked, _finding("", ""))
-    wrong = seen.damage if seen.damage or seen.ours == wanted else _differs(seen.ours, wish.names)
+    desired = _desired(host, plan, seen.foreign)
+    wanted = likely if desired.names == usual and not seen.made else block.render(desired.names, seen.made)
+    blocked = desired.names if seen.ours == wanted else block.blocked(seen.ours)
+    verdicts = service_verdicts(section, desired, blocked, _finding("", ""))
+    wrong = seen.damage if seen.damage or seen.ours == wanted else _differs(seen.ours, desired.names)
     found = [*([_finding("block", wrong)] if wrong else ()), *leftovers]
-    if wish.names or found:
+    if desired.names or found:
         verdicts.append(judge("dns/hosts-file", section, found))
     else:
         verdicts.append(Verdict("dns/hosts-file", NOT_APPLICABLE, reason="no name is to be blocked"))
-    return verdicts, wish.names
+    return verdicts, desired.names
 
 
 def left_over(host: Host, section: Mapping[str, Any], detail: str) -> list[Finding]:
@@ -56,12 +56,12 @@ def foreign(host: Host, section: Mapping[str, Any]) -> bytes:
     return block.split(host.read(PATH) or b"", lambda: _known(section)).foreign
 
 
-def refusals(wish: Wish) -> list[Refusal]:
+def refusals(desired: Desired) -> list[Refusal]:
     """The names that are left alone, service by service."""
     return [
         Refusal(f"dns/{id_}", name, reason)
-        for id_, names in wish.services.items()
-        for name, reason in wish.left.items()
+        for id_, names in desired.services.items()
+        for name, reason in desired.left.items()
         if covering(name, set(names))
     ]
 
@@ -79,14 +79,14 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     section = plan["controls"]["dns"]
     content = host.read(PATH)
     seen = block.split(content or b"", lambda: _known(section))
-    wish = _wish(host, plan, seen.foreign)
-    refused = refusals(wish)
-    if not wish.names:
+    desired = _desired(host, plan, seen.foreign)
+    refused = refusals(desired)
+    if not desired.names:
         return lift(host, section)._replace(refused=refused)
     made = content is None or seen.made
-    if not seen.damage and seen.ours == block.render(wish.names, made):
+    if not seen.damage and seen.ours == block.render(desired.names, made):
         return Changes(refused=refused)
-    changes = _put(host, content, block.render(wish.names, made) + seen.foreign)
+    changes = _put(host, content, block.render(desired.names, made) + seen.foreign)
     return changes._replace(refused=[*refused, *changes.refused])
 
 
@@ -127,13 +127,13 @@ def _known(section: Mapping[str, Any]) -> set[str]:
     return {name for entry in section["services"].values() for name in entry["domains"]}
 
 
-def _wish(host: Host, plan: Mapping[str, Any], foreign: bytes) -> Wish:
-    """The wish, with the names of the plan only: what lies below them is not blocked here, so it is not let through."""
-    wish = collect(host, plan, foreign, canaries=False)
-    if not wish.left:
-        return wish
-    named = {name for names in wish.services.values() for name in names}
-    return wish._replace(left={name: reason for name, reason in wish.left.items() if name in named})
+def _desired(host: Host, plan: Mapping[str, Any], foreign: bytes) -> Desired:
+    """The desired state, with the names of the plan only: what lies below them is not blocked here, so it is not let through."""
+    desired = collect(host, plan, foreign, canaries=False)
+    if not desired.left:
+        return desired
+    named = {name for names in desired.services.values() for name in names}
+    return desired._replace(left={name: reason for name, reason in desired.left.items() if name in named})
 
 
 def _finding(id_: str, detail: str) -> Finding:

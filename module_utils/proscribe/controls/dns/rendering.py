@@ -13,7 +13,7 @@ import re
 
 from ...hashing import sha256
 from ...host import WRITTEN_BY
-from .wish import Wish, plain
+from .desired import Desired, plain
 
 # "internal" is reserved for private use (ICANN, 2024); "invalid" will not do, since systemd-resolved answers it itself.
 WITNESS = "filter.proscribe.internal"
@@ -22,19 +22,22 @@ _DNSMASQ = re.compile(r"^local=/([^/]+)/$", re.MULTILINE)
 _UNBOUND = re.compile(r'^  local-zone: "([^"]+)\." always_nxdomain$', re.MULTILINE)
 
 
-def dnsmasq(wish: Wish) -> str:
+def dnsmasq(desired: Desired) -> str:
     """Lines for dnsmasq. `local` without a server is NXDOMAIN in every version; `#` is the upstream that it has."""
-    body = [*(f"local=/{name}/" for name in plain(wish.names)), *(f"server=/{name}/#" for name in plain(wish.through))]
+    body = [
+        *(f"local=/{name}/" for name in plain(desired.names)),
+        *(f"server=/{name}/#" for name in plain(desired.through)),
+    ]
     return _text([*body, f'txt-record={WITNESS},"{_digest(body)}"'])
 
 
-def unbound(wish: Wish) -> str:
+def unbound(desired: Desired) -> str:
     """Lines for unbound. Local zones need none of its modules, so the organisation's chain of modules stays as it is.
 
     log-local-actions names the zone in a line for each answer out of one, which is how hits are told.
     """
-    body = [f'  local-zone: "{name}." always_nxdomain' for name in plain(wish.names)]
-    body += [f'  local-zone: "{name}." transparent' for name in plain(wish.through)]
+    body = [f'  local-zone: "{name}." always_nxdomain' for name in plain(desired.names)]
+    body += [f'  local-zone: "{name}." transparent' for name in plain(desired.through)]
     witness = f"  local-data: '{WITNESS}. 0 IN TXT \"{_digest(body)}\"'"
     return _text(["server:", "  log-local-actions: yes", *body, witness])
 

@@ -24,8 +24,8 @@ def resolver_users(host: Host, plan: Mapping[str, Any]) -> list[str]:
 
         return sorted({"systemd-resolve", user(host)})
     if choice.name == "networkmanager":
-        return _dnsmasq_of(host, choice.scene.units["NetworkManager.service"])
-    pid = choice.scene.units[f"{choice.name}.service"]
+        return _dnsmasq_of(host, choice.observed.units["NetworkManager.service"])
+    pid = choice.observed.units[f"{choice.name}.service"]
     owner = host.owner(Process(pid, "")) if pid else None
     return [owner.name] if owner else []
 

@@ -14,19 +14,19 @@ from typing import Callable, Iterable, Sequence
 from ...host import ControlError, Host, Unseen
 from ...host.units import masked, unit_text
 from ..base import Action
-from . import scene as scenes
+from . import observed as scenes
 from .backends.registry import backend
+from .desired import Desired
 from .filtering import Command, Filter, Stage, amiss, tells
 from .question import NS, WAITS, ask
-from .wish import Wish
 
 CANDIDATE = "/run/proscribe-dns-candidate.conf"
 PATIENCE = 15.0  # seconds until a resolver that was started again has to answer
 
 
-def put(host: Host, filter_: Filter, wish: Wish) -> list[Action]:
+def put(host: Host, filter_: Filter, desired: Desired) -> list[Action]:
     """The one action that has the filter stand and run; none if it does. Raises ControlError."""
-    text = filter_.render(wish)
+    text = filter_.render(desired)
     stages = filter_.stages(text)
     fine = 0
     while fine < len(stages) and not _lacks(host, filter_, stages[fine], text):
@@ -40,11 +40,11 @@ def put(host: Host, filter_: Filter, wish: Wish) -> list[Action]:
     return [Action(verb, subject, lambda: _switch(host, filter_, due, text), before, "".join(differs.values()))]
 
 
-def take_away(host: Host, scene: scenes.Scene, names: Iterable[str]) -> list[Action]:
+def take_away(host: Host, observed: scenes.Observed, names: Iterable[str]) -> list[Action]:
     """The actions that take away what is left of some filters, and have the resolvers forget it."""
     actions = []
     for name in names:
-        for stage in reversed(backend(name).standing(host, scene)):
+        for stage in reversed(backend(name).standing(host, observed)):
             paths = [path for path in stage.files if host.traces(path)]
             if paths:
                 before = "".join(unit_text(host, path) or "" for path in paths)

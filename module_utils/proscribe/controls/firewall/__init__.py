@@ -46,12 +46,12 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
             at_boot = host.text(boot.FILE) or ""
             text = render(section, exemptions.collect(host, section, at_boot, askers=askers))
             kept = boot.wrong(host, nft, text)
-            sight = listing.look(host, nft, text, at_boot)
-            wrong, unseen, counts = sight.wrong, sight.unseen, sight.counts
+            observed = listing.look(host, nft, text, at_boot)
+            wrong, unseen, counts = observed.wrong, observed.unseen, observed.counts
             if needed and not known.alone(host, text):
                 others = neighbours.observe(host, nft)
-                if sight.right and text == at_boot:
-                    host.keeps.append(partial(_keep, host, text, sight.generation, not others))
+                if observed.right and text == at_boot:
+                    host.keeps.append(partial(_keep, host, text, observed.generation, not others))
         except Unseen as reason:
             unseen = str(reason)
     verdicts = []

@@ -173,13 +173,13 @@ def wrong(host: Host, nft: str, text: str) -> list[Finding]:
         return [*found, _unit(UNIT_NAME, "this host has no systemd: the table is not loaded at boot")]
     if not program_is_whole(host):
         found.append(_file(program.PATH, "changed" if host.stat(program.PATH) else "missing"))
-    for wanted in units(nft):
-        content = unit_text(host, wanted.path)
-        if content != wanted.text:
+    for desired in units(nft):
+        content = unit_text(host, desired.path)
+        if content != desired.text:
             state = "missing" if content is None else "changed" if content else "masked"
-            found.append(_unit(wanted.path, state, wanted.path))
-        if host.stat(wanted.enabled) is None:
-            found.append(_unit(wanted.name, "not enabled", wanted.enabled))
+            found.append(_unit(desired.path, state, desired.path))
+        if host.stat(desired.enabled) is None:
+            found.append(_unit(desired.name, "not enabled", desired.enabled))
     if not found and host.stat(SYSTEMD_RUNS) and not is_active(host, WATCH_NAME):
         found.append(_unit(WATCH_NAME, "not running"))
     return found

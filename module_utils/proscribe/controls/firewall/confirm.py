@@ -70,7 +70,7 @@ def begin(host: Host, load: loading.Load, within: int) -> str:
     """
     if boot.pending(host):
         raise Busy("another run's change of the firewall waits for its confirmation: run this again after it")
-    candidate = update.transaction(load.sight.live, load.sight.counts, load.text)
+    candidate = update.transaction(load.observed.live, load.observed.counts, load.text)
     host.must([load.nft, "-c", "-f", "-"], stdin=candidate)
     token = os.urandom(6).hex()
     digest = sha256(load.text.encode()).hexdigest()
@@ -201,6 +201,6 @@ def _remember(host: Host, text: str) -> None:
     """Spare the audits after this one a whole listing of the table, if it is loaded as it should be."""
     known.forget(host)
     with contextlib.suppress(Unseen):
-        sight = listing.look(host, loading.nft_of(host), text)
-        if sight.right and sight.generation and sight.generation == host.ruleset_generation():
-            known.remember(host, text, sight.generation)
+        observed = listing.look(host, loading.nft_of(host), text)
+        if observed.right and observed.generation and observed.generation == host.ruleset_generation():
+            known.remember(host, text, observed.generation)

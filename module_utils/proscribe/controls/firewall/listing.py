@@ -44,7 +44,7 @@ class Part(NamedTuple):
 Parts = dict[tuple[str, str], Part]
 
 
-class Sight(NamedTuple):
+class Observed(NamedTuple):
     """What there is, and what is wrong with it, by rule: a service, `dns-over-tls`, `ruleset` (all of the table)."""
 
     live: Parts  # empty too where nothing had to be listed, because all is known to be as wanted
@@ -59,7 +59,7 @@ class Sight(NamedTuple):
         return not any(self.wrong.values()) and not self.unseen
 
 
-def look(host: Host, nft: str, text: str, kept: str = "") -> Sight:
+def look(host: Host, nft: str, text: str, kept: str = "") -> Observed:
     """Compare the loaded table with the one that `text` would load. Raises Unseen, or ControlError if nft fails.
 
     Of a table that was made from `kept` (what is kept for the boot), and is known not to have changed since, only the
@@ -71,28 +71,28 @@ def look(host: Host, nft: str, text: str, kept: str = "") -> Sight:
         if counted and known.unchanged(host, kept):
             live = {} if text == kept else take_apart(kept)
             wrong = ({}, "") if text == kept else _compare(host, nft, text, live)
-            return Sight(live, *wrong, refusals(counted), generation)
+            return Observed(live, *wrong, refusals(counted), generation)
     listing = _list(host, nft, "table")
     live = take_apart(listing)
-    return Sight(live, *_compare(host, nft, text, live), refusals(listing), generation)
+    return Observed(live, *_compare(host, nft, text, live), refusals(listing), generation)
 
 
 def _compare(host: Host, nft: str, text: str, live: Parts) -> tuple[Mapping[str, Sequence[Finding]], str]:
     """What is wrong with the loaded table, by rule, and what cannot be said."""
-    wanted = take_apart(text)
-    if wanted == live:
+    desired = take_apart(text)
+    if desired == live:
         return {}, ""
     if not live:
-        return {rule: [NOT_LOADED] for rule in {"ruleset", *map(owner, wanted)}}, ""
-    if not wanted:
+        return {rule: [NOT_LOADED] for rule in {"ruleset", *map(owner, desired)}}, ""
+    if not desired:
         return {"ruleset": [NOT_LOADED._replace(detail="loaded, though nothing is to be refused")]}, ""
-    if all(live[key].lines == part.lines for key, part in wanted.items() if key in live):
-        return differences(wanted, live), ""  # this nft spells as we do
+    if all(live[key].lines == part.lines for key, part in desired.items() if key in live):
+        return differences(desired, live), ""  # this nft spells as we do
     as_listed = _as_listed(host, nft, text)
     if as_listed is not None:
         return differences(as_listed, live), ""
     # Our spelling is all there is to compare with: it can be trusted for names and addresses only.
-    every = differences(wanted, live)
+    every = differences(desired, live)
     sure = {rule: [finding for finding in found if finding.kind != "rule"] for rule, found in every.items()}
     return sure, NO_NAMESPACE if sure != every else ""
 
@@ -192,14 +192,14 @@ def owner(key: tuple[str, str]) -> str:
     return name.partition("_")[2] or (OWN_RULES if name.startswith(("own", "managed-")) else "ruleset")
 
 
-def differences(wanted: Parts, live: Parts) -> dict[str, list[Finding]]:
+def differences(desired: Parts, live: Parts) -> dict[str, list[Finding]]:
     """What is missing, changed or too much, by the rule it counts against."""
     found: dict[str, list[Finding]] = {}
 
     def add(rule: str, kind: str, id_: str, detail: str) -> None:
         found.setdefault(rule, []).append(Finding(kind, id_, manager="nftables", path=WHERE, detail=detail))
 
-    for key, part in wanted.items():
+    for key, part in desired.items():
         kind, name = key
         if key not in live:
             add(owner(key), kind, name, "missing")
@@ -216,15 +216,15 @@ def differences(wanted: Parts, live: Parts) -> dict[str, list[Finding]]:
             add(owner(key), "rule", line, f"not of the plan, in {kind} {name}")
         if part.lines != seen.lines and not missing and not extra:
             add(owner(key), kind, name, "in another order, or doubled")
-    for kind, name in live.keys() - wanted.keys():
+    for kind, name in live.keys() - desired.keys():
         add("ruleset", kind, name, "not of the plan")
     return found
 
 
-def _unequal(wanted: frozenset[str], live: frozenset[str]) -> str:
+def _unequal(desired: frozenset[str], live: frozenset[str]) -> str:
     """How two sets differ, in a few words: "2 missing: 192.0.2.1, 192.0.2.2; 1 not of the plan: 192.0.2.9"."""
     said = []
-    for what, some in (("missing", wanted - live), ("not of the plan", live - wanted)):
+    for what, some in (("missing", desired - live), ("not of the plan", live - desired)):
         if some:
             shown = ", ".join(sorted(some)[:3]) + (", ..." if len(some) > 3 else "")
             said.append(f"{len(some)} {what}: {shown}")

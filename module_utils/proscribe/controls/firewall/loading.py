@@ -21,13 +21,13 @@ class Load:
     """Loads a table: the `apply` of an action that can cut a host off, unless the same table was confirmed before."""
 
     def __init__(
-        self, host: Host, nft: str, sight: listing.Sight, text: str, confirmed: bool, askers: Sequence[int] = ()
+        self, host: Host, nft: str, observed: listing.Observed, text: str, confirmed: bool, askers: Sequence[int] = ()
     ) -> None:
-        self.host, self.nft, self.sight, self.text, self.confirmed = host, nft, sight, text, confirmed
+        self.host, self.nft, self.observed, self.text, self.confirmed = host, nft, observed, text, confirmed
         self.askers = askers  # of name servers: it is for them that these have to stay reachable
 
     def __call__(self) -> None:
-        update.load(self.host, self.nft, self.sight, self.text)
+        update.load(self.host, self.nft, self.observed, self.text)
 
 
 def enforce(host: Host, section: Mapping[str, Any], askers: Sequence[int] = ()) -> Changes:
@@ -43,7 +43,7 @@ def enforce(host: Host, section: Mapping[str, Any], askers: Sequence[int] = ()) 
         return lift(host)
     nft = nft_of(host)
     try:
-        sight = listing.look(host, nft, text, earlier)
+        observed = listing.look(host, nft, text, earlier)
     except Unseen as unseen:
         raise ControlError(str(unseen)) from None
     actions = []
@@ -53,13 +53,13 @@ def enforce(host: Host, section: Mapping[str, Any], askers: Sequence[int] = ()) 
         watch = boot.units(nft)[-1]
         if host.stat(boot.SYSTEMD_RUNS) is not None and boot.is_active(host, watch.name):
             actions.append(_systemctl(host, True, "restart", watch))  # it is running the program as it was
-    if not sight.right:
+    if not observed.right:
         # What is confirmed is what a reboot would load too.
-        load = Load(host, nft, sight, text, confirmed=text == earlier, askers=askers)
+        load = Load(host, nft, observed, text, confirmed=text == earlier, askers=askers)
         if not load.confirmed and (said := pending.tried_before(host, text)):
             refusals.append(Refusal("firewall/boot", listing.WHERE, said))
-        wanted = listing.take_apart(text)
-        before, after = listing.shown(sight.live, wanted), listing.shown(wanted, sight.live)
+        desired = listing.take_apart(text)
+        before, after = listing.shown(observed.live, desired), listing.shown(desired, observed.live)
         actions.append(Action("load", listing.WHERE, load, before, after))
     actions += keeping(host, nft, text)
     if not boot.has_systemd(host):

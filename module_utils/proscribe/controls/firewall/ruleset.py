@@ -42,11 +42,11 @@ def own_rules(section: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 def refused_everywhere(section: Mapping[str, Any]) -> dict[str, str]:
     """What is refused whatever the address, by rule: the match of it."""
-    wanted = section["settings"]
+    desired = section["settings"]
     found = {}
-    if wanted.get("dns_over_tls") == "blocked":
+    if desired.get("dns_over_tls") == "blocked":
         found[DNS_OVER_TLS] = f"{_over_tcp_and_udp('dport', [853])}"
-    if wanted.get("quic") == "blocked":
+    if desired.get("quic") == "blocked":
         found[QUIC] = "udp dport 443"
     return found
 

@@ -14,21 +14,21 @@ from typing import Mapping
 
 from ...host import Host
 from . import known
-from .listing import Part, Parts, Sight, take_apart
+from .listing import Observed, Part, Parts, take_apart
 from .ruleset import TABLE
 
 _COUNTER = re.compile(r"^\tcounter (refused\S+) \{\n\t\}$", re.MULTILINE)
 
 
-def load(host: Host, nft: str, sight: Sight, text: str) -> None:
+def load(host: Host, nft: str, observed: Observed, text: str) -> None:
     """Bring the table in line in one transaction, which the kernel takes whole or not at all.
 
-    `sight` is what `listing.look` saw. Raises ControlError if nft refuses.
+    `observed` is what `listing.look` saw. Raises ControlError if nft refuses.
     """
     before = host.ruleset_generation()
-    unchanged = before is not None and before == sight.generation
+    unchanged = before is not None and before == observed.generation
     # Where somebody has changed a table since we looked, it is replaced whole, which cannot depend on what is there.
-    host.must([nft, "-f", "-"], stdin=transaction(sight.live if unchanged else {}, sight.counts, text))
+    host.must([nft, "-f", "-"], stdin=transaction(observed.live if unchanged else {}, observed.counts, text))
     after = host.ruleset_generation()
     if before is not None and after == before.next():
         known.remember(host, text, after)
@@ -38,27 +38,27 @@ def load(host: Host, nft: str, sight: Sight, text: str) -> None:
 
 def transaction(live: Parts, counts: Mapping[str, tuple[int, int]], text: str) -> str:
     """The input for nft that turns the table `live`, whose counters stand at `counts` (packets, bytes), into `text`."""
-    wanted = take_apart(text) if live else {}
-    if wanted and {key: part.lines for key, part in live.items()} == {k: p.lines for k, p in wanted.items()}:
-        changed = {key[1]: (live[key], part) for key, part in wanted.items() if live[key].elements != part.elements}
+    desired = take_apart(text) if live else {}
+    if desired and {key: part.lines for key, part in live.items()} == {k: p.lines for k, p in desired.items()}:
+        changed = {key[1]: (live[key], part) for key, part in desired.items() if live[key].elements != part.elements}
         if all(_in_place(*parts) for parts in changed.values()):
             return "".join(_exchange(name, *parts) for name, parts in changed.items())
     return _COUNTER.sub(lambda found: _going_on(found[1], counts), text)
 
 
-def _in_place(live: Part, wanted: Part) -> bool:
+def _in_place(live: Part, desired: Part) -> bool:
     """Whether a set is changed element by element.
 
     Of intervals nft reads all for the smallest change, and older kernels mistake new ones for overlaps of those that
     go. Where much has changed the kernel takes longer to refill a set than to make another.
     """
-    gone, new = live.elements - wanted.elements, wanted.elements - live.elements
-    few = len(gone) + len(new) <= max(100, len(wanted.elements) // 10)
-    return few and "flags interval" not in wanted.lines and all(map(_is_address, gone | new))
+    gone, new = live.elements - desired.elements, desired.elements - live.elements
+    few = len(gone) + len(new) <= max(100, len(desired.elements) // 10)
+    return few and "flags interval" not in desired.lines and all(map(_is_address, gone | new))
 
 
-def _exchange(name: str, live: Part, wanted: Part) -> str:
-    gone, new = live.elements - wanted.elements, wanted.elements - live.elements
+def _exchange(name: str, live: Part, desired: Part) -> str:
+    gone, new = live.elements - desired.elements, desired.elements - live.elements
     return _command("delete", name, gone) + _command("add", name, new)
 
 

@@ -36,7 +36,7 @@ class GatePart(Protocol):
     def text(self, host: Host) -> str:
         """What is there now, for a diff."""
 
-    def wanted(self, host: Host) -> str:
+    def desired(self, host: Host) -> str:
         """What `enforce` would make of it, for a diff."""
 
     def left(self, host: Host) -> str:
@@ -87,7 +87,7 @@ class GateFile(NamedTuple):
     def text(self, host: Host) -> str:
         return printable(text_of(host, self.path))
 
-    def wanted(self, host: Host) -> str:
+    def desired(self, host: Host) -> str:
         return self.content
 
     def left(self, host: Host) -> str:
@@ -134,7 +134,7 @@ class SharedFile(NamedTuple):
     def text(self, host: Host) -> str:
         return printable(text_of(host, host.target(self.path)))
 
-    def wanted(self, host: Host) -> str:
+    def desired(self, host: Host) -> str:
         return printable(self.merge(text_of(host, host.target(self.path))))
 
     def left(self, host: Host) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Iterator, Mapping
 from ....finding import Finding, Verdict, judge
 from ....host import WRITTEN_BY, ControlError, Host, Unseen
 from ....patterns import pattern
-from ..desired import Wanted
+from ..desired import Desired
 
 RULE = "apps/execution-control"
 FOLDER = "/etc/fapolicyd/rules.d"
@@ -24,13 +24,13 @@ COMPILED = "/etc/fapolicyd/compiled.rules"
 PLAIN = pattern(r"/[A-Za-z0-9._+@,:/-]+")  # fapolicyd before 2.0 has no way to write a space
 
 
-def observe(host: Host, plan: Mapping[str, Any], wanted: Wanted) -> list[Verdict]:
+def observe(host: Host, plan: Mapping[str, Any], desired: Desired) -> list[Verdict]:
     """The verdict; none where nothing is asked for and nothing of ours stands."""
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
         return []
     try:
-        found, correctable = _wrong(host, section, wanted)
+        found, correctable = _wrong(host, section, desired)
     except Unseen as unseen:
         return [judge(RULE, section, [], str(unseen))]
     if not found and not asked(section):
@@ -44,14 +44,14 @@ def asked(section: Mapping[str, Any]) -> bool:
     return bool(section["settings"].get("exec_control") == "fapolicyd")
 
 
-def _wrong(host: Host, section: Mapping[str, Any], wanted: Wanted) -> tuple[list[tuple[str, str]], bool]:
+def _wrong(host: Host, section: Mapping[str, Any], desired: Desired) -> tuple[list[tuple[str, str]], bool]:
     """What is wrong, by path, and whether enforcing would correct any of it."""
     present = host.stat(FOLDER) is not None and host.tool("fagenrules") is not None
     if asked(section) and not present:
         return [(FOLDER, "fapolicyd is not installed on this host")], False
     differing = [
         (path, said)
-        for path, said in ((path, differs(host, path, text)) for path, text in files(host, section, wanted))
+        for path, said in ((path, differs(host, path, text)) for path, text in files(host, section, desired))
         if said
     ]
     if not asked(section):
@@ -73,9 +73,9 @@ def runs(host: Host) -> bool:
     return any(process.exe.endswith("/fapolicyd") for process in host.processes()[0])
 
 
-def files(host: Host, section: Mapping[str, Any], wanted: Wanted) -> list[tuple[str, str]]:
+def files(host: Host, section: Mapping[str, Any], desired: Desired) -> list[tuple[str, str]]:
     """Each file of ours and what it has to say, "" for not being there."""
-    lines = list(rules(host, wanted)) if asked(section) else []
+    lines = list(rules(host, desired)) if asked(section) else []
     lines = lines if any(not line.startswith("#") for line in lines) else []
     foreign = [
         name for name in host.list(FOLDER) if name.endswith(".rules") and f"{FOLDER}/{name}" not in (RULES, REST)
@@ -87,16 +87,16 @@ def files(host: Host, section: Mapping[str, Any], wanted: Wanted) -> list[tuple[
     ]
 
 
-def rules(host: Host, wanted: Wanted) -> Iterator[str]:
+def rules(host: Host, desired: Desired) -> Iterator[str]:
     """The rules: what waivers let through, then what is denied. A path may be a program's or a folder's; it is both."""
     from .. import protected  # only a host that is asked for rules pays for it
 
     homes = sorted(user.home for user in host.users())
     allowed: dict[str, None] = {}
     denied: list[str] = []
-    for place in sorted(wanted.paths):
-        services = wanted.enforced(wanted.paths[place])
-        exceptions = [e for service in services for e in wanted.services[service].get("exceptions", ())]
+    for place in sorted(desired.paths):
+        services = desired.enforced(desired.paths[place])
+        exceptions = [e for service in services for e in desired.services[service].get("exceptions", ())]
         for path in [home + place[1:] for home in homes] if place.startswith("~/") else [place]:
             if not services or protected.path(path, homes):
                 continue

@@ -9,7 +9,7 @@ from typing import Any, Mapping, Sequence
 
 from ....host import STATE_DIRECTORY, ControlError, Host
 from ...base import Action
-from ..desired import Wanted
+from ..desired import Desired
 from .fapolicyd import COMPILED, FOLDER, REST, RULES, asked, differs, files, in_force, runs
 
 STAGED = STATE_DIRECTORY + "/fapolicyd.rules"  # only while it is being checked
@@ -28,11 +28,11 @@ PROBES = (
 )
 
 
-def enforce(host: Host, section: Mapping[str, Any], wanted: Wanted) -> list[Action]:
+def enforce(host: Host, section: Mapping[str, Any], desired: Desired) -> list[Action]:
     """One action for all files, since they are put in force, and taken back, together."""
     if asked(section) and not host.tool("fagenrules"):
         return []
-    said = [(path, text) for path, text in files(host, section, wanted)]
+    said = [(path, text) for path, text in files(host, section, desired)]
     if not any(differs(host, path, text) for path, text in said) and (not asked(section) or in_force(host)):
         return []
     before = "".join(host.text(path) or "" for path, _ in said)
@@ -47,13 +47,13 @@ def lift(host: Host) -> list[Action]:
     return [Action("delete", RULES, partial(_load, host, [(RULES, ""), (REST, "")]), before)]
 
 
-def _load(host: Host, wanted: Sequence[tuple[str, str]]) -> None:
-    before = [(path, host.text(path) or "") for path, _ in wanted]
+def _load(host: Host, desired: Sequence[tuple[str, str]]) -> None:
+    before = [(path, host.text(path) or "") for path, _ in desired]
     started = [probe for probe in PROBES if host.tool(probe[0]) and _starts(host, probe)]
     daemon = runs(host)
-    _check(host, "".join(text for _, text in wanted))
+    _check(host, "".join(text for _, text in desired))
     try:
-        _put_in_force(host, wanted)
+        _put_in_force(host, desired)
         if denied := [probe[0] for probe in started if not _starts(host, probe)]:
             raise ControlError(f"{', '.join(denied)} did not start any more")
         if daemon and not runs(host):

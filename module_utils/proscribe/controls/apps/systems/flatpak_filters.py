@@ -68,7 +68,7 @@ class RemoteFilters(NamedTuple):
         )
         return shown + "".join(text_of(host, own_file(remote)) for remote in remotes(host))
 
-    def wanted(self, host: Host) -> str:
+    def desired(self, host: Host) -> str:
         shown = "".join(f"{remote.installation} {remote.name}: {own_file(remote)}\n" for remote in remotes(host))
         return shown + "".join(self.content(host, remote) for remote in remotes(host))
 

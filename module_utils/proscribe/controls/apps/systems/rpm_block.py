@@ -115,10 +115,10 @@ def locked(names: Sequence[str], policy: str, text: str) -> str:
     mine = [stanza for stanza in re.findall(STANZA, text) if "\ncomment: Written by Proscribe" in stanza]
     rest = without_locks(text)
     theirs = {stanza.strip() for stanza in re.findall(STANZA, rest)}
-    wanted = [LOCK.format(name=name, comment=comment) for name in names if _plain(name) not in theirs]
-    if sorted(mine) == sorted(stanza.strip("\n") + "\n" for stanza in wanted):
+    desired = [LOCK.format(name=name, comment=comment) for name in names if _plain(name) not in theirs]
+    if sorted(mine) == sorted(stanza.strip("\n") + "\n" for stanza in desired):
         return text
-    return "".join(wanted) + rest  # in front, since the last line of the rest may not end
+    return "".join(desired) + rest  # in front, since the last line of the rest may not end
 
 
 def _plain(name: str) -> str:
@@ -188,7 +188,7 @@ class Guard(NamedTuple):
         release = self._seen(host)[0]
         return f"{GUARD} {release}\n" if release else ""
 
-    def wanted(self, host: Host) -> str:
+    def desired(self, host: Host) -> str:
         lines = [f"Conflicts: {' '.join(filter(None, one))}\n" for one in self.standing(self._seen(host)[1])]
         return f"{GUARD} {self.release(self._seen(host)[1])}\n" + "".join(lines)
 

@@ -103,8 +103,8 @@ def zypper_objection(result: Result, packages: Sequence[Package]) -> str:
 
 def _zypper(packages: Sequence[Package], *more: str) -> list[str]:
     """A zypper command line, with `name=version` for each package: of several versions, the one that was looked at."""
-    wanted = [f"{package.id}={package.version}" for package in packages]
-    return ["zypper", *ZYPPER, "--xmlout", "remove", "--no-clean-deps", *more, *wanted]
+    desired = [f"{package.id}={package.version}" for package in packages]
+    return ["zypper", *ZYPPER, "--xmlout", "remove", "--no-clean-deps", *more, *desired]
 
 
 def _remove(host: Host, packages: Sequence[Package]) -> None:

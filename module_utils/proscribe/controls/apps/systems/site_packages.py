@@ -32,10 +32,10 @@ def distributions(
 
     Only the metadata of what has one of their names is opened: `<name>-<version>.dist-info`, no hyphen in the name.
     """
-    wanted = {normal(id_): id_ for id_ in ids}
+    desired = {normal(id_): id_ for id_ in ids}
     for entry in host.list(directory):
         stem, _, kind = entry.rpartition(".")
-        id_ = wanted.get(normal(stem.partition("-")[0]))
+        id_ = desired.get(normal(stem.partition("-")[0]))
         if id_ and kind in KINDS:
             path = f"{directory}/{entry}"
             fields = parse(host.head(f"{path}/{KINDS[kind]}", HEAD).decode("utf-8", "replace"))

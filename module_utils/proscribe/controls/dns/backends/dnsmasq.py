@@ -10,7 +10,7 @@ import re
 from ....host import Host
 from .. import openers, rendering
 from ..filtering import Filter, Stage, restarting
-from ..scene import Scene, content, round_it
+from ..observed import Observed, content, round_it
 from .declaration import SERVER, Declared
 
 NAME = "dnsmasq"
@@ -20,20 +20,20 @@ FOLDER = "/etc/dnsmasq.d"
 FILE_NAME = "proscribe.conf"
 
 
-def missing(host: Host, scene: Scene) -> str:
+def missing(host: Host, observed: Observed) -> str:
     """What this backend lacks on a host, and what to do about it; "" if it is possible."""
-    if UNIT not in scene.units:
+    if UNIT not in observed.units:
         return f"{UNIT} does not run: install dnsmasq, start it and have the host ask it"
-    if not _folders(host, scene.units[UNIT]):
+    if not _folders(host, observed.units[UNIT]):
         return f"dnsmasq reads no folder of drop-ins: add conf-dir={FOLDER},*.conf to {CONF}"
     return ""
 
 
-def describe(host: Host, scene: Scene) -> Filter:
+def describe(host: Host, observed: Observed) -> Filter:
     """The host's dnsmasq as a filter."""
-    folder = _folders(host, scene.units[UNIT])[0]
+    folder = _folders(host, observed.units[UNIT])[0]
     file = f"{folder}/{FILE_NAME}"
-    address = scene.local or "127.0.0.1"
+    address = observed.local or "127.0.0.1"
     others = [CONF, *(f"{folder}/{name}" for name in host.list(folder) if name != FILE_NAME)]
     return Filter(
         manager=NAME,
@@ -42,15 +42,15 @@ def describe(host: Host, scene: Scene) -> Filter:
         stages=lambda text: [Stage({file: text}, restarting(UNIT), [(address, 53)], left=restarting(UNIT))],
         check=(host.tool("dnsmasq") or "dnsmasq", "--test", "-C"),
         logs=UNIT if openers.logs_queries(content(host, path) for path in others) else "",
-        bypasses=round_it(host, scene, NAME),
+        bypasses=round_it(host, observed, NAME),
         openers=[(path, *found) for path in others for found in openers.dnsmasq(content(host, path))],
     )
 
 
-def standing(host: Host, scene: Scene) -> list[Stage]:
+def standing(host: Host, observed: Observed) -> list[Stage]:
     """What of this backend could stand on a host."""
-    folders = dict.fromkeys([*_folders(host, scene.units.get(UNIT, 0)), FOLDER])
-    restart = restarting(UNIT, "try-restart") if UNIT in scene.units else []
+    folders = dict.fromkeys([*_folders(host, observed.units.get(UNIT, 0)), FOLDER])
+    restart = restarting(UNIT, "try-restart") if UNIT in observed.units else []
     return [Stage({f"{folder}/{FILE_NAME}": ""}, (), (), left=restart) for folder in folders]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ....host import WRITTEN_BY, Host
 from .. import openers, rendering
 from ..filtering import Filter, Stage
-from ..scene import Scene, content, loopback, round_it
+from ..observed import Observed, content, loopback, round_it
 from .declaration import MANAGER, Declared
 
 NAME = "networkmanager"
@@ -29,9 +29,9 @@ CONFIGURATION = (
 )
 
 
-def missing(host: Host, scene: Scene) -> str:
+def missing(host: Host, observed: Observed) -> str:
     """What this backend lacks on a host, and what to do about it; "" if it is possible."""
-    if not scene.units.get(UNIT):
+    if not observed.units.get(UNIT):
         return f"{UNIT} does not run on this host"
     if host.tool("dnsmasq") is None:
         return "NetworkManager needs dnsmasq for it: install dnsmasq (Debian: dnsmasq-base)"
@@ -59,12 +59,12 @@ def mode(host: Host) -> str:
     return said
 
 
-def describe(host: Host, scene: Scene) -> Filter:
+def describe(host: Host, observed: Observed) -> Filter:
     """NetworkManager's dnsmasq as a filter."""
     switched = mode(host) == "dnsmasq"
     switch = {} if switched else {SWITCH: f"# {WRITTEN_BY}\n[main]\ndns=dnsmasq\n"}
     others = [f"{FOLDER}/{name}" for name in host.list(FOLDER) if f"{FOLDER}/{name}" != FILE]
-    led = switched or any(map(loopback, scene.servers))  # else it leads there as soon as it is switched on
+    led = switched or any(map(loopback, observed.servers))  # else it leads there as soon as it is switched on
     return Filter(
         manager=NAME,
         file=FILE,
@@ -72,14 +72,14 @@ def describe(host: Host, scene: Scene) -> Filter:
         stages=lambda text: [Stage({FILE: text, **switch}, [RELOAD], [(ADDRESS, 53)], left=[RELOAD])],
         check=(host.tool("dnsmasq") or "dnsmasq", "--test", "-C"),
         logs=UNIT if openers.logs_queries(content(host, path) for path in others) else "",
-        bypasses=round_it(host, scene, NAME) if led or host.stat(SWITCH) is not None else (),
+        bypasses=round_it(host, observed, NAME) if led or host.stat(SWITCH) is not None else (),
         openers=[(path, *found) for path in others for found in openers.dnsmasq(content(host, path))],
     )
 
 
-def standing(host: Host, scene: Scene) -> list[Stage]:
+def standing(host: Host, observed: Observed) -> list[Stage]:
     """What of this backend could stand on a host."""
-    reload = [RELOAD] if scene.units.get(UNIT) else []
+    reload = [RELOAD] if observed.units.get(UNIT) else []
     return [Stage({FILE: "", SWITCH: ""}, (), (), left=reload)]
 
 

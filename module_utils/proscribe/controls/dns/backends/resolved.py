@@ -15,9 +15,9 @@ from ....finding import Finding
 from ....host import WRITTEN_BY, Host
 from ... import lifelines
 from .. import rendering
+from ..desired import Desired
 from ..filtering import Filter, Stage, restarting
-from ..scene import STUBS, UPLINKS, Scene, content, round_it
-from ..wish import Wish
+from ..observed import STUBS, UPLINKS, Observed, content, round_it
 from .declaration import STUB, Declared
 
 NAME = "resolved"
@@ -59,9 +59,9 @@ WantedBy=multi-user.target
 """
 
 
-def missing(host: Host, scene: Scene) -> str:
+def missing(host: Host, observed: Observed) -> str:
     """What this backend lacks on a host, and what to do about it; "" if it is possible."""
-    if UNIT not in scene.units:
+    if UNIT not in observed.units:
         return f"{UNIT} does not run on this host"
     if host.tool("dnsmasq") is None:
         return "systemd-resolved cannot filter by itself: install dnsmasq (Debian: dnsmasq-base)"
@@ -70,18 +70,18 @@ def missing(host: Host, scene: Scene) -> str:
     return ""
 
 
-def describe(host: Host, scene: Scene, upstreams: Sequence[str]) -> Filter:
+def describe(host: Host, observed: Observed, upstreams: Sequence[str]) -> Filter:
     """systemd-resolved with a dnsmasq behind it, as a filter. `upstreams` are asked instead of those of the host."""
     dnsmasq = host.tool("dnsmasq") or "dnsmasq"
     servers = list(upstreams) or global_servers(host)
     unit = _UNIT.format(written_by=WRITTEN_BY, dnsmasq=dnsmasq, file=FILE)
     drop_in = f"# {WRITTEN_BY}\n[Resolve]\nDNS=\nDNS={ADDRESS}:{PORT}\nDomains=~.\n"
-    own, front = standing(host, scene)
+    own, front = standing(host, observed)
     # A line for systemd-resolved counts from its next start, an older answer of its is kept until it is flushed.
     return Filter(
         manager=NAME,
         file=FILE,
-        render=lambda wish: _render(host, wish, servers),
+        render=lambda desired: _render(host, desired, servers),
         stages=lambda text: [
             own._replace(
                 files={FILE: text, UNIT_FILE: unit},
@@ -96,13 +96,13 @@ def describe(host: Host, scene: Scene, upstreams: Sequence[str]) -> Filter:
         ],
         check=(dnsmasq, "--test", "-C"),
         logs=OWN_UNIT,
-        bypasses=[*round_it(host, scene, NAME), *_links(host), *_later_servers(host)],
+        bypasses=[*round_it(host, observed, NAME), *_links(host), *_later_servers(host)],
     )
 
 
-def standing(host: Host, scene: Scene) -> list[Stage]:
+def standing(host: Host, observed: Observed) -> list[Stage]:
     """What of this backend could stand on a host: the filter, and what leads systemd-resolved to it."""
-    restart = restarting(UNIT, "try-restart") if UNIT in scene.units else []
+    restart = restarting(UNIT, "try-restart") if UNIT in observed.units else []
     own = Stage(
         {FILE: "", UNIT_FILE: ""},
         (),
@@ -125,11 +125,11 @@ def global_servers(host: Host) -> list[str]:
     return [server for server in map(_for_dnsmasq, _global(host, ours=False)) if server]
 
 
-def _render(host: Host, wish: Wish, servers: Sequence[str]) -> str:
+def _render(host: Host, desired: Desired, servers: Sequence[str]) -> str:
     """The filter's whole file. systemd-resolved has the cache and reads /etc/hosts, so the filter need not."""
     upstream = ["no-resolv", *(f"server={server}" for server in servers)] if servers else [f"resolv-file={UPLINKS}"]
     own = [f"port={PORT}", f"listen-address={ADDRESS}", "bind-interfaces", "no-hosts", "cache-size=0"]
-    return "\n".join([rendering.dnsmasq(wish) + f"user={user(host)}", *own, *upstream, ""])
+    return "\n".join([rendering.dnsmasq(desired) + f"user={user(host)}", *own, *upstream, ""])
 
 
 def _global(host: Host, ours: bool) -> list[str]:

@@ -10,7 +10,7 @@ import re
 from ....host import Host
 from .. import openers, rendering
 from ..filtering import Filter, Stage, restarting
-from ..scene import Scene, content, round_it
+from ..observed import Observed, content, round_it
 from .declaration import SERVER, Declared
 
 NAME = "unbound"
@@ -20,20 +20,20 @@ FOLDERS = ("/etc/unbound/unbound.conf.d", "/etc/unbound/conf.d", "/etc/unbound/l
 FILE_NAME = "proscribe.conf"
 
 
-def missing(host: Host, scene: Scene) -> str:
+def missing(host: Host, observed: Observed) -> str:
     """What this backend lacks on a host, and what to do about it; "" if it is possible."""
-    if UNIT not in scene.units:
+    if UNIT not in observed.units:
         return f"{UNIT} does not run: install unbound, start it and have the host ask it"
     if not _folders(host):
         return f'unbound includes no folder: add include-toplevel: "{FOLDERS[0]}/*.conf" to {CONF}'
     return ""
 
 
-def describe(host: Host, scene: Scene) -> Filter:
+def describe(host: Host, observed: Observed) -> Filter:
     """The host's unbound as a filter."""
     folders = _folders(host)
     file = f"{folders[0]}/{FILE_NAME}"
-    address = scene.local or "127.0.0.1"
+    address = observed.local or "127.0.0.1"
     others = [CONF, *(f"{folder}/{name}" for folder in folders for name in host.list(folder) if name != FILE_NAME)]
     return Filter(
         manager=NAME,
@@ -42,14 +42,14 @@ def describe(host: Host, scene: Scene) -> Filter:
         stages=lambda text: [Stage({file: text}, restarting(UNIT), [(address, 53)], left=restarting(UNIT))],
         check=(host.tool("unbound-checkconf") or "unbound-checkconf",),
         logs=UNIT,
-        bypasses=round_it(host, scene, NAME),
+        bypasses=round_it(host, observed, NAME),
         openers=[(path, *found) for path in others for found in openers.unbound(content(host, path))],
     )
 
 
-def standing(host: Host, scene: Scene) -> list[Stage]:
+def standing(host: Host, observed: Observed) -> list[Stage]:
     """What of this backend could stand on a host."""
-    restart = restarting(UNIT, "try-restart") if UNIT in scene.units else []
+    restart = restarting(UNIT, "try-restart") if UNIT in observed.units else []
     folders = dict.fromkeys([*_folders(host), *FOLDERS])
     return [Stage({f"{folder}/{FILE_NAME}": ""}, (), (), left=restart) for folder in folders]
 

@@ -20,7 +20,7 @@ from .. import lifelines
 _NAME = pattern(r"(?=.{1,253}\Z)[a-z0-9_][a-z0-9_-]{0,62}(?:\.[a-z0-9_][a-z0-9_-]{0,62})*")
 
 
-class Wish(NamedTuple):
+class Desired(NamedTuple):
     """What should be blocked on a host."""
 
     services: Mapping[str, list[str]]  # the names to block, by restricted service
@@ -32,8 +32,8 @@ class Wish(NamedTuple):
         return {name for names in self.services.values() for name in names} - set(self.left)
 
 
-def collect(host: Host, plan: Mapping[str, Any], foreign: bytes, *, canaries: bool) -> Wish:
-    """The wish of a plan, on this host. Raises ControlError for a plan with a name that is none.
+def collect(host: Host, plan: Mapping[str, Any], foreign: bytes, *, canaries: bool) -> Desired:
+    """The desired state of a plan, on this host. Raises ControlError for a plan with a name that is none.
 
     `foreign` is what the organisation has in /etc/hosts. `canaries` adds the names that want NXDOMAIN and no address,
     which not every backend can answer.
@@ -49,19 +49,19 @@ def collect(host: Host, plan: Mapping[str, Any], foreign: bytes, *, canaries: bo
     return of_plan(section, reasons, canaries=canaries)
 
 
-def everywhere(plan: Mapping[str, Any], *, canaries: bool) -> Wish:
-    """The wish on a host that needs none of the names, which nearly every host is."""
+def everywhere(plan: Mapping[str, Any], *, canaries: bool) -> Desired:
+    """The desired state on a host that needs none of the names, which nearly every host is."""
 
     def work_out() -> tuple[Any, ...]:
-        wish = of_plan(plan["controls"]["dns"], {}, canaries=canaries)
-        plain(wish.names)
-        return tuple(wish)
+        desired = of_plan(plan["controls"]["dns"], {}, canaries=canaries)
+        plain(desired.names)
+        return tuple(desired)
 
-    return Wish(*once(plan, f"dns/wish {canaries}", work_out))
+    return Desired(*once(plan, f"dns/desired {canaries}", work_out))
 
 
-def of_plan(section: Mapping[str, Any], reasons: Mapping[str, str], *, canaries: bool) -> Wish:
-    """The wish of a plan's section. `reasons` are the names that a host needs or resolves itself, each with why."""
+def of_plan(section: Mapping[str, Any], reasons: Mapping[str, str], *, canaries: bool) -> Desired:
+    """The desired state of a plan's section. `reasons` are the names that a host needs or resolves itself, each with why."""
     entries = section["services"].values()
     waived = {name for entry in entries if entry["mode"] == "waived" for name in _all(entry, canaries)}
     services = {
@@ -74,7 +74,7 @@ def of_plan(section: Mapping[str, Any], reasons: Mapping[str, str], *, canaries:
     allowed = {name for entry in entries if entry["mode"] in RESTRICTED for name in entry["allow"]}
     blocked = wanted - set(left)
     through = {name for name in {*waived, *allowed, *left} - blocked if covering(name, blocked)}
-    return Wish(services, left, frozenset(through))
+    return Desired(services, left, frozenset(through))
 
 
 def covering(name: str, names: AbstractSet[str]) -> str:
@@ -99,7 +99,7 @@ def plain(names: Iterable[str]) -> list[str]:
 
 def service_verdicts(
     section: Mapping[str, Any],
-    wish: Wish,
+    desired: Desired,
     blocked: AbstractSet[str],
     found: Finding,
     idle: str = "",
@@ -115,13 +115,13 @@ def service_verdicts(
                 judge(f"dns/{id_}", entry, [found._replace(id=entry["name"], detail="not blocked, by waiver")])
             )
             continue
-        names = wish.services.get(id_, [])
+        names = desired.services.get(id_, [])
         if entry["mode"] in RESTRICTED and not names:
             verdicts.append(Verdict(f"dns/{id_}", NOT_APPLICABLE, reason="no name of it can be blocked here"))
             continue
-        missing = [name for name in names if name not in wish.left and (idle or name not in blocked)]
-        spared = [name for name in wish.left if covering(name, set(names))]
-        against = [found._replace(id=name, detail=f"not blocked: {wish.left[name]}") for name in spared]
+        missing = [name for name in names if name not in desired.left and (idle or name not in blocked)]
+        spared = [name for name in desired.left if covering(name, set(names))]
+        against = [found._replace(id=name, detail=f"not blocked: {desired.left[name]}") for name in spared]
         if missing:
             more = f", and {len(missing) - 1} more of {len(names)} names" if len(missing) > 1 else ""
             against.insert(0, found._replace(id=missing[0], detail=f"not blocked{more}{idle and ': '}{idle}"))

@@ -14,7 +14,7 @@ from .rendering import Rules, rules
 LANGUAGES = {"chromium": chromium, "firefox": firefox, "thunderbird": firefox}
 
 
-class Asked:
+class Desired:
     """What has to hold, for one look at a host."""
 
     def __init__(self, plan: Mapping[str, Any]) -> None:

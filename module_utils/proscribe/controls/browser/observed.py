@@ -22,7 +22,7 @@ class Effect(Protocol):
     def blocked(self, address: Name) -> bool: ...
 
 
-class Sight(NamedTuple):
+class Observed(NamedTuple):
     """What was seen of a browser."""
 
     effect: Effect | None = None  # None: nothing is blocked
@@ -54,10 +54,10 @@ class Sight(NamedTuple):
         return self.why or next(said, "")
 
 
-def lost(error: ControlError, settings: Iterable[str], extensions: Iterable[str]) -> Sight:
+def lost(error: ControlError, settings: Iterable[str], extensions: Iterable[str]) -> Observed:
     """What holds where a place cannot even be looked at safely: nothing."""
     why = str(error)
-    return Sight(why=why, settings=dict.fromkeys(settings, why), unblocked=frozenset(extensions), wrong=[why])
+    return Observed(why=why, settings=dict.fromkeys(settings, why), unblocked=frozenset(extensions), wrong=[why])
 
 
 class Faults(NamedTuple):
