@@ -11,7 +11,7 @@ from proscribe.cli import explain
 from proscribe.cli.asked import read
 from proscribe.cli.facts import MOST_RUNS, NOTHING, Facts, known
 from proscribe.compile.run import compile_hosts
-from proscribe.controls.apps.systems import installed
+from proscribe.controls.apps.systems import installed, registry
 from proscribe.controls.browser.places import Place
 from proscribe.host import Host
 from proscribe.reply.record import read as taken

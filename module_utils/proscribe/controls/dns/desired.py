@@ -61,7 +61,7 @@ def everywhere(plan: Mapping[str, Any], *, canaries: bool) -> Desired:
 
 
 def of_plan(section: Mapping[str, Any], reasons: Mapping[str, str], *, canaries: bool) -> Desired:
-    """The desired state of a plan's section. `reasons` are the names that a host needs or resolves itself, each with why."""
+    """The desired state of a section. `reasons` are the names that a host needs or resolves itself, each with why."""
     entries = section["services"].values()
     waived = {name for entry in entries if entry["mode"] == "waived" for name in _all(entry, canaries)}
     services = {

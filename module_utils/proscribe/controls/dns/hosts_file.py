@@ -1,7 +1,7 @@
 """Backend: the names are blocked in /etc/hosts.
 
-The file knows exact names only: nothing below them is blocked. Names that are left alone (see `desired`) are left out of
-the block. Canaries, which a browser wants answered with NXDOMAIN, cannot be said here.
+The file knows exact names only: nothing below them is blocked. Names that are left alone (see `desired`) are left out
+of the block. Canaries, which a browser wants answered with NXDOMAIN, cannot be said here.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _known(section: Mapping[str, Any]) -> set[str]:
 
 
 def _desired(host: Host, plan: Mapping[str, Any], foreign: bytes) -> Desired:
-    """The desired state, with the names of the plan only: what lies below them is not blocked here, so it is not let through."""
+    """The desired state, with the names of the plan only: what lies below them is neither blocked nor let through."""
     desired = collect(host, plan, foreign, canaries=False)
     if not desired.left:
         return desired

@@ -39,8 +39,8 @@ class Observed(NamedTuple):
 
 
 def look(host: Host, resolvers: Sequence[str], every: bool = False) -> Observed:
-    """What resolves names on a host. systemd is asked for the units `resolvers`, only where a resolver of the host's own
-    is seen, or for `every`.
+    """What resolves names on a host. systemd is asked for the units `resolvers` only where the host has a resolver of
+    its own, or for `every`.
     """
     text = _text(host, RESOLV_CONF)
     servers = nameservers(text)
