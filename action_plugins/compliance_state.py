@@ -39,7 +39,7 @@ NO_ANSWER = "hosts that do not answer the streamed code get it as a module, whic
 class ActionModule(HostAction):
     """Observes one host."""
 
-    reader = staticmethod(results.look)
+    reader = staticmethod(results.observation)
 
     def limit(self, variables: dict[str, Any]) -> float:
         """How long the look may take."""
@@ -113,7 +113,7 @@ class ActionModule(HostAction):
             said = {"rc": done["rc"], **{name: done[name][-LINE:] for name in ("stdout", "stderr")}}
             self._display.vvv(f"no answer to the streamed code: {json.dumps(said)}")
             return None
-        return results.look(told)
+        return results.observation(told)
 
     def _as_module(self, stream: bytes, variables: dict[str, Any]) -> dict[str, Any]:
         arguments = {"loader": BOOTSTRAP, "stream": base64.b64encode(stream).decode()}

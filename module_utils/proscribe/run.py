@@ -62,7 +62,7 @@ def observe(
     verdicts: list[Verdict] = []
     errors: list[dict[str, str]] = []
 
-    def look(name: str, rules: Iterable[str], at: Callable[[], list[Verdict]]) -> None:
+    def add(name: str, rules: Iterable[str], at: Callable[[], list[Verdict]]) -> None:
         try:
             verdicts.extend(at())
         except Unseen as unseen:
@@ -74,9 +74,9 @@ def observe(
     names = [name for name in CONTROLS if name in plan["controls"] and name in (set(only) or CONTROLS)]
     with host.still():
         for name in names:
-            look(name, plan["controls"][name]["services"], partial(_observed, host, plan, name))
+            add(name, plan["controls"][name]["services"], partial(_observed, host, plan, name))
     if probe and "browser" in names:
-        look("browser", ["probe"], lambda: [probed(host, plan)])
+        add("browser", ["probe"], lambda: [probed(host, plan)])
     record = host_record(
         plan_digest=plan["digest"],
         checked_at=checked_at,
@@ -109,9 +109,9 @@ def logged_in(host: Host) -> list[str]:
 
 def probed(host: Host, plan: Mapping[str, Any]) -> Verdict:
     """What the browsers themselves do, on request only: no other audit gets the code for it (see stream.py)."""
-    from .controls.browser.probe import look
+    from .controls.browser.probe import check_by_probe
 
-    return look(host, plan)
+    return check_by_probe(host, plan)
 
 
 def compliance_state(
@@ -206,10 +206,10 @@ def _told(planned: Iterable[Action], more: Mapping[str, Any], left: Sequence[tup
     }
 
 
-def _seen(look: Callable[[], Any]) -> Any:
-    """What a look says that a change needs. Raises ControlError where it cannot be seen."""
+def _seen(observe: Callable[[], Any]) -> Any:
+    """What an observation says that a change needs. Raises ControlError where it cannot be seen."""
     try:
-        return look()
+        return observe()
     except Unseen as unseen:
         raise ControlError(str(unseen)) from None
 

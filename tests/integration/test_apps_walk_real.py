@@ -17,7 +17,7 @@ from proscribe.compile.catalogue import load
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls import apps
-from proscribe.controls.apps.observed import look
+from proscribe.controls.apps.observed import observe_apps
 from proscribe.controls.base import Changes
 from proscribe.host import Host
 from proscribe.host.walking import walk
@@ -164,7 +164,7 @@ def test_a_program_that_runs_from_a_certain_copy_is_ended_for_certain(machine: P
         "services": {"telegram": {"mode": "enforce", "packages": {}, "processes": ["Telegram"], "paths": []}},
         "settings": {},
     }
-    (running,) = look(Host(str(machine)), section).running
+    (running,) = observe_apps(Host(str(machine)), section).running
     assert running.identity.doubt == ""
 
 

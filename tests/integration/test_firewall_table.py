@@ -380,7 +380,7 @@ def test_the_sets_are_as_wanted_whatever_was_there_before(
     nft = str(space.host.tool("nft"))
     for hosts, nets in steps:
         text = render(plan(telegram=[*hosts, *nets])["controls"]["firewall"], Lifelines())
-        update.load(space.host, nft, listing.look(space.host, nft, text), text)
+        update.load(space.host, nft, listing.observe_table(space.host, nft, text), text)
         assert listing.listed(space.host, nft) == listing.take_apart(text)
 
 

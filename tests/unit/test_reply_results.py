@@ -42,8 +42,10 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_a_look_may_say(told: dict[str, Any], result: dict[str, Any]) -> None:
-    assert results.look({**told, **HOSTILE}) == {"changed": False, **result}
-    assert results.look({**told, "changed": True})["changed"] is False, "a look changes nothing, whatever it says"
+    assert results.observation({**told, **HOSTILE}) == {"changed": False, **result}
+    assert results.observation({**told, "changed": True})["changed"] is False, (
+        "a look changes nothing, whatever it says"
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,8 +66,8 @@ def test_what_a_look_may_say(told: dict[str, Any], result: dict[str, Any]) -> No
 )
 def test_what_a_look_may_not_say(told: object, why: str) -> None:
     with pytest.raises(Unusable, match=f"^{why}$"):
-        results.look(told)
-    results.look({"record": 1, "drifted": ["apps"] * 4})
+        results.observation(told)
+    results.observation({"record": 1, "drifted": ["apps"] * 4})
 
 
 FINDING = dict.fromkeys(Finding._fields, "x")

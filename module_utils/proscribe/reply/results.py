@@ -29,7 +29,7 @@ DIFFERENCE = 4 * 1024 * 1024
 TOKEN = re.compile(r"[0-9a-f]{12}")
 
 
-def look(value: object) -> dict[str, Any]:
+def observation(value: object) -> dict[str, Any]:
     """The answer of `compliance_state`: {changed, record, drifted, privileged}, and {failed, msg} where the gate makes
     the host fail; {failed, msg} alone where there is no record; {lacking} or with {kept} of a streamed call.
     """

@@ -38,7 +38,7 @@ entry.write_text(entry.read_text().replace("-x", "telegram"))
 settings = read_restrictions({"proscribe_controls": {"apps": "enforce"}}, str)
 plan = compile_plan(load([Path(catalog)]), settings, (), datetime.date(2026, 11, 25))
 host = Host(root)
-answer = results.look(compliance_state(host, plan, ["apps"], "never", False))
+answer = results.observation(compliance_state(host, plan, ["apps"], "never", False))
 record = read("web01", answer["record"])
 run = fleets.run() | {"hosts": {"web01": plan["digest"]}}
 fleet = reconcile(run["hosts"], [record], {})

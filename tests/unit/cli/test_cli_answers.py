@@ -456,7 +456,7 @@ def test_a_file_is_open_exactly_where_the_file_scan_finds_nothing(
     user = User("a", 1000, 1000, "/home/a")
     names = Names(section["services"], {"/home/a": user})
     region = Region({"/home/a": user}, ["/home/a", "/opt", "/tmp"], user=user)
-    seen = scan.look(Host(str(root)), section["services"], names, region, (), {}).found
+    seen = scan.scan_files(Host(str(root)), section["services"], names, region, (), {}).found
     try:
         answer = said(catalogue, f"{place}/{file}", services_include=["dodo"])["apps"].status
     except Refused:

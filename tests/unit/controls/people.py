@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from proscribe.controls.apps.systems.each_place import told
+from proscribe.controls.apps.systems.each_place import joined
 from proscribe.controls.apps.systems.package import Package, PackageSystem
 from proscribe.host import Host, User
 
@@ -34,4 +34,4 @@ def everywhere(system: PackageSystem, host: Host, ids: AbstractSet[str]) -> tupl
     """What a package system says of the host and of all its users, and the first reason for what it cannot say."""
     answers = [system.query(host, ids), *(system.query_of(host, user, ids) for user in host.users())]
     unseen = [blind for _, blind in answers if blind]
-    return [package for found, _ in answers for package in found], told(unseen)
+    return [package for found, _ in answers for package in found], joined(unseen)

@@ -12,7 +12,7 @@ import made_apps as made
 import pytest
 from proscribe.controls import apps
 from proscribe.controls.apps.desired import Desired
-from proscribe.controls.apps.observed import look
+from proscribe.controls.apps.observed import observe_apps
 from proscribe.controls.apps.systems import dpkg, installed
 from proscribe.controls.base import Action
 from proscribe.host import ControlError, Host, Process, Result, Unseen
@@ -339,7 +339,7 @@ class TestPrograms:
         made.put(app, {"wechat": made.elf(), **({"libcef.so": made.elf()} if certain else {})})
         host.program(7, "/home/alice/wechat/helper" if certain else "/home/alice/wechat/wechat")
         of = plan(wechat={"processes": ["wechat"]})
-        (copy,) = look(host, of["controls"]["apps"]).copies
+        (copy,) = observe_apps(host, of["controls"]["apps"]).copies
         assert bool(copy.doubt) is not certain
         ends = [str(action) for action in apps.enforce(host, of).actions if str(action).startswith("end ")]
         assert ends == (["end helper of alice (pid 7)"] if certain else [])

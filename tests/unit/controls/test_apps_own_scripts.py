@@ -8,7 +8,7 @@ from typing import Any
 
 import made_apps as made
 import pytest
-from proscribe.controls.apps.observed import look
+from proscribe.controls.apps.observed import observe_apps
 from proscribe.controls.apps.portable import user_dirs
 from proscribe.controls.apps.portable.names import Names
 from proscribe.controls.apps.portable.scan import Copy
@@ -52,7 +52,7 @@ def section() -> dict[str, Any]:
 
 
 def copies(host: Host) -> list[Copy]:
-    return sorted(look(host, section()).copies, key=lambda copy: copy.path)
+    return sorted(observe_apps(host, section()).copies, key=lambda copy: copy.path)
 
 
 def found(host: Host) -> list[tuple[str, str, str, str]]:
@@ -77,10 +77,10 @@ def test_an_appimage_without_its_suffix_in_downloads_that_have_another_name_is_f
 
 def test_what_is_remembered_of_a_folder_is_read_anew_once_it_is_said_to_be_downloads(host: Host) -> None:
     put(host, f"{HOME}/下載/signal", made.image("signal-desktop") + bytes(200_000))
-    observed = look(host, section())
+    observed = observe_apps(host, section())
     keep(host, observed.memory, begins=True)
     put(host, HOME + user_dirs.FILE, DIRS)
-    assert [copy.path for copy in look(host, section()).copies] == [f"{HOME}/下載/signal"]
+    assert [copy.path for copy in observe_apps(host, section()).copies] == [f"{HOME}/下載/signal"]
 
 
 def test_a_folder_of_downloads_never_moves_as_a_whole_whatever_it_is_called(host: Host) -> None:
@@ -225,8 +225,8 @@ def test_a_launcher_of_a_package_that_stands_for_the_service_is_not_told_once_mo
 
     put(host, "/usr/share/applications/wechat.desktop", "[Desktop Entry]\nExec=/opt/wechat/wechat\nName[zh_CN]=微信\n")
     services = section()["services"]
-    assert len(launchers.look(host, services, lambda program, id_: [], [], True)[0]) == 1
-    assert launchers.look(host, services, lambda program, id_: [], [], True, {}, {"wechat"}) == ([], [])
+    assert len(launchers.find_launchers(host, services, lambda program, id_: [], [], True)[0]) == 1
+    assert launchers.find_launchers(host, services, lambda program, id_: [], [], True, {}, {"wechat"}) == ([], [])
 
 
 def test_a_plans_words_for_a_refusal_reach_the_gates(host: Host) -> None:

@@ -197,7 +197,7 @@ def test_whose_a_copy_is(host: MadeHost, path: str, owner: int | None, scope: st
         "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\nodd:x:1002:1002::/usr/lib/odd:/bin/sh\n"
     )
     made.put(Path(host.root + path), {"wechat": made.elf(), "libcef.so": made.elf()}, -1 if owner is None else owner)
-    seen = observed.look(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
+    seen = observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
     assert [copy.finding().scope for copy in seen.copies] == ([scope] if scope else [])
 
 
@@ -213,7 +213,7 @@ def test_a_web_app_in_roots_home_is_roots(host: MadeHost) -> None:
             {f"_crx_{desktop_entries.app_id('https://wechat.com/')}/i.png": b"\x89PNG\r\n\x1a\n"},
         )
     of = plan(wechat={"web_hosts": ["wechat.com"], "processes": ["wechat"]})
-    seen = observed.look(host, of["controls"]["apps"])
+    seen = observed.observe_apps(host, of["controls"]["apps"])
     assert sorted(copy.finding().scope for copy in seen.copies) == ["user:alice", "user:root"]
 
 
@@ -221,7 +221,7 @@ def test_a_web_app_in_roots_home_is_roots(host: MadeHost) -> None:
 def test_what_the_host_starts_with_every_session_is_whose_program_it_starts(host: MadeHost, program: str) -> None:
     made.put(Path(host.root + "/etc/xdg/autostart"), {"start.desktop": made.entry("x", Exec=program)})
     of = plan(wechat={"processes": ["wechat"], "paths": ["/opt/wechat", "~/own"]}, other={"processes": ["other"]})
-    seen = observed.look(host, of["controls"]["apps"])
+    seen = observed.observe_apps(host, of["controls"]["apps"])
     assert [(copy.services, copy.kind, copy.path, copy.finding().scope) for copy in seen.copies] == [
         (["wechat"], "autostart", "/etc/xdg/autostart/start.desktop", "system")
     ]
@@ -243,7 +243,7 @@ def test_what_one_user_hides_is_told_with_his_name_and_hides_nothing_of_others(
 
     monkeypatch.setattr(per_user.launchers, "look", refused)
     of = plan(wechat={"processes": ["wechat"]}, telegram={"processes": ["Telegram"]})
-    seen = observed.look(host, of["controls"]["apps"])
+    seen = observed.observe_apps(host, of["controls"]["apps"])
     assert seen.unseen == dict.fromkeys(("wechat", "telegram"), "alice: her menu is closed")
     assert [copy.path for copy in seen.copies] == ["/home/bob/Telegram"]
     assert states(host, of)["apps/wechat"] == "unknown" and states(host, of)["apps/telegram"] == "noncompliant"
@@ -323,7 +323,7 @@ def test_a_home_on_a_network_is_scanned_as_its_user_where_that_is_asked_for(
             step.chmod(step.stat().st_mode | 0o011)
     section = plan(telegram={"processes": ["Telegram"]})["controls"]["apps"]
     section["settings"]["network_homes"] = "scan" if scanned else "unknown"
-    seen = observed.look(host, section)
+    seen = observed.observe_apps(host, section)
     assert [(copy.path, copy.finding().scope) for copy in seen.copies] == (
         [("/home/alice/Telegram", "user:alice")] if scanned else []
     )
@@ -390,7 +390,7 @@ def test_what_a_package_system_says_of_a_user_comes_through(
 
     monkeypatch.setattr(per_user, "SYSTEMS", [Made])
     of = plan(wechat={"packages": {"npm": ["wechat"]}}, other={"processes": ["other"]})
-    seen = observed.look(host, of["controls"]["apps"])
+    seen = observed.observe_apps(host, of["controls"]["apps"])
     assert [(services, package.id, package.owner and package.owner.name) for services, package in seen.packages] == [
         (["wechat"], id_, "alice") for id_ in found
     ]
@@ -402,5 +402,5 @@ def test_a_single_file_of_somebodys_in_a_shared_place_is_seen_and_his(host: Made
     made.put(Path(host.root + "/tmp"), {"WeChat.AppImage": made.image("wechat")})
     os.chmod(host.root + "/tmp", 0o1777)
     os.chown(host.root + "/tmp/WeChat.AppImage", 4321, 4321)
-    seen = observed.look(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
+    seen = observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
     assert [(copy.path, copy.finding().scope) for copy in seen.copies] == [("/tmp/WeChat.AppImage", "user:4321")]

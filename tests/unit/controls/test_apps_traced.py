@@ -16,11 +16,11 @@ from proscribe.host import Host, Process
 LOOK = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from proscribe.controls.apps.observed import look
+from proscribe.controls.apps.observed import observe_apps
 from proscribe.host import Host
 packages = {key: ["x-y.z"] for key in ("conda", "nix", "guix", "brew", "brew_cask", "android", "pip")}
 entry = {"name": "x", "mode": "enforce", "packages": packages, "processes": [], "paths": []}
-look(Host(sys.argv[2]), {"mode": "enforce", "services": {"x": entry}, "settings": {}})
+observe_apps(Host(sys.argv[2]), {"mode": "enforce", "services": {"x": entry}, "settings": {}})
 print(*sorted(name.rpartition(".")[2] for name in sys.modules if name.startswith("proscribe.controls.apps.")))
 """
 FEW = {"conda", "nix", "guix", "brew", "waydroid", "store_paths"}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from people import ALICE, BOB, put, tree
-from proscribe.controls.apps.observed import look
+from proscribe.controls.apps.observed import observe_apps
 from proscribe.host import Host
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes other users' files")
@@ -88,7 +88,7 @@ def test_a_users_places_cost_a_bounded_amount_and_hide_nothing_of_others(
             os.lchown(f"{directory}/{name}", ALICE.uid, ALICE.gid)
     put(root, f"{BOB.home}/{UV}", "Metadata-Version: 2.1\nName: telethon\nVersion: 1\n")
     began = time.process_time(), os.times().children_user
-    seen = look(Host(str(root)), SECTION)
+    seen = observe_apps(Host(str(root)), SECTION)
     assert time.process_time() - began[0] + os.times().children_user - began[1] < 20
     assert ("uv", "user:bob") in [(package.manager, package.scope) for _, package in seen.packages]
     assert all(package.scope in ("user:alice", "user:bob") for _, package in seen.packages)

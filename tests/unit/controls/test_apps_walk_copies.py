@@ -10,7 +10,7 @@ from typing import Any
 import made_apps as made
 import pytest
 from proscribe.controls import apps
-from proscribe.controls.apps.observed import look
+from proscribe.controls.apps.observed import observe_apps
 from proscribe.controls.apps.portable import appimage, evidence, names
 from proscribe.controls.apps.portable import scan as portable
 from proscribe.controls.apps.portable.desktop_entries import app_id
@@ -66,7 +66,7 @@ def put(host: Host, path: str, content: bytes = ELF, mode: int = 0o755) -> None:
 
 
 def found(host: Host, **changes: Any) -> list[tuple[str, ...]]:
-    copies: list[Copy] = sorted(look(host, section(**changes)).copies, key=lambda copy: copy.path)
+    copies: list[Copy] = sorted(observe_apps(host, section(**changes)).copies, key=lambda copy: copy.path)
     return [(" ".join(c.services), c.kind, c.path, "doubt" if c.doubt else "certain") for c in copies]
 
 
@@ -210,13 +210,13 @@ def test_what_another_package_put_there_is_told_and_stays(host):
     put(host, "/opt/Signal.AppImage", IMAGE)
     put(host, "/usr/bin/dpkg-query")
     host._run = lambda argv, **options: Result(0, "images: /opt/Signal.AppImage\n", "")
-    (copy,) = look(host, section()).copies
+    (copy,) = observe_apps(host, section()).copies
     assert copy.doubt == "it belongs to the dpkg package images, so it is not moved"
 
 
 def test_a_finding_says_who_which_version_and_how_it_is_known(host):
     put(host, f"{HOME}/a\n\x1b[1m/Signal-7.1.0.AppImage", IMAGE)
-    (copy,) = look(host, section()).copies
+    (copy,) = observe_apps(host, section()).copies
     assert copy.finding().as_dict() == {
         "kind": "file",
         "id": "Signal-7.1.0.AppImage",
@@ -244,7 +244,7 @@ def test_a_waiver_for_a_user_or_a_path_covers_a_copy(host, narrowed):
     put(host, f"{HOME}/Signal.AppImage", IMAGE)
     waived = {"exceptions": [{"waiver": "w1", **narrowed}]}
     assert states(host, signal=waived) == {"apps/signal": ("waived", False)}
-    observed = look(host, section(signal=waived))
+    observed = observe_apps(host, section(signal=waived))
     assert observed.enforced(["signal"], observed.copies[0].finding()) == []
 
 
@@ -401,7 +401,7 @@ def test_what_no_name_stands_for_is_looked_for_all_the_same(host):
     services = {"wa": {**nothing, "web_hosts": ["whatsapp.com"]}, "box": {**nothing, "paths": ["/opt/box"]}}
     for alone, path in (("wa", f"{folder}/_crx_{WHATSAPP}"), ("box", "/opt/box")):
         of = {"mode": "enforce", "services": {alone: {"name": alone, **services[alone]}}, "settings": {}}
-        assert [copy.path for copy in look(host, of).copies] == [path]
+        assert [copy.path for copy in observe_apps(host, of).copies] == [path]
 
 
 @pytest.mark.parametrize(
@@ -427,14 +427,14 @@ def test_what_a_package_system_owns_is_told_and_left_to_it(host):
     place = f"{HOME}/.local/share/pipx/venvs/notifier/bin"
     put(host, f"{place}/megasync")
     put(host, f"{place}/chrome-sandbox")
-    [copy] = look(host, section()).copies
+    [copy] = observe_apps(host, section()).copies
     assert (copy.path.startswith(place), copy.doubt) == (True, "a package system owns it, so it is not moved")
 
 
 def test_that_a_program_may_be_another_one_is_told_of_what_a_package_system_owns_too(host):
     """Else whoever reads it takes it for certain that this is the restricted app, and removes the package."""
     put(host, f"{HOME}/.local/share/pipx/venvs/notifier/bin/megasync")
-    [copy] = look(host, section()).copies
+    [copy] = observe_apps(host, section()).copies
     assert copy.doubt == evidence.ALONE
 
 

@@ -75,7 +75,7 @@ def test_where_an_unknown_browser_reads_policies(
     for path, content in files.items():
         install(root, path, content)
     entry(root, command)
-    (fork,) = forks.look(Host(str(root)), []).forks
+    (fork,) = forks.find_forks(Host(str(root)), []).forks
     assert (fork.id, fork.policies) == ("owl", policies)
 
 
@@ -92,16 +92,16 @@ NONE = [
 def test_what_is_left_out(text: str, mode: int, command: str, root: Path) -> None:
     install(root, "/opt/owl/owl", binary(OWL), mode)
     entry(root, command, text=text)
-    assert forks.look(Host(str(root)), []).forks == []
+    assert forks.find_forks(Host(str(root)), []).forks == []
 
 
 def test_a_browser_of_the_catalogue_is_no_fork(root: Path) -> None:
     install(root, "/opt/owl/owl", binary(OWL))
     entry(root, "/opt/owl/owl")
     known = Place("owl", "chromium", "/etc/owl/x", browsers=("owl",), programs=("owl",))
-    assert forks.look(Host(str(root)), [known]).forks == []
+    assert forks.find_forks(Host(str(root)), [known]).forks == []
     by_path = known._replace(programs=(), paths=("/opt/owl/something",))
-    assert forks.look(Host(str(root)), [by_path]).forks == []
+    assert forks.find_forks(Host(str(root)), [by_path]).forks == []
 
 
 def test_it_is_enforced_remembered_and_lifted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

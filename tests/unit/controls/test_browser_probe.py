@@ -124,7 +124,7 @@ def test_the_verdict_is_the_worst_browsers_and_tells_of_each(
 def test_it_is_in_the_record_also_where_every_browser_keeps_the_ban(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe, "look", lambda host, plan: probe.verdict(GMAIL_PLAN, [(CHROMIUM, OK)]))
+    monkeypatch.setattr(probe, "check_by_probe", lambda host, plan: probe.verdict(GMAIL_PLAN, [(CHROMIUM, OK)]))
     record, drifted = run.observe(Host(str(tmp_path)), plan(), probe=True)
     told = {rule["rule"]: rule for rule in record["rules"]}["browser/probe"]
     assert (told["state"], told["findings"][0]["detail"], drifted) == (COMPLIANT, OK.detail, [])
@@ -161,7 +161,7 @@ def test_where_nothing_can_be_started_it_says_why(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Host, "privileged", privileged)
-    assert probe.look(Host(str(tmp_path)), plan(browser=browser)) == Verdict(probe.RULE, state, reason=reason)
+    assert probe.check_by_probe(Host(str(tmp_path)), plan(browser=browser)) == Verdict(probe.RULE, state, reason=reason)
 
 
 def place(id_: str, *paths: str, family: str = "chromium") -> dict[str, Any]:

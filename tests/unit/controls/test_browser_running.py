@@ -39,7 +39,7 @@ def policy(path: Path, age: float) -> Path:
 
 def found(path: Path, family: str = "firefox") -> list[str]:
     place = Place("firefox", family, str(path), browsers=("firefox",), programs=("firefox-esr",))
-    told = running.look(Host(), [place]).findings
+    told = running.check_running(Host(), [place]).findings
     # A real Firefox that somebody runs meanwhile is not the one of the test.
     return [f"{finding.id} {finding.detail}" for finding in told if str(finding.path).startswith(tempfile.gettempdir())]
 

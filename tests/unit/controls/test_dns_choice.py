@@ -12,7 +12,7 @@ from proscribe.controls import dns
 from proscribe.controls.dns.backends import networkmanager, resolved
 from proscribe.controls.dns.backends.registry import FILTERS
 from proscribe.controls.dns.choice import choose
-from proscribe.controls.dns.observed import look
+from proscribe.controls.dns.observed import observe_resolution
 from proscribe.controls.dns.resolver_users import resolver_users
 from proscribe.finding import ERROR
 from proscribe.host import ControlError, Host, Result
@@ -262,5 +262,5 @@ def test_who_may_ask_name_servers_where_the_host_filters(tmp_path: Path) -> None
 def test_a_file_that_cannot_be_read_is_an_empty_one(tmp_path: Path) -> None:
     host = Machine(tmp_path, {})
     os.mkfifo(tmp_path / "etc/resolv.conf")
-    observed = look(host, [unit for _, unit, _ in FILTERS.values()])
+    observed = observe_resolution(host, [unit for _, unit, _ in FILTERS.values()])
     assert (observed.servers, observed.local, observed.stub) == ((), "", False)

@@ -217,8 +217,8 @@ def test_an_answer_of_a_hostile_host_harms_nobody(directory, data):
     collector.answered("web01", honest)
     try:
         told = answer("\n" + MARK + made_from(data, GOOD_LOOK))
-        look = results.look(told) if told is not None else {}
-        assert look.keys() <= LOOK and results.look(look) == look if look else True
+        look = results.observation(told) if told is not None else {}
+        assert look.keys() <= LOOK and results.observation(look) == look if look else True
         json.dumps(look).encode()
         if "record" in look:
             collector.answered("web02", look["record"])
@@ -292,7 +292,7 @@ def test_what_a_hostile_host_says_of_its_quarantine_harms_nobody(data):
 @given(data=st.data())
 def test_the_history_takes_what_the_reader_lets_through(tmp_path_factory, data):
     try:
-        look = results.look(answer("\n" + MARK + made_from(data, GOOD_LOOK)) or {})
+        look = results.observation(answer("\n" + MARK + made_from(data, GOOD_LOOK)) or {})
     except Unusable:
         return
     collector = Collector(run := fleets.run(["web02"]))
@@ -336,7 +336,7 @@ def test_a_long_text_costs_its_host_a_cut_and_the_run_nothing(finding):
 def test_more_findings_than_anybody_reads_are_counted():
     rule = {"rule": "apps/x", "state": "noncompliant", "findings": [{"kind": "file", "id": "x"}] * 2500}
     told = {**fleets.answer(), "rules_evaluated": 1, "state": "noncompliant", "rules": [rule]}
-    look = results.look({"record": told, "drifted": [], "privileged": True})
+    look = results.observation({"record": told, "drifted": [], "privileged": True})
     (rule,) = look["record"]["rules"]
     assert len(rule["findings"]) == 1000 and rule["findings"][-1]["id"] == "1,501 more findings"
-    assert results.look(look) == look
+    assert results.observation(look) == look

@@ -9,14 +9,14 @@ from ...host import Host
 from ..base import Changes
 from . import install_block
 from .execution import fapolicyd
-from .observed import look
+from .observed import observe_apps
 from .portable.scan_cache import keep
 from .quarantine import unfinished
 
 
 def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     """A verdict for every service of the plan, and one for the gate if there has to be one."""
-    observed = look(host, plan["controls"]["apps"])
+    observed = observe_apps(host, plan["controls"]["apps"])
     if memory := observed.memory:
         host.told["full_scan"] = {"at": memory.full_at, "runs": memory.runs}
         host.keeps.append(lambda begins: keep(host, memory, begins))

@@ -11,7 +11,7 @@ from ..base import Action, Changes, Refusal
 from . import install_block, protected, user_notice
 from .blocks.parts import DependsOnPackages, GatePart
 from .execution import fapolicyd_changes
-from .observed import Observed, Running, look
+from .observed import Observed, Running, observe_apps
 from .portable import evidence
 from .portable.names import Names
 from .portable.scan import Copy
@@ -29,7 +29,7 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     """See the package. The gate comes last: until then there is nothing that it would have to let pass."""
     section = plan["controls"]["apps"]
     settings = section["settings"]
-    observed = look(host, section)
+    observed = observe_apps(host, section)
     ended, kept = _ends(host, observed, settings.get("grace", 5))
     removed, left, gone = _removals(host, observed)
     seconds = settings.get("quarantine_keep", 0)

@@ -69,7 +69,7 @@ class Observed(NamedTuple):
         return bool(running or copies) and not installed and all(running + copies)
 
 
-def look(host: Host, section: Mapping[str, Any]) -> Observed:
+def observe_apps(host: Host, section: Mapping[str, Any]) -> Observed:
     """Look for everything that a plan's `apps` section names. Raises ControlError."""
     desired = Desired(section)
     unseen: dict[str, list[str]] = {service: [] for service in desired.services}
@@ -93,17 +93,17 @@ def look(host: Host, section: Mapping[str, Any]) -> Observed:
             blind += [(system.MANAGER, reason)] if reason else []
     here = _with_services(desired, found)
     region = _of_host(host, {home: user for home, user in people.items() if user.uid == 0})
-    walked = scan.look(host, desired.services, names.beside(folders), region, here, memory.known)
+    walked = scan.scan_files(host, desired.services, names.beside(folders), region, here, memory.known)
     services_of = per_user.common_services_of(desired, homes)
     installed_here = {service for services, _ in here for service in services}
     desktops = {home: own[user_dirs.DESKTOP] for home, own in named.items() if user_dirs.DESKTOP in own}
-    started, unread = launchers.look(
+    started, unread = launchers.find_launchers(
         host, desired.services, services_of, region.homes.values(), True, desktops, installed_here
     )
     web_apps = launchers.installed(host, desired.services, walked.web_apps, lambda path: _owner(path, region.homes))
     sole = frozenset(manager for managers in desired.by_package_only.values() for manager in managers)
     common = per_user.Common(desired, names, homes, here, memory, sole)
-    theirs = per_user.look(host, common, walked.others)
+    theirs = per_user.observe_users(host, common, walked.others)
     host.told["package_systems"] = present(host)
     if host.privileged and not (theirs.unseen or theirs.blind):  # else nobody knows what a user has
         brought = theirs.systems.union(*(brought_by(host, user) for user in roots))

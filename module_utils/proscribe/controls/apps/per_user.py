@@ -63,7 +63,7 @@ class Common(NamedTuple):
     only_packages: frozenset[str] = frozenset()  # the package systems that are all there is to look into for a service
 
 
-def look(host: Host, common: Common, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]]) -> Seen:
+def observe_users(host: Host, common: Common, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]]) -> Seen:
     """Look at all users but root. `others` is what the walk of the host's places handed over."""
     seen = Seen([], [], [], [], set(), {}, set())
     room = MOST_REMEMBERED
@@ -171,7 +171,9 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
                 yield {"packages": found, "blind": [(system.MANAGER, blind)] if blind else []}
     services_of = common_services_of(desired, common.homes)
     desktops = {home: own[user_dirs.DESKTOP] for home, own in named.items() if user_dirs.DESKTOP in own}
-    started, unseen = _guarded(host, launchers.look, host, desired.services, services_of, people, False, desktops)
+    started, unseen = _guarded(
+        host, launchers.find_launchers, host, desired.services, services_of, people, False, desktops
+    )
     if started or unseen:
         yield {"copies": started, "unseen": _reasons(unseen)}
     owned, _ = _guarded(host, _owned, host, people)
@@ -179,7 +181,7 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     roots = [*homes, *(directory for directory, files in unit.places if not files)]
     files = [(directory, names) for directory, names in unit.places if names]
     region = Region(homes, roots, files, unit.user, owned)
-    walked = scan.look(host, desired.services, names, region, common.packages, known)
+    walked = scan.scan_files(host, desired.services, names, region, common.packages, known)
     web_apps = launchers.installed(host, desired.services, walked.web_apps, lambda path: unit.user)
     kept = {"memory": text_of_user(memory, known, walked.known)} if host.learns and names.any else {}
     if walked.found or web_apps or walked.unseen or kept:

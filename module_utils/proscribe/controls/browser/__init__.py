@@ -25,7 +25,7 @@ from .first_check import CHECKS
 from .observed import Observed
 from .places import PACKAGERS, Place, places
 from .rendering import extensions, names
-from .running import look as running_browsers
+from .running import check_running as running_browsers
 from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, rule
 
 UNKNOWN = "a browser that the catalogue does not have, and no policy folder is found in it: docs/browsers.md"
@@ -43,7 +43,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     section = plan["controls"]["browser"]
     desired = Desired(plan)
     known = places(host, plan)
-    others = forks.look(host, known).forks
+    others = forks.find_forks(host, known).forks
     everywhere = [*known, *(fork.place for fork in others if fork.policies)]
     found_here = {place.id for place in places(host, plan, everywhere=True) if place.sites and place.there(host)}
     host.told["browsers"] = sorted({*found_here, *(fork.id[:100] for fork in others if fork.policies)})
@@ -79,7 +79,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     if desired or found:
         unclear = _reasons(look.observed.unseen or look.observed.unclear for look in seen)
         files = judge("browser/policy-file", section, found, unclear)
-        verdicts.append(files._replace(findings=(*files.findings, *unread.look(host))))
+        verdicts.append(files._replace(findings=(*files.findings, *unread.find_unread(host))))
     else:
         verdicts.append(Verdict("browser/policy-file", NOT_APPLICABLE, reason="nothing to tell the browsers"))
     return verdicts
@@ -92,7 +92,7 @@ def _packaged(host: Host, plan: Mapping[str, Any], known: Sequence[Place]) -> tu
     from . import packaged
 
     others = [place for place in places(host, plan, everywhere=True) if place not in known]
-    return packaged.look(host, known, others)
+    return packaged.check_packaged(host, known, others)
 
 
 def _service_findings(seen: list[Look], entry: Mapping[str, Any]) -> Iterator[Finding]:

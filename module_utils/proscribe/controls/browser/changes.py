@@ -23,7 +23,7 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     """The files to write so that every browser blocks what the plan restricts. Raises ControlError for the plan."""
     desired = Desired(plan)
     known = places(host, plan)
-    others = forks.look(host, known)
+    others = forks.find_forks(host, known)
 
     def at(place: Place) -> Changes:
         return _at(place, functools.partial(LANGUAGES[place.family].enforce, host, place, desired.of(place)))

@@ -22,7 +22,7 @@ class File(NamedTuple):
     loose: str = ""  # who else could change it
 
 
-def look(host: Host, path: str, seen: os.stat_result) -> tuple[File, bytes | None]:
+def check_file(host: Host, path: str, seen: os.stat_result) -> tuple[File, bytes | None]:
     """A file and its content, as root reads it."""
     content, hidden = _content(host, path, seen.st_mode)
     said, broken = _said(content)

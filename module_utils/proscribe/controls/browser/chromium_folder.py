@@ -22,7 +22,7 @@ from .chromium import (
     policies,
     render,
 )
-from .chromium_file import File, all_texts, look
+from .chromium_file import File, all_texts, check_file
 from .matching import Closest, chromium_entry
 from .observed import MARK, Observed, faults
 from .places import Place
@@ -61,7 +61,7 @@ class Folder:
         seen = host.stat(path)
         if seen is None or stat.S_ISDIR(seen.st_mode):
             return
-        file, content = look(host, path, seen)
+        file, content = check_file(host, path, seen)
         if name == self.own_name:
             self.content, self.own = content, file._replace(said={} if file.hidden else file.said)
             self.link = stat.S_ISLNK(seen.st_mode)

@@ -54,7 +54,7 @@ class Found(NamedTuple):
     new: bool  # whether it differs from what is remembered
 
 
-def look(host: Host, known: Sequence[Place]) -> Found:
+def find_forks(host: Host, known: Sequence[Place]) -> Found:
     """Look for browsers of which none of the known places speaks."""
     earlier = _earlier(host)
     forks: dict[str, Fork] = {}

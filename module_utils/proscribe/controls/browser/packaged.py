@@ -48,7 +48,7 @@ class Installation(NamedTuple):
         return f"user:{self.user.name}" if self.user else "system"
 
 
-def look(host: Host, places: Sequence[Place], others: Sequence[Place]) -> Observed:
+def check_packaged(host: Host, places: Sequence[Place], others: Sequence[Place]) -> Observed:
     """Look at the packaged browsers of some places; `others` are those whose browsers may be here all the same.
 
     Users' own are looked at apart, on a budget of each one's: a home is its user's word.

@@ -51,7 +51,7 @@ class Outcome(NamedTuple):
     detail: str
 
 
-def look(host: Host, plan: Mapping[str, Any]) -> Verdict:
+def check_by_probe(host: Host, plan: Mapping[str, Any]) -> Verdict:
     """Start every browser that is installed, and say whether it refuses what the plan blocks.
 
     The verdict has a finding for each browser, whatever came of it. It takes some seconds a browser.
@@ -81,7 +81,7 @@ def candidates(host: Host, plan: Mapping[str, Any]) -> Iterator[Candidate]:
         if binary and started.isdisjoint((name, folder, place.path if folder in PATH else folder)):
             started |= {name, folder, place.path} - set(PATH)
             yield Candidate(place, binary)
-    for fork in forks.look(host, known).forks:
+    for fork in forks.find_forks(host, known).forks:
         if fork.policies and _program(host, fork.binary):
             yield Candidate(fork.place, fork.binary)
 

@@ -26,7 +26,7 @@ class Observed(NamedTuple):
     unseen: str = ""
 
 
-def look(host: Host, places: Sequence[Place]) -> Observed:
+def check_running(host: Host, places: Sequence[Place]) -> Observed:
     """Look at the browsers that run. One goes without the policy of its place because it started before that was
     written, or because its user gave it another view of the file system.
     """

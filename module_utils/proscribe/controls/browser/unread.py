@@ -19,7 +19,7 @@ UNREAD: Mapping[str, tuple[str, str]] = {
 }
 
 
-def look(host: Host) -> Iterator[Finding]:
+def find_unread(host: Host) -> Iterator[Finding]:
     """Each such file or folder that is there. It is no violation: the ban does not depend on it."""
     for path, (instead, browser) in UNREAD.items():
         if host.stat(path) is not None:

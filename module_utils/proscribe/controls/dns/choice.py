@@ -8,7 +8,7 @@ from ...host import ControlError, Host
 from ...tuples import NamedTuple
 from .backends.declaration import SERVER, STUB
 from .backends.registry import FILTERS, backend
-from .observed import Observed, look
+from .observed import Observed, observe_resolution
 
 HOSTS = "hosts"
 
@@ -26,7 +26,9 @@ def choose(host: Host, settings: Mapping[str, Any]) -> Choice:
     """The backend for a host. Raises ControlError for one that the restrictions name and that the host cannot have."""
     wanted = settings.get("backend", "auto")
     left = {name for name, (_, _, paths) in FILTERS.items() if any(trace(host, path) for path in paths)}
-    observed = look(host, [unit for _, unit, _ in FILTERS.values()], every=wanted not in ("auto", HOSTS) or bool(left))
+    observed = observe_resolution(
+        host, [unit for _, unit, _ in FILTERS.values()], every=wanted not in ("auto", HOSTS) or bool(left)
+    )
     traced = tuple(name for name, (_, unit, _) in FILTERS.items() if name in left or unit in observed.units)
     if wanted == HOSTS:
         return Choice(HOSTS, observed, traced)

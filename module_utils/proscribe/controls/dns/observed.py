@@ -38,7 +38,7 @@ class Observed(NamedTuple):
         return self.asked[0] if self.asked and loopback(self.asked[0]) and self.asked[0] not in STUBS else ""
 
 
-def look(host: Host, resolvers: Sequence[str], every: bool = False) -> Observed:
+def observe_resolution(host: Host, resolvers: Sequence[str], every: bool = False) -> Observed:
     """What resolves names on a host. systemd is asked for the units `resolvers` only where the host has a resolver of
     its own, or for `every`.
     """

@@ -46,7 +46,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
             at_boot = host.text(boot.FILE) or ""
             text = render(section, exemptions.collect(host, section, at_boot, askers=askers))
             kept = boot.wrong(host, nft, text)
-            observed = listing.look(host, nft, text, at_boot)
+            observed = listing.observe_table(host, nft, text, at_boot)
             wrong, unseen, counts = observed.wrong, observed.unseen, observed.counts
             if needed and not known.alone(host, text):
                 others = neighbours.observe(host, nft)

@@ -201,6 +201,6 @@ def _remember(host: Host, text: str) -> None:
     """Spare the audits after this one a whole listing of the table, if it is loaded as it should be."""
     known.forget(host)
     with contextlib.suppress(Unseen):
-        observed = listing.look(host, loading.nft_of(host), text)
+        observed = listing.observe_table(host, loading.nft_of(host), text)
         if observed.right and observed.generation and observed.generation == host.ruleset_generation():
             known.remember(host, text, observed.generation)

@@ -59,7 +59,7 @@ class Observed(NamedTuple):
         return not any(self.wrong.values()) and not self.unseen
 
 
-def look(host: Host, nft: str, text: str, kept: str = "") -> Observed:
+def observe_table(host: Host, nft: str, text: str, kept: str = "") -> Observed:
     """Compare the loaded table with the one that `text` would load. Raises Unseen, or ControlError if nft fails.
 
     Of a table that was made from `kept` (what is kept for the boot), and is known not to have changed since, only the

@@ -43,7 +43,7 @@ def enforce(host: Host, section: Mapping[str, Any], askers: Sequence[int] = ()) 
         return lift(host)
     nft = nft_of(host)
     try:
-        observed = listing.look(host, nft, text, earlier)
+        observed = listing.observe_table(host, nft, text, earlier)
     except Unseen as unseen:
         raise ControlError(str(unseen)) from None
     actions = []

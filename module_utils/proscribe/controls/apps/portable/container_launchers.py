@@ -13,7 +13,7 @@ from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ....host import Host, User
 from ....tuples import NamedTuple
-from ..systems.each_place import survey
+from ..systems.each_place import check_each
 from . import desktop_entries
 
 MARK = re.compile(rb"^# distrobox_binary$", re.MULTILINE)
@@ -118,7 +118,7 @@ class Known:
         and as above.
         """
         for path in (f"{user.home}/.local/bin/{name}" for name in names):
-            (script,) = survey([path], lambda path: [host.head(path, HEAD)])[0] or [b""]
+            (script,) = check_each([path], lambda path: [host.head(path, HEAD)])[0] or [b""]
             called = CALLED.search(script) if MARK.search(script) else None
             program = called[1].decode("utf-8", "replace") if called else ""
             for service in self.programs.get(program.rpartition("/")[2], ()):

@@ -29,7 +29,7 @@ RUNNERS = ("waydroid", "distrobox", "toolbox", "podman", "docker", "lxc", "incus
 SHOWN = 200  # characters of what an entry says
 
 
-def look(
+def find_launchers(
     host: Host,
     services: Mapping[str, Mapping[str, Any]],
     services_of: Callable[[str, str], list[str]],

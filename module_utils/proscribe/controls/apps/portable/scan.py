@@ -77,7 +77,7 @@ class Region(NamedTuple):
     owned: Sequence[str] = ()  # directories of package systems, out of which nothing is moved
 
 
-def look(
+def scan_files(
     host: Host,
     services: Mapping[str, Mapping[str, Any]],
     names: Names,

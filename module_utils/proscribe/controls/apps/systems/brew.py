@@ -16,7 +16,7 @@ from ....host import Host, Process, User
 from ...base import Action
 from .as_owner import OwnTools, uninstall
 from .declaration import Claim, Declared, Ids, Route
-from .each_place import survey, told
+from .each_place import check_each, joined
 from .package import Package
 from .site_packages import told_version
 
@@ -40,7 +40,7 @@ class Brew:
     def _query(
         self, host: Host, user: User | None, ids: AbstractSet[str], prefixes: Sequence[str]
     ) -> tuple[list[Package], str]:
-        def look(prefix: str) -> Iterator[Package]:
+        def check(prefix: str) -> Iterator[Package]:
             room = f"{prefix}/{KINDS[self.manager]}"
             for name in [name for name in host.list(room) if name in ids]:
                 versions = [version for version in host.list(f"{room}/{name}") if not version.startswith(".")]
@@ -48,8 +48,8 @@ class Brew:
                     version = told_version(versions[-1])
                     yield Package(self.manager, name, version, (prefix,), user, f"{room}/{name}")
 
-        found, unseen = survey(prefixes, look)
-        return found, told(unseen)
+        found, unseen = check_each(prefixes, check)
+        return found, joined(unseen)
 
     def trees(self, host: Host, user: User | None) -> list[str]:
         return [f"{prefix}/{KINDS[self.manager]}" for prefix in _prefixes(host, user)]
@@ -73,7 +73,7 @@ def _prefixes(host: Host, user: User | None) -> list[str]:
     """Where Homebrew is a user's, or root's for None. The common place is the one's who owns it, in the first of his
     homes.
     """
-    seen = survey([COMMON], lambda path: [one] if (one := host.stat(path)) else [])[0]
+    seen = check_each([COMMON], lambda path: [one] if (one := host.stat(path)) else [])[0]
     uid = seen[0].st_uid if seen else -1
     homes = [one.home for one in host.users() if one.uid == uid]
     common = user is None and uid == 0 or user is not None and uid > 0 and homes[:1] == [user.home]

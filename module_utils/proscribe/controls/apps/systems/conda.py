@@ -20,7 +20,7 @@ from ...base import Action
 from ..file_owner import owner
 from .as_owner import OwnTools, uninstall
 from .declaration import Claim, Declared, Ids, Route
-from .each_place import survey, told
+from .each_place import check_each, joined
 from .package import Package
 from .site_packages import told_version
 
@@ -47,7 +47,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
 
 
 def _query(host: Host, user: User | None, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    def look(prefix: str) -> Iterator[Package]:
+    def check(prefix: str) -> Iterator[Package]:
         for file in host.list(f"{prefix}/{META}"):
             name, version = parse_name(file)
             if name in ids and (said := _said(host, f"{prefix}/{META}/{file}")).get("name", name) == name:
@@ -56,8 +56,8 @@ def _query(host: Host, user: User | None, ids: AbstractSet[str]) -> tuple[list[P
                 yield Package(MANAGER, name, version, (prefix, *programs_in(said)), user, path)
 
     prefixes, unseen = _environments(host, user)
-    found, blind = survey(prefixes, look)
-    return found, told([*unseen, *blind])
+    found, blind = check_each(prefixes, check)
+    return found, joined([*unseen, *blind])
 
 
 def roots(user: User | None) -> list[str]:
@@ -71,9 +71,11 @@ def _environments(host: Host, user: User | None) -> tuple[list[str], list[str]]:
     """The base of each installation, the environments below it, and those that a user's list has; and why that is not
     all.
     """
-    below, unseen = survey(roots(user), lambda root: [root, *(f"{root}/envs/{n}" for n in host.list(f"{root}/envs"))])
+    below, unseen = check_each(
+        roots(user), lambda root: [root, *(f"{root}/envs/{n}" for n in host.list(f"{root}/envs"))]
+    )
     if user:
-        lines, blind = survey([user.home + LISTED], lambda path: (host.read(path, LARGEST) or b"").splitlines())
+        lines, blind = check_each([user.home + LISTED], lambda path: (host.read(path, LARGEST) or b"").splitlines())
         below, unseen = below + parse(lines, user.home), unseen + blind
     found = list(dict.fromkeys(below))
     if len(found) > MOST:
@@ -115,7 +117,7 @@ def trees(host: Host, user: User | None) -> list[str]:
     if user is None:
         return [root for root in roots(None) if host.stat(f"{root}/{META}")]
     environments, _ = _environments(host, user)
-    return survey(environments, lambda path: [path] if host.stat(f"{path}/{META}") else [])[0]
+    return check_each(environments, lambda path: [path] if host.stat(f"{path}/{META}") else [])[0]
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:

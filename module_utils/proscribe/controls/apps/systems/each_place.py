@@ -1,4 +1,4 @@
-"""A look at many places, most of them users' own: what is odd in one of them hides nothing of the others."""
+"""A check of many places, most of them users' own: what is odd in one of them hides nothing of the others."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     Seen = TypeVar("Seen")
 
 
-def survey(places: Iterable[Place], look: Callable[[Place], Iterable[Seen]]) -> tuple[list[Seen], list[str]]:
-    """What `look` sees in each place, and why it could not see all of some."""
+def check_each(places: Iterable[Place], check: Callable[[Place], Iterable[Seen]]) -> tuple[list[Seen], list[str]]:
+    """What `check` sees in each place, and why it could not see all of some."""
     found: list[Seen] = []
     unseen: list[str] = []
     for place in places:
         try:
-            found += look(place)
+            found += check(place)
         except (Unseen, ControlError) as error:
             unseen.append(str(error))
     return found, unseen
 
 
-def told(unseen: Sequence[str]) -> str:
+def joined(unseen: Sequence[str]) -> str:
     """The first reason, and how many there are beside it; "" for none."""
     more = f" (and {len(unseen) - 1} more)" if len(unseen) > 1 else ""
     return unseen[0] + more if unseen else ""

@@ -14,7 +14,7 @@ from ..blocks.contact import whom
 from ..blocks.parts import GatePart
 from ..blocks.polkit import rule
 from .declaration import Claim, Declared, Ids, Route
-from .each_place import survey, told
+from .each_place import check_each, joined
 from .flatpak_filters import RemoteFilters
 from .flatpak_remotes import installations
 from .package import Package
@@ -51,9 +51,9 @@ def _installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tuple[l
         there = ids & set(host.list(f"{place}/app"))
         return [_App(id_, f"{place}/app/{id_}", owner) for id_ in sorted(there)]
 
-    apps, unseen = survey(trees(host, owner) if ids else (), present)
-    packages, more = survey(apps, lambda app: _deployed(host, app))
-    return packages, told(unseen + more)
+    apps, unseen = check_each(trees(host, owner) if ids else (), present)
+    packages, more = check_each(apps, lambda app: _deployed(host, app))
+    return packages, joined(unseen + more)
 
 
 def _deployed(host: Host, app: _App) -> Iterator[Package]:

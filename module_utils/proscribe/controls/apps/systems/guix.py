@@ -18,7 +18,7 @@ from ...base import Action
 from . import store_paths
 from .as_owner import OwnTools, uninstall
 from .declaration import Claim, Declared, Ids, Route
-from .each_place import survey, told
+from .each_place import check_each, joined
 from .package import Package
 from .user_links import link
 
@@ -35,7 +35,7 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
 
 
 def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    def look(directory: str) -> Iterator[Package]:
+    def check(directory: str) -> Iterator[Package]:
         for profile, target in store_paths.profiles(host, directory, STORE):
             inner = link(host, f"{target}/profile")  # the whole of a home (`guix home`) has its packages in there
             where = inner if store_paths.in_store(inner, STORE) else target
@@ -49,12 +49,12 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
 
     if not ids:
         return [], ""
-    names, unseen = survey([user.home + EXTRA], host.list)
+    names, unseen = check_each([user.home + EXTRA], host.list)
     if len(names) > store_paths.MOST_PROFILES:
         unseen.append(f"{user.home}{EXTRA} has more than {store_paths.MOST_PROFILES} profiles: not all were looked at")
     extra = [f"{user.home}{EXTRA}/{name}" for name in names[: store_paths.MOST_PROFILES]]
-    found, blind = survey([f"{PROFILES}/{user.name}", *extra], look)
-    return found, told([*unseen, *blind])
+    found, blind = check_each([f"{PROFILES}/{user.name}", *extra], check)
+    return found, joined([*unseen, *blind])
 
 
 def parse(manifest: bytes) -> list[Sequence[str]]:

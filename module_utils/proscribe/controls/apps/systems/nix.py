@@ -21,7 +21,7 @@ from ...base import Action
 from . import store_paths
 from .as_owner import OwnTools, uninstall
 from .declaration import Claim, Declared, Ids, Route
-from .each_place import survey, told
+from .each_place import check_each, joined
 from .package import Package
 from .user_links import link
 
@@ -48,12 +48,12 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
 def _query(
     host: Host, user: User | None, ids: AbstractSet[str], directories: Sequence[str]
 ) -> tuple[list[Package], str]:
-    found, unseen = survey(directories, lambda directory: store_paths.profiles(host, directory, STORE))
+    found, unseen = check_each(directories, lambda directory: store_paths.profiles(host, directory, STORE))
     if user and directories:
-        more, blind = survey([f"{user.home}/.nix-profile"], lambda path: _elsewhere(host, user, path))
+        more, blind = check_each([f"{user.home}/.nix-profile"], lambda path: _elsewhere(host, user, path))
         found, unseen = found + more, unseen + blind
 
-    def look(profile: tuple[str, str]) -> Iterator[Package]:
+    def check(profile: tuple[str, str]) -> Iterator[Package]:
         path, target = profile
         for own in ("", *(user.home + place[1:] for place in OWN_STORES)) if user else ("",):
             if host.stat(placed(target, own)) is not None:
@@ -61,8 +61,8 @@ def _query(
                 return
         raise Unseen(f"{path} leads into a store of Nix that is nowhere here")
 
-    packages, blind = survey(dict.fromkeys(found), look)
-    return packages, told([*unseen, *blind])
+    packages, blind = check_each(dict.fromkeys(found), check)
+    return packages, joined([*unseen, *blind])
 
 
 def placed(path: str, own: str) -> str:

@@ -17,7 +17,7 @@ from ...base import Action
 from ..blocks.parts import GatePart
 from ..file_owner import owner
 from .declaration import Claim, Declared, Ids, Route
-from .each_place import survey, told
+from .each_place import check_each, joined
 from .package import Package
 from .package import there as is_there
 from .site_packages import told_version
@@ -41,7 +41,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
         return [], ""
     prefixes, unseen = _prefixes(host, user.home)
     found, blind = _installed(host, ids, prefixes, user)
-    return found, told([*unseen, *filter(None, [blind])])
+    return found, joined([*unseen, *filter(None, [blind])])
 
 
 def trees(host: Host, user: User | None) -> Sequence[str]:
@@ -52,7 +52,7 @@ def trees(host: Host, user: User | None) -> Sequence[str]:
 def _installed(
     host: Host, ids: AbstractSet[str], prefixes: Sequence[str], owner: User | None
 ) -> tuple[list[Package], str]:
-    def look(prefix: str) -> Iterator[Package]:
+    def check(prefix: str) -> Iterator[Package]:
         there = set(host.list(prefix + MODULES))
         for id_ in sorted(id_ for id_ in ids if id_.partition("/")[0] in there):
             path = f"{prefix}{MODULES}/{id_}"
@@ -60,14 +60,14 @@ def _installed(
             if manifest is not None:
                 yield Package(MANAGER, id_, told_version(manifest.get("version")), (prefix,), owner, path)
 
-    found, unseen = survey(prefixes, look)
-    return found, told(unseen)
+    found, unseen = check_each(prefixes, check)
+    return found, joined(unseen)
 
 
 def _prefixes(host: Host, home: str) -> tuple[list[str], list[str]]:
     """Where a user may have installed, and why that is not all."""
-    versions, unseen = survey([home + NVM], host.list)
-    lines, more = survey([f"{home}/.npmrc"], lambda path: (host.text(path) or "").splitlines())
+    versions, unseen = check_each([home + NVM], host.list)
+    lines, more = check_each([f"{home}/.npmrc"], lambda path: (host.text(path) or "").splitlines())
     own = [home + place for place in PERSONAL] + [f"{home}{NVM}/{version}" for version in versions]
     return list(dict.fromkeys([*own, *parse(lines, home)])), unseen + more
 
@@ -95,10 +95,10 @@ def _manifest(host: Host, path: str) -> Mapping[str, Any] | None:
     if content is None:
         return None
     try:
-        told = json.loads(content)
+        joined = json.loads(content)
     except (ValueError, RecursionError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return joined if isinstance(joined, dict) else {}
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:

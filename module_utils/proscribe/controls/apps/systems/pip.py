@@ -8,7 +8,7 @@ from ....host import Host, Process, User
 from ...base import Action
 from ..blocks.parts import GatePart
 from .declaration import Claim, Declared, Ids, Route
-from .each_place import survey, told
+from .each_place import check_each, joined
 from .package import Package
 from .site_packages import directories, distributions
 
@@ -23,7 +23,7 @@ PYENV = "/.pyenv/versions"  # whole Pythons
 def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     libraries = dict.fromkeys(map(host.target, SYSTEM)) if ids else ()  # lib64 may be a link to lib
     found, unseen = _installed(host, ids, libraries, None)
-    return found, told(unseen)
+    return found, joined(unseen)
 
 
 def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
@@ -31,27 +31,27 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
         return [], ""
     libraries, unseen = _libraries(host, user)
     found, more = _installed(host, ids, libraries, user)
-    return found, told(unseen + more)
+    return found, joined(unseen + more)
 
 
 def trees(host: Host, user: User | None) -> Sequence[str]:
     libraries = _libraries(host, user)[0] if user else SYSTEM
-    return survey(libraries, lambda library: directories(host, library))[0]
+    return check_each(libraries, lambda library: directories(host, library))[0]
 
 
 def _installed(
     host: Host, ids: AbstractSet[str], libraries: Iterable[str], owner: User | None
 ) -> tuple[list[Package], list[str]]:
-    def look(library: str) -> Iterator[Package]:
+    def check(library: str) -> Iterator[Package]:
         for directory in directories(host, library):
             yield from distributions(host, directory, ids, MANAGER, owner)
 
-    return survey(libraries, look)
+    return check_each(libraries, check)
 
 
 def _libraries(host: Host, user: User) -> tuple[list[str], list[str]]:
     """Where a user may have installed, and why that is not all."""
-    versions, unseen = survey([user.home + PYENV], host.list)
+    versions, unseen = check_each([user.home + PYENV], host.list)
     return [user.home + PERSONAL, *(f"{user.home}{PYENV}/{version}/lib" for version in versions)], unseen
 
 

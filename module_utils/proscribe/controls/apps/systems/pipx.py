@@ -8,7 +8,7 @@ from ....host import Host, Process, User
 from ...base import Action
 from ..blocks.parts import GatePart
 from .declaration import Declared
-from .each_place import survey, told
+from .each_place import check_each, joined
 from .package import Package
 from .site_packages import directories, distributions
 
@@ -32,13 +32,13 @@ def trees(host: Host, user: User | None) -> Sequence[str]:
 
 
 def _installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tuple[list[Package], str]:
-    def look(place: str) -> Iterator[Package]:
+    def check(place: str) -> Iterator[Package]:
         for environment in host.list(place):
             for directory in directories(host, f"{place}/{environment}/lib"):
                 yield from distributions(host, directory, ids, MANAGER, owner, environment)
 
-    found, unseen = survey(trees(host, owner) if ids else (), look)
-    return found, told(unseen)
+    found, unseen = check_each(trees(host, owner) if ids else (), check)
+    return found, joined(unseen)
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:

@@ -17,7 +17,7 @@ from ...base import Action
 from ..blocks.parts import GatePart
 from .as_owner import OwnTools, uninstall
 from .declaration import Claim, Declared, Route
-from .each_place import survey, told
+from .each_place import check_each, joined
 from .package import Package
 from .site_packages import directories, distributions, normal
 from .user_links import link
@@ -36,7 +36,7 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
 
 
 def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    def look(place: str) -> Iterator[Package]:
+    def check(place: str) -> Iterator[Package]:
         for tool in host.list(place):
             for directory in directories(host, f"{place}/{tool}/lib"):
                 yield from distributions(host, directory, ids, MANAGER, user, tool)
@@ -44,16 +44,16 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
     if not ids:
         return [], ""
     places, unseen = _places(host, user)
-    found, blind = survey(places, look)
-    return found, told([*unseen, *blind])
+    found, blind = check_each(places, check)
+    return found, joined([*unseen, *blind])
 
 
 def _places(host: Host, user: User) -> tuple[list[str], list[str]]:
     """Where a user's tools lie: the default, and where the links to their programs lead; and why that is not all."""
-    names, unseen = survey([user.home + PROGRAMS], host.list)
+    names, unseen = check_each([user.home + PROGRAMS], host.list)
     if len(names) > MOST_LINKS:
         unseen.append(f"{user.home}{PROGRAMS} has more than {MOST_LINKS} entries: not all were looked at")
-    links, blind = survey(names[:MOST_LINKS], lambda name: [link(host, f"{user.home}{PROGRAMS}/{name}")])
+    links, blind = check_each(names[:MOST_LINKS], lambda name: [link(host, f"{user.home}{PROGRAMS}/{name}")])
     environments: dict[str, str] = {}
     for to in links:
         environment, _, program = to.rpartition("/bin/")
@@ -62,7 +62,7 @@ def _places(host: Host, user: User) -> tuple[list[str], list[str]]:
         if inside and program and place.isprintable():
             environments.setdefault(place, f"{environment}/{RECEIPT}")
     environments.pop(user.home + TOOLS, None)
-    more, hidden = survey(environments, lambda place: [place] if host.stat(environments[place]) else [])
+    more, hidden = check_each(environments, lambda place: [place] if host.stat(environments[place]) else [])
     return [user.home + TOOLS, *more], [*unseen, *blind, *hidden]
 
 
