@@ -15,9 +15,9 @@ from proscribe.compile.grammar import PACKAGE_NAMES
 from proscribe.compile.schema import BROWSER, SERVICE
 
 
-@pytest.fixture(scope="module")
-def own() -> Catalogue:
-    return load([OWN])
+@pytest.fixture
+def own(own_catalogue: Catalogue) -> Catalogue:
+    return own_catalogue
 
 
 def test_the_project_s_own_catalogue_is_whole(own: Catalogue) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from made import catalogue, service
 from proscribe.cli.answers.reason import Policy, missing
-from proscribe.compile.catalogue import load
+from proscribe.compile.catalogue import Catalogue
 from proscribe.compile.plans import IDENTIFIERS, compile_plan
 from proscribe.compile.reporting import nothing_known, rule_count
 from proscribe.compile.restrictions import read_restrictions
@@ -115,8 +115,10 @@ def test_what_the_own_tenants_keep_open_is_nothing_that_is_not_known() -> None:
     assert plan["controls"]["browser"]["nothing_known"] == ["crane"]
 
 
-def test_the_page_of_the_catalogue_names_the_services_that_no_control_knows(project: Path) -> None:
-    known = load([project / "catalog"]).services.values()
+def test_the_page_of_the_catalogue_names_the_services_that_no_control_knows(
+    project: Path, own_catalogue: Catalogue
+) -> None:
+    known = own_catalogue.services.values()
     nothing = [one.id for one in known if one.enforce and not any(find(one) for find in IDENTIFIERS.values())]
     section = (project / "docs/catalogue.md").read_text().partition("## Services with nothing to look for")[2]
     listed = section.partition("anything to look for of:")[2].partition(". To close")[0]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from proscribe.compile.browsers import places
-from proscribe.compile.catalogue import load
+from proscribe.compile.catalogue import Catalogue
 from proscribe.controls.browser.settings import EXTENSIONS, SETTINGS, SIGN_IN, Setting
 
 
@@ -52,11 +52,10 @@ def test_it_has_each_switch_with_its_values_and_policies(page: str) -> None:
     assert rows(page, "switch") == [row(id_, setting) for id_, setting in SETTINGS.items()]
 
 
-def test_it_has_each_place_with_the_browsers_that_read_it(page: str, project: Path) -> None:
-    catalogue = load([project / "catalog"])
+def test_it_has_each_place_with_the_browsers_that_read_it(page: str, own_catalogue: Catalogue) -> None:
     expected = [
-        f"| `{place['path']}` | {', '.join(catalogue.browsers[id_].name for id_ in place['browsers'])}"
+        f"| `{place['path']}` | {', '.join(own_catalogue.browsers[id_].name for id_ in place['browsers'])}"
         f" | {'where it is installed' if place.get('present') else 'always'} |"
-        for place in places(catalogue)
+        for place in places(own_catalogue)
     ]
     assert rows(page, "file") == expected
