@@ -25,3 +25,15 @@ def project() -> Path:
 def own_catalogue(project: Path) -> Catalogue:
     """The project's own catalogue, which nothing can change: loading it takes a third of a second."""
     return load([project / "catalog"])
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--without-slow", action="store_true", help="skip what is marked as slow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skipped and not deselected: xdist does not say how many tests were deselected."""
+    if config.getoption("--without-slow"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow"))
