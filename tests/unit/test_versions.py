@@ -1,4 +1,4 @@
-"""One version: pyproject.toml has it, CHANGELOG.md begins with it, and nothing was added in one that there never was."""
+"""One version: pyproject.toml has it, CHANGELOG.md begins with it, and nothing was added in one that never was."""
 
 from __future__ import annotations
 
