@@ -88,6 +88,7 @@ def test_a_name_that_was_planted_chooses_no_code(place: Path) -> None:
     assert store.code(probe=True).packed() == packed_code(probe=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "packed",
     [

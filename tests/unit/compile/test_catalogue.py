@@ -93,6 +93,7 @@ def test_every_value_is_the_same_text_for_an_ordinary_yaml_reader() -> None:
         assert {type(value) for value in values(yaml.safe_load(path.read_text(encoding="utf-8")))} <= {str, bool}, path
 
 
+@pytest.mark.slow
 def test_loading_takes_half_a_second_of_the_processor() -> None:
     """Each run of ours waits for it. Twice and a half as much is room for a processor that many share."""
     times = []
