@@ -23,7 +23,7 @@ def project() -> Path:
 
 @pytest.fixture(scope="session")
 def own_catalogue(project: Path) -> Catalogue:
-    """The project's own catalogue, which nothing can change: loading it takes a third of a second."""
+    """The project's own catalogue, which no test may change: loading it takes a third of a second."""
     return load([project / "catalog"])
 
 
