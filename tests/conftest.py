@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from proscribe.compile.catalogue import Catalogue, load
 
 # How long an example takes says how busy the machine is. `--hypothesis-profile=ci` says the same, and repeats itself.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -18,3 +19,21 @@ settings.register_profile("once more", settings.get_profile("ci"), max_examples=
 def project() -> Path:
     """The checkout."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def own_catalogue(project: Path) -> Catalogue:
+    """The project's own catalogue, which no test may change: loading it takes a third of a second."""
+    return load([project / "catalog"])
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--without-slow", action="store_true", help="skip what is marked as slow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skipped and not deselected: xdist does not say how many tests were deselected."""
+    if config.getoption("--without-slow"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow"))

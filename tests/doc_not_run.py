@@ -11,8 +11,9 @@ from fnmatch import fnmatchcase
 
 REASONS = {
     "./proscribe test*": "it is what runs this test",
-    "export PATH=*MOLECULE_GLOB*": "for the lines below it, in a shell of somebody who works on the project",
-    "molecule *": "the part `molecule` of ./proscribe test runs the scenario, hosts and all",
+    "export MOLECULE_GLOB=*": "for the lines below it, in a shell of somebody who works on the project",
+    "tests/tool *": "of the tests' own environment; ./proscribe test runs the same tests, and the scenario of Molecule",
+    "*tests/observe.py *": "test_observe.py runs it, with a plan of its own",
     "*python tests/derived*": "a part of lint; test_derived.py runs the check",
     "*python tests/mutation *": "minutes of processor time; tests/mutation has tests of its own",
     "*tests/bench/fleet *": "minutes of processor time and many hosts; test_bench_fleet.py has its parts",

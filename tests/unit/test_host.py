@@ -182,6 +182,7 @@ if sys.argv[3] == "delete":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["write", "delete"])
 def test_a_kill_at_any_step_leaves_a_host_that_the_next_run_repairs(tmp_path: Path, task: str) -> None:
     source = Path(host_module.__file__).parents[2]

@@ -32,6 +32,7 @@ def test_a_tool_that_prints_without_end_is_ended(user, code, monkeypatch):
         run_tool(python(code), user=user, timeout=60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("user", USERS)
 def test_a_tool_that_does_not_end_is_ended_with_all_that_it_started(user):
     pids = Path(tempfile.mkdtemp()) / "pids"  # pytest's own directories are closed to others

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from proscribe import plan as plans
-from proscribe.compile.catalogue import load
+from proscribe.compile.catalogue import Catalogue
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls import browser, dns
@@ -23,9 +23,9 @@ TODAY = datetime.date(2026, 11, 25)
 CLOCKS = ("checked_at", "duration_ms", "full_scan")
 
 
-def made(**restrictions: Any) -> dict[str, Any]:
+def made(catalogue: Catalogue, **restrictions: Any) -> dict[str, Any]:
     read = read_restrictions({f"proscribe_{name}": value for name, value in restrictions.items()}, str)
-    return compile_plan(load([PROJECT / "catalog"]), read, [], TODAY)
+    return compile_plan(catalogue, read, [], TODAY)
 
 
 def bare(host: Host, plan: dict[str, Any]) -> None:
@@ -73,9 +73,12 @@ def told(host: Host, plan: Any) -> dict[str, Any]:
     ids=["usual", "more"],
 )
 def test_what_is_kept_says_what_is_worked_out(
-    host: Host, observed: Callable[[Host, dict[str, Any]], None], restrictions: dict[str, Any]
+    host: Host,
+    own_catalogue: Catalogue,
+    observed: Callable[[Host, dict[str, Any]], None],
+    restrictions: dict[str, Any],
 ) -> None:
-    plan = made(**restrictions)
+    plan = made(own_catalogue, **restrictions)
     observed(host, plan)
     plainly = told(host, plan)
     follows: dict[str, Any] = {}
@@ -87,8 +90,10 @@ def test_what_is_kept_says_what_is_worked_out(
     assert kept == before, "what is kept was changed, or something of it was worked out again under another name"
 
 
-def test_a_plan_that_is_not_known_keeps_nothing_and_one_that_was_tampered_with_is_refused(host: Host) -> None:
-    plan = made()
+def test_a_plan_that_is_not_known_keeps_nothing_and_one_that_was_tampered_with_is_refused(
+    host: Host, own_catalogue: Catalogue
+) -> None:
+    plan = made(own_catalogue)
     count = [0]
 
     def work_out() -> int:

@@ -134,6 +134,7 @@ def asked_of_others(text, package):
             yield from ((origin, alias.name) for alias in node.names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("probe", "left_out"), [(False, {"probed"}), (True, set())])
 def test_what_is_sent_of_the_project_names_nothing_that_is_not_sent(probe, left_out):
     sent = json.loads(lzma.decompress(Store().code(probe).packed()))
@@ -170,6 +171,7 @@ def test_a_look_loads_nothing_that_takes_longer_to_load_than_to_use():
     assert loaded == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("probe", [False, True])
 @pytest.mark.parametrize("name", CHANGES_A_HOST)
 def test_no_stream_has_anything_that_changes_a_host(probe, name):

@@ -86,6 +86,7 @@ def without_clocks(told):
     return {**told, "record": record}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gate", ["never", "noncompliant"])
 def test_the_stream_and_the_code_itself_give_the_same_answer(gate):
     told = streamed(sent(gate=gate), own_scratch_places())

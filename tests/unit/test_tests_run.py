@@ -78,3 +78,81 @@ def test_the_logs_of_python_are_written_at_once(run: ModuleType, monkeypatch: py
         "made", [sys.executable, "-c", "import os; raise SystemExit(os.environ['PYTHONUNBUFFERED'] != '1')"], {}
     )
     assert run.run(part).state == "passed"
+
+
+# -- what is behind -- -------------------------------------------------------------------------------------------------
+
+
+def made_parts(run: ModuleType, monkeypatch: pytest.MonkeyPatch, *typed: str) -> dict[str, list[str]]:
+    """The command of each part that is run for what was typed, by the part's name."""
+    monkeypatch.setattr(run.machine, "find_pythons", lambda: {11: "python3.11", 13: "python3.13"})
+    monkeypatch.setattr(
+        run.machine,
+        "environment",
+        lambda end, pythons, requirements: run.Environment(f"core {end.core}", Path(f"/{end.core}")),
+    )
+    arguments = run.read(typed)
+    return {part.name: list(part.argv) for part in run.chosen(arguments.part, arguments.pytest)}
+
+
+def test_options_behind_the_dashes_go_to_pytest_on_both_ends_and_only_there(
+    run: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = made_parts(run, monkeypatch, "unit", "--", "-k", "brew", "--", "-x")
+    assert list(parts) == ["unit (core 2.19)", "unit (core 2.21)"]
+    assert all(argv[-5:] == ["tests/unit/", "-k", "brew", "--", "-x"] for argv in parts.values())
+
+
+def test_a_file_behind_the_dashes_takes_the_place_of_the_whole_part(
+    run: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first, *_) = made_parts(run, monkeypatch, "unit", "--", "tests/unit/test_plan.py::test_it").values()
+    assert [argument for argument in first if argument.startswith("tests/")] == ["tests/unit/test_plan.py::test_it"]
+
+
+def test_with_options_no_part_of_pytest_is_divided(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two halves one might have nothing of what was chosen, which would be a mistake nobody made."""
+    assert list(made_parts(run, monkeypatch, "integration", "--", "-k", "x")) == ["integration (core 2.19)"]
+    assert len(made_parts(run, monkeypatch, "integration")) == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "named"),
+    [(("lint", "molecule", "--", "-k", "x"), "lint and molecule without pytest"), (("--", "-k", "x"), "no part")],
+)
+def test_options_of_pytest_without_a_part_that_takes_them_are_a_mistake(
+    run: ModuleType, capsys: pytest.CaptureFixture[str], typed: Sequence[str], named: str
+) -> None:
+    with pytest.raises(SystemExit):
+        run.read(typed)
+    assert f"found options of pytest and {named}, expected one of unit, integration" in capsys.readouterr().err
+
+
+def test_a_choice_of_no_test_has_failed(run: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text("def test_it(): pass\n")
+    argv = [sys.executable, "-m", "pytest", "-q", "-k", "nosuch", str(tmp_path)]
+    outcome = run.run(run.Part("made", argv, {}))
+    assert (outcome.state, outcome.note) == ("FAILED", "no test is selected")
+
+
+# -- fast --------------------------------------------------------------------------------------------------------------
+
+
+def test_fast_is_quick_checks_and_unit_on_one_end_and_no_part_of_all(
+    run: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = made_parts(run, monkeypatch, "fast")
+    assert list(parts) == ["ruff check", "ruff format", "mypy --strict", "unit without slow tests (core 2.19)"]
+    assert {"--without-slow", "--numprocesses=2"} < set(parts["unit without slow tests (core 2.19)"])
+    assert "unit without slow tests (core 2.19)" not in made_parts(run, monkeypatch)
+
+
+def test_what_is_slow_is_left_out_and_counted_on_several_processes_too(run: ModuleType, tmp_path: Path) -> None:
+    text = "import pytest\n\n\n@pytest.mark.slow\ndef test_long(): assert False\n\n\ndef test_short(): pass\n"
+    (tmp_path / "test_it.py").write_text(text)
+    (tmp_path / "conftest.py").write_text((TESTS / "conftest.py").read_text())
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = slow\naddopts = --strict-markers\n")
+    options = ["-q", "--without-slow", "--numprocesses=2", "-c", str(tmp_path / "pytest.ini"), str(tmp_path)]
+    place = {"PYTHONPATH": str(TESTS.parent / "module_utils")}
+    outcome = run.run(run.Part("made", [sys.executable, "-m", "pytest", *options], place))
+    assert (outcome.state, outcome.part.name) == ("passed", "made, but 1 skipped")

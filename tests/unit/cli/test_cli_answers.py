@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +16,7 @@ from proscribe.cli.answers.reason import Policy
 from proscribe.cli.asked import Asked, read
 from proscribe.cli.facts import NOTHING, Facts
 from proscribe.cli.relations import Subject, remarks, subject
-from proscribe.compile.catalogue import Catalogue, load
+from proscribe.compile.catalogue import Catalogue
 from proscribe.compile.claims import SHARED, Claimant, check_claims
 from proscribe.controls.apps.desired import Desired
 from proscribe.controls.apps.portable import scan
@@ -229,15 +228,14 @@ def test_an_unknown_word_is_refused_with_the_close_ones(catalogue: Catalogue) ->
         subject(read("parot"), catalogue)
 
 
-def test_the_real_catalogue_knows_its_own_names(project: Path) -> None:
-    catalogue = load([project / "catalog"])
+def test_the_real_catalogue_knows_its_own_names(own_catalogue: Catalogue) -> None:
     for text, kind, id_ in (
         ("mail.google.com", "name", "gmail"),
         ("org.telegram.desktop", "program", "telegram"),
         ("149.154.167.99", "address", "telegram"),
         ("Google Drive", "service", "google_drive"),
     ):
-        about = subject(read(text), catalogue)
+        about = subject(read(text), own_catalogue)
         assert (
             about.kind,
             id_ in [service.id for service in about.services("is", "blocks", "program", "address")],
@@ -270,9 +268,8 @@ RESTRICTED_NAMES = [
 
 
 @pytest.fixture(scope="module")
-def real(project: Path) -> tuple[Catalogue, Policy]:
-    catalogue = load([project / "catalog"])
-    return catalogue, Policy(plan(catalogue, []), restrictions(), {})
+def real(own_catalogue: Catalogue) -> tuple[Catalogue, Policy]:
+    return own_catalogue, Policy(plan(own_catalogue, []), restrictions(), {})
 
 
 @pytest.mark.parametrize("asked", INNOCENT)

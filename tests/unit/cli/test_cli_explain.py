@@ -13,7 +13,7 @@ from made_policy import NOW, question
 from proscribe.cli import Refused, explain, inventory
 from proscribe.cli.asked import read
 from proscribe.cli.relations import SERVICE, Subject, subject
-from proscribe.compile.catalogue import load
+from proscribe.compile.catalogue import Catalogue
 from proscribe.compile.run import compile_hosts
 
 HOSTS: dict[str, dict[str, Any]] = {
@@ -151,6 +151,6 @@ def test_a_word_that_no_catalogue_has_is_refused(tmp_path: Path) -> None:
         ("яндекс диск", "yandex_disk"),
     ],
 )
-def test_a_service_is_known_by_its_name_in_its_own_script(word: str, service: str) -> None:
-    about = subject(read(word), load([Path(__file__).parents[3] / "catalog"]))
+def test_a_service_is_known_by_its_name_in_its_own_script(own_catalogue: Catalogue, word: str, service: str) -> None:
+    about = subject(read(word), own_catalogue)
     assert (about.kind, [(r.service.id, r.how) for r in about.relations]) == (SERVICE, [(service, "is")])

@@ -62,6 +62,7 @@ CALLED_ALIKE = {"exclude": set(), "hosts": {"a"}, "domain": "crow.test", "waiver
 CALLED_ALIKE["own"] = "called as the project's"
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # each runs git a lot
 @example(CALLED_ALIKE, CALLED_ALIKE, False)
 @given(STATES, STATES, st.booleans())

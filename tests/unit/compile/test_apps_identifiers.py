@@ -3,43 +3,48 @@
 from __future__ import annotations
 
 import datetime
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from proscribe.compile.catalogue import load
+from proscribe.compile.catalogue import Catalogue
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.policy_errors import PolicyErrors
 
-CATALOGUE = load([Path(__file__).resolve().parents[3] / "catalog"])
 AFTER, BEFORE = datetime.date(2026, 1, 1), datetime.date(2024, 1, 1)
 
 
-def apps(today: datetime.date = AFTER, **chosen: Any) -> dict[str, Any]:
-    restrictions = read_restrictions({f"proscribe_{name}": value for name, value in chosen.items()}, str)
-    section: dict[str, Any] = compile_plan(CATALOGUE, restrictions, [], today)["controls"]["apps"]
-    return section
+@pytest.fixture
+def apps(own_catalogue: Catalogue) -> Callable[..., dict[str, Any]]:
+    """Makes what a plan says to `apps`, on a day and with restrictions."""
+
+    def made(today: datetime.date = AFTER, **chosen: Any) -> dict[str, Any]:
+        restrictions = read_restrictions({f"proscribe_{name}": value for name, value in chosen.items()}, str)
+        section: dict[str, Any] = compile_plan(own_catalogue, restrictions, [], today)["controls"]["apps"]
+        return section
+
+    return made
 
 
-def test_a_service_without_programs_is_looked_for_as_a_web_app():
+def test_a_service_without_programs_is_looked_for_as_a_web_app(apps):
     whatsapp = apps()["services"]["gmx"]
     assert (whatsapp["packages"], whatsapp["processes"], whatsapp["paths"]) == ({}, [], [])
     assert "gmx.net" in whatsapp["web_hosts"]
 
 
-def test_web_apps_of_a_provider_whose_tenants_are_told_apart_are_left_alone():
+def test_web_apps_of_a_provider_whose_tenants_are_told_apart_are_left_alone(apps):
     def hosts(section: dict[str, Any]) -> bool:
         return bool(section["services"].get("gmail", {}).get("web_hosts"))
 
     assert hosts(apps()) and not hosts(apps(tenants={"google": ["example.org"]}))
 
 
-def test_names_below_that_stay_open_stay_open_as_web_apps_too():
+def test_names_below_that_stay_open_stay_open_as_web_apps_too(apps):
     assert "work.weixin.qq.com" in apps()["services"]["wechat"]["web_allow"]
 
 
-def test_windows_programs_are_named_below_the_folder_of_programs():
+def test_windows_programs_are_named_below_the_folder_of_programs(apps):
     assert "Tencent/WeChat/WeChat.exe" in apps()["services"]["wechat"]["windows"]
 
 
@@ -47,14 +52,14 @@ def test_windows_programs_are_named_below_the_folder_of_programs():
     ("today", "chosen", "mode"),
     [(AFTER, {}, "report"), (AFTER, {"unmanaged_browsers": "audit"}, "audit"), (BEFORE, {}, "report")],
 )
-def test_browsers_without_policies(today, chosen, mode):
+def test_browsers_without_policies(apps, today, chosen, mode):
     browsers = apps(today, **chosen)["settings"]["unmanaged_browsers"]
     assert browsers["mode"] == mode
     assert "dillo" in browsers["packages"]["apt"] and "qutebrowser" in browsers["processes"]
     assert "firefox" in browsers["copies"] and "firefox" not in browsers["processes"]
 
 
-def test_what_a_restricted_service_is_known_by_is_left_to_it():
+def test_what_a_restricted_service_is_known_by_is_left_to_it(apps):
     browsers = apps()["settings"]["unmanaged_browsers"]
     assert "start-tor-browser" not in browsers["processes"]  # the service `tor` has it
     without = apps(services_exclude=["tor", "mullvad_vpn"])["settings"]["unmanaged_browsers"]
@@ -62,10 +67,10 @@ def test_what_a_restricted_service_is_known_by_is_left_to_it():
 
 
 @pytest.mark.parametrize("off", ["off", False])
-def test_browsers_are_not_looked_for_where_that_is_off(off):
+def test_browsers_are_not_looked_for_where_that_is_off(apps, off):
     assert "unmanaged_browsers" not in apps(unmanaged_browsers=off)["settings"]
 
 
-def test_another_word_is_refused_with_the_words_that_are_known():
+def test_another_word_is_refused_with_the_words_that_are_known(apps):
     with pytest.raises(PolicyErrors, match="proscribe_unmanaged_browsers.*'delete'.*report, audit, off"):
         apps(unmanaged_browsers="delete")

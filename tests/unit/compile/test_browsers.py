@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from made_catalogue import OWN, Made
 from proscribe.compile.browsers import places, too_many_names
-from proscribe.compile.catalogue import load
+from proscribe.compile.catalogue import Catalogue, load
 
 
 @pytest.fixture(scope="module")
-def own() -> dict[str, dict[str, object]]:
-    return {str(place["path"]): place for place in places(load([OWN]))}
+def own(own_catalogue: Catalogue) -> dict[str, dict[str, object]]:
+    return {str(place["path"]): place for place in places(own_catalogue)}
 
 
 @pytest.mark.parametrize(

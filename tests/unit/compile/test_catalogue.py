@@ -15,9 +15,9 @@ from proscribe.compile.claims import SHARED
 from proscribe.compile.schema import BROWSER, CATEGORIES, SERVICE
 
 
-@pytest.fixture(scope="module")
-def own() -> Catalogue:
-    return load([OWN])
+@pytest.fixture
+def own(own_catalogue: Catalogue) -> Catalogue:
+    return own_catalogue
 
 
 def test_the_project_s_own_catalogue_is_whole(own: Catalogue) -> None:
@@ -95,6 +95,7 @@ def test_every_value_is_the_same_text_for_an_ordinary_yaml_reader() -> None:
         assert {type(value) for value in values(yaml.safe_load(path.read_text(encoding="utf-8")))} <= {str, bool}, path
 
 
+@pytest.mark.slow
 def test_loading_takes_half_a_second_of_the_processor() -> None:
     """Each run of ours waits for it. Twice and a half as much is room for a processor that many share."""
     times = []

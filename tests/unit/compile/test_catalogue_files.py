@@ -119,6 +119,7 @@ _trees = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(tree=_trees)
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_a_file_holds_nothing_but_a_policy_error_comes_of_it(tree: Any, write: Made) -> None:
@@ -127,6 +128,7 @@ def test_whatever_a_file_holds_nothing_but_a_policy_error_comes_of_it(tree: Any,
         assert str(error).isprintable()
 
 
+@pytest.mark.slow
 @given(changes=st.dictionaries(st.sampled_from(list(SERVICE.keys)), _trees, min_size=1, max_size=3))
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_good_entry_with_arbitrary_changes_loads_or_is_refused(changes: dict[str, Any], write: Made) -> None:
@@ -141,6 +143,7 @@ def test_whatever_text_a_file_holds_nothing_but_a_policy_error_comes_of_it(text:
     errors_of(write(text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loader", [yaml_file._LOADER, yaml.BaseLoader], ids=["libyaml", "python"])
 @pytest.mark.parametrize(
     "text",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from made import catalogue, service
-from proscribe.compile.catalogue import load
+from proscribe.compile.catalogue import Catalogue
 from proscribe.compile.inventory import HostVariables, Question
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
@@ -82,13 +82,12 @@ def test_networks_on_which_many_stand_are_known(network: str, owner: str) -> Non
     assert shared_by(network) == owner
 
 
-def test_no_plan_of_the_whole_catalogue_has_a_shared_or_unverified_network(project: Path) -> None:
-    whole = load([project / "catalog"])
+def test_no_plan_of_the_whole_catalogue_has_a_shared_or_unverified_network(own_catalogue: Catalogue) -> None:
     restrictions = read_restrictions({"proscribe_categories": list(CATEGORIES)}, str)
-    services = compile_plan(whole, restrictions, (), TODAY)["controls"]["firewall"]["services"]
+    services = compile_plan(own_catalogue, restrictions, (), TODAY)["controls"]["firewall"]["services"]
     assert len(services) > 10
     for id_, entry in services.items():
-        published = [ipaddress.ip_network(text) for text in whole.services[id_].networks]
+        published = [ipaddress.ip_network(text) for text in own_catalogue.services[id_].networks]
         for text in entry["networks"]:
             assert shared_by(text) == ""
             network = ipaddress.ip_network(text)

@@ -61,6 +61,7 @@ def test_a_spoilt_archive_is_unreadable_and_nothing_else(data: st.DataObject) ->
     assert time.process_time() - begun < 5
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     st.recursive(

@@ -27,6 +27,7 @@ def contents(root: Path) -> set[bytes]:
     return {fields[-1] for fields in picture(root).values()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [TREE, FILE], ids=["tree", "file"])
 def test_taking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two: bool, path: str) -> None:
     steps = []
@@ -56,6 +57,7 @@ def test_taking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two: bool, path
     assert not two or {"hold made", "copied", "compared", "original gone", "hold gone"} <= set(steps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [TREE, FILE], ids=["tree", "file"])
 @pytest.mark.parametrize("then", ["lift", "enforce"])
 def test_restoring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two: bool, path: str, then: str) -> None:

@@ -196,6 +196,7 @@ def test_a_file_system_that_counts_no_inodes_has_room(tmp_path: Path) -> None:
     assert capacity.too_much(trees.Extent(1, 10**6), place) == ""  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 @pytest.mark.parametrize(
     ("owner", "share", "pieces", "why"),

@@ -63,6 +63,7 @@ def many(place: Path) -> None:
         (place.parent / f"telethon-{number}-0.json").write_text("")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", [huge, pipe, link, deep, many], ids=lambda made: made.__name__)
 @pytest.mark.parametrize(
     "path",

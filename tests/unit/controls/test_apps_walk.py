@@ -207,6 +207,7 @@ class TestBounds:
         assert hits(walked) == ["/home/a/e/wechat"]
         assert "more than 128 directories down" in walked.unseen[0]
 
+    @pytest.mark.slow
     def test_a_directory_of_more_files_than_are_taken_at_a_time(self, tmp_path):
         home = tmp_path / "home/a"
         home.mkdir(parents=True)

@@ -9,7 +9,7 @@ import pytest
 from made_places import BROWSERS
 from proscribe import run
 from proscribe.compile.browsers import places
-from proscribe.compile.catalogue import load
+from proscribe.compile.catalogue import Catalogue
 from proscribe.controls import browser
 from proscribe.host import Host
 from proscribe.plan import SCHEMA, sealed
@@ -38,12 +38,12 @@ def put(host: Host, path: str) -> None:
 
 
 def test_a_dry_run_says_why_files_are_written_for_browsers_that_are_not_installed(
-    host: Host, monkeypatch: pytest.MonkeyPatch
+    host: Host, own_catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twelve files for browsers that nobody has look like a mistake to whoever reads the dry run."""
     monkeypatch.setattr(Host, "require_root", lambda self: None)
     monkeypatch.setattr(Host, "exclusive", lambda self: __import__("contextlib").nullcontext())
-    of = plan(places(load([Path(__file__).parents[3] / "catalog"])))
+    of = plan(places(own_catalogue))
     told = results.change(run.change(host, of, "browser", dry_run=True))
     (note,) = told["notes"]
     written = [action for action in told["actions"] if action.startswith("write ")]
@@ -52,8 +52,10 @@ def test_a_dry_run_says_why_files_are_written_for_browsers_that_are_not_installe
     assert all(name in note for name in ("brave", "firefox", "microsoft_edge"))
 
 
-def test_what_is_installed_is_not_counted_and_a_host_in_line_is_told_nothing(host: Host) -> None:
-    of = plan(places(load([Path(__file__).parents[3] / "catalog"])))
+def test_what_is_installed_is_not_counted_and_a_host_in_line_is_told_nothing(
+    host: Host, own_catalogue: Catalogue
+) -> None:
+    of = plan(places(own_catalogue))
     before = browser.enforce(host, of)
     put(host, "/usr/bin/firefox")
     put(host, "/usr/lib/firefox/firefox")

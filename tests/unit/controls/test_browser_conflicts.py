@@ -583,6 +583,7 @@ def plant(path: Path, foreign: Any) -> None:
     os.utime(path, ns=(10**18, 10**18 + len(content)))
 
 
+@pytest.mark.slow
 @given(chromium=FOLDERS, firefox=st.none() | FOREIGN, beside=FOLDERS, rights=st.sampled_from([0o755, 0o775, 0o700]))
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_enforce_and_lift_leave_every_foreign_file_as_it_was(
@@ -664,6 +665,7 @@ def without_state(found: dict[str, Any]) -> dict[str, Any]:
     return {path: seen for path, seen in found.items() if path not in first}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("earlier", [False, True], ids=["the first run", "a later run with an edit before it"])
 def test_a_kill_at_any_point_loses_nothing_and_the_next_run_completes(
     scratch: Path, monkeypatch: pytest.MonkeyPatch, earlier: bool
@@ -699,6 +701,7 @@ def test_a_kill_at_any_point_loses_nothing_and_the_next_run_completes(
     assert step > 20
 
 
+@pytest.mark.slow
 def test_a_lift_that_is_killed_at_any_point_is_finished_by_the_next_one(
     scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -410,6 +410,7 @@ def fresh(place: Path) -> Tree:
     return Tree(place)
 
 
+@pytest.mark.slow
 @given(original=FILES)
 @settings(max_examples=60, deadline=None)
 def test_lift_after_enforce_is_the_original_whatever_it_was(place: Path, original: bytes) -> None:

@@ -24,6 +24,8 @@ from proscribe.controls.browser import packaged
 from proscribe.host import Unseen, escaped, one_line, walking
 from proscribe.host.apart import Limits, asked
 
+pytestmark = pytest.mark.slow
+
 ENTRY = {
     "packages": {},
     "processes": ["qq"],

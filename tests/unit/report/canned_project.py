@@ -1,9 +1,10 @@
-"""A throw-away project for ansible-playbook: canned modules of Proscribe's names, and the real callbacks."""
+"""A throw-away project for ansible-playbook: canned answers of Proscribe's actions, and the real callbacks."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,21 +13,7 @@ from patience import LONGEST
 
 ROOT = Path(__file__).resolve().parents[3]
 
-# A module that answers what stands for its host (and call) in canned.json.
-CANNED = """#!/usr/bin/python
-import json, os, sys
-ARGUMENTS = json.loads({arguments!r})
-from ansible.module_utils.basic import AnsibleModule
-SPEC = dict(host=dict(), call=dict(default="first"), state=dict())
-module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-answers = ARGUMENTS.get("{name}", dict())
-answer = answers.get(module.params["host"] + "/" + module.params["call"], answers.get(module.params["host"]))
-if answer is None:
-    module.exit_json(changed=False)
-if answer.get("failed"):
-    module.fail_json(**dict(dict(msg="no message"), **{{k: v for k, v in answer.items() if k != "failed"}}))
-module.exit_json(**answer)
-"""
+NAMES = ("compile_plans", "compliance_state", "restricted_apps")
 
 AUDIT = """
 - name: Compile the plans
@@ -101,15 +88,15 @@ class Project:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.exit_file = path / "exit"
-        (path / "library").mkdir()
+        self.actions = path / "actions"
+        self.actions.mkdir()
+        for name in NAMES:
+            shutil.copyfile(Path(__file__).with_name("canned_action.py"), self.actions / f"{name}.py")
         self.unreachable: set[str] = set()
 
     def run(self, playbook, answers, hosts, *options, environment=None, stdout="proscribe_stdout"):
-        """Run a playbook with those canned answers ({module: {host: result}}); returns the completed process."""
-        names = ("compile_plans", "compliance_state", "restricted_apps")
-        for name in names:
-            content = CANNED.format(name=name, arguments=json.dumps(answers))
-            (self.path / "library" / f"{name}.py").write_text(content, encoding="utf-8")
+        """Run a playbook with those canned answers ({action: {host: result}}); returns the completed process."""
+        (self.actions / "canned.json").write_text(json.dumps(answers), encoding="utf-8")
         lines = [f"{host} ansible_connection=local ansible_python_interpreter={sys.executable}" for host in hosts]
         lines += (
             [f"localhost ansible_connection=local ansible_python_interpreter={sys.executable}"] if not hosts else []
@@ -121,7 +108,7 @@ class Project:
         (self.path / "play.yml").write_text(playbook, encoding="utf-8")
         (self.path / "ansible.cfg").write_text(
             f"[defaults]\ncallback_plugins = {ROOT / 'callback_plugins'}\ncallbacks_enabled = proscribe_report\n"
-            f"stdout_callback = {stdout}\nlibrary = {self.path / 'library'}\nlocalhost_warning = false\n"
+            f"stdout_callback = {stdout}\naction_plugins = {self.actions}\nlocalhost_warning = false\n"
             f"local_tmp = {self.path / 'tmp'}\nremote_tmp = {self.path / 'tmp'}\n",
             encoding="utf-8",
         )

@@ -53,6 +53,7 @@ def test_several_writers(tmp_path):
     writers.several_writers(open_history("sqlite", tmp_path), "sqlite", tmp_path)
 
 
+@pytest.mark.slow
 def test_a_killed_writer(tmp_path):
     writers.a_killed_writer(open_history("sqlite", tmp_path), "sqlite", tmp_path)
 

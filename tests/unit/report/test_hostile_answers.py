@@ -208,6 +208,7 @@ def directory(tmp_path_factory):
     return tmp_path_factory.mktemp("hostile")
 
 
+@pytest.mark.slow
 @settings(max_examples=MANY, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_an_answer_of_a_hostile_host_harms_nobody(directory, data):

@@ -14,6 +14,8 @@ import pytest
 from canned_project import AUDIT, ENFORCE, FOREIGN, LIFT, Project
 from fleets import PROCESS, WECHAT, answer, clean_answer, run, wechat
 
+pytestmark = pytest.mark.slow
+
 BAD = answer(wechat(WECHAT, PROCESS), evaluated=["apps/x"])
 HOSTS = ["web01", "web02"]
 

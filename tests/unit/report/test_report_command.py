@@ -224,6 +224,7 @@ def runs(call):
     yield blind(call)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [40, 80, 200])
 @pytest.mark.parametrize("name", SHELLS)
 def test_every_printed_command_reaches_the_program_as_it_was_meant_at_any_width(

@@ -117,6 +117,7 @@ def test_a_plan_that_is_gone_makes_no_rule_of_it_right(ask):
     assert "noncompliant" in ask("--rule", "apps/wechat")  # the history knows it
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)  # each one is a history of its own
 @given(
     st.one_of(

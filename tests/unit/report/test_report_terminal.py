@@ -235,6 +235,7 @@ def large_fleet(size):
     return collector
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "height"), [(60, 40), (80, 30), (100, 40), (200, 60)])
 def test_a_thousand_hosts_fit_a_screen(width, height):
     lines = shown(large_fleet(1000), "reports/r1", width=width, height=height).splitlines()

@@ -318,6 +318,7 @@ ONE_RUN = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(runs=st.lists(ONE_RUN, min_size=1, max_size=5))
 def test_whatever_runs_over_whatever_parts_no_output_is_better_than_what_was_looked_at(tmp_path_factory, runs):
