@@ -15,7 +15,7 @@ import subprocess
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..duration import seconds_of
 from ..report.wording import clean
@@ -146,21 +146,28 @@ class _Store:
 def _unpacked(archive: Path, into: Path, commit: str) -> list[tuple[Path, str]]:
     """Unpack an archive, and delete it; the links in it that lead out of `into` are left out and returned."""
     leads_out: list[tuple[Path, str]] = []
-
-    def inside(member: tarfile.TarInfo, destination: str) -> tarfile.TarInfo | None:
-        try:
-            return tarfile.data_filter(member, destination)
-        except (tarfile.AbsoluteLinkError, tarfile.LinkOutsideDestinationError):
-            leads_out.append((Path(member.name), member.linkname))
-            return None
-
+    # Python before 3.11.4 has no filters, among them Debian 12's. What git packs are files, directories and links, with
+    # names below the tree; so what is left to look at is where the links lead.
+    safe: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     try:
         with tarfile.open(archive) as tar:
-            tar.extractall(into, filter=inside)
+            members = []
+            for member in tar:
+                if member.issym() and not _stays(member):
+                    leads_out.append((Path(member.name), member.linkname))
+                elif member.isreg() or member.isdir() or member.issym():
+                    members.append(member)
+            tar.extractall(into, members, **safe)
     except (tarfile.TarError, OSError) as error:
         raise Refused(f"{commit[:12]} cannot be unpacked: {error}") from None
     archive.unlink()
     return leads_out
+
+
+def _stays(link: tarfile.TarInfo) -> bool:
+    """Whether a link leads to somewhere below the tree that it is in."""
+    target = os.path.normpath(os.path.join(os.path.dirname(link.name), link.linkname))
+    return not os.path.isabs(target) and target.split("/")[0] != os.pardir
 
 
 def _inside(path: Path) -> str:
