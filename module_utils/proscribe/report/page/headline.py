@@ -49,14 +49,6 @@ def title(report: Mapping[str, Any]) -> str:
     return f"{held} {'this host' if expected == 1 else f'all {expected:,} hosts'}"
 
 
-class Figure(NamedTuple):
-    """A number that is a part of something: `50 %`, and of what."""
-
-    name: str
-    share: Mapping[str, Any]
-    of: str
-
-
 class Header(NamedTuple):
     """The first screenful; see templates/header.html.j2."""
 
@@ -68,7 +60,7 @@ class Header(NamedTuple):
     words: str  # the same in words
     bar: Sequence[Piece]
     not_served: int
-    figures: Sequence[Figure]
+    figures: Sequence[tuple[str, Mapping[str, Any], str]]  # name, share, and of what
     trend: Drawing | None
 
 
@@ -86,7 +78,7 @@ def header(report: Mapping[str, Any], trend: Sequence[Run]) -> Header:
         bar(hosts),
         summary.get("not_served") or 0,
         [
-            Figure(name, summary[key], one if summary[key]["denominator"] == 1 else several)
+            (name, summary[key], one if summary[key]["denominator"] == 1 else several)
             for name, key, several, one in FIGURES
         ],
         drawing(trend, "; ".join(parts(run))),

@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from ...finding import STATES
+from ...finding import OPEN, STATES
 from ..wording import clean, counted, moment, percent, ratio
 from .listings import AT_ONCE
 
@@ -61,7 +61,7 @@ def environment() -> Environment:
         "ratio": ratio,
         "thousands": "{:,}".format,
     }
-    made.globals |= {"AT_ONCE": AT_ONCE, "MEANING": MEANING, "STATES": STATES}
+    made.globals |= {"AT_ONCE": AT_ONCE, "MEANING": MEANING, "OPEN": OPEN, "STATES": STATES}
     return made
 
 

@@ -9,8 +9,7 @@ from ...finding import OPEN
 from ..wording import counted
 
 MOST = 60  # runs that are drawn
-NUMBERS = ("coverage", "compliance_strict", "compliance_with_waivers")
-COLUMNS = (
+COLUMNS = (  # of the table; see templates/trend.html.j2
     ("when", "Finished"),
     ("", "Mode"),
     *(("number", state) for state in OPEN),
@@ -92,23 +91,6 @@ def _change(before: Run, now: Run) -> str:
     return f"Not meeting the ban: {counted(_open(now), 'host')}, {than} before"
 
 
-class Numbers(NamedTuple):
-    """A run in the table."""
-
-    finished: str
-    mode: str
-    hosts: Sequence[int]  # by state, as in OPEN
-    shares: Sequence[Mapping[str, Any]]  # as in NUMBERS
-
-
-def numbers(trend: Sequence[Run]) -> Sequence[Numbers]:
-    """The same and more as a table, newest first; nothing for a single run."""
-    return [
-        Numbers(
-            run["finished"],
-            run["mode"],
-            [run["hosts"].get(state, 0) for state in OPEN],
-            [run[key] for key in NUMBERS],
-        )
-        for run in reversed(trend[-MOST:] if len(trend) > 1 else ())
-    ]
+def numbers(trend: Sequence[Run]) -> Sequence[Run]:
+    """The runs of the table, newest first; nothing for a single run."""
+    return trend[-MOST:][::-1] if len(trend) > 1 else ()
