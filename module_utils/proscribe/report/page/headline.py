@@ -69,19 +69,19 @@ def header(report: Mapping[str, Any], trend: Sequence[Run]) -> Header:
     run, summary = report["run"], report["summary"]
     hosts = {state: count for state in STATES if (count := summary["hosts"][state])}
     return Header(
-        "check (nothing was changed)" if run["mode"] == "check" else run["mode"],
-        run["finished"],
-        [*_scope(run), *parts(run), *in_words(summary.get("controls") or {})],
-        title(report),
-        hosts,
-        ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in hosts.items()),
-        bar(hosts),
-        summary.get("not_served") or 0,
-        [
+        mode="check (nothing was changed)" if run["mode"] == "check" else run["mode"],
+        finished=run["finished"],
+        beside=[*_scope(run), *parts(run), *in_words(summary.get("controls") or {})],
+        title=title(report),
+        hosts=hosts,
+        words=", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in hosts.items()),
+        bar=bar(hosts),
+        not_served=summary.get("not_served") or 0,
+        figures=[
             (name, summary[key], one if summary[key]["denominator"] == 1 else several)
             for name, key, several, one in FIGURES
         ],
-        drawing(trend, "; ".join(parts(run))),
+        trend=drawing(trend, "; ".join(parts(run))),
     )
 
 

@@ -68,13 +68,13 @@ def _panel(waiver: Mapping[str, Any]) -> Panel:
         (LABELS.get(key, key.replace("_", " ").capitalize()), _value(key, waiver.get(key))) for key in (*LABELS, *rest)
     )
     return Panel(
-        waiver["id"],
-        _sign(waiver),
-        _standing(waiver),
-        waiver["status"] == "active",
-        f"{some(services, SEVERAL)} on {some(hosts, SEVERAL) or 'no host of this run'}",
-        moment(end_of(waiver)),
-        [(name, value) for name, value in facts if value],
+        id=waiver["id"],
+        sign=_sign(waiver),
+        standing=_standing(waiver),
+        waives=waiver["status"] == "active",
+        scope=f"{some(services, SEVERAL)} on {some(hosts, SEVERAL) or 'no host of this run'}",
+        until=moment(end_of(waiver)),
+        facts=[(name, value) for name, value in facts if value],
     )
 
 
