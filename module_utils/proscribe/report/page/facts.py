@@ -12,19 +12,16 @@ from ..modes import in_words
 from ..scope import parts
 from ..wording import counted, moment, nothing_known
 from .breakdown import Breakdown
-from .markup import table, text
+from .listings import Listing
 
 
-def next_steps(report: Mapping[str, Any], breakdown: Breakdown, directory: str) -> Iterator[str]:
-    """Commands to type, each with its purpose; `directory` is where the report will be, "" if that is not known."""
+def next_steps(report: Mapping[str, Any], breakdown: Breakdown, directory: str) -> Sequence[Step]:
+    """What to do, with the commands to type; `directory` is where the report will be, "" if that is not known."""
     records = [
         {**host.facts, "host": host.name, "state": host.state, "rules": list(_rules(breakdown, host.parts))}
         for host in breakdown.hosts
     ]
-    steps = advice(report, records, directory)
-    items = "".join(f"<li>{_step(step)}</li>" for step in steps)
-    if items:
-        yield f'<section id="next">\n<h2>Next</h2>\n<ul class="steps">{items}</ul>\n</section>\n'
+    return advice(report, records, directory)
 
 
 def _rules(breakdown: Breakdown, parts: Sequence[int]) -> Iterator[Mapping[str, Any]]:
@@ -34,52 +31,35 @@ def _rules(breakdown: Breakdown, parts: Sequence[int]) -> Iterator[Mapping[str, 
             yield from (breakdown.rules[number] for number in part.rules)
 
 
-def _step(step: Step) -> str:
-    # Nobody knows where the reader of a page is, so a command says where it is typed.
-    return text(step.text) + (f" <code>{text(step.command.line())}</code>" if step.command else "")
-
-
-def upcoming(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def upcoming(items: Sequence[Mapping[str, Any]]) -> Listing | None:
     """What is announced, by day."""
-    days: dict[str, dict[str, None]] = {}
+    days: dict[str, set[str]] = {}
     for item in items:
-        days.setdefault(str(item["effective_from"]), {})[item["service"]] = None
-    if not days:
-        return
-    yield '<section id="upcoming">\n<h2>Upcoming</h2>\n'
-    rows = (
-        f'<th scope="row" class="what">from {text(day)}</th><td>{text(", ".join(sorted(services)))}</td>'
-        for day, services in sorted(days.items())
-    )
-    yield from table("Upcoming", (("what", "Day"), ("", "Services that will be restricted")), rows)
-    yield "</section>\n"
+        days.setdefault(str(item["effective_from"]), set()).add(item["service"])
+    rows = [(f"from {day}", ", ".join(sorted(services))) for day, services in sorted(days.items())]
+    columns = (("what", "Day"), ("", "Services that will be restricted"))
+    return Listing("upcoming", "Upcoming", "Upcoming", columns, rows, few=len(rows)) if rows else None
 
 
-def unknown_rules(report: Mapping[str, Any]) -> Iterator[str]:
+def unknown_rules(report: Mapping[str, Any]) -> Listing | None:
     """The services of which nothing is known to look for, by control."""
-    known = nothing_known(report)
-    if not known:
-        return
-    yield '<section id="nothing-known">\n<h2>Nothing known to look for</h2>\n'
-    yield '<p class="note">These controls have nothing to look for of these services, so they are not counted.</p>\n'
-    rows = (
-        f'<th scope="row" class="what">{text(control)}</th><td>{counted(len(names), "service")}</td>'
-        f"<td>{text(', '.join(names))}</td>"
-        for control, names in known.items()
-    )
-    yield from table("Nothing known", (("what", "Control"), ("", "Services"), ("", "Which")), rows)
-    yield "</section>\n"
+    rows = [
+        (control, counted(len(names), "service"), ", ".join(names)) for control, names in nothing_known(report).items()
+    ]
+    columns = (("what", "Control"), ("", "Services"), ("", "Which"))
+    note = "These controls have nothing to look for of these services, so they are not counted."
+    heading = "Nothing known to look for"
+    return Listing("nothing-known", heading, "Nothing known", columns, rows, note=note) if rows else None
 
 
-def told(warnings: Sequence[str]) -> Iterator[str]:
-    """Warnings, in sentences."""
-    if warnings:
-        items = "".join(f"<li>{text(warning)}</li>" for warning in warnings)
-        yield f'<section id="warnings">\n<h2>Warnings</h2>\n<ul class="told">{items}</ul>\n</section>\n'
+def warnings(report: Mapping[str, Any]) -> Sequence[str]:
+    """What went wrong beside the hosts, in sentences."""
+    stopped = (report.get("rollout") or {}).get("why")
+    return [*([f"this run was {stopped}"] if stopped else []), *report["warnings"]]
 
 
-def run_facts(run: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
-    """The run: what an auditor asks of a record."""
+def run_facts(run: Mapping[str, Any], summary: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+    """The run: what an auditor asks of a record, by name."""
     facts = (
         ("Run", run["id"]),
         ("Mode", run["mode"]),
@@ -94,5 +74,4 @@ def run_facts(run: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[st
         ("Catalogue", run["catalog_version"]),
         ("Expected hosts", f"{run['expected_hosts']:,}"),
     )
-    items = "".join(f"<dt>{name}</dt><dd>{text(value)}</dd>" for name, value in facts if value)
-    yield f'<section id="run">\n<h2>The run</h2>\n<dl class="facts">{items}</dl>\n</section>\n'
+    return [(name, value) for name, value in facts if value]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...finding import ERROR, NONCOMPLIANT, STATES, UNKNOWN
 from ..modes import in_words
 from ..scope import ban, left_out, parts
-from ..wording import clean, counted, not_in_force, percent
-from .markup import MEANING, bar, icon, named, text, time
-from .trend import Run, drawing
+from ..wording import clean, counted, not_in_force
+from .bars import Piece, bar
+from .trend import Drawing, Run, drawing
 
 FIGURES = (
     ("Coverage", "coverage", "hosts evaluated", "host evaluated"),
@@ -49,40 +49,46 @@ def title(report: Mapping[str, Any]) -> str:
     return f"{held} {'this host' if expected == 1 else f'all {expected:,} hosts'}"
 
 
-def header(report: Mapping[str, Any], trend: Sequence[Run]) -> Iterator[str]:
+class Header(NamedTuple):
+    """The first screenful; see templates/header.html.j2."""
+
+    mode: str
+    finished: str
+    beside: Sequence[str]  # the inventory, the hosts that were meant, what was left out, controls that are not enforced
+    title: str
+    hosts: Mapping[str, int]  # by state, worst first, those that some host is in
+    words: str  # the same in words
+    bar: Sequence[Piece]
+    not_served: int
+    figures: Sequence[tuple[str, Mapping[str, Any], str]]  # name, share, and of what
+    trend: Drawing | None
+
+
+def header(report: Mapping[str, Any], trend: Sequence[Run]) -> Header:
     """The verdict, the hosts by state, the three numbers, and the trend where there is one."""
     run, summary = report["run"], report["summary"]
-    mode = "check (nothing was changed)" if run["mode"] == "check" else run["mode"]
+    hosts = {state: count for state in STATES if (count := summary["hosts"][state])}
+    return Header(
+        mode="check (nothing was changed)" if run["mode"] == "check" else run["mode"],
+        finished=run["finished"],
+        beside=[*_scope(run), *parts(run), *in_words(summary.get("controls") or {})],
+        title=title(report),
+        hosts=hosts,
+        words=", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in hosts.items()),
+        bar=bar(hosts),
+        not_served=summary.get("not_served") or 0,
+        figures=[
+            (name, summary[key], one if summary[key]["denominator"] == 1 else several)
+            for name, key, several, one in FIGURES
+        ],
+        trend=drawing(trend, "; ".join(parts(run))),
+    )
+
+
+def _scope(run: Mapping[str, Any]) -> Iterator[str]:
+    """The inventory, and the hosts of it that were meant where these are not all."""
     where = ", ".join(clean(source).rstrip("/").rpartition("/")[2] for source in run["inventory"] or ())
-    inventory = f"<span>{'' if where == 'inventory' else 'inventory '}{text(where)}</span>" if where else ""
-    said = [*parts(run), *in_words(summary.get("controls") or {})]
-    pattern = run.get("pattern") or "all"
-    limit = f"<span>of {text(pattern)}</span>" if pattern != "all" else ""
-    limit += "".join(f"<span>{text(part)}</span>" for part in said)
-    yield f'<header>\n<p class="over"><b>Proscribe {text(mode)}</b>'
-    yield f"<span>{time(run['finished'])}</span>{inventory}{limit}</p>\n"
-    yield f"<h1>{text(title(report))}</h1>\n"
-    yield from _states(summary["hosts"])
-    if apart := summary.get("not_served"):
-        yield f'<p class="note">{counted(apart, "host")} not served: <a href="#not-served">why</a></p>\n'
-    yield '<div class="figures">\n<dl>\n'
-    for name, key, what, one in FIGURES:
-        share = summary[key]
-        small = f"{share['numerator']:,} of {share['denominator']:,} {what if share['denominator'] != 1 else one}"
-        yield f"<div><dt>{name}</dt><dd>{text(percent(share))}<small>{small}</small></dd></div>\n"
-    yield "</dl>\n"
-    yield from drawing(trend, "; ".join(parts(run)))
-    yield "</div>\n</header>\n"
-
-
-def _states(hosts: Mapping[str, int]) -> Iterator[str]:
-    """The hosts by state: for the eye as a bar, in words below, which the script makes into filters."""
-    states = [state for state in STATES if hosts[state]]
-    if not states:
-        return
-    yield bar(hosts, "Hosts by state: " + ", ".join(f"{hosts[s]:,} {s.replace('_', ' ')}" for s in states))
-    yield '\n<ul class="legend">'
-    for state in states:
-        yield f'<li data-state="{state}" title="{text(MEANING[state])}">'
-        yield f"{icon(state)}<b>{hosts[state]:,}</b> {named(state)}</li>"
-    yield "</ul>\n"
+    if where:
+        yield where if where == "inventory" else f"inventory {where}"
+    if (pattern := run.get("pattern") or "all") != "all":
+        yield f"of {pattern}"

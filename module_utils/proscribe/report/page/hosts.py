@@ -1,36 +1,61 @@
-"""The hosts: a table for print and for readers without scripts, and the empty one that the script fills."""
+"""The hosts as the file has them, for print and for readers without scripts. With scripts, a table that is filled from
+the data stands in their place.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from ...finding import ERROR, NONCOMPLIANT, STATES
 from ..arithmetic import MET
 from ..groups import Group
 from ..wording import counted, moment
 from .breakdown import Breakdown, Host
-from .markup import badge, flowing, icon, named, static, table, text
 
 ROWS = 400  # hosts that stand in the page with their evidence
 NAMES = 2000  # hosts that stand in it by name only
 
 
-def hosts(breakdown: Breakdown) -> Iterator[str]:
-    """The section of the hosts."""
-    if not breakdown.hosts:
-        return
-    yield '<section id="hosts">\n<h2>Hosts</h2>\n'
-    yield static("workbench.html")
-    yield '<div id="record">\n'
+class Row(NamedTuple):
+    """A host with something to say: why it is so, and what stands beside it."""
+
+    name: str
+    state: str
+    why: Sequence[str]
+    side: Sequence[str]
+
+
+class Names(NamedTuple):
+    """Hosts in one state of which there is nothing to say but their names."""
+
+    state: str
+    hosts: int
+    names: Sequence[str]
+    more: str
+
+
+class Hosts(NamedTuple):
+    """The section of the hosts; `more` is what it does not have."""
+
+    rows: Sequence[Row]
+    more: str
+    names: Sequence[Names]
+
+
+def hosts(breakdown: Breakdown) -> Hosts:
+    """The worst hosts with their evidence, and the names of those that are as they have to be."""
     told = sorted((host for host in breakdown.hosts if not _quiet(host)), key=lambda h: STATES.index(h.state))
-    if told:
-        heads = (("what", "Host"), ("status", "State"), ("", "Why"), ("side", "System and time"))
-        yield from table("Hosts", heads, (_host(host, breakdown) for host in told[:ROWS]), "hosts")
-    if len(told) > ROWS:
-        yield f'<p class="note">{counted(len(told) - ROWS, "host")} more in hosts.jsonl beside this page.</p>\n'
-    for state in MET:
-        yield from _names(state, [host.name for host in breakdown.hosts if _quiet(host) and host.state == state])
-    yield "</div>\n</section>\n"
+    quiet = [(state, [host.name for host in breakdown.hosts if _quiet(host) and host.state == state]) for state in MET]
+    return Hosts(
+        [_row(host, breakdown) for host in told[:ROWS]],
+        _more(len(told) - ROWS),
+        [Names(state, len(names), names[:NAMES], _more(len(names) - NAMES)) for state, names in quiet if names],
+    )
+
+
+def _more(number: int) -> str:
+    return f"{counted(number, 'host')} more in hosts.jsonl beside this page." if number > 0 else ""
 
 
 def _quiet(host: Host) -> bool:
@@ -38,29 +63,15 @@ def _quiet(host: Host) -> bool:
     return host.state in MET and not host.facts["errors"]
 
 
-def _names(state: str, names: Sequence[str]) -> Iterator[str]:
-    if not names:
-        return
-    items = "".join(f"<li>{text(name)}</li>" for name in names[:NAMES])
-    more = len(names) - NAMES
-    yield f"<h3>{icon(state)}{counted(len(names), 'host')} {named(state)}</h3>\n"
-    yield f'<ul class="names">{items}</ul>\n'
-    if more > 0:
-        yield f'<p class="note">{counted(more, "host")} more in hosts.jsonl beside this page.</p>\n'
-
-
-def _host(host: Host, breakdown: Breakdown) -> str:
-    said = [host.facts["reason"]] if host.facts["reason"] else []
+def _row(host: Host, breakdown: Breakdown) -> Row:
+    why = [host.facts["reason"]] if host.facts["reason"] else []
     for number in host.parts:
         part = breakdown.parts[number]
         if part.group is not None:
-            said.append(of_one(breakdown.groups[part.group], part.evidence))
-    why = "".join(f"<p>{flowing(line)}</p>" for line in said)
+            why.append(of_one(breakdown.groups[part.group], part.evidence))
     platform = " ".join(filter(None, (host.facts["platform"].get("os"), host.facts["platform"].get("version"))))
     side = (", ".join(host.departments), platform, moment(host.facts["checked_at"] or ""))
-    beside = "".join(f"<p>{text(part)}</p>" for part in side if part)
-    name = f'<th scope="row" class="what">{text(host.name)}</th>'
-    return f'{name}<td class="status">{badge(host.state)}</td><td>{why}</td><td class="side">{beside}</td>'
+    return Row(host.name, host.state, why, [said for said in side if said])
 
 
 def of_one(group: Group, found: str) -> str:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ...finding import OPEN
-from ..wording import counted, moment, ratio
-from .markup import named, table, text, time
+from ..wording import counted
 
 MOST = 60  # runs that are drawn
-NUMBERS = ("coverage", "compliance_strict", "compliance_with_waivers")
+COLUMNS = (  # of the table; see templates/trend.html.j2
+    ("when", "Finished"),
+    ("", "Mode"),
+    *(("number", state) for state in OPEN),
+    ("", "Evaluated"),
+    ("", "Compliant"),
+    ("", "With waivers"),
+)
 WIDTH, HEIGHT = 360, 64
 
 # A run of the history: {"run", "finished", "mode", "hosts": {state: number}, "coverage": {numerator, denominator,
@@ -18,38 +24,50 @@ WIDTH, HEIGHT = 360, 64
 Run = Mapping[str, Any]
 
 
-def drawing(trend: Sequence[Run], part: str = "") -> Iterator[str]:
-    """One column for each run, oldest first, and what changed in words. Nothing for a single run. `part` says what
-    these runs left out, "" where they are over the whole.
+class Column(NamedTuple):
+    """A run in the drawing: its words, and its pieces from the bottom as (state, x, y, width, height)."""
+
+    finished: str
+    words: str
+    pieces: Sequence[tuple[str, float, float, float, float]]
+
+
+class Drawing(NamedTuple):
+    """One column for each run, oldest first, between two times, and what changed in words."""
+
+    columns: Sequence[Column]
+    change: str
+    said: str
+    ends: tuple[str, str]
+    width: int = WIDTH
+    height: int = HEIGHT
+
+
+def drawing(trend: Sequence[Run], part: str = "") -> Drawing | None:
+    """The last runs. Nothing for a single run. `part` says what these runs left out, "" where they are over the
+    whole.
     """
     runs = trend[-MOST:]
     if len(runs) < 2:
-        return
+        return None
     top = max(1, *(_open(run) for run in runs))
     step = WIDTH / max(len(runs), 12)
-    columns = "".join(_column(run, index * step, step, top) for index, run in enumerate(runs, max(0, 12 - len(runs))))
+    columns = [_column(run, index * step, step, top) for index, run in enumerate(runs, max(0, 12 - len(runs)))]
     first, last = runs[0], runs[-1]
     said = f"Hosts that do not meet the ban in {len(runs)} runs: at most {top:,}, in the last one {_open(last):,}"
     change = _change(runs[-2], last) + (f" (in runs like this one: {part})" if part else "")
-    yield f'<figure class="trend"><figcaption>{text(change)}</figcaption>'
-    yield f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{text(said)}">{columns}'
-    yield f'<path class="axis" d="M0 {HEIGHT - 0.5}H{WIDTH}"/></svg>'
-    yield f'<p class="ends"><span>{time(first["finished"])}</span><span>{time(last["finished"])}</span></p></figure>\n'
+    return Drawing(columns, change, said, (first["finished"], last["finished"]))
 
 
-def _column(run: Run, x: float, step: float, top: int) -> str:
-    at, parts = float(HEIGHT - 1), []
-    for state in OPEN:  # drawn from the bottom: the worst stands on the line
-        count = run["hosts"].get(state, 0)
-        if count:
-            height = max(count * (HEIGHT - 4) / top, 1.5)
-            at -= height
-            shape = f'x="{x:.1f}" y="{at:.1f}" width="{max(step - 1.5, 1):.1f}" height="{height:.1f}"'
-            parts.append(f'<rect class="{state}" {shape}/>')
-    words = ", ".join(f"{run['hosts'].get(state, 0):,} {named(state)}" for state in OPEN if run["hosts"].get(state))
-    return (
-        f"<g><title>{text(moment(run['finished']))}: {words or 'every host meets the ban'}</title>{''.join(parts)}</g>"
-    )
+def _column(run: Run, x: float, step: float, top: int) -> Column:
+    counts = {state: count for state in OPEN if (count := run["hosts"].get(state, 0))}
+    at, pieces = float(HEIGHT - 1), []
+    for state, count in counts.items():  # drawn from the bottom: the worst stands on the line
+        height = max(count * (HEIGHT - 4) / top, 1.5)
+        at -= height
+        pieces.append((state, x, at, max(step - 1.5, 1), height))
+    words = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in counts.items())
+    return Column(run["finished"], words or "every host meets the ban", pieces)
 
 
 def _open(run: Run) -> int:
@@ -73,19 +91,6 @@ def _change(before: Run, now: Run) -> str:
     return f"Not meeting the ban: {counted(_open(now), 'host')}, {than} before"
 
 
-def numbers(trend: Sequence[Run]) -> Iterator[str]:
-    """The same and more as a table, newest first."""
-    if len(trend) < 2:
-        return
-    yield '<section id="trend">\n<h2>Earlier runs</h2>\n'
-    yield f"<details><summary>{counted(min(len(trend), MOST), 'run')}, newest first</summary>\n"
-    heads = [("when", "Finished"), ("", "Mode"), *(("number", state) for state in OPEN)]
-    heads += [("", "Evaluated"), ("", "Compliant"), ("", "With waivers")]
-    yield from table("Earlier runs", heads, map(_row, reversed(trend[-MOST:])))
-    yield "</details>\n</section>\n"
-
-
-def _row(run: Run) -> str:
-    counts = "".join(f'<td class="number">{run["hosts"].get(state, 0):,}</td>' for state in OPEN)
-    shares = "".join(f'<td class="share">{text(ratio(run[key]))}</td>' for key in NUMBERS)
-    return f'<th scope="row" class="when">{time(run["finished"])}</th><td>{text(run["mode"])}</td>{counts}{shares}'
+def numbers(trend: Sequence[Run]) -> Sequence[Run]:
+    """The runs of the table, newest first; nothing for a single run."""
+    return trend[-MOST:][::-1] if len(trend) > 1 else ()

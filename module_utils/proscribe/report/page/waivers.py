@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ..wording import counted, end_of, moment, some
-from .markup import icon, text
 
 SEVERAL = 6  # hosts and services that a waiver shows by name before it is unfolded
 MOST = 1000  # hosts that it shows at all
@@ -45,32 +44,38 @@ SAID = ("id", "status", "waives", "review_overdue")  # in the head of its panel
 ACTIVE, OVERDUE, IDLE, WRONG = "waived", "unknown", "not_applicable", "noncompliant"
 
 
-def waivers(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The section of the waivers; each unfolds to its panel."""
-    if not found:
-        return
-    yield '<section id="waivers">\n<h2>Waivers</h2>\n'
-    for waiver in sorted(found, key=lambda w: (_order(w), w["expires"], w["id"])):
-        yield from _waiver(waiver)
-    yield "</section>\n"
+class Panel(NamedTuple):
+    """A waiver: what its head says, and behind it all that is known, by name."""
+
+    id: str
+    sign: str
+    standing: str
+    waives: bool
+    scope: str
+    until: str
+    facts: Sequence[tuple[str, str]]
 
 
-def _waiver(waiver: Mapping[str, Any]) -> Iterator[str]:
-    status = str(waiver["status"])
-    hosts = waiver.get("hosts") or ()
-    scope = (
-        f"{some(waiver.get('services') or ('nothing',), SEVERAL)} on {some(hosts, SEVERAL) or 'no host of this run'}"
-    )
-    idle = "" if status == "active" else " waives nothing;"
-    yield f'<details class="waiver" data-waiver="{text(waiver["id"])}"><summary>'
-    yield f'<span class="state">{icon(_sign(waiver))}{text(_standing(waiver))}</span> '
-    yield f'<b>{text(waiver["id"])}</b><span class="scope">{idle} {text(scope)}</span> '
-    yield f'<span class="until">until {text(moment(end_of(waiver)))}</span></summary>\n<dl class="facts">'
+def waivers(found: Sequence[Mapping[str, Any]]) -> Sequence[Panel]:
+    """The waivers, those first that should waive and do not."""
+    return [_panel(waiver) for waiver in sorted(found, key=lambda w: (_order(w), w["expires"], w["id"]))]
+
+
+def _panel(waiver: Mapping[str, Any]) -> Panel:
+    services, hosts = waiver.get("services") or ("nothing",), waiver.get("hosts") or ()
     rest = [key for key in waiver if key not in LABELS and key not in SAID]
-    for key in (*LABELS, *rest):
-        if value := _value(key, waiver.get(key)):
-            yield f"<dt>{text(LABELS.get(key, key.replace('_', ' ').capitalize()))}</dt><dd>{text(value)}</dd>"
-    yield "</dl></details>\n"
+    facts = (
+        (LABELS.get(key, key.replace("_", " ").capitalize()), _value(key, waiver.get(key))) for key in (*LABELS, *rest)
+    )
+    return Panel(
+        id=waiver["id"],
+        sign=_sign(waiver),
+        standing=_standing(waiver),
+        waives=waiver["status"] == "active",
+        scope=f"{some(services, SEVERAL)} on {some(hosts, SEVERAL) or 'no host of this run'}",
+        until=moment(end_of(waiver)),
+        facts=[(name, value) for name, value in facts if value],
+    )
 
 
 def _sign(waiver: Mapping[str, Any]) -> str:

@@ -1,0 +1,36 @@
+"""A section that is one table of plain texts: what it is called, its columns and its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..wording import counted
+
+AT_ONCE = 16  # rows that are shown without being asked for
+MOST = 300  # rows that the page has
+
+# (class, name) of a column. What a cell holds follows from the class: a state in "status", a number in "number", the
+# name of its row in "what", and text elsewhere.
+Column = tuple[str, str]
+
+
+class Listing(NamedTuple):
+    """A section; see templates/listing.html.j2."""
+
+    id: str
+    heading: str
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Any]]
+    noun: str = ""  # what a row is
+    few: int = AT_ONCE  # rows that are shown at first
+    kind: str = ""  # the class of the table
+    note: str = ""
+    more: str = ""  # what is not in the table, "" where all is
+    nothing: str = ""  # what to say where there are no rows
+
+
+def beyond(found: Sequence[object], noun: str, where: str) -> str:
+    """What a page does not have of a long list; "" where it has all."""
+    return f"{counted(len(found) - MOST, noun)} more in {where}." if len(found) > MOST else ""
