@@ -43,7 +43,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     ),
     "controls/apps/completing": ("controls/test_apps_quarantine.py", "controls/test_apps_quarantine_*.py"),
     "controls/apps/containers": ("controls/test_apps_containers.py", "controls/test_apps_ways.py"),
-    "controls/apps/copy_names": (*_APPS,),
+    "controls/apps/copy_names": ("controls/test_apps_copy_names.py", *_APPS),
     "controls/apps/custody": ("controls/test_apps_custody.py", "controls/test_apps_quarantine.py"),
     "controls/apps/elf": ("controls/test_apps_elf.py", "controls/test_apps_evidence.py", "controls/test_apps_parts.py"),
     "controls/apps/evidence": (
@@ -52,7 +52,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     ),
     "controls/apps/guarded": ("compile/test_guard_list.py", "controls/test_apps_walk_copies.py"),
     "controls/apps/image_contents": ("controls/test_apps_images.py", "controls/test_apps_evidence.py"),
-    "controls/apps/launchers": (*_APPS,),
+    "controls/apps/launchers": ("controls/test_apps_launchers.py", "controls/test_apps_containers.py", *_APPS),
     "controls/apps/parts": ("controls/test_apps_parts.py",),
     "controls/apps/personal": (
         "controls/test_apps_personal.py",

@@ -76,6 +76,12 @@ def test_the_worst_comes_first(organisation):
     assert {standing.status for _, standing in judged} <= set(STATUSES)
 
 
+def test_statuses_are_told_apart_in_this_order():
+    """What is relied on in error first. A report, and `worst_first`, have no other order."""
+    untrusted = ("bad_signature", "unsigned", "self_approved", "unauthorised", "blanket", "too_long", "no_hosts")
+    assert (*untrusted, "expired", "revoked", "not_yet_valid", "active") == STATUSES
+
+
 def test_in_an_inventory_of_one_host_naming_it_is_no_blanket(organisation):
     organisation.groups = {"press": frozenset({"press01"})}
     organisation.approvers({"press": {"head": "head.of.press"}})
