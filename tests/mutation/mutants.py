@@ -246,9 +246,14 @@ def _looked_at(node: ast.AST) -> Iterator[ast.AST]:
                 continue
             if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
                 continue
-            if isinstance(child, ast.Assign) and ast.unparse(child.targets[0]) == "__all__":
+            if isinstance(child, ast.Assign) and (ast.unparse(child.targets[0]) == "__all__" or _alias(child.value)):
                 continue
             yield child
+
+
+def _alias(value: ast.expr) -> bool:
+    """Whether it is a type such as `Mapping[str, Any]` under a name of its own."""
+    return isinstance(value, ast.Subscript) and isinstance(value.value, ast.Name) and value.value.id.istitle()
 
 
 def _like(node: ast.List | ast.Tuple | ast.Set, elements: list[ast.expr]) -> ast.expr:

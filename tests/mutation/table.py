@@ -78,6 +78,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     ),
     "controls/apps/sight": (
         "controls/test_apps_personal.py",
+        "controls/test_apps_nothing_known.py",
         "controls/test_apps_unseen.py",
         "controls/test_apps.py",
         "controls/test_apps_walk_copies.py",

@@ -11,6 +11,7 @@ from people import ALICE, BOB, put, tree
 from proscribe.controls.apps import evidence, launchers
 from proscribe.controls.apps.desktop import app_id
 from proscribe.host import ControlError, Host, Result, Unseen
+from proscribe.plan import Known
 
 WECHAT: dict[str, Any] = {
     "packages": {"flatpak": ["com.tencent.WeChat"]},
@@ -225,6 +226,25 @@ def test_what_cannot_be_read_is_told(
     assert refuse("list", "/home/alice/.local/bin") == (["a.desktop", "b.desktop"], []), "the file scan tells that"
 
 
+def test_what_is_gone_by_now_or_is_no_text_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        put(tree(tmp_path / name), f"{MENU}/a.desktop")
+        (tmp_path / name / MENU[1:] / "a.desktop").write_bytes(OPENS.encode() + b"Name=\xff\n")
+    assert len(look(tmp_path / "a")) == 1
+    monkeypatch.setattr(Host, "read", lambda *_: None)
+    assert look(tmp_path / "b") == []
+
+
+def test_what_is_seldom_there_costs_other_hosts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is what follows from the plan alone worked out by each look."""
+    monkeypatch.setattr(launchers._Looking, "contained", lambda self: pytest.fail("read as a container's launcher"))
+    put(tree(tmp_path), f"{MENU}/a.desktop", OPENS)
+    known = Known(SERVICES, {})
+    for _ in range(2):
+        assert launchers.look(Host(str(tmp_path)), known, services_of, [ALICE], True)[0]
+    assert "apps/launchers" in known.follows
+
+
 @pytest.mark.parametrize(("size", "found"), [(0, 1), (1, 0)])
 def test_so_much_of_an_entry_is_read(tmp_path: Path, size: int, found: int) -> None:
     put(tree(tmp_path), f"{MENU}/a.desktop", OPENS.ljust(1024 * 1024 + size, "\n"))
@@ -249,7 +269,8 @@ def test_whatever_an_app_is_known_by_its_launchers_are_looked_for(
 ) -> None:
     put(tree(tmp_path), f"{AUTOSTART}/a.desktop", text)
     host = Host(str(tmp_path))
-    found, _ = launchers.look(host, {"wechat": {**NOTHING, **more}}, services_of, [ALICE], True)
+    of = {"wechat": {**NOTHING, **more}, "other": NOTHING}
+    found, _ = launchers.look(host, of, services_of, [ALICE], True)
     assert [copy.services for copy in found] == [["wechat"]]
     assert launchers.look(host, {"wechat": NOTHING}, services_of, [ALICE], True) == ([], [])
 
@@ -258,7 +279,8 @@ BROWSER = "/home/alice/.config/chromium/Default/Web Applications"
 
 
 def test_a_web_app_that_a_browser_installed(tmp_path: Path) -> None:
-    put(tree(tmp_path), f"{BROWSER}/_crx_{APP}/icon.png", "\x89PNG")
+    put(tree(tmp_path), f"{BROWSER}/_crx_{APP}/notes.txt", "dear")
+    (tmp_path / f"{BROWSER}/_crx_{APP}/icon.png"[1:]).write_bytes(b"\x89PNG\r\n\x1a\n")
     put(tmp_path, f"{BROWSER}/_crx_{'a' * 32}/icon.png", "")
     paths = [f"{BROWSER}/_crx_{id_}" for id_ in (APP, "a" * 32)]
     gone = f"/gone/_crx_{APP}"  # since the walk; it is told, and nothing of it moves
@@ -266,7 +288,8 @@ def test_a_web_app_that_a_browser_installed(tmp_path: Path) -> None:
     (copy, other) = found
     assert (copy.services, copy.kind, copy.path, copy.owner) == (["wechat"], "web_app", paths[0], ALICE)
     assert (copy.why, copy.uid) == ("a web app that a browser installed", (tmp_path / paths[0][1:]).stat().st_uid)
-    assert copy.doubt or copy.parts, "what of it moves is known, or why nothing does"
+    assert (copy.doubt, copy.parts) == ("", [f"{paths[0]}/icon.png"])
+    assert copy.stays == "stays, since it is not the program's own: notes.txt"
     assert (other.path, other.uid, other.parts, other.doubt) == (gone, -1, (), "")
     assert launchers.installed(Host(str(tmp_path)), SERVICES, paths[1:], lambda path: ALICE) == []
 

@@ -24,6 +24,20 @@ def at(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
+@pytest.mark.parametrize(
+    ("taken_at", "kept_until", "keep", "end"),
+    [
+        ("2026-11-20T08:00:00Z", "", DAY, "2026-11-21T08:00:00Z"),
+        ("2026-11-20T08:00:00Z", "2027-02-18T08:00:00Z", DAY, "2027-02-18T08:00:00Z"),
+        ("2026-11-20T08:00:00Z", "", 0, ""),
+        ("yesterday", "2027-02-18T08:00:00Z", 0, "2027-02-18T08:00:00Z"),
+        ("yesterday", "", DAY, ""),  # of no known age, so that it is never too old
+    ],
+)
+def test_when_something_has_been_kept_long_enough(taken_at: str, kept_until: str, keep: int, end: str) -> None:
+    assert room.ends(taken_at, kept_until, keep) == end
+
+
 def taken(host: Host, path: str = FILE, **how: Any) -> Item:
     quarantine.take(host, quarantine.Taking(path, ["wechat"], "appimage", **how)).apply()
     return next(item for item in manifest.items(host) if item.path == path)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from people import ALICE, put, tree
 from proscribe.controls import apps
+from proscribe.controls.apps.systems import BY_NAME
 from proscribe.controls.apps.traced_systems import TRACED
-from proscribe.host import Host, Process
+from proscribe.host import ControlError, Host, Process, Unseen
 
 LOOK = """
 import sys
@@ -52,6 +53,23 @@ def test_each_is_there_by_any_of_its_traces(tmp_path: Path, system) -> None:
         put(root, (ALICE.home + trace[1:] if trace[0] == "~" else trace) + "/x")
         assert system.there(Host(str(root)), ALICE)
         assert system.there(Host(str(root)), None) == (trace[0] != "~")
+
+
+@pytest.mark.parametrize("error", [Unseen("a dead mount"), ControlError("a link")])
+@pytest.mark.parametrize("system", TRACED, ids=lambda system: system.MANAGER)
+def test_what_cannot_be_seen_is_asked_about(tmp_path: Path, monkeypatch, system, error: Exception) -> None:
+    """Who is asked says why nothing is known; were it not asked, nothing would say so."""
+
+    def refuse(self: Host, path: str) -> None:
+        raise error
+
+    monkeypatch.setattr(Host, "stat", refuse)
+    assert system.there(Host(str(tmp_path)), ALICE)
+
+
+def test_these_keep_what_a_user_has_below_his_name() -> None:
+    """An account without a home is asked about them, and about no other."""
+    assert [system.MANAGER for system in BY_NAME] == ["nix", "guix"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")

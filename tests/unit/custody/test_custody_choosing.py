@@ -47,6 +47,54 @@ def test_what_is_meant(selectors: dict[str, Any], chosen: list[str]) -> None:
     assert [f"{row.host} {row.item['id'][-1]}" for row in rows] == chosen
 
 
+def test_what_is_told_of_a_thing_has_these_keys() -> None:
+    """The list for machines: scripts read it, and `owner` is told once, as `user`."""
+    (row,) = choose(
+        asked(), {"web01": [item(kept_until="")]}, 0, lambda host: plan(keep=86400, wechat="audit"), {}, NOW
+    )
+    assert row.as_dict() == {
+        "host": "web01",
+        "id": "wechat-00000001",
+        "group": "",
+        "services": ["wechat"],
+        "bytes": 5000,
+        "finished": True,
+        "path": "/home/alice/WeChat.AppImage",
+        "kind": "appimage",
+        "taken_at": DAY.format(0),
+        "user": "alice",
+        "kept_until": "2026-11-21T08:00:00Z",
+        "next_run": {
+            "state": "left",
+            "waiver": None,
+            "why": "wechat is only audited there: the next run reports it noncompliant",
+        },
+    }
+    waived = plan(wechat={"mode": "waived", "waiver": "w1"})
+    (row,) = choose(asked(), {"web01": [item()]}, 0, lambda host: waived, {"w1": "2027"}, NOW)
+    told = row.as_dict()
+    assert (told["kept_until"], told["next_run"]["waiver"]) == ("2027-02-18T08:00:00Z", "w1")
+
+
+def test_what_has_the_same_time_stands_in_the_order_of_what_it_is_a_part_of() -> None:
+    listed = {"b": [item("x-00000002")], "a": [item("x-00000004", group="x-00000003"), item("x-00000005"),
+              item("x-00000003", group="x-00000003")]}  # fmt: skip
+    rows = choose(asked(), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
+    assert [row.item["id"][-1] for row in rows] == ["5", "3", "4", "2"]
+
+
+@pytest.mark.parametrize(("answered", "silent", "where"), [
+    (1, 0, "the 1 host that answered"), (0, 2, "the 0 hosts that answered (2 did not)"),
+    (1200, 1100, "the 1,200 hosts that answered (1,100 did not)"),
+])  # fmt: skip
+def test_a_mistake_says_of_how_many_hosts_that_is_known(answered: int, silent: int, where: str) -> None:
+    listed: dict[str, list[Any]] = {f"h{number}": [] for number in range(answered)}
+    with pytest.raises(Wrong) as wrong:
+        choose(asked(users=["zoe"]), listed, silent, lambda host: {"controls": {}}, {}, NOW)
+    expected = f"--user: found 'zoe', expected somebody of whom something is in a quarantine of {where}"
+    assert wrong.value.mistakes == (expected,)
+
+
 @pytest.mark.parametrize(
     ("selectors", "told", "close"),
     [
