@@ -161,6 +161,21 @@ def test_links_in_a_circle_end(place: Path) -> None:
         exposed(str(place), ())
 
 
+@pytest.mark.parametrize("links", [40, 41])
+def test_so_many_links_are_followed_as_the_kernel_follows(place: Path, links: int) -> None:
+    """With one less, a file that the run does open would be an error; with one more, none that it does not."""
+    for number in range(links):
+        (place / f"link{number + 1}").symlink_to(f"link{number}" if number else "roles")
+    if links == 40:
+        assert exposed(str(place / f"link{links}" / "main.yml"), ()) is None
+        (place / f"link{links}" / "main.yml").read_text()
+    else:
+        with pytest.raises(OSError, match="too many links"):
+            exposed(str(place / f"link{links}" / "main.yml"), ())
+        with pytest.raises(OSError, match="Too many levels"):
+            (place / f"link{links}" / "main.yml").read_text()
+
+
 def test_a_link_to_what_others_could_make_is_in_their_reach(place: Path, tmp_path: Path) -> None:
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o1777)

@@ -15,8 +15,8 @@ TABLE, JSON = "table", "json"
 FORMATS = (TABLE, JSON)
 PREFIX = "quarantine_"  # of the variables that playbooks/quarantine.yml takes, one for each option below
 
-# As Ansible has arguments of an action, for which a text is the usual type; the launcher's options have the same meaning
-# (cli/quarantine.py). What is not given is None; `read` says what that means.
+# As Ansible has arguments of an action, for which a text is the usual type; the launcher's options have the same
+# meaning (cli/quarantine.py). What is not given is None; `read` says what that means.
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "do": {"choices": list(VERBS)},
     **dict.fromkeys(("hosts", "users", "services", "ids"), {"type": "list"}),

@@ -76,6 +76,18 @@ def test_the_worst_comes_first(organisation):
     assert {standing.status for _, standing in judged} <= set(STATUSES)
 
 
+@pytest.mark.parametrize(("approvers", "unregistered"), [(None, True), (APPROVERS, False)])
+def test_where_nobody_could_have_approved_it_that_is_told(organisation, approvers, unregistered):
+    """Then the register is missing, and with it every waiver of the run: no reason to take what they permit."""
+    organisation.waiver(approved_by="mallory")
+    organisation.approvers(approvers)
+    ((_, standing),) = waivers_of(organisation.question(), at(NOW))
+    assert (standing.status, standing.unregistered) == ("unauthorised", unregistered)
+    organisation.waiver(approved_by="chan.tai.man")
+    ((_, standing),) = waivers_of(organisation.question(), at(NOW))
+    assert (standing.status, standing.unregistered) == ("self_approved", False)
+
+
 def test_statuses_are_told_apart_in_this_order():
     """What is relied on in error first. A report, and `worst_first`, have no other order."""
     untrusted = ("bad_signature", "unsigned", "self_approved", "unauthorised", "blanket", "too_long", "no_hosts")

@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from people import ALICE, put, tree
 from proscribe.controls import apps
 from proscribe.controls.apps.systems import BY_NAME
+from proscribe.controls.apps.traced import Traced
 from proscribe.controls.apps.traced_systems import TRACED
 from proscribe.host import ControlError, Host, Process, Unseen
 
@@ -65,6 +67,35 @@ def test_what_cannot_be_seen_is_asked_about(tmp_path: Path, monkeypatch, system,
 
     monkeypatch.setattr(Host, "stat", refuse)
     assert system.there(Host(str(tmp_path)), ALICE)
+
+
+@pytest.mark.parametrize("ids", [set(), {"x"}])
+@pytest.mark.parametrize("there", [False, True])
+def test_its_file_is_asked_only_where_something_is_there_and_looked_for(tmp_path: Path, ids, there: bool) -> None:
+    """To ask it means to compile it, which every audit would pay for."""
+    root = tree(tmp_path)
+    if there:
+        put(root, "/trace/x")
+        put(root, f"{ALICE.home}/trace/x")
+    host, asked = Host(str(root)), []
+    inner = SimpleNamespace(
+        query=lambda *what: asked.append(what) or (["p"], "b"),
+        query_of=lambda *what: asked.append(what) or (["p"], "b"),
+        programs=lambda *what: asked.append(what) or (lambda process: "p"),
+        trees=lambda *what: asked.append(what) or ["t"],
+        removal=lambda *what: what,
+    )
+    system = Traced("x", "x", lambda: inner, ["/trace", "~/trace"])
+    assert not system.by_name
+    is_asked = bool(ids and there)
+    for what in ((host, ids), (host, ALICE, ids)):
+        answer = (system.query_of if ALICE in what else system.query)(*what)
+        assert (answer, asked) == ((["p"], "b") if is_asked else ([], ""), [what] if is_asked else [])
+        asked.clear()
+    assert system.programs(host, ids, [])(Process(1, "/x")) == ("p" if is_asked else "")
+    assert system.programs(host, ids, ["p"])(Process(1, "/x")) == ("p" if ids else ""), "of a user's, there is one"
+    assert system.removal(host, ["p"]) == (host, ["p"])
+    assert [system.trees(host, user) for user in (None, ALICE)] == ([["t"], ["t"]] if there else [(), ()])
 
 
 def test_these_keep_what_a_user_has_below_his_name() -> None:

@@ -37,6 +37,8 @@ LISTED = {
         ({"ids": ["telegram-00000004"]}, ["web01 3", "web01 4"]),  # the parts of one thing go together
         ({"ids": ["telegram-00000003"]}, ["web01 3", "web01 4"]),
         ({"older_than": 3 * 86400}, ["web01 3", "web01 4", "web02 1"]),
+        ({"older_than": 6 * 86400}, ["web01 3", "web01 4", "web02 1"]),  # to the second
+        ({"older_than": 6 * 86400 + 1}, []),
         ({"older_than": 1}, ["web01 3", "web01 4", "web01 2", "web02 1"]),  # none whose time cannot be
         ({"older_than": 60 * 86400}, []),
         ({"users": ["bob"], "services": ["telegram"]}, []),
@@ -74,6 +76,12 @@ def test_what_is_told_of_a_thing_has_these_keys() -> None:
     (row,) = choose(asked(), {"web01": [item()]}, 0, lambda host: waived, {"w1": "2027"}, NOW)
     told = row.as_dict()
     assert (told["kept_until"], told["next_run"]["waiver"]) == ("2027-02-18T08:00:00Z", "w1")
+
+
+def test_parts_have_the_name_of_the_first_of_them_although_that_one_is_gone() -> None:
+    listed = {"a": [item("x-00000002", group="x-00000001"), item("x-00000003", group="x-00000001")]}
+    rows = choose(asked(ids=["x-00000001"]), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
+    assert [row.item["id"] for row in rows] == ["x-00000002", "x-00000003"]
 
 
 def test_what_has_the_same_time_stands_in_the_order_of_what_it_is_a_part_of() -> None:

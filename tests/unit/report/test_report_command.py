@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fleets import PROCESS, WECHAT, answer, clean_answer, judge, run, wechat
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 from pasting import SHELLS, Shell, commands, recorded, recorder
 from proscribe.controls.apps import quarantine
 from proscribe.host import LIFT, WRITTEN_BY
+from proscribe.plan import CONTROLS
 from proscribe.report import html, lifting
 from proscribe.report.advice import advice
 from proscribe.report.calling import called, parsed, repeated
@@ -280,6 +284,33 @@ def test_the_page_says_where_a_command_is_typed() -> None:
 def test_a_report_of_before_names_the_launcher_of_this_checkout_and_keeps_its_controls() -> None:
     made = run(HOSTS, inventory=["/srv/prod"], controls=["apps"], command=None)
     assert Call.of(made).again("web01").line("/srv") == (f"{LAUNCHER} audit --limit web01 -i /srv/prod --tags apps")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        Call(("./proscribe",), "audit", "", ("-i", "inv"), "/srv/here", ("secret", "other")),
+        Call(("ansible-playbook", "-v"), "", "playbooks/audit.yml", (), "/srv/here"),
+    ],
+)
+def test_a_call_is_read_from_a_report_as_it_was_written(call: Call) -> None:
+    told = call.as_dict()
+    assert json.loads(json.dumps(told)) == told
+    assert Call.of({"command": told, "playbook": "enforce", "inventory": ["elsewhere"]}) == call
+    # What an older or a merged report leaves out is made up: nothing but what is in the report.
+    assert Call.of({"command": {"program": ["x"]}}) == Call(("x",))
+    for command in ({**told, "program": []}, None, "a text"):
+        assert Call.of({"command": command, "playbook": "enforce", "inventory": ["a", "b"]}) == Call(
+            word="enforce", options=("-i", "a", "-i", "b")
+        )
+
+
+@pytest.mark.parametrize(
+    ("controls", "tags"),
+    [(["dns"], ("--tags", "dns")), (["apps", "dns"], ("--tags", "apps,dns")), ([], ()), (None, ()), (CONTROLS, ())],
+)
+def test_a_call_that_is_made_up_has_the_controls_of_its_run(controls: Sequence[str] | None, tags: Any) -> None:
+    assert Call.of({"playbook": "audit", "controls": controls}) == Call(word="audit", options=tags)
 
 
 def test_nothing_is_proposed_where_all_is_well() -> None:

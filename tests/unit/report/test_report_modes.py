@@ -13,6 +13,7 @@ from proscribe.plan import CONTROLS
 from proscribe.report import html, terminal
 from proscribe.report.collect import Collector
 from proscribe.report.exports import EVERY, write
+from proscribe.report.modes import by_control, correctable, in_words, stays_noncompliant
 from proscribe.report.reconcile import fleet_report
 
 FINISHED = "2026-11-25T00:31:00Z"
@@ -141,6 +142,49 @@ def test_each_export_tells_audited_rules_from_enforced_ones(exported):
     metrics = (exported / "metrics.prom").read_text().splitlines()
     assert 'proscribe_control_hosts{control="apps",mode="audit",state="noncompliant"} 1' in metrics
     assert 'proscribe_control_hosts{control="firewall",mode="off",state="off"} 1' in metrics
+
+
+def test_hosts_are_counted_by_mode_and_state_in_the_order_of_the_controls():
+    """A control that the run did not look at is in no state, and never in a good one."""
+    looked = {"mode": "enforce", "state": "compliant"}
+    records = [
+        {"controls": {"dns": looked, "apps": {"mode": "audit", "state": "noncompliant"}}},
+        {"controls": {"dns": {"mode": "enforce", "state": None}, "apps": {"mode": "off", "state": None}}},
+        {"controls": {"dns": looked, "apps": {"mode": None, "state": "unknown"}}},
+        {},
+    ]
+    told = by_control(records)
+    assert list(told) == ["apps", "dns"]
+    assert told == {
+        "apps": {"audit": {"noncompliant": 1}, "off": {"off": 1}},
+        "dns": {"enforce": {"compliant": 2, "not_looked_at": 1}},
+    }
+    assert in_words(told) == ["only audited: apps on 1 host", "off: apps on 1 host"]
+    assert in_words({"apps": {"off": {"off": 2}}, "dns": {"audit": {"compliant": 1, "unknown": 2}}}) == [
+        "only audited: dns",
+        "off: apps",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "controls", "corrects", "stays"),
+    [
+        ("noncompliant", {}, True, False),  # of a run that knew no modes
+        ("compliant", {}, False, False),
+        ("noncompliant", {"apps": (None, "noncompliant")}, True, False),
+        ("noncompliant", {"apps": ("enforce", "noncompliant")}, True, False),
+        ("noncompliant", {"apps": ("audit", "noncompliant")}, False, True),
+        ("noncompliant", {"apps": ("audit", "noncompliant"), "dns": ("enforce", "compliant")}, False, True),
+        ("noncompliant", {"apps": ("audit", "noncompliant"), "dns": ("enforce", "error")}, True, True),
+        ("noncompliant", {"apps": ("audit", "noncompliant"), "dns": (None, "noncompliant")}, True, True),
+        ("error", {"apps": ("enforce", "error")}, False, False),
+        ("compliant", {"apps": ("audit", "compliant")}, False, False),
+    ],
+)
+def test_whether_enforcing_would_correct_something_of_a_host(state, controls, corrects, stays):
+    told = {name: {"mode": mode, "state": of} for name, (mode, of) in controls.items()}
+    record = {"state": state, "controls": told}
+    assert (correctable(record), stays_noncompliant(record)) == (corrects, stays)
 
 
 STAYS = {"rule": "firewall/own-rules", "subject": "10.0.0.1", "reason": "default gateway: stays reachable"}
