@@ -36,6 +36,7 @@ def test_what_is_asked(values: dict[str, Any], expected: Asked) -> None:
         ),
         ({"do": "prune", "all": "yes", "older_than": "1d"}, Asked("prune", all=True, older_than=86400)),
         ({"do": "restore", "all": True, "accept_loss": "true"}, Asked("restore", all=True, accept_loss=True)),
+        ({"format": "table"}, Asked("list", format="table")),
         ({"format": "json"}, Asked("list", format="json")),
         *(({key: value}, None) for key, value in (("do", "purge"), ("format", "yaml"))),
         *(({key: {"a": 1}}, None) for key in ("all", "accept_loss", "hosts", "users", "services", "ids")),
