@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from proscribe.host import ControlError, Result, User, run_tool, tools
@@ -165,6 +167,32 @@ def test_options_reach_the_tool():
     assert of.must(["x"], user=NOBODY, timeout=3) == "out"
     assert of.run(["y"], stdin="z") == Result(0, "out", "err")
     assert asked == [(["x"], {"user": NOBODY, "timeout": 3}), (["y"], {"stdin": "z"})]
+
+
+def test_no_descriptor_is_left_open_while_somebody_holds_the_error():
+    before = sorted(os.listdir("/proc/self/fd"))
+    with pytest.raises(ControlError) as wrong:
+        run_tool(python("import time\ntime.sleep(60)"), stdin="x" * 1_000_000, timeout=0.3)
+    assert wrong.tb and sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_tool_that_works_on_is_looked_after_now_and_then(monkeypatch):
+    """And one that no signal ends is left to the kernel after a while: the run has other things to do."""
+    waits, pauses = [], []
+    real = subprocess.Popen.wait
+
+    def wait(self, timeout=None):
+        waits.append(timeout)
+        return real(self, timeout)
+
+    def sleep(length):
+        pauses.append(length)
+        time.sleep(length)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", wait)
+    monkeypatch.setattr(tools, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+    assert run_tool(python("import os, time\nos.close(1)\nos.close(2)\ntime.sleep(0.5)\nos._exit(4)")).rc == 4
+    assert pauses[:3] == [0.001, 0.002, 0.004] and max(pauses) <= 0.05 and waits == [5]
 
 
 def test_the_first_directory_of_the_system_has_it(tmp_path):

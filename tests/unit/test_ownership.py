@@ -125,6 +125,34 @@ def test_in_a_sticky_directory_only_the_owner_replaces_what_is_there(place: Path
     assert exposed(str(place), ()) is not None
 
 
+@pytest.mark.parametrize("error", [NotADirectoryError, FileNotFoundError])
+def test_a_directory_that_is_gone_meanwhile_hides_no_other(
+    place: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    """Whoever can make one come and go must not keep the rest from being looked at."""
+    (place / "a").mkdir()
+    (place / "z").mkdir()
+    (place / "z" / "open").touch()
+    os.chown(place / "z" / "open", NOBODY, 0)
+    real = os.listdir
+
+    def listdir(path: str) -> list[str]:
+        if path.endswith("/a"):
+            raise error(path)
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    found = exposed(str(place), ())
+    assert found is not None and found.path == str(place / "z" / "open")
+
+
+def test_a_sticky_directory_of_a_trusted_account_is_as_good_as_roots(place: Path) -> None:
+    place.parent.chmod(0o1777)
+    os.chown(place.parent, NOBODY, 0)
+    assert exposed(str(place), {NOBODY}) is None
+    assert exposed(str(place), ()) is not None
+
+
 def test_the_owner_of_a_sticky_directory_replaces_what_is_in_it(place: Path) -> None:
     place.parent.chmod(0o1755)
     os.chown(place.parent, NOBODY, 0)
