@@ -195,6 +195,18 @@ def test_a_tool_that_works_on_is_looked_after_now_and_then(monkeypatch):
     assert pauses[:3] == [0.001, 0.002, 0.004] and max(pauses) <= 0.05 and waits == [5]
 
 
+def test_what_a_tool_does_not_take_now_it_gets_later():
+    """A byte too many that counts as given is lost: the tool would read something else than it was given."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    given = memoryview(b"x" * 10_000_000)
+    taken = tools._give(writing, given)
+    assert 0 < taken < len(given) and tools._give(writing, given) == 0
+    os.close(reading)
+    assert tools._give(writing, given) == len(given), "it wants no more"
+    os.close(writing)
+
+
 def test_the_first_directory_of_the_system_has_it(tmp_path):
     of = tools.Tools(str(tmp_path))
     for directory in reversed(tools.TOOL_PATH.split(":")):

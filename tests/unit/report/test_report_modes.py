@@ -226,14 +226,15 @@ def test_hosts_are_counted_by_mode_and_state_in_the_order_of_the_controls():
     """A control that the run did not look at is in no state, and never in a good one."""
     looked = {"mode": "enforce", "state": "compliant"}
     records = [
-        {"controls": {"dns": looked, "apps": {"mode": "audit", "state": "noncompliant"}}},
+        {"controls": {"dns": looked, "firewall": looked, "apps": {"mode": "audit", "state": "noncompliant"}}},
         {"controls": {"dns": {"mode": "enforce", "state": None}, "apps": {"mode": "off", "state": None}}},
         {"controls": {"dns": looked, "apps": {"mode": None, "state": "unknown"}}},
         {},
     ]
     told = by_control(records)
-    assert list(told) == ["apps", "dns"]
+    assert list(told) == ["apps", "firewall", "dns"]
     assert told == {
+        "firewall": {"enforce": {"compliant": 1}},
         "apps": {"audit": {"noncompliant": 1}, "off": {"off": 1}},
         "dns": {"enforce": {"compliant": 2, "not_looked_at": 1}},
     }
@@ -261,7 +262,7 @@ def test_hosts_are_counted_by_mode_and_state_in_the_order_of_the_controls():
 )
 def test_whether_enforcing_would_correct_something_of_a_host(state, controls, corrects, stays):
     told = {name: {"mode": mode, "state": of} for name, (mode, of) in controls.items()}
-    record = {"state": state, "controls": told}
+    record = {"state": state, **({"controls": told} if told else {})}
     assert (correctable(record), stays_noncompliant(record)) == (corrects, stays)
 
 
