@@ -287,6 +287,32 @@ def test_a_report_of_before_names_the_launcher_of_this_checkout_and_keeps_its_co
 
 
 @pytest.mark.parametrize(
+    ("cwd", "here", "line"),
+    [
+        (None, "/srv", "a 'b c'"),
+        ("", "", "a 'b c'"),
+        ("/srv", "", "cd /srv && a 'b c'"),
+        ("/srv", "/srv/", "a 'b c'"),
+        ("/srv/", "/srv", "a 'b c'"),
+        ("/srv", "/srv/x", "cd /srv && a 'b c'"),
+        ("/a b", "/srv", "cd '/a b' && a 'b c'"),
+    ],
+)
+def test_a_command_goes_where_it_was_typed(cwd: str | None, here: str, line: str) -> None:
+    """Its inventory is named from there; elsewhere it would be another one."""
+    argv = ("a", "b c")
+    command = Command(argv) if cwd is None else Command(argv, cwd)
+    assert command.line(here) == line
+    assert here or command.line() == line
+
+
+def test_what_was_withheld_is_named_before_the_command_and_nothing_where_nothing_was() -> None:
+    assert Call().secrets() == []
+    (step,) = Call(withheld=("one", "two")).secrets()
+    assert step.command is None and step.text.startswith("first put one, two into proscribe-secret-vars.yml (")
+
+
+@pytest.mark.parametrize(
     "call",
     [
         Call(("./proscribe",), "audit", "", ("-i", "inv"), "/srv/here", ("secret", "other")),
