@@ -274,6 +274,11 @@ def test_what_is_noted_already_is_not_written_again(place: Path) -> None:
 
 @pytest.mark.parametrize("host", ["web01", "a/b", "..", "x" * 100])
 def test_it_is_noted_which_hosts_keep_the_code_until_there_is_another(place: Path, host: str) -> None:
+    fresh, told = ready(place)
+    for _ in range(2):  # to ask, and to note that nothing is kept, makes nothing
+        assert not fresh.has(host, fresh.prepared(told["code"]), fresh.plan(digest=DIGEST))
+        fresh.note(host, fresh.prepared(told["code"]), fresh.plan(digest=DIGEST), has=False)
+    assert not (place / "kept").exists()
     code, plan, other = (Part(letter * 64, bytes) for letter in "abc")
     store, _ = ready(place)
     assert not store.has(host, code, plan)

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from proscribe.host import Host, walking
+from proscribe.host import Host, apart, walking
+from proscribe.host.apart import asked
+from proscribe.host.budget import Budget
 from proscribe.host.walking import LIMITS, Limits, Walked, mounts, walk
 
 WANTED = frozenset({"wechat"})
@@ -235,3 +237,73 @@ def test_no_file_stays_open(tmp_path):
     before = os.listdir("/proc/self/fd")
     go(tmp_path)
     assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_the_bounds_are_these():
+    assert Limits(3_000_000, 120, 128) == LIMITS
+    assert (walking.PIECE, walking.OFTEN, walking.MOST_SHARED, walking.MOST_HITS) == (20_000, 16, 100_000, 10_000)
+    assert (walking.ROOM, walking.NODE, walking.SETTLED) == (8 * 2**20, 60, 2 * 10**9)
+
+
+def test_nobody_waits_at_a_pipe_that_was_a_directory_when_it_was_listed(tmp_path):
+    make(tmp_path, "home/a/x/file", "home/a/y/wechat")
+
+    def swap(directory: str, names: Sequence[str]) -> frozenset[str]:
+        if directory == "/home/a":
+            shutil.rmtree(tmp_path / "home/a/x")
+            os.mkfifo(tmp_path / "home/a/x")
+        return choose(directory, names)
+
+    def work() -> list[list[str]]:
+        walked = walk(Host(str(tmp_path)), ["/home/a"], swap, {})
+        return [hits(walked), walked.unseen]
+
+    assert asked(work, apart.Limits(seconds=20)) == [["/home/a/y/wechat"], []]
+
+
+@pytest.mark.parametrize("remembered", [False, True])
+@pytest.mark.parametrize(("entries", "spent"), [(10, 0), (1, 1)])
+def test_what_is_remembered_is_paid_for_too(tmp_path, monkeypatch, remembered, entries, spent):
+    """By directory, so that it is cheaper; a user who has a million of them spends his budget and nobody else's."""
+    settle(tmp_path, monkeypatch)
+    make(tmp_path, "home/a/wechat", "home/a/x/wechat", "home/a/y/wechat")
+    known = go(tmp_path).known if remembered else {}
+    assert not remembered or sorted(known) == ["/home/a", "/home/a/x", "/home/a/y"]
+    host = Host(str(tmp_path))
+    host.budget = Budget(entries=entries)
+    walked = walk(host, ["/home/a"], choose, known)
+    if spent:
+        assert walked.unseen == [f"over budget: more than {entries} files, in /home/a"]
+    else:
+        assert (len(hits(walked)), walked.unseen) == (3, [])
+        assert host.budget.left["files"] == entries - (3 if remembered else 5)
+
+
+@pytest.mark.parametrize("remembered", [False, True])
+@pytest.mark.parametrize("most", [3, 2])
+def test_so_many_names_that_matter_are_taken_of_one_user(tmp_path, monkeypatch, remembered, most):
+    settle(tmp_path, monkeypatch)
+    make(tmp_path, "home/a/wechat", "home/a/x/wechat", "home/a/y/wechat")
+    known = go(tmp_path).known if remembered else {}
+    monkeypatch.setattr(walking, "MOST_HITS", most)
+    host = Host(str(tmp_path))
+    host.budget = Budget()
+    walked = walk(host, ["/home/a"], choose, known)
+    why = "over budget: more than 2 files that are named like restricted apps, in /home/a"
+    assert walked.unseen == ([] if most == 3 else [why])
+    assert len(hits(go(tmp_path, known=known))) == 3, "of the host's own there may be more"
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "fuse.sshfs", "ext4"])
+def test_a_root_that_a_link_leads_to_another_machine_is_not_entered(tmp_path, kind):
+    """`/home/a` is root's link to where the homes are."""
+    make(tmp_path, "srv/homes/a/wechat", "proc/self/mountinfo")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/a").symlink_to("../srv/homes/a")
+    (tmp_path / "proc/self/mountinfo").write_text(f"36 35 0:50 / /srv/homes rw - {kind} server:/x rw\n")
+    walked = go(tmp_path)
+    told = [] if kind == "ext4" else [walking.not_entered("/home/a", kind)]
+    assert (hits(walked), walked.unseen) == ([] if told else ["/home/a/wechat"], told)
+    host = Host(str(tmp_path))
+    host.enters_remote = True  # as its user, who has asked for it
+    assert hits(walk(host, ["/home/a"], choose, {})) == ["/home/a/wechat"]

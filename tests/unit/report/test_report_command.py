@@ -22,7 +22,7 @@ from proscribe.report import html, lifting
 from proscribe.report.advice import advice
 from proscribe.report.calling import called, parsed, repeated
 from proscribe.report.collect import Collector
-from proscribe.report.command import LAUNCHER, PROJECT, SECRETS_FILE, Call, Command
+from proscribe.report.command import LAUNCHER, PROJECT, SECRETS_FILE, Call, Command, quoted
 from proscribe.report.reconcile import fleet_report
 from proscribe.report.terminal import Screen, render
 
@@ -304,6 +304,27 @@ def test_a_command_goes_where_it_was_typed(cwd: str | None, here: str, line: str
     command = Command(argv) if cwd is None else Command(argv, cwd)
     assert command.line(here) == line
     assert here or command.line() == line
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("a-b/c=d", "a-b/c=d"),
+        ("a b", "'a b'"),
+        ("", "''"),
+        ("=x", "'='x"),  # zsh puts the path of the program x there
+        ("=", "'='"),
+        ("==", "'=''='"),
+        ("=a b", "'=''a b'"),
+        ("a'b", "'a'\"'\"'b'"),
+        ("\u5fae", "'\u5fae'"),
+        ("a\x1b", "$'a\\033'"),
+        ("\n'\\", "$'\\012\\'\\\\'"),
+        ("\udcff", "$'\\377'"),
+    ],
+)
+def test_a_word_is_quoted_for_every_shell(word: str, line: str) -> None:
+    assert quoted(word) == line
 
 
 def test_what_was_withheld_is_named_before_the_command_and_nothing_where_nothing_was() -> None:
