@@ -307,3 +307,112 @@ def test_a_root_that_a_link_leads_to_another_machine_is_not_entered(tmp_path, ki
     host = Host(str(tmp_path))
     host.enters_remote = True  # as its user, who has asked for it
     assert hits(walk(host, ["/home/a"], choose, {})) == ["/home/a/wechat"]
+
+
+# -- what is not root's, in the host's own places ----------------------------------------------------------------------
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
+EITHER = frozenset({"wechat", "qq"})
+
+
+def shared(root: Path, mode: int = 0o1777) -> None:
+    """/tmp with a directory and a file of root's and of alice's, each with a name that matters in it."""
+    make(root, "tmp/r/wechat", "tmp/a/wechat", "tmp/wechat", "tmp/qq")
+    (root / "tmp").chmod(mode)
+    for name in ("a", "a/wechat", "qq"):
+        os.chown(root / "tmp" / name, 1000, 1000)
+
+
+def apart_of(root: Path, skipped: Sequence[str] = (), is_apart: bool = True) -> Walked:
+    def either(directory: str, names: Sequence[str]) -> frozenset[str]:
+        return EITHER.intersection(names)
+
+    return walk(Host(str(root)), ["/tmp"], either, {}, skipped, apart=is_apart)
+
+
+OURS = ["/tmp/r/wechat", "/tmp/wechat"]
+
+
+@ROOT
+@pytest.mark.parametrize(
+    ("mode", "skipped", "ours", "others"),
+    [
+        (0o1777, (), OURS, {1000: [("/tmp/a", ()), ("/tmp", ("qq",))]}),
+        (0o775, (), OURS, {1000: [("/tmp/a", ()), ("/tmp", ("qq",))]}),
+        (0o755, (), ["/tmp/qq", *OURS], {1000: [("/tmp/a", ())]}),  # only root can have put that file there
+        (0o1777, ("/tmp/a",), OURS, {1000: [("/tmp", ("qq",))]}),
+        (0o1777, ("/tmp/r",), ["/tmp/wechat"], {1000: [("/tmp/a", ()), ("/tmp", ("qq",))]}),
+    ],
+)
+def test_what_is_somebody_elses_is_handed_over_to_be_looked_at_on_his_behalf(tmp_path, mode, skipped, ours, others):
+    shared(tmp_path, mode)
+    walked = apart_of(tmp_path, skipped)
+    assert (hits(walked), walked.others, walked.unseen) == (ours, others, [])
+    assert "/tmp" not in walked.known, "whose an entry is may change without the directory"
+    walked = apart_of(tmp_path, is_apart=False)
+    assert (hits(walked), walked.others) == (["/tmp/a/wechat", "/tmp/qq", *OURS], {}), "on somebody's behalf all is his"
+
+
+@ROOT
+@pytest.mark.parametrize(
+    ("name", "skipped", "unseen"),
+    [
+        ("m", (), ["/tmp/m is a mount point that has just been made"]),
+        ("m", ("/tmp/m",), []),
+        (".mount_WeChatabc", (), []),  # the archive of an AppImage that runs
+    ],
+)
+def test_what_was_mounted_since_the_list_of_mounts_was_read_is_told_and_not_asked(
+    tmp_path, monkeypatch, name, skipped, unseen
+):
+    shared(tmp_path)
+    make(tmp_path, f"tmp/{name}/wechat")
+    real = walking.here
+    monkeypatch.setattr(walking, "here", lambda directory, of: None if of == name else real(directory, of))
+    walked = apart_of(tmp_path, skipped)
+    assert (hits(walked), walked.unseen) == (OURS, unseen)
+
+
+@ROOT
+def test_what_goes_away_meanwhile_hides_nothing_of_a_shared_place(tmp_path, monkeypatch):
+    shared(tmp_path)
+    real = walking.here
+
+    def here(directory: int, name: str) -> os.stat_result | None:
+        if name == "a":
+            raise FileNotFoundError(2, "No such file or directory")
+        return real(directory, name)
+
+    monkeypatch.setattr(walking, "here", here)
+    walked = apart_of(tmp_path)
+    assert (hits(walked), walked.others, walked.unseen) == (OURS, {1000: [("/tmp", ("qq",))]}, [])
+
+
+@ROOT
+@pytest.mark.parametrize(("most", "told"), [(2, []), (1, ["/tmp has more than 1 entries that others may have made"])])
+def test_of_so_many_entries_of_a_shared_place_the_owners_are_looked_at(tmp_path, monkeypatch, most, told):
+    shared(tmp_path)
+    monkeypatch.setattr(walking, "MOST_SHARED", most)
+    walked = apart_of(tmp_path)
+    more = f"{told[0]} (and 1 more)" if told else ""  # of the directories, and of the names that matter
+    assert walked.unseen == ([more] if told else [])
+    found = sum(len(names) for _, names in walked.hits) + sum(map(len, walked.others.values()))
+    assert found == (4 if most == 2 else 2)
+
+
+def test_the_clock_is_looked_at_now_and_then(tmp_path, monkeypatch):
+    """A host has a hundred thousand directories."""
+    make(tmp_path, *(f"home/a/{number}/x" for number in range(64)))
+    looked: list[float] = []
+    real = time.monotonic
+    monkeypatch.setattr(walking.time, "monotonic", lambda: looked.append(1) or real())
+    go(tmp_path)
+    assert 64 // walking.OFTEN <= len(looked) <= 64 // walking.OFTEN + 3
+
+
+@pytest.mark.parametrize(("depth", "unseen"), [(2, []), (1, ["/home/a/x/y is more than 1 directories down"])])
+def test_the_last_level_is_read_and_the_next_one_told(tmp_path, depth, unseen):
+    make(tmp_path, "home/a/x/wechat", "home/a/x/y/wechat")
+    walked = go(tmp_path, limits=Limits(depth=depth))
+    found = ["/home/a/x/wechat", *([] if unseen else ["/home/a/x/y/wechat"])]
+    assert (hits(walked), walked.unseen) == (found, unseen)
