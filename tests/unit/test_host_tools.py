@@ -41,6 +41,7 @@ def test_a_tool_that_does_not_end_is_ended_with_all_that_it_started(user):
     pids.parent.chmod(0o777)
     code = (
         "import os, sys, time\n"
+        "open('/proc/self/comm', 'wb').write(b'\\xff) S 1')\n"  # its name is its user's word, too
         "file = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)\n"
         "note = lambda: os.write(file, b'%d\\n' % os.getpid())\n"
         "note()\n"
@@ -62,7 +63,7 @@ def test_a_tool_that_does_not_end_is_ended_with_all_that_it_started(user):
 def alive(pid: int) -> bool:
     for _ in range(100):
         try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
         except OSError:
             return False
         if state in "ZX":
@@ -193,6 +194,34 @@ def test_a_tool_that_works_on_is_looked_after_now_and_then(monkeypatch):
     monkeypatch.setattr(tools, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
     assert run_tool(python("import os, time\nos.close(1)\nos.close(2)\ntime.sleep(0.5)\nos._exit(4)")).rc == 4
     assert pauses[:3] == [0.001, 0.002, 0.004] and max(pauses) <= 0.05 and waits == [5]
+
+
+@pytest.mark.parametrize(
+    ("alive", "killed"),
+    [
+        ([[11, 12], [13], []], ["stop 10", "kill 11", "kill 12", "session", "kill 13", "session", "session"]),
+        ([[]], ["stop 10", "session"]),
+        ([[11]] * 9, ["stop 10", *["kill 11", "session"] * 5]),
+    ],
+)
+def test_what_a_tool_starts_while_it_is_ended_is_ended_too(monkeypatch, alive, killed):
+    """Where it starts more and more, five times; and nothing that cannot be ended keeps the others."""
+    done, left = [], iter(alive)
+
+    def kill(pid, number):
+        done.append(f"{ {9: 'kill', 19: 'stop'}[number] } {pid}")
+        raise ProcessLookupError
+
+    def killpg(pid, number):
+        assert (pid, number) == (10, 9)
+        done.append("session")
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", kill)
+    monkeypatch.setattr(os, "killpg", killpg)
+    monkeypatch.setattr(tools, "_descendants", lambda leader: next(left))
+    tools._end_session(10)
+    assert done == killed
 
 
 def test_what_a_tool_does_not_take_now_it_gets_later():

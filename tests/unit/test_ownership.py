@@ -160,6 +160,13 @@ def test_the_owner_of_a_sticky_directory_replaces_what_is_in_it(place: Path) -> 
     assert found is not None and (found.path, found.who) == (str(place.parent), "nobody")
 
 
+def test_a_link_in_a_directory_of_roots_is_roots_whoever_owns_it(place: Path) -> None:
+    """To replace it takes the right to write to its directory."""
+    (place.parent / "link").symlink_to(place)
+    os.lchown(place.parent / "link", NOBODY, NOBODY)
+    assert exposed(str(place.parent / "link"), ()) is None
+
+
 @pytest.mark.parametrize("target", ["open", "open/", "open/."])
 def test_what_a_link_leads_to_is_open_however_the_link_spells_it(place: Path, target: str) -> None:
     (place / "open").mkdir()

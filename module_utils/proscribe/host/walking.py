@@ -112,7 +112,7 @@ def walk(
     gc.disable()  # nothing of a walk is in a circle, and to look for one time and again takes a tenth of its time
     try:
         for root in sorted({*roots, *disks}):
-            if root in disks or not _within(root, [other for other in roots if other != root]):
+            if root in disks or not _within(root, roots):
                 one.root(root)
     finally:
         if collecting:

@@ -327,7 +327,7 @@ def apart_of(root: Path, skipped: Sequence[str] = (), is_apart: bool = True) -> 
     def either(directory: str, names: Sequence[str]) -> frozenset[str]:
         return EITHER.intersection(names)
 
-    return walk(Host(str(root)), ["/tmp"], either, {}, skipped, apart=is_apart)
+    return walk(Host(str(root)), ["/tmp"], either, {}, skipped, **({"apart": True} if is_apart else {}))
 
 
 OURS = ["/tmp/r/wechat", "/tmp/wechat"]
@@ -398,6 +398,22 @@ def test_of_so_many_entries_of_a_shared_place_the_owners_are_looked_at(tmp_path,
     assert walked.unseen == ([more] if told else [])
     found = sum(len(names) for _, names in walked.hits) + sum(map(len, walked.others.values()))
     assert found == (4 if most == 2 else 2)
+
+
+@pytest.mark.parametrize(("entries", "found"), [(3, 2), (2, 1)])
+def test_a_directory_is_read_as_long_as_no_more_was_read_than_the_bound(tmp_path, entries, found):
+    make(tmp_path, "home/a/f", "home/a/wechat", "home/a/x/wechat")
+    walked = go(tmp_path, limits=Limits(entries=entries))
+    assert (len(hits(walked)), bool(walked.unseen)) == (found, found == 1)
+
+
+@pytest.mark.parametrize("line", ["-", "1 1 8:1 - / rw", "1 - 8:1 / /x rw - ext4 /dev/sda1 rw"])
+def test_a_line_of_mounts_that_is_odd_hides_no_other(tmp_path, line):
+    make(tmp_path, "proc/self/mountinfo")
+    (tmp_path / "proc/self/mountinfo").write_text(f"{line}\n36 35 8:2 / /y rw - nfs4 s:/ rw\n")
+    found = mounts(Host(str(tmp_path)))
+    assert found.pop("/y") == walking.Mount("nfs4", False)
+    assert found == ({"/x": walking.Mount("ext4", True)} if "ext4" in line else {})
 
 
 def test_the_clock_is_looked_at_now_and_then(tmp_path, monkeypatch):
