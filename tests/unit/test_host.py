@@ -356,6 +356,20 @@ class TestKept:
         assert synced == [(5, 0o640)]
         assert os.stat(made.root + "/etc/a").st_mtime_ns == 10**18
 
+    def test_nobody_reads_a_file_before_it_has_its_mode(self, made: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nor writes to it: it is made for root alone, under a name that was not there."""
+        modes: list[tuple[int, bool]] = []
+        real = os.open
+
+        def open_(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+            if flags & os.O_CREAT:
+                modes.append((mode, flags & os.O_EXCL > 0 and flags & os.O_NOFOLLOW > 0))
+            return real(path, flags, mode, dir_fd=dir_fd)
+
+        monkeypatch.setattr(os, "open", open_)
+        made.write("/etc/a", "secret", 0o644)
+        assert modes == [(0o600, True)]
+
     def test_a_file_gets_another_name_once(self, made: Host, tmp_path: Path) -> None:
         made.write("/etc/a", "ours")
         made.write("/etc/b", "theirs")

@@ -327,6 +327,10 @@ def test_a_word_is_quoted_for_every_shell(word: str, line: str) -> None:
     assert quoted(word) == line
 
 
+def test_the_launcher_is_the_file_at_the_top_of_the_project() -> None:
+    assert os.path.join(PROJECT, "proscribe") == LAUNCHER and os.access(LAUNCHER, os.X_OK)
+
+
 def test_what_was_withheld_is_named_before_the_command_and_nothing_where_nothing_was() -> None:
     assert Call().secrets() == []
     (step,) = Call(withheld=("one", "two")).secrets()
