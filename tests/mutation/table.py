@@ -135,7 +135,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "report/command": ("report/test_report_command.py",),
     "report/modes": ("report/test_report_modes.py",),
     "report/passed": ("report/test_report_passed.py", "report/test_report_baseline.py"),
-    "report/picture": ("report/test_whole_picture.py",),
+    "report/picture": ("report/test_report_picture.py", "report/test_whole_picture.py"),
     "report/verdict": ("report/test_report_verdict.py", "report/test_report_stopped.py"),
     "rollout/limits": ("test_rollout.py", "compile/test_restrictions.py"),
     "schedule/reach": ("test_ownership.py", "schedule/test_*.py"),

@@ -370,6 +370,13 @@ class TestKept:
         made.write("/etc/a", "secret", 0o644)
         assert modes == [(0o600, True)]
 
+    def test_no_descriptor_is_left_open(self, made: Host) -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        made.write("/etc/one/a", "x")
+        made.rename("/etc/one/a", "b")
+        made.delete("/etc/one/b")
+        assert len(os.listdir("/proc/self/fd")) == before
+
     def test_a_file_gets_another_name_once(self, made: Host, tmp_path: Path) -> None:
         made.write("/etc/a", "ours")
         made.write("/etc/b", "theirs")

@@ -416,6 +416,44 @@ def test_a_line_of_mounts_that_is_odd_hides_no_other(tmp_path, line):
     assert found == ({"/x": walking.Mount("ext4", True)} if "ext4" in line else {})
 
 
+@pytest.mark.parametrize("more", [0, -1])
+def test_what_is_remembered_of_a_users_directories_has_so_much_room(tmp_path, monkeypatch, more):
+    settle(tmp_path, monkeypatch)
+    make(tmp_path, "home/a/wechat", "home/a/x/f")
+    monkeypatch.setattr(walking, "ROOM", 60 + len("/home/a") + len("x") + len("wechat") + more)
+    host = Host(str(tmp_path))
+    host.budget = Budget()
+    walked = walk(host, ["/home/a"], choose, {})
+    assert (hits(walked), list(walked.known)) == (["/home/a/wechat"], [] if more else ["/home/a"])
+
+
+def test_what_was_found_before_the_budget_was_spent_stays(tmp_path, monkeypatch):
+    """In a directory of more names than are taken at a time."""
+    monkeypatch.setattr(walking, "PIECE", 2)
+    make(tmp_path, "home/a/wechat", *(f"home/a/f{number}" for number in range(9)))
+    real = os.scandir
+
+    class Sorted:
+        def __init__(self, place: int) -> None:
+            with real(place) as entries:
+                self.entries = iter(sorted(entries, key=lambda entry: entry.name != "wechat"))
+
+        def __enter__(self) -> Sorted:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def __iter__(self) -> object:
+            return self.entries
+
+    monkeypatch.setattr(os, "scandir", Sorted)
+    host = Host(str(tmp_path))
+    host.budget = Budget(entries=3)
+    walked = walk(host, ["/home/a"], choose, {})
+    assert (walked.hits, walked.unseen) == ([("/home/a", ["wechat"])], ["over budget: more than 3 files, in /home/a"])
+
+
 def test_the_clock_is_looked_at_now_and_then(tmp_path, monkeypatch):
     """A host has a hundred thousand directories."""
     make(tmp_path, *(f"home/a/{number}/x" for number in range(64)))
