@@ -134,9 +134,7 @@ def _below(path: str, trusted: Collection[int]) -> Exposed | None:
         directory = todo.pop()
         try:
             names = sorted(os.listdir(directory))
-        except NotADirectoryError:
-            continue
-        except FileNotFoundError:
+        except (NotADirectoryError, FileNotFoundError):
             continue
         below: list[str] = []
         for name in names:

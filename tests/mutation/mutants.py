@@ -33,7 +33,7 @@ OPERATED: dict[type[ast.operator], type[ast.operator]] = {
     ast.Mod: ast.Mult,
 }
 # Functions that mean the same with their arguments in another order, so that to swap them is no mistake.
-COMMUTATIVE = ("max", "min", "os.path.samestat")
+COMMUTATIVE = ("max", "min", "os.path.samestat", "contextlib.suppress")
 # Flags that change nothing: the first is 0, the other one is set on whatever Python opens (PEP 446).
 IDLE = ("os.O_RDONLY", "os.O_CLOEXEC")
 # What a function returns instead, by the beginning of its annotation; None for any other.
@@ -246,9 +246,14 @@ def _looked_at(node: ast.AST) -> Iterator[ast.AST]:
                 continue
             if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
                 continue
-            if isinstance(child, ast.Assign) and ast.unparse(child.targets[0]) == "__all__":
+            if isinstance(child, ast.Assign) and (ast.unparse(child.targets[0]) == "__all__" or _alias(child.value)):
                 continue
             yield child
+
+
+def _alias(value: ast.expr) -> bool:
+    """Whether it is a type such as `Mapping[str, Any]` under a name of its own."""
+    return isinstance(value, ast.Subscript) and isinstance(value.value, ast.Name) and value.value.id.istitle()
 
 
 def _like(node: ast.List | ast.Tuple | ast.Set, elements: list[ast.expr]) -> ast.expr:

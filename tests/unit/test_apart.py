@@ -8,6 +8,7 @@ import resource
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from proscribe.host import ControlError, Unseen, User, apart
@@ -120,6 +121,64 @@ def test_the_child_holds_no_output_of_this_process(capfd):
     [(_, [ends], _)] = each([1], work, LIMITS)
     assert ends == ["/dev/null"] * 3
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_child_has_no_input_of_this_process():
+    """Else it would take from the run what the run reads: the plan comes by it."""
+    kept, (reading, writing) = os.dup(0), os.pipe()
+    os.dup2(reading, 0)
+    try:
+        (ends,) = asked(lambda: [os.readlink("/proc/self/fd/0")])
+    finally:
+        os.dup2(kept, 0)
+        for descriptor in (kept, reading, writing):
+            os.close(descriptor)
+    assert ends == "/dev/null"
+
+
+def test_the_bounds_are_these():
+    megabyte = 1024 * 1024
+    assert Limits() == Limits(20.0, 128 * megabyte, 32 * megabyte) == apart.LIMITS
+    assert (megabyte, 32 * megabyte) == (apart.MEGABYTE, apart.GROWN)
+    assert (apart.KILL, apart.CPU_SPENT) == (signal.SIGKILL, signal.SIGXCPU)
+
+
+@pytest.mark.parametrize(("room", "why"), [(27, ""), (26, "over budget: an answer of more than 0 MB")])
+def test_an_answer_may_have_as_many_bytes_as_there_is_room_for(room, why):
+    assert len('{"part": "x"}' + '{"more": true}') == 27
+    assert list(each([1], lambda item: ["x"], Limits(answer=room))) == [(1, ["x"], why)]
+
+
+@pytest.mark.parametrize(("do", "seconds"), [("end", 1), ("_why", 5)])
+def test_what_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypatch, do, seconds):
+    """Everybody else's turn comes after it."""
+    now, child = [100.0], object.__new__(apart._Child)
+    child.pid, child.ended, child.limits = 7, None, LIMITS
+    child.reading, writing = os.pipe()
+    monkeypatch.setattr(os, "waitpid", lambda pid, how: (0, 0))
+    killed = []
+    monkeypatch.setattr(os, "kill", lambda *what: killed.append(what))
+
+    def sleep(length):
+        assert length <= 0.05
+        now[0] += length
+
+    monkeypatch.setattr(apart, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    told = getattr(child, do)()
+    assert seconds <= now[0] - 100 < seconds + 0.1 and child.ended is None
+    if do == "end":
+        assert killed == [(7, signal.SIGKILL)]
+    else:
+        assert told == "the look ended without an answer"
+        os.close(child.reading)
+    os.close(writing)
+
+
+def test_a_child_that_somebody_else_has_waited_for_is_nobodys(monkeypatch):
+    child = object.__new__(apart._Child)
+    child.pid, child.ended = os.getpid(), None  # no child of this process
+    child._reap(60)
+    assert child.ended == 0
 
 
 def test_no_child_and_no_descriptor_is_left_behind():

@@ -64,6 +64,10 @@ FOR_ALICE, FOR_OLD = {"waiver": "w1", "users": ["alice"]}, {"waiver": "w2", "ver
         ({"versions": ["4.0"]}, OLD, True),
         ({"versions": ["4.0"]}, NEW, False),
         ({"versions": ["4"]}, OLD, False),
+        ({"versions": ["4.0"]}, Finding("process", "wechat", "", "4.0", "user:alice"), True),
+        ({"versions": ["4.0"]}, Finding("process", "wechat", "", "4.1", "user:alice"), False),
+        ({"versions": ["4.0"]}, Finding("file", "wechat", "", "4.0", "system"), False),  # as its name says
+        ({"versions": ["4.0"]}, OLD._replace(scope="user:alice"), False),  # his word
         ({"versions": [""]}, HERS, False),  # a version that is not known is no version
         ({"paths": ["/home/alice/app"]}, HERS, True),
         ({"paths": ["/home/alice"]}, HERS, False),
@@ -191,6 +195,22 @@ def test_a_record_has_these_keys_with_these_values():
         "errors": [{"control": "dns", "message": "m"}],
         "duration_ms": 7,
     }
+
+
+def test_of_what_nothing_is_known_a_record_counts_the_rules_of_each_control():
+    """It is evaluated and does not apply; were it not counted, a host would seem to have left rules out."""
+    facts = {"plan_digest": "d", "checked_at": "t", "platform": {}, "errors": (), "duration_ms": 1}
+    known = {"apps": 2, "dns": 3, "browser": 0}
+    told = host_record(verdicts=[Verdict("apps/a", COMPLIANT)], nothing_known=known, **facts)
+    assert told["controls"] == {
+        "apps": {"evaluated": 3, "not_applicable": 2},
+        "dns": {"evaluated": 3, "not_applicable": 3},
+    }
+    assert (told["rules_evaluated"], told["rules_not_applicable"], told["state"]) == (6, 5, "compliant")
+    told = host_record(verdicts=[], nothing_known={"dns": 1}, **facts)
+    assert (told["rules_evaluated"], told["state"]) == (1, "not_applicable")
+    told = host_record(verdicts=[], nothing_known={"dns": 0}, **facts)
+    assert (told["rules_evaluated"], told["state"], told["controls"]) == (0, "unknown", {})
 
 
 def test_a_repaired_record_says_when_it_was_wrong_and_who_was_there_then():

@@ -340,6 +340,89 @@ def as_nobody(made: Host, ask: Any) -> str:
         return stream.read()
 
 
+class TestKept:
+    def test_a_file_is_synced_when_all_of_it_is_there(self, made: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Else a loss of power leaves an empty file under the new name."""
+        synced: list[tuple[int, int]] = []
+        real = os.fsync
+
+        def fsync(descriptor: int) -> None:
+            seen = os.fstat(descriptor)
+            if stat.S_ISREG(seen.st_mode):
+                synced.append((seen.st_size, stat.S_IMODE(seen.st_mode)))
+            real(descriptor)
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        made.write("/etc/a", "12345", 0o640, owner=(os.getuid(), os.getgid()), modified=10**18)
+        assert synced == [(5, 0o640)]
+        assert os.stat(made.root + "/etc/a").st_mtime_ns == 10**18
+
+    def test_nobody_reads_a_file_before_it_has_its_mode(self, made: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nor writes to it: it is made for root alone, under a name that was not there."""
+        modes: list[tuple[int, bool]] = []
+        real = os.open
+
+        def open_(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+            if flags & os.O_CREAT:
+                modes.append((mode, flags & os.O_EXCL > 0 and flags & os.O_NOFOLLOW > 0))
+            return real(path, flags, mode, dir_fd=dir_fd)
+
+        monkeypatch.setattr(os, "open", open_)
+        made.write("/etc/a", "secret", 0o644)
+        assert modes == [(0o600, True)]
+
+    def test_no_descriptor_is_left_open(self, made: Host) -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        made.write("/etc/one/a", "x")
+        made.rename("/etc/one/a", "b")
+        made.delete("/etc/one/b")
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    def test_a_file_gets_another_name_once(self, made: Host, tmp_path: Path) -> None:
+        made.write("/etc/a", "ours")
+        made.write("/etc/b", "theirs")
+        assert made.rename("/etc/a", "b") and not made.rename("/etc/a", "b") and not made.rename("/none/a", "b")
+        assert tree(tmp_path / "etc") == {"b": "ours"}
+        (tmp_path / "etc/d").mkdir()
+        with pytest.raises(ControlError, match="^cannot rename /etc/b: Is a directory$"):
+            made.rename("/etc/b", "d")
+
+    @pytest.mark.parametrize(
+        ("there", "traces"), [([], True), (["/etc/one"], False), (["/etc/one", "/etc/two"], False)]
+    )
+    def test_the_ledger_is_a_trace_of_its_own_once_nothing_in_it_is_left(
+        self, made: Host, there: list[str], traces: bool
+    ) -> None:
+        for path in ("/etc/one/a", "/etc/two/a"):
+            made.write(path, "")
+        for path in ("/etc/one", "/etc/two"):
+            os.unlink(f"{made.root}{path}/a")
+            if path not in there:
+                os.rmdir(made.root + path)
+        assert made.traces("/var/lib/proscribe/x") is traces
+
+    def test_what_a_killed_write_of_the_ledger_left_goes_with_it(self, made: Host, tmp_path: Path) -> None:
+        made.write("/etc/one/a", "")
+        (tmp_path / "var/lib/proscribe/.directories.proscribe~").touch()
+        made.delete("/etc/one/a")
+        assert tree(tmp_path / "var/lib") == {} == tree(tmp_path / "etc")
+
+    @pytest.mark.parametrize("work", ["write", "delete"])
+    def test_what_cannot_be_done_is_told_with_its_path(
+        self, made: Host, monkeypatch: pytest.MonkeyPatch, work: str
+    ) -> None:
+        made.write("/etc/a", "")
+
+        def refuse(*_: Any, **options: Any) -> None:
+            raise OSError(16, "Device or resource busy")
+
+        monkeypatch.setattr(os, "rename" if work == "write" else "unlink", refuse)
+        hint = " (it is a mount point of its own, as in some containers)" if work == "write" else ""
+        with pytest.raises(ControlError) as wrong:
+            made.write("/etc/a", "x") if work == "write" else made.delete("/etc/a")
+        assert str(wrong.value) == f"cannot {work} /etc/a: Device or resource busy{hint}"
+
+
 class TestUsers:
     PASSWD = (
         "root:x:0:0:root:/root:/bin/bash\n"

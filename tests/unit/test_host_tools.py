@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from proscribe.host import ControlError, Result, User, run_tool, tools
@@ -39,6 +42,7 @@ def test_a_tool_that_does_not_end_is_ended_with_all_that_it_started(user):
     pids.parent.chmod(0o777)
     code = (
         "import os, sys, time\n"
+        "open('/proc/self/comm', 'wb').write(b'\\xff) S 1')\n"  # its name is its user's word, too
         "file = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)\n"
         "note = lambda: os.write(file, b'%d\\n' % os.getpid())\n"
         "note()\n"
@@ -60,7 +64,7 @@ def test_a_tool_that_does_not_end_is_ended_with_all_that_it_started(user):
 def alive(pid: int) -> bool:
     for _ in range(100):
         try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
         except OSError:
             return False
         if state in "ZX":
@@ -90,3 +94,156 @@ def test_a_tool_that_closes_its_output_and_works_on_is_waited_for():
     assert run_tool(python(code)).rc == 4
     with pytest.raises(ControlError, match="did not end within 0.2 s"):
         run_tool(python(code.replace("0.3", "30")), timeout=0.2)
+
+
+PRINT_SELF = (
+    "import json, os\n"
+    "who = os.getcwd(), os.getuid(), os.getgid(), os.getgroups()\n"
+    "print(json.dumps([dict(os.environ), *who, os.getsid(0) == os.getpid()]))\n"
+)
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_a_tool_has_nothing_of_the_runs_surroundings(user, monkeypatch):
+    """No variable of a caller's steers it; a user's tool has his name, his home and none of root's groups."""
+    monkeypatch.setenv("LD_PRELOAD_OF_A_CALLER", "x")
+    told = run_tool(python(PRINT_SELF), user=user, environment={"MORE": "1"})
+    environment, where, uid, gid, groups, leads = json.loads(told.out)
+    environment.pop("__CF_USER_TEXT_ENCODING", None)
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    expected = {"PATH": path, "LC_ALL": "C.UTF-8", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive", "MORE": "1"}
+    if user:
+        expected |= {"HOME": user.home, "USER": user.name, "LOGNAME": user.name}
+        assert (where, uid, gid, groups) == ("/", user.uid, user.gid, [user.gid])
+    assert environment == expected and leads, "it leads a session of its own, which can be ended whole"
+
+
+def test_the_bounds_are_these():
+    assert (tools.MOST, tools.MOST_OF_USER, tools.AWAKE, tools.ROUNDS) == (16 << 20, 256 << 10, 0.05, 5)
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_as_much_as_a_tool_may_print_is_taken_and_no_more(stream, monkeypatch):
+    monkeypatch.setattr(tools, "MOST", 200_000)
+    code = f"import os\nleft = 200_000 + %d\nwhile left: left -= os.write({stream}, b'x' * left)"
+    assert len(run_tool(python(code % 0))[stream]) == 200_000
+    with pytest.raises(ControlError, match="printed more than 200000 bytes"):
+        run_tool(python(code % 1))
+
+
+def test_what_cannot_be_run_says_why(tmp_path):
+    (tmp_path / "none").write_text("x")
+    with pytest.raises(ControlError) as wrong:
+        run_tool([str(tmp_path / "none")])
+    assert str(wrong.value) == f"{tmp_path}/none cannot be run: Permission denied"
+    with pytest.raises(ControlError) as wrong:
+        run_tool(["/nowhere/tool", "--x"])
+    assert str(wrong.value) == "/nowhere/tool is not installed on this host"
+
+
+@pytest.mark.parametrize(
+    ("said", "text"), [(b"a\r\nb\rc\n", "a\nb\nc\n"), (b"\xffx", "\ufffdx"), (b"", ""), (b"\xe5\xbe\xae", "微")]
+)
+def test_what_a_tool_says_is_text_with_lines_of_one_kind(said, text):
+    assert run_tool(python(f"import os\nos.write(1, {said!r})\nos.write(2, {said!r})")) == Result(0, text, text)
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        (Result(3, "out", " no\n such  thing "), "x y ended with 3: no such thing"),
+        (Result(3, " out\n", " \n"), "x y ended with 3: out"),
+        (Result(-9, "", ""), "x y ended with -9: "),
+        (Result(1, "", "a" * 500), "x y ended with 1: " + "a" * 400),
+    ],
+)
+def test_a_tool_that_must_succeed_says_what_it_said(result, told):
+    with pytest.raises(ControlError) as wrong:
+        tools.Tools("/", lambda argv, **options: result).must(["x", "y"])
+    assert str(wrong.value) == told
+
+
+def test_options_reach_the_tool():
+    asked = []
+    of = tools.Tools("/", lambda argv, **options: asked.append((argv, options)) or Result(0, "out", "err"))
+    assert of.must(["x"], user=NOBODY, timeout=3) == "out"
+    assert of.run(["y"], stdin="z") == Result(0, "out", "err")
+    assert asked == [(["x"], {"user": NOBODY, "timeout": 3}), (["y"], {"stdin": "z"})]
+
+
+def test_no_descriptor_is_left_open_while_somebody_holds_the_error():
+    before = sorted(os.listdir("/proc/self/fd"))
+    with pytest.raises(ControlError) as wrong:
+        run_tool(python("import time\ntime.sleep(60)"), stdin="x" * 1_000_000, timeout=0.3)
+    assert wrong.tb and sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_tool_that_works_on_is_looked_after_now_and_then(monkeypatch):
+    """And one that no signal ends is left to the kernel after a while: the run has other things to do."""
+    waits, pauses = [], []
+    real = subprocess.Popen.wait
+
+    def wait(self, timeout=None):
+        waits.append(timeout)
+        return real(self, timeout)
+
+    def sleep(length):
+        pauses.append(length)
+        time.sleep(length)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", wait)
+    monkeypatch.setattr(tools, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+    assert run_tool(python("import os, time\nos.close(1)\nos.close(2)\ntime.sleep(0.5)\nos._exit(4)")).rc == 4
+    assert pauses[:3] == [0.001, 0.002, 0.004] and max(pauses) <= 0.05 and waits == [5]
+
+
+@pytest.mark.parametrize(
+    ("alive", "killed"),
+    [
+        ([[11, 12], [13], []], ["stop 10", "kill 11", "kill 12", "session", "kill 13", "session", "session"]),
+        ([[]], ["stop 10", "session"]),
+        ([[11]] * 9, ["stop 10", *["kill 11", "session"] * 5]),
+    ],
+)
+def test_what_a_tool_starts_while_it_is_ended_is_ended_too(monkeypatch, alive, killed):
+    """Where it starts more and more, five times; and nothing that cannot be ended keeps the others."""
+    done, left = [], iter(alive)
+
+    def kill(pid, number):
+        done.append(f"{ {9: 'kill', 19: 'stop'}[number] } {pid}")
+        raise ProcessLookupError
+
+    def killpg(pid, number):
+        assert (pid, number) == (10, 9)
+        done.append("session")
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", kill)
+    monkeypatch.setattr(os, "killpg", killpg)
+    monkeypatch.setattr(tools, "_descendants", lambda leader: next(left))
+    tools._end_session(10)
+    assert done == killed
+
+
+def test_what_a_tool_does_not_take_now_it_gets_later():
+    """A byte too many that counts as given is lost: the tool would read something else than it was given."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    given = memoryview(b"x" * 10_000_000)
+    taken = tools._give(writing, given)
+    assert 0 < taken < len(given) and tools._give(writing, given) == 0
+    os.close(reading)
+    assert tools._give(writing, given) == len(given), "it wants no more"
+    os.close(writing)
+
+
+def test_the_first_directory_of_the_system_has_it(tmp_path):
+    of = tools.Tools(str(tmp_path))
+    for directory in reversed(tools.TOOL_PATH.split(":")):
+        place = tmp_path / directory[1:]
+        place.mkdir(parents=True)
+        (place / "nft").write_text("")
+        assert of.tool("nft") != f"{directory}/nft", "what is not executable is no tool"
+        (place / "nft").chmod(0o755)
+        assert of.tool("nft") == f"{directory}/nft"
+    assert of.tool("nf") is None

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from proscribe import ownership
 from proscribe.host import ControlError
 from proscribe.ownership import exposed, who_else
+from proscribe.schedule import reach
 from proscribe.schedule.reach import require_own
 
 NOBODY = 65534
@@ -76,6 +78,18 @@ def test_a_group_is_nobody_elses_only_if_it_is_the_accounts_private_one(
     assert who_else(seen(4321, 4322, 0o775), {4321}) != ""
 
 
+def test_an_account_that_is_gone_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def getpwuid(uid: int) -> pwd.struct_passwd:
+        if uid != 4321:
+            raise KeyError(uid)
+        return pwd.struct_passwd(("ops", "x", 4321, 4321, "", "/home/ops", "/bin/sh"))
+
+    monkeypatch.setattr(pwd, "getpwuid", getpwuid)
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group(("ops", "x", gid, [])))
+    assert who_else(seen(4321, 4321, 0o775), [99999, 4321]) == ""
+    assert who_else(seen(99999, 4321, 0o775), [99999]) == "the group ops"
+
+
 def test_out_of_reach(place: Path) -> None:
     assert exposed(str(place), ()) is None
     assert exposed(str(place / "roles" / "main.yml"), ()) is None
@@ -111,11 +125,46 @@ def test_in_a_sticky_directory_only_the_owner_replaces_what_is_there(place: Path
     assert exposed(str(place), ()) is not None
 
 
+@pytest.mark.parametrize("error", [NotADirectoryError, FileNotFoundError])
+def test_a_directory_that_is_gone_meanwhile_hides_no_other(
+    place: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    """Whoever can make one come and go must not keep the rest from being looked at."""
+    (place / "a").mkdir()
+    (place / "z").mkdir()
+    (place / "z" / "open").touch()
+    os.chown(place / "z" / "open", NOBODY, 0)
+    real = os.listdir
+
+    def listdir(path: str) -> list[str]:
+        if path.endswith("/a"):
+            raise error(path)
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    found = exposed(str(place), ())
+    assert found is not None and found.path == str(place / "z" / "open")
+
+
+def test_a_sticky_directory_of_a_trusted_account_is_as_good_as_roots(place: Path) -> None:
+    place.parent.chmod(0o1777)
+    os.chown(place.parent, NOBODY, 0)
+    assert exposed(str(place), {NOBODY}) is None
+    assert exposed(str(place), ()) is not None
+
+
 def test_the_owner_of_a_sticky_directory_replaces_what_is_in_it(place: Path) -> None:
     place.parent.chmod(0o1755)
     os.chown(place.parent, NOBODY, 0)
     found = exposed(str(place), ())
     assert found is not None and (found.path, found.who) == (str(place.parent), "nobody")
+
+
+def test_a_link_in_a_directory_of_roots_is_roots_whoever_owns_it(place: Path) -> None:
+    """To replace it takes the right to write to its directory."""
+    (place.parent / "link").symlink_to(place)
+    os.lchown(place.parent / "link", NOBODY, NOBODY)
+    assert exposed(str(place.parent / "link"), ()) is None
 
 
 @pytest.mark.parametrize("target", ["open", "open/", "open/."])
@@ -125,6 +174,40 @@ def test_what_a_link_leads_to_is_open_however_the_link_spells_it(place: Path, ta
     (place.parent / "link").symlink_to(f"{place}/{target}")
     found = exposed(str(place.parent / "link"), ())
     assert found is not None and found.path == str(place / "open")
+
+
+def test_the_bounds_are_these() -> None:
+    assert (ownership.LINKS, ownership.ENTRIES) == (40, 500_000)
+
+
+@pytest.mark.parametrize("target", ["./open/./sub", "open//sub", "roles/../open/sub/", "open/sub/."])
+def test_what_a_link_leads_to_is_named_as_it_is(place: Path, target: str) -> None:
+    """The command that closes it is made of that path."""
+    (place / "open" / "sub").mkdir(parents=True)
+    os.chown(place / "open" / "sub", NOBODY, 0)
+    (place.parent / "link").symlink_to(f"checkout/{target}")
+    found = exposed(str(place.parent / "link"), ())
+    assert found is not None and found.path == str(place / "open" / "sub")
+
+
+def test_a_link_to_a_file_that_is_spelled_as_a_directory_is_seen_all_the_same(place: Path) -> None:
+    (place / "link").symlink_to("roles/main.yml/")
+    assert exposed(str(place / "link"), ()) is None
+    os.chown(place / "roles" / "main.yml", NOBODY, 0)
+    found = exposed(str(place / "link"), ())
+    assert found is not None and found.path == str(place / "roles" / "main.yml")
+
+
+@pytest.mark.parametrize(("mode", "open_"), [(0o41777, False), (0o40777, True), (0o40755, False)])
+def test_the_root_itself_is_a_directory_on_the_way(
+    place: Path, monkeypatch: pytest.MonkeyPatch, mode: int, open_: bool
+) -> None:
+    real = os.lstat
+    monkeypatch.setattr(
+        os, "lstat", lambda path: os.stat_result((mode, *real(path)[1:])) if path == "/" else real(path)
+    )
+    found = exposed(str(place), ())
+    assert (found.path if found else "") == ("/" if open_ else "")
 
 
 def test_a_directory_with_as_many_files_as_are_checked_is_checked_and_a_larger_one_is_an_error(
@@ -159,6 +242,21 @@ def test_links_in_a_circle_end(place: Path) -> None:
         exposed(str(place / "a" / "x"), ())
     with pytest.raises(OSError, match="too many links"):
         exposed(str(place), ())
+
+
+@pytest.mark.parametrize("links", [40, 41])
+def test_so_many_links_are_followed_as_the_kernel_follows(place: Path, links: int) -> None:
+    """With one less, a file that the run does open would be an error; with one more, none that it does not."""
+    for number in range(links):
+        (place / f"link{number + 1}").symlink_to(f"link{number}" if number else "roles")
+    if links == 40:
+        assert exposed(str(place / f"link{links}" / "main.yml"), ()) is None
+        (place / f"link{links}" / "main.yml").read_text()
+    else:
+        with pytest.raises(OSError, match="too many links"):
+            exposed(str(place / f"link{links}" / "main.yml"), ())
+        with pytest.raises(OSError, match="Too many levels"):
+            (place / f"link{links}" / "main.yml").read_text()
 
 
 def test_a_link_to_what_others_could_make_is_in_their_reach(place: Path, tmp_path: Path) -> None:
@@ -203,3 +301,48 @@ def test_a_program_goes_with_its_environment_and_what_runs_it(place: Path, tmp_p
         with pytest.raises(ControlError, match=f"{theirs} "):
             require_own("root", [str(link)])
         os.chown(theirs, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("first", "also"),
+    [
+        (b"#!/opt/python -I\n", ["/opt/python"]),
+        (b"#! /opt/python\n", ["/opt/python"]),
+        (b"#!/usr/bin/env python\n", ["/usr/bin/env"]),  # which looks in the system's own directories
+        (b"#!python\n", []),
+        (b"#!\n", []),
+        (b"# /opt/python\n", []),
+        (b"", []),
+        (b"\n#!/opt/python\n", []),
+        (b"#!/" + b"x" * 2000, ["/" + "x" * 997]),  # more than any system reads
+        (b"#!/opt/\xff\n", ["/opt/\udcff"]),
+    ],
+)
+def test_what_runs_a_program_is_named_in_its_first_line(tmp_path: Path, first: bytes, also: list[str]) -> None:
+    (tmp_path / "program").write_bytes(first)
+    assert list(reach._with_what_runs_it(str(tmp_path / "program"))) == [str(tmp_path / "program"), *also]
+    assert list(reach._with_what_runs_it(str(tmp_path))) == [str(tmp_path)]
+    assert list(reach._with_what_runs_it(str(tmp_path / "gone"))) == [str(tmp_path / "gone")]
+
+
+@pytest.mark.parametrize("mark", ["venv/pyvenv.cfg", "pyvenv.cfg", "venv/bin/pyvenv.cfg"])
+def test_an_environment_is_one_by_its_mark(tmp_path: Path, mark: str) -> None:
+    (tmp_path / "venv/bin").mkdir(parents=True)
+    (tmp_path / "venv/bin/program").write_text("#!/opt/python\n")
+    (tmp_path / mark).touch()
+    environment = [str(tmp_path / "venv")] if mark == "venv/pyvenv.cfg" else []
+    program = str(tmp_path / "venv/bin/program")
+    assert list(reach._with_what_runs_it(program)) == [program, *environment, "/opt/python"]
+
+
+def test_what_cannot_be_looked_at_is_no_reason_to_trust_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reach, "exposed", closed)
+        with pytest.raises(ControlError) as wrong:
+            require_own("root", [str(place)])
+    assert str(wrong.value) == f"it cannot be seen who can change {place}: [Errno 5] Input/output error"
+    monkeypatch.setattr(reach, "open", closed, raising=False)  # its first line: the file itself is looked at anyhow
+    assert list(reach._with_what_runs_it(str(place / "roles/main.yml"))) == [str(place / "roles/main.yml")]

@@ -243,6 +243,19 @@ def test_a_store_that_cannot_be_written_only_costs_time(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [], "only `require` makes it, which refuses a place that others can change"
 
 
+def test_what_could_not_be_put_in_place_leaves_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each run makes a file of a new name beside it: a full disk would fill with what no run ever reads."""
+    store, _ = ready(place)
+    before = sorted(path.name for path in place.iterdir())
+
+    def full(*paths: str, **options: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "rename", full)
+    store.note_down("figures", b"1")
+    assert sorted(path.name for path in place.iterdir()) == before and store.noted("figures") == b""
+
+
 def test_a_run_sends_all_hosts_the_code_that_it_began_with(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the checkout is updated meanwhile."""
     store, told = ready(place)
@@ -268,6 +281,11 @@ def test_what_is_noted_already_is_not_written_again(place: Path) -> None:
 
 @pytest.mark.parametrize("host", ["web01", "a/b", "..", "x" * 100])
 def test_it_is_noted_which_hosts_keep_the_code_until_there_is_another(place: Path, host: str) -> None:
+    fresh, told = ready(place)
+    for _ in range(2):  # to ask, and to note that nothing is kept, makes nothing
+        assert not fresh.has(host, fresh.prepared(told["code"]), fresh.plan(digest=DIGEST))
+        fresh.note(host, fresh.prepared(told["code"]), fresh.plan(digest=DIGEST), has=False)
+    assert not (place / "kept").exists()
     code, plan, other = (Part(letter * 64, bytes) for letter in "abc")
     store, _ = ready(place)
     assert not store.has(host, code, plan)

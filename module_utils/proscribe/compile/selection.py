@@ -51,7 +51,7 @@ def chosen(hosts: Sequence[HostVariables], matching: Callable[[str], set[str]]) 
     pattern = _pattern(hosts)
     about: frozenset[str] = frozenset()
     if pattern != EVERY:
-        where = next((host.where(VARIABLE) for host in hosts), "")
+        where = hosts[0].where(VARIABLE)
         try:
             named = matching(pattern)
         except AnsibleError as wrong:

@@ -15,14 +15,15 @@ TABLE, JSON = "table", "json"
 FORMATS = (TABLE, JSON)
 PREFIX = "quarantine_"  # of the variables that playbooks/quarantine.yml takes, one for each option below
 
-# As Ansible has arguments of an action; the launcher's options have the same meaning (cli/quarantine.py).
+# As Ansible has arguments of an action, for which a text is the usual type; the launcher's options have the same
+# meaning (cli/quarantine.py). What is not given is None; `read` says what that means.
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "do": {"type": "str", "choices": list(VERBS), "default": LIST},
-    **dict.fromkeys(("hosts", "users", "services", "ids"), {"type": "list", "elements": "str", "default": []}),
-    "all": {"type": "bool", "default": False},
-    "older_than": {"type": "str", "default": ""},
-    "accept_loss": {"type": "bool", "default": False},
-    "format": {"type": "str", "choices": list(FORMATS), "default": TABLE},
+    "do": {"choices": list(VERBS)},
+    **dict.fromkeys(("hosts", "users", "services", "ids"), {"type": "list"}),
+    "all": {"type": "bool"},
+    "older_than": {},
+    "accept_loss": {"type": "bool"},
+    "format": {"choices": list(FORMATS)},
 }
 SELECTORS = {"hosts": "--host", "users": "--user", "services": "--service", "ids": "--id"}
 
@@ -101,7 +102,6 @@ def mistyped(variables: Iterable[str]) -> list[str]:
     known = [PREFIX + name for name in ARGUMENTS]
     found = []
     for name in variables:
-        ours = name.startswith(PREFIX[:-1]) and name not in known
-        if close := difflib.get_close_matches(name, known, 1, 0.85) if ours else []:
+        if name not in known and (close := difflib.get_close_matches(name, known, 1, 0.85)):
             found.append(f"{name}: found an unknown variable, expected {close[0]}")
     return found

@@ -78,7 +78,7 @@ def _known(asked: Asked, items: Sequence[Mapping[str, Any]], plans: Iterable[Pla
     services = {service for item in items for service in item["services"]}
     services |= {service for plan in plans for service in (plan["controls"].get("apps") or {}).get("services", ())}
     users = {item["owner"] for item in items}
-    ids = {id_ for item in items for id_ in (item["id"], item["group"]) if id_}
+    ids = {id_ for item in items for id_ in (item["id"], item["group"])}
     where = f"{answered:,} host{'' if answered == 1 else 's'} that answered"
     where += f" ({silent:,} did not)" if silent else ""
     mistakes = [

@@ -146,7 +146,7 @@ class _Child:
     def _why(self) -> str:
         """Why a child has ended without an answer."""
         self._reap(5.0)
-        number = os.WTERMSIG(self.ended) if self.ended is not None and os.WIFSIGNALED(self.ended) else 0
+        number = os.WTERMSIG(self.ended or 0)  # 0 for a child that was not ended by one
         if number == CPU_SPENT:
             return f"over budget: more than {self.limits.seconds:g} s of processor time"
         return f"the look was ended by signal {number}" if number else "the look ended without an answer"

@@ -166,7 +166,7 @@ class Looking:
     def _list(self, path: str) -> List[str]:
         try:
             with self._directory(path) as directory:
-                listed = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=directory)
+                listed = os.open(".", os.O_RDONLY, dir_fd=directory)
             try:
                 return sorted(self._names(listed))
             finally:

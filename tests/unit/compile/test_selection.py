@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleError
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
 from proscribe.compile.inventory import HostVariables, Question, left_out
 from proscribe.compile.selection import Selection, chosen
+from proscribe.compile.selection import select as select_of_inventory
 from proscribe.compile.served import unserved
 from proscribe.policy_errors import PolicyErrors
 
@@ -76,15 +81,40 @@ def test_a_run_without_a_limit_leaves_nothing_out(pattern: str | None, asked: li
     assert left_out(question) == left
 
 
+@pytest.mark.parametrize("value", [None, "all", "", "  ", 5, ["web1"]])
+def test_where_no_pattern_is_written_every_host_is_taken(value: Any) -> None:
+    """One that is no pattern is a mistake of the restrictions, told there with its place; no host goes uncounted."""
+    found = select(("web1", value, ""), ("db1", value, ""))
+    assert (found.names, found.pattern, found.about) == (["web1", "db1"], "all", frozenset())
+    assert select().pattern == "all"
+
+
+def test_a_pattern_is_about_the_whole_inventory_whichever_hosts_a_play_has(tmp_path: Path) -> None:
+    """With --limit and serial Ansible knows fewer hosts; what they leave out of a run has to be told all the same."""
+    hosts = tmp_path / "hosts.yml"
+    hosts.write_text("all: {vars: {proscribe_hosts: 'web*'}, hosts: {web1: , web2: , web3: , db1: }}\n", "utf-8")
+    loader = DataLoader()
+    inventory = InventoryManager(loader=loader, sources=[str(hosts)])
+    manager = VariableManager(loader=loader, inventory=inventory)
+    inventory.subset("web1:web2")
+    inventory.restrict_to_hosts([inventory.get_host("web2")])
+    found = select_of_inventory(["web2", "db1"], HostVars(inventory=inventory, variable_manager=manager, loader=loader))
+    assert (found.names, found.about) == (["web2"], frozenset(("web1", "web2", "web3")))
+
+
 @pytest.mark.parametrize(
     ("hosts", "told"),
     [
-        ([("web1", "nosuch", "")], "found 'nosuch', expected a pattern that fits a host"),
-        ([("web1", "!", "")], "a pattern as --limit has it (no pattern)"),
-        ([("web1", "web*", ""), ("web2", None, "")], "the same for all hosts; web1 has 'web*'"),
+        ([("web1", "nosuch", "")], "web1: proscribe_hosts: found 'nosuch', expected a pattern that fits a host"),
+        ([("web1", "!", "")], "web1: proscribe_hosts: found '!', expected a pattern as --limit has it (no pattern)"),
+        ([("web1", "web*", ""), ("web2", "db*", "")], "web2: proscribe_hosts: found 'db*', expected the same for all"),
+        (
+            [("web1", "web*", ""), ("web2", None, ""), ("db1", "db*", "")],
+            "web2: proscribe_hosts: found 'all', expected the same for all hosts; web1 has 'web*'",
+        ),
     ],
 )
 def test_a_pattern_that_chooses_nobody_or_not_the_same_for_all_is_a_mistake(hosts: Any, told: str) -> None:
     with pytest.raises(PolicyErrors) as wrong:
         select(*hosts)
-    assert told in str(wrong.value)
+    assert str(wrong.value).startswith(f"host {told}")

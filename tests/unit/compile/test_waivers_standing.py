@@ -76,6 +76,24 @@ def test_the_worst_comes_first(organisation):
     assert {standing.status for _, standing in judged} <= set(STATUSES)
 
 
+@pytest.mark.parametrize(("approvers", "unregistered"), [(None, True), (APPROVERS, False)])
+def test_where_nobody_could_have_approved_it_that_is_told(organisation, approvers, unregistered):
+    """Then the register is missing, and with it every waiver of the run: no reason to take what they permit."""
+    organisation.waiver(approved_by="mallory")
+    organisation.approvers(approvers)
+    ((_, standing),) = waivers_of(organisation.question(), at(NOW))
+    assert (standing.status, standing.unregistered) == ("unauthorised", unregistered)
+    organisation.waiver(approved_by="chan.tai.man")
+    ((_, standing),) = waivers_of(organisation.question(), at(NOW))
+    assert (standing.status, standing.unregistered) == ("self_approved", False)
+
+
+def test_statuses_are_told_apart_in_this_order():
+    """What is relied on in error first. A report, and `worst_first`, have no other order."""
+    untrusted = ("bad_signature", "unsigned", "self_approved", "unauthorised", "blanket", "too_long", "no_hosts")
+    assert (*untrusted, "expired", "revoked", "not_yet_valid", "active") == STATUSES
+
+
 def test_in_an_inventory_of_one_host_naming_it_is_no_blanket(organisation):
     organisation.groups = {"press": frozenset({"press01"})}
     organisation.approvers({"press": {"head": "head.of.press"}})

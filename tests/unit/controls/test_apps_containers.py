@@ -34,7 +34,9 @@ SERVICES: dict[str, dict[str, Any]] = {"telegram": TELEGRAM, "wechat": WECHAT}
 
 
 def services_of(program: str, flatpak: str) -> list[str]:
-    """As `observed` has it: by path, else by base name."""
+    """As sight has it: by flatpak id, by path, else by base name."""
+    if flatpak:
+        return [service for service, entry in SERVICES.items() if flatpak in entry["packages"].get("flatpak", ())]
     paths = [s for s, entry in SERVICES.items() if any((program + "/").startswith(p + "/") for p in entry["paths"])]
     return paths or [s for s, entry in SERVICES.items() if program.rpartition("/")[2] in entry["processes"]]
 

@@ -156,6 +156,61 @@ def test_a_folder_that_is_none_of_ours_hides_nothing_and_is_told(tmp_path: Path)
     assert (tmp_path / "etc/shadow").read_text() == "secret" and id_ in folders(host)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *((key, 5) for key in ("id", "path", "kind", "taken_at", "owner", "kept_until", "group", "whole", "doing")),
+        *(("services", value) for value in ("telegram", [1], None)),
+        *((key, value) for key in ("size", "disk", "uid") for value in (-1, "1", None)),
+    ],
+)
+def test_a_manifest_with_a_value_of_another_kind_is_told_and_touched_by_nobody(
+    tmp_path: Path, key: str, value: Any
+) -> None:
+    """What reads the list knows the kinds; one folder that somebody has edited must not keep all others from it."""
+    host = made_host(tmp_path)
+    (file, tree) = moved(host, FILE, TREE)
+    path = tmp_path / ITEMS[1:] / file / "manifest.json"
+    told = json.loads(path.read_text())
+    (told["attributes"] if key == "uid" else told)[key] = value
+    path.write_text(json.dumps(told))
+    found = operator.listed(host)
+    assert ([one["id"] for one in found["items"]], [one["id"] for one in found["broken"]]) == ([tree], [file])
+    assert restored(host, file)[file] == restored(host, file, do="prune")[file] != ""
+    assert file in folders(host)
+
+
+def test_nothing_has_a_size_of_its_own(tmp_path: Path) -> None:
+    """An empty file of root's has none of these, and is as good as any other."""
+    host = made_host(tmp_path)
+    (file,) = moved(host, FILE)
+    path = tmp_path / ITEMS[1:] / file / "manifest.json"
+    told = {**json.loads(path.read_text()), "size": 0, "disk": 0}
+    told["attributes"]["uid"] = 0
+    path.write_text(json.dumps(told))
+    ((item,), broken) = (operator.listed(host)[key] for key in ("items", "broken"))
+    assert (item["id"], item["bytes"], broken) == (file, 0, [])
+
+
+def test_what_cannot_be_read_is_told_in_so_many_characters(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    moved(host, FILE)
+    broken(tmp_path, "\n" * 255, "")
+    (told,) = operator.listed(host)["broken"]
+    assert (len(told["id"]), len(told["why"])) == (200, 1000)
+
+
+@pytest.mark.parametrize(("do", "before", "after"), [("restore", "", FILE + "\n"), ("prune", FILE + "\n", "")])
+def test_what_would_be_done_is_shown_with_the_place_that_it_is_about(
+    tmp_path: Path, do: str, before: str, after: str
+) -> None:
+    host = made_host(tmp_path)
+    (file,) = moved(host, FILE)
+    (one,) = operator.chosen(host, do, [file])
+    assert one.action and (one.action.before, one.action.after) == (before, after)
+    assert (str(one.action), list(one.action.rules)) == (f"{do} {file} ({FILE})", ["apps/telegram"])
+
+
 def test_one_answer_has_so_many_and_says_how_many_more_there_are(tmp_path: Path, monkeypatch: Any) -> None:
     host = made_host(tmp_path)
     moved(host, TREE, FILE)

@@ -54,6 +54,9 @@ def test_go_before_1_18_points_to_its_texts(width: int, order: str) -> None:
         pytest.param(made.build_info(PACKAGE)[:40], id="a version that is cut short"),
         pytest.param(made.build_info(PACKAGE)[:60], id="a text that is cut short"),
         pytest.param(made.build_info(PACKAGE)[:32] + b"\xff" * 9, id="a length without an end"),
+        pytest.param(
+            made.build_info(PACKAGE).replace(b"\x08go1", b"\x88\x80\x80\x80\x80\x00go1"), id="one of too many bytes"
+        ),
         pytest.param(b"\xff Go buildinf:" + bytes([5, 0]) + bytes(16), id="addresses of five bytes"),
         pytest.param(b"\xff Go buildinf:" + bytes([8, 0]) + b"\xff" * 16, id="an address of nothing"),
     ],
@@ -62,9 +65,19 @@ def test_a_program_that_does_not_tell_its_package_tells_none(info: bytes) -> Non
     assert go_package(made.elf({".go.buildinfo": info})) == ""
 
 
-def laid(order: str, wide: bool, sizes: Mapping[int, int] = {}, name: int = 1) -> bytes:
+@pytest.mark.parametrize("size", [127, 128, 129, 255, 256, 16383, 16384])
+def test_a_text_of_any_length_is_read_whole(size: int) -> None:
+    """As long as a byte of its length says; the next one has seven bits more."""
+    told = f"path\t{PACKAGE}\n".encode()
+    module = (made.SENTINEL + told).ljust(size - 16, b"x") + made.SENTINEL
+    info = b"\xff Go buildinf:\x08\x02" + bytes(16) + made.counted(b"go1.22.4") + made.counted(module)
+    assert go_package(made.elf({".go.buildinfo": info})) == PACKAGE
+    assert elf._counted(made.counted(module) + b"rest") == (module, b"rest")
+
+
+def laid(order: str, wide: bool, sizes: Mapping[int, int] = {}, name: int = 1, kind: int = 1) -> bytes:
     """A program of any machine with a section `.x` and two segments, whose table of sections is its end. `sizes` takes
-    the place of the header's sizes and counts; the name of `.x` is at `name` in the names.
+    the place of the header's sizes and counts; the name of `.x` is at `name` in the names, and `kind` is its type.
     """
     word = "Q" if wide else "I"
     start, per_segment, per_section = (64, 56, 64) if wide else (52, 32, 40)
@@ -74,12 +87,12 @@ def laid(order: str, wide: bool, sizes: Mapping[int, int] = {}, name: int = 1) -
     head = b"\x7fELF" + bytes([2 if wide else 1, "<>".index(order) + 1, 1]) + bytes(9)
     head += struct.pack(f"{order}HHI{word * 3}I", 2, 62, 1, 0x1000, start, at + 5 + len(names), 0)
     head += struct.pack(f"{order}HHHHHH", start, *counts)
-    for kind, flags, place, address in ((1, 6, at, 0x2000), (3, 4, 7, 7)):
-        wide_or_not = (kind, flags, place, address, 0, 5, 5, 1), (kind, place, address, 0, 5, 5, flags, 1)
+    for type_, flags, place, address in ((1, 6, at, 0x2000), (3, 4, 7, 7)):
+        wide_or_not = (type_, flags, place, address, 0, 5, 5, 1), (type_, place, address, 0, 5, 5, flags, 1)
         head += struct.pack(order + ("IIQQQQQQ" if wide else "IIIIIIII"), *wide_or_not[not wide])
     end = b""
-    for named, kind, place, size in ((0, 0, 10**6, 10**6), (name, 1, at, 5), (4, 3, at + 5, len(names))):
-        end += struct.pack(f"{order}II{word * 4}II{word * 2}", named, kind, 0, 0, place, size, 0, 0, 0, 0)
+    for named, type_, place, size in ((0, 0, 10**6, 10**6), (name, kind, at, 5), (4, 3, at + 5, len(names))):
+        end += struct.pack(f"{order}II{word * 4}II{word * 2}", named, type_, 0, 0, place, size, 0, 0, 0, 0)
     return head + b"12345" + names + end
 
 
@@ -116,6 +129,12 @@ def test_a_table_that_cannot_be_is_none_and_takes_nothing_from_the_other(
     found = elf.read(Read(laid(order, wide, sizes) + bytes(10**5)))
     assert found is not None
     assert (len(found.segments), len([name for name in found.sections if name])) == (segments, sections)
+
+
+def test_a_section_of_any_type_is_found_by_its_name() -> None:
+    """GNU's own types are large numbers."""
+    found = elf.read(Read(laid("<", True, kind=0x6FFFFFF6)))
+    assert found is not None and set(found.sections) == {"", ".x", ".names"}
 
 
 def test_a_section_whose_name_is_nowhere_has_none() -> None:

@@ -177,6 +177,11 @@ def test_a_category_that_none_of_ours_has_is_anothers(entry: str, category: str)
     assert (f"something else ({category})" in told) is bool(category) and bool(told) is bool(category)
 
 
+def test_an_entry_that_names_no_category_has_none() -> None:
+    image = made.elf({}, b"AI\x02") + Maker({"wechat.desktop": b"[Desktop Entry]\nExec=wechat\n"}).archive()
+    assert appimage_contents._said(Read(image), WECHAT) == (2, set())
+
+
 @pytest.mark.parametrize(("others", "is_one"), [(19, True), (20, False)])
 def test_so_many_commands_of_a_desktop_entry_are_looked_at(others: int, is_one: bool) -> None:
     actions = [f"[Desktop Action {number}]\nExec={number}\n" for number in range(others)]

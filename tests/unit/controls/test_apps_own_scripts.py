@@ -13,7 +13,7 @@ from proscribe.controls.apps.portable import user_dirs
 from proscribe.controls.apps.portable.names import Names
 from proscribe.controls.apps.portable.scan import Copy
 from proscribe.controls.apps.portable.scan_cache import keep
-from proscribe.host import Host, Result
+from proscribe.host import ControlError, Host, Result, Unseen, User
 
 HOME = "/home/alice"
 NAMES_ARE_WORDS = "known by its name alone"
@@ -115,7 +115,10 @@ def test_an_app_does_not_stay_because_its_user_calls_its_folder_a_standard_one(h
         ("/etc", ""),
         ("Desktop", ""),
         ("$HOME2/x", ""),
-        ("$HOME/" + "x" * 2000, ""),
+        (f"{HOME}/{'x' * (1024 - len(HOME) - 1)}", f"{HOME}/{'x' * (1024 - len(HOME) - 1)}"),
+        (f"{HOME}/{'x' * (1024 - len(HOME))}", ""),
+        (r"$HOME/a\\b", rf"{HOME}/a\b"),
+        (r"$HOME/\$a\\\`b", rf"{HOME}/$a\`b"),
         ("$HOME/a\0b", ""),
     ],
 )
@@ -135,6 +138,28 @@ def test_every_key_of_the_specification_is_read_and_one_that_is_taken_back_is_no
 def test_the_last_line_of_a_key_counts_and_the_rest_is_nothing() -> None:
     text = 'XDG_DESKTOP_DIR="$HOME/a"\nXDG_DESKTOP_DIR="$HOME/b"\nXDG_DOWNLOAD_DIR=$HOME/c\n\x00\xff garbage'
     assert user_dirs.parse(text, HOME) == {"DESKTOP": f"{HOME}/b"}
+
+
+@pytest.mark.parametrize("answer", [Unseen("closed"), ControlError("a link"), None, b"\xff"])
+def test_a_file_that_cannot_be_read_says_nothing(
+    host: Host, monkeypatch: pytest.MonkeyPatch, answer: Exception | bytes | None
+) -> None:
+    """Nor does it keep anybody from what else the home has."""
+
+    def read(path: str, most: int) -> bytes | None:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(host, "read", read)
+    assert user_dirs.of_user(host, User("alice", 1000, 1000, HOME)) == {}
+
+
+@pytest.mark.parametrize(("more", "read"), [(0, True), (1, False)])
+def test_so_much_of_the_file_is_read(host: Host, more: int, read: bool) -> None:
+    text = DIRS + "#" * (64 * 1024 - len(DIRS.encode()) + more)
+    put(host, HOME + user_dirs.FILE, text)
+    assert bool(user_dirs.of_user(host, User("alice", 1000, 1000, HOME))) is read
 
 
 @pytest.mark.parametrize("kind", ["link", "huge", "pipe", "directory"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import made_apps as made
@@ -19,6 +20,7 @@ from proscribe.controls.apps.portable.scan import Copy
 from proscribe.controls.apps.systems.package import Package
 from proscribe.host import ControlError, Host, Process, Unseen, User
 from proscribe.host.budget import Budget
+from proscribe.host.walking import not_entered
 from test_apps import MadeHost, plan, states
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
@@ -234,14 +236,14 @@ def test_what_one_user_hides_is_told_with_his_name_and_hides_nothing_of_others(
         "alice:x:1000:1000::/home/alice:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n"
     )
     made.put(Path(host.root + "/home/bob"), {"Telegram/Telegram": made.elf(), "Telegram/Updater": made.elf()})
-    real = per_user.launchers.look
+    real = per_user.launchers.find_launchers
 
     def refused(door: Host, services: Any, services_of: Any, users: Any, system: bool, *more: Any) -> Any:
         if not system and any(user.name == "alice" for user in users):
             raise Unseen("her menu is closed")
         return real(door, services, services_of, users, system)
 
-    monkeypatch.setattr(per_user.launchers, "look", refused)
+    monkeypatch.setattr(per_user.launchers, "find_launchers", refused)
     of = plan(wechat={"processes": ["wechat"]}, telegram={"processes": ["Telegram"]})
     seen = observed.observe_apps(host, of["controls"]["apps"])
     assert seen.unseen == dict.fromkeys(("wechat", "telegram"), "alice: her menu is closed")
@@ -304,6 +306,7 @@ def test_a_home_on_a_network_is_a_unit_of_its_own_or_unseen(host: MadeHost, scan
         [(1000, ["alice"])] if scanned else []
     )
     unseen = {unit.uid: list(unit.unseen) for unit in found}
+    assert scanned or unseen[1000] == [not_entered("/home/alice", "nfs4")]
     assert bool(unseen[1000]) is not scanned and unseen[65534], "nobody is never asked in the name of"
     assert all("nfs4" in why for reasons in unseen.values() for why in reasons)
 
@@ -328,6 +331,119 @@ def test_a_home_on_a_network_is_scanned_as_its_user_where_that_is_asked_for(
         [("/home/alice/Telegram", "user:alice")] if scanned else []
     )
     assert bool(seen.unseen) is not scanned
+
+
+@pytest.mark.parametrize("networks", [[], [per_user.Unit(1000, [ALICE], ())]])
+def test_all_that_is_needed_is_loaded_before_somebody_elses_eyes_are_used(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, networks: list[per_user.Unit]
+) -> None:
+    """A user may not be able to read where this code lies; on other hosts nobody pays for it."""
+    done: list[str] = []
+
+    def each(units: Any, question: Any, user: User | None = None) -> list[Any]:
+        done.append(user.name if user else "root")
+        return []
+
+    monkeypatch.setattr(per_user, "units", lambda *_: ([], networks))
+    monkeypatch.setattr(per_user, "each", each)
+    monkeypatch.setattr(per_user, "_load", lambda: done.append("load"))
+    common: Any = SimpleNamespace(desired=desired())
+    assert list(per_user._each(host, common, {})) == []
+    assert done == (["root", "load", "alice"] if networks else ["root"])
+
+
+@pytest.mark.parametrize(
+    ("user", "has"),
+    [
+        (ALICE, True),
+        (BOB, False),  # his is not made yet
+        (User("bin", 2, 2, "/bin"), False),
+        (User("service", 997, 997, "/opt/service"), True),
+        (User("odd", 1002, 1002, "/usr/lib/odd"), False),
+    ],
+)
+def test_who_has_a_home(host: MadeHost, user: User, has: bool) -> None:
+    for place in ("bin", "opt/service", "usr/lib/odd"):
+        (Path(host.root) / place).mkdir(parents=True, exist_ok=True)
+    assert per_user._has_home(host, user) is has
+
+
+@pytest.mark.parametrize("error", [Unseen("closed"), ControlError("a link"), OSError(5, "x")])
+def test_what_cannot_be_seen_may_be_there(host: MadeHost, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Of a home as of a package system: who looks into it says why he cannot, and the host is not compliant."""
+
+    def refuse(*_: Any) -> None:
+        raise error
+
+    system: Any = SimpleNamespace(there=refuse)
+    assert per_user._has(host, system, ALICE)
+    monkeypatch.setattr(host, "stat", refuse)
+    assert per_user._has_home(host, ALICE)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_who_has_a_package_system(host: MadeHost, there: bool) -> None:
+    system: Any = SimpleNamespace(there=lambda door, user: there and (door, user) == (host, ALICE))
+    assert per_user._has(host, system, ALICE) is there
+
+
+def test_only_root_is_asked_about_in_the_process_that_looks_at_the_host(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What belongs to another user may hang or lie, so it is looked at apart, within his budget."""
+    Path(host.root + "/etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n")
+    asked: list[str] = []
+
+    class Made:
+        MANAGER = "npm"
+        DATABASE_FILES = ()
+
+        @staticmethod
+        def query(door: Host, ids: Any) -> Any:
+            return [], ""
+
+        @staticmethod
+        def query_of(door: Host, user: User, ids: Any) -> Any:
+            asked.append(user.name)
+            return [], ""
+
+        @staticmethod
+        def trees(door: Host, user: User | None) -> Sequence[str]:
+            asked.append(user.name if user else "the host")
+            return ()
+
+        @staticmethod
+        def there(door: Host, user: User | None) -> bool:
+            asked.append(user.name if user else "the host")
+            return False
+
+    monkeypatch.setattr(observed, "SYSTEMS", [Made])
+    observed.observe_apps(host, plan(wechat={"packages": {"npm": ["wechat"]}})["controls"]["apps"])
+    assert set(asked) == {"root", "the host"}
+
+
+def test_what_runs_from_what_stays_of_a_copy_is_not_ended(host: MadeHost) -> None:
+    """In the app's directory lies something of its user's: it is not moved, and what runs from it is not the app."""
+    app = {"wechat": made.elf(), "libcef.so": made.elf(), "thesis": b"#!/bin/sh\n"}
+    made.put(Path(host.root + "/home/alice/wechat"), app)
+    for pid, name in ((7, "wechat"), (8, "thesis")):
+        host.program(pid, f"/home/alice/wechat/{name}")
+    told = [str(action) for action in apps.enforce(host, plan(wechat={"processes": ["wechat"]})).actions]
+    assert [one for one in told if one.startswith("end ")] == ["end wechat of alice (pid 7)"]
+
+
+def test_all_reasons_are_told_each_once(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(host.root + "/etc/passwd").write_text(
+        "alice:x:1000:1000::/home/alice:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n"
+    )
+    made.put(Path(host.root + "/home/bob"), {"x": b""})
+
+    def refused(door: Host, services: Any, services_of: Any, users: Any, system: bool, *more: Any) -> Any:
+        return [], ["closed", "closed"] if system else ["hers", "hers"]
+
+    monkeypatch.setattr(per_user.launchers, "find_launchers", refused)
+    seen = observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
+    assert seen.unseen == {"wechat": "closed; alice: hers; bob: hers"}
 
 
 def test_what_comes_back_from_a_child_is_what_it_was() -> None:

@@ -451,6 +451,32 @@ class TestPut:
         assert os.readlink(here / "new") == "ours" and not (here / "link").is_symlink()
 
 
+def test_only_what_is_seen_at_its_place_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is placed already goes from the quarantine: were it said of what nobody saw, nothing of it would be left."""
+    host = made_host(tmp_path)
+    seen = (tmp_path / FILE[1:]).stat()
+    enforced(host, TREE)
+    (item,) = manifest.items(host)
+    item = item._replace(path=FILE, placed=[seen.st_dev, seen.st_ino])
+    assert completing.is_placed(host, item)
+    assert not completing.is_placed(host, item._replace(placed=[seen.st_dev, seen.st_ino + 1]))
+    assert not completing.is_placed(host, item._replace(placed=[]))
+    (tmp_path / "home/alice/bin").rename(tmp_path / "home/alice/moved")
+    assert not completing.is_placed(host, item)
+    (tmp_path / "home/alice/bin").symlink_to("moved")  # the same file, by way of a link
+    if os.geteuid() == 0:  # of the user's
+        os.lchown(tmp_path / "home/alice/bin", 65534, 65534)
+        assert not completing.is_placed(host, item)
+    for error in (Unseen("a dead mount"), ControlError("a link")):
+
+        def refuse(path: str, error: Exception = error) -> None:
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(host, "stat", refuse)
+            assert not completing.is_placed(host, item)
+
+
 def test_what_appears_at_its_place_just_after_a_look_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,13 +15,28 @@ import pytest
 from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, killed_at, made_host, restored
 from proscribe.controls.apps.quarantine import capacity, completing, manifest, moving, unfinished
 from proscribe.controls.apps.quarantine.manifest import Item
-from proscribe.host import ControlError, Host, trees
+from proscribe.finding import Finding
+from proscribe.host import ControlError, Host, Unseen, trees
 
 DAY = 86400
 
 
 def at(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+@pytest.mark.parametrize(
+    ("taken_at", "kept_until", "keep", "end"),
+    [
+        ("2026-11-20T08:00:00Z", "", DAY, "2026-11-21T08:00:00Z"),
+        ("2026-11-20T08:00:00Z", "2027-02-18T08:00:00Z", DAY, "2027-02-18T08:00:00Z"),
+        ("2026-11-20T08:00:00Z", "", 0, ""),
+        ("yesterday", "2027-02-18T08:00:00Z", 0, "2027-02-18T08:00:00Z"),
+        ("yesterday", "", DAY, ""),  # of no known age, so that it is never too old
+    ],
+)
+def test_when_something_has_been_kept_long_enough(taken_at: str, kept_until: str, keep: int, end: str) -> None:
+    assert capacity.ends(taken_at, kept_until, keep) == end
 
 
 def taken(host: Host, path: str = FILE, **how: Any) -> Item:
@@ -542,6 +557,83 @@ def test_the_record_says_what_is_in_it(tmp_path: Path) -> None:
         "owners": {owner: one.disk + other.disk},
     }
     assert told["bytes"] > 0
+
+
+def kept(root: Path, **manifests: dict[str, Any]) -> tuple[Host, list[str]]:
+    """A host with folders of these names and manifests, and the names."""
+    for name, told in manifests.items():
+        place = root / ITEMS[1:] / name
+        place.mkdir(parents=True)
+        (place / "manifest.json").write_text(json.dumps(told))
+    (root / ITEMS[1:] / "README").touch()
+    return Host(str(root)), ["README", *manifests]
+
+
+WHEN = "2026-11-2{}T08:00:00Z"
+
+
+def test_what_a_quarantine_comes_to(tmp_path: Path) -> None:
+    host, names = kept(
+        tmp_path,
+        a={"disk": 10, "size": 99, "owner": "alice", "taken_at": WHEN.format(2)},
+        b={"disk": 0, "size": 5, "owner": "bob", "taken_at": WHEN.format(1)},
+        c={"owner": "alice", "taken_at": "2026-11-20"},  # no time that we write
+        d={"disk": 7, "owner": "bob"},  # without one it is none of ours
+    )
+    told = {"items": 4, "bytes": 15, "oldest": WHEN.format(1), "owners": {"alice": 10, "bob": 5}}
+    assert unfinished.held(host, names) == told
+    assert unfinished.held(host, ["README"]) == unfinished.held(host, []) == {}
+
+
+def test_of_a_large_quarantine_so_much_is_read_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look must not take longer for what somebody has filled it with."""
+    assert (unfinished.COUNTED, unfinished.OWNERS) == (2000, 20)
+    sizes = {"u3": 1, "u2": 3, "u1": 1, "u0": 2}
+    of = {name: {"disk": size, "owner": name, "taken_at": WHEN.format(1)} for name, size in sizes.items()}
+    host, names = kept(tmp_path, **of)
+    monkeypatch.setattr(unfinished, "OWNERS", 3)
+    told = unfinished.held(host, names)
+    assert (told["bytes"], list(told["owners"].items())) == (7, [("u2", 3), ("u0", 2), ("u1", 1)])
+    monkeypatch.setattr(unfinished, "COUNTED", 3)
+    told = unfinished.held(host, names)
+    assert (told["items"], told["bytes"]) == (4, 5)
+
+
+@pytest.mark.parametrize("error", [Unseen("closed"), ControlError("a link")])
+def test_a_manifest_that_cannot_be_read_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    of = {name: {"disk": 5, "owner": name, "taken_at": WHEN.format(1)} for name in ("a", "b")}
+    host, names = kept(tmp_path, **of)
+    real = Host.read
+
+    def read(self: Host, path: str, *most: int) -> bytes | None:
+        if "/a/" in path:
+            raise error
+        return real(self, path, *most)
+
+    monkeypatch.setattr(Host, "read", read)
+    assert unfinished.held(host, names)["owners"] == {"b": 5}
+
+
+def test_a_move_that_was_cut_short_is_drift_and_what_cannot_be_seen_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, _ = kept(tmp_path, **{"a-0123abcd.unfinished": {}, "b-0123abcd": {}})
+    (verdict,) = unfinished.observe(host, "enforce")
+    found = Finding("quarantine", "a-0123abcd.unfinished", path=f"{ITEMS}/a-0123abcd.unfinished",
+                    detail="a move that was cut short")  # fmt: skip
+    assert (verdict.rule, verdict.state, verdict.findings) == ("apps/quarantine", "noncompliant", (found,))
+    assert verdict.drifted and not unfinished.observe(host, "audit")[0].drifted
+
+    def closed(path: str) -> None:
+        raise Unseen(f"{path} can only be read by root")
+
+    monkeypatch.setattr(host, "list", closed)
+    (verdict,) = unfinished.observe(host, "enforce")
+    assert (verdict.rule, verdict.state, verdict.reason) == (
+        "apps/quarantine", "unknown", f"{ITEMS} can only be read by root"
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"taken_at": 3}', '{"taken_at": "x", "size": "many"}'])

@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from people import ALICE, put, tree
 from proscribe.controls import apps
-from proscribe.controls.apps.systems.registry import ON_DEMAND
-from proscribe.host import Host, Process
+from proscribe.controls.apps.systems.on_demand import OnDemand
+from proscribe.controls.apps.systems.registry import BY_NAME, ON_DEMAND
+from proscribe.host import ControlError, Host, Process, Unseen
 
 LOOK = """
 import sys
@@ -52,6 +54,52 @@ def test_each_is_there_by_any_of_its_traces(tmp_path: Path, system) -> None:
         put(root, (ALICE.home + trace[1:] if trace[0] == "~" else trace) + "/x")
         assert system.there(Host(str(root)), ALICE)
         assert system.there(Host(str(root)), None) == (trace[0] != "~")
+
+
+@pytest.mark.parametrize("error", [Unseen("a dead mount"), ControlError("a link")])
+@pytest.mark.parametrize("system", ON_DEMAND, ids=lambda system: system.MANAGER)
+def test_what_cannot_be_seen_is_asked_about(tmp_path: Path, monkeypatch, system, error: Exception) -> None:
+    """Who is asked says why nothing is known; were it not asked, nothing would say so."""
+
+    def refuse(self: Host, path: str) -> None:
+        raise error
+
+    monkeypatch.setattr(Host, "stat", refuse)
+    assert system.there(Host(str(tmp_path)), ALICE)
+
+
+@pytest.mark.parametrize("ids", [set(), {"x"}])
+@pytest.mark.parametrize("there", [False, True])
+def test_its_file_is_asked_only_where_something_is_there_and_looked_for(tmp_path: Path, ids, there: bool) -> None:
+    """To ask it means to compile it, which every audit would pay for."""
+    root = tree(tmp_path)
+    if there:
+        put(root, "/trace/x")
+        put(root, f"{ALICE.home}/trace/x")
+    host, asked = Host(str(root)), []
+    inner = SimpleNamespace(
+        query=lambda *what: asked.append(what) or (["p"], "b"),
+        query_of=lambda *what: asked.append(what) or (["p"], "b"),
+        programs=lambda *what: asked.append(what) or (lambda process: "p"),
+        trees=lambda *what: asked.append(what) or ["t"],
+        removal=lambda *what: what,
+    )
+    system = OnDemand("x", "x", lambda: inner, ["/trace", "~/trace"])
+    assert not system.by_name
+    is_asked = bool(ids and there)
+    for what in ((host, ids), (host, ALICE, ids)):
+        answer = (system.query_of if ALICE in what else system.query)(*what)
+        assert (answer, asked) == ((["p"], "b") if is_asked else ([], ""), [what] if is_asked else [])
+        asked.clear()
+    assert system.programs(host, ids, [])(Process(1, "/x")) == ("p" if is_asked else "")
+    assert system.programs(host, ids, ["p"])(Process(1, "/x")) == ("p" if ids else ""), "of a user's, there is one"
+    assert system.removal(host, ["p"]) == (host, ["p"])
+    assert [system.trees(host, user) for user in (None, ALICE)] == ([["t"], ["t"]] if there else [(), ()])
+
+
+def test_these_keep_what_a_user_has_below_his_name() -> None:
+    """An account without a home is asked about them, and about no other."""
+    assert [system.MANAGER for system in BY_NAME] == ["guix", "nix"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from proscribe.host import Host, walking
+from proscribe.host import Host, apart, walking
+from proscribe.host.apart import asked
+from proscribe.host.budget import Budget
 from proscribe.host.walking import LIMITS, Limits, Walked, mounts, walk
 
 WANTED = frozenset({"wechat"})
@@ -236,3 +238,236 @@ def test_no_file_stays_open(tmp_path):
     before = os.listdir("/proc/self/fd")
     go(tmp_path)
     assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_the_bounds_are_these():
+    assert Limits(3_000_000, 120, 128) == LIMITS
+    assert (walking.PIECE, walking.OFTEN, walking.MOST_SHARED, walking.MOST_HITS) == (20_000, 16, 100_000, 10_000)
+    assert (walking.ROOM, walking.NODE, walking.SETTLED) == (8 * 2**20, 60, 2 * 10**9)
+
+
+def test_nobody_waits_at_a_pipe_that_was_a_directory_when_it_was_listed(tmp_path):
+    make(tmp_path, "home/a/x/file", "home/a/y/wechat")
+
+    def swap(directory: str, names: Sequence[str]) -> frozenset[str]:
+        if directory == "/home/a":
+            shutil.rmtree(tmp_path / "home/a/x")
+            os.mkfifo(tmp_path / "home/a/x")
+        return choose(directory, names)
+
+    def work() -> list[list[str]]:
+        walked = walk(Host(str(tmp_path)), ["/home/a"], swap, {})
+        return [hits(walked), walked.unseen]
+
+    assert asked(work, apart.Limits(seconds=20)) == [["/home/a/y/wechat"], []]
+
+
+@pytest.mark.parametrize("remembered", [False, True])
+@pytest.mark.parametrize(("entries", "spent"), [(10, 0), (1, 1)])
+def test_what_is_remembered_is_paid_for_too(tmp_path, monkeypatch, remembered, entries, spent):
+    """By directory, so that it is cheaper; a user who has a million of them spends his budget and nobody else's."""
+    settle(tmp_path, monkeypatch)
+    make(tmp_path, "home/a/wechat", "home/a/x/wechat", "home/a/y/wechat")
+    known = go(tmp_path).known if remembered else {}
+    assert not remembered or sorted(known) == ["/home/a", "/home/a/x", "/home/a/y"]
+    host = Host(str(tmp_path))
+    host.budget = Budget(entries=entries)
+    walked = walk(host, ["/home/a"], choose, known)
+    if spent:
+        assert walked.unseen == [f"over budget: more than {entries} files, in /home/a"]
+    else:
+        assert (len(hits(walked)), walked.unseen) == (3, [])
+        assert host.budget.left["files"] == entries - (3 if remembered else 5)
+
+
+@pytest.mark.parametrize("remembered", [False, True])
+@pytest.mark.parametrize("most", [3, 2])
+def test_so_many_names_that_matter_are_taken_of_one_user(tmp_path, monkeypatch, remembered, most):
+    settle(tmp_path, monkeypatch)
+    make(tmp_path, "home/a/wechat", "home/a/x/wechat", "home/a/y/wechat")
+    known = go(tmp_path).known if remembered else {}
+    monkeypatch.setattr(walking, "MOST_HITS", most)
+    host = Host(str(tmp_path))
+    host.budget = Budget()
+    walked = walk(host, ["/home/a"], choose, known)
+    why = "over budget: more than 2 files that are named like restricted apps, in /home/a"
+    assert walked.unseen == ([] if most == 3 else [why])
+    assert len(hits(go(tmp_path, known=known))) == 3, "of the host's own there may be more"
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "fuse.sshfs", "ext4"])
+def test_a_root_that_a_link_leads_to_another_machine_is_not_entered(tmp_path, kind):
+    """`/home/a` is root's link to where the homes are."""
+    make(tmp_path, "srv/homes/a/wechat", "proc/self/mountinfo")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/a").symlink_to("../srv/homes/a")
+    (tmp_path / "proc/self/mountinfo").write_text(f"36 35 0:50 / /srv/homes rw - {kind} server:/x rw\n")
+    walked = go(tmp_path)
+    told = [] if kind == "ext4" else [walking.not_entered("/home/a", kind)]
+    assert (hits(walked), walked.unseen) == ([] if told else ["/home/a/wechat"], told)
+    host = Host(str(tmp_path))
+    host.enters_remote = True  # as its user, who has asked for it
+    assert hits(walk(host, ["/home/a"], choose, {})) == ["/home/a/wechat"]
+
+
+# -- what is not root's, in the host's own places ----------------------------------------------------------------------
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
+EITHER = frozenset({"wechat", "qq"})
+
+
+def shared(root: Path, mode: int = 0o1777) -> None:
+    """/tmp with a directory and a file of root's and of alice's, each with a name that matters in it."""
+    make(root, "tmp/r/wechat", "tmp/a/wechat", "tmp/wechat", "tmp/qq")
+    (root / "tmp").chmod(mode)
+    for name in ("a", "a/wechat", "qq"):
+        os.chown(root / "tmp" / name, 1000, 1000)
+
+
+def apart_of(root: Path, skipped: Sequence[str] = (), is_apart: bool = True) -> Walked:
+    def either(directory: str, names: Sequence[str]) -> frozenset[str]:
+        return EITHER.intersection(names)
+
+    return walk(Host(str(root)), ["/tmp"], either, {}, skipped, **({"apart": True} if is_apart else {}))
+
+
+OURS = ["/tmp/r/wechat", "/tmp/wechat"]
+
+
+@ROOT
+@pytest.mark.parametrize(
+    ("mode", "skipped", "ours", "others"),
+    [
+        (0o1777, (), OURS, {1000: [("/tmp/a", ()), ("/tmp", ("qq",))]}),
+        (0o775, (), OURS, {1000: [("/tmp/a", ()), ("/tmp", ("qq",))]}),
+        (0o755, (), ["/tmp/qq", *OURS], {1000: [("/tmp/a", ())]}),  # only root can have put that file there
+        (0o1777, ("/tmp/a",), OURS, {1000: [("/tmp", ("qq",))]}),
+        (0o1777, ("/tmp/r",), ["/tmp/wechat"], {1000: [("/tmp/a", ()), ("/tmp", ("qq",))]}),
+    ],
+)
+def test_what_is_somebody_elses_is_handed_over_to_be_looked_at_on_his_behalf(tmp_path, mode, skipped, ours, others):
+    shared(tmp_path, mode)
+    walked = apart_of(tmp_path, skipped)
+    assert (hits(walked), walked.others, walked.unseen) == (ours, others, [])
+    assert "/tmp" not in walked.known, "whose an entry is may change without the directory"
+    walked = apart_of(tmp_path, is_apart=False)
+    assert (hits(walked), walked.others) == (["/tmp/a/wechat", "/tmp/qq", *OURS], {}), "on somebody's behalf all is his"
+
+
+@ROOT
+@pytest.mark.parametrize(
+    ("name", "skipped", "unseen"),
+    [
+        ("m", (), ["/tmp/m is a mount point that has just been made"]),
+        ("m", ("/tmp/m",), []),
+        (".mount_WeChatabc", (), []),  # the archive of an AppImage that runs
+    ],
+)
+def test_what_was_mounted_since_the_list_of_mounts_was_read_is_told_and_not_asked(
+    tmp_path, monkeypatch, name, skipped, unseen
+):
+    shared(tmp_path)
+    make(tmp_path, f"tmp/{name}/wechat")
+    real = walking.here
+    monkeypatch.setattr(walking, "here", lambda directory, of: None if of == name else real(directory, of))
+    walked = apart_of(tmp_path, skipped)
+    assert (hits(walked), walked.unseen) == (OURS, unseen)
+
+
+@ROOT
+def test_what_goes_away_meanwhile_hides_nothing_of_a_shared_place(tmp_path, monkeypatch):
+    shared(tmp_path)
+    real = walking.here
+
+    def here(directory: int, name: str) -> os.stat_result | None:
+        if name == "a":
+            raise FileNotFoundError(2, "No such file or directory")
+        return real(directory, name)
+
+    monkeypatch.setattr(walking, "here", here)
+    walked = apart_of(tmp_path)
+    assert (hits(walked), walked.others, walked.unseen) == (OURS, {1000: [("/tmp", ("qq",))]}, [])
+
+
+@ROOT
+@pytest.mark.parametrize(("most", "told"), [(2, []), (1, ["/tmp has more than 1 entries that others may have made"])])
+def test_of_so_many_entries_of_a_shared_place_the_owners_are_looked_at(tmp_path, monkeypatch, most, told):
+    shared(tmp_path)
+    monkeypatch.setattr(walking, "MOST_SHARED", most)
+    walked = apart_of(tmp_path)
+    more = f"{told[0]} (and 1 more)" if told else ""  # of the directories, and of the names that matter
+    assert walked.unseen == ([more] if told else [])
+    found = sum(len(names) for _, names in walked.hits) + sum(map(len, walked.others.values()))
+    assert found == (4 if most == 2 else 2)
+
+
+@pytest.mark.parametrize(("entries", "found"), [(3, 2), (2, 1)])
+def test_a_directory_is_read_as_long_as_no_more_was_read_than_the_bound(tmp_path, entries, found):
+    make(tmp_path, "home/a/f", "home/a/wechat", "home/a/x/wechat")
+    walked = go(tmp_path, limits=Limits(entries=entries))
+    assert (len(hits(walked)), bool(walked.unseen)) == (found, found == 1)
+
+
+@pytest.mark.parametrize("line", ["-", "1 1 8:1 - / rw", "1 - 8:1 / /x rw - ext4 /dev/sda1 rw"])
+def test_a_line_of_mounts_that_is_odd_hides_no_other(tmp_path, line):
+    make(tmp_path, "proc/self/mountinfo")
+    (tmp_path / "proc/self/mountinfo").write_text(f"{line}\n36 35 8:2 / /y rw - nfs4 s:/ rw\n")
+    found = mounts(Host(str(tmp_path)))
+    assert found.pop("/y") == walking.Mount("nfs4", False)
+    assert found == ({"/x": walking.Mount("ext4", True)} if "ext4" in line else {})
+
+
+@pytest.mark.parametrize("more", [0, -1])
+def test_what_is_remembered_of_a_users_directories_has_so_much_room(tmp_path, monkeypatch, more):
+    settle(tmp_path, monkeypatch)
+    make(tmp_path, "home/a/wechat", "home/a/x/f")
+    monkeypatch.setattr(walking, "ROOM", 60 + len("/home/a") + len("x") + len("wechat") + more)
+    host = Host(str(tmp_path))
+    host.budget = Budget()
+    walked = walk(host, ["/home/a"], choose, {})
+    assert (hits(walked), list(walked.known)) == (["/home/a/wechat"], [] if more else ["/home/a"])
+
+
+def test_what_was_found_before_the_budget_was_spent_stays(tmp_path, monkeypatch):
+    """In a directory of more names than are taken at a time."""
+    monkeypatch.setattr(walking, "PIECE", 2)
+    make(tmp_path, "home/a/wechat", *(f"home/a/f{number}" for number in range(9)))
+    real = os.scandir
+
+    class Sorted:
+        def __init__(self, place: int) -> None:
+            with real(place) as entries:
+                self.entries = iter(sorted(entries, key=lambda entry: entry.name != "wechat"))
+
+        def __enter__(self) -> Sorted:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def __iter__(self) -> object:
+            return self.entries
+
+    monkeypatch.setattr(os, "scandir", Sorted)
+    host = Host(str(tmp_path))
+    host.budget = Budget(entries=3)
+    walked = walk(host, ["/home/a"], choose, {})
+    assert (walked.hits, walked.unseen) == ([("/home/a", ["wechat"])], ["over budget: more than 3 files, in /home/a"])
+
+
+def test_the_clock_is_looked_at_now_and_then(tmp_path, monkeypatch):
+    """A host has a hundred thousand directories."""
+    make(tmp_path, *(f"home/a/{number}/x" for number in range(64)))
+    looked: list[float] = []
+    real = time.monotonic
+    monkeypatch.setattr(walking.time, "monotonic", lambda: looked.append(1) or real())
+    go(tmp_path)
+    assert 64 // walking.OFTEN <= len(looked) <= 64 // walking.OFTEN + 3
+
+
+@pytest.mark.parametrize(("depth", "unseen"), [(2, []), (1, ["/home/a/x/y is more than 1 directories down"])])
+def test_the_last_level_is_read_and_the_next_one_told(tmp_path, depth, unseen):
+    make(tmp_path, "home/a/x/wechat", "home/a/x/y/wechat")
+    walked = go(tmp_path, limits=Limits(depth=depth))
+    found = ["/home/a/x/wechat", *([] if unseen else ["/home/a/x/y/wechat"])]
+    assert (hits(walked), walked.unseen) == (found, unseen)

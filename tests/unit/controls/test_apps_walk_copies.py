@@ -58,6 +58,41 @@ def host(tmp_path: Path) -> Host:
     return Host(str(tmp_path), lambda argv, **options: Result(1, "", ""))
 
 
+def looking(host: Host, **region: Any) -> portable._Looking:
+    """A look of the host's own at single paths."""
+    services = section()["services"]
+    of = portable.Region({}, ["/opt"], **region)
+    return portable._Looking(host, names.Names(services), of, (), {})
+
+
+def test_what_a_package_system_owns_is_told_and_stays_whatever_shows_that_it_is_the_app(host: Host) -> None:
+    """Else an environment of pipx's would be taken apart, of which another of its programs needs the rest."""
+    for name in ("wechat", "libcef.so"):
+        put(host, f"/opt/venv/wechat/{name}")
+    for owned, kind, doubt in (("/opt/venv", "program", "a package system owns it, so it is not moved"),
+                               ("/opt/ven", "tree", "")):  # fmt: skip
+        one = looking(host, owned=[owned])
+        one._add("wechat", "program", "/opt/venv/wechat/wechat", evidence.Known("why", own=True))
+        assert [(copy.kind, copy.doubt, bool(copy.parts)) for copy in one.found] == [(kind, doubt, False)]
+
+
+@pytest.mark.parametrize("theirs", [[], ["/opt/shared"], ["/opt/other"]])
+def test_what_is_looked_at_on_behalf_of_others_is_not_looked_at_as_the_hosts(host: Host, theirs: list[str]) -> None:
+    put(host, "/opt/shared/wechat")
+    one = looking(host)
+    one.named("wechat", "/opt/shared/wechat", theirs)
+    assert [copy.path for copy in one.found] == ([] if theirs == ["/opt/shared"] else ["/opt/shared/wechat"])
+
+
+@pytest.mark.parametrize("name", ["chisel", "signal-desktop"])
+def test_an_image_under_a_programs_name_is_one_whatever_its_size(host: Host, name: str) -> None:
+    """Under another name a small file is none: the program that unpacks an AppImage takes more."""
+    image = made.image(name)
+    assert len(image) < appimage.SMALLEST
+    put(host, f"/home/alice/bin/{name}", image)
+    assert [copy.kind for copy in observe_apps(host, section()).copies] == ["appimage"]
+
+
 def put(host: Host, path: str, content: bytes = ELF, mode: int = 0o755) -> None:
     place = Path(host.root + path)
     place.parent.mkdir(parents=True, exist_ok=True)

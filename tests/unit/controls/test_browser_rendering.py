@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from made_places import CHROMIUM, FIREFOX
 from proscribe.controls.browser import chromium, firefox, rendering
 from proscribe.controls.browser.rendering import Name
+from proscribe.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS
 from proscribe.host import WRITTEN_BY, ControlError
 
 Address = tuple[str, str]  # host, path
@@ -46,6 +47,49 @@ def test_whether_there_is_anything_to_tell_a_browser(
 ) -> None:
     """Where there is nothing, no policy is written and none is missed: what is forgotten here is never enforced."""
     assert bool(rendering.rules(section(services, **settings))) is anything
+
+
+EVERYTHING = rendering.Rules(
+    (Name("a.com"),),
+    (Name("b.a.com"),),
+    (("proxy", "blocked"),),
+    ("g.example",),
+    ("m.example",),
+    ("c",),
+    ("f",),
+    ("x",),
+)
+
+
+def test_a_program_that_knows_no_sites_is_told_its_settings_alone() -> None:
+    left = rendering.Rules(settings=EVERYTHING.settings, extensions_allowed=EVERYTHING.extensions_allowed)
+    assert EVERYTHING.without_sites() == left
+
+
+@pytest.mark.parametrize("key", rendering.Rules._fields)
+def test_what_is_closed_has_the_ids_of_its_rules(key: str) -> None:
+    ids = {"settings": "proxy", "google_domains": GOOGLE_TENANTS, "microsoft_tenants": MICROSOFT_TENANTS}
+    assert EVERYTHING.closed == list(ids.values())
+    assert EVERYTHING._replace(**{key: ()}).closed == [id_ for of, id_ in ids.items() if of != key]
+
+
+@pytest.mark.parametrize("store", ["chrome", "firefox"])
+@pytest.mark.parametrize(
+    ("modes", "refused"),
+    [
+        (("enforce", "enforce"), ["a", "b"]),
+        (("audit", "report"), ["a"]),
+        (("report", "upcoming"), []),
+        (("enforce", "waived"), []),  # `b` is of both
+        (("waived", "enforce"), ["b"]),
+    ],
+)
+def test_an_extension_is_refused_for_what_is_restricted(store: str, modes: tuple[str, str], refused: list[str]) -> None:
+    """One that two services share stays where one of them is permitted."""
+    own = {"x": ["a"], "y": ["b"]} if modes[1] != "waived" else {"x": ["b"], "y": ["b"]}
+    services = {id_: {"mode": mode, "extensions": {store: own[id_]}} for id_, mode in zip(("x", "y"), modes)}
+    told = rendering.rules(section(services))
+    assert list(told.chrome_extensions + told.firefox_extensions) == refused
 
 
 WECHAT = {"domains": ["weixin.qq.com", "wx.qq.com"], "urls": ["wx.qq.com"], "allow": ["work.weixin.qq.com"]}

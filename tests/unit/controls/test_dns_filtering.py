@@ -128,6 +128,28 @@ def test_a_file_of_other_names_is_amiss_and_nobody_is_asked_about_it(tmp_path: P
     assert wechat.drifted and host.asked == []
 
 
+def test_a_name_that_a_changed_file_still_blocks_is_blocked(tmp_path: Path) -> None:
+    """The file is told to be amiss; what of it is in effect, nobody need ask."""
+    host, desired = Machine(tmp_path), Desired({"wechat": ["wechat.com"]}, {}, frozenset())
+    (tmp_path / FILE[1:]).write_text(TEXT + "# a line of somebody's\n")
+    wechat, whole = observed(host, desired=desired)
+    assert (wechat.state, wechat.findings, wechat.reason) == ("compliant", (), "")
+    assert (whole.state, len(whole.findings), whole.reason) == ("noncompliant", 1, "")
+
+
+@pytest.mark.parametrize(
+    ("answers", "idle", "unseen"),
+    [
+        ("the file's", "", ""),
+        ("another", "127.0.0.2 port 53 does not answer with what the file says", ""),
+        (None, "", "no answer from 127.0.0.2 port 53"),
+    ],
+)
+def test_what_is_in_effect_is_known_or_it_is_not(tmp_path: Path, answers: Any, idle: str, unseen: str) -> None:
+    told = filtering._idle(Machine(tmp_path, answers), made().stages(TEXT), TEXT)
+    assert (told[0], told[1][: len(unseen)], bool(told[1])) == (idle, unseen, bool(unseen))
+
+
 def test_ways_round_it_count_and_leftovers_are_a_drift(tmp_path: Path) -> None:
     bypass, leftover = Finding("line", "server=192.0.2.1"), Finding("file", "/etc/old")
     _, whole = observed(Machine(tmp_path), made(bypasses=[bypass]))

@@ -5,6 +5,7 @@ in tests/integration/test_dns_private_view_real.py.
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from people import tree
 from proscribe.controls.dns import other_files, private_view
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
-from proscribe.host import Host
+from proscribe.host import ControlError, Host, Unseen
 
 # proc_pid_mountinfo(5): id, parent, device, root, mount point, options, optional fields, "-", type, source, options
 ROOT = "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
@@ -98,6 +99,23 @@ def test_what_counts(tmp_path: Path, mounts: str, own: str, state: str, told: st
         machine.put("view/etc/hosts", own)
     found = machine.state()
     assert (found[0], found[1].startswith(told) if told else found[1] == "") == (state, True), found
+
+
+@root_only
+@pytest.mark.parametrize("error", [Unseen("a dead mount"), ControlError("a link")])
+@pytest.mark.parametrize("ended", [False, True])
+def test_what_cannot_be_looked_at_is_unknown_unless_it_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, ended: bool
+) -> None:
+    machine = Machine(tree(tmp_path), ROOT + OVER)
+
+    def refuse(*_: object) -> None:
+        if ended:
+            shutil.rmtree(tmp_path / "proc/77")
+        raise error
+
+    monkeypatch.setattr(other_files, "others", refuse)
+    assert machine.state() == ((COMPLIANT, "") if ended else (UNKNOWN, str(error)))
 
 
 @root_only

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from proscribe.cli import Refused, quarantine
 from proscribe.cli.__main__ import main
-from proscribe.custody.asked import Asked, Wrong, hosts_of, mistyped, read
+from proscribe.custody.asked import ARGUMENTS, Asked, Wrong, hosts_of, mistyped, read
 
 
 @pytest.mark.parametrize(
@@ -25,12 +26,43 @@ def test_what_is_asked(values: dict[str, Any], expected: Asked) -> None:
 
 
 @pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, Asked("list", format="table")),  # nothing is ever chosen that nobody has named
+        ({"do": "restore", "ids": "a-0123abcd,b-0123abcd"}, Asked("restore", ids=("a-0123abcd", "b-0123abcd"))),
+        (
+            {"do": "prune", "users": ["alice"], "hosts": "a", "services": "x"},
+            Asked("prune", ("a",), ("alice",), ("x",)),
+        ),
+        ({"do": "prune", "all": "yes", "older_than": "1d"}, Asked("prune", all=True, older_than=86400)),
+        ({"do": "restore", "all": True, "accept_loss": "true"}, Asked("restore", all=True, accept_loss=True)),
+        ({"format": "table"}, Asked("list", format="table")),
+        ({"format": "json"}, Asked("list", format="json")),
+        *(({key: value}, None) for key, value in (("do", "purge"), ("format", "yaml"))),
+        *(({key: {"a": 1}}, None) for key in ("all", "accept_loss", "hosts", "users", "services", "ids")),
+    ],
+)
+def test_the_variables_of_the_playbook_are_read_as_ansible_reads_arguments(
+    values: dict[str, Any], expected: Asked | None
+) -> None:
+    told = ArgumentSpecValidator(ARGUMENTS).validate(values)
+    assert (None if told.error_messages else read(told.validated_parameters)) == expected
+
+
+@pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"do": "restore"}, ["restore: found no selector"]),
+        (
+            {"do": "restore"},
+            [
+                "restore: found no selector, expected one of --host, --user, --service, --id, or --all for everything"
+                " there is"
+            ],
+        ),
         ({"do": "prune", "older_than": "30d"}, ["prune: found no selector"]),
         ({"do": "restore", "accept_loss": True}, ["restore: found no selector"]),
         ({"do": "prune", "users": [""]}, ["--user: found nothing"]),
+        ({"do": "prune", "ids": ["", "a-0123abcd"]}, ["--id: found nothing, expected a name"]),
         ({"do": "prune", "users": ["alice", " "]}, ["--user: found nothing"]),
         ({"do": "prune", "all": True, "users": ["alice"]}, ["--all: found beside a selector"]),
         ({"do": "prune", "users": ["alice"], "older_than": "30"}, ["--older-than: '30' is not a length of time"]),
@@ -43,6 +75,7 @@ def test_what_cannot_be_meant(values: dict[str, Any], told: list[str]) -> None:
         read(values)
     found = [line[: len(start)] for line, start in zip(wrong.value.mistakes, told)]
     assert (found, len(wrong.value.mistakes)) == (told, len(told))
+    assert str(wrong.value).splitlines() == list(wrong.value.mistakes)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +108,8 @@ def test_a_mistyped_variable_of_the_playbook_is_one_of_ours() -> None:
         "quarantine_host: found an unknown variable, expected quarantine_hosts",
         "quarantine_user: found an unknown variable, expected quarantine_users",
     ]
+    for name in ("quarntine_hosts", "quarantinehosts", "my_quarantine_hosts"):
+        assert mistyped([name]) == [f"{name}: found an unknown variable, expected quarantine_hosts"]
     assert mistyped(["quarantine_vlan", "quarantine_all", "quarantine_ids", "users", "proscribe_quarantine_keep"]) == []
 
 

@@ -37,6 +37,8 @@ LISTED = {
         ({"ids": ["telegram-00000004"]}, ["web01 3", "web01 4"]),  # the parts of one thing go together
         ({"ids": ["telegram-00000003"]}, ["web01 3", "web01 4"]),
         ({"older_than": 3 * 86400}, ["web01 3", "web01 4", "web02 1"]),
+        ({"older_than": 6 * 86400}, ["web01 3", "web01 4", "web02 1"]),  # to the second
+        ({"older_than": 6 * 86400 + 1}, []),
         ({"older_than": 1}, ["web01 3", "web01 4", "web01 2", "web02 1"]),  # none whose time cannot be
         ({"older_than": 60 * 86400}, []),
         ({"users": ["bob"], "services": ["telegram"]}, []),
@@ -45,6 +47,60 @@ LISTED = {
 def test_what_is_meant(selectors: dict[str, Any], chosen: list[str]) -> None:
     rows = choose(asked(**selectors), LISTED, 0, lambda host: PLAN, {}, NOW)
     assert [f"{row.host} {row.item['id'][-1]}" for row in rows] == chosen
+
+
+def test_what_is_told_of_a_thing_has_these_keys() -> None:
+    """The list for machines: scripts read it, and `owner` is told once, as `user`."""
+    (row,) = choose(
+        asked(), {"web01": [item(kept_until="")]}, 0, lambda host: plan(keep=86400, wechat="audit"), {}, NOW
+    )
+    assert row.as_dict() == {
+        "host": "web01",
+        "id": "wechat-00000001",
+        "group": "",
+        "services": ["wechat"],
+        "bytes": 5000,
+        "finished": True,
+        "path": "/home/alice/WeChat.AppImage",
+        "kind": "appimage",
+        "taken_at": DAY.format(0),
+        "user": "alice",
+        "kept_until": "2026-11-21T08:00:00Z",
+        "next_run": {
+            "state": "left",
+            "waiver": None,
+            "why": "wechat is only audited there: the next run reports it noncompliant",
+        },
+    }
+    waived = plan(wechat={"mode": "waived", "waiver": "w1"})
+    (row,) = choose(asked(), {"web01": [item()]}, 0, lambda host: waived, {"w1": "2027"}, NOW)
+    told = row.as_dict()
+    assert (told["kept_until"], told["next_run"]["waiver"]) == ("2027-02-18T08:00:00Z", "w1")
+
+
+def test_parts_have_the_name_of_the_first_of_them_although_that_one_is_gone() -> None:
+    listed = {"a": [item("x-00000002", group="x-00000001"), item("x-00000003", group="x-00000001")]}
+    rows = choose(asked(ids=["x-00000001"]), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
+    assert [row.item["id"] for row in rows] == ["x-00000002", "x-00000003"]
+
+
+def test_what_has_the_same_time_stands_in_the_order_of_what_it_is_a_part_of() -> None:
+    listed = {"b": [item("x-00000002")], "a": [item("x-00000004", group="x-00000003"), item("x-00000005"),
+              item("x-00000003", group="x-00000003")]}  # fmt: skip
+    rows = choose(asked(), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
+    assert [row.item["id"][-1] for row in rows] == ["5", "3", "4", "2"]
+
+
+@pytest.mark.parametrize(("answered", "silent", "where"), [
+    (1, 0, "the 1 host that answered"), (0, 2, "the 0 hosts that answered (2 did not)"),
+    (1200, 1100, "the 1,200 hosts that answered (1,100 did not)"),
+])  # fmt: skip
+def test_a_mistake_says_of_how_many_hosts_that_is_known(answered: int, silent: int, where: str) -> None:
+    listed: dict[str, list[Any]] = {f"h{number}": [] for number in range(answered)}
+    with pytest.raises(Wrong) as wrong:
+        choose(asked(users=["zoe"]), listed, silent, lambda host: {"controls": {}}, {}, NOW)
+    expected = f"--user: found 'zoe', expected somebody of whom something is in a quarantine of {where}"
+    assert wrong.value.mistakes == (expected,)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from fleets import PROCESS, WECHAT, answer, clean_answer, wechat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from proscribe.finding import STATES
-from proscribe.reply.record import Unusable, read, silent
+from proscribe.reply.record import SOFTWARE, Unusable, read, silent
 
 KEYS = {
     "schema", "host", "state", "reason", "plan", "checked_at", "platform", "rules_evaluated", "rules_not_applicable",
@@ -137,3 +137,209 @@ def test_what_a_quarantine_holds_is_taken_over():
 def test_a_quarantine_that_is_none_is_not(wrong):
     with pytest.raises(Unusable):
         read("pc17", {**answer(), "quarantine": wrong})
+
+
+# -- every key of a record: what comes through, what is cut, and what makes the answer none ---------------------------
+
+FOUND = {
+    "kind": "file",
+    "id": "wechat",
+    "manager": "appimage",
+    "version": "4.0",
+    "scope": "user:alice",
+    "path": "/home/alice/WeChat",
+    "detail": "beside libcef.so",
+}
+RULE = {"rule": "apps/wechat", "state": "waived", "waiver": "w1", "reason": "why", "findings": [FOUND]}
+WHOLE = {
+    "schema": "proscribe/host/1",
+    "state": "error",
+    "plan": "sha256:x",
+    "checked_at": "2026-11-25T00:30:05Z",
+    "platform": {"os": "debian", "version": "13", "kernel": "6.12", "architecture": "x86_64", "python": "3.13.5"},
+    "rules_evaluated": 9,
+    "rules_not_applicable": 2,
+    "controls": {"apps": {"evaluated": 5, "not_applicable": 1}, "dns": {"evaluated": 4, "not_applicable": 1}},
+    "rules": [RULE],
+    "attempts": {"firewall/x": 7},
+    "errors": [{"control": "dns", "message": "ended with 2"}, {"control": "run", "message": "no second look"}],
+    "duration_ms": 120,
+    "found_at": "2026-11-25T00:29:05Z",
+    "commit": "0123abcd",
+    "commit_trust": "signed",
+    "logged_in": ["alice", "bob"],
+    "package_systems": ["dpkg"],
+    "user_package_systems": ["nix"],
+    "browsers": ["firefox"],
+    "full_scan": {"at": "2026-11-24T00:30:05Z", "runs": 3},
+    "quarantine": HELD,
+}
+OPTIONAL = ("found_at", "commit", "commit_trust", "logged_in", "package_systems", "user_package_systems", "browsers",
+            "full_scan", "quarantine")  # fmt: skip
+
+
+def changed(path, value):
+    """The whole record with one value changed, by the steps that lead to it."""
+    record = copy.deepcopy(WHOLE)
+    place = record
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    return record
+
+
+def test_every_key_of_a_record_comes_through_and_no_other():
+    assert read("web01", {**WHOLE, "add_host": 5}) == {**WHOLE, "host": "web01", "reason": None}
+    for key in OPTIONAL:
+        assert read("web01", {**WHOLE, key: None}) == {
+            **{known: value for known, value in WHOLE.items() if known != key}, "host": "web01", "reason": None
+        }  # fmt: skip
+    without = {
+        key: value for key, value in WHOLE.items() if key not in ("controls", "attempts", "rules_not_applicable")
+    }
+    assert read("web01", without) == {
+        **WHOLE, "host": "web01", "reason": None, "controls": {}, "attempts": {}, "rules_not_applicable": 0
+    }  # fmt: skip
+
+
+FIELD = ("rules", 0, "findings", 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        (("platform",), [], "platform is no mapping"),
+        *((("platform", key), 5, f"{key} is no text") for key in WHOLE["platform"]),
+        *(((key,), "1", f"{key} is no count") for key in ("rules_evaluated", "rules_not_applicable", "duration_ms")),
+        *(((key,), 5, f"{key} is no text") for key in ("plan", "checked_at", "found_at", "commit", "commit_trust")),
+        *(((key,), "x", f"{key} is no list") for key in ("rules", "errors", "logged_in", *SOFTWARE)),
+        *(((key,), [5], f"{key} is no text") for key in ("logged_in", *SOFTWARE)),
+        (("controls",), [], "controls is no mapping"),
+        (("controls",), {"printer": {}}, "'printer' is no controls"),
+        (("controls", "apps"), 5, "controls is no mapping"),
+        *((("controls", "apps", key), "1", f"controls.{key} is no count") for key in ("evaluated", "not_applicable")),
+        (("controls", "apps", "evaluated"), 0, "it counts 0 rules of apps, fewer than it tells of"),
+        (("controls", "dns", "not_applicable"), 5, "it counts 4 rules of dns, fewer than it tells of"),
+        (("controls", "dns", "evaluated"), 5, "its controls count more rules than the 9 that it says it evaluated"),
+        (("attempts",), [], "attempts is no mapping"),
+        (("attempts", "x"), "1", "attempts is no count"),
+        (("attempts", 5), 1, "a rule of attempts is no text"),
+        (("errors", 0), 5, "an error is no mapping"),
+        (("errors", 0, "control"), "printer", "'printer' is no control"),
+        (("errors", 0, "message"), 5, "message is no text"),
+        (("full_scan",), 5, "full_scan is no mapping"),
+        (("full_scan", "at"), 5, "full_scan.at is no text"),
+        (("full_scan", "runs"), "3", "full_scan.runs is no count"),
+        (("quarantine",), 5, "quarantine is no mapping"),
+        (("quarantine", "items"), "2", "quarantine.items is no count"),
+        (("quarantine", "bytes"), "2", "quarantine.bytes is no count"),
+        (("quarantine", "oldest"), 2, "quarantine.oldest is no text"),
+        (("quarantine", "owners"), 2, "quarantine.owners is no mapping"),
+        (("quarantine", "owners", "alice"), "2", "quarantine.owners is no count"),
+        (("quarantine", "owners", 5), 2, "quarantine.owners is no text"),
+        (("rules", 0), 5, "a rule is no mapping"),
+        (("rules", 0, "rule"), 5, "rule is no text"),
+        (("rules", 0, "state"), "fine", "'fine' is no state"),
+        (("rules", 0, "waiver"), 5, "waiver is no text"),
+        (("rules", 0, "reason"), 5, "reason is no text"),
+        (("rules", 0, "findings"), "x", "findings is no list"),
+        (FIELD, 5, "a finding is no mapping"),
+        *(((*FIELD, key), 5, f"{key} is no text") for key in FOUND),
+    ],
+)
+def test_a_value_of_another_type_makes_an_answer_none_and_is_named(path, value, told):
+    with pytest.raises(Unusable) as wrong:
+        read("web01", changed(path, value))
+    assert str(wrong.value) == told
+
+
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [
+        *(((*FIELD, key), most) for key, most in {**dict.fromkeys(FOUND, 200), "path": 4096, "detail": 2000}.items()
+          if key not in ("id", "scope")),
+        *(((*FIELD, key), 500) for key in ("id", "scope")),
+        *(((key,), 200) for key in ("plan", "checked_at", "found_at", "commit", "commit_trust")),
+        *((("platform", key), 200) for key in WHOLE["platform"]),
+        *(((key, 0), 200) for key in ("logged_in", *SOFTWARE)),
+        (("rules", 0, "waiver"), 200),
+        (("rules", 0, "reason"), 2000),
+        (("errors", 0, "message"), 2000),
+        (("full_scan", "at"), 200),
+        (("quarantine", "oldest"), 200),
+    ],
+)  # fmt: skip
+def test_a_text_is_cut_where_it_is_too_long(path, most):
+    """The users of an honest host can make some so; a report has room for so much of each."""
+    for length in (most, most + 1):
+        found = read("web01", changed(path, "x" * length))
+        for step in path:
+            found = found[step]
+        assert (len(found), found.endswith("...")) == (most, length > most)
+
+
+def listing(path, items):
+    """The record with so many items in a list or a mapping, each of its own."""
+    if path == ("quarantine", "owners"):
+        return changed(path, {f"user{number}": 1 for number in range(items)})
+    if path == ("rules",):
+        rules = [{**RULE, "rule": f"apps/{number}"} for number in range(items)]
+        return {**WHOLE, "rules": rules, "rules_evaluated": items, "controls": {}}
+    return changed(path, [WHOLE[path[0]][0]] * items)
+
+
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [(("rules",), 10_000), (("errors",), 100), (("quarantine", "owners"), 20), *(((key,), 100) for key in SOFTWARE)],
+)
+def test_so_many_of_a_thing_are_believed(path, most):
+    assert read("web01", listing(path, most))
+    with pytest.raises(Unusable, match=rf"{path[-1]} has {most + 1:,} (items|keys), {most:,} are the most"):
+        read("web01", listing(path, most + 1))
+
+
+@pytest.mark.parametrize(("number", "shown", "more"), [(1000, 1000, ""), (1001, 999, "2 more findings")])
+def test_of_too_many_findings_the_first_are_kept_and_the_rest_is_counted(number, shown, more):
+    findings = read("web01", changed(("rules", 0, "findings"), [FOUND] * number))["rules"][0]["findings"]
+    assert findings[:shown] == [FOUND] * shown
+    assert [(one["kind"], one["id"]) for one in findings[shown:]] == ([("more", more)] if more else [])
+
+
+def test_of_too_many_people_the_first_are_named():
+    people = [f"user{number}" for number in range(1001)]
+    assert read("web01", {**WHOLE, "logged_in": people})["logged_in"] == people[:1000]
+
+
+@pytest.mark.parametrize("key", FOUND)
+def test_what_a_finding_does_not_say_is_none(key):
+    assert read("web01", changed((*FIELD, key), None))["rules"][0]["findings"] == [{**FOUND, key: None}]
+
+
+@pytest.mark.parametrize(
+    ("state", "rule", "errors", "evaluated", "worst"),
+    [
+        ("compliant", "noncompliant", [], 9, "noncompliant"),
+        ("unknown", "compliant", [], 9, "unknown"),
+        ("compliant", "compliant", WHOLE["errors"], 9, "error"),
+        ("compliant", "waived", [], 9, "waived"),
+    ],
+)
+def test_a_host_is_as_bad_as_the_worst_that_it_says(state, rule, errors, evaluated, worst):
+    record = {
+        **WHOLE,
+        "state": state,
+        "errors": errors,
+        "rules": [{**RULE, "state": rule}],
+        "rules_evaluated": evaluated,
+    }
+    assert read("web01", record)["state"] == worst
+
+
+def test_a_host_that_did_not_answer_has_nothing_to_tell():
+    assert silent("db01", "no answer") == {
+        **dict.fromkeys(("plan", "checked_at", "duration_ms")),
+        **dict.fromkeys(("rules_evaluated", "rules_not_applicable"), 0),
+        **{key: {} for key in ("platform", "controls", "attempts")},
+        **{key: [] for key in ("rules", "errors")},
+        "schema": "proscribe/host/1", "host": "db01", "state": "unknown", "reason": "no answer",
+    }  # fmt: skip

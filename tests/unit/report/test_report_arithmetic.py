@@ -9,9 +9,9 @@ import pytest
 from fleets import clean_answer
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.finding import STATES
+from proscribe.finding import NOTHING_KNOWN, STATES
 from proscribe.reply.record import read
-from proscribe.report.arithmetic import MET, by_rule, rule_states, share, summarise
+from proscribe.report.arithmetic import MET, by_rule, nothing_known, rule_states, share, summarise
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,41 @@ def test_rules_that_do_not_apply_are_not_counted_as_compliant():
     answer = {**clean_answer(), "rules_evaluated": 10, "rules_not_applicable": 4}
     counts = rule_states(read("web01", answer))
     assert (counts["compliant"], counts["not_applicable"]) == (6, 4)
+
+
+def test_of_which_rules_nothing_is_known_is_counted_by_plan_and_by_host():
+    """What has nothing to look for is not compliant: it is told, with how many hosts that is so on."""
+    idle = {"rule": "apps/c", "state": "not_applicable", "reason": f"{NOTHING_KNOWN}: this host has no snap"}
+    other = {"rule": "apps/d", "state": "not_applicable", "reason": "upcoming"}
+    told = {"rule": "apps/e", "state": "waived", "reason": None}
+    records = [
+        {"plan": "p1", "rules_evaluated": 3, "rules": [idle, other, told]},
+        {"plan": "p1", "rules_evaluated": 1, "rules": [{"rule": "apps/f", "state": "waived"}]},
+        {"plan": "p2", "rules_evaluated": 1, "rules": [idle]},
+        {"plan": "p3", "rules_evaluated": 1, "rules": []},
+        {"plan": None, "rules_evaluated": 0, "rules": []},  # silent
+        {"plan": "p2", "rules_evaluated": 0, "rules": []},
+    ]
+    assert nothing_known(records, {"p1": ["apps/b", "apps/a"], "p2": ["apps/a"], "p9": ["apps/z"]}) == [
+        {"rule": "apps/a", "hosts": 3},
+        {"rule": "apps/b", "hosts": 2},
+        {"rule": "apps/c", "hosts": 2},
+    ]
+    assert nothing_known([], {"p1": ["apps/a"]}) == []
+
+
+def test_a_rule_is_of_a_service_or_of_a_setting_and_is_audited_or_not():
+    rules = [
+        {"rule": "apps/wechat", "state": "noncompliant", "mode": "audit"},
+        {"rule": "apps/boot", "state": "unknown", "mode": "enforce"},
+    ]
+    records = [{"rules": rules}, {"rules": [{**rules[0], "mode": "enforce"}, rules[1]]}, {"rules": rules[:1]}]
+    assert by_rule(records, ["wechat"]) == [
+        {"rule": "apps/boot", "kind": "setting", "counts": {"unknown": 2}},
+        {"rule": "apps/wechat", "kind": "service", "counts": {"noncompliant": 3}, "audited": 2},
+    ]
+    assert [row.get("kind") for row in by_rule(records)] == [None, None]
+    assert [row["kind"] for row in by_rule(records, [])] == ["setting", "setting"]
 
 
 def test_by_rule_counts_hosts_worst_state_first():

@@ -6,7 +6,7 @@ import pytest
 from fleets import PROCESS, WECHAT, answer, clean_answer, wechat
 from proscribe.finding import Finding, Verdict
 from proscribe.reply.record import read, silent
-from proscribe.report.baseline import Baseline
+from proscribe.report.baseline import Baseline, New
 
 SIGNAL = Finding("package", "signal-desktop", manager="dpkg", version="7.1", scope="system")
 WAIVED = wechat(WECHAT, entry={"mode": "waived", "waiver": "press"})
@@ -62,6 +62,33 @@ def host(*verdicts, name="web01"):
 )
 def test_new(before, now, new):
     assert [one.what for one in Baseline([before]).new([now])] == new
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"), [("noncompliant", ""), ("unknown", ""), ("error", "broken"), ("unknown", "no")]
+)
+def test_a_rule_that_is_wrong_without_evidence_is_new_once(state, reason):
+    """A host that tells none is not the better for it."""
+    wrong = host(Verdict("dns/y", state, reason=reason))
+    assert Baseline([host()]).new([wrong]) == [New("web01", "dns/y", state, reason)]
+    assert Baseline([wrong]).new([wrong]) == []
+    other = host(Verdict("dns/z", state, reason=reason))
+    assert [one.rule for one in Baseline([wrong]).new([other])] == ["dns/z"]
+
+
+@pytest.mark.parametrize("key", ["kind", "manager", "id", "path"])
+def test_what_makes_a_finding_another_one(key):
+    of = WECHAT._replace(path="/opt/wechat")
+    found = Baseline([host(wechat(of))]).new([host(wechat(of._replace(**{key: "other"})))])
+    assert [(one.host, one.rule, one.state) for one in found] == [("web01", "apps/wechat", "noncompliant")]
+
+
+def test_what_is_wrong_with_a_host_as_a_whole_has_no_rule():
+    refused = {"control": "apps", "message": "it would take gnome", "refused": "apps/wechat"}
+    failed = {**error(), "errors": [refused, {"control": "apps", "message": "apt is locked"}]}
+    assert Baseline([host()]).new([failed]) == [New("web01", "", "error", "apt is locked")]
+    nobody = {**silent("web01", ""), "reason": None}
+    assert Baseline([host()]).new([nobody]) == [New("web01", "", "unknown", "no answer")]
 
 
 def test_a_host_that_the_baseline_does_not_know_is_new_with_all_that_it_has():

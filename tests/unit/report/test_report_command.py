@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fleets import PROCESS, WECHAT, answer, clean_answer, judge, run, wechat
@@ -14,11 +17,12 @@ from hypothesis import strategies as st
 from pasting import SHELLS, Shell, commands, recorded, recorder
 from proscribe.controls.apps.quarantine import moving
 from proscribe.host import LIFT, WRITTEN_BY
+from proscribe.plan import CONTROLS
 from proscribe.report import html, lifting
 from proscribe.report.advice import advice
 from proscribe.report.calling import called, parsed, repeated
 from proscribe.report.collect import Collector
-from proscribe.report.command import LAUNCHER, PROJECT, SECRETS_FILE, Call, Command
+from proscribe.report.command import LAUNCHER, PROJECT, SECRETS_FILE, Call, Command, quoted
 from proscribe.report.reconcile import fleet_report
 from proscribe.report.terminal import Screen, render
 
@@ -283,6 +287,84 @@ def test_a_report_of_before_names_the_launcher_of_this_checkout_and_keeps_its_co
     assert Call.of(made).again("web01").line("/srv") == (f"{LAUNCHER} audit --limit web01 -i /srv/prod --tags apps")
 
 
+@pytest.mark.parametrize(
+    ("cwd", "here", "line"),
+    [
+        (None, "/srv", "a 'b c'"),
+        ("", "", "a 'b c'"),
+        ("/srv", "", "cd /srv && a 'b c'"),
+        ("/srv", "/srv/", "a 'b c'"),
+        ("/srv/", "/srv", "a 'b c'"),
+        ("/srv", "/srv/x", "cd /srv && a 'b c'"),
+        ("/a b", "/srv", "cd '/a b' && a 'b c'"),
+    ],
+)
+def test_a_command_goes_where_it_was_typed(cwd: str | None, here: str, line: str) -> None:
+    """Its inventory is named from there; elsewhere it would be another one."""
+    argv = ("a", "b c")
+    command = Command(argv) if cwd is None else Command(argv, cwd)
+    assert command.line(here) == line
+    assert here or command.line() == line
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("a-b/c=d", "a-b/c=d"),
+        ("a b", "'a b'"),
+        ("", "''"),
+        ("=x", "'='x"),  # zsh puts the path of the program x there
+        ("=", "'='"),
+        ("==", "'=''='"),
+        ("=a b", "'=''a b'"),
+        ("a'b", "'a'\"'\"'b'"),
+        ("\u5fae", "'\u5fae'"),
+        ("a\x1b", "$'a\\033'"),
+        ("\n'\\", "$'\\012\\'\\\\'"),
+        ("\udcff", "$'\\377'"),
+    ],
+)
+def test_a_word_is_quoted_for_every_shell(word: str, line: str) -> None:
+    assert quoted(word) == line
+
+
+def test_the_launcher_is_the_file_at_the_top_of_the_project() -> None:
+    assert os.path.join(PROJECT, "proscribe") == LAUNCHER and os.access(LAUNCHER, os.X_OK)
+
+
+def test_what_was_withheld_is_named_before_the_command_and_nothing_where_nothing_was() -> None:
+    assert Call().secrets() == []
+    (step,) = Call(withheld=("one", "two")).secrets()
+    assert step.command is None and step.text.startswith("first put one, two into proscribe-secret-vars.yml (")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        Call(("./proscribe",), "audit", "", ("-i", "inv"), "/srv/here", ("secret", "other")),
+        Call(("ansible-playbook", "-v"), "", "playbooks/audit.yml", (), "/srv/here"),
+    ],
+)
+def test_a_call_is_read_from_a_report_as_it_was_written(call: Call) -> None:
+    told = call.as_dict()
+    assert json.loads(json.dumps(told)) == told
+    assert Call.of({"command": told, "playbook": "enforce", "inventory": ["elsewhere"]}) == call
+    # What an older or a merged report leaves out is made up: nothing but what is in the report.
+    assert Call.of({"command": {"program": ["x"]}}) == Call(("x",))
+    for command in ({**told, "program": []}, None, "a text"):
+        assert Call.of({"command": command, "playbook": "enforce", "inventory": ["a", "b"]}) == Call(
+            word="enforce", options=("-i", "a", "-i", "b")
+        )
+
+
+@pytest.mark.parametrize(
+    ("controls", "tags"),
+    [(["dns"], ("--tags", "dns")), (["apps", "dns"], ("--tags", "apps,dns")), ([], ()), (None, ()), (CONTROLS, ())],
+)
+def test_a_call_that_is_made_up_has_the_controls_of_its_run(controls: Sequence[str] | None, tags: Any) -> None:
+    assert Call.of({"playbook": "audit", "controls": controls}) == Call(word="audit", options=tags)
+
+
 def test_nothing_is_proposed_where_all_is_well() -> None:
     collector = Collector(run(["web01"]))
     collector.answered("web01", clean_answer())
@@ -298,7 +380,7 @@ ELSEWHERE = {
     "cli": ("report.py", "diff.py", "explain.py", "quarantine.py", "scheduled.py", "waiver/new.py", "__init__.py"),
     "host": ("files.py",),
     "compile": ("restrictions/runs.py", "retired.py"),  # the description of a variable; what a retired one is now
-    "controls/apps": ("quarantine.py",),  # a file on a host, too
+    "controls/apps": ("quarantine/moving.py",),  # a file on a host, too
 }
 
 

@@ -13,6 +13,7 @@ from proscribe.plan import CONTROLS
 from proscribe.report import html, terminal
 from proscribe.report.collect import Collector
 from proscribe.report.exports import usual, write
+from proscribe.report.modes import Modes, by_control, correctable, in_words, stays_noncompliant
 from proscribe.report.reconcile import fleet_report
 
 FINISHED = "2026-11-25T00:31:00Z"
@@ -141,6 +142,128 @@ def test_each_export_tells_audited_rules_from_enforced_ones(exported):
     metrics = (exported / "metrics.prom").read_text().splitlines()
     assert 'proscribe_control_hosts{control="apps",mode="audit",state="noncompliant"} 1' in metrics
     assert 'proscribe_control_hosts{control="firewall",mode="off",state="off"} 1' in metrics
+
+
+NOT_LOOKED = {"state": None, "evaluated": 0, "not_applicable": 0}
+
+
+def given_record(states=(), counts=None, errors=(), evaluated=None, policy=None, looked=CONTROLS, digest=DIGEST):
+    """What a record of rules of `apps` in these states becomes; `counts` are (evaluated, not_applicable) by control."""
+    rules = [{"rule": f"apps/{number}", "state": state, "reason": None} for number, state in enumerate(states)]
+    record = {"rules": rules, "rules_evaluated": len(rules) if evaluated is None else evaluated, "errors": errors}
+    if counts is not None:
+        record["controls"] = {n: {"evaluated": e, "not_applicable": i} for n, (e, i) in counts.items()}
+    policies = {DIGEST: {"apps": {"mode": "audit", "policy": "p"}} if policy is None else policy}
+    return Modes(policies, looked).given(record, digest)
+
+
+@pytest.mark.parametrize(
+    ("facts", "apps"),
+    [
+        # What is listed and what is only counted, and what of that does not apply.
+        ({"states": ["noncompliant"], "counts": {"apps": (5, 1)}}, ("noncompliant", 5, 1)),
+        ({"states": [], "counts": {"apps": (5, 1)}, "evaluated": 5}, ("compliant", 5, 1)),
+        ({"states": [], "counts": {"apps": (5, 5)}, "evaluated": 5}, ("not_applicable", 5, 5)),
+        ({"states": ["not_applicable"], "counts": {"apps": (1, 1)}}, ("not_applicable", 1, 1)),
+        ({"states": ["not_applicable"], "counts": {"apps": (2, 1)}}, ("compliant", 2, 1)),
+        ({"states": ["not_applicable"], "counts": {"apps": (2, 2)}}, ("not_applicable", 2, 2)),
+        ({"states": ["waived"], "counts": {"apps": (1, 0)}}, ("waived", 1, 0)),
+        # It lists more than it counts, or does not count.
+        ({"states": ["waived", "unknown"], "counts": {"apps": (1, 0)}}, ("unknown", 2, 0)),
+        ({"states": ["waived", "not_applicable"], "counts": {}}, ("waived", 2, 1)),
+        ({"states": ["waived"], "counts": None}, ("waived", 1, 0)),
+        ({"states": ["waived"], "counts": {"apps": (1, 3)}}, ("waived", 1, 1)),
+        # Nothing of it came: unknown, unless nothing says that the plan has it.
+        ({"counts": {"dns": (1, 0)}, "evaluated": 1}, ("unknown", 0, 0)),
+        ({"counts": {"dns": (1, 0)}, "evaluated": 1, "policy": {}}, (None, 0, 0)),
+        ({"states": ["waived"], "policy": {}}, ("waived", 1, 0)),
+        ({"states": ["waived"], "digest": "sha256:another"}, ("waived", 1, 0)),
+        ({"states": [], "evaluated": 0}, ("unknown", 0, 0)),
+        ({"states": ["waived"], "looked": ["dns"]}, (None, 0, 0)),
+        ({"states": ["waived"], "policy": {"apps": {"mode": "off", "policy": "p"}}}, (None, 0, 0)),
+        # What failed, and no rule says so.
+        (
+            {"states": [], "counts": {"apps": (2, 0)}, "evaluated": 2, "errors": [{"control": "apps", "message": "m"}]},
+            ("error", 2, 0),
+        ),
+        (
+            {"states": [], "counts": {"apps": (2, 0)}, "evaluated": 2, "errors": [{"control": "dns", "message": "m"}]},
+            ("compliant", 2, 0),
+        ),
+    ],
+)
+def test_a_control_has_the_state_of_its_rules(facts, apps):
+    told = given_record(**facts)["controls"]["apps"]
+    assert (told["state"], told["evaluated"], told["not_applicable"]) == apps
+
+
+def test_a_record_has_all_controls_with_their_policies_and_its_rules_with_their_modes():
+    made = given_record(["waived"], {"dns": (3, 0)}, policy={"apps": {"mode": "audit", "policy": "p"}, "dns": None})
+    assert made["controls"] == {
+        "apps": {"mode": "audit", "policy": "p", "state": "waived", "evaluated": 1, "not_applicable": 0},
+        "browser": {"mode": None, "policy": None, **NOT_LOOKED},
+        "firewall": {"mode": None, "policy": None, **NOT_LOOKED},
+        "dns": {"mode": None, "policy": None, "state": "compliant", "evaluated": 3, "not_applicable": 0},
+    }
+    assert made["rules"] == [{"rule": "apps/0", "state": "waived", "reason": None, "mode": "audit"}]
+    assert made["rules_evaluated"] == 4, "a host that counts its controls higher than itself evaluated as many"
+    nothing = given_record(evaluated=0)["controls"]["apps"]
+    assert nothing == {"mode": "audit", "policy": "p", **NOT_LOOKED, "state": "unknown"}
+    assert given_record(["waived"], policy={"apps": None})["rules"][0]["mode"] is None
+    assert given_record(["waived"], evaluated=9)["rules_evaluated"] == 9
+
+
+def test_a_rule_that_many_hosts_list_is_one_object_for_each_mode():
+    """Thousands of hosts list the same one; and two plans may have it in two modes."""
+    rule = {"rule": "apps/x", "state": "waived", "reason": None}
+    record = {"rules": [rule], "rules_evaluated": 1, "errors": []}
+    of = Modes({"a": {"apps": {"mode": "audit"}}, "b": {"apps": {"mode": "enforce"}}}, CONTROLS)
+    first, again, other = (of.given(record, digest)["rules"][0] for digest in ("a", "a", "b"))
+    assert first is again and (first["mode"], other["mode"]) == ("audit", "enforce") and "mode" not in rule
+
+
+def test_hosts_are_counted_by_mode_and_state_in_the_order_of_the_controls():
+    """A control that the run did not look at is in no state, and never in a good one."""
+    looked = {"mode": "enforce", "state": "compliant"}
+    records = [
+        {"controls": {"dns": looked, "firewall": looked, "apps": {"mode": "audit", "state": "noncompliant"}}},
+        {"controls": {"dns": {"mode": "enforce", "state": None}, "apps": {"mode": "off", "state": None}}},
+        {"controls": {"dns": looked, "apps": {"mode": None, "state": "unknown"}}},
+        {},
+    ]
+    told = by_control(records)
+    assert list(told) == ["apps", "firewall", "dns"]
+    assert told == {
+        "firewall": {"enforce": {"compliant": 1}},
+        "apps": {"audit": {"noncompliant": 1}, "off": {"off": 1}},
+        "dns": {"enforce": {"compliant": 2, "not_looked_at": 1}},
+    }
+    assert in_words(told) == ["only audited: apps on 1 host", "off: apps on 1 host"]
+    assert in_words({"apps": {"off": {"off": 2}}, "dns": {"audit": {"compliant": 1, "unknown": 2}}}) == [
+        "only audited: dns",
+        "off: apps",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "controls", "corrects", "stays"),
+    [
+        ("noncompliant", {}, True, False),  # of a run that knew no modes
+        ("compliant", {}, False, False),
+        ("noncompliant", {"apps": (None, "noncompliant")}, True, False),
+        ("noncompliant", {"apps": ("enforce", "noncompliant")}, True, False),
+        ("noncompliant", {"apps": ("audit", "noncompliant")}, False, True),
+        ("noncompliant", {"apps": ("audit", "noncompliant"), "dns": ("enforce", "compliant")}, False, True),
+        ("noncompliant", {"apps": ("audit", "noncompliant"), "dns": ("enforce", "error")}, True, True),
+        ("noncompliant", {"apps": ("audit", "noncompliant"), "dns": (None, "noncompliant")}, True, True),
+        ("error", {"apps": ("enforce", "error")}, False, False),
+        ("compliant", {"apps": ("audit", "compliant")}, False, False),
+    ],
+)
+def test_whether_enforcing_would_correct_something_of_a_host(state, controls, corrects, stays):
+    told = {name: {"mode": mode, "state": of} for name, (mode, of) in controls.items()}
+    record = {"state": state, **({"controls": told} if told else {})}
+    assert (correctable(record), stays_noncompliant(record)) == (corrects, stays)
 
 
 STAYS = {"rule": "firewall/own-rules", "subject": "10.0.0.1", "reason": "default gateway: stays reachable"}

@@ -53,6 +53,14 @@ def test_the_baseline_is_the_latest_run_that_passed(runs, told, found):
     assert latest_passed(runs(*((verdict, {}) for verdict in told)), PROD).name == found
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"run": 5}', ""])
+def test_a_report_that_cannot_be_read_was_accepted_by_nobody_and_hides_no_other(runs, text):
+    reports = runs((passed(**GATED), {}), (passed(**GATED), {}))
+    (reports / "r1" / "report.json").write_text(text)
+    assert latest_passed(reports, PROD).name == "r0"
+    assert [path.name for path in kept(reports)] == ["r0"]
+
+
 def test_where_every_run_failed_the_message_names_the_one_to_name(runs):
     with pytest.raises(NoSuchRun, match=r"no run of this scope in .* has passed; r1 failed, name it"):
         latest_passed(runs((failed(**GATED), {}), (failed(**GATED), {})), PROD)

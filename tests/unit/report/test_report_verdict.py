@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 from proscribe.report.baseline import New
-from proscribe.report.verdict import Verdict, judge, judge_lift, judge_new, stopped, strictest, worst_exit
+from proscribe.report.verdict import (
+    Verdict,
+    judge,
+    judge_lift,
+    judge_new,
+    judge_quarantine,
+    stopped,
+    strictest,
+    worst_exit,
+)
 
 
 def record(state):
@@ -69,6 +78,57 @@ def test_an_exit_that_is_not_zero_says_why():
 def test_strictest():
     assert strictest([]) == "never"
     assert strictest(["noncompliant", "incomplete", "never"]) == "incomplete"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "gates", "compared", "failed", "told"),
+    [
+        (Verdict("ansible"), [], False, False, (None, True, None, None)),
+        (Verdict("ansible"), [], False, True, (None, True, None, None)),  # there was no gate to pass
+        (Verdict("ansible"), ["never", "incomplete"], False, False, ("incomplete", True, None, None)),
+        (Verdict("ansible"), ["noncompliant"], False, True, ("noncompliant", False, None, None)),
+        (Verdict("ansible"), [], True, False, ("noncompliant", True, None, None)),  # comparing asks for a verdict
+        (Verdict("ansible"), [], True, True, ("noncompliant", False, None, None)),
+        (Verdict("ansible"), ["incomplete"], True, False, ("incomplete", True, None, None)),
+        (Verdict("10", "why"), ["noncompliant"], False, False, ("noncompliant", False, 10, "why")),
+        (Verdict("12", "why"), [], False, False, (None, False, 12, "why")),
+    ],
+)
+def test_a_verdict_as_it_stands_in_the_report(verdict, gates, compared, failed, told):
+    """The next run takes its baseline by it: one that did not pass must never be what is accepted."""
+    keys = ("gate", "passed", "exit", "reason")
+    assert verdict.as_dict(gates, compared, failed) == dict(zip(keys, told))
+
+
+@pytest.mark.parametrize(
+    ("states", "gates", "exit_", "reason"),
+    [
+        ([], [], "12", "nothing was evaluated: 3 hosts not served, and there is no other"),
+        (["compliant"], ["never"], "ansible", ""),
+        (["compliant"], ["noncompliant"], "ansible", ""),
+        (["compliant"], ["incomplete"], "11", "the compliance gate (incomplete) is not met: 3 hosts not served: leave"),
+        (["noncompliant"], ["incomplete"], "10", "the compliance gate (incomplete) is not met: hosts are noncompliant"),
+        (["unknown"], ["incomplete"], "11", "the compliance gate (incomplete) is not met: hosts are unknown"),
+    ],
+)
+def test_hosts_that_cannot_be_served_are_no_compliant_ones(states, gates, exit_, reason):
+    records = [record(state) for state in states]
+    told = judge(records, gates, False, 3)
+    assert told.exit == exit_ and told.reason.startswith(reason) and bool(told.reason) == bool(reason)
+    assert judge_new(records, gates, False, [], 3).exit == ("12" if not states else "ansible")
+
+
+@pytest.mark.parametrize(
+    ("expected", "answered", "failed", "exit_", "reason"),
+    [
+        (2, 1, False, "ansible", ""),
+        (2, 0, True, "ansible", ""),
+        (2, 0, False, "12", "no quarantine was seen: no host answered"),
+        (0, 0, False, "12", "no quarantine was seen: no host was asked"),
+    ],
+)
+def test_exit_of_a_run_over_quarantines(expected, answered, failed, exit_, reason):
+    assert judge_quarantine(expected, answered, failed) == Verdict(exit_, reason)
 
 
 def test_a_lift_that_reached_nobody_says_whether_anybody_was_asked():

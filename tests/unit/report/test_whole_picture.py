@@ -353,7 +353,7 @@ def every_output_of_the_run_is_no_better(fleet, report, records, told, controls,
     screen = terminal.render(report, records, terminal.Screen(120, 60), str(directory))
     page = (directory / "report.html").read_text()
     for said in (screen, page):
-        good = re.findall(r"(?<!hether )([Tt]he ban(?:'s|&#x27;s)? (?!does not)[a-z ]*?holds? on [a-z0-9 ]+)", said)
+        good = re.findall(r"(?<!hether )([Tt]he ban(?:'s|&#39;s)? (?!does not)[a-z ]*?holds? on [a-z0-9 ]+)", said)
         if not whole_run:
             assert f"{' and '.join(controls)} only" in said or len(controls) == 4
             assert "--limit" in said or set(told) == set(everyone)
@@ -430,5 +430,5 @@ def test_the_page_of_a_run_over_a_part_says_so(tmp_path):
     fleet = Fleet(tmp_path)
     fleet.run(all_are("compliant"), hosts=["ops1"], controls=["dns"])
     page = (fleet.reports / "newest" / "report.html").read_text()
-    assert re.search(r"<h1>(.*)</h1>", page)[1] == "The ban&#x27;s dns holds on the 1 host that was asked"
+    assert re.search(r"<h1>(.*)</h1>", page)[1] == "The ban&#39;s dns holds on the 1 host that was asked"
     assert "2 hosts not asked (--limit ops1)" in page

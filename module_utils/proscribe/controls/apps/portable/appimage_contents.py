@@ -78,10 +78,10 @@ def _values(text: str) -> dict[str, str]:
 
 def _package(archive: Archive, names: Collection[str]) -> list[str]:
     """What an Electron app's package.json calls it."""
-    if "resources" not in names:
+    node = archive.find("resources/app.asar") if "resources" in names else None
+    if node is None:
         return []
-    node = archive.find("resources/app.asar")
-    head = archive.head(node, asar.LARGEST) if node else b""
+    head = archive.head(node, asar.LARGEST)
     told = asar.read(lambda offset, size: head[offset : offset + size])
     return told.names if told else []
 

@@ -53,7 +53,7 @@ def launched(command: Sequence[str]) -> Inside | None:
     elif runner not in DASHES:
         return None
     if "--" in rest:
-        rest = rest[rest.index("--") + 1 :]
+        rest = rest[rest.index("--") :]
     elif runner in DASHES or runner == "distrobox":
         return None
     else:

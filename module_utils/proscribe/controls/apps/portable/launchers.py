@@ -48,7 +48,9 @@ def find_launchers(
         return [], []
     for user in users:
         menus = [user.home + menu for menu in MENUS]
-        for menu in dict.fromkeys([*menus, desktops.get(user.home, menus[-1])]):
+        if user.home in desktops:
+            menus.append(desktops[user.home])
+        for menu in dict.fromkeys(menus):
             one.directory(menu, user, "web_app")
         one.directory(user.home + AUTOSTART, user, "autostart")
         for units in UNITS:
@@ -133,7 +135,8 @@ class _Looking:
             except ControlError:  # a link, a pipe, something huge: no launcher that could be read
                 pass
             else:
-                self.entry(f"{directory}/{name}", (content or b"").decode("utf-8", "replace"), owner, kind)
+                if content:
+                    self.entry(f"{directory}/{name}", content.decode("utf-8", "replace"), owner, kind)
 
     def entry(self, path: str, text: str, owner: User | None, kind: str) -> None:
         """One desktop entry or unit."""

@@ -47,9 +47,10 @@ class Names:
             self.titles,
         ) = once(services, "apps/copies", lambda: _by_kind(services))
         self.markers = {service: entry["markers"] for service, entry in services.items() if "markers" in entry}
-        # Whether there is anything to look for at all; what the others do not name lies at a path or is a web app.
+        # Whether there is anything to look for at all; what the others do not name lies at a path or is a web app, and
+        # every program is among the stems, or has copies.
         self.any = any(
-            [self.programs, self.copies, self.windows, self.desktop_files, self.stems, self.titles, self.marked]
+            [self.copies, self.windows, self.desktop_files, self.stems, self.titles]
             + [entry["paths"] or entry.get("web_hosts") for entry in services.values()]
         )
         self.all = frozenset([*self.programs, *self.copies, *self.windows, *self.desktop_files, *self.marked])

@@ -76,7 +76,7 @@ def read(host: Host, name: str) -> Item | None:
     except (ValueError, TypeError, KeyError) as error:
         raise ControlError(f"{HOME}/{name}/{MANIFEST} cannot be read: {error}") from None
     # Folders are opened, and told to people, by the id: it is the name that the folder really has.
-    if name not in (item.id, item.id + UNFINISHED):
+    if item.id not in (name, name[: -len(UNFINISHED)] if name.endswith(UNFINISHED) else name):
         raise ControlError(f"{HOME}/{name}/{MANIFEST} is that of another folder, {item.id!r}")
     return item
 

@@ -64,9 +64,8 @@ def listed(host: Host) -> dict[str, Any]:
 
 
 def _sound(item: Item) -> bool:
-    """Whether the values of a manifest have the types that it is written with."""
+    """Whether the values of a manifest have the types that it is written with; its id is the name of a folder."""
     texts = [
-        item.id,
         item.path,
         item.kind,
         item.taken_at,

@@ -1,0 +1,157 @@
+"""By which names copies of restricted apps are looked for: a name that is lost is a program that nobody sees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from proscribe.controls.apps.portable.names import Names
+from proscribe.plan import Known
+
+# Made so that each key has names of its own; a key that is lost takes its names with it.
+WECHAT: dict[str, Any] = {
+    "packages": {
+        "apt": ["wechat-apt"],
+        "rpm": ["wechat-rpm"],
+        "pacman": ["wechat-pacman"],
+        "snap": ["wechat-snap"],
+        "flatpak": ["com.tencent.Flat"],
+        "npm": ["wechat-npm"],
+        "pip": ["wechat-pip"],
+    },
+    "processes": ["wx", "WeChatAppEx"],
+    "paths": ["/opt/apps/wechat/files/wx", "/usr/lib/weixin"],
+    "windows": ["Tencent/WeChat/WeChat.exe", "Weixin/WeChat.exe"],
+    "desktop_files": ["Wechat-Entry.desktop"],
+    "names": ["微信", "WEIXIN", ""],
+    "markers": {"programs": ["WxTool"]},
+}
+# Its programs have the names of other things too, so that they only count beside the rest of an app.
+BOX: dict[str, Any] = {"packages": {"apt": ["boxdesktop"]}, "processes": ["box-sync"], "paths": [], "copies": ["Box"]}
+CHAT: dict[str, Any] = {
+    "packages": {"apt": ["xchat", "talk"]},
+    "processes": ["wx", "wx"],
+    "paths": [],
+    "web_hosts": ["chat.example"],
+}
+SERVICES = {"wechat": WECHAT, "boxapp": BOX, "chat": CHAT}
+NAMES = Names(SERVICES)
+
+
+def test_each_key_of_an_entry_gives_names_of_its_kind() -> None:
+    assert NAMES.programs == {"wx": ["wechat", "chat"], "WeChatAppEx": ["wechat"], "box-sync": ["boxapp"]}
+    assert NAMES.copies == {"Box": ["boxapp"]}
+    assert NAMES.windows == {"WeChat.exe": {"wechat": ["/tencent/wechat/wechat.exe", "/weixin/wechat.exe"]}}
+    assert NAMES.desktop_files == {"Wechat-Entry.desktop": ["wechat"]}
+    assert NAMES.marked == {"WxTool": ["wechat"]}
+    assert NAMES.markers == {"wechat": {"programs": ["WxTool"]}}
+    assert NAMES.titles == {"微信": ["wechat"], "weixin": ["wechat"]}
+    packages = ("wechat-apt", "wechat-rpm", "wechat-pacman", "wechat-snap")
+    # `chat` and `talk` are too short for names that mean nothing else; and an app with copies is known by these alone.
+    sole = dict.fromkeys(("wechatappex", *packages, "wechat", "wxtool"), ["wechat"])
+    assert NAMES.stems == {"wx": ["wechat", "chat"], "xchat": ["chat"], **sole}
+    assert NAMES.folders["wechat"] == {"wx", "weixin"}, "`files` and `lib` are directories of many apps"
+    assert NAMES.called["wechat"] == {
+        *("wx", "wechatappex", "wechat-entry", "wxtool"),
+        *(*packages, "com.tencent.flat", "wechat-npm"),
+    }
+    assert NAMES.all == {"wx", "WeChatAppEx", "box-sync", "Box", "WeChat.exe", "Wechat-Entry.desktop", "WxTool"}
+
+
+def test_what_is_worked_out_once_for_a_plan_is_worked_out_the_same() -> None:
+    known = Known(SERVICES, {})
+    assert vars(Names(known)) == vars(Names(known)) == vars(NAMES)
+    assert list(known.follows) == ["apps/copies"]
+
+
+def test_the_names_of_one_app() -> None:
+    assert NAMES.programs_of("wechat") == ["wx", "WeChatAppEx", "WxTool"]
+    assert NAMES.programs_of("boxapp") == ["box-sync"]
+    assert (NAMES.entries_of("wechat"), NAMES.entries_of("chat")) == (["Wechat-Entry.desktop"], [])
+
+
+@pytest.mark.parametrize(
+    ("directory", "service", "own"),
+    [
+        ("/home/alice/weixin", "wechat", True),
+        ("/home/alice/WeChat-4.1.0-x86_64", "wechat", True),  # as a stem
+        ("/home/alice/wx-4.1.0", "wechat", True),
+        ("/home/alice/weixin", "chat", False),
+        ("/home/alice/weixin/sub", "wechat", False),
+        ("/opt/apps/wechat/files", "wechat", False),
+        ("/home/alice/other", "wechat", False),
+    ],
+)
+def test_a_directory_that_is_an_apps_own(directory: str, service: str, own: bool) -> None:
+    assert NAMES.own(directory, service) is own
+
+
+@pytest.mark.parametrize(
+    "shared",
+    ["bin", "sbin", "lib", "lib64", "libexec", "share", "opt", "local", "dist", "files", "runtime", "apps"],
+)
+def test_a_directory_of_many_programs_is_no_apps_own(shared: str) -> None:
+    """Else all that lies in somebody's ~/bin would be parts of one app, and move with it."""
+    names = Names({"chat": {**CHAT, "paths": [f"/srv/chat/{shared}/x", f"/srv/{shared}/chat"]}})
+    assert names.folders["chat"] == {"x", "chat"}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        *({"processes": ["x"]}, {"copies": ["x"]}, {"windows": ["A/x.exe"]}, {"desktop_files": ["x.desktop"]}),
+        *({"names": ["x"]}, {"markers": {"programs": ["x"]}}, {"packages": {"apt": ["telegram"]}}),
+        *({"paths": ["/opt/x"]}, {"web_hosts": ["x.example"]}),
+    ],
+)
+def test_whatever_an_app_is_known_by_is_looked_for(entry: dict[str, Any]) -> None:
+    empty: dict[str, Any] = {"packages": {}, "processes": [], "paths": []}
+    assert not Names({"tg": empty}).any
+    assert Names({"tg": {**empty, **entry}}).any
+
+
+@pytest.mark.parametrize("folder", ["/opt", "/usr/local/bin", "/tmp", "/var/tmp", "/dev/shm"])
+def test_an_image_without_its_suffix_is_looked_at_where_everybody_can_put_programs(folder: str) -> None:
+    """`/tmp` and `/dev/shm` belong to nobody, so what lies there has no home that it could be found by."""
+    assert set(NAMES.choose(folder, ["wechat-apt", "chess"])) == {"wechat-apt"}
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["", "/bin", "/.local/bin", "/opt", "/Applications", "/AppImages", "/Apps", "/Desktop", "/Downloads"],
+)
+def test_an_image_without_its_suffix_is_looked_at_where_people_keep_programs(folder: str) -> None:
+    names = Names(SERVICES, ["/home/alice", "/home/bob"])
+    for home in ("/home/alice", "/home/bob"):
+        assert set(names.choose(home + folder, ["wechat-apt", "微信", "chess"])) == {"wechat-apt", "微信"}
+    assert not names.choose("/home/carol" + folder, ["wechat-apt"])
+
+
+@pytest.mark.parametrize(
+    ("directory", "name", "chosen"),
+    [
+        ("/srv", "wx", True),
+        ("/srv", "wechat-apt", False),  # no program folder, no suffix
+        ("/srv", "wechat-apt-4.1.AppImage", True),
+        ("/srv", "wechat-apt.appimage", True),
+        ("/srv", "微信.AppImage", True),
+        ("/srv", "微信.AppImage.txt", False),
+        ("/srv", "chess.AppImage", False),
+        ("/srv", "wechat.AppImage.txt", False),
+        ("/a/Web Applications", "_crx_abc", True),
+        ("/a/Web Applications", "abc_crx_", False),  # a host has thousands of names; each look at one costs
+        ("/a/My Web Applications", "_crx_abc", False),
+        ("/srv", "_crx_abc", False),
+    ],
+)
+def test_what_is_looked_at_in_a_directory(directory: str, name: str, chosen: bool) -> None:
+    for names in ([name], [name, "other.AppImage"]):
+        assert set(NAMES.choose(directory, names)) == ({name} if chosen else set())
+
+
+def test_more_directories_of_many_things_take_no_name_away() -> None:
+    names = Names(SERVICES, ["/home/alice"])
+    more = names.beside(["/srv/tools"])
+    assert vars(more) == {**vars(names), "program_folders": {*names.program_folders, "/srv/tools"}}
+    assert set(more.choose("/srv/tools", ["wechat-apt"])) == {"wechat-apt"}
+    assert "/srv/tools" not in names.program_folders and names.beside([]) is names

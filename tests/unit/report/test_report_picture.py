@@ -1,0 +1,285 @@
+"""The whole picture, rule by rule: which look at a control counts, and what becomes of it when others come after it.
+
+What every output makes of it is in test_whole_picture.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from proscribe.plan import CONTROLS
+from proscribe.report import picture
+from proscribe.report.picture import EXAMPLE, NEVER, OF_WAIVER, Host, Look, Picture
+
+T1, T2, T3 = (f"2026-11-25T0{hour}:00:00Z" for hour in (1, 2, 3))
+
+
+def run(finished: str = T2, **more: Any) -> dict[str, Any]:
+    """A report of a run over the whole of its inventory."""
+    facts = {"id": f"r-{finished[11:13]}", "mode": "audit", "finished": finished, "inventory": ["inv"], "left_out": 0}
+    waivers = more.pop("waivers", ())
+    return {"run": {**facts, "controls": list(CONTROLS), **more}, "waivers": waivers}
+
+
+def control(state: str | None = "compliant", evaluated: int = 3, idle: int = 1, mode: str | None = "enforce",
+            policy: str = "p") -> dict[str, Any]:  # fmt: skip
+    return {"mode": mode, "policy": policy, "state": state, "evaluated": evaluated, "not_applicable": idle}
+
+
+def record(
+    host: str = "web01", state: str = "compliant", at: str | None = T1, rules: Any = (), **controls: Any
+) -> dict[str, Any]:
+    told = {**dict.fromkeys(CONTROLS, control()), **controls}
+    return {
+        "host": host,
+        "state": state,
+        "checked_at": at,
+        "rules_evaluated": 12,
+        "rules": list(rules),
+        "controls": told,
+    }
+
+
+SWITCHED_OFF = Look("off", state="not_applicable", counts=True)
+
+
+def look(report: dict[str, Any], told: dict[str, Any], before: Picture | None = None, name: str = "apps") -> Look:
+    """The look at a control of web01 once a run has brought a record."""
+    of = before or Picture()
+    of.take(report, [told])
+    return of.hosts["web01"].looks[name]
+
+
+WRONG = [
+    {"rule": "apps/x", "state": "noncompliant"},
+    {"rule": "dns/y", "state": "waived"},
+    {"rule": "apps/z", "state": "waived"},
+]
+
+
+def test_a_look_has_all_that_a_record_says_of_its_control() -> None:
+    found = look(run(), record(rules=WRONG, apps=control("noncompliant", 5, 2)))
+    rules = (("apps/x", "noncompliant"), ("apps/z", "waived"))
+    assert found == Look("enforce", "p", "noncompliant", T1, "r-02", 5, 2, True, rules)
+    assert look(run(), record(), name="firewall") == Look("enforce", "p", "compliant", T1, "r-02", 3, 1, True, ())
+    assert Look() == Look("", "", "unknown", "", "", 0, 0, False, ())
+
+
+@pytest.mark.parametrize(("at", "when"), [(T1, T1), (T3, T2), (None, T2)])
+def test_a_look_is_never_later_than_its_run(at: str | None, when: str) -> None:
+    """A host's clock is the host's."""
+    assert look(run(), record(at=at)).at == when
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (control(None, 0, 0, mode="off"), SWITCHED_OFF),
+        # Nothing says that the plan has it.
+        (control(None, 0, 0, mode=None), Look(state="not_applicable", at=T1, run="r-02", counts=True)),
+        ({}, Look(state="not_applicable", at=T1, run="r-02", counts=True)),
+        # It did not answer for it.
+        (control(None, 0, 0), Look("enforce")),
+        # A report that knows no modes says how it stands all the same; one that evaluated nothing does not.
+        (control("compliant", 0, 0, mode=None), Look("", "p", "compliant", T1, "r-02", 0, 0, True)),
+        (control("unknown", 0, 0), Look("enforce", "p", "unknown", T1, "r-02", 0, 0, False)),
+    ],
+)
+def test_what_a_control_is_worth_by_its_record(told: dict[str, Any], expected: Look) -> None:
+    assert look(run(), record(apps=told)) == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "apps", "expected"),
+    [
+        ("error", "compliant", "error"),  # a task failed that is no control's
+        ("noncompliant", "noncompliant", "noncompliant"),
+        ("noncompliant", "compliant", "noncompliant"),
+        ("waived", "compliant", "compliant"),
+        ("unknown", "compliant", "unknown"),
+    ],
+)
+def test_no_control_is_better_than_a_host_that_is_worse_than_all_of_them(state: str, apps: str, expected: str) -> None:
+    assert look(run(), record(state=state, apps=control(apps))).state == expected
+    dns = "compliant" if apps == state else expected
+    assert look(run(), record(state=state, apps=control(apps)), name="dns").state == dns
+
+
+def seen(state: str = "noncompliant", **more: Any) -> Picture:
+    """After a run at two o'clock, whose look was at one."""
+    of = Picture()
+    of.take(run(), [record(rules=WRONG, apps=control(state, **more))])
+    return of
+
+
+EARLIER = Look(
+    "enforce", "p", "noncompliant", T1, "r-02", 3, 1, True, (("apps/x", "noncompliant"), ("apps/z", "waived"))
+)
+DOUBTED = EARLIER._replace(evaluated=2, idle=0, counts=False, rules=(("apps/x", "noncompliant"), ("apps/z", "unknown")))
+
+
+@pytest.mark.parametrize(
+    ("report", "told", "expected"),
+    [
+        # A later run that does not look at it leaves it, under its mode and policy of now.
+        (run(T3, controls=["dns"]), record(apps=control(None)), EARLIER),
+        (run(T3, controls=["dns"]), record(apps=control(None, mode="audit")), EARLIER._replace(mode="audit")),
+        (run(T3, controls=["dns"]), record(apps=control(None, policy="q")), DOUBTED),
+        (run(T3, controls=["dns"]), record(apps=control(None, mode=None, policy="")), EARLIER),
+        (run(T3, controls=["dns"]), record(apps=control(None, mode="off")), SWITCHED_OFF),
+        # One that looked and heard nothing leaves what was wrong.
+        (run(T3), record(apps=control(None)), DOUBTED),
+        (run(T3), {**record(apps=control(None)), "rules_evaluated": 0}, DOUBTED),
+        # One that ends late brings an older look.
+        (run(T3), record(at="2026-11-24T00:00:00Z"), EARLIER),
+        (run(T3), record(at=T2), Look("enforce", "p", "compliant", T2, "r-03", 3, 1, True)),
+    ],
+)  # fmt: skip
+def test_what_becomes_of_an_earlier_look(report: dict[str, Any], told: dict[str, Any], expected: Look) -> None:
+    assert look(report, told, seen()) == expected
+
+
+def test_what_was_off_was_never_looked_at() -> None:
+    of = Picture()
+    of.take(run(), [record(apps=control(None, mode="off"))])
+    assert look(run(T3, controls=["dns"]), record(apps=control(None, mode="audit", policy="q")), of) == Look(
+        "audit", "q"
+    )
+
+
+@pytest.mark.parametrize(("at", "attempts"), [(T2, {"firewall/x": 9}), ("2026-11-24T00:00:00Z", {"firewall/x": 5})])
+def test_attempts_are_those_of_the_newest_look(at: str, attempts: dict[str, int]) -> None:
+    of = Picture()
+    of.take(run(), [{**record(), "attempts": {"firewall/x": 5}}])
+    of.take(run(T3), [{**record(at=at), "attempts": {"firewall/x": 9}}])
+    assert of.hosts["web01"].attempts == attempts
+
+
+# -- a host ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("looks", "state", "is_seen", "checked"),
+    [
+        ({}, "not_applicable", False, ""),
+        ({"apps": SWITCHED_OFF}, "not_applicable", False, ""),
+        ({"apps": Look(state="compliant", at=T1, counts=True)}, "compliant", True, T1),
+        ({"apps": Look(state="compliant", at=T2, counts=True), "dns": Look(at=T1)}, "unknown", False, T1),
+        ({"apps": Look(state="compliant", at=T2, counts=True), "dns": Look()}, "unknown", False, ""),
+        ({"apps": Look(state="compliant", at=T2, counts=True), "dns": Look("off", at=T1)}, "compliant", True, T2),
+    ],
+)
+def test_a_host_is_what_its_controls_are(looks: dict[str, Look], state: str, is_seen: bool, checked: str) -> None:
+    host = Host("web01", "inv", looks)
+    assert (host.state, host.seen, host.checked_at) == (state, is_seen, checked)
+
+
+def test_a_host_that_nobody_has_seen() -> None:
+    host = Host("web01", "inv")
+    assert host == Host("web01", "inv", NEVER, {}, 0) and list(NEVER) == list(CONTROLS)
+    assert (host.state, host.seen, host.checked_at) == ("unknown", False, "")
+
+
+@pytest.mark.parametrize(
+    ("usual", "own", "good_for"),
+    [(3600, None, 3600), (None, None, 7), (3600, {"web01": 60}, 60), (3600, {"web02": 60}, 3600), (None, {}, 7)],
+)
+def test_for_how_long_a_look_is_good(usual: int | None, own: dict[str, int] | None, good_for: int) -> None:
+    of = Picture()
+    of.take(run(T1, stale_after=7), [record()])
+    of.take(run(**({"stale_after": usual} if usual else {})), [record()], (), own)
+    assert of.hosts["web01"].stale_after == good_for
+
+
+@pytest.mark.parametrize(
+    ("oldest", "good"),
+    [({}, True), ({3600: T1}, True), ({3600: T2}, False), ({60: T2}, True), ({0: T2}, True)],
+)
+def test_a_look_from_before_the_oldest_that_counts_says_nothing_good(oldest: dict[int, str], good: bool) -> None:
+    of = Picture()
+    off = control(None, mode="off")
+    of.take(run(stale_after=3600), [record(rules=WRONG, apps=control("noncompliant"), firewall=off)])
+    (host,) = of.at(oldest)
+    assert host.looks["apps"] == (EARLIER if good else DOUBTED)
+    assert host.looks["dns"].state == ("compliant" if good else "unknown")
+    assert host.looks["firewall"] == SWITCHED_OFF
+    assert of.hosts["web01"].looks["apps"] == EARLIER, "tomorrow it is asked again"
+
+
+# -- inventories -------------------------------------------------------------------------------------------------------
+
+
+def everyone(of: Picture) -> dict[str, str]:
+    return {name: host.inventory for name, host in of.hosts.items()}
+
+
+def test_hosts_come_with_runs_and_go_with_a_whole_one_over_their_own_inventory() -> None:
+    of = Picture()
+    assert of.take(run(), [record("a"), record("b")], ["c"]) is of
+    assert everyone(of) == {"a": "inv", "b": "inv"}, "a whole run leaves nobody out"
+    of.take(run(left_out=["c"]), [record("a")], ["c", "b"])
+    assert everyone(of) == {"a": "inv", "b": "inv", "c": "inv"} and of.hosts["c"].state == "unknown"
+    of.take(run(inventory=["lab"]), [record("x")])
+    assert everyone(of) == {"a": "inv", "b": "inv", "c": "inv", "x": "lab"}
+    of.take(run(controls=["dns"]), [record("a")])
+    assert len(of.hosts) == 4, "one over some controls is over a part"
+    of.take(run(), [record("a")])
+    assert everyone(of) == {"a": "inv", "x": "lab"}
+
+
+@pytest.mark.parametrize(
+    ("sources", "text"),
+    [(["b/", "a"], "a,b"), (["a", "b"], "a,b"), (["/"], "/"), ([], ""), (None, "")],
+)
+def test_an_inventory_is_its_sources_in_any_order(sources: list[str] | None, text: str) -> None:
+    assert picture.named({"inventory": sources}) == text
+
+
+@pytest.mark.parametrize(("mode", "used"), [("audit", False), ("enforce", True)])
+def test_the_example_inventory_is_over_with_the_first_run_over_another(mode: str, used: bool) -> None:
+    of = Picture()
+    of.take(run(inventory=[EXAMPLE], mode=mode, waivers=[{"id": "w"}]), [record("localhost")])
+    assert of.used is used
+    of.take(run(mode="enforce"), [record("a")])
+    assert set(of.hosts) == {"a", *(["localhost"] if used else [])}
+    assert set(of.whole) == set(of.waivers) == {"inv", *([EXAMPLE] if used else [])}, "with its waivers, too"
+    assert of.used is used
+
+
+def test_when_the_whole_was_last_looked_at() -> None:
+    of = Picture()
+    for report in (run(T2), run(T1), run(T3, left_out=["b"])):
+        of.take(report, [record()])
+    assert of.whole == {"inv": T2}
+    of.take(run(T3), [record()])
+    assert of.whole == {"inv": T3}
+
+
+def test_a_waiver_is_kept_with_the_hosts_that_a_later_run_did_not_ask() -> None:
+    told = {"id": "w1", "status": "active", "expires": T3, "review_by": T2, "revoked": None, "reason": "long"}
+    of = Picture()
+    of.take(run(waivers=[{**told, "hosts": ["a", "b"]}, {"id": "w2"}]), [record("a"), record("b")])
+    assert of.waivers["inv"][1] == {**dict.fromkeys(OF_WAIVER), "id": "w2", "hosts": []}
+    of.take(run(left_out=["b"], waivers=[{**told, "status": "expired", "hosts": ["a"]}]), [record("a")])
+    kept = {key: told[key] for key in ("id", "expires", "review_by", "revoked")}
+    assert of.waivers == {"inv": [{**kept, "status": "expired", "hosts": ["b", "a"]}]}
+    of.take(run(), [record("a"), record("b")])
+    assert of.waivers == {"inv": []}
+
+
+# -- thousands of hosts ------------------------------------------------------------------------------------------------
+
+
+def test_what_many_hosts_list_is_one_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    of = Picture()
+    rules = [dict(rule) for rule in WRONG]
+    of.take(run(), [record("a", rules=rules), record("b", rules=rules), record("c", rules=[dict(r) for r in rules])])
+    lists = [of.hosts[name].looks["apps"].rules for name in "abc"]
+    assert lists[0] is lists[1] is lists[2] and len(of._same) == 2
+    monkeypatch.setattr(picture, "REMEMBERED", 7)
+    more = [[dict(rule) for rule in WRONG] for _ in range(3)]
+    for number, rules in enumerate(more):
+        of.take(run(), [record("a", rules=rules)])
+        assert len(of._same) == (1, 2, 1)[number], "it is begun anew when it is too much"
+    assert of.hosts["a"].looks["apps"].rules == lists[0]

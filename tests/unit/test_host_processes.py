@@ -1,0 +1,219 @@
+"""Processes of a host with a made /proc: whose each is, since when it runs, and whether it sees what the host has."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from proscribe.host import ControlError, Host, Process, Unseen, processes
+from proscribe.host.processes import NotAsked
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
+SEVEN = Process(7, "/opt/x")
+GONE = Process(8, "/opt/x")
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    for directory in ("etc", "proc/7/ns", "proc/self/ns", "view/etc"):
+        (tmp_path / directory).mkdir(parents=True)
+    (tmp_path / "etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
+    (tmp_path / "etc/hosts").write_text("ours")
+    (tmp_path / "proc/stat").write_text("cpu 1\nbtime 1700000000\nprocesses 5\n")
+    return Host(str(tmp_path))
+
+
+def stat(host: Host, text: str, pid: int = 7) -> None:
+    place = Path(host.root) / "proc" / str(pid)
+    place.mkdir(exist_ok=True)
+    (place / "stat").write_text(text)
+
+
+def link(host: Host, path: str, target: str) -> None:
+    (Path(host.root) / path).symlink_to(target)
+
+
+# -- what the kernel says of one ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "boot", "since"),
+    [
+        (20, "btime 1700000000\n", 2.5),
+        (19, "btime 1700000000\n", None),
+        (40, "cpu 1\nbtime 1700000000\n", 2.5),
+        (20, "cpu 1\n", None),
+        (20, "", None),
+    ],
+)
+def test_since_when_it_runs(host: Host, fields: int, boot: str, since: float | None) -> None:
+    ticks = int(2.5 * os.sysconf("SC_CLK_TCK"))
+    told = ["S", "1", *["0"] * 17, str(ticks), *["9"] * 30][:fields]
+    stat(host, f"7 (a) b ) {' '.join(told)}\n")
+    (Path(host.root) / "proc/stat").write_text(boot)
+    assert host.start_time(SEVEN) == (None if since is None else 1_700_000_000 + since)
+    assert host.started(SEVEN) == ("" if since is None else "2023-11-14T22:13:22Z")
+    assert (host.start_time(GONE), host.started(GONE)) == (None, "")
+
+
+@pytest.mark.parametrize(("text", "parent"), [("7 (x) S 3 1", 3), ("7 (a) S 9 ) S 3", 3), ("7 (x) S", 0), ("", 0)])
+def test_what_it_descends_from(host: Host, text: str, parent: int) -> None:
+    stat(host, text)
+    assert (host.parent(SEVEN), host.parent(GONE)) == (parent, 0)
+
+
+@pytest.mark.parametrize(
+    ("chain", "more"),
+    [({}, set()), ({0: 50, 50: 60, 60: 1}, {50, 60}), ({0: 50, 50: 60, 60: 50}, {50, 60}), ({0: 50, 50: 0}, {50})],
+)
+def test_all_that_this_run_descends_from(host: Host, chain: dict[int, int], more: set[int]) -> None:
+    """To end one of them would end the run, and leave a host half corrected. 0 stands for this process."""
+    for pid, parent in chain.items():
+        stat(host, f"{pid} (x) S {parent} 1", pid or os.getpid())
+    assert host.lineage() == {1, os.getpid(), *more}
+
+
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [
+        ("Name:\tx\nUid:\t1000\t0\t0\t0\nGid:\t5\n", "alice"),
+        ("Name:\tx Uid:\t0\nUid:\t1000\t0\t0\t0\n", "alice"),  # it calls itself so
+        ("Uid:\t4321\t0\n", "4321"),
+        ("Name:\tx\n", None),
+        ("Uid:", None),
+    ],
+)
+def test_whose_it_is(host: Host, status: str, name: str | None) -> None:
+    (Path(host.root) / "proc/7/status").write_text(status)
+    owner = host.owner(SEVEN)
+    assert (owner.name if owner else None, host.owner(GONE)) == (name, None)
+    assert host.user_of(SEVEN) == {"alice": 1000, "4321": 4321, None: 0}[name] and host.user_of(GONE) == 0
+
+
+@ROOT
+def test_in_whose_part_of_a_look_it_is_asked_about(host: Host) -> None:
+    """What a user runs may answer when it likes, also where it has begun as root's."""
+    (Path(host.root) / "proc/7/status").write_text("Uid:\t0\t0\t0\t0\n")
+    assert host.user_of(SEVEN) == 0
+    os.chown(f"{host.root}/proc/7", 1000, 0)
+    assert host.user_of(SEVEN) == 1000
+
+
+# -- what it sees ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("root", "namespace", "home"),
+    [
+        ("/", "mnt:[1]", True),
+        ("/", "mnt:[2]", False),
+        ("/view", "mnt:[1]", False),
+        ("/", "", False),
+        ("", "mnt:[1]", False),
+    ],
+)
+def test_which_process_has_the_files_of_this_one(host: Host, root: str, namespace: str, home: bool) -> None:
+    """By two links that the kernel alone answers for: nobody's own file system is asked."""
+    link(host, "proc/self/ns/mnt", "mnt:[1]")
+    if root:
+        link(host, "proc/7/root", root)
+    if namespace:
+        link(host, "proc/7/ns/mnt", namespace)
+    host.asks_roots = False
+    if home:
+        assert host.shares_root(SEVEN) and host.sees(SEVEN, "/etc/hosts") and host.read_inside(SEVEN, "x") == b""
+    else:
+        for ask in (lambda: host.shares_root(SEVEN), lambda: host.read_inside(SEVEN, "x")):
+            with pytest.raises(NotAsked):
+                ask()
+
+
+@pytest.mark.parametrize(
+    ("view", "sees"),
+    [
+        ("same", True),  # another name of the very file
+        ("copy", False),
+        ("none", False),
+        ("link", False),  # a user's, which nobody follows
+    ],
+)
+def test_whether_it_gets_the_file_that_the_host_has(host: Host, view: str, sees: bool) -> None:
+    link(host, "proc/7/root", f"{host.root}/view")
+    place = Path(host.root) / "view/etc/hosts"
+    if view == "same":
+        os.link(f"{host.root}/etc/hosts", place)
+    elif view == "copy":
+        place.write_text("ours")
+    elif view == "link":
+        place.symlink_to(f"{host.root}/etc/hosts")
+    assert host.sees(SEVEN, "/etc/hosts") is sees
+
+
+def test_a_process_with_the_hosts_own_root_sees_what_is_there_and_is_not_asked(host: Host) -> None:
+    link(host, "proc/7/root", host.root)
+    host.asks_roots = False
+    assert host.sees(SEVEN, "/etc/hosts") is True
+    (Path(host.root) / "proc/7/root").unlink()
+    link(host, "proc/7/root", f"{host.root}/view")
+    with pytest.raises(NotAsked):
+        host.sees(SEVEN, "/etc/hosts")
+
+
+def test_of_what_nobody_can_tell_nothing_is_said(host: Host) -> None:
+    assert host.sees(GONE, "/etc/hosts") is None, "it has ended"
+    link(host, "proc/7/root", f"{host.root}/view")
+    (Path(host.root) / "view/etc/new").touch()
+    assert host.sees(SEVEN, "/etc/new") is None, "the host has no such file"
+
+
+@pytest.mark.parametrize("error", [Unseen("not done within 5 s"), ControlError("a link")])
+@pytest.mark.parametrize(("privileged", "sees"), [(True, False), (False, None)])
+def test_a_root_that_does_not_answer_is_not_the_hosts(
+    host: Host, monkeypatch: pytest.MonkeyPatch, error: Exception, privileged: bool, sees: bool | None
+) -> None:
+    """To root every honest one does."""
+    link(host, "proc/7/root", f"{host.root}/view")
+
+    def refuse(work: Any, limits: Any) -> None:
+        assert limits.seconds == 5
+        raise error
+
+    monkeypatch.setattr(processes, "asked", refuse)
+    monkeypatch.setattr(Host, "privileged", property(lambda self: privileged))
+    assert host.sees(SEVEN, "/etc/hosts") is sees
+
+
+@pytest.mark.parametrize(("its", "same"), [((1, 2), True), ((1, 3), False), ((9, 2), False)])
+def test_the_root_is_the_hosts_by_device_and_number(
+    host: Host, monkeypatch: pytest.MonkeyPatch, its: tuple[int, int], same: bool
+) -> None:
+    """Roots of file systems often have the same number."""
+    told = {f"{host.root}/proc/7/root": its, host.root: (1, 2)}
+    monkeypatch.setattr(os, "stat", lambda path: SimpleNamespace(st_dev=told[path][0], st_ino=told[path][1]))
+    assert host.shares_root(SEVEN) is same
+
+
+def test_a_process_that_has_ended_shares_nothing(host: Host) -> None:
+    assert host.shares_root(GONE) is False and host.read_inside(GONE, "x") == b""
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(ProcessLookupError(3, "No such process"), ""), (OSError(24, "Too many open files"), "Too many open files")],
+)
+def test_what_cannot_be_ended_is_told_with_its_program(
+    host: Host, monkeypatch: pytest.MonkeyPatch, error: OSError, told: str
+) -> None:
+    def refuse(pid: int) -> int:
+        raise error
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    if not told:
+        host.end(SEVEN, lambda process: True)
+        return
+    with pytest.raises(ControlError) as wrong:
+        host.end(SEVEN, lambda process: True)
+    assert str(wrong.value) == f"cannot end process 7 (/opt/x): {told}"
