@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import proscribe
 import pytest
 from patience import LONGEST
 from proscribe.controls.apps.systems import dpkg
@@ -22,7 +23,7 @@ from proscribe.controls.apps.systems import dpkg
 pytestmark = pytest.mark.integration
 
 SUITE = "trixie"
-SOURCE = Path(dpkg.__file__).parents[3]  # what has to be on sys.path for `import proscribe`
+SOURCE = Path(proscribe.__file__).parents[1]  # what has to be on sys.path for `import proscribe`
 
 # What runs inside: one verb of the control, over the plan on standard input; the answer as JSON.
 DRIVER = """

@@ -14,13 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import proscribe
 import pytest
 from patience import LONGEST, until
-from proscribe.controls.apps.systems import flatpak
 
 pytestmark = pytest.mark.integration
 
-SOURCE = Path(flatpak.__file__).parents[3]
+SOURCE = Path(proscribe.__file__).parents[1]
 PYTHON = "/usr/bin/python3"  # one that is not in root's home, which is covered
 WECHAT = "com.tencent.WeChat"
 USERS = {"alice": 71001, "bob": 71002, "carol": 71003}

@@ -58,7 +58,9 @@ def test_a_resolver_that_does_not_run_just_now_has_the_account_of_the_last_time(
     host: Host, monkeypatch: pytest.MonkeyPatch, backend: str, remembers: bool, before: list[int]
 ) -> None:
     filtered_by(monkeypatch)
-    monkeypatch.setattr(choice, "choose", lambda host, settings: choice.Choice(backend, choice.look(host, ()), ()))
+    monkeypatch.setattr(
+        choice, "choose", lambda host, settings: choice.Choice(backend, choice.observe_resolution(host, ()), ())
+    )
     file = Path(host.root, boot.FILE.lstrip("/"))
     file.parent.mkdir()
     file.write_text(render(plan()["controls"]["firewall"], Lifelines(askers=before)))
