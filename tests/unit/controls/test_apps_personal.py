@@ -116,7 +116,10 @@ def test_below_which_path_a_program_lies(exe: str, found: list[str]) -> None:
     assert running.below(exe, {"/home/alice"}, {"/opt/app": ["a"], "~/own": ["b"]}) == found
 
 
-@pytest.mark.parametrize("kind", ["appimage", "program", "tree", "launcher"])
+WINE = ".wine/drive_c/Program Files/Tencent/WeChat/WeChat"
+
+
+@pytest.mark.parametrize("kind", ["appimage", "program", "tree", "wine", "launcher"])
 def test_what_runs_from_each_kind_of_copy_is_ended(host: MadeHost, kind: str) -> None:
     """Under a name that says nothing: only the copy that it runs from tells what it is."""
     home = Path(host.root + "/home/alice")
@@ -124,11 +127,13 @@ def test_what_runs_from_each_kind_of_copy_is_ended(host: MadeHost, kind: str) ->
         "appimage": ({"WeChatLinux_x86_64.AppImage": made.image("wechat")}, "WeChatLinux_x86_64.AppImage"),
         "program": ({"Downloads/wechat": made.elf(), "Downloads/libcef.so": made.elf()}, "Downloads/wechat"),
         "tree": ({"wechat/wechat": made.elf(), "wechat/libcef.so": made.elf()}, "wechat/other"),
+        "wine": (dict.fromkeys((f"{WINE}.exe", f"{WINE}Win.dll"), made.windows()), f"{WINE}.exe"),
         "launcher": ({"Desktop/a.desktop": made.entry("x", URL="https://wechat.com")}, "Desktop/a.desktop"),
     }[kind]
     made.put(home, files)
     host.program(7, f"/home/alice/{exe}")
-    of = plan(wechat={"processes": ["wechat"], "web_hosts": ["wechat.com"]})
+    windows = ["Tencent/WeChat/WeChat.exe"]
+    of = plan(wechat={"processes": ["wechat"], "web_hosts": ["wechat.com"], "windows": windows})
     told = [str(action) for action in apps.enforce(host, of).actions]
     assert (f"end {exe.rpartition('/')[2]} of alice (pid 7)" in told) is (kind != "launcher")
 
