@@ -426,6 +426,54 @@ def test_only_root_is_asked_about_in_the_process_that_looks_at_the_host(
     assert set(asked) == {"root", "the host"}
 
 
+@pytest.mark.parametrize("whose", ["the host", "root"])
+def test_a_package_system_that_cannot_be_asked_is_unknown_for_its_services_alone(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    Path(host.root + "/etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
+
+    class Made:
+        MANAGER = "npm"
+        DATABASE_FILES = ()
+
+        @staticmethod
+        def query(door: Host, ids: Any) -> Any:
+            return [], "its list is odd" if whose == "the host" else ""
+
+        @staticmethod
+        def query_of(door: Host, user: User, ids: Any) -> Any:
+            return [], "its list is odd" if whose == user.name else ""
+
+        @staticmethod
+        def trees(door: Host, user: User | None) -> Sequence[str]:
+            return ()
+
+        @staticmethod
+        def there(door: Host, user: User | None) -> bool:
+            return True
+
+    monkeypatch.setattr(sight, "SYSTEMS", [Made])
+    of = plan(wechat={"packages": {"npm": ["wechat"]}}, other={"processes": ["other"]})
+    assert sight.look(host, of["controls"]["apps"]).unseen == {"wechat": "its list is odd"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "known"),
+    [({}, True), ({"unseen": ["alice: closed"]}, False), ({"blind": [("npm", "alice: odd")]}, False)],
+)
+@pytest.mark.parametrize("privileged", [True, False])
+def test_which_package_systems_users_have_is_told_where_all_of_them_were_seen(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, seen: dict[str, Any], known: bool, privileged: bool
+) -> None:
+    """A system that is in no list is one that nobody has; so where one may be hidden there is no list."""
+    theirs = personal.Seen([], [], [], [], set(), {}, {"nix", "brew"})._replace(**seen)
+    monkeypatch.setattr(personal, "look", lambda *_: theirs)
+    host.root_user = privileged
+    sight.look(host, plan(wechat={"packages": {"npm": ["wechat"]}})["controls"]["apps"])
+    told = ["brew", "nix"] if known and privileged else None
+    assert host.told.get("user_package_systems") == told and host.told["package_systems"] == ["dpkg"]
+
+
 def test_what_runs_from_what_stays_of_a_copy_is_not_ended(host: MadeHost) -> None:
     """In the app's directory lies something of its user's: it is not moved, and what runs from it is not the app."""
     app = {"wechat": made.elf(), "libcef.so": made.elf(), "thesis": b"#!/bin/sh\n"}

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import resource
+import sys
+
+import pytest
 from proscribe.schedule import commits
 
 
@@ -31,6 +36,19 @@ def test_all_that_git_is_told() -> None:
         "gc": {"autoDetach": "false"},
         "submodule": {"recurse": "false"},
     }
+
+
+LIMITS = (resource.RLIMIT_FSIZE, resource.RLIMIT_AS)
+PRINT = f"import resource\nprint([resource.getrlimit(which)[0] for which in {LIMITS}])"
+
+
+@pytest.mark.parametrize("bounded", [None, True])
+def test_only_what_talks_to_strangers_is_bounded(bounded: bool | None) -> None:
+    """What a whole checkout may need to be written is no business of a limit on what comes over the network."""
+    more = {} if bounded is None else {"bounded": bounded}
+    code, said, printed = commits.ended([sys.executable, "-I", "-S", "-c", PRINT], 60, **more)
+    limits = [commits.LARGEST, commits.MEMORY] if bounded else [resource.getrlimit(which)[0] for which in LIMITS]
+    assert (code, said, json.loads(printed)) == (0, "", limits)
 
 
 def test_the_bounds_are_these() -> None:
