@@ -51,6 +51,52 @@ def test_only_what_talks_to_strangers_is_bounded(bounded: bool | None) -> None:
     assert (code, said, json.loads(printed)) == (0, "", limits)
 
 
+def test_no_variable_of_a_caller_steers_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GIT_DIR", "GIT_EXEC_PATH", "GIT_SSH", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "LC_ALL"):
+        monkeypatch.setenv(name, "a caller's")
+    code = "import json, os\nprint(json.dumps(dict(os.environ)))"
+    told = json.loads(commits.ended([sys.executable, "-I", "-S", "-c", code], 60)[2])
+    assert {name: value for name, value in told.items() if name.startswith(("GIT_", "SSH_ASKPASS", "LC_ALL"))} == {
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_GRAFT_FILE": "/dev/null",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+        "LC_ALL": "C",
+    }
+
+
+@pytest.mark.parametrize(("more", "first"), [({}, ""), ({"first_commit": None}, ""), ({"first_commit": "a1"}, "a1")])
+@pytest.mark.parametrize("signed", [True, False])
+def test_what_a_checkout_goes_by(more: dict[str, str | None], first: str, signed: bool) -> None:
+    of = commits.Checkout("/state", {"repository": "ssh://x/y", "branch": "main", "signed": signed, **more})
+    assert (of.store, of.directory) == ("/state/repository", "/state/checkout")
+    assert (of.repository, of.branch, of.first) == ("ssh://x/y", "main", first)
+    assert of.signers == (commits.SIGNERS if signed else "")
+
+
+@pytest.mark.parametrize(
+    ("program", "timeout", "told"),
+    [
+        (["/nowhere/git"], 60, "/nowhere/git is not installed on this host"),
+        ([sys.executable, "-c", "import time\ntime.sleep(60)"], 0.5, f"{sys.executable} did not end within 0.5 s"),
+    ],
+)
+def test_a_program_that_is_not_there_or_does_not_end_is_a_problem(
+    program: list[str], timeout: float, told: str
+) -> None:
+    with pytest.raises(commits.Problem) as wrong:
+        commits.ended(program, timeout)
+    assert str(wrong.value) == told
+
+
+def test_of_what_a_program_said_the_end_is_told_as_one_line() -> None:
+    code = "import sys\nsys.stderr.buffer.write(b'a' * 400 + b'\\xff\\n  b\\n')\nsys.stdout.write('out')\nsys.exit(3)"
+    assert commits.ended([sys.executable, "-I", "-S", "-c", code], 60) == (3, "a" * 297 + "\ufffd b", b"out")
+
+
 def test_the_bounds_are_these() -> None:
     assert (commits.FETCHING, commits.LARGEST, commits.MEMORY) == (600, 512 << 20, 2 << 30)
     assert (commits.SIGNERS, commits.GOOD, commits.FETCHED) == (
