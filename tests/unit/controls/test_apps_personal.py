@@ -474,6 +474,41 @@ def test_which_package_systems_users_have_is_told_where_all_of_them_were_seen(
     assert host.told.get("user_package_systems") == told and host.told["package_systems"] == ["dpkg"]
 
 
+def test_a_package_system_that_a_user_has_brought_is_told(host: MadeHost) -> None:
+    Path(host.root + "/etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
+    (Path(host.root) / "home/alice/.nix-profile").mkdir()
+    sight.look(host, plan(wechat={"packages": {"npm": ["wechat"]}})["controls"]["apps"])
+    assert host.told["user_package_systems"] == ["nix"]
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_what_was_not_seen_of_a_user_is_told_whatever_else_there_is(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, learns: bool
+) -> None:
+    """Also where nothing is remembered, as of a home on another machine: else what is hidden there would pass."""
+    Path(host.root + "/etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
+    real = personal.portable.look
+
+    def look(door: Host, services: Any, names: Any, region: Any, *more: Any) -> Any:
+        if region.user is None:
+            return real(door, services, names, region, *more)
+        return personal.portable.Copies([], ["closed"], [], {}, {})
+
+    monkeypatch.setattr(personal.portable, "look", look)
+    host.learns = learns
+    seen = sight.look(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
+    assert seen.unseen == {"wechat": "alice: closed"}
+
+
+def test_nothing_moves_out_of_what_a_package_system_of_the_host_or_of_roots_owns(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = SimpleNamespace(trees=lambda door, user: [f"/opt/{user.name if user else 'host'}"])
+    monkeypatch.setattr(sight, "SYSTEMS", [system])
+    root = User("root", 0, 0, "/root")
+    assert list(sight._of_host(host, {"/root": root}).owned) == ["/opt/host", "/opt/root"]
+
+
 def test_what_runs_from_what_stays_of_a_copy_is_not_ended(host: MadeHost) -> None:
     """In the app's directory lies something of its user's: it is not moved, and what runs from it is not the app."""
     app = {"wechat": made.elf(), "libcef.so": made.elf(), "thesis": b"#!/bin/sh\n"}

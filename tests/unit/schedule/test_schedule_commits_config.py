@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from pathlib import Path
 
 import pytest
 from proscribe.schedule import commits
@@ -75,6 +76,31 @@ def test_what_a_checkout_goes_by(more: dict[str, str | None], first: str, signed
     assert (of.store, of.directory) == ("/state/repository", "/state/checkout")
     assert (of.repository, of.branch, of.first) == ("ssh://x/y", "main", first)
     assert of.signers == (commits.SIGNERS if signed else "")
+
+
+def test_what_stood_in_a_repository_is_gone_before_git_reads_it(tmp_path: Path) -> None:
+    of = commits.Checkout(str(tmp_path / "state"), {"repository": "https://x/y", "branch": "main", "signed": True})
+    of._forget_fetched()  # nothing is there, and that is as good
+    store = tmp_path / "state/repository"
+    files = ("hooks/post-checkout", "info/attributes", "worktrees/x", "modules/x", "refs/replace/x", "config.worktree",
+             "shallow", "objects/info/alternates", "objects/info/http-alternates", "objects/info/commit-graph",
+             "objects/info/commit-graphs/x")  # fmt: skip
+    for name in (*files, "config", "refs/heads/main", "../checkout/.git/config"):
+        (store / name).parent.mkdir(parents=True, exist_ok=True)
+        (store / name).write_text("evil")
+    (tmp_path / "state/checkout/.git/config").unlink()
+    of.prepare()
+    left = sorted(str(path.relative_to(store)) for path in store.rglob("*") if path.is_file())
+    assert left == ["config", "refs/heads/main"]
+    assert (store / "config").read_text() == commits.CONFIG.format(scheme="https")
+    assert not (tmp_path / "state/checkout/.git").exists()
+
+
+def test_what_is_checked_out_is_roots_alone(tmp_path: Path) -> None:
+    of = commits.Checkout(str(tmp_path), {"repository": "https://x/y", "branch": "main", "signed": True})
+    (tmp_path / "repository/objects/info").mkdir(parents=True)
+    of.prepare()
+    assert (tmp_path / "checkout").stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize(
