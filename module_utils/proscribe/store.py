@@ -167,7 +167,7 @@ class Store:
 
     def note(self, host: str, code: Part, plan: Part, has: bool) -> None:
         """Note whether a host keeps these."""
-        if self.directory is None or has == self.has(host, code, plan):
+        if has == self.has(host, code, plan):
             return
         if has:
             self._keep(_mark(host), _names(code, plan), "kept")

@@ -35,8 +35,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 LEFT_OUT = shutil.ignore_patterns(".git", ".cache", ".venv", "reports", "__pycache__", ".hypothesis", ".*_cache")
 # What a mutant may not write to; /tmp, where its copy and its tests' directories are, is left, and /run is its own.
 READ_ONLY = ("/bin", "/boot", "/etc", "/home", "/lib", "/opt", "/root", "/srv", "/usr", "/var", "/work")
+# The agent of GnuPG has its socket in /run/user; below the home of a test the path would be too long for one.
 APART = (
-    "ip link set lo up 2>/dev/null; mount -t tmpfs -o mode=755 run /run || exit 99; "
+    "ip link set lo up 2>/dev/null; mount -t tmpfs -o mode=755 run /run && mkdir -p -m 700 /run/user/0 || exit 99; "
     'for place in $READ_ONLY; do test -d "$place" || continue; '
     'mount --bind "$place" "$place" && mount -o remount,bind,ro "$place" || exit 99; done; "$@"; exit $?'
 )

@@ -62,6 +62,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "controls/apps/per_user": (
         "controls/test_apps_personal.py",
         "controls/test_apps_unseen.py",
+        "controls/test_apps_own_scripts.py",
         "controls/test_apps_npm.py",
         "controls/test_apps_pip.py",
         "controls/test_apps_walk_copies.py",

@@ -59,6 +59,11 @@ def test_each_way_to_read_is_paid_to_the_last_byte(host: Host, how: str, still: 
                     READS[how](host)
 
 
+def test_text_of_any_bytes_is_text(host: Host) -> None:
+    (Path(host.root) / "etc/file").write_bytes(b"a\xff\xe5\xbe\xae\n")
+    assert host.text("/etc/file") == "a\ufffd\u5fae\n"
+
+
 @pytest.mark.parametrize("how", READS)
 def test_what_is_not_there_is_none_and_what_is_no_file_is_told(host: Host, how: str) -> None:
     path = Path(host.root) / "etc/file"

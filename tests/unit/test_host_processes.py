@@ -65,6 +65,11 @@ def test_what_it_descends_from(host: Host, text: str, parent: int) -> None:
     assert (host.parent(SEVEN), host.parent(GONE)) == (parent, 0)
 
 
+def test_a_name_of_any_bytes_is_read_over(host: Host) -> None:
+    (Path(host.root) / "proc/7/stat").write_bytes(b"7 (\xff) S 3 1")
+    assert host.parent(SEVEN) == 3
+
+
 @pytest.mark.parametrize(
     ("chain", "more"),
     [({}, set()), ({0: 50, 50: 60, 60: 1}, {50, 60}), ({0: 50, 50: 60, 60: 50}, {50, 60}), ({0: 50, 50: 0}, {50})],

@@ -15,8 +15,9 @@ from made_quarantine import FILE, ITEMS, TREE, enforced, folders, made_host, pic
 from proscribe.controls.apps.quarantine import capacity, manifest, moving, operator
 from proscribe.controls.base import Changes
 from proscribe.controls.carrying_out import carry_out
-from proscribe.host import ControlError, Host
-from proscribe.host.apart import Limits
+from proscribe.host import ControlError, Host, Unseen
+from proscribe.host.apart import Limits, asked
+from proscribe.host.trees import Attributes
 from proscribe.quarantined import ID, id_of
 from proscribe.run import in_quarantine
 
@@ -178,6 +179,78 @@ def test_a_manifest_with_a_value_of_another_kind_is_told_and_touched_by_nobody(
     assert ([one["id"] for one in found["items"]], [one["id"] for one in found["broken"]]) == ([tree], [file])
     assert restored(host, file)[file] == restored(host, file, do="prune")[file] != ""
     assert file in folders(host)
+
+
+def test_what_a_manifest_does_not_say() -> None:
+    known = {"id": "x-0123abcd", "path": "/x", "services": [], "kind": "", "taken_at": "", "owner": "", "identity": []}
+    item = manifest.Item(**known, attributes=Attributes(0, 0, 0, 0, 0, {}))
+    texts = dict.fromkeys(("hold", "sha256", "group", "kept_until", "whole"), "")
+    sizes = dict.fromkeys(("files", "size", "shared", "disk"), 0)
+    assert {key: value for key, value in item._asdict().items() if key not in (*known, "attributes")} == {
+        **texts, **sizes, "doing": "take", "placed": [], "kept": False
+    }  # fmt: skip
+
+
+def test_a_folder_in_which_nothing_was_begun_is_an_item_without_a_path(tmp_path: Path) -> None:
+    """It is completed to nothing; a folder of another name that has no manifest is none of ours."""
+    host = made_host(tmp_path)
+    for name in ("x-0123abcd.unfinished", "other"):
+        (tmp_path / ITEMS[1:] / name).mkdir(parents=True)
+    nothing = Attributes(0, 0, 0, 0, 0, {})
+    assert manifest.read(host, "x-0123abcd.unfinished") == manifest.Item("x-0123abcd", "", [], "", "", "", [], nothing)
+    assert manifest.read(host, "other") is None
+    assert [item.id for item in manifest.items(host)] == [item.id for item in manifest.begun(host)] == ["x-0123abcd"]
+
+
+def test_a_manifest_is_roots_alone_from_the_beginning(tmp_path: Path) -> None:
+    """It has the names of a user's files."""
+    host = made_host(tmp_path)
+    (file,) = moved(host, FILE)
+    place = tmp_path / ITEMS[1:] / file
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (place / "manifest.json", place / "content")} == {0o600}
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700 and sorted(os.listdir(place)) == ["content", "manifest.json"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "file", "link"])
+def test_what_a_user_put_where_a_folder_of_ours_should_be_is_none(tmp_path: Path, kind: str) -> None:
+    """Nor does a run wait at a pipe for ever."""
+    host = made_host(tmp_path)
+    (file,) = moved(host, FILE)
+    item = manifest.items(host)[0]._replace(hold=manifest.hold_of("/home/alice/bin", manifest.items(host)[0]))
+    place = tmp_path / item.hold[1:]
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "file":
+        place.write_text("")
+    else:
+        place.symlink_to(tmp_path / "home/alice/Documents")
+
+    def opened() -> bool:
+        with manifest.held(host, item) as hold:
+            return hold is not None
+
+    assert asked(opened, Limits(seconds=20)) is False
+    manifest.drop_hold(host, item)
+    assert os.path.lexists(place), "what is not ours stays"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ControlError("a link"), "cannot keep x: a link"),
+        (ControlError("cannot keep x: a link"), "cannot keep x: a link"),
+        (Unseen("closed"), "cannot keep x: closed"),
+        (OSError(5, "Input/output error"), "cannot keep x: Input/output error"),
+        (OSError(28, "No space left on device"), "cannot keep x: No space left on device; what was taken is kept, and"
+         " the next run goes on"),
+        (OSError(122, "Disk quota exceeded"), "cannot keep x: Disk quota exceeded; what was taken is kept, and the next"
+         " run goes on"),
+    ],
+)  # fmt: skip
+def test_whatever_a_move_meets_is_told_with_what_was_tried(error: Exception, said: str) -> None:
+    with pytest.raises(ControlError) as wrong, manifest.told("cannot keep x"):
+        raise error
+    assert str(wrong.value) == said
 
 
 def test_nothing_has_a_size_of_its_own(tmp_path: Path) -> None:

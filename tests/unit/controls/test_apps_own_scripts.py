@@ -136,8 +136,9 @@ def test_every_key_of_the_specification_is_read_and_one_that_is_taken_back_is_no
 
 
 def test_the_last_line_of_a_key_counts_and_the_rest_is_nothing() -> None:
-    text = 'XDG_DESKTOP_DIR="$HOME/a"\nXDG_DESKTOP_DIR="$HOME/b"\nXDG_DOWNLOAD_DIR=$HOME/c\n\x00\xff garbage'
-    assert user_dirs.parse(text, HOME) == {"DESKTOP": f"{HOME}/b"}
+    text = 'XDG_DESKTOP_DIR="$HOME/a"\nXDG_DESKTOP_DIR="$HOME/b"\n'
+    odd = 'XDG_DOWNLOAD_DIR=$HOME/c\nXDG_MUSIC_DIR="$HOME/d\n\x00\xff garbage'
+    assert user_dirs.parse(text + odd, HOME) == {"DESKTOP": f"{HOME}/b"}
 
 
 @pytest.mark.parametrize("answer", [Unseen("closed"), ControlError("a link"), None, b"\xff"])

@@ -116,7 +116,10 @@ def test_below_which_path_a_program_lies(exe: str, found: list[str]) -> None:
     assert running.below(exe, {"/home/alice"}, {"/opt/app": ["a"], "~/own": ["b"]}) == found
 
 
-@pytest.mark.parametrize("kind", ["appimage", "program", "tree", "launcher"])
+WINE = ".wine/drive_c/Program Files/Tencent/WeChat/WeChat"
+
+
+@pytest.mark.parametrize("kind", ["appimage", "program", "tree", "wine", "launcher"])
 def test_what_runs_from_each_kind_of_copy_is_ended(host: MadeHost, kind: str) -> None:
     """Under a name that says nothing: only the copy that it runs from tells what it is."""
     home = Path(host.root + "/home/alice")
@@ -124,11 +127,13 @@ def test_what_runs_from_each_kind_of_copy_is_ended(host: MadeHost, kind: str) ->
         "appimage": ({"WeChatLinux_x86_64.AppImage": made.image("wechat")}, "WeChatLinux_x86_64.AppImage"),
         "program": ({"Downloads/wechat": made.elf(), "Downloads/libcef.so": made.elf()}, "Downloads/wechat"),
         "tree": ({"wechat/wechat": made.elf(), "wechat/libcef.so": made.elf()}, "wechat/other"),
+        "wine": (dict.fromkeys((f"{WINE}.exe", f"{WINE}Win.dll"), made.windows()), f"{WINE}.exe"),
         "launcher": ({"Desktop/a.desktop": made.entry("x", URL="https://wechat.com")}, "Desktop/a.desktop"),
     }[kind]
     made.put(home, files)
     host.program(7, f"/home/alice/{exe}")
-    of = plan(wechat={"processes": ["wechat"], "web_hosts": ["wechat.com"]})
+    windows = ["Tencent/WeChat/WeChat.exe"]
+    of = plan(wechat={"processes": ["wechat"], "web_hosts": ["wechat.com"], "windows": windows})
     told = [str(action) for action in apps.enforce(host, of).actions]
     assert (f"end {exe.rpartition('/')[2]} of alice (pid 7)" in told) is (kind != "launcher")
 
@@ -420,6 +425,89 @@ def test_only_root_is_asked_about_in_the_process_that_looks_at_the_host(
     monkeypatch.setattr(observed, "SYSTEMS", [Made])
     observed.observe_apps(host, plan(wechat={"packages": {"npm": ["wechat"]}})["controls"]["apps"])
     assert set(asked) == {"root", "the host"}
+
+
+@pytest.mark.parametrize("whose", ["the host", "root"])
+def test_a_package_system_that_cannot_be_asked_is_unknown_for_its_services_alone(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    Path(host.root + "/etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
+
+    class Made:
+        MANAGER = "npm"
+        DATABASE_FILES = ()
+
+        @staticmethod
+        def query(door: Host, ids: Any) -> Any:
+            return [], "its list is odd" if whose == "the host" else ""
+
+        @staticmethod
+        def query_of(door: Host, user: User, ids: Any) -> Any:
+            return [], "its list is odd" if whose == user.name else ""
+
+        @staticmethod
+        def trees(door: Host, user: User | None) -> Sequence[str]:
+            return ()
+
+        @staticmethod
+        def there(door: Host, user: User | None) -> bool:
+            return True
+
+    monkeypatch.setattr(observed, "SYSTEMS", [Made])
+    of = plan(wechat={"packages": {"npm": ["wechat"]}}, other={"processes": ["other"]})
+    assert observed.observe_apps(host, of["controls"]["apps"]).unseen == {"wechat": "its list is odd"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "known"),
+    [({}, True), ({"unseen": ["alice: closed"]}, False), ({"blind": [("npm", "alice: odd")]}, False)],
+)
+@pytest.mark.parametrize("privileged", [True, False])
+def test_which_package_systems_users_have_is_told_where_all_of_them_were_seen(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, seen: dict[str, Any], known: bool, privileged: bool
+) -> None:
+    """A system that is in no list is one that nobody has; so where one may be hidden there is no list."""
+    theirs = per_user.Seen([], [], [], [], set(), {}, {"nix", "brew"})._replace(**seen)
+    monkeypatch.setattr(per_user, "observe_users", lambda *_: theirs)
+    host.root_user = privileged
+    observed.observe_apps(host, plan(wechat={"packages": {"npm": ["wechat"]}})["controls"]["apps"])
+    told = ["brew", "nix"] if known and privileged else None
+    assert host.told.get("user_package_systems") == told and host.told["package_systems"] == ["dpkg"]
+
+
+def test_a_package_system_that_a_user_has_brought_is_told(host: MadeHost) -> None:
+    Path(host.root + "/etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
+    (Path(host.root) / "home/alice/.nix-profile").mkdir()
+    observed.observe_apps(host, plan(wechat={"packages": {"npm": ["wechat"]}})["controls"]["apps"])
+    assert host.told["user_package_systems"] == ["nix"]
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_what_was_not_seen_of_a_user_is_told_whatever_else_there_is(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, learns: bool
+) -> None:
+    """Also where nothing is remembered, as of a home on another machine: else what is hidden there would pass."""
+    Path(host.root + "/etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
+    real = per_user.scan.scan_files
+
+    def look(door: Host, services: Any, names: Any, region: Any, *more: Any) -> Any:
+        if region.user is None:
+            return real(door, services, names, region, *more)
+        return per_user.scan.Copies([], ["closed"], [], {}, {})
+
+    monkeypatch.setattr(per_user.scan, "scan_files", look)
+    host.learns = learns
+    seen = observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
+    assert seen.unseen == {"wechat": "alice: closed"}
+
+
+def test_nothing_moves_out_of_what_a_package_system_of_the_host_or_of_roots_owns(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = SimpleNamespace(trees=lambda door, user: [f"/opt/{user.name if user else 'host'}"])
+    monkeypatch.setattr(observed, "SYSTEMS", [system])
+    root = User("root", 0, 0, "/root")
+    assert list(observed._of_host(host, {"/root": root}).owned) == ["/opt/host", "/opt/root"]
 
 
 def test_what_runs_from_what_stays_of_a_copy_is_not_ended(host: MadeHost) -> None:

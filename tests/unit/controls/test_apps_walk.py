@@ -295,6 +295,24 @@ def test_so_many_names_that_matter_are_taken_of_one_user(tmp_path, monkeypatch, 
     assert len(hits(go(tmp_path, known=known))) == 3, "of the host's own there may be more"
 
 
+@pytest.mark.parametrize("enters", [False, True])
+def test_a_home_on_another_machine_is_entered_as_its_user_alone(tmp_path, enters):
+    make(tmp_path, "home/a/wechat", "proc/self/mountinfo")
+    (tmp_path / "proc/self/mountinfo").write_text("36 35 0:50 / /home/a rw - nfs4 server:/x rw\n")
+    host = Host(str(tmp_path))
+    host.enters_remote = enters
+    walked = walk(host, ["/home/a"], choose, {})
+    told = [walking.not_entered("/home/a", "nfs4")]
+    assert (hits(walked), walked.unseen) == ((["/home/a/wechat"], []) if enters else ([], told))
+
+
+def test_a_disk_that_several_machines_share_is_told_once(tmp_path):
+    make(tmp_path, "home/a/disk/wechat", "proc/self/mountinfo")
+    (tmp_path / "proc/self/mountinfo").write_text("36 35 8:16 / /home/a/disk rw - ocfs2 /dev/sdb rw\n")
+    walked = go(tmp_path)
+    assert (hits(walked), walked.unseen) == ([], [walking.not_entered("/home/a/disk", "ocfs2")])
+
+
 @pytest.mark.parametrize("kind", ["nfs4", "fuse.sshfs", "ext4"])
 def test_a_root_that_a_link_leads_to_another_machine_is_not_entered(tmp_path, kind):
     """`/home/a` is root's link to where the homes are."""

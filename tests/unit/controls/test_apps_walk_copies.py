@@ -76,6 +76,75 @@ def test_what_a_package_system_owns_is_told_and_stays_whatever_shows_that_it_is_
         assert [(copy.kind, copy.doubt, bool(copy.parts)) for copy in one.found] == [(kind, doubt, False)]
 
 
+ALICE = User("alice", 1000, 1000, "/home/alice")
+
+
+@pytest.mark.parametrize("place", ["/home/alice", "/opt", "/tmp"])
+def test_a_program_that_lies_in_a_home_or_a_place_of_many_moves_alone(host: Host, place: str) -> None:
+    """What lies around it there is its user's, or anybody's."""
+    for name in ("wechat", "libcef.so"):
+        put(host, f"{place}/{name}")
+    region = portable.Region({"/home/alice": ALICE}, ["/opt"])
+    one = portable._Looking(host, names.Names(section()["services"]), region, (), {})
+    one._add("wechat", "program", f"{place}/wechat", evidence.Known("why", own=True))
+    assert [(copy.kind, copy.path, list(copy.parts)) for copy in one.found] == [("program", f"{place}/wechat", [])]
+
+
+@pytest.mark.parametrize(
+    ("directory", "content", "sign", "counts"),
+    [
+        ("/home/alice/x", ELF, True, True),
+        ("/opt/x", ELF, True, False),  # the host's own browser
+        ("/home/alice/x", b"#!/bin/sh\n", True, False),
+        ("/home/alice/x", ELF, False, False),
+    ],
+)
+def test_a_copy_of_a_browser_counts_in_a_home_with_the_rest_of_one_around_it(
+    host: Host, directory: str, content: bytes, sign: bool, counts: bool
+) -> None:
+    put(host, f"{directory}/firefox", content)
+    if sign:
+        put(host, f"{directory}/libcef.so")
+    services = {"tor": {"packages": {}, "processes": [], "paths": [], "copies": ["firefox"]}}
+    region = portable.Region({"/home/alice": ALICE}, ["/opt"])
+    one = portable._Looking(host, names.Names(services), region, (), {})
+    one.directory(directory, ["_crx_abc", "firefox"])  # a web app is looked at elsewhere
+    assert [(copy.kind, copy.path) for copy in one.found] == ([("program", f"{directory}/firefox")] if counts else [])
+
+
+def test_a_web_app_beside_a_program_does_not_hide_it(host: Host) -> None:
+    put(host, "/opt/x/wechat")
+    put(host, "/opt/x/_crx_abc", b"")
+    one = looking(host)
+    one.directory("/opt/x", ["_crx_abc", "wechat"])
+    assert [copy.path for copy in one.found] == ["/opt/x/wechat"]
+
+
+@pytest.mark.parametrize("user", [None, ALICE])
+def test_a_walk_hands_over_what_is_others_unless_it_is_on_somebodys_behalf(
+    host: Host, monkeypatch: pytest.MonkeyPatch, user: User | None
+) -> None:
+    asked: list[bool] = []
+
+    def walk(*_: Any, apart: bool) -> walking.Walked:
+        asked.append(apart)
+        return walking.Walked([], {}, [])
+
+    monkeypatch.setattr(host, "walk", walk)
+    services = section()["services"]
+    portable.scan_files(host, services, names.Names(services), portable.Region({}, ["/opt"], user=user), (), {})
+    assert asked == [user is None]
+
+
+def test_what_is_told_of_a_copy() -> None:
+    of = Copy(["wechat"], "tree", "/opt/x\n", "we\nchat", None, "why", "doubt", "4.1", 0, [], "stays")
+    detail = "why, version as its name says, doubt, stays"
+    assert tuple(of.finding()) == ("file", r"we\x0achat", "tree", "4.1", "system", r"/opt/x\x0a", detail)
+    for kind in ("web_app", "autostart", "launcher"):
+        found = of._replace(kind=kind, owner=ALICE, version="", doubt="", stays="").finding()
+        assert (found.kind, found.manager, found.scope, found.detail) == (kind, kind, "user:alice", "why")
+
+
 @pytest.mark.parametrize("theirs", [[], ["/opt/shared"], ["/opt/other"]])
 def test_what_is_looked_at_on_behalf_of_others_is_not_looked_at_as_the_hosts(host: Host, theirs: list[str]) -> None:
     put(host, "/opt/shared/wechat")
