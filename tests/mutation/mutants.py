@@ -33,7 +33,7 @@ OPERATED: dict[type[ast.operator], type[ast.operator]] = {
     ast.Mod: ast.Mult,
 }
 # Functions that mean the same with their arguments in another order, so that to swap them is no mistake.
-COMMUTATIVE = ("max", "min", "os.path.samestat")
+COMMUTATIVE = ("max", "min", "os.path.samestat", "contextlib.suppress")
 # Flags that change nothing: the first is 0, the other one is set on whatever Python opens (PEP 446).
 IDLE = ("os.O_RDONLY", "os.O_CLOEXEC")
 # What a function returns instead, by the beginning of its annotation; None for any other.
