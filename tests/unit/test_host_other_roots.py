@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from proscribe.host import Host, Process, processes
+from proscribe.host import ControlError, Host, Process, Unseen, processes
 from proscribe.host.processes import NotAsked
 
 SEVEN = Process(7, "/opt/x")
@@ -63,6 +63,61 @@ def test_what_a_process_was_seen_to_have_counts_though_it_has_ended(
     assert host.sees(SEVEN, "/etc/hosts") is True
     monkeypatch.setattr(processes, "asked", lambda work, limits: None)
     assert host.sees(SEVEN, "/etc/hosts") is None, "it may have ended before"
+    assert host.shares_root(SEVEN) is False and host.read_inside(SEVEN, "info") == b""
+
+
+@pytest.mark.parametrize(
+    ("root", "mounts", "home"),
+    [
+        ("/", "mnt:[1]", True),
+        ("/", "mnt:[2]", False),  # other files may be mounted over the host's
+        ("/view", "mnt:[1]", False),
+        ("/view", "mnt:[2]", False),
+        ("/", None, False),  # it has ended, or is not shown
+    ],
+)
+def test_nobody_is_asked_where_the_kernel_says_that_a_process_has_the_hosts_files(
+    host: Host, root: str, mounts: str | None, home: bool
+) -> None:
+    """Nearly all processes are such; any other's root may be a user's own file system, which is asked apart."""
+    place = Path(host.root) / "proc"
+    (place / "self/ns/mnt").symlink_to("mnt:[1]")
+    (place / "7/root").unlink()
+    (place / "7/root").symlink_to(root)
+    if mounts:
+        (place / "7/ns/mnt").symlink_to(mounts)
+    host.asks_roots = False
+    if home:
+        assert host.sees(SEVEN, "/etc/hosts") and host.shares_root(SEVEN) and host.read_inside(SEVEN, "info") == b""
+        return
+    for ask in (
+        lambda: host.sees(SEVEN, "/etc/none"), lambda: host.shares_root(SEVEN), lambda: host.read_inside(SEVEN, "info"),
+    ):  # fmt: skip
+        with pytest.raises(NotAsked):
+            ask()
+
+
+@pytest.mark.parametrize("trouble", [Unseen("not done within 5 s"), ControlError("a link that uid 1000 made")])
+@pytest.mark.parametrize(("myself", "sees"), [(0, False), (1000, None)])
+def test_a_root_that_gives_no_answer_is_not_the_hosts(
+    host: Host, monkeypatch: pytest.MonkeyPatch, trouble: Exception, myself: int, sees: bool | None
+) -> None:
+    """To root every honest one gives one; an ordinary user may not ask those of others."""
+
+    def silent(work: object, limits: object) -> None:
+        raise trouble
+
+    monkeypatch.setattr(processes, "asked", silent)
+    monkeypatch.setattr(os, "geteuid", lambda: myself)
+    assert host.sees(SEVEN, "/etc/hosts") is sees
+
+
+def test_a_process_with_another_file_there_or_none_does_not_see_the_hosts(host: Host) -> None:
+    assert host.sees(SEVEN, "/etc/hosts") is False
+    (Path(host.root) / "view/etc/hosts").unlink()
+    assert host.sees(SEVEN, "/etc/hosts") is False
+    os.link(f"{host.root}/etc/hosts", f"{host.root}/view/etc/hosts")
+    assert host.sees(SEVEN, "/etc/hosts") is True, "another name of the very file"
 
 
 @pytest.mark.parametrize(("of_its", "same"), [(b"mnt_id:\t1\n", True), (b"mnt_id:\t2\n", False)])

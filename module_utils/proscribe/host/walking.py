@@ -230,12 +230,12 @@ class _Walk:
             # A process that has become a user may not ask where it stands (PR_SET_DUMPABLE in prctl(2)).
             at = "" if host.enters_remote else os.readlink(f"/proc/self/fd/{start}")
             real = at[len(host.root.rstrip("/")) :]
-            if real == path or host.enters_remote or not remote(real, table):
+            if type_ := remote(real, table):
+                self.refused.append(not_entered(path, type_))
+            else:
                 descriptor = os.open(".", FLAGS, dir_fd=start)
                 self.top, self.prefix = start, len(path) + 1
                 self._visit(_Place(None, path, descriptor), path, 0)
-            else:
-                self.refused.append(not_entered(path, remote(real, table)))
         except OSError as error:
             self._refuse(path, error)
         except Unseen as spent:
