@@ -122,7 +122,6 @@ TESTS: Mapping[str, Sequence[str]] = {
     ),
     "host/trees": ("test_host_trees.py",),
     "host/walking": (
-        "test_host_budget.py",
         "controls/test_apps_walk_bounds.py",
         "controls/test_apps_walk.py",
         "controls/test_apps_walk_*.py",

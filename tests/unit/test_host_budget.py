@@ -5,18 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from proscribe.host import Unseen, budget, looking, walking
+from proscribe.host import Unseen, budget
 from proscribe.host.budget import Budget
-from proscribe.host.walking import Limits
-
-
-def test_the_bounds_of_a_look_are_these() -> None:
-    """What is held in memory at once, and how many files are open, on every host."""
-    assert (looking.LARGEST_FILE, looking.PIECE, looking.SEARCHED) == (64 * 2**20, 256 * 2**10, 4 * 2**20)
-    assert (looking.NAMES, looking.MOST_OPEN) == (20_000, 128)
-    assert Limits(3_000_000, 120, 128) == walking.LIMITS == Limits()
-    assert (walking.PIECE, walking.OFTEN, walking.MOST_SHARED, walking.MOST_HITS) == (20_000, 16, 100_000, 10_000)
-    assert (walking.ROOM, walking.NODE, walking.SETTLED) == (8 * 2**20, 60, 2 * 10**9)
 
 
 def test_the_budget_is_this() -> None:

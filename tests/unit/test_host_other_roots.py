@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from proscribe.host import ControlError, Host, Process, Unseen, processes
+from proscribe.host import Host, Process, processes
 from proscribe.host.processes import NotAsked
 
 SEVEN = Process(7, "/opt/x")
@@ -64,60 +64,6 @@ def test_what_a_process_was_seen_to_have_counts_though_it_has_ended(
     monkeypatch.setattr(processes, "asked", lambda work, limits: None)
     assert host.sees(SEVEN, "/etc/hosts") is None, "it may have ended before"
     assert host.shares_root(SEVEN) is False and host.read_inside(SEVEN, "info") == b""
-
-
-@pytest.mark.parametrize(
-    ("root", "mounts", "home"),
-    [
-        ("/", "mnt:[1]", True),
-        ("/", "mnt:[2]", False),  # other files may be mounted over the host's
-        ("/view", "mnt:[1]", False),
-        ("/view", "mnt:[2]", False),
-        ("/", None, False),  # it has ended, or is not shown
-    ],
-)
-def test_nobody_is_asked_where_the_kernel_says_that_a_process_has_the_hosts_files(
-    host: Host, root: str, mounts: str | None, home: bool
-) -> None:
-    """Nearly all processes are such; any other's root may be a user's own file system, which is asked apart."""
-    place = Path(host.root) / "proc"
-    (place / "self/ns/mnt").symlink_to("mnt:[1]")
-    (place / "7/root").unlink()
-    (place / "7/root").symlink_to(root)
-    if mounts:
-        (place / "7/ns/mnt").symlink_to(mounts)
-    host.asks_roots = False
-    if home:
-        assert host.sees(SEVEN, "/etc/hosts") and host.shares_root(SEVEN) and host.read_inside(SEVEN, "info") == b""
-        return
-    for ask in (
-        lambda: host.sees(SEVEN, "/etc/none"), lambda: host.shares_root(SEVEN), lambda: host.read_inside(SEVEN, "info"),
-    ):  # fmt: skip
-        with pytest.raises(NotAsked):
-            ask()
-
-
-@pytest.mark.parametrize("trouble", [Unseen("not done within 5 s"), ControlError("a link that uid 1000 made")])
-@pytest.mark.parametrize(("myself", "sees"), [(0, False), (1000, None)])
-def test_a_root_that_gives_no_answer_is_not_the_hosts(
-    host: Host, monkeypatch: pytest.MonkeyPatch, trouble: Exception, myself: int, sees: bool | None
-) -> None:
-    """To root every honest one gives one; an ordinary user may not ask those of others."""
-
-    def silent(work: object, limits: object) -> None:
-        raise trouble
-
-    monkeypatch.setattr(processes, "asked", silent)
-    monkeypatch.setattr(os, "geteuid", lambda: myself)
-    assert host.sees(SEVEN, "/etc/hosts") is sees
-
-
-def test_a_process_with_another_file_there_or_none_does_not_see_the_hosts(host: Host) -> None:
-    assert host.sees(SEVEN, "/etc/hosts") is False
-    (Path(host.root) / "view/etc/hosts").unlink()
-    assert host.sees(SEVEN, "/etc/hosts") is False
-    os.link(f"{host.root}/etc/hosts", f"{host.root}/view/etc/hosts")
-    assert host.sees(SEVEN, "/etc/hosts") is True, "another name of the very file"
 
 
 @pytest.mark.parametrize(("of_its", "same"), [(b"mnt_id:\t1\n", True), (b"mnt_id:\t2\n", False)])
@@ -221,35 +167,3 @@ def test_where_the_host_does_not_say_when_it_booted_no_process_has_a_time(host: 
     if clock is not None:
         (Path(host.root) / "proc/stat").write_text(clock)
     assert (host.start_time(SEVEN), host.started(SEVEN)) == (None, "")
-
-
-@pytest.mark.parametrize(
-    ("fields", "since"), [(20, "1970-01-01T00:16:42Z"), (21, "1970-01-01T00:16:42Z"), (19, ""), (1, ""), (0, "")]
-)
-def test_a_process_runs_since_the_boot_and_so_many_ticks(host: Host, fields: int, since: str) -> None:
-    ticks = 2 * os.sysconf("SC_CLK_TCK")
-    told = ["S", "3", *["9"] * 17, str(ticks), "9"][:fields]
-    (Path(host.root) / "proc/7/stat").write_text(f"7 (a) b) {' '.join(told)}\n")
-    (Path(host.root) / "proc/stat").write_text("cpu 1 2\nbtime 1000\nprocesses 5\n")
-    assert host.started(SEVEN) == since
-    assert host.parent(SEVEN) == (3 if fields > 1 else 0)
-    (Path(host.root) / "proc/stat").unlink()
-    assert host.started(SEVEN) == since, "when the host booted is asked once"
-
-
-@pytest.mark.parametrize(
-    ("chain", "more"),
-    [
-        ({}, set()),
-        ({0: 50, 50: 60, 60: 1}, {50, 60}),
-        ({0: 50, 50: 0}, {50}),  # the first one of a container descends from nobody there
-        ({0: 50, 50: 60, 60: 50}, {50, 60}),  # a number that another process has by now
-    ],
-)
-def test_all_that_this_run_descends_from(host: Host, chain: dict[int, int], more: set[int]) -> None:
-    """To end one of them would end the run, and leave the host half corrected. 0 stands for this process."""
-    for pid, parent in chain.items():
-        place = Path(host.root) / "proc" / str(pid or os.getpid())
-        place.mkdir()
-        (place / "stat").write_text(f"{pid} (x) S {parent} 1\n")
-    assert host.lineage() == {1, os.getpid(), *more}

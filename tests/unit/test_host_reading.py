@@ -55,25 +55,6 @@ def test_only_root_is_told_that_nothing_is_hidden(
         host.read("/etc/file")
 
 
-@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")])
-def test_only_what_is_forbidden_is_said_to_need_root(
-    host: Host, monkeypatch: pytest.MonkeyPatch, error: OSError
-) -> None:
-    """Who becomes root for a broken disk sees no more."""
-
-    def refuse(path: str) -> int:
-        raise error
-
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(host, "_open_directory", refuse)
-    forbidden = isinstance(error, PermissionError)
-    for ask in (host.stat, host.list):
-        with pytest.raises(Unseen, match="can only be read by root$" if forbidden else "cannot be read: Input/output"):
-            ask("/etc/file")
-    with pytest.raises(Unseen if forbidden else ControlError, match="by root$" if forbidden else "^cannot read /etc"):
-        host.read("/etc/file")
-
-
 # -- how much ----------------------------------------------------------------------------------------------------------
 
 
@@ -167,36 +148,6 @@ def test_nothing_is_found_but_what_the_file_has(host: Host) -> None:
 
 def test_what_is_no_text_is_replaced(host: Host) -> None:
     assert host.text("/etc/sub/file") == "below\N{REPLACEMENT CHARACTER}"
-
-
-def test_names_are_taken_and_paid_for_a_piece_at_a_time(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user's directory may have millions of them, and all of them at once would not fit in memory."""
-    monkeypatch.setattr(looking, "NAMES", 2)
-    host.budget = Budget(entries=3)
-    assert (host.list("/etc"), host.budget.left["files"]) == (["file", "pipe", "sub"], 0)
-    with pytest.raises(Unseen, match="more than 3 files"):
-        host.list("/etc")
-    assert host.budget.left["files"] == -2, "the second piece was not taken"
-    assert Host(host.root).list("/etc/file") == [], "what is no directory has nothing in it"
-
-
-def test_a_users_answers_are_his_and_not_kept(host: Host) -> None:
-    """His places may be as many as he likes."""
-    with host.still():
-        host.budget = Budget()
-        assert host.stat("/etc/new") is None and host.list("/etc/sub") == ["file"]
-        (Path(host.root) / "etc/new").touch()
-        assert host.stat("/etc/new") is not None
-
-
-@pytest.mark.parametrize("most", [3, 2])
-def test_so_many_directories_stay_open(host: Host, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
-    """More of them would leave no file that can be opened."""
-    monkeypatch.setattr(looking, "MOST_OPEN", most)
-    before = len(os.listdir("/proc/self/fd"))
-    with host.still():
-        assert host.list("/etc/sub") == ["file"]
-        assert len(os.listdir("/proc/self/fd")) == before + most
 
 
 # -- by which path -----------------------------------------------------------------------------------------------------
