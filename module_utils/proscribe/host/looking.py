@@ -27,7 +27,7 @@ MOST_OPEN = 128  # directories; a process may have some hundred files open
 
 
 class _Opened:
-    """A directory's descriptor for a `with` block, which closes it unless it is kept for later."""
+    """A descriptor for a `with` block, which closes it unless it is kept for later."""
 
     __slots__ = ("descriptor", "keep")
 
@@ -200,15 +200,14 @@ class Looking:
         if descriptor is None:
             return None
         # In pieces: some files of /proc cannot be read into a buffer as large as the limit.
-        with os.fdopen(descriptor, "rb", buffering=0) as stream:
-            users = self._of_a_user(descriptor)
-            most = min(limit, LARGEST) if users else limit
+        with _Opened(descriptor):
+            most = min(limit, LARGEST) if self._of_a_user(descriptor) else limit
             content = b""
-            while len(content) <= most and (piece := stream.read(PIECE)):
+            while len(content) <= most and (piece := os.read(descriptor, PIECE)):
                 self._pay(len(piece))
                 content += piece
         if len(content) > most:
-            if users and most < limit:
+            if most < limit:
                 raise Unseen(f"{path} is larger than {most} bytes, more than is read of a user's file")
             raise ControlError(f"{path} is larger than {most} bytes")
         return content
@@ -225,23 +224,15 @@ class Looking:
         """The first bytes of a regular file of any size, as many as it has of `size`; b"" if there is none. Raises as
         `read`.
         """
-        descriptor = self._open_file(path)
-        if descriptor is None:
-            return b""
-        with os.fdopen(descriptor, "rb", buffering=0) as stream:
-            content = stream.read(size)
-        self._pay(len(content))
-        return content
+        return self.piece(path, 0, size)
 
     def piece(self, path: str, offset: int, size: int) -> bytes:
         """As many bytes from `offset` on as a regular file of any size has of `size`. Raises as `read`."""
         descriptor = self._open_file(path)
         if descriptor is None:
             return b""
-        try:
+        with _Opened(descriptor):
             content = os.pread(descriptor, size, offset) if 0 <= offset < 1 << 62 else b""
-        finally:
-            os.close(descriptor)
         self._pay(len(content))
         return content
 
@@ -271,9 +262,9 @@ class Looking:
         if descriptor is None:
             return []
         found: dict[bytes, None] = {}
-        with os.fdopen(descriptor, "rb", buffering=0) as stream:
+        with _Opened(descriptor):
             rest = b""
-            while piece := stream.read(SEARCHED):
+            while piece := os.read(descriptor, SEARCHED):
                 self._pay(len(piece))
                 found.update(dict.fromkeys(match[0] for match in pattern.finditer(rest + piece)))
                 rest = piece[-longest:]
@@ -287,7 +278,7 @@ class Looking:
         for _ in range(16):  # alternatives are chains of three; more than this is a loop
             seen = self.stat(path)
             if seen is None or not stat.S_ISLNK(seen.st_mode):
-                break
+                return path
             parent, _, name = path.rpartition("/")
             try:
                 with self._directory(parent) as directory:
@@ -295,7 +286,7 @@ class Looking:
             except OSError as error:
                 raise self._unseen(path, error) from None
             if not to:  # it has become something else
-                break
+                return path
             path = os.path.normpath(os.path.join(parent, to))
         return path
 

@@ -11,6 +11,7 @@ from typing import Callable, List
 
 from .apart import Limits, asked
 from .files import Files
+from .links import PLACE
 from .tools import Runner, Tools, run_tool
 from .walking import here, mount_of
 from .words import ControlError, Process, Unseen, User
@@ -133,7 +134,7 @@ class Processes(Tools):
         return None if uid is None else self.account(uid)
 
     def _real_user(self, process: Process) -> int | None:
-        ids = f"\n{self._of_process(process.pid, 'status')}".partition("\nUid:")[2].split(None, 1)
+        ids = f"\n{self._of_process(process.pid, 'status')}".partition("\nUid:")[2].split()
         return int(ids[0]) if ids else None
 
     def user_of(self, process: Process) -> int:
@@ -204,7 +205,7 @@ class Processes(Tools):
     def _same_root(self, root: str) -> bool:
         """Whether a process has the very root that this one has, without asking what is mounted there."""
         try:
-            its, ours = (os.open(place, os.O_PATH | os.O_DIRECTORY) for place in (root, self.root))
+            its, ours = (os.open(place, PLACE) for place in (root, self.root))
         except OSError:
             return False
         try:
@@ -220,8 +221,7 @@ class Processes(Tools):
         pid = os.getpid()
         while pid > 0 and pid not in pids:
             pids.add(pid)
-            fields = self._of_process(pid, "stat").rpartition(")")[2].split()
-            pid = int(fields[1]) if len(fields) > 1 else 0
+            pid = self.parent(Process(pid, ""))
         return pids
 
     def _of_process(self, pid: int, name: str) -> str:
@@ -255,7 +255,7 @@ class Processes(Tools):
             return b""
         self._may_ask()
         try:
-            root = os.open(self._real(f"/proc/{process.pid}/root"), os.O_PATH | os.O_DIRECTORY)
+            root = os.open(self._real(f"/proc/{process.pid}/root"), PLACE)
         except OSError:
             return b""
         try:

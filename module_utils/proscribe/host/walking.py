@@ -197,7 +197,7 @@ class _Walk:
         self.hits: list[tuple[str, Sequence[str]]] = []
         self.others: dict[int, list[tuple[str, Sequence[str]]]] = {}
         self.matter = 0  # how many names
-        self.room = ROOM if self.budget else 0  # bytes; the host's own places are as large as root made them
+        self.room = ROOM  # bytes, for a user; the host's own places are as large as root made them
         self.keep: dict[str, Known] = {}
         self.entries = self.read = 0
         self.end = time.monotonic() + limits.seconds
