@@ -14,7 +14,7 @@ REASONS = {
     "export PATH=*MOLECULE_GLOB*": "for the lines below it, in a shell of somebody who works on the project",
     "molecule *": "the part `molecule` of ./proscribe test runs the scenario, hosts and all",
     "*python -m pytest *": "the parts of ./proscribe test run the tests",
-    "export PATH=*PROSCRIBE_ANSIBLE_PLAYBOOK=*": "for the lines below it, in a shell of somebody who works on the project",
+    "export PATH=*PROSCRIBE_ANSIBLE_PLAYBOOK=*": "for the lines below it, in a shell of a developer",
     "ruff check *": "a part of lint",
     "*python tests/derived*": "a part of lint; test_derived.py runs the check",
     "*python tests/mutation *": "minutes of processor time; tests/mutation has tests of its own",
