@@ -6,7 +6,7 @@ from pathlib import Path
 
 import doc_blocks
 import pytest
-from checkouts import FOR_DERIVED, copied, derived, run
+from checkouts import FOR_DERIVED, copied, run
 from doc_blocks import Command, File
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -42,7 +42,7 @@ def test_what_a_guide_shows_is_all_that_has_to_be_written(path: str, tmp_path: P
         (checkout / file.name).parent.mkdir(parents=True, exist_ok=True)
         (checkout / file.name).write_text(file.content)
     (shown,) = [part for part in GUIDES[path] if isinstance(part, Command) and "tests/derived" in part.text]
-    assert derived(checkout).splitlines() == list(shown.output)
+    assert run(checkout, "tests/derived").splitlines() == list(shown.output)
     run(checkout, "-c", READ)
     if tests := [file.name for file in files if Path(file.name).name.startswith("test_")]:
         run(checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
