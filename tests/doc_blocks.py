@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 CONSOLE, TEXT = "console", "text"
-FILES = ("yaml", "ini")  # languages with comments behind `#`
+FILES = ("yaml", "ini", "python")  # languages with comments behind `#`
 LANGUAGES = (CONSOLE, TEXT, *FILES)
 FENCE = re.compile(r"(?P<indent> *)(?P<ticks>```+)(?P<language>.*)")
 PROMPT = "$ "
-PATH = re.compile(r"# ([\w./-]+\.(?:ya?ml|ini))")
+PATH = re.compile(r"# ([\w./-]+\.(?:ya?ml|ini|py))")
 SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 
 

@@ -18,6 +18,7 @@ REASONS = {
     "*python tests/mutation *": "minutes of processor time; tests/mutation has tests of its own",
     "*tests/bench/fleet *": "minutes of processor time and many hosts; test_bench_fleet.py has its parts",
     "python tests/bench/soak.py *": "hours",
+    "ansible-playbook playbooks/notify.yml *": "needs a server of ntfy",
     "node_exporter *": "another project's program, which runs until it is ended",
     ".venv/bin/python -m pip install *": "needs a package index",
     "ansible-builder build *": "needs a base image of the reader's and a registry",

@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from checkouts import FOR_DERIVED, copied, derived, run
 
 ADDED = Path(__file__).parent / "added"
-PARTS = ("module_utils", "tests/derived", "tests/unit/report/fleets.py", "docs", "playbooks", "catalog", "README.md")
+PARTS = (*FOR_DERIVED, "tests/unit/report/fleets.py")
 SYSTEMS = "module_utils/proscribe/controls/apps/systems"
 COURIER = """\
 id: courier
@@ -33,31 +32,7 @@ sources:
 
 @pytest.fixture
 def checkout(project: Path, tmp_path: Path) -> Path:
-    """A copy of what a checkout has."""
-    copy = tmp_path / "checkout"
-    for part in PARTS:
-        source, target = project / part, copy / part
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target)
-    return copy
-
-
-def run(checkout: Path, *arguments: str) -> str:
-    ended = subprocess.run(
-        [sys.executable, "-B", *arguments], cwd=checkout, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
-
-
-def derived(checkout: Path) -> str:
-    """What is written anew; nothing is stale afterwards."""
-    written = run(checkout, "tests/derived")
-    run(checkout, "tests/derived", "--check")
-    return written
+    return copied(project, tmp_path / "checkout", PARTS)
 
 
 def test_a_package_system(checkout: Path, tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""Makes docs/pictures/report-page.png: the report page of a made fleet, in Chromium. `python tests/picture.py`.
+
+Run it after a change of how the page looks. No test compares it, since every Chromium draws letters its own way.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "module_utils"), str(HERE / "unit/report")]
+
+from fleets import PROCESS, WAIVERS, WECHAT, answer, clean_answer, no_policy, run, wechat  # noqa: E402
+from proscribe.report.collect import Collector  # noqa: E402
+from proscribe.report.html import page  # noqa: E402
+from proscribe.report.reconcile import fleet_report  # noqa: E402
+
+PICTURE = HERE.parent / "docs/pictures/report-page.png"
+DEPARTMENTS = {"press": ["web02", "pc17"], "finance": ["web01", "db01"], "it": ["build01", "build02"]}
+
+
+def main() -> int:
+    hosts = sorted(host for members in DEPARTMENTS.values() for host in members)
+    collector = Collector(run(hosts, waivers=WAIVERS))
+    for host in ("pc17", "build01", "build02"):
+        collector.answered(host, clean_answer())
+    collector.answered("web01", answer(wechat(WECHAT, PROCESS), *no_policy()))
+    collector.answered("web02", answer(wechat(WECHAT, entry={"mode": "waived", "waiver": "press-office"})))
+    collector.unreachable("db01", "Connection refused")
+    fleet = collector.fleet()
+    report = {**fleet_report(collector.run, fleet, "2026-11-25T00:31:00Z"), "departments": DEPARTMENTS}
+    with tempfile.TemporaryDirectory() as scratch:
+        made = Path(scratch, "report.html")
+        made.write_text("".join(page(report, iter(fleet.records))), encoding="utf-8")
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1100,900"]
+        argv = ["chromium", *options, f"--user-data-dir={scratch}/profile", f"--screenshot={PICTURE}", made.as_uri()]
+        return subprocess.run(argv, stderr=subprocess.DEVNULL, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

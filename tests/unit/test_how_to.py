@@ -1,0 +1,48 @@
+"""The guides that add something are followed: what they show is put into a copy of the checkout, and works there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import doc_blocks
+import pytest
+from checkouts import FOR_DERIVED, copied, run
+from doc_blocks import Command, File
+
+PROJECT = Path(__file__).resolve().parents[2]
+SHOWN = {
+    path: list(doc_blocks.parts(path, text))
+    for path, text in doc_blocks.read(PROJECT).items()
+    if path.startswith("docs/how-to/add-")
+}
+GUIDES = {path: parts for path, parts in SHOWN.items() if any(isinstance(part, File) for part in parts)}
+PARTS = (*FOR_DERIVED, "pyproject.toml", "tests/conftest.py", "tests/unit/controls/people.py", "tests/unit/report")
+# What a service and a channel are read by.
+READ = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "module_utils")
+from proscribe.compile.catalogue import load
+from proscribe.compile.channels import channels
+load([Path("catalog")])
+channels()
+"""
+
+
+def test_there_are_guides_to_follow() -> None:
+    assert len(GUIDES) >= 4
+
+
+@pytest.mark.parametrize("path", GUIDES)
+def test_what_a_guide_shows_is_all_that_has_to_be_written(path: str, tmp_path: Path) -> None:
+    checkout = copied(PROJECT, tmp_path / "checkout", PARTS)
+    files = [part for part in GUIDES[path] if isinstance(part, File)]
+    for file in files:
+        assert not (checkout / file.name).exists(), f"{file.name} is in the project by now: take another example"
+        (checkout / file.name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / file.name).write_text(file.content)
+    (shown,) = [part for part in GUIDES[path] if isinstance(part, Command) and "tests/derived" in part.text]
+    assert run(checkout, "tests/derived").splitlines() == list(shown.output)
+    run(checkout, "-c", READ)
+    if tests := [file.name for file in files if Path(file.name).name.startswith("test_")]:
+        run(checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)

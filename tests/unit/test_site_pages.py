@@ -1,0 +1,61 @@
+"""The site's navigation is the index, and a link out of docs/ leads to a file of the checkout or fails the build."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+import site_pages
+
+INDEX = """\
+# Documents
+
+- [not below a heading of a kind](x.txt)
+
+## Tutorial
+
+- [A day](tutorial.md): what does a day look like?
+
+## Reference
+
+- [Terms](glossary.md): what does a term mean?
+- [One of a folder](how-to/one.md): how?
+"""
+
+
+def test_the_index_is_the_navigation() -> None:
+    assert site_pages.navigation(INDEX) == [
+        {"Start": "index.md"},
+        {"Tutorial": [{"A day": "tutorial.md"}]},
+        {"Reference": [{"Terms": "glossary.md"}, {"One of a folder": "how-to/one.md"}]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "link", "there"),
+    [
+        ("a.md", "[the launcher](../proscribe)", '<span title="proscribe">the launcher</span>'),
+        ("how-to/a.md", "[`run`](../../tests/run#L1)", '<span title="tests/run">`run`</span>'),
+        ("a.md", "[b](b.md#c)", "[b](b.md#c)"),
+        ("how-to/a.md", "[b](../b.md)", "[b](../b.md)"),
+        ("a.md", "[c](#c) [d](https://d.example/../e)", "[c](#c) [d](https://d.example/../e)"),
+        ("a.md", "![e](../e.png)", "![e](../e.png)"),
+    ],
+)
+def test_what_is_no_page_of_the_site_becomes_text(
+    source: str, link: str, there: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert _written(source, link) == there
+    assert caplog.records == []
+
+
+def test_a_link_to_what_is_not_there_is_a_warning_of_mkdocs(caplog: pytest.LogCaptureFixture) -> None:
+    _written("how-to/a.md", "[gone](../../tests/gone.py)")
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING and record.name.startswith("mkdocs.")
+    assert record.getMessage() == "how-to/a.md: the link leads to tests/gone.py, which is not there"
+
+
+def _written(source: str, markdown: str) -> str:
+    return site_pages.on_page_markdown(markdown, page=SimpleNamespace(file=SimpleNamespace(src_uri=source)))
