@@ -78,7 +78,7 @@ class Machine(People):
     """A throw-away root with rpm and one of its front ends."""
 
     def verb(self, verb: str, plan: dict[str, Any]) -> Any:
-        driver = DRIVER.replace("dpkg_changes", "rpm_changes")  # whose patience is short here
+        driver = DRIVER.replace("dpkg_removal", "rpm_transaction")  # whose patience is short here
         return json.loads(self.run("python3", "-I", "-S", "-c", driver, verb, input=json.dumps(plan)).stdout)
 
     def add(self, *names: str) -> None:

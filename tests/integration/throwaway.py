@@ -56,7 +56,7 @@ class People(Machine):
             )
 
     def verb(self, verb: str, plan: dict[str, Any]) -> Any:
-        driver = DRIVER.replace("dpkg_changes", "pacman_changes")  # whose patience is short here
+        driver = DRIVER.replace("dpkg_removal", "pacman_removal")  # whose patience is short here
         return json.loads(self.run("python3", "-I", "-S", "-c", driver, verb, input=json.dumps(plan)).stdout)
 
     def as_user(self, user: str, script: str, check: bool = True) -> subprocess.CompletedProcess[str]:

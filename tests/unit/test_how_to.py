@@ -9,6 +9,8 @@ import pytest
 from checkouts import FOR_DERIVED, copied, run
 from doc_blocks import Command, File
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).resolve().parents[2]
 SHOWN = {
     path: list(doc_blocks.parts(path, text))
