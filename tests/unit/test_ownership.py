@@ -309,6 +309,7 @@ def test_a_program_goes_with_its_environment_and_what_runs_it(place: Path, tmp_p
         (b"#!/opt/python -I\n", ["/opt/python"]),
         (b"#! /opt/python\n", ["/opt/python"]),
         (b"#!/usr/bin/env python\n", ["/usr/bin/env"]),  # which looks in the system's own directories
+        (b"#!/usr/bin/env /opt/python\n", ["/usr/bin/env"]),
         (b"#!python\n", []),
         (b"#!\n", []),
         (b"# /opt/python\n", []),

@@ -79,6 +79,17 @@ def test_what_a_package_system_owns_is_told_and_stays_whatever_shows_that_it_is_
 ALICE = User("alice", 1000, 1000, "/home/alice")
 
 
+@pytest.mark.parametrize("doubt", ["", "known by its name alone"])
+def test_what_a_package_of_the_host_owns_stays_and_a_doubt_is_told_before_that(host: Host, doubt: str) -> None:
+    put(host, "/usr/bin/dpkg-query", b"")
+    put(host, "/opt/x/wechat")
+    host._run = lambda argv, **options: Result(0, "some: x\n", "")
+    one = looking(host)
+    one._add("wechat", "program", "/opt/x/wechat", evidence.Known("why", doubt))
+    (copy,) = one.found
+    assert copy.doubt == (doubt or "it belongs to the dpkg package some, so it is not moved")
+
+
 @pytest.mark.parametrize("place", ["/home/alice", "/opt", "/tmp"])
 def test_a_program_that_lies_in_a_home_or_a_place_of_many_moves_alone(host: Host, place: str) -> None:
     """What lies around it there is its user's, or anybody's."""

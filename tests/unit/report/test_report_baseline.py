@@ -76,6 +76,15 @@ def test_a_rule_that_is_wrong_without_evidence_is_new_once(state, reason):
     assert [one.rule for one in Baseline([wrong]).new([other])] == ["dns/z"]
 
 
+@pytest.mark.parametrize("key", ["manager", "path"])
+def test_what_a_finding_does_not_say_is_the_same_however_that_is_written(key):
+    """`null`, or an empty text, as another version of a host's code may have it."""
+    records = [host(wechat(WECHAT._replace(manager="", path=""))) for _ in range(2)]
+    records[1]["rules"][0]["findings"][0][key] = ""
+    assert records[0]["rules"][0]["findings"][0][key] is None
+    assert Baseline(records[:1]).new(records[1:]) == Baseline(records[1:]).new(records[:1]) == []
+
+
 @pytest.mark.parametrize("key", ["kind", "manager", "id", "path"])
 def test_what_makes_a_finding_another_one(key):
     of = WECHAT._replace(path="/opt/wechat")

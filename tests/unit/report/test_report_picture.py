@@ -247,6 +247,20 @@ def test_the_example_inventory_is_over_with_the_first_run_over_another(mode: str
     assert of.used is used
 
 
+@pytest.mark.parametrize("used", [False, True])
+def test_a_host_that_left_goes_whether_or_not_the_example_inventory_is_in_use(used: bool) -> None:
+    of = Picture()
+    of.used = used
+    of.take(run(), [record("a"), record("b")])
+    of.take(run(T3), [record("a")])
+    assert set(of.hosts) == {"a"}
+
+
+def test_an_inventory_without_a_host_is_known_all_the_same() -> None:
+    of = Picture().take(run(waivers=[{"id": "w1"}]), [])
+    assert (of.hosts, of.whole, [one["id"] for one in of.waivers["inv"]]) == ({}, {"inv": T2}, ["w1"])
+
+
 def test_when_the_whole_was_last_looked_at() -> None:
     of = Picture()
     for report in (run(T2), run(T1), run(T3, left_out=["b"])):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import resource
 import sys
@@ -94,6 +95,45 @@ def test_what_stood_in_a_repository_is_gone_before_git_reads_it(tmp_path: Path) 
     assert left == ["config", "refs/heads/main"]
     assert (store / "config").read_text() == commits.CONFIG.format(scheme="https")
     assert not (tmp_path / "state/checkout/.git").exists()
+
+
+def test_a_run_that_was_killed_leaves_no_lock_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of = commits.Checkout(str(tmp_path), {"repository": "https://x/y", "branch": "main", "signed": True})
+    (tmp_path / "repository").mkdir()
+    lock = tmp_path / "repository/index.lock"
+    lock.touch()
+    asked: list[str] = []
+
+    def git(*words: str, **more: object) -> bytes:
+        assert not lock.exists()
+        asked.append(" ".join(words))
+        return b""
+
+    monkeypatch.setattr(of, "git", git)
+    of.have("a1")
+    assert asked[:2] == ["checkout --quiet --force --detach a1", "clean --quiet -ffdx --exclude=/.venv"]
+    of.have("a1")  # without one
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        (b"", "it is not signed"),
+        (b"gpgsig a\n b\ngpgsig c\n d\n", "it has more than one signature"),
+        (b"gpgsig -----BEGIN PGP SIGNATURE-----\n x\n", "its signature is none of SSH's"),
+        (b"gpgsig \xff\n", "its signature is none of SSH's"),
+    ],
+)
+def test_a_commit_has_one_signature_of_ssh(headers: bytes, told: str) -> None:
+    """Of two, git and we might each look at another one."""
+    raw = b"tree 1\nauthor a <a> 1 +0000\ncommitter a <a> 1 +0000\n" + headers + b"\nmessage\n"
+    for algorithm in (hashlib.sha1, hashlib.sha256):
+        commit = algorithm(b"commit %d\0" % len(raw) + raw).hexdigest()
+        with pytest.raises(commits.Problem) as wrong:
+            commits.verify(raw, commit, "/nowhere")
+        assert str(wrong.value) == told
+        with pytest.raises(commits.Problem, match="^its content is not what its name says$"):
+            commits.verify(raw + b"\n", commit, "/nowhere")
 
 
 def test_what_is_checked_out_is_roots_alone(tmp_path: Path) -> None:
