@@ -94,19 +94,20 @@ def test_what_ends_a_walk_for_a_user_ends_it_in_all_of_his_places(tmp_path: Path
     assert looked(host, limits=limits, roots=roots) == ([], told)
 
 
-@pytest.mark.parametrize(("limits", "budget"), [(Limits(entries=3), None), (LIMITS, Budget(entries=3))])
+@pytest.mark.parametrize("of_a_user", [False, True])
 def test_what_was_found_in_a_huge_directory_until_the_end_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limits: Limits, budget: Budget | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_a_user: bool
 ) -> None:
     """Else who puts a million files beside a program hides it."""
     monkeypatch.setattr(walking, "PIECE", 2)
     host = make(tmp_path, *(f"home/a/wechat{number}" for number in range(9)))
-    host.budget = budget
+    limits = LIMITS if of_a_user else Limits(entries=3)
+    host.budget = Budget(entries=3) if of_a_user else None  # whose time begins when it is made
     found, unseen = looked(host, limits=limits)
-    assert len(found) == (2 if budget else 4) and len(unseen) == 1
+    assert len(found) == (2 if of_a_user else 4) and len(unseen) == 1
     for number in range(9):
         (tmp_path / f"home/a/wechat{number}").rename(tmp_path / f"home/a/{number}")
-    host.budget = Budget(entries=3) if budget else None
+    host.budget = Budget(entries=3) if of_a_user else None
     walked = walk(host, ["/home/a"], choose, {}, limits=limits)
     assert names(walked) == [] and len(walked.unseen) == 1
 
