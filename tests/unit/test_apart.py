@@ -65,6 +65,7 @@ def blunder(item: str):
     {}[item]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("trouble", "parts", "why"),
     [

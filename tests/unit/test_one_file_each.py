@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from checkouts import FOR_DERIVED, copied, derived, run
 
+pytestmark = pytest.mark.slow
+
 ADDED = Path(__file__).parent / "added"
 PARTS = (*FOR_DERIVED, "tests/unit/report/fleets.py")
 SYSTEMS = "module_utils/proscribe/controls/apps/systems"

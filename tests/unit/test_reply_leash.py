@@ -74,6 +74,7 @@ def test_a_flood_is_cut_and_its_program_ended(way, argv):
     assert leash.why == "it answered with more than 1 MiB"
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_silent_program_is_ended_when_the_time_is_over_with_what_it_started(way):
     with Leash(100, 1) as leash:

@@ -43,6 +43,7 @@ def test_a_part_is_ended_when_it_does_not_get_on(
     assert (given_up[0] if given_up else None) == ended
 
 
+@pytest.mark.slow
 def test_one_that_hangs_is_ended_with_all_that_it_started_and_named(
     run: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,6 +64,7 @@ def alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_one_that_is_slow_says_how_far_it_is(
     run: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,6 +149,7 @@ def test_fast_is_quick_checks_and_unit_on_one_end_and_no_part_of_all(
     assert "unit without slow tests (core 2.19)" not in made_parts(run, monkeypatch)
 
 
+@pytest.mark.slow
 def test_what_is_slow_is_left_out_and_counted_on_several_processes_too(run: ModuleType, tmp_path: Path) -> None:
     text = "import pytest\n\n\n@pytest.mark.slow\ndef test_long(): assert False\n\n\ndef test_short(): pass\n"
     (tmp_path / "test_it.py").write_text(text)

@@ -321,6 +321,7 @@ def test_where_the_previous_table_does_not_load_any_more_the_host_is_opened(plac
     assert call(placed, "take-back", "t0") == [f"-f {run}/previous.nft", "delete table inet proscribe"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("candidate", "outcome"), [("good", "loaded-t0"), ("broken", "failed-t0")])
 def test_a_candidate_is_loaded_once_the_module_has_ended(placed: Path, candidate: str, outcome: str) -> None:
     run = placed.parent / "run"

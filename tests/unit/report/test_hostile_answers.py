@@ -261,6 +261,7 @@ def alone(mode, honest):
 RESTRICTED = {"controls": {"apps": {"mode": "enforce", "services": {"wechat": {"mode": "enforce"}}, "settings": {}}}}
 
 
+@pytest.mark.slow
 @settings(max_examples=MANY, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_what_a_hostile_host_says_of_its_quarantine_harms_nobody(data):
