@@ -237,6 +237,18 @@ def test_a_broken_manifest_is_told(tmp_path: Path) -> None:
         restoring.given_back(host)
 
 
+def test_the_diff_of_giving_back_shows_each_thing_and_what_goes_with_the_last(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    enforced(host, FILE)
+    actions = restoring.given_back(host).actions
+    assert [(one.verb, one.subject, one.before, one.after) for one in actions] == [
+        ("restore", FILE, "", f"{FILE}\n"),
+        ("delete", moving.README, moving.SAID, ""),
+    ]
+    (tmp_path / moving.README[1:]).write_text("")
+    assert restoring.given_back(host).actions[-1].before == ""
+
+
 def test_what_is_gone_by_then(tmp_path: Path) -> None:
     host = made_host(tmp_path)
     action: Any = moving.take(host, moving.Taking(FILE, ["wechat"], "appimage"))
