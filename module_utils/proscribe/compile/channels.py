@@ -38,10 +38,11 @@ def _channel(path: Path) -> Channel:
 
 def read_notify(value: object) -> Mapping[str, str]:
     """Where notifications go, by channel. Raises Expected."""
-    known = channels()
     if not isinstance(value, Mapping):
-        raise Expected("", value, f"a mapping such as {{{', '.join(f'{k}: {c.example!r}' for k, c in known.items())}}}")
-    for name, text in value.items():
+        examples = ", ".join(f"{key}: {channel.example!r}" for key, channel in channels().items())
+        raise Expected("", value, f"a mapping such as {{{examples}}}")
+    for name, text in value.items():  # most inventories have none, and then no file is read
+        known = channels()
         channel = known.get(name)
         if channel is None:
             raise Expected(f".{name}", name, f"{' or '.join(known)}{close_to(str(name), tuple(known))}")
