@@ -9,6 +9,7 @@ from proscribe.controls.dns import backends
 from proscribe.controls.dns.backends.declaration import KINDS, Declared
 
 from .part import Part
+from .python_source import as_tuple
 
 
 def declared() -> list[Declared]:
@@ -37,12 +38,7 @@ def registry() -> str:
         "FILTERS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {",
     ]
     for one in declared():
-        files = ", ".join(f'"{file}"' for file in one.files) + ("," if len(one.files) == 1 else "")
-        lines += [f'    "{one.name}": (', f'        "{one.kind}",', f'        "{one.unit}",']
-        if len(files) > 100:
-            lines += ["        (", *(f'            "{file}",' for file in one.files), "        ),"]
-        else:
-            lines += [f"        ({files}),"]
+        lines += [f'    "{one.name}": (', f'        "{one.kind}",', f'        "{one.unit}",', *as_tuple(one.files)]
         lines += ["    ),"]
     lines += [
         "}",

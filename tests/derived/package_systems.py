@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from proscribe.controls.apps import systems
 from proscribe.controls.apps.systems.declaration import Declared
 
 from .part import Part
+from .python_source import as_text, as_tuple
 
 PACKAGE = "module_utils/proscribe"
 BY = "`python tests/derived` writes this file from what the package systems declare (systems/declaration.py)."
@@ -33,12 +34,6 @@ def declared() -> list[Found]:
     return sorted(found, key=lambda one: (not one.declared.of_the_host, bool(one.declared.traces), one.declared.name))
 
 
-def _text(value: str) -> str:
-    """A text as ruff writes it."""
-    written = repr(value)
-    return written if '"' in value or written[0] == '"' else f'"{written[1:-1]}"'
-
-
 def _answers(one: Found) -> str:
     return f"{one.file}.{one.declared.answers}" if one.declared.answers else one.file
 
@@ -47,13 +42,6 @@ def _listed(name: str, kind: str, items: list[str]) -> Iterator[str]:
     yield f"{name}: tuple[{kind}, ...] = ("
     yield from (f"    {item}," for item in items)
     yield ")"
-
-
-def _tuple(texts: Sequence[str]) -> list[str]:
-    """An argument that is a tuple, as ruff writes it."""
-    if len(texts) == 1:
-        return [f"        ({_text(texts[0])},),"]
-    return ["        (", *(f"            {_text(one)}," for one in texts), "        ),"]
 
 
 def registry() -> str:
@@ -83,10 +71,10 @@ def registry() -> str:
         by_name = ["        by_name=True,"] if system.by_name else []
         lines += [
             "    OnDemand(",
-            f"        {_text(system.name)},",
-            f"        {_text(system.key)},",
+            f"        {as_text(system.name)},",
+            f"        {as_text(system.key)},",
             f"        _{system.name},",
-            *_tuple(system.traces),
+            *as_tuple(system.traces),
             *by_name,
             "    ),",
         ]
@@ -119,9 +107,9 @@ def names() -> str:
     for key, ids in spelled.items():
         assert ids
         raw = f'r"{ids.pattern}"' if '"' not in ids.pattern else f"r'{ids.pattern}'"
-        lines += [f"    {_text(key)}: (", f"        {raw},", f"        {_text(ids.meaning)},", "    ),"]
+        lines += [f"    {as_text(key)}: (", f"        {raw},", f"        {as_text(ids.meaning)},", "    ),"]
     lines += ["}", "# Those whose packages are asked of the guard list."]
-    lines += _listed("GUARDED", "str", [_text(key) for key in guarded])
+    lines += _listed("GUARDED", "str", [as_text(key) for key in guarded])
     return "\n".join(lines) + "\n"
 
 

@@ -26,7 +26,10 @@ FILTERS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "networkmanager": (
         "manager",
         "NetworkManager.service",
-        ("/etc/NetworkManager/dnsmasq.d/proscribe.conf", "/etc/NetworkManager/conf.d/zz-proscribe.conf"),
+        (
+            "/etc/NetworkManager/dnsmasq.d/proscribe.conf",
+            "/etc/NetworkManager/conf.d/zz-proscribe.conf",
+        ),
     ),
     "resolved": (
         "stub",
