@@ -54,6 +54,7 @@ SHORT = plans.canonical(plans.sealed({**PLAN, "controls": {"dns": PLAN["controls
 RUN = "def compliance_state(host, plan, **call): return {'kept code': plan}"
 CALL = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": False}
 TEXT = plans.canonical(PLAN)
+OWN_SPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
 def sent(store=None, plan=TEXT, whole=True, **call):
@@ -63,13 +64,14 @@ def sent(store=None, plan=TEXT, whole=True, **call):
 
 
 def own_scratch_places():
-    """The beginning of a command that sees empty folders where other tests make and remove trees meanwhile: of two
-    looks, one would find what the other one does not. Nothing where that needs root's right and there is none.
+    """The beginning of a command that sees no other process, and empty folders where other tests make and remove
+    directories meanwhile: of two scans, one would find what the other one does not. Nothing where that needs root's
+    right and there is none.
     """
-    here = (MODULE, Path(sys.prefix), Path(sys.base_prefix))
+    here = (Path(sys.prefix), Path(sys.base_prefix))
     places = [place for place in ("/tmp", "/var/tmp", "/dev/shm") if not any(Path(place) in p.parents for p in here)]
     mounting = " && ".join(f"mount -t tmpfs tmpfs {place}" for place in places) or ":"
-    return ["unshare", "--mount", "sh", "-ec", f'{mounting}; exec "$@"', "sh"] if os.geteuid() == 0 else []
+    return [*OWN_SPACES, "sh", "-ec", f'{mounting}; exec "$@"', "sh"] if os.geteuid() == 0 else []
 
 
 def streamed(stream, before=(), code=BOOTSTRAP):
@@ -91,8 +93,8 @@ def without_clocks(told):
 def test_the_stream_and_the_code_itself_give_the_same_answer(gate):
     told = streamed(sent(gate=gate), own_scratch_places())
     direct = (
-        "import json, sys\n"
-        f"sys.path.insert(0, {str(MODULE.parents[1] / 'module_utils')!r})\n"
+        "import json, os, sys\n"
+        "sys.path.insert(0, f'/proc/self/fd/{os.open(os.curdir, os.O_RDONLY)}')\n"  # its path may be hidden
         "from proscribe.host import Host\n"
         "from proscribe.run import compliance_state\n"
         "plan, call = json.load(sys.stdin)\n"
@@ -100,7 +102,8 @@ def test_the_stream_and_the_code_itself_give_the_same_answer(gate):
     )
     command = [*own_scratch_places(), sys.executable, "-I", "-S", "-c", direct]
     text = json.dumps([PLAN, {**CALL, "gate": gate}]).encode()
-    done = subprocess.run(command, input=text, capture_output=True, check=True)
+    code = MODULE.parents[1] / "module_utils"
+    done = subprocess.run(command, input=text, capture_output=True, check=True, cwd=code)
     assert without_clocks(told) == without_clocks(json.loads(done.stdout))
     assert told["record"]["rules_evaluated"] >= 3
     assert told.get("failed", False) is (gate == "noncompliant")
