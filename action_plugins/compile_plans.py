@@ -20,7 +20,7 @@ from proscribe.compile.selection import select
 from proscribe.compile.tags import unknown_tags
 from proscribe.plan import CONTROLS
 from proscribe.policy_errors import PolicyErrors
-from proscribe.report.collecting import objection
+from proscribe.report.collection.active import objection
 
 
 class ActionModule(ActionBase):

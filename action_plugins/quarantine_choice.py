@@ -15,11 +15,11 @@ from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.custody.asked import ARGUMENTS, Asked, Wrong, hosts_of, mistyped, read
-from proscribe.custody.choosing import choose
-from proscribe.custody.telling import before, losses, not_accepted
+from proscribe.custody.request import ARGUMENTS, Asked, Wrong, hosts_of, mistyped, read
+from proscribe.custody.selection import choose
+from proscribe.custody.wording import before, losses, not_accepted
 from proscribe.quarantined import LIST, RESTORE
-from proscribe.report.wording import clean, end_of
+from proscribe.report.text.wording import clean, end_of
 from proscribe.store import Store
 
 

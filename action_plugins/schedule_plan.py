@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: what a schedule has to put on which machine. The deciding is in proscribe.schedule.planned."""
+"""Action: what a schedule has to put on which machine. The deciding is in proscribe.schedule.rendered."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ sys.path.insert(0, str(PROJECT / "module_utils"))
 from proscribe.compile.run import read_all
 from proscribe.compile.selection import select
 from proscribe.policy_errors import PolicyErrors
-from proscribe.schedule.planned import Here, plan
+from proscribe.schedule.rendered import Here, plan
 
 CONTROLLER = "proscribe_controller"  # the group that names another machine to run the schedule
 HANDED_ON = ("PROSCRIBE_ANSIBLE_PLAYBOOK", "PROSCRIBE_REPORTS")

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.cli import Refused
 from proscribe.cli import report as word
-from proscribe.report.terminal import Screen
+from proscribe.report.terminal.summary import Screen
 
 OPTIONS = {
     **dict.fromkeys(("since", "host", "rule", "run", "history"), {"type": "str", "default": ""}),

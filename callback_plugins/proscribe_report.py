@@ -53,18 +53,14 @@ if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
 from proscribe.compile.tags import unknown_tags
-from proscribe.custody import asked, telling
-from proscribe.custody.course import Course
+from proscribe.custody import request, wording
+from proscribe.custody.outcome import Course
 from proscribe.quarantined import LIST
-from proscribe.report import collecting, lifting, pruning, publishing, stored, terminal, verdict
-from proscribe.report.advice import NOT_REACHED, host_lists
-from proscribe.report.baseline import Baseline, New
-from proscribe.report.calling import called, where_we_are
-from proscribe.report.collect import Collector
-from proscribe.report.command import Call
-from proscribe.report.files import ReportDirectory
-from proscribe.report.history import HistoryError, open_history
-from proscribe.report.plays import (
+from proscribe.report import publishing
+from proscribe.report.collection import active
+from proscribe.report.collection.events import Collector
+from proscribe.report.collection.invocation import called, where_we_are
+from proscribe.report.collection.plays import (
     CHOOSING,
     COMPILING,
     CUSTODY,
@@ -75,9 +71,17 @@ from proscribe.report.plays import (
     compiles,
     tags_of,
 )
-from proscribe.report.progress import Line, Progress
-from proscribe.report.reconcile import fleet_report
-from proscribe.report.wording import clean, message
+from proscribe.report.collection.progress import Line, Progress
+from proscribe.report.evaluation import verdict
+from proscribe.report.evaluation.advice import NOT_REACHED, host_lists
+from proscribe.report.evaluation.baseline import Baseline, New
+from proscribe.report.evaluation.reconcile import fleet_report
+from proscribe.report.history import HistoryError, open_history
+from proscribe.report.storage import complete, pruning
+from proscribe.report.storage.files import ReportDirectory
+from proscribe.report.terminal import lifting, summary
+from proscribe.report.text.command import Call
+from proscribe.report.text.wording import clean, message
 
 QUARANTINE = "quarantine"  # the mode of a run over quarantines
 UNREPORTED = ("lift", QUARANTINE)  # the modes of runs that observe nothing
@@ -154,7 +158,7 @@ class CallbackModule(CallbackBase):
     @guarded
     def v2_playbook_on_start(self, playbook: Any) -> None:
         self._forget()
-        collecting.begins(playbook.get_plays(), _suits)
+        active.begins(playbook.get_plays(), _suits)
         self._ours = any(map(compiles, playbook.get_plays()))
         if self._ours:
             load_once()
@@ -166,7 +170,7 @@ class CallbackModule(CallbackBase):
 
     @guarded
     def v2_playbook_on_play_start(self, play: Any) -> None:
-        collecting.plays_now(play, _suits)
+        active.plays_now(play, _suits)
 
     @guarded
     def v2_runner_on_ok(self, result: Any) -> None:
@@ -284,7 +288,7 @@ class CallbackModule(CallbackBase):
         # What `compile_plans` warned of was shown then.
         for warning in report["warnings"][len(run.get("warnings", ())) :]:
             self._display.warning(clean(warning))
-        self._print(lambda screen: terminal.render(report, fleet.records, screen, where))
+        self._print(lambda screen: summary.render(report, fleet.records, screen, where))
         self._conclude(decided)
 
     def _new(self, run: Mapping[str, Any], records: Any) -> list[New] | None:
@@ -294,7 +298,7 @@ class CallbackModule(CallbackBase):
         if not run.get("baseline"):
             return None
         try:
-            return Baseline(stored.read_records(Path(run["baseline"]))).new(records)
+            return Baseline(complete.read_records(Path(run["baseline"]))).new(records)
         except (OSError, ValueError) as error:
             self.broken(f"the baseline cannot be read: {clean(error)}")
             return []
@@ -329,11 +333,11 @@ class CallbackModule(CallbackBase):
         self._course = None
         check = bool(context.CLIARGS.get("check"))
         if course.do != LIST:
-            self._print(lambda screen: telling.ended(course, check=check, width=screen.width))
-        elif course.format == asked.JSON:
+            self._print(lambda screen: wording.ended(course, check=check, width=screen.width))
+        elif course.format == request.JSON:
             self._hand_over(json.dumps(course.document(), indent=2))
         else:
-            self._print(lambda screen: telling.table(course))
+            self._print(lambda screen: wording.table(course))
         self._conclude(verdict.judge_quarantine(len(course.hosts), len(course.listed), ansible_failed))
 
     def _hand_over(self, text: str) -> None:
@@ -405,15 +409,15 @@ class CallbackModule(CallbackBase):
             self._display.display(Line.put(text), screen_only=text.endswith("\r"), newline=False)
             sys.stdout.flush()
 
-    def _print(self, render: Callable[[terminal.Screen], str]) -> None:
+    def _print(self, render: Callable[[summary.Screen], str]) -> None:
         """Print what `render` makes for the screen; a log file gets it without colours."""
         looking = sys.stdout.isatty()
         size = shutil.get_terminal_size((80, 40))
         colours = looking and color.ANSIBLE_COLOR and not os.environ.get("NO_COLOR")
         here = where_we_are(os.environ)
-        self._display.display(render(terminal.Screen(size.columns, size.lines, colours, here)), screen_only=True)
+        self._display.display(render(summary.Screen(size.columns, size.lines, colours, here)), screen_only=True)
         if C.DEFAULT_LOG_PATH:
-            self._display.display(render(terminal.Screen(size.columns, size.lines, False, here)), log_only=True)
+            self._display.display(render(summary.Screen(size.columns, size.lines, False, here)), log_only=True)
 
     def broken(self, what: str) -> None:
         """Say that the report failed, and see to it that the run does not end well."""

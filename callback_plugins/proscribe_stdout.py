@@ -33,11 +33,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
-from proscribe.report import differences
-from proscribe.report.advice import shorter
-from proscribe.report.calling import where_we_are
-from proscribe.report.difference_files import DifferenceFiles
-from proscribe.report.plays import (
+from proscribe.report.collection.invocation import where_we_are
+from proscribe.report.collection.plays import (
     CHOOSING,
     COMPILING,
     CUSTODY,
@@ -50,8 +47,11 @@ from proscribe.report.plays import (
     file_of,
     schedules,
 )
-from proscribe.report.progress import Line
-from proscribe.report.wording import PREFIXES, clean, message
+from proscribe.report.collection.progress import Line
+from proscribe.report.evaluation.advice import shorter
+from proscribe.report.storage.difference_files import DifferenceFiles
+from proscribe.report.terminal import differences
+from proscribe.report.text.wording import PREFIXES, clean, message
 
 
 class CallbackModule(Default):

@@ -17,7 +17,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from proscribe.reply import results
-from proscribe.reply.leash import Leash
+from proscribe.reply.output_limits import Leash
 from proscribe.reply.parsing import last_object
 from proscribe.reply.shapes import LINE, Unusable, line, lines
 

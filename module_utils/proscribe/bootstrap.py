@@ -86,7 +86,7 @@ def answer_to(head, stream):
  told = compliance_state(host, Known(plan, follows), **head["call"])
  complete = not sources and known is not None
  if head["call"].get("remember") and "record" in told and not (complete and len(follows) == count):
-  from proscribe.kept import keep
+  from proscribe.host_cache import keep
   parts = {named: modules.marshalled(), with_plan: marshal.dumps((plan, follows))}
   complete = keep(host, parts)
  return {**told, "kept": complete}

@@ -125,7 +125,7 @@ def answer_to(head: dict[str, Any], stream: BinaryIO) -> dict[str, Any]:
     told = compliance_state(host, Known(plan, follows), **head["call"])
     complete = not sources and known is not None
     if head["call"].get("remember") and "record" in told and not (complete and len(follows) == count):
-        from proscribe.kept import keep
+        from proscribe.host_cache import keep
 
         parts = {named: modules.marshalled(), with_plan: marshal.dumps((plan, follows))}
         complete = keep(host, parts)

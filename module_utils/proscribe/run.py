@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from . import plan as plans
+from .controls.applying import carry_out
 from .controls.base import Action, Changes, Control, Refusal
-from .controls.carrying_out import carry_out
 from .finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN, Finding, Verdict, host_record
 from .host import ControlError, Host, Unseen
 from .quarantined import DONE, LIST
@@ -161,7 +161,7 @@ def change(
     `doing` carries the changes out, and returns what the result says beyond them. Raises ControlError, which then names
     in `done` the actions that were carried out before it.
     """
-    from .kept import forget
+    from .host_cache import forget
 
     plans.check(plan)
     host.require_root()

@@ -38,7 +38,7 @@ HOST_SIDE = (
     "finding.py",
     "folding.py",
     "hashing.py",
-    "kept.py",
+    "host_cache.py",
     "patterns.py",
     "plan.py",
     "programs/__init__.py",
@@ -117,7 +117,7 @@ def _put_together(probe: bool) -> bytes:
     packages = {name.removesuffix(".__init__") for name in files if name.endswith(".__init__")}
     texts = {name.removesuffix(".__init__"): path.read_text(encoding="utf-8") for name, path in files.items()}
     left_out = CHANGING if probe else CHANGING | PROBING
-    sent = reached(Whole(texts, packages), [ENTRY, f"{PACKAGE}.kept"], ROOTS, left_out)
+    sent = reached(Whole(texts, packages), [ENTRY, f"{PACKAGE}.host_cache"], ROOTS, left_out)
     code = {"packages": sorted(packages.intersection(sent)), "texts": sent}
     return lzma.compress(json.dumps(code).encode(), preset=9)
 

@@ -25,9 +25,9 @@ from chromium import Chromium, Page
 from fleets import DIGEST, ENFORCED, SERVICES, answer, no_policy, run
 from peak import peak_memory
 from proscribe.finding import Finding, judge
-from proscribe.report.collect import Collector
-from proscribe.report.html import page as report_page
-from proscribe.report.reconcile import fleet_report
+from proscribe.report.collection.events import Collector
+from proscribe.report.evaluation.reconcile import fleet_report
+from proscribe.report.page.document import page as report_page
 
 LARGEST, PAINT, FILTER = 15.0, 2000.0, 200.0  # MB, ms, ms
 

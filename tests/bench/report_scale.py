@@ -27,11 +27,11 @@ sys.path.insert(0, str(PROJECT / "module_utils"))
 
 from peak import peak_memory
 from proscribe.finding import Finding, Verdict, host_record, judge
-from proscribe.report.collect import Collector
+from proscribe.report.collection.events import Collector
+from proscribe.report.evaluation.reconcile import fleet_report
 from proscribe.report.exports import formats, usual, write
-from proscribe.report.files import ReportDirectory
 from proscribe.report.history import open_history
-from proscribe.report.reconcile import fleet_report
+from proscribe.report.storage.files import ReportDirectory
 
 DIGEST = "sha256:" + "a" * 64
 PLATFORM = {"os": "debian", "version": "13", "kernel": "6.12.48", "architecture": "x86_64", "python": "3.13.5"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from proscribe.kept import PLACE
+from proscribe.host_cache import PLACE
 from proscribe.sources import Whole, reached
 
 from .part import Part

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from proscribe.report.evaluation.frameworks import CLAUSES
 from proscribe.report.exports import formats
-from proscribe.report.frameworks import CLAUSES
 
 from .part import Part, table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from proscribe.cli.quarantine import add_arguments
-from proscribe.custody.asked import PREFIX
+from proscribe.custody.request import PREFIX
 
 from .part import Part, table
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from proscribe.cli.answers import reason
+from proscribe.cli.explain.answers import reason
 from proscribe.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, UNKNOWN, WAIVED
-from proscribe.report import verdict
+from proscribe.report.evaluation import verdict
 
 from .part import Part, described, table
 

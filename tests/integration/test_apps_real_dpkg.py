@@ -32,7 +32,7 @@ sys.path.insert(0, "/source")
 from proscribe.controls import apps
 from proscribe.controls.apps.systems import dpkg_removal
 from proscribe.host import ControlError, Host
-from proscribe.controls.carrying_out import carry_out
+from proscribe.controls.applying import carry_out
 from proscribe.run import refusals
 dpkg_removal.PATIENCE = 1
 host, plan, error = Host(), json.load(sys.stdin), None

@@ -29,7 +29,7 @@ import json, sys
 sys.path.insert(0, "/home/source")
 from proscribe.controls import apps
 from proscribe.host import ControlError, Host
-from proscribe.controls.carrying_out import carry_out
+from proscribe.controls.applying import carry_out
 from proscribe.run import refusals
 host, plan, error, left = Host(), json.load(sys.stdin), None, ()
 if sys.argv[1] == "observe":

@@ -20,7 +20,7 @@ from proscribe.controls import apps
 from proscribe.controls.apps.observed import observe_apps
 from proscribe.controls.base import Changes
 from proscribe.host import Host
-from proscribe.host.walking import walk
+from proscribe.host.file_scan import walk
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT / "tests" / "unit" / "controls")]

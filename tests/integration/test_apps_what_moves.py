@@ -19,10 +19,10 @@ from proscribe.compile.catalogue import load
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.controls import apps
+from proscribe.controls.applying import carry_out
 from proscribe.controls.apps.portable import evidence
 from proscribe.controls.apps.quarantine import manifest, operator
 from proscribe.controls.base import Changes
-from proscribe.controls.carrying_out import carry_out
 from proscribe.host import Host
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -16,11 +16,11 @@ import pytest
 from browser_scene import HERE, PROJECT, UNSHARE, enforce, in_place_of_etc, made_tree, put, real_plan
 from conftest import missing
 from proscribe.controls import browser
+from proscribe.controls.applying import carry_out
 from proscribe.controls.browser import packaged
 from proscribe.controls.browser.chromium_folder import Folder
 from proscribe.controls.browser.places import Place
 from proscribe.controls.browser.rendering import rules
-from proscribe.controls.carrying_out import carry_out
 from proscribe.host import ControlError, Host
 
 pytestmark = pytest.mark.integration
@@ -77,7 +77,7 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 from proscribe.controls import browser
 from proscribe.host import ControlError, Host
-from proscribe.controls.carrying_out import carry_out
+from proscribe.controls.applying import carry_out
 host, plan = Host(sys.argv[2]), json.load(sys.stdin)
 told = {"before": sorted({verdict.state for verdict in browser.observe(host, plan)}), "done": [], "error": ""}
 try:

@@ -22,7 +22,7 @@ from proscribe.controls.browser import probe
 from proscribe.controls.browser.places import Place
 from proscribe.controls.browser.rendering import Name
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
-from proscribe.host import ControlError, Host, guest
+from proscribe.host import ControlError, Host, transient_user
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +46,7 @@ with guest.guest(Host()) as somebody, somebody.running(["sleep", "300"], 300, {}
 
 
 def rooms() -> list[str]:
-    return glob.glob(f"{guest.ROOM}/{guest.PREFIX}{os.getpid()}-*")
+    return glob.glob(f"{transient_user.ROOM}/{transient_user.PREFIX}{os.getpid()}-*")
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_a_browser_that_does_not_work_is_unknown_and_leaves_nothing(
     assert probe.start(host, candidate, Name("mail.google.com")) == probe.Outcome(UNKNOWN, detail)
     assert time.monotonic() - began < BUSY, "it was left to its own end"
     assert rooms() == []
-    assert not any(guest._processes(number) for number in _numbers_in_use())
+    assert not any(transient_user._processes(number) for number in _numbers_in_use())
 
 
 def _numbers_in_use() -> set[int]:
@@ -161,20 +161,20 @@ def _numbers_in_use() -> set[int]:
                 owners.add(entry.stat().st_uid)
             except FileNotFoundError:
                 continue
-    return owners & set(guest.NUMBERS)
+    return owners & set(transient_user.NUMBERS)
 
 
 def test_the_guest_is_nobody_and_cannot_write_but_at_home(host: Host, program: Callable[[str], str]) -> None:
     text = (
         'id -u; id -G; echo "$HOME"; touch "$HOME/here" && ls "$HOME" >&2; ! touch "$0" /run/x /var/lib/x 2>/dev/null'
     )
-    with guest.guest(host) as somebody:
+    with transient_user.guest(host) as somebody:
         with somebody.running([program(f"({text}) >&2")], 10, {}) as process:
             assert process.wait() == 0
         with open(os.path.join(somebody.home, "said"), encoding="utf-8") as stream:
             said = stream.read().split()
         assert said == [str(somebody.uid), str(somebody.uid), somebody.home, "here", "said"]
-        assert somebody.uid in guest.NUMBERS
+        assert somebody.uid in transient_user.NUMBERS
     assert rooms() == []
 
 
@@ -183,15 +183,15 @@ def test_what_a_killed_run_leaves_the_next_one_takes_away(host: Host) -> None:
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         uid = int(run.stdout.readline())
-        until(lambda: len(guest._processes(uid)) >= 2)  # its limit, and what it limits
+        until(lambda: len(transient_user._processes(uid)) >= 2)  # its limit, and what it limits
         run.send_signal(signal.SIGKILL)
-    left = glob.glob(f"{guest.ROOM}/{guest.PREFIX}{run.pid}-*")
-    assert (len(left), len(guest._processes(uid))) == (1, 2)
-    with guest.guest(host):
-        assert (os.path.exists(left[0]), guest._processes(uid)) == (False, [])
+    left = glob.glob(f"{transient_user.ROOM}/{transient_user.PREFIX}{run.pid}-*")
+    assert (len(left), len(transient_user._processes(uid))) == (1, 2)
+    with transient_user.guest(host):
+        assert (os.path.exists(left[0]), transient_user._processes(uid)) == (False, [])
 
 
 def test_an_ordinary_user_has_no_guests(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Host, "privileged", False)
-    with pytest.raises(ControlError, match="needs root"), guest.guest(host):
+    with pytest.raises(ControlError, match="needs root"), transient_user.guest(host):
         pass

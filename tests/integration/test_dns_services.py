@@ -42,7 +42,7 @@ from proscribe.controls import dns
 from proscribe.controls.dns.choice import choose
 from proscribe.controls.dns.resolver_users import resolver_users
 from proscribe.host import Host
-from proscribe.controls.carrying_out import carry_out
+from proscribe.controls.applying import carry_out
 
 call = json.loads(%r)
 host, plan, answer = Host(), call["plan"], {}

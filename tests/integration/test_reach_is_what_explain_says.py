@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 import yaml
 from proscribe.cli import explain, inventory
-from proscribe.cli.asked import read
+from proscribe.cli.explain.question import read
 from proscribe.compile.run import compile_hosts
 from reach_cases import (
     ADDRESSES,

@@ -12,9 +12,9 @@ import pytest
 from chromium import Chromium, Page
 from conftest import missing, require_tool
 from proscribe.finding import Finding, Verdict, host_record, judge
-from proscribe.report.collect import Collector
-from proscribe.report.html import page as report_page
-from proscribe.report.reconcile import fleet_report
+from proscribe.report.collection.events import Collector
+from proscribe.report.evaluation.reconcile import fleet_report
+from proscribe.report.page.document import page as report_page
 
 pytestmark = pytest.mark.integration
 

@@ -18,7 +18,7 @@ from proscribe.compile.restrictions import PREFIX, read_restrictions
 from proscribe.compile.waivers import document
 from proscribe.plan import CONTROLS
 from proscribe.reply.record import read
-from proscribe.report.reconcile import fleet_report, reconcile
+from proscribe.report.evaluation.reconcile import fleet_report, reconcile
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT / "tests" / "unit" / "report")]

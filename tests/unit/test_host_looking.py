@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host import ControlError, Host, Unseen, looking
+from proscribe.host import ControlError, Host, Unseen, reading
 from proscribe.host.budget import Budget
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
@@ -22,9 +22,9 @@ def host(tmp_path: Path) -> Host:
 
 
 def test_the_bounds_are_these() -> None:
-    assert (looking.LARGEST_FILE, looking.LARGEST) == (64 << 20, 1 << 20)
-    assert (looking.PIECE, looking.SEARCHED) == (256 << 10, 4 << 20)
-    assert (looking.NAMES, looking.MOST_OPEN) == (20_000, 128)
+    assert (reading.LARGEST_FILE, reading.LARGEST) == (64 << 20, 1 << 20)
+    assert (reading.PIECE, reading.SEARCHED) == (256 << 10, 4 << 20)
+    assert (reading.NAMES, reading.MOST_OPEN) == (20_000, 128)
 
 
 READS = {
@@ -90,7 +90,7 @@ def test_names_are_paid_for_as_they_come(host: Host, monkeypatch: pytest.MonkeyP
         (Path(host.root) / "etc" / name).touch()
     everything = [*"abcde", "file"]
     assert host.list("/etc") == everything
-    monkeypatch.setattr(looking, "NAMES", 2)
+    monkeypatch.setattr(reading, "NAMES", 2)
     host.budget = Budget(entries=6)
     assert (host.list("/etc"), host.budget.left["files"]) == (everything, 0)
     host.budget = Budget(entries=3)
@@ -120,7 +120,7 @@ def test_so_much_of_a_file_is_read(
     host: Host, monkeypatch: pytest.MonkeyPatch, limit: int, users: bool, told: str
 ) -> None:
     """A larger one of a user's is unseen: it is no mistake of the host's that would end its control."""
-    monkeypatch.setattr(looking, "LARGEST", 8)
+    monkeypatch.setattr(reading, "LARGEST", 8)
     host.budget = Budget() if users else None
     if not told:
         assert host.read("/etc/file", limit) == b"0123456789"
@@ -135,7 +135,7 @@ def test_so_much_of_a_file_is_read(
 def test_a_file_that_is_not_roots_is_a_users(
     host: Host, monkeypatch: pytest.MonkeyPatch, uid: int, users: bool
 ) -> None:
-    monkeypatch.setattr(looking, "LARGEST", 8)
+    monkeypatch.setattr(reading, "LARGEST", 8)
     os.chown(f"{host.root}/etc/file", uid, 0)
     if users:
         with pytest.raises(Unseen, match="more than is read of a user's file"):
@@ -145,7 +145,7 @@ def test_a_file_that_is_not_roots_is_a_users(
 
 
 def test_a_search_finds_what_lies_across_two_pieces(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looking, "SEARCHED", 4)
+    monkeypatch.setattr(reading, "SEARCHED", 4)
     assert host.search("/etc/file", re.compile(rb"34|5|67|89|0123"), 2) == [b"0123", b"34", b"5", b"67", b"89"]
     (Path(host.root) / "etc/file").write_bytes(b"aXbbXbaXb")
     assert host.search("/etc/file", re.compile(rb"[ab]X"), 2) == [b"aX", b"bX"], "each once"
@@ -188,7 +188,7 @@ def test_what_a_user_has_is_not_kept(host: Host) -> None:
 
 
 def test_directories_stay_open_up_to_a_bound_and_none_after_it(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looking, "MOST_OPEN", 3)  # the root, /etc and one more
+    monkeypatch.setattr(reading, "MOST_OPEN", 3)  # the root, /etc and one more
     for name in "abc":
         (Path(host.root) / "etc" / name).mkdir()
         (Path(host.root) / "etc" / name / "x").touch()

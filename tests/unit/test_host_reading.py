@@ -11,11 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from proscribe.host import ControlError, Host, Unseen, looking
+from proscribe.host import ControlError, Host, Unseen, reading
 from proscribe.host.budget import Budget
 from proscribe.host.files import Files
-from proscribe.host.looking import Looking
 from proscribe.host.processes import Processes
+from proscribe.host.reading import Looking
 from proscribe.host.tools import Tools
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
@@ -63,7 +63,7 @@ def test_a_file_that_is_too_large_is_never_taken_for_its_beginning_nor_read_to_i
     host: Host, monkeypatch: pytest.MonkeyPatch, limit: int, read: int
 ) -> None:
     """Its beginning may be harmless; its end may be a terabyte away."""
-    monkeypatch.setattr(looking, "PIECE", 4)
+    monkeypatch.setattr(reading, "PIECE", 4)
     host.budget = Budget()
     if limit < 10:
         with pytest.raises(ControlError, match=f"^/etc/file is larger than {limit} bytes$"):
@@ -91,7 +91,7 @@ def test_a_large_file_is_only_read_where_no_user_made_it(
     host: Host, monkeypatch: pytest.MonkeyPatch, owner: int, myself: int, budget: bool, whole: bool
 ) -> None:
     os.chown(f"{host.root}/etc/file", owner, owner)
-    monkeypatch.setattr(looking, "LARGEST", 8)
+    monkeypatch.setattr(reading, "LARGEST", 8)
     monkeypatch.setattr(os, "geteuid", lambda: myself)
     host.budget = Budget() if budget else None
     if whole:
@@ -105,7 +105,7 @@ def test_what_the_host_was_asked_for_itself_is_no_answer_for_a_user(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may be 64 MiB, and each user's part of a look holds what it has read."""
-    monkeypatch.setattr(looking, "LARGEST", 8)
+    monkeypatch.setattr(reading, "LARGEST", 8)
     with host.still():
         assert host.read("/etc/file") == b"0123456789"
         host.budget = Budget()
@@ -126,7 +126,7 @@ def test_no_offset_that_a_file_names_is_a_mistake_of_the_look(host: Host, offset
 
 def test_no_more_is_searched_twice_than_a_match_is_long(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gigabyte would else cost two."""
-    monkeypatch.setattr(looking, "SEARCHED", 1000)
+    monkeypatch.setattr(reading, "SEARCHED", 1000)
     (Path(host.root) / "etc/file").write_bytes(b"x" * 2500)
     searched: list[int] = []
 
@@ -189,10 +189,10 @@ def test_a_link_that_goes_away_before_it_is_read_is_unseen(host: Host, monkeypat
         raise FileNotFoundError(2, "No such file or directory")
 
     (Path(host.root) / "etc/link").symlink_to("file")
-    monkeypatch.setattr(looking, "told", gone)
+    monkeypatch.setattr(reading, "told", gone)
     with pytest.raises(Unseen, match="^/etc/link cannot be read: No such file or directory$"):
         host.target("/etc/link")
-    monkeypatch.setattr(looking, "told", lambda directory, name, path: "")
+    monkeypatch.setattr(reading, "told", lambda directory, name, path: "")
     assert host.target("/etc/link") == "/etc/link", "by now it is no link"
 
 

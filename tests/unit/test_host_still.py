@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host import ControlError, Host, looking
+from proscribe.host import ControlError, Host, reading
 
 Look = Callable[[Host], Any]
 
@@ -52,9 +52,9 @@ def told(look: Look, host: Host) -> Any:
 
 def test_each_answer_is_the_one_that_it_would_be(host: Host) -> None:
     plainly = [told(look, host) for look in LOOKS]
-    for most in (looking.MOST_OPEN, 2, 0):
+    for most in (reading.MOST_OPEN, 2, 0):
         with pytest.MonkeyPatch.context() as patched, host.still():
-            patched.setattr(looking, "MOST_OPEN", most)
+            patched.setattr(reading, "MOST_OPEN", most)
             assert [told(look, host) for look in (*LOOKS, *LOOKS)] == [*plainly, *plainly]
 
 

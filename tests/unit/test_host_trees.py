@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from proscribe.host import ControlError, trees
+from proscribe.host import ControlError, directories
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 
@@ -40,13 +40,13 @@ def tree(place: Path) -> Path:
 
 def test_the_sum_of_a_file_is_that_of_its_content(tmp_path: Path, here: int) -> None:
     (tmp_path / "file").write_bytes(b"abc" * 500_000)
-    told = trees.sum_up(here, "file")
-    assert told == trees.Sum(hashlib.sha256(b"abc" * 500_000).hexdigest(), 1, 1_500_000, 0)
+    told = directories.sum_up(here, "file")
+    assert told == directories.Sum(hashlib.sha256(b"abc" * 500_000).hexdigest(), 1, 1_500_000, 0)
 
 
 def test_the_sum_of_a_tree_counts_files_and_bytes(tmp_path: Path, here: int) -> None:
     tree(tmp_path / "a")
-    told = trees.sum_up(here, "a")
+    told = directories.sum_up(here, "a")
     assert (len(told.sha256), told.files, told.size, told.shared) == (64, 3, 3003, 0)
 
 
@@ -69,14 +69,14 @@ CHANGES: dict[str, Change] = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_any_change_of_a_tree_is_another_sum(tmp_path: Path, here: int, change: str) -> None:
     tree(tmp_path / "a")
-    before = trees.sum_up(here, "a")
-    assert trees.sum_up(here, "a") == before
+    before = directories.sum_up(here, "a")
+    assert directories.sum_up(here, "a") == before
     CHANGES[change](tmp_path / "a")
-    assert trees.sum_up(here, "a").sha256 != before.sha256
+    assert directories.sum_up(here, "a").sha256 != before.sha256
 
 
 def test_equal_trees_have_equal_sums_wherever_they_stand(tmp_path: Path, here: int) -> None:
-    assert trees.sum_up(here, tree(tmp_path / "a").name) == trees.sum_up(here, tree(tmp_path / "b").name)
+    assert directories.sum_up(here, tree(tmp_path / "a").name) == directories.sum_up(here, tree(tmp_path / "b").name)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_files_that_have_names_elsewhere_are_counted(
     tree(tmp_path / "a")
     for of, name in links:
         os.link(tmp_path / of, tmp_path / name)
-    assert trees.sum_up(here, "a").shared == shared
+    assert directories.sum_up(here, "a").shared == shared
 
 
 def test_a_copy_has_everything(tmp_path: Path, here: int) -> None:
@@ -108,8 +108,8 @@ def test_a_copy_has_everything(tmp_path: Path, here: int) -> None:
         os.chown(top / "deep/two", 1234, 4321)
         os.chown(top / "link", 1235, 4322, follow_symlinks=False)
         os.chown(top / "pipe", 1236, 4323)
-    trees.copy(here, "a", here, "b")
-    assert trees.sum_up(here, "b") == trees.sum_up(here, "a")
+    directories.copy(here, "a", here, "b")
+    assert directories.sum_up(here, "b") == directories.sum_up(here, "a")
     for path in [top, *top.rglob("*")]:
         was, now = path.lstat(), (tmp_path / "b" / path.relative_to(top)).lstat()
         kept = ("st_mode", "st_uid", "st_gid", "st_mtime_ns", "st_nlink")
@@ -121,7 +121,7 @@ def test_a_copy_has_everything(tmp_path: Path, here: int) -> None:
 def test_a_copy_of_one_file(tmp_path: Path, here: int) -> None:
     (tmp_path / "file").write_bytes(b"x" * 3_000_000)
     os.setxattr(tmp_path / "file", "user.note", b"\0\xff") if hasattr(os, "setxattr") else None
-    trees.copy(here, "file", here, "copy")
+    directories.copy(here, "file", here, "copy")
     assert (tmp_path / "copy").read_bytes() == b"x" * 3_000_000
     assert os.getxattr(tmp_path / "copy", "user.note") == b"\0\xff"
 
@@ -131,7 +131,7 @@ def test_a_copy_is_as_long_as_the_file_whatever_that_ends_with(tmp_path: Path, h
     with (tmp_path / "file").open("wb") as stream:
         stream.write(b"x" * 5000 + (bytes(10_000) if end == "zeros" else b""))
         stream.truncate(15_000)
-    trees.copy(here, "file", here, "copy")
+    directories.copy(here, "file", here, "copy")
     assert (tmp_path / "copy").read_bytes() == b"x" * 5000 + bytes(10_000)
 
 
@@ -144,7 +144,7 @@ def test_what_a_disk_cannot_read_is_no_end_of_the_file(
     (tmp_path / "file").write_bytes(b"x" * 5000)
     monkeypatch.setattr(os, "lseek", broken)
     with pytest.raises(OSError, match="Input/output error"):
-        trees.copy(here, "file", here, "copy")
+        directories.copy(here, "file", here, "copy")
 
 
 def test_where_a_name_ends_is_part_of_the_sum(tmp_path: Path, here: int) -> None:
@@ -152,7 +152,7 @@ def test_where_a_name_ends_is_part_of_the_sum(tmp_path: Path, here: int) -> None
     for top, name, target in (("a", "x", "120000y"), ("b", "x120000", "y")):
         (tmp_path / top).mkdir()
         (tmp_path / top / name).symlink_to(target)
-    assert trees.sum_up(here, "a").sha256 != trees.sum_up(here, "b").sha256
+    assert directories.sum_up(here, "a").sha256 != directories.sum_up(here, "b").sha256
 
 
 def test_only_data_is_read_and_counted_and_no_hole_beside_it(tmp_path: Path, here: int) -> None:
@@ -161,8 +161,8 @@ def test_only_data_is_read_and_counted_and_no_hole_beside_it(tmp_path: Path, her
         for number in range(3):
             stream.seek(number * 1_048_576)
             stream.write(b"x" * 4096)
-    allowance = trees.Allowance((tmp_path / "file").stat().st_blocks * 512)
-    trees.sum_up(here, "file", allowance)
+    allowance = directories.Allowance((tmp_path / "file").stat().st_blocks * 512)
+    directories.sum_up(here, "file", allowance)
     assert allowance.left == 0
 
 
@@ -172,7 +172,7 @@ def test_a_large_file_is_read_in_large_pieces(tmp_path: Path, here: int, monkeyp
     sizes: list[int] = []
     real = os.pread
     monkeypatch.setattr(os, "pread", lambda *what: sizes.append(what[1]) or real(*what))
-    trees.sum_up(here, "file")
+    directories.sum_up(here, "file")
     assert sum(sizes) == 8_000_000 and len(sizes) < 20
 
 
@@ -190,8 +190,8 @@ def test_a_file_system_with_small_blocks_has_holes_within_ours(
         return at if block not in (1, 5) else (block + 1) * 1024
 
     monkeypatch.setattr(os, "lseek", lseek)
-    assert trees.sum_up(here, "file").sha256 == hashlib.sha256(content).hexdigest()
-    trees.copy(here, "file", here, "copy")
+    assert directories.sum_up(here, "file").sha256 == hashlib.sha256(content).hexdigest()
+    directories.copy(here, "file", here, "copy")
     assert (tmp_path / "copy").read_bytes() == content
 
 
@@ -201,7 +201,7 @@ def test_what_is_written_in_part_is_written_on_where_it_ended(
     (tmp_path / "file").write_bytes(os.urandom(20_000))
     real = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda descriptor, piece, at: real(descriptor, piece[:3_000], at))
-    trees.copy(here, "file", here, "copy")
+    directories.copy(here, "file", here, "copy")
     assert (tmp_path / "copy").read_bytes() == (tmp_path / "file").read_bytes()
 
 
@@ -209,7 +209,7 @@ def test_nothing_that_is_there_is_written_over(tmp_path: Path, here: int) -> Non
     (tmp_path / "file").write_text("new")
     (tmp_path / "copy").write_text("mine")
     with pytest.raises(FileExistsError):
-        trees.copy(here, "file", here, "copy")
+        directories.copy(here, "file", here, "copy")
     assert (tmp_path / "copy").read_text() == "mine"
 
 
@@ -220,13 +220,13 @@ def test_no_link_is_followed(tmp_path: Path, here: int) -> None:
     (tmp_path / "file-link").symlink_to(outside / "one")
     for name in ("link", "file-link"):
         with pytest.raises(ControlError, match="neither a file nor a directory"):
-            trees.open_entry(here, name)
-        trees.copy(here, name, here, f"copy-of-{name}")
+            directories.open_entry(here, name)
+        directories.copy(here, name, here, f"copy-of-{name}")
         assert (tmp_path / f"copy-of-{name}").is_symlink()
-        trees.remove(here, f"copy-of-{name}")
-        assert trees.sum_up(here, name).files == 0
+        directories.remove(here, f"copy-of-{name}")
+        assert directories.sum_up(here, name).files == 0
     assert (outside / "one").read_text() == "one"
-    trees.remove(here, "link")
+    directories.remove(here, "link")
     assert outside.is_dir() and not (tmp_path / "link").is_symlink()
 
 
@@ -253,13 +253,13 @@ def test_a_link_that_takes_the_place_of_what_was_looked_at_gives_nothing_away(
     monkeypatch.setattr(os, "stat", swapped)
     try:
         if act == "open":
-            descriptor = trees.open_entry(here, "place")
+            descriptor = directories.open_entry(here, "place")
             assert os.path.samestat(os.fstat(descriptor), real(tmp_path / ("away" if looks == 1 else "place")))
             os.close(descriptor)
         elif act == "sum":
-            assert trees.sum_up(here, "place").size == 0
+            assert directories.sum_up(here, "place").size == 0
         else:
-            trees.copy(here, "place", here, "copy")
+            directories.copy(here, "place", here, "copy")
             copy = tmp_path / "copy"
             assert copy.is_symlink() or (copy.stat().st_size == 0 if kind == "file" else os.listdir(copy) == [])
     except OSError:
@@ -281,36 +281,36 @@ def test_a_pipe_in_the_place_of_a_file_holds_nobody_up(
         return seen
 
     monkeypatch.setattr(os, "stat", swapped)
-    os.close(trees.open_entry(here, "place"))
+    os.close(directories.open_entry(here, "place"))
 
 
-@pytest.mark.parametrize(("levels", "fine"), [(trees.DEEPEST - 1, True), (trees.DEEPEST, False)])
+@pytest.mark.parametrize(("levels", "fine"), [(directories.DEEPEST - 1, True), (directories.DEEPEST, False)])
 def test_what_is_too_deep_is_said(tmp_path: Path, here: int, levels: int, fine: bool) -> None:
     """What can be copied can be compared afterwards: both end at the same level."""
     (tmp_path / "a" / "/".join("d" * levels)).mkdir(parents=True)
     (tmp_path / "a" / "/".join("d" * levels) / "file").touch()
-    for act in (lambda: trees.sum_up(here, "a"), lambda: trees.copy(here, "a", here, "b")):
+    for act in (lambda: directories.sum_up(here, "a"), lambda: directories.copy(here, "a", here, "b")):
         if fine:
             act()
         else:
-            with pytest.raises(ControlError, match=f"more than {trees.DEEPEST} deep"):
+            with pytest.raises(ControlError, match=f"more than {directories.DEEPEST} deep"):
                 act()
 
 
 def test_no_descriptor_stays_open(tmp_path: Path, here: int) -> None:
     tree(tmp_path / "a")
     before = os.listdir("/proc/self/fd")
-    trees.sum_up(here, "a")
-    trees.copy(here, "a", here, "b")
-    trees.remove(here, "b")
+    directories.sum_up(here, "a")
+    directories.copy(here, "a", here, "b")
+    directories.remove(here, "b")
     assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
 def test_what_is_gone_is_no_error_to_take_away(tmp_path: Path, here: int) -> None:
     tree(tmp_path / "a")
-    trees.remove(here, "a")
+    directories.remove(here, "a")
     assert os.listdir(tmp_path) == []
-    trees.remove(here, "a")
+    directories.remove(here, "a")
 
 
 @ROOT
@@ -319,9 +319,9 @@ def test_set_user_id_and_attributes_outlive_a_change_of_the_owner(tmp_path: Path
     (tmp_path / "copy").touch()
     os.chown(tmp_path / "file", 1234, 4321)
     (tmp_path / "file").chmod(0o6755)
-    opened = [trees.open_entry(here, name) for name in ("file", "copy")]
-    trees.give_attributes(opened[1], trees.attributes(opened[0]))
-    assert trees.attributes(opened[1]) == trees.attributes(opened[0])
+    opened = [directories.open_entry(here, name) for name in ("file", "copy")]
+    directories.give_attributes(opened[1], directories.attributes(opened[0]))
+    assert directories.attributes(opened[1]) == directories.attributes(opened[0])
     assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == 0o6755
     for descriptor in opened:
         os.close(descriptor)
@@ -329,24 +329,24 @@ def test_set_user_id_and_attributes_outlive_a_change_of_the_owner(tmp_path: Path
 
 def test_a_sum_reads_as_much_as_is_allowed_and_no_byte_more(tmp_path: Path, here: int) -> None:
     (tmp_path / "file").write_bytes(b"x" * 5000)
-    trees.sum_up(here, "file", trees.Allowance(5000))
-    trees.copy(here, "file", here, "copy", trees.Allowance(5000))
-    for work in (trees.sum_up, lambda *what: trees.copy(*what[:2], here, "other", what[2])):
+    directories.sum_up(here, "file", directories.Allowance(5000))
+    directories.copy(here, "file", here, "copy", directories.Allowance(5000))
+    for work in (directories.sum_up, lambda *what: directories.copy(*what[:2], here, "other", what[2])):
         with pytest.raises(ControlError, match="more than 0 MiB of data"):
-            work(here, "file", trees.Allowance(4999))
+            work(here, "file", directories.Allowance(4999))
     with pytest.raises(ControlError, match="more than 3 MiB"):
-        trees.Allowance(3 * 2**20 + 1).take(4 * 2**20)
+        directories.Allowance(3 * 2**20 + 1).take(4 * 2**20)
 
 
 def test_an_allowance_is_for_all_files_together(tmp_path: Path, here: int) -> None:
     (tmp_path / "a").mkdir()
     for number in range(3):
         (tmp_path / f"a/{number}").write_bytes(b"x" * 1000)
-    allowance = trees.Allowance(3000)
-    trees.sum_up(here, "a", allowance)
+    allowance = directories.Allowance(3000)
+    directories.sum_up(here, "a", allowance)
     assert allowance.left == 0
     with pytest.raises(ControlError):
-        trees.copy(here, "a", here, "b", trees.Allowance(2999))
+        directories.copy(here, "a", here, "b", directories.Allowance(2999))
 
 
 def test_zeros_that_nobody_would_wait_for_are_counted_and_others_hashed(tmp_path: Path, here: int) -> None:
@@ -355,9 +355,9 @@ def test_zeros_that_nobody_would_wait_for_are_counted_and_others_hashed(tmp_path
     for size in (8192, 12288, 16384):
         (tmp_path / "file").write_bytes(b"")
         os.truncate(tmp_path / "file", size)
-        allowance = trees.Allowance()
+        allowance = directories.Allowance()
         allowance.zeros = 12288
-        sums[size] = trees.sum_up(here, "file", allowance).sha256
+        sums[size] = directories.sum_up(here, "file", allowance).sha256
         assert allowance.zeros == (12288 - size if size <= 12288 else 12288)
     assert sums[8192] == hashlib.sha256(bytes(8192)).hexdigest()
     assert sums[12288] == hashlib.sha256(bytes(12288)).hexdigest()
@@ -377,8 +377,8 @@ def test_pieces_end_where_they_end(tmp_path: Path, here: int, size: int, hole: b
             stream.write(content[12288:])
         else:
             stream.write(content)
-    assert trees.sum_up(here, "file").sha256 == hashlib.sha256(content).hexdigest()
-    trees.copy(here, "file", here, "copy")
+    assert directories.sum_up(here, "file").sha256 == hashlib.sha256(content).hexdigest()
+    directories.copy(here, "file", here, "copy")
     assert (tmp_path / "copy").read_bytes() == content
     assert (tmp_path / "copy").stat().st_blocks * 512 <= size // 4096 * 4096, "a copy keeps holes, and makes them"
 
@@ -391,20 +391,20 @@ def test_what_a_tree_takes(tmp_path: Path, here: int) -> None:
     (tmp_path / "a/sparse").touch()
     os.truncate(tmp_path / "a/sparse", 2**40)
     paths = [tmp_path / "a", tmp_path / "a/deep", tmp_path / "a/one", tmp_path / "a/sparse"]
-    assert trees.extent(here, "a") == trees.Extent(sum(path.lstat().st_blocks * 512 for path in paths), 5)
-    assert trees.extent(here, "a", 5).entries == 5
+    assert directories.extent(here, "a") == directories.Extent(sum(path.lstat().st_blocks * 512 for path in paths), 5)
+    assert directories.extent(here, "a", 5).entries == 5
     with pytest.raises(ControlError, match="more than 4 files"):
-        trees.extent(here, "a", 4)
+        directories.extent(here, "a", 4)
 
 
 def test_what_is_taken_away_may_have_any_kind_in_it(tmp_path: Path, here: int) -> None:
     outside = tree(tmp_path / "outside")
     top = tree(tmp_path / "a")
     (top / "deep/away").symlink_to(outside)
-    trees.remove(here, "a")
+    directories.remove(here, "a")
     assert sorted(os.listdir(tmp_path)) == ["outside"] and (outside / "deep/two").exists()
     (tmp_path / "file").touch()
-    trees.remove(here, "file")
+    directories.remove(here, "file")
     assert sorted(os.listdir(tmp_path)) == ["outside"]
 
 
@@ -423,11 +423,11 @@ def test_nothing_goes_into_a_file_system_that_is_mounted_in_it(
     monkeypatch.setattr(os, "stat", elsewhere)
     with pytest.raises(ControlError, match="another file system is mounted at .*er in it"):
         if act == "sum":
-            trees.sum_up(here, "a")
+            directories.sum_up(here, "a")
         elif act == "copy":
-            trees.copy(here, "a", here, "b")
+            directories.copy(here, "a", here, "b")
         else:
-            trees.remove(here, "a")
+            directories.remove(here, "a")
     assert (tmp_path / "a/deep/er/empty").exists()
 
 
@@ -438,15 +438,15 @@ def test_while_it_is_copied_nobody_else_can_open_it(tmp_path: Path, here: int, m
     for path in (tmp_path / "a/file", tmp_path / "a"):
         path.chmod(0o777)
     modes: list[int] = []
-    real = trees.give_attributes
+    real = directories.give_attributes
 
-    def noted(descriptor: int, wanted: trees.Attributes) -> None:
+    def noted(descriptor: int, wanted: directories.Attributes) -> None:
         modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
         real(descriptor, wanted)
 
-    monkeypatch.setattr(trees, "give_attributes", noted)
+    monkeypatch.setattr(directories, "give_attributes", noted)
     monkeypatch.setattr(os, "umask", lambda mask: mask)
-    trees.copy(here, "a", here, "b")
+    directories.copy(here, "a", here, "b")
     assert modes == [0o600, 0o700]
     assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("b", "b/file")] == [0o777, 0o777]
 
@@ -459,7 +459,7 @@ def test_all_of_a_copy_is_on_the_disk_before_the_original_goes(
     synced: list[str] = []
     real = os.fsync
     monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")) or real(fd))
-    trees.copy(here, "a", here, "b")
+    directories.copy(here, "a", here, "b")
     assert synced == [f"{tmp_path}/b/deep/file", f"{tmp_path}/b/deep", f"{tmp_path}/b"]
 
 
@@ -476,12 +476,12 @@ def test_a_file_system_without_owners_is_no_error_and_a_broken_one_is(
         raise OSError(getattr(errno, error), error)
 
     monkeypatch.setattr(os, call, refused)
-    descriptor = trees.open_entry(here, "file")
-    wanted = trees.attributes(descriptor)._replace(xattrs={"user.note": "eA=="}, mtime_ns=10**18)
+    descriptor = directories.open_entry(here, "file")
+    wanted = directories.attributes(descriptor)._replace(xattrs={"user.note": "eA=="}, mtime_ns=10**18)
     if error in ("EIO", "ENOSPC"):
         with pytest.raises(OSError, match=error):
-            trees.give_attributes(descriptor, wanted)
+            directories.give_attributes(descriptor, wanted)
     else:
-        trees.give_attributes(descriptor, wanted)
+        directories.give_attributes(descriptor, wanted)
         assert (tmp_path / "file").stat().st_mtime_ns == 10**18
     os.close(descriptor)

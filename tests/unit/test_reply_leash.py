@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from proscribe.reply.leash import Leash, TookTooLong
+from proscribe.reply.output_limits import Leash, TookTooLong
 
 FLOOD = [sys.executable, "-c", "while True: print('x' * 65536)"]
 SLEEP = ["sleep", "1000"]

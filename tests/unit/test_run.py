@@ -6,9 +6,9 @@ import os
 import time
 
 import pytest
-from proscribe import kept, run
+from proscribe import host_cache, run
 from proscribe import plan as plans
-from proscribe.controls import carrying_out
+from proscribe.controls import applying
 from proscribe.controls.base import Action, Changes, Refusal
 from proscribe.finding import Finding, judge
 from proscribe.host import ControlError, Host
@@ -153,11 +153,11 @@ def test_independent_actions_are_all_tried_and_what_failed_is_told_at_the_end(ho
 
 
 @pytest.mark.parametrize(
-    ("remember", "will_correct", "privileged", "kept"),
+    ("remember", "will_correct", "privileged", "remembered"),
     [(True, True, True, [True]), (True, False, True, [False]), (False, True, True, []), (True, True, False, [])],
 )
 def test_a_look_keeps_something_for_the_next_one_only_where_it_may(
-    host, monkeypatch, remember, will_correct, privileged, kept
+    host, monkeypatch, remember, will_correct, privileged, remembered
 ):
     class Keeping(Scripted):
         def observe(self, host, plan):
@@ -172,17 +172,17 @@ def test_a_look_keeps_something_for_the_next_one_only_where_it_may(
     monkeypatch.setattr(Host, "privileged", privileged)
     with_controls(monkeypatch, Keeping("apps"))
     told = run.compliance_state(host, plan(apps=SECTION), [], "never", will_correct, remember=remember)
-    assert (log, told["record"]["full_scan"]["runs"]) == (kept, 1)
+    assert (log, told["record"]["full_scan"]["runs"]) == (remembered, 1)
 
 
 def test_lifting_takes_away_what_a_host_keeps(host, tmp_path, monkeypatch):
     (tmp_path / "var/lib").mkdir(parents=True)
     with_controls(monkeypatch, Scripted("apps"))
     code, plan_ = "a" * 64, f"{'a' * 64}-{'b' * 64}"
-    path = f"{kept.PLACE}/{code}"
-    assert kept.keep(host, {"old": b"old"}) and kept.keep(host, {code: b"code", plan_: b"plan"})
-    assert kept.keep(host, {code: None, plan_: b"more"})
-    assert host.list(kept.PLACE) == [code, plan_] and host.read(f"{kept.PLACE}/{plan_}") == b"more"
+    path = f"{host_cache.PLACE}/{code}"
+    assert host_cache.keep(host, {"old": b"old"}) and host_cache.keep(host, {code: b"code", plan_: b"plan"})
+    assert host_cache.keep(host, {code: None, plan_: b"more"})
+    assert host.list(host_cache.PLACE) == [code, plan_] and host.read(f"{host_cache.PLACE}/{plan_}") == b"more"
     assert host.stat(path).st_mode & 0o777 == 0o600
     run.change(host, plan(apps=SECTION), "apps", lift=True, dry_run=True)
     assert host.read(path) == b"code"
@@ -192,12 +192,12 @@ def test_lifting_takes_away_what_a_host_keeps(host, tmp_path, monkeypatch):
 
 def test_a_host_where_nothing_can_be_kept_only_loses_time(host, monkeypatch):
     monkeypatch.setattr(Host, "privileged", False)
-    assert kept.keep(host, {"x": b"code"}) is False
+    assert host_cache.keep(host, {"x": b"code"}) is False
     (host_var := host.root + "/var")
     with open(host_var, "w") as file:
         file.write("no directory")
     monkeypatch.setattr(Host, "privileged", True)
-    assert kept.keep(host, {"x": b"code"}) is False
+    assert host_cache.keep(host, {"x": b"code"}) is False
 
 
 def test_an_ordinary_user_changes_nothing(host, monkeypatch):
@@ -251,7 +251,7 @@ def test_the_hosts_own_action_that_fails_is_still_a_failure(host, monkeypatch):
 
 @pytest.mark.parametrize("trouble", [lambda: time.sleep(60), lambda: os._exit(1), lambda: {}["x"]])
 def test_a_users_action_that_never_ends_or_dies_keeps_nobody_from_their_turn(host, monkeypatch, tmp_path, trouble):
-    monkeypatch.setattr(carrying_out, "PATIENCE", 1.0)
+    monkeypatch.setattr(applying, "PATIENCE", 1.0)
     own = [Action("remove", str(n), trouble, user="mallory", rules=["apps/telegram"]) for n in range(20)]
     mark = tmp_path / "mark"
     mark.touch()

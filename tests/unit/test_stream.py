@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from proscribe import plan as plans
-from proscribe.kept import PLACE
+from proscribe.host_cache import PLACE
 from proscribe.loader import LACKING, MARK
 from proscribe.reply.shapes import Unusable
 from proscribe.store import Store
@@ -257,7 +257,7 @@ def test_only_what_asks_for_the_probe_has_its_code(tmp_path):
     store = Store(tmp_path)
     assert set(code_of(store, probe=True)) - set(code_of(store, probe=False)) == {
         "proscribe.controls.browser.probe",
-        "proscribe.host.guest",
+        "proscribe.host.transient_user",
         "proscribe.host.listener",
     }
     assert len(list(tmp_path.glob("*.code"))) == 2

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 import os
 
-from ..report.calling import typed, where_we_are
-from ..report.command import LAUNCHER, quoted
+from ..report.collection.invocation import typed, where_we_are
+from ..report.text.command import LAUNCHER, quoted
 
 
 def program() -> tuple[str, ...]:

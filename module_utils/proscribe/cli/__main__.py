@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from ..policy_errors import PolicyErrors
-from ..report.command import quoted
-from ..report.wording import clean
+from ..report.text.command import quoted
+from ..report.text.wording import clean
 from . import Help, Refused, program
 
 WORDS = ("explain", "diff", "waiver", "report", "scheduled", "quarantine")

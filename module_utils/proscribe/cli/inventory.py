@@ -25,7 +25,7 @@ from ansible.vars.manager import VariableManager
 from ..compile.inventory import Question, place_of, zones
 from ..compile.selection import select
 from ..plan import CONTROLS
-from ..report.calling import Word
+from ..report.collection.invocation import Word
 from . import Refused
 
 PROJECT = Path(__file__).resolve().parents[3]

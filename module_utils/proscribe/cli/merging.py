@@ -15,12 +15,12 @@ from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 
-from ..report.advice import NOT_REACHED, host_lists
-from ..report.files import SUFFIX, ReportDirectory
+from ..report.evaluation.advice import NOT_REACHED, host_lists
+from ..report.evaluation.merge import Part, merged
 from ..report.history import HistoryError, open_history
-from ..report.merge import Part, merged
 from ..report.publishing import Beyond, publish
-from ..report.stored import NoSuchRun, find_run, read_records, read_report, runs, sharing
+from ..report.storage.complete import NoSuchRun, find_run, read_records, read_report, runs, sharing
+from ..report.storage.files import SUFFIX, ReportDirectory
 from ..store import PLANS, Store, Untrusted
 from . import Refused
 from .inventory import sources

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..custody.asked import ARGUMENTS, FORMATS, JSON, PREFIX, SELECTORS, TABLE, VERBS, Wrong, read
+from ..custody.request import ARGUMENTS, FORMATS, JSON, PREFIX, SELECTORS, TABLE, VERBS, Wrong, read
 from ..quarantined import LIST
 from . import Refused
 

@@ -14,14 +14,26 @@ from typing import Any
 
 from ..compile.catalogue import load
 from ..duration import GRAMMAR, moment_of, seconds_of, shown, spelled
-from ..report import exports, html, past, terminal, whole
-from ..report.advice import host_lists
-from ..report.files import SUFFIX, rewrite
+from ..report import exports
+from ..report.evaluation.advice import host_lists
+from ..report.evaluation.merge import Unmergeable
+from ..report.evaluation.scope import parts
 from ..report.history import HistoryError, Scope, open_history
 from ..report.history.names import NoSuchName
-from ..report.merge import Unmergeable
-from ..report.scope import parts
-from ..report.stored import LATEST, NEWEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report, sharing
+from ..report.page import document
+from ..report.storage import fleet_state_file
+from ..report.storage.complete import (
+    LATEST,
+    NEWEST,
+    NoSuchRun,
+    UnreadableReport,
+    find_run,
+    read_records,
+    read_report,
+    sharing,
+)
+from ..report.storage.files import SUFFIX, rewrite
+from ..report.terminal import past_runs, summary
 from . import Refused, merging
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -98,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
     looking = sys.stdout.isatty()
     colours = looking and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     # What is piped or kept in a file has no screen to fit.
-    screen = terminal.Screen(size.columns, size.lines if looking else sys.maxsize, colours, os.getcwd())
+    screen = summary.Screen(size.columns, size.lines if looking else sys.maxsize, colours, os.getcwd())
     text = answer(arguments, screen)
     if (arguments.format or TABLE) in exports.formats():  # to the byte what its file would be, whatever the locale says
         sys.stdout.buffer.write(text.encode())
@@ -107,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def answer(arguments: argparse.Namespace, screen: terminal.Screen) -> str:
+def answer(arguments: argparse.Namespace, screen: summary.Screen) -> str:
     """What the word has to say, as text. Raises Refused."""
     past_asked = arguments.since or arguments.host or arguments.rule
     if arguments.json and arguments.format not in (None, JSON):
@@ -130,7 +142,7 @@ def answer(arguments: argparse.Namespace, screen: terminal.Screen) -> str:
         raise Refused(str(error)) from error
 
 
-def _history(arguments: argparse.Namespace, reports: Path, screen: terminal.Screen) -> str:
+def _history(arguments: argparse.Namespace, reports: Path, screen: summary.Screen) -> str:
     try:
         said = read_report(find_run(reports))["run"]
     except NoSuchRun:  # another controller's runs may be in the history all the same
@@ -140,15 +152,15 @@ def _history(arguments: argparse.Namespace, reports: Path, screen: terminal.Scre
         raise Refused("proscribe_history is off: no run is remembered, so there is nothing to answer from")
     scope = Scope(arguments.since or "", arguments.host, arguments.rule)
     try:
-        found = past.gather(history, scope, _now(), said.get("stale_after") or STALE_AFTER)
+        found = past_runs.gather(history, scope, _now(), said.get("stale_after") or STALE_AFTER)
     except NoSuchName as unknown:
         known = unknown.service in load([PROJECT / "catalog"]).services if unknown.service else False
         told = f"{unknown.service} is a service of the catalogue, but " if known else ""
         raise Refused(f"{told}{unknown}") from None
-    return json.dumps(found, indent=2) if arguments.format == JSON else past.render(found, screen)
+    return json.dumps(found, indent=2) if arguments.format == JSON else past_runs.render(found, screen)
 
 
-def _one_run(arguments: argparse.Namespace, reports: Path, screen: terminal.Screen) -> str:
+def _one_run(arguments: argparse.Namespace, reports: Path, screen: summary.Screen) -> str:
     directory = find_run(reports, arguments.run or LATEST)
     report = read_report(directory)
     if arguments.write:
@@ -159,7 +171,7 @@ def _one_run(arguments: argparse.Namespace, reports: Path, screen: terminal.Scre
         stream = io.StringIO(newline="")  # whole before any of it is printed, so that a fault prints no half
         exports.pour(stream, report, sharing(read_records(directory)), arguments.format)
         return stream.getvalue()
-    text = terminal.render(report, sharing(read_records(directory)), screen, str(directory))
+    text = summary.render(report, sharing(read_records(directory)), screen, str(directory))
     return "\n".join([text, *(f"note: {note}" for note in _notes(report, directory, reports, not arguments.run))])
 
 
@@ -198,9 +210,9 @@ def _write(directory: Path, report: dict[str, Any], arguments: argparse.Namespac
     history = open_history(arguments.history or report["run"].get("history") or "off", reports)
     if history is not None:
         shown_with = {"trend": history.trend(like_run=report["run"]["id"]), "since": history.first_seen()}
-    rewrite(directory, html.page(report, records, directory=str(directory), **shown_with), host_lists(records))
-    with whole.turn(reports):
-        picture, _ = whole.read(reports)
+    rewrite(directory, document.page(report, records, directory=str(directory), **shown_with), host_lists(records))
+    with fleet_state_file.turn(reports):
+        picture, _ = fleet_state_file.read(reports)
         newest = any(directory == find_run(reports, name) for name in (LATEST, NEWEST))
         # The metrics of an older run are those of that run; where they are looked for, they are of all that is known.
         known = picture if newest and picture.hosts else None

@@ -13,11 +13,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..report.files import SUFFIX, whole
 from ..report.history import HistoryError, open_history
-from ..report.news import Notice, known, made, notice
-from ..report.stored import NEWEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report
-from ..report.wording import clean, counted
+from ..report.notification import Notice, known, made, notice
+from ..report.storage.complete import NEWEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report
+from ..report.storage.files import SUFFIX, whole
+from ..report.text.wording import clean, counted
 from ..schedule.timers import DRIFT
 from ..store import PLANS, Store, Untrusted
 from . import Refused

@@ -13,9 +13,9 @@ from typing import Any
 
 from ..plan import CONTROLS, digest
 from ..policy_errors import PolicyError, PolicyErrors
-from ..report.passed import latest_passed
-from ..report.scope import Scope
-from ..report.stored import LATEST, NoSuchRun, find_run
+from ..report.evaluation.scope import Scope
+from ..report.storage.complete import LATEST, NoSuchRun, find_run
+from ..report.storage.last_passed import latest_passed
 from .inventory import HostVariables
 from .restrictions import PREFIX, RESTRICTIONS, Restrictions
 

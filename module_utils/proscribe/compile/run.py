@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..plan import canonical
 from ..policy_errors import InWords, Mistakes, PolicyError, PolicyErrors
-from ..report.scope import Scope
+from ..report.evaluation.scope import Scope
 from ..store import PLANS, Store, Untrusted
 from . import lockout, retired
 from .catalogue import Catalogue, load

@@ -18,10 +18,10 @@ from .files import LARGEST_FILE, LEDGER, LIFT, SIGNED, STATE_DIRECTORY, WRITTEN_
 from .netfilter import Generation, generation
 from .processes import Processes
 from .tools import Runner, run_tool
-from .words import ControlError, Process, Result, Unseen, User, escaped, one_line
+from .types import ControlError, Process, Result, Unseen, User, escaped, one_line
 
 if TYPE_CHECKING:
-    from .walking import Known, Walked
+    from .file_scan import Known, Walked
 
 LOCK = "/run/proscribe.lock"
 
@@ -114,8 +114,8 @@ class Host(Processes):
         skipped: Collection[str] = (),
         apart: bool = False,
     ) -> Walked:
-        """Walk below some directories; see host/walking.py."""
-        from .walking import walk  # only a plan that names programs pays for it
+        """Walk below some directories; see host/file_scan.py."""
+        from .file_scan import walk  # only a plan that names programs pays for it
 
         return walk(self, roots, choose, known, skipped, remember=self.learns, apart=apart)
 

@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Sequence
 
 from ..tuples import NamedTuple
-from .words import ControlError, Unseen, User
+from .types import ControlError, Unseen, User
 
 if TYPE_CHECKING:
     from typing import TypeVar

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 
-from .words import Unseen
+from .types import Unseen
 
 LARGEST = 1024 * 1024  # bytes that are read of any one file of a user's
 ENTRIES = 3_000_000  # names in directories

@@ -7,9 +7,9 @@ import errno
 import os
 from typing import List, Sequence  # List: Files has a method `list`
 
-from .looking import LARGEST_FILE as LARGEST_FILE
-from .looking import Looking
-from .words import ControlError
+from .reading import LARGEST_FILE as LARGEST_FILE
+from .reading import Looking
+from .types import ControlError
 
 STATE_DIRECTORY = "/var/lib/proscribe"
 LEDGER = STATE_DIRECTORY + "/directories"

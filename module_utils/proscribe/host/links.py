@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 
-from .words import ControlError
+from .types import ControlError
 
 MOST = 32  # links on the way to one file; the kernel follows 40
 PLACE = os.O_PATH | os.O_DIRECTORY

@@ -10,11 +10,11 @@ import time
 from typing import Callable, List
 
 from .apart import Limits, asked
+from .file_scan import here, mount_of
 from .files import Files
 from .links import PLACE
 from .tools import Runner, Tools, run_tool
-from .walking import here, mount_of
-from .words import ControlError, Process, Unseen, User
+from .types import ControlError, Process, Unseen, User
 
 NOBODY = 65534  # the number of an account that is not known
 SIGHT = Limits(seconds=5)  # for a look through the eyes of a process

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .words import Unseen
+from .types import Unseen
 
 if TYPE_CHECKING:
     from . import Host

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from .files import Files
-from .words import ControlError, Result, User
+from .types import ControlError, Result, User
 
 if TYPE_CHECKING:
     import subprocess

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
-from ..host.words import escaped
+from ..host.types import escaped
 
 Value = TypeVar("Value")
 

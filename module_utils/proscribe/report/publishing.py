@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import exports, html, latest, whole
-from .files import ReportDirectory
-from .picture import Picture
-from .stored import LATEST, NoSuchRun, find_run
+from . import exports
+from .evaluation.fleet_state import Picture
+from .page import document
+from .storage import fleet_state_file, latest
+from .storage.complete import LATEST, NoSuchRun, find_run
+from .storage.files import ReportDirectory
 
 
 class Beyond(NamedTuple):
@@ -48,7 +50,7 @@ def publish(
             except Exception as error:  # the report itself stands
                 report["warnings"].append(f"an export could not be written: {type(error).__name__}: {error}")
 
-        page = html.page(report, records, directory=str(where), **beyond.past)
+        page = document.page(report, records, directory=str(where), **beyond.past)
         directory.finish(records, report, page, beyond.lists, export, latest=not stays)
         if stays and picture is not None:
             with contextlib.suppress(NoSuchRun, OSError):  # they say how old they are
@@ -64,12 +66,12 @@ def _brought_up(
     with contextlib.ExitStack() as stack:
         picture: Picture | None = None
         try:
-            stack.enter_context(whole.turn(reports))
-            picture, wrong = whole.read(reports)
+            stack.enter_context(fleet_state_file.turn(reports))
+            picture, wrong = fleet_state_file.read(reports)
             if wrong:
                 report["warnings"].append(wrong)
             picture.take(report, records, beyond.left_out, beyond.stale_after)
-            whole.write(reports, picture)
+            fleet_state_file.write(reports, picture)
         except OSError as error:
             report["warnings"].append(f"this run is not in the whole picture: {error}")
             picture = None

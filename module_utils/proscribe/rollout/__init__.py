@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..finding import NONCOMPLIANT
 from ..plan import CONTROLS
-from ..report.wording import counted
+from ..report.text.wording import counted
 from .limits import allowed_hosts, allowed_removals, batch_sizes, share
 
 # Evidence against an app that is a program which would be removed; a process is only ended.

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ..finding import COMPLIANT, NOT_APPLICABLE, REPAIRED, WAIVED
-from ..report.stored import NoSuchRun, UnreadableReport, find_run, read_records
+from ..report.storage.complete import NoSuchRun, UnreadableReport, find_run, read_records
 from . import Before
 
 WELL = (WAIVED, REPAIRED, COMPLIANT, NOT_APPLICABLE)

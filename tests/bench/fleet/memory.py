@@ -21,10 +21,10 @@ def hold(hosts: int) -> float:
     """The most memory that this process has held, in MB, after a run of that many hosts."""
     sys.path[:0] = [str(BENCH), str(BENCH.parents[1] / "module_utils")]
     from peak import peak_memory
-    from proscribe.report import html
-    from proscribe.report.collect import Collector
-    from proscribe.report.files import ReportDirectory
-    from proscribe.report.reconcile import fleet_report
+    from proscribe.report.collection.events import Collector
+    from proscribe.report.evaluation.reconcile import fleet_report
+    from proscribe.report.page import document
+    from proscribe.report.storage.files import ReportDirectory
     from report_scale import answer, fleet_run
 
     with tempfile.TemporaryDirectory() as folder:
@@ -36,7 +36,7 @@ def hold(hosts: int) -> float:
                 made.append(record)
         fleet = collector.fleet("2026-11-25T01:00:00Z")
         report = fleet_report(run, fleet, "2026-11-25T01:00:00Z")
-        made.finish(fleet.records, report, html.page(report, fleet.records, directory=folder))
+        made.finish(fleet.records, report, document.page(report, fleet.records, directory=folder))
     return peak_memory()
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from proscribe.custody import LEFT, TAKEN, WAIVED
-from proscribe.custody.choosing import Row
-from proscribe.custody.course import SCHEMA, Course
-from proscribe.custody.outlook import Outlook
-from proscribe.custody.telling import KINDS
+from proscribe.custody.outcome import SCHEMA, Course
+from proscribe.custody.restore_effect import Outlook
+from proscribe.custody.selection import Row
+from proscribe.custody.wording import KINDS
 
 from .shapes import COUNT, FLAG, QUARANTINE_ID, TEXT, TEXTS, Shape, about, keyed, listed, made, maybe, one_of
 

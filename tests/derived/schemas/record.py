@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proscribe.finding import RECORD_SCHEMA, Finding
 from proscribe.reply.record import MOST_OWNERS, PLATFORM, SOFTWARE, silent
-from proscribe.report.modes import AUDIT, ENFORCE, OFF
+from proscribe.report.evaluation.modes import AUDIT, ENFORCE, OFF
 
 from .shapes import (
     CONTROL,

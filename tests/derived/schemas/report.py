@@ -1,14 +1,14 @@
-"""report.json, from what makes it (report/reconcile.py and the types that it is put together from)."""
+"""report.json, from what makes it (report/evaluation/reconcile.py and the types that it is put together from)."""
 
 from __future__ import annotations
 
 from proscribe.finding import GATES
-from proscribe.report.arithmetic import share
-from proscribe.report.collect import Rollout
-from proscribe.report.command import Call
-from proscribe.report.modes import AUDIT, ENFORCE, OFF
-from proscribe.report.reconcile import REPORT_SCHEMA, UNEXPECTED, Fleet, Note, fleet_report
-from proscribe.report.verdict import ANSIBLE, Verdict
+from proscribe.report.collection.events import Rollout
+from proscribe.report.evaluation.arithmetic import share
+from proscribe.report.evaluation.modes import AUDIT, ENFORCE, OFF
+from proscribe.report.evaluation.reconcile import REPORT_SCHEMA, UNEXPECTED, Fleet, Note, fleet_report
+from proscribe.report.evaluation.verdict import ANSIBLE, Verdict
+from proscribe.report.text.command import Call
 
 from .report_waiver import WAIVER
 from .shapes import (

@@ -22,8 +22,8 @@ from proscribe.host import Host  # noqa: E402
 from proscribe.policy_errors import PolicyErrors  # noqa: E402
 from proscribe.reply import results  # noqa: E402
 from proscribe.reply.record import read  # noqa: E402
+from proscribe.report.evaluation.reconcile import fleet_report, reconcile  # noqa: E402
 from proscribe.report.exports import usual, write  # noqa: E402
-from proscribe.report.reconcile import fleet_report, reconcile  # noqa: E402
 from proscribe.run import compliance_state  # noqa: E402
 
 root, exports, catalog = sys.argv[1:]

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_policy import made_catalogue, plan, restrictions
 from proscribe.cli import Refused
-from proscribe.cli.answers import answers, decided
-from proscribe.cli.answers.reason import Policy
-from proscribe.cli.asked import Asked, read
-from proscribe.cli.facts import NOTHING, Facts
-from proscribe.cli.relations import Subject, remarks, subject
+from proscribe.cli.explain.answers import answers, decided
+from proscribe.cli.explain.answers.reason import Policy
+from proscribe.cli.explain.facts import NOTHING, Facts
+from proscribe.cli.explain.question import Asked, read
+from proscribe.cli.explain.relations import Subject, remarks, subject
 from proscribe.compile.catalogue import Catalogue
 from proscribe.compile.claims import SHARED, Claimant, check_claims
 from proscribe.controls.apps.desired import Desired

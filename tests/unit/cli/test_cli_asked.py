@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.cli import Refused
-from proscribe.cli.asked import Asked, ascii_name, read
+from proscribe.cli.explain.question import Asked, ascii_name, read
 
 
 @pytest.mark.parametrize(

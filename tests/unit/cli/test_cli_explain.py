@@ -11,8 +11,8 @@ import pytest
 import yaml
 from made_policy import NOW, question
 from proscribe.cli import Refused, explain, inventory
-from proscribe.cli.asked import read
-from proscribe.cli.relations import SERVICE, Subject, subject
+from proscribe.cli.explain.question import read
+from proscribe.cli.explain.relations import SERVICE, Subject, subject
 from proscribe.compile.catalogue import Catalogue
 from proscribe.compile.run import compile_hosts
 

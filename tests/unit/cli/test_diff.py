@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_policy import NOW, made_catalogue, plan, question
 from proscribe.cli import Refused, diff
-from proscribe.cli.earlier import Earlier, earlier
-from proscribe.cli.revision import repository_of
+from proscribe.cli.diff.earlier import Earlier, earlier
+from proscribe.cli.diff.revision import repository_of
 from proscribe.compile.catalogue import Catalogue
 from proscribe.compile.difference import Change, difference
 from proscribe.compile.run import compile_hosts

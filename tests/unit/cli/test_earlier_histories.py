@@ -10,7 +10,8 @@ import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from made_policy import NOW, made_catalogue
-from proscribe.cli import earlier, inventory
+from proscribe.cli import inventory
+from proscribe.cli.diff import earlier
 from proscribe.compile.run import compile_hosts
 
 OWN = """---

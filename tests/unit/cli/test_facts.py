@@ -8,8 +8,8 @@ from typing import Any
 
 from made_policy import NOW, question
 from proscribe.cli import explain
-from proscribe.cli.asked import read
-from proscribe.cli.facts import MOST_RUNS, NOTHING, Facts, known
+from proscribe.cli.explain.facts import MOST_RUNS, NOTHING, Facts, known
+from proscribe.cli.explain.question import read
 from proscribe.compile.run import compile_hosts
 from proscribe.controls.apps.systems import installed, registry
 from proscribe.controls.browser.places import Place

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from proscribe.cli import Refused
-from proscribe.cli.revision import before, repository_of
-from proscribe.cli.then import Then
+from proscribe.cli.diff.at_revision import Then
+from proscribe.cli.diff.revision import before, repository_of
 
 WHEN = {"one": "2026-11-01T12:00:00+00:00", "two": "2026-11-10T12:00:00+00:00"}
 

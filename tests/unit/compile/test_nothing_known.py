@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 from made import catalogue, service
-from proscribe.cli.answers.reason import Policy, missing
+from proscribe.cli.explain.answers.reason import Policy, missing
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.reporting import nothing_known, rule_count
 from proscribe.compile.restrictions import read_restrictions
 from proscribe.finding import NOT_APPLICABLE, host_record
 from proscribe.plan import CONTROLS
 from proscribe.reply.record import read
-from proscribe.report import terminal
+from proscribe.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.report.exports import pour
-from proscribe.report.html import page
-from proscribe.report.reconcile import fleet_report, reconcile
+from proscribe.report.page.document import page
+from proscribe.report.terminal import summary
 
 DAY = datetime.date(2026, 11, 25)
 
@@ -89,7 +89,7 @@ def test_the_report_counts_and_shows_them_for_the_hosts_that_answered(report: tu
     assert {"rule": "apps/parrot", "hosts": 1} in told["nothing_known"] and len(told["nothing_known"]) == 5
     assert told["summary"]["rules"]["not_applicable"] == 5 and told["summary"]["rules"]["compliant"] == 0
     assert told["summary"]["hosts"]["compliant"] == 0
-    said = terminal.render(told, records, terminal.Screen(width=160))
+    said = summary.render(told, records, summary.Screen(width=160))
     assert "nothing known" in said and "apps: parrot" in said
     assert "parrot" in "".join(page(told, records)).partition("Nothing known to look for")[2]
     poured = io.StringIO()

@@ -15,7 +15,8 @@ from proscribe.cli import explain, inventory, waiver
 from proscribe.compile.waivers import STATUSES
 from proscribe.finding import Finding
 from proscribe.policy_errors import PolicyErrors
-from proscribe.report import html, terminal
+from proscribe.report.page import document
+from proscribe.report.terminal import summary
 from waiver_cases import CASES, MISTAKES, OPEN, SIGNED, Case
 from waiver_outputs import Outputs, Told
 
@@ -112,8 +113,8 @@ def test_a_waiver_that_will_be_taken_back_ends_then_in_every_output(organisation
     texts = {path.name: path.read_text(encoding="utf-8") for path in outputs.folder.iterdir()}
     assert 'proscribe_waiver_expiry_timestamp_seconds{waiver="w1",status="active"} 1795680000' in texts["metrics.prom"]
     assert '"deadline":"2026-11-26T08:00:00Z"' in texts["oscal.json"]
-    assert "until 2026-11-26 08:00 UTC" in "".join(html.page(outputs.report, outputs.records))
-    table = " ".join(terminal.render(outputs.report, outputs.records, terminal.Screen(200, 100)).split())
+    assert "until 2026-11-26 08:00 UTC" in "".join(document.page(outputs.report, outputs.records))
+    table = " ".join(summary.render(outputs.report, outputs.records, summary.Screen(200, 100)).split())
     assert "waiver w1 active until 2026-11-26 08:00 UTC: whatsapp on press01" in table
     arguments = _read(waiver, ["list"])
     arguments.run_step(arguments, at(NOW))

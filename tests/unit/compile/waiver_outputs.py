@@ -17,10 +17,11 @@ from proscribe.cli import explain, inventory, waiver
 from proscribe.compile.run import compile_hosts, compile_run
 from proscribe.finding import Finding, Verdict, host_record, judge
 from proscribe.plan import CONTROLS
-from proscribe.report import html, terminal
-from proscribe.report.collect import Collector
+from proscribe.report.collection.events import Collector
+from proscribe.report.evaluation.reconcile import fleet_report
 from proscribe.report.exports import formats, usual, write
-from proscribe.report.reconcile import fleet_report
+from proscribe.report.page import document
+from proscribe.report.terminal import summary
 
 Opened = frozenset[tuple[str, str]]  # hosts and rules
 ID = "w1"
@@ -95,13 +96,13 @@ class Outputs:
         return Told(told["status"], frozenset(key for key, rule in listed.items() if rule["waiver"]))
 
     def _page(self) -> str:
-        page = "".join(html.page(self.report, self.records))
+        page = "".join(document.page(self.report, self.records))
         standing = re.search(rf'data-waiver="{ID}"><summary><span class="state"><svg.*?</svg>([a-z ]+)', page)
         assert standing
         return standing[1].strip().replace(" ", "_")
 
     def _terminal(self) -> str:
-        table = terminal.render(self.report, self.records, terminal.Screen(200, 1000))
+        table = summary.render(self.report, self.records, summary.Screen(200, 1000))
         return _after(rf"waiver {ID}", table)
 
     def _explain(self) -> Told:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from proscribe.controls.applying import carry_out
 from proscribe.controls.apps.quarantine import completing, manifest, moving, operator, restoring
 from proscribe.controls.base import Changes
-from proscribe.controls.carrying_out import carry_out
 from proscribe.host import Host
 
 TREE = "/home/alice/Telegram"

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from made_quarantine import FILE, ITEMS, TREE, enforced, folders, made_host, picture, restored
+from proscribe.controls.applying import carry_out
 from proscribe.controls.apps.quarantine import capacity, manifest, moving, operator
 from proscribe.controls.base import Changes
-from proscribe.controls.carrying_out import carry_out
 from proscribe.host import ControlError, Host, Unseen
 from proscribe.host.apart import Limits, asked
-from proscribe.host.trees import Attributes
+from proscribe.host.directories import Attributes
 from proscribe.quarantined import ID, id_of
 from proscribe.run import in_quarantine
 

@@ -13,7 +13,7 @@ from proscribe.controls.apps.portable import user_dirs
 from proscribe.controls.apps.portable.names import Names
 from proscribe.controls.apps.portable.scan import Copy
 from proscribe.controls.apps.portable.scan_cache import keep
-from proscribe.host import ControlError, Host, Result, Unseen, User, walking
+from proscribe.host import ControlError, Host, Result, Unseen, User, file_scan
 
 HOME = "/home/alice"
 NAMES_ARE_WORDS = "known by its name alone"
@@ -78,7 +78,7 @@ def test_an_appimage_without_its_suffix_in_downloads_that_have_another_name_is_f
 def test_what_is_remembered_of_a_folder_is_read_anew_once_it_is_said_to_be_downloads(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walking, "SETTLED", -(10**10))  # what was just made is old enough to be remembered
+    monkeypatch.setattr(file_scan, "SETTLED", -(10**10))  # what was just made is old enough to be remembered
     put(host, f"{HOME}/下載/signal", made.image("signal-desktop") + bytes(200_000))
     observed = observe_apps(host, section())
     keep(host, observed.memory, begins=True)

@@ -20,7 +20,7 @@ from proscribe.controls.apps.portable.scan import Copy
 from proscribe.controls.apps.systems.package import Package
 from proscribe.host import ControlError, Host, Process, Unseen, User
 from proscribe.host.budget import Budget
-from proscribe.host.walking import not_entered
+from proscribe.host.file_scan import not_entered
 from test_apps import MadeHost, plan, states
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")

@@ -16,7 +16,7 @@ from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_sy
 from proscribe.controls.apps.quarantine import capacity, completing, manifest, moving, unfinished
 from proscribe.controls.apps.quarantine.manifest import Item
 from proscribe.finding import Finding
-from proscribe.host import ControlError, Host, Unseen, trees
+from proscribe.host import ControlError, Host, Unseen, directories
 
 DAY = 86400
 
@@ -75,8 +75,8 @@ def test_a_sum_is_the_plain_one_and_a_copy_is_the_same(tmp_path: Path, pieces: d
     written(tmp_path / "sparse", pieces, size)
     (tmp_path / "dense").write_bytes((tmp_path / "sparse").read_bytes())
     directory = os.open(tmp_path, os.O_RDONLY)
-    trees.copy(directory, "dense", directory, "copied")
-    sums = {name: trees.sum_up(directory, name) for name in ("sparse", "dense", "copied")}
+    directories.copy(directory, "dense", directory, "copied")
+    sums = {name: directories.sum_up(directory, name) for name in ("sparse", "dense", "copied")}
     os.close(directory)
     expected = hashlib.sha256((tmp_path / "dense").read_bytes()).hexdigest()
     assert {one.sha256 for one in sums.values()} == {expected}
@@ -90,9 +90,9 @@ def test_holes_of_any_length_are_neither_read_nor_confused(tmp_path: Path) -> No
     for name, (pieces, size) in variants.items():
         written(tmp_path / name, pieces, size)
     directory = os.open(tmp_path, os.O_RDONLY)
-    found = {name: trees.sum_up(directory, name).sha256 for name in variants}
-    trees.copy(directory, "a", directory, "copy")
-    assert trees.sum_up(directory, "copy").sha256 == found["a"]
+    found = {name: directories.sum_up(directory, name).sha256 for name in variants}
+    directories.copy(directory, "a", directory, "copy")
+    assert directories.sum_up(directory, "copy").sha256 == found["a"]
     os.close(directory)
     assert len(set(found.values())) == 3
     assert (tmp_path / "copy").stat().st_blocks * 512 < 2**20
@@ -108,10 +108,10 @@ def test_a_sum_tells_what_it_is_of(tmp_path: Path) -> None:
     os.link(tree / "one", tmp_path / "outside")
     (tree / "link").symlink_to("one")
     directory = os.open(tmp_path, os.O_RDONLY)
-    told = trees.sum_up(directory, "tree")
+    told = directories.sum_up(directory, "tree")
     assert (told.files, told.size, told.shared) == (3, 19, 1)
     (tree / "one").write_bytes(b"12346")
-    assert trees.sum_up(directory, "tree").sha256 != told.sha256
+    assert directories.sum_up(directory, "tree").sha256 != told.sha256
     os.close(directory)
 
 
@@ -119,8 +119,8 @@ def test_more_data_than_is_allowed_ends_a_copy_and_a_sum(tmp_path: Path) -> None
     (tmp_path / "large").write_bytes(os.urandom(50_000))
     directory = os.open(tmp_path, os.O_RDONLY)
     for work in (
-        lambda: trees.sum_up(directory, "large", trees.Allowance(40_000)),
-        lambda: trees.copy(directory, "large", directory, "copy", trees.Allowance(40_000)),
+        lambda: directories.sum_up(directory, "large", directories.Allowance(40_000)),
+        lambda: directories.copy(directory, "large", directory, "copy", directories.Allowance(40_000)),
     ):
         with pytest.raises(ControlError, match="more than 0 MiB of data"):
             work()
@@ -133,8 +133,8 @@ def test_no_link_is_opened_in_place_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "name").symlink_to("secret")
     directory = os.open(tmp_path, os.O_RDONLY)
     for work in (
-        lambda: trees._sha256(directory, "name", trees.Allowance()),
-        lambda: trees._copy_file(directory, "name", directory, "copy", trees.Allowance()),
+        lambda: directories._sha256(directory, "name", directories.Allowance()),
+        lambda: directories._copy_file(directory, "name", directory, "copy", directories.Allowance()),
     ):
         with pytest.raises(OSError, match="Too many levels of symbolic links"):
             work()
@@ -183,32 +183,32 @@ class Full:
     ],
 )
 def test_a_reserve_stays_free(disk: int, free: int, why: str) -> None:
-    told = capacity.too_much(trees.Extent(disk, 1), Full(free))  # type: ignore[arg-type]
+    told = capacity.too_much(directories.Extent(disk, 1), Full(free))  # type: ignore[arg-type]
     assert why in told and bool(why) == bool(told)
 
 
 def test_a_twentieth_of_a_large_file_system_stays_free() -> None:
     large = Full(100 * 1024**3)
     large.f_blocks = 2**30  # 4 TiB
-    assert "209715 MiB stay free" in capacity.too_much(trees.Extent(1, 1), large)  # type: ignore[arg-type]
+    assert "209715 MiB stay free" in capacity.too_much(directories.Extent(1, 1), large)  # type: ignore[arg-type]
     small = Full(10 * 1024**3)
-    assert capacity.too_much(trees.Extent(1, 950), small) == ""  # type: ignore[arg-type]
-    assert "of the inodes" in capacity.too_much(trees.Extent(1, 951), small)  # type: ignore[arg-type]
+    assert capacity.too_much(directories.Extent(1, 950), small) == ""  # type: ignore[arg-type]
+    assert "of the inodes" in capacity.too_much(directories.Extent(1, 951), small)  # type: ignore[arg-type]
 
 
 def test_the_bounds_are_these() -> None:
     """What docs/apps.md says: a host's administrator plans his disks by them."""
     assert (capacity.RESERVE, capacity.SHARE, capacity.PIECES, capacity.MOST_FILES) == (2**30, 4, 2_000, 100_000)
     assert capacity.LONGEST == 40 * 366 * DAY
-    assert (trees.LARGEST, trees.DEEPEST) == (4 * 2**30, 200)
-    assert (trees.Allowance().left, trees.Allowance().zeros) == (4 * 2**30, 2**30)
+    assert (directories.LARGEST, directories.DEEPEST) == (4 * 2**30, 200)
+    assert (directories.Allowance().left, directories.Allowance().zeros) == (4 * 2**30, 2**30)
 
 
 def test_a_file_system_that_counts_no_inodes_has_room(tmp_path: Path) -> None:
     """btrfs says that it has none; then only bytes count."""
     place = Full(10 * 1024**3)
     place.f_files = place.f_favail = 0
-    assert capacity.too_much(trees.Extent(1, 10**6), place) == ""  # type: ignore[arg-type]
+    assert capacity.too_much(directories.Extent(1, 10**6), place) == ""  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from proscribe.host import Host, apart, walking
+from proscribe.host import Host, apart, file_scan
 from proscribe.host.apart import asked
 from proscribe.host.budget import Budget
-from proscribe.host.walking import LIMITS, Limits, Walked, mounts, walk
+from proscribe.host.file_scan import LIMITS, Limits, Walked, mounts, walk
 
 WANTED = frozenset({"wechat"})
 
@@ -34,7 +34,7 @@ def make(root: Path, *paths: str) -> None:
 
 def settle(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what was just made count as old enough to be remembered."""
-    monkeypatch.setattr(walking, "SETTLED", -(10**10))
+    monkeypatch.setattr(file_scan, "SETTLED", -(10**10))
 
 
 def hits(walked: Walked) -> list[str]:
@@ -213,7 +213,7 @@ class TestBounds:
     def test_a_directory_of_more_files_than_are_taken_at_a_time(self, tmp_path):
         home = tmp_path / "home/a"
         home.mkdir(parents=True)
-        for number in range(walking.PIECE + 5):
+        for number in range(file_scan.PIECE + 5):
             os.mknod(home / str(number))
         make(home, "wechat")
         assert hits(go(tmp_path)) == ["/home/a/wechat"]
@@ -242,8 +242,13 @@ def test_no_file_stays_open(tmp_path):
 
 def test_the_bounds_are_these():
     assert Limits(3_000_000, 120, 128) == LIMITS
-    assert (walking.PIECE, walking.OFTEN, walking.MOST_SHARED, walking.MOST_HITS) == (20_000, 16, 100_000, 10_000)
-    assert (walking.ROOM, walking.NODE, walking.SETTLED) == (8 * 2**20, 60, 2 * 10**9)
+    assert (file_scan.PIECE, file_scan.OFTEN, file_scan.MOST_SHARED, file_scan.MOST_HITS) == (
+        20_000,
+        16,
+        100_000,
+        10_000,
+    )
+    assert (file_scan.ROOM, file_scan.NODE, file_scan.SETTLED) == (8 * 2**20, 60, 2 * 10**9)
 
 
 def test_nobody_waits_at_a_pipe_that_was_a_directory_when_it_was_listed(tmp_path):
@@ -286,7 +291,7 @@ def test_so_many_names_that_matter_are_taken_of_one_user(tmp_path, monkeypatch, 
     settle(tmp_path, monkeypatch)
     make(tmp_path, "home/a/wechat", "home/a/x/wechat", "home/a/y/wechat")
     known = go(tmp_path).known if remembered else {}
-    monkeypatch.setattr(walking, "MOST_HITS", most)
+    monkeypatch.setattr(file_scan, "MOST_HITS", most)
     host = Host(str(tmp_path))
     host.budget = Budget()
     walked = walk(host, ["/home/a"], choose, known)
@@ -302,7 +307,7 @@ def test_a_home_on_another_machine_is_entered_as_its_user_alone(tmp_path, enters
     host = Host(str(tmp_path))
     host.enters_remote = enters
     walked = walk(host, ["/home/a"], choose, {})
-    told = [walking.not_entered("/home/a", "nfs4")]
+    told = [file_scan.not_entered("/home/a", "nfs4")]
     assert (hits(walked), walked.unseen) == ((["/home/a/wechat"], []) if enters else ([], told))
 
 
@@ -310,7 +315,7 @@ def test_a_disk_that_several_machines_share_is_told_once(tmp_path):
     make(tmp_path, "home/a/disk/wechat", "proc/self/mountinfo")
     (tmp_path / "proc/self/mountinfo").write_text("36 35 8:16 / /home/a/disk rw - ocfs2 /dev/sdb rw\n")
     walked = go(tmp_path)
-    assert (hits(walked), walked.unseen) == ([], [walking.not_entered("/home/a/disk", "ocfs2")])
+    assert (hits(walked), walked.unseen) == ([], [file_scan.not_entered("/home/a/disk", "ocfs2")])
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "fuse.sshfs", "ext4"])
@@ -321,7 +326,7 @@ def test_a_root_that_a_link_leads_to_another_machine_is_not_entered(tmp_path, ki
     (tmp_path / "home/a").symlink_to("../srv/homes/a")
     (tmp_path / "proc/self/mountinfo").write_text(f"36 35 0:50 / /srv/homes rw - {kind} server:/x rw\n")
     walked = go(tmp_path)
-    told = [] if kind == "ext4" else [walking.not_entered("/home/a", kind)]
+    told = [] if kind == "ext4" else [file_scan.not_entered("/home/a", kind)]
     assert (hits(walked), walked.unseen) == ([] if told else ["/home/a/wechat"], told)
     host = Host(str(tmp_path))
     host.enters_remote = True  # as its user, who has asked for it
@@ -386,8 +391,8 @@ def test_what_was_mounted_since_the_list_of_mounts_was_read_is_told_and_not_aske
 ):
     shared(tmp_path)
     make(tmp_path, f"tmp/{name}/wechat")
-    real = walking.here
-    monkeypatch.setattr(walking, "here", lambda directory, of: None if of == name else real(directory, of))
+    real = file_scan.here
+    monkeypatch.setattr(file_scan, "here", lambda directory, of: None if of == name else real(directory, of))
     walked = apart_of(tmp_path, skipped)
     assert (hits(walked), walked.unseen) == (OURS, unseen)
 
@@ -395,14 +400,14 @@ def test_what_was_mounted_since_the_list_of_mounts_was_read_is_told_and_not_aske
 @ROOT
 def test_what_goes_away_meanwhile_hides_nothing_of_a_shared_place(tmp_path, monkeypatch):
     shared(tmp_path)
-    real = walking.here
+    real = file_scan.here
 
     def here(directory: int, name: str) -> os.stat_result | None:
         if name == "a":
             raise FileNotFoundError(2, "No such file or directory")
         return real(directory, name)
 
-    monkeypatch.setattr(walking, "here", here)
+    monkeypatch.setattr(file_scan, "here", here)
     walked = apart_of(tmp_path)
     assert (hits(walked), walked.others, walked.unseen) == (OURS, {1000: [("/tmp", ("qq",))]}, [])
 
@@ -411,7 +416,7 @@ def test_what_goes_away_meanwhile_hides_nothing_of_a_shared_place(tmp_path, monk
 @pytest.mark.parametrize(("most", "told"), [(2, []), (1, ["/tmp has more than 1 entries that others may have made"])])
 def test_of_so_many_entries_of_a_shared_place_the_owners_are_looked_at(tmp_path, monkeypatch, most, told):
     shared(tmp_path)
-    monkeypatch.setattr(walking, "MOST_SHARED", most)
+    monkeypatch.setattr(file_scan, "MOST_SHARED", most)
     walked = apart_of(tmp_path)
     more = f"{told[0]} (and 1 more)" if told else ""  # of the directories, and of the names that matter
     assert walked.unseen == ([more] if told else [])
@@ -431,15 +436,15 @@ def test_a_line_of_mounts_that_is_odd_hides_no_other(tmp_path, line):
     make(tmp_path, "proc/self/mountinfo")
     (tmp_path / "proc/self/mountinfo").write_text(f"{line}\n36 35 8:2 / /y rw - nfs4 s:/ rw\n")
     found = mounts(Host(str(tmp_path)))
-    assert found.pop("/y") == walking.Mount("nfs4", False)
-    assert found == ({"/x": walking.Mount("ext4", True)} if "ext4" in line else {})
+    assert found.pop("/y") == file_scan.Mount("nfs4", False)
+    assert found == ({"/x": file_scan.Mount("ext4", True)} if "ext4" in line else {})
 
 
 @pytest.mark.parametrize("more", [0, -1])
 def test_what_is_remembered_of_a_users_directories_has_so_much_room(tmp_path, monkeypatch, more):
     settle(tmp_path, monkeypatch)
     make(tmp_path, "home/a/wechat", "home/a/x/f")
-    monkeypatch.setattr(walking, "ROOM", 60 + len("/home/a") + len("x") + len("wechat") + more)
+    monkeypatch.setattr(file_scan, "ROOM", 60 + len("/home/a") + len("x") + len("wechat") + more)
     host = Host(str(tmp_path))
     host.budget = Budget()
     walked = walk(host, ["/home/a"], choose, {})
@@ -448,7 +453,7 @@ def test_what_is_remembered_of_a_users_directories_has_so_much_room(tmp_path, mo
 
 def test_what_was_found_before_the_budget_was_spent_stays(tmp_path, monkeypatch):
     """In a directory of more names than are taken at a time."""
-    monkeypatch.setattr(walking, "PIECE", 2)
+    monkeypatch.setattr(file_scan, "PIECE", 2)
     make(tmp_path, "home/a/wechat", *(f"home/a/f{number}" for number in range(9)))
     real = os.scandir
 
@@ -478,9 +483,9 @@ def test_the_clock_is_looked_at_now_and_then(tmp_path, monkeypatch):
     make(tmp_path, *(f"home/a/{number}/x" for number in range(64)))
     looked: list[float] = []
     real = time.monotonic
-    monkeypatch.setattr(walking.time, "monotonic", lambda: looked.append(1) or real())
+    monkeypatch.setattr(file_scan.time, "monotonic", lambda: looked.append(1) or real())
     go(tmp_path)
-    assert 64 // walking.OFTEN <= len(looked) <= 64 // walking.OFTEN + 3
+    assert 64 // file_scan.OFTEN <= len(looked) <= 64 // file_scan.OFTEN + 3
 
 
 @pytest.mark.parametrize(("depth", "unseen"), [(2, []), (1, ["/home/a/x/y is more than 1 directories down"])])

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host import Host, Unseen, walking
+from proscribe.host import Host, Unseen, file_scan
 from proscribe.host.budget import Budget
-from proscribe.host.walking import LIMITS, Limits, Walked, here, mount_of, mounts, walk
+from proscribe.host.file_scan import LIMITS, Limits, Walked, here, mount_of, mounts, walk
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 WHY = "the search for copies ended after"
@@ -52,7 +52,7 @@ def looked(
 @pytest.fixture
 def old(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was just made counts as old enough to be remembered."""
-    monkeypatch.setattr(walking, "SETTLED", -(10**10))
+    monkeypatch.setattr(file_scan, "SETTLED", -(10**10))
 
 
 # -- entries and time --------------------------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ def test_what_was_found_in_a_huge_directory_until_the_end_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_a_user: bool
 ) -> None:
     """Else who puts a million files beside a program hides it."""
-    monkeypatch.setattr(walking, "PIECE", 2)
+    monkeypatch.setattr(file_scan, "PIECE", 2)
     host = make(tmp_path, *(f"home/a/wechat{number}" for number in range(9)))
     limits = LIMITS if of_a_user else Limits(entries=3)
     host.budget = Budget(entries=3) if of_a_user else None  # whose time begins when it is made
@@ -115,7 +115,7 @@ def test_what_was_found_in_a_huge_directory_until_the_end_counts(
 def test_a_walk_for_which_there_is_no_memory_says_so_and_keeps_what_it_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walking, "PIECE", 2)
+    monkeypatch.setattr(file_scan, "PIECE", 2)
     host = make(tmp_path, *(f"home/a/wechat{number}" for number in range(4)), "home/b/wechat")
     host.budget = Budget()
     pieces = iter([choose])
@@ -138,9 +138,9 @@ def test_so_much_is_remembered_of_one_users_directories(
 ) -> None:
     """His directories' names are as long as he likes, and all of them would be kept on the host."""
     host = make(tmp_path, "home/a/sub/wechat", "home/a/sub/file", "home/a/wechat1")
-    outer = walking.NODE + len("/home/a") + len("sub") + len("wechat1")
-    inner = walking.NODE + len("/home/a/sub") + len("wechat")
-    monkeypatch.setattr(walking, "ROOM", outer + inner + room)
+    outer = file_scan.NODE + len("/home/a") + len("sub") + len("wechat1")
+    inner = file_scan.NODE + len("/home/a/sub") + len("wechat")
+    monkeypatch.setattr(file_scan, "ROOM", outer + inner + room)
     host.budget = Budget()
     walked = walk(host, ["/home/a"], choose, {})
     assert [*walked.known] == ["/home/a", "/home/a/sub"][:kept]
@@ -162,7 +162,7 @@ def test_what_changed_so_long_ago_is_remembered(
     """What changes again within the same tick of the clock has the same time, and would not be read again."""
     host = make(tmp_path, "home/a/wechat")
     changed = os.stat(tmp_path / "home/a").st_ctime_ns
-    monkeypatch.setattr(time, "time_ns", lambda: changed + walking.SETTLED + later)
+    monkeypatch.setattr(time, "time_ns", lambda: changed + file_scan.SETTLED + later)
     assert bool(walk(host, ["/home/a"], choose, {}).known) is kept
 
 
@@ -201,7 +201,7 @@ def test_nobody_pays_for_the_list_of_mounts(tmp_path: Path) -> None:
     mounted(tmp_path, "0:50 / /a - ext4 /dev/sda1", "0:51 / /b\\011c shared:1 master:2 - nfs4 server:/x")
     host = Host(str(tmp_path))
     host.budget = mine = Budget(size=0)
-    disk, net = walking.Mount("ext4", True), walking.Mount("nfs4", False)
+    disk, net = file_scan.Mount("ext4", True), file_scan.Mount("nfs4", False)
     assert mounts(host) == {"/a": disk, "/b\tc": net}
     assert host.budget is mine and mine.left == mine.most
 
@@ -216,13 +216,13 @@ def test_nobody_pays_for_the_list_of_mounts(tmp_path: Path) -> None:
             [],
         ),  # nobody asked for that disk
         ("0:50 / /home/a/disk - tmpfs tmpfs", ["/home/a/wechat"], []),
-        ("0:50 / /home/a/disk - nfs4 s:/x", ["/home/a/wechat"], [walking.not_entered("/home/a/disk", "nfs4")]),
+        ("0:50 / /home/a/disk - nfs4 s:/x", ["/home/a/wechat"], [file_scan.not_entered("/home/a/disk", "nfs4")]),
         (
             "8:1 / /home/a/disk - fuseblk /dev/sdb1",
             ["/home/a/wechat"],
-            [walking.not_entered("/home/a/disk", "fuseblk")],
+            [file_scan.not_entered("/home/a/disk", "fuseblk")],
         ),
-        ("0:50 / /home - nfs4 s:/x", [], [walking.not_entered("/home/a", "nfs4")]),
+        ("0:50 / /home - nfs4 s:/x", [], [file_scan.not_entered("/home/a", "nfs4")]),
     ],
 )
 def test_what_is_mounted_below_a_place_is_entered_or_told_once(
@@ -238,7 +238,7 @@ def test_a_home_on_another_machine_is_only_entered_as_its_user(tmp_path: Path, e
     host = make(tmp_path, "home/a/wechat")
     mounted(tmp_path, "0:50 / /home - nfs4 s:/x")
     host.enters_remote = enters
-    assert looked(host) == ((["/home/a/wechat"], []) if enters else ([], [walking.not_entered("/home/a", "nfs4")]))
+    assert looked(host) == ((["/home/a/wechat"], []) if enters else ([], [file_scan.not_entered("/home/a", "nfs4")]))
 
 
 @ROOT
@@ -249,7 +249,7 @@ def test_a_home_that_is_a_link_to_another_machine_is_not_entered(tmp_path: Path,
     mounted(tmp_path, "0:50 / /net - nfs4 s:/x")
     (tmp_path / "home").mkdir()
     (tmp_path / "home/a").symlink_to("../net/a")
-    assert looked(Host(f"{tmp_path}{end}")) == ([], [walking.not_entered("/home/a", "nfs4")])
+    assert looked(Host(f"{tmp_path}{end}")) == ([], [file_scan.not_entered("/home/a", "nfs4")])
 
 
 @ROOT

@@ -16,7 +16,7 @@ from proscribe.controls.apps.portable import scan as portable
 from proscribe.controls.apps.portable.desktop_entries import app_id
 from proscribe.controls.apps.portable.scan import Copy
 from proscribe.controls.apps.portable.scan_cache import MEMORY
-from proscribe.host import Host, Result, User, walking
+from proscribe.host import Host, Result, User, file_scan
 
 ELF = made.elf()
 IMAGE = made.image("signal-desktop")
@@ -137,9 +137,9 @@ def test_a_walk_hands_over_what_is_others_unless_it_is_on_somebodys_behalf(
 ) -> None:
     asked: list[bool] = []
 
-    def walk(*_: Any, apart: bool) -> walking.Walked:
+    def walk(*_: Any, apart: bool) -> file_scan.Walked:
         asked.append(apart)
-        return walking.Walked([], {}, [])
+        return file_scan.Walked([], {}, [])
 
     monkeypatch.setattr(host, "walk", walk)
     services = section()["services"]
@@ -376,7 +376,7 @@ def test_a_home_that_cannot_be_read_leaves_its_rules_unknown(host, monkeypatch):
 
 
 def test_observing_writes_nothing_and_enforcing_remembers_the_walk(host, monkeypatch):
-    monkeypatch.setattr(walking, "SETTLED", -(10**10))
+    monkeypatch.setattr(file_scan, "SETTLED", -(10**10))
     monkeypatch.setattr(Host, "privileged", property(lambda self: True))
     put(host, f"{HOME}/x/y/megasync")
     plan = {"contact": "", "controls": {"apps": section()}}
@@ -384,7 +384,7 @@ def test_observing_writes_nothing_and_enforcing_remembers_the_walk(host, monkeyp
     assert not os.path.exists(host.root + MEMORY)
     apps.enforce(host, plan).afterwards()
     assert os.stat(host.root + MEMORY).st_mode & 0o777 == 0o600
-    monkeypatch.setattr(walking._Walk, "_read", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(file_scan._Walk, "_read", lambda *_: pytest.fail("read again"))
     assert apps.observe(host, plan) == first
     for action in apps.lift(host, plan).actions:
         action.apply()
@@ -396,12 +396,12 @@ def test_observing_writes_nothing_and_enforcing_remembers_the_walk(host, monkeyp
     [(1, [True, True, True, True]), (2, [True, False, True, False]), (3, [True, False, False, True])],
 )
 def test_everything_is_read_again_in_every_so_many_runs(host, tmp_path_factory, monkeypatch, every, full):
-    monkeypatch.setattr(walking, "SETTLED", -(10**10))
+    monkeypatch.setattr(file_scan, "SETTLED", -(10**10))
     put(host, f"{HOME}/x/y/megasync")
     desired = section()
     desired["settings"] = {**desired["settings"], "full_scan_every": every}
     read = tmp_path_factory.mktemp("read") / "homes"  # a file: a home is looked at in another process
-    real = walking._Walk._read
+    real = file_scan._Walk._read
 
     def noted(self, place, path, depth):
         if path.startswith(HOME):
@@ -409,7 +409,7 @@ def test_everything_is_read_again_in_every_so_many_runs(host, tmp_path_factory, 
                 stream.write(f"{path}\n")
         return real(self, place, path, depth)
 
-    monkeypatch.setattr(walking._Walk, "_read", noted)
+    monkeypatch.setattr(file_scan._Walk, "_read", noted)
     seen, told = [], []
     for _ in full:
         read.write_text("")

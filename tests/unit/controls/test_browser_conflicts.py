@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_places import BROWSERS
 from proscribe.controls import browser
+from proscribe.controls.applying import carry_out
 from proscribe.controls.browser import forks, packaged
-from proscribe.controls.carrying_out import carry_out
 from proscribe.host import ControlError, Host, Unseen
 
 MANAGED = "etc/chromium/policies/managed"

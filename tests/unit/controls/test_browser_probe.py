@@ -20,8 +20,8 @@ from proscribe.controls.browser.probe import CONTROL, Candidate, Outcome, outcom
 from proscribe.controls.browser.rendering import Name
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
 from proscribe.host import Host
-from proscribe.host.guest import Guest
 from proscribe.host.listener import http_host, server_name
+from proscribe.host.transient_user import Guest
 
 GMAIL = Name("mail.google.com")
 CHROMIUM = Candidate(Place("chromium", "chromium", "/x.json"), "/usr/lib/chromium/chromium")

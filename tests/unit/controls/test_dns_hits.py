@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controls.dns import hits, openers
+from proscribe.controls.dns import hits, override_lines
 from proscribe.host import ControlError, Host, Result
 
 SERVICES = {"wechat": {"wechat.com", "wx.qq.com"}, "personal": {"home.work.wechat.com"}, "also": {"wx.qq.com"}}
@@ -101,4 +101,4 @@ def test_reading_a_log_never_fails(text: str) -> None:
     ],
 )
 def test_whether_dnsmasq_is_told_to_log(text: str, logs: bool) -> None:
-    assert openers.logs_queries(["port=53\n", text]) is logs
+    assert override_lines.logs_queries(["port=53\n", text]) is logs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from proscribe.controls import lifelines
+from proscribe.controls import management_exemptions
 from proscribe.host import Host
 
 
@@ -29,4 +29,4 @@ from proscribe.host import Host
 def test_whom_a_forwarding_resolver_asks(tmp_path: Path, path: str, line: str, addresses: list[str]) -> None:
     (tmp_path / path).parent.mkdir(parents=True)
     (tmp_path / path).write_text(f"# made\n{line}\n")
-    assert lifelines.resolvers(Host(str(tmp_path))) == addresses
+    assert management_exemptions.resolvers(Host(str(tmp_path))) == addresses

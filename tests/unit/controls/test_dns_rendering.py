@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from proscribe.compile.restrictions import read_restrictions
-from proscribe.controls.dns import block, openers, rendering
+from proscribe.controls.dns import block, override_lines, rendering
 from proscribe.controls.dns.backends import networkmanager, resolved
 from proscribe.controls.dns.desired import Desired, collect, covering, of_plan, plain
 from proscribe.controls.dns.observed import Observed
@@ -233,7 +233,7 @@ def test_two_files_that_differ_have_different_digests(names: set[str], more: set
     ],
 )
 def test_lines_of_dnsmasq_that_open_a_name(line: str, names: list[str]) -> None:
-    assert [name for _, name in openers.dnsmasq(f"\n{line}\nport=53")] == names
+    assert [name for _, name in override_lines.dnsmasq(f"\n{line}\nport=53")] == names
 
 
 @pytest.mark.parametrize(
@@ -251,10 +251,10 @@ def test_lines_of_dnsmasq_that_open_a_name(line: str, names: list[str]) -> None:
     ],
 )
 def test_lines_of_unbound_that_open_a_name(line: str, names: list[str]) -> None:
-    assert [name for _, name in openers.unbound(f"server:\n{line}\n")] == names
+    assert [name for _, name in override_lines.unbound(f"server:\n{line}\n")] == names
 
 
 @given(st.text(max_size=200))
 def test_reading_the_organisations_files_never_fails(text: str) -> None:
-    openers.dnsmasq(text)
-    openers.unbound(text)
+    override_lines.dnsmasq(text)
+    override_lines.unbound(text)

@@ -69,8 +69,9 @@ class TrialHost(Host):
 
 @pytest.fixture(autouse=True)
 def ways(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confirm.lifelines, "gateways", lambda host: ["192.0.2.1"])
-    monkeypatch.setattr(confirm.lifelines, "resolvers", lambda host: ["192.0.2.53", "a.name.that.is.no.address"])
+    resolvers = ["192.0.2.53", "a.name.that.is.no.address"]
+    monkeypatch.setattr(confirm.management_exemptions, "gateways", lambda host: ["192.0.2.1"])
+    monkeypatch.setattr(confirm.management_exemptions, "resolvers", lambda host: resolvers)
 
 
 def load(host: Host, confirmed: bool = False) -> loading.Load:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from proscribe.controls import lifelines
+from proscribe.controls import management_exemptions
 from proscribe.controls.firewall.exemptions import Blocked, collect
 from proscribe.controls.firewall.rule_text import spelled
 from proscribe.controls.firewall.ruleset import render
@@ -48,10 +48,10 @@ def exempt(host: Host, plan: dict[str, Any], boot_file: str = "", **extra: Any) 
 
 
 def test_default_gateways_are_read_from_the_kernels_tables(host: Callable[..., Host]) -> None:
-    assert lifelines.gateways(host({})) == []
+    assert management_exemptions.gateways(host({})) == []
     local = "eth0\t007100CB\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
     seen = host({"/proc/net/route": DEFAULT_ROUTE + local, "/proc/net/ipv6_route": ROUTE_6})
-    assert lifelines.gateways(seen) == ["203.0.113.1", "2001:0db8:0000:0000:0000:0000:0000:0001"]
+    assert management_exemptions.gateways(seen) == ["203.0.113.1", "2001:0db8:0000:0000:0000:0000:0000:0001"]
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,11 @@ def test_default_gateways_are_read_from_the_kernels_tables(host: Callable[..., H
 def test_the_ports_of_sshd_are_read_from_its_configuration(
     host: Callable[..., Host], config: str, ports: list[int]
 ) -> None:
-    assert lifelines.ssh_ports(host({"/etc/ssh/sshd_config": config})) == ports
-    assert lifelines.ssh_ports(host({"/etc/ssh/sshd_config": "", "/etc/ssh/sshd_config.d/x.conf": config})) == ports
+    assert management_exemptions.ssh_ports(host({"/etc/ssh/sshd_config": config})) == ports
+    assert (
+        management_exemptions.ssh_ports(host({"/etc/ssh/sshd_config": "", "/etc/ssh/sshd_config.d/x.conf": config}))
+        == ports
+    )
 
 
 def test_package_sources_and_proxies_are_the_hosts_of_the_urls(host: Callable[..., Host]) -> None:
@@ -81,7 +84,7 @@ def test_package_sources_and_proxies_are_the_hosts_of_the_urls(host: Callable[..
             "/etc/pacman.d/gnupg/secret": "http://not.a.source/\n",
         }
     )
-    assert lifelines.package_sources(seen) == [
+    assert management_exemptions.package_sources(seen) == [
         "deb.example.org",
         "203.0.113.9",
         "2001:db8::9",
@@ -102,7 +105,7 @@ def test_only_strict_dns_over_tls_of_the_hosts_own_resolver_needs_port_853(
             "/etc/resolv.conf": "nameserver 192.0.2.53\n",
         }
     )
-    assert lifelines.resolvers_need_tls(seen) is needed
+    assert management_exemptions.resolvers_need_tls(seen) is needed
     lets = collect(seen, section("203.0.113.0/24"), "")
     assert lets.resolver_ports == ((53, 853) if needed else (53,))
     assert [spelled(entry.network) for entry in lets.resolvers] == (["192.0.2.53"] if needed else [])
@@ -119,7 +122,7 @@ def test_a_parent_still_knows_the_ssh_connection_that_sudo_dropped(host: Callabl
             "/proc/40/status": "Name:\tsshd\nPPid:\t0\n",
         }
     )
-    assert lifelines.control_connections(seen) == [("203.0.113.5", 2222), ("fe80::1", 22)]
+    assert management_exemptions.control_connections(seen) == [("203.0.113.5", 2222), ("fe80::1", 22)]
 
 
 def test_only_what_lies_in_a_refused_network_is_exempted(host: Callable[..., Host]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from proscribe.cli import Refused, quarantine
 from proscribe.cli.__main__ import main
-from proscribe.custody.asked import ARGUMENTS, Asked, Wrong, hosts_of, mistyped, read
+from proscribe.custody.request import ARGUMENTS, Asked, Wrong, hosts_of, mistyped, read
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from made_custody import DAY, asked, item, plan
-from proscribe.custody.asked import Wrong
-from proscribe.custody.choosing import choose
-from proscribe.custody.outlook import kept_until, outlook
+from proscribe.custody.request import Wrong
+from proscribe.custody.restore_effect import kept_until, outlook
+from proscribe.custody.selection import choose
 
 NOW = datetime.datetime(2026, 11, 26, 8, tzinfo=datetime.timezone.utc)
 PLAN = plan(wechat="enforce", telegram="enforce", signal="enforce")

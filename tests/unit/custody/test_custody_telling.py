@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from made_custody import asked, item, plan
-from proscribe.custody import telling
-from proscribe.custody.choosing import choose
-from proscribe.custody.course import Course
+from proscribe.custody import wording
+from proscribe.custody.outcome import Course
+from proscribe.custody.selection import choose
 
 NOW = datetime.datetime(2026, 11, 26, 8, tzinfo=datetime.timezone.utc)
 PLAN = plan(wechat="enforce", telegram={"mode": "waived", "waiver": "w1"})
@@ -35,29 +35,29 @@ def course(do: str = "list", listed: bool = True, **more: Any) -> Course:
 
 
 def test_before_anything_is_restored_the_next_runs_loss_is_named() -> None:
-    assert telling.before("restore", BOTH, check=False) == [
+    assert wording.before("restore", BOTH, check=False) == [
         "2 things will be restored; the ban is not lifted, and the next enforcing run takes 1 of them again:",
         "  web01  telegram-00000002  /home/alice/T (alice, 3,072 MiB): covered by waiver w1 (until 2027-01-01)",
         "  web01  wechat-00000001  /home/alice/WeChat.AppImage (alice, 5,000 B): the next enforcing run takes it again:"
         " no waiver covers wechat there",
     ]
-    assert [row["id"] for row in telling.losses(BOTH)] == ["wechat-00000001"]
-    assert "takes wechat-00000001 again" in telling.not_accepted(BOTH)
+    assert [row["id"] for row in wording.losses(BOTH)] == ["wechat-00000001"]
+    assert "takes wechat-00000001 again" in wording.not_accepted(BOTH)
     many = [{**BOTH[1], "id": f"wechat-{number:08x}"} for number in range(12)]
-    assert "and 2 more again" in telling.not_accepted(many)
+    assert "and 2 more again" in wording.not_accepted(many)
 
 
 def test_before_anything_is_pruned_it_says_what_goes_for_ever() -> None:
-    assert telling.before("prune", BOTH, check=True)[0] == (
+    assert wording.before("prune", BOTH, check=True)[0] == (
         "2 things (3,072 MiB) would be gone for ever; nothing brings them back:"
     )
-    assert telling.before("prune", [], check=False) == ["nothing in the quarantine fits; nothing is pruned"]
+    assert wording.before("prune", [], check=False) == ["nothing in the quarantine fits; nothing is pruned"]
 
 
 def test_the_table_has_every_column_and_the_hosts_that_nobody_saw() -> None:
     made = course(broken=[{"id": "odd", "why": "no JSON"}], left_out=3)
     made.failed("web02", "unreachable: no route")
-    lines = telling.table(made).splitlines()
+    lines = wording.table(made).splitlines()
     assert lines[1].split() == ["host", "id", "when", "user", "service", "what", "size", "kept", "until", "path"]
     cells = ("web01", "wechat-00000001", "2026-11-20 08:00 UTC", "alice", "wechat", "AppImage", "5,000 B", "2027-02-18")
     assert re.split(r" {2,}", lines[3]) == [*cells, "/home/alice/WeChat.AppImage"]
@@ -72,7 +72,7 @@ def test_the_table_has_every_column_and_the_hosts_that_nobody_saw() -> None:
 def test_nobody_answered_is_never_an_empty_quarantine() -> None:
     made = course(listed=False)
     made.failed("web01", "unreachable: x")
-    text = telling.table(made)
+    text = wording.table(made)
     assert "0 things, 0 B; 0 of 2 hosts answered" in text
     assert "unknown: web01: unreachable: x" in text and "unknown: web02: no answer" in text
     told = made.document()
@@ -84,7 +84,7 @@ def test_what_was_taken_in_parts_is_one_line() -> None:
     parts = rows(*(item(id_, group="wechat-00000001", path=path, kind="tree") for id_, path in paths.items()))
     made = course()
     made.chose({"rows": parts})
-    (line,) = [line for line in telling.table(made).splitlines() if "wechat-0000000" in line]
+    (line,) = [line for line in wording.table(made).splitlines() if "wechat-0000000" in line]
     assert "directory (3 parts)" in line and line.endswith("/home/alice/W/1 and 2 more parts") and "14 KiB" in line
 
 
@@ -105,7 +105,7 @@ def test_what_was_taken_in_parts_is_one_line() -> None:
 def test_after_a_run_what_is_said_is_true(do: str, results: dict[str, str], check: bool, told: str) -> None:
     made = course(do)
     made.answered("web01", {"outcomes": [{"id": id_, "done": not why, "why": why} for id_, why in results.items()]})
-    lines = telling.ended(made, check=check, width=200).splitlines()
+    lines = wording.ended(made, check=check, width=200).splitlines()
     assert lines[1] == told
     word = {"restore": "restored", "prune": "pruned"}[do]
     missed = {row["id"]: results.get(row["id"], "no answer") for row in BOTH}
@@ -125,7 +125,7 @@ def test_what_a_host_says_steers_no_terminal() -> None:
     made.chose({"rows": nasty})
     made.failed("web02", HOSTILE)
     made.do = "restore"
-    texts = [telling.table(made), telling.ended(made, check=False, width=80), *telling.before("prune", nasty, True)]
+    texts = [wording.table(made), wording.ended(made, check=False, width=80), *wording.before("prune", nasty, True)]
     assert not set("".join(texts)) & set(HOSTILE[:1] + "\u202e")
 
 
@@ -133,4 +133,4 @@ def test_what_a_host_says_steers_no_terminal() -> None:
     ("size", "told"), [(0, "0 B"), (9_999, "9,999 B"), (10_000, "9 KiB"), (1024**5, "1,048,576 GiB")]
 )
 def test_sizes(size: int, told: str) -> None:
-    assert telling.sized(size) == told
+    assert wording.sized(size) == told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proscribe.finding import Finding, Verdict, host_record, judge
-from proscribe.report.command import Call
+from proscribe.report.text.command import Call
 
 DIGEST = "sha256:" + "a" * 64
 OTHER_DIGEST = "sha256:" + "b" * 64

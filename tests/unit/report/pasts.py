@@ -9,8 +9,8 @@ from fleets import DIGEST, answer, run, wechat
 from proscribe.finding import REPAIRED, Finding, Verdict
 from proscribe.plan import sealed
 from proscribe.reply.record import read
+from proscribe.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.report.history import Scope, answers
-from proscribe.report.reconcile import fleet_report, reconcile
 
 PACKAGE = Finding("package", "wechat", manager="dpkg", version="4.0", scope="system")
 

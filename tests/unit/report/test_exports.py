@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from proscribe.finding import STATES, Finding, Verdict
 from proscribe.plan import CONTROLS
 from proscribe.reply.record import read
+from proscribe.report.evaluation.frameworks import BAN, CLAUSES, clauses
+from proscribe.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.report.exports import formats, usual, write
 from proscribe.report.exports.answers import HOST, Reader
 from proscribe.report.exports.csv import COLUMNS, cell
 from proscribe.report.exports.prometheus import seconds
-from proscribe.report.frameworks import BAN, CLAUSES, clauses
-from proscribe.report.reconcile import fleet_report, reconcile
 
 BAD = ("error", "noncompliant", "unknown")
 

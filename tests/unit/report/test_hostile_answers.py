@@ -17,19 +17,21 @@ import fleets
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from proscribe.custody import telling
-from proscribe.custody.asked import Asked
-from proscribe.custody.choosing import choose
-from proscribe.custody.course import Course
+from proscribe.custody import wording
+from proscribe.custody.outcome import Course
+from proscribe.custody.request import Asked
+from proscribe.custody.selection import choose
 from proscribe.finding import Finding, judge
 from proscribe.loader import MARK
 from proscribe.reply import results
 from proscribe.reply.shapes import Unusable
-from proscribe.report import exports, html, terminal
-from proscribe.report.collect import Collector
+from proscribe.report import exports
+from proscribe.report.collection.events import Collector
+from proscribe.report.evaluation.reconcile import fleet_report
 from proscribe.report.history import open_history
-from proscribe.report.news import notice
-from proscribe.report.reconcile import fleet_report
+from proscribe.report.notification import notice
+from proscribe.report.page import document
+from proscribe.report.terminal import summary
 from proscribe.stream import answer
 
 FINISHED = "2026-11-25T00:31:00Z"
@@ -241,10 +243,10 @@ def test_an_answer_of_a_hostile_host_harms_nobody(directory, data):
     assert list(records) == ["web01", "web02", "web03"] and not fleet.unexpected
     assert records["web03"]["state"] == "compliant"
     assert {**records["web01"], "actions": None} == {**alone(run["mode"], honest), "actions": None}
-    shown = terminal.render(report, fleet.records, terminal.Screen(80, 40, False, "/"))
+    shown = summary.render(report, fleet.records, summary.Screen(80, 40, False, "/"))
     assert not CONTROL.search(shown), shown
     assert len(shown) < 100_000
-    "".join(html.page(report, fleet.records)).encode()
+    "".join(document.page(report, fleet.records)).encode()
     exports.write(directory, report, fleet.records, exports.usual())
     told = notice(report, fleet.records, None, "/reports")
     assert told is not None and not CONTROL.search(told.text)
@@ -284,8 +286,8 @@ def test_what_a_hostile_host_says_of_its_quarantine_harms_nobody(data):
     assert (honest["id"], honest["next_run"]["state"]) == ("wechat-0123abcd", "taken")
     course.do = "restore"
     assert not course.fates()[0].done, "the other one's answer is none of this host's"
-    texts = [telling.table(course), telling.ended(course, check=False, width=80)]
-    texts += [*telling.before("restore", rows, check=False), telling.not_accepted(rows)]
+    texts = [wording.table(course), wording.ended(course, check=False, width=80)]
+    texts += [*wording.before("restore", rows, check=False), wording.not_accepted(rows)]
     assert not CONTROL.search("\n".join(texts))
     json.dumps(course.document()).encode()
 
@@ -328,8 +330,8 @@ def test_a_long_text_costs_its_host_a_cut_and_the_run_nothing(finding):
     collector.answered("web01", {**fleets.answer(), "state": "noncompliant", "rules_evaluated": 99, "rules": rules})
     fleet = collector.fleet(FINISHED)
     report = fleet_report(run, fleet, FINISHED)
-    terminal.render(report, fleet.records, terminal.Screen(80, 40, False, "/"))
-    "".join(html.page(report, fleet.records))
+    summary.render(report, fleet.records, summary.Screen(80, 40, False, "/"))
+    "".join(document.page(report, fleet.records))
     notice(report, fleet.records, None, "/reports")
     assert fleet.records[0]["state"] == "noncompliant"
     assert time.process_time() - started < 20  # of the processor, which is quadratic no more: minutes before

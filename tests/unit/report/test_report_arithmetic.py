@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.finding import NOTHING_KNOWN, STATES
 from proscribe.reply.record import read
-from proscribe.report.arithmetic import MET, by_rule, nothing_known, rule_states, share, summarise
+from proscribe.report.evaluation.arithmetic import MET, by_rule, nothing_known, rule_states, share, summarise
 
 
 @pytest.mark.parametrize(

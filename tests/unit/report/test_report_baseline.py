@@ -6,7 +6,7 @@ import pytest
 from fleets import PROCESS, WECHAT, answer, clean_answer, wechat
 from proscribe.finding import Finding, Verdict
 from proscribe.reply.record import read, silent
-from proscribe.report.baseline import Baseline, New
+from proscribe.report.evaluation.baseline import Baseline, New
 
 SIGNAL = Finding("package", "signal-desktop", manager="dpkg", version="7.1", scope="system")
 WAIVED = wechat(WECHAT, entry={"mode": "waived", "waiver": "press"})

@@ -18,13 +18,14 @@ from pasting import SHELLS, Shell, commands, recorded, recorder
 from proscribe.controls.apps.quarantine import moving
 from proscribe.host import LIFT, WRITTEN_BY
 from proscribe.plan import CONTROLS
-from proscribe.report import html, lifting
-from proscribe.report.advice import advice
-from proscribe.report.calling import called, parsed, repeated
-from proscribe.report.collect import Collector
-from proscribe.report.command import LAUNCHER, PROJECT, SECRETS_FILE, Call, Command, quoted
-from proscribe.report.reconcile import fleet_report
-from proscribe.report.terminal import Screen, render
+from proscribe.report.collection.events import Collector
+from proscribe.report.collection.invocation import called, parsed, repeated
+from proscribe.report.evaluation.advice import advice
+from proscribe.report.evaluation.reconcile import fleet_report
+from proscribe.report.page import document
+from proscribe.report.terminal import lifting
+from proscribe.report.terminal.summary import Screen, render
+from proscribe.report.text.command import LAUNCHER, PROJECT, SECRETS_FILE, Call, Command, quoted
 
 # As ansible-playbook has them, some of them.
 OPTIONS = {
@@ -278,7 +279,7 @@ def test_what_puts_a_lifted_ban_back_is_one_line_in_the_scope_of_the_run(columns
 
 def test_the_page_says_where_a_command_is_typed() -> None:
     report, records = reported(Call(("./proscribe",), "audit", "", ("-i", "prod"), "/srv/ban"))
-    page = "".join(html.page(report, records))
+    page = "".join(document.page(report, records))
     assert "<code>cd /srv/ban &amp;&amp; ./proscribe enforce --check --diff --limit web01,web02 -i prod</code>" in page
 
 
@@ -377,7 +378,10 @@ def test_nothing_is_proposed_where_all_is_well() -> None:
 # What names the launcher in a text all the same: examples in the help (`cli.Help` puts the launcher's name in), what
 # hosts' files say (which never reaches further than one host), and a message about a command of its own.
 ELSEWHERE = {
-    "cli": ("report.py", "diff.py", "explain.py", "quarantine.py", "scheduled.py", "waiver/new.py", "__init__.py"),
+    "cli": (
+        *("report.py", "diff/__init__.py", "explain/__init__.py", "quarantine.py", "scheduled.py", "waiver/new.py"),
+        "__init__.py",
+    ),
     "host": ("files.py",),
     "compile": ("restrictions/runs.py", "retired.py"),  # the description of a variable; what a retired one is now
     "controls/apps": ("quarantine/moving.py",),  # a file on a host, too

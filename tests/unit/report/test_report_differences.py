@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.report import difference_files
-from proscribe.report.difference_files import DifferenceFiles
-from proscribe.report.differences import MOST, text_of, told
-from proscribe.report.pruning import prune
+from proscribe.report.storage import difference_files
+from proscribe.report.storage.difference_files import DifferenceFiles
+from proscribe.report.storage.pruning import prune
+from proscribe.report.terminal.differences import MOST, text_of, told
 
 
 def changed(before: str, after: str, header: str = "write /etc/x") -> dict[str, str]:

@@ -7,7 +7,7 @@ import os
 import stat
 
 import pytest
-from proscribe.report.files import ReportDirectory
+from proscribe.report.storage.files import ReportDirectory
 
 RECORD = {"host": "web01", "state": "compliant"}
 REPORT = {"schema": "proscribe/report/1"}

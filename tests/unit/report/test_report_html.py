@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.finding import Finding
 from proscribe.reply import shapes
-from proscribe.report.collect import Collector
-from proscribe.report.html import page
+from proscribe.report.collection.events import Collector
+from proscribe.report.evaluation.reconcile import fleet_report
 from proscribe.report.page.breakdown import break_down, natural
 from proscribe.report.page.data import script_data
+from proscribe.report.page.document import page
 from proscribe.report.page.findings import ago
-from proscribe.report.reconcile import fleet_report
-from proscribe.report.wording import clean
+from proscribe.report.text.wording import clean
 
 VOID = {"meta", "input", "rect", "path", "circle", "use", "wbr"}
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)></script><!--<script>\x1b[2J\u202e'

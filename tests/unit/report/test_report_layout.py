@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.finding import Finding
-from proscribe.report.advice import host_lists, shorter
-from proscribe.report.layout import cells, clip, flow, wrap
-from proscribe.report.progress import Line, Progress
-from proscribe.report.wording import Cause, cause, causes, clean, counted, evidence, message, moment, some
+from proscribe.report.collection.progress import Line, Progress
+from proscribe.report.evaluation.advice import host_lists, shorter
+from proscribe.report.text.layout import cells, clip, flow, wrap
+from proscribe.report.text.wording import Cause, cause, causes, clean, counted, evidence, message, moment, some
 
 PRINTABLE = st.text(st.characters(codec="utf-8").filter(str.isprintable), max_size=80)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 from proscribe.reply.record import silent
-from proscribe.report.merge import Part, Unmergeable, merged
+from proscribe.report.evaluation.merge import Part, Unmergeable, merged
 
 RUN = {
     "playbook": "enforce",

@@ -10,11 +10,12 @@ import pytest
 from fleets import DIGEST, WECHAT, answer, no_policy, run, wechat
 from proscribe.finding import Verdict
 from proscribe.plan import CONTROLS
-from proscribe.report import html, terminal
-from proscribe.report.collect import Collector
+from proscribe.report.collection.events import Collector
+from proscribe.report.evaluation.modes import Modes, by_control, correctable, in_words, stays_noncompliant
+from proscribe.report.evaluation.reconcile import fleet_report
 from proscribe.report.exports import usual, write
-from proscribe.report.modes import Modes, by_control, correctable, in_words, stays_noncompliant
-from proscribe.report.reconcile import fleet_report
+from proscribe.report.page import document
+from proscribe.report.terminal import summary
 
 FINISHED = "2026-11-25T00:31:00Z"
 SERVICES = ["wechat", *(f"service{number:03}" for number in range(118))]
@@ -42,7 +43,7 @@ def made(*verdicts, changed=(), mode="audit", **policy):
 
 
 def screen(report, records):
-    return terminal.render(report, records, terminal.Screen(120, 60), "reports/r1")
+    return summary.render(report, records, summary.Screen(120, 60), "reports/r1")
 
 
 def test_the_record_has_the_mode_and_the_state_of_each_control(tmp_path):
@@ -85,7 +86,7 @@ def test_where_some_is_enforced_and_some_audited_only_the_one_is_said_to_be_put_
 
 def test_the_page_tells_audited_controls_from_enforced_ones():
     report, records = made(wechat(WECHAT), *no_policy(), apps="audit", firewall="off")
-    page = "".join(html.page(report, records, directory="reports/r1"))
+    page = "".join(document.page(report, records, directory="reports/r1"))
     assert "only audited: apps" in page
     assert "apps/wechat (audited)" in re.sub("<wbr>", "", page)
     assert "browser (audited)" not in page
@@ -108,7 +109,7 @@ def test_a_setting_such_as_boot_is_no_service_in_the_report_and_on_the_page():
         "apps/wechat": "service",
         "firewall/boot": "setting",
     }
-    page = "".join(html.page(report, records))
+    page = "".join(document.page(report, records))
     services = page.partition("<h2>By service</h2>")[2].partition("</div>")[0]
     settings = page.partition("<h2>By setting</h2>")[2].partition("</div>")[0]
     assert ('data-service="wechat"' in services, "boot" in services) == (True, False)
@@ -275,7 +276,7 @@ def test_what_own_firewall_rules_leave_reachable_is_no_error_on_a_host_that_is_c
     said = screen(report, records)
     assert "firewall  not counted  web01: firewall/own-rules: 10.0.0.1 was left as it is" in said
     assert "error" not in said
-    page = "".join(html.page(report, records))
+    page = "".join(document.page(report, records))
     assert 'class="icon error"' not in page.partition("<main>")[2]
     write(tmp_path, report, records, usual())
     assert 'errors="0"' in (tmp_path / "junit.xml").read_text()

@@ -17,11 +17,11 @@ from proscribe.cli import Refused
 from proscribe.cli import report as word
 from proscribe.plan import CONTROLS
 from proscribe.report import exports
-from proscribe.report.files import ReportDirectory
+from proscribe.report.evaluation.rules import OF_CONTROL
 from proscribe.report.history import open_history
-from proscribe.report.rules import OF_CONTROL
-from proscribe.report.stored import read_records, read_report, sharing
-from proscribe.report.terminal import Screen
+from proscribe.report.storage.complete import read_records, read_report, sharing
+from proscribe.report.storage.files import ReportDirectory
+from proscribe.report.terminal.summary import Screen
 
 CONTROLS_OF_THE_HOST = Path(__file__).parents[3] / "module_utils" / "proscribe" / "controls"
 

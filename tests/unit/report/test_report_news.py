@@ -9,9 +9,9 @@ from fleets import DIGEST, answer, no_policy, run, wechat
 from pasts import PACKAGE, Past, bad, good, repaired, unseen
 from proscribe.finding import NONCOMPLIANT, REPAIRED, Verdict
 from proscribe.reply.record import read
-from proscribe.report import news
+from proscribe.report import notification
+from proscribe.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.report.history import open_history
-from proscribe.report.reconcile import fleet_report, reconcile
 
 
 class Told(Past):
@@ -27,7 +27,7 @@ class Told(Past):
         made = {**run(list(hosts)), "hosts": digests, "id": f"run{self.number}"}
         report = fleet_report(made, fleet, f"{time}:01:00Z")
         report["rollout"] = changes.get("rollout")
-        return news.notice(report, fleet.records, news.known(self.history, report), "reports/x")
+        return notification.notice(report, fleet.records, notification.known(self.history, report), "reports/x")
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def without_history(*answers):
     hosts = {f"web{number:02}": DIGEST for number in range(len(answers))}
     fleet = reconcile(hosts, [read(host, one) for host, one in zip(hosts, answers)])
     report = fleet_report(run(list(hosts)), fleet, "2026-11-25T00:31:00Z")
-    return news.notice(report, fleet.records, None, "reports/x")
+    return notification.notice(report, fleet.records, None, "reports/x")
 
 
 def test_without_a_history_all_that_is_wrong_is_new():
@@ -127,13 +127,13 @@ def test_without_a_history_all_that_is_wrong_is_new():
 
 def test_many_rules_of_one_cause_are_a_line_and_many_hosts_are_counted():
     told = without_history(*[answer(*no_policy()) for _ in range(25)])
-    assert sum("118 browser rules: noncompliant" in line for line in told.lines) == news.MOST_HOSTS
+    assert sum("118 browser rules: noncompliant" in line for line in told.lines) == notification.MOST_HOSTS
     assert "... and 5 more hosts" in told.lines
     assert len(told.lines) < 60
 
 
 def test_a_mail_can_be_read_again_and_a_host_cannot_forge_its_headers():
-    told = news.made("Proscribe: x\nBcc: all@example.org", ["a\x1b[2Jb", "größer"])
+    told = notification.made("Proscribe: x\nBcc: all@example.org", ["a\x1b[2Jb", "größer"])
     mail = email.message_from_string(told.as_dict()["message"])
     assert mail["Subject"] == "Proscribe: x Bcc: all@example.org"
     assert mail["Bcc"] is None

@@ -6,9 +6,9 @@ import json
 
 import pytest
 from proscribe.plan import CONTROLS
-from proscribe.report.passed import kept, latest_passed
-from proscribe.report.scope import Scope
-from proscribe.report.stored import NoSuchRun
+from proscribe.report.evaluation.scope import Scope
+from proscribe.report.storage.complete import NoSuchRun
+from proscribe.report.storage.last_passed import kept, latest_passed
 
 PROD = Scope(["inventory/prod"])
 GATED, FREE, STOPPED = {"gate": "noncompliant"}, {"gate": None}, {"gate": None, "passed": False}

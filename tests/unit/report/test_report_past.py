@@ -11,10 +11,10 @@ from fleets import answer, no_policy, wechat
 from pasts import PACKAGE, Past, bad, good
 from proscribe.cli import Refused
 from proscribe.cli import report as word
-from proscribe.report import past as pasts
-from proscribe.report.files import ReportDirectory
 from proscribe.report.history import Scope, open_history
-from proscribe.report.terminal import Screen
+from proscribe.report.storage.files import ReportDirectory
+from proscribe.report.terminal import past_runs as pasts
+from proscribe.report.terminal.summary import Screen
 
 DAY = 86400
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from proscribe.plan import CONTROLS
-from proscribe.report import picture
-from proscribe.report.picture import EXAMPLE, NEVER, OF_WAIVER, Host, Look, Picture
+from proscribe.report.evaluation import fleet_state
+from proscribe.report.evaluation.fleet_state import EXAMPLE, NEVER, OF_WAIVER, Host, Look, Picture
 
 T1, T2, T3 = (f"2026-11-25T0{hour}:00:00Z" for hour in (1, 2, 3))
 
@@ -233,7 +233,7 @@ def test_hosts_come_with_runs_and_go_with_a_whole_one_over_their_own_inventory()
     [(["b/", "a"], "a,b"), (["a", "b"], "a,b"), (["/"], "/"), ([], ""), (None, "")],
 )
 def test_an_inventory_is_its_sources_in_any_order(sources: list[str] | None, text: str) -> None:
-    assert picture.named({"inventory": sources}) == text
+    assert fleet_state.named({"inventory": sources}) == text
 
 
 @pytest.mark.parametrize(("mode", "used"), [("audit", False), ("enforce", True)])
@@ -291,7 +291,7 @@ def test_what_many_hosts_list_is_one_object(monkeypatch: pytest.MonkeyPatch) -> 
     of.take(run(), [record("a", rules=rules), record("b", rules=rules), record("c", rules=[dict(r) for r in rules])])
     lists = [of.hosts[name].looks["apps"].rules for name in "abc"]
     assert lists[0] is lists[1] is lists[2] and len(of._same) == 2
-    monkeypatch.setattr(picture, "REMEMBERED", 7)
+    monkeypatch.setattr(fleet_state, "REMEMBERED", 7)
     more = [[dict(rule) for rule in WRONG] for _ in range(3)]
     for number, rules in enumerate(more):
         of.take(run(), [record("a", rules=rules)])

@@ -7,8 +7,8 @@ from fleets import DIGEST, OTHER_DIGEST, WAIVERS, WECHAT, answer, clean_answer, 
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.reply.record import read
-from proscribe.report.collect import Collector
-from proscribe.report.reconcile import Clock, fleet_report, reconcile
+from proscribe.report.collection.events import Collector
+from proscribe.report.evaluation.reconcile import Clock, fleet_report, reconcile
 
 EXPECTED = {"web01": DIGEST, "web02": DIGEST}
 FINISHED = "2026-11-25T00:31:00Z"

@@ -6,11 +6,19 @@ from typing import Any
 
 import pytest
 from fleets import WECHAT, answer, clean_answer, run, wechat
-from proscribe.report.advice import advice
-from proscribe.report.collect import Collector
-from proscribe.report.reconcile import fleet_report
-from proscribe.report.terminal import Screen, render
-from proscribe.report.verdict import ANSIBLE, BROKEN_EXIT, NOTHING_EXIT, STOPPED_EXIT, Verdict, stopped, worst_exit
+from proscribe.report.collection.events import Collector
+from proscribe.report.evaluation.advice import advice
+from proscribe.report.evaluation.reconcile import fleet_report
+from proscribe.report.evaluation.verdict import (
+    ANSIBLE,
+    BROKEN_EXIT,
+    NOTHING_EXIT,
+    STOPPED_EXIT,
+    Verdict,
+    stopped,
+    worst_exit,
+)
+from proscribe.report.terminal.summary import Screen, render
 
 BAD = answer(wechat(WECHAT), evaluated=["apps/x"])
 DECIDED = {"hosts": ["web01", "web02", "web03"], "batches": [1, 2], "allow": {"hosts": 3}}

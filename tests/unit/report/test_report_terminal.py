@@ -10,11 +10,11 @@ from fleets import PROCESS, SERVICES, WAIVERS, WECHAT, answer, clean_answer, jud
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from proscribe.finding import Finding, Verdict
-from proscribe.report import lifting
-from proscribe.report.collect import Collector
-from proscribe.report.layout import cells
-from proscribe.report.reconcile import fleet_report
-from proscribe.report.terminal import Screen, render
+from proscribe.report.collection.events import Collector
+from proscribe.report.evaluation.reconcile import fleet_report
+from proscribe.report.terminal import lifting
+from proscribe.report.terminal.summary import Screen, render
+from proscribe.report.text.layout import cells
 
 REFUSED_CONNECTION = "ssh: connect to host 10.0.0.7 port 22: Connection refused"
 

@@ -15,17 +15,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from proscribe.finding import COMPLIANT, OPEN, Finding, Verdict, judge, worst
 from proscribe.plan import CONTROLS
-from proscribe.report import terminal, verdict, whole
-from proscribe.report.arithmetic import covered
-from proscribe.report.collect import Collector
+from proscribe.report.collection.events import Collector
+from proscribe.report.evaluation import verdict
+from proscribe.report.evaluation.arithmetic import covered
+from proscribe.report.evaluation.fleet_state import Picture
+from proscribe.report.evaluation.reconcile import fleet_report
+from proscribe.report.evaluation.scope import EXAMPLE
 from proscribe.report.exports import usual
-from proscribe.report.files import ReportDirectory
 from proscribe.report.history import Scope as About
 from proscribe.report.history import answers, open_history
-from proscribe.report.picture import Picture
 from proscribe.report.publishing import Beyond, publish
-from proscribe.report.reconcile import fleet_report
-from proscribe.report.scope import EXAMPLE
+from proscribe.report.storage import fleet_state_file
+from proscribe.report.storage.files import ReportDirectory
+from proscribe.report.terminal import summary
 
 INVENTORIES = {"inventory/prod": ("web01", "web02", "ops1"), "inventory/lab": ("ops1", "lab1")}
 ENFORCED = {"mode": "enforce"}
@@ -262,7 +264,7 @@ def test_what_the_first_audit_of_the_example_inventory_found_is_no_alert_for_eve
 def test_a_picture_that_cannot_be_read_is_told_and_knows_nothing(tmp_path):
     fleet = Fleet(tmp_path)
     fleet.run(all_are("compliant"))
-    (fleet.reports / whole.FILE).write_text('{"schema": "proscribe/whole/1", "whole": {}}\n')
+    (fleet.reports / fleet_state_file.FILE).write_text('{"schema": "proscribe/whole/1", "whole": {}}\n')
     report, _ = fleet.run(all_are("compliant"), hosts=["ops1"])
     assert any("whole.jsonl:1 cannot be read" in warning for warning in report["warnings"])
     assert fleet.metric_states() == {"ops1": "compliant", "web01": "unknown", "web02": "unknown"}
@@ -272,9 +274,9 @@ def test_a_picture_that_another_run_holds_leaves_no_metrics_of_a_part(tmp_path, 
     fleet = Fleet(tmp_path)
     fleet.run(all_are("noncompliant"))
     before = fleet.latest()
-    turn = whole.turn
+    turn = fleet_state_file.turn
     with turn(fleet.reports):
-        monkeypatch.setattr(whole, "turn", lambda reports: turn(reports, patience=0.2))
+        monkeypatch.setattr(fleet_state_file, "turn", lambda reports: turn(reports, patience=0.2))
         report, _ = fleet.run(all_are("compliant"), hosts=["ops1"])
     assert any("not in the whole picture" in warning for warning in report["warnings"])
     assert fleet.latest() == before
@@ -350,7 +352,7 @@ def every_output_of_the_run_is_no_better(fleet, report, records, told, controls,
     whole_run = set(told) == set(everyone) and len(controls) == 4
     assert report["run"]["whole"] is whole_run
     # What is said in sentences: that the ban holds is said of no more than the run looked at.
-    screen = terminal.render(report, records, terminal.Screen(120, 60), str(directory))
+    screen = summary.render(report, records, summary.Screen(120, 60), str(directory))
     page = (directory / "report.html").read_text()
     for said in (screen, page):
         good = re.findall(r"(?<!hether )([Tt]he ban(?:'s|&#39;s)? (?!does not)[a-z ]*?holds? on [a-z0-9 ]+)", said)
@@ -418,10 +420,10 @@ def test_the_picture_is_the_same_after_it_was_written_and_read(tmp_path):
     fleet = Fleet(tmp_path)
     fleet.run(all_are("noncompliant"))
     fleet.run(all_are("compliant"), hosts=["ops1"], controls=["dns"])
-    first, wrong = whole.read(fleet.reports)
+    first, wrong = fleet_state_file.read(fleet.reports)
     assert wrong == ""
-    whole.write(fleet.reports, first)
-    again, _ = whole.read(fleet.reports)
+    fleet_state_file.write(fleet.reports, first)
+    again, _ = fleet_state_file.read(fleet.reports)
     assert again.hosts == first.hosts
     assert (again.whole, again.waivers) == (first.whole, first.waivers)
 

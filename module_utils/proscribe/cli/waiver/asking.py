@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Mapping
 
-from ...report.wording import clean
+from ...report.text.wording import clean
 from .. import Refused
 
 

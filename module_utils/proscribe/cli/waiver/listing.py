@@ -17,8 +17,8 @@ from ...compile.waivers.reading import described
 from ...compile.waivers.standing import moment
 from ...duration import seconds_of, shown
 from ...plan import CONTROLS
-from ...report.layout import cells, clip, paint, row
-from ...report.wording import clean, counted, some
+from ...report.text.layout import cells, clip, paint, row
+from ...report.text.wording import clean, counted, some
 from .. import inventory
 
 SCHEMA = "proscribe/waivers/1"

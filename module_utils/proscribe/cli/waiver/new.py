@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from ...compile.run import judge, waivers_of
 from ...compile.waivers.document import LISTS, TIMES
 from ...compile.waivers.waiver import NARROWER
-from ...report.calling import repeated, where_we_are
-from ...report.command import Call, Step
-from ...report.wording import clean
+from ...report.collection.invocation import repeated, where_we_are
+from ...report.text.command import Call, Step
+from ...report.text.wording import clean
 from .. import Refused, inventory, program
 from . import text
 from .asking import answer, asked

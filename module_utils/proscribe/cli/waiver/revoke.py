@@ -9,7 +9,7 @@ from pathlib import Path
 from ...compile.run import waivers_of
 from ...compile.waivers import signature_of
 from ...policy_errors import PolicyErrors
-from ...report.wording import clean
+from ...report.text.wording import clean
 from .. import Refused, inventory
 from . import text
 from .asking import asked

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...compile.run import waivers_of
 from ...compile.waivers import NAMESPACE, SIGNERS, Waiver, signature_of, signers_of, verify
-from ...report.wording import clean
+from ...report.text.wording import clean
 from .. import Refused, inventory
 from .folder import named, replace
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...compile.run import waivers_of
 from ...compile.waivers import Judged, signature_of, signers_of, verify
-from ...report.wording import clean
+from ...report.text.wording import clean
 from .. import inventory
 from .folder import named
 

@@ -11,8 +11,8 @@ from typing import Any, Iterable, Iterator, Mapping, Sequence
 from ...host import ControlError, Host, Unseen, User
 from ...host.apart import each
 from ...host.budget import Budget
+from ...host.file_scan import mounts, not_entered, remote
 from ...host.processes import NOBODY
-from ...host.walking import mounts, not_entered, remote
 from ...tuples import NamedTuple
 from .desired import Desired
 from .portable import launchers, scan, user_dirs

@@ -1,9 +1,9 @@
 """A look at the effect itself, on request only: does a browser of this host open a name that it has to refuse?
 
-Each browser is started without a window, as an account that nobody has (host/guest.py), with a profile of its own. All
-names lead to a listener on this host, so that nothing leaves it: neither the refused name, nor the one beside it that
-tells a browser which keeps the ban from one that does not work at all. This is the one look that writes: the home of
-that account, which is gone afterwards.
+Each browser is started without a window, as a transient user (host/transient_user.py), with a profile of its own. All
+names lead to a listener on this host, so that nothing leaves it: neither the refused name, nor the one beside it, which
+shows whether the browser works at all. This is the one observation that writes: the home of that user, which is gone
+afterwards.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ...finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict, judge
 from ...host import ControlError, Host, Unseen
-from ...host.guest import Guest, guest
 from ...host.listener import Listener
+from ...host.transient_user import Guest, guest
 from ...tuples import NamedTuple
 from . import forks
 from .chromium_folder import Folder

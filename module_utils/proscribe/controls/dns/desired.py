@@ -13,7 +13,7 @@ from ...host import ControlError, Host
 from ...patterns import pattern
 from ...plan import RESTRICTED, once
 from ...tuples import NamedTuple
-from .. import lifelines
+from .. import management_exemptions
 
 # What a name may consist of. A resolver's file is written by root out of these names, so one that could say more than
 # a name is refused here too, whatever the compile step let pass.
@@ -40,8 +40,8 @@ def collect(host: Host, plan: Mapping[str, Any], foreign: bytes, *, canaries: bo
     """
     section = plan["controls"]["dns"]
     usual = everywhere(plan, canaries=canaries)
-    reasons = dict.fromkeys(lifelines.own_names(host), "it is this host's own name")
-    reasons.update(dict.fromkeys(lifelines.package_sources(host), "this host gets its packages from there"))
+    reasons = dict.fromkeys(management_exemptions.own_names(host), "it is this host's own name")
+    reasons.update(dict.fromkeys(management_exemptions.package_sources(host), "this host gets its packages from there"))
     reasons.update({name: f"a line of the host's own says {address}" for name, address in _resolved(foreign)})
     wanted = usual.names
     if not any(covering(name, wanted) for name in reasons):

@@ -11,8 +11,8 @@ import stat
 from typing import Iterator, Mapping
 
 from ...host import ControlError, Host, Process, Unseen
+from ...host.file_scan import REMOTE
 from ...host.files import Files
-from ...host.walking import REMOTE
 from ...tuples import NamedTuple
 
 FILES = ("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf")

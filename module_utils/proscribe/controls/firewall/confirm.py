@@ -22,9 +22,9 @@ from typing import Any, Callable, Mapping, Sequence
 from ...hashing import sha256
 from ...host import ControlError, Host, Unseen
 from ...programs import SEND
-from .. import lifelines
+from .. import management_exemptions
+from ..applying import carry_out
 from ..base import Changes
-from ..carrying_out import carry_out
 from . import boot, exemptions, known, listing, loading, pending, program, update
 from .ruleset import TABLE
 
@@ -145,9 +145,11 @@ def _open_ways(host: Host, askers: Sequence[int]) -> list[str]:
     """Of the gateways and resolvers, those that this host may send to: "address port", and the number of the user who
     asks the resolvers where only some may.
     """
-    asked = [f"{address} 9" for address in lifelines.gateways(host)]  # discard (RFC 863)
+    asked = [f"{address} 9" for address in management_exemptions.gateways(host)]  # discard (RFC 863)
     by = "".join(f" {number}" for number in askers[:1])
-    asked += [f"{address} 53{by}" for address in lifelines.resolvers(host) if exemptions.network_of(address)]
+    asked += [
+        f"{address} 53{by}" for address in management_exemptions.resolvers(host) if exemptions.network_of(address)
+    ]
     return _open(host, asked)
 
 

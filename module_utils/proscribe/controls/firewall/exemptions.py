@@ -21,7 +21,7 @@ from typing import Any, Callable, Iterator, Mapping, Sequence
 from ...host import Host
 from ...patterns import pattern
 from ...tuples import NamedTuple
-from .. import lifelines
+from .. import management_exemptions
 from .rule_text import MANAGEMENT, OWN_RULES, Exempt, Lifelines, Network, spelled
 from .ruleset import own_rules, refused
 
@@ -82,13 +82,17 @@ def collect(
         found.append(Exempt(network, MANAGEMENT, blocked.met_by(network) if resolve else ()))
     for address, reason in _addresses(host, known, resolve if blocked.networks else None):
         found += _exempt(address, reason, blocked)
-    need_tls = lifelines.resolvers_need_tls(host)
-    asked = [entry for text in lifelines.resolvers(host) for entry in _exempt(text, "resolver", blocked, need_tls)]
+    need_tls = management_exemptions.resolvers_need_tls(host)
+    asked = [
+        entry
+        for text in management_exemptions.resolvers(host)
+        for entry in _exempt(text, "resolver", blocked, need_tls)
+    ]
     return Lifelines(
         exempt=_widest(found),
         resolvers=_widest(asked),
         resolver_ports=(53, 853) if need_tls else (53,),
-        ssh_ports=sorted({*lifelines.ssh_ports(host), *known.ports, *(port for _, port in connections)}),
+        ssh_ports=sorted({*management_exemptions.ssh_ports(host), *known.ports, *(port for _, port in connections)}),
         ephemeral=_ephemeral(host),
         controllers=_controllers(section, [*known.peers, *connections]),
         users=_known_users(numbers),
@@ -151,9 +155,9 @@ def _controllers(section: Mapping[str, Any], peers: Sequence[tuple[str, int]]) -
 
 def _addresses(host: Host, known: _Remembered, resolve: Resolver | None) -> Iterator[tuple[str, str]]:
     """Addresses that the host needs whole, each with the reason."""
-    for address in lifelines.gateways(host):
+    for address in management_exemptions.gateways(host):
         yield address, "default gateway"
-    sources = {name[-_LONGEST_NAME:]: name for name in lifelines.package_sources(host)}
+    sources = {name[-_LONGEST_NAME:]: name for name in management_exemptions.package_sources(host)}
     for address, label in known.sources:
         if label in sources:
             yield address, SOURCE + label

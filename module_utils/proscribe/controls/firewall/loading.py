@@ -8,7 +8,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 from ...host import ControlError, Host, Unseen
 from ...host.units import unit_text
-from .. import lifelines
+from .. import management_exemptions
 from ..base import Action, Changes, Refusal
 from . import boot, exemptions, known, listing, pending, program, update
 from .rule_text import Lifelines, spelled
@@ -35,7 +35,7 @@ def enforce(host: Host, section: Mapping[str, Any], askers: Sequence[int] = ()) 
 
     Raises ControlError where nft is not installed or cannot list its tables.
     """
-    connections = lifelines.control_connections(host)
+    connections = management_exemptions.control_connections(host)
     earlier = host.text(boot.FILE) or ""
     lets = exemptions.collect(host, section, earlier, _resolver(host), connections, askers)
     text = render(section, lets)

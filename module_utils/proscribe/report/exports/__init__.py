@@ -19,8 +19,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..files import whole
-from ..picture import Picture
+from ..evaluation.fleet_state import Picture
+from ..storage.files import whole
 from .answers import Reader
 from .format import Export, Format
 

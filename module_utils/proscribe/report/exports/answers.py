@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ...finding import COMPLIANT, ERROR, NOT_APPLICABLE, STATES
-from ..arithmetic import rule_states
-from ..failures import failures
-from ..modes import AUDIT
-from ..wording import clean, counted, evidence
+from ..evaluation.arithmetic import rule_states
+from ..evaluation.failures import failures
+from ..evaluation.modes import AUDIT
+from ..text.wording import clean, counted, evidence
 
 # The rule of what is said of a host as a whole. No control is called so.
 HOST = "host/answer"

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any, TextIO
 
 from ...finding import Finding
-from ..wording import clean
+from ..text.wording import clean
 from .answers import HOST, NOT_SERVED, Answer, Line
 from .format import Format
 

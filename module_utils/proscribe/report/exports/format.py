@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, TextIO
 
-from ..picture import Picture
+from ..evaluation.fleet_state import Picture
 from .answers import Answer
 
 

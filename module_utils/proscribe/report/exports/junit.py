@@ -14,7 +14,7 @@ from html import escape  # also quotes, and XML has all of its five
 from typing import Any, TextIO
 
 from ...finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, UNKNOWN, WAIVED
-from ..wording import clean
+from ..text.wording import clean
 from .answers import HOST, NOT_SERVED, Answer, Line
 from .format import Format
 

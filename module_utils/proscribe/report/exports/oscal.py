@@ -19,9 +19,9 @@ from itertools import chain
 from typing import Any, NamedTuple, TextIO
 
 from ...finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, UNKNOWN, WAIVED
-from ..frameworks import clauses, oscal_controls
-from ..scope import parts
-from ..wording import clean, counted, end_of
+from ..evaluation.frameworks import clauses, oscal_controls
+from ..evaluation.scope import parts
+from ..text.wording import clean, counted, end_of
 from .answers import HOST, Answer, Line
 from .format import Format
 

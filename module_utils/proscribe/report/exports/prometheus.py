@@ -15,10 +15,10 @@ from typing import Any, TextIO
 
 from ...duration import moment_of, spelled
 from ...finding import COMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
-from ..modes import OFF
-from ..picture import Host, Picture, Rules
-from ..scope import controls_of, is_whole
-from ..wording import clean, end_of, nothing_known
+from ..evaluation.fleet_state import Host, Picture, Rules
+from ..evaluation.modes import OFF
+from ..evaluation.scope import controls_of, is_whole
+from ..text.wording import clean, end_of, nothing_known
 from .answers import NOT_SERVED, Answer
 from .format import Format
 from .spool import Spool

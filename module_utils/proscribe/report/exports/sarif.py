@@ -14,8 +14,8 @@ from typing import Any, TextIO
 from urllib.parse import quote
 
 from ...finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, UNKNOWN, WAIVED
-from ..frameworks import clauses
-from ..wording import clean
+from ..evaluation.frameworks import clauses
+from ..text.wording import clean
 from .answers import HOST, NOT_SERVED, Answer, Line
 from .format import Format
 from .spool import Spool

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..files import FILE_MODE
+from ..storage.files import FILE_MODE
 from .tables import TABLES, VERSION
 
 CACHE = 32 * 1024  # KiB of memory for SQLite's pages; with its usual two megabytes a great fleet's history crawls

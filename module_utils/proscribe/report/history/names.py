@@ -9,8 +9,8 @@ import difflib
 from collections.abc import Iterable
 
 from ...plan import CONTROLS
-from ..rules import OF_CONTROL
-from ..wording import clean
+from ..evaluation.rules import OF_CONTROL
+from ..text.wording import clean
 from .answers import Scope, has_past, hosts, rules
 from .database import Session
 from .recording import Plans

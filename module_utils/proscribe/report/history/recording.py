@@ -32,10 +32,10 @@ from ...finding import (
 )
 from ...plan import CONTROLS
 from ...store import Store
-from ..arithmetic import covered
-from ..scope import EXAMPLE as EXAMPLE_INVENTORY
-from ..scope import left_out
-from ..wording import clean, evidence
+from ..evaluation.arithmetic import covered
+from ..evaluation.scope import EXAMPLE as EXAMPLE_INVENTORY
+from ..evaluation.scope import left_out
+from ..text.wording import clean, evidence
 from .bundles import Bundles, Rules
 from .database import Session
 from .tables import ADD_EPISODE, ADD_RUN, DROP_EPISODE, SET_HOST, HostRow, among, select_hosts, select_open

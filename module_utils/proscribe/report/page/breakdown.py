@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...finding import STATES
-from ..groups import Group, Grouping, Part, worst_first
+from ..evaluation.groups import Group, Grouping, Part, worst_first
 
 # (host, rule) -> since when it has been so, a UTC time such as 2026-11-25T00:31:00Z
 Since = Mapping[tuple[str, str], str]

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...finding import NOT_APPLICABLE, STATES
-from ..groups import AUDITED
-from ..modes import AUDIT
+from ..evaluation.groups import AUDITED
+from ..evaluation.modes import AUDIT
 from .bars import Piece, bar
 from .breakdown import Breakdown, Counts
 

@@ -19,9 +19,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from ...finding import STATES, Finding
-from ..groups import Group, Part
-from ..modes import AUDIT, ENFORCE, OFF
-from ..wording import clean
+from ..evaluation.groups import Group, Part
+from ..evaluation.modes import AUDIT, ENFORCE, OFF
+from ..text.wording import clean
 from .breakdown import Breakdown, Host
 
 # How much evidence the page carries, in characters; beyond it a rule stands there without its findings.

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...finding import UNKNOWN
-from ..advice import advice
-from ..command import Step
-from ..modes import in_words
-from ..scope import parts
-from ..wording import counted, moment, nothing_known
+from ..evaluation.advice import advice
+from ..evaluation.modes import in_words
+from ..evaluation.scope import parts
+from ..text.command import Step
+from ..text.wording import counted, moment, nothing_known
 from .breakdown import Breakdown
 from .listings import Listing
 

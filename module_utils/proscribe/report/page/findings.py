@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...finding import ERROR, NONCOMPLIANT, UNKNOWN
-from ..groups import Group, Silent, silences
-from ..wording import counted, moment, some
+from ..evaluation.groups import Group, Silent, silences
+from ..text.wording import counted, moment, some
 from .breakdown import WHOLE, Breakdown
 from .listings import AT_ONCE, MOST, Column, Listing, beyond
 

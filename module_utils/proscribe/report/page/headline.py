@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...finding import ERROR, NONCOMPLIANT, STATES, UNKNOWN
-from ..modes import in_words
-from ..scope import ban, left_out, parts
-from ..wording import clean, counted, not_in_force
+from ..evaluation.modes import in_words
+from ..evaluation.scope import ban, left_out, parts
+from ..text.wording import clean, counted, not_in_force
 from .bars import Piece, bar
 from .trend import Drawing, Run, drawing
 

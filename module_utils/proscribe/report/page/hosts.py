@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...finding import ERROR, NONCOMPLIANT, STATES
-from ..arithmetic import MET
-from ..groups import Group
-from ..wording import counted, moment
+from ..evaluation.arithmetic import MET
+from ..evaluation.groups import Group
+from ..text.wording import counted, moment
 from .breakdown import Breakdown, Host
 
 ROWS = 400  # hosts that stand in the page with their evidence

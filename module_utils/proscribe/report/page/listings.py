@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..wording import counted
+from ..text.wording import counted
 
 AT_ONCE = 16  # rows that are shown without being asked for
 MOST = 300  # rows that the page has

@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ...finding import OPEN, STATES
-from ..wording import clean, counted, moment, percent, ratio
+from ..text.wording import clean, counted, moment, percent, ratio
 from .listings import AT_ONCE
 
 HERE = Path(__file__).parent

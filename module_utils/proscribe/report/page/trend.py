@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...finding import OPEN
-from ..wording import counted
+from ..text.wording import counted
 
 MOST = 60  # runs that are drawn
 COLUMNS = (  # of the table; see templates/trend.html.j2

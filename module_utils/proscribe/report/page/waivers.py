@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..wording import counted, end_of, moment, some
+from ..text.wording import counted, end_of, moment, some
 
 SEVERAL = 6  # hosts and services that a waiver shows by name before it is unfolded
 MOST = 1000  # hosts that it shows at all

@@ -64,7 +64,7 @@ class Copies(NamedTuple):
     known: Mapping[str, Any]  # what the next walk need not read again, by directory
     others: Mapping[
         int, list[tuple[str, Sequence[str]]]
-    ]  # what is to be looked at on somebody's behalf: host/walking.py
+    ]  # what is to be looked at on somebody's behalf: host/file_scan.py
 
 
 class Region(NamedTuple):

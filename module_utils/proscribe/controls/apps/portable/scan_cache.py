@@ -1,9 +1,9 @@
 """What a look at apps remembers for the next one. Observing writes nothing: an enforcing run keeps it, an audit
 uses it.
 
-A directory that has not changed is not read again (host/walking.py), nor is a package system asked again whose database
-has not. That rests on the kernel's times alone, so now and then a look forgets all of it and reads everything: in every
-so many enforcing runs (proscribe_full_scan_every).
+A directory that has not changed is not read again (host/file_scan.py), nor is a package system whose database has not
+changed queried again. That rests on the kernel's times alone, so now and then a scan forgets all of it and reads
+everything: in every so many enforcing runs (proscribe_full_scan_every).
 
 What is remembered of a user's directories is a file of its own, which no other user's look reads, and which is bounded:
 whoever fills his home makes his own look slow, and nothing else.

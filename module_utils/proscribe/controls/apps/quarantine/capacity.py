@@ -11,7 +11,7 @@ from functools import partial
 from typing import Sequence
 
 from ....host import STATE_DIRECTORY, ControlError, Host, Unseen, escaped
-from ....host.trees import LARGEST, Extent, extent, remove
+from ....host.directories import LARGEST, Extent, extent, remove
 from ...base import Action
 from . import manifest
 from .manifest import CONTENT, PRUNE, Item, drop, folder, items, told, write

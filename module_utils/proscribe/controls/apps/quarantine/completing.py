@@ -9,7 +9,7 @@ import stat
 from functools import partial
 
 from ....host import ControlError, Host, Unseen, escaped
-from ....host.trees import (
+from ....host.directories import (
     LARGEST,
     Allowance,
     Sum,

@@ -9,7 +9,7 @@ import os
 from typing import Any, Iterator
 
 from ....host import WRITTEN_BY, ControlError, Host, Unseen
-from ....host.trees import Attributes
+from ....host.directories import Attributes
 from ....tuples import NamedTuple
 from .unfinished import HOME, UNFINISHED
 

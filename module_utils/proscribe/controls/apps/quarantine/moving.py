@@ -19,7 +19,7 @@ from functools import partial
 from typing import Callable, Iterator, Sequence
 
 from ....host import LIFT, STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, Unseen, escaped
-from ....host.trees import attributes, extent, open_entry
+from ....host.directories import attributes, extent, open_entry
 from ....quarantined import VERB, moved
 from ....tuples import NamedTuple
 from ...base import Action

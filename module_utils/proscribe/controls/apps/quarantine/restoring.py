@@ -8,7 +8,7 @@ import os
 from functools import partial
 
 from ....host import ControlError, Host, Unseen, escaped
-from ....host.trees import remove
+from ....host.directories import remove
 from ...base import Action, Changes, Refusal
 from . import manifest
 from .completing import complete, copy_over, is_placed, put, stands, unseal

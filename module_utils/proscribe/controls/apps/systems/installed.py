@@ -6,7 +6,7 @@ import time
 from typing import AbstractSet, Any, Mapping
 
 from ....host import Host, User
-from ....host.walking import SETTLED
+from ....host.file_scan import SETTLED
 from .package import Package, PackageSystem
 from .registry import OF_THE_HOST, ON_DEMAND
 

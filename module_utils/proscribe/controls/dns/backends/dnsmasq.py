@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from ....host import Host
-from .. import openers, rendering
+from .. import override_lines, rendering
 from ..filtering import Filter, Stage, restarting
 from ..observed import Observed, content, round_it
 from .declaration import SERVER, Declared
@@ -41,9 +41,9 @@ def describe(host: Host, observed: Observed) -> Filter:
         render=rendering.dnsmasq,
         stages=lambda text: [Stage({file: text}, restarting(UNIT), [(address, 53)], left=restarting(UNIT))],
         check=(host.tool("dnsmasq") or "dnsmasq", "--test", "-C"),
-        logs=UNIT if openers.logs_queries(content(host, path) for path in others) else "",
+        logs=UNIT if override_lines.logs_queries(content(host, path) for path in others) else "",
         bypasses=round_it(host, observed, NAME),
-        openers=[(path, *found) for path in others for found in openers.dnsmasq(content(host, path))],
+        openers=[(path, *found) for path in others for found in override_lines.dnsmasq(content(host, path))],
     )
 
 

@@ -8,7 +8,7 @@ switches it on.
 from __future__ import annotations
 
 from ....host import WRITTEN_BY, Host
-from .. import openers, rendering
+from .. import override_lines, rendering
 from ..filtering import Filter, Stage
 from ..observed import Observed, content, loopback, round_it
 from .declaration import MANAGER, Declared
@@ -71,9 +71,9 @@ def describe(host: Host, observed: Observed) -> Filter:
         render=rendering.dnsmasq,
         stages=lambda text: [Stage({FILE: text, **switch}, [RELOAD], [(ADDRESS, 53)], left=[RELOAD])],
         check=(host.tool("dnsmasq") or "dnsmasq", "--test", "-C"),
-        logs=UNIT if openers.logs_queries(content(host, path) for path in others) else "",
+        logs=UNIT if override_lines.logs_queries(content(host, path) for path in others) else "",
         bypasses=round_it(host, observed, NAME) if led or host.stat(SWITCH) is not None else (),
-        openers=[(path, *found) for path in others for found in openers.dnsmasq(content(host, path))],
+        openers=[(path, *found) for path in others for found in override_lines.dnsmasq(content(host, path))],
     )
 
 

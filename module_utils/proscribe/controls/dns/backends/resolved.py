@@ -13,7 +13,7 @@ from typing import Sequence
 
 from ....finding import Finding
 from ....host import WRITTEN_BY, Host
-from ... import lifelines
+from ... import management_exemptions
 from .. import rendering
 from ..desired import Desired
 from ..filtering import Filter, Stage, restarting
@@ -65,7 +65,7 @@ def missing(host: Host, observed: Observed) -> str:
         return f"{UNIT} does not run on this host"
     if host.tool("dnsmasq") is None:
         return "systemd-resolved cannot filter by itself: install dnsmasq (Debian: dnsmasq-base)"
-    if lifelines.resolvers_need_tls(host):
+    if management_exemptions.resolvers_need_tls(host):
         return "systemd-resolved is told to ask over TLS only, which dnsmasq cannot: have a local unbound ask over TLS"
     return ""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from ....host import Host
-from .. import openers, rendering
+from .. import override_lines, rendering
 from ..filtering import Filter, Stage, restarting
 from ..observed import Observed, content, round_it
 from .declaration import SERVER, Declared
@@ -43,7 +43,7 @@ def describe(host: Host, observed: Observed) -> Filter:
         check=(host.tool("unbound-checkconf") or "unbound-checkconf",),
         logs=UNIT,
         bypasses=round_it(host, observed, NAME),
-        openers=[(path, *found) for path in others for found in openers.unbound(content(host, path))],
+        openers=[(path, *found) for path in others for found in override_lines.unbound(content(host, path))],
     )
 
 

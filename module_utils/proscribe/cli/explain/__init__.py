@@ -1,0 +1,264 @@
+"""`./proscribe explain`: what is closed where, and why, told from the policy alone. No host is touched."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...compile.run import Compiled, compile_hosts
+from ...compile.waivers.standing import moment
+from ...plan import CONTROLS
+from ...report.text.layout import paint, row, wrap
+from ...report.text.wording import clean, counted, some
+from ...report.text.wording import moment as times
+from .. import Refused, inventory
+from . import facts
+from .answers import DECIDING, answers, decided
+from .answers.reason import AUDITED, BLOCKED, DEPENDS, OFF, OPEN, STATUSES, Answer, Policy, Reason
+from .question import Asked, read
+from .relations import ADDRESS, NAME, Subject, remarks, subject
+
+SCHEMA = "proscribe/explanation/1"
+OPEN_EVERYWHERE, CLOSED_SOMEWHERE = 0, 1
+COLOUR = {BLOCKED: "red", DEPENDS: "yellow", AUDITED: "yellow"}
+MOST_HOSTS = 5  # named per group
+CONCERNED = ("is", "blocks", "program", "file", "address")  # how a question has to touch a service to be about it
+
+EPILOG = """\
+NAME may be a host (mail.google.com), a URL, an address or a network (with a port: 9.9.9.9:853, [2620:fe::fe]:853),
+a service (gmail), a program: a package, flatpak, process or path (org.telegram.desktop), or a file (WeChat.AppImage).
+What a host has (package systems, browsers) is what the newest reports say; where none does, the answer is for each.
+
+Answers: blocked; depends (on something that only the host knows, and the reason says on what); audited (counts against
+the host, nothing is changed); waived; tenants (open to the organisation's own accounts); upcoming; reported; open.
+
+Ends with 0 when it is open on all hosts asked for, 1 when a control blocks it on some host (or may: depends), and 2
+when the question or the policy has a mistake.
+
+  ./proscribe explain https://drive.google.com/drive -i inventory/prod
+  ./proscribe explain 149.154.167.99 --host finance-01
+  ./proscribe explain whatsapp --at 2027-01-01T00:00:00+08:00 --json"""
+
+
+class Group(NamedTuple):
+    """The hosts that have one answer."""
+
+    answer: str
+    controls: Mapping[str, Answer]
+    notes: tuple[str, ...]
+    hosts: tuple[str, ...]
+    known: int = 0  # of how many of them the package systems and browsers are known
+    oldest: str = ""  # when the oldest of that was seen: UTC
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the word."""
+    parser.description = "Say whether a name, an address, a service or a program is blocked, by which control, and why."
+    parser.epilog = EPILOG
+    parser.add_argument("name", metavar="NAME", help="what to explain")
+    parser.add_argument("--json", action="store_true", help="the same for machines")
+    parser.add_argument("--at", type=at, metavar="TIME", help="as of that time, with its zone (default: now)")
+    parser.add_argument("--host", dest="limit", metavar="HOST", default="", help="only this host: the same as --limit")
+    inventory.add_options(parser)
+
+
+def at(text: str) -> datetime.datetime:
+    """An option's point in time. Raises ArgumentTypeError for one without a zone."""
+    try:
+        time = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time with its zone, such as 2027-01-01T00:00:00+08:00")
+    return time.astimezone(datetime.timezone.utc)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Answer on the standard output; returns the exit code."""
+    asked = read(arguments.name)
+    now = arguments.at or datetime.datetime.now(datetime.timezone.utc)
+    compiled = compile_hosts(inventory.question(arguments), now)
+    reports = Path(os.environ.get("PROSCRIBE_REPORTS") or inventory.PROJECT / "reports").absolute()
+    about, groups = explain(asked, compiled, facts.known(reports, compiled.hosts))
+    if arguments.json:
+        print(json.dumps(as_json(about, groups), indent=2))
+    else:
+        colours = sys.stdout.isatty()
+        print(render(about, groups, shutil.get_terminal_size((100, 24)).columns, colours))
+    closed = any(group.answer in (BLOCKED, DEPENDS) for group in groups)
+    return CLOSED_SOMEWHERE if closed else OPEN_EVERYWHERE
+
+
+def explain(asked: Asked, compiled: Compiled, known: Mapping[str, facts.Facts] = {}) -> tuple[Subject, list[Group]]:
+    """What was asked about, and the hosts by their answer: the most closed first, then the most hosts. `known` is what
+    records say of hosts.
+
+    Raises Refused for a word that nobody knows.
+    """
+    subjects: dict[str, Subject] = {}
+    unknown: Refused | None = None
+    for catalogue in {id(catalogue): catalogue for catalogue in compiled.catalogues.values()}.values():
+        try:
+            subjects[catalogue.version] = subject(asked, catalogue)
+        except Refused as refused:  # another catalogue, of other hosts, may have the word
+            unknown = refused
+    if not subjects and unknown is not None:
+        raise unknown
+    said: dict[str, dict[str, Answer]] = {}
+    groups: dict[str, tuple[dict[str, Answer], list[str]]] = {}
+    about = max(subjects.values(), key=lambda one: len(one.relations))
+    terms = {waiver.id: f" of {waiver.approved_by}, until {moment(waiver.expires)}" for waiver, _ in compiled.waivers}
+    for host, digest in compiled.hosts.items():
+        own = subjects.get(compiled.catalogues[host].version, about._replace(relations=()))
+        restrictions = compiled.restrictions[host]
+        has = known.get(host, facts.NOTHING).without_time()
+        key = repr((digest, compiled.catalogues[host].version, restrictions, has))
+        if key not in said:
+            said[key] = answers(own, Policy(compiled.plans[digest], restrictions, terms, has))
+        groups.setdefault(repr(said[key]), (said[key], []))[1].append(host)
+    found = [
+        Group(
+            decided(about, said),
+            said,
+            tuple(_notes(about, compiled, hosts)),
+            tuple(hosts),
+            sum(known.get(host, facts.NOTHING).known for host in hosts),
+            min(filter(None, (known[host].at for host in hosts if host in known)), default=""),
+        )
+        for said, hosts in groups.values()
+    ]
+    return about, sorted(found, key=lambda group: (STATUSES.index(group.answer), -len(group.hosts), group.hosts))
+
+
+def _notes(about: Subject, compiled: Compiled, hosts: Sequence[str]) -> Iterator[str]:
+    """The waivers that somebody may count on here: those that waive nothing, and those whose review is overdue."""
+    services = {service.id for service in about.services(*CONCERNED)}
+    for waiver, worth in compiled.waivers:
+        for_these = set(worth.hosts).intersection(hosts)
+        if worth.why and for_these and services.intersection(waiver.services):
+            where = "" if len(for_these) == len(hosts) else f" for {some(sorted(for_these), MOST_HOSTS)}"
+            does = "still waives" if worth.waives else f"waives nothing ({worth.status.replace('_', ' ')})"
+            yield f"waiver {waiver.id}{where} {does}: {worth.why}"
+
+
+def headline(about: Subject, groups: Sequence[Group]) -> str:
+    """The short answer."""
+    counts: dict[str, int] = {}
+    for group in groups:
+        counts[group.answer] = counts.get(group.answer, 0) + len(group.hosts)
+    total = sum(counts.values())
+    services = about.services(*CONCERNED)
+    who = f" ({some([f'{service.name}: {service.id}' for service in services], 3)})" if services else ""
+    if len(counts) == 1:
+        (status,) = counts
+        where = "on every host asked for" if total > 1 else f"on {groups[0].hosts[0]}"
+        answer = f"{_is(status)} {where}"
+    else:
+        answer = ", ".join(f"{_is(status)} on {count:,} of {total:,} hosts" for status, count in counts.items())
+    unknown = "" if about.relations else "; no service of the catalogue has it"
+    return clean(f"{about.asked.word}{who}: {answer}{unknown}")
+
+
+def _is(status: str) -> str:
+    return {OFF: OPEN, DEPENDS: "it depends (see below)"}.get(status, status)
+
+
+def render(about: Subject, groups: Sequence[Group], width: int, colours: bool) -> str:
+    """The answer as text: the short one, then each group of hosts with every control's reasons."""
+    lines = [paint(line, "bold", colours=colours) for line in wrap(headline(about, groups), width, 3)]
+    lines += [line for remark in remarks(about) for line in wrap(clean(remark), width, 3)]
+    widths = (2 + max(map(len, CONTROLS)), max(map(len, STATUSES)))
+    for group in groups:
+        several = f"on {counted(len(group.hosts), 'host')}: " if len(group.hosts) > 1 else "on "
+        lines += ["", *wrap(several + some(group.hosts, MOST_HOSTS), width, 2)]
+        lines += wrap(f"  {_of_hosts(group)}", width, 2) if about.kind != ADDRESS else []
+        for control, answer in group.controls.items():
+            asked_here = about.kind in (NAME, ADDRESS) and control in DECIDING[NAME]
+            reasons = answer.reasons or [Reason(answer.status, _nothing(about))] * asked_here
+            first = f"  {control}"
+            for reason in reasons:
+                aside = "" if reason.status == answer.status else f"({reason.status}) "
+                status = answer.status if first else ""
+                text = row(first, status, aside + clean(reason.text), widths, width, 3)
+                lines += [_painted(text[0], status, colours), *text[1:]]
+                first = ""
+        lines += [line for note in group.notes for line in wrap(f"  {clean(note)}", width, 3)]
+    return "\n".join(lines)
+
+
+def _of_hosts(group: Group) -> str:
+    """How much is known of the hosts of a group, besides their plan."""
+    missing = len(group.hosts) - group.known
+    since = f"package systems and browsers as of {times(group.oldest)}" if group.known and group.oldest else ""
+    none = f"of {counted(missing, 'host')} no run has said which package systems and browsers it has" if missing else ""
+    return f"({'; '.join(filter(None, (since, f'{none}: answered for each' if none else '')))})"
+
+
+def _nothing(about: Subject) -> str:
+    return "nothing restricted here fits" if about.relations else "not restricted"
+
+
+def _painted(line: str, status: str, colours: bool) -> str:
+    return (
+        line.replace(f" {status}", " " + paint(status, COLOUR[status], colours=colours), 1)
+        if status in COLOUR
+        else line
+    )
+
+
+def as_json(about: Subject, groups: Iterable[Group]) -> dict[str, Any]:
+    """The explanation for machines."""
+    asked = about.asked
+    return {
+        "schema": SCHEMA,
+        "asked": {
+            "text": asked.word,
+            "kind": about.kind,
+            "host": asked.host or None,
+            "path": asked.path or None,
+            "port": asked.port,
+            "network": str(asked.network) if asked.network is not None else None,
+        },
+        "services": [
+            {
+                "service": r.service.id,
+                "name": r.service.name,
+                "category": r.service.category,
+                "by": r.how,
+                "what": r.what,
+            }
+            for r in about.relations
+        ],
+        "remarks": remarks(about),
+        "answers": [
+            {
+                "answer": group.answer,
+                "hosts": list(group.hosts),
+                "facts": {"hosts": group.known, "oldest": group.oldest or None},
+                "controls": {
+                    control: {
+                        "answer": answer.status,
+                        "reasons": [
+                            {
+                                "answer": reason.status,
+                                "text": reason.text,
+                                "service": reason.service or None,
+                                "waiver": reason.waiver or None,
+                            }
+                            for reason in answer.reasons
+                        ],
+                    }
+                    for control, answer in group.controls.items()
+                },
+                "notes": list(group.notes),
+            }
+            for group in groups
+        ],
+    }

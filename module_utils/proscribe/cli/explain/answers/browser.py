@@ -1,0 +1,123 @@
+"""What the managed browsers do about a site or an extension: what they are told, and what they make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from ....controls.browser import firefox
+from ....controls.browser.matching import Closest, Unless
+from ....controls.browser.rendering import Name, Verdicts, covers, name, names, rules
+from ....host import ControlError
+from ....plan import RESTRICTED
+from ....report.text.wording import counted, some
+from ..relations import ADDRESS, EXTENSION, FILE, PROGRAM, SERVICE, Subject
+from .reason import BLOCKED, DEPENDS, OPEN, Policy, Reason, by_mode, missing, off, within
+
+FAMILIES = ("chromium", "firefox")
+OF_STORE = {"chrome": "chromium", "firefox": "firefox"}  # whose browsers take extensions of which store
+
+
+def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
+    """What the control says."""
+    section = policy.section("browser")
+    if about.kind == FILE or (
+        about.kind == PROGRAM and not any(EXTENSION in relation.what for relation in about.relations)
+    ):
+        return
+    if section is None:
+        yield off("browser")
+    elif not _families(policy):
+        for reason in _all(about, policy, section):
+            told = f"{reason.text}; no browser that reads policies was found here, and other programs do not"
+            yield reason._replace(status=DEPENDS, text=told) if reason.status == BLOCKED else reason
+    else:
+        yield from _all(about, policy, section)
+
+
+def _families(policy: Policy) -> frozenset[str]:
+    """The families of browsers that the host has; all of them where nobody knows."""
+    if policy.facts.browsers is None:
+        return frozenset(FAMILIES)
+    of = {place["id"]: place["family"] for place in policy.plan["browsers"]}
+    return frozenset(of.get(id_, "chromium") for id_ in policy.facts.browsers)  # others are relatives of Chromium
+
+
+def _all(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
+    if about.kind == PROGRAM:
+        yield from _extensions(about, policy, section)
+    elif about.kind == ADDRESS:
+        yield Reason(OPEN, "browser policies go by name, not by address")
+    elif about.kind == SERVICE:
+        for service in about.services("is"):
+            entry = section["services"].get(service.id)
+            if entry is None:
+                yield missing(policy, "browser", service, "the catalogue has no site of it")
+            else:
+                listed = [str(one) for one in names(entry)]
+                yield from by_mode(policy, service.id, entry, f"{counted(len(listed), 'site')}: {some(listed, 3)}")
+    else:
+        yield from _site(about, policy, section)
+
+
+def _extensions(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
+    for relation in about.relations:
+        store, _, what = relation.what.partition(" ")
+        if what.startswith(EXTENSION):
+            entry = section["services"].get(relation.service.id)
+            if entry and what.partition(" ")[2] in entry.get("extensions", {}).get(store, ()):
+                here = OF_STORE.get(store, "chromium") in _families(policy)
+                text = f"{relation.what}, of {relation.service.name}"
+                for reason in by_mode(policy, relation.service.id, entry, text):
+                    told = f"{reason.text}; no browser of that store was found here"
+                    yield reason if here or reason.status != BLOCKED else reason._replace(status=DEPENDS, text=told)
+            else:
+                yield missing(policy, "browser", relation.service, "the browsers are told of no such extension")
+
+
+def _site(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
+    asked = Name(about.asked.host, about.asked.path)
+    services = section["services"]
+    waived = {id_: entry for id_, entry in services.items() if entry["mode"] == "waived"}
+    for id_, entry in services.items():
+        fits = [one for one in names(entry) if covers(one, asked)]
+        if not fits:
+            pages = [str(one) for one in names(entry) if one.path and covers(Name(one.host), Name(asked.host))]
+            if pages and entry["mode"] in RESTRICTED:
+                yield Reason(OPEN, f"of this host only {some(pages, 3)} is blocked, for {entry['name']}", id_)
+            continue
+        nearest = max(fits, key=_closeness)
+        where = f"{within(asked.host, str(nearest))}, of {entry['name']}"
+        allowed = [one for one in map(name, entry["allow"]) if covers(one, asked)]
+        # What blocks together is what at least one blocks; so each service is asked with the waived ones alone.
+        if entry["mode"] not in RESTRICTED or Verdicts({**waived, id_: entry}).blocked(asked):
+            yield from by_mode(policy, id_, entry, where)
+        elif allowed:
+            yield Reason(OPEN, f"{max(allowed, key=_closeness)} stays open, though {nearest} is blocked", id_)
+    for service in about.services("blocks"):
+        if service.id not in services:
+            yield missing(policy, "browser", service, "not a site that the browsers are told of")
+    yield from _as_browsers_read_it(asked, section, _families(policy))
+
+
+def _closeness(one: Name) -> tuple[int, int]:
+    return len(one.host), len(one.path)
+
+
+def _as_browsers_read_it(asked: Name, section: Mapping[str, Any], families: Collection[str]) -> Iterator[Reason]:
+    """Where a family of browsers that is here cannot do just what is wanted."""
+    if section["mode"] != "enforce":
+        return
+    try:
+        wanted = rules(section)
+    except ControlError as error:
+        yield Reason(DEPENDS, f"the browsers cannot be told so: {error}")
+        return
+    blocked = Verdicts(section["services"]).blocked(asked)
+    listed = firefox.lists(wanted)
+    for family, title, does in (
+        ("chromium", "Chromium and its relatives", Closest(map(str, wanted.block), map(str, wanted.allow))),
+        ("firefox", "Firefox", Unless(listed.block, listed.exceptions)),
+    ):
+        if family in families and does.blocked(asked) != blocked:
+            yield Reason(DEPENDS, f"{title} cannot tell it apart and {'opens' if blocked else 'blocks'} it")

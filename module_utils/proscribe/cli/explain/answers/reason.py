@@ -1,0 +1,100 @@
+"""What a control can answer, and what all controls say in the same way. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ....compile.catalogue import Service
+from ....compile.plans import left_out, separated_by_tenant
+from ....compile.restrictions import Restrictions
+from ....finding import NOTHING_KNOWN
+from ....report.text.wording import some
+from ..facts import NOTHING, Facts
+
+# What a control can answer, the most closed first: that of a control, and of a host, is the first that applies.
+BLOCKED = "blocked"  # closed, and kept closed
+DEPENDS = "depends"  # closed or open by something that only the host knows; the reason says by what
+AUDITED = "audited"  # counts against the host, nothing is changed
+WAIVED = "waived"
+TENANTS = "tenants"  # open to accounts of the organisation's own tenants
+UPCOMING = "upcoming"
+REPORTED = "reported"  # told where it is seen, counts nothing
+OPEN = "open"
+OFF = "off"  # the control is not looked at
+STATUSES = (BLOCKED, DEPENDS, AUDITED, WAIVED, TENANTS, UPCOMING, REPORTED, OPEN, OFF)
+
+OF_MODE = {"enforce": BLOCKED, "audit": AUDITED, "waived": WAIVED, "upcoming": UPCOMING, "report": REPORTED}
+
+
+class Reason(NamedTuple):
+    """One reason for an answer, and the answer it speaks for."""
+
+    status: str
+    text: str
+    service: str = ""
+    waiver: str = ""
+
+
+class Answer(NamedTuple):
+    """What a control does."""
+
+    status: str
+    reasons: tuple[Reason, ...]
+
+
+class Policy(NamedTuple):
+    """What holds on a host."""
+
+    plan: Mapping[str, Any]
+    restrictions: Restrictions
+    waivers: Mapping[str, str]  # by id: who approved it, and until when, in words
+    facts: Facts = NOTHING  # what is known of the host
+
+    def section(self, control: str) -> Mapping[str, Any] | None:
+        """A control's part of the plan; None where it is off."""
+        section: Mapping[str, Any] | None = self.plan["controls"].get(control)
+        return section
+
+
+def off(control: str) -> Reason:
+    """The answer of a control that is not looked at."""
+    return Reason(OFF, f"proscribe_controls leaves {control} off here")
+
+
+def by_mode(policy: Policy, id_: str, entry: Mapping[str, Any], text: str) -> Iterator[Reason]:
+    """The reason that an entry of the plan gives, and its partial exceptions."""
+    mode = entry["mode"]
+    if mode == "waived":
+        text = f"waiver {entry['waiver']}{policy.waivers.get(entry['waiver'], '')}"
+    elif mode == "upcoming":
+        text += f", in force from {entry['effective_from']}"
+    elif mode == "report":
+        text += "; the catalogue only reports it"
+    yield Reason(OF_MODE[mode], text, id_, entry.get("waiver", ""))
+    for exception in entry.get("exceptions", ()):
+        whom = [
+            f"for {what} {some(exception[what], 5)}" for what in ("users", "versions", "paths") if exception.get(what)
+        ]
+        waiver = exception["waiver"]
+        words = f"but open {' and '.join(whom)}: waiver {waiver}{policy.waivers.get(waiver, '')}"
+        yield Reason(OF_MODE[mode], words, id_, waiver)
+
+
+def missing(policy: Policy, control: str, service: Service, nothing: str) -> Reason:
+    """Why a service has no entry in a control's part of the plan."""
+    if why := left_out(service, policy.restrictions):
+        return Reason(OPEN, f"{service.name} is not restricted here: {why}", service.id)
+    if control != "apps" and separated_by_tenant(service, policy.restrictions):
+        tenants = some(policy.restrictions.tenants[service.tenants], 3)
+        how = "the browsers let in accounts of" if control == "browser" else "left to the browsers, which let in"
+        return Reason(TENANTS, f"{how} {tenants} only", service.id)
+    section = policy.section(control) or {}
+    if service.id in section.get("nothing_known", ()):
+        return Reason(OPEN, f"{nothing}; {NOTHING_KNOWN}, so it is not counted", service.id)
+    return Reason(OPEN, nothing, service.id)
+
+
+def within(host: str, domain: str) -> str:
+    """How a host lies in a domain, in words."""
+    return f"{domain} itself" if domain == host else f"below {domain}"

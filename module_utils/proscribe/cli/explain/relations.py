@@ -1,0 +1,154 @@
+"""Which services of the catalogue a question is about, and by what. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ...compile.catalogue import Catalogue, Service
+from ...compile.claims import SHARED
+from ...compile.plans import is_below
+from ...controls.browser.rendering import Name, above, covers, name
+from ...folding import folded
+from ...policy_errors import close_to
+from ...report.text.wording import some
+from .. import Refused
+from . import file_names
+from .question import Asked
+
+SERVICE, PROGRAM, NAME, ADDRESS, FILE = "service", "program", "name", "address", "file"
+EXTENSION = "extension"  # in what a relation names: `chrome extension <id>`
+
+
+# The names that the compiler lets no service block, and those above one: each with the name that says why.
+NEVER_BLOCKED: dict[str, str] = {}
+for _shared in SHARED:
+    for _name in above(_shared):
+        NEVER_BLOCKED.setdefault(_name, _shared)
+NEVER_BLOCKED.update({_name: _name for _name in SHARED})
+
+
+class Relation(NamedTuple):
+    """A service that a question touches. `how` is `is`, `program`, `file`, `blocks`, `allows`, `address`,
+    `shares` or `unverified`; `what` is the identifier that fits.
+    """
+
+    service: Service
+    how: str
+    what: str
+
+
+class Subject(NamedTuple):
+    """What a question turned out to be about."""
+
+    kind: str  # SERVICE, PROGRAM, NAME, ADDRESS or FILE
+    asked: Asked
+    relations: tuple[Relation, ...]
+
+    def services(self, *how: str) -> list[Service]:
+        """The services that are touched in one of those ways, each once."""
+        found = {r.service.id: r.service for r in self.relations if r.how in how}
+        return list(found.values())
+
+
+def subject(asked: Asked, catalogue: Catalogue) -> Subject:
+    """Find out what a question is about. Raises Refused for a word that is neither known nor can be a name in DNS."""
+    services = [catalogue.services[id_] for id_ in sorted(catalogue.services)]
+    if asked.network is not None:
+        return Subject(ADDRESS, asked, tuple(r for s in services for r in _of_address(asked, s)))
+    as_id = re.sub(r"[\s-]+", "_", asked.word.lower())
+    if as_id in catalogue.services:
+        return Subject(SERVICE, asked, (Relation(catalogue.services[as_id], "is", as_id),))
+    by_name = [relation for service in services for relation in _of_host(asked, service)] if asked.host else []
+    programs = [relation for service in services for relation in _of_program(asked.word, service)]
+    if by_name:
+        return Subject(NAME, asked, (*by_name, *programs))
+    if programs:
+        return Subject(PROGRAM, asked, tuple(programs))
+    fits = dict.fromkeys(id_ for id_, _ in file_names.fitting(asked.word, file_names.of_catalogue(catalogue)))
+    if fits or file_names.is_file(asked.word):
+        of_file = tuple(Relation(catalogue.services[id_], "file", asked.word) for id_ in fits)
+        return Subject(FILE, asked, of_file)
+    word = folded(asked.word)
+    same = [Relation(s, "is", called) for s in services for called in (s.name, *s.names) if folded(called) == word]
+    if same:
+        return Subject(SERVICE, asked, tuple(same))
+    if asked.host:
+        return Subject(NAME, asked, ())
+    raise Refused(
+        f"{asked.word!r} is neither a service nor a program of the catalogue, nor a host name with a dot in it"
+        f"{close_to(as_id, catalogue.services)}"
+    )
+
+
+def remarks(about: Subject) -> list[str]:
+    """What is to be said of a question whatever the host: what nobody blocks, and what a host keeps."""
+    if about.services("address"):
+        return ["A host that hangs on such an address (gateway, resolver, source of packages) keeps it."]
+    if about.services("blocks"):
+        return []
+    said = []
+    host = about.asked.host
+    using = [service.name for service in about.services("shares")]
+    nearest = next((one for one in above(host) if one in SHARED), "")
+    if using:
+        others = f" ({SHARED[nearest]})" if nearest else ""
+        verb, whose = ("uses", "its entry does") if len(using) == 1 else ("use", "their entries do")
+        said.append(f"{some(using, 3)} {verb} it, and so do others{others}: {whose} not block it.")
+    if host in NEVER_BLOCKED:
+        said.append(f"It stands for {SHARED[NEVER_BLOCKED[host]]}: no service may block the whole of {host}.")
+    elif nearest and not using:
+        lies = f"It lies below {nearest} ({SHARED[nearest]}), which no service may block"
+        said.append(f"{lies}; one may block this name, and none does.")
+    for relation in about.relations:
+        if relation.how == "unverified":
+            whose = f"{relation.what} is said to be {relation.service.name}'s"
+            said.append(f"{whose}, which nobody has verified: unverified names are not blocked.")
+    return said
+
+
+def _of_host(asked: Asked, service: Service) -> Iterator[Relation]:
+    host = asked.host
+    own = (*service.domains, *service.mail_hosts, *service.nxdomain_canaries)
+    pages = [url for url in service.urls if covers(name(url), Name(host, asked.path))]
+    blocked = _closest(host, [domain for domain in own if domain not in service.shared_domains]) or "".join(pages[:1])
+    if blocked:
+        yield Relation(service, "blocks", blocked)
+        if allowed := _closest(host, service.allow_domains):
+            yield Relation(service, "allows", allowed)
+        return
+    if shared := _closest(host, service.shared_domains):
+        yield Relation(service, "shares", shared)
+    if unsure := _closest(host, service.unverified.get("domains", ())):
+        yield Relation(service, "unverified", unsure)
+
+
+def _closest(host: str, domains: Sequence[str]) -> str:
+    return max((domain for domain in domains if is_below(host, [domain])), key=len, default="")
+
+
+def _of_address(asked: Asked, service: Service) -> Iterator[Relation]:
+    for text in service.networks:
+        network = ipaddress.ip_network(text)
+        if asked.network is not None and network.overlaps(asked.network):
+            yield Relation(service, "address", text)
+
+
+def _of_program(word: str, service: Service) -> Iterator[Relation]:
+    for system, packages in service.packages.items():
+        if word in packages:
+            yield Relation(service, "program", f"{system} {word}")
+    if word in service.processes or word in (path.rpartition("/")[2] for path in service.paths):
+        yield Relation(service, "program", f"process {word}")
+    elif word in service.markers.get("programs", ()):
+        yield Relation(service, "program", f"program {word} with its maker's mark")
+    for path in service.paths:
+        if word == path or word.startswith(f"{path}/"):
+            yield Relation(service, "program", f"path {path}")
+    if word in service.desktop_files:
+        yield Relation(service, "program", f"desktop entry {word}")
+    for browser, extensions in service.browser_extensions.items():
+        if word in extensions:
+            yield Relation(service, "program", f"{browser} {EXTENSION} {word}")

@@ -1,0 +1,296 @@
+"""Looking at files of the host, without following a link that a user could have made."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import stat
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Pattern  # List: Looking has a method `list`
+
+from .budget import LARGEST
+from .links import PLACE, Way, told
+from .types import ControlError, Unseen
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    from .budget import Budget
+
+    Answer = TypeVar("Answer")
+
+LARGEST_FILE = 64 * 1024 * 1024  # bytes; more than any file that a control has a reason to read whole
+PIECE = 256 * 1024  # bytes read at a time
+SEARCHED = 4 * 1024 * 1024  # and searched at a time
+NAMES = 20_000  # entries of a directory taken at a time: it may have millions
+MOST_OPEN = 128  # directories; a process may have some hundred files open
+
+
+class _Opened:
+    """A descriptor for a `with` block, which closes it unless it is kept for later."""
+
+    __slots__ = ("descriptor", "keep")
+
+    def __init__(self, descriptor: int, keep: bool = False) -> None:
+        self.descriptor, self.keep = descriptor, keep
+
+    def __enter__(self) -> int:
+        return self.descriptor
+
+    def __exit__(self, *_: object) -> None:
+        if not self.keep:
+            os.close(self.descriptor)
+
+
+class Looking:
+    """The files below `root` ("/" but in tests). While there is a `budget`, all that is read is paid from it."""
+
+    def __init__(self, root: str = "/") -> None:
+        self.root = root
+        self.budget: Budget | None = None
+        self.enters_remote = False  # whether what starts on a network or FUSE file system is walked: as its user only
+        self._answers: dict[tuple[str, str], Any] | None = None  # while all is `still`
+        self._opened: dict[str, int | FileNotFoundError] = {}
+
+    @property
+    def privileged(self) -> bool:
+        return os.geteuid() == 0
+
+    def _real(self, path: str) -> str:
+        return self.root.rstrip("/") + path
+
+    def _open_directory(self, path: str) -> int:
+        """Open a directory of the host step by step; a link on the way counts only if root made it.
+
+        The descriptor is a place to start from (O_PATH): an ordinary user may pass through directories that he may not
+        list. Raises OSError, or ControlError for a link that a user made.
+        """
+        descriptor = os.open(self.root, PLACE)
+        walked, way = "", Way(self.root)
+        try:
+            for name in path.split("/"):
+                if name:
+                    walked += "/" + name
+                    step = way.step(descriptor, name, walked)
+                    os.close(descriptor)
+                    descriptor = step
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _directory(self, path: str) -> _Opened:
+        if self._answers is None:
+            return _Opened(self._open_directory(path))
+        return self._opened_once(path.rstrip("/"))
+
+    def _opened_once(self, path: str) -> _Opened:
+        """A directory, kept open for what is looked at next, as long as these are not too many."""
+        known = self._opened.get(path)
+        if known is None:
+            try:
+                known = self._open_next(path)
+            except FileNotFoundError as error:
+                known = error
+            if isinstance(known, int) and len(self._opened) >= MOST_OPEN:
+                return _Opened(known)
+            self._opened[path] = known
+        if isinstance(known, FileNotFoundError):
+            raise known.with_traceback(None)
+        return _Opened(known, keep=True)
+
+    def _open_next(self, path: str) -> int:
+        if not path:
+            return os.open(self.root, PLACE)
+        parent, _, name = path.rpartition("/")
+        with self._opened_once(parent.rstrip("/")) as above:
+            return Way(self.root).step(above, name, path)
+
+    @contextlib.contextmanager
+    def still(self) -> Iterator[None]:
+        """For a look at a host that changes nothing: what was asked once is not asked again, so that all of the look
+        goes by one and the same answer, and directories stay open.
+        """
+        self._answers = {}
+        try:
+            yield
+        finally:
+            self._answers = None
+            for descriptor in self._opened.values():
+                if isinstance(descriptor, int):
+                    os.close(descriptor)
+            self._opened = {}
+
+    def _once(self, look: Callable[[str], Answer], path: str) -> Answer:
+        """What a look at a path says; the same again while all is `still`."""
+        if self._answers is None:
+            return look(path)
+        key = look.__name__, path
+        if key not in self._answers:
+            if self.budget is not None:  # a user's places may be as many as he likes
+                return look(path)
+            self._answers[key] = look(path)
+        answer: Answer = self._answers[key]
+        return answer
+
+    def directory(self, path: str) -> contextlib.AbstractContextManager[int]:
+        """The descriptor of a directory (O_PATH), for what is done by name in it whatever users do to its path.
+
+        Raises OSError, and ControlError for a link on the way that a user made.
+        """
+        return self._directory(path)
+
+    def stat(self, path: str) -> os.stat_result | None:
+        """What stands at a path (a link is itself, never its target); None if nothing does. Raises Unseen."""
+        return self._once(self._stat, path)
+
+    def _stat(self, path: str) -> os.stat_result | None:
+        parent, _, name = path.rstrip("/").rpartition("/")
+        try:
+            with self._directory(parent) as directory:
+                return os.stat(name or ".", dir_fd=directory, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._unseen(path, error) from None
+
+    def _unseen(self, path: str, error: OSError) -> Unseen:
+        if isinstance(error, PermissionError) and not self.privileged:
+            return Unseen(f"{path} can only be read by root")
+        return Unseen(f"{path} cannot be read: {error.strerror}")  # root too: a dead network mount, a user's own FUSE
+
+    def list(self, path: str) -> List[str]:
+        """The names in a directory, sorted; none if it is not there. Raises Unseen."""
+        return [*self._once(self._list, path)]
+
+    def _list(self, path: str) -> List[str]:
+        try:
+            with self._directory(path) as directory:
+                listed = os.open(".", os.O_RDONLY, dir_fd=directory)
+            try:
+                return sorted(self._names(listed))
+            finally:
+                os.close(listed)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise self._unseen(path, error) from None
+
+    def _names(self, directory: int) -> Iterator[str]:
+        if self.budget is None:
+            yield from os.listdir(directory)
+            return
+        with os.scandir(directory) as entries:
+            while piece := [entry.name for entry in itertools.islice(entries, NAMES)]:
+                self.budget.take("files", len(piece))
+                yield from piece
+
+    def read(self, path: str, limit: int = LARGEST_FILE) -> bytes | None:
+        """A regular file's content; None if there is none. Raises Unseen, or ControlError: not regular, or too big.
+
+        Of a file that is not root's, or is read on a user's behalf, no more than 1 MiB is read; a larger one is unseen.
+        A link at the end counts only if root made it (/etc/resolv.conf and /etc/os-release are such).
+        """
+        if limit == LARGEST_FILE and self.budget is None:
+            return self._once(self._read, path)
+        return self._read(path, limit)
+
+    def _read(self, path: str, limit: int = LARGEST_FILE) -> bytes | None:
+        descriptor = self._open_file(path)
+        if descriptor is None:
+            return None
+        # In pieces: some files of /proc cannot be read into a buffer as large as the limit.
+        with _Opened(descriptor):
+            most = min(limit, LARGEST) if self._of_a_user(descriptor) else limit
+            content = b""
+            while len(content) <= most and (piece := os.read(descriptor, PIECE)):
+                self._pay(len(piece))
+                content += piece
+        if len(content) > most:
+            if most < limit:
+                raise Unseen(f"{path} is larger than {most} bytes, more than is read of a user's file")
+            raise ControlError(f"{path} is larger than {most} bytes")
+        return content
+
+    def _of_a_user(self, descriptor: int) -> bool:
+        """Whether an open file is read on a user's behalf, or is an ordinary user's own."""
+        return self.budget is not None or os.fstat(descriptor).st_uid not in (0, os.geteuid())
+
+    def _pay(self, size: int) -> None:
+        if self.budget is not None:
+            self.budget.take("bytes read", size)
+
+    def head(self, path: str, size: int) -> bytes:
+        """The first bytes of a regular file of any size, as many as it has of `size`; b"" if there is none. Raises as
+        `read`.
+        """
+        return self.piece(path, 0, size)
+
+    def piece(self, path: str, offset: int, size: int) -> bytes:
+        """As many bytes from `offset` on as a regular file of any size has of `size`. Raises as `read`."""
+        descriptor = self._open_file(path)
+        if descriptor is None:
+            return b""
+        with _Opened(descriptor):
+            content = os.pread(descriptor, size, offset) if 0 <= offset < 1 << 62 else b""
+        self._pay(len(content))
+        return content
+
+    def _open_file(self, path: str) -> int | None:
+        """The descriptor of a regular file, opened for reading; None if there is none."""
+        parent, _, name = path.rpartition("/")
+        try:
+            with self._directory(parent) as directory:
+                descriptor = Way(self.root).file(directory, name, path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except PermissionError as error:
+            raise self._unseen(path, error) from None
+        except OSError as error:
+            raise ControlError(f"cannot read {path}: {error.strerror}") from None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise ControlError(f"{path} is not a regular file")
+        return descriptor
+
+    def search(self, path: str, pattern: Pattern[bytes], longest: int = 256) -> List[bytes]:
+        """What a pattern finds in a file of any size, each match once. A match is at most `longest` bytes long.
+
+        Raises as `read`. Nothing is mapped into memory: a file that shrinks meanwhile would end the run.
+        """
+        descriptor = self._open_file(path)
+        if descriptor is None:
+            return []
+        found: dict[bytes, None] = {}
+        with _Opened(descriptor):
+            rest = b""
+            while piece := os.read(descriptor, SEARCHED):
+                self._pay(len(piece))
+                found.update(dict.fromkeys(match[0] for match in pattern.finditer(rest + piece)))
+                rest = piece[-longest:]
+        return list(found)
+
+    def target(self, path: str) -> str:
+        """Where the links at a path lead that root made, as a path of the host; the path itself if it is no link.
+
+        Raises Unseen, and ControlError for a link that a user made.
+        """
+        for _ in range(16):  # alternatives are chains of three; more than this is a loop
+            seen = self.stat(path)
+            if seen is None or not stat.S_ISLNK(seen.st_mode):
+                return path
+            parent, _, name = path.rpartition("/")
+            try:
+                with self._directory(parent) as directory:
+                    to = told(directory, name, path)
+            except OSError as error:
+                raise self._unseen(path, error) from None
+            if not to:  # it has become something else
+                return path
+            path = os.path.normpath(os.path.join(parent, to))
+        return path
+
+    def text(self, path: str) -> str | None:
+        """A file as text (UTF-8, what is not replaced by U+FFFD); None if it is not there."""
+        content = self.read(path)
+        return None if content is None else content.decode("utf-8", "replace")

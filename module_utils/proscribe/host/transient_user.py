@@ -1,0 +1,161 @@
+"""A guest of the host: an account that nobody has, with a home of its own, both gone when its block ends.
+
+In it runs what must be neither root nor any of the host's people, and may leave traces in its home only: nothing else
+on the host belongs to it. Everything that carries its number is ended with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+from typing import Iterator, Mapping, Sequence
+
+from . import Host
+from .types import ControlError
+
+# systemd gives numbers of this range to services with DynamicUser=, which are as short-lived and looked up in the same
+# way: https://systemd.io/UIDS-GIDS/. No account of a distribution or a directory is in it.
+NUMBERS = range(61184, 65520)
+ROOM, PREFIX = "/run", "proscribe-guest-"  # gone with the next boot, whatever happens
+
+
+class Guest:
+    """The account, and its home."""
+
+    def __init__(self, uid: int, home: str) -> None:
+        self.uid, self.home = uid, home
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file of the guest's, below its home; before it runs anything."""
+        full = os.path.join(self.home, path)
+        os.makedirs(os.path.dirname(full), mode=0o700, exist_ok=True)
+        with open(full, "x", encoding="utf-8") as stream:
+            stream.write(text)
+        for where in (os.path.dirname(full), full):
+            os.chown(where, self.uid, self.uid)
+
+    @contextlib.contextmanager
+    def running(
+        self, argv: Sequence[str], seconds: int, environment: Mapping[str, str]
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a program while the block does, for some seconds at most. What it says on standard error is kept in the
+        guest's home, see `said`. Raises ControlError if it cannot be run.
+        """
+        with open(os.path.join(self.home, "said"), "wb") as said:
+            try:
+                # The limit holds even if this process is killed, since it is another one that keeps it.
+                process = subprocess.Popen(
+                    ["timeout", "--signal=KILL", str(seconds), *argv],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=said,
+                    cwd=self.home,
+                    env={"PATH": "/usr/bin:/bin", "HOME": self.home, "LC_ALL": "C.UTF-8", **environment},
+                    user=self.uid,
+                    group=self.uid,
+                    extra_groups=[],
+                    start_new_session=True,
+                )
+            except (OSError, subprocess.SubprocessError) as error:
+                raise ControlError(f"{argv[0]} cannot be run as user {self.uid}: {error}") from None
+        try:
+            yield process
+        finally:
+            end_all_of(self.uid)
+            process.wait()
+
+    def said(self, noise: str = "") -> str:
+        """The last line that the program wrote on standard error, without a time and place in brackets before it; of
+        those without `noise`, if there are any.
+        """
+        with open(os.path.join(self.home, "said"), encoding="utf-8", errors="replace") as stream:
+            lines = [line.strip() for line in stream.read(65536).splitlines() if line.strip()]
+        lines = [line for line in lines if noise and noise not in line] or lines
+        return re.sub(r"^\[[^\]]*\]\s*", "", lines[-1])[:200] if lines else ""
+
+
+@contextlib.contextmanager
+def guest(host: Host) -> Iterator[Guest]:
+    """A guest for as long as the block runs. Raises ControlError for an ordinary user, or if there is no room."""
+    host.require_root()
+    _sweep()
+    first = os.getpid() % len(NUMBERS)  # two runs at a time take different ones
+    uid = next((number for number in (*NUMBERS[first:], *NUMBERS[:first]) if not _known(number)), None)
+    if uid is None:
+        raise ControlError(f"no user number between {NUMBERS[0]} and {NUMBERS[-1]} is free")
+    try:
+        room = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=ROOM)
+        os.chmod(room, 0o711)
+        home = os.path.join(room, "home")
+        os.mkdir(home, 0o700)
+        os.chown(home, uid, uid)
+    except OSError as error:
+        raise ControlError(f"no room for a throw-away home below {ROOM}: {error.strerror}") from None
+    try:
+        yield Guest(uid, home)
+    finally:
+        end_all_of(uid)
+        _remove(room)
+
+
+def end_all_of(uid: int) -> None:
+    """End everything that runs under a guest's number. Raises ControlError if something survives."""
+    for _ in range(100):
+        alive = _processes(uid)
+        if not alive:
+            return
+        for pid in alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+    raise ControlError(f"process {alive[0]} of the throw-away user {uid} does not end")
+
+
+def _processes(uid: int) -> list[int]:
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with (
+                contextlib.suppress(OSError),
+                open(f"/proc/{name}/status", encoding="ascii", errors="replace") as stream,
+            ):
+                fields = dict(line.split(":\t", 1) for line in stream if ":\t" in line)
+                # A dead one that nobody has asked for yet holds nothing any more.
+                if int(fields["Uid"].split()[0]) == uid and not fields["State"].startswith("Z"):
+                    found.append(int(name))
+    return found
+
+
+def _known(uid: int) -> bool:
+    with contextlib.suppress(KeyError):
+        pwd.getpwuid(uid)
+        return True
+    return bool(_processes(uid))
+
+
+def _sweep() -> None:
+    """Take away what a run left that was killed half way."""
+    for name in os.listdir(ROOM):
+        maker = name[len(PREFIX) :].partition("-")[0]
+        if name.startswith(PREFIX) and maker.isdigit() and not os.path.exists(f"/proc/{maker}"):
+            room = os.path.join(ROOM, name)
+            seen = os.lstat(room)
+            if stat.S_ISDIR(seen.st_mode) and seen.st_uid == 0:
+                with contextlib.suppress(OSError):
+                    owner = os.lstat(os.path.join(room, "home")).st_uid
+                    if owner in NUMBERS:
+                        end_all_of(owner)
+                _remove(room)
+
+
+def _remove(room: str) -> None:
+    # rmtree follows no link that the guest may have made (shutil.rmtree.avoids_symlink_attacks, on every Linux).
+    shutil.rmtree(room, ignore_errors=True)

@@ -1,0 +1,208 @@
+"""What hosts say while a run goes on, kept until it is reconciled. Knows nothing of Ansible but the order of events."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ...finding import ERROR, NONCOMPLIANT, mark_repaired, worst
+from ...plan import canonical
+from ...quarantined import id_of
+from ...reply.record import RUN, Unusable, read
+from ..evaluation.modes import Modes
+from ..evaluation.reconcile import CHANGED, Clock, Fleet, Note, reconcile
+from ..evaluation.scope import controls_of
+from ..text.wording import some
+
+
+class Rollout(NamedTuple):
+    """How far a run that corrects came."""
+
+    to_correct: int  # hosts
+    batches: tuple[int, ...]  # their sizes, as decided
+    not_reached: tuple[str, ...]  # hosts that had to be corrected, and whose turn did not come
+    why: str  # in words; "" where every host had its turn
+    allow: Mapping[str, int]  # what proscribe_max_change has to be for all of them, where that was the reason
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it stands in report.json. The hosts' names are in a file of their own."""
+        told = {"to_correct": self.to_correct, "batches": list(self.batches), "not_reached": len(self.not_reached)}
+        return {**told, "why": self.why or None, "allow": dict(self.allow)}
+
+
+@dataclass
+class Heard:
+    """What one host has said so far."""
+
+    records: list[dict[str, Any]] = field(default_factory=list)
+    # {control, action}, and {quarantine_id} of what was moved, in their order
+    actions: list[dict[str, str]] = field(default_factory=list)
+    # {control, message, refused: the rule, of what was left as it is}
+    errors: list[dict[str, str]] = field(default_factory=list)
+    failed: bool = False  # something went wrong after the host had been seen
+    reason: str = ""  # why there is no record
+    touched: bool = False  # an enforcing module answered
+
+
+class Collector:
+    """Collects the events of one run; `run` is what `compile_plans` said of it."""
+
+    def __init__(self, run: Mapping[str, Any]) -> None:
+        self.run = run
+        self.heard: dict[str, Heard] = {}
+        self._notes: list[Note] = []
+        self._rules: dict[str, dict[str, Any]] = {}
+        self._rollout: Mapping[str, Any] | None = None
+        self._stop = ""
+        # For the progress, which is asked for after every event: only what is new since is looked at.
+        self._new: set[str] = set()
+        self._came: set[str] = set()
+        self._bad: set[str] = set()
+
+    @property
+    def expected(self) -> Mapping[str, str]:
+        """The hosts that have to answer, each with the digest of its plan."""
+        hosts: Mapping[str, str] = self.run["hosts"]
+        return hosts
+
+    @property
+    def changing(self) -> bool:
+        """Whether the run observes, corrects and observes again, so that a second record is no duplicate."""
+        return self.run["mode"] in ("enforce", "check")
+
+    def answered(self, host: str, answer: object) -> dict[str, Any] | None:
+        """Take a host's record; returns it as checked, or None when it is no record (the host is unknown then)."""
+        heard = self._of(host)
+        try:
+            record = read(host, answer)
+        except Unusable as wrong:
+            self.failed(host, None, f"its answer is no host record: {wrong}")
+            return None
+        record["rules"] = self._shared(record["rules"])
+        for key in ("plan", "schema", "state"):
+            record[key] = sys.intern(record[key])
+        heard.records.append(record)
+        return record
+
+    def changed(self, host: str, control: str, result: Mapping[str, Any], dry: bool = False) -> list[str]:
+        """Take the result of an enforcing module, failed or not; returns its actions. `dry`: it ran in check mode, so
+        that they are what it would have done.
+        """
+        heard = self._of(host)
+        heard.touched = True
+        actions = [str(action) for action in _items(result, "actions")]
+        for action in actions:
+            id_ = "" if dry else id_of(action)
+            named = {"quarantine_id": id_} if id_ else {}
+            heard.actions.append({"control": control, "action": action, **named})
+        for refusal in _items(result, "refused"):
+            if isinstance(refusal, Mapping):
+                told = f"{refusal.get('rule')}: {refusal.get('subject')} was left as it is: {refusal.get('reason')}"
+                heard.errors.append({"control": control, "message": told, "refused": str(refusal.get("rule"))})
+        if actions and not dry and self.run["mode"] == "audit":
+            told = f"changed in a run that only audits: {some(actions, 3)}"
+            heard.errors.append({"control": control, "message": told})
+            heard.failed = True
+            self._notes.append(Note(host, CHANGED, told))
+        return actions
+
+    def failed(self, host: str, control: str | None, message: str) -> None:
+        """A task failed on a host; `control` is the control that was being enforced, None for any other task."""
+        heard = self._of(host)
+        if control:
+            heard.touched = True
+        if control or heard.records:
+            heard.errors.append({"control": control or RUN, "message": message})
+            heard.failed = True
+        if not heard.records:
+            heard.reason = f"failed: {message}"
+
+    def unreachable(self, host: str, message: str) -> None:
+        """A host could not be reached, or not any more."""
+        heard = self._of(host)
+        if heard.records:
+            self.failed(host, None, f"unreachable after it had been seen: {message}")
+        else:
+            heard.reason = f"unreachable: {message}"
+
+    def decided(self, rollout: Mapping[str, Any]) -> None:
+        """Take the decision which hosts are corrected (`rollout.Decision` as a mapping); in a play with `serial` there
+        is one for each batch.
+        """
+        if self._rollout is not None:
+            before = self._rollout
+            joined = {key: [*before[key], *rollout[key]] for key in ("hosts", "batches")}
+            rollout = {**rollout, **joined, "allow": {**before["allow"], **rollout["allow"]}}
+        self._rollout = rollout
+
+    def stopped(self, why: str) -> None:
+        """The run was stopped before a batch began; no host failed by that."""
+        self._stop = why
+
+    def rollout(self) -> Rollout | None:
+        """How far the correcting came; None in a run that decided nothing, such as an audit."""
+        if self._rollout is None:
+            return None
+        hosts = self._rollout["hosts"]
+        missed = [host for host in hosts if not self._tried(host)]
+        why = self._stop or ("stopped, because every host of a batch failed" if missed else "")
+        return Rollout(len(hosts), tuple(self._rollout["batches"]), tuple(missed), why, self._rollout["allow"])
+
+    def _tried(self, host: str) -> bool:
+        heard = self.heard.get(host)
+        return heard is not None and (heard.touched or heard.failed or len(heard.records) > 1)
+
+    def progress(self) -> tuple[int, int]:
+        """How many expected hosts were heard of, and how many of them are noncompliant or in error by now."""
+        for host in (host for host in self._new if host in self.expected):
+            heard = self.heard[host]
+            self._came.add(host)
+            if heard.failed or any(record["state"] in (ERROR, NONCOMPLIANT) for record in heard.records[-1:]):
+                self._bad.add(host)
+            else:
+                self._bad.discard(host)
+        self._new.clear()
+        return len(self._came), len(self._bad)
+
+    def fleet(self, now: str = "") -> Fleet:
+        """Reconcile what was heard with what was expected; `now` (2026-11-25T08:00:00Z) makes old records stale."""
+        records = [record for heard in self.heard.values() for record in self._settled(heard)]
+        reasons = {host: heard.reason for host, heard in self.heard.items() if heard.reason}
+        clock = Clock.of(self.run, now) if now else None
+        modes = Modes(self.run.get("policies") or {}, controls_of(self.run))
+        fleet = reconcile(self.expected, records, reasons, clock, self.run.get("rules"), modes)
+        return fleet._replace(notes=[*fleet.notes, *self._notes])
+
+    def _settled(self, heard: Heard) -> Sequence[Mapping[str, Any]]:
+        """A host's records as they count: in a run that changes hosts, the second one together with the first."""
+        records: list[Mapping[str, Any]] = list(heard.records)
+        if self.changing and len(records) > 1 and records[0]["plan"] == records[1]["plan"]:
+            merged = mark_repaired(records[0], records[1])
+            evaluated = max(merged["rules_evaluated"], len(merged["rules"]))
+            records[:2] = [{**merged, "rules_evaluated": evaluated, "rules": self._shared(merged["rules"])}]
+        if not (self.changing and records):
+            return [self._with_errors(record, heard) for record in records]
+        last = {**self._with_errors(records[-1], heard), "actions": heard.actions}
+        return [*records[:-1], last]
+
+    @staticmethod
+    def _with_errors(record: Mapping[str, Any], heard: Heard) -> Mapping[str, Any]:
+        if not heard.errors:
+            return record
+        state = worst([record["state"], ERROR]) if heard.failed else record["state"]
+        return {**record, "state": state, "errors": [*record["errors"], *heard.errors]}
+
+    def _shared(self, rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The rules, of which thousands of hosts list the same with the same evidence: one copy of each will do."""
+        return [self._rules.setdefault(canonical(rule), rule) for rule in rules]
+
+    def _of(self, host: str) -> Heard:
+        self._new.add(host)
+        return self.heard.setdefault(host, Heard())
+
+
+def _items(result: Mapping[str, Any], key: str) -> Sequence[Any]:
+    value = result.get(key)
+    return value if isinstance(value, list) else []

@@ -1,0 +1,215 @@
+"""The whole picture: every host of the inventories and each of its controls, as some run last looked at it. Pure.
+
+A run over a part brings newer looks for its part and leaves the rest as it was seen, with its age. What no run has
+looked at is unknown, and so is what was compliant and was looked at too long ago, or under an earlier policy, or did
+not answer the last time; what was wrong stays wrong until somebody has seen it right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ...finding import NOT_APPLICABLE, OPEN, UNKNOWN, worst
+from ...plan import CONTROLS
+from .arithmetic import covered
+from .modes import AUDIT, OFF
+from .scope import EXAMPLE, controls_of, is_whole
+
+Rules = tuple[tuple[str, str], ...]  # (rule, state), of those that are not plainly compliant
+
+# What is kept of a waiver, for as long as runs over its inventory tell of it.
+OF_WAIVER = ("id", "status", "expires", "review_by", "revoked", "hosts")
+REMEMBERED = 100_000  # rules, in the lists that hosts share
+
+
+class Look(NamedTuple):
+    """The last look at a control of a host. `at` is "" where there was none."""
+
+    mode: str = ""
+    policy: str = ""  # the digest of what the control was then made from
+    state: str = UNKNOWN
+    at: str = ""  # UTC, by the host's clock, and never later than the end of the run
+    run: str = ""
+    evaluated: int = 0
+    idle: int = 0  # of these, the rules that do not apply
+    counts: bool = False  # whether it still says how the control stands
+    rules: Rules = ()
+
+    def doubted(self) -> Look:
+        """It, where it cannot be relied on any more: what was not wrong is not known."""
+        rules = tuple((rule, state if state in OPEN else UNKNOWN) for rule, state in self.rules)
+        state = self.state if self.state in OPEN else UNKNOWN
+        return self._replace(state=state, evaluated=len(rules), idle=0, counts=False, rules=rules)
+
+
+NEVER = dict.fromkeys(CONTROLS, Look())
+
+
+class Host(NamedTuple):
+    """A host: the inventory that it belongs to (the sources as one text), and its controls."""
+
+    name: str
+    inventory: str
+    looks: Mapping[str, Look] = NEVER
+    attempts: Mapping[str, int] = {}
+    stale_after: int = 0  # seconds; 0 where no run said
+
+    def counting(self) -> list[Look]:
+        """The looks at its controls that are not off."""
+        return [look for look in self.looks.values() if look.mode != OFF]
+
+    @property
+    def seen(self) -> bool:
+        """Whether each of its controls was looked at, and that look counts."""
+        looks = self.counting()
+        return bool(looks) and all(look.counts for look in looks)
+
+    @property
+    def state(self) -> str:
+        """The worst state of its controls."""
+        looks = self.counting()
+        return worst(look.state for look in looks) if looks else NOT_APPLICABLE
+
+    @property
+    def checked_at(self) -> str:
+        """When the control was looked at that was not for longest; "" if one never was."""
+        return min((look.at for look in self.counting()), default="")
+
+
+class Picture:
+    """All hosts by name; by inventory when a run last looked at the whole of it, and its waivers."""
+
+    def __init__(self) -> None:
+        self.hosts: dict[str, Host] = {}
+        self.whole: dict[str, str] = {}  # the end of that run
+        self.waivers: dict[str, list[dict[str, Any]]] = {}
+        self.used = False  # whether the example inventory was for more than to see where one stands
+        self._shared: dict[Rules, Rules] = {}
+        self._same: dict[tuple[int, ...], tuple[Any, Mapping[str, Rules]]] = {}
+        self._remembered = 0
+
+    def take(
+        self,
+        report: Mapping[str, Any],
+        records: Iterable[Mapping[str, Any]],
+        not_asked: Iterable[str] = (),
+        stale_after: Mapping[str, int] | None = None,
+    ) -> Picture:
+        """Take what a run has seen: its fleet report, its reconciled records, the hosts of the inventory that it left
+        out, and for how many seconds a look at a host is good where it is not as usual. Returns itself.
+        """
+        asked = {record["host"] for record in (self.add(report, record, stale_after) for record in records)}
+        self.close(report, asked, not_asked)
+        return self
+
+    def add(
+        self, report: Mapping[str, Any], record: Mapping[str, Any], stale_after: Mapping[str, int] | None = None
+    ) -> Mapping[str, Any]:
+        """Take one record of a run; returns it."""
+        run, name = report["run"], record["host"]
+        before = self.hosts.get(name) or Host(name, named(run))
+        usual = run.get("stale_after") or before.stale_after
+        own = (stale_after or {}).get(name, usual)
+        self.hosts[name] = self._taken(before, run, record)._replace(stale_after=own)
+        return record
+
+    def close(self, report: Mapping[str, Any], asked: set[str], not_asked: Iterable[str] = ()) -> None:
+        """Take what a run says beyond its records. A host that a whole run did not ask has left the inventory."""
+        run = report["run"]
+        inventory = named(run)
+        self.used |= inventory == EXAMPLE and run["mode"] != AUDIT
+        for name in not_asked:
+            if name not in self.hosts:
+                self.hosts[name] = Host(name, inventory)
+        if is_whole(run):
+            self.whole[inventory] = max(run["finished"], self.whole.get(inventory, ""))
+            # A first audit, before there was an inventory of one's own, is over with the first run over that.
+            over = {inventory} if self.used else {inventory, EXAMPLE}
+            for name in [n for n, host in self.hosts.items() if host.inventory in over and n not in asked]:
+                del self.hosts[name]
+        earlier = {one["id"]: one for one in self.waivers.get(inventory, ())}
+        self.waivers[inventory] = [_waiver(one, earlier.get(one["id"]), asked) for one in report["waivers"]]
+        left = {host.inventory for host in self.hosts.values()} | {inventory}
+        self.whole = {name: when for name, when in self.whole.items() if name in left}
+        self.waivers = {name: listed for name, listed in self.waivers.items() if name in left}
+
+    def at(self, oldest: Mapping[int, str]) -> Iterator[Host]:
+        """The hosts as they count now: of a host with `stale_after` seconds, a look before `oldest[stale_after]` (UTC)
+        is none that one can rely on.
+        """
+        for host in self.hosts.values():
+            before = oldest.get(host.stale_after, "")
+            if any(look.at < before for look in host.counting()):
+                looks = {name: look.doubted() if look.at < before else look for name, look in host.looks.items()}
+                host = host._replace(looks={**looks, **{n: k for n, k in host.looks.items() if k.mode == OFF}})
+            yield host
+
+    def same(self, rules: Iterable[tuple[str, str]]) -> Rules:
+        """Rules with their states, as the one list that all hosts with the same share."""
+        made = tuple(rules)
+        return self._shared.setdefault(made, made)
+
+    def _taken(self, before: Host, run: Mapping[str, Any], record: Mapping[str, Any]) -> Host:
+        at = min(record["checked_at"] or run["finished"], run["finished"])
+        wrong = self._wrong(record["rules"])
+        # A host may be worse than each of its controls, where a task failed that is no control's.
+        controls = record.get("controls") or {}  # a report of an earlier version has none
+        known = {control.get("state") for control in controls.values()}
+        floor = [record["state"]] if record["state"] in OPEN and record["state"] not in known else []
+        looks: dict[str, Look] = {}
+        for name in CONTROLS:
+            control, earlier = controls.get(name) or {}, before.looks.get(name) or Look()
+            mode, policy = control.get("mode") or "", control.get("policy") or ""
+            if mode == OFF:
+                looks[name] = Look(OFF, state=NOT_APPLICABLE, counts=True)
+            elif name not in controls_of(run):
+                looks[name] = _under(earlier, mode, policy)
+            elif covered(record) and not (mode or control.get("state")):  # nothing says that the plan has it
+                looks[name] = Look(state=NOT_APPLICABLE, at=at, run=run["id"], counts=True)
+            elif not covered(record) or not control.get("state"):
+                looks[name] = _under(earlier, mode, policy).doubted()
+            elif at < earlier.at:  # a run that ends late may bring an older look
+                looks[name] = earlier
+            else:
+                counted = control["evaluated"], control["not_applicable"]
+                state = worst([control["state"], *floor])
+                counts = bool(counted[0] or not mode)
+                looks[name] = Look(mode, policy, state, at, run["id"], *counted, counts, wrong.get(name, ()))
+        newest = any(look.run == run["id"] for look in looks.values())
+        return before._replace(looks=looks, attempts=dict(record.get("attempts") or {}) if newest else before.attempts)
+
+    def _wrong(self, rules: list[Mapping[str, Any]]) -> Mapping[str, Rules]:
+        """The rules that a record lists, by control. What thousands of hosts list is worked out once."""
+        key = tuple(map(id, rules))
+        if key not in self._same:
+            if self._remembered > REMEMBERED:
+                self._same.clear()
+                self._remembered = 0
+            self._remembered += 1 + len(rules)
+            by_control: dict[str, list[tuple[str, str]]] = {}
+            for rule in rules:
+                by_control.setdefault(rule["rule"].partition("/")[0], []).append((rule["rule"], rule["state"]))
+            # With the rules themselves, so that none of their ids can become another's.
+            self._same[key] = tuple(rules), {name: self.same(listed) for name, listed in by_control.items()}
+        return self._same[key][1]
+
+
+def named(run: Mapping[str, Any]) -> str:
+    """The inventory of a run as one text, whatever the order of its sources."""
+    return ",".join(sorted(source.rstrip("/") or "/" for source in run.get("inventory") or ()))
+
+
+def _under(earlier: Look, mode: str, policy: str) -> Look:
+    """An earlier look at a control, under the policy of now. One under another policy does not say how it is met."""
+    if earlier.mode == OFF:
+        return Look(mode, policy)
+    same = not earlier.at or not policy or earlier.policy == policy
+    return (earlier if same else earlier.doubted())._replace(mode=mode or earlier.mode)
+
+
+def _waiver(waiver: Mapping[str, Any], earlier: Mapping[str, Any] | None, asked: set[str]) -> dict[str, Any]:
+    """A waiver as a run tells of it, with the hosts of earlier runs that this one did not ask."""
+    kept = {key: waiver.get(key) for key in OF_WAIVER}
+    before = [host for host in (earlier or {}).get("hosts") or () if host not in asked]
+    return {**kept, "hosts": [*before, *(waiver.get("hosts") or ())]}

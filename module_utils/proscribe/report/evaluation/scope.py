@@ -1,0 +1,80 @@
+"""What a run looked at, of all that there is: which hosts of the inventory, and which controls of them. Pure.
+
+A run over a part (`--limit`, `--tags`) says nothing of the rest. It never stands for the whole, in no output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...plan import CONTROLS
+from ..text.wording import clean, counted
+
+# The project's example inventory, as runs name it: a first audit of the machine that it stands on uses it.
+EXAMPLE = str(Path(__file__).resolve().parents[4] / "inventory")
+
+Run = Mapping[str, Any]  # what `compile_plans` says of a run, or the `run` of a fleet report
+
+
+class Scope(NamedTuple):
+    """What a run is asked to look at: the sources of its inventory, its --limit, and its controls (none: all)."""
+
+    inventory: Sequence[str] = ()
+    limit: str = ""
+    controls: Sequence[str] = ()
+
+
+def controls_of(run: Run) -> tuple[str, ...]:
+    """The controls that a run looked at, in their order."""
+    asked = run.get("controls") or CONTROLS
+    return tuple(control for control in CONTROLS if control in asked)
+
+
+def left_out(run: Run) -> int | None:
+    """How many hosts of the inventory a run did not ask; None where only its --limit says that there may be some."""
+    left = run.get("left_out")
+    if left is None:
+        return None if run.get("limit") else 0
+    return left if isinstance(left, int) else len(left)
+
+
+def is_whole(run: Run) -> bool:
+    """Whether a run asked every host of its inventory for every control."""
+    return left_out(run) == 0 and controls_of(run) == CONTROLS
+
+
+def same_inventory(one: Sequence[str] | None, other: Sequence[str] | None) -> bool:
+    """Whether two runs are over one inventory. The order in which its sources are named does not matter."""
+    return _sources(one) == _sources(other)
+
+
+def _sources(inventory: Sequence[str] | None) -> set[str]:
+    return {source.rstrip("/") for source in inventory or ()}
+
+
+def covers(earlier: Run, asked: Scope) -> bool:
+    """Whether an earlier run looked at all that a run with this scope looks at."""
+    if not same_inventory(earlier.get("inventory"), asked.inventory):
+        return False
+    hosts = left_out(earlier) == 0 or (bool(asked.limit) and earlier.get("limit") == asked.limit)
+    return hosts and set(asked.controls or CONTROLS) <= set(controls_of(earlier))
+
+
+def parts(run: Run) -> list[str]:
+    """What a run over a part left out, in words for a headline; nothing for a whole one."""
+    told = []
+    left = left_out(run)
+    if left != 0:
+        limit = f" (--limit {clean(run['limit'])})" if run.get("limit") else ""
+        told.append(f"{counted(left, 'host')} not asked{limit}" if left else f"limited to {clean(run['limit'])}")
+    if controls_of(run) != CONTROLS:
+        told.append(f"{' and '.join(controls_of(run))} only")
+    return told
+
+
+def ban(run: Run) -> str:
+    """What a run can say that it holds: the ban, or the controls of it that were looked at."""
+    looked = controls_of(run)
+    return "the ban" if looked == CONTROLS else f"the ban's {' and '.join(looked)}"

@@ -1,0 +1,120 @@
+"""How a run ends: the exit code, from what was evaluated and from what the hosts' gates ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ...finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN
+from ..text.wording import clean, counted, some
+from .arithmetic import covered
+from .baseline import New
+
+ANSIBLE = "ansible"  # the run ends with Ansible's own exit code
+NONCOMPLIANT_EXIT = "10"
+INCOMPLETE_EXIT = "11"
+NOTHING_EXIT = "12"
+STOPPED_EXIT = "13"
+BROKEN_EXIT = "250"  # Ansible's own code for an unexpected error: the report itself failed
+EXITS = (BROKEN_EXIT, NOTHING_EXIT, STOPPED_EXIT, NONCOMPLIANT_EXIT, INCOMPLETE_EXIT)  # the first that fits decides
+
+
+class Verdict(NamedTuple):
+    """The exit code (or ANSIBLE), and why, in words for the terminal."""
+
+    exit: str
+    reason: str = ""
+
+    def as_dict(self, gates: Iterable[str], compared: bool, ansible_failed: bool) -> dict[str, Any]:
+        """As it stands in report.json: {gate, passed, exit, reason}. `gate` is the strictest one (of a run that is
+        `compared` with a baseline at least `noncompliant`), null where there was none to pass.
+        """
+        gate = strictest(gates)
+        if compared and gate == "never":
+            gate = "noncompliant"
+        return {
+            "gate": None if gate == "never" else gate,
+            "passed": self.exit == ANSIBLE and (gate == "never" or not ansible_failed),
+            "exit": None if self.exit == ANSIBLE else int(self.exit),
+            "reason": self.reason or None,
+        }
+
+
+def strictest(gates: Iterable[str]) -> str:
+    """The gate of a run: the strictest of its hosts' gates; a word that is no gate counts as the strictest."""
+    order = list(GATES)
+    return max(gates, key=lambda gate: order.index(gate) if gate in order else len(order), default=order[0])
+
+
+def judge(
+    records: Sequence[Mapping[str, Any]], gates: Iterable[str], ansible_failed: bool, not_served: int = 0
+) -> Verdict:
+    """The verdict on a run that observed: `records` are the reconciled ones, `ansible_failed` says whether Ansible
+    itself ends with an error (a host failed or was unreachable, and no task chose to ignore it), `not_served` how many
+    hosts could not be looked at by their kind.
+    """
+    gate = strictest(gates)
+    states = {record["state"] for record in records}
+    seen = any(map(covered, records))
+    if not records:
+        why = f"{counted(not_served, 'host')} not served, and there is no other" if not_served else "no host was asked"
+        return Verdict(NOTHING_EXIT, f"nothing was evaluated: {why}")
+    if not seen and not ansible_failed:
+        return Verdict(NOTHING_EXIT, "nothing was evaluated: no host answered for a single rule")
+    if gate != "never" and states & {ERROR, NONCOMPLIANT}:
+        return Verdict(NONCOMPLIANT_EXIT, f"the compliance gate ({gate}) is not met: hosts are noncompliant")
+    if gate not in ("never", "noncompliant") and (UNKNOWN in states or not all(map(covered, records))):
+        return Verdict(INCOMPLETE_EXIT, f"the compliance gate ({gate}) is not met: hosts are unknown")
+    if gate not in ("never", "noncompliant") and not_served:
+        told = f"{counted(not_served, 'host')} not served: leave them out by proscribe_hosts, if that is meant"
+        return Verdict(INCOMPLETE_EXIT, f"the compliance gate ({gate}) is not met: {told}")
+    return Verdict(ANSIBLE)
+
+
+def judge_new(
+    records: Sequence[Mapping[str, Any]], gates: Iterable[str], failed: bool, new: Sequence[New], not_served: int = 0
+) -> Verdict:
+    """As `judge`, for a run that is compared with an earlier one: only what is `new` since then counts for the gate.
+    The gate is at least `noncompliant`, since comparing asks for a verdict.
+    """
+    ungated = judge(records, (), failed, not_served)
+    if ungated.exit != ANSIBLE:
+        return ungated
+    gate = strictest(gates)
+    if broken := [one for one in new if one.state in (ERROR, NONCOMPLIANT)]:
+        return Verdict(NONCOMPLIANT_EXIT, f"not there in the baseline: {_told(broken)}")
+    if gate not in ("never", "noncompliant") and new:
+        return Verdict(INCOMPLETE_EXIT, f"not unknown in the baseline: {_told(new)}")
+    return ungated
+
+
+def stopped(decided: Verdict, why: str, not_reached: int) -> Verdict:
+    """The verdict on a run that was stopped before every host that had to be corrected had its turn."""
+    if decided.exit in (BROKEN_EXIT, NOTHING_EXIT):
+        return decided
+    left = f"{counted(not_reached, 'host')} left as found"
+    return Verdict(STOPPED_EXIT, f"{clean(why)}; {left}")
+
+
+def _told(new: Sequence[New]) -> str:
+    return some([clean(" ".join(part for part in (one.host, one.rule, one.what) if part)) for one in new], 5)
+
+
+def judge_lift(expected: int, reached: int, ansible_failed: bool) -> Verdict:
+    """The verdict on a run that lifted: of the `expected` hosts, `reached` answered."""
+    if reached or ansible_failed:
+        return Verdict(ANSIBLE)
+    return Verdict(NOTHING_EXIT, "nothing was lifted: no host was " + ("reached" if expected else "asked"))
+
+
+def judge_quarantine(expected: int, answered: int, ansible_failed: bool) -> Verdict:
+    """The verdict on a run over quarantines: of the `expected` hosts, `answered` listed theirs."""
+    if answered or ansible_failed:
+        return Verdict(ANSIBLE)
+    return Verdict(NOTHING_EXIT, "no quarantine was seen: no host " + ("answered" if expected else "was asked"))
+
+
+def worst_exit(exits: Iterable[str]) -> str:
+    """One exit code for a playbook that held several runs."""
+    said = set(exits)
+    return next((code for code in EXITS if code in said), ANSIBLE)

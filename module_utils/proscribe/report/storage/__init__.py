@@ -1,0 +1,1 @@
+"""Reports on disk: written, found again, pruned. Controller side."""

@@ -1,0 +1,106 @@
+"""The whole picture on disk: `whole.jsonl` beside the reports, read, brought up to date and replaced whole by each run.
+
+Runs that end at once take their turns. What is written there is ours; a file that cannot be read any more is told, and
+a new picture begins, in which what no run has looked at since is unknown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ...plan import CONTROLS
+from ..evaluation.fleet_state import Host, Look, Picture, Rules
+from .files import FILE_MODE, whole
+
+SCHEMA = "proscribe/whole/1"
+FILE = "whole.jsonl"
+LOCK = ".whole.lock"
+PATIENCE = 300  # seconds that a run waits for its turn
+
+
+class Busy(OSError):
+    """Another run has had the picture for too long."""
+
+
+@contextlib.contextmanager
+def turn(reports: Path, patience: float = PATIENCE) -> Iterator[None]:
+    """The picture for this run alone; a run that is killed lets go. Raises OSError."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(reports / LOCK, flags, FILE_MODE)
+    try:
+        end = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    raise Busy(f"another run has had {reports / LOCK} for {patience:g} s") from None
+                time.sleep(0.1)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def read(reports: Path) -> tuple[Picture, str]:
+    """The picture, and what was wrong with the file ("" for nothing); an empty one where there is none."""
+    picture = Picture()
+    number = 0
+    try:
+        with (reports / FILE).open(encoding="utf-8") as lines:
+            rules: dict[int, Rules] = {}
+            for number, line in enumerate(lines, 1):
+                _line(picture, rules, json.loads(line), first=number == 1)
+    except FileNotFoundError:
+        return picture, ""
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        told = f"{reports / FILE}:{number} cannot be read ({type(error).__name__}: {error})"
+        return Picture(), f"{told}; hosts that no run looks at from now on are unknown"
+    return picture, ""
+
+
+def _line(picture: Picture, rules: dict[int, Rules], line: dict[str, Any], first: bool) -> None:
+    if first:
+        if line["schema"] != SCHEMA:
+            raise ValueError(f"schema is {line['schema']!r}, expected {SCHEMA!r}")
+        picture.whole, picture.waivers = dict(line["whole"]), dict(line["waivers"])
+        picture.used = line.get("used") is True
+    elif "of" in line:
+        rules[line["rules"]] = picture.same((str(rule), str(state)) for rule, state in line["of"])
+    else:
+        looks = {
+            name: Look._make([*look[:-1], rules[look[-1]] if look[-1] >= 0 else ()])
+            for name, look in zip(CONTROLS, line["looks"], strict=True)
+        }
+        picture.hosts[line["host"]] = Host(
+            line["host"], line["inventory"], looks, line.get("attempts") or {}, line["stale_after"]
+        )
+
+
+def write(reports: Path, picture: Picture) -> None:
+    """Replace the picture. Raises OSError."""
+    with whole(reports / FILE) as stream:
+        stream.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in _lines(picture))
+
+
+def _lines(picture: Picture) -> Iterator[dict[str, Any]]:
+    yield {"schema": SCHEMA, "whole": picture.whole, "waivers": picture.waivers, "used": picture.used}
+    numbers: dict[Rules, int] = {}
+    for host in picture.hosts.values():
+        looks = []
+        for name in CONTROLS:
+            *said, rules = host.looks.get(name) or Look()
+            if rules and rules not in numbers:
+                numbers[rules] = len(numbers)
+                yield {"rules": numbers[rules], "of": rules}
+            looks.append([*said, numbers[rules] if rules else -1])
+        beside = {"attempts": host.attempts} if host.attempts else {}
+        line = {"host": host.name, "inventory": host.inventory, "looks": looks, "stale_after": host.stale_after}
+        yield {**line, **beside}

@@ -1,0 +1,62 @@
+"""Which earlier run `latest` is as a baseline: one that passed. A run that failed never becomes what is accepted.
+
+Each report keeps the verdict of its gate. As long as no run was judged, the newest one is what a gate begins with;
+from then on only a run that passed takes its place, and one without a gate does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..evaluation.scope import Scope, controls_of, covers
+from .complete import NoSuchRun, UnreadableReport, read_report, runs
+
+
+def latest_passed(reports: Path, asked: Scope) -> Path:
+    """The directory of the run that a run over this scope is compared with. Raises NoSuchRun."""
+    found, failed = _accepted(_newest_first(reports), asked)
+    if found:
+        return reports / found
+    if failed:
+        raise NoSuchRun(f"no run of this scope in {reports} has passed; {failed} failed, name it if it is to count")
+    raise NoSuchRun(f"no complete report latest in {reports} that covers this run; {_there(reports)}")
+
+
+def _accepted(told: Iterable[tuple[str, Mapping[str, Any]]], asked: Scope) -> tuple[str, str]:
+    """Of runs, the newest first: which is the baseline, and the newest that failed its gate; "" for none."""
+    failed = began = ""
+    for name, run in told:
+        if not covers(run, asked):
+            continue
+        verdict = run.get("verdict") or {}
+        if verdict.get("gate") and verdict.get("passed"):
+            return name, failed
+        if verdict.get("gate"):
+            failed, began = failed or name, ""
+        elif verdict.get("passed", True):  # a run that was stopped, or evaluated nothing, is no beginning
+            began = began or name
+    return began, failed
+
+
+def kept(reports: Path) -> list[Path]:
+    """The runs that some gate may still ask for: for each scope that stands in `reports`, its baseline."""
+    told = list(_newest_first(reports))
+    scopes = {
+        Scope(tuple(run.get("inventory") or ()), str(run.get("limit") or ""), controls_of(run)) for _, run in told
+    }
+    return [reports / name for asked in scopes if (name := _accepted(told, asked)[0])]
+
+
+def _newest_first(reports: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    for name in reversed(runs(reports)):
+        try:
+            yield name, read_report(reports / name)["run"]
+        except (OSError, UnreadableReport):
+            continue  # what cannot be read was accepted by nobody
+
+
+def _there(reports: Path) -> str:
+    newest = runs(reports)[-3:]
+    return f"the newest are {', '.join(newest)}" if newest else "there is none yet"

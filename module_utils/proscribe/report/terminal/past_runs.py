@@ -1,0 +1,207 @@
+"""What the history says, as one answer for machines and as one screenful for people."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ...duration import moment_of, shown, spelled
+from ...finding import OPEN
+from ..history import History, Scope, answers, names
+from ..text.layout import cells, clip, flow, paint, row, wrap
+from ..text.wording import clean, counted, moment, percent, ratio
+from .summary import COLOUR, NARROWEST, Screen
+
+SCHEMA = "proscribe/history/1"
+THE_HOST = "(the host)"  # instead of a rule, for an episode of the host as a whole
+FEW_RUNS = 10  # with more than this the trend has one line a day
+MOST_EPISODES = 1000  # in the answer for machines too: a host or a rule with more has a story nobody reads
+
+
+def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: int) -> dict[str, Any]:
+    """The answer: {schema, now, since, host, rule, runs {number, first, last}, looked {hosts, never {control: hosts}},
+    wrong, repaired, flapping, unseen, trend, episodes (where a host or a rule is asked for)}, as `history.answers` has
+    them. A host that no run has seen for `stale_after` seconds is unseen. Raises HistoryError, and NoSuchName for a
+    host or a rule that no run knows.
+    """
+    before = spelled(now - datetime.timedelta(seconds=stale_after))
+    with history.database.reading() as session:
+        names.check(session, history.plans, scope)
+        number, first, last = answers.runs(session, scope.since)
+        asked_for = answers.hosts(session, scope.host)
+        told: list[dict[str, Any]] = []
+        if scope.host or scope.rule:
+            for episode in answers.episodes(session, scope):
+                told.append(episode._asdict())
+                if len(told) == MOST_EPISODES:
+                    break
+        return {
+            "schema": SCHEMA,
+            "now": spelled(now),
+            **scope._asdict(),
+            "runs": {"number": number, "first": first, "last": last},
+            "looked": {
+                "hosts": len(asked_for),
+                "never": answers.never(asked_for, history.plans, scope.rule.partition("/")[0]),
+            },
+            "wrong": [one._asdict() for one in answers.wrong(session, scope)],
+            "repaired": answers.repairs(session, scope)._asdict(),
+            "flapping": [one._asdict() for one in answers.flapping(session, scope)],
+            "unseen": [one._asdict() for one in answers.unseen(session, scope, before)],
+            "trend": answers.trend(session, scope.since),
+            "episodes": told,
+        }
+
+
+def render(past: Mapping[str, Any], screen: Screen) -> str:
+    """The answer as text that fits the screen, without the last line break."""
+    width = max(screen.width, NARROWEST)
+    lines: list[str] = []
+    for most in (24, 16, 12, 8, 5, 3):
+        lines = _lines(past, width, most, screen.colours)
+        if len(lines) < screen.height:
+            break
+    return "\n".join(lines)
+
+
+def _lines(past: Mapping[str, Any], width: int, most: int, colours: bool) -> list[str]:
+    one = bool(past["host"] or past["rule"])
+    parts = [
+        ("wrong now", _wrong(past, width, most, colours)),
+        ("put right", flow([_repaired(past["repaired"])], width)),
+        ("flapping", _flapping(past["flapping"], width, max(2, most // 2))),
+        ("not seen any more", _unseen(past, width, max(2, most // 4))),
+        ("what happened", _episodes(past, width, most, colours) if one else []),
+        ("trend", [] if one else _trend(past["trend"], width, max(3, most // 2))),
+    ]
+    lines = ["", *(paint(line, "bold", colours=colours) for line in _headline(past, width))]
+    for title, body in parts:
+        lines += ["", paint(title, "bold", colours=colours), *body] if body else []
+    return lines
+
+
+def _headline(past: Mapping[str, Any], width: int) -> list[str]:
+    about = " and ".join(clean(past[key]) for key in ("host", "rule") if past[key]) or "all hosts"
+    runs, period = past["runs"], f"since {moment(past['since'])}" if past["since"] else "since the history began"
+    number = counted(runs["number"], "run")
+    return flow(
+        [f"{about}, {period}", f"{number}, the last {moment(runs['last'])}" if runs["number"] else number], width
+    )
+
+
+def _wrong(past: Mapping[str, Any], width: int, most: int, colours: bool) -> list[str]:
+    rows = []
+    for group in _grouped(past["wrong"]):
+        first = group[0]
+        control = first["rule"].partition("/")[0]
+        subject = first["rule"] or THE_HOST if len(group) == 1 else f"{control}, {counted(len(group), 'rule')}"
+        where = clean(first["host"]) if first["hosts"] == 1 else counted(first["hosts"], "host")
+        for_ = f"{where}, since {moment(first['oldest'])} ({_ago(past['now'], first['oldest'])})"
+        if first["newest"] != first["oldest"]:
+            for_ += f", the newest since {moment(first['newest'])}"
+        found = (
+            f"{clean(first['host'])}: {clean(first['evidence'])}" if first["hosts"] > 1 else clean(first["evidence"])
+        )
+        rows.append((clean(subject), first["state"], f"{for_}; {found}" if first["evidence"] else for_))
+    lines = _table(rows, width, most, colours, "thing")
+    never = [f"{control} on {counted(hosts, 'host')}" for control, hosts in past["looked"]["never"].items()]
+    if not rows and not past["looked"]["hosts"]:
+        lines = [f"not known: no run asks {'this host' if past['host'] else 'any host'} any more"]
+    elif not rows:
+        lines = ["nothing where a run has looked" if never else "nothing"]
+    return [*lines, *(wrap(f"not looked at yet: {', '.join(never)}", width, 2) if never else [])]
+
+
+def _grouped(wrong: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Rules of one control in one state on as many hosts since the same time: one missing file is one thing."""
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for one in wrong:
+        control = one["rule"].partition("/")[0]
+        alone = one["rule"] if control == "apps" else ""  # an app is a thing of its own
+        key = (control, alone, one["state"], one["hosts"], one["oldest"], one["newest"])
+        groups.setdefault(key, []).append(one)
+    return list(groups.values())
+
+
+def _repaired(repairs: Mapping[str, Any]) -> str:
+    if not repairs["number"]:
+        return "nothing"
+    about = ""
+    if repairs["rules"] != repairs["number"]:  # rules of a control that came back into line together are one time
+        about = f" ({counted(repairs['rules'], 'rule')} on {counted(repairs['hosts'], 'host')})"
+    if repairs["number"] == 1:
+        return f"once{about}, after {shown(repairs['longest'])}"
+    times = f"{repairs['number']:,} times{about}"
+    return f"{times}, half of them within {shown(repairs['median'])}, the slowest after {shown(repairs['longest'])}"
+
+
+def _flapping(flaps: Sequence[Mapping[str, Any]], width: int, most: int) -> list[str]:
+    told = [
+        f"{clean(one['host'])} {clean(one['rule'])}: drifted {one['times']} times, last {moment(one['last'])}"
+        for one in flaps
+    ]
+    return [line for text in _limited(told, most, "more") for line in wrap(text, width, 2)]
+
+
+def _unseen(past: Mapping[str, Any], width: int, most: int) -> list[str]:
+    told = [
+        f"{clean(one['host'])}, for {_ago(past['now'], one['last_seen'])} (since {moment(one['last_seen'])})"
+        if one["last_seen"]
+        else f"{clean(one['host'])}, ever"
+        for one in past["unseen"]
+    ]
+    return [line for text in _limited(told, most, "more hosts") for line in wrap(text, width, 2)]
+
+
+def _episodes(past: Mapping[str, Any], width: int, most: int, colours: bool) -> list[str]:
+    rows = []
+    for one in past["episodes"]:
+        until = f"until {moment(one['closed'])} ({one['ended'].replace('_', ' ')})" if one["closed"] else "until now"
+        if not one["closed"] and one["last_seen"]:
+            until += f", last seen {moment(one['last_seen'])}"
+        text = f"{moment(one['opened'])} {until}" + (f"; {clean(one['evidence'])}" if one["evidence"] else "")
+        about = [one["host"]] if past["rule"] else [one["rule"] or THE_HOST]
+        rows.append((clean(" ".join(about)), one["state"], text))
+    return _table(rows, width, most, colours, "episode")
+
+
+def _trend(trend: Sequence[Mapping[str, Any]], width: int, most: int) -> list[str]:
+    if len(trend) > FEW_RUNS:  # the last run of each day
+        trend = list({point["finished"][:10]: point for point in trend}.values())
+    if len(trend) < 2:
+        return []
+    lines = []
+    for point in trend[-most:]:
+        hosts = point["hosts"]
+        bad, total = sum(hosts[state] for state in OPEN), sum(hosts.values())
+        text = f"{moment(point['finished'])}  {bad:,} of {counted(total, 'host')} not meeting the ban"
+        told = f"{text}   compliant {ratio(point['compliance_strict'])}   {point['mode']}"
+        if cells(told) > width:  # the share is what people compare, so it is not what is cut off
+            text = text.replace(counted(total, "host"), f"{total:,}")
+            told = f"{text}, {percent(point['compliance_strict'])} compliant"
+        lines.append(clip(told, width))
+    return lines
+
+
+def _table(rows: Sequence[tuple[str, str, str]], width: int, most: int, colours: bool, noun: str) -> list[str]:
+    shown_ = rows[:most]
+    if not shown_:
+        return []
+    widths = (min(max(cells(first) for first, _, _ in shown_), width // 3), max(cells(state) for _, state, _ in shown_))
+    lines: list[str] = []
+    for first, state, text in shown_:
+        told = row(clip(first, width // 3), state, text, widths, width, 2)
+        told[0] = told[0].replace(f"  {state}", "  " + paint(state, COLOUR.get(state, ""), colours=colours), 1)
+        lines += told
+    more = len(rows) - most
+    return [*lines, f"and {counted(more, f'more {noun}')}; --json has them all"] if more > 0 else lines
+
+
+def _limited(texts: Sequence[str], most: int, what: str) -> list[str]:
+    more = len(texts) - most
+    return [*texts[:most], f"and {more:,} {what}; --json has them all"] if more > 0 else list(texts)
+
+
+def _ago(now: str, then: str) -> str:
+    return shown((moment_of(now) - moment_of(then)).total_seconds())
