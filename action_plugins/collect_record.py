@@ -21,7 +21,7 @@ MISSING, FORBIDDEN = 3, 4
 class ActionModule(HostAction):
     """Asks one host."""
 
-    reader = staticmethod(results.kept_record)
+    reader = staticmethod(results.stored_record)
 
     def limit(self, variables: dict[str, Any]) -> float:
         """As long as a look."""
@@ -41,4 +41,4 @@ class ActionModule(HostAction):
         if done["rc"]:
             told = printable((done.get("stderr") or done.get("stdout") or "").strip())
             return {"failed": True, "msg": reasons.get(done["rc"]) or f"its record cannot be read: {told}"}
-        return results.kept_record(parsed(done["stdout"].rpartition(MARK)[2]))
+        return results.stored_record(parsed(done["stdout"].rpartition(MARK)[2]))

@@ -15,7 +15,7 @@ from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from proscribe.custody.request import ARGUMENTS, Asked, Wrong, hosts_of, mistyped, read
+from proscribe.custody.request import ARGUMENTS, Request, Wrong, hosts_of, mistyped, read
 from proscribe.custody.selection import choose
 from proscribe.custody.wording import before, losses, not_accepted
 from proscribe.quarantined import LIST, RESTORE
@@ -58,7 +58,7 @@ class ActionModule(ActionBase):
 
     def _choose(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         told, run = variables["proscribe_asked"], variables["proscribe_compiled"]["proscribe_run"]
-        asked = Asked(**told["asked"])
+        asked = Request(**told["asked"])
         hostvars = variables["hostvars"]
         listed = {}
         for host in told["hosts"]:

@@ -220,7 +220,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_stats(self, stats: Any) -> None:
         failed = any(stats.failures.values()) or any(stats.dark.values())
         if self._mistake:
-            self._tell_mistake()
+            self._report_mistake()
         elif self._collector is not None:
             self._end(self._collector, failed)
         elif self._ours and not failed:
@@ -388,7 +388,7 @@ class CallbackModule(CallbackBase):
             code = f"exit {decided.exit}: " if os.environ.get("PROSCRIBE_EXIT_FILE") else ""
             self._display.display(f"\n{code}{decided.reason}", color=C.COLOR_ERROR)
 
-    def _tell_mistake(self) -> None:
+    def _report_mistake(self) -> None:
         # Our own stdout callback has said it where it happened.
         if C.DEFAULT_STDOUT_CALLBACK != "proscribe_stdout":
             lines = [clean(line) for line in self._mistake.splitlines()]

@@ -113,7 +113,7 @@ class CallbackModule(Default):
         if action_of(result.task) == DECIDING and result.result.get("stopped"):
             return  # the run stops here; the report ends with why
         ignored = " (ignored)" if ignore_errors else ""
-        what = f"failed: {self._host(result)}: {message(self._told(result))}{ignored}"
+        what = f"failed: {self._host(result)}: {message(self._shown(result))}{ignored}"
         self._say(what, C.COLOR_ERROR, failure=True)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
@@ -132,7 +132,7 @@ class CallbackModule(Default):
         if not (diff and result.result.get("changed") and not result.task.loop):
             return
         found = [one for one in (diff if isinstance(diff, list) else [diff]) if isinstance(one, Mapping)]
-        said, host = differences.told(found), self._host(result)
+        said, host = differences.shown(found), self._host(result)
         lines = [f"{host}:", *(f"  {line}" for line in said.lines)]
         if said.lines:
             self._say("\n".join([*lines, *([] if said.whole else [f"  {self._in_full(result, found)}"])]))
@@ -168,7 +168,7 @@ class CallbackModule(Default):
         lines = [clean(line) for line in PREFIXES.sub("", text).splitlines()]
         self._say("\n".join(lines), C.COLOR_ERROR, failure=True)
 
-    def _told(self, result: Any) -> Any:
+    def _shown(self, result: Any) -> Any:
         told = result.result.get("msg")
         if not told and isinstance(result.result.get("results"), list):  # a loop says it item by item
             items = [item.get("msg") for item in result.result["results"] if isinstance(item, Mapping)]

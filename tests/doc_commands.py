@@ -119,7 +119,7 @@ def _wrong_of_launcher(argv: Sequence[str], mentioned: bool) -> str:
         rest = [ANYTHING if STANDS_FOR.fullmatch(one) else one for one in rest if one not in ("...", "…")]
     if word == "test":
         return _ended(lambda: script_of_tests().read(rest), mentioned)
-    if word in words.WORDS:
+    if word in words.COMMANDS:
         passed: list[str] = []
         wrong = _ended(lambda: passed.extend(words.read(word, rest)[1].passed_on), mentioned)
         return wrong or (_wrong_of_playbook(["x.yml", *passed], mentioned) if passed else "")

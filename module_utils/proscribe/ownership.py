@@ -85,10 +85,10 @@ def exposed(path: str, trusted: Collection[int]) -> Exposed | None:
     file that is not there. Links are followed, and what they lead to is asked the same, but not what is below that.
     Raises OSError for what cannot be looked at.
     """
-    return _on_the_way(path, trusted) or _below(path, trusted)
+    return _in_path(path, trusted) or _below(path, trusted)
 
 
-def _on_the_way(path: str, trusted: Collection[int]) -> Exposed | None:
+def _in_path(path: str, trusted: Collection[int]) -> Exposed | None:
     """The same of every directory and link on the way to a file, and of the file."""
     here, rest, links = "/", os.path.abspath(path).split("/")[::-1], 0
     found = _judged(here, os.lstat(here), trusted, within=True)
@@ -146,7 +146,7 @@ def _below(path: str, trusted: Collection[int]) -> Exposed | None:
             if stat.S_ISLNK(seen.st_mode):
                 target = os.path.realpath(entry)
                 if target not in ways:
-                    ways[target] = _on_the_way(target, trusted)
+                    ways[target] = _in_path(target, trusted)
                 found = ways[target]
             else:
                 found = _judged(entry, seen, trusted, within=False)

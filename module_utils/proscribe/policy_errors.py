@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 LONGEST_SHOWN = 80  # characters of a wrong value; enough to recognise it
 
 
-class InWords(str):
+class Described(str):
     """Instead of a value: what stands there, in words."""
 
     __slots__ = ()
@@ -87,7 +87,7 @@ def shown(value: object) -> str:
     """A wrong value in few printable characters. What a list or mapping holds is never printed: it may be endless."""
     if value is None or value == "":
         return "nothing"
-    if isinstance(value, InWords):
+    if isinstance(value, Described):
         return str(value)
     if isinstance(value, Mapping):
         return "a mapping"

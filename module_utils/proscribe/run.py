@@ -186,12 +186,12 @@ def change(
             forget(host)
     refused = [refusal._asdict() for refusal in (*changes.refused, *refusals(left))]
     findings = [finding.as_dict() for finding in found]
-    told = _told(changes.actions, more, left)
+    told = _result(changes.actions, more, left)
     notes = {"notes": list(changes.notes)} if told["changed"] and changes.notes else {}
     return {**told, "refused": refused, "findings": findings, **notes}
 
 
-def _told(planned: Iterable[Action], more: Mapping[str, Any], left: Sequence[tuple[Action, str]]) -> dict[str, Any]:
+def _result(planned: Iterable[Action], more: Mapping[str, Any], left: Sequence[tuple[Action, str]]) -> dict[str, Any]:
     """What the planned actions came to, but for those `left`; `more` is what carrying out returned beside them."""
     undone = [id(action) for action, _ in left]
     actions = [action for action in planned if id(action) not in undone]
@@ -232,7 +232,7 @@ def in_quarantine(host: Host, do: str, ids: Sequence[str], dry_run: bool = False
         left = more.pop("left", [])
     outcomes = operator.outcomes(found, left)
     missed = [one for one in outcomes if not one["done"]]
-    told = {"outcomes": outcomes, **_told(planned, more, left)}
+    told = {"outcomes": outcomes, **_result(planned, more, left)}
     if not missed:
         return told
     few = "; ".join(f"{one['id']}: {one['why']}" for one in missed[:MISSED])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proscribe.compile.restrictions import RESTRICTIONS
-from proscribe.compile.schedule_values import WAYS
+from proscribe.compile.schedule_values import METHODS
 
 from .part import Part, described, table
 
@@ -29,7 +29,7 @@ WAY = (
 
 def ways() -> str:
     usual = f"`{RESTRICTIONS['schedule'].default}`"
-    rows = ((f"{way} (default)" if way == usual else way, *cells) for way, *cells in described(WAYS, WAY))
+    rows = ((f"{way} (default)" if way == usual else way, *cells) for way, *cells in described(METHODS, WAY))
     return table(("`proscribe_schedule`", "who begins runs", "suits"), rows)
 
 

@@ -20,7 +20,7 @@ from proscribe.controls import apps
 from proscribe.controls.apps.observed import observe_apps
 from proscribe.controls.base import Changes
 from proscribe.host import Host
-from proscribe.host.file_scan import walk
+from proscribe.host.file_scan import scan
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT / "tests" / "unit" / "controls")]
@@ -33,7 +33,7 @@ ALICE = 61234  # an account that no other process has
 IN_A_NAMESPACE = """
 import json, os, subprocess, sys
 sys.path.insert(0, sys.argv[1])
-from proscribe.host import Host, walking
+from proscribe.host import Host, file_scan
 root = sys.argv[2]
 home = root + "/home/alice"
 for place in ("proc", "home/alice/whole", "home/alice/tmpfs", "home/alice/loop", "home/alice/file"):
@@ -46,7 +46,7 @@ for place in ("tmpfs", "whole", "file"):
     open(f"{home}/{place}/wechat", "w").close()
 os.chroot(root)
 os.chdir("/")
-walked = walking.walk(Host("/"), ["/home/alice", "/opt"], lambda d, names: {"wechat"}.intersection(names), {})
+walked = file_scan.scan(Host("/"), ["/home/alice", "/opt"], lambda d, names: {"wechat"}.intersection(names), {})
 print(json.dumps([walked.hits, walked.unseen]))
 """
 
@@ -87,7 +87,7 @@ def test_a_user_who_swaps_directories_for_links_leads_no_walk_astray(tmp_path: P
     try:
         known: dict = {}
         for _ in range(150):
-            walked = walk(Host(str(tmp_path)), ["/home/alice"], lambda d, names: seen.update(names) or (), known)
+            walked = scan(Host(str(tmp_path)), ["/home/alice"], lambda d, names: seen.update(names) or (), known)
             known = walked.known
     finally:
         stop.set()

@@ -38,8 +38,8 @@ NOTHING = "nothing was opened, not even a name that no list has"
 KILLED = """
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
-from proscribe.host import Host, guest
-with guest.guest(Host()) as somebody, somebody.running(["sleep", "300"], 300, {}):
+from proscribe.host import Host, transient_user
+with transient_user.transient_user(Host()) as somebody, somebody.running(["sleep", "300"], 300, {}):
     print(somebody.uid, flush=True)
     time.sleep(300)
 """
@@ -168,7 +168,7 @@ def test_the_guest_is_nobody_and_cannot_write_but_at_home(host: Host, program: C
     text = (
         'id -u; id -G; echo "$HOME"; touch "$HOME/here" && ls "$HOME" >&2; ! touch "$0" /run/x /var/lib/x 2>/dev/null'
     )
-    with transient_user.guest(host) as somebody:
+    with transient_user.transient_user(host) as somebody:
         with somebody.running([program(f"({text}) >&2")], 10, {}) as process:
             assert process.wait() == 0
         with open(os.path.join(somebody.home, "said"), encoding="utf-8") as stream:
@@ -187,11 +187,11 @@ def test_what_a_killed_run_leaves_the_next_one_takes_away(host: Host) -> None:
         run.send_signal(signal.SIGKILL)
     left = glob.glob(f"{transient_user.ROOM}/{transient_user.PREFIX}{run.pid}-*")
     assert (len(left), len(transient_user._processes(uid))) == (1, 2)
-    with transient_user.guest(host):
+    with transient_user.transient_user(host):
         assert (os.path.exists(left[0]), transient_user._processes(uid)) == (False, [])
 
 
 def test_an_ordinary_user_has_no_guests(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Host, "privileged", False)
-    with pytest.raises(ControlError, match="needs root"), transient_user.guest(host):
+    with pytest.raises(ControlError, match="needs root"), transient_user.transient_user(host):
         pass

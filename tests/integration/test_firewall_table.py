@@ -20,7 +20,7 @@ from proscribe.compile.firewall_rules import read_rules
 from proscribe.compile.networks import merged, packed
 from proscribe.controls import firewall
 from proscribe.controls.firewall import boot, exemptions, known, listing, program, update
-from proscribe.controls.firewall.rule_text import Lifelines
+from proscribe.controls.firewall.rule_text import Exemptions
 from proscribe.controls.firewall.ruleset import render
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, Verdict
 from proscribe.host import ControlError, Result, run_tool
@@ -259,7 +259,7 @@ def test_what_the_kernel_lists_is_what_was_written(
     """Neighbours and overlaps too: `near` are blocks of two addresses side by side."""
     side_by_side = [f"192.0.2.{2 * n}/31" for n in near]
     section = plan(three=side_by_side, **networks)["controls"]["firewall"]
-    lets = Lifelines(ssh_ports=[22, 2222], users={"one": users} if users else {})
+    lets = Exemptions(ssh_ports=[22, 2222], users={"one": users} if users else {})
     text = render(section, lets)
     space.nft("-f", "-", stdin=text)
     assert listing.take_apart(space.nft("list", "table", "inet", "proscribe")) == listing.take_apart(text)
@@ -379,7 +379,7 @@ def test_the_sets_are_as_wanted_whatever_was_there_before(
 ) -> None:
     nft = str(space.host.tool("nft"))
     for hosts, nets in steps:
-        text = render(plan(telegram=[*hosts, *nets])["controls"]["firewall"], Lifelines())
+        text = render(plan(telegram=[*hosts, *nets])["controls"]["firewall"], Exemptions())
         update.load(space.host, nft, listing.observe_table(space.host, nft, text), text)
         assert listing.listed(space.host, nft) == listing.take_apart(text)
 

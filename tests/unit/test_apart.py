@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from proscribe.host import ControlError, Unseen, User, apart
-from proscribe.host.apart import Limits, asked, each
+from proscribe.host.apart import Limits, each, run_apart
 
 LIMITS = Limits(seconds=2.0, memory=64 * apart.MEGABYTE, answer=apart.MEGABYTE)
 
@@ -129,7 +129,7 @@ def test_the_child_has_no_input_of_this_process():
     kept, (reading, writing) = os.dup(0), os.pipe()
     os.dup2(reading, 0)
     try:
-        (ends,) = asked(lambda: [os.readlink("/proc/self/fd/0")])
+        (ends,) = run_apart(lambda: [os.readlink("/proc/self/fd/0")])
     finally:
         os.dup2(kept, 0)
         for descriptor in (kept, reading, writing):
@@ -192,16 +192,16 @@ def test_no_child_and_no_descriptor_is_left_behind():
         if item == "alice":
             break  # whoever asked wants no more
     with pytest.raises(Unseen, match=r"not done within 0\.2 s"):
-        asked(lambda: time.sleep(60), Limits(seconds=0.2))
+        run_apart(lambda: time.sleep(60), Limits(seconds=0.2))
     assert (children(), len(os.listdir("/proc/self/fd"))) == (before, ends)
 
 
 def test_one_question_is_answered_or_raises_as_the_work_does():
-    assert asked(lambda: {"a": [1, None]}) == {"a": [1, None]}
+    assert run_apart(lambda: {"a": [1, None]}) == {"a": [1, None]}
     with pytest.raises(Unseen, match="closed"):
-        asked(lambda: next(refuse("x") and (_ for _ in ()).throw(Unseen("closed"))))
+        run_apart(lambda: next(refuse("x") and (_ for _ in ()).throw(Unseen("closed"))))
     with pytest.raises(ControlError, match="link"):
-        asked(lambda: next(fail("x")))
+        run_apart(lambda: next(fail("x")))
 
 
 def test_where_no_process_can_be_made_nothing_was_seen(monkeypatch):
@@ -212,11 +212,11 @@ def test_where_no_process_can_be_made_nothing_was_seen(monkeypatch):
     why = "cannot be looked at apart: Resource temporarily unavailable"
     assert [(item, parts, said) for item, parts, said in each([1, 2], lambda _: [1])] == [(1, [], why), (2, [], why)]
     with pytest.raises(Unseen, match=why):
-        asked(lambda: 1)
+        run_apart(lambda: 1)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes somebody else")
 def test_work_as_a_user_is_that_users_in_every_number():
     daemon = User("daemon", 1, 1, "/usr/sbin")
-    numbers = asked(lambda: [os.getresuid(), os.getresgid(), 0 in os.getgroups()], user=daemon)
+    numbers = run_apart(lambda: [os.getresuid(), os.getresgid(), 0 in os.getgroups()], user=daemon)
     assert numbers == [[1, 1, 1], [1, 1, 1], False]

@@ -74,14 +74,14 @@ def test_what_a_link_leads_to_may_be_missing(root):
 
 def test_what_is_no_link_and_missing_is_missing(root):
     with Host(str(root)).directory("/etc") as directory, pytest.raises(FileNotFoundError):
-        links.Way(str(root)).file(directory, "none", "/etc/none")
+        links.Traversal(str(root)).file(directory, "none", "/etc/none")
 
 
 def test_nothing_is_below_a_file(root):
     """Least of all what lies beside it."""
     assert Host(str(root)).text("/usr/lib/file/file") is None
     with Host(str(root)).directory("/usr/lib") as directory:
-        assert links.told(directory, "file", "/usr/lib/file") == "", "and what is no link says nothing"
+        assert links.link_target(directory, "file", "/usr/lib/file") == "", "and what is no link says nothing"
 
 
 @needs_root
@@ -121,7 +121,7 @@ def test_who_may_only_pass_a_directory_passes_it_by_a_link_too(root):
     (root / "usr").chmod(0o711)
     link(root / "etc/x", "/usr/lib/file")
     user = User("somebody", USER, USER, "/")
-    assert apart.asked(lambda: Host(str(root)).text("/etc/x"), user=user) == "it"
+    assert apart.run_apart(lambda: Host(str(root)).text("/etc/x"), user=user) == "it"
 
 
 @needs_root
@@ -130,7 +130,7 @@ def test_nobody_waits_at_a_pipe_that_a_link_leads_to(root):
     link(root / "etc/x", "/home/a/pipe")
     for path in ("/etc/x", "/home/a/pipe"):
         with pytest.raises(ControlError):
-            apart.asked(lambda path=path: Host(str(root)).text(path), apart.Limits(seconds=5))
+            apart.run_apart(lambda path=path: Host(str(root)).text(path), apart.Limits(seconds=5))
 
 
 @contextlib.contextmanager

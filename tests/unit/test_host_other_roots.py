@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from proscribe.host import Host, Process, processes
-from proscribe.host.processes import NotAsked
+from proscribe.host.processes import RootNotRead
 
 SEVEN = Process(7, "/opt/x")
 
@@ -32,7 +32,7 @@ def has_the_hosts_root(host: Host) -> None:
 
 def test_a_look_through_the_eyes_of_a_process_takes_so_long() -> None:
     """Each of a user's processes may have a root that never answers."""
-    assert processes.SIGHT.seconds == 5
+    assert processes.ROOT_LIMITS.seconds == 5
 
 
 @pytest.mark.parametrize(("device", "number", "same"), [(0, 0, True), (1, 0, False), (0, 1, False), (1, 1, False)])
@@ -58,10 +58,10 @@ def test_what_a_process_was_seen_to_have_counts_though_it_has_ended(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours = os.stat(f"{host.root}/etc/hosts")
-    monkeypatch.setattr(processes, "asked", lambda work, limits: [ours.st_dev, ours.st_ino])
+    monkeypatch.setattr(processes, "run_apart", lambda work, limits: [ours.st_dev, ours.st_ino])
     (Path(host.root) / "proc/7/root").unlink()
     assert host.sees(SEVEN, "/etc/hosts") is True
-    monkeypatch.setattr(processes, "asked", lambda work, limits: None)
+    monkeypatch.setattr(processes, "run_apart", lambda work, limits: None)
     assert host.sees(SEVEN, "/etc/hosts") is None, "it may have ended before"
     assert host.shares_root(SEVEN) is False and host.read_inside(SEVEN, "info") == b""
 
@@ -78,7 +78,7 @@ def test_the_hosts_root_below_another_mount_is_another_root(
     if same:
         assert host.sees(SEVEN, "/etc/hosts") is True
     else:
-        with pytest.raises(NotAsked):
+        with pytest.raises(RootNotRead):
             host.sees(SEVEN, "/etc/hosts")
 
 

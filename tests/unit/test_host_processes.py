@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from proscribe.host import ControlError, Host, Process, Unseen, processes
-from proscribe.host.processes import NotAsked
+from proscribe.host.processes import RootNotRead
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 SEVEN = Process(7, "/opt/x")
@@ -132,7 +132,7 @@ def test_which_process_has_the_files_of_this_one(host: Host, root: str, namespac
         assert host.shares_root(SEVEN) and host.sees(SEVEN, "/etc/hosts") and host.read_inside(SEVEN, "x") == b""
     else:
         for ask in (lambda: host.shares_root(SEVEN), lambda: host.read_inside(SEVEN, "x")):
-            with pytest.raises(NotAsked):
+            with pytest.raises(RootNotRead):
                 ask()
 
 
@@ -163,7 +163,7 @@ def test_a_process_with_the_hosts_own_root_sees_what_is_there_and_is_not_asked(h
     assert host.sees(SEVEN, "/etc/hosts") is True
     (Path(host.root) / "proc/7/root").unlink()
     link(host, "proc/7/root", f"{host.root}/view")
-    with pytest.raises(NotAsked):
+    with pytest.raises(RootNotRead):
         host.sees(SEVEN, "/etc/hosts")
 
 
@@ -186,7 +186,7 @@ def test_a_root_that_does_not_answer_is_not_the_hosts(
         assert limits.seconds == 5
         raise error
 
-    monkeypatch.setattr(processes, "asked", refuse)
+    monkeypatch.setattr(processes, "run_apart", refuse)
     monkeypatch.setattr(Host, "privileged", property(lambda self: privileged))
     assert host.sees(SEVEN, "/etc/hosts") is sees
 

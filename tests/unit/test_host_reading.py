@@ -15,7 +15,7 @@ from proscribe.host import ControlError, Host, Unseen, reading
 from proscribe.host.budget import Budget
 from proscribe.host.files import Files
 from proscribe.host.processes import Processes
-from proscribe.host.reading import Looking
+from proscribe.host.reading import FileReader
 from proscribe.host.tools import Tools
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
@@ -30,15 +30,15 @@ def host(tmp_path: Path) -> Host:
     return Host(str(tmp_path))
 
 
-@pytest.mark.parametrize("kind", [Looking, Files, Tools, Processes, Host])
-def test_each_part_of_the_door_opens_to_this_host_and_to_no_network(kind: type[Looking]) -> None:
+@pytest.mark.parametrize("kind", [FileReader, Files, Tools, Processes, Host])
+def test_each_part_of_the_door_opens_to_this_host_and_to_no_network(kind: type[FileReader]) -> None:
     one = kind()
     assert (one.root, one.enters_remote, one.budget) == ("/", False, None)
 
 
 @pytest.mark.parametrize(("root", "real"), [("/", "/proc/7"), ("/made", "/made/proc/7"), ("/made/", "/made/proc/7")])
 def test_a_path_of_the_host_is_below_its_root(root: str, real: str) -> None:
-    assert Looking(root)._real("/proc/7") == real
+    assert FileReader(root)._real("/proc/7") == real
 
 
 @pytest.mark.parametrize(("uid", "privileged"), [(0, True), (1, False), (1000, False)])
@@ -189,10 +189,10 @@ def test_a_link_that_goes_away_before_it_is_read_is_unseen(host: Host, monkeypat
         raise FileNotFoundError(2, "No such file or directory")
 
     (Path(host.root) / "etc/link").symlink_to("file")
-    monkeypatch.setattr(reading, "told", gone)
+    monkeypatch.setattr(reading, "link_target", gone)
     with pytest.raises(Unseen, match="^/etc/link cannot be read: No such file or directory$"):
         host.target("/etc/link")
-    monkeypatch.setattr(reading, "told", lambda directory, name, path: "")
+    monkeypatch.setattr(reading, "link_target", lambda directory, name, path: "")
     assert host.target("/etc/link") == "/etc/link", "by now it is no link"
 
 

@@ -166,7 +166,7 @@ def test_a_token_is_twelve_digits(pending: object) -> None:
 
 
 def test_a_record_that_a_host_has_kept() -> None:
-    assert results.kept_record("x") == {"changed": False, "record": {"record of": "x"}}
+    assert results.stored_record("x") == {"changed": False, "record": {"record of": "x"}}
 
 
 ITEM = {

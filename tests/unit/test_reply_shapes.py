@@ -12,7 +12,7 @@ from proscribe.reply.shapes import Unusable
 
 def test_the_bounds_are_these() -> None:
     """What a controller has to take of the worst host, and what the best one never reaches."""
-    bounds = (shapes.GREATEST, shapes.LINE, shapes.NAME, shapes.WORD, shapes.MANY)
+    bounds = (shapes.GREATEST, shapes.LINE, shapes.NAME, shapes.TOKEN, shapes.MANY)
     assert bounds == (2**53, 2000, 4096, 200, 10_000)
 
 

@@ -15,7 +15,7 @@ from ..report.text.command import quoted
 from ..report.text.wording import clean
 from . import Help, Refused, program
 
-WORDS = ("explain", "diff", "waiver", "report", "scheduled", "quarantine")
+COMMANDS = ("explain", "diff", "waiver", "report", "scheduled", "quarantine")
 
 MISTAKE = 2  # argparse's own code for a wrong option, too
 INTERRUPTED = 130  # what shells say of Ctrl-C
@@ -23,10 +23,10 @@ INTERRUPTED = 130  # what shells say of Ctrl-C
 
 def main(argv: Sequence[str]) -> int:
     """Run a word and return its exit code."""
-    word = argv[0] if argv else ""
-    if word not in WORDS:
-        return _wrong(f'there is no word "{clean(word)}" here. The words are: {", ".join(WORDS)}')
-    run, arguments = read(word, argv[1:])
+    command = argv[0] if argv else ""
+    if command not in COMMANDS:
+        return _wrong(f'there is no word "{clean(command)}" here. The words are: {", ".join(COMMANDS)}')
+    run, arguments = read(command, argv[1:])
     try:
         code = int(run(arguments))
         sys.stdout.flush()
@@ -45,14 +45,14 @@ def main(argv: Sequence[str]) -> int:
         return INTERRUPTED
 
 
-def read(word: str, options: Sequence[str]) -> tuple[Callable[[argparse.Namespace], int], argparse.Namespace]:
+def read(command: str, options: Sequence[str]) -> tuple[Callable[[argparse.Namespace], int], argparse.Namespace]:
     """What runs a word, and its options as that takes them: `passed_on` are those that are ansible-playbook's. Ends the
     process for a mistake in them, as argparse does.
     """
     # What only one word needs is read for that word alone.
-    module = importlib.import_module(f".{word}", __package__)
+    module = importlib.import_module(f".{command}", __package__)
     parser = argparse.ArgumentParser(
-        prog=" ".join([*map(quoted, program()), word]), formatter_class=Help, allow_abbrev=False
+        prog=" ".join([*map(quoted, program()), command]), formatter_class=Help, allow_abbrev=False
     )
     module.add_arguments(parser)
     arguments, rest = parser.parse_known_args(options)

@@ -25,7 +25,7 @@ from ansible.vars.manager import VariableManager
 from ..compile.inventory import Question, place_of, zones
 from ..compile.selection import select
 from ..plan import CONTROLS
-from ..report.collection.invocation import Word
+from ..report.collection.invocation import Argument
 from . import Refused
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -51,12 +51,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-J", "--ask-vault-password", "--ask-vault-pass", action="store_true", dest="ask_vault_pass")
 
 
-def inventory_words(arguments: argparse.Namespace) -> list[Word]:
+def inventory_options(arguments: argparse.Namespace) -> list[Argument]:
     """The options, given once more, that say where the inventory is and how to read it; without --limit."""
     named = {"-i": "inventory", "-e": "extra_vars", "--vault-id": "vault_ids"}
     named["--vault-password-file"] = "vault_password_files"
-    words = [Word(name, option, text) for option, name in named.items() for text in getattr(arguments, name)]
-    return words + ([Word("ask_vault_pass", "-J")] if arguments.ask_vault_pass else [])
+    words = [Argument(name, option, text) for option, name in named.items() for text in getattr(arguments, name)]
+    return words + ([Argument("ask_vault_pass", "-J")] if arguments.ask_vault_pass else [])
 
 
 def sources(named: Sequence[str]) -> list[str]:

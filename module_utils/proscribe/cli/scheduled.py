@@ -14,14 +14,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..report.history import HistoryError, open_history
-from ..report.notification import Notice, known, made, notice
+from ..report.notification import Notification, known, made, notification
 from ..report.storage.complete import NEWEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report
 from ..report.storage.files import SUFFIX, whole
 from ..report.text.wording import clean, counted
 from ..schedule.timers import DRIFT
 from ..store import PLANS, Store, Untrusted
 from . import Refused
-from .inventory import add_options, inventory_words
+from .inventory import add_options, inventory_options
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -29,7 +29,7 @@ NO_REPORT = 78  # the run came to no report; systemd's OnFailure= then tells of 
 NOT_SENT = 76  # all went well but for the notice
 
 # The codes of runs that came to a report and have told what there was to tell.
-TOLD = (2, 4, 10, 11, 13, NOT_SENT)
+REPORTED = (2, 4, 10, 11, 13, NOT_SENT)
 
 EPILOG = """\
 The units that `./proscribe schedule` sets up call it; by hand it does the same:
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     return code if _send(told, arguments.options) else code or NOT_SENT
 
 
-def news(directory: Path, reports: Path) -> Notice | None:
+def news(directory: Path, reports: Path) -> Notification | None:
     """What changed in a run, by its report and the history."""
     report = read_report(directory)
     try:
@@ -81,7 +81,7 @@ def news(directory: Path, reports: Path) -> Notice | None:
     except HistoryError as error:
         print(f"proscribe: the history cannot be read, so what is wrong counts as new: {error}", file=sys.stderr)
         said = None
-    return notice(report, read_records(directory), said, str(directory))
+    return notification(report, read_records(directory), said, str(directory))
 
 
 @contextlib.contextmanager
@@ -118,7 +118,7 @@ def _failed(reports: Path, options: Sequence[str]) -> int:
     """Tell why the unit failed, unless the run has told its news itself."""
     said = _unit()
     status = said.get("ExecMainStatus", "")
-    if said.get("Result") == "exit-code" and status.isdigit() and int(status) in TOLD:
+    if said.get("Result") == "exit-code" and status.isdigit() and int(status) in REPORTED:
         return 0
     told = failure(said, *_left(reports))
     with contextlib.suppress(OSError), whole(reports / "ended.json") as stream:
@@ -127,7 +127,7 @@ def _failed(reports: Path, options: Sequence[str]) -> int:
     return 0 if _send(told, options) else NOT_SENT
 
 
-def failure(unit: dict[str, str], partial: str, answered: int) -> Notice:
+def failure(unit: dict[str, str], partial: str, answered: int) -> Notification:
     """The notice of a run that came to no end of its own. `unit` is what systemd says of it, `partial` the directory of
     the report that it began ("" for none), `answered` how many hosts had answered in it.
     """
@@ -182,7 +182,7 @@ def _left(reports: Path) -> tuple[str, int]:
 # -- sending -----------------------------------------------------------------------------------------------------------
 
 
-def _send(told: Notice, options: Sequence[str]) -> bool:
+def _send(told: Notification, options: Sequence[str]) -> bool:
     """Have the notice sent to where the inventory's proscribe_notify says; whether that went well."""
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:  # only this account can read it
         json.dump({"proscribe_notice": told.as_dict()}, file)
@@ -214,4 +214,4 @@ def _of_inventory(options: Sequence[str]) -> list[str]:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     add_options(parser)
     found, _ = parser.parse_known_args(list(options))
-    return [word for option in inventory_words(found) if option.name != "ask_vault_pass" for word in option.words()]
+    return [word for option in inventory_options(found) if option.name != "ask_vault_pass" for word in option.words()]

@@ -8,7 +8,7 @@ from typing import Any
 from ..controls.browser.places import OWN_FILE, THUNDERBIRD
 from ..controls.browser.rendering import MOST_ENTRIES, minimal
 from ..plan import RESTRICTED
-from ..policy_errors import InWords, PolicyError
+from ..policy_errors import Described, PolicyError
 from .catalogue import Browser, Catalogue
 
 # Flatpak's extension points are made only where flatpak is in use.
@@ -107,7 +107,7 @@ def too_many_names(section: Mapping[str, Any], key: str) -> list[PolicyError]:
         PolicyError(
             "",
             key,
-            InWords(f"{count} {kind} names in the browsers' list"),
+            Described(f"{count} {kind} names in the browsers' list"),
             f"at most {MOST_ENTRIES}, since browsers ignore the rest: leave out a category, or services by"
             f" proscribe_services_exclude; the largest are {', '.join(f'{id_} ({sizes[id_]})' for id_ in largest)}",
         )

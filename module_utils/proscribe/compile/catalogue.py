@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..plan import canonical
-from ..policy_errors import InWords, PolicyError, PolicyErrors, close_to
+from ..policy_errors import Described, PolicyError, PolicyErrors, close_to
 from . import guard_list
 from .claims import Claimant, check_claims
 from .schema import BROWSERS, CATEGORIES, Mistake, check_browser, check_service
@@ -196,7 +196,7 @@ def _listed(directory: Path, errors: list[PolicyError]) -> list[Path]:
     try:
         paths = sorted(directory.iterdir())
     except OSError as error:
-        errors.append(PolicyError(str(directory), "", InWords(error.strerror), "a directory that can be read"))
+        errors.append(PolicyError(str(directory), "", Described(error.strerror), "a directory that can be read"))
         return []
     return [path for path in paths if not path.name.startswith(".") and not path.name.endswith(("~", ".md"))]
 

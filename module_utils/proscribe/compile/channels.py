@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import yaml
 
-from ..policy_errors import Expected, InWords, close_to
+from ..policy_errors import Described, Expected, close_to
 
 FOLDER = Path(__file__).resolve().parents[3] / "playbooks/tasks/notify"
 
@@ -47,7 +47,7 @@ def read_notify(value: object) -> Mapping[str, str]:
         if channel is None:
             raise Expected(f".{name}", name, f"{' or '.join(known)}{close_to(str(name), tuple(known))}")
         if not isinstance(text, str) or not re.fullmatch(channel.value, text):
-            raise Expected(f".{name}", InWords("something else") if channel.secret else text, channel.expected)
+            raise Expected(f".{name}", Described("something else") if channel.secret else text, channel.expected)
     return {str(name): str(text) for name, text in value.items()}
 
 

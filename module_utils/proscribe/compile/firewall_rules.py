@@ -43,11 +43,11 @@ def _rule(value: object, key: str) -> dict[str, Any]:
         if name not in KEYS:
             raise Expected(f"{key}.{name}", name, f"a known key, one of {', '.join(KEYS)}{close_to(str(name), KEYS)}")
     rule = {
-        "direction": _word(value.get("direction"), DIRECTIONS, f"{key}.direction"),
-        "protocol": _word(value.get("protocol", "any"), PROTOCOLS, f"{key}.protocol"),
+        "direction": _keyword(value.get("direction"), DIRECTIONS, f"{key}.direction"),
+        "protocol": _keyword(value.get("protocol", "any"), PROTOCOLS, f"{key}.protocol"),
         "addresses": _addresses(value.get("addresses"), f"{key}.addresses"),
         "ports": _ports(value.get("ports"), f"{key}.ports"),
-        "verdict": _word(value.get("verdict"), VERDICTS, f"{key}.verdict"),
+        "verdict": _keyword(value.get("verdict"), VERDICTS, f"{key}.verdict"),
         "comment": value.get("comment", ""),
     }
     if not isinstance(rule["comment"], str) or not _COMMENT.fullmatch(rule["comment"]):
@@ -59,7 +59,7 @@ def _rule(value: object, key: str) -> dict[str, Any]:
     return rule
 
 
-def _word(value: object, allowed: tuple[str, ...], key: str) -> str:
+def _keyword(value: object, allowed: tuple[str, ...], key: str) -> str:
     if not isinstance(value, str) or value not in allowed:
         raise Expected(key, value, f"one of {', '.join(allowed)}{close_to(str(value), allowed)}")
     return str(value)

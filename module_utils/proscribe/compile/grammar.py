@@ -188,7 +188,7 @@ def go_package(text: str) -> str:
 
 
 _PATH = re.compile(r"(?:~|/[A-Za-z0-9._+@-]+)(?:/[A-Za-z0-9 ._+@()=,&-]+)*")
-_SYSTEM_TREES = re.compile(r"/(?:bin|boot|dev|etc|lib|lib32|lib64|proc|root|run|sbin|sys|lost\+found)(?:/.*)?")
+_SYSTEM_DIRECTORIES = re.compile(r"/(?:bin|boot|dev|etc|lib|lib32|lib64|proc|root|run|sbin|sys|lost\+found)(?:/.*)?")
 _SHARED_DIRECTORIES = re.compile(
     r"/[^/]+|/opt/(?:apps|google|local)|/usr/(?:local/)?[a-z0-9]+|/usr/lib/[a-z0-9_]+-linux-gnu[a-z0-9]*|/usr/(?:local/)?share/[a-z]+s"
     r"|/var/[a-z]+|/var/lib/(?:apt|dpkg|flatpak|rpm|pacman|snapd|proscribe)(?:/.*)?"
@@ -201,7 +201,7 @@ def path(text: str) -> str:
     steps = text.split("/")
     if not _PATH.fullmatch(text) or "." in steps or ".." in steps or any(step != step.strip() for step in steps):
         return "an absolute path, or one that starts with ~/, without .., patterns and special characters"
-    if _SYSTEM_TREES.fullmatch(text) or _SHARED_DIRECTORIES.fullmatch(text):
+    if _SYSTEM_DIRECTORIES.fullmatch(text) or _SHARED_DIRECTORIES.fullmatch(text):
         return "a path of this service alone, not one that the system or other programs use"
     return ""
 

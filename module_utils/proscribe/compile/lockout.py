@@ -57,7 +57,7 @@ class Needed(NamedTuple):
         for number, owner in listed[at:]:
             if number > last:
                 break
-            if not any(n.version == network.version and _holds(n, number) for n in spared):
+            if not any(n.version == network.version and _contains(n, number) for n in spared):
                 return owner
         return ""
 
@@ -150,9 +150,9 @@ def _parsed(text: str) -> Network:
     return ipaddress.ip_network(text)
 
 
-def _holds(network: Network, number: int) -> bool:
+def _contains(network: Network, number: int) -> bool:
     return int(network.network_address) <= number <= int(network.broadcast_address)
 
 
 def _within(inner: Network, outer: Network) -> bool:
-    return inner.prefixlen >= outer.prefixlen and _holds(outer, int(inner.network_address))
+    return inner.prefixlen >= outer.prefixlen and _contains(outer, int(inner.network_address))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ansible.inventory.manager import IGNORED
 
-from ..policy_errors import InWords, PolicyError
+from ..policy_errors import Described, PolicyError
 from .policy_folders import REGISTER, SIGNERS
 
 VARIABLES = ("group_vars", "host_vars")
@@ -33,7 +33,7 @@ def nested(sources: Sequence[str]) -> Iterator[PolicyError]:
             if parts := [name for name in OWN if (folder / name).exists()]:
                 found = f"{', '.join(parts)}, which nobody reads with the inventory {source} around it"
                 expected = f"an inventory that is named by itself: -i {folder}{_around(source)}"
-                yield PolicyError(str(folder), "", InWords(found), expected)
+                yield PolicyError(str(folder), "", Described(found), expected)
 
 
 def _around(source: Path) -> str:

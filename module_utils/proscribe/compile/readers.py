@@ -8,11 +8,11 @@ from collections.abc import Mapping
 
 from ..controls.browser.settings import SETTINGS, UNMANAGED
 from ..plan import CONTROLS
-from ..policy_errors import Expected, InWords
+from ..policy_errors import Described, Expected
 from ..report import exports
 from . import grammar
 from .schema import TENANT_PROVIDERS
-from .values import choice, line, one_of, within, words
+from .values import choice, line, list_of_names, one_of, within
 
 # Each is shown to everybody, so more of them would be read by nobody.
 MOST_LANGUAGES = 6
@@ -39,7 +39,7 @@ def read_tenants(value: object) -> Mapping[str, tuple[str, ...]]:
         within(f".{name}", one_of, name, TENANT_PROVIDERS)
     tenants: dict[str, tuple[str, ...]] = {}
     for provider in TENANT_PROVIDERS:
-        tenants[provider] = within(f".{provider}", words(None, "tenant names"), value.get(provider) or [])
+        tenants[provider] = within(f".{provider}", list_of_names(None, "tenant names"), value.get(provider) or [])
         for index, name in enumerate(tenants[provider]):
             # The name ends up in an HTTP header that browsers send.
             if not all(character.isascii() and (character.isalnum() or character in ".-") for character in name):
@@ -60,7 +60,7 @@ def read_browser_settings(value: object) -> Mapping[str, str]:
 
 def read_extensions(value: object) -> tuple[str, ...]:
     """Ids of browser extensions."""
-    read = words(None, "ids of browser extensions")(value)
+    read = list_of_names(None, "ids of browser extensions")(value)
     for index, item in enumerate(read):
         if grammar.chrome_extension(item) and grammar.firefox_extension(item):
             raise Expected(f"[{index}]", item, "the id of a Chrome extension (32 letters) or of a Firefox add-on")
@@ -79,11 +79,11 @@ def read_history(value: object) -> str:
         url = None
     if url is None or url.scheme.partition("+")[0] != "postgresql" or len(url.path) < 2:
         # What stands there may hold a password, so it is not repeated.
-        raise Expected("", InWords("something else"), known)
+        raise Expected("", Described("something else"), known)
     if url.password is not None or "password=" in url.query:
         # The URL stands in every report, and in what Ansible prints.
         told = "no password in the URL: put it in ~/.pgpass, in PGPASSFILE or in PGPASSWORD on the controller"
-        raise Expected("", InWords("a URL with a password"), told)
+        raise Expected("", Described("a URL with a password"), told)
     return str(value)
 
 
@@ -91,7 +91,7 @@ def read_removed(value: object) -> tuple[str, ...]:
     """Ids of waivers: a list, or one text with commas, as -e gives it."""
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
-    return words(None, "ids of waivers, or all")(value)
+    return list_of_names(None, "ids of waivers, or all")(value)
 
 
 def read_texts(value: object) -> str:
@@ -113,7 +113,7 @@ def read_texts(value: object) -> str:
 
 def read_exports(value: object) -> tuple[str, ...]:
     """Names of exports, of which no two write the same file."""
-    names = words(exports.formats(), "exports")(value)
+    names = list_of_names(exports.formats(), "exports")(value)
     files: dict[str, str] = {}
     for index, name in enumerate(names):
         file = exports.formats()[name].file

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..plan import canonical
-from ..policy_errors import InWords, Mistakes, PolicyError, PolicyErrors
+from ..policy_errors import Described, Mistakes, PolicyError, PolicyErrors
 from ..report.evaluation.scope import Scope
 from ..store import PLANS, Store, Untrusted
 from . import lockout, retired
@@ -161,7 +161,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     try:
         store.require()
     except Untrusted as wrong:
-        raise PolicyErrors([PolicyError(wrong.path, "", InWords(wrong.found), wrong.expected)]) from None
+        raise PolicyErrors([PolicyError(wrong.path, "", Described(wrong.found), wrong.expected)]) from None
     id_ = f"{now:%Y%m%dT%H%M%SZ}-{question.mode}-{secrets.token_hex(2)}"
     gone: list[str] = []
     if question.mode != LIFT:  # it opens everything, so no approval can be missed

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from ..policy_errors import Expected, InWords
+from ..policy_errors import Described, Expected
 from .values import length
 
-WAYS = ("controller", "pull", "awx", "off")
+METHODS = ("controller", "pull", "awx", "off")
 
 # The options that the schedule itself gives to a run.
 OWN_OPTIONS = ("-i", "--inventory", "-l", "--limit")
@@ -81,7 +81,7 @@ def read_repository(value: object) -> str:
     ):
         if "@" in value and ":" in (urlsplit(value).netloc.rpartition("@")[0]):
             told = "no password in the URL: it would stand in the hosts' files; use a deploy key or git's credentials"
-            raise Expected("", InWords("a URL with a password"), told)
+            raise Expected("", Described("a URL with a password"), told)
         return str(value)
     if not value:
         return ""

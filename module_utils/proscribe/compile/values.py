@@ -34,7 +34,7 @@ def one_of(value: object, allowed: Collection[str], what: str = "") -> object:
     return value
 
 
-def words(allowed: Iterable[str] | None, what: str) -> Callable[[object], tuple[str, ...]]:
+def list_of_names(allowed: Iterable[str] | None, what: str) -> Callable[[object], tuple[str, ...]]:
     """A reader of a list of words, out of `allowed` if that is given."""
     known = tuple(allowed or ())
 
@@ -135,7 +135,7 @@ def length_or_forever(value: object) -> int:
 
 def networks(value: object) -> tuple[str, ...]:
     """Addresses and networks, as networks."""
-    read = words(None, "addresses or networks")(value)
+    read = list_of_names(None, "addresses or networks")(value)
     for index, item in enumerate(read):
         if packed(item) is None:
             raise Expected(f"[{index}]", item, "an address or a network such as 10.20.0.0/24")
@@ -144,7 +144,7 @@ def networks(value: object) -> tuple[str, ...]:
 
 def name_servers(value: object) -> tuple[str, ...]:
     """Addresses of name servers."""
-    read = words(None, "addresses of name servers")(value)
+    read = list_of_names(None, "addresses of name servers")(value)
     for index, item in enumerate(read):
         try:
             usable = not ipaddress.ip_address(item).is_multicast and "%" not in item

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from ..policy_errors import InWords, PolicyError
+from ..policy_errors import Described, PolicyError
 
 LARGEST = 1 << 20  # bytes
 DEEPEST = 8  # levels of lists and mappings; the catalogue has five
@@ -65,21 +65,23 @@ def read_yaml(path: Path) -> Document:
         with path.open("rb") as stream:
             content = stream.read(LARGEST + 1)
         if len(content) > LARGEST:
-            raise PolicyError(str(path), "", InWords(f"more than {LARGEST} bytes"), "a smaller file")
+            raise PolicyError(str(path), "", Described(f"more than {LARGEST} bytes"), "a smaller file")
         root = yaml.compose(content.decode("utf-8"), Loader=_LOADER)
     except RecursionError:  # PyYAML without libyaml; libyaml has a limit of its own
         raise PolicyError(
-            str(path), "", InWords(f"more than {DEEPEST} levels"), "lists and mappings that are less deep"
+            str(path), "", Described(f"more than {DEEPEST} levels"), "lists and mappings that are less deep"
         ) from None
     except OSError as error:
-        raise PolicyError(str(path), "", InWords(error.strerror), "a file that can be read") from None
+        raise PolicyError(str(path), "", Described(error.strerror), "a file that can be read") from None
     except UnicodeDecodeError as error:
-        raise PolicyError(str(path), "", InWords(f"byte {error.start}, which is not UTF-8"), "text in UTF-8") from None
+        raise PolicyError(
+            str(path), "", Described(f"byte {error.start}, which is not UTF-8"), "text in UTF-8"
+        ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-        raise PolicyError(where, "", InWords(f"a syntax error ({problem})"), "valid YAML") from None
+        raise PolicyError(where, "", Described(f"a syntax error ({problem})"), "valid YAML") from None
     if root is None:
         raise PolicyError(str(path), "", None, "a YAML document")
     return Document(path, _Reader(path).read(root, ()), root, content)
@@ -94,13 +96,13 @@ class _Reader:
 
     def read(self, node: yaml.Node, path: KeyPath) -> Any:
         if id(node) in self.seen:
-            raise self.error(node, path, InWords("an alias (*name)"), "the value itself, written out")
+            raise self.error(node, path, Described("an alias (*name)"), "the value itself, written out")
         self.seen.add(id(node))
         if node.tag not in _PLAIN_TAGS:
-            raise self.error(node, path, InWords(f"the tag {node.tag}"), "a value without a tag (!name)")
+            raise self.error(node, path, Described(f"the tag {node.tag}"), "a value without a tag (!name)")
         if len(path) > DEEPEST:
             raise self.error(
-                node, path[:DEEPEST], InWords(f"more than {DEEPEST} levels"), "a list or mapping that is less deep"
+                node, path[:DEEPEST], Described(f"more than {DEEPEST} levels"), "a list or mapping that is less deep"
             )
         if isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
@@ -111,7 +113,7 @@ class _Reader:
             if not isinstance(key, yaml.ScalarNode):
                 raise self.error(key, path, key.value, "a word as the key")
             if key.value in data:
-                raise self.error(key, (*path, key.value), InWords("the key a second time"), "each key once")
+                raise self.error(key, (*path, key.value), Described("the key a second time"), "each key once")
             data[key.value] = self.read(value, (*path, key.value))
         return data
 

@@ -39,13 +39,13 @@ def carry_out(changes: Changes) -> Mapping[str, Any]:
 
 def _on_behalf(action: Action, patience: dict[str, float]) -> Any:
     """Change something of a user's, in the time that is left for that. Raises ControlError or Unseen."""
-    from ..host.apart import Limits, asked
+    from ..host.apart import Limits, run_apart
 
     started = time.monotonic()
     left = patience.setdefault(action.user, PATIENCE)
     if left <= 0:
         raise ControlError(f"what was changed before of {action.user}'s took {PATIENCE:g} s")
     try:
-        return asked(action.apply, Limits(seconds=left, memory=0))
+        return run_apart(action.apply, Limits(seconds=left, memory=0))
     finally:
         patience[action.user] -= time.monotonic() - started

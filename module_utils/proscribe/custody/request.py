@@ -36,7 +36,7 @@ class Wrong(ValueError):
         super().__init__("\n".join(self.mistakes))
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """A question. What is chosen has one of each kind of selector that names any."""
 
     do: str
@@ -50,7 +50,7 @@ class Asked(NamedTuple):
     format: str = TABLE
 
 
-def read(values: Mapping[str, Any]) -> Asked:
+def read(values: Mapping[str, Any]) -> Request:
     """The question, out of values as ARGUMENTS has them. Raises Wrong, with every mistake."""
     mistakes = []
     named = {key: tuple(dict.fromkeys(str(one).strip() for one in values.get(key) or ())) for key in SELECTORS}
@@ -79,10 +79,10 @@ def read(values: Mapping[str, Any]) -> Asked:
     if mistakes:
         raise Wrong(mistakes)
     format_ = str(values.get("format") or TABLE)
-    return Asked(do, **named, all=everything, older_than=older, accept_loss=accepted, format=format_)
+    return Request(do, **named, all=everything, older_than=older, accept_loss=accepted, format=format_)
 
 
-def hosts_of(asked: Asked, run: Sequence[str], inventory: Collection[str]) -> list[str]:
+def hosts_of(asked: Request, run: Sequence[str], inventory: Collection[str]) -> list[str]:
     """The hosts of a run that are asked. Raises Wrong for one that the inventory does not have, or that the run leaves
     out.
     """

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..duration import moment_of
 from ..policy_errors import close_to
-from .request import Asked, Wrong
+from .request import Request, Wrong
 from .restore_effect import Outlook, kept_until, outlook
 
 Plan = Mapping[str, Any]
@@ -30,7 +30,7 @@ class Row(NamedTuple):
 
 
 def choose(
-    asked: Asked,
+    asked: Request,
     listed: Mapping[str, Sequence[Mapping[str, Any]]],
     silent: int,
     plan_of: Callable[[str], Plan],
@@ -57,7 +57,7 @@ def choose(
     return sorted(rows, key=lambda row: (row.host, row.item["taken_at"], row.item["group"], row.item["id"]))
 
 
-def _fits(asked: Asked, item: Mapping[str, Any]) -> bool:
+def _fits(asked: Request, item: Mapping[str, Any]) -> bool:
     return (
         (not asked.users or item["owner"] in asked.users)
         and (not asked.services or not set(item["services"]).isdisjoint(asked.services))
@@ -73,7 +73,9 @@ def _older(item: Mapping[str, Any], than: datetime.datetime) -> bool:
         return False
 
 
-def _known(asked: Asked, items: Sequence[Mapping[str, Any]], plans: Iterable[Plan], answered: int, silent: int) -> None:
+def _known(
+    asked: Request, items: Sequence[Mapping[str, Any]], plans: Iterable[Plan], answered: int, silent: int
+) -> None:
     """Raises Wrong for what names nothing: it may be a slip, and the rest would then be less than what was meant."""
     services = {service for item in items for service in item["services"]}
     services |= {service for plan in plans for service in (plan["controls"].get("apps") or {}).get("services", ())}

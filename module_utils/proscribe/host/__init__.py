@@ -21,7 +21,7 @@ from .tools import Runner, run_tool
 from .types import ControlError, Process, Result, Unseen, User, escaped, one_line
 
 if TYPE_CHECKING:
-    from .file_scan import Known, Walked
+    from .file_scan import Known, Scanned
 
 LOCK = "/run/proscribe.lock"
 
@@ -106,18 +106,18 @@ class Host(Processes):
         os.close(descriptor)
         return None
 
-    def walk(
+    def scan(
         self,
         roots: Sequence[str],
         choose: Callable[[str, Sequence[str]], Collection[str]],
         known: Mapping[str, Known],
         skipped: Collection[str] = (),
         apart: bool = False,
-    ) -> Walked:
+    ) -> Scanned:
         """Walk below some directories; see host/file_scan.py."""
-        from .file_scan import walk  # only a plan that names programs pays for it
+        from .file_scan import scan  # only a plan that names programs pays for it
 
-        return walk(self, roots, choose, known, skipped, remember=self.learns, apart=apart)
+        return scan(self, roots, choose, known, skipped, remember=self.learns, apart=apart)
 
     def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
         """Send one datagram and return the answer; None if none comes within `timeout` seconds. Raises OSError where

@@ -68,7 +68,7 @@ def each(
             child.end()
 
 
-def asked(work: Callable[[], Any], limits: Limits | None = None, user: User | None = None) -> Any:
+def run_apart(work: Callable[[], Any], limits: Limits | None = None, user: User | None = None) -> Any:
     """Do one piece of work apart, and return what came of it, as JSON gives it back. Raises Unseen or ControlError as
     the work does, and Unseen where it did not come to an end.
     """

@@ -104,7 +104,7 @@ def extent(directory: int, name: str, most: int = 1_000_000) -> Extent:
     """What a file or a tree takes, without reading it. Raises OSError, and ControlError for more entries."""
     disk = entries = 0
     counted: set[tuple[int, int]] = set()
-    for _, _, _, seen in walk(directory, name):
+    for _, _, _, seen in contents(directory, name):
         entries += 1
         if entries > most:
             raise ControlError(f"it has more than {most} files")
@@ -125,7 +125,7 @@ def sum_up(directory: int, name: str, allowance: Allowance | None = None) -> Sum
     files = size = 0
     own = ""
     top = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    for path, place, base, seen in walk(directory, name):
+    for path, place, base, seen in contents(directory, name):
         if stat.S_ISDIR(seen.st_mode) and seen.st_dev != top.st_dev:  # a file of an overlay may have another device
             raise ControlError(f"another file system is mounted at {path} in it")
         said = ""
@@ -145,7 +145,7 @@ def sum_up(directory: int, name: str, allowance: Allowance | None = None) -> Sum
     return Sum(digest.hexdigest(), files, size, shared)
 
 
-def walk(directory: int, name: str) -> Iterator[tuple[str, int, str, os.stat_result]]:
+def contents(directory: int, name: str) -> Iterator[tuple[str, int, str, os.stat_result]]:
     """Everything of a tree, each directory before what is in it: the path below the tree's top ("" is the top), the
     descriptor of the directory and the name in it, and what stands there.
     """

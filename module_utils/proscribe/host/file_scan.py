@@ -54,7 +54,7 @@ class Limits(NamedTuple):
 LIMITS = Limits()
 
 
-class Walked(NamedTuple):
+class Scanned(NamedTuple):
     """What a walk found."""
 
     hits: list[tuple[str, Sequence[str]]]  # a directory, and the names in it that matter
@@ -89,7 +89,7 @@ def mounts(host: Files) -> dict[str, Mount]:
     return found
 
 
-def walk(
+def scan(
     host: Files,
     roots: Sequence[str],
     choose: Callable[[str, Sequence[str]], Collection[str]],
@@ -98,7 +98,7 @@ def walk(
     limits: Limits = LIMITS,
     remember: bool = True,
     apart: bool = False,
-) -> Walked:
+) -> Scanned:
     """Walk below some directories; `choose` takes a directory's path and the names in it and says which matter.
 
     `known` is what an earlier walk remembered, with the same `choose`. `skipped` are directories that are left out. A
@@ -107,7 +107,7 @@ def walk(
     """
     table = mounts(host)
     disks = [place for place, mount in table.items() if mount.whole and _within(place, roots)]
-    one = _Walk(host, choose, known, {*skipped}, table, limits, remember, apart)
+    one = _Scan(host, choose, known, {*skipped}, table, limits, remember, apart)
     collecting = gc.isenabled()
     gc.disable()  # nothing of a walk is in a circle, and to look for one time and again takes a tenth of its time
     try:
@@ -117,7 +117,7 @@ def walk(
     finally:
         if collecting:
             gc.enable()
-    return Walked(one.hits, one.keep, one.told(), one.others)
+    return Scanned(one.hits, one.keep, one.told(), one.others)
 
 
 def _within(path: str, roots: Sequence[str]) -> bool:
@@ -172,7 +172,7 @@ class _Place:
         return self.descriptor
 
 
-class _Walk:
+class _Scan:
     def __init__(
         self,
         host: Files,

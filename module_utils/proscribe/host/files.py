@@ -8,7 +8,7 @@ import os
 from typing import List, Sequence  # List: Files has a method `list`
 
 from .reading import LARGEST_FILE as LARGEST_FILE
-from .reading import Looking
+from .reading import FileReader
 from .types import ControlError
 
 STATE_DIRECTORY = "/var/lib/proscribe"
@@ -21,7 +21,7 @@ LIFT = "./proscribe lift --limit THIS_HOST"
 WRITTEN_BY = f"{SIGNED} To lift it, on the controller: {LIFT}"
 
 
-class Files(Looking):
+class Files(FileReader):
     """The files below a root, to be changed."""
 
     def write(

@@ -17,7 +17,7 @@ PLACE = os.O_PATH | os.O_DIRECTORY
 FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
-class Way:
+class Traversal:
     """The way to one place. `root` is where an absolute link begins."""
 
     __slots__ = ("left", "root")
@@ -33,7 +33,9 @@ class Way:
         try:
             return os.open(name, PLACE | os.O_NOFOLLOW, dir_fd=directory)
         except OSError as error:
-            to = told(directory, name, path) if error.errno == errno.ENOTDIR else ""  # of a link too, with O_PATH
+            to = (
+                link_target(directory, name, path) if error.errno == errno.ENOTDIR else ""
+            )  # of a link too, with O_PATH
             if not to:
                 raise
         return self._along(directory, to, path)
@@ -43,7 +45,7 @@ class Way:
         try:
             return os.open(name, FILE, dir_fd=directory)
         except OSError as error:
-            to = told(directory, name, path) if error.errno == errno.ELOOP else ""
+            to = link_target(directory, name, path) if error.errno == errno.ELOOP else ""
             if not to:
                 raise
         base = to.rpartition("/")[2]
@@ -71,7 +73,7 @@ class Way:
         return at
 
 
-def told(directory: int, name: str, path: str) -> str:
+def link_target(directory: int, name: str, path: str) -> str:
     """What a link of root's says; "" for what is none. Raises OSError, and ControlError for a link that a user made."""
     link = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=directory)
     try:

@@ -9,7 +9,7 @@ import stat
 import time
 from typing import Callable, List
 
-from .apart import Limits, asked
+from .apart import Limits, run_apart
 from .file_scan import here, mount_of
 from .files import Files
 from .links import PLACE
@@ -17,14 +17,14 @@ from .tools import Runner, Tools, run_tool
 from .types import ControlError, Process, Unseen, User
 
 NOBODY = 65534  # the number of an account that is not known
-SIGHT = Limits(seconds=5)  # for a look through the eyes of a process
+ROOT_LIMITS = Limits(seconds=5)  # for a look through the eyes of a process
 
 
 def _identity(seen: os.stat_result | None) -> tuple[int, int] | None:
     return (seen.st_dev, seen.st_ino) if seen else None
 
 
-class NotAsked(Exception):
+class RootNotRead(Exception):
     """A question to the root directory of a process, which somebody may have made who answers when he likes."""
 
 
@@ -181,7 +181,7 @@ class Processes(Tools):
             return True
         self._may_ask()
         try:
-            its = asked(lambda: _identity(Files(root).stat(path)), SIGHT)
+            its = run_apart(lambda: _identity(Files(root).stat(path)), ROOT_LIMITS)
         except (Unseen, ControlError):
             return False if self.privileged else None
         if ours is None or (its is None and not os.path.lexists(root)):
@@ -200,7 +200,7 @@ class Processes(Tools):
 
     def _may_ask(self) -> None:
         if not self.asks_roots:
-            raise NotAsked
+            raise RootNotRead
 
     def _same_root(self, root: str) -> bool:
         """Whether a process has the very root that this one has, without asking what is mounted there."""

@@ -9,7 +9,7 @@ import stat
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Pattern  # List: Looking has a method `list`
 
 from .budget import LARGEST
-from .links import PLACE, Way, told
+from .links import PLACE, Traversal, link_target
 from .types import ControlError, Unseen
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class _Opened:
             os.close(self.descriptor)
 
 
-class Looking:
+class FileReader:
     """The files below `root` ("/" but in tests). While there is a `budget`, all that is read is paid from it."""
 
     def __init__(self, root: str = "/") -> None:
@@ -66,7 +66,7 @@ class Looking:
         list. Raises OSError, or ControlError for a link that a user made.
         """
         descriptor = os.open(self.root, PLACE)
-        walked, way = "", Way(self.root)
+        walked, way = "", Traversal(self.root)
         try:
             for name in path.split("/"):
                 if name:
@@ -104,7 +104,7 @@ class Looking:
             return os.open(self.root, PLACE)
         parent, _, name = path.rpartition("/")
         with self._opened_once(parent.rstrip("/")) as above:
-            return Way(self.root).step(above, name, path)
+            return Traversal(self.root).step(above, name, path)
 
     @contextlib.contextmanager
     def still(self) -> Iterator[None]:
@@ -241,7 +241,7 @@ class Looking:
         parent, _, name = path.rpartition("/")
         try:
             with self._directory(parent) as directory:
-                descriptor = Way(self.root).file(directory, name, path)
+                descriptor = Traversal(self.root).file(directory, name, path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except PermissionError as error:
@@ -282,7 +282,7 @@ class Looking:
             parent, _, name = path.rpartition("/")
             try:
                 with self._directory(parent) as directory:
-                    to = told(directory, name, path)
+                    to = link_target(directory, name, path)
             except OSError as error:
                 raise self._unseen(path, error) from None
             if not to:  # it has become something else

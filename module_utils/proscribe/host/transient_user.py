@@ -27,7 +27,7 @@ NUMBERS = range(61184, 65520)
 ROOM, PREFIX = "/run", "proscribe-guest-"  # gone with the next boot, whatever happens
 
 
-class Guest:
+class TransientUser:
     """The account, and its home."""
 
     def __init__(self, uid: int, home: str) -> None:
@@ -83,7 +83,7 @@ class Guest:
 
 
 @contextlib.contextmanager
-def guest(host: Host) -> Iterator[Guest]:
+def transient_user(host: Host) -> Iterator[TransientUser]:
     """A guest for as long as the block runs. Raises ControlError for an ordinary user, or if there is no room."""
     host.require_root()
     _sweep()
@@ -100,7 +100,7 @@ def guest(host: Host) -> Iterator[Guest]:
     except OSError as error:
         raise ControlError(f"no room for a throw-away home below {ROOM}: {error.strerror}") from None
     try:
-        yield Guest(uid, home)
+        yield TransientUser(uid, home)
     finally:
         end_all_of(uid)
         _remove(room)

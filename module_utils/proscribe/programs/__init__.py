@@ -3,7 +3,7 @@
 A text that has names to fill in is one for `str.format`: `@NAME@` of the file is `{name}` in it.
 """
 
-DPKG_GATE = r"""#!/bin/sh
+DPKG_BLOCK = r"""#!/bin/sh
 # {written_by}
 #
 # dpkg runs this before it changes anything: {configuration}, and pre-invoke in dpkg(1).
@@ -250,7 +250,7 @@ nft, table = sys.argv[1:]
 sys.exit(subprocess.call([nft, "-f", "-"]) or subprocess.call([nft, "-s", "list", "table", "inet", table]))
 """
 
-PACMAN_GATE = r"""#!/bin/sh
+PACMAN_BLOCK = r"""#!/bin/sh
 # {written_by}
 #
 # pacman runs this before a transaction that would install what {hook} names.

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..finding import ERROR, RECORD_SCHEMA, STATES, UNKNOWN, Finding, worst
 from ..plan import CONTROLS
-from .shapes import NAME, WORD, Unusable, count, line, listed, mapping, name, one_of, optional, said
+from .shapes import NAME, TOKEN, Unusable, count, line, listed, mapping, name, one_of, optional, said
 
 __all__ = ["RUN", "Unusable", "field", "read", "silent", "taken"]
 
@@ -23,13 +23,13 @@ RUN = "run"
 MOST_RULES = 10_000
 MOST_FINDINGS = 1000  # of one rule; the users of an honest host can make more
 MOST_ERRORS = 100
-MOST_PEOPLE = 1000
-MOST_OWNERS = 20  # of what is in a quarantine
+MOST_USERS = 1000
+MOST_FILE_OWNERS = 20  # of what is in a quarantine
 PLATFORM = ("os", "version", "kernel", "architecture", "python")
 SOFTWARE = ("package_systems", "user_package_systems", "browsers")
 MOST_SOFTWARE = 100
 # Of a finding, in characters. Somebody's paths may be long, and are cut; the rest is words of ours.
-LENGTHS = {"kind": WORD, "manager": WORD, "version": WORD, "path": NAME}
+LENGTHS = {"kind": TOKEN, "manager": TOKEN, "version": TOKEN, "path": NAME}
 
 
 def read(host: str, answer: object) -> dict[str, Any]:
@@ -56,8 +56,8 @@ def taken(answer: object) -> dict[str, Any]:
         "schema": RECORD_SCHEMA,
         "state": worst(told) if evaluated else UNKNOWN,
         "reason": None,
-        "plan": name(record.get("plan"), "plan", WORD),
-        "checked_at": name(record.get("checked_at"), "checked_at", WORD),
+        "plan": name(record.get("plan"), "plan", TOKEN),
+        "checked_at": name(record.get("checked_at"), "checked_at", TOKEN),
         "platform": _platform(record.get("platform")),
         "rules_evaluated": evaluated,
         "rules_not_applicable": count(record.get("rules_not_applicable", 0), "rules_not_applicable"),
@@ -95,13 +95,13 @@ def _controls(value: object, rules: list[dict[str, Any]], evaluated: int) -> dic
 
 def _platform(value: object) -> dict[str, str]:
     platform = mapping(value, "platform")
-    return {key: name(platform[key], key, WORD) for key in PLATFORM if platform.get(key) is not None}
+    return {key: name(platform[key], key, TOKEN) for key in PLATFORM if platform.get(key) is not None}
 
 
 def _of_software(record: Mapping[Any, Any]) -> dict[str, list[str]]:
     """The package systems and managed browsers that a host has, where the controls that know them were looked at."""
     return {
-        key: listed(partial(name, what=key, most=WORD), record[key], key, MOST_SOFTWARE)
+        key: listed(partial(name, what=key, most=TOKEN), record[key], key, MOST_SOFTWARE)
         for key in SOFTWARE
         if record.get(key) is not None
     }
@@ -112,7 +112,7 @@ def _of_scan(value: object) -> dict[str, Any]:
     if value is None:
         return {}
     scan = mapping(value, "full_scan")
-    at = name(scan.get("at"), "full_scan.at", WORD)
+    at = name(scan.get("at"), "full_scan.at", TOKEN)
     return {"full_scan": {"at": at, "runs": count(scan.get("runs"), "full_scan.runs")}}
 
 
@@ -121,14 +121,14 @@ def _of_quarantine(value: object) -> dict[str, Any]:
     if value is None:
         return {}
     held = mapping(value, "quarantine")
-    owners = mapping(held.get("owners"), "quarantine.owners", MOST_OWNERS)
+    owners = mapping(held.get("owners"), "quarantine.owners", MOST_FILE_OWNERS)
     return {
         "quarantine": {
             "items": count(held.get("items"), "quarantine.items"),
             "bytes": count(held.get("bytes"), "quarantine.bytes"),
-            "oldest": name(held.get("oldest"), "quarantine.oldest", WORD),
+            "oldest": name(held.get("oldest"), "quarantine.oldest", TOKEN),
             "owners": {
-                name(owner, "quarantine.owners", WORD): count(size, "quarantine.owners")
+                name(owner, "quarantine.owners", TOKEN): count(size, "quarantine.owners")
                 for owner, size in owners.items()
             },
         }
@@ -138,14 +138,14 @@ def _of_quarantine(value: object) -> dict[str, Any]:
 def _of_drift(record: Mapping[Any, Any]) -> dict[str, Any]:
     """What a record has only where something had drifted, or where a host's own run kept it."""
     texts = {
-        key: name(record[key], key, WORD)
+        key: name(record[key], key, TOKEN)
         for key in ("found_at", "commit", "commit_trust")
         if record.get(key) is not None
     }
     if record.get("logged_in") is None:
         return texts
-    people = listed(lambda user: name(user, "logged_in", WORD), record["logged_in"], "logged_in")
-    return {**texts, "logged_in": people[:MOST_PEOPLE]}
+    people = listed(lambda user: name(user, "logged_in", TOKEN), record["logged_in"], "logged_in")
+    return {**texts, "logged_in": people[:MOST_USERS]}
 
 
 def silent(host: str, reason: str) -> dict[str, Any]:
@@ -173,14 +173,14 @@ def _rule(value: object) -> dict[str, Any]:
     return {
         "rule": _rule_name(rule.get("rule")),
         "state": _state(rule.get("state")),
-        "waiver": optional(_word, rule.get("waiver"), "waiver"),
+        "waiver": optional(_token, rule.get("waiver"), "waiver"),
         "reason": optional(line, rule.get("reason"), "reason"),
         "findings": _findings(rule.get("findings")),
     }
 
 
 def _rule_name(value: object) -> str:
-    found = name(value, "rule", WORD)
+    found = name(value, "rule", TOKEN)
     control, _, about = found.partition("/")
     if control not in CONTROLS or not about:
         raise Unusable(f"{said(found)} is no rule of a control")
@@ -207,13 +207,13 @@ def field(key: str, value: object) -> str | None:
     return line(value, key) if key == "detail" else name(value, key, LENGTHS.get(key, 500))
 
 
-def _word(value: object, what: str) -> str:
-    return name(value, what, WORD)
+def _token(value: object, what: str) -> str:
+    return name(value, what, TOKEN)
 
 
 def _attempts(value: object) -> dict[str, int]:
     attempts = mapping(value, "attempts")
-    return {_word(rule, "a rule of attempts"): count(packets, "attempts") for rule, packets in attempts.items()}
+    return {_token(rule, "a rule of attempts"): count(packets, "attempts") for rule, packets in attempts.items()}
 
 
 def _error(value: object) -> dict[str, str]:

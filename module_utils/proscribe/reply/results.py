@@ -16,7 +16,7 @@ from ..loader import LACKING
 from ..plan import CONTROLS
 from ..quarantined import ID, MOST
 from . import record
-from .shapes import WORD, Unusable, count, cut, flag, line, lines, listed, mapping, name, one_of, said
+from .shapes import TOKEN, Unusable, count, cut, flag, line, lines, listed, mapping, name, one_of, said
 
 Reader = Callable[[object], dict[str, Any]]
 
@@ -26,7 +26,7 @@ MOST_NOTES = 20
 SERVICES = 100  # that one thing belongs to
 # Of one difference, and of all of one answer; a hosts file with every banned name has some hundred thousand.
 DIFFERENCE = 4 * 1024 * 1024
-TOKEN = re.compile(r"[0-9a-f]{12}")
+RUN_TOKEN = re.compile(r"[0-9a-f]{12}")
 
 
 def observation(value: object) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def firewall(value: object) -> dict[str, Any]:
     # For how long the host waits is the plan's to say, so it is not asked.
     pending = told["pending"]
     token = mapping(pending, "pending").get("token") if not isinstance(pending, str) else pending
-    if not isinstance(token, str) or not TOKEN.fullmatch(token):
+    if not isinstance(token, str) or not RUN_TOKEN.fullmatch(token):
         raise Unusable("the token of a pending change is twelve hexadecimal digits, and it gave another")
     return {**change(told), "pending": str(token)}
 
@@ -105,7 +105,7 @@ def schedule(value: object) -> dict[str, Any]:
     return {key: kept for key, kept in told.items() if key not in ("refused", "findings")}
 
 
-def kept_record(value: object) -> dict[str, Any]:
+def stored_record(value: object) -> dict[str, Any]:
     """The answer of `collect_record`: the record that a host has kept."""
     return {"changed": False, "record": record.taken(value)}
 
@@ -121,20 +121,20 @@ def _item(value: object) -> dict[str, Any]:
     found: dict[str, Any] = {
         "id": _id(told.get("id")),
         "group": _id(told["group"]) if told.get("group") else "",
-        "services": listed(lambda one: name(one, "a service", WORD), told.get("services"), "services", SERVICES),
+        "services": listed(lambda one: name(one, "a service", TOKEN), told.get("services"), "services", SERVICES),
         "bytes": count(told.get("bytes"), "bytes"),
         "finished": flag(told.get("finished"), "finished"),
     }
     for key in ("path", "whole"):
         found[key] = name(told.get(key), key)
     for key in ("kind", "taken_at", "owner", "place_of", "kept_until"):
-        found[key] = name(told.get(key), key, WORD)
+        found[key] = name(told.get(key), key, TOKEN)
     return found
 
 
 def _broken(value: object) -> dict[str, str]:
     told = mapping(value, "a broken item")
-    return {"id": name(told.get("id"), "id", WORD), "why": line(told.get("why"), "why")}
+    return {"id": name(told.get("id"), "id", TOKEN), "why": line(told.get("why"), "why")}
 
 
 def _outcome(value: object) -> dict[str, Any]:

@@ -14,7 +14,7 @@ Value = TypeVar("Value")
 GREATEST = 2**53  # of a count: what every reader of JSON has in full, and databases take
 LINE = 2000  # characters of a message
 NAME = 4096  # of a path or another name; PATH_MAX
-WORD = 200  # of a name that is one of ours
+TOKEN = 200  # of a name that is one of ours
 MANY = 10_000  # items of a list
 
 
@@ -97,7 +97,7 @@ def listed(read: Callable[[Any], Value], value: object, what: str, most: int = M
 
 def said(value: object) -> str:
     """A value in a message, if it is a text; a host's other values may be of any size and depth."""
-    return repr(cut(escaped(value[:WORD]), 40)) if isinstance(value, str) else f"a {type(value).__name__}"
+    return repr(cut(escaped(value[:TOKEN]), 40)) if isinstance(value, str) else f"a {type(value).__name__}"
 
 
 def _text(value: object, what: str, most: int) -> str:

@@ -24,7 +24,7 @@ FEW_RULES = 3  # with more, those of one cause are only counted
 LONGEST = 160  # characters of evidence
 
 
-class Notice(NamedTuple):
+class Notification(NamedTuple):
     """A notice: one line, and the whole of it for people and for machines."""
 
     subject: str
@@ -44,11 +44,13 @@ class Notice(NamedTuple):
         return "\n".join(self.lines) + "\n"
 
 
-def made(subject: str, lines: Sequence[str], **facts: Any) -> Notice:
+def made(subject: str, lines: Sequence[str], **facts: Any) -> Notification:
     """A notice; `text` among its facts is what chat webhooks show."""
     told = [clean(line) for line in lines]
     text = "\n".join([clean(subject), "", *told])
-    return Notice(clean(subject), tuple(told), {"schema": SCHEMA, "subject": clean(subject), "text": text, **facts})
+    return Notification(
+        clean(subject), tuple(told), {"schema": SCHEMA, "subject": clean(subject), "text": text, **facts}
+    )
 
 
 class Known(NamedTuple):
@@ -69,9 +71,9 @@ def known(history: History | None, report: Mapping[str, Any]) -> Known | None:
         return Known(asked.changes(session, run), asked.times(session, run, since), asked.is_first(session, run))
 
 
-def notice(
+def notification(
     report: Mapping[str, Any], records: Iterable[Mapping[str, Any]], told: Known | None, where: str
-) -> Notice | None:
+) -> Notification | None:
     """The notice of a run, or None where nothing changed. `told` is what the history says (None: nothing; then what is
     wrong counts as new), `where` the directory of the report.
     """

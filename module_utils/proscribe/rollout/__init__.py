@@ -88,7 +88,7 @@ def decide(
         canary = ordered[: sizes[0]]
         within = all(_size(canary)[part] <= limit for part, limit in over.items())
         reach = len(canary) if within else 0
-        stop = _words(changes, over, len(fleet), before)
+        stop = _described(changes, over, len(fleet), before)
     if dry:
         sizes = [len(ordered)] if ordered else []
     return Decision(
@@ -138,7 +138,7 @@ def _size(hosts: Sequence[Seen]) -> dict[str, int]:
     return {"hosts": len(hosts), "removals": sum(host.removals for host in hosts)}
 
 
-def _words(changes: Mapping[str, int], over: Mapping[str, int], answered: int, before: Before | None) -> str:
+def _described(changes: Mapping[str, int], over: Mapping[str, int], answered: int, before: Before | None) -> str:
     by_control = ", ".join(f"{control} on {changes[control]:,}" for control in CONTROLS if control in changes)
     would = f"would change {counted(changes['hosts'], 'host')} of the {answered:,} that answered ({by_control})"
     if changes["removals"]:

@@ -131,8 +131,8 @@ def _drift_files(
     launcher = f"{checkout}/proscribe"
     of_root = units.NEVER if account == "root" else ""
     hardening = of_root if local else of_root + units.SHUT_IN if needs_setgid(said["notify"]) else units.LOCKED_IN
-    run = units.words([launcher, "scheduled", word, "--", *options])
-    tell = units.words([launcher, "scheduled", "failed", "--", *options])
+    run = units.exec_start([launcher, "scheduled", word, "--", *options])
+    tell = units.exec_start([launcher, "scheduled", "failed", "--", *options])
     what = "collecting what the hosts found" if word == "collect" else "correcting what has drifted on the hosts"
     return {
         f"{UNITS}/{DRIFT}.service": units.drift_service(checkout, account, run, environment, times, hardening),

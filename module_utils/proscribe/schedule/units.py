@@ -55,12 +55,12 @@ class Times(NamedTuple):
     limit: int
 
 
-def words(argv: Sequence[str]) -> str:
+def exec_start(argv: Sequence[str]) -> str:
     """A command line for ExecStart= with every word as it is: quoted, and without systemd's own signs (% and $)."""
-    return " ".join(_word(word) for word in argv)
+    return " ".join(_argument(word) for word in argv)
 
 
-def _word(word: str) -> str:
+def _argument(word: str) -> str:
     plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{plain}"'
 
@@ -68,7 +68,7 @@ def _word(word: str) -> str:
 def assignments(environment: Mapping[str, str]) -> str:
     """Environment= lines; there a $ means nothing, and a % does."""
     return "".join(
-        "Environment={}\n".format(_word(f"{name}={value}").replace("$$", "$"))
+        "Environment={}\n".format(_argument(f"{name}={value}").replace("$$", "$"))
         for name, value in sorted(environment.items())
     )
 

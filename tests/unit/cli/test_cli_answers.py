@@ -14,7 +14,7 @@ from proscribe.cli import Refused
 from proscribe.cli.explain.answers import answers, decided
 from proscribe.cli.explain.answers.reason import Policy
 from proscribe.cli.explain.facts import NOTHING, Facts
-from proscribe.cli.explain.question import Asked, read
+from proscribe.cli.explain.question import Question, read
 from proscribe.cli.explain.relations import Subject, remarks, subject
 from proscribe.compile.catalogue import Catalogue
 from proscribe.compile.claims import SHARED, Claimant, check_claims
@@ -466,7 +466,7 @@ def test_a_file_is_open_exactly_where_the_file_scan_finds_nothing(
 def test_no_service_may_block_it_is_only_said_where_the_compiler_refuses_it(host: str) -> None:
     claimant = Claimant("parrot", 0, [host], [], [], [], [], [])
     refused = bool(check_claims({"parrot": claimant}, {"parrot"}))
-    told = " ".join(remarks(Subject("name", Asked(host, host), ())))
+    told = " ".join(remarks(Subject("name", Question(host, host), ())))
     assert ("no service may block the whole of" in told) is refused
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.cli import Refused
-from proscribe.cli.explain.question import Asked, ascii_name, read
+from proscribe.cli.explain.question import Question, ascii_name, read
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_any_text_is_understood_or_refused(text: str) -> None:
         asked = read(text)
     except Refused:
         return
-    assert isinstance(asked, Asked)
+    assert isinstance(asked, Question)
     assert not (asked.host and asked.network)
     assert asked.host.isascii() and asked.host == asked.host.lower()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from proscribe.cli import Refused
-from proscribe.cli.diff.at_revision import Then
+from proscribe.cli.diff.at_revision import FilesAtRevision
 from proscribe.cli.diff.revision import before, repository_of
 
 WHEN = {"one": "2026-11-01T12:00:00+00:00", "two": "2026-11-10T12:00:00+00:00"}
@@ -64,7 +64,7 @@ def into(tmp_path: Path) -> Path:
     [("HEAD~1", "one"), ("HEAD", "two"), ("2026-11-05", "one"), ("2026-11-10T13:00:00+00:00", "two")],
 )
 def test_a_relative_revision_or_a_day_is_one_in_each_repository(two, into: Path, name: str, said: str) -> None:
-    then = Then(name, into)
+    then = FilesAtRevision(name, into)
     for made in two:
         assert (then.path(made.top / "in", "the inventory") / "a.yml").read_text() == said
         assert (made.top / "in" / "a.yml").read_text() == "of the working tree"
@@ -75,7 +75,7 @@ def test_a_relative_revision_or_a_day_is_one_in_each_repository(two, into: Path,
 def test_what_has_no_such_revision_is_refused_and_not_taken_as_it_is_now(two, into: Path) -> None:
     policy, catalogue = two
     commit = policy.git("rev-parse", "HEAD~1")
-    then = Then(commit, into)
+    then = FilesAtRevision(commit, into)
     assert (then.path(policy.top / "in", "the inventory") / "a.yml").read_text() == "one"
     with pytest.raises(Refused, match=f"is no revision of {catalogue.top}.*--as-now {catalogue.top}"):
         then.path(catalogue.top / "in", "the catalogue")
@@ -83,7 +83,7 @@ def test_what_has_no_such_revision_is_refused_and_not_taken_as_it_is_now(two, in
 
 def test_what_is_taken_as_it_is_now_has_to_be_named_and_is_told(two, into: Path) -> None:
     policy, catalogue = two
-    then = Then("HEAD~1", into, [str(catalogue.top)])
+    then = FilesAtRevision("HEAD~1", into, [str(catalogue.top)])
     assert then.path(catalogue.top / "in", "the catalogue") == catalogue.top / "in"
     assert then.same == [catalogue.top / "in"]
     assert then.path(policy.top / "in", "the inventory") != policy.top / "in"
@@ -95,7 +95,7 @@ def test_as_now_does_not_reach_into_another_repository_below_it(tmp_path: Path, 
     for text in WHEN:
         inner.file("a.yml", text)
         inner.commit()
-    then = Then("HEAD~1", into, [str(outer.top)])
+    then = FilesAtRevision("HEAD~1", into, [str(outer.top)])
     assert (then.path(inner.top, "the inventory") / "a.yml").read_text() == "one"
 
 
@@ -107,7 +107,7 @@ def test_what_has_no_state_of_then_is_refused(two, into: Path, tmp_path: Path, w
     (tmp_path / "outside").mkdir()
     two[0].file("new/a.yml", "x")
     with pytest.raises(Refused, match=told):
-        Then("HEAD~1", into).path(tmp_path / where, "the inventory")
+        FilesAtRevision("HEAD~1", into).path(tmp_path / where, "the inventory")
 
 
 def test_a_repository_inside_another_has_its_own_history(two, into: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_repository_inside_another_has_its_own_history(two, into: Path) -> Non
     for text in WHEN:
         waivers.file("w.yml", text)
         waivers.commit()
-    found = Then("HEAD~1", into).path(two[0].top / "in", "the inventory")
+    found = FilesAtRevision("HEAD~1", into).path(two[0].top / "in", "the inventory")
     assert [(found / name).read_text() for name in ("a.yml", "waivers/w.yml")] == ["one", "one"]
 
 
@@ -124,7 +124,7 @@ def test_a_repository_that_had_no_file_yet_is_one(tmp_path: Path, into: Path) ->
     made.commit()
     made.file("w.yml", "x")
     made.commit()
-    assert list(Then("HEAD~1", into).path(made.top, "the waivers").iterdir()) == []
+    assert list(FilesAtRevision("HEAD~1", into).path(made.top, "the waivers").iterdir()) == []
 
 
 def test_links_lead_to_what_was_there_then(two, into: Path) -> None:
@@ -134,7 +134,7 @@ def test_links_lead_to_what_was_there_then(two, into: Path) -> None:
     (policy.top / "in" / "waivers").symlink_to(catalogue.top / "in")
     policy.commit()
     policy.file("shared/all.yml", "two")
-    found = Then("HEAD", into).path(policy.top / "in", "the inventory")
+    found = FilesAtRevision("HEAD", into).path(policy.top / "in", "the inventory")
     assert [(found / name).read_text() for name in ("group_vars/all.yml", "waivers/a.yml")] == ["one", "two"]
 
 
@@ -143,7 +143,7 @@ def test_a_link_out_of_all_repositories_is_refused(two, into: Path, tmp_path: Pa
     (two[0].top / "in" / "waivers").symlink_to(tmp_path / "anywhere")
     two[0].commit()
     with pytest.raises(Refused, match="lies in no git checkout"):
-        Then("HEAD", into).path(two[0].top / "in", "the inventory")
+        FilesAtRevision("HEAD", into).path(two[0].top / "in", "the inventory")
 
 
 def test_a_submodule_is_refused(two, into: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_submodule_is_refused(two, into: Path) -> None:
     policy.git("submodule", "--quiet", "add", str(catalogue.top), "in/group_vars")
     policy.commit()
     with pytest.raises(Refused, match="is a submodule"):
-        Then("HEAD", into).path(policy.top / "in", "the inventory")
+        FilesAtRevision("HEAD", into).path(policy.top / "in", "the inventory")
 
 
 def test_a_shallow_clone_says_so(two, into: Path, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_shallow_clone_says_so(two, into: Path, tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{two[0].top}", str(cut)], check=True)
     for name in ("HEAD~1", "2026-11-05"):
         with pytest.raises(Refused, match="shallow clone"):
-            Then(name, into).path(cut / "in", "the inventory")
+            FilesAtRevision(name, into).path(cut / "in", "the inventory")
 
 
 def test_nothing_that_a_repository_names_is_run_and_none_of_its_files_is_left_out(two, into: Path) -> None:
@@ -174,7 +174,7 @@ def test_nothing_that_a_repository_names_is_run_and_none_of_its_files_is_left_ou
     policy.git("config", "filter.x.required", "true")
     policy.file(".git/hooks/post-checkout", f"#!/bin/sh\ntouch {ran}\n")
     (policy.top / ".git" / "hooks" / "post-checkout").chmod(0o755)
-    found = Then("HEAD", into).path(policy.top / "in", "the inventory")
+    found = FilesAtRevision("HEAD", into).path(policy.top / "in", "the inventory")
     assert (found / "waiver.yml").read_text() == "x"
     assert (found / "$Format:%H$.yml").read_text() == "$Format:%H$ $Id$\n"
     assert not ran.exists()
@@ -195,7 +195,7 @@ def test_a_missing_object_is_fetched_from_nowhere(two, into: Path, tmp_path: Pat
     ):
         policy.git("config", key, value)
     with pytest.raises(Refused, match="cannot bring back"):
-        Then("HEAD", into).path(policy.top / "in", "the inventory")
+        FilesAtRevision("HEAD", into).path(policy.top / "in", "the inventory")
     assert not ran.exists()
 
 

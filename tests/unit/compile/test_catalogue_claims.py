@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.compile.catalogue import load
 from proscribe.compile.claims import SHARED, above
-from proscribe.policy_errors import InWords, PolicyError, PolicyErrors, close_to, shown
+from proscribe.policy_errors import Described, PolicyError, PolicyErrors, close_to, shown
 
 OWN = Path(__file__).resolve().parents[3] / "catalog"
 IF_MEANT = "(name each other in overlaps_with if both are meant)"
@@ -218,7 +218,7 @@ def test_a_message_never_speaks_to_the_terminal() -> None:
 
 def test_what_stands_there_is_told_in_words_without_quotes() -> None:
     assert (
-        str(PolicyError("f", "a", InWords("the key a second time"), "c"))
+        str(PolicyError("f", "a", Described("the key a second time"), "c"))
         == "f: a: found the key a second time, expected c"
     )
 

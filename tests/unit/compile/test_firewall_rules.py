@@ -13,7 +13,7 @@ from proscribe.compile.firewall_rules import read_rules
 from proscribe.compile.networks import merged
 from proscribe.compile.schema import check_service
 from proscribe.controls.firewall.exemptions import collect
-from proscribe.controls.firewall.rule_text import Lifelines
+from proscribe.controls.firewall.rule_text import Exemptions
 from proscribe.controls.firewall.ruleset import render
 from proscribe.host import Host
 from proscribe.policy_errors import Expected
@@ -110,7 +110,7 @@ GOOD = {
 
 def rendered(services: dict[str, Any], rules: list[Any]) -> str:
     wanted = {"dns_over_tls": "blocked", "quic": "blocked", "log": True, "rules": rules, "management": []}
-    return render({"mode": "enforce", "services": services, "settings": wanted}, Lifelines(users={"x": [1]}))
+    return render({"mode": "enforce", "services": services, "settings": wanted}, Exemptions(users={"x": [1]}))
 
 
 def test_the_words_of_an_ordinary_table_are_all_known() -> None:

@@ -339,7 +339,7 @@ class TestPrograms:
         made.put(app, {"wechat": made.elf(), **({"libcef.so": made.elf()} if certain else {})})
         host.program(7, "/home/alice/wechat/helper" if certain else "/home/alice/wechat/wechat")
         of = plan(wechat={"processes": ["wechat"]})
-        (copy,) = observe_apps(host, of["controls"]["apps"]).copies
+        (copy,) = observe_apps(host, of["controls"]["apps"]).portable_apps
         assert bool(copy.doubt) is not certain
         ends = [str(action) for action in apps.enforce(host, of).actions if str(action).startswith("end ")]
         assert ends == (["end helper of alice (pid 7)"] if certain else [])

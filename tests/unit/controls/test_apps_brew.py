@@ -45,7 +45,7 @@ def test_formulae_and_casks_of_a_users_own(root: Path, system: str, room: str, p
     put(root, f"{prefix}/{room}/telegram/.metadata/x")  # of a cask that is gone
     found, unseen = everywhere(ROWS[system], Host(str(root)), {"rclone", "telegram"})
     assert [one.finding()[:6] for one in found] == [("package", "rclone", system, "1.70.0", "user:alice", path)]
-    assert unseen == "" and f"{prefix}/{room}" in ROWS[system].trees(Host(str(root)), ALICE)
+    assert unseen == "" and f"{prefix}/{room}" in ROWS[system].owned_directories(Host(str(root)), ALICE)
 
 
 @root_only
@@ -119,4 +119,4 @@ def test_an_android_app_is_seen_by_its_data_and_reported_with_who_can_remove_it(
     assert [one.finding()[:6] for one in found] == [("package", "com.tencent.mm", "waydroid", "", "user:alice", place)]
     actions, ((_, why),) = waydroid.removal(host, found)
     assert (unseen, actions) == ("", []) and "waydroid app remove com.tencent.mm" in why
-    assert waydroid.trees(host, ALICE) == ["/home/alice/.local/share/waydroid"]
+    assert waydroid.owned_directories(host, ALICE) == ["/home/alice/.local/share/waydroid"]

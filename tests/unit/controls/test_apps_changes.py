@@ -39,7 +39,7 @@ def ban(mode: str = "enforce", **settings: Any) -> dict[str, Any]:
 
 def test_in_this_order(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    monkeypatch.setattr(user_notice, "tell", lambda host, text: told.append(text))
+    monkeypatch.setattr(user_notice, "notify", lambda host, text: told.append(text))
     host.packages = {"wechat": "ii"}
     host.program(7, "/home/alice/Telegram/Telegram")
     tree = copy(host)

@@ -64,7 +64,7 @@ def test_an_environment_anywhere_in_the_home_that_conda_has_listed(root: Path) -
     put(root, "/home/alice/.conda/environments.txt", lines)
     host = Host(str(root))
     assert [one.handles[0] for one in conda.query_of(host, ALICE, IDS)[0]] == ["/home/alice/work/env"]
-    assert conda.trees(host, ALICE) == ["/home/alice/work/env"]
+    assert conda.owned_directories(host, ALICE) == ["/home/alice/work/env"]
 
 
 def test_more_environments_than_anybody_has_are_not_all_read_and_that_is_said(

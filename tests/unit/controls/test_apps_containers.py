@@ -126,8 +126,8 @@ def test_whose_launcher_an_entry_is_and_whether_that_is_certain(
 ) -> None:
     root = tree(tmp_path)
     put(root, path, ENTRY.format(line))
-    copies, unseen = launchers.find_launchers(Host(str(root)), SERVICES, services_of, [ALICE, BOB], True)
-    seen = [(*copy.services, copy.finding().kind, not copy.doubt) for copy in copies]
+    portable_apps, unseen = launchers.find_launchers(Host(str(root)), SERVICES, services_of, [ALICE, BOB], True)
+    seen = [(*copy.services, copy.finding().kind, not copy.doubt) for copy in portable_apps]
     assert (seen, unseen) == ([found] if found else [], [])
 
 
@@ -167,6 +167,6 @@ fi
 def test_a_script_that_distrobox_exported(tmp_path: Path, name: str, text: str, certain: list[bool]) -> None:
     root = tree(tmp_path)
     put(root, f"/home/alice/.local/bin/{name}", text, 0o755)
-    copies, unseen = launchers.find_launchers(Host(str(root)), SERVICES, services_of, [ALICE], False)
-    assert ([not copy.doubt for copy in copies], unseen) == (certain, [])
-    assert {(copy.kind, copy.path) for copy in copies} <= {("launcher", f"/home/alice/.local/bin/{name}")}
+    portable_apps, unseen = launchers.find_launchers(Host(str(root)), SERVICES, services_of, [ALICE], False)
+    assert ([not copy.doubt for copy in portable_apps], unseen) == (certain, [])
+    assert {(copy.kind, copy.path) for copy in portable_apps} <= {("launcher", f"/home/alice/.local/bin/{name}")}

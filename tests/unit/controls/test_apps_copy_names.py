@@ -40,7 +40,7 @@ NAMES = Names(SERVICES)
 
 def test_each_key_of_an_entry_gives_names_of_its_kind() -> None:
     assert NAMES.programs == {"wx": ["wechat", "chat"], "WeChatAppEx": ["wechat"], "box-sync": ["boxapp"]}
-    assert NAMES.copies == {"Box": ["boxapp"]}
+    assert NAMES.portable_apps == {"Box": ["boxapp"]}
     assert NAMES.windows == {"WeChat.exe": {"wechat": ["/tencent/wechat/wechat.exe", "/weixin/wechat.exe"]}}
     assert NAMES.desktop_files == {"Wechat-Entry.desktop": ["wechat"]}
     assert NAMES.marked == {"WxTool": ["wechat"]}

@@ -16,7 +16,7 @@ from proscribe.controls.applying import carry_out
 from proscribe.controls.apps.quarantine import capacity, manifest, moving, operator
 from proscribe.controls.base import Changes
 from proscribe.host import ControlError, Host, Unseen
-from proscribe.host.apart import Limits, asked
+from proscribe.host.apart import Limits, run_apart
 from proscribe.host.directories import Attributes
 from proscribe.quarantined import ID, id_of
 from proscribe.run import in_quarantine
@@ -144,7 +144,7 @@ def test_a_folder_that_is_none_of_ours_hides_nothing_and_is_told(tmp_path: Path)
     ]
     assert all(ITEMS in one["why"] for one in told["broken"])
     # And what is asked for all the same is not there.
-    asked = [
+    run_apart = [
         "copied-00000001",
         "../../../../etc",
         "climbs-00000001",
@@ -152,8 +152,8 @@ def test_a_folder_that_is_none_of_ours_hides_nothing_and_is_told(tmp_path: Path)
         f"{id_}/../{id_}",
         "README",
     ]
-    assert set(restored(host, *asked).values()) == {"it is not in the quarantine of this host any more"}
-    assert set(restored(host, *asked, do="prune").values()) == {"it is not in the quarantine of this host any more"}
+    assert set(restored(host, *run_apart).values()) == {"it is not in the quarantine of this host any more"}
+    assert set(restored(host, *run_apart, do="prune").values()) == {"it is not in the quarantine of this host any more"}
     assert (tmp_path / "etc/shadow").read_text() == "secret" and id_ in folders(host)
 
 
@@ -229,7 +229,7 @@ def test_what_a_user_put_where_a_folder_of_ours_should_be_is_none(tmp_path: Path
         with manifest.held(host, item) as hold:
             return hold is not None
 
-    assert asked(opened, Limits(seconds=20)) is False
+    assert run_apart(opened, Limits(seconds=20)) is False
     manifest.drop_hold(host, item)
     assert os.path.lexists(place), "what is not ours stays"
 
@@ -248,7 +248,7 @@ def test_what_a_user_put_where_a_folder_of_ours_should_be_is_none(tmp_path: Path
     ],
 )  # fmt: skip
 def test_whatever_a_move_meets_is_told_with_what_was_tried(error: Exception, said: str) -> None:
-    with pytest.raises(ControlError) as wrong, manifest.told("cannot keep x"):
+    with pytest.raises(ControlError) as wrong, manifest.explained("cannot keep x"):
         raise error
     assert str(wrong.value) == said
 

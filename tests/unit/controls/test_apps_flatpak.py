@@ -250,11 +250,11 @@ def test_a_remote_is_filtered_and_let_go(root: Path, modified: tuple[Host, list[
     assert (FILTERS.wrong(host, True), FILTERS.wrong(host, False), FILTERS.concerns(host)) == ("missing", "", True)
     FILTERS.enforce(host)
     assert calls == [["flatpak", "remote-modify", "--installation=default", f"--filter={FLATHUB}", "--", "flathub"]]
-    assert (FILTERS.wrong(host, True), FILTERS.stands(host)) == ("", True)
+    assert (FILTERS.wrong(host, True), FILTERS.in_place(host)) == ("", True)
     assert FILTERS.wrong(host, False).startswith("left over")
     RemoteFilters(()).lift(host)
     assert calls[1:] == [["flatpak", "remote-modify", "--installation=default", "--no-filter", "--", "flathub"]]
-    assert not FILTERS.stands(host)
+    assert not FILTERS.in_place(host)
     assert not (root / "etc/proscribe").exists()
 
 

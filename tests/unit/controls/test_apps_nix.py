@@ -106,7 +106,7 @@ def test_a_store_of_a_users_own_is_seen_and_left(root: Path, own: str) -> None:
     host = Host(str(root), lambda argv, **options: pytest.fail("it was run"))
     (one,) = nix.query_of(host, ALICE, IDS)[0]
     assert (one.path, one.handles) == (own + TELEGRAM[len("/nix") :], (f"{OWN}/profile", "profile", own))
-    assert f"{own}/store" in nix.trees(host, ALICE)
+    assert f"{own}/store" in nix.owned_directories(host, ALICE)
     ((_, why),) = nix.removal(host, [one])[1]
     assert why == f"{own} stands for /nix, and Nix removes it only in its user's view of the disk"
 

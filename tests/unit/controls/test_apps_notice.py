@@ -34,7 +34,7 @@ def action(verb: str) -> Action:
     ],
 )
 def test_when(text: str, verbs: list[str], told: list[str]) -> None:
-    assert [str(one) for one in user_notice.told(Host("/nonexistent"), text, list(map(action, verbs)))] == told
+    assert [str(one) for one in user_notice.notifying(Host("/nonexistent"), text, list(map(action, verbs)))] == told
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_when(text: str, verbs: list[str], told: list[str]) -> None:
     ],
 )
 def test_until_when_something_is_kept(text: str, verbs: list[str], until: str, said: str) -> None:
-    (told,) = user_notice.told(Host("/nonexistent"), text, list(map(action, verbs)), until)
+    (told,) = user_notice.notifying(Host("/nonexistent"), text, list(map(action, verbs)), until)
     assert told.after == said
 
 
@@ -85,7 +85,7 @@ def test_terminals_are_written_to_and_a_full_one_is_skipped(tmp_path: Path) -> N
 
     told = Two(Path("/"))
     assert name in list(user_notice.terminals(told))
-    user_notice.tell(told, "WeChat is not allowed here; ask IT")
+    user_notice.notify(told, "WeChat is not allowed here; ask IT")
     assert select.select([ours], [], [], 5)[0]
     assert b"proscribe: WeChat is not allowed here; ask IT" in os.read(ours, 1000)
     os.chmod(name, 0o600)  # mesg n
@@ -96,7 +96,7 @@ def test_terminals_are_written_to_and_a_full_one_is_skipped(tmp_path: Path) -> N
 
 
 def test_desktops_are_asked_as_their_users_with_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(user_notice, "asked", lambda work, limits: work())  # here, where the calls are noted
+    monkeypatch.setattr(user_notice, "run_apart", lambda work, limits: work())  # here, where the calls are noted
     calls: list[tuple[Sequence[str], Any]] = []
 
     def run(argv: Sequence[str], **options: Any) -> Result:
@@ -108,7 +108,7 @@ def test_desktops_are_asked_as_their_users_with_a_limit(tmp_path: Path, monkeypa
     (tmp_path / "run/user/1000/bus").touch()
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
-    user_notice.tell(Terminals(tmp_path, run), "it's over")
+    user_notice.notify(Terminals(tmp_path, run), "it's over")
     ((argv, options),) = calls
     assert argv[:2] == ["busctl", "--address=unix:path=/run/user/1000/bus"] and "it's over" in argv
     assert (options["user"].name, options["timeout"] <= 5) == ("alice", True)
@@ -119,9 +119,9 @@ TWO = "Ask the service desk.\n請聯絡資訊科技服務台。"
 
 def test_a_notice_in_two_languages_is_shown_in_both_in_their_order() -> None:
     """Which language somebody reads is not known on a host that several share."""
-    (told,) = user_notice.told(Host("/nonexistent"), TWO, [action("quarantine")], "2027-02-24T02:30:00Z")
+    (told,) = user_notice.notifying(Host("/nonexistent"), TWO, [action("quarantine")], "2027-02-24T02:30:00Z")
     assert told.after == f"{TWO} What is moved is kept until 2027-02-24.\n"
-    (told,) = user_notice.told(Host("/nonexistent"), "\x1b[2J\n \n<b>x</b>", [action("end")])
+    (told,) = user_notice.notifying(Host("/nonexistent"), "\x1b[2J\n \n<b>x</b>", [action("end")])
     assert told.after == "[2J\n(b)x(/b)\n"
 
 
@@ -131,6 +131,6 @@ def test_each_language_stands_on_a_line_of_its_own_on_a_terminal(
     written: list[bytes] = []
     monkeypatch.setattr(user_notice, "terminals", lambda host: iter(["/dev/pts/1"]))
     monkeypatch.setattr(user_notice, "_write", lambda host, name, message: written.append(message))
-    user_notice.tell(Terminals(tmp_path), TWO)
+    user_notice.notify(Terminals(tmp_path), TWO)
     lines = [f"proscribe: {line}" for line in TWO.split("\n")]
     assert [message.decode() for message in written] == ["\r\n\r\n" + "\r\n".join(lines) + "\r\n\r\n"]

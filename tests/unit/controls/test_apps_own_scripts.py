@@ -11,7 +11,7 @@ import pytest
 from proscribe.controls.apps.observed import observe_apps
 from proscribe.controls.apps.portable import user_dirs
 from proscribe.controls.apps.portable.names import Names
-from proscribe.controls.apps.portable.scan import Copy
+from proscribe.controls.apps.portable.scan import PortableApp
 from proscribe.controls.apps.portable.scan_cache import keep
 from proscribe.host import ControlError, Host, Result, Unseen, User, file_scan
 
@@ -51,12 +51,12 @@ def section() -> dict[str, Any]:
     return {"mode": "enforce", "services": services, "settings": {}}
 
 
-def copies(host: Host) -> list[Copy]:
-    return sorted(observe_apps(host, section()).copies, key=lambda copy: copy.path)
+def portable_apps(host: Host) -> list[PortableApp]:
+    return sorted(observe_apps(host, section()).portable_apps, key=lambda copy: copy.path)
 
 
 def found(host: Host) -> list[tuple[str, str, str, str]]:
-    return [(" ".join(c.services), c.kind, c.path, "doubt" if c.doubt else "certain") for c in copies(host)]
+    return [(" ".join(c.services), c.kind, c.path, "doubt" if c.doubt else "certain") for c in portable_apps(host)]
 
 
 @pytest.mark.parametrize("home", [HOME, "/root"])
@@ -83,14 +83,14 @@ def test_what_is_remembered_of_a_folder_is_read_anew_once_it_is_said_to_be_downl
     observed = observe_apps(host, section())
     keep(host, observed.memory, begins=True)
     put(host, HOME + user_dirs.FILE, DIRS)
-    assert [copy.path for copy in observe_apps(host, section()).copies] == [f"{HOME}/下載/signal"]
+    assert [copy.path for copy in observe_apps(host, section()).portable_apps] == [f"{HOME}/下載/signal"]
 
 
 def test_a_folder_of_downloads_never_moves_as_a_whole_whatever_it_is_called(host: Host) -> None:
     put(host, HOME + user_dirs.FILE, DIRS)
     for name, content in made.electron("signal-desktop").items():
         put(host, f"{HOME}/下載/{name}", content)
-    (copy,) = copies(host)
+    (copy,) = portable_apps(host)
     assert not copy.doubt and copy.path != f"{HOME}/下載" and f"{HOME}/下載" not in copy.parts
 
 
@@ -99,7 +99,7 @@ def test_an_app_does_not_stay_because_its_user_calls_its_folder_a_standard_one(h
     put(host, HOME + user_dirs.FILE, f'XDG_MUSIC_DIR="{HOME}/signal-desktop-7"\n')
     for name, content in made.electron("signal-desktop").items():
         put(host, f"{HOME}/signal-desktop-7/{name}", content)
-    (copy,) = copies(host)
+    (copy,) = portable_apps(host)
     assert not copy.doubt and f"{HOME}/signal-desktop-7/signal-desktop" in copy.parts
 
 
@@ -201,7 +201,7 @@ def test_a_file_that_is_none_is_left_alone_and_the_usual_names_count(host: Host,
 )
 def test_an_appimage_that_is_called_as_its_users_call_it_is_told_and_stays(host: Host, name: str, service: str) -> None:
     put(host, f"{HOME}/下載/{name}", made.image("something-else"))
-    (copy,) = copies(host)
+    (copy,) = portable_apps(host)
     assert (copy.services, copy.kind, copy.path) == ([service], "appimage", f"{HOME}/下載/{name}")
     assert copy.doubt.startswith(NAMES_ARE_WORDS)
 
@@ -229,7 +229,7 @@ def test_a_directory_of_such_a_name_is_not_taken_for_the_apps_own() -> None:
 def test_a_launcher_that_is_called_as_its_users_call_it_is_told_and_stays(host: Host, line: str, menu: str) -> None:
     put(host, HOME + user_dirs.FILE, DIRS)
     put(host, f"{menu}/x.desktop", f"[Desktop Entry]\nExec=/opt/x/run\n{line}\n")
-    (copy,) = copies(host)
+    (copy,) = portable_apps(host)
     assert (copy.kind, copy.path) == ("launcher", f"{menu}/x.desktop")
     assert NAMES_ARE_WORDS in copy.doubt and copy.why.startswith("it is called ")
 

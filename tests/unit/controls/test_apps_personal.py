@@ -16,7 +16,7 @@ import pytest
 from proscribe.controls import apps
 from proscribe.controls.apps import observed, per_user, running
 from proscribe.controls.apps.desired import Desired
-from proscribe.controls.apps.portable.scan import Copy
+from proscribe.controls.apps.portable.scan import PortableApp
 from proscribe.controls.apps.systems.package import Package
 from proscribe.host import ControlError, Host, Process, Unseen, User
 from proscribe.host.budget import Budget
@@ -142,7 +142,7 @@ PACKAGE, CERTAIN, DOUBTFUL = "package", "certain", "doubtful"
 
 
 @pytest.mark.parametrize(
-    ("copies", "programs", "packages", "uncertain"),
+    ("portable_apps", "programs", "packages", "uncertain"),
     [
         ([], [], 0, False),
         ([], [], 1, False),
@@ -160,7 +160,7 @@ PACKAGE, CERTAIN, DOUBTFUL = "package", "certain", "doubtful"
 )
 @pytest.mark.parametrize("beside", [False, True])
 def test_when_enforcing_would_change_nothing(
-    copies: list[str], programs: list[str], packages: int, uncertain: bool, beside: bool
+    portable_apps: list[str], programs: list[str], packages: int, uncertain: bool, beside: bool
 ) -> None:
     """Only if all that was seen is doubtful, and whatever was seen of another service: else a drift would be told that
     no run ever corrects, or one that it does would not."""
@@ -177,12 +177,12 @@ def test_when_enforcing_would_change_nothing(
         lambda process: None,
         {},
         [
-            Copy([id_], "program", f"/x/{id_}", id_, None, "", doubt if doubt == DOUBTFUL else "")
-            for id_, doubt in [*(("a", doubt) for doubt in copies), *((id_, CERTAIN) for id_ in other)]
+            PortableApp([id_], "program", f"/x/{id_}", id_, None, "", doubt if doubt == DOUBTFUL else "")
+            for id_, doubt in [*(("a", doubt) for doubt in portable_apps), *((id_, CERTAIN) for id_ in other)]
         ],
     )  # fmt: skip
     assert seen.uncertain("a") is uncertain
-    assert len(seen.findings("a")) == len(copies) + len(programs) + packages
+    assert len(seen.findings("a")) == len(portable_apps) + len(programs) + packages
 
 
 # -- what belongs to users ---------------------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ def test_whose_a_copy_is(host: MadeHost, path: str, owner: int | None, scope: st
     )
     made.put(Path(host.root + path), {"wechat": made.elf(), "libcef.so": made.elf()}, -1 if owner is None else owner)
     seen = observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
-    assert [copy.finding().scope for copy in seen.copies] == ([scope] if scope else [])
+    assert [copy.finding().scope for copy in seen.portable_apps] == ([scope] if scope else [])
 
 
 @ROOT
@@ -221,7 +221,7 @@ def test_a_web_app_in_roots_home_is_roots(host: MadeHost) -> None:
         )
     of = plan(wechat={"web_hosts": ["wechat.com"], "processes": ["wechat"]})
     seen = observed.observe_apps(host, of["controls"]["apps"])
-    assert sorted(copy.finding().scope for copy in seen.copies) == ["user:alice", "user:root"]
+    assert sorted(copy.finding().scope for copy in seen.portable_apps) == ["user:alice", "user:root"]
 
 
 @pytest.mark.parametrize("program", ["/usr/bin/wechat", "/opt/wechat/run", "/home/alice/own/run"])
@@ -229,7 +229,7 @@ def test_what_the_host_starts_with_every_session_is_whose_program_it_starts(host
     made.put(Path(host.root + "/etc/xdg/autostart"), {"start.desktop": made.entry("x", Exec=program)})
     of = plan(wechat={"processes": ["wechat"], "paths": ["/opt/wechat", "~/own"]}, other={"processes": ["other"]})
     seen = observed.observe_apps(host, of["controls"]["apps"])
-    assert [(copy.services, copy.kind, copy.path, copy.finding().scope) for copy in seen.copies] == [
+    assert [(copy.services, copy.kind, copy.path, copy.finding().scope) for copy in seen.portable_apps] == [
         (["wechat"], "autostart", "/etc/xdg/autostart/start.desktop", "system")
     ]
 
@@ -252,7 +252,7 @@ def test_what_one_user_hides_is_told_with_his_name_and_hides_nothing_of_others(
     of = plan(wechat={"processes": ["wechat"]}, telegram={"processes": ["Telegram"]})
     seen = observed.observe_apps(host, of["controls"]["apps"])
     assert seen.unseen == dict.fromkeys(("wechat", "telegram"), "alice: her menu is closed")
-    assert [copy.path for copy in seen.copies] == ["/home/bob/Telegram"]
+    assert [copy.path for copy in seen.portable_apps] == ["/home/bob/Telegram"]
     assert states(host, of)["apps/wechat"] == "unknown" and states(host, of)["apps/telegram"] == "noncompliant"
 
 
@@ -332,7 +332,7 @@ def test_a_home_on_a_network_is_scanned_as_its_user_where_that_is_asked_for(
     section = plan(telegram={"processes": ["Telegram"]})["controls"]["apps"]
     section["settings"]["network_homes"] = "scan" if scanned else "unknown"
     seen = observed.observe_apps(host, section)
-    assert [(copy.path, copy.finding().scope) for copy in seen.copies] == (
+    assert [(copy.path, copy.finding().scope) for copy in seen.portable_apps] == (
         [("/home/alice/Telegram", "user:alice")] if scanned else []
     )
     assert bool(seen.unseen) is not scanned
@@ -413,7 +413,7 @@ def test_only_root_is_asked_about_in_the_process_that_looks_at_the_host(
             return [], ""
 
         @staticmethod
-        def trees(door: Host, user: User | None) -> Sequence[str]:
+        def owned_directories(door: Host, user: User | None) -> Sequence[str]:
             asked.append(user.name if user else "the host")
             return ()
 
@@ -446,7 +446,7 @@ def test_a_package_system_that_cannot_be_asked_is_unknown_for_its_services_alone
             return [], "its list is odd" if whose == user.name else ""
 
         @staticmethod
-        def trees(door: Host, user: User | None) -> Sequence[str]:
+        def owned_directories(door: Host, user: User | None) -> Sequence[str]:
             return ()
 
         @staticmethod
@@ -493,7 +493,7 @@ def test_what_was_not_seen_of_a_user_is_told_whatever_else_there_is(
     def look(door: Host, services: Any, names: Any, region: Any, *more: Any) -> Any:
         if region.user is None:
             return real(door, services, names, region, *more)
-        return per_user.scan.Copies([], ["closed"], [], {}, {})
+        return per_user.scan.PortableApps([], ["closed"], [], {}, {})
 
     monkeypatch.setattr(per_user.scan, "scan_files", look)
     host.learns = learns
@@ -504,7 +504,7 @@ def test_what_was_not_seen_of_a_user_is_told_whatever_else_there_is(
 def test_nothing_moves_out_of_what_a_package_system_of_the_host_or_of_roots_owns(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    system = SimpleNamespace(trees=lambda door, user: [f"/opt/{user.name if user else 'host'}"])
+    system = SimpleNamespace(owned_directories=lambda door, user: [f"/opt/{user.name if user else 'host'}"])
     monkeypatch.setattr(observed, "SYSTEMS", [system])
     root = User("root", 0, 0, "/root")
     assert list(observed._of_host(host, {"/root": root}).owned) == ["/opt/host", "/opt/root"]
@@ -538,9 +538,9 @@ def test_what_comes_back_from_a_child_is_what_it_was() -> None:
     package = Package("npm", "x", "1", ("x", "y"), ALICE, "/p", True)
     assert per_user.restored_package([*package[:3], list(package.handles), list(ALICE), *package[5:]]) == package
     assert per_user.restored_package(package._replace(owner=None)).owner is None
-    copy = Copy(["a"], "tree", "/x", "x", ALICE, "why", "doubt", "1", 1000, ["/x/y"], "stays")
-    assert per_user.restored_copy([*copy[:4], list(ALICE), *copy[5:]]) == copy
-    assert per_user.restored_copy(copy._replace(owner=None)).owner is None
+    copy = PortableApp(["a"], "tree", "/x", "x", ALICE, "why", "doubt", "1", 1000, ["/x/y"], "stays")
+    assert per_user.restored_app([*copy[:4], list(ALICE), *copy[5:]]) == copy
+    assert per_user.restored_app(copy._replace(owner=None)).owner is None
 
 
 @pytest.mark.parametrize(
@@ -585,7 +585,7 @@ def test_what_a_package_system_says_of_a_user_comes_through(
             return [Package("npm", id_, "1", owner=user, path="/p") for id_ in found if id_ in ids], blind
 
         @staticmethod
-        def trees(door: Host, user: User | None) -> Sequence[str]:
+        def owned_directories(door: Host, user: User | None) -> Sequence[str]:
             return ()
 
         @staticmethod
@@ -607,4 +607,4 @@ def test_a_single_file_of_somebodys_in_a_shared_place_is_seen_and_his(host: Made
     os.chmod(host.root + "/tmp", 0o1777)
     os.chown(host.root + "/tmp/WeChat.AppImage", 4321, 4321)
     seen = observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
-    assert [(copy.path, copy.finding().scope) for copy in seen.copies] == [("/tmp/WeChat.AppImage", "user:4321")]
+    assert [(copy.path, copy.finding().scope) for copy in seen.portable_apps] == [("/tmp/WeChat.AppImage", "user:4321")]

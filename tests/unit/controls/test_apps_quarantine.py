@@ -494,7 +494,7 @@ def test_what_appears_at_its_place_just_after_a_look_is_not_replaced(
 ) -> None:
     for name in ("ours", "new"):
         (tmp_path / name).write_text(name)
-    monkeypatch.setattr(completing, "stands", lambda directory, name: False)
+    monkeypatch.setattr(completing, "in_place", lambda directory, name: False)
     with pytest.raises(FileExistsError):
         put(tmp_path, "ours", "new")
     assert (tmp_path / "new").read_text() == "new"

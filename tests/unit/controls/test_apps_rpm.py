@@ -310,9 +310,9 @@ class TestTheGuard:
         here = self.host(tmp_path, "")
         (tmp_path / "var/lib/proscribe").mkdir()
         (tmp_path / rpm_conflicts.PLACE[1:]).touch()
-        assert self.GUARD.stands(here)
+        assert self.GUARD.in_place(here)
         self.GUARD.lift(here)
-        assert not self.GUARD.stands(here)
+        assert not self.GUARD.in_place(here)
 
 
 class TestAFileOfOthers:
@@ -322,7 +322,7 @@ class TestAFileOfOthers:
         for directory in ("etc", "var/lib"):
             (tmp_path / directory).mkdir(parents=True)
         here = Host(str(tmp_path))
-        assert (self.PART.wrong(here, True), self.PART.stands(here)) == (MISSING, False)
+        assert (self.PART.wrong(here, True), self.PART.in_place(here)) == (MISSING, False)
         self.PART.enforce(here)
         assert (tmp_path / "etc/made.conf").read_text() == "ours\n"
         assert self.PART.wrong(here, False) == LEFT_OVER

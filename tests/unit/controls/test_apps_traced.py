@@ -81,7 +81,7 @@ def test_its_file_is_asked_only_where_something_is_there_and_looked_for(tmp_path
         query=lambda *what: asked.append(what) or (["p"], "b"),
         query_of=lambda *what: asked.append(what) or (["p"], "b"),
         programs=lambda *what: asked.append(what) or (lambda process: "p"),
-        trees=lambda *what: asked.append(what) or ["t"],
+        owned_directories=lambda *what: asked.append(what) or ["t"],
         removal=lambda *what: what,
     )
     system = OnDemand("x", "x", lambda: inner, ["/trace", "~/trace"])
@@ -94,7 +94,7 @@ def test_its_file_is_asked_only_where_something_is_there_and_looked_for(tmp_path
     assert system.programs(host, ids, [])(Process(1, "/x")) == ("p" if is_asked else "")
     assert system.programs(host, ids, ["p"])(Process(1, "/x")) == ("p" if ids else ""), "of a user's, there is one"
     assert system.removal(host, ["p"]) == (host, ["p"])
-    assert [system.trees(host, user) for user in (None, ALICE)] == ([["t"], ["t"]] if there else [(), ()])
+    assert [system.owned_directories(host, user) for user in (None, ALICE)] == ([["t"], ["t"]] if there else [(), ()])
 
 
 def test_these_keep_what_a_user_has_below_his_name() -> None:

@@ -39,7 +39,7 @@ def test_a_tool_and_what_came_along_with_another(root: Path) -> None:
         ("Telethon", "1.36.0", "user:alice", ("telethon",)),
     ]
     assert unseen == "" and uv.query(Host(str(root)), IDS) == ([], "")
-    assert uv.trees(Host(str(root)), ALICE) == [TOOLS]
+    assert uv.owned_directories(Host(str(root)), ALICE) == [TOOLS]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_directory_of_tools_elsewhere_is_found_by_the_links_to_its_programs(
     link.parent.mkdir(parents=True)
     link.symlink_to(target)
     assert len(uv.query_of(Host(str(root)), ALICE, IDS)[0]) == seen
-    assert uv.trees(Host(str(root)), ALICE) == [TOOLS, *(["/home/alice/apps"] if seen else [])]
+    assert uv.owned_directories(Host(str(root)), ALICE) == [TOOLS, *(["/home/alice/apps"] if seen else [])]
 
 
 def test_more_links_than_anybody_has_are_not_all_read_and_that_is_said(

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from proscribe.host import Host, apart, file_scan
-from proscribe.host.apart import asked
+from proscribe.host.apart import run_apart
 from proscribe.host.budget import Budget
-from proscribe.host.file_scan import LIMITS, Limits, Walked, mounts, walk
+from proscribe.host.file_scan import LIMITS, Limits, Scanned, mounts, scan
 
 WANTED = frozenset({"wechat"})
 
@@ -22,8 +22,8 @@ def choose(directory: str, names: Sequence[str]) -> frozenset[str]:
     return WANTED.intersection(names)
 
 
-def go(root: Path, known=None, limits: Limits = LIMITS, roots: Sequence[str] = ("/home/a",), skipped=()) -> Walked:
-    return walk(Host(str(root)), roots, choose, known or {}, skipped, limits)
+def go(root: Path, known=None, limits: Limits = LIMITS, roots: Sequence[str] = ("/home/a",), skipped=()) -> Scanned:
+    return scan(Host(str(root)), roots, choose, known or {}, skipped, limits)
 
 
 def make(root: Path, *paths: str) -> None:
@@ -37,7 +37,7 @@ def settle(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_scan, "SETTLED", -(10**10))
 
 
-def hits(walked: Walked) -> list[str]:
+def hits(walked: Scanned) -> list[str]:
     return sorted(f"{directory}/{name}" for directory, names in walked.hits for name in names)
 
 
@@ -62,7 +62,7 @@ def test_a_walk_does_without_the_collection_of_circles_and_leaves_it_as_it_was(t
     before = gc.isenabled()
     try:
         (gc.enable if collects else gc.disable)()
-        walk(Host(str(tmp_path)), ["/home/a"], lambda directory, names: seen.append(gc.isenabled()) or (), {})
+        scan(Host(str(tmp_path)), ["/home/a"], lambda directory, names: seen.append(gc.isenabled()) or (), {})
         assert (seen, gc.isenabled()) == ([False], collects)
     finally:
         (gc.enable if before else gc.disable)()
@@ -78,7 +78,7 @@ def test_a_directory_that_becomes_a_link_after_it_was_listed_is_not_entered(tmp_
             (tmp_path / "home/a/x").symlink_to(tmp_path / "outside")
         return WANTED.intersection(names)
 
-    walked = walk(Host(str(tmp_path)), ["/home/a"], exchanging, {})
+    walked = scan(Host(str(tmp_path)), ["/home/a"], exchanging, {})
     assert hits(walked) == [] and walked.unseen == []
 
 
@@ -261,10 +261,10 @@ def test_nobody_waits_at_a_pipe_that_was_a_directory_when_it_was_listed(tmp_path
         return choose(directory, names)
 
     def work() -> list[list[str]]:
-        walked = walk(Host(str(tmp_path)), ["/home/a"], swap, {})
+        walked = scan(Host(str(tmp_path)), ["/home/a"], swap, {})
         return [hits(walked), walked.unseen]
 
-    assert asked(work, apart.Limits(seconds=20)) == [["/home/a/y/wechat"], []]
+    assert run_apart(work, apart.Limits(seconds=20)) == [["/home/a/y/wechat"], []]
 
 
 @pytest.mark.parametrize("remembered", [False, True])
@@ -277,7 +277,7 @@ def test_what_is_remembered_is_paid_for_too(tmp_path, monkeypatch, remembered, e
     assert not remembered or sorted(known) == ["/home/a", "/home/a/x", "/home/a/y"]
     host = Host(str(tmp_path))
     host.budget = Budget(entries=entries)
-    walked = walk(host, ["/home/a"], choose, known)
+    walked = scan(host, ["/home/a"], choose, known)
     if spent:
         assert walked.unseen == [f"over budget: more than {entries} files, in /home/a"]
     else:
@@ -294,7 +294,7 @@ def test_so_many_names_that_matter_are_taken_of_one_user(tmp_path, monkeypatch, 
     monkeypatch.setattr(file_scan, "MOST_HITS", most)
     host = Host(str(tmp_path))
     host.budget = Budget()
-    walked = walk(host, ["/home/a"], choose, known)
+    walked = scan(host, ["/home/a"], choose, known)
     why = "over budget: more than 2 files that are named like restricted apps, in /home/a"
     assert walked.unseen == ([] if most == 3 else [why])
     assert len(hits(go(tmp_path, known=known))) == 3, "of the host's own there may be more"
@@ -306,7 +306,7 @@ def test_a_home_on_another_machine_is_entered_as_its_user_alone(tmp_path, enters
     (tmp_path / "proc/self/mountinfo").write_text("36 35 0:50 / /home/a rw - nfs4 server:/x rw\n")
     host = Host(str(tmp_path))
     host.enters_remote = enters
-    walked = walk(host, ["/home/a"], choose, {})
+    walked = scan(host, ["/home/a"], choose, {})
     told = [file_scan.not_entered("/home/a", "nfs4")]
     assert (hits(walked), walked.unseen) == ((["/home/a/wechat"], []) if enters else ([], told))
 
@@ -330,7 +330,7 @@ def test_a_root_that_a_link_leads_to_another_machine_is_not_entered(tmp_path, ki
     assert (hits(walked), walked.unseen) == ([] if told else ["/home/a/wechat"], told)
     host = Host(str(tmp_path))
     host.enters_remote = True  # as its user, who has asked for it
-    assert hits(walk(host, ["/home/a"], choose, {})) == ["/home/a/wechat"]
+    assert hits(scan(host, ["/home/a"], choose, {})) == ["/home/a/wechat"]
 
 
 # -- what is not root's, in the host's own places ----------------------------------------------------------------------
@@ -347,11 +347,11 @@ def shared(root: Path, mode: int = 0o1777) -> None:
         os.chown(root / "tmp" / name, 1000, 1000)
 
 
-def apart_of(root: Path, skipped: Sequence[str] = (), is_apart: bool = True) -> Walked:
+def apart_of(root: Path, skipped: Sequence[str] = (), is_apart: bool = True) -> Scanned:
     def either(directory: str, names: Sequence[str]) -> frozenset[str]:
         return EITHER.intersection(names)
 
-    return walk(Host(str(root)), ["/tmp"], either, {}, skipped, **({"apart": True} if is_apart else {}))
+    return scan(Host(str(root)), ["/tmp"], either, {}, skipped, **({"apart": True} if is_apart else {}))
 
 
 OURS = ["/tmp/r/wechat", "/tmp/wechat"]
@@ -447,7 +447,7 @@ def test_what_is_remembered_of_a_users_directories_has_so_much_room(tmp_path, mo
     monkeypatch.setattr(file_scan, "ROOM", 60 + len("/home/a") + len("x") + len("wechat") + more)
     host = Host(str(tmp_path))
     host.budget = Budget()
-    walked = walk(host, ["/home/a"], choose, {})
+    walked = scan(host, ["/home/a"], choose, {})
     assert (hits(walked), list(walked.known)) == (["/home/a/wechat"], [] if more else ["/home/a"])
 
 
@@ -474,7 +474,7 @@ def test_what_was_found_before_the_budget_was_spent_stays(tmp_path, monkeypatch)
     monkeypatch.setattr(os, "scandir", Sorted)
     host = Host(str(tmp_path))
     host.budget = Budget(entries=3)
-    walked = walk(host, ["/home/a"], choose, {})
+    walked = scan(host, ["/home/a"], choose, {})
     assert (walked.hits, walked.unseen) == ([("/home/a", ["wechat"])], ["over budget: more than 3 files, in /home/a"])
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from proscribe.host import Host, Unseen, file_scan
 from proscribe.host.budget import Budget
-from proscribe.host.file_scan import LIMITS, Limits, Walked, here, mount_of, mounts, walk
+from proscribe.host.file_scan import LIMITS, Limits, Scanned, here, mount_of, mounts, scan
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 WHY = "the search for copies ended after"
@@ -37,7 +37,7 @@ def mounted(root: Path, *lines: str) -> None:
     (root / "proc/self/mountinfo").write_text(text)
 
 
-def names(walked: Walked) -> list[str]:
+def names(walked: Scanned) -> list[str]:
     return sorted(f"{directory}/{name}" for directory, found in walked.hits for name in found)
 
 
@@ -45,7 +45,7 @@ def looked(
     host: Host, known: Mapping[str, Any] | None = None, limits: Limits = LIMITS, roots: Sequence[str] = ("/home/a",)
 ) -> tuple[list[str], list[str]]:
     """What was found, and what was not looked at."""
-    walked = walk(host, roots, choose, known or {}, limits=limits)
+    walked = scan(host, roots, choose, known or {}, limits=limits)
     return names(walked), walked.unseen
 
 
@@ -108,7 +108,7 @@ def test_what_was_found_in_a_huge_directory_until_the_end_counts(
     for number in range(9):
         (tmp_path / f"home/a/wechat{number}").rename(tmp_path / f"home/a/{number}")
     host.budget = Budget(entries=3) if of_a_user else None
-    walked = walk(host, ["/home/a"], choose, {}, limits=limits)
+    walked = scan(host, ["/home/a"], choose, {}, limits=limits)
     assert names(walked) == [] and len(walked.unseen) == 1
 
 
@@ -125,7 +125,7 @@ def test_a_walk_for_which_there_is_no_memory_says_so_and_keeps_what_it_found(
             return one(directory, found)
         raise MemoryError
 
-    walked = walk(host, ["/home/a", "/home/b"], full, {})
+    walked = scan(host, ["/home/a", "/home/b"], full, {})
     assert (len(names(walked)), walked.unseen) == (2, ["over budget: memory, in /home/a"])
 
 
@@ -142,17 +142,17 @@ def test_so_much_is_remembered_of_one_users_directories(
     inner = file_scan.NODE + len("/home/a/sub") + len("wechat")
     monkeypatch.setattr(file_scan, "ROOM", outer + inner + room)
     host.budget = Budget()
-    walked = walk(host, ["/home/a"], choose, {})
+    walked = scan(host, ["/home/a"], choose, {})
     assert [*walked.known] == ["/home/a", "/home/a/sub"][:kept]
     assert names(walked) == ["/home/a/sub/wechat", "/home/a/wechat1"]
     host.budget = None
-    assert len(walk(host, ["/home/a"], choose, {}).known) == 2, "the host's own are as large as root made them"
+    assert len(scan(host, ["/home/a"], choose, {}).known) == 2, "the host's own are as large as root made them"
 
 
 @pytest.mark.parametrize("remember", [True, False])
 def test_a_walk_that_is_not_to_remember_does_not(tmp_path: Path, old: None, remember: bool) -> None:
     host = make(tmp_path, "home/a/wechat")
-    assert [*walk(host, ["/home/a"], choose, {}, remember=remember).known] == (["/home/a"] if remember else [])
+    assert [*scan(host, ["/home/a"], choose, {}, remember=remember).known] == (["/home/a"] if remember else [])
 
 
 @pytest.mark.parametrize(("later", "kept"), [(0, False), (1, True)])
@@ -163,7 +163,7 @@ def test_what_changed_so_long_ago_is_remembered(
     host = make(tmp_path, "home/a/wechat")
     changed = os.stat(tmp_path / "home/a").st_ctime_ns
     monkeypatch.setattr(time, "time_ns", lambda: changed + file_scan.SETTLED + later)
-    assert bool(walk(host, ["/home/a"], choose, {}).known) is kept
+    assert bool(scan(host, ["/home/a"], choose, {}).known) is kept
 
 
 @pytest.mark.parametrize(("inode", "ctime", "again"), [(0, 0, False), (1, 0, True), (0, 1, True), (0, -1, True)])
@@ -180,7 +180,7 @@ def test_what_is_remembered_is_compared_with_what_stands_there_and_never_with_wh
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: None
 ) -> None:
     host = make(tmp_path, "home/a/x/wechat")
-    known = walk(host, ["/home/a"], choose, {}).known
+    known = scan(host, ["/home/a"], choose, {}).known
     asked: list[object] = []
     real = os.stat
 
@@ -189,7 +189,7 @@ def test_what_is_remembered_is_compared_with_what_stands_there_and_never_with_wh
         return real(path, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "stat", watched)
-    walk(host, ["/home/a"], choose, known)
+    scan(host, ["/home/a"], choose, known)
     assert asked == [False, False]
 
 
@@ -324,10 +324,10 @@ def test_a_place_is_shared_if_its_group_or_everybody_may_write_to_it(tmp_path: P
     host = make(tmp_path, "srv/wechat")
     os.chown(tmp_path / "srv/wechat", 1000, 1000)
     (tmp_path / "srv").chmod(mode)
-    walked = walk(host, ["/srv"], choose, {}, apart=True)
+    walked = scan(host, ["/srv"], choose, {}, apart=True)
     others = {1000: [("/srv", ("wechat",))]}
     assert (names(walked), walked.others) == (([], others) if shared else (["/srv/wechat"], {}))
-    plain = walk(host, ["/srv"], choose, {})
+    plain = scan(host, ["/srv"], choose, {})
     assert (names(plain), plain.others) == (["/srv/wechat"], {}), "on somebody's behalf all is his"
 
 
@@ -339,7 +339,7 @@ def test_an_ordinary_user_who_looks_takes_roots_and_his_own_for_his(
     for uid in (1000, 1001):
         os.chown(tmp_path / f"srv/{uid}", uid, uid)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    walked = walk(host, ["/srv"], choose, {}, apart=True)
+    walked = scan(host, ["/srv"], choose, {}, apart=True)
     assert names(walked) == ["/srv/0/wechat", "/srv/1000/wechat"]
     assert walked.others == {1001: [("/srv/1001", ())]}
 
@@ -378,5 +378,5 @@ def test_a_budget_that_is_spent_ends_the_walk_with_the_reason(tmp_path: Path) ->
         raise Unseen("over budget: more than 15 s")
 
     host.budget = Budget()
-    walked = walk(host, ["/home/a", "/home/b"], spent, {})
+    walked = scan(host, ["/home/a", "/home/b"], spent, {})
     assert (walked.hits, walked.unseen) == ([], ["over budget: more than 15 s, in /home/a"])

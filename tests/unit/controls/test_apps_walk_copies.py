@@ -14,7 +14,7 @@ from proscribe.controls.apps.observed import observe_apps
 from proscribe.controls.apps.portable import appimage, evidence, names
 from proscribe.controls.apps.portable import scan as portable
 from proscribe.controls.apps.portable.desktop_entries import app_id
-from proscribe.controls.apps.portable.scan import Copy
+from proscribe.controls.apps.portable.scan import PortableApp
 from proscribe.controls.apps.portable.scan_cache import MEMORY
 from proscribe.host import Host, Result, User, file_scan
 
@@ -137,18 +137,18 @@ def test_a_walk_hands_over_what_is_others_unless_it_is_on_somebodys_behalf(
 ) -> None:
     asked: list[bool] = []
 
-    def walk(*_: Any, apart: bool) -> file_scan.Walked:
+    def walk(*_: Any, apart: bool) -> file_scan.Scanned:
         asked.append(apart)
-        return file_scan.Walked([], {}, [])
+        return file_scan.Scanned([], {}, [])
 
-    monkeypatch.setattr(host, "walk", walk)
+    monkeypatch.setattr(host, "scan", walk)
     services = section()["services"]
     portable.scan_files(host, services, names.Names(services), portable.Region({}, ["/opt"], user=user), (), {})
     assert asked == [user is None]
 
 
 def test_what_is_told_of_a_copy() -> None:
-    of = Copy(["wechat"], "tree", "/opt/x\n", "we\nchat", None, "why", "doubt", "4.1", 0, [], "stays")
+    of = PortableApp(["wechat"], "tree", "/opt/x\n", "we\nchat", None, "why", "doubt", "4.1", 0, [], "stays")
     detail = "why, version as its name says, doubt, stays"
     assert tuple(of.finding()) == ("file", r"we\x0achat", "tree", "4.1", "system", r"/opt/x\x0a", detail)
     for kind in ("web_app", "autostart", "launcher"):
@@ -170,7 +170,7 @@ def test_an_image_under_a_programs_name_is_one_whatever_its_size(host: Host, nam
     image = made.image(name)
     assert len(image) < appimage.SMALLEST
     put(host, f"/home/alice/bin/{name}", image)
-    assert [copy.kind for copy in observe_apps(host, section()).copies] == ["appimage"]
+    assert [copy.kind for copy in observe_apps(host, section()).portable_apps] == ["appimage"]
 
 
 def put(host: Host, path: str, content: bytes = ELF, mode: int = 0o755) -> None:
@@ -181,8 +181,10 @@ def put(host: Host, path: str, content: bytes = ELF, mode: int = 0o755) -> None:
 
 
 def found(host: Host, **changes: Any) -> list[tuple[str, ...]]:
-    copies: list[Copy] = sorted(observe_apps(host, section(**changes)).copies, key=lambda copy: copy.path)
-    return [(" ".join(c.services), c.kind, c.path, "doubt" if c.doubt else "certain") for c in copies]
+    portable_apps: list[PortableApp] = sorted(
+        observe_apps(host, section(**changes)).portable_apps, key=lambda copy: copy.path
+    )
+    return [(" ".join(c.services), c.kind, c.path, "doubt" if c.doubt else "certain") for c in portable_apps]
 
 
 HOME = "/home/alice"
@@ -325,13 +327,13 @@ def test_what_another_package_put_there_is_told_and_stays(host):
     put(host, "/opt/Signal.AppImage", IMAGE)
     put(host, "/usr/bin/dpkg-query")
     host._run = lambda argv, **options: Result(0, "images: /opt/Signal.AppImage\n", "")
-    (copy,) = observe_apps(host, section()).copies
+    (copy,) = observe_apps(host, section()).portable_apps
     assert copy.doubt == "it belongs to the dpkg package images, so it is not moved"
 
 
 def test_a_finding_says_who_which_version_and_how_it_is_known(host):
     put(host, f"{HOME}/a\n\x1b[1m/Signal-7.1.0.AppImage", IMAGE)
-    (copy,) = observe_apps(host, section()).copies
+    (copy,) = observe_apps(host, section()).portable_apps
     assert copy.finding().as_dict() == {
         "kind": "file",
         "id": "Signal-7.1.0.AppImage",
@@ -360,7 +362,7 @@ def test_a_waiver_for_a_user_or_a_path_covers_a_copy(host, narrowed):
     waived = {"exceptions": [{"waiver": "w1", **narrowed}]}
     assert states(host, signal=waived) == {"apps/signal": ("waived", False)}
     observed = observe_apps(host, section(signal=waived))
-    assert observed.enforced(["signal"], observed.copies[0].finding()) == []
+    assert observed.enforced(["signal"], observed.portable_apps[0].finding()) == []
 
 
 def test_a_home_that_cannot_be_read_leaves_its_rules_unknown(host, monkeypatch):
@@ -384,7 +386,7 @@ def test_observing_writes_nothing_and_enforcing_remembers_the_walk(host, monkeyp
     assert not os.path.exists(host.root + MEMORY)
     apps.enforce(host, plan).afterwards()
     assert os.stat(host.root + MEMORY).st_mode & 0o777 == 0o600
-    monkeypatch.setattr(file_scan._Walk, "_read", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(file_scan._Scan, "_read", lambda *_: pytest.fail("read again"))
     assert apps.observe(host, plan) == first
     for action in apps.lift(host, plan).actions:
         action.apply()
@@ -401,7 +403,7 @@ def test_everything_is_read_again_in_every_so_many_runs(host, tmp_path_factory, 
     desired = section()
     desired["settings"] = {**desired["settings"], "full_scan_every": every}
     read = tmp_path_factory.mktemp("read") / "homes"  # a file: a home is looked at in another process
-    real = file_scan._Walk._read
+    real = file_scan._Scan._read
 
     def noted(self, place, path, depth):
         if path.startswith(HOME):
@@ -409,7 +411,7 @@ def test_everything_is_read_again_in_every_so_many_runs(host, tmp_path_factory, 
                 stream.write(f"{path}\n")
         return real(self, place, path, depth)
 
-    monkeypatch.setattr(file_scan._Walk, "_read", noted)
+    monkeypatch.setattr(file_scan._Scan, "_read", noted)
     seen, told = [], []
     for _ in full:
         read.write_text("")
@@ -516,7 +518,7 @@ def test_what_no_name_stands_for_is_looked_for_all_the_same(host):
     services = {"wa": {**nothing, "web_hosts": ["whatsapp.com"]}, "box": {**nothing, "paths": ["/opt/box"]}}
     for alone, path in (("wa", f"{folder}/_crx_{WHATSAPP}"), ("box", "/opt/box")):
         of = {"mode": "enforce", "services": {alone: {"name": alone, **services[alone]}}, "settings": {}}
-        assert [copy.path for copy in observe_apps(host, of).copies] == [path]
+        assert [copy.path for copy in observe_apps(host, of).portable_apps] == [path]
 
 
 @pytest.mark.parametrize(
@@ -542,14 +544,14 @@ def test_what_a_package_system_owns_is_told_and_left_to_it(host):
     place = f"{HOME}/.local/share/pipx/venvs/notifier/bin"
     put(host, f"{place}/megasync")
     put(host, f"{place}/chrome-sandbox")
-    [copy] = observe_apps(host, section()).copies
+    [copy] = observe_apps(host, section()).portable_apps
     assert (copy.path.startswith(place), copy.doubt) == (True, "a package system owns it, so it is not moved")
 
 
 def test_that_a_program_may_be_another_one_is_told_of_what_a_package_system_owns_too(host):
     """Else whoever reads it takes it for certain that this is the restricted app, and removes the package."""
     put(host, f"{HOME}/.local/share/pipx/venvs/notifier/bin/megasync")
-    [copy] = observe_apps(host, section()).copies
+    [copy] = observe_apps(host, section()).portable_apps
     assert copy.doubt == evidence.ALONE
 
 
@@ -609,7 +611,7 @@ def test_each_kind_of_copy_is_moved_and_comes_back(host, files, moved):
 
 def test_a_file_that_two_services_claim_is_evidence_for_both(host):
     """One of them must not write the other's finding over: its user would be told of one ban and break another."""
-    both = [Copy([service], "program", "/home/alice/x/tool", "tool", None, "") for service in ("a", "b", "a")]
+    both = [PortableApp([service], "program", "/home/alice/x/tool", "tool", None, "") for service in ("a", "b", "a")]
     (copy,) = portable._outermost(both)
     assert copy.services == ["a", "b"]
 
@@ -628,8 +630,8 @@ def test_a_file_that_two_services_claim_is_evidence_for_both(host):
 )
 def test_only_what_moves_with_a_tree_is_told_with_it(outer, path, kept):
     """Else a program that stays would be reported by nobody."""
-    tree = Copy(["a"], "tree", "/opt/app", "app", None, "")._replace(**outer)
-    inner = Copy(["b"], "program", path, "x", None, "")
+    tree = PortableApp(["a"], "tree", "/opt/app", "app", None, "")._replace(**outer)
+    inner = PortableApp(["b"], "program", path, "x", None, "")
     assert [copy.path for copy in portable._outermost([inner, tree])] == ["/opt/app", *([path] if kept else [])]
     assert tree.services == ["a"]
 

@@ -21,7 +21,7 @@ from proscribe.controls.browser.rendering import Name
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
 from proscribe.host import Host
 from proscribe.host.listener import http_host, server_name
-from proscribe.host.transient_user import Guest
+from proscribe.host.transient_user import TransientUser
 
 GMAIL = Name("mail.google.com")
 CHROMIUM = Candidate(Place("chromium", "chromium", "/x.json"), "/usr/lib/chromium/chromium")
@@ -57,7 +57,7 @@ def test_of_what_a_browser_said_the_last_line_that_tells_something_is_kept(
     lines: str, said: str, tmp_path: Path
 ) -> None:
     (tmp_path / "said").write_text(lines)
-    assert Guest(os.getuid(), str(tmp_path)).said(probe.NOISE) == said
+    assert TransientUser(os.getuid(), str(tmp_path)).said(probe.NOISE) == said
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_chromium_is_timed_where_its_developer_tools_are_locked(
     for name, text in files.items():
         (tmp_path / "etc/x/managed" / name).write_text(text)
     host = Host(str(tmp_path))
-    assert probe._way(host, Place("x", "chromium", "/etc/x/managed/proscribe.json")) is way
-    assert probe._way(host, FIREFOX.place) is probe._firefox
+    assert probe._redirect(host, Place("x", "chromium", "/etc/x/managed/proscribe.json")) is way
+    assert probe._redirect(host, FIREFOX.place) is probe._firefox
 
 
 @pytest.mark.parametrize(

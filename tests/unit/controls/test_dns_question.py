@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controls.dns.filtering import tells
+from proscribe.controls.dns.filtering import serves
 from proscribe.controls.dns.question import NS, TXT, Answer, ask
 from proscribe.host import Host, Unseen
 
@@ -73,7 +73,7 @@ def test_what_an_answer_says(reply: bytes | OSError, answer: Answer | None) -> N
 )
 def test_whether_a_resolver_answers_out_of_the_file(address: str, reply: bytes | OSError, fine: bool) -> None:
     text = 'txt-record=filter.proscribe.internal,"abcde"\n'
-    assert tells(Canned(reply), address, 53, text) is fine
+    assert serves(Canned(reply), address, 53, text) is fine
 
 
 def test_the_root_of_all_names_is_asked_for() -> None:
@@ -108,7 +108,7 @@ def test_who_is_silent_is_not_seen_and_it_costs_six_seconds_at_most() -> None:
         ask(host, "127.0.0.1", 53, "x.org", TXT)
     assert sum(host.waited) == 6
     with pytest.raises(Unseen):
-        tells(Canned(None), "127.0.0.53", 53, "")
+        serves(Canned(None), "127.0.0.53", 53, "")
 
 
 @given(st.binary(max_size=120))

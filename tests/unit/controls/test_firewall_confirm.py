@@ -113,7 +113,7 @@ def test_it_is_for_those_who_ask_them_that_resolvers_have_to_stay_reachable(tmp_
     host.sent = ["192.0.2.1 9", "192.0.2.53 53 953"]
     confirm.begin(host, candidate, 60)
     assert [argv[-2:] for argv in host.commands(sys.executable)] == [host.sent]
-    assert host.text(pending.WAYS) == "192.0.2.1 9\n192.0.2.53 53 953\n"
+    assert host.text(pending.METHODS) == "192.0.2.1 9\n192.0.2.53 53 953\n"
 
 
 def test_without_a_table_the_way_back_leads_to_none(tmp_path: Path) -> None:

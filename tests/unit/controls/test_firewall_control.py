@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from proscribe.controls import firewall
 from proscribe.controls.firewall import boot, neighbours, program
-from proscribe.controls.firewall.rule_text import Lifelines
+from proscribe.controls.firewall.rule_text import Exemptions
 from proscribe.controls.firewall.ruleset import render
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Verdict
 from proscribe.host import ControlError, Host, Result
@@ -113,7 +113,7 @@ def test_nothing_to_refuse_wants_no_table(tmp_path: Path, entry: dict[str, Any],
 
 
 def desired(**options: Any) -> str:
-    return render(plan(telegram={})["controls"]["firewall"], Lifelines(**options))
+    return render(plan(telegram={})["controls"]["firewall"], Exemptions(**options))
 
 
 def test_what_is_kept_for_the_boot_is_compared_byte_for_byte(tmp_path: Path) -> None:

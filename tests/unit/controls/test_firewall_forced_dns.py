@@ -10,7 +10,7 @@ from proscribe.controls import firewall
 from proscribe.controls.dns import choice, resolver_users
 from proscribe.controls.firewall import boot
 from proscribe.controls.firewall.forced_dns import askers
-from proscribe.controls.firewall.rule_text import Lifelines
+from proscribe.controls.firewall.rule_text import Exemptions
 from proscribe.controls.firewall.ruleset import render
 from proscribe.finding import NONCOMPLIANT, NOT_APPLICABLE
 from proscribe.host import ControlError, Host
@@ -63,7 +63,7 @@ def test_a_resolver_that_does_not_run_just_now_has_the_account_of_the_last_time(
     )
     file = Path(host.root, boot.FILE.lstrip("/"))
     file.parent.mkdir()
-    file.write_text(render(plan()["controls"]["firewall"], Lifelines(askers=before)))
+    file.write_text(render(plan()["controls"]["firewall"], Exemptions(askers=before)))
     assert askers(host, plan()) == (before if remembers else [])
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from proscribe.compile.networks import merged
 from proscribe.controls.firewall.listing import differences, refusals, take_apart
-from proscribe.controls.firewall.rule_text import Exempt, Lifelines
+from proscribe.controls.firewall.rule_text import Exempt, Exemptions
 from proscribe.controls.firewall.ruleset import render
 
 
@@ -40,7 +40,7 @@ def names(text: str, kind: str) -> set[str]:
 
 
 def test_addresses_and_networks_of_both_families_lie_in_sets_of_their_own() -> None:
-    text = render(section(telegram=["203.0.113.7", "198.51.100.0/24", "2001:db8::1", "2001:db8:1::/48"]), Lifelines())
+    text = render(section(telegram=["203.0.113.7", "198.51.100.0/24", "2001:db8::1", "2001:db8:1::/48"]), Exemptions())
     assert elements(text, "hosts4_telegram") == {"203.0.113.7"}
     assert elements(text, "nets4_telegram") == {"198.51.100.0/24"}
     assert elements(text, "hosts6_telegram") == {"2001:db8::1"}
@@ -48,7 +48,7 @@ def test_addresses_and_networks_of_both_families_lie_in_sets_of_their_own() -> N
 
 
 def test_nothing_is_written_for_an_empty_family_or_list() -> None:
-    text = render(section(telegram=["203.0.113.7"]), Lifelines())
+    text = render(section(telegram=["203.0.113.7"]), Exemptions())
     assert names(text, "set") == {"hosts4_telegram"}
     assert "{ }" not in text
 
@@ -56,37 +56,37 @@ def test_nothing_is_written_for_an_empty_family_or_list() -> None:
 @pytest.mark.parametrize("mode", ["waived", "upcoming", "report"])
 def test_a_service_that_is_not_in_force_is_not_in_the_table(mode: str) -> None:
     entry = {"networks": ["203.0.113.7"], "mode": mode}
-    assert render(section(telegram=entry), Lifelines()) == ""
-    assert "telegram" not in render(section(telegram=entry, other=["203.0.113.8"]), Lifelines())
+    assert render(section(telegram=entry), Exemptions()) == ""
+    assert "telegram" not in render(section(telegram=entry, other=["203.0.113.8"]), Exemptions())
 
 
 def test_a_service_that_is_only_audited_is_wanted_all_the_same() -> None:
-    assert "hosts4_telegram" in render(section(telegram=["203.0.113.7"], mode="audit"), Lifelines())
+    assert "hosts4_telegram" in render(section(telegram=["203.0.113.7"], mode="audit"), Exemptions())
 
 
 def test_ports_narrow_what_is_refused() -> None:
-    text = render(section(quad={"networks": ["9.9.9.9"], "ports": [443, 53, 53]}), Lifelines())
+    text = render(section(quad={"networks": ["9.9.9.9"], "ports": [443, 53, 53]}), Exemptions())
     assert "ip daddr @hosts4_quad meta l4proto { tcp, udp } th dport { 53, 443 } jump refuse_quad" in rules(text)
 
 
 def test_a_keyword_of_nft_may_be_a_service_id() -> None:
-    text = render(section(element=["203.0.113.7"], reject=["203.0.113.8"]), Lifelines())
+    text = render(section(element=["203.0.113.7"], reject=["203.0.113.8"]), Exemptions())
     assert names(text, "counter") == {"refused_element", "refused_reject"}
 
 
 def test_dns_over_tls_is_refused_where_the_plan_says_so_even_without_services() -> None:
-    text = render(section(dns_over_tls="blocked"), Lifelines())
+    text = render(section(dns_over_tls="blocked"), Exemptions())
     assert rules(text)[-1] == "meta l4proto { tcp, udp } th dport 853 jump refuse-dns-over-tls"
-    assert "853" not in render(section(telegram=["203.0.113.7"]), Lifelines())
+    assert "853" not in render(section(telegram=["203.0.113.7"]), Exemptions())
 
 
 def test_what_has_to_pass_stands_before_everything_that_is_refused() -> None:
-    lifelines = Lifelines(
+    exemptions = Exemptions(
         exempt=[Exempt(ipaddress.ip_network("203.0.113.1"), "default gateway")],
         resolvers=[Exempt(ipaddress.ip_network("203.0.113.53"), "resolver")],
         ssh_ports=(2222, 22),
     )
-    listed = rules(render(section(telegram=["203.0.113.0/24"], dns_over_tls="blocked"), lifelines))
+    listed = rules(render(section(telegram=["203.0.113.0/24"], dns_over_tls="blocked"), exemptions))
     verdicts = [line.split()[-1] if line.endswith("accept") else "refuse" for line in listed]
     assert verdicts == ["accept"] * 5 + ["refuse"] * 2
     assert listed[0] == "tcp sport { 22, 2222 } tcp flags & (syn | ack) != syn accept"
@@ -94,7 +94,7 @@ def test_what_has_to_pass_stands_before_everything_that_is_refused() -> None:
 
 
 def test_only_the_output_of_the_host_itself_lets_loopback_pass() -> None:
-    text = render(section(telegram=["203.0.113.7"]), Lifelines())
+    text = render(section(telegram=["203.0.113.7"]), Exemptions())
     assert 'oifname "lo" accept' in rules(text, "output")
     assert rules(text, "forward") == (
         "type filter hook forward priority filter - 10; policy accept;",
@@ -103,8 +103,8 @@ def test_only_the_output_of_the_host_itself_lets_loopback_pass() -> None:
 
 
 def test_only_the_askers_of_name_servers_get_to_port_53_the_hosts_own_resolvers_included() -> None:
-    lifelines = Lifelines(resolvers=[Exempt(ipaddress.ip_network("203.0.113.53"), "resolver")], askers=(953, 101))
-    text = render(section(), lifelines)
+    exemptions = Exemptions(resolvers=[Exempt(ipaddress.ip_network("203.0.113.53"), "resolver")], askers=(953, 101))
+    text = render(section(), exemptions)
     assert rules(text)[-2:] == (
         "meta l4proto { tcp, udp } th dport 53 jump refuse-plain-dns",
         "ip daddr @resolvers-hosts4 meta l4proto { tcp, udp } th dport 53 accept",
@@ -113,29 +113,29 @@ def test_only_the_askers_of_name_servers_get_to_port_53_the_hosts_own_resolvers_
         "meta skuid { 101, 953 } ct label set 127",
         "ct label 127 return",
     )
-    assert set(differences(take_apart(text), take_apart(render(section(dns_over_tls="blocked"), Lifelines())))) == {
+    assert set(differences(take_apart(text), take_apart(render(section(dns_over_tls="blocked"), Exemptions())))) == {
         "plain-dns",
         "ruleset",
     }
 
 
 def test_quic_is_refused_where_the_plan_says_so_and_counts_for_itself() -> None:
-    text = render(with_settings(section(), quic="blocked"), Lifelines())
+    text = render(with_settings(section(), quic="blocked"), Exemptions())
     assert rules(text)[-1] == "udp dport 443 jump refuse-quic"
     assert names(text, "counter") == {"refused-quic"}
-    assert render(with_settings(section(), quic="unmanaged"), Lifelines()) == ""
+    assert render(with_settings(section(), quic="unmanaged"), Exemptions()) == ""
 
 
 def test_a_log_line_names_the_service_and_the_user_and_is_limited() -> None:
-    text = render(with_settings(section(telegram=["203.0.113.7"]), log=True), Lifelines())
+    text = render(with_settings(section(telegram=["203.0.113.7"]), log=True), Exemptions())
     logging = [line for line in rules(text, "refuse_telegram") if " log " in line]
     assert logging == ['limit rate 6/minute burst 20 packets log prefix "proscribe telegram " flags skuid']
-    assert " log " not in render(section(telegram=["203.0.113.7"]), Lifelines())
+    assert " log " not in render(section(telegram=["203.0.113.7"]), Exemptions())
 
 
 def test_users_of_a_waiver_are_let_through_before_anything_is_counted() -> None:
     plan = section(telegram=["203.0.113.7"], signal=["203.0.113.8"])
-    text = render(plan, Lifelines(users={"telegram": [1004, 1002]}))
+    text = render(plan, Exemptions(users={"telegram": [1004, 1002]}))
     assert rules(text, "refuse_telegram")[:3] == (
         "meta skuid { 1002, 1004 } ct label set 127",
         "ct label 127 return",
@@ -158,7 +158,7 @@ OLDER = {
 
 @pytest.mark.parametrize("version", OLDER)
 def test_the_spelling_of_older_versions_is_understood(version: str) -> None:
-    text = render(section(telegram=["203.0.113.7", "198.51.100.0/24"], dns_over_tls="blocked"), Lifelines())
+    text = render(section(telegram=["203.0.113.7", "198.51.100.0/24"], dns_over_tls="blocked"), Exemptions())
     listed = text
     for ours, theirs in OLDER[version]:
         assert ours in listed
@@ -173,7 +173,7 @@ def changed(text: str, old: str, new: str) -> dict[str, list[str]]:
     return {rule: [f"{f.kind} {f.id}: {f.detail}" for f in all_] for rule, all_ in found.items()}
 
 
-TEXT = render(section(telegram=["203.0.113.7", "203.0.113.9", "198.51.100.0/24"], dns_over_tls="blocked"), Lifelines())
+TEXT = render(section(telegram=["203.0.113.7", "203.0.113.9", "198.51.100.0/24"], dns_over_tls="blocked"), Exemptions())
 JUMP = "ip daddr @nets4_telegram jump refuse_telegram"
 REJECT = 'counter name "refused_telegram"\n'
 
@@ -204,8 +204,8 @@ def test_a_change_to_the_table_is_named_and_counts_against_its_rule(
 
 
 def test_many_differing_elements_are_counted_and_three_are_shown() -> None:
-    few = render(section(telegram=["203.0.113.0"]), Lifelines())
-    many = render(section(telegram=[f"203.0.113.{n}" for n in range(0, 20, 2)]), Lifelines())
+    few = render(section(telegram=["203.0.113.0"]), Exemptions())
+    many = render(section(telegram=[f"203.0.113.{n}" for n in range(0, 20, 2)]), Exemptions())
     (finding,) = differences(take_apart(many), take_apart(few))["telegram"]
     assert finding.detail == "9 missing: 203.0.113.10, 203.0.113.12, 203.0.113.14, ..."
 
@@ -221,7 +221,7 @@ NETWORKS = st.one_of(st.ip_addresses().map(str), st.builds(
     st.dictionaries(st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True), st.lists(NETWORKS, max_size=8), max_size=4)
 )
 def test_every_address_of_a_service_is_in_its_sets_and_no_other(services: dict[str, list[str]]) -> None:
-    parts = take_apart(render(section(**{id_: merged(nets) for id_, nets in services.items()}), Lifelines()))
+    parts = take_apart(render(section(**{id_: merged(nets) for id_, nets in services.items()}), Exemptions()))
     for id_, given_networks in services.items():
         held = [
             ipaddress.ip_network(element)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from proscribe.controls.firewall import known, update
 from proscribe.controls.firewall.listing import Observed, take_apart
-from proscribe.controls.firewall.rule_text import Lifelines
+from proscribe.controls.firewall.rule_text import Exemptions
 from proscribe.controls.firewall.ruleset import render
 from proscribe.host import ControlError, Generation, Host, Result
 
@@ -18,7 +18,7 @@ def table(*networks: str, **more: list[str]) -> str:
         id_: {"name": id_, "mode": "enforce", "networks": nets, "ports": []}
         for id_, nets in {"telegram": list(networks), **more}.items()
     }
-    return render({"mode": "enforce", "services": entries, "settings": {"dns_over_tls": "blocked"}}, Lifelines())
+    return render({"mode": "enforce", "services": entries, "settings": {"dns_over_tls": "blocked"}}, Exemptions())
 
 
 ONE, TWO = "203.0.113.1", "203.0.113.2"

@@ -22,7 +22,7 @@ from proscribe.controls.apps.portable.names import Names
 from proscribe.controls.apps.systems import flatpak, npm, pip_removal, site_packages, snap
 from proscribe.controls.browser import packaged
 from proscribe.host import Unseen, escaped, file_scan, one_line
-from proscribe.host.apart import Limits, asked
+from proscribe.host.apart import Limits, run_apart
 
 pytestmark = pytest.mark.slow
 
@@ -95,7 +95,7 @@ READERS: dict[str, tuple[Callable[[str], Any], int]] = {  # and the length of th
     ".npmrc": (lambda text: npm.parse(f"prefix={text}".splitlines(), "/home/a"), 16_000),
     "metadata of a distribution": (site_packages.parse, 16_000),
     "name of a distribution": (site_packages.normal, 16_000),
-    "version of a distribution": (site_packages.told_version, 16_000),
+    "version of a distribution": (site_packages.claimed_version, 16_000),
     ".flatpak-info": (flatpak.parse, 16_000),
     "deployment of a flatpak": (lambda text: flatpak.APP_VERSION.search(text.encode("utf-8", "replace")), 16_000),
     "overrides of a flatpak": (lambda text: packaged.applied({}, f"[Context]\n{text}"), 16_000),
@@ -144,7 +144,7 @@ def grows(read: Callable[[str], Any], length: int, shapes: Sequence[str] = SHAPE
 def test_eight_times_as_much_takes_about_eight_times_as_long(reader):
     read, length = READERS[reader]
     try:
-        assert asked(lambda: grows(read, length), Limits(seconds=PATIENCE)) == []
+        assert run_apart(lambda: grows(read, length), Limits(seconds=PATIENCE)) == []
     except Unseen as unseen:
         pytest.fail(f"{reader}: {unseen}")
 
@@ -156,7 +156,7 @@ def test_a_reader_that_tries_its_text_in_many_ways_would_be_noticed():
         assert grows(re.compile(pattern, re.DOTALL).findall, length, ["a", shape]) != []
     exponential = re.compile(r"(?:(?:\.?1)+)+$")
     with pytest.raises(Unseen, match="over budget"):
-        asked(lambda: grows(exponential.match, 4_000), Limits(seconds=1))
+        run_apart(lambda: grows(exponential.match, 4_000), Limits(seconds=1))
 
 
 @settings(max_examples=60, deadline=None)
@@ -165,7 +165,7 @@ def test_no_text_keeps_a_reader_busy(reader, pieces, end):
     read, length = READERS[reader]
     unit = "".join(pieces)
     text = unit * (length // len(unit)) + end
-    asked(lambda: bool(read(text)), Limits(seconds=PATIENCE))
+    run_apart(lambda: bool(read(text)), Limits(seconds=PATIENCE))
 
 
 def test_a_name_of_many_versions_is_read_at_once():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proscribe.custody.request import Asked
+from proscribe.custody.request import Request
 
 DAY = "2026-11-2{}T08:00:00Z"
 
@@ -35,5 +35,5 @@ def plan(mode: str = "enforce", keep: int = 0, **services: Any) -> dict[str, Any
     return {"controls": {"apps": {"mode": mode, "services": entries, "settings": {"quarantine_keep": keep}}}}
 
 
-def asked(**more: Any) -> Asked:
-    return Asked(**{"do": "list", **more})
+def asked(**more: Any) -> Request:
+    return Request(**{"do": "list", **more})

@@ -8,42 +8,42 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from proscribe.cli import Refused, quarantine
 from proscribe.cli.__main__ import main
-from proscribe.custody.request import ARGUMENTS, Asked, Wrong, hosts_of, mistyped, read
+from proscribe.custody.request import ARGUMENTS, Request, Wrong, hosts_of, mistyped, read
 
 
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({}, Asked("list")),
-        ({"do": "list", "users": ["alice"]}, Asked("list", users=("alice",))),
-        ({"do": "restore", "ids": ["a-0123abcd", " a-0123abcd "]}, Asked("restore", ids=("a-0123abcd",))),
-        ({"do": "prune", "all": True, "older_than": "30d"}, Asked("prune", all=True, older_than=30 * 86400)),
-        ({"do": "restore", "hosts": ["a"], "accept_loss": True}, Asked("restore", hosts=("a",), accept_loss=True)),
+        ({}, Request("list")),
+        ({"do": "list", "users": ["alice"]}, Request("list", users=("alice",))),
+        ({"do": "restore", "ids": ["a-0123abcd", " a-0123abcd "]}, Request("restore", ids=("a-0123abcd",))),
+        ({"do": "prune", "all": True, "older_than": "30d"}, Request("prune", all=True, older_than=30 * 86400)),
+        ({"do": "restore", "hosts": ["a"], "accept_loss": True}, Request("restore", hosts=("a",), accept_loss=True)),
     ],
 )
-def test_what_is_asked(values: dict[str, Any], expected: Asked) -> None:
+def test_what_is_asked(values: dict[str, Any], expected: Request) -> None:
     assert read(values) == expected
 
 
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({}, Asked("list", format="table")),  # nothing is ever chosen that nobody has named
-        ({"do": "restore", "ids": "a-0123abcd,b-0123abcd"}, Asked("restore", ids=("a-0123abcd", "b-0123abcd"))),
+        ({}, Request("list", format="table")),  # nothing is ever chosen that nobody has named
+        ({"do": "restore", "ids": "a-0123abcd,b-0123abcd"}, Request("restore", ids=("a-0123abcd", "b-0123abcd"))),
         (
             {"do": "prune", "users": ["alice"], "hosts": "a", "services": "x"},
-            Asked("prune", ("a",), ("alice",), ("x",)),
+            Request("prune", ("a",), ("alice",), ("x",)),
         ),
-        ({"do": "prune", "all": "yes", "older_than": "1d"}, Asked("prune", all=True, older_than=86400)),
-        ({"do": "restore", "all": True, "accept_loss": "true"}, Asked("restore", all=True, accept_loss=True)),
-        ({"format": "table"}, Asked("list", format="table")),
-        ({"format": "json"}, Asked("list", format="json")),
+        ({"do": "prune", "all": "yes", "older_than": "1d"}, Request("prune", all=True, older_than=86400)),
+        ({"do": "restore", "all": True, "accept_loss": "true"}, Request("restore", all=True, accept_loss=True)),
+        ({"format": "table"}, Request("list", format="table")),
+        ({"format": "json"}, Request("list", format="json")),
         *(({key: value}, None) for key, value in (("do", "purge"), ("format", "yaml"))),
         *(({key: {"a": 1}}, None) for key in ("all", "accept_loss", "hosts", "users", "services", "ids")),
     ],
 )
 def test_the_variables_of_the_playbook_are_read_as_ansible_reads_arguments(
-    values: dict[str, Any], expected: Asked | None
+    values: dict[str, Any], expected: Request | None
 ) -> None:
     told = ArgumentSpecValidator(ARGUMENTS).validate(values)
     assert (None if told.error_messages else read(told.validated_parameters)) == expected

@@ -73,9 +73,9 @@ class Past:
         """An answer of `answers`, about everything unless a scope is given."""
         with self.history.database.reading() as session:
             found = getattr(answers, name)(session, Scope(**scope))
-            return list(found) if name == "episodes" else found
+            return list(found) if name == "incidents" else found
 
     def story(self, host="web01", rule="apps/wechat"):
         """What happened, oldest first: state, when it began and ended (hours), and how it ended."""
-        found = [e for e in self.ask("episodes", host=host) if e.rule == rule]
+        found = [e for e in self.ask("incidents", host=host) if e.rule == rule]
         return [(e.state, e.opened[8:13], e.closed[8:13], e.ended) for e in reversed(found)]

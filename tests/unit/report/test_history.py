@@ -291,7 +291,7 @@ def test_whatever_a_host_says_can_be_kept(tmp_path_factory, id_, path, rule, rea
     ]
     past = Past(open_history("sqlite", Path(tmp_path_factory.mktemp("h"))))
     past.run({"web01": answer(*verdicts)})
-    kept = list(past.ask("episodes"))
+    kept = list(past.ask("incidents"))
     assert sorted(episode.state for episode in kept) == ["noncompliant", "unknown"]
     assert all(text.isprintable() for episode in kept for text in episode)
 
@@ -305,7 +305,7 @@ def test_after_any_runs_what_is_open_is_what_the_last_run_found(tmp_path_factory
     past = Past(open_history("sqlite", Path(tmp_path_factory.mktemp("h"))))
     for one, two in runs:
         past.run({"a": one and one(), "b": two and two()})
-    found = {(e.host, e.rule, e.state) for e in past.ask("episodes") if not e.closed}
+    found = {(e.host, e.rule, e.state) for e in past.ask("incidents") if not e.closed}
     for host, made in zip("ab", runs[-1]):
         mine = {(rule, state) for name, rule, state in found if name == host}
         if made is None:
@@ -319,5 +319,5 @@ def test_after_any_runs_what_is_open_is_what_the_last_run_found(tmp_path_factory
             assert ("apps/wechat", "unknown") in mine
         else:
             assert not mine
-    for episode in past.ask("episodes"):
+    for episode in past.ask("incidents"):
         assert not episode.closed or episode.opened <= episode.closed

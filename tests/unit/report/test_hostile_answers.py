@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from proscribe.custody import wording
 from proscribe.custody.outcome import Course
-from proscribe.custody.request import Asked
+from proscribe.custody.request import Request
 from proscribe.custody.selection import choose
 from proscribe.finding import Finding, judge
 from proscribe.loader import MARK
@@ -29,7 +29,7 @@ from proscribe.report import exports
 from proscribe.report.collection.events import Collector
 from proscribe.report.evaluation.reconcile import fleet_report
 from proscribe.report.history import open_history
-from proscribe.report.notification import notice
+from proscribe.report.notification import notification
 from proscribe.report.page import document
 from proscribe.report.terminal import summary
 from proscribe.stream import answer
@@ -248,7 +248,7 @@ def test_an_answer_of_a_hostile_host_harms_nobody(directory, data):
     assert len(shown) < 100_000
     "".join(document.page(report, fleet.records)).encode()
     exports.write(directory, report, fleet.records, exports.usual())
-    told = notice(report, fleet.records, None, "/reports")
+    told = notification(report, fleet.records, None, "/reports")
     assert told is not None and not CONTROL.search(told.text)
     json.dumps(told.as_dict()).encode()
 
@@ -279,7 +279,7 @@ def test_what_a_hostile_host_says_of_its_quarantine_harms_nobody(data):
             course.failed("web02", str(wrong))
     listed = {host: seen["items"] for host, seen in course.listed.items()}
     now = datetime.datetime(2026, 11, 26, tzinfo=datetime.timezone.utc)
-    asked = Asked("restore", all=True, older_than=data.draw(st.sampled_from([0, 60])))
+    asked = Request("restore", all=True, older_than=data.draw(st.sampled_from([0, 60])))
     rows = [row.as_dict() for row in choose(asked, listed, 0, lambda host: RESTRICTED, {}, now)]
     course.chose({"rows": rows})
     (honest,) = [row for row in rows if row["host"] == "web01"]
@@ -332,7 +332,7 @@ def test_a_long_text_costs_its_host_a_cut_and_the_run_nothing(finding):
     report = fleet_report(run, fleet, FINISHED)
     summary.render(report, fleet.records, summary.Screen(80, 40, False, "/"))
     "".join(document.page(report, fleet.records))
-    notice(report, fleet.records, None, "/reports")
+    notification(report, fleet.records, None, "/reports")
     assert fleet.records[0]["state"] == "noncompliant"
     assert time.process_time() - started < 20  # of the processor, which is quadratic no more: minutes before
 

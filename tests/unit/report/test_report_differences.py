@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from proscribe.report.storage import difference_files
 from proscribe.report.storage.difference_files import DifferenceFiles
 from proscribe.report.storage.pruning import prune
-from proscribe.report.terminal.differences import MOST, text_of, told
+from proscribe.report.terminal.differences import MOST, shown, text_of
 
 
 def changed(before: str, after: str, header: str = "write /etc/x") -> dict[str, str]:
@@ -22,7 +22,7 @@ def changed(before: str, after: str, header: str = "write /etc/x") -> dict[str, 
 
 def said(before: str, after: str) -> list[str]:
     """What is said of one change, without its heading."""
-    lines = told([changed(before, after)]).lines
+    lines = shown([changed(before, after)]).lines
     assert lines[0] == "write /etc/x"
     return [line.strip() for line in lines[1:]]
 
@@ -70,20 +70,20 @@ def test_of_each_set_of_the_firewall_is_said_how_much_without_its_type() -> None
 
 
 def test_what_is_short_is_shown_as_it_is_and_needs_no_file() -> None:
-    found = told([changed("a\nb\n", "a\nc\n")])
+    found = shown([changed("a\nb\n", "a\nc\n")])
     assert (found.lines, found.whole) == (["write /etc/x", "  -b", "  +c"], True)
-    assert told([changed("same", "same")]).lines == []
+    assert shown([changed("same", "same")]).lines == []
 
 
 def test_files_that_change_alike_are_told_once() -> None:
     after = policy([f"s{number}.example" for number in range(99)])
-    found = told([changed("", after, f"write /etc/{name}") for name in ("brave", "chromium")])
+    found = shown([changed("", after, f"write /etc/{name}") for name in ("brave", "chromium")])
     assert found.lines[:2] == ["write /etc/brave", "write /etc/chromium"]
     assert len(found.lines) == 3 and not found.whole
 
 
 def test_a_thousand_changes_of_a_hostile_host_stay_a_screenful() -> None:
-    found = told([changed("", f"{number}\n" * 20, f"quarantine /home/a/{number}\x1b[2J\n") for number in range(1000)])
+    found = shown([changed("", f"{number}\n" * 20, f"quarantine /home/a/{number}\x1b[2J\n") for number in range(1000)])
     assert len(found.lines) <= 3 * MOST and not found.whole
     assert all(line.isprintable() for line in found.lines)
 
@@ -94,7 +94,7 @@ TEXT = st.lists(st.sampled_from(["a", "b", "set x", "    c", "{", '{"a": [', "]}
 @given(TEXT, TEXT)
 def test_any_two_texts_are_told_and_the_whole_is_a_difference_that_leads_from_one_to_the_other(before, after) -> None:
     one = changed("".join(f"{line}\n" for line in before), "".join(f"{line}\n" for line in after))
-    found = told([one])
+    found = shown([one])
     assert all(line.isprintable() for line in found.lines)
     assert bool(found.lines) == (before != after)
     body = [line[:-1] for line in text_of([one])][2:]

@@ -11,7 +11,7 @@ from fleets import DIGEST, WECHAT, answer, no_policy, run, wechat
 from proscribe.finding import Verdict
 from proscribe.plan import CONTROLS
 from proscribe.report.collection.events import Collector
-from proscribe.report.evaluation.modes import Modes, by_control, correctable, in_words, stays_noncompliant
+from proscribe.report.evaluation.modes import Modes, by_control, correctable, described, stays_noncompliant
 from proscribe.report.evaluation.reconcile import fleet_report
 from proscribe.report.exports import usual, write
 from proscribe.report.page import document
@@ -239,8 +239,8 @@ def test_hosts_are_counted_by_mode_and_state_in_the_order_of_the_controls():
         "apps": {"audit": {"noncompliant": 1}, "off": {"off": 1}},
         "dns": {"enforce": {"compliant": 2, "not_looked_at": 1}},
     }
-    assert in_words(told) == ["only audited: apps on 1 host", "off: apps on 1 host"]
-    assert in_words({"apps": {"off": {"off": 2}}, "dns": {"audit": {"compliant": 1, "unknown": 2}}}) == [
+    assert described(told) == ["only audited: apps on 1 host", "off: apps on 1 host"]
+    assert described({"apps": {"off": {"off": 2}}, "dns": {"audit": {"compliant": 1, "unknown": 2}}}) == [
         "only audited: dns",
         "off: apps",
     ]

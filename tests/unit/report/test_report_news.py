@@ -27,7 +27,7 @@ class Told(Past):
         made = {**run(list(hosts)), "hosts": digests, "id": f"run{self.number}"}
         report = fleet_report(made, fleet, f"{time}:01:00Z")
         report["rollout"] = changes.get("rollout")
-        return notification.notice(report, fleet.records, notification.known(self.history, report), "reports/x")
+        return notification.notification(report, fleet.records, notification.known(self.history, report), "reports/x")
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def without_history(*answers):
     hosts = {f"web{number:02}": DIGEST for number in range(len(answers))}
     fleet = reconcile(hosts, [read(host, one) for host, one in zip(hosts, answers)])
     report = fleet_report(run(list(hosts)), fleet, "2026-11-25T00:31:00Z")
-    return notification.notice(report, fleet.records, None, "reports/x")
+    return notification.notification(report, fleet.records, None, "reports/x")
 
 
 def test_without_a_history_all_that_is_wrong_is_new():

@@ -8,7 +8,7 @@ import pytest
 from proscribe.plan import CONTROLS
 from proscribe.report.evaluation.scope import Scope
 from proscribe.report.storage.complete import NoSuchRun
-from proscribe.report.storage.last_passed import kept, latest_passed
+from proscribe.report.storage.last_passed import latest_passed, retained
 
 PROD = Scope(["inventory/prod"])
 GATED, FREE, STOPPED = {"gate": "noncompliant"}, {"gate": None}, {"gate": None, "passed": False}
@@ -58,7 +58,7 @@ def test_a_report_that_cannot_be_read_was_accepted_by_nobody_and_hides_no_other(
     reports = runs((passed(**GATED), {}), (passed(**GATED), {}))
     (reports / "r1" / "report.json").write_text(text)
     assert latest_passed(reports, PROD).name == "r0"
-    assert [path.name for path in kept(reports)] == ["r0"]
+    assert [path.name for path in retained(reports)] == ["r0"]
 
 
 def test_where_every_run_failed_the_message_names_the_one_to_name(runs):
@@ -97,11 +97,11 @@ def test_a_run_over_the_same_part_is_the_baseline_of_one_over_that_part(runs):
 
 def test_baselines_of_every_scope_are_kept_when_old_reports_go(runs):
     reports = runs((passed(**GATED), {}), (passed(**GATED), {"controls": ["dns"]}), (failed(**GATED), {}))
-    assert {path.name for path in kept(reports)} == {"r0", "r1"}
+    assert {path.name for path in retained(reports)} == {"r0", "r1"}
 
 
 def test_the_baseline_of_a_limit_is_kept_too(runs):
     """Else the next run over that part would have none, and begin with whatever is wrong there by then."""
     part = {"limit": "web01", "left_out": 3}
     reports = runs((passed(**GATED), {}), (passed(**GATED), part), (failed(**GATED), part))
-    assert {path.name for path in kept(reports)} == {"r0", "r1"}
+    assert {path.name for path in retained(reports)} == {"r0", "r1"}

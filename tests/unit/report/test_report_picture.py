@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from proscribe.plan import CONTROLS
 from proscribe.report.evaluation import fleet_state
-from proscribe.report.evaluation.fleet_state import EXAMPLE, NEVER, OF_WAIVER, Host, Look, Picture
+from proscribe.report.evaluation.fleet_state import EXAMPLE, NEVER, OF_WAIVER, Host, Observation, Picture
 
 T1, T2, T3 = (f"2026-11-25T0{hour}:00:00Z" for hour in (1, 2, 3))
 
@@ -41,14 +41,16 @@ def record(
     }
 
 
-SWITCHED_OFF = Look("off", state="not_applicable", counts=True)
+SWITCHED_OFF = Observation("off", state="not_applicable", counts=True)
 
 
-def look(report: dict[str, Any], told: dict[str, Any], before: Picture | None = None, name: str = "apps") -> Look:
+def look(
+    report: dict[str, Any], told: dict[str, Any], before: Picture | None = None, name: str = "apps"
+) -> Observation:
     """The look at a control of web01 once a run has brought a record."""
     of = before or Picture()
     of.take(report, [told])
-    return of.hosts["web01"].looks[name]
+    return of.hosts["web01"].observations[name]
 
 
 WRONG = [
@@ -61,9 +63,11 @@ WRONG = [
 def test_a_look_has_all_that_a_record_says_of_its_control() -> None:
     found = look(run(), record(rules=WRONG, apps=control("noncompliant", 5, 2)))
     rules = (("apps/x", "noncompliant"), ("apps/z", "waived"))
-    assert found == Look("enforce", "p", "noncompliant", T1, "r-02", 5, 2, True, rules)
-    assert look(run(), record(), name="firewall") == Look("enforce", "p", "compliant", T1, "r-02", 3, 1, True, ())
-    assert Look() == Look("", "", "unknown", "", "", 0, 0, False, ())
+    assert found == Observation("enforce", "p", "noncompliant", T1, "r-02", 5, 2, True, rules)
+    assert look(run(), record(), name="firewall") == Observation(
+        "enforce", "p", "compliant", T1, "r-02", 3, 1, True, ()
+    )
+    assert Observation() == Observation("", "", "unknown", "", "", 0, 0, False, ())
 
 
 @pytest.mark.parametrize(("at", "when"), [(T1, T1), (T3, T2), (None, T2)])
@@ -77,16 +81,16 @@ def test_a_look_is_never_later_than_its_run(at: str | None, when: str) -> None:
     [
         (control(None, 0, 0, mode="off"), SWITCHED_OFF),
         # Nothing says that the plan has it.
-        (control(None, 0, 0, mode=None), Look(state="not_applicable", at=T1, run="r-02", counts=True)),
-        ({}, Look(state="not_applicable", at=T1, run="r-02", counts=True)),
+        (control(None, 0, 0, mode=None), Observation(state="not_applicable", at=T1, run="r-02", counts=True)),
+        ({}, Observation(state="not_applicable", at=T1, run="r-02", counts=True)),
         # It did not answer for it.
-        (control(None, 0, 0), Look("enforce")),
+        (control(None, 0, 0), Observation("enforce")),
         # A report that knows no modes says how it stands all the same; one that evaluated nothing does not.
-        (control("compliant", 0, 0, mode=None), Look("", "p", "compliant", T1, "r-02", 0, 0, True)),
-        (control("unknown", 0, 0), Look("enforce", "p", "unknown", T1, "r-02", 0, 0, False)),
+        (control("compliant", 0, 0, mode=None), Observation("", "p", "compliant", T1, "r-02", 0, 0, True)),
+        (control("unknown", 0, 0), Observation("enforce", "p", "unknown", T1, "r-02", 0, 0, False)),
     ],
 )
-def test_what_a_control_is_worth_by_its_record(told: dict[str, Any], expected: Look) -> None:
+def test_what_a_control_is_worth_by_its_record(told: dict[str, Any], expected: Observation) -> None:
     assert look(run(), record(apps=told)) == expected
 
 
@@ -113,7 +117,7 @@ def seen(state: str = "noncompliant", **more: Any) -> Picture:
     return of
 
 
-EARLIER = Look(
+EARLIER = Observation(
     "enforce", "p", "noncompliant", T1, "r-02", 3, 1, True, (("apps/x", "noncompliant"), ("apps/z", "waived"))
 )
 DOUBTED = EARLIER._replace(evaluated=2, idle=0, counts=False, rules=(("apps/x", "noncompliant"), ("apps/z", "unknown")))
@@ -133,17 +137,17 @@ DOUBTED = EARLIER._replace(evaluated=2, idle=0, counts=False, rules=(("apps/x", 
         (run(T3), {**record(apps=control(None)), "rules_evaluated": 0}, DOUBTED),
         # One that ends late brings an older look.
         (run(T3), record(at="2026-11-24T00:00:00Z"), EARLIER),
-        (run(T3), record(at=T2), Look("enforce", "p", "compliant", T2, "r-03", 3, 1, True)),
+        (run(T3), record(at=T2), Observation("enforce", "p", "compliant", T2, "r-03", 3, 1, True)),
     ],
 )  # fmt: skip
-def test_what_becomes_of_an_earlier_look(report: dict[str, Any], told: dict[str, Any], expected: Look) -> None:
+def test_what_becomes_of_an_earlier_look(report: dict[str, Any], told: dict[str, Any], expected: Observation) -> None:
     assert look(report, told, seen()) == expected
 
 
 def test_what_was_off_was_never_looked_at() -> None:
     of = Picture()
     of.take(run(), [record(apps=control(None, mode="off"))])
-    assert look(run(T3, controls=["dns"]), record(apps=control(None, mode="audit", policy="q")), of) == Look(
+    assert look(run(T3, controls=["dns"]), record(apps=control(None, mode="audit", policy="q")), of) == Observation(
         "audit", "q"
     )
 
@@ -164,13 +168,20 @@ def test_attempts_are_those_of_the_newest_look(at: str, attempts: dict[str, int]
     [
         ({}, "not_applicable", False, ""),
         ({"apps": SWITCHED_OFF}, "not_applicable", False, ""),
-        ({"apps": Look(state="compliant", at=T1, counts=True)}, "compliant", True, T1),
-        ({"apps": Look(state="compliant", at=T2, counts=True), "dns": Look(at=T1)}, "unknown", False, T1),
-        ({"apps": Look(state="compliant", at=T2, counts=True), "dns": Look()}, "unknown", False, ""),
-        ({"apps": Look(state="compliant", at=T2, counts=True), "dns": Look("off", at=T1)}, "compliant", True, T2),
+        ({"apps": Observation(state="compliant", at=T1, counts=True)}, "compliant", True, T1),
+        ({"apps": Observation(state="compliant", at=T2, counts=True), "dns": Observation(at=T1)}, "unknown", False, T1),
+        ({"apps": Observation(state="compliant", at=T2, counts=True), "dns": Observation()}, "unknown", False, ""),
+        (
+            {"apps": Observation(state="compliant", at=T2, counts=True), "dns": Observation("off", at=T1)},
+            "compliant",
+            True,
+            T2,
+        ),
     ],
 )
-def test_a_host_is_what_its_controls_are(looks: dict[str, Look], state: str, is_seen: bool, checked: str) -> None:
+def test_a_host_is_what_its_controls_are(
+    looks: dict[str, Observation], state: str, is_seen: bool, checked: str
+) -> None:
     host = Host("web01", "inv", looks)
     assert (host.state, host.seen, host.checked_at) == (state, is_seen, checked)
 
@@ -201,10 +212,10 @@ def test_a_look_from_before_the_oldest_that_counts_says_nothing_good(oldest: dic
     off = control(None, mode="off")
     of.take(run(stale_after=3600), [record(rules=WRONG, apps=control("noncompliant"), firewall=off)])
     (host,) = of.at(oldest)
-    assert host.looks["apps"] == (EARLIER if good else DOUBTED)
-    assert host.looks["dns"].state == ("compliant" if good else "unknown")
-    assert host.looks["firewall"] == SWITCHED_OFF
-    assert of.hosts["web01"].looks["apps"] == EARLIER, "tomorrow it is asked again"
+    assert host.observations["apps"] == (EARLIER if good else DOUBTED)
+    assert host.observations["dns"].state == ("compliant" if good else "unknown")
+    assert host.observations["firewall"] == SWITCHED_OFF
+    assert of.hosts["web01"].observations["apps"] == EARLIER, "tomorrow it is asked again"
 
 
 # -- inventories -------------------------------------------------------------------------------------------------------
@@ -289,11 +300,11 @@ def test_what_many_hosts_list_is_one_object(monkeypatch: pytest.MonkeyPatch) -> 
     of = Picture()
     rules = [dict(rule) for rule in WRONG]
     of.take(run(), [record("a", rules=rules), record("b", rules=rules), record("c", rules=[dict(r) for r in rules])])
-    lists = [of.hosts[name].looks["apps"].rules for name in "abc"]
+    lists = [of.hosts[name].observations["apps"].rules for name in "abc"]
     assert lists[0] is lists[1] is lists[2] and len(of._same) == 2
     monkeypatch.setattr(fleet_state, "REMEMBERED", 7)
     more = [[dict(rule) for rule in WRONG] for _ in range(3)]
     for number, rules in enumerate(more):
         of.take(run(), [record("a", rules=rules)])
         assert len(of._same) == (1, 2, 1)[number], "it is begun anew when it is too much"
-    assert of.hosts["a"].looks["apps"].rules == lists[0]
+    assert of.hosts["a"].observations["apps"].rules == lists[0]

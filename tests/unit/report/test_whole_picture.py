@@ -408,7 +408,7 @@ def what_outlives_the_runs_is_no_better(fleet):
     # The history: what was last seen to be wrong is wrong, and the trend has runs over the whole alone.
     history = open_history("sqlite", fleet.reports)
     with history.database.reading() as session:
-        going = {(e.host, e.rule) for e in answers.episodes(session, About()) if not e.closed}
+        going = {(e.host, e.rule) for e in answers.incidents(session, About()) if not e.closed}
     for (host, control), state in fleet.truth.items():
         if state == "noncompliant" and host in fleet.asked:
             assert (host, f"{control}/wechat") in going

@@ -187,4 +187,4 @@ def unquoted(line: str) -> list[str]:
 
 @given(st.lists(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1), min_size=1))
 def test_every_word_of_a_command_comes_through(argv):
-    assert unquoted(units.words(argv)) == argv
+    assert unquoted(units.exec_start(argv)) == argv

@@ -22,7 +22,7 @@ DEEPEST = 4
 MOST_LINKS = 1_000
 
 
-class Then:
+class FilesAtRevision:
     """The state of then, below a directory. `as_now` are paths whose repositories are taken as they are now."""
 
     def __init__(self, name: str, into: Path, as_now: Sequence[str] = ()) -> None:
@@ -113,7 +113,7 @@ class Then:
             where = top / link.parent / target
             (place / link).symlink_to(self.path(where, f"what the link {top / link} leads to,"))
         below = place / inside
-        links = [path for path in _walk(below) if path.is_symlink()] if below.is_dir() else [below]
+        links = [path for path in _contents(below) if path.is_symlink()] if below.is_dir() else [below]
         for path in [path for path in links if path.is_symlink() and not path.exists()][:MOST_LINKS]:
             leads_to = Path(os.path.normpath(path.parent / os.readlink(path)))
             if leads_to.is_relative_to(place):
@@ -121,7 +121,7 @@ class Then:
 
     def _repositories_in(self, now: Path, then: Path) -> None:
         """Put the repositories that lie inside a directory of now (its waivers, say) into the one of then."""
-        for path in _walk(now, DEEPEST):
+        for path in _contents(now, DEEPEST):
             if path.name == ".git" and path.parent != now:
                 own = path.parent
                 place = then / own.relative_to(now)
@@ -130,7 +130,7 @@ class Then:
                     place.symlink_to(self.path(own, "the repository"))
 
 
-def _walk(directory: Path, deepest: int = sys.maxsize) -> Iterator[Path]:
+def _contents(directory: Path, deepest: int = sys.maxsize) -> Iterator[Path]:
     """What is in a directory, so deep, without what is in the .git of a repository; links are not followed."""
     for above, folders, files in os.walk(directory):
         yield from (Path(above, name) for name in (*folders, *files))

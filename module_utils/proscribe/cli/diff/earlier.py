@@ -19,7 +19,7 @@ from ...report.storage.complete import NoSuchRun, UnreadableReport, find_run, re
 from ...report.text.wording import clean
 from ...store import PLANS, Store, Untrusted
 from .. import Refused, inventory
-from .at_revision import Then
+from .at_revision import FilesAtRevision
 
 PROJECT = inventory.PROJECT
 # The variables that name folders of files that a policy is made of.
@@ -72,7 +72,7 @@ def _plan(reports: Path, digest: str) -> dict[str, Any]:
 
 def _of_revision(name: str, arguments: argparse.Namespace, now: datetime.datetime) -> Earlier:
     with tempfile.TemporaryDirectory(prefix="proscribe-diff-") as made:
-        then = Then(name, Path(made).resolve(), arguments.as_now)
+        then = FilesAtRevision(name, Path(made).resolve(), arguments.as_now)
         catalogue = then.path(PROJECT / "catalog", "the catalogue")
         for part in ("group_vars", "host_vars"):
             then.optional(PROJECT / "playbooks" / part)
@@ -97,7 +97,7 @@ def _sources(arguments: argparse.Namespace) -> list[str]:
     return inventory.sources(arguments.inventory)
 
 
-def _source(source: str, then: Then) -> str:
+def _source(source: str, then: FilesAtRevision) -> str:
     """A source of the inventory as it was, with the folder that it stands in: variables and waivers are beside it."""
     path = Path(source)
     if "," in source:  # hosts, named one by one: they have no history
@@ -112,7 +112,7 @@ def _source(source: str, then: Then) -> str:
     return str(before)
 
 
-def _with_folders(question: Question, then: Then) -> list[HostVariables]:
+def _with_folders(question: Question, then: FilesAtRevision) -> list[HostVariables]:
     """The hosts, with the folders that their variables name as they were: those too lie in somebody's history."""
     known: dict[tuple[str, str], str] = {}
 

@@ -22,7 +22,7 @@ from .. import Refused, inventory
 from . import facts
 from .answers import DECIDING, answers, decided
 from .answers.reason import AUDITED, BLOCKED, DEPENDS, OFF, OPEN, STATUSES, Answer, Policy, Reason
-from .question import Asked, read
+from .question import Question, read
 from .relations import ADDRESS, NAME, Subject, remarks, subject
 
 SCHEMA = "proscribe/explanation/1"
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     return CLOSED_SOMEWHERE if closed else OPEN_EVERYWHERE
 
 
-def explain(asked: Asked, compiled: Compiled, known: Mapping[str, facts.Facts] = {}) -> tuple[Subject, list[Group]]:
+def explain(asked: Question, compiled: Compiled, known: Mapping[str, facts.Facts] = {}) -> tuple[Subject, list[Group]]:
     """What was asked about, and the hosts by their answer: the most closed first, then the most hosts. `known` is what
     records say of hosts.
 

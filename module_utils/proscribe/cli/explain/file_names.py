@@ -23,7 +23,7 @@ def is_file(word: str) -> bool:
     return word.lower().endswith(HINTS) or word.startswith(("/", "~/"))
 
 
-def looked_at(word: str) -> bool:
+def scanned(word: str) -> bool:
     """Whether the file scan goes where a path is; a bare name may be anywhere."""
     if "/" not in word or word.startswith(("~/", LOCAL, *(f"{place}/" for place in PLACES))):
         return True

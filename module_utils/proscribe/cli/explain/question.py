@@ -18,7 +18,7 @@ _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 _DOTS = str.maketrans(dict.fromkeys("\u3002\uff0e\uff61", "."))
 
 
-class Asked(NamedTuple):
+class Question(NamedTuple):
     """A question. Exactly one of `host` and `network` is set, or neither: then `word` can only be a name of ours."""
 
     word: str  # as it was typed, without blanks around it
@@ -28,7 +28,7 @@ class Asked(NamedTuple):
     network: Network | None = None  # one address is a network of one
 
 
-def read(text: str) -> Asked:
+def read(text: str) -> Question:
     """Understand a question, however it was copied: `HTTPS://Mail.Google.com.:443/mail?x`, `[2001:db8::1]:53`.
 
     Raises Refused for what is no question at all.
@@ -38,7 +38,7 @@ def read(text: str) -> Asked:
         raise Refused("name what is to be explained: a host, a URL, an address, a network, a service or a program")
     network = _network(word)
     if network is not None:
-        return Asked(word, network=network)
+        return Question(word, network=network)
     try:
         parts = urlsplit(word if _SCHEME.match(word) else f"//{word}")
         host, port = parts.hostname or "", parts.port
@@ -49,9 +49,9 @@ def read(text: str) -> Asked:
     if port is None and _SCHEME.match(word):
         port = {"https": 443, "http": 80}.get(parts.scheme)
     if network is not None:
-        return Asked(word, path=path, port=port, network=network)
+        return Question(word, path=path, port=port, network=network)
     name = ascii_name(host)
-    return Asked(word, name, path, port) if _HOST.fullmatch(name) else Asked(word)
+    return Question(word, name, path, port) if _HOST.fullmatch(name) else Question(word)
 
 
 def ascii_name(host: str) -> str:

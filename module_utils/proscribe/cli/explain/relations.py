@@ -16,7 +16,7 @@ from ...policy_errors import close_to
 from ...report.text.wording import some
 from .. import Refused
 from . import file_names
-from .question import Asked
+from .question import Question
 
 SERVICE, PROGRAM, NAME, ADDRESS, FILE = "service", "program", "name", "address", "file"
 EXTENSION = "extension"  # in what a relation names: `chrome extension <id>`
@@ -44,7 +44,7 @@ class Subject(NamedTuple):
     """What a question turned out to be about."""
 
     kind: str  # SERVICE, PROGRAM, NAME, ADDRESS or FILE
-    asked: Asked
+    asked: Question
     relations: tuple[Relation, ...]
 
     def services(self, *how: str) -> list[Service]:
@@ -53,7 +53,7 @@ class Subject(NamedTuple):
         return list(found.values())
 
 
-def subject(asked: Asked, catalogue: Catalogue) -> Subject:
+def subject(asked: Question, catalogue: Catalogue) -> Subject:
     """Find out what a question is about. Raises Refused for a word that is neither known nor can be a name in DNS."""
     services = [catalogue.services[id_] for id_ in sorted(catalogue.services)]
     if asked.network is not None:
@@ -109,7 +109,7 @@ def remarks(about: Subject) -> list[str]:
     return said
 
 
-def _of_host(asked: Asked, service: Service) -> Iterator[Relation]:
+def _of_host(asked: Question, service: Service) -> Iterator[Relation]:
     host = asked.host
     own = (*service.domains, *service.mail_hosts, *service.nxdomain_canaries)
     pages = [url for url in service.urls if covers(name(url), Name(host, asked.path))]
@@ -129,7 +129,7 @@ def _closest(host: str, domains: Sequence[str]) -> str:
     return max((domain for domain in domains if is_below(host, [domain])), key=len, default="")
 
 
-def _of_address(asked: Asked, service: Service) -> Iterator[Relation]:
+def _of_address(asked: Question, service: Service) -> Iterator[Relation]:
     for text in service.networks:
         network = ipaddress.ip_network(text)
         if asked.network is not None and network.overlaps(asked.network):

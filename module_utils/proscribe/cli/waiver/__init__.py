@@ -14,7 +14,7 @@ from . import listing, new, revoke, sign, verify
 
 SUMMARY = "Make, sign, verify, list and revoke exceptions: one file each in the waivers/ folder of an inventory."
 
-STEPS = {
+SUBCOMMANDS = {
     "new": (new.add_arguments, new.run, "write a new waiver, from options or by asking"),
     "sign": (sign.add_arguments, sign.run, "sign a waiver as its approver, with an SSH key"),
     "verify": (verify.add_arguments, verify.run, "say who signed waivers and whether they stand"),
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The steps of the word, each with options of its own."""
     parser.description = SUMMARY
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
-    for name, (add, run_step, help_) in STEPS.items():
+    for name, (add, run_step, help_) in SUBCOMMANDS.items():
         step = steps.add_parser(
             name,
             help=help_,

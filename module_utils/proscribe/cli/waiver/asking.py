@@ -10,7 +10,7 @@ from ...report.text.wording import clean
 from .. import Refused
 
 
-def asked(
+def ask_for(
     arguments: argparse.Namespace, questions: Mapping[str, str], options: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """The answers by name, out of the options or asked for. `questions` says by name what is wanted, `options` which

@@ -54,7 +54,7 @@ def _length(text: str) -> datetime.timedelta:
 def list_all(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     """Every waiver, worst first."""
     question = inventory.question(arguments)
-    _tell(
+    _describe(
         _in_order(question, now, bool(arguments.limit)), question, now, arguments.json, "no waivers in this inventory"
     )
     return 0
@@ -67,7 +67,9 @@ def list_soon(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         judged for judged in _in_order(question, now, bool(arguments.limit)) if soon(judged, now, arguments.within)
     ]
     if found or arguments.json or sys.stdout.isatty():
-        _tell(found, question, now, arguments.json, f"no waiver ends within {shown(arguments.within.total_seconds())}")
+        _describe(
+            found, question, now, arguments.json, f"no waiver ends within {shown(arguments.within.total_seconds())}"
+        )
     return FOUND if found else 0
 
 
@@ -90,7 +92,7 @@ def _in_order(question: Question, now: datetime.datetime, limited: bool) -> list
     return sorted(found, key=lambda judged: worst_first(*judged))
 
 
-def _tell(found: Sequence[Judged], question: Question, now: datetime.datetime, as_json: bool, none: str) -> None:
+def _describe(found: Sequence[Judged], question: Question, now: datetime.datetime, as_json: bool, none: str) -> None:
     if as_json:
         told = [{**described(judged, question), "seconds_left": _left(judged, now)} for judged in found]
         document: dict[str, Any] = {"schema": SCHEMA, "at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "waivers": told}

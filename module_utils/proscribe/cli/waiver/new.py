@@ -13,11 +13,11 @@ from ...compile.run import judge, waivers_of
 from ...compile.waivers.document import LISTS, TIMES
 from ...compile.waivers.waiver import NARROWER
 from ...report.collection.invocation import repeated, where_we_are
-from ...report.text.command import Call, Step
+from ...report.text.command import Call, Suggestion
 from ...report.text.wording import clean
 from .. import Refused, inventory, program
 from . import text
-from .asking import answer, asked
+from .asking import answer, ask_for
 from .folder import checked, create, of_inventory
 from .listing import sentence
 from .times import written
@@ -47,7 +47,7 @@ TIME_OPTIONS: Mapping[str, str] = {
     "valid_from": f"{TIME} (default: from the approval on)",
     "review_by": f"{LATER} (default: 31 days after the approval)",
 }
-PEOPLE_AND_REASON: Mapping[str, str] = {
+PARTIES_AND_REASON: Mapping[str, str] = {
     "reason": "the need, in a sentence",
     "requested_by": "who asks for it",
     "approved_by": "the head of the department that owns the hosts, or a deputy; somebody else than who asks",
@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="TEXT" if key == "compensating_controls" else option.upper(),
             help=LISTS[key][1] + _needed(key),
         )
-    for metavar, options in (("TEXT", {**PEOPLE_AND_REASON, **TEXT_OPTIONS}), ("TIME", TIME_OPTIONS)):
+    for metavar, options in (("TEXT", {**PARTIES_AND_REASON, **TEXT_OPTIONS}), ("TIME", TIME_OPTIONS)):
         for key, help_ in options.items():
             parser.add_argument(f"--{key.replace('_', '-')}", dest=key, metavar=metavar, help=help_ + _needed(key))
     parser.add_argument("--print", action="store_true", help="show the file instead of writing it")
@@ -114,11 +114,11 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     return 0
 
 
-def _sign(arguments: argparse.Namespace, id_: str) -> list[Step]:
+def _sign(arguments: argparse.Namespace, id_: str) -> list[Suggestion]:
     """How the waiver is signed, with the inventory that it was written for."""
-    options, withheld = repeated(inventory.inventory_words(arguments))
+    options, withheld = repeated(inventory.inventory_options(arguments))
     call = Call((*program(), "waiver"), "sign", "", options, where_we_are(os.environ), withheld)
-    return [*call.secrets(), Step("", call.again(more=(id_,)))]
+    return [*call.secrets(), Suggestion("", call.again(more=(id_,)))]
 
 
 def _values(arguments: argparse.Namespace, now: datetime.datetime) -> dict[str, str | list[str]]:
@@ -128,14 +128,14 @@ def _values(arguments: argparse.Namespace, now: datetime.datetime) -> dict[str, 
     arguments.where = ",".join(name for key in SCOPES for name in values[key])
     names = {**QUESTIONS, "where": "hosts (or group:<name>, zone:<name>; with commas between)"}
     options = {"services": "--service", "where": "--host, --group or --zone"}
-    answers = asked(arguments, names, options)
+    answers = ask_for(arguments, names, options)
     if not any(values[key] for key in SCOPES):
         for name in _split("hosts", [answers["where"]]):
             kind, colon, rest = name.partition(":")
             key, place = (f"{kind}s", rest) if colon and f"{kind}s" in SCOPES else ("hosts", name)
             values[key] = [*values[key], place]
     values["services"] = _split("services", [answers["services"]])
-    for key in PEOPLE_AND_REASON:
+    for key in PARTIES_AND_REASON:
         values[key] = answers[key]
     for key in TEXT_OPTIONS:
         values[key] = getattr(arguments, key) or ""

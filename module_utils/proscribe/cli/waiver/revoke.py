@@ -12,7 +12,7 @@ from ...policy_errors import PolicyErrors
 from ...report.text.wording import clean
 from .. import Refused, inventory
 from . import text
-from .asking import asked
+from .asking import ask_for
 from .folder import checked, named, replace
 from .times import written
 
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     if waiver.revoked:
         raise Refused(f"waiver {waiver.id} is revoked already: {judged.standing.why or waiver.revoked.why}")
     on = written(arguments.on, "--on", now)
-    answers = asked(arguments, {"by": "who takes it back", "why": "why, in a sentence"})
+    answers = ask_for(arguments, {"by": "who takes it back", "why": "why, in a sentence"})
     path = Path(waiver.file)
     content = _appended(waiver.document.content, text.revocation(on, answers["by"], answers["why"]))
     try:

@@ -42,7 +42,7 @@ class Schedule:
 
     schedule: str = variable(
         "controller",
-        choice(*scheduled.WAYS),
+        choice(*scheduled.METHODS),
         "What ./proscribe schedule sets up: a timer on the controller, one on every host (pull), nothing (awx), or "
         "off, which takes it away; docs/scheduling.md. One for all hosts.",
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..readers import read_controls, read_removed, read_tenants
 from ..schema import AUDIENCES, CATEGORIES
-from ..values import choice, day, flag, line, pattern, whole_number, words
+from ..values import choice, day, flag, line, list_of_names, pattern, whole_number
 from .variable import variable
 
 SIGNATURE_MODES = ("required", "optional", "off")
@@ -26,17 +26,19 @@ class Selection:
     )
     categories: tuple[str, ...] = variable(
         ["instant_messaging", "webmail", "cloud_storage", "circumvention"],
-        words(CATEGORIES, "categories"),
+        list_of_names(CATEGORIES, "categories"),
         "The categories of services that are banned.",
     )
     audiences: tuple[str, ...] = variable(
         ["consumer", "both"],
-        words(AUDIENCES, "audiences"),
+        list_of_names(AUDIENCES, "audiences"),
         "Services sold to whom; enterprise services (WeCom, Slack) only where asked for.",
     )
-    services_include: tuple[str, ...] = variable([], words(None, "service ids"), "Service ids added to the categories.")
+    services_include: tuple[str, ...] = variable(
+        [], list_of_names(None, "service ids"), "Service ids added to the categories."
+    )
     services_exclude: tuple[str, ...] = variable(
-        [], words(None, "service ids"), "Service ids taken out of the categories."
+        [], list_of_names(None, "service ids"), "Service ids taken out of the categories."
     )
     effective_from: datetime.date = variable(
         "2024-10-31",
@@ -53,7 +55,7 @@ class Selection:
     )
     catalog_dirs: tuple[str, ...] = variable(
         [],
-        words(None, "directories"),
+        list_of_names(None, "directories"),
         "More service files, the organisation's own; relative to the project, the playbook's folder or the "
         "inventory's.",
     )

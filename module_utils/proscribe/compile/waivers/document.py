@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...plan import CONTROLS
-from ...policy_errors import InWords, PolicyError, PolicyErrors, close_to
+from ...policy_errors import Described, PolicyError, PolicyErrors, close_to
 from ..yaml_file import Document, KeyPath, read_yaml
 from .waiver import NARROWER, Revocation, Waiver
 
@@ -32,8 +32,8 @@ LISTS: Mapping[str, tuple[re.Pattern[str], str]] = {
     "compensating_controls": (re.compile(r"\S.{0,998}"), "a sentence"),
 }
 TIMES = ("requested_on", "approved_on", "valid_from", "expires", "review_by", "reviewed_on")
-PEOPLE = ("requested_by", "approved_by")
-TEXTS = (*PEOPLE, "reason", "risk", "ticket")
+PARTIES = ("requested_by", "approved_by")
+TEXTS = (*PARTIES, "reason", "risk", "ticket")
 REQUIRED = ("id", "services", "reason", "requested_by", "approved_by", "approved_on", "expires")
 REVOCATION = ("on", "by", "why")
 PLACES = ("hosts", "groups", "zones")  # one at least
@@ -84,7 +84,7 @@ def _files(folder: Path, errors: list[PolicyError]) -> Iterator[Path]:
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
-        errors.append(PolicyError(str(folder), "", InWords(str(error.strerror)), "a folder that can be read"))
+        errors.append(PolicyError(str(folder), "", Described(str(error.strerror)), "a folder that can be read"))
         return
     for path in paths:
         if path.suffix not in SUFFIXES or path.name.startswith("."):
@@ -92,7 +92,7 @@ def _files(folder: Path, errors: list[PolicyError]) -> Iterator[Path]:
         if path.is_file():
             yield path
         else:  # a pipe would keep the run waiting
-            errors.append(PolicyError(str(path), "", InWords("something else"), "a file"))
+            errors.append(PolicyError(str(path), "", Described("something else"), "a file"))
 
 
 def read_waiver(path: Path) -> Waiver:

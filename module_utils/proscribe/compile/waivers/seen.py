@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...policy_errors import InWords, PolicyError, PolicyErrors
+from ...policy_errors import Described, PolicyError, PolicyErrors
 from ...store import Store
 from ..inventory import Question
 from ..policy_folders import SIGNERS, WAIVERS
@@ -130,7 +130,7 @@ def _error(notes: Notes, lost: Sequence[Seen], folders: Sequence[Path], there: C
         f"them as run {notes.run} had them there; this run looked in {looked}. Set {WAIVERS} to their"
         f" folder, or, if they were removed on purpose, add: -e {REMOVED}={option}"
     )
-    return PolicyError(places, "", InWords(found), expected)
+    return PolicyError(places, "", Described(found), expected)
 
 
 def _of(question: Question) -> Notes:
@@ -165,7 +165,7 @@ def _read(store: Store) -> list[Notes]:
     except (ValueError, KeyError, TypeError, RecursionError):
         place = f"{store.directory}/{NOTES}"
         expected = "what the last runs noted of waivers; delete the file if no approval can have been lost"
-        raise PolicyErrors([PolicyError(place, "", InWords("something else"), expected)]) from None
+        raise PolicyErrors([PolicyError(place, "", Described("something else"), expected)]) from None
 
 
 def _parsed(data: Any) -> Iterator[Notes]:

@@ -6,15 +6,15 @@ from functools import partial
 from typing import Any, Iterator, Mapping, Sequence
 
 from ...host import ControlError, Host, Process, Unseen, escaped
-from ...host.apart import asked
+from ...host.apart import run_apart
 from ..base import Action, Changes, Refusal
 from . import install_block, protected, user_notice
-from .blocks.parts import DependsOnPackages, GatePart
+from .blocks.parts import BlockPart, DependsOnPackages
 from .execution import fapolicyd_changes
 from .observed import Observed, Running, observe_apps
 from .portable import evidence
 from .portable.names import Names
-from .portable.scan import Copy
+from .portable.scan import PortableApp
 from .portable.scan_cache import keep, traces
 from .quarantine import capacity, completing, restoring
 from .quarantine import moving as quarantine
@@ -33,10 +33,10 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     ended, kept = _ends(host, observed, settings.get("grace", 5))
     removed, left, gone = _removals(host, observed)
     seconds = settings.get("quarantine_keep", 0)
-    moved, stays = _copies(host, observed, seconds)
+    moved, stays = _portable_apps(host, observed, seconds)
     going = [*ended, *removed, *moved]
     gates = [*_gate(host, plan, observed, gone), *fapolicyd_changes.enforce(host, section, observed.desired)]
-    told = user_notice.told(host, settings.get("user_notice", ""), going, capacity.until(seconds))
+    told = user_notice.notifying(host, settings.get("user_notice", ""), going, capacity.until(seconds))
     actions = [*told, *completing.unfinished(host), *capacity.pruning(host, seconds), *going, *gates]
     return Changes(actions, [*kept, *left, *stays], independent=True, afterwards=partial(keep, host, observed.memory))
 
@@ -46,7 +46,7 @@ def lift(host: Host) -> Changes:
     goes back to where it was.
     """
     parts = [part for system in SYSTEMS for part in system.gate(set(), "")]
-    gates = [*fapolicyd_changes.lift(host), *(_down(host, part) for part in reversed(parts) if part.stands(host))]
+    gates = [*fapolicyd_changes.lift(host), *(_down(host, part) for part in reversed(parts) if part.in_place(host))]
     back = restoring.given_back(host)
     marks = [path for path in (dpkg_removal.MARK, pacman_removal.MARK) if host.traces(path)]
     forgotten = [Action("delete", path, partial(host.delete, path)) for path in [*traces(host), *marks]]
@@ -132,48 +132,48 @@ def _by_user(
         yield user, [f"apps/{service}" for service in services], members
 
 
-def _copies(host: Host, observed: Observed, seconds: int) -> tuple[list[Action], list[Refusal]]:
+def _portable_apps(host: Host, observed: Observed, seconds: int) -> tuple[list[Action], list[Refusal]]:
     """What moves portable copies into the quarantine, each with all of it that is the program's own."""
     refused: list[Refusal] = []
-    moving: dict[str, tuple[Copy, list[str]]] = {}  # one path may belong to several services
-    for copy in observed.copies:
-        services = observed.enforced(copy.services, copy.finding())
-        if copy.doubt:
-            refused += [Refusal(f"apps/{service}", escaped(copy.path), copy.doubt) for service in services]
+    moving: dict[str, tuple[PortableApp, list[str]]] = {}  # one path may belong to several services
+    for app in observed.portable_apps:
+        services = observed.enforced(app.services, app.finding())
+        if app.doubt:
+            refused += [Refusal(f"apps/{service}", escaped(app.path), app.doubt) for service in services]
         elif services:
-            moving.setdefault(copy.path, (copy, []))[1].extend(services)
+            moving.setdefault(app.path, (app, []))[1].extend(services)
     names = Names(observed.desired.services) if moving else None
     actions = []
-    for copy, services in moving.values():
-        reason, doubt = _certain(host, copy, names, services[0])
+    for app, services in moving.values():
+        reason, doubt = _certain(host, app, names, services[0])
         if reason:
-            refused += [Refusal(f"apps/{service}", escaped(copy.path), reason) for service in services]
+            refused += [Refusal(f"apps/{service}", escaped(app.path), reason) for service in services]
             continue
-        taking = quarantine.Taking(copy.path, services, copy.kind, copy.parts, doubt, seconds)
-        user = copy.owner.name if copy.owner and copy.owner.uid else ""
+        taking = quarantine.Taking(app.path, services, app.kind, app.parts, doubt, seconds)
+        user = app.owner.name if app.owner and app.owner.uid else ""
         actions.append(quarantine.take(host, taking)._replace(user=user, rules=[f"apps/{s}" for s in services]))
     return actions, refused
 
 
-def _certain(host: Host, copy: Copy, names: Names | None, service: str) -> tuple[str, Any]:
+def _certain(host: Host, app: PortableApp, names: Names | None, service: str) -> tuple[str, Any]:
     """Why something stays after all, "" if it goes; and what sees once it has moved whether it is what was seen.
 
     That reads what is its user's, so it is asked apart.
     """
 
     def question() -> tuple[str, Mapping[str, int]]:
-        known = evidence.listed(host, copy.path) if copy.kind == "tree" else {}
-        paths = copy.parts or [copy.path]
+        known = evidence.listed(host, app.path) if app.kind == "tree" else {}
+        paths = app.parts or [app.path]
         return quarantine.refusal(host, paths[0]) or capacity.lacking(host, paths), known
 
     try:
-        reason, known = asked(question)
+        reason, known = run_apart(question)
     except (Unseen, ControlError) as error:
         return str(error), None
-    if not names or copy.uid < 0:
+    if not names or app.uid < 0:
         return reason, None
-    own = evidence.own(names, service, copy.uid, known, pictures=copy.kind == "web_app")
-    return reason, partial(evidence.unlike, kind=copy.kind, names=names, service=service, of=own)
+    own = evidence.own(names, service, app.uid, known, pictures=app.kind == "web_app")
+    return reason, partial(evidence.unlike, kind=app.kind, names=names, service=service, of=own)
 
 
 def _gate(host: Host, plan: Mapping[str, Any], observed: Observed, gone: Mapping[str, set[str]]) -> list[Action]:
@@ -191,5 +191,5 @@ def _gate(host: Host, plan: Mapping[str, Any], observed: Observed, gone: Mapping
     return [*down, *up]
 
 
-def _down(host: Host, part: GatePart) -> Action:
+def _down(host: Host, part: BlockPart) -> Action:
     return Action("delete", part.path, partial(part.lift, host), part.text(host), part.left(host))

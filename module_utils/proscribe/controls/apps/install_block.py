@@ -7,7 +7,7 @@ from typing import Any, Iterable, Iterator, Mapping
 from ...finding import Finding, Verdict, judge
 from ...host import Host, Unseen
 from .blocks.contact import in_each_language
-from .blocks.parts import MISSING, GatePart
+from .blocks.parts import MISSING, BlockPart
 from .desired import Desired
 from .systems.registry import SYSTEMS
 
@@ -29,7 +29,7 @@ def observe(host: Host, plan: Mapping[str, Any], desired: Desired) -> list[Verdi
     return []
 
 
-def _amiss(host: Host, manager: str, parts: Iterable[tuple[str, GatePart, bool]]) -> list[Finding]:
+def _amiss(host: Host, manager: str, parts: Iterable[tuple[str, BlockPart, bool]]) -> list[Finding]:
     """What is wrong with one package system's gate; one finding for a gate of which nothing is there."""
     own = [(part, called_for) for system, part, called_for in parts if system == manager]
     found = [
@@ -42,7 +42,7 @@ def _amiss(host: Host, manager: str, parts: Iterable[tuple[str, GatePart, bool]]
     return found
 
 
-def expected(host: Host, plan: Mapping[str, Any], desired: Desired) -> Iterator[tuple[str, GatePart, bool]]:
+def expected(host: Host, plan: Mapping[str, Any], desired: Desired) -> Iterator[tuple[str, BlockPart, bool]]:
     """Every part of every gate, with its package system and whether it has to be there.
 
     A gate that has nothing to refuse any more has to go, so that what is permitted can be installed.

@@ -10,13 +10,13 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 from ...finding import NOTHING_KNOWN, Finding, exception_for
 from ...host import Host, Process, User, escaped
 from ...host.apart import each
-from ...host.processes import NotAsked
+from ...host.processes import RootNotRead
 from ...tuples import NamedTuple
 from . import per_user
 from .desired import Desired
 from .portable import launchers, scan, user_dirs
 from .portable.names import Names
-from .portable.scan import Copy, Region
+from .portable.scan import PortableApp, Region
 from .portable.scan_cache import Memory, remembered, stamped
 from .running import Identity as Identity
 from .running import Running as Running
@@ -36,7 +36,7 @@ class Observed(NamedTuple):
     running: list[Running]
     identify: Callable[[Process], Identity | None]
     unseen: dict[str, str]
-    copies: Sequence[Copy] = ()
+    portable_apps: Sequence[PortableApp] = ()
     memory: Memory | None = None  # for the next look; None where nothing was walked
     idle: Mapping[str, str] = {}  # by service of which there is nothing to look for on this host: why
 
@@ -45,8 +45,8 @@ class Observed(NamedTuple):
         entry = self.desired.services[service]
         packages = [package.finding() for services, package in self.packages if service in services]
         running = [program for program in self.running if service in program.identity.services]
-        copies = [copy.finding() for copy in self.copies if service in copy.services]
-        found = [(finding, exception_for(entry, finding)) for finding in (*packages, *copies)]
+        portable_apps = [app.finding() for app in self.portable_apps if service in app.services]
+        found = [(finding, exception_for(entry, finding)) for finding in (*packages, *portable_apps)]
         return found + [(p.finding(), exception_for(entry, p.finding(), p.place)) for p in running]
 
     def enforced(self, services: list[str], finding: Finding, place: str = "") -> list[str]:
@@ -64,9 +64,9 @@ class Observed(NamedTuple):
     def uncertain(self, service: str) -> bool:
         """Whether all that has to go of a service may be something else, so that nobody ends or moves it."""
         running = [bool(p.identity.doubt) for p in self.running if service in self.enforced_of(p)]
-        copies = [bool(c.doubt) for c in self.copies if service in self.enforced(c.services, c.finding())]
+        portable_apps = [bool(c.doubt) for c in self.portable_apps if service in self.enforced(c.services, c.finding())]
         installed = any(service in self.enforced(services, package.finding()) for services, package in self.packages)
-        return bool(running or copies) and not installed and all(running + copies)
+        return bool(running or portable_apps) and not installed and all(running + portable_apps)
 
 
 def observe_apps(host: Host, section: Mapping[str, Any]) -> Observed:
@@ -116,15 +116,15 @@ def observe_apps(host: Host, section: Mapping[str, Any]) -> Observed:
         if entry["processes"] or entry["paths"] or entry["packages"] or entry.get("web_hosts"):
             unseen[service] += [*walked.unseen, *unread, *theirs.unseen]
     packages = [*here, *_with_services(desired, theirs.packages)]
-    copies = []
-    for copy in [*walked.found, *started, *web_apps, *theirs.copies]:
-        services = desired.claimed(copy.services)
-        copies.append(copy._replace(services=desired.holders(services, copy.finding())))
+    portable_apps = []
+    for app in [*walked.found, *started, *web_apps, *theirs.portable_apps]:
+        services = desired.claimed(app.services)
+        portable_apps.append(app._replace(services=desired.holders(services, app.finding())))
     certain = {
-        path: copy.services
-        for copy in copies
-        if not copy.doubt and copy.kind in RUNNABLE
-        for path in copy.parts or [copy.path]
+        path: app.services
+        for app in portable_apps
+        if not app.doubt and app.kind in RUNNABLE
+        for path in app.parts or [app.path]
     }
     identify = identifier(host, desired, packages, homes, certain)
     runs, reasons = _running(host, identify)
@@ -135,7 +135,7 @@ def observe_apps(host: Host, section: Mapping[str, Any]) -> Observed:
     told = {service: escaped("; ".join(dict.fromkeys(listed))) + hint for service, listed in unseen.items() if listed}
     there = theirs.there.union(s.MANAGER for s in SYSTEMS if s.MANAGER in sole and _has(host, s, roots))
     kept = memory._replace(known=walked.known, packages=asked, users=theirs.memory) if names.any else None
-    return Observed(desired, packages, runs, identify, told, copies, kept, _idle(desired, there))
+    return Observed(desired, packages, runs, identify, told, portable_apps, kept, _idle(desired, there))
 
 
 def _has(host: Host, system: PackageSystem, roots: Iterable[User]) -> bool:
@@ -158,7 +158,9 @@ def _with_services(desired: Desired, packages: Iterable[Package]) -> list[tuple[
 
 def _of_host(host: Host, homes: Mapping[str, User]) -> Region:
     """The places of the host, with root's own home."""
-    owned = [tree for system in SYSTEMS for user in (None, *homes.values()) for tree in system.trees(host, user)]
+    owned = [
+        tree for system in SYSTEMS for user in (None, *homes.values()) for tree in system.owned_directories(host, user)
+    ]
     return Region(homes, [*scan.PLACES, *homes], owned=owned)
 
 
@@ -200,5 +202,5 @@ def _candidates(
 def _may_be(identify: Callable[[Process], Identity | None], process: Process) -> bool:
     try:
         return identify(process) is not None
-    except NotAsked:
+    except RootNotRead:
         return True

@@ -17,7 +17,7 @@ from ...tuples import NamedTuple
 from .desired import Desired
 from .portable import launchers, scan, user_dirs
 from .portable.names import Names
-from .portable.scan import Copy, Region
+from .portable.scan import PortableApp, Region
 from .portable.scan_cache import DROPPED, Memory, of_user, stamped, text_of_user
 from .running import below
 from .systems.installed import brought_by
@@ -44,7 +44,7 @@ class Seen(NamedTuple):
     """What was seen of the users."""
 
     packages: list[Package]
-    copies: list[Copy]
+    portable_apps: list[PortableApp]
     blind: list[tuple[str, str]]  # by the name of a package system, why some of its packages could not be looked for
     unseen: list[str]  # why something else could not be
     there: set[str]  # the package systems that somebody has, of those that were asked about
@@ -70,7 +70,7 @@ def observe_users(host: Host, common: Common, others: Mapping[int, Sequence[tupl
     for unit, parts, why in _each(host, common, others):
         for part in parts:
             seen.packages.extend(restored_package(row) for row in part.get("packages", ()))
-            seen.copies.extend(restored_copy(row) for row in part.get("copies", ()))
+            seen.portable_apps.extend(restored_app(row) for row in part.get("copies", ()))
             seen.blind.extend((manager, f"{unit.user.name}: {reason}") for manager, reason in part.get("blind", ()))
             seen.unseen.extend(f"{unit.user.name}: {reason}" for reason in part.get("unseen", ()))
             seen.there.update(part.get("there", ()))
@@ -207,7 +207,7 @@ def _has(host: Host, system: PackageSystem, user: User) -> bool:
 
 
 def _owned(host: Host, users: Iterable[User]) -> tuple[list[str], str]:
-    return [tree for user in users for system in SYSTEMS for tree in system.trees(host, user)], ""
+    return [tree for user in users for system in SYSTEMS for tree in system.owned_directories(host, user)], ""
 
 
 def _guarded(host: Host, question: Any, *arguments: Any) -> tuple[list[Any], Any]:
@@ -241,7 +241,7 @@ def restored_package(row: Sequence[Any]) -> Package:
     return package._replace(handles=tuple(package.handles), owner=User(*package.owner) if package.owner else None)
 
 
-def restored_copy(row: Sequence[Any]) -> Copy:
+def restored_app(row: Sequence[Any]) -> PortableApp:
     """What came back from a child, as it was."""
-    copy = Copy(*row)
-    return copy._replace(owner=User(*copy.owner) if copy.owner else None)
+    app = PortableApp(*row)
+    return app._replace(owner=User(*app.owner) if app.owner else None)

@@ -10,13 +10,13 @@ import re
 from typing import Iterable, List
 
 
-def _words(text: str) -> List[str]:
+def _names(text: str) -> List[str]:
     return text.split()
 
 
 # By what a host cannot do without them. Names of Debian, Fedora, SUSE and Arch; exact, or up to where `*` stands.
 PACKAGES = {
-    "starts the host": _words(
+    "starts the host": _names(
         """
         systemd systemd-* init sysvinit-core openrc runit dinit udev eudev dbus dbus-* dracut* mkinitcpio
         initramfs-tools* grub* shim shim-* shim-signed kmod linux linux-lts linux-zen linux-hardened
@@ -24,32 +24,32 @@ PACKAGES = {
         kernel-longterm
         """
     ),
-    "every program needs it": _words(
+    "every program needs it": _names(
         """
         libc6 libc6:* libc-bin glibc glibc-* musl base-files filesystem libgcc-s1 libgcc gcc-libs libstdc++6
         libstdc++ libssl3* openssl openssl-libs zlib zlib1g libcrypt1 libxcrypt ca-certificates*
         """
     ),
-    "a shell and its tools": _words(
+    "a shell and its tools": _names(
         """
         dash bash bash-* zsh busybox coreutils util-linux util-linux-* findutils grep sed gawk mawk tar gzip
         xz-utils xz bzip2 procps procps-ng login passwd shadow shadow-utils libpam* pam pam-* base mount
         """
     ),
-    "reaches the host": _words(
+    "reaches the host": _names(
         """
         openssh-server openssh openssh-client openssh-clients openssh-sftp-server sudo sudo-rs doas polkit
         polkitd policykit-1 network-manager NetworkManager systemd-networkd ifupdown iproute2 iproute netplan.io
         isc-dhcp-client dhcpcd* netbase nftables iptables
         """
     ),
-    "runs Ansible": _words(
+    "runs Ansible": _names(
         """
         python3 python3-minimal python3.* python3-libs libpython3* python python-minimal platform-python ansible
         ansible-core
         """
     ),
-    "mends the host's packages": _words(
+    "mends the host's packages": _names(
         """
         dpkg apt apt-utils libapt-pkg* debconf debian-archive-keyring ubuntu-keyring gpgv rpm rpm-libs dnf dnf5
         dnf-data python3-dnf libdnf* yum microdnf zypper libzypp pacman archlinux-keyring flatpak snapd
@@ -59,7 +59,7 @@ PACKAGES = {
 }
 # Programs by base name, wherever the system keeps its programs.
 PROGRAMS = frozenset(
-    _words(
+    _names(
         """
         init systemd systemd-logind systemd-journald systemd-udevd dbus-daemon dbus-broker agetty login su sh
         bash dash zsh fish ksh busybox env ls cp mv rm cat ln chmod chown mount umount ps kill sshd sshd-session
@@ -72,7 +72,7 @@ PROGRAMS = frozenset(
 _NUMBERED = re.compile(r"(python|perl)[0-9.]+$")
 
 # Trees of which nothing goes; what lies in them is the system's, the kernel's, or the record of what is installed.
-TREES = _words(
+DIRECTORIES = _names(
     """
     /boot /dev /proc /sys /run /etc /lost+found /usr/lib/systemd /usr/lib/modules /usr/lib/firmware
     /usr/lib/ld-linux /usr/lib/apt /usr/lib/dpkg /usr/lib/rpm /usr/lib/openssh /usr/lib/sudo /usr/lib/polkit-1
@@ -82,7 +82,7 @@ TREES = _words(
 )
 # Directories of which a part may go and the whole never: other programs live there, or a user's own work.
 WHOLE = frozenset(
-    _words(
+    _names(
         """
         / /bin /sbin /lib /lib64 /usr /usr/bin /usr/sbin /usr/lib /usr/lib64 /usr/libexec /usr/share
         /usr/share/applications /usr/local /usr/local/bin /usr/local/sbin /usr/local/lib /usr/local/share /opt
@@ -133,7 +133,7 @@ def path(place: str, homes: Iterable[str] = ()) -> str:
         return "more than one program lives there"
     if _LAUNCHER.match(place):
         return ""
-    if any(f"{place}/".startswith(f"{tree}/") or f"{tree}/".startswith(f"{place}/") for tree in TREES):
+    if any(f"{place}/".startswith(f"{tree}/") or f"{tree}/".startswith(f"{place}/") for tree in DIRECTORIES):
         return "the system keeps itself there"
     if _C_LIBRARY.match(place):
         return "every program needs it"

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Iterator, Sequence
 
 from ...host import ControlError, Host, Unseen, one_line
-from ...host.apart import Limits, asked
+from ...host.apart import Limits, run_apart
 from ..base import Action
 
 SHOWN = ("end", "remove", "quarantine")  # verbs of which users notice something
@@ -23,7 +23,7 @@ APART = Limits(seconds=PATIENCE + 2, memory=0)
 _FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
 
 
-def told(host: Host, text: str, actions: Sequence[Action], until: str = "") -> list[Action]:
+def notifying(host: Host, text: str, actions: Sequence[Action], until: str = "") -> list[Action]:
     """The action that tells users before these others happen; none if there is nothing to say, or nobody notices.
 
     A text in several languages has a line for each, and all are shown in their order: which language somebody reads is
@@ -35,7 +35,7 @@ def told(host: Host, text: str, actions: Sequence[Action], until: str = "") -> l
     if not lines or not any(action.verb in SHOWN for action in actions):
         return []
     text = "\n".join(lines)
-    return [Action("tell", "logged-in users", partial(tell, host, text), "", text + "\n")]
+    return [Action("tell", "logged-in users", partial(notify, host, text), "", text + "\n")]
 
 
 def cleaned(text: str) -> str:
@@ -43,7 +43,7 @@ def cleaned(text: str) -> str:
     return one_line(text)[:LONGEST].translate(str.maketrans("<>&", "()+"))
 
 
-def tell(host: Host, text: str) -> None:
+def notify(host: Host, text: str) -> None:
     """Tell everybody who is logged in. Never raises, never blocks for long."""
     lines = "\r\n".join(f"proscribe: {line}" for line in text.split("\n"))
     message = f"\r\n\r\n{lines}\r\n\r\n".encode("utf-8", "replace")
@@ -54,7 +54,7 @@ def tell(host: Host, text: str) -> None:
         for name in host.list("/run/user"):
             if name.isdigit():
                 with contextlib.suppress(Unseen, ControlError):  # what is in there is that user's word
-                    asked(partial(_notify, host, int(name), f"/run/user/{name}/bus", text), APART)
+                    run_apart(partial(_notify, host, int(name), f"/run/user/{name}/bus", text), APART)
 
 
 def terminals(host: Host) -> Iterator[str]:

@@ -31,7 +31,7 @@ from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, rule
 UNKNOWN = "a browser that the catalogue does not have, and no policy folder is found in it: docs/browsers.md"
 
 
-class Look(NamedTuple):
+class ObservedPlace(NamedTuple):
     """A place, and what was seen there."""
 
     place: Place
@@ -47,7 +47,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     everywhere = [*known, *(fork.place for fork in others if fork.policies)]
     found_here = {place.id for place in places(host, plan, everywhere=True) if place.sites and place.there(host)}
     host.told["browsers"] = sorted({*found_here, *(fork.id[:100] for fork in others if fork.policies)})
-    seen = [Look(place, CHECKS[place.family](host, place, desired)) for place in everywhere]
+    seen = [ObservedPlace(place, CHECKS[place.family](host, place, desired)) for place in everywhere]
     unseen = _reasons(look.observed.unseen for look in seen)
     verdicts = [
         judge(f"browser/{id_}", entry, _service_findings(seen, entry), unseen)
@@ -95,7 +95,7 @@ def _packaged(host: Host, plan: Mapping[str, Any], known: Sequence[Place]) -> tu
     return packaged.check_packaged(host, known, others)
 
 
-def _service_findings(seen: list[Look], entry: Mapping[str, Any]) -> Iterator[Finding]:
+def _service_findings(seen: list[ObservedPlace], entry: Mapping[str, Any]) -> Iterator[Finding]:
     """The evidence against one service: one finding for all places that lack the same for the same reason."""
     if entry["mode"] == "waived":
         yield Finding("policy", entry["name"], detail="not blocked, by waiver")

@@ -36,7 +36,7 @@ def lift(host: Host, place: Place) -> Changes:
 
 
 def _deletions(host: Host, folder: Folder, own: bool) -> list[Action]:
-    found = [(name, "") for name in folder.copies]
+    found = [(name, "") for name in folder.backups]
     if own and folder.own is not None:
         found.append((folder.own_name, _before(folder)))
     elif own and not found and host.stat(folder.place.path) is None and host.traces(folder.place.path):

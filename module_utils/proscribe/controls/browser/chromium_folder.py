@@ -51,7 +51,7 @@ class Folder:
         self.link = False  # whether a link stands where the file should: then its content is not told to anybody
         self.own: File | None = None
         self.foreign: list[File] = []
-        self.copies: list[str] = []
+        self.backups: list[str] = []
         for name in host.list(self.directory):
             self._sort(host, name)
         self.expected = self._expected()
@@ -65,12 +65,12 @@ class Folder:
         if name == self.own_name:
             self.content, self.own = content, file._replace(said={} if file.hidden else file.said)
             self.link = stat.S_ISLNK(seen.st_mode)
-        elif self._is_copy(name, file.said):
-            self.copies.append(name)
+        elif self._is_backup(name, file.said):
+            self.backups.append(name)
         elif not file.hidden:
             self.foreign.append(file)
 
-    def _is_copy(self, name: str, said: Mapping[str, Any]) -> bool:
+    def _is_backup(self, name: str, said: Mapping[str, Any]) -> bool:
         """Whether a file is another of Proscribe's own: a backup that a tool made, or what a kill left of a write."""
         if name == f".{self.own_name}.proscribe~":
             return True
@@ -195,7 +195,7 @@ class Folder:
         openings = [e.name for e in entries if e.name not in own_allow and required.blocked(e.name)]
         overriding = self.overriding()
         wrong = [*self.faults.file, *self.faults.directories, *self._differences(), *overriding, *self.loose()]
-        wrong += [f"{name} beside it is a copy of it, and counts" for name in self.copies]
+        wrong += [f"{name} beside it is a copy of it, and counts" for name in self.backups]
         many = {name: entries for name, entries in ((BLOCK, block), (ALLOW, allow)) if self._too_many(name, entries)}
         cut = {name: self._too_many(name, many[name]) for name in many if len(many[name]) > CHROMIUM_ENTRIES}
         wrong += cut.values()

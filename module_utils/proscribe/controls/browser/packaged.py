@@ -56,13 +56,13 @@ def check_packaged(host: Host, places: Sequence[Place], others: Sequence[Place])
     findings: list[Finding] = []
     unseen: list[str] = []
     for root in [None, *(user for user in host.users() if user.uid == 0)]:
-        found, reasons = _look(host, places, others, root)
+        found, reasons = _found(host, places, others, root)
         findings += found
         unseen += reasons
 
     def of_user(user: User) -> Iterator[tuple[list[Finding], list[str]]]:
         host.budget = Budget()
-        yield _look(host, places, others, user)
+        yield _found(host, places, others, user)
 
     for user, parts, why in each([user for user in host.users() if user.uid], of_user):
         for rows, its in parts:
@@ -72,7 +72,7 @@ def check_packaged(host: Host, places: Sequence[Place], others: Sequence[Place])
     return Observed(list(dict.fromkeys(findings)), "; ".join(dict.fromkeys(unseen)))
 
 
-def _look(
+def _found(
     host: Host, places: Sequence[Place], others: Sequence[Place], user: User | None
 ) -> tuple[list[Finding], list[str]]:
     """What there is for the system, and for a user; and what could not be looked at."""

@@ -17,7 +17,7 @@ from typing import Any, Callable, Iterator, Mapping, Sequence
 from ...finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict, judge
 from ...host import ControlError, Host, Unseen
 from ...host.listener import Listener
-from ...host.transient_user import Guest, guest
+from ...host.transient_user import TransientUser, transient_user
 from ...tuples import NamedTuple
 from . import forks
 from .chromium_folder import Folder
@@ -110,15 +110,15 @@ def _program(host: Host, path: str) -> str:
 def start(host: Host, candidate: Candidate, refused: Name) -> Outcome:
     """Start one browser, and see what it opens."""
     try:
-        visit = _way(host, candidate.place)
-        with Listener() as listener, guest(host) as somebody:
+        visit = _redirect(host, candidate.place)
+        with Listener() as listener, transient_user(host) as somebody:
             complaint = visit(somebody, candidate.binary, listener, refused)
             return outcome(refused, listener.hits(refused.host), listener.hits(CONTROL.host), complaint)
     except (ControlError, Unseen) as error:
         return Outcome(UNKNOWN, str(error))
 
 
-def _way(host: Host, place: Place) -> Callable[[Guest, str, Listener, Name], str]:
+def _redirect(host: Host, place: Place) -> Callable[[TransientUser, str, Listener, Name], str]:
     """How the browsers of a place are sent to a name."""
     if place.family != "chromium":
         return _firefox
@@ -149,7 +149,7 @@ def verdict(section: Mapping[str, Any], outcomes: Sequence[tuple[Candidate, Outc
     return judge(RULE, section, opened, "; ".join(silent))._replace(findings=tuple(findings), drifted=False)
 
 
-def _chromium(somebody: Guest, binary: str, listener: Listener, refused: Name) -> str:
+def _chromium(somebody: TransientUser, binary: str, listener: Listener, refused: Name) -> str:
     """Open one name after the other: without a window Chromium takes one, and ends when it has printed the page."""
     argv = [*_chromium_argv(somebody, binary, listener), "--dump-dom"]
     for name in (refused, CONTROL):
@@ -158,7 +158,7 @@ def _chromium(somebody: Guest, binary: str, listener: Listener, refused: Name) -
     return somebody.said(NOISE)
 
 
-def _chromium_by_time(somebody: Guest, binary: str, listener: Listener, refused: Name) -> str:
+def _chromium_by_time(somebody: TransientUser, binary: str, listener: Listener, refused: Name) -> str:
     """The same where it cannot print a page, and so does not end: the refused name gets far longer than the other one,
     for which the browser has to make its profile first.
     """
@@ -169,7 +169,7 @@ def _chromium_by_time(somebody: Guest, binary: str, listener: Listener, refused:
     return somebody.said(NOISE)
 
 
-def _opened(somebody: Guest, argv: Sequence[str], listener: Listener, name: Name, seconds: float) -> float:
+def _opened(somebody: TransientUser, argv: Sequence[str], listener: Listener, name: Name, seconds: float) -> float:
     """Run a browser until it has connected for a name, for some seconds at most; how many it took."""
     began = time.monotonic()
     with somebody.running(argv, LIMIT, {}) as process:
@@ -178,7 +178,7 @@ def _opened(somebody: Guest, argv: Sequence[str], listener: Listener, name: Name
     return time.monotonic() - began
 
 
-def _chromium_argv(somebody: Guest, binary: str, listener: Listener) -> list[str]:
+def _chromium_argv(somebody: TransientUser, binary: str, listener: Listener) -> list[str]:
     switches = ["--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
     switches += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
     switches += [f"--user-data-dir={somebody.home}/profile"]
@@ -186,7 +186,7 @@ def _chromium_argv(somebody: Guest, binary: str, listener: Listener) -> list[str
     return [binary, *switches]
 
 
-def _firefox(somebody: Guest, binary: str, listener: Listener, refused: Name) -> str:
+def _firefox(somebody: TransientUser, binary: str, listener: Listener, refused: Name) -> str:
     """Open both names in tabs, and wait for the second one."""
     preferences = {
         "app.normandy.enabled": False,

@@ -92,7 +92,7 @@ def amiss(host: Host, filter_: Filter, stage: Stage) -> list[Finding]:
     return found
 
 
-def tells(host: Host, address: str, port: int, text: str, waits: Sequence[float] = WAITS) -> bool:
+def serves(host: Host, address: str, port: int, text: str, waits: Sequence[float] = WAITS) -> bool:
     """Whether the resolver there answers out of this very file. Raises Unseen if it is silent, each of `waits` long.
 
     systemd-resolved gives up on every question while no link is up, and then no name resolves at all: that is as good.
@@ -107,7 +107,7 @@ def _idle(host: Host, stages: Sequence[Stage], text: str) -> tuple[str, str]:
     """Why what is written has no effect, and why nobody can tell; "" if it has, and if somebody can."""
     for address, port in (where for stage in stages for where in stage.answers):
         try:
-            if not tells(host, address, port, text):
+            if not serves(host, address, port, text):
                 return f"{address} port {port} does not answer with what the file says", ""
         except Unseen as silent:
             return "", str(silent)

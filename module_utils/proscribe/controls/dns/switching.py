@@ -17,7 +17,7 @@ from ..base import Action
 from . import observed as scenes
 from .backends.registry import backend
 from .desired import Desired
-from .filtering import Command, Filter, Stage, amiss, tells
+from .filtering import Command, Filter, Stage, amiss, serves
 from .question import NS, WAITS, ask
 
 CANDIDATE = "/run/proscribe-dns-candidate.conf"
@@ -59,7 +59,7 @@ def _lacks(host: Host, filter_: Filter, stage: Stage, text: str) -> bool:
     if amiss(host, filter_, stage):
         return True
     try:
-        return not all(tells(host, *where, text) for where in stage.answers)
+        return not all(serves(host, *where, text) for where in stage.answers)
     except Unseen:
         return False
 
@@ -146,7 +146,7 @@ def _await(host: Host, stage: Stage, text: str) -> None:
 
 def _answers(host: Host, address: str, port: int, text: str) -> bool:
     try:
-        return tells(host, address, port, text, [1])
+        return serves(host, address, port, text, [1])
     except Unseen:
         return False
 

@@ -75,10 +75,10 @@ def begin(host: Host, load: loading.Load, within: int) -> str:
     token = os.urandom(6).hex()
     digest = sha256(load.text.encode()).hexdigest()
     for path, content in (
-        (program.PREVIOUS, _way_back(host, load.nft)),
+        (program.PREVIOUS, _rollback(host, load.nft)),
         (program.CANDIDATE, candidate),
         (program.WANTED, load.text),
-        (pending.WAYS, "".join(f"{way}\n" for way in _open_ways(host, load.askers))),
+        (pending.METHODS, "".join(f"{way}\n" for way in _reachable(host, load.askers))),
         # The name last: a change that is pending has everything that taking it back needs.
         (f"{program.RUN}/pending-{token}", f"{digest} {pending.uptime(host) + within}"),
     ):
@@ -102,7 +102,7 @@ def keep(host: Host, token: str) -> dict[str, Any]:
     host.require_root()
     _require_loaded(host, token)
     with host.exclusive():
-        before = (host.text(pending.WAYS) or "").splitlines()
+        before = (host.text(pending.METHODS) or "").splitlines()
         now = set(_open(host, before))
         cut = [way for way in before if way not in now]
         if cut:
@@ -141,7 +141,7 @@ def settle(host: Host) -> None:
             time.sleep(0.5)
 
 
-def _open_ways(host: Host, askers: Sequence[int]) -> list[str]:
+def _reachable(host: Host, askers: Sequence[int]) -> list[str]:
     """Of the gateways and resolvers, those that this host may send to: "address port", and the number of the user who
     asks the resolvers where only some may.
     """
@@ -160,7 +160,7 @@ def _open(host: Host, ways: Sequence[str]) -> list[str]:
     return host.run([sys.executable, "-I", "-S", "-c", SEND, *dict.fromkeys(ways)]).out.splitlines()
 
 
-def _way_back(host: Host, nft: str) -> str:
+def _rollback(host: Host, nft: str) -> str:
     """What loads the present table again, counts included; only deletes ours if none is loaded.
 
     An old nft may list what it does not take back. Then the way back leads to what was confirmed last, or to no table.

@@ -22,7 +22,7 @@ from ...host import Host
 from ...patterns import pattern
 from ...tuples import NamedTuple
 from .. import management_exemptions
-from .rule_text import MANAGEMENT, OWN_RULES, Exempt, Lifelines, Network, spelled
+from .rule_text import MANAGEMENT, OWN_RULES, Exempt, Exemptions, Network, spelled
 from .ruleset import own_rules, refused
 
 SOURCE = "package source "
@@ -68,7 +68,7 @@ def collect(
     resolve: Resolver | None = None,
     connections: Sequence[tuple[str, int]] = (),
     askers: Sequence[int] = (),
-) -> Lifelines:
+) -> Exemptions:
     """The lifelines of a host. `boot_file` is what an earlier run left (""); an enforcing run adds `resolve`, and its
     control connections (address of the other side, port on this one). `askers` are those of `forced_dns`.
     """
@@ -88,7 +88,7 @@ def collect(
         for text in management_exemptions.resolvers(host)
         for entry in _exempt(text, "resolver", blocked, need_tls)
     ]
-    return Lifelines(
+    return Exemptions(
         exempt=_widest(found),
         resolvers=_widest(asked),
         resolver_ports=(53, 853) if need_tls else (53,),
@@ -200,4 +200,4 @@ def _contains(outer: Network, inner: Network) -> bool:
 
 def _ephemeral(host: Host) -> tuple[int, int]:
     words = (host.text("/proc/sys/net/ipv4/ip_local_port_range") or "").split()
-    return (int(words[0]), int(words[1])) if len(words) == 2 else Lifelines().ephemeral
+    return (int(words[0]), int(words[1])) if len(words) == 2 else Exemptions().ephemeral

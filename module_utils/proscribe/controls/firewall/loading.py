@@ -11,7 +11,7 @@ from ...host.units import unit_text
 from .. import management_exemptions
 from ..base import Action, Changes, Refusal
 from . import boot, exemptions, known, listing, pending, program, update
-from .rule_text import Lifelines, spelled
+from .rule_text import Exemptions, spelled
 from .ruleset import TABLE, render
 
 PATIENCE = 5.0  # seconds for resolving all package sources; a host whose DNS hangs must not hang its firewall
@@ -190,7 +190,7 @@ def _resolver(host: Host) -> Callable[[str], list[str]]:
     return addresses
 
 
-def _refusals(section: Mapping[str, Any], lets: Lifelines, connections: Sequence[tuple[str, int]]) -> list[Refusal]:
+def _refusals(section: Mapping[str, Any], lets: Exemptions, connections: Sequence[tuple[str, int]]) -> list[Refusal]:
     """What of the services' networks stays open, and why."""
     told = [
         Refusal(f"firewall/{id_}", spelled(entry.network), f"{entry.reason}: stays reachable{only}")
@@ -209,7 +209,7 @@ def _refusals(section: Mapping[str, Any], lets: Lifelines, connections: Sequence
     return [*told, *_unknown_users(section, lets)]
 
 
-def _unknown_users(section: Mapping[str, Any], lets: Lifelines) -> list[Refusal]:
+def _unknown_users(section: Mapping[str, Any], lets: Exemptions) -> list[Refusal]:
     """The users of waivers whom this host does not know: nobody is let through for them."""
     reason = "no such user on this host: the waiver lets nobody through here"
     return [Refusal(f"firewall/{id_}", f"user:{name}", reason) for id_, name in lets.unknown_users]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Mapping, Sequence
 
-from .rule_text import DIRECTIONS, MANAGEMENT, OWN_RULES, Lifelines, block_of, refusing, sets, spelled
+from .rule_text import DIRECTIONS, MANAGEMENT, OWN_RULES, Exemptions, block_of, refusing, sets, spelled
 
 CONTROLLER = "control connection"  # the comment of a rule, by which a later run finds it again
 
@@ -28,7 +28,7 @@ _PROTOCOLS = {"tcp": "meta l4proto tcp", "udp": "meta l4proto udp", "icmp": "met
 
 
 def render(
-    rules: Sequence[Mapping[str, Any]], lifelines: Lifelines, blocks: list[str], logged: bool
+    rules: Sequence[Mapping[str, Any]], exemptions: Exemptions, blocks: list[str], logged: bool
 ) -> dict[str, list[str]]:
     """What the base chains do for them, by hook; their sets and chains are added to `blocks`."""
     verdicts = {rule["verdict"] for rule in rules}
@@ -45,24 +45,24 @@ def render(
             for line in _rule(rule, number, blocks)
         ]
         if lines:
-            first = list(_first(hook, lifelines, blocks))
+            first = list(_first(hook, exemptions, blocks))
             blocks.append(block_of(f"chain own-{direction}", [*first, *lines]))
             hooks[hook] = ['iifname "lo" accept'] * (hook == "input") + [f"jump own-{direction}"]
     return hooks
 
 
-def _first(hook: str, lifelines: Lifelines, blocks: list[str]) -> Iterator[str]:
+def _first(hook: str, exemptions: Exemptions, blocks: list[str]) -> Iterator[str]:
     """What passes before the rules of a hook are asked."""
     yield _ESTABLISHED
     if hook != "forward":
         yield from (_LINK, _LINK_GROUPS, _DHCP[hook])
     if hook == "input":
         # Without this the session over which the table arrives would be judged by the rules (see `_passing`).
-        management = [spelled(entry.network) for entry in lifelines.exempt if entry.reason == MANAGEMENT]
+        management = [spelled(entry.network) for entry in exemptions.exempt if entry.reason == MANAGEMENT]
         for match, block in sets(management, "managed-nets", field="saddr"):
             blocks.append(block)
             yield f"{match} accept"
-        for network, port in lifelines.controllers:
+        for network, port in exemptions.controllers:
             family = "ip" if network.version == 4 else "ip6"
             yield f'{family} saddr {spelled(network)} tcp dport {port} accept comment "{CONTROLLER}"'
 

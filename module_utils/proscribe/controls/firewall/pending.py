@@ -12,7 +12,7 @@ from ...hashing import sha256
 from ...host import ControlError, Host
 from . import boot, program
 
-WAYS = f"{program.RUN}/ways"  # "address port [user]" a line: where the host could send to before the change
+METHODS = f"{program.RUN}/ways"  # "address port [user]" a line: where the host could send to before the change
 MOST = 3  # times that the same rules are taken back before they are left alone
 PAUSE = 24 * 3600  # seconds for which they are left alone; each trial that cuts a host off costs it a minute
 

@@ -29,7 +29,7 @@ class Exempt(NamedTuple):
     services: tuple[str, ...] = ()
 
 
-class Lifelines(NamedTuple):
+class Exemptions(NamedTuple):
     """What of a host the ruleset lets pass."""
 
     exempt: Sequence[Exempt] = ()

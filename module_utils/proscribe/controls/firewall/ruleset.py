@@ -21,7 +21,7 @@ from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ...host import WRITTEN_BY
 from ...plan import RESTRICTED
-from .rule_text import Lifelines, Network, block_of, either, refusing, sets, spelled
+from .rule_text import Exemptions, Network, block_of, either, refusing, sets, spelled
 
 TABLE = "proscribe"
 DNS_OVER_TLS = "dns-over-tls"
@@ -61,7 +61,7 @@ def _parsed(texts: tuple[str, ...]) -> list[Network]:
     return [ipaddress.ip_network(text) for text in texts]
 
 
-def render(section: Mapping[str, Any], lifelines: Lifelines) -> str:
+def render(section: Mapping[str, Any], exemptions: Exemptions) -> str:
     """The file that replaces the table in one transaction; "" where nothing is to be refused and no rule is set."""
     logged = bool(section["settings"].get("log"))
     blocks: list[str] = []
@@ -70,24 +70,24 @@ def render(section: Mapping[str, Any], lifelines: Lifelines) -> str:
         blocks += refusing(f"-{rule}", logged)
         rules.append(f"{match} jump refuse-{rule}")
     for id_, entry in refused(section).items():
-        blocks += refusing(f"_{id_}", logged, let=lifelines.users.get(id_, ()))
+        blocks += refusing(f"_{id_}", logged, let=exemptions.users.get(id_, ()))
         ports = _over_tcp_and_udp("dport", entry["ports"]) + " " if entry["ports"] else ""
         for match, block in sets(entry["networks"], f"nets_{id_}"):
             blocks.append(block)
             rules.append(f"{match} {ports}jump refuse_{id_}")
     forced = []
-    if lifelines.askers:
-        blocks += refusing(f"-{PLAIN_DNS}", logged, let=lifelines.askers)
+    if exemptions.askers:
+        blocks += refusing(f"-{PLAIN_DNS}", logged, let=exemptions.askers)
         forced = [f"{_over_tcp_and_udp('dport', [53])} jump refuse-{PLAIN_DNS}"]
     hooks = {"output": ['oifname "lo" accept', "jump restricted"], "forward": ["jump restricted"]}
     if own_rules(section):
         from . import own  # most organisations have none, and an audit pays for every line that a host compiles
 
-        for hook, lines in own.render(own_rules(section), lifelines, blocks, logged).items():
+        for hook, lines in own.render(own_rules(section), exemptions, blocks, logged).items():
             hooks.setdefault(hook, []).extend(lines)
     elif not rules and not forced:
         return ""
-    passing = list(_passing(lifelines, blocks, forced))
+    passing = list(_passing(exemptions, blocks, forced))
     blocks.append(block_of("chain restricted", [*passing, *rules]))
     for hook, lines in hooks.items():
         # What a host says to itself, its own outer addresses included, leaves through lo.
@@ -97,7 +97,7 @@ def render(section: Mapping[str, Any], lifelines: Lifelines) -> str:
     return "\n".join([*head, f"table inet {TABLE} {{", f'\tcomment "{WRITTEN_BY}"', *blocks, "}", ""])
 
 
-def _passing(lifelines: Lifelines, blocks: list[str], forced: Sequence[str]) -> Iterator[str]:
+def _passing(exemptions: Exemptions, blocks: list[str], forced: Sequence[str]) -> Iterator[str]:
     """The rules that come first, and the sets they need.
 
     `forced` says who may ask name servers at all; what this host asks is let pass for them only.
@@ -105,16 +105,16 @@ def _passing(lifelines: Lifelines, blocks: list[str], forced: Sequence[str]) -> 
     # The SSH session over which the table arrives may be older than connection tracking on this host. Then its next
     # packet is the first one seen, and "reply" says nothing of it. A connection from here starts with a bare SYN, which
     # this rule does not let pass: it helps nobody out, whatever local port they take.
-    yield f"tcp sport {either(lifelines.ssh_ports)} tcp flags & (syn | ack) != syn accept"
+    yield f"tcp sport {either(exemptions.ssh_ports)} tcp flags & (syn | ack) != syn accept"
     # Answers to connections from outside. Not so from the ports of connections that this host opened: one of those that
     # is older than connection tracking would pass as an answer if the other side happens to speak first.
-    first, last = lifelines.ephemeral
+    first, last = exemptions.ephemeral
     yield f"ct direction reply meta l4proto {{ tcp, udp }} th sport != {first}-{last} accept"
     # A neighbour on the link that cannot find this host cannot reach it either, whoever it is (RFC 4861).
     yield "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
     for name, exempt, ports, before in (
-        ("exempt", lifelines.exempt, "", ()),
-        ("resolvers", lifelines.resolvers, _over_tcp_and_udp("dport", lifelines.resolver_ports) + " ", forced),
+        ("exempt", exemptions.exempt, "", ()),
+        ("resolvers", exemptions.resolvers, _over_tcp_and_udp("dport", exemptions.resolver_ports) + " ", forced),
     ):
         yield from before
         reasons = {spelled(entry.network): entry.reason for entry in exempt}

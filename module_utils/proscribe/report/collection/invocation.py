@@ -48,11 +48,11 @@ SECRET_VALUE = re.compile(
     r"\$ANSIBLE_VAULT|-----BEGIN|sshpass|\b(?:gh[opsu]_|github_pat_|glpat-|xox[a-z]-|AKIA|eyJ)\w"
     r"|://[^/\s@:]*:[^/\s@]*@|\b[0-9a-fA-F]{32,}\b"
 )
-LONG_WORD = re.compile(r"\w{24,}", re.ASCII)  # with small and capital letters and digits, it is made for machines
+LONG_TOKEN = re.compile(r"\w{24,}", re.ASCII)  # with small and capital letters and digits, it is made for machines
 DEEPEST = 20  # levels of a value that is looked through
 
 
-class Word(NamedTuple):
+class Argument(NamedTuple):
     """One option of a command line with its value, or one word that is none (`name` is "")."""
 
     name: str
@@ -86,26 +86,26 @@ def called(argv: Sequence[str], environment: Mapping[str, str], options: Options
     return Call(program, "", chosen[0] if chosen else "", (*chosen[1:], *kept), here, withheld)
 
 
-def parsed(argv: Sequence[str], options: Options) -> Iterator[Word]:
+def parsed(argv: Sequence[str], options: Options) -> Iterator[Argument]:
     """The words of a command line, options with their values, as argparse takes them: `--tags=a`, `--ta a`, `-bl a`."""
     words = iter(argv)
     for word in words:
         if word == "--":
-            yield from (Word("", rest) for rest in words)
+            yield from (Argument("", rest) for rest in words)
         elif word.startswith("--"):
             option, equals, value = word.partition("=")
             name, takes = _found(option, options)
-            yield Word(name, option, value if equals else next(words, "") if takes else None)
+            yield Argument(name, option, value if equals else next(words, "") if takes else None)
         elif word.startswith("-") and len(word) > 1:
             for place in range(1, len(word)):
                 option = f"-{word[place]}"
                 name, takes = options.get(option, (option, False))
                 if takes:
-                    yield Word(name, option, word[place + 1 :].removeprefix("=") or next(words, ""))
+                    yield Argument(name, option, word[place + 1 :].removeprefix("=") or next(words, ""))
                     break
-                yield Word(name, option)
+                yield Argument(name, option)
         else:
-            yield Word("", word)
+            yield Argument("", word)
 
 
 def _found(option: str, options: Options) -> tuple[str, bool]:
@@ -155,7 +155,7 @@ def _shortest(program: str) -> tuple[str, ...]:
 # -- what is not repeated ----------------------------------------------------------------------------------------------
 
 
-def repeated(words: Iterable[Word]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def repeated(words: Iterable[Argument]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The options to repeat, and the names of the variables whose values are not: a file stands in for all of them."""
     kept: list[str] = []
     withheld: list[str] = []
@@ -173,18 +173,18 @@ def repeated(words: Iterable[Word]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(kept), tuple(withheld)
 
 
-def _secrets(word: Word) -> list[str]:
+def _secrets(word: Argument) -> list[str]:
     """The variables of an option that holds something like a secret: all that it sets, since it is left out whole."""
     if word.value is None:
         return []
     if word.name in AS_VARIABLE:
-        return [AS_VARIABLE[word.name]] if looks_secret("", word.value) else []
+        return [AS_VARIABLE[word.name]] if seems_secret("", word.value) else []
     if word.name != VARIABLES or word.value.startswith("@"):
         return []
     values = _variables(word.value)
     if values is None:
         return ["what an -e says that cannot be read"]
-    return list(values) if any(looks_secret(name, value) for name, value in values.items()) else []
+    return list(values) if any(seems_secret(name, value) for name, value in values.items()) else []
 
 
 def _variables(text: str) -> dict[str, Any] | None:
@@ -199,18 +199,18 @@ def _variables(text: str) -> dict[str, Any] | None:
     return {name: value for name, _, value in pairs}
 
 
-def looks_secret(name: str, value: Any, depth: int = 0) -> bool:
+def seems_secret(name: str, value: Any, depth: int = 0) -> bool:
     """Whether a variable's value is better not repeated: by its name, or by what it looks like."""
     if depth > DEEPEST:
         return True
     if isinstance(value, Mapping):
-        return any(looks_secret(str(key), item, depth + 1) for key, item in value.items())
+        return any(seems_secret(str(key), item, depth + 1) for key, item in value.items())
     if isinstance(value, list | tuple):
-        return any(looks_secret(name, item, depth + 1) for item in value)
+        return any(seems_secret(name, item, depth + 1) for item in value)
     if SECRET_NAME.search(name) and not isinstance(value, bool | int | float):
         return True
     text = str(value)
-    return bool(SECRET_VALUE.search(text)) or any(map(_made_for_machines, LONG_WORD.findall(text)))
+    return bool(SECRET_VALUE.search(text)) or any(map(_made_for_machines, LONG_TOKEN.findall(text)))
 
 
 def _made_for_machines(word: str) -> bool:

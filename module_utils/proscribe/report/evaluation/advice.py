@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...finding import ERROR, NONCOMPLIANT, WAIVED
-from ..text.command import Call, Step
+from ..text.command import Call, Suggestion
 from ..text.wording import counted, not_in_force
 from .arithmetic import MET, covered
 from .groups import needs_root
@@ -31,18 +31,18 @@ def host_lists(records: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     return {name: hosts for name, hosts in found.items() if len(hosts) > FEW_HOSTS}
 
 
-def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], directory: str = "") -> list[Step]:
+def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], directory: str = "") -> list[Suggestion]:
     """At most six steps for the operator. `directory` is where the report is, "" if it is nowhere."""
     run, call = report["run"], Call.of(report["run"])
     bad = [record["host"] for record in records if record["state"] == NONCOMPLIANT]
     silent = [record["host"] for record in records if not covered(record)]
     away = any(str(record["reason"]).startswith("unreachable") for record in records)
-    steps: list[Step] = []
+    steps: list[Suggestion] = []
     apart = len(report.get("not_served") or ())
     if not records and apart:
-        return [Step("none of these hosts is one that Proscribe serves: it looks at Linux hosts")]
+        return [Suggestion("none of these hosts is one that Proscribe serves: it looks at Linux hosts")]
     if not records:
-        return [Step("no host was asked: check the inventory (-i), the limit (-l) and the tags")]
+        return [Suggestion("no host was asked: check the inventory (-i), the limit (-l) and the tags")]
     rollout = report.get("rollout") or {}
     if rollout.get("not_reached"):
         steps += _go_on(run, call, rollout, directory)
@@ -50,27 +50,31 @@ def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], dire
         stays = any(map(stays_noncompliant, records))
         steps += _correct(run, call, wrong, directory, "puts right what is enforced" if stays else "puts it right")
     elif bad:
-        steps.append(Step("what is noncompliant is only audited: enforcing leaves it as it is (proscribe_controls)"))
+        steps.append(
+            Suggestion("what is noncompliant is only audited: enforcing leaves it as it is (proscribe_controls)")
+        )
     if blind := needs_root(records):
         become = () if {"-b", "--become"} & {*call.options} else ("-b",)
         command = call.again(_limit(run, blind), become)
-        steps.append(Step("look as root, and see what stayed unseen (-K too if sudo asks for a password):", command))
+        steps.append(
+            Suggestion("look as root, and see what stayed unseen (-K too if sudo asks for a password):", command)
+        )
     if silent:
         command = call.again(_limit(run, silent, directory and f"{directory}/unknown.txt"))
-        steps.append(Step(f"ask {_these(silent)} again{', once reachable' if away else ''}:", command))
+        steps.append(Suggestion(f"ask {_these(silent)} again{', once reachable' if away else ''}:", command))
     if any(step.command for step in steps):
         steps[:0] = call.secrets()
     if any(record["state"] == ERROR for record in records):
-        steps.append(Step("errors: put right what they name and run again; -v shows every task"))
+        steps.append(Suggestion("errors: put right what they name and run again; -v shows every task"))
     if idle := not_in_force(report):
-        steps.append(Step(f"nothing: {idle}"))
+        steps.append(Suggestion(f"nothing: {idle}"))
     elif all(record["state"] in (*MET, WAIVED) for record in records):
         waived = any(record["state"] == WAIVED for record in records)
         where = "this host" if len(records) == 1 else "every host"
         where += "" if left_out(run) == 0 else " that was asked"
         served = f" that is served; {counted(apart, 'host')} not served" if apart else ""
         waiving = ", but for waivers" if waived else ""
-        steps.append(Step(f"nothing: {ban(run)} holds on {where}{served}{waiving}"))
+        steps.append(Suggestion(f"nothing: {ban(run)} holds on {where}{served}{waiving}"))
     return steps
 
 
@@ -79,28 +83,28 @@ def shorter(path: str, here: str) -> str:
     return os.path.relpath(path, here) if here and path.startswith(f"{here.rstrip('/')}/") else path
 
 
-def _correct(run: Mapping[str, Any], call: Call, bad: Sequence[str], directory: str, does: str) -> list[Step]:
+def _correct(run: Mapping[str, Any], call: Call, bad: Sequence[str], directory: str, does: str) -> list[Suggestion]:
     limit = _limit(run, bad, directory and f"{directory}/noncompliant.txt")
     if run["mode"] == "check":
-        return [Step("nothing was changed; this does it:", call.again(limit))]
+        return [Suggestion("nothing was changed; this does it:", call.again(limit))]
     if run["mode"] == "enforce":
-        return [Step("enforcing did not correct everything: see what was refused or is only audited, above")]
+        return [Suggestion("enforcing did not correct everything: see what was refused or is only audited, above")]
     return [
-        Step("see what would change:", call.instead(ENFORCING, limit, dry=True)),
-        Step(f"the same without --check --diff {does}"),
+        Suggestion("see what would change:", call.instead(ENFORCING, limit, dry=True)),
+        Suggestion(f"the same without --check --diff {does}"),
     ]
 
 
-def _go_on(run: Mapping[str, Any], call: Call, rollout: Mapping[str, Any], directory: str) -> list[Step]:
+def _go_on(run: Mapping[str, Any], call: Call, rollout: Mapping[str, Any], directory: str) -> list[Suggestion]:
     """How to go on with a run that was stopped."""
     limit = f"@{directory}/{NOT_REACHED}" if directory else run["limit"]
     left = counted(rollout["not_reached"], "host")
     if not rollout["allow"]:
-        return [Step(f"go on with the other {left}, once what failed is put right:", call.again(limit))]
+        return [Suggestion(f"go on with the other {left}, once what failed is put right:", call.again(limit))]
     allow = ("-e", json.dumps({"proscribe_max_change": rollout["allow"]}))
     return [
-        Step(f"see what would change on the other {left}:", call.again(limit, dry=True)),
-        Step("go on, if all of that is meant:", call.again(limit, allow)),
+        Suggestion(f"see what would change on the other {left}:", call.again(limit, dry=True)),
+        Suggestion("go on, if all of that is meant:", call.again(limit, allow)),
     ]
 
 

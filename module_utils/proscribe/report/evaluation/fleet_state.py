@@ -23,7 +23,7 @@ OF_WAIVER = ("id", "status", "expires", "review_by", "revoked", "hosts")
 REMEMBERED = 100_000  # rules, in the lists that hosts share
 
 
-class Look(NamedTuple):
+class Observation(NamedTuple):
     """The last look at a control of a host. `at` is "" where there was none."""
 
     mode: str = ""
@@ -36,14 +36,14 @@ class Look(NamedTuple):
     counts: bool = False  # whether it still says how the control stands
     rules: Rules = ()
 
-    def doubted(self) -> Look:
+    def invalidated(self) -> Observation:
         """It, where it cannot be relied on any more: what was not wrong is not known."""
         rules = tuple((rule, state if state in OPEN else UNKNOWN) for rule, state in self.rules)
         state = self.state if self.state in OPEN else UNKNOWN
         return self._replace(state=state, evaluated=len(rules), idle=0, counts=False, rules=rules)
 
 
-NEVER = dict.fromkeys(CONTROLS, Look())
+NEVER = dict.fromkeys(CONTROLS, Observation())
 
 
 class Host(NamedTuple):
@@ -51,30 +51,30 @@ class Host(NamedTuple):
 
     name: str
     inventory: str
-    looks: Mapping[str, Look] = NEVER
+    observations: Mapping[str, Observation] = NEVER
     attempts: Mapping[str, int] = {}
     stale_after: int = 0  # seconds; 0 where no run said
 
-    def counting(self) -> list[Look]:
+    def counting(self) -> list[Observation]:
         """The looks at its controls that are not off."""
-        return [look for look in self.looks.values() if look.mode != OFF]
+        return [observation for observation in self.observations.values() if observation.mode != OFF]
 
     @property
     def seen(self) -> bool:
         """Whether each of its controls was looked at, and that look counts."""
-        looks = self.counting()
-        return bool(looks) and all(look.counts for look in looks)
+        observations = self.counting()
+        return bool(observations) and all(observation.counts for observation in observations)
 
     @property
     def state(self) -> str:
         """The worst state of its controls."""
-        looks = self.counting()
-        return worst(look.state for look in looks) if looks else NOT_APPLICABLE
+        observations = self.counting()
+        return worst(observation.state for observation in observations) if observations else NOT_APPLICABLE
 
     @property
     def checked_at(self) -> str:
         """When the control was looked at that was not for longest; "" if one never was."""
-        return min((look.at for look in self.counting()), default="")
+        return min((observation.at for observation in self.counting()), default="")
 
 
 class Picture:
@@ -140,9 +140,14 @@ class Picture:
         """
         for host in self.hosts.values():
             before = oldest.get(host.stale_after, "")
-            if any(look.at < before for look in host.counting()):
-                looks = {name: look.doubted() if look.at < before else look for name, look in host.looks.items()}
-                host = host._replace(looks={**looks, **{n: k for n, k in host.looks.items() if k.mode == OFF}})
+            if any(observation.at < before for observation in host.counting()):
+                observations = {
+                    name: observation.invalidated() if observation.at < before else observation
+                    for name, observation in host.observations.items()
+                }
+                host = host._replace(
+                    observations={**observations, **{n: k for n, k in host.observations.items() if k.mode == OFF}}
+                )
             yield host
 
     def same(self, rules: Iterable[tuple[str, str]]) -> Rules:
@@ -157,27 +162,31 @@ class Picture:
         controls = record.get("controls") or {}  # a report of an earlier version has none
         known = {control.get("state") for control in controls.values()}
         floor = [record["state"]] if record["state"] in OPEN and record["state"] not in known else []
-        looks: dict[str, Look] = {}
+        observations: dict[str, Observation] = {}
         for name in CONTROLS:
-            control, earlier = controls.get(name) or {}, before.looks.get(name) or Look()
+            control, earlier = controls.get(name) or {}, before.observations.get(name) or Observation()
             mode, policy = control.get("mode") or "", control.get("policy") or ""
             if mode == OFF:
-                looks[name] = Look(OFF, state=NOT_APPLICABLE, counts=True)
+                observations[name] = Observation(OFF, state=NOT_APPLICABLE, counts=True)
             elif name not in controls_of(run):
-                looks[name] = _under(earlier, mode, policy)
+                observations[name] = _under(earlier, mode, policy)
             elif covered(record) and not (mode or control.get("state")):  # nothing says that the plan has it
-                looks[name] = Look(state=NOT_APPLICABLE, at=at, run=run["id"], counts=True)
+                observations[name] = Observation(state=NOT_APPLICABLE, at=at, run=run["id"], counts=True)
             elif not covered(record) or not control.get("state"):
-                looks[name] = _under(earlier, mode, policy).doubted()
+                observations[name] = _under(earlier, mode, policy).invalidated()
             elif at < earlier.at:  # a run that ends late may bring an older look
-                looks[name] = earlier
+                observations[name] = earlier
             else:
                 counted = control["evaluated"], control["not_applicable"]
                 state = worst([control["state"], *floor])
                 counts = bool(counted[0] or not mode)
-                looks[name] = Look(mode, policy, state, at, run["id"], *counted, counts, wrong.get(name, ()))
-        newest = any(look.run == run["id"] for look in looks.values())
-        return before._replace(looks=looks, attempts=dict(record.get("attempts") or {}) if newest else before.attempts)
+                observations[name] = Observation(
+                    mode, policy, state, at, run["id"], *counted, counts, wrong.get(name, ())
+                )
+        newest = any(observation.run == run["id"] for observation in observations.values())
+        return before._replace(
+            observations=observations, attempts=dict(record.get("attempts") or {}) if newest else before.attempts
+        )
 
     def _wrong(self, rules: list[Mapping[str, Any]]) -> Mapping[str, Rules]:
         """The rules that a record lists, by control. What thousands of hosts list is worked out once."""
@@ -200,12 +209,12 @@ def named(run: Mapping[str, Any]) -> str:
     return ",".join(sorted(source.rstrip("/") or "/" for source in run.get("inventory") or ()))
 
 
-def _under(earlier: Look, mode: str, policy: str) -> Look:
+def _under(earlier: Observation, mode: str, policy: str) -> Observation:
     """An earlier look at a control, under the policy of now. One under another policy does not say how it is met."""
     if earlier.mode == OFF:
-        return Look(mode, policy)
+        return Observation(mode, policy)
     same = not earlier.at or not policy or earlier.policy == policy
-    return (earlier if same else earlier.doubted())._replace(mode=mode or earlier.mode)
+    return (earlier if same else earlier.invalidated())._replace(mode=mode or earlier.mode)
 
 
 def _waiver(waiver: Mapping[str, Any], earlier: Mapping[str, Any] | None, asked: set[str]) -> dict[str, Any]:

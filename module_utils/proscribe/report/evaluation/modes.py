@@ -16,7 +16,7 @@ from .arithmetic import covered
 from .failures import failures
 
 ENFORCE, AUDIT, OFF = "enforce", "audit", "off"
-NOT_LOOKED_AT = "not_looked_at"  # instead of a state, in counts: the run did not look at the control
+NOT_OBSERVED = "not_looked_at"  # instead of a state, in counts: the run did not look at the control
 
 
 class Modes:
@@ -28,7 +28,7 @@ class Modes:
 
     def __init__(self, policies: Mapping[str, Mapping[str, Mapping[str, Any]]], looked: Sequence[str]) -> None:
         self._policies = policies
-        self._looked = looked
+        self._observed = looked
         self._rules: dict[tuple[int, str | None], tuple[Mapping[str, Any], dict[str, Any]]] = {}
 
     def given(self, record: Mapping[str, Any], digest: str) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Modes:
         mode = policy.get("mode")
         made: dict[str, Any] = {"mode": mode, "policy": policy.get("policy"), "state": None}
         made |= {"evaluated": 0, "not_applicable": 0}
-        if name not in self._looked or mode == OFF:
+        if name not in self._observed or mode == OFF:
             return made
         if not covered(record):
             return {**made, "state": UNKNOWN}
@@ -101,14 +101,14 @@ def by_control(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, dict
     for record in records:
         for name, control in (record.get("controls") or {}).items():
             if mode := control["mode"]:
-                counts[name, mode, OFF if mode == OFF else control["state"] or NOT_LOOKED_AT] += 1
+                counts[name, mode, OFF if mode == OFF else control["state"] or NOT_OBSERVED] += 1
     found: dict[str, dict[str, dict[str, int]]] = {}
     for (name, mode, state), hosts in sorted(counts.items(), key=lambda item: CONTROLS.index(item[0][0])):
         found.setdefault(name, {}).setdefault(mode, {})[state] = hosts
     return found
 
 
-def in_words(controls: Mapping[str, Mapping[str, Mapping[str, int]]]) -> list[str]:
+def described(controls: Mapping[str, Mapping[str, Mapping[str, int]]]) -> list[str]:
     """What is not enforced, in words: `only audited: browser, dns on 2 hosts`, `off: firewall`."""
     told = []
     for mode, words in ((AUDIT, "only audited"), (OFF, "off")):

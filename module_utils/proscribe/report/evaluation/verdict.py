@@ -82,9 +82,9 @@ def judge_new(
         return ungated
     gate = strictest(gates)
     if broken := [one for one in new if one.state in (ERROR, NONCOMPLIANT)]:
-        return Verdict(NONCOMPLIANT_EXIT, f"not there in the baseline: {_told(broken)}")
+        return Verdict(NONCOMPLIANT_EXIT, f"not there in the baseline: {_described(broken)}")
     if gate not in ("never", "noncompliant") and new:
-        return Verdict(INCOMPLETE_EXIT, f"not unknown in the baseline: {_told(new)}")
+        return Verdict(INCOMPLETE_EXIT, f"not unknown in the baseline: {_described(new)}")
     return ungated
 
 
@@ -96,7 +96,7 @@ def stopped(decided: Verdict, why: str, not_reached: int) -> Verdict:
     return Verdict(STOPPED_EXIT, f"{clean(why)}; {left}")
 
 
-def _told(new: Sequence[New]) -> str:
+def _described(new: Sequence[New]) -> str:
     return some([clean(" ".join(part for part in (one.host, one.rule, one.what) if part)) for one in new], 5)
 
 

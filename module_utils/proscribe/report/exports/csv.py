@@ -82,17 +82,17 @@ class Export:
             record["checked_at"],
         )
         for line in answer.lines or [Line(HOST, answer.state, reason=answer.summary)]:
-            self._stream.writelines(f"{head},{told},{tail}{END}" for told in line.once("csv", _told))
+            self._stream.writelines(f"{head},{told},{tail}{END}" for told in line.once("csv", _cells))
 
     def not_served(self, host: str, why: str) -> None:
-        told = _told(Line(HOST, NOT_SERVED, reason=why))[0]
+        told = _cells(Line(HOST, NOT_SERVED, reason=why))[0]
         self._stream.write(f"{row(self._run, host, NOT_SERVED)},{told},{row(0, 0, 0, *[None] * 4)}{END}")
 
     def finish(self) -> None:
         """Nothing comes after the last row."""
 
 
-def _told(line: Line) -> list[str]:
+def _cells(line: Line) -> list[str]:
     """The cells of the rule and of its evidence: a row's middle for each finding, or one without."""
     told = row(line.rule, line.control, line.mode, line.state, line.waiver, line.reason)
     return [f"{told},{row(*map(one.get, Finding._fields))}" for one in line.findings] or [

@@ -115,7 +115,7 @@ class _Counts:
         self.hosts[state] += 1
         self.seen += host.seen
         self.refused.update(host.attempts)
-        for control, look in host.looks.items():
+        for control, look in host.observations.items():
             self._by_control[control, look.mode or "unknown", OFF if look.mode == OFF else look.state] += 1
             idle = 0
             if look.rules:  # thousands of hosts have the very same, so they are gone through once, at the end
@@ -204,7 +204,7 @@ def _oldest(picture: Picture, now: str) -> dict[int, str]:
 
 def _apart(host: Host) -> list[tuple[str, str]]:
     """When each control was looked at, where that was not at one time."""
-    times = [(control, look.at) for control, look in host.looks.items() if look.mode != OFF]
+    times = [(control, look.at) for control, look in host.observations.items() if look.mode != OFF]
     return times if len({at for _, at in times}) > 1 else []
 
 

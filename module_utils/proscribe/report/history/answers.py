@@ -35,7 +35,7 @@ class Wrong(NamedTuple):
     evidence: str  # what was found there when it began
 
 
-class Episode(NamedTuple):
+class Incident(NamedTuple):
     """A stretch of time in which a rule was in one state on a host. `closed` is "" while it goes on."""
 
     host: str
@@ -125,8 +125,8 @@ class Since(Mapping[tuple[str, str], str]):
         raise KeyError(key)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        for host, episodes_ in self._hosts.items():
-            yield from ((host, rule) for rule in sorted(set().union(*(rules for _, rules in episodes_))))
+        for host, incidents_ in self._hosts.items():
+            yield from ((host, rule) for rule in sorted(set().union(*(rules for _, rules in incidents_))))
 
     def __bool__(self) -> bool:
         return bool(self._hosts)
@@ -155,13 +155,13 @@ def wrong(session: Session, scope: Scope) -> list[Wrong]:
     return sorted(found.values(), key=lambda one: (STATES.index(one.state), -one.hosts, one.rule))
 
 
-def episodes(session: Session, scope: Scope) -> Iterator[Episode]:
+def incidents(session: Session, scope: Scope) -> Iterator[Incident]:
     """The episodes that go on or ended within the period, the newest first."""
     query = f"""SELECT e.host, b.rule, e.state, b.evidence, e.opened, COALESCE(e.closed, ''), COALESCE(e.ended, ''),
             COALESCE({LAST_SEEN}, '')
         FROM {STORY} LEFT JOIN proscribe_host h ON h.name = e.host
         WHERE (e.closed IS NULL OR e.closed >= :since){scope.where()} ORDER BY e.opened DESC, e.host, b.rule"""
-    return (Episode(*row) for row in session.rows(query, scope.values()))
+    return (Incident(*row) for row in session.rows(query, scope.values()))
 
 
 def hosts(session: Session, name: str = "") -> list[HostRow]:

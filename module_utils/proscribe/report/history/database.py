@@ -63,7 +63,7 @@ class SQLite:
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """See Database."""
-        with _told(self.name):
+        with _translated(self.name):
             self._create()
             with closing(self._connect("rw")) as connection:
                 connection.execute("BEGIN IMMEDIATE")
@@ -81,7 +81,7 @@ class SQLite:
         """See Database."""
         if not self.path.is_file() or not self.path.stat().st_size:
             raise HistoryError(f"there is no history yet ({self.name}): it begins with the next audit or enforce")
-        with _told(self.name), closing(self._connect("ro")) as connection:
+        with _translated(self.name), closing(self._connect("ro")) as connection:
             connection.execute("BEGIN")
             session = _SQLiteSession(connection)
             check_version(session, self.name)
@@ -119,7 +119,7 @@ class _SQLiteSession:
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
+def _translated(name: str) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:

@@ -38,7 +38,7 @@ from ..evaluation.scope import left_out
 from ..text.wording import clean, evidence
 from .bundles import Bundles, Rules
 from .database import Session
-from .tables import ADD_EPISODE, ADD_RUN, DROP_EPISODE, SET_HOST, HostRow, among, select_hosts, select_open
+from .tables import ADD_INCIDENT, ADD_RUN, DROP_INCIDENT, SET_HOST, HostRow, among, select_hosts, select_open
 
 HOST = ""  # the rule of an episode that is about the host as a whole: it gave no answer, or a correction failed
 
@@ -125,8 +125,8 @@ def record(session: Session, report: Mapping[str, Any], records: Iterable[Mappin
     while batch := list(islice(remaining, BATCH)):
         changes = _Batch(session, run, batch, plans, bundles, said)
         bundles.save()
-        session.many(DROP_EPISODE, changes.dropping)
-        session.many(ADD_EPISODE, changes.adding)
+        session.many(DROP_INCIDENT, changes.dropping)
+        session.many(ADD_INCIDENT, changes.adding)
         session.many(SET_HOST, changes.hosts)
         opened, closed = opened + changes.opened, closed + changes.closed
     _gone(session, run)
@@ -166,9 +166,9 @@ class _Batch:
         wanted = among([record["host"] for record in records])
         known = {row[0]: HostRow(*row) for row in session.rows(select_hosts(len(wanted)), wanted)}
         going: dict[str, list[Going]] = {}
-        for host, *episode in session.rows(select_open(len(wanted)), wanted):
-            going.setdefault(host, []).append(Going(*episode))
-        bundles.load(episode.bundle for episodes in going.values() for episode in episodes)
+        for host, *incident in session.rows(select_open(len(wanted)), wanted):
+            going.setdefault(host, []).append(Going(*incident))
+        bundles.load(incident.bundle for incidents in going.values() for incident in incidents)
         for record in records:
             host = record["host"]
             self._take(record, known.get(host, HostRow(host)), going.get(host, ()))
@@ -181,15 +181,15 @@ class _Batch:
         said = self.said.of(record, fresh, about_host=asked)
         about = {*fresh, HOST} if asked else set(fresh)
         open_: set[tuple[str, str]] = set()
-        for episode in going:
-            rules = self.bundles.rules(episode.bundle)
-            open_.update((rule, episode.state) for rule in rules)
+        for incident in going:
+            rules = self.bundles.rules(incident.bundle)
+            open_.update((rule, incident.state) for rule in rules)
             ended: dict[str, dict[str, str]] = {}  # how it ended ("" if it did not): for which rules
             for rule, evidence_ in rules.items():
-                now = self._end(rule, episode.state, said, before.plan, record["plan"] or "", about)
+                now = self._end(rule, incident.state, said, before.plan, record["plan"] or "", about)
                 ended.setdefault(now, {})[rule] = evidence_
             if set(ended) != {""}:
-                self._split(record["host"], episode, ended, at)
+                self._split(record["host"], incident, ended, at)
         beginning: dict[tuple[str, str, str], dict[str, str]] = {}
         for rule, (state, what) in said.items():
             control = rule.partition("/")[0]
@@ -218,15 +218,15 @@ class _Batch:
         now = said[rule][0]
         return "" if now == state or (now in BLIND and state not in BLIND) else now
 
-    def _split(self, host: str, episode: Going, ended: Mapping[str, Rules], at: str) -> None:
+    def _split(self, host: str, incident: Going, ended: Mapping[str, Rules], at: str) -> None:
         """End an episode, for its rules as they ended; it goes on for those that did not."""
-        self.dropping.append({"host": host, "bundle": episode.bundle, "state": episode.state})
+        self.dropping.append({"host": host, "bundle": incident.bundle, "state": incident.state})
         for end, rules in ended.items():
-            self._add(host, rules, episode, end, at)
+            self._add(host, rules, incident, end, at)
             self.closed += len(rules) if end else 0
 
-    def _add(self, host: str, rules: Rules, episode: Going, end: str, at: str) -> None:
-        row = {**episode._asdict(), "host": host, "bundle": self.bundles.of(rules)}
+    def _add(self, host: str, rules: Rules, incident: Going, end: str, at: str) -> None:
+        row = {**incident._asdict(), "host": host, "bundle": self.bundles.of(rules)}
         closed = {"closed": at, "closed_run": self.run.id, "ended": end}
         self.adding.append({**row, **(closed if end else dict.fromkeys(closed))})
 
@@ -277,7 +277,7 @@ class Said:
                 self._remembered = 0
             self._remembered += 1 + len(rules)
             here = {
-                _kept(rule["rule"]): (rule["state"], _evidence(rule))
+                _printable(rule["rule"]): (rule["state"], _evidence(rule))
                 for rule in rules
                 if rule["rule"].partition("/")[0] in fresh
             }
@@ -288,7 +288,7 @@ class Said:
         # The host is worse than its rules when it gave no answer, or when a correction or a task failed.
         if about_host and record["state"] in BLIND and (not listed or _rank(record["state"]) < _rank(worst(listed))):
             errors = "; ".join(str(error["message"]) for error in record["errors"])
-            return {HOST: (record["state"], _kept(record["reason"] or errors or record["state"])), **told}
+            return {HOST: (record["state"], _printable(record["reason"] or errors or record["state"])), **told}
         return told
 
 
@@ -301,10 +301,10 @@ def _evidence(rule: Mapping[str, Any]) -> str:
         return ""
     first = evidence(rule["findings"][0]) if rule["findings"] else rule["reason"] or ""
     more = len(rule["findings"]) - 1
-    return _kept(f"{first} and {more} more" if more > 0 else first)
+    return _printable(f"{first} and {more} more" if more > 0 else first)
 
 
-def _kept(text: object) -> str:
+def _printable(text: object) -> str:
     """Text as it is kept: printable, since a database may refuse what does not print, and not endless."""
     return clean(str(text)[:LONGEST])
 

@@ -46,7 +46,7 @@ class Server:
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """See Database."""
-        with self._told(), self._engine.begin() as connection:
+        with self._translated(), self._engine.begin() as connection:
             session = _ServerSession(connection, self._sql.text)
             session.run(f"SET LOCAL lock_timeout = '{WAIT}s'")
             session.run("SELECT pg_advisory_xact_lock(:key)", {"key": LOCK})
@@ -56,7 +56,7 @@ class Server:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """See Database."""
-        with self._told(), self._engine.connect() as connection:
+        with self._translated(), self._engine.connect() as connection:
             session = _ServerSession(connection, self._sql.text)
             session.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             if not list(session.rows("SELECT 1 WHERE to_regclass('proscribe_history') IS NOT NULL")):
@@ -65,7 +65,7 @@ class Server:
             yield session
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated(self) -> Iterator[None]:
         try:
             yield
         except self._sql.exc.SQLAlchemyError as error:

@@ -55,11 +55,11 @@ SET_HOST = f"""INSERT INTO proscribe_host ({", ".join(_HOST)}) VALUES ({", ".joi
 ADD_BUNDLE = """INSERT INTO proscribe_bundle (id, rule, evidence) VALUES (:id, :rule, :evidence)
     ON CONFLICT (id, rule) DO NOTHING"""
 
-ADD_EPISODE = """INSERT INTO proscribe_episode (host, bundle, state, opened, opened_run, closed, closed_run, ended)
+ADD_INCIDENT = """INSERT INTO proscribe_episode (host, bundle, state, opened, opened_run, closed, closed_run, ended)
     VALUES (:host, :bundle, :state, :opened, :opened_run, :closed, :closed_run, :ended)"""
 
 # Of an episode that goes on for none or only some of its rules; what becomes of them is added anew.
-DROP_EPISODE = """DELETE FROM proscribe_episode
+DROP_INCIDENT = """DELETE FROM proscribe_episode
     WHERE host = :host AND bundle = :bundle AND state = :state AND closed IS NULL"""
 
 

@@ -51,7 +51,7 @@ def page(
         header=headline.header(report, runs),
         found=findings.found(breakdown, finished, report["waivers"]),
         new=findings.new(report),
-        steps=facts.next_steps(report, breakdown, directory),
+        steps=facts.suggestions(report, breakdown, directory),
         tables=counts.tables(breakdown, report["summary"].get("controls") or {}),
         hosts=hosts.hosts(breakdown),
         not_served=findings.not_served(report),

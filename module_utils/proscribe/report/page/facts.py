@@ -7,15 +7,15 @@ from typing import Any
 
 from ...finding import UNKNOWN
 from ..evaluation.advice import advice
-from ..evaluation.modes import in_words
+from ..evaluation.modes import described
 from ..evaluation.scope import parts
-from ..text.command import Step
+from ..text.command import Suggestion
 from ..text.wording import counted, moment, nothing_known
 from .breakdown import Breakdown
 from .listings import Listing
 
 
-def next_steps(report: Mapping[str, Any], breakdown: Breakdown, directory: str) -> Sequence[Step]:
+def suggestions(report: Mapping[str, Any], breakdown: Breakdown, directory: str) -> Sequence[Suggestion]:
     """What to do, with the commands to type; `directory` is where the report will be, "" if that is not known."""
     records = [
         {**host.facts, "host": host.name, "state": host.state, "rules": list(_rules(breakdown, host.parts))}
@@ -70,7 +70,7 @@ def run_facts(run: Mapping[str, Any], summary: Mapping[str, Any]) -> Sequence[tu
         ("Limit", run["limit"] or "none"),
         ("Left out", "; ".join(parts(run))),
         ("Controls", ", ".join(run["controls"] or ())),
-        ("Modes", "; ".join(in_words(summary.get("controls") or {})) or "every control is enforced"),
+        ("Modes", "; ".join(described(summary.get("controls") or {})) or "every control is enforced"),
         ("Catalogue", run["catalog_version"]),
         ("Expected hosts", f"{run['expected_hosts']:,}"),
     )

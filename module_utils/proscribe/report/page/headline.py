@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...finding import ERROR, NONCOMPLIANT, STATES, UNKNOWN
-from ..evaluation.modes import in_words
+from ..evaluation.modes import described
 from ..evaluation.scope import ban, left_out, parts
 from ..text.wording import clean, counted, not_in_force
 from .bars import Piece, bar
@@ -71,7 +71,7 @@ def header(report: Mapping[str, Any], trend: Sequence[Run]) -> Header:
     return Header(
         mode="check (nothing was changed)" if run["mode"] == "check" else run["mode"],
         finished=run["finished"],
-        beside=[*_scope(run), *parts(run), *in_words(summary.get("controls") or {})],
+        beside=[*_scope(run), *parts(run), *described(summary.get("controls") or {})],
         title=title(report),
         hosts=hosts,
         words=", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in hosts.items()),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...plan import CONTROLS
-from ..evaluation.fleet_state import Host, Look, Picture, Rules
+from ..evaluation.fleet_state import Host, Observation, Picture, Rules
 from .files import FILE_MODE, whole
 
 SCHEMA = "proscribe/whole/1"
@@ -75,12 +75,12 @@ def _line(picture: Picture, rules: dict[int, Rules], line: dict[str, Any], first
     elif "of" in line:
         rules[line["rules"]] = picture.same((str(rule), str(state)) for rule, state in line["of"])
     else:
-        looks = {
-            name: Look._make([*look[:-1], rules[look[-1]] if look[-1] >= 0 else ()])
-            for name, look in zip(CONTROLS, line["looks"], strict=True)
+        observations = {
+            name: Observation._make([*observation[:-1], rules[observation[-1]] if observation[-1] >= 0 else ()])
+            for name, observation in zip(CONTROLS, line["looks"], strict=True)
         }
         picture.hosts[line["host"]] = Host(
-            line["host"], line["inventory"], looks, line.get("attempts") or {}, line["stale_after"]
+            line["host"], line["inventory"], observations, line.get("attempts") or {}, line["stale_after"]
         )
 
 
@@ -94,13 +94,13 @@ def _lines(picture: Picture) -> Iterator[dict[str, Any]]:
     yield {"schema": SCHEMA, "whole": picture.whole, "waivers": picture.waivers, "used": picture.used}
     numbers: dict[Rules, int] = {}
     for host in picture.hosts.values():
-        looks = []
+        observations = []
         for name in CONTROLS:
-            *said, rules = host.looks.get(name) or Look()
+            *said, rules = host.observations.get(name) or Observation()
             if rules and rules not in numbers:
                 numbers[rules] = len(numbers)
                 yield {"rules": numbers[rules], "of": rules}
-            looks.append([*said, numbers[rules] if rules else -1])
+            observations.append([*said, numbers[rules] if rules else -1])
         beside = {"attempts": host.attempts} if host.attempts else {}
-        line = {"host": host.name, "inventory": host.inventory, "looks": looks, "stale_after": host.stale_after}
+        line = {"host": host.name, "inventory": host.inventory, "looks": observations, "stale_after": host.stale_after}
         yield {**line, **beside}

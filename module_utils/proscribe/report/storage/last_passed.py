@@ -40,7 +40,7 @@ def _accepted(told: Iterable[tuple[str, Mapping[str, Any]]], asked: Scope) -> tu
     return began, failed
 
 
-def kept(reports: Path) -> list[Path]:
+def retained(reports: Path) -> list[Path]:
     """The runs that some gate may still ask for: for each scope that stands in `reports`, its baseline."""
     told = list(_newest_first(reports))
     scopes = {

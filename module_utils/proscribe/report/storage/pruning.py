@@ -20,7 +20,7 @@ from pathlib import Path
 from ...duration import moment_of
 from .complete import HOSTS, LATEST, NEWEST
 from .files import SUFFIX
-from .last_passed import kept as baselines
+from .last_passed import retained as baselines
 
 # A run's id (compile/run.py), of a report that is complete or in the making.
 NAME = re.compile(rf"(\d{{8}}T\d{{6}}Z)-[a-z]+-[0-9a-f]{{4}}({re.escape(SUFFIX)})?", re.ASCII)
@@ -36,16 +36,16 @@ def prune(reports: Path, now: str, keep: int, wanted: Iterable[Path] = ()) -> li
     """
     oldest = moment_of(now) - datetime.timedelta(seconds=keep)
     try:
-        kept = {path.resolve() for path in (*wanted, *baselines(reports), reports / LATEST, reports / NEWEST)}
-        problems = _prune(reports, oldest, kept)
+        retained = {path.resolve() for path in (*wanted, *baselines(reports), reports / LATEST, reports / NEWEST)}
+        problems = _prune(reports, oldest, retained)
         if (reports / DIFFS).is_dir() and not (reports / DIFFS).is_symlink():
-            problems += _prune(reports / DIFFS, oldest, {(reports / DIFFS / path.name).resolve() for path in kept})
+            problems += _prune(reports / DIFFS, oldest, {(reports / DIFFS / path.name).resolve() for path in retained})
     except OSError as error:
         return [f"old reports could not be looked for: {error}"]
     return problems
 
 
-def _prune(folder: Path, oldest: datetime.datetime, kept: Collection[Path]) -> list[str]:
+def _prune(folder: Path, oldest: datetime.datetime, retained: Collection[Path]) -> list[str]:
     """Take away folders of runs that began before `oldest`; what could not be, in sentences. Raises OSError."""
     problems: list[str] = []
     with os.scandir(folder) as entries:
@@ -55,7 +55,7 @@ def _prune(folder: Path, oldest: datetime.datetime, kept: Collection[Path]) -> l
         try:
             if name.startswith(GOING):  # a run that took it away was killed
                 shutil.rmtree(path)
-            elif (began := _began(path)) is not None and began < oldest and path.resolve() not in kept:
+            elif (began := _began(path)) is not None and began < oldest and path.resolve() not in retained:
                 path.rename(path.with_name(f"{GOING}{name}"))
                 shutil.rmtree(path.with_name(f"{GOING}{name}"))
         except FileNotFoundError:  # another run that ends now is at it

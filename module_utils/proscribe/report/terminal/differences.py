@@ -29,14 +29,14 @@ COMMENT = ("#", "//")
 OF_NAMES = 0.8  # the share of the changed lines with a name in them that makes a text a list of names
 
 
-class Told(NamedTuple):
+class Shown(NamedTuple):
     """What is said of an answer's differences, in lines, and whether that is all of them."""
 
     lines: list[str]
     whole: bool
 
 
-def told(differences: Sequence[Mapping[str, Any]]) -> Told:
+def shown(differences: Sequence[Mapping[str, Any]]) -> Shown:
     """The differences of one module's answer ({before_header, before, after}); those that are alike are told once."""
     alike: dict[tuple[str, ...], list[str]] = {}
     whole = True
@@ -53,7 +53,7 @@ def told(differences: Sequence[Mapping[str, Any]]) -> Told:
         said += [f"  {line}" for line in changes]
     if len(alike) > MOST:
         said.append(f"... and {counted(len(alike) - MOST, 'more change')}")
-    return Told(said, whole and len(alike) <= MOST and all(len(headers) <= MOST for headers in alike.values()))
+    return Shown(said, whole and len(alike) <= MOST and all(len(headers) <= MOST for headers in alike.values()))
 
 
 def text_of(differences: Sequence[Mapping[str, Any]]) -> Iterator[str]:

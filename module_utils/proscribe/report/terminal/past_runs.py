@@ -16,7 +16,7 @@ from .summary import COLOUR, NARROWEST, Screen
 SCHEMA = "proscribe/history/1"
 THE_HOST = "(the host)"  # instead of a rule, for an episode of the host as a whole
 FEW_RUNS = 10  # with more than this the trend has one line a day
-MOST_EPISODES = 1000  # in the answer for machines too: a host or a rule with more has a story nobody reads
+MOST_INCIDENTS = 1000  # in the answer for machines too: a host or a rule with more has a story nobody reads
 
 
 def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: int) -> dict[str, Any]:
@@ -32,9 +32,9 @@ def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: 
         asked_for = answers.hosts(session, scope.host)
         told: list[dict[str, Any]] = []
         if scope.host or scope.rule:
-            for episode in answers.episodes(session, scope):
-                told.append(episode._asdict())
-                if len(told) == MOST_EPISODES:
+            for incident in answers.incidents(session, scope):
+                told.append(incident._asdict())
+                if len(told) == MOST_INCIDENTS:
                     break
         return {
             "schema": SCHEMA,
@@ -72,7 +72,7 @@ def _lines(past: Mapping[str, Any], width: int, most: int, colours: bool) -> lis
         ("put right", flow([_repaired(past["repaired"])], width)),
         ("flapping", _flapping(past["flapping"], width, max(2, most // 2))),
         ("not seen any more", _unseen(past, width, max(2, most // 4))),
-        ("what happened", _episodes(past, width, most, colours) if one else []),
+        ("what happened", _incidents(past, width, most, colours) if one else []),
         ("trend", [] if one else _trend(past["trend"], width, max(3, most // 2))),
     ]
     lines = ["", *(paint(line, "bold", colours=colours) for line in _headline(past, width))]
@@ -154,7 +154,7 @@ def _unseen(past: Mapping[str, Any], width: int, most: int) -> list[str]:
     return [line for text in _limited(told, most, "more hosts") for line in wrap(text, width, 2)]
 
 
-def _episodes(past: Mapping[str, Any], width: int, most: int, colours: bool) -> list[str]:
+def _incidents(past: Mapping[str, Any], width: int, most: int, colours: bool) -> list[str]:
     rows = []
     for one in past["episodes"]:
         until = f"until {moment(one['closed'])} ({one['ended'].replace('_', ' ')})" if one["closed"] else "until now"

@@ -22,9 +22,9 @@ from ...finding import (
 )
 from ..evaluation.advice import advice, shorter
 from ..evaluation.groups import Group, Silent, grouped, silences
-from ..evaluation.modes import in_words
+from ..evaluation.modes import described
 from ..evaluation.scope import parts as left_out_in_words
-from ..text.command import Step
+from ..text.command import Suggestion
 from ..text.layout import cells, clip, flow, paint, row, wrap
 from ..text.wording import clean, counted, end_of, moment, nothing_known, percent, ratio, some
 
@@ -85,7 +85,7 @@ def _headline(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], w
     strict, waived = summary["compliance_strict"], summary["compliance_with_waivers"]
     parts.append(f"compliant {ratio(strict)}" + (f", with waivers {percent(waived)}" if waived != strict else ""))
     parts += left_out_in_words(run)
-    parts += in_words(summary.get("controls") or {})
+    parts += described(summary.get("controls") or {})
     if rollout := (report.get("rollout") or {}).get("not_reached"):
         parts.append(f"stopped: {counted(rollout, 'host')} not corrected")
     if run["mode"] == "check":
@@ -213,7 +213,7 @@ def _of_upcoming(upcoming: Iterable[Mapping[str, Any]]) -> list[Row]:
     ]
 
 
-def _foot(steps: Sequence[Step], here: str, width: int, directory: str) -> list[str]:
+def _foot(steps: Sequence[Suggestion], here: str, width: int, directory: str) -> list[str]:
     """What to do next. A command has a line to itself and is never wrapped: see command.py."""
     lines: list[str] = []
     for step in steps:

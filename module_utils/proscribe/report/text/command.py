@@ -39,7 +39,7 @@ class Command(NamedTuple):
         return f"cd {quoted(self.cwd)} && {words}" if self.cwd and not _same(self.cwd, here) else words
 
 
-class Step(NamedTuple):
+class Suggestion(NamedTuple):
     """What somebody may do next: in words, and the command that does it, if there is one."""
 
     text: str
@@ -105,12 +105,12 @@ class Call(NamedTuple):
         words += [*([playbook] if playbook else []), *self.options, *more]
         return Command(tuple(words), self.cwd)
 
-    def secrets(self) -> list[Step]:
+    def secrets(self) -> list[Suggestion]:
         """What has to be done before a command of this call works: nothing, where it repeats everything."""
         if not self.withheld:
             return []
         return [
-            Step(
+            Suggestion(
                 f"first put {', '.join(self.withheld)} into {SECRETS_FILE} (ansible-vault create makes one that is "
                 "encrypted): this run had them on its command line, and what looks like a secret is not repeated here"
             )

@@ -26,7 +26,7 @@ def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
     if section is None:
         yield off("apps")
         return
-    if about.kind == FILE and not file_names.looked_at(about.asked.word):
+    if about.kind == FILE and not file_names.scanned(about.asked.word):
         yield Reason(OPEN, "no files are looked for there: what lies there belongs to the host's package systems")
         return
     if about.kind == FILE and not about.relations:

@@ -35,10 +35,10 @@ def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
                 text = f"{counted(len(entry['domains']), 'domain')}: {some(entry['domains'], 3)}"
                 yield from by_mode(policy, service.id, entry, text)
     else:
-        yield from _looked_up(about, policy, section)
+        yield from _resolved(about, policy, section)
 
 
-def _looked_up(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
+def _resolved(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
     host, backend = about.asked.host, policy.restrictions.dns_backend
     listed = desired.of_plan(section, {}, canaries=False).names  # all that a hosts file can say
     wanted = desired.of_plan(section, {}, canaries=True)

@@ -13,7 +13,7 @@ LEFT_OVER = "left over: there is nothing to refuse any more"
 DIFFERS = "does not say what this plan calls for"
 
 
-class GatePart(Protocol):
+class BlockPart(Protocol):
     """A piece of a gate, with the three verbs of a control. It is put up after those before it, and taken down before
     them. What only `enforce` and `lift` need is imported inside them, as everywhere.
     """
@@ -30,7 +30,7 @@ class GatePart(Protocol):
         well. Raises Unseen.
         """
 
-    def stands(self, host: Host) -> bool:
+    def in_place(self, host: Host) -> bool:
         """Whether `lift` would find something to take away."""
 
     def text(self, host: Host) -> str:
@@ -53,11 +53,11 @@ class GatePart(Protocol):
 class DependsOnPackages(Protocol):
     """A part of a gate that has to stand beside what is still installed."""
 
-    def without(self, gone: AbstractSet[str]) -> GatePart:
+    def without(self, gone: AbstractSet[str]) -> BlockPart:
         """The part as it has to be once these packages have been removed."""
 
 
-class GateFile(NamedTuple):
+class BlockFile(NamedTuple):
     """A file that is the gate's alone."""
 
     path: str
@@ -81,7 +81,7 @@ class GateFile(NamedTuple):
             return f"has mode {mode_of(host, self.path):04o} instead of {self.mode:04o}"
         return "" if text_of(host, self.path) == self.content else DIFFERS
 
-    def stands(self, host: Host) -> bool:
+    def in_place(self, host: Host) -> bool:
         return host.traces(self.path)
 
     def text(self, host: Host) -> str:
@@ -118,7 +118,7 @@ class SharedFile(NamedTuple):
 
     def wrong(self, host: Host, called_for: bool) -> str:
         if not called_for:
-            return LEFT_OVER if self.stands(host) else ""
+            return LEFT_OVER if self.in_place(host) else ""
         path = host.target(self.path)
         if problem := unsafe(host, path) if host.stat(path) else "":
             return problem
@@ -127,7 +127,7 @@ class SharedFile(NamedTuple):
             return ""
         return MISSING if now == self.strip(now) else DIFFERS
 
-    def stands(self, host: Host) -> bool:
+    def in_place(self, host: Host) -> bool:
         now = text_of(host, host.target(self.path))
         return self.strip(now) != now
 

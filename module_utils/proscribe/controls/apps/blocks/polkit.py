@@ -6,8 +6,8 @@ import json
 from typing import Iterable, Sequence
 
 from ....host import WRITTEN_BY
-from .contact import whom
-from .parts import GateFile
+from .contact import printable
+from .parts import BlockFile
 
 DIRECTORY = "/etc/polkit-1/rules.d"
 # An older polkit has no JavaScript rules, and neither of these directories.
@@ -23,13 +23,13 @@ action.id.indexOf("org.freedesktop.packagekit.package-") == 0
         }})"""
 
 
-def packagekit(manager: str, ids: Iterable[str], contact: str) -> GateFile:
+def packagekit(manager: str, ids: Iterable[str], contact: str) -> BlockFile:
     """For the graphical shops, which ask root's PackageKit to install with one of the host's package systems."""
-    reason = f"Restricted packages are not installed here; ask {whom(contact)}"
+    reason = f"Restricted packages are not installed here; ask {printable(contact)}"
     return rule(f"packagekit-{manager}", reason, NAMED.format(ids=json.dumps(sorted(ids))), (PACKAGEKIT,))
 
 
-def rule(name: str, reason: str, condition: str, needs: Sequence[str] = DIRECTORIES) -> GateFile:
+def rule(name: str, reason: str, condition: str, needs: Sequence[str] = DIRECTORIES) -> BlockFile:
     """A rule for everybody but root: no where the condition, a JavaScript expression, holds. Files are read by name,
     and the first answer counts.
     """
@@ -43,4 +43,4 @@ polkit.addRule(function(action, subject) {{
     }}
 }});
 """
-    return GateFile(f"{DIRECTORY}/00-proscribe-{name}.rules", content, needs=tuple(needs))
+    return BlockFile(f"{DIRECTORY}/00-proscribe-{name}.rules", content, needs=tuple(needs))

@@ -33,13 +33,13 @@ def observe(host: Host, plan: Mapping[str, Any], desired: Desired) -> list[Verdi
         found, correctable = _wrong(host, section, desired)
     except Unseen as unseen:
         return [judge(RULE, section, [], str(unseen))]
-    if not found and not asked(section):
+    if not found and not requested(section):
         return []
     verdict = judge(RULE, section, [Finding("rules", "fapolicyd", path=path, detail=told) for path, told in found])
     return [verdict._replace(drifted=verdict.drifted and correctable)]
 
 
-def asked(section: Mapping[str, Any]) -> bool:
+def requested(section: Mapping[str, Any]) -> bool:
     """Whether a plan's section asks for execution control."""
     return bool(section["settings"].get("exec_control") == "fapolicyd")
 
@@ -47,14 +47,14 @@ def asked(section: Mapping[str, Any]) -> bool:
 def _wrong(host: Host, section: Mapping[str, Any], desired: Desired) -> tuple[list[tuple[str, str]], bool]:
     """What is wrong, by path, and whether enforcing would correct any of it."""
     present = host.stat(FOLDER) is not None and host.tool("fagenrules") is not None
-    if asked(section) and not present:
+    if requested(section) and not present:
         return [(FOLDER, "fapolicyd is not installed on this host")], False
     differing = [
         (path, said)
         for path, said in ((path, differs(host, path, text)) for path, text in files(host, section, desired))
         if said
     ]
-    if not asked(section):
+    if not requested(section):
         return differing, True
     others = []
     if host.stat(OLD):
@@ -75,7 +75,7 @@ def runs(host: Host) -> bool:
 
 def files(host: Host, section: Mapping[str, Any], desired: Desired) -> list[tuple[str, str]]:
     """Each file of ours and what it has to say, "" for not being there."""
-    lines = list(rules(host, desired)) if asked(section) else []
+    lines = list(rules(host, desired)) if requested(section) else []
     lines = lines if any(not line.startswith("#") for line in lines) else []
     foreign = [
         name for name in host.list(FOLDER) if name.endswith(".rules") and f"{FOLDER}/{name}" not in (RULES, REST)

@@ -10,7 +10,7 @@ from typing import Any, Mapping, Sequence
 from ....host import STATE_DIRECTORY, ControlError, Host
 from ...base import Action
 from ..desired import Desired
-from .fapolicyd import COMPILED, FOLDER, REST, RULES, asked, differs, files, in_force, runs
+from .fapolicyd import COMPILED, FOLDER, REST, RULES, differs, files, in_force, requested, runs
 
 STAGED = STATE_DIRECTORY + "/fapolicyd.rules"  # only while it is being checked
 # All that a rule of ours can be. fapolicyd before 1.5 has no way to check rules but to load them.
@@ -30,10 +30,10 @@ PROBES = (
 
 def enforce(host: Host, section: Mapping[str, Any], desired: Desired) -> list[Action]:
     """One action for all files, since they are put in force, and taken back, together."""
-    if asked(section) and not host.tool("fagenrules"):
+    if requested(section) and not host.tool("fagenrules"):
         return []
     said = [(path, text) for path, text in files(host, section, desired)]
-    if not any(differs(host, path, text) for path, text in said) and (not asked(section) or in_force(host)):
+    if not any(differs(host, path, text) for path, text in said) and (not requested(section) or in_force(host)):
         return []
     before = "".join(host.text(path) or "" for path, _ in said)
     return [Action("load", "fapolicyd rules", partial(_load, host, said), before, "".join(text for _, text in said))]

@@ -12,7 +12,7 @@ from ....plan import once
 from .. import file_owner
 from . import desktop_entries
 from .names import WEB_APP
-from .scan import Copy
+from .scan import PortableApp
 
 if TYPE_CHECKING:
     from . import container_launchers
@@ -37,7 +37,7 @@ def find_launchers(
     system: bool,
     desktops: Mapping[str, str] = {},
     installed: Collection[str] = (),
-) -> tuple[list[Copy], list[str]]:
+) -> tuple[list[PortableApp], list[str]]:
     """The launchers of some users, and those of the system; and what could not be looked at.
 
     `services_of` says whose a program is, by path and by flatpak id. `desktops` are users' desktops by home, where
@@ -66,25 +66,25 @@ def find_launchers(
 
 def installed(
     host: Host, services: Mapping[str, Mapping[str, Any]], paths: Iterable[str], owner_of: Callable[[str], User | None]
-) -> list[Copy]:
+) -> list[PortableApp]:
     """The web apps of services that browsers installed into some folders, which the file scan found."""
     one = None
     for path in paths:
         one = one or _Looking(host, services, lambda program, flatpak_id: [])
         if whose := one.web.services_of_app(path.rpartition(WEB_APP)[2]):
             one.add(whose, "web_app", path, owner_of(path), "a web app that a browser installed")
-    return [_with_parts(host, copy) for copy in one.found] if one else []
+    return [_with_parts(host, app) for app in one.found] if one else []
 
 
-def _with_parts(host: Host, copy: Copy) -> Copy:
+def _with_parts(host: Host, app: PortableApp) -> PortableApp:
     """A browser's folder of a web app, with what of it is the browser's."""
-    seen = host.stat(copy.path)
-    if seen is None or copy.doubt:
-        return copy
+    seen = host.stat(app.path)
+    if seen is None or app.doubt:
+        return app
     from . import evidence  # only a host that has such a thing pays for it
 
-    parts, stays, doubt = evidence.moving_web_app(host, copy.path, seen.st_uid)
-    return copy._replace(uid=seen.st_uid, parts=parts, stays=stays, doubt=doubt)
+    parts, stays, doubt = evidence.moving_web_app(host, app.path, seen.st_uid)
+    return app._replace(uid=seen.st_uid, parts=parts, stays=stays, doubt=doubt)
 
 
 def _named(services: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
@@ -118,7 +118,7 @@ class _Looking:
         self.entries, self.titles, self.programs, self.starts = known
         self.services = services
         self.known: container_launchers.Known | None = None
-        self.found: list[Copy] = []
+        self.found: list[PortableApp] = []
         self.unseen: list[str] = []
 
     def directory(self, directory: str, owner: User | None, kind: str, suffix: str = ".desktop") -> None:
@@ -184,9 +184,9 @@ class _Looking:
             self.add(services, "launcher", path, user, why, doubt)
 
     def add(self, services: Sequence[str], kind: str, path: str, owner: User | None, why: str, doubt: str = "") -> None:
-        known = {service for copy in self.found if copy.path == path for service in copy.services}
+        known = {service for app in self.found if app.path == path for service in app.services}
         if owner is None and (package := file_owner.owner(self.host, path)):
             doubt = f"it belongs to {package}, so it is not moved"
         for service in services:
             if service not in known:
-                self.found.append(Copy([service], kind, path, path.rpartition("/")[2], owner, why, doubt))
+                self.found.append(PortableApp([service], kind, path, path.rpartition("/")[2], owner, why, doubt))

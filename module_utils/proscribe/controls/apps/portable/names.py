@@ -27,7 +27,7 @@ class Names:
         # Directories of many things: an AppImage there may have lost its suffix, and none of them is an app's own.
         self.program_folders = {*SYSTEM_FOLDERS, *(home + folder for home in homes for folder in PROGRAM_FOLDERS)}
         self.programs: dict[str, list[str]]
-        self.copies: dict[str, list[str]]  # programs that only count with the rest of an app around them
+        self.portable_apps: dict[str, list[str]]  # programs that only count with the rest of an app around them
         self.windows: dict[str, dict[str, list[str]]]  # then by service: how a path has to end
         self.desktop_files: dict[str, list[str]]
         self.stems: dict[str, list[str]]
@@ -37,7 +37,7 @@ class Names:
         self.titles: dict[str, list[str]]  # what people call it in its own script, folded: never certain
         (
             self.programs,
-            self.copies,
+            self.portable_apps,
             self.windows,
             self.desktop_files,
             self.stems,
@@ -50,10 +50,10 @@ class Names:
         # Whether there is anything to look for at all; what the others do not name lies at a path or is a web app, and
         # every program is among the stems, or has copies.
         self.any = any(
-            [self.copies, self.windows, self.desktop_files, self.stems, self.titles]
+            [self.portable_apps, self.windows, self.desktop_files, self.stems, self.titles]
             + [entry["paths"] or entry.get("web_hosts") for entry in services.values()]
         )
-        self.all = frozenset([*self.programs, *self.copies, *self.windows, *self.desktop_files, *self.marked])
+        self.all = frozenset([*self.programs, *self.portable_apps, *self.windows, *self.desktop_files, *self.marked])
 
     def choose(self, directory: str, names: Sequence[str]) -> Collection[str]:
         """Of the names in a directory those that have to be looked at; quick, since a host has a million of them."""
@@ -98,7 +98,7 @@ class Names:
 
 def _by_kind(services: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
     programs: dict[str, list[str]] = {}
-    copies: dict[str, list[str]] = {}
+    portable_apps: dict[str, list[str]] = {}
     windows: dict[str, dict[str, list[str]]] = {}
     desktop_files: dict[str, list[str]] = {}
     stems: dict[str, list[str]] = {}
@@ -110,7 +110,7 @@ def _by_kind(services: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
         packages = [name for key in ("apt", "rpm", "pacman", "snap") for name in entry["packages"].get(key, ())]
         distinct = [name for name in (*packages, service) if len(appimage.stem(name)) >= DISTINCT]
         _add(programs, entry["processes"], service)
-        _add(copies, entry.get("copies", ()), service)
+        _add(portable_apps, entry.get("copies", ()), service)
         for path in entry.get("windows", ()):
             windows.setdefault(path.rpartition("/")[2], {}).setdefault(service, []).append("/" + path.lower())
         _add(desktop_files, entry.get("desktop_files", ()), service)
@@ -129,7 +129,7 @@ def _by_kind(services: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
         called[service] = frozenset(name.lower() for name in (*entry["processes"], *entries, *ids, *tools))
         paths = [path.split("/") for path in entry["paths"]]
         folders[service] = {part for path in paths for part in path[-2:]} - SHARED
-    return programs, copies, windows, desktop_files, stems, folders, marked, called, titles
+    return programs, portable_apps, windows, desktop_files, stems, folders, marked, called, titles
 
 
 def _add(index: dict[str, list[str]], names: Iterable[str], service: str) -> None:

@@ -26,7 +26,7 @@ SYSTEM_HOMES = ("/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/run", "/sbin
 DRIVE = "drive_c"  # of a Wine prefix
 
 
-class Copy(NamedTuple):
+class PortableApp(NamedTuple):
     """Something of a restricted app that no package system installed."""
 
     services: list[str]
@@ -55,10 +55,10 @@ class Copy(NamedTuple):
         )
 
 
-class Copies(NamedTuple):
+class PortableApps(NamedTuple):
     """What was found, and what was not looked at."""
 
-    found: list[Copy]
+    found: list[PortableApp]
     unseen: list[str]
     web_apps: list[str]  # folders of web apps that a browser installed, whosever these are
     known: Mapping[str, Any]  # what the next walk need not read again, by directory
@@ -84,15 +84,15 @@ def scan_files(
     region: Region,
     packages: Sequence[tuple[list[str], Package]],
     known: Mapping[str, Any],
-) -> Copies:
+) -> PortableApps:
     """The copies in a region. Those in the system's own places are not reported for a service that a package of
     `packages` already stands for. `known` is what earlier walks remembered.
     """
     if not names.any:
-        return Copies([], [], [], {}, {})
+        return PortableApps([], [], [], {}, {})
     installed = {s for listed, package in packages if package.owner is None for s in listed}
     flatpaks = {f"{home}/.local/share/flatpak" for home in region.homes}  # its own file looks there
-    walked = host.walk(region.roots, names.choose, known, flatpaks, apart=region.user is None)
+    walked = host.scan(region.roots, names.choose, known, flatpaks, apart=region.user is None)
     one = _Looking(host, names, region, installed, {service: entry["paths"] for service, entry in services.items()})
     theirs = [directory for listed in walked.others.values() for directory, files in listed if not files]
     for service, entry in services.items():
@@ -107,7 +107,7 @@ def scan_files(
     web_apps = [
         f"{directory}/{name}" for directory, listed in walked.hits for name in listed if name.startswith(WEB_APP)
     ]
-    return Copies(_outermost(one.found), [*walked.unseen, *one.unseen], web_apps, walked.known, walked.others)
+    return PortableApps(_outermost(one.found), [*walked.unseen, *one.unseen], web_apps, walked.known, walked.others)
 
 
 def is_home(user: User) -> bool:
@@ -138,7 +138,7 @@ class _Looking:
         self.homes = region.homes
         self.installed = installed
         self.paths = paths
-        self.found: list[Copy] = []
+        self.found: list[PortableApp] = []
         self.unseen: list[str] = []
 
     @contextlib.contextmanager
@@ -214,8 +214,8 @@ class _Looking:
 
     def _image(self, path: str, name: str, size: int, beside: set[str]) -> None:
         services = self.names.images(name)
-        if name in self.names.copies:
-            self._copy(path, name)
+        if name in self.names.portable_apps:
+            self._portable_app(path, name)
             return
         image = appimage.is_image(self.host.head(path, 11)) if services else False
         if image and (name.lower().endswith(appimage.SUFFIX) or size >= appimage.SMALLEST):
@@ -230,13 +230,13 @@ class _Looking:
                 if "go" in self.names.markers.get(service, ()):
                     self._add(service, "program", path, evidence.tool(self.host, path, self.names, service))
 
-    def _copy(self, path: str, name: str) -> None:
+    def _portable_app(self, path: str, name: str) -> None:
         """A copy of a browser counts in a home, and with the rest of a browser around it."""
         if self._owner(path) and self.host.head(path, 4) == appimage.ELF:
             from . import evidence
 
             if sign := evidence.sign(self.host, path.rpartition("/")[0]):
-                for service in self.names.copies[name]:
+                for service in self.names.portable_apps[name]:
                     self._add(service, "program", path, evidence.Known(f"a copy of a browser, beside {sign}"))
 
     def _windows(self, path: str, name: str) -> None:
@@ -285,7 +285,7 @@ class _Looking:
             parts, stays, doubt = evidence.moving(self.host, directory, path, self.names, service, uid)
         name = path.rpartition("/")[2]
         self.found.append(
-            Copy([service], kind, whole, name, owner, known.why, doubt, self._version(path), uid, parts, stays)
+            PortableApp([service], kind, whole, name, owner, known.why, doubt, self._version(path), uid, parts, stays)
         )
 
     @staticmethod
@@ -294,15 +294,15 @@ class _Looking:
         return appimage.version(name) or appimage.version(parent)
 
 
-def _outermost(found: Sequence[Copy]) -> list[Copy]:
+def _outermost(found: Sequence[PortableApp]) -> list[PortableApp]:
     """Each copy once, without what lies in one that is certain, with the services of those that are the same."""
-    merged: dict[str, Copy] = {}
-    for copy in sorted(found, key=lambda copy: (copy.path, bool(copy.doubt), copy.services)):
-        within = next((merged[above] for above in _upwards(copy.path) if above in merged), None)
-        if within is None or (within.path != copy.path and not within.moves(copy.path)):
-            merged[copy.path] = copy
+    merged: dict[str, PortableApp] = {}
+    for app in sorted(found, key=lambda app: (app.path, bool(app.doubt), app.services)):
+        within = next((merged[above] for above in _upwards(app.path) if above in merged), None)
+        if within is None or (within.path != app.path and not within.moves(app.path)):
+            merged[app.path] = app
         else:
-            within.services.extend(s for s in copy.services if s not in within.services and within.path == copy.path)
+            within.services.extend(s for s in app.services if s not in within.services and within.path == app.path)
     return list(merged.values())
 
 

@@ -14,7 +14,7 @@ from ....host import STATE_DIRECTORY, ControlError, Host, Unseen, escaped
 from ....host.directories import LARGEST, Extent, extent, remove
 from ...base import Action
 from . import manifest
-from .manifest import CONTENT, PRUNE, Item, drop, folder, items, told, write
+from .manifest import CONTENT, PRUNE, Item, drop, explained, folder, items, write
 from .unfinished import HOME, UNFINISHED
 
 RESERVE = 1024**3  # bytes that stay free on the file system of the quarantine, or a twentieth of it if that is more
@@ -138,7 +138,7 @@ def seconds(at: str) -> int:
 
 def prune(host: Host, item: Item) -> None:
     """Take an item away for good. Raises ControlError; a run that is killed leaves what the next one completes."""
-    with told(f"cannot take {item.id} out of the quarantine"):
+    with explained(f"cannot take {item.id} out of the quarantine"):
         with host.directory(HOME) as home:
             os.rename(item.id, item.id + UNFINISHED, src_dir_fd=home, dst_dir_fd=home)
         manifest.reached("opened")

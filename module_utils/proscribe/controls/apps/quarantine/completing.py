@@ -23,7 +23,7 @@ from ....host.directories import (
 )
 from ...base import Action
 from . import capacity, manifest
-from .manifest import CONTENT, PRUNE, RESTORE, Item, begun, drop, drop_hold, folder, held, told, write
+from .manifest import CONTENT, PRUNE, RESTORE, Item, begun, drop, drop_hold, explained, folder, held, write
 from .unfinished import HOME, UNFINISHED
 
 COPYING = "copying"
@@ -41,7 +41,7 @@ def complete(host: Host, item: Item) -> None:
 
     Raises ControlError; whatever happens, the content stays in one place at least.
     """
-    with told(f"cannot keep {escaped(item.path)} in the quarantine"):
+    with explained(f"cannot keep {escaped(item.path)} in the quarantine"):
         with folder(host, item) as place:
             if item.doing == RESTORE:
                 _take_back(host, item, place)
@@ -61,9 +61,9 @@ def _gather(host: Host, item: Item, place: int) -> bool:
     remove(place, COPYING)
     known: Sum | None = None
     with held(host, item) as hold:
-        moved = stands(place, CONTENT)
+        moved = in_place(place, CONTENT)
         copied = moved and bool(item.hold)
-        if not moved and hold is not None and stands(hold, CONTENT):
+        if not moved and hold is not None and in_place(hold, CONTENT):
             item = _seal(hold, item, original=True)
             # It may have grown since it was measured: whoever had it open had it until now.
             known = copy_over(hold, place, Allowance(min(LARGEST, capacity.free(os.fstatvfs(place)))))
@@ -158,7 +158,7 @@ def unseal(place: int, name: str, item: Item) -> None:
 def put(source: int, name: str, target: int, new: str) -> None:
     """Rename something without ever replacing a file that stands there. Raises OSError (FileExistsError)."""
     if stat.S_ISDIR(os.stat(name, dir_fd=source, follow_symlinks=False).st_mode):
-        if stands(target, new):
+        if in_place(target, new):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
         os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)  # refuses a file, and a directory with content
         return
@@ -167,12 +167,12 @@ def put(source: int, name: str, target: int, new: str) -> None:
         manifest.reached("linked")
         os.unlink(name, dir_fd=source)
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP) or stands(target, new):  # a file system without hard links
+        if error.errno not in (errno.EPERM, errno.ENOTSUP) or in_place(target, new):  # a file system without hard links
             raise
         os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)
 
 
-def stands(directory: int, name: str) -> bool:
+def in_place(directory: int, name: str) -> bool:
     """Whether there is anything of that name in a directory."""
     try:
         os.stat(name, dir_fd=directory, follow_symlinks=False)

@@ -70,9 +70,9 @@ def read(host: Host, name: str) -> Item | None:
             if name.endswith(UNFINISHED):  # killed before anything was begun
                 return Item(name[: -len(UNFINISHED)], "", [], "", "", "", [], Attributes(0, 0, 0, 0, 0, {}))
             return None
-        told: dict[str, Any] = json.loads(text)
-        known = {key: told[key] for key in Item._fields if key in told}
-        item = Item(**{**known, "attributes": Attributes(**told["attributes"])})
+        explained: dict[str, Any] = json.loads(text)
+        known = {key: explained[key] for key in Item._fields if key in explained}
+        item = Item(**{**known, "attributes": Attributes(**explained["attributes"])})
     except (ValueError, TypeError, KeyError) as error:
         raise ControlError(f"{HOME}/{name}/{MANIFEST} cannot be read: {error}") from None
     # Folders are opened, and told to people, by the id: it is the name that the folder really has.
@@ -83,12 +83,12 @@ def read(host: Host, name: str) -> Item | None:
 
 def write(place: int, item: Item) -> None:
     """Put an item's manifest in place, whole or not at all. Raises OSError."""
-    told = {"schema": SCHEMA, "written_by": WRITTEN_BY, **item._asdict(), "attributes": item.attributes._asdict()}
+    explained = {"schema": SCHEMA, "written_by": WRITTEN_BY, **item._asdict(), "attributes": item.attributes._asdict()}
     with contextlib.suppress(FileNotFoundError):
         os.unlink(BESIDE, dir_fd=place)
     descriptor = os.open(BESIDE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=place)
     with os.fdopen(descriptor, "w") as stream:
-        json.dump(told, stream, indent=1)  # in ASCII, so that a path of any bytes survives
+        json.dump(explained, stream, indent=1)  # in ASCII, so that a path of any bytes survives
         stream.flush()
         os.fsync(descriptor)
     os.rename(BESIDE, MANIFEST, src_dir_fd=place, dst_dir_fd=place)
@@ -148,7 +148,7 @@ def held(host: Host, item: Item) -> Iterator[int | None]:
 def drop(host: Host, item: Item) -> None:
     """Take away the folder of an item that has no content any more."""
     drop_hold(host, item)
-    with told(f"cannot clear {HOME}/{item.id}"), host.directory(HOME) as home:
+    with explained(f"cannot clear {HOME}/{item.id}"), host.directory(HOME) as home:
         with folder(host, item) as place:
             for name in (MANIFEST, BESIDE):
                 with contextlib.suppress(FileNotFoundError):
@@ -169,7 +169,7 @@ def drop_hold(host: Host, item: Item) -> None:
 
 
 @contextlib.contextmanager
-def told(what: str) -> Iterator[None]:
+def explained(what: str) -> Iterator[None]:
     """Turn what the system answers into a ControlError that says what was tried."""
     try:
         yield

@@ -26,7 +26,7 @@ from ...base import Action
 from .. import protected
 from . import capacity, manifest
 from .completing import complete, put
-from .manifest import CONTENT, Item, drop, folder, held, hold_of, make_hold, told, write
+from .manifest import CONTENT, Item, drop, explained, folder, held, hold_of, make_hold, write
 from .unfinished import HOME
 
 README = HOME + "/README"
@@ -114,7 +114,7 @@ def _take(host: Host, one: Taking, path: str, group: str) -> str:
     if why := refusal(host, path):
         raise ControlError(why)
     parent, _, name = path.rpartition("/")
-    with told(f"cannot take {escaped(path)}"), host.directory(parent) as directory:
+    with explained(f"cannot take {escaped(path)}"), host.directory(parent) as directory:
         try:
             descriptor = open_entry(directory, name)
         except FileNotFoundError:

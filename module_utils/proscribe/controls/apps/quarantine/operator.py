@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ....host import ControlError, Host, Unseen, escaped
-from ....host.apart import LIMITS, asked
+from ....host.apart import LIMITS, run_apart
 from ....quarantined import ID, MOST, PRUNE, RESTORE
 from ....tuples import NamedTuple
 from ...base import Action
@@ -59,7 +59,7 @@ def listed(host: Host) -> dict[str, Any]:
         if len(items) + len(broken) >= MOST or told > ANSWER:
             left += 1
             continue
-        items.append(_told(item, homes))
+        items.append(_listed(item, homes))
     return {"items": items, "broken": broken[:MOST], "left_out": left + max(0, len(broken) - MOST)}
 
 
@@ -84,7 +84,7 @@ def _sound(item: Item) -> bool:
     )
 
 
-def _told(item: Item, homes: Mapping[str, str]) -> dict[str, Any]:
+def _listed(item: Item, homes: Mapping[str, str]) -> dict[str, Any]:
     # Whose home it is in counts for a waiver, as when it is found; elsewhere, whose file it was.
     place_of = next((homes[above] for above in _above(item.path) if above in homes), "")
     return {
@@ -175,4 +175,4 @@ def _action(verb: str, item: Item, apply: Callable[[], None]) -> Action:
 
 def _apart(item: Item, question: Callable[[], str]) -> str:
     """The answer to something that reads what is a user's."""
-    return str(asked(question, LIMITS)) if item.attributes.uid else question()
+    return str(run_apart(question, LIMITS)) if item.attributes.uid else question()

@@ -11,8 +11,22 @@ from ....host import ControlError, Host, Unseen, escaped
 from ....host.directories import remove
 from ...base import Action, Changes, Refusal
 from . import manifest
-from .completing import complete, copy_over, is_placed, put, stands, unseal
-from .manifest import CONTENT, PRUNE, RESTORE, TAKE, Item, drop, folder, held, hold_of, items, make_hold, told, write
+from .completing import complete, copy_over, in_place, is_placed, put, unseal
+from .manifest import (
+    CONTENT,
+    PRUNE,
+    RESTORE,
+    TAKE,
+    Item,
+    drop,
+    explained,
+    folder,
+    held,
+    hold_of,
+    items,
+    make_hold,
+    write,
+)
 from .moving import README
 from .unfinished import HOME, UNFINISHED
 
@@ -71,7 +85,7 @@ def restore(host: Host, item: Item) -> bool:
         if found is None or not found.kept:
             return False
         item = found
-    with told(f"cannot restore {escaped(item.path)}"), host.directory(item.path.rpartition("/")[0]) as directory:
+    with explained(f"cannot restore {escaped(item.path)}"), host.directory(item.path.rpartition("/")[0]) as directory:
         if host.stat(f"{HOME}/{item.id}"):
             with host.directory(HOME) as home:
                 os.rename(item.id, item.id + UNFINISHED, src_dir_fd=home, dst_dir_fd=home)
@@ -114,7 +128,7 @@ def _place(host: Host, item: Item, place: int, directory: int) -> Item:
 
 
 def _put(item: Item, place: int, source: int, directory: int, name: str) -> Item:
-    if not stands(source, CONTENT):
+    if not in_place(source, CONTENT):
         raise ControlError("its content is gone from the quarantine")
     unseal(source, CONTENT, item)
     manifest.reached("unsealed")

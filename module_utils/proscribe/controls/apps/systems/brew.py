@@ -18,7 +18,7 @@ from .as_owner import OwnTools, uninstall
 from .declaration import Claim, Declared, Ids, Route
 from .each_place import check_each, joined
 from .package import Package
-from .site_packages import told_version
+from .site_packages import claimed_version
 
 TRACES = ("/home/linuxbrew/.linuxbrew", "~/.linuxbrew", "~/homebrew")
 COMMON, *PERSONAL = TRACES
@@ -45,13 +45,13 @@ class Brew:
             for name in [name for name in host.list(room) if name in ids]:
                 versions = [version for version in host.list(f"{room}/{name}") if not version.startswith(".")]
                 if versions:
-                    version = told_version(versions[-1])
+                    version = claimed_version(versions[-1])
                     yield Package(self.manager, name, version, (prefix,), user, f"{room}/{name}")
 
         found, unseen = check_each(prefixes, check)
         return found, joined(unseen)
 
-    def trees(self, host: Host, user: User | None) -> list[str]:
+    def owned_directories(self, host: Host, user: User | None) -> list[str]:
         return [f"{prefix}/{KINDS[self.manager]}" for prefix in _prefixes(host, user)]
 
     def programs(self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:

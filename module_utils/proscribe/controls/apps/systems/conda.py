@@ -22,7 +22,7 @@ from .as_owner import OwnTools, uninstall
 from .declaration import Claim, Declared, Ids, Route
 from .each_place import check_each, joined
 from .package import Package
-from .site_packages import told_version
+from .site_packages import claimed_version
 
 MANAGER = "conda"
 ROOTS = ("conda", "miniconda", "miniconda3", "anaconda", "anaconda3", "miniforge", "miniforge3", "mambaforge")
@@ -51,7 +51,7 @@ def _query(host: Host, user: User | None, ids: AbstractSet[str]) -> tuple[list[P
         for file in host.list(f"{prefix}/{META}"):
             name, version = parse_name(file)
             if name in ids and (said := _said(host, f"{prefix}/{META}/{file}")).get("name", name) == name:
-                version = told_version(said.get("version")) or told_version(version)
+                version = claimed_version(said.get("version")) or claimed_version(version)
                 path = f"{prefix}/{META}/{file}"
                 yield Package(MANAGER, name, version, (prefix, *programs_in(said)), user, path)
 
@@ -112,7 +112,7 @@ def programs_in(said: Mapping[str, Any]) -> list[str]:
     return [file for file in itertools.islice(listed, 20 * MOST_PROGRAMS) if file.startswith(PROGRAMS)][:MOST_PROGRAMS]
 
 
-def trees(host: Host, user: User | None) -> list[str]:
+def owned_directories(host: Host, user: User | None) -> list[str]:
     """The environments: what lies in one goes with it, or stays with it."""
     if user is None:
         return [root for root in roots(None) if host.stat(f"{root}/{META}")]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import AbstractSet, Callable, Mapping, Sequence
 
 from ....host import WRITTEN_BY, Host, Process, User
-from ....programs import DPKG_GATE
+from ....programs import DPKG_BLOCK
 from ...base import Action
-from ..blocks.contact import whom
-from ..blocks.parts import GateFile
+from ..blocks.contact import printable
+from ..blocks.parts import BlockFile
 from ..blocks.polkit import packagekit
 from .declaration import Claim, Declared, Ids, Route
 from .package import Package, place
@@ -32,7 +32,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
     return [], ""  # it installs for the whole host
 
 
-def trees(host: Host, user: User | None) -> Sequence[str]:
+def owned_directories(host: Host, user: User | None) -> Sequence[str]:
     return ()  # they lie where the file scan does not look
 
 
@@ -91,21 +91,21 @@ def gate(
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
     notices: Sequence[str] = (),
-) -> tuple[GateFile, ...]:
+) -> tuple[BlockFile, ...]:
     return (
         # A line is a name that is refused, or a name and a version of it that is not.
-        GateFile(
+        BlockFile(
             LIST,
             f"# {WRITTEN_BY}\n"
             + "".join(f"{name}\n" for name in sorted(ids))
             + "".join(f"{name} {version}\n" for name in sorted(permitted) for version in permitted[name]),
         ),
-        GateFile(PATHS, f"# {WRITTEN_BY}\n" + "".join(f"{path}\n" for path in sorted(paths) if path.isprintable())),
+        BlockFile(PATHS, f"# {WRITTEN_BY}\n" + "".join(f"{path}\n" for path in sorted(paths) if path.isprintable())),
         # Whom to ask is the second line, and what follows are the organisation's own words.
-        GateFile(CONTACT, "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", whom(contact), *notices))),
-        GateFile(SCRIPT, GATE, 0o755),
+        BlockFile(CONTACT, "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", printable(contact), *notices))),
+        BlockFile(SCRIPT, GATE, 0o755),
         # The trial is a whole check, of a command line that installs nothing.
-        GateFile(
+        BlockFile(
             CONFIGURATION, HOOK, trial=(SCRIPT, "--check", "self"), environment=(("DPKG_HOOK_ACTION", "install"),)
         ),
         packagekit(MANAGER, ids - permitted.keys(), contact),
@@ -120,7 +120,7 @@ HOOK = f"""\
 pre-invoke={SCRIPT} $PPID || test $? -ne 9
 """
 
-GATE = DPKG_GATE.format(written_by=WRITTEN_BY, configuration=CONFIGURATION, list=LIST, paths=PATHS, contact=CONTACT)
+GATE = DPKG_BLOCK.format(written_by=WRITTEN_BY, configuration=CONFIGURATION, list=LIST, paths=PATHS, contact=CONTACT)
 
 
 DECLARED = (

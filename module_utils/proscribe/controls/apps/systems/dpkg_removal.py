@@ -27,13 +27,13 @@ PATIENCE = 60  # seconds that apt waits for another package manager to finish (s
 # Seconds; a package's own removal scripts may stop services, and to interrupt them harms more than to wait.
 LIMIT = 1800
 
-STEP = re.compile(r"^(Remv|Purg|Inst|Conf) (\S+)", re.MULTILINE)
+BATCH = re.compile(r"^(Remv|Purg|Inst|Conf) (\S+)", re.MULTILINE)
 DEPENDENT = re.compile(r"^ (\S+) (?:pre-)?depends on ", re.MULTILINE)
 
 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
     """One transaction for all packages that can go without any other, and the reason for each that cannot."""
-    refused = [(package, reason) for package in packages if (reason := _kept(host, package))]
+    refused = [(package, reason) for package in packages if (reason := _refused(host, package))]
     left = [package for package in packages if package not in [other for other, _ in refused]]
     chosen = left
     if left and _objection(host, left, left):
@@ -51,7 +51,7 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
     return [Action("remove", names, partial(_remove, host, chosen), before)], refused
 
 
-def _kept(host: Host, package: Package) -> str:
+def _refused(host: Host, package: Package) -> str:
     """Why a package is not even tried; "" if it may be."""
     if package.held:
         return f"it is on hold; to let it go: apt-mark unhold {package.id}"
@@ -85,7 +85,7 @@ def _objection(host: Host, packages: Sequence[Package], allowed: Sequence[Packag
 
 def parse(simulation: str) -> Iterator[tuple[str, str]]:
     """The steps of a simulated apt transaction: Remv, Purg, Inst or Conf, and the package."""
-    return ((match[1], match[2]) for match in STEP.finditer(simulation))
+    return ((match[1], match[2]) for match in BATCH.finditer(simulation))
 
 
 def _plain(name: str, native: str) -> str:

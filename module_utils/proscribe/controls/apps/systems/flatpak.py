@@ -10,15 +10,15 @@ from ....host import Host, Process, User
 from ....patterns import pattern
 from ....tuples import NamedTuple
 from ...base import Action
-from ..blocks.contact import whom
-from ..blocks.parts import GatePart
+from ..blocks.contact import printable
+from ..blocks.parts import BlockPart
 from ..blocks.polkit import rule
 from .declaration import Claim, Declared, Ids, Route
 from .each_place import check_each, joined
 from .flatpak_filters import RemoteFilters
 from .flatpak_remotes import installations
 from .package import Package
-from .site_packages import told_version
+from .site_packages import claimed_version
 
 MANAGER = "flatpak"
 CATALOGUE_KEY = "flatpak"
@@ -42,7 +42,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
     return _installed(host, ids, user)
 
 
-def trees(host: Host, user: User | None) -> Sequence[str]:
+def owned_directories(host: Host, user: User | None) -> Sequence[str]:
     return [user.home + PERSONAL] if user else list(installations(host).values())
 
 
@@ -51,7 +51,7 @@ def _installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tuple[l
         there = ids & set(host.list(f"{place}/app"))
         return [_App(id_, f"{place}/app/{id_}", owner) for id_ in sorted(there)]
 
-    apps, unseen = check_each(trees(host, owner) if ids else (), present)
+    apps, unseen = check_each(owned_directories(host, owner) if ids else (), present)
     packages, more = check_each(apps, lambda app: _deployed(host, app))
     return packages, joined(unseen + more)
 
@@ -75,7 +75,7 @@ def _version(host: Host, path: str, there: Sequence[str]) -> str:
     if len(commits) != 1:
         return ""
     said = APP_VERSION.search(host.read(f"{path}/{commits[0]}/deploy") or b"")
-    return (told_version(said[1].decode("utf-8", "replace")) if said else "") or commits[0][:12]
+    return (claimed_version(said[1].decode("utf-8", "replace")) if said else "") or commits[0][:12]
 
 
 def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
@@ -108,7 +108,7 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
 
 
 def there(host: Host, user: User | None) -> bool:
-    places = trees(host, user)
+    places = owned_directories(host, user)
     return (user is None and host.tool("flatpak") is not None) or any(host.stat(place) for place in places)
 
 
@@ -128,13 +128,13 @@ def gate(
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
     notices: Sequence[str] = (),
-) -> tuple[GatePart, ...]:
+) -> tuple[BlockPart, ...]:
     """For the system's installations; a user's own asks nobody. `flatpak mask` does not stop an installation by name.
 
     Neither filters nor polkit are told versions: an app that may come in one version passes, as in pacman.py.
     """
     refused = sorted(ids - permitted.keys())
-    reason = f"Restricted apps, and bundles, are not installed here; ask {whom(contact)}"
+    reason = f"Restricted apps, and bundles, are not installed here; ask {printable(contact)}"
     return RemoteFilters(tuple(refused)), rule("flatpak", reason, REFUSED.format(ids=json.dumps(refused)))
 
 

@@ -29,7 +29,7 @@ class RemoteFilters(NamedTuple):
 
     def wrong(self, host: Host, called_for: bool) -> str:
         if not called_for:
-            return LEFT_OVER if self.stands(host) else ""
+            return LEFT_OVER if self.in_place(host) else ""
         states = {remote.name: self._wrong(host, remote) for remote in remotes(host)}
         if set(states.values()) == {MISSING}:
             return MISSING
@@ -59,7 +59,7 @@ class RemoteFilters(NamedTuple):
                 return line.strip()
         return ""
 
-    def stands(self, host: Host) -> bool:
+    def in_place(self, host: Host) -> bool:
         return bool(host.list(DIRECTORY)) or any(ours(remote.filter) for remote in remotes(host))
 
     def text(self, host: Host) -> str:

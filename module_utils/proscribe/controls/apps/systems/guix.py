@@ -108,7 +108,7 @@ def _end(text: str, start: int) -> int:
     return -1
 
 
-def trees(host: Host, user: User | None) -> list[str]:
+def owned_directories(host: Host, user: User | None) -> list[str]:
     return []  # all of it lies in the store, which is no place of users' files
 
 

@@ -118,7 +118,7 @@ def parse_env(manifest: bytes) -> list[str]:
     return list(dict.fromkeys(path for path in paths if store_paths.in_store(path, STORE)))
 
 
-def trees(host: Host, user: User | None) -> list[str]:
+def owned_directories(host: Host, user: User | None) -> list[str]:
     return [f"{user.home}{place[1:]}/store" for place in OWN_STORES] if user else []
 
 

@@ -14,13 +14,13 @@ from typing import AbstractSet, Any, Callable, Iterator, Mapping, Sequence
 from ....host import ControlError, Host, Process, User
 from ....host.tools import TOOL_PATH
 from ...base import Action
-from ..blocks.parts import GatePart
+from ..blocks.parts import BlockPart
 from ..file_owner import owner
 from .declaration import Claim, Declared, Ids, Route
 from .each_place import check_each, joined
 from .package import Package
 from .package import there as is_there
-from .site_packages import told_version
+from .site_packages import claimed_version
 
 MANAGER = "npm"
 CATALOGUE_KEY = "npm"
@@ -44,7 +44,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
     return found, joined([*unseen, *filter(None, [blind])])
 
 
-def trees(host: Host, user: User | None) -> Sequence[str]:
+def owned_directories(host: Host, user: User | None) -> Sequence[str]:
     prefixes = _prefixes(host, user.home)[0] if user else SYSTEM
     return [prefix + MODULES for prefix in prefixes]
 
@@ -58,7 +58,7 @@ def _installed(
             path = f"{prefix}{MODULES}/{id_}"
             manifest = _manifest(host, path)
             if manifest is not None:
-                yield Package(MANAGER, id_, told_version(manifest.get("version")), (prefix,), owner, path)
+                yield Package(MANAGER, id_, claimed_version(manifest.get("version")), (prefix,), owner, path)
 
     found, unseen = check_each(prefixes, check)
     return found, joined(unseen)
@@ -121,7 +121,7 @@ def gate(
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
     notices: Sequence[str] = (),
-) -> tuple[GatePart, ...]:
+) -> tuple[BlockPart, ...]:
     return ()  # npm has none, and whoever may write somewhere may install there
 
 

@@ -9,7 +9,7 @@ from typing import AbstractSet, Callable, Mapping, Protocol, Sequence
 
 from ....host import ControlError, Host, Process, Unseen, User
 from ...base import Action
-from ..blocks.parts import GatePart
+from ..blocks.parts import BlockPart
 from .package import Package
 
 
@@ -20,7 +20,7 @@ class Inner(Protocol):
 
     def query_of(self, host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]: ...
 
-    def trees(self, host: Host, user: User | None) -> Sequence[str]: ...
+    def owned_directories(self, host: Host, user: User | None) -> Sequence[str]: ...
 
     def programs(self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]: ...
 
@@ -59,8 +59,8 @@ class OnDemand:
     def query_of(self, host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
         return self.inner().query_of(host, user, ids) if ids and self.there(host, user) else ([], "")
 
-    def trees(self, host: Host, user: User | None) -> Sequence[str]:
-        return self.inner().trees(host, user) if self.there(host, user) else ()
+    def owned_directories(self, host: Host, user: User | None) -> Sequence[str]:
+        return self.inner().owned_directories(host, user) if self.there(host, user) else ()
 
     def programs(self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
         if ids and (packages or self.there(host, None)):
@@ -80,5 +80,5 @@ class OnDemand:
         permitted: Mapping[str, Sequence[str]] = {},
         paths: Sequence[str] = (),
         notices: Sequence[str] = (),
-    ) -> tuple[GatePart, ...]:
+    ) -> tuple[BlockPart, ...]:
         return ()

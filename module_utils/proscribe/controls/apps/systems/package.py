@@ -8,7 +8,7 @@ from ....finding import Finding
 from ....host import ControlError, Host, Process, Unseen, User, escaped
 from ....tuples import NamedTuple
 from ...base import Action
-from ..blocks.parts import GatePart
+from ..blocks.parts import BlockPart
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -51,9 +51,9 @@ def on_behalf(user: User | None, question: Callable[[], Answer]) -> Answer:
     """
     if user is None or user.uid == 0:
         return question()
-    from ....host.apart import Limits, asked
+    from ....host.apart import Limits, run_apart
 
-    answer: Answer = asked(question, Limits(memory=0))
+    answer: Answer = run_apart(question, Limits(memory=0))
     return answer
 
 
@@ -84,7 +84,7 @@ class PackageSystem(Protocol):
         installations. It is asked on that user's budget (host/budget.py): what it reads is his word.
         """
 
-    def trees(self, host: Host, user: User | None) -> Sequence[str]:
+    def owned_directories(self, host: Host, user: User | None) -> Sequence[str]:
         """The directories that are the system's own, of the host or of a user's installation, whether they are there
         or not. What is in them is seen and removed by the system alone: the file scan moves nothing out of them.
         """
@@ -102,7 +102,7 @@ class PackageSystem(Protocol):
         permitted: Mapping[str, Sequence[str]] = {},
         paths: Sequence[str] = (),
         notices: Sequence[str] = (),
-    ) -> tuple[GatePart, ...]:
+    ) -> tuple[BlockPart, ...]:
         """What keeps these packages from being installed again; nothing if the system has no gate.
 
         `permitted` names versions of some of them that may be. Where the system tells what is in a package, one of

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import AbstractSet, Callable, Mapping, Sequence
 
 from ....host import WRITTEN_BY, Host, Process, User
-from ....programs import PACMAN_GATE
+from ....programs import PACMAN_BLOCK
 from ...base import Action
-from ..blocks.contact import whom
-from ..blocks.parts import GateFile, GatePart
+from ..blocks.contact import printable
+from ..blocks.parts import BlockFile, BlockPart
 from ..blocks.polkit import packagekit
 from .declaration import Claim, Declared, Ids, Route
 from .package import Package
@@ -33,7 +33,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
     return [], ""  # it installs for the whole host
 
 
-def trees(host: Host, user: User | None) -> Sequence[str]:
+def owned_directories(host: Host, user: User | None) -> Sequence[str]:
     return ()  # they lie where the file scan does not look
 
 
@@ -76,7 +76,7 @@ def gate(
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
     notices: Sequence[str] = (),
-) -> tuple[GatePart, ...]:
+) -> tuple[BlockPart, ...]:
     """A hook gets names on standard input, no versions: a name that may come in one version passes, and others of it
     are seen later. pacman shows what a hook prints, and goes on only where its exit code is 0.
 
@@ -88,11 +88,11 @@ def gate(
     # A hook without a target is an error that stops every transaction. No package has this one's name.
     targets = sorted(ids - permitted.keys()) or ["/"]
     told = "".join(f"\nprintf 'proscribe: %s\\n' {shlex.quote(notice)}" for notice in notices)
-    script = PACMAN_GATE.format(written_by=WRITTEN_BY, hook=HOOK, whom=shlex.quote(whom(contact)), notices=told)
+    script = PACMAN_BLOCK.format(written_by=WRITTEN_BY, hook=HOOK, whom=shlex.quote(printable(contact)), notices=told)
     # Script first: pacman stops where it is told to run one that is not there.
     return (
-        GateFile(SCRIPT, script, 0o755),
-        GateFile(HOOK, TRIGGER + "".join(f"Target = {name}\n" for name in targets) + ACTION),
+        BlockFile(SCRIPT, script, 0o755),
+        BlockFile(HOOK, TRIGGER + "".join(f"Target = {name}\n" for name in targets) + ACTION),
         packagekit(MANAGER, ids - permitted.keys(), contact),
     )
 

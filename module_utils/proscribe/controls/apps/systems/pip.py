@@ -6,7 +6,7 @@ from typing import AbstractSet, Callable, Iterable, Iterator, Mapping, Sequence
 
 from ....host import Host, Process, User
 from ...base import Action
-from ..blocks.parts import GatePart
+from ..blocks.parts import BlockPart
 from .declaration import Claim, Declared, Ids, Route
 from .each_place import check_each, joined
 from .package import Package
@@ -34,7 +34,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
     return found, joined(unseen + more)
 
 
-def trees(host: Host, user: User | None) -> Sequence[str]:
+def owned_directories(host: Host, user: User | None) -> Sequence[str]:
     libraries = _libraries(host, user)[0] if user else SYSTEM
     return check_each(libraries, lambda library: directories(host, library))[0]
 
@@ -79,7 +79,7 @@ def gate(
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
     notices: Sequence[str] = (),
-) -> tuple[GatePart, ...]:
+) -> tuple[BlockPart, ...]:
     return ()  # pip has none, and whoever may write somewhere may install there
 
 

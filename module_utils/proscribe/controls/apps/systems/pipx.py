@@ -6,7 +6,7 @@ from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
 
 from ....host import Host, Process, User
 from ...base import Action
-from ..blocks.parts import GatePart
+from ..blocks.parts import BlockPart
 from .declaration import Declared
 from .each_place import check_each, joined
 from .package import Package
@@ -27,7 +27,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
     return _installed(host, ids, user)
 
 
-def trees(host: Host, user: User | None) -> Sequence[str]:
+def owned_directories(host: Host, user: User | None) -> Sequence[str]:
     return [f"{place}/venvs" for place in ([user.home + place for place in PERSONAL] if user else [SYSTEM])]
 
 
@@ -37,7 +37,7 @@ def _installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tuple[l
             for directory in directories(host, f"{place}/{environment}/lib"):
                 yield from distributions(host, directory, ids, MANAGER, owner, environment)
 
-    found, unseen = check_each(trees(host, owner) if ids else (), check)
+    found, unseen = check_each(owned_directories(host, owner) if ids else (), check)
     return found, joined(unseen)
 
 
@@ -65,7 +65,7 @@ def gate(
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
     notices: Sequence[str] = (),
-) -> tuple[GatePart, ...]:
+) -> tuple[BlockPart, ...]:
     return ()
 
 

@@ -6,12 +6,12 @@ from typing import AbstractSet, Callable, Mapping, Sequence
 
 from ....host import Host, Process, Unseen, User
 from ...base import Action
-from ..blocks.parts import GatePart
+from ..blocks.parts import BlockPart
 from . import rpm_block
 from .declaration import Claim, Declared, Ids, Route
 from .package import Package, place
 from .rpm_database import DATABASE_FILES as DATABASE_FILES
-from .rpm_database import asked, in_use
+from .rpm_database import answer, in_use
 
 MANAGER = "rpm"
 CATALOGUE_KEY = "rpm"
@@ -25,7 +25,7 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     if not host.tool("rpm"):
         return [], "there is an rpm database, and no rpm to read it"
     try:
-        found = parse(asked(host, ["-q", "--qf", FORMAT, "--", *sorted(ids)]), ids)
+        found = parse(answer(host, ["-q", "--qf", FORMAT, "--", *sorted(ids)]), ids)
         return [package._replace(path=place(_files(host, package))) for package in found], ""
     except Unseen as unseen:
         return [], str(unseen)
@@ -35,7 +35,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
     return [], ""  # it installs for the whole host
 
 
-def trees(host: Host, user: User | None) -> Sequence[str]:
+def owned_directories(host: Host, user: User | None) -> Sequence[str]:
     return ()  # they lie where the file scan does not look
 
 
@@ -55,7 +55,7 @@ def programs(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> 
 
 
 def _files(host: Host, package: Package) -> list[str]:
-    return asked(host, ["-ql", "--", *package.handles]).splitlines()
+    return answer(host, ["-ql", "--", *package.handles]).splitlines()
 
 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
@@ -79,7 +79,7 @@ def gate(
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
     notices: Sequence[str] = (),
-) -> tuple[GatePart, ...]:
+) -> tuple[BlockPart, ...]:
     return rpm_block.parts(ids, contact, permitted, notices)
 
 

@@ -16,11 +16,11 @@ from ....hashing import sha256
 from ....host import WRITTEN_BY, Host
 from ....patterns import pattern
 from ....tuples import NamedTuple
-from ..blocks.contact import whom
-from ..blocks.parts import DIFFERS, LEFT_OVER, MISSING, GateFile, GatePart, SharedFile
+from ..blocks.contact import printable
+from ..blocks.parts import DIFFERS, LEFT_OVER, MISSING, BlockFile, BlockPart, SharedFile
 from ..blocks.polkit import packagekit
 from .rpm_conflicts import GUARD, PLACE, Conflict, conflicts
-from .rpm_database import asked, in_use
+from .rpm_database import answer, in_use
 
 DNF = ("/usr/bin/dnf", "/usr/bin/dnf-3", "/usr/bin/dnf5", "/usr/bin/microdnf")
 ZYPPER = ("/usr/bin/zypper",)
@@ -33,18 +33,18 @@ NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 def parts(
-    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]], notices: Sequence[str] = ()
-) -> tuple[GatePart, ...]:
+    ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]], messages: Sequence[str] = ()
+) -> tuple[BlockPart, ...]:
     """A package of which a waiver lets a version in is left to the guard, which can tell versions apart."""
     names = sorted(filter(NAME.fullmatch, ids))
     closed = [name for name in names if name not in permitted]
-    policy = f"Restricted by the policy of this organisation; ask {whom(contact)}."
+    policy = f"Restricted by the policy of this organisation; ask {printable(contact)}."
     # The words for the guard stand after it, and fall before it.
     held = [*closed, *([GUARD] if names else [])]
     return (
         SharedFile(DNF_CONFIGURATION, partial(excluded, closed, policy), without_excludes, DNF),
-        Guard(tuple(conflicts(names, permitted)), policy, notices=tuple(notices)),
-        GateFile(DNF_PROTECTED, f"# {WRITTEN_BY}\n{GUARD}\n", needs=DNF),
+        Guard(tuple(conflicts(names, permitted)), policy, messages=tuple(messages)),
+        BlockFile(DNF_PROTECTED, f"# {WRITTEN_BY}\n{GUARD}\n", needs=DNF),
         SharedFile(ZYPPER_LOCKS, partial(locked, held, policy), without_locks, ZYPPER),
         packagekit("rpm", ids - permitted.keys(), contact),
     )
@@ -146,9 +146,9 @@ class Guard(NamedTuple):
     policy: str
     path: str = f"package {GUARD}"
     gone: AbstractSet[str] = frozenset()  # packages that will not be installed any more when it is written
-    notices: tuple[str, ...] = ()  # for its description: a version, which every refusal shows, has Latin letters only
+    messages: tuple[str, ...] = ()  # for its description: a version, which every refusal shows, has Latin letters only
 
-    def without(self, gone: AbstractSet[str]) -> GatePart:
+    def without(self, gone: AbstractSet[str]) -> BlockPart:
         return self._replace(gone=gone)
 
     def concerns(self, host: Host) -> bool:
@@ -167,10 +167,10 @@ class Guard(NamedTuple):
         """The release of the guard that is installed ("": none), and the names it would conflict with that are."""
         if not in_use(host) or not host.tool("rpm"):
             return "", set()
-        release = asked(host, ["-q", "--qf", "%{NAME}\t%{RELEASE}", GUARD]).partition(f"{GUARD}\t")[2]
+        release = answer(host, ["-q", "--qf", "%{NAME}\t%{RELEASE}", GUARD]).partition(f"{GUARD}\t")[2]
         names = {conflict.name for conflict in self.conflicts}
         # A conflict is with whatever provides the name, as every package does its own.
-        provided = asked(host, ["-q", "--qf", "[%{PROVIDENAME}\n]", "--whatprovides", *sorted(names)]) if names else ""
+        provided = answer(host, ["-q", "--qf", "[%{PROVIDENAME}\n]", "--whatprovides", *sorted(names)]) if names else ""
         return release, (names & set(provided.splitlines())) - self.gone
 
     def standing(self, present: AbstractSet[str]) -> list[Conflict]:
@@ -178,10 +178,10 @@ class Guard(NamedTuple):
 
     def release(self, present: AbstractSet[str]) -> str:
         """What tells one guard from another: all that it says, in a few letters."""
-        said = repr((self.standing(present), self.policy, *self.notices))
+        said = repr((self.standing(present), self.policy, *self.messages))
         return sha256(said.encode()).hexdigest()[:16]
 
-    def stands(self, host: Host) -> bool:
+    def in_place(self, host: Host) -> bool:
         return bool(self._seen(host)[0] or host.stat(PLACE) or host.unfinished(PLACE))
 
     def text(self, host: Host) -> str:
@@ -199,7 +199,7 @@ class Guard(NamedTuple):
         from .rpm_guard import install
 
         present = self._seen(host)[1]
-        install(host, self.standing(present), self.release(present), self.policy, self.notices)
+        install(host, self.standing(present), self.release(present), self.policy, self.messages)
 
     def lift(self, host: Host) -> None:
         from .rpm_guard import erase

@@ -22,7 +22,7 @@ ZYPPER = ["--non-interactive", "--no-refresh"]
 
 DEPENDENT = re.compile(r" is needed by \(installed\) (\S+)")
 SUMMARY = re.compile(r"^ *([A-Z][a-z]+):? +(\d+) packages?$", re.MULTILINE | re.IGNORECASE)
-STEPS = re.compile(r"<to-([a-z-]+)>(.*?)</to-\1>", re.DOTALL)
+STAGES = re.compile(r"<to-([a-z-]+)>(.*?)</to-\1>", re.DOTALL)
 SOLVABLE = re.compile(r'<solvable [^>]*\bname="([^"]+)"')
 
 
@@ -93,7 +93,7 @@ def dnf_objection(result: Result, packages: Sequence[Package]) -> str:
 def zypper_objection(result: Result, packages: Sequence[Package]) -> str:
     """What speaks against a simulated zypper transaction, as it tells it in XML."""
     names = {package.id for package in packages}
-    steps = [(verb, name) for verb, inner in STEPS.findall(result.out) for name in SOLVABLE.findall(inner)]
+    steps = [(verb, name) for verb, inner in STAGES.findall(result.out) for name in SOLVABLE.findall(inner)]
     if result.rc or not steps:
         messages = " ".join(re.findall(r'<message type="error">(.*?)</message>', result.out, re.DOTALL))
         return messages or said(result)

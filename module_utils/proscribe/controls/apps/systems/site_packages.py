@@ -40,7 +40,7 @@ def distributions(
             path = f"{directory}/{entry}"
             fields = parse(host.head(f"{path}/{KINDS[kind]}", HEAD).decode("utf-8", "replace"))
             if normal(fields.get("Name", "")) == normal(id_):
-                yield Package(manager, id_, told_version(fields.get("Version", "")), (handle,), owner, path)
+                yield Package(manager, id_, claimed_version(fields.get("Version", "")), (handle,), owner, path)
 
 
 def parse(metadata: str) -> dict[str, str]:
@@ -49,6 +49,6 @@ def parse(metadata: str) -> dict[str, str]:
     return {name: value.strip() for name, colon, value in (line.partition(":") for line in head.split("\n")) if colon}
 
 
-def told_version(text: object) -> str:
+def claimed_version(text: object) -> str:
     """A version that a user may have written, if it looks like one; else ""."""
     return text if isinstance(text, str) and re.fullmatch(r"[\w.+!~:-]{1,64}", text, re.ASCII) else ""

@@ -13,8 +13,8 @@ from typing import AbstractSet, Any, Callable, Mapping, Sequence
 from ....host import Host, Process, User
 from ....patterns import pattern
 from ...base import Action
-from ..blocks.contact import whom
-from ..blocks.parts import GatePart
+from ..blocks.contact import printable
+from ..blocks.parts import BlockPart
 from ..blocks.polkit import rule
 from .declaration import Claim, Declared, Ids, Route
 from .package import Package
@@ -36,7 +36,7 @@ def query(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
         name, instance, revision = parse_file(file)
         if name in ids:
             instances.setdefault(instance, []).append(revision)
-    versions = parse(_asked(host)) if instances else {}
+    versions = parse(_answer(host)) if instances else {}
     return [
         Package(
             MANAGER,
@@ -53,7 +53,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
     return [], ""  # snaps are the whole host's
 
 
-def trees(host: Host, user: User | None) -> Sequence[str]:
+def owned_directories(host: Host, user: User | None) -> Sequence[str]:
     return ()  # they lie where the file scan does not look
 
 
@@ -67,7 +67,7 @@ def _number(revision: str) -> int:
     return int(revision.lstrip("x"))
 
 
-def _asked(host: Host) -> bytes:
+def _answer(host: Host) -> bytes:
     return host.get(SOCKET, "/v2/snaps", timeout=10) or b""
 
 
@@ -113,10 +113,14 @@ def gate(
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
     notices: Sequence[str] = (),
-) -> tuple[GatePart, ...]:
+) -> tuple[BlockPart, ...]:
     """snapd does not tell polkit what a user wants to change, so users neither install nor remove any snap."""
     return (
-        rule("snap", f"Only root manages snaps here; ask {whom(contact)}", 'action.id == "io.snapcraft.snapd.manage"'),
+        rule(
+            "snap",
+            f"Only root manages snaps here; ask {printable(contact)}",
+            'action.id == "io.snapcraft.snapd.manage"',
+        ),
     )
 
 

@@ -14,7 +14,7 @@ from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
 
 from ....host import Host, Process, User
 from ...base import Action
-from ..blocks.parts import GatePart
+from ..blocks.parts import BlockPart
 from .as_owner import OwnTools, uninstall
 from .declaration import Claim, Declared, Route
 from .each_place import check_each, joined
@@ -66,7 +66,7 @@ def _places(host: Host, user: User) -> tuple[list[str], list[str]]:
     return [user.home + TOOLS, *more], [*unseen, *blind, *hidden]
 
 
-def trees(host: Host, user: User | None) -> list[str]:
+def owned_directories(host: Host, user: User | None) -> list[str]:
     """The environments: what lies in one goes with it, or stays with it."""
     return _places(host, user)[0] if user else []
 
@@ -89,7 +89,7 @@ def gate(
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
     notices: Sequence[str] = (),
-) -> tuple[GatePart, ...]:
+) -> tuple[BlockPart, ...]:
     return ()  # uv has none, and whoever may write somewhere may install there
 
 

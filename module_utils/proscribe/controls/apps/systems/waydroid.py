@@ -31,7 +31,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
     return [Package(MANAGER, name, "", (), user, f"{place}/{name}") for name in there], joined(unseen)
 
 
-def trees(host: Host, user: User | None) -> list[str]:
+def owned_directories(host: Host, user: User | None) -> list[str]:
     return [user.home + HOME[1:]] if user else []
 
 
