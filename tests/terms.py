@@ -1,0 +1,146 @@
+"""Is each idea called by its one name? `python tests/terms.py` reads docs/glossary.md and prints every other name.
+
+The table "Plain terms" of the glossary says which words an identifier may not be made of, and which phrases no message
+may have. Identifiers are those that a file defines: names of functions, classes, arguments, variables, fields and
+modules. The name of a test is a sentence, and a name of somebody else's library is theirs; neither counts. Messages are
+the texts in the code, the playbooks, the roles and the templates, without their comments. Documents are edited by
+reading, not by a list.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+PROJECT = Path(__file__).resolve().parents[1]
+GLOSSARY = "docs/glossary.md"
+HEAD = ("we say", "not", "no identifier has", "no message has")
+# Files whose texts people read: code, playbooks and roles, and what the page and the hosts' programs are made of.
+MESSAGES = ("module_utils", "action_plugins", "callback_plugins", "filter_plugins", "library", "playbooks", "roles")
+TEXTS = (".yml", ".j2", ".sh", ".js")
+_COMMENT = re.compile(r"(?:^|\s)(?:#|//).*")
+_SCRIPT = re.compile(rb"#!\S+(?:env )?\S*python")
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+
+class Term(NamedTuple):
+    """A row of the glossary: what we say, the parts of identifiers and the phrases that it stands instead of, and the
+    names that have such a part all the same: users type them, or files contain them.
+    """
+
+    say: str
+    parts: frozenset[str]
+    phrases: tuple[str, ...]
+    names: frozenset[str]
+
+
+class Found(NamedTuple):
+    """Something that has another name in the glossary."""
+
+    path: str
+    line: int
+    text: str
+    say: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.text}; we say: {self.say}"
+
+
+def terms(glossary: str) -> list[Term]:
+    """The rows of the table "Plain terms". Raises ValueError where it is not there or has other columns."""
+    rows = [
+        [cell.strip() for cell in line.strip().strip("|").split("|")] for line in glossary.splitlines() if "|" in line
+    ]
+    if list(HEAD) not in rows:
+        raise ValueError(f"{GLOSSARY} has no table with the columns {', '.join(HEAD)}")
+    found = []
+    for row in rows[rows.index(list(HEAD)) + 2 :]:
+        if len(row) != len(HEAD):
+            raise ValueError(f"{GLOSSARY}: {len(row)} columns in the row of {row[0]!r}, expected {len(HEAD)}")
+        parts, _, names = row[2].partition(" but for ")
+        found.append(Term(row[0], frozenset(_quoted(parts)), tuple(_quoted(row[3])), frozenset(_quoted(names))))
+    return found
+
+
+def _quoted(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def identifiers(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """(line, name) of what a module defines, but for its tests."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            if not re.match(r"test_|Test", node.name):
+                yield node.lineno, node.name
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.attr
+        elif isinstance(node, ast.alias) and node.asname:
+            yield node.lineno, node.asname
+
+
+def in_identifiers(path: str, tree: ast.Module, of: Sequence[Term]) -> Iterator[Found]:
+    """What is called otherwise among what a file defines, its own name included."""
+    named = [(1, Path(path).stem)] if not Path(path).name.startswith("test_") else []
+    for line, name in [*named, *identifiers(tree)]:
+        parts = {part.lower() for part in _PART.findall(name)}
+        for term in of:
+            if term.parts & parts and name not in term.names:
+                yield Found(path, line, name, term.say)
+
+
+def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """(line, text) of the texts of a module that are no docstrings."""
+    described = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False)
+        if isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in described:
+            yield from ((node.lineno + number, line) for number, line in enumerate(node.value.split("\n")))
+
+
+def in_messages(path: str, lines: Iterator[tuple[int, str]], of: Sequence[Term]) -> Iterator[Found]:
+    """What is said otherwise in some texts."""
+    for number, line in lines:
+        for term in of:
+            for phrase in term.phrases:
+                if re.search(rf"(?<![\w-]){re.escape(phrase)}(?![\w-])", line, re.IGNORECASE):
+                    yield Found(path, number, f'"{phrase}" in {line.strip()[:80]!r}', term.say)
+
+
+def found_in(files: Mapping[str, bytes], of: Sequence[Term]) -> Iterator[Found]:
+    """What is called otherwise in some files, by path and content."""
+    for path, content in files.items():
+        own = path.split("/")[0] in MESSAGES
+        if path.endswith(".py") or (path.startswith("tests/") and _SCRIPT.match(content)):
+            tree = ast.parse(content)
+            yield from in_identifiers(path, tree, of)
+            if own:
+                yield from in_messages(path, texts(tree), of)
+        elif own and path.endswith(TEXTS):
+            lines = enumerate((_COMMENT.sub("", line) for line in content.decode().split("\n")), 1)
+            yield from in_messages(path, iter(lines), of)
+
+
+def main() -> int:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    paths = [path for path in listed.split("\0") if path and (PROJECT / path).is_file()]
+    own = terms((PROJECT / GLOSSARY).read_text(encoding="utf-8"))
+    found = list(found_in({path: (PROJECT / path).read_bytes() for path in paths}, own))
+    print(*dict.fromkeys(found), sep="\n", end="\n" if found else "")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
