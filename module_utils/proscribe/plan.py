@@ -2,7 +2,8 @@
 
 A plan is plain JSON, so that it can be printed, compared and streamed:
 
-    {"schema": "proscribe/plan/1", "digest": "sha256:<64 hex>", "contact": "whom a refused user asks",
+    {"schema": "proscribe/plan/1", "digest": "sha256:<64 hex>", "catalog": "<release of the catalogue, if it has one>",
+     "contact": "whom a refused user asks",
      "browsers": [{"id", "family", "path", "browsers", "programs", "paths", "fallbacks", "present", "flatpaks", "snaps",
                    "elsewhere"}],
      "controls": {"<control>": {"mode": "enforce" | "audit",

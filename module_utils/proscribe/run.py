@@ -87,6 +87,8 @@ def observe(
         nothing_known={name: len(plan["controls"][name].get("nothing_known", ())) for name in names},
     )
     record.update(host.told)
+    if "catalog" in plan:
+        record["catalog"] = plan["catalog"]
     drifted = {verdict.rule.partition("/")[0] for verdict in verdicts if verdict.drifted}
     if drifted:
         record["logged_in"] = logged_in(host)

@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 
 from ..plan import canonical
 from ..policy_errors import Described, PolicyError, PolicyErrors, close_to
-from . import guard_list
+from . import amendments, feeds, guard_list
 from .claims import Claimant, check_claims
-from .schema import BROWSERS, CATEGORIES, Mistake, check_browser, check_service
+from .feeds import Feed
+from .release import FILE as RELEASE_FILE
+from .release import Release, read_release
+from .schema import AMENDMENT, BROWSERS, CATEGORIES, FEED, Mistake, check_browser, check_service
 from .yaml_file import Document, KeyPath, read_yaml
 
 BROWSERS_FILE = "browsers.yml"
@@ -51,8 +54,13 @@ class Service:
     tenants: str
     tenant_control: Mapping[str, Any]
     nxdomain_canaries: tuple[str, ...]
+    front_doors: tuple[str, ...]  # addresses that a user types: host, or host/path
+    decided: tuple[Mapping[str, Any], ...]  # {names, as, why}: what public lists have and the entry does not block
     overlaps_with: tuple[str, ...]
     retired: bool
+    checked: str  # the day on which the entry was last compared with its sources; "" for never
+    networks_checked: str  # the same of its networks
+    origins: Mapping[str, str]  # by value that an amendment brought: the file of the amendment
     notes: str
     unverified: Mapping[str, Any]
     sources: tuple[str, ...]
@@ -82,42 +90,87 @@ class Browser:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All services and browsers by id, the categories in the order of reports, and `version`, a short digest."""
+    """All services, browsers and feeds by id, the categories in the order of reports, `version`, a short digest of the
+    content, and the release of the project's own part.
+    """
 
     services: Mapping[str, Service]
     browsers: Mapping[str, Browser]
+    feeds: Mapping[str, Feed]
     categories: tuple[str, ...]
     version: str
+    release: Release
 
 
 def load(directories: Sequence[Path]) -> Catalogue:
     """Read the project's own catalogue (the first directory) and the organisation's own (the others).
 
-    Each directory holds `<category>/<id>.yml`, and may hold `browsers.yml`. Raises PolicyErrors with every mistake.
+    Each directory holds `<category>/<id>.yml`, and may hold `browsers.yml`, `amends/<id>.yml` (amendments.py),
+    `feeds/<id>.yml` with its list (feeds.py), and `release.yml` (release.py). Raises PolicyErrors with every mistake.
     """
     errors: list[PolicyError] = []
-    services: dict[str, _Entry] = {}
-    browsers: dict[str, _Entry] = {}
+    found: dict[str, dict[str, _Entry]] = {"service": {}, "browser": {}, "feed": {}}
     for rank, directory in enumerate(directories):
+        changing: list[_Entry] = []
         for entry in _entries(directory, rank, errors):
-            kept = services if entry.kind == "service" else browsers
-            if entry.id in kept:
-                first = kept[entry.id].document.path
+            if entry.kind == "amendment":
+                changing.append(entry)
+            elif entry.id in (same := found[entry.kind]):
+                first = same[entry.id].document.path
                 errors.append(entry.error((("id",), entry.id, f"an id of its own; {first} has this one")))
             else:
-                kept[entry.id] = entry
+                same[entry.id] = entry
+        for amendment in changing:  # of this directory's own entries, too, and of those before
+            _amend(found["service"], amendment, errors)
+    services, browsers = found["service"], found["browser"]
+    of_feeds = {id_: _feed(entry, services, errors) for id_, entry in found["feed"].items()}
+    release = Release()
+    for directory in directories[:1]:
+        release, wrong = read_release(directory)
+        errors += wrong
     claimants = {id_: _claimant(entry) for id_, entry in services.items()}
-    ids = {file.stem for directory in directories for file in directory.glob("*/*.yml")}
+    ids = {file.stem for directory in directories for name in CATEGORIES for file in directory.glob(f"{name}/*.yml")}
     errors += [services[id_].error(mistake) for id_, mistake in check_claims(claimants, ids)]
     if errors:
         raise PolicyErrors(errors)
-    content = [{id_: entry.data for id_, entry in kept.items()} for kept in (services, browsers)]
+    content: list[Any] = [{id_: entry.data for id_, entry in same.items()} for same in (services, browsers)]
+    content.append({id_: one.values for id_, one in of_feeds.items() if one})
     return Catalogue(
         services={id_: _service(services[id_]) for id_ in sorted(services)},
         browsers={id_: _browser(browsers[id_]) for id_ in sorted(browsers)},
+        feeds={id_: one for id_, one in sorted(of_feeds.items()) if one},
         categories=CATEGORIES,
         version=hashlib.sha256(canonical(content).encode()).hexdigest()[:12],
+        release=release,
     )
+
+
+def _amend(services: dict[str, _Entry], amendment: _Entry, errors: list[PolicyError]) -> None:
+    """Put the amended entry in the place of the entry; a service that is not there is a mistake."""
+    entry = services.get(amendment.id)
+    if entry is None:
+        expected = f"the id of a service{close_to(amendment.id, services)}"
+        errors.append(amendment.error((("amends",), amendment.id, expected)))
+        return
+    changed, mistakes = amendments.amended(entry.data, amendment.document)
+    errors += [amendment.error(mistake) for mistake in mistakes]
+    new = entry._replace(
+        data=changed.data, origins={**entry.origins, **changed.origins}, rank=max(entry.rank, amendment.rank)
+    )
+    wrong = [] if mistakes else [*check_service(new.data), *guard_list.check(new.data)]
+    errors += [new.error(mistake) for mistake in wrong]
+    if not mistakes and not wrong:
+        services[amendment.id] = new
+
+
+def _feed(entry: _Entry, services: Mapping[str, _Entry], errors: list[PolicyError]) -> Feed | None:
+    if entry.data["service"] not in services:
+        expected = f"the id of a service{close_to(entry.data['service'], services)}"
+        errors.append(entry.error((("service",), entry.data["service"], expected)))
+        return None
+    feed, wrong = feeds.read_feed(entry.document)
+    errors += wrong
+    return feed
 
 
 class _Entry(NamedTuple):
@@ -128,11 +181,11 @@ class _Entry(NamedTuple):
     data: Mapping[str, Any]
     document: Document
     place: KeyPath  # of the entry in its document
-    rank: int  # of its directory
+    rank: int  # of its directory; of an amended entry, that of the amendment
+    origins: amendments.Origins = {}  # of the values that amendments brought
 
     def error(self, mistake: Mistake) -> PolicyError:
-        path, value, expected = mistake
-        return self.document.error((*self.place, *path), value, expected)
+        return amendments.placed(mistake, self.document, self.place, self.origins)
 
 
 def _entries(directory: Path, rank: int, errors: list[PolicyError]) -> Iterator[_Entry]:
@@ -146,11 +199,28 @@ def _entries(directory: Path, rank: int, errors: list[PolicyError]) -> Iterator[
         if path.name == BROWSERS_FILE and path.parent == directory:
             yield from _browsers(document, rank, errors)
             continue
+        if path.parent.name in (amendments.FOLDER, feeds.FOLDER):
+            yield from _beside(document, rank, errors)
+            continue
         mistakes = list(check_service(document.data))
         mistakes = mistakes or [*_misplaced(document.data, path), *guard_list.check(document.data)]
         errors += [document.error(*mistake) for mistake in mistakes]
         if not mistakes:
             yield _Entry("service", document.data["id"], document.data, document, (), rank)
+
+
+def _beside(document: Document, rank: int, errors: list[PolicyError]) -> Iterator[_Entry]:
+    """An amendment, or what describes a feed."""
+    path = document.path
+    if path.parent.name == feeds.FOLDER:
+        mistakes, key, kind = list(FEED.check(document.data, ())), "id", "feed"
+    else:
+        mistakes, key, kind = list(AMENDMENT.check(document.data, ())), "amends", "amendment"
+    if not mistakes and document.data[key] != path.stem:
+        mistakes.append(((key,), document.data[key], f"{path.stem}, the name of its file"))
+    errors += [document.error(*mistake) for mistake in mistakes]
+    if not mistakes:
+        yield _Entry(kind, document.data[key], document.data, document, (), rank)
 
 
 def _browsers(document: Document, rank: int, errors: list[PolicyError]) -> Iterator[_Entry]:
@@ -170,8 +240,12 @@ def _files(directory: Path, errors: list[PolicyError]) -> Iterator[Path]:
     """
     root = directory.resolve()
     for path in _listed(directory, errors):
-        if path.is_dir() and path.name in CATEGORIES:
+        if path.is_dir() and path.name in (*CATEGORIES, amendments.FOLDER):
             candidates = [(file, "<service id>.yml") for file in _listed(path, errors)]
+        elif path.is_dir() and path.name == feeds.FOLDER:
+            candidates = [(file, "<feed id>.yml") for file in _listed(path, errors) if file.suffix != ".txt"]
+        elif path.name == RELEASE_FILE:
+            continue  # read by read_release
         else:
             candidates = [(path, BROWSERS_FILE)]
         for file, name in candidates:
@@ -184,7 +258,8 @@ def _files(directory: Path, errors: list[PolicyError]) -> Iterator[Path]:
 def _unwelcome(file: Path, name: str, root: Path) -> str:
     """Why a file cannot be read as what should stand in its place: what was expected instead, or "" if it can."""
     if file.is_dir() and name == BROWSERS_FILE:
-        return f"the folder of a category, one of {', '.join(CATEGORIES)}{close_to(file.name, CATEGORIES)}"
+        folders = (*CATEGORIES, amendments.FOLDER, feeds.FOLDER)
+        return f"the folder of a category, one of {', '.join(folders)}{close_to(file.name, folders)}"
     if name == BROWSERS_FILE and file.name != BROWSERS_FILE:
         return f"{BROWSERS_FILE} or <category>/<service id>.yml"
     if file.suffix != ".yml" or not file.is_file():  # a pipe would keep the load waiting
@@ -241,8 +316,13 @@ def _service(entry: _Entry) -> Service:
         tenants=data.get("tenants", ""),
         tenant_control=data.get("tenant_control", {}),
         nxdomain_canaries=tuple(data.get("nxdomain_canaries", ())),
+        front_doors=tuple(data.get("front_doors", ())),
+        decided=tuple(data.get("decided", ())),
         overlaps_with=tuple(data.get("overlaps_with", ())),
         retired=data.get("retired") == "true",
+        checked=data.get("checked", ""),
+        networks_checked=data.get("networks_checked", ""),
+        origins={value: str(document.path) for (_, value), (document, _) in entry.origins.items()},
         notes=data.get("notes", ""),
         unverified=data.get("unverified", {}),
         sources=tuple(data["sources"]),

@@ -7,6 +7,8 @@ these grammars has a control character, a quote or a backslash in it, but for pa
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import ipaddress
 import re
 import unicodedata
@@ -149,6 +151,15 @@ def own_name(text: str) -> str:
 def prose(text: str) -> str:
     """Text for people, which never leaves the controller."""
     return "" if text.isprintable() and 0 < len(text) <= 1000 else "one line of printable text, at most 1000 characters"
+
+
+def day(text: str) -> str:
+    """A day of the calendar (ISO 8601), not in the future by more than a day: clocks differ."""
+    tomorrow = datetime.datetime.now(datetime.timezone.utc).date() + datetime.timedelta(days=1)
+    with contextlib.suppress(ValueError):
+        if datetime.date.fromisoformat(text) <= tomorrow:
+            return ""
+    return "a day such as 2026-11-26, not in the future"
 
 
 # What hosts of Linux have, as each package system declares it, and what other machines have: winget and Chocolatey by

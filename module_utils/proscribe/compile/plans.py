@@ -15,6 +15,7 @@ from .browsers import places, too_many_names
 from .catalogue import Catalogue, Service
 from .networks import merged
 from .package_names import NAMES
+from .readers import ALL_FEEDS
 from .restrictions import PREFIX, Restrictions
 from .unmanaged_browsers import unmanaged_browsers
 from .waivers import Waiver
@@ -34,6 +35,7 @@ def compile_plan(
     and for more names than browsers take in a list.
     """
     chosen = chosen_services(catalogue, restrictions)
+    of_feeds = _of_feeds(catalogue, restrictions)
     upcoming = today < restrictions.effective_from
     controls: dict[str, Any] = {}
     for control in CONTROLS:
@@ -44,6 +46,8 @@ def compile_plan(
         nothing_known: list[str] = []
         for service, enforced in chosen:
             identifiers = IDENTIFIERS[control](service)
+            if enforced and (more := of_feeds.get((service.id, control))):
+                identifiers = WITH_FEED[control](service, identifiers, more)
             if enforced and not identifiers:
                 nothing_known.append(service.id)
             if separated_by_tenant(service, restrictions):
@@ -77,7 +81,8 @@ def compile_plan(
         if control == "browser" and (errors := too_many_names(controls[control], f"{PREFIX}categories")):
             raise PolicyErrors(errors)
     browsers = places(catalogue)
-    return sealed({"schema": SCHEMA, "contact": restrictions.contact, "browsers": browsers, "controls": controls})
+    body = {"schema": SCHEMA, "contact": restrictions.contact, "browsers": browsers, "controls": controls}
+    return sealed({**body, "catalog": catalogue.release.version} if catalogue.release.version else body)
 
 
 def _waived(control: str, waivers: Iterable[Waiver]) -> tuple[dict[str, str], dict[str, list[dict[str, Any]]]]:
@@ -119,15 +124,25 @@ def chosen_services(catalogue: Catalogue, restrictions: Restrictions) -> list[tu
         for id_ in getattr(restrictions, f"services_{name}")
         if id_ not in catalogue.services
     ]
+    errors += [
+        PolicyError("", f"{PREFIX}feeds[{index}]", id_, "a feed of the catalogue" + close_to(id_, catalogue.feeds))
+        for index, id_ in enumerate(restrictions.feeds if isinstance(restrictions.feeds, tuple) else ())
+        if id_ not in catalogue.feeds
+    ]
     if errors:
         raise PolicyErrors(errors)
     services = [catalogue.services[id_] for id_ in sorted(catalogue.services)]
     return [
-        # named one by one: also what the catalogue alone would only report
-        (service, service.enforce or service.id in restrictions.services_include)
+        # named one by one: also what the catalogue or its category alone would only report
+        (service, _enforced(service, restrictions))
         for service in services
         if not left_out(service, restrictions)
     ]
+
+
+def _enforced(service: Service, restrictions: Restrictions) -> bool:
+    named = service.id in restrictions.services_include
+    return named or (service.enforce and service.category in restrictions.categories)
 
 
 def left_out(service: Service, restrictions: Restrictions) -> str:
@@ -136,7 +151,7 @@ def left_out(service: Service, restrictions: Restrictions) -> str:
         return ""
     if service.id in restrictions.services_exclude:
         return f"{PREFIX}services_exclude names it"
-    if service.category not in restrictions.categories:
+    if service.category not in (*restrictions.categories, *restrictions.categories_reported):
         return f"its category, {service.category}, is not among {PREFIX}categories"
     if service.audience not in restrictions.audiences:
         return f"its audience, {service.audience}, is not among {PREFIX}audiences"
@@ -181,8 +196,11 @@ def _browser(service: Service) -> dict[str, Any]:
 def _firewall(service: Service) -> dict[str, Any]:
     if not service.networks:
         return {}
-    ports = list(RESOLVER_PORTS) if service.service_class == "encrypted_dns" else []
-    return {"networks": merged(service.networks), "ports": ports}
+    return {"networks": merged(service.networks), **_ports(service)}
+
+
+def _ports(service: Service) -> dict[str, list[int]]:
+    return {"ports": list(RESOLVER_PORTS) if service.service_class == "encrypted_dns" else []}
 
 
 def _dns(service: Service) -> dict[str, Any]:
@@ -205,6 +223,20 @@ def without_web(identifiers: Mapping[str, Any]) -> dict[str, Any]:
 # What a control names hosts by, and the hosts below them that stay reachable.
 WEB_NAMES = {"apps": ("web_hosts", "web_allow"), "browser": ("domains", "allow"), "dns": ("domains", "allow")}
 IDENTIFIERS = {"apps": _apps, "browser": _browser, "firewall": _firewall, "dns": _dns}
+
+
+def _dns_with_feed(service: Service, identifiers: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    domains = identifiers.get("domains", [])
+    return {"allow": list(service.allow_domains), **identifiers, "domains": list(dict.fromkeys([*domains, *names]))}
+
+
+def _firewall_with_feed(service: Service, identifiers: Mapping[str, Any], networks: Sequence[str]) -> dict[str, Any]:
+    return {**_ports(service), **identifiers, "networks": merged([*service.networks, *networks])}
+
+
+# Which control a kind of feed is for, and how its values join the identifiers of their service.
+FEEDS_OF = {"domains": "dns", "networks": "firewall"}
+WITH_FEED = {"dns": _dns_with_feed, "firewall": _firewall_with_feed}
 
 
 def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> dict[str, Any]:
@@ -238,6 +270,15 @@ def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> dict[
     if control == "dns":
         return {"backend": restrictions.dns_backend, "upstreams": list(restrictions.dns_upstreams)}
     return {}
+
+
+def _of_feeds(catalogue: Catalogue, restrictions: Restrictions) -> dict[tuple[str, str], list[str]]:
+    """The values of the feeds that count here, by service and control."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for id_, feed in catalogue.feeds.items():
+        if restrictions.feeds == ALL_FEEDS or id_ in restrictions.feeds:
+            found.setdefault((feed.service, FEEDS_OF[feed.kind]), []).extend(feed.values)
+    return found
 
 
 def is_below(host: str, domains: Iterable[str]) -> bool:

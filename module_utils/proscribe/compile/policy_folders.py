@@ -18,6 +18,7 @@ REGISTER = "approvers.yml"  # who may approve waivers; beside a folder of these,
 SIGNERS = "allowed_signers"
 CATALOGUE = "catalog"  # the project's own, which is read anyhow
 WAIVERS = PREFIX + "waivers_dir"
+CATALOG = PREFIX + "catalog"
 CATALOGUES = PREFIX + "catalog_dirs"
 
 
@@ -26,6 +27,10 @@ def catalogue_folders(question: Question, host: HostVariables, restrictions: Res
     for a relative one that is both in the project and beside the inventory: neither is left out in silence.
     """
     project = question.project / CATALOGUE
+    if restrictions.catalog:
+        places = places_of(restrictions.catalog, question, host)
+        files = "<category>/<id>.yml"
+        project = next(iter(_there(places)), None) or _missing(host, CATALOG, restrictions.catalog, files, places)
     own: list[Path] = []
     for named in restrictions.catalog_dirs:
         in_project, in_inventory = _places(named, question, host)
@@ -67,7 +72,7 @@ def relative_folders(question: Question, restrictions: Mapping[str, Restrictions
     found: list[Path] = []
     for host in question.hosts:
         own = restrictions[host.name]
-        found += map(Path, own.catalog_dirs)
+        found += map(Path, (*own.catalog_dirs, *([own.catalog] if own.catalog else [])))
         if own.waivers_dir:
             folder = Path(own.waivers_dir)
             found += [folder, folder.parent / REGISTER, folder.parent / SIGNERS]

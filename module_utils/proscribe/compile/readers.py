@@ -18,6 +18,7 @@ from .values import choice, line, list_of_names, one_of, within
 MOST_LANGUAGES = 6
 LANGUAGE = re.compile(r"(?!(?:true|false)\Z)[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}", re.IGNORECASE)
 CONTROL_MODES = ("enforce", "audit", "off")
+ALL_FEEDS = "all"
 
 
 def read_controls(value: object) -> Mapping[str, str]:
@@ -109,6 +110,13 @@ def read_texts(value: object) -> str:
         if not within(f".{language}", line, text).strip():
             raise Expected(f".{language}", text, "the text in this language")
     return "\n".join(map(str, value.values()))
+
+
+def read_feeds(value: object) -> str | tuple[str, ...]:
+    """Which feeds count: all, none, or some ids."""
+    if isinstance(value, list | tuple):
+        return list_of_names(None, "ids of feeds")(value)
+    return choice(ALL_FEEDS, "off")(value)
 
 
 def read_exports(value: object) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from ..plan import canonical
 from ..policy_errors import Described, Mistakes, PolicyError, PolicyErrors
 from ..report.evaluation.scope import Scope
 from ..store import PLANS, Store, Untrusted
-from . import lockout, retired
+from . import freshness, lockout, retired
 from .catalogue import Catalogue, load
 from .departments import departments_of
 from .inventory import HostVariables, Question, left_out, read_as_hosts
@@ -129,8 +129,9 @@ def _services(catalogues: dict[str, Catalogue]) -> set[str]:
 def compile_run(question: Question, now: datetime.datetime | None = None) -> dict[str, Any]:
     """Compile the plans of all hosts, write each to the plan store, and return the run.
 
-    The run: {id, playbook, mode, started, catalog_version, inventory, limit, pattern (proscribe_hosts), not_served
-    {name: why}, controls, directory, plans, code and packed (what goes to hosts, see store.py), hosts {name: digest},
+    The run: {id, playbook, mode, started, catalog_version, catalog (its release: {version, released}), inventory,
+    limit, pattern (proscribe_hosts), not_served {name: why}, controls, directory, plans, code and packed (what goes to
+    hosts, see store.py), hosts {name: digest},
     departments {name: [hosts]}, probe [hosts], gate {name: gate}, policies {digest: what `policies` says of the plan},
     services [ids that some plan names], left_out [hosts of the inventory that are not asked], rollout {batches,
     max_change, max_failures}, (what `reporting` says), upcoming [...], waivers [...], warnings [...]}.
@@ -156,6 +157,9 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     for name in ROLLOUT:
         with mistakes.noting():
             rollout[name] = one_for_all(name, sound, sure)
+    max_age = 0
+    with mistakes.noting():
+        max_age = one_for_all("catalog_max_age", sound, sure)
     mistakes.settle()
     store = Store(reports / PLANS)
     try:
@@ -173,6 +177,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         "mode": question.mode,
         "started": f"{now:%Y-%m-%dT%H:%M:%SZ}",
         "catalog_version": "+".join(sorted({catalogue.version for catalogue in catalogues.values()})),
+        "catalog": _release(catalogues),
         "inventory": question.inventory,
         "limit": question.limit,
         "pattern": question.pattern,
@@ -203,9 +208,31 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
             *(told for judged in waivers if (told := warning(judged))),
             *gone,
             *exempted,
+            *_stale(catalogues, restrictions, now, max_age),
             *_untold(restrictions),
         ],
     }
+
+
+def _release(catalogues: dict[str, Catalogue]) -> dict[str, str]:
+    """The release of the catalogue that the hosts of a run have; of several, all."""
+    releases = sorted({catalogue.release for catalogue in catalogues.values()})
+    return {name: "+".join(dict.fromkeys(getattr(one, name) for one in releases)) for name in ("version", "released")}
+
+
+def _stale(
+    catalogues: dict[str, Catalogue], restrictions: dict[str, Restrictions], now: datetime.datetime, max_age: int
+) -> list[str]:
+    """A warning where something that is enforced was not checked for too long (seconds; 0 for any time)."""
+    if not max_age:
+        return []
+    found: set[freshness.Stale] = set()
+    distinct = {(repr(restrictions[name]), id(one)): (restrictions[name], one) for name, one in catalogues.items()}
+    for own, catalogue in distinct.values():
+        ids = {service.id for service, enforced in chosen_services(catalogue, own) if enforced}
+        found.update(freshness.stale(catalogue, ids, now.date(), max_age // 86400))
+    ordered = sorted(found, key=lambda one: (one.checked, one.id, one.what))
+    return [freshness.warning(ordered, max_age // 86400)] if ordered else []
 
 
 def _wrong(host: HostVariables) -> bool:

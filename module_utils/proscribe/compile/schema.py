@@ -15,8 +15,10 @@ from .grammar import Check
 from .shared_networks import shared_by
 from .yaml_file import KeyPath
 
-# In the order of reports. A service's file stands in the folder of its category.
-CATEGORIES = ("instant_messaging", "webmail", "cloud_storage", "circumvention")
+# In the order of reports. A service's file stands in the folder of its category. The ban names the first four; the
+# others are only reported where nobody asks for more (proscribe_categories).
+BANNED = ("instant_messaging", "webmail", "cloud_storage", "circumvention")
+CATEGORIES = (*BANNED, "remote_control", "ai_assistants", "social_media", "code_hosting")
 AUDIENCES = ("consumer", "enterprise", "both")
 CLASSES = (
     "bypass_client",
@@ -30,6 +32,8 @@ CLASSES = (
     "web_proxy",
 )
 TENANT_PROVIDERS = ("google", "microsoft")
+# What was decided about a name that public lists have: it carries permitted services too, or it is not of this service.
+DECISIONS = ("shared", "refused")
 
 Mistake = tuple[KeyPath, object, str]  # the path to a value, the value, and what was expected
 
@@ -103,9 +107,11 @@ _PACKAGINGS = ("native", "flatpak", "snap")
 POLICY_LANGUAGES = ("chromium", "firefox", "thunderbird")
 
 # What identifies a service; the same keys may stand under `unverified`, for values that nothing good confirms yet.
+_URLS = Listed(Text(grammar.url))
+_DAY = Text(grammar.day)
 _IDENTIFIERS: Mapping[str, Kind] = {
     "domains": _HOSTS,
-    "urls": Listed(Text(grammar.url)),
+    "urls": _URLS,
     "mail_hosts": _HOSTS,
     "shared_domains": _HOSTS,
     "allow_domains": _HOSTS,
@@ -155,8 +161,14 @@ SERVICE = Group(
         "enforce": FLAG,
         "class": Text(grammar.one_of(*CLASSES)),
         **_IDENTIFIERS,
+        "front_doors": _URLS,
+        "decided": Listed(
+            Group({"names": _PROSES, "as": Text(grammar.one_of(*DECISIONS)), "why": _PROSE}, ("names", "as", "why"))
+        ),
         "overlaps_with": Listed(Text(grammar.service_id)),
         "retired": FLAG,
+        "checked": _DAY,
+        "networks_checked": _DAY,
         "notes": _PROSE,
         "unverified": Group(
             {
@@ -168,6 +180,43 @@ SERVICE = Group(
         "sources": _PROSES,
     },
     required=("id", "name", "category", "vendor", "enforce", "sources"),
+)
+
+# What an amendment may add, remove or accept: the keys of an entry whose values are lists of texts.
+_AMENDABLE: Mapping[str, Kind] = {
+    "names": _NAMES,
+    "front_doors": _URLS,
+    "overlaps_with": Listed(Text(grammar.service_id)),
+    **{key: kind for key, kind in _IDENTIFIERS.items() if key not in ("networks_note", "tenants", "tenant_control")},
+}
+AMENDMENT = Group(
+    {
+        "amends": Text(grammar.service_id),
+        "add": Group(_AMENDABLE),
+        "remove": Group(_AMENDABLE),
+        "accept": Group({key: kind for key, kind in _AMENDABLE.items() if key not in ("front_doors", "overlaps_with")}),
+        "audience": Text(grammar.one_of(*AUDIENCES)),
+        "enforce": FLAG,
+        "checked": _DAY,
+        "networks_checked": _DAY,
+        "networks_note": _PROSE,
+        "notes": _PROSE,
+        "sources": _PROSES,
+    },
+    required=("amends", "sources"),
+)
+
+FEED = Group(
+    {
+        "id": Text(grammar.service_id),
+        "name": _LABEL,
+        "service": Text(grammar.service_id),
+        "kind": Text(grammar.one_of("domains", "networks")),
+        "checked": _DAY,
+        "notes": _PROSE,
+        "sources": _PROSES,
+    },
+    required=("id", "name", "service", "kind", "checked", "sources"),
 )
 
 _BROWSER_PATHS = Listed(Text(grammar.path))
@@ -215,10 +264,56 @@ def check_service(entry: Any) -> Iterator[Mistake]:
     if not set(entry) & set(_IDENTIFIERS) and not entry.get("unverified"):
         yield ("domains",), None, "at least one key that identifies the service, such as domains or packages"
     yield from _said_twice(entry, entry.get("unverified"), ())
+    yield from _front_doors(entry)
+    yield from _decisions(entry)
+    if "networks_checked" in entry and "networks" not in entry:
+        yield ("networks_checked",), entry["networks_checked"], "networks beside it"
     networks = entry.get("networks")
     for index, text in enumerate(networks if isinstance(networks, list) else ()):
         if isinstance(text, str) and not grammar.network(text) and (owner := shared_by(text)):
             yield ("networks", index), text, f"a network of this service alone, none of {owner}: leave it to its names"
+
+
+def amendable(key: str) -> bool:
+    """Whether an amendment may change the values of a key, or the key is where unverified ones are."""
+    return key in _AMENDABLE or key == "unverified"
+
+
+def _front_doors(entry: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Addresses that a user types, and that the entry leaves open although it says that they are the service's."""
+    for index, door in enumerate(_listed(entry, "front_doors")):
+        if not grammar.url(door) and not blocks(entry, door):
+            yield ("front_doors", index), door, "an address that the entry blocks, by domains or urls"
+
+
+def blocks(entry: Mapping[str, Any], address: str) -> bool:
+    """Whether an entry blocks an address (host, or host/path) for a browser: it is below one of its domains and not
+    excepted, or it is one of its pages or below one.
+    """
+    host = address.partition("/")[0]
+    above = [host.split(".", count)[-1] for count in range(host.count(".") + 1)]
+    if set(above) & set(_listed(entry, "domains")) and not set(above) & set(_listed(entry, "allow_domains")):
+        return True
+    return any(address == url or address.startswith(url + "/") for url in _listed(entry, "urls"))
+
+
+def _decisions(entry: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Decisions that the rest of the entry does not follow."""
+    left = {*_listed(entry, "shared_domains"), *_listed(entry, "allow_domains")}
+    for index, decision in enumerate(_listed(entry, "decided")):
+        if not isinstance(decision, dict):
+            continue
+        for position, name in enumerate(_listed(decision, "names")):
+            path = ("decided", index, "names", position)
+            if decision.get("as") == "shared" and name not in left:
+                yield path, name, "a name of shared_domains or allow_domains, as the decision says"
+            elif decision.get("as") == "refused" and (name in left or blocks(entry, name)):
+                yield path, name, "a name that the entry does not have, as the decision says"
+
+
+def _listed(entry: Mapping[str, Any], key: str) -> list[Any]:
+    value = entry.get(key)
+    return value if isinstance(value, list) else []
 
 
 def check_browser(entry: Mapping[str, Any]) -> Iterator[Mistake]:

@@ -66,6 +66,7 @@ def taken(answer: object) -> dict[str, Any]:
         "attempts": _attempts(record.get("attempts", {})),
         "errors": errors,
         "duration_ms": count(record.get("duration_ms"), "duration_ms"),
+        **({"catalog": name(record["catalog"], "catalog", TOKEN)} if "catalog" in record else {}),
         **_of_drift(record),
         **_of_software(record),
         **_of_scan(record.get("full_scan")),

@@ -68,13 +68,14 @@ def plan() -> Shape:
             "schema": {"const": SCHEMA},
             "digest": about(matching(DIGEST), "SHA-256 of the canonical JSON of all the rest"),
             "contact": about(TEXT, "Whom a refused user asks"),
+            "catalog": about(TEXT, "The release of the catalogue; not there where it has none"),
             "browsers": about(listed(ANYTHING), "Where the policies of browsers stand"),
             "controls": about(
                 keyed({control: section(control) for control in CONTROLS}, required=()),
                 "A control that is off is left out",
             ),
         },
-        optional=("browsers",),
+        optional=("browsers", "catalog"),
     )
     told = "The compiled policy of the hosts that share it, in reports/plans/<digest>.json"
     return {"title": "Plan", "description": told, **schema}

@@ -128,6 +128,7 @@ SOMETIMES = {
         "Where homes were searched: the last time that all of them were read; since then, only what changed was",
     ),
     "quarantine": about(shut(QUARANTINE), "Where there is something in the quarantine of the host: what it comes to"),
+    "catalog": about(TEXT, "The release of the catalogue that the host's plan was compiled from"),
     "logged_in": about(TEXTS, "Only where something had drifted: the users who were logged in when it was found"),
     "commit": about(TEXT, "Only of a host that runs by itself: the commit of the policy that it ran"),
     "commit_trust": about(TEXT, "Only where nothing but that the host saw it first speaks for that commit: first use"),

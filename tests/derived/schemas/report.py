@@ -57,6 +57,12 @@ VERDICT = made(
         "reason": maybe(TEXT),
     },
 )
+RELEASE = keyed(
+    {
+        "version": about(TEXT, "As its release.yml has it; empty where it has none"),
+        "released": about(TEXT, "The day of the release; empty where it has none"),
+    }
+)
 RUN = made(
     EMPTY["run"],
     {
@@ -71,6 +77,7 @@ RUN = made(
         "started": TIME,
         "finished": TIME,
         "catalog_version": TEXT,
+        "catalog": about(maybe(RELEASE), "The release of the catalogue"),
         "inventory": TEXTS,
         "limit": about(maybe(TEXT), "--limit"),
         "pattern": about(maybe(TEXT), "proscribe_hosts: the hosts that runs are about"),

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from proscribe.compile.catalogue import Catalogue, Service
+from proscribe.compile.release import Release
 
 BLANK: dict[str, Any] = {
     field.name: () if "tuple" in str(field.type) and "Mapping" not in str(field.type) else ""
@@ -14,6 +15,8 @@ BLANK: dict[str, Any] = {
 BLANK |= {
     "audience": "consumer",
     "browser_extensions": {},
+    "decided": (),
+    "origins": {},
     "category": "instant_messaging",
     "enforce": True,
     "packages": {},
@@ -32,6 +35,8 @@ def catalogue(*services: Service) -> Catalogue:
     return Catalogue(
         services={item.id: item for item in services},
         browsers={},
+        feeds={},
         categories=("instant_messaging", "webmail", "cloud_storage", "circumvention"),
         version="test",
+        release=Release(),
     )

@@ -6,9 +6,9 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..readers import read_controls, read_removed, read_tenants
-from ..schema import AUDIENCES, CATEGORIES
-from ..values import choice, day, flag, line, list_of_names, pattern, whole_number
+from ..readers import ALL_FEEDS, read_controls, read_feeds, read_removed, read_tenants
+from ..schema import AUDIENCES, BANNED, CATEGORIES
+from ..values import choice, day, flag, length_or_forever, line, list_of_names, pattern, whole_number
 from .variable import variable
 
 SIGNATURE_MODES = ("required", "optional", "off")
@@ -25,9 +25,14 @@ class Selection:
         "run. --limit narrows it. One for all hosts.",
     )
     categories: tuple[str, ...] = variable(
-        ["instant_messaging", "webmail", "cloud_storage", "circumvention"],
+        list(BANNED),
         list_of_names(CATEGORIES, "categories"),
         "The categories of services that are banned.",
+    )
+    categories_reported: tuple[str, ...] = variable(
+        [category for category in CATEGORIES if category not in BANNED],
+        list_of_names(CATEGORIES, "categories"),
+        "The categories of services that are reported where they are found, and not banned.",
     )
     audiences: tuple[str, ...] = variable(
         ["consumer", "both"],
@@ -53,11 +58,26 @@ class Selection:
     tenants: Mapping[str, tuple[str, ...]] = variable(
         {"google": [], "microsoft": []}, read_tenants, "The organisation's own tenants, which stay reachable."
     )
+    catalog: str = variable(
+        "",
+        line,
+        "A folder with a release of the catalogue, in the place of the project's own; relative to the project, the "
+        "playbook's folder or the inventory's.",
+    )
     catalog_dirs: tuple[str, ...] = variable(
         [],
         list_of_names(None, "directories"),
         "More service files, the organisation's own; relative to the project, the playbook's folder or the "
         "inventory's.",
+    )
+    catalog_max_age: int = variable(  # seconds
+        "180d",
+        length_or_forever,
+        "After how long without a check of an entry, of its networks or of a feed a run says so; forever for never. One "
+        "for all hosts.",
+    )
+    feeds: str | tuple[str, ...] = variable(
+        ALL_FEEDS, read_feeds, "The feeds that are blocked with their services: all, off, or a list of their ids."
     )
     zone: str = variable("", line, "The network zone that the host stands in; waivers can be scoped by it.")
 

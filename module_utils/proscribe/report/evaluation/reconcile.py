@@ -183,6 +183,7 @@ def fleet_report(
         "started",
         "mode",
         "catalog_version",
+        "catalog",
         "inventory",
         "limit",
         "pattern",

@@ -1,0 +1,93 @@
+"""Feeds: long lists of names or networks of one service, apart from its entry.
+
+`<directory>/feeds/<id>.yml` describes a list, `<id>.txt` beside it holds the values, one a line, sorted; `#` begins a
+comment. A feed compiles into the sets of the DNS filter and of the firewall. It never passes through the lists of
+browsers, which take a thousand names. Its values have one date, and the owner switches it (proscribe_feeds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..policy_errors import Described, PolicyError
+from . import grammar
+from .claims import SHARED, above
+from .shared_networks import shared_by
+from .yaml_file import Document
+
+FOLDER = "feeds"
+LARGEST = 8 << 20  # bytes of a list
+MOST = 100_000  # values of a list
+LONGEST = 256  # characters of a line
+MOST_MISTAKES = 20  # of one list: what is wrong with the rest is wrong in the same way
+
+KINDS: Mapping[str, Callable[[str], str]] = {"domains": grammar.domain, "networks": grammar.network}
+
+
+class Feed(NamedTuple):
+    """A list of names or networks of one service."""
+
+    id: str
+    name: str
+    service: str
+    kind: str  # of KINDS
+    checked: str  # the day on which the list was last compared with its source
+    sources: tuple[str, ...]
+    values: tuple[str, ...]
+    file: str
+
+
+def read_feed(document: Document) -> tuple[Feed | None, list[PolicyError]]:
+    """The feed that a well-formed document describes, with its list; None where the list has mistakes, and these."""
+    data: Mapping[str, Any] = document.data
+    values, errors = read_list(document.path.with_suffix(".txt"), data["kind"])
+    if errors:
+        return None, errors
+    head = (data["id"], data["name"], data["service"], data["kind"], data["checked"])
+    return Feed(*head, tuple(data["sources"]), tuple(values), str(document.path)), []
+
+
+def read_list(path: Path, kind: str) -> tuple[list[str], list[PolicyError]]:
+    """The values of a list, or what is wrong with it."""
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(LARGEST + 1)
+        text = content.decode("ascii")
+    except OSError as error:
+        return [], [PolicyError(str(path), "", Described(error.strerror), "the list of the feed, a file")]
+    except UnicodeDecodeError as error:
+        return [], [PolicyError(str(path), "", Described(f"byte {error.start}, which is not ASCII"), "text in ASCII")]
+    if len(content) > LARGEST:
+        return [], [PolicyError(str(path), "", Described(f"more than {LARGEST} bytes"), "a smaller file")]
+    values = dict(values_of(text))
+    errors = list(_wrong(path, values, kind))
+    if not errors and not values:
+        errors = [PolicyError(str(path), "", None, "at least one value")]
+    if len(values) > MOST:
+        errors = [PolicyError(str(path), "", Described(f"{len(values)} values"), f"at most {MOST}")]
+    return list(values), errors[:MOST_MISTAKES]
+
+
+def values_of(text: str) -> Iterator[tuple[str, int]]:
+    """Each value of a list, with its line."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if value := line.partition("#")[0].strip():
+            yield value, number
+
+
+def _wrong(path: Path, values: Mapping[str, int], kind: str) -> Iterator[PolicyError]:
+    for value, number in values.items():
+        expected = KINDS[kind](value) if len(value) <= LONGEST else f"at most {LONGEST} characters"
+        if expected or (expected := _too_much(value, kind)):
+            yield PolicyError(f"{path}:{number}", "", value, expected)
+
+
+def _too_much(value: str, kind: str) -> str:
+    """What was expected instead of a value that would block what others stand on; "" for one that does not."""
+    if kind == "networks":
+        owner = shared_by(value)
+        return f"a network of this service alone, none of {owner}" if owner else ""
+    stands = next((what for shared, what in SHARED.items() if value in above(shared)), "")
+    return f"a name of this service alone: it carries {stands}" if stands else ""

@@ -1,0 +1,62 @@
+"""How long ago the catalogue was checked: entries, their networks, feeds. Pure.
+
+A network that a vendor gave back, or a name that somebody else has bought, blocks the wrong people. So each entry says
+on which day somebody last compared it with its sources.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from .catalogue import Catalogue
+
+ENTRY, NETWORKS, FEED = "entry", "networks", "feed"
+
+
+class Stale(NamedTuple):
+    """Something that was not checked for too long. `checked` is its day, "" for never; `days` since then, None so."""
+
+    what: str  # ENTRY, NETWORKS or FEED
+    id: str
+    checked: str
+    days: int | None
+
+    def __str__(self) -> str:
+        name = {ENTRY: self.id, NETWORKS: f"the networks of {self.id}", FEED: f"the feed {self.id}"}[self.what]
+        return f"{name}: checked on {self.checked}, {self.days} days ago" if self.checked else f"{name}: never checked"
+
+
+def stale(catalogue: Catalogue, ids: Collection[str], today: datetime.date, max_days: int) -> list[Stale]:
+    """What was not checked within some days, of the services with these ids and their feeds; the oldest first."""
+    found = [one for one in _dated(catalogue, ids, today) if one.days is None or one.days > max_days]
+    return sorted(found, key=lambda one: (one.checked, one.id, one.what))
+
+
+def _dated(catalogue: Catalogue, ids: Collection[str], today: datetime.date) -> Iterator[Stale]:
+    for id_, service in catalogue.services.items():
+        if id_ in ids:
+            yield _one(ENTRY, id_, service.checked, today)
+            if service.networks:
+                yield _one(NETWORKS, id_, service.networks_checked, today)
+    for id_, feed in catalogue.feeds.items():
+        if feed.service in ids:
+            yield _one(FEED, id_, feed.checked, today)
+
+
+def _one(what: str, id_: str, checked: str, today: datetime.date) -> Stale:
+    return Stale(what, id_, checked, (today - datetime.date.fromisoformat(checked)).days if checked else None)
+
+
+def warning(found: list[Stale], max_days: int) -> str:
+    """The line of a report about what is stale; there is at least one."""
+    services = len({one.id for one in found if one.what != FEED})
+    lists = sum(one.what == FEED for one in found)
+    counted = " and ".join(
+        f"{count} {name}{'' if count == 1 else 's'}"
+        for count, name in ((services, "service"), (lists, "feed"))
+        if count
+    )
+    verb = "was" if services + lists == 1 else "were"
+    return f"catalogue: {counted} {verb} not checked within {max_days} days ({found[0]}); see `catalog stale`"
