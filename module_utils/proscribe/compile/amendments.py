@@ -29,11 +29,13 @@ class Amended(NamedTuple):
     origins: Origins
 
 
-def amended(entry: Mapping[str, Any], document: Document) -> tuple[Amended, list[Mistake]]:
-    """Apply a well-formed amendment to an entry. A mistake is about the amendment: path in it, value, expected."""
+def amended(entry: Mapping[str, Any], origins: Origins, document: Document) -> tuple[Amended, list[Mistake]]:
+    """Apply a well-formed amendment to an entry with the `origins` of earlier ones. A mistake is about the
+    amendment: path in it, value, expected.
+    """
     amendment = document.data
     data: dict[str, Any] = copy.deepcopy(dict(entry))
-    origins: Origins = {}
+    origins = dict(origins)
     mistakes: list[Mistake] = []
     for path, index, value in _values(amendment.get("accept", {})):
         candidates = _at(data.get("unverified", {}), path)
@@ -101,5 +103,11 @@ def _add(data: dict[str, Any], path: KeyPath, value: str) -> None:
 
 def _pruned(data: dict[str, Any]) -> dict[str, Any]:
     """Without the lists and groups of an entry that have become empty: a key says that there is something."""
-    full = {key: _pruned(value) if isinstance(value, dict) else value for key, value in data.items()}
-    return {key: value for key, value in full.items() if value not in ([], {}) or not amendable(key)}
+    return {key: full for key, value in data.items() if (full := _full(value)) not in ([], {}) or not amendable(key)}
+
+
+def _full(value: Any) -> Any:
+    """A value without the empty lists and groups in it."""
+    if not isinstance(value, dict):
+        return value
+    return {key: full for key, one in value.items() if (full := _full(one)) not in ([], {})}

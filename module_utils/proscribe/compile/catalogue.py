@@ -152,11 +152,9 @@ def _amend(services: dict[str, _Entry], amendment: _Entry, errors: list[PolicyEr
         expected = f"the id of a service{close_to(amendment.id, services)}"
         errors.append(amendment.error((("amends",), amendment.id, expected)))
         return
-    changed, mistakes = amendments.amended(entry.data, amendment.document)
+    changed, mistakes = amendments.amended(entry.data, entry.origins, amendment.document)
     errors += [amendment.error(mistake) for mistake in mistakes]
-    new = entry._replace(
-        data=changed.data, origins={**entry.origins, **changed.origins}, rank=max(entry.rank, amendment.rank)
-    )
+    new = entry._replace(data=changed.data, origins=changed.origins, rank=max(entry.rank, amendment.rank))
     wrong = [] if mistakes else [*check_service(new.data), *guard_list.check(new.data)]
     errors += [new.error(mistake) for mistake in wrong]
     if not mistakes and not wrong:

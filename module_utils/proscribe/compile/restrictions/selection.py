@@ -73,8 +73,8 @@ class Selection:
     catalog_max_age: int = variable(  # seconds
         "180d",
         length_or_forever,
-        "After how long without a check of an entry, of its networks or of a feed a run says so; forever for never. One "
-        "for all hosts.",
+        "After how long without a check of an entry, of its networks or of a feed a run says so, or forever. One for "
+        "all hosts.",
     )
     feeds: str | tuple[str, ...] = variable(
         ALL_FEEDS, read_feeds, "The feeds that are blocked with their services: all, off, or a list of their ids."
