@@ -14,7 +14,7 @@ from . import amendments, feeds, guard_list
 from .claims import Claimant, check_claims
 from .feeds import Feed
 from .release import FILE as RELEASE_FILE
-from .release import Release, read_release
+from .release import KNOWN_GOOD, PUBLISHERS, Release, read_release
 from .schema import AMENDMENT, BROWSERS, CATEGORIES, FEED, Mistake, check_browser, check_service
 from .yaml_file import Document, KeyPath, read_yaml
 
@@ -242,8 +242,8 @@ def _files(directory: Path, errors: list[PolicyError]) -> Iterator[Path]:
             candidates = [(file, "<service id>.yml") for file in _listed(path, errors)]
         elif path.is_dir() and path.name == feeds.FOLDER:
             candidates = [(file, "<feed id>.yml") for file in _listed(path, errors) if file.suffix != ".txt"]
-        elif path.name == RELEASE_FILE:
-            continue  # read by read_release
+        elif path.name in (RELEASE_FILE, KNOWN_GOOD, PUBLISHERS):
+            continue  # release.py, known_good.py and `catalog refresh` read them
         else:
             candidates = [(path, BROWSERS_FILE)]
         for file, name in candidates:

@@ -23,7 +23,11 @@ MOST = 100_000  # values of a list
 LONGEST = 256  # characters of a line
 MOST_MISTAKES = 20  # of one list: what is wrong with the rest is wrong in the same way
 
-KINDS: Mapping[str, Callable[[str], str]] = {"domains": grammar.domain, "networks": grammar.network}
+KINDS: Mapping[str, Callable[[str], str]] = {
+    "domains": grammar.domain,
+    "networks": grammar.network,
+    "hosts": grammar.domain,  # names that a list only speaks of
+}
 
 
 class Feed(NamedTuple):
@@ -79,13 +83,20 @@ def values_of(text: str) -> Iterator[tuple[str, int]]:
 
 def _wrong(path: Path, values: Mapping[str, int], kind: str) -> Iterator[PolicyError]:
     for value, number in values.items():
-        expected = KINDS[kind](value) if len(value) <= LONGEST else f"at most {LONGEST} characters"
-        if expected or (expected := _too_much(value, kind)):
+        if expected := wrong_value(value, kind):
             yield PolicyError(f"{path}:{number}", "", value, expected)
+
+
+def wrong_value(value: str, kind: str) -> str:
+    """What was expected instead of a value; "" for a good one."""
+    expected = KINDS[kind](value) if len(value) <= LONGEST else f"at most {LONGEST} characters"
+    return expected or _too_much(value, kind)
 
 
 def _too_much(value: str, kind: str) -> str:
     """What was expected instead of a value that would block what others stand on; "" for one that does not."""
+    if kind == "hosts":
+        return ""
     if kind == "networks":
         owner = shared_by(value)
         return f"a network of this service alone, none of {owner}" if owner else ""

@@ -15,6 +15,8 @@ from .schema import Group, Text
 from .yaml_file import read_yaml
 
 FILE = "release.yml"
+PUBLISHERS = "publishers.yml"  # beside it: who publishes lists, for `catalog refresh`
+KNOWN_GOOD = "known_good.txt"  # beside it: names that nobody may block (known_good.py)
 SCHEMA = "proscribe/catalog/1"
 
 _RELEASE = Group(

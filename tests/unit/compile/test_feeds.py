@@ -1,0 +1,112 @@
+"""Feeds: long lists with a date of their own, for the DNS filter and the firewall, never for browsers."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_catalogue import GOOD, Made, errors_of
+from proscribe.compile.catalogue import Catalogue, load
+from proscribe.compile.feeds import LARGEST
+from proscribe.compile.plans import compile_plan
+from proscribe.compile.restrictions import read_restrictions
+from proscribe.policy_errors import PolicyErrors
+
+FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources: [a test]\n"
+DAY = datetime.date(2026, 11, 26)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    made = Made(tmp_path)
+    made(GOOD)
+    made(FEED, "feeds/birds.yml")
+    made("# names\nfinch.example\nowl.example  # at night\n\nfinch.example\n", "feeds/birds.txt")
+    return made
+
+
+def catalogue(made: Made) -> Catalogue:
+    return load([made.root / "catalog"])
+
+
+def controls(made: Made, **values: Any) -> dict[str, Any]:
+    own = read_restrictions({f"proscribe_{name}": value for name, value in values.items()}, str)
+    plan: dict[str, Any] = compile_plan(catalogue(made), own, [], DAY)["controls"]
+    return {name: section["services"].get("parrot", {}) for name, section in plan.items()}
+
+
+def test_a_feed_goes_to_the_dns_filter_and_to_no_browser(made: Made) -> None:
+    found = controls(made)
+    assert found["dns"]["domains"] == ["parrot.example.com", "parrot.example", "finch.example", "owl.example"]
+    assert found["browser"]["domains"] == ["parrot.example.com", "parrot.example"] and not found["firewall"]
+
+
+def test_networks_go_to_the_firewall_merged(made: Made) -> None:
+    made(FEED.replace("birds", "nests").replace("kind: domains", "kind: networks"), "feeds/nests.yml")
+    made("8.8.8.0/25\n8.8.8.128/25\n", "feeds/nests.txt")
+    assert controls(made)["firewall"] == {"name": "Parrot", "mode": "enforce", "networks": ["8.8.8.0/24"], "ports": []}
+
+
+@pytest.mark.parametrize(
+    ("value", "there"), [("all", True), ("off", False), (False, False), (["birds"], True), ([], False)]
+)
+def test_the_owner_switches_feeds(made: Made, value: object, there: bool) -> None:
+    assert ("owl.example" in controls(made, feeds=value)["dns"]["domains"]) is there
+
+
+def test_a_feed_that_is_not_there_is_a_mistake(made: Made) -> None:
+    with pytest.raises(PolicyErrors, match=r"proscribe_feeds\[0\].*did you mean 'birds'"):
+        controls(made, feeds=["brids"])
+
+
+def test_a_service_that_is_only_reported_gets_no_feed(made: Made) -> None:
+    made(GOOD.replace("enforce: true", "enforce: false"))
+    assert "owl.example" not in controls(made)["dns"]["domains"]
+
+
+@pytest.mark.parametrize(
+    ("values", "where", "expected"),
+    [
+        (b"", "birds.txt", "at least one value"),
+        (b"owl.example\nnot a name\n", "birds.txt:2", "a host name"),
+        (b"google.com\n", "birds.txt:1", "it carries search"),
+        (b"com\n", "birds.txt:1", "a host name"),
+        ("öwl.example\n".encode(), "birds.txt", "text in ASCII"),
+        (b"a" * 300 + b".example\n", "birds.txt:1", "at most 256 characters"),
+        (b"x" * (LARGEST + 1), "birds.txt", "a smaller file"),
+        (b"\x1b[31mowl.example\n", "birds.txt:1", "a host name"),
+    ],
+)
+def test_a_wrong_list_is_refused_with_its_line(made: Made, values: bytes, where: str, expected: str) -> None:
+    (made.root / "catalog/feeds/birds.txt").write_bytes(values)
+    (error,) = errors_of(made.root / "catalog")
+    assert error.where.endswith(f"feeds/{where}") and expected in error.expected
+
+
+def test_no_more_mistakes_of_one_list_are_shown_than_people_read(made: Made) -> None:
+    (made.root / "catalog/feeds/birds.txt").write_text("".join(f"wrong {number}\n" for number in range(1000)))
+    assert len(errors_of(made.root / "catalog")) == 20
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "expected"),
+    [
+        (("service: parrot", "service: parot"), "service", "the id of a service, did you mean 'parrot'?"),
+        (("id: birds", "id: bird"), "id", "birds, the name of its file"),
+        (("kind: domains", "kind: urls"), "kind", "one of domains, networks"),
+        (("checked: 2026-01-02", "checked: 2999-01-02"), "checked", "not in the future"),
+        (("checked: 2026-01-02\n", ""), "checked", "a value: this key is required"),
+    ],
+)
+def test_what_describes_a_feed_is_checked(made: Made, change: tuple[str, str], key: str, expected: str) -> None:
+    made(FEED.replace(*change), "feeds/birds.yml")
+    (error,) = errors_of(made.root / "catalog")
+    assert (error.key, expected in error.expected) == (key, True)
+
+
+def test_a_feed_without_its_list_is_a_mistake(made: Made) -> None:
+    (made.root / "catalog/feeds/birds.txt").unlink()
+    (error,) = errors_of(made.root / "catalog")
+    assert "the list of the feed" in error.expected

@@ -1,0 +1,86 @@
+"""What was not checked for too long is said, and the release of a catalogue is known everywhere."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pytest
+from made_catalogue import GOOD, Made, errors_of
+from proscribe.compile import freshness
+from proscribe.compile.catalogue import load
+from proscribe.compile.freshness import ENTRY, FEED, NETWORKS, Stale, stale
+from proscribe.compile.release import Release
+
+TODAY = datetime.date(2026, 11, 26)
+RELEASE = "---\nschema: proscribe/catalog/1\nversion: 2026.11.2\nreleased: 2026-11-25\n"
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    made = Made(tmp_path)
+    made(
+        GOOD.replace("sources:", "networks: [8.8.4.0/24]\nnetworks_checked: 2024-10-21\nchecked: 2026-11-20\nsources:")
+    )
+    return made
+
+
+def test_the_oldest_comes_first_and_what_was_never_checked_before_all(made: Made) -> None:
+    made(GOOD.replace("parrot", "owl"), "instant_messaging/owl.yml")
+    made("---\nid: f\nname: F\nservice: owl\nkind: domains\nchecked: 2025-01-01\nsources: [x]\n", "feeds/f.yml")
+    made("finch.example\n", "feeds/f.txt")
+    catalogue = load([made.root / "catalog"])
+    assert stale(catalogue, {"parrot", "owl"}, TODAY, 180) == [
+        Stale(ENTRY, "owl", "", None),
+        Stale(NETWORKS, "parrot", "2024-10-21", 766),
+        Stale(FEED, "f", "2025-01-01", 694),
+    ]
+    assert stale(catalogue, {"parrot"}, TODAY, 766) == []
+    assert stale(catalogue, set(), TODAY, 0) == []
+
+
+@pytest.mark.parametrize(("days", "found"), [(5, True), (6, False)])
+def test_the_last_day_still_counts(made: Made, days: int, found: bool) -> None:
+    entries = [one for one in stale(load([made.root / "catalog"]), {"parrot"}, TODAY, days) if one.what == ENTRY]
+    assert bool(entries) is found
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        ([Stale(ENTRY, "owl", "", None)], "1 service was not checked within 180 days (owl: never checked)"),
+        (
+            [
+                Stale(NETWORKS, "owl", "2024-10-21", 766),
+                Stale(ENTRY, "owl", "2025-01-01", 694),
+                Stale(FEED, "f", "", None),
+            ],
+            "1 service and 1 feed were not checked within 180 days"
+            " (the networks of owl: checked on 2024-10-21, 766 days ago)",
+        ),
+    ],
+)
+def test_a_run_says_it_in_one_line(found: list[Stale], text: str) -> None:
+    assert freshness.warning(found, 180) == f"catalogue: {text}; see `catalog stale`"
+
+
+def test_a_release_is_that_of_the_projects_own_part(made: Made) -> None:
+    folder = made(RELEASE, "release.yml")
+    other = made(RELEASE.replace("11.2", "12.9"), "release.yml", "ours")
+    assert load([folder, other]).release == Release("2026.11.2", "2026-11-25")
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "expected"),
+    [
+        (("catalog/1", "catalog/2"), "schema", "one of proscribe/catalog/1"),
+        (("2026.11.2", "latest"), "version", "a version such as 2026.11.1"),
+        (("2026-11-25", "2026-13-25"), "released", "a day such as"),
+        (("released: 2026-11-25\n", ""), "released", "a value: this key is required"),
+    ],
+)
+def test_a_catalogue_of_a_form_that_is_not_known_is_refused(
+    made: Made, change: tuple[str, str], key: str, expected: str
+) -> None:
+    (error,) = errors_of(made(RELEASE.replace(*change), "release.yml"))
+    assert (error.key, expected in error.expected) == (key, True)
