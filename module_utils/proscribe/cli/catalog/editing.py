@@ -41,7 +41,7 @@ def with_dates(text: str, dates: dict[str, str]) -> str:
 
 
 def _with_block(text: str, key: str, block: Sequence[str]) -> str:
-    """The text with the lines of a key at its outermost level replaced; before `notes` or `sources` where it has none."""
+    """The text with the lines of an outermost key replaced; before `notes` or `sources` where it has none."""
     lines = text.split("\n")
     starts = [number for number, line in enumerate(lines) if _KEY.match(line)]
     ends = [*starts[1:], len(lines) - 1]

@@ -69,8 +69,8 @@ def adguard_services(text: str, service: str) -> Iterator[str]:
 
 
 def v2fly(text: str, service: str) -> Iterator[str]:
-A file of v2fly's domain-list-community: names, `domain:` and `full:`, with attributes behind. What it includes of
-    other files, and its patterns, are left out.
+    """A file of v2fly's domain-list-community: names, `domain:` and `full:`, with attributes behind. What it includes
+    of other files, and its patterns, are left out.
     """
     for line in lines(text, service):
         kind, colon, rest = line.partition(":")

@@ -31,9 +31,10 @@ class Proposal(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `propose`."""
     parser.epilog = (
-        "LIST has one name a line; # begins a comment. The forms domain:x and full:x of v2fly, ||x^ of ad blockers and\n"
-        "0.0.0.0 x of hosts files are read too. What the entry blocks, shares or has refused is left out. The amendment\n"
-        "is printed, or with --dir written to <dir>/amends/<service>.yml, where nothing may be yet: review and commit it."
+        "LIST has one name a line; # begins a comment. The forms domain:x and full:x of v2fly, ||x^ of ad blockers\n"
+        "and 0.0.0.0 x of hosts files are read too. What the entry blocks, shares or has refused is left out. The\n"
+        "amendment is printed, or with --dir written to <dir>/amends/<service>.yml, where nothing may be yet: review\n"
+        "and commit it."
     )
     parser.add_argument("service", metavar="SERVICE", help="the id of a service, such as telegram")
     parser.add_argument("list", metavar="LIST", help="a file of names, or - for the standard input")
@@ -78,8 +79,8 @@ def _text(name: str) -> str:
 
 
 def names_of(text: str) -> list[str]:
-The names of a list, in any of the forms that such lists have; what is no name is left out. Raises Refused for too
-    many.
+    """The names of a list, in any of the forms that such lists have; what is no name is left out. Raises Refused for
+    too many.
     """
     found: dict[str, None] = {}
     for line in text.split("\n"):

@@ -43,10 +43,10 @@ class Change(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `refresh`."""
     parser.epilog = (
-        "Lists are those of publishers.yml. Each is fetched over https, with the proxy of the environment (https_proxy),\n"
-        "or read from a folder with a file named for each id (--from), for a controller that reaches no publisher. What\n"
-        "changed is written into the catalogue's files and printed: review it (git diff, ./proscribe diff), then commit\n"
-        "it. "
+        "Lists are those of publishers.yml. Each is fetched over https, with the proxy of the environment\n"
+        "(https_proxy), or read from a folder with a file named for each id (--from), for a controller that reaches no\n"
+        "publisher. What changed is written into the catalogue's files and printed: review it (git diff, ./proscribe\n"
+        "diff), then commit it. "
         "A list that is wrong changes nothing. Exit code 1 where one is."
     )
     parser.add_argument("id", nargs="*", metavar="LIST", help="ids of publishers.yml (default: all)")
@@ -151,8 +151,8 @@ def _networks(publisher: Publisher, values: Sequence[str], day: str, chosen: Cho
 
 
 def _domains(publisher: Publisher, values: Sequence[str], day: str, chosen: Chosen, stamp: bool) -> Change | None:
-Names that a list has and an entry lacks are added; none is taken away, since other lists may have it. Decisions of
-    the entry stay: what it shares or has refused is not added.
+    """Names that a list has and an entry lacks are added; none is taken away, since other lists may have it. Decisions
+    of the entry stay: what it shares or has refused is not added.
     """
     service = chosen.service(publisher.of)
     path = Path(service.file)
