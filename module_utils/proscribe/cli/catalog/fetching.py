@@ -59,7 +59,7 @@ def fetch(publisher: Publisher, ca_file: str = "") -> Fetched:
             content = _read(answer, end)
             length = answer.headers.get("Content-Length", "")
     except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
+        reason = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", None) or error
         raise NotFetched(f"it could not be fetched: {reason}") from None
     if length.isdigit() and int(length) != len(content):
         raise NotFetched(f"it ended after {len(content)} of {length} bytes")

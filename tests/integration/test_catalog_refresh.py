@@ -1,0 +1,333 @@
+"""`catalog refresh` against a publisher on this machine: a list is believed as a whole or not at all.
+
+The publisher speaks real https with a certificate of its own authority. Its answers have the forms of the real lists.
+"""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.cli import __main__ as launcher
+from proscribe.cli.catalog import fetching
+
+pytestmark = pytest.mark.integration
+
+ENTRY = """\
+---
+id: parrot
+name: Parrot
+category: instant_messaging
+vendor: Example
+audience: consumer
+enforce: true
+domains:
+  - parrot.example
+shared_domains:
+  - cdn.example
+networks:
+  - 8.8.4.0/24
+  - 8.8.8.0/24
+decided:
+  - names: [toys.example]
+    as: refused
+    why: merchandise
+checked: 2026-01-02
+networks_checked: 2026-01-02
+notes: A test's.
+sources:
+  - a test
+"""
+FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources: [a test]\n"
+NAMES = [f"bird{number:03}.example" for number in range(100)]
+PUBLISHERS = [
+    ("nets", "lines", "networks", "parrot", 2),
+    ("geo", "first_column", "networks", "parrot", 1),
+    ("goog", "google_ranges", "networks", "parrot", 1),
+    ("tor", "onionoo", "networks", "parrot", 1),
+    ("birds", "lines", "feed", "birds", 50),
+    ("hosts", "hosts", "feed", "birds", 50),
+    ("adguard", "adguard_services", "domains", "parrot", 1),
+    ("v2fly", "v2fly", "domains", "parrot", 1),
+]
+PUBLISHED: dict[str, str] = {
+    "nets": "# ours\n8.8.4.0/24\n8.8.8.0/24\n",
+    "geo": "# prefix,country\n8.8.4.0/24,US,,,\n8.8.8.0/24,US,,,\n",
+    "goog": json.dumps({"syncToken": "1", "prefixes": [{"ipv4Prefix": "8.8.4.0/24"}, {"ipv4Prefix": "8.8.8.0/24"}]}),
+    "tor": json.dumps({"relays": [{"or_addresses": ["8.8.4.4:9001", "[2001:4860::1]:9001"]}, {"or_addresses": []}]}),
+    "birds": "\n".join(NAMES) + "\n",
+    "hosts": "".join(f"0.0.0.0 {name}  # a bird\n" for name in NAMES),
+    "adguard": json.dumps({"blocked_services": [{"id": "parrot", "rules": ["||parrot.example^", "||cdn.example^"]}]}),
+    "v2fly": "include:others\ndomain:parrot.example\nfull:toys.example @ads\nregexp:^x$\n",
+}
+
+
+class Publisher(http.server.ThreadingHTTPServer):
+    """Answers with what `answers` has under a path: a text, or a function of the request."""
+
+    answers: dict[str, Any]
+
+
+class Requests(http.server.BaseHTTPRequestHandler):
+    server: Publisher
+
+    def do_GET(self) -> None:
+        answer = self.server.answers.get(self.path.strip("/"))
+        if callable(answer):
+            answer(self)
+            return
+        content = b"" if answer is None else answer if isinstance(answer, bytes) else answer.encode()
+        self.send_response(404 if answer is None else 200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def certificate(folder: Path) -> Path:
+    """A certificate for 127.0.0.1 with its key, and the authority that made it, which is itself."""
+    path = folder / "pair.pem"
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names]
+    subprocess.run([*command, "-keyout", str(path), "-out", str(folder / "ca.pem")], check=True, capture_output=True)
+    path.write_text(path.read_text() + (folder / "ca.pem").read_text())
+    return path
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture
+def publisher(pair: Path, require_tool: Callable[[str], str]) -> Iterator[Publisher]:
+    require_tool("openssl")
+    server = Publisher(("127.0.0.1", 0), Requests)
+    server.answers = dict(PUBLISHED)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, publisher: Publisher) -> Path:
+    root = tmp_path / "catalog"
+    (root / "instant_messaging").mkdir(parents=True)
+    (root / "feeds").mkdir()
+    (root / "instant_messaging/parrot.yml").write_text(ENTRY)
+    (root / "feeds/birds.yml").write_text(FEED)
+    (root / "feeds/birds.txt").write_text("# what sings\n" + "\n".join(NAMES) + "\n")
+    at = f"https://127.0.0.1:{publisher.server_port}"
+    listed = [
+        f"- {{id: {id_}, url: {at}/{id_}, format: {form}, into: {into}, of: {of}, least: {least}}}\n"
+        for id_, form, into, of, least in PUBLISHERS
+    ]
+    (root / "publishers.yml").write_text("---\n" + "".join(listed))
+    return root
+
+
+def content(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def refresh(catalog: Path, pair: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    def call(*words: str) -> tuple[int, str]:
+        options = ["--catalog", str(catalog), "--ca-file", str(pair.parent / "ca.pem")]
+        code = launcher.main(["catalog", "refresh", *words, *options])
+        return code, "".join(capsys.readouterr())
+
+    return call
+
+
+@pytest.mark.parametrize("id_", [one[0] for one in PUBLISHERS if one[0] != "tor"])
+def test_an_unchanged_list_changes_nothing(refresh: Any, catalog: Path, id_: str) -> None:
+    before = content(catalog)
+    assert refresh(id_) == (0, f"{id_}: unchanged\n")
+    assert content(catalog) == before
+
+
+def test_the_day_of_checking_is_written_where_it_is_asked_for(refresh: Any, catalog: Path) -> None:
+    before = content(catalog)
+    code, printed = refresh("nets", "birds", "--stamp")
+    assert code == 0 and printed.count("has the day of checking") == 2
+    changed = {name for name, text in content(catalog).items() if before[name] != text}
+    assert changed == {"instant_messaging/parrot.yml", "feeds/birds.yml"}
+    assert b"2026-01-02" not in (catalog / "feeds/birds.yml").read_bytes()
+
+
+def test_a_changed_list_gives_a_change_to_review_and_nothing_beside_it(
+    refresh: Any, catalog: Path, publisher: Publisher
+) -> None:
+    publisher.answers["nets"] = "8.8.4.0/24\n8.34.208.0/20\n"
+    code, printed = refresh("nets")
+    entry = (catalog / "instant_messaging/parrot.yml").read_text()
+    assert (code, "  + 8.34.208.0/20" in printed, "  - 8.8.8.0/24" in printed) == (0, True, True)
+    lines = set(entry.split("\n")) ^ set(ENTRY.split("\n"))
+    assert {line for line in lines if not line.startswith("networks_checked")} == {
+        "  - 8.34.208.0/20",
+        "  - 8.8.8.0/24",
+    }
+
+
+def test_a_feed_keeps_its_head(refresh: Any, catalog: Path, publisher: Publisher) -> None:
+    publisher.answers["birds"] = "\n".join([*NAMES[1:], "wren.example"])
+    assert refresh("birds")[0] == 0
+    assert (catalog / "feeds/birds.txt").read_text() == "\n".join(["# what sings", *NAMES[1:], "wren.example", ""])
+
+
+@pytest.mark.parametrize("id_", ["adguard", "v2fly"])
+def test_names_are_added_but_for_what_the_entry_has_decided(
+    refresh: Any, catalog: Path, publisher: Publisher, id_: str
+) -> None:
+    publisher.answers["adguard"] = json.dumps(
+        {
+            "blocked_services": [
+                {"id": "x", "rules": []},
+                {"id": "parrot", "rules": ["||new.example^", "||toys.example^"]},
+            ]
+        }
+    )
+    publisher.answers["v2fly"] = "new.example\ntoys.example\ncdn.example\n"
+    assert refresh(id_)[0] == 0
+    assert (
+        "domains:\n  - new.example\n  - parrot.example\nshared"
+        in (catalog / "instant_messaging/parrot.yml").read_text()
+    )
+
+
+def test_a_dry_run_prints_and_writes_nothing(refresh: Any, catalog: Path, publisher: Publisher) -> None:
+    publisher.answers["nets"] = "8.8.4.0/24\n8.34.208.0/20\n"
+    before = content(catalog)
+    assert "1 new, 1 gone" in refresh("nets", "--dry-run")[1] and content(catalog) == before
+
+
+def cut_short(request: Requests) -> None:
+    request.send_response(200)
+    request.send_header("Content-Length", "4000")
+    request.end_headers()
+    request.wfile.write(PUBLISHED["birds"].encode()[:1500])
+
+
+def without_end(request: Requests) -> None:
+    request.send_response(200)
+    request.end_headers()
+    try:
+        while True:
+            request.wfile.write(b"bird000.example\n" * 4096)
+    except OSError:
+        pass
+
+
+def to_plain_http(request: Requests) -> None:
+    request.send_response(302)
+    request.send_header("Location", "http://127.0.0.1/birds")
+    request.end_headers()
+
+
+HOSTILE = {
+    "cut short": ("birds", cut_short, "could not be fetched|ended after"),
+    "without an end": ("birds", without_end, "larger than"),
+    "not there": ("birds", None, "404"),
+    "elsewhere": ("birds", to_plain_http, "not https"),
+    "nothing": ("birds", "", "0 values, expected at least 50"),
+    "the first half": ("birds", "\n".join(NAMES[:49]), "49 values, expected at least 50"),
+    "much of it gone": ("birds", "\n".join(NAMES[:60]), "40 values are gone, 40 % of 100"),
+    "much that is new": ("birds", "\n".join(NAMES + [f"wren{n}.example" for n in range(40)]), "40 values are new"),
+    "a page": ("birds", "<html>\n" * 100, "found '<html>', expected a host name"),
+    "no text": ("birds", b"\xff\xfe" * 100, "is not UTF-8"),
+    "a terminal's orders": ("birds", "\n".join([*NAMES, "\x1b[2Jx.example"]), "expected a host name"),
+    "what others stand on": ("birds", "\n".join([*NAMES, "google.com"]), "it carries search"),
+    "a top level": ("birds", "\n".join([*NAMES, "com"]), "expected a host name"),
+    "a long line": ("birds", "\n".join([*NAMES, "x" * 100_000]), "at most 256 characters"),
+    "the whole of it": ("nets", "8.8.4.0/24\n0.0.0.0/0\n", "at least /12"),
+    "ours": ("nets", "8.8.4.0/24\n10.0.0.0/8\n", "expected a network of"),
+    "no JSON": ("goog", "{", "no JSON"),
+    "deep": ("goog", "[" * 200_000, "no JSON"),
+    "other JSON": ("goog", '{"prefixes": 5}', "it has no list 'prefixes'"),
+    "another prefix": ("goog", '{"prefixes": [{"ipv4Prefix": 5}]}', "has none of ipv4Prefix"),
+    "no relays": ("tor", '{"relays": [{"or_addresses": [5]}]}', "no text"),
+    "not ours": ("adguard", '{"blocked_services": [{"id": "x", "rules": []}]}', "no service 'parrot'"),
+    "another form": ("v2fly", "parrot.example\nexec:rm\n", "begins with 'exec'"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_wrong_list_changes_nothing_and_says_why(
+    refresh: Any, catalog: Path, publisher: Publisher, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_, answer, why = HOSTILE[name]
+    monkeypatch.setattr(fetching, "LARGEST", 1 << 20)
+    publisher.answers[id_] = answer
+    before = content(catalog)
+    code, printed = refresh(id_)
+    assert code == 1 and content(catalog) == before
+    assert any(part in printed for part in why.split("|")), printed
+    assert printed.startswith(f"{id_}: refused, nothing is changed: ") and "\x1b" not in printed
+
+
+def test_what_is_wrong_with_one_list_keeps_no_other_back(refresh: Any, catalog: Path, publisher: Publisher) -> None:
+    publisher.answers |= {"birds": "", "nets": "8.8.4.0/24\n8.34.208.0/20\n"}
+    code, printed = refresh("birds", "nets")
+    assert (
+        code == 1
+        and "nets: 1 new" in printed
+        and "8.34.208.0/20" in (catalog / "instant_messaging/parrot.yml").read_text()
+    )
+
+
+def test_a_publisher_whom_nobody_vouches_for_is_not_believed(catalog: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = content(catalog)
+    assert launcher.main(["catalog", "refresh", "birds", "--catalog", str(catalog)]) == 1
+    assert "certificate" in capsys.readouterr().out.lower() and content(catalog) == before
+
+
+def test_the_environments_proxy_is_used(refresh: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.delenv("no_proxy", raising=False)
+    code, printed = refresh("birds")
+    assert code == 1 and "could not be fetched" in printed
+
+
+def test_lists_come_out_of_a_folder_where_no_publisher_is_reached(
+    refresh: Any, catalog: Path, publisher: Publisher, tmp_path: Path
+) -> None:
+    publisher.shutdown()
+    folder = tmp_path / "fetched"
+    folder.mkdir()
+    (folder / "birds").write_text("\n".join([*NAMES, "wren.example"]))
+    os.utime(folder / "birds", (1_790_000_000, 1_790_000_000))  # 2026-09-21
+    code, printed = refresh("birds", "nets", "--from", str(folder))
+    assert code == 1 and "birds: 1 new" in printed and "nets: refused" in printed and "No such file" in printed
+    assert "checked: 2026-09-21" in (catalog / "feeds/birds.yml").read_text()
+
+
+def test_the_launcher_has_it(catalog: Path, pair: Path) -> None:
+    project = Path(__file__).resolve().parents[2]
+    command = [str(project / "proscribe"), "catalog", "refresh", "nets", "--catalog", str(catalog)]
+    environment = {**os.environ, "PROSCRIBE_ANSIBLE_PLAYBOOK": str(Path(sys.executable).with_name("ansible-playbook"))}
+    done = subprocess.run(
+        [*command, "--ca-file", str(pair.parent / "ca.pem")],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "nets: unchanged\n"), done.stderr
