@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `refresh`."""
     parser.epilog = (
         "Lists are those of publishers.yml. Each is fetched over https, with the proxy of the environment\n"
-        "(https_proxy), or read from a folder with a file named for each id (--from), for a controller that reaches no\n"
-        "publisher. What changed is written into the catalogue's files and printed: review it (git diff, ./proscribe\n"
+        "(https_proxy), or read from a folder with a file named for each id (--from), where no publisher can be\n"
+        "reached. What changed is written into the catalogue's files and printed: review it (git diff, ./proscribe\n"
         "diff), then commit it. "
         "A list that is wrong changes nothing. Exit code 1 where one is."
     )

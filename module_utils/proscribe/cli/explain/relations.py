@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ...compile.catalogue import Catalogue, Service
 from ...compile.claims import SHARED
+from ...compile.feeds import Feed
 from ...compile.plans import is_below
 from ...controls.browser.rendering import Name, above, covers, name
 from ...folding import folded
@@ -32,7 +33,7 @@ NEVER_BLOCKED.update({_name: _name for _name in SHARED})
 
 class Relation(NamedTuple):
     """A service that a question touches. `how` is `is`, `program`, `file`, `blocks`, `allows`, `address`,
-    `shares` or `unverified`; `what` is the identifier that fits.
+    `shares`, `refused` or `unverified`; `what` is the identifier that fits.
     """
 
     service: Service
@@ -57,11 +58,13 @@ def subject(asked: Question, catalogue: Catalogue) -> Subject:
     """Find out what a question is about. Raises Refused for a word that is neither known nor can be a name in DNS."""
     services = [catalogue.services[id_] for id_ in sorted(catalogue.services)]
     if asked.network is not None:
-        return Subject(ADDRESS, asked, tuple(r for s in services for r in _of_address(asked, s)))
+        of_entries = [relation for service in services for relation in _of_address(asked, service)]
+        return Subject(ADDRESS, asked, (*of_entries, *_of_feeds(asked, catalogue)))
     as_id = re.sub(r"[\s-]+", "_", asked.word.lower())
     if as_id in catalogue.services:
         return Subject(SERVICE, asked, (Relation(catalogue.services[as_id], "is", as_id),))
     by_name = [relation for service in services for relation in _of_host(asked, service)] if asked.host else []
+    by_name += _of_feeds(asked, catalogue)
     programs = [relation for service in services for relation in _of_program(asked.word, service)]
     if by_name:
         return Subject(NAME, asked, (*by_name, *programs))
@@ -84,7 +87,23 @@ def subject(asked: Question, catalogue: Catalogue) -> Subject:
 
 
 def remarks(about: Subject) -> list[str]:
-    """What is to be said of a question whatever the host: what nobody blocks, and what a host keeps."""
+    """What is to be said of a question whatever the host: what nobody blocks and why, what a host keeps, and which file
+    of the organisation's brought a value.
+    """
+    return [*_open_to_all(about), *_origins(about)]
+
+
+def _origins(about: Subject) -> list[str]:
+    """Values that the organisation's own amendments brought."""
+    found = [(one, one.what.rpartition(" ")[2]) for one in about.relations]
+    return [
+        f"{what} of {one.service.name} comes from {file}."
+        for one, what in found
+        if (file := one.service.origins.get(what))
+    ]
+
+
+def _open_to_all(about: Subject) -> list[str]:
     if about.services("address"):
         return ["A host that hangs on such an address (gateway, resolver, source of packages) keeps it."]
     if about.services("blocks"):
@@ -103,6 +122,9 @@ def remarks(about: Subject) -> list[str]:
         lies = f"It lies below {nearest} ({SHARED[nearest]}), which no service may block"
         said.append(f"{lies}; one may block this name, and none does.")
     for relation in about.relations:
+        for decision in relation.service.decided if relation.how in ("shares", "refused") else ():
+            if relation.what in decision["names"]:
+                said.append(f"{relation.service.name} leaves {relation.what} open: {decision['why']}.")
         if relation.how == "unverified":
             whose = f"{relation.what} is said to be {relation.service.name}'s"
             said.append(f"{whose}, which nobody has verified: unverified names are not blocked.")
@@ -121,12 +143,32 @@ def _of_host(asked: Question, service: Service) -> Iterator[Relation]:
         return
     if shared := _closest(host, service.shared_domains):
         yield Relation(service, "shares", shared)
+    refused = [name for decision in service.decided if decision["as"] == "refused" for name in decision["names"]]
+    if decided := _closest(host, refused):
+        yield Relation(service, "refused", decided)
     if unsure := _closest(host, service.unverified.get("domains", ())):
         yield Relation(service, "unverified", unsure)
 
 
 def _closest(host: str, domains: Sequence[str]) -> str:
     return max((domain for domain in domains if is_below(host, [domain])), key=len, default="")
+
+
+def _of_feeds(asked: Question, catalogue: Catalogue) -> Iterator[Relation]:
+    """The feeds that have a name or an address."""
+    for feed in catalogue.feeds.values():
+        service = catalogue.services[feed.service]
+        if feed.kind == "domains" and asked.host and (name := _closest(asked.host, _above_in(asked.host, feed))):
+            yield Relation(service, "blocks", name)
+        elif feed.kind == "networks" and asked.network is not None:
+            for text in feed.values:
+                if ipaddress.ip_network(text).overlaps(asked.network):
+                    yield Relation(service, "address", text)
+
+
+def _above_in(host: str, feed: Feed) -> list[str]:
+    values = frozenset(feed.values)
+    return [name for name in above(host) if name in values]
 
 
 def _of_address(asked: Question, service: Service) -> Iterator[Relation]:

@@ -71,7 +71,14 @@ def run_facts(run: Mapping[str, Any], summary: Mapping[str, Any]) -> Sequence[tu
         ("Left out", "; ".join(parts(run))),
         ("Controls", ", ".join(run["controls"] or ())),
         ("Modes", "; ".join(described(summary.get("controls") or {})) or "every control is enforced"),
-        ("Catalogue", run["catalog_version"]),
+        ("Catalogue", _catalogue(run)),
         ("Expected hosts", f"{run['expected_hosts']:,}"),
     )
     return [(name, value) for name, value in facts if value]
+
+
+def _catalogue(run: Mapping[str, Any]) -> str:
+    """The release of the catalogue, with its day, and the digest of its content."""
+    release = run.get("catalog") or {}
+    version = f"{release['version']} of {release['released']}, " if release.get("version") else ""
+    return f"{version}{run['catalog_version']}"

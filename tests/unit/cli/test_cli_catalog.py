@@ -1,0 +1,214 @@
+"""`./proscribe catalog`: what it says of a catalogue, and what `explain` says of where a value comes from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from proscribe.cli import __main__ as launcher
+from proscribe.cli.catalog.proposing import names_of
+from proscribe.cli.explain.question import read
+from proscribe.cli.explain.relations import remarks, subject
+from proscribe.compile.catalogue import load
+
+PARROT = """\
+---
+id: parrot
+name: Parrot
+category: instant_messaging
+vendor: Example
+audience: consumer
+enforce: true
+domains:
+  - parrot.example
+shared_domains:
+  - cdn.example
+networks:
+  - 8.8.8.0/24
+packages:
+  apt: [parrot]
+  winget: [Example.Parrot]
+front_doors:
+  - parrot.example
+decided:
+  - names: [cdn.example]
+    as: shared
+    why: everybody's pictures lie there
+  - names: [toys.example]
+    as: refused
+    why: merchandise
+checked: 2026-01-02
+networks_checked: 2024-10-21
+unverified:
+  domains:
+    - parrot.test.example
+sources:
+  - a test
+"""
+OWL = (
+    "---\nid: owl\nname: Owl\ncategory: webmail\nvendor: E\naudience: consumer\nenforce: true\n"
+    "unverified: {domains: [owl.example]}\nsources: [a test]\n"
+)
+AMENDS = "---\namends: parrot\naccept: {domains: [parrot.test.example]}\nsources: [our desk]\n"
+FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources: [a test]\n"
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Path:
+    root = tmp_path / "catalog"
+    for name, text in {
+        "instant_messaging/parrot.yml": PARROT,
+        "webmail/owl.yml": OWL,
+        "feeds/birds.yml": FEED,
+        "feeds/birds.txt": "finch.example\n",
+        "known_good.txt": "# updates\nupdates.example\n",
+        "../ours/amends/parrot.yml": AMENDS,
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+@pytest.fixture
+def call(catalog: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    def run(*words: str) -> tuple[int, str]:
+        code = launcher.main(["catalog", *words, "--catalog", str(catalog)])
+        return code, "".join(capsys.readouterr())
+
+    return run
+
+
+def test_list_says_what_each_service_has(call: Any) -> None:
+    code, printed = call("list")
+    assert code == 0 and printed.splitlines()[1:] == [
+        "parrot   instant_messaging  yes       2026-01-02  apps, browser, firewall, dns",
+        "owl      webmail            yes       never       none",
+    ]
+    listed = json.loads(call("list", "--json", "--category", "webmail")[1])["services"]
+    assert [(one["id"], one["controls"], one["checked"]) for one in listed] == [("owl", [], None)]
+
+
+def test_show_says_which_file_brought_a_value_and_what_was_decided(call: Any, catalog: Path) -> None:
+    ours = catalog.parent / "ours"
+    code, printed = call("show", "parrot", "--dir", str(ours))
+    assert code == 0 and f"    parrot.test.example  ({ours}/amends/parrot.yml)\n" in printed
+    assert (
+        "  refused: toys.example: merchandise\n" in printed and "  feed birds: 1 domains, checked 2026-01-02" in printed
+    )
+    assert json.loads(call("show", "parrot", "--json")[1])["domains"] == ["parrot.example"]
+
+
+def test_check_names_what_no_load_refuses(call: Any, catalog: Path) -> None:
+    (catalog / "known_good.txt").write_text("www.parrot.example\ngood.example\n")
+    code, printed = call("check")
+    said = [line.partition(".yml: ")[2] for line in printed.splitlines()[:-1]]
+    assert (code, said) == (
+        1,
+        [
+            "parrot: blocks www.parrot.example by parrot.example, a known-good name",
+            "owl: is enforced, and no control has anything to look for",
+            "owl: says no day of checking (checked)",
+        ],
+    )
+    assert printed.endswith("3 problems in 2 services; 2 known-good names\n")
+
+
+def test_a_feed_may_block_no_known_good_name_either(call: Any, catalog: Path) -> None:
+    (catalog / "known_good.txt").write_text("www.finch.example\n")
+    assert "blocks www.finch.example by the feed birds" in call("check")[1]
+
+
+def test_check_of_a_catalogue_that_does_not_load_names_the_mistakes(call: Any, catalog: Path) -> None:
+    (catalog / "webmail/owl.yml").write_text(OWL.replace("enforce: true", "enforce: yes"))
+    code, printed = call("check")
+    assert code == 2 and "webmail/owl.yml:7: enforce: found 'yes', expected one of true, false" in printed
+
+
+def test_stats_count_and_name_what_nothing_is_known_of(call: Any) -> None:
+    found = json.loads(call("stats", "--json")[1])
+    parrot = found["services"]["parrot"]
+    assert {key: value for key, value in parrot.items() if value} == {
+        "seen": 1, "removed": 1, "blocked": 1, "networks": 1, "feeds": 1, "windows": 1, "unverified": 1,
+    }  # fmt: skip
+    assert found["nothing_known"] == ["owl"] and found["total"]["blocked"] == 1
+    assert call("stats")[1].endswith("\nnothing is known of 1 enforced services: owl\n")
+
+
+def test_stale_lists_the_oldest_first(call: Any) -> None:
+    code, printed = call("stale")
+    assert code == 1 and printed.splitlines()[0] == "owl: never checked"
+    assert printed.splitlines()[1].startswith("the networks of parrot: checked on 2024-10-21, ")
+    assert call("stale", "--max-age", "36500d", "--json")[0] == 1  # owl was never checked
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("show", "parot"), "there is no service 'parot' in this catalogue, did you mean 'parrot'?"),
+        (("refresh", "x"), "publishers.yml has no list 'x'"),
+        (("list", "--dir", "/nonexistent"), "/nonexistent is not a directory"),
+    ],
+)
+def test_a_wrong_name_is_refused(call: Any, words: tuple[str, ...], said: str) -> None:
+    code, printed = call(*words)
+    assert code == 2 and said in printed
+
+
+LIST = "new.example www.new.example parrot.example cdn.example toys.example parrot.test.example google.com"
+
+
+def test_propose_leaves_out_what_is_known_or_decided(call: Any, catalog: Path, tmp_path: Path) -> None:
+    listed, theirs = tmp_path / "list", tmp_path / "theirs"
+    listed.write_text("# names\n" + LIST.replace(" ", "\n"))
+    theirs.mkdir()
+    words = ("propose", "parrot", str(listed), "--source", "a list, 2026-11-26", "--dir", str(theirs))
+    code, printed = call(*words)
+    assert code == 0 and yaml.safe_load((theirs / "amends/parrot.yml").read_text()) == {
+        "amends": "parrot",
+        "accept": {"domains": ["parrot.test.example"]},
+        "add": {"domains": ["new.example"]},
+        "sources": ["a list, 2026-11-26"],
+    }
+    left = ("toys.example: refused: merchandise", "cdn.example: shared: everybody's", "google.com: it carries search")
+    assert all(f"left out {one}" in printed for one in left)
+    amended = load([catalog, theirs]).services["parrot"].domains
+    assert amended == ("parrot.example", "parrot.test.example", "new.example")
+    assert call(*words)[1].endswith("nothing to add to parrot\n")
+    listed.write_text("another.example\n")
+    code, printed = call(*words)
+    assert code == 2 and "is there already; add these under add.domains: another.example" in printed
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("domain:a.example\nfull:b.example @ads\n", ["a.example", "b.example"]),
+        ("||a.example^\n0.0.0.0 b.example\n*.c.example\n", ["a.example", "b.example", "c.example"]),
+        ("A.Example.\nnot a name\n<html>\n\x1b[31m.example\n", ["a.example"]),
+        ("", []),
+    ],
+)
+def test_lists_are_read_in_the_forms_that_there_are(text: str, names: list[str]) -> None:
+    assert names_of(text) == names
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "said"),
+    [
+        ("www.parrot.test.example", "blocks", "parrot.test.example of Parrot comes from {ours}/amends/parrot.yml."),
+        ("cdn.example", "shares", "Parrot leaves cdn.example open: everybody's pictures lie there."),
+        ("toys.example", "refused", "Parrot leaves toys.example open: merchandise."),
+        ("a.finch.example", "blocks", ""),
+    ],
+)
+def test_explain_says_where_a_value_comes_from_and_why_a_name_is_open(
+    catalog: Path, name: str, how: str, said: str
+) -> None:
+    ours = catalog.parent / "ours"
+    about = subject(read(name), load([catalog, ours]))
+    assert [one.how for one in about.relations] == [how]
+    assert said.format(ours=ours) in " ".join(remarks(about))
