@@ -174,7 +174,7 @@ def host_record(
             mine = controls.setdefault(control, {"evaluated": 0, "not_applicable": 0})
             mine["evaluated"] += count
             mine["not_applicable"] += count
-    told = [
+    listed = [
         v
         for v in verdicts
         if v.findings or v.state not in (COMPLIANT, NOT_APPLICABLE) or v.reason.startswith(NOTHING_KNOWN)
@@ -188,7 +188,7 @@ def host_record(
         "rules_evaluated": len(verdicts) + sum(nothing_known.values()),
         "rules_not_applicable": sum(mine["not_applicable"] for mine in controls.values()),
         "controls": controls,
-        "rules": [verdict.as_dict() for verdict in sorted(told)],
+        "rules": [verdict.as_dict() for verdict in sorted(listed)],
         "attempts": {verdict.rule: verdict.attempts for verdict in sorted(verdicts) if verdict.attempts},
         "errors": [dict(error) for error in errors],
         "duration_ms": duration_ms,

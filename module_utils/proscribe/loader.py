@@ -34,14 +34,14 @@ PLACE = "@PLACE@"  # where a host keeps code and plans; stream.py fills in kept.
 
 def opened(name: str, flags: int, within: int | None = None) -> int:
     """A descriptor of what nobody but root can have written. Raises OSError."""
-    opened = os.open(name, flags | os.O_RDONLY | os.O_NOFOLLOW, dir_fd=within)
-    seen = os.fstat(opened)
+    fd = os.open(name, flags | os.O_RDONLY | os.O_NOFOLLOW, dir_fd=within)
+    seen = os.fstat(fd)
     if seen.st_uid or seen.st_mode & 0o022:
         raise OSError
-    return opened
+    return fd
 
 
-def kept(name: str) -> Any:
+def load(name: str) -> Any:
     """What this host has kept under a name; None if it has not, or others could have written it."""
     try:
         place = opened(PLACE, os.O_DIRECTORY)
@@ -104,8 +104,8 @@ def answer_to(head: dict[str, Any], stream: BinaryIO) -> dict[str, Any]:
     packed, packed_plan = map(stream.read, head["sizes"])
     named = f"{head['code']}-{MAGIC_NUMBER.hex()}"
     with_plan = f"{named}-{head['plan']}"
-    code = None if packed else kept(named)
-    known = None if packed_plan else kept(with_plan)
+    code = None if packed else load(named)
+    known = None if packed_plan else load(with_plan)
     if code is None and not packed or known is None and not packed_plan:
         return {LACKING: True}
     sources = None
@@ -122,14 +122,14 @@ def answer_to(head: dict[str, Any], stream: BinaryIO) -> dict[str, Any]:
 
     host = Host()
     count = len(follows)
-    told = compliance_state(host, Known(plan, follows), **head["call"])
+    answer = compliance_state(host, Known(plan, follows), **head["call"])
     complete = not sources and known is not None
-    if head["call"].get("remember") and "record" in told and not (complete and len(follows) == count):
+    if head["call"].get("remember") and "record" in answer and not (complete and len(follows) == count):
         from proscribe.host_cache import keep
 
         parts = {named: modules.marshalled(), with_plan: marshal.dumps((plan, follows))}
         complete = keep(host, parts)
-    return {**told, "kept": complete}
+    return {**answer, "kept": complete}
 
 
 if __name__ == "__main__":

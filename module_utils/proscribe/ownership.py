@@ -129,7 +129,7 @@ def _judged(path: str, seen: os.stat_result, trusted: Collection[int], within: b
 
 def _below(path: str, trusted: Collection[int]) -> Exposed | None:
     todo, entries = [os.path.realpath(path)], 0
-    ways: dict[str, Exposed | None] = {}  # by the directory that links lead to
+    by_target: dict[str, Exposed | None] = {}  # by the directory that links lead to
     while todo:
         directory = todo.pop()
         try:
@@ -145,9 +145,9 @@ def _below(path: str, trusted: Collection[int]) -> Exposed | None:
                 raise OSError(f"{path}: has more than {ENTRIES:,} files, too many to be looked at")
             if stat.S_ISLNK(seen.st_mode):
                 target = os.path.realpath(entry)
-                if target not in ways:
-                    ways[target] = _in_path(target, trusted)
-                found = ways[target]
+                if target not in by_target:
+                    by_target[target] = _in_path(target, trusted)
+                found = by_target[target]
             else:
                 found = _judged(entry, seen, trusted, within=False)
             if found:

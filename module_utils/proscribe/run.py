@@ -186,9 +186,9 @@ def change(
             forget(host)
     refused = [refusal._asdict() for refusal in (*changes.refused, *refusals(left))]
     findings = [finding.as_dict() for finding in found]
-    told = _result(changes.actions, more, left)
-    notes = {"notes": list(changes.notes)} if told["changed"] and changes.notes else {}
-    return {**told, "refused": refused, "findings": findings, **notes}
+    result = _result(changes.actions, more, left)
+    notes = {"notes": list(changes.notes)} if result["changed"] and changes.notes else {}
+    return {**result, "refused": refused, "findings": findings, **notes}
 
 
 def _result(planned: Iterable[Action], more: Mapping[str, Any], left: Sequence[tuple[Action, str]]) -> dict[str, Any]:
@@ -232,9 +232,9 @@ def in_quarantine(host: Host, do: str, ids: Sequence[str], dry_run: bool = False
         left = more.pop("left", [])
     outcomes = operator.outcomes(found, left)
     missed = [one for one in outcomes if not one["done"]]
-    told = {"outcomes": outcomes, **_result(planned, more, left)}
+    result = {"outcomes": outcomes, **_result(planned, more, left)}
     if not missed:
-        return told
+        return result
     few = "; ".join(f"{one['id']}: {one['why']}" for one in missed[:MISSED])
     rest = f" (and {len(missed) - MISSED} more)" if missed[MISSED:] else ""
-    return {**told, "failed": True, "msg": f"not {DONE[do]}: {few}{rest}"}
+    return {**result, "failed": True, "msg": f"not {DONE[do]}: {few}{rest}"}

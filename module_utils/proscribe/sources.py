@@ -33,15 +33,15 @@ def reached(
     """What is reached from some names in the modules `entries`, by module, each as small as it can be. `left_out` are
     functions that are never called.
     """
-    trees = {name: ast.parse(text) for name, text in whole.texts.items()}
+    parsed = {name: ast.parse(text) for name, text in whole.texts.items()}
     used, seen, before = {*names}, {*entries}, (0, 0)
     while before != (before := (len(used), len(seen))):
         for name in sorted(seen):
             package = name if name in whole.packages else name.rpartition(".")[0]
-            for node in _staying(trees[name].body, used, left_out):
+            for node in _staying(parsed[name].body, used, left_out):
                 used |= _names(node, used)
                 origins = {origin for one in ast.walk(node) for origin in _origins(one, package, used)}
-                seen |= {part for origin in origins for part in _with_parents(origin) if part in trees}
+                seen |= {part for origin in origins for part in _with_parents(origin) if part in parsed}
     return {name: small(whole.texts[name], used, left_out) for name in sorted(seen)}
 
 
@@ -185,8 +185,8 @@ def _annotations(node: ast.AST, lines: Sequence[str], in_class: Collection[ast.A
 
 def _import(node: ast.Import | ast.ImportFrom, used: Collection[str]) -> Iterator[_Edit]:
     """An import of what is used."""
-    kept = [alias for alias in node.names if _bound(alias) in used]
-    if len(kept) < len(node.names) or node.lineno != node.end_lineno:
-        names = ", ".join(f"{alias.name} as {alias.asname}" if alias.asname else alias.name for alias in kept)
+    aliases = [alias for alias in node.names if _bound(alias) in used]
+    if len(aliases) < len(node.names) or node.lineno != node.end_lineno:
+        names = ", ".join(f"{alias.name} as {alias.asname}" if alias.asname else alias.name for alias in aliases)
         origin = f"from {'.' * node.level}{node.module or ''} " if isinstance(node, ast.ImportFrom) else ""
-        yield _whole(node, f"{origin}import {names}" if kept else "pass")
+        yield _whole(node, f"{origin}import {names}" if aliases else "pass")

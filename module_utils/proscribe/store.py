@@ -115,12 +115,12 @@ class Store:
         """The code that `prepare` told the name of."""
 
         def packed() -> bytes:
-            kept = self._checked(f"{name}.code", name) or packed_code(probe=False)
-            if hashlib.sha256(kept).hexdigest() != name:
+            content = self._checked(f"{name}.code", name) or packed_code(probe=False)
+            if hashlib.sha256(content).hexdigest() != name:
                 raise FileNotFoundError(
                     f"the code that this run began with is gone, and its sources are others: {name}"
                 )
-            return kept
+            return content
 
         return Part(name, packed)
 

@@ -88,9 +88,9 @@ def packed_code(probe: bool) -> bytes:
     cache = _cache("probe" if probe else "observe")
     with contextlib.suppress(OSError):
         if cache and not who_else(cache.lstat(), {os.geteuid(), Path(__file__).stat().st_uid}):
-            kept = cache.read_bytes()
-            if kept.startswith(state):
-                return kept.removeprefix(state)
+            cached = cache.read_bytes()
+            if cached.startswith(state):
+                return cached.removeprefix(state)
     packed = _put_together(probe)
     if cache:
         with contextlib.suppress(OSError):

@@ -51,7 +51,7 @@ def _with_words(group: Group) -> list[tuple[str, Text]]:
     return [(key, kind) for key, kind in texts if isinstance(kind.well_formed, OneOf)]
 
 
-def nothing_to_look_for() -> str:
+def nothing_known() -> str:
     """The services that are restricted and of which no control has anything."""
     services = load([CATALOG]).services.values()
     found = [one.id for one in services if one.enforce and not any(find(one) for find in IDENTIFIERS.values())]
@@ -61,5 +61,5 @@ def nothing_to_look_for() -> str:
 DERIVED = (
     Part("docs/catalogue.md", package_systems, "package systems"),
     Part("docs/catalogue.md", words, "words"),
-    Part("docs/catalogue.md", nothing_to_look_for, "services with nothing to look for"),
+    Part("docs/catalogue.md", nothing_known, "services with nothing to look for"),
 )

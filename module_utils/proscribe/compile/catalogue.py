@@ -100,18 +100,18 @@ def load(directories: Sequence[Path]) -> Catalogue:
     browsers: dict[str, _Entry] = {}
     for rank, directory in enumerate(directories):
         for entry in _entries(directory, rank, errors):
-            kept = services if entry.kind == "service" else browsers
-            if entry.id in kept:
-                first = kept[entry.id].document.path
+            by_id = services if entry.kind == "service" else browsers
+            if entry.id in by_id:
+                first = by_id[entry.id].document.path
                 errors.append(entry.error((("id",), entry.id, f"an id of its own; {first} has this one")))
             else:
-                kept[entry.id] = entry
+                by_id[entry.id] = entry
     claimants = {id_: _claimant(entry) for id_, entry in services.items()}
     ids = {file.stem for directory in directories for file in directory.glob("*/*.yml")}
     errors += [services[id_].error(mistake) for id_, mistake in check_claims(claimants, ids)]
     if errors:
         raise PolicyErrors(errors)
-    content = [{id_: entry.data for id_, entry in kept.items()} for kept in (services, browsers)]
+    content = [{id_: entry.data for id_, entry in by_id.items()} for by_id in (services, browsers)]
     return Catalogue(
         services={id_: _service(services[id_]) for id_ in sorted(services)},
         browsers={id_: _browser(browsers[id_]) for id_ in sorted(browsers)},

@@ -18,10 +18,10 @@ def departments_of(question: Question, restrictions: Mapping[str, Restrictions] 
     They are those that the register of approvers names; without a register, the inventory's outermost groups. Raises
     PolicyErrors for a register with mistakes, and for a named folder that is not there.
     """
-    asked = {host.name for host in question.hosts}
+    in_run = {host.name for host in question.hosts}
     register = read_register(folders_of_registers(question, restrictions), question.groups)
     names = register if register else outermost(question.groups)
-    found = {name: sorted(question.groups.get(name, frozenset()) & asked) for name in sorted(names)}
+    found = {name: sorted(question.groups.get(name, frozenset()) & in_run) for name in sorted(names)}
     return {name: hosts for name, hosts in found.items() if hosts}
 
 

@@ -27,7 +27,7 @@ class Change(NamedTuple):
                 `plan`        what no control owns: `contact`, `browsers`
     `service`   its id, else ""
     `subject`   the kind of identifier, or the setting, else ""
-    `holds`     with `service`: how many identifiers of each kind come or go with it
+    `counts`    with `service`: how many identifiers of each kind come or go with it
     """
 
     control: str
@@ -38,14 +38,13 @@ class Change(NamedTuple):
     after: str = ""
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
-    holds: tuple[tuple[str, int], ...] = ()
+    counts: tuple[tuple[str, int], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For machines: only what is said."""
-        told = {
-            key: list(value) if isinstance(value, tuple) else value for key, value in self._asdict().items() if value
-        }
-        return told | ({"holds": dict(self.holds)} if self.holds else {})
+        fields = self._replace(counts=())._asdict()
+        given = {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items() if value}
+        return given | ({"holds": dict(self.counts)} if self.counts else {})
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Change, ...]:
@@ -77,8 +76,8 @@ def _service(
 ) -> Iterator[Change]:
     before, after = standing(old), standing(new)
     if old is None or new is None:
-        holds = tuple((kind, len(names)) for kind, names in identifiers(old or new or {}).items() if names)
-        yield Change(control, SERVICE, id_, before=before, after=after, holds=holds)
+        counts = tuple((kind, len(names)) for kind, names in identifiers(old or new or {}).items() if names)
+        yield Change(control, SERVICE, id_, before=before, after=after, counts=counts)
         return
     # Where the control's mode changes, its services follow; only what does more is worth a word.
     followed = mode_changed and {before, after} <= {"enforce", "audit"}

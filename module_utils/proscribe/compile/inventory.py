@@ -17,7 +17,7 @@ from ansible.inventory.manager import IGNORED
 from ..policy_errors import PolicyError, PolicyErrors
 from .places import origin, place_within, set_in
 from .restrictions import PREFIX, REGISTERED
-from .served import ASKED, unserved
+from .served import CONNECTION_VARIABLES, unserved
 
 _NAME = re.compile(r"\w*")
 
@@ -67,7 +67,7 @@ class HostVariables:
                 wrong.append(PolicyError(where, key, ours[key][1], f"a value that can be templated ({message})"))
         address, port = _reached_at(name, _simple(templated, "ansible_host"), _simple(templated, "ansible_port"))
         folder = str(raw.get("inventory_dir") or ".")
-        reached = unserved({variable: _simple(templated, variable) for variable in ASKED})
+        reached = unserved({variable: _simple(templated, variable) for variable in CONNECTION_VARIABLES})
         return cls(name, values, {}, folder, address, port, reached, tuple(wrong), locate)
 
     def where(self, key: str, wrong: object = None) -> str:
@@ -104,8 +104,8 @@ class Question:
 def left_out(question: Question) -> list[str]:
     """The hosts that a run without `--limit` would ask, and that this one does not, by name."""
     whole = question.about or question.groups.get("all", frozenset())
-    asked = {*question.not_served, *(host.name for host in question.hosts)}
-    return sorted(whole.difference(asked))
+    in_run = {*question.not_served, *(host.name for host in question.hosts)}
+    return sorted(whole.difference(in_run))
 
 
 def zones(hostvars: Any) -> Callable[[str], str]:

@@ -41,9 +41,9 @@ class Needed(NamedTuple):
     addresses: Mapping[int, Sequence[tuple[int, str]]]  # by version
 
     @classmethod
-    def of(cls, owners: Mapping[str, str]) -> Needed:
+    def of(cls, addresses: Mapping[str, str]) -> Needed:
         found: dict[int, list[tuple[int, str]]] = {4: [], 6: []}
-        for text, owner in owners.items():
+        for text, owner in addresses.items():
             address = ipaddress.ip_address(text)
             if not address.is_loopback:
                 found[address.version].append((int(address), f"{text}, {owner}"))
@@ -98,12 +98,12 @@ def controller_addresses(hosts: Iterable[str]) -> set[str]:
 def _services(section: Mapping[str, Any], needed: Needed, spared: Sequence[Network]) -> Iterator[PolicyError]:
     for id_, text, network in _restricted(section):
         if owner := needed.inside(network, spared):
-            told = f"no network that holds {owner}: take it out, exclude the service, {_OR_NAME}"
-            yield PolicyError(f"service {id_}", "networks", text, told)
+            expected = f"no network that holds {owner}: take it out, exclude the service, {_OR_NAME}"
+            yield PolicyError(f"service {id_}", "networks", text, expected)
         for wider in spared:
             if wider.version == network.version and _within(network, wider):
-                told = f"networks that {_MANAGEMENT} does not hold ({wider}): this one would never be refused"
-                yield PolicyError(f"service {id_}", "networks", text, told)
+                expected = f"networks that {_MANAGEMENT} does not hold ({wider}): this one would never be refused"
+                yield PolicyError(f"service {id_}", "networks", text, expected)
 
 
 def _own_rules(
@@ -116,14 +116,16 @@ def _own_rules(
             if not _meets_ssh(rule, host.ssh_port):
                 continue
             if not rule["addresses"] and not spared:
-                told = f"{_MANAGEMENT} to name where the hosts are managed from: this rule refuses SSH from everywhere"
-                yield PolicyError(host.where(_RULES), f"{_RULES}[{index}]", rule["verdict"], told)
+                expected = (
+                    f"{_MANAGEMENT} to name where the hosts are managed from: this rule refuses SSH from everywhere"
+                )
+                yield PolicyError(host.where(_RULES), f"{_RULES}[{index}]", rule["verdict"], expected)
                 continue
         everywhere = ("0.0.0.0/0", "::/0") if rule["direction"] == "in" else ()
         for text in rule["addresses"] or everywhere:
             if owner := controller.inside(_parsed(text), spared):
-                told = f"addresses without {owner}, {_OR_NAME}"
-                yield PolicyError(host.where(_RULES), f"{_RULES}[{index}].addresses", text, told)
+                expected = f"addresses without {owner}, {_OR_NAME}"
+                yield PolicyError(host.where(_RULES), f"{_RULES}[{index}].addresses", text, expected)
 
 
 def _meets_ssh(rule: Mapping[str, Any], port: int) -> bool:

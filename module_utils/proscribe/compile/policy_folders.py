@@ -117,8 +117,8 @@ def _distinct(paths: Iterable[Path]) -> list[Path]:
 
 
 def _missing(host: HostVariables, variable: str, named: str, files: str, places: Iterable[Path]) -> Path:
-    looked = " or ".join(map(str, dict.fromkeys(places)))
-    raise _wrong(host, variable, named, f"a directory with {files} files: {looked}")
+    searched = " or ".join(map(str, dict.fromkeys(places)))
+    raise _wrong(host, variable, named, f"a directory with {files} files: {searched}")
 
 
 def _wrong(host: HostVariables, variable: str, named: str, expected: str) -> PolicyErrors:

@@ -82,8 +82,8 @@ def read_history(value: object) -> str:
         raise Expected("", Described("something else"), known)
     if url.password is not None or "password=" in url.query:
         # The URL stands in every report, and in what Ansible prints.
-        told = "no password in the URL: put it in ~/.pgpass, in PGPASSFILE or in PGPASSWORD on the controller"
-        raise Expected("", Described("a URL with a password"), told)
+        expected = "no password in the URL: put it in ~/.pgpass, in PGPASSFILE or in PGPASSWORD on the controller"
+        raise Expected("", Described("a URL with a password"), expected)
     return str(value)
 
 

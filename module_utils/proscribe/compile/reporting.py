@@ -26,7 +26,7 @@ EACH = ("stale_after", "observe_timeout")  # what each host may say for itself
 
 
 def reporting(
-    hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], reports: Path, asked: Scope = EVERYTHING
+    hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], reports: Path, scope: Scope = EVERYTHING
 ) -> dict[str, Any]:
     """The run-level values: {exports (their names), history, history_keep and reports_keep (seconds; 0: forever),
     baseline (the directory of a complete report, "" for none), stale_after and observe_timeout {usual: seconds, hosts
@@ -44,7 +44,7 @@ def reporting(
     if baseline:
         try:
             latest = baseline == LATEST
-            directory = str(latest_passed(reports, asked) if latest else find_run(reports, baseline))
+            directory = str(latest_passed(reports, scope) if latest else find_run(reports, baseline))
         except NoSuchRun as none:
             raise PolicyErrors(
                 [_error("gate_baseline", baseline, f"an earlier run to compare with: {none}", hosts)]

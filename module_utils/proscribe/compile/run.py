@@ -148,10 +148,10 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     # What is wrong on a host has its default, which says nothing of whether the hosts agree.
     sound = [host for host in question.hosts if not mistakes or not _wrong(host)]
     sure = {host.name: restrictions[host.name] for host in sound}
-    asked = Scope(question.inventory, question.limit, question.controls)
+    scope = Scope(question.inventory, question.limit, question.controls)
     agreed: dict[str, Any] = {}
     with mistakes.noting():
-        agreed = reporting(sound, sure, reports, asked)
+        agreed = reporting(sound, sure, reports, scope)
     rollout: dict[str, Any] = {}
     for name in ROLLOUT:
         with mistakes.noting():
@@ -200,7 +200,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         ),
         "waivers": [described(judged, question) for judged in waivers],
         "warnings": [
-            *(told for judged in waivers if (told := warning(judged))),
+            *(text for judged in waivers if (text := warning(judged))),
             *gone,
             *exempted,
             *_untold(restrictions),
@@ -243,8 +243,8 @@ def placed(host: HostVariables) -> Iterator[None]:
     try:
         yield
     except PolicyErrors as wrong:
-        told = [PolicyError(host.where(e.key, e.value), e.key, e.value, e.expected) for e in wrong.errors]
-        raise PolicyErrors(told) from None
+        errors = [PolicyError(host.where(e.key, e.value), e.key, e.value, e.expected) for e in wrong.errors]
+        raise PolicyErrors(errors) from None
 
 
 def _taken_for_hosts(host: HostVariables, folders: Sequence[Path], sources: list[str]) -> Iterator[PolicyError]:

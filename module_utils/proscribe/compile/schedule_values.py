@@ -71,21 +71,23 @@ def read_inventory(value: object) -> str:
 
 def read_repository(value: object) -> str:
     """Where git finds the repository; "" for none. Git's own helpers (`ext::`) would run any command as root."""
-    wanted = "a git URL such as https://git.example.org/it/proscribe.git, or an absolute path"
+    expected = "a git URL such as https://git.example.org/it/proscribe.git, or an absolute path"
     if not isinstance(value, str) or (value and not re.fullmatch(r"[A-Za-z0-9_./][^\s\x00-\x1f\x7f]*", value)):
-        raise Expected("", value, wanted)
+        raise Expected("", value, expected)
     if (
         value
         and "::" not in value
         and (value[0] == "/" or re.match(r"(https|ssh|file)://[^-]|[\w.-]+@[\w.-]+:", value))
     ):
         if "@" in value and ":" in (urlsplit(value).netloc.rpartition("@")[0]):
-            told = "no password in the URL: it would stand in the hosts' files; use a deploy key or git's credentials"
-            raise Expected("", Described("a URL with a password"), told)
+            no_password = (
+                "no password in the URL: it would stand in the hosts' files; use a deploy key or git's credentials"
+            )
+            raise Expected("", Described("a URL with a password"), no_password)
         return str(value)
     if not value:
         return ""
-    raise Expected("", value, wanted)
+    raise Expected("", value, expected)
 
 
 def read_branch(value: object) -> str:

@@ -17,7 +17,7 @@ def unmanaged_browsers(catalogue: Catalogue, mode: str, services: Iterable[Servi
     taken = {name for s in services for names in (*s.packages.values(), s.processes, s.paths) for name in names}
     without = [browser for browser in catalogue.browsers.values() if browser.policy_support == "none"]
     others = [browser for browser in catalogue.browsers.values() if browser.policy_support in ("chromium", "firefox")]
-    copies = {name for browser in others for name in browser.processes} - taken
+    portable = {name for browser in others for name in browser.processes} - taken
     packages: dict[str, list[str]] = {}
     for browser in without:
         for system, names in browser.packages.items():
@@ -26,7 +26,7 @@ def unmanaged_browsers(catalogue: Catalogue, mode: str, services: Iterable[Servi
         "name": "Browsers that no policy reaches",
         "mode": mode,
         "packages": packages,
-        "processes": sorted({name for browser in without for name in browser.processes} - taken - copies),
+        "processes": sorted({name for browser in without for name in browser.processes} - taken - portable),
         "paths": sorted({path for browser in without for path in browser.paths} - taken),
-        "copies": sorted(copies),
+        "copies": sorted(portable),
     }

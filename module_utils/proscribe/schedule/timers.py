@@ -63,8 +63,8 @@ def planned(
     timer = f"{part}.timer"
     if units:
         actions.append(Action("load", "systemd's units", lambda: _systemctl(host, "daemon-reload")))
-    wanted = f"{UNITS}/timers.target.wants/{timer}"
-    if host.stat(wanted) is None:
+    link = f"{UNITS}/timers.target.wants/{timer}"
+    if host.stat(link) is None:
         actions.append(Action("enable", timer, lambda: _systemctl(host, "enable", "--quiet", timer)))
     changed = any(action.subject == f"{UNITS}/{timer}" for action in units)
     if changed or not _runs(host, timer):
@@ -91,8 +91,8 @@ def lifted(host: Host, parts: Iterable[str] = (DRIFT, PULL)) -> Changes:
             there.append(enabled)
         if part == PULL:
             there += [RECORD] if host.stat(RECORD) else []
-            kept = [f"{STATE}/{name}" for name in host.list(STATE) if f"{STATE}/{name}" != ABOUT]
-            actions += [Action("delete", path, partial(_delete_tree, host, path)) for path in kept]
+            contents = [f"{STATE}/{name}" for name in host.list(STATE) if f"{STATE}/{name}" != ABOUT]
+            actions += [Action("delete", path, partial(_delete_tree, host, path)) for path in contents]
         actions += [_delete(host, path) for path in there]
         if any(path.startswith(UNITS) for path in there):
             actions.append(Action("load", "systemd's units", lambda: _systemctl(host, "daemon-reload")))

@@ -40,8 +40,8 @@ def test_the_approvers_signature_stands(organisation, keys, mode):
     organisation.variables = {"waiver_signatures": mode}
     signed(organisation, keys)
     assert organisation.opened() == OPEN
-    (told,) = organisation.run()["waivers"]
-    assert ("ED25519 key SHA256:" in told["signed_with"]) == (mode != "off")
+    (waiver,) = organisation.run()["waivers"]
+    assert ("ED25519 key SHA256:" in waiver["signed_with"]) == (mode != "off")
 
 
 @pytest.mark.parametrize("mode", ["required", "optional"])

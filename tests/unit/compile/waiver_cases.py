@@ -300,7 +300,7 @@ class Mistake(NamedTuple):
     """A waiver that no run takes, and what every word says of it."""
 
     shows: str
-    told: str
+    message: str
     waiver: dict[str, Any] = {}
     twice: bool = False
     approvers: Any = APPROVERS

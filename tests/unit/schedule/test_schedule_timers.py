@@ -60,16 +60,16 @@ FILES = {TIMER: "a timer\n", timers.PROGRAM: "a program\n", timers.SIGNERS: "a s
 
 
 def test_it_is_put_in_place_once(machine):
-    def wanted():
+    def changes():
         return timers.planned(machine.host, timers.PULL, FILES, {"host": "web01"})
 
-    assert machine.does(wanted())[-3:] == [
+    assert machine.does(changes())[-3:] == [
         "load systemd's units",
         "enable proscribe-pull.timer",
         "start proscribe-pull.timer",
     ]
     assert json.loads((machine.root / timers.SETTINGS[1:]).read_text())["host"] == "web01"
-    assert machine.does(wanted()) == []
+    assert machine.does(changes()) == []
 
 
 def test_only_what_differs_is_changed(machine):

@@ -167,7 +167,7 @@ class _Reader:
             if other and (other > approved if key == "requested_on" else other < approved):
                 order = "not after" if key == "requested_on" else "not before"
                 self.wrong((key,), self.data[key], f"a time {order} approved_on")
-        looked_at = times["reviewed_on"] or approved
+        reviewed = times["reviewed_on"] or approved
         return Waiver(
             id=id_,
             services=lists["services"],
@@ -188,7 +188,7 @@ class _Reader:
             approved_on=approved,
             valid_from=valid_from,
             expires=expires,
-            review_by=times["review_by"] or min(looked_at + REVIEWED_EVERY, expires),
+            review_by=times["review_by"] or min(reviewed + REVIEWED_EVERY, expires),
             revoked=revoked,
             file=str(self.document.path),
             document=self.document,

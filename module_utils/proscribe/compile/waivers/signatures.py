@@ -50,8 +50,8 @@ def verify(content: bytes, file: Path, signers: Path, signer: str, now: datetime
     # In the system's own zone, because a suffix for UTC is only known to OpenSSH 9.1 and newer.
     moment = f"-Overify-time={now.astimezone():%Y%m%d%H%M%S}"
     signature = ["-s", str(signature_of(file))]
-    asked = ["-Y", "verify", "-f", str(signers), "-I", signer, "-n", NAMESPACE, *signature, moment]
-    code, said, complaint = _run([tool, *asked], content)
+    arguments = ["-Y", "verify", "-f", str(signers), "-I", signer, "-n", NAMESPACE, *signature, moment]
+    code, said, complaint = _run([tool, *arguments], content)
     if code == 0:
         key = KEY.search(said)
         return Signature("", key[1] if key else "")

@@ -81,8 +81,8 @@ def standing(waiver: Waiver, context: Context, now: datetime.datetime) -> Standi
     ordered = tuple(sorted(hosts))
     # A revocation counts whatever else is wrong, so that nobody has to sign anew to take something back.
     if waiver.revoked and now >= waiver.revoked.on:
-        told = f"{waiver.revoked.by} revoked it on {day(waiver.revoked.on)}: {waiver.revoked.why}"
-        return Standing("revoked", told, ordered)
+        why = f"{waiver.revoked.by} revoked it on {day(waiver.revoked.on)}: {waiver.revoked.why}"
+        return Standing("revoked", why, ordered)
     if now >= waiver.expires:
         return Standing("expired", f"it ended on {moment(waiver.expires)}", ordered)
     status, why = _mistrust(waiver, hosts, context)
