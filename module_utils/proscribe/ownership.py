@@ -82,7 +82,7 @@ def _group_name(gid: int) -> str:
 
 def exposed(path: str, trusted: Collection[int]) -> Exposed | None:
     """The first thing on the way to a file, or of what is below it, that others can change; None for nothing, and for a
-    file that is not there. Links are followed, and what they lead to is asked the same, but not what is below that.
+    file that is not there. Links are followed, and what they lead to is checked too, but not what is below that.
     Raises OSError for what cannot be looked at.
     """
     return _in_path(path, trusted) or _below(path, trusted)
@@ -142,7 +142,7 @@ def _below(path: str, trusted: Collection[int]) -> Exposed | None:
             seen = os.lstat(entry)
             entries += 1
             if entries > ENTRIES:
-                raise OSError(f"{path}: has more than {ENTRIES:,} files, too many to be looked at")
+                raise OSError(f"{path}: has more than {ENTRIES:,} files, too many to check")
             if stat.S_ISLNK(seen.st_mode):
                 target = os.path.realpath(entry)
                 if target not in by_target:

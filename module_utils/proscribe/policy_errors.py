@@ -1,4 +1,4 @@
-"""A mistake in the catalogue, the restrictions or a waiver, told so that the person who made it can mend it."""
+"""A mistake in the catalogue, the restrictions or a waiver, reported so that the person who made it can correct it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Expected(Exception):
 
 
 class PolicyErrors(Exception):
-    """All the mistakes of one reading, so that they can be mended in one go. One line each."""
+    """All the mistakes of one reading, so that they can be corrected together. One line each."""
 
     def __init__(self, errors: Iterable[PolicyError]) -> None:
         self.errors = tuple(errors)
@@ -54,7 +54,7 @@ class PolicyErrors(Exception):
 
 class Mistakes:
     """Collects what several readings find wrong, so that one mistake does not hide another. What many hosts share is
-    kept once.
+    listed once.
     """
 
     def __init__(self) -> None:

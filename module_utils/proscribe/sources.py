@@ -1,6 +1,6 @@
 """The sources of an observation: the modules that it reaches, without what only people or only a change needs.
 
-An audit pays for every line that a host compiles. So what is sent is found by what it is named: a function, a constant
+Every line that a host compiles costs an audit time. So what is sent is found by its name: a function, a constant
 or an import stays if its name stands in something that stays, beginning with the names asked for. That keeps rather too
 much: the same name elsewhere, a method of another class. Names that are made at run time would escape it, so the host
 side has none; a test holds what is sent to the answers of the whole.
@@ -165,7 +165,7 @@ def _shortened(
 
 
 def _annotations(node: ast.AST, lines: Sequence[str], in_class: Collection[ast.AST]) -> Iterator[_Edit]:
-    """Annotations are taken out. A NamedTuple's fields need one: `int` costs nothing to look at."""
+    """Annotations are taken out. A NamedTuple's fields need one: `int` costs nothing to evaluate."""
     if isinstance(node, ast.arg) and node.annotation:
         yield _Edit((node.lineno, node.col_offset + len(node.arg.encode())), _end(node.annotation))
     elif isinstance(node, ast.FunctionDef) and node.returns:

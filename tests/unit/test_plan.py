@@ -33,8 +33,8 @@ def test_a_sealed_plan_is_the_same_after_a_journey(extra):
     ("plan", "message"),
     [
         ({**plans.sealed(BODY), "schema": "proscribe/plan/2"}, "expected 'proscribe/plan/1'"),
-        ({**plans.sealed(BODY), "contact": "y"}, "the digest does not fit"),
-        (BODY, "the digest does not fit"),
+        ({**plans.sealed(BODY), "contact": "y"}, "the digest does not match"),
+        (BODY, "the digest does not match"),
         ({}, "schema is None"),
         (plans.sealed({**BODY, "controls": {"fire": {}}}), "unknown control 'fire'"),
     ],

@@ -86,7 +86,7 @@ def test_another_system_is_unknown_and_not_changed(host, monkeypatch):
     with_controls(monkeypatch, Scripted("apps"))
     monkeypatch.setattr(Host, "system", "Darwin")
     record, drifted = run.observe(host, plan(apps=SECTION))
-    assert (record["state"], record["rules"][0]["reason"], drifted) == ("unknown", "Darwin is not looked at yet", [])
+    assert (record["state"], record["rules"][0]["reason"], drifted) == ("unknown", "Darwin is not supported yet", [])
     with pytest.raises(ControlError, match="Darwin"):
         run.change(host, plan(apps=SECTION), "apps")
 

@@ -31,8 +31,8 @@ def nested(sources: Sequence[str]) -> Iterator[PolicyError]:
         seen = set(named)
         for folder in _folders(source, seen) if source.is_dir() else ():
             if parts := [name for name in OWN if (folder / name).exists()]:
-                found = f"{', '.join(parts)}, which nobody reads with the inventory {source} around it"
-                expected = f"an inventory that is named by itself: -i {folder}{_around(source)}"
+                found = f"{', '.join(parts)}, which no run over the inventory {source} reads"
+                expected = f"an inventory of its own: -i {folder}{_around(source)}"
                 yield PolicyError(str(folder), "", Described(found), expected)
 
 

@@ -56,7 +56,7 @@ def _compiled(question: Question, now: datetime.datetime, mistakes: Mistakes) ->
     restrictions, of_host = _policy(question, mistakes)
     waivers: list[Judged] = []
     if mistakes:
-        # Services and restrictions are not all known, so it is only looked at how waivers and approvers are written.
+        # Services and restrictions are not all known, so only the syntax of waivers and approvers is checked.
         with mistakes.noting():
             load_waivers(folders_of_waivers(question, restrictions))
     else:
@@ -203,7 +203,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
             *(text for judged in waivers if (text := warning(judged))),
             *gone,
             *exempted,
-            *_untold(restrictions),
+            *_unseparated(restrictions),
         ],
     }
 
@@ -212,8 +212,8 @@ def _wrong(host: HostVariables) -> bool:
     return bool(host.wrong or read_in_part(host.values, host.where)[1])
 
 
-def _untold(restrictions: dict[str, Restrictions]) -> list[str]:
-    """A warning where an organisation's tenants keep hosts open, and nothing tells their accounts from others'."""
+def _unseparated(restrictions: dict[str, Restrictions]) -> list[str]:
+    """A warning where an organisation's tenants keep hosts open, and nothing distinguishes its accounts from others."""
     hosts = sorted(
         name for name, own in restrictions.items() if any(own.tenants.values()) and own.controls["browser"] == "off"
     )
@@ -222,12 +222,12 @@ def _untold(restrictions: dict[str, Restrictions]) -> list[str]:
     more = f" (and {len(hosts) - 1} more)" if len(hosts) > 1 else ""
     return [
         f"proscribe_tenants keeps what private and business accounts share open on {hosts[0]}{more}, and with the"
-        " control browser off nothing there tells these accounts apart: enforce browser, or leave the tenants out"
+        " control browser off nothing there distinguishes these accounts: enforce browser, or remove the tenants"
     ]
 
 
 def read_all(hosts: Sequence[HostVariables]) -> dict[str, Restrictions]:
-    """Every host's restrictions. Raises PolicyErrors; a mistake that many hosts share is told once."""
+    """Every host's restrictions. Raises PolicyErrors; a mistake that many hosts share is listed once."""
     mistakes = Mistakes()
     read: dict[str, Restrictions] = {}
     for host in hosts:

@@ -1,4 +1,4 @@
-"""Readers of the restrictions that are about scheduled runs. Each raises Expected with what it wanted."""
+"""Readers of the restrictions that are about scheduled runs. Each raises Expected for a value that it does not take."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ OWN_OPTIONS = ("-i", "--inventory", "-l", "--limit")
 def read_calendar(value: object) -> str:
     """A calendar event of systemd's; systemd itself says later whether it is one."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9 ,./:*~+_-]{1,100}", value) or not value.strip():
-        raise Expected("", value, "when runs begin, as systemd.time(7) writes it: daily, or Mon..Fri *-*-* 02:30")
+        raise Expected("", value, "a calendar event in the syntax of systemd.time(7): daily, or Mon..Fri *-*-* 02:30")
     return str(value)
 
 
 def read_spread(value: object) -> int:
-    """Within how many seconds after its time a run begins; 0 is at once."""
+    """The longest delay of a run, in seconds; 0 for none."""
     if value in (0, "0") and not isinstance(value, bool):
         return 0
     return length(value)
 
 
 def read_options(value: object) -> tuple[str, ...]:
-    """Words for the command line of every scheduled run."""
+    """Additional options of every scheduled run."""
     if not isinstance(value, list | tuple):
         raise Expected("", value, "a list of options such as [--vault-password-file, /etc/proscribe/vault]")
     for index, word in enumerate(value):
         if not isinstance(word, str) or not word.isprintable():
-            raise Expected(f"[{index}]", word, "one printable word of a command line; numbers in quotes")
+            raise Expected(f"[{index}]", word, "one printable argument of a command line; numbers in quotes")
         if word.partition("=")[0] in OWN_OPTIONS:
-            raise Expected(f"[{index}]", word, "no option for inventory or hosts: those that `schedule` ran with count")
+            raise Expected(f"[{index}]", word, "no option for inventory or hosts: those of the `schedule` run apply")
     return tuple(str(word) for word in value)
 
 
@@ -114,5 +114,5 @@ def read_signers(value: object) -> tuple[str, ...]:
             or not line.isprintable()
             or not re.search(r"\S\s+(\S+\s+)*(sk-)?(ssh|ecdsa)-", line)
         ):
-            raise Expected(f"[{index}]", line, "who, and the public key: 'ops@example.org ssh-ed25519 AAAA...'")
+            raise Expected(f"[{index}]", line, "a principal and the public key: 'ops@example.org ssh-ed25519 AAAA...'")
     return tuple(str(line) for line in value)

@@ -66,7 +66,7 @@ class Listed:
         for index, item in enumerate(value):
             yield from self.item.check(item, (*path, index))
             if item in value[:index]:
-                yield (*path, index), item, "every item once; this one stands above already"
+                yield (*path, index), item, "every item once; this one is a duplicate"
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ def check_service(entry: Any) -> Iterator[Mistake]:
         if needed not in entry:
             yield (needed,), None, f"a value: every service of the category {entry['category']} has one"
     if "tenants" in entry and "tenant_control" not in entry:
-        yield ("tenants",), entry["tenants"], "tenant_control beside it: how the accounts are told apart"
+        yield ("tenants",), entry["tenants"], "tenant_control beside it: how the accounts are distinguished"
     if not set(entry) & set(_IDENTIFIERS) and not entry.get("unverified"):
         yield ("domains",), None, "at least one key that identifies the service, such as domains or packages"
     yield from _said_twice(entry, entry.get("unverified"), ())
@@ -241,4 +241,4 @@ def _said_twice(verified: object, unverified: object, path: KeyPath) -> Iterator
     elif isinstance(verified, list) and isinstance(unverified, list):
         for index, item in enumerate(unverified):
             if isinstance(item, str) and item in verified:
-                yield ("unverified", *path, index), item, f"a value that {path[0]} does not hold already"
+                yield ("unverified", *path, index), item, f"a value that {path[0]} does not have already"

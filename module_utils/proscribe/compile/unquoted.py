@@ -23,7 +23,7 @@ def written_right(variable: str, wrong: Expected, place: str) -> str:
         return ""
     file = place.rpartition(":")[0] or place
     if file.endswith(YAML):
-        return "; what stands there is a text: write it without the quotes"
+        return "; the value is a text: write it without the quotes"
     as_json = json.dumps({variable: meant})
     if place.startswith(COMMAND_LINE):
         return f"; -e key=value gives texts only: write -e '{as_json}'"

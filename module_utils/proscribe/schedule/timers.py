@@ -19,7 +19,7 @@ PROGRAM = "/usr/libexec/proscribe/pull"
 COMMITS = "/usr/libexec/proscribe/commits.py"  # which it imports
 SETTINGS = "/etc/proscribe/pull.json"
 SIGNERS = "/etc/proscribe/pull_signers"
-STATE = "/var/lib/proscribe/pull"  # what the program keeps there: a checkout, its Ansible's files, reports
+STATE = "/var/lib/proscribe/pull"  # what the program stores there: a checkout, its Ansible's files, reports
 ABOUT = f"{STATE}/about"
 RECORD = "/var/lib/proscribe/record.json"
 
@@ -74,7 +74,7 @@ def planned(
 
 def lifted(host: Host, parts: Iterable[str] = (DRIFT, PULL)) -> Changes:
     """What takes the parts of a schedule away. A run of the controller's that goes on comes to its own end; a host's
-    own is ended, since what is lifted next would be put back by it.
+    own is ended, since it would enforce again what is lifted next.
     """
     actions: list[Action] = []
     for part in parts:
@@ -157,4 +157,4 @@ def _systemctl(host: Host, *argv: str) -> None:
 
 def _require_systemd(host: Host) -> None:
     if host.stat("/run/systemd/system") is None:
-        raise ControlError("this machine is not run by systemd, whose timers a schedule is made of")
+        raise ControlError("this machine does not run systemd, whose timers a schedule needs")

@@ -33,8 +33,8 @@ def test_an_inventory_in_an_inventory_is_a_mistake_since_its_own_policy_would_no
 ) -> None:
     top = made(tmp_path, "hosts.yml", "prod/hosts.yml", f"prod/{own}")
     (mistake,) = mistakes(top)
-    assert mistake.startswith(f"{top}/prod: found {own.partition('/')[0]}, which nobody reads")
-    assert f"expected an inventory that is named by itself: -i {top}/prod, or -i {top}/hosts.yml " in mistake
+    assert mistake.startswith(f"{top}/prod: found {own.partition('/')[0]}, which no run over the inventory")
+    assert f"expected an inventory of its own: -i {top}/prod, or -i {top}/hosts.yml " in mistake
 
 
 def test_a_run_over_it_is_refused_before_any_host_is_touched(tmp_path: Path, project: Path) -> None:

@@ -39,7 +39,7 @@ def found(compiled: dict[str, Any], *more: HostVariables) -> tuple[list[str], li
 
 
 FREE = "192.0.2.0/24"
-NO_NETWORK = "service chat: networks: found '203.0.113.0/24', expected no network that holds 203.0.113.5"
+NO_NETWORK = "service chat: networks: found '203.0.113.0/24', expected no network that contains 203.0.113.5"
 REFUSED: list[tuple[dict[str, Any], str]] = [
     (plan("203.0.113.0/24"), NO_NETWORK),
     (plan("2001:db8::/48"), "2001:db8::5, the address of host db"),

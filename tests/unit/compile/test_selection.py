@@ -106,7 +106,7 @@ def test_a_pattern_is_about_the_whole_inventory_whichever_hosts_a_play_has(tmp_p
     ("hosts", "message"),
     [
         ([("web1", "nosuch", "")], "web1: proscribe_hosts: found 'nosuch', expected a pattern that fits a host"),
-        ([("web1", "!", "")], "web1: proscribe_hosts: found '!', expected a pattern as --limit has it (no pattern)"),
+        ([("web1", "!", "")], "web1: proscribe_hosts: found '!', expected a pattern as --limit takes it (no pattern)"),
         ([("web1", "web*", ""), ("web2", "db*", "")], "web2: proscribe_hosts: found 'db*', expected the same for all"),
         (
             [("web1", "web*", ""), ("web2", None, ""), ("db1", "db*", "")],

@@ -125,7 +125,7 @@ def test_without_allowed_signers_a_signature_cannot_be_checked(organisation, key
     signed(organisation, keys)
     keys.signers.unlink()
     assert organisation.status() == "bad_signature"
-    assert "allowed_signers, which says whose key is whose" in organisation.why()
+    assert "allowed_signers, which says who has which key" in organisation.why()
 
 
 def test_without_ssh_keygen_a_signature_cannot_be_checked(organisation, keys, monkeypatch, tmp_path):

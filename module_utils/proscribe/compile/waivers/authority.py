@@ -80,7 +80,7 @@ def objection(approver: str, hosts: Set[str], register: Register, groups: Mappin
             return f"{approver} may not approve for {department} ({authority}), which owns {_some(theirs)}{near}"
         owned |= theirs
     if hosts - owned:
-        return f"{_some(hosts - owned)} in no department of {REGISTER}, so nobody can approve"
+        return f"{_some(hosts - owned)} not in any department of {REGISTER}, so nobody can approve"
     return ""
 
 

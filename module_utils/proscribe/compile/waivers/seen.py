@@ -127,7 +127,7 @@ def _error(notes: Notes, lost: Sequence[Seen], folders: Sequence[Path], there: C
     else:
         found = f"none of the waivers {named}"
     expected = (
-        f"them as run {notes.run} had them there; this run looked in {searched}. Set {WAIVERS} to their"
+        f"the waivers that run {notes.run} found there; this run searched {searched}. Set {WAIVERS} to their"
         f" folder, or, if they were removed on purpose, add: -e {REMOVED}={option}"
     )
     return PolicyError(places, "", Described(found), expected)

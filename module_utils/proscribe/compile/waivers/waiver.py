@@ -10,7 +10,7 @@ from ..yaml_file import Document
 
 # Which controls can honour a scope that is narrower than a host, and why the others cannot.
 NARROWER: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "users": (("apps", "firewall"), "policies of browsers and the name filter hold for a whole host, whoever uses it"),
+    "users": (("apps", "firewall"), "browser policies and the DNS filter apply to a whole host, whoever uses it"),
     "versions": (("apps",), "only what is installed has a version"),
     "paths": (("apps",), "only what is installed has a path"),
 }
