@@ -79,7 +79,7 @@ def sealed(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Known(dict[str, object]):
-    """A plan with what follows from it alone, by name, as far as it has been worked out: a host keeps both together.
+    """A plan with what follows from it alone, by name, as far as it has been computed: a host caches both together.
     The sections of its controls are known as well.
     """
 

@@ -10,7 +10,7 @@ LONGEST_SHOWN = 80  # characters of a wrong value; enough to recognise it
 
 
 class Described(str):
-    """Instead of a value: what stands there, in words."""
+    """Instead of a value: what is there, in words."""
 
     __slots__ = ()
 
@@ -19,7 +19,7 @@ class PolicyError(Exception):
     """One mistake.
 
     `where` is a file (`catalog/webmail/gmail.yml:12`, with the line where it is known) or what else holds the value,
-    `key` the path to it (`packages.apt[2]`; "" for the whole), `value` what stands there, `expected` what should.
+    `key` the path to it (`packages.apt[2]`; "" for the whole), `value` what is there, `expected` what should be.
     """
 
     def __init__(self, where: str, key: str, value: object, expected: str) -> None:

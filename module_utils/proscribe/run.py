@@ -30,7 +30,7 @@ COMPLIANCE_STATE_ARGUMENTS = {
 
 
 def control(name: str) -> Control:
-    """A control's code, which is loaded when it is asked for: an audit of one does not compile the others."""
+    """A control's code, which is loaded on demand: an audit of one does not compile the others."""
     if name == "apps":
         from .controls import apps
 

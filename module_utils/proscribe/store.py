@@ -104,7 +104,7 @@ class Store:
     # -- what goes to a host -------------------------------------------------------------------------------------------
 
     def code(self, probe: bool) -> Part:
-        """The observing code; with what the browsers' probe needs, if that is asked for."""
+        """The observing code; with what the browsers' probe needs, on request."""
         packed = packed_code(probe)
         name = hashlib.sha256(packed).hexdigest()
         if self._checked(f"{name}.code", name) != packed:

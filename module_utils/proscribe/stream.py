@@ -32,7 +32,7 @@ from .reply.shapes import mapping
 
 PACKAGE = "proscribe"
 ENTRY = f"{PACKAGE}.run"
-ROOTS = ("compliance_state", "Host", "keep")  # what the bootstrap asks for
+ROOTS = ("compliance_state", "Host", "keep")  # what the bootstrap calls
 HOST_SIDE = (
     "__init__.py",
     "finding.py",
@@ -77,7 +77,7 @@ def _files() -> dict[str, Path]:
 
 
 def packed_code(probe: bool) -> bytes:
-    """The observing code as it is sent; with what the browsers' probe needs, if that is asked for.
+    """The observing code as it is sent; with what the browsers' probe needs, on request.
 
     It takes seconds to put together, so it is cached where Python caches this very file compiled: whoever can write
     there has their code run by Python itself. As those files do, it goes with the sizes and times of its sources.

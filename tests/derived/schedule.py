@@ -23,7 +23,7 @@ METHOD = (
         "an automation controller's own schedule; nothing is put on any machine",
         "where there is one already",
     ),
-    ("off", "nobody; what an earlier `schedule` set up is taken away", ""),
+    ("off", "nobody; what an earlier `schedule` set up is removed", ""),
 )
 
 

@@ -205,7 +205,7 @@ def run(work: Sequence[tuple[str, Mutant]], place: Path, jobs: int) -> list[Outc
             if outcome.state == SURVIVED:
                 where = f"{PACKAGE}/{outcome.module}.py:{outcome.mutant.line}"
                 print(f"{outcome.state} {where}: {outcome.mutant.change}", flush=True)
-            if number == len(work) or work[number][0] != outcome.module:  # told at once: the rest may take hours
+            if number == len(work) or work[number][0] != outcome.module:  # printed at once: the rest may take hours
                 of_module = [done for done in outcomes if done.module == outcome.module]
                 print(f"{outcome.module:28} {share(of_module)}", flush=True)
     return outcomes

@@ -209,7 +209,7 @@ class _Maker:
 
     def _instead(self, node: ast.AST, other: ast.AST, dropped: ast.AST | None = None) -> Iterator[Mutant]:
         """The module with another piece of code in the place of one, if it means something else. Where the change is
-        that a part of it is dropped, that part is told.
+        that a part of it is dropped, that part is named.
         """
         after = ast.unparse(ast.fix_missing_locations(other))
         if after == ast.unparse(node):

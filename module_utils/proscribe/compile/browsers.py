@@ -1,4 +1,4 @@
-"""The catalogue's browsers -> the places where a host keeps policy files for them."""
+"""The catalogue's browsers -> the places of their policy files on a host."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def load(directories: Sequence[Path]) -> Catalogue:
 
 
 class _Entry(NamedTuple):
-    """A well-formed entry, and where it stands."""
+    """A well-formed entry, and where it is."""
 
     kind: str
     id: str
@@ -182,7 +182,7 @@ def _files(directory: Path, errors: list[PolicyError]) -> Iterator[Path]:
 
 
 def _unwelcome(file: Path, name: str, root: Path) -> str:
-    """Why a file cannot be read as what should stand in its place: what was expected instead, or "" if it can."""
+    """Why a file cannot be read as what should be in its place: what was expected instead, or "" if it can."""
     if file.is_dir() and name == BROWSERS_FILE:
         return f"the folder of a category, one of {', '.join(CATEGORIES)}{close_to(file.name, CATEGORIES)}"
     if name == BROWSERS_FILE and file.name != BROWSERS_FILE:

@@ -1,4 +1,4 @@
-"""Who may block which name: no service takes a name that permitted services stand on, and no two take one unaware.
+"""Who may block which name: no service takes a name that permitted services depend on, and no two take one unaware.
 
 The worst mistake a catalogue can make is to block too much, and it is made with one line: `domains: [google.com]`.
 """
@@ -14,7 +14,7 @@ from ..policy_errors import close_to
 from .schema import Mistake
 from .yaml_file import KeyPath
 
-# Names that no entry may block, the project's or the organisation's, and what stands on them. Sources: the complaints
+# Names that no entry may block, the project's or the organisation's, and what depends on them. Sources: the complaints
 # about block lists that took them (AdGuardHome, NextDNS), and the endpoint lists of Microsoft 365 and Google Workspace.
 SHARED: Mapping[str, str] = {
     "google.com": "search, maps and the sign-in of other sites",
@@ -95,7 +95,7 @@ def check_claims(claimants: Mapping[str, Claimant], ids: Collection[str]) -> lis
     """What is wrong between entries: the id of the entry that has to change, and the mistake.
 
     `ids` are the services that may be named, those too that something else is wrong with.
-    A value is told once, with the gravest reason: google.com stands above the domains of five services too.
+    A value is reported once, with the gravest reason: google.com is above the domains of five services too.
     """
     claimed_by: dict[str, list[Claimant]] = defaultdict(list)
     blockers: dict[str, _Blockers] = defaultdict(dict)
@@ -147,7 +147,7 @@ def _claimed_twice(claimant: Claimant, claimed_by: Mapping[str, list[Claimant]])
                 if other.id == claimant.id or _agreed(claimant, other):
                     continue
                 if name == domain and (other.rank, other.id) > (claimant.rank, claimant.id):
-                    continue  # told at the other one, once
+                    continue  # reported at the other one, once
                 if claimant.rank < other.rank:  # the later directory has to give way
                     position = other.domains.index(name)
                     yield other.id, (("domains", position), name, _not_taken(claimant.id, domain))

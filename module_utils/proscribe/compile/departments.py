@@ -27,8 +27,8 @@ def departments_of(question: Question, restrictions: Mapping[str, Restrictions] 
 
 def outermost(groups: Mapping[str, Set[str]]) -> list[str]:
     """The groups that lie within no other one. Of groups with the very same hosts, which may be a parent and its only
-    child, the one with the shortest name is taken. One group around all others (`[departments:children]`) tells no
-    department from another: where those in it have all of its hosts, they are taken.
+    child, the one with the shortest name is taken. One group around all others (`[departments:children]`) distinguishes
+    no departments: where those in it have all of its hosts, they are taken.
     """
     sets = {name: frozenset(hosts) for name, hosts in groups.items() if hosts and name not in NO_DEPARTMENT}
     while len(taken := _outermost(sets)) == 1:

@@ -12,7 +12,7 @@ OFF = "off"  # the mode of a control that a plan does not have
 # What a Change can be about.
 CONTROL, SERVICE, IDENTIFIER, SETTING, PLAN = "control", "service", "identifier", "setting", "plan"
 
-# Keys of a service's entry that say how it stands, and not what it is made of.
+# Keys of a service's entry that say its standing, and not what it is made of.
 STANDING = ("name", "mode", "waiver", "effective_from", "exceptions")
 
 
@@ -20,7 +20,7 @@ class Change(NamedTuple):
     """One difference.
 
     `kind`      `control`     a control's mode: `before` and `after` are enforce, audit or off
-                `service`     a service comes, goes, or stands otherwise: `before` and `after` are its standing in words
+                `service`     a service comes, goes, or changes: `before` and `after` are its standing in words
                               (`enforce`, `waived (w1)`), "" where it is not there
                 `identifier`  of a service that stays: `added` and `removed` of one kind (`domains`, `packages.apt`)
                 `setting`     a setting of the control: `before` and `after` (JSON), or `added` and `removed`
@@ -48,7 +48,7 @@ class Change(NamedTuple):
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Change, ...]:
-    """What became of `old` in `new`; two plans; empty where they ask the same of a host."""
+    """What became of `old` in `new`; two plans; empty where they require the same of a host."""
     changes: list[Change] = []
     for control in CONTROLS:
         changes += _control(control, old["controls"].get(control), new["controls"].get(control))
@@ -114,7 +114,7 @@ def _named(
 
 
 def standing(entry: Mapping[str, Any] | None) -> str:
-    """How a service stands in a plan, in words; "" where it is not in it."""
+    """The standing of a service in a plan, in words; "" where it is not in it."""
     if entry is None:
         return ""
     mode = str(entry["mode"])

@@ -1,4 +1,4 @@
-"""What an identifier may look like: domains, networks, names of packages, programs, files and extensions.
+"""The syntax of identifiers: domains, networks, names of packages, programs, files and extensions.
 
 Each check takes a text and returns "" if it is well formed, else what was expected. Identifiers end up in argument
 lists, sets of the packet filter, policy files and lines of /etc/hosts, on hosts where Proscribe is root. So none of

@@ -84,7 +84,7 @@ def waivers_of(question: Question, now: datetime.datetime) -> list[Judged]:
 
 
 def judge(waiver: Waiver, question: Question, now: datetime.datetime) -> Judged:
-    """A waiver that stands in no folder yet, as `waivers_of` would have it. Raises PolicyErrors."""
+    """A waiver that is in no folder yet, as `waivers_of` would have it. Raises PolicyErrors."""
     restrictions, of_host = _sound_policy(question)
     return judge_all([waiver], question, restrictions, _services(of_host), now)[0]
 
@@ -101,7 +101,7 @@ def _policy(question: Question, mistakes: Mistakes) -> tuple[dict[str, Restricti
     """The restrictions of each host, with the defaults for what is wrong in them, and its catalogue where that can be
     read. Notes the mistakes.
     """
-    retired.refuse(question)  # alone: what it did is another command now
+    retired.refuse(question)  # alone: another command does now what it did
     mistakes.note(*nested(question.inventory))
     restrictions: dict[str, Restrictions] = {}
     folders_of: dict[str, tuple[Path, ...]] = {}
@@ -132,7 +132,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     The run: {id, playbook, mode, started, catalog_version, inventory, limit, pattern (proscribe_hosts), not_served
     {name: why}, controls, directory, plans, code and packed (what goes to hosts, see store.py), hosts {name: digest},
     departments {name: [hosts]}, probe [hosts], gate {name: gate}, policies {digest: what `policies` says of the plan},
-    services [ids that some plan names], left_out [hosts of the inventory that are not asked], rollout {batches,
+    services [ids that some plan names], left_out [hosts of the inventory that are not observed], rollout {batches,
     max_change, max_failures}, (what `reporting` says), upcoming [...], waivers [...], warnings [...]}.
 
     Raises PolicyErrors with every mistake of every host; then nothing was written.

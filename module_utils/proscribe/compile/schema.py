@@ -15,7 +15,7 @@ from .grammar import Check
 from .shared_networks import shared_by
 from .yaml_file import KeyPath
 
-# In the order of reports. A service's file stands in the folder of its category.
+# In the order of reports. A service's file is in the folder of its category.
 CATEGORIES = ("instant_messaging", "webmail", "cloud_storage", "circumvention")
 AUDIENCES = ("consumer", "enterprise", "both")
 CLASSES = (
@@ -102,7 +102,7 @@ _PACKAGINGS = ("native", "flatpak", "snap")
 # Thunderbird speaks the language of Firefox, but knows no sites.
 POLICY_LANGUAGES = ("chromium", "firefox", "thunderbird")
 
-# What identifies a service; the same keys may stand under `unverified`, for values that nothing good confirms yet.
+# What identifies a service; the same keys may be under `unverified`, for values that no good source confirms yet.
 _IDENTIFIERS: Mapping[str, Kind] = {
     "domains": _HOSTS,
     "urls": Listed(Text(grammar.url)),
@@ -234,7 +234,7 @@ def check_browser(entry: Mapping[str, Any]) -> Iterator[Mistake]:
 
 
 def _said_twice(verified: object, unverified: object, path: KeyPath) -> Iterator[Mistake]:
-    """Values that stand both among the verified and the unverified ones."""
+    """Values that are both among the verified and the unverified ones."""
     if isinstance(verified, dict) and isinstance(unverified, dict):
         for key in verified.keys() & unverified.keys():
             yield from _said_twice(verified[key], unverified[key], (*path, key))

@@ -13,7 +13,7 @@ OF_MOLECULE = ("notest", "molecule-notest", "molecule-idempotence-notest")
 
 
 def unknown_tags(given: Iterable[str], known: Collection[str]) -> str:
-    """What is to be said of tags that no task has; "" if there is none.
+    """The message about tags that no task has; "" if there is none.
 
     `given` are those of --tags or --skip-tags, of which each may be a list with commas.
     """

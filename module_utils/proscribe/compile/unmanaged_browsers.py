@@ -1,4 +1,4 @@
-"""The browsers that no policy reaches, as something to look for on a host."""
+"""The browsers that no policy reaches, as a service to scan for on a host."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from .catalogue import Catalogue, Service
 
 
 def unmanaged_browsers(catalogue: Catalogue, mode: str, services: Iterable[Service]) -> dict[str, Any]:
-    """What to look for, in the shape of a service: browsers without policies by package, program and path, and copies
-    of the others (`copies`, programs that count in a home alone).
+    """What to scan for, in the shape of a service: browsers without policies by package, program and path, and the
+    others as portable apps (`copies`, programs that count in a home alone).
 
     What a service is known by is left to it: the Tor Browser is one of both.
     """

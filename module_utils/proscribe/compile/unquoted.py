@@ -16,7 +16,7 @@ COMMAND_LINE = "<CLI option"  # how Ansible names the place of what -e says
 
 def written_right(variable: str, wrong: Expected, place: str) -> str:
     """The end of a message about a variable that is a text and should be a list or a mapping: how to write that at the
-    place where it stands. "" where that is not what is wrong.
+    place where it is. "" where that is not what is wrong.
     """
     meant = _meant(wrong)
     if meant is None:

@@ -57,12 +57,12 @@ class Here(NamedTuple):
 def plan(
     hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], here: Here, elsewhere: str, local: bool
 ) -> dict[str, Any]:
-    """{way, controller, become, warnings, drift {files, runs}, pull {files, settings, runs}}: what has to stand on the
-    controller and on the hosts; `runs` {account, paths} is what runs are made of, which nobody else may change.
+    """{way, controller, become, warnings, drift {files, runs}, pull {files, settings, runs}}: the files of the
+    controller and of the hosts; `runs` {account, paths} is what runs are made of, which nobody else may change.
     `elsewhere` is the inventory name of another controller ("": this machine), `local` whether some host is reached
     without a connection, so that runs change the controller itself.
 
-    Raises PolicyErrors where hosts disagree, or something that a way needs is not said.
+    Raises PolicyErrors where hosts disagree, or something that a method needs is not set.
     """
     said = {name.removeprefix("schedule_"): one_for_all(name, hosts, restrictions) for name in AGREED}
     method = said["schedule"]
@@ -105,7 +105,7 @@ def _drift_runs(said: Mapping[str, Any], here: Here, elsewhere: str, policy: Seq
 
 
 def _policy_files(host: HostVariables, restrictions: Restrictions, project: str) -> Iterator[str]:
-    """What a host's variables name, wherever it may stand: catalogues, waivers, and who approves these."""
+    """What a host's variables name, wherever it may be: catalogues, waivers, and who approves these."""
     for base in (project, host.folder):
         yield from (str(Path(base, name)) for name in restrictions.catalog_dirs)
         if restrictions.waivers_dir:
@@ -181,7 +181,7 @@ def _pull(said: Mapping[str, Any], here: Here, times: units.Times, refuse: Any) 
 
 
 def program(name: str, first: str = "") -> str:
-    """A part of the program that a host runs by itself, as it stands there."""
+    """A part of the program that a host runs by itself, as it is there."""
     source = (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
     return f"{first}# {WRITTEN_BY}\n{source}"
 

@@ -1,4 +1,4 @@
-"""The host's side of a schedule: units and what they run, put in place or taken away. Standard library only."""
+"""The host's side of a schedule: units and what they run, installed or removed. Standard library only."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def planned(
     runs: Mapping[str, Any] | None = None,
 ) -> Changes:
     """What brings one part (DRIFT or PULL) of a schedule in place: `files` are texts by path, `settings` (with the
-    host's own name in them) what its program reads, {} for none, `runs` {account, paths} what it runs, as whom. Raises
-    ControlError for a host without systemd, and where others could change what is run.
+    host's own name in them) what its program reads, {} for none, `runs` {account, paths} what it runs, by account.
+    Raises ControlError for a host without systemd, and where others could change what is run.
     """
     _require_systemd(host)
     if runs:
@@ -73,7 +73,7 @@ def planned(
 
 
 def lifted(host: Host, parts: Iterable[str] = (DRIFT, PULL)) -> Changes:
-    """What takes the parts of a schedule away. A run of the controller's that goes on comes to its own end; a host's
+    """What removes the parts of a schedule. A run of the controller's that goes on comes to its own end; a host's
     own is ended, since it would enforce again what is lifted next.
     """
     actions: list[Action] = []

@@ -25,7 +25,7 @@ class Rollout:
     max_change: Mapping[str, int | str] = variable(
         {"hosts": "25%", "removals": AUTO},
         read_max_change,
-        "How much one run may change before it stops and asks: hosts (a number, a share, unlimited) and removals (a "
+        "How much one run may change before it stops: hosts (a number, a share, unlimited) and removals (a "
         "number, auto, unlimited); docs/operations.md. One for all hosts.",
     )
     max_failures: str = variable(

@@ -1,6 +1,7 @@
 """Who may approve a waiver: the heads of the departments that own its hosts, and their deputies.
 
-The register is `approvers.yml` beside a folder of waivers, a mapping of departments, which are groups of the inventory:
+The approver list is `approvers.yml` beside a folder of waivers, a mapping of departments, which are groups of the
+inventory:
 
     press:
       head: chan.tai.man

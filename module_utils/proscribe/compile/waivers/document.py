@@ -47,7 +47,7 @@ MOMENT = re.compile(
     re.ASCII,  # digits are 0 to 9
 )
 
-# An approved need is looked at again every month (CIS Controls v8 2.3 asks for as much of unauthorised software).
+# An approved need is reviewed every month (CIS Controls v8 2.3 asks for as much of unauthorised software).
 REVIEWED_EVERY = datetime.timedelta(days=31)
 
 

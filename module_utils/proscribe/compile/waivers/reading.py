@@ -33,7 +33,7 @@ def judged_waivers(
     """Every waiver of the question's folders, by id, with its standing at `now`. Compiles no plan.
 
     `restrictions` are those of every host of the question, `services` the ids of the catalogues in use. Raises
-    PolicyErrors with every mistake in waivers and in the register of approvers.
+    PolicyErrors with every mistake in waivers and in the approver list.
     """
     return judge_all(load_waivers(folders_of_waivers(question, restrictions)), question, restrictions, services, now)
 
@@ -53,7 +53,7 @@ def judge_all(
     for waiver in waivers:
         # One that is over waives nothing whatever it names: a host that is gone obliges nobody to edit old files.
         if now < waiver.ends:
-            # A service may stand in a catalogue that only hosts outside this run (--limit) have.
+            # A service may be in a catalogue that only hosts outside this run (--limit) have.
             elsewhere = scope(waiver, context).isdisjoint(in_run)
             known = Known(frozenset(waiver.services if elsewhere else services), hosts, groups)
             errors += unknown_names(waiver, known)
@@ -115,9 +115,9 @@ def described(judged: Judged, question: Question) -> dict[str, Any]:
 
 
 def warning(judged: Judged) -> str:
-    """What every run says of a waiver that somebody may rely on in error, or should look at again; "" for others."""
+    """What every run says of a waiver that somebody may rely on in error, or should review; "" for others."""
     waiver, worth = judged
-    if worth.status == "revoked":  # that is what the organisation wants
+    if worth.status == "revoked":  # as the organisation decided
         return ""
     if not worth.waives:
         return f"waiver {waiver.id} waives nothing ({worth.status.replace('_', ' ')}): {worth.why} [{waiver.file}]"

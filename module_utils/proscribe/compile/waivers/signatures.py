@@ -1,8 +1,8 @@
 """Detached SSH signatures over a waiver's exact bytes: `<file>.sig`, made by `ssh-keygen -Y sign -n proscribe-waiver`.
 
-Who has which key stands in `allowed_signers` beside the folder of waivers; see ALLOWED SIGNERS in ssh-keygen(1). A
+Who has which key is in `allowed_signers` beside the folder of waivers; see ALLOWED SIGNERS in ssh-keygen(1). A
 signature says nothing of its own time, so a key has to be valid at the time of the run: one that has expired signs
-nothing any more, since nobody could tell what it signed then from what somebody signs with it today.
+nothing any more, since nobody could distinguish what it signed then from what somebody signs with it today.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class Signature(NamedTuple):
 
 
 def signature_of(file: Path) -> Path:
-    """Where the signature of a waiver's file stands."""
+    """Where the signature of a waiver's file is."""
     return file.with_name(file.name + ".sig")
 
 
 def signers_of(file: Path) -> Path:
-    """Where it stands whose keys count for a waiver's file: beside its folder."""
+    """The file of the signers that count for a waiver's file: beside its folder."""
     return file.parent.parent / SIGNERS
 
 

@@ -1,4 +1,4 @@
-"""What a waiver is worth now, and why. Plans, reports, `waiver list` and `explain` ask this and nothing else."""
+"""What a waiver is worth now, and why. Plans, reports, `waiver list` and `explain` use this and nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .signatures import signature_of, signers_of, verify
 from .waiver import Waiver
 
 ACTIVE = "active"
-# Worst first: what somebody may rely on in error, then what is over, then what is to come, then what holds.
+# Worst first: what somebody may rely on in error, then what is over, then what is to come, then what is in effect.
 STATUSES = (
     "bad_signature",
     "unsigned",
@@ -53,10 +53,10 @@ class Standing(NamedTuple):
     """What a waiver is worth: it waives where it is `active`, and nothing otherwise."""
 
     status: str  # one of STATUSES
-    why: str  # a clause for people; "" for an active waiver that nobody has to look at
+    why: str  # a clause for people; "" for an active waiver that nobody has to review
     hosts: tuple[str, ...]  # of the inventory, in its scope
     review_overdue: bool = False
-    key: str = ""  # the key that signed it, "" if none was looked at
+    key: str = ""  # the key that signed it, "" if none was checked
     unregistered: bool = False  # whether nobody could have approved it, since no register was found
 
     @property

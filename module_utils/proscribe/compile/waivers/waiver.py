@@ -1,4 +1,4 @@
-"""A waiver, as its file says it: what is excepted where, why, by whom and until when."""
+"""A waiver, as its file says it: what is excepted where, why, who approved it and until when."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NARROWER: Mapping[str, tuple[tuple[str, ...], str]] = {
 
 @dataclass(frozen=True)
 class Revocation:
-    """When a waiver was taken back, by whom and why."""
+    """When a waiver was revoked, by which person and why."""
 
     on: datetime.datetime
     by: str

@@ -1,4 +1,4 @@
-"""Says what differs between two trees as tree.py prints them, and ends with 1 if anything does.
+"""Prints what differs between two snapshots of tree.py; exit code 1 if anything does.
 
 compare.py BEFORE AFTER [pattern...]    patterns (fnmatch) name what may differ
 """
