@@ -161,5 +161,5 @@ def test_the_old_way_to_restore_stops_every_run_and_names_the_new_one(ask, tmp_p
             ask({"web01": {"restore": value}, "web02": {"restore": value}}, mode=mode)
         (error,) = wrong.value.errors
         assert error.key == "proscribe_restore" and "nothing was lifted" in error.expected
-        assert error.expected.endswith(f" `{command}`, with this run's other options")
+        assert error.expected.endswith(f" `{command}` with this run's other options")
     assert not (tmp_path / "reports").exists()

@@ -120,7 +120,7 @@ def test_a_review_is_due_a_month_after_the_last_look_unless_the_file_says_otherw
         ({"risk": ["high"]}, "risk", "one line of text"),
         ({"compensating_controls": "none"}, "compensating_controls", "a list"),
         # -- what narrows it
-        ({"users": ["alice"]}, "controls", "[apps, firewall] or less beside users, because policies of"),
+        ({"users": ["alice"]}, "controls", "[apps, firewall] or less beside users, because browser policies"),
         ({"users": ["alice"], "controls": ["apps", "dns"]}, "controls", "[apps, firewall] or less"),
         ({"versions": ["4.0"], "controls": ["apps", "firewall"]}, "controls", "[apps] or less beside versions"),
         ({"paths": ["/opt/x"]}, "controls", "[apps] or less beside paths"),

@@ -104,7 +104,7 @@ def test_a_file_that_is_none_of_a_schedule_is_refused(machine):
 
 def test_a_machine_without_systemd_is_told(tmp_path):
     host = Machine(tmp_path, systemd=False).host
-    with pytest.raises(ControlError, match="not run by systemd"):
+    with pytest.raises(ControlError, match="does not run systemd"):
         timers.planned(host, timers.DRIFT, {}, {})
     assert timers.lifted(host).actions == []
 
