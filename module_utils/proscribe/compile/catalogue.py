@@ -100,18 +100,18 @@ def load(directories: Sequence[Path]) -> Catalogue:
     browsers: dict[str, _Entry] = {}
     for rank, directory in enumerate(directories):
         for entry in _entries(directory, rank, errors):
-            kept = services if entry.kind == "service" else browsers
-            if entry.id in kept:
-                first = kept[entry.id].document.path
+            by_id = services if entry.kind == "service" else browsers
+            if entry.id in by_id:
+                first = by_id[entry.id].document.path
                 errors.append(entry.error((("id",), entry.id, f"an id of its own; {first} has this one")))
             else:
-                kept[entry.id] = entry
+                by_id[entry.id] = entry
     claimants = {id_: _claimant(entry) for id_, entry in services.items()}
     ids = {file.stem for directory in directories for file in directory.glob("*/*.yml")}
     errors += [services[id_].error(mistake) for id_, mistake in check_claims(claimants, ids)]
     if errors:
         raise PolicyErrors(errors)
-    content = [{id_: entry.data for id_, entry in kept.items()} for kept in (services, browsers)]
+    content = [{id_: entry.data for id_, entry in by_id.items()} for by_id in (services, browsers)]
     return Catalogue(
         services={id_: _service(services[id_]) for id_ in sorted(services)},
         browsers={id_: _browser(browsers[id_]) for id_ in sorted(browsers)},
@@ -121,7 +121,7 @@ def load(directories: Sequence[Path]) -> Catalogue:
 
 
 class _Entry(NamedTuple):
-    """A well-formed entry, and where it stands."""
+    """A well-formed entry, and where it is."""
 
     kind: str
     id: str
@@ -182,7 +182,7 @@ def _files(directory: Path, errors: list[PolicyError]) -> Iterator[Path]:
 
 
 def _unwelcome(file: Path, name: str, root: Path) -> str:
-    """Why a file cannot be read as what should stand in its place: what was expected instead, or "" if it can."""
+    """Why a file cannot be read as what should be in its place: what was expected instead, or "" if it can."""
     if file.is_dir() and name == BROWSERS_FILE:
         return f"the folder of a category, one of {', '.join(CATEGORIES)}{close_to(file.name, CATEGORIES)}"
     if name == BROWSERS_FILE and file.name != BROWSERS_FILE:
