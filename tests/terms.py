@@ -111,11 +111,11 @@ def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def in_messages(path: str, lines: Iterator[tuple[int, str]], of: Sequence[Term]) -> Iterator[Found]:
-    """What is said otherwise in some texts."""
+    """What is said otherwise in some texts; one that is only the phrase is a value, as a class of the catalogue is."""
     for number, line in lines:
         for term in of:
             for phrase in term.phrases:
-                if re.search(rf"(?<![\w-]){re.escape(phrase)}(?![\w-])", line, re.IGNORECASE):
+                if line != phrase and re.search(rf"(?<![\w-]){re.escape(phrase)}(?![\w-])", line, re.IGNORECASE):
                     yield Found(path, number, f'"{phrase}" in {line.strip()[:80]!r}', term.say)
 
 

@@ -18,12 +18,12 @@ MARK = "proscribe-answer:"
 LACKING = "lacking"
 PLACE = "/var/lib/proscribe/observe"
 def opened(name, flags, within = None):
- opened = os.open(name, flags | os.O_RDONLY | os.O_NOFOLLOW, dir_fd=within)
- seen = os.fstat(opened)
+ fd = os.open(name, flags | os.O_RDONLY | os.O_NOFOLLOW, dir_fd=within)
+ seen = os.fstat(fd)
  if seen.st_uid or seen.st_mode & 0o022:
   raise OSError
- return opened
-def kept(name):
+ return fd
+def load(name):
  try:
   place = opened(PLACE, os.O_DIRECTORY)
   opened("..", os.O_DIRECTORY, place)
@@ -67,8 +67,8 @@ def answer_to(head, stream):
  packed, packed_plan = map(stream.read, head["sizes"])
  named = f"{head['code']}-{MAGIC_NUMBER.hex()}"
  with_plan = f"{named}-{head['plan']}"
- code = None if packed else kept(named)
- known = None if packed_plan else kept(with_plan)
+ code = None if packed else load(named)
+ known = None if packed_plan else load(with_plan)
  if code is None and not packed or known is None and not packed_plan:
   return {LACKING: True}
  sources = None
@@ -83,13 +83,13 @@ def answer_to(head, stream):
  from proscribe.run import compliance_state
  host = Host()
  count = len(follows)
- told = compliance_state(host, Known(plan, follows), **head["call"])
+ answer = compliance_state(host, Known(plan, follows), **head["call"])
  complete = not sources and known is not None
- if head["call"].get("remember") and "record" in told and not (complete and len(follows) == count):
+ if head["call"].get("remember") and "record" in answer and not (complete and len(follows) == count):
   from proscribe.host_cache import keep
   parts = {named: modules.marshalled(), with_plan: marshal.dumps((plan, follows))}
   complete = keep(host, parts)
- return {**told, "kept": complete}
+ return {**answer, "kept": complete}
 if __name__ == "__main__":
  print("\n" + MARK + json.dumps(answered(sys.stdin.buffer)), flush=True)
  os._exit(0)

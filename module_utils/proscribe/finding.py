@@ -22,12 +22,12 @@ NOT_APPLICABLE = "not_applicable"
 # Worst first. A host's state is the worst state of its rules, so what could not be seen is never milder than what was.
 STATES = (ERROR, NONCOMPLIANT, UNKNOWN, WAIVED, REPAIRED, COMPLIANT, NOT_APPLICABLE)
 
-OPEN = (ERROR, NONCOMPLIANT, UNKNOWN)  # of these, the ones in which the ban is not known to hold
+OPEN = (ERROR, NONCOMPLIANT, UNKNOWN)  # of these, the ones in which the ban is not known to be in effect
 
 # Why a rule does not apply of which nobody knows what to look for. It is counted and shown, and never compliant.
 NOTHING_KNOWN = "nothing known to look for"
 
-# Rules that only a run looks at that asks for it: another one, which does not list them, says nothing of them.
+# Rules that a run evaluates only on request: a run without the request does not list them and says nothing of them.
 ON_REQUEST = frozenset({"browser/probe"})
 
 # What proscribe_compliance_gate can be, mildest first, and the states that make a host fail then.
@@ -107,7 +107,7 @@ def judge(
     """Turn what was seen of a rule into its verdict.
 
     `entry` is the rule's part of the plan (its `mode`, and `waiver`, `exceptions` or `effective_from` where these
-    apply), `violations` is the evidence against it, `unseen` says what could not be looked at ("" if everything was).
+    apply), `violations` is the evidence against it, `unseen` says what could not be checked ("" if everything was).
     `waiver_of` says which waiver covers a finding, where that takes more than the finding itself (`exception_for`).
     """
     found = tuple(violations)
@@ -123,7 +123,7 @@ def judge(
     counting = tuple(finding for finding, waiver in zip(found, covering) if not waiver)
     if counting:
         return Verdict(rule, NONCOMPLIANT, counting, reason=_also(covered), drifted=mode == "enforce")
-    if unseen:  # what could not be looked at may be what no waiver covers
+    if unseen:  # what could not be checked may be what no waiver covers
         return Verdict(rule, UNKNOWN, reason="; ".join(filter(None, [unseen, _also(covered)])))
     if covered:
         waiver, *others = dict.fromkeys(covering)
@@ -159,10 +159,10 @@ def host_record(
 ) -> dict[str, Any]:
     """A host's answer. The controller adds `host`, the inventory name, which a host cannot know.
 
-    Rules that are compliant or not applicable with nothing to tell are only counted, and so are those of which the plan
-    itself has nothing to look for (`nothing_known`, by control); by control too, so that a later look at one control
-    leaves what is known of the others. `attempts` has for each rule how many packets were refused; a host that keeps
-    the ban has some all the same.
+    Rules that are compliant or not applicable with nothing to report are only counted, and so are those of which the
+    plan itself has nothing to look for (`nothing_known`, by control); by control too, so that a later observation of
+    one control leaves what is known of the others. `attempts` has for each rule how many packets were refused; a
+    compliant host has some all the same.
     """
     controls: dict[str, dict[str, int]] = {}
     for verdict in verdicts:
@@ -174,7 +174,7 @@ def host_record(
             mine = controls.setdefault(control, {"evaluated": 0, "not_applicable": 0})
             mine["evaluated"] += count
             mine["not_applicable"] += count
-    told = [
+    listed = [
         v
         for v in verdicts
         if v.findings or v.state not in (COMPLIANT, NOT_APPLICABLE) or v.reason.startswith(NOTHING_KNOWN)
@@ -188,7 +188,7 @@ def host_record(
         "rules_evaluated": len(verdicts) + sum(nothing_known.values()),
         "rules_not_applicable": sum(mine["not_applicable"] for mine in controls.values()),
         "controls": controls,
-        "rules": [verdict.as_dict() for verdict in sorted(told)],
+        "rules": [verdict.as_dict() for verdict in sorted(listed)],
         "attempts": {verdict.rule: verdict.attempts for verdict in sorted(verdicts) if verdict.attempts},
         "errors": [dict(error) for error in errors],
         "duration_ms": duration_ms,
@@ -196,11 +196,11 @@ def host_record(
 
 
 def mark_repaired(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """The second record of an enforcing run, with the rules that were wrong before and hold now as `repaired`.
+    """The second record of an enforcing run, with the rules that were wrong before and are compliant now as `repaired`.
 
-    `found_at` is then when they were seen to be wrong, `checked_at` when they were seen to hold, `logged_in` who was
-    there when they were found. Only a rule that the fresh observation no longer lists, or lists as compliant, is
-    repaired; what else it lists stays as it was seen.
+    `found_at` is then when they were seen to be wrong, `checked_at` when they were seen to be compliant, `logged_in`
+    who was there when they were found. Only a rule that the fresh observation no longer lists, or lists as compliant,
+    is repaired; what else it lists stays as it was seen.
     """
     still = {rule["rule"] for rule in after["rules"] if rule["state"] != COMPLIANT}
     wrong = {r["rule"]: r for r in before["rules"] if r["state"] in (ERROR, NONCOMPLIANT) and r["rule"] not in still}

@@ -1,4 +1,4 @@
-"""Names in any script as they are compared: two that look the same to a reader are the same."""
+"""Names in any script as they are compared: two that a reader cannot distinguish are the same."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What a host keeps of the stream, so that it is neither sent nor worked out again: the observing code, compiled for
+"""A host's cache of the stream, so that it is neither sent nor computed again: the observing code, compiled for
 its own Python, and the plan with what follows from it (plan.Known).
 
-Only an enforcing run keeps them; an audit writes nothing. They are named for the hashes of code and plan and for the
-Python, so older ones are never used, and are taken away when new ones come.
+Only an enforcing run caches them; an audit writes nothing. They are named for the hashes of code and plan and for the
+Python, so older ones are never used, and are removed when new ones come.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PLACE = "/var/lib/proscribe/observe"
 
 
 def keep(host: Host, parts: Mapping[str, bytes | None]) -> bool:
-    """Keep these files, by name, and no other; None is one that stays as it is. Returns whether they are kept now: a
+    """Cache these files, by name, and no other; None is one that stays as it is. Returns whether they are cached now: a
     host where that cannot be only loses time.
     """
     try:
@@ -33,7 +33,7 @@ def keep(host: Host, parts: Mapping[str, bytes | None]) -> bool:
 
 
 def forget(host: Host) -> None:
-    """Take away what is kept."""
+    """Empty the cache."""
     with contextlib.suppress(ControlError, Unseen):
         for name in host.list(PLACE):
             host.delete(f"{PLACE}/{name}")

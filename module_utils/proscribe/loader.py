@@ -2,7 +2,7 @@
 
 stream.py sends this text, without what only people need, to `python3 -I -S -c`. Where a connection cannot pipe,
 library/compliance_state.py executes it and calls `answered`. It has nothing of the project until it has the code, which
-comes out of the stream, or out of what this host has kept of an earlier one (which nobody but root can have written). A
+comes out of the stream, or out of this host's cache of an earlier one (which nobody but root can have written). A
 name that is not in it is the standard library's.
 """
 
@@ -29,20 +29,20 @@ from typing import Any, BinaryIO
 # may stand within it, but never at the beginning of a line: JSON escapes their line ends.
 MARK = "proscribe-answer:"
 LACKING = "lacking"  # the key of the answer of a host that lacks what was only named
-PLACE = "@PLACE@"  # where a host keeps code and plans; stream.py fills in kept.PLACE
+PLACE = "@PLACE@"  # where a host caches code and plans; derived/bootstrap.py fills in host_cache.PLACE
 
 
 def opened(name: str, flags: int, within: int | None = None) -> int:
     """A descriptor of what nobody but root can have written. Raises OSError."""
-    opened = os.open(name, flags | os.O_RDONLY | os.O_NOFOLLOW, dir_fd=within)
-    seen = os.fstat(opened)
+    fd = os.open(name, flags | os.O_RDONLY | os.O_NOFOLLOW, dir_fd=within)
+    seen = os.fstat(fd)
     if seen.st_uid or seen.st_mode & 0o022:
         raise OSError
-    return opened
+    return fd
 
 
-def kept(name: str) -> Any:
-    """What this host has kept under a name; None if it has not, or others could have written it."""
+def load(name: str) -> Any:
+    """What this host has cached under a name; None if it has not, or others could have written it."""
     try:
         place = opened(PLACE, os.O_DIRECTORY)
         opened("..", os.O_DIRECTORY, place)
@@ -56,7 +56,7 @@ def answered(stream: BinaryIO) -> dict[str, Any]:
     """The answer to one stream. The process is ended where that takes longer than the stream permits."""
     head = json.loads(stream.readline())
     # The signal's default action ends a process wherever it is, also within a system call or an endless match. The
-    # module signal is this one with enumerations, which are a fiftieth of what a look costs.
+    # module signal is this one with enumerations, which are a fiftieth of the cost of an observation.
     _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
     _signal.alarm(head.get("seconds", 0))
     try:
@@ -79,7 +79,7 @@ class Modules:
         return self.code[name]
 
     def marshalled(self) -> bytes | None:
-        """All modules, for a host to keep; None where they are what it has kept."""
+        """All modules, for a host to cache; None where they came from its cache."""
         if not self.sources:
             return None
         for name in self.sources["texts"]:
@@ -104,8 +104,8 @@ def answer_to(head: dict[str, Any], stream: BinaryIO) -> dict[str, Any]:
     packed, packed_plan = map(stream.read, head["sizes"])
     named = f"{head['code']}-{MAGIC_NUMBER.hex()}"
     with_plan = f"{named}-{head['plan']}"
-    code = None if packed else kept(named)
-    known = None if packed_plan else kept(with_plan)
+    code = None if packed else load(named)
+    known = None if packed_plan else load(with_plan)
     if code is None and not packed or known is None and not packed_plan:
         return {LACKING: True}
     sources = None
@@ -122,14 +122,14 @@ def answer_to(head: dict[str, Any], stream: BinaryIO) -> dict[str, Any]:
 
     host = Host()
     count = len(follows)
-    told = compliance_state(host, Known(plan, follows), **head["call"])
+    answer = compliance_state(host, Known(plan, follows), **head["call"])
     complete = not sources and known is not None
-    if head["call"].get("remember") and "record" in told and not (complete and len(follows) == count):
+    if head["call"].get("remember") and "record" in answer and not (complete and len(follows) == count):
         from proscribe.host_cache import keep
 
         parts = {named: modules.marshalled(), with_plan: marshal.dumps((plan, follows))}
         complete = keep(host, parts)
-    return {**told, "kept": complete}
+    return {**answer, "kept": complete}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Who else can change a file. What is run, or read to be run, has to be out of other people's reach.
 
-A file is in somebody's reach who owns it, or whom its mode lets write it (with an ACL, the group's bits of the mode are
+A file is in somebody's reach who owns it, or may write it by its mode (with an ACL, the group's bits of the mode are
 its mask, so they show that somebody may: acl(5)), or who can put another one in its place: who reaches a directory on
 the way to it. In a sticky directory such as /tmp only the owner of an entry can replace it. Standard library only, on
 the controller and on hosts.
@@ -82,8 +82,8 @@ def _group_name(gid: int) -> str:
 
 def exposed(path: str, trusted: Collection[int]) -> Exposed | None:
     """The first thing on the way to a file, or of what is below it, that others can change; None for nothing, and for a
-    file that is not there. Links are followed, and what they lead to is asked the same, but not what is below that.
-    Raises OSError for what cannot be looked at.
+    file that is not there. Links are followed, and what they lead to is checked too, but not what is below that.
+    Raises OSError for what cannot be read.
     """
     return _in_path(path, trusted) or _below(path, trusted)
 
@@ -129,7 +129,7 @@ def _judged(path: str, seen: os.stat_result, trusted: Collection[int], within: b
 
 def _below(path: str, trusted: Collection[int]) -> Exposed | None:
     todo, entries = [os.path.realpath(path)], 0
-    ways: dict[str, Exposed | None] = {}  # by the directory that links lead to
+    by_target: dict[str, Exposed | None] = {}  # by the directory that links lead to
     while todo:
         directory = todo.pop()
         try:
@@ -142,12 +142,12 @@ def _below(path: str, trusted: Collection[int]) -> Exposed | None:
             seen = os.lstat(entry)
             entries += 1
             if entries > ENTRIES:
-                raise OSError(f"{path}: has more than {ENTRIES:,} files, too many to be looked at")
+                raise OSError(f"{path}: has more than {ENTRIES:,} files, too many to check")
             if stat.S_ISLNK(seen.st_mode):
                 target = os.path.realpath(entry)
-                if target not in ways:
-                    ways[target] = _in_path(target, trusted)
-                found = ways[target]
+                if target not in by_target:
+                    by_target[target] = _in_path(target, trusted)
+                found = by_target[target]
             else:
                 found = _judged(entry, seen, trusted, within=False)
             if found:

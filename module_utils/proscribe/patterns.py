@@ -1,5 +1,5 @@
-"""Regular expressions that are compiled where they are first used. A look at a host that is as it should be uses few of
-those that its modules name, and compiling all of them is an eighth of what it costs.
+"""Regular expressions that are compiled where they are first used. The observation of a compliant host uses few of
+those that its modules name; compiling all of them is an eighth of its cost.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A plan is plain JSON, so that it can be printed, compared and streamed:
 
     {"schema": "proscribe/plan/1", "digest": "sha256:<64 hex>", "catalog": "<release of the catalogue, if it has one>",
-     "contact": "whom a refused user asks",
+     "contact": "who helps a refused user",
      "browsers": [{"id", "family", "path", "browsers", "programs", "paths", "fallbacks", "present", "flatpaks", "snaps",
                    "elsewhere"}],
      "controls": {"<control>": {"mode": "enforce" | "audit",
@@ -15,7 +15,7 @@ A plan is plain JSON, so that it can be printed, compared and streamed:
 there where there is none.
 
 A control that is off is not in it. `mode` of a service: `enforce`; `audit` (counts against the host, nothing is
-changed); `waived` (with `waiver`, the id); `upcoming` (with `effective_from`, a date); `report` (seen and told, counts
+changed); `waived` (with `waiver`, the id); `upcoming` (with `effective_from`, a date); `report` (reported, counts
 nothing).
 
 A service that is waived in part keeps its mode and carries `"exceptions": [{"waiver": id, "users": [login names],
@@ -35,11 +35,11 @@ Identifiers by control:
     dns        domains [suffixes], allow [hosts], canaries [names that want NXDOMAIN and no address]
 Settings:
     apps       user_notice: text for logged-in users ("" for none), a line for each language; refusal_notice: the same
-               for whose installation is refused; grace: seconds between TERM and KILL;
-               quarantine_keep: seconds (0 for ever); exec_control: "fapolicyd" | "off"; full_scan_every: in how many
-               runs homes are read whole once; network_homes: "unknown" | "scan"; unmanaged_browsers: like a service,
-               with mode "report" | "audit", and copies [programs that count in homes, with the rest of a browser
-               around them]; not there if not looked for
+               for whose installation is refused; grace: seconds between TERM and KILL; quarantine_keep: seconds (0 for
+               ever); exec_control: "fapolicyd" | "off"; full_scan_every: in how many runs homes are read whole once;
+               network_homes: "unknown" | "scan"; unmanaged_browsers: like a service, with mode "report" | "audit", and
+               copies [portable apps: programs that count in homes, with the rest of a browser around them]; absent if
+               not scanned for
     browser    browsers {<setting>: how it is managed, of controls/browser/settings.py}; extensions_allowed [ids];
                tenants {google: [domains], microsoft: [tenant ids]}
     firewall   dns_over_tls, quic: "blocked" | "unmanaged"; log: whether refusals are logged; confirm_within: seconds
@@ -80,7 +80,7 @@ def sealed(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Known(dict[str, object]):
-    """A plan with what follows from it alone, by name, as far as it has been worked out: a host keeps both together.
+    """A plan with what follows from it alone, by name, as far as it has been computed: a host caches both together.
     The sections of its controls are known as well.
     """
 
@@ -114,7 +114,7 @@ def check(plan: Mapping[str, Any]) -> None:
     if plan.get("schema") != SCHEMA:
         raise ValueError(f"plan: schema is {plan.get('schema')!r}, expected {SCHEMA!r}")
     if plan.get("digest") != digest(plan):
-        raise ValueError("plan: the digest does not fit the content; compile the plan again")
+        raise ValueError("plan: the digest does not match the content; compile the plan again")
     unknown = set(plan["controls"]) - set(CONTROLS)
     if unknown:
         raise ValueError(f"plan: unknown control {sorted(unknown)[0]!r}, expected one of {', '.join(CONTROLS)}")

@@ -1,4 +1,4 @@
-"""A mistake in the catalogue, the restrictions or a waiver, told so that the person who made it can mend it."""
+"""A mistake in the catalogue, the restrictions or a waiver, reported so that the person who made it can correct it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LONGEST_SHOWN = 80  # characters of a wrong value; enough to recognise it
 
 
 class Described(str):
-    """Instead of a value: what stands there, in words."""
+    """Instead of a value: what is there, in words."""
 
     __slots__ = ()
 
@@ -19,7 +19,7 @@ class PolicyError(Exception):
     """One mistake.
 
     `where` is a file (`catalog/webmail/gmail.yml:12`, with the line where it is known) or what else holds the value,
-    `key` the path to it (`packages.apt[2]`; "" for the whole), `value` what stands there, `expected` what should.
+    `key` the path to it (`packages.apt[2]`; "" for the whole), `value` what is there, `expected` what should be.
     """
 
     def __init__(self, where: str, key: str, value: object, expected: str) -> None:
@@ -42,7 +42,7 @@ class Expected(Exception):
 
 
 class PolicyErrors(Exception):
-    """All the mistakes of one reading, so that they can be mended in one go. One line each."""
+    """All the mistakes of one reading, so that they can be corrected together. One line each."""
 
     def __init__(self, errors: Iterable[PolicyError]) -> None:
         self.errors = tuple(errors)
@@ -54,7 +54,7 @@ class PolicyErrors(Exception):
 
 class Mistakes:
     """Collects what several readings find wrong, so that one mistake does not hide another. What many hosts share is
-    kept once.
+    listed once.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The two things that are done with a host: look at it, and change one control of it."""
+"""The two operations on a host: observe it, and change one control of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONTROLS = plans.CONTROLS
 FAILED = "could not be changed"
 MISSED = 5  # items that a message names
 
-# The arguments of `compliance_state`, in Ansible's way of saying so: of the module, and of the action that streams it.
+# The arguments of `compliance_state`, as Ansible declares them: of the module, and of the action that streams it.
 COMPLIANCE_STATE_ARGUMENTS = {
     "plan": {"type": "dict"},
     "controls": {"type": "list", "elements": "str", "choices": list(CONTROLS), "default": []},
@@ -30,7 +30,7 @@ COMPLIANCE_STATE_ARGUMENTS = {
 
 
 def control(name: str) -> Control:
-    """A control's code, which is loaded when it is asked for: an audit of one does not compile the others."""
+    """A control's code, which is loaded on demand: an audit of one does not compile the others."""
     if name == "apps":
         from .controls import apps
 
@@ -51,9 +51,9 @@ def control(name: str) -> Control:
 def observe(
     host: Host, plan: Mapping[str, Any], only: Iterable[str] = (), probe: bool = False
 ) -> tuple[dict[str, Any], list[str]]:
-    """Look at a host: its record, and the names of the controls that enforcing would correct.
+    """Observe a host: its record, and the names of the controls that enforcing would correct.
 
-    `only` names the controls to look at; empty means all that the plan has. `probe` asks for the browsers themselves to
+    `only` names the controls to observe; empty means all that the plan has. `probe` asks for the browsers themselves to
     be started too (controls/browser/probe.py). Raises ValueError for an unusable plan.
     """
     plans.once(plan, "checked", lambda: plans.check(plan))
@@ -96,9 +96,9 @@ def observe(
 
 
 def _observed(host: Host, plan: Mapping[str, Any], name: str) -> list[Verdict]:
-    """What a control says of a host."""
+    """The verdicts of a control on a host."""
     if host.system != "Linux":
-        raise Unseen(f"{host.system} is not looked at yet")
+        raise Unseen(f"{host.system} is not supported yet")
     return control(name).observe(host, plan)
 
 
@@ -125,7 +125,7 @@ def compliance_state(
     probe: bool = False,
     remember: bool = False,
 ) -> dict[str, Any]:
-    """The answer of the module `compliance_state`, whichever way its code came to the host: {changed, record, drifted,
+    """The answer of the module `compliance_state`, however its code came to the host: {changed, record, drifted,
     privileged}, and {failed, msg} where the gate makes the host fail or the plan cannot be used.
     """
     host.learns = remember
@@ -139,7 +139,7 @@ def compliance_state(
                 keep(will_correct)
     answer = {"changed": False, "record": record, "drifted": drifted, "privileged": host.privileged}
     if record["state"] in GATES[gate] and not (drifted and will_correct):
-        message = f"this host is {record['state']}, and proscribe_compliance_gate asks to fail it"
+        message = f"this host is {record['state']}, which proscribe_compliance_gate does not allow"
         return {**answer, "failed": True, "msg": message}
     return answer
 
@@ -158,7 +158,7 @@ def change(
     dry_run: bool = False,
     doing: Callable[[Changes], Mapping[str, Any]] = carry_out,
 ) -> dict[str, Any]:
-    """Bring a control in line (or lift it), and say what was done: the result of the enforcing modules.
+    """Remediate a control (or lift it), and report what was done: the result of the enforcing modules.
 
     `doing` carries the changes out, and returns what the result says beyond them. Raises ControlError, which then names
     in `done` the actions that were carried out before it.
@@ -178,7 +178,7 @@ def change(
         elif section is not None:
             seen = control(name).observe(host, plan)
             found = [finding for verdict in seen if verdict.state == NONCOMPLIANT for finding in verdict.findings]
-            if section["mode"] == "enforce":  # an audited control is only looked at
+            if section["mode"] == "enforce":  # an audited control is only observed
                 changes = control(name).enforce(host, plan)
         more = dict({} if dry_run else doing(changes))
         left = more.pop("left", [])
@@ -188,9 +188,9 @@ def change(
             forget(host)
     refused = [refusal._asdict() for refusal in (*changes.refused, *refusals(left))]
     findings = [finding.as_dict() for finding in found]
-    told = _result(changes.actions, more, left)
-    notes = {"notes": list(changes.notes)} if told["changed"] and changes.notes else {}
-    return {**told, "refused": refused, "findings": findings, **notes}
+    result = _result(changes.actions, more, left)
+    notes = {"notes": list(changes.notes)} if result["changed"] and changes.notes else {}
+    return {**result, "refused": refused, "findings": findings, **notes}
 
 
 def _result(planned: Iterable[Action], more: Mapping[str, Any], left: Sequence[tuple[Action, str]]) -> dict[str, Any]:
@@ -234,9 +234,9 @@ def in_quarantine(host: Host, do: str, ids: Sequence[str], dry_run: bool = False
         left = more.pop("left", [])
     outcomes = operator.outcomes(found, left)
     missed = [one for one in outcomes if not one["done"]]
-    told = {"outcomes": outcomes, **_result(planned, more, left)}
+    result = {"outcomes": outcomes, **_result(planned, more, left)}
     if not missed:
-        return told
+        return result
     few = "; ".join(f"{one['id']}: {one['why']}" for one in missed[:MISSED])
     rest = f" (and {len(missed) - MISSED} more)" if missed[MISSED:] else ""
-    return {**told, "failed": True, "msg": f"not {DONE[do]}: {few}{rest}"}
+    return {**result, "failed": True, "msg": f"not {DONE[do]}: {few}{rest}"}

@@ -1,7 +1,7 @@
 """The sources of an observation: the modules that it reaches, without what only people or only a change needs.
 
-An audit pays for every line that a host compiles. So what is sent is found by what it is named: a function, a constant
-or an import stays if its name stands in something that stays, beginning with the names asked for. That keeps rather too
+Every line that a host compiles costs an audit time. So what is sent is found by its name: a function, a constant
+or an import stays if its name is in something that stays, beginning with the names asked for. That keeps rather too
 much: the same name elsewhere, a method of another class. Names that are made at run time would escape it, so the host
 side has none; a test holds what is sent to the answers of the whole.
 
@@ -33,15 +33,15 @@ def reached(
     """What is reached from some names in the modules `entries`, by module, each as small as it can be. `left_out` are
     functions that are never called.
     """
-    trees = {name: ast.parse(text) for name, text in whole.texts.items()}
+    parsed = {name: ast.parse(text) for name, text in whole.texts.items()}
     used, seen, before = {*names}, {*entries}, (0, 0)
     while before != (before := (len(used), len(seen))):
         for name in sorted(seen):
             package = name if name in whole.packages else name.rpartition(".")[0]
-            for node in _staying(trees[name].body, used, left_out):
+            for node in _staying(parsed[name].body, used, left_out):
                 used |= _names(node, used)
                 origins = {origin for one in ast.walk(node) for origin in _origins(one, package, used)}
-                seen |= {part for origin in origins for part in _with_parents(origin) if part in trees}
+                seen |= {part for origin in origins for part in _with_parents(origin) if part in parsed}
     return {name: small(whole.texts[name], used, left_out) for name in sorted(seen)}
 
 
@@ -165,7 +165,7 @@ def _shortened(
 
 
 def _annotations(node: ast.AST, lines: Sequence[str], in_class: Collection[ast.AST]) -> Iterator[_Edit]:
-    """Annotations are taken out. A NamedTuple's fields need one: `int` costs nothing to look at."""
+    """Annotations are taken out. A NamedTuple's fields need one: `int` costs nothing to evaluate."""
     if isinstance(node, ast.arg) and node.annotation:
         yield _Edit((node.lineno, node.col_offset + len(node.arg.encode())), _end(node.annotation))
     elif isinstance(node, ast.FunctionDef) and node.returns:
@@ -185,8 +185,8 @@ def _annotations(node: ast.AST, lines: Sequence[str], in_class: Collection[ast.A
 
 def _import(node: ast.Import | ast.ImportFrom, used: Collection[str]) -> Iterator[_Edit]:
     """An import of what is used."""
-    kept = [alias for alias in node.names if _bound(alias) in used]
-    if len(kept) < len(node.names) or node.lineno != node.end_lineno:
-        names = ", ".join(f"{alias.name} as {alias.asname}" if alias.asname else alias.name for alias in kept)
+    aliases = [alias for alias in node.names if _bound(alias) in used]
+    if len(aliases) < len(node.names) or node.lineno != node.end_lineno:
+        names = ", ".join(f"{alias.name} as {alias.asname}" if alias.asname else alias.name for alias in aliases)
         origin = f"from {'.' * node.level}{node.module or ''} " if isinstance(node, ast.ImportFrom) else ""
-        yield _whole(node, f"{origin}import {names}" if kept else "pass")
+        yield _whole(node, f"{origin}import {names}" if aliases else "pass")

@@ -50,8 +50,8 @@ class Untrusted(OSError):
 
 
 class Store:
-    """The store of a run. `directory` is where it is kept, None keeps nothing. `packed` is what `prepare` told of the
-    plans. `trusted` are accounts that may own it beside root, this one, and whoever owns the project's code.
+    """The store of a run. `directory` is where it is kept, None keeps nothing. `packed` is what `prepare` returned of
+    the plans. `trusted` are accounts that may own it beside root, this one, and whoever owns the project's code.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Store:
     # -- what goes to a host -------------------------------------------------------------------------------------------
 
     def code(self, probe: bool) -> Part:
-        """The observing code; with what the browsers' probe needs, if that is asked for."""
+        """The observing code; with what the browsers' probe needs, on request."""
         packed = packed_code(probe)
         name = hashlib.sha256(packed).hexdigest()
         if self._checked(f"{name}.code", name) != packed:
@@ -112,15 +112,15 @@ class Store:
         return Part(name, lambda: packed)
 
     def prepared(self, name: str) -> Part:
-        """The code that `prepare` told the name of."""
+        """The code whose name `prepare` returned."""
 
         def packed() -> bytes:
-            kept = self._checked(f"{name}.code", name) or packed_code(probe=False)
-            if hashlib.sha256(kept).hexdigest() != name:
+            content = self._checked(f"{name}.code", name) or packed_code(probe=False)
+            if hashlib.sha256(content).hexdigest() != name:
                 raise FileNotFoundError(
-                    f"the code that this run began with is gone, and its sources are others: {name}"
+                    f"the code that this run began with is gone, and its sources have changed: {name}"
                 )
-            return kept
+            return content
 
         return Part(name, packed)
 
@@ -159,14 +159,14 @@ class Store:
         if self._read(name) != content:
             self._keep(name, content)
 
-    # -- which hosts keep what -----------------------------------------------------------------------------------------
+    # -- which hosts store what ----------------------------------------------------------------------------------------
 
     def has(self, host: str, code: Part, plan: Part) -> bool:
-        """Whether that host has told that it keeps these."""
+        """Whether that host has reported that it stores these."""
         return self._read(_mark(host), "kept") == _names(code, plan)
 
     def note(self, host: str, code: Part, plan: Part, has: bool) -> None:
-        """Note whether a host keeps these."""
+        """Record whether a host stores these."""
         if has == self.has(host, code, plan):
             return
         if has:

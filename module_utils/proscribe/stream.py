@@ -4,10 +4,10 @@ Four fifths of what a module call costs a host is Python compiling Ansible's own
 needs none of it, so it can be piped to `python3 -I -S -c BOOTSTRAP` (loader.py), which takes it from standard input,
 answers one call, and leaves nothing behind. Controller side.
 
-A stream is a line of JSON (which code and which plan, how long they are, the call), the code, and the plan. What is
-the same for many hosts is made once, before any host is asked, and kept beside the plans for the processes that Ansible
-starts for each host. A host that an enforcing run has seen keeps both too, the code compiled and the plan with what
-follows from it; they are then named by their hashes and not sent.
+A stream is a line of JSON (which code and which plan, how long they are, the call), the code, and the plan. What is the
+same for many hosts is made once, before any host is contacted, and stored beside the plans for the processes that
+Ansible starts for each host. A host that an enforcing run has seen caches both too, the code compiled and the plan with
+what follows from it; they are then named by their hashes and not sent.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .reply.shapes import mapping
 
 PACKAGE = "proscribe"
 ENTRY = f"{PACKAGE}.run"
-ROOTS = ("compliance_state", "Host", "keep")  # what the bootstrap asks for
+ROOTS = ("compliance_state", "Host", "keep")  # what the bootstrap calls
 HOST_SIDE = (
     "__init__.py",
     "finding.py",
@@ -77,10 +77,10 @@ def _files() -> dict[str, Path]:
 
 
 def packed_code(probe: bool) -> bytes:
-    """The observing code as it is sent; with what the browsers' probe needs, if that is asked for.
+    """The observing code as it is sent; with what the browsers' probe needs, on request.
 
-    It takes seconds to put together, so it is kept where Python keeps this very file compiled: whoever can write there
-    has their code run by Python itself. As those files do, it goes with the sizes and times of its sources.
+    It takes seconds to put together, so it is cached where Python caches this very file compiled: whoever can write
+    there has their code run by Python itself. As those files do, it goes with the sizes and times of its sources.
     """
     own = [Path(__file__), Path(__file__).with_name("sources.py")]  # they say what is sent
     stats = [(str(path), path.stat()) for path in [*_files().values(), *own]]
@@ -88,9 +88,9 @@ def packed_code(probe: bool) -> bytes:
     cache = _cache("probe" if probe else "observe")
     with contextlib.suppress(OSError):
         if cache and not who_else(cache.lstat(), {os.geteuid(), Path(__file__).stat().st_uid}):
-            kept = cache.read_bytes()
-            if kept.startswith(state):
-                return kept.removeprefix(state)
+            cached = cache.read_bytes()
+            if cached.startswith(state):
+                return cached.removeprefix(state)
     packed = _put_together(probe)
     if cache:
         with contextlib.suppress(OSError):
@@ -105,7 +105,7 @@ def packed_code(probe: bool) -> bytes:
 def _cache(kind: str) -> Path | None:
     try:
         return Path(importlib.util.cache_from_source(__file__)).with_suffix(f".{kind}")
-    except NotImplementedError:  # a Python that keeps nothing compiled
+    except NotImplementedError:  # a Python without a cache of compiled files
         return None
 
 

@@ -1,5 +1,5 @@
 """`NamedTuple` as `typing` has it, without what that costs a host: loading `typing`, and then the compiling of a
-constructor for every class, which together take longer than looking at a control.
+constructor for every class, which together take longer than observing a control.
 """
 
 from __future__ import annotations

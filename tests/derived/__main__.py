@@ -1,6 +1,6 @@
 """What follows from the code is written from it: `python tests/derived` writes, `--check` names what is stale.
 
-A module here is one source of such texts: its `DERIVED` are the parts, each a whole file or what stands between two
+A module here is one source of such texts: its `DERIVED` are the parts, each a whole file or the text between two
 marks of a document:
 
     <!-- derived: NAME -->

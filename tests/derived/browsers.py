@@ -53,7 +53,9 @@ def _policies(said: Any) -> Iterator[str]:
     """The policies of a switch, each with its value."""
     for name, value in said.items():
         if name == "Preferences":
-            yield from (f"`{preference}` = {json.dumps(told['Value'])}, locked" for preference, told in value.items())
+            yield from (
+                f"`{preference}` = {json.dumps(locked['Value'])}, locked" for preference, locked in value.items()
+            )
         else:
             yield f"`{name}` {json.dumps(value)}"
 

@@ -1,4 +1,4 @@
-"""What docs/catalogue.md repeats of the code: package systems, closed lists of words, services that nothing finds."""
+"""What docs/catalogue.md repeats of the code: package systems, keys with few values, services that nothing finds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CATALOG = Path(__file__).resolve().parents[2] / "catalog"
 
 def package_systems() -> str:
     return table(
-        ("key", "a name is", "looked for in"),
+        ("key", "a name is", "searched in"),
         ((f"`{key}`", _expected(key), _managers(key)) for key in PACKAGE_NAMES),
     )
 
@@ -29,7 +29,7 @@ def _expected(key: str) -> str:
 
 
 def _managers(key: str) -> str:
-    """The package systems of hosts that are asked for the names of a key."""
+    """The package systems of hosts that are searched for the names of a key."""
     found = [f"`{system.MANAGER}`" for system in SYSTEMS if key == system.CATALOGUE_KEY]
     return ", ".join(found) or "none: data for other tools"
 
@@ -51,15 +51,15 @@ def _with_words(group: Group) -> list[tuple[str, Text]]:
     return [(key, kind) for key, kind in texts if isinstance(kind.well_formed, OneOf)]
 
 
-def nothing_to_look_for() -> str:
+def nothing_known() -> str:
     """The services that are restricted and of which no control has anything."""
     services = load([CATALOG]).services.values()
     found = [one.id for one in services if one.enforce and not any(find(one) for find in IDENTIFIERS.values())]
-    return f"No control has anything to look for of {len(found)} services: {', '.join(f'`{id_}`' for id_ in found)}.\n"
+    return f"No control has an identifier of {len(found)} services: {', '.join(f'`{id_}`' for id_ in found)}.\n"
 
 
 DERIVED = (
     Part("docs/catalogue.md", package_systems, "package systems"),
     Part("docs/catalogue.md", words, "words"),
-    Part("docs/catalogue.md", nothing_to_look_for, "services with nothing to look for"),
+    Part("docs/catalogue.md", nothing_known, "services with nothing to look for"),
 )

@@ -15,7 +15,7 @@ def words(allowed: Iterable[str], **meant: str) -> str:
 
 
 KEY = (
-    ("direction", words(DIRECTIONS, forward="guests and containers behind the host"), "required"),
+    ("direction", words(DIRECTIONS, forward="virtual machines and containers behind the host"), "required"),
     ("verdict", words(VERDICTS, reject="fails at once"), "required"),
     ("protocol", words(PROTOCOLS), "any"),
     ("addresses", "addresses and networks: where it comes from (`in`), or goes to", "everywhere"),

@@ -25,7 +25,7 @@ class Found(NamedTuple):
 
 
 def declared() -> list[Found]:
-    """All package systems: those of the host, those that every host is asked about, and those that leave traces."""
+    """All package systems: those of the host, those that are queried on every host, and those that leave traces."""
     found = []
     for path in sorted(Path(systems.__path__[0]).glob("*.py")):
         if path.stem not in {"__init__", "registry"}:
@@ -108,7 +108,7 @@ def names() -> str:
         assert ids
         raw = f'r"{ids.pattern}"' if '"' not in ids.pattern else f"r'{ids.pattern}'"
         lines += [f"    {as_text(key)}: (", f"        {raw},", f"        {as_text(ids.meaning)},", "    ),"]
-    lines += ["}", "# Those whose packages are asked of the guard list."]
+    lines += ["}", "# Those whose packages are checked against the guard list."]
     lines += _listed("GUARDED", "str", [as_text(key) for key in guarded])
     return "\n".join(lines) + "\n"
 

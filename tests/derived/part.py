@@ -1,4 +1,4 @@
-"""One text that follows from the code, and where it stands."""
+"""One text that follows from the code, and its place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class StaleMarks(Exception):
 
 
 class Part(NamedTuple):
-    """A text and its place: a whole file, or what stands between the marks of a name in a document."""
+    """A text and its place: a whole file, or the text between the marks of a name in a document."""
 
     path: str  # from the project's directory
     text: Callable[[], str]  # ends with a line end

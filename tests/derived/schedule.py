@@ -7,7 +7,7 @@ from proscribe.compile.schedule_values import METHODS
 
 from .part import Part, described, table
 
-WAY = (
+METHOD = (
     (
         "controller",
         "a systemd timer on the controller, over SSH",
@@ -23,14 +23,16 @@ WAY = (
         "an automation controller's own schedule; nothing is put on any machine",
         "where there is one already",
     ),
-    ("off", "nobody; what an earlier `schedule` set up is taken away", ""),
+    ("off", "nobody; what an earlier `schedule` set up is removed", ""),
 )
 
 
-def ways() -> str:
+def methods() -> str:
     usual = f"`{RESTRICTIONS['schedule'].default}`"
-    rows = ((f"{way} (default)" if way == usual else way, *cells) for way, *cells in described(METHODS, WAY))
+    rows = (
+        (f"{method} (default)" if method == usual else method, *cells) for method, *cells in described(METHODS, METHOD)
+    )
     return table(("`proscribe_schedule`", "who begins runs", "suits"), rows)
 
 
-DERIVED = (Part("docs/scheduling.md", ways, "ways"),)
+DERIVED = (Part("docs/scheduling.md", methods, "ways"),)

@@ -16,9 +16,12 @@ OF_RULE = (
     (NONCOMPLIANT, "is broken, with the findings that show it"),
     (UNKNOWN, "could not be seen, with the reason; or, of a host, it gave no answer that counts"),
     (WAIVED, "is broken, and an active waiver covers it"),
-    (REPAIRED, "was broken, was corrected in this run, and held when it was looked at again"),
-    (COMPLIANT, "holds"),
-    (NOT_APPLICABLE, "does not count on this host: it is upcoming, or only reported, or nothing is known to look for"),
+    (REPAIRED, "was broken, was corrected in this run, and was compliant when it was observed again"),
+    (COMPLIANT, "is in effect"),
+    (
+        NOT_APPLICABLE,
+        "does not count on this host: it is upcoming, or only reported, or nothing is known to search for",
+    ),
 )
 OF_RUN = (
     (verdict.BROKEN_EXIT, "the report itself failed (it could not be written, say): the run proves nothing"),
@@ -49,7 +52,7 @@ OF_QUESTION = (
     (reason.WAIVED, "open by a waiver, which is named with its approver and its end"),
     (reason.TENANTS, "open to accounts of the organisation's own tenants"),
     (reason.UPCOMING, "blocked from a day to come"),
-    (reason.REPORTED, "told where it is seen, counts nothing"),
+    (reason.REPORTED, "reported where it is found, counts nothing"),
     (
         reason.OPEN,
         "nothing restricted here fits; or an exception of the catalogue, a service that is not restricted here, "
@@ -65,7 +68,7 @@ def states() -> str:
 
 def exits() -> str:
     otherwise = ("Ansible's own", "otherwise: 0, 2 a host failed, 4 a host was unreachable, ...")
-    return table(("launcher ends with", "when"), (*described(verdict.EXITS, OF_RUN), otherwise))
+    return table(("exit code", "when"), (*described(verdict.EXITS, OF_RUN), otherwise))
 
 
 def answers() -> str:

@@ -34,19 +34,19 @@ KEY = (
         "`reviewed_on`",
     ),
     ("reviewed_on", "when that was asked last"),
-    ("revoked", "`{on: time, by: name, why: text}`: taken back"),
+    ("revoked", "`{on: time, by: name, why: text}`: revoked"),
     ("risk, compensating_controls, ticket, requested_on", "for the record"),
 )
 STATUS = (
     (
         ACTIVE,
-        "all is well: it waives. With `review_overdue` it still does, and every run says so",
+        "all is well: it waives. With `review_overdue` it still does, and every run reports it",
         "review it, and write `reviewed_on`",
     ),
     ("not_yet_valid", "before its start", "-"),
     ("revoked", "from `revoked.on` on, whatever else is wrong with it", "-"),
     ("expired", "from `expires` on", "a new waiver, if the need is still there"),
-    ("no_hosts", "no host of the inventory is in its scope", "mend the groups or zones"),
+    ("no_hosts", "no host of the inventory is in its scope", "correct the groups or zones"),
     ("too_long", "it runs for more than `proscribe_waiver_max_days`", "an earlier end"),
     (
         "blanket",

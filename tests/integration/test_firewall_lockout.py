@@ -207,7 +207,7 @@ def a_policy_that_blocks_the_controllers_network_is_refused_before_the_host_is_t
     variables = {"proscribe_catalog_dirs": [str(folder / "catalog")], "ansible_become": False}
     said = host.playbook("enforce", variables, reports=folder / "reports")
     assert said.returncode != 0
-    assert f"found '{NETWORK}.0/24', expected no network that holds {NETWORK}." in said.stdout
+    assert f"found '{NETWORK}.0/24', expected no network that contains {NETWORK}." in said.stdout
     assert re.search(r"the address of host proscribe-lockout|this controller's own address", said.stdout)
     assert (table(host), host.there("/etc/proscribe"), host.there(program.PATH)) == ("", False, False)
 

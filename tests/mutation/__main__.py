@@ -173,9 +173,9 @@ def main() -> int:
 def run(work: Sequence[tuple[str, Mutant]], place: Path, jobs: int) -> list[Outcome]:
     """Run all mutants and print each that survives. Ends the program where tests fail without any mutant."""
     same = {module: equivalents(module, _text(module)) for module, _ in work}
-    copies: queue.Queue[Copy] = queue.Queue()
+    checkouts: queue.Queue[Copy] = queue.Queue()
     for number in range(jobs):
-        copies.put(Copy(place / f"copy{number}"))
+        checkouts.put(Copy(place / f"copy{number}"))
     limits: dict[str, float] = {}
     turn = threading.Lock()
 
@@ -192,11 +192,11 @@ def run(work: Sequence[tuple[str, Mutant]], place: Path, jobs: int) -> list[Outc
     def one(module: str, mutant: Mutant) -> Outcome:
         if mutant in same[module]:
             return Outcome(module, mutant, EQUIVALENT, 0)
-        copy = copies.get()
+        copy = checkouts.get()
         try:
             return copy.try_out(module, mutant, tests_of(module, copy.tree), limit(module, copy))
         finally:
-            copies.put(copy)
+            checkouts.put(copy)
 
     outcomes = []
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
@@ -205,7 +205,7 @@ def run(work: Sequence[tuple[str, Mutant]], place: Path, jobs: int) -> list[Outc
             if outcome.state == SURVIVED:
                 where = f"{PACKAGE}/{outcome.module}.py:{outcome.mutant.line}"
                 print(f"{outcome.state} {where}: {outcome.mutant.change}", flush=True)
-            if number == len(work) or work[number][0] != outcome.module:  # told at once: the rest may take hours
+            if number == len(work) or work[number][0] != outcome.module:  # printed at once: the rest may take hours
                 of_module = [done for done in outcomes if done.module == outcome.module]
                 print(f"{outcome.module:28} {share(of_module)}", flush=True)
     return outcomes

@@ -88,7 +88,7 @@ class _Maker:
         outer = self.function
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             self.function = f"{outer}.{node.name}".lstrip(".")
-        for child in _looked_at(node):
+        for child in _parts(node):
             yield from self._of(child, returns)
             yield from self._below(child, returns)
         self.function = outer
@@ -103,8 +103,8 @@ class _Maker:
             other_op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
             yield from self._instead(node, ast.BoolOp(other_op, node.values))
             for index in range(len(node.values)):
-                kept = [*node.values[:index], *node.values[index + 1 :]]
-                rest = kept[0] if len(kept) == 1 else ast.BoolOp(node.op, kept)
+                remaining = [*node.values[:index], *node.values[index + 1 :]]
+                rest = remaining[0] if len(remaining) == 1 else ast.BoolOp(node.op, remaining)
                 yield from self._instead(node, rest, node.values[index])
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
             yield from self._instead(node, node.operand)
@@ -118,8 +118,8 @@ class _Maker:
             getattr(node, "ctx", ast.Load()), ast.Load
         ):
             for index in range(len(node.elts)):
-                kept = [*node.elts[:index], *node.elts[index + 1 :]]
-                yield from self._instead(node, _like(node, kept), node.elts[index])
+                remaining = [*node.elts[:index], *node.elts[index + 1 :]]
+                yield from self._instead(node, _like(node, remaining), node.elts[index])
         elif isinstance(node, ast.Dict) and len(node.keys) > 1:
             for index in range(len(node.keys)):
                 keys = [*node.keys[:index], *node.keys[index + 1 :]]
@@ -143,9 +143,9 @@ class _Maker:
 
     def _operation(self, node: ast.BinOp) -> Iterator[Mutant]:
         if isinstance(node.op, (ast.BitOr, ast.BitAnd)):  # a flag, or one side of a set, is lost
-            for kept, lost in ((node.left, node.right), (node.right, node.left)):
+            for remaining, lost in ((node.left, node.right), (node.right, node.left)):
                 if ast.unparse(lost) not in IDLE:
-                    yield from self._instead(node, kept, lost)
+                    yield from self._instead(node, remaining, lost)
         elif type(node.op) in OPERATED:
             yield from self._instead(node, ast.BinOp(node.left, OPERATED[type(node.op)](), node.right))
 
@@ -174,8 +174,8 @@ class _Maker:
         if segment.startswith(('"""', "'''")):
             lines = segment.splitlines(keepends=True)
             for index in range(1, len(lines) - 1):
-                kept = "".join([*lines[:index], *lines[index + 1 :]])
-                yield self._mutant(begin, end, kept, node.lineno + index, lines[index], "")
+                remaining = "".join([*lines[:index], *lines[index + 1 :]])
+                yield self._mutant(begin, end, remaining, node.lineno + index, lines[index], "")
             return
         tokens = [
             token
@@ -183,8 +183,8 @@ class _Maker:
             if token.type == tokenize.STRING
         ]
         for dropped in tokens if len(tokens) > 1 else ():
-            kept = " ".join(token.string for token in tokens if token is not dropped)
-            yield self._mutant(begin, end, kept, node.lineno + dropped.start[0] - 1, dropped.string, "")
+            remaining = " ".join(token.string for token in tokens if token is not dropped)
+            yield self._mutant(begin, end, remaining, node.lineno + dropped.start[0] - 1, dropped.string, "")
 
     def _call(self, node: ast.Call) -> Iterator[Mutant]:
         starred = any(isinstance(argument, ast.Starred) for argument in node.args[:2])
@@ -209,7 +209,7 @@ class _Maker:
 
     def _instead(self, node: ast.AST, other: ast.AST, dropped: ast.AST | None = None) -> Iterator[Mutant]:
         """The module with another piece of code in the place of one, if it means something else. Where the change is
-        that a part of it is dropped, that part is told.
+        that a part of it is dropped, that part is named.
         """
         after = ast.unparse(ast.fix_missing_locations(other))
         if after == ast.unparse(node):
@@ -217,24 +217,24 @@ class _Maker:
         if isinstance(other, ast.expr):
             after = f"({after})"
         begin, end = self._span(node)
-        line, told = node.lineno, after  # type: ignore[attr-defined]
+        line, shown = node.lineno, after  # type: ignore[attr-defined]
         before = self.data[begin:end].decode()
         if dropped is not None:
-            line, told = dropped.lineno, ""  # type: ignore[attr-defined]
+            line, shown = dropped.lineno, ""  # type: ignore[attr-defined]
             before = self.data[slice(*self._span(dropped))].decode()
-        yield self._mutant(begin, end, after, line, before, told)
+        yield self._mutant(begin, end, after, line, before, shown)
 
     def _mutant(self, begin: int, end: int, instead: str, line: int, before: str, after: str) -> Mutant:
         text = (self.data[:begin] + instead.encode() + self.data[end:]).decode()
-        told = " -> ".join(" ".join(part.split()) for part in (before, after or "(dropped)"))
-        return Mutant(line, f"{self.function}: {told}" if self.function else told, text)
+        change = " -> ".join(" ".join(part.split()) for part in (before, after or "(dropped)"))
+        return Mutant(line, f"{self.function}: {change}" if self.function else change, text)
 
     def _span(self, node: ast.AST) -> tuple[int, int]:
         begin = self.starts[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
         return begin, self.starts[node.end_lineno - 1] + node.end_col_offset  # type: ignore[attr-defined]
 
 
-def _looked_at(node: ast.AST) -> Iterator[ast.AST]:
+def _parts(node: ast.AST) -> Iterator[ast.AST]:
     """The parts of a node that run, or are data: no docstrings, annotations, imports, decorators, formatted strings."""
     for field, value in ast.iter_fields(node):
         if field in ("annotation", "returns", "decorator_list", "bases"):

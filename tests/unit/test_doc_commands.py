@@ -73,24 +73,24 @@ def test_commands_and_files_are_read_with_their_lines() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("```console\n$ one\n", "a.md:1: found a block without an end"),
         ("```console\none\n```\n", "a.md:2: found 'one', expected a command behind '$ '"),
         ("\n```console\n$ one \\\n```\n", "a.md:3: found a backslash at the end"),
     ],
 )
-def test_a_block_that_cannot_be_read_is_told_with_its_place(text: str, told: str) -> None:
-    with pytest.raises(Wrong, match=told.replace("$", r"\$")):
+def test_a_block_that_cannot_be_read_is_told_with_its_place(text: str, message: str) -> None:
+    with pytest.raises(Wrong, match=message.replace("$", r"\$")):
         list(doc_blocks.parts("a.md", text))
-    assert told in doc_commands.mistakes("a.md", text)[0]
+    assert message in doc_commands.mistakes("a.md", text)[0]
 
 
 # -- what judges them ------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "message"),
     [
         ("./proscribe adit -i inventory", "there is no command 'adit'"),
         ("sudo ./proscribe audit --lmit web01", "unrecognized arguments: --lmit"),
@@ -115,9 +115,9 @@ def test_a_block_that_cannot_be_read_is_told_with_its_place(text: str, told: str
         ("python tests/bench/soap.py", "there is no tests/bench/soap.py"),
     ],
 )
-def test_what_there_is_not_is_found(command: str, told: str) -> None:
+def test_what_there_is_not_is_found(command: str, message: str) -> None:
     found = doc_commands.mistakes("a.md", f"# A\n\n```console\n$ {command}\n```\n")
-    assert len(found) == 1 and found[0].startswith(f"a.md:4: {command}: ") and told in found[0], found
+    assert len(found) == 1 and found[0].startswith(f"a.md:4: {command}: ") and message in found[0], found
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_what_there_is_passes(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("Type `./proscribe adit`.", "a.md:1: ./proscribe adit: there is no command"),
         ("`./proscribe waiver new | sing`", "invalid choice: 'sing'"),
@@ -146,9 +146,9 @@ def test_what_there_is_passes(command: str) -> None:
         ("```text\nnext:\n      ./proscribe audit --limt a\n```", "a.md:3: ./proscribe audit --limt a: unrecognized"),
     ],
 )
-def test_a_command_in_the_text_and_one_that_is_printed_is_judged_too(text: str, told: str) -> None:
+def test_a_command_in_the_text_and_one_that_is_printed_is_judged_too(text: str, message: str) -> None:
     found = doc_commands.mistakes("a.md", text)
-    assert len(found) == 1 and told in found[0], found
+    assert len(found) == 1 and message in found[0], found
 
 
 def test_what_the_text_leaves_out_is_nothing_wrong() -> None:

@@ -164,7 +164,7 @@ def record(*verdicts: Verdict):
 def test_a_record_has_these_keys_with_these_values():
     """Others read it: the callback, the history, every export. A key that is renamed is data that is lost."""
     verdicts = [Verdict("apps/b", COMPLIANT, attempts=3), Verdict("apps/a", "not_applicable", reason="upcoming")]
-    told = host_record(
+    result = host_record(
         plan_digest="sha256:d",
         checked_at="2026-11-26T08:00:00Z",
         platform={"os": "debian"},
@@ -173,7 +173,7 @@ def test_a_record_has_these_keys_with_these_values():
         duration_ms=7,
     )
     empty = dict.fromkeys(("version", "scope", "path", "detail"))
-    assert told == {
+    assert result == {
         "schema": "proscribe/host/1",
         "state": "noncompliant",
         "plan": "sha256:d",
@@ -201,16 +201,16 @@ def test_of_what_nothing_is_known_a_record_counts_the_rules_of_each_control():
     """It is evaluated and does not apply; were it not counted, a host would seem to have left rules out."""
     facts = {"plan_digest": "d", "checked_at": "t", "platform": {}, "errors": (), "duration_ms": 1}
     known = {"apps": 2, "dns": 3, "browser": 0}
-    told = host_record(verdicts=[Verdict("apps/a", COMPLIANT)], nothing_known=known, **facts)
-    assert told["controls"] == {
+    result = host_record(verdicts=[Verdict("apps/a", COMPLIANT)], nothing_known=known, **facts)
+    assert result["controls"] == {
         "apps": {"evaluated": 3, "not_applicable": 2},
         "dns": {"evaluated": 3, "not_applicable": 3},
     }
-    assert (told["rules_evaluated"], told["rules_not_applicable"], told["state"]) == (6, 5, "compliant")
-    told = host_record(verdicts=[], nothing_known={"dns": 1}, **facts)
-    assert (told["rules_evaluated"], told["state"]) == (1, "not_applicable")
-    told = host_record(verdicts=[], nothing_known={"dns": 0}, **facts)
-    assert (told["rules_evaluated"], told["state"], told["controls"]) == (0, "unknown", {})
+    assert (result["rules_evaluated"], result["rules_not_applicable"], result["state"]) == (6, 5, "compliant")
+    result = host_record(verdicts=[], nothing_known={"dns": 1}, **facts)
+    assert (result["rules_evaluated"], result["state"]) == (1, "not_applicable")
+    result = host_record(verdicts=[], nothing_known={"dns": 0}, **facts)
+    assert (result["rules_evaluated"], result["state"], result["controls"]) == (0, "unknown", {})
 
 
 def test_a_repaired_record_says_when_it_was_wrong_and_who_was_there_then():
@@ -218,8 +218,8 @@ def test_a_repaired_record_says_when_it_was_wrong_and_who_was_there_then():
     common = {"plan_digest": "d", "platform": {}, "errors": (), "duration_ms": 1}
     before = {**host_record(checked_at="8:00", verdicts=wrong, **common), "logged_in": ["alice"]}
     after = host_record(checked_at="8:05", verdicts=[Verdict("apps/a", COMPLIANT)], **common)
-    told = mark_repaired(before, {**after, "logged_in": ["bob"]})
-    assert (told["found_at"], told["checked_at"], told["logged_in"]) == ("8:00", "8:05", ["alice"])
+    result = mark_repaired(before, {**after, "logged_in": ["bob"]})
+    assert (result["found_at"], result["checked_at"], result["logged_in"]) == ("8:00", "8:05", ["alice"])
     unseen = {key: value for key, value in before.items() if key != "logged_in"}
     assert "logged_in" not in mark_repaired(unseen, after)
     assert "found_at" not in mark_repaired(after, after)
@@ -235,15 +235,15 @@ def test_the_gates_from_the_mildest_on():
 
 
 def test_a_record_tells_what_is_not_plainly_compliant_and_counts_the_rest():
-    told = record(
+    result = record(
         Verdict("apps/b", "noncompliant", (FOUND,)),
         Verdict("apps/a", "compliant"),
         Verdict("apps/c", "not_applicable"),
         Verdict("apps/d", "not_applicable", (FOUND,), reason="report only"),
     )
-    assert [rule["rule"] for rule in told["rules"]] == ["apps/b", "apps/d"]
-    assert (told["state"], told["rules_evaluated"]) == ("noncompliant", 4)
-    assert told["rules"][0]["findings"] == [
+    assert [rule["rule"] for rule in result["rules"]] == ["apps/b", "apps/d"]
+    assert (result["state"], result["rules_evaluated"]) == ("noncompliant", 4)
+    assert result["rules"][0]["findings"] == [
         {
             "kind": "package",
             "id": "wechat",

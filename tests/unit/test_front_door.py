@@ -57,10 +57,10 @@ def test_ci_runs_the_one_command(path: str, commands: Any) -> None:
 def test_a_form_is_one_that_is_shown_and_links_to_what_there_is(name: str) -> None:
     form = read(f".github/ISSUE_TEMPLATE/{name}.yml")
     assert {"name", "description", "body"} <= set(form)
-    asked = [item for item in form["body"] if item["type"] != "markdown"]
-    assert {item["type"] for item in asked} <= {"input", "textarea", "dropdown"}
-    assert len({item["id"] for item in asked}) == len(asked)
-    assert all(item["attributes"]["label"] for item in asked)
+    fields = [item for item in form["body"] if item["type"] != "markdown"]
+    assert {item["type"] for item in fields} <= {"input", "textarea", "dropdown"}
+    assert len({item["id"] for item in fields}) == len(fields)
+    assert all(item["attributes"]["label"] for item in fields)
     text = (PROJECT / f".github/ISSUE_TEMPLATE/{name}.yml").read_text()
     assert [link for link in re.findall(r"\]\(\.\./blob/HEAD/([^)]+)\)", text) if not (PROJECT / link).exists()] == []
 

@@ -60,7 +60,7 @@ def host(tmp_path: Path) -> Host:
     return Host(str(tmp_path), lambda argv, **_: Result(0, "ii \tmegasync\tmegasync\t5.0\n", ""))
 
 
-def told(host: Host, plan: Any) -> dict[str, Any]:
+def result_of(host: Host, plan: Any) -> dict[str, Any]:
     host.told, host.keeps = {}, []
     record, drifted = observe(host, plan)
     return {**{key: value for key, value in record.items() if key not in CLOCKS}, "drifted": drifted}
@@ -80,14 +80,14 @@ def test_what_is_kept_says_what_is_worked_out(
 ) -> None:
     plan = made(own_catalogue, **restrictions)
     observed(host, plan)
-    plainly = told(host, plan)
+    plainly = result_of(host, plan)
     follows: dict[str, Any] = {}
-    assert told(host, plans.Known(plan, follows)) == plainly
+    assert result_of(host, plans.Known(plan, follows)) == plainly
     assert follows
-    kept = marshal.loads(marshal.dumps(follows))
-    before = copy.deepcopy(kept)
-    assert told(host, plans.Known(plan, kept)) == plainly
-    assert kept == before, "what is kept was changed, or something of it was worked out again under another name"
+    stored = marshal.loads(marshal.dumps(follows))
+    before = copy.deepcopy(stored)
+    assert result_of(host, plans.Known(plan, stored)) == plainly
+    assert stored == before, "what is kept was changed, or something of it was worked out again under another name"
 
 
 def test_a_plan_that_is_not_known_keeps_nothing_and_one_that_was_tampered_with_is_refused(

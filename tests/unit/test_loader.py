@@ -56,11 +56,11 @@ def test_modules_come_out_of_the_sources_or_out_of_what_was_kept(found):
     sent = loader.Modules({}, ONE)
     found(sent)
     assert importlib.import_module("made_one.two").value == 2
-    kept = marshal.loads(sent.marshalled() or b"")
-    assert sorted(kept) == ["made_one", "made_one.two"]
-    for name in kept:
+    stored = marshal.loads(sent.marshalled() or b"")
+    assert sorted(stored) == ["made_one", "made_one.two"]
+    for name in stored:
         del sys.modules[name]
-    again = loader.Modules(kept, None)
+    again = loader.Modules(stored, None)
     found(again)
     assert importlib.import_module("made_one.two").value == 2 and again.marshalled() is None
     assert again.find_spec("json") is None and sent.find_spec("json") is None

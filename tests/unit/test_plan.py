@@ -30,15 +30,15 @@ def test_a_sealed_plan_is_the_same_after_a_journey(extra):
 
 
 @pytest.mark.parametrize(
-    ("plan", "told"),
+    ("plan", "message"),
     [
         ({**plans.sealed(BODY), "schema": "proscribe/plan/2"}, "expected 'proscribe/plan/1'"),
-        ({**plans.sealed(BODY), "contact": "y"}, "the digest does not fit"),
-        (BODY, "the digest does not fit"),
+        ({**plans.sealed(BODY), "contact": "y"}, "the digest does not match"),
+        (BODY, "the digest does not match"),
         ({}, "schema is None"),
         (plans.sealed({**BODY, "controls": {"fire": {}}}), "unknown control 'fire'"),
     ],
 )
-def test_a_plan_that_was_not_meant_is_refused(plan, told):
-    with pytest.raises(ValueError, match=told):
+def test_a_plan_that_was_not_meant_is_refused(plan, message):
+    with pytest.raises(ValueError, match=message):
         plans.check(plan)

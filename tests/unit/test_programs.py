@@ -28,10 +28,10 @@ SHELLS = [shell for shell in (["dash"], ["bash", "--posix"], ["busybox", "sh"]) 
 shells = pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
 
 
-def hook(contact: str = "it@example.org", notices: Sequence[str] = ()) -> str:
+def hook(contact: str = "it@example.org", messages: Sequence[str] = ()) -> str:
     """The script of pacman's gate."""
     return next(
-        part.content for part in pacman.gate({"wechat"}, contact, notices=notices) if part.path == pacman.SCRIPT
+        part.content for part in pacman.gate({"wechat"}, contact, notices=messages) if part.path == pacman.SCRIPT
     )
 
 
@@ -86,7 +86,7 @@ DELETED, ADDED = 0xA02, 0xA00
 
 
 @pytest.mark.parametrize(
-    ("heard", "told"),
+    ("heard", "printed"),
     [
         (event(DELETED, b"....proscribe\0"), ["delete table inet proscribe"]),
         (event(ADDED, b"....filter\0") + event(DELETED, b"....proscribe\0"), ["delete table inet proscribe"]),
@@ -97,7 +97,7 @@ DELETED, ADDED = 0xA02, 0xA00
     ],
     ids=["ours", "ours behind another", "others", "two events", "nothing", "lost"],
 )
-def test_the_listener_tells_of_our_table_alone(monkeypatch, capsys, heard: bytes | OSError, told: list[str]):
+def test_the_listener_tells_of_our_table_alone(monkeypatch, capsys, heard: bytes | OSError, printed: list[str]):
     answers = [heard, OSError(errno.EBADF, "the end of the test")]
 
     def recv(_most: int) -> bytes:
@@ -110,21 +110,23 @@ def test_the_listener_tells_of_our_table_alone(monkeypatch, capsys, heard: bytes
     monkeypatch.setitem(sys.modules, "socket", made)
     with pytest.raises(OSError, match="end of the test"):
         exec(programs.TABLE_EVENTS.format(table="proscribe"), {})  # noqa: S102 - the program under test
-    assert capsys.readouterr().out.splitlines() == told
+    assert capsys.readouterr().out.splitlines() == printed
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="it sends as other users")
 def test_only_ways_that_the_kernel_takes_are_printed():
     """The address of a broadcast is refused to whoever has not asked for it."""
-    ways = ["127.0.0.1 9", "255.255.255.255 9", "127.0.0.1 9 65534"]
+    targets = ["127.0.0.1 9", "255.255.255.255 9", "127.0.0.1 9 65534"]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there:
         there.bind(("127.0.0.1", 0))
-        ways.append(f"127.0.0.1 {there.getsockname()[1]} 65534")
-        done = subprocess.run([sys.executable, "-I", "-S", "-c", programs.SEND, *ways], text=True, capture_output=True)
+        targets.append(f"127.0.0.1 {there.getsockname()[1]} 65534")
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", programs.SEND, *targets], text=True, capture_output=True
+        )
         there.settimeout(30)
         assert there.recv(1) == b""
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [ways[0], *ways[2:]]
+    assert done.stdout.splitlines() == [targets[0], *targets[2:]]
 
 
 @pytest.mark.parametrize(("ends", "called"), [(0, ["-f -", "-s list table inet made"]), (3, ["-f -"])])

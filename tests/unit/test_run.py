@@ -86,7 +86,7 @@ def test_another_system_is_unknown_and_not_changed(host, monkeypatch):
     with_controls(monkeypatch, Scripted("apps"))
     monkeypatch.setattr(Host, "system", "Darwin")
     record, drifted = run.observe(host, plan(apps=SECTION))
-    assert (record["state"], record["rules"][0]["reason"], drifted) == ("unknown", "Darwin is not looked at yet", [])
+    assert (record["state"], record["rules"][0]["reason"], drifted) == ("unknown", "Darwin is not supported yet", [])
     with pytest.raises(ControlError, match="Darwin"):
         run.change(host, plan(apps=SECTION), "apps")
 
@@ -104,19 +104,19 @@ def actions(log, *names, failing=""):
 
 
 @pytest.mark.parametrize(
-    ("lift", "dry_run", "done", "told"),
+    ("lift", "dry_run", "done", "planned"),
     [
         (False, False, ["a", "b"], ["remove a", "remove b"]),
         (False, True, [], ["remove a", "remove b"]),
         (True, False, ["a"], ["remove a"]),
     ],
 )
-def test_a_change_is_its_list_of_actions(host, monkeypatch, lift, dry_run, done, told):
+def test_a_change_is_its_list_of_actions(host, monkeypatch, lift, dry_run, done, planned):
     log = []
     with_controls(monkeypatch, Scripted("apps", [FOUND], actions(log, "a", "b")))
     result = run.change(host, plan(apps=SECTION), "apps", lift=lift, dry_run=dry_run)
-    assert (log, result["actions"], result["changed"]) == (done, told, True)
-    assert [difference["before"] for difference in result["diff"]] == [text.split()[1] for text in told]
+    assert (log, result["actions"], result["changed"]) == (done, planned, True)
+    assert [difference["before"] for difference in result["diff"]] == [text.split()[1] for text in planned]
 
 
 @pytest.mark.parametrize(("controls", "found"), [({"apps": {**SECTION, "mode": "audit"}}, 1), ({}, 0)])
@@ -171,8 +171,8 @@ def test_a_look_keeps_something_for_the_next_one_only_where_it_may(
     log = []
     monkeypatch.setattr(Host, "privileged", privileged)
     with_controls(monkeypatch, Keeping("apps"))
-    told = run.compliance_state(host, plan(apps=SECTION), [], "never", will_correct, remember=remember)
-    assert (log, told["record"]["full_scan"]["runs"]) == (remembered, 1)
+    result = run.compliance_state(host, plan(apps=SECTION), [], "never", will_correct, remember=remember)
+    assert (log, result["record"]["full_scan"]["runs"]) == (remembered, 1)
 
 
 def test_lifting_takes_away_what_a_host_keeps(host, tmp_path, monkeypatch):
@@ -223,24 +223,24 @@ def test_what_fails_of_a_users_is_his_finding_and_no_failure_of_the_control(host
         Action("remove", "wechat", (tmp_path / "mark").unlink, "wechat 1\n"),
     ]
     with_controls(monkeypatch, Scripted("apps", [FOUND], actions))
-    told = run.change(host, plan(apps=SECTION), "apps")
-    assert (told["changed"], told["actions"]) == (True, ["remove wechat"])
-    assert told["refused"][1:] == [
+    result = run.change(host, plan(apps=SECTION), "apps")
+    assert (result["changed"], result["actions"]) == (True, ["remove wechat"])
+    assert result["refused"][1:] == [
         {
             "rule": "apps/telegram",
             "subject": "telethon (user:mallory)",
             "reason": "mallory's, could not be changed: his pip says no",
         }
     ]
-    assert [diff["before"] for diff in told["diff"]] == ["wechat 1\n"]
+    assert [diff["before"] for diff in result["diff"]] == ["wechat 1\n"]
     assert not (tmp_path / "mark").exists()
 
 
 def test_where_only_a_users_thing_was_tried_nothing_has_changed(host, monkeypatch):
     action = Action("remove", "telethon", refuse, user="mallory", rules=["apps/telegram"])
     with_controls(monkeypatch, Scripted("apps", [FOUND], [action]))
-    told = run.change(host, plan(apps=SECTION), "apps")
-    assert (told["changed"], told["actions"], told["diff"]) == (False, [], [])
+    result = run.change(host, plan(apps=SECTION), "apps")
+    assert (result["changed"], result["actions"], result["diff"]) == (False, [], [])
 
 
 def test_the_hosts_own_action_that_fails_is_still_a_failure(host, monkeypatch):
@@ -257,6 +257,6 @@ def test_a_users_action_that_never_ends_or_dies_keeps_nobody_from_their_turn(hos
     mark.touch()
     with_controls(monkeypatch, Scripted("apps", [FOUND], [*own, Action("remove", "wechat", mark.unlink)]))
     started = time.monotonic()
-    told = run.change(host, plan(apps=SECTION), "apps")
-    assert told["actions"] == ["remove wechat"] and len(told["refused"]) == 21 and not mark.exists()
+    result = run.change(host, plan(apps=SECTION), "apps")
+    assert result["actions"] == ["remove wechat"] and len(result["refused"]) == 21 and not mark.exists()
     assert time.monotonic() - started < 30  # not once for each: what is changed of one user's has one patience

@@ -121,11 +121,11 @@ def names(text):
     """The names that a source has, and those of its modules' that it asks for and does not have."""
     top = symtable.symtable(text, "sent", "exec")
     has = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
-    asked = {s.get_name() for t in scopes(top) for s in t.get_symbols() if s.is_global() and s.is_referenced()}
-    return has, asked - has - {*dir(builtins), "__file__", "__name__"}
+    used = {s.get_name() for t in scopes(top) for s in t.get_symbols() if s.is_global() and s.is_referenced()}
+    return has, used - has - {*dir(builtins), "__file__", "__name__"}
 
 
-def asked_of_others(text, package):
+def imported_names(text, package):
     """The modules and names that a source imports of its own package."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.level:
@@ -145,7 +145,7 @@ def test_what_is_sent_of_the_project_names_nothing_that_is_not_sent(probe, left_
         package = module if module in sent["packages"] else module.rpartition(".")[0]
         missing += [
             f"{module}: {origin}.{name}"
-            for origin, name in asked_of_others(text, package)
+            for origin, name in imported_names(text, package)
             if f"{origin}.{name}" not in has and name not in has[origin]
         ]
     assert (missing, len(has) > 60) == ([], True)

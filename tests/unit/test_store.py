@@ -38,27 +38,27 @@ def ready(place: Path) -> tuple[Store, dict]:
     """A store as a run makes it, and what the run knows of it."""
     store = Store(place)
     store.require()
-    told = store.prepare({DIGEST: PLAN})
-    return Store(place, told["packed"]), told
+    run = store.prepare({DIGEST: PLAN})
+    return Store(place, run["packed"]), run
 
 
 def test_what_is_the_same_for_many_hosts_is_made_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packed_code(probe=False)
-    store, told = ready(place)
+    store, run = ready(place)
     made = {path.name: path.stat().st_ino for path in place.iterdir()}
-    assert set(made) == {f"{told['code']}.code", f"{SHORT}.json", f"{SHORT}.plan"}
-    first = payload(store.prepared(told["code"]), store.plan(digest=DIGEST), {})
+    assert set(made) == {f"{run['code']}.code", f"{SHORT}.json", f"{SHORT}.plan"}
+    first = payload(store.prepared(run["code"]), store.plan(digest=DIGEST), {})
     monkeypatch.setattr(stream, "_put_together", lambda probe: pytest.fail("put together again"))
     monkeypatch.setattr("proscribe.store.zlib.compress", lambda *_: pytest.fail("packed again"))
-    again, told_again = ready(place)
-    assert told_again == told
-    assert payload(again.prepared(told["code"]), again.plan(digest=DIGEST), {}) == first
+    again, run_again = ready(place)
+    assert run_again == run
+    assert payload(again.prepared(run["code"]), again.plan(digest=DIGEST), {}) == first
     assert {path.name: path.stat().st_ino for path in place.iterdir()} == made
 
 
 def test_it_is_for_its_owner_only(place: Path) -> None:
-    store, told = ready(place)
-    store.note("web01", store.prepared(told["code"]), store.plan(digest=DIGEST), has=True)
+    store, run = ready(place)
+    store.note("web01", store.prepared(run["code"]), store.plan(digest=DIGEST), has=True)
     assert {oct(path.stat().st_mode & 0o777) for path in (place, place / "kept")} == {"0o700"}
     assert {oct(path.stat().st_mode & 0o777) for path in place.rglob("*") if path.is_file()} == {"0o600"}
     assert place.parent.stat().st_mode & 0o727 == 0o700
@@ -68,23 +68,23 @@ def test_it_is_for_its_owner_only(place: Path) -> None:
 
 
 def test_code_that_was_edited_does_not_go_to_hosts(place: Path) -> None:
-    store, told = ready(place)
-    (place / f"{told['code']}.code").write_bytes(EVIL)
-    assert store.prepared(told["code"]).packed() == packed_code(probe=False)
+    store, run = ready(place)
+    (place / f"{run['code']}.code").write_bytes(EVIL)
+    assert store.prepared(run["code"]).packed() == packed_code(probe=False)
     _, again = ready(place)
-    assert again == told
-    assert hashlib.sha256((place / f"{told['code']}.code").read_bytes()).hexdigest() == told["code"]
+    assert again == run
+    assert hashlib.sha256((place / f"{run['code']}.code").read_bytes()).hexdigest() == run["code"]
 
 
 def test_a_name_that_was_planted_chooses_no_code(place: Path) -> None:
     """What older versions kept: which code goes with which sources."""
-    store, told = ready(place)
+    store, run = ready(place)
     evil = hashlib.sha256(EVIL).hexdigest()
     (place / f"{evil}.code").write_bytes(EVIL)
     for kind in ("observe", "probe"):
-        for name in (told["code"], *[path.stem for path in place.iterdir()]):
+        for name in (run["code"], *[path.stem for path in place.iterdir()]):
             (place / f"{kind}-{name}.name").write_text(evil)
-    assert ready(place)[1]["code"] == told["code"]
+    assert ready(place)[1]["code"] == run["code"]
     assert store.code(probe=True).packed() == packed_code(probe=True)
 
 
@@ -100,12 +100,12 @@ def test_a_name_that_was_planted_chooses_no_code(place: Path) -> None:
     ids=["empty", "not packed", "another plan", "half a gigabyte"],
 )
 def test_a_packed_plan_that_was_edited_does_not_go_to_hosts(place: Path, packed: Callable[[], bytes]) -> None:
-    store, told = ready(place)
+    store, run = ready(place)
     path = place / f"{SHORT}.plan"
     before = path.read_bytes()
     path.write_bytes(packed())
     assert store.plan(digest=DIGEST).packed() == before
-    assert ready(place)[1] == told and path.read_bytes() == before
+    assert ready(place)[1] == run and path.read_bytes() == before
 
 
 def test_a_plan_that_was_edited_does_not_go_to_hosts(place: Path) -> None:
@@ -120,14 +120,14 @@ def test_a_plan_that_was_edited_does_not_go_to_hosts(place: Path) -> None:
 
 
 def test_a_packed_plan_that_is_gone_is_packed_again_and_one_that_is_gone_is_told(place: Path) -> None:
-    store, told = ready(place)
+    store, run = ready(place)
     (place / f"{SHORT}.plan").unlink()
     assert zlib.decompress(store.plan(digest=DIGEST).packed()).decode() == TEXT
     for digest in ("sha256:" + "0" * 64, "sha256:gone", f"sha256:../plans/{SHORT}", ""):
         with pytest.raises(FileNotFoundError, match="is gone"):
             store.stored(digest)
-    (place / f"{told['code']}.code").unlink()
-    assert store.prepared(told["code"]).packed() == packed_code(probe=False)
+    (place / f"{run['code']}.code").unlink()
+    assert store.prepared(run["code"]).packed() == packed_code(probe=False)
     with pytest.raises(FileNotFoundError, match="began with is gone"):
         store.prepared("0" * 64).packed()
 
@@ -135,8 +135,8 @@ def test_a_packed_plan_that_is_gone_is_packed_again_and_one_that_is_gone_is_told
 @pytest.mark.parametrize("what", ["a pipe", "a link", "a directory"])
 def test_what_is_no_file_is_not_read(place: Path, what: str) -> None:
     """A pipe would hold the run, a link may lead anywhere."""
-    store, told = ready(place)
-    for name in (f"{told['code']}.code", f"{SHORT}.plan"):
+    store, run = ready(place)
+    for name in (f"{run['code']}.code", f"{SHORT}.plan"):
         path = place / name
         content = path.read_bytes()
         path.unlink()
@@ -148,15 +148,15 @@ def test_what_is_no_file_is_not_read(place: Path, what: str) -> None:
             path.symlink_to(aside)
         else:
             path.mkdir()
-    assert store.prepared(told["code"]).packed() == packed_code(probe=False)
+    assert store.prepared(run["code"]).packed() == packed_code(probe=False)
     assert zlib.decompress(store.plan(digest=DIGEST).packed()).decode() == TEXT
 
 
 @pytest.mark.parametrize("mode", [0o702, 0o720, 0o777, 0o1777])
 @pytest.mark.parametrize("which", ["reports", "plans", "kept"])
 def test_a_folder_that_others_can_write_is_refused(place: Path, which: str, mode: int) -> None:
-    store, told = ready(place)
-    code, plan = store.prepared(told["code"]), store.plan(digest=DIGEST)
+    store, run = ready(place)
+    code, plan = store.prepared(run["code"]), store.plan(digest=DIGEST)
     store.note("web01", code, plan, has=True)
     folder = {"reports": place.parent, "plans": place, "kept": place / "kept"}[which]
     os.chown(folder, os.getuid(), NOBODY) if os.geteuid() == 0 else None
@@ -182,7 +182,7 @@ def test_a_folder_of_somebody_elses_is_refused(place: Path, which: str) -> None:
 
 @as_root
 def test_a_file_of_somebody_elses_is_made_anew(place: Path) -> None:
-    store, told = ready(place)
+    store, run = ready(place)
     for path in place.iterdir():
         os.chown(path, NOBODY, NOBODY)
     ready(place)
@@ -199,15 +199,15 @@ def test_a_link_in_a_folders_place_is_not_written_through(tmp_path: Path, place:
         with pytest.raises(Untrusted, match="found a link, expected a directory"):
             Store(place).require()
     else:
-        store, told = ready(place)
+        store, run = ready(place)
         (place / "kept").symlink_to(elsewhere)
-        store.note("web01", store.prepared(told["code"]), store.plan(digest=DIGEST), has=True)
+        store.note("web01", store.prepared(run["code"]), store.plan(digest=DIGEST), has=True)
     assert list(elsewhere.iterdir()) == []
 
 
 def test_a_mark_that_is_a_link_is_not_written_through(tmp_path: Path, place: Path) -> None:
-    store, told = ready(place)
-    code, plan = store.prepared(told["code"]), store.plan(digest=DIGEST)
+    store, run = ready(place)
+    code, plan = store.prepared(run["code"]), store.plan(digest=DIGEST)
     target = tmp_path / "precious"
     target.write_text("precious")
     store.note("web01", code, plan, has=True)
@@ -221,12 +221,12 @@ def test_a_mark_that_is_a_link_is_not_written_through(tmp_path: Path, place: Pat
 
 def test_what_is_written_goes_into_no_file_that_is_there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has it open would change it after it was checked."""
-    store, told = ready(place)
+    store, run = ready(place)
     monkeypatch.setattr("proscribe.store.secrets.token_hex", lambda size: "guessed")
     (place / "kept").mkdir(mode=0o700)
     planted = place / "kept" / ".host-web01.guessed"
     planted.write_text("planted")
-    store.note("web01", store.prepared(told["code"]), store.plan(digest=DIGEST), has=True)
+    store.note("web01", store.prepared(run["code"]), store.plan(digest=DIGEST), has=True)
     assert planted.read_text() == "planted" and list((place / "kept").iterdir()) == [planted]
 
 
@@ -238,8 +238,8 @@ def test_a_plan_goes_to_hosts_also_without_what_prepare_told_of_it(place: Path) 
 def test_a_store_that_cannot_be_written_only_costs_time(tmp_path: Path) -> None:
     for place in (tmp_path / "not-there" / "plans", tmp_path / "plans"):
         store = Store(place)
-        told = store.prepare({DIGEST: PLAN})
-        assert store.prepared(told["code"]).packed() == Store().code(probe=False).packed()
+        run = store.prepare({DIGEST: PLAN})
+        assert store.prepared(run["code"]).packed() == Store().code(probe=False).packed()
     assert list(tmp_path.iterdir()) == [], "only `require` makes it, which refuses a place that others can change"
 
 
@@ -258,10 +258,10 @@ def test_what_could_not_be_put_in_place_leaves_nothing(place: Path, monkeypatch:
 
 def test_a_run_sends_all_hosts_the_code_that_it_began_with(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the checkout is updated meanwhile."""
-    store, told = ready(place)
+    store, run = ready(place)
     began = packed_code(probe=False)
     monkeypatch.setattr("proscribe.store.packed_code", lambda probe: b"the new code")
-    assert store.prepared(told["code"]).packed() == began
+    assert store.prepared(run["code"]).packed() == began
 
 
 def test_a_plan_is_small_on_its_way_to_a_host() -> None:
@@ -270,8 +270,8 @@ def test_a_plan_is_small_on_its_way_to_a_host() -> None:
 
 def test_what_is_noted_already_is_not_written_again(place: Path) -> None:
     """Every run notes every host of the fleet."""
-    store, told = ready(place)
-    code, plan = store.prepared(told["code"]), store.plan(digest=DIGEST)
+    store, run = ready(place)
+    code, plan = store.prepared(run["code"]), store.plan(digest=DIGEST)
     mark = place / "kept" / "host-web01"
     store.note("web01", code, plan, has=True)
     before = mark.stat()
@@ -281,10 +281,10 @@ def test_what_is_noted_already_is_not_written_again(place: Path) -> None:
 
 @pytest.mark.parametrize("host", ["web01", "a/b", "..", "x" * 100])
 def test_it_is_noted_which_hosts_keep_the_code_until_there_is_another(place: Path, host: str) -> None:
-    fresh, told = ready(place)
+    fresh, run = ready(place)
     for _ in range(2):  # to ask, and to note that nothing is kept, makes nothing
-        assert not fresh.has(host, fresh.prepared(told["code"]), fresh.plan(digest=DIGEST))
-        fresh.note(host, fresh.prepared(told["code"]), fresh.plan(digest=DIGEST), has=False)
+        assert not fresh.has(host, fresh.prepared(run["code"]), fresh.plan(digest=DIGEST))
+        fresh.note(host, fresh.prepared(run["code"]), fresh.plan(digest=DIGEST), has=False)
     assert not (place / "kept").exists()
     code, plan, other = (Part(letter * 64, bytes) for letter in "abc")
     store, _ = ready(place)
@@ -304,10 +304,10 @@ def test_it_is_noted_which_hosts_keep_the_code_until_there_is_another(place: Pat
 @given(st.binary(max_size=200))
 def test_whatever_stands_in_a_file_only_what_fits_its_name_is_sent(tmp_path_factory, junk: bytes) -> None:
     place = tmp_path_factory.mktemp("made") / "plans"
-    store, told = ready(place)
+    store, run = ready(place)
     for path in place.iterdir():
         path.write_bytes(junk)
-    assert hashlib.sha256(store.prepared(told["code"]).packed()).hexdigest() == told["code"]
+    assert hashlib.sha256(store.prepared(run["code"]).packed()).hexdigest() == run["code"]
     with pytest.raises(OSError):
         store.plan(digest=DIGEST).packed()
 

@@ -78,20 +78,20 @@ def streamed(stream, before=(), code=BOOTSTRAP):
     done = subprocess.run(
         [*before, sys.executable, "-I", "-S", "-c", code], input=stream, capture_output=True, check=True
     )
-    told = answer(done.stdout.decode())
-    return told and {key: value for key, value in told.items() if key != "kept"}
+    reply = answer(done.stdout.decode())
+    return reply and {key: value for key, value in reply.items() if key != "kept"}
 
 
-def without_clocks(told):
+def without_clocks(reply):
     clocks = ("checked_at", "duration_ms", "full_scan")  # nothing is remembered here, so all is read now
-    record = {key: value for key, value in told["record"].items() if key not in clocks}
-    return {**told, "record": record}
+    record = {key: value for key, value in reply["record"].items() if key not in clocks}
+    return {**reply, "record": record}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("gate", ["never", "noncompliant"])
 def test_the_stream_and_the_code_itself_give_the_same_answer(gate):
-    told = streamed(sent(gate=gate), own_scratch_places())
+    reply = streamed(sent(gate=gate), own_scratch_places())
     direct = (
         "import json, os, sys\n"
         "sys.path.insert(0, f'/proc/self/fd/{os.open(os.curdir, os.O_RDONLY)}')\n"  # its path may be hidden
@@ -104,9 +104,9 @@ def test_the_stream_and_the_code_itself_give_the_same_answer(gate):
     text = json.dumps([PLAN, {**CALL, "gate": gate}]).encode()
     code = MODULE.parents[1] / "module_utils"
     done = subprocess.run(command, input=text, capture_output=True, check=True, cwd=code)
-    assert without_clocks(told) == without_clocks(json.loads(done.stdout))
-    assert told["record"]["rules_evaluated"] >= 3
-    assert told.get("failed", False) is (gate == "noncompliant")
+    assert without_clocks(reply) == without_clocks(json.loads(done.stdout))
+    assert reply["record"]["rules_evaluated"] >= 3
+    assert reply.get("failed", False) is (gate == "noncompliant")
 
 
 def test_the_module_gives_the_answer_of_the_stream(tmp_path):
@@ -114,9 +114,9 @@ def test_the_module_gives_the_answer_of_the_stream(tmp_path):
     arguments = tmp_path / "arguments"
     arguments.write_text(json.dumps({"loader": BOOTSTRAP, "stream": base64.b64encode(sent(plan=SHORT)).decode()}))
     done = subprocess.run([sys.executable, str(MODULE), str(arguments)], capture_output=True, check=True)
-    told = json.loads(done.stdout)
-    assert told.pop("kept") is False
-    assert without_clocks(told) == without_clocks(streamed(sent(plan=SHORT)))
+    reply = json.loads(done.stdout)
+    assert reply.pop("kept") is False
+    assert without_clocks(reply) == without_clocks(streamed(sent(plan=SHORT)))
 
 
 def test_the_module_without_its_action_says_what_it_lacks(tmp_path):
@@ -132,8 +132,8 @@ def test_the_answer_begins_a_line_whatever_was_printed_before_it():
 
 
 def test_a_plan_that_cannot_be_used_is_told():
-    told = streamed(sent(plan="{}"))
-    assert (told["failed"], "schema" in told["msg"]) == (True, True)
+    reply = streamed(sent(plan="{}"))
+    assert (reply["failed"], "schema" in reply["msg"]) == (True, True)
 
 
 def test_a_host_that_does_not_have_the_code_says_so_and_does_nothing():
@@ -141,7 +141,7 @@ def test_a_host_that_does_not_have_the_code_says_so_and_does_nothing():
 
 
 @pytest.mark.parametrize(
-    ("output", "told"),
+    ("output", "reply"),
     [
         (f'{MARK}{{"changed": false}}\n', {"changed": False}),
         (f'Welcome to web01\n{MARK}{{"changed": false}}\n', {"changed": False}),
@@ -150,16 +150,16 @@ def test_a_host_that_does_not_have_the_code_says_so_and_does_nothing():
         ("python3: command not found\n", None),
     ],
 )
-def test_an_answer_is_found_behind_what_a_shell_prints_and_else_there_is_none(output, told):
-    assert answer(output) == told
+def test_an_answer_is_found_behind_what_a_shell_prints_and_else_there_is_none(output, reply):
+    assert answer(output) == reply
 
 
 @pytest.mark.parametrize(
-    "told", ['{"changed": fal', "", '{"a": NaN}', "[" * 100_000, "[1]", "null", '{"a": 1' + "0" * 5000 + "}"]
+    "reply", ['{"changed": fal', "", '{"a": NaN}', "[" * 100_000, "[1]", "null", '{"a": 1' + "0" * 5000 + "}"]
 )
-def test_an_answer_that_is_no_json_is_said_to_be_none(told):
+def test_an_answer_that_is_no_json_is_said_to_be_none(reply):
     with pytest.raises(Unusable, match="no JSON|no mapping"):
-        answer(f"{MARK}{told}\n")
+        answer(f"{MARK}{reply}\n")
 
 
 @pytest.mark.parametrize("work", ["__import__('time').sleep(60)", "__import__('re').match('(a+)+$', 'a' * 60 + 'b')"])
@@ -192,18 +192,18 @@ def test_code_that_a_host_keeps_is_used_if_nobody_else_can_have_written_it(tmp_p
     }
     packed = {name: (marshal.dumps(compile(text, name, "exec")), package) for name, (text, package) in code.items()}
     named = f"{Store().code(False).name}-{MAGIC_NUMBER.hex()}"
-    kept = [tmp_path / named, tmp_path / f"{named}-{Store().plan(SHORT).name}"]
-    for part, value in zip(kept, (packed, ({"the": "plan"}, {}))):
+    files = [tmp_path / named, tmp_path / f"{named}-{Store().plan(SHORT).name}"]
+    for part, value in zip(files, (packed, ({"the": "plan"}, {}))):
         part.write_bytes(marshal.dumps(value))
         part.chmod(0o600)
     assert streamed(sent(plan=SHORT, whole=False), code=loader) == {"kept code": {"the": "plan"}}
-    for part in kept:
+    for part in files:
         before = part.read_bytes()
         part.write_bytes(before if content is None else content)
         os.chown(part, owner, owner)
         part.chmod(mode)
-        told = streamed(sent(plan=SHORT, whole=False), code=loader)
-        assert told == ({"kept code": {"the": "plan"}} if used else {LACKING: True})
+        reply = streamed(sent(plan=SHORT, whole=False), code=loader)
+        assert reply == ({"kept code": {"the": "plan"}} if used else {LACKING: True})
         assert "record" in streamed(sent(plan=SHORT), code=loader), "what is sent comes before what is kept"
         link = tmp_path / "link"
         part.rename(link)

@@ -68,7 +68,7 @@ def alive(pid: int) -> bool:
 def test_one_that_is_slow_says_how_far_it_is(
     run: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run, "TELL", 0)
+    monkeypatch.setattr(run, "REPORT_EVERY", 0)
     outcome = run.run(run.Part("made", ["sh", "-c", "echo half of it; sleep 2.5; echo done"], {}))
     assert (outcome.state, outcome.note) == ("passed", "")
     assert "... made: 0 min, half of it" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The catalogue's browsers -> the places where a host keeps policy files for them."""
+"""The catalogue's browsers -> the places of their policy files on a host."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def places(catalogue: Catalogue) -> list[dict[str, Any]]:
         if first is not None and first["family"] != THUNDERBIRD:
             first["elsewhere"] += _elsewhere(browser)
     # Of what nobody confirms and nothing on a host would show, nothing is written.
-    kept = [place for place in found.values() if place["present"] != []]
-    return [{key: value for key, value in place.items() if value} for place in kept]
+    listed = [place for place in found.values() if place["present"] != []]
+    return [{key: value for key, value in place.items() if value} for place in listed]
 
 
 def _place(browser: Browser, path: str) -> dict[str, Any]:
@@ -100,8 +100,8 @@ def too_many_names(section: Mapping[str, Any], key: str) -> list[PolicyError]:
     more = 1 if section["settings"]["tenants"].get("microsoft") else 0  # Firefox: where private accounts sign in
     if sum(sizes.values()) + sum(len(entry["allow"]) for entry in services.values()) + more <= MOST_ENTRIES:
         return []
-    kept = minimal(services)
-    counts = {"blocked": sum(kept.values()) + more, "permitted": len(kept) - sum(kept.values())}
+    listed = minimal(services)
+    counts = {"blocked": sum(listed.values()) + more, "permitted": len(listed) - sum(listed.values())}
     largest = sorted(sizes, key=lambda id_: (-sizes[id_], id_))[:3]
     return [
         PolicyError(

@@ -172,7 +172,7 @@ def _feed(entry: _Entry, services: Mapping[str, _Entry], errors: list[PolicyErro
 
 
 class _Entry(NamedTuple):
-    """A well-formed entry, and where it stands."""
+    """A well-formed entry, and where it is."""
 
     kind: str
     id: str
@@ -254,7 +254,7 @@ def _files(directory: Path, errors: list[PolicyError]) -> Iterator[Path]:
 
 
 def _unwelcome(file: Path, name: str, root: Path) -> str:
-    """Why a file cannot be read as what should stand in its place: what was expected instead, or "" if it can."""
+    """Why a file cannot be read as what should be in its place: what was expected instead, or "" if it can."""
     if file.is_dir() and name == BROWSERS_FILE:
         folders = (*CATEGORIES, amendments.FOLDER, feeds.FOLDER)
         return f"the folder of a category, one of {', '.join(folders)}{close_to(file.name, folders)}"

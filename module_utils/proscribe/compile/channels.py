@@ -1,4 +1,4 @@
-"""The channels of `proscribe_notify`: each is a file of tasks, which says what a value of it looks like."""
+"""The channels of `proscribe_notify`: each is a file of tasks, which gives the syntax of its value."""
 
 from __future__ import annotations
 

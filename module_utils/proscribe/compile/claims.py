@@ -1,4 +1,4 @@
-"""Who may block which name: no service takes a name that permitted services stand on, and no two take one unaware.
+"""Who may block which name: no service takes a name that permitted services depend on, and no two take one unaware.
 
 The worst mistake a catalogue can make is to block too much, and it is made with one line: `domains: [google.com]`.
 """
@@ -14,7 +14,7 @@ from ..policy_errors import close_to
 from .schema import Mistake
 from .yaml_file import KeyPath
 
-# Names that no entry may block, the project's or the organisation's, and what stands on them. Sources: the complaints
+# Names that no entry may block, the project's or the organisation's, and what depends on them. Sources: the complaints
 # about block lists that took them (AdGuardHome, NextDNS), and the endpoint lists of Microsoft 365 and Google Workspace.
 SHARED: Mapping[str, str] = {
     "google.com": "search, maps and the sign-in of other sites",
@@ -95,13 +95,13 @@ def check_claims(claimants: Mapping[str, Claimant], ids: Collection[str]) -> lis
     """What is wrong between entries: the id of the entry that has to change, and the mistake.
 
     `ids` are the services that may be named, those too that something else is wrong with.
-    A value is told once, with the gravest reason: google.com stands above the domains of five services too.
+    A value is reported once, with the gravest reason: google.com is above the domains of five services too.
     """
-    owners: dict[str, list[Claimant]] = defaultdict(list)
+    claimed_by: dict[str, list[Claimant]] = defaultdict(list)
     blockers: dict[str, _Blockers] = defaultdict(dict)
     for claimant in claimants.values():
         for domain in claimant.domains:
-            owners[domain].append(claimant)
+            claimed_by[domain].append(claimant)
         for key, index, name in claimant.blocked():
             blockers[name].setdefault(claimant.id, (claimant, key, index))
     everyone = claimants.values()
@@ -109,8 +109,8 @@ def check_claims(claimants: Mapping[str, Claimant], ids: Collection[str]) -> lis
         ((one.id, mistake) for one in everyone for mistake in _unknown_overlaps(one, ids)),
         ((one.id, mistake) for one in everyone for mistake in _allows_elsewhere(one)),
         ((one.id, mistake) for one in everyone for mistake in _takes_shared(one)),
-        (told for one in everyone for told in _blocked_though_shared(one, blockers)),
-        (told for one in everyone for told in _claimed_twice(one, owners)),
+        (pair for one in everyone for pair in _blocked_though_shared(one, blockers)),
+        (pair for one in everyone for pair in _claimed_twice(one, claimed_by)),
     )
     first: dict[tuple[str, KeyPath], tuple[str, Mistake]] = {}
     for id_, mistake in found:
@@ -127,9 +127,9 @@ def _unknown_overlaps(claimant: Claimant, ids: Collection[str]) -> Iterator[Mist
 def _takes_shared(claimant: Claimant) -> Iterator[Mistake]:
     """Names of SHARED, or above one, that the entry would block."""
     for key, index, name in claimant.blocked():
-        for shared, stands in SHARED.items():
+        for shared, carried in SHARED.items():
             if name in above(shared):
-                yield (key, index), name, f"a name of this service alone: {shared} carries {stands}"
+                yield (key, index), name, f"a name of this service alone: {shared} carries {carried}"
                 break
 
 
@@ -139,15 +139,15 @@ def _allows_elsewhere(claimant: Claimant) -> Iterator[Mistake]:
             yield ("allow_domains", index), name, "a name below one of the entry's own domains"
 
 
-def _claimed_twice(claimant: Claimant, owners: Mapping[str, list[Claimant]]) -> Iterator[tuple[str, Mistake]]:
+def _claimed_twice(claimant: Claimant, claimed_by: Mapping[str, list[Claimant]]) -> Iterator[tuple[str, Mistake]]:
     """Domains of the entry that equal, or lie below, a domain of another one, and the two do not name each other."""
     for index, domain in enumerate(claimant.domains):
         for name in above(domain):
-            for other in owners.get(name, ()):
+            for other in claimed_by.get(name, ()):
                 if other.id == claimant.id or _agreed(claimant, other):
                     continue
                 if name == domain and (other.rank, other.id) > (claimant.rank, claimant.id):
-                    continue  # told at the other one, once
+                    continue  # reported at the other one, once
                 if claimant.rank < other.rank:  # the later directory has to give way
                     position = other.domains.index(name)
                     yield other.id, (("domains", position), name, _not_taken(claimant.id, domain))

@@ -18,17 +18,17 @@ def departments_of(question: Question, restrictions: Mapping[str, Restrictions] 
     They are those that the register of approvers names; without a register, the inventory's outermost groups. Raises
     PolicyErrors for a register with mistakes, and for a named folder that is not there.
     """
-    asked = {host.name for host in question.hosts}
+    in_run = {host.name for host in question.hosts}
     register = read_register(folders_of_registers(question, restrictions), question.groups)
     names = register if register else outermost(question.groups)
-    found = {name: sorted(question.groups.get(name, frozenset()) & asked) for name in sorted(names)}
+    found = {name: sorted(question.groups.get(name, frozenset()) & in_run) for name in sorted(names)}
     return {name: hosts for name, hosts in found.items() if hosts}
 
 
 def outermost(groups: Mapping[str, Set[str]]) -> list[str]:
     """The groups that lie within no other one. Of groups with the very same hosts, which may be a parent and its only
-    child, the one with the shortest name is taken. One group around all others (`[departments:children]`) tells no
-    department from another: where those in it have all of its hosts, they are taken.
+    child, the one with the shortest name is taken. One group around all others (`[departments:children]`) distinguishes
+    no departments: where those in it have all of its hosts, they are taken.
     """
     sets = {name: frozenset(hosts) for name, hosts in groups.items() if hosts and name not in NO_DEPARTMENT}
     while len(taken := _outermost(sets)) == 1:

@@ -12,7 +12,7 @@ OFF = "off"  # the mode of a control that a plan does not have
 # What a Change can be about.
 CONTROL, SERVICE, IDENTIFIER, SETTING, PLAN = "control", "service", "identifier", "setting", "plan"
 
-# Keys of a service's entry that say how it stands, and not what it is made of.
+# Keys of a service's entry that say its standing, and not what it is made of.
 STANDING = ("name", "mode", "waiver", "effective_from", "exceptions")
 
 
@@ -20,14 +20,14 @@ class Change(NamedTuple):
     """One difference.
 
     `kind`      `control`     a control's mode: `before` and `after` are enforce, audit or off
-                `service`     a service comes, goes, or stands otherwise: `before` and `after` are its standing in words
+                `service`     a service comes, goes, or changes: `before` and `after` are its standing in words
                               (`enforce`, `waived (w1)`), "" where it is not there
                 `identifier`  of a service that stays: `added` and `removed` of one kind (`domains`, `packages.apt`)
                 `setting`     a setting of the control: `before` and `after` (JSON), or `added` and `removed`
                 `plan`        what no control owns: `contact`, `browsers`
     `service`   its id, else ""
     `subject`   the kind of identifier, or the setting, else ""
-    `holds`     with `service`: how many identifiers of each kind come or go with it
+    `counts`    with `service`: how many identifiers of each kind come or go with it
     """
 
     control: str
@@ -38,18 +38,17 @@ class Change(NamedTuple):
     after: str = ""
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
-    holds: tuple[tuple[str, int], ...] = ()
+    counts: tuple[tuple[str, int], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For machines: only what is said."""
-        told = {
-            key: list(value) if isinstance(value, tuple) else value for key, value in self._asdict().items() if value
-        }
-        return told | ({"holds": dict(self.holds)} if self.holds else {})
+        fields = self._replace(counts=())._asdict()
+        given = {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items() if value}
+        return given | ({"holds": dict(self.counts)} if self.counts else {})
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Change, ...]:
-    """What became of `old` in `new`; two plans; empty where they ask the same of a host."""
+    """What became of `old` in `new`; two plans; empty where they require the same of a host."""
     changes: list[Change] = []
     for control in CONTROLS:
         changes += _control(control, old["controls"].get(control), new["controls"].get(control))
@@ -77,8 +76,8 @@ def _service(
 ) -> Iterator[Change]:
     before, after = standing(old), standing(new)
     if old is None or new is None:
-        holds = tuple((kind, len(names)) for kind, names in identifiers(old or new or {}).items() if names)
-        yield Change(control, SERVICE, id_, before=before, after=after, holds=holds)
+        counts = tuple((kind, len(names)) for kind, names in identifiers(old or new or {}).items() if names)
+        yield Change(control, SERVICE, id_, before=before, after=after, counts=counts)
         return
     # Where the control's mode changes, its services follow; only what does more is worth a word.
     followed = mode_changed and {before, after} <= {"enforce", "audit"}
@@ -115,7 +114,7 @@ def _named(
 
 
 def standing(entry: Mapping[str, Any] | None) -> str:
-    """How a service stands in a plan, in words; "" where it is not in it."""
+    """The standing of a service in a plan, in words; "" where it is not in it."""
     if entry is None:
         return ""
     mode = str(entry["mode"])

@@ -1,6 +1,6 @@
 """The organisation's own firewall rules, `proscribe_firewall_rules`: a list of mappings, checked word by word.
 
-What stands here reaches a file that root loads, so nothing gets through that was not spelled here: protocols, verdicts
+What is here reaches a file that root loads, so nothing gets through that was not spelled here: protocols, verdicts
 and directions out of lists, numbers and networks parsed and written anew, comments out of plain characters.
 """
 

@@ -1,4 +1,4 @@
-"""What an identifier may look like: domains, networks, names of packages, programs, files and extensions.
+"""The syntax of identifiers: domains, networks, names of packages, programs, files and extensions.
 
 Each check takes a text and returns "" if it is well formed, else what was expected. Identifiers end up in argument
 lists, sets of the packet filter, policy files and lines of /etc/hosts, on hosts where Proscribe is root. So none of
@@ -38,7 +38,7 @@ def domain(text: str) -> str:
     if "://" in text or "/" in text:
         return f"{HOST}, without scheme and path (a page has its place under urls)"
     if text.startswith(("*", ".")):
-        return f"{HOST}: all names below it are meant without a mark"
+        return f"{HOST}: all names below it are included without a wildcard"
     if text.endswith("."):
         return f"{HOST}, without a dot at its end"
     if text != text.lower():
@@ -46,7 +46,7 @@ def domain(text: str) -> str:
     if not text.isascii():
         return f"{HOST}, international names in their xn-- form"
     if text.isalpha() or _PUBLIC_SUFFIX.fullmatch(text):
-        return f"{HOST}: everybody's names lie below this one"
+        return f"{HOST}: this one is a public suffix"
     return "" if _HOST.fullmatch(text) else HOST
 
 
@@ -54,7 +54,7 @@ def url(text: str) -> str:
     """A host, or a host and a path: `www.example.com/mail`."""
     host, slash, path = text.partition("/")
     if "://" in text or domain(host) or (slash and not _URL_PATH.fullmatch("/" + path)):
-        return "a host, or a host with a path such as www.example.com/mail, without scheme, query and mark"
+        return "a host, or a host with a path such as www.example.com/mail, without scheme, query and wildcard"
     return ""
 
 
@@ -96,7 +96,7 @@ def network(text: str) -> str:
         own = not net.subnet_of(_GLOBAL_UNICAST)
     if own:
         return "a network of the public Internet, not a private, local or multicast one"
-    return "" if str(net) == text else f"{net}, the network's own spelling"
+    return "" if str(net) == text else f"{net}, the network's canonical form"
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def program(text: str) -> str:
     """The base name of an executable on Linux, of a program that serves nothing else."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}", text):
         return "the base name of a program: letters, digits, . _ + -, without directory"
-    return "a program of this service alone: others run by this one too" if _SHARED_PROGRAMS.fullmatch(text) else ""
+    return "a program of this service alone: other software runs it too" if _SHARED_PROGRAMS.fullmatch(text) else ""
 
 
 _GO_PACKAGE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/[A-Za-z0-9._~-]+)*")

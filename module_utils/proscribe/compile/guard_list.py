@@ -1,4 +1,4 @@
-"""No service may name what a host cannot do without: such an entry is a mistake, told before any host is touched."""
+"""No service may name what a host cannot do without: such an entry is a mistake, found before any host is touched."""
 
 from __future__ import annotations
 

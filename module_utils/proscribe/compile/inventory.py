@@ -1,6 +1,6 @@
-"""What compiling asks of Ansible: the hosts' variables, and where each was written.
+"""What compiling reads from Ansible: the hosts' variables, and where each was written.
 
-With `places.py` the only file of `compile` that knows Ansible's inside.
+With `places.py` the only file of `compile` that knows the internals of Ansible.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ansible.inventory.manager import IGNORED
 from ..policy_errors import PolicyError, PolicyErrors
 from .places import origin, place_within, set_in
 from .restrictions import PREFIX, REGISTERED
-from .served import ASKED, unserved
+from .served import CONNECTION_VARIABLES, unserved
 
 _NAME = re.compile(r"\w*")
 
@@ -67,7 +67,7 @@ class HostVariables:
                 wrong.append(PolicyError(where, key, ours[key][1], f"a value that can be templated ({message})"))
         address, port = _reached_at(name, _simple(templated, "ansible_host"), _simple(templated, "ansible_port"))
         folder = str(raw.get("inventory_dir") or ".")
-        reached = unserved({variable: _simple(templated, variable) for variable in ASKED})
+        reached = unserved({variable: _simple(templated, variable) for variable in CONNECTION_VARIABLES})
         return cls(name, values, {}, folder, address, port, reached, tuple(wrong), locate)
 
     def where(self, key: str, wrong: object = None) -> str:
@@ -95,17 +95,17 @@ class Question:
     zone_of: Callable[[str], str] | None = None
     # Of the playbook that runs, which may be an organisation's own that imports one of the project's.
     playbook_folder: Path | None = None
-    # Hosts that are asked for and that Proscribe cannot serve, each with why; they are not among `hosts`.
+    # Hosts of the run that Proscribe cannot serve, each with why; they are not among `hosts`.
     not_served: Mapping[str, str] = field(default_factory=dict)
     pattern: str = "all"  # proscribe_hosts
     about: frozenset[str] = frozenset()  # all hosts of the inventory that it chooses; none where that is every host
 
 
 def left_out(question: Question) -> list[str]:
-    """The hosts that a run without `--limit` would ask, and that this one does not, by name."""
+    """The hosts that a run without `--limit` would observe, and that this one does not, by name."""
     whole = question.about or question.groups.get("all", frozenset())
-    asked = {*question.not_served, *(host.name for host in question.hosts)}
-    return sorted(whole.difference(asked))
+    in_run = {*question.not_served, *(host.name for host in question.hosts)}
+    return sorted(whole.difference(in_run))
 
 
 def zones(hostvars: Any) -> Callable[[str], str]:
@@ -121,7 +121,7 @@ def zones(hostvars: Any) -> Callable[[str], str]:
 
 
 def inventory_folders(sources: list[str]) -> list[Path]:
-    """The folders of the inventory's sources: the directories themselves, and those in which the files stand."""
+    """The folders of the inventory's sources: the directories themselves, and those of the files."""
     paths = [Path(source) for source in sources if "," not in source]
     return list(dict.fromkeys(path if path.is_dir() else path.parent for path in paths))
 
@@ -141,7 +141,7 @@ def read_as_hosts(folder: Path, sources: list[str]) -> bool:
 
 
 def waiver_folders(sources: list[str]) -> list[Path]:
-    """The `waivers/` folders that stand in, or beside, the inventory's sources."""
+    """The `waivers/` folders in, or beside, the inventory's sources."""
     return [folder / "waivers" for folder in inventory_folders(sources) if (folder / "waivers").is_dir()]
 
 

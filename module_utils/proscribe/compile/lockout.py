@@ -1,16 +1,16 @@
 """A policy that would cut off those who run it stops here, before any host is touched.
 
-What the organisation named in `proscribe_management` is exempted on every host, and said. What nobody named, and is
-plainly needed, is a mistake of the policy:
+What the organisation named in `proscribe_management` is exempted on every host, and reported. What nobody named and
+is plainly needed is a mistake of the policy:
 
-    a service's network that holds the address of a managed host, or of this controller
+    a service's network that contains the address of a managed host, or of this controller
     a service's network that lies in proscribe_management, and so would never be refused
     an own rule that refuses what goes out to this controller's address
     an own rule that refuses SSH from this controller's address, or from everywhere while nothing is in
     proscribe_management
 
 Addresses are those that the inventory names (`ansible_host`, or the host's own name); nothing is resolved. This
-controller's are those from which it would reach them. Each host looks again by itself at what only it can know: its
+controller's are those from which it would reach them. Each host itself checks what only it can know: its
 gateways, resolvers, package sources and the connection over which it is managed.
 """
 
@@ -41,16 +41,16 @@ class Needed(NamedTuple):
     addresses: Mapping[int, Sequence[tuple[int, str]]]  # by version
 
     @classmethod
-    def of(cls, owners: Mapping[str, str]) -> Needed:
+    def of(cls, addresses: Mapping[str, str]) -> Needed:
         found: dict[int, list[tuple[int, str]]] = {4: [], 6: []}
-        for text, owner in owners.items():
+        for text, owner in addresses.items():
             address = ipaddress.ip_address(text)
             if not address.is_loopback:
                 found[address.version].append((int(address), f"{text}, {owner}"))
         return cls({version: sorted(listed) for version, listed in found.items()})
 
     def inside(self, network: Network, spared: Sequence[Network]) -> str:
-        """The first address in a network that none of `spared` holds, with whose it is; "" if there is none."""
+        """The first address in a network that none of `spared` contains, with whose it is; "" if there is none."""
         listed = self.addresses[network.version]
         at = bisect.bisect_left(listed, (int(network.network_address), ""))
         last = int(network.broadcast_address)
@@ -85,7 +85,7 @@ def find(hosts: Iterable[HostVariables], plans: Mapping[str, Mapping[str, Any]])
 
 
 def controller_addresses(hosts: Iterable[str]) -> set[str]:
-    """The addresses from which this controller would reach some others. Nothing is sent: only the kernel is asked."""
+    """The addresses from which this controller would reach some others. Nothing is sent: only the kernel is queried."""
     found = set()
     for host in hosts:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -98,12 +98,12 @@ def controller_addresses(hosts: Iterable[str]) -> set[str]:
 def _services(section: Mapping[str, Any], needed: Needed, spared: Sequence[Network]) -> Iterator[PolicyError]:
     for id_, text, network in _restricted(section):
         if owner := needed.inside(network, spared):
-            told = f"no network that holds {owner}: take it out, exclude the service, {_OR_NAME}"
-            yield PolicyError(f"service {id_}", "networks", text, told)
+            expected = f"no network that contains {owner}: remove it, exclude the service, {_OR_NAME}"
+            yield PolicyError(f"service {id_}", "networks", text, expected)
         for wider in spared:
             if wider.version == network.version and _within(network, wider):
-                told = f"networks that {_MANAGEMENT} does not hold ({wider}): this one would never be refused"
-                yield PolicyError(f"service {id_}", "networks", text, told)
+                expected = f"networks that {_MANAGEMENT} does not contain ({wider}): this one would never be refused"
+                yield PolicyError(f"service {id_}", "networks", text, expected)
 
 
 def _own_rules(
@@ -116,14 +116,16 @@ def _own_rules(
             if not _meets_ssh(rule, host.ssh_port):
                 continue
             if not rule["addresses"] and not spared:
-                told = f"{_MANAGEMENT} to name where the hosts are managed from: this rule refuses SSH from everywhere"
-                yield PolicyError(host.where(_RULES), f"{_RULES}[{index}]", rule["verdict"], told)
+                expected = (
+                    f"{_MANAGEMENT} to name where the hosts are managed from: this rule refuses SSH from everywhere"
+                )
+                yield PolicyError(host.where(_RULES), f"{_RULES}[{index}]", rule["verdict"], expected)
                 continue
         everywhere = ("0.0.0.0/0", "::/0") if rule["direction"] == "in" else ()
         for text in rule["addresses"] or everywhere:
             if owner := controller.inside(_parsed(text), spared):
-                told = f"addresses without {owner}, {_OR_NAME}"
-                yield PolicyError(host.where(_RULES), f"{_RULES}[{index}].addresses", text, told)
+                expected = f"addresses without {owner}, {_OR_NAME}"
+                yield PolicyError(host.where(_RULES), f"{_RULES}[{index}].addresses", text, expected)
 
 
 def _meets_ssh(rule: Mapping[str, Any], port: int) -> bool:

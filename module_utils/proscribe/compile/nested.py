@@ -2,7 +2,7 @@
 
 Ansible takes the hosts of all folders in a source, but variables, waivers and approvers only from beside the source
 itself. So a run over the outer one would have the hosts of the inner one without their own policy: a department that is
-only audited would be enforced, and what was approved would be taken away.
+only audited would be enforced, and what was approved would be removed.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def nested(sources: Sequence[str]) -> Iterator[PolicyError]:
         seen = set(named)
         for folder in _folders(source, seen) if source.is_dir() else ():
             if parts := [name for name in OWN if (folder / name).exists()]:
-                found = f"{', '.join(parts)}, which nobody reads with the inventory {source} around it"
-                expected = f"an inventory that is named by itself: -i {folder}{_around(source)}"
+                found = f"{', '.join(parts)}, which no run over the inventory {source} reads"
+                expected = f"an inventory of its own: -i {folder}{_around(source)}"
                 yield PolicyError(str(folder), "", Described(found), expected)
 
 
 def _around(source: Path) -> str:
-    """How the hosts that stand in the source itself are named without those of the folders in it."""
+    """How the hosts of the source itself are named without those of the folders in it."""
     files = (one for one in sorted(source.iterdir()) if one.suffix in HOSTS and not _ignored(one.name))
     first = next((one for one in files if one.is_file()), None)
     return f", or -i {first} for the hosts around it" if first else ""

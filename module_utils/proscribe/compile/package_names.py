@@ -60,7 +60,7 @@ NAMES: dict[str, tuple[str, str]] = {
         "an Android application id such as org.example.app",
     ),
 }
-# Those whose packages are asked of the guard list.
+# Those whose packages are checked against the guard list.
 GUARDED: tuple[str, ...] = (
     "apt",
     "brew",

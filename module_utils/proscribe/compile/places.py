@@ -35,7 +35,7 @@ def place_within(key: Any, value: Any, steps: str, wrong: object = None) -> str:
 
     The nearest place that is known around it, "" if none is.
     """
-    # A value that begins below its name has another line than people look for; another file's key says nothing.
+    # A value that begins below its name has another line than people expect; another file's key says nothing.
     found = origin(value)
     if _file(origin(key)) == _file(found):
         found = origin(key)
@@ -60,8 +60,8 @@ def _file(place: str) -> str:
 
 
 def set_in(hostvars: Any, host: str, variable: str) -> str:
-    """Where the source that has the last word on a host's variable sets it, by the key that stands there; "" where
-    that cannot be said, as on an Ansible whose inside is another one.
+    """Where the source that has the last word on a host's variable sets it, by its key there; "" where
+    that cannot be said, as on an Ansible with other internals.
     """
     try:
         layers = _layers(hostvars, host)

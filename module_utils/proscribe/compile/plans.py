@@ -1,6 +1,6 @@
 """Catalogue + restrictions + waivers -> the plan of a host.
 
-Pure: no file is read, no host is asked, no clock is looked at.
+Pure: no file is read, no host is observed, no clock is read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .restrictions import PREFIX, Restrictions
 from .unmanaged_browsers import unmanaged_browsers
 from .waivers import Waiver
 
-# By which names hosts look for packages. The catalogue also has names for other systems (winget, choco, appx).
+# The package systems whose names hosts search. The catalogue also has names for other systems (winget, choco, appx).
 PACKAGE_SYSTEMS = tuple(sorted(NAMES))
 # Addresses of public resolvers are blocked for name resolution only; the same machines answer to other purposes too.
 RESOLVER_PORTS = (53, 443, 853)
@@ -161,7 +161,7 @@ def left_out(service: Service, restrictions: Restrictions) -> str:
 def separated_by_tenant(service: Service, restrictions: Restrictions) -> bool:
     """Whether personal and business accounts share this service's hosts and the organisation has business ones.
 
-    Then the hosts stay open, and the browser's tenant control tells the accounts apart.
+    Then the hosts stay open, and the browser's tenant control distinguishes the accounts.
     """
     return bool(service.tenants and restrictions.tenants[service.tenants])
 

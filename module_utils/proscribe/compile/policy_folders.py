@@ -1,7 +1,7 @@
-"""Where the parts of a policy are that stand in folders of their own: waivers, approvers, an organisation's catalogues.
+"""Where the parts of a policy are that have folders of their own: waivers, approvers, an organisation's catalogues.
 
 An inventory may be a folder with all of them in it. In an automation controller it is a generated file somewhere else,
-and the policy is in the project that the controller has fetched. So a folder that a variable names is looked for in
+and the policy is in the project that the controller has fetched. So a folder that a variable names is searched in
 both, and what is beside the sources of the inventory counts as well, for each of several `-i`.
 """
 
@@ -50,7 +50,7 @@ def folders_of_waivers(question: Question, restrictions: Mapping[str, Restrictio
 
 
 def folders_of_registers(question: Question, restrictions: Mapping[str, Restrictions]) -> list[Path]:
-    """The folders in which a register of approvers may stand: beside those of waivers. Raises PolicyErrors."""
+    """The folders in which an approver list may be: beside those of waivers. Raises PolicyErrors."""
     named = [folder.parent for folder in _named_for_waivers(question, restrictions)]
     return _distinct([*named, *inventory_folders(question.inventory)])
 
@@ -66,7 +66,7 @@ def folder_of_new_waivers(question: Question, restrictions: Mapping[str, Restric
 
 
 def relative_folders(question: Question, restrictions: Mapping[str, Restrictions]) -> list[Path]:
-    """What variables name by relative paths, which may stand in the project: folders, and beside those of waivers the
+    """What variables name by relative paths, which may be in the project: folders, and beside those of waivers the
     files by which these are judged.
     """
     found: list[Path] = []
@@ -122,8 +122,8 @@ def _distinct(paths: Iterable[Path]) -> list[Path]:
 
 
 def _missing(host: HostVariables, variable: str, named: str, files: str, places: Iterable[Path]) -> Path:
-    looked = " or ".join(map(str, dict.fromkeys(places)))
-    raise _wrong(host, variable, named, f"a directory with {files} files: {looked}")
+    searched = " or ".join(map(str, dict.fromkeys(places)))
+    raise _wrong(host, variable, named, f"a directory with {files} files: {searched}")
 
 
 def _wrong(host: HostVariables, variable: str, named: str, expected: str) -> PolicyErrors:

@@ -1,4 +1,4 @@
-"""Readers of the restrictions that have a grammar of their own. Each raises Expected with what it wanted."""
+"""Readers of the restrictions that have a grammar of their own. Each raises Expected for a wrong value."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ def read_history(value: object) -> str:
         # What stands there may hold a password, so it is not repeated.
         raise Expected("", Described("something else"), known)
     if url.password is not None or "password=" in url.query:
-        # The URL stands in every report, and in what Ansible prints.
-        told = "no password in the URL: put it in ~/.pgpass, in PGPASSFILE or in PGPASSWORD on the controller"
-        raise Expected("", Described("a URL with a password"), told)
+        # The URL is in every report, and in what Ansible prints.
+        expected = "no password in the URL: put it in ~/.pgpass, in PGPASSFILE or in PGPASSWORD on the controller"
+        raise Expected("", Described("a URL with a password"), expected)
     return str(value)
 
 
@@ -96,7 +96,7 @@ def read_removed(value: object) -> tuple[str, ...]:
 
 
 def read_texts(value: object) -> str:
-    """What people are told: one line, or one for each language, in their order."""
+    """A text for people: one line, or one for each language, in their order."""
     if not isinstance(value, Mapping):
         if isinstance(value, str):
             return within("", line, value)

@@ -26,12 +26,12 @@ EACH = ("stale_after", "observe_timeout")  # what each host may say for itself
 
 
 def reporting(
-    hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], reports: Path, asked: Scope = EVERYTHING
+    hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], reports: Path, scope: Scope = EVERYTHING
 ) -> dict[str, Any]:
     """The run-level values: {exports (their names), history, history_keep and reports_keep (seconds; 0: forever),
     baseline (the directory of a complete report, "" for none), stale_after and observe_timeout {usual: seconds, hosts
-    {name: seconds; only where it is another}}}. `reports` is where reports stand, `asked` is what the run
-    looks at: `latest` as a baseline is the latest run over all of that that passed.
+    {name: seconds; only where it is another}}}. `reports` is the folder of reports, `scope` is what the
+    run observes: `latest` as a baseline is the latest run over all of that that passed.
 
     Raises PolicyErrors where hosts disagree, or where what they name is not there.
     """
@@ -44,7 +44,7 @@ def reporting(
     if baseline:
         try:
             latest = baseline == LATEST
-            directory = str(latest_passed(reports, asked) if latest else find_run(reports, baseline))
+            directory = str(latest_passed(reports, scope) if latest else find_run(reports, baseline))
         except NoSuchRun as none:
             raise PolicyErrors(
                 [_error("gate_baseline", baseline, f"an earlier run to compare with: {none}", hosts)]
@@ -67,25 +67,25 @@ def _each(name: str, restrictions: Mapping[str, Restrictions]) -> dict[str, Any]
 
 
 def rule_count(plan: Mapping[str, Any], controls: Sequence[str]) -> int:
-    """How many rules a host with this plan evaluates at the least, when a run looks at those controls: one for each
-    service, those with nothing to look for too. Controls have rules of their own besides (settings, gates), which no
-    plan lists.
+    """How many rules a host with this plan evaluates at the least, when a run observes those controls: one for each
+    service, those with nothing to search for too. Controls also have rules of their own (settings, install blocks),
+    which no plan lists.
     """
     parts = [part for name, part in plan["controls"].items() if name in controls]
     return sum(len(part["services"]) + len(part.get("nothing_known", ())) for part in parts)
 
 
 def nothing_known(plan: Mapping[str, Any], controls: Sequence[str]) -> list[str]:
-    """The rules of a plan of which nothing is known to look for on any host, when a run looks at those controls."""
+    """The rules of a plan of which nothing is known to search for on any host, when a run observes those controls."""
     parts = [(name, part) for name, part in plan["controls"].items() if name in controls]
     return [f"{name}/{id_}" for name, part in parts for id_ in part.get("nothing_known", ())]
 
 
 def policies(plan: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What a plan has to say of each control: {control: {"mode": "enforce" | "audit" | "off", "policy": its digest}}.
+    """What a plan says of each control: {control: {"mode": "enforce" | "audit" | "off", "policy": its digest}}.
 
-    `policy` names all that the control is made from, so that an earlier look at it counts for as long as it is the
-    same; None for a control that is off.
+    `policy` names all that the control is made from, so that an earlier observation counts for as long as it is
+    the same; None for a control that is off.
     """
     said: dict[str, dict[str, Any]] = {name: {"mode": "off", "policy": None} for name in CONTROLS}
     for name, section in plan["controls"].items():

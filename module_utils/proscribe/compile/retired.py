@@ -1,4 +1,4 @@
-"""Variables that are no more: what does now what they did, told before any host is asked."""
+"""Removed variables: what replaces them, reported before any host is contacted."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ RESTORE = "proscribe_restore"  # made `lift` restore; where it was left out or m
 
 
 def refuse(question: Question) -> None:
-    """Raises PolicyErrors where a host has such a variable, with the word and the options that take its place: no whole
-    command, since the rest of this run's options has to stay, without the one that set the variable.
+    """Raises PolicyErrors where a host has such a variable, with the command and the options that replace it: no whole
+    command line, since the rest of this run's options has to stay, without the one that set the variable.
     """
     for host in question.hosts:
         if RESTORE in host.values:
             value = host.values[RESTORE]
             instead = " ".join(["quarantine restore", *(f"--id {id_}" for id_ in _ids(value))])
             expected = (
-                "no such variable any more; nothing was lifted. What restores from the quarantine is the word "
-                f"`{instead}`, with this run's other options"
+                "no such variable any more; nothing was lifted. To restore from the quarantine, use the command "
+                f"`{instead}` with this run's other options"
             )
             raise PolicyErrors([PolicyError(host.where(RESTORE), RESTORE, value, expected)])
 

@@ -56,7 +56,7 @@ def _compiled(question: Question, now: datetime.datetime, mistakes: Mistakes) ->
     restrictions, of_host = _policy(question, mistakes)
     waivers: list[Judged] = []
     if mistakes:
-        # Services and restrictions are not all known, so it is only looked at how waivers and approvers are written.
+        # Services and restrictions are not all known, so only the syntax of waivers and approvers is checked.
         with mistakes.noting():
             load_waivers(folders_of_waivers(question, restrictions))
     else:
@@ -84,7 +84,7 @@ def waivers_of(question: Question, now: datetime.datetime) -> list[Judged]:
 
 
 def judge(waiver: Waiver, question: Question, now: datetime.datetime) -> Judged:
-    """A waiver that stands in no folder yet, as `waivers_of` would have it. Raises PolicyErrors."""
+    """A waiver that is in no folder yet, as `waivers_of` would have it. Raises PolicyErrors."""
     restrictions, of_host = _sound_policy(question)
     return judge_all([waiver], question, restrictions, _services(of_host), now)[0]
 
@@ -101,7 +101,7 @@ def _policy(question: Question, mistakes: Mistakes) -> tuple[dict[str, Restricti
     """The restrictions of each host, with the defaults for what is wrong in them, and its catalogue where that can be
     read. Notes the mistakes.
     """
-    retired.refuse(question)  # alone: what it did is another command now
+    retired.refuse(question)  # alone: another command does now what it did
     mistakes.note(*nested(question.inventory))
     restrictions: dict[str, Restrictions] = {}
     folders_of: dict[str, tuple[Path, ...]] = {}
@@ -133,7 +133,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     limit, pattern (proscribe_hosts), not_served {name: why}, controls, directory, plans, code and packed (what goes to
     hosts, see store.py), hosts {name: digest},
     departments {name: [hosts]}, probe [hosts], gate {name: gate}, policies {digest: what `policies` says of the plan},
-    services [ids that some plan names], left_out [hosts of the inventory that are not asked], rollout {batches,
+    services [ids that some plan names], left_out [hosts of the inventory that are not observed], rollout {batches,
     max_change, max_failures}, (what `reporting` says), upcoming [...], waivers [...], warnings [...]}.
 
     Raises PolicyErrors with every mistake of every host; then nothing was written.
@@ -149,10 +149,10 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     # What is wrong on a host has its default, which says nothing of whether the hosts agree.
     sound = [host for host in question.hosts if not mistakes or not _wrong(host)]
     sure = {host.name: restrictions[host.name] for host in sound}
-    asked = Scope(question.inventory, question.limit, question.controls)
+    scope = Scope(question.inventory, question.limit, question.controls)
     agreed: dict[str, Any] = {}
     with mistakes.noting():
-        agreed = reporting(sound, sure, reports, asked)
+        agreed = reporting(sound, sure, reports, scope)
     rollout: dict[str, Any] = {}
     for name in ROLLOUT:
         with mistakes.noting():
@@ -205,11 +205,11 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         ),
         "waivers": [described(judged, question) for judged in waivers],
         "warnings": [
-            *(told for judged in waivers if (told := warning(judged))),
+            *(text for judged in waivers if (text := warning(judged))),
             *gone,
             *exempted,
             *_stale(catalogues, restrictions, now, max_age),
-            *_untold(restrictions),
+            *_unseparated(restrictions),
         ],
     }
 
@@ -239,8 +239,8 @@ def _wrong(host: HostVariables) -> bool:
     return bool(host.wrong or read_in_part(host.values, host.where)[1])
 
 
-def _untold(restrictions: dict[str, Restrictions]) -> list[str]:
-    """A warning where an organisation's tenants keep hosts open, and nothing tells their accounts from others'."""
+def _unseparated(restrictions: dict[str, Restrictions]) -> list[str]:
+    """A warning where an organisation's tenants keep hosts open, and nothing distinguishes its accounts from others."""
     hosts = sorted(
         name for name, own in restrictions.items() if any(own.tenants.values()) and own.controls["browser"] == "off"
     )
@@ -249,12 +249,12 @@ def _untold(restrictions: dict[str, Restrictions]) -> list[str]:
     more = f" (and {len(hosts) - 1} more)" if len(hosts) > 1 else ""
     return [
         f"proscribe_tenants keeps what private and business accounts share open on {hosts[0]}{more}, and with the"
-        " control browser off nothing there tells these accounts apart: enforce browser, or leave the tenants out"
+        " control browser off nothing there distinguishes these accounts: enforce browser, or remove the tenants"
     ]
 
 
 def read_all(hosts: Sequence[HostVariables]) -> dict[str, Restrictions]:
-    """Every host's restrictions. Raises PolicyErrors; a mistake that many hosts share is told once."""
+    """Every host's restrictions. Raises PolicyErrors; a mistake that many hosts share is listed once."""
     mistakes = Mistakes()
     read: dict[str, Restrictions] = {}
     for host in hosts:
@@ -270,8 +270,8 @@ def placed(host: HostVariables) -> Iterator[None]:
     try:
         yield
     except PolicyErrors as wrong:
-        told = [PolicyError(host.where(e.key, e.value), e.key, e.value, e.expected) for e in wrong.errors]
-        raise PolicyErrors(told) from None
+        errors = [PolicyError(host.where(e.key, e.value), e.key, e.value, e.expected) for e in wrong.errors]
+        raise PolicyErrors(errors) from None
 
 
 def _taken_for_hosts(host: HostVariables, folders: Sequence[Path], sources: list[str]) -> Iterator[PolicyError]:

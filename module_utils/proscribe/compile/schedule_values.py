@@ -1,4 +1,4 @@
-"""Readers of the restrictions that are about scheduled runs. Each raises Expected with what it wanted."""
+"""Readers of the restrictions that are about scheduled runs. Each raises Expected for a value that it does not take."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ OWN_OPTIONS = ("-i", "--inventory", "-l", "--limit")
 def read_calendar(value: object) -> str:
     """A calendar event of systemd's; systemd itself says later whether it is one."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9 ,./:*~+_-]{1,100}", value) or not value.strip():
-        raise Expected("", value, "when runs begin, as systemd.time(7) writes it: daily, or Mon..Fri *-*-* 02:30")
+        raise Expected("", value, "a calendar event in the syntax of systemd.time(7): daily, or Mon..Fri *-*-* 02:30")
     return str(value)
 
 
 def read_spread(value: object) -> int:
-    """Within how many seconds after its time a run begins; 0 is at once."""
+    """The longest delay of a run, in seconds; 0 for none."""
     if value in (0, "0") and not isinstance(value, bool):
         return 0
     return length(value)
 
 
 def read_options(value: object) -> tuple[str, ...]:
-    """Words for the command line of every scheduled run."""
+    """Additional options of every scheduled run."""
     if not isinstance(value, list | tuple):
         raise Expected("", value, "a list of options such as [--vault-password-file, /etc/proscribe/vault]")
     for index, word in enumerate(value):
         if not isinstance(word, str) or not word.isprintable():
-            raise Expected(f"[{index}]", word, "one printable word of a command line; numbers in quotes")
+            raise Expected(f"[{index}]", word, "one printable argument of a command line; numbers in quotes")
         if word.partition("=")[0] in OWN_OPTIONS:
-            raise Expected(f"[{index}]", word, "no option for inventory or hosts: those that `schedule` ran with count")
+            raise Expected(f"[{index}]", word, "no option for inventory or hosts: those of the `schedule` run apply")
     return tuple(str(word) for word in value)
 
 
@@ -71,21 +71,23 @@ def read_inventory(value: object) -> str:
 
 def read_repository(value: object) -> str:
     """Where git finds the repository; "" for none. Git's own helpers (`ext::`) would run any command as root."""
-    wanted = "a git URL such as https://git.example.org/it/proscribe.git, or an absolute path"
+    expected = "a git URL such as https://git.example.org/it/proscribe.git, or an absolute path"
     if not isinstance(value, str) or (value and not re.fullmatch(r"[A-Za-z0-9_./][^\s\x00-\x1f\x7f]*", value)):
-        raise Expected("", value, wanted)
+        raise Expected("", value, expected)
     if (
         value
         and "::" not in value
         and (value[0] == "/" or re.match(r"(https|ssh|file)://[^-]|[\w.-]+@[\w.-]+:", value))
     ):
         if "@" in value and ":" in (urlsplit(value).netloc.rpartition("@")[0]):
-            told = "no password in the URL: it would stand in the hosts' files; use a deploy key or git's credentials"
-            raise Expected("", Described("a URL with a password"), told)
+            no_password = (
+                "no password in the URL: it would stand in the hosts' files; use a deploy key or git's credentials"
+            )
+            raise Expected("", Described("a URL with a password"), no_password)
         return str(value)
     if not value:
         return ""
-    raise Expected("", value, wanted)
+    raise Expected("", value, expected)
 
 
 def read_branch(value: object) -> str:
@@ -112,5 +114,5 @@ def read_signers(value: object) -> tuple[str, ...]:
             or not line.isprintable()
             or not re.search(r"\S\s+(\S+\s+)*(sk-)?(ssh|ecdsa)-", line)
         ):
-            raise Expected(f"[{index}]", line, "who, and the public key: 'ops@example.org ssh-ed25519 AAAA...'")
+            raise Expected(f"[{index}]", line, "a principal and the public key: 'ops@example.org ssh-ed25519 AAAA...'")
     return tuple(str(line) for line in value)

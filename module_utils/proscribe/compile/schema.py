@@ -15,7 +15,7 @@ from .grammar import Check
 from .shared_networks import shared_by
 from .yaml_file import KeyPath
 
-# In the order of reports. A service's file stands in the folder of its category. The ban names the first four; the
+# In the order of reports. A service's file is in the folder of its category. The ban names the first four; the
 # others are only reported where nobody asks for more (proscribe_categories).
 BANNED = ("instant_messaging", "webmail", "cloud_storage", "circumvention")
 CATEGORIES = (*BANNED, "remote_control", "ai_assistants", "social_media", "code_hosting")
@@ -70,7 +70,7 @@ class Listed:
         for index, item in enumerate(value):
             yield from self.item.check(item, (*path, index))
             if item in value[:index]:
-                yield (*path, index), item, "every item once; this one stands above already"
+                yield (*path, index), item, "every item once; this one is a duplicate"
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ _PACKAGINGS = ("native", "flatpak", "snap")
 # Thunderbird speaks the language of Firefox, but knows no sites.
 POLICY_LANGUAGES = ("chromium", "firefox", "thunderbird")
 
-# What identifies a service; the same keys may stand under `unverified`, for values that nothing good confirms yet.
+# What identifies a service; the same keys may be under `unverified`, for values that no good source confirms yet.
 _URLS = Listed(Text(grammar.url))
 _DAY = Text(grammar.day)
 _IDENTIFIERS: Mapping[str, Kind] = {
@@ -260,7 +260,7 @@ def check_service(entry: Any) -> Iterator[Mistake]:
         if needed not in entry:
             yield (needed,), None, f"a value: every service of the category {entry['category']} has one"
     if "tenants" in entry and "tenant_control" not in entry:
-        yield ("tenants",), entry["tenants"], "tenant_control beside it: how the accounts are told apart"
+        yield ("tenants",), entry["tenants"], "tenant_control beside it: how the accounts are distinguished"
     if not set(entry) & set(_IDENTIFIERS) and not entry.get("unverified"):
         yield ("domains",), None, "at least one key that identifies the service, such as domains or packages"
     yield from _said_twice(entry, entry.get("unverified"), ())
@@ -329,11 +329,11 @@ def check_browser(entry: Mapping[str, Any]) -> Iterator[Mistake]:
 
 
 def _said_twice(verified: object, unverified: object, path: KeyPath) -> Iterator[Mistake]:
-    """Values that stand both among the verified and the unverified ones."""
+    """Values that are both among the verified and the unverified ones."""
     if isinstance(verified, dict) and isinstance(unverified, dict):
         for key in verified.keys() & unverified.keys():
             yield from _said_twice(verified[key], unverified[key], (*path, key))
     elif isinstance(verified, list) and isinstance(unverified, list):
         for index, item in enumerate(unverified):
             if isinstance(item, str) and item in verified:
-                yield ("unverified", *path, index), item, f"a value that {path[0]} does not hold already"
+                yield ("unverified", *path, index), item, f"a value that {path[0]} does not have already"

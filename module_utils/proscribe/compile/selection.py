@@ -1,7 +1,7 @@
-"""Which hosts of a run Proscribe looks at: those of the pattern `proscribe_hosts`, but for those that it cannot serve.
+"""Which hosts of a run Proscribe observes: those of the pattern `proscribe_hosts`, but for those that it cannot serve.
 
-A network device and a Windows host have no Linux to look at. What the inventory says of how they are reached tells
-them, so that nobody connects to them at all; they are counted apart and are never compliant.
+A network device and a Windows host have no Linux to observe. The inventory says how they are reached, so they
+are known without a connection; they are counted apart and are never compliant.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ VARIABLE = f"{PREFIX}hosts"
 class Selection(NamedTuple):
     """The hosts of a run."""
 
-    hosts: list[HostVariables]  # that are looked at, in the inventory's order
+    hosts: list[HostVariables]  # that are observed, in the inventory's order
     not_served: dict[str, str]  # by name, why not
     pattern: str  # proscribe_hosts
     about: frozenset[str] = frozenset()  # all hosts of the inventory that it chooses; none where that is every host
@@ -55,7 +55,7 @@ def chosen(hosts: Sequence[HostVariables], matching: Callable[[str], set[str]]) 
         try:
             named = matching(pattern)
         except AnsibleError as wrong:
-            expected = f"a pattern as --limit has it ({str(wrong).splitlines()[0]})"
+            expected = f"a pattern as --limit takes it ({str(wrong).splitlines()[0]})"
             raise PolicyErrors([PolicyError(where, VARIABLE, pattern, expected)]) from None
         if not named:
             raise PolicyErrors([PolicyError(where, VARIABLE, pattern, "a pattern that fits a host of the inventory")])
@@ -66,7 +66,9 @@ def chosen(hosts: Sequence[HostVariables], matching: Callable[[str], set[str]]) 
 
 
 def _pattern(hosts: Sequence[HostVariables]) -> str:
-    """The one pattern of all hosts. What is none is told when restrictions are read; until then all are taken."""
+    """The one pattern of all hosts. A value that is none is reported when restrictions are read; until then all are
+    taken.
+    """
     found: dict[str, HostVariables] = {}
     for host in hosts:
         value = host.values.get(VARIABLE, EVERY)
@@ -74,5 +76,5 @@ def _pattern(hosts: Sequence[HostVariables]) -> str:
     if len(found) < 2:
         return next(iter(found), EVERY)
     (first, one), (second, other) = list(found.items())[:2]
-    expected = f"the same for all hosts; {one.name} has {first!r}. It says which hosts a run is about: set it for all"
+    expected = f"the same for all hosts; {one.name} has {first!r}. It selects the hosts of a run: set it for all"
     raise PolicyErrors([PolicyError(other.where(VARIABLE), VARIABLE, second, expected)])

@@ -9,14 +9,14 @@ NETWORK = frozenset({"network_cli", "httpapi", "netconf", "grpc", "napalm", "per
 WINDOWS = frozenset({"winrm", "psrp"})
 WINDOWS_SHELLS = frozenset({"powershell", "cmd"})
 # The variables of Ansible's that say it.
-ASKED = ("ansible_connection", "ansible_shell_type", "ansible_network_os")
+CONNECTION_VARIABLES = ("ansible_connection", "ansible_shell_type", "ansible_network_os")
 
 
 def unserved(variables: Mapping[str, str]) -> str:
     """Why a host cannot be served, in words; "" if it can, or if nothing says that it cannot. `variables` are those of
     ASKED, "" where one is not set.
     """
-    connection, shell, network_os = (variables.get(name, "") for name in ASKED)
+    connection, shell, network_os = (variables.get(name, "") for name in CONNECTION_VARIABLES)
     if _short(connection) in NETWORK:
         return f"a network device (ansible_connection: {connection})"
     if _short(connection) in WINDOWS:

@@ -1,4 +1,4 @@
-"""Networks on which very many parties stand, so that no service can be refused by an address in them.
+"""Networks that very many parties share, so that no service can be refused by an address in them.
 
 Not a complete list of the shared infrastructure of the Internet, which nobody has: the largest content networks and
 office clouds, from what they publish themselves, so that the usual mistake (the address that a name happens to resolve
@@ -35,7 +35,7 @@ _SHARED = {
     ),
     "Google's front ends": "142.250.0.0/15 172.217.0.0/16 216.58.192.0/19",
 }
-# Parts of the above that their owners publish as one service's own: public resolvers, and a VPN's ways in.
+# Parts of the above that their owners publish as one service's own: public resolvers, and a VPN's endpoints.
 _OWN = ("2606:4700:4700::/48", "2606:4700:100::/48", "2606:4700:102::/48")
 
 

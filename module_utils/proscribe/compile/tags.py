@@ -13,7 +13,7 @@ OF_MOLECULE = ("notest", "molecule-notest", "molecule-idempotence-notest")
 
 
 def unknown_tags(given: Iterable[str], known: Collection[str]) -> str:
-    """What is to be said of tags that no task has; "" if there is none.
+    """The message about tags that no task has; "" if there is none.
 
     `given` are those of --tags or --skip-tags, of which each may be a list with commas.
     """
@@ -22,5 +22,5 @@ def unknown_tags(given: Iterable[str], known: Collection[str]) -> str:
     if not wrong:
         return ""
     own = ", ".join(control for control in CONTROLS if control in known)
-    told = ", and ".join(f"{name!r}{close_to(name, known)}" for name in dict.fromkeys(wrong))
-    return f"no task has the tag {told}; there are {own}" if own else f"no task has the tag {told}"
+    listed = ", and ".join(f"{name!r}{close_to(name, known)}" for name in dict.fromkeys(wrong))
+    return f"no task has the tag {listed}; there are {own}" if own else f"no task has the tag {listed}"

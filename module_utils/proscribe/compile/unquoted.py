@@ -16,14 +16,14 @@ COMMAND_LINE = "<CLI option"  # how Ansible names the place of what -e says
 
 def written_right(variable: str, wrong: Expected, place: str) -> str:
     """The end of a message about a variable that is a text and should be a list or a mapping: how to write that at the
-    place where it stands. "" where that is not what is wrong.
+    place where it is. "" where that is not what is wrong.
     """
     meant = _meant(wrong)
     if meant is None:
         return ""
     file = place.rpartition(":")[0] or place
     if file.endswith(YAML):
-        return "; what stands there is a text: write it without the quotes"
+        return "; the value is a text: write it without the quotes"
     as_json = json.dumps({variable: meant})
     if place.startswith(COMMAND_LINE):
         return f"; -e key=value gives texts only: write -e '{as_json}'"

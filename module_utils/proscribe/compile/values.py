@@ -1,4 +1,4 @@
-"""The kinds of value that restrictions have: each is read by a function that answers with it, or raises Expected."""
+"""The kinds of value that restrictions have: each is read by a function that returns it, or raises Expected."""
 
 from __future__ import annotations
 

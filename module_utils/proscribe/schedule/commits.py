@@ -186,8 +186,8 @@ class Checkout:
             except Problem as problem:
                 raise Problem(f"commit {short} has no good signature ({problem})") from None
         if not self._begins_well(commit):
-            told = f"is not, and does not come after, {self.first[:12]}, the first commit that is named for this host"
-            raise Problem(f"commit {short} {told}")
+            why = f"is not, and does not come after, {self.first[:12]}, the first commit that is named for this host"
+            raise Problem(f"commit {short} {why}")
         good = self.good()
         # A first commit that is named anew, which the last good one does not come after, begins another history.
         if good and self._begins_well(good) and not self._is("merge-base", "--is-ancestor", good, commit):
@@ -240,7 +240,7 @@ def verify(raw: bytes, commit: str, signers: str) -> None:
     if algorithm(b"commit %d\0" % len(raw) + raw).hexdigest() != commit:
         raise Problem("its content is not what its name says")
     head, _, message = raw.partition(b"\n\n")
-    kept: list[bytes] = []
+    payload: list[bytes] = []
     signatures: list[list[bytes]] = []
     ours = False
     for line in head.split(b"\n"):
@@ -251,7 +251,7 @@ def verify(raw: bytes, commit: str, signers: str) -> None:
         if ours:
             signatures[-1].append(line.partition(b" ")[2])
         else:
-            kept.append(line)
+            payload.append(line)
     if not signatures:
         raise Problem("it is not signed")
     if len(signatures) > 1:
@@ -262,7 +262,7 @@ def verify(raw: bytes, commit: str, signers: str) -> None:
     with tempfile.TemporaryDirectory(prefix="proscribe-") as made:
         given, signed = os.path.join(made, "signature"), os.path.join(made, "commit")
         write(given, signature.encode() + b"\n")
-        write(signed, b"\n".join(kept) + b"\n\n" + message)
+        write(signed, b"\n".join(payload) + b"\n\n" + message)
         keygen = ["ssh-keygen", "-Y"]
         code, said, printed = ended([*keygen, "find-principals", "-s", given, "-f", signers], 60)
         if code:

@@ -33,7 +33,7 @@ RECORD = "/var/lib/proscribe/record.json"
 
 BUSY = 75
 NO_REPORT = 78
-KEPT = 14  # reports; the controller has the history
+MOST_REPORTS = 14  # reports; the controller has the history
 
 
 def run(checkout: str, settings: Mapping[str, Any], reports: str) -> tuple[int, dict[str, Any] | None]:
@@ -72,7 +72,7 @@ def forget(reports: str) -> None:
     """Take away all but the newest reports."""
     names = sorted(name for name in os.listdir(reports) if os.path.isdir(os.path.join(reports, name)))
     runs = [name for name in names if name[:8].isdigit()]
-    for name in runs[:-KEPT]:
+    for name in runs[:-MOST_REPORTS]:
         shutil.rmtree(os.path.join(reports, name), ignore_errors=True)
 
 
@@ -127,8 +127,8 @@ def pulled(settings: Mapping[str, Any], reports: str) -> tuple[int, dict[str, An
         if record is not None:
             if commit != good:
                 checkout.keep(commit)
-            told = [{"control": "run", "message": f"{text}; commit {commit[:12]} is kept"} for text in problems]
-            return code, {**record, "errors": [*record["errors"], *told], "commit": commit, **trust}
+            errors = [{"control": "run", "message": f"{text}; commit {commit[:12]} is kept"} for text in problems]
+            return code, {**record, "errors": [*record["errors"], *errors], "commit": commit, **trust}
         problems.append(f"a run with commit {commit[:12]} came to no report (it ended with {code})")
         say(problems[-1])
     return code, None

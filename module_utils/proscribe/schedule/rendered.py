@@ -57,15 +57,15 @@ class Here(NamedTuple):
 def plan(
     hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], here: Here, elsewhere: str, local: bool
 ) -> dict[str, Any]:
-    """{way, controller, become, warnings, drift {files, runs}, pull {files, settings, runs}}: what has to stand on the
-    controller and on the hosts; `runs` {account, paths} is what runs are made of, which nobody else may change.
+    """{way, controller, become, warnings, drift {files, runs}, pull {files, settings, runs}}: the files of the
+    controller and of the hosts; `runs` {account, paths} is what runs are made of, which nobody else may change.
     `elsewhere` is the inventory name of another controller ("": this machine), `local` whether some host is reached
     without a connection, so that runs change the controller itself.
 
-    Raises PolicyErrors where hosts disagree, or something that a way needs is not said.
+    Raises PolicyErrors where hosts disagree, or something that a method needs is not set.
     """
     said = {name.removeprefix("schedule_"): one_for_all(name, hosts, restrictions) for name in AGREED}
-    way = said["schedule"]
+    method = said["schedule"]
     first = hosts[0] if hosts else None
 
     def refuse(name: str, expected: str, value: object = "") -> PolicyErrors:
@@ -73,12 +73,12 @@ def plan(
         return PolicyErrors([PolicyError(first.where(variable) if first else "", variable, value, expected)])
 
     answer: dict[str, Any] = {
-        "way": way,
+        "way": method,
         "controller": elsewhere or "localhost",
         "become": not here.root or elsewhere != "",
     }
     answer |= {"warnings": [], "drift": {"files": {}}, "pull": {"files": {}, "settings": {}}}
-    if way in ("off", "awx"):
+    if method in ("off", "awx"):
         return answer
     if elsewhere and not said["directory"]:
         raise refuse("directory", f"the path of the checkout on {elsewhere}, which is to run the schedule")
@@ -86,11 +86,11 @@ def plan(
         raise refuse("account", f"the account on {elsewhere} that runs are started as")
     times = units.Times(said["calendar"], said["spread"], said["timeout"])
     answer["drift"]["files"] = _drift_files(
-        said, here, elsewhere, times, "collect" if way == "pull" else "drift", local
+        said, here, elsewhere, times, "collect" if method == "pull" else "drift", local
     )
     policy = {path for host in hosts for path in _policy_files(host, restrictions[host.name], here.project)}
     answer["drift"]["runs"] = _drift_runs(said, here, elsewhere, sorted(policy))
-    if way == "pull":
+    if method == "pull":
         answer["pull"] = _pull(said, here, times, refuse)
         answer["warnings"] = [NOBODY_SIGNS] if said["repository"] and not said["signers"] else []
     return answer
@@ -105,7 +105,7 @@ def _drift_runs(said: Mapping[str, Any], here: Here, elsewhere: str, policy: Seq
 
 
 def _policy_files(host: HostVariables, restrictions: Restrictions, project: str) -> Iterator[str]:
-    """What a host's variables name, wherever it may stand: catalogues, waivers, and who approves these."""
+    """What a host's variables name, wherever it may be: catalogues, waivers, and who approves these."""
     for base in (project, host.folder):
         yield from (str(Path(base, name)) for name in restrictions.catalog_dirs)
         if restrictions.waivers_dir:
@@ -132,25 +132,25 @@ def _drift_files(
     of_root = units.NEVER if account == "root" else ""
     hardening = of_root if local else of_root + units.SHUT_IN if needs_setgid(said["notify"]) else units.LOCKED_IN
     run = units.exec_start([launcher, "scheduled", word, "--", *options])
-    tell = units.exec_start([launcher, "scheduled", "failed", "--", *options])
+    failed = units.exec_start([launcher, "scheduled", "failed", "--", *options])
     what = "collecting what the hosts found" if word == "collect" else "correcting what has drifted on the hosts"
     return {
         f"{UNITS}/{DRIFT}.service": units.drift_service(checkout, account, run, environment, times, hardening),
-        f"{UNITS}/{DRIFT}-failed.service": units.failed_service(checkout, account, tell, environment, hardening),
+        f"{UNITS}/{DRIFT}-failed.service": units.failed_service(checkout, account, failed, environment, hardening),
         f"{UNITS}/{DRIFT}.timer": units.timer(what, times, fixed=False),
     }
 
 
 def _pull(said: Mapping[str, Any], here: Here, times: units.Times, refuse: Any) -> dict[str, Any]:
     if not said["repository"] and not said["directory"]:
-        told = "where hosts fetch from; or proscribe_schedule_directory, a checkout that every host was given"
-        raise refuse("repository", told)
+        expected = "where hosts fetch from; or proscribe_schedule_directory, a checkout that every host was given"
+        raise refuse("repository", expected)
     inventory = said["inventory"]
     if not inventory:
         inside = [source for source in here.inventory if Path(source).is_relative_to(here.project)]
         if len(inside) != 1 or len(here.inventory) != 1:
-            told = f"the inventory's path in the repository; that of this run is {', '.join(here.inventory)}"
-            raise refuse("inventory", told)
+            expected = f"the inventory's path in the repository; that of this run is {', '.join(here.inventory)}"
+            raise refuse("inventory", expected)
         inventory = str(Path(inside[0]).relative_to(here.project))
     files = {
         ABOUT: ABOUT_TEXT,
@@ -181,7 +181,7 @@ def _pull(said: Mapping[str, Any], here: Here, times: units.Times, refuse: Any) 
 
 
 def program(name: str, first: str = "") -> str:
-    """A part of the program that a host runs by itself, as it stands there."""
+    """A part of the program that a host runs by itself, as it is there."""
     source = (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
     return f"{first}# {WRITTEN_BY}\n{source}"
 

@@ -1,4 +1,4 @@
-"""The host's side of a schedule: units and what they run, put in place or taken away. Standard library only."""
+"""The host's side of a schedule: units and what they run, installed or removed. Standard library only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROGRAM = "/usr/libexec/proscribe/pull"
 COMMITS = "/usr/libexec/proscribe/commits.py"  # which it imports
 SETTINGS = "/etc/proscribe/pull.json"
 SIGNERS = "/etc/proscribe/pull_signers"
-STATE = "/var/lib/proscribe/pull"  # what the program keeps there: a checkout, its Ansible's files, reports
+STATE = "/var/lib/proscribe/pull"  # what the program stores there: a checkout, its Ansible's files, reports
 ABOUT = f"{STATE}/about"
 RECORD = "/var/lib/proscribe/record.json"
 
@@ -44,8 +44,8 @@ def planned(
     runs: Mapping[str, Any] | None = None,
 ) -> Changes:
     """What brings one part (DRIFT or PULL) of a schedule in place: `files` are texts by path, `settings` (with the
-    host's own name in them) what its program reads, {} for none, `runs` {account, paths} what it runs, as whom. Raises
-    ControlError for a host without systemd, and where others could change what is run.
+    host's own name in them) what its program reads, {} for none, `runs` {account, paths} what it runs, by account.
+    Raises ControlError for a host without systemd, and where others could change what is run.
     """
     _require_systemd(host)
     if runs:
@@ -63,8 +63,8 @@ def planned(
     timer = f"{part}.timer"
     if units:
         actions.append(Action("load", "systemd's units", lambda: _systemctl(host, "daemon-reload")))
-    wanted = f"{UNITS}/timers.target.wants/{timer}"
-    if host.stat(wanted) is None:
+    link = f"{UNITS}/timers.target.wants/{timer}"
+    if host.stat(link) is None:
         actions.append(Action("enable", timer, lambda: _systemctl(host, "enable", "--quiet", timer)))
     changed = any(action.subject == f"{UNITS}/{timer}" for action in units)
     if changed or not _runs(host, timer):
@@ -73,8 +73,8 @@ def planned(
 
 
 def lifted(host: Host, parts: Iterable[str] = (DRIFT, PULL)) -> Changes:
-    """What takes the parts of a schedule away. A run of the controller's that goes on comes to its own end; a host's
-    own is ended, since what is lifted next would be put back by it.
+    """What removes the parts of a schedule. A run of the controller's that goes on comes to its own end; a host's
+    own is ended, since it would enforce again what is lifted next.
     """
     actions: list[Action] = []
     for part in parts:
@@ -91,8 +91,8 @@ def lifted(host: Host, parts: Iterable[str] = (DRIFT, PULL)) -> Changes:
             there.append(enabled)
         if part == PULL:
             there += [RECORD] if host.stat(RECORD) else []
-            kept = [f"{STATE}/{name}" for name in host.list(STATE) if f"{STATE}/{name}" != ABOUT]
-            actions += [Action("delete", path, partial(_delete_tree, host, path)) for path in kept]
+            contents = [f"{STATE}/{name}" for name in host.list(STATE) if f"{STATE}/{name}" != ABOUT]
+            actions += [Action("delete", path, partial(_delete_tree, host, path)) for path in contents]
         actions += [_delete(host, path) for path in there]
         if any(path.startswith(UNITS) for path in there):
             actions.append(Action("load", "systemd's units", lambda: _systemctl(host, "daemon-reload")))
@@ -157,4 +157,4 @@ def _systemctl(host: Host, *argv: str) -> None:
 
 def _require_systemd(host: Host) -> None:
     if host.stat("/run/systemd/system") is None:
-        raise ControlError("this machine is not run by systemd, whose timers a schedule is made of")
+        raise ControlError("this machine does not run systemd, whose timers a schedule needs")

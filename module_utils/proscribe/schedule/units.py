@@ -75,13 +75,13 @@ def assignments(environment: Mapping[str, str]) -> str:
 
 def timer(what: str, times: Times, fixed: bool) -> str:
     """A timer. A run that was missed while the machine was off begins when it is on again. `fixed`: each machine has
-    its own moment within the spread and keeps it, so that its runs are equally far apart.
+    its own moment within the spread, always the same, so that its runs are equally far apart.
     """
     keeping = "FixedRandomDelay=yes\n" if fixed else ""
     return f"""\
 # {WRITTEN_BY}
 [Unit]
-Description=Begin by itself: {what}
+Description=Timer of Proscribe: {what}
 
 [Timer]
 OnCalendar={times.calendar}
@@ -98,12 +98,12 @@ def drift_service(
     checkout: str, account: str, command: str, environment: Mapping[str, str], times: Times, hardening: str
 ) -> str:
     """The controller's run over the inventory. systemd starts no second one while it goes on; one that hangs is ended,
-    which the other unit tells.
+    which the other unit reports.
     """
     return f"""\
 # {WRITTEN_BY}
 [Unit]
-Description=Proscribe: look at the hosts, and correct what has drifted
+Description=Proscribe: check the hosts, and correct what has drifted
 Documentation=file://{checkout.replace("%", "%%").replace(" ", "%%20")}/docs/scheduling.md
 Wants=network-online.target
 After=network-online.target
@@ -115,11 +115,11 @@ TimeoutStopSec=60
 
 
 def failed_service(checkout: str, account: str, command: str, environment: Mapping[str, str], hardening: str) -> str:
-    """Tells of a run that came to no end of its own."""
+    """Reports a run that did not end by itself."""
     return f"""\
 # {WRITTEN_BY}
 [Unit]
-Description=Proscribe: tell that a scheduled run did not end as it should
+Description=Proscribe: report a scheduled run that failed
 
 {_service(f"{DRIFT}-failed", checkout, account, command, environment)}TimeoutStartSec=300
 {hardening}"""

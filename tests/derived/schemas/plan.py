@@ -77,5 +77,5 @@ def plan() -> Shape:
         },
         optional=("browsers", "catalog"),
     )
-    told = "The compiled policy of the hosts that share it, in reports/plans/<digest>.json"
-    return {"title": "Plan", "description": told, **schema}
+    description = "The compiled policy of the hosts that share it, in reports/plans/<digest>.json"
+    return {"title": "Plan", "description": description, **schema}

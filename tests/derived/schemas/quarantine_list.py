@@ -60,5 +60,5 @@ def quarantine_list() -> Shape:
             "items": about(listed(made(row, ROW)), "What fits the selectors"),
         },
     )
-    told = "What ./proscribe quarantine list --format json prints: the quarantines of the hosts that were asked"
-    return {"title": "Quarantine list", "description": told, **schema}
+    description = "What ./proscribe quarantine list --format json prints: the quarantines of the hosts that were asked"
+    return {"title": "Quarantine list", "description": description, **schema}

@@ -181,5 +181,5 @@ TOGETHER = {
 def report() -> Shape:
     # Earlier versions wrote no more than these.
     always = ("schema", "run", "summary", "rules", "waivers", "upcoming", "unexpected_hosts", "warnings")
-    told = "report.json: the expected hosts of a run reconciled with the host records that came"
-    return {"title": "Fleet report", "description": told, **made(EMPTY, TOGETHER, required=always)}
+    description = "report.json: the expected hosts of a run reconciled with the host records that came"
+    return {"title": "Fleet report", "description": description, **made(EMPTY, TOGETHER, required=always)}

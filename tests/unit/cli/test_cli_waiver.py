@@ -108,7 +108,7 @@ def test_all_that_is_missing_is_named_at_once_where_nobody_can_be_asked(words: W
         ),
         (("--host", "press1"), "did you mean 'press01'"),
         (("--control", "firewal"), "did you mean 'firewall'?"),
-        (("--user", "alice"), "policies of browsers"),
+        (("--user", "alice"), "browser policies"),
         (("--id", "../w"), "letters, digits"),
         (("--reason", "two\nlines"), "one line of text"),
     ],

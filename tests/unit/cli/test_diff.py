@@ -48,12 +48,12 @@ def dns(**services: Any) -> dict[str, Any]:
         (
             dns(),
             dns(parrot=entry(domains=["a.example", "b.example"], allow=[])),
-            [Change("dns", "service", "parrot", after="enforce", holds=(("domains", 2),))],
+            [Change("dns", "service", "parrot", after="enforce", counts=(("domains", 2),))],
         ),
         (
             dns(parrot=entry(domains=["a.example"])),
             dns(),
-            [Change("dns", "service", "parrot", before="enforce", holds=(("domains", 1),))],
+            [Change("dns", "service", "parrot", before="enforce", counts=(("domains", 1),))],
         ),
         (
             dns(parrot=entry(domains=["a.example", "b.example"])),
@@ -155,7 +155,7 @@ def test_a_difference_is_empty_only_between_plans_that_ask_the_same_and_has_two_
 def test_plans_of_the_compiler_are_compared(catalogue: Catalogue) -> None:
     old = plan(catalogue, [], services_exclude=["parrot"], controls={"browser": "off"})
     changes = difference(old, plan(catalogue, [], controls={"browser": "off"}))
-    holds = {change.control: dict(change.holds) for change in changes if change.kind == "service"}
+    holds = {change.control: dict(change.counts) for change in changes if change.kind == "service"}
     assert {change.service for change in changes} == {"parrot"}
     assert holds["apps"].items() >= {"packages.apt": 1, "packages.flatpak": 1, "processes": 1, "paths": 1}.items()
     assert holds["firewall"] == {"networks": 2}
@@ -197,7 +197,7 @@ def test_a_host_without_an_earlier_plan_is_a_difference(tmp_path: Path) -> None:
     [
         ([], {}),
         (
-            [Change("dns", "service", "a", after="enforce", holds=(("domains", 2),))] * 2,
+            [Change("dns", "service", "a", after="enforce", counts=(("domains", 2),))] * 2,
             {"services": {"added": 1}, "domains": {"added": 2}},
         ),
         (

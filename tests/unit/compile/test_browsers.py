@@ -109,9 +109,9 @@ def section(blocked: int, *, tenants: bool = False, mode: str = "enforce") -> di
     ],
 )
 def test_more_names_than_browsers_take_stop_the_run_before_any_host(made: dict[str, Any], count: int) -> None:
-    told = [str(error) for error in too_many_names(made, "proscribe_categories")]
-    assert len(told) == (count > 0)
-    for line in told:
+    errors = [str(error) for error in too_many_names(made, "proscribe_categories")]
+    assert len(errors) == (count > 0)
+    for line in errors:
         assert f"proscribe_categories: found {count} blocked names in the browsers' list, expected at most 1000" in line
         assert "the largest are many (" in line
 

@@ -28,7 +28,7 @@ def put(directory: Path, *entries: dict[str, object]) -> Path:
     return directory
 
 
-def told(*directories: Path) -> list[tuple[str, str, object, str]]:
+def mistakes_of(*directories: Path) -> list[tuple[str, str, object, str]]:
     """The mistakes of a load: file name, key, value, expected."""
     try:
         load(directories)
@@ -55,17 +55,19 @@ def test_a_name_that_permitted_services_stand_on_is_never_blocked(
 ) -> None:
     # Not even by an entry that claims to know what it does.
     directory = put(tmp_path / "own", entry("owl", **{key: [name]}, overlaps_with=["gmail", "outlook_com"]))
-    assert told(OWN, directory) == [("owl.yml", f"{key}[0]", name, f"a name of this service alone: {why}")]
+    assert mistakes_of(OWN, directory) == [("owl.yml", f"{key}[0]", name, f"a name of this service alone: {why}")]
 
 
 def test_every_shared_name_is_guarded_by_itself(tmp_path: Path) -> None:
     directory = put(tmp_path / "own", entry("owl", domains=sorted(SHARED)))
-    assert {value for _, _, value, expected in told(directory) if "of this service alone" in expected} == set(SHARED)
+    assert {value for _, _, value, expected in mistakes_of(directory) if "of this service alone" in expected} == set(
+        SHARED
+    )
 
 
 def test_a_page_on_a_shared_host_and_a_host_below_one_are_fine(tmp_path: Path) -> None:
     own = entry("owl", urls=["www.google.com/owl", "google.com/owl"], domains=["owl.google.com", "owl.cloudfront.net"])
-    assert told(put(tmp_path / "own", own)) == []
+    assert mistakes_of(put(tmp_path / "own", own)) == []
 
 
 @pytest.mark.parametrize(
@@ -83,33 +85,35 @@ def test_what_one_service_says_is_shared_no_other_blocks(
 ) -> None:
     directory = put(tmp_path / "own", entry("owl", **{key: [name]}))
     expected = f"a name of this service alone: {other} says that {shared} is shared {IF_MEANT}"
-    assert told(OWN, directory) == [("owl.yml", f"{key}[0]", name, expected)]
+    assert mistakes_of(OWN, directory) == [("owl.yml", f"{key}[0]", name, expected)]
 
 
 def test_a_shared_name_may_be_excepted(tmp_path: Path) -> None:
     directory = put(tmp_path / "own", entry("owl", domains=["owl.example"], allow_domains=["work.owl.example"]))
     more = put(tmp_path / "more", entry("hawk", shared_domains=["work.owl.example", "api.work.owl.example"]))
-    assert told(directory, more) == []
+    assert mistakes_of(directory, more) == []
 
 
 def test_a_shared_name_below_an_own_domain_has_to_be_excepted(tmp_path: Path) -> None:
     own = entry("owl", domains=["owl.example"], shared_domains=["work.owl.example"])
     says = "shared_domains[0] says that work.owl.example is shared (or except that in allow_domains)"
     expected = f"a name of this service alone: {says}"
-    assert told(put(tmp_path / "a", own)) == [("owl.yml", "domains[0]", "owl.example", expected)]
-    assert told(put(tmp_path / "b", {**own, "allow_domains": ["work.owl.example"]})) == []
+    assert mistakes_of(put(tmp_path / "a", own)) == [("owl.yml", "domains[0]", "owl.example", expected)]
+    assert mistakes_of(put(tmp_path / "b", {**own, "allow_domains": ["work.owl.example"]})) == []
 
 
 def test_a_mail_host_may_be_shared(tmp_path: Path) -> None:
     own = entry("owl", mail_hosts=["imap.example.com"], shared_domains=["imap.example.com"])
-    assert told(put(tmp_path / "own", own)) == []
+    assert mistakes_of(put(tmp_path / "own", own)) == []
 
 
 def test_the_organisation_cannot_call_shared_what_the_project_blocks_without_saying_so(tmp_path: Path) -> None:
     own = entry("owl", domains=["owl.example"], shared_domains=["drive.google.com"])
     expected = f"a name that no service blocks: google_drive blocks drive.google.com {IF_MEANT}"
-    assert told(OWN, put(tmp_path / "a", own)) == [("owl.yml", "shared_domains[0]", "drive.google.com", expected)]
-    assert told(OWN, put(tmp_path / "b", {**own, "overlaps_with": ["google_drive"]})) == []
+    assert mistakes_of(OWN, put(tmp_path / "a", own)) == [
+        ("owl.yml", "shared_domains[0]", "drive.google.com", expected)
+    ]
+    assert mistakes_of(OWN, put(tmp_path / "b", {**own, "overlaps_with": ["google_drive"]})) == []
 
 
 # -- claimed twice ----------------------------------------------------------------------------------------------------
@@ -139,42 +143,48 @@ def test_two_services_share_a_domain_only_if_both_name_each_other(
     if expected and agreed != "both":
         file, domain, taken_by = expected
         mistakes.append((file, "domains[0]", domain, HAS.format(taken_by, "bird.example")))
-    assert told(put(tmp_path / "own", one, other)) == mistakes
+    assert mistakes_of(put(tmp_path / "own", one, other)) == mistakes
 
 
 def test_the_organisation_s_entry_gives_way_to_the_project_s_own(tmp_path: Path) -> None:
     for number, domain in enumerate(("whatsapp.com", "web.whatsapp.com")):
         directory = put(tmp_path / str(number), entry("owl", domains=["owl.example", domain]))
-        assert told(OWN, directory) == [("owl.yml", "domains[1]", domain, HAS.format("whatsapp", "whatsapp.com"))]
+        assert mistakes_of(OWN, directory) == [
+            ("owl.yml", "domains[1]", domain, HAS.format("whatsapp", "whatsapp.com"))
+        ]
     above_it = put(tmp_path / "above", entry("owl", domains=["weiyun.com.example", "kakao.com.example"]))
-    assert told(OWN, above_it) == []
+    assert mistakes_of(OWN, above_it) == []
 
 
 def test_the_organisation_s_entry_alone_can_agree_to_an_overlap(tmp_path: Path) -> None:
     directory = put(tmp_path / "own", entry("owl", domains=["web.whatsapp.com"], overlaps_with=["whatsapp"]))
-    assert told(OWN, directory) == []
+    assert mistakes_of(OWN, directory) == []
 
 
 def test_the_organisation_s_entry_above_a_project_s_domain_is_told_at_its_own_file(tmp_path: Path) -> None:
     directory = put(tmp_path / "own", entry("owl", domains=["switch.ch"]))
-    assert told(OWN, directory) == [("owl.yml", "domains[0]", "switch.ch", HAS.format("doh_other", "dns.switch.ch"))]
+    assert mistakes_of(OWN, directory) == [
+        ("owl.yml", "domains[0]", "switch.ch", HAS.format("doh_other", "dns.switch.ch"))
+    ]
 
 
 def test_an_id_is_used_once_and_both_files_are_named(tmp_path: Path) -> None:
     directory = put(tmp_path / "own", entry("gmail", domains=["owl.example"]))
     expected = f"an id of its own; {OWN}/webmail/gmail.yml has this one"
-    assert told(OWN, directory) == [("gmail.yml", "id", "gmail", expected)]
+    assert mistakes_of(OWN, directory) == [("gmail.yml", "id", "gmail", expected)]
 
 
 def test_a_malformed_entry_is_still_one_that_others_may_name(tmp_path: Path) -> None:
     hawk = entry("hawk", domains=["bird.example"], overlaps_with=["owl"])
     owl = entry("owl", domains=["a.bird.example", "Bad"], overlaps_with=["hawk"])
-    assert [mistake[:3] for mistake in told(put(tmp_path / "own", hawk, owl))] == [("owl.yml", "domains[1]", "Bad")]
+    assert [mistake[:3] for mistake in mistakes_of(put(tmp_path / "own", hawk, owl))] == [
+        ("owl.yml", "domains[1]", "Bad")
+    ]
 
 
 def test_a_service_does_not_overlap_with_itself(tmp_path: Path) -> None:
     directory = put(tmp_path / "own", entry("owl", domains=["owl.example"], overlaps_with=["owl"]))
-    assert [mistake[1:3] for mistake in told(directory)] == [("overlaps_with[0]", "owl")]
+    assert [mistake[1:3] for mistake in mistakes_of(directory)] == [("overlaps_with[0]", "owl")]
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=6).map(".".join))

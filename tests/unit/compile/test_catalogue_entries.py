@@ -22,7 +22,7 @@ NETWORK = "a network such as 198.51.100.0/24 or 2001:db8::/48; a single address 
 PATH = "an absolute path, or one that starts with ~/, without .., patterns and special characters"
 OTHERS_PATH = "a path of this service alone, not one that the system or other programs use"
 PROGRAM = "the base name of a program: letters, digits, . _ + -, without directory"
-OTHERS_PROGRAM = "a program of this service alone: others run by this one too"
+OTHERS_PROGRAM = "a program of this service alone: other software runs it too"
 LIST = "a list with at least one item (leave the key out where there is none)"
 PUBLIC = "a network of the public Internet, not a private, local or multicast one"
 
@@ -31,14 +31,14 @@ BAD_ITEMS = [
     ("domains", "mail google.com", HOST),
     ("domains", "https://example.com", f"{HOST}, without scheme and path (a page has its place under urls)"),
     ("domains", "example.com/mail", f"{HOST}, without scheme and path (a page has its place under urls)"),
-    ("domains", "*.example.com", f"{HOST}: all names below it are meant without a mark"),
-    ("domains", ".example.com", f"{HOST}: all names below it are meant without a mark"),
+    ("domains", "*.example.com", f"{HOST}: all names below it are included without a wildcard"),
+    ("domains", ".example.com", f"{HOST}: all names below it are included without a wildcard"),
     ("domains", "Example.com", f"{HOST}, in lower case"),
     ("domains", "example.com.", f"{HOST}, without a dot at its end"),
     ("domains", "b\u00fccher.de", f"{HOST}, international names in their xn-- form"),
-    ("domains", "com", f"{HOST}: everybody's names lie below this one"),
-    ("domains", "co.uk", f"{HOST}: everybody's names lie below this one"),
-    ("domains", "com.cn", f"{HOST}: everybody's names lie below this one"),
+    ("domains", "com", f"{HOST}: this one is a public suffix"),
+    ("domains", "co.uk", f"{HOST}: this one is a public suffix"),
+    ("domains", "com.cn", f"{HOST}: this one is a public suffix"),
     ("domains", "192.0.2.1", HOST),
     ("domains", "under_score.example.com", HOST),
     ("domains", "-a.example.com", HOST),
@@ -46,21 +46,21 @@ BAD_ITEMS = [
     ("domains", "a.example.com\nevil.example.com", HOST),
     ("domains", "a.example.com\n", HOST),
     ("domains", 'a".example.com', HOST),
-    ("mail_hosts", "imap", f"{HOST}: everybody's names lie below this one"),
+    ("mail_hosts", "imap", f"{HOST}: this one is a public suffix"),
     (
         "urls",
         "https://www.example.com/x",
-        "a host, or a host with a path such as www.example.com/mail, without scheme, query and mark",
+        "a host, or a host with a path such as www.example.com/mail, without scheme, query and wildcard",
     ),
     (
         "urls",
         "www.example.com/x?y=1",
-        "a host, or a host with a path such as www.example.com/mail, without scheme, query and mark",
+        "a host, or a host with a path such as www.example.com/mail, without scheme, query and wildcard",
     ),
     ("networks", "198.51.100.7", f"198.51.100.7/32: {NETWORK}"),
-    ("networks", "198.51.100.7/24", "198.51.100.0/24, the network's own spelling"),
-    ("networks", "198.51.100.0/255.255.255.0", "198.51.100.0/24, the network's own spelling"),
-    ("networks", "2001:DB8::/48", "2001:db8::/48, the network's own spelling"),
+    ("networks", "198.51.100.7/24", "198.51.100.0/24, the network's canonical form"),
+    ("networks", "198.51.100.0/255.255.255.0", "198.51.100.0/24, the network's canonical form"),
+    ("networks", "2001:DB8::/48", "2001:db8::/48, the network's canonical form"),
     ("networks", "300.1.1.0/24", NETWORK),
     ("networks", "2001:db8::%x;accept/128", NETWORK),
     ("networks", "0.0.0.0/0", "a network of one service: at least /12"),
@@ -115,7 +115,7 @@ BAD_ITEMS = [
     ("browser_extensions.chrome", "z" * 32, "the id of a Chrome extension: 32 letters from a to p"),
     ("browser_extensions.firefox", "parrot", "the id of a Firefox add-on, {guid} or name@vendor"),
     ("macos_team_ids", "abc", "an Apple team id: ten capitals or digits"),
-    ("nxdomain_canaries", "canary", f"{HOST}: everybody's names lie below this one"),
+    ("nxdomain_canaries", "canary", f"{HOST}: this one is a public suffix"),
 ]
 
 
@@ -179,14 +179,14 @@ BAD_ENTRIES = {
         12,
         "packages.apt[1]",
         "parrot",
-        "every item once; this one stands above already",
+        "every item once; this one is a duplicate",
     ),
     "verified and unverified": (
         GOOD + "unverified:\n  packages:\n    apt: [parrot]\n",
         16,
         "unverified.packages.apt[0]",
         "parrot",
-        "a value that packages does not hold already",
+        "a value that packages does not have already",
     ),
     "id that is not the file's name": (
         GOOD.replace("id: parrot", "id: parot"),

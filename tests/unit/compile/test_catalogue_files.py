@@ -110,7 +110,7 @@ _words = st.text(max_size=12) | st.sampled_from(
         "/",
     ]
 )
-_trees = st.recursive(
+_data = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | _words | st.dates(),
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(_words | st.sampled_from(list(SERVICE.keys)), inner, max_size=6)
@@ -120,7 +120,7 @@ _trees = st.recursive(
 
 
 @pytest.mark.slow
-@given(tree=_trees)
+@given(tree=_data)
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_a_file_holds_nothing_but_a_policy_error_comes_of_it(tree: Any, write: Made) -> None:
     directory = write(yaml.safe_dump(tree, allow_unicode=True))
@@ -129,7 +129,7 @@ def test_whatever_a_file_holds_nothing_but_a_policy_error_comes_of_it(tree: Any,
 
 
 @pytest.mark.slow
-@given(changes=st.dictionaries(st.sampled_from(list(SERVICE.keys)), _trees, min_size=1, max_size=3))
+@given(changes=st.dictionaries(st.sampled_from(list(SERVICE.keys)), _data, min_size=1, max_size=3))
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_good_entry_with_arbitrary_changes_loads_or_is_refused(changes: dict[str, Any], write: Made) -> None:
     directory = write(yaml.safe_dump({**yaml.safe_load(GOOD), **changes}))

@@ -94,8 +94,10 @@ def test_a_waiver_reaches_the_members_of_its_group_until_it_expires(ask, tmp_pat
 )
 def test_tenants_that_no_browser_is_told_of_are_warned_of(ask, browser, tenants, warned):
     own = {"controls": {"browser": browser}, "tenants": {"google": tenants}}
-    told = ask({"web01": own, "web02": own, "db01": {}})["warnings"]
-    assert [("web01 (and 1 more)" in text, "control browser off" in text) for text in told] == [(True, True)] * warned
+    warnings = ask({"web01": own, "web02": own, "db01": {}})["warnings"]
+    assert [("web01 (and 1 more)" in text, "control browser off" in text) for text in warnings] == [
+        (True, True)
+    ] * warned
 
 
 def test_a_mistake_that_many_hosts_share_is_told_once_and_nothing_is_written(ask, tmp_path):
@@ -159,5 +161,5 @@ def test_the_old_way_to_restore_stops_every_run_and_names_the_new_one(ask, tmp_p
             ask({"web01": {"restore": value}, "web02": {"restore": value}}, mode=mode)
         (error,) = wrong.value.errors
         assert error.key == "proscribe_restore" and "nothing was lifted" in error.expected
-        assert error.expected.endswith(f" `{command}`, with this run's other options")
+        assert error.expected.endswith(f" `{command}` with this run's other options")
     assert not (tmp_path / "reports").exists()

@@ -133,7 +133,7 @@ def test_an_entry_with_the_address_of_a_managed_host_stops_the_run_before_anythi
     ask: Any, tmp_path: Path
 ) -> None:
     entry = SHARED.replace(", 172.67.1.0/24", "")
-    with pytest.raises(PolicyErrors, match="holds 198.51.100.9, the address of host web01"):
+    with pytest.raises(PolicyErrors, match="contains 198.51.100.9, the address of host web01"):
         ask(entry)
     assert not (tmp_path / "reports").exists()
     (warning,) = ask(entry, management=["198.51.100.9"])["warnings"]

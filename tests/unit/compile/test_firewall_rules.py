@@ -36,7 +36,7 @@ def test_addresses_and_ports_are_merged_and_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "key", "told"),
+    ("value", "key", "expected"),
     [
         ({}, "", "a list of rules"),
         ([OUT] * 501, "", "at most 500"),
@@ -56,11 +56,11 @@ def test_addresses_and_ports_are_merged_and_in_order() -> None:
         ([{**OUT, "comment": "x\n"}], "[0].comment", "at most 100 letters"),
     ],
 )
-def test_a_wrong_rule_is_named_with_its_place_and_what_was_expected(value: Any, key: str, told: str) -> None:
+def test_a_wrong_rule_is_named_with_its_place_and_what_was_expected(value: Any, key: str, expected: str) -> None:
     with pytest.raises(Expected) as raised:
         read_rules(value)
     assert raised.value.key == key
-    assert told in raised.value.expected
+    assert expected in raised.value.expected
 
 
 # Every word that a table of ours may have, but for numbers, addresses, and the names that are made of a service's id.
@@ -109,12 +109,16 @@ GOOD = {
 
 
 def rendered(services: dict[str, Any], rules: list[Any]) -> str:
-    wanted = {"dns_over_tls": "blocked", "quic": "blocked", "log": True, "rules": rules, "management": []}
-    return render({"mode": "enforce", "services": services, "settings": wanted}, Exemptions(users={"x": [1]}))
+    settings = {"dns_over_tls": "blocked", "quic": "blocked", "log": True, "rules": rules, "management": []}
+    return render({"mode": "enforce", "services": services, "settings": settings}, Exemptions(users={"x": [1]}))
 
 
 def test_the_words_of_an_ordinary_table_are_all_known() -> None:
-    rules = [{**OUT, "direction": way, "verdict": verdict} for way in ("in", "out") for verdict in ("drop", "reject")]
+    rules = [
+        {**OUT, "direction": direction, "verdict": verdict}
+        for direction in ("in", "out")
+        for verdict in ("drop", "reject")
+    ]
     services = {"x": {"mode": "enforce", "networks": ["10.0.0.0/8", "2001:db8::1"], "ports": [53]}}
     assert foreign(rendered(services, list(read_rules(rules)))) == []
     assert foreign("table inet proscribe { include }") == ["include"]

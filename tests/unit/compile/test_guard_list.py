@@ -32,11 +32,11 @@ def test_a_service_that_names_one_is_refused_with_its_place(tmp_path: Path) -> N
     (folder / "made.yml").write_text(ENTRY)
     with pytest.raises(PolicyErrors) as refused:
         load([tmp_path])
-    told = [str(error) for error in refused.value.errors]
-    assert len(told) == 2
-    assert told[0].startswith(f"{folder}/made.yml:9: packages.apt[1]: ")
-    assert "openssh-server" in told[0] and "something that a host can do without (reaches the host)" in told[0]
-    assert "paths.linux[1]" in told[1] and "/usr/bin/python3.11" in told[1]
+    errors = [str(error) for error in refused.value.errors]
+    assert len(errors) == 2
+    assert errors[0].startswith(f"{folder}/made.yml:9: packages.apt[1]: ")
+    assert "openssh-server" in errors[0] and "something that a host can do without (reaches the host)" in errors[0]
+    assert "paths.linux[1]" in errors[1] and "/usr/bin/python3.11" in errors[1]
 
 
 @pytest.mark.parametrize("system", ["apt", "rpm", "pacman", "conda", "nix", "guix", "brew"])
@@ -96,20 +96,20 @@ def test_packages_that_may_go(name: str) -> None:
     assert protected.package(name) == ""
 
 
-KEPT, MANY, ALL = "the system keeps itself there", "more than one program lives there", "every program needs it"
+SYSTEM, MANY, ALL = "the system keeps itself there", "more than one program lives there", "every program needs it"
 
 
 # And the same for places: each tree of the system's, and each directory of which only parts may go.
 @pytest.mark.parametrize(
     ("reason", "places"),
     [
-        (KEPT, "/boot /boot/vmlinuz /dev/null /proc/1 /sys/x /run /etc /etc/shadow /etc/xdg/autostart /lost+found/x"),
-        (KEPT, "/usr/lib/systemd/systemd /lib/systemd /usr/lib/modules/6.1 /usr/lib/firmware/x /usr/lib/ld-linux/x"),
-        (KEPT, "/usr/lib/apt/methods /usr/lib/dpkg /usr/lib/rpm/x /usr/lib/openssh/sftp-server /usr/lib/sudo/x"),
-        (KEPT, "/usr/lib/polkit-1/polkitd /usr/lib/sysimage/rpm /usr/libexec/proscribe/x /usr/libexec/openssh/x"),
-        (KEPT, "/var/lib/dpkg/status /var/lib/apt/lists /var/lib/rpm /var/lib/pacman/local /var/lib/systemd/x"),
-        (KEPT, "/var/lib/proscribe/quarantine /var/log/x /root/.ssh/authorized_keys"),
-        (KEPT, "~/.ssh/id_ed25519 ~/.gnupg/x ~/.ansible/tmp ~/.pki/nssdb"),
+        (SYSTEM, "/boot /boot/vmlinuz /dev/null /proc/1 /sys/x /run /etc /etc/shadow /etc/xdg/autostart /lost+found/x"),
+        (SYSTEM, "/usr/lib/systemd/systemd /lib/systemd /usr/lib/modules/6.1 /usr/lib/firmware/x /usr/lib/ld-linux/x"),
+        (SYSTEM, "/usr/lib/apt/methods /usr/lib/dpkg /usr/lib/rpm/x /usr/lib/openssh/sftp-server /usr/lib/sudo/x"),
+        (SYSTEM, "/usr/lib/polkit-1/polkitd /usr/lib/sysimage/rpm /usr/libexec/proscribe/x /usr/libexec/openssh/x"),
+        (SYSTEM, "/var/lib/dpkg/status /var/lib/apt/lists /var/lib/rpm /var/lib/pacman/local /var/lib/systemd/x"),
+        (SYSTEM, "/var/lib/proscribe/quarantine /var/log/x /root/.ssh/authorized_keys"),
+        (SYSTEM, "~/.ssh/id_ed25519 ~/.gnupg/x ~/.ansible/tmp ~/.pki/nssdb"),
         (MANY, "/ /bin /sbin /lib /lib64 /usr /usr/bin /usr/sbin /usr/lib /usr/lib64 /usr/libexec /usr/share"),
         (MANY, "/usr/share/applications /usr/local /usr/local/bin /usr/local/sbin /usr/local/lib /usr/local/share"),
         (MANY, "/opt /opt/ /opt/apps /srv /home /home/alice /root /mnt /mnt/disk /media /media/usb /tmp /var /var/lib"),

@@ -21,7 +21,7 @@ def made(top: Path, *paths: str) -> Path:
     return top
 
 
-def told(*sources: Path) -> list[str]:
+def mistakes(*sources: Path) -> list[str]:
     return [str(mistake) for mistake in nested.nested([str(source) for source in sources])]
 
 
@@ -32,9 +32,9 @@ def test_an_inventory_in_an_inventory_is_a_mistake_since_its_own_policy_would_no
     tmp_path: Path, own: str
 ) -> None:
     top = made(tmp_path, "hosts.yml", "prod/hosts.yml", f"prod/{own}")
-    (mistake,) = told(top)
-    assert mistake.startswith(f"{top}/prod: found {own.partition('/')[0]}, which nobody reads")
-    assert f"expected an inventory that is named by itself: -i {top}/prod, or -i {top}/hosts.yml " in mistake
+    (mistake,) = mistakes(top)
+    assert mistake.startswith(f"{top}/prod: found {own.partition('/')[0]}, which no run over the inventory")
+    assert f"expected an inventory of its own: -i {top}/prod, or -i {top}/hosts.yml " in mistake
 
 
 def test_a_run_over_it_is_refused_before_any_host_is_touched(tmp_path: Path, project: Path) -> None:
@@ -46,14 +46,14 @@ def test_a_run_over_it_is_refused_before_any_host_is_touched(tmp_path: Path, pro
 
 def test_what_is_named_by_itself_or_has_no_policy_of_its_own_is_none(tmp_path: Path) -> None:
     top = made(tmp_path, "hosts.yml", "group_vars/all/group_vars/x.yml", "more/hosts.yml", "catalog/webmail/waivers")
-    assert told(top) == []
+    assert mistakes(top) == []
     made(top, "prod/hosts.yml", "prod/group_vars/all.yml")
-    assert told(top, top / "prod") == []
-    assert told(top / "hosts.yml", top / "prod") == []
-    assert len(told(top)) == 1
+    assert mistakes(top, top / "prod") == []
+    assert mistakes(top / "hosts.yml", top / "prod") == []
+    assert len(mistakes(top)) == 1
 
 
 def test_a_folder_that_leads_to_itself_is_looked_into_once(tmp_path: Path) -> None:
     top = made(tmp_path, "hosts.yml", "a/b/approvers.yml")
     (top / "a" / "again").symlink_to(top)
-    assert len(told(top)) == 1
+    assert len(mistakes(top)) == 1

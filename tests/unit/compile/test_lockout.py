@@ -32,14 +32,14 @@ def plan(*networks: str, mode: str = "enforce", management: tuple[str, ...] = ()
     return plans.sealed({"schema": plans.SCHEMA, "contact": "", "controls": {"firewall": section}})
 
 
-def told(wanted: dict[str, Any], *more: HostVariables) -> tuple[list[str], list[str]]:
+def found(compiled: dict[str, Any], *more: HostVariables) -> tuple[list[str], list[str]]:
     hosts = [host("web", WEB), host("db", DB), *more]
-    errors, said = find(hosts, {one.name: wanted for one in hosts})
+    errors, said = find(hosts, {one.name: compiled for one in hosts})
     return [str(error) for error in errors], said
 
 
 FREE = "192.0.2.0/24"
-NO_NETWORK = "service chat: networks: found '203.0.113.0/24', expected no network that holds 203.0.113.5"
+NO_NETWORK = "service chat: networks: found '203.0.113.0/24', expected no network that contains 203.0.113.5"
 REFUSED: list[tuple[dict[str, Any], str]] = [
     (plan("203.0.113.0/24"), NO_NETWORK),
     (plan("2001:db8::/48"), "2001:db8::5, the address of host db"),
@@ -53,15 +53,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.usefixtures("controller")
-@pytest.mark.parametrize(("wanted", "expected"), REFUSED)
-def test_a_network_of_a_service_that_somebody_needs_stops_the_run(wanted: dict[str, Any], expected: str) -> None:
-    (error,), _ = told(wanted)
+@pytest.mark.parametrize(("compiled", "expected"), REFUSED)
+def test_a_network_of_a_service_that_somebody_needs_stops_the_run(compiled: dict[str, Any], expected: str) -> None:
+    (error,), _ = found(compiled)
     assert expected in error
 
 
 @pytest.mark.usefixtures("controller")
 @pytest.mark.parametrize(
-    ("wanted", "said"),
+    ("compiled", "said"),
     [
         (plan(FREE), []),
         (plan("203.0.113.0/24", mode="waived"), []),
@@ -71,8 +71,8 @@ def test_a_network_of_a_service_that_somebody_needs_stops_the_run(wanted: dict[s
         (plan(FREE, management=("2001:db8::/32",)), []),
     ],
 )
-def test_what_is_not_in_force_or_was_named_does_not(wanted: dict[str, Any], said: list[str]) -> None:
-    errors, exempted = told(wanted)
+def test_what_is_not_in_force_or_was_named_does_not(compiled: dict[str, Any], said: list[str]) -> None:
+    errors, exempted = found(compiled)
     assert errors == []
     assert [text in line for text, line in zip(said, exempted, strict=True)] == [True] * len(said)
 
@@ -105,14 +105,14 @@ RULES: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
 def test_an_own_rule_that_cuts_the_controller_stops_the_run(
     rule: dict[str, Any], management: tuple[str, ...], expected: str
 ) -> None:
-    errors, _ = told(plan(management=management, rules=[rule]))
+    errors, _ = found(plan(management=management, rules=[rule]))
     assert [expected in error for error in errors] == ([True] if expected else [])
     assert all(error.startswith("all.yml:3: proscribe_firewall_rules[0]") for error in errors)
 
 
 @pytest.mark.usefixtures("controller")
 def test_what_one_rule_is_told_of_hides_no_later_one() -> None:
-    errors, _ = told(plan(rules=[RULE, {**OUT, "addresses": ["198.51.100.9"]}, RULE]))
+    errors, _ = found(plan(rules=[RULE, {**OUT, "addresses": ["198.51.100.9"]}, RULE]))
     assert [error.partition(":")[2].split(":")[1].strip() for error in errors] == [
         "proscribe_firewall_rules[0]",
         "proscribe_firewall_rules[1].addresses",
@@ -122,15 +122,15 @@ def test_what_one_rule_is_told_of_hides_no_later_one() -> None:
 
 @pytest.mark.usefixtures("controller")
 def test_the_port_that_ansible_uses_is_the_port_of_ssh() -> None:
-    wanted = plan(rules=[{**RULE, "protocol": "tcp", "ports": [2222]}])
-    assert told(wanted)[0] == []
-    (error,), _ = told(wanted, host("odd", "203.0.113.9", 2222))
+    compiled = plan(rules=[{**RULE, "protocol": "tcp", "ports": [2222]}])
+    assert found(compiled)[0] == []
+    (error,), _ = found(compiled, host("odd", "203.0.113.9", 2222))
     assert EVERYWHERE in error
 
 
 @pytest.mark.usefixtures("controller")
 def test_a_mistake_that_many_hosts_share_is_told_once() -> None:
-    errors, _ = told(plan("203.0.113.0/24"), *(host(f"w{n}", f"203.0.113.{n + 10}") for n in range(50)))
+    errors, _ = found(plan("203.0.113.0/24"), *(host(f"w{n}", f"203.0.113.{n + 10}") for n in range(50)))
     assert len(errors) == 1
 
 

@@ -128,12 +128,12 @@ def test_what_is_wrong_on_one_host_does_not_hide_what_is_on_another(written: Wri
 def test_an_ini_inventory_is_told_how_to_quote(written: Written, line: str, write: str) -> None:
     written.hosts = "hosts"
     written.file("hosts", f"[finance]\nh1 ansible_connection=local\n[finance:vars]\n{line}\n")
-    (told,) = written.mistakes()
-    assert told.startswith(f"hosts:4: {line.partition('=')[0]}: found"), told
-    assert write in told, told
+    (message,) = written.mistakes()
+    assert message.startswith(f"hosts:4: {line.partition('=')[0]}: found"), message
+    assert write in message, message
 
 
 def test_a_text_of_a_yaml_file_is_not_told_about_ini(written: Written) -> None:
     written.file("group_vars/all.yml", "proscribe_controls: '{apps: audit}'\n")
-    (told,) = written.mistakes()
-    assert "INI" not in told and "without the quotes" in told, told
+    (message,) = written.mistakes()
+    assert "INI" not in message and "without the quotes" in message, message

@@ -32,8 +32,8 @@ def test_what_is_no_network_of_a_rule(text: str) -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 255), st.integers(22, 32)), max_size=12), st.integers(0, 1023))
-def test_the_same_addresses_are_meant_and_none_twice(made: list[tuple[int, int]], asked: int) -> None:
+def test_the_same_addresses_are_meant_and_none_twice(made: list[tuple[int, int]], offset: int) -> None:
     networks = [str(ipaddress.ip_network((f"198.51.100.{number}", length), strict=False)) for number, length in made]
-    address = ipaddress.ip_address("198.51.100.0") + asked
+    address = ipaddress.ip_address("198.51.100.0") + offset
     holding = [network for network in merged(networks) if address in ipaddress.ip_network(network)]
     assert len(holding) == any(address in ipaddress.ip_network(network) for network in networks)

@@ -85,23 +85,23 @@ def report() -> tuple[dict[str, Any], Any]:
 
 
 def test_the_report_counts_and_shows_them_for_the_hosts_that_answered(report: tuple[dict[str, Any], Any]) -> None:
-    told, records = report
-    assert {"rule": "apps/parrot", "hosts": 1} in told["nothing_known"] and len(told["nothing_known"]) == 5
-    assert told["summary"]["rules"]["not_applicable"] == 5 and told["summary"]["rules"]["compliant"] == 0
-    assert told["summary"]["hosts"]["compliant"] == 0
-    said = summary.render(told, records, summary.Screen(width=160))
+    result, records = report
+    assert {"rule": "apps/parrot", "hosts": 1} in result["nothing_known"] and len(result["nothing_known"]) == 5
+    assert result["summary"]["rules"]["not_applicable"] == 5 and result["summary"]["rules"]["compliant"] == 0
+    assert result["summary"]["hosts"]["compliant"] == 0
+    said = summary.render(result, records, summary.Screen(width=160))
     assert "nothing known" in said and "apps: parrot" in said
-    assert "parrot" in "".join(page(told, records)).partition("Nothing known to look for")[2]
+    assert "parrot" in "".join(page(result, records)).partition("Nothing known to look for")[2]
     poured = io.StringIO()
-    pour(poured, told, records, "prometheus")
+    pour(poured, result, records, "prometheus")
     assert 'proscribe_nothing_known_rules{control="firewall"} 2\n' in poured.getvalue()
 
 
 def test_explain_says_that_nothing_is_known() -> None:
     plan = compiled(services_exclude=["crane"])
     policy = Policy(plan, read_restrictions({}, str), {})
-    told = missing(policy, "apps", service("parrot"), "Parrot has no app")
-    assert told.text == "Parrot has no app; nothing known to look for, so it is not counted"
+    result = missing(policy, "apps", service("parrot"), "Parrot has no app")
+    assert result.text == "Parrot has no app; nothing known to look for, so it is not counted"
 
 
 def test_what_the_own_tenants_keep_open_is_nothing_that_is_not_known() -> None:

@@ -27,15 +27,15 @@ def complete(reports, name):
 
 
 def test_nothing_set_is_a_history_in_a_file_kept_for_400_days_and_no_baseline(tmp_path):
-    told = ask(tmp_path, {"web01": {}, "web02": {}})
-    assert (told["history"], told["history_keep"], told["baseline"]) == ("sqlite", 400 * DAY, "")
-    assert told["stale_after"] == {"usual": 3 * DAY, "hosts": {}}
+    values = ask(tmp_path, {"web01": {}, "web02": {}})
+    assert (values["history"], values["history_keep"], values["baseline"]) == ("sqlite", 400 * DAY, "")
+    assert values["stale_after"] == {"usual": 3 * DAY, "hosts": {}}
     assert ask(tmp_path, {})["history"] == "sqlite"
 
 
 def test_hosts_may_grow_stale_at_different_times(tmp_path):
-    told = ask(tmp_path, {"a": {"stale_after": "1w"}, "b": {"stale_after": "1w"}, "laptop": {"stale_after": "30d"}})
-    assert told["stale_after"] == {"usual": 7 * DAY, "hosts": {"laptop": 30 * DAY}}
+    values = ask(tmp_path, {"a": {"stale_after": "1w"}, "b": {"stale_after": "1w"}, "laptop": {"stale_after": "30d"}})
+    assert values["stale_after"] == {"usual": 7 * DAY, "hosts": {"laptop": 30 * DAY}}
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def test_a_run_has_one_history_and_one_baseline(tmp_path, name, one, two):
 
 @pytest.mark.parametrize("named", ["latest", "run1", "{reports}/run1", "{reports}/run1/hosts.jsonl"])
 def test_a_baseline_is_named_in_several_ways(tmp_path, named):
-    wanted = complete(tmp_path, "run1")
+    directory = complete(tmp_path, "run1")
     (tmp_path / "latest").symlink_to("run1")
-    assert ask(tmp_path, {"web01": {"gate_baseline": named.format(reports=tmp_path)}})["baseline"] == wanted
+    assert ask(tmp_path, {"web01": {"gate_baseline": named.format(reports=tmp_path)}})["baseline"] == directory
 
 
 @pytest.mark.parametrize(
-    ("named", "told"),
+    ("named", "message"),
     [
         ("latest", "no complete report latest in .*; there is none yet"),
         ("run2", "no complete report run2"),
@@ -70,14 +70,14 @@ def test_a_baseline_is_named_in_several_ways(tmp_path, named):
         ("{reports}/nosuch", "is no complete report"),
     ],
 )
-def test_a_baseline_that_is_not_there_stops_the_run(tmp_path, named, told):
+def test_a_baseline_that_is_not_there_stops_the_run(tmp_path, named, message):
     complete(tmp_path, "run3.partial")
-    with pytest.raises(PolicyErrors, match=f"proscribe_gate_baseline.*an earlier run to compare with: .*{told}"):
+    with pytest.raises(PolicyErrors, match=f"proscribe_gate_baseline.*an earlier run to compare with: .*{message}"):
         ask(tmp_path, {"web01": {"gate_baseline": named.format(reports=tmp_path)}})
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("history", "sqlight", "a URL such as postgresql://"),
         ("history", "mysql://db/x", "a URL such as postgresql://"),
@@ -92,8 +92,8 @@ def test_a_baseline_that_is_not_there_stops_the_run(tmp_path, named, told):
         ("gate_baseline", ["latest"], "one line"),
     ],
 )
-def test_a_wrong_value_is_told_and_a_password_is_not_repeated(tmp_path, name, value, told):
-    with pytest.raises(PolicyErrors, match=told) as raised:
+def test_a_wrong_value_is_told_and_a_password_is_not_repeated(tmp_path, name, value, message):
+    with pytest.raises(PolicyErrors, match=message) as raised:
         ask(tmp_path, {"web01": {name: value}})
     assert "hunter2" not in str(raised.value)
 

@@ -47,7 +47,7 @@ def test_a_good_value_is_read(name, value, read_as):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "key", "told"),
+    ("name", "value", "key", "expected"),
     [
         ("exports", ["csv", "excel"], "[1]", "one of csv, junit"),
         ("exports", ["sarif", "sarif_open"], "[1]", "one of sarif and sarif_open: both are report.sarif"),
@@ -81,13 +81,13 @@ def test_a_good_value_is_read(name, value, read_as):
         ("zone", ["internet"], "", "one line"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_place_and_what_was_expected(name, value, key, told):
+def test_a_wrong_value_is_named_with_its_place_and_what_was_expected(name, value, key, expected):
     with pytest.raises(PolicyErrors) as raised:
         read(**{name: value})
     (error,) = raised.value.errors
     assert error.where == f"all.yml (proscribe_{name}{key})"
     assert error.key == f"proscribe_{name}{key}"
-    assert told in error.expected
+    assert expected in error.expected
 
 
 def test_a_mistyped_name_is_recognised():

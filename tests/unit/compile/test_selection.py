@@ -65,18 +65,18 @@ def test_what_the_pattern_leaves_out_is_no_part_of_the_run_and_what_it_takes_may
 
 
 @pytest.mark.parametrize(
-    ("pattern", "asked", "left"),
+    ("pattern", "in_run", "left"),
     [
         ("web*", ["web1", "web2"], []),  # what the inventory has beside them is no gap
         ("web*", ["web1"], ["web2"]),
         (None, ["web1", "web2"], ["db1"]),
     ],
 )
-def test_a_run_without_a_limit_leaves_nothing_out(pattern: str | None, asked: list[str], left: list[str]) -> None:
+def test_a_run_without_a_limit_leaves_nothing_out(pattern: str | None, in_run: list[str], left: list[str]) -> None:
     """Else no run would ever be over the whole, and `latest` stand still."""
     whole = select(*((name, pattern, "") for name in ("web1", "web2", "db1")))
     groups = {"all": frozenset(("web1", "web2", "db1"))}
-    hosts = [host for host in whole.hosts if host.name in asked]
+    hosts = [host for host in whole.hosts if host.name in in_run]
     question = Question(Path(), "audit", "audit", [], "", [], hosts, groups, about=whole.about)
     assert left_out(question) == left
 
@@ -103,10 +103,10 @@ def test_a_pattern_is_about_the_whole_inventory_whichever_hosts_a_play_has(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("hosts", "told"),
+    ("hosts", "message"),
     [
         ([("web1", "nosuch", "")], "web1: proscribe_hosts: found 'nosuch', expected a pattern that fits a host"),
-        ([("web1", "!", "")], "web1: proscribe_hosts: found '!', expected a pattern as --limit has it (no pattern)"),
+        ([("web1", "!", "")], "web1: proscribe_hosts: found '!', expected a pattern as --limit takes it (no pattern)"),
         ([("web1", "web*", ""), ("web2", "db*", "")], "web2: proscribe_hosts: found 'db*', expected the same for all"),
         (
             [("web1", "web*", ""), ("web2", None, ""), ("db1", "db*", "")],
@@ -114,7 +114,7 @@ def test_a_pattern_is_about_the_whole_inventory_whichever_hosts_a_play_has(tmp_p
         ),
     ],
 )
-def test_a_pattern_that_chooses_nobody_or_not_the_same_for_all_is_a_mistake(hosts: Any, told: str) -> None:
+def test_a_pattern_that_chooses_nobody_or_not_the_same_for_all_is_a_mistake(hosts: Any, message: str) -> None:
     with pytest.raises(PolicyErrors) as wrong:
         select(*hosts)
-    assert str(wrong.value).startswith(f"host {told}")
+    assert str(wrong.value).startswith(f"host {message}")

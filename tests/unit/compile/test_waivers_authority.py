@@ -29,7 +29,7 @@ def test_without_a_register_nobody_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("pres: {head: chan}\n", r"approvers\.yml:1: pres: found 'pres', expected a group .*did you mean 'press'"),
         ("press: chan\n", r"press: found 'chan', expected a mapping such as \{head"),
@@ -43,9 +43,9 @@ def test_without_a_register_nobody_is_named(tmp_path):
         ("", "a YAML document"),
     ],
 )
-def test_a_wrong_register_is_named_with_its_place(tmp_path, content, told):
+def test_a_wrong_register_is_named_with_its_place(tmp_path, content, message):
     (tmp_path / "approvers.yml").write_text(content, encoding="utf-8")
-    with pytest.raises(PolicyErrors, match=told):
+    with pytest.raises(PolicyErrors, match=message):
         read_register([tmp_path], GROUPS)
 
 

@@ -18,7 +18,7 @@ from proscribe.policy_errors import PolicyErrors
 from proscribe.report.page import document
 from proscribe.report.terminal import summary
 from waiver_cases import CASES, MISTAKES, OPEN, SIGNED, Case
-from waiver_outputs import Outputs, Told
+from waiver_outputs import Outputs, Shown
 
 FOUND = Finding("package", "made", manager="dpkg", version="1.0", scope="system")
 OF_ALICE = Finding("package", "made", manager="flatpak", version="1.0", scope="user:alice", path="/home/alice/made")
@@ -37,9 +37,9 @@ def organisation(tmp_path, monkeypatch):
 
 def test_the_schema_of_the_report_describes_just_what_is_said_of_a_waiver(organisation):
     organisation.waiver(revoked={"on": "2026-11-24T08:00:00Z", "by": "head.of.press", "why": "over"})
-    (told,) = organisation.run()["waivers"]
-    assert told.keys() == WAIVER["properties"].keys()
-    assert told["revoked"].keys() == REVOKED["properties"].keys()
+    (entry,) = organisation.run()["waivers"]
+    assert entry.keys() == WAIVER["properties"].keys()
+    assert entry["revoked"].keys() == REVOKED["properties"].keys()
 
 
 def test_there_are_many_cases():
@@ -56,13 +56,13 @@ def test_every_output_says_what_a_case_is_worth_and_what_it_opens(organisation, 
         Keys(key_folder, organisation.inventory).follow(case.signing, file, monkeypatch)
     outputs = Outputs(organisation, case.now, FOUND, monkeypatch, capsys)
     opened = expected(case)
-    (told,) = outputs.report["waivers"]
-    assert case.why in told["why"]
+    (entry,) = outputs.report["waivers"]
+    assert case.why in entry["why"]
     for name, said in outputs.all().items():
         status = case.status
-        if name == "explain" and not told["hosts"]:
+        if name == "explain" and not entry["hosts"]:
             status = "active"  # it speaks of hosts, and this one is for none: nothing to remark
-        assert said == Told(said.status and status, said.opened if said.opened is None else opened), name
+        assert said == Shown(said.status and status, said.opened if said.opened is None else opened), name
     # And who reads the report alone can see it: what is open is waived, and everything else counts.
     rules = outputs.report["summary"]["rules"]
     assert (rules["waived"], rules["noncompliant"]) == (len(opened), 5 * 12 - len(opened))
@@ -94,7 +94,7 @@ def test_a_waiver_for_a_part_covers_that_part_in_every_output(
     organisation.waiver(**changes)
     opened = frozenset(("press01", f"{control}/whatsapp") for control in changes["controls"])
     for name, said in Outputs(organisation, NOW, inside, monkeypatch, capsys).all().items():
-        assert said == Told(said.status and "active", said.opened if said.opened is None else opened), name
+        assert said == Shown(said.status and "active", said.opened if said.opened is None else opened), name
 
 
 @pytest.mark.parametrize(("part", "changes", "inside", "outside"), PARTS, ids=[row[0] for row in PARTS])
@@ -142,7 +142,7 @@ def test_a_mistake_stops_the_run_and_every_word_with_one_message(organisation, m
                 arguments.run_step(arguments, at(NOW))
         said.add(str(wrong.value))
     (message,) = said
-    assert mistake.told in message
+    assert mistake.message in message
     assert str(organisation.inventory) in message
     assert file.read_bytes() == before and not (organisation.root / "reports").exists()
 

@@ -30,10 +30,10 @@ def in_controller(organisation: Organisation, *names: str, sources=None, **varia
     generated = organisation.root / "runner" / "inventory"
     generated.mkdir(parents=True, exist_ok=True)
     (generated / "hosts").touch()
-    asked = organisation.question(*names)
+    question = organisation.question(*names)
     own = {f"proscribe_{key}": value for key, value in variables.items()}
-    hosts = [HostVariables(h.name, {**h.values, **own}, {}, str(generated)) for h in asked.hosts]
-    return dataclasses.replace(asked, inventory=sources or [str(generated / "hosts")], hosts=hosts)
+    hosts = [HostVariables(h.name, {**h.values, **own}, {}, str(generated)) for h in question.hosts]
+    return dataclasses.replace(question, inventory=sources or [str(generated / "hosts")], hosts=hosts)
 
 
 def statuses(question, now=NOW):
@@ -120,9 +120,9 @@ def test_a_run_that_finds_none_of_the_waivers_of_the_last_one_stops_and_names_bo
     shutil.move(organisation.waivers, organisation.root / "elsewhere")
     with pytest.raises(PolicyErrors) as raised:
         compile_run(organisation.question(), at(NOW))
-    told = str(raised.value)
-    assert first["id"] in told and str(file.parent) in told and "w1" in told
-    assert "-e proscribe_waivers_removed=w1" in told and "proscribe_waivers_dir" in told
+    message = str(raised.value)
+    assert first["id"] in message and str(file.parent) in message and "w1" in message
+    assert "-e proscribe_waivers_removed=w1" in message and "proscribe_waivers_dir" in message
     with pytest.raises(PolicyErrors):  # it stays so until somebody says so
         compile_run(organisation.question(), at(NOW))
 

@@ -40,8 +40,8 @@ def test_the_approvers_signature_stands(organisation, keys, mode):
     organisation.variables = {"waiver_signatures": mode}
     signed(organisation, keys)
     assert organisation.opened() == OPEN
-    (told,) = organisation.run()["waivers"]
-    assert ("ED25519 key SHA256:" in told["signed_with"]) == (mode != "off")
+    (waiver,) = organisation.run()["waivers"]
+    assert ("ED25519 key SHA256:" in waiver["signed_with"]) == (mode != "off")
 
 
 @pytest.mark.parametrize("mode", ["required", "optional"])
@@ -125,7 +125,7 @@ def test_without_allowed_signers_a_signature_cannot_be_checked(organisation, key
     signed(organisation, keys)
     keys.signers.unlink()
     assert organisation.status() == "bad_signature"
-    assert "allowed_signers, which says whose key is whose" in organisation.why()
+    assert "allowed_signers, which says who has which key" in organisation.why()
 
 
 def test_without_ssh_keygen_a_signature_cannot_be_checked(organisation, keys, monkeypatch, tmp_path):

@@ -36,14 +36,14 @@ def test_a_case_has_its_status_in_the_report_and_its_effect_in_every_plan(organi
     organisation.approvers(case.approvers)
     organisation.variables = case.variables
     run = organisation.run(case.now)
-    (told,) = run["waivers"]
-    assert (told["status"], told["waives"]) == (case.status, case.status == "active"), told["why"]
-    assert case.why in told["why"]
+    (waiver,) = run["waivers"]
+    assert (waiver["status"], waiver["waives"]) == (case.status, case.status == "active"), waiver["why"]
+    assert case.why in waiver["why"]
     assert organisation.opened(now=case.now) == case.opened
     assert organisation.opened("signal", case.now) == {}
-    assert told["status"] == "active" or told["why"], "what waives nothing says why"
+    assert waiver["status"] == "active" or waiver["why"], "what waives nothing says why"
     # A warning for everything that somebody may rely on in error; what was taken back on purpose is only listed.
-    assert bool(run["warnings"]) == (case.status not in ("active", "revoked") or told["review_overdue"])
+    assert bool(run["warnings"]) == (case.status not in ("active", "revoked") or waiver["review_overdue"])
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.status == "active"], ids=lambda case: case.shows)
@@ -59,8 +59,8 @@ def test_what_the_report_says_is_what_words_for_people_are_told(organisation):
     organisation.waiver()
     organisation.waiver("w2.yml", id="w2", approved_by="mallory")
     judged = waivers_of(organisation.question(), at(NOW))
-    told = organisation.run()["waivers"]
-    assert [(w.id, s.status, list(s.hosts)) for w, s in judged] == [(w["id"], w["status"], w["hosts"]) for w in told]
+    listed = organisation.run()["waivers"]
+    assert [(w.id, s.status, list(s.hosts)) for w, s in judged] == [(w["id"], w["status"], w["hosts"]) for w in listed]
 
 
 def test_the_worst_comes_first(organisation):
@@ -188,20 +188,20 @@ def test_of_two_whole_waivers_the_one_that_ends_last_is_named(organisation):
 
 
 @pytest.mark.parametrize(
-    ("changes", "key", "told"),
+    ("changes", "key", "expected"),
     [
         ({"services": ["whatsap"]}, "services[0]", "did you mean 'whatsapp'?"),
         ({"hosts": ["press1"]}, "hosts[0]", "a host of the inventory"),
         ({"hosts": None, "groups": ["pres"]}, "groups[0]", "did you mean 'press'?"),
     ],
 )
-def test_an_unknown_name_stops_the_run_as_long_as_the_waiver_could_still_hold(organisation, changes, key, told):
+def test_an_unknown_name_stops_the_run_as_long_as_the_waiver_could_still_hold(organisation, changes, key, expected):
     file = organisation.waiver(**changes)
     with pytest.raises(PolicyErrors) as raised:
         organisation.run()
     (error,) = raised.value.errors
     assert (error.where.rpartition(":")[0], error.key) == (str(file), key)
-    assert told in error.expected
+    assert expected in error.expected
     assert not (organisation.root / "reports").exists()
     assert organisation.status("2026-12-31T10:00:00Z") == "expired"
     organisation.waiver(**changes, revoked=TAKEN_BACK)
@@ -245,10 +245,10 @@ def test_the_rules_for_waivers_are_the_same_for_all_hosts(organisation):
 
 
 def test_zones_of_hosts_outside_the_run_are_asked_for(organisation):
-    asked: list[str] = []
+    names: list[str] = []
     question = organisation.question("press02")
-    question = type(question)(**{**vars(question), "zone_of": lambda name: asked.append(name) or ZONES.get(name, "")})
+    question = type(question)(**{**vars(question), "zone_of": lambda name: names.append(name) or ZONES.get(name, "")})
     organisation.waiver(hosts=None, zones=["internet"])
     (judged,) = waivers_of(question, at(NOW))
     assert judged.standing.hosts == ("fin01", "press01")
-    assert "press02" not in asked
+    assert "press02" not in names

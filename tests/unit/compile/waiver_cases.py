@@ -145,7 +145,7 @@ CASES = [
     ),
     Case("requested and approved by one", "self_approved", SHUT, {"requested_by": "head.of.press"}),
     Case("requested and approved by one, in capitals", "self_approved", SHUT, {"requested_by": "HEAD.of.Press"}),
-    Case("a host of no department", "unauthorised", SHUT, {"hosts": ["lab01"]}, why="lab01 in no department"),
+    Case("a host of no department", "unauthorised", SHUT, {"hosts": ["lab01"]}, why="lab01 not in any department"),
     Case("one host of two is of no department", "unauthorised", SHUT, {"hosts": ["press01", "lab01"]}),
     Case("two departments, the head of one", "unauthorised", SHUT, BOTH),
     Case(
@@ -300,7 +300,7 @@ class Mistake(NamedTuple):
     """A waiver that no run takes, and what every word says of it."""
 
     shows: str
-    told: str
+    message: str
     waiver: dict[str, Any] = {}
     twice: bool = False
     approvers: Any = APPROVERS

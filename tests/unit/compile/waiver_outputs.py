@@ -27,7 +27,7 @@ Opened = frozenset[tuple[str, str]]  # hosts and rules
 ID = "w1"
 
 
-class Told(NamedTuple):
+class Shown(NamedTuple):
     """What an output says; None is what it has no word for."""
 
     status: str | None
@@ -60,19 +60,19 @@ class Outputs:
         self.folder.mkdir()
         write(self.folder, self.report, self.records, usual())
 
-    def all(self) -> dict[str, Told]:
+    def all(self) -> dict[str, Shown]:
         """By the name of the output."""
         return {
-            "plans": Told(None, self._plans()),
+            "plans": Shown(None, self._plans()),
             "report.json": self._json(),
-            "report.html": Told(self._page(), None),
-            "terminal": Told(self._terminal(), None),
+            "report.html": Shown(self._page(), None),
+            "terminal": Shown(self._terminal(), None),
             "explain": self._explain(),
             "waiver list": self._list(),
-            "waiver list, for people": Told(self._list_for_people(), None),
-            "waiver verify": Told(self._word("verify", "--json")["waivers"][0]["status"], None),
-            "report.csv": Told(None, self._csv()),
-            "junit.xml": Told(None, self._junit()),
+            "waiver list, for people": Shown(self._list_as_text(), None),
+            "waiver verify": Shown(self._word("verify", "--json")["waivers"][0]["status"], None),
+            "report.csv": Shown(None, self._csv()),
+            "junit.xml": Shown(None, self._junit()),
             "metrics.prom": self._prometheus(),
             "report.sarif": self._sarif(),
             "oscal.json": self._oscal(),
@@ -87,13 +87,13 @@ class Outputs:
             if entry.get("waiver") == ID or any(one["waiver"] == ID for one in entry.get("exceptions", ()))
         )
 
-    def _json(self) -> Told:
-        (told,) = self.report["waivers"]
-        assert told["waives"] == (told["status"] == "active")
+    def _json(self) -> Shown:
+        (entry,) = self.report["waivers"]
+        assert entry["waives"] == (entry["status"] == "active")
         listed = {(record["host"], rule["rule"]): rule for record in self.records for rule in record["rules"]}
         for rule in listed.values():
             assert (rule["state"], rule["waiver"]) in {("waived", ID), ("noncompliant", None)}
-        return Told(told["status"], frozenset(key for key, rule in listed.items() if rule["waiver"]))
+        return Shown(entry["status"], frozenset(key for key, rule in listed.items() if rule["waiver"]))
 
     def _page(self) -> str:
         page = "".join(document.page(self.report, self.records))
@@ -105,7 +105,7 @@ class Outputs:
         table = summary.render(self.report, self.records, summary.Screen(200, 1000))
         return _after(rf"waiver {ID}", table)
 
-    def _explain(self) -> Told:
+    def _explain(self) -> Shown:
         """`open` for what it says is open by the waiver, and the status out of the remark for what waives nothing."""
         status, opened = "active", set()
         for service in NETWORKS:
@@ -123,7 +123,7 @@ class Outputs:
                     for reason in answer["reasons"]
                     if reason["waiver"] == ID and reason["service"] == service
                 }
-        return Told(status, frozenset(opened))
+        return Shown(status, frozenset(opened))
 
     def _word(self, *words: str) -> Any:
         said = self._words(*words)
@@ -136,18 +136,18 @@ class Outputs:
         arguments.run_step(arguments, at(self._now))
         return self._capsys.readouterr().out
 
-    def _list(self) -> Told:
-        (told,) = self._word("list", "--json")["waivers"]
-        assert (told["seconds_left"] > 0) == (told["status"] in ("active", "not_yet_valid"))
+    def _list(self) -> Shown:
+        (entry,) = self._word("list", "--json")["waivers"]
+        assert (entry["seconds_left"] > 0) == (entry["status"] in ("active", "not_yet_valid"))
         opened = {
             (host, f"{control}/{service}")
-            for host in told["hosts"]
-            for control in told["controls"]
-            for service in told["services"]
+            for host in entry["hosts"]
+            for control in entry["controls"]
+            for service in entry["services"]
         }
-        return Told(told["status"], frozenset(opened) if told["waives"] else frozenset())
+        return Shown(entry["status"], frozenset(opened) if entry["waives"] else frozenset())
 
-    def _list_for_people(self) -> str:
+    def _list_as_text(self) -> str:
         return _after(rf"^{ID}", self._words("list"))
 
     def _csv(self) -> Opened:
@@ -162,18 +162,18 @@ class Outputs:
         assert len(skipped) + sum(case.find("failure") is not None for case in cases) == len(cases)
         return frozenset((case.attrib["classname"], case.attrib["name"]) for case in skipped)
 
-    def _prometheus(self) -> Told:
+    def _prometheus(self) -> Shown:
         text = (self.folder / formats()["prometheus"].file).read_text(encoding="utf-8")
         (status,) = re.findall(rf'^proscribe_waiver_hosts{{waiver="{ID}",status="(\w+)"}}', text, re.MULTILINE)
         # It counts the hosts of a rule and does not name them; the number of each is held against the report's.
         counts = re.findall(r'^proscribe_rule_hosts{rule="(.+?)",state="waived"} (\d+)$', text, re.MULTILINE)
         waived = _by_rule(self._json().opened or ())
         assert {rule: int(count) for rule, count in counts if int(count)} == waived
-        return Told(status, None)
+        return Shown(status, None)
 
-    def _sarif(self) -> Told:
+    def _sarif(self) -> Shown:
         (run,) = json.loads((self.folder / formats()["sarif"].file).read_text(encoding="utf-8"))["runs"]
-        (told,) = run["properties"]["waivers"]
+        (entry,) = run["properties"]["waivers"]
         opened = set()
         for result in run["results"]:
             assert result["kind"] == "fail"
@@ -181,12 +181,12 @@ class Outputs:
                 assert suppression["justification"].startswith(f"{ID}: ")
                 host = result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"]
                 opened.add((host, result["ruleId"]))
-        return Told(told["status"], frozenset(opened))
+        return Shown(entry["status"], frozenset(opened))
 
-    def _oscal(self) -> Told:
+    def _oscal(self) -> Shown:
         document = json.loads((self.folder / formats()["oscal"].file).read_text(encoding="utf-8"))
         (result,) = document["assessment-results"]["results"]
-        (told,) = [prop for prop in result["props"] if prop["name"] == "waiver"]
+        (entry,) = [prop for prop in result["props"] if prop["name"] == "waiver"]
         names = {
             item["uuid"]: item["props"][0]["value"]
             for item in result["local-definitions"]["inventory-items"]
@@ -199,7 +199,7 @@ class Outputs:
                 opened |= {(names[subject["subject-uuid"]], props["rule"]) for subject in observation["subjects"]}
         risks = {risk["title"]: risk["status"] for risk in result.get("risks", ())}
         assert risks == ({f"Waiver {ID}": "deviation-approved"} if opened else {})
-        return Told(told["class"].replace("-", "_"), frozenset(opened))
+        return Shown(entry["class"].replace("-", "_"), frozenset(opened))
 
 
 def _answer(plan: Mapping[str, Any], digest: str, moment: str, found: Finding) -> dict[str, Any]:
@@ -229,4 +229,4 @@ def _by_rule(opened: Iterable[tuple[str, str]]) -> dict[str, int]:
     return counts
 
 
-__all__ = ["NOW", "Opened", "Outputs", "Told"]
+__all__ = ["NOW", "Opened", "Outputs", "Shown"]

@@ -13,14 +13,14 @@ from proscribe.schedule import commits
 
 
 def test_all_that_git_is_told() -> None:
-    told: dict[str, dict[str, str]] = {}
+    message: dict[str, dict[str, str]] = {}
     for line in commits.CONFIG.splitlines():
         if line.startswith("["):
-            section = told.setdefault(line.strip("[]"), {})
+            section = message.setdefault(line.strip("[]"), {})
         else:
             key, _, value = line.strip().partition(" = ")
             section[key] = value
-    assert told == {
+    assert message == {
         "core": {
             "repositoryFormatVersion": "0",
             "bare": "false",
@@ -57,8 +57,8 @@ def test_no_variable_of_a_caller_steers_git(monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("GIT_DIR", "GIT_EXEC_PATH", "GIT_SSH", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "LC_ALL"):
         monkeypatch.setenv(name, "a caller's")
     code = "import json, os\nprint(json.dumps(dict(os.environ)))"
-    told = json.loads(commits.ended([sys.executable, "-I", "-S", "-c", code], 60)[2])
-    assert {name: value for name, value in told.items() if name.startswith(("GIT_", "SSH_ASKPASS", "LC_ALL"))} == {
+    message = json.loads(commits.ended([sys.executable, "-I", "-S", "-c", code], 60)[2])
+    assert {name: value for name, value in message.items() if name.startswith(("GIT_", "SSH_ASKPASS", "LC_ALL"))} == {
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": "/dev/null",
         "GIT_ATTR_NOSYSTEM": "1",
@@ -102,21 +102,21 @@ def test_a_run_that_was_killed_leaves_no_lock_for_the_next(tmp_path: Path, monke
     (tmp_path / "repository").mkdir()
     lock = tmp_path / "repository/index.lock"
     lock.touch()
-    asked: list[str] = []
+    commands: list[str] = []
 
     def git(*words: str, **more: object) -> bytes:
         assert not lock.exists()
-        asked.append(" ".join(words))
+        commands.append(" ".join(words))
         return b""
 
     monkeypatch.setattr(of, "git", git)
     of.have("a1")
-    assert asked[:2] == ["checkout --quiet --force --detach a1", "clean --quiet -ffdx --exclude=/.venv"]
+    assert commands[:2] == ["checkout --quiet --force --detach a1", "clean --quiet -ffdx --exclude=/.venv"]
     of.have("a1")  # without one
 
 
 @pytest.mark.parametrize(
-    ("headers", "told"),
+    ("headers", "message"),
     [
         (b"", "it is not signed"),
         (b"gpgsig a\n b\ngpgsig c\n d\n", "it has more than one signature"),
@@ -124,14 +124,14 @@ def test_a_run_that_was_killed_leaves_no_lock_for_the_next(tmp_path: Path, monke
         (b"gpgsig \xff\n", "its signature is none of SSH's"),
     ],
 )
-def test_a_commit_has_one_signature_of_ssh(headers: bytes, told: str) -> None:
+def test_a_commit_has_one_signature_of_ssh(headers: bytes, message: str) -> None:
     """Of two, git and we might each look at another one."""
     raw = b"tree 1\nauthor a <a> 1 +0000\ncommitter a <a> 1 +0000\n" + headers + b"\nmessage\n"
     for algorithm in (hashlib.sha1, hashlib.sha256):
         commit = algorithm(b"commit %d\0" % len(raw) + raw).hexdigest()
         with pytest.raises(commits.Problem) as wrong:
             commits.verify(raw, commit, "/nowhere")
-        assert str(wrong.value) == told
+        assert str(wrong.value) == message
         with pytest.raises(commits.Problem, match="^its content is not what its name says$"):
             commits.verify(raw + b"\n", commit, "/nowhere")
 
@@ -144,18 +144,18 @@ def test_what_is_checked_out_is_roots_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "timeout", "told"),
+    ("program", "timeout", "message"),
     [
         (["/nowhere/git"], 60, "/nowhere/git is not installed on this host"),
         ([sys.executable, "-c", "import time\ntime.sleep(60)"], 0.5, f"{sys.executable} did not end within 0.5 s"),
     ],
 )
 def test_a_program_that_is_not_there_or_does_not_end_is_a_problem(
-    program: list[str], timeout: float, told: str
+    program: list[str], timeout: float, message: str
 ) -> None:
     with pytest.raises(commits.Problem) as wrong:
         commits.ended(program, timeout)
-    assert str(wrong.value) == told
+    assert str(wrong.value) == message
 
 
 def test_of_what_a_program_said_the_end_is_told_as_one_line() -> None:

@@ -112,8 +112,8 @@ def test_what_runs_are_made_of_is_named_for_the_machine_that_has_it():
     ],
 )
 def test_so_it_is_on_hosts_that_pull(settings, paths):
-    told = {f"schedule_{name}": value for name, value in settings.items()}
-    answer = planned(schedule="pull", schedule_inventory="prod", **told)
+    message = {f"schedule_{name}": value for name, value in settings.items()}
+    answer = planned(schedule="pull", schedule_inventory="prod", **message)
     assert answer["pull"]["runs"] == {"account": "root", "paths": paths}
     assert bool(answer["warnings"]) == ("repository" in settings and "signers" not in settings)
 
@@ -151,14 +151,14 @@ def test_hosts_that_pull_get_a_program_and_the_controller_collects():
     }
 
 
-@pytest.mark.parametrize("way", ["off", "awx"])
-def test_nothing_is_put_anywhere(way):
-    answer = planned(schedule=way)
+@pytest.mark.parametrize("method", ["off", "awx"])
+def test_nothing_is_put_anywhere(method):
+    answer = planned(schedule=method)
     assert (answer["drift"], answer["pull"]) == ({"files": {}}, {"files": {}, "settings": {}})
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"schedule": "pull"}, "proscribe_schedule_repository: found nothing, expected where hosts fetch from"),
         (
@@ -173,10 +173,10 @@ def test_nothing_is_put_anywhere(way):
         ),
     ],
 )
-def test_what_is_missing_or_contradicts_is_told(changes, told):
+def test_what_is_missing_or_contradicts_is_told(changes, message):
     with pytest.raises(PolicyErrors) as raised:
         planned(**changes)
-    assert told in str(raised.value)
+    assert message in str(raised.value)
 
 
 def unquoted(line: str) -> list[str]:

@@ -60,16 +60,16 @@ FILES = {TIMER: "a timer\n", timers.PROGRAM: "a program\n", timers.SIGNERS: "a s
 
 
 def test_it_is_put_in_place_once(machine):
-    def wanted():
+    def changes():
         return timers.planned(machine.host, timers.PULL, FILES, {"host": "web01"})
 
-    assert machine.does(wanted())[-3:] == [
+    assert machine.does(changes())[-3:] == [
         "load systemd's units",
         "enable proscribe-pull.timer",
         "start proscribe-pull.timer",
     ]
     assert json.loads((machine.root / timers.SETTINGS[1:]).read_text())["host"] == "web01"
-    assert machine.does(wanted()) == []
+    assert machine.does(changes()) == []
 
 
 def test_only_what_differs_is_changed(machine):
@@ -104,7 +104,7 @@ def test_a_file_that_is_none_of_a_schedule_is_refused(machine):
 
 def test_a_machine_without_systemd_is_told(tmp_path):
     host = Machine(tmp_path, systemd=False).host
-    with pytest.raises(ControlError, match="not run by systemd"):
+    with pytest.raises(ControlError, match="does not run systemd"):
         timers.planned(host, timers.DRIFT, {}, {})
     assert timers.lifted(host).actions == []
 

@@ -85,16 +85,16 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("read", "value", "wanted"), TAKEN)
-def test_taken(read, value, wanted):
-    assert read(value) == wanted
+@pytest.mark.parametrize(("read", "value", "expected"), TAKEN)
+def test_taken(read, value, expected):
+    assert read(value) == expected
 
 
-@pytest.mark.parametrize(("read", "value", "told"), REFUSED)
-def test_refused(read, value, told):
+@pytest.mark.parametrize(("read", "value", "message"), REFUSED)
+def test_refused(read, value, message):
     with pytest.raises(Expected) as raised:
         read(value)
-    assert told in raised.value.expected
+    assert message in raised.value.expected
 
 
 def test_a_secret_is_not_repeated():

@@ -137,7 +137,7 @@ def totals(changes: Iterable[Change]) -> dict[str, dict[str, int]]:
         if change.kind == SERVICE:
             how = "added" if not change.before else "removed" if not change.after else "changed"
             count("services", how, (change.service, ""))
-            for kind, number in change.holds:
+            for kind, number in change.counts:
                 for index in range(number if how != "changed" else 0):
                     count(kind.partition(".")[0], how, (f"{change.service} {kind}", str(index)))
         elif change.kind == IDENTIFIER:
@@ -217,7 +217,7 @@ def _sign(change: Change) -> tuple[str, str]:
 
 def _text(change: Change) -> str:
     if change.kind == SERVICE and not (change.before and change.after):
-        holds = ", ".join(f"{kind} {number:,}" for kind, number in change.holds)
+        holds = ", ".join(f"{kind} {number:,}" for kind, number in change.counts)
         return clean(f"{change.after or f'no longer {change.before}'}{f': {holds}' if holds else ''}")
     named = [
         f"{sign}{len(names):,} ({some(names, MOST_NAMES)})"

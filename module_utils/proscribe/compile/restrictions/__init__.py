@@ -51,7 +51,7 @@ RESTRICTIONS: Mapping[str, Variable] = {one.name: variable_of(one) for one in fi
 def read_restrictions(values: Mapping[str, Any], where: Callable[[str], str]) -> Restrictions:
     """A host's restrictions out of its variables (`proscribe_*`, templated); what is not set has its default.
 
-    `where` tells for a variable's name, or the way to a part of it (`proscribe_controls.apps`), where it was set, for
+    `where` gives, for a variable's name or the path to a part of it (`proscribe_controls.apps`), where it was set; for
     the messages. Raises PolicyErrors with every mistake.
     """
     read, errors = read_in_part(values, where)
@@ -61,7 +61,7 @@ def read_restrictions(values: Mapping[str, Any], where: Callable[[str], str]) ->
 
 
 def read_in_part(values: Mapping[str, Any], where: Callable[[str], str]) -> tuple[Restrictions, list[PolicyError]]:
-    """As `read_restrictions`, with the mistakes: what is wrong has its default, so that the rest can be looked at."""
+    """As `read_restrictions`, with the mistakes: what is wrong has its default, so that the rest can be checked."""
     errors: list[PolicyError] = []
 
     def note(key: str, value: object, expected: str) -> None:

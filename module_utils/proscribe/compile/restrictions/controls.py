@@ -18,70 +18,68 @@ EXEC_CONTROLS = ("fapolicyd", "off")
 
 @dataclass(frozen=True)
 class Apps:
-    """What users are told, and how apps are looked for and taken away."""
+    """What users read, and how apps are found and removed."""
 
-    contact: str = variable(
-        "your IT service desk", line, "Whom a refused user may ask; part of every refusal's message."
-    )
+    contact: str = variable("your IT service desk", line, "The contact for users; part of every refusal message.")
     user_notice: str = variable(  # a line for each language
         "",
         read_texts,
-        "What logged-in users are told, on their terminals and desktops, when something of theirs is ended or taken "
-        "away; nothing if empty. A text, or by language: {en: ..., zh-HK: ...}, of which all are shown in this order.",
+        "The message to logged-in users, on terminals and desktops, when something of theirs is ended or removed; none "
+        "if empty. A text, or one by language: {en: ..., zh-HK: ...}, all of which are shown in this order.",
     )
     refusal_notice: str = variable(  # the same
         "",
         read_texts,
-        "What a user reads below the refusal of a package: a text, or by language as in proscribe_user_notice; "
+        "The message below the refusal of a package: a text, or one by language as in proscribe_user_notice; "
         "docs/apps.md.",
     )
-    # What has to be saved is saved in a minute; a program that is given longer would hold the whole run up.
+    # A minute is enough to save work; a longer grace would hold up the whole run.
     end_grace: int = variable(  # seconds
         5,
         whole_number(0, 60, "seconds"),
-        "How many seconds a restricted program has to end by itself before it is killed.",
+        "How many seconds a restricted program has to end after SIGTERM before it is killed.",
     )
     quarantine_keep: int = variable(  # seconds; 0 keeps everything
         "90d",
         length_or_forever,
-        "How long what is taken from users is kept in a host's quarantine: 90d, 26w, or forever. What is there already "
-        "is kept as long as it was to be then; docs/apps.md.",
+        "How long a host's quarantine keeps what was removed: 90d, 26w, or forever. What is there already keeps the "
+        "expiry that it got then; docs/apps.md.",
     )
     exec_control: str = variable(
         "off",
         choice(*EXEC_CONTROLS),
-        "Whether restricted paths are also denied by the kernel: fapolicyd (where it is installed and runs) or off; "
+        "Whether the kernel also denies restricted paths: fapolicyd (where it is installed and runs) or off; "
         "docs/apps.md.",
     )
-    # Nightly runs read everything once a week. What a run need not read again, it knows from the file system itself.
+    # Nightly runs scan everything once a week. The file system itself shows what a run need not read again.
     full_scan_every: int = variable(  # runs
         7,
         whole_number(1, 1000, "runs"),
-        "In every how many scheduled or enforcing runs a host's homes are read whole and its package systems are "
-        "asked; in those between, only where something changed.",
+        "Every how many scheduled or enforcing runs a host's homes are scanned in full and its package systems are "
+        "queried; the runs between read only what changed.",
     )
     network_homes: str = variable(
         "unknown",
         choice("unknown", "scan"),
-        "Homes on network and FUSE file systems: not entered, so that their rules are unknown, or scanned as the user "
-        "they belong to (scan); docs/apps.md.",
+        "Homes on network and FUSE file systems: unknown (not entered, so their rules are unknown) or scan (scanned as "
+        "the user they belong to); docs/apps.md.",
     )
     unmanaged_browsers: str = variable(
         "report",
         choice("report", "audit", "off"),
-        "Browsers that no policy reaches, and copies of the others in homes: told (report), counted against the host "
-        "(audit), or not looked for (off).",
+        "Browsers that no policy reaches, and the others as portable apps in homes: report, audit (counts against the "
+        "host), or off (not scanned for).",
     )
 
 
 @dataclass(frozen=True)
 class Browsers:
-    """What browsers are told beside the sites."""
+    """What browser policies set beside the blocked sites."""
 
     browser_settings: Mapping[str, str] = variable(
         {},
         read_browser_settings,
-        "Ways round that browsers offer: each blocked or unmanaged; the defaults are in docs/browsers.md.",
+        "Bypasses that browsers offer: each is blocked or unmanaged; the defaults are in docs/browsers.md.",
     )
     browser_extensions_allowed: tuple[str, ...] = variable(
         [], read_extensions, "With browser_settings.extensions: allow_list, the only extensions that may be installed."
@@ -89,7 +87,7 @@ class Browsers:
     probe: bool = variable(
         False,
         flag,
-        "Whether audits also start each browser, for seconds and as a throw-away account, to see a site refused; "
+        "Whether audits also start each browser, for seconds and as a transient user, to check that it blocks a site; "
         "docs/browsers.md.",
     )
 
@@ -99,38 +97,41 @@ class Network:
     """What the firewall and the DNS filter do beside the services."""
 
     management: tuple[str, ...] = variable(
-        [], networks, "Addresses and networks that the firewall never cuts, whatever the catalogue says."
+        [], networks, "Addresses and networks that the firewall never refuses, whatever the catalogue says."
     )
     firewall_rules: tuple[dict[str, Any], ...] = variable(
-        [], read_rules, "The organisation's own rules for what comes in, goes out and passes through; docs/firewall.md."
+        [], read_rules, "The organisation's own rules for incoming, outgoing and forwarded traffic; docs/firewall.md."
     )
     firewall_quic: str = variable(
         "unmanaged",
         choice("blocked", "unmanaged"),
-        "Whether UDP port 443 is refused (blocked), so that browsers use TCP and can be filtered, or left (unmanaged).",
+        "Whether UDP port 443 is refused (blocked), so that browsers use TCP and can be filtered, or stays open "
+        "(unmanaged).",
     )
     firewall_log: bool = variable(
         True,
         flag,
-        "Whether refused connections are written to the kernel's log, a few a minute, with the user's number.",
+        "Whether the kernel logs refused connections, a few a minute, with the user id.",
     )
-    # Shorter than a connection over a slow line takes, every change would be taken back.
+    # If this is shorter than a connection over a slow line takes, every change is rolled back.
     firewall_confirm_within: int = variable(  # seconds
         60,
         whole_number(10, 900, "seconds"),
-        "For how many seconds a host waits for its controller to confirm new firewall rules over a new connection; "
-        "then it takes them back.",
+        "How many seconds a host waits for its controller to confirm new firewall rules over a new connection; then it "
+        "rolls them back.",
     )
     dns_backend: str = variable(
         "auto",
         choice(*DNS_BACKENDS),
-        f"What keeps names from resolving: auto (what fits the host), {', '.join(FILTERS)}, or hosts; docs/dns.md.",
+        f"The DNS filter: auto (the one that fits the host), {', '.join(FILTERS)}, or hosts; docs/dns.md.",
     )
     dns_upstreams: tuple[str, ...] = variable(
-        [], name_servers, "Name servers that the filter behind systemd-resolved asks; none are those that the host has."
+        [],
+        name_servers,
+        "The upstream name servers of the filter behind systemd-resolved; if empty, those of the host.",
     )
     dns_force: bool = variable(
         False,
         flag,
-        "Whether only the host's own filtering resolver may ask name servers; the firewall refuses the rest.",
+        "Whether only the host's own filtering resolver may query name servers; the firewall refuses other queries.",
     )

@@ -1,4 +1,4 @@
-"""What a run says of its hosts, and how long that is kept."""
+"""What a run reports of its hosts, and how long that is stored."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ class Reporting:
     gate_baseline: str = variable(
         "",
         line,
-        "Only what was not there in this earlier run makes the run fail: latest (the latest that passed and covers "
-        "this one), a run's id, or the path of its report.",
+        "The earlier run to compare with, so that only new findings make the run fail: latest (the latest that passed "
+        "and covers this one), a run's id, or the path of its report.",
     )
     stale_after: int = variable(  # seconds
-        "3d", length, "A host record older than this says nothing of how the host stands now."
+        "3d", length, "A host record older than this is stale: it no longer counts as compliant."
     )
-    # A look takes a second, and one whose homes are read whole for the first time may take minutes on a slow disk.
+    # An observation takes a second; the first one, which scans the homes in full, may take minutes on a slow disk.
     observe_timeout: int = variable(  # seconds
         "5m",
         length_of(1, 6 * 60),
-        "How long one look at a host may take, 1m to 6h. Then it is given up, and the host is unknown for this reason; "
-        "the others go on.",
+        "How long the observation of a host may take, 1m to 6h. After that it is ended, and the host is unknown for "
+        "this reason; the others continue.",
     )
     exports: tuple[str, ...] = variable(
         list(formats.usual()),
         read_exports,
-        f"Other formats that each report is written in: some of {', '.join(formats.formats())}; docs/exports.md. "
+        f"Additional formats of each report: some of {', '.join(formats.formats())}; docs/exports.md. "
         "One for all hosts.",
     )
     history: str = variable(
         "sqlite",
         read_history,
-        "Where runs are remembered: sqlite (reports/history.db), a postgresql:// URL, or off. One for all hosts.",
+        "Where the history is stored: sqlite (reports/history.db), a postgresql:// URL, or off. One for all hosts.",
     )
     history_keep: int = variable(  # seconds; 0 keeps everything
-        "400d", length_or_forever, "How long runs are remembered: 400d, 2w, or forever."
+        "400d", length_or_forever, "How long the history keeps a run: 400d, 2w, or forever."
     )
     reports_keep: int = variable(  # seconds; 0 keeps everything
         "forever",
         length_or_forever,
-        "How long the folders of reports are kept: 400d, 2w, or forever; the latest always is. One for all hosts.",
+        "How long report folders are kept: 400d, 2w, or forever; the latest one always is. One for all hosts.",
     )

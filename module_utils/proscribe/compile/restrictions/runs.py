@@ -1,4 +1,4 @@
-"""How a run goes through the fleet, and when runs begin by themselves."""
+"""How a run proceeds through the fleet, and when scheduled runs start."""
 
 from __future__ import annotations
 
@@ -19,63 +19,64 @@ class Rollout:
     batches: str | tuple[int | str, ...] = variable(
         AUTO,
         read_batches,
-        "In what portions hosts are corrected: auto (five or fewer at once; else 1, 5, 25, ...), or sizes such as "
+        "The batches in which hosts are corrected: auto (five or fewer at once; else 1, 5, 25, ...), or sizes such as "
         "[1, 10, '25%']. One for all hosts.",
     )
     max_change: Mapping[str, int | str] = variable(
         {"hosts": "25%", "removals": AUTO},
         read_max_change,
-        "How much one run may change before it stops and asks: hosts (a number, a share, unlimited) and removals (a "
+        "How much one run may change before it stops: hosts (a number, a share, unlimited) and removals (a "
         "number, auto, unlimited); docs/operations.md. One for all hosts.",
     )
     max_failures: str = variable(
         "10%",
         read_max_failures,
-        "The share of the hosts tried so far that may fail; with more the run stops before its next batch. In the "
-        "first batch none may. One for all hosts.",
+        "The share of the hosts tried so far that may fail; above it the run stops before its next batch. In the first "
+        "batch no host may fail. One for all hosts.",
     )
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Runs that begin by themselves."""
+    """Scheduled runs."""
 
     schedule: str = variable(
         "controller",
         choice(*scheduled.METHODS),
         "What ./proscribe schedule sets up: a timer on the controller, one on every host (pull), nothing (awx), or "
-        "off, which takes it away; docs/scheduling.md. One for all hosts.",
+        "off, which removes it; docs/scheduling.md. One for all hosts.",
     )
     schedule_calendar: str = variable(
         "*-*-* 02:30",
         scheduled.read_calendar,
-        "When scheduled runs begin, as systemd.time(7) writes it. One for all hosts.",
+        "When scheduled runs start, in the syntax of systemd.time(7). One for all hosts.",
     )
     schedule_spread: int = variable(  # seconds
         "30m",
         scheduled.read_spread,
-        "By how much a scheduled run may begin later, at random; 0 for not. One for all hosts.",
+        "The longest random delay of a scheduled run; 0 for none. One for all hosts.",
     )
     schedule_timeout: int = variable(  # seconds
-        "6h", length, "How long a scheduled run may take before it is ended and told of. One for all hosts."
+        "6h", length, "How long a scheduled run may take; after that it is ended and reported. One for all hosts."
     )
     schedule_options: tuple[str, ...] = variable(
-        [], scheduled.read_options, "More words for scheduled runs, such as a vault's password file. One for all hosts."
+        [],
+        scheduled.read_options,
+        "Additional options for scheduled runs, such as a vault's password file. One for all hosts.",
     )
     schedule_account: str = variable(
         "",
         scheduled.read_account,
-        "The account on the controller that scheduled runs are started as; empty is the one that sets them up. One for "
-        "all hosts.",
+        "The controller's account for scheduled runs; if empty, the one that sets them up. One for all hosts.",
     )
     schedule_directory: str = variable(
         "",
         scheduled.read_directory,
-        "Where the checkout stands on a controller that is a host of the inventory, or, with pull and no repository, "
+        "Where the checkout is on a controller that is a host of the inventory, or, with pull and no repository, "
         "on every host. One for all hosts.",
     )
     schedule_repository: str = variable(
-        "", scheduled.read_repository, "With pull: where git on the hosts fetches the checkout from. One for all hosts."
+        "", scheduled.read_repository, "With pull: the repository that git on the hosts fetches. One for all hosts."
     )
     schedule_branch: str = variable(
         "main", scheduled.read_branch, "With pull: the branch that hosts follow. One for all hosts."
@@ -83,29 +84,29 @@ class Schedule:
     schedule_signers: tuple[str, ...] = variable(
         [],
         scheduled.read_signers,
-        "With pull: who has to sign commits, as lines of allowed_signers (ssh-keygen(1)); nobody if empty. One for all "
-        "hosts.",
+        "With pull: who may sign commits, as lines of allowed_signers (ssh-keygen(1)); if empty, commits need no "
+        "signature. One for all hosts.",
     )
     schedule_first_commit: str = variable(
         "",
         scheduled.read_commit,
-        "With pull: the commit that the history of the branch has to begin with or come after; where empty, a host "
-        "trusts the first one that it sees. One for all hosts.",
+        "With pull: the commit that the branch has to be at or have in its history; if empty, a host trusts the first "
+        "commit that it sees. One for all hosts.",
     )
     schedule_inventory: str = variable(
         "",
         scheduled.read_inventory,
-        "With pull: the inventory's path in the checkout; empty is that of the schedule run. One for all hosts.",
+        "With pull: the inventory's path in the checkout; if empty, that of the schedule run. One for all hosts.",
     )
     schedule_ansible: str = variable(
         "",
         scheduled.read_program,
-        "With pull: the ansible-playbook that hosts have, such as /usr/bin/ansible-playbook; where empty, each makes "
-        "an environment of its own. One for all hosts.",
+        "With pull: the ansible-playbook of the hosts, such as /usr/bin/ansible-playbook; if empty, each host makes an "
+        "environment of its own. One for all hosts.",
     )
     notify: Mapping[str, str] = variable(
         {},
         read_notify,
-        "Where a scheduled run tells what drifted, and only then: {webhook: a URL that takes JSON, mail: an address}. "
+        "Where a scheduled run sends a notification of drift: {webhook: a URL that takes JSON, mail: an address}. "
         "In group_vars/all.yml.",
     )

@@ -21,8 +21,8 @@ class Selection:
     hosts: str = variable(
         "all",
         pattern,
-        "The hosts that runs are about, as a pattern of Ansible's such as all:!switches; the others are no part of any "
-        "run. --limit narrows it. One for all hosts.",
+        "The hosts that every run is limited to, as an Ansible pattern such as all:!switches. --limit narrows it. One "
+        "for all hosts.",
     )
     categories: tuple[str, ...] = variable(
         list(BANNED),
@@ -37,23 +37,23 @@ class Selection:
     audiences: tuple[str, ...] = variable(
         ["consumer", "both"],
         list_of_names(AUDIENCES, "audiences"),
-        "Services sold to whom; enterprise services (WeCom, Slack) only where asked for.",
+        "The audiences whose services are banned; enterprise services (WeCom, Slack) only if enterprise is listed.",
     )
     services_include: tuple[str, ...] = variable(
         [], list_of_names(None, "service ids"), "Service ids added to the categories."
     )
     services_exclude: tuple[str, ...] = variable(
-        [], list_of_names(None, "service ids"), "Service ids taken out of the categories."
+        [], list_of_names(None, "service ids"), "Service ids removed from the categories."
     )
     effective_from: datetime.date = variable(
         "2024-10-31",
         day,
-        "The first day of the ban; before it everything is reported as upcoming and nothing enforced.",
+        "The first day of the ban; before it, everything is reported as upcoming and nothing is enforced.",
     )
     controls: Mapping[str, str] = variable(
         {"apps": "enforce", "browser": "enforce", "firewall": "enforce", "dns": "enforce"},
         read_controls,
-        "Per control: enforce, audit (report only) or off (not looked at).",
+        "Per control: enforce, audit (report only) or off (not checked).",
     )
     tenants: Mapping[str, tuple[str, ...]] = variable(
         {"google": [], "microsoft": []}, read_tenants, "The organisation's own tenants, which stay reachable."
@@ -67,7 +67,7 @@ class Selection:
     catalog_dirs: tuple[str, ...] = variable(
         [],
         list_of_names(None, "directories"),
-        "More service files, the organisation's own; relative to the project, the playbook's folder or the "
+        "Folders with the organisation's own service files, relative to the project, the playbook's folder or the "
         "inventory's.",
     )
     catalog_max_age: int = variable(  # seconds
@@ -79,7 +79,7 @@ class Selection:
     feeds: str | tuple[str, ...] = variable(
         ALL_FEEDS, read_feeds, "The feeds that are blocked with their services: all, off, or a list of their ids."
     )
-    zone: str = variable("", line, "The network zone that the host stands in; waivers can be scoped by it.")
+    zone: str = variable("", line, "The network zone of the host; waivers can be scoped by it.")
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,14 @@ class Waivers:
         "The ids of waivers that the last run had and that were removed on purpose, or all; for one run, with -e.",
     )
     waiver_max_days: int = variable(
-        365, whole_number(1, 3660, "days"), "How long a waiver may run, in days. One for all hosts."
+        365, whole_number(1, 3660, "days"), "The longest duration of a waiver, in days. One for all hosts."
     )
     waiver_signatures: str = variable(
         "optional",
         choice(*SIGNATURE_MODES),
-        "Whether a waiver has to be signed by its approver: required, optional (one that is there has to fit), or off. "
-        "One for all hosts.",
+        "Whether a waiver has to be signed by its approver: required, optional (a signature that is there has to be "
+        "valid), or off. One for all hosts.",
     )
-    waiver_blanket: bool = variable(False, flag, "Whether a waiver may be for every host there is. One for all hosts.")
+    waiver_blanket: bool = variable(
+        False, flag, "Whether a waiver may cover every host of the inventory. One for all hosts."
+    )

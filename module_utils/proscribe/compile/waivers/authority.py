@@ -1,6 +1,7 @@
 """Who may approve a waiver: the heads of the departments that own its hosts, and their deputies.
 
-The register is `approvers.yml` beside a folder of waivers, a mapping of departments, which are groups of the inventory:
+The approver list is `approvers.yml` beside a folder of waivers, a mapping of departments, which are groups of the
+inventory:
 
     press:
       head: chan.tai.man
@@ -80,7 +81,7 @@ def objection(approver: str, hosts: Set[str], register: Register, groups: Mappin
             return f"{approver} may not approve for {department} ({authority}), which owns {_some(theirs)}{near}"
         owned |= theirs
     if hosts - owned:
-        return f"{_some(hosts - owned)} in no department of {REGISTER}, so nobody can approve"
+        return f"{_some(hosts - owned)} not in any department of {REGISTER}, so nobody can approve"
     return ""
 
 

@@ -47,7 +47,7 @@ MOMENT = re.compile(
     re.ASCII,  # digits are 0 to 9
 )
 
-# An approved need is looked at again every month (CIS Controls v8 2.3 asks for as much of unauthorised software).
+# An approved need is reviewed every month (CIS Controls v8 2.3 asks for as much of unauthorised software).
 REVIEWED_EVERY = datetime.timedelta(days=31)
 
 
@@ -167,7 +167,7 @@ class _Reader:
             if other and (other > approved if key == "requested_on" else other < approved):
                 order = "not after" if key == "requested_on" else "not before"
                 self.wrong((key,), self.data[key], f"a time {order} approved_on")
-        looked_at = times["reviewed_on"] or approved
+        reviewed = times["reviewed_on"] or approved
         return Waiver(
             id=id_,
             services=lists["services"],
@@ -188,7 +188,7 @@ class _Reader:
             approved_on=approved,
             valid_from=valid_from,
             expires=expires,
-            review_by=times["review_by"] or min(looked_at + REVIEWED_EVERY, expires),
+            review_by=times["review_by"] or min(reviewed + REVIEWED_EVERY, expires),
             revoked=revoked,
             file=str(self.document.path),
             document=self.document,

@@ -33,7 +33,7 @@ def judged_waivers(
     """Every waiver of the question's folders, by id, with its standing at `now`. Compiles no plan.
 
     `restrictions` are those of every host of the question, `services` the ids of the catalogues in use. Raises
-    PolicyErrors with every mistake in waivers and in the register of approvers.
+    PolicyErrors with every mistake in waivers and in the approver list.
     """
     return judge_all(load_waivers(folders_of_waivers(question, restrictions)), question, restrictions, services, now)
 
@@ -48,13 +48,13 @@ def judge_all(
     """Some waivers, each with its standing at `now`. Raises PolicyErrors as `judged_waivers` does."""
     context = context_of(question, restrictions)
     hosts, groups = frozenset(context.groups["all"]), frozenset(context.groups)
-    asked = {host.name for host in question.hosts}
+    in_run = {host.name for host in question.hosts}
     errors: list[PolicyError] = []
     for waiver in waivers:
         # One that is over waives nothing whatever it names: a host that is gone obliges nobody to edit old files.
         if now < waiver.ends:
-            # A service may stand in a catalogue that only hosts outside this run (--limit) have.
-            elsewhere = scope(waiver, context).isdisjoint(asked)
+            # A service may be in a catalogue that only hosts outside this run (--limit) have.
+            elsewhere = scope(waiver, context).isdisjoint(in_run)
             known = Known(frozenset(waiver.services if elsewhere else services), hosts, groups)
             errors += unknown_names(waiver, known)
     if errors:
@@ -83,7 +83,7 @@ def context_of(question: Question, restrictions: Mapping[str, Restrictions]) -> 
 def described(judged: Judged, question: Question) -> dict[str, Any]:
     """A waiver as the report has it, with the hosts of this run that it is for."""
     waiver, worth = judged
-    asked = {host.name for host in question.hosts}
+    in_run = {host.name for host in question.hosts}
     return {
         "id": waiver.id,
         "status": worth.status,
@@ -93,7 +93,7 @@ def described(judged: Judged, question: Question) -> dict[str, Any]:
         "expires": utc(waiver.expires),
         "review_by": utc(waiver.review_by),
         "review_overdue": worth.review_overdue,
-        "hosts": [host for host in worth.hosts if host in asked],
+        "hosts": [host for host in worth.hosts if host in in_run],
         "services": list(waiver.services),
         "controls": list(waiver.controls),
         "zones": list(waiver.zones),
@@ -115,9 +115,9 @@ def described(judged: Judged, question: Question) -> dict[str, Any]:
 
 
 def warning(judged: Judged) -> str:
-    """What every run says of a waiver that somebody may rely on in error, or should look at again; "" for others."""
+    """What every run says of a waiver that somebody may rely on in error, or should review; "" for others."""
     waiver, worth = judged
-    if worth.status == "revoked":  # that is what the organisation wants
+    if worth.status == "revoked":  # as the organisation decided
         return ""
     if not worth.waives:
         return f"waiver {waiver.id} waives nothing ({worth.status.replace('_', ' ')}): {worth.why} [{waiver.file}]"

@@ -72,25 +72,25 @@ def require_found(
     inventories = _read(store)
     here = _of(question)
     same = [notes for notes in inventories if _same(notes, here)]
-    asked = {host.name for host in question.hosts}
+    in_run = {host.name for host in question.hosts}
     removed = {id_ for own in restrictions.values() for id_ in own.waivers_removed}
     relevant = {judged.waiver.id: judged for judged in waivers if judged.standing.status in RELEVANT}
     warnings: list[str] = []
-    kept: list[Seen] = []
+    carried: list[Seen] = []
     for notes in same[-1:]:
         open_ = [seen for seen in notes.waivers if seen.ends > _utc(now)]
         missed = [seen for seen in open_ if _missed(seen, waivers, relevant, removed)]
-        lost = [seen for seen in missed if seen.hosts & asked and _all_of_its_folder(seen, open_, missed)]
+        lost = [seen for seen in missed if seen.hosts & in_run and _all_of_its_folder(seen, open_, missed)]
         if lost:
             raise PolicyErrors([_error(notes, lost, folders, {judged.waiver.id for judged in waivers})])
-        gone = [seen for seen in missed if seen.hosts & asked]
+        gone = [seen for seen in missed if seen.hosts & in_run]
         warnings = [
             f"waiver {one.id} is gone since run {notes.run}: what it opened is closed [{one.file}]" for one in gone
         ]
-        others = [seen for seen in open_ if seen.id not in relevant and not seen.hosts & asked]
-        kept = [seen for seen in others if not removed & {seen.id, ALL}]
+        others = [seen for seen in open_ if seen.id not in relevant and not seen.hosts & in_run]
+        carried = [seen for seen in others if not removed & {seen.id, ALL}]
     here.run = run
-    here.waivers = sorted([*kept, *map(_seen, relevant.values())], key=lambda seen: seen.id)
+    here.waivers = sorted([*carried, *map(_seen, relevant.values())], key=lambda seen: seen.id)
     if same or here.waivers:
         _write(store, [*(notes for notes in inventories if notes not in same), here])
     return warnings
@@ -120,14 +120,14 @@ def _error(notes: Notes, lost: Sequence[Seen], folders: Sequence[Path], there: C
     ids = [seen.id for seen in lost]
     named = ", ".join(ids[:FEW]) + (f" and {len(ids) - FEW} more" if ids[FEW:] else "")
     places = ", ".join(dict.fromkeys(seen.folder for seen in lost))
-    looked = ", ".join(map(str, folders)) or "no folder, since there is none beside the inventory"
+    searched = ", ".join(map(str, folders)) or "no folder, since there is none beside the inventory"
     option = ",".join(ids) if len(ids) <= FEW else ALL
     if ids[0] in there:
         found = f"waivers without their approvers.yml or {SIGNERS} beside the folder: {named}"
     else:
         found = f"none of the waivers {named}"
     expected = (
-        f"them as run {notes.run} had them there; this run looked in {looked}. Set {WAIVERS} to their"
+        f"the waivers that run {notes.run} found there; this run searched {searched}. Set {WAIVERS} to their"
         f" folder, or, if they were removed on purpose, add: -e {REMOVED}={option}"
     )
     return PolicyError(places, "", Described(found), expected)

@@ -1,8 +1,8 @@
 """Detached SSH signatures over a waiver's exact bytes: `<file>.sig`, made by `ssh-keygen -Y sign -n proscribe-waiver`.
 
-Who has which key stands in `allowed_signers` beside the folder of waivers; see ALLOWED SIGNERS in ssh-keygen(1). A
+Who has which key is in `allowed_signers` beside the folder of waivers; see ALLOWED SIGNERS in ssh-keygen(1). A
 signature says nothing of its own time, so a key has to be valid at the time of the run: one that has expired signs
-nothing any more, since nobody could tell what it signed then from what somebody signs with it today.
+nothing any more, since nobody could distinguish what it signed then from what somebody signs with it today.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class Signature(NamedTuple):
 
 
 def signature_of(file: Path) -> Path:
-    """Where the signature of a waiver's file stands."""
+    """Where the signature of a waiver's file is."""
     return file.with_name(file.name + ".sig")
 
 
 def signers_of(file: Path) -> Path:
-    """Where it stands whose keys count for a waiver's file: beside its folder."""
+    """The file of the signers that count for a waiver's file: beside its folder."""
     return file.parent.parent / SIGNERS
 
 
@@ -46,12 +46,12 @@ def verify(content: bytes, file: Path, signers: Path, signer: str, now: datetime
     if tool is None:
         return Signature("it cannot be checked: there is no ssh-keygen on this controller (package openssh-client)")
     if not signers.is_file():
-        return Signature(f"it cannot be checked: there is no {signers}, which says whose key is whose")
+        return Signature(f"it cannot be checked: there is no {signers}, which says who has which key")
     # In the system's own zone, because a suffix for UTC is only known to OpenSSH 9.1 and newer.
     moment = f"-Overify-time={now.astimezone():%Y%m%d%H%M%S}"
     signature = ["-s", str(signature_of(file))]
-    asked = ["-Y", "verify", "-f", str(signers), "-I", signer, "-n", NAMESPACE, *signature, moment]
-    code, said, complaint = _run([tool, *asked], content)
+    arguments = ["-Y", "verify", "-f", str(signers), "-I", signer, "-n", NAMESPACE, *signature, moment]
+    code, said, complaint = _run([tool, *arguments], content)
     if code == 0:
         key = KEY.search(said)
         return Signature("", key[1] if key else "")

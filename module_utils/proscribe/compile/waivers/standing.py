@@ -1,4 +1,4 @@
-"""What a waiver is worth now, and why. Plans, reports, `waiver list` and `explain` ask this and nothing else."""
+"""What a waiver is worth now, and why. Plans, reports, `waiver list` and `explain` use this and nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .signatures import signature_of, signers_of, verify
 from .waiver import Waiver
 
 ACTIVE = "active"
-# Worst first: what somebody may rely on in error, then what is over, then what is to come, then what holds.
+# Worst first: what somebody may rely on in error, then what is over, then what is to come, then what is in effect.
 STATUSES = (
     "bad_signature",
     "unsigned",
@@ -53,10 +53,10 @@ class Standing(NamedTuple):
     """What a waiver is worth: it waives where it is `active`, and nothing otherwise."""
 
     status: str  # one of STATUSES
-    why: str  # a clause for people; "" for an active waiver that nobody has to look at
+    why: str  # a clause for people; "" for an active waiver that nobody has to review
     hosts: tuple[str, ...]  # of the inventory, in its scope
     review_overdue: bool = False
-    key: str = ""  # the key that signed it, "" if none was looked at
+    key: str = ""  # the key that signed it, "" if none was checked
     unregistered: bool = False  # whether nobody could have approved it, since no register was found
 
     @property
@@ -81,8 +81,8 @@ def standing(waiver: Waiver, context: Context, now: datetime.datetime) -> Standi
     ordered = tuple(sorted(hosts))
     # A revocation counts whatever else is wrong, so that nobody has to sign anew to take something back.
     if waiver.revoked and now >= waiver.revoked.on:
-        told = f"{waiver.revoked.by} revoked it on {day(waiver.revoked.on)}: {waiver.revoked.why}"
-        return Standing("revoked", told, ordered)
+        why = f"{waiver.revoked.by} revoked it on {day(waiver.revoked.on)}: {waiver.revoked.why}"
+        return Standing("revoked", why, ordered)
     if now >= waiver.expires:
         return Standing("expired", f"it ended on {moment(waiver.expires)}", ordered)
     status, why = _mistrust(waiver, hosts, context)

@@ -1,4 +1,4 @@
-"""A waiver, as its file says it: what is excepted where, why, by whom and until when."""
+"""A waiver, as its file says it: what is excepted where, why, who approved it and until when."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..yaml_file import Document
 
 # Which controls can honour a scope that is narrower than a host, and why the others cannot.
 NARROWER: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "users": (("apps", "firewall"), "policies of browsers and the name filter hold for a whole host, whoever uses it"),
+    "users": (("apps", "firewall"), "browser policies and the DNS filter apply to a whole host, whoever uses it"),
     "versions": (("apps",), "only what is installed has a version"),
     "paths": (("apps",), "only what is installed has a path"),
 }
@@ -18,7 +18,7 @@ NARROWER: Mapping[str, tuple[tuple[str, ...], str]] = {
 
 @dataclass(frozen=True)
 class Revocation:
-    """When a waiver was taken back, by whom and why."""
+    """When a waiver was revoked, by which person and why."""
 
     on: datetime.datetime
     by: str

@@ -1,4 +1,4 @@
-"""Says what differs between two trees as tree.py prints them, and ends with 1 if anything does.
+"""Prints what differs between two snapshots of tree.py; exit code 1 if anything does.
 
 compare.py BEFORE AFTER [pattern...]    patterns (fnmatch) name what may differ
 """
@@ -10,14 +10,14 @@ import sys
 LEFT_OUT_TIMES = "--without-times"
 
 arguments = [argument for argument in sys.argv[1:] if argument != LEFT_OUT_TIMES]
-trees = []
+snapshots = []
 for name in arguments[:2]:
     with open(name, encoding="utf-8") as stream:
         tree = json.load(stream)
     if LEFT_OUT_TIMES in sys.argv:
         tree = {path: [*entry[:4], 0, *entry[5:]] for path, entry in tree.items()}
-    trees.append(tree)
-before, after = trees
+    snapshots.append(tree)
+before, after = snapshots
 differences = [
     f"{'gone' if path not in after else 'new' if path not in before else 'changed'}: {path}"
     for path in sorted({*before, *after})

@@ -21,7 +21,7 @@ def content(path, status):
     return ""
 
 
-def walk(root):
+def entries(root):
     seen = {}
     pending = [root]
     while pending:
@@ -39,7 +39,7 @@ def walk(root):
     return seen
 
 
-tree = {path: entry for root in ROOTS if os.path.isdir(root) for path, entry in walk(root).items()}
+tree = {path: entry for root in ROOTS if os.path.isdir(root) for path, entry in entries(root).items()}
 rules = subprocess.run(["nft", "--stateless", "list", "ruleset"], capture_output=True, text=True, check=True)
 tree["nftables ruleset"] = ["", "", 0, 0, 0, rules.stdout]
 json.dump(tree, sys.stdout)

@@ -1,0 +1,85 @@
+"""The glossary's lint: what it finds, and what it leaves alone."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+import terms
+from terms import Found, Term
+
+TERMS = [
+    Term("observe, scan", frozenset({"look", "told"}), ("look at", "is told"), frozenset({"look_up"})),
+    Term("incident", frozenset({"episode"}), (), frozenset()),
+]
+
+
+def names(code: str, path: str = "module_utils/x.py") -> list[str]:
+    return [one.text for one in terms.in_identifiers(path, ast.parse(code), TERMS)]
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("def look(): pass\nclass LookAgain: pass", ["look", "LookAgain"]),
+        ("def f(told, *looks, **look): pass", ["told", "look"]),
+        ("told = 1\nx.look = 2\n_told_: int = 3\nfor look in (): pass", ["told", "look", "look", "_told_"]),
+        ("MOST_EPISODES = EPISODE_AGE = 1", ["EPISODE_AGE"]),
+        ("import x as told\nfrom y import look as z\nwith x as look: pass", ["told", "look"]),
+        ("look_up = overlook = outlook = 1", []),
+        ("x = path.look(); shutil.look = told()", ["look"]),
+        ("def test_what_is_told(): pass\nclass TestLook: pass", []),
+        ("lambda told: told", ["told"]),
+    ],
+)
+def test_what_a_file_defines_is_looked_through_and_what_it_uses_is_not(code: str, found: list[str]) -> None:
+    assert sorted(names(code)) == sorted(found)
+
+
+def test_a_module_has_a_name_too_but_for_a_test() -> None:
+    assert names("", "a/look_again.py") == ["look_again"]
+    assert names("", "tests/unit/test_look.py") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "found"),
+    [
+        ("module_utils/a.py", '"""Look at it."""\nx = "look at it"', 1),
+        ("module_utils/a.py", 'x = f"{y} is told"\nraise E("looks at")', 1),
+        ("module_utils/a.py", "# look at it\nx = 1", 0),
+        ("tests/a.py", 'x = "look at it"', 0),
+        ("roles/a.yml", "- name: Look at it\n# look at it\n", 1),
+        ("playbooks/a.yml", "msg: it overlook at-it\n", 0),
+        ("roles/README.md", "look at it", 0),
+        ("tests/tool", "#!/usr/bin/env python3\ntold = 1\n", 1),
+        ("tests/sh", "#!/bin/sh\ntold=1\n", 0),
+    ],
+)
+def test_messages_are_the_texts_of_code_and_playbooks(path: str, text: str, found: int) -> None:
+    assert len(list(terms.found_in({path: text.encode()}, TERMS))) == found
+
+
+def test_a_finding_says_where_and_what_we_say() -> None:
+    assert str(Found("a.py", 7, "told", "logged")) == "a.py:7: told; we say: logged"
+
+
+GLOSSARY = """
+| we say | not | no identifier has | no message has |
+| --- | --- | --- | --- |
+| observe | look | `look` but for `look_up` | `look at` `a look` |
+| DNS filter | name filter | | |
+"""
+
+
+def test_the_rules_are_the_table_of_the_glossary() -> None:
+    assert terms.terms(GLOSSARY) == [
+        Term("observe", frozenset({"look"}), ("look at", "a look"), frozenset({"look_up"})),
+        Term("DNS filter", frozenset(), (), frozenset()),
+    ]
+    for wrong, said in (("", "no table"), (GLOSSARY.replace("| DNS filter |", "| DNS | filter |"), "5 columns")):
+        with pytest.raises(ValueError, match=said):
+            terms.terms(wrong)
+
+
+def test_nothing_of_the_project_is_called_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
+    assert terms.main() == 0, capsys.readouterr().out
