@@ -22,7 +22,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
     return [], ""  # it installs for the whole host
 
 
-def trees(host: Host, user: User | None) -> Sequence[str]:
+def owned_directories(host: Host, user: User | None) -> Sequence[str]:
     return [] if user else [PLACE]
 
 
