@@ -87,8 +87,8 @@ def test_a_user_who_swaps_directories_for_links_leads_no_walk_astray(tmp_path: P
     try:
         known: dict = {}
         for _ in range(150):
-            walked = scan(Host(str(tmp_path)), ["/home/alice"], lambda d, names: seen.update(names) or (), known)
-            known = walked.known
+            scanned = scan(Host(str(tmp_path)), ["/home/alice"], lambda d, names: seen.update(names) or (), known)
+            known = scanned.known
     finally:
         stop.set()
         thread.join()

@@ -40,7 +40,7 @@ def made(
     request: pytest.FixtureRequest, tmp_path: Path, upstream: NameServer, require_tool: Callable[[str], str]
 ) -> Iterator[MadeHost]:
     upstream.silent = False
-    upstream.asked.clear()
+    upstream.queries.clear()
     os.chmod(tmp_path, 0o755)
     host = MadeHost(request.param, tmp_path, require_tool(request.param))
     yield host
@@ -74,10 +74,10 @@ FINE = {"wechat": COMPLIANT, "personal": COMPLIANT, "canary": COMPLIANT, "resolv
 def test_what_a_client_is_answered(
     enforced: MadeHost, upstream: NameServer, name: str, kind: int, blocked: bool
 ) -> None:
-    upstream.asked.clear()
+    upstream.queries.clear()
     answer = ask(enforced.address, name, kind)
     assert answer == (NO_SUCH_NAME if blocked else (0, 1))
-    assert (name.lower() in upstream.asked) is not blocked  # what is blocked never leaves the host
+    assert (name.lower() in upstream.queries) is not blocked  # what is blocked never leaves the host
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -129,7 +129,7 @@ def test_a_running_resolver_that_has_not_read_the_file_is_told_and_corrected(mad
     )
     (made.folder / "proscribe.conf").write_text(text)
     assert set(made.states(more).values()) == {NONCOMPLIANT}
-    assert "does not answer with what the file says" in made.told(more)
+    assert "does not answer with what the file says" in made.details(more)
     assert made.enforce(more) == [f"restart {made.kind}.service"]
     assert set(made.states(more).values()) == {COMPLIANT}
     assert ask(made.address, "signal.org") == NO_SUCH_NAME

@@ -93,7 +93,7 @@ def test_what_one_item_does_ends_its_own_work_and_none_of_the_others(trouble, pa
 def test_one_child_goes_from_item_to_item_until_it_has_grown():
     def work(item: int):
         if item == 3:
-            work.kept = bytearray(100 * apart.MEGABYTE)  # which nobody gives back
+            work.held = bytearray(100 * apart.MEGABYTE)  # which nobody gives back
         yield os.getpid()
 
     gc.collect()  # what these tests have left would make room in the child meanwhile
@@ -126,13 +126,13 @@ def test_the_child_holds_no_output_of_this_process(capfd):
 
 def test_the_child_has_no_input_of_this_process():
     """Else it would take from the run what the run reads: the plan comes by it."""
-    kept, (reading, writing) = os.dup(0), os.pipe()
+    saved, (reading, writing) = os.dup(0), os.pipe()
     os.dup2(reading, 0)
     try:
         (ends,) = run_apart(lambda: [os.readlink("/proc/self/fd/0")])
     finally:
-        os.dup2(kept, 0)
-        for descriptor in (kept, reading, writing):
+        os.dup2(saved, 0)
+        for descriptor in (saved, reading, writing):
             os.close(descriptor)
     assert ends == "/dev/null"
 
@@ -165,12 +165,12 @@ def test_what_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypatch, do
         now[0] += length
 
     monkeypatch.setattr(apart, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
-    told = getattr(child, do)()
+    outcome = getattr(child, do)()
     assert seconds <= now[0] - 100 < seconds + 0.1 and child.ended is None
     if do == "end":
         assert killed == [(7, signal.SIGKILL)]
     else:
-        assert told == "the look ended without an answer"
+        assert outcome == "the look ended without an answer"
         os.close(child.reading)
     os.close(writing)
 

@@ -55,8 +55,8 @@ class Host(Processes):
 
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
         super().__init__(root, run)
-        self.told: dict[str, Any] = {}
-        self.keeps: list[Callable[[bool], None]] = []
+        self.record_fields: dict[str, Any] = {}
+        self.state_savers: list[Callable[[bool], None]] = []
         self.learns = True
 
     @property

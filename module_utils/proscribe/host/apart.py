@@ -62,8 +62,8 @@ def each(
         try:
             more = True
             while left and more:
-                parts, told, more = child.answer()
-                yield left.pop(0), parts, told.get("unseen", "") or told.get("error", "")
+                parts, outcome, more = child.answer()
+                yield left.pop(0), parts, outcome.get("unseen", "") or outcome.get("error", "")
         finally:
             child.end()
 
@@ -77,13 +77,13 @@ def run_apart(work: Callable[[], Any], limits: Limits | None = None, user: User 
     except OSError as error:
         raise Unseen(f"cannot be looked at apart: {error.strerror}") from None
     try:
-        parts, told, _ = child.answer()
+        parts, outcome, _ = child.answer()
     finally:
         child.end()
-    if "error" in told:
-        raise ControlError(told["error"])
-    if "unseen" in told:
-        raise Unseen(told["unseen"])
+    if "error" in outcome:
+        raise ControlError(outcome["error"])
+    if "unseen" in outcome:
+        raise Unseen(outcome["unseen"])
     return parts[0]
 
 
@@ -122,10 +122,10 @@ class _Child:
                 size = int.from_bytes(self._read(HEADER, end), "big")
                 if (room := room - size) < 0:
                     raise Unseen(f"over budget: an answer of more than {self.limits.answer // MEGABYTE} MB")
-                told = json.loads(self._read(size, end))
-                if "part" not in told:
-                    return parts, told, bool(told["more"])
-                parts.append(told["part"])
+                outcome = json.loads(self._read(size, end))
+                if "part" not in outcome:
+                    return parts, outcome, bool(outcome["more"])
+                parts.append(outcome["part"])
         except EOFError:
             return parts, {"unseen": self._why()}, False
         except (Unseen, ValueError) as error:
@@ -194,29 +194,29 @@ def _labour(
     for item in items:
         if limits.memory:
             _limit(limits)
-        told: dict[str, Any] = {}
+        outcome: dict[str, Any] = {}
         try:
             for part in work(item):
                 _send(writing, {"part": part})
         except BrokenPipeError:
             break
         except Unseen as unseen:
-            told = {"unseen": str(unseen)}
+            outcome = {"unseen": str(unseen)}
         except ControlError as error:
-            told = {"error": str(error)}
+            outcome = {"error": str(error)}
         except MemoryError:
-            told = {"unseen": f"over budget: more than {limits.memory // MEGABYTE} MB of memory"}
+            outcome = {"unseen": f"over budget: more than {limits.memory // MEGABYTE} MB of memory"}
         except Exception as error:  # whatever it is, it is about this item and no other
-            told = {"unseen": f"cannot be looked at: {type(error).__name__}: {error}"}
+            outcome = {"unseen": f"cannot be looked at: {type(error).__name__}: {error}"}
         more = _size() - began < GROWN
-        _send(writing, {**told, "more": more})
+        _send(writing, {**outcome, "more": more})
         if not more:
             break
     os._exit(0)
 
 
-def _send(descriptor: int, told: dict[str, Any]) -> None:
-    content = json.dumps(told).encode()
+def _send(descriptor: int, outcome: dict[str, Any]) -> None:
+    content = json.dumps(outcome).encode()
     view = memoryview(len(content).to_bytes(HEADER, "big") + content)
     while view:
         view = view[os.write(descriptor, view) :]

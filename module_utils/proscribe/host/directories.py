@@ -88,16 +88,16 @@ def attributes(descriptor: int) -> Attributes:
     return Attributes(seen.st_mode, seen.st_uid, seen.st_gid, seen.st_atime_ns, seen.st_mtime_ns, xattrs)
 
 
-def give_attributes(descriptor: int, wanted: Attributes) -> None:
+def give_attributes(descriptor: int, desired: Attributes) -> None:
     """Owner first, since a change of it takes set-user-id bits and capabilities away; times last."""
     with _tolerant():
-        os.chown(descriptor, wanted.uid, wanted.gid)
+        os.chown(descriptor, desired.uid, desired.gid)
     with _tolerant():
-        os.chmod(descriptor, stat.S_IMODE(wanted.mode))
-    for name, value in wanted.xattrs.items():
+        os.chmod(descriptor, stat.S_IMODE(desired.mode))
+    for name, value in desired.xattrs.items():
         with _tolerant():
             os.setxattr(descriptor, name, base64.b64decode(value))
-    os.utime(descriptor, ns=(wanted.atime_ns, wanted.mtime_ns))
+    os.utime(descriptor, ns=(desired.atime_ns, desired.mtime_ns))
 
 
 def extent(directory: int, name: str, most: int = 1_000_000) -> Extent:

@@ -117,7 +117,7 @@ def scan(
     finally:
         if collecting:
             gc.enable()
-    return Scanned(one.hits, one.keep, one.told(), one.others)
+    return Scanned(one.hits, one.keep, one.reasons(), one.others)
 
 
 def _within(path: str, roots: Sequence[str]) -> bool:
@@ -205,7 +205,7 @@ class _Scan:
         self.cut = ""  # why no more directories are read below this root
         self.refused: list[str] = []
 
-    def told(self) -> list[str]:
+    def reasons(self) -> list[str]:
         more = f" (and {len(self.refused) - 1} more)" if len(self.refused) > 1 else ""
         return [self.refused[0] + more] if self.refused else []
 

@@ -66,12 +66,12 @@ class FileReader:
         list. Raises OSError, or ControlError for a link that a user made.
         """
         descriptor = os.open(self.root, PLACE)
-        walked, way = "", Traversal(self.root)
+        passed, traversal = "", Traversal(self.root)
         try:
             for name in path.split("/"):
                 if name:
-                    walked += "/" + name
-                    step = way.step(descriptor, name, walked)
+                    passed += "/" + name
+                    step = traversal.step(descriptor, name, passed)
                     os.close(descriptor)
                     descriptor = step
         except BaseException:
@@ -121,15 +121,15 @@ class FileReader:
                     os.close(descriptor)
             self._opened = {}
 
-    def _once(self, look: Callable[[str], Answer], path: str) -> Answer:
+    def _once(self, read: Callable[[str], Answer], path: str) -> Answer:
         """What a look at a path says; the same again while all is `still`."""
         if self._answers is None:
-            return look(path)
-        key = look.__name__, path
+            return read(path)
+        key = read.__name__, path
         if key not in self._answers:
             if self.budget is not None:  # a user's places may be as many as he likes
-                return look(path)
-            self._answers[key] = look(path)
+                return read(path)
+            self._answers[key] = read(path)
         answer: Answer = self._answers[key]
         return answer
 

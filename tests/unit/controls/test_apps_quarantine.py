@@ -57,9 +57,9 @@ def test_the_manifest(tmp_path: Path, two: bool) -> None:
     seen = host.stat(TREE)
     enforced(host, TREE)
     (name,) = folders(host)
-    told = json.loads((tmp_path / ITEMS[1:] / name / "manifest.json").read_text())
+    stored = json.loads((tmp_path / ITEMS[1:] / name / "manifest.json").read_text())
     assert name.startswith("telegram-")
-    assert {key: told[key] for key in ("id", "path", "services", "kind", "doing", "hold", "files", "shared")} == {
+    assert {key: stored[key] for key in ("id", "path", "services", "kind", "doing", "hold", "files", "shared")} == {
         "id": name,
         "path": TREE,
         "services": ["telegram"],
@@ -69,9 +69,9 @@ def test_the_manifest(tmp_path: Path, two: bool) -> None:
         "files": 4,
         "shared": 0,
     }
-    assert seen and told["attributes"]["mtime_ns"] == seen.st_mtime_ns
-    assert len(told["sha256"]) == 64
-    assert "lift" in told["written_by"]
+    assert seen and stored["attributes"]["mtime_ns"] == seen.st_mtime_ns
+    assert len(stored["sha256"]) == 64
+    assert "lift" in stored["written_by"]
 
 
 def test_a_path_of_any_bytes(tmp_path: Path, two: bool) -> None:
@@ -104,8 +104,8 @@ def test_what_is_kept_is_not_its_users_any_more_until_it_comes_back(tmp_path: Pa
     for path in (TREE, FILE):
         os.chown(tmp_path / path[1:], 12345, 12345)
     enforced(host, TREE, FILE)
-    kept = [tmp_path / ITEMS[1:] / name / manifest.CONTENT for name in folders(host)]
-    assert [(one.stat().st_uid, one.stat().st_gid) for one in kept] == [(0, 0)] * 2
+    contents = [tmp_path / ITEMS[1:] / name / manifest.CONTENT for name in folders(host)]
+    assert [(one.stat().st_uid, one.stat().st_gid) for one in contents] == [(0, 0)] * 2
     lifted(host)
     assert [(tmp_path / path[1:]).stat().st_uid for path in (TREE, FILE)] == [12345] * 2
 
@@ -322,10 +322,10 @@ def test_what_a_manifest_says_is_when_whose_what_and_until_when(tmp_path: Path, 
     assert (str(action), action.before) == (f"quarantine {FILE}", f"{FILE}\n")
     action.apply()
     (item,) = manifest.items(host)
-    taken_at, kept_until = (
-        calendar.timegm(time.strptime(told, "%Y-%m-%dT%H:%M:%SZ")) for told in (item.taken_at, item.kept_until)
+    taken_at, end = (
+        calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")) for text in (item.taken_at, item.kept_until)
     )
-    assert before - 2 <= taken_at <= time.time() + 1 and 998 <= kept_until - taken_at <= 1002
+    assert before - 2 <= taken_at <= time.time() + 1 and 998 <= end - taken_at <= 1002
     assert (item.services, item.kind, item.owner) == (["wechat", "qq"], "appimage", host.account(seen.st_uid).name)
     assert item.identity == [seen.st_dev, seen.st_ino]
     assert (item.attributes.mode, item.attributes.mtime_ns) == (seen.st_mode, seen.st_mtime_ns)

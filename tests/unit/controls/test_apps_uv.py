@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from people import ALICE, put, tree
+from made_users import ALICE, put, tree
 from proscribe.controls.apps.systems import uv
 from proscribe.host import ControlError, Host, Result
 

@@ -18,8 +18,8 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     """A verdict for every service of the plan, and one for the gate if there has to be one."""
     observed = observe_apps(host, plan["controls"]["apps"])
     if memory := observed.memory:
-        host.told["full_scan"] = {"at": memory.full_at, "runs": memory.runs}
-        host.keeps.append(lambda begins: keep(host, memory, begins))
+        host.record_fields["full_scan"] = {"at": memory.full_at, "runs": memory.runs}
+        host.state_savers.append(lambda begins: keep(host, memory, begins))
     verdicts = []
     for service, entry in observed.desired.services.items():
         found = observed.findings(service)

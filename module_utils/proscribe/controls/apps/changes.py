@@ -30,15 +30,15 @@ def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
     section = plan["controls"]["apps"]
     settings = section["settings"]
     observed = observe_apps(host, section)
-    ended, kept = _ends(host, observed, settings.get("grace", 5))
+    ended, spared = _ends(host, observed, settings.get("grace", 5))
     removed, left, gone = _removals(host, observed)
     seconds = settings.get("quarantine_keep", 0)
     moved, stays = _portable_apps(host, observed, seconds)
     going = [*ended, *removed, *moved]
-    gates = [*_gate(host, plan, observed, gone), *fapolicyd_changes.enforce(host, section, observed.desired)]
-    told = user_notice.notifying(host, settings.get("user_notice", ""), going, capacity.until(seconds))
-    actions = [*told, *completing.unfinished(host), *capacity.pruning(host, seconds), *going, *gates]
-    return Changes(actions, [*kept, *left, *stays], independent=True, afterwards=partial(keep, host, observed.memory))
+    blocking = [*_gate(host, plan, observed, gone), *fapolicyd_changes.enforce(host, section, observed.desired)]
+    notified = user_notice.notifying(host, settings.get("user_notice", ""), going, capacity.until(seconds))
+    actions = [*notified, *completing.unfinished(host), *capacity.pruning(host, seconds), *going, *blocking]
+    return Changes(actions, [*spared, *left, *stays], independent=True, afterwards=partial(keep, host, observed.memory))
 
 
 def lift(host: Host) -> Changes:
@@ -46,11 +46,11 @@ def lift(host: Host) -> Changes:
     goes back to where it was.
     """
     parts = [part for system in SYSTEMS for part in system.gate(set(), "")]
-    gates = [*fapolicyd_changes.lift(host), *(_down(host, part) for part in reversed(parts) if part.in_place(host))]
+    blocking = [*fapolicyd_changes.lift(host), *(_down(host, part) for part in reversed(parts) if part.in_place(host))]
     back = restoring.given_back(host)
     marks = [path for path in (dpkg_removal.MARK, pacman_removal.MARK) if host.traces(path)]
     forgotten = [Action("delete", path, partial(host.delete, path)) for path in [*traces(host), *marks]]
-    return Changes([*gates, *back.actions, *forgotten], back.refused, independent=True)
+    return Changes([*blocking, *back.actions, *forgotten], back.refused, independent=True)
 
 
 def _ends(host: Host, observed: Observed, grace: float) -> tuple[list[Action], list[Refusal]]:

@@ -48,10 +48,10 @@ def expected(host: Host, plan: Mapping[str, Any], desired: Desired) -> Iterator[
     A gate that has nothing to refuse any more has to go, so that what is permitted can be installed.
     """
     paths = desired.closed_paths()
-    notices = in_each_language(str(plan["controls"]["apps"]["settings"].get("refusal_notice", "")))
+    messages = in_each_language(str(plan["controls"]["apps"]["settings"].get("refusal_notice", "")))
     for system in SYSTEMS:
         ids = desired.restricted(system.MANAGER)
         permitted = desired.permitted(system.MANAGER)
         called_for = bool(ids) and system.gated(host)
-        for part in system.gate(ids, str(plan.get("contact") or ""), permitted, paths, notices):
+        for part in system.gate(ids, str(plan.get("contact") or ""), permitted, paths, messages):
             yield system.MANAGER, part, called_for and part.concerns(host)

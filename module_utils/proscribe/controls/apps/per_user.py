@@ -150,8 +150,8 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     if not (at_home or unit.places or any(system.there(host, None) for system in BY_NAME)):
         return
     host.budget = budget = Budget()
-    people = [user for user in at_home if scan.is_home(user)]
-    named = {user.home: user_dirs.of_user(host, user) for user in people}
+    home_users = [user for user in at_home if scan.is_home(user)]
+    named = {user.home: user_dirs.of_user(host, user) for user in home_users}
     folders = {folder for own in named.values() for folder in own.values()}
     names, memory = common.names.beside(folders), common.memory._replace(stamp=stamped(common.memory.stamp, folders))
     host.budget = None  # what Proscribe keeps is nothing of theirs
@@ -172,20 +172,20 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     services_of = common_services_of(desired, common.homes)
     desktops = {home: own[user_dirs.DESKTOP] for home, own in named.items() if user_dirs.DESKTOP in own}
     started, unseen = _guarded(
-        host, launchers.find_launchers, host, desired.services, services_of, people, False, desktops
+        host, launchers.find_launchers, host, desired.services, services_of, home_users, False, desktops
     )
     if started or unseen:
         yield {"copies": started, "unseen": _reasons(unseen)}
-    owned, _ = _guarded(host, _owned, host, people)
-    homes = {user.home: user for user in people}
+    owned, _ = _guarded(host, _owned, host, home_users)
+    homes = {user.home: user for user in home_users}
     roots = [*homes, *(directory for directory, files in unit.places if not files)]
     files = [(directory, names) for directory, names in unit.places if names]
     region = Region(homes, roots, files, unit.user, owned)
-    walked = scan.scan_files(host, desired.services, names, region, common.packages, known)
-    web_apps = launchers.installed(host, desired.services, walked.web_apps, lambda path: unit.user)
-    kept = {"memory": text_of_user(memory, known, walked.known)} if host.learns and names.any else {}
-    if walked.found or web_apps or walked.unseen or kept:
-        yield {"copies": [*walked.found, *web_apps], "unseen": walked.unseen, **kept}
+    scanned = scan.scan_files(host, desired.services, names, region, common.packages, known)
+    web_apps = launchers.installed(host, desired.services, scanned.web_apps, lambda path: unit.user)
+    remembered = {"memory": text_of_user(memory, known, scanned.known)} if host.learns and names.any else {}
+    if scanned.found or web_apps or scanned.unseen or remembered:
+        yield {"copies": [*scanned.found, *web_apps], "unseen": scanned.unseen, **remembered}
 
 
 def _has_home(host: Host, user: User) -> bool:

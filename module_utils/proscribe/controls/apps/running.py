@@ -42,8 +42,8 @@ class Running(NamedTuple):
     def finding(self) -> Finding:
         first, *others = self.processes
         more = f" and {len(others)} more" if others else ""
-        told = [f"pid {first.pid}{more}", f"started {self.started}", self.identity.doubt]
-        detail = ", ".join(filter(None, told))
+        details = [f"pid {first.pid}{more}", f"started {self.started}", self.identity.doubt]
+        detail = ", ".join(filter(None, details))
         scope = f"user:{self.user}"
         id_, exe = escaped(self.identity.id), escaped(first.exe)  # its user may have given it any name
         return Finding("process", id_, self.identity.manager, self.version, scope, exe, detail)

@@ -46,18 +46,18 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     others = forks.find_forks(host, known).forks
     everywhere = [*known, *(fork.place for fork in others if fork.policies)]
     found_here = {place.id for place in places(host, plan, everywhere=True) if place.sites and place.there(host)}
-    host.told["browsers"] = sorted({*found_here, *(fork.id[:100] for fork in others if fork.policies)})
+    host.record_fields["browsers"] = sorted({*found_here, *(fork.id[:100] for fork in others if fork.policies)})
     seen = [ObservedPlace(place, CHECKS[place.family](host, place, desired)) for place in everywhere]
-    unseen = _reasons(look.observed.unseen for look in seen)
+    unseen = _reasons(one.observed.unseen for one in seen)
     verdicts = [
         judge(f"browser/{id_}", entry, _service_findings(seen, entry), unseen)
         for id_, entry in section["services"].items()
     ]
     for setting in desired.closed:
         found = [
-            _finding(look.place, rule(setting).partition("/")[2], look.observed.settings[setting])
-            for look in seen
-            if setting in look.observed.settings
+            _finding(one.place, rule(setting).partition("/")[2], one.observed.settings[setting])
+            for one in seen
+            if setting in one.observed.settings
         ]
         verdict = judge(rule(setting), section, found, unseen)
         if verdict.state == COMPLIANT and setting in (GOOGLE_TENANTS, MICROSOFT_TENANTS):
@@ -66,9 +66,9 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
             verdict = verdict._replace(findings=tuple(mechanisms(setting, desired.rules, everywhere)))
         verdicts.append(verdict)
     found = [
-        _finding(look.place, look.place.path.rpartition("/")[2], "; ".join(look.observed.wrong))
-        for look in seen
-        if look.observed.wrong
+        _finding(one.place, one.place.path.rpartition("/")[2], "; ".join(one.observed.wrong))
+        for one in seen
+        if one.observed.wrong
     ]
     if desired:
         found += [Finding("browser", fork.id, path=fork.binary, detail=UNKNOWN) for fork in others if not fork.policies]
@@ -77,7 +77,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
         verdicts.append(judge("browser/running", section, *running)._replace(drifted=False))
         verdicts.append(judge("browser/packaged", section, *_packaged(host, plan, everywhere))._replace(drifted=False))
     if desired or found:
-        unclear = _reasons(look.observed.unseen or look.observed.unclear for look in seen)
+        unclear = _reasons(one.observed.unseen or one.observed.unclear for one in seen)
         files = judge("browser/policy-file", section, found, unclear)
         verdicts.append(files._replace(findings=(*files.findings, *unread.find_unread(host))))
     else:

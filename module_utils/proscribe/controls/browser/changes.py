@@ -107,6 +107,6 @@ def _forget(host: Host, plan: Mapping[str, Any]) -> None:
     """Forget the places of forks. Raises ControlError as long as one still has a file of Proscribe's."""
     left = [place.path for place in forks.earlier_places(host) if host.stat(place.path) is not None]
     known = {place.path for place in places(host, plan, everywhere=True)}
-    if kept := [path for path in left if path not in known]:
-        raise ControlError(f"{kept[0]} is still there")
+    if remaining := [path for path in left if path not in known]:
+        raise ControlError(f"{remaining[0]} is still there")
     host.delete(forks.REMEMBERED)

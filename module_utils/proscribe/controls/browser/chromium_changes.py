@@ -13,13 +13,13 @@ from .rendering import NOTHING, Rules
 RULE = "browser/policy-file"
 
 
-def enforce(host: Host, place: Place, wanted: Rules) -> Changes:
+def enforce(host: Host, place: Place, rules: Rules) -> Changes:
     """The file written anew if it differs in content, owner, mode or kind; copies of it beside it deleted.
 
     What other files of the organisation or the rights on its directories take away is refused to correct: they are
     its own.
     """
-    folder = Folder(host, place, wanted)
+    folder = Folder(host, place, rules)
     rendered = folder.rendered
     actions = _deletions(host, folder, own=rendered is None)
     if rendered is not None and (folder.content != rendered or folder.faults.file):

@@ -67,28 +67,28 @@ def find_forks(host: Host, known: Sequence[Place]) -> Found:
             continue
         for binary, seen in _binaries(host, target):
             fact = [seen.st_size, seen.st_mtime_ns]
-            told = earlier.get(binary)
-            policies = str(told[2]) if told and told[:2] == fact else _policies(host, binary)
+            noted = earlier.get(binary)
+            policies = str(noted[2]) if noted and noted[:2] == fact else _policies(host, binary)
             facts[binary] = [*fact, policies]
             forks[binary] = Fork(id_, binary, policies)
     # What is gone may have left its policy behind, which a lift takes away.
     facts = {**{binary: fact for binary, fact in earlier.items() if fact[2]}, **facts}
     remembered = json.dumps(facts, sort_keys=True) + "\n"
     paths = {place.path for place in known}
-    kept = [fork for fork in forks.values() if not fork.policies or fork.place.path not in paths]
-    return Found(kept, remembered, facts != earlier)
+    unknown = [fork for fork in forks.values() if not fork.policies or fork.place.path not in paths]
+    return Found(unknown, remembered, facts != earlier)
 
 
 def earlier_places(host: Host) -> list[Place]:
     """The places that an earlier run found, whether or not their browser is still there."""
-    told = {binary: str(fact[2]) for binary, fact in _earlier(host).items()}
-    return [Fork("fork", binary, policies).place for binary, policies in told.items() if policies]
+    noted = {binary: str(fact[2]) for binary, fact in _earlier(host).items()}
+    return [Fork("fork", binary, policies).place for binary, policies in noted.items() if policies]
 
 
 def _earlier(host: Host) -> Mapping[str, list[object]]:
     try:
-        told = json.loads(host.read(REMEMBERED) or b"{}")
-        return {str(key): [int(fact[0]), int(fact[1]), str(fact[2])] for key, fact in told.items()}
+        noted = json.loads(host.read(REMEMBERED) or b"{}")
+        return {str(key): [int(fact[0]), int(fact[1]), str(fact[2])] for key, fact in noted.items()}
     except (Unseen, ControlError, ValueError, TypeError, AttributeError, IndexError):
         return {}  # it only saves time
 

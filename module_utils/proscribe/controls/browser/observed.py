@@ -40,12 +40,12 @@ class Observed(NamedTuple):
         """Those of a service's names that are not blocked, and what is opened below them."""
         if self.unseen:
             return []
-        wanted = sorted(set(names))
+        restricted = sorted(set(names))
         effect = self.effect
         if effect is None:
-            return wanted
-        found = [one for one in wanted if not effect.blocked(one)]
-        below = [one for one in self.openings if one not in found and any(covers(upper, one) for upper in wanted)]
+            return restricted
+        found = [one for one in restricted if not effect.blocked(one)]
+        below = [one for one in self.openings if one not in found and any(covers(upper, one) for upper in restricted)]
         return found + below
 
     def why_open(self, name: Name) -> str:

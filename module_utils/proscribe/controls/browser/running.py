@@ -14,7 +14,7 @@ from .places import Place
 READ_ONCE = ("firefox", "thunderbird")
 # But what changes in the first seconds after their start (156: in the second and third) some see only when they look
 # without being told to, which they do every 15 minutes (tried; kReloadInterval of Chromium's async_policy_loader.cc).
-DEAF, LOOKS_AGAIN = 4, 15 * 60  # seconds
+DEAF, RECHECK_AFTER = 4, 15 * 60  # seconds
 # Programs of flatpaks and snaps have a file system of their own by design; what reaches into it is the place's path.
 PACKED = ("/app/", "/snap/")
 
@@ -70,9 +70,9 @@ def _detail(host: Host, process: Process, places: Sequence[Place]) -> str:
         before = file.st_mtime - started
         if place.family in READ_ONCE and before > 1:
             return f"started {host.started(process)}, before {place.path} was written: restart it"
-        if place.family not in READ_ONCE and 0 <= before < DEAF and time.time() - file.st_mtime < LOOKS_AGAIN:
+        if place.family not in READ_ONCE and 0 <= before < DEAF and time.time() - file.st_mtime < RECHECK_AFTER:
             return (
                 f"started {host.started(process)}, as {place.path} was written: it may see that only"
-                f" {LOOKS_AGAIN // 60} minutes later: restart it"
+                f" {RECHECK_AFTER // 60} minutes later: restart it"
             )
     return ""

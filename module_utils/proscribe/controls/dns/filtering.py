@@ -58,13 +58,13 @@ def observe(
     """
     pattern = Finding("name", "", manager=filter_.manager, path=filter_.file)
     text = filter_.render(desired)
-    stands = host.text(filter_.file) or ""
+    current = host.text(filter_.file) or ""
     stages = filter_.stages(text)
     wrong = [finding for stage in stages for finding in amiss(host, filter_, stage)]
-    idle, unseen = _idle(host, stages, text) if stands == text else ("", "")
+    idle, unseen = _idle(host, stages, text) if current == text else ("", "")
     if idle:
         wrong.append(Finding("resolver", filter_.manager, manager=filter_.manager, detail=idle))
-    verdicts = service_verdicts(section, desired, rendering.blocked(stands), pattern, idle, unseen)
+    verdicts = service_verdicts(section, desired, rendering.blocked(current), pattern, idle, unseen)
     if filter_.logs and not idle:
         from . import hits  # a host without a filter has no use for it
 

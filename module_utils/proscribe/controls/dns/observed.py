@@ -28,14 +28,14 @@ class Observed(NamedTuple):
         return self.servers[:1] != () and self.servers[0] in STUBS
 
     @property
-    def asked(self) -> tuple[str, ...]:
+    def queried(self) -> tuple[str, ...]:
         """The name servers, with those behind systemd-resolved in its place."""
         return self.uplinks if self.stub and self.uplinks else self.servers
 
     @property
     def local(self) -> str:
         """The address of the resolver of this host that is asked first, other than systemd-resolved; "" for none."""
-        return self.asked[0] if self.asked and loopback(self.asked[0]) and self.asked[0] not in STUBS else ""
+        return self.queried[0] if self.queried and loopback(self.queried[0]) and self.queried[0] not in STUBS else ""
 
 
 def observe_resolution(host: Host, resolvers: Sequence[str], every: bool = False) -> Observed:

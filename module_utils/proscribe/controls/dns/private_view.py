@@ -15,7 +15,7 @@ from ...host import ControlError, Host, Process, Unseen
 RULE = "dns/private-view"
 # Whose views are looked at: accounts of people and, above them, those that containers give to users. Services of the
 # system have views by design (PrivateTmp= and the like); systemd takes their passing accounts from the second range.
-PEOPLE, PASSING, NOBODY = 1000, range(61184, 65520), 65534
+FIRST_USER, PASSING, NOBODY = 1000, range(61184, 65520), 65534
 MOST = 256  # views of one user; it takes a program for each
 
 
@@ -38,8 +38,8 @@ def observe(host: Host, section: Mapping[str, Any]) -> Verdict:
         else:
             if files:
                 found.setdefault((user, ", ".join(files)), []).append(process)
-    told = [_finding(user, files, processes) for (user, files), processes in sorted(found.items())]
-    return judge(RULE, section, told, unseen[0] if unseen else "")._replace(drifted=False)
+    findings = [_finding(user, files, processes) for (user, files), processes in sorted(found.items())]
+    return judge(RULE, section, findings, unseen[0] if unseen else "")._replace(drifted=False)
 
 
 def _finding(user: str, files: str, processes: Sequence[Process]) -> Finding:
@@ -61,7 +61,7 @@ def _views(host: Host, unseen: list[str]) -> Iterator[tuple[str, Process]]:
         if not namespace or namespace in ours:
             continue
         uid = host.user_of(process)
-        if uid < PEOPLE or uid in PASSING or uid == NOBODY:
+        if uid < FIRST_USER or uid in PASSING or uid == NOBODY:
             continue
         user = host.account(uid)
         views = seen.setdefault(user.name, set())

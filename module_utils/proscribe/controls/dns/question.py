@@ -42,8 +42,8 @@ def ask(host: Host, address: str, port: int, name: str, kind: int, waits: Sequen
         if reply is not None:
             break
     else:
-        asked_for = f"asked {len(waits)} times in {sum(waits):g} s"
-        raise Unseen(f"no answer from {address} port {port} ({asked_for}): its resolver is too busy, or hangs")
+        attempts = f"asked {len(waits)} times in {sum(waits):g} s"
+        raise Unseen(f"no answer from {address} port {port} ({attempts}): its resolver is too busy, or hangs")
     try:
         return _read(reply)
     except (IndexError, struct.error):

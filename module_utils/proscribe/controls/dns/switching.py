@@ -14,7 +14,7 @@ from typing import Callable, Iterable, Sequence
 from ...host import ControlError, Host, Unseen
 from ...host.units import masked, unit_text
 from ..base import Action
-from . import observed as scenes
+from . import observed as resolution
 from .backends.registry import backend
 from .desired import Desired
 from .filtering import Command, Filter, Stage, amiss, serves
@@ -40,7 +40,7 @@ def put(host: Host, filter_: Filter, desired: Desired) -> list[Action]:
     return [Action(verb, subject, lambda: _switch(host, filter_, due, text), before, "".join(differs.values()))]
 
 
-def take_away(host: Host, observed: scenes.Observed, names: Iterable[str]) -> list[Action]:
+def take_away(host: Host, observed: resolution.Observed, names: Iterable[str]) -> list[Action]:
     """The actions that take away what is left of some filters, and have the resolvers forget it."""
     actions = []
     for name in names:
@@ -153,7 +153,7 @@ def _answers(host: Host, address: str, port: int, text: str) -> bool:
 
 def _resolves(host: Host, waits: Sequence[float] = WAITS) -> bool:
     """Whether the first name server that programs ask answers for the root of all names."""
-    servers = scenes.nameservers(host.text(scenes.RESOLV_CONF) or "")
+    servers = resolution.nameservers(host.text(resolution.RESOLV_CONF) or "")
     try:
         answer = ask(host, servers[0], 53, "", NS, waits) if servers else None
     except Unseen:

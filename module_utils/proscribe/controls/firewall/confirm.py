@@ -77,8 +77,8 @@ def begin(host: Host, load: loading.Load, within: int) -> str:
     for path, content in (
         (program.PREVIOUS, _rollback(host, load.nft)),
         (program.CANDIDATE, candidate),
-        (program.WANTED, load.text),
-        (pending.METHODS, "".join(f"{way}\n" for way in _reachable(host, load.askers))),
+        (program.DESIRED_TABLE, load.text),
+        (pending.METHODS, "".join(f"{route}\n" for route in _reachable(host, load.askers))),
         # The name last: a change that is pending has everything that taking it back needs.
         (f"{program.RUN}/pending-{token}", f"{digest} {pending.uptime(host) + within}"),
     ):
@@ -104,16 +104,16 @@ def keep(host: Host, token: str) -> dict[str, Any]:
     with host.exclusive():
         before = (host.text(pending.METHODS) or "").splitlines()
         now = set(_open(host, before))
-        cut = [way for way in before if way not in now]
+        cut = [route for route in before if route not in now]
         if cut:
             host.must([program.PATH, "take-back", token, "cut"])
             pending.stop(host, token)
-            ways = ", ".join(" port ".join(way.split(" ")[:2]) for way in cut)
-            raise ControlError(f"the new rules cut this host off from {ways}; they are taken back")
+            routes = ", ".join(" port ".join(route.split(" ")[:2]) for route in cut)
+            raise ControlError(f"the new rules cut this host off from {routes}; they are taken back")
         if not pending.claim(host, token, "kept"):
             raise ControlError(pending.outcome(host))
         pending.stop(host, token)
-        text = host.text(program.WANTED) or ""
+        text = host.text(program.DESIRED_TABLE) or ""
         host.delete(program.TRACE)
         pending.clear(host)
         # What fails here is missing at the next look, and the next run does it: the table itself is confirmed.
@@ -145,19 +145,19 @@ def _reachable(host: Host, askers: Sequence[int]) -> list[str]:
     """Of the gateways and resolvers, those that this host may send to: "address port", and the number of the user who
     asks the resolvers where only some may.
     """
-    asked = [f"{address} 9" for address in management_exemptions.gateways(host)]  # discard (RFC 863)
+    routes = [f"{address} 9" for address in management_exemptions.gateways(host)]  # discard (RFC 863)
     by = "".join(f" {number}" for number in askers[:1])
-    asked += [
+    routes += [
         f"{address} 53{by}" for address in management_exemptions.resolvers(host) if exemptions.network_of(address)
     ]
-    return _open(host, asked)
+    return _open(host, routes)
 
 
-def _open(host: Host, ways: Sequence[str]) -> list[str]:
+def _open(host: Host, routes: Sequence[str]) -> list[str]:
     """Those of some ways that this host may take."""
-    if not ways:
+    if not routes:
         return []
-    return host.run([sys.executable, "-I", "-S", "-c", SEND, *dict.fromkeys(ways)]).out.splitlines()
+    return host.run([sys.executable, "-I", "-S", "-c", SEND, *dict.fromkeys(routes)]).out.splitlines()
 
 
 def _rollback(host: Host, nft: str) -> str:

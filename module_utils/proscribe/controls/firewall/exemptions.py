@@ -83,14 +83,14 @@ def collect(
     for address, reason in _addresses(host, known, resolve if blocked.networks else None):
         found += _exempt(address, reason, blocked)
     need_tls = management_exemptions.resolvers_need_tls(host)
-    asked = [
+    resolvers = [
         entry
         for text in management_exemptions.resolvers(host)
         for entry in _exempt(text, "resolver", blocked, need_tls)
     ]
     return Exemptions(
         exempt=_widest(found),
-        resolvers=_widest(asked),
+        resolvers=_widest(resolvers),
         resolver_ports=(53, 853) if need_tls else (53,),
         ssh_ports=sorted({*management_exemptions.ssh_ports(host), *known.ports, *(port for _, port in connections)}),
         ephemeral=_ephemeral(host),
@@ -187,11 +187,11 @@ def _overlaps(network: Network, text: str) -> bool:
 
 def _widest(found: Sequence[Exempt]) -> list[Exempt]:
     """One entry for each address, the widest: nft takes no intervals that overlap. In the order of the addresses."""
-    kept: dict[Network, Exempt] = {}
+    widest: dict[Network, Exempt] = {}
     for entry in sorted(found, key=lambda entry: entry.network.prefixlen):
-        if not any(_contains(network, entry.network) for network in kept):
-            kept[entry.network] = entry
-    return sorted(kept.values(), key=lambda entry: (entry.network.version, int(entry.network.network_address)))
+        if not any(_contains(network, entry.network) for network in widest):
+            widest[entry.network] = entry
+    return sorted(widest.values(), key=lambda entry: (entry.network.version, int(entry.network.network_address)))
 
 
 def _contains(outer: Network, inner: Network) -> bool:

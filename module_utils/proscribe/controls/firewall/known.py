@@ -42,8 +42,8 @@ def alone(host: Host, text: str) -> bool:
 def _now(host: Host, text: str) -> str | None:
     """What is kept of the tables as they are now, beyond that this one is loaded; None if that is not known."""
     now = host.ruleset_generation()
-    kept, said = (host.text(STATE) or "").rstrip("\n"), _said(text, now) if now else ""
-    return kept[len(said) :] if said and kept.startswith(said) else None
+    stored, said = (host.text(STATE) or "").rstrip("\n"), _said(text, now) if now else ""
+    return stored[len(said) :] if said and stored.startswith(said) else None
 
 
 def _said(text: str, at: Generation) -> str:

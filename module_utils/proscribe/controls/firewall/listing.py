@@ -59,18 +59,18 @@ class Observed(NamedTuple):
         return not any(self.wrong.values()) and not self.unseen
 
 
-def observe_table(host: Host, nft: str, text: str, kept: str = "") -> Observed:
+def observe_table(host: Host, nft: str, text: str, at_boot: str = "") -> Observed:
     """Compare the loaded table with the one that `text` would load. Raises Unseen, or ControlError if nft fails.
 
     Of a table that was made from `kept` (what is kept for the boot), and is known not to have changed since, only the
     counters are listed.
     """
     generation = host.ruleset_generation()
-    if kept and known.unchanged(host, kept):
+    if at_boot and known.unchanged(host, at_boot):
         counted = _list(host, nft, "counters", "table")
-        if counted and known.unchanged(host, kept):
-            live = {} if text == kept else take_apart(kept)
-            wrong = ({}, "") if text == kept else _compare(host, nft, text, live)
+        if counted and known.unchanged(host, at_boot):
+            live = {} if text == at_boot else take_apart(at_boot)
+            wrong = ({}, "") if text == at_boot else _compare(host, nft, text, live)
             return Observed(live, *wrong, refusals(counted), generation)
     listing = _list(host, nft, "table")
     live = take_apart(listing)

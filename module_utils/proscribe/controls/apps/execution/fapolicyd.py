@@ -35,7 +35,7 @@ def observe(host: Host, plan: Mapping[str, Any], desired: Desired) -> list[Verdi
         return [judge(RULE, section, [], str(unseen))]
     if not found and not requested(section):
         return []
-    verdict = judge(RULE, section, [Finding("rules", "fapolicyd", path=path, detail=told) for path, told in found])
+    verdict = judge(RULE, section, [Finding("rules", "fapolicyd", path=path, detail=wrong) for path, wrong in found])
     return [verdict._replace(drifted=verdict.drifted and correctable)]
 
 

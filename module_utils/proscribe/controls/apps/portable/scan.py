@@ -92,22 +92,22 @@ def scan_files(
         return PortableApps([], [], [], {}, {})
     installed = {s for listed, package in packages if package.owner is None for s in listed}
     flatpaks = {f"{home}/.local/share/flatpak" for home in region.homes}  # its own file looks there
-    walked = host.scan(region.roots, names.choose, known, flatpaks, apart=region.user is None)
-    one = _Looking(host, names, region, installed, {service: entry["paths"] for service, entry in services.items()})
-    theirs = [directory for listed in walked.others.values() for directory, files in listed if not files]
+    scanned = host.scan(region.roots, names.choose, known, flatpaks, apart=region.user is None)
+    one = _Search(host, names, region, installed, {service: entry["paths"] for service, entry in services.items()})
+    theirs = [directory for listed in scanned.others.values() for directory, files in listed if not files]
     for service, entry in services.items():
         for path in entry["paths"]:
             one.named(service, path, theirs)
-    for directory, listed in walked.hits:
+    for directory, listed in scanned.hits:
         with one.noted():
             one.directory(directory, listed)
     for directory, listed in region.files:
         with one.noted():
             one.directory(directory, listed, set(listed))  # what lies beside them may be anybody's
     web_apps = [
-        f"{directory}/{name}" for directory, listed in walked.hits for name in listed if name.startswith(WEB_APP)
+        f"{directory}/{name}" for directory, listed in scanned.hits for name in listed if name.startswith(WEB_APP)
     ]
-    return PortableApps(_outermost(one.found), [*walked.unseen, *one.unseen], web_apps, walked.known, walked.others)
+    return PortableApps(_outermost(one.found), [*scanned.unseen, *one.unseen], web_apps, scanned.known, scanned.others)
 
 
 def is_home(user: User) -> bool:
@@ -121,7 +121,7 @@ def of_the_system(home: str) -> bool:
     return any(f"{home}/".startswith(f"{place}/") for place in SYSTEM_HOMES)
 
 
-class _Looking:
+class _Search:
     """One look at what the walk stopped at."""
 
     def __init__(

@@ -45,9 +45,9 @@ def remembered(host: Host, names: str, every: int) -> Memory:
     """What earlier looks remembered, if they looked for the same names and it is not time to read everything again."""
     stamp = f"{VERSION} {names}"
     try:
-        kept = json.loads(host.read(MEMORY) or b"{}")
-        if isinstance(kept, dict) and kept.get("stamp") == stamp and kept["runs"] < every:
-            return Memory(kept["directories"], stamp, kept["full_at"], kept["runs"], kept["packages"])
+        stored = json.loads(host.read(MEMORY) or b"{}")
+        if isinstance(stored, dict) and stored.get("stamp") == stamp and stored["runs"] < every:
+            return Memory(stored["directories"], stamp, stored["full_at"], stored["runs"], stored["packages"])
     except (Unseen, ControlError, ValueError, KeyError, TypeError):
         pass  # an ordinary user may not read it; without it all is read anew
     return Memory({}, stamp, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), 0, fresh=True)
@@ -58,9 +58,9 @@ def of_user(host: Host, memory: Memory, uid: int) -> Mapping[str, Any]:
     if memory.fresh:
         return {}
     try:
-        kept = json.loads(host.read(f"{FOLDER}/{OF_USER.format(uid)}", LARGEST) or b"{}")
-        if isinstance(kept, dict) and (kept.get("stamp"), kept.get("full_at")) == (memory.stamp, memory.full_at):
-            return dict(kept["directories"])
+        stored = json.loads(host.read(f"{FOLDER}/{OF_USER.format(uid)}", LARGEST) or b"{}")
+        if isinstance(stored, dict) and (stored.get("stamp"), stored.get("full_at")) == (memory.stamp, memory.full_at):
+            return dict(stored["directories"])
     except (Unseen, ControlError, ValueError, KeyError, TypeError):
         pass
     return {}
@@ -80,8 +80,8 @@ def stamped(stamp: str, folders: Iterable[str]) -> str:
     return f"{stamp} {sha256(named).hexdigest()}" if named else stamp
 
 
-def _text(kept: Mapping[str, Any]) -> str:
-    return json.dumps(kept, separators=(",", ":"))
+def _text(stored: Mapping[str, Any]) -> str:
+    return json.dumps(stored, separators=(",", ":"))
 
 
 def keep(host: Host, memory: Memory | None, begins: bool = False) -> None:
@@ -90,14 +90,14 @@ def keep(host: Host, memory: Memory | None, begins: bool = False) -> None:
     """
     if memory is None:
         return
-    kept = {
+    stored = {
         "stamp": memory.stamp,
         "full_at": memory.full_at,
         "runs": memory.runs + begins,
         "packages": memory.packages,
         "directories": memory.known,
     }
-    _replace(host, MEMORY, _text(kept))
+    _replace(host, MEMORY, _text(stored))
     stays = {OF_USER.format(uid) for uid, text in memory.users.items() if text != DROPPED}
     for uid, text in memory.users.items():
         if text:

@@ -42,7 +42,7 @@ def listed(host: Host) -> dict[str, Any]:
     items: list[dict[str, Any]] = []
     broken: list[dict[str, str]] = []
     homes = {user.home: user.name for user in host.users()}
-    left, told = 0, 0
+    left, length = 0, 0
     for name in host.list(HOME):
         try:
             item = read(host, name)
@@ -55,8 +55,8 @@ def listed(host: Host) -> dict[str, Any]:
         except ControlError as error:
             broken.append({"id": escaped(name)[:200], "why": escaped(str(error))[:1000]})
             continue
-        told += len(item.path)
-        if len(items) + len(broken) >= MOST or told > ANSWER:
+        length += len(item.path)
+        if len(items) + len(broken) >= MOST or length > ANSWER:
             left += 1
             continue
         items.append(_listed(item, homes))
@@ -118,8 +118,8 @@ def chosen(host: Host, do: str, ids: Sequence[str]) -> list[Chosen]:
             continue  # it has no id that could be asked for
         if item and item.path and _sound(item):
             known[item.id] = item
-    asked_for = [known[id_] for id_ in dict.fromkeys(ids) if id_ in known]
-    latest = {item.path: item.id for item in sorted(asked_for, key=lambda item: item.taken_at)}
+    requested = [known[id_] for id_ in dict.fromkeys(ids) if id_ in known]
+    latest = {item.path: item.id for item in sorted(requested, key=lambda item: item.taken_at)}
     found = []
     for id_ in dict.fromkeys(ids):
         if id_ not in known:

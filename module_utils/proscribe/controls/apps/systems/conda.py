@@ -237,7 +237,7 @@ DECLARED = (
         ),
         routes=(
             Route(
-                way=(
+                route=(
                     "conda, mamba, micromamba, pixi: environments below the usual directories, and those that "
                     "`~/.conda/environments.txt` lists"
                 ),
@@ -249,7 +249,7 @@ DECLARED = (
                     "conda, mamba or micromamba, as the owner, simulated first; refused where more would go",
                     "unit/controls/test_apps_conda::test_a_removal_is_simulated_and_refused_where_more_would_go",
                 ),
-                kept_out=None,
+                prevented=None,
                 left=(
                     "conda asks nobody. What pixi alone installed stays: reported. Environments made by "
                     "py-rattler; conda, mamba and micromamba could not be had and were not run: a script in "

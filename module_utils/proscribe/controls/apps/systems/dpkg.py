@@ -90,7 +90,7 @@ def gate(
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
-    notices: Sequence[str] = (),
+    messages: Sequence[str] = (),
 ) -> tuple[BlockFile, ...]:
     return (
         # A line is a name that is refused, or a name and a version of it that is not.
@@ -102,7 +102,7 @@ def gate(
         ),
         BlockFile(PATHS, f"# {WRITTEN_BY}\n" + "".join(f"{path}\n" for path in sorted(paths) if path.isprintable())),
         # Whom to ask is the second line, and what follows are the organisation's own words.
-        BlockFile(CONTACT, "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", printable(contact), *notices))),
+        BlockFile(CONTACT, "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", printable(contact), *messages))),
         BlockFile(SCRIPT, GATE, 0o755),
         # The trial is a whole check, of a command line that installs nothing.
         BlockFile(
@@ -136,7 +136,7 @@ DECLARED = (
         ),
         routes=(
             Route(
-                way="deb packages: apt, graphical fronts, `dpkg -i`",
+                route="deb packages: apt, graphical fronts, `dpkg -i`",
                 seen=Claim(
                     "dpkg's database",
                     "integration/test_apps_real_dpkg::test_audit_enforce_and_lift",
@@ -145,7 +145,7 @@ DECLARED = (
                     "apt, simulated first; refused where more would go",
                     "integration/test_apps_real_dpkg::test_a_package_that_others_need_stays_and_the_rest_goes",
                 ),
-                kept_out=Claim(
+                prevented=Claim(
                     (
                         "dpkg's `pre-invoke` hook, by name and by Provides; from a file also by the catalogue's "
                         "paths in it; polkit for users of PackageKit"

@@ -79,6 +79,6 @@ class OnDemand:
         contact: str,
         permitted: Mapping[str, Sequence[str]] = {},
         paths: Sequence[str] = (),
-        notices: Sequence[str] = (),
+        messages: Sequence[str] = (),
     ) -> tuple[BlockPart, ...]:
         return ()

@@ -101,12 +101,12 @@ class PackageSystem(Protocol):
         contact: str,
         permitted: Mapping[str, Sequence[str]] = {},
         paths: Sequence[str] = (),
-        notices: Sequence[str] = (),
+        messages: Sequence[str] = (),
     ) -> tuple[BlockPart, ...]:
         """What keeps these packages from being installed again; nothing if the system has no gate.
 
         `permitted` names versions of some of them that may be. Where the system tells what is in a package, one of
-        another name that has one of `paths` in it is refused as well. `notices` are the organisation's own words, one
+        another name that has one of `paths` in it is refused as well. `messages` are the organisation's own words, one
         line each, for a refusal that users see.
         """
 

@@ -75,7 +75,7 @@ def gate(
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
-    notices: Sequence[str] = (),
+    messages: Sequence[str] = (),
 ) -> tuple[BlockPart, ...]:
     """A hook gets names on standard input, no versions: a name that may come in one version passes, and others of it
     are seen later. pacman shows what a hook prints, and goes on only where its exit code is 0.
@@ -87,8 +87,8 @@ def gate(
 
     # A hook without a target is an error that stops every transaction. No package has this one's name.
     targets = sorted(ids - permitted.keys()) or ["/"]
-    told = "".join(f"\nprintf 'proscribe: %s\\n' {shlex.quote(notice)}" for notice in notices)
-    script = PACMAN_BLOCK.format(written_by=WRITTEN_BY, hook=HOOK, whom=shlex.quote(printable(contact)), notices=told)
+    lines = "".join(f"\nprintf 'proscribe: %s\\n' {shlex.quote(message)}" for message in messages)
+    script = PACMAN_BLOCK.format(written_by=WRITTEN_BY, hook=HOOK, whom=shlex.quote(printable(contact)), messages=lines)
     # Script first: pacman stops where it is told to run one that is not there.
     return (
         BlockFile(SCRIPT, script, 0o755),
@@ -128,7 +128,7 @@ DECLARED = (
         ),
         routes=(
             Route(
-                way="Arch packages: `pacman -S`, `pacman -U`",
+                route="Arch packages: `pacman -S`, `pacman -U`",
                 seen=Claim(
                     "pacman's database",
                     "integration/test_apps_real_pacman::test_seen_ended_removed_refused_and_let_in_again",
@@ -137,7 +137,7 @@ DECLARED = (
                     "pacman, simulated first",
                     "integration/test_apps_real_pacman::test_what_others_need_stays_and_is_told",
                 ),
-                kept_out=Claim(
+                prevented=Claim(
                     "a transaction hook, by name; polkit for users of PackageKit",
                     "integration/test_apps_real_pacman::test_seen_ended_removed_refused_and_let_in_again",
                 ),

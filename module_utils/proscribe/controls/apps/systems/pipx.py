@@ -64,7 +64,7 @@ def gate(
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
-    notices: Sequence[str] = (),
+    messages: Sequence[str] = (),
 ) -> tuple[BlockPart, ...]:
     return ()
 

@@ -78,9 +78,9 @@ def gate(
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
-    notices: Sequence[str] = (),
+    messages: Sequence[str] = (),
 ) -> tuple[BlockPart, ...]:
-    return rpm_block.parts(ids, contact, permitted, notices)
+    return rpm_block.parts(ids, contact, permitted, messages)
 
 
 DECLARED = (
@@ -96,7 +96,7 @@ DECLARED = (
         ),
         routes=(
             Route(
-                way="rpm packages: dnf, dnf5, zypper, `rpm -i`",
+                route="rpm packages: dnf, dnf5, zypper, `rpm -i`",
                 seen=Claim(
                     "rpm's database",
                     "integration/test_apps_real_rpm::test_seen_removed_refused_on_every_road_and_let_in_again",
@@ -105,7 +105,7 @@ DECLARED = (
                     "the host's own front end, simulated first",
                     "integration/test_apps_real_rpm::test_what_others_need_stays_is_told_and_can_be_kept_from_growing",
                 ),
-                kept_out=Claim(
+                prevented=Claim(
                     (
                         "a guard package that conflicts, protected in dnf and locked in zypper; their own "
                         "exclusions before it; polkit for users of PackageKit"

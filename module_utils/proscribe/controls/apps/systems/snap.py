@@ -74,10 +74,10 @@ def _answer(host: Host) -> bytes:
 def parse(answer: bytes) -> dict[str, str]:
     """The version of every installed snap, by its instance; what is not understood is left out (snapd REST API)."""
     try:
-        told: Any = json.loads(answer)
+        reply: Any = json.loads(answer)
     except (ValueError, RecursionError):
         return {}
-    listed = told.get("result") if isinstance(told, dict) else None
+    listed = reply.get("result") if isinstance(reply, dict) else None
     snaps = [snap for snap in listed if isinstance(snap, dict)] if isinstance(listed, list) else []
     pairs = [(snap.get("name"), snap.get("version")) for snap in snaps]
     return {name: version for name, version in pairs if isinstance(name, str) and isinstance(version, str)}
@@ -112,7 +112,7 @@ def gate(
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
-    notices: Sequence[str] = (),
+    messages: Sequence[str] = (),
 ) -> tuple[BlockPart, ...]:
     """snapd does not tell polkit what a user wants to change, so users neither install nor remove any snap."""
     return (
@@ -165,7 +165,7 @@ DECLARED = (
         ),
         routes=(
             Route(
-                way="snaps",
+                route="snaps",
                 seen=Claim(
                     "snapd, and the folder of snaps where it is down",
                     "integration/test_apps_real_snap::test_a_snap_on_its_whole_way",
@@ -174,7 +174,7 @@ DECLARED = (
                     "snapd, which keeps a snapshot of the data",
                     "integration/test_apps_real_snap::test_a_snap_on_its_whole_way",
                 ),
-                kept_out=Claim(
+                prevented=Claim(
                     "polkit: users manage no snaps at all",
                     "unit/controls/test_apps_polkit::test_snap",
                 ),

@@ -88,7 +88,7 @@ def gate(
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
-    notices: Sequence[str] = (),
+    messages: Sequence[str] = (),
 ) -> tuple[BlockPart, ...]:
     return ()  # uv has none, and whoever may write somewhere may install there
 
@@ -128,7 +128,7 @@ DECLARED = (
         ids=None,
         routes=(
             Route(
-                way="uv: `uv tool install`",
+                route="uv: `uv tool install`",
                 seen=Claim(
                     (
                         "every user's tools, also where UV_TOOL_DIR points elsewhere in the home: by the links "
@@ -140,7 +140,7 @@ DECLARED = (
                     "uv, as the owner; refused where it came along with another tool",
                     "integration/test_apps_real_own_systems::test_tools_of_uv",
                 ),
-                kept_out=None,
+                prevented=None,
                 left=(
                     "uv asks nobody; what `uvx` and `uv run` use from uv's cache, and projects' environments, "
                     "are not looked into"
