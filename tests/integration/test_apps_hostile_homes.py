@@ -32,7 +32,7 @@ USERS = 3
 # What nobody should have to read: control characters, what turns a line round, halves of characters.
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 # What a user's part says when something in it was not thought of.
-UNFORESEEN = re.compile(r"cannot be looked at: |ended by signal|ended without an answer")
+UNFORESEEN = re.compile(r"cannot be observed: |ended by signal|ended without an answer")
 
 
 @pytest.fixture(scope="module")

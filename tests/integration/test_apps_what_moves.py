@@ -296,7 +296,7 @@ def test_an_appimage_that_cannot_be_read_is_told_and_stays(
     enforce(machine, plan)
     ((path, text),) = detail(machine, plan, "apps/wechat")
     assert path == "/home/alice/WeChat.AppImage"
-    assert "known by its name alone, since its archive is packed in a way that is not known here" in text
+    assert "known by its name alone, since its archive is packed with an unknown method" in text
 
 
 def test_no_name_of_a_file_brings_it_under_a_waiver_for_a_version(machine: Path, plan: Mapping[str, Any]) -> None:

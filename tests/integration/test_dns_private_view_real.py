@@ -144,6 +144,6 @@ def test_many_views_of_one_user_do_not_hide_anothers(observed: Observed, monkeyp
     for _ in range(4):
         observed.start(*BESIDE, uid=UID + 1)
     verdict = private_view.observe(Host(), {"mode": "enforce"})
-    assert f"{UID + 1} has more than 2 views of the file system: not all were looked at" in verdict.reason
+    assert f"{UID + 1} has more than 2 views of the file system: not all were checked" in verdict.reason
     observed.over("/etc/hosts")
     assert len(observed.findings()) == 1

@@ -165,7 +165,7 @@ def test_a_resolver_that_does_not_come_back_gets_its_old_file_back(made: MadeHos
     good = made.tree()
     made.conf.write_text(made.conf.read_text() + "\nno such option\n")  # it runs on without having read that
     more = plan(wechat=["wechat.com"], signal=["signal.org"])
-    with pytest.raises(ControlError, match="name resolution cannot be put back as it was"):
+    with pytest.raises(ControlError, match="name resolution cannot be restored"):
         made.enforce(more)
     assert (
         made.tree()[str((made.folder / "proscribe.conf").relative_to(made.root))]
@@ -186,7 +186,7 @@ def test_a_file_that_cuts_other_names_is_taken_back(
     changes = dns.enforce(made.host, more)
     made.restarts = 0
     made.at_restart = lambda: setattr(upstream, "silent", made.restarts == 1)  # as long as the new names are in place
-    with pytest.raises(ControlError, match="names do not resolve any more; name resolution is put back as it was"):
+    with pytest.raises(ControlError, match="names do not resolve any more; name resolution is restored"):
         apply(changes)
     assert made.tree() == before
     assert made.restarts == 2

@@ -73,12 +73,12 @@ def blunder(item: str):
         (spend_memory, [], "over budget: more than 64 MB of memory"),
         (hang, ["first"], "over budget: not done within 2 s"),
         (answer_too_much, ["x" * 100_000] * 10, "over budget: an answer of more than 1 MB"),
-        (answer_what_is_no_data, [], "cannot be looked at: TypeError: Object of type set is not JSON serializable"),
-        (die, [], f"the look was ended by signal {signal.SIGKILL:d}"),
-        (leave, [], "the look ended without an answer"),
+        (answer_what_is_no_data, [], "cannot be observed: TypeError: Object of type set is not JSON serializable"),
+        (die, [], f"the observation was ended by signal {signal.SIGKILL:d}"),
+        (leave, [], "the observation ended without an answer"),
         (refuse, ["first"], "a home is closed"),
         (fail, [], "a link that uid 1000 made"),
-        (blunder, ["first"], "cannot be looked at: KeyError: 'mallory'"),
+        (blunder, ["first"], "cannot be observed: KeyError: 'mallory'"),
     ],
 )
 def test_what_one_item_does_ends_its_own_work_and_none_of_the_others(trouble, parts, why):
@@ -170,7 +170,7 @@ def test_what_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypatch, do
     if do == "end":
         assert killed == [(7, signal.SIGKILL)]
     else:
-        assert outcome == "the look ended without an answer"
+        assert outcome == "the observation ended without an answer"
         os.close(child.reading)
     os.close(writing)
 
@@ -209,7 +209,7 @@ def test_where_no_process_can_be_made_nothing_was_seen(monkeypatch):
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(os, "fork", full)
-    why = "cannot be looked at apart: Resource temporarily unavailable"
+    why = "cannot be observed in a process of its own: Resource temporarily unavailable"
     assert [(item, parts, said) for item, parts, said in each([1, 2], lambda _: [1])] == [(1, [], why), (2, [], why)]
     with pytest.raises(Unseen, match=why):
         run_apart(lambda: 1)

@@ -57,7 +57,7 @@ def each(
         try:
             child = _Child(left, work, limits or LIMITS, user)
         except OSError as error:
-            yield from ((item, [], f"cannot be looked at apart: {error.strerror}") for item in left)
+            yield from ((item, [], f"cannot be observed in a process of its own: {error.strerror}") for item in left)
             return
         try:
             more = True
@@ -75,7 +75,7 @@ def run_apart(work: Callable[[], Any], limits: Limits | None = None, user: User 
     try:
         child = _Child([work], lambda work: [work()], limits or LIMITS, user)
     except OSError as error:
-        raise Unseen(f"cannot be looked at apart: {error.strerror}") from None
+        raise Unseen(f"cannot be observed in a process of its own: {error.strerror}") from None
     try:
         parts, outcome, _ = child.answer()
     finally:
@@ -149,7 +149,7 @@ class _Child:
         number = os.WTERMSIG(self.ended or 0)  # 0 for a child that was not ended by one
         if number == CPU_SPENT:
             return f"over budget: more than {self.limits.seconds:g} s of processor time"
-        return f"the look was ended by signal {number}" if number else "the look ended without an answer"
+        return f"the observation was ended by signal {number}" if number else "the observation ended without an answer"
 
     def _reap(self, patience: float) -> None:
         """Wait a while for the child's end. What does not end, by KILL neither, is left to the kernel."""
@@ -207,7 +207,7 @@ def _labour(
         except MemoryError:
             outcome = {"unseen": f"over budget: more than {limits.memory // MEGABYTE} MB of memory"}
         except Exception as error:  # whatever it is, it is about this item and no other
-            outcome = {"unseen": f"cannot be looked at: {type(error).__name__}: {error}"}
+            outcome = {"unseen": f"cannot be observed: {type(error).__name__}: {error}"}
         more = _size() - began < GROWN
         _send(writing, {**outcome, "more": more})
         if not more:

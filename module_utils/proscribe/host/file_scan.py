@@ -381,5 +381,5 @@ class _Scan:
             self.cut = f"{self.limits.seconds:g} s"
         else:
             return False
-        self.refused.append(f"the search for copies ended after {self.cut}, in {path}")
+        self.refused.append(f"the file scan ended after {self.cut}, in {path}")
         return True

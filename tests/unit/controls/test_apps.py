@@ -17,7 +17,7 @@ from proscribe.controls.apps.systems import dpkg, installed
 from proscribe.controls.base import Action
 from proscribe.host import ControlError, Host, Process, Result, Unseen
 
-GATE = [file.path for file in dpkg.gate(set(), "") if not file.needs]
+GATE = [file.path for file in dpkg.block_parts(set(), "") if not file.needs]
 
 
 def plan(mode: str = "enforce", **services: dict[str, Any]) -> dict[str, Any]:

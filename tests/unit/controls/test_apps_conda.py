@@ -72,7 +72,7 @@ def test_more_environments_than_anybody_has_are_not_all_read_and_that_is_said(
 ) -> None:
     monkeypatch.setattr(conda, "MOST", 15)
     put(root, "/home/alice/.conda/environments.txt", "".join(f"/home/alice/e{number}\n" for number in range(20)))
-    unseen = "more than 15 environments of conda: not all were looked at"
+    unseen = "more than 15 environments of conda: not all were checked"
     assert conda.query_of(Host(str(root)), ALICE, IDS) == ([], unseen)
 
 

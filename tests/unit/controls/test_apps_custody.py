@@ -187,7 +187,7 @@ def test_what_a_manifest_does_not_say() -> None:
     texts = dict.fromkeys(("hold", "sha256", "group", "kept_until", "whole"), "")
     sizes = dict.fromkeys(("files", "size", "shared", "disk"), 0)
     assert {key: value for key, value in item._asdict().items() if key not in (*known, "attributes")} == {
-        **texts, **sizes, "doing": "take", "placed": [], "kept": False
+        **texts, **sizes, "doing": "take", "placed": [], "at_rest": False
     }  # fmt: skip
 
 
@@ -315,7 +315,7 @@ def test_no_link_that_a_user_made_is_followed_and_nothing_is_written_where_it_le
     # At the place itself.
     (tmp_path / FILE[1:]).symlink_to("/srv/planted")
     os.lchown(tmp_path / FILE[1:], ALICE, ALICE)
-    assert "something stands there now" in restored(host, file)[file]
+    assert "something is there now" in restored(host, file)[file]
     (tmp_path / FILE[1:]).unlink()
     # And in the place of its directory, also of one further up.
     for place in ("home/alice/bin", "home/alice"):
@@ -359,7 +359,7 @@ def test_what_stands_there_by_the_time_it_is_moved_is_never_replaced(tmp_path: P
     (one,) = operator.chosen(host, "restore", [file])
     assert one.action
     (tmp_path / FILE[1:]).write_text("mine")  # between the look and the move
-    with pytest.raises(ControlError, match="something stands there now"):
+    with pytest.raises(ControlError, match="something is there now"):
         one.action.apply()
     assert (tmp_path / FILE[1:]).read_text() == "mine"
     (tmp_path / FILE[1:]).unlink()
@@ -375,7 +375,7 @@ def test_two_things_of_one_place_do_not_both_go_back(tmp_path: Path) -> None:
     enforced(host, FILE)
     (second,) = [item.id for item in manifest.items(host) if item.id != first]
     answer = restored(host, first, second)
-    assert answer[second] == "" and f"what stood there later goes back, {second}" in answer[first]
+    assert answer[second] == "" and f"what was there later goes back, {second}" in answer[first]
     assert (tmp_path / FILE[1:]).read_text() == "another one" and list(folders(host)) == [first]
 
 
@@ -424,7 +424,7 @@ def test_the_modules_answer_and_a_dry_run(tmp_path: Path) -> None:
     (tmp_path / FILE[1:]).write_text("mine")
     answer = in_quarantine(host, "restore", [tree, file, "gone-00000001"])
     assert (answer["changed"], answer["failed"]) == (True, True)
-    assert answer["msg"].startswith(f"not restored: {file}: something stands there now")
+    assert answer["msg"].startswith(f"not restored: {file}: something is there now")
     assert "gone-00000001: it is not in the quarantine of this host any more" in answer["msg"]
     assert answer["actions"] == [f"restore {tree} ({TREE})"] and host.stat(TREE)
     answer = in_quarantine(host, "prune", [file])

@@ -27,7 +27,7 @@ class Gate:
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        files = dpkg.gate(RESTRICTED, "it@example.org", PERMITTED, PATHS)
+        files = dpkg.block_parts(RESTRICTED, "it@example.org", PERMITTED, PATHS)
         for file in files[:4]:
             path = place / file.path.lstrip("/")
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -211,7 +211,7 @@ def test_only_a_nine_stops_dpkg(tmp_path: Path, ends: int, stops: bool) -> None:
 def test_a_refusal_has_the_organisations_own_words_in_each_language_and_in_their_order(gate: Gate) -> None:
     messages = ("# not a comment \\c $(id)", "本電腦不得安裝此軟件。")
     contact = next(
-        file for file in dpkg.gate(RESTRICTED, "it@example.org", messages=messages) if file.path == dpkg.CONTACT
+        file for file in dpkg.block_parts(RESTRICTED, "it@example.org", messages=messages) if file.path == dpkg.CONTACT
     )
     (gate.place / dpkg.CONTACT.lstrip("/")).write_text(contact.content, encoding="utf-8")
     _, printed = gate.ask("-i", gate.archive(name="wechat"))

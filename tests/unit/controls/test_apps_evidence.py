@@ -90,9 +90,7 @@ def test_a_method_that_is_not_known_here_is_told() -> None:
     archive = bytearray(made.squashfs({"a.desktop": b""}))
     struct.pack_into("<H", archive, 20, 3)
     doubt = appimage_contents.doubt(Read(made.elf({}, b"AI\x02") + bytes(archive)), WECHAT)
-    assert doubt == (
-        "known by its name alone, since its archive is packed in a way that is not known here, so it is not moved"
-    )
+    assert doubt == ("known by its name alone, since its archive is packed with an unknown method, so it is not moved")
 
 
 def test_zstd_is_unpacked_within_bounds_where_python_can(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,7 +322,7 @@ def test_what_of_an_apps_directory_moves_and_what_is_said_of_the_rest(
     monkeypatch.setattr(evidence, "MOST_PARTS", 2)
     assert moving() == (all_parts[:2], f"{said.removesuffix(' and 1 more')}; 1 more parts", "")
     monkeypatch.setattr(program_parts, "MOST", 2)
-    many = "there is more in it than is looked through (2 files, 40 directories deep)"
+    many = "there is more in it than is searched (2 files, 40 directories deep)"
     assert moving() == (["/app/Telegram"], f"the rest stays: {many}", "")
     assert moving("/app") == ([], f"the rest stays: {many}", f"{many}, so it is not moved")
     monkeypatch.undo()

@@ -355,6 +355,6 @@ console.log([
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node: reads the rule as polkit does")
 @pytest.mark.parametrize("contact", ["it@example.org", "*/ }); throw 1; // \u2028 throw 2"])
 def test_what_the_rule_of_polkit_refuses(contact: str) -> None:
-    rule = flatpak.gate({WECHAT}, contact)[1]
+    rule = flatpak.block_parts({WECHAT}, contact)[1]
     done = subprocess.run(["node", "-e", RULE], input=rule.content, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["no", "no", "-", "-", "-", "-"]

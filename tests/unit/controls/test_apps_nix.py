@@ -108,7 +108,7 @@ def test_a_store_of_a_users_own_is_seen_and_left(root: Path, own: str) -> None:
     assert (one.path, one.handles) == (own + TELEGRAM[len("/nix") :], (f"{OWN}/profile", "profile", own))
     assert f"{own}/store" in nix.owned_directories(host, ALICE)
     ((_, why),) = nix.removal(host, [one])[1]
-    assert why == f"{own} stands for /nix, and Nix removes it only in its user's view of the disk"
+    assert why == f"{own} is used as /nix, and Nix removes it only in its user's view of the disk"
 
 
 def test_in_nix_env_the_manifest_is_a_link_into_the_store(root: Path) -> None:

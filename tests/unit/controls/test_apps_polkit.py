@@ -57,7 +57,7 @@ def test_packagekit(contact: str) -> None:
 
 @pytest.mark.parametrize("contact", CONTACTS)
 def test_snap(contact: str) -> None:
-    (rule,) = snap.gate({"telegram-desktop"}, contact)
+    (rule,) = snap.block_parts({"telegram-desktop"}, contact)
     manage = "io.snapcraft.snapd.manage"
     questions = ((manage, {}, "alice"), (manage, {}, "root"), ("io.snapcraft.snapd.login", {}, "alice"))
     assert answers(rule.content, *questions) == ["no", "-", "-"]

@@ -378,7 +378,7 @@ def test_what_turns_out_to_be_something_else_goes_back(tmp_path: Path, monkeypat
                 checked.append((door.read(path), original))
                 return "it is a thesis"
 
-            with pytest.raises(ControlError, match="it is a thesis; the next run looks again"):
+            with pytest.raises(ControlError, match="it is a thesis; the next run checks again"):
                 taken(host, doubt=doubt)
             assert checked == [((root / FILE[1:]).read_bytes(), FILE)]
             assert list(folders(host)) == [] and not list(root.glob("**/.proscribe-quarantine-*"))
@@ -413,7 +413,7 @@ NOW = 1_800_000_000
 
 def item(**more: Any) -> Item:
     fields = {"id": "wechat-1", "path": "/x", "services": [], "kind": "", "owner": "", "identity": []}
-    known = {"taken_at": at(NOW - 91 * DAY), "doing": "", "kept": True, "kept_until": at(NOW - DAY)}
+    known = {"taken_at": at(NOW - 91 * DAY), "doing": "", "at_rest": True, "kept_until": at(NOW - DAY)}
     return Item(**{**fields, "attributes": manifest.Attributes(0, 0, 0, 0, 0, {}), **known, **more})
 
 
@@ -426,7 +426,7 @@ def item(**more: Any) -> Item:
         (item(kept_until="", taken_at=at(NOW - 89 * DAY)), False),
         (item(doing="take"), False),
         (item(doing="restore"), False),
-        (item(kept=False), False),
+        (item(at_rest=False), False),
         (item(taken_at=at(NOW + DAY)), False),  # in the future
         (item(taken_at="yesterday"), False),
         (item(taken_at=""), False),
@@ -465,7 +465,7 @@ def test_what_came_without_a_date_is_kept_from_when_it_was_taken(days: int, gone
     assert capacity.expired(item(taken_at=at(NOW - days * DAY), kept_until=""), 90 * DAY, NOW) is gone
 
 
-@pytest.mark.parametrize("more", [{"doing": "lift"}, {"kept": False}])
+@pytest.mark.parametrize("more", [{"doing": "lift"}, {"at_rest": False}])
 def test_what_is_under_way_is_never_pruned(more: dict[str, Any]) -> None:
     assert capacity.expired(item(), 90 * DAY, NOW) and not capacity.expired(item(**more), 90 * DAY, NOW)
 

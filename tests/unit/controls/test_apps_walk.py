@@ -190,7 +190,7 @@ class TestBounds:
         rounds = 0
         while (scanned := go(tmp_path, known, Limits(entries=60))).unseen:
             known, rounds = scanned.known, rounds + 1
-            assert scanned.unseen[0].startswith("the search for copies ended after 60 files, in /home/a/d")
+            assert scanned.unseen[0].startswith("the file scan ended after 60 files, in /home/a/d")
             assert rounds < 10
         assert (rounds, hits(scanned)) == (3, ["/home/a/d9/wechat"])
 

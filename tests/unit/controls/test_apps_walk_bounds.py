@@ -15,7 +15,7 @@ from proscribe.host.budget import Budget
 from proscribe.host.file_scan import LIMITS, Limits, Scanned, here, mount_of, mounts, scan
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
-WHY = "the search for copies ended after"
+WHY = "the file scan ended after"
 
 
 def choose(directory: str, names: Sequence[str]) -> list[str]:

@@ -181,7 +181,7 @@ def tamper_link(tree: Tree) -> None:
         (tamper_type, {"mail": "", "drive": "", "policy-file": "not as the plan has it: URLBlocklist"}),
         (tamper_entry, {"mail": "mail.example: ", "policy-file": "not as the plan has it: URLBlocklist"}),
         (tamper_more, {"policy-file": "not as the plan has it: URLBlocklist"}),
-        (tamper_link, {"policy-file": "a link stands in its place"}),
+        (tamper_link, {"policy-file": "a link is in its place"}),
     ],
 )
 def test_what_was_tampered_with_is_said_and_put_right(tree: Tree, tamper: Any, wrong: dict[str, str]) -> None:

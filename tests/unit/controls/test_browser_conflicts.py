@@ -460,8 +460,8 @@ PLANTED = [
     pytest.param(f"{MANAGED}/proscribe.json", link_to("/etc/shadow"), "", id="a link to /etc/shadow"),
     pytest.param(f"{MANAGED}/proscribe.json", link_to("nothing"), "", id="a link to nothing"),
     pytest.param(FIREFOX, directory, "is not a regular file", id="a directory at Firefox's file"),
-    pytest.param(FIREFOX, link_to("/etc/shadow"), "a link stands in its place", id="a link at Firefox's file"),
-    pytest.param(FIREFOX, link_to("nothing"), "a link stands in its place", id="a link to nothing at Firefox's file"),
+    pytest.param(FIREFOX, link_to("/etc/shadow"), "a link is in its place", id="a link at Firefox's file"),
+    pytest.param(FIREFOX, link_to("nothing"), "a link is in its place", id="a link to nothing at Firefox's file"),
     pytest.param(
         f"{MANAGED}/proscribe.json",
         link_of_a_user,
@@ -510,7 +510,7 @@ def test_a_folder_that_cannot_be_read_is_told_and_the_others_get_their_policy(
         return listed(path)
 
     monkeypatch.setattr(tree.host, "list", dead)
-    with pytest.raises(ControlError, match=rf"look at /{MANAGED}/proscribe\.json: .*Stale file handle") as failed:
+    with pytest.raises(ControlError, match=rf"observe /{MANAGED}/proscribe\.json: .*Stale file handle") as failed:
         tree.enforce(plan())
     assert list(failed.value.done) == [
         "write /etc/opt/chrome/policies/managed/proscribe.json",

@@ -157,16 +157,16 @@ def test_where_tenants_are_told_apart_the_report_says_by_what_in_which_browser(t
         "browser/google-tenants": (
             "compliant",
             {
-                ("chromium,google_chrome", "AllowedDomainsForApps"): "tells Google to let in accounts of a.example,"
+                ("chromium,google_chrome", "AllowedDomainsForApps"): "Google lets in accounts of a.example,"
                 " b.example, c.example and 1 more only",
-                ("firefox", "AllowedDomainsForApps"): "tells Google to let in accounts of a.example, b.example,"
+                ("firefox", "AllowedDomainsForApps"): "Google lets in accounts of a.example, b.example,"
                 " c.example and 1 more only; at hosts below google.com, not at google.com itself",
             },
         ),
         "browser/microsoft-tenants": (
             "compliant",
             {
-                ("chromium,google_chrome", "HttpHeaderInjection"): "tells Microsoft to let in accounts of tenant-1"
+                ("chromium,google_chrome", "HttpHeaderInjection"): "Microsoft lets in accounts of tenant-1"
                 " only, and no personal ones at login.live.com",
                 ("firefox", "WebsiteFilter"): "personal accounts: login.live.com is blocked; business accounts of"
                 " others are let in",

@@ -1,6 +1,6 @@
 """What of a plan's apps is on a host: installed packages and running programs, each with the services it belongs to.
 
-The host's own part is looked at here; what belongs to users apart, one user after the other (per_user.py).
+The host's own part is observed here; that of users in a process of its own, one user at a time (per_user.py).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .systems.installed import brought_by, installed, present
 from .systems.package import Package, PackageSystem
 from .systems.registry import SYSTEMS
 
-RUNNABLE = ("appimage", "program", "tree", "wine")  # kinds of copies that a program runs from
+RUNNABLE = ("appimage", "program", "tree", "wine")  # kinds of portable apps that a program runs from
 
 
 class Observed(NamedTuple):
@@ -37,8 +37,8 @@ class Observed(NamedTuple):
     identify: Callable[[Process], Identity | None]
     unseen: dict[str, str]
     portable_apps: Sequence[PortableApp] = ()
-    memory: Memory | None = None  # for the next look; None where nothing was walked
-    idle: Mapping[str, str] = {}  # by service of which there is nothing to look for on this host: why
+    memory: Memory | None = None  # for the next observation; None where nothing was scanned
+    idle: Mapping[str, str] = {}  # by service that cannot be on this host: why
 
     def findings(self, service: str) -> list[tuple[Finding, str]]:
         """The evidence for a service, each piece with the waiver that covers it, "" if none does."""
@@ -70,7 +70,7 @@ class Observed(NamedTuple):
 
 
 def observe_apps(host: Host, section: Mapping[str, Any]) -> Observed:
-    """Look for everything that a plan's `apps` section names. Raises ControlError."""
+    """Observe everything that a plan's `apps` section names. Raises ControlError."""
     desired = Desired(section)
     unseen: dict[str, list[str]] = {service: [] for service in desired.services}
     home_users = {user.home: user for user in host.users() if scan.is_home(user)}
@@ -169,7 +169,7 @@ def _owner(path: str, homes: Mapping[str, User]) -> User | None:
 
 
 def _running(host: Host, identify: Callable[[Process], Identity | None]) -> tuple[list[Running], list[str]]:
-    """What runs, and why that may not be all. What users run is asked about apart."""
+    """What runs, and why that may not be all. Programs of users are observed in a process of its own."""
     processes, hidden = host.processes()
     by_user: dict[int, list[Process]] = {}
     for process in _candidates(host, identify, processes):

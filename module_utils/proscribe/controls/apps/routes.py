@@ -1,7 +1,7 @@
 """The routes by which a restricted app reaches a host without a package system, and what is done about each.
 
-Nothing on a host reads it. A row says only what a test shows; what is left open stands in its last field. The rows of
-package systems stand in their own files (systems/declaration.py).
+Nothing on a host reads it. A row says only what a test shows; what is left open is in its last field. The rows
+of package systems are in their own files (systems/declaration.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROUTES = (
         prevented=None,
         left=(
             "known by their name alone, or packed with zstd (Python 3.14 can read it; not run), lzo or lz4, or "
-            "of type 1: reported, they stay; a foreign name in a folder where nobody keeps programs is not "
+            "of type 1: reported, they stay; a foreign name in a folder without programs is not "
             "recognised"
         ),
     ),
@@ -122,9 +122,9 @@ ROUTES = (
         ),
         prevented=None,
         left=(
-            "what is installed inside is not looked at: the storage of a user's containers is closed; a program "
-            "that runs there is reported, not ended. A launcher known by the program's name alone is told and "
-            "stays"
+            "what is installed inside is not scanned: the storage of a user's containers is closed; a program "
+            "that runs there is reported, not ended. A launcher known by the program's name alone is "
+            "reported and stays"
         ),
     ),
     Route(
@@ -134,20 +134,20 @@ ROUTES = (
             "integration/test_apps_real_flatpak::test_a_running_app_that_was_removed_behind_its_back_is_still_seen",
         ),
         removed=Claim(
-            "ended: TERM, then KILL after `proscribe_end_grace`; users are told (`proscribe_user_notice`)",
+            "ended: TERM, then KILL after `proscribe_end_grace`; users are notified (`proscribe_user_notice`)",
             "integration/test_apps_walk_real::test_a_program_that_runs_from_a_certain_copy_is_ended_for_certain",
         ),
         prevented=None,
-        left="known by name alone, in a container, or run by an interpreter: told, not ended",
+        left="known by name alone, in a container, or run by an interpreter: reported, not ended",
     ),
     Route(
-        route="browsers that no policy reaches, copies of browsers at home",
+        route="browsers that no policy reaches, browsers unpacked at home",
         seen=Claim(
-            "the walk and the packages",
+            "the file scan and the packages",
             "unit/controls/test_apps_walk_copies::test_browsers_that_no_policy_reaches",
         ),
         removed=None,
         prevented=None,
-        left="reported only, by default (`proscribe_unmanaged_browsers`); dns and firewall hold",
+        left="reported only, by default (`proscribe_unmanaged_browsers`); dns and firewall still block",
     ),
 )

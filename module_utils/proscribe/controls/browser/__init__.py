@@ -81,7 +81,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
         files = judge("browser/policy-file", section, found, unclear)
         verdicts.append(files._replace(findings=(*files.findings, *unread.find_unread(host))))
     else:
-        verdicts.append(Verdict("browser/policy-file", NOT_APPLICABLE, reason="nothing to tell the browsers"))
+        verdicts.append(Verdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set"))
     return verdicts
 
 

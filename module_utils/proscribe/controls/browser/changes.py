@@ -75,7 +75,7 @@ def _at(place: Place, ask: Callable[[], Changes]) -> Changes:
     try:
         return ask()
     except (ControlError, Unseen) as error:
-        return Changes([Action("look at", place.path, functools.partial(_fail, str(error)))])
+        return Changes([Action("observe", place.path, functools.partial(_fail, str(error)))])
 
 
 def _fail(reason: str) -> None:

@@ -226,7 +226,7 @@ class Folder:
             return [self.own.lost]
         said = self.own.said
         different = sorted(k for k in {*said, *self.expected} if said.get(k) != self.expected.get(k))
-        return ["not as the plan has it: " + ", ".join(different)] if different else ["written in another way"]
+        return ["not as the plan has it: " + ", ".join(different)] if different else ["written in another format"]
 
     def _settings(self) -> dict[str, str]:
         """By setting that is open: what is wrong."""

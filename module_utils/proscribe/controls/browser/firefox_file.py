@@ -76,7 +76,7 @@ class PolicyFile:
             self.lost = "no policy file"
             return
         if stat.S_ISLNK(self.seen.st_mode):
-            self.blocker = "a link stands in its place: put a file there instead"
+            self.blocker = "a link is in its place: put a file there instead"
         try:
             self.content = host.read(self.place.path)
             self.document = parse(self.content or b"")
@@ -246,7 +246,7 @@ class PolicyFile:
             return ["it is the organisation's alone"]
         now, due = (self.document or {}).get("policies", {}), self.expected["policies"]
         names = sorted(n for n in {*now, *due} if canonical(now.get(n)) != canonical(due.get(n)))
-        return ["not as the plan has it: " + ", ".join(names)] if names else ["its notice is another one"]
+        return ["not as the plan has it: " + ", ".join(names)] if names else ["its notice differs"]
 
 
 def _filter(document: dict[str, Any], name: str) -> list[Any]:

@@ -91,9 +91,9 @@ def faults(host: Host, path: str) -> Faults:
     if seen is None:
         return Faults([], directories, readable)
     if stat.S_ISLNK(seen.st_mode):
-        return Faults(["a link stands in its place"], directories, readable)
+        return Faults(["a link is in its place"], directories, readable)
     if not stat.S_ISREG(seen.st_mode):
-        return Faults(["something else than a file stands in its place"], directories, False)
+        return Faults(["something other than a file is in its place"], directories, False)
     wrong = []
     if seen.st_uid != owner or stat.S_IMODE(seen.st_mode) != FILE_MODE:
         wrong.append(f"{_rights(seen)} instead of root's with mode 644")

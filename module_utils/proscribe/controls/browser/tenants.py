@@ -29,7 +29,7 @@ def mechanisms(id_: str, rules: Rules, places: Iterable[Place]) -> Iterator[Find
 
 
 def _google(family: str, rules: Rules) -> tuple[str, str]:
-    ours = f"tells Google to let in accounts of {_some(rules.google_domains)} only"
+    ours = f"Google lets in accounts of {_some(rules.google_domains)} only"
     if family == "chromium":
         return TENANT_DOMAINS, ours
     return TENANTS, f"{ours}; at hosts below google.com, not at google.com itself"
@@ -37,7 +37,7 @@ def _google(family: str, rules: Rules) -> tuple[str, str]:
 
 def _microsoft(family: str, rules: Rules) -> tuple[str, str]:
     if family == "chromium":
-        ours = f"tells Microsoft to let in accounts of {_some(rules.microsoft_tenants)} only"
+        ours = f"Microsoft lets in accounts of {_some(rules.microsoft_tenants)} only"
         return TENANT_HEADERS, f"{ours}, and no personal ones at {PRIVATE_LOGIN}"
     return FILTER, f"personal accounts: {PRIVATE_LOGIN} is blocked; business accounts of others are let in"
 

@@ -21,7 +21,7 @@ from .backends.registry import backend
 from .choice import HOSTS, Choice, choose, trace
 from .desired import Desired, collect, service_verdicts
 
-LEFT_OVER = "left over from another way of filtering"
+LEFT_OVER = "left over from another backend"
 
 
 def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:

@@ -72,7 +72,7 @@ def _views(host: Host, unseen: list[str]) -> Iterator[tuple[str, Process]]:
         if len(views) <= MOST:
             yield user.name, process
         elif len(views) == MOST + 1:
-            unseen.append(f"{user.name} has more than {MOST} views of the file system: not all were looked at")
+            unseen.append(f"{user.name} has more than {MOST} views of the file system: not all were checked")
 
 
 def _namespace(host: Host, pid: str) -> str:

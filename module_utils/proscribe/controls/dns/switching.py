@@ -1,8 +1,8 @@
 """Puts a filter in place and takes one away, so that the host never loses its name resolution.
 
 A change is one transaction: the resolver's own tool reads the new file first; the resolver is started again; then it
-has to answer out of that very file, and to answer for other names if it did before. If it does not, everything is put
-back as it was.
+has to answer out of that very file, and to answer for other names if it did before. If it does not, everything is
+restored.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _switch(host: Host, filter_: Filter, stages: Sequence[Stage], text: str) -> 
                 _put_back(host, stage, contents)
             except ControlError as another:
                 failures.append(str(another))
-        state = "is put back as it was" if not failures else f"cannot be put back as it was ({'; '.join(failures)})"
+        state = "is restored" if not failures else f"cannot be restored ({'; '.join(failures)})"
         raise ControlError(f"{error}; name resolution {state}") from None
 
 

@@ -34,7 +34,7 @@ def observe(host: Host, nft: str) -> list[Verdict]:
     past = [finding for finding in found if finding.kind != "chain"]
     if late:
         return [Verdict(RULE, NONCOMPLIANT, (*late, *past))]
-    return [Verdict(RULE, NOT_APPLICABLE, tuple(past), reason="seen and told, counts nothing")] if past else []
+    return [Verdict(RULE, NOT_APPLICABLE, tuple(past), reason="seen and reported, counts nothing")] if past else []
 
 
 def _findings(listing: str) -> Iterator[Finding]:

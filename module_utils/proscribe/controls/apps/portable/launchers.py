@@ -38,7 +38,7 @@ def find_launchers(
     desktops: Mapping[str, str] = {},
     installed: Collection[str] = (),
 ) -> tuple[list[PortableApp], list[str]]:
-    """The launchers of some users, and those of the system; and what could not be looked at.
+    """The launchers of some users, and those of the system; and what could not be checked.
 
     `services_of` says whose a program is, by path and by flatpak id. `desktops` are users' desktops by home, where
     these are called otherwise. For the services of `installed` a package of the host stands already.

@@ -1,8 +1,8 @@
 """What an operator does with a quarantine: list it, restore from it, prune it. Nothing of the ban is lifted here.
 
 What is to be moved comes as ids and is looked up among what is there; no id ever becomes part of a path. The place of a
-thing that is restored belongs to its user, so it is looked at, and written to, apart (host/apart.py): nobody who makes
-his home hang keeps others from theirs.
+thing that is restored belongs to its user, so it is read and written in a process of its own (host/apart.py): nobody
+who makes his home hang keeps others from theirs.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def chosen(host: Host, do: str, ids: Sequence[str]) -> list[Chosen]:
         try:
             item = read(host, name)
         except ControlError:
-            continue  # it has no id that could be asked for
+            continue  # it has no id to select it by
         if item and item.path and _sound(item):
             known[item.id] = item
     requested = [known[id_] for id_ in dict.fromkeys(ids) if id_ in known]

@@ -1,4 +1,4 @@
-"""What the quarantine holds, as every look tells it, and the rule `apps/quarantine`: a move into the quarantine, or out
+"""What the quarantine holds, as every record has it, and the rule `apps/quarantine`: a move into the quarantine, or out
 of it, that was cut short and has to be completed.
 """
 
@@ -14,8 +14,8 @@ from ....patterns import pattern
 HOME = STATE_DIRECTORY + "/quarantine"
 UNFINISHED = ".unfinished"  # ends the name of an item's folder until all is done
 RULE = "apps/quarantine"
-COUNTED = 2_000  # items whose manifests a look reads
-SHARES = 20  # of whom it tells, those who have most in it
+COUNTED = 2_000  # items whose manifests an observation reads
+SHARES = 20  # accounts that the record names: those with the most in it
 _TIME = pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 

@@ -79,7 +79,7 @@ def _environments(host: Host, user: User | None) -> tuple[list[str], list[str]]:
         below, unseen = below + parse(lines, user.home), unseen + blind
     found = list(dict.fromkeys(below))
     if len(found) > MOST:
-        unseen.append(f"more than {MOST} environments of conda: not all were looked at")
+        unseen.append(f"more than {MOST} environments of conda: not all were checked")
     return found[:MOST], unseen
 
 

@@ -85,7 +85,7 @@ SCRIPT = "/usr/libexec/proscribe/dpkg-gate"
 CONFIGURATION = "/etc/dpkg/dpkg.cfg.d/proscribe"
 
 
-def gate(
+def block_parts(
     ids: AbstractSet[str],
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},
@@ -153,8 +153,8 @@ DECLARED = (
                     "integration/test_apps_real_dpkg::test_the_gate_on_every_road",
                 ),
                 left=(
-                    "`dpkg-deb -x` unpacks without dpkg: the walk sees what comes of it. Without `/proc` the "
-                    "gate lets all pass"
+                    "`dpkg-deb -x` unpacks without dpkg: the file scan sees the result. Without `/proc` the "
+                    "block lets all pass"
                 ),
             ),
         ),

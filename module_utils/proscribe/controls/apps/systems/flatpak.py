@@ -122,7 +122,7 @@ REFUSED = """\
         || action.id == "org.freedesktop.Flatpak.install-bundle\""""
 
 
-def gate(
+def block_parts(
     ids: AbstractSet[str],
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},

@@ -51,7 +51,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
         return [], ""
     names, unseen = check_each([user.home + EXTRA], host.list)
     if len(names) > store_paths.MOST_PROFILES:
-        unseen.append(f"{user.home}{EXTRA} has more than {store_paths.MOST_PROFILES} profiles: not all were looked at")
+        unseen.append(f"{user.home}{EXTRA} has more than {store_paths.MOST_PROFILES} profiles: not all were checked")
     extra = [f"{user.home}{EXTRA}/{name}" for name in names[: store_paths.MOST_PROFILES]]
     found, blind = check_each([f"{PROFILES}/{user.name}", *extra], check)
     return found, joined([*unseen, *blind])

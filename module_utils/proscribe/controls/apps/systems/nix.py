@@ -147,7 +147,7 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
         profile, kind, own = package.handles
         name = "nix" if kind == "profile" else "nix-env"
         if own:
-            refused.append((package, f"{own} stands for /nix, and Nix removes it only in its user's view of the disk"))
+            refused.append((package, f"{own} is used as /nix, and Nix removes it only in its user's view of the disk"))
             continue
         his = f"{package.owner.home}/.nix-profile/bin/{name}" if package.owner else ""
         tool = tools.of(package, name, [f"{DEFAULT}/bin/{name}"], [his])

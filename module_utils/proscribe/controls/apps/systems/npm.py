@@ -115,7 +115,7 @@ def gated(host: Host) -> bool:
     return False
 
 
-def gate(
+def block_parts(
     ids: AbstractSet[str],
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},

@@ -73,7 +73,7 @@ class OnDemand:
     def gated(self, host: Host) -> bool:
         return False
 
-    def gate(
+    def block_parts(
         self,
         ids: AbstractSet[str],
         contact: str,

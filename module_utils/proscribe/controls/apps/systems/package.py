@@ -95,7 +95,7 @@ class PackageSystem(Protocol):
     def removal(self, host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
         """What removes these packages and nothing else, and which are not removed, each with the reason."""
 
-    def gate(
+    def block_parts(
         self,
         ids: AbstractSet[str],
         contact: str,

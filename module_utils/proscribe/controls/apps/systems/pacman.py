@@ -70,7 +70,7 @@ SCRIPT = "/usr/libexec/proscribe/pacman-gate"
 HOOK = "/usr/share/libalpm/hooks/00-proscribe.hook"
 
 
-def gate(
+def block_parts(
     ids: AbstractSet[str],
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},

@@ -73,7 +73,7 @@ def gated(host: Host) -> bool:
     return in_use(host) and host.tool("rpm") is not None and not host.run(["rpm", "-q", "rpm"]).rc
 
 
-def gate(
+def block_parts(
     ids: AbstractSet[str],
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},

@@ -107,7 +107,7 @@ def gated(host: Host) -> bool:
     return host.tool("snap") is not None
 
 
-def gate(
+def block_parts(
     ids: AbstractSet[str],
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},

@@ -52,7 +52,7 @@ def _places(host: Host, user: User) -> tuple[list[str], list[str]]:
     """Where a user's tools lie: the default, and where the links to their programs lead; and why that is not all."""
     names, unseen = check_each([user.home + PROGRAMS], host.list)
     if len(names) > MOST_LINKS:
-        unseen.append(f"{user.home}{PROGRAMS} has more than {MOST_LINKS} entries: not all were looked at")
+        unseen.append(f"{user.home}{PROGRAMS} has more than {MOST_LINKS} entries: not all were checked")
     links, blind = check_each(names[:MOST_LINKS], lambda name: [link(host, f"{user.home}{PROGRAMS}/{name}")])
     environments: dict[str, str] = {}
     for to in links:
@@ -83,7 +83,7 @@ def gated(host: Host) -> bool:
     return False
 
 
-def gate(
+def block_parts(
     ids: AbstractSet[str],
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},

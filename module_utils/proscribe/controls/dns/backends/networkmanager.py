@@ -36,9 +36,9 @@ def missing(host: Host, observed: Observed) -> str:
     if host.tool("dnsmasq") is None:
         return "NetworkManager needs dnsmasq for it: install dnsmasq (Debian: dnsmasq-base)"
     if host.tool("nmcli") is None:
-        return "NetworkManager is told to read its files again by nmcli: install it"
+        return "nmcli makes NetworkManager read its files again: install it"
     if mode(host) not in ("", "default", "dnsmasq"):
-        return f"NetworkManager is told dns={mode(host)} in [main]: set it to dnsmasq"
+        return f"NetworkManager has dns={mode(host)} in [main]: set it to dnsmasq"
     return ""
 
 

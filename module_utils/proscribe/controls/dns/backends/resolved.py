@@ -66,7 +66,7 @@ def missing(host: Host, observed: Observed) -> str:
     if host.tool("dnsmasq") is None:
         return "systemd-resolved cannot filter by itself: install dnsmasq (Debian: dnsmasq-base)"
     if management_exemptions.resolvers_need_tls(host):
-        return "systemd-resolved is told to ask over TLS only, which dnsmasq cannot: have a local unbound ask over TLS"
+        return "systemd-resolved queries over TLS only, which dnsmasq cannot do: have a local unbound query over TLS"
     return ""
 
 
