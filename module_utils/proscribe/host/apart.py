@@ -1,7 +1,7 @@
-"""What a user can make hang, swell or never end is done apart: in a forked process, under hard limits.
+"""What a user can make hang, grow or never end is done in a forked process, under hard limits.
 
-A file system that a user's own program answers for (FUSE) may keep whoever looks at it waiting for ever, in a state in
-which no signal ends him; so that process is left behind, and this one goes on. What it found out comes back as JSON.
+A file system that a user's own program answers for (FUSE) may make its reader wait for ever, in a state in which
+no signal ends it; so that process is abandoned, and this one goes on. Its result comes back as JSON.
 
 The child holds none of this process's output: whoever waits for that to end would wait for the child too.
 """
@@ -158,7 +158,7 @@ class _Child:
         while self.ended is None:
             try:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # somebody else has asked for it
+            except ChildProcessError:  # somebody else has waited for it
                 self.ended = 0
                 return
             if pid:

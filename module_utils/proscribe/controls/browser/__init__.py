@@ -1,9 +1,9 @@
 """The control `browser`: restricted sites are blocked by the managed policies of the browsers.
 
-Each place of the plan gets its policy whether or not a browser is installed, so that the ban stands before the browser
-arrives: a browser that a user unpacks at home obeys the same files, and no audit has to go and look for one.
+Each place of the plan gets its policy whether or not a browser is installed, so that the ban is in effect before
+the browser arrives: a browser that a user unpacks at home obeys the same files, and no audit has to search for one.
 
-Rules: `browser/<service>`; one for each way round that the plan closes (settings.SETTINGS), such as
+Rules: `browser/<service>`; one for each bypass that the plan closes (settings.SETTINGS), such as
 `browser/dns-over-https`; `browser/running` for browsers that go by another policy than the one on the disk;
 `browser/packaged` for flatpaks and snaps that the policy on the disk does not reach; and
 `browser/policy-file` for what else keeps a file from being what it has to be: more or other settings, its mode or
@@ -86,7 +86,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
 
 
 def _packaged(host: Host, plan: Mapping[str, Any], known: Sequence[Place]) -> tuple[Sequence[Finding], str]:
-    """What keeps the policy from packaged browsers, and what could not be looked at."""
+    """What keeps the policy from packaged browsers, and what could not be checked."""
     if not any(host.stat(folder) is not None for folder in PACKAGERS):
         return (), ""
     from . import packaged

@@ -1,6 +1,6 @@
 """What enforcing and lifting change at all the places together.
 
-The places stand for themselves: what goes wrong at one is told, and the others get their turn all the same.
+The places are independent: what goes wrong at one is reported, and the others get their turn all the same.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
 
 
 def _at(place: Place, ask: Callable[[], Changes]) -> Changes:
-    """What is asked of one place; where that cannot be looked at, an action that fails and says why."""
+    """The changes of one place; where it cannot be observed, an action that fails with the reason."""
     try:
         return ask()
     except (ControlError, Unseen) as error:

@@ -22,7 +22,7 @@ BLOCK, ALLOW, MERGE = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceM
 NO_EXTENSIONS, SOME_EXTENSIONS = "ExtensionInstallBlocklist", "ExtensionInstallAllowlist"
 # Edge's own name for it: https://learn.microsoft.com/deployedge/microsoft-edge-policies#inprivatemodeavailability
 EDGE = {"IncognitoModeAvailability": "InPrivateModeAvailability"}
-# Without it, Chromium (156) connects to a site for speed before it looks whether it is blocked: no page comes, but the
+# Without it, Chromium (156) connects to a site for speed before it checks whether it is blocked: no page comes, but the
 # site's name goes out. 2 is "never"; an organisation's own choice is left to it.
 PREDICTION, NEVER = "NetworkPredictionOptions", 2
 TENANT_DOMAINS, TENANT_HEADERS = "AllowedDomainsForApps", "HttpHeaderInjection"
@@ -33,7 +33,7 @@ WORK_LOGINS = ["login.microsoftonline.com", "login.microsoft.com", "login.window
 
 
 def closing(rules: Rules, place: Place) -> dict[str, dict[str, Any]]:
-    """By way round that is closed: the policies that close it in the browsers of a place."""
+    """By bypass that is closed: the policies that close it in the browsers of a place."""
     found: dict[str, dict[str, Any]] = {}
     for id_, value in rules.settings:
         row = SETTINGS[id_]

@@ -46,7 +46,7 @@ def _deletions(host: Host, folder: Folder, own: bool) -> list[Action]:
 
 
 def _before(folder: Folder) -> str:
-    """What stood at the path, for the diff. Behind a link lies whatever its maker chose, which is not ours to show."""
+    """What was at the path, for the diff. Behind a link lies whatever its maker chose, which is not ours to show."""
     return "a link\n" if folder.link else _text(folder.content)
 
 

@@ -1,4 +1,4 @@
-"""A folder of Chromium policies in which not just Proscribe's own file stands as it should: what holds all together?"""
+"""A folder of Chromium policies in which not just Proscribe's own file is as it should be: what is in effect?"""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from .settings import EXTENSIONS, SETTINGS
 # The browsers whose own folders are known to take CHROMIUM_ENTRIES, since Chromium was tried; of others with another
 # maker nobody knows it.
 TRIED = frozenset({"chromium", "google_chrome"})
-# Every key that Proscribe may have written: by them a backup of its file is told from a file of the organisation's.
+# Every key that Proscribe may have written: they distinguish a backup of its file from a file of the organisation's.
 _EVER_SAID = {
     *(MARK, BLOCK, ALLOW, MERGE, PREDICTION, TENANT_DOMAINS, TENANT_HEADERS, NO_EXTENSIONS, SOME_EXTENSIONS),
     *(name for row in SETTINGS.values() for name in row.chromium),
@@ -48,7 +48,7 @@ class Folder:
         self.directory, _, self.own_name = place.path.rpartition("/")
         self.faults = faults(host, place.path)
         self.content: bytes | None = None
-        self.link = False  # whether a link stands where the file should: then its content is not told to anybody
+        self.link = False  # whether a link is where the file should be: then its content is reported to nobody
         self.own: File | None = None
         self.foreign: list[File] = []
         self.backups: list[str] = []
@@ -217,7 +217,7 @@ class Folder:
         return self.own.lost if self.own else "no policy file"
 
     def _differences(self) -> list[str]:
-        """What stands in the file that should not, or the other way round, in a few words."""
+        """What is in the file that should not be, or is missing, in a few words."""
         if self.content == self.rendered:
             return []
         if self.own is None:

@@ -19,7 +19,7 @@ from .settings import ALLOW_LIST, EXTENSIONS, GOOGLE_TENANTS, PRIVATE_LOGIN, SET
 
 FILTER, DNS, TENANTS = "WebsiteFilter", "DNSOverHTTPS", "AllowedDomainsForApps"
 EXTENSION_SETTINGS, PREFERENCES = "ExtensionSettings", "Preferences"
-# Without it, Firefox (153) connects to a site of its command line before it looks whether that is blocked. It still
+# Without it, Firefox (153) connects to a site of its command line before it checks whether that is blocked. It still
 # looks up the name: no preference was found that keeps it from that.
 NO_SPECULATION = {"network.http.speculative-parallel-limit": {"Value": 0, "Status": "locked"}}
 
@@ -39,7 +39,7 @@ def lists(rules: Rules, foreign: Iterable[Name] = ()) -> Lists:
     alone, without the hosts below; and stays closed if the blocked one is a path of the same host. Paths are compared
     in lower case.
     """
-    # No policy of Firefox adds the headers by which Microsoft tells accounts apart; private ones sign in at a host of
+    # No policy of Firefox adds the headers by which Microsoft distinguishes accounts; private ones sign in at a host of
     # their own, which the organisation's do not need.
     private = [Name(PRIVATE_LOGIN)] if rules.microsoft_tenants else []
     lowered = sorted({Name(one.host, one.path.lower()) for one in [*rules.block, *private]})

@@ -35,12 +35,12 @@ def enforce(host: Host, place: Place, rules: Rules) -> Changes:
 
 
 def lift(host: Host, place: Place) -> Changes:
-    """The organisation's file put back as it was, with its later edits if there are any; or Proscribe's deleted."""
+    """The organisation's file restored, with its later edits if there are any; or Proscribe's deleted."""
     return Changes(_give_back(host, PolicyFile(host, place, NOTHING)))
 
 
 def _write(host: Host, file: PolicyFile) -> None:
-    # In this order a kill at any point leaves what the next run, or a lift, needs to tell whose is what.
+    # In this order a kill at any point leaves what the next run, or a lift, needs to know whose is what.
     original = file.original_to_keep()
     during, after = file.note_to_keep()
     if original is not None and original != file.original:

@@ -1,5 +1,5 @@
-"""A policies.json of Firefox that is not just Proscribe's own: whose is what in it, what has to come of it, what
-holds now?
+"""A policies.json of Firefox that is not just Proscribe's own: whose is what in it, what has to come of it,
+what is in effect?
 
 An organisation's file is kept as it was, byte for byte, below /var/lib/proscribe/browser, with a note of what it was
 merged into and what came of it. The rule for what stands at the path now:
@@ -56,7 +56,7 @@ class PolicyFile:
         self._read(host)
         self.marked = MARK in (self.document or {}) or SIGNED.encode() in (self.content or b"")
         self.empty = not (self.content or b"").strip()
-        self.unclear = ""  # why it cannot be told whose is what
+        self.unclear = ""  # why it is unknown whose is what
         self.original: bytes | None = None
         self.note: Note | None = None
         self.inherited = self._inherited(host)
@@ -148,11 +148,11 @@ class PolicyFile:
 
     @property
     def ours(self) -> bool:
-        """Whether what stands at the path is Proscribe's to change back: the merged file, or what is left of it."""
+        """Whether what is at the path is Proscribe's to change back: the merged file, or what is left of it."""
         return not self.blocker and (self.marked or (self.note is not None and self.empty))
 
     def original_to_keep(self) -> bytes | None:
-        """What a lift would put back: the organisation's file byte for byte, or with its later edits; None: nothing."""
+        """What a lift would restore: the organisation's file byte for byte, or with its later edits; None: nothing."""
         if not self.edited:
             return self.original
         if not self.marked:

@@ -13,7 +13,7 @@ from .places import Place
 
 
 def of_chromium(host: Host, place: Place, desired: Desired) -> Observed:
-    """What holds of the policy at a place. Raises ControlError for a plan that no browser could follow."""
+    """What is in effect of the policy at a place. Raises ControlError for a plan that no browser could follow."""
     directory, _, own = place.path.rpartition("/")
     content = desired.file(place)
     try:
@@ -32,7 +32,7 @@ def of_chromium(host: Host, place: Place, desired: Desired) -> Observed:
 
 
 def of_firefox(host: Host, place: Place, desired: Desired) -> Observed:
-    """What holds of the policy at a place. Raises ControlError for a plan that no browser could follow."""
+    """What is in effect of the policy at a place. Raises ControlError for a plan that no browser could follow."""
     expected = desired.file(place)
     try:
         content = host.read(place.path)

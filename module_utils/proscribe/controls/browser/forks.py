@@ -1,8 +1,8 @@
-"""Browsers that the catalogue does not have: relatives of Chromium, found by what they tell the desktop.
+"""Browsers that the catalogue does not have: relatives of Chromium, found by what they register with the desktop.
 
-Every browser that a system installs tells the desktop that it opens web addresses. Where a relative of Chromium reads
-its policies is compiled in, and stands in its binary as `/etc/<vendor>/policies`. Looking for that takes some tenths of
-a second for a binary of this size, so what was found is remembered for as long as the binary stays the same.
+Every browser that a system installs registers with the desktop for web addresses. Where a relative of Chromium reads
+its policies is compiled in, and stands in its binary as `/etc/<vendor>/policies`. To search for that takes some tenths
+of a second for a binary of this size, so what was found is remembered for as long as the binary stays the same.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Found(NamedTuple):
 
 
 def find_forks(host: Host, known: Sequence[Place]) -> Found:
-    """Look for browsers of which none of the known places speaks."""
+    """Search for browsers that none of the known places has."""
     earlier = _earlier(host)
     forks: dict[str, Fork] = {}
     facts: dict[str, list[object]] = {}
@@ -121,7 +121,7 @@ def _binaries(host: Host, target: str) -> Iterator[tuple[str, os.stat_result]]:
     """The large file itself, or those to which a small launcher leads: beside it, or where its text says. Only what
     nobody but root writes: a policy folder that a user's file names is not made.
     """
-    owner = os.stat(host.root).st_uid  # root, but in a made tree
+    owner = os.stat(host.root).st_uid  # root, but in a fixture
     for path in dict.fromkeys([target, *_led_to(host, target)]):
         seen = host.stat(path)
         if (

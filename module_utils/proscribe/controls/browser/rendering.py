@@ -59,13 +59,13 @@ class Rules(NamedTuple):
     extensions_allowed: tuple[str, ...] = ()  # of all stores; counts where only these are to be had
 
     def __bool__(self) -> bool:
-        """Whether there is anything that a browser has to be told."""
+        """Whether there is any policy to set."""
         tenants = self.google_domains or self.microsoft_tenants
         return bool(self.block or self.settings or tenants or self.chrome_extensions or self.firefox_extensions)
 
     @property
     def closed(self) -> list[str]:
-        """The ways round that are closed, by the ids that their rules are named for."""
+        """The bypasses that are closed, by the ids that their rules are named for."""
         tenants = ((GOOGLE_TENANTS, self.google_domains), (MICROSOFT_TENANTS, self.microsoft_tenants))
         return [*(id_ for id_, _ in self.settings), *(id_ for id_, names in tenants if names)]
 
@@ -177,7 +177,7 @@ def rules(section: Mapping[str, Any]) -> Rules:
         # In the order of the rows, so that one plan gives one file, in whatever order its own keys came.
         settings=tuple((id_, managed[id_]) for id_ in SETTINGS if managed.get(id_, UNMANAGED) != UNMANAGED),
         google_domains=tuple(sorted(tenants.get("google", ()))),
-        # Their order is the organisation's: the first one is told to Microsoft as the tenant that sets the restriction.
+        # Their order is the organisation's: the first one is sent to Microsoft as the tenant that sets the restriction.
         microsoft_tenants=tuple(tenants.get("microsoft", ())),
         chrome_extensions=_refused(section["services"], "chrome"),
         firefox_extensions=_refused(section["services"], "firefox"),

@@ -1,6 +1,7 @@
-"""Which mechanism tells the organisation's accounts from those of others where both share hosts, browser by browser.
+"""Which mechanism separates the organisation's accounts from those of others where both share hosts, browser by
+browser.
 
-It stands in the report beside the rule that holds: what one browser covers, another one may not.
+It is in the report beside the rule that is in effect: what one browser covers, another one may not.
 """
 
 from __future__ import annotations

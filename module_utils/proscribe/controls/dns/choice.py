@@ -45,12 +45,12 @@ def choose(host: Host, settings: Mapping[str, Any]) -> Choice:
 
 
 def trace(host: Host, path: str) -> bool:
-    """Whether something of ours stands at a path; an ordinary user cannot tell of the directories made for it."""
+    """Whether something of ours is at a path; an ordinary user cannot see the directories made for it."""
     return host.traces(path) if host.privileged else host.stat(path) is not None
 
 
 def _fitting(host: Host, observed: Observed) -> list[str]:
-    """The filters that fit the way a host resolves names, the best one first."""
+    """The filters that fit a host's name resolution, the best one first."""
     units = {name: unit for name, (kind, unit, _) in FILTERS.items() if kind == SERVER}
     if not observed.local:
         if observed.stub:

@@ -20,7 +20,7 @@ PATH = "/etc/hosts"
 
 
 def observe(host: Host, plan: Mapping[str, Any], leftovers: Sequence[Finding] = ()) -> tuple[list[Verdict], set[str]]:
-    """Whether the hosts file blocks the names of the plan, and the names. `leftovers` of filters are told with it.
+    """Whether the hosts file blocks the names of the plan, and the names. `leftovers` of filters are reported with it.
     Raises ControlError.
     """
     section = plan["controls"]["dns"]

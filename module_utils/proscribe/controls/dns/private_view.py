@@ -13,7 +13,7 @@ from ...finding import Finding, Verdict, judge
 from ...host import ControlError, Host, Process, Unseen
 
 RULE = "dns/private-view"
-# Whose views are looked at: accounts of people and, above them, those that containers give to users. Services of the
+# Whose views are checked: accounts of users and, above them, those that containers give to users. Services of the
 # system have views by design (PrivateTmp= and the like); systemd takes their passing accounts from the second range.
 FIRST_USER, PASSING, NOBODY = 1000, range(61184, 65520), 65534
 MOST = 256  # views of one user; it takes a program for each
@@ -50,7 +50,7 @@ def _finding(user: str, files: str, processes: Sequence[Process]) -> Finding:
 
 
 def _views(host: Host, unseen: list[str]) -> Iterator[tuple[str, Process]]:
-    """A process of every view that a user has, with the user's name; to `unseen` goes what could not be looked at."""
+    """A process of every view that a user has, with the user's name; to `unseen` goes what could not be checked."""
     processes, hidden = host.processes()
     ours = {_namespace(host, "self"), _namespace(host, "1")}
     seen: dict[str, set[tuple[str, str]]] = {}

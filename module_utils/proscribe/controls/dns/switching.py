@@ -25,7 +25,7 @@ PATIENCE = 15.0  # seconds until a resolver that was started again has to answer
 
 
 def put(host: Host, filter_: Filter, desired: Desired) -> list[Action]:
-    """The one action that has the filter stand and run; none if it does. Raises ControlError."""
+    """The one action that installs and starts the filter; none if it does. Raises ControlError."""
     text = filter_.render(desired)
     stages = filter_.stages(text)
     fine = 0

@@ -4,7 +4,7 @@ Rules: `firewall/<service>` for services with networks; `firewall/dns-over-tls` 
 UDP port 443, is to be refused; `firewall/plain-dns` where only the host's own filter may ask name servers;
 `firewall/own-rules` for the organisation's own; `firewall/ruleset` for the table as a whole (what is in it and not of
 the plan, the exemptions, the order); `firewall/boot`, whether it comes back after a reboot; and `firewall/neighbours`
-where another table works round ours.
+where another table bypasses ours.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
 
 
 def _keep(host: Host, text: str, seen: Generation | None, alone: bool, _: bool) -> None:
-    """Keep for later looks what was seen, unless a table has changed meanwhile."""
+    """Save the observation for later ones, unless a table has changed meanwhile."""
     if seen is not None and seen == host.ruleset_generation():
         known.remember(host, text, seen, alone)
 
@@ -90,7 +90,7 @@ def _let_through(host: Host, id_: str, entry: Mapping[str, Any]) -> list[Finding
 
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
-    """Load the table and keep it over a reboot. Raises ControlError."""
+    """Load the table, and make it survive a reboot. Raises ControlError."""
     from . import loading
 
     return loading.enforce(host, plan["controls"]["firewall"], forced_dns.askers(host, plan))

@@ -108,7 +108,7 @@ def program_text() -> str:
 
 
 def program_is_whole(host: Host) -> bool:
-    """Whether the program stands there as it should, and can be run."""
+    """Whether the program is there as it should be, and can be run."""
     seen = host.stat(program.PATH)
     return bool(
         seen

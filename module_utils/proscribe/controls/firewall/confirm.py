@@ -1,10 +1,10 @@
 """New rules are tried out first: unless the controller confirms them over a new connection, they undo themselves.
 
-    begin    save what is loaded, arm the way back outside of this session, have the candidate loaded
+    begin    save what is loaded, arm the rollback outside of this session, have the candidate loaded
     keep     the controller reached the host anew: stop the timer, keep the table for the next boot
     settle   wait for another run's change, so that two of them never interleave
 
-The candidate is loaded only after this process has answered and ended. Were it the other way round, rules that cut the
+The candidate is loaded only after this process has answered and ended. In the opposite order, rules that cut the
 connection would leave the controller waiting for an answer that cannot come. The boot file stays as it is until the
 confirmation: a host that reboots in between comes back with what was confirmed last.
 
@@ -48,7 +48,7 @@ def in_turn(host: Host, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def trying(host: Host, plan: Mapping[str, Any]) -> Callable[[Changes], Mapping[str, Any]]:
     """How the changes of this control are carried out: those that load other rules than the confirmed ones are begun,
-    and told as `pending` {token, within}; what comes after them is left to `keep`. All others are carried out.
+    and reported as `pending` {token, within}; what comes after them is left to `keep`. All others are carried out.
     """
     section = plan["controls"].get("firewall") or {"settings": {}}
     within = int(section["settings"].get("confirm_within", WITHIN))
@@ -97,7 +97,7 @@ def begin(host: Host, load: loading.Load, within: int) -> str:
 def keep(host: Host, token: str) -> dict[str, Any]:
     """Confirm a change: the result of the module for it. Raises ControlError where it was taken back, or is now.
 
-    To be asked over a connection that was made after the candidate was loaded.
+    Call it over a connection that was made after the candidate was loaded.
     """
     host.require_root()
     _require_loaded(host, token)
@@ -116,7 +116,7 @@ def keep(host: Host, token: str) -> dict[str, Any]:
         text = host.text(program.DESIRED_TABLE) or ""
         host.delete(program.TRACE)
         pending.clear(host)
-        # What fails here is missing at the next look, and the next run does it: the table itself is confirmed.
+        # What fails here is missing at the next observation, and the next run does it: the table itself is confirmed.
         actions = loading.keeping(host, loading.nft_of(host), text)
         carry_out(Changes(actions))
         _remember(host, text)
@@ -154,7 +154,7 @@ def _reachable(host: Host, askers: Sequence[int]) -> list[str]:
 
 
 def _open(host: Host, routes: Sequence[str]) -> list[str]:
-    """Those of some ways that this host may take."""
+    """Those of some routes that this host may use."""
     if not routes:
         return []
     return host.run([sys.executable, "-I", "-S", "-c", SEND, *dict.fromkeys(routes)]).out.splitlines()
@@ -163,7 +163,7 @@ def _open(host: Host, routes: Sequence[str]) -> list[str]:
 def _rollback(host: Host, nft: str) -> str:
     """What loads the present table again, counts included; only deletes ours if none is loaded.
 
-    An old nft may list what it does not take back. Then the way back leads to what was confirmed last, or to no table.
+    An old nft may list what it does not take back. Then the rollback loads what was confirmed last, or to no table.
     """
     empty = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
     live = host.run([nft, "list", "table", "inet", TABLE])
@@ -195,7 +195,7 @@ def _require_loaded(host: Host, token: str) -> None:
         pending.clear(host)
         raise ControlError(f"the new rules were not loaded: {' '.join(failed.split())[-300:]}")
     if host.stat(f"{program.RUN}/loaded-{token}") is None:
-        # To wait here would confirm them, whatever becomes meanwhile of the connection over which this was asked.
+        # To wait here would confirm them, whatever becomes meanwhile of the connection over which this was called.
         raise ControlError("the new rules are not loaded yet: nothing that was asked before they are can confirm them")
 
 

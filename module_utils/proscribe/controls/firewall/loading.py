@@ -96,7 +96,7 @@ def lift(host: Host) -> Changes:
     except Unseen as unseen:
         if stored is not None:
             raise ControlError(str(unseen)) from None
-        live = {}  # who may not even look cannot have loaded anything
+        live = {}  # who may not even list tables cannot have loaded one
     actions = []
     refusals = []
     if host.list(program.RUN) or host.traces(program.TRACE):

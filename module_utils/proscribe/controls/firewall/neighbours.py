@@ -1,4 +1,4 @@
-"""What other tables of the host do that works round ours.
+"""What other tables of the host do that bypasses ours.
 
 An accept of theirs opens nothing, whatever its priority, and a translation that comes before our chains is seen by them
 with the address that it leads to. What matters is what comes after, or goes past:

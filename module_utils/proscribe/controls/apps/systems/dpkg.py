@@ -1,4 +1,4 @@
-"""Debian packages: dpkg's own database, and a gate in dpkg that apt cannot go round."""
+"""Debian packages: dpkg's own database, and an install block in dpkg that apt cannot bypass."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
 
 
 def owned_directories(host: Host, user: User | None) -> Sequence[str]:
-    return ()  # they lie where the file scan does not look
+    return ()  # they lie where the file scan does not go
 
 
 def parse(listing: str, ids: AbstractSet[str]) -> list[Package]:
@@ -113,7 +113,7 @@ def block_parts(
 
 
 # dpkg runs a hook through `sh -c`, so that the parent of that shell is dpkg itself. A hook that fails stops dpkg for
-# every package of the host: only the gate's own 9 may do that, not a gate that is missing or broken.
+# every package of the host: only the block's own 9 may do that, not a block that is missing or broken.
 HOOK = f"""\
 # {WRITTEN_BY}
 # Refuses restricted packages. Remove this file before the script that it names.

@@ -70,7 +70,7 @@ def _deployed(host: Host, app: _App) -> Iterator[Package]:
 
 
 def _version(host: Host, path: str, there: Sequence[str]) -> str:
-    """The version that a deployed app tells, or the beginning of its commit; "" while there are two deployments."""
+    """The version that a deployed app states, or the beginning of its commit; "" while there are two deployments."""
     commits = [name for name in there if re.fullmatch(r"[0-9a-f]{64}", name)]
     if len(commits) != 1:
         return ""
@@ -116,7 +116,7 @@ def gated(host: Host) -> bool:
     return host.tool("flatpak") is not None
 
 
-# A bundle is a file: what is in it, flatpak does not tell polkit.
+# A bundle is a file: flatpak does not pass its content to polkit.
 REFUSED = """\
 (action.id == "org.freedesktop.Flatpak.app-install" && {ids}.indexOf(String(action.lookup("ref")).split("/")[1]) >= 0)
         || action.id == "org.freedesktop.Flatpak.install-bundle\""""
@@ -131,7 +131,7 @@ def block_parts(
 ) -> tuple[BlockPart, ...]:
     """For the system's installations; a user's own asks nobody. `flatpak mask` does not stop an installation by name.
 
-    Neither filters nor polkit are told versions: an app that may come in one version passes, as in pacman.py.
+    Neither filters nor polkit get versions: an app that may come in one version passes, as in pacman.py.
     """
     refused = sorted(ids - permitted.keys())
     reason = f"Restricted apps, and bundles, are not installed here; ask {printable(contact)}"

@@ -1,4 +1,4 @@
-"""What each package system says is installed; one whose database has not changed is not asked again."""
+"""What each package system says is installed; one whose database has not changed is not queried again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def installed(
 ) -> tuple[list[Package], str]:
     """The answer of a package system to its query: the one of `earlier`, where its database has not changed since.
 
-    It is noted in `asked` unless the database changed so short a time ago that it may change again unnoticed.
+    It is noted in `queried` unless the database changed so short a time ago that it may change again unnoticed.
     """
     seen = [host.stat(path) for path in system.DATABASE_FILES]
     database = [[s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns] if s else None for s in seen]

@@ -1,4 +1,4 @@
-"""Arch's packages: pacman's own database, and a transaction hook that every way of installing goes through."""
+"""Arch's packages: pacman's own database, and a transaction hook that every installation goes through."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
 
 
 def owned_directories(host: Host, user: User | None) -> Sequence[str]:
-    return ()  # they lie where the file scan does not look
+    return ()  # they lie where the file scan does not go
 
 
 def parse(entry: str) -> tuple[str, str]:
@@ -89,7 +89,7 @@ def block_parts(
     targets = sorted(ids - permitted.keys()) or ["/"]
     lines = "".join(f"\nprintf 'proscribe: %s\\n' {shlex.quote(message)}" for message in messages)
     script = PACMAN_BLOCK.format(written_by=WRITTEN_BY, hook=HOOK, whom=shlex.quote(printable(contact)), messages=lines)
-    # Script first: pacman stops where it is told to run one that is not there.
+    # Script first: pacman stops where it has to run one that is not there.
     return (
         BlockFile(SCRIPT, script, 0o755),
         BlockFile(HOOK, TRIGGER + "".join(f"Target = {name}\n" for name in targets) + ACTION),

@@ -36,7 +36,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
 
 
 def owned_directories(host: Host, user: User | None) -> Sequence[str]:
-    return ()  # they lie where the file scan does not look
+    return ()  # they lie where the file scan does not go
 
 
 def parse(answer: str, ids: AbstractSet[str]) -> list[Package]:

@@ -54,7 +54,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
 
 
 def owned_directories(host: Host, user: User | None) -> Sequence[str]:
-    return ()  # they lie where the file scan does not look
+    return ()  # they lie where the file scan does not go
 
 
 def parse_file(file: str) -> tuple[str, str, str]:
@@ -114,7 +114,7 @@ def block_parts(
     paths: Sequence[str] = (),
     messages: Sequence[str] = (),
 ) -> tuple[BlockPart, ...]:
-    """snapd does not tell polkit what a user wants to change, so users neither install nor remove any snap."""
+    """snapd does not pass to polkit what a user wants to change, so users neither install nor remove any snap."""
     return (
         rule(
             "snap",
