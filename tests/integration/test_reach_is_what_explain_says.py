@@ -268,13 +268,13 @@ def test_where_only_the_filter_may_ask_nobody_else_reaches_a_name_server_and_web
     states = {rule["rule"]: rule["state"] for rule in world.host("observe", plan)["rules"]}
     assert {"noncompliant", "error", "unknown"}.isdisjoint(states.values()), states
     for role in (HOST, NESTED):
-        reached = world.look(role, NAME_SERVERS)
+        reached = world.probe(role, NAME_SERVERS)
         assert [probe for probe, answer in reached.items() if answer == "ok"] == []
-        over_tcp, over_udp = world.look(role, connections(V4, TLS_PORT)).values()
+        over_tcp, over_udp = world.probe(role, connections(V4, TLS_PORT)).values()
         assert over_tcp == "ok" != over_udp
         for name in ("signal.org", "example.github.io"):
             blocked = closed(policy.says(FORCED, name)["dns"])
-            for probe, answer in world.look(role, lookups("unbound", role, name)).items():
+            for probe, answer in world.probe(role, lookups("unbound", role, name)).items():
                 assert (probe, answer) == (probe, lost(probe) if blocked else found(probe, name)), role
     world.host("stop")  # is no way out either
     states = {rule["rule"]: rule["state"] for rule in world.host("observe", plan)["rules"]}
@@ -283,4 +283,4 @@ def test_where_only_the_filter_may_ask_nobody_else_reaches_a_name_server_and_web
     for control in ("dns", "firewall"):
         world.host("lift", plan, control)
     for role in (HOST, NESTED):
-        assert world.look(role, NAME_SERVERS) == dict.fromkeys(NAME_SERVERS, "ok")
+        assert world.probe(role, NAME_SERVERS) == dict.fromkeys(NAME_SERVERS, "ok")
