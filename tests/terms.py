@@ -115,7 +115,7 @@ def in_messages(path: str, lines: Iterator[tuple[int, str]], of: Sequence[Term])
     for number, line in lines:
         for term in of:
             for phrase in term.phrases:
-                if line != phrase and re.search(rf"(?<![\w-]){re.escape(phrase)}(?![\w-])", line, re.IGNORECASE):
+                if line != phrase and re.search(rf"(?<![\w/-]){re.escape(phrase)}(?![\w-])", line, re.IGNORECASE):
                     yield Found(path, number, f'"{phrase}" in {line.strip()[:80]!r}', term.say)
 
 

@@ -304,7 +304,7 @@ def test_never_over_what_stands_there_now_and_the_run_fails_for_it(made: Made) -
         os.lchown(app, 61234, 61234)
         ended = made("quarantine restore", "--id", id_, "--accept-loss")
         assert ended.code == 2, ended.said
-        assert "something stands there now" in ended.said and "restored 0 of 1 thing" in ended.said
+        assert "something is there now" in ended.said and "restored 0 of 1 thing" in ended.said
         assert made.kept == [id_] and not list((made.directory / "elsewhere").iterdir())
         app.unlink()
 
