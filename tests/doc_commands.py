@@ -34,7 +34,7 @@ BEFORE = ("sudo", "env", "export", "time")  # what stands in front of a command,
 LAUNCHER = re.compile(r"(?:\S*/)?proscribe")
 OURS = re.compile(r"\$? ?(?:sudo )?\./proscribe .+")  # a line that is a command, where commands have no place
 # Words in the running text that stand for something: `explain NAME`, `list | restore`, `--limit ...`.
-STANDS_FOR = re.compile(r"\.\.\.|…|[A-Z_]{2,}")
+PLACEHOLDER = re.compile(r"\.\.\.|…|[A-Z_]{2,}")
 # What argparse says of a command that is only mentioned, and of which the rest is left out.
 LEFT_OUT = ("the following arguments are required", "expected one argument", "expected at least one argument")
 
@@ -116,7 +116,7 @@ def _wrong_of_launcher(argv: Sequence[str], mentioned: bool) -> str:
         return ""
     word, *rest = argv
     if mentioned:
-        rest = [ANYTHING if STANDS_FOR.fullmatch(one) else one for one in rest if one not in ("...", "…")]
+        rest = [ANYTHING if PLACEHOLDER.fullmatch(one) else one for one in rest if one not in ("...", "…")]
     if word == "test":
         return _ended(lambda: script_of_tests().read(rest), mentioned)
     if word in words.COMMANDS:
@@ -194,8 +194,8 @@ def _ended(parse: Callable[[], object], mentioned: bool) -> str:
     except SystemExit as ended:
         if not ended.code:  # --help
             return ""
-        told = said.getvalue().strip().splitlines()
-        message = told[-1].partition(" error: ")[2] if told else ""
+        lines = said.getvalue().strip().splitlines()
+        message = lines[-1].partition(" error: ")[2] if lines else ""
         if mentioned and any(left in message for left in LEFT_OUT):
             return ""
         return message or "it is refused"

@@ -100,7 +100,7 @@ def test_the_playbook_may_be_listed_and_checked(tmp_path: Path, option: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("restrictions", "told"),
+    ("restrictions", "message"),
     [
         ({"batches": [1, 0]}, "proscribe_batches[1]"),
         ({"max_change": {"host": 3}}, "did you mean 'hosts'?"),
@@ -108,8 +108,10 @@ def test_the_playbook_may_be_listed_and_checked(tmp_path: Path, option: str) -> 
     ],
     ids=["batches", "max_change", "max_failures"],
 )
-def test_a_mistake_is_told_before_any_host_is_touched(tmp_path: Path, restrictions: dict[str, Any], told: str) -> None:
+def test_a_mistake_is_told_before_any_host_is_touched(
+    tmp_path: Path, restrictions: dict[str, Any], message: str
+) -> None:
     fleet = Fleet(tmp_path, 1)
     ended = fleet.enforce(**restrictions)
-    assert (ended.code, told in " ".join(ended.said.split())) == (2, True), ended.said
+    assert (ended.code, message in " ".join(ended.said.split())) == (2, True), ended.said
     assert fleet.corrected == set() and not fleet.latest.exists()

@@ -20,11 +20,13 @@ def run(tmp_path: Path):
     """The launcher, over an inventory and a place for reports of its own."""
     (tmp_path / "inventory").mkdir()
     (tmp_path / "inventory" / "hosts.yml").write_text(HOSTS)
-    wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(tmp_path / "reports"))
+    environment = clean_environment(
+        PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(tmp_path / "reports")
+    )
 
     def launched(word: str, *options: str) -> Ended:
         inventory = ("-i", str(tmp_path / "inventory")) if word == "audit" else ()
-        return launch(PROJECT / "proscribe", word, *inventory, *options, cwd=tmp_path, environment=wanted)
+        return launch(PROJECT / "proscribe", word, *inventory, *options, cwd=tmp_path, environment=environment)
 
     return launched
 

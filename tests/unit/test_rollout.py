@@ -72,7 +72,7 @@ def test_max_change_is_read(value: object, hosts: object, removals: object) -> N
 
 
 @pytest.mark.parametrize(
-    ("value", "key", "told"),
+    ("value", "key", "message"),
     [
         ({"host": 3}, ".host", "did you mean 'hosts'?"),
         ({"hosts": "101%"}, "", "a share such as '25%'"),
@@ -84,10 +84,10 @@ def test_max_change_is_read(value: object, hosts: object, removals: object) -> N
         (None, "", "unlimited"),
     ],
 )
-def test_what_is_no_max_change_is_told(value: object, key: str, told: str) -> None:
+def test_what_is_no_max_change_is_told(value: object, key: str, message: str) -> None:
     with pytest.raises(Expected) as raised:
         read_max_change(value)
-    assert (raised.value.key, told in raised.value.expected) == (key, True)
+    assert (raised.value.key, message in raised.value.expected) == (key, True)
 
 
 @pytest.mark.parametrize("value", [3, "ten", "110%", None])
@@ -232,7 +232,7 @@ GOING = {
 
 
 @pytest.mark.parametrize(
-    ("changes", "first", "lost", "told"),
+    ("changes", "first", "lost", "message"),
     [
         ({}, "d0", [], ""),
         ({}, "d1", [], ""),
@@ -252,10 +252,10 @@ GOING = {
     ],
 )
 def test_a_batch_begins_only_where_nothing_is_against_it(
-    changes: dict[str, Any], first: str, lost: list[str], told: str
+    changes: dict[str, Any], first: str, lost: list[str], message: str
 ) -> None:
     decision = {**GOING, **changes}
-    assert objection(decision, first, {host for host in decision["hosts"] if host not in lost}) == told
+    assert objection(decision, first, {host for host in decision["hosts"] if host not in lost}) == message
 
 
 def test_where_a_run_stops_is_said() -> None:

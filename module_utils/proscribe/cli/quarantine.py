@@ -62,12 +62,12 @@ def run(arguments: argparse.Namespace) -> int:
     for name in SELECTORS:
         values[name] = [one for text in values[name] for one in text.split(",")]
     try:
-        asked = read(values)
+        request = read(values)
     except Wrong as wrong:
         raise Refused(str(wrong)) from None
     if arguments.format == JSON:
-        if asked.do != LIST:
-            raise Refused(f"--format json: found with {asked.do}, expected with list")
+        if request.do != LIST:
+            raise Refused(f"--format json: found with {request.do}, expected with list")
         _only_the_answer_on_stdout()
     # Behind what was given, and all of them: no -e of a caller's changes what was checked here.
     extra = json.dumps({PREFIX + name: value for name, value in values.items()})

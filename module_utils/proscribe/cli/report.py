@@ -107,10 +107,10 @@ def since(text: str) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """Answer on the standard output; returns the exit code."""
     size = shutil.get_terminal_size((80, 40))
-    looking = sys.stdout.isatty()
-    colours = looking and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    interactive = sys.stdout.isatty()
+    colours = interactive and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     # What is piped or kept in a file has no screen to fit.
-    screen = summary.Screen(size.columns, size.lines if looking else sys.maxsize, colours, os.getcwd())
+    screen = summary.Screen(size.columns, size.lines if interactive else sys.maxsize, colours, os.getcwd())
     text = answer(arguments, screen)
     if (arguments.format or TABLE) in exports.formats():  # to the byte what its file would be, whatever the locale says
         sys.stdout.buffer.write(text.encode())
@@ -121,23 +121,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 def answer(arguments: argparse.Namespace, screen: summary.Screen) -> str:
     """What the word has to say, as text. Raises Refused."""
-    past_asked = arguments.since or arguments.host or arguments.rule
+    history_options = arguments.since or arguments.host or arguments.rule
     if arguments.json and arguments.format not in (None, JSON):
         raise Refused(f"--json is --format json, and --format {arguments.format} is asked for too")
     format_ = arguments.format or (JSON if arguments.json else TABLE)
     arguments = argparse.Namespace(**{**vars(arguments), "format": format_})
-    if past_asked and not arguments.merge and format_ in exports.formats():
+    if history_options and not arguments.merge and format_ in exports.formats():
         raise Refused(f"--format {format_} is of one run; --since, --host and --rule ask the history of all runs")
     if arguments.merge and (arguments.host or arguments.rule or arguments.run or arguments.write):
         raise Refused("--merge makes a report of its own: only --since, --history and --format go with it")
-    if past_asked and not arguments.merge and (arguments.run or arguments.write):
+    if history_options and not arguments.merge and (arguments.run or arguments.write):
         raise Refused("--run and --write are about one run; --since, --host and --rule ask the history of all runs")
     reports = Path(os.environ.get("PROSCRIBE_REPORTS") or PROJECT / "reports").absolute()
     try:
         if arguments.merge:
             arguments = argparse.Namespace(**{**vars(arguments), "run": merging.merge(arguments, reports).name})
             return _one_run(arguments, reports, screen)
-        return _history(arguments, reports, screen) if past_asked else _one_run(arguments, reports, screen)
+        return _history(arguments, reports, screen) if history_options else _one_run(arguments, reports, screen)
     except (NoSuchRun, UnreadableReport, Unmergeable, HistoryError, OSError) as error:
         raise Refused(str(error)) from error
 
@@ -155,8 +155,8 @@ def _history(arguments: argparse.Namespace, reports: Path, screen: summary.Scree
         found = past_runs.gather(history, scope, _now(), said.get("stale_after") or STALE_AFTER)
     except NoSuchName as unknown:
         known = unknown.service in load([PROJECT / "catalog"]).services if unknown.service else False
-        told = f"{unknown.service} is a service of the catalogue, but " if known else ""
-        raise Refused(f"{told}{unknown}") from None
+        known_service = f"{unknown.service} is a service of the catalogue, but " if known else ""
+        raise Refused(f"{known_service}{unknown}") from None
     return json.dumps(found, indent=2) if arguments.format == JSON else past_runs.render(found, screen)
 
 
@@ -212,10 +212,10 @@ def _write(directory: Path, report: dict[str, Any], arguments: argparse.Namespac
         shown_with = {"trend": history.trend(like_run=report["run"]["id"]), "since": history.first_seen()}
     rewrite(directory, document.page(report, records, directory=str(directory), **shown_with), host_lists(records))
     with fleet_state_file.turn(reports):
-        picture, _ = fleet_state_file.read(reports)
+        fleet_state, _ = fleet_state_file.read(reports)
         newest = any(directory == find_run(reports, name) for name in (LATEST, NEWEST))
         # The metrics of an older run are those of that run; where they are looked for, they are of all that is known.
-        known = picture if newest and picture.hosts else None
+        known = fleet_state if newest and fleet_state.hosts else None
         exports.write(directory, report, records, report["run"].get("exports") or (), known)
 
 

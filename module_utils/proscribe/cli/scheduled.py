@@ -65,11 +65,11 @@ def run(arguments: argparse.Namespace) -> int:
         if directory is None or directory == before:
             print(f"proscribe: the run came to no report (it ended with {code})", file=sys.stderr)
             return NO_REPORT
-        told = news(directory, reports)
-    if told is None:
+        notification = news(directory, reports)
+    if notification is None:
         return code
-    print(told.subject, told.text, sep="\n", flush=True)
-    return code if _send(told, arguments.options) else code or NOT_SENT
+    print(notification.subject, notification.text, sep="\n", flush=True)
+    return code if _send(notification, arguments.options) else code or NOT_SENT
 
 
 def news(directory: Path, reports: Path) -> Notification | None:
@@ -120,11 +120,11 @@ def _failed(reports: Path, options: Sequence[str]) -> int:
     status = said.get("ExecMainStatus", "")
     if said.get("Result") == "exit-code" and status.isdigit() and int(status) in REPORTED:
         return 0
-    told = failure(said, *_left(reports))
+    notification = failure(said, *_left(reports))
     with contextlib.suppress(OSError), whole(reports / "ended.json") as stream:
-        json.dump(told.facts, stream, indent=2)
-    print(told.subject, told.text, sep="\n", flush=True)
-    return 0 if _send(told, options) else NOT_SENT
+        json.dump(notification.facts, stream, indent=2)
+    print(notification.subject, notification.text, sep="\n", flush=True)
+    return 0 if _send(notification, options) else NOT_SENT
 
 
 def failure(unit: dict[str, str], partial: str, answered: int) -> Notification:
@@ -182,10 +182,10 @@ def _left(reports: Path) -> tuple[str, int]:
 # -- sending -----------------------------------------------------------------------------------------------------------
 
 
-def _send(told: Notification, options: Sequence[str]) -> bool:
+def _send(notification: Notification, options: Sequence[str]) -> bool:
     """Have the notice sent to where the inventory's proscribe_notify says; whether that went well."""
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:  # only this account can read it
-        json.dump({"proscribe_notice": told.as_dict()}, file)
+        json.dump({"proscribe_notice": notification.as_dict()}, file)
         file.flush()
         playbook = str(PROJECT / "playbooks" / "notify.yml")
         argv = [

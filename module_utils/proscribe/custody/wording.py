@@ -68,10 +68,10 @@ def _each(rows: Rows, outlooks: bool = False) -> list[str]:
 
 
 def _next(row: Mapping[str, Any]) -> str:
-    told = row["next_run"]
-    if told["state"] == TAKEN:
-        return f"the next enforcing run takes it again: {told['why']}"
-    return str(told["why"])
+    next_run = row["next_run"]
+    if next_run["state"] == TAKEN:
+        return f"the next enforcing run takes it again: {next_run['why']}"
+    return str(next_run["why"])
 
 
 def table(course: Course) -> str:
@@ -137,8 +137,8 @@ def ended(course: Course, *, check: bool, width: int) -> str:
     fates = course.fates()
     done = [fate for fate in fates if fate.done]
     word = DONE[course.do]
-    told = f"{word} {_of(done, fates)}"
-    head = f"would have {told}; nothing was changed" if check else told
+    done_text = f"{word} {_of(done, fates)}"
+    head = f"would have {done_text}; nothing was changed" if check else done_text
     lines = wrap(f"{head}{_after(course.do, done, check)}", width, 6)
     for fate in fates:
         if not fate.done:

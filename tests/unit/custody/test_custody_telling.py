@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from made_custody import asked, item, plan
+from made_custody import item, plan, request
 from proscribe.custody import wording
 from proscribe.custody.outcome import Course
 from proscribe.custody.selection import choose
@@ -18,7 +18,7 @@ HOSTILE = "\x1b[2J\u202egnp"
 
 
 def rows(*things: dict[str, Any]) -> list[dict[str, Any]]:
-    found = choose(asked(), {"web01": list(things)}, 0, lambda host: PLAN, {"w1": "2027-01-01"}, NOW)
+    found = choose(request(), {"web01": list(things)}, 0, lambda host: PLAN, {"w1": "2027-01-01"}, NOW)
     return [row.as_dict() for row in found]
 
 
@@ -75,8 +75,8 @@ def test_nobody_answered_is_never_an_empty_quarantine() -> None:
     text = wording.table(made)
     assert "0 things, 0 B; 0 of 2 hosts answered" in text
     assert "unknown: web01: unreachable: x" in text and "unknown: web02: no answer" in text
-    told = made.document()
-    assert [host["state"] for host in told["hosts"]] == ["unknown", "unknown"] and told["items"] == []
+    document = made.document()
+    assert [host["state"] for host in document["hosts"]] == ["unknown", "unknown"] and document["items"] == []
 
 
 def test_what_was_taken_in_parts_is_one_line() -> None:
@@ -89,7 +89,7 @@ def test_what_was_taken_in_parts_is_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("do", "results", "check", "told"),
+    ("do", "results", "check", "summary"),
     [
         ("restore", {"wechat-00000001": "", "telegram-00000002": ""}, False,
          "restored 2 of 2 things on 1 host; the ban was not lifted; the next enforcing run takes 1 of them again"),
@@ -102,11 +102,11 @@ def test_what_was_taken_in_parts_is_one_line() -> None:
          "would have pruned 2 of 2 things on 1 host; nothing was changed"),
     ],
 )  # fmt: skip
-def test_after_a_run_what_is_said_is_true(do: str, results: dict[str, str], check: bool, told: str) -> None:
+def test_after_a_run_what_is_said_is_true(do: str, results: dict[str, str], check: bool, summary: str) -> None:
     made = course(do)
     made.answered("web01", {"outcomes": [{"id": id_, "done": not why, "why": why} for id_, why in results.items()]})
     lines = wording.ended(made, check=check, width=200).splitlines()
-    assert lines[1] == told
+    assert lines[1] == summary
     word = {"restore": "restored", "prune": "pruned"}[do]
     missed = {row["id"]: results.get(row["id"], "no answer") for row in BOTH}
     assert lines[2:-1] == [f"not {word}: web01: {id_}: {why}" for id_, why in missed.items() if why]
@@ -130,7 +130,7 @@ def test_what_a_host_says_steers_no_terminal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "told"), [(0, "0 B"), (9_999, "9,999 B"), (10_000, "9 KiB"), (1024**5, "1,048,576 GiB")]
+    ("size", "text"), [(0, "0 B"), (9_999, "9,999 B"), (10_000, "9 KiB"), (1024**5, "1,048,576 GiB")]
 )
-def test_sizes(size: int, told: str) -> None:
-    assert wording.sized(size) == told
+def test_sizes(size: int, text: str) -> None:
+    assert wording.sized(size) == text

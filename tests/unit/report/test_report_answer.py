@@ -206,7 +206,7 @@ FIELD = ("rules", 0, "findings", 0)
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "told"),
+    ("path", "value", "message"),
     [
         (("platform",), [], "platform is no mapping"),
         *((("platform", key), 5, f"{key} is no text") for key in WHOLE["platform"]),
@@ -247,10 +247,10 @@ FIELD = ("rules", 0, "findings", 0)
         *(((*FIELD, key), 5, f"{key} is no text") for key in FOUND),
     ],
 )
-def test_a_value_of_another_type_makes_an_answer_none_and_is_named(path, value, told):
+def test_a_value_of_another_type_makes_an_answer_none_and_is_named(path, value, message):
     with pytest.raises(Unusable) as wrong:
         read("web01", changed(path, value))
-    assert str(wrong.value) == told
+    assert str(wrong.value) == message
 
 
 @pytest.mark.parametrize(
@@ -306,8 +306,8 @@ def test_of_too_many_findings_the_first_are_kept_and_the_rest_is_counted(number,
 
 
 def test_of_too_many_people_the_first_are_named():
-    people = [f"user{number}" for number in range(1001)]
-    assert read("web01", {**WHOLE, "logged_in": people})["logged_in"] == people[:1000]
+    users = [f"user{number}" for number in range(1001)]
+    assert read("web01", {**WHOLE, "logged_in": users})["logged_in"] == users[:1000]
 
 
 @pytest.mark.parametrize("key", FOUND)

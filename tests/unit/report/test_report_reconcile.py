@@ -110,15 +110,15 @@ def test_an_old_record_is_no_answer_and_a_clock_that_is_ahead_is_told(checked_at
 
 
 @pytest.mark.parametrize(
-    ("wanted", "made", "state", "noted"),
+    ("total", "made", "state", "noted"),
     [
         (3, clean_answer(), "compliant", False),
         (4, clean_answer(), "unknown", True),
         (4, answer(wechat(WECHAT), evaluated=["dns/x"]), "noncompliant", True),
     ],
 )
-def test_what_was_not_evaluated_is_not_taken_as_good(wanted, made, state, noted):
-    fleet = reconcile({"web01": DIGEST}, [read("web01", made)], rules={DIGEST: wanted})
+def test_what_was_not_evaluated_is_not_taken_as_good(total, made, state, noted):
+    fleet = reconcile({"web01": DIGEST}, [read("web01", made)], rules={DIGEST: total})
     assert states(fleet) == {"web01": state}
     assert [note.kind for note in fleet.notes] == (["too_few_rules"] if noted else [])
 

@@ -140,9 +140,9 @@ def test_an_overdue_review_is_said_before_all_that_may_be_cut_off():
     overdue = {**WAIVERS[0], "review_overdue": True, "review_by": "2026-11-15T02:00:00Z"}
     collector = Collector(run(["web02"], waivers=[overdue]))
     collector.answered("web02", answer(evaluated=["apps/wechat"]))
-    told = " ".join(shown(collector, width=60).split())
+    text = " ".join(shown(collector, width=60).split())
     assert (
-        "waiver press-office active review overdue since 2026-11-15, waives until 2027-03-31 10:00 UTC: wechat" in told
+        "waiver press-office active review overdue since 2026-11-15, waives until 2027-03-31 10:00 UTC: wechat" in text
     )
 
 

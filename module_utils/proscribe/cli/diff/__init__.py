@@ -153,8 +153,8 @@ def totals(changes: Iterable[Change]) -> dict[str, dict[str, int]]:
 
 def of_departments(hosts: Sequence[str], departments: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, int]]:
     """The departments of some hosts: how many of them, of how many that each has."""
-    asked = set(hosts)
-    found = {name: (len(asked.intersection(members)), len(members)) for name, members in departments.items()}
+    compared = set(hosts)
+    found = {name: (len(compared.intersection(members)), len(members)) for name, members in departments.items()}
     return {name: counts for name, counts in found.items() if counts[0]}
 
 
@@ -217,8 +217,8 @@ def _sign(change: Change) -> tuple[str, str]:
 
 def _text(change: Change) -> str:
     if change.kind == SERVICE and not (change.before and change.after):
-        holds = ", ".join(f"{kind} {number:,}" for kind, number in change.holds)
-        return clean(f"{change.after or f'no longer {change.before}'}{f': {holds}' if holds else ''}")
+        counts = ", ".join(f"{kind} {number:,}" for kind, number in change.holds)
+        return clean(f"{change.after or f'no longer {change.before}'}{f': {counts}' if counts else ''}")
     named = [
         f"{sign}{len(names):,} ({some(names, MOST_NAMES)})"
         for sign, names in (("+", change.added), ("-", change.removed))

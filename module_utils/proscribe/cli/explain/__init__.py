@@ -82,11 +82,11 @@ def at(text: str) -> datetime.datetime:
 
 def run(arguments: argparse.Namespace) -> int:
     """Answer on the standard output; returns the exit code."""
-    asked = read(arguments.name)
+    question = read(arguments.name)
     now = arguments.at or datetime.datetime.now(datetime.timezone.utc)
     compiled = compile_hosts(inventory.question(arguments), now)
     reports = Path(os.environ.get("PROSCRIBE_REPORTS") or inventory.PROJECT / "reports").absolute()
-    about, groups = explain(asked, compiled, facts.known(reports, compiled.hosts))
+    about, groups = explain(question, compiled, facts.known(reports, compiled.hosts))
     if arguments.json:
         print(json.dumps(as_json(about, groups), indent=2))
     else:
@@ -96,7 +96,9 @@ def run(arguments: argparse.Namespace) -> int:
     return CLOSED_SOMEWHERE if closed else OPEN_EVERYWHERE
 
 
-def explain(asked: Question, compiled: Compiled, known: Mapping[str, facts.Facts] = {}) -> tuple[Subject, list[Group]]:
+def explain(
+    question: Question, compiled: Compiled, known: Mapping[str, facts.Facts] = {}
+) -> tuple[Subject, list[Group]]:
     """What was asked about, and the hosts by their answer: the most closed first, then the most hosts. `known` is what
     records say of hosts.
 
@@ -106,7 +108,7 @@ def explain(asked: Question, compiled: Compiled, known: Mapping[str, facts.Facts
     unknown: Refused | None = None
     for catalogue in {id(catalogue): catalogue for catalogue in compiled.catalogues.values()}.values():
         try:
-            subjects[catalogue.version] = subject(asked, catalogue)
+            subjects[catalogue.version] = subject(question, catalogue)
         except Refused as refused:  # another catalogue, of other hosts, may have the word
             unknown = refused
     if not subjects and unknown is not None:
@@ -163,7 +165,7 @@ def headline(about: Subject, groups: Sequence[Group]) -> str:
     else:
         answer = ", ".join(f"{_is(status)} on {count:,} of {total:,} hosts" for status, count in counts.items())
     unknown = "" if about.relations else "; no service of the catalogue has it"
-    return clean(f"{about.asked.word}{who}: {answer}{unknown}")
+    return clean(f"{about.question.word}{who}: {answer}{unknown}")
 
 
 def _is(status: str) -> str:
@@ -180,8 +182,8 @@ def render(about: Subject, groups: Sequence[Group], width: int, colours: bool) -
         lines += ["", *wrap(several + some(group.hosts, MOST_HOSTS), width, 2)]
         lines += wrap(f"  {_of_hosts(group)}", width, 2) if about.kind != ADDRESS else []
         for control, answer in group.controls.items():
-            asked_here = about.kind in (NAME, ADDRESS) and control in DECIDING[NAME]
-            reasons = answer.reasons or [Reason(answer.status, _nothing(about))] * asked_here
+            decides_here = about.kind in (NAME, ADDRESS) and control in DECIDING[NAME]
+            reasons = answer.reasons or [Reason(answer.status, _nothing(about))] * decides_here
             first = f"  {control}"
             for reason in reasons:
                 aside = "" if reason.status == answer.status else f"({reason.status}) "
@@ -215,16 +217,16 @@ def _painted(line: str, status: str, colours: bool) -> str:
 
 def as_json(about: Subject, groups: Iterable[Group]) -> dict[str, Any]:
     """The explanation for machines."""
-    asked = about.asked
+    question = about.question
     return {
         "schema": SCHEMA,
         "asked": {
-            "text": asked.word,
+            "text": question.word,
             "kind": about.kind,
-            "host": asked.host or None,
-            "path": asked.path or None,
-            "port": asked.port,
-            "network": str(asked.network) if asked.network is not None else None,
+            "host": question.host or None,
+            "path": question.path or None,
+            "port": question.port,
+            "network": str(question.network) if question.network is not None else None,
         },
         "services": [
             {

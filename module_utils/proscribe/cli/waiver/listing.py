@@ -87,15 +87,15 @@ def _lasting(judged: Judged) -> bool:
 
 
 def _in_order(question: Question, now: datetime.datetime, limited: bool) -> list[Judged]:
-    asked = {host.name for host in question.hosts}
-    found = [j for j in waivers_of(question, now) if not limited or asked.intersection(j.standing.hosts)]
+    hosts = {host.name for host in question.hosts}
+    found = [j for j in waivers_of(question, now) if not limited or hosts.intersection(j.standing.hosts)]
     return sorted(found, key=lambda judged: worst_first(*judged))
 
 
 def _describe(found: Sequence[Judged], question: Question, now: datetime.datetime, as_json: bool, none: str) -> None:
     if as_json:
-        told = [{**described(judged, question), "seconds_left": _left(judged, now)} for judged in found]
-        document: dict[str, Any] = {"schema": SCHEMA, "at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "waivers": told}
+        listed = [{**described(judged, question), "seconds_left": _left(judged, now)} for judged in found]
+        document: dict[str, Any] = {"schema": SCHEMA, "at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "waivers": listed}
         print(json.dumps(document, indent=2))
     elif not found:
         print(none)
@@ -141,13 +141,13 @@ def sentence(judged: Judged, now: datetime.datetime) -> str:
     ]
     what += [f"by {' and '.join(waiver.controls)}"] if len(waiver.controls) < len(CONTROLS) else []
     where = f"on {counted(len(worth.hosts), 'host')} ({some(worth.hosts, 3)})" if worth.hosts else "on no host"
-    people = f"for {waiver.requested_by}, approved by {waiver.approved_by}"
-    people += f", {waiver.ticket}" if waiver.ticket else ""
+    parties = f"for {waiver.requested_by}, approved by {waiver.approved_by}"
+    parties += f", {waiver.ticket}" if waiver.ticket else ""
     problem = f"{worth.why}. " if worth.why else ""
     scope = f"{', '.join(what)} {where}"
     until = moment(waiver.ends)
     if worth.waives:
-        told = f"{shown(_left(judged, now))} left, until {until}: {who} may use {scope}"
+        text = f"{shown(_left(judged, now))} left, until {until}: {who} may use {scope}"
     else:  # nobody may, whatever the file says
-        told = f"It is for {who} to use {scope}, from {moment(waiver.starts)} until {until}"
-    return f"{problem}{told}; {people}: {waiver.reason}"
+        text = f"It is for {who} to use {scope}, from {moment(waiver.starts)} until {until}"
+    return f"{problem}{text}; {parties}: {waiver.reason}"

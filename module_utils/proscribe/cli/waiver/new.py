@@ -105,8 +105,8 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         create(path, content)
         print(clean(f"wrote {path}"))
     worth = "it waives" if judged.standing.waives else f"as it stands it waives nothing ({judged.standing.status})"
-    told = f"{worth.replace('_', ' ')}: {sentence(judged, now)}"
-    print(clean(told), file=sys.stderr if arguments.print else sys.stdout)
+    line = f"{worth.replace('_', ' ')}: {sentence(judged, now)}"
+    print(clean(line), file=sys.stderr if arguments.print else sys.stdout)
     if not arguments.print:
         print(f"next: {clean(waiver.approved_by)} signs it, and it is committed:")
         for step in _sign(arguments, waiver.id):

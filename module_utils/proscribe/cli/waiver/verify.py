@@ -27,16 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     """Look at signatures and standings."""
     known = waivers_of(inventory.question(arguments), now)
-    asked = [named(id_, known) for id_ in arguments.ids] or known
-    told = [verified(judged, now) for judged in asked]
+    selected = [named(id_, known) for id_ in arguments.ids] or known
+    results = [verified(judged, now) for judged in selected]
     if arguments.json:
-        print(json.dumps({"schema": "proscribe/waiver-verification/1", "waivers": told}, indent=2))
+        print(json.dumps({"schema": "proscribe/waiver-verification/1", "waivers": results}, indent=2))
     else:
-        for one in told:
+        for one in results:
             print(clean(f"{one['id']}: {one['signature']}; {one['status'].replace('_', ' ')}") + _because(one["why"]))
-        if not told:
+        if not results:
             print("no waivers in this inventory")
-    return 0 if all(one["waives"] for one in told) else FALLEN
+    return 0 if all(one["waives"] for one in results) else FALLEN
 
 
 def verified(judged: Judged, now: datetime.datetime) -> dict[str, Any]:

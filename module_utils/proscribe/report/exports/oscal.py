@@ -152,7 +152,7 @@ class Export:
 
     def _observations(self) -> Iterator[str]:
         for key, group in self._groups.items():
-            told = {
+            observation = {
                 "uuid": self._id("observation", *key),
                 "title": f"{key.rule}: {key.state.replace('_', ' ')}",
                 "description": f"{key.rule} is {key.state.replace('_', ' ')} on {counted(len(group.hosts), 'host')}",
@@ -167,7 +167,7 @@ class Export:
             subjects = (
                 f'{{"subject-uuid":"{self._host_ids[number]}","type":"inventory-item"}}' for number in group.hosts
             )
-            yield f'{_json(told)[:-1]},"subjects":[{",".join(subjects)}]}}'
+            yield f'{_json(observation)[:-1]},"subjects":[{",".join(subjects)}]}}'
 
     def _risk(self, id_: str, waiver: Mapping[str, Any]) -> dict[str, Any]:
         run = self._report["run"]
@@ -256,9 +256,9 @@ def _prop(name: str, value: str, remarks: str) -> dict[str, str]:
 
 def _waiver(waiver: Mapping[str, Any]) -> dict[str, str]:
     """A waiver of the run, whatever it is worth, as a property of the result."""
-    told = _token(waiver.get("why") or waiver["reason"])
+    remarks = _token(waiver.get("why") or waiver["reason"])
     status = waiver["status"].replace("_", "-")
-    return {"name": "waiver", "ns": NAMESPACE, "value": _token(waiver["id"]), "class": status, "remarks": told}
+    return {"name": "waiver", "ns": NAMESPACE, "value": _token(waiver["id"]), "class": status, "remarks": remarks}
 
 
 def _token(value: object) -> str:

@@ -31,21 +31,21 @@ def title(report: Mapping[str, Any]) -> str:
     bad = hosts[ERROR] + hosts[NONCOMPLIANT]
     if expected == 1 and (bad or hosts[UNKNOWN]):
         return "The ban does not hold on this host" if bad else "Whether the ban holds on this host is unknown"
-    asked = "" if left_out(report["run"]) == 0 else " that was asked" if expected == 1 else " that were asked"
+    which = "" if left_out(report["run"]) == 0 else " that was asked" if expected == 1 else " that were asked"
     if bad:
         rest = f", and is unknown for {hosts[UNKNOWN]:,}" if hosts[UNKNOWN] else ""
-        return f"The ban does not hold on {bad:,} of {counted(expected, 'host')}{asked}{rest}"
+        return f"The ban does not hold on {bad:,} of {counted(expected, 'host')}{which}{rest}"
     if hosts[UNKNOWN]:
-        return f"Whether the ban holds is unknown for {hosts[UNKNOWN]:,} of {counted(expected, 'host')}{asked}"
+        return f"Whether the ban holds is unknown for {hosts[UNKNOWN]:,} of {counted(expected, 'host')}{which}"
     if idle := not_in_force(report):
         return idle[0].upper() + idle[1:]
     what = ban(report["run"])
     held = f"{what[0].upper()}{what[1:]} {'hold' if ' and ' in what else 'holds'} on"
     if apart:
-        served = f"the {counted(expected, 'host')}{asked} that {'is' if expected == 1 else 'are'} served"
+        served = f"the {counted(expected, 'host')}{which} that {'is' if expected == 1 else 'are'} served"
         return f"{held} {served}; {counted(apart, 'host')} {'is' if apart == 1 else 'are'} not"
-    if asked:
-        return f"{held} the {counted(expected, 'host')}{asked}"
+    if which:
+        return f"{held} the {counted(expected, 'host')}{which}"
     return f"{held} {'this host' if expected == 1 else f'all {expected:,} hosts'}"
 
 

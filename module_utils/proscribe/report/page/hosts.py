@@ -45,11 +45,11 @@ class Hosts(NamedTuple):
 
 def hosts(breakdown: Breakdown) -> Hosts:
     """The worst hosts with their evidence, and the names of those that are as they have to be."""
-    told = sorted((host for host in breakdown.hosts if not _quiet(host)), key=lambda h: STATES.index(h.state))
+    listed = sorted((host for host in breakdown.hosts if not _quiet(host)), key=lambda h: STATES.index(h.state))
     quiet = [(state, [host.name for host in breakdown.hosts if _quiet(host) and host.state == state]) for state in MET]
     return Hosts(
-        [_row(host, breakdown) for host in told[:ROWS]],
-        _more(len(told) - ROWS),
+        [_row(host, breakdown) for host in listed[:ROWS]],
+        _more(len(listed) - ROWS),
         [Names(state, len(names), names[:NAMES], _more(len(names) - NAMES)) for state, names in quiet if names],
     )
 

@@ -81,11 +81,10 @@ def until(trend: Sequence[Run], run: object) -> Sequence[Run]:
 
 
 def _change(before: Run, now: Run) -> str:
-    hosts, asked = sum(now["hosts"].values()), sum(before["hosts"].values())
-    if hosts != asked:  # a limited run, or another inventory: the numbers say nothing without the whole
-        return (
-            f"Not meeting the ban: {_open(now):,} of {counted(hosts, 'host')}; before, {_open(before):,} of {asked:,}"
-        )
+    hosts, hosts_before = sum(now["hosts"].values()), sum(before["hosts"].values())
+    if hosts != hosts_before:  # a limited run, or another inventory: the numbers say nothing without the whole
+        less = f"before, {_open(before):,} of {hosts_before:,}"
+        return f"Not meeting the ban: {_open(now):,} of {counted(hosts, 'host')}; {less}"
     difference = _open(now) - _open(before)
     than = f"{abs(difference):,} {'more' if difference > 0 else 'fewer'} than" if difference else "as many as"
     return f"Not meeting the ban: {counted(_open(now), 'host')}, {than} before"

@@ -29,12 +29,12 @@ def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: 
     with history.database.reading() as session:
         names.check(session, history.plans, scope)
         number, first, last = answers.runs(session, scope.since)
-        asked_for = answers.hosts(session, scope.host)
-        told: list[dict[str, Any]] = []
+        hosts = answers.hosts(session, scope.host)
+        incidents: list[dict[str, Any]] = []
         if scope.host or scope.rule:
             for incident in answers.incidents(session, scope):
-                told.append(incident._asdict())
-                if len(told) == MOST_INCIDENTS:
+                incidents.append(incident._asdict())
+                if len(incidents) == MOST_INCIDENTS:
                     break
         return {
             "schema": SCHEMA,
@@ -42,15 +42,15 @@ def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: 
             **scope._asdict(),
             "runs": {"number": number, "first": first, "last": last},
             "looked": {
-                "hosts": len(asked_for),
-                "never": answers.never(asked_for, history.plans, scope.rule.partition("/")[0]),
+                "hosts": len(hosts),
+                "never": answers.never(hosts, history.plans, scope.rule.partition("/")[0]),
             },
             "wrong": [one._asdict() for one in answers.wrong(session, scope)],
             "repaired": answers.repairs(session, scope)._asdict(),
             "flapping": [one._asdict() for one in answers.flapping(session, scope)],
             "unseen": [one._asdict() for one in answers.unseen(session, scope, before)],
             "trend": answers.trend(session, scope.since),
-            "episodes": told,
+            "episodes": incidents,
         }
 
 
@@ -137,21 +137,21 @@ def _repaired(repairs: Mapping[str, Any]) -> str:
 
 
 def _flapping(flaps: Sequence[Mapping[str, Any]], width: int, most: int) -> list[str]:
-    told = [
+    entries = [
         f"{clean(one['host'])} {clean(one['rule'])}: drifted {one['times']} times, last {moment(one['last'])}"
         for one in flaps
     ]
-    return [line for text in _limited(told, most, "more") for line in wrap(text, width, 2)]
+    return [line for text in _limited(entries, most, "more") for line in wrap(text, width, 2)]
 
 
 def _unseen(past: Mapping[str, Any], width: int, most: int) -> list[str]:
-    told = [
+    entries = [
         f"{clean(one['host'])}, for {_ago(past['now'], one['last_seen'])} (since {moment(one['last_seen'])})"
         if one["last_seen"]
         else f"{clean(one['host'])}, ever"
         for one in past["unseen"]
     ]
-    return [line for text in _limited(told, most, "more hosts") for line in wrap(text, width, 2)]
+    return [line for text in _limited(entries, most, "more hosts") for line in wrap(text, width, 2)]
 
 
 def _incidents(past: Mapping[str, Any], width: int, most: int, colours: bool) -> list[str]:
@@ -176,11 +176,11 @@ def _trend(trend: Sequence[Mapping[str, Any]], width: int, most: int) -> list[st
         hosts = point["hosts"]
         bad, total = sum(hosts[state] for state in OPEN), sum(hosts.values())
         text = f"{moment(point['finished'])}  {bad:,} of {counted(total, 'host')} not meeting the ban"
-        told = f"{text}   compliant {ratio(point['compliance_strict'])}   {point['mode']}"
-        if cells(told) > width:  # the share is what people compare, so it is not what is cut off
+        line = f"{text}   compliant {ratio(point['compliance_strict'])}   {point['mode']}"
+        if cells(line) > width:  # the share is what people compare, so it is not what is cut off
             text = text.replace(counted(total, "host"), f"{total:,}")
-            told = f"{text}, {percent(point['compliance_strict'])} compliant"
-        lines.append(clip(told, width))
+            line = f"{text}, {percent(point['compliance_strict'])} compliant"
+        lines.append(clip(line, width))
     return lines
 
 
@@ -191,9 +191,9 @@ def _table(rows: Sequence[tuple[str, str, str]], width: int, most: int, colours:
     widths = (min(max(cells(first) for first, _, _ in shown_), width // 3), max(cells(state) for _, state, _ in shown_))
     lines: list[str] = []
     for first, state, text in shown_:
-        told = row(clip(first, width // 3), state, text, widths, width, 2)
-        told[0] = told[0].replace(f"  {state}", "  " + paint(state, COLOUR.get(state, ""), colours=colours), 1)
-        lines += told
+        printed = row(clip(first, width // 3), state, text, widths, width, 2)
+        printed[0] = printed[0].replace(f"  {state}", "  " + paint(state, COLOUR.get(state, ""), colours=colours), 1)
+        lines += printed
     more = len(rows) - most
     return [*lines, f"and {counted(more, f'more {noun}')}; --json has them all"] if more > 0 else lines
 

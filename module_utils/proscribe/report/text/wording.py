@@ -128,14 +128,14 @@ def _without_name(text: str, name: str) -> str:
     """The text with `(name)` for that name, where it stands as a word of its own. An expression that looks for both
     would try each place of the text with all of the name.
     """
-    told: list[str] = []
+    parts: list[str] = []
     done = 0
     while (begin := text.find(name, done)) >= 0:
         end = begin + len(name)
         whole = not BEFORE.match(text[max(begin - 1, 0) : begin]) and not AFTER.match(text[end : end + 1])
-        told += [text[done:begin], "(name)" if whole else name]
+        parts += [text[done:begin], "(name)" if whole else name]
         done = end
-    return "".join(told) + text[done:]
+    return "".join(parts) + text[done:]
 
 
 def causes(shared: Sequence[Cause]) -> str:

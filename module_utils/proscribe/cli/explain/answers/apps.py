@@ -26,7 +26,7 @@ def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
     if section is None:
         yield off("apps")
         return
-    if about.kind == FILE and not file_names.scanned(about.asked.word):
+    if about.kind == FILE and not file_names.scanned(about.question.word):
         yield Reason(OPEN, "no files are looked for there: what lies there belongs to the host's package systems")
         return
     if about.kind == FILE and not about.relations:
@@ -42,7 +42,7 @@ def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
             if relation.how == "program":
                 yield from _program(relation, policy, entry)
             elif relation.how == "file":
-                yield from _file(about.asked.word, policy, service.id, section)
+                yield from _file(about.question.word, policy, service.id, section)
             elif relation.how in ("is", "blocks"):
                 yield from _service(policy, service.id, entry)
 
