@@ -32,7 +32,7 @@ from proscribe_action import HostAction, observe_timeout, results
 PLACES = "/usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python python3"
 ANY_PYTHON = f"for python in {PLACES}; do command -v $python && break; done"
 # An own text for every host would be a warning for each; Ansible tells one text once.
-CANNOT_PIPE = "where a connection cannot pipe, or is told not to (pipelining), the observing code goes as a module"
+CANNOT_PIPE = "where a connection cannot pipe, or is set not to (pipelining), the observing code goes as a module"
 NO_ANSWER = "hosts that do not answer the streamed code get it as a module, which takes longer (-vvv: what they said)"
 
 

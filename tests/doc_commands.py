@@ -123,14 +123,14 @@ def _wrong_of_launcher(argv: Sequence[str], mentioned: bool) -> str:
         passed: list[str] = []
         wrong = _ended(lambda: passed.extend(words.read(word, rest)[1].passed_on), mentioned)
         return wrong or (_wrong_of_playbook(["x.yml", *passed], mentioned) if passed else "")
-    if word in launcher_words():
+    if word in launcher_commands():
         return _wrong_of_playbook([f"playbooks/{word}.yml", *rest], mentioned)
     return f"there is no command {word!r}"
 
 
-def launcher_words() -> list[str]:
-    """The words that the launcher has."""
-    return (re.findall(r"^words='(.*)'$", (PROJECT / "proscribe").read_text(), re.MULTILINE) or [""])[0].split()
+def launcher_commands() -> list[str]:
+    """The commands of the launcher."""
+    return (re.findall(r"^commands='(.*)'$", (PROJECT / "proscribe").read_text(), re.MULTILINE) or [""])[0].split()
 
 
 def _wrong_of_playbook(argv: Sequence[str], mentioned: bool) -> str:

@@ -16,7 +16,7 @@ OF_RULE = (
     (NONCOMPLIANT, "is broken, with the findings that show it"),
     (UNKNOWN, "could not be seen, with the reason; or, of a host, it gave no answer that counts"),
     (WAIVED, "is broken, and an active waiver covers it"),
-    (REPAIRED, "was broken, was corrected in this run, and held when it was looked at again"),
+    (REPAIRED, "was broken, was corrected in this run, and was compliant when checked again"),
     (COMPLIANT, "holds"),
     (NOT_APPLICABLE, "does not count on this host: it is upcoming, or only reported, or nothing is known to look for"),
 )
@@ -29,7 +29,7 @@ OF_RUN = (
     ),
     (
         verdict.STOPPED_EXIT,
-        "enforcing was stopped before every host had its turn: [operations.md](operations.md#canary-and-batches)",
+        "enforcing was stopped before all hosts were corrected: [operations.md](operations.md#canary-and-batches)",
     ),
     (verdict.NONCOMPLIANT_EXIT, "the gate is `noncompliant` or `incomplete`, and a host is `noncompliant` or `error`"),
     (

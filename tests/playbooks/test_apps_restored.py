@@ -180,7 +180,7 @@ def test_restored_by_its_id_while_the_ban_stays_and_lifted_with_the_ban(made: Ma
         assert not app.exists() and made.quarantined == [id_]
     ended = made("quarantine restore", "--id", id_, "--accept-loss")
     assert ended.code == 0, ended.said
-    assert "restored 1 of 1 thing on 1 host; the ban was not lifted; the next enforcing run takes 1 of them again" in (
+    assert "restored 1 of 1 item on 1 host; the ban was not lifted; the next enforcing run takes 1 of them again" in (
         ended.said
     )
     assert "not in force" not in ended.said and "puts it back" not in ended.said
@@ -286,9 +286,9 @@ def test_pruned_for_ever_by_age_and_selector(made: Made) -> None:
     for options in (("--check",), ()):
         ended = made("quarantine prune", "--user", "alice", *options)
         assert ended.code == 0, ended.said
-        assert "gone for ever; nothing brings them back:" in ended.said and id_ in ended.said
+        assert "deleted and cannot be restored:" in ended.said and id_ in ended.said
         assert made.quarantined == ([id_] if options else [])
-    assert "pruned 1 of 1 thing on 1 host; they are gone for ever" in ended.said
+    assert "pruned 1 of 1 item on 1 host; they cannot be restored" in ended.said
     assert not app.exists() and made.gate.exists()
     assert made("enforce").code == 0 and made("lift").code == 0
     assert not made.quarantine.exists() and not app.exists()
@@ -304,7 +304,7 @@ def test_never_over_what_stands_there_now_and_the_run_fails_for_it(made: Made) -
         os.lchown(app, 61234, 61234)
         ended = made("quarantine restore", "--id", id_, "--accept-loss")
         assert ended.code == 2, ended.said
-        assert "something stands there now" in ended.said and "restored 0 of 1 thing" in ended.said
+        assert "something stands there now" in ended.said and "restored 0 of 1 item" in ended.said
         assert made.quarantined == [id_] and not list((made.directory / "elsewhere").iterdir())
         app.unlink()
 

@@ -45,7 +45,7 @@ def test_more_than_is_allowed_stops_after_the_canary_and_the_command_it_names_go
     assert set((fleet.latest / "not_reached.txt").read_text().split()) == set(fleet.names) - {canary}
     said = " ".join(ended.said.split())
     assert "exit 13: stopped after the canary batch (1 host): the whole would change 4 hosts of the 4" in said
-    assert "0 of these hosts stood well; 3 hosts left as found" in said
+    assert "0 of these hosts were compliant; 3 hosts left as found" in said
     assert "failed:" not in said
 
     dry, on = commands(ended.said)
@@ -68,7 +68,7 @@ def test_a_canary_that_fails_keeps_all_others_from_their_turn(tmp_path: Path) ->
     assert fleet.rollout["batches"] == [1, 5]
     said = " ".join(ended.said.split())
     assert "every host of a batch failed; 5 hosts left as found" in said
-    assert "go on with the other 5 hosts, once what failed is put right" in said
+    assert "go on with the other 5 hosts, once the failure is corrected" in said
 
 
 def test_too_many_failures_stop_the_run_before_its_next_batch(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_a_policy_of_then_that_cannot_be_compiled_is_told_with_its_revision(chec
     finally:
         checkout.git("reset", "--quiet", "--hard", "HEAD~1")
     assert ended.code == 2
-    assert "cannot be compiled by the code of now" in ended.said
+    assert "cannot be compiled by the current code" in ended.said
     assert "HEAD:inventory/group_vars/all.yml:1: proscribe_catagories" in ended.said
 
 

@@ -40,7 +40,7 @@ def test_usage_names_every_word(launcher: Path, words: tuple[str, ...]) -> None:
 def test_an_unknown_word_is_told_with_the_one_that_is_close(launcher: Path) -> None:
     ended = launch(launcher, "enforec", environment=clean_environment())
     assert ended.code == 2
-    assert 'no word "enforec" (did you mean "enforce"?)' in ended.said
+    assert 'no command "enforec" (did you mean "enforce"?)' in ended.said
 
 
 def test_a_word_whose_playbook_is_not_there_yet_says_so(launcher: Path) -> None:

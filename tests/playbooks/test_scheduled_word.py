@@ -57,7 +57,7 @@ def test_a_change_is_told_once_and_what_goes_on_as_it_was_is_not(tmp_path: Path,
     ((kind, notification),) = chat.got
     assert kind == "application/json"
     assert (notification["schema"], notification["number_of_hosts"]) == ("proscribe/notice/1", 2)
-    assert notification["text"].startswith("Proscribe: 2 hosts brought in line for the first time")
+    assert notification["text"].startswith("Proscribe: 2 hosts corrected for the first time")
     assert {host["host"] for host in notification["hosts"]} == {"h1", "h2"}
     assert "token=secret" not in ended.said
 
@@ -82,7 +82,7 @@ def test_a_host_that_falls_silent_and_comes_back_is_told_each_time(tmp_path: Pat
     for _ in range(2):  # what goes on is no news
         ended = scheduled(fleet, chat)
         assert ended.code == 2, ended.said
-    assert [notification["subject"] for _, notification in chat.got[1:]] == ["Proscribe: 1 host newly not in order"]
+    assert [notification["subject"] for _, notification in chat.got[1:]] == ["Proscribe: 1 host newly not compliant"]
     fleet.interpreter("h1")
     ended = scheduled(fleet, chat)
     assert ended.code == 0, ended.said
@@ -98,5 +98,5 @@ def test_a_notice_that_cannot_be_sent_is_tried_again_then_told(tmp_path: Path, c
     chat.codes = [503]
     ended = scheduled(fleet, chat)
     assert (ended.code, len(chat.got)) == (76, 5), ended.said
-    assert "the notice could not be sent" in ended.said and "token=secret" not in ended.said
+    assert "the notification could not be sent" in ended.said and "token=secret" not in ended.said
     assert fleet.corrected == {"h1"}

@@ -98,7 +98,7 @@ def test_the_example_inventory_is_explained_from_anywhere(tmp_path: Path) -> Non
         (("explain", "telegrm"), 2, "did you mean 'telegram'?"),
         (("explain", "x.example", "--limit", "nobody"), 2, "--limit nobody"),
         (("explain",), 2, "NAME"),
-        (("explain", "--help"), 0, "Ends with 0 when it is open on all hosts"),
+        (("explain", "--help"), 0, "Exit code 0: open on all chosen hosts"),
         (("waiver", "--help"), 0, "expire-soon"),
         (("waiver", "new", "--help"), 0, "--compensating-control"),
         (("waiver", "list"), 0, "no waivers in this inventory"),

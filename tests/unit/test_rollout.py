@@ -179,8 +179,8 @@ def test_what_would_have_happened_is_said_in_words() -> None:
     before = Before("20261124T000000Z-enforce-1a2b", 1190)
     assert decide(hosts, DEFAULTS, before=before).stop == (
         "the whole would change 1,200 hosts of the 1,200 that answered (apps on 9, dns on 1,200) and remove 270 "
-        "programs, and proscribe_max_change allows 300 hosts and 200 removals; in the run before "
-        "(20261124T000000Z-enforce-1a2b), 1,190 of these hosts stood well"
+        "programs, and proscribe_max_change allows 300 hosts and 200 removals; in the previous run "
+        "(20261124T000000Z-enforce-1a2b), 1,190 of these hosts were compliant"
     )
 
 

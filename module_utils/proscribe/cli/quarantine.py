@@ -35,8 +35,8 @@ nothing is known by is an error, and then nothing is changed. Beside these, any 
   ./proscribe quarantine prune --service wechat --older-than 30d --check
 
 restore says before anything moves whether a waiver covers each thing; what the next enforcing run takes again is only
-restored with --accept-loss. It never replaces what stands at the place by now. What prune takes is gone for ever. Ends
-with 0 when all was done, 12 when no host answered, otherwise with Ansible's own code (2: something was not done)."""
+restored with --accept-loss. It never replaces a file that is at the place now. prune deletes for good. Exit code 0: all
+was done; 12: no host answered; otherwise Ansible's own code (2: something was not done)."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

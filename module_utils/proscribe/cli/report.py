@@ -34,6 +34,7 @@ from ..report.storage.complete import (
 )
 from ..report.storage.files import SUFFIX, rewrite
 from ..report.terminal import past_runs, summary
+from ..report.text.wording import in_words
 from . import Refused, merging
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -43,8 +44,8 @@ TABLE, JSON = "table", "json"
 
 EPILOG = """\
 Without --since, --host or --rule it shows the report of one run again: the latest, or --run's. With one of them it
-answers from the history: what is wrong now and since when, what was put right and how long that took, what drifts again
-and again, which hosts no run has seen for longer than proscribe_stale_after, and the trend.
+answers from the history: what is wrong now and since when, what was corrected and how long that took, what drifts
+repeatedly, which hosts no run has seen for longer than proscribe_stale_after, and the trend.
 
   ./proscribe report
   ./proscribe report --since 30d
@@ -56,7 +57,8 @@ and again, which hosts no run has seen for longer than proscribe_stale_after, an
   ./proscribe report --merge unmerged --since 12h         all since then that are in no such report yet
 
 Reports are looked for in PROSCRIBE_REPORTS (default: the project's reports/). The history is the one that the latest
-run wrote into, unless --history names another. Ends with 0, or with 2 where there is no such run or no history."""
+run wrote into, unless --history names another. Exit code 2: there is no such run or no
+history; otherwise 0."""
 
 
 def formats() -> tuple[str, ...]:
@@ -198,7 +200,7 @@ def _newer_parts(latest: Path, reports: Path) -> list[str]:
         run, hosts = (report := read_report(newest))["run"], report["summary"]["hosts"]
     except (NoSuchRun, UnreadableReport, OSError, KeyError):
         return []
-    states = ", ".join(f"{number:,} {state.replace('_', ' ')}" for state, number in hosts.items() if number)
+    states = ", ".join(f"{number:,} {in_words(state)}" for state, number in hosts.items() if number)
     scope = "; ".join(parts(run)) or f"inventory {', '.join(run.get('inventory') or ())}"
     return [f"{newest.name} is newer ({scope}): {states or 'no host'}; --run {NEWEST} shows it"]
 

@@ -34,11 +34,11 @@ REPORTED = (2, 4, 10, 11, 13, NOT_SENT)
 EPILOG = """\
 The units that `./proscribe schedule` sets up call it; by hand it does the same:
 
-  ./proscribe scheduled drift -- -i inventory/prod        looks, corrects what has drifted, tells what changed
-  ./proscribe scheduled collect -- -i inventory/prod      collects what hosts found that run by themselves
+  ./proscribe scheduled drift -- -i inventory/prod        checks, corrects what has drifted, reports what changed
+  ./proscribe scheduled collect -- -i inventory/prod      collects the results of hosts that run by themselves
 
-A second one is refused while one goes on. Ends with the run's own code; with 78 where the run came to no report, and
-with 76 where only the notice could not be sent."""
+Only one runs at a time. The exit code is the run's own; 78 if the run produced no report; 76 if only the notification
+could not be sent."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -202,7 +202,7 @@ def _send(notification: Notification, options: Sequence[str]) -> bool:
         quiet = {**os.environ, "ANSIBLE_NO_TARGET_SYSLOG": "1"}  # it would log the whole notice once more
         done = subprocess.run(argv, env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
-        print("proscribe: the notice could not be sent:", file=sys.stderr)
+        print("proscribe: the notification could not be sent:", file=sys.stderr)
         print(*(clean(line) for line in done.stdout.splitlines()[-12:]), sep="\n", file=sys.stderr)
     return done.returncode == 0
 

@@ -87,7 +87,7 @@ def _controls(value: object, rules: list[dict[str, Any]], evaluated: int) -> dic
     for name_, counted in counts.items():
         listed_ = sum(rule["rule"].startswith(f"{name_}/") for rule in rules)
         if counted["evaluated"] < max(listed_, counted["not_applicable"]):
-            raise Unusable(f"it counts {counted['evaluated']} rules of {name_}, fewer than it tells of")
+            raise Unusable(f"it counts {counted['evaluated']} rules of {name_}, fewer than it lists")
     if sum(counted["evaluated"] for counted in counts.values()) > evaluated:
         raise Unusable(f"its controls count more rules than the {evaluated} that it says it evaluated")
     return counts

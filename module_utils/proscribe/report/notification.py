@@ -102,7 +102,7 @@ def notification(
     if len(by_host) > MOST_HOSTS:
         lines.append(f"... and {counted(len(by_host) - MOST_HOSTS, 'more host')}")
     if again:
-        lines += ["", f"Drift again and again, so something there puts it back: {some(list(again), 10)}"]
+        lines += ["", f"Repeated drift, so something there reverts the correction: {some(list(again), 10)}"]
     lines += ["", f"The whole report: {where}/report.html"]
     facts = {
         "run": report["run"]["id"],
@@ -168,7 +168,7 @@ def _of_record(
         }
     for (there, name), change in began.items() if known else ():
         if there == host and name and name not in listed and change.ended in (COMPLIANT, REPAIRED):
-            what = f"in order again: {change.evidence}"
+            what = f"compliant again: {change.evidence}"
             yield {
                 "rule": name,
                 "state": COMPLIANT,
@@ -201,16 +201,16 @@ def _subject(
     mended = sum(found == {COMPLIANT} for found in states.values())
     first = bool(known and known.first)
     verbs = {
-        "brought in line for the first time": repaired if first else (),
-        "drifted and put right": () if first else drifted,
-        "put right": () if first else repaired - drifted,
-        "put right in part": corrected - repaired,
+        "corrected for the first time": repaired if first else (),
+        "corrected after drift": () if first else drifted,
+        "corrected": () if first else repaired - drifted,
+        "partly corrected": corrected - repaired,
     }
     parts = [
         *(f"{counted(len(hosts), 'host')} {verb}" for verb, hosts in verbs.items() if hosts),
-        *([f"{counted(wrong, 'host')} newly not in order"] if wrong else []),
-        *([f"{counted(mended, 'host')} in order again"] if mended else []),
-        *(["stopped before every host had its turn"] if stopped else []),
+        *([f"{counted(wrong, 'host')} newly not compliant"] if wrong else []),
+        *([f"{counted(mended, 'host')} compliant again"] if mended else []),
+        *(["stopped before all hosts were corrected"] if stopped else []),
     ]
     return "Proscribe: " + ", ".join(parts)
 
@@ -235,7 +235,7 @@ def _host(host: str, items: Sequence[Mapping[str, Any]], record: Mapping[str, An
     if still := _still(record, items):
         controls = {rule.partition("/")[0] for rule in still}
         why = [error["message"] for error in record["errors"] if error["control"] in controls][:1]
-        yield f"  still not in order: {': '.join([_named(still), *map(_short, why)])}"
+        yield f"  still not compliant: {': '.join([_named(still), *map(_short, why)])}"
 
 
 def _named(rules: Sequence[str]) -> str:
@@ -250,11 +250,11 @@ def _item(group: Sequence[Mapping[str, Any]]) -> str:
     """Rules that have one cause, or one rule, in a line."""
     first = group[0]
     name = _named([item["rule"] for item in group])
-    state = "put right" if first["state"] == REPAIRED else first["state"]
+    state = "corrected" if first["state"] == REPAIRED else first["state"]
     when = f"since {moment(first['since'])}" if first["since"] else ""
     if first["state"] == REPAIRED:
         known_before = f", {when}" if first["since"] and first["since"] < first["found"] else ""
-        when = f"found {_instant(first['found'])}, put right {_instant(first['repaired'])}{known_before}"
+        when = f"found {_instant(first['found'])}, corrected {_instant(first['repaired'])}{known_before}"
     times = f" (time {first['times']} in {PERIOD} days)" if first["times"] > 1 else ""
     detail = "; ".join(part for part in (_short(first["what"]), when) if part)
     return f"{name or 'the host'}: {state}{times}{f': {detail}' if detail else ''}"

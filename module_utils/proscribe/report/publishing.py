@@ -73,6 +73,6 @@ def _brought_up(
             fleet_state.take(report, records, beyond.left_out, beyond.stale_after)
             fleet_state_file.write(reports, fleet_state)
         except OSError as error:
-            report["warnings"].append(f"this run is not in the whole picture: {error}")
+            report["warnings"].append(f"this run is not in the fleet state: {error}")
             fleet_state = None
         yield fleet_state

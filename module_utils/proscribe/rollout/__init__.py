@@ -146,5 +146,5 @@ def _described(changes: Mapping[str, int], over: Mapping[str, int], answered: in
     most = " and ".join(counted(limit, "host" if part == "hosts" else "removal") for part, limit in over.items())
     message = f"the whole {would}, and proscribe_max_change allows {most}"
     if before is not None:
-        message += f"; in the run before ({before.run}), {before.well:,} of these hosts stood well"
+        message += f"; in the previous run ({before.run}), {before.well:,} of these hosts were compliant"
     return message

@@ -412,7 +412,7 @@ def test_nothing_is_blocked_on_a_system_that_is_not_looked_at(catalogue: Catalog
         ("/home/a/Parrot.AppImage", {}, "depends", "is looked for in homes"),
         ("/home/a/bin/parrot", {}, "depends", "what is in it and around it shows that"),
         ("/usr/lib/Parrot.AppImage", {}, "open", "no files are looked for there"),
-        ("Krita.AppImage", {}, "open", "nothing restricted is called so"),
+        ("Krita.AppImage", {}, "open", "no restricted program has this name"),
         ("parrot-desktop-4.1-linux-amd64", {}, "depends", "an AppImage or a tool called"),
         ("Parrot.AppImage", {"services_exclude": ["parrot"]}, "open", "proscribe_services_exclude names it"),
         ("Parrot.AppImage", {"controls": {"apps": "off"}}, "off", "leaves apps off"),

@@ -221,7 +221,7 @@ def test_the_answer_names_hosts_departments_and_names(tmp_path: Path) -> None:
     found = found._replace(groups=(group._replace(changes=(*group.changes, change)),))
     lines = diff.render(Earlier("v1 (abc)", {}, {}, ("a note",)), found, {"press": ["a", "b"], "it": ["c"]}, 90, False)
     text = "\n".join(lines)
-    assert text.startswith("v1 (abc) -> now: 1 of 2 hosts asked something else\nservices -1; ")
+    assert text.startswith("v1 (abc) -> now: 1 of 2 hosts have another policy\nservices -1; ")
     assert "note: a note\n\n1 host (press 1 of 2): a\n" in text
     assert "\n  dns       owl      - no longer enforce: domains 2\n" in text
     assert "contact  ~ desk -> \N{REPLACEMENT CHARACTER}[2J" in text

@@ -301,8 +301,8 @@ def test_what_is_new_since_a_baseline_is_told_only_with_one():
     one = {"host": "web01", "rule": "apps/wechat", "state": "noncompliant", "what": "dpkg wechat 4.0"}
     for new, present, untold in (
         (None, "", "New since"),
-        ([], "Nothing that was not there before", "web01 apps/wechat dpkg"),
-        ([one], "New since", "Nothing that was not"),
+        ([], "No new findings", "web01 apps/wechat dpkg"),
+        ([one], "New since", "No new findings"),
     ):
         changed = {**report, "new": new, "run": {**report["run"], "baseline": "20261101T000000Z-audit-aaaa"}}
         text = "".join(page(changed, fleet.records))

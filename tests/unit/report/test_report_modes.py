@@ -72,16 +72,16 @@ def test_the_screen_says_what_is_only_audited_and_does_not_say_that_enforcing_pu
     assert "only audited: apps" in said
     assert "off: firewall" in said
     assert "apps/wechat (audited)  noncompliant" in said
-    assert "puts it right" not in said
+    assert "corrects it" not in said
     assert "./proscribe enforce" not in said
     assert "what is noncompliant is only audited: enforcing leaves it as it is" in said
 
 
 def test_where_some_is_enforced_and_some_audited_only_the_one_is_said_to_be_put_right():
     said = screen(*made(wechat(WECHAT), *no_policy(), apps="audit"))
-    assert "the same without --check --diff puts right what is enforced" in said
+    assert "the same without --check --diff corrects what is enforced" in said
     both = screen(*made(wechat(WECHAT), *no_policy()))
-    assert "the same without --check --diff puts it right" in both
+    assert "the same without --check --diff corrects it" in both
 
 
 def test_the_page_tells_audited_controls_from_enforced_ones():
@@ -90,7 +90,7 @@ def test_the_page_tells_audited_controls_from_enforced_ones():
     assert "only audited: apps" in page
     assert "apps/wechat (audited)" in re.sub("<wbr>", "", page)
     assert "browser (audited)" not in page
-    assert "puts it right" not in page
+    assert "corrects it" not in page
     by_control = page.partition("<h2>By control</h2>")[2].partition("</div>")[0]
     assert by_control.count("noncompliant (audited)") == 1
     data = json.loads(page.partition('<script type="application/json" id="data">')[2].partition("</script>")[0])

@@ -97,16 +97,16 @@ def test_a_name_that_a_run_knows_is_answered_also_where_nothing_was_ever_wrong(a
 
 def test_a_rule_that_no_run_has_looked_at_is_not_said_to_be_right(ask, tmp_path, monkeypatch):
     ask.run({"new01": {**good(), "plan": ask.plan}}, name="20261125T090000Z-audit-77c0", controls=["dns"])
-    assert "not looked at yet: apps on 1 host" in ask("--rule", "apps/signal", "--host", "new01")
-    assert "not looked at yet: apps on 1 host" in ask("--host", "new01")
+    assert "not checked yet: apps on 1 host" in ask("--rule", "apps/signal", "--host", "new01")
+    assert "not checked yet: apps on 1 host" in ask("--host", "new01")
     document = json.loads(ask("--rule", "apps/signal", "--json"))
     assert document["looked"]["never"] == {"apps": 1}
-    assert "not looked at yet" not in ask("--rule", "dns/x")
+    assert "not checked yet" not in ask("--rule", "dns/x")
 
 
 def test_a_host_that_is_in_no_run_any_more_is_not_said_to_be_right(ask):
     ask.run({"db01": {**good(), "plan": ask.names_only}}, name="20261125T100000Z-audit-77c0")
-    assert "wrong now\nnot known: no run asks this host any more" in ask("--host", "web01")
+    assert "wrong now\nnot known: no run covers this host any more" in ask("--host", "web01")
 
 
 def test_a_plan_that_is_gone_makes_no_rule_of_it_right(ask):

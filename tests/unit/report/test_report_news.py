@@ -41,16 +41,16 @@ def test_a_fleet_in_order_is_nothing_to_tell(past):
 
 def test_the_first_run_brings_hosts_in_line(past):
     sent = past.notification_of({"web01": repaired(), "web02": good()})
-    assert sent.subject == "Proscribe: 1 host brought in line for the first time"
+    assert sent.subject == "Proscribe: 1 host corrected for the first time"
 
 
 def test_drift_is_told_with_evidence_times_and_people(past):
     past.run({"web01": good()})
     found = {"found_at": "2026-11-25T02:00:10Z", "logged_in": ["alice", "bob"]}
     sent = past.notification_of({"web01": {**repaired(), **found}})
-    assert sent.subject == "Proscribe: 1 host drifted and put right"
+    assert sent.subject == "Proscribe: 1 host corrected after drift"
     assert "web01 (logged in: alice, bob)" in sent.lines
-    line = "  apps/wechat: put right: dpkg wechat 4.0; found 2026-11-25 02:00:10 UTC, put right 2026-11-25 02:00:30 UTC"
+    line = "  apps/wechat: corrected: dpkg wechat 4.0; found 2026-11-25 02:00:10 UTC, corrected 2026-11-25 02:00:30 UTC"
     assert line in sent.lines
     host = sent.facts["hosts"][0]
     assert (host["host"], host["logged_in"], host["number_of_changes"]) == ("web01", ["alice", "bob"], 1)
@@ -59,11 +59,11 @@ def test_drift_is_told_with_evidence_times_and_people(past):
 
 def test_what_goes_on_is_told_once(past):
     past.run({"web01": good()})
-    assert past.notification_of({"web01": bad()}).subject == "Proscribe: 1 host newly not in order"
+    assert past.notification_of({"web01": bad()}).subject == "Proscribe: 1 host newly not compliant"
     assert past.notification_of({"web01": bad()}) is None
     sent = past.notification_of({"web01": repaired()})
     assert "since 2026-11-25 02:00 UTC" in sent.text
-    assert sent.subject == "Proscribe: 1 host put right"  # it was known, and has not drifted since
+    assert sent.subject == "Proscribe: 1 host corrected"  # it was known, and has not drifted since
 
 
 def test_a_host_that_was_put_right_only_in_part_says_what_is_left(past):
@@ -72,14 +72,14 @@ def test_a_host_that_was_put_right_only_in_part_says_what_is_left(past):
     mended = wechat(PACKAGE)._replace(state=REPAIRED, drifted=False)
     refused = [{"control": "dns", "message": "/etc/hosts was left as it is"}]
     sent = past.notification_of({"web01": answer(mended, stays)}, refused)
-    assert sent.subject == "Proscribe: 1 host put right in part"
-    assert "  still not in order: dns/x: /etc/hosts was left as it is" in sent.lines
+    assert sent.subject == "Proscribe: 1 host partly corrected"
+    assert "  still not compliant: dns/x: /etc/hosts was left as it is" in sent.lines
     assert sent.facts["hosts"][0]["still_not_in_order"] == 1
 
 
 def test_what_is_in_order_again_is_told(past):
     past.run({"web01": bad()})
-    assert past.notification_of({"web01": good()}).subject == "Proscribe: 1 host in order again"
+    assert past.notification_of({"web01": good()}).subject == "Proscribe: 1 host compliant again"
     assert past.notification_of({"web01": good()}) is None
 
 
@@ -104,7 +104,7 @@ def test_a_host_that_drifts_again_and_again_is_named(past):
     for _ in range(2):
         past.run({"web01": repaired(), "web02": good()})
     sent = past.notification_of({"web01": repaired(), "web02": good()})
-    assert "Drift again and again, so something there puts it back: web01" in sent.lines
+    assert "Repeated drift, so something there reverts the correction: web01" in sent.lines
     assert "(time 3 in 30 days)" in sent.text
     assert sent.facts["again_and_again"] == ["web01"]
 
@@ -112,7 +112,7 @@ def test_a_host_that_drifts_again_and_again_is_named(past):
 def test_a_run_that_was_stopped_is_told_though_nothing_changed(past):
     past.run({"web01": good()})
     sent = past.notification_of({"web01": good()}, rollout={"why": "12 of 20 hosts differ"})
-    assert sent.subject == "Proscribe: stopped before every host had its turn"
+    assert sent.subject == "Proscribe: stopped before all hosts were corrected"
     assert "The run was stopped: 12 of 20 hosts differ" in sent.lines
 
 
@@ -124,7 +124,7 @@ def without_history(*answers):
 
 
 def test_without_a_history_all_that_is_wrong_is_new():
-    assert without_history(good(), bad()).subject == "Proscribe: 1 host newly not in order"
+    assert without_history(good(), bad()).subject == "Proscribe: 1 host newly not compliant"
     assert without_history(good()) is None
 
 

@@ -51,7 +51,7 @@ all hosts, since the history began   6 runs, the last 2026-11-23 08:01 UTC
 wrong now
 (the host)  unknown  db\ufffd[2J, since 2026-11-07 08:01 UTC (18 days); unreachable: no route
 
-put right
+corrected
 4 times, half of them within 4 days, the slowest after 8 days
 
 flapping
@@ -77,7 +77,7 @@ def test_one_host_has_a_story(past):
         "apps/wechat  noncompliant  2026-11-19 08:00 UTC until 2026-11-23 08:00 UTC (compliant); dpkg wechat\n"
         "                           4.0\n"
     ) in printed(past, host="web01")
-    assert "put right\nonce, after 8 days\n" in printed(past, host="web02")
+    assert "corrected\nonce, after 8 days\n" in printed(past, host="web02")
 
 
 def test_a_missing_file_is_one_line_and_not_one_for_each_rule(past):
@@ -95,7 +95,7 @@ def test_a_great_fleet_fits_the_screen_too(past):
         text = printed(past, width=80, height=height)
         assert len(text.splitlines()) < height
         assert max(map(len, text.splitlines())) <= 80
-        assert "more things; --json has them all" in text
+        assert "more items; --json has them all" in text
 
 
 @pytest.mark.parametrize("width", [80, 76])

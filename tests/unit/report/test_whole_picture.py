@@ -278,7 +278,7 @@ def test_a_picture_that_another_run_holds_leaves_no_metrics_of_a_part(tmp_path, 
     with turn(fleet.reports):
         monkeypatch.setattr(fleet_state_file, "turn", lambda reports: turn(reports, patience=0.2))
         report, _ = fleet.run(all_are("compliant"), hosts=["ops1"])
-    assert any("not in the whole picture" in warning for warning in report["warnings"])
+    assert any("not in the fleet state" in warning for warning in report["warnings"])
     assert fleet.latest() == before
     assert not (fleet.reports / "newest" / "metrics.prom").exists()
 

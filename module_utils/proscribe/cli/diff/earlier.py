@@ -85,7 +85,7 @@ def _of_revision(name: str, arguments: argparse.Namespace, now: datetime.datetim
             compiled = compile_hosts(replace(question, hosts=_with_folders(question, then)), now)
         except (PolicyErrors, Refused) as wrong:
             reason = then.located(str(wrong))
-            raise Refused(f"the policy of {clean(name)} cannot be compiled by the code of now:\n{reason}") from None
+            raise Refused(f"the policy of {clean(name)} cannot be compiled by the current code:\n{reason}") from None
         commits = then.commits
     several = [f"{top} at {commit[:12]}" for top, commit in commits.items()]
     where = next(iter(commits.values()))[:12] if len(commits) == 1 and not then.same else "; ".join(several)
@@ -108,7 +108,7 @@ def _source(source: str, then: FilesAtRevision) -> str:
         raise Refused(f"the inventory {source} is not there")
     before = then.path(path.parent, "the folder of the inventory") / path.name
     if not before.exists():
-        raise Refused(f"the inventory {source} is not in {then.name}; --old-inventory names another one of then")
+        raise Refused(f"the inventory {source} is not in {then.name}; --old-inventory names its place at that revision")
     return str(before)
 
 

@@ -73,7 +73,7 @@ class Repository(NamedTuple):
             for entry in listed.stdout.split(b"\0"):
                 if entry.startswith(SUBMODULE):
                     where = os.fsdecode(entry.partition(b"\t")[2])
-                    raise Refused(f"{self.top / where} is a submodule, whose state of then is not known here")
+                    raise Refused(f"{self.top / where} is a submodule, whose earlier state is not available here")
             if not listed.stdout:  # a repository without any file, of which git makes an archive that nobody reads
                 return Extracted(there, ())
             archive = into / "revision.tar"

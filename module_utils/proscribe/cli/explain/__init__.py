@@ -16,7 +16,7 @@ from ...compile.run import Compiled, compile_hosts
 from ...compile.waivers.standing import moment
 from ...plan import CONTROLS
 from ...report.text.layout import paint, row, wrap
-from ...report.text.wording import clean, counted, some
+from ...report.text.wording import clean, counted, in_words, some
 from ...report.text.wording import moment as times
 from .. import Refused, inventory
 from . import facts
@@ -34,13 +34,13 @@ CONCERNED = ("is", "blocks", "program", "file", "address")  # how a question has
 EPILOG = """\
 NAME may be a host (mail.google.com), a URL, an address or a network (with a port: 9.9.9.9:853, [2620:fe::fe]:853),
 a service (gmail), a program: a package, flatpak, process or path (org.telegram.desktop), or a file (WeChat.AppImage).
-What a host has (package systems, browsers) is what the newest reports say; where none does, the answer is for each.
+The newest reports say which package systems and browsers a host has; without a report, the answer covers each of them.
 
 Answers: blocked; depends (on something that only the host knows, and the reason says on what); audited (counts against
 the host, nothing is changed); waived; tenants (open to the organisation's own accounts); upcoming; reported; open.
 
-Ends with 0 when it is open on all hosts asked for, 1 when a control blocks it on some host (or may: depends), and 2
-when the question or the policy has a mistake.
+Exit code 0: open on all chosen hosts; 1: a control blocks it on some host (or may: depends); 2: the question or the
+policy has a mistake.
 
   ./proscribe explain https://drive.google.com/drive -i inventory/prod
   ./proscribe explain 149.154.167.99 --host finance-01
@@ -60,7 +60,9 @@ class Group(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the word."""
-    parser.description = "Say whether a name, an address, a service or a program is blocked, by which control, and why."
+    parser.description = (
+        "Show whether a name, an address, a service or a program is blocked, by which control, and why."
+    )
     parser.epilog = EPILOG
     parser.add_argument("name", metavar="NAME", help="what to explain")
     parser.add_argument("--json", action="store_true", help="the same for machines")
@@ -146,7 +148,7 @@ def _notes(about: Subject, compiled: Compiled, hosts: Sequence[str]) -> Iterator
         for_these = set(worth.hosts).intersection(hosts)
         if worth.why and for_these and services.intersection(waiver.services):
             where = "" if len(for_these) == len(hosts) else f" for {some(sorted(for_these), MOST_HOSTS)}"
-            does = "still waives" if worth.waives else f"waives nothing ({worth.status.replace('_', ' ')})"
+            does = "still waives" if worth.waives else f"waives nothing ({in_words(worth.status)})"
             yield f"waiver {waiver.id}{where} {does}: {worth.why}"
 
 

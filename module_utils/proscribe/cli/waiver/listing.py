@@ -18,7 +18,7 @@ from ...compile.waivers.standing import moment
 from ...duration import seconds_of, shown
 from ...plan import CONTROLS
 from ...report.text.layout import cells, clip, paint, row
-from ...report.text.wording import clean, counted, some
+from ...report.text.wording import clean, counted, in_words, some
 from .. import inventory
 
 SCHEMA = "proscribe/waivers/1"
@@ -30,15 +30,15 @@ COLOUR = {True: "green", False: "red"}
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `list`."""
-    parser.epilog = "Ends with 0, whatever it finds; `expire-soon` and `verify` are for scripts."
+    parser.epilog = "The exit code is 0, whatever it finds; `expire-soon` and `verify` are for scripts."
     parser.add_argument("--json", action="store_true", help="the same for machines")
 
 
 def add_soon_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `expire-soon`."""
     parser.epilog = (
-        "Ends with 1 if a waiver that is in force, or will be, ends in that time, or if its review is overdue;\n"
-        "with 0 and without a word if there is none, so that cron sends no mail."
+        "Exit code 1: a waiver that is in force, or will be, expires in that time, or its review is overdue.\n"
+        "Exit code 0 and no output: there is none, so that cron sends no mail."
     )
     parser.add_argument("--within", type=_length, default="30d", metavar="LENGTH", help="12h, 30d, 2w (default: 30d)")
     parser.add_argument("--json", action="store_true", help="the same for machines")
@@ -119,7 +119,7 @@ def table(found: Sequence[Judged], now: datetime.datetime, width: int, colours: 
     head += [f"{overdue:,} to be reviewed"] * bool(overdue)
     head += [f"{ending:,} {'ends' if ending == 1 else 'end'} within {shown(SOON.total_seconds())}"] * bool(ending)
     lines = [paint(": ".join([head[0], ", ".join(head[1:])]), "bold", colours=colours), ""]
-    words = [judged.standing.status.replace("_", " ") for judged in found]
+    words = [in_words(judged.standing.status) for judged in found]
     names = [clip(clean(judged.waiver.id), width // 3) for judged in found]
     widths = (max(map(cells, names)), max(map(cells, words)))
     for judged, name, word in zip(found, names, words):

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...compile.run import waivers_of
 from ...compile.waivers import Judged, signature_of, signers_of, verify
-from ...report.text.wording import clean
+from ...report.text.wording import clean, in_words
 from .. import inventory
 from .folder import named
 
@@ -19,8 +19,8 @@ FALLEN = 1  # some waiver that was asked for does not waive
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the step."""
-    parser.epilog = "Ends with 0 if every waiver asked for is in force, and with 1 if one is not."
-    parser.add_argument("ids", nargs="*", metavar="ID", help="the waivers to look at (default: all)")
+    parser.epilog = "Exit code 0: every chosen waiver is in force; 1: one is not."
+    parser.add_argument("ids", nargs="*", metavar="ID", help="the waivers to verify (default: all)")
     parser.add_argument("--json", action="store_true", help="the same for machines")
 
 
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         print(json.dumps({"schema": "proscribe/waiver-verification/1", "waivers": results}, indent=2))
     else:
         for one in results:
-            print(clean(f"{one['id']}: {one['signature']}; {one['status'].replace('_', ' ')}") + _because(one["why"]))
+            print(clean(f"{one['id']}: {one['signature']}; {in_words(one['status'])}") + _because(one["why"]))
         if not results:
             print("no waivers in this inventory")
     return 0 if all(one["waives"] for one in results) else FALLEN

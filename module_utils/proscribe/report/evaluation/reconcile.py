@@ -32,7 +32,7 @@ DUPLICATE = "duplicate"  # it answered more than once; its last record counts
 OTHER_PLAN = "other_plan"  # it answered for another plan than its own; it is unknown
 STALE = "stale"  # its record is too old; it is unknown
 TOO_FEW = "too_few_rules"  # it evaluated fewer rules than its plan has; it is unknown, if not worse
-NO_TIME = "no_time"  # its record does not say when it was looked at; it is unknown
+NO_TIME = "no_time"  # its record does not say when it was checked; it is unknown
 CLOCK_AHEAD = "clock_ahead"  # its record comes from the future; it counts
 CHANGED = "changed"  # it was changed in a run that only audits; it is in error
 UNEXPECTED = (UNKNOWN_HOST, DUPLICATE, OTHER_PLAN, TOO_FEW, STALE, NO_TIME, CLOCK_AHEAD, CHANGED)
@@ -141,7 +141,7 @@ def _settled(
         return record, None
     age = clock.age(record)
     if age is None:
-        reason = f"its record does not say when it was looked at, but {record['checked_at'][:40]!r}"
+        reason = f"its record does not say when it was checked, but {record['checked_at'][:40]!r}"
         return _void(record, reason), Note(host, NO_TIME, reason)
     if age > clock.hosts.get(host, clock.usual):
         reason = f"stale: its record is {shown(age)} old ({record['checked_at']}), or its clock is wrong"

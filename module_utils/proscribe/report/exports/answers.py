@@ -13,7 +13,7 @@ from ...finding import COMPLIANT, ERROR, NOT_APPLICABLE, STATES
 from ..evaluation.arithmetic import rule_states
 from ..evaluation.failures import failures
 from ..evaluation.modes import AUDIT
-from ..text.wording import clean, counted, evidence
+from ..text.wording import clean, counted, evidence, in_words
 
 # The rule of what is said of a host as a whole. No control is called so.
 HOST = "host/answer"
@@ -73,7 +73,7 @@ def _sentence(line: Line) -> str:
         shown.append(f"and {len(line.findings) - SEVERAL:,} more")
     notes = ([f"waiver {line.waiver}"] if line.waiver else []) + ([line.reason] if line.reason else [])
     notes += ["only audited: no run corrects it"] * (line.mode == AUDIT and line.state != NOT_APPLICABLE)
-    return "; ".join(shown + notes) or line.state.replace("_", " ")
+    return "; ".join(shown + notes) or in_words(line.state)
 
 
 class Answer(NamedTuple):

@@ -1,7 +1,7 @@
 """metrics.prom: gauges in Prometheus' text format, for the textfile collector of node_exporter.
 
 Alerts follow this file for years, so it is about all hosts and controls that there are, whatever part of them the run
-has looked at: it is made from the whole picture (picture.py), where each control of each host stands as it was last
+has looked at: it is made from the whole picture (fleet_state.py), where each control of each host is as it was last
 looked at, with its age. A host is one series of `proscribe_host_state`, with its state as a label. Numbers that people
 compare come as the two counts they are made of as well, so that no rounding can hide a host.
 """
@@ -61,7 +61,7 @@ def write(stream: TextIO, report: Mapping[str, Any], fleet_state: FleetState) ->
     for one in unserved:
         states.add(f'proscribe_host_state{{host="{_label(one["host"])}",state="{NOT_SERVED}"}} 1\n')
     stream.writelines(_of_run(report["run"], fleet_state))
-    meaning = "Hosts of the newest run that cannot be looked at; they are no expected hosts."
+    meaning = "Hosts of the newest run that Proscribe does not serve; they are no expected hosts."
     stream.writelines(_gauge("not_served_hosts", meaning, [({}, len(unserved))]))
     unknown = [({"control": control}, len(names)) for control, names in nothing_known(report).items()]
     meaning = "Services of which a control has nothing to look for, in the newest run."
@@ -73,19 +73,19 @@ def write(stream: TextIO, report: Mapping[str, Any], fleet_state: FleetState) ->
         ("host_info", "The inventory that the host belongs to.", inventories),
         (
             "host_checked_timestamp_seconds",
-            "When the host was looked at: the control that was not for longest; absent if one never was.",
+            "When the host was checked: its control with the oldest check; absent if one was never checked.",
             times,
         ),
         (
             "host_control_checked_timestamp_seconds",
-            "When each control was looked at, of hosts where that was not at one time; 0 for never.",
+            "When each control was checked, of hosts where the times differ; 0 for never.",
             parts,
         ),
     ):
         if spool.pieces or spool is states:
             stream.write(_head(metric, meaning))
             spool.pour(stream)
-    meaning = "Packets that the hosts' firewalls refused, and questions that their name filters did."
+    meaning = "Packets that the hosts' firewalls refused, and queries that their DNS filters refused."
     refused = [({"rule": rule}, packets) for rule, packets in sorted(counts.refused.items())]
     stream.writelines(_gauge("refused_packets", meaning, refused))
 
@@ -168,7 +168,7 @@ def _of_run(run: Mapping[str, Any], fleet_state: FleetState) -> Iterator[str]:
     facts = {name: run.get(name) for name in ("id", "mode", "playbook", "catalog_version", "limit")}
     facts |= {"inventory": ",".join(run.get("inventory") or ()), "controls": ",".join(controls_of(run))}
     facts["whole"] = "true" if is_whole(run) else "false"
-    yield from _gauge("run_info", "The newest run; what it left out stands as it was last looked at.", [(facts, 1)])
+    yield from _gauge("run_info", "The newest run; what it left out is as it was last checked.", [(facts, 1)])
     for name in ("started", "finished"):
         moment = seconds(run[name])
         if moment is not None:
@@ -192,7 +192,7 @@ def _of_waivers(fleet_state: FleetState) -> Iterator[str]:
     reviews = [(labels, one.get("review_by")) for labels, one in waivers]
     for name, times, meaning in (
         ("waiver_expiry_timestamp_seconds", ends, "When the waiver ends."),
-        ("waiver_review_timestamp_seconds", reviews, "When the waiver has to be looked at again."),
+        ("waiver_review_timestamp_seconds", reviews, "When the waiver has to be reviewed."),
     ):
         moments = [(labels, moment) for labels, time in times if (moment := seconds(time)) is not None]
         yield from _gauge(name, meaning, moments)

@@ -21,7 +21,7 @@ from typing import Any
 from ...finding import STATES, Finding
 from ..evaluation.groups import Group, Part
 from ..evaluation.modes import AUDIT, ENFORCE, OFF
-from ..text.wording import clean
+from ..text.wording import clean, in_words
 from .breakdown import Breakdown, Host
 
 # How much evidence the page carries, in characters; beyond it a rule stands there without its findings.
@@ -124,7 +124,7 @@ def _controls(controls: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, 
     """What of each control is done on the host, and how it stands, in words."""
     for name, control in controls.items():
         if mode := control["mode"]:
-            state = (control["state"] or "not looked at in this run").replace("_", " ")
+            state = in_words(control["state"] or "not checked in this run")
             yield name, mode if mode == OFF else f"{MODES[mode]}: {state}"
 
 

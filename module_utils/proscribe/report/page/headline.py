@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ...finding import ERROR, NONCOMPLIANT, STATES, UNKNOWN
 from ..evaluation.modes import described
 from ..evaluation.scope import ban, left_out, parts
-from ..text.wording import clean, counted, not_in_force
+from ..text.wording import clean, counted, in_words, not_in_force
 from .bars import Piece, bar
 from .trend import Drawing, Run, drawing
 
@@ -74,7 +74,7 @@ def header(report: Mapping[str, Any], trend: Sequence[Run]) -> Header:
         beside=[*_scope(run), *parts(run), *described(summary.get("controls") or {})],
         title=title(report),
         hosts=hosts,
-        words=", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in hosts.items()),
+        words=", ".join(f"{count:,} {in_words(state)}" for state, count in hosts.items()),
         bar=bar(hosts),
         not_served=summary.get("not_served") or 0,
         figures=[

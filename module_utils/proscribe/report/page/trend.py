@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...finding import OPEN
-from ..text.wording import counted
+from ..text.wording import counted, in_words
 
 MOST = 60  # runs that are drawn
 COLUMNS = (  # of the table; see templates/trend.html.j2
@@ -66,7 +66,7 @@ def _column(run: Run, x: float, step: float, top: int) -> Column:
         height = max(count * (HEIGHT - 4) / top, 1.5)
         at -= height
         pieces.append((state, x, at, max(step - 1.5, 1), height))
-    words = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in counts.items())
+    words = ", ".join(f"{count:,} {in_words(state)}" for state, count in counts.items())
     return Column(run["finished"], words or "every host meets the ban", pieces)
 
 

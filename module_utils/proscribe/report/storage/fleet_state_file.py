@@ -62,7 +62,7 @@ def read(reports: Path) -> tuple[FleetState, str]:
         return fleet_state, ""
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         problem = f"{reports / FILE}:{number} cannot be read ({type(error).__name__}: {error})"
-        return FleetState(), f"{problem}; hosts that no run looks at from now on are unknown"
+        return FleetState(), f"{problem}; hosts that no later run checks are unknown"
     return fleet_state, ""
 
 

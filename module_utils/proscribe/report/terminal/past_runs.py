@@ -10,7 +10,7 @@ from ...duration import moment_of, shown, spelled
 from ...finding import OPEN
 from ..history import History, Scope, answers, names
 from ..text.layout import cells, clip, flow, paint, row, wrap
-from ..text.wording import clean, counted, moment, percent, ratio
+from ..text.wording import clean, counted, in_words, moment, percent, ratio
 from .summary import COLOUR, NARROWEST, Screen
 
 SCHEMA = "proscribe/history/1"
@@ -69,7 +69,7 @@ def _lines(past: Mapping[str, Any], width: int, most: int, colours: bool) -> lis
     one = bool(past["host"] or past["rule"])
     parts = [
         ("wrong now", _wrong(past, width, most, colours)),
-        ("put right", flow([_repaired(past["repaired"])], width)),
+        ("corrected", flow([_repaired(past["repaired"])], width)),
         ("flapping", _flapping(past["flapping"], width, max(2, most // 2))),
         ("not seen any more", _unseen(past, width, max(2, most // 4))),
         ("what happened", _incidents(past, width, most, colours) if one else []),
@@ -104,13 +104,13 @@ def _wrong(past: Mapping[str, Any], width: int, most: int, colours: bool) -> lis
             f"{clean(first['host'])}: {clean(first['evidence'])}" if first["hosts"] > 1 else clean(first["evidence"])
         )
         rows.append((clean(subject), first["state"], f"{for_}; {found}" if first["evidence"] else for_))
-    lines = _table(rows, width, most, colours, "thing")
+    lines = _table(rows, width, most, colours, "item")
     never = [f"{control} on {counted(hosts, 'host')}" for control, hosts in past["looked"]["never"].items()]
     if not rows and not past["looked"]["hosts"]:
-        lines = [f"not known: no run asks {'this host' if past['host'] else 'any host'} any more"]
+        lines = [f"not known: no run covers {'this host' if past['host'] else 'any host'} any more"]
     elif not rows:
-        lines = ["nothing where a run has looked" if never else "nothing"]
-    return [*lines, *(wrap(f"not looked at yet: {', '.join(never)}", width, 2) if never else [])]
+        lines = ["nothing on what a run has checked" if never else "nothing"]
+    return [*lines, *(wrap(f"not checked yet: {', '.join(never)}", width, 2) if never else [])]
 
 
 def _grouped(wrong: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
@@ -157,13 +157,13 @@ def _unseen(past: Mapping[str, Any], width: int, most: int) -> list[str]:
 def _incidents(past: Mapping[str, Any], width: int, most: int, colours: bool) -> list[str]:
     rows = []
     for one in past["episodes"]:
-        until = f"until {moment(one['closed'])} ({one['ended'].replace('_', ' ')})" if one["closed"] else "until now"
+        until = f"until {moment(one['closed'])} ({in_words(one['ended'])})" if one["closed"] else "until now"
         if not one["closed"] and one["last_seen"]:
             until += f", last seen {moment(one['last_seen'])}"
         text = f"{moment(one['opened'])} {until}" + (f"; {clean(one['evidence'])}" if one["evidence"] else "")
         about = [one["host"]] if past["rule"] else [one["rule"] or THE_HOST]
         rows.append((clean(" ".join(about)), one["state"], text))
-    return _table(rows, width, most, colours, "episode")
+    return _table(rows, width, most, colours, "incident")
 
 
 def _trend(trend: Sequence[Mapping[str, Any]], width: int, most: int) -> list[str]:

@@ -38,6 +38,11 @@ def message(text: object) -> str:
     return PREFIXES.sub("", " ".join(clean(cut(str(text), LINE)).split())) or "no message"
 
 
+def in_words(key: object) -> str:
+    """A state, a status or a key in words: `not applicable`."""
+    return str(key).replace("_", " ")
+
+
 def moment(time: object) -> str:
     """A UTC time as people read it, to the minute: `2026-11-25 08:00 UTC`; anything else as it is."""
     parts = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(?:\.\d+)?Z", str(time))

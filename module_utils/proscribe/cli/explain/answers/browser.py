@@ -72,7 +72,7 @@ def _extensions(about: Subject, policy: Policy, section: Mapping[str, Any]) -> I
                     remark = f"{reason.text}; no browser of that store was found here"
                     yield reason if here or reason.status != BLOCKED else reason._replace(status=DEPENDS, text=remark)
             else:
-                yield missing(policy, "browser", relation.service, "the browsers are told of no such extension")
+                yield missing(policy, "browser", relation.service, "the browser policies name no such extension")
 
 
 def _site(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
@@ -96,7 +96,7 @@ def _site(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterato
             yield Reason(OPEN, f"{max(allowed, key=_closeness)} stays open, though {nearest} is blocked", id_)
     for service in about.services("blocks"):
         if service.id not in services:
-            yield missing(policy, "browser", service, "not a site that the browsers are told of")
+            yield missing(policy, "browser", service, "not a site in the browser policies")
     yield from _as_browsers_read_it(target, section, _families(policy))
 
 
@@ -111,7 +111,7 @@ def _as_browsers_read_it(target: Name, section: Mapping[str, Any], families: Col
     try:
         desired_rules = rules(section)
     except ControlError as error:
-        yield Reason(DEPENDS, f"the browsers cannot be told so: {error}")
+        yield Reason(DEPENDS, f"browser policies cannot express this: {error}")
         return
     blocked = Verdicts(section["services"]).blocked(target)
     listed = firefox.lists(desired_rules)

@@ -63,4 +63,4 @@ def _resolved(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Ite
                 yield reason._replace(status=DEPENDS, text=text) if reason.status == BLOCKED else reason
     for service in about.services("blocks"):
         if service.id not in section["services"]:
-            yield missing(policy, "dns", service, "not a name that the resolver is told of")
+            yield missing(policy, "dns", service, "not a name that the resolver blocks")

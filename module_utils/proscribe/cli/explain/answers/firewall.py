@@ -72,7 +72,7 @@ def _everywhere(port: int, policy: Policy, section: Mapping[str, Any]) -> Iterat
     """What is refused whatever the address."""
     status = OF_MODE[section["mode"]]
     if port == 853 and section["settings"].get("dns_over_tls") == "blocked":
-        yield Reason(status, "port 853, DNS over TLS, is refused but to the resolvers that a host is told to use")
+        yield Reason(status, "port 853, DNS over TLS, is refused except to the resolvers that the host is set to use")
     backend = policy.restrictions.dns_backend
     if port == 53 and section["settings"].get("force_dns") and backend != HOSTS_FILE:
         text = "plain DNS goes out from the accounts of the host's own filtering resolver alone"
