@@ -34,7 +34,7 @@ class ActionModule(HostAction):
         readable = f"test -r {path} || {{ test -e {path} && exit {FORBIDDEN}; exit {MISSING}; }}"
         done = self._low_level_execute_command(f"{readable}; printf '\\n{MARK}'; head -c {self.most + 1} {path}")
         reasons = {
-            MISSING: "it has kept no record yet (or this account may not look for it): its own scheduled run has not "
+            MISSING: "it has no stored record yet (or this account may not read it): its own scheduled run has not "
             "come to a report",
             FORBIDDEN: "its record can only be read as root: run it with -b (and -K if sudo asks for a password)",
         }

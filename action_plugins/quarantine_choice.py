@@ -80,9 +80,7 @@ class ActionModule(ActionBase):
         if request.do == LIST:
             return {"rows": rows, "ids": {}}
         if request.do == RESTORE and not rows:
-            raise Wrong(
-                ["restore: found nothing that fits all of the selectors together, expected something to restore"]
-            )
+            raise Wrong(["restore: found no item that matches all of the selectors, expected at least one"])
         check = bool(self._task.check_mode)
         self._display.display("\n".join(map(clean, before(request.do, rows, check))))
         if request.do == RESTORE and losses(rows) and not (request.accept_loss or check):

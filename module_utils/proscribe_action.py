@@ -50,7 +50,7 @@ class HostAction(ActionBase):
             with leash:
                 answer = self.ask(variables)
         except Unusable as wrong:
-            answer = {"failed": True, "msg": f"its answer is none that can be used: {wrong}"}
+            answer = {"failed": True, "msg": f"its answer cannot be used: {wrong}"}
         except AnsibleConnectionFailure as lost:
             if not leash.why:  # what ssh says holds what the host printed
                 raise AnsibleConnectionFailure(printable(lost)) from None

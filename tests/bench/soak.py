@@ -186,7 +186,7 @@ class Soak:
     def judge(self, number: int, records: Mapping[str, Any], reported: bool, fault: str, hit: str) -> None:
         """Whether the run says what is so, and did what it could."""
         if not reported and fault not in (KILLED, UNWRITABLE):
-            self.problem(number, f"came to no report; wrong was: {fault or 'nothing'}")
+            self.problem(number, f"produced no report; wrong was: {fault or 'nothing'}")
         if reported and set(records) != set(self.fleet.hosts):
             self.problem(number, f"the report has {sorted(records)}")
         for host, machine in self.fleet.hosts.items():

@@ -201,7 +201,7 @@ def test_a_mistake_in_the_policy_is_told_and_touches_nothing(machine: Scheduled)
     restrictions = machine.read(f"{CHECKOUT}/fleet/group_vars/all.yml")
     machine.write(f"{CHECKOUT}/fleet/group_vars/all.yml", restrictions + "proscribe_catagories: []\n")
     assert not machine.start(SERVICE)
-    until(lambda: "came to no report (it ended with 78)" in mails(machine))
+    until(lambda: "produced no report (it ended with 78)" in mails(machine))
     machine.write(f"{CHECKOUT}/fleet/group_vars/all.yml", restrictions)
 
 

@@ -183,7 +183,7 @@ def test_restored_by_its_id_while_the_ban_stays_and_lifted_with_the_ban(made: Ma
     assert "restored 1 of 1 item on 1 host; the ban was not lifted; the next enforcing run takes 1 of them again" in (
         ended.said
     )
-    assert "not in force" not in ended.said and "puts it back" not in ended.said
+    assert "not in force" not in ended.said and "enforces it again" not in ended.said
     assert made.picture() == before and made.quarantined == [] and made.gate.exists()
 
     # What was said is so: the ban is in force, and the next run takes it.
@@ -282,7 +282,7 @@ def test_pruned_for_ever_by_age_and_selector(made: Made) -> None:
     assert made("enforce").code == 0
     (id_,) = made.quarantined
     young = made("quarantine prune", "--all", "--older-than", "1d")
-    assert young.code == 0 and "nothing in the quarantine fits; nothing is pruned" in young.said, young.said
+    assert young.code == 0 and "nothing in the quarantine matches; nothing is pruned" in young.said, young.said
     for options in (("--check",), ()):
         ended = made("quarantine prune", "--user", "alice", *options)
         assert ended.code == 0, ended.said

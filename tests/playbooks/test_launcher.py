@@ -45,7 +45,7 @@ def test_an_unknown_word_is_told_with_the_one_that_is_close(launcher: Path) -> N
 
 def test_a_word_whose_playbook_is_not_there_yet_says_so(launcher: Path) -> None:
     ended = launch(launcher, "report", environment=clean_environment())
-    assert (ended.code, ended.said) == (2, "proscribe: report: not there yet, see docs/coverage.md\n")
+    assert (ended.code, ended.said) == (2, "proscribe: report is not available yet, see docs/coverage.md\n")
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ def _notes(report: dict[str, Any], directory: Path, reports: Path, latest: bool)
     run, notes = report["run"], []
     age = (_now() - moment_of(run["finished"])).total_seconds()
     if age > (run.get("stale_after") or STALE_AFTER):
-        notes.append(f"this run ended {shown(age)} ago; nobody knows how the hosts stand now")
+        notes.append(f"this run ended {shown(age)} ago; the state of the hosts may have changed")
     if latest:
         notes += _newer_parts(directory, reports)
     newer = [path.name for path in reports.glob(f"*{SUFFIX}") if path.name > directory.name] if latest else []

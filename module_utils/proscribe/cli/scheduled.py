@@ -25,7 +25,7 @@ from .inventory import add_options, inventory_options
 
 PROJECT = Path(__file__).resolve().parents[3]
 
-NO_REPORT = 78  # the run came to no report; systemd's OnFailure= then tells of it
+NO_REPORT = 78  # the run produced no report; systemd's OnFailure= then tells of it
 NOT_SENT = 76  # all went well but for the notice
 
 # The codes of runs that came to a report and have told what there was to tell.
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "One scheduled run: what the timers start."
     parser.epilog = EPILOG
     parser.add_argument(
-        "what", choices=("drift", "collect", "failed"), help="failed: tell of a run that did not end well"
+        "what", choices=("drift", "collect", "failed"), help="failed: report a run that did not end well"
     )
     parser.add_argument("options", nargs="*", metavar="-- OPTIONS", help="the options of the run, after --")
 
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         directory = _newest(reports)
         if directory is None or directory == before:
-            print(f"proscribe: the run came to no report (it ended with {code})", file=sys.stderr)
+            print(f"proscribe: the run produced no report (it ended with {code})", file=sys.stderr)
             return NO_REPORT
         notification = news(directory, reports)
     if notification is None:
@@ -134,7 +134,7 @@ def failure(unit: dict[str, str], partial: str, answered: int) -> Notification:
     result, status = unit.get("Result", ""), unit.get("ExecMainStatus", "")
     reasons = {
         "timeout": "was ended, because it had not come to an end in the time that proscribe_schedule_timeout gives it",
-        "exit-code": f"came to no report (it ended with {status})",
+        "exit-code": f"produced no report (it ended with {status})",
         "signal": f"was killed by signal {status}",
         "oom-kill": "was killed by the kernel, which had no memory left",
     }
@@ -143,7 +143,7 @@ def failure(unit: dict[str, str], partial: str, answered: int) -> Notification:
     lines = [f"The scheduled run{f' of {begun}' if begun else ''} {why}.", ""]
     if partial:
         lines.append(f"Until then {counted(answered, 'host')} had answered; what they said is in {partial}.")
-    lines += ["How the hosts stand is not known from it.", f"What it said: journalctl -u {DRIFT}.service"]
+    lines += ["It does not show the state of the hosts.", f"Its log: journalctl -u {DRIFT}.service"]
     facts = {
         "result": result,
         "status": status,

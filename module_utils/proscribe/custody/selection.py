@@ -85,8 +85,10 @@ def _known(
     where = f"{answered:,} host{'' if answered == 1 else 's'} that answered"
     where += f" ({silent:,} did not)" if silent else ""
     mistakes = [
-        *_unknown("--user", request.users, users, f"somebody of whom something is in a quarantine of the {where}"),
-        *_unknown("--service", request.services, services, f"a service that is restricted, or kept, on the {where}"),
+        *_unknown("--user", request.users, users, f"a user with an item in a quarantine of the {where}"),
+        *_unknown(
+            "--service", request.services, services, f"a service that is restricted, or in quarantine, on the {where}"
+        ),
         *_unknown("--id", request.ids, ids, f"an id in a quarantine of the {where}"),
     ]
     if mistakes:

@@ -32,7 +32,7 @@ def before(do: str, rows: Rows, check: bool) -> list[str]:
     good.
     """
     if not rows:
-        return [f"nothing in the quarantine fits; nothing is {DONE[do]}"]
+        return [f"nothing in the quarantine matches; nothing is {DONE[do]}"]
     will = "would be" if check else "will be"
     if do == PRUNE:
         size = sized(sum(int(row["bytes"]) for row in rows))
@@ -128,7 +128,7 @@ def _unseen(course: Course) -> list[str]:
         if more := len(seen["broken"]) - MANY:
             lines += [clean(f"{host}: {more:,} more that cannot be read")] if more > 0 else []
         if seen["left_out"]:
-            lines.append(clean(f"{host}: {counted(seen['left_out'], 'more item')}, which one answer has no room for"))
+            lines.append(clean(f"{host}: {counted(seen['left_out'], 'more item')} that do not fit in one answer"))
     return lines
 
 

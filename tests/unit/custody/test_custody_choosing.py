@@ -99,7 +99,7 @@ def test_a_mistake_says_of_how_many_hosts_that_is_known(answered: int, silent: i
     listed: dict[str, list[Any]] = {f"h{number}": [] for number in range(answered)}
     with pytest.raises(Wrong) as wrong:
         choose(request(users=["zoe"]), listed, silent, lambda host: {"controls": {}}, {}, NOW)
-    expected = f"--user: found 'zoe', expected somebody of whom something is in a quarantine of {where}"
+    expected = f"--user: found 'zoe', expected a user with an item in a quarantine of {where}"
     assert wrong.value.mistakes == (expected,)
 
 
@@ -108,12 +108,12 @@ def test_a_mistake_says_of_how_many_hosts_that_is_known(answered: int, silent: i
     [
         (
             {"users": ["alicia"]},
-            "--user: found 'alicia', expected somebody of whom something is in a quarantine",
+            "--user: found 'alicia', expected a user with an item in a quarantine",
             ", did you mean 'alice'?",
         ),
         (
             {"services": ["wechatt"]},
-            "--service: found 'wechatt', expected a service that is restricted, or kept,",
+            "--service: found 'wechatt', expected a service that is restricted, or in quarantine,",
             ", did you mean 'wechat'?",
         ),
         (
@@ -123,7 +123,7 @@ def test_a_mistake_says_of_how_many_hosts_that_is_known(answered: int, silent: i
         ),
         (
             {"users": ["zoe"]},
-            "--user: found 'zoe', expected somebody of whom something is in a quarantine",
+            "--user: found 'zoe', expected a user with an item in a quarantine",
             "",
         ),
     ],

@@ -51,7 +51,7 @@ def test_before_anything_is_pruned_it_says_what_goes_for_ever() -> None:
     assert wording.before("prune", BOTH, check=True)[0] == (
         "2 items (3,072 MiB) would be deleted and cannot be restored:"
     )
-    assert wording.before("prune", [], check=False) == ["nothing in the quarantine fits; nothing is pruned"]
+    assert wording.before("prune", [], check=False) == ["nothing in the quarantine matches; nothing is pruned"]
 
 
 def test_the_table_has_every_column_and_the_hosts_that_nobody_saw() -> None:
@@ -65,7 +65,7 @@ def test_the_table_has_every_column_and_the_hosts_that_nobody_saw() -> None:
         "2 items, 3,072 MiB; 1 of 2 hosts answered",
         "unknown: web02: unreachable: no route",
         "cannot be read: web01: odd: no JSON",
-        "web01: 3 more items, which one answer has no room for",
+        "web01: 3 more items that do not fit in one answer",
     ]
 
 

@@ -137,7 +137,7 @@ def test_nothing_evaluated_is_no_success(project, options):
 def test_a_pattern_that_matches_no_host_is_no_success(project):
     done = project.run(AUDIT.replace("hosts: all", "hosts: nosuch"), {}, HOSTS)
     assert (done.returncode, project.exit) == (0, "12")
-    assert "exit 12: nothing was evaluated: no host was asked" in done.stdout
+    assert "exit 12: nothing was evaluated: no host was selected" in done.stdout
 
 
 def test_a_host_that_answers_rubbish_costs_only_itself(project):

@@ -100,7 +100,7 @@ def test_what_cannot_be_taken_away_is_told(reports, monkeypatch):
 
     monkeypatch.setattr(type(reports), "rename", refusing)
     (failure,) = prune(reports, NOW, DAY)
-    assert failure.startswith(f"the old report {OLD} could not be taken away: ")
+    assert failure.startswith(f"the old report {OLD} could not be removed: ")
     assert left(reports) == [OLD]
     (failure,) = prune(reports / "nosuch", NOW, DAY)
-    assert failure.startswith("old reports could not be looked for: ")
+    assert failure.startswith("old reports could not be listed: ")

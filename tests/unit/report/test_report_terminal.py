@@ -211,7 +211,7 @@ def test_some_controls_only():
 
 
 def test_no_host():
-    assert "no host was asked: check the inventory (-i)" in shown(Collector(run([])))
+    assert "no host was selected: check the inventory (-i)" in shown(Collector(run([])))
 
 
 def large_fleet(size):

@@ -25,7 +25,7 @@ def record(state):
 @pytest.mark.parametrize(
     ("states", "gate_levels", "failed", "exit_"),
     [
-        pytest.param([], [], False, "12", id="no host was asked"),
+        pytest.param([], [], False, "12", id="no host was selected"),
         pytest.param([], [], True, "12", id="no host was asked, whatever else failed"),
         pytest.param(["silent", "silent"], [], False, "12", id="no host answered and nothing failed: all was skipped"),
         pytest.param(["silent", "silent"], [], True, "ansible", id="all unreachable, no gate"),
@@ -123,8 +123,8 @@ def test_hosts_that_cannot_be_served_are_no_compliant_ones(states, gate_levels, 
     [
         (2, 1, False, "ansible", ""),
         (2, 0, True, "ansible", ""),
-        (2, 0, False, "12", "no quarantine was seen: no host answered"),
-        (0, 0, False, "12", "no quarantine was seen: no host was asked"),
+        (2, 0, False, "12", "no quarantine was read: no host answered"),
+        (0, 0, False, "12", "no quarantine was read: no host was selected"),
     ],
 )
 def test_exit_of_a_run_over_quarantines(expected, answered, failed, exit_, reason):
@@ -133,7 +133,7 @@ def test_exit_of_a_run_over_quarantines(expected, answered, failed, exit_, reaso
 
 def test_a_lift_that_reached_nobody_says_whether_anybody_was_asked():
     assert judge_lift(2, 0, False).reason == "nothing was lifted: no host was reached"
-    assert judge_lift(0, 0, False).reason == "nothing was lifted: no host was asked"
+    assert judge_lift(0, 0, False).reason == "nothing was lifted: no host was selected"
     assert judge_lift(2, 1, False).reason == ""
 
 
@@ -168,7 +168,7 @@ BAD, BLIND = New("web01", "apps/wechat", "noncompliant", "dpkg wechat 4.0"), New
         pytest.param(["noncompliant"], ["noncompliant"], False, [BLIND], "ansible", id="unknown, milder gate"),
         pytest.param(["unknown"], ["incomplete"], False, [BLIND], "11", id="unknown, gate incomplete"),
         pytest.param(["unknown"], ["incomplete"], False, [BLIND, BAD], "10", id="noncompliant goes first"),
-        pytest.param([], [], False, [], "12", id="no host was asked"),
+        pytest.param([], [], False, [], "12", id="no host was selected"),
         pytest.param(["silent"], [], False, [], "12", id="nothing was evaluated"),
         pytest.param(["silent", "compliant"], ["incomplete"], True, [], "ansible", id="silent in the baseline too"),
     ],

@@ -432,5 +432,5 @@ def test_the_page_of_a_run_over_a_part_says_so(tmp_path):
     fleet = Fleet(tmp_path)
     fleet.run(all_are("compliant"), hosts=["ops1"], controls=["dns"])
     page = (fleet.reports / "newest" / "report.html").read_text()
-    assert re.search(r"<h1>(.*)</h1>", page)[1] == "The ban&#39;s dns holds on the 1 host that was asked"
-    assert "2 hosts not asked (--limit ops1)" in page
+    assert re.search(r"<h1>(.*)</h1>", page)[1] == "The ban&#39;s dns holds on the 1 host that was selected"
+    assert "2 hosts not selected (--limit ops1)" in page

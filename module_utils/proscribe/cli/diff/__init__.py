@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a checkout, inventory or directory without that revision, read as it is now",
     )
-    parser.add_argument("--json", action="store_true", help="the same for machines, with every name")
+    parser.add_argument("--json", action="store_true", help="print JSON, with every name")
     inventory.add_options(parser)
 
 

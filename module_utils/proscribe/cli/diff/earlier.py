@@ -106,7 +106,7 @@ def _source(source: str, then: FilesAtRevision) -> str:
         return str(then.path(path, "the inventory"))
     if not path.exists():
         raise Refused(f"the inventory {source} is not there")
-    before = then.path(path.parent, "the folder of the inventory") / path.name
+    before = then.path(path.parent, "the directory of the inventory") / path.name
     if not before.exists():
         raise Refused(f"the inventory {source} is not in {then.name}; --old-inventory names its place at that revision")
     return str(before)

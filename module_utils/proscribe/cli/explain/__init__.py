@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = EPILOG
     parser.add_argument("name", metavar="NAME", help="what to explain")
-    parser.add_argument("--json", action="store_true", help="the same for machines")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--at", type=at, metavar="TIME", help="as of that time, with its zone (default: now)")
     parser.add_argument("--host", dest="limit", metavar="HOST", default="", help="only this host: the same as --limit")
     inventory.add_options(parser)

@@ -31,7 +31,7 @@ COLOUR = {True: "green", False: "red"}
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `list`."""
     parser.epilog = "The exit code is 0, whatever it finds; `expire-soon` and `verify` are for scripts."
-    parser.add_argument("--json", action="store_true", help="the same for machines")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def add_soon_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def add_soon_arguments(parser: argparse.ArgumentParser) -> None:
         "Exit code 0 and no output: there is none, so that cron sends no mail."
     )
     parser.add_argument("--within", type=_length, default="30d", metavar="LENGTH", help="12h, 30d, 2w (default: 30d)")
-    parser.add_argument("--json", action="store_true", help="the same for machines")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _length(text: str) -> datetime.timedelta:

@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     else:
         create(path, content)
         print(clean(f"wrote {path}"))
-    worth = "it waives" if judged.standing.waives else f"as it stands it waives nothing ({judged.standing.status})"
+    worth = "it waives" if judged.standing.waives else f"as written it waives nothing ({judged.standing.status})"
     line = f"{in_words(worth)}: {sentence(judged, now)}"
     print(clean(line), file=sys.stderr if arguments.print else sys.stdout)
     if not arguments.print:

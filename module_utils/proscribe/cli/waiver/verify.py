@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the step."""
     parser.epilog = "Exit code 0: every chosen waiver is in force; 1: one is not."
     parser.add_argument("ids", nargs="*", metavar="ID", help="the waivers to verify (default: all)")
-    parser.add_argument("--json", action="store_true", help="the same for machines")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:

@@ -42,7 +42,7 @@ def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], dire
     if not records and apart:
         return [Suggestion("Proscribe serves none of these hosts: it checks Linux hosts only")]
     if not records:
-        return [Suggestion("no host was asked: check the inventory (-i), the limit (-l) and the tags")]
+        return [Suggestion("no host was selected: check the inventory (-i), the limit (-l) and the tags")]
     rollout = report.get("rollout") or {}
     if rollout.get("not_reached"):
         steps += _go_on(run, call, rollout, directory)
@@ -71,7 +71,7 @@ def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], dire
     elif all(record["state"] in (*MET, WAIVED) for record in records):
         waived = any(record["state"] == WAIVED for record in records)
         where = "this host" if len(records) == 1 else "every host"
-        where += "" if left_out(run) == 0 else " that was asked"
+        where += "" if left_out(run) == 0 else " that was selected"
         served = f" that is served; {counted(apart, 'host')} not served" if apart else ""
         waiving = ", but for waivers" if waived else ""
         steps.append(Suggestion(f"nothing: {ban(run)} holds on {where}{served}{waiving}"))

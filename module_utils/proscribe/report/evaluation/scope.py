@@ -69,7 +69,7 @@ def parts(run: Run) -> list[str]:
     if left != 0:
         limit = f" (--limit {clean(run['limit'])})" if run.get("limit") else ""
         restrictions.append(
-            f"{counted(left, 'host')} not asked{limit}" if left else f"limited to {clean(run['limit'])}"
+            f"{counted(left, 'host')} not selected{limit}" if left else f"limited to {clean(run['limit'])}"
         )
     if controls_of(run) != CONTROLS:
         restrictions.append(f"{' and '.join(controls_of(run))} only")

@@ -57,7 +57,9 @@ def judge(
     states = {record["state"] for record in records}
     seen = any(map(covered, records))
     if not records:
-        why = f"{counted(not_served, 'host')} not served, and there is no other" if not_served else "no host was asked"
+        why = (
+            f"{counted(not_served, 'host')} not served, and there is no other" if not_served else "no host was selected"
+        )
         return Verdict(NOTHING_EXIT, f"nothing was evaluated: {why}")
     if not seen and not ansible_failed:
         return Verdict(NOTHING_EXIT, "nothing was evaluated: no host answered for a single rule")
@@ -108,14 +110,14 @@ def judge_lift(expected: int, reached: int, ansible_failed: bool) -> Verdict:
     """The verdict on a run that lifted: of the `expected` hosts, `reached` answered."""
     if reached or ansible_failed:
         return Verdict(ANSIBLE)
-    return Verdict(NOTHING_EXIT, "nothing was lifted: no host was " + ("reached" if expected else "asked"))
+    return Verdict(NOTHING_EXIT, "nothing was lifted: no host was " + ("reached" if expected else "selected"))
 
 
 def judge_quarantine(expected: int, answered: int, ansible_failed: bool) -> Verdict:
     """The verdict on a run over quarantines: of the `expected` hosts, `answered` listed theirs."""
     if answered or ansible_failed:
         return Verdict(ANSIBLE)
-    return Verdict(NOTHING_EXIT, "no quarantine was seen: no host " + ("answered" if expected else "was asked"))
+    return Verdict(NOTHING_EXIT, "no quarantine was read: no host " + ("answered" if expected else "was selected"))
 
 
 def worst_exit(exits: Iterable[str]) -> str:

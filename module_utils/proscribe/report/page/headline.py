@@ -25,13 +25,13 @@ def title(report: Mapping[str, Any]) -> str:
     expected = report["run"]["expected_hosts"]
     apart = report["summary"].get("not_served") or 0
     if not expected and apart:
-        return "None of the hosts is one that Proscribe serves"
+        return "Proscribe serves none of these hosts"
     if not expected:
-        return "No host was asked"
+        return "No host was selected"
     bad = hosts[ERROR] + hosts[NONCOMPLIANT]
     if expected == 1 and (bad or hosts[UNKNOWN]):
         return "The ban does not hold on this host" if bad else "Whether the ban holds on this host is unknown"
-    which = "" if left_out(report["run"]) == 0 else " that was asked" if expected == 1 else " that were asked"
+    which = "" if left_out(report["run"]) == 0 else " that was selected" if expected == 1 else " that were selected"
     if bad:
         rest = f", and is unknown for {hosts[UNKNOWN]:,}" if hosts[UNKNOWN] else ""
         return f"The ban does not hold on {bad:,} of {counted(expected, 'host')}{which}{rest}"

@@ -37,5 +37,5 @@ def stays(reports: Path, run: Mapping[str, Any], hosts: Collection[str]) -> str:
         return ""
     return (
         f"{unchanged}: this run is over another inventory, which lacks {some(missing, 3)} of"
-        f" {clean(', '.join(present.get('inventory') or ()))} (if that is no more, delete {reports / LATEST})"
+        f" {clean(', '.join(present.get('inventory') or ()))} (if that no longer exists, delete {reports / LATEST})"
     )

@@ -41,7 +41,7 @@ def prune(reports: Path, now: str, keep: int, needed: Iterable[Path] = ()) -> li
         if (reports / DIFFS).is_dir() and not (reports / DIFFS).is_symlink():
             problems += _prune(reports / DIFFS, oldest, {(reports / DIFFS / path.name).resolve() for path in retained})
     except OSError as error:
-        return [f"old reports could not be looked for: {error}"]
+        return [f"old reports could not be listed: {error}"]
     return problems
 
 
@@ -61,7 +61,7 @@ def _prune(folder: Path, oldest: datetime.datetime, retained: Collection[Path]) 
         except FileNotFoundError:  # another run that ends now is at it
             continue
         except OSError as error:
-            problems.append(f"the old report {name} could not be taken away: {error}")
+            problems.append(f"the old report {name} could not be removed: {error}")
     return problems
 
 

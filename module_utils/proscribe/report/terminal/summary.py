@@ -116,7 +116,7 @@ def _table(
         *_of_nothing_known(report),
         *_of_upcoming(report["upcoming"]),
         *_limited(
-            [Row(clean(n), "unexpected", "answered, and was not asked", "yellow") for n in unexpected], 2, "host"
+            [Row(clean(n), "unexpected", "answered, but was not expected", "yellow") for n in unexpected], 2, "host"
         ),
     ]
     if not rows:

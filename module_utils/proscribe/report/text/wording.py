@@ -126,7 +126,7 @@ def cause(finding: Mapping[str, Any]) -> Cause:
     """The cause that a finding shares with those of other rules: all of it but the name that it is about."""
     detail, id_ = ALONGSIDE.sub("", str(finding["detail"] or "")), str(finding["id"] or "")
     text = _without_name(detail, id_) if id_ else detail
-    return Cause(clean(text or "not as it has to be"), clean(finding["manager"] or ""), clean(finding["path"] or ""))
+    return Cause(clean(text or "not as required"), clean(finding["manager"] or ""), clean(finding["path"] or ""))
 
 
 def _without_name(text: str, name: str) -> str:
