@@ -1,4 +1,4 @@
-"""The end of a run on disk: its report, whether it stands for the whole, and the whole picture with what it saw."""
+"""The end of a run on disk: its report, whether it stands for the whole, and the fleet state with what it saw."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Beyond(NamedTuple):
 def publish(
     directory: ReportDirectory, report: dict[str, Any], records: Sequence[Mapping[str, Any]], beyond: Beyond
 ) -> Path:
-    """Write the report of a run and bring the whole picture up to date; returns the directory of the report.
+    """Write the report of a run and bring the fleet state up to date; returns the directory of the report.
 
     What goes wrong beside the report itself is told in its warnings. Raises OSError where that cannot be written.
     """
@@ -62,7 +62,7 @@ def publish(
 def _brought_up(
     reports: Path, report: dict[str, Any], records: Sequence[Mapping[str, Any]], beyond: Beyond
 ) -> Iterator[FleetState | None]:
-    """The whole picture with this run in it, for this run alone; None where it cannot be had, which is told."""
+    """The fleet state with this run in it, for this run alone; None where it cannot be had, which is told."""
     with contextlib.ExitStack() as stack:
         fleet_state: FleetState | None = None
         try:

@@ -1,4 +1,4 @@
-"""The whole picture: every host of the inventories and each of its controls, as some run last looked at it. Pure.
+"""The fleet state: every host of the inventories and each of its controls, as some run last looked at it. Pure.
 
 A run over a part brings newer looks for its part and leaves the rest as it was seen, with its age. What no run has
 looked at is unknown, and so is what was compliant and was looked at too long ago, or under an earlier policy, or did

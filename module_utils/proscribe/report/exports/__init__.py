@@ -56,7 +56,7 @@ def write(
     """Write the named exports of a report into its folder; returns their paths.
 
     `report` is the fleet report, `records` are the reconciled host records, one for each expected host; they are gone
-    through once. Each file appears whole, and none of them if one fails. `picture` is all that is
+    through once. Each file appears whole, and none of them if one fails. `fleet_state` is all that is
     known, for what is read long after the run (None: nothing but this run). Raises OSError, and ValueError for a name
     that is no export.
     """

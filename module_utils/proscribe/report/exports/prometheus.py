@@ -1,7 +1,7 @@
 """metrics.prom: gauges in Prometheus' text format, for the textfile collector of node_exporter.
 
 Alerts follow this file for years, so it is about all hosts and controls that there are, whatever part of them the run
-has looked at: it is made from the whole picture (fleet_state.py), where each control of each host is as it was last
+has looked at: it is made from the fleet state (fleet_state.py), where each control of each host is as it was last
 looked at, with its age. A host is one series of `proscribe_host_state`, with its state as a label. Numbers that people
 compare come as the two counts they are made of as well, so that no rounding can hide a host.
 """
@@ -25,7 +25,7 @@ from .spool import Spool
 
 
 class Export:
-    """The metrics of one run alone, where there is no other picture: the hosts that it asked."""
+    """The metrics of one run alone, where there is no other fleet state: the hosts that it asked."""
 
     def __init__(self, stream: TextIO, report: Mapping[str, Any]) -> None:
         self._stream, self._report, self._fleet_state = stream, report, FleetState()
@@ -44,7 +44,7 @@ class Export:
 
 
 def write(stream: TextIO, report: Mapping[str, Any], fleet_state: FleetState) -> None:
-    """The picture as metrics; `report` is the fleet report of the newest run that is in it."""
+    """The fleet state as metrics; `report` is the fleet report of the newest run that is in it."""
     counts = _Counts()
     states, inventories, times, parts = Spool(), Spool(), Spool(), Spool()
     for host in fleet_state.at(_oldest(fleet_state, report["run"]["finished"])):

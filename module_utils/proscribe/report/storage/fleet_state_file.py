@@ -1,7 +1,7 @@
-"""The whole picture on disk: `whole.jsonl` beside the reports, read, brought up to date and replaced whole by each run.
+"""The fleet state on disk: `whole.jsonl` beside the reports, read, brought up to date and replaced whole by each run.
 
 Runs that end at once take their turns. What is written there is ours; a file that cannot be read any more is told, and
-a new picture begins, in which what no run has looked at since is unknown.
+a new fleet state begins, in which what no run has looked at since is unknown.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ PATIENCE = 300  # seconds that a run waits for its turn
 
 
 class Busy(OSError):
-    """Another run has had the picture for too long."""
+    """Another run has had the fleet state for too long."""
 
 
 @contextlib.contextmanager
 def turn(reports: Path, patience: float = PATIENCE) -> Iterator[None]:
-    """The picture for this run alone; a run that is killed lets go. Raises OSError."""
+    """The fleet state for this run alone; a run that is killed lets go. Raises OSError."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(reports / LOCK, flags, FILE_MODE)
     try:
@@ -50,7 +50,7 @@ def turn(reports: Path, patience: float = PATIENCE) -> Iterator[None]:
 
 
 def read(reports: Path) -> tuple[FleetState, str]:
-    """The picture, and what was wrong with the file ("" for nothing); an empty one where there is none."""
+    """The fleet state, and what was wrong with the file ("" for nothing); an empty one where there is none."""
     fleet_state = FleetState()
     number = 0
     try:
@@ -85,7 +85,7 @@ def _line(fleet_state: FleetState, rules: dict[int, Rules], line: dict[str, Any]
 
 
 def write(reports: Path, fleet_state: FleetState) -> None:
-    """Replace the picture. Raises OSError."""
+    """Replace the fleet state. Raises OSError."""
     with whole(reports / FILE) as stream:
         stream.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in _lines(fleet_state))
 

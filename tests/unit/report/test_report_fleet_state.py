@@ -1,6 +1,6 @@
-"""The whole picture, rule by rule: which look at a control counts, and what becomes of it when others come after it.
+"""The fleet state, rule by rule: which look at a control counts, and what becomes of it when others come after it.
 
-What every output makes of it is in test_whole_picture.py.
+What every output makes of it is in test_fleet_state_outputs.py.
 """
 
 from __future__ import annotations
