@@ -385,7 +385,7 @@ def test_nothing_is_wider_than_a_phone(browser, address):
 
 def test_a_run_of_no_hosts_has_a_page_too(browser, tmp_path):
     page = browser.open(write(tmp_path / "report.html", {}, {}))
-    assert texts(page, "h1") == ["No host was asked"]
+    assert texts(page, "h1") == ["No host was selected"]
     assert page.complaints() == []
 
 

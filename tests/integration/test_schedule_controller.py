@@ -86,7 +86,7 @@ def test_the_timer_is_set_up_once(fresh: Scheduled) -> None:
 def test_the_first_run_brings_the_host_in_line_and_the_next_has_nothing_to_say(fresh: Scheduled) -> None:
     machine = fresh
     first_run(machine)
-    assert "Subject: Proscribe: 1 host brought in line for the first time" in mails(machine)
+    assert "Subject: Proscribe: 1 host corrected for the first time" in mails(machine)
     sent = mails(machine)
     assert machine.start(SERVICE), machine.log(SERVICE)
     assert machine.record()["state"] == "compliant"
@@ -149,9 +149,9 @@ def test_ten_ways_of_tampering_are_repaired_by_the_timer_and_told(machine: Sched
     assert machine.start(SERVICE)
     assert machine.record()["state"] == "compliant"
     mail = mails(machine).rpartition("to: ")[2]
-    assert "Subject: Proscribe: 1 host drifted and put right" in mail
+    assert "Subject: Proscribe: 1 host corrected after drift" in mail
     assert "web01 (logged in: alice)" in mail
-    assert "apps/wechat: put right: dpkg wechat 4.1.0; found 20" in mail
+    assert "apps/wechat: corrected: dpkg wechat 4.1.0; found 20" in mail
 
 
 def test_a_missed_run_is_caught_up(machine: Scheduled) -> None:
@@ -167,7 +167,7 @@ def test_what_drifts_again_and_again_is_named(machine: Scheduled) -> None:
     for _ in range(3):
         machine.script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe")
         assert machine.start(SERVICE), machine.log(SERVICE)
-    assert "Drift again and again, so something there puts it back: web01" in machine.log(SERVICE)
+    assert "Repeated drift, so something there reverts the correction: web01" in machine.log(SERVICE)
 
 
 def test_a_second_run_is_refused_and_one_that_hangs_is_ended_and_told(machine: Scheduled) -> None:
@@ -201,7 +201,7 @@ def test_a_mistake_in_the_policy_is_told_and_touches_nothing(machine: Scheduled)
     restrictions = machine.read(f"{CHECKOUT}/fleet/group_vars/all.yml")
     machine.write(f"{CHECKOUT}/fleet/group_vars/all.yml", restrictions + "proscribe_catagories: []\n")
     assert not machine.start(SERVICE)
-    until(lambda: "came to no report (it ended with 78)" in mails(machine))
+    until(lambda: "produced no report (it ended with 78)" in mails(machine))
     machine.write(f"{CHECKOUT}/fleet/group_vars/all.yml", restrictions)
 
 

@@ -170,7 +170,7 @@ def test_a_folder_of_reports_that_cannot_be_written_is_told_and_hosts_are_correc
     controller.script(f"mount --bind {REPORTS} {REPORTS}; mount -o remount,bind,ro {REPORTS}")
     try:
         assert not controller.start(SERVICE)
-        until(lambda: "came to no report" in controller.read("/srv/mails"))
+        until(lambda: "produced no report" in controller.read("/srv/mails"))
         assert "Read-only file system" in controller.log(SERVICE)
         assert fleet.latest() == before
     finally:

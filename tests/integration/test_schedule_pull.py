@@ -71,7 +71,7 @@ def collected(machine: Scheduled, *options: str) -> dict:
 def test_a_host_that_has_not_run_yet_is_unknown(machine: Scheduled) -> None:
     record = collected(machine)
     assert record["state"] == "unknown"
-    assert "it has kept no record yet" in record["reason"]
+    assert "it has no stored record yet" in record["reason"]
 
 
 def test_a_host_brings_itself_in_line_and_the_controller_sees_it(machine: Scheduled) -> None:
