@@ -31,14 +31,14 @@ class ActionModule(HostAction):
         """Fetch what the host has kept."""
         self.validate_argument_spec({})
         path = shlex.quote(RECORD)
-        look = f"test -r {path} || {{ test -e {path} && exit {FORBIDDEN}; exit {MISSING}; }}"
-        done = self._low_level_execute_command(f"{look}; printf '\\n{MARK}'; head -c {self.most + 1} {path}")
+        readable = f"test -r {path} || {{ test -e {path} && exit {FORBIDDEN}; exit {MISSING}; }}"
+        done = self._low_level_execute_command(f"{readable}; printf '\\n{MARK}'; head -c {self.most + 1} {path}")
         reasons = {
-            MISSING: "it has kept no record yet (or this account may not look for it): its own scheduled run has not "
+            MISSING: "it has no stored record yet (or this account may not read it): its own scheduled run has not "
             "come to a report",
             FORBIDDEN: "its record can only be read as root: run it with -b (and -K if sudo asks for a password)",
         }
         if done["rc"]:
-            told = printable((done.get("stderr") or done.get("stdout") or "").strip())
-            return {"failed": True, "msg": reasons.get(done["rc"]) or f"its record cannot be read: {told}"}
+            answer = printable((done.get("stderr") or done.get("stdout") or "").strip())
+            return {"failed": True, "msg": reasons.get(done["rc"]) or f"its record cannot be read: {answer}"}
         return results.stored_record(parsed(done["stdout"].rpartition(MARK)[2]))

@@ -41,8 +41,8 @@ class ActionModule(ActionBase):
         mode = arguments["mode"]
         if str(self._task.get_path()).startswith(f"{PROJECT}/playbooks/"):  # others may have tags of their own
             for given in ("ansible_run_tags", "ansible_skip_tags"):
-                if told := unknown_tags(variables.get(given) or (), CONTROLS):
-                    raise AnsibleError(f"{told}; no host was touched")
+                if mistake := unknown_tags(variables.get(given) or (), CONTROLS):
+                    raise AnsibleError(f"{mistake}; no host was touched")
         hostvars = variables["hostvars"]
         names = [str(name) for name in variables["ansible_play_hosts_all"]]
         if earlier := self._of_an_earlier_batch(variables, names):
@@ -83,8 +83,8 @@ class ActionModule(ActionBase):
 
     def _require_a_run_with_a_report(self) -> None:
         """Refuse what would end well without having said anything of the hosts."""
-        if told := objection(C.CONFIG_FILE or "", str(PROJECT)):
-            raise AnsibleError(told)
+        if mistake := objection(C.CONFIG_FILE or "", str(PROJECT)):
+            raise AnsibleError(mistake)
         if not self._task.run_once:
             raise AnsibleError(f"{self._task.get_path()}: compile_plans expected run_once: true; no host was touched")
 

@@ -32,7 +32,7 @@ from proscribe_action import HostAction, observe_timeout, results
 PLACES = "/usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python python3"
 ANY_PYTHON = f"for python in {PLACES}; do command -v $python && break; done"
 # An own text for every host would be a warning for each; Ansible tells one text once.
-CANNOT_PIPE = "where a connection cannot pipe, or is told not to (pipelining), the observing code goes as a module"
+CANNOT_PIPE = "where a connection cannot pipe, or is set not to (pipelining), the observing code goes as a module"
 NO_ANSWER = "hosts that do not answer the streamed code get it as a module, which takes longer (-vvv: what they said)"
 
 
@@ -54,31 +54,31 @@ class ActionModule(HostAction):
         code = store.prepared(run["code"]) if "code" in run and not call["probe"] else store.code(call["probe"])
         seconds = observe_timeout(variables)
         end = time.monotonic() + seconds
-        ways = [self._streamed] if self._can_stream() else []
-        if not ways:
+        transports = [self._streamed] if self._can_stream() else []
+        if not transports:
             self._display.warning(CANNOT_PIPE)
-        told = None
-        for way in [*ways, self._as_module]:
+        result = None
+        for transport in [*transports, self._as_module]:
             # A host that keeps code and plan is only told their names; one that has lost them says so, or nothing.
             for whole in (False, True) if store.has(host, code, plan) else (True,):
                 try:
-                    told = way(payload(code, plan, call, whole, seconds), variables)
+                    result = transport(payload(code, plan, call, whole, seconds), variables)
                 except Unusable:
                     if time.monotonic() < end:
                         raise
-                    told = None
-                if told is not None and LACKING not in told:
+                    result = None
+                if result is not None and LACKING not in result:
                     break
                 if time.monotonic() >= end:  # the host has ended it, and would end it again
                     self.leash.cut(f"it took longer than {shown(seconds)}")
                     return {}
-            if told is not None:
+            if result is not None:
                 break
-        if told is None or LACKING in told:
+        if result is None or LACKING in result:
             raise Unusable("it lacks what it was sent")
-        if "kept" in told:
-            store.note(host, code, plan, has=told.pop("kept"))
-        return told
+        if "kept" in result:
+            store.note(host, code, plan, has=result.pop("kept"))
+        return result
 
     def _arguments(self, run: Mapping[str, Any], host: str) -> tuple[str, dict[str, Any]]:
         """The plan as JSON text, and the rest of the call. What the task does not give is what was compiled for the
@@ -88,11 +88,11 @@ class ActionModule(HostAction):
         plan = _text(given["plan"]) if "plan" in given else ""
         if not plan and host not in run.get("hosts", {}):
             raise AnsibleActionFail("plan is required: the host's plan, as compile_plans made it")
-        asked, self._task.args = self._task.args, {**given, "plan": {}}  # checking would copy all of the plan
+        arguments, self._task.args = self._task.args, {**given, "plan": {}}  # checking would copy all of the plan
         try:
             _, call = self.validate_argument_spec(COMPLIANCE_STATE_ARGUMENTS)
         finally:
-            self._task.args = asked
+            self._task.args = arguments
         rest = {name: value for name, value in call.items() if name != "plan"}
         return plan, {**rest, "remember": rest["remember"] and not self._task.check_mode}
 
@@ -107,13 +107,13 @@ class ActionModule(HostAction):
         done = self._low_level_execute_command(command, in_data=stream)
         if self.leash.why:
             return {}
-        told = answer(done["stdout"])
-        if told is None:
+        result = answer(done["stdout"])
+        if result is None:
             self._display.warning(NO_ANSWER)
             said = {"rc": done["rc"], **{name: done[name][-LINE:] for name in ("stdout", "stderr")}}
             self._display.vvv(f"no answer to the streamed code: {json.dumps(said)}")
             return None
-        return results.observation(told)
+        return results.observation(result)
 
     def _as_module(self, stream: bytes, variables: dict[str, Any]) -> dict[str, Any]:
         arguments = {"loader": BOOTSTRAP, "stream": base64.b64encode(stream).decode()}

@@ -35,13 +35,13 @@ class ActionModule(HostAction):
 
     def ask(self, variables: dict[str, Any]) -> dict[str, Any]:
         """Have the firewall changed, and the change confirmed."""
-        told = self.module(variables)
-        token = told.pop("pending", None)
+        result = self.module(variables)
+        token = result.pop("pending", None)
         if token:
-            kept = self._confirm(token, self._within(), variables)
-            if kept.get("failed"):
-                return kept
-        return told
+            confirmed = self._confirm(token, self._within(), variables)
+            if confirmed.get("failed"):
+                return confirmed
+        return result
 
     def _within(self) -> int:
         """How many seconds the host waits for the confirmation, as its plan says: its own word could be any number."""

@@ -38,30 +38,30 @@ class ActionModule(ActionBase):
         _, arguments = self.validate_argument_spec({**steps, **ARGUMENTS})
         step = arguments.pop("step")
         try:
-            told = self._read(arguments, variables) if step == "read" else self._choose(variables)
+            answer = self._read(arguments, variables) if step == "read" else self._choose(variables)
         except Wrong as wrong:
             raise AnsibleError(f"nothing was changed\n{wrong}") from None
-        return {**result, **told}
+        return {**result, **answer}
 
     def _read(self, arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         if mistakes := mistyped(map(str, variables)):
             raise Wrong(mistakes)
-        asked = read(arguments)
+        request = read(arguments)
         run = [str(name) for name in variables["ansible_play_hosts_all"]]
         inventory = {str(name) for name in (variables.get("groups") or {}).get("all", ())}
         return {
-            "hosts": hosts_of(asked, run, inventory),
-            "do": asked.do,
-            "format": asked.format,
-            "asked": asked._asdict(),
+            "hosts": hosts_of(request, run, inventory),
+            "do": request.do,
+            "format": request.format,
+            "asked": request._asdict(),
         }
 
     def _choose(self, variables: Mapping[str, Any]) -> dict[str, Any]:
-        told, run = variables["proscribe_asked"], variables["proscribe_compiled"]["proscribe_run"]
-        asked = Request(**told["asked"])
+        selection, run = variables["proscribe_asked"], variables["proscribe_compiled"]["proscribe_run"]
+        request = Request(**selection["asked"])
         hostvars = variables["hostvars"]
         listed = {}
-        for host in told["hosts"]:
+        for host in selection["hosts"]:
             # Untemplated: what a host answered is data.
             answer = hostvars.raw_get(host).get("proscribe_custody") or {}
             if "items" in answer:
@@ -69,23 +69,21 @@ class ActionModule(ActionBase):
         store = Store(Path(run["plans"]))
         stored = functools.cache(store.stored)
         chosen = choose(
-            asked,
+            request,
             listed,
-            len(told["hosts"]) - len(listed),
+            len(selection["hosts"]) - len(listed),
             lambda host: stored(run["hosts"][host]),
             {waiver["id"]: end_of(waiver) for waiver in run["waivers"]},
             datetime.datetime.now(datetime.timezone.utc),
         )
         rows = [row.as_dict() for row in chosen]
-        if asked.do == LIST:
+        if request.do == LIST:
             return {"rows": rows, "ids": {}}
-        if asked.do == RESTORE and not rows:
-            raise Wrong(
-                ["restore: found nothing that fits all of the selectors together, expected something to restore"]
-            )
+        if request.do == RESTORE and not rows:
+            raise Wrong(["restore: found no item that matches all of the selectors, expected at least one"])
         check = bool(self._task.check_mode)
-        self._display.display("\n".join(map(clean, before(asked.do, rows, check))))
-        if asked.do == RESTORE and losses(rows) and not (asked.accept_loss or check):
+        self._display.display("\n".join(map(clean, before(request.do, rows, check))))
+        if request.do == RESTORE and losses(rows) and not (request.accept_loss or check):
             raise AnsibleError(not_accepted(rows))
         ids: dict[str, list[str]] = {}
         for row in rows:

@@ -35,9 +35,9 @@ class ActionModule(ActionBase):
             decided = variables["proscribe_rollout"]["rollout"]
             alive = frozenset(map(str, variables["ansible_play_hosts"]))
             first = str(variables["ansible_play_batch"][0])
-            if not self._task.check_mode and (told := objection(decided, first, alive)):
+            if not self._task.check_mode and (refusal := objection(decided, first, alive)):
                 # Not raised: the callbacks tell a run that stops from a step that fails.
-                result.update(failed=True, stopped=True, msg=told)
+                result.update(failed=True, stopped=True, msg=refusal)
         return result
 
     def _decide(self, variables: dict[str, Any]) -> dict[str, Any]:

@@ -44,9 +44,9 @@ class ActionModule(ActionBase):
             since = word.since(options["since"]) if options["since"] else ""
             # Where parts of a run are merged, every host of the inventory is expected in one of them.
             inventory = [str(source) for source in variables.get("ansible_inventory_sources") or []]
-            asked = argparse.Namespace(**{**options, "since": since}, json=False, inventory=inventory)
+            arguments = argparse.Namespace(**{**options, "since": since}, json=False, inventory=inventory)
             columns = shutil.get_terminal_size((80, 40)).columns
-            result["text"] = word.answer(asked, Screen(columns, sys.maxsize, False, os.getcwd()))
+            result["text"] = word.answer(arguments, Screen(columns, sys.maxsize, False, os.getcwd()))
         except (Refused, argparse.ArgumentTypeError) as error:
             raise AnsibleError(str(error)) from None
         self._display.display(result["text"])

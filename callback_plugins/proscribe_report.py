@@ -165,8 +165,8 @@ class CallbackModule(CallbackBase):
             known = tags_of(playbook.get_plays())
             # Where only unknown tags are named, no task begins that could say so.
             for given in (context.CLIARGS.get("tags"), context.CLIARGS.get("skip_tags")):
-                if told := unknown_tags(given or (), known):
-                    self._display.error(clean(told))
+                if mistake := unknown_tags(given or (), known):
+                    self._display.error(clean(mistake))
 
     @guarded
     def v2_playbook_on_play_start(self, play: Any) -> None:
@@ -272,14 +272,14 @@ class CallbackModule(CallbackBase):
         report = fleet_report(run, fleet, finished, new, rollout.as_dict() if rollout else None)
         not_reached = rollout.not_reached if rollout else ()
         failed = ansible_failed
-        gates = list(run["gate"].values())
+        gate_levels = list(run["gate"].values())
         if new is None:
-            decided = verdict.judge(fleet.records, gates, failed, len(report["not_served"]))
+            decided = verdict.judge(fleet.records, gate_levels, failed, len(report["not_served"]))
         else:
-            decided = verdict.judge_new(fleet.records, gates, failed, new, len(report["not_served"]))
+            decided = verdict.judge_new(fleet.records, gate_levels, failed, new, len(report["not_served"]))
         if rollout and not_reached:
             decided = verdict.stopped(decided, rollout.why, len(not_reached))
-        report["run"]["verdict"] = decided.as_dict(gates, new is not None, failed)
+        report["run"]["verdict"] = decided.as_dict(gate_levels, new is not None, failed)
         where = ""
         try:
             where = self._write(run, report, fleet.records, not_reached)
@@ -370,17 +370,17 @@ class CallbackModule(CallbackBase):
             history.record(report, records, run["history_keep"])
             return {"trend": history.trend(like_run=report["run"]["id"]), "since": history.first_seen()}
         except Exception as error:
-            told = error if isinstance(error, HistoryError) else f"{type(error).__name__}: {error}"
-            report["warnings"].append(f"this run is not in the history, or not shown with it: {told}")
+            failure = error if isinstance(error, HistoryError) else f"{type(error).__name__}: {error}"
+            report["warnings"].append(f"this run is not in the history, or not shown with it: {failure}")
             return {}
 
     def _prune(self, run: Mapping[str, Any], report: dict[str, Any]) -> None:
         """Take away the folders of reports that are older than the inventory keeps them."""
         keep = run.get("reports_keep") or 0
         if keep and self._directory is not None:
-            wanted = [self._directory.partial, *([Path(run["baseline"])] if run.get("baseline") else [])]
-            told = pruning.prune(self._directory.partial.parent, report["run"]["finished"], keep, wanted)
-            report["warnings"] += told
+            needed = [self._directory.partial, *([Path(run["baseline"])] if run.get("baseline") else [])]
+            failures = pruning.prune(self._directory.partial.parent, report["run"]["finished"], keep, needed)
+            report["warnings"] += failures
 
     def _conclude(self, decided: verdict.Verdict) -> None:
         self._exits.append(decided.exit)
@@ -411,9 +411,9 @@ class CallbackModule(CallbackBase):
 
     def _print(self, render: Callable[[summary.Screen], str]) -> None:
         """Print what `render` makes for the screen; a log file gets it without colours."""
-        looking = sys.stdout.isatty()
+        interactive = sys.stdout.isatty()
         size = shutil.get_terminal_size((80, 40))
-        colours = looking and color.ANSIBLE_COLOR and not os.environ.get("NO_COLOR")
+        colours = interactive and color.ANSIBLE_COLOR and not os.environ.get("NO_COLOR")
         here = where_we_are(os.environ)
         self._display.display(render(summary.Screen(size.columns, size.lines, colours, here)), screen_only=True)
         if C.DEFAULT_LOG_PATH:

@@ -169,11 +169,11 @@ class CallbackModule(Default):
         self._say("\n".join(lines), C.COLOR_ERROR, failure=True)
 
     def _shown(self, result: Any) -> Any:
-        told = result.result.get("msg")
-        if not told and isinstance(result.result.get("results"), list):  # a loop says it item by item
+        message = result.result.get("msg")
+        if not message and isinstance(result.result.get("results"), list):  # a loop says it item by item
             items = [item.get("msg") for item in result.result["results"] if isinstance(item, Mapping)]
-            told = "; ".join(str(text) for text in items if text)
-        return told or result.result.get("module_stderr")
+            message = "; ".join(str(text) for text in items if text)
+        return message or result.result.get("module_stderr")
 
     def _host(self, result: Any) -> str:
         return clean(self.host_label(result))

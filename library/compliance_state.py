@@ -6,9 +6,9 @@ DOCUMENTATION = r"""
 module: compliance_state
 short_description: Report how a host stands against its plan
 description:
-  - Looks at a host and says for every rule of its plan whether it holds, with the evidence.
-  - Writes nothing, but for what O(probe) asks for, and needs no facts. As an ordinary user it says V(unknown), with the
-    reason, for what it could not see.
+  - Checks a host and reports for every rule of its plan whether it is compliant, with the evidence.
+  - Writes nothing, but for what O(probe) asks for, and needs no facts. As an ordinary user it reports V(unknown), with
+    the reason, for what it could not observe.
 version_added: "0.1.0"
 options:
   plan:
@@ -16,7 +16,7 @@ options:
       none is given. The same is true of O(controls), O(gate) and O(probe).
     type: dict
   controls:
-    description: The controls to look at; all that the plan has if empty.
+    description: The controls to check; all controls of the plan if empty.
     type: list
     elements: str
     choices: [apps, browser, firewall, dns]
@@ -30,7 +30,7 @@ options:
     choices: [never, noncompliant, incomplete]
     default: never
   will_correct:
-    description: Do not let the gate fail a host of which controls have drifted; they are corrected and looked at again.
+    description: Do not let the gate fail a host of which controls have drifted; they are corrected and checked again.
     type: bool
     default: false
   probe:
@@ -68,11 +68,11 @@ EXAMPLES = r"""
   run_once: true
   register: proscribe_compiled
 
-- name: Look at the host
+- name: Check the host
   compliance_state:
   register: proscribe_observed
 
-- name: Look at one control of it only
+- name: Check only one control of the host
   compliance_state:
     plan: "{{ proscribe_compiled | proscribe_plan(inventory_hostname) }}"
     controls: [dns]

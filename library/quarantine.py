@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: quarantine
 short_description: List, restore or prune what the quarantine of a host holds
 description:
-  - What M(restricted_apps) has moved below C(/var/lib/proscribe/quarantine) is listed, put back to its place as it was,
+  - What M(restricted_apps) has moved below C(/var/lib/proscribe/quarantine) is listed, restored to its place as it was,
     or removed for good. Nothing of the ban is lifted, and nothing else of the host is changed.
   - What is restored never replaces what stands at its place by now, and no link that a user made is followed.
 version_added: "0.1.0"

@@ -8,9 +8,9 @@ DOCUMENTATION = r"""
 module: restricted_apps
 short_description: Remove restricted apps and keep them out
 description:
-  - Ends restricted programs, removes their packages with the package system's own tools, moves portable copies into a
-    quarantine, and puts a gate before installation. Lifting takes the gate away and gives back what is in the
-    quarantine; it installs nothing.
+  - Ends restricted programs, removes their packages with the package system's own tools, moves portable apps into a
+    quarantine, and installs an install block. Lifting removes the install block and restores what is in the quarantine;
+    it installs no package.
   - Observes first and changes only what differs.
 version_added: "0.1.0"
 extends_documentation_fragment: proscribe_enforcing

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: rollout
 short_description: Decide how far a run reaches at once
 description:
-  - Between looking at the hosts and correcting them, V(decide) says from what was observed which hosts are corrected,
+  - Between checking the hosts and correcting them, V(decide) says from what was observed which hosts are corrected,
     in what order and in batches of what size (C(proscribe_batches)), and whether the whole is more than
     C(proscribe_max_change) allows. The filter C(proscribe_rollout) gives the answer to the play that corrects.
   - V(next) is the first task of every batch. It fails, and with it the play, where the run must not go on; the hosts of

@@ -45,12 +45,12 @@ class HostAction(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         self.leash = leash = Leash(self.most, self.limit(variables) + GRACE)
-        told: dict[str, Any] = {}
+        answer: dict[str, Any] = {}
         try:
             with leash:
-                told = self.ask(variables)
+                answer = self.ask(variables)
         except Unusable as wrong:
-            told = {"failed": True, "msg": f"its answer is none that can be used: {wrong}"}
+            answer = {"failed": True, "msg": f"its answer cannot be used: {wrong}"}
         except AnsibleConnectionFailure as lost:
             if not leash.why:  # what ssh says holds what the host printed
                 raise AnsibleConnectionFailure(printable(lost)) from None
@@ -62,8 +62,8 @@ class HostAction(ActionBase):
                 raise
         if leash.why:
             self._give_up_connection()
-            told = {"failed": True, "msg": leash.why}
-        return {**result, **told}
+            answer = {"failed": True, "msg": leash.why}
+        return {**result, **answer}
 
     def limit(self, _variables: dict[str, Any]) -> float:
         """How many seconds the host has for its answer."""
@@ -75,8 +75,8 @@ class HostAction(ActionBase):
 
     def module(self, variables: dict[str, Any], name: str | None = None, **arguments: Any) -> dict[str, Any]:
         """What a module answers, read; with other `arguments` than the task's, if there are any."""
-        told = self._execute_module(module_name=name, module_args=arguments or None, task_vars=variables)
-        read = self.reader(told)
+        answer = self._execute_module(module_name=name, module_args=arguments or None, task_vars=variables)
+        read = self.reader(answer)
         # The one fact that Ansible finds by itself and needs again; it comes out of what a host printed, too.
         key, found = self._discovered_interpreter_key, str(self._discovered_interpreter)
         return {**read, "ansible_facts": {key: found}} if key and INTERPRETER.fullmatch(found) else read
@@ -127,8 +127,8 @@ class HostAction(ActionBase):
 def observe_timeout(variables: Mapping[str, Any]) -> int:
     """How many seconds a look at the host of a task may take, as `compile_plans` found the inventory to say it."""
     run = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
-    told = run.get("observe_timeout") or {"usual": OBSERVE_TIMEOUT, "hosts": {}}
-    return int(told["hosts"].get(str(variables.get("inventory_hostname")), told["usual"]))
+    timeouts = run.get("observe_timeout") or {"usual": OBSERVE_TIMEOUT, "hosts": {}}
+    return int(timeouts["hosts"].get(str(variables.get("inventory_hostname")), timeouts["usual"]))
 
 
 def printable(error: object) -> str:

@@ -34,7 +34,7 @@ BEFORE = ("sudo", "env", "export", "time")  # what stands in front of a command,
 LAUNCHER = re.compile(r"(?:\S*/)?proscribe")
 OURS = re.compile(r"\$? ?(?:sudo )?\./proscribe .+")  # a line that is a command, where commands have no place
 # Words in the running text that stand for something: `explain NAME`, `list | restore`, `--limit ...`.
-STANDS_FOR = re.compile(r"\.\.\.|…|[A-Z_]{2,}")
+PLACEHOLDER = re.compile(r"\.\.\.|…|[A-Z_]{2,}")
 # What argparse says of a command that is only mentioned, and of which the rest is left out.
 LEFT_OUT = ("the following arguments are required", "expected one argument", "expected at least one argument")
 
@@ -116,21 +116,21 @@ def _wrong_of_launcher(argv: Sequence[str], mentioned: bool) -> str:
         return ""
     word, *rest = argv
     if mentioned:
-        rest = [ANYTHING if STANDS_FOR.fullmatch(one) else one for one in rest if one not in ("...", "…")]
+        rest = [ANYTHING if PLACEHOLDER.fullmatch(one) else one for one in rest if one not in ("...", "…")]
     if word == "test":
         return _ended(lambda: script_of_tests().read(rest), mentioned)
     if word in words.COMMANDS:
         passed: list[str] = []
         wrong = _ended(lambda: passed.extend(words.read(word, rest)[1].passed_on), mentioned)
         return wrong or (_wrong_of_playbook(["x.yml", *passed], mentioned) if passed else "")
-    if word in launcher_words():
+    if word in launcher_commands():
         return _wrong_of_playbook([f"playbooks/{word}.yml", *rest], mentioned)
     return f"there is no command {word!r}"
 
 
-def launcher_words() -> list[str]:
-    """The words that the launcher has."""
-    return (re.findall(r"^words='(.*)'$", (PROJECT / "proscribe").read_text(), re.MULTILINE) or [""])[0].split()
+def launcher_commands() -> list[str]:
+    """The commands of the launcher."""
+    return (re.findall(r"^commands='(.*)'$", (PROJECT / "proscribe").read_text(), re.MULTILINE) or [""])[0].split()
 
 
 def _wrong_of_playbook(argv: Sequence[str], mentioned: bool) -> str:
@@ -194,8 +194,8 @@ def _ended(parse: Callable[[], object], mentioned: bool) -> str:
     except SystemExit as ended:
         if not ended.code:  # --help
             return ""
-        told = said.getvalue().strip().splitlines()
-        message = told[-1].partition(" error: ")[2] if told else ""
+        lines = said.getvalue().strip().splitlines()
+        message = lines[-1].partition(" error: ")[2] if lines else ""
         if mentioned and any(left in message for left in LEFT_OUT):
             return ""
         return message or "it is refused"

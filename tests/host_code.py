@@ -71,10 +71,10 @@ def streamed(python: str) -> bool:
     call = {"controls": [], "gate": "never", "will_correct": False}
     stream = payload(Store().code(probe=False), Store().plan(plan), call)
     done = subprocess.run([python, "-I", "-S", "-W", "error", "-c", BOOTSTRAP], input=stream, capture_output=True)
-    told = answer(done.stdout.decode()) or {}
-    if "record" not in told:
+    result = answer(done.stdout.decode()) or {}
+    if "record" not in result:
         print(f"{python} gives no record to the streamed code: {done.stderr.decode()[-500:]}")
-    return "record" in told
+    return "record" in result
 
 
 if __name__ == "__main__":

@@ -92,14 +92,14 @@ def find_pythons() -> dict[int, str]:
     candidates = [path for name in names if (path := which(name))]
     if pyenv := which("pyenv"):
         for minor in HOST_PYTHONS:
-            asked = subprocess.run([pyenv, "prefix", f"3.{minor}"], capture_output=True, text=True)
-            candidates += [f"{asked.stdout.strip()}/bin/python3"] if asked.returncode == 0 else []
+            prefix = subprocess.run([pyenv, "prefix", f"3.{minor}"], capture_output=True, text=True)
+            candidates += [f"{prefix.stdout.strip()}/bin/python3"] if prefix.returncode == 0 else []
     found: dict[int, str] = {}
     for candidate in candidates:
         question = "import os, sys; print(sys.version_info[1], os.path.realpath(sys.executable))"
-        asked = subprocess.run([candidate, "-c", question], capture_output=True, text=True)
-        if asked.returncode == 0:
-            minor, executable = asked.stdout.strip().split(" ", 1)
+        answer = subprocess.run([candidate, "-c", question], capture_output=True, text=True)
+        if answer.returncode == 0:
+            minor, executable = answer.stdout.strip().split(" ", 1)
             found.setdefault(int(minor), executable)
     return found
 

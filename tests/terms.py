@@ -98,15 +98,21 @@ def in_identifiers(path: str, tree: ast.Module, of: Sequence[Term]) -> Iterator[
 
 
 def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """(line, text) of the texts of a module that are no docstrings."""
-    described = {
+    """(line, text) of the texts of a module that are no docstrings, nor keys, which are names in files."""
+    other = {
+        id(key)
+        for node in ast.walk(tree)
+        for key in (
+            node.keys if isinstance(node, ast.Dict) else [node.slice] if isinstance(node, ast.Subscript) else []
+        )
+    } | {
         id(node.body[0].value)
         for node in ast.walk(tree)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False)
         if isinstance(node.body[0], ast.Expr)
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in described:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in other:
             yield from ((node.lineno + number, line) for number, line in enumerate(node.value.split("\n")))
 
 
@@ -115,7 +121,7 @@ def in_messages(path: str, lines: Iterator[tuple[int, str]], of: Sequence[Term])
     for number, line in lines:
         for term in of:
             for phrase in term.phrases:
-                if line != phrase and re.search(rf"(?<![\w-]){re.escape(phrase)}(?![\w-])", line, re.IGNORECASE):
+                if line != phrase and re.search(rf"(?<![\w/-]){re.escape(phrase)}(?![\w-])", line, re.IGNORECASE):
                     yield Found(path, number, f'"{phrase}" in {line.strip()[:80]!r}', term.say)
 
 

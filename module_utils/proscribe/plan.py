@@ -15,8 +15,8 @@ A plan is plain JSON, so that it can be printed, compared and streamed:
 there where there is none.
 
 A control that is off is not in it. `mode` of a service: `enforce`; `audit` (counts against the host, nothing is
-changed); `waived` (with `waiver`, the id); `upcoming` (with `effective_from`, a date); `report` (reported, counts
-nothing).
+changed); `waived` (with `waiver`, the id); `upcoming` (with `effective_from`, a date); `report` (seen and reported,
+counts nothing).
 
 A service that is waived in part keeps its mode and carries `"exceptions": [{"waiver": id, "users": [login names],
 "versions": [...], "paths": [...]}]`, with those keys that narrow it; what fits one of them in all its keys is waived

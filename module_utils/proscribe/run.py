@@ -86,7 +86,7 @@ def observe(
         duration_ms=round((time.monotonic() - started) * 1000),
         nothing_known={name: len(plan["controls"][name].get("nothing_known", ())) for name in names},
     )
-    record.update(host.told)
+    record.update(host.record_fields)
     if "catalog" in plan:
         record["catalog"] = plan["catalog"]
     drifted = {verdict.rule.partition("/")[0] for verdict in verdicts if verdict.drifted}
@@ -134,7 +134,7 @@ def compliance_state(
     except ValueError as error:
         return {"changed": False, "failed": True, "msg": str(error)}
     if remember and host.privileged:
-        for keep in host.keeps:
+        for keep in host.state_savers:
             with contextlib.suppress(ControlError, Unseen):  # a host where that cannot be only loses time
                 keep(will_correct)
     answer = {"changed": False, "record": record, "drifted": drifted, "privileged": host.privileged}

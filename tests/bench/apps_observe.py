@@ -30,7 +30,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from apps_walk import AFTER, AGAIN, MEMORY, PLAIN, PROJECT, make, spent, streamed
+from apps_file_scan import AFTER, AGAIN, MEMORY, PLAIN, PROJECT, make, spent, streamed
 from proscribe.compile.catalogue import load
 from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import read_restrictions
@@ -150,12 +150,12 @@ def main() -> int:
     print(f"apps, first             {first:7.3f} s  {first / plain:6.2f} times the plain tools (at most {PLAIN})")
     print(f"apps, nothing changed   {again:7.3f} s  {again / plain:6.2f} times; at most {AGAIN} s")
     for tool, taken in others.items():
-        told = (
+        result = (
             "not installed"
             if taken is None
             else f"{taken:7.3f} s  {taken / again:6.2f} times apps with nothing changed"
         )
-        print(f"{tool:<24}{told}")
+        print(f"{tool:<24}{result}")
     return int(first > PLAIN * plain or again > AGAIN)
 
 

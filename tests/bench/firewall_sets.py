@@ -101,8 +101,8 @@ def nft(*words: str, stdin: str | None = None) -> None:
     subprocess.run(["nft", *words], input=stdin, text=True, check=True, stdout=subprocess.DEVNULL)
 
 
-def enforce(host: Host, wanted: dict[str, Any]) -> None:
-    for action in firewall.enforce(host, wanted).actions:
+def enforce(host: Host, desired: dict[str, Any]) -> None:
+    for action in firewall.enforce(host, desired).actions:
         if action.verb in ("load", "write"):  # units are enabled once in a host's life
             action.apply()
 
@@ -117,8 +117,8 @@ def made(directory: Path) -> Host:
     return Inside(str(directory))
 
 
-def observe(host: Host, wanted: dict[str, Any]) -> None:
-    record, _ = run.observe(host, wanted, ["firewall"])
+def observe(host: Host, desired: dict[str, Any]) -> None:
+    record, _ = run.observe(host, desired, ["firewall"])
     wrong = [rule for rule in record["rules"] if rule["rule"] != "firewall/boot"]  # units are not enabled here
     if wrong or record["errors"]:
         raise SystemExit(f"not as wanted: {wrong}")
@@ -142,22 +142,22 @@ def large(number: int, rounds: int) -> bool:
 def one_round(host: Host, first: list[str], changed: list[str]) -> Iterator[tuple[str, float]]:
     """Each measure, by name, from an empty ruleset on; nft and the control take turns."""
     before, after = bare_file(first), bare_file(changed)
-    wanted, new = plan(first), plan(changed)
+    desired, new = plan(first), plan(changed)
     nft("flush", "ruleset")
     yield "nft, first", timed(lambda: nft("-f", "-", stdin=before))
     nft("flush", "ruleset")
-    yield "apply, first", timed(lambda: enforce(host, wanted))
-    yield "observe", processor(lambda: observe(host, wanted))
-    yield "observe, by the clock", timed(lambda: observe(host, wanted))
+    yield "apply, first", timed(lambda: enforce(host, desired))
+    yield "observe", processor(lambda: observe(host, desired))
+    yield "observe, by the clock", timed(lambda: observe(host, desired))
     yield "apply, changed", timed(lambda: enforce(host, new))
     observe(host, new)
     nft("delete", "table", "inet", "proscribe")
     nft("-f", "-", stdin=before)
     yield "nft, changed", timed(lambda: nft("-f", "-", stdin=after))
     nft("flush", "ruleset")
-    enforce(host, wanted)
+    enforce(host, desired)
     nft("add", "table", "inet", "another")
-    yield "observe, another table changed", processor(lambda: observe(host, wanted))
+    yield "observe, another table changed", processor(lambda: observe(host, desired))
 
 
 def bare_file(members: list[str]) -> str:

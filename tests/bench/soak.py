@@ -72,7 +72,7 @@ NOT_WRITABLE = Fault(f"mount --bind {REPORTS} {REPORTS}; mount -o remount,bind,r
 # Ansible puts a module that it cannot pipe (not what is in them), what was moved into the quarantine, the file of a
 # tamperer that was taken for the organisation's own and kept, the firewall's own empty folder for changes that wait,
 # and /opt itself, which dpkg takes away with the last package in it.
-TREES = "/etc /usr/libexec /usr/local /opt /tmp /var/tmp /var/lib/proscribe /run/proscribe /root /home"
+DIRECTORIES = "/etc /usr/libexec /usr/local /opt /tmp /var/tmp /var/lib/proscribe /run/proscribe /root /home"
 LEFT_OUT = (
     "*/.ansible",
     "*/.ansible/tmp",
@@ -85,7 +85,7 @@ LEFT_OUT = (
     "/opt",
 )
 NOT_THESE = " ".join(f"! -path '{path}'" for path in LEFT_OUT)
-FILES = f"find {TREES} {NOT_THESE} 2>/dev/null | sort"
+FILES = f"find {DIRECTORIES} {NOT_THESE} 2>/dev/null | sort"
 # Processes of the test's own connections, and of sessions that they open.
 PASSING = r"\[.*\]$|^ps -eo|sshd-session|sh -eus|agetty|sd-pam|systemd --user"
 AT_WORK = "^/usr/bin/python3[.0-9]*$"  # a module of Ansible, as a host sees it
@@ -145,20 +145,20 @@ class Soak:
         done = {}
         for host, machine in self.fleet.hosts.items():
             if self.random.random() < 0.4:
-                ways = self.random.sample(sorted(TEN), self.random.choice((1, 1, 2, 3)))
-                ways = [way for way in TEN if way in ways and way not in self.tampered[host]]
+                changes = self.random.sample(sorted(TEN), self.random.choice((1, 1, 2, 3)))
+                changes = [change for change in TEN if change in changes and change not in self.tampered[host]]
                 # Some cannot be done where an earlier one was not put right; only what took counts.
-                machine.script("\n".join(f"( {TEN[way].done} ) || :" for way in ways) or ":")
-                done[host] = self.left(machine, ways)
+                machine.script("\n".join(f"( {TEN[change].done} ) || :" for change in changes) or ":")
+                done[host] = self.left(machine, changes)
                 self.tampered[host].update(done[host])
                 self.counts.update(done[host])
         return done
 
     @staticmethod
-    def left(machine: Scheduled, ways: Sequence[str]) -> list[str]:
+    def left(machine: Scheduled, changes: Sequence[str]) -> list[str]:
         """Which of these are not right on a machine."""
-        asked = "\n".join(f"( {TEN[way].right} ) >/dev/null 2>&1 || echo '{way}'" for way in ways)
-        return machine.script(asked).splitlines() if ways else []
+        checks = "\n".join(f"( {TEN[change].right} ) >/dev/null 2>&1 || echo '{change}'" for change in changes)
+        return machine.script(checks).splitlines() if changes else []
 
     def choose(self) -> tuple[str, str]:
         if self.random.random() < 0.5:
@@ -186,12 +186,12 @@ class Soak:
     def judge(self, number: int, records: Mapping[str, Any], reported: bool, fault: str, hit: str) -> None:
         """Whether the run says what is so, and did what it could."""
         if not reported and fault not in (KILLED, UNWRITABLE):
-            self.problem(number, f"came to no report; wrong was: {fault or 'nothing'}")
+            self.problem(number, f"produced no report; wrong was: {fault or 'nothing'}")
         if reported and set(records) != set(self.fleet.hosts):
             self.problem(number, f"the report has {sorted(records)}")
         for host, machine in self.fleet.hosts.items():
-            ways = sorted(self.tampered[host])
-            left = self.left(machine, ways)
+            changes = sorted(self.tampered[host])
+            left = self.left(machine, changes)
             record = records.get(host)
             if record is None:
                 self.tampered[host] = set(left)
@@ -200,7 +200,7 @@ class Soak:
                 self.problem(number, f"{host} is {record['state']}, and {left} is not right ({fault} {hit})")
             if host != hit and record["state"] not in WELL:
                 self.problem(number, f"{host} is {record['state']}, and nothing was wrong there: {record['errors']}")
-            silent = [way for way in ways if not named(record, TEN[way])]
+            silent = [change for change in changes if not named(record, TEN[change])]
             if host != hit and silent:
                 self.problem(number, f"{host} was tampered with, and the record does not name {silent} ({fault})")
             self.tampered[host] = set(left)
@@ -221,9 +221,9 @@ class Soak:
     def there(self, machine: Scheduled) -> tuple[set[str], list[str]]:
         """The files of a machine, and its units and processes, by what they are."""
         processes = machine.run("ps", "-eo", "args", "--no-headers").splitlines()
-        kept = [line for line in processes if not re.search(PASSING, line)]
+        lasting = [line for line in processes if not re.search(PASSING, line)]
         units = machine.script(UNITS).splitlines()
-        return set(machine.script(FILES).splitlines()), sorted([*kept, *units])
+        return set(machine.script(FILES).splitlines()), sorted([*lasting, *units])
 
     def conclude(self, runs: int) -> None:
         """Two runs with nothing wrong; then everything has to be as it was at first."""
@@ -247,7 +247,7 @@ class Soak:
 
     def agree(self, runs: int) -> None:
         """The history and the reports."""
-        asked = """
+        program = """
 import json, os, sqlite3, sys
 reports = sys.argv[1]
 history = sqlite3.connect(os.path.join(reports, "history.db"))
@@ -262,7 +262,7 @@ print(json.dumps({
     "partial": [name[:-8] for name in names if name.endswith(".partial")],
 }))
 """
-        found = json.loads(self.fleet.controller.run("python3", "-c", asked, REPORTS))
+        found = json.loads(self.fleet.controller.run("python3", "-c", program, REPORTS))
         complete, runs_known = set(found["complete"]), set(found["runs"])
         wrong = {
             "the history is damaged": found["check"] != ["ok"],

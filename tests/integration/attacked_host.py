@@ -58,10 +58,10 @@ def put(path: Path, content: str | bytes = b"", size: int = 0) -> None:
         os.truncate(path, size)
 
 
-def look(root: Path, plan: Path, patience: float = 120, *more: str) -> dict[str, Any]:
+def observe_root(root: Path, plan: Path, patience: float = 120, *more: str) -> dict[str, Any]:
     """One look, in a process of its own."""
-    command = [sys.executable, "-I", "-S", str(HERE / "look_at.py"), MODULES, str(root), str(plan), *more]
+    command = [sys.executable, "-I", "-S", str(HERE / "observe_root.py"), MODULES, str(root), str(plan), *more]
     done = subprocess.run(command, capture_output=True, text=True, timeout=patience)
     assert done.returncode == 0, done.stderr[-2000:]
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report

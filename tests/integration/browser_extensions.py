@@ -85,8 +85,8 @@ def of_firefox(home: str, folders: list[str], policy: tuple[str, str]) -> dict[s
             os.rename(*policy)
         with Firefox(shutil.which("firefox-esr") or "firefox-esr", home, UNSIGNED) as browser:
             browser.ask("Marionette:SetContext", {"value": "chrome"})
-            asked = {"script": STATES_OF_FIREFOX, "args": []}
-            every = json.loads(browser.ask("WebDriver:ExecuteAsyncScript", asked)["value"])
+            script_call = {"script": STATES_OF_FIREFOX, "args": []}
+            every = json.loads(browser.ask("WebDriver:ExecuteAsyncScript", script_call)["value"])
             states.append({Path(folder).name: every.get(Path(folder).name, False) for folder in folders})
             browser.quit()
     return {"before": states[0], "after": states[1], "again": {}}
@@ -98,10 +98,10 @@ def main() -> int:
     parser.add_argument("--policy", nargs=2, metavar=("FROM", "TO"), required=True)
     parser.add_argument("folder", nargs="+")
     arguments = parser.parse_args()
-    look = of_chromium if arguments.browser == "chromium" else of_firefox
+    states = of_chromium if arguments.browser == "chromium" else of_firefox
     with tempfile.TemporaryDirectory(prefix="extensions-", ignore_cleanup_errors=True) as home:
         try:
-            print(json.dumps(look(home, arguments.folder, tuple(arguments.policy))))
+            print(json.dumps(states(home, arguments.folder, tuple(arguments.policy))))
         except (ChromiumError, FirefoxError) as error:
             print(error, file=sys.stderr)
             return 2

@@ -58,10 +58,10 @@ class Site(Listener):
 
     def heard(self, said: bytes) -> bytes:
         super().heard(said)
-        way, _, to = said.partition(b" HTTP/")[0].partition(b" ")[2].partition(b"?")
-        if way == b"/redirect":
+        route, _, to = said.partition(b" HTTP/")[0].partition(b" ")[2].partition(b"?")
+        if route == b"/redirect":
             return b"HTTP/1.1 302 Found\r\nLocation: %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % to
-        if way == b"/frame":
+        if route == b"/frame":
             return _page(b'<iframe src="%b"></iframe>' % to)
         # Plain answers, where a closed connection would be tried again, ten times over.
         return TLS_REFUSED if said[:1] == TLS else _page(b"here")
@@ -75,8 +75,8 @@ def _page(body: bytes) -> bytes:
 
 def target(url: str) -> str:
     """The address that a browser is led to in the end."""
-    for way in ("/redirect?", "/frame?"):
-        _, found, to = url.partition(way)
+    for path in ("/redirect?", "/frame?"):
+        _, found, to = url.partition(path)
         if found:
             return to
     return url.removeprefix("view-source:").removeprefix("about:reader?url=")

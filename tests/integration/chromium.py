@@ -170,8 +170,8 @@ class Page:
         parameters = {"expression": expression, "returnByValue": True, "awaitPromise": True}
         answer = self.ask("Runtime.evaluate", parameters)
         if "exceptionDetails" in answer:
-            told = answer["exceptionDetails"]
-            raise ChromiumError(told.get("exception", {}).get("description") or told["text"])
+            details = answer["exceptionDetails"]
+            raise ChromiumError(details.get("exception", {}).get("description") or details["text"])
         return answer["result"].get("value")
 
     def press(self, key: str, *, shift: bool = False) -> None:

@@ -58,7 +58,7 @@ dated 2026-10-01T00:00:00Z 'The policy'
 # Commands that the text says are typed on a host.
 ON_HOSTS = {"systemctl stop proscribe-firewall-watch *": "fin01", "journalctl -t ansible-*": "fin01"}
 # What the documents say for something that is called otherwise here: a repository, a thing in the quarantine, runs.
-STANDS_FOR = ("<this repository>", "wechat-3fa4b2c1", "20261125T003000Z-audit-1a2b", "RUN RUN")
+PLACEHOLDERS = ("<this repository>", "wechat-3fa4b2c1", "20261125T003000Z-audit-1a2b", "RUN RUN")
 # The exit codes that are not 0: what is explained is blocked, something changes, or it is said.
 CODES = {
     "./proscribe explain -i inventory/prod mail.google.com": 1,
@@ -103,14 +103,14 @@ class Prepared:
             controller.script(COMMITTED)
             done = typed.run("./proscribe audit -i inventory/prod")
             assert done.code == 0, done.printed
-            kept = json.loads(
+            listing = json.loads(
                 typed.run("./proscribe quarantine list -i inventory/prod --format json 2>/dev/null").printed
             )
             slices = typed.run("ls reports | grep -- -audit-").printed.split()
         controller.script(f"mkdir -p /srv/ci && cp -r {CHECKOUT}/reports/latest/ /srv/ci/baseline")
         controller.script(f"mv {CHECKOUT} {PRISTINE} && cp -a {PRISTINE} /home/alice/proscribe")
-        kept_id = next(thing["id"] for thing in kept["items"])
-        self._stands_for = dict(zip(STANDS_FOR, (REPOSITORY, kept_id, slices[-1], " ".join(slices[:2])), strict=True))
+        item_id = next(thing["id"] for thing in listing["items"])
+        self._values = dict(zip(PLACEHOLDERS, (REPOSITORY, item_id, slices[-1], " ".join(slices[:2])), strict=True))
 
     def afresh(self) -> None:
         """Put the checkout back as it was made, and take away what a block makes elsewhere."""
@@ -122,7 +122,7 @@ class Prepared:
     def real(self, text: str) -> str:
         """A command of a document as it is typed on the controller."""
         host = next((host for pattern, host in ON_HOSTS.items() if fnmatchcase(text, pattern)), "")
-        for said, meant in self._stands_for.items():
+        for said, meant in self._values.items():
             text = text.replace(said, meant)
         return f"ssh {host} {shlex.quote(text)}" if host else text
 

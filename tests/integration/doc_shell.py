@@ -102,6 +102,6 @@ def missing(documented: Sequence[str], printed: str) -> list[str]:
 
 
 def _alike(text: str) -> str:
-    for changing, stands in CHANGING:
-        text = changing.sub(stands, text)
+    for changing, placeholder in CHANGING:
+        text = changing.sub(placeholder, text)
     return text

@@ -2,7 +2,7 @@
 
 One sshd on loopback is all of them. Whatever is asked of a host, sshd starts this file there instead (ForceCommand);
 it knows by the address that was called which host it is, and does what stands in that host's file. A host without one
-is honest: its look finds everything in order, and what a module is asked for is done. Nothing here looks at or changes
+is honest: its record has everything in order, and what a module is asked for is done. Nothing here observes or changes
 the machine that the tests run on.
 """
 
@@ -28,7 +28,7 @@ MARK = "\nproscribe-answer:"
 
 
 class Call(NamedTuple):
-    """What is asked of a host: `kind` is look, module, collect or other (Ansible's own small commands)."""
+    """What is asked of a host: `kind` is observe, module, collect or other (Ansible's own small commands)."""
 
     kind: str
     command: str
@@ -38,15 +38,15 @@ class Call(NamedTuple):
         return b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
 
     def head(self) -> dict[str, Any]:
-        """The first line of a streamed look. The rest is read too, or ssh would report a broken pipe."""
+        """The first line of a streamed observation. The rest is read too, or ssh would report a broken pipe."""
         return dict(json.loads(self.read().partition(b"\n")[0] or b"{}"))
 
 
-def asked() -> Call:
+def session_call() -> Call:
     """What this session is for."""
     command = os.environ.get("SSH_ORIGINAL_COMMAND", "")
     if "proscribe-answer" in command:
-        return Call("look", command)
+        return Call("observe", command)
     if "proscribe-record" in command:
         return Call("collect", command)
     quiet = any(word in command for word in ("echo FOUND", "mkdir", "chmod", "rm -f", "setfacl", "echo ~"))
@@ -75,8 +75,8 @@ def drifted(plan: str) -> dict[str, Any]:
     """An honest answer of a host on which something is wrong."""
     found = {"kind": "hosts_line", "id": "a.example", "manager": "hosts", "detail": "not blocked"}
     rule = {"rule": "dns/whatsapp", "state": "noncompliant", "waiver": None, "reason": None, "findings": [found]}
-    told = record(plan, state="noncompliant", rules=[rule])
-    return {"changed": False, "record": told, "drifted": ["dns"], "privileged": True}
+    found_record = record(plan, state="noncompliant", rules=[rule])
+    return {"changed": False, "record": found_record, "drifted": ["dns"], "privileged": True}
 
 
 # What it has in its quarantine.
@@ -96,15 +96,15 @@ ITEM = {
 }
 
 
-def look(answer: Any) -> None:
-    """Answer a streamed look."""
+def send_record(answer: Any) -> None:
+    """Answer a streamed observation."""
     print(MARK + (answer if isinstance(answer, str) else json.dumps(answer)), flush=True)
 
 
 def good(call: Call) -> None:
     """What an honest host does."""
-    if call.kind == "look":
-        look({"changed": False, "record": record(call.head()["plan"]), "drifted": [], "privileged": True})
+    if call.kind == "observe":
+        send_record({"changed": False, "record": record(call.head()["plan"]), "drifted": [], "privileged": True})
     elif call.kind == "module":
         call.read()
         change = {"changed": True, "actions": ["block a.example"], "refused": [], "findings": [], "diff": []}
@@ -117,8 +117,8 @@ def main(directory: str) -> None:
     """Answer one session."""
     address = os.environ["SSH_CONNECTION"].split()[2]
     attack = Path(directory, f"{address}.attack")
-    call = asked()
-    with Path(directory, "asked.log").open("a") as log:
+    call = session_call()
+    with Path(directory, "calls.log").open("a") as log:
         log.write(f"{address} {call.kind}\n")
     if attack.exists():
         exec(attack.read_text(), {**globals(), "call": call})  # noqa: S102 - the attack that a test wrote
@@ -170,16 +170,16 @@ class Fleet:
         """Run a playbook over all hosts. Ends everything that it leaves."""
         home = self.directory / "reports"
         ansible = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or str(Path(sys.executable).parent / "ansible-playbook")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
+        rest = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
         more = {"NO_COLOR": "1", "COLUMNS": "100", "PROSCRIBE_REPORTS": str(home), "LC_ALL": "C.UTF-8"}
-        path = f"{Path(ansible).parent}:{kept['PATH']}"
+        path = f"{Path(ansible).parent}:{rest['PATH']}"
         exit_file = self.directory / "exit"
         exit_file.unlink(missing_ok=True)
         started, before = time.monotonic(), os.times()
         child = subprocess.Popen(
             [ansible, str(PROJECT / f"playbooks/{playbook}.yml"), "-i", str(self.directory / "fleet"), *options],
             cwd=PROJECT,
-            env={**kept, **more, "PATH": path, "PROSCRIBE_EXIT_FILE": str(exit_file)},
+            env={**rest, **more, "PATH": path, "PROSCRIBE_EXIT_FILE": str(exit_file)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -203,10 +203,10 @@ class Fleet:
         """The records of the latest report, by host; empty where there is no report."""
         path = self.directory / "reports" / "latest" / "hosts.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
-        return {told["host"]: told for told in map(json.loads, lines)}
+        return {record["host"]: record for record in map(json.loads, lines)}
 
     def states(self) -> dict[str, str]:
-        return {host: told["state"] for host, told in self.records().items()}
+        return {host: record["state"] for host, record in self.records().items()}
 
     def connections(self) -> list[str]:
         """The ssh clients of this fleet that still run, by their command lines."""

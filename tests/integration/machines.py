@@ -140,8 +140,8 @@ class Controller:
         said, _ = self.process.communicate(timeout=LONGEST)
         start = said.find("=> {")
         assert start > 0, said
-        told: dict[str, Any] = json.loads(said[start + 3 :])
-        return {**told, "failed": "FAILED!" in said[:start], "unreachable": "UNREACHABLE!" in said[:start]}
+        answer: dict[str, Any] = json.loads(said[start + 3 :])
+        return {**answer, "failed": "FAILED!" in said[:start], "unreachable": "UNREACHABLE!" in said[:start]}
 
     def kill(self) -> None:
         """End it at once: the process, and its workers, which are no group of its."""
@@ -223,9 +223,9 @@ def played(
         require_tool(tool)
     here = [item for item in request.session.items if item.path == request.path]
     parameters: list[Mapping[str, Any]] = [item.callspec.params for item in here if hasattr(item, "callspec")]
-    wanted: Sequence[Story] = [each["story"] for each in parameters if "story" in each]
+    stories: Sequence[Story] = [each["story"] for each in parameters if "story" in each]
     factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
-    with machines(name, network, factory.mktemp(name), min(number, len(wanted)), packages) as hosts:
+    with machines(name, network, factory.mktemp(name), min(number, len(stories)), packages) as hosts:
         free: queue.SimpleQueue[Machine] = queue.SimpleQueue()
         for host in hosts:
             free.put(host)
@@ -239,4 +239,4 @@ def played(
                 free.put(host)
 
         with ThreadPoolExecutor(len(hosts)) as pool:
-            yield {story: pool.submit(play, story) for story in wanted}
+            yield {story: pool.submit(play, story) for story in stories}

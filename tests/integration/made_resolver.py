@@ -125,16 +125,16 @@ class MadeHost:
             self.process.send_signal(signal.SIGCONT)
             self.process.wait()
 
-    def enforce(self, wanted: Mapping[str, Any] = WECHAT) -> list[str]:
-        return apply(dns.enforce(self.host, wanted))
+    def enforce(self, plan: Mapping[str, Any] = WECHAT) -> list[str]:
+        return apply(dns.enforce(self.host, plan))
 
-    def states(self, wanted: Mapping[str, Any] = WECHAT) -> dict[str, str]:
-        states = {verdict.rule.partition("/")[2]: verdict.state for verdict in dns.observe(self.host, wanted)}
+    def states(self, plan: Mapping[str, Any] = WECHAT) -> dict[str, str]:
+        states = {verdict.rule.partition("/")[2]: verdict.state for verdict in dns.observe(self.host, plan)}
         states.pop("private-view", None)  # of this machine's programs, see test_dns_private_view_real.py
         return states
 
-    def told(self, wanted: Mapping[str, Any] = WECHAT) -> str:
-        return " | ".join(f.detail for verdict in dns.observe(self.host, wanted) for f in verdict.findings)
+    def details(self, plan: Mapping[str, Any] = WECHAT) -> str:
+        return " | ".join(f.detail for verdict in dns.observe(self.host, plan) for f in verdict.findings)
 
     def tree(self) -> dict[str, bytes]:
         left_out = ("run/", "log")

@@ -108,8 +108,8 @@ def resolver(kind: str, upstream: str) -> str:
         listens = "\n".join(line.format(address) for address in LISTENS)
         CONF[kind].write_text(text.format(listens=listens, upstream=upstream))
         HOST.must(["systemctl", "start", f"{kind}.service"])
-    asked = LISTENS[0] if kind in CONF else upstream
-    Path("/etc/resolv.conf").write_text(f"nameserver {asked}\nsearch .\n")
+    server = LISTENS[0] if kind in CONF else upstream
+    Path("/etc/resolv.conf").write_text(f"nameserver {server}\nsearch .\n")
     return "ok"
 
 
@@ -132,8 +132,8 @@ def begun(plan: dict[str, Any]) -> str:
     child = os.fork()
     if child == 0:
         try:
-            told = run.change(HOST, plan, "firewall", doing=confirm.trying(HOST, plan))
-            os.write(writing, told["pending"]["token"].encode())
+            result = run.change(HOST, plan, "firewall", doing=confirm.trying(HOST, plan))
+            os.write(writing, result["pending"]["token"].encode())
         finally:
             os._exit(0)
     os.close(writing)

@@ -46,9 +46,9 @@ class Firefox:
             port = free.getsockname()[1]
         profile = os.path.join(home, "profile")
         os.makedirs(profile, exist_ok=True)
-        told = {**QUIET, "marionette.port": port, **preferences}
+        prefs = {**QUIET, "marionette.port": port, **preferences}
         with open(os.path.join(profile, "user.js"), "w", encoding="utf-8") as stream:
-            stream.writelines(f"user_pref({json.dumps(key)}, {json.dumps(value)});\n" for key, value in told.items())
+            stream.writelines(f"user_pref({json.dumps(key)}, {json.dumps(value)});\n" for key, value in prefs.items())
         null = subprocess.DEVNULL
         environment = {"HOME": home, "LC_ALL": "C.UTF-8", "MOZ_CRASHREPORTER_DISABLE": "1"}
         self._process = subprocess.Popen(

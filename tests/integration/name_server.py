@@ -32,7 +32,7 @@ class NameServer:
     """Answers on `address` until it is closed; `asked` are the names that it was asked for."""
 
     def __init__(self, address: str) -> None:
-        self.asked: list[str] = []
+        self.queries: list[str] = []
         self.silent = False
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((address, 53))
@@ -58,7 +58,7 @@ class NameServer:
             while message[end]:
                 labels.append(message[end + 1 : end + 1 + message[end]].decode("ascii", "replace"))
                 end += message[end] + 1
-            self.asked.append(".".join(labels).lower())
+            self.queries.append(".".join(labels).lower())
             kind = struct.unpack_from(">H", message, end + 1)[0]
             record = struct.pack(">HHHIH", 0xC00C, 1, 1, 60, 4) + socket.inet_aton(ADDRESS) if kind == 1 else b""
             header = message[:2] + struct.pack(">HHHHH", 0x8180, 1, 1 if record else 0, 0, 0)

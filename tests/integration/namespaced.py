@@ -22,9 +22,9 @@ class NamespacedHost(Host):
     """A host whose tools `run` starts inside a network namespace."""
 
     def ruleset_generation(self) -> Generation | None:
-        asked = self.run([sys.executable, "-I", "-S", "-c", _ASK, _CODE])
-        lines = asked.out.split("\n")
-        assert asked.rc == 0, asked.err
+        done = self.run([sys.executable, "-I", "-S", "-c", _ASK, _CODE])
+        lines = done.out.split("\n")
+        assert done.rc == 0, done.err
         return Generation(int(lines[0]), lines[1]) if len(lines) > 1 else None
 
 

@@ -26,16 +26,16 @@ def family(address: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def greet(listening: socket.socket, kept: list[socket.socket]) -> None:
+def greet(listening: socket.socket, connections: list[socket.socket]) -> None:
     while True:
         connection, _ = listening.accept()
-        kept.append(connection)
+        connections.append(connection)
         connection.sendall(b"+")
 
 
 class Peer:
     def __init__(self) -> None:
-        self.kept: list[socket.socket] = []  # the last one is the one that is spoken over
+        self.connections: list[socket.socket] = []  # the last one is the one that is spoken over
 
     def serve(self) -> None:
         for port in PORTS:
@@ -43,7 +43,7 @@ class Peer:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(("::", port))
             listening.listen()
-            threading.Thread(target=greet, args=(listening, self.kept), daemon=True).start()
+            threading.Thread(target=greet, args=(listening, self.connections), daemon=True).start()
 
     def connect(self, address: str, port: str, local: str = "", local_port: str = "0") -> None:
         connection = socket.socket(family(address))
@@ -52,15 +52,15 @@ class Peer:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             connection.bind((local, int(local_port)))
         connection.connect((address, int(port)))
-        self.kept.append(connection)
+        self.connections.append(connection)
         self.hear()
 
     def say(self) -> None:
-        self.kept[-1].sendall(b"+")
+        self.connections[-1].sendall(b"+")
 
     def hear(self) -> None:
-        self.kept[-1].settimeout(PATIENCE)
-        if not self.kept[-1].recv(1):
+        self.connections[-1].settimeout(PATIENCE)
+        if not self.connections[-1].recv(1):
             raise ConnectionResetError(errno.ECONNRESET, "closed")
 
     def send(self, address: str, port: str) -> None:
@@ -69,16 +69,16 @@ class Peer:
 
     def pour(self, address: str, port: str, size: str) -> None:
         self.connect(address, port)
-        connection = self.kept.pop()
+        connection = self.connections.pop()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * int(size))
         connection.sendall(bytes(int(size)))
         connection.close()
 
     def drain(self, size: str) -> None:
-        self.kept[-1].settimeout(PATIENCE)
+        self.connections[-1].settimeout(PATIENCE)
         left = int(size)
         while left:
-            some = len(self.kept[-1].recv(65536))
+            some = len(self.connections[-1].recv(65536))
             if not some:
                 raise ConnectionResetError(errno.ECONNRESET, "closed")
             left -= some

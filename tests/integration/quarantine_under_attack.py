@@ -174,9 +174,9 @@ def main() -> None:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     host = Host(str(root))
-    owners = sorted({item.attributes.uid for item in manifest.items(host)})
+    uids = sorted({item.attributes.uid for item in manifest.items(host)})
     afterwards = given_back_in_peace(host, root)
-    print(json.dumps({**done, "afterwards": afterwards, "rounds": int(os.pread(rounds, 12, 0) or 0), "owners": owners}))
+    print(json.dumps({**done, "afterwards": afterwards, "rounds": int(os.pread(rounds, 12, 0) or 0), "owners": uids}))
 
 
 if __name__ == "__main__":

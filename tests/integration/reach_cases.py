@@ -10,7 +10,7 @@ from typing import Any
 RESOLVER = "192.0.2.53"  # the organisation's, outside of the host
 V4, V6 = "203.0.113.80", "2001:db8:80::80"  # of every name that has no addresses here
 # Of the organisation's own rules, which tell the host from the guests behind it.
-CLOSED_TO_HOST, OPENED_BY_RULE, CLOSED_TO_GUESTS = "203.0.113.66", "203.0.113.67", "203.0.113.129"
+CLOSED_TO_HOST, OPENED_BY_RULE, CLOSED_TO_NESTED = "203.0.113.66", "203.0.113.67", "203.0.113.129"
 
 # What the restrictions of the host say beyond their defaults.
 VARIABLES: dict[str, Any] = {
@@ -20,7 +20,7 @@ VARIABLES: dict[str, Any] = {
     "proscribe_firewall_rules": [
         {"direction": "out", "verdict": "accept", "addresses": [OPENED_BY_RULE]},
         {"direction": "out", "verdict": "reject", "addresses": ["203.0.113.64/29"], "comment": "the old file server"},
-        {"direction": "forward", "verdict": "reject", "addresses": [CLOSED_TO_GUESTS]},
+        {"direction": "forward", "verdict": "reject", "addresses": [CLOSED_TO_NESTED]},
     ],
 }
 WAIVED = "line"
@@ -147,7 +147,7 @@ KNOWN_ADDRESSES = (
     "1.1.1.1:80",
     "[2620:fe::fe]:8443",
     f"{OPENED_BY_RULE}:443",
-    f"{CLOSED_TO_GUESTS}:443",
+    f"{CLOSED_TO_NESTED}:443",
 )
 INNOCENT_ADDRESSES = (
     "91.108.3.255:443",

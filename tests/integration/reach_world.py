@@ -16,7 +16,7 @@ from reach_cases import ADDRESSES, NAMES, RESOLVER, V4, V6
 from three_namespaces import GATEWAY, INWARD, INWARD_6, ThreeNamespaces
 
 HERE = Path(__file__).parent
-HOST, GUEST = "local", "inner"
+HOST, NESTED = "local", "inner"
 FILTERS = ("dnsmasq", "unbound")
 BACKENDS = (*FILTERS, "hosts")
 TOOLS = ("nft", "ip", "unshare", "nsenter", "openssl", *FILTERS)
@@ -88,7 +88,7 @@ class World:
         self.places["outside"].ask({"names": names, "others": [V4, V6], "certificate": key, **PORTS})
         for role, program, private in (
             (HOST, "managed_host.py", ("etc", "run", "var/lib", "usr/libexec")),
-            (GUEST, "reaching.py", ("etc",)),
+            (NESTED, "reaching.py", ("etc",)),
         ):
             for folder in private:
                 (self.root / role / folder).mkdir(parents=True)
@@ -107,7 +107,7 @@ class World:
         inside = [*own, "sh", "-c", bind, str(self.root / role), *private, "--"] if private else []
         self.places[role] = Place([*self.spaces.enter(role), *inside, sys.executable, str(HERE / program)])
 
-    def look(self, role: str, questions: list[Probe]) -> dict[Probe, Any]:
+    def probe(self, role: str, questions: list[Probe]) -> dict[Probe, Any]:
         return dict(zip(questions, self.places[role].ask(*questions), strict=True))
 
     def host(self, *words: Any) -> Any:
@@ -118,8 +118,8 @@ class World:
     def resolve_by(self, backend: str) -> None:
         """From now on the host asks a resolver of its own, and so does its guest; or both ask the organisation's."""
         self.host("resolver", backend, RESOLVER)
-        asked = INWARD if backend in FILTERS else RESOLVER
-        (self.root / GUEST / "etc/resolv.conf").write_text(f"nameserver {asked}\nsearch .\n")
+        server = INWARD if backend in FILTERS else RESOLVER
+        (self.root / NESTED / "etc/resolv.conf").write_text(f"nameserver {server}\nsearch .\n")
 
     def close(self) -> None:
         for place in self.places.values():
@@ -147,10 +147,10 @@ def lookups(backend: str, role: str, name: str) -> list[Probe]:
     """The probes of a name. The hosts file is no name server; and it is the host's own, which no guest reads."""
     if backend not in FILTERS:
         return [("name", name)] if role == HOST else []
-    asked: list[Probe] = [("name", name)]
+    probes: list[Probe] = [("name", name)]
     for server in ("127.0.0.1",) if role == HOST else (INWARD, INWARD_6):
-        asked += [("dns", server, name, kind, "udp") for kind in (A, AAAA, HTTPS)] + [("dns", server, name, A, "tcp")]
-    return asked
+        probes += [("dns", server, name, kind, "udp") for kind in (A, AAAA, HTTPS)] + [("dns", server, name, A, "tcp")]
+    return probes
 
 
 def found(probe: Probe, name: str) -> object:

@@ -34,16 +34,16 @@ _CONTEXT.check_hostname = False
 _CONTEXT.verify_mode = ssl.CERT_NONE
 
 
-def name(asked: str) -> list[str]:
+def name(hostname: str) -> list[str]:
     try:
-        found = socket.getaddrinfo(asked, None, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(hostname, None, type=socket.SOCK_STREAM)
     except socket.gaierror:
         return []
     return sorted({str(entry[4][0]) for entry in found} - set(NOWHERE))
 
 
-def dns(server: str, asked: str, kind: int, protocol: str) -> object:
-    message = question(asked, kind)
+def dns(server: str, hostname: str, kind: int, protocol: str) -> object:
+    message = question(hostname, kind)
     with _socket(server, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM) as channel:
         channel.connect((server, 53))
         if protocol == "tcp":
@@ -100,8 +100,8 @@ def answer(verb: str, *words: Any) -> object:
 def serve(more: Mapping[str, Callable[..., object]]) -> None:
     """Answer questions until the input ends; `more` are those that only this place is asked."""
     for line in sys.stdin:
-        asked = json.loads(line)
-        answers = [more[words[0]](*words[1:]) if words[0] in more else answer(*words) for words in asked]
+        questions = json.loads(line)
+        answers = [more[words[0]](*words[1:]) if words[0] in more else answer(*words) for words in questions]
         print(json.dumps(answers), flush=True)
 
 

@@ -90,17 +90,17 @@ def datagrams(port: int, answer: Callable[[bytes], bytes]) -> None:
     asyncio.get_running_loop().add_reader(here, one)
 
 
-async def run(wanted: dict[str, Any]) -> None:
-    names = Names(wanted["names"], wanted["others"])
+async def run(settings: dict[str, Any]) -> None:
+    names = Names(settings["names"], settings["others"])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(wanted["certificate"])
+    context.load_cert_chain(settings["certificate"])
     datagrams(53, names.answer)
-    for port in wanted["udp"]:
+    for port in settings["udp"]:
         datagrams(port, bytes)
     servers = [await asyncio.start_server(names.serve, sock=listening(socket.SOCK_STREAM, 53))]
-    for port in wanted["tcp"]:
+    for port in settings["tcp"]:
         servers.append(await asyncio.start_server(take, sock=listening(socket.SOCK_STREAM, port)))
-    for port in wanted["tls"]:
+    for port in settings["tls"]:
         servers.append(await asyncio.start_server(take, sock=listening(socket.SOCK_STREAM, port), ssl=context))
     print(json.dumps(["ready"]), flush=True)
     await asyncio.gather(*(server.serve_forever() for server in servers))

@@ -35,8 +35,8 @@ class Fleet:
 
     def say(self, host: str, **variables: Any) -> None:
         """Give a host more inventory variables; None takes one away."""
-        kept = {**self.variables[host], **variables}
-        self.variables[host] = {name: value for name, value in kept.items() if value is not None}
+        merged = {**self.variables[host], **variables}
+        self.variables[host] = {name: value for name, value in merged.items() if value is not None}
         self.write_inventory()
 
     @property

@@ -75,11 +75,11 @@ TEN: Mapping[str, Tampering] = {
 }
 
 
-def named(record: Mapping[str, Any], way: Tampering) -> bool:
+def named(record: Mapping[str, Any], tampering: Tampering) -> bool:
     """Whether a host's record says that this was put right."""
     return any(
         rule["state"] == "repaired"
-        and rule["rule"].startswith(way.rule)
-        and any(way.named in str(finding.values()) for finding in rule["findings"])
+        and rule["rule"].startswith(tampering.rule)
+        and any(tampering.named in str(finding.values()) for finding in rule["findings"])
         for rule in record["rules"]
     )

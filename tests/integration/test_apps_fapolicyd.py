@@ -54,8 +54,8 @@ def fapolicyd(tmp_path_factory: pytest.TempPathFactory, machine: real.Machine) -
 
 def answer(machine: real.Machine, verb: str, section: dict[str, object]) -> tuple[list[str], list[str]]:
     done = machine.run("python3", "-I", "-S", "-c", RUN, verb, input=json.dumps(section))
-    actions, told = json.loads(done.stdout)
-    return actions, told
+    actions, refused = json.loads(done.stdout)
+    return actions, refused
 
 
 def test_rules_are_compiled_in_order_and_taken_away(fapolicyd: real.Machine) -> None:
@@ -64,9 +64,9 @@ def test_rules_are_compiled_in_order_and_taken_away(fapolicyd: real.Machine) -> 
     machine.sh(f"cp /usr/share/fapolicyd/sample-rules/21-updaters.rules {RULES} && fagenrules --load")
     before = machine.sh("cat /etc/fapolicyd/compiled.rules").stdout
     section = real.plan(wechat=["wechat"])["controls"]["apps"] | {"settings": {"exec_control": "fapolicyd"}}
-    actions, told = answer(machine, "enforce", section)
+    actions, refused = answer(machine, "enforce", section)
     assert actions == ["load fapolicyd rules"]
-    assert told == ["fapolicyd does not run, so that nothing is denied"]  # true, and not ours to correct
+    assert refused == ["fapolicyd does not run, so that nothing is denied"]  # true, and not ours to correct
     listed = machine.run("fapolicyd-cli", "--list").stdout.splitlines()
     assert listed[0].endswith("1. deny_syslog perm=execute all : path=/opt/wechat")
     assert listed[1].endswith("2. deny_syslog perm=execute all : dir=/opt/wechat/")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attacked_host import BOB, HERE, MALLORY, MEGABYTES, SECONDS, look, made_host, whole_plan
+from attacked_host import BOB, HERE, MALLORY, MEGABYTES, SECONDS, made_host, observe_root, whole_plan
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -32,7 +32,7 @@ USERS = 3
 # What nobody should have to read: control characters, what turns a line round, halves of characters.
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 # What a user's part says when something in it was not thought of.
-UNFORESEEN = re.compile(r"cannot be looked at: |ended by signal|ended without an answer")
+UNFORESEEN = re.compile(r"cannot be observed: |ended by signal|ended without an answer")
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +55,16 @@ def texts(part: Any) -> Iterator[str]:
             yield from texts(value)
 
 
-def wrong(told: dict[str, Any]) -> list[Any]:
+def wrong(report: dict[str, Any]) -> list[Any]:
     """What a look must not be like, whatever was in the homes."""
-    reasons = sorted({part for _, reason, _ in told["rules"].values() for part in reason.split("; ")})
+    reasons = sorted({part for _, reason, _ in report["rules"].values() for part in reason.split("; ")})
     found = [reason for reason in reasons if "bob" in reason or UNFORESEEN.search(reason)]
-    found += [text for text in texts(told["record"]) if UNPRINTABLE.search(text)]
-    found += told["errors"]
-    if not any(finding.startswith("user:bob QQ") for finding in told["findings"]):
+    found += [text for text in texts(report["record"]) if UNPRINTABLE.search(text)]
+    found += report["errors"]
+    if not any(finding.startswith("user:bob QQ") for finding in report["findings"]):
         found.append("bob's image was not seen")
-    if told["processor"] > SECONDS or max(told["child"], told["own"]) > MEGABYTES:
-        found.append([told["processor"], "s of all three together", told["child"], told["own"], "MB"])
+    if report["processor"] > SECONDS or max(report["child"], report["own"]) > MEGABYTES:
+        found.append([report["processor"], "s of all three together", report["child"], report["own"], "MB"])
     return found
 
 
@@ -78,7 +78,7 @@ def test_no_home_costs_more_than_one_user_may(made, homes):
         made_host(root, [*users, ("bob", BOB)])
         for (name, uid), things in zip(users, homes):
             hostile_homes.leave(root / "home" / name, root / "tmp", uid, things, named)
-        told = look(root, plan)
+        report = observe_root(root, plan)
     finally:
         subprocess.run(["rm", "-rf", str(root)], check=True)  # its directories may be deeper than Python goes
-    assert wrong(told) == []
+    assert wrong(report) == []

@@ -62,23 +62,23 @@ def ban() -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", ["after", "at"], ids=["after each action", "at each step of a move"])
 def test_the_next_run_completes_it(machine: real.Machine, kind: str) -> None:
-    wanted = ban()
+    banned = ban()
     machine.install("weechat")
     machine.sh(SETUP)
     was, innocent = machine.sh(ALICE).stdout, machine.installed()
     deaths = 0
     for number in range(1, MOST):
         machine.install("wechat")
-        asked = {"plan": wanted, "after": -1, "at": 0, kind: number}
-        done = machine.run("python3", "-I", "-S", "-c", RUN, input=json.dumps(asked), check=False)
+        request = {"plan": banned, "after": -1, "at": 0, kind: number}
+        done = machine.run("python3", "-I", "-S", "-c", RUN, input=json.dumps(request), check=False)
         assert done.returncode in (0, -9, 137), done.stderr
         deaths += done.returncode != 0
-        completed = machine.verb("enforce", wanted)
+        completed = machine.verb("enforce", banned)
         assert (completed["error"], completed["refused"]) == (None, []), number
-        assert {verdict["state"] for verdict in machine.verb("observe", wanted).values()} == {"compliant"}, number
+        assert {verdict["state"] for verdict in machine.verb("observe", banned).values()} == {"compliant"}, number
         assert machine.installed() == innocent
         assert machine.sh("cd /home/alice && ls -A && cat letter").stdout == "letter\ndear\n"
-        lifted = machine.verb("lift", wanted)
+        lifted = machine.verb("lift", banned)
         assert (lifted["error"], lifted["refused"]) == (None, []), number
         assert machine.sh(ALICE).stdout == was, number
         if done.returncode == 0:

@@ -17,7 +17,7 @@ import test_apps_real_npm as npm
 import test_apps_real_pacman as arch
 import test_apps_real_pip as pip
 import test_apps_real_rpm as rpm
-from throwaway import People, archive
+from throwaway import TwoUsers, archive
 
 pytestmark = pytest.mark.integration
 debian, debs, rpms = deb.debian, deb.debs, rpm.rpms  # the fixtures
@@ -122,7 +122,7 @@ def others(
             (made / file.name).write_bytes(file.read_bytes())
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    machine = People(scratch, arch.made_root(), deb.SOURCE, made)
+    machine = TwoUsers(scratch, arch.made_root(), deb.SOURCE, made)
     machine.sh(arch.CONFIGURE)
     yield machine
     machine.stop()
@@ -137,7 +137,7 @@ def together(*plans: dict[str, Any]) -> dict[str, Any]:
     return {**plans[0], "controls": {"apps": {"mode": "enforce", "services": services, "settings": {}}}}
 
 
-def test_pacman_pip_and_npm(others: People) -> None:
+def test_pacman_pip_and_npm(others: TwoUsers) -> None:
     plan = together(arch.PLAN, pip.PLAN, npm.PLAN)
     arch.install(others, "weechat-4.6-1")
 
@@ -176,7 +176,7 @@ def test_apt_killed_while_it_removes(deb_machine: deb.Machine, script: str) -> N
     assert deb_machine.verb("observe", deb.WECHAT)["apps/wechat"]["state"] == "compliant"
 
 
-def test_pacman_killed_while_it_removes(others: People, tmp_path: Any) -> None:
+def test_pacman_killed_while_it_removes(others: TwoUsers, tmp_path: Any) -> None:
     info = "pkgname = wechat-bin\npkgver = 4.0-1\npkgdesc = made\narch = any\nsize = 1\n"
     script = f"pre_remove() {{\n{PACMAN}\n}}\n"
     files = {".PKGINFO": info, ".INSTALL": script, "opt/wechat-bin/": "", "opt/wechat-bin/wechat-bin": b"x"}

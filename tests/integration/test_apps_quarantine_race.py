@@ -48,8 +48,8 @@ def test_nothing_of_anybody_else_moves(tmp_path: Path, require_root: Callable[[]
     environment = {**os.environ, "PYTHONPATH": str(Path(proscribe.__file__).parents[1])}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=LONGEST)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    report = json.loads(done.stdout)
     assert victim(tmp_path) == before
-    assert set(told["owners"]) <= {attack.MALLORY}
-    assert told["taken"] >= 5 and told["refused"] + told["not_restored"] >= 5 and told["rounds"] >= 100, told
-    assert told["afterwards"] == ["mallory's"] or told["afterwards"] == ["directory"]
+    assert set(report["owners"]) <= {attack.MALLORY}
+    assert report["taken"] >= 5 and report["refused"] + report["not_restored"] >= 5 and report["rounds"] >= 100, report
+    assert report["afterwards"] == ["mallory's"] or report["afterwards"] == ["directory"]

@@ -92,20 +92,20 @@ def run(root: Path, mounts: str, script: str = RUN) -> dict[str, Any]:
 )
 def test_there_and_back_exactly(tmp_path: Path, require_root: Callable[[], None], mounts: str) -> None:
     require_root()
-    told = run(tmp_path, mounts)
-    assert (told["error"], told["gone"], len(told["kept"])) == ("", True, 2)
-    assert told["after"] == told["before"]
-    assert len(told["before"]) == 8
+    report = run(tmp_path, mounts)
+    assert (report["error"], report["gone"], len(report["kept"])) == ("", True, 2)
+    assert report["after"] == report["before"]
+    assert len(report["before"]) == 8
 
 
 def test_without_a_reserve_nothing_is_taken_and_it_is_told(tmp_path: Path, require_root: Callable[[], None]) -> None:
     """The quarantine's file system is nearly full: the copy stays where it is, with the reason; then there is room."""
     require_root()
     small = "mount -t tmpfs tmpfs home; mount -t tmpfs -o size=900m tmpfs var/lib;"
-    told = run(tmp_path, small)
-    assert "there is no room for it in /var/lib/proscribe/quarantine: 1024 MiB stay free" in told["error"]
-    assert (told["left"], told["gone"], told["kept"]) == (0, False, [])
-    assert told["after"] == told["before"]
+    report = run(tmp_path, small)
+    assert "there is no room for it in /var/lib/proscribe/quarantine: 1024 MiB stay free" in report["error"]
+    assert (report["left"], report["gone"], report["kept"]) == (0, False, [])
+    assert report["after"] == report["before"]
 
 
 SPARSE = r"""
@@ -152,9 +152,9 @@ def test_a_sparse_file_of_a_tebibyte_stays_sparse(
 ) -> None:
     """There and back across file systems, in the processor time of what is in it."""
     require_root()
-    told = run(tmp_path, mounts, script=SPARSE)
-    assert (told["size"], told["head"], told["middle"]) == (2**40, b"\x7fELF".hex(), "in the middle")
-    assert told["back"][0] == 2**40 and told["back"][2] == 1234
-    assert max(told["disk"], told["kept"], told["back"][1]) < 10 * 1024 * 1024
-    assert len(told["sha256"]) == 64
-    assert told["seconds"] < 30, "a tebibyte of zeros takes a processor minutes"
+    report = run(tmp_path, mounts, script=SPARSE)
+    assert (report["size"], report["head"], report["middle"]) == (2**40, b"\x7fELF".hex(), "in the middle")
+    assert report["back"][0] == 2**40 and report["back"][2] == 1234
+    assert max(report["disk"], report["kept"], report["back"][1]) < 10 * 1024 * 1024
+    assert len(report["sha256"]) == 64
+    assert report["seconds"] < 30, "a tebibyte of zeros takes a processor minutes"

@@ -88,9 +88,9 @@ def debian() -> Path:
 
 def mirror() -> list[str]:
     """The Debian mirror that this machine's own apt uses; none elsewhere: mmdebstrap knows one."""
-    asked = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"]
-    told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
-    return [line.removeprefix("Debian ") for line in told if line.startswith("Debian ") and "security" not in line][:1]
+    command = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    return [line.removeprefix("Debian ") for line in lines if line.startswith("Debian ") and "security" not in line][:1]
 
 
 @pytest.fixture(scope="session")
@@ -250,8 +250,8 @@ def test_audit_enforce_and_lift(machine: Machine) -> None:
         "apps/reinstall-gate": "noncompliant",
     }
     package, process = seen["apps/wechat"]["findings"]
-    told = {key: package[key] for key in ("kind", "id", "manager", "version", "scope", "path")}
-    assert list(told.values()) == ["package", "wechat", "dpkg", "4.0", "system", "/opt/wechat"]
+    fields = {key: package[key] for key in ("kind", "id", "manager", "version", "scope", "path")}
+    assert list(fields.values()) == ["package", "wechat", "dpkg", "4.0", "system", "/opt/wechat"]
     assert (process["kind"], process["scope"], process["path"]) == ("process", "user:root", "/opt/wechat/wechat")
 
     done = machine.verb("enforce", WECHAT)

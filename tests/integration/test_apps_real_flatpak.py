@@ -330,8 +330,8 @@ def test_an_administrators_own_filter_stays_in_force_and_comes_back(machine: Mac
     sh(f"echo 'allow app/com.tencent.*' >>{ADMINISTRATORS}")  # which flatpak takes before any denial
     for _ in range(2):
         assert "lets it in from made, and goes first: allow app/com.tencent.*" in machine.verb("enforce")["error"]
-        told = machine.verb("observe gate")["findings"][0]["detail"]
-        assert told == "made: the administrator's own filter lets it in: allow app/com.tencent.*"
+        detail = machine.verb("observe gate")["findings"][0]["detail"]
+        assert detail == "made: the administrator's own filter lets it in: allow app/com.tencent.*"
 
 
 def test_nothing_of_the_tests_stays_on_this_machine() -> None:

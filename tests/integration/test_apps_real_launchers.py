@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from test_apps_real_dpkg import SOURCE
-from throwaway import People, made_root, plan
+from throwaway import TwoUsers, made_root, plan
 
 pytestmark = pytest.mark.integration
 
@@ -45,19 +45,19 @@ def machine(
     tmp_path_factory: pytest.TempPathFactory,
     require_tool: Callable[[str], str],
     require_root: Callable[[], None],
-) -> Iterator[People]:
+) -> Iterator[TwoUsers]:
     require_root()
     for tool in ("mmdebstrap", "unshare", "nsenter"):
         require_tool(tool)
     brought = tmp_path_factory.mktemp("distrobox")
     brought.chmod(0o755)
     shutil.copy(require_tool("distrobox-export"), brought)
-    made = People(tmp_path, made_root("own", ("python3", "nix-bin")), SOURCE, brought)
+    made = TwoUsers(tmp_path, made_root("own", ("python3", "nix-bin")), SOURCE, brought)
     yield made
     made.stop()
 
 
-def test_what_distrobox_exports_is_seen_and_moved_where_it_is_certain(machine: People) -> None:
+def test_what_distrobox_exports_is_seen_and_moved_where_it_is_certain(machine: TwoUsers) -> None:
     machine.sh(BOX)
     for name, line in (("org.telegram.desktop", "telegram-desktop -- %u"), ("chat", "/usr/bin/wechat %U")):
         entry = ENTRY.format(name=name, line=line)
@@ -74,11 +74,11 @@ def test_what_distrobox_exports_is_seen_and_moved_where_it_is_certain(machine: P
         "box-chat.desktop",
         "box-org.telegram.desktop.desktop",
     ]
-    wanted = plan("flatpak", telegram=["org.telegram.desktop"], wechat=["com.tencent.WeChat"])
-    services = wanted["controls"]["apps"]["services"]
+    banned = plan("flatpak", telegram=["org.telegram.desktop"], wechat=["com.tencent.WeChat"])
+    services = banned["controls"]["apps"]["services"]
     services["telegram"]["processes"], services["wechat"]["processes"] = ["telegram-desktop"], ["wechat"]
     services["wechat"]["paths"] = ["/opt/wechat"]
-    verdicts = machine.verb("observe", wanted)
+    verdicts = machine.verb("observe", banned)
     found = [(f["kind"], f["path"], f["detail"]) for rule in sorted(verdicts) for f in verdicts[rule]["findings"]]
     by_name = "known by its name alone, so it is not moved"
     starts = "it starts {} in a container ({})"
@@ -87,12 +87,12 @@ def test_what_distrobox_exports_is_seen_and_moved_where_it_is_certain(machine: P
         ("launcher", f"{MENU}/box-chat.desktop", starts.format("/usr/bin/wechat", "distrobox-enter") + ", " + by_name),
         ("launcher", f"{HOME}/.local/bin/wechat", starts.format("/opt/wechat/wechat", "distrobox")),
     ]
-    done = machine.verb("enforce", wanted)
+    done = machine.verb("enforce", banned)
     assert (done["error"], done["refused"]) == (None, [["apps/wechat", f"{MENU}/box-chat.desktop", by_name]])
     assert machine.as_user("alice", f"ls {MENU} ~/.local/bin").stdout.split() == [
         f"{HOME}/.local/bin:",
         f"{MENU}:",
         "box-chat.desktop",
     ]
-    machine.verb("lift", wanted)
+    machine.verb("lift", banned)
     assert machine.as_user("alice", f"ls {MENU} ~/.local/bin").stdout == written

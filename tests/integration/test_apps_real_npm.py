@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from test_apps_real_dpkg import SOURCE, TREE
-from throwaway import People, archive, made_root, plan, seen
+from throwaway import TwoUsers, archive, made_root, plan, seen
 
 pytestmark = pytest.mark.integration
 
@@ -31,11 +31,11 @@ def machine(
     require_tool: Callable[[str], str],
     require_root: Callable[[], None],
     request: pytest.FixtureRequest,
-) -> Iterator[People]:
+) -> Iterator[TwoUsers]:
     require_root()
     for tool in ("mmdebstrap", "unshare", "nsenter"):
         require_tool(tool)
-    made = People(tmp_path, made_root(), SOURCE, request.getfixturevalue("tarballs"))
+    made = TwoUsers(tmp_path, made_root(), SOURCE, request.getfixturevalue("tarballs"))
     yield made
     made.stop()
 
@@ -45,7 +45,7 @@ PLAN = plan("npm", wechat=["wechaty"], telegram=["@made/telegram"])
 HOST = "/usr/local/lib/node_modules"
 
 
-def test_of_the_host_and_of_users_seen_removed_seen_again(machine: People) -> None:
+def test_of_the_host_and_of_users_seen_removed_seen_again(machine: TwoUsers) -> None:
     before = machine.sh(TREE).stdout
     machine.sh(f"{NPM} /debs/wechaty.tgz /debs/weechat-js.tgz")
     machine.as_user("alice", f"{NPM} --prefix ~/.npm-global /debs/wechaty.tgz /debs/telegram.tgz")
@@ -87,7 +87,7 @@ def test_of_the_host_and_of_users_seen_removed_seen_again(machine: People) -> No
     assert machine.sh(TREE).stdout == before
 
 
-def test_a_linked_package_is_unlinked_and_its_source_stays(machine: People) -> None:
+def test_a_linked_package_is_unlinked_and_its_source_stays(machine: TwoUsers) -> None:
     machine.as_user("alice", "mkdir work && tar xf /debs/wechaty.tgz -C work")
     machine.as_user("alice", "cd work/package && npm_config_prefix=~/.npm-global npm link --offline")
     verdict = machine.verb("observe", PLAN)["apps/wechat"]
@@ -97,7 +97,7 @@ def test_a_linked_package_is_unlinked_and_its_source_stays(machine: People) -> N
     assert machine.as_user("alice", "ls work/package").stdout.split() == ["package.json", "run.js"]
 
 
-def test_what_belongs_to_a_package_of_the_distribution_is_refused(machine: People) -> None:
+def test_what_belongs_to_a_package_of_the_distribution_is_refused(machine: TwoUsers) -> None:
     machine.sh("mkdir -p /usr/lib/node_modules/wechaty && echo '{}' >/usr/lib/node_modules/wechaty/package.json")
     machine.sh("echo /usr/lib/node_modules/wechaty/package.json >>/var/lib/dpkg/info/base-files.list")
     refused = machine.verb("enforce", PLAN)["refused"]

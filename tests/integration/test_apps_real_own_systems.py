@@ -20,7 +20,7 @@ import pytest
 from conftest import missing
 from test_apps_real_dpkg import SOURCE
 from test_apps_real_pip import build
-from throwaway import USERS, People, made_root, plan, seen
+from throwaway import USERS, TwoUsers, made_root, plan, seen
 
 pytestmark = pytest.mark.integration
 
@@ -74,9 +74,9 @@ def conda_environment(directory: Path) -> None:
 
     async def install() -> None:
         await rattler.index.index_fs(channel)
-        platforms, wanted = ["linux-64", "noarch"], ["backup-suite", "megatools"]
+        platforms, specs = ["linux-64", "noarch"], ["backup-suite", "megatools"]
         records = await rattler.solve(
-            [rattler.Channel(channel.as_uri())], wanted, platforms=platforms, virtual_packages=[]
+            [rattler.Channel(channel.as_uri())], specs, platforms=platforms, virtual_packages=[]
         )
         where = {"cache_dir": str(directory / "cache"), "platform": rattler.Platform("linux-64")}
         await rattler.install(records, str(directory / "env"), show_progress=False, **where)
@@ -108,20 +108,20 @@ def machine(
     require_tool: Callable[[str], str],
     require_root: Callable[[], None],
     request: pytest.FixtureRequest,
-) -> Iterator[People]:
+) -> Iterator[TwoUsers]:
     require_root()
     for tool in ("mmdebstrap", "unshare", "nsenter"):
         require_tool(tool)
-    made = People(tmp_path, made_root("own", ("python3", "nix-bin")), SOURCE, request.getfixturevalue("brought"))
+    made = TwoUsers(tmp_path, made_root("own", ("python3", "nix-bin")), SOURCE, request.getfixturevalue("brought"))
     yield made
     made.stop()
 
 
-def packages(machine: People, wanted: dict[str, object], service: str) -> list[tuple[str, ...]]:
-    return seen(machine.verb("observe", wanted)[f"apps/{service}"])
+def packages(machine: TwoUsers, banned: dict[str, object], service: str) -> list[tuple[str, ...]]:
+    return seen(machine.verb("observe", banned)[f"apps/{service}"])
 
 
-def start(machine: People, user: str, program: str) -> subprocess.Popen[bytes]:
+def start(machine: TwoUsers, user: str, program: str) -> subprocess.Popen[bytes]:
     """A program of a user's that runs inside, until the test or the control ends it."""
     uid = str(USERS[user])
     become = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups"]
@@ -137,28 +137,28 @@ TOOLS = "/home/alice/.local/share/uv/tools"
 SITE = "lib/python3.13/site-packages/telethon-1.40.dist-info"
 
 
-def test_tools_of_uv(machine: People) -> None:
-    wanted = plan("pip", telegram=["telethon"])
+def test_tools_of_uv(machine: TwoUsers) -> None:
+    banned = plan("pip", telegram=["telethon"])
     machine.sh("install -m 755 /debs/uv /usr/local/bin/uv")
     machine.as_user("alice", f"{UV} telethon && {UV} --with telethon notifier")
     machine.as_user("bob", f"UV_TOOL_DIR=~/elsewhere {UV} telethon")
-    found = packages(machine, wanted, "telegram")
+    found = packages(machine, banned, "telegram")
     assert found == [
         ("uv", "telethon", "1.40", "user:alice", f"{TOOLS}/notifier/{SITE}"),
         ("uv", "telethon", "1.40", "user:alice", f"{TOOLS}/telethon/{SITE}"),
         ("uv", "telethon", "1.40", "user:bob", f"/home/bob/elsewhere/telethon/{SITE}"),
     ]
-    done = machine.verb("enforce", wanted)
+    done = machine.verb("enforce", banned)
     why = "it came along with 'notifier', which uv installed and nothing restricts"
     assert (done["error"], done["refused"]) == (None, [["apps/telegram", "telethon", why]])
-    assert [found[0]] == packages(machine, wanted, "telegram")
+    assert [found[0]] == packages(machine, banned, "telegram")
     assert machine.as_user("alice", "ls ~/.local/bin; ~/.local/bin/notifier").stdout == "notifier\nruns\n"
     assert machine.as_user("bob", "ls ~/.local/bin ~/elsewhere").stdout.split() == [
         "/home/bob/.local/bin:",
         "/home/bob/elsewhere:",
     ]
     machine.as_user("alice", "uv tool uninstall --quiet notifier")
-    assert packages(machine, wanted, "telegram") == []
+    assert packages(machine, banned, "telegram") == []
 
 
 def install(kind: str, *names: str) -> str:
@@ -170,30 +170,30 @@ def install(kind: str, *names: str) -> str:
 
 
 @pytest.mark.parametrize("kind", ["env", "profile"])
-def test_profiles_of_nix_without_a_daemon(machine: People, kind: str) -> None:
+def test_profiles_of_nix_without_a_daemon(machine: TwoUsers, kind: str) -> None:
     """The store is alice's own, as where she installed Nix for herself."""
-    wanted = plan("nix", telegram=["telegram-desktop"])
+    banned = plan("nix", telegram=["telegram-desktop"])
     machine.sh(f"mkdir -p /etc/nix /nix/var/nix && echo '{NIX}' >/etc/nix/nix.conf && chown -R {USERS['alice']} /nix")
     machine.as_user("alice", install(kind, "telegram-desktop-5.2.3", "hello-2.12"))
-    ((manager, id_, version, scope, path),) = packages(machine, wanted, "telegram")
+    ((manager, id_, version, scope, path),) = packages(machine, banned, "telegram")
     assert (manager, id_, version, scope) == ("nix", "telegram-desktop", "5.2.3", "user:alice")
     assert path.startswith("/nix/store/") and path.endswith("-telegram-desktop-5.2.3")
     running = start(machine, "alice", f"{path}/bin/telegram-desktop-5.2.3")
-    processes = [f for f in machine.verb("observe", wanted)["apps/telegram"]["findings"] if f["kind"] == "process"]
+    processes = [f for f in machine.verb("observe", banned)["apps/telegram"]["findings"] if f["kind"] == "process"]
     assert [(f["manager"], f["scope"], f["path"]) for f in processes] == [
         ("nix", "user:alice", f"{path}/bin/telegram-desktop-5.2.3")
     ]
-    done = machine.verb("enforce", wanted)
+    done = machine.verb("enforce", banned)
     assert (done["error"], done["refused"]) == (None, [])
     assert running.wait() != 0
-    assert machine.verb("observe", wanted)["apps/telegram"]["state"] == "compliant"
+    assert machine.verb("observe", banned)["apps/telegram"]["state"] == "compliant"
     assert machine.as_user("alice", "ls ~/.nix-profile/bin").stdout == "hello-2.12\n"
-    assert machine.verb("enforce", wanted)["actions"] == []
+    assert machine.verb("enforce", banned)["actions"] == []
 
 
-def test_profiles_of_nix_with_a_daemon(machine: People) -> None:
+def test_profiles_of_nix_with_a_daemon(machine: TwoUsers) -> None:
     """The store is root's; bob and the whole host have a profile each, and what nobody installed is seen as it runs."""
-    wanted = plan("nix", telegram=["telegram-desktop"], signal=["signal-desktop"])
+    banned = plan("nix", telegram=["telegram-desktop"], signal=["signal-desktop"])
     machine.sh(f"mkdir -p /etc/nix && echo '{NIX}' >/etc/nix/nix.conf")
     machine.sh("export HOME=/root; " + install("env", "telegram-desktop-5.2.3"))
     daemon = subprocess.Popen([*machine.enter, "nix", "daemon"], stderr=subprocess.DEVNULL)
@@ -205,15 +205,15 @@ def test_profiles_of_nix_with_a_daemon(machine: People) -> None:
     built = "nix build --no-link --print-out-paths --impure --expr 'import /debs/derivation.nix \"signal-desktop-7.0\"'"
     path = machine.as_user("bob", remote + built).stdout.strip()
     running = start(machine, "bob", f"{path}/bin/signal-desktop-7.0")
-    verdicts = machine.verb("observe", wanted)
+    verdicts = machine.verb("observe", banned)
     assert [row[3] for row in seen(verdicts["apps/telegram"])] == ["system", "user:bob"]
     assert [(f["kind"], f["manager"], f["detail"][:4]) for f in verdicts["apps/signal"]["findings"]] == [
         ("process", "nix", "pid ")
     ]
-    done = machine.verb("enforce", wanted)
+    done = machine.verb("enforce", banned)
     assert (done["error"], done["refused"]) == (None, [])
     assert running.wait() != 0
-    assert {verdict["state"] for verdict in machine.verb("observe", wanted).values()} == {"compliant"}
+    assert {verdict["state"] for verdict in machine.verb("observe", banned).values()} == {"compliant"}
     assert machine.as_user("bob", "ls ~/.nix-profile/bin").stdout == "hello-2.12\n"
     daemon.kill()
     daemon.wait()
@@ -231,32 +231,32 @@ def tool(answers: dict[str, Sequence[str]]) -> str:
     return "\n".join([*script, "*) exit 1;; esac", ""])
 
 
-def test_environments_of_conda(machine: People) -> None:
+def test_environments_of_conda(machine: TwoUsers) -> None:
     """Made by py-rattler. conda itself could not be had: what takes packages away is a script in its place."""
-    wanted = plan("conda", rclone=["rclone"], mega=["megatools"])
+    banned = plan("conda", rclone=["rclone"], mega=["megatools"])
     machine.as_user("alice", "mkdir -p ~/miniforge3/bin ~/miniforge3/envs && cp -r /debs/env ~/miniforge3/envs/chat")
     meta = "/home/alice/miniforge3/envs/chat/conda-meta"
-    verdicts = machine.verb("observe", wanted)
+    verdicts = machine.verb("observe", banned)
     assert seen(verdicts["apps/rclone"]) == [
         ("conda", "rclone", "1.70.0", "user:alice", f"{meta}/rclone-1.70.0-0.json")
     ]
     assert len(seen(verdicts["apps/mega"])) == 1
     why = "neither conda, mamba nor micromamba is there to remove it with"
-    assert [row[2] for row in machine.verb("enforce", wanted)["refused"]] == [why, why]
+    assert [row[2] for row in machine.verb("enforce", banned)["refused"]] == [why, why]
     running = start(machine, "alice", "/home/alice/miniforge3/envs/chat/bin/megatools")
     script = tool({"rclone": ["rclone", "backup-suite"], "megatools": ["megatools"]})
     machine.as_user("alice", f"cat >~/miniforge3/bin/conda <<'END'\n{script}END\nchmod +x ~/miniforge3/bin/conda")
-    done = machine.verb("enforce", wanted)
+    done = machine.verb("enforce", banned)
     assert (done["error"], done["refused"]) == (None, [["apps/rclone", "rclone", "it would take along backup-suite"]])
     assert running.wait() != 0
-    states = {rule: verdict["state"] for rule, verdict in machine.verb("observe", wanted).items()}
+    states = {rule: verdict["state"] for rule, verdict in machine.verb("observe", banned).items()}
     assert (states["apps/mega"], states["apps/rclone"]) == ("compliant", "noncompliant")
 
 
-def test_uv_is_the_users_own_where_the_host_has_none(machine: People) -> None:
-    wanted = plan("pip", telegram=["telethon"])
+def test_uv_is_the_users_own_where_the_host_has_none(machine: TwoUsers) -> None:
+    banned = plan("pip", telegram=["telethon"])
     machine.as_user("alice", "mkdir -p ~/.local/bin && cp /debs/uv ~/.local/bin/ && ~/.local/bin/" + UV + " telethon")
-    done = machine.verb("enforce", wanted)
+    done = machine.verb("enforce", banned)
     assert (done["error"], done["refused"], len(done["actions"])) == (None, [], 1)
-    assert packages(machine, wanted, "telegram") == []
+    assert packages(machine, banned, "telegram") == []
     assert os.path.basename(machine.as_user("alice", "ls ~/.local/bin").stdout.strip()) == "uv"

@@ -13,7 +13,7 @@ import pytest
 from patience import LONGEST
 from proscribe.controls.apps.systems import pacman
 from test_apps_real_dpkg import SOURCE, TREE
-from throwaway import People, archive, made_root, plan, seen
+from throwaway import TwoUsers, archive, made_root, plan, seen
 
 pytestmark = pytest.mark.integration
 
@@ -47,11 +47,17 @@ def entry(file: Path) -> tuple[str, str]:
     """What the list of a repository says of a package."""
     with tarfile.open(file) as tar:
         info = (tar.extractfile(".PKGINFO") or io.BytesIO()).read().decode()
-    told = dict(line.split(" = ") for line in info.splitlines())
-    fields = {"FILENAME": file.name, "NAME": told["pkgname"], "VERSION": told["pkgver"], "ARCH": "any", "ISIZE": "1"}
+    values = dict(line.split(" = ") for line in info.splitlines())
+    fields = {
+        "FILENAME": file.name,
+        "NAME": values["pkgname"],
+        "VERSION": values["pkgver"],
+        "ARCH": "any",
+        "ISIZE": "1",
+    }
     fields |= {"CSIZE": str(file.stat().st_size), "SHA256SUM": hashlib.sha256(file.read_bytes()).hexdigest()}
-    fields |= {"DEPENDS": told["depend"]} if "depend" in told else {}
-    place = f"{told['pkgname']}-{told['pkgver']}/desc"
+    fields |= {"DEPENDS": values["depend"]} if "depend" in values else {}
+    place = f"{values['pkgname']}-{values['pkgver']}/desc"
     return place, "".join(f"%{name}%\n{value}\n\n" for name, value in fields.items())
 
 
@@ -61,11 +67,11 @@ def machine(
     require_tool: Callable[[str], str],
     require_root: Callable[[], None],
     request: pytest.FixtureRequest,
-) -> Iterator[People]:
+) -> Iterator[TwoUsers]:
     require_root()
     for tool in ("mmdebstrap", "unshare", "nsenter"):
         require_tool(tool)
-    made = People(tmp_path, made_root(), SOURCE, request.getfixturevalue("packages"))
+    made = TwoUsers(tmp_path, made_root(), SOURCE, request.getfixturevalue("packages"))
     made.sh(CONFIGURE)
     yield made
     made.stop()
@@ -81,15 +87,15 @@ mkdir -p /var/lib/pacman/sync /var/lib/pacman/local && pacman -Sy --noconfirm >/
 PLAN = plan("pacman", wechat=["wechat-bin", "wechat-uos-qt"], qq=["linuxqq"])
 
 
-def install(machine: People, *files: str, check: bool = True) -> Any:
+def install(machine: TwoUsers, *files: str, check: bool = True) -> Any:
     return machine.run("pacman", "-U", "--noconfirm", *(f"/debs/{file}-any.pkg.tar.gz" for file in files), check=check)
 
 
-def installed(machine: People) -> set[str]:
+def installed(machine: TwoUsers) -> set[str]:
     return set(machine.run("pacman", "-Qq", check=False).stdout.split())
 
 
-def test_seen_ended_removed_refused_and_let_in_again(machine: People) -> None:
+def test_seen_ended_removed_refused_and_let_in_again(machine: TwoUsers) -> None:
     before = machine.sh(TREE).stdout
     install(machine, "wechat-bin-4.0-1", "weechat-4.6-1", "tim-1-1")
     running, innocent = machine.start("/opt/wechat-bin/wechat-bin"), machine.start("/opt/weechat/weechat")
@@ -133,7 +139,7 @@ def test_seen_ended_removed_refused_and_let_in_again(machine: People) -> None:
     assert set(machine.sh(TREE).stdout.splitlines()) ^ set(before.splitlines()) == set()
 
 
-def test_what_others_need_stays_and_is_told(machine: People) -> None:
+def test_what_others_need_stays_and_is_told(machine: TwoUsers) -> None:
     install(machine, "wechat-bin-4.0-1", "linuxqq-3.2-1", "qq-or-tim-1-1")
     done = machine.verb("enforce", PLAN)
     assert done["refused"] == [["apps/qq", "linuxqq", "would break qq-or-tim"]]
@@ -145,7 +151,7 @@ def test_what_others_need_stays_and_is_told(machine: People) -> None:
     assert installed(machine) == set()
 
 
-def test_what_is_on_hold_stays_and_is_told(machine: People) -> None:
+def test_what_is_on_hold_stays_and_is_told(machine: TwoUsers) -> None:
     install(machine, "wechat-bin-4.0-1")
     machine.sh("sed -i 's/^HoldPkg.*/& wechat-bin/' /etc/pacman.conf")
     refused = machine.verb("enforce", PLAN)["refused"]
@@ -153,7 +159,7 @@ def test_what_is_on_hold_stays_and_is_told(machine: People) -> None:
     assert installed(machine) == {"wechat-bin"}
 
 
-def test_a_lock_that_stays_is_told_and_left(machine: People) -> None:
+def test_a_lock_that_stays_is_told_and_left(machine: TwoUsers) -> None:
     install(machine, "wechat-bin-4.0-1")
     machine.sh("touch /var/lib/pacman/db.lck")
     error = machine.verb("enforce", PLAN)["error"]
@@ -162,7 +168,7 @@ def test_a_lock_that_stays_is_told_and_left(machine: People) -> None:
     assert machine.verb("enforce", PLAN)["error"] is None
 
 
-def test_a_version_that_a_waiver_lets_in_can_be_installed(machine: People) -> None:
+def test_a_version_that_a_waiver_lets_in_can_be_installed(machine: TwoUsers) -> None:
     lenient = plan("pacman", wechat=["wechat-bin"])
     lenient["controls"]["apps"]["services"]["wechat"]["exceptions"] = [{"waiver": "w-1", "versions": ["1:4.1-2"]}]
     machine.verb("enforce", lenient)
@@ -172,7 +178,7 @@ def test_a_version_that_a_waiver_lets_in_can_be_installed(machine: People) -> No
 
 
 @pytest.mark.parametrize("fault", [f"rm {pacman.HOOK}", f"rm {pacman.SCRIPT}", f"chmod 0644 {pacman.SCRIPT}"])
-def test_a_gate_that_was_damaged_is_seen_and_repaired(machine: People, fault: str) -> None:
+def test_a_gate_that_was_damaged_is_seen_and_repaired(machine: TwoUsers, fault: str) -> None:
     machine.verb("enforce", PLAN)
     machine.sh(fault)
     assert machine.verb("observe", PLAN)["apps/reinstall-gate"]["state"] == "noncompliant"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from test_apps_real_dpkg import SOURCE, TREE
-from throwaway import People, made_root, plan, seen
+from throwaway import TwoUsers, made_root, plan, seen
 
 pytestmark = pytest.mark.integration
 
@@ -45,11 +45,11 @@ def machine(
     require_tool: Callable[[str], str],
     require_root: Callable[[], None],
     request: pytest.FixtureRequest,
-) -> Iterator[People]:
+) -> Iterator[TwoUsers]:
     require_root()
     for tool in ("mmdebstrap", "unshare", "nsenter"):
         require_tool(tool)
-    made = People(tmp_path, made_root(), SOURCE, request.getfixturevalue("wheels"))
+    made = TwoUsers(tmp_path, made_root(), SOURCE, request.getfixturevalue("wheels"))
     yield made
     made.stop()
 
@@ -60,7 +60,7 @@ PLAN = plan("pip", telegram=["telethon"], signal=["Signalbot.cli-tool"])
 SITE = "lib/python3.13/{}-packages"
 
 
-def test_of_the_host_and_of_a_user_seen_removed_seen_again(machine: People) -> None:
+def test_of_the_host_and_of_a_user_seen_removed_seen_again(machine: TwoUsers) -> None:
     before = machine.sh(TREE).stdout
     machine.sh(f"{PIP} notifier signalbot-cli.tool")
     machine.as_user("alice", f"{PIP} --user --ignore-installed telethon")
@@ -97,7 +97,7 @@ def test_of_the_host_and_of_a_user_seen_removed_seen_again(machine: People) -> N
     assert set(machine.sh(TREE).stdout.splitlines()) <= set(before.splitlines())
 
 
-def test_what_pip_did_not_install_is_refused(machine: People) -> None:
+def test_what_pip_did_not_install_is_refused(machine: TwoUsers) -> None:
     distribution = "/usr/lib/python3/dist-packages/telethon-1.0.dist-info"
     machine.sh(f"mkdir {distribution} && printf 'Name: Telethon\\nVersion: 1.0\\n' >{distribution}/METADATA")
     machine.sh(f"printf '{distribution}/METADATA\\n' >/var/lib/dpkg/info/python3-telethon.list")
@@ -112,7 +112,7 @@ def test_what_pip_did_not_install_is_refused(machine: People) -> None:
     assert refused[0][2] == "pip did not install it (nothing says who did), so it is not pip's to remove"
 
 
-def test_environments_of_pipx(machine: People) -> None:
+def test_environments_of_pipx(machine: TwoUsers) -> None:
     machine.as_user("alice", f"{PIPX} telethon && {PIPX} notifier")
     machine.sh(f"PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin {PIPX} signalbot-cli.tool")
     verdicts = machine.verb("observe", PLAN)
@@ -139,7 +139,7 @@ def test_environments_of_pipx(machine: People) -> None:
     assert machine.verb("observe", PLAN)["apps/telegram"]["state"] == "noncompliant"
 
 
-def test_what_cannot_be_uninstalled_of_a_users_is_his_finding_and_fails_nothing(machine: People) -> None:
+def test_what_cannot_be_uninstalled_of_a_users_is_his_finding_and_fails_nothing(machine: TwoUsers) -> None:
     """Whoever made his own package unremovable made the control fail, and with it the canary of the whole fleet."""
     machine.as_user("alice", f"{PIP} --user telethon && chmod -R a-w .local/lib")
     machine.as_user("bob", f"{PIP} --user telethon")
@@ -154,7 +154,7 @@ def test_what_cannot_be_uninstalled_of_a_users_is_his_finding_and_fails_nothing(
     assert verdicts["apps/signal"]["state"] == "compliant"
 
 
-def test_a_users_own_python_that_prints_without_end_is_ended_and_fails_nothing(machine: People) -> None:
+def test_a_users_own_python_that_prints_without_end_is_ended_and_fails_nothing(machine: TwoUsers) -> None:
     python = ".pyenv/versions/3.11.9/bin/python3.11"
     info = ".pyenv/versions/3.11.9/lib/python3.11/site-packages/telethon-1.0.dist-info"
     script = "#!/bin/sh\\nsleep 600 &\\nyes xxxxxxxxxxxxxxxxxxxxxxx\\n"
@@ -171,14 +171,14 @@ def test_a_users_own_python_that_prints_without_end_is_ended_and_fails_nothing(m
     assert machine.sh("ps -o args= -u alice 2>/dev/null | grep -e sleep -e yes || true").stdout == ""
 
 
-def test_what_is_in_an_environment_whose_removal_was_refused_is_left_there(machine: People) -> None:
+def test_what_is_in_an_environment_whose_removal_was_refused_is_left_there(machine: TwoUsers) -> None:
     """The removal was refused, and the walk took the programs out of the environment all the same."""
-    wanted = plan("pip", telegram=["telethon"])
-    wanted["controls"]["apps"]["services"]["telegram"]["processes"] = ["telethon"]
+    banned = plan("pip", telegram=["telethon"])
+    banned["controls"]["apps"]["services"]["telegram"]["processes"] = ["telethon"]
     machine.as_user("alice", f"{PIPX} notifier && touch .local/share/pipx/venvs/notifier/bin/chrome-sandbox")
     program = "/home/alice/.local/share/pipx/venvs/notifier/bin/telethon"
     machine.sh(f"test -f {program}")
-    done = machine.verb("enforce", wanted)
+    done = machine.verb("enforce", banned)
     assert (done["error"], done["actions"]) == (None, [])
     assert [why for _, _, why in done["refused"]] == [
         "it came along with 'notifier', which pipx installed and nothing restricts"

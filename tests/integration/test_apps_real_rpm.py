@@ -16,7 +16,7 @@ from patience import LONGEST
 from proscribe.controls.apps.systems.rpm_conflicts import Conflict
 from proscribe.controls.apps.systems.rpm_guard import package
 from test_apps_real_dpkg import DRIVER, SOURCE, TREE
-from throwaway import People, made_root, plan, seen
+from throwaway import TwoUsers, made_root, plan, seen
 
 pytestmark = pytest.mark.integration
 
@@ -74,7 +74,7 @@ def build(directory: Path, name: str, version: str, *fields: str) -> None:
     spec.unlink()
 
 
-class Machine(People):
+class Machine(TwoUsers):
     """A throw-away root with rpm and one of its front ends."""
 
     def verb(self, verb: str, plan: dict[str, Any]) -> Any:
@@ -301,12 +301,12 @@ def test_rpm_itself_finds_the_guard_whole(tmp_path: Path, require_tool: Callable
     guard = tmp_path / "guard.rpm"
     guard.write_bytes(package(conflicts, "0123456789abcdef", "Ask the hélp desk."))
 
-    def told(*question: str) -> str:
+    def query(*question: str) -> str:
         return subprocess.run([rpm, *question, guard], check=True, capture_output=True, text=True).stdout
 
-    checked = told("-Kv")
+    checked = query("-Kv")
     assert checked.count(": OK") == 2 and "NOT" not in checked
-    assert told("-qp", "--conflicts").splitlines() == [" ".join(filter(None, one)) for one in conflicts]
-    assert told("-qp", "--provides").strip() == "proscribe-guard = ask.the.h.lp.desk-0123456789abcdef"
-    assert told("-qp", "--qf", "%{SUMMARY}") == "Written by Proscribe. Ask the hélp desk."
-    assert told("-qpl").strip() == "(contains no files)"
+    assert query("-qp", "--conflicts").splitlines() == [" ".join(filter(None, one)) for one in conflicts]
+    assert query("-qp", "--provides").strip() == "proscribe-guard = ask.the.h.lp.desk-0123456789abcdef"
+    assert query("-qp", "--qf", "%{SUMMARY}") == "Written by Proscribe. Ask the hélp desk."
+    assert query("-qpl").strip() == "(contains no files)"

@@ -147,13 +147,13 @@ def test_a_snap_on_its_whole_way(host: Host) -> None:
     until(host.runs)
     host.as_alice("mkdir -p ~/snap/telegram-desktop/x1 && echo letters >~/snap/telegram-desktop/x1/letters")
 
-    told = host.verb("observe", PLAN)["apps/telegram"]
-    assert seen(told) == [("snap", "telegram-desktop", "5.8.3", "system", TELEGRAM)]
-    process = told["findings"][1]
+    verdict = host.verb("observe", PLAN)["apps/telegram"]
+    assert seen(verdict) == [("snap", "telegram-desktop", "5.8.3", "system", TELEGRAM)]
+    process = verdict["findings"][1]
     assert (process["kind"], process["manager"], process["scope"]) == ("process", "snap", "user:root")
     host.run("systemctl", "stop", "snapd.socket", "snapd.service")
-    told = host.verb("observe", PLAN)["apps/telegram"]
-    assert seen(told) == [("snap", "telegram-desktop", "revision x1", "system", TELEGRAM)]
+    verdict = host.verb("observe", PLAN)["apps/telegram"]
+    assert seen(verdict) == [("snap", "telegram-desktop", "revision x1", "system", TELEGRAM)]
     host.run("systemctl", "start", "snapd.socket", "snapd.service")
 
     done = host.verb("enforce", PLAN)

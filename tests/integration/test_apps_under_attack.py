@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attacked_host import BOB, HERE, MALLORY, MEGABYTES, SECONDS, image, look, made_host, put, whole_plan
+from attacked_host import BOB, HERE, MALLORY, MEGABYTES, SECONDS, image, made_host, observe_root, put, whole_plan
 from proscribe.plan import sealed
 
 pytestmark = [
@@ -49,13 +49,13 @@ def mounts_in(root: Path) -> list[str]:
     return [place for place in places if f"{place}/".startswith(f"{root}/")]
 
 
-def judged(told: dict[str, Any], seconds: float = SECONDS) -> str:
+def judged(report: dict[str, Any], seconds: float = SECONDS) -> str:
     """That a look was as it has to be whatever mallory does; what it says of him."""
-    assert told["errors"] == []
-    assert any(finding.startswith("user:bob QQ") for finding in told["findings"]), told["findings"]
-    assert told["child"] < MEGABYTES and told["own"] < MEGABYTES, (told["own"], told["child"])
-    assert told["seconds"] < seconds + 15, told["seconds"]  # a busy machine, and bob's own part
-    reasons = {part for _, reason, _ in told["rules"].values() for part in reason.split("; ") if "mallory" in part}
+    assert report["errors"] == []
+    assert any(finding.startswith("user:bob QQ") for finding in report["findings"]), report["findings"]
+    assert report["child"] < MEGABYTES and report["own"] < MEGABYTES, (report["own"], report["child"])
+    assert report["seconds"] < seconds + 15, report["seconds"]  # a busy machine, and bob's own part
+    reasons = {part for _, reason, _ in report["rules"].values() for part in reason.split("; ") if "mallory" in part}
     return " | ".join(sorted(reasons))
 
 
@@ -154,15 +154,18 @@ def test_what_a_user_leaves_in_his_home_costs_a_bounded_amount(
     root: Path, plan: Path, attack: Callable[[Path], None], said: str
 ) -> None:
     attack(root / "home/mallory")
-    told = look(root, plan)
-    assert said in judged(told)
+    report = observe_root(root, plan)
+    assert said in judged(report)
 
 
 def test_what_is_remembered_of_a_large_home_is_bounded_and_fails_no_later_run(root: Path, plan: Path) -> None:
     many_directories(root / "home/mallory")
     time.sleep(2.1)  # what has changed just now is not remembered at all
     for _ in range(2):  # a busy machine needs both; what the first one has read, the second one need not
-        assert judged(look(root, plan, 120, "--keep")) in ("", "mallory: over budget: more than 15 s, in /home/mallory")
+        assert judged(observe_root(root, plan, 120, "--keep")) in (
+            "",
+            "mallory: over budget: more than 15 s, in /home/mallory",
+        )
     sizes = {path.name: path.stat().st_size for path in (root / "var/lib/proscribe/apps").iterdir()}
     assert f"walk-{BOB}.json" in sizes and max(sizes.values()) < 16 << 20
 
@@ -211,7 +214,7 @@ def test_a_file_system_that_never_answers_holds_nobody(root: Path, plan: Path, p
         line = f"36 35 0:50 / /{place} rw,nosuid,nodev - fuse.hanging hanging rw,user_id={MALLORY},allow_other\n"
         (root / "proc/self/mountinfo").write_text(line.replace("'", "\\047") if known else "")
         hurry = [] if place.endswith(".local") else ["--hurry"]
-        said = judged(look(root, plan, 120, *hurry))
+        said = judged(observe_root(root, plan, 120, *hurry))
         assert "over budget" in said or "FUSE" in said or "mount point" in said, said
 
 
@@ -224,9 +227,9 @@ def test_a_mount_as_a_running_appimage_has_one_is_neither_asked_nor_a_gap(root: 
     with fuse(where):
         line = f"36 35 0:50 / /tmp/{where.name} ro,nosuid,nodev - fuse.QQ.AppImage QQ.AppImage ro,user_id={MALLORY}\n"
         (root / "proc/self/mountinfo").write_text(line if known else "")
-        told = look(root, plan, 120, "--hurry")
-        assert judged(told) == ""
-        assert not any("mount" in reason for _, reason, _ in told["rules"].values())
+        report = observe_root(root, plan, 120, "--hurry")
+        assert judged(report) == ""
+        assert not any("mount" in reason for _, reason, _ in report["rules"].values())
 
 
 def test_a_user_who_swaps_everything_all_the_time_fails_no_look(root: Path, plan: Path) -> None:
@@ -235,7 +238,7 @@ def test_a_user_who_swaps_everything_all_the_time_fails_no_look(root: Path, plan
     swapping = subprocess.Popen([sys.executable, "-c", SWAPPING, str(home), str(root / "tmp"), str(MALLORY)])
     try:
         for _ in range(15):
-            judged(look(root, plan, 120, "--hurry"))
+            judged(observe_root(root, plan, 120, "--hurry"))
         assert swapping.poll() is None
     finally:
         swapping.kill()
@@ -277,10 +280,10 @@ def test_what_others_put_into_shared_places_is_seen_and_is_theirs(root: Path, pl
         for step in (root / place, *(root / place).parents):
             if root in step.parents and step.name in ("deep", "down", "STICK", "CARD", "team"):
                 os.chown(step, BOB if number % 2 else MALLORY, -1)
-    told = look(root, plan)
-    judged(told)
+    report = observe_root(root, plan)
+    judged(report)
     assert (
-        sorted(found for found in told["findings"] if "QQ" in found)
+        sorted(found for found in report["findings"] if "QQ" in found)
         == [f"user:bob {name}"] * 4 + [f"user:mallory {name}"] * 3
     )
 
@@ -301,13 +304,13 @@ def test_a_home_on_a_network_is_unknown_and_scanned_as_its_user_where_asked_for(
         if step != Path("/"):
             step.chmod(step.stat().st_mode | 0o711)
     reason = "mallory: /home/mallory is on a network or FUSE file system (nfs4), which is not entered"
-    told = look(root, plan)
-    assert reason in judged(told) and not any("QQ_1" in finding for finding in told["findings"])
+    report = observe_root(root, plan)
+    assert reason in judged(report) and not any("QQ_1" in finding for finding in report["findings"])
     body = json.loads(plan.read_text())
     body["controls"]["apps"]["settings"]["network_homes"] = "scan"
-    asked = plan.with_name("asked.json")
-    asked.write_text(json.dumps(sealed(body)))
-    told = look(root, asked)
-    assert "/home/mallory/closed" in judged(told)
-    assert "user:mallory QQ_1_x86_64.AppImage" in told["findings"]
-    assert not any("QQ_2" in finding for finding in told["findings"])
+    scanned_plan = plan.with_name("asked.json")
+    scanned_plan.write_text(json.dumps(sealed(body)))
+    report = observe_root(root, scanned_plan)
+    assert "/home/mallory/closed" in judged(report)
+    assert "user:mallory QQ_1_x86_64.AppImage" in report["findings"]
+    assert not any("QQ_2" in finding for finding in report["findings"])

@@ -110,9 +110,9 @@ def test_a_thesis_beside_telegram_stays_and_the_finding_says_so(machine: Path, p
     chats = {"Telegram/thesis.odt": b"PK\x03\x04", "Telegram/tdata/key_datas": b"TDF$", "Telegram/a.out": made.elf()}
     made.put(home, {"Telegram/Telegram": made.elf(), "Telegram/Updater": made.elf(), **chats}, ALICE)
     before = {path: path.lstat() for path in home.rglob("*")}
-    ((path, told),) = detail(machine, plan, "apps/telegram")
+    ((path, text),) = detail(machine, plan, "apps/telegram")
     assert path == "/home/alice/Telegram"
-    assert "stays, since it is not the program's own: a.out, tdata, thesis.odt" in told
+    assert "stays, since it is not the program's own: a.out, tdata, thesis.odt" in text
     changes = enforce(machine, plan)
     assert [str(action) for action in changes.actions if action.verb == "quarantine"] == [f"quarantine {path}"]
     assert listed(home) == sorted(chats)
@@ -294,9 +294,9 @@ def test_an_appimage_that_cannot_be_read_is_told_and_stays(
     appimage(home, "WeChat.AppImage", of("wechat"), "lzo")
     os.chown(home / "WeChat.AppImage", ALICE, ALICE)
     enforce(machine, plan)
-    ((path, told),) = detail(machine, plan, "apps/wechat")
+    ((path, text),) = detail(machine, plan, "apps/wechat")
     assert path == "/home/alice/WeChat.AppImage"
-    assert "known by its name alone, since its archive is packed in a way that is not known here" in told
+    assert "known by its name alone, since its archive is packed with an unknown method" in text
 
 
 def test_no_name_of_a_file_brings_it_under_a_waiver_for_a_version(machine: Path, plan: Mapping[str, Any]) -> None:
@@ -306,7 +306,7 @@ def test_no_name_of_a_file_brings_it_under_a_waiver_for_a_version(machine: Path,
     waived = {**services["wechat"], "exceptions": [{"waiver": "w1", "versions": ["4.1.0"]}]}
     section = {**plan["controls"]["apps"], "services": {**services, "wechat": waived}}
     narrowed = {**plan, "controls": {**plan["controls"], "apps": section}}
-    ((_, told),) = detail(machine, narrowed, "apps/wechat")
-    assert "version as its name says" in told
+    ((_, text),) = detail(machine, narrowed, "apps/wechat")
+    assert "version as its name says" in text
     enforce(machine, narrowed)
     assert listed(home) == []

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_scene import HERE, PROJECT, UNSHARE, enforce, in_place_of_etc, made_tree, put, real_plan
+from browser_setup import HERE, PROJECT, UNSHARE, enforce, in_place_of_etc, made_tree, put, real_plan
 from conftest import missing
 from proscribe.controls import browser
 from proscribe.controls.applying import carry_out
@@ -115,11 +115,11 @@ def read_only(tree: Path, folder: str) -> Any:
 
 
 def test_where_etc_cannot_be_written_it_is_told_of_each_file_and_the_rest_is_done(tree: Path) -> None:
-    told = read_only(tree, "etc")
-    assert told["done"] == [f"write {ELSEWHERE}"]
+    report = read_only(tree, "etc")
+    assert report["done"] == [f"write {ELSEWHERE}"]
     for path in ("/etc/chromium", "/etc/firefox"):
-        assert f"cannot make the directory {path}: Read-only file system" in told["error"]
-    assert told["after"]["browser/policy-file"] == [
+        assert f"cannot make the directory {path}: Read-only file system" in report["error"]
+    assert report["after"]["browser/policy-file"] == [
         "noncompliant",
         [CHROMIUM.path, "/etc/firefox/policies/policies.json"],
     ]
@@ -128,9 +128,9 @@ def test_where_etc_cannot_be_written_it_is_told_of_each_file_and_the_rest_is_don
 def test_where_nothing_can_be_written_it_is_told_too(tree: Path) -> None:
     assert read_only(tree, "")["error"].count("Read-only file system") == 3
     (tree / "var/lib/proscribe").mkdir()
-    told = read_only(tree, "")
-    assert told["error"].count("Read-only file system") == 3
-    assert told["done"] == []
+    report = read_only(tree, "")
+    assert report["error"].count("Read-only file system") == 3
+    assert report["done"] == []
 
 
 def test_a_file_that_cannot_be_changed_is_told_and_the_rest_is_done(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_scene import PROJECT, connections, enforce, lift, made_tree, put, unmet
+from browser_setup import PROJECT, connections, enforce, lift, made_tree, put, unmet
 from proscribe.compile.browsers import places
 from proscribe.compile.catalogue import load
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_scene import HERE, PROJECT, enforce, in_place_of_etc, made_tree
+from browser_setup import HERE, PROJECT, enforce, in_place_of_etc, made_tree
 from proscribe.compile.browsers import places
 from proscribe.compile.catalogue import load
 from proscribe.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browser_scene import enforce, lift, made_tree, real_plan, unmet, visits
+from browser_setup import enforce, lift, made_tree, real_plan, unmet, visits
 from conftest import missing
 from proscribe.controls.browser import probe
 from proscribe.host import Host

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_scene import made_tree, put, visits
+from browser_setup import made_tree, put, visits
 from proscribe.controls.browser.rendering import CHROMIUM_ENTRIES, MOST_ENTRIES
 
 pytestmark = pytest.mark.integration
@@ -50,13 +50,13 @@ def test_chromium_takes_1500_entries_of_a_list_after_files_are_joined(
     case: str, tree: Path, require_tool: Callable[[str], str]
 ) -> None:
     require_tool("chromium")
-    files, kept, cut = CASES[case]
+    files, blocking, cut = CASES[case]
     last = max(files)
     content = {name: {"URLBlocklist": listed, "NetworkPredictionOptions": 2} for name, listed in files.items()}
     if len(files) > 1:
         content[last] |= JOINED
     put(tree, {f"/etc/chromium/policies/managed/{name}.json": said for name, said in content.items()})
-    assert blocked(tree, "chromium", [*kept, *cut]) == set(kept)
+    assert blocked(tree, "chromium", [*blocking, *cut]) == set(blocking)
 
 
 def test_chromium_takes_1500_exceptions(tree: Path, require_tool: Callable[[str], str]) -> None:

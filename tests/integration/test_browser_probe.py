@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_scene import PROJECT, enforce, in_place_of_etc, made_tree, put, real_plan
+from browser_setup import PROJECT, enforce, in_place_of_etc, made_tree, put, real_plan
 from conftest import missing
 from patience import BUSY, until
 from proscribe.controls.browser import probe
@@ -81,33 +81,33 @@ def test_real_browsers_are_seen_to_keep_the_ban_only_where_they_do(
 ) -> None:
     for tool in ("chromium", "firefox-esr"):
         require_tool(tool)
-    plan, told = real_plan(), tree / "plan.json"
-    told.write_text(json.dumps(plan))
+    plan, plan_file = real_plan(), tree / "plan.json"
+    plan_file.write_text(json.dumps(plan))
     (tree / "look.py").write_text(ON_THE_HOST)
 
     foreign = "/etc/chromium/policies/managed/zz.json"  # the organisation's
 
-    def look() -> dict[str, Any]:
-        seen = in_place_of_etc(tree, tree / "look.py", str(PROJECT / "module_utils"), str(told))
+    def observe() -> dict[str, Any]:
+        seen = in_place_of_etc(tree, tree / "look.py", str(PROJECT / "module_utils"), str(plan_file))
         return {"state": seen["state"], **{found["id"]: found["detail"] for found in seen["findings"]}}
 
     refused = "0x0.st was refused, another name was opened"
     opened = "0x0.st was opened"
     put(tree, {foreign: {"DeveloperToolsAvailability": 2}})  # with which Chromium prints no page
-    assert look() == {"state": NONCOMPLIANT, "chromium": opened, "firefox-esr": opened}
+    assert observe() == {"state": NONCOMPLIANT, "chromium": opened, "firefox-esr": opened}
     enforce(tree, plan)
     (tree / foreign[1:]).unlink()
-    assert look() == {"state": COMPLIANT, "chromium": refused, "firefox-esr": refused}
+    assert observe() == {"state": COMPLIANT, "chromium": refused, "firefox-esr": refused}
     (tree / "etc/firefox/policies/policies.json").chmod(0o600)  # what root sees and no user does
     put(tree, {foreign: {"DeveloperToolsAvailability": 2}})
-    assert look() == {"state": NONCOMPLIANT, "chromium": refused, "firefox-esr": opened}
+    assert observe() == {"state": NONCOMPLIANT, "chromium": refused, "firefox-esr": opened}
     plan["browsers"] = [place for place in plan["browsers"] if place["id"] == "chromium"]
-    told.write_text(json.dumps(plan))
+    plan_file.write_text(json.dumps(plan))
     put(tree, {foreign: {"HeadlessMode": 2}})  # neither kept nor broken: not known
-    seen = look()
+    seen = observe()
     assert (seen["state"], seen["chromium"].partition(":")[0]) == (UNKNOWN, NOTHING)
     put(tree, {foreign: {"ProxyMode": "fixed_servers", "ProxyServer": "proxy.test:3128"}})  # led to the listener too
-    assert look() == {"state": COMPLIANT, "chromium": refused}
+    assert observe() == {"state": COMPLIANT, "chromium": refused}
 
 
 def test_where_users_have_no_namespaces_chromium_is_unknown_and_says_why(
@@ -154,14 +154,14 @@ def test_a_browser_that_does_not_work_is_unknown_and_leaves_nothing(
 
 
 def _numbers_in_use() -> set[int]:
-    owners = set()
+    uids = set()
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             try:
-                owners.add(entry.stat().st_uid)
+                uids.add(entry.stat().st_uid)
             except FileNotFoundError:
                 continue
-    return owners & set(transient_user.NUMBERS)
+    return uids & set(transient_user.NUMBERS)
 
 
 def test_the_guest_is_nobody_and_cannot_write_but_at_home(host: Host, program: Callable[[str], str]) -> None:

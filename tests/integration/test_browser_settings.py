@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_scene import HERE, enforce, in_place_of_etc, made_tree, real_plan
+from browser_setup import HERE, enforce, in_place_of_etc, made_tree, real_plan
 from proscribe.controls.browser import chromium, firefox
 from proscribe.controls.browser.observed import MARK
 from proscribe.controls.browser.places import Place
@@ -52,9 +52,9 @@ def test_chromium_has_each_policy_with_its_value_and_without_an_error(
     require_tool("chromium")
     plan = real_plan(**restrictions)
     enforce(tree, plan)
-    wanted = rules(plan["controls"]["browser"])
-    said = chromium.policies(wanted, CHROMIUM)
-    rows = [id_ for id_ in ALL if chromium.closing(wanted, CHROMIUM).get(id_)]
+    desired = rules(plan["controls"]["browser"])
+    said = chromium.policies(desired, CHROMIUM)
+    rows = [id_ for id_ in ALL if chromium.closing(desired, CHROMIUM).get(id_)]
     assert rows == [id_ for id_ in ALL if id_ not in ("browser_vpn", "tor_windows", "about_config")]
 
     policies = in_place_of_etc(tree, SCRIPT, "--browser", "chromium")["policies"]
@@ -72,11 +72,11 @@ def test_firefox_has_each_policy_with_its_value_and_effect(
     require_tool("firefox-esr")
     plan = real_plan(**restrictions)
     enforce(tree, plan)
-    wanted = rules(plan["controls"]["browser"])
-    rows = [id_ for id_ in ALL if firefox.closing(wanted, FIREFOX).get(id_)]
+    desired = rules(plan["controls"]["browser"])
+    rows = [id_ for id_ in ALL if firefox.closing(desired, FIREFOX).get(id_)]
     assert rows == [id_ for id_ in ALL if id_ not in ("tor_windows", "guest_windows", "web_apps")]
 
-    refused = wanted.firefox_extensions[0]
+    refused = desired.firefox_extensions[0]
     effects: dict[str, Any] = {
         'Services.prefs.getIntPref("network.trr.mode")': 5,  # off by choice
         'Services.prefs.prefIsLocked("network.trr.mode")': True,
@@ -89,14 +89,14 @@ def test_firefox_has_each_policy_with_its_value_and_effect(
         f'ChromeUtils.importESModule("{PRIVATE}").PrivateBrowsingUtils.enabled': False,
         f'Services.policies.getExtensionSettings("{refused}").installation_mode': "blocked",
     }
-    if wanted.extensions_allowed:
+    if desired.extensions_allowed:
         effects[f'Services.policies.getExtensionSettings("{UBLOCK["firefox"]}").installation_mode'] = "allowed"
         effects['Services.policies.getExtensionSettings("other@example").installation_mode'] = "blocked"
     questions = [word for question in effects for word in ("--ask", question)]
-    told = in_place_of_etc(tree, SCRIPT, "--browser", "firefox", *questions)
-    assert told["status"] == "active"
-    assert told["policies"] == firefox.policies(wanted, FIREFOX, firefox.lists(wanted))
-    assert dict(zip(effects, told["answers"])) == effects
+    answer = in_place_of_etc(tree, SCRIPT, "--browser", "firefox", *questions)
+    assert answer["status"] == "active"
+    assert answer["policies"] == firefox.policies(desired, FIREFOX, firefox.lists(desired))
+    assert dict(zip(effects, answer["answers"])) == effects
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from browser_scene import HERE, enforce, in_place_of_etc, made_tree, real_plan
+from browser_setup import HERE, enforce, in_place_of_etc, made_tree, real_plan
 
 pytestmark = pytest.mark.integration
 
@@ -49,8 +49,8 @@ def test_the_sites_of_google_and_microsoft_are_told_of_the_tenants_and_no_others
         require_tool(needed)
     enforce(tree, real_plan(tenants={"google": DOMAINS, "microsoft": TENANTS}))
     sent = in_place_of_etc(tree, HERE / "browser_headers.py", "--browser", name, *SITES)
-    told = {
+    found = {
         url: {key: value for key, value in came.items() if key in HEADERS} if came is not None else None
         for url, came in sent.items()
     }
-    assert told == {url: cases[name == "firefox"] for url, cases in SITES.items()}
+    assert found == {url: cases[name == "firefox"] for url, cases in SITES.items()}

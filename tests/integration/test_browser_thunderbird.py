@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browser_scene import HERE, enforce, in_place_of_etc, lift, made_tree, put, real_plan, unmet
+from browser_setup import HERE, enforce, in_place_of_etc, lift, made_tree, put, real_plan, unmet
 from proscribe.controls.browser.settings import BLOCKED, SETTINGS
 
 pytestmark = pytest.mark.integration
@@ -31,11 +31,11 @@ def test_thunderbird_takes_our_part_beside_the_organisations_until_the_lift(
     enforce(tree, plan)
     assert unmet(tree, plan) == []
 
-    told = in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", "thunderbird", "--ask", LOCKED)
+    answer = in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", "thunderbird", "--ask", LOCKED)
     ours = {name: value for row in SETTINGS.values() if row.thunderbird for name, value in row.firefox.items()}
-    assert (told["status"], told["policies"], told["answers"]) == ("active", {**ours, **OWN["policies"]}, [True])
+    assert (answer["status"], answer["policies"], answer["answers"]) == ("active", {**ours, **OWN["policies"]}, [True])
 
     lift(tree, plan)
     assert json.loads((tree / FILE[1:]).read_text()) == OWN
-    told = in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", "thunderbird", "--ask", LOCKED)
-    assert (told["policies"], told["answers"]) == (OWN["policies"], [False])
+    answer = in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", "thunderbird", "--ask", LOCKED)
+    assert (answer["policies"], answer["answers"]) == (OWN["policies"], [False])

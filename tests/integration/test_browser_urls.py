@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from browser_probe import host_of, target
-from browser_scene import enforce, made_tree, real_plan, visits
+from browser_setup import enforce, made_tree, real_plan, visits
 from proscribe.controls.browser import firefox
 from proscribe.controls.browser.matching import Closest, Unless
 from proscribe.controls.browser.rendering import Name, rules
@@ -159,10 +159,10 @@ def tree(tmp_path: Path) -> Iterator[Path]:
 
 def reading(name: str, plan: Mapping[str, Any]) -> Closest | Unless:
     """Our own reading of the lists that are written for a browser."""
-    wanted = rules(plan["controls"]["browser"])
+    desired = rules(plan["controls"]["browser"])
     if name == "chromium":
-        return Closest(map(str, wanted.block), map(str, wanted.allow))
-    listed = firefox.lists(wanted)
+        return Closest(map(str, desired.block), map(str, desired.allow))
+    listed = firefox.lists(desired)
     return Unless(listed.block, listed.exceptions)
 
 

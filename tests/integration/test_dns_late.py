@@ -52,18 +52,18 @@ def counting(
     made: MadeHost, monkeypatch: pytest.MonkeyPatch, after: Callable[[int], None] = lambda _: None
 ) -> list[float]:
     """The patience of each question, as they are asked; `after` gets their number when one has got nothing."""
-    asked: list[float] = []
+    patience: list[float] = []
     exchange = made.host.exchange
 
     def counted(address: str, port: int, message: bytes, timeout: float) -> bytes | None:
-        asked.append(timeout)
+        patience.append(timeout)
         answer = exchange(address, port, message, timeout)
         if answer is None:
-            after(len(asked))
+            after(len(patience))
         return answer
 
     monkeypatch.setattr(made.host, "exchange", counted)
-    return asked
+    return patience
 
 
 @pytest.mark.parametrize("silences", [1, 2])
@@ -72,24 +72,24 @@ def test_a_late_resolver_is_asked_again_and_keeps_the_ban(
 ) -> None:
     process = made.process
     assert process is not None
-    asked = counting(
+    patience = counting(
         made, monkeypatch, lambda count: process.send_signal(signal.SIGCONT) if count == silences else None
     )
     stopped(made)
     assert made.states() == FINE
-    assert len(asked) == silences + 1
-    assert asked == sorted(asked) and asked[0] <= 1, "patience grows, and a host in line pays for a short one"
+    assert len(patience) == silences + 1
+    assert patience == sorted(patience) and patience[0] <= 1, "patience grows, and a host in line pays for a short one"
 
 
 def test_a_silent_resolver_is_unknown_and_is_not_started_anew(made: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = counting(made, monkeypatch)
+    patience = counting(made, monkeypatch)
     stopped(made)
     # No resolver has a part in what programs see of files.
     verdicts = [verdict for verdict in dns.observe(made.host, WECHAT) if verdict.rule != "dns/private-view"]
     assert {verdict.rule.partition("/")[2]: verdict.state for verdict in verdicts} == dict.fromkeys(FINE, UNKNOWN)
     assert not any(verdict.drifted for verdict in verdicts), "a run that enforces would start it anew"
     assert {made.address in verdict.reason and "no answer" in verdict.reason for verdict in verdicts} == {True}
-    assert tuple(asked) == question.WAITS and sum(asked) <= 6
+    assert tuple(patience) == question.WAITS and sum(patience) <= 6
     assert made.enforce() == []
     assert made.restarts == 0
     assert made.process is not None and made.process.poll() is None
@@ -107,9 +107,9 @@ def test_what_a_file_says_is_known_all_the_same(made: MadeHost) -> None:
 def test_a_resolver_that_does_not_run_is_told_at_once_and_started(
     made: MadeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = counting(made, monkeypatch)
+    patience = counting(made, monkeypatch)
     made.stop()
     assert made.states() == dict.fromkeys(FINE, NONCOMPLIANT)
-    assert len(asked) == 1, "a closed port says so itself: there is nothing to wait for"
+    assert len(patience) == 1, "a closed port says so itself: there is nothing to wait for"
     assert made.enforce() == [f"restart {made.kind}.service"]
     assert made.states() == FINE

@@ -64,7 +64,7 @@ class Observed:
             if process.stdout:
                 process.stdout.close()
 
-    def told(self) -> list[str]:
+    def findings(self) -> list[str]:
         """The findings about this user and root's programs of this test."""
         verdict = private_view.observe(Host(), {"mode": "enforce"})
         assert not verdict.drifted
@@ -86,8 +86,8 @@ def observed(
 @pytest.mark.parametrize("path", other_files.FILES)
 def test_a_file_mounted_over_the_hosts_own_is_told(observed: Observed, path: str) -> None:
     observed.over(path)
-    (told,) = observed.told()
-    assert told.startswith("sleep ") and told.endswith(f"sees another {path} than the host has")
+    (finding,) = observed.findings()
+    assert finding.startswith("sleep ") and finding.endswith(f"sees another {path} than the host has")
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_sandbox_that_runs_the_hosts_programs_with_another_hosts_file_is_told(
     observed: Observed, command: Sequence[str]
 ) -> None:
     observed.start(*command)
-    assert any("sees another /etc/hosts" in told for told in observed.told())
+    assert any("sees another /etc/hosts" in finding for finding in observed.findings())
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_sandbox_that_runs_the_hosts_programs_with_another_hosts_file_is_told(
 )
 def test_a_view_with_the_same_files_is_nobodys_business(observed: Observed, command: Sequence[str]) -> None:
     observed.start(*command)
-    assert observed.told() == []
+    assert observed.findings() == []
 
 
 @pytest.mark.parametrize("uid", [0, 999, 61200, 65534])
@@ -134,7 +134,7 @@ def test_a_disk_that_may_never_answer_is_not_asked(observed: Observed, monkeypat
     monkeypatch.setattr(other_files, "REMOTE", re.compile("tmpfs"))
     monkeypatch.setattr(Host, "sees", lambda *_: pytest.fail("it was asked"))
     observed.start(*SANDBOX, "--tmpfs", "/etc")
-    assert [told.partition(" sees ")[2] for told in observed.told()] == [
+    assert [finding.partition(" sees ")[2] for finding in observed.findings()] == [
         "another /etc/hosts, /etc/resolv.conf, /etc/nsswitch.conf than the host has"
     ]
 
@@ -144,6 +144,6 @@ def test_many_views_of_one_user_do_not_hide_anothers(observed: Observed, monkeyp
     for _ in range(4):
         observed.start(*BESIDE, uid=UID + 1)
     verdict = private_view.observe(Host(), {"mode": "enforce"})
-    assert f"{UID + 1} has more than 2 views of the file system: not all were looked at" in verdict.reason
+    assert f"{UID + 1} has more than 2 views of the file system: not all were checked" in verdict.reason
     observed.over("/etc/hosts")
-    assert len(observed.told()) == 1
+    assert len(observed.findings()) == 1

@@ -40,7 +40,7 @@ def made(
     request: pytest.FixtureRequest, tmp_path: Path, upstream: NameServer, require_tool: Callable[[str], str]
 ) -> Iterator[MadeHost]:
     upstream.silent = False
-    upstream.asked.clear()
+    upstream.queries.clear()
     os.chmod(tmp_path, 0o755)
     host = MadeHost(request.param, tmp_path, require_tool(request.param))
     yield host
@@ -74,10 +74,10 @@ FINE = {"wechat": COMPLIANT, "personal": COMPLIANT, "canary": COMPLIANT, "resolv
 def test_what_a_client_is_answered(
     enforced: MadeHost, upstream: NameServer, name: str, kind: int, blocked: bool
 ) -> None:
-    upstream.asked.clear()
+    upstream.queries.clear()
     answer = ask(enforced.address, name, kind)
     assert answer == (NO_SUCH_NAME if blocked else (0, 1))
-    assert (name.lower() in upstream.asked) is not blocked  # what is blocked never leaves the host
+    assert (name.lower() in upstream.queries) is not blocked  # what is blocked never leaves the host
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -129,7 +129,7 @@ def test_a_running_resolver_that_has_not_read_the_file_is_told_and_corrected(mad
     )
     (made.folder / "proscribe.conf").write_text(text)
     assert set(made.states(more).values()) == {NONCOMPLIANT}
-    assert "does not answer with what the file says" in made.told(more)
+    assert "does not answer with what the file says" in made.details(more)
     assert made.enforce(more) == [f"restart {made.kind}.service"]
     assert set(made.states(more).values()) == {COMPLIANT}
     assert ask(made.address, "signal.org") == NO_SUCH_NAME
@@ -165,7 +165,7 @@ def test_a_resolver_that_does_not_come_back_gets_its_old_file_back(made: MadeHos
     good = made.tree()
     made.conf.write_text(made.conf.read_text() + "\nno such option\n")  # it runs on without having read that
     more = plan(wechat=["wechat.com"], signal=["signal.org"])
-    with pytest.raises(ControlError, match="name resolution cannot be put back as it was"):
+    with pytest.raises(ControlError, match="name resolution cannot be restored"):
         made.enforce(more)
     assert (
         made.tree()[str((made.folder / "proscribe.conf").relative_to(made.root))]
@@ -186,7 +186,7 @@ def test_a_file_that_cuts_other_names_is_taken_back(
     changes = dns.enforce(made.host, more)
     made.restarts = 0
     made.at_restart = lambda: setattr(upstream, "silent", made.restarts == 1)  # as long as the new names are in place
-    with pytest.raises(ControlError, match="names do not resolve any more; name resolution is put back as it was"):
+    with pytest.raises(ControlError, match="names do not resolve any more; name resolution is restored"):
         apply(changes)
     assert made.tree() == before
     assert made.restarts == 2

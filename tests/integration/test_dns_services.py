@@ -161,8 +161,8 @@ class Container:
         """Wait until a command of the shell succeeds on the host."""
         until(lambda: self.run("sh", "-c", f"{condition} && echo so", check=False).endswith("so\n"))
 
-    def call(self, verb: str, wanted: dict[str, Any] | None = None) -> dict[str, Any]:
-        call = json.dumps({"verb": verb, "plan": wanted or plan()})
+    def call(self, verb: str, of: dict[str, Any] | None = None) -> dict[str, Any]:
+        call = json.dumps({"verb": verb, "plan": of or plan()})
         answer: dict[str, Any] = json.loads(self.run("python3", "-I", "-", stdin=CALL % call))
         return answer
 
@@ -177,7 +177,7 @@ class Container:
         until(answered)
         return said
 
-    def holds(self) -> None:
+    def is_compliant(self) -> None:
         """The names are answered as they have to be, and an audit says so."""
         assert (self.resolved(), self.call("observe")["states"]) == (NAMES, [COMPLIANT])
 
@@ -201,7 +201,7 @@ class Container:
         self.sh(f"kill -KILL {before}")
         self.until(f'test -n "$(pidof {part})" -a "$(pidof {part})" != \'{before}\'')
 
-    def tells_hits(self, unit: str, *lines: str) -> None:
+    def counts_hits(self, unit: str, *lines: str) -> None:
         """What is refused is in the journal, and nothing else that was asked for; and in what an audit says."""
         before = self.call("observe")["hits"]
         assert self.resolved() == NAMES
@@ -219,7 +219,7 @@ class Container:
         """The host gets its address by DHCP, and then one with another name server, which is asked from then on."""
         for server in (UPSTREAM, ANOTHER):
             self.sh(LEASE % {"server": server})
-            self.holds()
+            self.is_compliant()
         self.sh(BY_HAND)
 
     def files(self) -> str:
@@ -282,21 +282,21 @@ def host(image: str) -> Iterator[Container]:
 def test_systemd_resolved_with_a_filter_behind_it(host: Container) -> None:
     host.filters("resolved", "write")
     assert host.after_enforcing["users"] == ["dnsmasq", "systemd-resolve"]
-    host.tells_hits("proscribe-dns", "config a.b.wechat.com is NXDOMAIN")
+    host.counts_hits("proscribe-dns", "config a.b.wechat.com is NXDOMAIN")
     # What systemd-resolved is told about the link changes under it, as DHCP does it.
     host.sh(f"nmcli connection modify link0 ipv4.dns '{UPSTREAM} {ANOTHER}'; nmcli device reapply link0")
     host.until(f"resolvectl dns link0 | grep -F {ANOTHER}")
-    host.holds()
+    host.is_compliant()
     host.survives_dhcp()
     host.sh("systemctl restart systemd-resolved")
-    host.holds()
+    host.is_compliant()
     for part in ("dnsmasq", "sed"):
         host.ends(part)
-        host.holds()
+        host.is_compliant()
     host.sh(MASK)
     assert host.call("observe")["states"] != [COMPLIANT]
     host.call("enforce")
-    host.holds()
+    host.is_compliant()
     host.sh("nmcli device down link0")
     host.until("! resolvectl dns link0 | grep -F 198.51.100")  # offline, systemd-resolved answers nobody
     assert host.call("observe")["states"] == [COMPLIANT]
@@ -318,7 +318,7 @@ def test_networkmanager_switches_its_dnsmasq_on(host: Container) -> None:
     host.sh("systemctl restart NetworkManager")
     host.until("grep -s '^nameserver 127.0.0.1' /etc/resolv.conf && pidof dnsmasq")
     host.sh("nmcli device reapply link0")
-    host.holds()
+    host.is_compliant()
     host.survives_dhcp()
     host.lifts()
 
@@ -329,7 +329,7 @@ def test_a_resolver_that_debian_runs(host: Container, server: str) -> None:
     host.filters(server, "write")
     assert host.after_enforcing["users"] == [server]
     if server == "unbound":
-        host.tells_hits("unbound", "wechat.com. always_nxdomain 127.0.0.1")
+        host.counts_hits("unbound", "wechat.com. always_nxdomain 127.0.0.1")
     else:  # which has to be told to log, and then logs what everybody asks
         assert host.call("observe")["hits"] == {}
         host.sh("echo log-queries >/etc/dnsmasq.d/log.conf; systemctl restart dnsmasq")
@@ -337,7 +337,7 @@ def test_a_resolver_that_debian_runs(host: Container, server: str) -> None:
         until(lambda: set(host.call("observe")["hits"]) == {"dns/wechat", "dns/canary"})
         host.sh("rm /etc/dnsmasq.d/log.conf")
     host.sh(f"systemctl restart {server}")
-    host.holds()
+    host.is_compliant()
     host.lifts()
 
 
@@ -362,7 +362,7 @@ def test_another_resolver_takes_over_and_the_traces_of_the_first_go(host: Contai
     host.sh("systemctl stop unbound; systemctl start dnsmasq")
     seen = host.call("observe")
     assert (seen["backend"], seen["states"]) == ("dnsmasq", [NONCOMPLIANT])
-    left = ["/etc/unbound/unbound.conf.d/proscribe.conf", "left over from another way of filtering"]
+    left = ["/etc/unbound/unbound.conf.d/proscribe.conf", "left over from another backend"]
     assert left in seen["told"]
     enforced = host.call("enforce")
     assert [action.split()[0] for action in enforced["actions"]] == ["write", "delete"]

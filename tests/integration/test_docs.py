@@ -15,7 +15,7 @@ import doc_not_run
 import pytest
 from conftest import require_root, require_tool
 from desk import REPOSITORY, desk, shell
-from desk_of_docs import CHECKOUT, CODES, ON_HOSTS, STANDS_FOR, Prepared
+from desk_of_docs import CHECKOUT, CODES, ON_HOSTS, PLACEHOLDERS, Prepared
 from doc_blocks import CONSOLE, Command, File, blocks, commands_of, parts, read
 from doc_not_run import without_comment
 from doc_shell import DocShell, codes, missing, written
@@ -103,7 +103,7 @@ def test_no_table_names_what_no_document_has_any_more() -> None:
     others = [without_comment(text) for path in OTHERS for text in every[path]]
     assert [command for command in CODES if command not in others] == []
     assert [pattern for pattern in ON_HOSTS if not any(fnmatchcase(text, pattern) for text in others)] == []
-    assert [said for said in STANDS_FOR if not any(said in text for text in others)] == []
+    assert [said for said in PLACEHOLDERS if not any(said in text for text in others)] == []
     assert [said for said in DONE_OTHERWISE if not any(said in text for text in every[TUTORIAL])] == []
 
 

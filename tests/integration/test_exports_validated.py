@@ -106,8 +106,8 @@ def test_sarif_fits_the_schema(fleet):
 @pytest.fixture(scope="module")
 def trestle():
     """The program of compliance-trestle, in an environment of its own."""
-    wanted = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["test-oscal"]
-    made = machine.made("OSCAL", machine.CACHE / "trestle", sys.executable, wanted)
+    needed = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["test-oscal"]
+    made = machine.made("OSCAL", machine.CACHE / "trestle", sys.executable, needed)
     if made.missing:
         missing(f"needs compliance-trestle: {made.missing}")
     return made.tool("trestle")

@@ -122,7 +122,7 @@ def chains_of_docker(host: Machine) -> None:
     deleted(host, "nft flush ruleset")
 
 
-GUEST = """
+CONTAINER = """
 ip netns add guest
 ip link add toguest type veth peer name eth0 netns guest
 ip link set toguest master docker0 up
@@ -136,7 +136,7 @@ def dockerd(host: Machine) -> None:
     """Containers do not start within a container; a guest on Docker's bridge goes the same way through its rules."""
     banned(host)
     beside(host, "systemctl start docker", ["systemctl restart docker"])
-    host.run("sh", "-ec", GUEST)
+    host.run("sh", "-ec", CONTAINER)
     enter = ("ip", "netns", "exec", "guest")
     assert refused(host, *enter)
     host.run("nft", "delete", "table", "inet", "proscribe")
@@ -163,7 +163,7 @@ def the_watcher_starts_again_and_does_not_fight(host: Machine) -> None:
     until(lambda: refused(host), WITHIN)
 
 
-def what_keeps_the_table_is_part_of_the_audit(host: Machine) -> None:
+def what_loads_the_table_at_boot_is_part_of_the_audit(host: Machine) -> None:
     def details() -> list[str]:
         record = host.call("compliance_state", {"plan": BAN})["record"]
         return [f["detail"] for rule in record["rules"] if rule["rule"] == "firewall/boot" for f in rule["findings"]]
@@ -194,7 +194,7 @@ def a_lifted_table_does_not_come_back(host: Machine) -> None:
 
 # The longest first.
 STORIES = (
-    what_keeps_the_table_is_part_of_the_audit,
+    what_loads_the_table_at_boot_is_part_of_the_audit,
     the_watcher_starts_again_and_does_not_fight,
     firewalld,
     nftables_service,
@@ -206,7 +206,7 @@ STORIES = (
 
 
 @pytest.fixture(scope="module")
-def told(request: pytest.FixtureRequest) -> Iterator[Mapping[Story, Future[None]]]:
+def futures(request: pytest.FixtureRequest) -> Iterator[Mapping[Story, Future[None]]]:
     with played(
         request, f"proscribe-coexistence-{os.getpid()}", NETWORK, HOSTS, packages=["docker.io"] * WITH_DOCKER
     ) as stories:
@@ -214,5 +214,5 @@ def told(request: pytest.FixtureRequest) -> Iterator[Mapping[Story, Future[None]
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_the_ban_outlives_the_others_and_they_outlive_it(told: Mapping[Story, Future[None]], story: Story) -> None:
-    told[story].result()
+def test_the_ban_outlives_the_others_and_they_outlive_it(futures: Mapping[Story, Future[None]], story: Story) -> None:
+    futures[story].result()

@@ -91,13 +91,13 @@ def table(host: Machine) -> str:
     return host.run("nft", "-s", "list", "table", "inet", "proscribe", check=False)
 
 
-def boot_rule(host: Machine, wanted: dict[str, Any], checkout: Path = PROJECT) -> list[str]:
+def boot_rule(host: Machine, of: dict[str, Any], checkout: Path = PROJECT) -> list[str]:
     """What an audit says of the rule firewall/boot."""
-    record = host.call("compliance_state", {"plan": wanted}, checkout)["record"]
+    record = host.call("compliance_state", {"plan": of}, checkout)["record"]
     return [f["detail"] for rule in record["rules"] if rule["rule"] == "firewall/boot" for f in rule["findings"]]
 
 
-def rules_are_kept_once_a_new_connection_confirmed_them(host: Machine) -> None:
+def rules_stay_once_a_new_connection_confirmed_them(host: Machine) -> None:
     answer = host.call("host_firewall", {"plan": GOOD})
     assert (answer["failed"], answer["changed"], "pending" in answer) == (False, True, False)
     assert "203.0.113.0/24" in table(host)
@@ -191,7 +191,7 @@ def a_reboot_before_the_confirmation_brings_back_what_was_confirmed(host: Machin
 
 
 def two_controllers_at_once_take_turns(host: Machine) -> None:
-    controllers = [host.controller("host_firewall", {"plan": wanted}) for wanted in (GOOD, OTHER)]
+    controllers = [host.controller("host_firewall", {"plan": of}) for of in (GOOD, OTHER)]
     answers = [controller.answer() for controller in controllers]
     assert [(answer["failed"], answer["changed"]) for answer in answers] == [(False, True)] * 2, answers
     last = [network for network in ("203.0.113.0/24", "198.51.100.0/24") if network in table(host)]
@@ -217,7 +217,7 @@ STORIES = (
     rules_that_cut_the_controller_off_take_themselves_back,
     a_controller_that_dies_leaves_nothing_loaded,
     a_reboot_before_the_confirmation_brings_back_what_was_confirmed,
-    rules_are_kept_once_a_new_connection_confirmed_them,
+    rules_stay_once_a_new_connection_confirmed_them,
     rules_that_cut_the_host_off_from_its_resolver_are_taken_back_at_once,
     two_controllers_at_once_take_turns,
     check_mode_arms_nothing,
@@ -226,14 +226,14 @@ STORIES = (
 
 
 @pytest.fixture(scope="module")
-def told(request: pytest.FixtureRequest) -> Iterator[Mapping[Story, Future[None]]]:
+def futures(request: pytest.FixtureRequest) -> Iterator[Mapping[Story, Future[None]]]:
     with played(request, f"proscribe-lockout-{os.getpid()}", NETWORK, HOSTS, afterwards=lift) as stories:
         yield stories
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_no_change_of_the_firewall_locks_anybody_out(told: Mapping[Story, Future[None]], story: Story) -> None:
-    told[story].result()
+def test_no_change_of_the_firewall_locks_anybody_out(futures: Mapping[Story, Future[None]], story: Story) -> None:
+    futures[story].result()
 
 
 def test_the_program_that_stays_on_a_host_is_sound_sh(tmp_path: Path) -> None:

@@ -56,16 +56,16 @@ class Namespaced:
         assert result.rc == 0, result.err
         return result.out
 
-    def enforce(self, wanted: dict[str, Any]) -> list[str]:
-        return self.apply(firewall.enforce(self.host, wanted))
+    def enforce(self, of: dict[str, Any]) -> list[str]:
+        return self.apply(firewall.enforce(self.host, of))
 
     def apply(self, changes: Any) -> list[str]:
         for action in changes.actions:
             action.apply()
         return [str(action) for action in changes.actions]
 
-    def states(self, wanted: dict[str, Any]) -> dict[str, str]:
-        return {verdict.rule.partition("/")[2]: verdict.state for verdict in firewall.observe(self.host, wanted)}
+    def states(self, of: dict[str, Any]) -> dict[str, str]:
+        return {verdict.rule.partition("/")[2]: verdict.state for verdict in firewall.observe(self.host, of)}
 
     def tree(self) -> dict[str, str]:
         paths = [path for path in sorted(self.root.rglob("*")) if not path.is_dir()]
@@ -392,14 +392,14 @@ def large() -> dict[str, Any]:
     return plan(telegram=[*nets, *(f"10.0.{n}.3" for n in range(200))])
 
 
-def listings(space: Namespaced, wanted: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+def listings(space: Namespaced, of: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """What nft is asked while the host is observed, which must find everything in order."""
-    asked = []
+    calls = []
     real = space.host._run
     with monkeypatch.context() as patched:
-        patched.setattr(space.host, "_run", lambda argv, **options: (asked.append(argv[1:]), real(argv, **options))[1])
-        assert set(space.states(wanted).values()) == {COMPLIANT}
-    return [words for words in asked if words[0] in ("list", "-y")]
+        patched.setattr(space.host, "_run", lambda argv, **options: (calls.append(argv[1:]), real(argv, **options))[1])
+        assert set(space.states(of).values()) == {COMPLIANT}
+    return [words for words in calls if words[0] in ("list", "-y")]
 
 
 def test_of_a_table_that_nobody_touched_only_the_counters_are_listed(
@@ -413,7 +413,7 @@ def test_of_a_table_that_nobody_touched_only_the_counters_are_listed(
     assert listings(space, large(), monkeypatch) == [whole, others]
     space.host.delete(known.STATE)
     assert listings(space, large(), monkeypatch) == [whole, others]
-    for keep in space.host.keeps[-1:]:  # as a run does that corrects
+    for keep in space.host.state_savers[-1:]:  # as a run does that corrects
         keep(True)
     assert listings(space, large(), monkeypatch) == [brief]
     space.nft("-f", "-", stdin=LATE_NAT)
@@ -425,7 +425,7 @@ def test_what_was_seen_is_not_kept_once_a_table_has_changed(space: Namespaced) -
     space.host.delete(known.STATE)
     space.states(plan(telegram=["203.0.113.0/24"]))
     space.nft("delete", "table", "inet", "proscribe")
-    for keep in space.host.keeps:
+    for keep in space.host.state_savers:
         keep(True)
     assert space.states(plan(telegram=["203.0.113.0/24"]))["ruleset"] == NONCOMPLIANT
 
@@ -465,10 +465,10 @@ def test_what_is_remembered_holds_in_this_namespace_and_for_this_table_only(spac
 EARLY_NAT = "table inet own { chain early { type nat hook output priority -100; dnat ip to 203.0.113.9; }; }\n"
 
 
-@pytest.mark.parametrize(("table", "told"), [(LATE_NAT, ["late"]), (EARLY_NAT, []), ("table inet own {\n}\n", [])])
-def test_another_table_that_works_round_ours_is_named(space: Namespaced, table: str, told: list[str]) -> None:
+@pytest.mark.parametrize(("table", "named"), [(LATE_NAT, ["late"]), (EARLY_NAT, []), ("table inet own {\n}\n", [])])
+def test_another_table_that_works_round_ours_is_named(space: Namespaced, table: str, named: list[str]) -> None:
     space.nft("-f", "-", stdin=table)
     space.enforce(TELEGRAM)
     found = [verdict for verdict in firewall.observe(space.host, TELEGRAM) if verdict.rule == "firewall/neighbours"]
-    assert [finding.id for verdict in found for finding in verdict.findings] == told
+    assert [finding.id for verdict in found for finding in verdict.findings] == named
     assert not any(verdict.drifted for verdict in found)

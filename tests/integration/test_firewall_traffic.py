@@ -27,48 +27,48 @@ def world(tmp_path: Path, require_tool: Callable[[str], str], require_root: Call
 
 @pytest.mark.parametrize("address", [BLOCKED, BLOCKED_HOST, BLOCKED_6])
 def test_a_restricted_address_is_refused_at_once_and_counted(world: World, address: str) -> None:
-    assert world.tell("local", "connect", address, 443) == "ok"
+    assert world.send_command("local", "connect", address, 443) == "ok"
     world.enforce(BAN)
-    assert world.tell("local", "connect", address, 443) == "ECONNREFUSED"
+    assert world.send_command("local", "connect", address, 443) == "ECONNREFUSED"
     assert world.refused() == 1, "the first packet is answered: nobody sends it again and waits"
-    assert world.tell("local", "send", address, 443) == "EPERM"  # QUIC fails at once too
+    assert world.send_command("local", "send", address, 443) == "EPERM"  # QUIC fails at once too
     assert world.refused() >= 2
 
 
 @pytest.mark.parametrize("address", [FREE, FREE_6, GATEWAY, LOCAL, "127.0.0.1", "::1"])
 def test_every_other_address_works(world: World, address: str) -> None:
     world.enforce(BAN)
-    assert world.tell("local", "connect", address, 443) == "ok"
+    assert world.send_command("local", "connect", address, 443) == "ok"
     assert world.refused() == 0
 
 
 def test_dns_over_tls_is_refused_everywhere_but_on_the_host_itself(world: World) -> None:
     world.enforce(BAN)
-    assert world.tell("local", "connect", FREE, 853) == "ECONNREFUSED"
-    assert world.tell("local", "connect", FREE_6, 853) == "ECONNREFUSED"
-    assert world.tell("local", "send", FREE, 853) == "EPERM"
+    assert world.send_command("local", "connect", FREE, 853) == "ECONNREFUSED"
+    assert world.send_command("local", "connect", FREE_6, 853) == "ECONNREFUSED"
+    assert world.send_command("local", "send", FREE, 853) == "EPERM"
     assert world.refused("-dns-over-tls") >= 3
-    assert world.tell("local", "connect", "127.0.0.1", 853) == "ok"
+    assert world.send_command("local", "connect", "127.0.0.1", 853) == "ok"
 
 
 def test_ports_of_a_service_are_refused_and_no_others(world: World) -> None:
     world.enforce(plan("203.0.113.0/24", ports=(53, 443)))
-    assert world.tell("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
-    assert world.tell("local", "connect", BLOCKED, 8080) == "ok"
+    assert world.send_command("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
+    assert world.send_command("local", "connect", BLOCKED, 8080) == "ok"
 
 
 def test_a_guest_behind_the_host_is_refused_too(world: World) -> None:
-    assert world.tell("inner", "connect", BLOCKED, 443) == "ok"
+    assert world.send_command("inner", "connect", BLOCKED, 443) == "ok"
     world.enforce(BAN)
-    assert world.tell("inner", "connect", BLOCKED, 443) == "ECONNREFUSED"
-    assert world.tell("inner", "connect", BLOCKED_6, 443) == "ECONNREFUSED"
-    assert world.tell("inner", "connect", FREE, 443) == "ok"
+    assert world.send_command("inner", "connect", BLOCKED, 443) == "ECONNREFUSED"
+    assert world.send_command("inner", "connect", BLOCKED_6, 443) == "ECONNREFUSED"
+    assert world.send_command("inner", "connect", FREE, 443) == "ok"
     assert world.refused() >= 2
 
 
 def test_where_services_overlap_the_first_one_counts(world: World) -> None:
     world.enforce(plan("203.0.113.0/24", aaa=["203.0.113.0/28"]))
-    assert world.tell("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
+    assert world.send_command("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
     assert (world.refused("_aaa"), world.refused()) == (1, 0)
 
 
@@ -77,7 +77,7 @@ def test_another_table_that_accepts_opens_nothing(world: World, priority: int) -
     hook = f"type filter hook output priority {priority}; accept;"
     world.run(["nft", "-f", "-"], stdin=f"table inet own {{ chain c {{ {hook} }}; }}\n")
     world.enforce(BAN)
-    assert world.tell("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
+    assert world.send_command("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
 
 
 def control_connection(world: World, port: int) -> None:
@@ -94,45 +94,45 @@ def test_the_control_connection_survives_though_it_comes_from_a_restricted_netwo
     world: World, port: int, first: str
 ) -> None:
     """The connection is older than connection tracking on this host, and either side may be the first to speak."""
-    assert world.tell("outside", "connect", LOCAL, port, BLOCKED) == "ok"
+    assert world.send_command("outside", "connect", LOCAL, port, BLOCKED) == "ok"
     control_connection(world, port)
     refusals = world.enforce(BAN)
     assert f"port {port}" in refusals[BLOCKED]
     other = {"local": "outside", "outside": "local"}
     for speaker in (first, other[first], first, other[first]):
-        assert world.tell(speaker, "say") == "ok"
-        assert world.tell(other[speaker], "hear") == "ok"
+        assert world.send_command(speaker, "say") == "ok"
+        assert world.send_command(other[speaker], "hear") == "ok"
 
 
 @pytest.mark.parametrize("port", [22, 2222])
 def test_the_port_of_the_control_connection_is_no_way_out(world: World, port: int) -> None:
     control_connection(world, port)
     world.enforce(BAN)
-    assert world.tell("local", "connect", BLOCKED, 443, LOCAL, port - 1) == "ECONNREFUSED"
+    assert world.send_command("local", "connect", BLOCKED, 443, LOCAL, port - 1) == "ECONNREFUSED"
     world.file("/etc/ssh/sshd_config", f"Port {port}\nPort 2300\n")
     world.enforce(BAN)
-    assert world.tell("local", "connect", BLOCKED, 443, LOCAL, 2300) == "ECONNREFUSED"
-    assert world.tell("local", "connect", FREE, 443, LOCAL, 2300) == "ok"
+    assert world.send_command("local", "connect", BLOCKED, 443, LOCAL, 2300) == "ECONNREFUSED"
+    assert world.send_command("local", "connect", FREE, 443, LOCAL, 2300) == "ok"
 
 
 def test_new_connections_from_a_restricted_network_are_answered(world: World) -> None:
     world.enforce(BAN)
     for port in (22, 8080):
-        assert world.tell("outside", "connect", LOCAL, port, BLOCKED) == "ok"
-    assert world.tell("outside", "connect", LOCAL_6, 8080, BLOCKED_6) == "ok"
+        assert world.send_command("outside", "connect", LOCAL, port, BLOCKED) == "ok"
+    assert world.send_command("outside", "connect", LOCAL_6, 8080, BLOCKED_6) == "ok"
 
 
 @pytest.mark.parametrize("first", ["local", "outside"])
 @pytest.mark.parametrize("address", [BLOCKED, BLOCKED_6])
 def test_an_open_connection_to_a_restricted_address_dies(world: World, address: str, first: str) -> None:
     """Whoever speaks first: a packet from outside must not make the connection look like one that began there."""
-    assert world.tell("local", "connect", address, 443) == "ok"
+    assert world.send_command("local", "connect", address, 443) == "ok"
     world.enforce(BAN)
-    world.tell(first, "say")
+    world.send_command(first, "say")
     if first == "outside":
-        world.tell("local", "hear")  # what was on its way may arrive; nothing is answered
-    assert "nothing" not in {world.tell("local", "say"), world.tell("local", "hear")}
-    assert world.tell("local", "say") in ("EPIPE", "ECONNRESET", "ECONNREFUSED")
+        world.send_command("local", "hear")  # what was on its way may arrive; nothing is answered
+    assert "nothing" not in {world.send_command("local", "say"), world.send_command("local", "hear")}
+    assert world.send_command("local", "say") in ("EPIPE", "ECONNRESET", "ECONNREFUSED")
     assert world.refused() >= 1
 
 
@@ -149,9 +149,9 @@ def test_gateway_resolver_source_and_management_stay_reachable_and_it_is_said(wo
         FREE_6: "management",
     }
     for address, port in ((GATEWAY, 443), (BLOCKED_HOST, 53), (BLOCKED, 443), (FREE_6, 443)):
-        assert world.tell("local", "connect", address, port) == "ok"
+        assert world.send_command("local", "connect", address, port) == "ok"
     for address, port in ((BLOCKED_HOST, 443), (FREE, 443), (BLOCKED_6, 443)):
-        assert world.tell("local", "connect", address, port) == "ECONNREFUSED"
+        assert world.send_command("local", "connect", address, port) == "ECONNREFUSED"
 
 
 def test_a_timer_without_the_ssh_session_and_without_names_finds_nothing_wrong(world: World) -> None:
@@ -165,9 +165,9 @@ def test_a_timer_without_the_ssh_session_and_without_names_finds_nothing_wrong(w
 
 
 def excepting(*users: str) -> dict[str, Any]:
-    wanted = plan("203.0.113.0/24", "2001:db8::/48", signal=[BLOCKED_HOST])
-    wanted["controls"]["firewall"]["services"]["telegram"]["exceptions"] = [{"waiver": "w1", "users": list(users)}]
-    return wanted
+    excepted = plan("203.0.113.0/24", "2001:db8::/48", signal=[BLOCKED_HOST])
+    excepted["controls"]["firewall"]["services"]["telegram"]["exceptions"] = [{"waiver": "w1", "users": list(users)}]
+    return excepted
 
 
 def test_only_the_users_of_a_waiver_reach_the_service_and_only_that_one(world: World) -> None:
@@ -175,11 +175,11 @@ def test_only_the_users_of_a_waiver_reach_the_service_and_only_that_one(world: W
     world.user("bob", 51005)
     world.enforce(excepting("alice", "nobody-here"))
     for address in (BLOCKED, BLOCKED_6):
-        assert world.tell("alice", "connect", address, 443) == "ok"
-        assert world.tell("bob", "connect", address, 443) == "ECONNREFUSED"
-        assert world.tell("local", "connect", address, 443) == "ECONNREFUSED"
-        assert world.tell("inner", "connect", address, 443) == "ECONNREFUSED"
-    assert world.tell("alice", "connect", BLOCKED_HOST, 443) == "ECONNREFUSED"
+        assert world.send_command("alice", "connect", address, 443) == "ok"
+        assert world.send_command("bob", "connect", address, 443) == "ECONNREFUSED"
+        assert world.send_command("local", "connect", address, 443) == "ECONNREFUSED"
+        assert world.send_command("inner", "connect", address, 443) == "ECONNREFUSED"
+    assert world.send_command("alice", "connect", BLOCKED_HOST, 443) == "ECONNREFUSED"
     (verdict,) = (v for v in firewall.observe(world.host, excepting("alice")) if v.rule == "firewall/telegram")
     assert (verdict.state, verdict.waiver) == (WAIVED, "w1")
     assert [finding.scope for finding in verdict.findings] == ["user:alice"]
@@ -216,16 +216,16 @@ def test_a_log_line_names_the_service_and_the_user_and_few_are_written(
 ) -> None:
     world.user("bob", 51005)
     world.enforce(BAN)
-    assert world.tell("inner", "connect", BLOCKED, 443) == "ECONNREFUSED"
+    assert world.send_command("inner", "connect", BLOCKED, 443) == "ECONNREFUSED"
     for _ in range(40):
-        assert world.tell("bob", "connect", BLOCKED, 443) == "ECONNREFUSED"
-    assert world.tell("local", "connect", FREE, 443) == "ok"
+        assert world.send_command("bob", "connect", BLOCKED, 443) == "ECONNREFUSED"
+    assert world.send_command("local", "connect", FREE, 443) == "ok"
     lines = [line for line in kernel_log() if f"DST={BLOCKED} " in line]
     assert len(lines) in range(20, 24)  # 20 at once, and then 6 a minute; the counter has them all
     assert world.refused() >= 41
-    of_guest, *of_user = lines
-    assert of_guest.startswith("proscribe telegram IN=inner OUT=outside ")
-    assert "UID" not in of_guest
+    forwarded, *of_user = lines
+    assert forwarded.startswith("proscribe telegram IN=inner OUT=outside ")
+    assert "UID" not in forwarded
     for line in of_user:
         assert line.startswith("proscribe telegram IN= OUT=outside ")
         assert " PROTO=TCP " in line
@@ -237,28 +237,28 @@ def test_what_a_user_of_a_waiver_sends_last_arrives_although_the_program_has_end
     """Then the packets belong to no socket of a user any more."""
     world.user("alice", 51004)
     world.enforce(excepting("alice"))
-    assert world.tell("alice", "pour", BLOCKED, 443, 300_000) == "ok"
+    assert world.send_command("alice", "pour", BLOCKED, 443, 300_000) == "ok"
     world.peers["alice"].kill()
     world.peers["alice"].communicate()
-    assert world.tell("outside", "drain", 300_000) == "ok"
+    assert world.send_command("outside", "drain", 300_000) == "ok"
     assert world.refused() == 0
 
 
 def test_an_open_connection_of_a_user_dies_with_the_waiver(world: World) -> None:
     world.user("alice", 51004)
     world.enforce(excepting("alice"))
-    assert world.tell("alice", "connect", BLOCKED, 443) == "ok"
+    assert world.send_command("alice", "connect", BLOCKED, 443) == "ok"
     world.enforce(plan("203.0.113.0/24", "2001:db8::/48", signal=[BLOCKED_HOST]))
-    assert "nothing" not in {world.tell("alice", "say"), world.tell("alice", "hear")}
-    assert world.tell("alice", "say") in ("EPIPE", "ECONNRESET", "ECONNREFUSED")
+    assert "nothing" not in {world.send_command("alice", "say"), world.send_command("alice", "hear")}
+    assert world.send_command("alice", "say") in ("EPIPE", "ECONNRESET", "ECONNREFUSED")
 
 
 def test_quic_is_refused_everywhere_and_tcp_is_not(world: World) -> None:
     world.enforce(made_plan({}, quic="blocked"))
-    assert world.tell("local", "send", FREE, 443) == "EPERM"
-    assert world.tell("local", "send", FREE_6, 443) == "EPERM"
-    assert world.tell("local", "connect", FREE, 443) == "ok"
-    assert world.tell("local", "send", FREE, 8080) == "ok"
+    assert world.send_command("local", "send", FREE, 443) == "EPERM"
+    assert world.send_command("local", "send", FREE_6, 443) == "EPERM"
+    assert world.send_command("local", "connect", FREE, 443) == "ok"
+    assert world.send_command("local", "send", FREE, 8080) == "ok"
     assert world.refused("-quic") == 2
 
 
@@ -271,11 +271,11 @@ def test_own_rules_for_what_goes_out_come_after_the_ban_and_open_nothing_of_it(w
     world.enforce(
         rules(to_one, own_rule("out", "reject", protocol="tcp", ports=["443", "2000-2999"], comment="no web"))
     )
-    assert world.tell("local", "connect", FREE, 443) == "ok"
-    assert world.tell("local", "connect", FREE_6, 443) == "ECONNREFUSED"
-    assert world.tell("local", "connect", FREE, 2222) == "ECONNREFUSED"
-    assert world.tell("local", "connect", FREE, 8080) == "ok"
-    assert world.tell("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
+    assert world.send_command("local", "connect", FREE, 443) == "ok"
+    assert world.send_command("local", "connect", FREE_6, 443) == "ECONNREFUSED"
+    assert world.send_command("local", "connect", FREE, 2222) == "ECONNREFUSED"
+    assert world.send_command("local", "connect", FREE, 8080) == "ok"
+    assert world.send_command("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
     assert (world.refused("-own-rules"), world.refused()) == (2, 1)
 
 
@@ -284,10 +284,10 @@ def test_refusing_all_that_goes_out_leaves_lifelines_and_what_comes_in(world: Wo
     world.file("/etc/resolv.conf", f"nameserver {FREE}\n")
     world.enforce(rules(own_rule("out", "drop"), management=[f"{FREE_6}/128"]))
     for address, port in ((GATEWAY, 443), (FREE, 53), (FREE_6, 8080)):
-        assert world.tell("local", "connect", address, port) == "ok"
-    assert world.tell("local", "send", FREE, 8080) == "EPERM"
-    assert world.tell("outside", "connect", LOCAL, 8080, FREE) == "ok"
-    assert world.tell("outside", "connect", LOCAL_6, 22, FREE_6) == "ok"
+        assert world.send_command("local", "connect", address, port) == "ok"
+    assert world.send_command("local", "send", FREE, 8080) == "EPERM"
+    assert world.send_command("outside", "connect", LOCAL, 8080, FREE) == "ok"
+    assert world.send_command("outside", "connect", LOCAL_6, 22, FREE_6) == "ok"
 
 
 def test_own_rules_for_what_comes_in_judge_by_where_it_comes_from(world: World) -> None:
@@ -295,34 +295,34 @@ def test_own_rules_for_what_comes_in_judge_by_where_it_comes_from(world: World) 
     world.enforce(
         rules(some, own_rule("in", "reject", protocol="tcp", ports=["8080"]), own_rule("in", "drop", ports=["53"]))
     )
-    assert world.tell("outside", "connect", LOCAL, 8080, FREE) == "ok"
-    assert world.tell("outside", "connect", LOCAL, 8080, GATEWAY) == "ECONNREFUSED"
-    assert world.tell("outside", "connect", LOCAL_6, 8080) == "ECONNREFUSED"
-    assert world.tell("outside", "connect", LOCAL, 443, GATEWAY) == "ok"
-    assert world.tell("outside", "connect", LOCAL, 53, GATEWAY) == "nothing"
-    assert world.tell("local", "connect", "127.0.0.1", 8080) == "ok"
-    assert world.tell("local", "connect", FREE, 8080) == "ok"  # its answers come in
+    assert world.send_command("outside", "connect", LOCAL, 8080, FREE) == "ok"
+    assert world.send_command("outside", "connect", LOCAL, 8080, GATEWAY) == "ECONNREFUSED"
+    assert world.send_command("outside", "connect", LOCAL_6, 8080) == "ECONNREFUSED"
+    assert world.send_command("outside", "connect", LOCAL, 443, GATEWAY) == "ok"
+    assert world.send_command("outside", "connect", LOCAL, 53, GATEWAY) == "nothing"
+    assert world.send_command("local", "connect", "127.0.0.1", 8080) == "ok"
+    assert world.send_command("local", "connect", FREE, 8080) == "ok"  # its answers come in
 
 
 def test_own_rules_for_what_passes_through(world: World) -> None:
     world.enforce(rules(own_rule("forward", "reject", addresses=[FREE])))
-    assert world.tell("inner", "connect", FREE, 443) == "ECONNREFUSED"
-    assert world.tell("inner", "connect", FREE_6, 443) == "ok"
-    assert world.tell("local", "connect", FREE, 443) == "ok"
+    assert world.send_command("inner", "connect", FREE, 443) == "ECONNREFUSED"
+    assert world.send_command("inner", "connect", FREE_6, 443) == "ok"
+    assert world.send_command("local", "connect", FREE, 443) == "ok"
 
 
 @pytest.mark.parametrize("port", [22, 2222])
 def test_no_own_rule_keeps_out_who_manages_the_host(world: World, port: int) -> None:
     """Neither over the connection that there is, which conntrack has never seen, nor over a new one."""
-    assert world.tell("outside", "connect", LOCAL, port, FREE) == "ok"
+    assert world.send_command("outside", "connect", LOCAL, port, FREE) == "ok"
     world.file("/proc/self/environ", f"SSH_CONNECTION={FREE} 50000 {LOCAL} {port}\0")
     world.enforce(rules(own_rule("in", "drop"), management=[f"{FREE_6}/128"]))
     for role in ("outside", "local"):
-        assert world.tell(role, "say") == "ok"
-        assert world.tell({"outside": "local", "local": "outside"}[role], "hear") == "ok"
-    assert world.tell("outside", "connect", LOCAL, port, FREE) == "ok"
-    assert world.tell("outside", "connect", LOCAL_6, 8080, FREE_6) == "ok"
-    assert world.tell("outside", "connect", LOCAL, 8080, FREE) == "nothing"
+        assert world.send_command(role, "say") == "ok"
+        assert world.send_command({"outside": "local", "local": "outside"}[role], "hear") == "ok"
+    assert world.send_command("outside", "connect", LOCAL, port, FREE) == "ok"
+    assert world.send_command("outside", "connect", LOCAL_6, 8080, FREE_6) == "ok"
+    assert world.send_command("outside", "connect", LOCAL, 8080, FREE) == "nothing"
 
 
 @pytest.mark.parametrize("words", ["notrack", "accept"])
@@ -330,7 +330,7 @@ def test_what_another_table_does_first_opens_nothing(world: World, words: str) -
     hook = f"type filter hook output priority raw; ip daddr {BLOCKED} {words};"
     world.run(["nft", "-f", "-"], stdin=f"table inet own {{ chain c {{ {hook} }}; }}\n")
     world.enforce(BAN)
-    assert world.tell("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
+    assert world.send_command("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
 
 
 def test_a_translation_to_a_restricted_address_is_refused_and_one_away_from_it_is_not(world: World) -> None:
@@ -338,5 +338,5 @@ def test_a_translation_to_a_restricted_address_is_refused_and_one_away_from_it_i
     hook = f"type nat hook output priority dstnat; {rules}"
     world.run(["nft", "-f", "-"], stdin=f"table inet own {{ chain c {{ {hook} }}; }}\n")
     world.enforce(BAN)
-    assert world.tell("local", "connect", FREE, 443) == "ECONNREFUSED"
-    assert world.tell("local", "connect", BLOCKED_HOST, 443) == "ok"
+    assert world.send_command("local", "connect", FREE, 443) == "ECONNREFUSED"
+    assert world.send_command("local", "connect", BLOCKED_HOST, 443) == "ok"

@@ -89,10 +89,10 @@ KEYS: dict[str, Any] = {
 ATTACKS = [{name: said} for name, said in KEYS.items()] if os.environ.get("PROSCRIBE_EVERY_STEP") == "1" else [KEYS]
 each = pytest.mark.parametrize("keys", ATTACKS, ids=", ".join)
 
-HOSTILE_LOOK = """
-if call.kind == "look":
+HOSTILE_RECORD = """
+if call.kind == "observe":
     plan = call.head()["plan"]
-    look({"changed": False, "record": record(plan), "drifted": [], "privileged": True, **json.loads(SAID)})
+    send_record({"changed": False, "record": record(plan), "drifted": [], "privileged": True, **json.loads(SAID)})
 else:
     good(call)
 """
@@ -105,7 +105,7 @@ else:
     ids=["audit", "audit -v", "enforce --check"],
 )
 def test_no_key_of_a_look_reaches_ansible(hosts, playbook, options, keys):
-    attack(hosts, HOSTILE_LOOK, keys)
+    attack(hosts, HOSTILE_RECORD, keys)
     ended = hosts.run(playbook, *options)
     assert set(unharmed(hosts, ended).values()) <= {"unknown", "compliant"}
 
@@ -115,7 +115,7 @@ HOSTILE_MODULE = f"""
 if call.kind == "module":
     call.read()
     print({NASTY[:20]!r} + "\\n" + SAID + "\\n" + {NASTY[:20]!r})
-elif call.kind == "look":
+elif call.kind == "observe":
     call.head()
 elif "rm -f" in call.command:  # Ansible tells what is wrong with it
     os.write(2, {NASTY[:20].encode()!r})
@@ -133,8 +133,8 @@ def test_no_key_of_the_module_that_stands_in_for_the_look_reaches_ansible(hosts,
 
 # Something has drifted, so that the enforcing module is called; and that attacks.
 HOSTILE_CHANGE = """
-if call.kind == "look":
-    look(drifted(call.head()["plan"]))
+if call.kind == "observe":
+    send_record(drifted(call.head()["plan"]))
 elif call.kind == "module":
     call.read()
     print(SAID)
@@ -192,7 +192,7 @@ def test_no_key_of_a_collected_record_reaches_ansible(hosts, keys):
 
 
 NASTY_ENDS = {
-    "of a look that fails": f"call.kind == 'look' and call.head(); os.write(2, {NASTY[:20].encode()!r}); sys.exit(3)",
+    "of a run that fails": f"call.kind == 'observe' and call.head(); os.write(2, {NASTY[:20].encode()!r}); sys.exit(3)",
     "of a host that hangs up": f"os.write(2, {NASTY[:20].encode()!r}); os._exit(255)",
     "before the answer": f"print({NASTY[:20]!r}); good(call)",
 }
@@ -213,7 +213,7 @@ NO_ANSWERS = [DEEP, '{"record": NaN}', '{"record": 1' + "0" * 5000 + "}", "[]", 
 def test_json_that_is_none_of_ours_costs_a_host_its_record_alone(hosts):
     hosts.inventory(len(NO_ANSWERS) + 2)
     for number, said in enumerate(NO_ANSWERS):
-        hosts.attack(hosts.names[number + 1], f"call.head(); look({said!r})")
+        hosts.attack(hosts.names[number + 1], f"call.head(); send_record({said!r})")
     assert set(unharmed(hosts, hosts.run("audit")).values()) == {"unknown"}
 
 
@@ -248,7 +248,7 @@ SILENCES = {
     "says nothing": "call.head(); time.sleep(3600)",
     "does not even read": "time.sleep(3600)",
     "has no end of its tidying up": "if call.kind == 'module': print(json.dumps({'record': record('0' * 64)}))\n"
-    "elif 'rm -f' in call.command: time.sleep(3600)\nelif call.kind == 'look': call.head()\nelse: good(call)",
+    "elif 'rm -f' in call.command: time.sleep(3600)\nelif call.kind == 'observe': call.head()\nelse: good(call)",
     "says a little now and then": "call.head()\nwhile True: print('.', flush=True); time.sleep(1)",
     "ignores the end of its session": "signal.signal(signal.SIGHUP, signal.SIG_IGN); signal.signal(signal.SIGPIPE, "
     "signal.SIG_IGN)\ncall.head()\nwhile True: time.sleep(3600)",

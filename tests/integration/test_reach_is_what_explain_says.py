@@ -29,8 +29,8 @@ from reach_cases import (
     ADDRESSES,
     CLOSED_ADDRESSES,
     CLOSED_NAMES,
-    CLOSED_TO_GUESTS,
     CLOSED_TO_HOST,
+    CLOSED_TO_NESTED,
     INNOCENT_ADDRESSES,
     INNOCENT_NAMES,
     NAMES,
@@ -42,8 +42,8 @@ from reach_cases import (
 )
 from reach_world import (
     BACKENDS,
-    GUEST,
     HOST,
+    NESTED,
     TLS_PORT,
     TOOLS,
     Probe,
@@ -90,7 +90,7 @@ class Policy:
         explain.add_arguments(parser)
         question = inventory.question(parser.parse_args(["-i", str(folder / "hosts.yml"), "x"]))
         self.compiled = compile_hosts(question, NOW)
-        self._told: dict[str, list[Any]] = {}
+        self._answers: dict[str, list[Any]] = {}
 
     def plan(self, backend: str) -> dict[str, Any]:
         return self.compiled.plans[self.compiled.hosts[backend]]
@@ -101,15 +101,15 @@ class Policy:
 
     def reasons(self, backend: str, word: str) -> dict[str, list[str]]:
         """Each control's reasons, in words."""
-        told = self._controls(backend, word)
-        return {control: [reason["text"] for reason in answer["reasons"]] for control, answer in told.items()}
+        answers = self._controls(backend, word)
+        return {control: [reason["text"] for reason in answer["reasons"]] for control, answer in answers.items()}
 
     def _controls(self, backend: str, word: str) -> dict[str, Any]:
         """What `explain --json` prints of one host."""
-        if word not in self._told:
-            told = json.loads(json.dumps(explain.as_json(*explain.explain(read(word), self.compiled))))
-            self._told[word] = told["answers"]
-        (group,) = (group for group in self._told[word] if backend in group["hosts"])
+        if word not in self._answers:
+            answers = json.loads(json.dumps(explain.as_json(*explain.explain(read(word), self.compiled))))
+            self._answers[word] = answers["answers"]
+        (group,) = (group for group in self._answers[word] if backend in group["hosts"])
         return dict(group["controls"])
 
 
@@ -165,24 +165,24 @@ def seen(world: World, policy: Policy) -> Seen:
         for phase in (BEFORE, ENFORCED, LIFTED):
             for control in controls if phase != BEFORE else []:
                 verb = "enforce" if phase == ENFORCED else "lift"
-                assert isinstance(told := world.host(verb, plan, control), list), told
+                assert isinstance(actions := world.host(verb, plan, control), list), actions
             if phase == ENFORCED:
                 everything[backend, phase, "record"] = world.host("observe", plan)
-            for role in (HOST, GUEST):
-                asked = [probe for name in NAMES for probe in lookups(backend, role, name)]
-                asked += CONNECTIONS if "firewall" in controls else []
-                everything[backend, phase, role] = world.look(role, asked)
+            for role in (HOST, NESTED):
+                probes = [probe for name in NAMES for probe in lookups(backend, role, name)]
+                probes += CONNECTIONS if "firewall" in controls else []
+                everything[backend, phase, role] = world.probe(role, probes)
     return everything
 
 
 @pytest.mark.parametrize("phase", [BEFORE, LIFTED])
-@pytest.mark.parametrize("role", [HOST, GUEST])
+@pytest.mark.parametrize("role", [HOST, NESTED])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_without_proscribe_everything_is_reached(seen: Seen, backend: str, role: str, phase: str) -> None:
     reached = seen[backend, phase, role]
-    wanted = {probe: found(probe, name) for name in NAMES for probe in lookups(backend, role, name)}
-    wanted |= dict.fromkeys(CONNECTIONS if backend == BACKENDS[0] else [], "ok")
-    assert reached == wanted
+    expected = {probe: found(probe, name) for name in NAMES for probe in lookups(backend, role, name)}
+    expected |= dict.fromkeys(CONNECTIONS if backend == BACKENDS[0] else [], "ok")
+    assert reached == expected
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -191,7 +191,7 @@ def test_a_name_resolves_unless_explain_says_that_it_is_blocked(
     seen: Seen, policy: Policy, backend: str, name: str
 ) -> None:
     blocked = closed(policy.says(backend, name)["dns"])
-    for role in (HOST, GUEST):
+    for role in (HOST, NESTED):
         reached = seen[backend, ENFORCED, role]
         for probe in lookups(backend, role, name):
             assert (probe, reached[probe]) == (probe, lost(probe) if blocked else found(probe, name)), role
@@ -205,9 +205,9 @@ def test_an_address_is_reached_unless_explain_says_that_it_is_blocked(seen: Seen
         address, port = place[:2]
         blocked = closed(policy.says(BACKENDS[0], at(address, port))["firewall"])
         some_blocked |= blocked
-        for role in (HOST, GUEST):
+        for role in (HOST, NESTED):
             reached = seen[BACKENDS[0], ENFORCED, role]
-            other = role == GUEST and address in (CLOSED_TO_HOST, CLOSED_TO_GUESTS)  # the answer is the host's
+            other = role == NESTED and address in (CLOSED_TO_HOST, CLOSED_TO_NESTED)  # the answer is the host's
             for probe in connections(*place):
                 assert (probe, reached[probe] == "ok") == (probe, blocked if other else not blocked), role
     if case in NAMES and some_blocked:  # of a name, explain cannot know where it leads
@@ -215,7 +215,7 @@ def test_an_address_is_reached_unless_explain_says_that_it_is_blocked(seen: Seen
 
 
 def test_what_own_rules_do_to_guests_only_is_among_the_reasons(policy: Policy) -> None:
-    for address, refused in ((CLOSED_TO_HOST, "from this host"), (CLOSED_TO_GUESTS, "from guests behind it")):
+    for address, refused in ((CLOSED_TO_HOST, "from this host"), (CLOSED_TO_NESTED, "from guests behind it")):
         (reason,) = policy.reasons(BACKENDS[0], address)["firewall"]
         assert reason.startswith(refused)
         assert "reject" in reason
@@ -246,8 +246,8 @@ def test_there_are_thirty_cases_of_either_kind_and_they_are_what_they_are_called
         CLOSED_ADDRESSES, True
     )
     innocent = (*INNOCENT_NAMES, *INNOCENT_ADDRESSES)
-    told = {word: {policy.says("dnsmasq", word)[control] for control in ("dns", "firewall")} for word in innocent}
-    assert told == {word: {explain.OPEN} for word in innocent}
+    answers = {word: {policy.says("dnsmasq", word)[control] for control in ("dns", "firewall")} for word in innocent}
+    assert answers == {word: {explain.OPEN} for word in innocent}
     assert min(len(CLOSED_NAMES) + len(CLOSED_ADDRESSES), len(innocent)) >= 30
 
 
@@ -267,14 +267,14 @@ def test_where_only_the_filter_may_ask_nobody_else_reaches_a_name_server_and_web
         world.host("enforce", plan, control)
     states = {rule["rule"]: rule["state"] for rule in world.host("observe", plan)["rules"]}
     assert {"noncompliant", "error", "unknown"}.isdisjoint(states.values()), states
-    for role in (HOST, GUEST):
-        reached = world.look(role, NAME_SERVERS)
+    for role in (HOST, NESTED):
+        reached = world.probe(role, NAME_SERVERS)
         assert [probe for probe, answer in reached.items() if answer == "ok"] == []
-        over_tcp, over_udp = world.look(role, connections(V4, TLS_PORT)).values()
+        over_tcp, over_udp = world.probe(role, connections(V4, TLS_PORT)).values()
         assert over_tcp == "ok" != over_udp
         for name in ("signal.org", "example.github.io"):
             blocked = closed(policy.says(FORCED, name)["dns"])
-            for probe, answer in world.look(role, lookups("unbound", role, name)).items():
+            for probe, answer in world.probe(role, lookups("unbound", role, name)).items():
                 assert (probe, answer) == (probe, lost(probe) if blocked else found(probe, name)), role
     world.host("stop")  # is no way out either
     states = {rule["rule"]: rule["state"] for rule in world.host("observe", plan)["rules"]}
@@ -282,5 +282,5 @@ def test_where_only_the_filter_may_ask_nobody_else_reaches_a_name_server_and_web
     assert states["dns/resolver"] == "noncompliant"
     for control in ("dns", "firewall"):
         world.host("lift", plan, control)
-    for role in (HOST, GUEST):
-        assert world.look(role, NAME_SERVERS) == dict.fromkeys(NAME_SERVERS, "ok")
+    for role in (HOST, NESTED):
+        assert world.probe(role, NAME_SERVERS) == dict.fromkeys(NAME_SERVERS, "ok")

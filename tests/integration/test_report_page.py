@@ -130,8 +130,8 @@ def page_fixture(browser: Chromium, address: str) -> Iterator[Page]:
 def texts(page: Page, selector: str) -> list[str]:
     """The texts of elements, each in one line."""
     found = f"[...document.querySelectorAll({json.dumps(selector)})]"
-    told: list[str] = page.evaluate(f"{found}.map(e => e.textContent.replace(/\\s+/g, ' ').trim())")
-    return told
+    content: list[str] = page.evaluate(f"{found}.map(e => e.textContent.replace(/\\s+/g, ' ').trim())")
+    return content
 
 
 def hosts(page: Page) -> list[str]:
@@ -154,8 +154,8 @@ def settle(page: Page) -> None:
 
 def focused(page: Page) -> str:
     """What has the focus: its id, or its text."""
-    told: str = page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()")
-    return told
+    content: str = page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()")
+    return content
 
 
 # -- finding hosts -----------------------------------------------------------------------------------------------------
@@ -352,10 +352,10 @@ def test_the_page_is_accessible_by_the_rules_of_axe(browser, address):
         page = browser.open(address, scheme=scheme, width=width)
         page.evaluate(act)
         page.evaluate(axe)
-        told = page.evaluate(
+        violations = page.evaluate(
             "axe.run().then(r => r.violations.map(v => [v.id, ...v.nodes.map(n => n.html)].join(' ')))"
         )
-        assert told == [], (scheme, width)
+        assert violations == [], (scheme, width)
 
 
 def test_without_scripts_everything_stands_there(browser, address):
@@ -385,7 +385,7 @@ def test_nothing_is_wider_than_a_phone(browser, address):
 
 def test_a_run_of_no_hosts_has_a_page_too(browser, tmp_path):
     page = browser.open(write(tmp_path / "report.html", {}, {}))
-    assert texts(page, "h1") == ["No host was asked"]
+    assert texts(page, "h1") == ["No host was selected"]
     assert page.complaints() == []
 
 

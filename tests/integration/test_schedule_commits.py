@@ -40,8 +40,8 @@ class Repository:
             self.git("config", name, value)
 
     def _run(self, *argv: str, **environment: str) -> str:
-        wanted = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", **environment}
-        done = subprocess.run(argv, env=wanted, capture_output=True, text=True, timeout=120)
+        variables = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", **environment}
+        done = subprocess.run(argv, env=variables, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, (argv, done.stderr)
         return done.stdout.strip()
 
@@ -67,8 +67,8 @@ class Repository:
         self.git("push", "--quiet", "--force", str(self.bare), f"{what}:{to}")
 
     def host(self, **settings: Any) -> Checkout:
-        told = {"repository": str(self.bare), "branch": "main", "signed": True, **settings}
-        return Checkout(str(self.state), told, str(self.signers))
+        options = {"repository": str(self.bare), "branch": "main", "signed": True, **settings}
+        return Checkout(str(self.state), options, str(self.signers))
 
     def takes(self, **settings: Any) -> str:
         """The commit that the host fetches, which is then its last good one. Raises Problem."""

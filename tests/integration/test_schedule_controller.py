@@ -86,12 +86,12 @@ def test_the_timer_is_set_up_once(fresh: Scheduled) -> None:
 def test_the_first_run_brings_the_host_in_line_and_the_next_has_nothing_to_say(fresh: Scheduled) -> None:
     machine = fresh
     first_run(machine)
-    assert "Subject: Proscribe: 1 host brought in line for the first time" in mails(machine)
-    told = mails(machine)
+    assert "Subject: Proscribe: 1 host corrected for the first time" in mails(machine)
+    sent = mails(machine)
     assert machine.start(SERVICE), machine.log(SERVICE)
     assert machine.record()["state"] == "compliant"
     assert "Proscribe:" not in machine.log(SERVICE)
-    assert mails(machine) == told
+    assert mails(machine) == sent
 
 
 def test_the_hosts_own_log_says_by_which_plan_and_what_was_done(fresh: Scheduled) -> None:
@@ -105,15 +105,15 @@ def test_the_hosts_own_log_says_by_which_plan_and_what_was_done(fresh: Scheduled
 
 
 def test_a_host_in_line_keeps_code_and_plan_and_is_only_told_their_names(machine: Scheduled) -> None:
-    inodes = f"stat -c '%i %n' {OBSERVE}/*"
-    kept = machine.script(inodes)
+    command = f"stat -c '%i %n' {OBSERVE}/*"
+    before = machine.script(command)
     code, plan = (f"{OBSERVE}/{name}" for name in machine.run("ls", OBSERVE).split())
     mark = machine.read(f"{REPORTS}/plans/kept/host-web01").split()
     assert mark == [code.rpartition("/")[2].partition("-")[0], plan.rpartition("-")[2]]
     assert f"sha256:{mark[1]}" == machine.record()["plan"]
     assert machine.start(SERVICE), machine.log(SERVICE)
     assert machine.record()["state"] == "compliant"
-    assert machine.script(inodes) == kept, "what is sent is kept anew"
+    assert machine.script(command) == before, "what is sent is kept anew"
     machine.run("rm", plan)
     assert machine.start(SERVICE), machine.log(SERVICE)
     assert machine.record()["state"] == "compliant"
@@ -130,9 +130,9 @@ def test_ten_ways_of_tampering_are_repaired_by_the_timer_and_told(machine: Sched
         "sleep",
         "infinity",
     )
-    for way in TEN.values():
-        machine.script(way.done)
-        assert not machine.succeeds("sh", "-c", way.right), way
+    for tampering in TEN.values():
+        machine.script(tampering.done)
+        assert not machine.succeeds("sh", "-c", tampering.right), tampering
     before = latest(machine)
     machine.proscribe("schedule", "-e", "proscribe_schedule_calendar='*:*:0/5'")
     until(lambda: latest(machine) != before)
@@ -141,17 +141,17 @@ def test_ten_ways_of_tampering_are_repaired_by_the_timer_and_told(machine: Sched
     # The timer may have begun another run since, which found nothing to do.
     runs = [name for name in machine.run("ls", REPORTS).split() if name[0] == "2" and name > before]
     record = machine.json(f"{REPORTS}/{runs[0]}/hosts.jsonl")
-    assert [how for how, way in TEN.items() if not named(record, way)] == []
-    assert [how for how, way in TEN.items() if not machine.succeeds("sh", "-c", way.right)] == []
+    assert [how for how, tampering in TEN.items() if not named(record, tampering)] == []
+    assert [how for how, tampering in TEN.items() if not machine.succeeds("sh", "-c", tampering.right)] == []
     assert (record["state"], record["errors"]) == ("repaired", [])
     assert record["found_at"] <= record["checked_at"]
     assert record["logged_in"] == ["alice"]
     assert machine.start(SERVICE)
     assert machine.record()["state"] == "compliant"
-    notice = mails(machine).rpartition("to: ")[2]
-    assert "Subject: Proscribe: 1 host drifted and put right" in notice
-    assert "web01 (logged in: alice)" in notice
-    assert "apps/wechat: put right: dpkg wechat 4.1.0; found 20" in notice
+    mail = mails(machine).rpartition("to: ")[2]
+    assert "Subject: Proscribe: 1 host corrected after drift" in mail
+    assert "web01 (logged in: alice)" in mail
+    assert "apps/wechat: corrected: dpkg wechat 4.1.0; found 20" in mail
 
 
 def test_a_missed_run_is_caught_up(machine: Scheduled) -> None:
@@ -167,7 +167,7 @@ def test_what_drifts_again_and_again_is_named(machine: Scheduled) -> None:
     for _ in range(3):
         machine.script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe")
         assert machine.start(SERVICE), machine.log(SERVICE)
-    assert "Drift again and again, so something there puts it back: web01" in machine.log(SERVICE)
+    assert "Repeated drift, so something there reverts the correction: web01" in machine.log(SERVICE)
 
 
 def test_a_second_run_is_refused_and_one_that_hangs_is_ended_and_told(machine: Scheduled) -> None:
@@ -188,9 +188,9 @@ def test_a_second_run_is_refused_and_one_that_hangs_is_ended_and_told(machine: S
     assert "Result=timeout" in machine.run("systemctl", "show", SERVICE, "--property=Result")
     assert "sleep 1000" not in machine.run("systemctl", "status", SERVICE, check=False)
     assert latest(machine) == before
-    notice = mails(machine).rpartition("to: ")[2].replace("\n", " ")
-    assert "Subject: Proscribe: a scheduled run was ended" in notice
-    assert "Until then 1 host had answered" in notice
+    mail = mails(machine).rpartition("to: ")[2].replace("\n", " ")
+    assert "Subject: Proscribe: a scheduled run was ended" in mail
+    assert "Until then 1 host had answered" in mail
     machine.write(f"{CHECKOUT}/fleet/hosts.yml", hosts)
     machine.run("rm", "-r", f"/etc/systemd/system/{SERVICE}.d")
     machine.run("systemctl", "daemon-reload")
@@ -201,7 +201,7 @@ def test_a_mistake_in_the_policy_is_told_and_touches_nothing(machine: Scheduled)
     restrictions = machine.read(f"{CHECKOUT}/fleet/group_vars/all.yml")
     machine.write(f"{CHECKOUT}/fleet/group_vars/all.yml", restrictions + "proscribe_catagories: []\n")
     assert not machine.start(SERVICE)
-    until(lambda: "came to no report (it ended with 78)" in mails(machine))
+    until(lambda: "produced no report (it ended with 78)" in mails(machine))
     machine.write(f"{CHECKOUT}/fleet/group_vars/all.yml", restrictions)
 
 

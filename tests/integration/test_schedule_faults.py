@@ -51,7 +51,7 @@ cp -a /etc/. /mnt
 head -c 9m /dev/zero >/mnt/.full 2>/dev/null || :
 mount --bind /mnt /etc
 """
-HOLDS = """\
+LOCK_HOLDER = """\
 systemd-run --quiet --collect --unit=holds-the-lock python3 -c '
 import fcntl, time
 locks = [open(f"/var/lib/dpkg/{name}", "w") for name in ("lock-frontend", "lock")]
@@ -76,7 +76,7 @@ FAULTS = {
     "sudo": Fault("mv /etc/sudoers.d/admin /root/", "mv /root/admin /etc/sudoers.d/", "unknown", "sudo"),
     "full": Fault(FULL, "umount /etc; umount /mnt", "error", "No space left on device"),
     "readonly": Fault("mount -o remount,bind,ro /", "mount -o remount,bind,rw /", "error", "Read-only file system"),
-    "locked": Fault(HOLDS, "systemctl stop holds-the-lock", "error", "lock"),
+    "locked": Fault(LOCK_HOLDER, "systemctl stop holds-the-lock", "error", "lock"),
     "nopython": Fault("mv /usr/bin/python3.13 /root/", "mv /root/python3.13 /usr/bin/", "unknown", "python"),
     "oldpython": Fault(":", ":", "unknown", "3.6"),
     "late": Fault(":", ":", "unknown", "or its clock is wrong"),
@@ -123,29 +123,29 @@ def healed(fleet: Fleet, faulty: dict[str, dict]) -> dict[str, dict]:
     return fleet.records()
 
 
-def told(record: dict) -> str:
+def message(record: dict) -> str:
     return "; ".join([record["reason"] or "", *(error["message"] for error in record["errors"])])
 
 
 @pytest.mark.parametrize("host", FAULTS)
 def test_a_fault_has_a_state_and_a_message_and_costs_no_other_host_its_turn(faulty: dict[str, dict], host: str) -> None:
     record = faulty[host]
-    assert record["state"] == FAULTS[host].state, told(record)
-    assert FAULTS[host].says in told(record)
-    assert "Traceback" not in told(record)
+    assert record["state"] == FAULTS[host].state, message(record)
+    assert FAULTS[host].says in message(record)
+    assert "Traceback" not in message(record)
 
 
 def test_every_fault_is_told_once(fleet: Fleet, faulty: dict[str, dict]) -> None:
     assert set(faulty) == set(FAULTS)
-    notice = fleet.controller.read("/srv/mails")
-    assert notice.count("Subject: ") == 1
+    mail = fleet.controller.read("/srv/mails")
+    assert mail.count("Subject: ") == 1
     for host in FAULTS:
-        assert f"\n{host}" in notice
+        assert f"\n{host}" in mail
 
 
 @pytest.mark.parametrize("host", FAULTS)
 def test_the_next_run_heals(fleet: Fleet, healed: dict[str, dict], host: str) -> None:
-    assert healed[host]["state"] in ("repaired", "compliant"), told(healed[host])
+    assert healed[host]["state"] in ("repaired", "compliant"), message(healed[host])
     assert healed[host]["errors"] == []
     assert not fleet.hosts[host].there("/opt/wechat")
 
@@ -170,7 +170,7 @@ def test_a_folder_of_reports_that_cannot_be_written_is_told_and_hosts_are_correc
     controller.script(f"mount --bind {REPORTS} {REPORTS}; mount -o remount,bind,ro {REPORTS}")
     try:
         assert not controller.start(SERVICE)
-        until(lambda: "came to no report" in controller.read("/srv/mails"))
+        until(lambda: "produced no report" in controller.read("/srv/mails"))
         assert "Read-only file system" in controller.log(SERVICE)
         assert fleet.latest() == before
     finally:

@@ -46,7 +46,7 @@ def test_root_does_not_schedule_what_an_ordinary_user_can_write(machine: Schedul
 
 
 @pytest.mark.parametrize(
-    ("change", "back", "told"),
+    ("change", "back", "reason"),
     [
         (f"chown alice {CHECKOUT}", f"chown root {CHECKOUT}", f"{CHECKOUT} (of alice, mode 0755)"),
         (f"chmod o+w {CHECKOUT}/roles", f"chmod o-w {CHECKOUT}/roles", f"{CHECKOUT}/roles (of root, mode 0757)"),
@@ -62,11 +62,11 @@ def test_root_does_not_schedule_what_an_ordinary_user_can_write(machine: Schedul
     ids=["the checkout", "a part of it", "a directory above it", "the inventory", "a link in it", "its environment"],
 )
 def test_root_schedules_nothing_of_which_a_part_is_in_others_reach(
-    machine: Scheduled, change: str, back: str, told: str
+    machine: Scheduled, change: str, back: str, reason: str
 ) -> None:
     machine.script(change)
     try:
-        assert told in refused(machine, CHECKOUT)
+        assert reason in refused(machine, CHECKOUT)
     finally:
         machine.script(back)
 

@@ -71,26 +71,26 @@ def collected(machine: Scheduled, *options: str) -> dict:
 def test_a_host_that_has_not_run_yet_is_unknown(machine: Scheduled) -> None:
     record = collected(machine)
     assert record["state"] == "unknown"
-    assert "it has kept no record yet" in record["reason"]
+    assert "it has no stored record yet" in record["reason"]
 
 
 def test_a_host_brings_itself_in_line_and_the_controller_sees_it(machine: Scheduled) -> None:
     assert machine.start(SERVICE), machine.log(SERVICE)
-    kept = machine.json(RECORD)
-    assert (kept["host"], kept["state"]) == ("web01", "repaired")
+    stored = machine.json(RECORD)
+    assert (stored["host"], stored["state"]) == ("web01", "repaired")
     assert machine.run("stat", "--format=%a %U", RECORD) == "600 root\n"
-    assert (kept["errors"], kept["commit_trust"]) == ([], "first use")
+    assert (stored["errors"], stored["commit_trust"]) == ([], "first use")
     assert "is the first that this host has seen, and is trusted for that" in machine.log(SERVICE)
     assert machine.run("systemd-analyze", "verify", f"/etc/systemd/system/{SERVICE}") == ""
     record = collected(machine)
-    assert (record["state"], record["checked_at"]) == ("repaired", kept["checked_at"])
+    assert (record["state"], record["checked_at"]) == ("repaired", stored["checked_at"])
     assert record["commit"] == machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
 
 
 def test_ten_ways_of_tampering_are_repaired_by_the_hosts_own_timer(machine: Scheduled) -> None:
-    for way in TEN.values():
-        machine.script(way.done)
-        assert not machine.succeeds("sh", "-c", way.right), way
+    for tampering in TEN.values():
+        machine.script(tampering.done)
+        assert not machine.succeeds("sh", "-c", tampering.right), tampering
     before = machine.json(RECORD)["checked_at"]
     # Every few minutes, so that no second run replaces the record before it is collected.
     soon = machine.run("date", "--date=5 seconds", "+%H:%M:%S").strip()
@@ -98,8 +98,8 @@ def test_ten_ways_of_tampering_are_repaired_by_the_hosts_own_timer(machine: Sche
     until(lambda: machine.json(RECORD)["checked_at"] != before)
     machine.proscribe("schedule")
     record = collected(machine)
-    assert [how for how, way in TEN.items() if not named(record, way)] == []
-    assert [how for how, way in TEN.items() if not machine.succeeds("sh", "-c", way.right)] == []
+    assert [how for how, tampering in TEN.items() if not named(record, tampering)] == []
+    assert [how for how, tampering in TEN.items() if not machine.succeeds("sh", "-c", tampering.right)] == []
     assert (record["state"], record["errors"]) == ("repaired", [])
     assert record["found_at"] <= record["checked_at"]
 
@@ -113,9 +113,9 @@ def test_a_commit_that_nobody_trusted_signed_is_refused_and_the_last_good_one_ke
         commit(machine, key)
         machine.script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe")
         machine.start(SERVICE)
-        kept = machine.json(RECORD)
-        assert (kept["commit"], kept["state"]) == (good, "repaired")
-        assert "has no good signature" in kept["errors"][0]["message"]
+        stored = machine.json(RECORD)
+        assert (stored["commit"], stored["state"]) == (good, "repaired")
+        assert "has no good signature" in stored["errors"][0]["message"]
         assert not machine.there("/root/was-here")
         machine.script(
             f"cd {CHECKOUT}; git reset --quiet --hard {good}; git push --quiet --force {REPOSITORY} HEAD:main"
@@ -141,9 +141,9 @@ def test_a_key_that_is_over_signs_nothing_even_with_an_earlier_date(machine: Sch
         f"; git push --quiet --force {REPOSITORY} HEAD:main"
     )
     machine.start(SERVICE)
-    kept = machine.json(RECORD)
-    assert kept["commit"] == good
-    assert "none of the signers has made it, or their key is not good now" in kept["errors"][0]["message"]
+    stored = machine.json(RECORD)
+    assert stored["commit"] == good
+    assert "none of the signers has made it, or their key is not good now" in stored["errors"][0]["message"]
     machine.script(f"cd {CHECKOUT}; git reset --quiet --hard {good}; git push --quiet --force {REPOSITORY} HEAD:main")
     machine.proscribe("schedule")
 
@@ -155,9 +155,9 @@ def test_a_policy_with_a_mistake_is_told_and_the_last_good_one_kept(machine: Sch
     machine.write(group, restrictions + "proscribe_catagories: []\n")
     commit(machine, "signer")
     machine.start(SERVICE)
-    kept = machine.json(RECORD)
-    assert kept["commit"] == good
-    assert "came to no report" in kept["errors"][0]["message"]
+    stored = machine.json(RECORD)
+    assert stored["commit"] == good
+    assert "came to no report" in stored["errors"][0]["message"]
     machine.write(group, restrictions)
     newer = commit(machine, "signer")
     assert machine.start(SERVICE), machine.log(SERVICE)
@@ -168,9 +168,9 @@ def test_a_repository_that_is_gone_costs_nothing_but_freshness(machine: Schedule
     machine.run("mv", REPOSITORY, f"{REPOSITORY}.away")
     machine.script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe")
     machine.start(SERVICE)
-    kept = machine.json(RECORD)
-    assert kept["state"] == "repaired", machine.log(SERVICE)
-    assert "the repository could not be fetched" in kept["errors"][0]["message"]
+    stored = machine.json(RECORD)
+    assert stored["state"] == "repaired", machine.log(SERVICE)
+    assert "the repository could not be fetched" in stored["errors"][0]["message"]
     assert machine.there("/etc/dpkg/dpkg.cfg.d/proscribe")
     machine.run("mv", f"{REPOSITORY}.away", REPOSITORY)
 
@@ -199,15 +199,15 @@ def test_a_checkout_that_the_host_was_given_needs_no_repository(machine: Schedul
     machine.proscribe("schedule", "-e", extra)
     machine.script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe")
     assert machine.start(SERVICE), machine.log(SERVICE)
-    kept = machine.json(RECORD)
-    assert kept["state"] == "repaired" and "commit" not in kept
+    stored = machine.json(RECORD)
+    assert stored["state"] == "repaired" and "commit" not in stored
     assert not machine.there("/etc/proscribe/pull_signers")
 
 
 def test_lift_takes_the_hosts_own_runs_away_first(machine: Scheduled) -> None:
     machine.proscribe("lift")
     # (An edited policy file was taken for the organisation's own: it stays, and so does the note of its folders.)
-    kept = ("/usr/libexec/proscribe", "/etc/proscribe", "/var/lib/proscribe/pull", RECORD)
-    for path in (f"/etc/systemd/system/{TIMER}", f"/etc/systemd/system/{SERVICE}", *kept):
+    installed = ("/usr/libexec/proscribe", "/etc/proscribe", "/var/lib/proscribe/pull", RECORD)
+    for path in (f"/etc/systemd/system/{TIMER}", f"/etc/systemd/system/{SERVICE}", *installed):
         assert not machine.there(path), machine.run("find", path)
     assert "proscribe" not in machine.run("systemctl", "list-units", "--all", "proscribe*")

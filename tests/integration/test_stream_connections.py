@@ -81,7 +81,7 @@ def host() -> Iterator[Machine]:
         yield machine
 
 
-def asked(host: Machine, *options: str, **arguments: Any) -> tuple[str, dict[str, Any]]:
+def observed(host: Machine, *options: str, **arguments: Any) -> tuple[str, dict[str, Any]]:
     """What Ansible says, and the record in it."""
     controller = host.controller("compliance_state", {"plan": PLAN, **arguments}, PROJECT, *options)
     said, _ = controller.process.communicate(timeout=LONGEST)
@@ -97,17 +97,17 @@ def answers(said: str) -> list[dict[str, Any]]:
 PASSING = ("checked_at", "duration_ms", "logged_in", "full_scan")
 
 
-def lasting(told: Mapping[str, Any]) -> str:
+def lasting(answer: Mapping[str, Any]) -> str:
     """The record without what passes, in the bytes that a report gets."""
-    return json.dumps({key: value for key, value in told["record"].items() if key not in PASSING})
+    return json.dumps({key: value for key, value in answer["record"].items() if key not in PASSING})
 
 
 @pytest.fixture(scope="module")
 def whole(host: Machine) -> str:
     """The record as root sees it, streamed; once for all cases."""
-    told = asked(host)[1]
-    assert told["record"]["state"] == "noncompliant" and told["drifted"] == ["apps", "dns"]
-    return lasting(told)
+    answer = observed(host)[1]
+    assert answer["record"]["state"] == "noncompliant" and answer["drifted"] == ["apps", "dns"]
+    return lasting(answer)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ def whole(host: Machine) -> str:
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_the_record_is_the_same_whichever_way_the_code_came(host, whole, options, warned):
-    said, told = asked(host, *options)
-    assert lasting(told) == whole
+    said, answer = observed(host, *options)
+    assert lasting(answer) == whole
     said = " ".join(said.split())
     assert [text for text in (MODULE, NO_ANSWER) if text in said] == ([warned] if warned else [])
 
@@ -148,19 +148,19 @@ def test_where_no_python3_answers_the_module_gives_the_record_or_says_what_is_mi
 
 
 def test_code_and_plan_are_kept_by_runs_that_enforce_alone_and_not_in_check_mode(host, whole):
-    asked(host)
-    asked(host, "--check", remember=True)
+    observed(host)
+    observed(host, "--check", remember=True)
     assert not host.there("/var/lib/proscribe")
-    assert lasting(asked(host, remember=True)[1]) == whole
-    kept = [f"{PLACE}/{name}" for name in host.run("ls", PLACE).split()]  # the code, and the plan
-    assert len(kept) == 2 and host.run("stat", "-c", "%a %u", *kept).split() == ["600", "0"] * 2
-    before = host.run("stat", "-c", "%i", *kept)
-    assert lasting(asked(host)[1]) == whole
-    assert host.run("stat", "-c", "%i", *kept) == before
-    host.run("truncate", "-s", "100", *kept)  # what is sent comes before what is kept, and heals it
-    assert lasting(asked(host, remember=True)[1]) == whole
-    assert [f"{PLACE}/{name}" for name in host.run("ls", PLACE).split()] == kept
-    assert all(int(size) > 100 for size in host.run("stat", "-c", "%s", *kept).split())
+    assert lasting(observed(host, remember=True)[1]) == whole
+    stored = [f"{PLACE}/{name}" for name in host.run("ls", PLACE).split()]  # the code, and the plan
+    assert len(stored) == 2 and host.run("stat", "-c", "%a %u", *stored).split() == ["600", "0"] * 2
+    before = host.run("stat", "-c", "%i", *stored)
+    assert lasting(observed(host)[1]) == whole
+    assert host.run("stat", "-c", "%i", *stored) == before
+    host.run("truncate", "-s", "100", *stored)  # what is sent comes before what is kept, and heals it
+    assert lasting(observed(host, remember=True)[1]) == whole
+    assert [f"{PLACE}/{name}" for name in host.run("ls", PLACE).split()] == stored
+    assert all(int(size) > 100 for size in host.run("stat", "-c", "%s", *stored).split())
 
 
 POLICY = "/etc/owl/policies/managed/proscribe.json"

@@ -44,7 +44,7 @@ def made_root(label: str = "others", packages: tuple[str, ...] = PACKAGES) -> Pa
     return root
 
 
-class People(Machine):
+class TwoUsers(Machine):
     """A throw-away root with two users in it. What a test has made for it is in /debs, whatever it is."""
 
     def __init__(self, scratch: Path, root: Path, source: Path, made: Path) -> None:

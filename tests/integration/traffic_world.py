@@ -52,14 +52,14 @@ class World:
         self.spaces.build(OUTSIDE)
         for role in ROLES:
             self.start(role)
-            assert self.tell(role, "serve") == "ok"
+            assert self.send_command(role, "serve") == "ok"
         # IPv6 needs a second or two before it works on a new link.
         for role, address in (("local", GATEWAY_6), ("outside", LOCAL_6), ("inner", FREE_6)):
             until(partial(self._reaches, role, address))
         self.spaces.forget_neighbours()
 
     def _reaches(self, role: str, address: str) -> bool:
-        return self.tell(role, "connect", address, 8080) == "ok"
+        return self.send_command(role, "connect", address, 8080) == "ok"
 
     def start(self, role: str, of: str = "", *options: str) -> None:
         """A process that opens connections in the namespace of a role; `options` are setpriv's."""
@@ -79,7 +79,7 @@ class World:
             peer.communicate()
         self.spaces.close()
 
-    def tell(self, role: str, *words: object) -> str:
+    def send_command(self, role: str, *words: object) -> str:
         stdin, stdout = self.peers[role].stdin, self.peers[role].stdout
         assert stdin is not None
         assert stdout is not None
@@ -94,9 +94,9 @@ class World:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(content)
 
-    def enforce(self, wanted: dict[str, Any]) -> dict[str, str]:
+    def enforce(self, plan: dict[str, Any]) -> dict[str, str]:
         """Load the table; the refusals, by subject."""
-        changes = firewall.enforce(self.host, wanted)
+        changes = firewall.enforce(self.host, plan)
         for action in changes.actions:
             action.apply()
         return {refusal.subject: refusal.reason for refusal in changes.refused}

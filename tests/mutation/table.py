@@ -155,7 +155,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "report/text/command": ("report/test_report_command.py",),
     "report/evaluation/modes": ("report/test_report_modes.py",),
     "report/storage/last_passed": ("report/test_report_passed.py", "report/test_report_baseline.py"),
-    "report/evaluation/fleet_state": ("report/test_report_picture.py", "report/test_whole_picture.py"),
+    "report/evaluation/fleet_state": ("report/test_report_fleet_state.py", "report/test_fleet_state_outputs.py"),
     "report/evaluation/verdict": ("report/test_report_verdict.py", "report/test_report_stopped.py"),
     "rollout/limits": ("test_rollout.py", "compile/test_restrictions.py"),
     "schedule/reach": ("test_ownership.py", "schedule/test_*.py"),

@@ -59,8 +59,8 @@ class Fleet:
 
     def launch(self, *words: str) -> Ended:
         reports = str(self.directory / "reports")
-        wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=reports)
-        return launch(PROJECT / "proscribe", *words, cwd=self.directory, environment=wanted)
+        environment = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=reports)
+        return launch(PROJECT / "proscribe", *words, cwd=self.directory, environment=environment)
 
     def enforce(self, *options: str, **restrictions: Any) -> Ended:
         extra = json.dumps({f"proscribe_{name}": value for name, value in restrictions.items()})

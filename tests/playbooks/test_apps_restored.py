@@ -120,16 +120,16 @@ class Made:
 
     def __call__(self, word: str, *options: str) -> Ended:
         reports = str(self.directory / "reports")
-        wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=reports)
+        environment = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=reports)
         words = (*word.split(), "-i", "fleet", "--tags", "apps", *options)
-        return launch(PROJECT / "proscribe", *words, cwd=self.directory, environment=wanted)
+        return launch(PROJECT / "proscribe", *words, cwd=self.directory, environment=environment)
 
     @property
     def record(self) -> dict[str, Any]:
         return dict(json.loads((self.directory / "reports/latest/hosts.jsonl").read_text()))
 
     @property
-    def kept(self) -> list[str]:
+    def quarantined(self) -> list[str]:
         return [path.name for path in self.quarantine.glob("*") if path.is_dir()]
 
     def picture(self) -> dict[str, tuple[Any, ...]]:
@@ -160,7 +160,7 @@ def test_restored_by_its_id_while_the_ban_stays_and_lifted_with_the_ban(made: Ma
     assert [path.name for path in made.home.iterdir()] == ["letter"]
 
     # The report names the id under which it can be restored.
-    (id_,) = made.kept
+    (id_,) = made.quarantined
     path = "/home/alice/proscribe-made-parrot"
     assert f"changed: pc17 quarantine {path} as {id_}" in ended.said
     entry = {"control": "apps", "action": f"quarantine {path} as {id_}", "quarantine_id": id_}
@@ -177,14 +177,14 @@ def test_restored_by_its_id_while_the_ban_stays_and_lifted_with_the_ban(made: Ma
         assert f"{id_}  {path} (alice, " in refused.said
         assert "the next enforcing run takes it again: no waiver covers made_parrot there" in refused.said
         assert ("--accept-loss as well" in refused.said) == (not options), refused.said
-        assert not app.exists() and made.kept == [id_]
+        assert not app.exists() and made.quarantined == [id_]
     ended = made("quarantine restore", "--id", id_, "--accept-loss")
     assert ended.code == 0, ended.said
-    assert "restored 1 of 1 thing on 1 host; the ban was not lifted; the next enforcing run takes 1 of them again" in (
+    assert "restored 1 of 1 item on 1 host; the ban was not lifted; the next enforcing run takes 1 of them again" in (
         ended.said
     )
-    assert "not in force" not in ended.said and "puts it back" not in ended.said
-    assert made.picture() == before and made.kept == [] and made.gate.exists()
+    assert "not in force" not in ended.said and "enforces it again" not in ended.said
+    assert made.picture() == before and made.quarantined == [] and made.gate.exists()
 
     # What was said is so: the ban is in force, and the next run takes it.
     assert made("audit").code == 0
@@ -200,7 +200,7 @@ def test_restored_by_its_id_while_the_ban_stays_and_lifted_with_the_ban(made: Ma
 def test_what_a_waiver_covers_is_restored_without_more_words_and_the_next_run_leaves_it(made: Made) -> None:
     app = made.app()
     assert made("enforce").code == 0 and not app.exists()
-    (id_,) = made.kept
+    (id_,) = made.quarantined
     made.waive()
     ended = made("quarantine restore", "--id", id_)
     assert ended.code == 0, ended.said
@@ -213,7 +213,7 @@ def test_what_a_waiver_covers_is_restored_without_more_words_and_the_next_run_le
 def test_a_forgotten_or_mistyped_option_moves_nothing_and_lifts_nothing(made: Made) -> None:
     app = made.app()
     assert made("enforce").code == 0
-    (id_,) = made.kept
+    (id_,) = made.quarantined
     mistakes: list[tuple[tuple[str, ...], str]] = [
         (
             ("quarantine restore",),
@@ -235,23 +235,23 @@ def test_a_forgotten_or_mistyped_option_moves_nothing_and_lifts_nothing(made: Ma
         (("lift", "-e", f"proscribe_restore={id_}"), f"`quarantine restore --id {id_}` with this run's other options"),
         (("lift", "-e", f"proscribe_restor={id_}"), "expected a known variable"),
     ]
-    for words, told in mistakes:
+    for words, message in mistakes:
         ended = made(*words)
         assert ended.code == 2, ended.said
-        assert told in ended.said.replace("\n", " "), ended.said
+        assert message in ended.said.replace("\n", " "), ended.said
         assert "Traceback" not in ended.said
-        assert made.kept == [id_] and made.gate.exists() and not app.exists()
+        assert made.quarantined == [id_] and made.gate.exists() and not app.exists()
 
 
 def test_the_playbook_alone_refuses_a_mistyped_variable(made: Made) -> None:
     made.app()
     assert made("enforce").code == 0
-    (id_,) = made.kept
+    (id_,) = made.quarantined
     playbook = [REAL_ANSIBLE, str(PROJECT / "playbooks/quarantine.yml"), "-i", "fleet", "-e", "quarantine_do=prune"]
-    wanted = clean_environment(
+    environment = clean_environment(
         ANSIBLE_CONFIG=str(PROJECT / "ansible.cfg"), PROSCRIBE_REPORTS=str(made.directory / "reports")
     )
-    for variables, told in (
+    for variables, message in (
         ("quarantine_all=true quarantine_user=bob", "quarantine_user: found an unknown variable"),
         ("quarantine_id=x", "quarantine_id: found an unknown variable, expected quarantine_ids"),
         ("x=y", "prune: found no selector"),
@@ -259,36 +259,36 @@ def test_the_playbook_alone_refuses_a_mistyped_variable(made: Made) -> None:
         done = subprocess.run(
             [*playbook, "-e", variables],
             cwd=made.directory,
-            env=wanted,
+            env=environment,
             capture_output=True,
             text=True,
             timeout=LONGEST,
         )
-        assert done.returncode and told in done.stdout, done.stdout
-        assert made.kept == [id_]
+        assert done.returncode and message in done.stdout, done.stdout
+        assert made.quarantined == [id_]
     done = subprocess.run(
         [*playbook, "-e", f"quarantine_ids={id_}"],
         cwd=made.directory,
-        env=wanted,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=LONGEST,
     )
-    assert not done.returncode and made.kept == [], done.stdout
+    assert not done.returncode and made.quarantined == [], done.stdout
 
 
 def test_pruned_for_ever_by_age_and_selector(made: Made) -> None:
     app = made.app()
     assert made("enforce").code == 0
-    (id_,) = made.kept
+    (id_,) = made.quarantined
     young = made("quarantine prune", "--all", "--older-than", "1d")
-    assert young.code == 0 and "nothing in the quarantine fits; nothing is pruned" in young.said, young.said
+    assert young.code == 0 and "nothing in the quarantine matches; nothing is pruned" in young.said, young.said
     for options in (("--check",), ()):
         ended = made("quarantine prune", "--user", "alice", *options)
         assert ended.code == 0, ended.said
-        assert "gone for ever; nothing brings them back:" in ended.said and id_ in ended.said
-        assert made.kept == ([id_] if options else [])
-    assert "pruned 1 of 1 thing on 1 host; they are gone for ever" in ended.said
+        assert "deleted and cannot be restored:" in ended.said and id_ in ended.said
+        assert made.quarantined == ([id_] if options else [])
+    assert "pruned 1 of 1 item on 1 host; they cannot be restored" in ended.said
     assert not app.exists() and made.gate.exists()
     assert made("enforce").code == 0 and made("lift").code == 0
     assert not made.quarantine.exists() and not app.exists()
@@ -297,42 +297,42 @@ def test_pruned_for_ever_by_age_and_selector(made: Made) -> None:
 def test_never_over_what_stands_there_now_and_the_run_fails_for_it(made: Made) -> None:
     app = made.app()
     assert made("enforce").code == 0
-    (id_,) = made.kept
+    (id_,) = made.quarantined
     (made.directory / "elsewhere").mkdir(mode=0o777)
-    for stands in (lambda: app.write_text("mine"), lambda: app.symlink_to(made.directory / "elsewhere")):
-        stands()
+    for occupy in (lambda: app.write_text("mine"), lambda: app.symlink_to(made.directory / "elsewhere")):
+        occupy()
         os.lchown(app, 61234, 61234)
         ended = made("quarantine restore", "--id", id_, "--accept-loss")
         assert ended.code == 2, ended.said
-        assert "something stands there now" in ended.said and "restored 0 of 1 thing" in ended.said
-        assert made.kept == [id_] and not list((made.directory / "elsewhere").iterdir())
+        assert "something is there now" in ended.said and "restored 0 of 1 item" in ended.said
+        assert made.quarantined == [id_] and not list((made.directory / "elsewhere").iterdir())
         app.unlink()
 
 
 def test_the_list_for_machines_is_all_that_stands_on_standard_output(made: Made) -> None:
     made.app()
     assert made("enforce").code == 0
-    (id_,) = made.kept
+    (id_,) = made.quarantined
     variables = json.loads((made.directory / "fleet/hosts.yml").read_text())
     hosts = variables["department"]["hosts"]
     gone = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
     hosts["pc18"] = {**hosts["pc17"], **gone}
     (made.directory / "fleet/hosts.yml").write_text(json.dumps(variables))
     command = [str(PROJECT / "proscribe"), "quarantine", "list", "-i", "fleet", "--format", "json"]
-    wanted = clean_environment(
+    environment = clean_environment(
         PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(made.directory / "reports")
     )
-    done = subprocess.run(command, cwd=made.directory, env=wanted, capture_output=True, text=True, timeout=LONGEST)
+    done = subprocess.run(command, cwd=made.directory, env=environment, capture_output=True, text=True, timeout=LONGEST)
     assert done.returncode == 4, done.stderr
-    told = json.loads(done.stdout)
-    assert [(host["host"], host["state"]) for host in told["hosts"]] == [("pc17", "listed"), ("pc18", "unknown")]
-    assert told["hosts"][1]["reason"].startswith("unreachable: ")
-    (item,) = told["items"]
+    listing = json.loads(done.stdout)
+    assert [(host["host"], host["state"]) for host in listing["hosts"]] == [("pc17", "listed"), ("pc18", "unknown")]
+    assert listing["hosts"][1]["reason"].startswith("unreachable: ")
+    (item,) = listing["items"]
     assert (item["host"], item["id"], item["user"], item["next_run"]["state"]) == ("pc17", id_, "alice", "taken")
     validator = jsonschema.Draft202012Validator(
         json.loads((PROJECT / "docs/schema/quarantine-list.schema.json").read_text())
     )
-    assert [error.message for error in validator.iter_errors(told)] == []
+    assert [error.message for error in validator.iter_errors(listing)] == []
 
     shown = made("quarantine list")
     assert shown.code == 4 and "1 of 2 hosts answered" in shown.said and "unknown: pc18: unreachable" in shown.said

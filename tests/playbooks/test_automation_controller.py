@@ -42,10 +42,14 @@ def test_a_job_honours_the_projects_waivers_and_stops_where_it_finds_them_no_mor
     days = tuple(f"{now + datetime.timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}" for days in (-1, 1))
     (policy / "waivers" / "press-whatsapp.yml").write_text(WAIVER % days)
     (policy / "approvers.yml").write_text("press: {head: head.of.press}\n")
-    wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(tmp_path / "reports"))
+    environment = clean_environment(
+        PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(tmp_path / "reports")
+    )
 
     def job(*options: str) -> Ended:
-        return launch(PROJECT / "proscribe", "audit", "-i", str(script), "--tags", "dns", *options, environment=wanted)
+        return launch(
+            PROJECT / "proscribe", "audit", "-i", str(script), "--tags", "dns", *options, environment=environment
+        )
 
     named = ("-e", f"proscribe_waivers_dir={policy / 'waivers'}")
     first = job(*named)
@@ -59,8 +63,8 @@ def test_a_job_honours_the_projects_waivers_and_stops_where_it_finds_them_no_mor
             (policy / "waivers").mkdir()
         lost = job(*options)
         assert lost.code == 2, lost.said
-        for told in (report["run"]["id"], str(policy / "waivers"), "-e proscribe_waivers_removed=press-whatsapp"):
-            assert told in " ".join(lost.said.split()), lost.said
+        for expected in (report["run"]["id"], str(policy / "waivers"), "-e proscribe_waivers_removed=press-whatsapp"):
+            assert expected in " ".join(lost.said.split()), lost.said
     done = job("-e", "proscribe_waivers_removed=press-whatsapp")
     assert done.code == 0, done.said
     assert job().code == 0

@@ -45,7 +45,7 @@ def test_more_than_is_allowed_stops_after_the_canary_and_the_command_it_names_go
     assert set((fleet.latest / "not_reached.txt").read_text().split()) == set(fleet.names) - {canary}
     said = " ".join(ended.said.split())
     assert "exit 13: stopped after the canary batch (1 host): the whole would change 4 hosts of the 4" in said
-    assert "0 of these hosts stood well; 3 hosts left as found" in said
+    assert "0 of these hosts were compliant; 3 hosts left as found" in said
     assert "failed:" not in said
 
     dry, on = commands(ended.said)
@@ -68,7 +68,7 @@ def test_a_canary_that_fails_keeps_all_others_from_their_turn(tmp_path: Path) ->
     assert fleet.rollout["batches"] == [1, 5]
     said = " ".join(ended.said.split())
     assert "every host of a batch failed; 5 hosts left as found" in said
-    assert "go on with the other 5 hosts, once what failed is put right" in said
+    assert "go on with the other 5 hosts, once the failure is corrected" in said
 
 
 def test_too_many_failures_stop_the_run_before_its_next_batch(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_the_playbook_may_be_listed_and_checked(tmp_path: Path, option: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("restrictions", "told"),
+    ("restrictions", "message"),
     [
         ({"batches": [1, 0]}, "proscribe_batches[1]"),
         ({"max_change": {"host": 3}}, "did you mean 'hosts'?"),
@@ -108,8 +108,10 @@ def test_the_playbook_may_be_listed_and_checked(tmp_path: Path, option: str) -> 
     ],
     ids=["batches", "max_change", "max_failures"],
 )
-def test_a_mistake_is_told_before_any_host_is_touched(tmp_path: Path, restrictions: dict[str, Any], told: str) -> None:
+def test_a_mistake_is_told_before_any_host_is_touched(
+    tmp_path: Path, restrictions: dict[str, Any], message: str
+) -> None:
     fleet = Fleet(tmp_path, 1)
     ended = fleet.enforce(**restrictions)
-    assert (ended.code, told in " ".join(ended.said.split())) == (2, True), ended.said
+    assert (ended.code, message in " ".join(ended.said.split())) == (2, True), ended.said
     assert fleet.corrected == set() and not fleet.latest.exists()

@@ -40,11 +40,11 @@ class Desk:
         return clean_environment(PROSCRIBE_REPORTS=str(self.reports), PATH=self.path, **more)
 
     def run(self, *argv: str, cwd: Path | None = None, columns: int = 80, **environment: str) -> str:
-        wanted = self.environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, **environment)
+        variables = self.environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, **environment)
         done: Any = subprocess.run(
             argv,
             cwd=cwd or self.directory,
-            env={**wanted, "COLUMNS": str(columns)},
+            env={**variables, "COLUMNS": str(columns)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -53,9 +53,9 @@ class Desk:
 
     def pasted(self, screen: str, columns: int = 80, cwd: Path | None = None) -> list[tuple[str, list[str], str]]:
         """What reaches ansible-playbook when each command on the screen is pasted."""
-        wanted = self.environment(PROSCRIBE_ANSIBLE_PLAYBOOK=str(self.made))
-        wanted["PATH"] = f"{self.made.parent}:{self.path}"
-        with Shell("bash", columns, cwd or self.directory, wanted) as shell:
+        variables = self.environment(PROSCRIBE_ANSIBLE_PLAYBOOK=str(self.made))
+        variables["PATH"] = f"{self.made.parent}:{self.path}"
+        with Shell("bash", columns, cwd or self.directory, variables) as shell:
             for command in commands(screen):
                 shell.paste(command)
         return recorded(self.log)
@@ -113,11 +113,11 @@ def test_a_password_on_the_command_line_is_repeated_nowhere_and_the_command_fail
     screen = desk.run("proscribe", "audit", *SCOPE, "-e", "ansible_become_password=hunter2")
     assert "hunter2" not in screen and "put ansible_become_password into proscribe-secret-vars.yml" in screen
     assert "-e @proscribe-secret-vars.yml" in screen
-    kept = [path for path in desk.reports.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
-    assert kept == []
+    with_secret = [path for path in desk.reports.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
+    assert with_secret == []
     for command in commands(screen):
-        told = desk.run("sh", "-c", command)
-        assert "proscribe-secret-vars.yml" in told and "nothing was evaluated" in told
+        output = desk.run("sh", "-c", command)
+        assert "proscribe-secret-vars.yml" in output and "nothing was evaluated" in output
 
 
 def test_the_help_names_the_launcher_as_it_was_called(desk: Desk) -> None:

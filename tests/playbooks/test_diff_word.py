@@ -55,8 +55,8 @@ class Checkout:
 
     def diff(self, *words: str) -> Ended:
         self.temporary.mkdir(exist_ok=True)
-        wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, TMPDIR=str(self.temporary))
-        return launch(self.top / "proscribe", "diff", *words, cwd=self.top.parent, environment=wanted)
+        environment = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, TMPDIR=str(self.temporary))
+        return launch(self.top / "proscribe", "diff", *words, cwd=self.top.parent, environment=environment)
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +109,9 @@ def test_a_limit_and_an_inventory_of_then_may_be_named(checkout: Checkout, tmp_p
     assert checkout.diff("HEAD", "--limit", "press").code == 0
     (tmp_path / "hosts.yml").write_text("press: {hosts: {press01: {proscribe_services_exclude: []}}}\n")
     ended = checkout.diff("HEAD", "--old-inventory", str(tmp_path), "--json")
-    told = json.loads(ended.said)
-    assert told["hosts"]["without_earlier_plan"] == ["fin01", "press02"]
-    assert (told["totals"]["services"], ended.code) == ({"removed": 1}, 1)
+    document = json.loads(ended.said)
+    assert document["hosts"]["without_earlier_plan"] == ["fin01", "press02"]
+    assert (document["totals"]["services"], ended.code) == ({"removed": 1}, 1)
 
 
 def test_an_inventory_that_git_does_not_know_is_refused_unless_it_is_named_as_unchanged(
@@ -140,10 +140,10 @@ def test_an_inventory_in_a_repository_of_its_own_is_compared_by_its_own_history(
     ended = checkout.diff("HEAD~1", "-i", str(own.top))
     assert (ended.code, "nothing changes" in ended.said) == (1, False), ended.said
     assert "slack" in ended.said
-    told = json.loads(checkout.diff("HEAD~1", "-i", str(own.top), "--json").said)
+    document = json.loads(checkout.diff("HEAD~1", "-i", str(own.top), "--json").said)
     commits = {str(made.top): made.git("rev-parse", "HEAD~1").strip() for made in (checkout, own)}
-    assert {one["path"]: one["commit"] for one in told["commits"]} == commits
-    assert all(f"{path} at {commit[:12]}" in told["old"] for path, commit in commits.items())
+    assert {one["path"]: one["commit"] for one in document["commits"]} == commits
+    assert all(f"{path} at {commit[:12]}" in document["old"] for path, commit in commits.items())
     only = own.git("rev-parse", "HEAD~1").strip()
     ended = checkout.diff(only, "-i", str(own.top))
     assert (ended.code, f"is no revision of {checkout.top}" in " ".join(ended.said.split())) == (2, True), ended.said
@@ -152,7 +152,7 @@ def test_an_inventory_in_a_repository_of_its_own_is_compared_by_its_own_history(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("nonsense",), "'nonsense' is no revision of"),
         (("latest",), "no complete report latest"),
@@ -161,9 +161,9 @@ def test_an_inventory_in_a_repository_of_its_own_is_compared_by_its_own_history(
     ],
     ids=["no revision", "no run", "nothing", "no inventory"],
 )
-def test_a_mistake_is_told_in_plain_lines(checkout: Checkout, words: Sequence[str], told: str) -> None:
+def test_a_mistake_is_told_in_plain_lines(checkout: Checkout, words: Sequence[str], message: str) -> None:
     ended = checkout.diff(*words)
-    assert (ended.code, told in ended.said, "Traceback" in ended.said) == (2, True, False), ended.said
+    assert (ended.code, message in ended.said, "Traceback" in ended.said) == (2, True, False), ended.said
 
 
 def test_a_policy_of_then_that_cannot_be_compiled_is_told_with_its_revision(checkout: Checkout) -> None:
@@ -175,7 +175,7 @@ def test_a_policy_of_then_that_cannot_be_compiled_is_told_with_its_revision(chec
     finally:
         checkout.git("reset", "--quiet", "--hard", "HEAD~1")
     assert ended.code == 2
-    assert "cannot be compiled by the code of now" in ended.said
+    assert "cannot be compiled by the current code" in ended.said
     assert "HEAD:inventory/group_vars/all.yml:1: proscribe_catagories" in ended.said
 
 

@@ -54,9 +54,11 @@ def test_it_follows_the_requirements_and_the_place(launcher: Path, tmp_path: Pat
 
 def test_two_first_runs_at_once_make_it_once(launcher: Path) -> None:
     python = Path(sys.executable).parent
-    wanted = clean_environment(PATH=f"{python}:{os.environ['PATH']}")
+    environment = clean_environment(PATH=f"{python}:{os.environ['PATH']}")
     pair = [
-        subprocess.Popen([launcher, "audit"], env=wanted, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        subprocess.Popen(
+            [launcher, "audit"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         for _ in range(2)
     ]
     said = [process.communicate(timeout=LONGEST)[0] for process in pair]

@@ -25,31 +25,31 @@ def launcher(tmp_path: Path) -> Path:
 def play(launcher: Path, tmp_path: Path, script: str, *words: str, stdin: str = "", **environment: str) -> Ended:
     """`proscribe audit` with a shell script in ansible-playbook's place."""
     ansible = made_ansible(tmp_path / "ansible-playbook", f"#!/bin/sh\n{script}\n")
-    wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=ansible, **environment)
-    return launch(launcher, "audit", *words, cwd=tmp_path, stdin=stdin, environment=wanted)
+    variables = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=ansible, **environment)
+    return launch(launcher, "audit", *words, cwd=tmp_path, stdin=stdin, environment=variables)
 
 
 @pytest.mark.parametrize("words", [(), ("-h",), ("--help",), ("help",)])
 def test_usage_names_every_word(launcher: Path, words: tuple[str, ...]) -> None:
     ended = launch(launcher, *words, environment=clean_environment())
     assert ended.code == 0
-    words_told = ("audit", "enforce", "lift", "schedule", "report", "explain", "diff", "waiver", "test")
-    assert all(f"\n  {word} " in ended.said for word in words_told)
+    commands = ("audit", "enforce", "lift", "schedule", "report", "explain", "diff", "waiver", "test")
+    assert all(f"\n  {word} " in ended.said for word in commands)
 
 
 def test_an_unknown_word_is_told_with_the_one_that_is_close(launcher: Path) -> None:
     ended = launch(launcher, "enforec", environment=clean_environment())
     assert ended.code == 2
-    assert 'no word "enforec" (did you mean "enforce"?)' in ended.said
+    assert 'no command "enforec" (did you mean "enforce"?)' in ended.said
 
 
 def test_a_word_whose_playbook_is_not_there_yet_says_so(launcher: Path) -> None:
     ended = launch(launcher, "report", environment=clean_environment())
-    assert (ended.code, ended.said) == (2, "proscribe: report: not there yet, see docs/coverage.md\n")
+    assert (ended.code, ended.said) == (2, "proscribe: report is not available yet, see docs/coverage.md\n")
 
 
 @pytest.mark.parametrize(
-    ("ansible", "asked", "expected"),
+    ("ansible", "exit_code", "expected"),
     [
         (0, "0", 0),
         (0, "12", 12),  # every pattern matched nothing, which is no success
@@ -65,9 +65,9 @@ def test_a_word_whose_playbook_is_not_there_yet_says_so(launcher: Path) -> None:
     ],
 )
 def test_the_exit_code_is_the_reports_where_it_asks_for_one(
-    launcher: Path, tmp_path: Path, ansible: int, asked: str, expected: int
+    launcher: Path, tmp_path: Path, ansible: int, exit_code: str, expected: int
 ) -> None:
-    ended = play(launcher, tmp_path, f'printf %s "{asked}" >"$PROSCRIBE_EXIT_FILE"; exit {ansible}')
+    ended = play(launcher, tmp_path, f'printf %s "{exit_code}" >"$PROSCRIBE_EXIT_FILE"; exit {ansible}')
     assert ended.code == expected
     assert ("nothing was evaluated" in ended.said) == (ansible == 1)
 
@@ -125,8 +125,8 @@ def test_a_signal_reaches_ansible_and_its_code_comes_back(
     )
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=ansible, TMPDIR=str(temporary))
-    with subprocess.Popen([launcher, "audit"], env=wanted, start_new_session=True) as process:
+    variables = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=ansible, TMPDIR=str(temporary))
+    with subprocess.Popen([launcher, "audit"], env=variables, start_new_session=True) as process:
         while not (tmp_path / "ready").exists():
             assert process.poll() is None
             time.sleep(0.02)

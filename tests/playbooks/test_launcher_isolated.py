@@ -41,8 +41,8 @@ class Trap:
         return {"PYTHONPATH": f":{home}", "PYTHONSTARTUP": f"{home}/startup", "PYTHONWARNINGS": "error::signal.Warning"}
 
     def launch(self, launcher: Path, *words: str, **environment: str) -> Ended:
-        wanted = clean_environment(**{**self.environment, **environment})
-        return launch(launcher, *words, cwd=self.directory, environment=wanted)
+        variables = clean_environment(**{**self.environment, **environment})
+        return launch(launcher, *words, cwd=self.directory, environment=variables)
 
 
 @pytest.fixture

@@ -57,10 +57,10 @@ class Mixed:
         (directory / "fleet/hosts.yml").write_text(text)
 
     def launch(self, *words: str) -> Ended:
-        wanted = clean_environment(
+        environment = clean_environment(
             PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(self.directory / "reports")
         )
-        return launch(PROJECT / "proscribe", *words, cwd=self.directory, environment=wanted)
+        return launch(PROJECT / "proscribe", *words, cwd=self.directory, environment=environment)
 
     @property
     def report(self) -> dict[str, Any]:

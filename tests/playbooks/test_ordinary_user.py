@@ -33,11 +33,11 @@ def base() -> Iterator[Path]:
 
 def audit_as_nobody(launcher: Path, state: Path) -> Ended:
     """`proscribe audit`, with the Python of the system's, since nobody may use those of others."""
-    wanted = clean_environment(PATH="/usr/bin:/bin", XDG_STATE_HOME=str(state), HOME=str(state))
-    python = subprocess.run(["python3", "-c", "import ensurepip, tomllib"], env=wanted, capture_output=True)
+    environment = clean_environment(PATH="/usr/bin:/bin", XDG_STATE_HOME=str(state), HOME=str(state))
+    python = subprocess.run(["python3", "-c", "import ensurepip, tomllib"], env=environment, capture_output=True)
     assert python.returncode == 0, "needs a Python 3.11 of the system's: apt-get install python3 python3-venv"
     argv = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", str(launcher), "audit"]
-    done = subprocess.run(argv, env=wanted, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(argv, env=environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return Ended(done.returncode, done.stdout)
 
 

@@ -104,10 +104,12 @@ def test_a_run_whose_report_nobody_collects_says_so_and_fails_before_any_host_is
 
 def test_the_launcher_fails_too_where_another_configuration_is_asked_for(organisation: Organisation) -> None:
     own = organisation.configured("")
-    wanted = clean_environment(
+    environment = clean_environment(
         PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(organisation.reports), ANSIBLE_CONFIG=str(own)
     )
-    ended = launch(PROJECT / "proscribe", "audit", "-i", "hosts.yml", cwd=organisation.directory, environment=wanted)
+    ended = launch(
+        PROJECT / "proscribe", "audit", "-i", "hosts.yml", cwd=organisation.directory, environment=environment
+    )
     assert ended.code == 2, ended.said
     assert "nobody would collect the report of this run" in ended.said
 

@@ -20,11 +20,13 @@ def run(tmp_path: Path):
     """The launcher, over an inventory and a place for reports of its own."""
     (tmp_path / "inventory").mkdir()
     (tmp_path / "inventory" / "hosts.yml").write_text(HOSTS)
-    wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(tmp_path / "reports"))
+    environment = clean_environment(
+        PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(tmp_path / "reports")
+    )
 
     def launched(word: str, *options: str) -> Ended:
         inventory = ("-i", str(tmp_path / "inventory")) if word == "audit" else ()
-        return launch(PROJECT / "proscribe", word, *inventory, *options, cwd=tmp_path, environment=wanted)
+        return launch(PROJECT / "proscribe", word, *inventory, *options, cwd=tmp_path, environment=environment)
 
     return launched
 
@@ -75,7 +77,7 @@ def test_an_audit_over_a_part_does_not_stand_for_the_whole(run, tmp_path: Path) 
     assert run("audit").code == 0
     part = run("audit", "--limit", "one", "--tags", "dns")
     assert part.code == 0, part.said
-    assert "1 host not asked (--limit one)   dns only" in " ".join(part.said.split("\n"))
+    assert "1 host not selected (--limit one)   dns only" in " ".join(part.said.split("\n"))
     reports = tmp_path / "reports"
     latest = (reports / "latest").readlink().name
     newest = (reports / "newest").readlink().name
@@ -85,7 +87,7 @@ def test_an_audit_over_a_part_does_not_stand_for_the_whole(run, tmp_path: Path) 
     assert 'limit="one",inventory="' in metrics
     assert metrics == (reports / "newest" / "metrics.prom").read_text()
     shown = run("report")
-    assert f"note: {newest} is newer (1 host not asked (--limit one); dns only): 1 noncompliant" in shown.said
+    assert f"note: {newest} is newer (1 host not selected (--limit one); dns only): 1 noncompliant" in shown.said
     trend = run("report", "--since", "1h").said.partition("\ntrend\n")[2]
     assert trend == ""  # of one run over the whole there is none
 

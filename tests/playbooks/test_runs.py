@@ -37,8 +37,8 @@ class Run:
         path.write_text(content)
 
     def __call__(self, word: str, *options: str) -> Ended:
-        wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(self.reports))
-        return launch(PROJECT / "proscribe", word, "-i", str(self.inventory), *options, environment=wanted)
+        environment = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(self.reports))
+        return launch(PROJECT / "proscribe", word, "-i", str(self.inventory), *options, environment=environment)
 
     @property
     def report(self) -> dict[str, Any]:
@@ -60,8 +60,8 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_the_example_inventory_audits_the_machine_it_stands_on(tmp_path: Path) -> None:
-    wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(tmp_path))
-    ended = launch(PROJECT / "proscribe", "audit", cwd=tmp_path, environment=wanted)
+    environment = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(tmp_path))
+    ended = launch(PROJECT / "proscribe", "audit", cwd=tmp_path, environment=environment)
     assert ended.code == 0, ended.said
     assert "1 host: " in ended.said
     report = json.loads((tmp_path / "latest" / "report.json").read_text())
@@ -84,12 +84,12 @@ def test_the_browsers_are_started_where_that_is_asked_for(run: Run, piped: str) 
     ended = run("audit", "--tags", "browser")
     assert (ended.code, "browser/probe" in rules(run)) == (0, False)
     ended = run("audit", "--tags", "browser", "-e", "proscribe_probe=true")
-    told = rules(run)["browser/probe"]
+    probe_rule = rules(run)["browser/probe"]
     if os.geteuid() == 0:
-        details = {found["path"]: found["detail"] for found in told["findings"]}
+        details = {found["path"]: found["detail"] for found in probe_rule["findings"]}
         assert ended.code == 0 and all("opened" in detail for detail in details.values()), details
     else:
-        assert told["reason"] == "only root can start a browser as somebody else"
+        assert probe_rule["reason"] == "only root can start a browser as somebody else"
 
 
 def rules(run: Run) -> dict[str, Any]:
@@ -98,8 +98,8 @@ def rules(run: Run) -> dict[str, Any]:
 
 def test_plain_ansible_playbook_does_the_same(run: Run) -> None:
     argv = [REAL_ANSIBLE, "playbooks/audit.yml", "-i", str(run.inventory)]
-    wanted = clean_environment(PROSCRIBE_REPORTS=str(run.reports))
-    done = subprocess.run(argv, cwd=PROJECT, env=wanted, capture_output=True, text=True)
+    environment = clean_environment(PROSCRIBE_REPORTS=str(run.reports))
+    done = subprocess.run(argv, cwd=PROJECT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert run.report["summary"]["coverage"]["numerator"] == 1
 
@@ -260,13 +260,13 @@ def test_an_expired_waiver_waives_nothing_and_is_told(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("approvers", "status", "told"),
+    ("approvers", "status", "why"),
     [
         ("", "unauthorised", "nobody is registered to approve"),
         ("some_department: {head: somebody.else}\n", "active", ""),
     ],
 )
-def test_a_waiver_holds_where_its_department_approved_it(run: Run, approvers: str, status: str, told: str) -> None:
+def test_a_waiver_holds_where_its_department_approved_it(run: Run, approvers: str, status: str, why: str) -> None:
     now = datetime.datetime.now(datetime.timezone.utc)
     yesterday, tomorrow = (f"{now + datetime.timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}" for days in (-1, 1))
     waiver = WAIVER.replace("2024-01-01T00:00:00+08:00", yesterday).format(expires=tomorrow)
@@ -277,7 +277,7 @@ def test_a_waiver_holds_where_its_department_approved_it(run: Run, approvers: st
     assert ended.code == 0, ended.said
     (reported,) = run.report["waivers"]
     assert (reported["status"], reported["hosts"]) == (status, ["localhost"])
-    assert told in reported["why"]
+    assert why in reported["why"]
     (plan,) = (run.reports / "plans").glob("*.json")
     whatsapp = json.loads(plan.read_text())["controls"]["firewall"]["services"]["whatsapp"]
     assert whatsapp["mode"] == ("waived" if status == "active" else "enforce")
@@ -288,13 +288,15 @@ def test_the_first_run_after_its_end_takes_a_waiver_back(run: Run) -> None:
     start, end = "2026-11-01T00:00:00+08:00", "2026-12-31T18:00:00+08:00"
     run.file("waivers/made.yml", WAIVER.replace("2024-01-01T00:00:00+08:00", start).format(expires=end))
     run.file("approvers.yml", "some_department: {head: somebody.else}\n")
-    wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(run.reports), TZ="UTC")
+    environment = clean_environment(
+        PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(run.reports), TZ="UTC"
+    )
     for clock, status, modes in (
         ("2026-12-31 09:50:00", "active", {"waived"}),  # ten minutes before, which is more than the run takes
         ("2026-12-31 10:00:00", "expired", {"enforce"}),
     ):
         words = [clock, str(PROJECT / "proscribe"), "audit", "-i", str(run.inventory), "--tags", "dns"]
-        ended = launch(Path(str(shutil.which("faketime"))), *words, environment=wanted)
+        ended = launch(Path(str(shutil.which("faketime"))), *words, environment=environment)
         assert ended.code == 0, ended.said
         assert [waiver["status"] for waiver in run.report["waivers"]] == [status]
         digest = run.records["localhost"]["plan"].removeprefix("sha256:")

@@ -54,11 +54,11 @@ def test_a_change_is_told_once_and_what_goes_on_as_it_was_is_not(tmp_path: Path,
     fleet = Fleet(tmp_path, 2)
     ended = scheduled(fleet, chat)
     assert ended.code == 0, ended.said
-    ((kind, told),) = chat.got
+    ((kind, notification),) = chat.got
     assert kind == "application/json"
-    assert (told["schema"], told["number_of_hosts"]) == ("proscribe/notice/1", 2)
-    assert told["text"].startswith("Proscribe: 2 hosts brought in line for the first time")
-    assert {host["host"] for host in told["hosts"]} == {"h1", "h2"}
+    assert (notification["schema"], notification["number_of_hosts"]) == ("proscribe/notice/1", 2)
+    assert notification["text"].startswith("Proscribe: 2 hosts corrected for the first time")
+    assert {host["host"] for host in notification["hosts"]} == {"h1", "h2"}
     assert "token=secret" not in ended.said
 
     ended = scheduled(fleet, chat)
@@ -68,9 +68,9 @@ def test_a_change_is_told_once_and_what_goes_on_as_it_was_is_not(tmp_path: Path,
     fleet.hosts_file("h2").write_text("127.0.0.1 localhost\n")
     ended = scheduled(fleet, chat)
     assert ended.code == 0, ended.said
-    _, told = chat.got[-1]
-    assert (len(chat.got), [host["host"] for host in told["hosts"]]) == (2, ["h2"])
-    change = told["hosts"][0]["changes"][0]
+    _, notification = chat.got[-1]
+    assert (len(chat.got), [host["host"] for host in notification["hosts"]]) == (2, ["h2"])
+    change = notification["hosts"][0]["changes"][0]
     assert change["state"] == "repaired" and change["found"] <= change["repaired"]
 
 
@@ -82,7 +82,7 @@ def test_a_host_that_falls_silent_and_comes_back_is_told_each_time(tmp_path: Pat
     for _ in range(2):  # what goes on is no news
         ended = scheduled(fleet, chat)
         assert ended.code == 2, ended.said
-    assert [told["subject"] for _, told in chat.got[1:]] == ["Proscribe: 1 host newly not in order"]
+    assert [notification["subject"] for _, notification in chat.got[1:]] == ["Proscribe: 1 host newly not compliant"]
     fleet.interpreter("h1")
     ended = scheduled(fleet, chat)
     assert ended.code == 0, ended.said
@@ -98,5 +98,5 @@ def test_a_notice_that_cannot_be_sent_is_tried_again_then_told(tmp_path: Path, c
     chat.codes = [503]
     ended = scheduled(fleet, chat)
     assert (ended.code, len(chat.got)) == (76, 5), ended.said
-    assert "the notice could not be sent" in ended.said and "token=secret" not in ended.said
+    assert "the notification could not be sent" in ended.said and "token=secret" not in ended.said
     assert fleet.corrected == {"h1"}

@@ -79,13 +79,13 @@ def test_slices_become_one_report_with_every_host_accounted_for(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("--merge", "unmerged"), "that is in no merged report yet"),
         (("--merge", "nosuch"), "no complete report nosuch"),
         (("--merge", "x", "--run", "y"), "makes a report of its own"),
     ],
 )
-def test_what_cannot_be_merged_is_told(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
+def test_what_cannot_be_merged_is_told(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
     ended = Sliced(tmp_path).launch("report", *words)
-    assert (ended.code, told in " ".join(ended.said.split())) == (2, True), ended.said
+    assert (ended.code, message in " ".join(ended.said.split())) == (2, True), ended.said

@@ -27,9 +27,9 @@ class Controller:
         self.inventory = directory / "hosts.yml"
 
     def audit(self) -> Ended:
-        wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(self.reports))
+        variables = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(self.reports))
         words = ("audit", "-i", str(self.inventory), "--tags", "dns")
-        ended = launch(PROJECT / "proscribe", *words, environment=wanted)
+        ended = launch(PROJECT / "proscribe", *words, environment=variables)
         assert not self.marker.exists(), "what was planted ran"
         return ended
 
@@ -102,9 +102,9 @@ def test_a_file_that_is_none_is_not_followed_and_holds_nothing(controller: Contr
 def test_a_mark_that_is_a_link_overwrites_nothing(controller: Controller, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("precious")
-    kept = controller.plans / "kept"
-    kept.mkdir(exist_ok=True)
-    (kept / "host-localhost").symlink_to(precious)
+    host_state = controller.plans / "kept"
+    host_state.mkdir(exist_ok=True)
+    (host_state / "host-localhost").symlink_to(precious)
     assert controller.audit().code == 0
     assert precious.read_text() == "precious"
 

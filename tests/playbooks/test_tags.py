@@ -13,8 +13,10 @@ pytestmark = pytest.mark.playbook
 def tried(tmp_path: Path, *options: str):
     inventory = tmp_path / "hosts.yml"
     inventory.write_text("all: {hosts: {localhost: {ansible_connection: local}}}\n")
-    wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(tmp_path / "reports"))
-    return launch(PROJECT / "proscribe", "audit", "-i", str(inventory), *options, cwd=tmp_path, environment=wanted)
+    environment = clean_environment(
+        PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, PROSCRIBE_REPORTS=str(tmp_path / "reports")
+    )
+    return launch(PROJECT / "proscribe", "audit", "-i", str(inventory), *options, cwd=tmp_path, environment=environment)
 
 
 def test_a_tag_that_no_task_has_is_named_with_the_one_that_is_close(tmp_path: Path) -> None:

@@ -55,19 +55,19 @@ class Desk:
         path.write_text(content)
 
     def __call__(self, *words: str, ansible: str = REAL_ANSIBLE, **environment: str) -> Ended:
-        wanted = {"PROSCRIBE_ANSIBLE_PLAYBOOK": ansible, "PROSCRIBE_REPORTS": str(self.reports), **environment}
+        variables = {"PROSCRIBE_ANSIBLE_PLAYBOOK": ansible, "PROSCRIBE_REPORTS": str(self.reports), **environment}
         argv = [*words, "-i", str(self.inventory)]
-        return launch(PROJECT / "proscribe", *argv, cwd=self.cwd, environment=clean_environment(**wanted))
+        return launch(PROJECT / "proscribe", *argv, cwd=self.cwd, environment=clean_environment(**variables))
 
     def json(self, *words: str) -> dict[str, Any]:
         return dict(json.loads(self(*words, "--json").said))
 
     def explained(self, name: str, *words: str) -> dict[str, dict[str, str]]:
         """By host: what every control answers."""
-        told = self.json("explain", name, *words)["answers"]
+        groups = self.json("explain", name, *words)["answers"]
         return {
             host: {control: answer["answer"] for control, answer in group["controls"].items()}
-            for group in told
+            for group in groups
             for host in group["hosts"]
         }
 
@@ -78,8 +78,8 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def test_the_example_inventory_is_explained_from_anywhere(tmp_path: Path) -> None:
-    wanted = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE)
-    ended = launch(PROJECT / "proscribe", "explain", "mail.google.com", cwd=tmp_path, environment=wanted)
+    environment = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE)
+    ended = launch(PROJECT / "proscribe", "explain", "mail.google.com", cwd=tmp_path, environment=environment)
     assert ended.said.startswith("mail.google.com (Gmail: gmail): blocked on localhost\n")
     assert ended.code == 1
     assert list(tmp_path.iterdir()) == []
@@ -98,7 +98,7 @@ def test_the_example_inventory_is_explained_from_anywhere(tmp_path: Path) -> Non
         (("explain", "telegrm"), 2, "did you mean 'telegram'?"),
         (("explain", "x.example", "--limit", "nobody"), 2, "--limit nobody"),
         (("explain",), 2, "NAME"),
-        (("explain", "--help"), 0, "Ends with 0 when it is open on all hosts"),
+        (("explain", "--help"), 0, "Exit code 0: open on all chosen hosts"),
         (("waiver", "--help"), 0, "expire-soon"),
         (("waiver", "new", "--help"), 0, "--compensating-control"),
         (("waiver", "list"), 0, "no waivers in this inventory"),
@@ -114,7 +114,7 @@ def test_a_word_ends_with_its_code_and_says_why(desk: Desk, words: tuple[str, ..
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("group_vars/press.yml", "proscribe_categoris: []\n", "group_vars/press.yml:1: proscribe_categoris"),
         ("group_vars/press.yml", "proscribe_contact: '{{ nothing }}'\n", "a value that can be templated"),
@@ -123,10 +123,10 @@ def test_a_word_ends_with_its_code_and_says_why(desk: Desk, words: tuple[str, ..
         ("group_vars/press.yml", "a: [\n", "group_vars/press.yml"),
     ],
 )
-def test_a_mistake_in_the_inventory_is_told_in_plain_lines(desk: Desk, name: str, content: str, told: str) -> None:
+def test_a_mistake_in_the_inventory_is_told_in_plain_lines(desk: Desk, name: str, content: str, message: str) -> None:
     desk.file(name, content)
     ended = desk("explain", "t.me")
-    assert (ended.code, told in ended.said, "Traceback" in ended.said) == (2, True, False), ended.said
+    assert (ended.code, message in ended.said, "Traceback" in ended.said) == (2, True, False), ended.said
 
 
 def test_every_host_is_explained_by_the_plan_that_a_run_gives_it(desk: Desk) -> None:
@@ -170,9 +170,9 @@ def test_report_list_and_explain_say_the_same_of_a_waiver_for_all_its_life(desk:
         listed = desk.json("waiver", "list")["waivers"]
         assert desk("audit", "--tags", "apps").code == 0
         report = json.loads((desk.reports / "latest" / "report.json").read_text())
-        kept = ("id", "status", "hosts", "expires")
-        assert [{key: one[key] for key in kept} for one in listed] == [
-            {key: one[key] for key in kept} for one in report["waivers"]
+        fields = ("id", "status", "hosts", "expires")
+        assert [{key: one[key] for key in fields} for one in listed] == [
+            {key: one[key] for key in fields} for one in report["waivers"]
         ]
         return [{"status": one["status"], "hosts": one["hosts"]} for one in listed]
 

@@ -73,12 +73,12 @@ def blunder(item: str):
         (spend_memory, [], "over budget: more than 64 MB of memory"),
         (hang, ["first"], "over budget: not done within 2 s"),
         (answer_too_much, ["x" * 100_000] * 10, "over budget: an answer of more than 1 MB"),
-        (answer_what_is_no_data, [], "cannot be looked at: TypeError: Object of type set is not JSON serializable"),
-        (die, [], f"the look was ended by signal {signal.SIGKILL:d}"),
-        (leave, [], "the look ended without an answer"),
+        (answer_what_is_no_data, [], "cannot be observed: TypeError: Object of type set is not JSON serializable"),
+        (die, [], f"the observation was ended by signal {signal.SIGKILL:d}"),
+        (leave, [], "the observation ended without an answer"),
         (refuse, ["first"], "a home is closed"),
         (fail, [], "a link that uid 1000 made"),
-        (blunder, ["first"], "cannot be looked at: KeyError: 'mallory'"),
+        (blunder, ["first"], "cannot be observed: KeyError: 'mallory'"),
     ],
 )
 def test_what_one_item_does_ends_its_own_work_and_none_of_the_others(trouble, parts, why):
@@ -93,7 +93,7 @@ def test_what_one_item_does_ends_its_own_work_and_none_of_the_others(trouble, pa
 def test_one_child_goes_from_item_to_item_until_it_has_grown():
     def work(item: int):
         if item == 3:
-            work.kept = bytearray(100 * apart.MEGABYTE)  # which nobody gives back
+            work.held = bytearray(100 * apart.MEGABYTE)  # which nobody gives back
         yield os.getpid()
 
     gc.collect()  # what these tests have left would make room in the child meanwhile
@@ -126,13 +126,13 @@ def test_the_child_holds_no_output_of_this_process(capfd):
 
 def test_the_child_has_no_input_of_this_process():
     """Else it would take from the run what the run reads: the plan comes by it."""
-    kept, (reading, writing) = os.dup(0), os.pipe()
+    saved, (reading, writing) = os.dup(0), os.pipe()
     os.dup2(reading, 0)
     try:
         (ends,) = run_apart(lambda: [os.readlink("/proc/self/fd/0")])
     finally:
-        os.dup2(kept, 0)
-        for descriptor in (kept, reading, writing):
+        os.dup2(saved, 0)
+        for descriptor in (saved, reading, writing):
             os.close(descriptor)
     assert ends == "/dev/null"
 
@@ -165,12 +165,12 @@ def test_what_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypatch, do
         now[0] += length
 
     monkeypatch.setattr(apart, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
-    told = getattr(child, do)()
+    outcome = getattr(child, do)()
     assert seconds <= now[0] - 100 < seconds + 0.1 and child.ended is None
     if do == "end":
         assert killed == [(7, signal.SIGKILL)]
     else:
-        assert told == "the look ended without an answer"
+        assert outcome == "the observation ended without an answer"
         os.close(child.reading)
     os.close(writing)
 
@@ -209,7 +209,7 @@ def test_where_no_process_can_be_made_nothing_was_seen(monkeypatch):
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(os, "fork", full)
-    why = "cannot be looked at apart: Resource temporarily unavailable"
+    why = "cannot be observed in a process of its own: Resource temporarily unavailable"
     assert [(item, parts, said) for item, parts, said in each([1, 2], lambda _: [1])] == [(1, [], why), (2, [], why)]
     with pytest.raises(Unseen, match=why):
         run_apart(lambda: 1)

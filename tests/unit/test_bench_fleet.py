@@ -11,7 +11,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "bench" / "fleet"))
 
-from beside import goss, oval, wanted
+from beside import expected_state, goss, oval
 from drift import one_per_cent, wrong
 
 CONTROLS = ("apps", "browser", "firewall", "dns")
@@ -56,7 +56,7 @@ def test_a_run_is_a_result_only_if_its_report_is_what_was_seeded(tmp_path, recor
 def test_the_others_get_the_same_packages_and_paths():
     entry = {"packages": {"apt": ["a&b"]}, "paths": ["~/x", "/opt/<y>"]}
     services = {"one": entry, "none": {"packages": {}, "paths": ["/opt/z"]}}
-    packages, paths = wanted({"controls": {"apps": {"services": services}}})
+    packages, paths = expected_state({"controls": {"apps": {"services": services}}})
     assert (packages, paths) == (["a&b"], ["/home/alice/x", "/opt/<y>"])
     assert list(json.loads(goss(packages, paths))["file"]) == paths
     tree = ElementTree.fromstring(oval(packages, paths))

@@ -248,9 +248,9 @@ class TestLinks:
         (tmp_path / "secret/a").write_text("secret")
         (tmp_path / "home/alice").symlink_to(tmp_path / "secret")
         os.lchown(tmp_path / "home/alice", NOBODY, NOBODY)
-        for look in (made.read, made.list, made.stat):
+        for read in (made.read, made.list, made.stat):
             with pytest.raises(ControlError, match="/home/alice is a link that uid 65534 made: not followed"):
-                look("/home/alice/a")
+                read("/home/alice/a")
         with pytest.raises(ControlError):
             made.write("/home/alice/a", "x")
         with pytest.raises(ControlError):
@@ -295,15 +295,15 @@ class TestReading:
         with pytest.raises(ControlError, match="larger than 4 bytes"):
             made.read("/etc/a", limit=4)
 
-    @pytest.mark.parametrize("look", ["read", "list", "stat"])
-    def test_what_only_root_may_read_is_unseen_by_an_ordinary_user(self, made: Host, look: str) -> None:
+    @pytest.mark.parametrize("read", ["read", "list", "stat"])
+    def test_what_only_root_may_read_is_unseen_by_an_ordinary_user(self, made: Host, read: str) -> None:
         made.write("/home/bob/a", "")
         os.chmod(made.root, 0o755)
         os.chmod(made.root + "/home/bob", 0o000)
 
         def ask() -> str:
             try:
-                getattr(made, look)("/home/bob" if look == "list" else "/home/bob/a")
+                getattr(made, read)("/home/bob" if read == "list" else "/home/bob/a")
             except Unseen as unseen:
                 return str(unseen)
             return "seen"

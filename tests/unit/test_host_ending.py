@@ -90,27 +90,27 @@ def test_one_that_outlives_kill_is_told(tmp_path: Path, monkeypatch: pytest.Monk
 def test_what_the_process_is_by_now_is_asked_once_it_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its number may be another program's by now: an editor's, with unsaved work."""
     one = Ending(tmp_path, monkeypatch, 1)
-    asked: list[Process] = []
-    one.end(lambda process: asked.append(process) or False)
-    assert (asked, one.done) == ([SEVEN], [])
+    checked: list[Process] = []
+    one.end(lambda process: checked.append(process) or False)
+    assert (checked, one.done) == ([SEVEN], [])
 
 
 @pytest.mark.parametrize(
-    ("refusal", "told"),
+    ("refusal", "message"),
     [
         (ProcessLookupError(3, "No such process"), ""),
         (PermissionError(1, "Operation not permitted"), "cannot end process 7 (/opt/x): Operation not permitted"),
     ],
 )
 def test_one_that_ends_meanwhile_is_nothing_and_one_that_may_not_be_ended_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: OSError, told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: OSError, message: str
 ) -> None:
     one = Ending(tmp_path, monkeypatch, 1)
     one.refusal = refusal
-    if told:
+    if message:
         with pytest.raises(ControlError) as wrong:
             one.end()
-        assert str(wrong.value) == told
+        assert str(wrong.value) == message
     else:
         one.end()
     assert one.done == [TERM]

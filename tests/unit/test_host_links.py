@@ -103,13 +103,13 @@ def test_no_descriptor_is_left_open_whatever_a_link_is(root):
     link(root / "etc/within", "/usr/lib/file/file")
     host = Host(str(root))
 
-    def looked_at() -> int:
+    def lookups() -> int:
         for name in ("good", "nowhere", "bad", "within", "good/x"):
             with contextlib.suppress(ControlError, Unseen):
                 host.text(f"/etc/{name}")
         return len(os.listdir("/proc/self/fd"))
 
-    assert looked_at() == looked_at()
+    assert lookups() == lookups()
 
 
 @needs_root

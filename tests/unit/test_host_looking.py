@@ -106,7 +106,7 @@ def test_what_is_no_directory_has_nothing_in_it(host: Host, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "users", "told"),
+    ("limit", "users", "message"),
     [
         (10, False, ""),
         (9, False, "/etc/file is larger than 9 bytes"),
@@ -117,17 +117,17 @@ def test_what_is_no_directory_has_nothing_in_it(host: Host, path: str) -> None:
     ],
 )
 def test_so_much_of_a_file_is_read(
-    host: Host, monkeypatch: pytest.MonkeyPatch, limit: int, users: bool, told: str
+    host: Host, monkeypatch: pytest.MonkeyPatch, limit: int, users: bool, message: str
 ) -> None:
     """A larger one of a user's is unseen: it is no mistake of the host's that would end its control."""
     monkeypatch.setattr(reading, "LARGEST", 8)
     host.budget = Budget() if users else None
-    if not told:
+    if not message:
         assert host.read("/etc/file", limit) == b"0123456789"
         return
-    with pytest.raises(Unseen if "user's" in told else ControlError) as wrong:
+    with pytest.raises(Unseen if "user's" in message else ControlError) as wrong:
         host.read("/etc/file", limit)
-    assert str(wrong.value) == told
+    assert str(wrong.value) == message
 
 
 @ROOT
@@ -215,7 +215,7 @@ def test_what_is_missing_stays_missing_and_is_not_opened_again(host: Host, monke
 
 
 @pytest.mark.parametrize(
-    ("error", "privileged", "told"),
+    ("error", "privileged", "message"),
     [
         (PermissionError(13, "Permission denied"), False, "can only be read by root"),
         (PermissionError(13, "Permission denied"), True, "cannot be read: Permission denied"),
@@ -223,7 +223,7 @@ def test_what_is_missing_stays_missing_and_is_not_opened_again(host: Host, monke
     ],
 )
 def test_what_cannot_be_read_is_unseen_with_the_reason(
-    host: Host, monkeypatch: pytest.MonkeyPatch, error: OSError, privileged: bool, told: str
+    host: Host, monkeypatch: pytest.MonkeyPatch, error: OSError, privileged: bool, message: str
 ) -> None:
     def refuse(path: str) -> None:
         raise error
@@ -233,11 +233,11 @@ def test_what_cannot_be_read_is_unseen_with_the_reason(
     for ask in (host.stat, host.list):
         with pytest.raises(Unseen) as wrong:
             ask("/etc/file")
-        assert str(wrong.value) == f"/etc/file {told}"
+        assert str(wrong.value) == f"/etc/file {message}"
     permission = isinstance(error, PermissionError)
     with pytest.raises(Unseen if permission else ControlError) as other:
         host.read("/etc/file")
-    assert str(other.value) == (f"/etc/file {told}" if permission else "cannot read /etc/file: Input/output error")
+    assert str(other.value) == (f"/etc/file {message}" if permission else "cannot read /etc/file: Input/output error")
 
 
 @ROOT

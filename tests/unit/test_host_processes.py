@@ -51,8 +51,8 @@ def link(host: Host, path: str, target: str) -> None:
 )
 def test_since_when_it_runs(host: Host, fields: int, boot: str, since: float | None) -> None:
     ticks = int(2.5 * os.sysconf("SC_CLK_TCK"))
-    told = ["S", "1", *["0"] * 17, str(ticks), *["9"] * 30][:fields]
-    stat(host, f"7 (a) b ) {' '.join(told)}\n")
+    texts = ["S", "1", *["0"] * 17, str(ticks), *["9"] * 30][:fields]
+    stat(host, f"7 (a) b ) {' '.join(texts)}\n")
     (Path(host.root) / "proc/stat").write_text(boot)
     assert host.start_time(SEVEN) == (None if since is None else 1_700_000_000 + since)
     assert host.started(SEVEN) == ("" if since is None else "2023-11-14T22:13:22Z")
@@ -196,8 +196,8 @@ def test_the_root_is_the_hosts_by_device_and_number(
     host: Host, monkeypatch: pytest.MonkeyPatch, its: tuple[int, int], same: bool
 ) -> None:
     """Roots of file systems often have the same number."""
-    told = {f"{host.root}/proc/7/root": its, host.root: (1, 2)}
-    monkeypatch.setattr(os, "stat", lambda path: SimpleNamespace(st_dev=told[path][0], st_ino=told[path][1]))
+    numbers = {f"{host.root}/proc/7/root": its, host.root: (1, 2)}
+    monkeypatch.setattr(os, "stat", lambda path: SimpleNamespace(st_dev=numbers[path][0], st_ino=numbers[path][1]))
     assert host.shares_root(SEVEN) is same
 
 
@@ -206,19 +206,19 @@ def test_a_process_that_has_ended_shares_nothing(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [(ProcessLookupError(3, "No such process"), ""), (OSError(24, "Too many open files"), "Too many open files")],
 )
 def test_what_cannot_be_ended_is_told_with_its_program(
-    host: Host, monkeypatch: pytest.MonkeyPatch, error: OSError, told: str
+    host: Host, monkeypatch: pytest.MonkeyPatch, error: OSError, message: str
 ) -> None:
     def refuse(pid: int) -> int:
         raise error
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
-    if not told:
+    if not message:
         host.end(SEVEN, lambda process: True)
         return
     with pytest.raises(ControlError) as wrong:
         host.end(SEVEN, lambda process: True)
-    assert str(wrong.value) == f"cannot end process 7 (/opt/x): {told}"
+    assert str(wrong.value) == f"cannot end process 7 (/opt/x): {message}"

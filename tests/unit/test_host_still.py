@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from proscribe.host import ControlError, Host, reading
 
-Look = Callable[[Host], Any]
+Read = Callable[[Host], Any]
 
-LOOKS: tuple[Look, ...] = (
+READS: tuple[Read, ...] = (
     lambda host: host.stat("/etc/hosts").st_size,
     lambda host: host.stat("/etc/missing"),
     lambda host: host.stat("/missing/too/deep"),
@@ -43,46 +43,46 @@ def host(tmp_path: Path) -> Host:
     return Host(str(tmp_path))
 
 
-def told(look: Look, host: Host) -> Any:
+def answer(read: Read, host: Host) -> Any:
     try:
-        return look(host)
+        return read(host)
     except ControlError as error:
         return str(error).replace(host.root, "")
 
 
 def test_each_answer_is_the_one_that_it_would_be(host: Host) -> None:
-    plainly = [told(look, host) for look in LOOKS]
+    plainly = [answer(read, host) for read in READS]
     for most in (reading.MOST_OPEN, 2, 0):
         with pytest.MonkeyPatch.context() as patched, host.still():
             patched.setattr(reading, "MOST_OPEN", most)
-            assert [told(look, host) for look in (*LOOKS, *LOOKS)] == [*plainly, *plainly]
+            assert [answer(read, host) for read in (*READS, *READS)] == [*plainly, *plainly]
 
 
 def test_nothing_is_asked_twice(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: Counter[tuple[Any, ...]] = Counter()
+    calls: Counter[tuple[Any, ...]] = Counter()
     for name in ("open", "stat"):
         real = getattr(os, name)
 
         def counting(path: Any, *rest: Any, name: str = name, real: Any = real, **options: Any) -> Any:
-            asked[(name, path, *rest, *options.items())] += 1
+            calls[(name, path, *rest, *options.items())] += 1
             return real(path, *rest, **options)
 
         monkeypatch.setattr(os, name, counting)
     with host.still():
-        for look in LOOKS[:9]:
-            told(look, host)
-        once = Counter(asked)
-        for look in LOOKS[:9]:
-            told(look, host)
-    assert once and asked == once
-    assert max(count for (name, *_), count in asked.items() if name == "open") == 1
+        for read in READS[:9]:
+            answer(read, host)
+        once = Counter(calls)
+        for read in READS[:9]:
+            answer(read, host)
+    assert once and calls == once
+    assert max(count for (name, *_), count in calls.items() if name == "open") == 1
 
 
 def test_what_was_held_is_let_go_and_forgotten(host: Host) -> None:
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(KeyError), host.still():
-        for look in LOOKS:
-            told(look, host)
+        for read in READS:
+            answer(read, host)
         assert len(os.listdir("/proc/self/fd")) > before
         raise KeyError
     assert len(os.listdir("/proc/self/fd")) == before

@@ -107,8 +107,8 @@ PRINT_SELF = (
 def test_a_tool_has_nothing_of_the_runs_surroundings(user, monkeypatch):
     """No variable of a caller's steers it; a user's tool has his name, his home and none of root's groups."""
     monkeypatch.setenv("LD_PRELOAD_OF_A_CALLER", "x")
-    told = run_tool(python(PRINT_SELF), user=user, environment={"MORE": "1"})
-    environment, where, uid, gid, groups, leads = json.loads(told.out)
+    result = run_tool(python(PRINT_SELF), user=user, environment={"MORE": "1"})
+    environment, where, uid, gid, groups, leads = json.loads(result.out)
     environment.pop("__CF_USER_TEXT_ENCODING", None)
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     expected = {"PATH": path, "LC_ALL": "C.UTF-8", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive", "MORE": "1"}
@@ -149,7 +149,7 @@ def test_what_a_tool_says_is_text_with_lines_of_one_kind(said, text):
 
 
 @pytest.mark.parametrize(
-    ("result", "told"),
+    ("result", "message"),
     [
         (Result(3, "out", " no\n such  thing "), "x y ended with 3: no such thing"),
         (Result(3, " out\n", " \n"), "x y ended with 3: out"),
@@ -157,18 +157,18 @@ def test_what_a_tool_says_is_text_with_lines_of_one_kind(said, text):
         (Result(1, "", "a" * 500), "x y ended with 1: " + "a" * 400),
     ],
 )
-def test_a_tool_that_must_succeed_says_what_it_said(result, told):
+def test_a_tool_that_must_succeed_says_what_it_said(result, message):
     with pytest.raises(ControlError) as wrong:
         tools.Tools("/", lambda argv, **options: result).must(["x", "y"])
-    assert str(wrong.value) == told
+    assert str(wrong.value) == message
 
 
 def test_options_reach_the_tool():
-    asked = []
-    of = tools.Tools("/", lambda argv, **options: asked.append((argv, options)) or Result(0, "out", "err"))
+    calls = []
+    of = tools.Tools("/", lambda argv, **options: calls.append((argv, options)) or Result(0, "out", "err"))
     assert of.must(["x"], user=NOBODY, timeout=3) == "out"
     assert of.run(["y"], stdin="z") == Result(0, "out", "err")
-    assert asked == [(["x"], {"user": NOBODY, "timeout": 3}), (["y"], {"stdin": "z"})]
+    assert calls == [(["x"], {"user": NOBODY, "timeout": 3}), (["y"], {"stdin": "z"})]
 
 
 def test_no_descriptor_is_left_open_while_somebody_holds_the_error():

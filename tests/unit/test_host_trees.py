@@ -40,14 +40,14 @@ def tree(place: Path) -> Path:
 
 def test_the_sum_of_a_file_is_that_of_its_content(tmp_path: Path, here: int) -> None:
     (tmp_path / "file").write_bytes(b"abc" * 500_000)
-    told = directories.sum_up(here, "file")
-    assert told == directories.Sum(hashlib.sha256(b"abc" * 500_000).hexdigest(), 1, 1_500_000, 0)
+    summary = directories.sum_up(here, "file")
+    assert summary == directories.Sum(hashlib.sha256(b"abc" * 500_000).hexdigest(), 1, 1_500_000, 0)
 
 
 def test_the_sum_of_a_tree_counts_files_and_bytes(tmp_path: Path, here: int) -> None:
     tree(tmp_path / "a")
-    told = directories.sum_up(here, "a")
-    assert (len(told.sha256), told.files, told.size, told.shared) == (64, 3, 3003, 0)
+    summary = directories.sum_up(here, "a")
+    assert (len(summary.sha256), summary.files, summary.size, summary.shared) == (64, 3, 3003, 0)
 
 
 Change = Callable[[Path], object]
@@ -112,8 +112,8 @@ def test_a_copy_has_everything(tmp_path: Path, here: int) -> None:
     assert directories.sum_up(here, "b") == directories.sum_up(here, "a")
     for path in [top, *top.rglob("*")]:
         was, now = path.lstat(), (tmp_path / "b" / path.relative_to(top)).lstat()
-        kept = ("st_mode", "st_uid", "st_gid", "st_mtime_ns", "st_nlink")
-        assert [getattr(now, name) for name in kept] == [getattr(was, name) for name in kept], path
+        compared = ("st_mode", "st_uid", "st_gid", "st_mtime_ns", "st_nlink")
+        assert [getattr(now, name) for name in compared] == [getattr(was, name) for name in compared], path
     assert (tmp_path / "b/one").stat().st_ino == (tmp_path / "b/deep/same").stat().st_ino
     assert (tmp_path / "b/one").stat().st_ino != (top / "one").stat().st_ino
 
@@ -230,11 +230,11 @@ def test_no_link_is_followed(tmp_path: Path, here: int) -> None:
     assert outside.is_dir() and not (tmp_path / "link").is_symlink()
 
 
-@pytest.mark.parametrize("looks", [1, 2])
+@pytest.mark.parametrize("lookups", [1, 2])
 @pytest.mark.parametrize("act", ["open", "sum", "copy"])
 @pytest.mark.parametrize("kind", ["file", "directory"])
 def test_a_link_that_takes_the_place_of_what_was_looked_at_gives_nothing_away(
-    tmp_path: Path, here: int, monkeypatch: pytest.MonkeyPatch, act: str, kind: str, looks: int
+    tmp_path: Path, here: int, monkeypatch: pytest.MonkeyPatch, act: str, kind: str, lookups: int
 ) -> None:
     """It is an error, or the link itself is what is summed up and copied; after whichever look it comes."""
     secret = tree(tmp_path / "secret")
@@ -245,7 +245,7 @@ def test_a_link_that_takes_the_place_of_what_was_looked_at_gives_nothing_away(
     def swapped(name: object, **options: object) -> os.stat_result:
         result = real(name, **options)  # type: ignore[arg-type]
         seen.append(name)
-        if name == "place" and seen.count("place") == looks:
+        if name == "place" and seen.count("place") == lookups:
             (tmp_path / "place").rename(tmp_path / "away")
             (tmp_path / "place").symlink_to(secret / "one" if kind == "file" else secret)
         return result
@@ -254,7 +254,7 @@ def test_a_link_that_takes_the_place_of_what_was_looked_at_gives_nothing_away(
     try:
         if act == "open":
             descriptor = directories.open_entry(here, "place")
-            assert os.path.samestat(os.fstat(descriptor), real(tmp_path / ("away" if looks == 1 else "place")))
+            assert os.path.samestat(os.fstat(descriptor), real(tmp_path / ("away" if lookups == 1 else "place")))
             os.close(descriptor)
         elif act == "sum":
             assert directories.sum_up(here, "place").size == 0
@@ -440,9 +440,9 @@ def test_while_it_is_copied_nobody_else_can_open_it(tmp_path: Path, here: int, m
     modes: list[int] = []
     real = directories.give_attributes
 
-    def noted(descriptor: int, wanted: directories.Attributes) -> None:
+    def noted(descriptor: int, desired: directories.Attributes) -> None:
         modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
-        real(descriptor, wanted)
+        real(descriptor, desired)
 
     monkeypatch.setattr(directories, "give_attributes", noted)
     monkeypatch.setattr(os, "umask", lambda mask: mask)
@@ -477,11 +477,11 @@ def test_a_file_system_without_owners_is_no_error_and_a_broken_one_is(
 
     monkeypatch.setattr(os, call, refused)
     descriptor = directories.open_entry(here, "file")
-    wanted = directories.attributes(descriptor)._replace(xattrs={"user.note": "eA=="}, mtime_ns=10**18)
+    desired = directories.attributes(descriptor)._replace(xattrs={"user.note": "eA=="}, mtime_ns=10**18)
     if error in ("EIO", "ENOSPC"):
         with pytest.raises(OSError, match=error):
-            directories.give_attributes(descriptor, wanted)
+            directories.give_attributes(descriptor, desired)
     else:
-        directories.give_attributes(descriptor, wanted)
+        directories.give_attributes(descriptor, desired)
         assert (tmp_path / "file").stat().st_mtime_ns == 10**18
     os.close(descriptor)

@@ -9,7 +9,7 @@ from proscribe.host import escaped, one_line
 
 
 @pytest.mark.parametrize(
-    ("text", "told", "line"),
+    ("text", "expected", "line"),
     [
         ("WeChat 4.1", "WeChat 4.1", "WeChat 4.1"),
         ("grün", "grün", "grün"),
@@ -19,8 +19,8 @@ from proscribe.host import escaped, one_line
         ("a\u202eb", "a\\u202eb", "a b"),
     ],
 )
-def test_nothing_commands_a_terminal_or_begins_a_line(text: str, told: str, line: str) -> None:
-    assert (escaped(text), one_line(text)) == (told, line)
+def test_nothing_commands_a_terminal_or_begins_a_line(text: str, expected: str, line: str) -> None:
+    assert (escaped(text), one_line(text)) == (expected, line)
 
 
 @given(st.text())

@@ -61,7 +61,7 @@ def host(tmp_path: Path) -> Host:
 
 
 def result_of(host: Host, plan: Any) -> dict[str, Any]:
-    host.told, host.keeps = {}, []
+    host.record_fields, host.state_savers = {}, []
     record, drifted = observe(host, plan)
     return {**{key: value for key, value in record.items() if key not in CLOCKS}, "drifted": drifted}
 

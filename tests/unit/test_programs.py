@@ -31,7 +31,9 @@ shells = pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
 def hook(contact: str = "it@example.org", messages: Sequence[str] = ()) -> str:
     """The script of pacman's gate."""
     return next(
-        part.content for part in pacman.gate({"wechat"}, contact, notices=messages) if part.path == pacman.SCRIPT
+        part.content
+        for part in pacman.block_parts({"wechat"}, contact, messages=messages)
+        if part.path == pacman.SCRIPT
     )
 
 

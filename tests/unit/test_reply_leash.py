@@ -47,17 +47,17 @@ def as_ssh(argv, given=b""):
     return process, out
 
 
-BOTH = pytest.mark.parametrize("way", [as_local, as_ssh])
+BOTH = pytest.mark.parametrize("run_program", [as_local, as_ssh])
 
 
 @BOTH
 @pytest.mark.parametrize("size", [0, 1, 100_000, 1_000_000])
-def test_an_honest_program_is_heard_in_full(way, size):
+def test_an_honest_program_is_heard_in_full(run_program, size):
     with Leash(1_000_000, 60) as leash:
-        process, out = way(["cat"], b"x" * min(size, 60_000))
+        process, out = run_program(["cat"], b"x" * min(size, 60_000))
         assert (process.returncode, out) == (0, b"x" * min(size, 60_000))
     with Leash(1_000_000, 60) as leash:
-        assert len(way([sys.executable, "-c", f"print('x' * {size}, end='')"])[1]) == size
+        assert len(run_program([sys.executable, "-c", f"print('x' * {size}, end='')"])[1]) == size
     assert leash.why == ""
     assert not isinstance(subprocess.Popen, Leash) and subprocess.Popen.__name__ == "Popen"
 
@@ -66,9 +66,9 @@ def test_an_honest_program_is_heard_in_full(way, size):
 @pytest.mark.parametrize(
     "argv", [FLOOD, ["sh", "-c", "exec >&2; while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done"]]
 )
-def test_a_flood_is_cut_and_its_program_ended(way, argv):
+def test_a_flood_is_cut_and_its_program_ended(run_program, argv):
     with Leash(2**20, 60) as leash:
-        process, out = way(argv)
+        process, out = run_program(argv)
         assert process.returncode == -signal.SIGKILL
         assert len(out) <= 2**20
     assert leash.why == "it answered with more than 1 MiB"
@@ -76,9 +76,9 @@ def test_a_flood_is_cut_and_its_program_ended(way, argv):
 
 @pytest.mark.slow
 @BOTH
-def test_a_silent_program_is_ended_when_the_time_is_over_with_what_it_started(way):
+def test_a_silent_program_is_ended_when_the_time_is_over_with_what_it_started(run_program):
     with Leash(100, 1) as leash:
-        process, out = way(["sh", "-c", "sleep 1000 & echo $!; wait"])
+        process, out = run_program(["sh", "-c", "sleep 1000 & echo $!; wait"])
         assert (process.returncode, len(out.split())) == (-signal.SIGKILL, 1)
     assert leash.why == "it took longer than 1 second"
     end = time.monotonic() + 60
@@ -157,15 +157,15 @@ def test_a_program_that_prints_before_it_listens_is_heard_and_given_all():
 
 def test_a_caller_that_waits_for_so_long_waits_no_longer(monkeypatch):
     """An honest program is heard; of a silent one he hears when his own time is over."""
-    asked = []
+    timeouts = []
     real = selectors.DefaultSelector.select
     with Leash(100, 60) as leash:
         assert subprocess.Popen(["cat"], **PIPES).communicate(b"x", timeout=50) == (b"x", b"")
-        monkeypatch.setattr(selectors.DefaultSelector, "select", lambda *what: asked.append(what[1]) or real(*what))
+        monkeypatch.setattr(selectors.DefaultSelector, "select", lambda *what: timeouts.append(what[1]) or real(*what))
         process = subprocess.Popen(SLEEP, **PIPES)
         with pytest.raises(subprocess.TimeoutExpired):
             process.communicate(timeout=0.2)
-    assert max(asked) <= 0.2 and leash.why == ""
+    assert max(timeouts) <= 0.2 and leash.why == ""
     assert process.returncode == -signal.SIGKILL
 
 

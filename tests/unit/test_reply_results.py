@@ -24,7 +24,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "result"),
+    ("answer", "result"),
     [
         ({"record": 1}, {"record": {"record of": 1}, "drifted": [], "privileged": False}),
         (
@@ -41,15 +41,15 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"lacking": True, "failed": True, "msg": "x"}, {"lacking": True, "failed": True, "msg": "x"}),
     ],
 )
-def test_what_a_look_may_say(told: dict[str, Any], result: dict[str, Any]) -> None:
-    assert results.observation({**told, **HOSTILE}) == {"changed": False, **result}
-    assert results.observation({**told, "changed": True})["changed"] is False, (
+def test_what_a_look_may_say(answer: dict[str, Any], result: dict[str, Any]) -> None:
+    assert results.observation({**answer, **HOSTILE}) == {"changed": False, **result}
+    assert results.observation({**answer, "changed": True})["changed"] is False, (
         "a look changes nothing, whatever it says"
     )
 
 
 @pytest.mark.parametrize(
-    ("told", "why"),
+    ("answer", "why"),
     [
         ({}, "it has no record"),
         ({"failed": False}, "it has no record"),
@@ -64,9 +64,9 @@ def test_what_a_look_may_say(told: dict[str, Any], result: dict[str, Any]) -> No
         (None, "the answer is no mapping"),
     ],
 )
-def test_what_a_look_may_not_say(told: object, why: str) -> None:
+def test_what_a_look_may_not_say(answer: object, why: str) -> None:
     with pytest.raises(Unusable, match=f"^{why}$"):
-        results.observation(told)
+        results.observation(answer)
     results.observation({"record": 1, "drifted": ["apps"] * 4})
 
 
@@ -74,7 +74,7 @@ FINDING = dict.fromkeys(Finding._fields, "x")
 
 
 @pytest.mark.parametrize(
-    ("told", "result"),
+    ("answer", "result"),
     [
         ({}, {}),
         ({"changed": True}, {"changed": True}),
@@ -91,16 +91,16 @@ FINDING = dict.fromkeys(Finding._fields, "x")
         ({"findings": [{**FINDING, "more": 1}]}, {"findings": [FINDING]}),
     ],
 )
-def test_what_a_change_may_say(told: dict[str, Any], result: dict[str, Any]) -> None:
+def test_what_a_change_may_say(answer: dict[str, Any], result: dict[str, Any]) -> None:
     expected = {**CHANGE, **result}
-    assert results.change({**told, **HOSTILE}) == expected
-    without = {key: kept for key, kept in expected.items() if key not in ("refused", "findings")}
-    assert results.schedule({**told, **HOSTILE}) == without
-    assert results.firewall({**told, **HOSTILE}) == expected
+    assert results.change({**answer, **HOSTILE}) == expected
+    without = {key: value for key, value in expected.items() if key not in ("refused", "findings")}
+    assert results.schedule({**answer, **HOSTILE}) == without
+    assert results.firewall({**answer, **HOSTILE}) == expected
 
 
 @pytest.mark.parametrize(
-    ("told", "why"),
+    ("answer", "why"),
     [
         ({"changed": "yes"}, "changed is neither"),
         ({"actions": "x"}, "actions is no list"),
@@ -121,20 +121,20 @@ def test_what_a_change_may_say(told: dict[str, Any], result: dict[str, Any]) -> 
         (["x"], "the answer is no mapping"),
     ],
 )
-def test_what_a_change_may_not_say(told: object, why: str) -> None:
+def test_what_a_change_may_not_say(answer: object, why: str) -> None:
     for read in (results.change, results.schedule, results.firewall):
         with pytest.raises(Unusable, match=f"^{why}"):
-            read(told)
+            read(answer)
 
 
 def test_all_differences_together_are_no_larger_than_one_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     assert results.DIFFERENCE == 4 * 2**20
     monkeypatch.setattr(results, "DIFFERENCE", 10)
     one = {"before_header": "", "after_header": "", "before": "x" * 6, "after": "y" * 6}
-    told = results.change({"diff": [one, one]})["diff"]
-    assert [(each["before"], each["after"]) for each in told] == [("x" * 6, "y..."), ("...", "...")]
-    (told,) = results.change({"diff": [{**one, "before": "x" * 11}]})["diff"]
-    assert (told["before"], told["after"]) == ("x" * 7 + "...", "...")
+    differences = results.change({"diff": [one, one]})["diff"]
+    assert [(each["before"], each["after"]) for each in differences] == [("x" * 6, "y..."), ("...", "...")]
+    (differences,) = results.change({"diff": [{**one, "before": "x" * 11}]})["diff"]
+    assert (differences["before"], differences["after"]) == ("x" * 7 + "...", "...")
 
 
 @pytest.mark.parametrize("pending", ["0123456789ab", {"token": "0123456789ab", "within": 10**9}])
@@ -178,7 +178,7 @@ OUTCOME = {"id": "wechat-0123abcd", "done": True, "why": ""}
 
 
 @pytest.mark.parametrize(
-    ("told", "result"),
+    ("answer", "result"),
     [
         ({"items": []}, {"items": [], "broken": [], "left_out": 0}),
         ({"items": [{**ITEM, "more": 1}]}, {"items": [ITEM], "broken": [], "left_out": 0}),
@@ -195,13 +195,13 @@ OUTCOME = {"id": "wechat-0123abcd", "done": True, "why": ""}
         ({"failed": True, "msg": "this needs root"}, {"failed": True, "msg": "this needs root"}),
     ],
 )
-def test_what_a_quarantine_may_say(told: dict[str, Any], result: dict[str, Any]) -> None:
-    found = results.quarantine({**told, **HOSTILE})
+def test_what_a_quarantine_may_say(answer: dict[str, Any], result: dict[str, Any]) -> None:
+    found = results.quarantine({**answer, **HOSTILE})
     assert found == {"changed": False, **result} and results.quarantine(found) == found
 
 
 @pytest.mark.parametrize(
-    ("told", "why"),
+    ("answer", "why"),
     [
         ({}, "it has neither items nor outcomes"),
         ([], "the answer is no mapping"),
@@ -227,9 +227,9 @@ def test_what_a_quarantine_may_say(told: dict[str, Any], result: dict[str, Any])
         ({"outcomes": [], "actions": [1]}, "an action is no text"),
     ],
 )
-def test_what_a_quarantine_may_not_say(told: object, why: str) -> None:
+def test_what_a_quarantine_may_not_say(answer: object, why: str) -> None:
     with pytest.raises(Unusable, match=why):
-        results.quarantine(told)
+        results.quarantine(answer)
 
 
 def test_what_is_long_in_a_quarantine_is_cut() -> None:

@@ -17,13 +17,13 @@ def test_the_bounds_are_these() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "most", "told"),
+    ("text", "most", "expected"),
     [("", 5, ""), ("12345", 5, "12345"), ("123456", 5, "12..."), ("123456789", 6, "123..."), ("x" * 9, 3, "...")],
 )
-def test_a_text_that_is_too_long_is_cut_where_one_sees_it(text: str, most: int, told: str) -> None:
-    assert shapes.cut(text, most) == told
+def test_a_text_that_is_too_long_is_cut_where_one_sees_it(text: str, most: int, expected: str) -> None:
+    assert shapes.cut(text, most) == expected
     for read in (shapes.line, shapes.name, shapes.lines):
-        assert read(text, "it", most) == told
+        assert read(text, "it", most) == expected
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ def test_nothing_that_steers_a_terminal_comes_through(text: str, line: str, name
 
 @pytest.mark.parametrize("read", [shapes.line, shapes.name, lambda text, what: shapes.lines(text, what, 4096)])
 def test_escapes_do_not_make_it_longer_than_it_may_be(read: Callable[[str, str], str]) -> None:
-    told = read("\x1b" * 4096, "it")
-    assert told.endswith("...") and len(told) == (2000 if read is shapes.line else 4096)
+    text = read("\x1b" * 4096, "it")
+    assert text.endswith("...") and len(text) == (2000 if read is shapes.line else 4096)
 
 
 @pytest.mark.parametrize("value", [None, 1, b"x", ["x"], {"x": 1}, True])
 def test_what_is_no_text_is_unusable(value: object) -> None:
-    for read in (shapes.line, shapes.name, lambda told, what: shapes.lines(told, what, 9)):
+    for read in (shapes.line, shapes.name, lambda text, what: shapes.lines(text, what, 9)):
         with pytest.raises(Unusable, match="^it is no text$"):
             read(value, "it")
 
@@ -59,9 +59,9 @@ def test_a_text_or_none() -> None:
         shapes.optional(shapes.name, 0, "it")
 
 
-@pytest.mark.parametrize(("value", "told"), [(True, True), (False, False), (None, False)])
-def test_true_or_false(value: object, told: bool) -> None:
-    assert shapes.flag(value, "it") is told
+@pytest.mark.parametrize(("value", "expected"), [(True, True), (False, False), (None, False)])
+def test_true_or_false(value: object, expected: bool) -> None:
+    assert shapes.flag(value, "it") is expected
 
 
 @pytest.mark.parametrize("value", [0, 1, "true", "", [], {}])
@@ -112,11 +112,11 @@ def test_a_mapping_and_a_list_have_as_many_items_as_they_may() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [
         ("word", "'word'"), ("x" * 40, repr("x" * 40)), ("x" * 41, repr("x" * 37 + "...")),
         ("\x1b" * 500, repr(("\\x1b" * 10)[:37] + "...")), ({"deep": {}}, "a dict"), (None, "a NoneType"), (7, "a int"),
     ],
 )  # fmt: skip
-def test_a_value_in_a_message_is_short_and_harmless(value: Any, told: str) -> None:
-    assert shapes.said(value) == told
+def test_a_value_in_a_message_is_short_and_harmless(value: Any, expected: str) -> None:
+    assert shapes.said(value) == expected

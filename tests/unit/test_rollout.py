@@ -72,7 +72,7 @@ def test_max_change_is_read(value: object, hosts: object, removals: object) -> N
 
 
 @pytest.mark.parametrize(
-    ("value", "key", "told"),
+    ("value", "key", "message"),
     [
         ({"host": 3}, ".host", "did you mean 'hosts'?"),
         ({"hosts": "101%"}, "", "a share such as '25%'"),
@@ -84,10 +84,10 @@ def test_max_change_is_read(value: object, hosts: object, removals: object) -> N
         (None, "", "unlimited"),
     ],
 )
-def test_what_is_no_max_change_is_told(value: object, key: str, told: str) -> None:
+def test_what_is_no_max_change_is_told(value: object, key: str, message: str) -> None:
     with pytest.raises(Expected) as raised:
         read_max_change(value)
-    assert (raised.value.key, told in raised.value.expected) == (key, True)
+    assert (raised.value.key, message in raised.value.expected) == (key, True)
 
 
 @pytest.mark.parametrize("value", [3, "ten", "110%", None])
@@ -179,8 +179,8 @@ def test_what_would_have_happened_is_said_in_words() -> None:
     before = Before("20261124T000000Z-enforce-1a2b", 1190)
     assert decide(hosts, DEFAULTS, before=before).stop == (
         "the whole would change 1,200 hosts of the 1,200 that answered (apps on 9, dns on 1,200) and remove 270 "
-        "programs, and proscribe_max_change allows 300 hosts and 200 removals; in the run before "
-        "(20261124T000000Z-enforce-1a2b), 1,190 of these hosts stood well"
+        "programs, and proscribe_max_change allows 300 hosts and 200 removals; in the previous run "
+        "(20261124T000000Z-enforce-1a2b), 1,190 of these hosts were compliant"
     )
 
 
@@ -232,7 +232,7 @@ GOING = {
 
 
 @pytest.mark.parametrize(
-    ("changes", "first", "lost", "told"),
+    ("changes", "first", "lost", "message"),
     [
         ({}, "d0", [], ""),
         ({}, "d1", [], ""),
@@ -252,10 +252,10 @@ GOING = {
     ],
 )
 def test_a_batch_begins_only_where_nothing_is_against_it(
-    changes: dict[str, Any], first: str, lost: list[str], told: str
+    changes: dict[str, Any], first: str, lost: list[str], message: str
 ) -> None:
     decision = {**GOING, **changes}
-    assert objection(decision, first, {host for host in decision["hosts"] if host not in lost}) == told
+    assert objection(decision, first, {host for host in decision["hosts"] if host not in lost}) == message
 
 
 def test_where_a_run_stops_is_said() -> None:

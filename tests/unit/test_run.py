@@ -161,8 +161,8 @@ def test_a_look_keeps_something_for_the_next_one_only_where_it_may(
 ):
     class Keeping(Scripted):
         def observe(self, host, plan):
-            host.told["full_scan"] = {"at": "2026-11-25T08:00:00Z", "runs": 1}
-            host.keeps += [log.append, refuse]
+            host.record_fields["full_scan"] = {"at": "2026-11-25T08:00:00Z", "runs": 1}
+            host.state_savers += [log.append, refuse]
             return super().observe(host, plan)
 
     def refuse(begins):

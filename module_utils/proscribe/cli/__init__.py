@@ -1,6 +1,6 @@
-"""The launcher's words that need no playbook: `explain`, `diff`, `waiver`, `report`. Controller only.
+"""The launcher's commands that need no playbook: `explain`, `diff`, `waiver`, `report`. Controller only.
 
-Each word is a module with `add_arguments(parser)` and `run(arguments) -> int`, the exit code.
+Each command is a module with `add_arguments(parser)` and `run(arguments) -> int`, the exit code.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..report.text.command import LAUNCHER, quoted
 
 
 def program() -> tuple[str, ...]:
-    """The words that start the launcher, as it was called."""
+    """The arguments that start the launcher, as it was called."""
     return typed(os.environ.get("PROSCRIBE_CALLED") or LAUNCHER, where_we_are(os.environ))
 
 
@@ -26,4 +26,4 @@ class Help(argparse.RawDescriptionHelpFormatter):
 
 
 class Refused(Exception):
-    """A word cannot do what it was asked; the text says why, and what would help. Ends with exit code 2."""
+    """A command cannot do what it was asked; the text says why, and what would help. The exit code is 2."""

@@ -1,5 +1,5 @@
-"""`./proscribe explain | diff | waiver | report | quarantine ...`: finds the command, and tells every mistake in a few
-plain lines.
+"""`./proscribe explain | diff | waiver | report | quarantine ...`: finds the command, and reports every mistake in
+a few plain lines.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ INTERRUPTED = 130  # what shells say of Ctrl-C
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a word and return its exit code."""
+    """Run a command and return its exit code."""
     command = argv[0] if argv else ""
     if command not in COMMANDS:
-        return _wrong(f'there is no word "{clean(command)}" here. The words are: {", ".join(COMMANDS)}')
+        return _wrong(f'there is no command "{clean(command)}" here; the commands are: {", ".join(COMMANDS)}')
     run, arguments = read(command, argv[1:])
     try:
         code = int(run(arguments))
@@ -46,10 +46,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def read(command: str, options: Sequence[str]) -> tuple[Callable[[argparse.Namespace], int], argparse.Namespace]:
-    """What runs a word, and its options as that takes them: `passed_on` are those that are ansible-playbook's. Ends the
-    process for a mistake in them, as argparse does.
+    """What runs a command, and its options as that takes them: `passed_on` are those that are ansible-playbook's. A
+    mistake in them ends the process, as in argparse.
     """
-    # What only one word needs is read for that word alone.
+    # What only one command needs is imported for that command alone.
     module = importlib.import_module(f".{command}", __package__)
     parser = argparse.ArgumentParser(
         prog=" ".join([*map(quoted, program()), command]), formatter_class=Help, allow_abbrev=False

@@ -116,7 +116,7 @@ def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question
         raise Refused(f"no host of the inventory ({', '.join(chosen) or 'which is empty'}){where}")
     if not selection.hosts:
         raise Refused(
-            f"none of the {len(names)} hosts is one that Proscribe looks at: proscribe_hosts is {selection.pattern!r},"
+            f"none of the {len(names)} hosts is served: proscribe_hosts is {selection.pattern!r},"
             f" and {len(selection.not_served)} are network devices or Windows hosts"
         )
     return Question(

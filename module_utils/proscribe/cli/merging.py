@@ -99,9 +99,9 @@ def _remember(report: dict[str, Any], records: Sequence[Mapping[str, Any]], repo
         history.record(report, records)
         return {"trend": history.trend(like_run=report["run"]["id"]), "since": history.first_seen()}
     except HistoryError as error:
-        told = f"this run is not in the history: {error}"
-        report["warnings"].append(told)
-        print(f"proscribe: {told}", file=sys.stderr)
+        warning = f"this run is not in the history: {error}"
+        report["warnings"].append(warning)
+        print(f"proscribe: {warning}", file=sys.stderr)
         return {}
 
 

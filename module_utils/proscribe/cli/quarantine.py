@@ -17,16 +17,16 @@ PLAYBOOK = Path(__file__).resolve().parents[3] / "playbooks" / "quarantine.yml"
 PASSES_ON = True  # what the parser does not know is ansible-playbook's
 
 MEANT = {
-    "hosts": "of these hosts (of several: again, or with commas)",
+    "hosts": "only on these hosts (repeat it, or separate with commas)",
     "users": "taken from these accounts",
     "services": "taken for these services",
-    "ids": "these things, by their ids in the list and in reports",
+    "ids": "these items, by their ids in the list and in reports",
 }
 
 EPILOG = """\
-What is chosen fits all kinds of selectors that are given; restore and prune need one at least, or --all. A name that
-nothing is known by is an error, and then nothing is changed. Beside these, any option of ansible-playbook goes: -i,
---limit, --check, -e, -u (the account to log in as), -b, -K.
+An item has to match every kind of selector given; restore and prune need at least one, or --all. An unknown name is
+an error, and nothing is changed. Any option of ansible-playbook is accepted as well: -i, --limit, --check, -e, -u (the
+account to log in as), -b, -K.
 
   ./proscribe quarantine list -i inventory/prod
   ./proscribe quarantine list --user alice --format json
@@ -34,9 +34,9 @@ nothing is known by is an error, and then nothing is changed. Beside these, any 
   ./proscribe quarantine restore --host pc17 --id wechat-3fa4b2c1 --accept-loss
   ./proscribe quarantine prune --service wechat --older-than 30d --check
 
-restore says before anything moves whether a waiver covers each thing; what the next enforcing run takes again is only
-restored with --accept-loss. It never replaces what stands at the place by now. What prune takes is gone for ever. Ends
-with 0 when all was done, 12 when no host answered, otherwise with Ansible's own code (2: something was not done)."""
+restore first shows whether a waiver covers each item; what the next enforcing run takes again is only
+restored with --accept-loss. It never replaces a file that is at the place now. prune deletes for good. Exit code 0: all
+was done; 12: no host answered; otherwise Ansible's own code (2: something was not done)."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,10 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("do", choices=VERBS, help="what to do; list only reads")
     for name, option in SELECTORS.items():
         parser.add_argument(option, dest=name, action="append", default=[], metavar="NAME", help=MEANT[name])
-    parser.add_argument("--all", action="store_true", help="everything, in the place of the four above")
+    parser.add_argument("--all", action="store_true", help="all items, instead of the four options above")
     parser.add_argument("--older-than", default="", metavar="LENGTH", help="taken longer ago than 30d, 12w, ...")
     parser.add_argument("--accept-loss", action="store_true", help="restore also what the next run takes again")
-    parser.add_argument("--format", choices=FORMATS, default=TABLE, help="how list prints")
+    parser.add_argument("--format", choices=FORMATS, default=TABLE, help="output format of list")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -62,12 +62,12 @@ def run(arguments: argparse.Namespace) -> int:
     for name in SELECTORS:
         values[name] = [one for text in values[name] for one in text.split(",")]
     try:
-        asked = read(values)
+        request = read(values)
     except Wrong as wrong:
         raise Refused(str(wrong)) from None
     if arguments.format == JSON:
-        if asked.do != LIST:
-            raise Refused(f"--format json: found with {asked.do}, expected with list")
+        if request.do != LIST:
+            raise Refused(f"--format json: found with {request.do}, expected with list")
         _only_the_answer_on_stdout()
     # Behind what was given, and all of them: no -e of a caller's changes what was checked here.
     extra = json.dumps({PREFIX + name: value for name, value in values.items()})

@@ -34,6 +34,7 @@ from ..report.storage.complete import (
 )
 from ..report.storage.files import SUFFIX, rewrite
 from ..report.terminal import past_runs, summary
+from ..report.text.wording import in_words
 from . import Refused, merging
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -43,8 +44,8 @@ TABLE, JSON = "table", "json"
 
 EPILOG = """\
 Without --since, --host or --rule it shows the report of one run again: the latest, or --run's. With one of them it
-answers from the history: what is wrong now and since when, what was put right and how long that took, what drifts again
-and again, which hosts no run has seen for longer than proscribe_stale_after, and the trend.
+answers from the history: what is wrong now and since when, what was corrected and how long that took, what drifts
+repeatedly, which hosts no run has seen for longer than proscribe_stale_after, and the trend.
 
   ./proscribe report
   ./proscribe report --since 30d
@@ -56,7 +57,8 @@ and again, which hosts no run has seen for longer than proscribe_stale_after, an
   ./proscribe report --merge unmerged --since 12h         all since then that are in no such report yet
 
 Reports are looked for in PROSCRIBE_REPORTS (default: the project's reports/). The history is the one that the latest
-run wrote into, unless --history names another. Ends with 0, or with 2 where there is no such run or no history."""
+run wrote into, unless --history names another. Exit code 2: there is no such run or no
+history; otherwise 0."""
 
 
 def formats() -> tuple[str, ...]:
@@ -107,10 +109,10 @@ def since(text: str) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """Answer on the standard output; returns the exit code."""
     size = shutil.get_terminal_size((80, 40))
-    looking = sys.stdout.isatty()
-    colours = looking and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    interactive = sys.stdout.isatty()
+    colours = interactive and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     # What is piped or kept in a file has no screen to fit.
-    screen = summary.Screen(size.columns, size.lines if looking else sys.maxsize, colours, os.getcwd())
+    screen = summary.Screen(size.columns, size.lines if interactive else sys.maxsize, colours, os.getcwd())
     text = answer(arguments, screen)
     if (arguments.format or TABLE) in exports.formats():  # to the byte what its file would be, whatever the locale says
         sys.stdout.buffer.write(text.encode())
@@ -121,23 +123,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 def answer(arguments: argparse.Namespace, screen: summary.Screen) -> str:
     """What the word has to say, as text. Raises Refused."""
-    past_asked = arguments.since or arguments.host or arguments.rule
+    history_options = arguments.since or arguments.host or arguments.rule
     if arguments.json and arguments.format not in (None, JSON):
         raise Refused(f"--json is --format json, and --format {arguments.format} is asked for too")
     format_ = arguments.format or (JSON if arguments.json else TABLE)
     arguments = argparse.Namespace(**{**vars(arguments), "format": format_})
-    if past_asked and not arguments.merge and format_ in exports.formats():
+    if history_options and not arguments.merge and format_ in exports.formats():
         raise Refused(f"--format {format_} is of one run; --since, --host and --rule ask the history of all runs")
     if arguments.merge and (arguments.host or arguments.rule or arguments.run or arguments.write):
         raise Refused("--merge makes a report of its own: only --since, --history and --format go with it")
-    if past_asked and not arguments.merge and (arguments.run or arguments.write):
+    if history_options and not arguments.merge and (arguments.run or arguments.write):
         raise Refused("--run and --write are about one run; --since, --host and --rule ask the history of all runs")
     reports = Path(os.environ.get("PROSCRIBE_REPORTS") or PROJECT / "reports").absolute()
     try:
         if arguments.merge:
             arguments = argparse.Namespace(**{**vars(arguments), "run": merging.merge(arguments, reports).name})
             return _one_run(arguments, reports, screen)
-        return _history(arguments, reports, screen) if past_asked else _one_run(arguments, reports, screen)
+        return _history(arguments, reports, screen) if history_options else _one_run(arguments, reports, screen)
     except (NoSuchRun, UnreadableReport, Unmergeable, HistoryError, OSError) as error:
         raise Refused(str(error)) from error
 
@@ -155,8 +157,8 @@ def _history(arguments: argparse.Namespace, reports: Path, screen: summary.Scree
         found = past_runs.gather(history, scope, _now(), said.get("stale_after") or STALE_AFTER)
     except NoSuchName as unknown:
         known = unknown.service in load([PROJECT / "catalog"]).services if unknown.service else False
-        told = f"{unknown.service} is a service of the catalogue, but " if known else ""
-        raise Refused(f"{told}{unknown}") from None
+        known_service = f"{unknown.service} is a service of the catalogue, but " if known else ""
+        raise Refused(f"{known_service}{unknown}") from None
     return json.dumps(found, indent=2) if arguments.format == JSON else past_runs.render(found, screen)
 
 
@@ -180,7 +182,7 @@ def _notes(report: dict[str, Any], directory: Path, reports: Path, latest: bool)
     run, notes = report["run"], []
     age = (_now() - moment_of(run["finished"])).total_seconds()
     if age > (run.get("stale_after") or STALE_AFTER):
-        notes.append(f"this run ended {shown(age)} ago; nobody knows how the hosts stand now")
+        notes.append(f"this run ended {shown(age)} ago; the state of the hosts may have changed")
     if latest:
         notes += _newer_parts(directory, reports)
     newer = [path.name for path in reports.glob(f"*{SUFFIX}") if path.name > directory.name] if latest else []
@@ -198,7 +200,7 @@ def _newer_parts(latest: Path, reports: Path) -> list[str]:
         run, hosts = (report := read_report(newest))["run"], report["summary"]["hosts"]
     except (NoSuchRun, UnreadableReport, OSError, KeyError):
         return []
-    states = ", ".join(f"{number:,} {state.replace('_', ' ')}" for state, number in hosts.items() if number)
+    states = ", ".join(f"{number:,} {in_words(state)}" for state, number in hosts.items() if number)
     scope = "; ".join(parts(run)) or f"inventory {', '.join(run.get('inventory') or ())}"
     return [f"{newest.name} is newer ({scope}): {states or 'no host'}; --run {NEWEST} shows it"]
 
@@ -212,10 +214,10 @@ def _write(directory: Path, report: dict[str, Any], arguments: argparse.Namespac
         shown_with = {"trend": history.trend(like_run=report["run"]["id"]), "since": history.first_seen()}
     rewrite(directory, document.page(report, records, directory=str(directory), **shown_with), host_lists(records))
     with fleet_state_file.turn(reports):
-        picture, _ = fleet_state_file.read(reports)
+        fleet_state, _ = fleet_state_file.read(reports)
         newest = any(directory == find_run(reports, name) for name in (LATEST, NEWEST))
         # The metrics of an older run are those of that run; where they are looked for, they are of all that is known.
-        known = picture if newest and picture.hosts else None
+        known = fleet_state if newest and fleet_state.hosts else None
         exports.write(directory, report, records, report["run"].get("exports") or (), known)
 
 

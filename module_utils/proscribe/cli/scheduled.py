@@ -25,7 +25,7 @@ from .inventory import add_options, inventory_options
 
 PROJECT = Path(__file__).resolve().parents[3]
 
-NO_REPORT = 78  # the run came to no report; systemd's OnFailure= then tells of it
+NO_REPORT = 78  # the run produced no report; systemd's OnFailure= then tells of it
 NOT_SENT = 76  # all went well but for the notice
 
 # The codes of runs that came to a report and have told what there was to tell.
@@ -34,11 +34,11 @@ REPORTED = (2, 4, 10, 11, 13, NOT_SENT)
 EPILOG = """\
 The units that `./proscribe schedule` sets up call it; by hand it does the same:
 
-  ./proscribe scheduled drift -- -i inventory/prod        looks, corrects what has drifted, tells what changed
-  ./proscribe scheduled collect -- -i inventory/prod      collects what hosts found that run by themselves
+  ./proscribe scheduled drift -- -i inventory/prod        checks, corrects what has drifted, reports what changed
+  ./proscribe scheduled collect -- -i inventory/prod      collects the results of hosts that run by themselves
 
-A second one is refused while one goes on. Ends with the run's own code; with 78 where the run came to no report, and
-with 76 where only the notice could not be sent."""
+Only one runs at a time. The exit code is the run's own; 78 if the run produced no report; 76 if only the notification
+could not be sent."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "One scheduled run: what the timers start."
     parser.epilog = EPILOG
     parser.add_argument(
-        "what", choices=("drift", "collect", "failed"), help="failed: tell of a run that did not end well"
+        "what", choices=("drift", "collect", "failed"), help="failed: report a run that did not end well"
     )
     parser.add_argument("options", nargs="*", metavar="-- OPTIONS", help="the options of the run, after --")
 
@@ -63,13 +63,13 @@ def run(arguments: argparse.Namespace) -> int:
         )
         directory = _newest(reports)
         if directory is None or directory == before:
-            print(f"proscribe: the run came to no report (it ended with {code})", file=sys.stderr)
+            print(f"proscribe: the run produced no report (it ended with {code})", file=sys.stderr)
             return NO_REPORT
-        told = news(directory, reports)
-    if told is None:
+        notification = news(directory, reports)
+    if notification is None:
         return code
-    print(told.subject, told.text, sep="\n", flush=True)
-    return code if _send(told, arguments.options) else code or NOT_SENT
+    print(notification.subject, notification.text, sep="\n", flush=True)
+    return code if _send(notification, arguments.options) else code or NOT_SENT
 
 
 def news(directory: Path, reports: Path) -> Notification | None:
@@ -120,11 +120,11 @@ def _failed(reports: Path, options: Sequence[str]) -> int:
     status = said.get("ExecMainStatus", "")
     if said.get("Result") == "exit-code" and status.isdigit() and int(status) in REPORTED:
         return 0
-    told = failure(said, *_left(reports))
+    notification = failure(said, *_left(reports))
     with contextlib.suppress(OSError), whole(reports / "ended.json") as stream:
-        json.dump(told.facts, stream, indent=2)
-    print(told.subject, told.text, sep="\n", flush=True)
-    return 0 if _send(told, options) else NOT_SENT
+        json.dump(notification.facts, stream, indent=2)
+    print(notification.subject, notification.text, sep="\n", flush=True)
+    return 0 if _send(notification, options) else NOT_SENT
 
 
 def failure(unit: dict[str, str], partial: str, answered: int) -> Notification:
@@ -134,7 +134,7 @@ def failure(unit: dict[str, str], partial: str, answered: int) -> Notification:
     result, status = unit.get("Result", ""), unit.get("ExecMainStatus", "")
     reasons = {
         "timeout": "was ended, because it had not come to an end in the time that proscribe_schedule_timeout gives it",
-        "exit-code": f"came to no report (it ended with {status})",
+        "exit-code": f"produced no report (it ended with {status})",
         "signal": f"was killed by signal {status}",
         "oom-kill": "was killed by the kernel, which had no memory left",
     }
@@ -143,7 +143,7 @@ def failure(unit: dict[str, str], partial: str, answered: int) -> Notification:
     lines = [f"The scheduled run{f' of {begun}' if begun else ''} {why}.", ""]
     if partial:
         lines.append(f"Until then {counted(answered, 'host')} had answered; what they said is in {partial}.")
-    lines += ["How the hosts stand is not known from it.", f"What it said: journalctl -u {DRIFT}.service"]
+    lines += ["It does not show the state of the hosts.", f"Its log: journalctl -u {DRIFT}.service"]
     facts = {
         "result": result,
         "status": status,
@@ -182,10 +182,10 @@ def _left(reports: Path) -> tuple[str, int]:
 # -- sending -----------------------------------------------------------------------------------------------------------
 
 
-def _send(told: Notification, options: Sequence[str]) -> bool:
+def _send(notification: Notification, options: Sequence[str]) -> bool:
     """Have the notice sent to where the inventory's proscribe_notify says; whether that went well."""
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:  # only this account can read it
-        json.dump({"proscribe_notice": told.as_dict()}, file)
+        json.dump({"proscribe_notice": notification.as_dict()}, file)
         file.flush()
         playbook = str(PROJECT / "playbooks" / "notify.yml")
         argv = [
@@ -202,7 +202,7 @@ def _send(told: Notification, options: Sequence[str]) -> bool:
         quiet = {**os.environ, "ANSIBLE_NO_TARGET_SYSLOG": "1"}  # it would log the whole notice once more
         done = subprocess.run(argv, env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
-        print("proscribe: the notice could not be sent:", file=sys.stderr)
+        print("proscribe: the notification could not be sent:", file=sys.stderr)
         print(*(clean(line) for line in done.stdout.splitlines()[-12:]), sep="\n", file=sys.stderr)
     return done.returncode == 0
 

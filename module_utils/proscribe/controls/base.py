@@ -7,9 +7,9 @@ A control is a package `controls/<name>/` that offers
                                              only where the plan enforces the control
     lift(host, plan)    -> Changes           the actions that would leave the host as if Proscribe had never been there
 
-The list of actions *is* the diff and the log: check mode shows it, a real run carries it out in order. `observe` and
-`enforce` ask the same code what the host should look like, so they cannot disagree. What only enforcing needs is
-imported inside `enforce` and `lift`, because an audit pays for every line that a host compiles.
+The list of actions *is* the diff and the log: check mode shows it, a real run carries it out in order. `observe`
+and `enforce` get the desired state of the host from the same code, so they cannot disagree. What only enforcing needs
+is imported inside `enforce` and `lift`, because an audit pays for every line that a host compiles.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Action(NamedTuple):
 
     verb: str  # remove, end, write, delete, load, enable, ...
     subject: str  # what it is done to: a package, a path, a table
-    apply: Callable[[], Any]  # a text that it returns is how the action ended, and is told behind it
+    apply: Callable[[], Any]  # a text that it returns is how the action ended, and is printed after it
     before: str = ""  # for the diff; "" is absent
     after: str = ""
     # The name of the user whose thing it changes; "" for the host's. What cannot be changed of a user's stays his
@@ -56,7 +56,7 @@ class Changes(NamedTuple):
     independent: bool = False
     # What somebody who reads the actions may wonder about, one sentence each; for people, it changes nothing.
     notes: Sequence[str] = ()
-    # What an enforcing run keeps for later ones once it has acted. It changes nothing of the ban, so it is no action.
+    # What an enforcing run saves for later ones once it has acted. It changes nothing of the ban, so it is no action.
     afterwards: Callable[[], None] | None = None
 
 

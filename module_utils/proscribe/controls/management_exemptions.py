@@ -1,6 +1,7 @@
-"""What a host hangs on and no control may cut: gateways, resolvers, package sources, the connection it is managed over.
+"""The management exemptions: what a host depends on, and no control may cut: gateways, resolvers, package sources, the
+connection it is managed over.
 
-Read from files only: nothing is asked of the network here. What an ordinary user may not read is left out.
+Read from files only: nothing is queried over the network here. What an ordinary user may not read is left out.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from ..patterns import pattern
 
 RESOLVER_FILES = (
     "/etc/resolv.conf",
-    "/run/systemd/resolve/resolv.conf",  # what stands behind the stub 127.0.0.53
+    "/run/systemd/resolve/resolv.conf",  # the servers behind the stub 127.0.0.53
     "/run/NetworkManager/no-stub-resolv.conf",
 )
-# Files and folders in which a resolver that the host runs itself is told whom to ask.
+# Files and folders that name the servers of a resolver that the host runs itself.
 FORWARDER_FILES = (
     "/etc/dnsmasq.conf",
     "/etc/dnsmasq.d",
@@ -89,7 +90,7 @@ def resolvers_need_tls(host: Host) -> bool:
 
 
 def package_sources(host: Host) -> list[str]:
-    """The hosts, names or addresses, of the URLs that package managers are told: mirrors and proxies."""
+    """The hosts, names or addresses, of the URLs that package managers are configured with: mirrors and proxies."""
     found: dict[str, None] = {}
     for path in SOURCE_FILES:
         for file in _files(host, path):
@@ -100,7 +101,7 @@ def package_sources(host: Host) -> list[str]:
 
 
 def ssh_ports(host: Host) -> list[int]:
-    """The ports that sshd is told to listen on; 22 where it is told none."""
+    """The ports that sshd is configured to listen on; 22 where there is none."""
     found = []
     for path in ("/etc/ssh/sshd_config", *_files(host, "/etc/ssh/sshd_config.d")):
         for line in _lines(host, path):
@@ -113,7 +114,7 @@ def ssh_ports(host: Host) -> list[int]:
 
 
 def control_connections(host: Host) -> list[tuple[str, int]]:
-    """The SSH connections that this run hangs on: address of the other side, port on this side.
+    """The SSH connections that this run depends on: address of the other side, port on this side.
 
     sudo and su drop SSH_CONNECTION, but a parent on the way up to sshd still has it.
     """

@@ -31,13 +31,13 @@ class Course:
         self.reasons: dict[str, str] = {}  # why there is no answer of a host, or no further one
         self._outcomes: dict[tuple[str, str], Mapping[str, Any]] = {}
 
-    def began(self, told: Mapping[str, Any]) -> None:
+    def began(self, request: Mapping[str, Any]) -> None:
         """Take what the run is about: {hosts, do, format}."""
-        self.hosts, self.do, self.format = list(told["hosts"]), str(told["do"]), str(told["format"])
+        self.hosts, self.do, self.format = list(request["hosts"]), str(request["do"]), str(request["format"])
 
-    def chose(self, told: Mapping[str, Any]) -> None:
+    def chose(self, selection: Mapping[str, Any]) -> None:
         """Take the choice: {rows}."""
-        self.rows = list(told["rows"])
+        self.rows = list(selection["rows"])
 
     def answered(self, host: str, result: Mapping[str, Any]) -> None:
         """Take a host's answer: what it lists, or what it did."""

@@ -82,19 +82,19 @@ def read(values: Mapping[str, Any]) -> Request:
     return Request(do, **named, all=everything, older_than=older, accept_loss=accepted, format=format_)
 
 
-def hosts_of(asked: Request, run: Sequence[str], inventory: Collection[str]) -> list[str]:
+def hosts_of(request: Request, run: Sequence[str], inventory: Collection[str]) -> list[str]:
     """The hosts of a run that are asked. Raises Wrong for one that the inventory does not have, or that the run leaves
     out.
     """
     mistakes = []
-    for host in asked.hosts:
+    for host in request.hosts:
         if host not in inventory:
             mistakes.append(f"--host: found {host!r}, expected a host of the inventory{close_to(host, inventory)}")
         elif host not in run:
             mistakes.append(f"--host: found {host!r}, expected a host that --limit leaves")
     if mistakes:
         raise Wrong(mistakes)
-    return [host for host in run if not asked.hosts or host in asked.hosts]
+    return [host for host in run if not request.hosts or host in request.hosts]
 
 
 def mistyped(variables: Iterable[str]) -> list[str]:

@@ -30,10 +30,10 @@ def outlook(plan: Mapping[str, Any], item: Mapping[str, Any], ends_of: Mapping[s
     waivers: list[str] = []
     spared: list[str] = []
     for service in item["services"]:
-        state, told = _of(section, service, item)
+        state, reason = _of(section, service, item)
         if state == TAKEN:
             return Outlook(TAKEN, "", f"no waiver covers {service} there")
-        (waivers if state == WAIVED else spared).append(told)
+        (waivers if state == WAIVED else spared).append(reason)
     if not item["services"]:
         return Outlook(TAKEN, "", "it is not known for which service it was taken")
     if waivers:
@@ -66,7 +66,7 @@ def _exception(entry: Mapping[str, Any], item: Mapping[str, Any]) -> str:
     return exception_for(entry, found)
 
 
-def kept_until(plan: Mapping[str, Any], item: Mapping[str, Any]) -> str:
+def retained_until(plan: Mapping[str, Any], item: Mapping[str, Any]) -> str:
     """When an item has been kept long enough, after which the next enforcing run prunes it; "" for ever."""
     section = plan["controls"].get("apps") or {}
     keep = int((section.get("settings") or {}).get("quarantine_keep", 0))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..duration import moment_of
 from ..policy_errors import close_to
 from .request import Request, Wrong
-from .restore_effect import Outlook, kept_until, outlook
+from .restore_effect import Outlook, outlook, retained_until
 
 Plan = Mapping[str, Any]
 
@@ -24,13 +24,13 @@ class Row(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """As it stands in the list for machines, and in the result of the action."""
-        told = {key: value for key, value in self.item.items() if key not in ("whole", "place_of", "owner")}
+        shown = {key: value for key, value in self.item.items() if key not in ("whole", "place_of", "owner")}
         next_run = {**self.outlook._asdict(), "waiver": self.outlook.waiver or None}
-        return {"host": self.host, **told, "user": self.item["owner"], "kept_until": self.until, "next_run": next_run}
+        return {"host": self.host, **shown, "user": self.item["owner"], "kept_until": self.until, "next_run": next_run}
 
 
 def choose(
-    asked: Request,
+    request: Request,
     listed: Mapping[str, Sequence[Mapping[str, Any]]],
     silent: int,
     plan_of: Callable[[str], Plan],
@@ -43,25 +43,26 @@ def choose(
     there.
     """
     items = [(host, item) for host, found in listed.items() for item in found]
-    _known(asked, [item for _, item in items], map(plan_of, listed), len(listed), silent)
-    before = now - datetime.timedelta(seconds=asked.older_than)
+    _known(request, [item for _, item in items], map(plan_of, listed), len(listed), silent)
+    before = now - datetime.timedelta(seconds=request.older_than)
     meant = {
         (host, item["group"] or item["id"])
         for host, item in items
-        if _fits(asked, item) and (not asked.older_than or _older(item, before))
+        if _fits(request, item) and (not request.older_than or _older(item, before))
     }
     chosen = [(host, item) for host, item in items if (host, item["group"] or item["id"]) in meant]
     rows = [
-        Row(host, item, kept_until(plan_of(host), item), outlook(plan_of(host), item, ends_of)) for host, item in chosen
+        Row(host, item, retained_until(plan_of(host), item), outlook(plan_of(host), item, ends_of))
+        for host, item in chosen
     ]
     return sorted(rows, key=lambda row: (row.host, row.item["taken_at"], row.item["group"], row.item["id"]))
 
 
-def _fits(asked: Request, item: Mapping[str, Any]) -> bool:
+def _fits(request: Request, item: Mapping[str, Any]) -> bool:
     return (
-        (not asked.users or item["owner"] in asked.users)
-        and (not asked.services or not set(item["services"]).isdisjoint(asked.services))
-        and (not asked.ids or item["id"] in asked.ids or item["group"] in asked.ids)
+        (not request.users or item["owner"] in request.users)
+        and (not request.services or not set(item["services"]).isdisjoint(request.services))
+        and (not request.ids or item["id"] in request.ids or item["group"] in request.ids)
     )
 
 
@@ -74,7 +75,7 @@ def _older(item: Mapping[str, Any], than: datetime.datetime) -> bool:
 
 
 def _known(
-    asked: Request, items: Sequence[Mapping[str, Any]], plans: Iterable[Plan], answered: int, silent: int
+    request: Request, items: Sequence[Mapping[str, Any]], plans: Iterable[Plan], answered: int, silent: int
 ) -> None:
     """Raises Wrong for what names nothing: it may be a slip, and the rest would then be less than what was meant."""
     services = {service for item in items for service in item["services"]}
@@ -84,9 +85,11 @@ def _known(
     where = f"{answered:,} host{'' if answered == 1 else 's'} that answered"
     where += f" ({silent:,} did not)" if silent else ""
     mistakes = [
-        *_unknown("--user", asked.users, users, f"somebody of whom something is in a quarantine of the {where}"),
-        *_unknown("--service", asked.services, services, f"a service that is restricted, or kept, on the {where}"),
-        *_unknown("--id", asked.ids, ids, f"an id in a quarantine of the {where}"),
+        *_unknown("--user", request.users, users, f"a user with an item in a quarantine of the {where}"),
+        *_unknown(
+            "--service", request.services, services, f"a service that is restricted, or in quarantine, on the {where}"
+        ),
+        *_unknown("--id", request.ids, ids, f"an id in a quarantine of the {where}"),
     ]
     if mistakes:
         raise Wrong(mistakes)

@@ -32,13 +32,13 @@ def before(do: str, rows: Rows, check: bool) -> list[str]:
     good.
     """
     if not rows:
-        return [f"nothing in the quarantine fits; nothing is {DONE[do]}"]
+        return [f"nothing in the quarantine matches; nothing is {DONE[do]}"]
     will = "would be" if check else "will be"
     if do == PRUNE:
         size = sized(sum(int(row["bytes"]) for row in rows))
-        return [f"{counted(len(rows), 'thing')} ({size}) {will} gone for ever; nothing brings them back:", *_each(rows)]
+        return [f"{counted(len(rows), 'item')} ({size}) {will} deleted and cannot be restored:", *_each(rows)]
     lost = losses(rows)
-    head = f"{counted(len(rows), 'thing')} {will} restored; the ban is not lifted"
+    head = f"{counted(len(rows), 'item')} {will} restored; the ban is not lifted"
     if lost:
         head += f", and the next enforcing run takes {len(lost):,} of them again"
     return [f"{head}:", *_each(rows, outlooks=True)]
@@ -68,10 +68,10 @@ def _each(rows: Rows, outlooks: bool = False) -> list[str]:
 
 
 def _next(row: Mapping[str, Any]) -> str:
-    told = row["next_run"]
-    if told["state"] == TAKEN:
-        return f"the next enforcing run takes it again: {told['why']}"
-    return str(told["why"])
+    next_run = row["next_run"]
+    if next_run["state"] == TAKEN:
+        return f"the next enforcing run takes it again: {next_run['why']}"
+    return str(next_run["why"])
 
 
 def table(course: Course) -> str:
@@ -79,7 +79,7 @@ def table(course: Course) -> str:
     lines = _columns([HEADS, *map(_row, _together(course.rows))]) if course.rows else []
     size = sized(sum(int(row["bytes"]) for row in course.rows))
     hosts = f"{len(course.listed):,} of {counted(len(course.hosts), 'host')}"
-    lines += ["", f"{counted(len(course.rows), 'thing')}, {size}; {hosts} answered"]
+    lines += ["", f"{counted(len(course.rows), 'item')}, {size}; {hosts} answered"]
     return "\n".join(["", *lines, *_unseen(course)])
 
 
@@ -128,7 +128,7 @@ def _unseen(course: Course) -> list[str]:
         if more := len(seen["broken"]) - MANY:
             lines += [clean(f"{host}: {more:,} more that cannot be read")] if more > 0 else []
         if seen["left_out"]:
-            lines.append(clean(f"{host}: {counted(seen['left_out'], 'more thing')}, which one answer has no room for"))
+            lines.append(clean(f"{host}: {counted(seen['left_out'], 'more item')} that do not fit in one answer"))
     return lines
 
 
@@ -137,8 +137,8 @@ def ended(course: Course, *, check: bool, width: int) -> str:
     fates = course.fates()
     done = [fate for fate in fates if fate.done]
     word = DONE[course.do]
-    told = f"{word} {_of(done, fates)}"
-    head = f"would have {told}; nothing was changed" if check else told
+    done_text = f"{word} {_of(done, fates)}"
+    head = f"would have {done_text}; nothing was changed" if check else done_text
     lines = wrap(f"{head}{_after(course.do, done, check)}", width, 6)
     for fate in fates:
         if not fate.done:
@@ -148,7 +148,7 @@ def ended(course: Course, *, check: bool, width: int) -> str:
 
 def _of(done: Sequence[Fate], fates: Sequence[Fate]) -> str:
     hosts = len({fate.row["host"] for fate in done})
-    return f"{len(done):,} of {counted(len(fates), 'thing')} on {counted(hosts, 'host')}"
+    return f"{len(done):,} of {counted(len(fates), 'item')} on {counted(hosts, 'host')}"
 
 
 def _after(do: str, done: Sequence[Fate], check: bool) -> str:
@@ -156,7 +156,7 @@ def _after(do: str, done: Sequence[Fate], check: bool) -> str:
     if check or not done:
         return ""
     if do == PRUNE:
-        return "; they are gone for ever"
+        return "; they cannot be restored"
     lost = len(losses([fate.row for fate in done]))
     again = f"; the next enforcing run takes {lost:,} of them again" if lost else ""
     return f"; the ban was not lifted{again}"

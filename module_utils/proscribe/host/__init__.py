@@ -1,6 +1,6 @@
-"""The only door to the operating system: files, processes, users and tools of the host.
+"""The only interface to the operating system: files, processes, users and tools of the host.
 
-Every control goes through it, so each can be tested on a made tree and on recorded answers (`root`, `run`), and again
+Every control goes through it, so each can be tested on a fixture and on recorded answers (`root`, `run`), and again
 on the real thing. Root code meets hostile users here: nothing is run through a shell, no link that a user could have
 made is followed, and a file appears whole or not at all. Standard library only, Python 3.9 and newer.
 """
@@ -48,15 +48,15 @@ __all__ = [
 class Host(Processes):
     """A host, seen from `root` ("/" but in tests) and through `run`, the runner of its tools.
 
-    `told` is what looking at it says of itself, for the record. `keeps` is what a run that may write keeps for later
-    ones; each takes whether its run begins with this look. Where nothing will be kept, `learns` is false, and looking
-    costs less.
+    `record_fields` go into the record as they are. `state_savers` save for later runs what a run that may write
+    has learnt; each takes whether its run begins with this observation. Where nothing will be saved, `learns` is false,
+    and observing costs less.
     """
 
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
         super().__init__(root, run)
-        self.told: dict[str, Any] = {}
-        self.keeps: list[Callable[[bool], None]] = []
+        self.record_fields: dict[str, Any] = {}
+        self.state_savers: list[Callable[[bool], None]] = []
         self.learns = True
 
     @property
@@ -66,7 +66,7 @@ class Host(Processes):
 
     def ruleset_generation(self) -> Generation | None:
         """The state of the packet filter's tables, which changes with every change to any of them; None if unknown."""
-        return generation() if self.root == "/" else None  # a made tree has no kernel of its own
+        return generation() if self.root == "/" else None  # a fixture has no kernel of its own
 
     def require_root(self) -> None:
         """Raises ControlError for an ordinary user: nothing on a host is changed half."""
@@ -78,7 +78,7 @@ class Host(Processes):
         """Keep a second run of Proscribe off this host; raises ControlError when another one holds it for too long.
 
         The lock is a file that only root can open: one that users could open they could hold as well, and keep the ban
-        off for good. It goes when the run ends, so whoever has waited looks whether what it locked is still the file.
+        off for good. It goes when the run ends, so whoever has waited checks whether what it locked is still the file.
         """
         end = time.monotonic() + patience
         descriptor = self._lock()
@@ -114,7 +114,7 @@ class Host(Processes):
         skipped: Collection[str] = (),
         apart: bool = False,
     ) -> Scanned:
-        """Walk below some directories; see host/file_scan.py."""
+        """Scan below some directories; see host/file_scan.py."""
         from .file_scan import scan  # only a plan that names programs pays for it
 
         return scan(self, roots, choose, known, skipped, remember=self.learns, apart=apart)
@@ -136,8 +136,8 @@ class Host(Processes):
                 return None
 
     def get(self, path: str, resource: str, timeout: float) -> bytes | None:
-        """What a service of the host says of a resource over its local socket (HTTP); None if it does not answer with
-        200 within `timeout` seconds, or with more than a file may hold.
+        """The answer of a service of the host about a resource, over its local socket (HTTP); None if it does not
+        answer with 200 within `timeout` seconds, or with more than a file may hold.
         """
         import http.client  # only a host that has something to ask about pays for it
         import socket

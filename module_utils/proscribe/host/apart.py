@@ -1,7 +1,7 @@
-"""What a user can make hang, swell or never end is done apart: in a forked process, under hard limits.
+"""What a user can make hang, grow or never end is done in a forked process, under hard limits.
 
-A file system that a user's own program answers for (FUSE) may keep whoever looks at it waiting for ever, in a state in
-which no signal ends him; so that process is left behind, and this one goes on. What it found out comes back as JSON.
+A file system that a user's own program answers for (FUSE) may make its reader wait for ever, in a state in which
+no signal ends it; so that process is abandoned, and this one goes on. Its result comes back as JSON.
 
 The child holds none of this process's output: whoever waits for that to end would wait for the child too.
 """
@@ -57,13 +57,13 @@ def each(
         try:
             child = _Child(left, work, limits or LIMITS, user)
         except OSError as error:
-            yield from ((item, [], f"cannot be looked at apart: {error.strerror}") for item in left)
+            yield from ((item, [], f"cannot be observed in a process of its own: {error.strerror}") for item in left)
             return
         try:
             more = True
             while left and more:
-                parts, told, more = child.answer()
-                yield left.pop(0), parts, told.get("unseen", "") or told.get("error", "")
+                parts, outcome, more = child.answer()
+                yield left.pop(0), parts, outcome.get("unseen", "") or outcome.get("error", "")
         finally:
             child.end()
 
@@ -75,15 +75,15 @@ def run_apart(work: Callable[[], Any], limits: Limits | None = None, user: User 
     try:
         child = _Child([work], lambda work: [work()], limits or LIMITS, user)
     except OSError as error:
-        raise Unseen(f"cannot be looked at apart: {error.strerror}") from None
+        raise Unseen(f"cannot be observed in a process of its own: {error.strerror}") from None
     try:
-        parts, told, _ = child.answer()
+        parts, outcome, _ = child.answer()
     finally:
         child.end()
-    if "error" in told:
-        raise ControlError(told["error"])
-    if "unseen" in told:
-        raise Unseen(told["unseen"])
+    if "error" in outcome:
+        raise ControlError(outcome["error"])
+    if "unseen" in outcome:
+        raise Unseen(outcome["unseen"])
     return parts[0]
 
 
@@ -122,10 +122,10 @@ class _Child:
                 size = int.from_bytes(self._read(HEADER, end), "big")
                 if (room := room - size) < 0:
                     raise Unseen(f"over budget: an answer of more than {self.limits.answer // MEGABYTE} MB")
-                told = json.loads(self._read(size, end))
-                if "part" not in told:
-                    return parts, told, bool(told["more"])
-                parts.append(told["part"])
+                outcome = json.loads(self._read(size, end))
+                if "part" not in outcome:
+                    return parts, outcome, bool(outcome["more"])
+                parts.append(outcome["part"])
         except EOFError:
             return parts, {"unseen": self._why()}, False
         except (Unseen, ValueError) as error:
@@ -149,7 +149,7 @@ class _Child:
         number = os.WTERMSIG(self.ended or 0)  # 0 for a child that was not ended by one
         if number == CPU_SPENT:
             return f"over budget: more than {self.limits.seconds:g} s of processor time"
-        return f"the look was ended by signal {number}" if number else "the look ended without an answer"
+        return f"the observation was ended by signal {number}" if number else "the observation ended without an answer"
 
     def _reap(self, patience: float) -> None:
         """Wait a while for the child's end. What does not end, by KILL neither, is left to the kernel."""
@@ -158,7 +158,7 @@ class _Child:
         while self.ended is None:
             try:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # somebody else has asked for it
+            except ChildProcessError:  # somebody else has waited for it
                 self.ended = 0
                 return
             if pid:
@@ -194,29 +194,29 @@ def _labour(
     for item in items:
         if limits.memory:
             _limit(limits)
-        told: dict[str, Any] = {}
+        outcome: dict[str, Any] = {}
         try:
             for part in work(item):
                 _send(writing, {"part": part})
         except BrokenPipeError:
             break
         except Unseen as unseen:
-            told = {"unseen": str(unseen)}
+            outcome = {"unseen": str(unseen)}
         except ControlError as error:
-            told = {"error": str(error)}
+            outcome = {"error": str(error)}
         except MemoryError:
-            told = {"unseen": f"over budget: more than {limits.memory // MEGABYTE} MB of memory"}
+            outcome = {"unseen": f"over budget: more than {limits.memory // MEGABYTE} MB of memory"}
         except Exception as error:  # whatever it is, it is about this item and no other
-            told = {"unseen": f"cannot be looked at: {type(error).__name__}: {error}"}
+            outcome = {"unseen": f"cannot be observed: {type(error).__name__}: {error}"}
         more = _size() - began < GROWN
-        _send(writing, {**told, "more": more})
+        _send(writing, {**outcome, "more": more})
         if not more:
             break
     os._exit(0)
 
 
-def _send(descriptor: int, told: dict[str, Any]) -> None:
-    content = json.dumps(told).encode()
+def _send(descriptor: int, outcome: dict[str, Any]) -> None:
+    content = json.dumps(outcome).encode()
     view = memoryview(len(content).to_bytes(HEADER, "big") + content)
     while view:
         view = view[os.write(descriptor, view) :]

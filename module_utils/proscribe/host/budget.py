@@ -1,10 +1,11 @@
-"""What looking at what belongs to one user may cost: entries of directories, bytes of files, seconds.
+"""What the observation of one user may cost: entries of directories, bytes of files, seconds.
 
-A home is its user's word, and so is how much there is of it. While a budget is open (`Looking.budget`), all that the
-door to the operating system reads is paid from it. Once it is spent, nothing more is read on that user's behalf: what
-was found until then counts, the rest is unseen, with the reason. Nobody pays for anybody else.
+A user controls the content of his home, and its amount. While a budget is open (`FileReader.budget`), all that the
+interface to the operating system reads is paid from it. Once it is spent, nothing more is read on that user's behalf:
+what was found until then counts, the rest is unseen, with the reason. Nobody pays for anybody else.
 
-These limits are soft: they end a look in an orderly way. host/apart.py has the hard ones, for what cannot be ended so.
+These limits are soft: they end an observation in an orderly way. host/apart.py has the hard ones, for what cannot be
+ended so.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ LARGEST = 1024 * 1024  # bytes that are read of any one file of a user's
 ENTRIES = 3_000_000  # names in directories
 SIZE = 256 * 1024 * 1024  # bytes of files, together
 SECONDS = 15.0
-FINDINGS = 1_000  # things of restricted apps; more of one user's tell nobody anything new
+FINDINGS = 1_000  # things of restricted apps; more of one user's add nothing new
 
 
 class Budget:

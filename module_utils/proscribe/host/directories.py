@@ -1,7 +1,7 @@
-"""Files and whole trees by directory descriptors: told apart, summed up, copied, taken away. No link is ever followed.
+"""Files and whole directories by descriptors: distinguished, summed up, copied, removed. No link is ever followed.
 
 Only what moves things needs this, so an audit never imports it. Every function takes the descriptor of the directory
-that something stands in, and its name there: what users do to the path meanwhile changes nothing.
+that has the entry, and its name there: what users do to the path meanwhile changes nothing.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ class Attributes(NamedTuple):
 
 
 class Sum(NamedTuple):
-    """A file or a tree in short: equal sums, equal names, kinds and contents."""
+    """The sum of a file or a directory: equal sums, equal names, kinds and contents."""
 
     sha256: str  # of one file the plain one, unless it has more than 1 GiB of holes
     files: int  # regular ones
     size: int  # bytes in them, with their holes
-    shared: int  # of them, those that have names outside the tree as well (hard links)
+    shared: int  # of them, those that have names outside the directory as well (hard links)
 
 
 class Extent(NamedTuple):
-    """What a file or a tree takes on a disk."""
+    """What a file or a directory takes on a disk."""
 
     disk: int  # bytes
     entries: int
@@ -88,20 +88,20 @@ def attributes(descriptor: int) -> Attributes:
     return Attributes(seen.st_mode, seen.st_uid, seen.st_gid, seen.st_atime_ns, seen.st_mtime_ns, xattrs)
 
 
-def give_attributes(descriptor: int, wanted: Attributes) -> None:
+def give_attributes(descriptor: int, desired: Attributes) -> None:
     """Owner first, since a change of it takes set-user-id bits and capabilities away; times last."""
     with _tolerant():
-        os.chown(descriptor, wanted.uid, wanted.gid)
+        os.chown(descriptor, desired.uid, desired.gid)
     with _tolerant():
-        os.chmod(descriptor, stat.S_IMODE(wanted.mode))
-    for name, value in wanted.xattrs.items():
+        os.chmod(descriptor, stat.S_IMODE(desired.mode))
+    for name, value in desired.xattrs.items():
         with _tolerant():
             os.setxattr(descriptor, name, base64.b64decode(value))
-    os.utime(descriptor, ns=(wanted.atime_ns, wanted.mtime_ns))
+    os.utime(descriptor, ns=(desired.atime_ns, desired.mtime_ns))
 
 
 def extent(directory: int, name: str, most: int = 1_000_000) -> Extent:
-    """What a file or a tree takes, without reading it. Raises OSError, and ControlError for more entries."""
+    """What a file or a directory takes, without reading it. Raises OSError, and ControlError for more entries."""
     disk = entries = 0
     counted: set[tuple[int, int]] = set()
     for _, _, _, seen in contents(directory, name):
@@ -115,8 +115,8 @@ def extent(directory: int, name: str, most: int = 1_000_000) -> Extent:
 
 
 def sum_up(directory: int, name: str, allowance: Allowance | None = None) -> Sum:
-    """Read a file or a tree. Raises OSError, and ControlError where another file system is mounted in it, or for more
-    data than is allowed.
+    """Read a file or a directory. Raises OSError, and ControlError where another file system is mounted in it, or for
+    more data than is allowed.
     """
     allowance = allowance or Allowance()
     links: dict[tuple[int, int], int] = {}
@@ -146,8 +146,8 @@ def sum_up(directory: int, name: str, allowance: Allowance | None = None) -> Sum
 
 
 def contents(directory: int, name: str) -> Iterator[tuple[str, int, str, os.stat_result]]:
-    """Everything of a tree, each directory before what is in it: the path below the tree's top ("" is the top), the
-    descriptor of the directory and the name in it, and what stands there.
+    """Everything in a directory, each directory before its content: the path below the top ("" is the top), the
+    descriptor of the directory and the name in it, and the entry itself.
     """
     seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
     yield "", directory, name, seen
@@ -171,7 +171,8 @@ def _inside(directory: int, name: str, path: str, depth: int) -> Iterator[tuple[
 
 
 def copy(directory: int, name: str, target: int, new: str, allowance: Allowance | None = None) -> None:
-    """Copy a file or a tree, synced, with everything that it has. `target` is a directory that only root can enter.
+    """Copy a file or a directory, synced, with everything that it has. `target` is a directory that only root can
+    enter.
 
     Raises OSError (a full disk), and ControlError where another file system is mounted in it, or for more data than is
     allowed.
@@ -243,7 +244,7 @@ def _copy_file(directory: int, name: str, target: int, new: str, allowance: Allo
 
 
 def remove(directory: int, name: str) -> None:
-    """Take a file or a tree away, where only root can reach it; nothing happens if it is gone. Never leaves its file
+    """Remove a file or a directory, where only root can reach it; nothing happens if it is gone. Never leaves its file
     system. Raises OSError.
     """
     with contextlib.suppress(FileNotFoundError):

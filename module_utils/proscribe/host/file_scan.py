@@ -1,11 +1,12 @@
-"""A walk over directories that others fill: bounded, never through a link, and read anew only where they changed.
+"""A scan of directories that others fill: bounded, never through a link, and read anew only where they changed.
 
 What is remembered of a directory is its inode and the time of its last change (ctime), which the kernel sets at every
 change of its entries and which no user can set back; and then the names in it that matter. A directory whose two
-numbers are the same has the same entries. Of the files in it that says nothing, so these are looked at each time.
+numbers are the same has the same entries. Of the files in it that says nothing, so these are checked each time.
 
-A walk of the host's own places enters what is root's alone. What belongs to somebody else there is handed over to be
-looked at on his behalf (`Walked.others`): his directories, and in directories that others may write to also his files.
+A scan of the host's own places enters what is root's alone. What belongs to somebody else there is handed over
+to be scanned on his behalf (`Scanned.others`): his directories, and in directories that others may write to also his
+files.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ IMAGES = re.compile(r"/tmp/\.mount_[^/]+")
 FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 SHARED = stat.S_IWGRP | stat.S_IWOTH
 PIECE = 20_000  # entries taken at a time: a directory may have millions
-OFTEN = 16  # directories after which the clock is looked at
-MOST_SHARED = 100_000  # entries of a directory that others may write to, of which each one's owner is looked at
+OFTEN = 16  # directories after which the clock is read
+MOST_SHARED = 100_000  # entries of a directory that others may write to, of which each one's owner is checked
 MOST_HITS = 10_000  # names that matter, on a user's behalf
 ROOM = 8 * 1024 * 1024  # bytes of what is remembered of one user's directories
 NODE = 60  # bytes of it beside names
@@ -44,7 +45,7 @@ if TYPE_CHECKING:  # a host that had to make an alias would load `typing` for it
 
 
 class Limits(NamedTuple):
-    """How far a walk goes. What it remembers costs nothing of it, so the next one gets further."""
+    """The limits of a scan. What it remembers costs nothing of it, so the next one gets further."""
 
     entries: int = 3_000_000
     seconds: float = 120
@@ -55,11 +56,11 @@ LIMITS = Limits()
 
 
 class Scanned(NamedTuple):
-    """What a walk found."""
+    """The result of a scan."""
 
     hits: list[tuple[str, Sequence[str]]]  # a directory, and the names in it that matter
-    known: dict[str, Known]  # for the next walk, by the path of the directory
-    unseen: list[str]  # what was not looked at, in words
+    known: dict[str, Known]  # for the next scan, by the path of the directory
+    unseen: list[str]  # what was not scanned, in words
     # What is somebody else's, by the number of its owner: a directory and the names of files in it that matter; no
     # names mean all that is in it.
     others: Mapping[int, list[tuple[str, Sequence[str]]]] = {}
@@ -99,9 +100,9 @@ def scan(
     remember: bool = True,
     apart: bool = False,
 ) -> Scanned:
-    """Walk below some directories; `choose` takes a directory's path and the names in it and says which matter.
+    """Scan below some directories; `choose` takes a directory's path and the names in it and says which matter.
 
-    `known` is what an earlier walk remembered, with the same `choose`. `skipped` are directories that are left out. A
+    `known` is what an earlier scan remembered, with the same `choose`. `skipped` are directories that are left out. A
     mount point below a root is left out too, unless it is a whole disk. Only with `remember` there is something to
     remember of what was read: it takes a tenth of the time. `apart`: what is not root's is handed over to its owner.
     """
@@ -109,7 +110,7 @@ def scan(
     disks = [place for place, mount in table.items() if mount.whole and _within(place, roots)]
     one = _Scan(host, choose, known, {*skipped}, table, limits, remember, apart)
     collecting = gc.isenabled()
-    gc.disable()  # nothing of a walk is in a circle, and to look for one time and again takes a tenth of its time
+    gc.disable()  # nothing of a scan is in a cycle, and the search for cycles takes a tenth of its time
     try:
         for root in sorted({*roots, *disks}):
             if root in disks or not _within(root, roots):
@@ -117,7 +118,7 @@ def scan(
     finally:
         if collecting:
             gc.enable()
-    return Scanned(one.hits, one.keep, one.told(), one.others)
+    return Scanned(one.hits, one.keep, one.reasons(), one.others)
 
 
 def _within(path: str, roots: Sequence[str]) -> bool:
@@ -132,12 +133,12 @@ def remote(path: str, table: Mapping[str, Mount]) -> str:
 
 
 def not_entered(path: str, type_: str) -> str:
-    """Why a path was not looked at that is on such a file system."""
+    """Why a path on such a file system was not scanned."""
     return f"{path} is on a network or FUSE file system ({type_}), which is not entered"
 
 
 def mount_of(descriptor: int) -> bytes:
-    """Which mount an open file is on, asked of the kernel alone (fdinfo in proc(5)); b"" if it does not say."""
+    """The mount of an open file, from the kernel alone (fdinfo in proc(5)); b"" if it does not say."""
     try:
         with open(f"/proc/self/fdinfo/{descriptor}", "rb") as stream:
             return next((line for line in stream if line.startswith(b"mnt_id:")), b"")
@@ -146,8 +147,8 @@ def mount_of(descriptor: int) -> bytes:
 
 
 def here(directory: int, name: str) -> os.stat_result | None:
-    """What stands at a name in a directory (a link is itself); None for a place where something else is mounted, which
-    is not asked: whoever answers for it might never do so. Raises OSError.
+    """The entry of a name in a directory (a link is itself); None where something else is mounted, which is not
+    read: its server might never answer. Raises OSError.
     """
     descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=directory)
     try:
@@ -157,7 +158,7 @@ def here(directory: int, name: str) -> os.stat_result | None:
 
 
 class _Place:
-    """A directory on the way down, opened when something below it has to be read."""
+    """A directory of the current path, opened when something below it has to be read."""
 
     __slots__ = ("above", "descriptor", "name")
 
@@ -205,7 +206,7 @@ class _Scan:
         self.cut = ""  # why no more directories are read below this root
         self.refused: list[str] = []
 
-    def told(self) -> list[str]:
+    def reasons(self) -> list[str]:
         more = f" (and {len(self.refused) - 1} more)" if len(self.refused) > 1 else ""
         return [self.refused[0] + more] if self.refused else []
 
@@ -281,7 +282,7 @@ class _Scan:
     def _unchanged(self, path: str) -> Known | None:
         node = self.known[path]
         try:
-            # By its path: a link that somebody put on the way leads to another inode, or to this very directory.
+            # By its path: a link that somebody put into the path leads to another inode, or to this very directory.
             seen = os.stat(path[self.prefix :] or ".", dir_fd=self.top, follow_symlinks=False)
         except OSError:
             return None
@@ -300,7 +301,7 @@ class _Scan:
                 raise Unseen(f"over budget: more than {MOST_HITS:,} files that are named like restricted apps")
 
     def _remember(self, path: str, node: Known) -> None:
-        """Keep what was seen of a directory, as far as there is room: what is not kept is read again."""
+        """Remember the content of a directory, as far as there is room; the rest is read again."""
         if self.budget is not None:
             self.room -= NODE + len(path) + sum(map(len, node[2])) + sum(map(len, node[3]))
             if self.room < 0:
@@ -352,7 +353,7 @@ class _Scan:
     def _shared_out(
         self, directory: int, path: str, directories: Sequence[str], matter: Sequence[str]
     ) -> tuple[list[str], list[str]]:
-        """What is root's in a directory that others may write to; all else is handed over to whom it belongs."""
+        """What is root's in a directory that others may write to; all else is handed over to its owner."""
         ours: tuple[list[str], list[str]] = ([], [])
         for kind, names in enumerate((directories, matter)):
             if len(names) > MOST_SHARED:
@@ -381,5 +382,5 @@ class _Scan:
             self.cut = f"{self.limits.seconds:g} s"
         else:
             return False
-        self.refused.append(f"the search for copies ended after {self.cut}, in {path}")
+        self.refused.append(f"the file scan ended after {self.cut}, in {path}")
         return True

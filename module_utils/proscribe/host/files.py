@@ -123,7 +123,7 @@ class Files(FileReader):
         self._remove_directories(parent)
 
     def clear(self, path: str) -> None:
-        """Take away what a killed `write` left around a path: as `delete`, but for what stands at the path itself."""
+        """Take away what a killed `write` left around a path: as `delete`, but for the entry at the path itself."""
         parent, _, name = path.rpartition("/")
         self.delete(f"{parent}/{self._beside(name)}")
 

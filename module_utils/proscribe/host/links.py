@@ -1,6 +1,6 @@
-"""A path taken step by step by descriptors, with no link on the way followed but one that root made.
+"""A path resolved step by step by descriptors; of its links, only those that root made are followed.
 
-The kernel follows a link by its name, and a user may put another one there after somebody looked whose it is. So a link
+The kernel follows a link by its name, and a user may replace it after its owner was checked. So a link
 is opened itself; whose it is, and what it says, is asked of that; and what it says is gone along in the same way.
 """
 
@@ -12,13 +12,13 @@ import stat
 
 from .types import ControlError
 
-MOST = 32  # links on the way to one file; the kernel follows 40
+MOST = 32  # links in the path of one file; the kernel follows 40
 PLACE = os.O_PATH | os.O_DIRECTORY
 FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
 class Traversal:
-    """The way to one place. `root` is where an absolute link begins."""
+    """The resolution of one path. `root` is where an absolute link begins."""
 
     __slots__ = ("left", "root")
 

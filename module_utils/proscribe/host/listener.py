@@ -15,7 +15,7 @@ import threading
 from typing import Counter, Tuple
 
 HANDSHAKE, CLIENT_HELLO, SERVER_NAME = 22, 1, 0
-PATIENCE = 5  # seconds for a client to say whom it wants
+PATIENCE = 5  # seconds for a client to name its server
 LARGEST = 65536  # bytes of what a client says
 
 

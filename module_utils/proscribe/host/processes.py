@@ -1,4 +1,4 @@
-"""People and processes of the host: who has a home, what runs, and how a program is ended."""
+"""Users and processes of the host: who has a home, what runs, and how a program is ended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .tools import Runner, Tools, run_tool
 from .types import ControlError, Process, Unseen, User
 
 NOBODY = 65534  # the number of an account that is not known
-ROOT_LIMITS = Limits(seconds=5)  # for a look through the eyes of a process
+ROOT_LIMITS = Limits(seconds=5)  # for a view from within a process
 
 
 def _identity(seen: os.stat_result | None) -> tuple[int, int] | None:
@@ -29,7 +29,7 @@ class RootNotRead(Exception):
 
 
 class Processes(Tools):
-    """The accounts and the running programs of a host. Only where it `asks_roots` it looks into those of processes."""
+    """The accounts and the running programs of a host. It reads the roots of processes only where it `asks_roots`."""
 
     asks_roots = True
 
@@ -41,7 +41,7 @@ class Processes(Tools):
 
     def users(self) -> List[User]:
         """The accounts that may have a home directory, each home once; also those of directories below /home that no
-        list of accounts names, since a directory service (SSSD by default) lists none. Asked once for each run.
+        list of accounts names, since a directory service (SSSD by default) lists none. Read once for each run.
         """
         if self._users is None:
             self._users = self._find_users()
@@ -64,10 +64,10 @@ class Processes(Tools):
     def _directories(self, path: str) -> dict[str, int]:
         """The directories in a directory, each with the number of its owner: -1 for one that something is mounted on.
 
-        That is not asked: its user's own program may answer for it, or another machine.
+        That is not read: its server may be the user's own program, or another machine.
         """
         found: dict[str, int] = {}
-        # Who reads a home tells that it cannot be read.
+        # The reader of a home reports that it cannot be read.
         with contextlib.suppress(Unseen, ControlError, OSError):
             names = self.list(path)
             with self.directory(path) as directory:
@@ -79,7 +79,7 @@ class Processes(Tools):
         return found
 
     def _owner_by_name(self, path: str) -> User:
-        """The account of a home that is not asked whose it is: the one of that name, as everywhere."""
+        """The account of a home whose owner is not read: the one of that name, as everywhere."""
         name = path.rpartition("/")[2]
         uid = self.user_id(name)
         return self.account(uid) if uid else User(name, NOBODY, NOBODY, path)
@@ -120,7 +120,7 @@ class Processes(Tools):
                     seen.append(Process(int(name), self._executable(int(name))))
                 except PermissionError:
                     hidden += name != "1"  # the init of a container's own kernel hides itself even from root
-                except OSError:  # it ended while we looked, or is a kernel thread
+                except OSError:  # it ended meanwhile, or is a kernel thread
                     pass
         return seen, hidden
 

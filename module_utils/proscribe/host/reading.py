@@ -1,4 +1,4 @@
-"""Looking at files of the host, without following a link that a user could have made."""
+"""Reading files of the host, without following a link that a user could have made."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import os
 import stat
-from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Pattern  # List: Looking has a method `list`
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Pattern  # List: FileReader has a method `list`
 
 from .budget import LARGEST
 from .links import PLACE, Traversal, link_target
@@ -48,7 +48,7 @@ class FileReader:
     def __init__(self, root: str = "/") -> None:
         self.root = root
         self.budget: Budget | None = None
-        self.enters_remote = False  # whether what starts on a network or FUSE file system is walked: as its user only
+        self.enters_remote = False  # whether what starts on a network or FUSE file system is scanned: as its user only
         self._answers: dict[tuple[str, str], Any] | None = None  # while all is `still`
         self._opened: dict[str, int | FileNotFoundError] = {}
 
@@ -60,18 +60,18 @@ class FileReader:
         return self.root.rstrip("/") + path
 
     def _open_directory(self, path: str) -> int:
-        """Open a directory of the host step by step; a link on the way counts only if root made it.
+        """Open a directory of the host step by step; a link in the path counts only if root made it.
 
         The descriptor is a place to start from (O_PATH): an ordinary user may pass through directories that he may not
         list. Raises OSError, or ControlError for a link that a user made.
         """
         descriptor = os.open(self.root, PLACE)
-        walked, way = "", Traversal(self.root)
+        passed, traversal = "", Traversal(self.root)
         try:
             for name in path.split("/"):
                 if name:
-                    walked += "/" + name
-                    step = way.step(descriptor, name, walked)
+                    passed += "/" + name
+                    step = traversal.step(descriptor, name, passed)
                     os.close(descriptor)
                     descriptor = step
         except BaseException:
@@ -85,7 +85,7 @@ class FileReader:
         return self._opened_once(path.rstrip("/"))
 
     def _opened_once(self, path: str) -> _Opened:
-        """A directory, kept open for what is looked at next, as long as these are not too many."""
+        """A directory, left open for the next reads, as long as these are not too many."""
         known = self._opened.get(path)
         if known is None:
             try:
@@ -108,8 +108,8 @@ class FileReader:
 
     @contextlib.contextmanager
     def still(self) -> Iterator[None]:
-        """For a look at a host that changes nothing: what was asked once is not asked again, so that all of the look
-        goes by one and the same answer, and directories stay open.
+        """For an observation that changes nothing: what was read once is not read again, so that all of it goes
+        by one and the same answer, and directories stay open.
         """
         self._answers = {}
         try:
@@ -121,27 +121,27 @@ class FileReader:
                     os.close(descriptor)
             self._opened = {}
 
-    def _once(self, look: Callable[[str], Answer], path: str) -> Answer:
-        """What a look at a path says; the same again while all is `still`."""
+    def _once(self, read: Callable[[str], Answer], path: str) -> Answer:
+        """The result of a read of a path; the same again while all is `still`."""
         if self._answers is None:
-            return look(path)
-        key = look.__name__, path
+            return read(path)
+        key = read.__name__, path
         if key not in self._answers:
             if self.budget is not None:  # a user's places may be as many as he likes
-                return look(path)
-            self._answers[key] = look(path)
+                return read(path)
+            self._answers[key] = read(path)
         answer: Answer = self._answers[key]
         return answer
 
     def directory(self, path: str) -> contextlib.AbstractContextManager[int]:
         """The descriptor of a directory (O_PATH), for what is done by name in it whatever users do to its path.
 
-        Raises OSError, and ControlError for a link on the way that a user made.
+        Raises OSError, and ControlError for a link in the path that a user made.
         """
         return self._directory(path)
 
     def stat(self, path: str) -> os.stat_result | None:
-        """What stands at a path (a link is itself, never its target); None if nothing does. Raises Unseen."""
+        """The entry at a path (a link is itself, never its target); None if there is none. Raises Unseen."""
         return self._once(self._stat, path)
 
     def _stat(self, path: str) -> os.stat_result | None:

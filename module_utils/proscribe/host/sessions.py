@@ -1,4 +1,4 @@
-"""Who is logged in, as systemd-logind has it in its files. Asked only where something has drifted."""
+"""Who is logged in, as systemd-logind has it in its files. Read only where something has drifted."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def run_tool(
     What a user's tool leaves running is ended with it. Raises ControlError when the tool is missing, does not end
     within `timeout` seconds, or prints more than `MOST` (`MOST_OF_USER`) bytes.
     """
-    import subprocess  # a host of which nothing has to be asked does not pay for it
+    import subprocess  # a host that runs no tool does not pay for it
 
     env = {**TOOL_ENVIRONMENT, **(environment or {})}
     identity: dict[str, Any] = {}
@@ -196,7 +196,7 @@ class Tools(Files):
         self._run = run
 
     def tool(self, name: str) -> str | None:
-        """Where a tool is on this host, looked for in the system's own directories only; None if it is not there."""
+        """The path of a tool on this host, searched in the system's own directories only; None if it is not there."""
         for directory in TOOL_PATH.split(":"):
             path = f"{directory}/{name}"
             if os.access(self._real(path), os.X_OK):

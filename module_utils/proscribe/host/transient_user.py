@@ -1,6 +1,6 @@
-"""A guest of the host: an account that nobody has, with a home of its own, both gone when its block ends.
+"""A transient user: an account that nobody has, with a home of its own, both gone when its block ends.
 
-In it runs what must be neither root nor any of the host's people, and may leave traces in its home only: nothing else
+In it runs what must be neither root nor any of the host's users, and may leave traces in its home only: nothing else
 on the host belongs to it. Everything that carries its number is ended with it.
 """
 
@@ -34,7 +34,7 @@ class TransientUser:
         self.uid, self.home = uid, home
 
     def write(self, path: str, text: str) -> None:
-        """Write a file of the guest's, below its home; before it runs anything."""
+        """Write a file of the transient user's, below its home; before it runs anything."""
         full = os.path.join(self.home, path)
         os.makedirs(os.path.dirname(full), mode=0o700, exist_ok=True)
         with open(full, "x", encoding="utf-8") as stream:
@@ -46,8 +46,8 @@ class TransientUser:
     def running(
         self, argv: Sequence[str], seconds: int, environment: Mapping[str, str]
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """Run a program while the block does, for some seconds at most. What it says on standard error is kept in the
-        guest's home, see `said`. Raises ControlError if it cannot be run.
+        """Run a program while the block does, for some seconds at most. What it says on standard error goes into
+        its home, see `said`. Raises ControlError if it cannot be run.
         """
         with open(os.path.join(self.home, "said"), "wb") as said:
             try:
@@ -84,7 +84,7 @@ class TransientUser:
 
 @contextlib.contextmanager
 def transient_user(host: Host) -> Iterator[TransientUser]:
-    """A guest for as long as the block runs. Raises ControlError for an ordinary user, or if there is no room."""
+    """A transient user while the block runs. Raises ControlError for an ordinary user, or if there is no room."""
     host.require_root()
     _sweep()
     first = os.getpid() % len(NUMBERS)  # two runs at a time take different ones
@@ -107,7 +107,7 @@ def transient_user(host: Host) -> Iterator[TransientUser]:
 
 
 def end_all_of(uid: int) -> None:
-    """End everything that runs under a guest's number. Raises ControlError if something survives."""
+    """End everything that runs under a transient user's number. Raises ControlError if something survives."""
     for _ in range(100):
         alive = _processes(uid)
         if not alive:
@@ -128,7 +128,7 @@ def _processes(uid: int) -> list[int]:
                 open(f"/proc/{name}/status", encoding="ascii", errors="replace") as stream,
             ):
                 fields = dict(line.split(":\t", 1) for line in stream if ":\t" in line)
-                # A dead one that nobody has asked for yet holds nothing any more.
+                # A dead one that nobody has waited for yet holds nothing any more.
                 if int(fields["Uid"].split()[0]) == uid and not fields["State"].startswith("Z"):
                     found.append(int(name))
     return found
@@ -157,5 +157,6 @@ def _sweep() -> None:
 
 
 def _remove(room: str) -> None:
-    # rmtree follows no link that the guest may have made (shutil.rmtree.avoids_symlink_attacks, on every Linux).
+    # rmtree follows no link that the transient user may have made (shutil.rmtree.avoids_symlink_attacks, on every
+    # Linux).
     shutil.rmtree(room, ignore_errors=True)

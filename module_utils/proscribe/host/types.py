@@ -16,7 +16,7 @@ class ControlError(Exception):
 
 
 class Unseen(Exception):
-    """Something that could not be looked at, and why: the rules that need it are `unknown`."""
+    """Something that could not be observed, and why: the rules that need it are `unknown`."""
 
 
 def escaped(text: str) -> str:

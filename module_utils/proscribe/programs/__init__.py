@@ -259,18 +259,18 @@ while read -r package; do
     echo "proscribe: the policy of this organisation does not allow $package on this host"
     logger -t proscribe -p auth.notice -- "the package gate refused $package" 2>/dev/null || :
 done
-echo "proscribe: nothing was installed; ask $whom"{notices}
+echo "proscribe: nothing was installed; ask $whom"{messages}
 exit 1
 """
 
 SEND = r"""import os, socket, sys
-for way in sys.argv[1:]:
-    address, port, *user = way.split(" ")
+for route in sys.argv[1:]:
+    address, port, *user = route.split(" ")
     os.seteuid(int(user[0]) if user else 0)
     try:
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as one:
             one.sendto(b"", (address, int(port)))
-        print(way)
+        print(route)
     except OSError:
         pass
 """

@@ -8,12 +8,12 @@ import os
 import socket
 import sys
 
-for way in sys.argv[1:]:
-    address, port, *user = way.split(" ")
+for route in sys.argv[1:]:
+    address, port, *user = route.split(" ")
     os.seteuid(int(user[0]) if user else 0)
     try:
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as one:
             one.sendto(b"", (address, int(port)))
-        print(way)
+        print(route)
     except OSError:
         pass

@@ -24,7 +24,7 @@ MOST_RULES = 10_000
 MOST_FINDINGS = 1000  # of one rule; the users of an honest host can make more
 MOST_ERRORS = 100
 MOST_USERS = 1000
-MOST_FILE_OWNERS = 20  # of what is in a quarantine
+MOST_USERS_OF_QUARANTINE = 20  # of what is in a quarantine
 PLATFORM = ("os", "version", "kernel", "architecture", "python")
 SOFTWARE = ("package_systems", "user_package_systems", "browsers")
 MOST_SOFTWARE = 100
@@ -35,7 +35,7 @@ LENGTHS = {"kind": TOKEN, "manager": TOKEN, "version": TOKEN, "path": NAME}
 def read(host: str, answer: object) -> dict[str, Any]:
     """The answer as a host record of that inventory name, with every key of the schema. Raises Unusable."""
     record = taken(answer)
-    return {"schema": RECORD_SCHEMA, "host": host, **{key: kept for key, kept in record.items() if key != "schema"}}
+    return {"schema": RECORD_SCHEMA, "host": host, **{key: field for key, field in record.items() if key != "schema"}}
 
 
 def taken(answer: object) -> dict[str, Any]:
@@ -51,10 +51,10 @@ def taken(answer: object) -> dict[str, Any]:
         raise Unusable("it lists a rule twice")
     errors = listed(_error, record.get("errors"), "errors", MOST_ERRORS)
     # A control that could not look, and has no rules that say so, must not leave its host compliant.
-    told = [_state(record.get("state")), *(rule["state"] for rule in rules), *(ERROR for _ in errors[:1])]
+    states = [_state(record.get("state")), *(rule["state"] for rule in rules), *(ERROR for _ in errors[:1])]
     return {
         "schema": RECORD_SCHEMA,
-        "state": worst(told) if evaluated else UNKNOWN,
+        "state": worst(states) if evaluated else UNKNOWN,
         "reason": None,
         "plan": name(record.get("plan"), "plan", TOKEN),
         "checked_at": name(record.get("checked_at"), "checked_at", TOKEN),
@@ -88,7 +88,7 @@ def _controls(value: object, rules: list[dict[str, Any]], evaluated: int) -> dic
     for name_, counted in counts.items():
         listed_ = sum(rule["rule"].startswith(f"{name_}/") for rule in rules)
         if counted["evaluated"] < max(listed_, counted["not_applicable"]):
-            raise Unusable(f"it counts {counted['evaluated']} rules of {name_}, fewer than it tells of")
+            raise Unusable(f"it counts {counted['evaluated']} rules of {name_}, fewer than it lists")
     if sum(counted["evaluated"] for counted in counts.values()) > evaluated:
         raise Unusable(f"its controls count more rules than the {evaluated} that it says it evaluated")
     return counts
@@ -122,7 +122,7 @@ def _of_quarantine(value: object) -> dict[str, Any]:
     if value is None:
         return {}
     held = mapping(value, "quarantine")
-    owners = mapping(held.get("owners"), "quarantine.owners", MOST_FILE_OWNERS)
+    sizes = mapping(held.get("owners"), "quarantine.owners", MOST_USERS_OF_QUARANTINE)
     return {
         "quarantine": {
             "items": count(held.get("items"), "quarantine.items"),
@@ -130,7 +130,7 @@ def _of_quarantine(value: object) -> dict[str, Any]:
             "oldest": name(held.get("oldest"), "quarantine.oldest", TOKEN),
             "owners": {
                 name(owner, "quarantine.owners", TOKEN): count(size, "quarantine.owners")
-                for owner, size in owners.items()
+                for owner, size in sizes.items()
             },
         }
     }
@@ -145,8 +145,8 @@ def _of_drift(record: Mapping[Any, Any]) -> dict[str, Any]:
     }
     if record.get("logged_in") is None:
         return texts
-    people = listed(lambda user: name(user, "logged_in", TOKEN), record["logged_in"], "logged_in")
-    return {**texts, "logged_in": people[:MOST_USERS]}
+    users = listed(lambda user: name(user, "logged_in", TOKEN), record["logged_in"], "logged_in")
+    return {**texts, "logged_in": users[:MOST_USERS]}
 
 
 def silent(host: str, reason: str) -> dict[str, Any]:

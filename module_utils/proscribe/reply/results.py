@@ -33,19 +33,19 @@ def observation(value: object) -> dict[str, Any]:
     """The answer of `compliance_state`: {changed, record, drifted, privileged}, and {failed, msg} where the gate makes
     the host fail; {failed, msg} alone where there is no record; {lacking} or with {kept} of a streamed call.
     """
-    told = mapping(value, "the answer")
-    result: dict[str, Any] = {"changed": False, **_failed(told)}
-    if told.get(LACKING) is True:
+    answer = mapping(value, "the answer")
+    result: dict[str, Any] = {"changed": False, **_failed(answer)}
+    if answer.get(LACKING) is True:
         return {**result, LACKING: True}
-    if "record" not in told:
+    if "record" not in answer:
         if "failed" not in result:
             raise Unusable("it has no record")
         return result
-    result["record"] = record.taken(told["record"])
-    result["drifted"] = listed(lambda one: one_of(one, CONTROLS, "control"), told.get("drifted", []), "drifted", 4)
-    result["privileged"] = flag(told.get("privileged"), "privileged")
-    if "kept" in told:
-        result["kept"] = flag(told["kept"], "kept")
+    result["record"] = record.taken(answer["record"])
+    result["drifted"] = listed(lambda one: one_of(one, CONTROLS, "control"), answer.get("drifted", []), "drifted", 4)
+    result["privileged"] = flag(answer.get("privileged"), "privileged")
+    if "kept" in answer:
+        result["kept"] = flag(answer["kept"], "kept")
     return result
 
 
@@ -53,47 +53,47 @@ def change(value: object) -> dict[str, Any]:
     """The answer of a module that changes a host: {changed, actions, refused, findings, diff}, with {notes} where
     something is to be said of the actions, and {failed, msg}.
     """
-    told = mapping(value, "the answer")
-    notes = listed(lambda one: name(one, "a note"), told.get("notes", []), "notes", MOST_NOTES)
+    answer = mapping(value, "the answer")
+    notes = listed(lambda one: name(one, "a note"), answer.get("notes", []), "notes", MOST_NOTES)
     return {
-        "changed": flag(told.get("changed"), "changed"),
-        **_failed(told),
+        "changed": flag(answer.get("changed"), "changed"),
+        **_failed(answer),
         **({"notes": notes} if notes else {}),
-        "actions": listed(lambda one: name(one, "an action"), told.get("actions", []), "actions"),
-        "refused": listed(_refusal, told.get("refused", []), "refused"),
-        "findings": listed(_finding, told.get("findings", []), "findings"),
-        "diff": _differences(told.get("diff", [])),
+        "actions": listed(lambda one: name(one, "an action"), answer.get("actions", []), "actions"),
+        "refused": listed(_refusal, answer.get("refused", []), "refused"),
+        "findings": listed(_finding, answer.get("findings", []), "findings"),
+        "diff": _differences(answer.get("diff", [])),
     }
 
 
 def firewall(value: object) -> dict[str, Any]:
     """The answer of `host_firewall`: that of a change, with {pending: token} where it waits for its confirmation."""
-    told = mapping(value, "the answer")
-    if told.get("pending") is None:
-        return change(told)
+    answer = mapping(value, "the answer")
+    if answer.get("pending") is None:
+        return change(answer)
     # For how long the host waits is the plan's to say, so it is not asked.
-    pending = told["pending"]
+    pending = answer["pending"]
     token = mapping(pending, "pending").get("token") if not isinstance(pending, str) else pending
     if not isinstance(token, str) or not RUN_TOKEN.fullmatch(token):
         raise Unusable("the token of a pending change is twelve hexadecimal digits, and it gave another")
-    return {**change(told), "pending": str(token)}
+    return {**change(answer), "pending": str(token)}
 
 
 def quarantine(value: object) -> dict[str, Any]:
     """The answer of `quarantine`: {changed, items, broken, left_out} of a list, {changed, actions, diff, outcomes}
     where something was done, and {failed, msg}.
     """
-    told = mapping(value, "the answer")
-    result: dict[str, Any] = {"changed": flag(told.get("changed"), "changed"), **_failed(told)}
-    if "items" in told:
-        items = listed(_item, told["items"], "items", MOST)
-        broken = listed(_broken, told.get("broken", []), "broken", MOST)
-        left_out = count(told.get("left_out", 0), "left_out")
+    answer = mapping(value, "the answer")
+    result: dict[str, Any] = {"changed": flag(answer.get("changed"), "changed"), **_failed(answer)}
+    if "items" in answer:
+        items = listed(_item, answer["items"], "items", MOST)
+        broken = listed(_broken, answer.get("broken", []), "broken", MOST)
+        left_out = count(answer.get("left_out", 0), "left_out")
         result.update(changed=False, items=_each_once(items), broken=broken, left_out=left_out)
-    elif "outcomes" in told:
-        result["outcomes"] = _each_once(listed(_outcome, told["outcomes"], "outcomes", MOST))
-        result["actions"] = listed(lambda one: name(one, "an action"), told.get("actions", []), "actions")
-        result["diff"] = _differences(told.get("diff", []))
+    elif "outcomes" in answer:
+        result["outcomes"] = _each_once(listed(_outcome, answer["outcomes"], "outcomes", MOST))
+        result["actions"] = listed(lambda one: name(one, "an action"), answer.get("actions", []), "actions")
+        result["diff"] = _differences(answer.get("diff", []))
     elif "failed" not in result:
         raise Unusable("it has neither items nor outcomes")
     return result
@@ -101,8 +101,8 @@ def quarantine(value: object) -> dict[str, Any]:
 
 def schedule(value: object) -> dict[str, Any]:
     """The answer of `drift_schedule`: {changed, actions, diff}, and {failed, msg}."""
-    told = change(value)
-    return {key: kept for key, kept in told.items() if key not in ("refused", "findings")}
+    result = change(value)
+    return {key: field for key, field in result.items() if key not in ("refused", "findings")}
 
 
 def stored_record(value: object) -> dict[str, Any]:
@@ -110,36 +110,40 @@ def stored_record(value: object) -> dict[str, Any]:
     return {"changed": False, "record": record.taken(value)}
 
 
-def _failed(told: Any) -> dict[str, Any]:
-    if not flag(told.get("failed"), "failed"):
+def _failed(answer: Any) -> dict[str, Any]:
+    if not flag(answer.get("failed"), "failed"):
         return {}
-    return {"failed": True, "msg": line(told.get("msg"), "msg")}
+    return {"failed": True, "msg": line(answer.get("msg"), "msg")}
 
 
 def _item(value: object) -> dict[str, Any]:
-    told = mapping(value, "an item")
+    item = mapping(value, "an item")
     found: dict[str, Any] = {
-        "id": _id(told.get("id")),
-        "group": _id(told["group"]) if told.get("group") else "",
-        "services": listed(lambda one: name(one, "a service", TOKEN), told.get("services"), "services", SERVICES),
-        "bytes": count(told.get("bytes"), "bytes"),
-        "finished": flag(told.get("finished"), "finished"),
+        "id": _id(item.get("id")),
+        "group": _id(item["group"]) if item.get("group") else "",
+        "services": listed(lambda one: name(one, "a service", TOKEN), item.get("services"), "services", SERVICES),
+        "bytes": count(item.get("bytes"), "bytes"),
+        "finished": flag(item.get("finished"), "finished"),
     }
     for key in ("path", "whole"):
-        found[key] = name(told.get(key), key)
+        found[key] = name(item.get(key), key)
     for key in ("kind", "taken_at", "owner", "place_of", "kept_until"):
-        found[key] = name(told.get(key), key, TOKEN)
+        found[key] = name(item.get(key), key, TOKEN)
     return found
 
 
 def _broken(value: object) -> dict[str, str]:
-    told = mapping(value, "a broken item")
-    return {"id": name(told.get("id"), "id", TOKEN), "why": line(told.get("why"), "why")}
+    item = mapping(value, "a broken item")
+    return {"id": name(item.get("id"), "id", TOKEN), "why": line(item.get("why"), "why")}
 
 
 def _outcome(value: object) -> dict[str, Any]:
-    told = mapping(value, "an outcome")
-    return {"id": _id(told.get("id")), "done": flag(told.get("done"), "done"), "why": line(told.get("why"), "why")}
+    outcome = mapping(value, "an outcome")
+    return {
+        "id": _id(outcome.get("id")),
+        "done": flag(outcome.get("done"), "done"),
+        "why": line(outcome.get("why"), "why"),
+    }
 
 
 def _id(value: object) -> str:
@@ -149,30 +153,30 @@ def _id(value: object) -> str:
     return str(value)
 
 
-def _each_once(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if len({one["id"] for one in told}) < len(told):
+def _each_once(outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if len({one["id"] for one in outcomes}) < len(outcomes):
         raise Unusable("it lists an id twice")
-    return told
+    return outcomes
 
 
 def _refusal(value: object) -> dict[str, str]:
-    told = mapping(value, "a refusal")
-    return {key: name(told.get(key), key) for key in REFUSED}
+    refusal = mapping(value, "a refusal")
+    return {key: name(refusal.get(key), key) for key in REFUSED}
 
 
 def _finding(value: object) -> dict[str, str | None]:
-    told = mapping(value, "a finding")
-    return {key: record.field(key, told.get(key)) for key in Finding._fields}
+    finding = mapping(value, "a finding")
+    return {key: record.field(key, finding.get(key)) for key in Finding._fields}
 
 
 def _differences(value: object) -> list[dict[str, str]]:
     """Differences, until all that they hold is as much as one may."""
     left = DIFFERENCE
     found: list[dict[str, str]] = []
-    for told in listed(lambda one: mapping(one, "a difference"), value, "diff"):
-        one = {key: name(told.get(key), key) for key in ("before_header", "after_header")}
+    for difference in listed(lambda one: mapping(one, "a difference"), value, "diff"):
+        one = {key: name(difference.get(key), key) for key in ("before_header", "after_header")}
         for side in SIDES:
-            one[side] = cut(lines(told.get(side), side, DIFFERENCE), max(left, 3))
+            one[side] = cut(lines(difference.get(side), side, DIFFERENCE), max(left, 3))
             left -= len(one[side])
         found.append(one)
     return found

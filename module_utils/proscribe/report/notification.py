@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ..duration import moment_of, spelled
 from ..finding import COMPLIANT, OPEN, REPAIRED
 from .history import History
-from .history import news as asked
+from .history import news as history_news
 from .text.wording import clean, counted, evidence, moment, some
 
 SCHEMA = "proscribe/notice/1"
@@ -46,17 +46,17 @@ class Notification(NamedTuple):
 
 def made(subject: str, lines: Sequence[str], **facts: Any) -> Notification:
     """A notice; `text` among its facts is what chat webhooks show."""
-    told = [clean(line) for line in lines]
-    text = "\n".join([clean(subject), "", *told])
+    shown = [clean(line) for line in lines]
+    text = "\n".join([clean(subject), "", *shown])
     return Notification(
-        clean(subject), tuple(told), {"schema": SCHEMA, "subject": clean(subject), "text": text, **facts}
+        clean(subject), tuple(shown), {"schema": SCHEMA, "subject": clean(subject), "text": text, **facts}
     )
 
 
 class Known(NamedTuple):
     """What the history says of a run."""
 
-    changes: Sequence[asked.Change] = ()
+    changes: Sequence[history_news.Change] = ()
     times: Mapping[tuple[str, str], int] = {}
     first: bool = False
 
@@ -68,37 +68,41 @@ def known(history: History | None, report: Mapping[str, Any]) -> Known | None:
     run, finished = report["run"]["id"], report["run"]["finished"]
     since = spelled(moment_of(finished) - datetime.timedelta(days=PERIOD))
     with history.database.reading() as session:
-        return Known(asked.changes(session, run), asked.times(session, run, since), asked.is_first(session, run))
+        return Known(
+            history_news.changes(session, run),
+            history_news.times(session, run, since),
+            history_news.is_first(session, run),
+        )
 
 
 def notification(
-    report: Mapping[str, Any], records: Iterable[Mapping[str, Any]], told: Known | None, where: str
+    report: Mapping[str, Any], records: Iterable[Mapping[str, Any]], known: Known | None, where: str
 ) -> Notification | None:
     """The notice of a run, or None where nothing changed. `told` is what the history says (None: nothing; then what is
     wrong counts as new), `where` the directory of the report.
     """
     by_host: dict[str, list[dict[str, Any]]] = {}
     who: dict[str, Mapping[str, Any]] = {}
-    began = {(change.host, change.rule): change for change in (told.changes if told else ())}
+    began = {(change.host, change.rule): change for change in (known.changes if known else ())}
     for record in records:
         host = record["host"]
-        items = list(_of_record(record, began, told))
+        items = list(_of_record(record, began, known))
         if items:
             by_host[host] = items
             who[host] = record
     broken = {(host, item["rule"]) for host, items in by_host.items() for item in items if item["state"] != COMPLIANT}
-    again = asked.again_and_again(told.times, broken) if told else {}
+    again = history_news.again_and_again(known.times, broken) if known else {}
     stopped = (report.get("rollout") or {}).get("why")
     if not by_host and not stopped:
         return None
-    subject = _subject(by_host, who, stopped, told)
+    subject = _subject(by_host, who, stopped, known)
     lines = [f"The run was stopped: {stopped}", ""] if stopped else []
     for host in list(by_host)[:MOST_HOSTS]:
         lines += _host(host, by_host[host], who[host])
     if len(by_host) > MOST_HOSTS:
         lines.append(f"... and {counted(len(by_host) - MOST_HOSTS, 'more host')}")
     if again:
-        lines += ["", f"Drift again and again, so something there puts it back: {some(list(again), 10)}"]
+        lines += ["", f"Repeated drift, so something there reverts the correction: {some(list(again), 10)}"]
     lines += ["", f"The whole report: {where}/report.html"]
     facts = {
         "run": report["run"]["id"],
@@ -122,7 +126,7 @@ def notification(
 
 
 def _of_record(
-    record: Mapping[str, Any], began: Mapping[tuple[str, str], asked.Change], told: Known | None
+    record: Mapping[str, Any], began: Mapping[tuple[str, str], history_news.Change], known: Known | None
 ) -> Iterable[dict[str, Any]]:
     """What changed on a host: {rule, state, what, since, repaired, times}."""
     host = record["host"]
@@ -133,7 +137,7 @@ def _of_record(
         change = began.get((host, name))
         if state not in (*OPEN, REPAIRED):
             continue
-        if told is not None and change is None:
+        if known is not None and change is None:
             continue  # it was so before
         first = evidence(rule["findings"][0]) if rule["findings"] else clean(rule["reason"] or "")
         more = len(rule["findings"]) - 1
@@ -145,10 +149,10 @@ def _of_record(
             "since": change.opened if change else found,
             "found": found,
             "repaired": record["checked_at"] if state == REPAIRED else None,
-            "times": told.times.get((host, name), 0) if told else 0,
+            "times": known.times.get((host, name), 0) if known else 0,
         }
     change = began.get((host, ""))
-    if change is not None or (told is None and not record["rules_evaluated"]):
+    if change is not None or (known is None and not record["rules_evaluated"]):
         ended = change.ended if change else ""
         what = "answers again" if ended else record["reason"] or (change.evidence if change else "")
         state = COMPLIANT if ended else record["state"]
@@ -162,9 +166,9 @@ def _of_record(
             "repaired": None,
             "times": 0,
         }
-    for (there, name), change in began.items() if told else ():
+    for (there, name), change in began.items() if known else ():
         if there == host and name and name not in listed and change.ended in (COMPLIANT, REPAIRED):
-            what = f"in order again: {change.evidence}"
+            what = f"compliant again: {change.evidence}"
             yield {
                 "rule": name,
                 "state": COMPLIANT,
@@ -172,21 +176,21 @@ def _of_record(
                 "since": change.opened,
                 "found": None,
                 "repaired": record["checked_at"],
-                "times": told.times.get((host, name), 0) if told else 0,
+                "times": known.times.get((host, name), 0) if known else 0,
             }
 
 
 def _still(record: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> list[str]:
     """The rules of a host that are as wrong as they were, in a run that changed others."""
-    told = {item["rule"] for item in items}
-    return [rule["rule"] for rule in record["rules"] if rule["state"] in OPEN and rule["rule"] not in told]
+    notified = {item["rule"] for item in items}
+    return [rule["rule"] for rule in record["rules"] if rule["state"] in OPEN and rule["rule"] not in notified]
 
 
 def _subject(
     by_host: Mapping[str, Sequence[Mapping[str, Any]]],
     records: Mapping[str, Mapping[str, Any]],
     stopped: str | None,
-    told: Known | None,
+    known: Known | None,
 ) -> str:
     states = {host: {item["state"] for item in items} for host, items in by_host.items()}
     corrected = {host for host, found in states.items() if REPAIRED in found}
@@ -195,18 +199,18 @@ def _subject(
     drifted = {host for host in repaired if any(map(_drifted, by_host[host]))}
     wrong = sum(bool(found - {REPAIRED, COMPLIANT}) for found in states.values())
     mended = sum(found == {COMPLIANT} for found in states.values())
-    first = bool(told and told.first)
+    first = bool(known and known.first)
     verbs = {
-        "brought in line for the first time": repaired if first else (),
-        "drifted and put right": () if first else drifted,
-        "put right": () if first else repaired - drifted,
-        "put right in part": corrected - repaired,
+        "corrected for the first time": repaired if first else (),
+        "corrected after drift": () if first else drifted,
+        "corrected": () if first else repaired - drifted,
+        "partly corrected": corrected - repaired,
     }
     parts = [
         *(f"{counted(len(hosts), 'host')} {verb}" for verb, hosts in verbs.items() if hosts),
-        *([f"{counted(wrong, 'host')} newly not in order"] if wrong else []),
-        *([f"{counted(mended, 'host')} in order again"] if mended else []),
-        *(["stopped before every host had its turn"] if stopped else []),
+        *([f"{counted(wrong, 'host')} newly not compliant"] if wrong else []),
+        *([f"{counted(mended, 'host')} compliant again"] if mended else []),
+        *(["stopped before all hosts were corrected"] if stopped else []),
     ]
     return "Proscribe: " + ", ".join(parts)
 
@@ -231,7 +235,7 @@ def _host(host: str, items: Sequence[Mapping[str, Any]], record: Mapping[str, An
     if still := _still(record, items):
         controls = {rule.partition("/")[0] for rule in still}
         why = [error["message"] for error in record["errors"] if error["control"] in controls][:1]
-        yield f"  still not in order: {': '.join([_named(still), *map(_short, why)])}"
+        yield f"  still not compliant: {': '.join([_named(still), *map(_short, why)])}"
 
 
 def _named(rules: Sequence[str]) -> str:
@@ -246,14 +250,14 @@ def _item(group: Sequence[Mapping[str, Any]]) -> str:
     """Rules that have one cause, or one rule, in a line."""
     first = group[0]
     name = _named([item["rule"] for item in group])
-    state = "put right" if first["state"] == REPAIRED else first["state"]
+    state = "corrected" if first["state"] == REPAIRED else first["state"]
     when = f"since {moment(first['since'])}" if first["since"] else ""
     if first["state"] == REPAIRED:
         known_before = f", {when}" if first["since"] and first["since"] < first["found"] else ""
-        when = f"found {_instant(first['found'])}, put right {_instant(first['repaired'])}{known_before}"
+        when = f"found {_instant(first['found'])}, corrected {_instant(first['repaired'])}{known_before}"
     times = f" (time {first['times']} in {PERIOD} days)" if first["times"] > 1 else ""
-    told = "; ".join(part for part in (_short(first["what"]), when) if part)
-    return f"{name or 'the host'}: {state}{times}{f': {told}' if told else ''}"
+    detail = "; ".join(part for part in (_short(first["what"]), when) if part)
+    return f"{name or 'the host'}: {state}{times}{f': {detail}' if detail else ''}"
 
 
 def _instant(time: object) -> str:

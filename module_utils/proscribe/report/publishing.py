@@ -1,4 +1,4 @@
-"""The end of a run on disk: its report, whether it stands for the whole, and the whole picture with what it saw."""
+"""The end of a run on disk: its report, whether it stands for the whole, and the fleet state with what it saw."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import exports
-from .evaluation.fleet_state import Picture
+from .evaluation.fleet_state import FleetState
 from .page import document
 from .storage import fleet_state_file, latest
 from .storage.complete import LATEST, NoSuchRun, find_run
@@ -29,13 +29,13 @@ class Beyond(NamedTuple):
 def publish(
     directory: ReportDirectory, report: dict[str, Any], records: Sequence[Mapping[str, Any]], beyond: Beyond
 ) -> Path:
-    """Write the report of a run and bring the whole picture up to date; returns the directory of the report.
+    """Write the report of a run and bring the fleet state up to date; returns the directory of the report.
 
     What goes wrong beside the report itself is told in its warnings. Raises OSError where that cannot be written.
     """
     reports, where = directory.partial.parent, directory.complete
     with contextlib.ExitStack() as stack:
-        picture = stack.enter_context(_brought_up(reports, report, records, beyond))
+        fleet_state = stack.enter_context(_brought_up(reports, report, records, beyond))
         run = report["run"]
         stays = latest.stays(reports, run, {record["host"] for record in records})
         if stays and run["whole"]:
@@ -44,35 +44,35 @@ def publish(
         def export(into: Path) -> None:
             try:
                 names = run.get("exports") or ()
-                if picture is None:  # metrics of this run alone would tell nothing of the rest
+                if fleet_state is None:  # metrics of this run alone would tell nothing of the rest
                     names = [name for name in names if name not in exports.of_all_known()]
-                exports.write(into, report, records, names, picture)
+                exports.write(into, report, records, names, fleet_state)
             except Exception as error:  # the report itself stands
                 report["warnings"].append(f"an export could not be written: {type(error).__name__}: {error}")
 
         page = document.page(report, records, directory=str(where), **beyond.past)
         directory.finish(records, report, page, beyond.lists, export, latest=not stays)
-        if stays and picture is not None:
+        if stays and fleet_state is not None:
             with contextlib.suppress(NoSuchRun, OSError):  # they say how old they are
-                exports.refresh(find_run(reports, LATEST), report, picture)
+                exports.refresh(find_run(reports, LATEST), report, fleet_state)
     return where
 
 
 @contextlib.contextmanager
 def _brought_up(
     reports: Path, report: dict[str, Any], records: Sequence[Mapping[str, Any]], beyond: Beyond
-) -> Iterator[Picture | None]:
-    """The whole picture with this run in it, for this run alone; None where it cannot be had, which is told."""
+) -> Iterator[FleetState | None]:
+    """The fleet state with this run in it, for this run alone; None where it cannot be had, which is told."""
     with contextlib.ExitStack() as stack:
-        picture: Picture | None = None
+        fleet_state: FleetState | None = None
         try:
             stack.enter_context(fleet_state_file.turn(reports))
-            picture, wrong = fleet_state_file.read(reports)
+            fleet_state, wrong = fleet_state_file.read(reports)
             if wrong:
                 report["warnings"].append(wrong)
-            picture.take(report, records, beyond.left_out, beyond.stale_after)
-            fleet_state_file.write(reports, picture)
+            fleet_state.take(report, records, beyond.left_out, beyond.stale_after)
+            fleet_state_file.write(reports, fleet_state)
         except OSError as error:
-            report["warnings"].append(f"this run is not in the whole picture: {error}")
-            picture = None
-        yield picture
+            report["warnings"].append(f"this run is not in the fleet state: {error}")
+            fleet_state = None
+        yield fleet_state

@@ -144,7 +144,7 @@ def _described(changes: Mapping[str, int], over: Mapping[str, int], answered: in
     if changes["removals"]:
         would += f" and remove {counted(changes['removals'], 'program')}"
     most = " and ".join(counted(limit, "host" if part == "hosts" else "removal") for part, limit in over.items())
-    told = f"the whole {would}, and proscribe_max_change allows {most}"
+    message = f"the whole {would}, and proscribe_max_change allows {most}"
     if before is not None:
-        told += f"; in the run before ({before.run}), {before.well:,} of these hosts stood well"
-    return told
+        message += f"; in the previous run ({before.run}), {before.well:,} of these hosts were compliant"
+    return message

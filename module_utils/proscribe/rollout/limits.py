@@ -30,11 +30,11 @@ def read_batches(value: object) -> str | tuple[int | str, ...]:
     """`auto`, or the sizes of the batches: numbers of hosts, or shares ("10%") of those that have to be corrected; the
     last one repeats. Raises Expected.
     """
-    wanted = "auto, or sizes such as [1, 10, '25%']"
+    expected = "auto, or sizes such as [1, 10, '25%']"
     if value == AUTO:
         return AUTO
     if not isinstance(value, list | tuple) or not value:
-        raise Expected("", value, wanted)
+        raise Expected("", value, expected)
     sizes: list[int | str] = []
     for index, item in enumerate(value):
         size = _amount(item)
@@ -48,23 +48,23 @@ def read_max_change(value: object) -> dict[str, int | str]:
     """{hosts: number | share | unlimited, removals: number | auto | unlimited}; a bare value is that of `hosts`, and a
     bare `unlimited` is for both. Raises Expected.
     """
-    told: dict[str, int | str] = {"hosts": "25%", "removals": AUTO}
+    limits: dict[str, int | str] = {"hosts": "25%", "removals": AUTO}
     if value == UNLIMITED:
-        return dict.fromkeys(told, UNLIMITED)
+        return dict.fromkeys(limits, UNLIMITED)
     if not isinstance(value, Mapping):
         value = {"hosts": value}
     for part, item in value.items():
         if part not in CHANGED_PARTS:
             raise Expected(f".{part}", part, f"one of {', '.join(CHANGED_PARTS)}{close_to(str(part), CHANGED_PARTS)}")
         if item == UNLIMITED or (item == AUTO and part == "removals"):
-            told[part] = str(item)
+            limits[part] = str(item)
             continue
         amount = _amount(item)
         if amount is None or (part == "removals" and isinstance(amount, str)):
             expected = "a number of hosts, a share such as '25%'" if part == "hosts" else "a number of removals, auto"
             raise Expected(f".{part}" if len(value) > 1 or part != "hosts" else "", item, f"{expected}, or unlimited")
-        told[part] = amount
-    return told
+        limits[part] = amount
+    return limits
 
 
 def read_max_failures(value: object) -> str:
@@ -94,14 +94,14 @@ def batch_sizes(batches: str | Sequence[int | str], total: int) -> list[int]:
     if total <= 0:
         return []
     if isinstance(batches, str):
-        wanted: list[int | str] = [total] if total <= ALL_AT_ONCE else [1]
+        first_sizes: list[int | str] = [total] if total <= ALL_AT_ONCE else [1]
     else:
-        wanted = list(batches)
+        first_sizes = list(batches)
     sizes: list[int] = []
     left = total
     while left:
-        if len(sizes) < len(wanted):
-            size = max(1, share(wanted[len(sizes)], total))
+        if len(sizes) < len(first_sizes):
+            size = max(1, share(first_sizes[len(sizes)], total))
         else:
             size = sizes[-1] * GROWTH if isinstance(batches, str) else sizes[-1]
         sizes.append(min(size, left))

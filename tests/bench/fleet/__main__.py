@@ -73,9 +73,9 @@ class Bench:
         if not ansible:
             raise SystemExit("needs ansible-playbook on the PATH, or PROSCRIBE_ANSIBLE_PLAYBOOK")
         self.command = [*made.prefix, ansible, "--forks", str(forks), "-i", str(directory / "hosts.yml")]
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         self.environment = {
-            **kept,
+            **inherited,
             "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
             "ANSIBLE_SSH_ARGS": f"-C -o ControlMaster=auto -o ControlPersist={IDLE if closed else LONG}",
             "PROSCRIBE_REPORTS": str(self.reports),
@@ -121,8 +121,8 @@ class Bench:
 
     def check(self, what: str, hosts: int, seeded: Mapping[int, str] | None = None) -> None:
         """End the bench where the newest report is not what was seeded."""
-        if told := wrong(self.reports, hosts, seeded or {}):
-            raise SystemExit(f"{what}: no result, because the report is wrong: {'; '.join(told[:5])}")
+        if mistakes := wrong(self.reports, hosts, seeded or {}):
+            raise SystemExit(f"{what}: no result, because the report is wrong: {'; '.join(mistakes[:5])}")
 
 
 def least(costs: list[Cost]) -> Cost:
@@ -204,8 +204,8 @@ def main() -> int:
     parser.add_argument("--forks", type=int, default=20)
     for name in ("closed", "fallback", "first", "dead", "beside", "memory"):
         parser.add_argument(f"--{name}", action="store_true")
-    wanted = parser.parse_args()
-    if wanted.memory:
+    arguments = parser.parse_args()
+    if arguments.memory:
         return memory.main()
     lacking = [tool for tool in TOOLS if not shutil.which(tool)]
     if os.geteuid() != 0 or lacking:
@@ -217,24 +217,24 @@ def main() -> int:
         meter = Meter()
         stack.callback(meter.close)
         made = stack.enter_context(fleet(directory, base(CACHE), meter.hosts.take))
-        bench = Bench(directory, made, meter, wanted.forks, wanted.closed)
-        if wanted.first:
+        bench = Bench(directory, made, meter, arguments.forks, arguments.closed)
+        if arguments.first:
             first(bench, 10)
         else:
             made.grow(1)
         bench.inventory(range(1))
         bench.run("enforce")
         made.begin_with(0)
-        best = {hosts: measure(bench, hosts, wanted.rounds, wanted.fallback) for hosts in sorted(wanted.hosts)}
+        best = {hosts: measure(bench, hosts, arguments.rounds, arguments.fallback) for hosts in sorted(arguments.hosts)}
         if {100, 1000} <= set(best):
             for name in ("ping", "audit", "drift"):
                 growth = best[1000][name].wall / best[100][name].wall / 10
                 cpu = best[1000][name].cpu / best[100][name].cpu / 10
                 print(f"{name}: t(1,000) is {growth:.2f} times 10 t(100); CPU {cpu:.2f}")
-        if wanted.dead:
+        if arguments.dead:
             made.grow(100)
             dead(bench, 100)
-        if wanted.beside:
+        if arguments.beside:
             beside.measure(made, bench)
     return 0
 

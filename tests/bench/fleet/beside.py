@@ -54,7 +54,7 @@ OVAL = """\
 """
 
 
-def wanted(plan: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+def expected_state(plan: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """The packages and the paths of twenty services."""
     services = [s for s in plan["controls"]["apps"]["services"].values() if s["packages"].get("apt") and s["paths"]]
     chosen = services[:SERVICES]
@@ -86,7 +86,7 @@ def oval(packages: Sequence[str], paths: Sequence[str]) -> str:
 
 def measure(made: Fleet, bench: Any) -> None:
     """Run each on the first host, and print the least of some rounds."""
-    packages, paths = wanted(bench.plan())
+    packages, paths = expected_state(bench.plan())
     bench.inventory(range(1))
     role = Path(bench.directory, "role.yml")
     role.write_text(ROLE.replace("PACKAGES", json.dumps(packages)).replace("PATHS", json.dumps(paths)))

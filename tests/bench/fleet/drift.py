@@ -33,14 +33,14 @@ def wrong(reports: Path, hosts: int, seeded: Mapping[int, str]) -> list[str]:
     """Where the newest report is not what was seeded: every host evaluated, drift found, nothing else. [] if it is."""
     records = [json.loads(line) for line in (reports / "latest" / "hosts.jsonl").read_text().splitlines()]
     found = {record["host"]: record for record in records}
-    told = [] if len(found) == hosts else [f"{len(found)} of {hosts} hosts are in the report"]
+    mistakes = [] if len(found) == hosts else [f"{len(found)} of {hosts} hosts are in the report"]
     for number in range(hosts):
         record = found.get(f"host{number}", {"state": "missing", "rules": []})
         controls = sorted({rule["rule"].partition("/")[0] for rule in record["rules"] if _counts(rule)})
         expected = ("repaired", [seeded[number]]) if number in seeded else ("compliant", [])
         if (record["state"], controls) != expected:
-            told.append(f"host{number}: {record['state']} {controls}, expected {expected}")
-    return told
+            mistakes.append(f"host{number}: {record['state']} {controls}, expected {expected}")
+    return mistakes
 
 
 def _counts(rule: Mapping[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proscribe.finding import RECORD_SCHEMA, Finding
-from proscribe.reply.record import MOST_FILE_OWNERS, PLATFORM, SOFTWARE, silent
+from proscribe.reply.record import MOST_USERS_OF_QUARANTINE, PLATFORM, SOFTWARE, silent
 from proscribe.report.evaluation.modes import AUDIT, ENFORCE, OFF
 
 from .shapes import (
@@ -79,7 +79,7 @@ QUARANTINE = keyed(
         "bytes": about(COUNT, "What it takes on the disk"),
         "oldest": about(TEXT, "When the oldest item was taken, by the host's clock; empty if no item has a time"),
         "owners": about(
-            {**by(COUNT), "maxProperties": MOST_FILE_OWNERS},
+            {**by(COUNT), "maxProperties": MOST_USERS_OF_QUARANTINE},
             "Bytes by the account that the items were taken from, those with most",
         ),
     }

@@ -47,10 +47,10 @@ DECLARED = (
         ),
         routes=(
             Route(
-                way="acme: packages of the Acme store",
+                route="acme: packages of the Acme store",
                 seen=Claim("its directories in `/opt/acme`", "unit/test_one_file_each::test_a_package_system"),
                 removed=Claim("Acme itself", "unit/test_one_file_each::test_a_package_system"),
-                kept_out=None,
+                prevented=None,
                 left="Acme asks nobody",
             ),
         ),

@@ -73,7 +73,7 @@ OWN_RULES = [
 
 
 @pytest.mark.parametrize(
-    ("asked", "values", "expected"),
+    ("text", "values", "expected"),
     [
         # names
         ("parrot.example", {}, {"apps": "blocked", "browser": "blocked", "firewall": "depends", "dns": "blocked"}),
@@ -133,15 +133,15 @@ OWN_RULES = [
         ("abcdefghijklmnopabcdefghijklmnop", {}, {"browser": "blocked"}),
     ],
 )
-def test_a_control_answers(catalogue: Catalogue, asked: str, values: dict[str, Any], expected: dict[str, str]) -> None:
-    found = statuses(said(catalogue, asked, **values))
+def test_a_control_answers(catalogue: Catalogue, text: str, values: dict[str, Any], expected: dict[str, str]) -> None:
+    found = statuses(said(catalogue, text, **values))
     assert {control: found.get(control) for control in expected} == expected
     if not expected:
         assert set(found.values()) <= {"open"}
 
 
 @pytest.mark.parametrize(
-    ("asked", "waivers", "expected"),
+    ("text", "waivers", "expected"),
     [
         ("parrot.example", [waiver()], {"apps": "waived", "browser": "waived", "firewall": "waived", "dns": "waived"}),
         ("parrot.example", [waiver(controls=("browser",))], {"browser": "waived", "dns": "blocked"}),
@@ -154,9 +154,9 @@ def test_a_control_answers(catalogue: Catalogue, asked: str, values: dict[str, A
     ],
 )
 def test_a_waiver_opens_what_it_says(
-    catalogue: Catalogue, asked: str, waivers: list[Any], expected: dict[str, str]
+    catalogue: Catalogue, text: str, waivers: list[Any], expected: dict[str, str]
 ) -> None:
-    found = said(catalogue, asked, waivers)
+    found = said(catalogue, text, waivers)
     assert {control: found[control].status for control in expected} == expected
     assert "w1 of head, until then" in "".join(texts(found, control) for control in expected)
     if waivers[0].partial:
@@ -164,7 +164,7 @@ def test_a_waiver_opens_what_it_says(
 
 
 @pytest.mark.parametrize(
-    ("asked", "control", "values", "reason"),
+    ("text", "control", "values", "reason"),
     [
         ("x.parrot.example", "browser", {}, "below parrot.example, of Parrot"),
         ("parrot.example", "dns", {}, "parrot.example itself, of Parrot"),
@@ -184,14 +184,12 @@ def test_a_waiver_opens_what_it_says(
         ("parrot.example", "dns", {"effective_from": "2027-01-01"}, "in force from 2027-01-01"),
     ],
 )
-def test_a_control_says_why(
-    catalogue: Catalogue, asked: str, control: str, values: dict[str, Any], reason: str
-) -> None:
-    assert reason in texts(said(catalogue, asked, **values), control)
+def test_a_control_says_why(catalogue: Catalogue, text: str, control: str, values: dict[str, Any], reason: str) -> None:
+    assert reason in texts(said(catalogue, text, **values), control)
 
 
 @pytest.mark.parametrize(
-    ("asked", "values", "expected"),
+    ("text", "values", "expected"),
     [
         ("x.y.parrot.example", {}, "blocked"),
         ("work.parrot.example", {}, "depends"),  # its name is open, its addresses may lie among the refused
@@ -202,13 +200,13 @@ def test_a_control_says_why(
     ],
 )
 def test_a_host_answers_with_the_most_closed_of_its_controls(
-    catalogue: Catalogue, asked: str, values: dict[str, Any], expected: str
+    catalogue: Catalogue, text: str, values: dict[str, Any], expected: str
 ) -> None:
-    assert said(catalogue, asked, **values)["all"] == expected
+    assert said(catalogue, text, **values)["all"] == expected
 
 
 @pytest.mark.parametrize(
-    ("asked", "remark"),
+    ("text", "remark"),
     [
         ("office365.com", "It stands for Microsoft 365"),
         ("accounts.google.com", "Parrot uses it, and so do others (the sign-in of other sites): its entry does not"),
@@ -219,8 +217,8 @@ def test_a_host_answers_with_the_most_closed_of_its_controls(
         ("198.51.100.77", "keeps it"),
     ],
 )
-def test_what_holds_on_every_host_is_said_once(catalogue: Catalogue, asked: str, remark: str) -> None:
-    assert any(remark in text for text in remarks(subject(read(asked), catalogue)))
+def test_what_holds_on_every_host_is_said_once(catalogue: Catalogue, text: str, remark: str) -> None:
+    assert any(remark in text for text in remarks(subject(read(text), catalogue)))
 
 
 def test_an_unknown_word_is_refused_with_the_close_ones(catalogue: Catalogue) -> None:
@@ -272,15 +270,15 @@ def real(own_catalogue: Catalogue) -> tuple[Catalogue, Policy]:
     return own_catalogue, Policy(plan(own_catalogue, []), restrictions(), {})
 
 
-@pytest.mark.parametrize("asked", INNOCENT)
-def test_the_real_catalogue_leaves_innocent_names_open(real: tuple[Catalogue, Policy], asked: str) -> None:
-    found = answers(subject(read(asked), real[0]), real[1])
+@pytest.mark.parametrize("text", INNOCENT)
+def test_the_real_catalogue_leaves_innocent_names_open(real: tuple[Catalogue, Policy], text: str) -> None:
+    found = answers(subject(read(text), real[0]), real[1])
     assert {control: found[control].status for control in ("browser", "dns")} == {"browser": "open", "dns": "open"}
 
 
-@pytest.mark.parametrize("asked", RESTRICTED_NAMES)
-def test_the_real_catalogue_blocks_what_it_is_for(real: tuple[Catalogue, Policy], asked: str) -> None:
-    assert answers(subject(read(asked), real[0]), real[1])["browser"].status == "blocked"
+@pytest.mark.parametrize("text", RESTRICTED_NAMES)
+def test_the_real_catalogue_blocks_what_it_is_for(real: tuple[Catalogue, Policy], text: str) -> None:
+    assert answers(subject(read(text), real[0]), real[1])["browser"].status == "blocked"
 
 
 # -- it says what the controls do --------------------------------------------------------------------------------------
@@ -306,9 +304,9 @@ def test_browser_and_dns_block_what_the_answer_says(
     sections = plan(catalogue, waivers, **values)["controls"]
     blocked = Verdicts(sections["browser"]["services"]).blocked(name(host + path))
     assert (found["browser"].status == "blocked") is blocked
-    wanted = desired.of_plan(sections["dns"], {}, canaries=values["dns_backend"] == "unbound")
-    resolves = wanted.names | wanted.through if values["dns_backend"] == "unbound" else set()
-    filtered = desired.covering(host, resolves) in wanted.names if resolves else host in wanted.names
+    desired_names = desired.of_plan(sections["dns"], {}, canaries=values["dns_backend"] == "unbound")
+    resolves = desired_names.names | desired_names.through if values["dns_backend"] == "unbound" else set()
+    filtered = desired.covering(host, resolves) in desired_names.names if resolves else host in desired_names.names
     assert (found["dns"].status == "blocked") is filtered
 
 
@@ -345,8 +343,8 @@ def test_a_package_is_only_blocked_where_the_host_has_its_system_and_the_plan_re
 ) -> None:
     key, name_ = package
     values: dict[str, Any] = {"services_include": ["dodo"], "controls": {off: "off"}}
-    wanted = plan(catalogue, [], **values)["controls"].get("apps")
-    restricted = wanted is not None and name_ in Desired(wanted).restricted(MANAGERS[key])
+    section = plan(catalogue, [], **values)["controls"].get("apps")
+    restricted = section is not None and name_ in Desired(section).restricted(MANAGERS[key])
     answer = said(catalogue, name_, facts=facts, **values)["apps"].status
     if facts.managers is None:
         assert answer == ("depends" if restricted else "off")
@@ -359,8 +357,8 @@ def test_a_package_of_a_system_that_the_host_does_not_have_is_open_and_says_why(
     found = said(catalogue, "example.parrot.Parrot", facts=debian)
     assert (found["all"], found["apps"].status) == ("open", "open")
     assert "this host has no flatpak" in texts(found, "apps")
-    told = texts(said(catalogue, "parrot", facts=debian), "apps")
-    assert "apt parrot-desktop" in told and "flatpak" not in told
+    reasons = texts(said(catalogue, "parrot", facts=debian), "apps")
+    assert "apt parrot-desktop" in reasons and "flatpak" not in reasons
     nothing = said(catalogue, "dodo", facts=Facts("fedora", frozenset({"rpm"})), services_include=["dodo"])
     assert nothing["apps"].status == "open"
     assert "nothing of it is known that could be here: this host has no apt" in texts(nothing, "apps")
@@ -373,7 +371,7 @@ def test_what_no_record_says_is_answered_for_each(catalogue: Catalogue) -> None:
 
 
 @pytest.mark.parametrize(
-    ("browsers", "status", "told"),
+    ("browsers", "status", "reason"),
     [
         (None, "blocked", "of Parrot"),
         (frozenset({"chromium"}), "blocked", "of Parrot"),
@@ -381,11 +379,11 @@ def test_what_no_record_says_is_answered_for_each(catalogue: Catalogue) -> None:
     ],
 )
 def test_a_site_is_only_blocked_by_browsers_that_are_there(
-    catalogue: Catalogue, browsers: frozenset[str] | None, status: str, told: str
+    catalogue: Catalogue, browsers: frozenset[str] | None, status: str, reason: str
 ) -> None:
     found = said(catalogue, "parrot.example", facts=EVERYTHING._replace(browsers=browsers))
     assert found["browser"].status == status
-    assert told in texts(found, "browser")
+    assert reason in texts(found, "browser")
 
 
 def test_an_extension_is_only_blocked_by_browsers_of_its_store(catalogue: Catalogue) -> None:
@@ -398,15 +396,15 @@ def test_an_extension_is_only_blocked_by_browsers_of_its_store(catalogue: Catalo
     assert "no browser of that store" in texts(found, "browser")
 
 
-@pytest.mark.parametrize("asked", ["parrot", "parrot.example", "198.51.100.77", "parrot-desktop", "Parrot.AppImage"])
-def test_nothing_is_blocked_on_a_system_that_is_not_looked_at(catalogue: Catalogue, asked: str) -> None:
-    found = said(catalogue, asked, facts=Facts("darwin"))
+@pytest.mark.parametrize("text", ["parrot", "parrot.example", "198.51.100.77", "parrot-desktop", "Parrot.AppImage"])
+def test_nothing_is_blocked_on_a_system_that_is_not_looked_at(catalogue: Catalogue, text: str) -> None:
+    found = said(catalogue, text, facts=Facts("darwin"))
     assert found["all"] == "open"
     assert {found[control].status for control in CONTROLS} == {"open"}
 
 
 @pytest.mark.parametrize(
-    ("asked", "values", "status", "told"),
+    ("text", "values", "status", "reason"),
     [
         ("Parrot-4.1.0-x86_64.AppImage", {}, "depends", "moved to quarantine where what is in it shows that"),
         ("parrot.appimage", {"controls": {"apps": "audit"}}, "audited", "it is reported as Parrot's; it is not moved"),
@@ -414,7 +412,7 @@ def test_nothing_is_blocked_on_a_system_that_is_not_looked_at(catalogue: Catalog
         ("/home/a/Parrot.AppImage", {}, "depends", "is looked for in homes"),
         ("/home/a/bin/parrot", {}, "depends", "what is in it and around it shows that"),
         ("/usr/lib/Parrot.AppImage", {}, "open", "no files are looked for there"),
-        ("Krita.AppImage", {}, "open", "nothing restricted is called so"),
+        ("Krita.AppImage", {}, "open", "no restricted program has this name"),
         ("parrot-desktop-4.1-linux-amd64", {}, "depends", "an AppImage or a tool called"),
         ("Parrot.AppImage", {"services_exclude": ["parrot"]}, "open", "proscribe_services_exclude names it"),
         ("Parrot.AppImage", {"controls": {"apps": "off"}}, "off", "leaves apps off"),
@@ -423,11 +421,11 @@ def test_nothing_is_blocked_on_a_system_that_is_not_looked_at(catalogue: Catalog
     ],
 )
 def test_a_file_is_answered_with_what_a_look_at_the_host_does_with_its_name(
-    catalogue: Catalogue, asked: str, values: dict[str, Any], status: str, told: str
+    catalogue: Catalogue, text: str, values: dict[str, Any], status: str, reason: str
 ) -> None:
-    found = said(catalogue, asked, **values)
+    found = said(catalogue, text, **values)
     assert found["all"] == status
-    assert told in texts(found, "apps")
+    assert reason in texts(found, "apps")
     assert {control for control in CONTROLS if found[control].reasons} <= {"apps"}
 
 
@@ -466,8 +464,8 @@ def test_a_file_is_open_exactly_where_the_file_scan_finds_nothing(
 def test_no_service_may_block_it_is_only_said_where_the_compiler_refuses_it(host: str) -> None:
     claimant = Claimant("parrot", 0, [host], [], [], [], [], [])
     refused = bool(check_claims({"parrot": claimant}, {"parrot"}))
-    told = " ".join(remarks(Subject("name", Question(host, host), ())))
-    assert ("no service may block the whole of" in told) is refused
+    remark = " ".join(remarks(Subject("name", Question(host, host), ())))
+    assert ("no service may block the whole of" in remark) is refused
 
 
 def test_the_issue_as_it_was_seen_telegram_desktop_on_a_debian_host(real: tuple[Catalogue, Policy]) -> None:

@@ -36,10 +36,10 @@ from proscribe.cli.explain.question import Question, ascii_name, read
     ],
 )
 def test_names_are_read_as_dns_has_them(text: str, host: str, path: str, port: int | None) -> None:
-    asked = read(text)
-    assert (asked.host, asked.network) == (host, None)
+    question = read(text)
+    assert (question.host, question.network) == (host, None)
     if host:
-        assert (asked.path, asked.port) == (path, port)
+        assert (question.path, question.port) == (path, port)
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ def test_names_are_read_as_dns_has_them(text: str, host: str, path: str, port: i
     ],
 )
 def test_addresses_are_read_with_their_port(text: str, network: str, port: int | None) -> None:
-    asked = read(text)
-    assert (asked.host, asked.network, asked.port) == ("", ipaddress.ip_network(network), port)
+    question = read(text)
+    assert (question.host, question.network, question.port) == ("", ipaddress.ip_network(network), port)
 
 
 @pytest.mark.parametrize("text", ["", "  ", "a\x1b[31mb.example", "a\nb.example", "http://[::1", "x.example:99999"])
@@ -72,12 +72,12 @@ def test_what_is_no_question_is_refused(text: str) -> None:
 @given(st.text(max_size=80))
 def test_any_text_is_understood_or_refused(text: str) -> None:
     try:
-        asked = read(text)
+        question = read(text)
     except Refused:
         return
-    assert isinstance(asked, Question)
-    assert not (asked.host and asked.network)
-    assert asked.host.isascii() and asked.host == asked.host.lower()
+    assert isinstance(question, Question)
+    assert not (question.host and question.network)
+    assert question.host.isascii() and question.host == question.host.lower()
 
 
 @given(st.lists(st.text("abcäßжλ日A1-", min_size=1, max_size=9), min_size=2, max_size=4).map(".".join))

@@ -37,12 +37,12 @@ WAIVER = {
 
 
 def explained(folder: Path, text: str, *waivers: dict[str, Any]) -> tuple[Subject, list[explain.Group]]:
-    asked = question(folder, HOSTS, **GROUPS)
+    question_ = question(folder, HOSTS, **GROUPS)
     (folder / "waivers").mkdir(exist_ok=True)
     (folder / "approvers.yml").write_text("press: {head: b}\n")
     for waiver in waivers:
         (folder / "waivers" / f"{waiver['id']}.yml").write_text(yaml.safe_dump(waiver))
-    return explain.explain(read(text), compile_hosts(asked, NOW))
+    return explain.explain(read(text), compile_hosts(question_, NOW))
 
 
 def test_hosts_with_one_answer_stand_together_the_most_closed_first(tmp_path: Path) -> None:
@@ -97,9 +97,9 @@ def test_a_waiver_that_somebody_may_count_on_in_vain_is_named(
 
 def test_machines_get_the_same(tmp_path: Path) -> None:
     about, groups = explained(tmp_path, "https://x.parrot.example/a")
-    told = json.loads(json.dumps(explain.as_json(about, groups)))
-    assert told["schema"] == "proscribe/explanation/1"
-    assert told["asked"] == {
+    document = json.loads(json.dumps(explain.as_json(about, groups)))
+    assert document["schema"] == "proscribe/explanation/1"
+    assert document["asked"] == {
         "text": "https://x.parrot.example/a",
         "kind": "name",
         "host": "x.parrot.example",
@@ -107,9 +107,9 @@ def test_machines_get_the_same(tmp_path: Path) -> None:
         "port": 443,
         "network": None,
     }
-    assert told["services"][0]["service"] == "parrot"
-    assert [host for answer in told["answers"] for host in answer["hosts"]] == [h for g in groups for h in g.hosts]
-    assert told["answers"][0]["controls"]["browser"]["reasons"][0]["service"] == "parrot"
+    assert document["services"][0]["service"] == "parrot"
+    assert [host for answer in document["answers"] for host in answer["hosts"]] == [h for g in groups for h in g.hosts]
+    assert document["answers"][0]["controls"]["browser"]["reasons"][0]["service"] == "parrot"
 
 
 @pytest.mark.parametrize(("text", "code"), [("parrot.example", 1), ("example.org", 0)])

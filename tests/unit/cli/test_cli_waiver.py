@@ -100,7 +100,7 @@ def test_all_that_is_missing_is_named_at_once_where_nobody_can_be_asked(words: W
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "message"),
     [
         (
             ("--service", "parot"),
@@ -113,10 +113,10 @@ def test_all_that_is_missing_is_named_at_once_where_nobody_can_be_asked(words: W
         (("--reason", "two\nlines"), "one line of text"),
     ],
 )
-def test_a_mistake_is_named_and_nothing_is_written(words: Words, more: tuple[str, ...], told: str) -> None:
+def test_a_mistake_is_named_and_nothing_is_written(words: Words, more: tuple[str, ...], message: str) -> None:
     with pytest.raises(PolicyErrors) as wrong:
         words(*NEW, *more)
-    assert told in str(wrong.value)
+    assert message in str(wrong.value)
     assert str(words.where / "waivers") in str(wrong.value)  # and not the place where it was tried out
     assert not (words.where / "waivers").exists()
 
@@ -283,13 +283,17 @@ def test_the_list_is_worst_first_and_says_who_may_do_what(words: Words, capsys: 
     assert said.index("wrong unauthorised") < said.index("old expired") < said.index("fine active")
     assert "alice may use parrot, by apps on 1 host (press01); for alice, approved by head.of.press" in said
     assert words("list", "--json") == 0
-    told = json.loads(capsys.readouterr().out)["waivers"]
-    assert [(one["id"], one["status"]) for one in told] == [
+    listed = json.loads(capsys.readouterr().out)["waivers"]
+    assert [(one["id"], one["status"]) for one in listed] == [
         ("wrong", "unauthorised"),
         ("old", "expired"),
         ("fine", "active"),
     ]
-    assert [one["seconds_left"] for one in told] == [0, 0, int((datetime.timedelta(days=36, hours=6)).total_seconds())]
+    assert [one["seconds_left"] for one in listed] == [
+        0,
+        0,
+        int((datetime.timedelta(days=36, hours=6)).total_seconds()),
+    ]
 
 
 def test_the_list_says_how_many_end_within_a_month(words: Words, capsys: pytest.CaptureFixture[str]) -> None:
@@ -377,16 +381,16 @@ def test_a_signature_is_made_and_verified(words: Words, key: Path, capsys: pytes
 
 
 @pytest.mark.parametrize(
-    ("who", "told"),
+    ("who", "message"),
     [("", "needs this line:\nhead.of.press namespaces="), ("deputy", "it is by deputy, not by head.of.press")],
 )
-def test_a_signature_that_would_not_count_is_not_written(words: Words, key: Path, who: str, told: str) -> None:
+def test_a_signature_that_would_not_count_is_not_written(words: Words, key: Path, who: str, message: str) -> None:
     words(*NEW)
     if who:
         trusted(words, key, who)
     with pytest.raises(Refused) as refused:
         words("sign", "press01-parrot", "--key", str(key))
-    assert "nothing was written" in str(refused.value) and told in str(refused.value)
+    assert "nothing was written" in str(refused.value) and message in str(refused.value)
     assert words.statuses == {"press01-parrot": "active"}  # unsigned is fine here; wrongly signed would not be
     if not who:  # and with the line that was told it works
         (words.where / "allowed_signers").write_text(str(refused.value).splitlines()[-1] + "\n")
@@ -402,8 +406,8 @@ def test_a_changed_file_and_its_revocation_are_told_by_verify(
     words.file().write_bytes(words.file().read_bytes() + b"# changed\n")
     capsys.readouterr()
     assert words("verify", "--json") == 1
-    (told,) = json.loads(capsys.readouterr().out)["waivers"]
-    assert (told["signed"], told["waives"], told["status"]) == (False, False, "bad_signature")
+    (waiver,) = json.loads(capsys.readouterr().out)["waivers"]
+    assert (waiver["signed"], waiver["waives"], waiver["status"]) == (False, False, "bad_signature")
     assert words("revoke", "press01-parrot", "--by", "deputy", "--why", "over") == 0
     assert "does not matter" in capsys.readouterr().out
     assert words("verify") == 1

@@ -139,14 +139,14 @@ PLANS = st.builds(dns, **dict.fromkeys(("parrot", "owl"), ENTRIES))
 
 @given(PLANS, PLANS)
 def test_a_difference_is_empty_only_between_plans_that_ask_the_same_and_has_two_ends(old: Any, new: Any) -> None:
-    def asked(one: Any) -> Any:
+    def compared_part(one: Any) -> Any:
         services = one["controls"]["dns"]["services"]
         return {
             id_: {key: sorted(v) if isinstance(v, list) else v for key, v in e.items()} for id_, e in services.items()
         }
 
     there, back = difference(old, new), difference(new, old)
-    assert (there == ()) == (asked(old) == asked(new))
+    assert (there == ()) == (compared_part(old) == compared_part(new))
     assert [(c.added, c.removed, c.before, c.after) for c in there] == [
         (c.removed, c.added, c.after, c.before) for c in back
     ]
@@ -155,11 +155,11 @@ def test_a_difference_is_empty_only_between_plans_that_ask_the_same_and_has_two_
 def test_plans_of_the_compiler_are_compared(catalogue: Catalogue) -> None:
     old = plan(catalogue, [], services_exclude=["parrot"], controls={"browser": "off"})
     changes = difference(old, plan(catalogue, [], controls={"browser": "off"}))
-    holds = {change.control: dict(change.counts) for change in changes if change.kind == "service"}
+    counts = {change.control: dict(change.counts) for change in changes if change.kind == "service"}
     assert {change.service for change in changes} == {"parrot"}
-    assert holds["apps"].items() >= {"packages.apt": 1, "packages.flatpak": 1, "processes": 1, "paths": 1}.items()
-    assert holds["firewall"] == {"networks": 2}
-    assert holds["dns"]["domains"] == 3
+    assert counts["apps"].items() >= {"packages.apt": 1, "packages.flatpak": 1, "processes": 1, "paths": 1}.items()
+    assert counts["firewall"] == {"networks": 2}
+    assert counts["dns"]["domains"] == 3
     assert difference(old, old) == ()
 
 
@@ -221,12 +221,12 @@ def test_the_answer_names_hosts_departments_and_names(tmp_path: Path) -> None:
     found = found._replace(groups=(group._replace(changes=(*group.changes, change)),))
     lines = diff.render(Earlier("v1 (abc)", {}, {}, ("a note",)), found, {"press": ["a", "b"], "it": ["c"]}, 90, False)
     text = "\n".join(lines)
-    assert text.startswith("v1 (abc) -> now: 1 of 2 hosts asked something else\nservices -1; ")
+    assert text.startswith("v1 (abc) -> now: 1 of 2 hosts have another policy\nservices -1; ")
     assert "note: a note\n\n1 host (press 1 of 2): a\n" in text
     assert "\n  dns       owl      - no longer enforce: domains 2\n" in text
     assert "contact  ~ desk -> \N{REPLACEMENT CHARACTER}[2J" in text
-    told = diff.as_json(Earlier("v1", {}, {}), found, {"press": ["a", "b"]})
-    assert json.loads(json.dumps(told))["groups"][0]["departments"] == {"press": {"hosts": 1, "of": 2}}
+    document = diff.as_json(Earlier("v1", {}, {}), found, {"press": ["a", "b"]})
+    assert json.loads(json.dumps(document))["groups"][0]["departments"] == {"press": {"hosts": 1, "of": 2}}
 
 
 def test_no_difference_is_said_too(tmp_path: Path) -> None:
@@ -253,13 +253,13 @@ def stored(tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
     return path
 
 
-def asked(old_inventory: Any = ()) -> argparse.Namespace:
+def arguments(old_inventory: Any = ()) -> argparse.Namespace:
     return argparse.Namespace(old_inventory=list(old_inventory), as_now=[], inventory=[], limit="")
 
 
 @pytest.mark.parametrize("name", ["latest", "r1"])
 def test_the_plans_of_a_run_are_those_that_its_hosts_answered_for(stored: Path, name: str) -> None:
-    found = earlier(name, asked(), NOW)
+    found = earlier(name, arguments(), NOW)
     assert (found.name, list(found.hosts)) == ("run r1, catalogue 1f", ["a"])
     assert found.plans[found.hosts["a"]] == json.loads(stored.read_text())
 
@@ -267,18 +267,18 @@ def test_the_plans_of_a_run_are_those_that_its_hosts_answered_for(stored: Path, 
 def test_a_plan_that_is_not_kept_any_more_is_told(stored: Path) -> None:
     stored.unlink()
     with pytest.raises(Refused, match="not kept any more"):
-        earlier("latest", asked(), NOW)
+        earlier("latest", arguments(), NOW)
 
 
 def test_a_run_takes_no_other_inventory(stored: Path) -> None:
     with pytest.raises(Refused, match="goes with a git revision"):
-        earlier("latest", asked(["elsewhere"]), NOW)
+        earlier("latest", arguments(["elsewhere"]), NOW)
 
 
 def test_latest_without_any_run_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "nothing"))
     with pytest.raises(Refused, match="there is none yet"):
-        earlier("latest", asked(), NOW)
+        earlier("latest", arguments(), NOW)
 
 
 @pytest.fixture

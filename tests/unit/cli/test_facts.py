@@ -67,8 +67,8 @@ def test_hosts_that_differ_in_what_they_have_get_answers_of_their_own(tmp_path: 
     text = explain.render(about, groups, 200, colours=False)
     assert "(package systems and browsers as of 2026-11-25 08:00 UTC)" in text
     assert "of 1 host no run has said which package systems and browsers it has: answered for each" in text
-    told = explain.as_json(about, groups)["answers"]
-    assert [one["facts"] for one in told] == [
+    groups_ = explain.as_json(about, groups)["answers"]
+    assert [one["facts"] for one in groups_] == [
         {"hosts": 1, "oldest": "2026-11-25T08:00:00Z"},
         {"hosts": 0, "oldest": None},
         {"hosts": 1, "oldest": "2026-11-25T08:00:00Z"},
@@ -77,8 +77,8 @@ def test_hosts_that_differ_in_what_they_have_get_answers_of_their_own(tmp_path: 
 
 def test_a_host_says_which_package_systems_and_browsers_it_has(tmp_path: Path) -> None:
     host = Host(str(tmp_path))
-    asked = [system for system in registry.OF_THE_HOST if system.DATABASE_FILES]
-    assert [system.MANAGER for system in asked if system.there(host, None)] == []
+    systems = [system for system in registry.OF_THE_HOST if system.DATABASE_FILES]
+    assert [system.MANAGER for system in systems if system.there(host, None)] == []
     (tmp_path / "var/lib/rpm").mkdir(parents=True)
     (tmp_path / "var/lib/rpm/rpmdb.sqlite").touch()
     assert "rpm" in installed.present(host)

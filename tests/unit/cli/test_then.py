@@ -100,13 +100,13 @@ def test_as_now_does_not_reach_into_another_repository_below_it(tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    ("where", "told"),
+    ("where", "message"),
     [("nowhere", "is not there"), ("outside", "lies in no git checkout"), ("policy/new", "is not in HEAD~1")],
 )
-def test_what_has_no_state_of_then_is_refused(two, into: Path, tmp_path: Path, where: str, told: str) -> None:
+def test_what_has_no_state_of_then_is_refused(two, into: Path, tmp_path: Path, where: str, message: str) -> None:
     (tmp_path / "outside").mkdir()
     two[0].file("new/a.yml", "x")
-    with pytest.raises(Refused, match=told):
+    with pytest.raises(Refused, match=message):
         FilesAtRevision("HEAD~1", into).path(tmp_path / where, "the inventory")
 
 

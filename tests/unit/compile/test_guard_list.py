@@ -96,7 +96,7 @@ def test_packages_that_may_go(name: str) -> None:
     assert protected.package(name) == ""
 
 
-SYSTEM, MANY, ALL = "the system keeps itself there", "more than one program lives there", "every program needs it"
+SYSTEM, MANY, ALL = "the system is installed there", "more than one program lives there", "every program needs it"
 
 
 # And the same for places: each tree of the system's, and each directory of which only parts may go.
@@ -164,7 +164,7 @@ def test_paths_that_may_go(place: str) -> None:
     [
         ("/data/people/bob", "a home lies in it"),
         ("/data/people", "a home lies in it"),
-        ("/data/people/bob/.ssh", "the system keeps itself there"),
+        ("/data/people/bob/.ssh", "the system is installed there"),
         ("/data/people/bob/Telegram", ""),
         ("/data/people/bobby", ""),
     ],

@@ -14,11 +14,11 @@ class Read:
     """A file's content as the readers take it, with a count of what they have asked for."""
 
     def __init__(self, content: bytes) -> None:
-        self.content, self.asked = content, 0
+        self.content, self.requested = content, 0
 
     def __call__(self, offset: int, size: int) -> bytes:
         assert size >= 0 and offset >= 0
-        self.asked += size
+        self.requested += size
         return self.content[offset : offset + size]
 
 
@@ -55,8 +55,8 @@ def counted(text: bytes) -> bytes:
 
 def build_info(package: str) -> bytes:
     """What Go 1.18 and newer write into a program of that package (debug/buildinfo)."""
-    told = f"path\t{package}\nmod\t{package}\tv1.0.0\th1:x=\nbuild\t-compiler=gc\n".encode()
-    return b"\xff Go buildinf:\x08\x02" + bytes(16) + counted(b"go1.22.4") + counted(SENTINEL + told + SENTINEL)
+    content = f"path\t{package}\nmod\t{package}\tv1.0.0\th1:x=\nbuild\t-compiler=gc\n".encode()
+    return b"\xff Go buildinf:\x08\x02" + bytes(16) + counted(b"go1.22.4") + counted(SENTINEL + content + SENTINEL)
 
 
 def go(package: str) -> bytes:

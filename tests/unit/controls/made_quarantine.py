@@ -88,8 +88,8 @@ def killed_at(step: int, work: Callable[[], object]) -> str:
             os.write(written, f"failed: {error!r}".encode())
             os._exit(1)
     os.close(written)
-    with os.fdopen(read) as told:
-        name = told.read()
+    with os.fdopen(read) as stream:
+        name = stream.read()
     os.waitpid(child, 0)
     assert not name.startswith("failed"), name
     return name
@@ -132,8 +132,8 @@ def lifted(host: Host) -> Any:
 def restored(host: Host, *ids: str, do: str = "restore") -> dict[str, str]:
     """What an operator has restored (or pruned): by id why it was not, "" where it was."""
     found = operator.chosen(host, do, ids)
-    told = carry_out(Changes([one.action for one in found if one.action], independent=True))
-    return {one["id"]: "" if one["done"] else one["why"] for one in operator.outcomes(found, told["left"])}
+    outcome = carry_out(Changes([one.action for one in found if one.action], independent=True))
+    return {one["id"]: "" if one["done"] else one["why"] for one in operator.outcomes(found, outcome["left"])}
 
 
 def folders(host: Host) -> Iterator[str]:

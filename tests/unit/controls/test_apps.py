@@ -17,7 +17,7 @@ from proscribe.controls.apps.systems import dpkg, installed
 from proscribe.controls.base import Action
 from proscribe.host import ControlError, Host, Process, Result, Unseen
 
-GATE = [file.path for file in dpkg.gate(set(), "") if not file.needs]
+GATE = [file.path for file in dpkg.block_parts(set(), "") if not file.needs]
 
 
 def plan(mode: str = "enforce", **services: dict[str, Any]) -> dict[str, Any]:
@@ -116,20 +116,20 @@ class TestRemembering:
         return host
 
     @staticmethod
-    def look(host: MadeHost, of: dict[str, Any], keeps: bool = True) -> tuple[bool, str]:
+    def audit(host: MadeHost, of: dict[str, Any], saves: bool = True) -> tuple[bool, str]:
         """Whether dpkg was asked, and what is said of wechat."""
         host.calls.clear()
-        host.keeps.clear()
+        host.state_savers.clear()
         state = states(host, of)["apps/wechat"]
-        for keep in host.keeps if keeps else ():
+        for keep in host.state_savers if saves else ():
             keep(True)
         return any(call.startswith(TestRemembering.QUERY) for call in host.calls), state
 
     def test_an_unchanged_database_is_not_asked_again(self, host: MadeHost) -> None:
         (Path(host.root) / "var/lib/dpkg/info/wechat.list").write_text("/opt/wechat/wechat\n")
         first = evidence(host, plan(wechat=WECHAT, tor=TOR), "apps/wechat")
-        assert self.look(host, plan(wechat=WECHAT, tor=TOR)) == (True, "noncompliant")
-        assert self.look(host, plan(wechat=WECHAT, tor=TOR)) == (False, "noncompliant")
+        assert self.audit(host, plan(wechat=WECHAT, tor=TOR)) == (True, "noncompliant")
+        assert self.audit(host, plan(wechat=WECHAT, tor=TOR)) == (False, "noncompliant")
         assert evidence(host, plan(wechat=WECHAT, tor=TOR), "apps/wechat") == first
 
     @pytest.mark.parametrize(
@@ -144,25 +144,25 @@ class TestRemembering:
     def test_a_changed_one_is(self, host: MadeHost, change: Callable[[Path], Any]) -> None:
         dpkg = Path(host.root) / "var/lib/dpkg"
         (dpkg / "new").write_text("")
-        self.look(host, plan(wechat=WECHAT, tor=TOR))
+        self.audit(host, plan(wechat=WECHAT, tor=TOR))
         host.packages["wechat"] = "rc"
         change(dpkg)
-        assert self.look(host, plan(wechat=WECHAT, tor=TOR)) == (True, "compliant")
+        assert self.audit(host, plan(wechat=WECHAT, tor=TOR)) == (True, "compliant")
 
     def test_so_is_one_for_other_names_and_one_that_changed_just_now(
         self, host: MadeHost, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        self.look(host, plan(wechat=WECHAT, tor=TOR))
+        self.audit(host, plan(wechat=WECHAT, tor=TOR))
         more = {"packages": {"apt": ["signal-desktop"]}}
-        assert self.look(host, plan(wechat=WECHAT, tor=TOR, signal=more))[0]
+        assert self.audit(host, plan(wechat=WECHAT, tor=TOR, signal=more))[0]
         monkeypatch.setattr(installed, "SETTLED", 10**12)
-        assert [self.look(host, plan(wechat=WECHAT, tor=TOR))[0] for _ in range(2)] == [True, True]
+        assert [self.audit(host, plan(wechat=WECHAT, tor=TOR))[0] for _ in range(2)] == [True, True]
 
     def test_what_an_audit_saw_is_not_remembered_and_a_full_look_asks(self, host: MadeHost) -> None:
         of = plan(wechat=WECHAT, tor=TOR)
-        assert [self.look(host, of, keeps=False)[0] for _ in range(2)] == [True, True]
+        assert [self.audit(host, of, saves=False)[0] for _ in range(2)] == [True, True]
         of["controls"]["apps"]["settings"]["full_scan_every"] = 2
-        assert [self.look(host, of)[0] for _ in range(5)] == [True, False, True, False, True]
+        assert [self.audit(host, of)[0] for _ in range(5)] == [True, False, True, False, True]
 
 
 def carry_out(actions: Sequence[Action]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from people import ALICE, everywhere, put, tree
+from made_users import ALICE, everywhere, put, tree
 from proscribe.controls.apps.systems import brew, waydroid
 from proscribe.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host import ControlError, Host, Process, Result

@@ -38,8 +38,8 @@ def ban(mode: str = "enforce", **settings: Any) -> dict[str, Any]:
 
 
 def test_in_this_order(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(user_notice, "notify", lambda host, text: told.append(text))
+    notified: list[str] = []
+    monkeypatch.setattr(user_notice, "notify", lambda host, text: notified.append(text))
     host.packages = {"wechat": "ii"}
     host.program(7, "/home/alice/Telegram/Telegram")
     tree = copy(host)
@@ -53,7 +53,7 @@ def test_in_this_order(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert made.refused == []
     carry_out(made.actions)
-    assert told == ["Ask IT."] and not tree.exists()
+    assert notified == ["Ask IT."] and not tree.exists()
     assert set(states(host, ban()).values()) == {"compliant"}
     lifted = apps.lift(host, ban())
     assert [str(action) for action in lifted.actions][-2:] == [

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from people import ALICE, everywhere, put, tree
+from made_users import ALICE, everywhere, put, tree
 from proscribe.controls.apps.systems import conda
 from proscribe.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host import ControlError, Host, Process, Result
@@ -72,7 +72,7 @@ def test_more_environments_than_anybody_has_are_not_all_read_and_that_is_said(
 ) -> None:
     monkeypatch.setattr(conda, "MOST", 15)
     put(root, "/home/alice/.conda/environments.txt", "".join(f"/home/alice/e{number}\n" for number in range(20)))
-    unseen = "more than 15 environments of conda: not all were looked at"
+    unseen = "more than 15 environments of conda: not all were checked"
     assert conda.query_of(Host(str(root)), ALICE, IDS) == ([], unseen)
 
 
@@ -204,10 +204,10 @@ def test_what_goes_anyway_may_go_along(root: Path) -> None:
 
 
 def test_a_tool_of_a_users_that_does_not_answer_is_asked_once(root: Path) -> None:
-    asked: list[str] = []
+    calls: list[str] = []
 
     def run(argv: Sequence[str], **options: Any) -> Result:
-        asked.append(argv[-1])
+        calls.append(argv[-1])
         assert options["timeout"] <= 60
         if argv[-1] != "--version":
             raise ControlError(f"{argv[0]} did not end within 60 s")
@@ -218,7 +218,7 @@ def test_a_tool_of_a_users_that_does_not_answer_is_asked_once(root: Path) -> Non
     host = Host(str(root), run)
     actions, refused = conda.removal(host, conda.query_of(host, ALICE, IDS)[0])
     assert (actions, len({why for _, why in refused}), len(refused)) == ([], 1, 2)
-    assert asked == ["--version", "rclone"]
+    assert calls == ["--version", "rclone"]
 
 
 def test_without_a_tool_it_stays(root: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from people import ALICE, BOB, put, tree
+from made_users import ALICE, BOB, put, tree
 from proscribe.controls.apps.portable import container_launchers, desktop_entries, launchers
 from proscribe.host import Host
 

@@ -93,14 +93,14 @@ def test_the_list_of_what_is_kept(tmp_path: Path) -> None:
     assert picture(tmp_path) == before
     tree, file = moved(host, TREE, odd)
     before = picture(tmp_path)
-    told = operator.listed(host)
+    answer = operator.listed(host)
     assert picture(tmp_path) == before, "a list writes nothing"
-    assert (told["broken"], told["left_out"]) == ([], 0)
-    found = {item["id"]: item for item in told["items"]}
+    assert (answer["broken"], answer["left_out"]) == ([], 0)
+    found = {item["id"]: item for item in answer["items"]}
     (taken_at,) = (
         item.taken_at for item in manifest.items(host) if item.id == tree
     )  # the other's may be a second later
-    assert json.dumps(told).isascii() and found[file]["path"] == r"/home/alice/bin/caf\xe9\x0a.AppImage"
+    assert json.dumps(answer).isascii() and found[file]["path"] == r"/home/alice/bin/caf\xe9\x0a.AppImage"
     assert found[tree] == {
         "id": tree,
         "group": "",
@@ -131,9 +131,9 @@ def test_a_folder_that_is_none_of_ours_hides_nothing_and_is_told(tmp_path: Path)
     broken(tmp_path, "Odd Name", text.replace(id_, "Odd Name"))
     (tmp_path / ITEMS[1:] / "nothing").mkdir()
     (tmp_path / ITEMS[1:] / "begun-00000001.unfinished").mkdir()
-    told = operator.listed(host)
-    assert [item["id"] for item in told["items"]] == [id_]
-    assert sorted(one["id"] for one in told["broken"]) == [
+    answer = operator.listed(host)
+    assert [item["id"] for item in answer["items"]] == [id_]
+    assert sorted(one["id"] for one in answer["broken"]) == [
         "Odd Name",
         "climbs-00000001",
         "copied-00000001",
@@ -142,7 +142,7 @@ def test_a_folder_that_is_none_of_ours_hides_nothing_and_is_told(tmp_path: Path)
         "sizes-00000001",
         "types-00000001",
     ]
-    assert all(ITEMS in one["why"] for one in told["broken"])
+    assert all(ITEMS in one["why"] for one in answer["broken"])
     # And what is asked for all the same is not there.
     run_apart = [
         "copied-00000001",
@@ -172,9 +172,9 @@ def test_a_manifest_with_a_value_of_another_kind_is_told_and_touched_by_nobody(
     host = made_host(tmp_path)
     (file, tree) = moved(host, FILE, TREE)
     path = tmp_path / ITEMS[1:] / file / "manifest.json"
-    told = json.loads(path.read_text())
-    (told["attributes"] if key == "uid" else told)[key] = value
-    path.write_text(json.dumps(told))
+    manifest_text = json.loads(path.read_text())
+    (manifest_text["attributes"] if key == "uid" else manifest_text)[key] = value
+    path.write_text(json.dumps(manifest_text))
     found = operator.listed(host)
     assert ([one["id"] for one in found["items"]], [one["id"] for one in found["broken"]]) == ([tree], [file])
     assert restored(host, file)[file] == restored(host, file, do="prune")[file] != ""
@@ -187,7 +187,7 @@ def test_what_a_manifest_does_not_say() -> None:
     texts = dict.fromkeys(("hold", "sha256", "group", "kept_until", "whole"), "")
     sizes = dict.fromkeys(("files", "size", "shared", "disk"), 0)
     assert {key: value for key, value in item._asdict().items() if key not in (*known, "attributes")} == {
-        **texts, **sizes, "doing": "take", "placed": [], "kept": False
+        **texts, **sizes, "doing": "take", "placed": [], "at_rest": False
     }  # fmt: skip
 
 
@@ -258,9 +258,9 @@ def test_nothing_has_a_size_of_its_own(tmp_path: Path) -> None:
     host = made_host(tmp_path)
     (file,) = moved(host, FILE)
     path = tmp_path / ITEMS[1:] / file / "manifest.json"
-    told = {**json.loads(path.read_text()), "size": 0, "disk": 0}
-    told["attributes"]["uid"] = 0
-    path.write_text(json.dumps(told))
+    manifest_text = {**json.loads(path.read_text()), "size": 0, "disk": 0}
+    manifest_text["attributes"]["uid"] = 0
+    path.write_text(json.dumps(manifest_text))
     ((item,), broken) = (operator.listed(host)[key] for key in ("items", "broken"))
     assert (item["id"], item["bytes"], broken) == (file, 0, [])
 
@@ -269,8 +269,8 @@ def test_what_cannot_be_read_is_told_in_so_many_characters(tmp_path: Path) -> No
     host = made_host(tmp_path)
     moved(host, FILE)
     broken(tmp_path, "\n" * 255, "")
-    (told,) = operator.listed(host)["broken"]
-    assert (len(told["id"]), len(told["why"])) == (200, 1000)
+    (entry,) = operator.listed(host)["broken"]
+    assert (len(entry["id"]), len(entry["why"])) == (200, 1000)
 
 
 @pytest.mark.parametrize(("do", "before", "after"), [("restore", "", FILE + "\n"), ("prune", FILE + "\n", "")])
@@ -288,8 +288,8 @@ def test_one_answer_has_so_many_and_says_how_many_more_there_are(tmp_path: Path,
     host = made_host(tmp_path)
     moved(host, TREE, FILE)
     monkeypatch.setattr(operator, "MOST", 1)
-    told = operator.listed(host)
-    assert (len(told["items"]), told["left_out"]) == (1, 1)
+    answer = operator.listed(host)
+    assert (len(answer["items"]), answer["left_out"]) == (1, 1)
     monkeypatch.setattr(operator, "ANSWER", 1)
     assert operator.listed(host)["left_out"] == 2
 
@@ -315,7 +315,7 @@ def test_no_link_that_a_user_made_is_followed_and_nothing_is_written_where_it_le
     # At the place itself.
     (tmp_path / FILE[1:]).symlink_to("/srv/planted")
     os.lchown(tmp_path / FILE[1:], ALICE, ALICE)
-    assert "something stands there now" in restored(host, file)[file]
+    assert "something is there now" in restored(host, file)[file]
     (tmp_path / FILE[1:]).unlink()
     # And in the place of its directory, also of one further up.
     for place in ("home/alice/bin", "home/alice"):
@@ -348,8 +348,8 @@ def test_a_place_that_never_answers_costs_its_user_alone(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(operator, "obstacle", hangs)
     monkeypatch.setattr(operator, "LIMITS", Limits(seconds=0.5))
-    told = restored(host, file, other)
-    assert told[other] == "" and told[file]
+    answer = restored(host, file, other)
+    assert answer[other] == "" and answer[file]
     assert (tmp_path / "opt/tool").exists() and list(folders(host)) == [file]
 
 
@@ -359,7 +359,7 @@ def test_what_stands_there_by_the_time_it_is_moved_is_never_replaced(tmp_path: P
     (one,) = operator.chosen(host, "restore", [file])
     assert one.action
     (tmp_path / FILE[1:]).write_text("mine")  # between the look and the move
-    with pytest.raises(ControlError, match="something stands there now"):
+    with pytest.raises(ControlError, match="something is there now"):
         one.action.apply()
     assert (tmp_path / FILE[1:]).read_text() == "mine"
     (tmp_path / FILE[1:]).unlink()
@@ -374,8 +374,8 @@ def test_two_things_of_one_place_do_not_both_go_back(tmp_path: Path) -> None:
     (tmp_path / FILE[1:]).write_text("another one")
     enforced(host, FILE)
     (second,) = [item.id for item in manifest.items(host) if item.id != first]
-    told = restored(host, first, second)
-    assert told[second] == "" and f"what stood there later goes back, {second}" in told[first]
+    answer = restored(host, first, second)
+    assert answer[second] == "" and f"what was there later goes back, {second}" in answer[first]
     assert (tmp_path / FILE[1:]).read_text() == "another one" and list(folders(host)) == [first]
 
 
@@ -415,20 +415,20 @@ def test_the_modules_answer_and_a_dry_run(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     before = picture(tmp_path, "var")
     assert {item["id"] for item in in_quarantine(host, "list", [])["items"]} == {tree, file}
-    told = in_quarantine(host, "restore", [tree, file], dry_run=True)
-    assert told["changed"] and "failed" not in told
-    assert told["actions"] == [f"restore {tree} ({TREE})", f"restore {file} ({FILE})"]
-    assert told["outcomes"] == [{"id": tree, "done": True, "why": ""}, {"id": file, "done": True, "why": ""}]
+    answer = in_quarantine(host, "restore", [tree, file], dry_run=True)
+    assert answer["changed"] and "failed" not in answer
+    assert answer["actions"] == [f"restore {tree} ({TREE})", f"restore {file} ({FILE})"]
+    assert answer["outcomes"] == [{"id": tree, "done": True, "why": ""}, {"id": file, "done": True, "why": ""}]
     assert picture(tmp_path, "var") == before
 
     (tmp_path / FILE[1:]).write_text("mine")
-    told = in_quarantine(host, "restore", [tree, file, "gone-00000001"])
-    assert (told["changed"], told["failed"]) == (True, True)
-    assert told["msg"].startswith(f"not restored: {file}: something stands there now")
-    assert "gone-00000001: it is not in the quarantine of this host any more" in told["msg"]
-    assert told["actions"] == [f"restore {tree} ({TREE})"] and host.stat(TREE)
-    told = in_quarantine(host, "prune", [file])
-    assert (told["changed"], told["outcomes"]) == (True, [{"id": file, "done": True, "why": ""}])
+    answer = in_quarantine(host, "restore", [tree, file, "gone-00000001"])
+    assert (answer["changed"], answer["failed"]) == (True, True)
+    assert answer["msg"].startswith(f"not restored: {file}: something is there now")
+    assert "gone-00000001: it is not in the quarantine of this host any more" in answer["msg"]
+    assert answer["actions"] == [f"restore {tree} ({TREE})"] and host.stat(TREE)
+    answer = in_quarantine(host, "prune", [file])
+    assert (answer["changed"], answer["outcomes"]) == (True, [{"id": file, "done": True, "why": ""}])
     assert list(folders(host)) == [] and (tmp_path / FILE[1:]).read_text() == "mine"
 
 

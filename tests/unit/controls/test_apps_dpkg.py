@@ -162,8 +162,8 @@ def test_a_held_or_essential_package_is_not_even_tried(
     tmp_path: Path, fields: dict[str, Any], answer: str, reason: str
 ) -> None:
     here = host(tmp_path, ("dpkg-query", Result(0, answer, "")))
-    kept = package("wechat", **fields)
-    assert dpkg_removal.removal(here, [kept]) == ([], [(kept, reason)])
+    held = package("wechat", **fields)
+    assert dpkg_removal.removal(here, [held]) == ([], [(held, reason)])
 
 
 def test_what_changed_since_the_simulation_stops_the_removal(tmp_path: Path) -> None:
@@ -207,12 +207,14 @@ def test_without_apt_dpkg_removes(tmp_path: Path) -> None:
 
 @given(st.sets(NAMES, min_size=1), st.text())
 def test_the_gates_list_has_exactly_the_names_and_the_contact_is_one_harmless_line(ids: set[str], contact: str) -> None:
-    listing, places, whom, script, configuration, _ = dpkg.gate(ids, contact, paths=[f"/opt/{id_}" for id_ in ids])
+    listing, places, who, script, configuration, _ = dpkg.block_parts(
+        ids, contact, paths=[f"/opt/{id_}" for id_ in ids]
+    )
     assert [line for line in listing.content.splitlines() if not line.startswith("#")] == sorted(ids)
     assert [line for line in places.content.splitlines() if line[0] == "/"] == sorted(f"/opt/{id_}" for id_ in ids)
-    lines = whom.content.split("\n")
+    lines = who.content.split("\n")
     assert len(lines) == 3 and lines[1].isprintable() and lines[1].strip()
-    assert (script, configuration) == dpkg.gate({"other"}, "")[3:5]  # nothing of the plan gets into code
+    assert (script, configuration) == dpkg.block_parts({"other"}, "")[3:5]  # nothing of the plan gets into code
 
 
 def test_dpkg_reads_the_gates_configuration() -> None:
@@ -223,5 +225,5 @@ def test_dpkg_reads_the_gates_configuration() -> None:
 
 
 def test_every_file_of_the_gate_says_who_wrote_it_and_how_to_lift_it() -> None:
-    for file in dpkg.gate({"wechat"}, "it@example.org"):
+    for file in dpkg.block_parts({"wechat"}, "it@example.org"):
         assert "Written by Proscribe" in file.content and "./proscribe lift" in file.content

@@ -27,7 +27,7 @@ class Gate:
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        files = dpkg.gate(RESTRICTED, "it@example.org", PERMITTED, PATHS)
+        files = dpkg.block_parts(RESTRICTED, "it@example.org", PERMITTED, PATHS)
         for file in files[:4]:
             path = place / file.path.lstrip("/")
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,8 +48,8 @@ class Gate:
         """A package as dpkg-deb builds it, with those files in it."""
         tree = self.place / f"tree-{name}"
         (tree / "DEBIAN").mkdir(parents=True)
-        told = f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: a <a@example.org>\n{fields}"
-        (tree / "DEBIAN/control").write_text(f"{told}Description: made\n")
+        control = f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: a <a@example.org>\n{fields}"
+        (tree / "DEBIAN/control").write_text(f"{control}Description: made\n")
         for file in files:
             (tree / file.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
             (tree / file.lstrip("/")).write_text("x")
@@ -63,12 +63,12 @@ class Gate:
         # A process with that command line, which the script reads in /proc; it waits until its input ends.
         line = ["dpkg", "-c", "read x; :", *map(str, arguments)]
         with subprocess.Popen(line, executable="/bin/sh", stdin=subprocess.PIPE, cwd=self.place) as caller:
-            told = subprocess.run(
+            done = subprocess.run(
                 ["/bin/sh", self.script, *(["--check"] if check else []), str(caller.pid)],
                 env={**os.environ, "PATH": f"{self.tools}:{os.environ['PATH']}", "DPKG_HOOK_ACTION": action},
                 cwd=self.place, text=True, capture_output=True, timeout=300,
             )  # fmt: skip
-        return told.returncode, told.stderr
+        return done.returncode, done.stderr
 
     @property
     def log(self) -> str:
@@ -103,9 +103,9 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
 def test_what_is_restricted_ends_it_with_nine(gate: Gate, package: Mapping[str, object], why: str) -> None:
     archive = gate.archive(**package)  # type: ignore[arg-type]
     for check in (True, False):
-        ended, told = gate.ask("-i", archive, check=check)
+        ended, printed = gate.ask("-i", archive, check=check)
         assert ended == 9
-        assert f"does not allow {why} on this host" in told and "ask it@example.org" in told
+        assert f"does not allow {why} on this host" in printed and "ask it@example.org" in printed
     assert f"auth.notice -- the package gate refused {why}" in gate.log
 
 
@@ -209,13 +209,13 @@ def test_only_a_nine_stops_dpkg(tmp_path: Path, ends: int, stops: bool) -> None:
 
 
 def test_a_refusal_has_the_organisations_own_words_in_each_language_and_in_their_order(gate: Gate) -> None:
-    notices = ("# not a comment \\c $(id)", "本電腦不得安裝此軟件。")
+    messages = ("# not a comment \\c $(id)", "本電腦不得安裝此軟件。")
     contact = next(
-        file for file in dpkg.gate(RESTRICTED, "it@example.org", notices=notices) if file.path == dpkg.CONTACT
+        file for file in dpkg.block_parts(RESTRICTED, "it@example.org", messages=messages) if file.path == dpkg.CONTACT
     )
     (gate.place / dpkg.CONTACT.lstrip("/")).write_text(contact.content, encoding="utf-8")
-    _, told = gate.ask("-i", gate.archive(name="wechat"))
-    assert told.splitlines()[-3:] == [
+    _, printed = gate.ask("-i", gate.archive(name="wechat"))
+    assert printed.splitlines()[-3:] == [
         "proscribe: nothing was installed; ask it@example.org",
-        *(f"proscribe: {notice}" for notice in notices),
+        *(f"proscribe: {message}" for message in messages),
     ]

@@ -34,8 +34,8 @@ def test_go_tells_of_which_package_a_program_was_built() -> None:
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_go_before_1_18_points_to_its_texts(width: int, order: str) -> None:
     """Two addresses of strings, each an address and a length, as wide as the machine has them (debug/buildinfo)."""
-    told = made.SENTINEL + f"path\t{PACKAGE}\n".encode() + made.SENTINEL
-    blank = made.elf({".go.buildinfo": bytes(32), ".strings": bytes(32), ".text": told})
+    content = made.SENTINEL + f"path\t{PACKAGE}\n".encode() + made.SENTINEL
+    blank = made.elf({".go.buildinfo": bytes(32), ".strings": bytes(32), ".text": content})
     read = Read(blank)
     binary = elf.read(read)
     assert binary
@@ -43,8 +43,8 @@ def test_go_before_1_18_points_to_its_texts(width: int, order: str) -> None:
     two = order + ("II" if width == 4 else "QQ")
     pointers = struct.pack(two, address[".strings"], address[".strings"] + 2 * width)
     head = b"\xff Go buildinf:" + bytes([width, order == ">"]) + pointers.ljust(16, b"\0")
-    strings = (struct.pack(two, 0, 0) + struct.pack(two, address[".text"], len(told))).ljust(32, b"\0")
-    assert go_package(made.elf({".go.buildinfo": head, ".strings": strings, ".text": told})) == PACKAGE
+    strings = (struct.pack(two, 0, 0) + struct.pack(two, address[".text"], len(content))).ljust(32, b"\0")
+    assert go_package(made.elf({".go.buildinfo": head, ".strings": strings, ".text": content})) == PACKAGE
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_a_program_that_does_not_tell_its_package_tells_none(info: bytes) -> Non
 @pytest.mark.parametrize("size", [127, 128, 129, 255, 256, 16383, 16384])
 def test_a_text_of_any_length_is_read_whole(size: int) -> None:
     """As long as a byte of its length says; the next one has seven bits more."""
-    told = f"path\t{PACKAGE}\n".encode()
-    module = (made.SENTINEL + told).ljust(size - 16, b"x") + made.SENTINEL
+    content = f"path\t{PACKAGE}\n".encode()
+    module = (made.SENTINEL + content).ljust(size - 16, b"x") + made.SENTINEL
     info = b"\xff Go buildinf:\x08\x02" + bytes(16) + made.counted(b"go1.22.4") + made.counted(module)
     assert go_package(made.elf({".go.buildinfo": info})) == PACKAGE
     assert elf._counted(made.counted(module) + b"rest") == (module, b"rest")

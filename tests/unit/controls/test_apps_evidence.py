@@ -39,7 +39,7 @@ def test_a_spoilt_program_is_read_within_bounds(data: st.DataObject) -> None:
     if binary:
         elf.go_package(read, binary)
         elf.text(read, binary, ".upd_info")
-    assert read.asked < 2**20
+    assert read.requested < 2**20
     assert isinstance(appimage_contents.doubt(read, WECHAT), str)
 
 
@@ -89,19 +89,17 @@ def test_a_header_that_nests_for_ever_is_none() -> None:
 def test_a_method_that_is_not_known_here_is_told() -> None:
     archive = bytearray(made.squashfs({"a.desktop": b""}))
     struct.pack_into("<H", archive, 20, 3)
-    told = appimage_contents.doubt(Read(made.elf({}, b"AI\x02") + bytes(archive)), WECHAT)
-    assert told == (
-        "known by its name alone, since its archive is packed in a way that is not known here, so it is not moved"
-    )
+    doubt = appimage_contents.doubt(Read(made.elf({}, b"AI\x02") + bytes(archive)), WECHAT)
+    assert doubt == ("known by its name alone, since its archive is packed with an unknown method, so it is not moved")
 
 
 def test_zstd_is_unpacked_within_bounds_where_python_can(monkeypatch: pytest.MonkeyPatch) -> None:
     """Python 3.14 is on no machine of ours: this stands for its module, with zlib in place of zstd."""
-    asked: list[int] = []
+    lengths: list[int] = []
 
     class Decompressor:
         def decompress(self, data: bytes, max_length: int) -> bytes:
-            asked.append(max_length)
+            lengths.append(max_length)
             return zlib.decompress(data)[:max_length]
 
     entry = made.entry("wechat")
@@ -110,8 +108,8 @@ def test_zstd_is_unpacked_within_bounds_where_python_can(monkeypatch: pytest.Mon
     packed = bytes(archive).replace(
         struct.pack("<I", len(zlib.compress(entry)) | 1 << 24), struct.pack("<I", len(zlib.compress(entry)))
     )
-    told = appimage_contents.doubt(Read(made.elf({}, b"AI\x02") + packed), WECHAT)
-    assert "packed with zstd, which this host's Python cannot read" in told or sys.version_info >= (3, 14)
+    doubt = appimage_contents.doubt(Read(made.elf({}, b"AI\x02") + packed), WECHAT)
+    assert "packed with zstd, which this host's Python cannot read" in doubt or sys.version_info >= (3, 14)
     module = types.ModuleType("compression.zstd")
     module.ZstdDecompressor = Decompressor  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "compression", types.ModuleType("compression"))
@@ -119,7 +117,7 @@ def test_zstd_is_unpacked_within_bounds_where_python_can(monkeypatch: pytest.Mon
     read = squashfs.Archive(Read(packed), 0)
     node = read.find("wechat.desktop")
     assert node and read.head(node, 10**6)[:15] == entry[:15]
-    assert asked == [131072]
+    assert lengths == [131072]
 
 
 def named(**services: Mapping[str, Any]) -> Names:
@@ -279,7 +277,7 @@ def test_a_file_of_windows_has_two_headers(tmp_path: Path, content: bytes, is_on
 
 
 @pytest.mark.parametrize(
-    ("entry", "files", "told"),
+    ("entry", "files", "reported"),
     [
         (made.entry("x"), {"notes": b"", "run": made.elf()}, True),
         (made.entry("x"), {"notes": b""}, False),
@@ -287,11 +285,11 @@ def test_a_file_of_windows_has_two_headers(tmp_path: Path, content: bytes, is_on
     ],
 )
 def test_an_entry_is_told_with_a_program_beside_it(
-    tmp_path: Path, entry: bytes, files: dict[str, bytes], told: bool
+    tmp_path: Path, entry: bytes, files: dict[str, bytes], reported: bool
 ) -> None:
     made.put(tmp_path / "x", {"a.desktop": entry, **files})
     known = evidence.unpacked(Host(str(tmp_path)), "/x", "a.desktop", [*files, "a.desktop"])
-    assert bool(known) is told and (not known or known.doubt)
+    assert bool(known) is reported and (not known or known.doubt)
 
 
 def test_what_is_gone_since_its_directory_was_listed_is_no_sign_of_an_app(tmp_path: Path) -> None:
@@ -324,7 +322,7 @@ def test_what_of_an_apps_directory_moves_and_what_is_said_of_the_rest(
     monkeypatch.setattr(evidence, "MOST_PARTS", 2)
     assert moving() == (all_parts[:2], f"{said.removesuffix(' and 1 more')}; 1 more parts", "")
     monkeypatch.setattr(program_parts, "MOST", 2)
-    many = "there is more in it than is looked through (2 files, 40 directories deep)"
+    many = "there is more in it than is searched (2 files, 40 directories deep)"
     assert moving() == (["/app/Telegram"], f"the rest stays: {many}", "")
     assert moving("/app") == ([], f"the rest stays: {many}", f"{many}, so it is not moved")
     monkeypatch.undo()

@@ -199,8 +199,8 @@ def test_a_version_counts_where_root_can_trust_it(
 
 @pytest.mark.parametrize("kind", ["file", "web_app", "autostart"])
 def test_no_file_is_covered_by_a_version(kind: str) -> None:
-    told = Finding(kind, "WeChat-1.0.AppImage", "appimage", "1.0", "system", "/opt/WeChat-1.0.AppImage")
-    assert exception_for({"exceptions": [V1]}, told) == ""
-    assert exception_for({"exceptions": [V1]}, told._replace(kind="package")) == "w1"
-    assert exception_for({"exceptions": [V1]}, told._replace(kind="package", scope="user:alice")) == ""
-    assert exception_for({"exceptions": [{**V1, "versions": [""]}]}, told._replace(kind="package", version="")) == ""
+    finding = Finding(kind, "WeChat-1.0.AppImage", "appimage", "1.0", "system", "/opt/WeChat-1.0.AppImage")
+    assert exception_for({"exceptions": [V1]}, finding) == ""
+    assert exception_for({"exceptions": [V1]}, finding._replace(kind="package")) == "w1"
+    assert exception_for({"exceptions": [V1]}, finding._replace(kind="package", scope="user:alice")) == ""
+    assert exception_for({"exceptions": [{**V1, "versions": [""]}]}, finding._replace(kind="package", version="")) == ""

@@ -220,7 +220,7 @@ def test_what_stops_starting_takes_the_rules_back(host: Fapolicyd, tmp_path: Pat
     [
         (lambda host, root: setattr(host, "active", False), "fapolicyd does not run"),
         (lambda host, root: (root / "etc/fapolicyd/fapolicyd.conf").write_text("permissive = 1\n"), "only watches"),
-        (lambda host, root: (root / "etc/fapolicyd/fapolicyd.rules").touch(), "an old rules file stands beside"),
+        (lambda host, root: (root / "etc/fapolicyd/fapolicyd.rules").touch(), "an old rules file is beside"),
         (lambda host, root: (root / "usr/sbin/fagenrules").unlink(), "fapolicyd is not installed"),
     ],
 )

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from people import everywhere, put
+from made_users import everywhere, put
 from proscribe.controls.apps.systems import flatpak
 from proscribe.controls.apps.systems.flatpak_filters import RemoteFilters
 from proscribe.controls.apps.systems.flatpak_remotes import DIRECTORY, groups, installations
@@ -37,11 +37,13 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def deploy(root: Path, installation: str, id_: str = WECHAT, branch: str = "x86_64/stable", told: bytes = b"") -> Path:
+def deploy(
+    root: Path, installation: str, id_: str = WECHAT, branch: str = "x86_64/stable", detail: bytes = b""
+) -> Path:
     """What flatpak leaves of an installed app, in short."""
     place = root / installation.lstrip("/") / id_
     (place / branch / COMMIT).mkdir(parents=True)
-    (place / branch / COMMIT / "deploy").write_bytes(b"made\0" + COMMIT.encode() + b"\0" + told)
+    (place / branch / COMMIT / "deploy").write_bytes(b"made\0" + COMMIT.encode() + b"\0" + detail)
     (place / branch / "active").symlink_to(COMMIT)
     if not (place / "current").is_symlink():
         (place / "current").symlink_to(branch)
@@ -66,7 +68,7 @@ def test_an_app_of_the_system_and_one_of_a_user(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "version"),
+    ("detail", "version"),
     [
         (b"\0\0appdata-version\0\0\0\0004.1.0\0\0s\x17", "4.1.0"),
         (b"\0\0appdata-version\0\x1b[31m\0", COMMIT[:12]),
@@ -74,8 +76,8 @@ def test_an_app_of_the_system_and_one_of_a_user(root: Path) -> None:
         (b"\xff" * 40, COMMIT[:12]),
     ],
 )
-def test_the_version_that_a_deployment_tells(root: Path, told: bytes, version: str) -> None:
-    deploy(root, SYSTEM, told=told)
+def test_the_version_that_a_deployment_tells(root: Path, detail: bytes, version: str) -> None:
+    deploy(root, SYSTEM, detail=detail)
     assert [package.version for package in everywhere(flatpak, Host(str(root)), {WECHAT})[0]] == [version]
 
 
@@ -353,6 +355,6 @@ console.log([
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node: reads the rule as polkit does")
 @pytest.mark.parametrize("contact", ["it@example.org", "*/ }); throw 1; // \u2028 throw 2"])
 def test_what_the_rule_of_polkit_refuses(contact: str) -> None:
-    rule = flatpak.gate({WECHAT}, contact)[1]
+    rule = flatpak.block_parts({WECHAT}, contact)[1]
     done = subprocess.run(["node", "-e", RULE], input=rule.content, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["no", "no", "-", "-", "-", "-"]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from people import ALICE, everywhere, put, tree
+from made_users import ALICE, everywhere, put, tree
 from proscribe.controls.apps.systems import guix
 from proscribe.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host import ControlError, Host, Process, Result

@@ -17,8 +17,8 @@ WECHAT = frozenset({"wechat", "com.tencent.wechat"})
 
 
 def test_an_electron_archive_names_its_app_and_what_lies_beside_it() -> None:
-    told = asar.read(Read(made.asar({"name": "signal-desktop", "productName": "Signal"}, {"a.node": 5})))
-    assert told == asar.Asar(["signal-desktop", "Signal"], {"a.node": 5})
+    archive = asar.read(Read(made.asar({"name": "signal-desktop", "productName": "Signal"}, {"a.node": 5})))
+    assert archive == asar.Asar(["signal-desktop", "Signal"], {"a.node": 5})
 
 
 def packed(files: Any, before: bytes = b"", content: bytes = b"") -> bytes:
@@ -49,8 +49,8 @@ def test_a_package_json_is_read_where_its_archive_says() -> None:
 )
 def test_what_lies_beside_an_archive_is_called_by_its_path_and_never_leads_out(files: Any, unpacked: Any) -> None:
     """Of that, an app's own parts are known: a path that led elsewhere would move what is not the app's."""
-    told = asar.read(Read(packed({"package.json": {"size": len(MANIFEST), "offset": "0"}, **files}, b"", MANIFEST)))
-    assert told is not None and told.unpacked == unpacked
+    archive = asar.read(Read(packed({"package.json": {"size": len(MANIFEST), "offset": "0"}, **files}, b"", MANIFEST)))
+    assert archive is not None and archive.unpacked == unpacked
 
 
 @pytest.mark.parametrize(("levels", "found"), [(40, 1), (41, 0)])
@@ -58,8 +58,8 @@ def test_a_tree_of_an_archive_is_gone_down_so_far(levels: int, found: int) -> No
     files: Any = {"a": {"size": 3, "unpacked": True}}
     for _ in range(levels):
         files = {"d": {"files": files}}
-    told = asar.read(Read(packed({"package.json": {"size": len(MANIFEST), "offset": "0"}, **files}, b"", MANIFEST)))
-    assert told is not None and len(told.unpacked) == found
+    archive = asar.read(Read(packed({"package.json": {"size": len(MANIFEST), "offset": "0"}, **files}, b"", MANIFEST)))
+    assert archive is not None and len(archive.unpacked) == found
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ def test_the_bounds_of_an_electron_archive_are_these() -> None:
     ],
 )
 def test_an_appimage_is_what_is_in_it(image: bytes, doubt: str) -> None:
-    told = appimage_contents.doubt(Read(image), WECHAT)
-    assert doubt in told and bool(told) == bool(doubt)
+    reason = appimage_contents.doubt(Read(image), WECHAT)
+    assert doubt in reason and bool(reason) == bool(doubt)
 
 
 DIRECTORY: Any = {"usr": {"bin": {"wechat": made.elf(), "run": b"text"}}}
@@ -147,8 +147,8 @@ def test_an_appimage_is_an_app_that_is_named_in_two_places(
     """The name of a desktop entry is one; each of these is another, or none."""
     tree = {"wechat.desktop": made.entry("other", **more), **files}
     image = made.elf({".upd_info": update.encode() + b"\0"}, b"AI\x02") + Maker(tree).archive()
-    told = appimage_contents.doubt(Read(image), WECHAT)
-    assert (told == "") is is_one and ("does not say that it is this app" in told) is not is_one
+    reason = appimage_contents.doubt(Read(image), WECHAT)
+    assert (reason == "") is is_one and ("does not say that it is this app" in reason) is not is_one
 
 
 @pytest.mark.parametrize(
@@ -173,8 +173,8 @@ def test_an_appimage_is_an_app_that_is_named_in_two_places(
 def test_a_category_that_none_of_ours_has_is_anothers(entry: str, category: str) -> None:
     text = f"[Desktop Entry]\nExec=wechat\n{entry}\n".encode()
     image = made.elf({}, b"AI\x02") + Maker({"wechat.desktop": text}).archive()
-    told = appimage_contents.doubt(Read(image), WECHAT)
-    assert (f"something else ({category})" in told) is bool(category) and bool(told) is bool(category)
+    reason = appimage_contents.doubt(Read(image), WECHAT)
+    assert (f"something else ({category})" in reason) is bool(category) and bool(reason) is bool(category)
 
 
 def test_an_entry_that_names_no_category_has_none() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from people import ALICE, BOB, put, tree
+from made_users import ALICE, BOB, put, tree
 from proscribe.controls.apps.portable import evidence, launchers
 from proscribe.controls.apps.portable.desktop_entries import app_id
 from proscribe.host import ControlError, Host, Result, Unseen
@@ -45,7 +45,7 @@ def services_of(program: str, flatpak: str) -> list[str]:
     ]
 
 
-def look(root: Path, system: bool = True, installed: Sequence[str] = (), **desktops: str) -> list[tuple[str, ...]]:
+def observe(root: Path, system: bool = True, installed: Sequence[str] = (), **desktops: str) -> list[tuple[str, ...]]:
     """What is found: service, kind, path, the user, why, doubt."""
     host = Host(str(root))
     of = {f"/home/{name}": path for name, path in desktops.items()}
@@ -85,13 +85,13 @@ def test_where_launchers_are(tmp_path: Path, directory: str, kind: str, user: st
         put(root, f"{directory}/{name}", UNIT if name == "a.service" else OPENS)
     path = f"{directory}/{'a.service' if units else 'a.desktop'}"
     found = [("wechat", kind, path, user, ADDRESS, "")] if kind else []
-    assert look(root, alice="/home/alice/Bureau") == found
-    assert look(root, system=False, alice="/home/alice/Bureau") == (found if user else [])
+    assert observe(root, alice="/home/alice/Bureau") == found
+    assert observe(root, system=False, alice="/home/alice/Bureau") == (found if user else [])
 
 
 def test_a_desktop_that_is_called_as_usual_is_looked_at_once(tmp_path: Path) -> None:
     put(tree(tmp_path), "/home/alice/Desktop/a.desktop", OPENS)
-    assert len(look(tmp_path, alice="/home/alice/Desktop")) == 1
+    assert len(observe(tmp_path, alice="/home/alice/Desktop")) == 1
 
 
 ENTRY = "[Desktop Entry]\nType=Application\n"
@@ -133,7 +133,7 @@ def test_whose_a_launcher_is(
     tmp_path: Path, path: str, text: str, service: str, kind: str, why: str, doubt: str
 ) -> None:
     put(tree(tmp_path), path, text + "\n")
-    found = [found for found in look(tmp_path) if found[0] != "qq"]
+    found = [found for found in observe(tmp_path) if found[0] != "qq"]
     assert found == ([(service, kind, path, "alice", why, doubt)] if service else [])
 
 
@@ -165,7 +165,7 @@ def test_of_what_one_file_opens_each_service_is_told_once_and_every_file_on_its_
     for name in ("a", "b"):
         put(root, f"{MENU}/{name}.desktop", text)
     both = [(service, f"{MENU}/{name}.desktop") for name in ("a", "b") for service in ("wechat", "qq")]
-    assert sorted((service, path) for service, _, path, *_ in look(root)) == sorted(both)
+    assert sorted((service, path) for service, _, path, *_ in observe(root)) == sorted(both)
 
 
 def test_what_is_called_as_an_app_is_the_package_that_is_there_but_not_in_a_home(tmp_path: Path) -> None:
@@ -173,18 +173,18 @@ def test_what_is_called_as_an_app_is_the_package_that_is_there_but_not_in_a_home
     root = tree(tmp_path)
     for directory in ("/usr/share/applications", MENU):
         put(root, f"{directory}/a.desktop", f"{ENTRY}Name=微信\n")
-    told = {(service, user) for service, _, _, user, *_ in look(root, installed=["wechat"])}
-    assert told == {("wechat", "alice"), ("qq", "alice"), ("qq", "")}
+    found_for = {(service, user) for service, _, _, user, *_ in observe(root, installed=["wechat"])}
+    assert found_for == {("wechat", "alice"), ("qq", "alice"), ("qq", "")}
 
 
 @pytest.mark.parametrize("packaged", [True, False])
 def test_what_belongs_to_a_package_of_the_host_is_not_moved(tmp_path: Path, packaged: bool) -> None:
     root = tree(tmp_path)
     put(root, "/usr/bin/dpkg-query", "", 0o755)
-    asked: list[str] = []
+    queried: list[str] = []
 
     def run(argv: Sequence[str], *rest: Any, **more: Any) -> Result:
-        asked.append(argv[-1])
+        queried.append(argv[-1])
         return Result(0, f"firefox: {argv[-1]}\n", "") if packaged else Result(1, "", "no path found")
 
     for directory in ("/usr/share/applications", MENU):
@@ -195,7 +195,7 @@ def test_what_belongs_to_a_package_of_the_host_is_not_moved(tmp_path: Path, pack
         (f"{MENU}/a.desktop", ""),
         ("/usr/share/applications/a.desktop", doubt if packaged else ""),
     ]
-    assert asked == ["/usr/share/applications/a.desktop"], "whose a user's file is no package says"
+    assert queried == ["/usr/share/applications/a.desktop"], "whose a user's file is no package says"
 
 
 @pytest.mark.parametrize(
@@ -230,14 +230,14 @@ def test_what_is_gone_by_now_or_is_no_text_hides_nothing(tmp_path: Path, monkeyp
     for name in ("a", "b"):
         put(tree(tmp_path / name), f"{MENU}/a.desktop")
         (tmp_path / name / MENU[1:] / "a.desktop").write_bytes(OPENS.encode() + b"Name=\xff\n")
-    assert len(look(tmp_path / "a")) == 1
+    assert len(observe(tmp_path / "a")) == 1
     monkeypatch.setattr(Host, "read", lambda *_: None)
-    assert look(tmp_path / "b") == []
+    assert observe(tmp_path / "b") == []
 
 
 def test_what_is_seldom_there_costs_other_hosts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor is what follows from the plan alone worked out by each look."""
-    monkeypatch.setattr(launchers._Looking, "contained", lambda self: pytest.fail("read as a container's launcher"))
+    monkeypatch.setattr(launchers._Search, "contained", lambda self: pytest.fail("read as a container's launcher"))
     put(tree(tmp_path), f"{MENU}/a.desktop", OPENS)
     known = Known(SERVICES, {})
     for _ in range(2):
@@ -248,7 +248,7 @@ def test_what_is_seldom_there_costs_other_hosts_nothing(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(("size", "found"), [(0, 1), (1, 0)])
 def test_so_much_of_an_entry_is_read(tmp_path: Path, size: int, found: int) -> None:
     put(tree(tmp_path), f"{MENU}/a.desktop", OPENS.ljust(1024 * 1024 + size, "\n"))
-    assert len(look(tmp_path)) == found
+    assert len(observe(tmp_path)) == found
 
 
 NOTHING: dict[str, Any] = {"packages": {}, "processes": [], "paths": []}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from people import ALICE, BOB, everywhere, put, tree
+from made_users import ALICE, BOB, everywhere, put, tree
 from proscribe.controls.apps.systems import nix, store_paths
 from proscribe.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host import ControlError, Host, Process, Result, Unseen
@@ -108,7 +108,7 @@ def test_a_store_of_a_users_own_is_seen_and_left(root: Path, own: str) -> None:
     assert (one.path, one.handles) == (own + TELEGRAM[len("/nix") :], (f"{OWN}/profile", "profile", own))
     assert f"{own}/store" in nix.owned_directories(host, ALICE)
     ((_, why),) = nix.removal(host, [one])[1]
-    assert why == f"{own} stands for /nix, and Nix removes it only in its user's view of the disk"
+    assert why == f"{own} is used as /nix, and Nix removes it only in its user's view of the disk"
 
 
 def test_in_nix_env_the_manifest_is_a_link_into_the_store(root: Path) -> None:

@@ -23,7 +23,7 @@ def action(verb: str) -> Action:
 
 
 @pytest.mark.parametrize(
-    ("text", "verbs", "told"),
+    ("text", "verbs", "actions"),
     [
         ("Ask IT", ["end"], ["tell logged-in users"]),
         ("Ask IT", ["write", "quarantine"], ["tell logged-in users"]),
@@ -33,8 +33,8 @@ def action(verb: str) -> Action:
         (" \n", ["end"], []),
     ],
 )
-def test_when(text: str, verbs: list[str], told: list[str]) -> None:
-    assert [str(one) for one in user_notice.notifying(Host("/nonexistent"), text, list(map(action, verbs)))] == told
+def test_when(text: str, verbs: list[str], actions: list[str]) -> None:
+    assert [str(one) for one in user_notice.notifying(Host("/nonexistent"), text, list(map(action, verbs)))] == actions
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,8 @@ def test_when(text: str, verbs: list[str], told: list[str]) -> None:
     ],
 )
 def test_until_when_something_is_kept(text: str, verbs: list[str], until: str, said: str) -> None:
-    (told,) = user_notice.notifying(Host("/nonexistent"), text, list(map(action, verbs)), until)
-    assert told.after == said
+    (notification,) = user_notice.notifying(Host("/nonexistent"), text, list(map(action, verbs)), until)
+    assert notification.after == said
 
 
 @given(st.text())
@@ -83,13 +83,13 @@ def test_terminals_are_written_to_and_a_full_one_is_skipped(tmp_path: Path) -> N
         def list(self, path: str) -> list[str]:
             return [os.path.basename(os.ttyname(fd)) for fd in (clogged, theirs)] if path == "/dev/pts" else []
 
-    told = Two(Path("/"))
-    assert name in list(user_notice.terminals(told))
-    user_notice.notify(told, "WeChat is not allowed here; ask IT")
+    host = Two(Path("/"))
+    assert name in list(user_notice.terminals(host))
+    user_notice.notify(host, "WeChat is not allowed here; ask IT")
     assert select.select([ours], [], [], 5)[0]
     assert b"proscribe: WeChat is not allowed here; ask IT" in os.read(ours, 1000)
     os.chmod(name, 0o600)  # mesg n
-    assert name not in list(user_notice.terminals(told))
+    assert name not in list(user_notice.terminals(host))
     for descriptor in (ours, theirs, full, clogged):
         os.close(descriptor)
     assert host.root == "/"
@@ -119,10 +119,10 @@ TWO = "Ask the service desk.\n請聯絡資訊科技服務台。"
 
 def test_a_notice_in_two_languages_is_shown_in_both_in_their_order() -> None:
     """Which language somebody reads is not known on a host that several share."""
-    (told,) = user_notice.notifying(Host("/nonexistent"), TWO, [action("quarantine")], "2027-02-24T02:30:00Z")
-    assert told.after == f"{TWO} What is moved is kept until 2027-02-24.\n"
-    (told,) = user_notice.notifying(Host("/nonexistent"), "\x1b[2J\n \n<b>x</b>", [action("end")])
-    assert told.after == "[2J\n(b)x(/b)\n"
+    (notification,) = user_notice.notifying(Host("/nonexistent"), TWO, [action("quarantine")], "2027-02-24T02:30:00Z")
+    assert notification.after == f"{TWO} What is moved is kept until 2027-02-24.\n"
+    (notification,) = user_notice.notifying(Host("/nonexistent"), "\x1b[2J\n \n<b>x</b>", [action("end")])
+    assert notification.after == "[2J\n(b)x(/b)\n"
 
 
 def test_each_language_stands_on_a_line_of_its_own_on_a_terminal(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from people import ALICE, BOB, everywhere, put, tree
+from made_users import ALICE, BOB, everywhere, put, tree
 from proscribe.controls.apps.systems import npm
 from proscribe.host import ControlError, Host, Result
 

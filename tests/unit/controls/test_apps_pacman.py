@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from people import put, tree
+from made_users import put, tree
 from proscribe.controls.apps.systems import pacman, pacman_removal
 from proscribe.controls.apps.systems.package import Package
 from proscribe.host import ControlError, Host, Process, Result
@@ -30,7 +30,7 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("entry", "told"),
+    ("entry", "parsed"),
     [
         ("wechat-bin-4.0-1", ("wechat-bin", "4.0-1")),
         ("qq-1:3.2_b-2.1", ("qq", "1:3.2_b-2.1")),
@@ -40,8 +40,8 @@ def root(tmp_path: Path) -> Path:
         ("", ("", "")),
     ],
 )
-def test_name_and_version_of_an_entry(entry: str, told: tuple[str, str]) -> None:
-    assert pacman.parse(entry) == told
+def test_name_and_version_of_an_entry(entry: str, parsed: tuple[str, str]) -> None:
+    assert pacman.parse(entry) == parsed
 
 
 @given(st.text())
@@ -132,24 +132,24 @@ def test_any_answer_is_read_without_an_error(answer: str) -> None:
 
 @pytest.mark.parametrize("contact", ["", "it@example.org", "$(touch x) `id` '\"; exit 0 #", "two\nlines {} %s"])
 def test_the_script_says_whom_to_ask_and_nothing_runs_out_of_it(tmp_path: Path, contact: str) -> None:
-    script, hook, _ = pacman.gate({"wechat-bin"}, contact)
+    script, hook, _ = pacman.block_parts({"wechat-bin"}, contact)
     place = put(tmp_path, "gate", script.content, 0o755)
     done = subprocess.run([place], input="wechat-bin\n", capture_output=True, text=True, cwd=tmp_path, check=False)
-    whom = " ".join(contact.split()) or "the administrators of this host"
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, f"proscribe: nothing was installed; ask {whom}")
+    contacts = " ".join(contact.split()) or "the administrators of this host"
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, f"proscribe: nothing was installed; ask {contacts}")
     assert [path.name for path in tmp_path.iterdir()] == ["gate"]
     assert "Target = wechat-bin\n" in hook.content
 
 
 def test_a_hook_always_has_a_target(root: Path) -> None:
-    _, hook, _ = pacman.gate({"wechat-bin"}, "", {"wechat-bin": ["4.0-1"]})
+    _, hook, _ = pacman.block_parts({"wechat-bin"}, "", {"wechat-bin": ["4.0-1"]})
     assert [line for line in hook.content.splitlines() if line.startswith("Target")] == ["Target = /"]
 
 
 def test_a_refusal_has_the_organisations_own_words_in_each_language_and_in_their_order(tmp_path: Path) -> None:
-    notices = ("it's %s {} \\c $(id)", "本電腦不得安裝此軟件。")
-    script, *_ = pacman.gate({"wechat-bin"}, "it", notices=notices)
+    messages = ("it's %s {} \\c $(id)", "本電腦不得安裝此軟件。")
+    script, *_ = pacman.block_parts({"wechat-bin"}, "it", messages=messages)
     place = put(tmp_path, "gate", script.content, 0o755)
     done = subprocess.run([place], input="wechat-bin\n", capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-2:] == [f"proscribe: {notice}" for notice in notices]
+    assert done.stdout.splitlines()[-2:] == [f"proscribe: {message}" for message in messages]

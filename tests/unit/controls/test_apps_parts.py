@@ -270,7 +270,7 @@ def test_a_directory_with_too_much_in_it(tmp_path: Path, monkeypatch: pytest.Mon
     own = program_parts.Own([], [], os.getuid())
     with pytest.raises(program_parts.TooLarge):
         own.layout(Host(str(tmp_path)), "/app")
-    assert "more in it than is looked through" in own.unlike(Host(str(tmp_path)), "/app", "/app")
+    assert "more in it than is searched" in own.unlike(Host(str(tmp_path)), "/app", "/app")
 
 
 @pytest.mark.parametrize("name", sorted(program_parts.FRAME))

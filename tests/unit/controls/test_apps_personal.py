@@ -58,9 +58,9 @@ def test_a_program_has_the_version_and_the_place_of_its_own_installation(
     """A waiver for a version or a path covers it by these; a wrong one would let in what nobody waived."""
     identity = running.Identity(["wechat"], "x", "flatpak", "x")
     one = running.Running(identity, "alice", "now", [Process(7, "/x")])
-    told = running.placed(one, desired(wechat={"packages": {"flatpak": ["x"]}}), packages)
-    assert (told.version, told.place) == (version, place)
-    assert told.identity == identity and told[:4] == one[:4]
+    placed = running.placed(one, desired(wechat={"packages": {"flatpak": ["x"]}}), packages)
+    assert (placed.version, placed.place) == (version, place)
+    assert placed.identity == identity and placed[:4] == one[:4]
 
 
 def test_a_finding_says_who_what_and_since_when() -> None:
@@ -91,11 +91,11 @@ def test_the_init_of_a_sandbox_is_ended_last_and_programs_apart(host: MadeHost) 
         return running.Identity(["a"], known[process.pid], "flatpak", known[process.pid]) if process.pid != 12 else None
 
     processes = [Process(pid, os.readlink(f"{host.root}/proc/{pid}/exe")) for pid in (3, 5, 9, 11)]
-    told = running.running(host, identify, processes)
-    assert [(one.identity.id, [process.pid for process in one.processes]) for one in told] == [
+    programs = running.running(host, identify, processes)
+    assert [(one.identity.id, [process.pid for process in one.processes]) for one in programs] == [
         ("com.x", [5, 9, 3]), ("other", [11])
     ]  # fmt: skip
-    assert all(one.started.startswith("2023-") and one.user == "alice" for one in told)
+    assert all(one.started.startswith("2023-") and one.user == "alice" for one in programs)
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,8 @@ def test_what_runs_from_each_kind_of_copy_is_ended(host: MadeHost, kind: str) ->
     host.program(7, f"/home/alice/{exe}")
     windows = ["Tencent/WeChat/WeChat.exe"]
     of = plan(wechat={"processes": ["wechat"], "web_hosts": ["wechat.com"], "windows": windows})
-    told = [str(action) for action in apps.enforce(host, of).actions]
-    assert (f"end {exe.rpartition('/')[2]} of alice (pid 7)" in told) is (kind != "launcher")
+    actions = [str(action) for action in apps.enforce(host, of).actions]
+    assert (f"end {exe.rpartition('/')[2]} of alice (pid 7)" in actions) is (kind != "launcher")
 
 
 PACKAGE, CERTAIN, DOUBTFUL = "package", "certain", "doubtful"
@@ -279,9 +279,9 @@ def test_findings_are_paid_from_the_budget(host: MadeHost) -> None:
     assert per_user._guarded(host, lambda: (["c"], "")) == ([], "over budget: more than 2 findings")
 
 
-@pytest.mark.parametrize(("unseen", "told"), [("why", ["why"]), ("", [""]), ([], []), (["a", "b"], ["a", "b"])])
-def test_reasons_are_a_list(unseen: Any, told: list[str]) -> None:
-    assert per_user._reasons(unseen) == told
+@pytest.mark.parametrize(("unseen", "listed"), [("why", ["why"]), ("", [""]), ([], []), (["a", "b"], ["a", "b"])])
+def test_reasons_are_a_list(unseen: Any, listed: list[str]) -> None:
+    assert per_user._reasons(unseen) == listed
 
 
 def test_who_has_a_part_of_a_look(host: MadeHost) -> None:
@@ -397,7 +397,7 @@ def test_only_root_is_asked_about_in_the_process_that_looks_at_the_host(
 ) -> None:
     """What belongs to another user may hang or lie, so it is looked at apart, within his budget."""
     Path(host.root + "/etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n")
-    asked: list[str] = []
+    queried: list[str] = []
 
     class Made:
         MANAGER = "npm"
@@ -409,22 +409,22 @@ def test_only_root_is_asked_about_in_the_process_that_looks_at_the_host(
 
         @staticmethod
         def query_of(door: Host, user: User, ids: Any) -> Any:
-            asked.append(user.name)
+            queried.append(user.name)
             return [], ""
 
         @staticmethod
         def owned_directories(door: Host, user: User | None) -> Sequence[str]:
-            asked.append(user.name if user else "the host")
+            queried.append(user.name if user else "the host")
             return ()
 
         @staticmethod
         def there(door: Host, user: User | None) -> bool:
-            asked.append(user.name if user else "the host")
+            queried.append(user.name if user else "the host")
             return False
 
     monkeypatch.setattr(observed, "SYSTEMS", [Made])
     observed.observe_apps(host, plan(wechat={"packages": {"npm": ["wechat"]}})["controls"]["apps"])
-    assert set(asked) == {"root", "the host"}
+    assert set(queried) == {"root", "the host"}
 
 
 @pytest.mark.parametrize("whose", ["the host", "root"])
@@ -471,15 +471,15 @@ def test_which_package_systems_users_have_is_told_where_all_of_them_were_seen(
     monkeypatch.setattr(per_user, "observe_users", lambda *_: theirs)
     host.root_user = privileged
     observed.observe_apps(host, plan(wechat={"packages": {"npm": ["wechat"]}})["controls"]["apps"])
-    told = ["brew", "nix"] if known and privileged else None
-    assert host.told.get("user_package_systems") == told and host.told["package_systems"] == ["dpkg"]
+    named = ["brew", "nix"] if known and privileged else None
+    assert host.record_fields.get("user_package_systems") == named and host.record_fields["package_systems"] == ["dpkg"]
 
 
 def test_a_package_system_that_a_user_has_brought_is_told(host: MadeHost) -> None:
     Path(host.root + "/etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
     (Path(host.root) / "home/alice/.nix-profile").mkdir()
     observed.observe_apps(host, plan(wechat={"packages": {"npm": ["wechat"]}})["controls"]["apps"])
-    assert host.told["user_package_systems"] == ["nix"]
+    assert host.record_fields["user_package_systems"] == ["nix"]
 
 
 @pytest.mark.parametrize("learns", [True, False])
@@ -490,12 +490,12 @@ def test_what_was_not_seen_of_a_user_is_told_whatever_else_there_is(
     Path(host.root + "/etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
     real = per_user.scan.scan_files
 
-    def look(door: Host, services: Any, names: Any, region: Any, *more: Any) -> Any:
+    def scan_files(door: Host, services: Any, names: Any, region: Any, *more: Any) -> Any:
         if region.user is None:
             return real(door, services, names, region, *more)
         return per_user.scan.PortableApps([], ["closed"], [], {}, {})
 
-    monkeypatch.setattr(per_user.scan, "scan_files", look)
+    monkeypatch.setattr(per_user.scan, "scan_files", scan_files)
     host.learns = learns
     seen = observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
     assert seen.unseen == {"wechat": "alice: closed"}
@@ -516,8 +516,8 @@ def test_what_runs_from_what_stays_of_a_copy_is_not_ended(host: MadeHost) -> Non
     made.put(Path(host.root + "/home/alice/wechat"), app)
     for pid, name in ((7, "wechat"), (8, "thesis")):
         host.program(pid, f"/home/alice/wechat/{name}")
-    told = [str(action) for action in apps.enforce(host, plan(wechat={"processes": ["wechat"]})).actions]
-    assert [one for one in told if one.startswith("end ")] == ["end wechat of alice (pid 7)"]
+    actions = [str(action) for action in apps.enforce(host, plan(wechat={"processes": ["wechat"]})).actions]
+    assert [one for one in actions if one.startswith("end ")] == ["end wechat of alice (pid 7)"]
 
 
 def test_all_reasons_are_told_each_once(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from people import ALICE, BOB, everywhere, put, tree
+from made_users import ALICE, BOB, everywhere, put, tree
 from proscribe.controls.apps.systems import pip, pip_removal, pipx, site_packages
 from proscribe.controls.apps.systems.package import Package
 from proscribe.host import ControlError, Host, Result
@@ -77,11 +77,11 @@ def test_metadata_that_is_not_there_or_no_text_is_no_package(root: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("version", "told"), [("1.0rc1+x!2", "1.0rc1+x!2"), ("a\x1b[31m", ""), ("1 2", ""), ("9" * 65, "")]
+    ("version", "version_reported"), [("1.0rc1+x!2", "1.0rc1+x!2"), ("a\x1b[31m", ""), ("1 2", ""), ("9" * 65, "")]
 )
-def test_a_version_is_told_only_if_it_looks_like_one(root: Path, version: str, told: str) -> None:
+def test_a_version_is_told_only_if_it_looks_like_one(root: Path, version: str, version_reported: str) -> None:
     distribution(root, "/home/alice/.local/lib/python3.9/site-packages", "telethon-1.dist-info", "telethon", version)
-    assert [package.version for package in everywhere(pip, Host(str(root)), IDS)[0]] == [told]
+    assert [package.version for package in everywhere(pip, Host(str(root)), IDS)[0]] == [version_reported]
 
 
 @given(st.text())

@@ -27,7 +27,7 @@ PACKAGEKIT = "org.freedesktop.packagekit."
 WECHAT = {"package_ids": "wechat;4.0;amd64;made"}
 
 
-def asked(rule: str, *questions: tuple[str, dict[str, str], str]) -> list[Any]:
+def answers(rule: str, *questions: tuple[str, dict[str, str], str]) -> list[Any]:
     """What a rule says to an action with these details that a user wants."""
     said = json.dumps([rule, questions])
     done = subprocess.run(["node", "-e", ASK], input=said, capture_output=True, text=True, check=True)
@@ -41,7 +41,7 @@ def test_packagekit(contact: str) -> None:
     install, untrusted = PACKAGEKIT + "package-install", PACKAGEKIT + "package-install-untrusted"
     both = {"package_ids": "weechat;4.6;amd64;made&wechat;4.0;amd64;made"}
     like = {"package_ids": "weechat;4.6;amd64;made&wechat-theme;4.0;amd64;wechat"}
-    assert asked(
+    assert answers(
         rule.content,
         (install, WECHAT, "alice"),
         (install, both, "alice"),
@@ -57,7 +57,7 @@ def test_packagekit(contact: str) -> None:
 
 @pytest.mark.parametrize("contact", CONTACTS)
 def test_snap(contact: str) -> None:
-    (rule,) = snap.gate({"telegram-desktop"}, contact)
+    (rule,) = snap.block_parts({"telegram-desktop"}, contact)
     manage = "io.snapcraft.snapd.manage"
     questions = ((manage, {}, "alice"), (manage, {}, "root"), ("io.snapcraft.snapd.login", {}, "alice"))
-    assert asked(rule.content, *questions) == ["no", "-", "-"]
+    assert answers(rule.content, *questions) == ["no", "-", "-"]

@@ -57,9 +57,9 @@ def test_the_manifest(tmp_path: Path, two: bool) -> None:
     seen = host.stat(TREE)
     enforced(host, TREE)
     (name,) = folders(host)
-    told = json.loads((tmp_path / ITEMS[1:] / name / "manifest.json").read_text())
+    stored = json.loads((tmp_path / ITEMS[1:] / name / "manifest.json").read_text())
     assert name.startswith("telegram-")
-    assert {key: told[key] for key in ("id", "path", "services", "kind", "doing", "hold", "files", "shared")} == {
+    assert {key: stored[key] for key in ("id", "path", "services", "kind", "doing", "hold", "files", "shared")} == {
         "id": name,
         "path": TREE,
         "services": ["telegram"],
@@ -69,9 +69,9 @@ def test_the_manifest(tmp_path: Path, two: bool) -> None:
         "files": 4,
         "shared": 0,
     }
-    assert seen and told["attributes"]["mtime_ns"] == seen.st_mtime_ns
-    assert len(told["sha256"]) == 64
-    assert "lift" in told["written_by"]
+    assert seen and stored["attributes"]["mtime_ns"] == seen.st_mtime_ns
+    assert len(stored["sha256"]) == 64
+    assert "lift" in stored["written_by"]
 
 
 def test_a_path_of_any_bytes(tmp_path: Path, two: bool) -> None:
@@ -104,8 +104,8 @@ def test_what_is_kept_is_not_its_users_any_more_until_it_comes_back(tmp_path: Pa
     for path in (TREE, FILE):
         os.chown(tmp_path / path[1:], 12345, 12345)
     enforced(host, TREE, FILE)
-    kept = [tmp_path / ITEMS[1:] / name / manifest.CONTENT for name in folders(host)]
-    assert [(one.stat().st_uid, one.stat().st_gid) for one in kept] == [(0, 0)] * 2
+    contents = [tmp_path / ITEMS[1:] / name / manifest.CONTENT for name in folders(host)]
+    assert [(one.stat().st_uid, one.stat().st_gid) for one in contents] == [(0, 0)] * 2
     lifted(host)
     assert [(tmp_path / path[1:]).stat().st_uid for path in (TREE, FILE)] == [12345] * 2
 
@@ -125,7 +125,7 @@ def test_never_over_what_stands_there_now(tmp_path: Path, two: bool) -> None:
     (tmp_path / FILE[1:]).write_text("a new one")
     changes = lifted(host)
     (refusal,) = changes.refused
-    assert refusal.rule == "apps/telegram" and "something stands there now" in refusal.reason
+    assert refusal.rule == "apps/telegram" and "something is there now" in refusal.reason
     assert (tmp_path / FILE[1:]).read_text() == "a new one"
     (tmp_path / FILE[1:]).unlink()
     assert lifted(host).refused == []
@@ -154,7 +154,7 @@ def test_one_by_its_id(tmp_path: Path) -> None:
 
 def test_something_else_stands_there_by_now(tmp_path: Path, two: bool) -> None:
     host = made_host(tmp_path)
-    with pytest.raises(ControlError, match="something else stands there by now"):
+    with pytest.raises(ControlError, match="something else is there by now"):
         moving.take(host, moving.Taking(FILE, ["wechat"], "appimage", identity=(1, 2))).apply()
     assert host.stat(FILE) and list(folders(host)) == []
 
@@ -322,14 +322,14 @@ def test_what_a_manifest_says_is_when_whose_what_and_until_when(tmp_path: Path, 
     assert (str(action), action.before) == (f"quarantine {FILE}", f"{FILE}\n")
     action.apply()
     (item,) = manifest.items(host)
-    taken_at, kept_until = (
-        calendar.timegm(time.strptime(told, "%Y-%m-%dT%H:%M:%SZ")) for told in (item.taken_at, item.kept_until)
+    taken_at, end = (
+        calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")) for text in (item.taken_at, item.kept_until)
     )
-    assert before - 2 <= taken_at <= time.time() + 1 and 998 <= kept_until - taken_at <= 1002
+    assert before - 2 <= taken_at <= time.time() + 1 and 998 <= end - taken_at <= 1002
     assert (item.services, item.kind, item.owner) == (["wechat", "qq"], "appimage", host.account(seen.st_uid).name)
     assert item.identity == [seen.st_dev, seen.st_ino]
     assert (item.attributes.mode, item.attributes.mtime_ns) == (seen.st_mode, seen.st_mtime_ns)
-    assert (item.group, item.doing, item.hold, item.kept) == ("", "", "", True)
+    assert (item.group, item.doing, item.hold, item.at_rest) == ("", "", "", True)
     readme = (tmp_path / ITEMS[1:] / "README").stat()
     assert stat.S_IMODE(readme.st_mode) == 0o600
 
@@ -350,7 +350,7 @@ def test_only_what_was_seen_is_taken_and_what_was_seen_is(tmp_path: Path, two: b
     host = made_host(tmp_path)
     seen = os.stat(tmp_path / FILE[1:])
     for wrong in ((seen.st_dev + 1, seen.st_ino), (seen.st_dev, seen.st_ino + 1)):
-        with pytest.raises(ControlError, match="something else stands there by now; the next run looks again"):
+        with pytest.raises(ControlError, match="something else is there by now; the next run checks again"):
             moving.take(host, moving.Taking(FILE, ["wechat"], "appimage", identity=wrong)).apply()
     right = (seen.st_dev, seen.st_ino)
     moving.take(host, moving.Taking(FILE, [], "appimage", identity=right)).apply()
@@ -367,7 +367,7 @@ def test_what_cannot_be_looked_at_again_goes_back(tmp_path: Path, two: bool, err
     def doubt(*what: Any) -> str:
         raise error
 
-    with pytest.raises(ControlError, match=f"{error}; the next run looks again"):
+    with pytest.raises(ControlError, match=f"{error}; the next run checks again"):
         moving.take(host, moving.Taking(FILE, ["wechat"], "appimage", doubt=doubt)).apply()
     assert (tmp_path / FILE[1:]).read_bytes() == content and list(folders(host)) == []
 

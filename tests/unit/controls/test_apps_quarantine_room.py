@@ -26,7 +26,7 @@ def at(seconds: float) -> str:
 
 
 @pytest.mark.parametrize(
-    ("taken_at", "kept_until", "keep", "end"),
+    ("taken_at", "until", "keep", "end"),
     [
         ("2026-11-20T08:00:00Z", "", DAY, "2026-11-21T08:00:00Z"),
         ("2026-11-20T08:00:00Z", "2027-02-18T08:00:00Z", DAY, "2027-02-18T08:00:00Z"),
@@ -35,8 +35,8 @@ def at(seconds: float) -> str:
         ("yesterday", "", DAY, ""),  # of no known age, so that it is never too old
     ],
 )
-def test_when_something_has_been_kept_long_enough(taken_at: str, kept_until: str, keep: int, end: str) -> None:
-    assert capacity.ends(taken_at, kept_until, keep) == end
+def test_when_something_has_been_kept_long_enough(taken_at: str, until: str, keep: int, end: str) -> None:
+    assert capacity.ends(taken_at, until, keep) == end
 
 
 def taken(host: Host, path: str = FILE, **how: Any) -> Item:
@@ -108,10 +108,10 @@ def test_a_sum_tells_what_it_is_of(tmp_path: Path) -> None:
     os.link(tree / "one", tmp_path / "outside")
     (tree / "link").symlink_to("one")
     directory = os.open(tmp_path, os.O_RDONLY)
-    told = directories.sum_up(directory, "tree")
-    assert (told.files, told.size, told.shared) == (3, 19, 1)
+    summary = directories.sum_up(directory, "tree")
+    assert (summary.files, summary.size, summary.shared) == (3, 19, 1)
     (tree / "one").write_bytes(b"12346")
-    assert directories.sum_up(directory, "tree").sha256 != told.sha256
+    assert directories.sum_up(directory, "tree").sha256 != summary.sha256
     os.close(directory)
 
 
@@ -183,8 +183,8 @@ class Full:
     ],
 )
 def test_a_reserve_stays_free(disk: int, free: int, why: str) -> None:
-    told = capacity.too_much(directories.Extent(disk, 1), Full(free))  # type: ignore[arg-type]
-    assert why in told and bool(why) == bool(told)
+    refusal = capacity.too_much(directories.Extent(disk, 1), Full(free))  # type: ignore[arg-type]
+    assert why in refusal and bool(why) == bool(refusal)
 
 
 def test_a_twentieth_of_a_large_file_system_stays_free() -> None:
@@ -238,15 +238,15 @@ def test_a_share_is_of_one_owner_and_counts_what_takes_room(
     block = (home / "new").stat().st_blocks * 512
     real = os.fstatvfs
 
-    class Told:
+    class FileSystem:
         def __init__(self, descriptor: int) -> None:
             self.f_blocks, self.f_frsize = share * block * capacity.SHARE, 1
             self.f_bavail = real(descriptor).f_bavail
 
-    monkeypatch.setattr(os, "fstatvfs", Told)
+    monkeypatch.setattr(os, "fstatvfs", FileSystem)
     monkeypatch.setattr(capacity, "PIECES", pieces)
-    told = capacity.lacking(host, ["/home/alice/new"])
-    assert why in told and bool(why) == bool(told)
+    refusal = capacity.lacking(host, ["/home/alice/new"])
+    assert why in refusal and bool(why) == bool(refusal)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
@@ -277,8 +277,8 @@ def test_only_what_is_copied_needs_room(tmp_path: Path, monkeypatch: pytest.Monk
         seen = real(path, **options)
         if path == "." or not str(path).endswith(".AppImage"):
             return seen
-        told = {name: getattr(seen, name) for name in dir(seen) if name.startswith("st_")}
-        return SimpleNamespace(**{**told, "st_dev": seen.st_dev + 1})
+        fields = {name: getattr(seen, name) for name in dir(seen) if name.startswith("st_")}
+        return SimpleNamespace(**{**fields, "st_dev": seen.st_dev + 1})
 
     monkeypatch.setattr(os, "stat", elsewhere)
     assert "there is no room for it in /var/lib/proscribe" in capacity.lacking(host, [FILE])
@@ -372,24 +372,24 @@ def test_what_turns_out_to_be_something_else_goes_back(tmp_path: Path, monkeypat
             if two:
                 in_two_file_systems(patch, root)
             host = made_host(root)
-            asked: list[tuple[bytes | None, str]] = []
+            checked: list[tuple[bytes | None, str]] = []
 
-            def doubt(door: Host, path: str, original: str, asked: list[Any] = asked) -> str:
-                asked.append((door.read(path), original))
+            def doubt(door: Host, path: str, original: str, checked: list[Any] = checked) -> str:
+                checked.append((door.read(path), original))
                 return "it is a thesis"
 
-            with pytest.raises(ControlError, match="it is a thesis; the next run looks again"):
+            with pytest.raises(ControlError, match="it is a thesis; the next run checks again"):
                 taken(host, doubt=doubt)
-            assert asked == [((root / FILE[1:]).read_bytes(), FILE)]
+            assert checked == [((root / FILE[1:]).read_bytes(), FILE)]
             assert list(folders(host)) == [] and not list(root.glob("**/.proscribe-quarantine-*"))
 
 
 def test_parts_go_and_come_back_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host = made_host(tmp_path)
     parts = [f"{TREE}/Telegram", f"{TREE}/deep"]
-    told = moving.take(host, moving.Taking(TREE, ["telegram"], "tree", parts))
-    assert (str(told), told.before) == (f"quarantine {TREE}", f"{parts[0]}\n{parts[1]}\n")
-    told.apply()
+    action = moving.take(host, moving.Taking(TREE, ["telegram"], "tree", parts))
+    assert (str(action), action.before) == (f"quarantine {TREE}", f"{parts[0]}\n{parts[1]}\n")
+    action.apply()
     assert [host.stat(path) for path in parts] == [None, None] and host.stat(f"{TREE}/same")
     one, other = manifest.items(host)
     assert one.group == other.group and one.group in (one.id, other.id)
@@ -412,9 +412,9 @@ NOW = 1_800_000_000
 
 
 def item(**more: Any) -> Item:
-    told = {"id": "wechat-1", "path": "/x", "services": [], "kind": "", "owner": "", "identity": []}
-    known = {"taken_at": at(NOW - 91 * DAY), "doing": "", "kept": True, "kept_until": at(NOW - DAY)}
-    return Item(**{**told, "attributes": manifest.Attributes(0, 0, 0, 0, 0, {}), **known, **more})
+    fields = {"id": "wechat-1", "path": "/x", "services": [], "kind": "", "owner": "", "identity": []}
+    known = {"taken_at": at(NOW - 91 * DAY), "doing": "", "at_rest": True, "kept_until": at(NOW - DAY)}
+    return Item(**{**fields, "attributes": manifest.Attributes(0, 0, 0, 0, 0, {}), **known, **more})
 
 
 @pytest.mark.parametrize(
@@ -426,7 +426,7 @@ def item(**more: Any) -> Item:
         (item(kept_until="", taken_at=at(NOW - 89 * DAY)), False),
         (item(doing="take"), False),
         (item(doing="restore"), False),
-        (item(kept=False), False),
+        (item(at_rest=False), False),
         (item(taken_at=at(NOW + DAY)), False),  # in the future
         (item(taken_at="yesterday"), False),
         (item(taken_at=""), False),
@@ -465,16 +465,16 @@ def test_what_came_without_a_date_is_kept_from_when_it_was_taken(days: int, gone
     assert capacity.expired(item(taken_at=at(NOW - days * DAY), kept_until=""), 90 * DAY, NOW) is gone
 
 
-@pytest.mark.parametrize("more", [{"doing": "lift"}, {"kept": False}])
+@pytest.mark.parametrize("more", [{"doing": "lift"}, {"at_rest": False}])
 def test_what_is_under_way_is_never_pruned(more: dict[str, Any]) -> None:
     assert capacity.expired(item(), 90 * DAY, NOW) and not capacity.expired(item(**more), 90 * DAY, NOW)
 
 
 def test_a_time_is_read_as_it_was_written() -> None:
-    for told in ("2026-11-26T03:00:00Z", "1970-01-01T00:00:01Z"):
-        assert at(capacity.seconds(told)) == told
-    for told in ("", "2026-11-26", "2026-11-26 03:00:00", "soon"):
-        assert capacity.seconds(told) == 0
+    for text in ("2026-11-26T03:00:00Z", "1970-01-01T00:00:01Z"):
+        assert at(capacity.seconds(text)) == text
+    for text in ("", "2026-11-26", "2026-11-26 03:00:00", "soon"):
+        assert capacity.seconds(text) == 0
     assert abs(capacity.seconds(capacity.until(90 * DAY)) - time.time() - 90 * DAY) < 60
 
 
@@ -485,9 +485,9 @@ def test_only_what_is_over_is_pruned(tmp_path: Path) -> None:
     one = taken(host, TREE, keep=DAY)
     assert capacity.pruning(host, DAY) == []
     place = tmp_path / ITEMS[1:] / one.id
-    told = json.loads((place / "manifest.json").read_text())
+    stored = json.loads((place / "manifest.json").read_text())
     past = {"taken_at": at(time.time() - 3 * DAY), "kept_until": at(time.time() - 2 * DAY)}
-    (place / "manifest.json").write_text(json.dumps({**told, **past}))
+    (place / "manifest.json").write_text(json.dumps({**stored, **past}))
     (action,) = capacity.pruning(host, DAY)
     assert (action.before, str(action)) == (f"{TREE}\n", f"prune {one.id} ({TREE})")
     left: list[tuple[str, list[str]]] = []
@@ -512,8 +512,8 @@ def test_an_enforcing_run_prunes_what_was_kept_long_enough(tmp_path: Path) -> No
     old, new = taken(host, TREE, keep=DAY), taken(host, FILE, keep=90 * DAY)
     place = tmp_path / ITEMS[1:]
     past = {"taken_at": at(time.time() - 3 * DAY), "kept_until": at(time.time() - 2 * DAY)}
-    told = json.loads((place / old.id / "manifest.json").read_text())
-    (place / old.id / "manifest.json").write_text(json.dumps({**told, **past}))
+    stored = json.loads((place / old.id / "manifest.json").read_text())
+    (place / old.id / "manifest.json").write_text(json.dumps({**stored, **past}))
     actions = capacity.pruning(host, DAY)
     assert [str(action) for action in actions] == [f"prune {old.id} ({TREE})"]
     assert sorted(folders(host)) == sorted([old.id, new.id]), "check mode only shows it"
@@ -545,26 +545,26 @@ def test_a_pruning_that_is_killed_is_completed(tmp_path: Path) -> None:
 
 def test_the_record_says_what_is_in_it(tmp_path: Path) -> None:
     host = made_host(tmp_path)
-    assert unfinished.observe(host, "enforce") == [] and "quarantine" not in host.told
+    assert unfinished.observe(host, "enforce") == [] and "quarantine" not in host.record_fields
     one, other = taken(host, TREE), taken(host)
     assert unfinished.observe(host, "enforce") == []
     owner = host.account(os.getuid()).name
-    told = host.told["quarantine"]
-    assert told == {
+    held = host.record_fields["quarantine"]
+    assert held == {
         "items": 2,
         "bytes": one.disk + other.disk,
         "oldest": min(one.taken_at, other.taken_at),
         "owners": {owner: one.disk + other.disk},
     }
-    assert told["bytes"] > 0
+    assert held["bytes"] > 0
 
 
-def kept(root: Path, **manifests: dict[str, Any]) -> tuple[Host, list[str]]:
+def with_manifests(root: Path, **manifests: dict[str, Any]) -> tuple[Host, list[str]]:
     """A host with folders of these names and manifests, and the names."""
-    for name, told in manifests.items():
+    for name, manifest_fields in manifests.items():
         place = root / ITEMS[1:] / name
         place.mkdir(parents=True)
-        (place / "manifest.json").write_text(json.dumps(told))
+        (place / "manifest.json").write_text(json.dumps(manifest_fields))
     (root / ITEMS[1:] / "README").touch()
     return Host(str(root)), ["README", *manifests]
 
@@ -573,30 +573,30 @@ WHEN = "2026-11-2{}T08:00:00Z"
 
 
 def test_what_a_quarantine_comes_to(tmp_path: Path) -> None:
-    host, names = kept(
+    host, names = with_manifests(
         tmp_path,
         a={"disk": 10, "size": 99, "owner": "alice", "taken_at": WHEN.format(2)},
         b={"disk": 0, "size": 5, "owner": "bob", "taken_at": WHEN.format(1)},
         c={"owner": "alice", "taken_at": "2026-11-20"},  # no time that we write
         d={"disk": 7, "owner": "bob"},  # without one it is none of ours
     )
-    told = {"items": 4, "bytes": 15, "oldest": WHEN.format(1), "owners": {"alice": 10, "bob": 5}}
-    assert unfinished.held(host, names) == told
+    held = {"items": 4, "bytes": 15, "oldest": WHEN.format(1), "owners": {"alice": 10, "bob": 5}}
+    assert unfinished.held(host, names) == held
     assert unfinished.held(host, ["README"]) == unfinished.held(host, []) == {}
 
 
 def test_of_a_large_quarantine_so_much_is_read_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A look must not take longer for what somebody has filled it with."""
-    assert (unfinished.COUNTED, unfinished.OWNERS) == (2000, 20)
+    assert (unfinished.COUNTED, unfinished.SHARES) == (2000, 20)
     sizes = {"u3": 1, "u2": 3, "u1": 1, "u0": 2}
     of = {name: {"disk": size, "owner": name, "taken_at": WHEN.format(1)} for name, size in sizes.items()}
-    host, names = kept(tmp_path, **of)
-    monkeypatch.setattr(unfinished, "OWNERS", 3)
-    told = unfinished.held(host, names)
-    assert (told["bytes"], list(told["owners"].items())) == (7, [("u2", 3), ("u0", 2), ("u1", 1)])
+    host, names = with_manifests(tmp_path, **of)
+    monkeypatch.setattr(unfinished, "SHARES", 3)
+    held = unfinished.held(host, names)
+    assert (held["bytes"], list(held["owners"].items())) == (7, [("u2", 3), ("u0", 2), ("u1", 1)])
     monkeypatch.setattr(unfinished, "COUNTED", 3)
-    told = unfinished.held(host, names)
-    assert (told["items"], told["bytes"]) == (4, 5)
+    held = unfinished.held(host, names)
+    assert (held["items"], held["bytes"]) == (4, 5)
 
 
 @pytest.mark.parametrize("error", [Unseen("closed"), ControlError("a link")])
@@ -604,7 +604,7 @@ def test_a_manifest_that_cannot_be_read_hides_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     of = {name: {"disk": 5, "owner": name, "taken_at": WHEN.format(1)} for name in ("a", "b")}
-    host, names = kept(tmp_path, **of)
+    host, names = with_manifests(tmp_path, **of)
     real = Host.read
 
     def read(self: Host, path: str, *most: int) -> bytes | None:
@@ -619,7 +619,7 @@ def test_a_manifest_that_cannot_be_read_hides_no_other(
 def test_a_move_that_was_cut_short_is_drift_and_what_cannot_be_seen_is_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host, _ = kept(tmp_path, **{"a-0123abcd.unfinished": {}, "b-0123abcd": {}})
+    host, _ = with_manifests(tmp_path, **{"a-0123abcd.unfinished": {}, "b-0123abcd": {}})
     (verdict,) = unfinished.observe(host, "enforce")
     found = Finding("quarantine", "a-0123abcd.unfinished", path=f"{ITEMS}/a-0123abcd.unfinished",
                     detail="a move that was cut short")  # fmt: skip
@@ -642,7 +642,7 @@ def test_a_broken_manifest_counts_as_an_item(tmp_path: Path, content: str) -> No
     one = taken(host)
     (tmp_path / ITEMS[1:] / one.id / "manifest.json").write_text(content)
     unfinished.observe(host, "enforce")
-    assert host.told["quarantine"]["items"] == 1 and host.told["quarantine"]["oldest"] == ""
+    assert host.record_fields["quarantine"]["items"] == 1 and host.record_fields["quarantine"]["oldest"] == ""
 
 
 def test_a_sparse_file_counts_for_what_it_takes(tmp_path: Path) -> None:

@@ -20,9 +20,9 @@ def test_coverage_shows_the_table(project: Path) -> None:
 
 
 def test_every_package_system_has_a_row() -> None:
-    ways = " ".join(row.way for row in ROUTES)
+    routes = " ".join(row.route for row in ROUTES)
     assert [
-        one.declared.name for one in declared() if WORDS.get(one.declared.name, one.declared.name) not in ways
+        one.declared.name for one in declared() if WORDS.get(one.declared.name, one.declared.name) not in routes
     ] == []
 
 
@@ -34,15 +34,15 @@ def functions_in(path: Path) -> set[str]:
 def missing(project: Path, row: Route) -> list[str]:
     """The claims of a row for which there is no test."""
     wrong = []
-    for column in ("seen", "removed", "kept_out"):
+    for column in ("seen", "removed", "prevented"):
         claim = getattr(row, column)
         file, _, name = claim.test.partition("::") if claim else ("", "", "")
         if claim and not (claim.text and name in functions_in(project / f"tests/{file}.py")):
-            wrong.append(f"{row.way}: {column}: {claim.test}")
+            wrong.append(f"{row.route}: {column}: {claim.test}")
     return wrong
 
 
-@pytest.mark.parametrize("row", ROUTES, ids=lambda row: row.way[:20])
+@pytest.mark.parametrize("row", ROUTES, ids=lambda row: row.route[:20])
 def test_what_a_row_claims_a_test_shows(project: Path, row: Route) -> None:
     """Each column is a promise: one that no test stands for is a hole that looks like a wall."""
     assert missing(project, row) == []
@@ -51,8 +51,8 @@ def test_what_a_row_claims_a_test_shows(project: Path, row: Route) -> None:
 def test_what_is_not_seen_is_neither_removed_nor_silently_open() -> None:
     """Nothing can take away what nothing sees; what no test keeps out or takes away says what is left."""
     for row in ROUTES:
-        assert row.seen or not (row.removed or row.kept_out), row.way
-        assert row.left or (row.removed and row.kept_out), row.way
+        assert row.seen or not (row.removed or row.prevented), row.route
+        assert row.left or (row.removed and row.prevented), row.route
 
 
 def test_a_claim_without_a_test_is_noticed(project: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_claim_without_a_test_is_noticed(project: Path) -> None:
         Claim("kept out", ""),
         Claim("", "integration/test_apps_real_dpkg::test_the_gate_on_every_road"),
     ):
-        assert len(missing(project, row._replace(kept_out=claim))) == 1
+        assert len(missing(project, row._replace(prevented=claim))) == 1
 
 
 def test_the_table_stays_one() -> None:

@@ -207,8 +207,8 @@ def test_what_the_administrator_leaves_out_stays_left_out(text: str, line: str) 
 
 
 def stanza(name: str, comment: str = "") -> str:
-    told = f"comment: {comment}\n" if comment else ""
-    return f"\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {name}\n{told}\n"
+    comment_line = f"comment: {comment}\n" if comment else ""
+    return f"\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {name}\n{comment_line}\n"
 
 
 @given(st.lists(st.tuples(NAMES, st.sampled_from(["", "why", "Written by hand"]))), st.sets(NAMES), st.booleans())
@@ -233,9 +233,9 @@ def test_locks_in_another_order_are_the_same_locks() -> None:
 
 
 def test_a_name_that_rpm_would_take_for_more_than_one_is_in_no_gate() -> None:
-    told = rpm_block.parts({"wechat", "we*", "a,b", "-e", "x y", "[abc]"}, "it@example.org", {})
-    assert told[0].desired(Host("/nonexistent")).count("=wechat\n") == 1
-    assert [part.conflicts for part in told if isinstance(part, rpm_block.Guard)] == [(Conflict("wechat"),)]
+    parts = rpm_block.parts({"wechat", "we*", "a,b", "-e", "x y", "[abc]"}, "it@example.org", {})
+    assert parts[0].desired(Host("/nonexistent")).count("=wechat\n") == 1
+    assert [part.conflicts for part in parts if isinstance(part, rpm_block.Guard)] == [(Conflict("wechat"),)]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from people import put, tree
+from made_users import put, tree
 from proscribe.controls.apps.systems import snap
 from proscribe.controls.apps.systems.package import Package
 from proscribe.host import Host, Process, Result
@@ -61,17 +61,17 @@ def snapd(root: Path) -> Iterator[Callable[[bytes], list[bytes]]]:
     os.close(directory)
 
     def answering(answer: bytes) -> list[bytes]:
-        asked: list[bytes] = []
+        requests: list[bytes] = []
 
         def serve() -> None:
             connection, _ = server.accept()
             with connection:
-                asked.append(connection.recv(65536))
+                requests.append(connection.recv(65536))
                 connection.sendall(answer)
 
         server.listen()
         threading.Thread(target=serve, daemon=True).start()
-        return asked
+        return requests
 
     yield answering
     server.close()
@@ -85,13 +85,13 @@ PATH = f"{snap.SNAPS}/telegram-desktop_6389.snap"
 
 
 def test_snapd_tells_the_version(root: Path, snapd: Callable[[bytes], list[bytes]]) -> None:
-    asked = snapd(http(json.dumps(ANSWER).encode()))
+    requests = snapd(http(json.dumps(ANSWER).encode()))
     [found], unseen = snap.query(Host(str(root)), IDS)
     assert (found.finding()[:6], unseen) == (
         ("package", "telegram-desktop", "snap", "5.8.3", "system", PATH),
         "",
     )
-    assert asked[0].startswith(b"GET /v2/snaps HTTP/1.1\r\n")
+    assert requests[0].startswith(b"GET /v2/snaps HTTP/1.1\r\n")
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_nobody_is_asked_where_nothing_of_interest_is_there(root: Path, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("file", "told"),
+    ("file", "parsed"),
     [
         ("slack_12.snap", ("slack", "slack", "12")),
         ("slack_x1.snap", ("slack", "slack", "x1")),  # snap try
@@ -128,8 +128,8 @@ def test_nobody_is_asked_where_nothing_of_interest_is_there(root: Path, monkeypa
         ("slack_12.snap\n", ("", "", "")),
     ],
 )
-def test_names_of_files(file: str, told: tuple[str, str, str]) -> None:
-    assert snap.parse_file(file) == told
+def test_names_of_files(file: str, parsed: tuple[str, str, str]) -> None:
+    assert snap.parse_file(file) == parsed
 
 
 @given(st.text())

@@ -120,7 +120,7 @@ def test_the_bounds_are_these() -> None:
         ({"block": 4095}, "of another kind"),
         ({"block": 2**20}, ""),
         ({"block": 2**20 + 1}, "of another kind"),
-        ({"method": 3}, "packed in a way that is not known here"),
+        ({"method": 3}, "packed with an unknown method"),
     ],
 )
 def test_what_its_head_says_is_believed_within_bounds(other: dict[str, int], why: str) -> None:
@@ -152,7 +152,7 @@ def test_so_many_blocks_are_unpacked_and_no_more(monkeypatch: pytest.MonkeyPatch
     if fine:
         assert content_of(archive, "a") == filled(3 * BLOCK + 1)
     else:
-        with pytest.raises(Unreadable, match="too much to look through"):
+        with pytest.raises(Unreadable, match="too much in it to search"):
             content_of(archive, "a")
 
 
@@ -209,7 +209,7 @@ def test_of_a_large_file_the_beginning_is_read() -> None:
     content = filled(300 * BLOCK + 1)
     made = Maker({"a": content}).archive()
     assert content_of(opened(made), "a", 50 * BLOCK + 1) == content[: 50 * BLOCK + 1]
-    with pytest.raises(Unreadable, match="too much to look through"):
+    with pytest.raises(Unreadable, match="too much in it to search"):
         content_of(opened(made), "a")
 
 

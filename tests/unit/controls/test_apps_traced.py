@@ -9,13 +9,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from people import ALICE, put, tree
+from made_users import ALICE, put, tree
 from proscribe.controls import apps
 from proscribe.controls.apps.systems.on_demand import OnDemand
 from proscribe.controls.apps.systems.registry import BY_NAME, ON_DEMAND
 from proscribe.host import ControlError, Host, Process, Unseen
 
-LOOK = """
+PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from proscribe.controls.apps.observed import observe_apps
@@ -30,7 +30,7 @@ FEW = {"conda", "nix", "guix", "brew", "waydroid", "store_paths"}
 
 def loaded(root: Path) -> set[str]:
     source = Path(apps.__file__).parents[3]
-    command = [sys.executable, "-I", "-c", LOOK, str(source), str(root)]
+    command = [sys.executable, "-I", "-c", PROGRAM, str(source), str(root)]
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
@@ -76,22 +76,22 @@ def test_its_file_is_asked_only_where_something_is_there_and_looked_for(tmp_path
     if there:
         put(root, "/trace/x")
         put(root, f"{ALICE.home}/trace/x")
-    host, asked = Host(str(root)), []
+    host, queried = Host(str(root)), []
     inner = SimpleNamespace(
-        query=lambda *what: asked.append(what) or (["p"], "b"),
-        query_of=lambda *what: asked.append(what) or (["p"], "b"),
-        programs=lambda *what: asked.append(what) or (lambda process: "p"),
-        owned_directories=lambda *what: asked.append(what) or ["t"],
+        query=lambda *what: queried.append(what) or (["p"], "b"),
+        query_of=lambda *what: queried.append(what) or (["p"], "b"),
+        programs=lambda *what: queried.append(what) or (lambda process: "p"),
+        owned_directories=lambda *what: queried.append(what) or ["t"],
         removal=lambda *what: what,
     )
     system = OnDemand("x", "x", lambda: inner, ["/trace", "~/trace"])
     assert not system.by_name
-    is_asked = bool(ids and there)
+    is_queried = bool(ids and there)
     for what in ((host, ids), (host, ALICE, ids)):
         answer = (system.query_of if ALICE in what else system.query)(*what)
-        assert (answer, asked) == ((["p"], "b") if is_asked else ([], ""), [what] if is_asked else [])
-        asked.clear()
-    assert system.programs(host, ids, [])(Process(1, "/x")) == ("p" if is_asked else "")
+        assert (answer, queried) == ((["p"], "b") if is_queried else ([], ""), [what] if is_queried else [])
+        queried.clear()
+    assert system.programs(host, ids, [])(Process(1, "/x")) == ("p" if is_queried else "")
     assert system.programs(host, ids, ["p"])(Process(1, "/x")) == ("p" if ids else ""), "of a user's, there is one"
     assert system.removal(host, ["p"]) == (host, ["p"])
     assert [system.owned_directories(host, user) for user in (None, ALICE)] == ([["t"], ["t"]] if there else [(), ()])

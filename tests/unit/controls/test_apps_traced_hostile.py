@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from people import ALICE, BOB, put, tree
+from made_users import ALICE, BOB, put, tree
 from proscribe.controls.apps.observed import observe_apps
 from proscribe.host import Host
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from people import ALICE, put, tree
+from made_users import ALICE, put, tree
 from proscribe.controls.apps.systems import uv
 from proscribe.host import ControlError, Host, Result
 
@@ -72,7 +72,7 @@ def test_more_links_than_anybody_has_are_not_all_read_and_that_is_said(
     monkeypatch.setattr(Host, "list", lambda self, path: names if path.endswith("bin") else [])
     read: list[str] = []
     monkeypatch.setattr(uv, "link", lambda host, path: read.append(path) or "")
-    unseen = "/home/alice/.local/bin has more than 2000 entries: not all were looked at"
+    unseen = "/home/alice/.local/bin has more than 2000 entries: not all were checked"
     assert uv.query_of(Host(str(root)), ALICE, IDS) == ([], unseen)
     assert len(read) == uv.MOST_LINKS
 

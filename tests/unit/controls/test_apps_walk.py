@@ -15,11 +15,11 @@ from proscribe.host.apart import run_apart
 from proscribe.host.budget import Budget
 from proscribe.host.file_scan import LIMITS, Limits, Scanned, mounts, scan
 
-WANTED = frozenset({"wechat"})
+NAMES = frozenset({"wechat"})
 
 
 def choose(directory: str, names: Sequence[str]) -> frozenset[str]:
-    return WANTED.intersection(names)
+    return NAMES.intersection(names)
 
 
 def go(root: Path, known=None, limits: Limits = LIMITS, roots: Sequence[str] = ("/home/a",), skipped=()) -> Scanned:
@@ -37,15 +37,15 @@ def settle(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_scan, "SETTLED", -(10**10))
 
 
-def hits(walked: Scanned) -> list[str]:
-    return sorted(f"{directory}/{name}" for directory, names in walked.hits for name in names)
+def hits(scanned: Scanned) -> list[str]:
+    return sorted(f"{directory}/{name}" for directory, names in scanned.hits for name in names)
 
 
 def test_names_are_found_at_any_depth_and_each_root_once(tmp_path):
     make(tmp_path, "home/a/wechat", "home/a/x/y/z/wechat", "home/a/weechat", "opt/wechat")
-    walked = go(tmp_path, roots=["/home/a", "/home/a/x", "/opt", "/srv"])
-    assert hits(walked) == ["/home/a/wechat", "/home/a/x/y/z/wechat", "/opt/wechat"]
-    assert walked.unseen == []
+    scanned = go(tmp_path, roots=["/home/a", "/home/a/x", "/opt", "/srv"])
+    assert hits(scanned) == ["/home/a/wechat", "/home/a/x/y/z/wechat", "/opt/wechat"]
+    assert scanned.unseen == []
 
 
 @pytest.mark.parametrize("roots", [["/home", "/home/a", "/opt"], ["/home/a", "/home/ab", "/opt"]])
@@ -76,10 +76,10 @@ def test_a_directory_that_becomes_a_link_after_it_was_listed_is_not_entered(tmp_
         if directory == "/home/a":
             shutil.rmtree(tmp_path / "home/a/x")
             (tmp_path / "home/a/x").symlink_to(tmp_path / "outside")
-        return WANTED.intersection(names)
+        return NAMES.intersection(names)
 
-    walked = scan(Host(str(tmp_path)), ["/home/a"], exchanging, {})
-    assert hits(walked) == [] and walked.unseen == []
+    scanned = scan(Host(str(tmp_path)), ["/home/a"], exchanging, {})
+    assert hits(scanned) == [] and scanned.unseen == []
 
 
 def test_no_link_is_followed(tmp_path):
@@ -124,9 +124,9 @@ def test_the_archive_of_an_appimage_that_runs_is_no_gap(tmp_path, place, kind, u
     make(tmp_path, place[1:].replace("\\040", " ") + "/wechat", "proc/self/mountinfo")
     line = f"36 35 0:50 / {place} ro,nosuid,nodev - {kind} {kind} ro,user_id=1000,group_id=1000\n"
     (tmp_path / "proc/self/mountinfo").write_text(line)
-    walked = go(tmp_path, roots=["/tmp", "/home/a"])
-    assert hits(walked) == []
-    assert len(walked.unseen) == unseen
+    scanned = go(tmp_path, roots=["/tmp", "/home/a"])
+    assert hits(scanned) == []
+    assert len(scanned.unseen) == unseen
 
 
 def test_mount_points_are_read_as_the_kernel_writes_them(tmp_path):
@@ -178,8 +178,8 @@ class TestMemory:
 
     def test_what_changed_a_moment_ago_is_not_remembered(self, tmp_path):
         make(tmp_path, "home/a/wechat")
-        walked = go(tmp_path)
-        assert (hits(walked), walked.known) == (["/home/a/wechat"], {})
+        scanned = go(tmp_path)
+        assert (hits(scanned), scanned.known) == (["/home/a/wechat"], {})
 
 
 class TestBounds:
@@ -188,16 +188,16 @@ class TestBounds:
         make(tmp_path, *(f"home/a/d{d}/f{f}" for d in range(20) for f in range(10)), "home/a/d9/wechat")
         known: dict = {}
         rounds = 0
-        while (walked := go(tmp_path, known, Limits(entries=60))).unseen:
-            known, rounds = walked.known, rounds + 1
-            assert walked.unseen[0].startswith("the search for copies ended after 60 files, in /home/a/d")
+        while (scanned := go(tmp_path, known, Limits(entries=60))).unseen:
+            known, rounds = scanned.known, rounds + 1
+            assert scanned.unseen[0].startswith("the file scan ended after 60 files, in /home/a/d")
             assert rounds < 10
-        assert (rounds, hits(walked)) == (3, ["/home/a/d9/wechat"])
+        assert (rounds, hits(scanned)) == (3, ["/home/a/d9/wechat"])
 
     def test_one_home_does_not_use_up_the_bound_of_another(self, tmp_path):
         make(tmp_path, *(f"home/a/d{f % 5}/f{f}" for f in range(50)), "home/b/wechat")
-        walked = go(tmp_path, limits=Limits(entries=20), roots=["/home/a", "/home/b"])
-        assert (hits(walked), len(walked.unseen)) == (["/home/b/wechat"], 1)
+        scanned = go(tmp_path, limits=Limits(entries=20), roots=["/home/a", "/home/b"])
+        assert (hits(scanned), len(scanned.unseen)) == (["/home/b/wechat"], 1)
 
     def test_time_is_bounded(self, tmp_path):
         make(tmp_path, "home/a/x/wechat")
@@ -205,9 +205,9 @@ class TestBounds:
 
     def test_what_is_too_far_down_is_said_and_the_rest_is_looked_at(self, tmp_path):
         make(tmp_path, "home/a/" + "d/" * 200 + "wechat", "home/a/e/wechat")
-        walked = go(tmp_path)
-        assert hits(walked) == ["/home/a/e/wechat"]
-        assert "more than 128 directories down" in walked.unseen[0]
+        scanned = go(tmp_path)
+        assert hits(scanned) == ["/home/a/e/wechat"]
+        assert "more than 128 directories down" in scanned.unseen[0]
 
     @pytest.mark.slow
     def test_a_directory_of_more_files_than_are_taken_at_a_time(self, tmp_path):
@@ -229,8 +229,8 @@ def test_what_vanishes_meanwhile_is_not_there(tmp_path, monkeypatch):
         return real(place)
 
     monkeypatch.setattr(os, "scandir", vanish)
-    walked = go(tmp_path)
-    assert (hits(walked), walked.unseen) == (["/home/a/y/wechat"], [])
+    scanned = go(tmp_path)
+    assert (hits(scanned), scanned.unseen) == (["/home/a/y/wechat"], [])
 
 
 def test_no_file_stays_open(tmp_path):
@@ -261,8 +261,8 @@ def test_nobody_waits_at_a_pipe_that_was_a_directory_when_it_was_listed(tmp_path
         return choose(directory, names)
 
     def work() -> list[list[str]]:
-        walked = scan(Host(str(tmp_path)), ["/home/a"], swap, {})
-        return [hits(walked), walked.unseen]
+        scanned = scan(Host(str(tmp_path)), ["/home/a"], swap, {})
+        return [hits(scanned), scanned.unseen]
 
     assert run_apart(work, apart.Limits(seconds=20)) == [["/home/a/y/wechat"], []]
 
@@ -277,11 +277,11 @@ def test_what_is_remembered_is_paid_for_too(tmp_path, monkeypatch, remembered, e
     assert not remembered or sorted(known) == ["/home/a", "/home/a/x", "/home/a/y"]
     host = Host(str(tmp_path))
     host.budget = Budget(entries=entries)
-    walked = scan(host, ["/home/a"], choose, known)
+    scanned = scan(host, ["/home/a"], choose, known)
     if spent:
-        assert walked.unseen == [f"over budget: more than {entries} files, in /home/a"]
+        assert scanned.unseen == [f"over budget: more than {entries} files, in /home/a"]
     else:
-        assert (len(hits(walked)), walked.unseen) == (3, [])
+        assert (len(hits(scanned)), scanned.unseen) == (3, [])
         assert host.budget.left["files"] == entries - (3 if remembered else 5)
 
 
@@ -294,9 +294,9 @@ def test_so_many_names_that_matter_are_taken_of_one_user(tmp_path, monkeypatch, 
     monkeypatch.setattr(file_scan, "MOST_HITS", most)
     host = Host(str(tmp_path))
     host.budget = Budget()
-    walked = scan(host, ["/home/a"], choose, known)
+    scanned = scan(host, ["/home/a"], choose, known)
     why = "over budget: more than 2 files that are named like restricted apps, in /home/a"
-    assert walked.unseen == ([] if most == 3 else [why])
+    assert scanned.unseen == ([] if most == 3 else [why])
     assert len(hits(go(tmp_path, known=known))) == 3, "of the host's own there may be more"
 
 
@@ -306,16 +306,16 @@ def test_a_home_on_another_machine_is_entered_as_its_user_alone(tmp_path, enters
     (tmp_path / "proc/self/mountinfo").write_text("36 35 0:50 / /home/a rw - nfs4 server:/x rw\n")
     host = Host(str(tmp_path))
     host.enters_remote = enters
-    walked = scan(host, ["/home/a"], choose, {})
-    told = [file_scan.not_entered("/home/a", "nfs4")]
-    assert (hits(walked), walked.unseen) == ((["/home/a/wechat"], []) if enters else ([], told))
+    scanned = scan(host, ["/home/a"], choose, {})
+    reasons = [file_scan.not_entered("/home/a", "nfs4")]
+    assert (hits(scanned), scanned.unseen) == ((["/home/a/wechat"], []) if enters else ([], reasons))
 
 
 def test_a_disk_that_several_machines_share_is_told_once(tmp_path):
     make(tmp_path, "home/a/disk/wechat", "proc/self/mountinfo")
     (tmp_path / "proc/self/mountinfo").write_text("36 35 8:16 / /home/a/disk rw - ocfs2 /dev/sdb rw\n")
-    walked = go(tmp_path)
-    assert (hits(walked), walked.unseen) == ([], [file_scan.not_entered("/home/a/disk", "ocfs2")])
+    scanned = go(tmp_path)
+    assert (hits(scanned), scanned.unseen) == ([], [file_scan.not_entered("/home/a/disk", "ocfs2")])
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "fuse.sshfs", "ext4"])
@@ -325,9 +325,9 @@ def test_a_root_that_a_link_leads_to_another_machine_is_not_entered(tmp_path, ki
     (tmp_path / "home").mkdir()
     (tmp_path / "home/a").symlink_to("../srv/homes/a")
     (tmp_path / "proc/self/mountinfo").write_text(f"36 35 0:50 / /srv/homes rw - {kind} server:/x rw\n")
-    walked = go(tmp_path)
-    told = [] if kind == "ext4" else [file_scan.not_entered("/home/a", kind)]
-    assert (hits(walked), walked.unseen) == ([] if told else ["/home/a/wechat"], told)
+    scanned = go(tmp_path)
+    reasons = [] if kind == "ext4" else [file_scan.not_entered("/home/a", kind)]
+    assert (hits(scanned), scanned.unseen) == ([] if reasons else ["/home/a/wechat"], reasons)
     host = Host(str(tmp_path))
     host.enters_remote = True  # as its user, who has asked for it
     assert hits(scan(host, ["/home/a"], choose, {})) == ["/home/a/wechat"]
@@ -370,11 +370,13 @@ OURS = ["/tmp/r/wechat", "/tmp/wechat"]
 )
 def test_what_is_somebody_elses_is_handed_over_to_be_looked_at_on_his_behalf(tmp_path, mode, skipped, ours, others):
     shared(tmp_path, mode)
-    walked = apart_of(tmp_path, skipped)
-    assert (hits(walked), walked.others, walked.unseen) == (ours, others, [])
-    assert "/tmp" not in walked.known, "whose an entry is may change without the directory"
-    walked = apart_of(tmp_path, is_apart=False)
-    assert (hits(walked), walked.others) == (["/tmp/a/wechat", "/tmp/qq", *OURS], {}), "on somebody's behalf all is his"
+    scanned = apart_of(tmp_path, skipped)
+    assert (hits(scanned), scanned.others, scanned.unseen) == (ours, others, [])
+    assert "/tmp" not in scanned.known, "whose an entry is may change without the directory"
+    scanned = apart_of(tmp_path, is_apart=False)
+    assert (hits(scanned), scanned.others) == (["/tmp/a/wechat", "/tmp/qq", *OURS], {}), (
+        "on somebody's behalf all is his"
+    )
 
 
 @ROOT
@@ -393,8 +395,8 @@ def test_what_was_mounted_since_the_list_of_mounts_was_read_is_told_and_not_aske
     make(tmp_path, f"tmp/{name}/wechat")
     real = file_scan.here
     monkeypatch.setattr(file_scan, "here", lambda directory, of: None if of == name else real(directory, of))
-    walked = apart_of(tmp_path, skipped)
-    assert (hits(walked), walked.unseen) == (OURS, unseen)
+    scanned = apart_of(tmp_path, skipped)
+    assert (hits(scanned), scanned.unseen) == (OURS, unseen)
 
 
 @ROOT
@@ -408,27 +410,27 @@ def test_what_goes_away_meanwhile_hides_nothing_of_a_shared_place(tmp_path, monk
         return real(directory, name)
 
     monkeypatch.setattr(file_scan, "here", here)
-    walked = apart_of(tmp_path)
-    assert (hits(walked), walked.others, walked.unseen) == (OURS, {1000: [("/tmp", ("qq",))]}, [])
+    scanned = apart_of(tmp_path)
+    assert (hits(scanned), scanned.others, scanned.unseen) == (OURS, {1000: [("/tmp", ("qq",))]}, [])
 
 
 @ROOT
-@pytest.mark.parametrize(("most", "told"), [(2, []), (1, ["/tmp has more than 1 entries that others may have made"])])
-def test_of_so_many_entries_of_a_shared_place_the_owners_are_looked_at(tmp_path, monkeypatch, most, told):
+@pytest.mark.parametrize(("most", "unseen"), [(2, []), (1, ["/tmp has more than 1 entries that others may have made"])])
+def test_of_so_many_entries_of_a_shared_place_the_owners_are_looked_at(tmp_path, monkeypatch, most, unseen):
     shared(tmp_path)
     monkeypatch.setattr(file_scan, "MOST_SHARED", most)
-    walked = apart_of(tmp_path)
-    more = f"{told[0]} (and 1 more)" if told else ""  # of the directories, and of the names that matter
-    assert walked.unseen == ([more] if told else [])
-    found = sum(len(names) for _, names in walked.hits) + sum(map(len, walked.others.values()))
+    scanned = apart_of(tmp_path)
+    more = f"{unseen[0]} (and 1 more)" if unseen else ""  # of the directories, and of the names that matter
+    assert scanned.unseen == ([more] if unseen else [])
+    found = sum(len(names) for _, names in scanned.hits) + sum(map(len, scanned.others.values()))
     assert found == (4 if most == 2 else 2)
 
 
 @pytest.mark.parametrize(("entries", "found"), [(3, 2), (2, 1)])
 def test_a_directory_is_read_as_long_as_no_more_was_read_than_the_bound(tmp_path, entries, found):
     make(tmp_path, "home/a/f", "home/a/wechat", "home/a/x/wechat")
-    walked = go(tmp_path, limits=Limits(entries=entries))
-    assert (len(hits(walked)), bool(walked.unseen)) == (found, found == 1)
+    scanned = go(tmp_path, limits=Limits(entries=entries))
+    assert (len(hits(scanned)), bool(scanned.unseen)) == (found, found == 1)
 
 
 @pytest.mark.parametrize("line", ["-", "1 1 8:1 - / rw", "1 - 8:1 / /x rw - ext4 /dev/sda1 rw"])
@@ -447,8 +449,8 @@ def test_what_is_remembered_of_a_users_directories_has_so_much_room(tmp_path, mo
     monkeypatch.setattr(file_scan, "ROOM", 60 + len("/home/a") + len("x") + len("wechat") + more)
     host = Host(str(tmp_path))
     host.budget = Budget()
-    walked = scan(host, ["/home/a"], choose, {})
-    assert (hits(walked), list(walked.known)) == (["/home/a/wechat"], [] if more else ["/home/a"])
+    scanned = scan(host, ["/home/a"], choose, {})
+    assert (hits(scanned), list(scanned.known)) == (["/home/a/wechat"], [] if more else ["/home/a"])
 
 
 def test_what_was_found_before_the_budget_was_spent_stays(tmp_path, monkeypatch):
@@ -474,23 +476,23 @@ def test_what_was_found_before_the_budget_was_spent_stays(tmp_path, monkeypatch)
     monkeypatch.setattr(os, "scandir", Sorted)
     host = Host(str(tmp_path))
     host.budget = Budget(entries=3)
-    walked = scan(host, ["/home/a"], choose, {})
-    assert (walked.hits, walked.unseen) == ([("/home/a", ["wechat"])], ["over budget: more than 3 files, in /home/a"])
+    scanned = scan(host, ["/home/a"], choose, {})
+    assert (scanned.hits, scanned.unseen) == ([("/home/a", ["wechat"])], ["over budget: more than 3 files, in /home/a"])
 
 
 def test_the_clock_is_looked_at_now_and_then(tmp_path, monkeypatch):
     """A host has a hundred thousand directories."""
     make(tmp_path, *(f"home/a/{number}/x" for number in range(64)))
-    looked: list[float] = []
+    readings: list[float] = []
     real = time.monotonic
-    monkeypatch.setattr(file_scan.time, "monotonic", lambda: looked.append(1) or real())
+    monkeypatch.setattr(file_scan.time, "monotonic", lambda: readings.append(1) or real())
     go(tmp_path)
-    assert 64 // file_scan.OFTEN <= len(looked) <= 64 // file_scan.OFTEN + 3
+    assert 64 // file_scan.OFTEN <= len(readings) <= 64 // file_scan.OFTEN + 3
 
 
 @pytest.mark.parametrize(("depth", "unseen"), [(2, []), (1, ["/home/a/x/y is more than 1 directories down"])])
 def test_the_last_level_is_read_and_the_next_one_told(tmp_path, depth, unseen):
     make(tmp_path, "home/a/x/wechat", "home/a/x/y/wechat")
-    walked = go(tmp_path, limits=Limits(depth=depth))
+    scanned = go(tmp_path, limits=Limits(depth=depth))
     found = ["/home/a/x/wechat", *([] if unseen else ["/home/a/x/y/wechat"])]
-    assert (hits(walked), walked.unseen) == (found, unseen)
+    assert (hits(scanned), scanned.unseen) == (found, unseen)

@@ -15,7 +15,7 @@ from proscribe.host.budget import Budget
 from proscribe.host.file_scan import LIMITS, Limits, Scanned, here, mount_of, mounts, scan
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
-WHY = "the search for copies ended after"
+WHY = "the file scan ended after"
 
 
 def choose(directory: str, names: Sequence[str]) -> list[str]:
@@ -37,16 +37,16 @@ def mounted(root: Path, *lines: str) -> None:
     (root / "proc/self/mountinfo").write_text(text)
 
 
-def names(walked: Scanned) -> list[str]:
-    return sorted(f"{directory}/{name}" for directory, found in walked.hits for name in found)
+def names(scanned: Scanned) -> list[str]:
+    return sorted(f"{directory}/{name}" for directory, found in scanned.hits for name in found)
 
 
-def looked(
+def found_by(
     host: Host, known: Mapping[str, Any] | None = None, limits: Limits = LIMITS, roots: Sequence[str] = ("/home/a",)
 ) -> tuple[list[str], list[str]]:
     """What was found, and what was not looked at."""
-    walked = scan(host, roots, choose, known or {}, limits=limits)
-    return names(walked), walked.unseen
+    scanned = scan(host, roots, choose, known or {}, limits=limits)
+    return names(scanned), scanned.unseen
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_directory_is_read_as_long_as_the_bound_is_not_passed(
     tmp_path: Path, most: int, found: list[str], unseen: list[str]
 ) -> None:
     host = make(tmp_path, "home/a/x/wechat/wechat")
-    assert looked(host, limits=Limits(entries=most)) == (found, unseen)
+    assert found_by(host, limits=Limits(entries=most)) == (found, unseen)
 
 
 @pytest.mark.parametrize(("now", "ends"), [(105.0, False), (105.5, True)])
@@ -81,17 +81,17 @@ def test_time_ends_a_walk_once_it_is_over(
     clock = iter([100.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock, now))
     found = ([], [f"{WHY} 5 s, in /home/a"]) if ends else (["/home/a/wechat"], [])
-    assert looked(host, limits=Limits(seconds=5)) == found
+    assert found_by(host, limits=Limits(seconds=5)) == found
 
 
 def test_what_ends_a_walk_for_a_user_ends_it_in_all_of_his_places(tmp_path: Path) -> None:
     """He has one bound, however many places he has; the host's own have one each."""
     host = make(tmp_path, "home/a/x/y/wechat", "opt/a/wechat")
     limits, roots = Limits(entries=1), ("/home/a", "/opt/a")
-    told = [f"{WHY} 1 files, in /home/a/x/y"]
-    assert looked(host, limits=limits, roots=roots) == (["/opt/a/wechat"], told)
+    reasons = [f"{WHY} 1 files, in /home/a/x/y"]
+    assert found_by(host, limits=limits, roots=roots) == (["/opt/a/wechat"], reasons)
     host.budget = Budget()
-    assert looked(host, limits=limits, roots=roots) == ([], told)
+    assert found_by(host, limits=limits, roots=roots) == ([], reasons)
 
 
 @pytest.mark.parametrize("of_a_user", [False, True])
@@ -103,13 +103,13 @@ def test_what_was_found_in_a_huge_directory_until_the_end_counts(
     host = make(tmp_path, *(f"home/a/wechat{number}" for number in range(9)))
     limits = LIMITS if of_a_user else Limits(entries=3)
     host.budget = Budget(entries=3) if of_a_user else None  # whose time begins when it is made
-    found, unseen = looked(host, limits=limits)
+    found, unseen = found_by(host, limits=limits)
     assert len(found) == (2 if of_a_user else 4) and len(unseen) == 1
     for number in range(9):
         (tmp_path / f"home/a/wechat{number}").rename(tmp_path / f"home/a/{number}")
     host.budget = Budget(entries=3) if of_a_user else None
-    walked = scan(host, ["/home/a"], choose, {}, limits=limits)
-    assert names(walked) == [] and len(walked.unseen) == 1
+    scanned = scan(host, ["/home/a"], choose, {}, limits=limits)
+    assert names(scanned) == [] and len(scanned.unseen) == 1
 
 
 def test_a_walk_for_which_there_is_no_memory_says_so_and_keeps_what_it_found(
@@ -125,16 +125,16 @@ def test_a_walk_for_which_there_is_no_memory_says_so_and_keeps_what_it_found(
             return one(directory, found)
         raise MemoryError
 
-    walked = scan(host, ["/home/a", "/home/b"], full, {})
-    assert (len(names(walked)), walked.unseen) == (2, ["over budget: memory, in /home/a"])
+    scanned = scan(host, ["/home/a", "/home/b"], full, {})
+    assert (len(names(scanned)), scanned.unseen) == (2, ["over budget: memory, in /home/a"])
 
 
 # -- what is remembered ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("room", "kept"), [(0, 2), (-1, 1)])
+@pytest.mark.parametrize(("room", "remembered"), [(0, 2), (-1, 1)])
 def test_so_much_is_remembered_of_one_users_directories(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: None, room: int, kept: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: None, room: int, remembered: int
 ) -> None:
     """His directories' names are as long as he likes, and all of them would be kept on the host."""
     host = make(tmp_path, "home/a/sub/wechat", "home/a/sub/file", "home/a/wechat1")
@@ -142,9 +142,9 @@ def test_so_much_is_remembered_of_one_users_directories(
     inner = file_scan.NODE + len("/home/a/sub") + len("wechat")
     monkeypatch.setattr(file_scan, "ROOM", outer + inner + room)
     host.budget = Budget()
-    walked = scan(host, ["/home/a"], choose, {})
-    assert [*walked.known] == ["/home/a", "/home/a/sub"][:kept]
-    assert names(walked) == ["/home/a/sub/wechat", "/home/a/wechat1"]
+    scanned = scan(host, ["/home/a"], choose, {})
+    assert [*scanned.known] == ["/home/a", "/home/a/sub"][:remembered]
+    assert names(scanned) == ["/home/a/sub/wechat", "/home/a/wechat1"]
     host.budget = None
     assert len(scan(host, ["/home/a"], choose, {}).known) == 2, "the host's own are as large as root made them"
 
@@ -155,15 +155,15 @@ def test_a_walk_that_is_not_to_remember_does_not(tmp_path: Path, old: None, reme
     assert [*scan(host, ["/home/a"], choose, {}, remember=remember).known] == (["/home/a"] if remember else [])
 
 
-@pytest.mark.parametrize(("later", "kept"), [(0, False), (1, True)])
+@pytest.mark.parametrize(("later", "remembered"), [(0, False), (1, True)])
 def test_what_changed_so_long_ago_is_remembered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: int, kept: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: int, remembered: bool
 ) -> None:
     """What changes again within the same tick of the clock has the same time, and would not be read again."""
     host = make(tmp_path, "home/a/wechat")
     changed = os.stat(tmp_path / "home/a").st_ctime_ns
     monkeypatch.setattr(time, "time_ns", lambda: changed + file_scan.SETTLED + later)
-    assert bool(scan(host, ["/home/a"], choose, {}).known) is kept
+    assert bool(scan(host, ["/home/a"], choose, {}).known) is remembered
 
 
 @pytest.mark.parametrize(("inode", "ctime", "again"), [(0, 0, False), (1, 0, True), (0, 1, True), (0, -1, True)])
@@ -173,7 +173,7 @@ def test_a_directory_is_read_again_if_either_number_differs(
     host = make(tmp_path, "home/a/wechat")
     seen = os.stat(tmp_path / "home/a")
     known = {"/home/a": (seen.st_ino + inode, seen.st_ctime_ns + ctime, [], ["wechat-before"])}
-    assert looked(host, known) == (["/home/a/wechat" if again else "/home/a/wechat-before"], [])
+    assert found_by(host, known) == (["/home/a/wechat" if again else "/home/a/wechat-before"], [])
 
 
 def test_what_is_remembered_is_compared_with_what_stands_there_and_never_with_where_it_leads(
@@ -181,16 +181,16 @@ def test_what_is_remembered_is_compared_with_what_stands_there_and_never_with_wh
 ) -> None:
     host = make(tmp_path, "home/a/x/wechat")
     known = scan(host, ["/home/a"], choose, {}).known
-    asked: list[object] = []
+    follows: list[object] = []
     real = os.stat
 
     def watched(path: str, **options: object) -> os.stat_result:
-        asked.append(options.get("follow_symlinks", True))
+        follows.append(options.get("follow_symlinks", True))
         return real(path, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "stat", watched)
     scan(host, ["/home/a"], choose, known)
-    assert asked == [False, False]
+    assert follows == [False, False]
 
 
 # -- mounts and hindrances ---------------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def test_what_is_mounted_below_a_place_is_entered_or_told_once(
 ) -> None:
     host = make(tmp_path, "home/a/wechat", "home/a/disk/wechat", "srv/disk/wechat")
     mounted(tmp_path, mount)
-    assert looked(host) == (found, unseen)
+    assert found_by(host) == (found, unseen)
 
 
 @pytest.mark.parametrize("enters", [True, False])
@@ -238,7 +238,7 @@ def test_a_home_on_another_machine_is_only_entered_as_its_user(tmp_path: Path, e
     host = make(tmp_path, "home/a/wechat")
     mounted(tmp_path, "0:50 / /home - nfs4 s:/x")
     host.enters_remote = enters
-    assert looked(host) == ((["/home/a/wechat"], []) if enters else ([], [file_scan.not_entered("/home/a", "nfs4")]))
+    assert found_by(host) == ((["/home/a/wechat"], []) if enters else ([], [file_scan.not_entered("/home/a", "nfs4")]))
 
 
 @ROOT
@@ -249,7 +249,7 @@ def test_a_home_that_is_a_link_to_another_machine_is_not_entered(tmp_path: Path,
     mounted(tmp_path, "0:50 / /net - nfs4 s:/x")
     (tmp_path / "home").mkdir()
     (tmp_path / "home/a").symlink_to("../net/a")
-    assert looked(Host(f"{tmp_path}{end}")) == ([], [file_scan.not_entered("/home/a", "nfs4")])
+    assert found_by(Host(f"{tmp_path}{end}")) == ([], [file_scan.not_entered("/home/a", "nfs4")])
 
 
 @ROOT
@@ -257,13 +257,13 @@ def test_a_home_that_its_user_made_a_link_is_told(tmp_path: Path) -> None:
     host = make(tmp_path, "srv/wechat", "home/b/wechat")
     (tmp_path / "home/a").symlink_to("../srv")
     os.lchown(tmp_path / "home/a", 1000, 1000)
-    told = ["/home/a is a link that uid 1000 made: not followed"]
-    assert looked(host, roots=["/home/a", "/home/b"]) == (["/home/b/wechat"], told)
+    reasons = ["/home/a is a link that uid 1000 made: not followed"]
+    assert found_by(host, roots=["/home/a", "/home/b"]) == (["/home/b/wechat"], reasons)
 
 
 @pytest.mark.parametrize("place", ["_open_directory", "readlink", "scandir"])
 @pytest.mark.parametrize(
-    ("number", "told"),
+    ("number", "reason"),
     [
         (errno.EACCES, "Permission denied"),
         (errno.EIO, "Input/output error"),
@@ -274,7 +274,7 @@ def test_a_home_that_its_user_made_a_link_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_read_is_told_wherever_that_shows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, number: int, told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, number: int, reason: str
 ) -> None:
     """Nothing that was not looked at may be taken for clean."""
     host = make(tmp_path, "home/a/wechat")
@@ -286,7 +286,7 @@ def test_what_cannot_be_read_is_told_wherever_that_shows(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(*((Host, place) if place == "_open_directory" else (os, place)), fail)
-    assert looked(host) == ([], [f"/home/a cannot be read: {told}"] if told else [])
+    assert found_by(host) == ([], [f"/home/a cannot be read: {reason}"] if reason else [])
 
 
 def test_how_many_more_were_not_looked_at_is_told(tmp_path: Path) -> None:
@@ -294,8 +294,8 @@ def test_how_many_more_were_not_looked_at_is_told(tmp_path: Path) -> None:
     mounted(tmp_path, *(f"0:5{number} / /home/a/n{number} - nfs4 s:/x" for number in range(3)))
     for number in range(3):
         (tmp_path / f"home/a/n{number}").mkdir()
-    found, [told] = looked(host)
-    assert found == ["/home/a/wechat"] and told.endswith(" which is not entered (and 2 more)")
+    found, [reason] = found_by(host)
+    assert found == ["/home/a/wechat"] and reason.endswith(" which is not entered (and 2 more)")
 
 
 def test_a_directory_is_let_go_whatever_number_it_has(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_a_directory_is_let_go_whatever_number_it_has(tmp_path: Path) -> None:
     before = os.dup(0)
     os.close(0)
     try:
-        assert looked(host, roots=["/opt"]) == (["/opt/x/wechat"], [])
+        assert found_by(host, roots=["/opt"]) == (["/opt/x/wechat"], [])
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(0)
     finally:
@@ -324,9 +324,9 @@ def test_a_place_is_shared_if_its_group_or_everybody_may_write_to_it(tmp_path: P
     host = make(tmp_path, "srv/wechat")
     os.chown(tmp_path / "srv/wechat", 1000, 1000)
     (tmp_path / "srv").chmod(mode)
-    walked = scan(host, ["/srv"], choose, {}, apart=True)
+    scanned = scan(host, ["/srv"], choose, {}, apart=True)
     others = {1000: [("/srv", ("wechat",))]}
-    assert (names(walked), walked.others) == (([], others) if shared else (["/srv/wechat"], {}))
+    assert (names(scanned), scanned.others) == (([], others) if shared else (["/srv/wechat"], {}))
     plain = scan(host, ["/srv"], choose, {})
     assert (names(plain), plain.others) == (["/srv/wechat"], {}), "on somebody's behalf all is his"
 
@@ -339,9 +339,9 @@ def test_an_ordinary_user_who_looks_takes_roots_and_his_own_for_his(
     for uid in (1000, 1001):
         os.chown(tmp_path / f"srv/{uid}", uid, uid)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    walked = scan(host, ["/srv"], choose, {}, apart=True)
-    assert names(walked) == ["/srv/0/wechat", "/srv/1000/wechat"]
-    assert walked.others == {1001: [("/srv/1001", ())]}
+    scanned = scan(host, ["/srv"], choose, {}, apart=True)
+    assert names(scanned) == ["/srv/0/wechat", "/srv/1000/wechat"]
+    assert scanned.others == {1001: [("/srv/1001", ())]}
 
 
 def test_what_stands_at_a_name_is_seen_without_opening_it(tmp_path: Path) -> None:
@@ -378,5 +378,5 @@ def test_a_budget_that_is_spent_ends_the_walk_with_the_reason(tmp_path: Path) ->
         raise Unseen("over budget: more than 15 s")
 
     host.budget = Budget()
-    walked = scan(host, ["/home/a", "/home/b"], spent, {})
-    assert (walked.hits, walked.unseen) == ([], ["over budget: more than 15 s, in /home/a"])
+    scanned = scan(host, ["/home/a", "/home/b"], spent, {})
+    assert (scanned.hits, scanned.unseen) == ([], ["over budget: more than 15 s, in /home/a"])

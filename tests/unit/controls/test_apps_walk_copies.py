@@ -58,11 +58,11 @@ def host(tmp_path: Path) -> Host:
     return Host(str(tmp_path), lambda argv, **options: Result(1, "", ""))
 
 
-def looking(host: Host, **region: Any) -> portable._Looking:
+def search(host: Host, **region: Any) -> portable._Search:
     """A look of the host's own at single paths."""
     services = section()["services"]
     of = portable.Region({}, ["/opt"], **region)
-    return portable._Looking(host, names.Names(services), of, (), {})
+    return portable._Search(host, names.Names(services), of, (), {})
 
 
 def test_what_a_package_system_owns_is_told_and_stays_whatever_shows_that_it_is_the_app(host: Host) -> None:
@@ -71,7 +71,7 @@ def test_what_a_package_system_owns_is_told_and_stays_whatever_shows_that_it_is_
         put(host, f"/opt/venv/wechat/{name}")
     for owned, kind, doubt in (("/opt/venv", "program", "a package system owns it, so it is not moved"),
                                ("/opt/ven", "tree", "")):  # fmt: skip
-        one = looking(host, owned=[owned])
+        one = search(host, owned=[owned])
         one._add("wechat", "program", "/opt/venv/wechat/wechat", evidence.Known("why", own=True))
         assert [(copy.kind, copy.doubt, bool(copy.parts)) for copy in one.found] == [(kind, doubt, False)]
 
@@ -84,7 +84,7 @@ def test_what_a_package_of_the_host_owns_stays_and_a_doubt_is_told_before_that(h
     put(host, "/usr/bin/dpkg-query", b"")
     put(host, "/opt/x/wechat")
     host._run = lambda argv, **options: Result(0, "some: x\n", "")
-    one = looking(host)
+    one = search(host)
     one._add("wechat", "program", "/opt/x/wechat", evidence.Known("why", doubt))
     (copy,) = one.found
     assert copy.doubt == (doubt or "it belongs to the dpkg package some, so it is not moved")
@@ -96,7 +96,7 @@ def test_a_program_that_lies_in_a_home_or_a_place_of_many_moves_alone(host: Host
     for name in ("wechat", "libcef.so"):
         put(host, f"{place}/{name}")
     region = portable.Region({"/home/alice": ALICE}, ["/opt"])
-    one = portable._Looking(host, names.Names(section()["services"]), region, (), {})
+    one = portable._Search(host, names.Names(section()["services"]), region, (), {})
     one._add("wechat", "program", f"{place}/wechat", evidence.Known("why", own=True))
     assert [(copy.kind, copy.path, list(copy.parts)) for copy in one.found] == [("program", f"{place}/wechat", [])]
 
@@ -118,7 +118,7 @@ def test_a_copy_of_a_browser_counts_in_a_home_with_the_rest_of_one_around_it(
         put(host, f"{directory}/libcef.so")
     services = {"tor": {"packages": {}, "processes": [], "paths": [], "copies": ["firefox"]}}
     region = portable.Region({"/home/alice": ALICE}, ["/opt"])
-    one = portable._Looking(host, names.Names(services), region, (), {})
+    one = portable._Search(host, names.Names(services), region, (), {})
     one.directory(directory, ["_crx_abc", "firefox"])  # a web app is looked at elsewhere
     assert [(copy.kind, copy.path) for copy in one.found] == ([("program", f"{directory}/firefox")] if counts else [])
 
@@ -126,7 +126,7 @@ def test_a_copy_of_a_browser_counts_in_a_home_with_the_rest_of_one_around_it(
 def test_a_web_app_beside_a_program_does_not_hide_it(host: Host) -> None:
     put(host, "/opt/x/wechat")
     put(host, "/opt/x/_crx_abc", b"")
-    one = looking(host)
+    one = search(host)
     one.directory("/opt/x", ["_crx_abc", "wechat"])
     assert [copy.path for copy in one.found] == ["/opt/x/wechat"]
 
@@ -135,16 +135,16 @@ def test_a_web_app_beside_a_program_does_not_hide_it(host: Host) -> None:
 def test_a_walk_hands_over_what_is_others_unless_it_is_on_somebodys_behalf(
     host: Host, monkeypatch: pytest.MonkeyPatch, user: User | None
 ) -> None:
-    asked: list[bool] = []
+    apart_by: list[bool] = []
 
-    def walk(*_: Any, apart: bool) -> file_scan.Scanned:
-        asked.append(apart)
+    def scan(*_: Any, apart: bool) -> file_scan.Scanned:
+        apart_by.append(apart)
         return file_scan.Scanned([], {}, [])
 
-    monkeypatch.setattr(host, "scan", walk)
+    monkeypatch.setattr(host, "scan", scan)
     services = section()["services"]
     portable.scan_files(host, services, names.Names(services), portable.Region({}, ["/opt"], user=user), (), {})
-    assert asked == [user is None]
+    assert apart_by == [user is None]
 
 
 def test_what_is_told_of_a_copy() -> None:
@@ -159,7 +159,7 @@ def test_what_is_told_of_a_copy() -> None:
 @pytest.mark.parametrize("theirs", [[], ["/opt/shared"], ["/opt/other"]])
 def test_what_is_looked_at_on_behalf_of_others_is_not_looked_at_as_the_hosts(host: Host, theirs: list[str]) -> None:
     put(host, "/opt/shared/wechat")
-    one = looking(host)
+    one = search(host)
     one.named("wechat", "/opt/shared/wechat", theirs)
     assert [copy.path for copy in one.found] == ([] if theirs == ["/opt/shared"] else ["/opt/shared/wechat"])
 
@@ -412,26 +412,26 @@ def test_everything_is_read_again_in_every_so_many_runs(host, tmp_path_factory, 
         return real(self, place, path, depth)
 
     monkeypatch.setattr(file_scan._Scan, "_read", noted)
-    seen, told = [], []
+    seen, full_scans = [], []
     for _ in full:
         read.write_text("")
-        host.told, host.keeps = {}, []
+        host.record_fields, host.state_savers = {}, []
         apps.observe(host, {"contact": "", "controls": {"apps": desired}})
         seen.append(bool(read.read_text()))
-        told.append(host.told["full_scan"])
-        host.keeps[0](True)
+        full_scans.append(host.record_fields["full_scan"])
+        host.state_savers[0](True)
     assert seen == full
-    assert [scan["runs"] == 0 for scan in told] == full
-    assert all(re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", scan["at"]) for scan in told)
+    assert [scan["runs"] == 0 for scan in full_scans] == full
+    assert all(re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", scan["at"]) for scan in full_scans)
 
 
 def test_a_second_look_of_a_run_and_an_audit_do_not_count(host, monkeypatch):
     put(host, f"{HOME}/x/y/megasync")
     for begins, runs in ((True, 0), (False, 1), (False, 1), (True, 1), (False, 2)):
-        host.told, host.keeps = {}, []
+        host.record_fields, host.state_savers = {}, []
         apps.observe(host, {"contact": "", "controls": {"apps": section()}})
-        assert host.told["full_scan"]["runs"] == runs
-        host.keeps[0](begins)
+        assert host.record_fields["full_scan"]["runs"] == runs
+        host.state_savers[0](begins)
 
 
 @pytest.mark.parametrize("content", [b"", b"[", b"[]", b'{"stamp": 1}', b"\xff"])
@@ -617,7 +617,7 @@ def test_a_file_that_two_services_claim_is_evidence_for_both(host):
 
 
 @pytest.mark.parametrize(
-    ("outer", "path", "kept"),
+    ("outer", "path", "stays"),
     [
         pytest.param({}, "/opt/app/bin/x", False, id="it moves with the tree"),
         pytest.param({"doubt": "by its name"}, "/opt/app/bin/x", True, id="the tree is doubtful and stays"),
@@ -628,11 +628,11 @@ def test_a_file_that_two_services_claim_is_evidence_for_both(host):
         pytest.param({}, "/opt/app2/x", True, id="beside it"),
     ],
 )
-def test_only_what_moves_with_a_tree_is_told_with_it(outer, path, kept):
+def test_only_what_moves_with_a_tree_is_told_with_it(outer, path, stays):
     """Else a program that stays would be reported by nobody."""
     tree = PortableApp(["a"], "tree", "/opt/app", "app", None, "")._replace(**outer)
     inner = PortableApp(["b"], "program", path, "x", None, "")
-    assert [copy.path for copy in portable._outermost([inner, tree])] == ["/opt/app", *([path] if kept else [])]
+    assert [copy.path for copy in portable._outermost([inner, tree])] == ["/opt/app", *([path] if stays else [])]
     assert tree.services == ["a"]
 
 

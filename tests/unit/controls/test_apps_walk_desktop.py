@@ -93,7 +93,7 @@ def test_the_id_of_a_web_app_is_chromium_s(address, id_):
 
 def test_a_host_below_another_service_s_exception_is_nobody_s():
     web = WebHosts({"a": {"web_hosts": ["a.example", "b.example/x/"], "web_allow": ["ok.a.example"]}})
-    told = {
+    reported = {
         url: bool(web.services(f"https://{url}"))
         for url in (
             "a.example",
@@ -105,7 +105,7 @@ def test_a_host_below_another_service_s_exception_is_nobody_s():
             "b.example/xy",
         )
     }
-    assert [url for url, found in told.items() if found] == ["a.example", "w.a.example/y", "b.example/x/y"]
+    assert [url for url, found in reported.items() if found] == ["a.example", "w.a.example/y", "b.example/x/y"]
 
 
 LINES = st.lists(

@@ -44,9 +44,9 @@ def test_a_dry_run_says_why_files_are_written_for_browsers_that_are_not_installe
     monkeypatch.setattr(Host, "require_root", lambda self: None)
     monkeypatch.setattr(Host, "exclusive", lambda self: __import__("contextlib").nullcontext())
     of = plan(places(own_catalogue))
-    told = results.change(run.change(host, of, "browser", dry_run=True))
-    (note,) = told["notes"]
-    written = [action for action in told["actions"] if action.startswith("write ")]
+    answer = results.change(run.change(host, of, "browser", dry_run=True))
+    (note,) = answer["notes"]
+    written = [action for action in answer["actions"] if action.startswith("write ")]
     assert note.startswith(f"{len(written)} of these policy files are for browsers that are not installed: ")
     assert note.endswith("; so that a later installation is covered")
     assert all(name in note for name in ("brave", "firefox", "microsoft_edge"))

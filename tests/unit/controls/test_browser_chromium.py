@@ -45,8 +45,8 @@ class Tree:
         (root / "var/lib").mkdir(parents=True)
         self.enforce()
 
-    def enforce(self, wanted: dict[str, Any] | None = None) -> tuple[list[str], list[str]]:
-        changes = browser.enforce(self.host, wanted or plan())
+    def enforce(self, of: dict[str, Any] | None = None) -> tuple[list[str], list[str]]:
+        changes = browser.enforce(self.host, of or plan())
         for action in changes.actions:
             action.apply()
         return [str(action) for action in changes.actions], [refusal.reason for refusal in changes.refused]
@@ -57,8 +57,8 @@ class Tree:
         file.chmod(mode)
         return file
 
-    def verdicts(self, wanted: dict[str, Any] | None = None) -> dict[str, Verdict]:
-        return {v.rule.partition("/")[2]: v for v in browser.observe(self.host, wanted or plan())}
+    def verdicts(self, of: dict[str, Any] | None = None) -> dict[str, Verdict]:
+        return {v.rule.partition("/")[2]: v for v in browser.observe(self.host, of or plan())}
 
     def wrong(self) -> dict[str, str]:
         """What is said against each rule that does not hold, of Chromium alone."""
@@ -181,7 +181,7 @@ def tamper_link(tree: Tree) -> None:
         (tamper_type, {"mail": "", "drive": "", "policy-file": "not as the plan has it: URLBlocklist"}),
         (tamper_entry, {"mail": "mail.example: ", "policy-file": "not as the plan has it: URLBlocklist"}),
         (tamper_more, {"policy-file": "not as the plan has it: URLBlocklist"}),
-        (tamper_link, {"policy-file": "a link stands in its place"}),
+        (tamper_link, {"policy-file": "a link is in its place"}),
     ],
 )
 def test_what_was_tampered_with_is_said_and_put_right(tree: Tree, tamper: Any, wrong: dict[str, str]) -> None:
@@ -285,8 +285,8 @@ def test_an_exception_of_the_organisation_that_opens_what_is_restricted(
     tree: Tree, allowed: str, wrong: dict[str, str]
 ) -> None:
     tree.put("10-organisation.json", {"URLAllowlist": [allowed]})
-    by_whom = f"10-organisation.json allows {allowed}"
-    assert tree.wrong() == {rule: said + by_whom for rule, said in wrong.items()}
+    file_name = f"10-organisation.json allows {allowed}"
+    assert tree.wrong() == {rule: said + file_name for rule, said in wrong.items()}
 
 
 def test_what_the_organisation_blocks_is_not_opened(tree: Tree) -> None:

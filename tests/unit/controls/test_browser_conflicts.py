@@ -76,19 +76,19 @@ class Tree:
         file.write_text(content if isinstance(content, str) else json.dumps(content))
         file.chmod(mode)
 
-    def enforce(self, wanted: dict[str, Any]) -> list[str]:
-        changes = browser.enforce(self.host, wanted)
+    def enforce(self, of: dict[str, Any]) -> list[str]:
+        changes = browser.enforce(self.host, of)
         carry_out(changes)
         return [refusal.reason for refusal in changes.refused]
 
-    def lift(self, wanted: dict[str, Any]) -> None:
-        carry_out(browser.lift(self.host, wanted))
+    def lift(self, of: dict[str, Any]) -> None:
+        carry_out(browser.lift(self.host, of))
 
-    def told(self, wanted: dict[str, Any], *rules: str) -> list[str]:
+    def reported(self, of: dict[str, Any], *rules: str) -> list[str]:
         """What some rules say: their state, and each finding."""
         return [
             f"{verdict.rule} {verdict.state} {verdict.reason} {one.scope} {one.path} {one.id} {one.detail}"
-            for verdict in browser.observe(self.host, wanted)
+            for verdict in browser.observe(self.host, of)
             if not rules or verdict.rule.partition("/")[2] in rules
             for one in (verdict.findings or [browser.Finding("", "")])
         ]
@@ -195,8 +195,8 @@ def test_a_conflict_with_a_file_of_the_organisation_is_told_and_the_lift_leaves_
         tree.put(path, content)
     before = tree.foreign()
     tree.enforce(plan())
-    told = "\n".join(tree.told(plan()))
-    assert [part for part in said if part not in told] == [], told
+    text = "\n".join(tree.reported(plan()))
+    assert [part for part in said if part not in text] == [], text
     tree.lift(plan())
     assert tree.foreign() == before
 
@@ -252,7 +252,7 @@ def test_a_file_of_the_organisation_that_others_can_change_is_told_and_left_to_i
     tree.put(f"{MANAGED}/10.json", {}, mode)
     said = f"10.json beside it can be changed by others (uid {os.getuid()}, mode {mode:o}): chown root, chmod 644"
     assert tree.enforce(plan()) == [said]
-    assert said in tree.told(plan(), "policy-file")[0]
+    assert said in tree.reported(plan(), "policy-file")[0]
     assert (tree.root / MANAGED / "10.json").stat().st_mode & 0o777 == mode
 
 
@@ -354,8 +354,8 @@ def test_what_keeps_the_policy_from_a_packaged_browser_is_told(files: dict[str, 
     for path, content in files.items():
         tree.put(path, content)
     tree.enforce(plan(PACKAGED))
-    (told,) = tree.told(plan(PACKAGED), "packaged")
-    assert said in told
+    (text,) = tree.reported(plan(PACKAGED), "packaged")
+    assert said in text
     (verdict,) = [v for v in browser.observe(tree.host, plan(PACKAGED)) if v.rule == "browser/packaged"]
     assert not verdict.drifted  # nothing that enforcing could correct
 
@@ -402,8 +402,8 @@ def test_a_link_in_a_home_is_not_followed_but_told(tree: Tree) -> None:
     link.symlink_to("/etc/passwd")
     if os.geteuid() == 0:
         os.lchown(link, 1000, 1000)
-    (told,) = tree.told(plan(PACKAGED), "packaged")
-    assert f"unknown /{ALICE}/overrides/{EDGE_ID} is a link that uid" in told
+    (text,) = tree.reported(plan(PACKAGED), "packaged")
+    assert f"unknown /{ALICE}/overrides/{EDGE_ID} is a link that uid" in text
 
 
 def test_a_policy_behind_a_link_is_nothing_to_a_flatpak(tree: Tree) -> None:
@@ -412,9 +412,9 @@ def test_a_policy_behind_a_link_is_nothing_to_a_flatpak(tree: Tree) -> None:
     own = tree.root / EDGE / "proscribe.json"
     own.rename(tree.root / "etc/elsewhere.json")
     own.symlink_to(tree.root / "etc/elsewhere.json")
-    assert "it is a link, which the flatpak does not take over" in tree.told(plan(PACKAGED), "packaged")[0]
+    assert "it is a link, which the flatpak does not take over" in tree.reported(plan(PACKAGED), "packaged")[0]
     tree.enforce(plan(PACKAGED))
-    assert "compliant" in tree.told(plan(PACKAGED), "packaged")[0]
+    assert "compliant" in tree.reported(plan(PACKAGED), "packaged")[0]
 
 
 @pytest.mark.parametrize(
@@ -460,8 +460,8 @@ PLANTED = [
     pytest.param(f"{MANAGED}/proscribe.json", link_to("/etc/shadow"), "", id="a link to /etc/shadow"),
     pytest.param(f"{MANAGED}/proscribe.json", link_to("nothing"), "", id="a link to nothing"),
     pytest.param(FIREFOX, directory, "is not a regular file", id="a directory at Firefox's file"),
-    pytest.param(FIREFOX, link_to("/etc/shadow"), "a link stands in its place", id="a link at Firefox's file"),
-    pytest.param(FIREFOX, link_to("nothing"), "a link stands in its place", id="a link to nothing at Firefox's file"),
+    pytest.param(FIREFOX, link_to("/etc/shadow"), "a link is in its place", id="a link at Firefox's file"),
+    pytest.param(FIREFOX, link_to("nothing"), "a link is in its place", id="a link to nothing at Firefox's file"),
     pytest.param(
         f"{MANAGED}/proscribe.json",
         link_of_a_user,
@@ -477,15 +477,15 @@ def test_what_is_planted_at_one_place_is_told_and_the_others_get_their_policy(
     path: str, plant: Callable[[Path], None], said: str, tree: Tree
 ) -> None:
     plant(tree.root / path)
-    assert "noncompliant" in tree.told(plan(), "mail")[0]
+    assert "noncompliant" in tree.reported(plan(), "mail")[0]
     changes = browser.enforce(tree.host, plan())
     assert "root:" not in "".join(action.before for action in changes.actions)  # nothing of what a link leads to
-    told = [refusal.reason for refusal in changes.refused]
+    reasons = [refusal.reason for refusal in changes.refused]
     try:
         carry_out(changes)
     except ControlError as error:
-        told.append(str(error))
-    assert said in "; ".join(told)
+        reasons.append(str(error))
+    assert said in "; ".join(reasons)
     written = (f"{MANAGED}/proscribe.json", "etc/opt/chrome/policies/managed/proscribe.json", FIREFOX)
     for other in written:
         if other != path or not said:
@@ -510,13 +510,13 @@ def test_a_folder_that_cannot_be_read_is_told_and_the_others_get_their_policy(
         return listed(path)
 
     monkeypatch.setattr(tree.host, "list", dead)
-    with pytest.raises(ControlError, match=rf"look at /{MANAGED}/proscribe\.json: .*Stale file handle") as failed:
+    with pytest.raises(ControlError, match=rf"observe /{MANAGED}/proscribe\.json: .*Stale file handle") as failed:
         tree.enforce(plan())
     assert list(failed.value.done) == [
         "write /etc/opt/chrome/policies/managed/proscribe.json",
         f"write /{FIREFOX}",
     ]
-    assert "browser/mail unknown" in tree.told(plan(), "mail")[0]
+    assert "browser/mail unknown" in tree.reported(plan(), "mail")[0]
     with pytest.raises(ControlError, match="Stale file handle"):
         tree.lift(plan())
     assert not (tree.root / FIREFOX).exists()
@@ -553,8 +553,8 @@ CONTENTS = st.sampled_from(
     ]
 )
 MODES = st.sampled_from([0o644, 0o600, 0o664, 0o444, 0o755, *([0o000] if os.geteuid() == 0 else [])])
-OWNERS = st.sampled_from([(0, 0), (1000, 1000), (0, 12)] if os.geteuid() == 0 else [(os.geteuid(), os.getegid())])
-FOREIGN = st.tuples(CONTENTS, MODES, OWNERS) | st.sampled_from(["nothing", "/etc/passwd", "10.json", "."])
+OWNERSHIP = st.sampled_from([(0, 0), (1000, 1000), (0, 12)] if os.geteuid() == 0 else [(os.geteuid(), os.getegid())])
+FOREIGN = st.tuples(CONTENTS, MODES, OWNERSHIP) | st.sampled_from(["nothing", "/etc/passwd", "10.json", "."])
 FOLDERS = st.dictionaries(NAMES, FOREIGN, max_size=4)
 
 

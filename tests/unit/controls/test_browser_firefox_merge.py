@@ -59,11 +59,11 @@ class Tree:
         document["policies"].update(policies)
         self.put(PATH, document)
 
-    def enforce(self, wanted: dict[str, Any]) -> list[str]:
-        changes = browser.enforce(self.host, wanted)
+    def enforce(self, of: dict[str, Any]) -> list[str]:
+        changes = browser.enforce(self.host, of)
         for action in changes.actions:
             action.apply()
-        assert browser.enforce(self.host, wanted).actions == []
+        assert browser.enforce(self.host, of).actions == []
         return [f"{refusal.subject}: {refusal.reason}" for refusal in changes.refused]
 
     def lift(self) -> None:
@@ -72,10 +72,10 @@ class Tree:
         assert browser.lift(self.host, plan()).actions == []
         assert not (self.root / "var/lib/proscribe/browser").exists()
 
-    def verdicts(self, wanted: dict[str, Any]) -> dict[str, tuple[str, list[str]]]:
+    def verdicts(self, of: dict[str, Any]) -> dict[str, tuple[str, list[str]]]:
         return {
             v.rule.partition("/")[2]: (v.state, [f.detail for f in v.findings if f.manager == "firefox"])
-            for v in browser.observe(self.host, wanted)
+            for v in browser.observe(self.host, of)
         }
 
 
@@ -260,7 +260,7 @@ def test_a_link_is_left_alone(tree: Tree) -> None:
     tree.put("etc/organisation.json", OWN)
     (tree.root / "etc/firefox/policies").mkdir(parents=True)
     (tree.root / PATH).symlink_to("../../organisation.json")
-    assert "a link stands in its place" in tree.enforce(plan("mail.example"))[0]
+    assert "a link is in its place" in tree.enforce(plan("mail.example"))[0]
     assert tree.verdicts(plan("mail.example"))["service"][0] == "noncompliant"
     tree.lift()
     assert (tree.root / PATH).is_symlink()
@@ -306,10 +306,10 @@ def test_an_exception_of_the_organisation_that_opens_what_is_restricted_is_found
 
 def test_the_organisations_own_block_of_everything_is_not_opened(tree: Tree) -> None:
     tree.put(PATH, {"policies": {"WebsiteFilter": {"Block": ["<all_urls>"], "Exceptions": ["*://*.corp.example/*"]}}})
-    wanted = plan("mail.example", allow=["ok.mail.example"])
-    tree.enforce(wanted)
+    of = plan("mail.example", allow=["ok.mail.example"])
+    tree.enforce(of)
     assert tree.policies()["WebsiteFilter"]["Exceptions"] == ["*://*.corp.example/*"]
-    assert {state for state, _ in tree.verdicts(wanted).values()} == {"compliant"}
+    assert {state for state, _ in tree.verdicts(of).values()} == {"compliant"}
 
 
 def test_more_than_firefox_takes_is_reported(tree: Tree) -> None:
@@ -432,8 +432,8 @@ def test_taking_out_undoes_the_merge_and_nothing_but_the_merge(
     assert firefox_merge.same(firefox_merge.without_ours(merged, base, [merged]), base)
     edits = {key: value for key, value in later.items() if key in ("A", "B", "C")}
     edited = {**merged, "policies": {**merged["policies"], **edits}}
-    wanted = {**base, "policies": {**base.get("policies", {}), **edits}} if edits else base
-    assert firefox_merge.same(firefox_merge.without_ours(edited, base, [merged]), wanted)
+    expected = {**base, "policies": {**base.get("policies", {}), **edits}} if edits else base
+    assert firefox_merge.same(firefox_merge.without_ours(edited, base, [merged]), expected)
 
 
 @pytest.mark.parametrize("survived", range(5))

@@ -49,7 +49,7 @@ def entry(root: Path, command: str, name: str = "owl", text: str = ENTRY) -> Non
 
 
 LAUNCHER = b'#!/bin/sh\nexec /opt/owl/owl "$@"\n'
-WAYS = [
+COMMANDS = [
     pytest.param("/opt/owl/owl %U", {"/opt/owl/owl": binary(OWL)}, OWL, id="the binary itself"),
     pytest.param("owl %U", {"/usr/bin/owl": LAUNCHER, "/opt/owl/owl": binary(OWL)}, OWL, id="a launcher that names it"),
     pytest.param(
@@ -68,7 +68,7 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize(("command", "files", "policies"), WAYS)
+@pytest.mark.parametrize(("command", "files", "policies"), COMMANDS)
 def test_where_an_unknown_browser_reads_policies(
     command: str, files: dict[str, bytes], policies: str, root: Path
 ) -> None:

@@ -155,8 +155,8 @@ def test_an_entry_of_firefoxs(text: object, entry: Entry | None) -> None:
 )
 def test_what_chromium_makes_of_two_lists(block: list[Any], allow: list[Any], address: Name, blocked: bool) -> None:
     """None: only where what blocks in part is taken for a block."""
-    told = [Closest(block, allow, in_part).blocked(address) for in_part in (False, True)]
-    assert told == ([False, True] if blocked is None else [blocked, blocked])
+    answers = [Closest(block, allow, in_part).blocked(address) for in_part in (False, True)]
+    assert answers == ([False, True] if blocked is None else [blocked, blocked])
 
 
 @pytest.mark.parametrize(
@@ -202,11 +202,11 @@ def test_the_lists_of_a_plan_mean_to_the_browsers_what_the_plan_means(
     services: dict[str, dict[str, object]], address: Name
 ) -> None:
     """In Chromium just that; in Firefox, which cannot say everything, never less and seldom more."""
-    wanted: Rules = rules({"services": services, "settings": {}})
+    desired: Rules = rules({"services": services, "settings": {}})
     meant = Verdicts(services).blocked(address)
-    block, allow = [str(one) for one in wanted.block], [str(one) for one in wanted.allow]
+    block, allow = [str(one) for one in desired.block], [str(one) for one in desired.allow]
     assert chromium_says(block, allow, address) == meant
-    listed = firefox.lists(wanted)
+    listed = firefox.lists(desired)
     if meant:
         assert firefox_says(listed.block, listed.exceptions, address)
 

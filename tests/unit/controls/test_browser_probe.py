@@ -61,7 +61,7 @@ def test_of_what_a_browser_said_the_last_line_that_tells_something_is_kept(
 
 
 @pytest.mark.parametrize(
-    ("files", "way"),
+    ("files", "method"),
     [
         ({}, probe._chromium),
         ({"proscribe.json": '{"DeveloperToolsAvailability": 2}'}, probe._chromium_by_time),
@@ -75,13 +75,13 @@ def test_of_what_a_browser_said_the_last_line_that_tells_something_is_kept(
     ],
 )
 def test_chromium_is_timed_where_its_developer_tools_are_locked(
-    files: dict[str, str], way: Callable[..., str], tmp_path: Path
+    files: dict[str, str], method: Callable[..., str], tmp_path: Path
 ) -> None:
     (tmp_path / "etc/x/managed").mkdir(parents=True)
     for name, text in files.items():
         (tmp_path / "etc/x/managed" / name).write_text(text)
     host = Host(str(tmp_path))
-    assert probe._redirect(host, Place("x", "chromium", "/etc/x/managed/proscribe.json")) is way
+    assert probe._redirect(host, Place("x", "chromium", "/etc/x/managed/proscribe.json")) is method
     assert probe._redirect(host, FIREFOX.place) is probe._firefox
 
 
@@ -126,8 +126,8 @@ def test_it_is_in_the_record_also_where_every_browser_keeps_the_ban(
 ) -> None:
     monkeypatch.setattr(probe, "check_by_probe", lambda host, plan: probe.verdict(GMAIL_PLAN, [(CHROMIUM, OK)]))
     record, drifted = run.observe(Host(str(tmp_path)), plan(), probe=True)
-    told = {rule["rule"]: rule for rule in record["rules"]}["browser/probe"]
-    assert (told["state"], told["findings"][0]["detail"], drifted) == (COMPLIANT, OK.detail, [])
+    rules = {rule["rule"]: rule for rule in record["rules"]}["browser/probe"]
+    assert (rules["state"], rules["findings"][0]["detail"], drifted) == (COMPLIANT, OK.detail, [])
 
 
 def test_without_being_asked_for_its_code_does_not_even_come_to_be_imported(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ Address = tuple[str, str]  # host, path
 
 
 def section(services: dict[str, dict[str, Any]], **settings: Any) -> dict[str, Any]:
-    told = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in services.items()}
-    return {"mode": "enforce", "services": told, "settings": settings}
+    entries = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in services.items()}
+    return {"mode": "enforce", "services": entries, "settings": settings}
 
 
 def lists(services: dict[str, dict[str, Any]]) -> tuple[list[str], list[str]]:
@@ -88,8 +88,8 @@ def test_an_extension_is_refused_for_what_is_restricted(store: str, modes: tuple
     """One that two services share stays where one of them is permitted."""
     own = {"x": ["a"], "y": ["b"]} if modes[1] != "waived" else {"x": ["b"], "y": ["b"]}
     services = {id_: {"mode": mode, "extensions": {store: own[id_]}} for id_, mode in zip(("x", "y"), modes)}
-    told = rendering.rules(section(services))
-    assert list(told.chrome_extensions + told.firefox_extensions) == refused
+    desired = rendering.rules(section(services))
+    assert list(desired.chrome_extensions + desired.firefox_extensions) == refused
 
 
 WECHAT = {"domains": ["weixin.qq.com", "wx.qq.com"], "urls": ["wx.qq.com"], "allow": ["work.weixin.qq.com"]}
@@ -180,10 +180,10 @@ def test_too_many_names_are_refused_and_never_cut() -> None:
 
 def test_the_chromium_file_is_json_that_says_who_wrote_it_and_joins_the_lists_of_others() -> None:
     tenants = {"google": ["b.example", "a.example"], "microsoft": ["tenant-1", "tenant-2"]}
-    wanted = rendering.rules(
+    desired = rendering.rules(
         section({"a": {"domains": ["x.example"]}}, browsers={"dns_over_https": "blocked"}, tenants=tenants)
     )
-    said = json.loads(chromium.render(chromium.policies(wanted, CHROMIUM)))
+    said = json.loads(chromium.render(chromium.policies(desired, CHROMIUM)))
     injected = {
         header["name"]: header["value"] for rule in said.pop("HttpHeaderInjection") for header in rule["headers"]
     }
@@ -205,10 +205,10 @@ def test_the_chromium_file_is_json_that_says_who_wrote_it_and_joins_the_lists_of
 
 
 def test_the_firefox_file() -> None:
-    wanted = rendering.rules(
+    desired = rendering.rules(
         section({"wechat": WECHAT, "d": {"urls": ["p.example/Drive"]}}, browsers={"dns_over_https": "blocked"})
     )
-    assert json.loads(firefox.alone(wanted, FIREFOX) or b"") == {
+    assert json.loads(firefox.alone(desired, FIREFOX) or b"") == {
         "proscribe": WRITTEN_BY,
         "policies": {
             "WebsiteFilter": {
@@ -240,11 +240,11 @@ def test_firefox_opens_nothing_that_has_to_stay_blocked(
 
 
 def test_firefox_does_not_open_what_the_organisation_blocks() -> None:
-    wanted = rendering.rules(section({"a": {"domains": ["x.example"], "allow": ["open.x.example"]}}))
-    assert firefox.lists(wanted, [Name("*")]).exceptions == []
-    assert firefox.lists(wanted, [Name("x.example")]).exceptions == []
-    assert firefox.lists(wanted, [Name("bad.open.x.example")]).exceptions == ["*://open.x.example/*"]
-    assert firefox.lists(wanted, [Name("other.example")]).exceptions == ["*://*.open.x.example/*"]
+    desired = rendering.rules(section({"a": {"domains": ["x.example"], "allow": ["open.x.example"]}}))
+    assert firefox.lists(desired, [Name("*")]).exceptions == []
+    assert firefox.lists(desired, [Name("x.example")]).exceptions == []
+    assert firefox.lists(desired, [Name("bad.open.x.example")]).exceptions == ["*://open.x.example/*"]
+    assert firefox.lists(desired, [Name("other.example")]).exceptions == ["*://*.open.x.example/*"]
 
 
 # -- against an emulation of each browser that shares nothing with the code above -----------------------------------
@@ -346,10 +346,10 @@ def test_the_order_in_the_plan_does_not_matter(services: dict[str, dict[str, Any
 def test_firefox_blocks_what_has_to_be_blocked_and_more_only_where_it_says_so(
     services: dict[str, dict[str, Any]],
 ) -> None:
-    wanted = rendering.rules(section(services))
-    listed = firefox.lists(wanted)
+    desired = rendering.rules(section(services))
+    listed = firefox.lists(desired)
     closed = [name for name, _ in listed.closed]
-    alone = [name for name in wanted.allow if f"*://{name.host}{name.path or '/'}*" in listed.exceptions]
+    alone = [name for name in desired.allow if f"*://{name.host}{name.path or '/'}*" in listed.exceptions]
     for address in addresses(services):
         blocked = firefox_blocks(listed.block, listed.exceptions, address)
         if has_to_be_blocked(services, address):

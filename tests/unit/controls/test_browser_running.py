@@ -39,17 +39,19 @@ def policy(path: Path, age: float) -> Path:
 
 def found(path: Path, family: str = "firefox") -> list[str]:
     place = Place("firefox", family, str(path), browsers=("firefox",), programs=("firefox-esr",))
-    told = running.check_running(Host(), [place]).findings
+    findings = running.check_running(Host(), [place]).findings
     # A real Firefox that somebody runs meanwhile is not the one of the test.
-    return [f"{finding.id} {finding.detail}" for finding in told if str(finding.path).startswith(tempfile.gettempdir())]
+    return [
+        f"{finding.id} {finding.detail}" for finding in findings if str(finding.path).startswith(tempfile.gettempdir())
+    ]
 
 
 def test_a_browser_that_started_before_its_policy_needs_a_restart(
     tmp_path: Path, browser: subprocess.Popen[bytes]
 ) -> None:
     assert found(policy(tmp_path / "policies.json", age=60)) == []
-    (told,) = found(policy(tmp_path / "policies.json", age=-60))
-    assert told.startswith(f"firefox-esr pid {browser.pid}, started 20") and "restart it" in told
+    (finding,) = found(policy(tmp_path / "policies.json", age=-60))
+    assert finding.startswith(f"firefox-esr pid {browser.pid}, started 20") and "restart it" in finding
 
 
 def test_chromium_looks_at_its_folder_again_by_itself(tmp_path: Path, browser: subprocess.Popen[bytes]) -> None:
@@ -63,14 +65,14 @@ def test_chromium_may_miss_what_was_written_in_the_moment_of_its_start(
     started = Host().start_time(process)
     assert started is not None
 
-    def told(after: float) -> list[str]:
+    def reported(after: float) -> list[str]:
         path = policy(tmp_path / "policies.json", age=time.time() - started - after)
         return found(path, "chromium")
 
-    assert [bool(told(after)) for after in (-1, 0.5, 3, 5)] == [False, True, True, False]
-    assert told(2)[0].endswith("it may see that only 15 minutes later: restart it")
-    monkeypatch.setattr(running, "LOOKS_AGAIN", -60)  # as if that were over
-    assert told(2) == []
+    assert [bool(reported(after)) for after in (-1, 0.5, 3, 5)] == [False, True, True, False]
+    assert reported(2)[0].endswith("it may see that only 15 minutes later: restart it")
+    monkeypatch.setattr(running, "RECHECK_AFTER", -60)  # as if that were over
+    assert reported(2) == []
 
 
 def test_a_policy_that_is_missing_is_told_by_its_place_alone(tmp_path: Path, browser: subprocess.Popen[bytes]) -> None:

@@ -24,8 +24,8 @@ BLOCKED = {"installation_mode": "blocked"}
 
 
 def section(managed: dict[str, str], services: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
-    told = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in (services or {}).items()}
-    return {"mode": "enforce", "services": told, "settings": {"browsers": managed, **settings}}
+    entries = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in (services or {}).items()}
+    return {"mode": "enforce", "services": entries, "settings": {"browsers": managed, **settings}}
 
 
 def place(*browsers: str, family: str = "chromium") -> Place:
@@ -34,15 +34,15 @@ def place(*browsers: str, family: str = "chromium") -> Place:
 
 def said(where: Place, managed: dict[str, str], services: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     """What is said at a place beside the notice and the lists of sites."""
-    wanted = rules(section(managed, services, **more))
+    desired = rules(section(managed, services, **more))
     if where.family == "chromium":
-        told = chromium.policies(wanted, where)
+        policies = chromium.policies(desired, where)
         lists = ("URLBlocklist", "URLAllowlist", "NetworkPredictionOptions", "proscribe")
-        return {name: value for name, value in told.items() if name not in lists}
-    told = firefox.policies(wanted, where, firefox.lists(wanted))
-    if told.get(firefox.PREFERENCES) == firefox.NO_SPECULATION:  # which comes with the list of sites
-        del told[firefox.PREFERENCES]
-    return {name: value for name, value in told.items() if name != "WebsiteFilter"}
+        return {name: value for name, value in policies.items() if name not in lists}
+    policies = firefox.policies(desired, where, firefox.lists(desired))
+    if policies.get(firefox.PREFERENCES) == firefox.NO_SPECULATION:  # which comes with the list of sites
+        del policies[firefox.PREFERENCES]
+    return {name: value for name, value in policies.items() if name != "WebsiteFilter"}
 
 
 def test_a_program_without_sites_has_no_extensions_to_refuse_either(tmp_path: Path) -> None:
@@ -51,8 +51,8 @@ def test_a_program_without_sites_has_no_extensions_to_refuse_either(tmp_path: Pa
     (tmp_path / path[1:]).parent.mkdir(parents=True)
     (tmp_path / path[1:]).write_text('{"policies": {"DisableAppUpdate": true}}')
     browsers = [{"id": "thunderbird", "family": "thunderbird", "path": path, "browsers": ["thunderbird"]}]
-    told = section({"extensions": "blocked", "dns_over_https": "blocked"}, {"vpn": VPN})
-    plan = {"browsers": browsers, "controls": {"browser": told}}
+    policy = section({"extensions": "blocked", "dns_over_https": "blocked"}, {"vpn": VPN})
+    plan = {"browsers": browsers, "controls": {"browser": policy}}
     host = Host(str(tmp_path))
     for action in browser.enforce(host, plan).actions:
         action.apply()
@@ -70,7 +70,7 @@ LISTS = ["URLAllowlist", "URLBlocklist"]
 
 
 @pytest.mark.parametrize(
-    ("where", "managed", "told"),
+    ("where", "managed", "policies"),
     [
         (
             place("chromium"),
@@ -90,12 +90,14 @@ LISTS = ["URLAllowlist", "URLBlocklist"]
         (place("chromium"), {"sign_in": "blocked"}, {"BrowserSignin": 0, "SyncDisabled": True}),
     ],
 )
-def test_what_chromium_and_its_relatives_are_told(where: Place, managed: dict[str, str], told: dict[str, Any]) -> None:
-    assert said(where, managed) == {**told, MERGE: LISTS}
+def test_what_chromium_and_its_relatives_are_told(
+    where: Place, managed: dict[str, str], policies: dict[str, Any]
+) -> None:
+    assert said(where, managed) == {**policies, MERGE: LISTS}
 
 
 @pytest.mark.parametrize(
-    ("where", "managed", "told"),
+    ("where", "managed", "policies"),
     [
         (
             place("firefox", family="firefox"),
@@ -109,8 +111,8 @@ def test_what_chromium_and_its_relatives_are_told(where: Place, managed: dict[st
         (place("thunderbird", family="thunderbird"), {"about_config": "blocked"}, {"BlockAboutConfig": True}),
     ],
 )
-def test_what_firefox_and_thunderbird_are_told(where: Place, managed: dict[str, str], told: dict[str, Any]) -> None:
-    assert said(where, managed) == told
+def test_what_firefox_and_thunderbird_are_told(where: Place, managed: dict[str, str], policies: dict[str, Any]) -> None:
+    assert said(where, managed) == policies
 
 
 def test_extensions_of_restricted_services_are_refused_by_their_ids() -> None:
@@ -137,13 +139,13 @@ def test_only_listed_extensions() -> None:
 
 def test_with_tenants_their_accounts_sign_in_and_no_others() -> None:
     tenants = {"google": ["example.org"], "microsoft": ["tenant-1"]}
-    told = said(place("chromium"), {"sign_in": "blocked"}, tenants=tenants)
-    assert told["RestrictSigninToPattern"] == ".*@(example[.]org)" and "BrowserSignin" not in told
-    assert told["AllowedDomainsForApps"] == "example.org"
-    assert {"login.live.com"} < {host for entry in told["HttpHeaderInjection"] for host in entry["patterns"]}
-    wanted = rules(section({}, tenants=tenants))
+    policies = said(place("chromium"), {"sign_in": "blocked"}, tenants=tenants)
+    assert policies["RestrictSigninToPattern"] == ".*@(example[.]org)" and "BrowserSignin" not in policies
+    assert policies["AllowedDomainsForApps"] == "example.org"
+    assert {"login.live.com"} < {host for entry in policies["HttpHeaderInjection"] for host in entry["patterns"]}
+    desired = rules(section({}, tenants=tenants))
     # Firefox has no such headers: the host where private accounts sign in is blocked in it.
-    assert firefox.lists(wanted).block == ["*://*.login.live.com/*"]
+    assert firefox.lists(desired).block == ["*://*.login.live.com/*"]
 
 
 def test_where_tenants_are_told_apart_the_report_says_by_what_in_which_browser(tmp_path: Path) -> None:
@@ -155,16 +157,16 @@ def test_where_tenants_are_told_apart_the_report_says_by_what_in_which_browser(t
         "browser/google-tenants": (
             "compliant",
             {
-                ("chromium,google_chrome", "AllowedDomainsForApps"): "tells Google to let in accounts of a.example,"
+                ("chromium,google_chrome", "AllowedDomainsForApps"): "Google lets in accounts of a.example,"
                 " b.example, c.example and 1 more only",
-                ("firefox", "AllowedDomainsForApps"): "tells Google to let in accounts of a.example, b.example,"
+                ("firefox", "AllowedDomainsForApps"): "Google lets in accounts of a.example, b.example,"
                 " c.example and 1 more only; at hosts below google.com, not at google.com itself",
             },
         ),
         "browser/microsoft-tenants": (
             "compliant",
             {
-                ("chromium,google_chrome", "HttpHeaderInjection"): "tells Microsoft to let in accounts of tenant-1"
+                ("chromium,google_chrome", "HttpHeaderInjection"): "Microsoft lets in accounts of tenant-1"
                 " only, and no personal ones at login.live.com",
                 ("firefox", "WebsiteFilter"): "personal accounts: login.live.com is blocked; business accounts of"
                 " others are let in",
@@ -183,13 +185,13 @@ def test_every_setting_says_something_to_somebody_and_has_a_default_that_it_may_
 class Tree:
     """A made host on which a browser section is enforced."""
 
-    def __init__(self, root: Path, told: dict[str, Any]) -> None:
+    def __init__(self, root: Path, browser: dict[str, Any]) -> None:
         root.chmod(0o755)
         self.root, self.host = root, Host(str(root))
         (root / "etc/chromium/policies/managed").mkdir(parents=True)
         (root / "etc/firefox/policies").mkdir(parents=True)
         (root / "var/lib").mkdir(parents=True)
-        self.plan = {"browsers": BROWSERS, "controls": {"browser": told}}
+        self.plan = {"browsers": BROWSERS, "controls": {"browser": browser}}
 
     def put(self, path: str, document: Any) -> None:
         (self.root / path).write_text(json.dumps(document), encoding="utf-8")
@@ -206,11 +208,11 @@ class Tree:
         return len(changes.actions)
 
     def wrong(self) -> dict[str, list[str]]:
-        def told(verdict: Verdict) -> list[str]:
+        def reported(verdict: Verdict) -> list[str]:
             return [f"{finding.manager} {finding.id}: {finding.detail}" for finding in verdict.findings]
 
         seen = browser.observe(self.host, self.plan)
-        return {v.rule.partition("/")[2]: told(v) for v in seen if v.state == "noncompliant"}
+        return {v.rule.partition("/")[2]: reported(v) for v in seen if v.state == "noncompliant"}
 
     def tenants(self) -> dict[str, tuple[str, dict[tuple[str, str], str]]]:
         seen = [v for v in browser.observe(self.host, self.plan) if v.rule.endswith("-tenants")]

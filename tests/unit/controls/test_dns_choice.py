@@ -132,12 +132,12 @@ def test_a_backend_that_a_host_cannot_have_is_an_error(tmp_path: Path, backend: 
 
 def test_a_backend_can_be_chosen_that_programs_do_not_ask_which_is_told(tmp_path: Path) -> None:
     host = Machine(tmp_path, {"etc/resolv.conf": REMOTE, **DNSMASQ_CONF}, "", ["dnsmasq.service"])
-    told = [finding.detail for finding in dns.observe(host, plan(backend="dnsmasq"))[-1].findings]
-    assert "programs do not ask dnsmasq: the first name server is 10.0.0.53" in told
+    details = [finding.detail for finding in dns.observe(host, plan(backend="dnsmasq"))[-1].findings]
+    assert "programs do not ask dnsmasq: the first name server is 10.0.0.53" in details
 
 
 @pytest.mark.parametrize(
-    ("resolv_conf", "files", "told"),
+    ("resolv_conf", "files", "details"),
     [
         (LOCAL, {}, []),
         (LOCAL + "nameserver ::1\n", {}, []),
@@ -152,7 +152,7 @@ def test_a_backend_can_be_chosen_that_programs_do_not_ask_which_is_told(tmp_path
     ],
 )
 def test_what_goes_round_a_resolver_of_the_host(
-    tmp_path: Path, resolv_conf: str, files: dict[str, str], told: list[tuple[str, str]]
+    tmp_path: Path, resolv_conf: str, files: dict[str, str], details: list[tuple[str, str]]
 ) -> None:
     units = ["dnsmasq.service", "systemd-resolved.service"]
     host = Machine(tmp_path, {"etc/resolv.conf": resolv_conf, **DNSMASQ_CONF, **files}, "", units)
@@ -162,8 +162,8 @@ def test_what_goes_round_a_resolver_of_the_host(
         for finding in verdict.findings
         if finding.kind in ("nameserver", "file") and finding.path[:8] != "/etc/dns"
     ]
-    assert [finding.id for finding in found] == [id_ for id_, _ in told]
-    assert all(detail in finding.detail for finding, (_, detail) in zip(found, told))
+    assert [finding.id for finding in found] == [id_ for id_, _ in details]
+    assert all(detail in finding.detail for finding, (_, detail) in zip(found, details))
 
 
 @pytest.mark.parametrize(
@@ -232,10 +232,10 @@ def test_links_and_later_drop_ins_that_go_round_the_filter_are_told(tmp_path: Pa
     later = {f"{RESOLVED}.d/zzz.conf": "DNS=10.0.0.9\n"}
     files = {"etc/resolv.conf": STUB, **ours, **later}
     host = Machine(tmp_path, files, "dnsmasq resolvectl", ["systemd-resolved.service"])
-    told = {finding.id: finding.detail for finding in dns.observe(host, plan())[-1].findings}
-    assert told["tun0"] == "its own name servers are asked for every name too"
-    assert told["10.0.0.9"] == "systemd-resolved asks it besides the filter"
-    assert "eth0" not in told
+    details = {finding.id: finding.detail for finding in dns.observe(host, plan())[-1].findings}
+    assert details["tun0"] == "its own name servers are asked for every name too"
+    assert details["10.0.0.9"] == "systemd-resolved asks it besides the filter"
+    assert "eth0" not in details
 
 
 def test_the_folder_of_drop_ins_may_stand_on_the_command_line(tmp_path: Path) -> None:

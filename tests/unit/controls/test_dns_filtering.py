@@ -19,12 +19,14 @@ from proscribe.host import Host, Result
 
 FILE, CONF = "/etc/made/names.conf", "/etc/made/made.conf"
 UNIT = "/etc/systemd/system/multi-user.target.wants/made.service"
-WISH = Desired({"wechat": ["wechat.com", "wx.qq.com"]}, {"wx.qq.com": "it is needed"}, frozenset(["open.wechat.com"]))
+DESIRED = Desired(
+    {"wechat": ["wechat.com", "wx.qq.com"]}, {"wx.qq.com": "it is needed"}, frozenset(["open.wechat.com"])
+)
 SECTION: dict[str, Any] = {
     "mode": "enforce",
-    "services": {"wechat": {"name": "WeChat", "mode": "enforce", "domains": WISH.services["wechat"], "allow": []}},
+    "services": {"wechat": {"name": "WeChat", "mode": "enforce", "domains": DESIRED.services["wechat"], "allow": []}},
 }
-TEXT = rendering.dnsmasq(WISH)
+TEXT = rendering.dnsmasq(DESIRED)
 
 
 class Machine(Host):
@@ -33,7 +35,7 @@ class Machine(Host):
     def __init__(self, root: Path, answers: str | None | OSError = "the file's", journal: str = "") -> None:
         super().__init__(str(root), lambda argv, **options: Result(0, journal, ""))
         self.answers = answers
-        self.asked: list[tuple[str, int]] = []
+        self.queried: list[tuple[str, int]] = []
         for path, text in ((FILE, TEXT), (CONF, "conf\n"), (UNIT, ""), ("/usr/bin/journalctl", "")):
             (root / path[1:]).parent.mkdir(parents=True, exist_ok=True)
             (root / path[1:]).write_text(text)
@@ -44,7 +46,7 @@ class Machine(Host):
         return True
 
     def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
-        self.asked.append((address, port))
+        self.queried.append((address, port))
         if not isinstance(self.answers, str):
             if self.answers is None:
                 return None
@@ -63,7 +65,7 @@ def made(**other: Any) -> Filter:
 
 
 def observed(
-    host: Host, filter_: Filter | None = None, desired: Desired = WISH, leftovers: Sequence[Finding] = ()
+    host: Host, filter_: Filter | None = None, desired: Desired = DESIRED, leftovers: Sequence[Finding] = ()
 ) -> tuple[Verdict, Verdict]:
     wechat, whole = filtering.observe(host, SECTION, desired, filter_ or made(), leftovers)
     assert (wechat.rule, whole.rule) == ("dns/wechat", "dns/resolver")
@@ -78,7 +80,7 @@ def test_a_filter_that_stands_and_answers_is_fine_and_each_of_its_addresses_is_a
     wechat, whole = observed(host)
     assert (wechat.state, wechat.findings, wechat.drifted) == ("noncompliant", (LEFT,), False), "what is left is told"
     assert (whole.state, whole.drifted) == ("compliant", False)
-    assert host.asked == [("127.0.0.2", 53), ("127.0.0.3", 5353)]
+    assert host.queried == [("127.0.0.2", 53), ("127.0.0.3", 5353)]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_a_file_of_other_names_is_amiss_and_nobody_is_asked_about_it(tmp_path: P
     wechat, whole = observed(host)
     assert whole.findings == (Finding("file", FILE, "made", path=FILE, detail="changed"),)
     assert wechat.findings[0] == Finding("name", "wechat.com", "made", path=FILE, detail="not blocked")
-    assert wechat.drifted and host.asked == []
+    assert wechat.drifted and host.queried == []
 
 
 def test_a_name_that_a_changed_file_still_blocks_is_blocked(tmp_path: Path) -> None:
@@ -146,8 +148,8 @@ def test_a_name_that_a_changed_file_still_blocks_is_blocked(tmp_path: Path) -> N
     ],
 )
 def test_what_is_in_effect_is_known_or_it_is_not(tmp_path: Path, answers: Any, idle: str, unseen: str) -> None:
-    told = filtering._idle(Machine(tmp_path, answers), made().stages(TEXT), TEXT)
-    assert (told[0], told[1][: len(unseen)], bool(told[1])) == (idle, unseen, bool(unseen))
+    answer = filtering._idle(Machine(tmp_path, answers), made().stages(TEXT), TEXT)
+    assert (answer[0], answer[1][: len(unseen)], bool(answer[1])) == (idle, unseen, bool(unseen))
 
 
 def test_ways_round_it_count_and_leftovers_are_a_drift(tmp_path: Path) -> None:
@@ -182,8 +184,8 @@ def test_a_line_of_the_organisations_own_that_opens_a_blocked_name_is_told(
 ) -> None:
     """Not one for what stays open, or is left alone; and it is theirs to take out, so it is no drift."""
     wechat, whole = observed(Machine(tmp_path), made(openers=[("/etc/made/own.conf", f"server=/{name}/", name)]))
-    told = f"the organisation's own line opens it: server=/{name}/"
-    finding = Finding("line", name, "made", path="/etc/made/own.conf", detail=told)
+    detail = f"the organisation's own line opens it: server=/{name}/"
+    finding = Finding("line", name, "made", path="/etc/made/own.conf", detail=detail)
     assert wechat.findings == ((LEFT, finding) if opens else (LEFT,))
     assert (wechat.drifted, whole.state) == (False, "compliant")
 

@@ -40,18 +40,18 @@ def test_which_lines_tell_a_hit(line: str, name: str | None) -> None:
 
 def journal(root: Path, text: str | None) -> tuple[Host, list[list[str]]]:
     """A host with that journal, or (None) with a journalctl that does not end; and how it was asked."""
-    asked = []
+    calls = []
 
     def run(argv: list[str], **options: Any) -> Result:
         assert options["timeout"] == hits.PATIENCE
-        asked.append(argv)
+        calls.append(argv)
         if text is None:
             raise ControlError("no answer")
         return Result(0, text, "")
 
     (root / "usr/bin").mkdir(parents=True)
     (root / "usr/bin/journalctl").touch(mode=0o755)
-    return Host(str(root), run), asked
+    return Host(str(root), run), calls
 
 
 @pytest.fixture(autouse=True)
@@ -71,18 +71,18 @@ def test_hits_are_counted_by_the_service_of_the_nearest_name(tmp_path: Path) -> 
             "own.example",
         )
     )
-    host, asked = journal(tmp_path, text)
+    host, calls = journal(tmp_path, text)
     assert hits.count(host, "dnsmasq.service", SERVICES) == {"wechat": 3, "personal": 1, "also": 1}
-    (argv,) = asked
+    (argv,) = calls
     assert {"--unit=dnsmasq.service", "--boot", f"--lines={hits.LINES}"} < set(argv)
 
 
 def test_a_journal_that_cannot_be_read_tells_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert hits.count(Host(str(tmp_path)), "unbound.service", SERVICES) == {}
-    host, asked = journal(tmp_path, None)
-    assert (hits.count(host, "unbound.service", SERVICES), len(asked)) == ({}, 1)
+    host, calls = journal(tmp_path, None)
+    assert (hits.count(host, "unbound.service", SERVICES), len(calls)) == ({}, 1)
     monkeypatch.setattr(Host, "privileged", False)
-    assert (hits.count(host, "unbound.service", SERVICES), len(asked)) == ({}, 1)
+    assert (hits.count(host, "unbound.service", SERVICES), len(calls)) == ({}, 1)
 
 
 @given(st.text(max_size=300))

@@ -159,8 +159,8 @@ def test_a_damaged_block_is_reported_and_repaired_without_losing_a_foreign_line(
         assert said in details
     assert (states(verdicts)["wechat"] == NONCOMPLIANT) is bool(against)
     apply(dns.enforce(host, WECHAT))
-    kept = b"192.0.2.9 intranet\n" if b"intranet" in tampered else b""
-    assert hosts.read_bytes() == BLOCK + kept + foreign
+    left = b"192.0.2.9 intranet\n" if b"intranet" in tampered else b""
+    assert hosts.read_bytes() == BLOCK + left + foreign
     assert set(states(dns.observe(host, WECHAT)).values()) == {COMPLIANT}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from people import tree
+from made_users import tree
 from proscribe.controls.dns import other_files, private_view
 from proscribe.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 from proscribe.host import ControlError, Host, Unseen
@@ -83,7 +83,7 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: what other
 
 @root_only
 @pytest.mark.parametrize(
-    ("mounts", "own", "state", "told"),
+    ("mounts", "own", "state", "detail"),
     [
         (ROOT, "another", COMPLIANT, ""),  # nothing mounted over it: the kernel's word counts, and costs less
         (ROOT + OVER, "another", NONCOMPLIANT, "pid 77 sees another /etc/hosts than the host has"),
@@ -93,12 +93,12 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: what other
         ("", "another", COMPLIANT, ""),  # it has ended
     ],
 )
-def test_what_counts(tmp_path: Path, mounts: str, own: str, state: str, told: str) -> None:
+def test_what_counts(tmp_path: Path, mounts: str, own: str, state: str, detail: str) -> None:
     machine = Machine(tree(tmp_path), mounts)
     if own:
         machine.put("view/etc/hosts", own)
     found = machine.state()
-    assert (found[0], found[1].startswith(told) if told else found[1] == "") == (state, True), found
+    assert (found[0], found[1].startswith(detail) if detail else found[1] == "") == (state, True), found
 
 
 @root_only
@@ -201,9 +201,11 @@ def test_a_finding_says_whose_program_it_is_and_how_many_there_are(tmp_path: Pat
 
 
 @root_only
-@pytest.mark.parametrize(("views", "told"), [(2, ""), (3, "alice has more than 2 views"), (5, "alice has more than 2")])
+@pytest.mark.parametrize(
+    ("views", "detail"), [(2, ""), (3, "alice has more than 2 views"), (5, "alice has more than 2")]
+)
 def test_of_one_user_so_many_views_are_looked_at_and_that_there_are_more_is_told_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: int, told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: int, detail: str
 ) -> None:
     assert private_view.MOST == 256
     monkeypatch.setattr(private_view, "MOST", 2)
@@ -212,8 +214,8 @@ def test_of_one_user_so_many_views_are_looked_at_and_that_there_are_more_is_told
         more(machine, 77 + number, 2 + number)
     unseen: list[str] = []
     assert len(list(private_view._views(Host(str(tmp_path)), unseen))) == 2
-    assert len(unseen) == bool(told) and "".join(unseen).startswith(told)
-    assert machine.state()[0] == (UNKNOWN if told else COMPLIANT)
+    assert len(unseen) == bool(detail) and "".join(unseen).startswith(detail)
+    assert machine.state()[0] == (UNKNOWN if detail else COMPLIANT)
 
 
 @root_only

@@ -86,7 +86,7 @@ NOTHING = b"PR\x81\x83\0\0\0\0\0\0\0\0"
 
 
 @pytest.mark.parametrize(
-    ("replies", "answer", "asked"),
+    ("replies", "answer", "attempts"),
     [
         ([NOTHING], Answer(3, ()), 1),
         ([None, NOTHING], Answer(3, ()), 2),
@@ -96,10 +96,12 @@ NOTHING = b"PR\x81\x83\0\0\0\0\0\0\0\0"
         ([PermissionError()], None, 1),
     ],
 )
-def test_who_is_late_is_asked_again(replies: list[bytes | None | OSError], answer: Answer | None, asked: int) -> None:
+def test_who_is_late_is_asked_again(
+    replies: list[bytes | None | OSError], answer: Answer | None, attempts: int
+) -> None:
     host = Canned(*replies)
     assert ask(host, "127.0.0.1", 53, "x.org", TXT) == answer
-    assert host.waited == [1, 2, 3][:asked]
+    assert host.waited == [1, 2, 3][:attempts]
 
 
 def test_who_is_silent_is_not_seen_and_it_costs_six_seconds_at_most() -> None:

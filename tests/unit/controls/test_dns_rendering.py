@@ -138,10 +138,10 @@ def test_no_name_can_put_a_token_of_its_own_into_a_file(names: set[str], through
         assert all(pattern.fullmatch(line) for line in lines)
         assert len([line for line in lines if "local=/" in line or "always_nxdomain" in line]) == len(names)
     try:
-        kept = plain(names)
+        blocked = plain(names)
     except ControlError:
         return
-    assert all(HOSTS_LINE.fullmatch(line) for line in block.render(kept, made=False).split(b"\n")[:-1])
+    assert all(HOSTS_LINE.fullmatch(line) for line in block.render(blocked, made=False).split(b"\n")[:-1])
 
 
 ADDRESS = st.ip_addresses().map(str)
@@ -169,10 +169,12 @@ def test_no_name_server_of_the_inventory_or_the_host_can_put_a_line_of_its_own_i
     lines = "".join(f"DNS={server}\n" for server in servers)
     (tmp_path / "etc/systemd/resolved.conf").write_text(f"[Resolve]\n{lines}", encoding="utf-8", errors="replace")
     host = Host(str(tmp_path))
-    asked = [resolved.global_servers(host)]
+    servers_of = [resolved.global_servers(host)]
     with contextlib.suppress(PolicyErrors):
-        asked.append(list(read_restrictions({"proscribe_dns_upstreams": servers}, lambda name: name).dns_upstreams))
-    for upstreams in asked:
+        servers_of.append(
+            list(read_restrictions({"proscribe_dns_upstreams": servers}, lambda name: name).dns_upstreams)
+        )
+    for upstreams in servers_of:
         text = resolved._render(host, Desired({"service": ["wechat.com"]}, {}, frozenset()), upstreams)
         assert [
             line for line in text.splitlines() if not (DNSMASQ_LINE.fullmatch(line) or OWN_LINE.fullmatch(line))

@@ -68,7 +68,7 @@ class TrialHost(Host):
 
 
 @pytest.fixture(autouse=True)
-def ways(monkeypatch: pytest.MonkeyPatch) -> None:
+def routes(monkeypatch: pytest.MonkeyPatch) -> None:
     resolvers = ["192.0.2.53", "a.name.that.is.no.address"]
     monkeypatch.setattr(confirm.management_exemptions, "gateways", lambda host: ["192.0.2.1"])
     monkeypatch.setattr(confirm.management_exemptions, "resolvers", lambda host: resolvers)
@@ -92,9 +92,9 @@ def changes_with(apply: Any, did: list[str]) -> Changes:
 @pytest.mark.parametrize(("settings", "within"), [({}, 60), ({"confirm_within": 90}, 90)])
 def test_new_rules_are_armed_and_neither_loaded_nor_kept(tmp_path: Path, settings: dict[str, int], within: int) -> None:
     host, did = TrialHost(tmp_path), list[str]()
-    told = trying(host, changes_with(load(host), did), **settings)
-    token = told["pending"]["token"]
-    assert told == {"pending": {"token": token, "within": within}}
+    answer = trying(host, changes_with(load(host), did), **settings)
+    token = answer["pending"]["token"]
+    assert answer == {"pending": {"token": token, "within": within}}
     assert did == ["before"]
     assert [argv[1:] for argv in host.commands("nft") if "-f" in argv] == [["-c", "-f", "-"]] * 2
     timer, trial = host.commands("systemd-run")
@@ -103,7 +103,7 @@ def test_new_rules_are_armed_and_neither_loaded_nor_kept(tmp_path: Path, setting
     assert trial[-4:] == [program.PATH, "try", token, str(os.getpid())]
     assert host.text(f"{program.RUN}/pending-{token}") == f"{DIGEST} {1000 + within}"
     assert host.text(program.PREVIOUS) == f"table inet proscribe\ndelete table inet proscribe\n{LIVE}"
-    assert (host.text(program.WANTED), host.text(boot.FILE)) == (TEXT, None)
+    assert (host.text(program.DESIRED_TABLE), host.text(boot.FILE)) == (TEXT, None)
 
 
 def test_it_is_for_those_who_ask_them_that_resolvers_have_to_stay_reachable(tmp_path: Path) -> None:
@@ -178,8 +178,8 @@ def test_confirmed_rules_are_kept_for_the_boot(tmp_path: Path) -> None:
     host.lay(program.TRACE, "2026-01-01T00:00:00Z unreached 0 0\n")
     token = confirm.begin(host, load(host), 60)
     host.lay(f"{program.RUN}/loaded-{token}", "")
-    told = confirm.keep(host, token)
-    assert told["actions"][:2] == ["confirm inet proscribe", f"write {boot.FILE}"]
+    answer = confirm.keep(host, token)
+    assert answer["actions"][:2] == ["confirm inet proscribe", f"write {boot.FILE}"]
     assert host.text(boot.FILE) == TEXT
     assert ["systemctl", "stop", f"proscribe-rollback-{token}.timer"] in host.ran
     assert (host.names(), host.stat(program.TRACE)) == ([], None)
@@ -258,9 +258,9 @@ def test_what_was_taken_back_is_tried_again_but_not_for_ever(
         with pytest.raises(ControlError, match="taken back 3 times in a row"):
             pending.tried_before(host, TEXT)
     else:
-        told = pending.tried_before(host, TEXT)
-        assert told.endswith(said)
-        assert bool(told) == bool(trace)
+        reason = pending.tried_before(host, TEXT)
+        assert reason.endswith(said)
+        assert bool(reason) == bool(trace)
 
 
 def test_lifting_forgets_what_was_pending(tmp_path: Path) -> None:

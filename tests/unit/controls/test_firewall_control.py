@@ -232,7 +232,7 @@ def test_attempts_are_told_of_the_rule_they_were_refused_for(tmp_path: Path) -> 
 def test_a_user_of_a_waiver_whom_the_host_does_not_know_is_told_and_let_through_nowhere(tmp_path: Path) -> None:
     exceptions = [{"waiver": "w1", "users": ["nobody-here"]}]
     host = RecordedHost(tmp_path, Result(0, desired(), "")).install("nft", "systemctl")
-    wanted_plan = plan(telegram={"exceptions": exceptions})
-    refusals = {refusal.subject: refusal.reason for refusal in firewall.enforce(host, wanted_plan).refused}
+    exempting = plan(telegram={"exceptions": exceptions})
+    refusals = {refusal.subject: refusal.reason for refusal in firewall.enforce(host, exempting).refused}
     assert "no such user" in refusals["user:nobody-here"]
-    assert states(firewall.observe(host, wanted_plan))["telegram"] == COMPLIANT
+    assert states(firewall.observe(host, exempting))["telegram"] == COMPLIANT

@@ -155,9 +155,9 @@ def test_a_resolved_source_is_remembered_while_it_is_a_source_and_never_asked_fo
     plan = section("203.0.113.0/24")
     first = collect(seen, plan, "", resolve=lambda name: ["203.0.113.80", "192.0.2.80"])
     boot_file = render(plan, first)
-    kept = [("203.0.113.80", "package source deb.example.org")]
-    assert exempt(seen, plan, boot_file) == kept
-    assert exempt(seen, plan, boot_file, resolve=lambda name: []) == kept
+    remembered = [("203.0.113.80", "package source deb.example.org")]
+    assert exempt(seen, plan, boot_file) == remembered
+    assert exempt(seen, plan, boot_file, resolve=lambda name: []) == remembered
     assert exempt(host({"/etc/apt/sources.list": ""}), plan, boot_file) == []
 
 
@@ -246,11 +246,11 @@ NETWORK = st.builds(
 
 @settings(deadline=None)
 @given(st.lists(NETWORK, max_size=6), NETWORK)
-def test_what_lies_in_what_is_found_without_looking_through_all(networks: list[Any], asked: Any) -> None:
-    same = [network for network in networks if network.version == asked.version]
+def test_what_lies_in_what_is_found_without_looking_through_all(networks: list[Any], network_: Any) -> None:
+    same = [network for network in networks if network.version == network_.version]
     blocked = Blocked({"service": frozenset(map(spelled, networks))})
-    assert bool(blocked.of(asked)) == any(asked.subnet_of(network) for network in same)
-    assert bool(blocked.met_by(asked)) == any(asked.overlaps(network) for network in same)
+    assert bool(blocked.of(network_)) == any(network_.subnet_of(network) for network in same)
+    assert bool(blocked.met_by(network_)) == any(network_.overlaps(network) for network in same)
 
 
 @pytest.mark.parametrize(
@@ -292,11 +292,11 @@ def test_the_ports_from_which_a_host_opens_connections(
 
 
 @pytest.mark.parametrize(
-    ("directions", "kept"),
+    ("directions", "exempted"),
     [(["in"], True), (["out", "in"], True), (["in", "forward"], True), (["out"], False), ([], False)],
 )
 def test_who_manages_the_host_is_let_in_where_any_rule_could_keep_them_out(
-    host: Callable[..., Host], directions: list[str], kept: bool
+    host: Callable[..., Host], directions: list[str], exempted: bool
 ) -> None:
     rule = {"verdict": "drop", "protocol": "tcp", "addresses": ["192.0.2.0/24"], "ports": [], "comment": ""}
     plan = section("203.0.113.0/24")
@@ -304,8 +304,8 @@ def test_who_manages_the_host_is_let_in_where_any_rule_could_keep_them_out(
     lets = collect(
         host({}), plan, "", connections=[("198.51.100.9", 22), ("2001:db8::9", 2222), ("not-an-address", 22)]
     )
-    told = [(spelled(network), port) for network, port in lets.controllers]
-    assert told == ([("198.51.100.9", 22), ("2001:db8::9", 2222)] if kept else [])
+    controllers = [(spelled(network), port) for network, port in lets.controllers]
+    assert controllers == ([("198.51.100.9", 22), ("2001:db8::9", 2222)] if exempted else [])
 
 
 def test_users_of_a_waiver_whom_the_host_does_not_know_are_named_and_open_nothing(host: Callable[..., Host]) -> None:

@@ -111,8 +111,8 @@ def test_the_same_number_after_another_boot_or_in_another_namespace_says_nothing
 def test_where_others_changed_tables_meanwhile_nothing_is_known_and_the_table_is_replaced_whole(root: Path) -> None:
     host = Kernel(root, others=1)
     known.remember(host, table(ONE), host.now)
-    looked_at = host.now._replace(number=3)
-    update.load(host, "nft", Observed(take_apart(table(ONE)), {}, generation=looked_at), table(ONE, TWO))
+    observed = host.now._replace(number=3)
+    update.load(host, "nft", Observed(take_apart(table(ONE)), {}, generation=observed), table(ONE, TWO))
     assert host.loaded == [table(ONE, TWO)]
     assert host.text(known.STATE) is None
 

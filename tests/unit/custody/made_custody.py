@@ -35,5 +35,5 @@ def plan(mode: str = "enforce", keep: int = 0, **services: Any) -> dict[str, Any
     return {"controls": {"apps": {"mode": mode, "services": entries, "settings": {"quarantine_keep": keep}}}}
 
 
-def asked(**more: Any) -> Request:
+def request(**more: Any) -> Request:
     return Request(**{"do": "list", **more})

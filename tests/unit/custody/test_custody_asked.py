@@ -45,12 +45,12 @@ def test_what_is_asked(values: dict[str, Any], expected: Request) -> None:
 def test_the_variables_of_the_playbook_are_read_as_ansible_reads_arguments(
     values: dict[str, Any], expected: Request | None
 ) -> None:
-    told = ArgumentSpecValidator(ARGUMENTS).validate(values)
-    assert (None if told.error_messages else read(told.validated_parameters)) == expected
+    validated = ArgumentSpecValidator(ARGUMENTS).validate(values)
+    assert (None if validated.error_messages else read(validated.validated_parameters)) == expected
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "mistakes"),
     [
         (
             {"do": "restore"},
@@ -70,11 +70,11 @@ def test_the_variables_of_the_playbook_are_read_as_ansible_reads_arguments(
         ({"do": "list", "older_than": "0d", "ids": ["x"]}, ["--id: found 'x'", "--older-than: '0d'"]),
     ],
 )
-def test_what_cannot_be_meant(values: dict[str, Any], told: list[str]) -> None:
+def test_what_cannot_be_meant(values: dict[str, Any], mistakes: list[str]) -> None:
     with pytest.raises(Wrong) as wrong:
         read(values)
-    found = [line[: len(start)] for line, start in zip(wrong.value.mistakes, told)]
-    assert (found, len(wrong.value.mistakes)) == (told, len(told))
+    found = [line[: len(start)] for line, start in zip(wrong.value.mistakes, mistakes)]
+    assert (found, len(wrong.value.mistakes)) == (mistakes, len(mistakes))
     assert str(wrong.value).splitlines() == list(wrong.value.mistakes)
 
 
@@ -124,13 +124,13 @@ def test_what_is_ansibles_is_handed_on_in_its_order_and_ours_come_last(monkeypat
     assert (program, playbook.rpartition("/")[2], option) == ("/opt/ansible-playbook", "quarantine.yml", "-e")
     options = ["-i", "inv", "-e", "quarantine_all=true", "--limit", "web*", "--check", "-vv"]
     assert rest == [*options, "--vault-password-file", "x"]
-    told = quarantine.json.loads(extra)
-    assert told["quarantine_ids"] == ["a-0123abcd", "b-0123abcd"] and told["quarantine_users"] == ["alice"]
-    assert told["quarantine_all"] is False, "no variable of a caller's makes it more than what was checked"
+    variables = quarantine.json.loads(extra)
+    assert variables["quarantine_ids"] == ["a-0123abcd", "b-0123abcd"] and variables["quarantine_users"] == ["alice"]
+    assert variables["quarantine_all"] is False, "no variable of a caller's makes it more than what was checked"
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["restore", "wechat-0123abcd"], "an id is given with --id wechat-0123abcd"),
         (["restore", "--all", "-i", "inv", "wechat-0123abcd"], "an id is given with --id wechat-0123abcd"),
@@ -143,11 +143,11 @@ def test_what_is_ansibles_is_handed_on_in_its_order_and_ours_come_last(monkeypat
     ],
 )
 def test_nothing_is_run_for_what_cannot_be_meant(
-    words: list[str], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(quarantine.os, "execvp", lambda *argv: pytest.fail(f"ran {argv}"))
     assert main(["quarantine", *words]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_the_options_and_the_variables_are_the_same() -> None:

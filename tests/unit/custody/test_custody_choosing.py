@@ -6,9 +6,9 @@ import datetime
 from typing import Any
 
 import pytest
-from made_custody import DAY, asked, item, plan
+from made_custody import DAY, item, plan, request
 from proscribe.custody.request import Wrong
-from proscribe.custody.restore_effect import kept_until, outlook
+from proscribe.custody.restore_effect import outlook, retained_until
 from proscribe.custody.selection import choose
 
 NOW = datetime.datetime(2026, 11, 26, 8, tzinfo=datetime.timezone.utc)
@@ -45,14 +45,14 @@ LISTED = {
     ],
 )
 def test_what_is_meant(selectors: dict[str, Any], chosen: list[str]) -> None:
-    rows = choose(asked(**selectors), LISTED, 0, lambda host: PLAN, {}, NOW)
+    rows = choose(request(**selectors), LISTED, 0, lambda host: PLAN, {}, NOW)
     assert [f"{row.host} {row.item['id'][-1]}" for row in rows] == chosen
 
 
 def test_what_is_told_of_a_thing_has_these_keys() -> None:
     """The list for machines: scripts read it, and `owner` is told once, as `user`."""
     (row,) = choose(
-        asked(), {"web01": [item(kept_until="")]}, 0, lambda host: plan(keep=86400, wechat="audit"), {}, NOW
+        request(), {"web01": [item(kept_until="")]}, 0, lambda host: plan(keep=86400, wechat="audit"), {}, NOW
     )
     assert row.as_dict() == {
         "host": "web01",
@@ -73,21 +73,21 @@ def test_what_is_told_of_a_thing_has_these_keys() -> None:
         },
     }
     waived = plan(wechat={"mode": "waived", "waiver": "w1"})
-    (row,) = choose(asked(), {"web01": [item()]}, 0, lambda host: waived, {"w1": "2027"}, NOW)
-    told = row.as_dict()
-    assert (told["kept_until"], told["next_run"]["waiver"]) == ("2027-02-18T08:00:00Z", "w1")
+    (row,) = choose(request(), {"web01": [item()]}, 0, lambda host: waived, {"w1": "2027"}, NOW)
+    row_dict = row.as_dict()
+    assert (row_dict["kept_until"], row_dict["next_run"]["waiver"]) == ("2027-02-18T08:00:00Z", "w1")
 
 
 def test_parts_have_the_name_of_the_first_of_them_although_that_one_is_gone() -> None:
     listed = {"a": [item("x-00000002", group="x-00000001"), item("x-00000003", group="x-00000001")]}
-    rows = choose(asked(ids=["x-00000001"]), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
+    rows = choose(request(ids=["x-00000001"]), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
     assert [row.item["id"] for row in rows] == ["x-00000002", "x-00000003"]
 
 
 def test_what_has_the_same_time_stands_in_the_order_of_what_it_is_a_part_of() -> None:
     listed = {"b": [item("x-00000002")], "a": [item("x-00000004", group="x-00000003"), item("x-00000005"),
               item("x-00000003", group="x-00000003")]}  # fmt: skip
-    rows = choose(asked(), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
+    rows = choose(request(), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
     assert [row.item["id"][-1] for row in rows] == ["5", "3", "4", "2"]
 
 
@@ -98,22 +98,22 @@ def test_what_has_the_same_time_stands_in_the_order_of_what_it_is_a_part_of() ->
 def test_a_mistake_says_of_how_many_hosts_that_is_known(answered: int, silent: int, where: str) -> None:
     listed: dict[str, list[Any]] = {f"h{number}": [] for number in range(answered)}
     with pytest.raises(Wrong) as wrong:
-        choose(asked(users=["zoe"]), listed, silent, lambda host: {"controls": {}}, {}, NOW)
-    expected = f"--user: found 'zoe', expected somebody of whom something is in a quarantine of {where}"
+        choose(request(users=["zoe"]), listed, silent, lambda host: {"controls": {}}, {}, NOW)
+    expected = f"--user: found 'zoe', expected a user with an item in a quarantine of {where}"
     assert wrong.value.mistakes == (expected,)
 
 
 @pytest.mark.parametrize(
-    ("selectors", "told", "close"),
+    ("selectors", "mistake_start", "close"),
     [
         (
             {"users": ["alicia"]},
-            "--user: found 'alicia', expected somebody of whom something is in a quarantine",
+            "--user: found 'alicia', expected a user with an item in a quarantine",
             ", did you mean 'alice'?",
         ),
         (
             {"services": ["wechatt"]},
-            "--service: found 'wechatt', expected a service that is restricted, or kept,",
+            "--service: found 'wechatt', expected a service that is restricted, or in quarantine,",
             ", did you mean 'wechat'?",
         ),
         (
@@ -123,23 +123,23 @@ def test_a_mistake_says_of_how_many_hosts_that_is_known(answered: int, silent: i
         ),
         (
             {"users": ["zoe"]},
-            "--user: found 'zoe', expected somebody of whom something is in a quarantine",
+            "--user: found 'zoe', expected a user with an item in a quarantine",
             "",
         ),
     ],
 )
 def test_what_nothing_is_known_by_is_a_mistake_with_what_is_close(
-    selectors: dict[str, Any], told: str, close: str
+    selectors: dict[str, Any], mistake_start: str, close: str
 ) -> None:
     with pytest.raises(Wrong) as wrong:
-        choose(asked(do="restore", **selectors), LISTED, 3, lambda host: PLAN, {}, NOW)
+        choose(request(do="restore", **selectors), LISTED, 3, lambda host: PLAN, {}, NOW)
     (mistake,) = wrong.value.mistakes
     where = "on" if "services" in selectors else "of"
-    assert mistake == f"{told} {where} the 2 hosts that answered (3 did not){close}"
+    assert mistake == f"{mistake_start} {where} the 2 hosts that answered (3 did not){close}"
 
 
 def test_a_service_that_is_restricted_is_known_although_nothing_of_it_is_kept() -> None:
-    assert choose(asked(services=["signal"]), {"web01": []}, 0, lambda host: PLAN, {}, NOW) == []
+    assert choose(request(services=["signal"]), {"web01": []}, 0, lambda host: PLAN, {}, NOW) == []
 
 
 NO_WAIVER = "no waiver covers wechat there"
@@ -195,7 +195,7 @@ def test_the_next_enforcing_run_is_never_said_to_be_milder_than_the_plan(
 
 
 @pytest.mark.parametrize(
-    ("told", "keep", "until"),
+    ("times", "keep", "until"),
     [
         ({"kept_until": "2027-02-18T08:00:00Z"}, 86400, "2027-02-18T08:00:00Z"),
         ({"kept_until": ""}, 86400, "2026-11-21T08:00:00Z"),
@@ -203,5 +203,5 @@ def test_the_next_enforcing_run_is_never_said_to_be_milder_than_the_plan(
         ({"kept_until": "", "taken_at": "yesterday"}, 86400, ""),
     ],
 )
-def test_until_when_it_is_kept_is_what_enforcing_prunes_by(told: dict[str, str], keep: int, until: str) -> None:
-    assert kept_until(plan(keep=keep), item(**told)) == until
+def test_until_when_it_is_kept_is_what_enforcing_prunes_by(times: dict[str, str], keep: int, until: str) -> None:
+    assert retained_until(plan(keep=keep), item(**times)) == until

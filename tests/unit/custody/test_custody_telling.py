@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from made_custody import asked, item, plan
+from made_custody import item, plan, request
 from proscribe.custody import wording
 from proscribe.custody.outcome import Course
 from proscribe.custody.selection import choose
@@ -18,7 +18,7 @@ HOSTILE = "\x1b[2J\u202egnp"
 
 
 def rows(*things: dict[str, Any]) -> list[dict[str, Any]]:
-    found = choose(asked(), {"web01": list(things)}, 0, lambda host: PLAN, {"w1": "2027-01-01"}, NOW)
+    found = choose(request(), {"web01": list(things)}, 0, lambda host: PLAN, {"w1": "2027-01-01"}, NOW)
     return [row.as_dict() for row in found]
 
 
@@ -36,7 +36,7 @@ def course(do: str = "list", listed: bool = True, **more: Any) -> Course:
 
 def test_before_anything_is_restored_the_next_runs_loss_is_named() -> None:
     assert wording.before("restore", BOTH, check=False) == [
-        "2 things will be restored; the ban is not lifted, and the next enforcing run takes 1 of them again:",
+        "2 items will be restored; the ban is not lifted, and the next enforcing run takes 1 of them again:",
         "  web01  telegram-00000002  /home/alice/T (alice, 3,072 MiB): covered by waiver w1 (until 2027-01-01)",
         "  web01  wechat-00000001  /home/alice/WeChat.AppImage (alice, 5,000 B): the next enforcing run takes it again:"
         " no waiver covers wechat there",
@@ -49,9 +49,9 @@ def test_before_anything_is_restored_the_next_runs_loss_is_named() -> None:
 
 def test_before_anything_is_pruned_it_says_what_goes_for_ever() -> None:
     assert wording.before("prune", BOTH, check=True)[0] == (
-        "2 things (3,072 MiB) would be gone for ever; nothing brings them back:"
+        "2 items (3,072 MiB) would be deleted and cannot be restored:"
     )
-    assert wording.before("prune", [], check=False) == ["nothing in the quarantine fits; nothing is pruned"]
+    assert wording.before("prune", [], check=False) == ["nothing in the quarantine matches; nothing is pruned"]
 
 
 def test_the_table_has_every_column_and_the_hosts_that_nobody_saw() -> None:
@@ -62,10 +62,10 @@ def test_the_table_has_every_column_and_the_hosts_that_nobody_saw() -> None:
     cells = ("web01", "wechat-00000001", "2026-11-20 08:00 UTC", "alice", "wechat", "AppImage", "5,000 B", "2027-02-18")
     assert re.split(r" {2,}", lines[3]) == [*cells, "/home/alice/WeChat.AppImage"]
     assert lines[5:] == [
-        "2 things, 3,072 MiB; 1 of 2 hosts answered",
+        "2 items, 3,072 MiB; 1 of 2 hosts answered",
         "unknown: web02: unreachable: no route",
         "cannot be read: web01: odd: no JSON",
-        "web01: 3 more things, which one answer has no room for",
+        "web01: 3 more items that do not fit in one answer",
     ]
 
 
@@ -73,10 +73,10 @@ def test_nobody_answered_is_never_an_empty_quarantine() -> None:
     made = course(listed=False)
     made.failed("web01", "unreachable: x")
     text = wording.table(made)
-    assert "0 things, 0 B; 0 of 2 hosts answered" in text
+    assert "0 items, 0 B; 0 of 2 hosts answered" in text
     assert "unknown: web01: unreachable: x" in text and "unknown: web02: no answer" in text
-    told = made.document()
-    assert [host["state"] for host in told["hosts"]] == ["unknown", "unknown"] and told["items"] == []
+    document = made.document()
+    assert [host["state"] for host in document["hosts"]] == ["unknown", "unknown"] and document["items"] == []
 
 
 def test_what_was_taken_in_parts_is_one_line() -> None:
@@ -89,24 +89,24 @@ def test_what_was_taken_in_parts_is_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("do", "results", "check", "told"),
+    ("do", "results", "check", "summary"),
     [
         ("restore", {"wechat-00000001": "", "telegram-00000002": ""}, False,
-         "restored 2 of 2 things on 1 host; the ban was not lifted; the next enforcing run takes 1 of them again"),
+         "restored 2 of 2 items on 1 host; the ban was not lifted; the next enforcing run takes 1 of them again"),
         ("restore", {"wechat-00000001": "something stands there now", "telegram-00000002": ""}, False,
-         "restored 1 of 2 things on 1 host; the ban was not lifted"),
-        ("restore", {}, False, "restored 0 of 2 things on 0 hosts"),
+         "restored 1 of 2 items on 1 host; the ban was not lifted"),
+        ("restore", {}, False, "restored 0 of 2 items on 0 hosts"),
         ("prune", {"wechat-00000001": "", "telegram-00000002": ""}, False,
-         "pruned 2 of 2 things on 1 host; they are gone for ever"),
+         "pruned 2 of 2 items on 1 host; they cannot be restored"),
         ("prune", {"wechat-00000001": "", "telegram-00000002": ""}, True,
-         "would have pruned 2 of 2 things on 1 host; nothing was changed"),
+         "would have pruned 2 of 2 items on 1 host; nothing was changed"),
     ],
 )  # fmt: skip
-def test_after_a_run_what_is_said_is_true(do: str, results: dict[str, str], check: bool, told: str) -> None:
+def test_after_a_run_what_is_said_is_true(do: str, results: dict[str, str], check: bool, summary: str) -> None:
     made = course(do)
     made.answered("web01", {"outcomes": [{"id": id_, "done": not why, "why": why} for id_, why in results.items()]})
     lines = wording.ended(made, check=check, width=200).splitlines()
-    assert lines[1] == told
+    assert lines[1] == summary
     word = {"restore": "restored", "prune": "pruned"}[do]
     missed = {row["id"]: results.get(row["id"], "no answer") for row in BOTH}
     assert lines[2:-1] == [f"not {word}: web01: {id_}: {why}" for id_, why in missed.items() if why]
@@ -130,7 +130,7 @@ def test_what_a_host_says_steers_no_terminal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "told"), [(0, "0 B"), (9_999, "9,999 B"), (10_000, "9 KiB"), (1024**5, "1,048,576 GiB")]
+    ("size", "text"), [(0, "0 B"), (9_999, "9,999 B"), (10_000, "9 KiB"), (1024**5, "1,048,576 GiB")]
 )
-def test_sizes(size: int, told: str) -> None:
-    assert wording.sized(size) == told
+def test_sizes(size: int, text: str) -> None:
+    assert wording.sized(size) == text

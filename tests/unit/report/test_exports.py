@@ -57,11 +57,11 @@ def test_one_that_fails_leaves_none(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "message"),
     [(["csv", "excel"], "there is no export 'excel'"), (["sarif", "sarif_open"], "two exports would be one file")],
 )
-def test_a_wrong_name_is_refused(tmp_path, names, told):
-    with pytest.raises(ValueError, match=told):
+def test_a_wrong_name_is_refused(tmp_path, names, message):
+    with pytest.raises(ValueError, match=message):
         write(tmp_path, {}, [], names)
 
 
@@ -342,7 +342,7 @@ def assert_references_lead_somewhere(text):
     made: list[str] = []
     used: dict[str, set[str]] = {}
 
-    def walk(value):
+    def check_value(value):
         if isinstance(value, dict):
             for key, item in value.items():
                 if key == "uuid":
@@ -351,12 +351,12 @@ def assert_references_lead_somewhere(text):
                     used.setdefault(key, set()).add(item)
                 elif key == "href" and item.startswith("#"):
                     used.setdefault(key, set()).add(item[1:])
-                walk(item)
+                check_value(item)
         elif isinstance(value, list):
             for item in value:
-                walk(item)
+                check_value(item)
 
-    walk(document)
+    check_value(document)
     assert len(made) == len(set(made))
     kinds = {
         "subject-uuid": {item["uuid"] for item in result.get("local-definitions", {}).get("inventory-items", ())},

@@ -291,9 +291,9 @@ def test_whatever_a_host_says_can_be_kept(tmp_path_factory, id_, path, rule, rea
     ]
     past = Past(open_history("sqlite", Path(tmp_path_factory.mktemp("h"))))
     past.run({"web01": answer(*verdicts)})
-    kept = list(past.ask("incidents"))
-    assert sorted(episode.state for episode in kept) == ["noncompliant", "unknown"]
-    assert all(text.isprintable() for episode in kept for text in episode)
+    incidents = list(past.ask("incidents"))
+    assert sorted(incident.state for incident in incidents) == ["noncompliant", "unknown"]
+    assert all(text.isprintable() for incident in incidents for text in incident)
 
 
 STATES = st.sampled_from([good, bad, waived, unseen, repaired, None])
@@ -319,5 +319,5 @@ def test_after_any_runs_what_is_open_is_what_the_last_run_found(tmp_path_factory
             assert ("apps/wechat", "unknown") in mine
         else:
             assert not mine
-    for episode in past.ask("incidents"):
-        assert not episode.closed or episode.opened <= episode.closed
+    for incident in past.ask("incidents"):
+        assert not incident.closed or incident.opened <= incident.closed

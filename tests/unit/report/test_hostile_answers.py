@@ -37,11 +37,11 @@ from proscribe.stream import answer
 FINISHED = "2026-11-25T00:31:00Z"
 MANY = int(os.environ.get("PROSCRIBE_FUZZ") or 200)
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-LOOK = {"changed", "failed", "msg", "record", "drifted", "privileged", "kept", "lacking"}
+OBSERVATION = {"changed", "failed", "msg", "record", "drifted", "privileged", "kept", "lacking"}
 QUARANTINE = {"changed", "failed", "msg", "items", "broken", "left_out", "outcomes", "actions", "diff"}
 CHANGE = {"changed", "failed", "msg", "actions", "refused", "findings", "notes", "diff"}
 
-GOOD_LOOK = {
+GOOD_OBSERVATION = {
     "changed": False,
     "record": {
         **fleets.answer(
@@ -219,17 +219,21 @@ def test_an_answer_of_a_hostile_host_harms_nobody(directory, data):
     honest = fleets.answer(fleets.wechat(fleets.WECHAT), evaluated=["apps/x"])
     collector.answered("web01", honest)
     try:
-        told = answer("\n" + MARK + made_from(data, GOOD_LOOK))
-        look = results.observation(told) if told is not None else {}
-        assert look.keys() <= LOOK and results.observation(look) == look if look else True
-        json.dumps(look).encode()
-        if "record" in look:
-            collector.answered("web02", look["record"])
+        parsed = answer("\n" + MARK + made_from(data, GOOD_OBSERVATION))
+        observation = results.observation(parsed) if parsed is not None else {}
+        assert (
+            observation.keys() <= OBSERVATION and results.observation(observation) == observation
+            if observation
+            else True
+        )
+        json.dumps(observation).encode()
+        if "record" in observation:
+            collector.answered("web02", observation["record"])
     except Unusable as wrong:
         collector.failed("web02", None, str(wrong))
     try:
-        told = answer("\n" + MARK + made_from(data, GOOD_CHANGE))
-        change = results.change(told) if told is not None else {}
+        parsed = answer("\n" + MARK + made_from(data, GOOD_CHANGE))
+        change = results.change(parsed) if parsed is not None else {}
         assert change.keys() <= CHANGE and results.change(change) == change if change else True
         if run["mode"] == "enforce":
             collector.changed("web02", "apps", change)
@@ -248,9 +252,9 @@ def test_an_answer_of_a_hostile_host_harms_nobody(directory, data):
     assert len(shown) < 100_000
     "".join(document.page(report, fleet.records)).encode()
     exports.write(directory, report, fleet.records, exports.usual())
-    told = notification(report, fleet.records, None, "/reports")
-    assert told is not None and not CONTROL.search(told.text)
-    json.dumps(told.as_dict()).encode()
+    message = notification(report, fleet.records, None, "/reports")
+    assert message is not None and not CONTROL.search(message.text)
+    json.dumps(message.as_dict()).encode()
 
 
 def alone(mode, honest):
@@ -271,16 +275,16 @@ def test_what_a_hostile_host_says_of_its_quarantine_harms_nobody(data):
     course.answered("web01", results.quarantine(GOOD_LIST))
     for good in (GOOD_LIST, GOOD_DONE):
         try:
-            told = results.quarantine(answer("\n" + MARK + made_from(data, good)) or {})
-            assert told.keys() <= QUARANTINE and results.quarantine(told) == told
-            json.dumps(told).encode()
-            course.answered("web02", told)
+            answered = results.quarantine(answer("\n" + MARK + made_from(data, good)) or {})
+            assert answered.keys() <= QUARANTINE and results.quarantine(answered) == answered
+            json.dumps(answered).encode()
+            course.answered("web02", answered)
         except Unusable as wrong:
             course.failed("web02", str(wrong))
     listed = {host: seen["items"] for host, seen in course.listed.items()}
     now = datetime.datetime(2026, 11, 26, tzinfo=datetime.timezone.utc)
-    asked = Request("restore", all=True, older_than=data.draw(st.sampled_from([0, 60])))
-    rows = [row.as_dict() for row in choose(asked, listed, 0, lambda host: RESTRICTED, {}, now)]
+    request = Request("restore", all=True, older_than=data.draw(st.sampled_from([0, 60])))
+    rows = [row.as_dict() for row in choose(request, listed, 0, lambda host: RESTRICTED, {}, now)]
     course.chose({"rows": rows})
     (honest,) = [row for row in rows if row["host"] == "web01"]
     assert (honest["id"], honest["next_run"]["state"]) == ("wechat-0123abcd", "taken")
@@ -296,11 +300,11 @@ def test_what_a_hostile_host_says_of_its_quarantine_harms_nobody(data):
 @given(data=st.data())
 def test_the_history_takes_what_the_reader_lets_through(tmp_path_factory, data):
     try:
-        look = results.observation(answer("\n" + MARK + made_from(data, GOOD_LOOK)) or {})
+        observation = results.observation(answer("\n" + MARK + made_from(data, GOOD_OBSERVATION)) or {})
     except Unusable:
         return
     collector = Collector(run := fleets.run(["web02"]))
-    collector.answered("web02", look.get("record"))
+    collector.answered("web02", observation.get("record"))
     fleet = collector.fleet(FINISHED)
     history = open_history("sqlite", tmp_path_factory.mktemp("history"))
     history.record(fleet_report(run, fleet, FINISHED), fleet.records, 0)
@@ -339,8 +343,8 @@ def test_a_long_text_costs_its_host_a_cut_and_the_run_nothing(finding):
 
 def test_more_findings_than_anybody_reads_are_counted():
     rule = {"rule": "apps/x", "state": "noncompliant", "findings": [{"kind": "file", "id": "x"}] * 2500}
-    told = {**fleets.answer(), "rules_evaluated": 1, "state": "noncompliant", "rules": [rule]}
-    look = results.observation({"record": told, "drifted": [], "privileged": True})
-    (rule,) = look["record"]["rules"]
+    answer_ = {**fleets.answer(), "rules_evaluated": 1, "state": "noncompliant", "rules": [rule]}
+    observation = results.observation({"record": answer_, "drifted": [], "privileged": True})
+    (rule,) = observation["record"]["rules"]
     assert len(rule["findings"]) == 1000 and rule["findings"][-1]["id"] == "1,501 more findings"
-    assert results.observation(look) == look
+    assert results.observation(observation) == observation

@@ -206,7 +206,7 @@ FIELD = ("rules", 0, "findings", 0)
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "told"),
+    ("path", "value", "message"),
     [
         (("platform",), [], "platform is no mapping"),
         *((("platform", key), 5, f"{key} is no text") for key in WHOLE["platform"]),
@@ -218,8 +218,8 @@ FIELD = ("rules", 0, "findings", 0)
         (("controls",), {"printer": {}}, "'printer' is no controls"),
         (("controls", "apps"), 5, "controls is no mapping"),
         *((("controls", "apps", key), "1", f"controls.{key} is no count") for key in ("evaluated", "not_applicable")),
-        (("controls", "apps", "evaluated"), 0, "it counts 0 rules of apps, fewer than it tells of"),
-        (("controls", "dns", "not_applicable"), 5, "it counts 4 rules of dns, fewer than it tells of"),
+        (("controls", "apps", "evaluated"), 0, "it counts 0 rules of apps, fewer than it lists"),
+        (("controls", "dns", "not_applicable"), 5, "it counts 4 rules of dns, fewer than it lists"),
         (("controls", "dns", "evaluated"), 5, "its controls count more rules than the 9 that it says it evaluated"),
         (("attempts",), [], "attempts is no mapping"),
         (("attempts", "x"), "1", "attempts is no count"),
@@ -247,10 +247,10 @@ FIELD = ("rules", 0, "findings", 0)
         *(((*FIELD, key), 5, f"{key} is no text") for key in FOUND),
     ],
 )
-def test_a_value_of_another_type_makes_an_answer_none_and_is_named(path, value, told):
+def test_a_value_of_another_type_makes_an_answer_none_and_is_named(path, value, message):
     with pytest.raises(Unusable) as wrong:
         read("web01", changed(path, value))
-    assert str(wrong.value) == told
+    assert str(wrong.value) == message
 
 
 @pytest.mark.parametrize(
@@ -306,8 +306,8 @@ def test_of_too_many_findings_the_first_are_kept_and_the_rest_is_counted(number,
 
 
 def test_of_too_many_people_the_first_are_named():
-    people = [f"user{number}" for number in range(1001)]
-    assert read("web01", {**WHOLE, "logged_in": people})["logged_in"] == people[:1000]
+    users = [f"user{number}" for number in range(1001)]
+    assert read("web01", {**WHOLE, "logged_in": users})["logged_in"] == users[:1000]
 
 
 @pytest.mark.parametrize("key", FOUND)

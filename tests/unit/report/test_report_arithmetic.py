@@ -94,9 +94,9 @@ def test_of_which_rules_nothing_is_known_is_counted_by_plan_and_by_host():
     """What has nothing to look for is not compliant: it is told, with how many hosts that is so on."""
     idle = {"rule": "apps/c", "state": "not_applicable", "reason": f"{NOTHING_KNOWN}: this host has no snap"}
     other = {"rule": "apps/d", "state": "not_applicable", "reason": "upcoming"}
-    told = {"rule": "apps/e", "state": "waived", "reason": None}
+    waived = {"rule": "apps/e", "state": "waived", "reason": None}
     records = [
-        {"plan": "p1", "rules_evaluated": 3, "rules": [idle, other, told]},
+        {"plan": "p1", "rules_evaluated": 3, "rules": [idle, other, waived]},
         {"plan": "p1", "rules_evaluated": 1, "rules": [{"rule": "apps/f", "state": "waived"}]},
         {"plan": "p2", "rules_evaluated": 1, "rules": [idle]},
         {"plan": "p3", "rules_evaluated": 1, "rules": []},

@@ -137,7 +137,7 @@ def test_nothing_evaluated_is_no_success(project, options):
 def test_a_pattern_that_matches_no_host_is_no_success(project):
     done = project.run(AUDIT.replace("hosts: all", "hosts: nosuch"), {}, HOSTS)
     assert (done.returncode, project.exit) == (0, "12")
-    assert "exit 12: nothing was evaluated: no host was asked" in done.stdout
+    assert "exit 12: nothing was evaluated: no host was selected" in done.stdout
 
 
 def test_a_host_that_answers_rubbish_costs_only_itself(project):
@@ -252,22 +252,22 @@ def test_an_export_that_cannot_be_written_is_told_and_costs_nothing_else(project
 
 
 @pytest.mark.parametrize(
-    ("now", "exit_", "told"),
+    ("now", "exit_", "message"),
     [
         ({"web01": BAD, "web02": clean_answer()}, "ansible", ""),
         ({"web01": BAD, "web02": BAD}, "10", "exit 10: not there in the baseline: web02 apps/wechat dpkg wechat 4.0"),
     ],
 )
-def test_with_a_baseline_only_what_is_new_counts(project, now, exit_, told):
+def test_with_a_baseline_only_what_is_new_counts(project, now, exit_, message):
     gate = dict.fromkeys(HOSTS, "noncompliant")
     project.run(AUDIT, answers(project, {"web01": BAD, "web02": clean_answer()}), HOSTS)
     baseline = project.path / "reports" / "baseline"
     (project.path / "reports" / "r1").rename(baseline)
     done = project.run(AUDIT, answers(project, now, gate=gate, baseline=str(baseline)), HOSTS)
     assert (done.returncode, project.exit) == (0, exit_)
-    assert told in done.stdout
+    assert message in done.stdout
     report = project.report()[0]
-    assert (report["run"]["baseline"], len(report["new"])) == ("baseline", 2 if told else 0)
+    assert (report["run"]["baseline"], len(report["new"])) == ("baseline", 2 if message else 0)
 
 
 def test_a_baseline_that_cannot_be_read_is_no_success(project):

@@ -126,14 +126,14 @@ def test_progress_counts_expected_hosts_once():
 
 
 def test_progress_after_each_answer_does_not_go_through_all_hosts():
-    class NotToBeWalked(dict):
+    class NotToBeIterated(dict):
         def __iter__(self):
             pytest.fail("all hosts are gone through for the answer of one")
 
         items = values = keys = __iter__
 
     collector = Collector(run(["web01", "web02", "web03"], "enforce"))
-    collector.run["hosts"], collector.heard = NotToBeWalked(collector.run["hosts"]), NotToBeWalked()
+    collector.run["hosts"], collector.heard = NotToBeIterated(collector.run["hosts"]), NotToBeIterated()
     for count, host in enumerate(("web01", "web02", "web03"), 1):
         collector.answered(host, BAD)
         assert collector.progress() == (count, count)

@@ -49,9 +49,9 @@ OPTIONS = {
 SCOPE = ["-i", "a b/prod", "-i", "x,y", "--tags", "apps,browser", "--skip-tags=slow", "-e", "@vars file.yml"]
 SCOPE += ["-e", '{"note": "it\'s $HOME `id` !!"}', "-u", "ops", "-bK", "--vault-id", "dev@prompt"]
 SCOPE += ["--vault-password-file", "pw", "--become-user=root"]
-KEPT = ("-i", "a b/prod", "-i", "x,y", "--tags", "apps,browser", "--skip-tags", "slow", "-e", "@vars file.yml")
-KEPT += ("-e", '{"note": "it\'s $HOME `id` !!"}', "-u", "ops", "-b", "-K", "--vault-id", "dev@prompt")
-KEPT += ("--vault-password-file", "pw", "--become-user", "root")
+REPEATED = ("-i", "a b/prod", "-i", "x,y", "--tags", "apps,browser", "--skip-tags", "slow", "-e", "@vars file.yml")
+REPEATED += ("-e", '{"note": "it\'s $HOME `id` !!"}', "-u", "ops", "-b", "-K", "--vault-id", "dev@prompt")
+REPEATED += ("--vault-password-file", "pw", "--become-user", "root")
 
 
 def launched(word="audit", options=(), program="./proscribe", here="/srv", **environment):
@@ -65,9 +65,9 @@ def launched(word="audit", options=(), program="./proscribe", here="/srv", **env
 
 def test_the_scope_of_a_run_is_kept_in_what_it_proposes() -> None:
     call = launched(options=[*SCOPE, "-Cl", "web*:!web3", "--diff", "--list-hosts"])
-    assert (call.word, call.options, call.withheld) == ("audit", KEPT, ())
+    assert (call.word, call.options, call.withheld) == ("audit", REPEATED, ())
     assert call.instead("enforce", "web01", dry=True) == Command(
-        ("./proscribe", "enforce", "--check", "--diff", "--limit", "web01", *KEPT), "/srv"
+        ("./proscribe", "enforce", "--check", "--diff", "--limit", "web01", *REPEATED), "/srv"
     )
 
 
@@ -240,8 +240,8 @@ def test_every_printed_command_reaches_the_program_as_it_was_meant_at_any_width(
     recorder(tmp_path / "bin" / "ansible-playbook", log)
     odd = () if name == "sh" else ("-e", "note=a\nb\tc\x1b[2J\u202e")  # dash has no $'...'
     calls = [
-        Call(("./proscribe",), "audit", "", (*KEPT, *odd), str(cwd)),
-        Call(("ansible-playbook",), "", "our plays/audit.yml", KEPT, str(cwd)),
+        Call(("./proscribe",), "audit", "", (*REPEATED, *odd), str(cwd)),
+        Call(("ansible-playbook",), "", "our plays/audit.yml", REPEATED, str(cwd)),
     ]
     directory = f"{cwd}/reports/r1"
     environment = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
@@ -272,7 +272,7 @@ def test_what_puts_a_lifted_ban_back_is_one_line_in_the_scope_of_the_run(columns
     collector = Collector(run(HOSTS, "lift"))
     for host in HOSTS:
         collector.changed(host, "apps", {"actions": ["unblock"]})
-    back = Call(("./proscribe",), "lift", "", KEPT, "/srv").instead("enforce", "web*")
+    back = Call(("./proscribe",), "lift", "", REPEATED, "/srv").instead("enforce", "web*")
     text = lifting.render(collector.expected, collector.heard, check=False, width=columns, back=back.line("/srv"))
     assert commands(text) == [back.line("/srv")]
 
@@ -347,12 +347,12 @@ def test_what_was_withheld_is_named_before_the_command_and_nothing_where_nothing
     ],
 )
 def test_a_call_is_read_from_a_report_as_it_was_written(call: Call) -> None:
-    told = call.as_dict()
-    assert json.loads(json.dumps(told)) == told
-    assert Call.of({"command": told, "playbook": "enforce", "inventory": ["elsewhere"]}) == call
+    call_dict = call.as_dict()
+    assert json.loads(json.dumps(call_dict)) == call_dict
+    assert Call.of({"command": call_dict, "playbook": "enforce", "inventory": ["elsewhere"]}) == call
     # What an older or a merged report leaves out is made up: nothing but what is in the report.
     assert Call.of({"command": {"program": ["x"]}}) == Call(("x",))
-    for command in ({**told, "program": []}, None, "a text"):
+    for command in ({**call_dict, "program": []}, None, "a text"):
         assert Call.of({"command": command, "playbook": "enforce", "inventory": ["a", "b"]}) == Call(
             word="enforce", options=("-i", "a", "-i", "b")
         )

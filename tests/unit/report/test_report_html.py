@@ -95,7 +95,7 @@ def runs(*bad):
 
 def test_a_finding_says_which_waivers_do_not_cover_it():
     ended = {**WAIVERS[0], "id": "was-for-press", "status": "expired", "why": "it ended on 2026-11-20"}
-    told = [
+    waivers_ = [
         ended,
         {**ended, "id": "of-nobody", "status": "unauthorised", "hosts": ["web01"], "why": "mallory may not approve"},
         {**ended, "id": "of-another-host", "hosts": ["db01"]},
@@ -103,7 +103,7 @@ def test_a_finding_says_which_waivers_do_not_cover_it():
         {**ended, "id": "for-another-service", "services": ["signal"]},
         {**ended, "id": "that-holds", "status": "active"},
     ]
-    collector = Collector(run(["web01", "web02"], waivers=told))
+    collector = Collector(run(["web01", "web02"], waivers=waivers_))
     for host in ("web01", "web02"):
         collector.answered(host, answer(wechat(WECHAT)))
     said = words(read(collector)[1]).partition("Next")[0]
@@ -171,15 +171,15 @@ def test_the_page_says_what_there_is_to_say(expected):
 
 
 def test_departments_controls_and_services_are_counted_by_the_worst_that_a_host_has():
-    told = words(read(mixed(), {"press": ["web01", "db01"], "registry": ["web02", "elsewhere"]})[1])
-    assert "press 1 noncompliant, 1 unknown registry 1 compliant" in told
-    assert "Control Hosts apps 1 noncompliant browser 1 noncompliant" in told
-    assert "wechat 1 noncompliant" in told.partition("By service")[2]
+    text = words(read(mixed(), {"press": ["web01", "db01"], "registry": ["web02", "elsewhere"]})[1])
+    assert "press 1 noncompliant, 1 unknown registry 1 compliant" in text
+    assert "Control Hosts apps 1 noncompliant browser 1 noncompliant" in text
+    assert "wechat 1 noncompliant" in text.partition("By service")[2]
 
 
 def test_a_host_of_no_department_is_counted_too():
-    told = words(read(mixed(), {"press": ["web01"]})[1])
-    assert "no department 1 unknown, 1 compliant" in told
+    text = words(read(mixed(), {"press": ["web01"]})[1])
+    assert "no department 1 unknown, 1 compliant" in text
 
 
 def test_without_departments_nothing_is_said_of_them():
@@ -192,9 +192,9 @@ def test_since_when_a_host_has_been_silent_or_in_error_is_told():
     collector.unreachable("db01", "Connection refused")
     collector.unreachable("db02", "Connection refused")
     since = {("web01", ""): "2026-11-20T00:30:00Z", ("db01", ""): "2026-11-05T00:30:00Z"}
-    told = words(read(collector, since=since)[1])
-    assert "error dns 1 it broke web01 5 days 2026-11-20" in told
-    assert "unknown unreachable 2 Connection refused db01, db02 20 days 2026-11-05" in told
+    text = words(read(collector, since=since)[1])
+    assert "error dns 1 it broke web01 5 days 2026-11-20" in text
+    assert "unknown unreachable 2 Connection refused db01, db02 20 days 2026-11-05" in text
     data = data_of(collector.fleet().records, since=since)
     assert [data["texts"][host[13]["-1"]] for host in data["hosts"] if len(host) > 13] == [
         "2026-11-05T00:30:00Z",
@@ -204,9 +204,9 @@ def test_since_when_a_host_has_been_silent_or_in_error_is_told():
 
 def test_since_when_is_the_earliest_time_of_the_hosts():
     since = {("web01", "apps/wechat"): "2026-11-20T00:31:00Z", ("web01", "browser/service003"): "2026-11-24T22:00:00Z"}
-    told = words(read(mixed(), since=since)[1])
-    assert "(alice) web01 5 days 2026-11-20" in told
-    assert "firefox) web01 2 hours 2026-11-24" in told
+    text = words(read(mixed(), since=since)[1])
+    assert "(alice) web01 5 days 2026-11-20" in text
+    assert "firefox) web01 2 hours 2026-11-24" in text
 
 
 @pytest.mark.parametrize(
@@ -240,15 +240,15 @@ def test_an_age_is_told_in_hours_and_then_in_days(since, expected):
     ],
 )
 def test_the_trend_compares_with_the_run_before(trend, said):
-    told = words(read(mixed(), trend=trend)[1])
-    assert said in told
-    assert ("Earlier runs" in told) == bool(said)
+    text = words(read(mixed(), trend=trend)[1])
+    assert said in text
+    assert ("Earlier runs" in text) == bool(said)
 
 
 def test_a_run_over_other_hosts_is_not_simply_compared():
     few = {**runs(1)[0], "hosts": {"noncompliant": 1, "compliant": 2}}
-    told = words(read(mixed(), trend=[*runs(4), few])[1])
-    assert "Not meeting the ban: 1 of 3 hosts; before, 4 of 10" in told
+    text = words(read(mixed(), trend=[*runs(4), few])[1])
+    assert "Not meeting the ban: 1 of 3 hosts; before, 4 of 10" in text
 
 
 def test_the_page_of_an_older_run_knows_nothing_of_what_came_later():
@@ -280,7 +280,7 @@ def test_a_waiver_shows_all_that_is_known_of_it_and_the_wrong_ones_come_first():
         "ticket": None,
     }
     overdue = {**WAIVERS[0], "id": "overdue", "review_overdue": True}
-    told = words(read(Collector(run(["web01"], waivers=[WAIVERS[0], overdue, waiver])))[1])
+    text = words(read(Collector(run(["web01"], waivers=[WAIVERS[0], overdue, waiver])))[1])
     for expected in (
         "unauthorised press-office waives nothing; wechat on web02",
         "Standing bo.li may not approve for press",
@@ -290,23 +290,23 @@ def test_a_waiver_shows_all_that_is_known_of_it_and_the_wrong_ones_come_first():
         "Some new key a, b",
         "active, review overdue overdue wechat on web02",
     ):
-        assert expected in told
-    assert "Ticket" not in told
-    assert told.index("unauthorised") < told.index("review overdue") < told.index("active press-office")
+        assert expected in text
+    assert "Ticket" not in text
+    assert text.index("unauthorised") < text.index("review overdue") < text.index("active press-office")
 
 
 def test_what_is_new_since_a_baseline_is_told_only_with_one():
     fleet = mixed().fleet()
     report = fleet_report(mixed().run, fleet, FINISHED)
     one = {"host": "web01", "rule": "apps/wechat", "state": "noncompliant", "what": "dpkg wechat 4.0"}
-    for new, told, untold in (
+    for new, present, untold in (
         (None, "", "New since"),
-        ([], "Nothing that was not there before", "web01 apps/wechat dpkg"),
-        ([one], "New since", "Nothing that was not"),
+        ([], "No new findings", "web01 apps/wechat dpkg"),
+        ([one], "New since", "No new findings"),
     ):
         changed = {**report, "new": new, "run": {**report["run"], "baseline": "20261101T000000Z-audit-aaaa"}}
         text = "".join(page(changed, fleet.records))
-        assert told in text
+        assert present in text
         assert untold not in text
 
 
@@ -324,9 +324,9 @@ def test_a_large_fleet_stands_in_the_page_as_data_and_not_as_rows():
     for number, host in enumerate(collector.expected):
         collector.answered(host, answer(wechat(WECHAT)) if number < 1500 else clean_answer())
     text, reader = read(collector)
-    told = words(reader)
-    assert "3,500 hosts compliant" in told
-    assert "1,100 hosts more in hosts.jsonl" in told
+    text = words(reader)
+    assert "3,500 hosts compliant" in text
+    assert "1,100 hosts more in hosts.jsonl" in text
     assert reader.tags.count("tr") < 500
     assert len(json.loads(reader.data)["hosts"]) == 5000
     assert len(text) < 700_000
@@ -380,9 +380,9 @@ def test_too_much_evidence_is_left_out_and_the_rules_stay():
     collector = Collector(run(["web01"]))
     collector.answered("web01", answer(wechat(WECHAT), *no_policy()))
     data = data_of(collector.fleet().records, most=1000)
-    kept = [rule[4] is not None for rule in data["rules"]]
-    assert any(kept)
-    assert kept == sorted(kept, reverse=True)
+    with_remediation = [rule[4] is not None for rule in data["rules"]]
+    assert any(with_remediation)
+    assert with_remediation == sorted(with_remediation, reverse=True)
     assert len(data["rules"]) == 119
 
 

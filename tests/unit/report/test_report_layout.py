@@ -73,7 +73,7 @@ def test_evidence(finding, text):
             ),
             Cause("not blocked", "hosts", "/etc/hosts"),
         ),
-        (Finding("set", "telegram", "nftables", detail="and 3 more"), Cause("not as it has to be", "nftables")),
+        (Finding("set", "telegram", "nftables", detail="and 3 more"), Cause("not as required", "nftables")),
     ],
 )
 def test_a_cause_is_free_of_the_one_name(finding, expected):

@@ -34,14 +34,14 @@ def record(host: str, state: str = COMPLIANT, at: str = "2026-11-25T02:00:30Z") 
 
 def part(number: int, *records: dict[str, Any], run: dict[str, Any] | None = None, **more: Any) -> Part:
     """A slice's report."""
-    told = {
+    run_ = {
         **RUN,
         "id": f"2026112{number}T020000Z-enforce-000{number}",
         "started": f"2026-11-2{number}T02:00:00Z",
         "finished": f"2026-11-2{number}T02:01:00Z",
         **(run or {}),
     }
-    return Part({"run": told, "rollout": ROLLOUT, "unexpected": [], "warnings": [], **more}, list(records))
+    return Part({"run": run_, "rollout": ROLLOUT, "unexpected": [], "warnings": [], **more}, list(records))
 
 
 def hosts(records: Any) -> dict[str, str]:
@@ -101,9 +101,9 @@ def test_waivers_and_departments_are_those_of_all_parts() -> None:
 def test_parts_that_were_stopped_say_why_and_how_many_are_left() -> None:
     stopped = {**ROLLOUT, "to_correct": 9, "not_reached": 8, "why": "stopped", "allow": {"hosts": 9}}
     report, _ = merged("id", [part(1, record("a")), part(2, record("b"), rollout=stopped)])
-    told = report["rollout"]
-    assert (told["to_correct"], told["not_reached"], told["why"]) == (10, 8, "stopped")
-    assert told["allow"] == {"hosts": 9}
+    rollout = report["rollout"]
+    assert (rollout["to_correct"], rollout["not_reached"], rollout["why"]) == (10, 8, "stopped")
+    assert rollout["allow"] == {"hosts": 9}
 
 
 def test_what_is_new_is_that_of_all_parts() -> None:

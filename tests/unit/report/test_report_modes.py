@@ -23,8 +23,8 @@ SERVICES = ["wechat", *(f"service{number:03}" for number in range(118))]
 
 def modes(**changed):
     """The policies of a plan with those modes; the rest is enforced."""
-    wanted = {**dict.fromkeys(CONTROLS, "enforce"), **changed}
-    return {DIGEST: {name: {"mode": mode, "policy": "p"} for name, mode in wanted.items()}}
+    modes_ = {**dict.fromkeys(CONTROLS, "enforce"), **changed}
+    return {DIGEST: {name: {"mode": mode, "policy": "p"} for name, mode in modes_.items()}}
 
 
 def made(*verdicts, changed=(), mode="audit", **policy):
@@ -61,9 +61,9 @@ def test_the_record_has_the_mode_and_the_state_of_each_control(tmp_path):
 def test_a_mode_is_the_plans_and_not_what_a_host_says():
     facts = run(["web01"], policies=modes(apps="audit"), left_out=[])
     collector = Collector(facts)
-    told = answer(wechat(WECHAT))
-    told["controls"]["apps"]["mode"] = "enforce"
-    collector.answered("web01", told)
+    answer_ = answer(wechat(WECHAT))
+    answer_["controls"]["apps"]["mode"] = "enforce"
+    collector.answered("web01", answer_)
     assert collector.fleet().records[0]["controls"]["apps"]["mode"] == "audit"
 
 
@@ -72,16 +72,16 @@ def test_the_screen_says_what_is_only_audited_and_does_not_say_that_enforcing_pu
     assert "only audited: apps" in said
     assert "off: firewall" in said
     assert "apps/wechat (audited)  noncompliant" in said
-    assert "puts it right" not in said
+    assert "corrects it" not in said
     assert "./proscribe enforce" not in said
     assert "what is noncompliant is only audited: enforcing leaves it as it is" in said
 
 
 def test_where_some_is_enforced_and_some_audited_only_the_one_is_said_to_be_put_right():
     said = screen(*made(wechat(WECHAT), *no_policy(), apps="audit"))
-    assert "the same without --check --diff puts right what is enforced" in said
+    assert "the same without --check --diff corrects what is enforced" in said
     both = screen(*made(wechat(WECHAT), *no_policy()))
-    assert "the same without --check --diff puts it right" in both
+    assert "the same without --check --diff corrects it" in both
 
 
 def test_the_page_tells_audited_controls_from_enforced_ones():
@@ -90,12 +90,12 @@ def test_the_page_tells_audited_controls_from_enforced_ones():
     assert "only audited: apps" in page
     assert "apps/wechat (audited)" in re.sub("<wbr>", "", page)
     assert "browser (audited)" not in page
-    assert "puts it right" not in page
+    assert "corrects it" not in page
     by_control = page.partition("<h2>By control</h2>")[2].partition("</div>")[0]
     assert by_control.count("noncompliant (audited)") == 1
     data = json.loads(page.partition('<script type="application/json" id="data">')[2].partition("</script>")[0])
-    told = [data["texts"][number] for number in data["controls"][0]]
-    assert dict(zip(told[::2], told[1::2])) == {
+    texts = [data["texts"][number] for number in data["controls"][0]]
+    assert dict(zip(texts[::2], texts[1::2])) == {
         "apps": "only audited: noncompliant",
         "browser": "enforced: noncompliant",
         "firewall": "off",
@@ -145,17 +145,17 @@ def test_each_export_tells_audited_rules_from_enforced_ones(exported):
     assert 'proscribe_control_hosts{control="firewall",mode="off",state="off"} 1' in metrics
 
 
-NOT_LOOKED = {"state": None, "evaluated": 0, "not_applicable": 0}
+NOT_OBSERVED = {"state": None, "evaluated": 0, "not_applicable": 0}
 
 
-def given_record(states=(), counts=None, errors=(), evaluated=None, policy=None, looked=CONTROLS, digest=DIGEST):
+def given_record(states=(), counts=None, errors=(), evaluated=None, policy=None, observed=CONTROLS, digest=DIGEST):
     """What a record of rules of `apps` in these states becomes; `counts` are (evaluated, not_applicable) by control."""
     rules = [{"rule": f"apps/{number}", "state": state, "reason": None} for number, state in enumerate(states)]
     record = {"rules": rules, "rules_evaluated": len(rules) if evaluated is None else evaluated, "errors": errors}
     if counts is not None:
         record["controls"] = {n: {"evaluated": e, "not_applicable": i} for n, (e, i) in counts.items()}
     policies = {DIGEST: {"apps": {"mode": "audit", "policy": "p"}} if policy is None else policy}
-    return Modes(policies, looked).given(record, digest)
+    return Modes(policies, observed).given(record, digest)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def given_record(states=(), counts=None, errors=(), evaluated=None, policy=None,
         ({"states": ["waived"], "policy": {}}, ("waived", 1, 0)),
         ({"states": ["waived"], "digest": "sha256:another"}, ("waived", 1, 0)),
         ({"states": [], "evaluated": 0}, ("unknown", 0, 0)),
-        ({"states": ["waived"], "looked": ["dns"]}, (None, 0, 0)),
+        ({"states": ["waived"], "observed": ["dns"]}, (None, 0, 0)),
         ({"states": ["waived"], "policy": {"apps": {"mode": "off", "policy": "p"}}}, (None, 0, 0)),
         # What failed, and no rule says so.
         (
@@ -194,22 +194,22 @@ def given_record(states=(), counts=None, errors=(), evaluated=None, policy=None,
     ],
 )
 def test_a_control_has_the_state_of_its_rules(facts, apps):
-    told = given_record(**facts)["controls"]["apps"]
-    assert (told["state"], told["evaluated"], told["not_applicable"]) == apps
+    controls_ = given_record(**facts)["controls"]["apps"]
+    assert (controls_["state"], controls_["evaluated"], controls_["not_applicable"]) == apps
 
 
 def test_a_record_has_all_controls_with_their_policies_and_its_rules_with_their_modes():
     made = given_record(["waived"], {"dns": (3, 0)}, policy={"apps": {"mode": "audit", "policy": "p"}, "dns": None})
     assert made["controls"] == {
         "apps": {"mode": "audit", "policy": "p", "state": "waived", "evaluated": 1, "not_applicable": 0},
-        "browser": {"mode": None, "policy": None, **NOT_LOOKED},
-        "firewall": {"mode": None, "policy": None, **NOT_LOOKED},
+        "browser": {"mode": None, "policy": None, **NOT_OBSERVED},
+        "firewall": {"mode": None, "policy": None, **NOT_OBSERVED},
         "dns": {"mode": None, "policy": None, "state": "compliant", "evaluated": 3, "not_applicable": 0},
     }
     assert made["rules"] == [{"rule": "apps/0", "state": "waived", "reason": None, "mode": "audit"}]
     assert made["rules_evaluated"] == 4, "a host that counts its controls higher than itself evaluated as many"
     nothing = given_record(evaluated=0)["controls"]["apps"]
-    assert nothing == {"mode": "audit", "policy": "p", **NOT_LOOKED, "state": "unknown"}
+    assert nothing == {"mode": "audit", "policy": "p", **NOT_OBSERVED, "state": "unknown"}
     assert given_record(["waived"], policy={"apps": None})["rules"][0]["mode"] is None
     assert given_record(["waived"], evaluated=9)["rules_evaluated"] == 9
 
@@ -225,21 +225,21 @@ def test_a_rule_that_many_hosts_list_is_one_object_for_each_mode():
 
 def test_hosts_are_counted_by_mode_and_state_in_the_order_of_the_controls():
     """A control that the run did not look at is in no state, and never in a good one."""
-    looked = {"mode": "enforce", "state": "compliant"}
+    observed = {"mode": "enforce", "state": "compliant"}
     records = [
-        {"controls": {"dns": looked, "firewall": looked, "apps": {"mode": "audit", "state": "noncompliant"}}},
+        {"controls": {"dns": observed, "firewall": observed, "apps": {"mode": "audit", "state": "noncompliant"}}},
         {"controls": {"dns": {"mode": "enforce", "state": None}, "apps": {"mode": "off", "state": None}}},
-        {"controls": {"dns": looked, "apps": {"mode": None, "state": "unknown"}}},
+        {"controls": {"dns": observed, "apps": {"mode": None, "state": "unknown"}}},
         {},
     ]
-    told = by_control(records)
-    assert list(told) == ["apps", "firewall", "dns"]
-    assert told == {
+    counts_ = by_control(records)
+    assert list(counts_) == ["apps", "firewall", "dns"]
+    assert counts_ == {
         "firewall": {"enforce": {"compliant": 1}},
         "apps": {"audit": {"noncompliant": 1}, "off": {"off": 1}},
         "dns": {"enforce": {"compliant": 2, "not_looked_at": 1}},
     }
-    assert described(told) == ["only audited: apps on 1 host", "off: apps on 1 host"]
+    assert described(counts_) == ["only audited: apps on 1 host", "off: apps on 1 host"]
     assert described({"apps": {"off": {"off": 2}}, "dns": {"audit": {"compliant": 1, "unknown": 2}}}) == [
         "only audited: dns",
         "off: apps",
@@ -262,8 +262,8 @@ def test_hosts_are_counted_by_mode_and_state_in_the_order_of_the_controls():
     ],
 )
 def test_whether_enforcing_would_correct_something_of_a_host(state, controls, corrects, stays):
-    told = {name: {"mode": mode, "state": of} for name, (mode, of) in controls.items()}
-    record = {"state": state, **({"controls": told} if told else {})}
+    controls_ = {name: {"mode": mode, "state": of} for name, (mode, of) in controls.items()}
+    record = {"state": state, **({"controls": controls_} if controls_ else {})}
     assert (correctable(record), stays_noncompliant(record)) == (corrects, stays)
 
 

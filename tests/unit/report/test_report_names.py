@@ -26,7 +26,7 @@ from proscribe.report.terminal.summary import Screen
 CONTROLS_OF_THE_HOST = Path(__file__).parents[3] / "module_utils" / "proscribe" / "controls"
 
 
-class Asked:
+class ReportCommand:
     """`./proscribe report` over the runs of two hosts: one with WeChat, one whose plan has no apps at all."""
 
     def __init__(self, reports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,16 +38,16 @@ class Asked:
         self.run({"web01": {**bad(), "plan": self.plan}, "db01": {**good(), "plan": self.names_only}})
 
     def run(self, hosts, name="20261125T080000Z-audit-1a2b", **changes) -> None:
-        kept = {}
+        call = {}
         record = type(self.past.history).record
 
         def keep(report, records, keep_):
-            kept.update(report=report, records=records)
+            call.update(report=report, records=records)
             return record(self.past.history, report, records, keep_)
 
         self.past.history.record = keep
         self.past.run(hosts, id=name, history="sqlite", exports=["csv"], **changes)
-        ReportDirectory(self.reports / f"{name}.partial").finish(kept["records"], kept["report"], ["page"])
+        ReportDirectory(self.reports / f"{name}.partial").finish(call["records"], call["report"], ["page"])
 
     def __call__(self, *options: str) -> str:
         parser = argparse.ArgumentParser()
@@ -57,11 +57,11 @@ class Asked:
 
 @pytest.fixture
 def ask(tmp_path, monkeypatch):
-    return Asked(tmp_path, monkeypatch)
+    return ReportCommand(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (("--host", "nosuch"), "no run of the history has a host 'nosuch'"),
         (("--host", "web1"), "did you mean 'web01'"),
@@ -76,8 +76,8 @@ def ask(tmp_path, monkeypatch):
         (("--run", "nosuch"), "no complete report nosuch"),
     ],
 )
-def test_a_name_that_no_run_knows_is_refused_and_not_answered_with_nothing_wrong(ask, options, told):
-    with pytest.raises(Refused, match=f"(?s){told}"):
+def test_a_name_that_no_run_knows_is_refused_and_not_answered_with_nothing_wrong(ask, options, message):
+    with pytest.raises(Refused, match=f"(?s){message}"):
         ask(*options)
 
 
@@ -97,16 +97,16 @@ def test_a_name_that_a_run_knows_is_answered_also_where_nothing_was_ever_wrong(a
 
 def test_a_rule_that_no_run_has_looked_at_is_not_said_to_be_right(ask, tmp_path, monkeypatch):
     ask.run({"new01": {**good(), "plan": ask.plan}}, name="20261125T090000Z-audit-77c0", controls=["dns"])
-    assert "not looked at yet: apps on 1 host" in ask("--rule", "apps/signal", "--host", "new01")
-    assert "not looked at yet: apps on 1 host" in ask("--host", "new01")
-    told = json.loads(ask("--rule", "apps/signal", "--json"))
-    assert told["looked"]["never"] == {"apps": 1}
-    assert "not looked at yet" not in ask("--rule", "dns/x")
+    assert "not checked yet: apps on 1 host" in ask("--rule", "apps/signal", "--host", "new01")
+    assert "not checked yet: apps on 1 host" in ask("--host", "new01")
+    document = json.loads(ask("--rule", "apps/signal", "--json"))
+    assert document["looked"]["never"] == {"apps": 1}
+    assert "not checked yet" not in ask("--rule", "dns/x")
 
 
 def test_a_host_that_is_in_no_run_any_more_is_not_said_to_be_right(ask):
     ask.run({"db01": {**good(), "plan": ask.names_only}}, name="20261125T100000Z-audit-77c0")
-    assert "wrong now\nnot known: no run asks this host any more" in ask("--host", "web01")
+    assert "wrong now\nnot known: no run covers this host any more" in ask("--host", "web01")
 
 
 def test_a_plan_that_is_gone_makes_no_rule_of_it_right(ask):
@@ -127,17 +127,17 @@ def test_a_plan_that_is_gone_makes_no_rule_of_it_right(ask):
 )
 def test_nothing_wrong_is_only_ever_said_of_rules_that_a_plan_has(tmp_path_factory, rule):
     with pytest.MonkeyPatch.context() as patch:
-        ask = Asked(tmp_path_factory.mktemp("names"), patch)
+        ask = ReportCommand(tmp_path_factory.mktemp("names"), patch)
         control, _, about = rule.partition("/")
         in_a_plan = rule in ("apps/wechat", "apps/signal", "dns/x")
         a_setting = control in ("apps", "dns") and about in OF_CONTROL[control]
         try:
-            told = ask("--rule", rule)
+            answer = ask("--rule", rule)
         except Refused:
             assert not in_a_plan and not a_setting
         else:
             assert in_a_plan or a_setting
-            assert told
+            assert answer
 
 
 def test_every_rule_that_a_control_makes_of_its_own_is_known():
@@ -171,22 +171,22 @@ def test_table_and_json_are_formats_too(ask):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (("--format", "csv", "--host", "web01"), "--format csv is of one run"),
         (("--format", "csv", "--json"), "--json is --format json"),
     ],
 )
-def test_a_format_that_does_not_go_with_the_question_is_refused(ask, options, told):
-    with pytest.raises(Refused, match=told):
+def test_a_format_that_does_not_go_with_the_question_is_refused(ask, options, message):
+    with pytest.raises(Refused, match=message):
         ask(*options)
 
 
 def test_a_format_that_is_not_there_is_told_with_those_that_are(ask, capsys):
     with pytest.raises(SystemExit):
         ask("--format", "xml")
-    told = capsys.readouterr().err
-    assert all(name in told for name in ("table", "json", *exports.formats()))
+    error = capsys.readouterr().err
+    assert all(name in error for name in ("table", "json", *exports.formats()))
 
 
 def test_a_rule_of_the_history_alone_is_known(ask):

@@ -14,10 +14,10 @@ from proscribe.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.report.history import open_history
 
 
-class Told(Past):
+class NotifiedRuns(Past):
     """Runs of which each is told."""
 
-    def notice(self, hosts, refused=(), **changes):
+    def notification_of(self, hosts, refused=(), **changes):
         self.run(hosts, **changes)
         time = f"2026-11-25T{self.number:02}"
         digests = dict.fromkeys(hosts, DIGEST)
@@ -32,38 +32,38 @@ class Told(Past):
 
 @pytest.fixture
 def past(tmp_path):
-    return Told(open_history("sqlite", tmp_path))
+    return NotifiedRuns(open_history("sqlite", tmp_path))
 
 
 def test_a_fleet_in_order_is_nothing_to_tell(past):
-    assert past.notice({"web01": good(), "web02": good()}) is None
+    assert past.notification_of({"web01": good(), "web02": good()}) is None
 
 
 def test_the_first_run_brings_hosts_in_line(past):
-    told = past.notice({"web01": repaired(), "web02": good()})
-    assert told.subject == "Proscribe: 1 host brought in line for the first time"
+    sent = past.notification_of({"web01": repaired(), "web02": good()})
+    assert sent.subject == "Proscribe: 1 host corrected for the first time"
 
 
 def test_drift_is_told_with_evidence_times_and_people(past):
     past.run({"web01": good()})
     found = {"found_at": "2026-11-25T02:00:10Z", "logged_in": ["alice", "bob"]}
-    told = past.notice({"web01": {**repaired(), **found}})
-    assert told.subject == "Proscribe: 1 host drifted and put right"
-    assert "web01 (logged in: alice, bob)" in told.lines
-    line = "  apps/wechat: put right: dpkg wechat 4.0; found 2026-11-25 02:00:10 UTC, put right 2026-11-25 02:00:30 UTC"
-    assert line in told.lines
-    host = told.facts["hosts"][0]
+    sent = past.notification_of({"web01": {**repaired(), **found}})
+    assert sent.subject == "Proscribe: 1 host corrected after drift"
+    assert "web01 (logged in: alice, bob)" in sent.lines
+    line = "  apps/wechat: corrected: dpkg wechat 4.0; found 2026-11-25 02:00:10 UTC, corrected 2026-11-25 02:00:30 UTC"
+    assert line in sent.lines
+    host = sent.facts["hosts"][0]
     assert (host["host"], host["logged_in"], host["number_of_changes"]) == ("web01", ["alice", "bob"], 1)
     assert host["changes"][0]["repaired"] == "2026-11-25T02:00:30Z"
 
 
 def test_what_goes_on_is_told_once(past):
     past.run({"web01": good()})
-    assert past.notice({"web01": bad()}).subject == "Proscribe: 1 host newly not in order"
-    assert past.notice({"web01": bad()}) is None
-    told = past.notice({"web01": repaired()})
-    assert "since 2026-11-25 02:00 UTC" in told.text
-    assert told.subject == "Proscribe: 1 host put right"  # it was known, and has not drifted since
+    assert past.notification_of({"web01": bad()}).subject == "Proscribe: 1 host newly not compliant"
+    assert past.notification_of({"web01": bad()}) is None
+    sent = past.notification_of({"web01": repaired()})
+    assert "since 2026-11-25 02:00 UTC" in sent.text
+    assert sent.subject == "Proscribe: 1 host corrected"  # it was known, and has not drifted since
 
 
 def test_a_host_that_was_put_right_only_in_part_says_what_is_left(past):
@@ -71,46 +71,49 @@ def test_a_host_that_was_put_right_only_in_part_says_what_is_left(past):
     past.run({"web01": answer(wechat(PACKAGE), stays)})
     mended = wechat(PACKAGE)._replace(state=REPAIRED, drifted=False)
     refused = [{"control": "dns", "message": "/etc/hosts was left as it is"}]
-    told = past.notice({"web01": answer(mended, stays)}, refused)
-    assert told.subject == "Proscribe: 1 host put right in part"
-    assert "  still not in order: dns/x: /etc/hosts was left as it is" in told.lines
-    assert told.facts["hosts"][0]["still_not_in_order"] == 1
+    sent = past.notification_of({"web01": answer(mended, stays)}, refused)
+    assert sent.subject == "Proscribe: 1 host partly corrected"
+    assert "  still not compliant: dns/x: /etc/hosts was left as it is" in sent.lines
+    assert sent.facts["hosts"][0]["still_not_in_order"] == 1
 
 
 def test_what_is_in_order_again_is_told(past):
     past.run({"web01": bad()})
-    assert past.notice({"web01": good()}).subject == "Proscribe: 1 host in order again"
-    assert past.notice({"web01": good()}) is None
+    assert past.notification_of({"web01": good()}).subject == "Proscribe: 1 host compliant again"
+    assert past.notification_of({"web01": good()}) is None
 
 
 def test_a_host_that_falls_silent_and_comes_back_is_told(past):
     past.run({"web01": good()})
-    told = past.notice({"web01": None})
-    assert "  the host: unknown: unreachable: no route; since 2026-11-25 02:01 UTC" in told.lines
-    assert past.notice({"web01": None}) is None
-    assert "  the host: compliant: answers again; since 2026-11-25 02:01 UTC" in past.notice({"web01": good()}).lines
+    sent = past.notification_of({"web01": None})
+    assert "  the host: unknown: unreachable: no route; since 2026-11-25 02:01 UTC" in sent.lines
+    assert past.notification_of({"web01": None}) is None
+    assert (
+        "  the host: compliant: answers again; since 2026-11-25 02:01 UTC"
+        in past.notification_of({"web01": good()}).lines
+    )
 
 
 def test_what_cannot_be_seen_is_told_once(past):
     past.run({"web01": good()})
-    assert "apps/wechat: unknown: needs root" in past.notice({"web01": unseen()}).text
-    assert past.notice({"web01": unseen()}) is None
+    assert "apps/wechat: unknown: needs root" in past.notification_of({"web01": unseen()}).text
+    assert past.notification_of({"web01": unseen()}) is None
 
 
 def test_a_host_that_drifts_again_and_again_is_named(past):
     for _ in range(2):
         past.run({"web01": repaired(), "web02": good()})
-    told = past.notice({"web01": repaired(), "web02": good()})
-    assert "Drift again and again, so something there puts it back: web01" in told.lines
-    assert "(time 3 in 30 days)" in told.text
-    assert told.facts["again_and_again"] == ["web01"]
+    sent = past.notification_of({"web01": repaired(), "web02": good()})
+    assert "Repeated drift, so something there reverts the correction: web01" in sent.lines
+    assert "(time 3 in 30 days)" in sent.text
+    assert sent.facts["again_and_again"] == ["web01"]
 
 
 def test_a_run_that_was_stopped_is_told_though_nothing_changed(past):
     past.run({"web01": good()})
-    told = past.notice({"web01": good()}, rollout={"why": "12 of 20 hosts differ"})
-    assert told.subject == "Proscribe: stopped before every host had its turn"
-    assert "The run was stopped: 12 of 20 hosts differ" in told.lines
+    sent = past.notification_of({"web01": good()}, rollout={"why": "12 of 20 hosts differ"})
+    assert sent.subject == "Proscribe: stopped before all hosts were corrected"
+    assert "The run was stopped: 12 of 20 hosts differ" in sent.lines
 
 
 def without_history(*answers):
@@ -121,21 +124,21 @@ def without_history(*answers):
 
 
 def test_without_a_history_all_that_is_wrong_is_new():
-    assert without_history(good(), bad()).subject == "Proscribe: 1 host newly not in order"
+    assert without_history(good(), bad()).subject == "Proscribe: 1 host newly not compliant"
     assert without_history(good()) is None
 
 
 def test_many_rules_of_one_cause_are_a_line_and_many_hosts_are_counted():
-    told = without_history(*[answer(*no_policy()) for _ in range(25)])
-    assert sum("118 browser rules: noncompliant" in line for line in told.lines) == notification.MOST_HOSTS
-    assert "... and 5 more hosts" in told.lines
-    assert len(told.lines) < 60
+    sent = without_history(*[answer(*no_policy()) for _ in range(25)])
+    assert sum("118 browser rules: noncompliant" in line for line in sent.lines) == notification.MOST_HOSTS
+    assert "... and 5 more hosts" in sent.lines
+    assert len(sent.lines) < 60
 
 
 def test_a_mail_can_be_read_again_and_a_host_cannot_forge_its_headers():
-    told = notification.made("Proscribe: x\nBcc: all@example.org", ["a\x1b[2Jb", "größer"])
-    mail = email.message_from_string(told.as_dict()["message"])
+    notification_ = notification.made("Proscribe: x\nBcc: all@example.org", ["a\x1b[2Jb", "größer"])
+    mail = email.message_from_string(notification_.as_dict()["message"])
     assert mail["Subject"] == "Proscribe: x Bcc: all@example.org"
     assert mail["Bcc"] is None
     assert "größer" in mail.get_payload(decode=True).decode()
-    assert "\x1b" not in told.facts["text"]
+    assert "\x1b" not in notification_.facts["text"]

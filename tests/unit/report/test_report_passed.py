@@ -18,8 +18,8 @@ GATED, FREE, STOPPED = {"gate": "noncompliant"}, {"gate": None}, {"gate": None, 
 def runs(tmp_path):
     """Complete reports, oldest first: (verdict, what else is said of the run)."""
 
-    def made(*told):
-        for number, (verdict, more) in enumerate(told):
+    def made(*verdicts):
+        for number, (verdict, more) in enumerate(verdicts):
             directory = tmp_path / f"r{number}"
             directory.mkdir()
             (directory / "hosts.jsonl").touch()
@@ -39,7 +39,7 @@ def failed(**verdict):
 
 
 @pytest.mark.parametrize(
-    ("told", "found"),
+    ("verdicts", "found"),
     [
         pytest.param([passed(**FREE), failed(**GATED)], "r0", id="a run that failed does not follow the one before it"),
         pytest.param([passed(**FREE), passed(**GATED), failed(**GATED)], "r1", id="the latest that passed"),
@@ -49,8 +49,8 @@ def failed(**verdict):
         pytest.param([None], "r0", id="a report of an earlier version"),
     ],
 )
-def test_the_baseline_is_the_latest_run_that_passed(runs, told, found):
-    assert latest_passed(runs(*((verdict, {}) for verdict in told)), PROD).name == found
+def test_the_baseline_is_the_latest_run_that_passed(runs, verdicts, found):
+    assert latest_passed(runs(*((verdict, {}) for verdict in verdicts)), PROD).name == found
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"run": 5}', ""])

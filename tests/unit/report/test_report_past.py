@@ -36,7 +36,7 @@ def story(past):
         past.run({**hosts, "db\x1b[2J": None if day > 5 else good()}, day=day, hour=8)
 
 
-def told(past, width=100, height=60, **scope):
+def printed(past, width=100, height=60, **scope):
     found = pasts.gather(past.history, Scope(**scope), NOW, 3 * DAY)
     return pasts.render(found, Screen(width, height))
 
@@ -44,14 +44,14 @@ def told(past, width=100, height=60, **scope):
 def test_one_screen_says_what_is_wrong_what_was_repaired_what_comes_back_and_where_it_goes(past):
     story(past)
     assert (
-        told(past)
+        printed(past)
         == """
 all hosts, since the history began   6 runs, the last 2026-11-23 08:01 UTC
 
 wrong now
 (the host)  unknown  db\ufffd[2J, since 2026-11-07 08:01 UTC (18 days); unreachable: no route
 
-put right
+corrected
 4 times, half of them within 4 days, the slowest after 8 days
 
 flapping
@@ -76,13 +76,13 @@ def test_one_host_has_a_story(past):
         "what happened\n"
         "apps/wechat  noncompliant  2026-11-19 08:00 UTC until 2026-11-23 08:00 UTC (compliant); dpkg wechat\n"
         "                           4.0\n"
-    ) in told(past, host="web01")
-    assert "put right\nonce, after 8 days\n" in told(past, host="web02")
+    ) in printed(past, host="web01")
+    assert "corrected\nonce, after 8 days\n" in printed(past, host="web02")
 
 
 def test_a_missing_file_is_one_line_and_not_one_for_each_rule(past):
     past.run({"web01": answer(*no_policy(), wechat(PACKAGE))})
-    lines = told(past).splitlines()
+    lines = printed(past).splitlines()
     assert [line[:33] for line in lines if "noncompliant" in line] == [
         "apps/wechat         noncompliant ",
         "browser, 118 rules  noncompliant ",
@@ -92,16 +92,16 @@ def test_a_missing_file_is_one_line_and_not_one_for_each_rule(past):
 def test_a_great_fleet_fits_the_screen_too(past):
     past.run({f"host{n:03}": answer(*(wechat(PACKAGE)._replace(rule=f"apps/app{n:03}"),)) for n in range(120)}, day=1)
     for height in (24, 40):
-        text = told(past, width=80, height=height)
+        text = printed(past, width=80, height=height)
         assert len(text.splitlines()) < height
         assert max(map(len, text.splitlines())) <= 80
-        assert "more things; --json has them all" in text
+        assert "more items; --json has them all" in text
 
 
 @pytest.mark.parametrize("width", [80, 76])
 def test_on_a_narrow_screen_the_trend_keeps_its_share(past, width):
     story(past)
-    lines = told(past, width=width).partition("\ntrend\n")[2].splitlines()
+    lines = printed(past, width=width).partition("\ntrend\n")[2].splitlines()
     assert lines[-1] == "2026-11-23 08:01 UTC  1 of 3 not meeting the ban, 66.6 % compliant"
 
 
@@ -128,16 +128,16 @@ def ask(tmp_path, monkeypatch):
 
 def stored(past, tmp_path, name="20261125T080000Z-audit-1a2b", **hosts):
     """Record a run and keep its report; returns its directory."""
-    kept = {}
+    call = {}
 
     def keep(report, records, keep_):
-        kept.update(report=report, records=records)
+        call.update(report=report, records=records)
         return type(past.history).record(past.history, report, records, keep_)
 
     past.history.record, original = keep, past.history.record
     past.run(hosts or {"web01": bad()}, id=name, history="sqlite", exports=["csv"])
     past.history.record = original
-    return ReportDirectory(tmp_path / f"{name}.partial").finish(kept["records"], kept["report"], ["old page"])
+    return ReportDirectory(tmp_path / f"{name}.partial").finish(call["records"], call["report"], ["old page"])
 
 
 def test_without_options_the_latest_run_is_shown_again(past, tmp_path, ask):
@@ -155,7 +155,7 @@ def test_an_old_run_and_a_newer_one_that_did_not_end_are_told(past, tmp_path, as
     monkeypatch.setattr(word, "_now", lambda: NOW + datetime.timedelta(days=9))
     (tmp_path / "20261130T000000Z-enforce-77c0.partial").mkdir()
     text = ask()
-    assert "note: this run ended 9 days ago; nobody knows how the hosts stand now" in text
+    assert "note: this run ended 9 days ago; the state of the hosts may have changed" in text
     assert "note: 20261130T000000Z-enforce-77c0.partial is newer" in text
 
 
@@ -175,7 +175,7 @@ def test_the_history_that_the_latest_run_wrote_into_is_asked(past, tmp_path, ask
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ((), "no complete report latest in .*; there is none yet"),
         (("--run", "nosuch"), "no complete report nosuch"),
@@ -185,8 +185,8 @@ def test_the_history_that_the_latest_run_wrote_into_is_asked(past, tmp_path, ask
         (("--host", "x", "--write"), "--run and --write are about one run"),
     ],
 )
-def test_what_cannot_be_answered_is_told(ask, options, told):
-    with pytest.raises(Refused, match=told):
+def test_what_cannot_be_answered_is_told(ask, options, message):
+    with pytest.raises(Refused, match=message):
         ask(*options)
 
 

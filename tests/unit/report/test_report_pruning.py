@@ -55,11 +55,11 @@ def test_only_what_is_a_report_of_ours_and_old_goes(reports, name, goes):
 
 
 def test_the_latest_the_baseline_and_what_else_is_wanted_stay(reports):
-    wanted = report(reports, "20260102T020000Z-audit-0000")
+    retained = report(reports, "20260102T020000Z-audit-0000")
     report(reports, OLD)
     report(reports, "20260103T020000Z-audit-0000")
     (reports / "latest").symlink_to("20260103T020000Z-audit-0000")
-    assert prune(reports, NOW, DAY, [wanted]) == []
+    assert prune(reports, NOW, DAY, [retained]) == []
     assert left(reports) == ["20260102T020000Z-audit-0000", "20260103T020000Z-audit-0000", "latest"]
 
 
@@ -99,8 +99,8 @@ def test_what_cannot_be_taken_away_is_told(reports, monkeypatch):
         return original(self, target)
 
     monkeypatch.setattr(type(reports), "rename", refusing)
-    (told,) = prune(reports, NOW, DAY)
-    assert told.startswith(f"the old report {OLD} could not be taken away: ")
+    (failure,) = prune(reports, NOW, DAY)
+    assert failure.startswith(f"the old report {OLD} could not be removed: ")
     assert left(reports) == [OLD]
-    (told,) = prune(reports / "nosuch", NOW, DAY)
-    assert told.startswith("old reports could not be looked for: ")
+    (failure,) = prune(reports / "nosuch", NOW, DAY)
+    assert failure.startswith("old reports could not be listed: ")

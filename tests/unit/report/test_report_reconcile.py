@@ -95,8 +95,8 @@ THREE_DAYS = 3 * 86400
         ("2026-11-22T07:59:59Z", "unknown", "stale", "stale: its record is 3 days old (2026-11-22T07:59:59Z)"),
         ("2026-11-25T08:05:00Z", "compliant", None, None),
         ("2026-11-25T10:00:00Z", "compliant", "clock_ahead", None),
-        ("2026-11-25 08:00:00", "unknown", "no_time", "its record does not say when it was looked at"),
-        ("9999-99-99T00:00:00Z", "unknown", "no_time", "its record does not say when it was looked at"),
+        ("2026-11-25 08:00:00", "unknown", "no_time", "its record does not say when it was checked"),
+        ("9999-99-99T00:00:00Z", "unknown", "no_time", "its record does not say when it was checked"),
     ],
 )
 def test_an_old_record_is_no_answer_and_a_clock_that_is_ahead_is_told(checked_at, state, kind, reason):
@@ -110,15 +110,15 @@ def test_an_old_record_is_no_answer_and_a_clock_that_is_ahead_is_told(checked_at
 
 
 @pytest.mark.parametrize(
-    ("wanted", "made", "state", "noted"),
+    ("total", "made", "state", "noted"),
     [
         (3, clean_answer(), "compliant", False),
         (4, clean_answer(), "unknown", True),
         (4, answer(wechat(WECHAT), evaluated=["dns/x"]), "noncompliant", True),
     ],
 )
-def test_what_was_not_evaluated_is_not_taken_as_good(wanted, made, state, noted):
-    fleet = reconcile({"web01": DIGEST}, [read("web01", made)], rules={DIGEST: wanted})
+def test_what_was_not_evaluated_is_not_taken_as_good(total, made, state, noted):
+    fleet = reconcile({"web01": DIGEST}, [read("web01", made)], rules={DIGEST: total})
     assert states(fleet) == {"web01": state}
     assert [note.kind for note in fleet.notes] == (["too_few_rules"] if noted else [])
 

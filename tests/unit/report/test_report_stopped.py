@@ -119,7 +119,7 @@ def test_of_several_runs_the_stopped_one_counts_before_a_gate() -> None:
             [
                 "see what would change on the other 2 hosts:",
                 "./proscribe enforce --check --diff --limit @/r/not_reached.txt --tags apps",
-                "go on, if all of that is meant:",
+                "go on, if all of these changes are intended:",
                 "./proscribe enforce --limit @/r/not_reached.txt --tags apps "
                 '-e \'{"proscribe_max_change": {"hosts": 3}}\'',
             ],
@@ -128,7 +128,7 @@ def test_of_several_runs_the_stopped_one_counts_before_a_gate() -> None:
             {},
             "/r",
             [
-                "go on with the other 2 hosts, once what failed is put right:",
+                "go on with the other 2 hosts, once the failure is corrected:",
                 "./proscribe enforce --limit @/r/not_reached.txt --tags apps",
             ],
         ),
@@ -136,7 +136,7 @@ def test_of_several_runs_the_stopped_one_counts_before_a_gate() -> None:
             {},
             "",
             [
-                "go on with the other 2 hosts, once what failed is put right:",
+                "go on with the other 2 hosts, once the failure is corrected:",
                 "./proscribe enforce --tags apps",
             ],
         ),

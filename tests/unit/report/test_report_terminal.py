@@ -43,7 +43,7 @@ def test_one_host_noncompliant_one_unreachable():
 
         next: see what would change:
                 ./proscribe enforce --check --diff --limit web01 -i inventory/prod
-              the same without --check --diff puts it right
+              the same without --check --diff corrects it
               ask it again, once reachable:
                 ./proscribe audit --limit web02 -i inventory/prod
               reports/r1/report.html
@@ -62,7 +62,7 @@ def test_the_machine_it_stands_on_as_an_ordinary_user():
         apps/wechat  unknown  localhost: the settings of other users cannot be read:
                               this needs root
 
-        next: look as root, and see what stayed unseen (-K too if sudo asks for a
+        next: check as root what could not be observed (-K too if sudo asks for a
               password):
                 ./proscribe audit -i inventory/prod -b
         """
@@ -131,7 +131,7 @@ def test_an_enforcing_run_with_a_repair_a_refusal_and_a_failure():
         apps/wechat  repaired      web01: dpkg wechat 4.0
 
         next: enforcing did not correct everything: see what was refused or is only audited, above
-              errors: put right what they name and run again; -v shows every task
+              errors: correct what they name and run again; -v shows every task
         """
     )
 
@@ -140,9 +140,9 @@ def test_an_overdue_review_is_said_before_all_that_may_be_cut_off():
     overdue = {**WAIVERS[0], "review_overdue": True, "review_by": "2026-11-15T02:00:00Z"}
     collector = Collector(run(["web02"], waivers=[overdue]))
     collector.answered("web02", answer(evaluated=["apps/wechat"]))
-    told = " ".join(shown(collector, width=60).split())
+    text = " ".join(shown(collector, width=60).split())
     assert (
-        "waiver press-office active review overdue since 2026-11-15, waives until 2027-03-31 10:00 UTC: wechat" in told
+        "waiver press-office active review overdue since 2026-11-15, waives until 2027-03-31 10:00 UTC: wechat" in text
     )
 
 
@@ -189,8 +189,8 @@ def test_a_narrow_terminal_has_the_text_below():
 
         next: see what would change:
                 ./proscribe enforce --check --diff -i inventory/prod
-              the same without --check --diff puts it
-              right
+              the same without --check --diff
+              corrects it
         """
     )
 
@@ -201,7 +201,7 @@ def test_check_mode_says_that_nothing_was_changed():
     collector.changed("web01", "apps", {"actions": ["remove wechat"]})
     text = shown(collector, width=120)
     assert "check mode: nothing was changed" in text
-    assert "next: nothing was changed; this does it:\n        ./proscribe enforce -i inventory/prod" in text
+    assert "next: nothing was changed; to make these changes:\n        ./proscribe enforce -i inventory/prod" in text
 
 
 def test_some_controls_only():
@@ -211,7 +211,7 @@ def test_some_controls_only():
 
 
 def test_no_host():
-    assert "no host was asked: check the inventory (-i)" in shown(Collector(run([])))
+    assert "no host was selected: check the inventory (-i)" in shown(Collector(run([])))
 
 
 def large_fleet(size):

@@ -18,14 +18,14 @@ from proscribe.report.evaluation.verdict import (
 
 def record(state):
     """A record in that state; `silent` is unknown for want of an answer, `no rules` compliant without one."""
-    told = {"silent": "unknown", "no rules": "compliant"}.get(state, state)
-    return {"state": told, "rules_evaluated": 0 if state in ("silent", "no rules") else 3}
+    host_state = {"silent": "unknown", "no rules": "compliant"}.get(state, state)
+    return {"state": host_state, "rules_evaluated": 0 if state in ("silent", "no rules") else 3}
 
 
 @pytest.mark.parametrize(
-    ("states", "gates", "failed", "exit_"),
+    ("states", "gate_levels", "failed", "exit_"),
     [
-        pytest.param([], [], False, "12", id="no host was asked"),
+        pytest.param([], [], False, "12", id="no host was selected"),
         pytest.param([], [], True, "12", id="no host was asked, whatever else failed"),
         pytest.param(["silent", "silent"], [], False, "12", id="no host answered and nothing failed: all was skipped"),
         pytest.param(["silent", "silent"], [], True, "ansible", id="all unreachable, no gate"),
@@ -57,8 +57,8 @@ def record(state):
         pytest.param(["unknown"], ["never", "nonsense"], False, "11", id="it counts as the strictest"),
     ],
 )
-def test_exit(states, gates, failed, exit_):
-    assert judge([record(state) for state in states], gates, failed).exit == exit_
+def test_exit(states, gate_levels, failed, exit_):
+    assert judge([record(state) for state in states], gate_levels, failed).exit == exit_
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_strictest():
 
 
 @pytest.mark.parametrize(
-    ("verdict", "gates", "compared", "failed", "told"),
+    ("verdict", "gate_levels", "compared", "failed", "values"),
     [
         (Verdict("ansible"), [], False, False, (None, True, None, None)),
         (Verdict("ansible"), [], False, True, (None, True, None, None)),  # there was no gate to pass
@@ -94,14 +94,14 @@ def test_strictest():
         (Verdict("12", "why"), [], False, False, (None, False, 12, "why")),
     ],
 )
-def test_a_verdict_as_it_stands_in_the_report(verdict, gates, compared, failed, told):
+def test_a_verdict_as_it_stands_in_the_report(verdict, gate_levels, compared, failed, values):
     """The next run takes its baseline by it: one that did not pass must never be what is accepted."""
     keys = ("gate", "passed", "exit", "reason")
-    assert verdict.as_dict(gates, compared, failed) == dict(zip(keys, told))
+    assert verdict.as_dict(gate_levels, compared, failed) == dict(zip(keys, values))
 
 
 @pytest.mark.parametrize(
-    ("states", "gates", "exit_", "reason"),
+    ("states", "gate_levels", "exit_", "reason"),
     [
         ([], [], "12", "nothing was evaluated: 3 hosts not served, and there is no other"),
         (["compliant"], ["never"], "ansible", ""),
@@ -111,11 +111,11 @@ def test_a_verdict_as_it_stands_in_the_report(verdict, gates, compared, failed, 
         (["unknown"], ["incomplete"], "11", "the compliance gate (incomplete) is not met: hosts are unknown"),
     ],
 )
-def test_hosts_that_cannot_be_served_are_no_compliant_ones(states, gates, exit_, reason):
+def test_hosts_that_cannot_be_served_are_no_compliant_ones(states, gate_levels, exit_, reason):
     records = [record(state) for state in states]
-    told = judge(records, gates, False, 3)
-    assert told.exit == exit_ and told.reason.startswith(reason) and bool(told.reason) == bool(reason)
-    assert judge_new(records, gates, False, [], 3).exit == ("12" if not states else "ansible")
+    verdict = judge(records, gate_levels, False, 3)
+    assert verdict.exit == exit_ and verdict.reason.startswith(reason) and bool(verdict.reason) == bool(reason)
+    assert judge_new(records, gate_levels, False, [], 3).exit == ("12" if not states else "ansible")
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_hosts_that_cannot_be_served_are_no_compliant_ones(states, gates, exit_,
     [
         (2, 1, False, "ansible", ""),
         (2, 0, True, "ansible", ""),
-        (2, 0, False, "12", "no quarantine was seen: no host answered"),
-        (0, 0, False, "12", "no quarantine was seen: no host was asked"),
+        (2, 0, False, "12", "no quarantine was read: no host answered"),
+        (0, 0, False, "12", "no quarantine was read: no host was selected"),
     ],
 )
 def test_exit_of_a_run_over_quarantines(expected, answered, failed, exit_, reason):
@@ -133,7 +133,7 @@ def test_exit_of_a_run_over_quarantines(expected, answered, failed, exit_, reaso
 
 def test_a_lift_that_reached_nobody_says_whether_anybody_was_asked():
     assert judge_lift(2, 0, False).reason == "nothing was lifted: no host was reached"
-    assert judge_lift(0, 0, False).reason == "nothing was lifted: no host was asked"
+    assert judge_lift(0, 0, False).reason == "nothing was lifted: no host was selected"
     assert judge_lift(2, 1, False).reason == ""
 
 
@@ -161,23 +161,23 @@ BAD, BLIND = New("web01", "apps/wechat", "noncompliant", "dpkg wechat 4.0"), New
 
 
 @pytest.mark.parametrize(
-    ("states", "gates", "failed", "new", "exit_"),
+    ("states", "gate_levels", "failed", "new", "exit_"),
     [
         pytest.param(["noncompliant"], [], False, [], "ansible", id="what was there already makes nothing fail"),
         pytest.param(["noncompliant"], [], False, [BAD], "10", id="comparing asks for a verdict, whatever the gate"),
         pytest.param(["noncompliant"], ["noncompliant"], False, [BLIND], "ansible", id="unknown, milder gate"),
         pytest.param(["unknown"], ["incomplete"], False, [BLIND], "11", id="unknown, gate incomplete"),
         pytest.param(["unknown"], ["incomplete"], False, [BLIND, BAD], "10", id="noncompliant goes first"),
-        pytest.param([], [], False, [], "12", id="no host was asked"),
+        pytest.param([], [], False, [], "12", id="no host was selected"),
         pytest.param(["silent"], [], False, [], "12", id="nothing was evaluated"),
         pytest.param(["silent", "compliant"], ["incomplete"], True, [], "ansible", id="silent in the baseline too"),
     ],
 )
-def test_exit_with_a_baseline(states, gates, failed, new, exit_):
-    assert judge_new([record(state) for state in states], gates, failed, new).exit == exit_
+def test_exit_with_a_baseline(states, gate_levels, failed, new, exit_):
+    assert judge_new([record(state) for state in states], gate_levels, failed, new).exit == exit_
 
 
 def test_what_is_new_is_told():
-    told = judge_new([record("noncompliant")], [], False, [BAD] * 7).reason
-    assert told.startswith("not there in the baseline: web01 apps/wechat dpkg wechat 4.0, ")
-    assert told.endswith("and 2 more")
+    verdict = judge_new([record("noncompliant")], [], False, [BAD] * 7).reason
+    assert verdict.startswith("not there in the baseline: web01 apps/wechat dpkg wechat 4.0, ")
+    assert verdict.endswith("and 2 more")

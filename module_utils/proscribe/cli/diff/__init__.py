@@ -25,14 +25,14 @@ MOST_NAMES = 8  # of one kind, per change; --json has all
 MOST_LINES = 40  # per group
 
 EPILOG = """\
-OLD is a git revision (HEAD~1, v0.2.0, main), a day or a length of time (2026-11-01, 7d: the state of then), or a run:
-latest, its id, or the path of its report. With a revision or a day, catalogue, inventory, waivers and the folders of
-proscribe_catalog_dirs are taken as they were then, each in the git repository that it lies in, and compiled by the code
-and the clock of now; the answer names the commits. What has no earlier state is a mistake, unless --as-now takes it as
-it is now. With a run, the plans that the hosts answered for are compared with those that a run would give them now.
+OLD is a git revision (HEAD~1, v0.2.0, main), a day or a length of time (2026-11-01, 7d), or a run: latest, its id, or
+the path of its report. With a revision or a day, the catalogue, the inventory, the waivers and the directories of
+proscribe_catalog_dirs are read at that revision, each from its own git repository. The current code compiles them with
+the current time; the answer names the commits. A path without that revision is an error, unless --as-now reads it as it
+is now. With a run, the plans of its hosts are compared with those that a run would give them now.
 
-Ends with 0 where no host is asked anything else than before, 1 where some are, and 2 when the question or the policy
-has a mistake. A host without an earlier plan counts as asked something else.
+Exit code 0: no host has another policy; 1: some hosts have; 2: the question or the policy has a mistake. A host without
+an earlier plan counts as having another policy.
 
   ./proscribe diff HEAD~1
   ./proscribe diff v0.2.0 -i inventory/prod --limit finance
@@ -58,24 +58,26 @@ class Compared(NamedTuple):
 
     @property
     def different(self) -> bool:
-        """Whether any host is asked something else."""
+        """Whether any host has another policy."""
         return bool(self.groups or self.fresh or self.gone)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the word."""
-    parser.description = "Show what a change of the catalogue or the policy comes to, and on which hosts."
+    parser.description = "Show the effect of a change of the catalogue or the policy, and on which hosts."
     parser.epilog = EPILOG
     parser.add_argument("old", metavar="OLD", help="what to compare with: a git revision, a day, or a run")
-    parser.add_argument("--old-inventory", action="append", default=[], metavar="PATH", help="the inventory of then")
+    parser.add_argument(
+        "--old-inventory", action="append", default=[], metavar="PATH", help="the inventory at that revision"
+    )
     parser.add_argument(
         "--as-now",
         action="append",
         default=[],
         metavar="PATH",
-        help="a checkout, inventory or folder that is taken as it is now, since it has no such revision",
+        help="a checkout, inventory or directory without that revision, read as it is now",
     )
-    parser.add_argument("--json", action="store_true", help="the same for machines, with every name")
+    parser.add_argument("--json", action="store_true", help="print JSON, with every name")
     inventory.add_options(parser)
 
 
@@ -153,8 +155,8 @@ def totals(changes: Iterable[Change]) -> dict[str, dict[str, int]]:
 
 def of_departments(hosts: Sequence[str], departments: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, int]]:
     """The departments of some hosts: how many of them, of how many that each has."""
-    asked = set(hosts)
-    found = {name: (len(asked.intersection(members)), len(members)) for name, members in departments.items()}
+    compared = set(hosts)
+    found = {name: (len(compared.intersection(members)), len(members)) for name, members in departments.items()}
     return {name: counts for name, counts in found.items() if counts[0]}
 
 
@@ -165,7 +167,7 @@ def render(
     changed = sum(len(group.hosts) for group in found.groups)
     head = f"{clean(before.name)} -> now: "
     head += (
-        f"{changed:,} of {counted(found.compared, 'host')} asked something else"
+        f"{changed:,} of {counted(found.compared, 'host')} have another policy"
         if changed
         else (f"nothing changes on {counted(found.compared, 'host')}")
     )
@@ -173,7 +175,7 @@ def render(
     summary = totals(change for group in found.groups for change in group.changes)
     if summary:
         yield from wrap("; ".join(f"{noun} {_counts(by_how)}" for noun, by_how in summary.items()), width, 4)
-    for hosts, what in ((found.fresh, "without an earlier plan"), (found.gone, "asked nothing any more")):
+    for hosts, what in ((found.fresh, "without an earlier plan"), (found.gone, "no longer with a plan")):
         if hosts:
             yield from wrap(f"{counted(len(hosts), 'host')} {what}: {some(hosts, MOST_HOSTS)}", width, 2)
     for note in before.notes:
@@ -217,8 +219,8 @@ def _sign(change: Change) -> tuple[str, str]:
 
 def _text(change: Change) -> str:
     if change.kind == SERVICE and not (change.before and change.after):
-        holds = ", ".join(f"{kind} {number:,}" for kind, number in change.counts)
-        return clean(f"{change.after or f'no longer {change.before}'}{f': {holds}' if holds else ''}")
+        counts = ", ".join(f"{kind} {number:,}" for kind, number in change.counts)
+        return clean(f"{change.after or f'no longer {change.before}'}{f': {counts}' if counts else ''}")
     named = [
         f"{sign}{len(names):,} ({some(names, MOST_NAMES)})"
         for sign, names in (("+", change.added), ("-", change.removed))

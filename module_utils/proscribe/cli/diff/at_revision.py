@@ -73,7 +73,7 @@ class FilesAtRevision:
         )
         return Path(os.path.normpath(found))
 
-    def told(self, text: str) -> str:
+    def located(self, text: str) -> str:
         """A message about files of then, with the paths that they have in their repositories."""
         first = next(iter(self._places), None)
         for top, place in self._places.items():

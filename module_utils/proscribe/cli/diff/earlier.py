@@ -79,13 +79,13 @@ def _of_revision(name: str, arguments: argparse.Namespace, now: datetime.datetim
         sources = list(arguments.old_inventory) or [_source(source, then) for source in _sources(arguments)]
         if not then.commits and not arguments.old_inventory:
             raise Refused("all of it is taken as it is now, so there is nothing to compare")
-        asked = argparse.Namespace(**{**vars(arguments), "inventory": sources, "limit": ""})
+        earlier_arguments = argparse.Namespace(**{**vars(arguments), "inventory": sources, "limit": ""})
         try:
-            question = inventory.question(asked, catalogue.parent)
+            question = inventory.question(earlier_arguments, catalogue.parent)
             compiled = compile_hosts(replace(question, hosts=_with_folders(question, then)), now)
         except (PolicyErrors, Refused) as wrong:
-            told = then.told(str(wrong))
-            raise Refused(f"the policy of {clean(name)} cannot be compiled by the code of now:\n{told}") from None
+            reason = then.located(str(wrong))
+            raise Refused(f"the policy of {clean(name)} cannot be compiled by the current code:\n{reason}") from None
         commits = then.commits
     several = [f"{top} at {commit[:12]}" for top, commit in commits.items()]
     where = next(iter(commits.values()))[:12] if len(commits) == 1 and not then.same else "; ".join(several)
@@ -106,9 +106,9 @@ def _source(source: str, then: FilesAtRevision) -> str:
         return str(then.path(path, "the inventory"))
     if not path.exists():
         raise Refused(f"the inventory {source} is not there")
-    before = then.path(path.parent, "the folder of the inventory") / path.name
+    before = then.path(path.parent, "the directory of the inventory") / path.name
     if not before.exists():
-        raise Refused(f"the inventory {source} is not in {then.name}; --old-inventory names another one of then")
+        raise Refused(f"the inventory {source} is not in {then.name}; --old-inventory names its place at that revision")
     return str(before)
 
 

@@ -73,7 +73,7 @@ class Repository(NamedTuple):
             for entry in listed.stdout.split(b"\0"):
                 if entry.startswith(SUBMODULE):
                     where = os.fsdecode(entry.partition(b"\t")[2])
-                    raise Refused(f"{self.top / where} is a submodule, whose state of then is not known here")
+                    raise Refused(f"{self.top / where} is a submodule, whose earlier state is not available here")
             if not listed.stdout:  # a repository without any file, of which git makes an archive that nobody reads
                 return Extracted(there, ())
             archive = into / "revision.tar"
@@ -104,9 +104,9 @@ def repository_of(directory: Path) -> Repository | None:
         raise Refused("git is not installed, and without it there is no earlier state to compare with")
     done = _git(directory, "rev-parse", "--show-toplevel")
     if done.returncode:
-        told = _said(done)
-        if "dubious ownership" in told:
-            raise Refused(told.splitlines()[0] + ": git leaves it alone; run this as its owner")
+        message = _said(done)
+        if "dubious ownership" in message:
+            raise Refused(message.splitlines()[0] + ": git leaves it alone; run this as its owner")
         return None
     return Repository(Path(os.fsdecode(done.stdout.rstrip(b"\n"))))
 

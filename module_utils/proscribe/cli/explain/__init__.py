@@ -16,7 +16,7 @@ from ...compile.run import Compiled, compile_hosts
 from ...compile.waivers.standing import moment
 from ...plan import CONTROLS
 from ...report.text.layout import paint, row, wrap
-from ...report.text.wording import clean, counted, some
+from ...report.text.wording import clean, counted, in_words, some
 from ...report.text.wording import moment as times
 from .. import Refused, inventory
 from . import facts
@@ -34,13 +34,13 @@ CONCERNED = ("is", "blocks", "program", "file", "address")  # how a question has
 EPILOG = """\
 NAME may be a host (mail.google.com), a URL, an address or a network (with a port: 9.9.9.9:853, [2620:fe::fe]:853),
 a service (gmail), a program: a package, flatpak, process or path (org.telegram.desktop), or a file (WeChat.AppImage).
-What a host has (package systems, browsers) is what the newest reports say; where none does, the answer is for each.
+The newest reports say which package systems and browsers a host has; without a report, the answer covers each of them.
 
 Answers: blocked; depends (on something that only the host knows, and the reason says on what); audited (counts against
 the host, nothing is changed); waived; tenants (open to the organisation's own accounts); upcoming; reported; open.
 
-Ends with 0 when it is open on all hosts asked for, 1 when a control blocks it on some host (or may: depends), and 2
-when the question or the policy has a mistake.
+Exit code 0: open on all chosen hosts; 1: a control blocks it on some host (or may: depends); 2: the question or the
+policy has a mistake.
 
   ./proscribe explain https://drive.google.com/drive -i inventory/prod
   ./proscribe explain 149.154.167.99 --host finance-01
@@ -60,10 +60,12 @@ class Group(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the word."""
-    parser.description = "Say whether a name, an address, a service or a program is blocked, by which control, and why."
+    parser.description = (
+        "Show whether a name, an address, a service or a program is blocked, by which control, and why."
+    )
     parser.epilog = EPILOG
     parser.add_argument("name", metavar="NAME", help="what to explain")
-    parser.add_argument("--json", action="store_true", help="the same for machines")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--at", type=at, metavar="TIME", help="as of that time, with its zone (default: now)")
     parser.add_argument("--host", dest="limit", metavar="HOST", default="", help="only this host: the same as --limit")
     inventory.add_options(parser)
@@ -82,11 +84,11 @@ def at(text: str) -> datetime.datetime:
 
 def run(arguments: argparse.Namespace) -> int:
     """Answer on the standard output; returns the exit code."""
-    asked = read(arguments.name)
+    question = read(arguments.name)
     now = arguments.at or datetime.datetime.now(datetime.timezone.utc)
     compiled = compile_hosts(inventory.question(arguments), now)
     reports = Path(os.environ.get("PROSCRIBE_REPORTS") or inventory.PROJECT / "reports").absolute()
-    about, groups = explain(asked, compiled, facts.known(reports, compiled.hosts))
+    about, groups = explain(question, compiled, facts.known(reports, compiled.hosts))
     if arguments.json:
         print(json.dumps(as_json(about, groups), indent=2))
     else:
@@ -96,7 +98,9 @@ def run(arguments: argparse.Namespace) -> int:
     return CLOSED_SOMEWHERE if closed else OPEN_EVERYWHERE
 
 
-def explain(asked: Question, compiled: Compiled, known: Mapping[str, facts.Facts] = {}) -> tuple[Subject, list[Group]]:
+def explain(
+    question: Question, compiled: Compiled, known: Mapping[str, facts.Facts] = {}
+) -> tuple[Subject, list[Group]]:
     """What was asked about, and the hosts by their answer: the most closed first, then the most hosts. `known` is what
     records say of hosts.
 
@@ -106,7 +110,7 @@ def explain(asked: Question, compiled: Compiled, known: Mapping[str, facts.Facts
     unknown: Refused | None = None
     for catalogue in {id(catalogue): catalogue for catalogue in compiled.catalogues.values()}.values():
         try:
-            subjects[catalogue.version] = subject(asked, catalogue)
+            subjects[catalogue.version] = subject(question, catalogue)
         except Refused as refused:  # another catalogue, of other hosts, may have the word
             unknown = refused
     if not subjects and unknown is not None:
@@ -144,7 +148,7 @@ def _notes(about: Subject, compiled: Compiled, hosts: Sequence[str]) -> Iterator
         for_these = set(worth.hosts).intersection(hosts)
         if worth.why and for_these and services.intersection(waiver.services):
             where = "" if len(for_these) == len(hosts) else f" for {some(sorted(for_these), MOST_HOSTS)}"
-            does = "still waives" if worth.waives else f"waives nothing ({worth.status.replace('_', ' ')})"
+            does = "still waives" if worth.waives else f"waives nothing ({in_words(worth.status)})"
             yield f"waiver {waiver.id}{where} {does}: {worth.why}"
 
 
@@ -163,7 +167,7 @@ def headline(about: Subject, groups: Sequence[Group]) -> str:
     else:
         answer = ", ".join(f"{_is(status)} on {count:,} of {total:,} hosts" for status, count in counts.items())
     unknown = "" if about.relations else "; no service of the catalogue has it"
-    return clean(f"{about.asked.word}{who}: {answer}{unknown}")
+    return clean(f"{about.question.word}{who}: {answer}{unknown}")
 
 
 def _is(status: str) -> str:
@@ -180,8 +184,8 @@ def render(about: Subject, groups: Sequence[Group], width: int, colours: bool) -
         lines += ["", *wrap(several + some(group.hosts, MOST_HOSTS), width, 2)]
         lines += wrap(f"  {_of_hosts(group)}", width, 2) if about.kind != ADDRESS else []
         for control, answer in group.controls.items():
-            asked_here = about.kind in (NAME, ADDRESS) and control in DECIDING[NAME]
-            reasons = answer.reasons or [Reason(answer.status, _nothing(about))] * asked_here
+            decides_here = about.kind in (NAME, ADDRESS) and control in DECIDING[NAME]
+            reasons = answer.reasons or [Reason(answer.status, _nothing(about))] * decides_here
             first = f"  {control}"
             for reason in reasons:
                 aside = "" if reason.status == answer.status else f"({reason.status}) "
@@ -215,16 +219,16 @@ def _painted(line: str, status: str, colours: bool) -> str:
 
 def as_json(about: Subject, groups: Iterable[Group]) -> dict[str, Any]:
     """The explanation for machines."""
-    asked = about.asked
+    question = about.question
     return {
         "schema": SCHEMA,
         "asked": {
-            "text": asked.word,
+            "text": question.word,
             "kind": about.kind,
-            "host": asked.host or None,
-            "path": asked.path or None,
-            "port": asked.port,
-            "network": str(asked.network) if asked.network is not None else None,
+            "host": question.host or None,
+            "path": question.path or None,
+            "port": question.port,
+            "network": str(question.network) if question.network is not None else None,
         },
         "services": [
             {

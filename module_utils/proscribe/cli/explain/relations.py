@@ -45,7 +45,7 @@ class Subject(NamedTuple):
     """What a question turned out to be about."""
 
     kind: str  # SERVICE, PROGRAM, NAME, ADDRESS or FILE
-    asked: Question
+    question: Question
     relations: tuple[Relation, ...]
 
     def services(self, *how: str) -> list[Service]:
@@ -54,34 +54,34 @@ class Subject(NamedTuple):
         return list(found.values())
 
 
-def subject(asked: Question, catalogue: Catalogue) -> Subject:
+def subject(question: Question, catalogue: Catalogue) -> Subject:
     """Find out what a question is about. Raises Refused for a word that is neither known nor can be a name in DNS."""
     services = [catalogue.services[id_] for id_ in sorted(catalogue.services)]
-    if asked.network is not None:
-        of_entries = [relation for service in services for relation in _of_address(asked, service)]
-        return Subject(ADDRESS, asked, (*of_entries, *_of_feeds(asked, catalogue)))
-    as_id = re.sub(r"[\s-]+", "_", asked.word.lower())
+    if question.network is not None:
+        of_entries = [relation for service in services for relation in _of_address(question, service)]
+        return Subject(ADDRESS, question, (*of_entries, *_of_feeds(question, catalogue)))
+    as_id = re.sub(r"[\s-]+", "_", question.word.lower())
     if as_id in catalogue.services:
-        return Subject(SERVICE, asked, (Relation(catalogue.services[as_id], "is", as_id),))
-    by_name = [relation for service in services for relation in _of_host(asked, service)] if asked.host else []
-    by_name += _of_feeds(asked, catalogue)
-    programs = [relation for service in services for relation in _of_program(asked.word, service)]
+        return Subject(SERVICE, question, (Relation(catalogue.services[as_id], "is", as_id),))
+    by_name = [relation for service in services for relation in _of_host(question, service)] if question.host else []
+    by_name += _of_feeds(question, catalogue)
+    programs = [relation for service in services for relation in _of_program(question.word, service)]
     if by_name:
-        return Subject(NAME, asked, (*by_name, *programs))
+        return Subject(NAME, question, (*by_name, *programs))
     if programs:
-        return Subject(PROGRAM, asked, tuple(programs))
-    fits = dict.fromkeys(id_ for id_, _ in file_names.fitting(asked.word, file_names.of_catalogue(catalogue)))
-    if fits or file_names.is_file(asked.word):
-        of_file = tuple(Relation(catalogue.services[id_], "file", asked.word) for id_ in fits)
-        return Subject(FILE, asked, of_file)
-    word = folded(asked.word)
+        return Subject(PROGRAM, question, tuple(programs))
+    fits = dict.fromkeys(id_ for id_, _ in file_names.fitting(question.word, file_names.of_catalogue(catalogue)))
+    if fits or file_names.is_file(question.word):
+        of_file = tuple(Relation(catalogue.services[id_], "file", question.word) for id_ in fits)
+        return Subject(FILE, question, of_file)
+    word = folded(question.word)
     same = [Relation(s, "is", called) for s in services for called in (s.name, *s.names) if folded(called) == word]
     if same:
-        return Subject(SERVICE, asked, tuple(same))
-    if asked.host:
-        return Subject(NAME, asked, ())
+        return Subject(SERVICE, question, tuple(same))
+    if question.host:
+        return Subject(NAME, question, ())
     raise Refused(
-        f"{asked.word!r} is neither a service nor a program of the catalogue, nor a host name with a dot in it"
+        f"{question.word!r} is neither a service nor a program of the catalogue, nor a host name with a dot in it"
         f"{close_to(as_id, catalogue.services)}"
     )
 
@@ -109,7 +109,7 @@ def _open_to_all(about: Subject) -> list[str]:
     if about.services("blocks"):
         return []
     said = []
-    host = about.asked.host
+    host = about.question.host
     using = [service.name for service in about.services("shares")]
     nearest = next((one for one in above(host) if one in SHARED), "")
     if using:
@@ -131,10 +131,10 @@ def _open_to_all(about: Subject) -> list[str]:
     return said
 
 
-def _of_host(asked: Question, service: Service) -> Iterator[Relation]:
-    host = asked.host
+def _of_host(question: Question, service: Service) -> Iterator[Relation]:
+    host = question.host
     own = (*service.domains, *service.mail_hosts, *service.nxdomain_canaries)
-    pages = [url for url in service.urls if covers(name(url), Name(host, asked.path))]
+    pages = [url for url in service.urls if covers(name(url), Name(host, question.path))]
     blocked = _closest(host, [domain for domain in own if domain not in service.shared_domains]) or "".join(pages[:1])
     if blocked:
         yield Relation(service, "blocks", blocked)
@@ -154,15 +154,19 @@ def _closest(host: str, domains: Sequence[str]) -> str:
     return max((domain for domain in domains if is_below(host, [domain])), key=len, default="")
 
 
-def _of_feeds(asked: Question, catalogue: Catalogue) -> Iterator[Relation]:
+def _of_feeds(question: Question, catalogue: Catalogue) -> Iterator[Relation]:
     """The feeds that have a name or an address."""
     for feed in catalogue.feeds.values():
         service = catalogue.services[feed.service]
-        if feed.kind == "domains" and asked.host and (name := _closest(asked.host, _above_in(asked.host, feed))):
+        if (
+            feed.kind == "domains"
+            and question.host
+            and (name := _closest(question.host, _above_in(question.host, feed)))
+        ):
             yield Relation(service, "blocks", name)
-        elif feed.kind == "networks" and asked.network is not None:
+        elif feed.kind == "networks" and question.network is not None:
             for text in feed.values:
-                if ipaddress.ip_network(text).overlaps(asked.network):
+                if ipaddress.ip_network(text).overlaps(question.network):
                     yield Relation(service, "address", text)
 
 
@@ -171,10 +175,10 @@ def _above_in(host: str, feed: Feed) -> list[str]:
     return [name for name in above(host) if name in values]
 
 
-def _of_address(asked: Question, service: Service) -> Iterator[Relation]:
+def _of_address(question: Question, service: Service) -> Iterator[Relation]:
     for text in service.networks:
         network = ipaddress.ip_network(text)
-        if asked.network is not None and network.overlaps(asked.network):
+        if question.network is not None and network.overlaps(question.network):
             yield Relation(service, "address", text)
 
 

@@ -12,19 +12,19 @@ import datetime
 from .. import Help, inventory
 from . import listing, new, revoke, sign, verify
 
-SUMMARY = "Make, sign, verify, list and revoke exceptions: one file each in the waivers/ folder of an inventory."
+SUMMARY = "Create, sign, verify, list and revoke exceptions: one file each in the directory waivers/ of an inventory."
 
 SUBCOMMANDS = {
-    "new": (new.add_arguments, new.run, "write a new waiver, from options or by asking"),
+    "new": (new.add_arguments, new.run, "write a new waiver, from options or prompts"),
     "sign": (sign.add_arguments, sign.run, "sign a waiver as its approver, with an SSH key"),
-    "verify": (verify.add_arguments, verify.run, "say who signed waivers and whether they stand"),
-    "list": (listing.add_list_arguments, listing.list_all, "say who may do what until when, worst first"),
+    "verify": (verify.add_arguments, verify.run, "show who signed waivers and whether the signatures are valid"),
+    "list": (listing.add_list_arguments, listing.list_all, "list who may use what until when, worst first"),
     "expire-soon": (
         listing.add_soon_arguments,
         listing.list_soon,
-        "say which end soon or have to be reviewed; for cron",
+        "list waivers that end soon or are due for review; for cron",
     ),
-    "revoke": (revoke.add_arguments, revoke.run, "take a waiver back before it ends"),
+    "revoke": (revoke.add_arguments, revoke.run, "revoke a waiver before it ends"),
 }
 
 

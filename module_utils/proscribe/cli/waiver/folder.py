@@ -21,12 +21,12 @@ MODE = 0o644
 
 def named(id_: str, known: Sequence[Judged]) -> Judged:
     """The waiver of that id (or of a file's name, as a shell completes it). Raises Refused."""
-    wanted = Path(id_).name.removesuffix(".sig").removesuffix(".yml").removesuffix(".yaml")
+    name = Path(id_).name.removesuffix(".sig").removesuffix(".yml").removesuffix(".yaml")
     for judged in known:
-        if judged.waiver.id == wanted:
+        if judged.waiver.id == name:
             return judged
     ids = [judged.waiver.id for judged in known]
-    raise Refused(f"there is no waiver {wanted!r} in this inventory{close_to(wanted, ids)}")
+    raise Refused(f"there is no waiver {name!r} in this inventory{close_to(name, ids)}")
 
 
 def of_inventory(question: Question) -> Path:
@@ -37,8 +37,8 @@ def of_inventory(question: Question) -> Path:
     """
     folder = folder_of_new_waivers(question, read_all(question.hosts))
     if folder is None:
-        told = "a waiver is a file beside an inventory: give one with -i that is a directory or a file"
-        raise Refused(f"{told}, or set {WAIVERS}")
+        expected = "a waiver is a file beside an inventory: give one with -i that is a directory or a file"
+        raise Refused(f"{expected}, or set {WAIVERS}")
     return folder
 
 

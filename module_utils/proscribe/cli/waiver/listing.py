@@ -18,7 +18,7 @@ from ...compile.waivers.standing import moment
 from ...duration import seconds_of, shown
 from ...plan import CONTROLS
 from ...report.text.layout import cells, clip, paint, row
-from ...report.text.wording import clean, counted, some
+from ...report.text.wording import clean, counted, in_words, some
 from .. import inventory
 
 SCHEMA = "proscribe/waivers/1"
@@ -30,18 +30,18 @@ COLOUR = {True: "green", False: "red"}
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `list`."""
-    parser.epilog = "Ends with 0, whatever it finds; `expire-soon` and `verify` are for scripts."
-    parser.add_argument("--json", action="store_true", help="the same for machines")
+    parser.epilog = "The exit code is 0, whatever it finds; `expire-soon` and `verify` are for scripts."
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def add_soon_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `expire-soon`."""
     parser.epilog = (
-        "Ends with 1 if a waiver that is in force, or will be, ends in that time, or if its review is overdue;\n"
-        "with 0 and without a word if there is none, so that cron sends no mail."
+        "Exit code 1: a waiver that is in force, or will be, expires in that time, or its review is overdue.\n"
+        "Exit code 0 and no output: there is none, so that cron sends no mail."
     )
     parser.add_argument("--within", type=_length, default="30d", metavar="LENGTH", help="12h, 30d, 2w (default: 30d)")
-    parser.add_argument("--json", action="store_true", help="the same for machines")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _length(text: str) -> datetime.timedelta:
@@ -87,15 +87,15 @@ def _lasting(judged: Judged) -> bool:
 
 
 def _in_order(question: Question, now: datetime.datetime, limited: bool) -> list[Judged]:
-    asked = {host.name for host in question.hosts}
-    found = [j for j in waivers_of(question, now) if not limited or asked.intersection(j.standing.hosts)]
+    hosts = {host.name for host in question.hosts}
+    found = [j for j in waivers_of(question, now) if not limited or hosts.intersection(j.standing.hosts)]
     return sorted(found, key=lambda judged: worst_first(*judged))
 
 
 def _describe(found: Sequence[Judged], question: Question, now: datetime.datetime, as_json: bool, none: str) -> None:
     if as_json:
-        told = [{**described(judged, question), "seconds_left": _left(judged, now)} for judged in found]
-        document: dict[str, Any] = {"schema": SCHEMA, "at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "waivers": told}
+        listed = [{**described(judged, question), "seconds_left": _left(judged, now)} for judged in found]
+        document: dict[str, Any] = {"schema": SCHEMA, "at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "waivers": listed}
         print(json.dumps(document, indent=2))
     elif not found:
         print(none)
@@ -119,7 +119,7 @@ def table(found: Sequence[Judged], now: datetime.datetime, width: int, colours: 
     head += [f"{overdue:,} to be reviewed"] * bool(overdue)
     head += [f"{ending:,} {'ends' if ending == 1 else 'end'} within {shown(SOON.total_seconds())}"] * bool(ending)
     lines = [paint(": ".join([head[0], ", ".join(head[1:])]), "bold", colours=colours), ""]
-    words = [judged.standing.status.replace("_", " ") for judged in found]
+    words = [in_words(judged.standing.status) for judged in found]
     names = [clip(clean(judged.waiver.id), width // 3) for judged in found]
     widths = (max(map(cells, names)), max(map(cells, words)))
     for judged, name, word in zip(found, names, words):
@@ -141,13 +141,13 @@ def sentence(judged: Judged, now: datetime.datetime) -> str:
     ]
     what += [f"by {' and '.join(waiver.controls)}"] if len(waiver.controls) < len(CONTROLS) else []
     where = f"on {counted(len(worth.hosts), 'host')} ({some(worth.hosts, 3)})" if worth.hosts else "on no host"
-    people = f"for {waiver.requested_by}, approved by {waiver.approved_by}"
-    people += f", {waiver.ticket}" if waiver.ticket else ""
+    parties = f"for {waiver.requested_by}, approved by {waiver.approved_by}"
+    parties += f", {waiver.ticket}" if waiver.ticket else ""
     problem = f"{worth.why}. " if worth.why else ""
     scope = f"{', '.join(what)} {where}"
     until = moment(waiver.ends)
     if worth.waives:
-        told = f"{shown(_left(judged, now))} left, until {until}: {who} may use {scope}"
+        text = f"{shown(_left(judged, now))} left, until {until}: {who} may use {scope}"
     else:  # nobody may, whatever the file says
-        told = f"It is for {who} to use {scope}, from {moment(waiver.starts)} until {until}"
-    return f"{problem}{told}; {people}: {waiver.reason}"
+        text = f"It is for {who} to use {scope}, from {moment(waiver.starts)} until {until}"
+    return f"{problem}{text}; {parties}: {waiver.reason}"

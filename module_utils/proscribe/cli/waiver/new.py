@@ -14,7 +14,7 @@ from ...compile.waivers.document import LISTS, TIMES
 from ...compile.waivers.waiver import NARROWER
 from ...report.collection.invocation import repeated, where_we_are
 from ...report.text.command import Call, Suggestion
-from ...report.text.wording import clean
+from ...report.text.wording import clean, in_words
 from .. import Refused, inventory, program
 from . import text
 from .asking import answer, ask_for
@@ -104,9 +104,9 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     else:
         create(path, content)
         print(clean(f"wrote {path}"))
-    worth = "it waives" if judged.standing.waives else f"as it stands it waives nothing ({judged.standing.status})"
-    told = f"{worth.replace('_', ' ')}: {sentence(judged, now)}"
-    print(clean(told), file=sys.stderr if arguments.print else sys.stdout)
+    worth = "it waives" if judged.standing.waives else f"as written it waives nothing ({judged.standing.status})"
+    line = f"{in_words(worth)}: {sentence(judged, now)}"
+    print(clean(line), file=sys.stderr if arguments.print else sys.stdout)
     if not arguments.print:
         print(f"next: {clean(waiver.approved_by)} signs it, and it is committed:")
         for step in _sign(arguments, waiver.id):

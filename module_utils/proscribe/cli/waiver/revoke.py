@@ -21,10 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the step."""
     parser.epilog = (
         "The waiver ends at that time, and the next enforcing run closes what it had opened. A revocation needs no\n"
-        "signature: it counts though the old one no longer fits."
+        "signature: it counts although the old one no longer fits."
     )
     parser.add_argument("id", metavar="ID", help="the waiver's id, or its file")
-    parser.add_argument("--by", metavar="NAME", help="who takes it back")
+    parser.add_argument("--by", metavar="NAME", help="who revokes it")
     parser.add_argument("--why", metavar="TEXT", help="one sentence")
     parser.add_argument("--on", metavar="TIME", default="now", help="from when on (default: now)")
 
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     if waiver.revoked:
         raise Refused(f"waiver {waiver.id} is revoked already: {judged.standing.why or waiver.revoked.why}")
     on = written(arguments.on, "--on", now)
-    answers = ask_for(arguments, {"by": "who takes it back", "why": "why, in a sentence"})
+    answers = ask_for(arguments, {"by": "who revokes it", "why": "why, in a sentence"})
     path = Path(waiver.file)
     content = _appended(waiver.document.content, text.revocation(on, answers["by"], answers["why"]))
     try:

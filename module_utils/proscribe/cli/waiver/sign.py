@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the step."""
     parser.epilog = (
         f"Writes <file>.sig as `ssh-keygen -Y sign -n {NAMESPACE}` does. Nothing is written unless the signature\n"
-        f"would count: the key has to be the approver's in the file {SIGNERS} beside the folder of waivers."
+        f"would count: the key has to be the approver's in the file {SIGNERS} beside the directory of waivers."
     )
     parser.add_argument("id", metavar="ID", help="the waiver's id, or its file")
     parser.add_argument(

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...compile.run import waivers_of
 from ...compile.waivers import Judged, signature_of, signers_of, verify
-from ...report.text.wording import clean
+from ...report.text.wording import clean, in_words
 from .. import inventory
 from .folder import named
 
@@ -19,24 +19,24 @@ FALLEN = 1  # some waiver that was asked for does not waive
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the step."""
-    parser.epilog = "Ends with 0 if every waiver asked for is in force, and with 1 if one is not."
-    parser.add_argument("ids", nargs="*", metavar="ID", help="the waivers to look at (default: all)")
-    parser.add_argument("--json", action="store_true", help="the same for machines")
+    parser.epilog = "Exit code 0: every chosen waiver is in force; 1: one is not."
+    parser.add_argument("ids", nargs="*", metavar="ID", help="the waivers to verify (default: all)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     """Look at signatures and standings."""
     known = waivers_of(inventory.question(arguments), now)
-    asked = [named(id_, known) for id_ in arguments.ids] or known
-    told = [verified(judged, now) for judged in asked]
+    selected = [named(id_, known) for id_ in arguments.ids] or known
+    results = [verified(judged, now) for judged in selected]
     if arguments.json:
-        print(json.dumps({"schema": "proscribe/waiver-verification/1", "waivers": told}, indent=2))
+        print(json.dumps({"schema": "proscribe/waiver-verification/1", "waivers": results}, indent=2))
     else:
-        for one in told:
-            print(clean(f"{one['id']}: {one['signature']}; {one['status'].replace('_', ' ')}") + _because(one["why"]))
-        if not told:
+        for one in results:
+            print(clean(f"{one['id']}: {one['signature']}; {in_words(one['status'])}") + _because(one["why"]))
+        if not results:
             print("no waivers in this inventory")
-    return 0 if all(one["waives"] for one in told) else FALLEN
+    return 0 if all(one["waives"] for one in results) else FALLEN
 
 
 def verified(judged: Judged, now: datetime.datetime) -> dict[str, Any]:

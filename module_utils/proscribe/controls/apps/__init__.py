@@ -1,4 +1,4 @@
-"""The control `apps`: restricted packages off the host, their programs ended, and a gate before they come back."""
+"""The control `apps`: removes restricted packages, ends their programs, and blocks their installation."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .quarantine import unfinished
 
 
 def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
-    """A verdict for every service of the plan, and one for the gate if there has to be one."""
+    """A verdict for every service of the plan, and one for the install block where the plan needs one."""
     observed = observe_apps(host, plan["controls"]["apps"])
     if memory := observed.memory:
-        host.told["full_scan"] = {"at": memory.full_at, "runs": memory.runs}
-        host.keeps.append(lambda begins: keep(host, memory, begins))
+        host.record_fields["full_scan"] = {"at": memory.full_at, "runs": memory.runs}
+        host.state_savers.append(lambda begins: keep(host, memory, begins))
     verdicts = []
     for service, entry in observed.desired.services.items():
         found = observed.findings(service)
@@ -37,15 +37,15 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
 
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
-    """End the running programs, remove packages and copies, put the gate in place, each as far as it differs."""
+    """End programs, remove packages and portable apps, set the install block: each only as far as it differs."""
     from . import changes
 
     return changes.enforce(host, plan)
 
 
 def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
-    """Take the gates away, and give back what is in the quarantine. Removed packages are not installed again: from now
-    on anybody who may install can do so.
+    """Remove the install blocks, and restore what is in the quarantine. Removed packages are not installed again: from
+    now on anybody who may install can do so.
     """
     from . import changes
 

@@ -1,4 +1,4 @@
-"""What `apps` changes: users told, programs ended, packages removed, copies moved, gates put up and taken down."""
+"""What `apps` changes: notifies users, ends programs, removes packages, moves portable apps, sets blocks."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ SYSTEM_MANAGERS = ("dpkg", "rpm", "pacman")  # whose packages make up the system
 
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
-    """See the package. The gate comes last: until then there is nothing that it would have to let pass."""
+    """See the package. The install block comes last: until then, nothing has to pass it."""
     section = plan["controls"]["apps"]
     settings = section["settings"]
     observed = observe_apps(host, section)
-    ended, kept = _ends(host, observed, settings.get("grace", 5))
+    ended, spared = _ends(host, observed, settings.get("grace", 5))
     removed, left, gone = _removals(host, observed)
     seconds = settings.get("quarantine_keep", 0)
     moved, stays = _portable_apps(host, observed, seconds)
     going = [*ended, *removed, *moved]
-    gates = [*_gate(host, plan, observed, gone), *fapolicyd_changes.enforce(host, section, observed.desired)]
-    told = user_notice.notifying(host, settings.get("user_notice", ""), going, capacity.until(seconds))
-    actions = [*told, *completing.unfinished(host), *capacity.pruning(host, seconds), *going, *gates]
-    return Changes(actions, [*kept, *left, *stays], independent=True, afterwards=partial(keep, host, observed.memory))
+    blocking = [*_block(host, plan, observed, gone), *fapolicyd_changes.enforce(host, section, observed.desired)]
+    notified = user_notice.notifying(host, settings.get("user_notice", ""), going, capacity.until(seconds))
+    actions = [*notified, *completing.unfinished(host), *capacity.pruning(host, seconds), *going, *blocking]
+    return Changes(actions, [*spared, *left, *stays], independent=True, afterwards=partial(keep, host, observed.memory))
 
 
 def lift(host: Host) -> Changes:
-    """Every part of every gate, in reverse: what calls a script goes before the script. Then what is in the quarantine
-    goes back to where it was.
+    """Every part of every install block, in reverse: the caller of a script goes before the script. Then everything
+    in the quarantine is restored.
     """
-    parts = [part for system in SYSTEMS for part in system.gate(set(), "")]
-    gates = [*fapolicyd_changes.lift(host), *(_down(host, part) for part in reversed(parts) if part.in_place(host))]
+    parts = [part for system in SYSTEMS for part in system.block_parts(set(), "")]
+    blocking = [*fapolicyd_changes.lift(host), *(_down(host, part) for part in reversed(parts) if part.in_place(host))]
     back = restoring.given_back(host)
     marks = [path for path in (dpkg_removal.MARK, pacman_removal.MARK) if host.traces(path)]
     forgotten = [Action("delete", path, partial(host.delete, path)) for path in [*traces(host), *marks]]
-    return Changes([*gates, *back.actions, *forgotten], back.refused, independent=True)
+    return Changes([*blocking, *back.actions, *forgotten], back.refused, independent=True)
 
 
 def _ends(host: Host, observed: Observed, grace: float) -> tuple[list[Action], list[Refusal]]:
@@ -133,7 +133,7 @@ def _by_user(
 
 
 def _portable_apps(host: Host, observed: Observed, seconds: int) -> tuple[list[Action], list[Refusal]]:
-    """What moves portable copies into the quarantine, each with all of it that is the program's own."""
+    """What moves portable apps into the quarantine, each with all of it that is the program's own."""
     refused: list[Refusal] = []
     moving: dict[str, tuple[PortableApp, list[str]]] = {}  # one path may belong to several services
     for app in observed.portable_apps:
@@ -176,7 +176,7 @@ def _certain(host: Host, app: PortableApp, names: Names | None, service: str) ->
     return reason, partial(evidence.unlike, kind=app.kind, names=names, service=service, of=own)
 
 
-def _gate(host: Host, plan: Mapping[str, Any], observed: Observed, gone: Mapping[str, set[str]]) -> list[Action]:
+def _block(host: Host, plan: Mapping[str, Any], observed: Observed, gone: Mapping[str, set[str]]) -> list[Action]:
     up: list[Action] = []
     down: list[Action] = []
     for manager, part, called_for in install_block.expected(host, plan, observed.desired):

@@ -1,4 +1,4 @@
-"""What a plan's section has to say of apps, the other way round: by package, path and program, whose these are."""
+"""A plan's section on apps, inverted: for each package, path and program, its services."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNMANAGED_BROWSERS = "unmanaged-browsers"  # the rule of browsers that no policy
 class Desired:
     """What to look for, each with the services that name it.
 
-    A name that a waived service shares with others is looked for on behalf of the waived one only: a waiver that let an
+    A name that a waived service shares with others is searched for the waived one only: a waiver that let an
     app be installed and another rule that removed it again would contradict each other.
     """
 
@@ -66,11 +66,11 @@ class Desired:
         return found
 
     def claimed(self, services: list[str]) -> list[str]:
-        """Those of some services that share a name on whose behalf it is looked for."""
+        """Of services that share a name, those for which it is searched."""
         return [s for s in services if self.services[s]["mode"] == "waived"] or services
 
     def stamp(self, names: Names) -> str:
-        """Which names are looked for, in short."""
+        """A digest of the names that are searched."""
 
         def work_out() -> str:
             packages = [f"{manager} {id_}" for manager, index in self.packages.items() for id_ in index]

@@ -1,4 +1,4 @@
-"""The gates of the package systems as one rule: which parts have to be there, and what is wrong with them."""
+"""The install blocks of the package systems as one rule: which parts have to be there, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RULE = "apps/reinstall-gate"
 
 
 def observe(host: Host, plan: Mapping[str, Any], desired: Desired) -> list[Verdict]:
-    """The gate's verdict; none where no gate is called for and none stands, or where nothing is enforced at all."""
+    """The install block's verdict; none where no block is required and none is left, or where nothing is enforced."""
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
         return []
@@ -30,7 +30,7 @@ def observe(host: Host, plan: Mapping[str, Any], desired: Desired) -> list[Verdi
 
 
 def _amiss(host: Host, manager: str, parts: Iterable[tuple[str, BlockPart, bool]]) -> list[Finding]:
-    """What is wrong with one package system's gate; one finding for a gate of which nothing is there."""
+    """What is wrong with one package system's block; one finding for a block that is missing entirely."""
     own = [(part, called_for) for system, part, called_for in parts if system == manager]
     found = [
         Finding("gate", part.path.rpartition("/")[2], manager, path=part.path, detail=problem)
@@ -43,15 +43,15 @@ def _amiss(host: Host, manager: str, parts: Iterable[tuple[str, BlockPart, bool]
 
 
 def expected(host: Host, plan: Mapping[str, Any], desired: Desired) -> Iterator[tuple[str, BlockPart, bool]]:
-    """Every part of every gate, with its package system and whether it has to be there.
+    """Every part of every install block, with its package system and whether it has to be there.
 
-    A gate that has nothing to refuse any more has to go, so that what is permitted can be installed.
+    A block that has nothing left to refuse has to go, so that what is permitted can be installed.
     """
     paths = desired.closed_paths()
-    notices = in_each_language(str(plan["controls"]["apps"]["settings"].get("refusal_notice", "")))
+    messages = in_each_language(str(plan["controls"]["apps"]["settings"].get("refusal_notice", "")))
     for system in SYSTEMS:
         ids = desired.restricted(system.MANAGER)
         permitted = desired.permitted(system.MANAGER)
         called_for = bool(ids) and system.gated(host)
-        for part in system.gate(ids, str(plan.get("contact") or ""), permitted, paths, notices):
+        for part in system.block_parts(ids, str(plan.get("contact") or ""), permitted, paths, messages):
             yield system.MANAGER, part, called_for and part.concerns(host)

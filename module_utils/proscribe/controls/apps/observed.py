@@ -1,6 +1,6 @@
 """What of a plan's apps is on a host: installed packages and running programs, each with the services it belongs to.
 
-The host's own part is looked at here; what belongs to users apart, one user after the other (per_user.py).
+The host's own part is observed here; that of users in a process of its own, one user at a time (per_user.py).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .systems.installed import brought_by, installed, present
 from .systems.package import Package, PackageSystem
 from .systems.registry import SYSTEMS
 
-RUNNABLE = ("appimage", "program", "tree", "wine")  # kinds of copies that a program runs from
+RUNNABLE = ("appimage", "program", "tree", "wine")  # kinds of portable apps that a program runs from
 
 
 class Observed(NamedTuple):
@@ -37,8 +37,8 @@ class Observed(NamedTuple):
     identify: Callable[[Process], Identity | None]
     unseen: dict[str, str]
     portable_apps: Sequence[PortableApp] = ()
-    memory: Memory | None = None  # for the next look; None where nothing was walked
-    idle: Mapping[str, str] = {}  # by service of which there is nothing to look for on this host: why
+    memory: Memory | None = None  # for the next observation; None where nothing was scanned
+    idle: Mapping[str, str] = {}  # by service that cannot be on this host: why
 
     def findings(self, service: str) -> list[tuple[Finding, str]]:
         """The evidence for a service, each piece with the waiver that covers it, "" if none does."""
@@ -70,54 +70,54 @@ class Observed(NamedTuple):
 
 
 def observe_apps(host: Host, section: Mapping[str, Any]) -> Observed:
-    """Look for everything that a plan's `apps` section names. Raises ControlError."""
+    """Observe everything that a plan's `apps` section names. Raises ControlError."""
     desired = Desired(section)
     unseen: dict[str, list[str]] = {service: [] for service in desired.services}
-    people = {user.home: user for user in host.users() if scan.is_home(user)}
+    home_users = {user.home: user for user in host.users() if scan.is_home(user)}
     homes = {user.home for user in host.users()}
     roots = [user for user in host.users() if user.uid == 0]
     named = {user.home: user_dirs.of_user(host, user) for user in roots if scan.is_home(user)}
     folders = {folder for own in named.values() for folder in own.values()}
-    names = Names(desired.services, people)
+    names = Names(desired.services, home_users)
     memory = remembered(host, stamped(desired.stamp(names), folders), desired.full_scan_every)
-    asked: dict[str, tuple[Any, Any]] = {}
+    queried: dict[str, tuple[Any, Any]] = {}
     found: list[Package] = []
     blind: list[tuple[str, str]] = []
     for system in SYSTEMS:
         ids = desired.packages[system.MANAGER].keys()
         for those, reason in (
-            installed(host, system, ids, memory.packages, asked),
+            installed(host, system, ids, memory.packages, queried),
             *(system.query_of(host, user, ids) for user in roots),
         ):
             found += those
             blind += [(system.MANAGER, reason)] if reason else []
     here = _with_services(desired, found)
-    region = _of_host(host, {home: user for home, user in people.items() if user.uid == 0})
-    walked = scan.scan_files(host, desired.services, names.beside(folders), region, here, memory.known)
+    region = _of_host(host, {home: user for home, user in home_users.items() if user.uid == 0})
+    scanned = scan.scan_files(host, desired.services, names.beside(folders), region, here, memory.known)
     services_of = per_user.common_services_of(desired, homes)
     installed_here = {service for services, _ in here for service in services}
     desktops = {home: own[user_dirs.DESKTOP] for home, own in named.items() if user_dirs.DESKTOP in own}
     started, unread = launchers.find_launchers(
         host, desired.services, services_of, region.homes.values(), True, desktops, installed_here
     )
-    web_apps = launchers.installed(host, desired.services, walked.web_apps, lambda path: _owner(path, region.homes))
+    web_apps = launchers.installed(host, desired.services, scanned.web_apps, lambda path: _owner(path, region.homes))
     sole = frozenset(manager for managers in desired.by_package_only.values() for manager in managers)
     common = per_user.Common(desired, names, homes, here, memory, sole)
-    theirs = per_user.observe_users(host, common, walked.others)
-    host.told["package_systems"] = present(host)
+    theirs = per_user.observe_users(host, common, scanned.others)
+    host.record_fields["package_systems"] = present(host)
     if host.privileged and not (theirs.unseen or theirs.blind):  # else nobody knows what a user has
         brought = theirs.systems.union(*(brought_by(host, user) for user in roots))
-        host.told["user_package_systems"] = sorted(brought)
+        host.record_fields["user_package_systems"] = sorted(brought)
 
     for manager, reason in [*blind, *theirs.blind]:
         for service in {service for services in desired.packages[manager].values() for service in services}:
             unseen[service].append(reason)
     for service, entry in desired.services.items():
         if entry["processes"] or entry["paths"] or entry["packages"] or entry.get("web_hosts"):
-            unseen[service] += [*walked.unseen, *unread, *theirs.unseen]
+            unseen[service] += [*scanned.unseen, *unread, *theirs.unseen]
     packages = [*here, *_with_services(desired, theirs.packages)]
     portable_apps = []
-    for app in [*walked.found, *started, *web_apps, *theirs.portable_apps]:
+    for app in [*scanned.found, *started, *web_apps, *theirs.portable_apps]:
         services = desired.claimed(app.services)
         portable_apps.append(app._replace(services=desired.holders(services, app.finding())))
     certain = {
@@ -132,10 +132,10 @@ def observe_apps(host: Host, section: Mapping[str, Any]) -> Observed:
     for listed in unseen.values():
         listed += reasons
     hint = "" if host.privileged else "; to see it all, run it as root (-b, and -K if sudo asks)"
-    told = {service: escaped("; ".join(dict.fromkeys(listed))) + hint for service, listed in unseen.items() if listed}
+    why = {service: escaped("; ".join(dict.fromkeys(listed))) + hint for service, listed in unseen.items() if listed}
     there = theirs.there.union(s.MANAGER for s in SYSTEMS if s.MANAGER in sole and _has(host, s, roots))
-    kept = memory._replace(known=walked.known, packages=asked, users=theirs.memory) if names.any else None
-    return Observed(desired, packages, runs, identify, told, portable_apps, kept, _idle(desired, there))
+    updated = memory._replace(known=scanned.known, packages=queried, users=theirs.memory) if names.any else None
+    return Observed(desired, packages, runs, identify, why, portable_apps, updated, _idle(desired, there))
 
 
 def _has(host: Host, system: PackageSystem, roots: Iterable[User]) -> bool:
@@ -169,7 +169,7 @@ def _owner(path: str, homes: Mapping[str, User]) -> User | None:
 
 
 def _running(host: Host, identify: Callable[[Process], Identity | None]) -> tuple[list[Running], list[str]]:
-    """What runs, and why that may not be all. What users run is asked about apart."""
+    """What runs, and why that may not be all. Programs of users are observed in a process of its own."""
     processes, hidden = host.processes()
     by_user: dict[int, list[Process]] = {}
     for process in _candidates(host, identify, processes):

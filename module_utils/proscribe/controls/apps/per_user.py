@@ -1,6 +1,6 @@
-"""What belongs to one user: his own packages, his files, his launchers. Looked at apart, on his own budget.
+"""What belongs to one user: his own packages, his files, his launchers. Observed apart, on his own budget.
 
-All of it is his word, and so is how much of it there is. So a child process goes from user to user (host/apart.py), and
+He controls all of its content, and its amount. So a child process goes from user to user (host/apart.py), and
 what is odd, huge or never answers at one of them is unseen there, with the reason, and hides nothing of the others.
 """
 
@@ -32,7 +32,7 @@ class Unit(NamedTuple):
 
     uid: int
     users: Sequence[User]
-    places: Sequence[tuple[str, Sequence[str]]]  # as in Walked.others
+    places: Sequence[tuple[str, Sequence[str]]]  # as in Scanned.others
     unseen: Sequence[str] = ()
 
     @property
@@ -45,26 +45,26 @@ class Seen(NamedTuple):
 
     packages: list[Package]
     portable_apps: list[PortableApp]
-    blind: list[tuple[str, str]]  # by the name of a package system, why some of its packages could not be looked for
+    blind: list[tuple[str, str]]  # by the name of a package system, why some of its packages could not be checked
     unseen: list[str]  # why something else could not be
-    there: set[str]  # the package systems that somebody has, of those that were asked about
-    memory: dict[str, str | None]  # by number, what the next look need not read again: scan_cache.py
+    there: set[str]  # the package systems that somebody has, of those that were queried
+    memory: dict[str, str | None]  # by number, what the next observation need not read again: scan_cache.py
     systems: set[str]  # the package systems that some of them have brought along, by name
 
 
 class Common(NamedTuple):
-    """What the look at every user needs."""
+    """What the observation of every user needs."""
 
     desired: Desired
     names: Names
     homes: set[str]  # of everybody
     packages: Sequence[tuple[list[str], Package]]  # of the host
     memory: Memory
-    only_packages: frozenset[str] = frozenset()  # the package systems that are all there is to look into for a service
+    only_packages: frozenset[str] = frozenset()  # the package systems that alone can have a service's packages
 
 
 def observe_users(host: Host, common: Common, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]]) -> Seen:
-    """Look at all users but root. `others` is what the walk of the host's places handed over."""
+    """Observe all users but root. `others` is what the file scan of the host's places handed over."""
     seen = Seen([], [], [], [], set(), {}, set())
     room = MOST_REMEMBERED
     for unit, parts, why in _each(host, common, others):
@@ -87,8 +87,8 @@ def observe_users(host: Host, common: Common, others: Mapping[int, Sequence[tupl
 def _each(
     host: Host, common: Common, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]]
 ) -> Iterator[tuple[Unit, list[Any], str]]:
-    """What comes of the look at each unit, and why that is not all: first on the host's own file systems, then, where
-    that is asked for, on others, as the user that they answer to.
+    """The observation of each unit, and why it is not complete: first on the host's own file systems, then, where
+    required, on others, as the user that they answer to.
     """
     found, networks = units(host, others, common.desired.network_homes == "scan")
     yield from each(found, lambda unit: _parts(host, common, unit))
@@ -150,11 +150,11 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     if not (at_home or unit.places or any(system.there(host, None) for system in BY_NAME)):
         return
     host.budget = budget = Budget()
-    people = [user for user in at_home if scan.is_home(user)]
-    named = {user.home: user_dirs.of_user(host, user) for user in people}
+    home_users = [user for user in at_home if scan.is_home(user)]
+    named = {user.home: user_dirs.of_user(host, user) for user in home_users}
     folders = {folder for own in named.values() for folder in own.values()}
     names, memory = common.names.beside(folders), common.memory._replace(stamp=stamped(common.memory.stamp, folders))
-    host.budget = None  # what Proscribe keeps is nothing of theirs
+    host.budget = None  # Proscribe's own state is not part of their budget
     known = of_user(host, memory, unit.uid)
     host.budget = budget
     packages: list[Package] = []
@@ -172,20 +172,20 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[dict[str, Any]]:
     services_of = common_services_of(desired, common.homes)
     desktops = {home: own[user_dirs.DESKTOP] for home, own in named.items() if user_dirs.DESKTOP in own}
     started, unseen = _guarded(
-        host, launchers.find_launchers, host, desired.services, services_of, people, False, desktops
+        host, launchers.find_launchers, host, desired.services, services_of, home_users, False, desktops
     )
     if started or unseen:
         yield {"copies": started, "unseen": _reasons(unseen)}
-    owned, _ = _guarded(host, _owned, host, people)
-    homes = {user.home: user for user in people}
+    owned, _ = _guarded(host, _owned, host, home_users)
+    homes = {user.home: user for user in home_users}
     roots = [*homes, *(directory for directory, files in unit.places if not files)]
     files = [(directory, names) for directory, names in unit.places if names]
     region = Region(homes, roots, files, unit.user, owned)
-    walked = scan.scan_files(host, desired.services, names, region, common.packages, known)
-    web_apps = launchers.installed(host, desired.services, walked.web_apps, lambda path: unit.user)
-    kept = {"memory": text_of_user(memory, known, walked.known)} if host.learns and names.any else {}
-    if walked.found or web_apps or walked.unseen or kept:
-        yield {"copies": [*walked.found, *web_apps], "unseen": walked.unseen, **kept}
+    scanned = scan.scan_files(host, desired.services, names, region, common.packages, known)
+    web_apps = launchers.installed(host, desired.services, scanned.web_apps, lambda path: unit.user)
+    remembered = {"memory": text_of_user(memory, known, scanned.known)} if host.learns and names.any else {}
+    if scanned.found or web_apps or scanned.unseen or remembered:
+        yield {"copies": [*scanned.found, *web_apps], "unseen": scanned.unseen, **remembered}
 
 
 def _has_home(host: Host, user: User) -> bool:
@@ -195,7 +195,7 @@ def _has_home(host: Host, user: User) -> bool:
     try:
         return host.stat(user.home) is not None
     except (Unseen, ControlError, OSError):
-        return True  # whoever looks there says so
+        return True  # whoever reads it reports so
 
 
 def _has(host: Host, system: PackageSystem, user: User) -> bool:
@@ -211,7 +211,7 @@ def _owned(host: Host, users: Iterable[User]) -> tuple[list[str], str]:
 
 
 def _guarded(host: Host, question: Any, *arguments: Any) -> tuple[list[Any], Any]:
-    """What a look at something of a user's says; and if it cannot, why."""
+    """The observation of something that a user controls; and if it fails, why."""
     try:
         found, unseen = question(*arguments)
         if host.budget:

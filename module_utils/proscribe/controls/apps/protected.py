@@ -119,7 +119,7 @@ def program(name: str) -> str:
 
 
 def path(place: str, homes: Iterable[str] = ()) -> str:
-    """Why what stands at a path stays; below one of `homes` it counts as `~/...`."""
+    """Why the entry at a path stays; below one of `homes` it counts as `~/...`."""
     place = place.rstrip("/") or "/"
     if {".", ".."} & set(place.split("/")):
         return "it is not a plain path"
@@ -134,7 +134,7 @@ def path(place: str, homes: Iterable[str] = ()) -> str:
     if _LAUNCHER.match(place):
         return ""
     if any(f"{place}/".startswith(f"{tree}/") or f"{tree}/".startswith(f"{place}/") for tree in DIRECTORIES):
-        return "the system keeps itself there"
+        return "the system is installed there"
     if _C_LIBRARY.match(place):
         return "every program needs it"
     return program(place.rpartition("/")[2]) if _SYSTEM_PROGRAMS.match(place) else ""

@@ -1,6 +1,7 @@
-"""What runs of a plan's apps: programs by path, package or sandbox, and by name alone, which is told and never ended.
+"""What runs of a plan's apps: programs by path, package or sandbox, and by name alone, which is reported and never
+ended.
 
-A program is asked about in its owner's part of a look (host/apart.py): the root that it sees may be one of his own
+A program is observed in its owner's part of an observation (host/apart.py): the root that it sees may be one of his own
 making, which answers when it likes.
 """
 
@@ -42,8 +43,8 @@ class Running(NamedTuple):
     def finding(self) -> Finding:
         first, *others = self.processes
         more = f" and {len(others)} more" if others else ""
-        told = [f"pid {first.pid}{more}", f"started {self.started}", self.identity.doubt]
-        detail = ", ".join(filter(None, told))
+        details = [f"pid {first.pid}{more}", f"started {self.started}", self.identity.doubt]
+        detail = ", ".join(filter(None, details))
         scope = f"user:{self.user}"
         id_, exe = escaped(self.identity.id), escaped(first.exe)  # its user may have given it any name
         return Finding("process", id_, self.identity.manager, self.version, scope, exe, detail)
@@ -62,7 +63,7 @@ def identifier(
     homes: set[str],
     certain: Mapping[str, list[str]],
 ) -> Callable[[Process], Identity | None]:
-    """What says of a process what it is. `certain` are places of copies that programs run from, with their services."""
+    """What identifies a process. `certain` are paths of portable apps that programs run from, with their services."""
     programs: list[tuple[str, Callable[[Process], str]]] = []
     for system in SYSTEMS:
         found = [package for _, package in packages if package.manager == system.MANAGER]

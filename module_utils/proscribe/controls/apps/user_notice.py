@@ -1,7 +1,7 @@
-"""Tells logged-in users why something of theirs ends or goes: a line on their terminals, a note on their desktops.
+"""Notifies logged-in users why something of theirs ends or goes: a line on their terminals, a note on their desktops.
 
-Nobody waits for a reader: terminals are written to without blocking, desktops asked with a limit, and nothing that goes
-wrong here keeps the ban from being enforced.
+Nobody waits for a reader: terminals are written to without blocking, desktops called with a limit, and nothing that
+goes wrong here keeps the ban from being enforced.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
 
 
 def notifying(host: Host, text: str, actions: Sequence[Action], until: str = "") -> list[Action]:
-    """The action that tells users before these others happen; none if there is nothing to say, or nobody notices.
+    """The action that notifies users before these others happen; none if there is nothing to say, or nobody notices.
 
     A text in several languages has a line for each, and all are shown in their order: which language somebody reads is
     not known here. `until` is when what is moved has been kept long enough (UTC); "" if it is kept for ever.
@@ -39,12 +39,12 @@ def notifying(host: Host, text: str, actions: Sequence[Action], until: str = "")
 
 
 def cleaned(text: str) -> str:
-    """A notice's line that cannot command a terminal, nor a desktop that knows markup."""
+    """A line of the text that cannot command a terminal, nor a desktop that knows markup."""
     return one_line(text)[:LONGEST].translate(str.maketrans("<>&", "()+"))
 
 
 def notify(host: Host, text: str) -> None:
-    """Tell everybody who is logged in. Never raises, never blocks for long."""
+    """Notify everybody who is logged in. Never raises, never blocks for long."""
     lines = "\r\n".join(f"proscribe: {line}" for line in text.split("\n"))
     message = f"\r\n\r\n{lines}\r\n\r\n".encode("utf-8", "replace")
     with contextlib.suppress(Unseen, ControlError):
@@ -58,7 +58,7 @@ def notify(host: Host, text: str) -> None:
 
 
 def terminals(host: Host) -> Iterator[str]:
-    """The terminals of people who let others write to them (mesg(1)), but for those that this run itself talks to."""
+    """The terminals of users who let others write to them (mesg(1)), but for those that this run itself talks to."""
     ours = {_terminal(host, pid) for pid in host.lineage()}
     for folder in ("/dev/pts", "/dev"):
         for name in host.list(folder):

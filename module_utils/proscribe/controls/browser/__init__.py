@@ -1,9 +1,9 @@
 """The control `browser`: restricted sites are blocked by the managed policies of the browsers.
 
-Each place of the plan gets its policy whether or not a browser is installed, so that the ban stands before the browser
-arrives: a browser that a user unpacks at home obeys the same files, and no audit has to go and look for one.
+Each place of the plan gets its policy whether or not a browser is installed, so that the ban is in effect before
+the browser arrives: a browser that a user unpacks at home obeys the same files, and no audit has to search for one.
 
-Rules: `browser/<service>`; one for each way round that the plan closes (settings.SETTINGS), such as
+Rules: `browser/<service>`; one for each bypass that the plan closes (settings.SETTINGS), such as
 `browser/dns-over-https`; `browser/running` for browsers that go by another policy than the one on the disk;
 `browser/packaged` for flatpaks and snaps that the policy on the disk does not reach; and
 `browser/policy-file` for what else keeps a file from being what it has to be: more or other settings, its mode or
@@ -46,18 +46,18 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     others = forks.find_forks(host, known).forks
     everywhere = [*known, *(fork.place for fork in others if fork.policies)]
     found_here = {place.id for place in places(host, plan, everywhere=True) if place.sites and place.there(host)}
-    host.told["browsers"] = sorted({*found_here, *(fork.id[:100] for fork in others if fork.policies)})
+    host.record_fields["browsers"] = sorted({*found_here, *(fork.id[:100] for fork in others if fork.policies)})
     seen = [ObservedPlace(place, CHECKS[place.family](host, place, desired)) for place in everywhere]
-    unseen = _reasons(look.observed.unseen for look in seen)
+    unseen = _reasons(one.observed.unseen for one in seen)
     verdicts = [
         judge(f"browser/{id_}", entry, _service_findings(seen, entry), unseen)
         for id_, entry in section["services"].items()
     ]
     for setting in desired.closed:
         found = [
-            _finding(look.place, rule(setting).partition("/")[2], look.observed.settings[setting])
-            for look in seen
-            if setting in look.observed.settings
+            _finding(one.place, rule(setting).partition("/")[2], one.observed.settings[setting])
+            for one in seen
+            if setting in one.observed.settings
         ]
         verdict = judge(rule(setting), section, found, unseen)
         if verdict.state == COMPLIANT and setting in (GOOGLE_TENANTS, MICROSOFT_TENANTS):
@@ -66,9 +66,9 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
             verdict = verdict._replace(findings=tuple(mechanisms(setting, desired.rules, everywhere)))
         verdicts.append(verdict)
     found = [
-        _finding(look.place, look.place.path.rpartition("/")[2], "; ".join(look.observed.wrong))
-        for look in seen
-        if look.observed.wrong
+        _finding(one.place, one.place.path.rpartition("/")[2], "; ".join(one.observed.wrong))
+        for one in seen
+        if one.observed.wrong
     ]
     if desired:
         found += [Finding("browser", fork.id, path=fork.binary, detail=UNKNOWN) for fork in others if not fork.policies]
@@ -77,16 +77,16 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
         verdicts.append(judge("browser/running", section, *running)._replace(drifted=False))
         verdicts.append(judge("browser/packaged", section, *_packaged(host, plan, everywhere))._replace(drifted=False))
     if desired or found:
-        unclear = _reasons(look.observed.unseen or look.observed.unclear for look in seen)
+        unclear = _reasons(one.observed.unseen or one.observed.unclear for one in seen)
         files = judge("browser/policy-file", section, found, unclear)
         verdicts.append(files._replace(findings=(*files.findings, *unread.find_unread(host))))
     else:
-        verdicts.append(Verdict("browser/policy-file", NOT_APPLICABLE, reason="nothing to tell the browsers"))
+        verdicts.append(Verdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set"))
     return verdicts
 
 
 def _packaged(host: Host, plan: Mapping[str, Any], known: Sequence[Place]) -> tuple[Sequence[Finding], str]:
-    """What keeps the policy from packaged browsers, and what could not be looked at."""
+    """What keeps the policy from packaged browsers, and what could not be checked."""
     if not any(host.stat(folder) is not None for folder in PACKAGERS):
         return (), ""
     from . import packaged

@@ -1,6 +1,6 @@
 """What enforcing and lifting change at all the places together.
 
-The places stand for themselves: what goes wrong at one is told, and the others get their turn all the same.
+The places are independent: what goes wrong at one is reported, and the others get their turn all the same.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ def lift(host: Host, plan: Mapping[str, Any]) -> Changes:
 
 
 def _at(place: Place, ask: Callable[[], Changes]) -> Changes:
-    """What is asked of one place; where that cannot be looked at, an action that fails and says why."""
+    """The changes of one place; where it cannot be observed, an action that fails with the reason."""
     try:
         return ask()
     except (ControlError, Unseen) as error:
-        return Changes([Action("look at", place.path, functools.partial(_fail, str(error)))])
+        return Changes([Action("observe", place.path, functools.partial(_fail, str(error)))])
 
 
 def _fail(reason: str) -> None:
@@ -107,6 +107,6 @@ def _forget(host: Host, plan: Mapping[str, Any]) -> None:
     """Forget the places of forks. Raises ControlError as long as one still has a file of Proscribe's."""
     left = [place.path for place in forks.earlier_places(host) if host.stat(place.path) is not None]
     known = {place.path for place in places(host, plan, everywhere=True)}
-    if kept := [path for path in left if path not in known]:
-        raise ControlError(f"{kept[0]} is still there")
+    if remaining := [path for path in left if path not in known]:
+        raise ControlError(f"{remaining[0]} is still there")
     host.delete(forks.REMEMBERED)

@@ -22,7 +22,7 @@ BLOCK, ALLOW, MERGE = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceM
 NO_EXTENSIONS, SOME_EXTENSIONS = "ExtensionInstallBlocklist", "ExtensionInstallAllowlist"
 # Edge's own name for it: https://learn.microsoft.com/deployedge/microsoft-edge-policies#inprivatemodeavailability
 EDGE = {"IncognitoModeAvailability": "InPrivateModeAvailability"}
-# Without it, Chromium (156) connects to a site for speed before it looks whether it is blocked: no page comes, but the
+# Without it, Chromium (156) connects to a site for speed before it checks whether it is blocked: no page comes, but the
 # site's name goes out. 2 is "never"; an organisation's own choice is left to it.
 PREDICTION, NEVER = "NetworkPredictionOptions", 2
 TENANT_DOMAINS, TENANT_HEADERS = "AllowedDomainsForApps", "HttpHeaderInjection"
@@ -32,33 +32,33 @@ TENANT_DOMAINS, TENANT_HEADERS = "AllowedDomainsForApps", "HttpHeaderInjection"
 WORK_LOGINS = ["login.microsoftonline.com", "login.microsoft.com", "login.windows.net"]
 
 
-def closing(wanted: Rules, place: Place) -> dict[str, dict[str, Any]]:
-    """By way round that is closed: the policies that close it in the browsers of a place."""
+def closing(rules: Rules, place: Place) -> dict[str, dict[str, Any]]:
+    """By bypass that is closed: the policies that close it in the browsers of a place."""
     found: dict[str, dict[str, Any]] = {}
-    for id_, value in wanted.settings:
+    for id_, value in rules.settings:
         row = SETTINGS[id_]
         said = dict(row.chromium)
         if not row.concerns(place.browsers):
             said = {}
-        elif id_ == SIGN_IN and wanted.google_domains:  # their accounts stay, and no other one may sign in
-            said = {"RestrictSigninToPattern": _accounts_of(wanted.google_domains)}
+        elif id_ == SIGN_IN and rules.google_domains:  # their accounts stay, and no other one may sign in
+            said = {"RestrictSigninToPattern": _accounts_of(rules.google_domains)}
         elif id_ == EXTENSIONS and value == ALLOW_LIST:
             said = {
                 NO_EXTENSIONS: ["*"],
-                SOME_EXTENSIONS: [one for one in wanted.extensions_allowed if _of_chrome(one)],
+                SOME_EXTENSIONS: [one for one in rules.extensions_allowed if _of_chrome(one)],
             }
         elif id_ == EXTENSIONS:
-            said = {NO_EXTENSIONS: list(wanted.chrome_extensions)}
+            said = {NO_EXTENSIONS: list(rules.chrome_extensions)}
         if place.browsers == ("microsoft_edge",):
             said = {EDGE.get(name, name): value for name, value in said.items()}
         else:
             said = {name: value for name, value in said.items() if name not in EDGE.values()}
         if any(value != [] for value in said.values()):
             found[id_] = said
-    if wanted.google_domains:
-        found[GOOGLE_TENANTS] = {TENANT_DOMAINS: ",".join(wanted.google_domains)}
-    if wanted.microsoft_tenants:
-        found[MICROSOFT_TENANTS] = {TENANT_HEADERS: _microsoft(wanted.microsoft_tenants)}
+    if rules.google_domains:
+        found[GOOGLE_TENANTS] = {TENANT_DOMAINS: ",".join(rules.google_domains)}
+    if rules.microsoft_tenants:
+        found[MICROSOFT_TENANTS] = {TENANT_HEADERS: _microsoft(rules.microsoft_tenants)}
     return found
 
 
@@ -72,7 +72,7 @@ def _accounts_of(domains: Iterable[str]) -> str:
 
 
 def policies(
-    wanted: Rules,
+    rules: Rules,
     place: Place,
     shut: Collection[Name] = (),
     merged: Iterable[str] = (),
@@ -83,18 +83,18 @@ def policies(
     `shut` are names that the organisation's own files block: Proscribe does not open them. `merged` are the lists that
     other files want joined, `decided` the settings that the organisation has answered itself.
     """
-    if not wanted:
+    if not rules:
         return {}
     said: dict[str, Any] = {MARK: WRITTEN_BY}
     lists = [BLOCK, ALLOW]
-    for id_, closed in closing(wanted, place).items():
+    for id_, closed in closing(rules, place).items():
         if id_ not in decided:
             said.update(closed)
             lists += [name for name, value in closed.items() if isinstance(value, list)]
-    if wanted.block:
+    if rules.block:
         said[PREDICTION] = NEVER
-    said[BLOCK] = [str(one) for one in wanted.block]
-    said[ALLOW] = [str(one) for one in wanted.allow if one not in shut]
+    said[BLOCK] = [str(one) for one in rules.block]
+    said[ALLOW] = [str(one) for one in rules.allow if one not in shut]
     said[MERGE] = sorted({*lists, *merged})
     return said
 
@@ -113,7 +113,7 @@ def render(said: dict[str, Any]) -> bytes:
     return (json.dumps(said, indent=1) + "\n").encode()
 
 
-def alone(wanted: Rules, place: Place) -> bytes | None:
+def alone(rules: Rules, place: Place) -> bytes | None:
     """The file where no other one in its folder says anything; None if there is nothing to say."""
-    said = policies(wanted, place)
+    said = policies(rules, place)
     return render(said) if said else None

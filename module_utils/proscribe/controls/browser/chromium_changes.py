@@ -13,13 +13,13 @@ from .rendering import NOTHING, Rules
 RULE = "browser/policy-file"
 
 
-def enforce(host: Host, place: Place, wanted: Rules) -> Changes:
+def enforce(host: Host, place: Place, rules: Rules) -> Changes:
     """The file written anew if it differs in content, owner, mode or kind; copies of it beside it deleted.
 
     What other files of the organisation or the rights on its directories take away is refused to correct: they are
     its own.
     """
-    folder = Folder(host, place, wanted)
+    folder = Folder(host, place, rules)
     rendered = folder.rendered
     actions = _deletions(host, folder, own=rendered is None)
     if rendered is not None and (folder.content != rendered or folder.faults.file):
@@ -46,7 +46,7 @@ def _deletions(host: Host, folder: Folder, own: bool) -> list[Action]:
 
 
 def _before(folder: Folder) -> str:
-    """What stood at the path, for the diff. Behind a link lies whatever its maker chose, which is not ours to show."""
+    """What was at the path, for the diff. Behind a link lies whatever its maker chose, which is not ours to show."""
     return "a link\n" if folder.link else _text(folder.content)
 
 

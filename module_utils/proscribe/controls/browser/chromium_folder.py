@@ -1,4 +1,4 @@
-"""A folder of Chromium policies in which not just Proscribe's own file stands as it should: what holds all together?"""
+"""A folder of Chromium policies in which not just Proscribe's own file is as it should be: what is in effect?"""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from .settings import EXTENSIONS, SETTINGS
 # The browsers whose own folders are known to take CHROMIUM_ENTRIES, since Chromium was tried; of others with another
 # maker nobody knows it.
 TRIED = frozenset({"chromium", "google_chrome"})
-# Every key that Proscribe may have written: by them a backup of its file is told from a file of the organisation's.
+# Every key that Proscribe may have written: they distinguish a backup of its file from a file of the organisation's.
 _EVER_SAID = {
     *(MARK, BLOCK, ALLOW, MERGE, PREDICTION, TENANT_DOMAINS, TENANT_HEADERS, NO_EXTENSIONS, SOME_EXTENSIONS),
     *(name for row in SETTINGS.values() for name in row.chromium),
@@ -43,12 +43,12 @@ _EVER_SAID = {
 class Folder:
     """The folder of one place, read once. Raises Unseen, or ControlError for a folder behind a user's link."""
 
-    def __init__(self, host: Host, place: Place, wanted: Rules) -> None:
-        self.place, self.wanted = place, wanted
+    def __init__(self, host: Host, place: Place, rules: Rules) -> None:
+        self.place, self.rules = place, rules
         self.directory, _, self.own_name = place.path.rpartition("/")
         self.faults = faults(host, place.path)
         self.content: bytes | None = None
-        self.link = False  # whether a link stands where the file should: then its content is not told to anybody
+        self.link = False  # whether a link is where the file should be: then its content is reported to nobody
         self.own: File | None = None
         self.foreign: list[File] = []
         self.backups: list[str] = []
@@ -78,9 +78,9 @@ class Folder:
 
     def _expected(self) -> dict[str, Any]:
         foreign = Closest(self._listed(BLOCK), self._listed(ALLOW), in_part=True)
-        shut = [one for one in self.wanted.allow if foreign.blocked(one)]
+        shut = [one for one in self.rules.allow if foreign.blocked(one)]
         merged = (name for name in self._listed(MERGE) if isinstance(name, str))
-        said = policies(self.wanted, self.place, shut, merged, self.decided())
+        said = policies(self.rules, self.place, shut, merged, self.decided())
         if any(PREDICTION in file.said for file in self.foreign):
             said.pop(PREDICTION, None)
         return said
@@ -88,7 +88,7 @@ class Folder:
     def decided(self) -> set[str]:
         """The settings that the organisation has answered itself, in a file of its own."""
         theirs = {name for file in self.foreign for name in file.said}
-        return {id_ for id_, _ in self.wanted.settings if not theirs.isdisjoint(SETTINGS[id_].left_to)}
+        return {id_ for id_, _ in self.rules.settings if not theirs.isdisjoint(SETTINGS[id_].left_to)}
 
     def _listed(self, setting: str) -> Iterator[Any]:
         """The entries of a list in all of the organisation's files."""
@@ -176,7 +176,7 @@ class Folder:
 
     def _openers(self) -> list[tuple[Name, str]]:
         """What the organisation's files open of what has to be blocked, and the words for each."""
-        required = Closest(map(str, self.wanted.block), map(str, self.wanted.allow))
+        required = Closest(map(str, self.rules.block), map(str, self.rules.allow))
         found = []
         for file in sorted(self.foreign):
             listed = file.said.get(ALLOW)
@@ -189,9 +189,9 @@ class Folder:
     def observed(self) -> Observed:
         """What all the files together come to."""
         block, allow = self.effective(BLOCK), self.effective(ALLOW)
-        required = Closest(map(str, self.wanted.block), map(str, self.wanted.allow))
+        required = Closest(map(str, self.rules.block), map(str, self.rules.allow))
         entries = [entry for entry in map(chromium_entry, allow) if entry and entry.name.host != "*"]
-        own_allow = set(self.wanted.allow)
+        own_allow = set(self.rules.allow)
         openings = [e.name for e in entries if e.name not in own_allow and required.blocked(e.name)]
         overriding = self.overriding()
         wrong = [*self.faults.file, *self.faults.directories, *self._differences(), *overriding, *self.loose()]
@@ -217,7 +217,7 @@ class Folder:
         return self.own.lost if self.own else "no policy file"
 
     def _differences(self) -> list[str]:
-        """What stands in the file that should not, or the other way round, in a few words."""
+        """What is in the file that should not be, or is missing, in a few words."""
         if self.content == self.rendered:
             return []
         if self.own is None:
@@ -226,14 +226,14 @@ class Folder:
             return [self.own.lost]
         said = self.own.said
         different = sorted(k for k in {*said, *self.expected} if said.get(k) != self.expected.get(k))
-        return ["not as the plan has it: " + ", ".join(different)] if different else ["written in another way"]
+        return ["not as the plan has it: " + ", ".join(different)] if different else ["written in another format"]
 
     def _settings(self) -> dict[str, str]:
         """By setting that is open: what is wrong."""
         decided = self.decided()
         wrong = {
             id_: next(filter(None, (self._open(policy, value) for policy, value in closed.items())), "")
-            for id_, closed in closing(self.wanted, self.place).items()
+            for id_, closed in closing(self.rules, self.place).items()
             if id_ not in decided
         }
         return {id_: why for id_, why in wrong.items() if why}
@@ -257,7 +257,7 @@ class Folder:
         by_id = said if isinstance(said, dict) else {}
         forced = [str(one).partition(";")[0] for one in self.effective("ExtensionInstallForcelist")]
         found = set()
-        for id_ in self.wanted.chrome_extensions if EXTENSIONS in dict(self.wanted.settings) else ():
+        for id_ in self.rules.chrome_extensions if EXTENSIONS in dict(self.rules.settings) else ():
             mode = by_id.get(id_, {}).get("installation_mode") if isinstance(by_id.get(id_), dict) else None
             refused = mode in ("blocked", "removed") or (mode is None and (id_ in blocked or "*" in blocked))
             if not refused or (mode is None and (id_ in allowed or id_ in forced)):

@@ -15,7 +15,7 @@ LANGUAGES = {"chromium": chromium, "firefox": firefox, "thunderbird": firefox}
 
 
 class Desired:
-    """What has to hold, for one look at a host."""
+    """What has to be in effect, for one observation of a host."""
 
     def __init__(self, plan: Mapping[str, Any]) -> None:
         self._plan = plan
@@ -30,16 +30,16 @@ class Desired:
         return self._rules
 
     def __bool__(self) -> bool:
-        """Whether there is anything that a browser has to be told."""
+        """Whether there is any policy to set."""
         return bool(once(self._plan, "browser/anything", lambda: bool(self.rules)))
 
     @property
     def closed(self) -> list[str]:
-        """The ways round that are closed, by the ids that their rules are named for."""
+        """The bypasses that are closed, by the ids that their rules are named for."""
         return list(once(self._plan, "browser/closed", lambda: self.rules.closed))
 
     def of(self, place: Place) -> Rules:
-        """What the programs of a place can be asked for."""
+        """The settings that the programs of a place have."""
         return self.rules if place.sites else self.rules.without_sites()
 
     def file(self, place: Place) -> bytes | None:
@@ -49,5 +49,5 @@ class Desired:
 
     def _alone(self, place: Place) -> bytes | None:
         content = LANGUAGES[place.family].alone(self.of(place), place)
-        # Most browsers of a family are told the same, which is then there once.
+        # Most browsers of a family get the same policy, which is then there once.
         return None if content is None else self._files.setdefault(content, content)

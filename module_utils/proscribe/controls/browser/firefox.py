@@ -19,7 +19,7 @@ from .settings import ALLOW_LIST, EXTENSIONS, GOOGLE_TENANTS, PRIVATE_LOGIN, SET
 
 FILTER, DNS, TENANTS = "WebsiteFilter", "DNSOverHTTPS", "AllowedDomainsForApps"
 EXTENSION_SETTINGS, PREFERENCES = "ExtensionSettings", "Preferences"
-# Without it, Firefox (153) connects to a site of its command line before it looks whether that is blocked. It still
+# Without it, Firefox (153) connects to a site of its command line before it checks whether that is blocked. It still
 # looks up the name: no preference was found that keeps it from that.
 NO_SPECULATION = {"network.http.speculative-parallel-limit": {"Value": 0, "Status": "locked"}}
 
@@ -32,20 +32,20 @@ class Lists(NamedTuple):
     closed: list[tuple[Name, Name]]  # what stays closed, and what would be opened with it
 
 
-def lists(wanted: Rules, foreign: Iterable[Name] = ()) -> Lists:
+def lists(rules: Rules, foreign: Iterable[Name] = ()) -> Lists:
     """The rules in Firefox's terms. `foreign` are names that the organisation itself blocks: no exception opens these.
 
     To Firefox an exception wins over everything below it. So a permitted name with a blocked one below it is opened
     alone, without the hosts below; and stays closed if the blocked one is a path of the same host. Paths are compared
     in lower case.
     """
-    # No policy of Firefox adds the headers by which Microsoft tells accounts apart; private ones sign in at a host of
+    # No policy of Firefox adds the headers by which Microsoft distinguishes accounts; private ones sign in at a host of
     # their own, which the organisation's do not need.
-    private = [Name(PRIVATE_LOGIN)] if wanted.microsoft_tenants else []
-    lowered = sorted({Name(one.host, one.path.lower()) for one in [*wanted.block, *private]})
+    private = [Name(PRIVATE_LOGIN)] if rules.microsoft_tenants else []
+    lowered = sorted({Name(one.host, one.path.lower()) for one in [*rules.block, *private]})
     exceptions, closed = [], []
     others = list(foreign)
-    for permitted in wanted.allow:
+    for permitted in rules.allow:
         one = Name(permitted.host, permitted.path.lower())
         if any(other.host == "*" or covers(other, one) for other in others):
             continue
@@ -56,7 +56,7 @@ def lists(wanted: Rules, foreign: Iterable[Name] = ()) -> Lists:
             closed.append((permitted, within[0]))
         else:
             exceptions.append(_pattern(one, hosts_below=not below))
-    return Lists([_pattern(one) for one in _uppermost(lowered, wanted.allow)], exceptions, closed)
+    return Lists([_pattern(one) for one in _uppermost(lowered, rules.allow)], exceptions, closed)
 
 
 def _uppermost(lowered: list[Name], allowed: Iterable[Name]) -> list[Name]:
@@ -85,36 +85,36 @@ def _pattern(one: Name, hosts_below: bool = True) -> str:
     return f"*://{'*.' if hosts_below else ''}{one.host}{one.path or '/'}*"
 
 
-def closing(wanted: Rules, place: Place) -> dict[str, dict[str, Any]]:
+def closing(rules: Rules, place: Place) -> dict[str, dict[str, Any]]:
     """By setting that is managed: the policies that close it at a place."""
     found: dict[str, dict[str, Any]] = {}
-    for id_, value in wanted.settings:
+    for id_, value in rules.settings:
         row = SETTINGS[id_]
         said = dict(row.firefox)
         if not row.concerns(place.browsers) or (place.family == THUNDERBIRD and not row.thunderbird):
             said = {}
         elif id_ == EXTENSIONS:
-            ids = wanted.firefox_extensions
+            ids = rules.firefox_extensions
             by_id = {one: {"installation_mode": "blocked"} for one in (["*"] if value == ALLOW_LIST else ids)}
             if value == ALLOW_LIST:
                 by_id.update(
-                    (one, {"installation_mode": "allowed"}) for one in wanted.extensions_allowed if not one.isalpha()
+                    (one, {"installation_mode": "allowed"}) for one in rules.extensions_allowed if not one.isalpha()
                 )
             said = {EXTENSION_SETTINGS: by_id} if by_id else {}
         if said:
             found[id_] = said
-    if wanted.google_domains:
-        found[GOOGLE_TENANTS] = {TENANTS: ",".join(wanted.google_domains)}
+    if rules.google_domains:
+        found[GOOGLE_TENANTS] = {TENANTS: ",".join(rules.google_domains)}
     return found
 
 
-def policies(wanted: Rules, place: Place, listed: Lists) -> dict[str, Any]:
+def policies(rules: Rules, place: Place, listed: Lists) -> dict[str, Any]:
     """Proscribe's own part of the policies."""
     said: dict[str, Any] = {}
     if listed.block:
         said[FILTER] = {"Block": listed.block, **({"Exceptions": listed.exceptions} if listed.exceptions else {})}
         said[PREFERENCES] = dict(NO_SPECULATION)
-    for closed in closing(wanted, place).values():
+    for closed in closing(rules, place).values():
         for name, value in closed.items():  # several settings may have preferences
             said[name] = {**said[name], **value} if name in said else value
     return said
@@ -125,7 +125,7 @@ def render(document: dict[str, Any]) -> bytes:
     return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()
 
 
-def alone(wanted: Rules, place: Place) -> bytes | None:
+def alone(rules: Rules, place: Place) -> bytes | None:
     """The file with nothing in it but Proscribe's own part; None if there is nothing to say."""
-    said = policies(wanted, place, lists(wanted))
+    said = policies(rules, place, lists(rules))
     return render({MARK: WRITTEN_BY, "policies": said}) if said else None

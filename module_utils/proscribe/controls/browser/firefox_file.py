@@ -1,5 +1,5 @@
-"""A policies.json of Firefox that is not just Proscribe's own: whose is what in it, what has to come of it, what
-holds now?
+"""A policies.json of Firefox that is not just Proscribe's own: whose is what in it, what has to come of it,
+what is in effect?
 
 An organisation's file is kept as it was, byte for byte, below /var/lib/proscribe/browser, with a note of what it was
 merged into and what came of it. The rule for what stands at the path now:
@@ -43,10 +43,10 @@ class Note(NamedTuple):
 class PolicyFile:
     """The file of one place, read once. Raises Unseen, or ControlError for a path behind a user's link."""
 
-    def __init__(self, host: Host, place: Place, wanted: Rules) -> None:
-        self.place, self.wanted = place, wanted
-        kept = STATE_DIRECTORY + "/browser/" + place.path.strip("/").replace("/", "-")
-        self.original_path, self.note_path = kept + ".original", kept + ".note"
+    def __init__(self, host: Host, place: Place, rules: Rules) -> None:
+        self.place, self.rules = place, rules
+        stored = STATE_DIRECTORY + "/browser/" + place.path.strip("/").replace("/", "-")
+        self.original_path, self.note_path = stored + ".original", stored + ".note"
         self.faults = faults(host, place.path)
         self.seen = host.stat(place.path)
         self.content: bytes | None = None
@@ -56,7 +56,7 @@ class PolicyFile:
         self._read(host)
         self.marked = MARK in (self.document or {}) or SIGNED.encode() in (self.content or b"")
         self.empty = not (self.content or b"").strip()
-        self.unclear = ""  # why it cannot be told whose is what
+        self.unclear = ""  # why it is unknown whose is what
         self.original: bytes | None = None
         self.note: Note | None = None
         self.inherited = self._inherited(host)
@@ -67,7 +67,7 @@ class PolicyFile:
         except (Unseen, ControlError) as why:
             self.unclear = str(why)
         self.edited, self.base = self._base()
-        self.listed = lists(wanted, self._blocked_by(self.base))
+        self.listed = lists(rules, self._blocked_by(self.base))
         self.expected = self._expected()
 
     def _read(self, host: Host) -> None:
@@ -76,7 +76,7 @@ class PolicyFile:
             self.lost = "no policy file"
             return
         if stat.S_ISLNK(self.seen.st_mode):
-            self.blocker = "a link stands in its place: put a file there instead"
+            self.blocker = "a link is in its place: put a file there instead"
         try:
             self.content = host.read(self.place.path)
             self.document = parse(self.content or b"")
@@ -134,11 +134,11 @@ class PolicyFile:
         return [entry.name for entry in map(firefox_entry, block) if entry]
 
     def _expected(self) -> dict[str, Any] | None:
-        ours = policies(self.wanted, self.place, self.listed)
+        ours = policies(self.rules, self.place, self.listed)
         return merge(self.base, ours) if ours else None
 
     @property
-    def holds(self) -> bool:
+    def is_in_effect(self) -> bool:
         """Whether the file is what it has to be, however it is spelled."""
         if self.faults.file:
             return False
@@ -148,11 +148,11 @@ class PolicyFile:
 
     @property
     def ours(self) -> bool:
-        """Whether what stands at the path is Proscribe's to change back: the merged file, or what is left of it."""
+        """Whether what is at the path is Proscribe's to change back: the merged file, or what is left of it."""
         return not self.blocker and (self.marked or (self.note is not None and self.empty))
 
     def original_to_keep(self) -> bytes | None:
-        """What a lift would put back: the organisation's file byte for byte, or with its later edits; None: nothing."""
+        """What a lift would restore: the organisation's file byte for byte, or with its later edits; None: nothing."""
         if not self.edited:
             return self.original
         if not self.marked:
@@ -168,8 +168,8 @@ class PolicyFile:
                 mode=stat.S_IMODE(seen.st_mode), owner=[seen.st_uid, seen.st_gid], modified=seen.st_mtime_ns
             )
         elif self.note:
-            told = self.note
-            after = after._replace(mode=told.mode, owner=told.owner, modified=None if self.edited else told.modified)
+            noted = self.note
+            after = after._replace(mode=noted.mode, owner=noted.owner, modified=None if self.edited else noted.modified)
         earlier = self.note.written if self.note else []
         return after._replace(written=[*earlier, *after.written]), after
 
@@ -177,7 +177,7 @@ class PolicyFile:
         """What the file comes to."""
         in_effect = self.document if self.document is not None and not self.lost else {}
         block, exceptions = _filter(in_effect, "Block"), _filter(in_effect, "Exceptions")
-        required = Closest(map(str, self.wanted.block), map(str, self.wanted.allow))
+        required = Closest(map(str, self.rules.block), map(str, self.rules.allow))
         entries = [entry for entry in map(firefox_entry, exceptions) if entry]
         openings = {entry.name for entry in entries if entry.name.host != "*" and required.blocked(entry.name)}
         wrong = [*([self.blocker] if self.blocker else []), *self.faults.file, *self.faults.directories]
@@ -195,7 +195,7 @@ class PolicyFile:
                 wrong += [] if self.marked or self.expected is None else ["it is the organisation's alone"]
             elif self.lost and (self.marked or self.expected is not None):
                 wrong.append(self.lost if self.seen is not None else "no policy file")
-            elif not self.holds and not self.faults.file:
+            elif not self.is_in_effect and not self.faults.file:
                 wrong += self._differences()
         return Observed(
             effect=Unless(block, exceptions),
@@ -216,11 +216,11 @@ class PolicyFile:
         """By setting that is open: what is wrong."""
         wrong = {
             id_: self.lost or f"{', '.join(closed)}: not set, or not locked"
-            for id_, closed in closing(self.wanted, self.place).items()
+            for id_, closed in closing(self.rules, self.place).items()
             if not all(closes(name, said.get(name), value) for name, value in closed.items())
         }
         effect = Unless(_filter({"policies": said}, "Block"), _filter({"policies": said}, "Exceptions"))
-        if self.wanted.microsoft_tenants and not effect.blocked(Name(PRIVATE_LOGIN)):
+        if self.rules.microsoft_tenants and not effect.blocked(Name(PRIVATE_LOGIN)):
             wrong[MICROSOFT_TENANTS] = self.lost or f"{PRIVATE_LOGIN} is not blocked"
         return wrong
 
@@ -229,14 +229,14 @@ class PolicyFile:
         settings = said.get(EXTENSION_SETTINGS)
         by_id = settings if isinstance(settings, dict) else {}
         found = set()
-        for id_ in self.wanted.firefox_extensions if EXTENSIONS in dict(self.wanted.settings) else ():
+        for id_ in self.rules.firefox_extensions if EXTENSIONS in dict(self.rules.settings) else ():
             one = by_id.get(id_, by_id.get("*"))
             if not isinstance(one, dict) or one.get("installation_mode") != "blocked":
                 found.add(id_)
         return found
 
     def _has_more_than_ours(self) -> bool:
-        ours = policies(self.wanted, self.place, lists(self.wanted))
+        ours = policies(self.rules, self.place, lists(self.rules))
         return not same((self.document or {}).get("policies"), ours)
 
     def _differences(self) -> list[str]:
@@ -246,7 +246,7 @@ class PolicyFile:
             return ["it is the organisation's alone"]
         now, due = (self.document or {}).get("policies", {}), self.expected["policies"]
         names = sorted(n for n in {*now, *due} if canonical(now.get(n)) != canonical(due.get(n)))
-        return ["not as the plan has it: " + ", ".join(names)] if names else ["its notice is another one"]
+        return ["not as the plan has it: " + ", ".join(names)] if names else ["its notice differs"]
 
 
 def _filter(document: dict[str, Any], name: str) -> list[Any]:

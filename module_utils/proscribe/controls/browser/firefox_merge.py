@@ -1,7 +1,7 @@
 """Merging Proscribe's part into the organisation's Firefox policies, and taking it out again. Pure.
 
-Three documents tell what belongs to whom: `base`, the organisation's as it was merged into; `written`, what came of
-it; and `current`, what stands there now. `without_ours` takes `current` and undoes in it just what led from `base` to
+Three documents show what belongs to whom: `base`, the organisation's as it was merged into; `written`, what came of
+it; and `current`, what is there now. `without_ours` takes `current` and undoes in it just what led from `base` to
 `written`: what is as it was written goes back to what it was before, and everything else is the organisation's later
 edit and stays. So an edit of the merged file survives the next run and the lift, and of Proscribe nothing does.
 
@@ -72,7 +72,7 @@ def _joined(theirs: Any, ours: Mapping[str, list[str]]) -> dict[str, Any]:
 
 
 def closes(name: str, theirs: Any, ours: Any) -> bool:
-    """Whether a policy as it stands closes what Proscribe's would close."""
+    """Whether a policy as it is closes what Proscribe's would close."""
     if name == TENANTS:
         return _narrower(theirs, ours)
     if name == PROXY:  # the organisation's own, whatever it is, as long as users cannot change it
@@ -100,51 +100,51 @@ def _domains(text: str) -> set[str]:
 
 def without_ours(current: Document, base: Document, written: Sequence[Document]) -> dict[str, Any]:
     """The organisation's document inside a merged one. `written` is what Proscribe wrote last; two documents, if it was
-    interrupted between two writes and either may stand there.
+    interrupted between two writes and either may be there.
     """
-    kept = {key: value for key, value in current.items() if key not in (MARK, "policies")}
+    rest = {key: value for key, value in current.items() if key not in (MARK, "policies")}
     policies = _back(
         current.get("policies", {}), base.get("policies", {}), [document.get("policies", {}) for document in written]
     )
     if policies or "policies" in base:
-        kept["policies"] = policies
-    return kept
+        rest["policies"] = policies
+    return rest
 
 
 def _back(current: Document, base: Document, written: Sequence[Document]) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
     for name, value in current.items():
         if any(name in document and same(document[name], value) for document in written):
             if name in base:
-                kept[name] = base[name]
+                rest[name] = base[name]
         elif name == FILTER and isinstance(value, dict):
             before = base.get(name)
             taken = _filter_back(value, before if isinstance(before, dict) else {}, [d.get(name) for d in written])
             if taken or name in base:
-                kept[name] = taken
+                rest[name] = taken
         elif name in TABLES and isinstance(value, dict):
             before = base.get(name)
             earlier = [table for d in written if isinstance(table := d.get(name), dict)]
             taken = _back(value, before if isinstance(before, dict) else {}, earlier)
             if taken or name in base:
-                kept[name] = taken
+                rest[name] = taken
         else:
-            kept[name] = value
-    return kept
+            rest[name] = value
+    return rest
 
 
 def _filter_back(current: Document, base: Document, written: Sequence[Any]) -> dict[str, Any]:
-    kept = dict(current)
+    rest = dict(current)
     for name in LISTS:
         theirs = _list(base, name)
         ours = {canonical(entry) for document in written for entry in _list(document, name) if entry not in theirs}
-        if isinstance(kept.get(name), list):
-            kept[name] = [entry for entry in kept[name] if canonical(entry) not in ours]
-            if not kept[name] and name not in base:
-                del kept[name]
-            elif not kept[name] and not isinstance(base.get(name), list):
-                kept[name] = base[name]  # it was no list that Firefox would have taken, and ours stood in its place
-    return kept
+        if isinstance(rest.get(name), list):
+            rest[name] = [entry for entry in rest[name] if canonical(entry) not in ours]
+            if not rest[name] and name not in base:
+                del rest[name]
+            elif not rest[name] and not isinstance(base.get(name), list):
+                rest[name] = base[name]  # it was no list that Firefox would have taken, and ours was in its place
+    return rest
 
 
 def _list(document: Any, name: str) -> list[Any]:

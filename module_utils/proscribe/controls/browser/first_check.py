@@ -13,7 +13,7 @@ from .places import Place
 
 
 def of_chromium(host: Host, place: Place, desired: Desired) -> Observed:
-    """What holds of the policy at a place. Raises ControlError for a plan that no browser could follow."""
+    """What is in effect of the policy at a place. Raises ControlError for a plan that no browser could follow."""
     directory, _, own = place.path.rpartition("/")
     content = desired.file(place)
     try:
@@ -24,20 +24,20 @@ def of_chromium(host: Host, place: Place, desired: Desired) -> Observed:
     except Unseen as unseen:
         return Observed(unseen=str(unseen))
     except ControlError as error:
-        wanted = desired.of(place)
-        return lost(error, chromium.closing(wanted, place), wanted.chrome_extensions)
+        rules = desired.of(place)
+        return lost(error, chromium.closing(rules, place), rules.chrome_extensions)
     from .chromium_folder import Folder
 
     return Folder(host, place, desired.of(place)).observed()
 
 
 def of_firefox(host: Host, place: Place, desired: Desired) -> Observed:
-    """What holds of the policy at a place. Raises ControlError for a plan that no browser could follow."""
-    wanted = desired.file(place)
+    """What is in effect of the policy at a place. Raises ControlError for a plan that no browser could follow."""
+    expected = desired.file(place)
     try:
         content = host.read(place.path)
         inherited = next((path for path in place.fallbacks if host.stat(path) is not None), "")
-        if content == wanted and not inherited and not any(faults(host, place.path)[:2]):
+        if content == expected and not inherited and not any(faults(host, place.path)[:2]):
             return Observed(complete=True)
     except Unseen as unseen:
         return Observed(unseen=str(unseen))

@@ -1,8 +1,8 @@
-"""Browsers that the catalogue does not have: relatives of Chromium, found by what they tell the desktop.
+"""Browsers that the catalogue does not have: relatives of Chromium, found by what they register with the desktop.
 
-Every browser that a system installs tells the desktop that it opens web addresses. Where a relative of Chromium reads
-its policies is compiled in, and stands in its binary as `/etc/<vendor>/policies`. Looking for that takes some tenths of
-a second for a binary of this size, so what was found is remembered for as long as the binary stays the same.
+Every browser that a system installs registers with the desktop for web addresses. Where a relative of Chromium reads
+its policies is compiled in, and stands in its binary as `/etc/<vendor>/policies`. To search for that takes some tenths
+of a second for a binary of this size, so what was found is remembered for as long as the binary stays the same.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Found(NamedTuple):
 
 
 def find_forks(host: Host, known: Sequence[Place]) -> Found:
-    """Look for browsers of which none of the known places speaks."""
+    """Search for browsers that none of the known places has."""
     earlier = _earlier(host)
     forks: dict[str, Fork] = {}
     facts: dict[str, list[object]] = {}
@@ -67,28 +67,28 @@ def find_forks(host: Host, known: Sequence[Place]) -> Found:
             continue
         for binary, seen in _binaries(host, target):
             fact = [seen.st_size, seen.st_mtime_ns]
-            told = earlier.get(binary)
-            policies = str(told[2]) if told and told[:2] == fact else _policies(host, binary)
+            noted = earlier.get(binary)
+            policies = str(noted[2]) if noted and noted[:2] == fact else _policies(host, binary)
             facts[binary] = [*fact, policies]
             forks[binary] = Fork(id_, binary, policies)
     # What is gone may have left its policy behind, which a lift takes away.
     facts = {**{binary: fact for binary, fact in earlier.items() if fact[2]}, **facts}
     remembered = json.dumps(facts, sort_keys=True) + "\n"
     paths = {place.path for place in known}
-    kept = [fork for fork in forks.values() if not fork.policies or fork.place.path not in paths]
-    return Found(kept, remembered, facts != earlier)
+    unknown = [fork for fork in forks.values() if not fork.policies or fork.place.path not in paths]
+    return Found(unknown, remembered, facts != earlier)
 
 
 def earlier_places(host: Host) -> list[Place]:
     """The places that an earlier run found, whether or not their browser is still there."""
-    told = {binary: str(fact[2]) for binary, fact in _earlier(host).items()}
-    return [Fork("fork", binary, policies).place for binary, policies in told.items() if policies]
+    noted = {binary: str(fact[2]) for binary, fact in _earlier(host).items()}
+    return [Fork("fork", binary, policies).place for binary, policies in noted.items() if policies]
 
 
 def _earlier(host: Host) -> Mapping[str, list[object]]:
     try:
-        told = json.loads(host.read(REMEMBERED) or b"{}")
-        return {str(key): [int(fact[0]), int(fact[1]), str(fact[2])] for key, fact in told.items()}
+        noted = json.loads(host.read(REMEMBERED) or b"{}")
+        return {str(key): [int(fact[0]), int(fact[1]), str(fact[2])] for key, fact in noted.items()}
     except (Unseen, ControlError, ValueError, TypeError, AttributeError, IndexError):
         return {}  # it only saves time
 
@@ -121,7 +121,7 @@ def _binaries(host: Host, target: str) -> Iterator[tuple[str, os.stat_result]]:
     """The large file itself, or those to which a small launcher leads: beside it, or where its text says. Only what
     nobody but root writes: a policy folder that a user's file names is not made.
     """
-    owner = os.stat(host.root).st_uid  # root, but in a made tree
+    owner = os.stat(host.root).st_uid  # root, but in a fixture
     for path in dict.fromkeys([target, *_led_to(host, target)]):
         seen = host.stat(path)
         if (

@@ -1,4 +1,4 @@
-"""What was seen of one browser's policy, and what is wrong with a file whatever stands in it."""
+"""What was seen of one browser's policy, and what is wrong with a file whatever its content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .rendering import Name, covers
 
 FILE_MODE = 0o644
 # The key under which every policy file carries its notice. Chromium lists what it does not know as unknown and goes on;
-# Firefox looks at "policies" only. A comment would do for Chromium, but would not be JSON to anybody else.
+# Firefox reads "policies" only. A comment would do for Chromium, but would not be JSON to anybody else.
 MARK = "proscribe"
 
 
@@ -27,35 +27,35 @@ class Observed(NamedTuple):
 
     effect: Effect | None = None  # None: nothing is blocked
     openings: Sequence[Name] = ()  # what somebody else's exceptions open although it has to be blocked
-    complete: bool = False  # every file is just what it has to be, so that no name needs a look
+    complete: bool = False  # every file is just what it has to be, so that no name needs a check
     why: str = ""  # why names are not blocked, where one reason covers them
     settings: Mapping[str, str] = {}  # by setting that is not as it has to be: what is wrong with it
     openers: Sequence[tuple[Name, str]] = ()  # somebody else's exceptions, and the words for each
     unblocked: AbstractSet[str] = frozenset()  # the extensions that are not refused
     wrong: Sequence[str] = ()  # what else is wrong
     unseen: str = ""  # why nothing could be seen
-    unclear: str = ""  # why it cannot be told whether something else is wrong
+    unclear: str = ""  # why it is unknown whether something else is wrong
 
     def opened(self, names: Iterable[Name]) -> list[Name]:
         """Those of a service's names that are not blocked, and what is opened below them."""
         if self.unseen:
             return []
-        wanted = sorted(set(names))
+        restricted = sorted(set(names))
         effect = self.effect
         if effect is None:
-            return wanted
-        found = [one for one in wanted if not effect.blocked(one)]
-        below = [one for one in self.openings if one not in found and any(covers(upper, one) for upper in wanted)]
+            return restricted
+        found = [one for one in restricted if not effect.blocked(one)]
+        below = [one for one in self.openings if one not in found and any(covers(upper, one) for upper in restricted)]
         return found + below
 
     def why_open(self, name: Name) -> str:
-        """Why a name is open: by whose exception, or else what holds for all."""
+        """Why a name is open: by whose exception, or else what applies to all."""
         said = (words for opener, words in self.openers if covers(opener, name) or covers(name, opener))
         return self.why or next(said, "")
 
 
 def lost(error: ControlError, settings: Iterable[str], extensions: Iterable[str]) -> Observed:
-    """What holds where a place cannot even be looked at safely: nothing."""
+    """What is in effect where a place cannot be observed safely: nothing."""
     why = str(error)
     return Observed(why=why, settings=dict.fromkeys(settings, why), unblocked=frozenset(extensions), wrong=[why])
 
@@ -69,12 +69,12 @@ class Faults(NamedTuple):
 
 
 def faults(host: Host, path: str) -> Faults:
-    """Look at owner and mode of a policy file that is there, and of its directories below /etc.
+    """Check owner and mode of a policy file that is there, and of its directories below /etc.
 
     A browser runs as its user: what others cannot read is no policy, and where others can write, anybody makes
     policies. Raises Unseen.
     """
-    owner = os.stat(host.root).st_uid  # root, but in a made tree
+    owner = os.stat(host.root).st_uid  # root, but in a fixture
     directories = []
     readable = True
     step = path.rpartition("/")[0]
@@ -91,9 +91,9 @@ def faults(host: Host, path: str) -> Faults:
     if seen is None:
         return Faults([], directories, readable)
     if stat.S_ISLNK(seen.st_mode):
-        return Faults(["a link stands in its place"], directories, readable)
+        return Faults(["a link is in its place"], directories, readable)
     if not stat.S_ISREG(seen.st_mode):
-        return Faults(["something else than a file stands in its place"], directories, False)
+        return Faults(["something other than a file is in its place"], directories, False)
     wrong = []
     if seen.st_uid != owner or stat.S_IMODE(seen.st_mode) != FILE_MODE:
         wrong.append(f"{_rights(seen)} instead of root's with mode 644")

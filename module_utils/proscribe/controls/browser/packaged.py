@@ -2,8 +2,8 @@
 
 The wrapper of a flatpak takes the host's policies over if it may see the host's /etc, which every user can take away
 from it (flatpak-override(1)); others read an extension, which a user's own one of that name hides. A snap sees a folder
-of /etc through a plug. Nothing of that can be corrected for the user or the organisation that chose it, so it is only
-told.
+of /etc through a plug. Nothing of that can be corrected for the user or the organisation that chose it, so it
+is only reported.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ UNPLACED = "nobody knows where it reads policies: docs/browsers.md"
 
 
 class Observed(NamedTuple):
-    """What was seen of packaged browsers: what keeps a policy from them, and what could not be looked at."""
+    """What was seen of packaged browsers: what keeps a policy from them, and what could not be checked."""
 
     findings: Sequence[Finding]
     unseen: str
@@ -49,9 +49,9 @@ class Installation(NamedTuple):
 
 
 def check_packaged(host: Host, places: Sequence[Place], others: Sequence[Place]) -> Observed:
-    """Look at the packaged browsers of some places; `others` are those whose browsers may be here all the same.
+    """Observe the packaged browsers of some places; `others` are those whose browsers may be here all the same.
 
-    Users' own are looked at apart, on a budget of each one's: a home is its user's word.
+    Users' own are observed apart, on a budget of each one's: a user controls his home.
     """
     findings: list[Finding] = []
     unseen: list[str] = []
@@ -75,7 +75,7 @@ def check_packaged(host: Host, places: Sequence[Place], others: Sequence[Place])
 def _found(
     host: Host, places: Sequence[Place], others: Sequence[Place], user: User | None
 ) -> tuple[list[Finding], list[str]]:
-    """What there is for the system, and for a user; and what could not be looked at."""
+    """What there is for the system, and for a user; and what could not be checked."""
     findings: list[Finding] = []
     unseen: list[str] = []
     installations = list(_installations(host, user, unseen))

@@ -38,7 +38,7 @@ class Place(NamedTuple):
     elsewhere: tuple[str, ...] = ()  # "flatpak <id>", "snap <name>" of its browsers: nobody knows where they read
 
     def there(self, host: Host) -> bool:
-        """Whether a browser that reads it is installed for the whole host; one in a home is not looked for."""
+        """Whether a browser that reads it is installed for the whole host; one in a home is not searched for."""
         packed = [f"{APPS}/{id_}" for id_ in self.flatpaks] + [f"/snap/{name}" for name in self.snaps]
         return any(host.stat(path) is not None for path in (*self.paths, *packed))
 

@@ -1,4 +1,4 @@
-"""A look at the effect itself, on request only: does a browser of this host open a name that it has to refuse?
+"""A probe of the effect itself, on request only: does a browser of this host open a name that it has to refuse?
 
 Each browser is started without a window, as a transient user (host/transient_user.py), with a profile of its own. All
 names lead to a listener on this host, so that nothing leaves it: neither the refused name, nor the one beside it, which
@@ -28,7 +28,7 @@ from .rendering import NOTHING, Name, rules
 RULE = "browser/probe"
 CONTROL = Name("control.invalid")  # a name that nobody can have (RFC 2606), and no list names
 LIMIT = 40  # seconds for one start; a browser takes 1 to 4, but far more on a busy host
-SETTLE = 2.0  # seconds that Firefox's first page gets beyond the second one, which was asked for after it
+SETTLE = 2.0  # seconds that Firefox's first page gets beyond the second one, which was requested after it
 TIMES = 4  # as long as for the other name is waited for the refused one, where the browser does not say that it is done
 # The developer tools' own lock, with which Chromium (156) never comes to print a page, and does not say so.
 TOOLS, TOOLS_BY_SITE, LOCKED = "DeveloperToolsAvailability", "DeveloperToolsAvailabilityBlocklist", 2
@@ -101,7 +101,7 @@ def _program(host: Host, path: str) -> str:
         seen = host.stat(target)
     except (Unseen, ControlError):
         return ""
-    owner = os.stat(host.root).st_uid  # root, but in a made tree
+    owner = os.stat(host.root).st_uid  # root, but in a fixture
     if seen is None or not stat.S_ISREG(seen.st_mode) or not seen.st_mode & 0o001 or target.startswith(PACKED):
         return ""
     return target if seen.st_uid == owner and not seen.st_mode & 0o022 else ""

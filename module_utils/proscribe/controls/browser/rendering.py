@@ -59,13 +59,13 @@ class Rules(NamedTuple):
     extensions_allowed: tuple[str, ...] = ()  # of all stores; counts where only these are to be had
 
     def __bool__(self) -> bool:
-        """Whether there is anything that a browser has to be told."""
+        """Whether there is any policy to set."""
         tenants = self.google_domains or self.microsoft_tenants
         return bool(self.block or self.settings or tenants or self.chrome_extensions or self.firefox_extensions)
 
     @property
     def closed(self) -> list[str]:
-        """The ways round that are closed, by the ids that their rules are named for."""
+        """The bypasses that are closed, by the ids that their rules are named for."""
         tenants = ((GOOGLE_TENANTS, self.google_domains), (MICROSOFT_TENANTS, self.microsoft_tenants))
         return [*(id_ for id_, _ in self.settings), *(id_ for id_, names in tenants if names)]
 
@@ -167,17 +167,17 @@ class Verdicts:
 
 def rules(section: Mapping[str, Any]) -> Rules:
     """The rules of a plan's browser section. Raises ControlError for an unusable name or more than MOST_ENTRIES."""
-    kept = minimal(section["services"])
+    smallest = minimal(section["services"])
     settings = section["settings"]
     managed = settings.get("browsers", {})
     tenants = settings.get("tenants", {})
     return Rules(
-        block=limited("blocked names", sorted(one for one, blocked in kept.items() if blocked)),
-        allow=limited("allowed names", sorted(one for one, blocked in kept.items() if not blocked)),
+        block=limited("blocked names", sorted(one for one, blocked in smallest.items() if blocked)),
+        allow=limited("allowed names", sorted(one for one, blocked in smallest.items() if not blocked)),
         # In the order of the rows, so that one plan gives one file, in whatever order its own keys came.
         settings=tuple((id_, managed[id_]) for id_ in SETTINGS if managed.get(id_, UNMANAGED) != UNMANAGED),
         google_domains=tuple(sorted(tenants.get("google", ()))),
-        # Their order is the organisation's: the first one is told to Microsoft as the tenant that sets the restriction.
+        # Their order is the organisation's: the first one is sent to Microsoft as the tenant that sets the restriction.
         microsoft_tenants=tuple(tenants.get("microsoft", ())),
         chrome_extensions=_refused(section["services"], "chrome"),
         firefox_extensions=_refused(section["services"], "firefox"),
@@ -188,14 +188,14 @@ def rules(section: Mapping[str, Any]) -> Rules:
 def minimal(services: Mapping[str, Mapping[str, Any]]) -> dict[Name, bool]:
     """The names that have to be listed, each with whether it is blocked or opened. Raises ControlError for a name."""
     verdicts = Verdicts(services)
-    kept: dict[Name, bool] = {}
+    smallest: dict[Name, bool] = {}
     hosts: dict[str, list[str]] = {}  # the kept ones by host, the longest path first
     for one in verdicts.all_names():
         blocked = verdicts.blocked(one)
-        if blocked != _closest(kept, hosts, one):
-            kept[one] = blocked
+        if blocked != _closest(smallest, hosts, one):
+            smallest[one] = blocked
             hosts.setdefault(one.host, []).insert(0, one.path)
-    return kept
+    return smallest
 
 
 def _refused(services: Mapping[str, Mapping[str, Any]], store: str) -> tuple[str, ...]:
@@ -210,11 +210,11 @@ def extensions(entry: Mapping[str, Any], store: str) -> tuple[str, ...]:
     return tuple(entry.get("extensions", {}).get(store, ()))
 
 
-def _closest(kept: Mapping[Name, bool], hosts: Mapping[str, list[str]], one: Name) -> bool:
+def _closest(smallest: Mapping[Name, bool], hosts: Mapping[str, list[str]], one: Name) -> bool:
     for host in above(one.host):
         for path in hosts.get(host, ()):
             if one.path.startswith(path):
-                return kept[Name(host, path)]
+                return smallest[Name(host, path)]
     return False
 
 

@@ -10,24 +10,24 @@ from ...host import Host, Process
 from ...tuples import NamedTuple
 from .places import Place
 
-# Chromium and its relatives look at their folder again within seconds; these read their file once, at the start.
+# Chromium and its relatives read their folder again within seconds; these read their file once, at the start.
 READ_ONCE = ("firefox", "thunderbird")
 # But what changes in the first seconds after their start (156: in the second and third) some see only when they look
-# without being told to, which they do every 15 minutes (tried; kReloadInterval of Chromium's async_policy_loader.cc).
-DEAF, LOOKS_AGAIN = 4, 15 * 60  # seconds
+# without a notification, which they do every 15 minutes (tried; kReloadInterval of Chromium's async_policy_loader.cc).
+DEAF, RECHECK_AFTER = 4, 15 * 60  # seconds
 # Programs of flatpaks and snaps have a file system of their own by design; what reaches into it is the place's path.
 PACKED = ("/app/", "/snap/")
 
 
 class Observed(NamedTuple):
-    """The browsers that run without the policy of their place, and why some could not be looked at."""
+    """The browsers that run without the policy of their place, and why some could not be checked."""
 
     findings: Sequence[Finding]
     unseen: str = ""
 
 
 def check_running(host: Host, places: Sequence[Place]) -> Observed:
-    """Look at the browsers that run. One goes without the policy of its place because it started before that was
+    """Check the browsers that run. One goes without the policy of its place because it started before that was
     written, or because its user gave it another view of the file system.
     """
     processes, hidden = host.processes()
@@ -57,7 +57,7 @@ def _detail(host: Host, process: Process, places: Sequence[Place]) -> str:
     """What is wrong with a running browser; it may read any one of some places, by its packaging."""
     there = [place for place in places if host.stat(place.path) is not None]
     if not there:
-        return ""  # told by the place itself
+        return ""  # reported by the place itself
     packed = process.exe.startswith(PACKED)
     seen: Mapping[str, bool | None] = {place.path: packed or host.sees(process, place.path) for place in there}
     if all(known is False for known in seen.values()):
@@ -70,9 +70,9 @@ def _detail(host: Host, process: Process, places: Sequence[Place]) -> str:
         before = file.st_mtime - started
         if place.family in READ_ONCE and before > 1:
             return f"started {host.started(process)}, before {place.path} was written: restart it"
-        if place.family not in READ_ONCE and 0 <= before < DEAF and time.time() - file.st_mtime < LOOKS_AGAIN:
+        if place.family not in READ_ONCE and 0 <= before < DEAF and time.time() - file.st_mtime < RECHECK_AFTER:
             return (
                 f"started {host.started(process)}, as {place.path} was written: it may see that only"
-                f" {LOOKS_AGAIN // 60} minutes later: restart it"
+                f" {RECHECK_AFTER // 60} minutes later: restart it"
             )
     return ""

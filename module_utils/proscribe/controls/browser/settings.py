@@ -1,4 +1,4 @@
-"""The ways round a block list that browsers themselves offer, one row each, and the policies that close them.
+"""The bypasses of a block list that browsers themselves offer, one row each, and the policies that close them.
 
 A row is one switch of `proscribe_browser_settings` and one rule of the report (`browser/<id>`, with dashes). What a row
 closes by default lets a user past the ban; what it leaves alone by default keeps the ban and serves people, or the
@@ -23,7 +23,7 @@ PRIVATE_LOGIN = "login.live.com"  # where a private Microsoft account signs in
 
 
 class Setting(NamedTuple):
-    """One way round, and what closes it in each family of browsers. No entry: that family does not have it."""
+    """One bypass, and what closes it in each family of browsers. No entry: that family does not have it."""
 
     meaning: str
     default: str
@@ -36,7 +36,7 @@ class Setting(NamedTuple):
     thunderbird: bool = False  # Thunderbird has the Firefox policies of this row too
 
     def concerns(self, browsers: Collection[str]) -> bool:
-        """Whether one of some browsers has this way round."""
+        """Whether one of some browsers has this bypass."""
         return not self.only or any(browser in self.only for browser in browsers)
 
 

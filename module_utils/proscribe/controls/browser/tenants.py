@@ -1,6 +1,7 @@
-"""Which mechanism tells the organisation's accounts from those of others where both share hosts, browser by browser.
+"""Which mechanism separates the organisation's accounts from those of others where both share hosts, browser by
+browser.
 
-It stands in the report beside the rule that holds: what one browser covers, another one may not.
+It is in the report beside the rule that is in effect: what one browser covers, another one may not.
 """
 
 from __future__ import annotations
@@ -17,27 +18,27 @@ from .settings import GOOGLE_TENANTS, PRIVATE_LOGIN
 MOST_NAMED = 3
 
 
-def mechanisms(id_: str, wanted: Rules, places: Iterable[Place]) -> Iterator[Finding]:
+def mechanisms(id_: str, rules: Rules, places: Iterable[Place]) -> Iterator[Finding]:
     """What keeps other accounts out, one finding for each family of browsers."""
     ids: dict[str, list[str]] = {}
     for place in places:
         ids.setdefault(place.family, []).append(place.id)
     ids.pop(THUNDERBIRD, None)
     for family, managers in ids.items():
-        policy, covers = _google(family, wanted) if id_ == GOOGLE_TENANTS else _microsoft(family, wanted)
+        policy, covers = _google(family, rules) if id_ == GOOGLE_TENANTS else _microsoft(family, rules)
         yield Finding("policy", policy, manager=",".join(dict.fromkeys(managers)), detail=covers)
 
 
-def _google(family: str, wanted: Rules) -> tuple[str, str]:
-    ours = f"tells Google to let in accounts of {_some(wanted.google_domains)} only"
+def _google(family: str, rules: Rules) -> tuple[str, str]:
+    ours = f"Google lets in accounts of {_some(rules.google_domains)} only"
     if family == "chromium":
         return TENANT_DOMAINS, ours
     return TENANTS, f"{ours}; at hosts below google.com, not at google.com itself"
 
 
-def _microsoft(family: str, wanted: Rules) -> tuple[str, str]:
+def _microsoft(family: str, rules: Rules) -> tuple[str, str]:
     if family == "chromium":
-        ours = f"tells Microsoft to let in accounts of {_some(wanted.microsoft_tenants)} only"
+        ours = f"Microsoft lets in accounts of {_some(rules.microsoft_tenants)} only"
         return TENANT_HEADERS, f"{ours}, and no personal ones at {PRIVATE_LOGIN}"
     return FILTER, f"personal accounts: {PRIVATE_LOGIN} is blocked; business accounts of others are let in"
 

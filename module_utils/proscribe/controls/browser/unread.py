@@ -1,4 +1,4 @@
-"""Places that people take for policy places, and that no browser reads: what lies there has no effect.
+"""Places that users take for policy places, and that no browser reads: what lies there has no effect.
 
 Tried on Debian 13 (firefox-esr 153), and of Brave: https://github.com/flathub/com.brave.Browser/issues/103
 """

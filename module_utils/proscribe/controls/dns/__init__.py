@@ -1,11 +1,11 @@
 """The control `dns`: names of restricted services do not resolve.
 
-A backend is one way of having a host do so. Those with a filter (dnsmasq, unbound, NetworkManager's dnsmasq, one of our
+A backend is one mechanism for that. Those with a filter (dnsmasq, unbound, NetworkManager's dnsmasq, one of our
 own behind systemd-resolved) block a name and all below it; `choice` finds the one that fits the host. A host without
 any has the hosts file, which knows exact names only: the record says so under `dns/sub-domains`.
 
 Rules: `dns/<service>`; `dns/resolver` or `dns/hosts-file`, what else is wrong with the backend, what of another one is
-left over, and what goes round it; `dns/sub-domains`, where they are not covered; `dns/private-view`, programs to which
+left over, and what bypasses it; `dns/sub-domains`, where they are not covered; `dns/private-view`, programs to which
 a user gave other files than the host has.
 """
 
@@ -21,7 +21,7 @@ from .backends.registry import backend
 from .choice import HOSTS, Choice, choose, trace
 from .desired import Desired, collect, service_verdicts
 
-LEFT_OVER = "left over from another way of filtering"
+LEFT_OVER = "left over from another backend"
 
 
 def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:

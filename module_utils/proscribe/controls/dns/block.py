@@ -14,7 +14,7 @@ from ...tuples import NamedTuple
 BEGIN = b"# BEGIN proscribe"
 END = b"# END proscribe"
 NEW_FILE = b" (there was no file)"
-# Both families: the one that has no answer in the file is asked of the name servers.
+# Both families: the one without an answer in the file is queried from the name servers.
 SINKS = (b"0.0.0.0", b"::")
 _NOTE = b"# " + WRITTEN_BY.encode()
 _SIGNED = b"# " + SIGNED.encode()
@@ -25,7 +25,7 @@ class Split(NamedTuple):
 
     ours: bytes
     foreign: bytes
-    damage: str = ""  # what is wrong with the markers, or stands between them without being ours
+    damage: str = ""  # what is wrong with the markers, or is between them without being ours
     made: bool = False  # the file came with the block: there was none before
 
 
@@ -47,7 +47,7 @@ def split(content: bytes, known: Callable[[], AbstractSet[str]], likely: bytes =
     """Take a hosts file apart. `known` gives the names of the plan, `likely` is the block that it most likely has.
 
     Between a marker and its pair, whatever looks like a line of the block is ours. Next to a marker that has lost its
-    pair only the lines that block a name of the plan are. Everything else is foreign, wherever it stands.
+    pair only the lines that block a name of the plan are. Everything else is foreign, wherever it is.
     """
     rest = content[len(likely) :]
     if likely and content.startswith(likely) and BEGIN not in rest and END not in rest:

@@ -24,18 +24,18 @@ class Choice(NamedTuple):
 
 def choose(host: Host, settings: Mapping[str, Any]) -> Choice:
     """The backend for a host. Raises ControlError for one that the restrictions name and that the host cannot have."""
-    wanted = settings.get("backend", "auto")
+    setting = settings.get("backend", "auto")
     left = {name for name, (_, _, paths) in FILTERS.items() if any(trace(host, path) for path in paths)}
     observed = observe_resolution(
-        host, [unit for _, unit, _ in FILTERS.values()], every=wanted not in ("auto", HOSTS) or bool(left)
+        host, [unit for _, unit, _ in FILTERS.values()], every=setting not in ("auto", HOSTS) or bool(left)
     )
     traced = tuple(name for name, (_, unit, _) in FILTERS.items() if name in left or unit in observed.units)
-    if wanted == HOSTS:
+    if setting == HOSTS:
         return Choice(HOSTS, observed, traced)
-    if wanted != "auto":
-        if lack := backend(wanted).missing(host, observed):
-            raise ControlError(f"proscribe_dns_backend is {wanted}, which this host cannot have: {lack}")
-        return Choice(wanted, observed, traced)
+    if setting != "auto":
+        if lack := backend(setting).missing(host, observed):
+            raise ControlError(f"proscribe_dns_backend is {setting}, which this host cannot have: {lack}")
+        return Choice(setting, observed, traced)
     why = "this host has no resolver of its own that could filter: install and use dnsmasq or unbound"
     for name in _fitting(host, observed):
         why = backend(name).missing(host, observed)
@@ -45,12 +45,12 @@ def choose(host: Host, settings: Mapping[str, Any]) -> Choice:
 
 
 def trace(host: Host, path: str) -> bool:
-    """Whether something of ours stands at a path; an ordinary user cannot tell of the directories made for it."""
+    """Whether something of ours is at a path; an ordinary user cannot see the directories made for it."""
     return host.traces(path) if host.privileged else host.stat(path) is not None
 
 
 def _fitting(host: Host, observed: Observed) -> list[str]:
-    """The filters that fit the way a host resolves names, the best one first."""
+    """The filters that fit a host's name resolution, the best one first."""
     units = {name: unit for name, (kind, unit, _) in FILTERS.items() if kind == SERVER}
     if not observed.local:
         if observed.stub:

@@ -43,8 +43,8 @@ def collect(host: Host, plan: Mapping[str, Any], foreign: bytes, *, canaries: bo
     reasons = dict.fromkeys(management_exemptions.own_names(host), "it is this host's own name")
     reasons.update(dict.fromkeys(management_exemptions.package_sources(host), "this host gets its packages from there"))
     reasons.update({name: f"a line of the host's own says {address}" for name, address in _resolved(foreign)})
-    wanted = usual.names
-    if not any(covering(name, wanted) for name in reasons):
+    restricted = usual.names
+    if not any(covering(name, restricted) for name in reasons):
         return usual
     return of_plan(section, reasons, canaries=canaries)
 
@@ -69,10 +69,10 @@ def of_plan(section: Mapping[str, Any], reasons: Mapping[str, str], *, canaries:
         for id_, entry in section["services"].items()
         if entry["mode"] in RESTRICTED
     }
-    wanted = {name for names in services.values() for name in names}
-    left = {name: reason for name, reason in reasons.items() if _NAME.fullmatch(name) and covering(name, wanted)}
+    restricted = {name for names in services.values() for name in names}
+    left = {name: reason for name, reason in reasons.items() if _NAME.fullmatch(name) and covering(name, restricted)}
     allowed = {name for entry in entries if entry["mode"] in RESTRICTED for name in entry["allow"]}
-    blocked = wanted - set(left)
+    blocked = restricted - set(left)
     through = {name for name in {*waived, *allowed, *left} - blocked if covering(name, blocked)}
     return Desired(services, left, frozenset(through))
 

@@ -24,7 +24,7 @@ class Stage(NamedTuple):
 
     files: Mapping[str, str]  # path -> text
     start: Sequence[Command]  # once they are written: the service reads them
-    answers: Sequence[tuple[str, int]]  # addresses and ports that tell the filter's digest then
+    answers: Sequence[tuple[str, int]]  # addresses and ports that answer with the filter's digest then
     leave: Sequence[Command] = ()  # before they are deleted
     left: Sequence[Command] = ()  # and after
     exists: Sequence[str] = ()  # paths that `start` makes and that have to be there: links of enabled units
@@ -45,26 +45,26 @@ class Filter(NamedTuple):
     render: Callable[[Desired], str]  # its text
     stages: Callable[[str], Sequence[Stage]]  # all that has to be there for that text to be in effect
     check: Sequence[str]  # has the tool read a candidate, whose path comes last
-    logs: str = ""  # the unit in whose journal it tells hits; "" if it tells none
-    bypasses: Sequence[Finding] = ()  # ways round it that enforcing does not close
+    logs: str = ""  # the unit in whose journal it logs hits; "" if it logs none
+    bypasses: Sequence[Finding] = ()  # bypasses that enforcing does not close
     openers: Sequence[tuple[str, str, str]] = ()  # lines of the organisation's own: (path, line, the name it opens)
 
 
 def observe(
     host: Host, section: Mapping[str, Any], desired: Desired, filter_: Filter, leftovers: Sequence[Finding]
 ) -> list[Verdict]:
-    """Whether the filter stands, runs with this very file, and is what programs ask. `leftovers` of other backends are
-    told with it. Raises ControlError, Unseen.
+    """Whether the filter is there, runs with this very file, and is what programs query. `leftovers` of other backends
+    are reported with it. Raises ControlError, Unseen.
     """
     pattern = Finding("name", "", manager=filter_.manager, path=filter_.file)
     text = filter_.render(desired)
-    stands = host.text(filter_.file) or ""
+    current = host.text(filter_.file) or ""
     stages = filter_.stages(text)
     wrong = [finding for stage in stages for finding in amiss(host, filter_, stage)]
-    idle, unseen = _idle(host, stages, text) if stands == text else ("", "")
+    idle, unseen = _idle(host, stages, text) if current == text else ("", "")
     if idle:
         wrong.append(Finding("resolver", filter_.manager, manager=filter_.manager, detail=idle))
-    verdicts = service_verdicts(section, desired, rendering.blocked(stands), pattern, idle, unseen)
+    verdicts = service_verdicts(section, desired, rendering.blocked(current), pattern, idle, unseen)
     if filter_.logs and not idle:
         from . import hits  # a host without a filter has no use for it
 
@@ -104,7 +104,7 @@ def serves(host: Host, address: str, port: int, text: str, waits: Sequence[float
 
 
 def _idle(host: Host, stages: Sequence[Stage], text: str) -> tuple[str, str]:
-    """Why what is written has no effect, and why nobody can tell; "" if it has, and if somebody can."""
+    """Why the file has no effect, and why that is unknown; "" if it has, and if it is known."""
     for address, port in (where for stage in stages for where in stage.answers):
         try:
             if not serves(host, address, port, text):

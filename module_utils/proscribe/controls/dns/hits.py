@@ -1,6 +1,6 @@
 """How often the filter has answered for a service since the boot, out of the journal of the resolver's unit.
 
-What a resolver logs has the name that was asked for, or the blocked one above it; which service that belongs to, only
+What a resolver logs has the name that was queried, or the blocked one above it; which service that belongs to, only
 the plan knows. The newest LINES lines are read: a journal may be large, and more tries than that say nothing more.
 """
 

@@ -20,7 +20,7 @@ PATH = "/etc/hosts"
 
 
 def observe(host: Host, plan: Mapping[str, Any], leftovers: Sequence[Finding] = ()) -> tuple[list[Verdict], set[str]]:
-    """Whether the hosts file blocks the names of the plan, and the names. `leftovers` of filters are told with it.
+    """Whether the hosts file blocks the names of the plan, and the names. `leftovers` of filters are reported with it.
     Raises ControlError.
     """
     section = plan["controls"]["dns"]
@@ -34,10 +34,10 @@ def observe(host: Host, plan: Mapping[str, Any], leftovers: Sequence[Finding] = 
     likely = once(plan, "dns/block", lambda: block.render(usual, made=False))
     seen = block.split(content, lambda: _known(section), likely)
     desired = _desired(host, plan, seen.foreign)
-    wanted = likely if desired.names == usual and not seen.made else block.render(desired.names, seen.made)
-    blocked = desired.names if seen.ours == wanted else block.blocked(seen.ours)
+    expected = likely if desired.names == usual and not seen.made else block.render(desired.names, seen.made)
+    blocked = desired.names if seen.ours == expected else block.blocked(seen.ours)
     verdicts = service_verdicts(section, desired, blocked, _finding("", ""))
-    wrong = seen.damage if seen.damage or seen.ours == wanted else _differs(seen.ours, desired.names)
+    wrong = seen.damage if seen.damage or seen.ours == expected else _differs(seen.ours, desired.names)
     found = [*([_finding("block", wrong)] if wrong else ()), *leftovers]
     if desired.names or found:
         verdicts.append(judge("dns/hosts-file", section, found))

@@ -1,4 +1,4 @@
-"""What resolves names on a host: whom /etc/resolv.conf asks, and which resolvers run."""
+"""What resolves names on a host: which name servers /etc/resolv.conf names, and which resolvers run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...host import ControlError, Host, Unseen
 from ...tuples import NamedTuple
 
 RESOLV_CONF = "/etc/resolv.conf"
-UPLINKS = "/run/systemd/resolve/resolv.conf"  # whom systemd-resolved asks, those of every link included
+UPLINKS = "/run/systemd/resolve/resolv.conf"  # the servers of systemd-resolved, those of every link included
 STUBS = ("127.0.0.53", "127.0.0.54")  # of systemd-resolved
 
 
@@ -18,29 +18,29 @@ class Observed(NamedTuple):
     """What resolves names on a host."""
 
     servers: tuple[str, ...]  # the name servers of /etc/resolv.conf, in their order
-    uplinks: tuple[str, ...]  # those behind systemd-resolved, where it is asked
+    uplinks: tuple[str, ...]  # those behind systemd-resolved, where it is queried
     written_by: str  # NetworkManager, or "" for anybody else
     units: Mapping[str, int]  # the resolvers that run or are meant to (enabled), each with its process, 0 for none
 
     @property
     def stub(self) -> bool:
-        """Whether systemd-resolved is asked first."""
+        """Whether systemd-resolved is queried first."""
         return self.servers[:1] != () and self.servers[0] in STUBS
 
     @property
-    def asked(self) -> tuple[str, ...]:
+    def queried(self) -> tuple[str, ...]:
         """The name servers, with those behind systemd-resolved in its place."""
         return self.uplinks if self.stub and self.uplinks else self.servers
 
     @property
     def local(self) -> str:
-        """The address of the resolver of this host that is asked first, other than systemd-resolved; "" for none."""
-        return self.asked[0] if self.asked and loopback(self.asked[0]) and self.asked[0] not in STUBS else ""
+        """The address of the resolver of this host that is queried first, other than systemd-resolved; "" for none."""
+        return self.queried[0] if self.queried and loopback(self.queried[0]) and self.queried[0] not in STUBS else ""
 
 
 def observe_resolution(host: Host, resolvers: Sequence[str], every: bool = False) -> Observed:
-    """What resolves names on a host. systemd is asked for the units `resolvers` only where the host has a resolver of
-    its own, or for `every`.
+    """What resolves names on a host. systemd is queried about the units `resolvers` only where the host has a resolver
+    of its own, or for `every`.
     """
     text = _text(host, RESOLV_CONF)
     servers = nameservers(text)
@@ -77,7 +77,7 @@ def running(host: Host, units: Sequence[str]) -> dict[str, int]:
 
 
 def round_it(host: Host, observed: Observed, resolver: str) -> list[Finding]:
-    """The ways by which programs get round a resolver of the host (`resolver`: its manager) that is asked first."""
+    """The bypasses of a resolver of the host (`resolver`: its manager) that is queried first."""
     first = next(iter(observed.servers), "")
     found = []
     if not observed.local and not observed.stub:

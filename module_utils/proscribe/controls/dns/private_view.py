@@ -13,9 +13,9 @@ from ...finding import Finding, Verdict, judge
 from ...host import ControlError, Host, Process, Unseen
 
 RULE = "dns/private-view"
-# Whose views are looked at: accounts of people and, above them, those that containers give to users. Services of the
+# Whose views are checked: accounts of users and, above them, those that containers give to users. Services of the
 # system have views by design (PrivateTmp= and the like); systemd takes their passing accounts from the second range.
-PEOPLE, PASSING, NOBODY = 1000, range(61184, 65520), 65534
+FIRST_USER, PASSING, NOBODY = 1000, range(61184, 65520), 65534
 MOST = 256  # views of one user; it takes a program for each
 
 
@@ -38,8 +38,8 @@ def observe(host: Host, section: Mapping[str, Any]) -> Verdict:
         else:
             if files:
                 found.setdefault((user, ", ".join(files)), []).append(process)
-    told = [_finding(user, files, processes) for (user, files), processes in sorted(found.items())]
-    return judge(RULE, section, told, unseen[0] if unseen else "")._replace(drifted=False)
+    findings = [_finding(user, files, processes) for (user, files), processes in sorted(found.items())]
+    return judge(RULE, section, findings, unseen[0] if unseen else "")._replace(drifted=False)
 
 
 def _finding(user: str, files: str, processes: Sequence[Process]) -> Finding:
@@ -50,7 +50,7 @@ def _finding(user: str, files: str, processes: Sequence[Process]) -> Finding:
 
 
 def _views(host: Host, unseen: list[str]) -> Iterator[tuple[str, Process]]:
-    """A process of every view that a user has, with the user's name; to `unseen` goes what could not be looked at."""
+    """A process of every view that a user has, with the user's name; to `unseen` goes what could not be checked."""
     processes, hidden = host.processes()
     ours = {_namespace(host, "self"), _namespace(host, "1")}
     seen: dict[str, set[tuple[str, str]]] = {}
@@ -61,7 +61,7 @@ def _views(host: Host, unseen: list[str]) -> Iterator[tuple[str, Process]]:
         if not namespace or namespace in ours:
             continue
         uid = host.user_of(process)
-        if uid < PEOPLE or uid in PASSING or uid == NOBODY:
+        if uid < FIRST_USER or uid in PASSING or uid == NOBODY:
             continue
         user = host.account(uid)
         views = seen.setdefault(user.name, set())
@@ -72,7 +72,7 @@ def _views(host: Host, unseen: list[str]) -> Iterator[tuple[str, Process]]:
         if len(views) <= MOST:
             yield user.name, process
         elif len(views) == MOST + 1:
-            unseen.append(f"{user.name} has more than {MOST} views of the file system: not all were looked at")
+            unseen.append(f"{user.name} has more than {MOST} views of the file system: not all were checked")
 
 
 def _namespace(host: Host, pid: str) -> str:

@@ -1,7 +1,8 @@
-"""One question to a resolver of this host, and what it answers (RFC 1035). Nothing is ever asked of another machine.
+"""One question to a resolver of this host, and what it answers (RFC 1035). Another machine is never queried.
 
-A resolver that is late is no resolver that is wrong: on a busy host it gets no processor for a while. So one that is
-silent is asked again, with growing patience, and what is left silent then is `Unseen`. A closed port says so at once.
+A resolver that is late is no resolver that is wrong: on a busy host it gets no processor for a while. So one
+that is silent is queried again, with growing patience, and what is left silent then is `Unseen`. A closed port says so
+at once.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ...tuples import NamedTuple
 TXT = 16
 NS = 2
 GAVE_UP = (2, 5)  # codes of an answer: server failure, refused
-WAITS = (1.0, 2.0, 3.0)  # seconds for each time that it is asked; only a resolver that is silent costs them all
+WAITS = (1.0, 2.0, 3.0)  # seconds for each query; only a resolver that is silent costs them all
 _HEADER = struct.Struct(">HHHHHH")
 _RECORD = struct.Struct(">HHIH")
 _RECURSE = 0x0100
@@ -42,8 +43,8 @@ def ask(host: Host, address: str, port: int, name: str, kind: int, waits: Sequen
         if reply is not None:
             break
     else:
-        asked_for = f"asked {len(waits)} times in {sum(waits):g} s"
-        raise Unseen(f"no answer from {address} port {port} ({asked_for}): its resolver is too busy, or hangs")
+        attempts = f"asked {len(waits)} times in {sum(waits):g} s"
+        raise Unseen(f"no answer from {address} port {port} ({attempts}): its resolver is too busy, or hangs")
     try:
         return _read(reply)
     except (IndexError, struct.error):

@@ -4,7 +4,7 @@ Both answer NXDOMAIN, for every record type (also HTTPS, which carries the keys 
 name and all below it, and ask their upstream for a name that is let through. The nearest of the names decides.
 
 Each file also makes the resolver answer WITNESS with the file's own digest. Whoever asks for it knows whether the
-resolver that runs has read this very file, and, asked by the way that programs take, whether they are led to it.
+resolver that runs has read this very file, and, over the route that programs take, whether they reach it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def dnsmasq(desired: Desired) -> str:
 def unbound(desired: Desired) -> str:
     """Lines for unbound. Local zones need none of its modules, so the organisation's chain of modules stays as it is.
 
-    log-local-actions names the zone in a line for each answer out of one, which is how hits are told.
+    log-local-actions names the zone in a line for each answer out of one, which is how hits are logged.
     """
     body = [f'  local-zone: "{name}." always_nxdomain' for name in plain(desired.names)]
     body += [f'  local-zone: "{name}." transparent' for name in plain(desired.through)]
@@ -48,7 +48,7 @@ def blocked(text: str) -> set[str]:
 
 
 def digest_in(text: str) -> str:
-    """The digest that a file makes its resolver tell; "" if it has none."""
+    """The digest that a file makes its resolver answer with; "" if it has none."""
     found = re.search(rf'{re.escape(WITNESS)}\b.*"([0-9a-f]+)"', text)
     return found[1] if found else ""
 

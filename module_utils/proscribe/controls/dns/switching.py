@@ -1,8 +1,8 @@
 """Puts a filter in place and takes one away, so that the host never loses its name resolution.
 
 A change is one transaction: the resolver's own tool reads the new file first; the resolver is started again; then it
-has to answer out of that very file, and to answer for other names if it did before. If it does not, everything is put
-back as it was.
+has to answer out of that very file, and to answer for other names if it did before. If it does not, everything is
+restored.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Callable, Iterable, Sequence
 from ...host import ControlError, Host, Unseen
 from ...host.units import masked, unit_text
 from ..base import Action
-from . import observed as scenes
+from . import observed as resolution
 from .backends.registry import backend
 from .desired import Desired
 from .filtering import Command, Filter, Stage, amiss, serves
@@ -25,7 +25,7 @@ PATIENCE = 15.0  # seconds until a resolver that was started again has to answer
 
 
 def put(host: Host, filter_: Filter, desired: Desired) -> list[Action]:
-    """The one action that has the filter stand and run; none if it does. Raises ControlError."""
+    """The one action that installs and starts the filter; none if it does. Raises ControlError."""
     text = filter_.render(desired)
     stages = filter_.stages(text)
     fine = 0
@@ -40,7 +40,7 @@ def put(host: Host, filter_: Filter, desired: Desired) -> list[Action]:
     return [Action(verb, subject, lambda: _switch(host, filter_, due, text), before, "".join(differs.values()))]
 
 
-def take_away(host: Host, observed: scenes.Observed, names: Iterable[str]) -> list[Action]:
+def take_away(host: Host, observed: resolution.Observed, names: Iterable[str]) -> list[Action]:
     """The actions that take away what is left of some filters, and have the resolvers forget it."""
     actions = []
     for name in names:
@@ -86,7 +86,7 @@ def _switch(host: Host, filter_: Filter, stages: Sequence[Stage], text: str) -> 
                 _put_back(host, stage, contents)
             except ControlError as another:
                 failures.append(str(another))
-        state = "is put back as it was" if not failures else f"cannot be put back as it was ({'; '.join(failures)})"
+        state = "is restored" if not failures else f"cannot be restored ({'; '.join(failures)})"
         raise ControlError(f"{error}; name resolution {state}") from None
 
 
@@ -153,7 +153,7 @@ def _answers(host: Host, address: str, port: int, text: str) -> bool:
 
 def _resolves(host: Host, waits: Sequence[float] = WAITS) -> bool:
     """Whether the first name server that programs ask answers for the root of all names."""
-    servers = scenes.nameservers(host.text(scenes.RESOLV_CONF) or "")
+    servers = resolution.nameservers(host.text(resolution.RESOLV_CONF) or "")
     try:
         answer = ask(host, servers[0], 53, "", NS, waits) if servers else None
     except Unseen:

@@ -4,7 +4,7 @@ Rules: `firewall/<service>` for services with networks; `firewall/dns-over-tls` 
 UDP port 443, is to be refused; `firewall/plain-dns` where only the host's own filter may ask name servers;
 `firewall/own-rules` for the organisation's own; `firewall/ruleset` for the table as a whole (what is in it and not of
 the plan, the exemptions, the order); `firewall/boot`, whether it comes back after a reboot; and `firewall/neighbours`
-where another table works round ours.
+where another table bypasses ours.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     section = plan["controls"]["firewall"]
     wrong: Mapping[str, Sequence[Finding]] = {}
     counts: Mapping[str, tuple[int, int]] = {}
-    kept: list[Finding] = []
+    wrong_at_boot: list[Finding] = []
     others: Sequence[Verdict] = ()
     unseen = unseen_boot = ""
     nft = host.tool("nft")
@@ -38,20 +38,20 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     needed = bool(refused(section)) or bool(settings)
     if nft is None and needed:
         wrong = dict.fromkeys([*section["services"], *settings, "ruleset"], [listing.NO_NFT])
-        kept = [listing.NO_NFT]
+        wrong_at_boot = [listing.NO_NFT]
     elif not host.privileged:
         unseen = unseen_boot = NEEDS_ROOT
     elif nft is not None:
         try:
             at_boot = host.text(boot.FILE) or ""
             text = render(section, exemptions.collect(host, section, at_boot, askers=askers))
-            kept = boot.wrong(host, nft, text)
+            wrong_at_boot = boot.wrong(host, nft, text)
             observed = listing.observe_table(host, nft, text, at_boot)
             wrong, unseen, counts = observed.wrong, observed.unseen, observed.counts
             if needed and not known.alone(host, text):
                 others = neighbours.observe(host, nft)
                 if observed.right and text == at_boot:
-                    host.keeps.append(partial(_keep, host, text, observed.generation, not others))
+                    host.state_savers.append(partial(_keep, host, text, observed.generation, not others))
         except Unseen as reason:
             unseen = str(reason)
     verdicts = []
@@ -67,7 +67,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
     verdicts += [judge(f"firewall/{rule}", section, wrong.get(rule, ()), unseen) for rule in settings]
     if section["settings"].get("force_dns") and not askers:
         verdicts.append(Verdict(f"firewall/{PLAIN_DNS}", NOT_APPLICABLE, reason=NO_FILTER))
-    for rule, found, why in (("ruleset", wrong.get("ruleset", ()), unseen), ("boot", kept, unseen_boot)):
+    for rule, found, why in (("ruleset", wrong.get("ruleset", ()), unseen), ("boot", wrong_at_boot, unseen_boot)):
         if needed or found or why:
             verdicts.append(judge(f"firewall/{rule}", section, found, why))
         else:
@@ -77,7 +77,7 @@ def observe(host: Host, plan: Mapping[str, Any]) -> list[Verdict]:
 
 
 def _keep(host: Host, text: str, seen: Generation | None, alone: bool, _: bool) -> None:
-    """Keep for later looks what was seen, unless a table has changed meanwhile."""
+    """Save the observation for later ones, unless a table has changed meanwhile."""
     if seen is not None and seen == host.ruleset_generation():
         known.remember(host, text, seen, alone)
 
@@ -90,7 +90,7 @@ def _let_through(host: Host, id_: str, entry: Mapping[str, Any]) -> list[Finding
 
 
 def enforce(host: Host, plan: Mapping[str, Any]) -> Changes:
-    """Load the table and keep it over a reboot. Raises ControlError."""
+    """Load the table, and make it survive a reboot. Raises ControlError."""
     from . import loading
 
     return loading.enforce(host, plan["controls"]["firewall"], forced_dns.askers(host, plan))

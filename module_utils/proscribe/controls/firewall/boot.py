@@ -108,7 +108,7 @@ def program_text() -> str:
 
 
 def program_is_whole(host: Host) -> bool:
-    """Whether the program stands there as it should, and can be run."""
+    """Whether the program is there as it should be, and can be run."""
     seen = host.stat(program.PATH)
     return bool(
         seen
@@ -159,12 +159,12 @@ def pending(host: Host) -> list[str]:
 
 def wrong(host: Host, nft: str, text: str) -> list[Finding]:
     """What keeps the table from coming back by itself; with nothing to load ("") what is left over."""
-    kept = host.text(FILE) or ""
-    found = _unconfirmed(host) if kept != text else []
-    if text and not kept and not host.stat(UNIT_FILE) and has_systemd(host):
+    stored = host.text(FILE) or ""
+    found = _unconfirmed(host) if stored != text else []
+    if text and not stored and not host.stat(UNIT_FILE) and has_systemd(host):
         return [*found, _unit(UNIT_NAME, "missing", UNIT_FILE)]
-    if kept != text:
-        found.append(_file(FILE, "missing" if not kept else "changed" if text else "left over"))
+    if stored != text:
+        found.append(_file(FILE, "missing" if not stored else "changed" if text else "left over"))
     if not text:
         left = [(unit_text(host, path), path) for path in (UNIT_FILE, WATCH_FILE)]
         found += [_unit(path, "left over", path) for content, path in left if content]

@@ -1,10 +1,10 @@
 """New rules are tried out first: unless the controller confirms them over a new connection, they undo themselves.
 
-    begin    save what is loaded, arm the way back outside of this session, have the candidate loaded
+    begin    save what is loaded, arm the rollback outside of this session, have the candidate loaded
     keep     the controller reached the host anew: stop the timer, keep the table for the next boot
     settle   wait for another run's change, so that two of them never interleave
 
-The candidate is loaded only after this process has answered and ended. Were it the other way round, rules that cut the
+The candidate is loaded only after this process has answered and ended. In the opposite order, rules that cut the
 connection would leave the controller waiting for an answer that cannot come. The boot file stays as it is until the
 confirmation: a host that reboots in between comes back with what was confirmed last.
 
@@ -48,7 +48,7 @@ def in_turn(host: Host, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def trying(host: Host, plan: Mapping[str, Any]) -> Callable[[Changes], Mapping[str, Any]]:
     """How the changes of this control are carried out: those that load other rules than the confirmed ones are begun,
-    and told as `pending` {token, within}; what comes after them is left to `keep`. All others are carried out.
+    and reported as `pending` {token, within}; what comes after them is left to `keep`. All others are carried out.
     """
     section = plan["controls"].get("firewall") or {"settings": {}}
     within = int(section["settings"].get("confirm_within", WITHIN))
@@ -77,8 +77,8 @@ def begin(host: Host, load: loading.Load, within: int) -> str:
     for path, content in (
         (program.PREVIOUS, _rollback(host, load.nft)),
         (program.CANDIDATE, candidate),
-        (program.WANTED, load.text),
-        (pending.METHODS, "".join(f"{way}\n" for way in _reachable(host, load.askers))),
+        (program.DESIRED_TABLE, load.text),
+        (pending.METHODS, "".join(f"{route}\n" for route in _reachable(host, load.askers))),
         # The name last: a change that is pending has everything that taking it back needs.
         (f"{program.RUN}/pending-{token}", f"{digest} {pending.uptime(host) + within}"),
     ):
@@ -97,26 +97,26 @@ def begin(host: Host, load: loading.Load, within: int) -> str:
 def keep(host: Host, token: str) -> dict[str, Any]:
     """Confirm a change: the result of the module for it. Raises ControlError where it was taken back, or is now.
 
-    To be asked over a connection that was made after the candidate was loaded.
+    Call it over a connection that was made after the candidate was loaded.
     """
     host.require_root()
     _require_loaded(host, token)
     with host.exclusive():
         before = (host.text(pending.METHODS) or "").splitlines()
         now = set(_open(host, before))
-        cut = [way for way in before if way not in now]
+        cut = [route for route in before if route not in now]
         if cut:
             host.must([program.PATH, "take-back", token, "cut"])
             pending.stop(host, token)
-            ways = ", ".join(" port ".join(way.split(" ")[:2]) for way in cut)
-            raise ControlError(f"the new rules cut this host off from {ways}; they are taken back")
+            routes = ", ".join(" port ".join(route.split(" ")[:2]) for route in cut)
+            raise ControlError(f"the new rules cut this host off from {routes}; they are taken back")
         if not pending.claim(host, token, "kept"):
             raise ControlError(pending.outcome(host))
         pending.stop(host, token)
-        text = host.text(program.WANTED) or ""
+        text = host.text(program.DESIRED_TABLE) or ""
         host.delete(program.TRACE)
         pending.clear(host)
-        # What fails here is missing at the next look, and the next run does it: the table itself is confirmed.
+        # What fails here is missing at the next observation, and the next run does it: the table itself is confirmed.
         actions = loading.keeping(host, loading.nft_of(host), text)
         carry_out(Changes(actions))
         _remember(host, text)
@@ -145,25 +145,25 @@ def _reachable(host: Host, askers: Sequence[int]) -> list[str]:
     """Of the gateways and resolvers, those that this host may send to: "address port", and the number of the user who
     asks the resolvers where only some may.
     """
-    asked = [f"{address} 9" for address in management_exemptions.gateways(host)]  # discard (RFC 863)
+    routes = [f"{address} 9" for address in management_exemptions.gateways(host)]  # discard (RFC 863)
     by = "".join(f" {number}" for number in askers[:1])
-    asked += [
+    routes += [
         f"{address} 53{by}" for address in management_exemptions.resolvers(host) if exemptions.network_of(address)
     ]
-    return _open(host, asked)
+    return _open(host, routes)
 
 
-def _open(host: Host, ways: Sequence[str]) -> list[str]:
-    """Those of some ways that this host may take."""
-    if not ways:
+def _open(host: Host, routes: Sequence[str]) -> list[str]:
+    """Those of some routes that this host may use."""
+    if not routes:
         return []
-    return host.run([sys.executable, "-I", "-S", "-c", SEND, *dict.fromkeys(ways)]).out.splitlines()
+    return host.run([sys.executable, "-I", "-S", "-c", SEND, *dict.fromkeys(routes)]).out.splitlines()
 
 
 def _rollback(host: Host, nft: str) -> str:
     """What loads the present table again, counts included; only deletes ours if none is loaded.
 
-    An old nft may list what it does not take back. Then the way back leads to what was confirmed last, or to no table.
+    An old nft may list what it does not take back. Then the rollback loads what was confirmed last, or to no table.
     """
     empty = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
     live = host.run([nft, "list", "table", "inet", TABLE])
@@ -195,7 +195,7 @@ def _require_loaded(host: Host, token: str) -> None:
         pending.clear(host)
         raise ControlError(f"the new rules were not loaded: {' '.join(failed.split())[-300:]}")
     if host.stat(f"{program.RUN}/loaded-{token}") is None:
-        # To wait here would confirm them, whatever becomes meanwhile of the connection over which this was asked.
+        # To wait here would confirm them, whatever becomes meanwhile of the connection over which this was called.
         raise ControlError("the new rules are not loaded yet: nothing that was asked before they are can confirm them")
 
 

@@ -2,8 +2,8 @@
 
 An address is exempted only if it lies in a network that is refused, or the plan names it under `management`. What files
 of the host say (gateways, resolvers, sources named by address, ports of sshd, numbers of users) is read anew each time.
-What only an enforcing run can know is remembered in the boot file, and an audit takes it from there instead of asking
-anew:
+What only an enforcing run can know is remembered in the boot file, and an audit takes it from there instead of
+resolving anew:
 
     addresses of package sources     resolving takes time and answers differ; kept while a source has the name
     port of the control connection   kept for good, because its rule opens nothing to connections that start on the host
@@ -49,7 +49,7 @@ class Blocked(NamedTuple):
     def of(self, network: Network) -> tuple[str, ...]:
         """The services in one of whose networks an address, or all of a network, lies.
 
-        Looks for the few networks that it can lie in instead of through the many that there are.
+        Searches only the few networks that can contain it, not all of them.
         """
         wider = {spelled(network.supernet(new_prefix=length)) for length in range(network.prefixlen + 1)}
         return tuple(id_ for id_, spellings in self.networks.items() if not wider.isdisjoint(spellings))
@@ -69,8 +69,9 @@ def collect(
     connections: Sequence[tuple[str, int]] = (),
     askers: Sequence[int] = (),
 ) -> Exemptions:
-    """The lifelines of a host. `boot_file` is what an earlier run left (""); an enforcing run adds `resolve`, and its
-    control connections (address of the other side, port on this one). `askers` are those of `forced_dns`.
+    """The management exemptions of a host. `boot_file` is what an earlier run left (""); an enforcing run adds
+    `resolve`, and its control connections (address of the other side, port on this one). `askers` are those of
+    `forced_dns`.
     """
     blocked = Blocked.by(section)
     numbers = _numbers(host, section)
@@ -78,19 +79,19 @@ def collect(
     found: list[Exempt] = []
     for text in section["settings"].get("management", ()):
         network = ipaddress.ip_network(text)
-        # In whose networks these lie is told by an enforcing run; an audit need not look through them all.
+        # An enforcing run reports in whose networks these lie; an audit need not search them all.
         found.append(Exempt(network, MANAGEMENT, blocked.met_by(network) if resolve else ()))
     for address, reason in _addresses(host, known, resolve if blocked.networks else None):
         found += _exempt(address, reason, blocked)
     need_tls = management_exemptions.resolvers_need_tls(host)
-    asked = [
+    resolvers = [
         entry
         for text in management_exemptions.resolvers(host)
         for entry in _exempt(text, "resolver", blocked, need_tls)
     ]
     return Exemptions(
         exempt=_widest(found),
-        resolvers=_widest(asked),
+        resolvers=_widest(resolvers),
         resolver_ports=(53, 853) if need_tls else (53,),
         ssh_ports=sorted({*management_exemptions.ssh_ports(host), *known.ports, *(port for _, port in connections)}),
         ephemeral=_ephemeral(host),
@@ -130,14 +131,14 @@ class _Remembered(NamedTuple):
 
     @classmethod
     def in_file(cls, text: str) -> _Remembered:
-        sources = _REMEMBERED_SOURCE.findall(text) if SOURCE in text else []  # large sets have many lines to look at
+        sources = _REMEMBERED_SOURCE.findall(text) if SOURCE in text else []  # large sets have many lines to check
         ports = _REMEMBERED_PORTS.search(text)
         peers = [(address, int(port)) for address, port in _REMEMBERED_PEER.findall(text)]
         return cls(sources, [int(port) for port in ports[1].split(",")] if ports else [], peers)
 
 
 def _refused(section: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str]]]:
-    """What is refused to connections from this host, and to guests behind it."""
+    """What is refused to connections from this host, and to containers and virtual machines behind it."""
     for id_, entry in refused(section).items():
         yield id_, entry["networks"]
     barring = [rule for rule in own_rules(section) if rule["verdict"] != "accept" and rule["direction"] != "in"]
@@ -187,11 +188,11 @@ def _overlaps(network: Network, text: str) -> bool:
 
 def _widest(found: Sequence[Exempt]) -> list[Exempt]:
     """One entry for each address, the widest: nft takes no intervals that overlap. In the order of the addresses."""
-    kept: dict[Network, Exempt] = {}
+    widest: dict[Network, Exempt] = {}
     for entry in sorted(found, key=lambda entry: entry.network.prefixlen):
-        if not any(_contains(network, entry.network) for network in kept):
-            kept[entry.network] = entry
-    return sorted(kept.values(), key=lambda entry: (entry.network.version, int(entry.network.network_address)))
+        if not any(_contains(network, entry.network) for network in widest):
+            widest[entry.network] = entry
+    return sorted(widest.values(), key=lambda entry: (entry.network.version, int(entry.network.network_address)))
 
 
 def _contains(outer: Network, inner: Network) -> bool:

@@ -31,6 +31,6 @@ def askers(host: Host, plan: Mapping[str, Any]) -> list[int]:
         if not numbers and choose(host, plan["controls"]["dns"]["settings"]).name != HOSTS:
             remembered = _REMEMBERED.search(host.text(boot.FILE) or "")
             numbers = {int(number) for number in remembered[1].split(",")} if remembered else set()
-    except ControlError:  # told by dns, which cannot filter here either
+    except ControlError:  # reported by dns, which cannot filter here either
         return []
     return sorted(numbers)

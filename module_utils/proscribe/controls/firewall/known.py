@@ -2,7 +2,7 @@
 
 Whoever knows what was loaded at one generation of the kernel's tables, and made the one change since, knows what is
 loaded at the next; and as long as the generation stays, nothing of it has changed. So an audit need not list the table
-again, which takes nft a second for 100,000 networks, nor look at its neighbours. Any change to any table of the host,
+again, which takes nft a second for 100,000 networks, nor check its neighbours. Any change to any table of the host,
 ours or another's, makes the next audits whole ones.
 """
 
@@ -18,14 +18,14 @@ ALONE = " alone"
 
 
 def remember(host: Host, text: str, at: Generation, alone: bool = False) -> None:
-    """Keep that a table made from `text` is what is loaded at that generation; `alone`: and that no other table then
-    worked round it.
+    """Save that a table made from `text` is loaded at that generation; `alone`: and that no other table then
+    bypassed it.
     """
     host.write(STATE, f"{_said(text, at)}{ALONE if alone else ''}\n", 0o600)
 
 
 def forget(host: Host) -> None:
-    """Keep nothing: the next look is a whole one."""
+    """Save nothing: the next observation is a whole one."""
     host.delete(STATE)
 
 
@@ -35,21 +35,21 @@ def unchanged(host: Host, text: str) -> bool:
 
 
 def alone(host: Host, text: str) -> bool:
-    """Whether moreover no other table worked round it."""
+    """Whether moreover no other table bypassed it."""
     return _now(host, text) == ALONE
 
 
 def _now(host: Host, text: str) -> str | None:
-    """What is kept of the tables as they are now, beyond that this one is loaded; None if that is not known."""
+    """What is saved of the tables as they are now, beyond that this one is loaded; None if that is not known."""
     now = host.ruleset_generation()
-    kept, said = (host.text(STATE) or "").rstrip("\n"), _said(text, now) if now else ""
-    return kept[len(said) :] if said and kept.startswith(said) else None
+    stored, said = (host.text(STATE) or "").rstrip("\n"), _said(text, now) if now else ""
+    return stored[len(said) :] if said and stored.startswith(said) else None
 
 
 def _said(text: str, at: Generation) -> str:
     return f"{at.place} {at.number} {_digest(text)}"
 
 
-@functools.lru_cache(maxsize=1)  # a look asks several times, and of 100,000 networks that takes some milliseconds each
+@functools.lru_cache(maxsize=1)  # called several times; 100,000 networks take some milliseconds each time
 def _digest(text: str) -> str:
     return str(sha256(text.encode()).hexdigest())

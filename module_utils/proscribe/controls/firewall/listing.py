@@ -1,4 +1,4 @@
-"""What nft lists: the table taken apart, and compared with the table that is wanted."""
+"""What nft lists: the table taken apart, and compared with the desired table."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ Parts = dict[tuple[str, str], Part]
 class Observed(NamedTuple):
     """What there is, and what is wrong with it, by rule: a service, `dns-over-tls`, `ruleset` (all of the table)."""
 
-    live: Parts  # empty too where nothing had to be listed, because all is known to be as wanted
+    live: Parts  # empty too where nothing had to be listed, because all is known to be as desired
     wrong: Mapping[str, Sequence[Finding]]
     unseen: str = ""  # why nothing more can be said where nothing is wrong
     counts: Mapping[str, tuple[int, int]] = {}  # packets and bytes that were refused, by rule
-    generation: Generation | None = None  # of the kernel's tables, from before the look
+    generation: Generation | None = None  # of the kernel's tables, from before the observation
 
     @property
     def right(self) -> bool:
@@ -59,18 +59,18 @@ class Observed(NamedTuple):
         return not any(self.wrong.values()) and not self.unseen
 
 
-def observe_table(host: Host, nft: str, text: str, kept: str = "") -> Observed:
+def observe_table(host: Host, nft: str, text: str, at_boot: str = "") -> Observed:
     """Compare the loaded table with the one that `text` would load. Raises Unseen, or ControlError if nft fails.
 
-    Of a table that was made from `kept` (what is kept for the boot), and is known not to have changed since, only the
+    Of a table that was made from `at_boot` (the boot file's text), and is known not to have changed since, only the
     counters are listed.
     """
     generation = host.ruleset_generation()
-    if kept and known.unchanged(host, kept):
+    if at_boot and known.unchanged(host, at_boot):
         counted = _list(host, nft, "counters", "table")
-        if counted and known.unchanged(host, kept):
-            live = {} if text == kept else take_apart(kept)
-            wrong = ({}, "") if text == kept else _compare(host, nft, text, live)
+        if counted and known.unchanged(host, at_boot):
+            live = {} if text == at_boot else take_apart(at_boot)
+            wrong = ({}, "") if text == at_boot else _compare(host, nft, text, live)
             return Observed(live, *wrong, refusals(counted), generation)
     listing = _list(host, nft, "table")
     live = take_apart(listing)
@@ -135,7 +135,7 @@ def _as_listed(host: Host, nft: str, text: str) -> Parts | None:
 @functools.lru_cache(maxsize=2)  # an enforcing run asks for the same text several times
 def take_apart(text: str) -> Parts:
     """The parts of the table in a listing, or in a file to load, by kind and name. Not to be changed."""
-    held = _HELD.findall(text)  # the elements of each set; they may be many, so they are not looked at line by line
+    held = _HELD.findall(text)  # the elements of each set; they may be many, so they are not compared line by line
     numbers = iter(range(len(held)))
     text = _HELD.sub(lambda _: f"elements {next(numbers)}", text)
     lines = map(str.strip, text.replace("\t}\n", "\n}\n").splitlines())  # 0.9.8 ends a counter on the line of its state
@@ -184,7 +184,7 @@ def shown(parts: Parts, beside: Parts | None = None) -> str:
 
 
 def owner(key: tuple[str, str]) -> str:
-    """The rule that a part of the wanted table answers for."""
+    """The rule that a part of the desired table belongs to."""
     name = key[1]
     for rule in (DNS_OVER_TLS, QUIC, PLAIN_DNS, OWN_RULES):
         if name.endswith(f"-{rule}"):

@@ -89,14 +89,14 @@ def nft_of(host: Host) -> str:
 
 def lift(host: Host) -> Changes:
     """Our table, unit and file go; other tables are not touched. Raises ControlError where nft cannot list tables."""
-    kept = host.text(boot.FILE)
+    stored = host.text(boot.FILE)
     nft = host.tool("nft")
     try:
         live = listing.listed(host, nft) if nft else {}
     except Unseen as unseen:
-        if kept is not None:
+        if stored is not None:
             raise ControlError(str(unseen)) from None
-        live = {}  # who may not even look cannot have loaded anything
+        live = {}  # who may not even list tables cannot have loaded one
     actions = []
     refusals = []
     if host.list(program.RUN) or host.traces(program.TRACE):
@@ -108,8 +108,8 @@ def lift(host: Host) -> Changes:
     if nft and live:
         delete = [nft, "delete", "table", "inet", TABLE]
         actions.append(Action("delete", listing.WHERE, lambda: _must(host, delete), listing.shown(live)))
-    if kept is not None:
-        actions.append(Action("delete", boot.FILE, lambda: host.delete(boot.FILE), kept))
+    if stored is not None:
+        actions.append(Action("delete", boot.FILE, lambda: host.delete(boot.FILE), stored))
         if nft is None:
             reason = "nft is not installed any more: if the table is loaded, it goes with the next boot"
             refusals.append(Refusal("firewall/ruleset", listing.WHERE, reason))
@@ -192,7 +192,7 @@ def _resolver(host: Host) -> Callable[[str], list[str]]:
 
 def _refusals(section: Mapping[str, Any], lets: Exemptions, connections: Sequence[tuple[str, int]]) -> list[Refusal]:
     """What of the services' networks stays open, and why."""
-    told = [
+    refusals = [
         Refusal(f"firewall/{id_}", spelled(entry.network), f"{entry.reason}: stays reachable{only}")
         for entries, only in ((lets.exempt, ""), (lets.resolvers, " for name resolution"))
         for entry in entries
@@ -205,8 +205,8 @@ def _refusals(section: Mapping[str, Any], lets: Exemptions, connections: Sequenc
             continue
         for id_ in blocked.of(peer):
             reason = f"this run is controlled from there: what comes in to port {port} stays up, nothing goes out"
-            told.append(Refusal(f"firewall/{id_}", spelled(peer), reason))
-    return [*told, *_unknown_users(section, lets)]
+            refusals.append(Refusal(f"firewall/{id_}", spelled(peer), reason))
+    return [*refusals, *_unknown_users(section, lets)]
 
 
 def _unknown_users(section: Mapping[str, Any], lets: Exemptions) -> list[Refusal]:

@@ -1,4 +1,4 @@
-"""What other tables of the host do that works round ours.
+"""What other tables of the host do that bypasses ours.
 
 An accept of theirs opens nothing, whatever its priority, and a translation that comes before our chains is seen by them
 with the address that it leads to. What matters is what comes after, or goes past:
@@ -34,7 +34,7 @@ def observe(host: Host, nft: str) -> list[Verdict]:
     past = [finding for finding in found if finding.kind != "chain"]
     if late:
         return [Verdict(RULE, NONCOMPLIANT, (*late, *past))]
-    return [Verdict(RULE, NOT_APPLICABLE, tuple(past), reason="seen and told, counts nothing")] if past else []
+    return [Verdict(RULE, NOT_APPLICABLE, tuple(past), reason="seen and reported, counts nothing")] if past else []
 
 
 def _findings(listing: str) -> Iterator[Finding]:

@@ -52,7 +52,7 @@ def render(
 
 
 def _first(hook: str, exemptions: Exemptions, blocks: list[str]) -> Iterator[str]:
-    """What passes before the rules of a hook are asked."""
+    """What passes before the rules of a hook."""
     yield _ESTABLISHED
     if hook != "forward":
         yield from (_LINK, _LINK_GROUPS, _DHCP[hook])

@@ -1,4 +1,4 @@
-"""A change of the firewall that waits for its confirmation, as it stands on the host's disk; see program.py.
+"""A change of the firewall that waits for its confirmation, as it is on the host's disk; see program.py.
 
 Only an enforcing run needs this file.
 """

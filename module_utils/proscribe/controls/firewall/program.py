@@ -27,7 +27,7 @@ MODE = 0o700
 RUN = "/run/proscribe/firewall-change"
 CANDIDATE = f"{RUN}/candidate.nft"
 PREVIOUS = f"{RUN}/previous.nft"
-WANTED = f"{RUN}/wanted.nft"
+DESIRED_TABLE = f"{RUN}/wanted.nft"
 TRACE = f"{STATE_DIRECTORY}/firewall-taken-back"
 
 

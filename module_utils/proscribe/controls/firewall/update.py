@@ -1,4 +1,4 @@
-"""The smallest transaction from the table that is loaded to the one that is wanted, and what is known after it.
+"""The smallest transaction from the loaded table to the desired one, and what is known after it.
 
 Only a few single addresses differ, as after a refreshed catalogue: then these are exchanged. Else the whole table is
 replaced, and the counters go on from where they were.
@@ -23,11 +23,12 @@ _COUNTER = re.compile(r"^\tcounter (refused\S+) \{\n\t\}$", re.MULTILINE)
 def load(host: Host, nft: str, observed: Observed, text: str) -> None:
     """Bring the table in line in one transaction, which the kernel takes whole or not at all.
 
-    `observed` is what `listing.look` saw. Raises ControlError if nft refuses.
+    `observed` is the result of `listing.observe_table`. Raises ControlError if nft refuses.
     """
     before = host.ruleset_generation()
     unchanged = before is not None and before == observed.generation
-    # Where somebody has changed a table since we looked, it is replaced whole, which cannot depend on what is there.
+    # Where somebody has changed a table since the observation, it is replaced whole, which cannot depend on what is
+    # there.
     host.must([nft, "-f", "-"], stdin=transaction(observed.live if unchanged else {}, observed.counts, text))
     after = host.ruleset_generation()
     if before is not None and after == before.next():

@@ -33,7 +33,7 @@ def begins(plays: Sequence[Any], suits: Callable[[str], bool]) -> None:
     """
     global _watch
     ours = [play for play in plays if any(has(play, action) for action in FOR_ALL)]
-    _watch = _Watch(True, [told for play in ours if (told := _objection(play, suits))])
+    _watch = _Watch(True, [reason for play in ours if (reason := _objection(play, suits))])
 
 
 def plays_now(play: Any, suits: Callable[[str], bool]) -> None:

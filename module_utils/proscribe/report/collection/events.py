@@ -28,8 +28,8 @@ class Rollout(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """As it stands in report.json. The hosts' names are in a file of their own."""
-        told = {"to_correct": self.to_correct, "batches": list(self.batches), "not_reached": len(self.not_reached)}
-        return {**told, "why": self.why or None, "allow": dict(self.allow)}
+        summary = {"to_correct": self.to_correct, "batches": list(self.batches), "not_reached": len(self.not_reached)}
+        return {**summary, "why": self.why or None, "allow": dict(self.allow)}
 
 
 @dataclass
@@ -99,13 +99,13 @@ class Collector:
             heard.actions.append({"control": control, "action": action, **named})
         for refusal in _items(result, "refused"):
             if isinstance(refusal, Mapping):
-                told = f"{refusal.get('rule')}: {refusal.get('subject')} was left as it is: {refusal.get('reason')}"
-                heard.errors.append({"control": control, "message": told, "refused": str(refusal.get("rule"))})
+                message = f"{refusal.get('rule')}: {refusal.get('subject')} was left as it is: {refusal.get('reason')}"
+                heard.errors.append({"control": control, "message": message, "refused": str(refusal.get("rule"))})
         if actions and not dry and self.run["mode"] == "audit":
-            told = f"changed in a run that only audits: {some(actions, 3)}"
-            heard.errors.append({"control": control, "message": told})
+            message = f"changed in a run that only audits: {some(actions, 3)}"
+            heard.errors.append({"control": control, "message": message})
             heard.failed = True
-            self._notes.append(Note(host, CHANGED, told))
+            self._notes.append(Note(host, CHANGED, message))
         return actions
 
     def failed(self, host: str, control: str | None, message: str) -> None:

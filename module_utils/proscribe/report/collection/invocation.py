@@ -73,17 +73,17 @@ def called(argv: Sequence[str], environment: Mapping[str, str], options: Options
     program, rest = _program(argv)
     words = list(parsed(rest, options))
     playbooks = [word.option for word in words if not word.name]
-    kept, withheld = repeated(word for word in words if word.name)
+    repeated_options, withheld = repeated(word for word in words if word.name)
     launcher = environment.get("PROSCRIBE_CALLED", "")
     folder, file = os.path.split(playbooks[0]) if playbooks else ("", "")
     if launcher and folder and os.path.realpath(folder) == os.path.join(os.path.realpath(PROJECT), "playbooks"):
         name = file.removesuffix(".yml")
         started = (*_before(environment, launcher), *typed(launcher, here))
-        return Call(started, name, "", (*kept, *playbooks[1:]), here, withheld)
+        return Call(started, name, "", (*repeated_options, *playbooks[1:]), here, withheld)
     ours = os.path.join(os.path.realpath(PROJECT), "playbooks")
     chosen = [one for one in playbooks if os.path.dirname(os.path.realpath(one)) == ours] or playbooks
     program = (*_before(environment, program[0]), *program)
-    return Call(program, "", chosen[0] if chosen else "", (*chosen[1:], *kept), here, withheld)
+    return Call(program, "", chosen[0] if chosen else "", (*chosen[1:], *repeated_options), here, withheld)
 
 
 def parsed(argv: Sequence[str], options: Options) -> Iterator[Argument]:
@@ -157,7 +157,7 @@ def _shortest(program: str) -> tuple[str, ...]:
 
 def repeated(words: Iterable[Argument]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The options to repeat, and the names of the variables whose values are not: a file stands in for all of them."""
-    kept: list[str] = []
+    options: list[str] = []
     withheld: list[str] = []
     place = 0
     for word in words:
@@ -165,12 +165,12 @@ def repeated(words: Iterable[Argument]) -> tuple[tuple[str, ...], tuple[str, ...
             continue
         if secrets := _secrets(word):
             withheld += [name for name in secrets if name not in withheld]
-            place = len(kept)
+            place = len(options)
         else:
-            kept += word.words()
+            options += word.words()
     if withheld:
-        kept[place:place] = ["-e", f"@{SECRETS_FILE}"]
-    return tuple(kept), tuple(withheld)
+        options[place:place] = ["-e", f"@{SECRETS_FILE}"]
+    return tuple(options), tuple(withheld)
 
 
 def _secrets(word: Argument) -> list[str]:

@@ -40,15 +40,15 @@ def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], dire
     steps: list[Suggestion] = []
     apart = len(report.get("not_served") or ())
     if not records and apart:
-        return [Suggestion("none of these hosts is one that Proscribe serves: it looks at Linux hosts")]
+        return [Suggestion("Proscribe serves none of these hosts: it checks Linux hosts only")]
     if not records:
-        return [Suggestion("no host was asked: check the inventory (-i), the limit (-l) and the tags")]
+        return [Suggestion("no host was selected: check the inventory (-i), the limit (-l) and the tags")]
     rollout = report.get("rollout") or {}
     if rollout.get("not_reached"):
         steps += _go_on(run, call, rollout, directory)
     elif wrong := [record["host"] for record in records if correctable(record)]:
         stays = any(map(stays_noncompliant, records))
-        steps += _correct(run, call, wrong, directory, "puts right what is enforced" if stays else "puts it right")
+        steps += _correct(run, call, wrong, directory, "corrects what is enforced" if stays else "corrects it")
     elif bad:
         steps.append(
             Suggestion("what is noncompliant is only audited: enforcing leaves it as it is (proscribe_controls)")
@@ -57,7 +57,7 @@ def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], dire
         become = () if {"-b", "--become"} & {*call.options} else ("-b",)
         command = call.again(_limit(run, blind), become)
         steps.append(
-            Suggestion("look as root, and see what stayed unseen (-K too if sudo asks for a password):", command)
+            Suggestion("check as root what could not be observed (-K too if sudo asks for a password):", command)
         )
     if silent:
         command = call.again(_limit(run, silent, directory and f"{directory}/unknown.txt"))
@@ -65,13 +65,13 @@ def advice(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], dire
     if any(step.command for step in steps):
         steps[:0] = call.secrets()
     if any(record["state"] == ERROR for record in records):
-        steps.append(Suggestion("errors: put right what they name and run again; -v shows every task"))
+        steps.append(Suggestion("errors: correct what they name and run again; -v shows every task"))
     if idle := not_in_force(report):
         steps.append(Suggestion(f"nothing: {idle}"))
     elif all(record["state"] in (*MET, WAIVED) for record in records):
         waived = any(record["state"] == WAIVED for record in records)
         where = "this host" if len(records) == 1 else "every host"
-        where += "" if left_out(run) == 0 else " that was asked"
+        where += "" if left_out(run) == 0 else " that was selected"
         served = f" that is served; {counted(apart, 'host')} not served" if apart else ""
         waiving = ", but for waivers" if waived else ""
         steps.append(Suggestion(f"nothing: {ban(run)} holds on {where}{served}{waiving}"))
@@ -86,7 +86,7 @@ def shorter(path: str, here: str) -> str:
 def _correct(run: Mapping[str, Any], call: Call, bad: Sequence[str], directory: str, does: str) -> list[Suggestion]:
     limit = _limit(run, bad, directory and f"{directory}/noncompliant.txt")
     if run["mode"] == "check":
-        return [Suggestion("nothing was changed; this does it:", call.again(limit))]
+        return [Suggestion("nothing was changed; to make these changes:", call.again(limit))]
     if run["mode"] == "enforce":
         return [Suggestion("enforcing did not correct everything: see what was refused or is only audited, above")]
     return [
@@ -100,11 +100,11 @@ def _go_on(run: Mapping[str, Any], call: Call, rollout: Mapping[str, Any], direc
     limit = f"@{directory}/{NOT_REACHED}" if directory else run["limit"]
     left = counted(rollout["not_reached"], "host")
     if not rollout["allow"]:
-        return [Suggestion(f"go on with the other {left}, once what failed is put right:", call.again(limit))]
+        return [Suggestion(f"go on with the other {left}, once the failure is corrected:", call.again(limit))]
     allow = ("-e", json.dumps({"proscribe_max_change": rollout["allow"]}))
     return [
         Suggestion(f"see what would change on the other {left}:", call.again(limit, dry=True)),
-        Suggestion("go on, if all of that is meant:", call.again(limit, allow)),
+        Suggestion("go on, if all of these changes are intended:", call.again(limit, allow)),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The whole picture: every host of the inventories and each of its controls, as some run last looked at it. Pure.
+"""The fleet state: every host of the inventories and each of its controls, as some run last looked at it. Pure.
 
 A run over a part brings newer looks for its part and leaves the rest as it was seen, with its age. What no run has
 looked at is unknown, and so is what was compliant and was looked at too long ago, or under an earlier policy, or did
@@ -77,7 +77,7 @@ class Host(NamedTuple):
         return min((observation.at for observation in self.counting()), default="")
 
 
-class Picture:
+class FleetState:
     """All hosts by name; by inventory when a run last looked at the whole of it, and its waivers."""
 
     def __init__(self) -> None:
@@ -93,14 +93,14 @@ class Picture:
         self,
         report: Mapping[str, Any],
         records: Iterable[Mapping[str, Any]],
-        not_asked: Iterable[str] = (),
+        left_out: Iterable[str] = (),
         stale_after: Mapping[str, int] | None = None,
-    ) -> Picture:
+    ) -> FleetState:
         """Take what a run has seen: its fleet report, its reconciled records, the hosts of the inventory that it left
         out, and for how many seconds a look at a host is good where it is not as usual. Returns itself.
         """
-        asked = {record["host"] for record in (self.add(report, record, stale_after) for record in records)}
-        self.close(report, asked, not_asked)
+        in_run = {record["host"] for record in (self.add(report, record, stale_after) for record in records)}
+        self.close(report, in_run, left_out)
         return self
 
     def add(
@@ -114,22 +114,22 @@ class Picture:
         self.hosts[name] = self._taken(before, run, record)._replace(stale_after=own)
         return record
 
-    def close(self, report: Mapping[str, Any], asked: set[str], not_asked: Iterable[str] = ()) -> None:
+    def close(self, report: Mapping[str, Any], in_run: set[str], left_out: Iterable[str] = ()) -> None:
         """Take what a run says beyond its records. A host that a whole run did not ask has left the inventory."""
         run = report["run"]
         inventory = named(run)
         self.used |= inventory == EXAMPLE and run["mode"] != AUDIT
-        for name in not_asked:
+        for name in left_out:
             if name not in self.hosts:
                 self.hosts[name] = Host(name, inventory)
         if is_whole(run):
             self.whole[inventory] = max(run["finished"], self.whole.get(inventory, ""))
             # A first audit, before there was an inventory of one's own, is over with the first run over that.
             over = {inventory} if self.used else {inventory, EXAMPLE}
-            for name in [n for n, host in self.hosts.items() if host.inventory in over and n not in asked]:
+            for name in [n for n, host in self.hosts.items() if host.inventory in over and n not in in_run]:
                 del self.hosts[name]
         earlier = {one["id"]: one for one in self.waivers.get(inventory, ())}
-        self.waivers[inventory] = [_waiver(one, earlier.get(one["id"]), asked) for one in report["waivers"]]
+        self.waivers[inventory] = [_waiver(one, earlier.get(one["id"]), in_run) for one in report["waivers"]]
         left = {host.inventory for host in self.hosts.values()} | {inventory}
         self.whole = {name: when for name, when in self.whole.items() if name in left}
         self.waivers = {name: listed for name, listed in self.waivers.items() if name in left}
@@ -217,8 +217,8 @@ def _under(earlier: Observation, mode: str, policy: str) -> Observation:
     return (earlier if same else earlier.invalidated())._replace(mode=mode or earlier.mode)
 
 
-def _waiver(waiver: Mapping[str, Any], earlier: Mapping[str, Any] | None, asked: set[str]) -> dict[str, Any]:
+def _waiver(waiver: Mapping[str, Any], earlier: Mapping[str, Any] | None, in_run: set[str]) -> dict[str, Any]:
     """A waiver as a run tells of it, with the hosts of earlier runs that this one did not ask."""
-    kept = {key: waiver.get(key) for key in OF_WAIVER}
-    before = [host for host in (earlier or {}).get("hosts") or () if host not in asked]
-    return {**kept, "hosts": [*before, *(waiver.get("hosts") or ())]}
+    entry = {key: waiver.get(key) for key in OF_WAIVER}
+    before = [host for host in (earlier or {}).get("hosts") or () if host not in in_run]
+    return {**entry, "hosts": [*before, *(waiver.get("hosts") or ())]}

@@ -40,8 +40,8 @@ def merged(
     for key in ALIKE:
         for run in runs:
             if run.get(key) != runs[0].get(key):
-                told = f"{runs[0]['id']} has {key} {runs[0].get(key)!r}, and {run['id']} has {run.get(key)!r}"
-                raise Unmergeable(f"these are no parts of one run: {told}")
+                differ = f"{runs[0]['id']} has {key} {runs[0].get(key)!r}, and {run['id']} has {run.get(key)!r}"
+                raise Unmergeable(f"these are no parts of one run: {differ}")
     records, notes = _records(parts)
     not_served = {one["host"] for part in parts for one in part.report.get("not_served", ())}
     missing = [host for host in dict.fromkeys(expected or ()) if host not in records and host not in not_served]
@@ -89,18 +89,18 @@ def _records(parts: Sequence[Part]) -> tuple[dict[str, Mapping[str, Any]], list[
             # A host that did not answer has looked at nothing; where it did before, that stands.
             if before is None or (record["checked_at"] or "") >= (before["checked_at"] or ""):
                 records[host] = record
-    told = "is in more than one part of the run; its last record counts"
-    return records, [Note(host, DUPLICATE, told) for host in twice]
+    reason = "is in more than one part of the run; its last record counts"
+    return records, [Note(host, DUPLICATE, reason) for host in twice]
 
 
 def _verdict(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """The worst verdict of the parts: together they passed if each did. None where one does not tell its own."""
-    told: list[dict[str, Any]] = [run["verdict"] for run in runs if run.get("verdict")]
-    if len(told) < len(runs):
+    verdicts: list[dict[str, Any]] = [run["verdict"] for run in runs if run.get("verdict")]
+    if len(verdicts) < len(runs):
         return None
-    failed = [one for one in told if not one["passed"]]
-    ungated = [one for one in told if not one["gate"]]
-    return (failed or ungated or told)[0]
+    failed = [one for one in verdicts if not one["passed"]]
+    ungated = [one for one in verdicts if not one["gate"]]
+    return (failed or ungated or verdicts)[0]
 
 
 def _left_out(runs: Sequence[Mapping[str, Any]], together: int) -> int | None:
@@ -135,8 +135,8 @@ def _waivers(parts: Sequence[Part]) -> list[dict[str, Any]]:
     by_id: dict[str, dict[str, Any]] = {}
     for part in parts:
         for waiver in part.report.get("waivers", ()):
-            kept = by_id.setdefault(waiver["id"], {**waiver, "hosts": []})
-            kept["hosts"] = list(dict.fromkeys([*kept["hosts"], *waiver.get("hosts", ())]))
+            merged = by_id.setdefault(waiver["id"], {**waiver, "hosts": []})
+            merged["hosts"] = list(dict.fromkeys([*merged["hosts"], *waiver.get("hosts", ())]))
     return list(by_id.values())
 
 
@@ -150,18 +150,18 @@ def _departments(parts: Sequence[Part]) -> dict[str, list[str]]:
 
 def _rollout(parts: Sequence[Part]) -> dict[str, Any] | None:
     """How far the correcting came in all parts together; each had batches of its own."""
-    told = [part.report["rollout"] for part in parts if part.report.get("rollout")]
-    if not told:
+    rollouts = [part.report["rollout"] for part in parts if part.report.get("rollout")]
+    if not rollouts:
         return None
     allow: dict[str, int] = {}
-    for one in told:
+    for one in rollouts:
         for name, number in one["allow"].items():
             allow[name] = max(number, allow.get(name, 0))
     return {
-        "to_correct": sum(one["to_correct"] for one in told),
-        "batches": [size for one in told for size in one["batches"]],
-        "not_reached": sum(one["not_reached"] for one in told),
-        "why": "; ".join(dict.fromkeys(one["why"] for one in told if one["why"])) or None,
+        "to_correct": sum(one["to_correct"] for one in rollouts),
+        "batches": [size for one in rollouts for size in one["batches"]],
+        "not_reached": sum(one["not_reached"] for one in rollouts),
+        "why": "; ".join(dict.fromkeys(one["why"] for one in rollouts if one["why"])) or None,
         "allow": allow,
     }
 

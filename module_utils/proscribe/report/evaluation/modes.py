@@ -26,9 +26,9 @@ class Modes:
     are the controls that the run looked at.
     """
 
-    def __init__(self, policies: Mapping[str, Mapping[str, Mapping[str, Any]]], looked: Sequence[str]) -> None:
+    def __init__(self, policies: Mapping[str, Mapping[str, Mapping[str, Any]]], observed: Sequence[str]) -> None:
         self._policies = policies
-        self._observed = looked
+        self._observed = observed
         self._rules: dict[tuple[int, str | None], tuple[Mapping[str, Any], dict[str, Any]]] = {}
 
     def given(self, record: Mapping[str, Any], digest: str) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def by_control(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, dict
 
 def described(controls: Mapping[str, Mapping[str, Mapping[str, int]]]) -> list[str]:
     """What is not enforced, in words: `only audited: browser, dns on 2 hosts`, `off: firewall`."""
-    told = []
+    descriptions = []
     for mode, words in ((AUDIT, "only audited"), (OFF, "off")):
         names = []
         for name, modes in controls.items():
@@ -118,5 +118,5 @@ def described(controls: Mapping[str, Mapping[str, Mapping[str, int]]]) -> list[s
             if hosts:
                 everywhere = hosts == sum(sum(states.values()) for states in modes.values())
                 names.append(name if everywhere else f"{name} on {counted(hosts, 'host')}")
-        told += [f"{words}: {', '.join(names)}"] if names else []
-    return told
+        descriptions += [f"{words}: {', '.join(names)}"] if names else []
+    return descriptions

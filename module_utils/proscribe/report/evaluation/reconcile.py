@@ -32,7 +32,7 @@ DUPLICATE = "duplicate"  # it answered more than once; its last record counts
 OTHER_PLAN = "other_plan"  # it answered for another plan than its own; it is unknown
 STALE = "stale"  # its record is too old; it is unknown
 TOO_FEW = "too_few_rules"  # it evaluated fewer rules than its plan has; it is unknown, if not worse
-NO_TIME = "no_time"  # its record does not say when it was looked at; it is unknown
+NO_TIME = "no_time"  # its record does not say when it was checked; it is unknown
 CLOCK_AHEAD = "clock_ahead"  # its record comes from the future; it counts
 CHANGED = "changed"  # it was changed in a run that only audits; it is in error
 UNEXPECTED = (UNKNOWN_HOST, DUPLICATE, OTHER_PLAN, TOO_FEW, STALE, NO_TIME, CLOCK_AHEAD, CHANGED)
@@ -58,8 +58,8 @@ class Clock(NamedTuple):
     @classmethod
     def of(cls, run: Mapping[str, Any], now: str) -> Clock | None:
         """The clock of a run, as `compile_plans` said of it; None where it said nothing of old records."""
-        told = run.get("stale_after")
-        return cls(now, told["usual"], told["hosts"]) if told else None
+        usual = run.get("stale_after")
+        return cls(now, usual["usual"], usual["hosts"]) if usual else None
 
     def age(self, record: Mapping[str, Any]) -> float | None:
         """How many seconds ago a host was looked at; None where its record has no time."""
@@ -117,8 +117,8 @@ def reconcile(
     settled: list[Mapping[str, Any]] = []
     for host, digest in expected.items():
         record_, note = _settled(host, digest, answers.get(host), (reasons or {}).get(host), clock)
-        if note is None and record_["rules_evaluated"] and (wanted := (rules or {}).get(digest, 0)):
-            record_, note = _complete(record_, wanted)
+        if note is None and record_["rules_evaluated"] and (total := (rules or {}).get(digest, 0)):
+            record_, note = _complete(record_, total)
         settled.append(modes.given(record_, digest))
         notes += [note] if note else []
     if ahead := [f"{note.host} by {note.detail}" for note in notes if note.kind == CLOCK_AHEAD]:
@@ -133,35 +133,35 @@ def _settled(
     if record is None:
         return silent(host, reason or "no answer"), None
     if record["plan"] != digest:
-        told = f"answered for another plan ({record['plan'][:19]}), not for its own ({digest[:19]})"
-        return _void(record, told), Note(host, OTHER_PLAN, told)
+        reason = f"answered for another plan ({record['plan'][:19]}), not for its own ({digest[:19]})"
+        return _void(record, reason), Note(host, OTHER_PLAN, reason)
     if not record["rules_evaluated"]:
         return {**record, "reason": "no rule was evaluated"}, None
     if clock is None:
         return record, None
     age = clock.age(record)
     if age is None:
-        told = f"its record does not say when it was looked at, but {record['checked_at'][:40]!r}"
-        return _void(record, told), Note(host, NO_TIME, told)
+        reason = f"its record does not say when it was checked, but {record['checked_at'][:40]!r}"
+        return _void(record, reason), Note(host, NO_TIME, reason)
     if age > clock.hosts.get(host, clock.usual):
-        told = f"stale: its record is {shown(age)} old ({record['checked_at']}), or its clock is wrong"
-        return _void(record, told), Note(host, STALE, told)
+        reason = f"stale: its record is {shown(age)} old ({record['checked_at']}), or its clock is wrong"
+        return _void(record, reason), Note(host, STALE, reason)
     return record, Note(host, CLOCK_AHEAD, shown(-age)) if age < -AHEAD else None
 
 
-def _complete(record: Mapping[str, Any], wanted: int) -> tuple[Mapping[str, Any], Note | None]:
+def _complete(record: Mapping[str, Any], total: int) -> tuple[Mapping[str, Any], Note | None]:
     """A record, if it is about all rules of its plan. Else what it found counts, and what it did not says nothing."""
-    if record["rules_evaluated"] >= wanted:
+    if record["rules_evaluated"] >= total:
         return record, None
-    told = f"evaluated {record['rules_evaluated']:,} of its {wanted:,} rules"
+    reason = f"evaluated {record['rules_evaluated']:,} of its {total:,} rules"
     bad = record["state"] in OPEN
-    return record if bad else _void(record, told), Note(record["host"], TOO_FEW, told)
+    return record if bad else _void(record, reason), Note(record["host"], TOO_FEW, reason)
 
 
 def _void(record: Mapping[str, Any], reason: str) -> Mapping[str, Any]:
     """A record that says nothing of how its host stands now, but came."""
-    kept = {key: record[key] for key in ("plan", "checked_at", "platform", "errors")}
-    return {**silent(record["host"], reason), **kept}
+    facts = {key: record[key] for key in ("plan", "checked_at", "platform", "errors")}
+    return {**silent(record["host"], reason), **facts}
 
 
 def fleet_report(

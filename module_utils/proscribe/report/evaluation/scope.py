@@ -28,8 +28,8 @@ class Scope(NamedTuple):
 
 def controls_of(run: Run) -> tuple[str, ...]:
     """The controls that a run looked at, in their order."""
-    asked = run.get("controls") or CONTROLS
-    return tuple(control for control in CONTROLS if control in asked)
+    selected = run.get("controls") or CONTROLS
+    return tuple(control for control in CONTROLS if control in selected)
 
 
 def left_out(run: Run) -> int | None:
@@ -54,27 +54,29 @@ def _sources(inventory: Sequence[str] | None) -> set[str]:
     return {source.rstrip("/") for source in inventory or ()}
 
 
-def covers(earlier: Run, asked: Scope) -> bool:
+def covers(earlier: Run, scope: Scope) -> bool:
     """Whether an earlier run looked at all that a run with this scope looks at."""
-    if not same_inventory(earlier.get("inventory"), asked.inventory):
+    if not same_inventory(earlier.get("inventory"), scope.inventory):
         return False
-    hosts = left_out(earlier) == 0 or (bool(asked.limit) and earlier.get("limit") == asked.limit)
-    return hosts and set(asked.controls or CONTROLS) <= set(controls_of(earlier))
+    hosts = left_out(earlier) == 0 or (bool(scope.limit) and earlier.get("limit") == scope.limit)
+    return hosts and set(scope.controls or CONTROLS) <= set(controls_of(earlier))
 
 
 def parts(run: Run) -> list[str]:
     """What a run over a part left out, in words for a headline; nothing for a whole one."""
-    told = []
+    restrictions = []
     left = left_out(run)
     if left != 0:
         limit = f" (--limit {clean(run['limit'])})" if run.get("limit") else ""
-        told.append(f"{counted(left, 'host')} not asked{limit}" if left else f"limited to {clean(run['limit'])}")
+        restrictions.append(
+            f"{counted(left, 'host')} not selected{limit}" if left else f"limited to {clean(run['limit'])}"
+        )
     if controls_of(run) != CONTROLS:
-        told.append(f"{' and '.join(controls_of(run))} only")
-    return told
+        restrictions.append(f"{' and '.join(controls_of(run))} only")
+    return restrictions
 
 
 def ban(run: Run) -> str:
     """What a run can say that it holds: the ban, or the controls of it that were looked at."""
-    looked = controls_of(run)
-    return "the ban" if looked == CONTROLS else f"the ban's {' and '.join(looked)}"
+    controls = controls_of(run)
+    return "the ban" if controls == CONTROLS else f"the ban's {' and '.join(controls)}"

@@ -25,11 +25,11 @@ class Verdict(NamedTuple):
     exit: str
     reason: str = ""
 
-    def as_dict(self, gates: Iterable[str], compared: bool, ansible_failed: bool) -> dict[str, Any]:
+    def as_dict(self, gate_levels: Iterable[str], compared: bool, ansible_failed: bool) -> dict[str, Any]:
         """As it stands in report.json: {gate, passed, exit, reason}. `gate` is the strictest one (of a run that is
         `compared` with a baseline at least `noncompliant`), null where there was none to pass.
         """
-        gate = strictest(gates)
+        gate = strictest(gate_levels)
         if compared and gate == "never":
             gate = "noncompliant"
         return {
@@ -40,24 +40,26 @@ class Verdict(NamedTuple):
         }
 
 
-def strictest(gates: Iterable[str]) -> str:
+def strictest(gate_levels: Iterable[str]) -> str:
     """The gate of a run: the strictest of its hosts' gates; a word that is no gate counts as the strictest."""
     order = list(GATES)
-    return max(gates, key=lambda gate: order.index(gate) if gate in order else len(order), default=order[0])
+    return max(gate_levels, key=lambda gate: order.index(gate) if gate in order else len(order), default=order[0])
 
 
 def judge(
-    records: Sequence[Mapping[str, Any]], gates: Iterable[str], ansible_failed: bool, not_served: int = 0
+    records: Sequence[Mapping[str, Any]], gate_levels: Iterable[str], ansible_failed: bool, not_served: int = 0
 ) -> Verdict:
     """The verdict on a run that observed: `records` are the reconciled ones, `ansible_failed` says whether Ansible
     itself ends with an error (a host failed or was unreachable, and no task chose to ignore it), `not_served` how many
     hosts could not be looked at by their kind.
     """
-    gate = strictest(gates)
+    gate = strictest(gate_levels)
     states = {record["state"] for record in records}
     seen = any(map(covered, records))
     if not records:
-        why = f"{counted(not_served, 'host')} not served, and there is no other" if not_served else "no host was asked"
+        why = (
+            f"{counted(not_served, 'host')} not served, and there is no other" if not_served else "no host was selected"
+        )
         return Verdict(NOTHING_EXIT, f"nothing was evaluated: {why}")
     if not seen and not ansible_failed:
         return Verdict(NOTHING_EXIT, "nothing was evaluated: no host answered for a single rule")
@@ -66,13 +68,17 @@ def judge(
     if gate not in ("never", "noncompliant") and (UNKNOWN in states or not all(map(covered, records))):
         return Verdict(INCOMPLETE_EXIT, f"the compliance gate ({gate}) is not met: hosts are unknown")
     if gate not in ("never", "noncompliant") and not_served:
-        told = f"{counted(not_served, 'host')} not served: leave them out by proscribe_hosts, if that is meant"
-        return Verdict(INCOMPLETE_EXIT, f"the compliance gate ({gate}) is not met: {told}")
+        reason = f"{counted(not_served, 'host')} not served: leave them out by proscribe_hosts, if that is meant"
+        return Verdict(INCOMPLETE_EXIT, f"the compliance gate ({gate}) is not met: {reason}")
     return Verdict(ANSIBLE)
 
 
 def judge_new(
-    records: Sequence[Mapping[str, Any]], gates: Iterable[str], failed: bool, new: Sequence[New], not_served: int = 0
+    records: Sequence[Mapping[str, Any]],
+    gate_levels: Iterable[str],
+    failed: bool,
+    new: Sequence[New],
+    not_served: int = 0,
 ) -> Verdict:
     """As `judge`, for a run that is compared with an earlier one: only what is `new` since then counts for the gate.
     The gate is at least `noncompliant`, since comparing asks for a verdict.
@@ -80,7 +86,7 @@ def judge_new(
     ungated = judge(records, (), failed, not_served)
     if ungated.exit != ANSIBLE:
         return ungated
-    gate = strictest(gates)
+    gate = strictest(gate_levels)
     if broken := [one for one in new if one.state in (ERROR, NONCOMPLIANT)]:
         return Verdict(NONCOMPLIANT_EXIT, f"not there in the baseline: {_described(broken)}")
     if gate not in ("never", "noncompliant") and new:
@@ -104,14 +110,14 @@ def judge_lift(expected: int, reached: int, ansible_failed: bool) -> Verdict:
     """The verdict on a run that lifted: of the `expected` hosts, `reached` answered."""
     if reached or ansible_failed:
         return Verdict(ANSIBLE)
-    return Verdict(NOTHING_EXIT, "nothing was lifted: no host was " + ("reached" if expected else "asked"))
+    return Verdict(NOTHING_EXIT, "nothing was lifted: no host was " + ("reached" if expected else "selected"))
 
 
 def judge_quarantine(expected: int, answered: int, ansible_failed: bool) -> Verdict:
     """The verdict on a run over quarantines: of the `expected` hosts, `answered` listed theirs."""
     if answered or ansible_failed:
         return Verdict(ANSIBLE)
-    return Verdict(NOTHING_EXIT, "no quarantine was seen: no host " + ("answered" if expected else "was asked"))
+    return Verdict(NOTHING_EXIT, "no quarantine was read: no host " + ("answered" if expected else "was selected"))
 
 
 def worst_exit(exits: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..evaluation.fleet_state import Picture
+from ..evaluation.fleet_state import FleetState
 from ..storage.files import whole
 from .answers import Reader
 from .format import Export, Format
@@ -43,7 +43,7 @@ def usual() -> tuple[str, ...]:
 
 def of_all_known() -> frozenset[str]:
     """The names of the exports that are about all that is known, not about their run alone."""
-    return frozenset(one.name for one in formats().values() if one.write_picture)
+    return frozenset(one.name for one in formats().values() if one.write_fleet_state)
 
 
 def write(
@@ -51,12 +51,12 @@ def write(
     report: Mapping[str, Any],
     records: Iterable[Mapping[str, Any]],
     names: Collection[str],
-    picture: Picture | None = None,
+    fleet_state: FleetState | None = None,
 ) -> list[Path]:
     """Write the named exports of a report into its folder; returns their paths.
 
     `report` is the fleet report, `records` are the reconciled host records, one for each expected host; they are gone
-    through once. Each file appears whole, and none of them if one fails. `picture` is all that is
+    through once. Each file appears whole, and none of them if one fails. `fleet_state` is all that is
     known, for what is read long after the run (None: nothing but this run). Raises OSError, and ValueError for a name
     that is no export.
     """
@@ -73,8 +73,8 @@ def write(
         exports = []
         for one, path in zip(chosen, paths):
             stream = stack.enter_context(whole(path))
-            if picture is not None and one.write_picture:
-                one.write_picture(stream, report, picture)
+            if fleet_state is not None and one.write_fleet_state:
+                one.write_fleet_state(stream, report, fleet_state)
             else:
                 exports.append(one.make(stream, report))
         _fill(exports, report, records)
@@ -99,12 +99,12 @@ def _fill(exports: Sequence[Export], report: Mapping[str, Any], records: Iterabl
         export.finish()
 
 
-def refresh(directory: Path, report: Mapping[str, Any], picture: Picture) -> None:
+def refresh(directory: Path, report: Mapping[str, Any], fleet_state: FleetState) -> None:
     """Write anew what an earlier report has about all that is known: who reads it there is to see what is known now.
     Raises OSError.
     """
     for one in formats().values():
         path = directory / one.file
-        if one.write_picture and path.is_file():
+        if one.write_fleet_state and path.is_file():
             with whole(path) as stream:
-                one.write_picture(stream, report, picture)
+                one.write_fleet_state(stream, report, fleet_state)

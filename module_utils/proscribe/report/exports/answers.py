@@ -13,7 +13,7 @@ from ...finding import COMPLIANT, ERROR, NOT_APPLICABLE, STATES
 from ..evaluation.arithmetic import rule_states
 from ..evaluation.failures import failures
 from ..evaluation.modes import AUDIT
-from ..text.wording import clean, counted, evidence
+from ..text.wording import clean, counted, evidence, in_words
 
 # The rule of what is said of a host as a whole. No control is called so.
 HOST = "host/answer"
@@ -73,25 +73,25 @@ def _sentence(line: Line) -> str:
         shown.append(f"and {len(line.findings) - SEVERAL:,} more")
     notes = ([f"waiver {line.waiver}"] if line.waiver else []) + ([line.reason] if line.reason else [])
     notes += ["only audited: no run corrects it"] * (line.mode == AUDIT and line.state != NOT_APPLICABLE)
-    return "; ".join(shown + notes) or line.state.replace("_", " ")
+    return "; ".join(shown + notes) or in_words(line.state)
 
 
 class Answer(NamedTuple):
-    """One expected host. `holds` rules are plainly compliant and `idle` ones do not apply; neither has a line."""
+    """One expected host. `compliant` rules are plainly compliant and `idle` ones do not apply; neither has a line."""
 
     host: str
     state: str
     lines: Sequence[Line]
-    holds: int
+    compliant: int
     idle: int
     record: Mapping[str, Any]
 
     @property
     def summary(self) -> str:
         """How many rules have no line, and why not."""
-        holds = f"{counted(self.holds, 'rule')} {'holds' if self.holds == 1 else 'hold'}"
+        compliant = f"{counted(self.compliant, 'rule')} {'holds' if self.compliant == 1 else 'hold'}"
         idle = f"{counted(self.idle, 'rule')} {'does' if self.idle == 1 else 'do'} not apply"
-        return ", ".join([holds] * bool(self.holds or not self.idle) + [idle] * bool(self.idle))
+        return ", ".join([compliant] * bool(self.compliant or not self.idle) + [idle] * bool(self.idle))
 
 
 class Reader:
@@ -113,13 +113,13 @@ class Reader:
         state, reason = record["state"], clean(record["reason"] or "")
         if reason or (state not in (COMPLIANT, NOT_APPLICABLE) and _rank(lines) > STATES.index(state)):
             lines.append(Line(HOST, state, reason=reason or f"the host is {state}, whatever its rules say"))
-        holds = idle = 0
+        compliant = idle = 0
         if record["rules_evaluated"]:
             counts = rule_states(record)
             listed = [rule["state"] for rule in record["rules"]]
-            holds = counts[COMPLIANT] - listed.count(COMPLIANT)
+            compliant = counts[COMPLIANT] - listed.count(COMPLIANT)
             idle = counts[NOT_APPLICABLE] - listed.count(NOT_APPLICABLE)
-        return Answer(clean(record["host"]), state, lines, holds, idle, record)
+        return Answer(clean(record["host"]), state, lines, compliant, idle, record)
 
     def _line(self, rule: Mapping[str, Any]) -> Line:
         known = self._lines.get(id(rule))

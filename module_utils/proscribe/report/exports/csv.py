@@ -74,7 +74,7 @@ class Export:
         head = row(self._run, answer.host, answer.state)
         tail = row(
             record["rules_evaluated"],
-            answer.holds,
+            answer.compliant,
             answer.idle,
             platform.get("os"),
             platform.get("version"),
@@ -82,11 +82,11 @@ class Export:
             record["checked_at"],
         )
         for line in answer.lines or [Line(HOST, answer.state, reason=answer.summary)]:
-            self._stream.writelines(f"{head},{told},{tail}{END}" for told in line.once("csv", _cells))
+            self._stream.writelines(f"{head},{line_cells},{tail}{END}" for line_cells in line.once("csv", _cells))
 
     def not_served(self, host: str, why: str) -> None:
-        told = _cells(Line(HOST, NOT_SERVED, reason=why))[0]
-        self._stream.write(f"{row(self._run, host, NOT_SERVED)},{told},{row(0, 0, 0, *[None] * 4)}{END}")
+        cells = _cells(Line(HOST, NOT_SERVED, reason=why))[0]
+        self._stream.write(f"{row(self._run, host, NOT_SERVED)},{cells},{row(0, 0, 0, *[None] * 4)}{END}")
 
     def finish(self) -> None:
         """Nothing comes after the last row."""
@@ -94,9 +94,9 @@ class Export:
 
 def _cells(line: Line) -> list[str]:
     """The cells of the rule and of its evidence: a row's middle for each finding, or one without."""
-    told = row(line.rule, line.control, line.mode, line.state, line.waiver, line.reason)
-    return [f"{told},{row(*map(one.get, Finding._fields))}" for one in line.findings] or [
-        f"{told},{row(*[None] * len(Finding._fields))}"
+    line_cells = row(line.rule, line.control, line.mode, line.state, line.waiver, line.reason)
+    return [f"{line_cells},{row(*map(one.get, Finding._fields))}" for one in line.findings] or [
+        f"{line_cells},{row(*[None] * len(Finding._fields))}"
     ]
 
 

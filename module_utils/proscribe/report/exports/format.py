@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, TextIO
 
-from ..evaluation.fleet_state import Picture
+from ..evaluation.fleet_state import FleetState
 from .answers import Answer
 
 
@@ -30,5 +30,5 @@ class Format(NamedTuple):
     meant_for: str  # of docs/exports.md
     make: Callable[[TextIO, Mapping[str, Any]], Export]  # from the file's stream and the fleet report
     # Where it is about all that is known, not about its run alone: writes that to the stream.
-    write_picture: Callable[[TextIO, Mapping[str, Any], Picture], None] | None = None
+    write_fleet_state: Callable[[TextIO, Mapping[str, Any], FleetState], None] | None = None
     usual: bool = True  # whether it is written where `proscribe_exports` is not set

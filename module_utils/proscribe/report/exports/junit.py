@@ -51,7 +51,7 @@ class Export:
 def suite(answer: Answer) -> str:
     """A host's suite."""
     cases = [(RESULTS[line.state], line.once("junit", _of_line)) for line in answer.lines]
-    if answer.holds:
+    if answer.compliant:
         cases.append(("", _case("rules that hold", "", COMPLIANT, answer.summary)))
     elif not cases:
         cases.append(("skipped", _case("rules", "skipped", NOT_APPLICABLE, answer.summary)))
@@ -63,7 +63,7 @@ def suite(answer: Answer) -> str:
     properties = {
         "state": answer.state,
         "rules_evaluated": record["rules_evaluated"],
-        "rules_held": answer.holds,
+        "rules_held": answer.compliant,
         "rules_not_applicable": answer.idle,
         "plan": record["plan"] or "",
         "controls": ", ".join(f"{name} {mode}" for name, mode in modes.items()),

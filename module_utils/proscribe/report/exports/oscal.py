@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TextIO
 from ...finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, UNKNOWN, WAIVED
 from ..evaluation.frameworks import clauses, oscal_controls
 from ..evaluation.scope import parts
-from ..text.wording import clean, counted, end_of
+from ..text.wording import clean, counted, end_of, in_words
 from .answers import HOST, Answer, Line
 from .format import Format
 
@@ -152,10 +152,10 @@ class Export:
 
     def _observations(self) -> Iterator[str]:
         for key, group in self._groups.items():
-            told = {
+            observation = {
                 "uuid": self._id("observation", *key),
-                "title": f"{key.rule}: {key.state.replace('_', ' ')}",
-                "description": f"{key.rule} is {key.state.replace('_', ' ')} on {counted(len(group.hosts), 'host')}",
+                "title": f"{key.rule}: {in_words(key.state)}",
+                "description": f"{key.rule} is {in_words(key.state)} on {counted(len(group.hosts), 'host')}",
                 "props": _props(rule=key.rule, state=key.state, waiver=key.waiver, mode=key.mode),
                 "methods": ["TEST"],
                 "collected": self._report["run"]["finished"],
@@ -167,7 +167,7 @@ class Export:
             subjects = (
                 f'{{"subject-uuid":"{self._host_ids[number]}","type":"inventory-item"}}' for number in group.hosts
             )
-            yield f'{_json(told)[:-1]},"subjects":[{",".join(subjects)}]}}'
+            yield f'{_json(observation)[:-1]},"subjects":[{",".join(subjects)}]}}'
 
     def _risk(self, id_: str, waiver: Mapping[str, Any]) -> dict[str, Any]:
         run = self._report["run"]
@@ -256,9 +256,9 @@ def _prop(name: str, value: str, remarks: str) -> dict[str, str]:
 
 def _waiver(waiver: Mapping[str, Any]) -> dict[str, str]:
     """A waiver of the run, whatever it is worth, as a property of the result."""
-    told = _token(waiver.get("why") or waiver["reason"])
+    remarks = _token(waiver.get("why") or waiver["reason"])
     status = waiver["status"].replace("_", "-")
-    return {"name": "waiver", "ns": NAMESPACE, "value": _token(waiver["id"]), "class": status, "remarks": told}
+    return {"name": "waiver", "ns": NAMESPACE, "value": _token(waiver["id"]), "class": status, "remarks": remarks}
 
 
 def _token(value: object) -> str:
@@ -268,7 +268,7 @@ def _token(value: object) -> str:
 
 def _description(report: Mapping[str, Any]) -> str:
     summary = report["summary"]
-    hosts = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in summary["hosts"].items() if count)
+    hosts = ", ".join(f"{count:,} {in_words(state)}" for state, count in summary["hosts"].items() if count)
     left = "".join(f"; {part}" for part in parts(report["run"]))
     apart = f"; {counted(summary['not_served'], 'host')} not served" if summary.get("not_served") else ""
     return f"{counted(report['run']['expected_hosts'], 'expected host')}: {hosts or 'none'}{left}{apart}"

@@ -1,7 +1,7 @@
 """metrics.prom: gauges in Prometheus' text format, for the textfile collector of node_exporter.
 
 Alerts follow this file for years, so it is about all hosts and controls that there are, whatever part of them the run
-has looked at: it is made from the whole picture (picture.py), where each control of each host stands as it was last
+has looked at: it is made from the fleet state (fleet_state.py), where each control of each host is as it was last
 looked at, with its age. A host is one series of `proscribe_host_state`, with its state as a label. Numbers that people
 compare come as the two counts they are made of as well, so that no rounding can hide a host.
 """
@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from ...duration import moment_of, spelled
 from ...finding import COMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
-from ..evaluation.fleet_state import Host, Picture, Rules
+from ..evaluation.fleet_state import FleetState, Host, Rules
 from ..evaluation.modes import OFF
 from ..evaluation.scope import controls_of, is_whole
 from ..text.wording import clean, end_of, nothing_known
@@ -25,29 +25,29 @@ from .spool import Spool
 
 
 class Export:
-    """The metrics of one run alone, where there is no other picture: the hosts that it asked."""
+    """The metrics of one run alone, where there is no other fleet state: the hosts that it asked."""
 
     def __init__(self, stream: TextIO, report: Mapping[str, Any]) -> None:
-        self._stream, self._report, self._picture = stream, report, Picture()
-        self._asked: set[str] = set()
+        self._stream, self._report, self._fleet_state = stream, report, FleetState()
+        self._in_run: set[str] = set()
 
     def add(self, answer: Answer) -> None:
-        self._picture.add(self._report, answer.record)
-        self._asked.add(answer.record["host"])
+        self._fleet_state.add(self._report, answer.record)
+        self._in_run.add(answer.record["host"])
 
     def not_served(self, host: str, why: str) -> None:
         """Nothing: `write` has them from the report."""
 
     def finish(self) -> None:
-        self._picture.close(self._report, self._asked)
-        write(self._stream, self._report, self._picture)
+        self._fleet_state.close(self._report, self._in_run)
+        write(self._stream, self._report, self._fleet_state)
 
 
-def write(stream: TextIO, report: Mapping[str, Any], picture: Picture) -> None:
-    """The picture as metrics; `report` is the fleet report of the newest run that is in it."""
+def write(stream: TextIO, report: Mapping[str, Any], fleet_state: FleetState) -> None:
+    """The fleet state as metrics; `report` is the fleet report of the newest run that is in it."""
     counts = _Counts()
     states, inventories, times, parts = Spool(), Spool(), Spool(), Spool()
-    for host in picture.at(_oldest(picture, report["run"]["finished"])):
+    for host in fleet_state.at(_oldest(fleet_state, report["run"]["finished"])):
         state, name = host.state, _label(host.name)
         counts.add(host, state)
         states.add(f'proscribe_host_state{{host="{name}",state="{state}"}} 1\n')
@@ -60,32 +60,32 @@ def write(stream: TextIO, report: Mapping[str, Any], picture: Picture) -> None:
     unserved = report.get("not_served") or ()
     for one in unserved:
         states.add(f'proscribe_host_state{{host="{_label(one["host"])}",state="{NOT_SERVED}"}} 1\n')
-    stream.writelines(_of_run(report["run"], picture))
-    meaning = "Hosts of the newest run that cannot be looked at; they are no expected hosts."
+    stream.writelines(_of_run(report["run"], fleet_state))
+    meaning = "Hosts of the newest run that Proscribe does not serve; they are no expected hosts."
     stream.writelines(_gauge("not_served_hosts", meaning, [({}, len(unserved))]))
     unknown = [({"control": control}, len(names)) for control, names in nothing_known(report).items()]
     meaning = "Services of which a control has nothing to look for, in the newest run."
     stream.writelines(_gauge("nothing_known_rules", meaning, unknown))
     stream.writelines(counts.gauges())
-    stream.writelines(_of_waivers(picture))
+    stream.writelines(_of_waivers(fleet_state))
     for metric, meaning, spool in (
         ("host_state", "1 for the state that the host is in.", states),
         ("host_info", "The inventory that the host belongs to.", inventories),
         (
             "host_checked_timestamp_seconds",
-            "When the host was looked at: the control that was not for longest; absent if one never was.",
+            "When the host was checked: its control with the oldest check; absent if one was never checked.",
             times,
         ),
         (
             "host_control_checked_timestamp_seconds",
-            "When each control was looked at, of hosts where that was not at one time; 0 for never.",
+            "When each control was checked, of hosts where the times differ; 0 for never.",
             parts,
         ),
     ):
         if spool.pieces or spool is states:
             stream.write(_head(metric, meaning))
             spool.pour(stream)
-    meaning = "Packets that the hosts' firewalls refused, and questions that their name filters did."
+    meaning = "Packets that the hosts' firewalls refused, and queries that their DNS filters refused."
     refused = [({"rule": rule}, packets) for rule, packets in sorted(counts.refused.items())]
     stream.writelines(_gauge("refused_packets", meaning, refused))
 
@@ -115,15 +115,19 @@ class _Counts:
         self.hosts[state] += 1
         self.seen += host.seen
         self.refused.update(host.attempts)
-        for control, look in host.observations.items():
-            self._by_control[control, look.mode or "unknown", OFF if look.mode == OFF else look.state] += 1
+        for control, observation in host.observations.items():
+            self._by_control[
+                control, observation.mode or "unknown", OFF if observation.mode == OFF else observation.state
+            ] += 1
             idle = 0
-            if look.rules:  # thousands of hosts have the very same, so they are gone through once, at the end
-                listed = self._lists.get(look.rules) or self._lists.setdefault(look.rules, _Listed(look.rules))
+            if observation.rules:  # thousands of hosts have the very same, so they are gone through once, at the end
+                listed = self._lists.get(observation.rules) or self._lists.setdefault(
+                    observation.rules, _Listed(observation.rules)
+                )
                 listed.times += 1
                 idle = listed.idle
-            unlisted = max(0, look.evaluated - len(look.rules))
-            idle = min(unlisted, max(0, look.idle - idle))
+            unlisted = max(0, observation.evaluated - len(observation.rules))
+            idle = min(unlisted, max(0, observation.idle - idle))
             self.rules[NOT_APPLICABLE] += idle
             self.rules[COMPLIANT] += unlisted - idle
 
@@ -159,27 +163,27 @@ class _Counts:
         yield from _gauge("rule_hosts", "Hosts that list the rule, by its state there.", hosts)
 
 
-def _of_run(run: Mapping[str, Any], picture: Picture) -> Iterator[str]:
+def _of_run(run: Mapping[str, Any], fleet_state: FleetState) -> Iterator[str]:
     """The newest run, and when there was one over the whole."""
     facts = {name: run.get(name) for name in ("id", "mode", "playbook", "catalog_version", "limit")}
     facts |= {"inventory": ",".join(run.get("inventory") or ()), "controls": ",".join(controls_of(run))}
     facts["whole"] = "true" if is_whole(run) else "false"
-    yield from _gauge("run_info", "The newest run; what it left out stands as it was last looked at.", [(facts, 1)])
+    yield from _gauge("run_info", "The newest run; what it left out is as it was last checked.", [(facts, 1)])
     for name in ("started", "finished"):
         moment = seconds(run[name])
         if moment is not None:
             yield from _gauge(f"report_{name}_timestamp_seconds", f"When the newest run {name}.", [({}, moment)])
     whole = [
-        ({"inventory": name}, seconds(picture.whole.get(name)) or 0)
-        for name in sorted({host.inventory for host in picture.hosts.values()})
+        ({"inventory": name}, seconds(fleet_state.whole.get(name)) or 0)
+        for name in sorted({host.inventory for host in fleet_state.hosts.values()})
     ]
     meaning = "When the newest run finished that asked every host of the inventory for every control; 0 for never."
     yield from _gauge("whole_run_finished_timestamp_seconds", meaning, whole)
 
 
-def _of_waivers(picture: Picture) -> Iterator[str]:
+def _of_waivers(fleet_state: FleetState) -> Iterator[str]:
     by_id: dict[tuple[str, str], dict[str, Any]] = {}
-    for listed in picture.waivers.values():
+    for listed in fleet_state.waivers.values():
         for one in listed:
             mine = by_id.setdefault((one["id"], one["status"]), {**one, "hosts": []})
             mine["hosts"] = [*mine["hosts"], *one["hosts"]]
@@ -188,7 +192,7 @@ def _of_waivers(picture: Picture) -> Iterator[str]:
     reviews = [(labels, one.get("review_by")) for labels, one in waivers]
     for name, times, meaning in (
         ("waiver_expiry_timestamp_seconds", ends, "When the waiver ends."),
-        ("waiver_review_timestamp_seconds", reviews, "When the waiver has to be looked at again."),
+        ("waiver_review_timestamp_seconds", reviews, "When the waiver has to be reviewed."),
     ):
         moments = [(labels, moment) for labels, time in times if (moment := seconds(time)) is not None]
         yield from _gauge(name, meaning, moments)
@@ -196,15 +200,15 @@ def _of_waivers(picture: Picture) -> Iterator[str]:
     yield from _gauge("waiver_hosts", "Hosts that the waiver is for.", hosts)
 
 
-def _oldest(picture: Picture, now: str) -> dict[int, str]:
+def _oldest(fleet_state: FleetState, now: str) -> dict[int, str]:
     """The times before which a look is too old, by for how many seconds one is good; 0 is for ever."""
-    lengths: Iterable[int] = {host.stale_after for host in picture.hosts.values()} - {0}
+    lengths: Iterable[int] = {host.stale_after for host in fleet_state.hosts.values()} - {0}
     return {length: spelled(moment_of(now) - datetime.timedelta(seconds=length)) for length in lengths}
 
 
 def _apart(host: Host) -> list[tuple[str, str]]:
     """When each control was looked at, where that was not at one time."""
-    times = [(control, look.at) for control, look in host.observations.items() if look.mode != OFF]
+    times = [(control, observation.at) for control, observation in host.observations.items() if observation.mode != OFF]
     return times if len({at for _, at in times}) > 1 else []
 
 

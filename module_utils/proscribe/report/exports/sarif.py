@@ -65,13 +65,13 @@ class Export:
                 self._results += 1
         for text, names in _unseen(answer).items():
             properties = {"host": answer.host, "rules": names}
-            told = {"level": "error", "message": {"text": f"{answer.host}: {text}"}, "properties": properties}
-            self._unseen.add(f'{_json(told)[:-1]},"locations":[{place}]}}', ",\n")
+            notification = {"level": "error", "message": {"text": f"{answer.host}: {text}"}, "properties": properties}
+            self._unseen.add(f'{_json(notification)[:-1]},"locations":[{place}]}}', ",\n")
 
     def not_served(self, host: str, why: str) -> None:
         text, properties = f"{clean(host)} is not served: {clean(why)}", {"host": clean(host), "state": NOT_SERVED}
-        told = {"level": "warning", "message": {"text": text}, "properties": properties}
-        self._unserved.append({**told, "locations": [location(clean(host))]})
+        notification = {"level": "warning", "message": {"text": text}, "properties": properties}
+        self._unserved.append({**notification, "locations": [location(clean(host))]})
 
     def finish(self) -> None:
         run, summary = self._report["run"], self._report["summary"]
@@ -91,8 +91,8 @@ class Export:
                 ],
             },
         }
-        for told in self._unserved:
-            self._unseen.add(_json(told), ",\n")
+        for notification in self._unserved:
+            self._unseen.add(_json(notification), ",\n")
         self._stream.write(f'],\n"invocations":[{_json(invocation)[:-1]},"toolExecutionNotifications":[')
         self._unseen.pour(self._stream)
         self._stream.write(f"]}}],{_json(details)[1:]}]}}\n")
@@ -100,13 +100,13 @@ class Export:
     def _result(self, line: Line) -> str:
         """What a result says of its line, without the braces: all but the host."""
         kind, level = KINDS[line.state]
-        told: dict[str, Any] = {"ruleId": line.rule, "kind": kind, "level": level, "message": {"text": line.text}}
+        result: dict[str, Any] = {"ruleId": line.rule, "kind": kind, "level": level, "message": {"text": line.text}}
         if line.mode:
-            told["properties"] = {"mode": line.mode}
+            result["properties"] = {"mode": line.mode}
         if line.state == WAIVED:
             justification = f"{line.waiver}: {self._reasons.get(line.waiver) or 'approved'}"
-            told["suppressions"] = [{"kind": "external", "status": "accepted", "justification": justification}]
-        return _json(told)[1:-1]
+            result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": justification}]
+        return _json(result)[1:-1]
 
 
 class Open(Export):

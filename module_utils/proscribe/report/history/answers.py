@@ -14,7 +14,7 @@ from ...finding import COMPLIANT, NONCOMPLIANT, REPAIRED, STATES
 from ...plan import CONTROLS
 from .database import Session
 from .recording import HOST, Plans
-from .tables import STORY, HostRow
+from .tables import HOST_COLUMNS, STORY, HostRow
 
 WHOLE = (json.dumps(list(CONTROLS)), "[]", "null")  # how a run over all controls has them in the history
 FLAPS = 3  # so many drifts of one rule on one host within the period are told as flapping
@@ -167,7 +167,7 @@ def incidents(session: Session, scope: Scope) -> Iterator[Incident]:
 def hosts(session: Session, name: str = "") -> list[HostRow]:
     """The hosts that runs ask for, or the one of that name; [] for a name that none of them has."""
     one = " WHERE name = :name" if name else ""
-    query = f"SELECT {', '.join(HostRow._fields)} FROM proscribe_host{one}"
+    query = f"SELECT {', '.join(HOST_COLUMNS)} FROM proscribe_host{one}"
     return [HostRow(*row) for row in session.rows(query, {"name": name})]
 
 

@@ -44,7 +44,7 @@ class Bundles:
         id_ = hashlib.sha256(canonical(rules).encode()).hexdigest()[:32]
         if id_ not in self._known:
             self._known[id_] = rules
-            self._adding += [{"id": id_, "rule": rule, "evidence": told} for rule, told in rules.items()]
+            self._adding += [{"id": id_, "rule": rule, "evidence": evidence} for rule, evidence in rules.items()]
         return id_
 
     def save(self) -> None:

@@ -38,7 +38,17 @@ from ..evaluation.scope import left_out
 from ..text.wording import clean, evidence
 from .bundles import Bundles, Rules
 from .database import Session
-from .tables import ADD_INCIDENT, ADD_RUN, DROP_INCIDENT, SET_HOST, HostRow, among, select_hosts, select_open
+from .tables import (
+    ADD_INCIDENT,
+    ADD_RUN,
+    DROP_INCIDENT,
+    HOST_COLUMNS,
+    SET_HOST,
+    HostRow,
+    among,
+    select_hosts,
+    select_open,
+)
 
 HOST = ""  # the rule of an episode that is about the host as a whole: it gave no answer, or a correction failed
 
@@ -163,10 +173,10 @@ class _Batch:
         self.adding: list[dict[str, Any]] = []
         self.hosts: list[dict[str, Any]] = []
         self.opened = self.closed = 0
-        wanted = among([record["host"] for record in records])
-        known = {row[0]: HostRow(*row) for row in session.rows(select_hosts(len(wanted)), wanted)}
+        names = among([record["host"] for record in records])
+        known = {row[0]: HostRow(*row) for row in session.rows(select_hosts(len(names)), names)}
         going: dict[str, list[Going]] = {}
-        for host, *incident in session.rows(select_open(len(wanted)), wanted):
+        for host, *incident in session.rows(select_open(len(names)), names):
             going.setdefault(host, []).append(Going(*incident))
         bundles.load(incident.bundle for incidents in going.values() for incident in incidents)
         for record in records:
@@ -177,9 +187,9 @@ class _Batch:
         at = self._when(record)
         # A run that ends late may bring an older look than the one that is known already; it says nothing new.
         fresh = [control for control in self.controls if at >= getattr(before, control)] if covered(record) else []
-        asked = self.run.finished >= before.asked
-        said = self.said.of(record, fresh, about_host=asked)
-        about = {*fresh, HOST} if asked else set(fresh)
+        expected = self.run.finished >= before.expected_at
+        said = self.said.of(record, fresh, about_host=expected)
+        about = {*fresh, HOST} if expected else set(fresh)
         open_: set[tuple[str, str]] = set()
         for incident in going:
             rules = self.bundles.rules(incident.bundle)
@@ -202,8 +212,8 @@ class _Batch:
         for (state, _, end), rules in beginning.items():
             self._add(record["host"], rules, Going("", state, at, self.run.id), end, at)
             self.opened += len(rules)
-        if asked or fresh:
-            self.hosts.append(self._host(record, before, fresh, at, asked))
+        if expected or fresh:
+            self.hosts.append(self._host(record, before, fresh, at, expected))
 
     def _end(
         self, rule: str, state: str, said: Mapping[str, tuple[str, str]], old: str, new: str, about: set[str]
@@ -240,24 +250,24 @@ class _Batch:
     def _withdrawn(self, rule: str, old: str, new: str) -> bool:
         """Whether a rule is not seen any more because the plan does not ask for it any more."""
         control, _, service = rule.partition("/")
-        asked_for = self.plans.services(new)
-        if not service or asked_for is None:
+        services = self.plans.services(new)
+        if not service or services is None:
             return False
-        if control not in asked_for:
+        if control not in services:
             return True
         before = self.plans.services(old)
         # A rule that is no service of the old plan is a setting, of which plans do not list the rules.
-        return before is not None and service in before.get(control, ()) and service not in asked_for[control]
+        return before is not None and service in before.get(control, ()) and service not in services[control]
 
     def _host(
-        self, record: Mapping[str, Any], before: HostRow, fresh: Iterable[str], at: str, asked: bool
+        self, record: Mapping[str, Any], before: HostRow, fresh: Iterable[str], at: str, expected: bool
     ) -> dict[str, Any]:
         row = before._replace(**dict.fromkeys(fresh, at))
         if fresh:
             row = row._replace(plan=record["plan"])
-        if asked:
-            row = row._replace(inventory=self.run.inventory, run=self.run.id, asked=self.run.finished)
-        return row._asdict()
+        if expected:
+            row = row._replace(inventory=self.run.inventory, run=self.run.id, expected_at=self.run.finished)
+        return dict(zip(HOST_COLUMNS, row))
 
 
 class Said:
@@ -283,13 +293,13 @@ class Said:
             }
             # With the rules themselves, so that none of their ids can become another's.
             self._same[key] = tuple(rules), here
-        told = self._same[key][1]
+        evidence = self._same[key][1]
         listed = [rule["state"] for rule in rules]
         # The host is worse than its rules when it gave no answer, or when a correction or a task failed.
         if about_host and record["state"] in BLIND and (not listed or _rank(record["state"]) < _rank(worst(listed))):
             errors = "; ".join(str(error["message"]) for error in record["errors"])
-            return {HOST: (record["state"], _printable(record["reason"] or errors or record["state"])), **told}
-        return told
+            return {HOST: (record["state"], _printable(record["reason"] or errors or record["state"])), **evidence}
+        return evidence
 
 
 def _rank(state: str) -> int:

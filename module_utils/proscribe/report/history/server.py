@@ -26,8 +26,8 @@ class Server:
         try:
             import sqlalchemy
         except ImportError:
-            told = "needs SQLAlchemy and psycopg beside Ansible; docs/history.md says how to install them"
-            raise HistoryError(f"a history at a URL {told}") from None
+            needs = "needs SQLAlchemy and psycopg beside Ansible; docs/history.md says how to install them"
+            raise HistoryError(f"a history at a URL {needs}") from None
         self._sql = sqlalchemy
         # psycopg 3 unless the URL names a driver; SQLAlchemy itself would look for psycopg 2.
         address = url.replace("postgresql://", "postgresql+psycopg://", 1)

@@ -48,9 +48,10 @@ STORY = """proscribe_episode e JOIN proscribe_bundle b ON b.id = e.bundle"""
 ADD_RUN = """INSERT INTO proscribe_run (id, playbook, mode, started, finished, inventory, scope, controls, summary)
     VALUES (:id, :playbook, :mode, :started, :finished, :inventory, :scope, :controls, :summary)"""
 
-_HOST = ("name", "inventory", "run", "asked", "plan", *CONTROLS)
-SET_HOST = f"""INSERT INTO proscribe_host ({", ".join(_HOST)}) VALUES ({", ".join(f":{key}" for key in _HOST)})
-    ON CONFLICT (name) DO UPDATE SET {", ".join(f"{key} = excluded.{key}" for key in _HOST[1:])}"""
+HOST_COLUMNS = ("name", "inventory", "run", "asked", "plan", *CONTROLS)
+SET_HOST = f"""INSERT INTO proscribe_host ({", ".join(HOST_COLUMNS)})
+    VALUES ({", ".join(f":{key}" for key in HOST_COLUMNS)})
+    ON CONFLICT (name) DO UPDATE SET {", ".join(f"{key} = excluded.{key}" for key in HOST_COLUMNS[1:])}"""
 
 ADD_BUNDLE = """INSERT INTO proscribe_bundle (id, rule, evidence) VALUES (:id, :rule, :evidence)
     ON CONFLICT (id, rule) DO NOTHING"""
@@ -69,7 +70,7 @@ class HostRow(NamedTuple):
     name: str
     inventory: str = ""
     run: str = ""
-    asked: str = ""
+    expected_at: str = ""  # the column `asked`
     plan: str = ""
     apps: str = ""
     browser: str = ""
@@ -79,7 +80,7 @@ class HostRow(NamedTuple):
 
 def select_hosts(count: int) -> str:
     """The query for so many hosts, by the parameters of `among`."""
-    return f"SELECT {', '.join(_HOST)} FROM proscribe_host WHERE name IN ({_places(count)})"
+    return f"SELECT {', '.join(HOST_COLUMNS)} FROM proscribe_host WHERE name IN ({_places(count)})"
 
 
 def select_open(count: int) -> str:

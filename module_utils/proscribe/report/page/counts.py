@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ...finding import NOT_APPLICABLE, STATES
 from ..evaluation.groups import AUDITED
 from ..evaluation.modes import AUDIT
+from ..text.wording import in_words
 from .bars import Piece, bar
 from .breakdown import Breakdown, Counts
 
@@ -55,6 +56,6 @@ def tables(breakdown: Breakdown, controls: Mapping[str, Mapping[str, Any]]) -> S
 
 
 def _row(name: str, counts: Counts, note: str) -> Row:
-    words = ", ".join(f"{counts[state]:,} {state.replace('_', ' ')}" for state in STATES if counts.get(state))
+    words = ", ".join(f"{counts[state]:,} {in_words(state)}" for state in STATES if counts.get(state))
     shown = {state: count for state, count in counts.items() if state != NOT_APPLICABLE or len(counts) == 1}
     return Row(name, name or NO_DEPARTMENT, bar(shown), words, note)

@@ -21,7 +21,7 @@ from typing import Any
 from ...finding import STATES, Finding
 from ..evaluation.groups import Group, Part
 from ..evaluation.modes import AUDIT, ENFORCE, OFF
-from ..text.wording import clean
+from ..text.wording import clean, in_words
 from .breakdown import Breakdown, Host
 
 # How much evidence the page carries, in characters; beyond it a rule stands there without its findings.
@@ -59,7 +59,7 @@ def script_data(breakdown: Breakdown, finished: str, most: int = MOST_EVIDENCE) 
     """The data, piece by piece, safe inside a `script` element."""
     texts, findings = Texts(), Lists()
     departments: dict[str, int] = {}
-    kept = {"platforms": Lists(), "errors": Lists(), "actions": Lists(), "controls": Lists()}
+    lists = {"platforms": Lists(), "errors": Lists(), "actions": Lists(), "controls": Lists()}
     rules = list(_rules(breakdown.rules, texts, findings, most, breakdown.settings))
     parts = [_part(part, texts) for part in breakdown.parts]
     yield '{"states":' + _json(STATES)
@@ -70,10 +70,10 @@ def script_data(breakdown: Breakdown, finished: str, most: int = MOST_EVIDENCE) 
     yield ',\n"groups":' + _json([_title(group) for group in breakdown.groups])
     yield ',\n"hosts":['
     for number, host in enumerate(breakdown.hosts):
-        yield (",\n" if number else "\n") + _json(_host(host, texts, departments, kept))
+        yield (",\n" if number else "\n") + _json(_host(host, texts, departments, lists))
     yield "]"
-    for name, lists in kept.items():
-        yield f',\n"{name}":' + _json(list(lists.numbers))
+    for name, numbered in lists.items():
+        yield f',\n"{name}":' + _json(list(numbered.numbers))
     yield ',\n"departments":' + _json(list(departments))
     yield ',\n"findings":' + _json(list(findings.numbers))
     yield ',\n"texts":' + _json(list(texts.numbers))
@@ -124,29 +124,29 @@ def _controls(controls: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, 
     """What of each control is done on the host, and how it stands, in words."""
     for name, control in controls.items():
         if mode := control["mode"]:
-            state = (control["state"] or "not looked at in this run").replace("_", " ")
+            state = in_words(control["state"] or "not checked in this run")
             yield name, mode if mode == OFF else f"{MODES[mode]}: {state}"
 
 
-def _host(host: Host, texts: Texts, departments: dict[str, int], kept: Mapping[str, Lists]) -> list[Any]:
+def _host(host: Host, texts: Texts, departments: dict[str, int], lists: Mapping[str, Lists]) -> list[Any]:
     facts = host.facts
     row: list[Any] = [
         clean(host.name),
         STATES.index(host.state),
         host.parts,
         [departments.setdefault(clean(name), len(departments)) for name in host.departments],
-        kept["platforms"].number(texts.number(item) for pair in facts["platform"].items() for item in pair),
+        lists["platforms"].number(texts.number(item) for pair in facts["platform"].items() for item in pair),
         texts.number(facts["checked_at"]),
         texts.number(facts["reason"]),
         facts["rules_evaluated"],
         facts["rules_not_applicable"] or 0,
         texts.number(facts["plan"]),
         -1 if facts["duration_ms"] is None else facts["duration_ms"],
-        kept["errors"].number(texts.number(e[key]) for e in facts["errors"] for key in ("control", "message")),
-        kept["actions"].number(texts.number(a[key]) for a in facts["actions"] for key in ("control", "action")),
+        lists["errors"].number(texts.number(e[key]) for e in facts["errors"] for key in ("control", "message")),
+        lists["actions"].number(texts.number(a[key]) for a in facts["actions"] for key in ("control", "action")),
         {number: texts.number(when) for number, when in host.since.items()},
         [item for rule, times in _most(facts["attempts"]) for item in (texts.number(rule), times)],
-        kept["controls"].number(texts.number(item) for pair in _controls(facts["controls"] or {}) for item in pair),
+        lists["controls"].number(texts.number(item) for pair in _controls(facts["controls"] or {}) for item in pair),
     ]
     while row[-1] in (-1, {}, []):
         row.pop()

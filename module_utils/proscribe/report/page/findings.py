@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ...finding import ERROR, NONCOMPLIANT, UNKNOWN
 from ..evaluation.groups import Group, Silent, silences
-from ..text.wording import counted, moment, some
+from ..text.wording import counted, in_words, moment, some
 from .breakdown import WHOLE, Breakdown
 from .listings import AT_ONCE, MOST, Column, Listing, beyond
 
@@ -75,7 +75,7 @@ def idle(group: Group, waivers: Iterable[Mapping[str, Any]]) -> list[str]:
         if about and waiver["status"] != "active" and (hosts := set(waiver["hosts"]).intersection(group.hosts)):
             where = f"for {some(sorted(hosts), FEW)} " if len(hosts) < len(group.hosts) else ""
             why = f": {waiver['why']}" if waiver.get("why") else ""
-            said.append(f"waiver {waiver['id']} {where}waives nothing ({waiver['status'].replace('_', ' ')}){why}")
+            said.append(f"waiver {waiver['id']} {where}waives nothing ({in_words(waiver['status'])}){why}")
     return [*said[:FEW], *([f"and {counted(len(said) - FEW, 'waiver')} more"] if len(said) > FEW else [])]
 
 
@@ -120,7 +120,7 @@ def new(report: Mapping[str, Any]) -> Listing | None:
     heading = f"New since {report['run'].get('baseline') or 'the baseline'}"
     columns = (("status", "State"), ("what", "Host"), ("", "Rule"), ("", "What"))
     rows = [(one["state"], one["host"], one["rule"], one["what"]) for one in found[:MOST]]
-    more, nothing = beyond(found, "finding", "report.json"), "Nothing that was not there before."
+    more, nothing = beyond(found, "finding", "report.json"), "No new findings."
     return Listing("new", heading, "New", columns, rows, "finding", more=more, nothing=nothing)
 
 
@@ -134,7 +134,7 @@ def attempts(breakdown: Breakdown) -> Listing | None:
 
 def not_served(report: Mapping[str, Any]) -> Listing | None:
     """The hosts that Proscribe cannot look at, which are counted apart."""
-    note = "Nobody connected to these hosts, and nothing is known of them."
+    note = "Proscribe did not connect to these hosts and knows nothing about them."
     hosts = [(one["host"], one["why"]) for one in report.get("not_served") or ()]
     return _hosts("not-served", "Not served", ("", "Why"), hosts, note)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ...finding import ERROR, NONCOMPLIANT, STATES, UNKNOWN
 from ..evaluation.modes import described
 from ..evaluation.scope import ban, left_out, parts
-from ..text.wording import clean, counted, not_in_force
+from ..text.wording import clean, counted, in_words, not_in_force
 from .bars import Piece, bar
 from .trend import Drawing, Run, drawing
 
@@ -25,27 +25,27 @@ def title(report: Mapping[str, Any]) -> str:
     expected = report["run"]["expected_hosts"]
     apart = report["summary"].get("not_served") or 0
     if not expected and apart:
-        return "None of the hosts is one that Proscribe serves"
+        return "Proscribe serves none of these hosts"
     if not expected:
-        return "No host was asked"
+        return "No host was selected"
     bad = hosts[ERROR] + hosts[NONCOMPLIANT]
     if expected == 1 and (bad or hosts[UNKNOWN]):
         return "The ban does not hold on this host" if bad else "Whether the ban holds on this host is unknown"
-    asked = "" if left_out(report["run"]) == 0 else " that was asked" if expected == 1 else " that were asked"
+    which = "" if left_out(report["run"]) == 0 else " that was selected" if expected == 1 else " that were selected"
     if bad:
         rest = f", and is unknown for {hosts[UNKNOWN]:,}" if hosts[UNKNOWN] else ""
-        return f"The ban does not hold on {bad:,} of {counted(expected, 'host')}{asked}{rest}"
+        return f"The ban does not hold on {bad:,} of {counted(expected, 'host')}{which}{rest}"
     if hosts[UNKNOWN]:
-        return f"Whether the ban holds is unknown for {hosts[UNKNOWN]:,} of {counted(expected, 'host')}{asked}"
+        return f"Whether the ban holds is unknown for {hosts[UNKNOWN]:,} of {counted(expected, 'host')}{which}"
     if idle := not_in_force(report):
         return idle[0].upper() + idle[1:]
     what = ban(report["run"])
     held = f"{what[0].upper()}{what[1:]} {'hold' if ' and ' in what else 'holds'} on"
     if apart:
-        served = f"the {counted(expected, 'host')}{asked} that {'is' if expected == 1 else 'are'} served"
+        served = f"the {counted(expected, 'host')}{which} that {'is' if expected == 1 else 'are'} served"
         return f"{held} {served}; {counted(apart, 'host')} {'is' if apart == 1 else 'are'} not"
-    if asked:
-        return f"{held} the {counted(expected, 'host')}{asked}"
+    if which:
+        return f"{held} the {counted(expected, 'host')}{which}"
     return f"{held} {'this host' if expected == 1 else f'all {expected:,} hosts'}"
 
 
@@ -74,7 +74,7 @@ def header(report: Mapping[str, Any], trend: Sequence[Run]) -> Header:
         beside=[*_scope(run), *parts(run), *described(summary.get("controls") or {})],
         title=title(report),
         hosts=hosts,
-        words=", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in hosts.items()),
+        words=", ".join(f"{count:,} {in_words(state)}" for state, count in hosts.items()),
         bar=bar(hosts),
         not_served=summary.get("not_served") or 0,
         figures=[

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ...finding import ERROR, NONCOMPLIANT, STATES
 from ..evaluation.arithmetic import MET
 from ..evaluation.groups import Group
-from ..text.wording import counted, moment
+from ..text.wording import counted, in_words, moment
 from .breakdown import Breakdown, Host
 
 ROWS = 400  # hosts that stand in the page with their evidence
@@ -45,11 +45,11 @@ class Hosts(NamedTuple):
 
 def hosts(breakdown: Breakdown) -> Hosts:
     """The worst hosts with their evidence, and the names of those that are as they have to be."""
-    told = sorted((host for host in breakdown.hosts if not _quiet(host)), key=lambda h: STATES.index(h.state))
+    listed = sorted((host for host in breakdown.hosts if not _quiet(host)), key=lambda h: STATES.index(h.state))
     quiet = [(state, [host.name for host in breakdown.hosts if _quiet(host) and host.state == state]) for state in MET]
     return Hosts(
-        [_row(host, breakdown) for host in told[:ROWS]],
-        _more(len(told) - ROWS),
+        [_row(host, breakdown) for host in listed[:ROWS]],
+        _more(len(listed) - ROWS),
         [Names(state, len(names), names[:NAMES], _more(len(names) - NAMES)) for state, names in quiet if names],
     )
 
@@ -78,7 +78,7 @@ def of_one(group: Group, found: str) -> str:
     """A group as it is said of one of its hosts, with what was found there."""
     about = f"{group.subject}, {group.what}" if group.what else group.subject
     if group.state not in (NONCOMPLIANT, ERROR):
-        about += f" ({group.state.replace('_', ' ')})"
+        about += f" ({in_words(group.state)})"
     if not found:
         return f"{about}: {group.why}"
     return f"{about}: {found}" + (f" ({group.why})" if group.causes else "")

@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ...finding import OPEN, STATES
-from ..text.wording import clean, counted, moment, percent, ratio
+from ..text.wording import clean, counted, in_words, moment, percent, ratio
 from .listings import AT_ONCE
 
 HERE = Path(__file__).parent
@@ -29,7 +29,7 @@ MEANING = {
     "noncompliant": "is broken, with the findings that show it",
     "unknown": "could not be seen",
     "waived": "is broken, and an active waiver covers it",
-    "repaired": "was broken, was corrected in this run, and held when it was looked at again",
+    "repaired": "was broken, was corrected in this run, and was compliant when checked again",
     "compliant": "holds",
     "not_applicable": "does not count here",
 }
@@ -56,7 +56,7 @@ def environment() -> Environment:
         "counted": counted,
         "flowing": flowing,
         "moment": moment,
-        "named": named,
+        "named": in_words,
         "percent": percent,
         "ratio": ratio,
         "thousands": "{:,}".format,
@@ -78,8 +78,3 @@ def flowing(value: object) -> Markup:
     """Text for an element (not for an attribute) in which long paths and names may go on in the next line."""
     plain = str(escape(clean(value)))  # the methods of Markup, which `re` uses, would escape the <wbr> too
     return Markup(re.sub("[/_]", r"\g<0><wbr>", plain))
-
-
-def named(state: str) -> str:
-    """A state in words."""
-    return state.replace("_", " ")

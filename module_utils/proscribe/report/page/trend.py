@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...finding import OPEN
-from ..text.wording import counted
+from ..text.wording import counted, in_words
 
 MOST = 60  # runs that are drawn
 COLUMNS = (  # of the table; see templates/trend.html.j2
@@ -66,7 +66,7 @@ def _column(run: Run, x: float, step: float, top: int) -> Column:
         height = max(count * (HEIGHT - 4) / top, 1.5)
         at -= height
         pieces.append((state, x, at, max(step - 1.5, 1), height))
-    words = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in counts.items())
+    words = ", ".join(f"{count:,} {in_words(state)}" for state, count in counts.items())
     return Column(run["finished"], words or "every host meets the ban", pieces)
 
 
@@ -81,11 +81,10 @@ def until(trend: Sequence[Run], run: object) -> Sequence[Run]:
 
 
 def _change(before: Run, now: Run) -> str:
-    hosts, asked = sum(now["hosts"].values()), sum(before["hosts"].values())
-    if hosts != asked:  # a limited run, or another inventory: the numbers say nothing without the whole
-        return (
-            f"Not meeting the ban: {_open(now):,} of {counted(hosts, 'host')}; before, {_open(before):,} of {asked:,}"
-        )
+    hosts, hosts_before = sum(now["hosts"].values()), sum(before["hosts"].values())
+    if hosts != hosts_before:  # a limited run, or another inventory: the numbers say nothing without the whole
+        less = f"before, {_open(before):,} of {hosts_before:,}"
+        return f"Not meeting the ban: {_open(now):,} of {counted(hosts, 'host')}; {less}"
     difference = _open(now) - _open(before)
     than = f"{abs(difference):,} {'more' if difference > 0 else 'fewer'} than" if difference else "as many as"
     return f"Not meeting the ban: {counted(_open(now), 'host')}, {than} before"

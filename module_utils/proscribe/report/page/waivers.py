@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..text.wording import counted, end_of, moment, some
+from ..text.wording import counted, end_of, in_words, moment, some
 
 SEVERAL = 6  # hosts and services that a waiver shows by name before it is unfolded
 MOST = 1000  # hosts that it shows at all
@@ -64,9 +64,7 @@ def waivers(found: Sequence[Mapping[str, Any]]) -> Sequence[Panel]:
 def _panel(waiver: Mapping[str, Any]) -> Panel:
     services, hosts = waiver.get("services") or ("nothing",), waiver.get("hosts") or ()
     rest = [key for key in waiver if key not in LABELS and key not in SAID]
-    facts = (
-        (LABELS.get(key, key.replace("_", " ").capitalize()), _value(key, waiver.get(key))) for key in (*LABELS, *rest)
-    )
+    facts = ((LABELS.get(key, in_words(key).capitalize()), _value(key, waiver.get(key))) for key in (*LABELS, *rest))
     return Panel(
         id=waiver["id"],
         sign=_sign(waiver),
@@ -89,7 +87,7 @@ def _order(waiver: Mapping[str, Any]) -> int:
 
 
 def _standing(waiver: Mapping[str, Any]) -> str:
-    status = str(waiver["status"]).replace("_", " ")
+    status = in_words(waiver["status"])
     return f"{status}, review overdue" if _sign(waiver) == OVERDUE else status
 
 

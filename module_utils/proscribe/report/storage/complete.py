@@ -71,11 +71,11 @@ def read_records(directory: Path) -> Iterator[dict[str, Any]]:
 def sharing(records: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
     """The records in a list, with one copy of each rule that thousands of hosts list with the same evidence."""
     rules: dict[str, Mapping[str, Any]] = {}
-    kept = []
+    complete = []
     for record in records:
         record["rules"] = [rules.setdefault(canonical(rule), rule) for rule in record["rules"]]
-        kept.append(record)
-    return kept
+        complete.append(record)
+    return complete
 
 
 def _parsed(path: Path, number: int, text: str) -> dict[str, Any]:

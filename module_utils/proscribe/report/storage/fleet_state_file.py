@@ -1,7 +1,7 @@
-"""The whole picture on disk: `whole.jsonl` beside the reports, read, brought up to date and replaced whole by each run.
+"""The fleet state on disk: `whole.jsonl` beside the reports, read, brought up to date and replaced whole by each run.
 
 Runs that end at once take their turns. What is written there is ours; a file that cannot be read any more is told, and
-a new picture begins, in which what no run has looked at since is unknown.
+a new fleet state begins, in which what no run has looked at since is unknown.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...plan import CONTROLS
-from ..evaluation.fleet_state import Host, Observation, Picture, Rules
+from ..evaluation.fleet_state import FleetState, Host, Observation, Rules
 from .files import FILE_MODE, whole
 
 SCHEMA = "proscribe/whole/1"
@@ -26,12 +26,12 @@ PATIENCE = 300  # seconds that a run waits for its turn
 
 
 class Busy(OSError):
-    """Another run has had the picture for too long."""
+    """Another run has had the fleet state for too long."""
 
 
 @contextlib.contextmanager
 def turn(reports: Path, patience: float = PATIENCE) -> Iterator[None]:
-    """The picture for this run alone; a run that is killed lets go. Raises OSError."""
+    """The fleet state for this run alone; a run that is killed lets go. Raises OSError."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(reports / LOCK, flags, FILE_MODE)
     try:
@@ -49,51 +49,51 @@ def turn(reports: Path, patience: float = PATIENCE) -> Iterator[None]:
         os.close(descriptor)
 
 
-def read(reports: Path) -> tuple[Picture, str]:
-    """The picture, and what was wrong with the file ("" for nothing); an empty one where there is none."""
-    picture = Picture()
+def read(reports: Path) -> tuple[FleetState, str]:
+    """The fleet state, and what was wrong with the file ("" for nothing); an empty one where there is none."""
+    fleet_state = FleetState()
     number = 0
     try:
         with (reports / FILE).open(encoding="utf-8") as lines:
             rules: dict[int, Rules] = {}
             for number, line in enumerate(lines, 1):
-                _line(picture, rules, json.loads(line), first=number == 1)
+                _line(fleet_state, rules, json.loads(line), first=number == 1)
     except FileNotFoundError:
-        return picture, ""
+        return fleet_state, ""
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        told = f"{reports / FILE}:{number} cannot be read ({type(error).__name__}: {error})"
-        return Picture(), f"{told}; hosts that no run looks at from now on are unknown"
-    return picture, ""
+        problem = f"{reports / FILE}:{number} cannot be read ({type(error).__name__}: {error})"
+        return FleetState(), f"{problem}; hosts that no later run checks are unknown"
+    return fleet_state, ""
 
 
-def _line(picture: Picture, rules: dict[int, Rules], line: dict[str, Any], first: bool) -> None:
+def _line(fleet_state: FleetState, rules: dict[int, Rules], line: dict[str, Any], first: bool) -> None:
     if first:
         if line["schema"] != SCHEMA:
             raise ValueError(f"schema is {line['schema']!r}, expected {SCHEMA!r}")
-        picture.whole, picture.waivers = dict(line["whole"]), dict(line["waivers"])
-        picture.used = line.get("used") is True
+        fleet_state.whole, fleet_state.waivers = dict(line["whole"]), dict(line["waivers"])
+        fleet_state.used = line.get("used") is True
     elif "of" in line:
-        rules[line["rules"]] = picture.same((str(rule), str(state)) for rule, state in line["of"])
+        rules[line["rules"]] = fleet_state.same((str(rule), str(state)) for rule, state in line["of"])
     else:
         observations = {
             name: Observation._make([*observation[:-1], rules[observation[-1]] if observation[-1] >= 0 else ()])
             for name, observation in zip(CONTROLS, line["looks"], strict=True)
         }
-        picture.hosts[line["host"]] = Host(
+        fleet_state.hosts[line["host"]] = Host(
             line["host"], line["inventory"], observations, line.get("attempts") or {}, line["stale_after"]
         )
 
 
-def write(reports: Path, picture: Picture) -> None:
-    """Replace the picture. Raises OSError."""
+def write(reports: Path, fleet_state: FleetState) -> None:
+    """Replace the fleet state. Raises OSError."""
     with whole(reports / FILE) as stream:
-        stream.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in _lines(picture))
+        stream.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in _lines(fleet_state))
 
 
-def _lines(picture: Picture) -> Iterator[dict[str, Any]]:
-    yield {"schema": SCHEMA, "whole": picture.whole, "waivers": picture.waivers, "used": picture.used}
+def _lines(fleet_state: FleetState) -> Iterator[dict[str, Any]]:
+    yield {"schema": SCHEMA, "whole": fleet_state.whole, "waivers": fleet_state.waivers, "used": fleet_state.used}
     numbers: dict[Rules, int] = {}
-    for host in picture.hosts.values():
+    for host in fleet_state.hosts.values():
         observations = []
         for name in CONTROLS:
             *said, rules = host.observations.get(name) or Observation()

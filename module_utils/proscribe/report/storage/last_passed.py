@@ -14,9 +14,9 @@ from ..evaluation.scope import Scope, controls_of, covers
 from .complete import NoSuchRun, UnreadableReport, read_report, runs
 
 
-def latest_passed(reports: Path, asked: Scope) -> Path:
+def latest_passed(reports: Path, scope: Scope) -> Path:
     """The directory of the run that a run over this scope is compared with. Raises NoSuchRun."""
-    found, failed = _accepted(_newest_first(reports), asked)
+    found, failed = _accepted(_newest_first(reports), scope)
     if found:
         return reports / found
     if failed:
@@ -24,11 +24,11 @@ def latest_passed(reports: Path, asked: Scope) -> Path:
     raise NoSuchRun(f"no complete report latest in {reports} that covers this run; {_there(reports)}")
 
 
-def _accepted(told: Iterable[tuple[str, Mapping[str, Any]]], asked: Scope) -> tuple[str, str]:
+def _accepted(runs: Iterable[tuple[str, Mapping[str, Any]]], scope: Scope) -> tuple[str, str]:
     """Of runs, the newest first: which is the baseline, and the newest that failed its gate; "" for none."""
     failed = began = ""
-    for name, run in told:
-        if not covers(run, asked):
+    for name, run in runs:
+        if not covers(run, scope):
             continue
         verdict = run.get("verdict") or {}
         if verdict.get("gate") and verdict.get("passed"):
@@ -42,11 +42,11 @@ def _accepted(told: Iterable[tuple[str, Mapping[str, Any]]], asked: Scope) -> tu
 
 def retained(reports: Path) -> list[Path]:
     """The runs that some gate may still ask for: for each scope that stands in `reports`, its baseline."""
-    told = list(_newest_first(reports))
+    runs = list(_newest_first(reports))
     scopes = {
-        Scope(tuple(run.get("inventory") or ()), str(run.get("limit") or ""), controls_of(run)) for _, run in told
+        Scope(tuple(run.get("inventory") or ()), str(run.get("limit") or ""), controls_of(run)) for _, run in runs
     }
-    return [reports / name for asked in scopes if (name := _accepted(told, asked)[0])]
+    return [reports / name for scope in scopes if (name := _accepted(runs, scope)[0])]
 
 
 def _newest_first(reports: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:

@@ -24,9 +24,9 @@ def stays(reports: Path, run: Mapping[str, Any], hosts: Collection[str]) -> str:
         present = read_report(directory)["run"]
         if not is_whole(present):  # no run over the whole has been yet
             return ""
-        kept = f"{LATEST} stays {directory.name}"
+        unchanged = f"{LATEST} stays {directory.name}"
         if not is_whole(run):
-            return f"{kept}: this run is over a part"
+            return f"{unchanged}: this run is over a part"
         if same_inventory(present.get("inventory"), run.get("inventory")):
             return ""
         there = {record["host"] for record in read_records(directory)} - {LOCALHOST}
@@ -36,6 +36,6 @@ def stays(reports: Path, run: Mapping[str, Any], hosts: Collection[str]) -> str:
     if not missing:
         return ""
     return (
-        f"{kept}: this run is over another inventory, which lacks {some(missing, 3)} of"
-        f" {clean(', '.join(present.get('inventory') or ()))} (if that is no more, delete {reports / LATEST})"
+        f"{unchanged}: this run is over another inventory, which lacks {some(missing, 3)} of"
+        f" {clean(', '.join(present.get('inventory') or ()))} (if that no longer exists, delete {reports / LATEST})"
     )

@@ -30,18 +30,18 @@ DIFFS = "diffs"
 GOING = ".going-"
 
 
-def prune(reports: Path, now: str, keep: int, wanted: Iterable[Path] = ()) -> list[str]:
+def prune(reports: Path, now: str, keep: int, needed: Iterable[Path] = ()) -> list[str]:
     """Take away the folders of the runs that began more than `keep` seconds before `now` (2026-11-25T08:00:00Z), but
     for those `wanted` and the latest. Returns what could not be taken away, in sentences; raises nothing.
     """
     oldest = moment_of(now) - datetime.timedelta(seconds=keep)
     try:
-        retained = {path.resolve() for path in (*wanted, *baselines(reports), reports / LATEST, reports / NEWEST)}
+        retained = {path.resolve() for path in (*needed, *baselines(reports), reports / LATEST, reports / NEWEST)}
         problems = _prune(reports, oldest, retained)
         if (reports / DIFFS).is_dir() and not (reports / DIFFS).is_symlink():
             problems += _prune(reports / DIFFS, oldest, {(reports / DIFFS / path.name).resolve() for path in retained})
     except OSError as error:
-        return [f"old reports could not be looked for: {error}"]
+        return [f"old reports could not be listed: {error}"]
     return problems
 
 
@@ -61,7 +61,7 @@ def _prune(folder: Path, oldest: datetime.datetime, retained: Collection[Path]) 
         except FileNotFoundError:  # another run that ends now is at it
             continue
         except OSError as error:
-            problems.append(f"the old report {name} could not be taken away: {error}")
+            problems.append(f"the old report {name} could not be removed: {error}")
     return problems
 
 

@@ -91,8 +91,8 @@ def _items(noun: str, removed: Sequence[str], added: Sequence[str], of: str = ""
     for verb, items in (("added", added), ("removed", removed)):
         if items:
             count = f"{of}: {len(items):,}" if of else counted(len(items), noun)
-            telling = sorted(items, key=lambda item: not item.strip() or item.startswith(COMMENT))  # comments last
-            said.append(f"{count} {verb}: {some([clip(clean(item.strip()), ITEM) for item in telling], FEW)}")
+            ordered = sorted(items, key=lambda item: not item.strip() or item.startswith(COMMENT))  # comments last
+            said.append(f"{count} {verb}: {some([clip(clean(item.strip()), ITEM) for item in ordered], FEW)}")
     return said
 
 

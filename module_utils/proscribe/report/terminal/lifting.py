@@ -37,7 +37,7 @@ def render(
     else:
         rest = "; the ban is not in force there" if lifted else ""
         lines = wrap(f"lifted {where}{rest}", width, 3)
-        lines += ["this puts it back:", f"  {back}"] if lifted and back else []
+        lines += ["this enforces it again:", f"  {back}"] if lifted and back else []
     missed = [host for host in expected if host not in lifted]
     for host in missed[:MOST]:
         lines += wrap(f"not lifted on {clean(host)}: {_why(heard.get(host))}", width, 2)

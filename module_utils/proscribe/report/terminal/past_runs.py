@@ -10,7 +10,7 @@ from ...duration import moment_of, shown, spelled
 from ...finding import OPEN
 from ..history import History, Scope, answers, names
 from ..text.layout import cells, clip, flow, paint, row, wrap
-from ..text.wording import clean, counted, moment, percent, ratio
+from ..text.wording import clean, counted, in_words, moment, percent, ratio
 from .summary import COLOUR, NARROWEST, Screen
 
 SCHEMA = "proscribe/history/1"
@@ -29,12 +29,12 @@ def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: 
     with history.database.reading() as session:
         names.check(session, history.plans, scope)
         number, first, last = answers.runs(session, scope.since)
-        asked_for = answers.hosts(session, scope.host)
-        told: list[dict[str, Any]] = []
+        hosts = answers.hosts(session, scope.host)
+        incidents: list[dict[str, Any]] = []
         if scope.host or scope.rule:
             for incident in answers.incidents(session, scope):
-                told.append(incident._asdict())
-                if len(told) == MOST_INCIDENTS:
+                incidents.append(incident._asdict())
+                if len(incidents) == MOST_INCIDENTS:
                     break
         return {
             "schema": SCHEMA,
@@ -42,15 +42,15 @@ def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: 
             **scope._asdict(),
             "runs": {"number": number, "first": first, "last": last},
             "looked": {
-                "hosts": len(asked_for),
-                "never": answers.never(asked_for, history.plans, scope.rule.partition("/")[0]),
+                "hosts": len(hosts),
+                "never": answers.never(hosts, history.plans, scope.rule.partition("/")[0]),
             },
             "wrong": [one._asdict() for one in answers.wrong(session, scope)],
             "repaired": answers.repairs(session, scope)._asdict(),
             "flapping": [one._asdict() for one in answers.flapping(session, scope)],
             "unseen": [one._asdict() for one in answers.unseen(session, scope, before)],
             "trend": answers.trend(session, scope.since),
-            "episodes": told,
+            "episodes": incidents,
         }
 
 
@@ -69,7 +69,7 @@ def _lines(past: Mapping[str, Any], width: int, most: int, colours: bool) -> lis
     one = bool(past["host"] or past["rule"])
     parts = [
         ("wrong now", _wrong(past, width, most, colours)),
-        ("put right", flow([_repaired(past["repaired"])], width)),
+        ("corrected", flow([_repaired(past["repaired"])], width)),
         ("flapping", _flapping(past["flapping"], width, max(2, most // 2))),
         ("not seen any more", _unseen(past, width, max(2, most // 4))),
         ("what happened", _incidents(past, width, most, colours) if one else []),
@@ -104,13 +104,13 @@ def _wrong(past: Mapping[str, Any], width: int, most: int, colours: bool) -> lis
             f"{clean(first['host'])}: {clean(first['evidence'])}" if first["hosts"] > 1 else clean(first["evidence"])
         )
         rows.append((clean(subject), first["state"], f"{for_}; {found}" if first["evidence"] else for_))
-    lines = _table(rows, width, most, colours, "thing")
+    lines = _table(rows, width, most, colours, "item")
     never = [f"{control} on {counted(hosts, 'host')}" for control, hosts in past["looked"]["never"].items()]
     if not rows and not past["looked"]["hosts"]:
-        lines = [f"not known: no run asks {'this host' if past['host'] else 'any host'} any more"]
+        lines = [f"not known: no run covers {'this host' if past['host'] else 'any host'} any more"]
     elif not rows:
-        lines = ["nothing where a run has looked" if never else "nothing"]
-    return [*lines, *(wrap(f"not looked at yet: {', '.join(never)}", width, 2) if never else [])]
+        lines = ["nothing on what a run has checked" if never else "nothing"]
+    return [*lines, *(wrap(f"not checked yet: {', '.join(never)}", width, 2) if never else [])]
 
 
 def _grouped(wrong: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
@@ -137,33 +137,33 @@ def _repaired(repairs: Mapping[str, Any]) -> str:
 
 
 def _flapping(flaps: Sequence[Mapping[str, Any]], width: int, most: int) -> list[str]:
-    told = [
+    entries = [
         f"{clean(one['host'])} {clean(one['rule'])}: drifted {one['times']} times, last {moment(one['last'])}"
         for one in flaps
     ]
-    return [line for text in _limited(told, most, "more") for line in wrap(text, width, 2)]
+    return [line for text in _limited(entries, most, "more") for line in wrap(text, width, 2)]
 
 
 def _unseen(past: Mapping[str, Any], width: int, most: int) -> list[str]:
-    told = [
+    entries = [
         f"{clean(one['host'])}, for {_ago(past['now'], one['last_seen'])} (since {moment(one['last_seen'])})"
         if one["last_seen"]
         else f"{clean(one['host'])}, ever"
         for one in past["unseen"]
     ]
-    return [line for text in _limited(told, most, "more hosts") for line in wrap(text, width, 2)]
+    return [line for text in _limited(entries, most, "more hosts") for line in wrap(text, width, 2)]
 
 
 def _incidents(past: Mapping[str, Any], width: int, most: int, colours: bool) -> list[str]:
     rows = []
     for one in past["episodes"]:
-        until = f"until {moment(one['closed'])} ({one['ended'].replace('_', ' ')})" if one["closed"] else "until now"
+        until = f"until {moment(one['closed'])} ({in_words(one['ended'])})" if one["closed"] else "until now"
         if not one["closed"] and one["last_seen"]:
             until += f", last seen {moment(one['last_seen'])}"
         text = f"{moment(one['opened'])} {until}" + (f"; {clean(one['evidence'])}" if one["evidence"] else "")
         about = [one["host"]] if past["rule"] else [one["rule"] or THE_HOST]
         rows.append((clean(" ".join(about)), one["state"], text))
-    return _table(rows, width, most, colours, "episode")
+    return _table(rows, width, most, colours, "incident")
 
 
 def _trend(trend: Sequence[Mapping[str, Any]], width: int, most: int) -> list[str]:
@@ -176,11 +176,11 @@ def _trend(trend: Sequence[Mapping[str, Any]], width: int, most: int) -> list[st
         hosts = point["hosts"]
         bad, total = sum(hosts[state] for state in OPEN), sum(hosts.values())
         text = f"{moment(point['finished'])}  {bad:,} of {counted(total, 'host')} not meeting the ban"
-        told = f"{text}   compliant {ratio(point['compliance_strict'])}   {point['mode']}"
-        if cells(told) > width:  # the share is what people compare, so it is not what is cut off
+        line = f"{text}   compliant {ratio(point['compliance_strict'])}   {point['mode']}"
+        if cells(line) > width:  # the share is what people compare, so it is not what is cut off
             text = text.replace(counted(total, "host"), f"{total:,}")
-            told = f"{text}, {percent(point['compliance_strict'])} compliant"
-        lines.append(clip(told, width))
+            line = f"{text}, {percent(point['compliance_strict'])} compliant"
+        lines.append(clip(line, width))
     return lines
 
 
@@ -191,9 +191,9 @@ def _table(rows: Sequence[tuple[str, str, str]], width: int, most: int, colours:
     widths = (min(max(cells(first) for first, _, _ in shown_), width // 3), max(cells(state) for _, state, _ in shown_))
     lines: list[str] = []
     for first, state, text in shown_:
-        told = row(clip(first, width // 3), state, text, widths, width, 2)
-        told[0] = told[0].replace(f"  {state}", "  " + paint(state, COLOUR.get(state, ""), colours=colours), 1)
-        lines += told
+        printed = row(clip(first, width // 3), state, text, widths, width, 2)
+        printed[0] = printed[0].replace(f"  {state}", "  " + paint(state, COLOUR.get(state, ""), colours=colours), 1)
+        lines += printed
     more = len(rows) - most
     return [*lines, f"and {counted(more, f'more {noun}')}; --json has them all"] if more > 0 else lines
 

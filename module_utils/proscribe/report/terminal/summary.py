@@ -26,7 +26,7 @@ from ..evaluation.modes import described
 from ..evaluation.scope import parts as left_out_in_words
 from ..text.command import Suggestion
 from ..text.layout import cells, clip, flow, paint, row, wrap
-from ..text.wording import clean, counted, end_of, moment, nothing_known, percent, ratio, some
+from ..text.wording import clean, counted, end_of, in_words, moment, nothing_known, percent, ratio, some
 
 NARROWEST = 40
 FEW_NAMED = 3  # services with nothing to look for that are named
@@ -77,7 +77,7 @@ def render(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], scre
 
 def _headline(report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], width: int, colours: bool) -> list[str]:
     summary, run = report["summary"], report["run"]
-    states = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in summary["hosts"].items() if count)
+    states = ", ".join(f"{count:,} {in_words(state)}" for state, count in summary["hosts"].items() if count)
     parts = [f"{counted(len(records), 'host')}: {states or 'none'}"]
     if apart := summary.get("not_served"):
         parts.append(f"{apart:,} not served")
@@ -116,7 +116,7 @@ def _table(
         *_of_nothing_known(report),
         *_of_upcoming(report["upcoming"]),
         *_limited(
-            [Row(clean(n), "unexpected", "answered, and was not asked", "yellow") for n in unexpected], 2, "host"
+            [Row(clean(n), "unexpected", "answered, but was not expected", "yellow") for n in unexpected], 2, "host"
         ),
     ]
     if not rows:
@@ -168,7 +168,7 @@ def _of_waivers(waivers: Iterable[Mapping[str, Any]]) -> list[Row]:
         if waiver.get("review_overdue"):
             since = f" since {due}" if (due := clean(waiver.get("review_by") or "")[:10]) else ""
             text, colour = f"review overdue{since}, waives until {end}: {scope}, approved by {by}", "yellow"
-        state = waiver["status"].replace("_", " ")
+        state = in_words(waiver["status"])
         rows.append(Row(f"waiver {clean(waiver['id'])}", state.upper() if state == "expired" else state, text, colour))
     return rows
 

@@ -66,12 +66,12 @@ class Call(NamedTuple):
         """The call of a run of report.json. What older reports, and merged ones, do not say is made up from the rest:
         the launcher of this checkout, the inventory and the controls.
         """
-        told = run.get("command")
-        if isinstance(told, Mapping) and told.get("program"):
+        command = run.get("command")
+        if isinstance(command, Mapping) and command.get("program"):
             program, options, withheld = (
-                tuple(map(str, told.get(name) or ())) for name in ("program", "options", "withheld")
+                tuple(map(str, command.get(name) or ())) for name in ("program", "options", "withheld")
             )
-            word, playbook, cwd = (str(told.get(name) or "") for name in ("word", "playbook", "cwd"))
+            word, playbook, cwd = (str(command.get(name) or "") for name in ("word", "playbook", "cwd"))
             return cls(program, word, playbook, options, cwd, withheld)
         made_up = [part for source in run.get("inventory") or () for part in ("-i", str(source))]
         if len(run.get("controls") or ()) not in (0, len(CONTROLS)):

@@ -38,6 +38,11 @@ def message(text: object) -> str:
     return PREFIXES.sub("", " ".join(clean(cut(str(text), LINE)).split())) or "no message"
 
 
+def in_words(key: object) -> str:
+    """A state, a status or a key in words: `not applicable`."""
+    return str(key).replace("_", " ")
+
+
 def moment(time: object) -> str:
     """A UTC time as people read it, to the minute: `2026-11-25 08:00 UTC`; anything else as it is."""
     parts = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(?:\.\d+)?Z", str(time))
@@ -121,21 +126,21 @@ def cause(finding: Mapping[str, Any]) -> Cause:
     """The cause that a finding shares with those of other rules: all of it but the name that it is about."""
     detail, id_ = ALONGSIDE.sub("", str(finding["detail"] or "")), str(finding["id"] or "")
     text = _without_name(detail, id_) if id_ else detail
-    return Cause(clean(text or "not as it has to be"), clean(finding["manager"] or ""), clean(finding["path"] or ""))
+    return Cause(clean(text or "not as required"), clean(finding["manager"] or ""), clean(finding["path"] or ""))
 
 
 def _without_name(text: str, name: str) -> str:
     """The text with `(name)` for that name, where it stands as a word of its own. An expression that looks for both
     would try each place of the text with all of the name.
     """
-    told: list[str] = []
+    parts: list[str] = []
     done = 0
     while (begin := text.find(name, done)) >= 0:
         end = begin + len(name)
         whole = not BEFORE.match(text[max(begin - 1, 0) : begin]) and not AFTER.match(text[end : end + 1])
-        told += [text[done:begin], "(name)" if whole else name]
+        parts += [text[done:begin], "(name)" if whole else name]
         done = end
-    return "".join(told) + text[done:]
+    return "".join(parts) + text[done:]
 
 
 def causes(shared: Sequence[Cause]) -> str:

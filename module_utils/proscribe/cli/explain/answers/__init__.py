@@ -29,8 +29,8 @@ REASONS = {"apps": apps.reasons, "browser": browser.reasons, "firewall": firewal
 def answers(about: Subject, policy: Policy) -> dict[str, Answer]:
     """Every control's answer."""
     if not policy.facts.served:
-        told = Reason(OPEN, f"{policy.facts.os} is not looked at yet, and nothing is enforced on it")
-        return dict.fromkeys(CONTROLS, Answer(OPEN, (told,)))
+        reason = Reason(OPEN, f"{policy.facts.os} is not checked yet, and nothing is enforced on it")
+        return dict.fromkeys(CONTROLS, Answer(OPEN, (reason,)))
     return {control: _answer(list(REASONS[control](about, policy))) for control in CONTROLS}
 
 

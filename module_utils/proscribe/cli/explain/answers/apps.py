@@ -26,11 +26,11 @@ def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
     if section is None:
         yield off("apps")
         return
-    if about.kind == FILE and not file_names.scanned(about.asked.word):
+    if about.kind == FILE and not file_names.scanned(about.question.word):
         yield Reason(OPEN, "no files are looked for there: what lies there belongs to the host's package systems")
         return
     if about.kind == FILE and not about.relations:
-        yield Reason(OPEN, "files are looked at by their name, and nothing restricted is called so")
+        yield Reason(OPEN, "files are recognised by name, and no restricted program has this name")
         return
     for service in about.services("is", "program", "blocks", "file"):
         entry = section["services"].get(service.id)
@@ -42,7 +42,7 @@ def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
             if relation.how == "program":
                 yield from _program(relation, policy, entry)
             elif relation.how == "file":
-                yield from _file(about.asked.word, policy, service.id, section)
+                yield from _file(about.question.word, policy, service.id, section)
             elif relation.how in ("is", "blocks"):
                 yield from _service(policy, service.id, entry)
 
@@ -71,7 +71,7 @@ def _program(relation: Relation, policy: Policy, entry: Mapping[str, Any]) -> It
     elif system in PACKAGE_SYSTEMS:
         yield Reason(OPEN, f"{relation.what}: found by the program it belongs to, not by itself", id_)
     elif not what.startswith(EXTENSION):
-        yield Reason(OPEN, f"{relation.what}: no host here is looked at for it", id_)
+        yield Reason(OPEN, f"{relation.what}: no host here is checked for it", id_)
 
 
 def _file(word: str, policy: Policy, service: str, section: Mapping[str, Any]) -> Iterator[Reason]:

@@ -29,8 +29,8 @@ def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
         yield off("browser")
     elif not _families(policy):
         for reason in _all(about, policy, section):
-            told = f"{reason.text}; no browser that reads policies was found here, and other programs do not"
-            yield reason._replace(status=DEPENDS, text=told) if reason.status == BLOCKED else reason
+            text = f"{reason.text}; no browser that reads policies was found here, and other programs do not"
+            yield reason._replace(status=DEPENDS, text=text) if reason.status == BLOCKED else reason
     else:
         yield from _all(about, policy, section)
 
@@ -69,55 +69,59 @@ def _extensions(about: Subject, policy: Policy, section: Mapping[str, Any]) -> I
                 here = OF_STORE.get(store, "chromium") in _families(policy)
                 text = f"{relation.what}, of {relation.service.name}"
                 for reason in by_mode(policy, relation.service.id, entry, text):
-                    told = f"{reason.text}; no browser of that store was found here"
-                    yield reason if here or reason.status != BLOCKED else reason._replace(status=DEPENDS, text=told)
+                    remark = f"{reason.text}; no browser of that store was found here"
+                    yield reason if here or reason.status != BLOCKED else reason._replace(status=DEPENDS, text=remark)
             else:
-                yield missing(policy, "browser", relation.service, "the browsers are told of no such extension")
+                yield missing(policy, "browser", relation.service, "the browser policies name no such extension")
 
 
 def _site(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
-    asked = Name(about.asked.host, about.asked.path)
+    target = Name(about.question.host, about.question.path)
     services = section["services"]
     waived = {id_: entry for id_, entry in services.items() if entry["mode"] == "waived"}
     for id_, entry in services.items():
-        fits = [one for one in names(entry) if covers(one, asked)]
+        fits = [one for one in names(entry) if covers(one, target)]
         if not fits:
-            pages = [str(one) for one in names(entry) if one.path and covers(Name(one.host), Name(asked.host))]
+            pages = [str(one) for one in names(entry) if one.path and covers(Name(one.host), Name(target.host))]
             if pages and entry["mode"] in RESTRICTED:
                 yield Reason(OPEN, f"of this host only {some(pages, 3)} is blocked, for {entry['name']}", id_)
             continue
         nearest = max(fits, key=_closeness)
-        where = f"{within(asked.host, str(nearest))}, of {entry['name']}"
-        allowed = [one for one in map(name, entry["allow"]) if covers(one, asked)]
+        where = f"{within(target.host, str(nearest))}, of {entry['name']}"
+        allowed = [one for one in map(name, entry["allow"]) if covers(one, target)]
         # What blocks together is what at least one blocks; so each service is asked with the waived ones alone.
-        if entry["mode"] not in RESTRICTED or Verdicts({**waived, id_: entry}).blocked(asked):
+        if entry["mode"] not in RESTRICTED or Verdicts({**waived, id_: entry}).blocked(target):
             yield from by_mode(policy, id_, entry, where)
         elif allowed:
             yield Reason(OPEN, f"{max(allowed, key=_closeness)} stays open, though {nearest} is blocked", id_)
     for service in about.services("blocks"):
         if service.id not in services:
-            yield missing(policy, "browser", service, "not a site that the browsers are told of")
-    yield from _as_browsers_read_it(asked, section, _families(policy))
+            yield missing(policy, "browser", service, "not a site in the browser policies")
+    yield from _as_browsers_read_it(target, section, _families(policy))
 
 
 def _closeness(one: Name) -> tuple[int, int]:
     return len(one.host), len(one.path)
 
 
-def _as_browsers_read_it(asked: Name, section: Mapping[str, Any], families: Collection[str]) -> Iterator[Reason]:
+def _as_browsers_read_it(target: Name, section: Mapping[str, Any], families: Collection[str]) -> Iterator[Reason]:
     """Where a family of browsers that is here cannot do just what is wanted."""
     if section["mode"] != "enforce":
         return
     try:
-        wanted = rules(section)
+        desired_rules = rules(section)
     except ControlError as error:
-        yield Reason(DEPENDS, f"the browsers cannot be told so: {error}")
+        yield Reason(DEPENDS, f"browser policies cannot express this: {error}")
         return
-    blocked = Verdicts(section["services"]).blocked(asked)
-    listed = firefox.lists(wanted)
+    blocked = Verdicts(section["services"]).blocked(target)
+    listed = firefox.lists(desired_rules)
     for family, title, does in (
-        ("chromium", "Chromium and its relatives", Closest(map(str, wanted.block), map(str, wanted.allow))),
+        (
+            "chromium",
+            "Chromium and its relatives",
+            Closest(map(str, desired_rules.block), map(str, desired_rules.allow)),
+        ),
         ("firefox", "Firefox", Unless(listed.block, listed.exceptions)),
     ):
-        if family in families and does.blocked(asked) != blocked:
+        if family in families and does.blocked(target) != blocked:
             yield Reason(DEPENDS, f"{title} cannot tell it apart and {'opens' if blocked else 'blocks'} it")

@@ -39,10 +39,10 @@ def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
 
 
 def _resolved(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
-    host, backend = about.asked.host, policy.restrictions.dns_backend
+    host, backend = about.question.host, policy.restrictions.dns_backend
     listed = desired.of_plan(section, {}, canaries=False).names  # all that a hosts file can say
-    wanted = desired.of_plan(section, {}, canaries=True)
-    nearest = desired.covering(host, wanted.names | wanted.through)
+    desired_names = desired.of_plan(section, {}, canaries=True)
+    nearest = desired.covering(host, desired_names.names | desired_names.through)
     for id_, entry in section["services"].items():
         fits = desired.covering(host, {*entry["domains"], *entry.get("canaries", ())})
         if not fits:
@@ -50,9 +50,9 @@ def _resolved(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Ite
         where = f"{within(host, fits)}, of {entry['name']}"
         if entry["mode"] not in RESTRICTED:
             yield from by_mode(policy, id_, entry, where)
-        elif nearest not in wanted.names:
-            kept = nearest or f"{fits}, which a waived service has too,"
-            yield Reason(OPEN, f"{kept} stays open" + (f", though {fits} is blocked" if nearest else ""), id_)
+        elif nearest not in desired_names.names:
+            open_name = nearest or f"{fits}, which a waived service has too,"
+            yield Reason(OPEN, f"{open_name} stays open" + (f", though {fits} is blocked" if nearest else ""), id_)
         elif host in listed or backend in FILTERS:
             yield from by_mode(policy, id_, entry, where)
         elif backend == HOSTS_FILE:
@@ -63,4 +63,4 @@ def _resolved(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Ite
                 yield reason._replace(status=DEPENDS, text=text) if reason.status == BLOCKED else reason
     for service in about.services("blocks"):
         if service.id not in section["services"]:
-            yield missing(policy, "dns", service, "not a name that the resolver is told of")
+            yield missing(policy, "dns", service, "not a name that the resolver blocks")

@@ -24,8 +24,8 @@ def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
     if about.kind == ADDRESS:
         yield from _address(about, policy, section)
         return
-    if about.asked.port is not None:
-        yield from _everywhere(about.asked.port, policy, section)
+    if about.question.port is not None:
+        yield from _everywhere(about.question.port, policy, section)
     for service in about.services("is", "blocks"):
         entry = section["services"].get(service.id)
         if entry is None:
@@ -43,9 +43,9 @@ def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
 
 
 def _address(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
-    asked, port = about.asked.network, about.asked.port
-    assert asked is not None  # that is what an ADDRESS is
-    exempt = [text for text in section["settings"].get("management", ()) if _inside(asked, text)]
+    network, port = about.question.network, about.question.port
+    assert network is not None  # that is what an ADDRESS is
+    exempt = [text for text in section["settings"].get("management", ()) if _inside(network, text)]
     if exempt:
         yield Reason(OPEN, f"inside {exempt[0]} of proscribe_management, which is never cut")
         return
@@ -55,24 +55,24 @@ def _address(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iter
         if service.id not in section["services"]:
             yield missing(policy, "firewall", service, f"{service.name} is not refused by address")
     for id_, entry in section["services"].items():
-        inside = [network for network in ruleset.networks(entry) if network.overlaps(asked)]
+        inside = [one for one in ruleset.networks(entry) if one.overlaps(network)]
         if not inside:
             continue
-        whole = inside[0].prefixlen <= asked.prefixlen
+        whole = inside[0].prefixlen <= network.prefixlen
         where = f"in {inside[0]}" if whole else f"in part, {some([*map(str, inside)], 3)}"
         text = f"{where}, of {entry['name']}{_ports(entry)}"
         if port is not None and entry["ports"] and port not in entry["ports"]:
             yield Reason(OPEN, f"port {port} is not refused; it lies {text}", id_)
         else:
             yield from by_mode(policy, id_, entry, text)
-    yield from _own_rules(asked, port, section)
+    yield from _own_rules(network, port, section)
 
 
 def _everywhere(port: int, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
     """What is refused whatever the address."""
     status = OF_MODE[section["mode"]]
     if port == 853 and section["settings"].get("dns_over_tls") == "blocked":
-        yield Reason(status, "port 853, DNS over TLS, is refused but to the resolvers that a host is told to use")
+        yield Reason(status, "port 853, DNS over TLS, is refused except to the resolvers that the host is set to use")
     backend = policy.restrictions.dns_backend
     if port == 53 and section["settings"].get("force_dns") and backend != HOSTS_FILE:
         text = "plain DNS goes out from the accounts of the host's own filtering resolver alone"
@@ -81,14 +81,14 @@ def _everywhere(port: int, policy: Policy, section: Mapping[str, Any]) -> Iterat
         yield Reason(OPEN, "QUIC (UDP) is refused everywhere, and programs go on over TCP")
 
 
-def _own_rules(asked: rule_text.Network, port: int | None, section: Mapping[str, Any]) -> Iterator[Reason]:
+def _own_rules(network: rule_text.Network, port: int | None, section: Mapping[str, Any]) -> Iterator[Reason]:
     """What the organisation's own rules do: the first that fits decides, for the host itself and for guests behind it.
 
     What guests may do is told and does not count: the answer is the host's.
     """
     for direction, sender in (("out", "from this host"), ("forward", "from guests behind it")):
         for number, rule in enumerate(section["settings"].get("rules", ()), 1):
-            inside = not rule["addresses"] or any(_inside(asked, text) for text in rule["addresses"])
+            inside = not rule["addresses"] or any(_inside(network, text) for text in rule["addresses"])
             if rule["direction"] != direction or not inside or not _has_port(rule["ports"], port):
                 continue
             closes = rule["verdict"] != "accept" and direction == "out"
@@ -111,6 +111,6 @@ def _ports(entry: Mapping[str, Any]) -> str:
     return f", on port{'s' if len(ports) > 1 else ''} {', '.join(ports)}" if ports else ""
 
 
-def _inside(asked: rule_text.Network, text: str) -> bool:
+def _inside(network: rule_text.Network, text: str) -> bool:
     outer = ipaddress.ip_network(text)
-    return outer.overlaps(asked) and outer.prefixlen <= asked.prefixlen
+    return outer.overlaps(network) and outer.prefixlen <= network.prefixlen

@@ -73,11 +73,11 @@ def by_mode(policy: Policy, id_: str, entry: Mapping[str, Any], text: str) -> It
         text += "; the catalogue only reports it"
     yield Reason(OF_MODE[mode], text, id_, entry.get("waiver", ""))
     for exception in entry.get("exceptions", ()):
-        whom = [
+        beneficiaries = [
             f"for {what} {some(exception[what], 5)}" for what in ("users", "versions", "paths") if exception.get(what)
         ]
         waiver = exception["waiver"]
-        words = f"but open {' and '.join(whom)}: waiver {waiver}{policy.waivers.get(waiver, '')}"
+        words = f"but open {' and '.join(beneficiaries)}: waiver {waiver}{policy.waivers.get(waiver, '')}"
         yield Reason(OF_MODE[mode], words, id_, waiver)
 
 

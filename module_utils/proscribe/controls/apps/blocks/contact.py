@@ -1,4 +1,4 @@
-"""What somebody is told whose installation was refused: whom to ask, and the organisation's own words."""
+"""The text for a user whose installation was refused: whom to ask, and the organisation's own messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a gate consists of: files of its own, lines in files of others, and what a tool has to be asked for."""
+"""The parts of an install block: its own files, lines in files of others, and settings that only a tool can change."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ DIFFERS = "does not say what this plan calls for"
 
 
 class BlockPart(Protocol):
-    """A piece of a gate, with the three verbs of a control. It is put up after those before it, and taken down before
-    them. What only `enforce` and `lift` need is imported inside them, as everywhere.
+    """A part of an install block, with the three verbs of a control. It is put up after those before it, and taken down
+    before them. What only `enforce` and `lift` need is imported inside them, as everywhere.
     """
 
     @property
@@ -51,14 +51,14 @@ class BlockPart(Protocol):
 
 @runtime_checkable
 class DependsOnPackages(Protocol):
-    """A part of a gate that has to stand beside what is still installed."""
+    """A part of an install block that must coexist with what is still installed."""
 
     def without(self, gone: AbstractSet[str]) -> BlockPart:
         """The part as it has to be once these packages have been removed."""
 
 
 class BlockFile(NamedTuple):
-    """A file that is the gate's alone."""
+    """A file that belongs to the install block alone."""
 
     path: str
     content: str
@@ -103,14 +103,14 @@ class BlockFile(NamedTuple):
 
 
 class SharedFile(NamedTuple):
-    """A file of others in which the gate has a part, which `merge` and `strip` know by marks of their own.
+    """A file of others in which the install block has a part, which `merge` and `strip` know by marks of their own.
 
     Text that is not UTF-8 passes through both unharmed. A link that root made counts as the file that it leads to.
     """
 
     path: str
     merge: Callable[[str], str]  # the file as it should be, from what it says now ("" for no file)
-    strip: Callable[[str], str]  # the file without the gate's part: byte for byte what others have in it
+    strip: Callable[[str], str]  # the file without the block's part: byte for byte what others have in it
     needs: tuple[str, ...] = ()  # as in GateFile
 
     def concerns(self, host: Host) -> bool:
@@ -157,7 +157,7 @@ def has_one(host: Host, paths: tuple[str, ...]) -> bool:
 
 
 def unsafe(host: Host, path: str) -> str:
-    """Why what stands at a path is no file that root alone can change; "" if it is one."""
+    """Why the entry at a path is no file that root alone can change; "" if it is one."""
     seen, root = host.stat(path), host.stat("/")
     if seen is None or not stat.S_ISREG(seen.st_mode):
         return "not a regular file"
@@ -167,13 +167,13 @@ def unsafe(host: Host, path: str) -> str:
 
 
 def mode_of(host: Host, path: str) -> int:
-    """The permissions of what stands at a path; those of a new file if nothing does."""
+    """The permissions of the entry at a path; those of a new file if there is none."""
     seen = host.stat(path)
     return stat.S_IMODE(seen.st_mode) if seen else 0o644
 
 
 def text_of(host: Host, path: str) -> str:
-    """What a file says, bytes that are no text kept; "" if it is not there or is no file. Raises Unseen."""
+    """The content of a file, bytes that are no text preserved; "" if it is missing or no file. Raises Unseen."""
     try:
         return (host.read(path) or b"").decode("utf-8", "surrogateescape")
     except ControlError:

@@ -12,9 +12,9 @@ from .parts import BlockFile
 DIRECTORY = "/etc/polkit-1/rules.d"
 # An older polkit has no JavaScript rules, and neither of these directories.
 DIRECTORIES = (DIRECTORY, "/usr/share/polkit-1/rules.d")
-PACKAGEKIT = "/usr/share/polkit-1/actions/org.freedesktop.packagekit.policy"  # the actions of which polkit is asked
-# It tells polkit what it is to install as `name;version;architecture;repository`, joined by `&` (PackageKit's
-# pk-transaction.c); of a file it tells nothing, and the package system's own gate looks at that.
+PACKAGEKIT = "/usr/share/polkit-1/actions/org.freedesktop.packagekit.policy"  # the actions for which polkit is queried
+# It passes to polkit what it is to install as `name;version;architecture;repository`, joined by `&` (PackageKit's
+# pk-transaction.c); of a file it passes nothing, and the package system's own block checks that.
 NAMED = """\
 action.id.indexOf("org.freedesktop.packagekit.package-") == 0
         && action.id != "org.freedesktop.packagekit.package-remove"
@@ -30,7 +30,7 @@ def packagekit(manager: str, ids: Iterable[str], contact: str) -> BlockFile:
 
 
 def rule(name: str, reason: str, condition: str, needs: Sequence[str] = DIRECTORIES) -> BlockFile:
-    """A rule for everybody but root: no where the condition, a JavaScript expression, holds. Files are read by name,
+    """A rule for everybody but root: no where the condition, a JavaScript expression, is true. Files are read by name,
     and the first answer counts.
     """
     content = f"""\

@@ -2,7 +2,8 @@
 
 Only where `proscribe_exec_control` asks for it, and only rules: the daemon is neither installed nor started here. First
 match wins, so that the file sorts before the distribution's own (20-...). What is denied is denied by its path; a copy
-elsewhere runs until the walk finds it. Sources: fapolicyd.rules(5), fagenrules(8), and the packages 1.3.4 of Debian.
+elsewhere runs until the file scan finds it. Sources: fapolicyd.rules(5), fagenrules(8), and the packages 1.3.4 of
+Debian.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ RULE = "apps/execution-control"
 FOLDER = "/etc/fapolicyd/rules.d"
 RULES = FOLDER + "/15-proscribe.rules"
 REST = FOLDER + "/99-proscribe.rules"  # lets all else pass; only where the host has no rules of its own
-OLD = "/etc/fapolicyd/fapolicyd.rules"  # fagenrules does nothing while this one stands
+OLD = "/etc/fapolicyd/fapolicyd.rules"  # fagenrules does nothing while this file exists
 COMPILED = "/etc/fapolicyd/compiled.rules"
-PLAIN = pattern(r"/[A-Za-z0-9._+@,:/-]+")  # fapolicyd before 2.0 has no way to write a space
+PLAIN = pattern(r"/[A-Za-z0-9._+@,:/-]+")  # fapolicyd before 2.0 cannot express a space
 
 
 def observe(host: Host, plan: Mapping[str, Any], desired: Desired) -> list[Verdict]:
-    """The verdict; none where nothing is asked for and nothing of ours stands."""
+    """The verdict; none where nothing is required and nothing of ours is left."""
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
         return []
@@ -35,7 +36,7 @@ def observe(host: Host, plan: Mapping[str, Any], desired: Desired) -> list[Verdi
         return [judge(RULE, section, [], str(unseen))]
     if not found and not requested(section):
         return []
-    verdict = judge(RULE, section, [Finding("rules", "fapolicyd", path=path, detail=told) for path, told in found])
+    verdict = judge(RULE, section, [Finding("rules", "fapolicyd", path=path, detail=wrong) for path, wrong in found])
     return [verdict._replace(drifted=verdict.drifted and correctable)]
 
 
@@ -58,7 +59,7 @@ def _wrong(host: Host, section: Mapping[str, Any], desired: Desired) -> tuple[li
         return differing, True
     others = []
     if host.stat(OLD):
-        others.append((OLD, "an old rules file stands beside rules.d, and fagenrules then does nothing"))
+        others.append((OLD, "an old rules file is beside rules.d, so fagenrules does nothing"))
     if not runs(host):
         others.append((RULES, "fapolicyd does not run, so that nothing is denied"))
     elif re.search(r"^\s*permissive\s*=\s*1", host.text("/etc/fapolicyd/fapolicyd.conf") or "", re.MULTILINE):
@@ -89,7 +90,7 @@ def files(host: Host, section: Mapping[str, Any], desired: Desired) -> list[tupl
 
 def rules(host: Host, desired: Desired) -> Iterator[str]:
     """The rules: what waivers let through, then what is denied. A path may be a program's or a folder's; it is both."""
-    from .. import protected  # only a host that is asked for rules pays for it
+    from .. import protected  # only a host that needs rules pays for it
 
     homes = sorted(user.home for user in host.users())
     allowed: dict[str, None] = {}

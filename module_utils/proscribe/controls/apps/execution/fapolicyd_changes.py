@@ -13,10 +13,10 @@ from ..desired import Desired
 from .fapolicyd import COMPILED, FOLDER, REST, RULES, differs, files, in_force, requested, runs
 
 STAGED = STATE_DIRECTORY + "/fapolicyd.rules"  # only while it is being checked
-# All that a rule of ours can be. fapolicyd before 1.5 has no way to check rules but to load them.
+# All that a rule of ours can be. fapolicyd before 1.5 can only check rules by loading them.
 RULE = re.compile(r"(allow|deny_syslog) perm=(execute|any) (all|uid=[0-9]+) : (all|path=/\S+[^/\s]|dir=/\S+/)")
 
-# What has to start afterwards as it did before: the ways in, and what mends a host. Each as a harmless call.
+# What has to start afterwards as it did before: the login programs, and what repairs a host. Each as a harmless call.
 PROBES = (
     ("sshd", "-V"),
     ("sudo", "-V"),
@@ -65,7 +65,7 @@ def _load(host: Host, desired: Sequence[tuple[str, str]]) -> None:
 
 
 def _check(host: Host, text: str) -> None:
-    """Look at rules before anything can read them. Raises ControlError."""
+    """Check rules before anything can read them. Raises ControlError."""
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     if odd := [line for line in lines if not RULE.fullmatch(line)]:
         raise ControlError(f"not loaded, since this is no rule of ours: {odd[0]!a}")

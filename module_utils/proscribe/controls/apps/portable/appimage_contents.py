@@ -82,8 +82,8 @@ def _package(archive: Archive, names: Collection[str]) -> list[str]:
     if node is None:
         return []
     head = archive.head(node, asar.LARGEST)
-    told = asar.read(lambda offset, size: head[offset : offset + size])
-    return told.names if told else []
+    package = asar.read(lambda offset, size: head[offset : offset + size])
+    return package.names if package else []
 
 
 def _programs(archive: Archive, names: Collection[str], called: Collection[str]) -> list[str]:

@@ -45,8 +45,8 @@ def read(content: Read) -> Asar | None:
         files = json.loads(content(16, size))["files"]
         entry = files["package.json"]
         place = 8 + pickle + int(entry["offset"])
-        told = json.loads(content(place, max(0, min(int(entry["size"]), MANIFEST))))
-        names = [told[key] for key in ("name", "productName", "desktopName") if isinstance(told.get(key), str)]
+        package = json.loads(content(place, max(0, min(int(entry["size"]), MANIFEST))))
+        names = [package[key] for key in ("name", "productName", "desktopName") if isinstance(package.get(key), str)]
         return Asar(names, dict(_unpacked(files, "", 0)))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):  # a size may be Infinity
         return None

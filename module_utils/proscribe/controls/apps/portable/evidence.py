@@ -21,10 +21,10 @@ from .program_parts import ENTRY, FRAME, HEAD, LIBRARY, Own, Test, TooLarge, is_
 
 ALONE = "known by its name alone, so it is not moved"
 PATH_ALONE = "known by its path alone, so it is not moved"
-MOST_NAMES = 200  # of a directory that are looked at
+MOST_NAMES = 200  # of a directory that are checked
 MOST_PARTS = 200  # that move one by one
 SHOWN = 3  # names of what stays
-PE_HEAD = 4096  # bytes in which a Windows program's header stands
+PE_HEAD = 4096  # bytes that contain a Windows program's header
 INI = 16 * 1024
 
 
@@ -147,7 +147,7 @@ def only_root(host: Host, path: str) -> bool:
 
 
 def unpacked(host: Host, directory: str, name: str, beside: Collection[str]) -> Known | None:
-    """A directory of an app's name with its desktop entry: that is told if there is something in it that runs."""
+    """A directory of an app's name with its desktop entry: reported if it has a program in it."""
     if not ENTRY(host.head(f"{directory}/{name}", INI)):
         return None
     if not any(_is(host, f"{directory}/{one}", is_elf) for one in sorted(beside)[:MOST_NAMES]):
@@ -210,7 +210,7 @@ def moving(
 
 
 def moving_web_app(host: Host, directory: str, uid: int) -> tuple[list[str], str, str]:
-    """The same of a browser's folder of a web app, in which it keeps pictures."""
+    """The same of a browser's folder of a web app, which has its pictures."""
     whole, parts, stays, nothing = _moving(host, directory, Own((), (), uid, pictures=True))
     return [] if whole else parts, stays, nothing
 

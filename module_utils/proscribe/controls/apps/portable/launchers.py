@@ -38,12 +38,12 @@ def find_launchers(
     desktops: Mapping[str, str] = {},
     installed: Collection[str] = (),
 ) -> tuple[list[PortableApp], list[str]]:
-    """The launchers of some users, and those of the system; and what could not be looked at.
+    """The launchers of some users, and those of the system; and what could not be checked.
 
     `services_of` says whose a program is, by path and by flatpak id. `desktops` are users' desktops by home, where
     these are called otherwise. For the services of `installed` a package of the host stands already.
     """
-    one = _Looking(host, services, services_of, installed)
+    one = _Search(host, services, services_of, installed)
     if not (one.web.hosts or one.starts or one.titles):
         return [], []
     for user in users:
@@ -70,7 +70,7 @@ def installed(
     """The web apps of services that browsers installed into some folders, which the file scan found."""
     one = None
     for path in paths:
-        one = one or _Looking(host, services, lambda program, flatpak_id: [])
+        one = one or _Search(host, services, lambda program, flatpak_id: [])
         if whose := one.web.services_of_app(path.rpartition(WEB_APP)[2]):
             one.add(whose, "web_app", path, owner_of(path), "a web app that a browser installed")
     return [_with_parts(host, app) for app in one.found] if one else []
@@ -99,7 +99,7 @@ def _named(services: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
     return entries, titles, programs, starts
 
 
-class _Looking:
+class _Search:
     def __init__(
         self,
         host: Host,

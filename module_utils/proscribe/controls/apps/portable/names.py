@@ -1,4 +1,4 @@
-"""By which names copies of restricted apps are looked for."""
+"""The names by which the file scan finds portable apps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ....folding import folded
 from ....plan import once
 from . import appimage
 
-# Where people keep single programs: there an AppImage is looked for that has lost its suffix.
+# Where users put single programs: there an AppImage is recognised without its suffix.
 PROGRAM_FOLDERS = ("", "/bin", "/.local/bin", "/opt", "/Applications", "/AppImages", "/Apps", "/Desktop", "/Downloads")
 SYSTEM_FOLDERS = ("/opt", "/usr/local/bin", "/tmp", "/var/tmp", "/dev/shm")
 DISTINCT = 5  # letters that a name has at least which is compared without more; `box` and `line` are also other things
@@ -21,7 +21,7 @@ SHARED = frozenset(
 
 
 class Names:
-    """The names to look for, each with its services."""
+    """The names to scan for, each with its services."""
 
     def __init__(self, services: Mapping[str, Mapping[str, Any]], homes: Iterable[str] = ()) -> None:
         # Directories of many things: an AppImage there may have lost its suffix, and none of them is an app's own.
@@ -34,7 +34,7 @@ class Names:
         self.folders: dict[str, set[str]]  # by service: the names of directories that are an app's own
         self.marked: dict[str, list[str]]  # programs that only count with a marker in them
         self.called: dict[str, frozenset[str]]  # by service: all that its app calls itself, in small letters
-        self.titles: dict[str, list[str]]  # what people call it in its own script, folded: never certain
+        self.titles: dict[str, list[str]]  # its names in its own script, folded: never certain
         (
             self.programs,
             self.portable_apps,
@@ -47,8 +47,8 @@ class Names:
             self.titles,
         ) = once(services, "apps/copies", lambda: _by_kind(services))
         self.markers = {service: entry["markers"] for service, entry in services.items() if "markers" in entry}
-        # Whether there is anything to look for at all; what the others do not name lies at a path or is a web app, and
-        # every program is among the stems, or has copies.
+        # Whether there is anything to scan for at all; what the others do not name lies at a path or is a web app, and
+        # every program is among the stems, or has portable apps.
         self.any = any(
             [self.portable_apps, self.windows, self.desktop_files, self.stems, self.titles]
             + [entry["paths"] or entry.get("web_hosts") for entry in services.values()]
@@ -56,7 +56,7 @@ class Names:
         self.all = frozenset([*self.programs, *self.portable_apps, *self.windows, *self.desktop_files, *self.marked])
 
     def choose(self, directory: str, names: Sequence[str]) -> Collection[str]:
-        """Of the names in a directory those that have to be looked at; quick, since a host has a million of them."""
+        """Of the names in a directory, those that must be checked; quick, since a host has a million of them."""
         chosen = frozenset() if self.all.isdisjoint(names) else self.all.intersection(names)
         together = "\0".join(names)
         if ".AppImage" in together or ".appimage" in together:  # as people write it

@@ -17,7 +17,7 @@ from ....host import Host
 from ....tuples import NamedTuple
 from . import asar, elf
 
-HEAD = 512  # bytes of a file that are looked at
+HEAD = 512  # bytes of a file that are checked
 MOST = 5_000  # files of a directory, with all below it
 DEEPEST = 40
 LARGEST_TEXT = 32 * 1024 * 1024  # bytes; Chromium's licences take fifteen million
@@ -130,7 +130,7 @@ class Layout(NamedTuple):
 
 
 class TooLarge(Exception):
-    """A directory with more in it than is looked through."""
+    """A directory with more in it than is searched."""
 
 
 class Own:
@@ -170,7 +170,7 @@ class Own:
         """Whether all that stands at a path is the program's. What is goes to `parts`, what is not to `stays`."""
         self.count += 1
         if self.count > MOST or depth > DEEPEST:
-            raise TooLarge(f"there is more in it than is looked through ({MOST} files, {DEEPEST} directories deep)")
+            raise TooLarge(f"there is more in it than is searched ({MOST} files, {DEEPEST} directories deep)")
         seen = host.stat(path)
         name = original.rpartition("/")[2]
         if seen is None:
@@ -191,7 +191,7 @@ class Own:
     def _inside(self, host: Host, path: str, original: str, parts: list[str], stays: list[str], depth: int) -> bool:
         names = host.list(path)
         if not names:
-            stays.append(path)  # an empty directory tells nothing
+            stays.append(path)  # an empty directory proves nothing
             return False
         top = host.stat(path)
         own = top is not None and top.st_uid == self.uid

@@ -1,9 +1,9 @@
-"""Copies of restricted apps that no package system knows: AppImages, unpacked archives, vendors' own trees, programs in
-a Wine prefix. Found by one walk below the places where software and users' files are.
+"""Portable apps: restricted apps that no package system knows: AppImages, unpacked archives, vendors' own trees,
+programs in a Wine prefix. Found by one file scan below the places where software and users' files are.
 
-What such a file is called is its user's word. So what is known by its name or its path alone is told, and left where it
-is; certain is what shows by what is in it and around it that it is the app (evidence.py), and of that only what is the
-app's own moves (parts.py).
+What such a file is called is its user's word. So what is known by its name or its path alone is reported, and left
+in place; certain is what shows by what is in it and around it that it is the app (evidence.py), and of that only what
+is the app's own moves (parts.py).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..systems.package import Package
 from . import appimage
 from .names import WEB_APP, Names
 
-# What is root's alone in the latter ones is the host's; what others put there is looked at on their behalf.
+# What is root's alone in the latter ones is the host's; what others put there is scanned on their behalf.
 PLACES = ("/opt", "/usr/local", "/srv", "/tmp", "/var/tmp", "/dev/shm", "/media", "/run/media")
 SYSTEM_HOMES = ("/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/run", "/sbin", "/sys", "/usr")
 DRIVE = "drive_c"  # of a Wine prefix
@@ -56,21 +56,21 @@ class PortableApp(NamedTuple):
 
 
 class PortableApps(NamedTuple):
-    """What was found, and what was not looked at."""
+    """What was found, and what was not scanned."""
 
     found: list[PortableApp]
     unseen: list[str]
     web_apps: list[str]  # folders of web apps that a browser installed, whosever these are
-    known: Mapping[str, Any]  # what the next walk need not read again, by directory
+    known: Mapping[str, Any]  # what the next scan need not read again, by directory
     others: Mapping[
         int, list[tuple[str, Sequence[str]]]
-    ]  # what is to be looked at on somebody's behalf: host/file_scan.py
+    ]  # what is to be scanned on somebody's behalf: host/file_scan.py
 
 
 class Region(NamedTuple):
-    """What one look goes over: the host's own places, or all that belongs to one user."""
+    """What one scan covers: the host's own places, or all that belongs to one user."""
 
-    homes: Mapping[str, User]  # in which `~/` is looked for
+    homes: Mapping[str, User]  # in which `~/` is searched
     roots: Sequence[str]  # directories with all that is in them
     files: Sequence[tuple[str, Sequence[str]]] = ()  # a shared directory, and the names of single files in it
     user: User | None = None  # whose all of it is; None for the host's
@@ -85,29 +85,29 @@ def scan_files(
     packages: Sequence[tuple[list[str], Package]],
     known: Mapping[str, Any],
 ) -> PortableApps:
-    """The copies in a region. Those in the system's own places are not reported for a service that a package of
-    `packages` already stands for. `known` is what earlier walks remembered.
+    """The portable apps in a region. Those in the system's own places are not reported for a service that a package of
+    `packages` already stands for. `known` is what earlier scans remembered.
     """
     if not names.any:
         return PortableApps([], [], [], {}, {})
     installed = {s for listed, package in packages if package.owner is None for s in listed}
-    flatpaks = {f"{home}/.local/share/flatpak" for home in region.homes}  # its own file looks there
-    walked = host.scan(region.roots, names.choose, known, flatpaks, apart=region.user is None)
-    one = _Looking(host, names, region, installed, {service: entry["paths"] for service, entry in services.items()})
-    theirs = [directory for listed in walked.others.values() for directory, files in listed if not files]
+    flatpaks = {f"{home}/.local/share/flatpak" for home in region.homes}  # its own module scans there
+    scanned = host.scan(region.roots, names.choose, known, flatpaks, apart=region.user is None)
+    one = _Search(host, names, region, installed, {service: entry["paths"] for service, entry in services.items()})
+    theirs = [directory for listed in scanned.others.values() for directory, files in listed if not files]
     for service, entry in services.items():
         for path in entry["paths"]:
             one.named(service, path, theirs)
-    for directory, listed in walked.hits:
+    for directory, listed in scanned.hits:
         with one.noted():
             one.directory(directory, listed)
     for directory, listed in region.files:
         with one.noted():
             one.directory(directory, listed, set(listed))  # what lies beside them may be anybody's
     web_apps = [
-        f"{directory}/{name}" for directory, listed in walked.hits for name in listed if name.startswith(WEB_APP)
+        f"{directory}/{name}" for directory, listed in scanned.hits for name in listed if name.startswith(WEB_APP)
     ]
-    return PortableApps(_outermost(one.found), [*walked.unseen, *one.unseen], web_apps, walked.known, walked.others)
+    return PortableApps(_outermost(one.found), [*scanned.unseen, *one.unseen], web_apps, scanned.known, scanned.others)
 
 
 def is_home(user: User) -> bool:
@@ -121,8 +121,8 @@ def of_the_system(home: str) -> bool:
     return any(f"{home}/".startswith(f"{place}/") for place in SYSTEM_HOMES)
 
 
-class _Looking:
-    """One look at what the walk stopped at."""
+class _Search:
+    """The check of what the file scan found."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class _Looking:
 
     @contextlib.contextmanager
     def noted(self) -> Iterator[None]:
-        """What cannot be looked at in one place is noted, and hides nothing of the others."""
+        """What cannot be checked in one place is noted, and hides nothing of the others."""
         try:
             yield
         except (Unseen, ControlError) as error:
@@ -151,7 +151,7 @@ class _Looking:
 
     def named(self, service: str, path: str, theirs: Sequence[str]) -> None:
         """What the catalogue names by its path, absolute or below each home; what is in /usr belongs to packages, and
-        what is below a directory of `theirs` is looked at on behalf of others.
+        what is below a directory of `theirs` is scanned on behalf of others.
         """
         if path.startswith("~/"):
             places = [home + path[1:] for home in self.homes]
@@ -163,7 +163,7 @@ class _Looking:
             with self.noted():
                 seen = self.host.stat(place)
                 if seen and (stat.S_ISREG(seen.st_mode) or stat.S_ISDIR(seen.st_mode)):
-                    from . import evidence  # only a host that has something to look at pays for it
+                    from . import evidence  # only a host that has something to check pays for it
 
                     if stat.S_ISDIR(seen.st_mode):
                         self._add(service, "tree", place, evidence.named_directory(self.host, place))
@@ -231,7 +231,7 @@ class _Looking:
                     self._add(service, "program", path, evidence.tool(self.host, path, self.names, service))
 
     def _portable_app(self, path: str, name: str) -> None:
-        """A copy of a browser counts in a home, and with the rest of a browser around it."""
+        """An unpacked browser counts in a home, and with the rest of a browser around it."""
         if self._owner(path) and self.host.head(path, 4) == appimage.ELF:
             from . import evidence
 
@@ -295,7 +295,7 @@ class _Looking:
 
 
 def _outermost(found: Sequence[PortableApp]) -> list[PortableApp]:
-    """Each copy once, without what lies in one that is certain, with the services of those that are the same."""
+    """Each portable app once, without those inside a certain one, with the services of those that are the same."""
     merged: dict[str, PortableApp] = {}
     for app in sorted(found, key=lambda app: (app.path, bool(app.doubt), app.services)):
         within = next((merged[above] for above in _upwards(app.path) if above in merged), None)

@@ -1,12 +1,12 @@
-"""What a look at apps remembers for the next one. Observing writes nothing: an enforcing run keeps it, an audit
-uses it.
+"""What an observation of apps remembers for the next one. Observing writes nothing: an enforcing run saves
+it, an audit uses it.
 
 A directory that has not changed is not read again (host/file_scan.py), nor is a package system whose database has not
 changed queried again. That rests on the kernel's times alone, so now and then a scan forgets all of it and reads
 everything: in every so many enforcing runs (proscribe_full_scan_every).
 
-What is remembered of a user's directories is a file of its own, which no other user's look reads, and which is bounded:
-whoever fills his home makes his own look slow, and nothing else.
+What is remembered of a user's directories is a file of its own, which no other user's observation reads, and which
+is bounded: whoever fills his home slows his own observation only.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ FOLDER = "/var/lib/proscribe/apps"
 MEMORY = FOLDER + "/walk.json"  # of the host's own places
 OF_USER = "walk-{}.json"  # beside it, by the number of the user
 VERSION = 5  # of what is remembered, and of how names are chosen
-LARGEST = 16 * 1024 * 1024  # bytes of one user's; walking.ROOM holds it below that
+LARGEST = 16 * 1024 * 1024  # bytes of one user's; file_scan.ROOM keeps it below that
 DROPPED = ""  # in place of what is too much to be remembered
 
 
 class Memory(NamedTuple):
-    """What is remembered of earlier walks."""
+    """What is remembered of earlier scans."""
 
-    known: Mapping[str, Any]  # directories of the host; empty for a walk that reads everything
-    stamp: str  # which names were looked for
+    known: Mapping[str, Any]  # directories of the host; empty for a scan that reads everything
+    stamp: str  # which names were scanned for
     full_at: str  # when everything was read: UTC, 2026-11-25T08:00:00Z
     runs: int  # how many runs have begun with it or since
     # By package system: its database as it then was, and the packages that were found, in the order of their fields.
@@ -42,25 +42,25 @@ class Memory(NamedTuple):
 
 
 def remembered(host: Host, names: str, every: int) -> Memory:
-    """What earlier looks remembered, if they looked for the same names and it is not time to read everything again."""
+    """What earlier scans remembered, if they had the same names and no full scan is due."""
     stamp = f"{VERSION} {names}"
     try:
-        kept = json.loads(host.read(MEMORY) or b"{}")
-        if isinstance(kept, dict) and kept.get("stamp") == stamp and kept["runs"] < every:
-            return Memory(kept["directories"], stamp, kept["full_at"], kept["runs"], kept["packages"])
+        stored = json.loads(host.read(MEMORY) or b"{}")
+        if isinstance(stored, dict) and stored.get("stamp") == stamp and stored["runs"] < every:
+            return Memory(stored["directories"], stamp, stored["full_at"], stored["runs"], stored["packages"])
     except (Unseen, ControlError, ValueError, KeyError, TypeError):
         pass  # an ordinary user may not read it; without it all is read anew
     return Memory({}, stamp, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), 0, fresh=True)
 
 
 def of_user(host: Host, memory: Memory, uid: int) -> Mapping[str, Any]:
-    """The directories that are remembered of a user: by looks since everything was read."""
+    """The directories that are remembered of a user, since the last full scan."""
     if memory.fresh:
         return {}
     try:
-        kept = json.loads(host.read(f"{FOLDER}/{OF_USER.format(uid)}", LARGEST) or b"{}")
-        if isinstance(kept, dict) and (kept.get("stamp"), kept.get("full_at")) == (memory.stamp, memory.full_at):
-            return dict(kept["directories"])
+        stored = json.loads(host.read(f"{FOLDER}/{OF_USER.format(uid)}", LARGEST) or b"{}")
+        if isinstance(stored, dict) and (stored.get("stamp"), stored.get("full_at")) == (memory.stamp, memory.full_at):
+            return dict(stored["directories"])
     except (Unseen, ControlError, ValueError, KeyError, TypeError):
         pass
     return {}
@@ -75,29 +75,29 @@ def text_of_user(memory: Memory, before: Mapping[str, Any], now: Mapping[str, An
 
 
 def stamped(stamp: str, folders: Iterable[str]) -> str:
-    """A stamp for looks in which these directories of many things are such too: other names matter in them."""
+    """A stamp for scans in which these user directories count too: other names matter in them."""
     named = "\0".join(sorted(folders)).encode("utf-8", "surrogateescape")
     return f"{stamp} {sha256(named).hexdigest()}" if named else stamp
 
 
-def _text(kept: Mapping[str, Any]) -> str:
-    return json.dumps(kept, separators=(",", ":"))
+def _text(stored: Mapping[str, Any]) -> str:
+    return json.dumps(stored, separators=(",", ":"))
 
 
 def keep(host: Host, memory: Memory | None, begins: bool = False) -> None:
-    """Remember a look, for root alone: the names in it are users' own. `begins`: it was the first of a run, which then
-    counts. Raises ControlError.
+    """Save an observation, for root alone: the names in it are users' own. `begins`: it was the first of a run, which
+    then counts. Raises ControlError.
     """
     if memory is None:
         return
-    kept = {
+    stored = {
         "stamp": memory.stamp,
         "full_at": memory.full_at,
         "runs": memory.runs + begins,
         "packages": memory.packages,
         "directories": memory.known,
     }
-    _replace(host, MEMORY, _text(kept))
+    _replace(host, MEMORY, _text(stored))
     stays = {OF_USER.format(uid) for uid, text in memory.users.items() if text != DROPPED}
     for uid, text in memory.users.items():
         if text:

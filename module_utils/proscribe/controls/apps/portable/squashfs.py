@@ -17,7 +17,7 @@ from .elf import Read
 MAGIC = b"hsqs"
 BLOCK = 8192  # bytes of inodes and names in one piece
 LARGEST_BLOCK = 1024 * 1024  # of files
-MOST_BLOCKS = 200  # that one look unpacks
+MOST_BLOCKS = 200  # that one observation unpacks
 MOST_NAMES = 4_000  # in a directory
 MOST_LINKS, MOST_STEPS = 8, 32  # on the way to a file
 MEMORY = 64 * 1024 * 1024  # bytes that unpacking may take
@@ -61,7 +61,7 @@ class Archive:
     def _count(self) -> None:
         self.left -= 1
         if self.left < 0:
-            raise Unreadable("its archive has too much to look through")
+            raise Unreadable("its archive has too much in it to search")
 
     def _piece(self, at: int) -> tuple[bytes, int]:
         """The piece of inodes or names at a place of the archive, and where the next one begins."""
@@ -132,7 +132,7 @@ class Archive:
                 yield name.decode("utf-8", "surrogateescape"), start << 16 | offset
 
     def find(self, path: str) -> Node | None:
-        """What stands at a path below the root, links in the archive followed; None if nothing does."""
+        """The entry at a path below the root, links in the archive followed; None if there is none."""
         steps = [step for step in path.split("/") if step]
         above = [self.node(self.root)]
         links = 0
@@ -207,7 +207,7 @@ def _unpacker(method: int) -> Callable[[bytes, int], bytes]:
         except ImportError:
             raise Unreadable("its archive is packed with zstd, which this host's Python cannot read") from None
         return _bounded(lambda data, most: ZstdDecompressor().decompress(data, most))
-    raise Unreadable("its archive is packed in a way that is not known here")
+    raise Unreadable("its archive is packed with an unknown method")
 
 
 def _bounded(unpack: Callable[[bytes, int], bytes]) -> Callable[[bytes, int], bytes]:

@@ -1,7 +1,7 @@
 """Where a user's desktop, downloads and the like are: they have names in the user's language (`~/桌面`, `~/下載`).
 
 `~/.config/user-dirs.dirs` says it in lines such as `XDG_DESKTOP_DIR="$HOME/桌面"` (user-dirs.dirs(5)). It is its user's
-word, so it only says where else to look below that user's own home: what is there is looked at as in any other place,
+word, so it only names more places below that user's own home: they are scanned as any other place,
 and nothing that it names is spared, followed or moved for it.
 """
 
@@ -29,7 +29,7 @@ def of_user(host: Host, user: User) -> Mapping[str, str]:
 
 
 def parse(text: str, home: str) -> dict[str, str]:
-    """What the file says; of a key that stands in it twice the last line counts, as for a shell."""
+    """What the file says; of a key that occurs twice, the last line counts, as for a shell."""
     found: dict[str, str] = {}
     for line in text.split("\n"):
         line = line.strip()

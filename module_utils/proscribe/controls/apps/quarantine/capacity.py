@@ -20,7 +20,7 @@ from .unfinished import HOME, UNFINISHED
 RESERVE = 1024**3  # bytes that stay free on the file system of the quarantine, or a twentieth of it if that is more
 SHARE = 4  # of one user there is at most a quarter of that file system
 PIECES = 2_000  # and so many things
-MOST_FILES = 100_000  # in one thing: it is walked a few times while no other run can change the host
+MOST_FILES = 100_000  # in one thing: it is read a few times while no other run can change the host
 LONGEST = 40 * 366 * 86400  # seconds that anything is kept by a date; a date that is further off is a broken clock's
 
 
@@ -109,7 +109,7 @@ def _spelled(at: float) -> str:
 
 
 def pruning(host: Host, keep: int) -> list[Action]:
-    """What takes away what was kept long enough. What has no date yet is kept for `keep` seconds; 0 is for ever."""
+    """The actions that prune what was stored long enough. Without a date it is `keep` seconds; 0 is for ever."""
     return [
         Action("prune", f"{item.id} ({escaped(item.path)})", partial(prune, host, item), escaped(item.path) + "\n")
         for item in items(host)
@@ -123,7 +123,7 @@ def expired(item: Item, keep: int, now: float) -> bool:
     """
     taken = seconds(item.taken_at)
     end = seconds(ends(item.taken_at, item.kept_until, keep))
-    if item.doing or not item.kept or not taken or not end:
+    if item.doing or not item.at_rest or not taken or not end:
         return False
     return taken <= end <= taken + LONGEST and end < now < taken + LONGEST
 

@@ -79,7 +79,7 @@ def _gather(host: Host, item: Item, place: int) -> bool:
         with contextlib.suppress(ControlError):  # too deep or too large to be read: it is kept all the same
             item = item._replace(disk=extent(place, CONTENT).disk)
             item = item._replace(**(known or sum_up(place, CONTENT))._asdict())
-        write(place, item._replace(doing="", hold="", placed=[], kept=True))
+        write(place, item._replace(doing="", hold="", placed=[], at_rest=True))
     return moved
 
 
@@ -94,7 +94,7 @@ def _take_back(host: Host, item: Item, place: int) -> None:
 
 
 def is_placed(host: Host, item: Item) -> bool:
-    """Whether what a restoring was about to put at its path stands there. Where a user has put a link in between, it
+    """Whether the path has what a restore was about to put there. Where a user has put a link in between, it
     does not: then the quarantine keeps it.
     """
     try:
@@ -125,15 +125,15 @@ def copy_over(source: int, target: int, allowance: Allowance | None = None) -> S
 
 
 def _seal(place: int, item: Item, original: bool) -> Item:
-    """Shut out whoever still stands in the tree, or holds the file open. The manifest knows what it was before.
+    """Shut out whoever still has the directory or the file open. The manifest knows what it was before.
 
     A file with more names is left as it is: those names are not ours to change.
     """
     descriptor = open_entry(place, CONTENT)
     try:
         seen = os.fstat(descriptor)
-        if original and not item.kept and [seen.st_dev, seen.st_ino] != item.identity:
-            # Killed between the move and the second look: it is kept as what it is.
+        if original and not item.at_rest and [seen.st_dev, seen.st_ino] != item.identity:
+            # Killed between the move and the second check: it is kept as it is.
             item = item._replace(identity=[seen.st_dev, seen.st_ino], attributes=attributes(descriptor))
             write(place, item)
         if stat.S_ISDIR(seen.st_mode) or seen.st_nlink == 1:
@@ -156,7 +156,7 @@ def unseal(place: int, name: str, item: Item) -> None:
 
 
 def put(source: int, name: str, target: int, new: str) -> None:
-    """Rename something without ever replacing a file that stands there. Raises OSError (FileExistsError)."""
+    """Rename something without ever replacing a file. Raises OSError (FileExistsError)."""
     if stat.S_ISDIR(os.stat(name, dir_fd=source, follow_symlinks=False).st_mode):
         if in_place(target, new):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)

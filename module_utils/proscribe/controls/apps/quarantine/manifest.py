@@ -18,6 +18,7 @@ MANIFEST, BESIDE = "manifest.json", ".manifest.json~"
 CONTENT = "content"  # the name of the thing itself in its folder
 HOLD = ".proscribe-quarantine-"  # begins the name of a root-only folder beside what was taken
 TAKE, RESTORE, PRUNE = "take", "restore", "prune"
+_KEYS = {"at_rest": "kept"}  # fields of an item that have another name in the file
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
@@ -47,7 +48,7 @@ class Item(NamedTuple):
     group: str = ""  # what was taken in several pieces has the name of the first; they come back together
     kept_until: str = ""  # as taken_at; "" for ever
     whole: str = ""  # the path of the app that a part was taken of, which a waiver may name
-    kept: bool = False  # it came to rest in the quarantine once, so the attributes are those of the original
+    at_rest: bool = False  # it came to rest in the quarantine once, so the attributes are those of the original
 
 
 def items(host: Host) -> list[Item]:
@@ -71,19 +72,23 @@ def read(host: Host, name: str) -> Item | None:
                 return Item(name[: -len(UNFINISHED)], "", [], "", "", "", [], Attributes(0, 0, 0, 0, 0, {}))
             return None
         explained: dict[str, Any] = json.loads(text)
-        known = {key: explained[key] for key in Item._fields if key in explained}
+        known = {name: explained[key] for name in Item._fields if (key := _KEYS.get(name, name)) in explained}
         item = Item(**{**known, "attributes": Attributes(**explained["attributes"])})
     except (ValueError, TypeError, KeyError) as error:
         raise ControlError(f"{HOME}/{name}/{MANIFEST} cannot be read: {error}") from None
-    # Folders are opened, and told to people, by the id: it is the name that the folder really has.
+    # Folders are opened and reported by the id: it is the name that the folder really has.
     if item.id not in (name, name[: -len(UNFINISHED)] if name.endswith(UNFINISHED) else name):
         raise ControlError(f"{HOME}/{name}/{MANIFEST} is that of another folder, {item.id!r}")
     return item
 
 
+def _fields(item: Item) -> dict[str, Any]:
+    return {_KEYS.get(name, name): value for name, value in item._asdict().items()}
+
+
 def write(place: int, item: Item) -> None:
     """Put an item's manifest in place, whole or not at all. Raises OSError."""
-    explained = {"schema": SCHEMA, "written_by": WRITTEN_BY, **item._asdict(), "attributes": item.attributes._asdict()}
+    explained = {"schema": SCHEMA, "written_by": WRITTEN_BY, **_fields(item), "attributes": item.attributes._asdict()}
     with contextlib.suppress(FileNotFoundError):
         os.unlink(BESIDE, dir_fd=place)
     descriptor = os.open(BESIDE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=place)

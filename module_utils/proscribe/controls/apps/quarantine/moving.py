@@ -1,13 +1,13 @@
-"""The quarantine: portable copies are moved out of everybody's reach, and nothing of them is lost.
+"""The quarantine: portable apps are moved out of everybody's reach, and nothing of them is lost.
 
 An item is a folder `<id>` of the quarantine, with `manifest.json` and the file or tree itself, `content`. Until all is
 done the folder is called `<id>.unfinished`, and the manifest, written before anything moves, says what was begun: a run
 that is killed at any point leaves what the next one completes.
 
-What moves is taken by its name in a directory that is held by a descriptor, in one rename, and looked at again where
-only root can reach it. Users may swap links and directories under our feet: then something of theirs has moved that
-they could have moved themselves, and it is put back. Where the quarantine is on another file system, the copy is first
-moved into a root-only folder on its own one (`hold`), so that it is copied, compared and removed undisturbed.
+What moves is taken by its name in a directory that is held by a descriptor, in one rename, and checked again
+where only root can reach it. Users may swap links and directories under our feet: then something of theirs has moved
+that they could have moved themselves, and it is moved back. Where the quarantine is on another file system, the copy is
+first moved into a root-only folder on its own one (`hold`), so that it is copied, compared and removed undisturbed.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Taking(NamedTuple):
     # and the path that it had. Why it is not what was seen; "" if it is.
     doubt: Callable[[Host, str, str], str] | None = None
     keep: int = 0  # seconds; 0 for ever
-    identity: tuple[int, int] | None = None  # device and inode; anything else that stands there by then is left alone
+    identity: tuple[int, int] | None = None  # device and inode; anything else that is there by then is left alone
 
 
 def take(host: Host, one: Taking) -> Action:
@@ -122,7 +122,7 @@ def _take(host: Host, one: Taking, path: str, group: str) -> str:
         try:
             seen = os.fstat(descriptor)
             if one.identity and (seen.st_dev, seen.st_ino) != one.identity:
-                raise ControlError("something else stands there by now; the next run looks again")
+                raise ControlError("something else is there by now; the next run checks again")
             id_ = f"{one.services[0] if one.services else one.kind}-{os.urandom(4).hex()}"
             item = Item(
                 id=id_,
@@ -147,7 +147,7 @@ def _take(host: Host, one: Taking, path: str, group: str) -> str:
                     raise
                 if why := _not_what_was_seen(host, item, place, one):
                     _put_back(host, item, directory, name, place)
-                    raise ControlError(f"{why}; the next run looks again")
+                    raise ControlError(f"{why}; the next run checks again")
         finally:
             os.close(descriptor)
     complete(host, item)
@@ -170,7 +170,7 @@ def _not_what_was_seen(host: Host, item: Item, place: int, one: Taking) -> str:
 
 
 def _move_in(host: Host, item: Item, directory: int, name: str, place: int) -> Item:
-    """Move what stands at a name into the item's folder, or into a folder on its own file system."""
+    """Move the entry of a name into the item's folder, or into a folder on its own file system."""
     try:
         os.rename(name, CONTENT, src_dir_fd=directory, dst_dir_fd=place)
         manifest.reached("moved")
@@ -213,13 +213,13 @@ def _identity(place: int, name: str, host: Host, item: Item) -> list[int]:
 
 
 def _put_back(host: Host, item: Item, directory: int, name: str, place: int) -> None:
-    """What was moved in place of the copy goes back to its name, unless something stands there again."""
+    """What was moved instead of the app goes back to its name, unless something is there again."""
     with held(host, item) as hold:
         try:
             put(place if hold is None else hold, CONTENT, directory, name)
         except OSError:
             return  # it stays in the quarantine, from where it can be restored
-        manifest.reached("put back")
+        manifest.reached("returned")
     drop(host, item)
 
 

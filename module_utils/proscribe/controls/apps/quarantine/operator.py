@@ -1,8 +1,8 @@
 """What an operator does with a quarantine: list it, restore from it, prune it. Nothing of the ban is lifted here.
 
 What is to be moved comes as ids and is looked up among what is there; no id ever becomes part of a path. The place of a
-thing that is restored belongs to its user, so it is looked at, and written to, apart (host/apart.py): nobody who makes
-his home hang keeps others from theirs.
+thing that is restored belongs to its user, so it is read and written in a process of its own (host/apart.py): nobody
+who makes his home hang keeps others from theirs.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def listed(host: Host) -> dict[str, Any]:
     items: list[dict[str, Any]] = []
     broken: list[dict[str, str]] = []
     homes = {user.home: user.name for user in host.users()}
-    left, told = 0, 0
+    left, length = 0, 0
     for name in host.list(HOME):
         try:
             item = read(host, name)
@@ -55,8 +55,8 @@ def listed(host: Host) -> dict[str, Any]:
         except ControlError as error:
             broken.append({"id": escaped(name)[:200], "why": escaped(str(error))[:1000]})
             continue
-        told += len(item.path)
-        if len(items) + len(broken) >= MOST or told > ANSWER:
+        length += len(item.path)
+        if len(items) + len(broken) >= MOST or length > ANSWER:
             left += 1
             continue
         items.append(_listed(item, homes))
@@ -115,11 +115,11 @@ def chosen(host: Host, do: str, ids: Sequence[str]) -> list[Chosen]:
         try:
             item = read(host, name)
         except ControlError:
-            continue  # it has no id that could be asked for
+            continue  # it has no id to select it by
         if item and item.path and _sound(item):
             known[item.id] = item
-    asked_for = [known[id_] for id_ in dict.fromkeys(ids) if id_ in known]
-    latest = {item.path: item.id for item in sorted(asked_for, key=lambda item: item.taken_at)}
+    requested = [known[id_] for id_ in dict.fromkeys(ids) if id_ in known]
+    latest = {item.path: item.id for item in sorted(requested, key=lambda item: item.taken_at)}
     found = []
     for id_ in dict.fromkeys(ids):
         if id_ not in known:

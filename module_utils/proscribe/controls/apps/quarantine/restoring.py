@@ -1,4 +1,4 @@
-"""Out of the quarantine again: each thing as it was, to where it was, and never over what stands there now."""
+"""Out of the quarantine again: each thing as it was, to where it was, and never over what is there now."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def obstacle(host: Host, item: Item) -> str:
     parent = item.path.rpartition("/")[0]
     try:
         if host.stat(item.path):
-            return f"something stands there now; it is kept as {item.id} in {HOME}"
+            return f"something is there now; it is kept as {item.id} in {HOME}"
         gone = bool(parent) and host.stat(parent) is None
     except (Unseen, ControlError) as error:
         return f"{escaped(str(error))}; it is kept as {item.id} in {HOME}"
@@ -69,10 +69,10 @@ def obstacle(host: Host, item: Item) -> str:
 
 
 def superseded(host: Host, item: Item, latest: str) -> str:
-    """Why an item does not go back although nothing stands at its path: another one that was there later does."""
-    if not item.kept or item.id == latest or is_placed(host, item):
+    """Why an item does not go back although its path is free: another one that was there later does."""
+    if not item.at_rest or item.id == latest or is_placed(host, item):
         return ""
-    return f"what stood there later goes back, {latest}; it is kept as {item.id} in {HOME}"
+    return f"what was there later goes back, {latest}; it is kept as {item.id} in {HOME}"
 
 
 def restore(host: Host, item: Item) -> bool:
@@ -82,7 +82,7 @@ def restore(host: Host, item: Item) -> bool:
     if item.doing in (TAKE, PRUNE):  # it was on its way in, or out for good
         complete(host, item)
         found = next((known for known in items(host) if known.id == item.id), None)
-        if found is None or not found.kept:
+        if found is None or not found.at_rest:
             return False
         item = found
     with explained(f"cannot restore {escaped(item.path)}"), host.directory(item.path.rpartition("/")[0]) as directory:
@@ -138,7 +138,7 @@ def _put(item: Item, place: int, source: int, directory: int, name: str) -> Item
     try:
         put(source, CONTENT, directory, name)
     except FileExistsError:
-        raise ControlError("something stands there now") from None
+        raise ControlError("something is there now") from None
     manifest.reached("placed")
     return item
 

@@ -1,4 +1,4 @@
-"""What the quarantine holds, as every look tells it, and the rule `apps/quarantine`: a move into the quarantine, or out
+"""What the quarantine holds, as every record has it, and the rule `apps/quarantine`: a move into the quarantine, or out
 of it, that was cut short and has to be completed.
 """
 
@@ -14,8 +14,8 @@ from ....patterns import pattern
 HOME = STATE_DIRECTORY + "/quarantine"
 UNFINISHED = ".unfinished"  # ends the name of an item's folder until all is done
 RULE = "apps/quarantine"
-COUNTED = 2_000  # items whose manifests a look reads
-OWNERS = 20  # of whom it tells, those who have most in it
+COUNTED = 2_000  # items whose manifests an observation reads
+SHARES = 20  # accounts that the record names: those with the most in it
 _TIME = pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -26,7 +26,7 @@ def observe(host: Host, mode: str) -> list[Verdict]:
     except Unseen as unseen:
         return [judge(RULE, {"mode": mode}, [], str(unseen))]
     if holding := held(host, names):
-        host.told["quarantine"] = holding
+        host.record_fields["quarantine"] = holding
     begun = [name for name in names if name.endswith(UNFINISHED)]
     found = [Finding("quarantine", name, path=f"{HOME}/{name}", detail="a move that was cut short") for name in begun]
     return [judge(RULE, {"mode": mode}, found)] if found else []
@@ -38,25 +38,25 @@ def held(host: Host, names: list[str]) -> dict[str, Any]:
     {items, bytes on the disk, oldest: when that was taken, owners: bytes by account}
     """
     taken: list[str] = []
-    owners: dict[str, int] = {}
+    by_owner: dict[str, int] = {}
     folders = [name for name in names if name != "README"]
     for name in folders[:COUNTED]:
         try:
-            told = json.loads(host.read(f"{HOME}/{name}/manifest.json") or b"{}")
+            manifest = json.loads(host.read(f"{HOME}/{name}/manifest.json") or b"{}")
             size, owner, at = (
-                int(told.get("disk") or told.get("size") or 0),
-                str(told.get("owner")),
-                str(told["taken_at"]),
+                int(manifest.get("disk") or manifest.get("size") or 0),
+                str(manifest.get("owner")),
+                str(manifest["taken_at"]),
             )
         except (Unseen, ControlError, ValueError, TypeError, KeyError, AttributeError):
             continue  # enforcing says so
-        owners[owner] = owners.get(owner, 0) + size
+        by_owner[owner] = by_owner.get(owner, 0) + size
         if _TIME.fullmatch(at):
             taken.append(at)
-    most = sorted(owners.items(), key=lambda one: (-one[1], one[0]))[:OWNERS]
+    most = sorted(by_owner.items(), key=lambda one: (-one[1], one[0]))[:SHARES]
     found = {
         "items": len(folders),
-        "bytes": sum(owners.values()),
+        "bytes": sum(by_owner.values()),
         "oldest": min(taken, default=""),
         "owners": dict(most),
     }

@@ -1,4 +1,4 @@
-"""What removes a package with the tool of its owner, and looks whether it is gone."""
+"""What removes a package with the tool of its owner, and checks whether it is gone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PATIENCE = 10  # until a user's tool has to say which version it is
 
 
 class OwnTools:
-    """The tools of one removal: what was asked once about one is not asked again, since a user's own may not answer."""
+    """The tools of one removal: what was read once about one is not read again, since a user's own may not answer."""
 
     def __init__(self, host: Host) -> None:
         self.host = host

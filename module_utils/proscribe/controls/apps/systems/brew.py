@@ -127,7 +127,7 @@ DECLARED = (
         ),
         routes=(
             Route(
-                way="brew: Homebrew on Linux, formulae and casks (`brew_cask`)",
+                route="brew: Homebrew on Linux, formulae and casks (`brew_cask`)",
                 seen=Claim(
                     "its directories in `/home/linuxbrew` and in homes; programs that run by their place there",
                     "unit/controls/test_apps_brew::test_formulae_and_casks_of_a_users_own",
@@ -136,7 +136,7 @@ DECLARED = (
                     "Homebrew, as the owner, without what the formula needed; it refuses what others need",
                     "unit/controls/test_apps_brew::test_brew_takes_it_away_as_its_owner_with_all_versions_and_nothing_else",
                 ),
-                kept_out=None,
+                prevented=None,
                 left="Homebrew asks nobody. Not run: it comes from the network alone; layout as documented",
             ),
         ),

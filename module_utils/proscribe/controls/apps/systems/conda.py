@@ -79,7 +79,7 @@ def _environments(host: Host, user: User | None) -> tuple[list[str], list[str]]:
         below, unseen = below + parse(lines, user.home), unseen + blind
     found = list(dict.fromkeys(below))
     if len(found) > MOST:
-        unseen.append(f"more than {MOST} environments of conda: not all were looked at")
+        unseen.append(f"more than {MOST} environments of conda: not all were checked")
     return found[:MOST], unseen
 
 
@@ -237,7 +237,7 @@ DECLARED = (
         ),
         routes=(
             Route(
-                way=(
+                route=(
                     "conda, mamba, micromamba, pixi: environments below the usual directories, and those that "
                     "`~/.conda/environments.txt` lists"
                 ),
@@ -249,7 +249,7 @@ DECLARED = (
                     "conda, mamba or micromamba, as the owner, simulated first; refused where more would go",
                     "unit/controls/test_apps_conda::test_a_removal_is_simulated_and_refused_where_more_would_go",
                 ),
-                kept_out=None,
+                prevented=None,
                 left=(
                     "conda asks nobody. What pixi alone installed stays: reported. Environments made by "
                     "py-rattler; conda, mamba and micromamba could not be had and were not run: a script in "

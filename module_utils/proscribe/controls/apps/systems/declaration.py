@@ -31,10 +31,10 @@ class Claim(NamedTuple):
 class Route(NamedTuple):
     """One route by which an app reaches a host: a row of docs/coverage.md. None is no."""
 
-    way: str
+    route: str
     seen: Claim | None
     removed: Claim | None
-    kept_out: Claim | None
+    prevented: Claim | None
     left: str  # what is not covered, and why
 
 

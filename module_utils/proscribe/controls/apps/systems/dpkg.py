@@ -1,4 +1,4 @@
-"""Debian packages: dpkg's own database, and a gate in dpkg that apt cannot go round."""
+"""Debian packages: dpkg's own database, and an install block in dpkg that apt cannot bypass."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
 
 
 def owned_directories(host: Host, user: User | None) -> Sequence[str]:
-    return ()  # they lie where the file scan does not look
+    return ()  # they lie where the file scan does not go
 
 
 def parse(listing: str, ids: AbstractSet[str]) -> list[Package]:
@@ -85,12 +85,12 @@ SCRIPT = "/usr/libexec/proscribe/dpkg-gate"
 CONFIGURATION = "/etc/dpkg/dpkg.cfg.d/proscribe"
 
 
-def gate(
+def block_parts(
     ids: AbstractSet[str],
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
-    notices: Sequence[str] = (),
+    messages: Sequence[str] = (),
 ) -> tuple[BlockFile, ...]:
     return (
         # A line is a name that is refused, or a name and a version of it that is not.
@@ -102,7 +102,7 @@ def gate(
         ),
         BlockFile(PATHS, f"# {WRITTEN_BY}\n" + "".join(f"{path}\n" for path in sorted(paths) if path.isprintable())),
         # Whom to ask is the second line, and what follows are the organisation's own words.
-        BlockFile(CONTACT, "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", printable(contact), *notices))),
+        BlockFile(CONTACT, "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", printable(contact), *messages))),
         BlockFile(SCRIPT, GATE, 0o755),
         # The trial is a whole check, of a command line that installs nothing.
         BlockFile(
@@ -113,7 +113,7 @@ def gate(
 
 
 # dpkg runs a hook through `sh -c`, so that the parent of that shell is dpkg itself. A hook that fails stops dpkg for
-# every package of the host: only the gate's own 9 may do that, not a gate that is missing or broken.
+# every package of the host: only the block's own 9 may do that, not a block that is missing or broken.
 HOOK = f"""\
 # {WRITTEN_BY}
 # Refuses restricted packages. Remove this file before the script that it names.
@@ -136,7 +136,7 @@ DECLARED = (
         ),
         routes=(
             Route(
-                way="deb packages: apt, graphical fronts, `dpkg -i`",
+                route="deb packages: apt, graphical fronts, `dpkg -i`",
                 seen=Claim(
                     "dpkg's database",
                     "integration/test_apps_real_dpkg::test_audit_enforce_and_lift",
@@ -145,7 +145,7 @@ DECLARED = (
                     "apt, simulated first; refused where more would go",
                     "integration/test_apps_real_dpkg::test_a_package_that_others_need_stays_and_the_rest_goes",
                 ),
-                kept_out=Claim(
+                prevented=Claim(
                     (
                         "dpkg's `pre-invoke` hook, by name and by Provides; from a file also by the catalogue's "
                         "paths in it; polkit for users of PackageKit"
@@ -153,8 +153,8 @@ DECLARED = (
                     "integration/test_apps_real_dpkg::test_the_gate_on_every_road",
                 ),
                 left=(
-                    "`dpkg-deb -x` unpacks without dpkg: the walk sees what comes of it. Without `/proc` the "
-                    "gate lets all pass"
+                    "`dpkg-deb -x` unpacks without dpkg: the file scan sees the result. Without `/proc` the "
+                    "block lets all pass"
                 ),
             ),
         ),

@@ -96,9 +96,9 @@ def _plain(name: str, native: str) -> str:
 
 def _remove(host: Host, packages: Sequence[Package]) -> None:
     names = [package.handles[0] for package in packages]
-    if reason := _objection(host, packages, packages):  # the host may have changed since it was looked at
+    if reason := _objection(host, packages, packages):  # the host may have changed since it was observed
         raise ControlError(f"not removed: {reason}")
-    # A removal of ours that was killed is completed by dpkg itself. One of somebody else is left, and told by apt.
+    # A removal of ours that was killed is completed by dpkg itself. One of somebody else is left, and reported by apt.
     interrupted = bool(host.list(JOURNAL))
     ours = interrupted and host.stat(MARK) is not None
     if host.tool("apt-get") and not ours:

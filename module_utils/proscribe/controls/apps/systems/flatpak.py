@@ -70,7 +70,7 @@ def _deployed(host: Host, app: _App) -> Iterator[Package]:
 
 
 def _version(host: Host, path: str, there: Sequence[str]) -> str:
-    """The version that a deployed app tells, or the beginning of its commit; "" while there are two deployments."""
+    """The version that a deployed app states, or the beginning of its commit; "" while there are two deployments."""
     commits = [name for name in there if re.fullmatch(r"[0-9a-f]{64}", name)]
     if len(commits) != 1:
         return ""
@@ -116,22 +116,22 @@ def gated(host: Host) -> bool:
     return host.tool("flatpak") is not None
 
 
-# A bundle is a file: what is in it, flatpak does not tell polkit.
+# A bundle is a file: flatpak does not pass its content to polkit.
 REFUSED = """\
 (action.id == "org.freedesktop.Flatpak.app-install" && {ids}.indexOf(String(action.lookup("ref")).split("/")[1]) >= 0)
         || action.id == "org.freedesktop.Flatpak.install-bundle\""""
 
 
-def gate(
+def block_parts(
     ids: AbstractSet[str],
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
-    notices: Sequence[str] = (),
+    messages: Sequence[str] = (),
 ) -> tuple[BlockPart, ...]:
     """For the system's installations; a user's own asks nobody. `flatpak mask` does not stop an installation by name.
 
-    Neither filters nor polkit are told versions: an app that may come in one version passes, as in pacman.py.
+    Neither filters nor polkit get versions: an app that may come in one version passes, as in pacman.py.
     """
     refused = sorted(ids - permitted.keys())
     reason = f"Restricted apps, and bundles, are not installed here; ask {printable(contact)}"
@@ -151,7 +151,7 @@ DECLARED = (
         ),
         routes=(
             Route(
-                way="flatpaks of the system, and of further installations",
+                route="flatpaks of the system, and of further installations",
                 seen=Claim(
                     "where flatpak deploys them",
                     "integration/test_apps_real_flatpak::test_an_app_of_another_installation_is_seen_and_removed_there",
@@ -160,14 +160,14 @@ DECLARED = (
                     "flatpak",
                     "integration/test_apps_real_flatpak::test_an_app_of_another_installation_is_seen_and_removed_there",
                 ),
-                kept_out=Claim(
+                prevented=Claim(
                     "a filter on each remote; polkit for users",
                     "integration/test_apps_real_flatpak::test_the_gate_refuses_from_every_remote_and_what_it_cannot_refuse_is_seen",
                 ),
                 left="a bundle or a new remote that root adds: seen by the next run",
             ),
             Route(
-                way="flatpaks of a user's own",
+                route="flatpaks of a user's own",
                 seen=Claim(
                     "every home",
                     "integration/test_apps_real_flatpak::test_an_app_of_the_system_and_of_every_user_is_seen_ended_and_removed",
@@ -176,7 +176,7 @@ DECLARED = (
                     "flatpak, as that user",
                     "integration/test_apps_real_flatpak::test_an_app_of_the_system_and_of_every_user_is_seen_ended_and_removed",
                 ),
-                kept_out=None,
+                prevented=None,
                 left=(
                     "flatpak asks nobody there: the next run removes it. Not found where FLATPAK_USER_DIR "
                     "points elsewhere"

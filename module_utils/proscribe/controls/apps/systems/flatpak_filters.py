@@ -16,7 +16,7 @@ from .flatpak_remotes import DIRECTORY, INSTEAD, ODD, Remote, former, odd, ours,
 
 
 class RemoteFilters(NamedTuple):
-    """The filters as one part of the gate."""
+    """The filters as one part of the install block."""
 
     ids: tuple[str, ...]
 

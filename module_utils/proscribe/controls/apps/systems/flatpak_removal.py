@@ -1,4 +1,4 @@
-"""What flatpak itself is asked to change: apps taken off a host, and filters set on remotes."""
+"""What flatpak itself changes: apps taken off a host, and filters set on remotes."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
         return [], ""
     names, unseen = check_each([user.home + EXTRA], host.list)
     if len(names) > store_paths.MOST_PROFILES:
-        unseen.append(f"{user.home}{EXTRA} has more than {store_paths.MOST_PROFILES} profiles: not all were looked at")
+        unseen.append(f"{user.home}{EXTRA} has more than {store_paths.MOST_PROFILES} profiles: not all were checked")
     extra = [f"{user.home}{EXTRA}/{name}" for name in names[: store_paths.MOST_PROFILES]]
     found, blind = check_each([f"{PROFILES}/{user.name}", *extra], check)
     return found, joined([*unseen, *blind])
@@ -165,7 +165,7 @@ DECLARED = (
         ),
         routes=(
             Route(
-                way="guix: `guix install`, `guix home`",
+                route="guix: `guix install`, `guix home`",
                 seen=Claim(
                     "the manifests of every user's profiles; programs that run by their place in the store",
                     "unit/controls/test_apps_guix::test_a_running_program_is_known_by_its_place_in_the_store",
@@ -174,7 +174,7 @@ DECLARED = (
                     "Guix, as the owner of the profile; refused for `guix home`, whose configuration lists it",
                     "unit/controls/test_apps_guix::test_guix_takes_out_the_package_of_that_name_as_the_owner",
                 ),
-                kept_out=None,
+                prevented=None,
                 left="Guix asks nobody. Not run: Debian 13 has none; manifests as Guix' source writes them",
             ),
         ),

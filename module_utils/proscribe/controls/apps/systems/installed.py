@@ -1,4 +1,4 @@
-"""What each package system says is installed; one whose database has not changed is not asked again."""
+"""What each package system says is installed; one whose database has not changed is not queried again."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def installed(
     system: PackageSystem,
     ids: AbstractSet[str],
     earlier: Mapping[str, tuple[Any, Any]],
-    asked: dict[str, tuple[Any, Any]],
+    queried: dict[str, tuple[Any, Any]],
 ) -> tuple[list[Package], str]:
     """The answer of a package system to its query: the one of `earlier`, where its database has not changed since.
 
-    It is noted in `asked` unless the database changed so short a time ago that it may change again unnoticed.
+    It is noted in `queried` unless the database changed so short a time ago that it may change again unnoticed.
     """
     seen = [host.stat(path) for path in system.DATABASE_FILES]
     database = [[s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns] if s else None for s in seen]
     known, rows = earlier.get(system.MANAGER, (None, ()))
     if any(seen) and known == database:
-        asked[system.MANAGER] = known, rows
+        queried[system.MANAGER] = known, rows
         return [Package(*row)._replace(handles=tuple(row[3])) for row in rows], ""
     found, blind = system.query(host, ids)
     if any(seen) and not blind and all(s is None or s.st_ctime_ns < time.time_ns() - SETTLED for s in seen):
-        asked[system.MANAGER] = database, found
+        queried[system.MANAGER] = database, found
     return found, blind

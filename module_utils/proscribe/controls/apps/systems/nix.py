@@ -147,7 +147,7 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
         profile, kind, own = package.handles
         name = "nix" if kind == "profile" else "nix-env"
         if own:
-            refused.append((package, f"{own} stands for /nix, and Nix removes it only in its user's view of the disk"))
+            refused.append((package, f"{own} is used as /nix, and Nix removes it only in its user's view of the disk"))
             continue
         his = f"{package.owner.home}/.nix-profile/bin/{name}" if package.owner else ""
         tool = tools.of(package, name, [f"{DEFAULT}/bin/{name}"], [his])
@@ -180,7 +180,7 @@ DECLARED = (
         ),
         routes=(
             Route(
-                way="nix: `nix profile`, `nix-env`",
+                route="nix: `nix profile`, `nix-env`",
                 seen=Claim(
                     (
                         "the manifests of the host's and every user's profiles; programs that run by their "
@@ -195,7 +195,7 @@ DECLARED = (
                     ),
                     "integration/test_apps_real_own_systems::test_profiles_of_nix_without_a_daemon",
                 ),
-                kept_out=None,
+                prevented=None,
                 left=(
                     "Nix asks nobody. A store below a home that stands for `/nix` (nix-user-chroot, "
                     "nix-portable) is seen and left; what home-manager installs is seen when it runs; what "

@@ -115,12 +115,12 @@ def gated(host: Host) -> bool:
     return False
 
 
-def gate(
+def block_parts(
     ids: AbstractSet[str],
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
-    notices: Sequence[str] = (),
+    messages: Sequence[str] = (),
 ) -> tuple[BlockPart, ...]:
     return ()  # npm has none, and whoever may write somewhere may install there
 
@@ -178,7 +178,7 @@ DECLARED = (
         ),
         routes=(
             Route(
-                way="npm, globally installed",
+                route="npm, globally installed",
                 seen=Claim(
                     "the host's and every user's prefix",
                     "integration/test_apps_real_npm::test_of_the_host_and_of_users_seen_removed_seen_again",
@@ -187,7 +187,7 @@ DECLARED = (
                     "npm itself, as the owner",
                     "integration/test_apps_real_npm::test_of_the_host_and_of_users_seen_removed_seen_again",
                 ),
-                kept_out=None,
+                prevented=None,
                 left="npm asks nobody; a project's own `node_modules` are not looked into",
             ),
         ),

@@ -1,6 +1,6 @@
 """Package systems that few hosts have: the file of each is compiled on a host only where something of it is there.
 
-Nothing asks anybody before such a system installs, so none has a gate.
+Nothing asks anybody before such a system installs, so none has an install block.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class OnDemand:
         self.by_name = by_name  # what a user has lies below his name in a place of the host's, not in his home alone
 
     def there(self, host: Host, user: User | None) -> bool:
-        """Whether there is something to be asked about, of the host or of a user."""
+        """Whether there is something to query, of the host or of a user."""
         homes = [user.home] if user else []
         for trace in self.traces:
             for path in [home + trace[1:] for home in homes] if trace[0] == "~" else [trace]:
@@ -50,7 +50,7 @@ class OnDemand:
                     if host.stat(path) is not None:
                         return True
                 except (Unseen, ControlError):
-                    return True  # what cannot be seen is told by who asks for it
+                    return True  # what cannot be seen is reported by the query
         return False
 
     def query(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
@@ -73,12 +73,12 @@ class OnDemand:
     def gated(self, host: Host) -> bool:
         return False
 
-    def gate(
+    def block_parts(
         self,
         ids: AbstractSet[str],
         contact: str,
         permitted: Mapping[str, Sequence[str]] = {},
         paths: Sequence[str] = (),
-        notices: Sequence[str] = (),
+        messages: Sequence[str] = (),
     ) -> tuple[BlockPart, ...]:
         return ()

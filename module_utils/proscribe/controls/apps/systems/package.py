@@ -66,17 +66,17 @@ def there(host: Host, user: User | None, path: str) -> bool:
 
 
 class PackageSystem(Protocol):
-    """The shape of a package system's file: the query (and its parser), the programs, the removal, the gate."""
+    """The shape of a package system's file: the query and its parser, the programs, the removal, the block."""
 
     MANAGER: str
     CATALOGUE_KEY: str  # under which the catalogue names its packages
     # Files and directories of which one changes with every change of what is installed. None where to ask the system
-    # costs no more than to look at them.
+    # costs no more than to read them.
     DATABASE_FILES: tuple[str, ...]
 
     def query(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-        """Which of these packages are installed for the whole host, and why some could not be looked for ("" if all
-        could).
+        """Which of these packages are installed for the whole host, and why some could not be checked ("" if
+        all could).
         """
 
     def query_of(self, host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
@@ -95,23 +95,23 @@ class PackageSystem(Protocol):
     def removal(self, host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
         """What removes these packages and nothing else, and which are not removed, each with the reason."""
 
-    def gate(
+    def block_parts(
         self,
         ids: AbstractSet[str],
         contact: str,
         permitted: Mapping[str, Sequence[str]] = {},
         paths: Sequence[str] = (),
-        notices: Sequence[str] = (),
+        messages: Sequence[str] = (),
     ) -> tuple[BlockPart, ...]:
-        """What keeps these packages from being installed again; nothing if the system has no gate.
+        """What keeps these packages from being installed again; nothing if the system has no install block.
 
-        `permitted` names versions of some of them that may be. Where the system tells what is in a package, one of
-        another name that has one of `paths` in it is refused as well. `notices` are the organisation's own words, one
-        line each, for a refusal that users see.
+        `permitted` names versions of some of them that may be. Where the system shows what is in a package, one of
+        another name that has one of `paths` in it is refused as well. `messages` are the organisation's own texts,
+        one line each, for a refusal that users see.
         """
 
     def gated(self, host: Host) -> bool:
-        """Whether this host has the package system, so that a gate makes sense."""
+        """Whether this host has the package system, so that an install block makes sense."""
 
     def there(self, host: Host, user: User | None) -> bool:
         """Whether there is a package system to be asked about, of the host or of a user: where there is none, that no

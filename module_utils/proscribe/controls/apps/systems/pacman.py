@@ -1,4 +1,4 @@
-"""Arch's packages: pacman's own database, and a transaction hook that every way of installing goes through."""
+"""Arch's packages: pacman's own database, and a transaction hook that every installation goes through."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
 
 
 def owned_directories(host: Host, user: User | None) -> Sequence[str]:
-    return ()  # they lie where the file scan does not look
+    return ()  # they lie where the file scan does not go
 
 
 def parse(entry: str) -> tuple[str, str]:
@@ -70,12 +70,12 @@ SCRIPT = "/usr/libexec/proscribe/pacman-gate"
 HOOK = "/usr/share/libalpm/hooks/00-proscribe.hook"
 
 
-def gate(
+def block_parts(
     ids: AbstractSet[str],
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
-    notices: Sequence[str] = (),
+    messages: Sequence[str] = (),
 ) -> tuple[BlockPart, ...]:
     """A hook gets names on standard input, no versions: a name that may come in one version passes, and others of it
     are seen later. pacman shows what a hook prints, and goes on only where its exit code is 0.
@@ -87,9 +87,9 @@ def gate(
 
     # A hook without a target is an error that stops every transaction. No package has this one's name.
     targets = sorted(ids - permitted.keys()) or ["/"]
-    told = "".join(f"\nprintf 'proscribe: %s\\n' {shlex.quote(notice)}" for notice in notices)
-    script = PACMAN_BLOCK.format(written_by=WRITTEN_BY, hook=HOOK, whom=shlex.quote(printable(contact)), notices=told)
-    # Script first: pacman stops where it is told to run one that is not there.
+    lines = "".join(f"\nprintf 'proscribe: %s\\n' {shlex.quote(message)}" for message in messages)
+    script = PACMAN_BLOCK.format(written_by=WRITTEN_BY, hook=HOOK, whom=shlex.quote(printable(contact)), messages=lines)
+    # Script first: pacman stops where it has to run one that is not there.
     return (
         BlockFile(SCRIPT, script, 0o755),
         BlockFile(HOOK, TRIGGER + "".join(f"Target = {name}\n" for name in targets) + ACTION),
@@ -128,7 +128,7 @@ DECLARED = (
         ),
         routes=(
             Route(
-                way="Arch packages: `pacman -S`, `pacman -U`",
+                route="Arch packages: `pacman -S`, `pacman -U`",
                 seen=Claim(
                     "pacman's database",
                     "integration/test_apps_real_pacman::test_seen_ended_removed_refused_and_let_in_again",
@@ -137,7 +137,7 @@ DECLARED = (
                     "pacman, simulated first",
                     "integration/test_apps_real_pacman::test_what_others_need_stays_and_is_told",
                 ),
-                kept_out=Claim(
+                prevented=Claim(
                     "a transaction hook, by name; polkit for users of PackageKit",
                     "integration/test_apps_real_pacman::test_seen_ended_removed_refused_and_let_in_again",
                 ),

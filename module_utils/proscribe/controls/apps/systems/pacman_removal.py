@@ -75,7 +75,7 @@ def _remove(host: Host, packages: Sequence[Package]) -> None:
                 f" left {LOCK}, which is for you to look into and delete"
             )
         time.sleep(0.5)
-    if reasons := _objections(host, packages):  # the host may have changed since it was looked at
+    if reasons := _objections(host, packages):  # the host may have changed since it was observed
         raise ControlError(f"not removed: {'; '.join(dict.fromkeys(reasons.values()))}")
     host.write(MARK, "".join(f"{package.id}\n" for package in packages), 0o600)
     result = host.run(["pacman", "--remove", "--noconfirm", "--", *(package.id for package in packages)], timeout=LIMIT)

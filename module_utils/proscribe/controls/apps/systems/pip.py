@@ -73,12 +73,12 @@ def gated(host: Host) -> bool:
     return False
 
 
-def gate(
+def block_parts(
     ids: AbstractSet[str],
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
-    notices: Sequence[str] = (),
+    messages: Sequence[str] = (),
 ) -> tuple[BlockPart, ...]:
     return ()  # pip has none, and whoever may write somewhere may install there
 
@@ -96,7 +96,7 @@ DECLARED = (
         ),
         routes=(
             Route(
-                way="pip and pipx",
+                route="pip and pipx",
                 seen=Claim(
                     "the host's and every user's installed distributions",
                     "integration/test_apps_real_pip::test_of_the_host_and_of_a_user_seen_removed_seen_again",
@@ -105,7 +105,7 @@ DECLARED = (
                     "pip or pipx itself, as the owner",
                     "integration/test_apps_real_pip::test_environments_of_pipx",
                 ),
-                kept_out=None,
+                prevented=None,
                 left="neither asks anybody; virtual environments that a user makes are not looked into",
             ),
         ),

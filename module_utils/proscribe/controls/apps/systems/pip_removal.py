@@ -26,7 +26,7 @@ PYTHON = re.compile(r"python3(?:\.\d+)?")
 
 
 def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list[tuple[Package, str]]]:
-    """What pip installed, and it alone: pip leaves dependencies, and does not look for dependents."""
+    """What pip installed, and it alone: pip leaves dependencies, and does not check for dependents."""
     actions: list[Action] = []
     refused: list[tuple[Package, str]] = []
     for package in packages:

@@ -36,7 +36,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
 
 
 def owned_directories(host: Host, user: User | None) -> Sequence[str]:
-    return ()  # they lie where the file scan does not look
+    return ()  # they lie where the file scan does not go
 
 
 def parse(answer: str, ids: AbstractSet[str]) -> list[Package]:
@@ -73,14 +73,14 @@ def gated(host: Host) -> bool:
     return in_use(host) and host.tool("rpm") is not None and not host.run(["rpm", "-q", "rpm"]).rc
 
 
-def gate(
+def block_parts(
     ids: AbstractSet[str],
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
-    notices: Sequence[str] = (),
+    messages: Sequence[str] = (),
 ) -> tuple[BlockPart, ...]:
-    return rpm_block.parts(ids, contact, permitted, notices)
+    return rpm_block.parts(ids, contact, permitted, messages)
 
 
 DECLARED = (
@@ -96,7 +96,7 @@ DECLARED = (
         ),
         routes=(
             Route(
-                way="rpm packages: dnf, dnf5, zypper, `rpm -i`",
+                route="rpm packages: dnf, dnf5, zypper, `rpm -i`",
                 seen=Claim(
                     "rpm's database",
                     "integration/test_apps_real_rpm::test_seen_removed_refused_on_every_road_and_let_in_again",
@@ -105,7 +105,7 @@ DECLARED = (
                     "the host's own front end, simulated first",
                     "integration/test_apps_real_rpm::test_what_others_need_stays_is_told_and_can_be_kept_from_growing",
                 ),
-                kept_out=Claim(
+                prevented=Claim(
                     (
                         "a guard package that conflicts, protected in dnf and locked in zypper; their own "
                         "exclusions before it; polkit for users of PackageKit"

@@ -1,4 +1,5 @@
-"""The gate of the rpm family: a guard package that conflicts with what is restricted, and what front ends leave out.
+"""The install block of the rpm family: a guard package that conflicts with what is restricted, and what front ends
+leave out.
 
 rpm asks nobody before it installs, but it keeps conflicts: the guard (rpm_guard.py) refuses on every road, `rpm -i`
 too. dnf would let go of it (`--allowerasing`), and so would a person, so it is on dnf's list of what it never removes.
@@ -35,7 +36,7 @@ NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 def parts(
     ids: AbstractSet[str], contact: str, permitted: Mapping[str, Sequence[str]], messages: Sequence[str] = ()
 ) -> tuple[BlockPart, ...]:
-    """A package of which a waiver lets a version in is left to the guard, which can tell versions apart."""
+    """A package of which a waiver lets a version in is left to the guard, which can distinguish versions."""
     names = sorted(filter(NAME.fullmatch, ids))
     closed = [name for name in names if name not in permitted]
     policy = f"Restricted by the policy of this organisation; ask {printable(contact)}."
@@ -177,7 +178,7 @@ class Guard(NamedTuple):
         return [conflict for conflict in self.conflicts if conflict.name not in present]
 
     def release(self, present: AbstractSet[str]) -> str:
-        """What tells one guard from another: all that it says, in a few letters."""
+        """What distinguishes one guard from another: all that it says, in a few letters."""
         said = repr((self.standing(present), self.policy, *self.messages))
         return sha256(said.encode()).hexdigest()[:16]
 

@@ -21,7 +21,7 @@ def in_use(host: Host) -> bool:
 
 
 def answer(host: Host, question: Iterable[str]) -> str:
-    """What rpm answers. It ends with the number of packages that are not there, so only its errors tell a failure.
+    """What rpm answers. It ends with the number of packages that are not there, so only its errors show a failure.
 
     Raises ControlError; for an ordinary user Unseen, since a database that nobody has opened yet is for root to open.
     """

@@ -28,9 +28,9 @@ SIGNATURES, IMMUTABLE = 62, 63  # the tags that hold a header together
 EMPTY_CPIO = b"07070100000000" + b"0" * 24 + b"00000001" + b"0" * 48 + b"0000000b" + b"0" * 8 + b"TRAILER!!!\0\0\0\0"
 
 
-def install(host: Host, conflicts: Sequence[Conflict], release: str, policy: str, notices: Sequence[str] = ()) -> None:
+def install(host: Host, conflicts: Sequence[Conflict], release: str, policy: str, messages: Sequence[str] = ()) -> None:
     """Put a guard with these conflicts in place of the one that stands. Raises ControlError."""
-    host.write(PLACE, package(conflicts, release, policy, notices), 0o600)
+    host.write(PLACE, package(conflicts, release, policy, messages), 0o600)
     try:
         # --oldpackage: a release is no number. --nosignature: what this run wrote itself needs no other word for it.
         patiently(host, ["rpm", "-U", "--oldpackage", "--nosignature", PLACE])
@@ -43,12 +43,12 @@ def erase(host: Host) -> None:
     patiently(host, ["rpm", "-e", GUARD])
 
 
-def package(conflicts: Sequence[Conflict], release: str, policy: str, notices: Sequence[str] = ()) -> bytes:
+def package(conflicts: Sequence[Conflict], release: str, policy: str, messages: Sequence[str] = ()) -> bytes:
     """The guard as an rpm. The same arguments give the same bytes."""
     payload = gzip.compress(EMPTY_CPIO, mtime=0)
     version = worded(policy)
     about = f"{policy} This package conflicts with what is restricted, and goes with: {LIFT}"
-    about = "\n".join([about, *notices])
+    about = "\n".join([about, *messages])
     entries: List[Entry] = [
         (100, STRINGS, ["C"]),  # the languages of the translated texts
         (1000, STRING, GUARD),

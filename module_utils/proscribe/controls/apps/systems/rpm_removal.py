@@ -16,7 +16,7 @@ from .rpm_transaction import patiently, said
 SIMULATION = 120  # seconds; dnf may wait for another one of its kind before it even simulates
 
 # Libraries that only the removed package needed stay, whatever the administrator's configuration says. What is left out
-# in [main], which is where our gate is, cannot be removed either.
+# in [main], which is where our install block is, cannot be removed either.
 DNF = ["--disablerepo=*", "--setopt=clean_requirements_on_remove=False", "--setopt=disable_excludes=main"]
 ZYPPER = ["--non-interactive", "--no-refresh"]
 
@@ -69,7 +69,7 @@ def _objection(host: Host, packages: Sequence[Package]) -> str:
 def front_end(host: Host, packages: Sequence[Package]) -> str:
     """What keeps the history of this host's packages, so that their removal belongs into it; "" where it is rpm's.
 
-    zypper does not remove what it has locked, and our gate has locked what came in past it.
+    zypper does not remove what it has locked, and our install block has locked what came in past it.
     """
     front = next((name for name in ("dnf5", "dnf", "zypper") if host.tool(name)), "")
     if front == "zypper" and locks(text_of(host, ZYPPER_LOCKS)) & {package.id for package in packages}:
@@ -80,7 +80,7 @@ def front_end(host: Host, packages: Sequence[Package]) -> str:
 def dnf_objection(result: Result, packages: Sequence[Package]) -> str:
     """What speaks against a simulated dnf transaction: anything but the removal of as many packages as were named.
 
-    That no package needs the named ones is known by then; the count tells whatever else dnf would do.
+    That no package needs the named ones is known by then; the count shows whatever else dnf would do.
     """
     steps = [(verb.lower(), int(count)) for verb, count in SUMMARY.findall(result.out)]
     if not steps:
@@ -91,7 +91,7 @@ def dnf_objection(result: Result, packages: Sequence[Package]) -> str:
 
 
 def zypper_objection(result: Result, packages: Sequence[Package]) -> str:
-    """What speaks against a simulated zypper transaction, as it tells it in XML."""
+    """What speaks against a simulated zypper transaction, as it prints it in XML."""
     names = {package.id for package in packages}
     steps = [(verb, name) for verb, inner in STAGES.findall(result.out) for name in SOLVABLE.findall(inner)]
     if result.rc or not steps:
@@ -102,13 +102,13 @@ def zypper_objection(result: Result, packages: Sequence[Package]) -> str:
 
 
 def _zypper(packages: Sequence[Package], *more: str) -> list[str]:
-    """A zypper command line, with `name=version` for each package: of several versions, the one that was looked at."""
+    """A zypper command line, with `name=version` for each package: of several versions, the one that was observed."""
     desired = [f"{package.id}={package.version}" for package in packages]
     return ["zypper", *ZYPPER, "--xmlout", "remove", "--no-clean-deps", *more, *desired]
 
 
 def _remove(host: Host, packages: Sequence[Package]) -> None:
-    if reason := _objection(host, packages):  # the host may have changed since it was looked at
+    if reason := _objection(host, packages):  # the host may have changed since it was observed
         raise ControlError(f"not removed: {reason}")
     front = front_end(host, packages)
     handles = [package.handles[0] for package in packages]

@@ -54,7 +54,7 @@ def query_of(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Packag
 
 
 def owned_directories(host: Host, user: User | None) -> Sequence[str]:
-    return ()  # they lie where the file scan does not look
+    return ()  # they lie where the file scan does not go
 
 
 def parse_file(file: str) -> tuple[str, str, str]:
@@ -74,10 +74,10 @@ def _answer(host: Host) -> bytes:
 def parse(answer: bytes) -> dict[str, str]:
     """The version of every installed snap, by its instance; what is not understood is left out (snapd REST API)."""
     try:
-        told: Any = json.loads(answer)
+        reply: Any = json.loads(answer)
     except (ValueError, RecursionError):
         return {}
-    listed = told.get("result") if isinstance(told, dict) else None
+    listed = reply.get("result") if isinstance(reply, dict) else None
     snaps = [snap for snap in listed if isinstance(snap, dict)] if isinstance(listed, list) else []
     pairs = [(snap.get("name"), snap.get("version")) for snap in snaps]
     return {name: version for name, version in pairs if isinstance(name, str) and isinstance(version, str)}
@@ -107,14 +107,14 @@ def gated(host: Host) -> bool:
     return host.tool("snap") is not None
 
 
-def gate(
+def block_parts(
     ids: AbstractSet[str],
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
-    notices: Sequence[str] = (),
+    messages: Sequence[str] = (),
 ) -> tuple[BlockPart, ...]:
-    """snapd does not tell polkit what a user wants to change, so users neither install nor remove any snap."""
+    """snapd does not pass to polkit what a user wants to change, so users neither install nor remove any snap."""
     return (
         rule(
             "snap",
@@ -165,7 +165,7 @@ DECLARED = (
         ),
         routes=(
             Route(
-                way="snaps",
+                route="snaps",
                 seen=Claim(
                     "snapd, and the folder of snaps where it is down",
                     "integration/test_apps_real_snap::test_a_snap_on_its_whole_way",
@@ -174,7 +174,7 @@ DECLARED = (
                     "snapd, which keeps a snapshot of the data",
                     "integration/test_apps_real_snap::test_a_snap_on_its_whole_way",
                 ),
-                kept_out=Claim(
+                prevented=Claim(
                     "polkit: users manage no snaps at all",
                     "unit/controls/test_apps_polkit::test_snap",
                 ),

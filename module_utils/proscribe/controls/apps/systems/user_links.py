@@ -17,7 +17,7 @@ def link(host: Host, path: str) -> str:
         with host.directory(parent) as directory:
             return os.readlink(name, dir_fd=directory)
     except ControlError:
-        return ""  # somebody's link on the way: nobody says where it leads
+        return ""  # somebody's link in the path: nobody says where it leads
     except OSError as error:
         if error.errno in _NONE:
             return ""

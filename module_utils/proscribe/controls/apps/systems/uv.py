@@ -52,7 +52,7 @@ def _places(host: Host, user: User) -> tuple[list[str], list[str]]:
     """Where a user's tools lie: the default, and where the links to their programs lead; and why that is not all."""
     names, unseen = check_each([user.home + PROGRAMS], host.list)
     if len(names) > MOST_LINKS:
-        unseen.append(f"{user.home}{PROGRAMS} has more than {MOST_LINKS} entries: not all were looked at")
+        unseen.append(f"{user.home}{PROGRAMS} has more than {MOST_LINKS} entries: not all were checked")
     links, blind = check_each(names[:MOST_LINKS], lambda name: [link(host, f"{user.home}{PROGRAMS}/{name}")])
     environments: dict[str, str] = {}
     for to in links:
@@ -83,12 +83,12 @@ def gated(host: Host) -> bool:
     return False
 
 
-def gate(
+def block_parts(
     ids: AbstractSet[str],
     contact: str,
     permitted: Mapping[str, Sequence[str]] = {},
     paths: Sequence[str] = (),
-    notices: Sequence[str] = (),
+    messages: Sequence[str] = (),
 ) -> tuple[BlockPart, ...]:
     return ()  # uv has none, and whoever may write somewhere may install there
 
@@ -128,7 +128,7 @@ DECLARED = (
         ids=None,
         routes=(
             Route(
-                way="uv: `uv tool install`",
+                route="uv: `uv tool install`",
                 seen=Claim(
                     (
                         "every user's tools, also where UV_TOOL_DIR points elsewhere in the home: by the links "
@@ -140,7 +140,7 @@ DECLARED = (
                     "uv, as the owner; refused where it came along with another tool",
                     "integration/test_apps_real_own_systems::test_tools_of_uv",
                 ),
-                kept_out=None,
+                prevented=None,
                 left=(
                     "uv asks nobody; what `uvx` and `uv run` use from uv's cache, and projects' environments, "
                     "are not looked into"

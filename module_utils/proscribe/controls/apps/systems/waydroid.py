@@ -57,7 +57,7 @@ DECLARED = (
         ),
         routes=(
             Route(
-                way="waydroid: Android apps",
+                route="waydroid: Android apps",
                 seen=Claim(
                     "every user's apps, by their data; launchers, by the app's id",
                     "unit/controls/test_apps_brew::test_an_android_app_is_seen_by_its_data_and_reported_with_who_can_remove_it",
@@ -66,7 +66,7 @@ DECLARED = (
                     "the launcher is moved into the quarantine; the app stays, with who can remove it",
                     "unit/controls/test_apps_containers::test_whose_launcher_an_entry_is_and_whether_that_is_certain",
                 ),
-                kept_out=None,
+                prevented=None,
                 left=(
                     "a store inside Android asks nobody, and what runs there is not recognised. Waydroid makes "
                     "the launcher again at its next start, if the app is still there. Not run: it needs "

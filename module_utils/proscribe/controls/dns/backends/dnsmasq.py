@@ -48,7 +48,7 @@ def describe(host: Host, observed: Observed) -> Filter:
 
 
 def standing(host: Host, observed: Observed) -> list[Stage]:
-    """What of this backend could stand on a host."""
+    """What of this backend can be on a host."""
     folders = dict.fromkeys([*_folders(host, observed.units.get(UNIT, 0)), FOLDER])
     restart = restarting(UNIT, "try-restart") if UNIT in observed.units else []
     return [Stage({f"{folder}/{FILE_NAME}": ""}, (), (), left=restart) for folder in folders]

@@ -1,8 +1,8 @@
 """Backend: the dnsmasq that NetworkManager runs for itself gets one more file.
 
-NetworkManager tells that dnsmasq the name servers of each connection, so those of DHCP and of a VPN stay as they are,
-each for its own names. Where NetworkManager writes /etc/resolv.conf without it and dnsmasq is installed, a second file
-switches it on.
+NetworkManager passes the name servers of each connection to that dnsmasq, so those of DHCP and of a VPN stay as they
+are, each for its own names. Where NetworkManager writes /etc/resolv.conf without it and dnsmasq is installed, a second
+file switches it on.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ def missing(host: Host, observed: Observed) -> str:
     if host.tool("dnsmasq") is None:
         return "NetworkManager needs dnsmasq for it: install dnsmasq (Debian: dnsmasq-base)"
     if host.tool("nmcli") is None:
-        return "NetworkManager is told to read its files again by nmcli: install it"
+        return "nmcli makes NetworkManager read its files again: install it"
     if mode(host) not in ("", "default", "dnsmasq"):
-        return f"NetworkManager is told dns={mode(host)} in [main]: set it to dnsmasq"
+        return f"NetworkManager has dns={mode(host)} in [main]: set it to dnsmasq"
     return ""
 
 
 def mode(host: Host) -> str:
-    """What the organisation told NetworkManager for `dns` in [main]; "" for nothing."""
+    """What the organisation set for `dns` in [main] of NetworkManager; "" for nothing."""
     said = ""
     for place in CONFIGURATION:
         names = host.list(place) if place.endswith(".d") else []
@@ -78,7 +78,7 @@ def describe(host: Host, observed: Observed) -> Filter:
 
 
 def standing(host: Host, observed: Observed) -> list[Stage]:
-    """What of this backend could stand on a host."""
+    """What of this backend can be on a host."""
     reload = [RELOAD] if observed.units.get(UNIT) else []
     return [Stage({FILE: "", SWITCH: ""}, (), (), left=reload)]
 

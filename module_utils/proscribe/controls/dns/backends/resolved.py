@@ -66,18 +66,18 @@ def missing(host: Host, observed: Observed) -> str:
     if host.tool("dnsmasq") is None:
         return "systemd-resolved cannot filter by itself: install dnsmasq (Debian: dnsmasq-base)"
     if management_exemptions.resolvers_need_tls(host):
-        return "systemd-resolved is told to ask over TLS only, which dnsmasq cannot: have a local unbound ask over TLS"
+        return "systemd-resolved queries over TLS only, which dnsmasq cannot do: have a local unbound query over TLS"
     return ""
 
 
 def describe(host: Host, observed: Observed, upstreams: Sequence[str]) -> Filter:
-    """systemd-resolved with a dnsmasq behind it, as a filter. `upstreams` are asked instead of those of the host."""
+    """systemd-resolved with a dnsmasq behind it, as a filter. `upstreams` are queried instead of those of the host."""
     dnsmasq = host.tool("dnsmasq") or "dnsmasq"
     servers = list(upstreams) or global_servers(host)
     unit = _UNIT.format(written_by=WRITTEN_BY, dnsmasq=dnsmasq, file=FILE)
     drop_in = f"# {WRITTEN_BY}\n[Resolve]\nDNS=\nDNS={ADDRESS}:{PORT}\nDomains=~.\n"
     own, front = standing(host, observed)
-    # A line for systemd-resolved counts from its next start, an older answer of its is kept until it is flushed.
+    # A line for systemd-resolved counts from its next start, an older answer stays cached until it is flushed.
     return Filter(
         manager=NAME,
         file=FILE,
@@ -101,7 +101,7 @@ def describe(host: Host, observed: Observed, upstreams: Sequence[str]) -> Filter
 
 
 def standing(host: Host, observed: Observed) -> list[Stage]:
-    """What of this backend could stand on a host: the filter, and what leads systemd-resolved to it."""
+    """What of this backend can be on a host: the filter, and what leads systemd-resolved to it."""
     restart = restarting(UNIT, "try-restart") if UNIT in observed.units else []
     own = Stage(
         {FILE: "", UNIT_FILE: ""},

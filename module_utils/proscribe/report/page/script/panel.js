@@ -78,7 +78,7 @@ const fill = index => {
     ...listed("What failed or was refused", host.errors),
     ...listed("What was done", host.actions),
     ...host.parts.filter(part => part.rules.length || !host.errors.length).map(section), // an error without rules stands above
-    host.parts.length || host.reason ? "" : el("p", {}, "Every rule that was looked at and applies to this host holds."),
+    host.parts.length || host.reason ? "" : el("p", {}, "Every rule that was checked and applies to this host is compliant."),
     ...listed("Attempts that the host refused", host.attempts),
     el("h3", {}, "The host"), facts(host));
   $("panel-before").disabled = place <= 0;

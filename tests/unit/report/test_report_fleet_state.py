@@ -1,6 +1,6 @@
-"""The whole picture, rule by rule: which look at a control counts, and what becomes of it when others come after it.
+"""The fleet state, rule by rule: which look at a control counts, and what becomes of it when others come after it.
 
-What every output makes of it is in test_whole_picture.py.
+What every output makes of it is in test_fleet_state_outputs.py.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from proscribe.plan import CONTROLS
 from proscribe.report.evaluation import fleet_state
-from proscribe.report.evaluation.fleet_state import EXAMPLE, NEVER, OF_WAIVER, Host, Observation, Picture
+from proscribe.report.evaluation.fleet_state import EXAMPLE, NEVER, OF_WAIVER, FleetState, Host, Observation
 
 T1, T2, T3 = (f"2026-11-25T0{hour}:00:00Z" for hour in (1, 2, 3))
 
@@ -30,26 +30,26 @@ def control(state: str | None = "compliant", evaluated: int = 3, idle: int = 1, 
 def record(
     host: str = "web01", state: str = "compliant", at: str | None = T1, rules: Any = (), **controls: Any
 ) -> dict[str, Any]:
-    told = {**dict.fromkeys(CONTROLS, control()), **controls}
+    controls_ = {**dict.fromkeys(CONTROLS, control()), **controls}
     return {
         "host": host,
         "state": state,
         "checked_at": at,
         "rules_evaluated": 12,
         "rules": list(rules),
-        "controls": told,
+        "controls": controls_,
     }
 
 
 SWITCHED_OFF = Observation("off", state="not_applicable", counts=True)
 
 
-def look(
-    report: dict[str, Any], told: dict[str, Any], before: Picture | None = None, name: str = "apps"
+def observation(
+    report: dict[str, Any], record_: dict[str, Any], before: FleetState | None = None, name: str = "apps"
 ) -> Observation:
     """The look at a control of web01 once a run has brought a record."""
-    of = before or Picture()
-    of.take(report, [told])
+    of = before or FleetState()
+    of.take(report, [record_])
     return of.hosts["web01"].observations[name]
 
 
@@ -61,10 +61,10 @@ WRONG = [
 
 
 def test_a_look_has_all_that_a_record_says_of_its_control() -> None:
-    found = look(run(), record(rules=WRONG, apps=control("noncompliant", 5, 2)))
+    found = observation(run(), record(rules=WRONG, apps=control("noncompliant", 5, 2)))
     rules = (("apps/x", "noncompliant"), ("apps/z", "waived"))
     assert found == Observation("enforce", "p", "noncompliant", T1, "r-02", 5, 2, True, rules)
-    assert look(run(), record(), name="firewall") == Observation(
+    assert observation(run(), record(), name="firewall") == Observation(
         "enforce", "p", "compliant", T1, "r-02", 3, 1, True, ()
     )
     assert Observation() == Observation("", "", "unknown", "", "", 0, 0, False, ())
@@ -73,11 +73,11 @@ def test_a_look_has_all_that_a_record_says_of_its_control() -> None:
 @pytest.mark.parametrize(("at", "when"), [(T1, T1), (T3, T2), (None, T2)])
 def test_a_look_is_never_later_than_its_run(at: str | None, when: str) -> None:
     """A host's clock is the host's."""
-    assert look(run(), record(at=at)).at == when
+    assert observation(run(), record(at=at)).at == when
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("control_", "expected"),
     [
         (control(None, 0, 0, mode="off"), SWITCHED_OFF),
         # Nothing says that the plan has it.
@@ -90,8 +90,8 @@ def test_a_look_is_never_later_than_its_run(at: str | None, when: str) -> None:
         (control("unknown", 0, 0), Observation("enforce", "p", "unknown", T1, "r-02", 0, 0, False)),
     ],
 )
-def test_what_a_control_is_worth_by_its_record(told: dict[str, Any], expected: Observation) -> None:
-    assert look(run(), record(apps=told)) == expected
+def test_what_a_control_is_worth_by_its_record(control_: dict[str, Any], expected: Observation) -> None:
+    assert observation(run(), record(apps=control_)) == expected
 
 
 @pytest.mark.parametrize(
@@ -105,14 +105,14 @@ def test_what_a_control_is_worth_by_its_record(told: dict[str, Any], expected: O
     ],
 )
 def test_no_control_is_better_than_a_host_that_is_worse_than_all_of_them(state: str, apps: str, expected: str) -> None:
-    assert look(run(), record(state=state, apps=control(apps))).state == expected
+    assert observation(run(), record(state=state, apps=control(apps))).state == expected
     dns = "compliant" if apps == state else expected
-    assert look(run(), record(state=state, apps=control(apps)), name="dns").state == dns
+    assert observation(run(), record(state=state, apps=control(apps)), name="dns").state == dns
 
 
-def seen(state: str = "noncompliant", **more: Any) -> Picture:
+def seen(state: str = "noncompliant", **more: Any) -> FleetState:
     """After a run at two o'clock, whose look was at one."""
-    of = Picture()
+    of = FleetState()
     of.take(run(), [record(rules=WRONG, apps=control(state, **more))])
     return of
 
@@ -124,7 +124,7 @@ DOUBTED = EARLIER._replace(evaluated=2, idle=0, counts=False, rules=(("apps/x", 
 
 
 @pytest.mark.parametrize(
-    ("report", "told", "expected"),
+    ("report", "record_", "expected"),
     [
         # A later run that does not look at it leaves it, under its mode and policy of now.
         (run(T3, controls=["dns"]), record(apps=control(None)), EARLIER),
@@ -140,21 +140,23 @@ DOUBTED = EARLIER._replace(evaluated=2, idle=0, counts=False, rules=(("apps/x", 
         (run(T3), record(at=T2), Observation("enforce", "p", "compliant", T2, "r-03", 3, 1, True)),
     ],
 )  # fmt: skip
-def test_what_becomes_of_an_earlier_look(report: dict[str, Any], told: dict[str, Any], expected: Observation) -> None:
-    assert look(report, told, seen()) == expected
+def test_what_becomes_of_an_earlier_look(
+    report: dict[str, Any], record_: dict[str, Any], expected: Observation
+) -> None:
+    assert observation(report, record_, seen()) == expected
 
 
 def test_what_was_off_was_never_looked_at() -> None:
-    of = Picture()
+    of = FleetState()
     of.take(run(), [record(apps=control(None, mode="off"))])
-    assert look(run(T3, controls=["dns"]), record(apps=control(None, mode="audit", policy="q")), of) == Observation(
-        "audit", "q"
-    )
+    assert observation(
+        run(T3, controls=["dns"]), record(apps=control(None, mode="audit", policy="q")), of
+    ) == Observation("audit", "q")
 
 
 @pytest.mark.parametrize(("at", "attempts"), [(T2, {"firewall/x": 9}), ("2026-11-24T00:00:00Z", {"firewall/x": 5})])
 def test_attempts_are_those_of_the_newest_look(at: str, attempts: dict[str, int]) -> None:
-    of = Picture()
+    of = FleetState()
     of.take(run(), [{**record(), "attempts": {"firewall/x": 5}}])
     of.take(run(T3), [{**record(at=at), "attempts": {"firewall/x": 9}}])
     assert of.hosts["web01"].attempts == attempts
@@ -164,7 +166,7 @@ def test_attempts_are_those_of_the_newest_look(at: str, attempts: dict[str, int]
 
 
 @pytest.mark.parametrize(
-    ("looks", "state", "is_seen", "checked"),
+    ("observations", "state", "is_seen", "checked"),
     [
         ({}, "not_applicable", False, ""),
         ({"apps": SWITCHED_OFF}, "not_applicable", False, ""),
@@ -180,9 +182,9 @@ def test_attempts_are_those_of_the_newest_look(at: str, attempts: dict[str, int]
     ],
 )
 def test_a_host_is_what_its_controls_are(
-    looks: dict[str, Observation], state: str, is_seen: bool, checked: str
+    observations: dict[str, Observation], state: str, is_seen: bool, checked: str
 ) -> None:
-    host = Host("web01", "inv", looks)
+    host = Host("web01", "inv", observations)
     assert (host.state, host.seen, host.checked_at) == (state, is_seen, checked)
 
 
@@ -197,7 +199,7 @@ def test_a_host_that_nobody_has_seen() -> None:
     [(3600, None, 3600), (None, None, 7), (3600, {"web01": 60}, 60), (3600, {"web02": 60}, 3600), (None, {}, 7)],
 )
 def test_for_how_long_a_look_is_good(usual: int | None, own: dict[str, int] | None, good_for: int) -> None:
-    of = Picture()
+    of = FleetState()
     of.take(run(T1, stale_after=7), [record()])
     of.take(run(**({"stale_after": usual} if usual else {})), [record()], (), own)
     assert of.hosts["web01"].stale_after == good_for
@@ -208,7 +210,7 @@ def test_for_how_long_a_look_is_good(usual: int | None, own: dict[str, int] | No
     [({}, True), ({3600: T1}, True), ({3600: T2}, False), ({60: T2}, True), ({0: T2}, True)],
 )
 def test_a_look_from_before_the_oldest_that_counts_says_nothing_good(oldest: dict[int, str], good: bool) -> None:
-    of = Picture()
+    of = FleetState()
     off = control(None, mode="off")
     of.take(run(stale_after=3600), [record(rules=WRONG, apps=control("noncompliant"), firewall=off)])
     (host,) = of.at(oldest)
@@ -221,12 +223,12 @@ def test_a_look_from_before_the_oldest_that_counts_says_nothing_good(oldest: dic
 # -- inventories -------------------------------------------------------------------------------------------------------
 
 
-def everyone(of: Picture) -> dict[str, str]:
+def everyone(of: FleetState) -> dict[str, str]:
     return {name: host.inventory for name, host in of.hosts.items()}
 
 
 def test_hosts_come_with_runs_and_go_with_a_whole_one_over_their_own_inventory() -> None:
-    of = Picture()
+    of = FleetState()
     assert of.take(run(), [record("a"), record("b")], ["c"]) is of
     assert everyone(of) == {"a": "inv", "b": "inv"}, "a whole run leaves nobody out"
     of.take(run(left_out=["c"]), [record("a")], ["c", "b"])
@@ -249,7 +251,7 @@ def test_an_inventory_is_its_sources_in_any_order(sources: list[str] | None, tex
 
 @pytest.mark.parametrize(("mode", "used"), [("audit", False), ("enforce", True)])
 def test_the_example_inventory_is_over_with_the_first_run_over_another(mode: str, used: bool) -> None:
-    of = Picture()
+    of = FleetState()
     of.take(run(inventory=[EXAMPLE], mode=mode, waivers=[{"id": "w"}]), [record("localhost")])
     assert of.used is used
     of.take(run(mode="enforce"), [record("a")])
@@ -260,7 +262,7 @@ def test_the_example_inventory_is_over_with_the_first_run_over_another(mode: str
 
 @pytest.mark.parametrize("used", [False, True])
 def test_a_host_that_left_goes_whether_or_not_the_example_inventory_is_in_use(used: bool) -> None:
-    of = Picture()
+    of = FleetState()
     of.used = used
     of.take(run(), [record("a"), record("b")])
     of.take(run(T3), [record("a")])
@@ -268,12 +270,12 @@ def test_a_host_that_left_goes_whether_or_not_the_example_inventory_is_in_use(us
 
 
 def test_an_inventory_without_a_host_is_known_all_the_same() -> None:
-    of = Picture().take(run(waivers=[{"id": "w1"}]), [])
+    of = FleetState().take(run(waivers=[{"id": "w1"}]), [])
     assert (of.hosts, of.whole, [one["id"] for one in of.waivers["inv"]]) == ({}, {"inv": T2}, ["w1"])
 
 
 def test_when_the_whole_was_last_looked_at() -> None:
-    of = Picture()
+    of = FleetState()
     for report in (run(T2), run(T1), run(T3, left_out=["b"])):
         of.take(report, [record()])
     assert of.whole == {"inv": T2}
@@ -282,13 +284,13 @@ def test_when_the_whole_was_last_looked_at() -> None:
 
 
 def test_a_waiver_is_kept_with_the_hosts_that_a_later_run_did_not_ask() -> None:
-    told = {"id": "w1", "status": "active", "expires": T3, "review_by": T2, "revoked": None, "reason": "long"}
-    of = Picture()
-    of.take(run(waivers=[{**told, "hosts": ["a", "b"]}, {"id": "w2"}]), [record("a"), record("b")])
+    waiver = {"id": "w1", "status": "active", "expires": T3, "review_by": T2, "revoked": None, "reason": "long"}
+    of = FleetState()
+    of.take(run(waivers=[{**waiver, "hosts": ["a", "b"]}, {"id": "w2"}]), [record("a"), record("b")])
     assert of.waivers["inv"][1] == {**dict.fromkeys(OF_WAIVER), "id": "w2", "hosts": []}
-    of.take(run(left_out=["b"], waivers=[{**told, "status": "expired", "hosts": ["a"]}]), [record("a")])
-    kept = {key: told[key] for key in ("id", "expires", "review_by", "revoked")}
-    assert of.waivers == {"inv": [{**kept, "status": "expired", "hosts": ["b", "a"]}]}
+    of.take(run(left_out=["b"], waivers=[{**waiver, "status": "expired", "hosts": ["a"]}]), [record("a")])
+    fields = {key: waiver[key] for key in ("id", "expires", "review_by", "revoked")}
+    assert of.waivers == {"inv": [{**fields, "status": "expired", "hosts": ["b", "a"]}]}
     of.take(run(), [record("a"), record("b")])
     assert of.waivers == {"inv": []}
 
@@ -297,7 +299,7 @@ def test_a_waiver_is_kept_with_the_hosts_that_a_later_run_did_not_ask() -> None:
 
 
 def test_what_many_hosts_list_is_one_object(monkeypatch: pytest.MonkeyPatch) -> None:
-    of = Picture()
+    of = FleetState()
     rules = [dict(rule) for rule in WRONG]
     of.take(run(), [record("a", rules=rules), record("b", rules=rules), record("c", rules=[dict(r) for r in rules])])
     lists = [of.hosts[name].observations["apps"].rules for name in "abc"]

@@ -18,7 +18,7 @@ from proscribe.plan import CONTROLS
 from proscribe.report.collection.events import Collector
 from proscribe.report.evaluation import verdict
 from proscribe.report.evaluation.arithmetic import covered
-from proscribe.report.evaluation.fleet_state import Picture
+from proscribe.report.evaluation.fleet_state import FleetState
 from proscribe.report.evaluation.reconcile import fleet_report
 from proscribe.report.evaluation.scope import EXAMPLE
 from proscribe.report.exports import usual
@@ -44,7 +44,7 @@ class Fleet:
         self.reports = directory / "reports"
         self.number = 0
         self.truth: dict[tuple[str, str], str] = {}  # by host and control: how it stood when it was last looked at
-        self.asked: dict[str, str] = {}  # hosts that are in some inventory that a run has read
+        self.in_inventory: dict[str, str] = {}  # hosts that are in some inventory that a run has read
 
     def run(
         self,
@@ -80,10 +80,10 @@ class Fleet:
         )
         collector = Collector(made)
         for host in hosts:
-            stands = states(host)
-            if stands is not None:
-                looked = [control for control in controls if modes[control]["mode"] != "off"]
-                collector.answered(host, looked_at({control: stands[control] for control in looked}, began))
+            observed = states(host)
+            if observed is not None:
+                on = [control for control in controls if modes[control]["mode"] != "off"]
+                collector.answered(host, record_of({control: observed[control] for control in on}, began))
         fleet = collector.fleet(ended)
         report = fleet_report(made, fleet, ended)
         decided = verdict.judge(fleet.records, made["gate"].values(), ansible_failed=False)
@@ -98,17 +98,17 @@ class Fleet:
 
     def _note(self, made, hosts, states):
         for host in (*hosts, *made["left_out"]):
-            self.asked.setdefault(host, made["inventory"][0])
+            self.in_inventory.setdefault(host, made["inventory"][0])
         if not made["left_out"] and tuple(made["controls"]) == CONTROLS:
-            for host, inventory in list(self.asked.items()):
+            for host, inventory in list(self.in_inventory.items()):
                 if inventory == made["inventory"][0] and host not in hosts:
-                    del self.asked[host]
+                    del self.in_inventory[host]
         for host in hosts:
             for control in made["controls"]:
                 stood = self.truth.get((host, control), "unknown")
-                stands = states(host)
+                observed = states(host)
                 blind = stood if stood in OPEN else "unknown"
-                self.truth[host, control] = stands[control] if stands is not None else blind
+                self.truth[host, control] = observed[control] if observed is not None else blind
 
     def best(self, host):
         """The best that may be said of a host: the worst of its controls, unknown where nobody has looked."""
@@ -122,9 +122,9 @@ class Fleet:
         return dict(re.findall(r'^proscribe_host_state\{host="(.*)",state="(.*)"\} 1$', text, re.M))
 
 
-def looked_at(stands, at):
+def record_of(states, at):
     verdicts = []
-    for control, state in stands.items():
+    for control, state in states.items():
         finding = Finding("package", "wechat", manager="dpkg", version="4.0", scope="system")
         verdicts.append(Verdict(f"{control}/boot", COMPLIANT))
         if state == "noncompliant":
@@ -205,15 +205,15 @@ def test_a_look_under_an_earlier_policy_does_not_say_that_the_new_one_is_met(tmp
 
 
 def test_a_look_that_is_too_old_says_nothing_good_but_still_what_was_bad(tmp_path):
-    picture = Picture()
+    fleet_state = FleetState()
     made = run(("good", "bad"), policies={}, left_out=[], stale_after={"usual": 3600, "hosts": {}})
     collector = Collector(made)
-    collector.answered("good", looked_at(dict.fromkeys(CONTROLS, "compliant"), "2026-11-25T00:30:00Z"))
-    collector.answered("bad", looked_at(dict.fromkeys(CONTROLS, "noncompliant"), "2026-11-25T00:30:00Z"))
+    collector.answered("good", record_of(dict.fromkeys(CONTROLS, "compliant"), "2026-11-25T00:30:00Z"))
+    collector.answered("bad", record_of(dict.fromkeys(CONTROLS, "noncompliant"), "2026-11-25T00:30:00Z"))
     fleet = collector.fleet()
-    picture.take(fleet_report(made, fleet, "2026-11-25T00:31:00Z"), fleet.records)
-    now = {host.name: host.state for host in picture.at({3600: "2026-11-25T00:00:00Z"})}
-    later = {host.name: (host.state, host.seen) for host in picture.at({3600: "2026-11-25T02:00:00Z"})}
+    fleet_state.take(fleet_report(made, fleet, "2026-11-25T00:31:00Z"), fleet.records)
+    now = {host.name: host.state for host in fleet_state.at({3600: "2026-11-25T00:00:00Z"})}
+    later = {host.name: (host.state, host.seen) for host in fleet_state.at({3600: "2026-11-25T02:00:00Z"})}
     assert now == {"good": "compliant", "bad": "noncompliant"}
     assert later == {"good": ("unknown", False), "bad": ("noncompliant", False)}
 
@@ -278,7 +278,7 @@ def test_a_picture_that_another_run_holds_leaves_no_metrics_of_a_part(tmp_path, 
     with turn(fleet.reports):
         monkeypatch.setattr(fleet_state_file, "turn", lambda reports: turn(reports, patience=0.2))
         report, _ = fleet.run(all_are("compliant"), hosts=["ops1"])
-    assert any("not in the whole picture" in warning for warning in report["warnings"])
+    assert any("not in the fleet state" in warning for warning in report["warnings"])
     assert fleet.latest() == before
     assert not (fleet.reports / "newest" / "metrics.prom").exists()
 
@@ -330,26 +330,26 @@ def test_whatever_runs_over_whatever_parts_no_output_is_better_than_what_was_loo
         hosts = [host for place, host in enumerate(everyone) if place in one["hosts"]] or list(everyone)
         names = ("web01", "web02", "ops1", "lab1")
 
-        def stands(host, one=one, names=names):
+        def states(host, one=one, names=names):
             return one["stands"][names.index(host)]
 
         controls = [control for control in CONTROLS if control in one["controls"]]
-        report, records = fleet.run(stands, one["inventory"], hosts, controls, gate=one["gate"])
-        told = {host: worst(stands(host)[c] for c in controls) if stands(host) else "unknown" for host in hosts}
-        every_output_of_the_run_is_no_better(fleet, report, records, told, controls, everyone, one["gate"])
+        report, records = fleet.run(states, one["inventory"], hosts, controls, gate=one["gate"])
+        worst_states = {host: worst(states(host)[c] for c in controls) if states(host) else "unknown" for host in hosts}
+        every_output_of_the_run_is_no_better(fleet, report, records, worst_states, controls, everyone, one["gate"])
     what_outlives_the_runs_is_no_better(fleet)
 
 
-def every_output_of_the_run_is_no_better(fleet, report, records, told, controls, everyone, gate):
+def every_output_of_the_run_is_no_better(fleet, report, records, worst_states, controls, everyone, gate):
     directory = fleet.reports / "newest"
     # The records, and each control in them.
     lines = [json.loads(line) for line in (directory / "hosts.jsonl").read_text().splitlines()]
-    assert {line["host"]: line["state"] for line in lines} == told
+    assert {line["host"]: line["state"] for line in lines} == worst_states
     for line in lines:
         for control, said in line["controls"].items():
             assert (said["state"] is None) == (control not in controls)
             assert said["mode"] == "enforce"
-    whole_run = set(told) == set(everyone) and len(controls) == 4
+    whole_run = set(worst_states) == set(everyone) and len(controls) == 4
     assert report["run"]["whole"] is whole_run
     # What is said in sentences: that the ban holds is said of no more than the run looked at.
     screen = summary.render(report, records, summary.Screen(120, 60), str(directory))
@@ -358,20 +358,20 @@ def every_output_of_the_run_is_no_better(fleet, report, records, told, controls,
         good = re.findall(r"(?<!hether )([Tt]he ban(?:'s|&#39;s)? (?!does not)[a-z ]*?holds? on [a-z0-9 ]+)", said)
         if not whole_run:
             assert f"{' and '.join(controls)} only" in said or len(controls) == 4
-            assert "--limit" in said or set(told) == set(everyone)
-            assert all("that w" in text or set(told) == set(everyone) for text in good)
+            assert "--limit" in said or set(worst_states) == set(everyone)
+            assert all("that w" in text or set(worst_states) == set(everyone) for text in good)
             assert all(text.lower().startswith("the ban holds") is (len(controls) == 4) for text in good)
-        if set(told.values()) != {COMPLIANT}:
+        if set(worst_states.values()) != {COMPLIANT}:
             assert good == []
         elif said is page:
             assert good
     # The exports that are about this run.
     csv = (directory / "report.csv").read_text()
-    for host, state in told.items():
+    for host, state in worst_states.items():
         assert f",{host},{state}," in csv
     for suite in ET.parse(directory / "junit.xml").getroot():
         bad = int(suite.get("failures")) + int(suite.get("errors"))
-        assert bool(bad) == (told[suite.get("name")] in OPEN)
+        assert bool(bad) == (worst_states[suite.get("name")] in OPEN)
     sarif = json.loads((directory / "report.sarif").read_text())["runs"][0]
     assert sarif["properties"]["run"]["whole"] is whole_run
     oscal = (directory / "oscal.json").read_text()
@@ -383,11 +383,11 @@ def every_output_of_the_run_is_no_better(fleet, report, records, told, controls,
     assert passed == (verdict["exit"] is None)
     assert verdict["exit"] == 12 or any(map(covered, records)), "nothing was evaluated"
     if gate == "noncompliant":
-        assert not (passed and "noncompliant" in told.values())
-        assert "noncompliant" not in told.values() or verdict["exit"] in (10, 12)
+        assert not (passed and "noncompliant" in worst_states.values())
+        assert "noncompliant" not in worst_states.values() or verdict["exit"] in (10, 12)
     if gate == "incomplete":
-        assert not (passed and set(told.values()) != {COMPLIANT})
-        assert set(told.values()) == {COMPLIANT} or verdict["exit"] in (10, 11, 12)
+        assert not (passed and set(worst_states.values()) != {COMPLIANT})
+        assert set(worst_states.values()) == {COMPLIANT} or verdict["exit"] in (10, 11, 12)
 
 
 def what_outlives_the_runs_is_no_better(fleet):
@@ -396,21 +396,21 @@ def what_outlives_the_runs_is_no_better(fleet):
     assert latest["whole"] or not any(run_["whole"] for run_ in every)
     for name in ("latest", "newest"):
         states = fleet.metric_states(name)
-        assert set(states) == set(fleet.asked)
+        assert set(states) == set(fleet.in_inventory)
         for host, state in states.items():
             assert no_better(state, fleet.best(host)), (host, state, fleet.best(host))
     text = fleet.latest()
     (covered,) = re.findall(r"^proscribe_coverage_hosts (\d+)$", text, re.M)
-    seen = [h for h in fleet.asked if all((h, control) in fleet.truth for control in CONTROLS)]
+    seen = [h for h in fleet.in_inventory if all((h, control) in fleet.truth for control in CONTROLS)]
     assert int(covered) <= len(seen)
     (met,) = re.findall(r"^proscribe_compliance_strict_hosts (\d+)$", text, re.M)
-    assert int(met) <= sum(fleet.best(host) == COMPLIANT for host in fleet.asked)
+    assert int(met) <= sum(fleet.best(host) == COMPLIANT for host in fleet.in_inventory)
     # The history: what was last seen to be wrong is wrong, and the trend has runs over the whole alone.
     history = open_history("sqlite", fleet.reports)
     with history.database.reading() as session:
         going = {(e.host, e.rule) for e in answers.incidents(session, About()) if not e.closed}
     for (host, control), state in fleet.truth.items():
-        if state == "noncompliant" and host in fleet.asked:
+        if state == "noncompliant" and host in fleet.in_inventory:
             assert (host, f"{control}/wechat") in going
     whole_ids = {run_["id"] for run_ in every if run_["whole"]}
     assert {point["run"] for point in history.trend()} <= whole_ids
@@ -432,5 +432,5 @@ def test_the_page_of_a_run_over_a_part_says_so(tmp_path):
     fleet = Fleet(tmp_path)
     fleet.run(all_are("compliant"), hosts=["ops1"], controls=["dns"])
     page = (fleet.reports / "newest" / "report.html").read_text()
-    assert re.search(r"<h1>(.*)</h1>", page)[1] == "The ban&#39;s dns holds on the 1 host that was asked"
-    assert "2 hosts not asked (--limit ops1)" in page
+    assert re.search(r"<h1>(.*)</h1>", page)[1] == "The ban&#39;s dns holds on the 1 host that was selected"
+    assert "2 hosts not selected (--limit ops1)" in page

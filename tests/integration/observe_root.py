@@ -1,6 +1,6 @@
 """One look at the apps of a made host, as a host takes it, and what it cost.
 
-    look_at.py MODULES ROOT PLAN [--keep] [--hurry]
+    observe_root.py MODULES ROOT PLAN [--keep] [--hurry]
 
 MODULES is where `proscribe` is, PLAN a file with a compiled plan. `--keep`: as a run does that begins and may write;
 `--hurry`: what does not answer is given 3 s, and not 20.
@@ -41,12 +41,12 @@ def main() -> None:
     record, _ = run.observe(host, plan, ["apps"])
     seconds = time.monotonic() - started
     if host.privileged and "--keep" in sys.argv:
-        for keep in host.keeps:
+        for keep in host.state_savers:
             keep(True)
     rules = {rule["rule"]: [rule["state"], rule["reason"] or "", len(rule["findings"])] for rule in record["rules"]}
     findings = [f"{finding['scope']} {finding['id']}" for rule in record["rules"] for finding in rule["findings"]]
     started_by_it = resource.getrusage(resource.RUSAGE_CHILDREN)
-    told = {
+    report = {
         "rules": rules,
         "findings": findings,
         "errors": record["errors"],
@@ -56,7 +56,7 @@ def main() -> None:
         "own": own_peak() - began,
         "child": started_by_it.ru_maxrss / 1024 - began,
     }
-    print(json.dumps(told), flush=True)
+    print(json.dumps(report), flush=True)
     os._exit(0)
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What looking for apps costs a host with many files, beside the plain tools that have to be asked anyway.
 
-    tests/bench/apps_walk.py [--files N] [--tree DIRECTORY] [--rounds R]
+    tests/bench/apps_file_scan.py [--files N] [--tree DIRECTORY] [--rounds R]
 
 Processor time (user and system, in seconds, the least of R runs) of a streamed audit of `apps` as a host runs it, with
 the plan of the whole catalogue, on a made tree with N files (200,000) in four homes: without a memory of an
