@@ -100,5 +100,5 @@ def _too_much(value: str, kind: str) -> str:
     if kind == "networks":
         owner = shared_by(value)
         return f"a network of this service alone, none of {owner}" if owner else ""
-    stands = next((what for shared, what in SHARED.items() if value in above(shared)), "")
-    return f"a name of this service alone: it carries {stands}" if stands else ""
+    carried = next((what for shared, what in SHARED.items() if value in above(shared)), "")
+    return f"a name of this service alone: it carries {carried}" if carried else ""

@@ -281,7 +281,7 @@ def amendable(key: str) -> bool:
 
 def _front_doors(entry: Mapping[str, Any]) -> Iterator[Mistake]:
     """Addresses that a user types, and that the entry leaves open although it says that they are the service's."""
-    for index, door in enumerate(_listed(entry, "front_doors")):
+    for index, door in enumerate(_names(entry, "front_doors")):
         if not grammar.url(door) and not blocks(entry, door):
             yield ("front_doors", index), door, "an address that the entry blocks, by domains or urls"
 
@@ -292,18 +292,18 @@ def blocks(entry: Mapping[str, Any], address: str) -> bool:
     """
     host = address.partition("/")[0]
     above = [host.split(".", count)[-1] for count in range(host.count(".") + 1)]
-    if set(above) & set(_listed(entry, "domains")) and not set(above) & set(_listed(entry, "allow_domains")):
+    if set(above) & set(_names(entry, "domains")) and not set(above) & set(_names(entry, "allow_domains")):
         return True
-    return any(address == url or address.startswith(url + "/") for url in _listed(entry, "urls"))
+    return any(address == url or address.startswith(url + "/") for url in _names(entry, "urls"))
 
 
 def _decisions(entry: Mapping[str, Any]) -> Iterator[Mistake]:
     """Decisions that the rest of the entry does not follow."""
-    left = {*_listed(entry, "shared_domains"), *_listed(entry, "allow_domains")}
+    left = {*_names(entry, "shared_domains"), *_names(entry, "allow_domains")}
     for index, decision in enumerate(_listed(entry, "decided")):
         if not isinstance(decision, dict):
             continue
-        for position, name in enumerate(_listed(decision, "names")):
+        for position, name in enumerate(_names(decision, "names")):
             path = ("decided", index, "names", position)
             if decision.get("as") == "shared" and name not in left:
                 yield path, name, "a name of shared_domains or allow_domains, as the decision says"
@@ -312,8 +312,13 @@ def _decisions(entry: Mapping[str, Any]) -> Iterator[Mistake]:
 
 
 def _listed(entry: Mapping[str, Any], key: str) -> list[Any]:
+    """The list of a key; what is no text in it is a mistake that its kind reports."""
     value = entry.get(key)
-    return value if isinstance(value, list) else []
+    return [one for one in value if isinstance(one, str | dict)] if isinstance(value, list) else []
+
+
+def _names(entry: Mapping[str, Any], key: str) -> list[str]:
+    return [one for one in _listed(entry, key) if isinstance(one, str)]
 
 
 def check_browser(entry: Mapping[str, Any]) -> Iterator[Mistake]:

@@ -50,8 +50,8 @@ def google_ranges(text: str, service: str) -> Iterator[str]:
 
 def onionoo(text: str, service: str) -> Iterator[str]:
     """The addresses of relays of Tor: `{"relays": [{"or_addresses": ["198.51.100.7:9001", "[2001:db8::1]:9001"]}]}`."""
-    for relay in _listed(_json(text), "relays"):
-        for address in _listed(relay, "or_addresses"):
+    for node in _listed(_json(text), "relays"):
+        for address in _listed(node, "or_addresses"):
             if not isinstance(address, str):
                 raise Unreadable("or_addresses holds something that is no text")
             yield address.rpartition(":")[0].strip("[]")

@@ -102,7 +102,7 @@ def propose(service: Service, names: list[str]) -> Proposal:
     add: list[str] = []
     left: dict[str, str] = {}
     for name in sorted(names, key=lambda one: (one.count("."), one)):
-        shared = next((stands for other, stands in SHARED.items() if name in above(other)), "")
+        shared = next((carried for other, carried in SHARED.items() if name in above(other)), "")
         if name in decided:
             left[name] = f"{decided[name]['as']}: {decided[name]['why']}"
         elif name in (*service.shared_domains, *service.allow_domains):

@@ -171,8 +171,9 @@ def _of_feeds(question: Question, catalogue: Catalogue) -> Iterator[Relation]:
 
 
 def _above_in(host: str, feed: Feed) -> list[str]:
+    """The names of a feed that are this one or above it, the closest first."""
     values = frozenset(feed.values)
-    return [name for name in above(host) if name in values]
+    return [one for one in above(host) if one in values]
 
 
 def _of_address(question: Question, service: Service) -> Iterator[Relation]:
