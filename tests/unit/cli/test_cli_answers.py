@@ -273,7 +273,7 @@ def real(own_catalogue: Catalogue) -> tuple[Catalogue, Policy]:
 @pytest.mark.parametrize("text", INNOCENT)
 def test_the_real_catalogue_leaves_innocent_names_open(real: tuple[Catalogue, Policy], text: str) -> None:
     found = answers(subject(read(text), real[0]), real[1])
-    assert {control: found[control].status for control in ("browser", "dns")} == {"browser": "open", "dns": "open"}
+    assert {found[control].status for control in ("browser", "dns")} <= {"open", "reported"}
 
 
 @pytest.mark.parametrize("text", RESTRICTED_NAMES)
@@ -469,14 +469,12 @@ def test_no_service_may_block_it_is_only_said_where_the_compiler_refuses_it(host
 
 
 def test_the_issue_as_it_was_seen_telegram_desktop_on_a_debian_host(real: tuple[Catalogue, Policy]) -> None:
-    """apt has another telegram-desktop than the one that the catalogue knows of rpm, Nix and Homebrew."""
+    """The package of Debian 12 and of Debian 13's backports was not in the catalogue, and was left on its hosts."""
     debian = Facts("debian", frozenset({"dpkg"}), frozenset(), frozenset({"firefox"}))
     about = subject(read("telegram-desktop"), real[0])
     assert {relation.what for relation in about.relations} >= {"rpm telegram-desktop", "nix telegram-desktop"}
     found = answers(about, real[1]._replace(facts=debian))
-    closed = [reason.text for reason in found["apps"].reasons if reason.status != "open"]
-    assert found["apps"].status == "depends"  # on what a program of that name shows to be
-    assert len(closed) == 1 and "is reported by its name" in closed[0]
+    assert found["apps"].status == "blocked"
     fedora = debian._replace(os="fedora", managers=frozenset({"rpm"}))
     assert answers(about, real[1]._replace(facts=fedora))["apps"].status == "blocked"
 

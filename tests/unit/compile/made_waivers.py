@@ -26,6 +26,8 @@ audience: consumer
 enforce: true
 domains: [{id}.example]
 networks: [{network}]
+checked: 2026-11-20
+networks_checked: 2026-11-20
 packages: {{apt: [{id}]}}
 sources: [a test]
 """

@@ -77,7 +77,8 @@ def test_a_waiver_reaches_the_members_of_its_group_until_it_expires(ask, tmp_pat
     (tmp_path / "waivers").mkdir()
     (tmp_path / "approvers.yml").write_text("press: {head: head.of.press}\n", encoding="utf-8")
     (tmp_path / "waivers" / "w1.yml").write_text(WAIVER.format(expires=expires), encoding="utf-8")
-    run = ask({"web01": {}, "press01": {}}, {"press": frozenset({"press01"})})
+    usual = {"catalog_max_age": "forever"}
+    run = ask({"web01": usual, "press01": usual}, {"press": frozenset({"press01"})})
     assert [(w["id"], w["status"], w["hosts"]) for w in run["waivers"]] == [("w1", status, ["press01"])]
     assert len(run["warnings"]) == warned
 
@@ -93,8 +94,9 @@ def test_a_waiver_reaches_the_members_of_its_group_until_it_expires(ask, tmp_pat
     [("off", ["example.org"], True), ("audit", ["example.org"], False), ("off", [], False)],
 )
 def test_tenants_that_no_browser_is_told_of_are_warned_of(ask, browser, tenants, warned):
-    own = {"controls": {"browser": browser}, "tenants": {"google": tenants}}
-    warnings = ask({"web01": own, "web02": own, "db01": {}})["warnings"]
+    usual = {"catalog_max_age": "forever"}
+    own = {"controls": {"browser": browser}, "tenants": {"google": tenants}, **usual}
+    warnings = ask({"web01": own, "web02": own, "db01": usual})["warnings"]
     assert [("web01 (and 1 more)" in text, "control browser off" in text) for text in warnings] == [
         (True, True)
     ] * warned
@@ -117,7 +119,7 @@ def test_the_organisations_own_services_come_from_its_own_directory(ask, tmp_pat
     folder.mkdir(parents=True)
     (folder / "inhouse_chat.yml").write_text(
         "id: inhouse_chat\nname: In-house chat\ncategory: instant_messaging\nvendor: Example\naudience: consumer\n"
-        "enforce: true\ndomains: [chat.example.com]\nsources: [our own register]\n",
+        "enforce: true\ndomains: [chat.example.com]\nchecked: 2026-11-20\nsources: [our own register]\n",
         encoding="utf-8",
     )
     run = ask({"web01": {"catalog_dirs": ["catalog"]}, "web02": {}})

@@ -87,7 +87,9 @@ def test_no_plan_of_the_whole_catalogue_has_a_shared_or_unverified_network(own_c
     services = compile_plan(own_catalogue, restrictions, (), TODAY)["controls"]["firewall"]["services"]
     assert len(services) > 10
     for id_, entry in services.items():
-        published = [ipaddress.ip_network(text) for text in own_catalogue.services[id_].networks]
+        feeds = [one for one in own_catalogue.feeds.values() if (one.service, one.kind) == (id_, "networks")]
+        texts = [*own_catalogue.services[id_].networks, *(text for feed in feeds for text in feed.values)]
+        published = [ipaddress.ip_network(text) for text in texts]
         for text in entry["networks"]:
             assert shared_by(text) == ""
             network = ipaddress.ip_network(text)
@@ -136,5 +138,5 @@ def test_an_entry_with_the_address_of_a_managed_host_stops_the_run_before_anythi
     with pytest.raises(PolicyErrors, match="contains 198.51.100.9, the address of host web01"):
         ask(entry)
     assert not (tmp_path / "reports").exists()
-    (warning,) = ask(entry, management=["198.51.100.9"])["warnings"]
+    (warning,) = ask(entry, management=["198.51.100.9"], catalog_max_age="forever")["warnings"]
     assert "198.51.100.9/32 lies in 198.51.100.0/24 of parrot: it stays reachable" in warning
