@@ -23,7 +23,7 @@ def test_a_module_loads(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-        assert callable(module.main)
+        assert module.DOCUMENTATION  # those that an action plugin answers for have nothing else
     finally:
         for name in set(sys.modules) - before:
             if name.startswith("ansible.module_utils.proscribe"):
