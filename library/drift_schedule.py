@@ -77,9 +77,9 @@ actions:
 
 from typing import Any
 
-from ansible.module_utils.proscribe import Call, answer
 from ansible.module_utils.proscribe.host import Host
 from ansible.module_utils.proscribe.schedule import timers
+from ansible.module_utils.proscribe_module import Call, answer
 
 ARGUMENTS = {
     "part": {"type": "str", "choices": [timers.DRIFT, timers.PULL]},

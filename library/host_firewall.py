@@ -72,10 +72,10 @@ findings:
 
 from typing import Any
 
-from ansible.module_utils.proscribe import ARGUMENTS, Call, answer, taken_plan
 from ansible.module_utils.proscribe.controls.firewall import confirm
 from ansible.module_utils.proscribe.host import Host
 from ansible.module_utils.proscribe.run import change
+from ansible.module_utils.proscribe_module import ARGUMENTS, Call, answer, taken_plan
 
 
 def main() -> None:

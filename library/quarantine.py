@@ -76,10 +76,10 @@ actions:
   sample: [restore wechat-3fa4b2c1 (/home/alice/WeChat.AppImage)]
 """
 
-from ansible.module_utils.proscribe import Call, answer
 from ansible.module_utils.proscribe.host import Host
 from ansible.module_utils.proscribe.quarantined import LIST, PRUNE, RESTORE
 from ansible.module_utils.proscribe.run import in_quarantine
+from ansible.module_utils.proscribe_module import Call, answer
 
 ARGUMENTS = {
     "do": {"type": "str", "choices": [LIST, RESTORE, PRUNE], "default": LIST},

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_policy import NOW, made_catalogue, plan, question
 from proscribe.cli import Refused, diff
-from proscribe.cli.diff.earlier import Earlier, earlier
+from proscribe.cli.diff.earlier_plans import Earlier, earlier
 from proscribe.cli.diff.revision import repository_of
 from proscribe.compile.catalogue import Catalogue
 from proscribe.compile.difference import Change, difference

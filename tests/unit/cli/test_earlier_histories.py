@@ -11,7 +11,7 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from made_policy import NOW, made_catalogue
 from proscribe.cli import inventory
-from proscribe.cli.diff import earlier
+from proscribe.cli.diff import earlier_plans
 from proscribe.compile.run import compile_hosts
 
 OWN = """---
@@ -109,9 +109,9 @@ def test_the_plans_of_a_revision_are_those_that_were_compiled_then(tmp_path_fact
             git(top, "add", "--all")
             git(top, "commit", "--quiet", "--allow-empty", "--message", "x")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(earlier, "PROJECT", project)
+        patch.setattr(earlier_plans, "PROJECT", project)
         patch.setenv("PROSCRIBE_REPORTS", str(where / "reports"))
-        found = earlier.earlier("HEAD~1", arguments, NOW)
+        found = earlier_plans.earlier("HEAD~1", arguments, NOW)
     assert found.hosts == compiled[0]
     own_repository = [] if old["own"] == "called as the project's" else [own]
     assert set(found.commits) == {project, policy, *own_repository, *([waivers] if waivers_apart else [])}

@@ -16,7 +16,7 @@ from ...compile.run import Compiled, compile_hosts
 from ...report.text.layout import paint, row, wrap
 from ...report.text.wording import clean, counted, some
 from .. import inventory
-from .earlier import Earlier, earlier
+from .earlier_plans import Earlier, earlier
 
 SCHEMA = "proscribe/plan-diff/1"
 SAME, DIFFERENT = 0, 1
