@@ -9,6 +9,7 @@ from proscribe.compile.grammar import PACKAGE_NAMES, Matching, OneOf
 from proscribe.compile.plans import IDENTIFIERS
 from proscribe.compile.schema import BROWSER, FLAG, SERVICE, Group, Text
 from proscribe.controls.apps.systems.registry import SYSTEMS
+from public_lists import names, standing
 
 from .part import Part, table
 
@@ -58,7 +59,19 @@ def nothing_known() -> str:
     return f"No control has an identifier of {len(found)} services: {', '.join(f'`{id_}`' for id_ in found)}.\n"
 
 
+def public_lists() -> str:
+    """What becomes of the names that two or more public lists have, by service."""
+    catalogue = load([CATALOG])
+    rows = []
+    for service, listed in sorted(names().items()):
+        found = [standing(catalogue, service, name) for name in listed]
+        counts = [str(found.count(what)) for what in ("blocked", "shared", "refused")]
+        rows.append((f"`{service}`", str(len(found)), *counts))
+    return table(("service", "names in two or more lists", "blocked", "shared", "refused"), rows)
+
+
 DERIVED = (
+    Part("docs/catalogue.md", public_lists, "public lists"),
     Part("docs/catalogue.md", package_systems, "package systems"),
     Part("docs/catalogue.md", words, "words"),
     Part("docs/catalogue.md", nothing_known, "services with nothing to look for"),

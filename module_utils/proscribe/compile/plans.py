@@ -186,8 +186,8 @@ def _apps(service: Service) -> dict[str, Any]:
 
 
 def _browser(service: Service) -> dict[str, Any]:
-    # Programs ask resolvers, people do not open them: the DNS filter has their names, and browsers have a policy for it.
-    # The lists of browsers take a thousand names.
+    # Programs query resolvers, people do not open them: the DNS filter has their names, and browsers have a policy for
+    # it. The lists of browsers take a thousand names.
     domains = [] if service.service_class == "encrypted_dns" else list(service.domains)
     found: dict[str, Any] = {"domains": domains, "urls": list(service.urls)}
     extensions = {store: list(ids) for store, ids in service.browser_extensions.items()}

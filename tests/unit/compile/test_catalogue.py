@@ -95,7 +95,8 @@ def test_every_value_is_the_same_text_for_an_ordinary_yaml_reader() -> None:
         return [value for item in data for value in values(item)] if isinstance(data, list) else [data]
 
     for path in OWN.rglob("*.yml"):
-        assert {type(value) for value in values(yaml.safe_load(path.read_text(encoding="utf-8")))} <= {str, bool, date}, path
+        types = {type(value) for value in values(yaml.safe_load(path.read_text(encoding="utf-8")))}
+        assert types <= {str, bool, date}, path
 
 
 @pytest.mark.slow

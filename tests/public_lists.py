@@ -1,0 +1,43 @@
+"""The catalogue beside independent public lists: what it makes of each name that two or more of them have.
+
+tests/catalog/public_lists*.yml has what each list says, mistakes included; the entries of the catalogue decide.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from proscribe.compile.catalogue import Catalogue
+from proscribe.compile.schema import blocks
+
+LISTS = Path(__file__).resolve().parent / "catalog"
+FILES = ("public_lists.yml", "public_lists_storage.yml")
+
+
+def names() -> dict[str, dict[str, list[str]]]:
+    """By service: the names that two or more lists have, each with these lists."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for file in FILES:
+        content = yaml.safe_load((LISTS / file).read_text(encoding="utf-8"))
+        for service, lists in content["services"].items():
+            by_name: dict[str, list[str]] = {}
+            for source, listed in lists.items():
+                for name in listed:
+                    by_name.setdefault(str(name), []).append(source)
+            found[service] = {name: sorted(sources) for name, sources in by_name.items() if len(sources) > 1}
+    return found
+
+
+def standing(catalogue: Catalogue, service: str, name: str) -> str:
+    """What the catalogue makes of a name: blocked, shared, refused, or "" where it says nothing."""
+    entry = catalogue.services[service]
+    data: dict[str, Any] = {key: list(getattr(entry, key)) for key in ("domains", "urls", "allow_domains")}
+    if blocks(data, name):
+        return "blocked"
+    for one in entry.decided:
+        if any(name == decided or name.endswith(f".{decided}") for decided in one["names"]):
+            return str(one["as"])
+    shared = (*entry.shared_domains, *entry.allow_domains)
+    return "shared" if any(name == one or name.endswith(f".{one}") for one in shared) else ""

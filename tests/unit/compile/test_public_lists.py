@@ -1,0 +1,25 @@
+"""The catalogue beside independent public lists: a name that two or more have is blocked, or it has a reason."""
+
+from __future__ import annotations
+
+import pytest
+from made_catalogue import OWN
+from proscribe.cli.catalog.checking import problems
+from proscribe.cli.catalog.chosen import Chosen
+from proscribe.compile.catalogue import Catalogue
+from public_lists import names, standing
+
+
+@pytest.mark.parametrize("service", sorted(names()))
+def test_a_name_of_two_lists_is_blocked_or_has_a_reason(own_catalogue: Catalogue, service: str) -> None:
+    assert {name: of for name, of in names()[service].items() if not standing(own_catalogue, service, name)} == {}
+
+
+def test_of_the_names_without_a_reason_nearly_all_are_blocked(own_catalogue: Catalogue) -> None:
+    found = [standing(own_catalogue, service, name) for service, listed in names().items() for name in listed]
+    counted = [one for one in found if one in ("blocked", "")]
+    assert len(found) > 200 and counted.count("blocked") >= 0.98 * len(counted)
+
+
+def test_the_projects_catalogue_has_no_problem_that_check_finds(own_catalogue: Catalogue) -> None:
+    assert list(problems(Chosen([OWN], own_catalogue))) == []
