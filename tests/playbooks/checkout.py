@@ -22,6 +22,11 @@ class Ended(NamedTuple):
     code: int
     said: str
 
+    @property
+    def usual(self) -> str:
+        """What it said, with no warning in it about the catalogue's age, which grows by itself."""
+        return self.said.replace("[WARNING]: catalogue: ", "catalogue: ")
+
 
 def clean_environment(**more: str) -> dict[str, str]:
     """This environment without what would reach into the launcher."""

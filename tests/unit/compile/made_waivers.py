@@ -98,6 +98,7 @@ class Organisation:
         """A run over some hosts, or all of them."""
         hosts = sorted(frozenset().union(*self.groups.values()))
         own = {f"proscribe_{key}": value for key, value in self.variables.items()}
+        own.setdefault("proscribe_catalog_max_age", "forever")  # cases are of any day
         return Question(
             project=self.root,
             mode="audit",
