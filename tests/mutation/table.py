@@ -71,6 +71,7 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_apps_walk_copies.py",
     ),
     "controls/apps/portable/scan": (
+        "controls/test_apps_scan_edges.py",
         "controls/test_apps_walk_copies.py",
         "controls/test_apps_walk_desktop.py",
     ),

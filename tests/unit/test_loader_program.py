@@ -46,6 +46,7 @@ CODE = {
     ),
     "proscribe.inner": "from .further import __name__ as name",
     "proscribe.inner.further": "",
+    "proscribe.later": "raise SystemExit('nobody has asked for it')",
     "proscribe.host_cache": (
         "import os\n"
         "from proscribe.host import Host\n"
@@ -114,6 +115,7 @@ def test_what_is_cached_is_used_with_what_followed_from_the_plan_and_written_onc
     assert answered(place, remember=True, grows=True) == {**SEEN, "kept": True}
     first = cached(place)
     assert sorted(first) == [NAMED, WITH_PLAN]
+    assert sorted(marshal.loads(first[NAMED])) == sorted(CODE), "also what this run did not need: the next one may"
     assert marshal.loads(first[WITH_PLAN]) == (PLAN, {"0": "found out"})
     known = {**SEEN, "follows": {"0": "found out"}}
     times = {path.name: path.stat().st_mtime_ns for path in place.iterdir()}
@@ -240,3 +242,16 @@ def test_the_code_comes_before_what_else_has_its_name(place):
         [sys.executable, "-I", "-S", "-c", text], input=stream(place), capture_output=True, check=True
     )
     assert json.loads(done.stdout.decode().partition(":")[2])["plan"] == PLAN
+
+
+def test_a_module_is_a_package_where_the_stream_says_so_and_is_compiled_as_it_is_written(place):
+    """Its annotations are those of its own `__future__`, not of the loader's."""
+    sources = {"texts": {"x": "def f(a: int): pass", "x.y": "from __future__ import annotations\ndef f(a: int): pass"}}
+    modules = loader.Modules({}, {**sources, "packages": ["x"]})
+    package, inner = (modules.find_spec(name) for name in ("x", "x.y"))
+    assert package and package.submodule_search_locations == [] and package.origin == "x"
+    assert inner and inner.submodule_search_locations is None and inner.origin == "x.y"
+    for name, annotation in (("x", int), ("x.y", "int")):
+        made = type(os)(name)
+        modules.exec_module(made)
+        assert made.f.__annotations__ == {"a": annotation}
