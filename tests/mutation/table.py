@@ -43,7 +43,11 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_apps_evidence.py",
         "controls/test_apps_parts.py",
     ),
-    "controls/apps/quarantine/completing": ("controls/test_apps_quarantine.py", "controls/test_apps_quarantine_*.py"),
+    "controls/apps/quarantine/completing": (
+        "controls/test_apps_quarantine_cut_short.py",
+        "controls/test_apps_quarantine.py",
+        "controls/test_apps_quarantine_*.py",
+    ),
     "controls/apps/portable/container_launchers": ("controls/test_apps_containers.py", "controls/test_apps_routes.py"),
     "controls/apps/portable/names": ("controls/test_apps_copy_names.py", *_APPS),
     "controls/apps/quarantine/operator": ("controls/test_apps_custody.py", "controls/test_apps_quarantine.py"),
@@ -80,6 +84,7 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_apps_quarantine.py",
     ),
     "controls/apps/quarantine/restoring": (
+        "controls/test_apps_quarantine_cut_short.py",
         "controls/test_apps_custody.py",
         "controls/test_apps_quarantine.py",
         "controls/test_apps_quarantine_killed.py",
