@@ -132,7 +132,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "custody/selection": ("custody/test_custody_*.py",),
     "custody/restore_effect": ("custody/test_custody_*.py",),
     "finding": ("test_finding.py",),
-    "host/apart": ("test_apart.py",),
+    "host/apart": ("test_apart_child.py", "test_apart.py"),
     "host/budget": ("test_host_budget.py", "test_apart.py"),
     "host/files": ("test_host.py", "test_host_words.py", "test_host_links.py"),
     "host/links": ("test_host_links.py",),
@@ -144,7 +144,7 @@ TESTS: Mapping[str, Sequence[str]] = {
         "test_host_ending.py",
         *_HOST,
     ),
-    "host/tools": ("test_host_tools.py", *_HOST),
+    "host/tools": ("test_host_tools_waiting.py", "test_host_tools.py", *_HOST),
     "host/directories": ("test_host_trees.py",),
     "host/file_scan": (
         "controls/test_apps_walk_bounds.py",
