@@ -67,6 +67,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "controls/apps/quarantine/manifest": ("controls/test_apps_custody.py", "controls/test_apps_quarantine.py"),
     "controls/apps/portable/program_parts": ("controls/test_apps_parts.py",),
     "controls/apps/per_user": (
+        "controls/test_apps_users_memory.py",
         "controls/test_apps_personal.py",
         "controls/test_apps_unseen.py",
         "controls/test_apps_own_scripts.py",
@@ -97,6 +98,7 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_apps_flatpak.py",
     ),
     "controls/apps/observed": (
+        "controls/test_apps_users_memory.py",
         "controls/test_apps_personal.py",
         "controls/test_apps_nothing_known.py",
         "controls/test_apps_unseen.py",

@@ -6,11 +6,12 @@ import os
 import select
 import subprocess
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from proscribe.host import ControlError, Result, run_tool, tools
+from proscribe.host import ControlError, Result, User, run_tool, tools
 
 
 def sh(code: str) -> list[str]:
@@ -116,3 +117,21 @@ def test_of_a_tools_descendants_each_is_found(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(tools, "open", opening, raising=False)
     assert tools._descendants(10) == [10, 11, 12, 16]
     assert tools._descendants(15) == [15]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: runs a tool as somebody else")
+@pytest.mark.parametrize("user", [None, User("nobody", 65534, 65534, "/nonexistent")])
+def test_what_a_tool_of_the_host_has_started_goes_on_and_what_a_users_has_does_not(user: User | None) -> None:
+    """A service manager starts services; a user's tool has no business after it has answered."""
+    left = int(run_tool(sh("sleep 60 >&- 2>&- & echo $!"), user=user).out)
+    stat = Path(f"/proc/{left}/stat")
+    try:
+        for _ in range(100):
+            alive = stat.exists() and stat.read_text().rpartition(")")[2].split()[0] not in "ZX"
+            if user is None or not alive:
+                break
+            time.sleep(0.05)
+        assert alive is (user is None)
+    finally:
+        if user is None:
+            os.kill(left, 9)
