@@ -48,10 +48,19 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_apps_quarantine.py",
         "controls/test_apps_quarantine_*.py",
     ),
-    "controls/apps/portable/container_launchers": ("controls/test_apps_containers.py", "controls/test_apps_routes.py"),
+    "controls/apps/portable/container_launchers": (
+        "controls/test_apps_portable_details.py",
+        "controls/test_apps_containers.py",
+        "controls/test_apps_routes.py",
+    ),
     "controls/apps/portable/names": ("controls/test_apps_copy_names.py", *_APPS),
-    "controls/apps/quarantine/operator": ("controls/test_apps_custody.py", "controls/test_apps_quarantine.py"),
+    "controls/apps/quarantine/operator": (
+        "controls/test_apps_quarantine_limits.py",
+        "controls/test_apps_custody.py",
+        "controls/test_apps_quarantine.py",
+    ),
     "controls/apps/portable/elf": (
+        "controls/test_apps_portable_details.py",
         "controls/test_apps_elf.py",
         "controls/test_apps_evidence.py",
         "controls/test_apps_parts.py",
@@ -62,10 +71,19 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_apps_walk_copies.py",
     ),
     "controls/apps/protected": ("compile/test_guard_list.py", "controls/test_apps_walk_copies.py"),
-    "controls/apps/portable/appimage_contents": ("controls/test_apps_images.py", "controls/test_apps_evidence.py"),
+    "controls/apps/portable/appimage_contents": (
+        "controls/test_apps_portable_details.py",
+        "controls/test_apps_images.py",
+        "controls/test_apps_evidence.py",
+    ),
     "controls/apps/portable/launchers": ("controls/test_apps_launchers.py", "controls/test_apps_containers.py", *_APPS),
-    "controls/apps/quarantine/manifest": ("controls/test_apps_custody.py", "controls/test_apps_quarantine.py"),
-    "controls/apps/portable/program_parts": ("controls/test_apps_parts.py",),
+    "controls/apps/quarantine/manifest": (
+        "controls/test_apps_quarantine_limits.py",
+        "controls/test_apps_quarantine_cut_short.py",
+        "controls/test_apps_custody.py",
+        "controls/test_apps_quarantine.py",
+    ),
+    "controls/apps/portable/program_parts": ("controls/test_apps_parts.py", "controls/test_apps_portable_details.py"),
     "controls/apps/per_user": (
         "controls/test_apps_users_memory.py",
         "controls/test_apps_personal.py",
@@ -85,12 +103,16 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_apps_quarantine.py",
     ),
     "controls/apps/quarantine/restoring": (
+        "controls/test_apps_quarantine_limits.py",
         "controls/test_apps_quarantine_cut_short.py",
         "controls/test_apps_custody.py",
         "controls/test_apps_quarantine.py",
         "controls/test_apps_quarantine_killed.py",
     ),
-    "controls/apps/quarantine/capacity": ("controls/test_apps_quarantine_room.py",),
+    "controls/apps/quarantine/capacity": (
+        "controls/test_apps_quarantine_limits.py",
+        "controls/test_apps_quarantine_room.py",
+    ),
     "controls/apps/running": (
         "controls/test_apps_personal.py",
         "controls/test_apps_unseen.py",
@@ -106,10 +128,12 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_apps_walk_copies.py",
     ),
     "controls/apps/portable/squashfs": (
+        "controls/test_apps_portable_details.py",
         "controls/test_apps_squashfs.py",
         "controls/test_apps_evidence.py",
     ),
     "controls/apps/systems/on_demand": (
+        "controls/test_apps_portable_details.py",
         "controls/test_apps_traced*.py",
         "controls/test_apps_nix.py",
         "controls/test_apps_conda.py",
@@ -118,7 +142,7 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_apps_quarantine_room.py",
         "controls/test_apps_quarantine.py",
     ),
-    "controls/apps/portable/user_dirs": ("controls/test_apps_own_scripts.py",),
+    "controls/apps/portable/user_dirs": ("controls/test_apps_portable_details.py", "controls/test_apps_own_scripts.py"),
     "controls/browser/matching": ("controls/test_browser_matching.py", "controls/test_browser_rendering.py"),
     "controls/browser/rendering": (
         "controls/test_browser_rendering.py",
@@ -127,16 +151,26 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_browser_firefox_merge.py",
     ),
     "controls/dns/filtering": ("controls/test_dns_filtering.py", "controls/test_dns_question.py"),
-    "controls/dns/private_view": ("controls/test_dns_private_view.py",),
-    "controls/dns/question": ("controls/test_dns_question.py",),
-    "controls/firewall/exemptions": ("controls/test_firewall_exemptions.py", "controls/test_firewall_control.py"),
+    "controls/dns/private_view": (
+        "controls/test_dns_asked_and_seen.py",
+        "controls/test_dns_private_view.py",
+    ),
+    "controls/dns/question": (
+        "controls/test_dns_asked_and_seen.py",
+        "controls/test_dns_question.py",
+    ),
+    "controls/firewall/exemptions": (
+        "controls/test_firewall_source_labels.py",
+        "controls/test_firewall_exemptions.py",
+        "controls/test_firewall_control.py",
+    ),
     "custody/request": ("custody/test_custody_*.py",),
     "custody/selection": ("custody/test_custody_*.py",),
     "custody/restore_effect": ("custody/test_custody_*.py",),
     "finding": ("test_finding.py",),
     "host/apart": ("test_apart_child.py", "test_apart.py"),
     "host/budget": ("test_host_budget.py", "test_apart.py"),
-    "host/files": ("test_host.py", "test_host_words.py", "test_host_links.py"),
+    "host/files": ("test_host_durable.py", "test_host.py", "test_host_words.py", "test_host_links.py"),
     "host/links": ("test_host_links.py",),
     "host/reading": ("test_host_looking.py", "test_host_reading.py", "test_host_budget.py", "test_run.py", *_HOST),
     "host/processes": (
@@ -156,7 +190,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     ),
     "loader": ("test_loader.py", "test_loader_program.py"),  # the stream's tests run bootstrap.py, which is derived
     "ownership": ("test_ownership.py",),
-    "reply/output_limits": ("test_reply_leash.py",),
+    "reply/output_limits": ("test_reply_limits_children.py", "test_reply_leash.py"),
     "reply/parsing": ("test_reply_parsing.py", "test_host_side.py"),
     "reply/results": ("test_reply_results.py", "report/test_report_answer.py"),
     "reply/shapes": ("test_reply_shapes.py", "report/test_report_answer.py"),
@@ -170,9 +204,13 @@ TESTS: Mapping[str, Sequence[str]] = {
     "report/evaluation/verdict": ("report/test_report_verdict.py", "report/test_report_stopped.py"),
     "rollout/limits": ("test_rollout.py", "compile/test_restrictions.py"),
     "schedule/reach": ("test_ownership.py", "schedule/test_*.py"),
-    "schedule/commits": ("schedule/test_*.py", "../integration/test_schedule_commits.py"),
-    "store": ("test_store.py",),
-    "stream": ("test_stream.py", "test_known_plan.py", "test_sources.py"),
+    "schedule/commits": (
+        "schedule/test_schedule_repository_kept.py",
+        "schedule/test_*.py",
+        "../integration/test_schedule_commits.py",
+    ),
+    "store": ("test_store_untrusted.py", "test_store.py"),
+    "stream": ("test_store_untrusted.py", "test_stream.py", "test_known_plan.py", "test_sources.py"),
 }
 
 

@@ -174,3 +174,17 @@ def test_the_child_has_no_end_of_the_pipe_but_its_own() -> None:
 
     before = pipes()
     assert len([end for end in run_apart(pipes) if end not in before]) == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [
+        (24, "over budget: more than 2 s of processor time"),
+        (9, "the look was ended by signal 9"),
+        (15, "the look was ended by signal 15"),
+    ],
+)
+def test_a_child_that_a_signal_ended_says_by_which(number: int, why: str) -> None:
+    """The kernel sends one of them for the processor's time: then the user's files are odd, and not the code."""
+    found = list(each([1], lambda item: os.kill(os.getpid(), number) or [], Limits(seconds=2.0)))
+    assert found == [(1, [], why)]

@@ -1,0 +1,85 @@
+"""What is written is on the disk under its name before anything else is done; and what of it `delete` would find."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from proscribe.host import LEDGER, ControlError, Host
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Host:
+    for directory in ("etc", "var/lib"):
+        (tmp_path / directory).mkdir(parents=True)
+    return Host(str(tmp_path))
+
+
+def test_a_name_is_on_the_disk_too(made: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a loss of power a manifest without its name, or a block that is only half there, would be none."""
+    steps: list[str] = []
+    real = {"fsync": os.fsync, "rename": os.rename, "unlink": os.unlink}
+
+    def fsync(descriptor: int) -> None:
+        steps.append(f"fsync {os.path.basename(os.readlink(f'/proc/self/fd/{descriptor}'))}")
+        real["fsync"](descriptor)
+
+    def rename(source: str, target: str, **how: int) -> None:
+        steps.append(f"rename {target}")
+        real["rename"](source, target, **how)
+
+    def unlink(name: str, **how: int) -> None:
+        real["unlink"](name, **how)
+        steps.append(f"unlink {name}")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "rename", rename)
+    monkeypatch.setattr(os, "unlink", unlink)
+    made.write("/etc/a", "text")
+    assert steps == ["fsync .a.proscribe~", "rename a", "fsync etc"]
+    steps.clear()
+    made.delete("/etc/a")
+    assert steps == ["unlink a", "fsync etc"]
+    steps.clear()
+    made.delete("/etc/a")
+    assert steps == [], "nothing is there to be taken away"
+
+
+@pytest.mark.parametrize("step", ["fsync", "rename", "fchmod"])
+def test_a_write_that_fails_leaves_what_was_there_and_nothing_beside_it(
+    made: Host, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    made.write("/etc/a", "old")
+
+    def full(*what: object, **how: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, step, full)
+        with pytest.raises(ControlError, match="No space left on device"):
+            made.write("/etc/a", "new")
+    assert made.text("/etc/a") == "old" and os.listdir(f"{made.root}/etc") == ["a"]
+
+
+def test_traces_are_what_delete_would_take_away(made: Host) -> None:
+    """A file, what a killed write left of it, or the empty directories that were made for it: and then nothing."""
+    path = "/etc/new/deep/file"
+    assert not made.traces(path)
+    made.write(path, "text")
+    assert made.traces(path) and made.text(LEDGER) == "/etc/new\n/etc/new/deep\n/var/lib/proscribe\n"
+    os.unlink(made.root + path)
+    assert made.traces(path), "the directories are left"
+    os.rmdir(f"{made.root}/etc/new/deep")
+    assert made.traces(path), "and one of them"
+    (Path(made.root) / "etc/new/theirs").touch()
+    assert not made.traces(path), "in which somebody has put something"
+    os.unlink(f"{made.root}/etc/new/theirs")
+    os.rmdir(f"{made.root}/etc/new")
+    assert made.traces(path), "and the ledger alone"
+    made.delete(path)
+    assert not made.traces(path) and os.listdir(f"{made.root}/var/lib") == []
+    (Path(made.root) / "etc/.file.proscribe~").touch()
+    assert made.traces("/etc/file") and made.unfinished("/etc/file")
+    made.clear("/etc/file")
+    assert not made.traces("/etc/file")
