@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_quarantine import FILE, ITEMS, TREE, enforced, folders, made_host
+from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, made_host
 from proscribe.controls.applying import carry_out
-from proscribe.controls.apps.quarantine import capacity, manifest, operator, restoring
+from proscribe.controls.apps.quarantine import capacity, completing, manifest, moving, operator, restoring, unfinished
 from proscribe.host import ControlError, Host, Unseen
 
 
@@ -20,6 +20,14 @@ def test_a_manifest_says_of_which_kind_it_is(tmp_path: Path) -> None:
     enforced(host, FILE)
     text = json.loads((tmp_path / ITEMS[1:] / next(folders(host)) / "manifest.json").read_text())
     assert text["schema"] == "proscribe/quarantine/1"
+
+
+def test_what_stands_on_a_disk_has_these_names(tmp_path: Path) -> None:
+    """Another version completes what this one has begun, and finds it by them."""
+    assert (manifest.TAKE, manifest.RESTORE, manifest.PRUNE) == ("take", "restore", "prune")
+    assert (manifest.MANIFEST, manifest.BESIDE, manifest.CONTENT) == ("manifest.json", ".manifest.json~", "content")
+    assert (manifest.HOLD, unfinished.HOME, unfinished.UNFINISHED) == (".proscribe-quarantine-", ITEMS, ".unfinished")
+    assert ("copying", f"{ITEMS}/README") == (completing.COPYING, moving.README)
 
 
 @pytest.mark.parametrize(("room", "left_out"), [(len(FILE) + len(TREE), 0), (len(FILE) + len(TREE) - 1, 1)])
@@ -106,3 +114,54 @@ def test_a_host_without_a_quarantine_has_nothing_to_give_back(tmp_path: Path) ->
     (restore, close) = restoring.given_back(host).actions
     assert (restore.verb, restore.before, restore.after) == ("restore", "", f"{FILE}\n")
     assert (close.verb, close.before, close.after) == ("delete", host.text(f"{ITEMS}/README"), "")
+
+
+def test_each_folder_is_roots_alone_from_its_first_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever umask the run has. What lies in it is still its user's then, in a directory of his."""
+    host = made_host(tmp_path)
+    in_two_file_systems(monkeypatch, tmp_path)
+    modes: dict[str, int] = {}
+
+    def reached(step: str) -> None:
+        places = {"folder made": f"{ITEMS[1:]}/*.unfinished", "hold made": f"**/{manifest.HOLD}*"}
+        if step in places:
+            (place,) = tmp_path.glob(places[step])
+            modes[step] = place.stat().st_mode & 0o7777
+
+    monkeypatch.setattr(manifest, "reached", reached)
+    before = os.umask(0)
+    try:
+        enforced(host, FILE)
+        assert modes == {"folder made": 0o700, "hold made": 0o700}
+        modes.clear()
+        carry_out(restoring.given_back(host))
+        assert modes == {"hold made": 0o700}
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a directory away")
+def test_a_folder_of_that_name_that_somebody_else_has_made_is_none_of_ours(tmp_path: Path) -> None:
+    """What is laid in it would be his."""
+    host = made_host(tmp_path)
+    enforced(host, TREE)
+    (item,) = manifest.items(host)
+    item = item._replace(hold=manifest.hold_of("/home/alice", item))
+    hold = tmp_path / item.hold[1:]
+    hold.mkdir()
+    os.chown(hold, 61234, 61234)
+    before = sorted(os.listdir("/proc/self/fd"))
+    refused = pytest.raises(ControlError, match=f"{item.hold} is somebody else's")
+    with host.directory("/home/alice") as above, refused:
+        manifest.make_hold(above, item)
+    with manifest.held(host, item) as found:
+        assert found is None
+    os.chown(hold, 0, 0)
+    with manifest.held(host, item) as found:
+        assert found is not None and os.path.samestat(os.fstat(found), hold.stat())
+    assert sorted(os.listdir("/proc/self/fd")) == before
+    manifest.drop_hold(host, item)
+    assert not hold.exists()
+    with manifest.held(host, item) as found:
+        assert found is None
+    manifest.drop_hold(host, item)
