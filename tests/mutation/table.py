@@ -28,7 +28,7 @@ _HOST = ("test_host.py", "test_host_still.py", "test_host_words.py")
 # notice the most first.
 TESTS: Mapping[str, Sequence[str]] = {
     "compile/guard_list": ("compile/test_guard_list.py", "compile/test_catalogue_entries.py"),
-    "compile/lockout": ("compile/test_lockout.py",),
+    "compile/lockout": ("compile/test_lockout_networks.py", "compile/test_lockout.py"),
     "compile/shared_networks": ("compile/test_shared_networks.py", "compile/test_firewall_plan.py"),
     "compile/waivers/standing": (
         "compile/test_waivers_standing.py",
@@ -145,6 +145,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "controls/apps/portable/user_dirs": ("controls/test_apps_portable_details.py", "controls/test_apps_own_scripts.py"),
     "controls/browser/matching": ("controls/test_browser_matching.py", "controls/test_browser_rendering.py"),
     "controls/browser/rendering": (
+        "controls/test_browser_entry_limits.py",
         "controls/test_browser_rendering.py",
         "controls/test_browser_settings.py",
         "controls/test_browser_chromium.py",

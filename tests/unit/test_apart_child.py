@@ -72,11 +72,11 @@ def test_an_answer_that_is_no_json_is_none_and_ends_that_item_alone(
     """A child that becomes a user may be traced by him, and made to say what he likes."""
     real = apart._send
 
-    def send(descriptor: int, told: dict[str, Any]) -> None:
-        if told.get("part") == "mallory":
+    def send(descriptor: int, message: dict[str, Any]) -> None:
+        if message.get("part") == "mallory":
             os.write(descriptor, len(content).to_bytes(8, "big") + content)
         else:
-            real(descriptor, told)
+            real(descriptor, message)
 
     monkeypatch.setattr(apart, "_send", send)
     found = list(each(["alice", "mallory", "bob"], lambda item: [item]))

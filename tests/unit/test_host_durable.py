@@ -83,3 +83,15 @@ def test_traces_are_what_delete_would_take_away(made: Host) -> None:
     assert made.traces("/etc/file") and made.unfinished("/etc/file")
     made.clear("/etc/file")
     assert not made.traces("/etc/file")
+
+
+def test_a_state_directory_that_somebody_else_has_made_is_no_trace(made: Host) -> None:
+    """It is there before and after; the ledger in it is of what is gone already."""
+    (Path(made.root) / "var/lib/proscribe").mkdir()
+    made.write("/etc/new/file", "text")
+    os.unlink(f"{made.root}/etc/new/file")
+    os.rmdir(f"{made.root}/etc/new")
+    assert made.list("/var/lib/proscribe") == ["directories"]
+    assert not made.traces("/var/lib/proscribe/report.json")
+    made.delete("/etc/new/file")
+    assert made.list("/var/lib/proscribe") == []

@@ -84,8 +84,8 @@ def test_what_its_last_words_are_is_taken_although_somebody_holds_its_output() -
 
 
 def test_no_variable_is_lost_that_a_caller_gives() -> None:
-    told = run_tool(sh('echo "$LC_ALL $A"'), environment={"LC_ALL": "C", "A": "b"}).out
-    assert told == "C b\n"
+    output = run_tool(sh('echo "$LC_ALL $A"'), environment={"LC_ALL": "C", "A": "b"}).out
+    assert output == "C b\n"
     assert run_tool(sh("echo $LC_ALL $HOME")).out == "C.UTF-8 /root\n"
 
 

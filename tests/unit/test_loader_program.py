@@ -135,8 +135,8 @@ def test_what_an_enforcing_run_finds_out_more_is_cached_and_the_code_stays(place
 
 def test_a_run_that_failed_is_not_cached(place):
     """Its plan may be one that the host refused."""
-    told = {key: value for key, value in SEEN.items() if key != "record"}
-    assert answered(place, remember=True, record=False) == {**told, "kept": False}
+    without_record = {key: value for key, value in SEEN.items() if key != "record"}
+    assert answered(place, remember=True, record=False) == {**without_record, "kept": False}
     assert cached(place) == {}
 
 

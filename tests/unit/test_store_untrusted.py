@@ -54,8 +54,8 @@ def test_what_stands_in_the_place_of_a_store_is_told(tmp_path: Path, kind: str, 
     with pytest.raises(Untrusted if found else FileNotFoundError) as wrong, Store(place)._open():
         pass
     if isinstance(wrong.value, Untrusted):
-        told = (wrong.value.path, wrong.value.found, wrong.value.expected)
-        assert told == (str(place), found, "a directory; delete what is there, and one is made")
+        fields = (wrong.value.path, wrong.value.found, wrong.value.expected)
+        assert fields == (str(place), found, "a directory; delete what is there, and one is made")
 
 
 @pytest.mark.parametrize("probe", [False, True])
@@ -65,8 +65,8 @@ def test_the_packed_code_is_put_together_once(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(stream, "_cache", lambda kind: place.with_suffix(f".{kind}"))
     made: list[bool] = []
 
-    def put_together(asked: bool) -> bytes:
-        made.append(asked)
+    def put_together(probed: bool) -> bytes:
+        made.append(probed)
         return b"packed"
 
     monkeypatch.setattr(stream, "_put_together", put_together)

@@ -10,7 +10,14 @@ from typing import Any
 import made_apps as made
 import pytest
 from made_apps import Read
-from proscribe.controls.apps.portable import appimage_contents, elf, program_parts, squashfs, user_dirs
+from proscribe.controls.apps.portable import (
+    appimage_contents,
+    container_launchers,
+    elf,
+    program_parts,
+    squashfs,
+    user_dirs,
+)
 from proscribe.controls.apps.portable.container_launchers import Inside, launched
 from proscribe.controls.apps.systems.on_demand import OnDemand
 from proscribe.host import ControlError, Host, Unseen, User
@@ -37,6 +44,10 @@ ALICE = User("alice", 1000, 1000, "/home/alice")
 def test_what_a_launcher_runs_in_a_container(command: str, program: str) -> None:
     words = command.split()
     assert launched(words) == (Inside(words[0], program) if program else None)
+
+
+def test_so_much_of_a_launchers_script_is_read() -> None:
+    assert (container_launchers.HEAD, container_launchers.LONGEST_PATH) == (16 * 1024, 4096)
 
 
 @pytest.mark.parametrize(("flags", "found"), [(6, True), (7, True), (5, False), (4, False)])
@@ -85,13 +96,13 @@ def test_a_directory_that_goes_while_it_is_looked_at_is_not_the_apps(
 def test_a_piece_of_an_archive_with_nothing_in_it_ends_it() -> None:
     """No archive has one; a made-up one of nothing else would be read on and on."""
     pieces = {0: (b"ab", 4), 4: (b"", 6), 6: (b"cd", 10)}
-    asked: list[int] = []
+    requests: list[int] = []
     archive: Any = object.__new__(squashfs.Archive)
-    archive._piece = lambda at: asked.append(at) or pieces[at]
+    archive._piece = lambda at: requests.append(at) or pieces[at]
     assert archive._bytes(0, 0, 2) == b"ab" and archive._bytes(0, 1, 1) == b"b"
     with pytest.raises(squashfs.Unreadable, match="cut short"):
         archive._bytes(0, 0, 3)
-    assert asked == [0, 0, 0, 4]
+    assert requests == [0, 0, 0, 4]
     del pieces[4]
     pieces[0] = (b"ab", 6)
     assert archive._bytes(0, 1, 2) == b"bc", "over two pieces"
@@ -119,11 +130,11 @@ class Noted:
     """The part of a package system that is loaded on demand, which notes what it is asked."""
 
     def __init__(self) -> None:
-        self.asked: list[Any] = []
+        self.requests: list[Any] = []
 
     def __getattr__(self, name: str) -> Any:
         def answer(*what: Any) -> Any:
-            self.asked.append((name, *what))
+            self.requests.append((name, *what))
             return name
 
         return answer
@@ -137,7 +148,7 @@ def test_what_is_asked_of_a_system_that_is_there_reaches_it_as_it_is(tmp_path: P
     assert one.query(host, ids) == ([], "") == one.query_of(host, ALICE, ids)
     assert one.owned_directories(host, None) == () == one.owned_directories(host, ALICE)
     assert one.programs(host, ids, [])(SimpleNamespace()) == ""  # type: ignore[arg-type]
-    assert inner.asked == [], "nothing of it is loaded where it is not"
+    assert inner.requests == [], "nothing of it is loaded where it is not"
     (tmp_path / "opt/npm").mkdir(parents=True)
     (tmp_path / "home/alice/.npm").mkdir(parents=True)
     assert [one.there(host, who) for who in (None, ALICE, ALICE._replace(home="/home/bob"))] == [True, True, True]
@@ -145,17 +156,17 @@ def test_what_is_asked_of_a_system_that_is_there_reaches_it_as_it_is(tmp_path: P
     assert one.owned_directories(host, ALICE) == "owned_directories"
     assert one.programs(host, ids, []) == "programs"
     assert one.removal(host, packages) == "removal"  # type: ignore[arg-type, comparison-overlap]
-    assert inner.asked == [
+    assert inner.requests == [
         ("query", host, ids),
         ("query_of", host, ALICE, ids),
         ("owned_directories", host, ALICE),
         ("programs", host, ids, []),
         ("removal", host, packages),
     ]
-    inner.asked.clear()
+    inner.requests.clear()
     assert one.query(host, set()) == ([], "") == one.query_of(host, ALICE, set())
     assert one.programs(host, set(), packages)(SimpleNamespace()) == ""  # type: ignore[arg-type]
-    assert inner.asked == [], "nor where nothing is looked for"
+    assert inner.requests == [], "nor where nothing is looked for"
 
 
 def test_a_package_without_a_trace_of_its_system_has_programs_all_the_same(tmp_path: Path) -> None:

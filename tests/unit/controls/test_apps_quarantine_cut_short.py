@@ -274,10 +274,10 @@ def test_the_rest_of_an_earlier_copy_is_no_part_of_the_next(tmp_path: Path) -> N
     (tmp_path / "target" / completing.COPYING).mkdir()
     (tmp_path / "target" / completing.COPYING / "b").write_text("of an earlier one")
     descriptors = [os.open(tmp_path / name, os.O_RDONLY) for name in ("source", "target")]
-    told = completing.copy_over(*descriptors)
+    summed = completing.copy_over(*descriptors)
     assert os.listdir(tmp_path / "target") == [manifest.CONTENT]
     assert os.listdir(tmp_path / "target" / manifest.CONTENT) == ["a"]
-    assert told == completing.sum_up(descriptors[0], manifest.CONTENT)
+    assert summed == completing.sum_up(descriptors[0], manifest.CONTENT)
     for descriptor in descriptors:
         os.close(descriptor)
 

@@ -55,8 +55,8 @@ def test_what_is_a_users_is_put_back_apart_and_what_is_roots_is_not(tmp_path: Pa
         ("restore", "", f"{FILE}\n"), ("prune", f"{FILE}\n", "")
     ]  # fmt: skip
     assert restore.rules == ["apps/telegram"]
-    told = operator._listed(item, {"/home/bob": "bob"})
-    assert told["place_of"] == ("alice" if uid else "")
+    listed = operator._listed(item, {"/home/bob": "bob"})
+    assert listed["place_of"] == ("alice" if uid else "")
     assert operator._listed(item, {"/home/alice": "carol"})["place_of"] == "carol", "whose home it is comes first"
 
 

@@ -105,8 +105,8 @@ def test_only_a_directory_that_is_others_as_a_whole_is_left_to_them(host: Host, 
     """Of /tmp, single files are somebody's: what the catalogue names there is still looked at."""
     put(host, "/tmp/tool")
     others = {1000: [("/tmp", files)]}
-    walked = SimpleNamespace(hits=[], unseen=["a place"], known={"k": 1}, others=others)
-    host.scan = lambda *_, **__: walked  # type: ignore[assignment, method-assign]
+    scan_result = SimpleNamespace(hits=[], unseen=["a place"], known={"k": 1}, others=others)
+    host.scan = lambda *_, **__: scan_result  # type: ignore[assignment, method-assign]
     found = scanned(host, Region(HOMES, ["/opt"]), signal={"paths": ["/tmp/tool"]})
     assert paths(found) == ([("program", "/tmp/tool")] if seen else [])
     assert (found.unseen, found.known, found.others) == (["a place"], {"k": 1}, others)

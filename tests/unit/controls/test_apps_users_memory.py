@@ -54,7 +54,7 @@ def test_all_that_comes_of_a_user_is_put_together(host: MadeHost, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("texts", "kept"),
+    ("texts", "remembered"),
     [
         (["12345", "1234"], ["12345", "1234"]),
         (["12345", "12345"], ["12345", DROPPED]),
@@ -64,14 +64,14 @@ def test_all_that_comes_of_a_user_is_put_together(host: MadeHost, monkeypatch: p
     ],
 )
 def test_so_much_of_all_users_is_remembered_and_no_more(
-    host: MadeHost, monkeypatch: pytest.MonkeyPatch, texts: list[Any], kept: list[Any]
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, texts: list[Any], remembered: list[Any]
 ) -> None:
     """It is in the memory of the run; who fills his home makes looks slow and does not end them."""
     assert per_user.MOST_REMEMBERED == 32 * 1024 * 1024
     monkeypatch.setattr(per_user, "MOST_REMEMBERED", 10)
     users = zip((ALICE, BOB), texts)
     seen = of_parts(monkeypatch, host, *((user, [{"memory": text}], "") for user, text in users))
-    assert seen.memory == {"1000": kept[0], "1001": kept[1]}
+    assert seen.memory == {"1000": remembered[0], "1001": remembered[1]}
 
 
 def parts(host: MadeHost, unit: Unit, memory: Memory | None = None, **services: Any) -> list[dict[str, Any]]:
@@ -129,9 +129,9 @@ def test_who_has_nothing_here_is_not_looked_at(host: MadeHost, monkeypatch: pyte
     assert parts(host, Unit(1001, [BOB], (), ["his home is elsewhere"])) == [{"unseen": ["his home is elsewhere"]}]
 
 
-@pytest.mark.parametrize(("has", "asked"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize(("has", "requests"), [(True, True), (True, False), (False, True)])
 def test_that_a_user_has_a_package_system_is_told_where_nothing_else_is_known(
-    host: MadeHost, has: bool, asked: bool, monkeypatch: pytest.MonkeyPatch
+    host: MadeHost, has: bool, requests: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then a service is no one that this host could not have."""
 
@@ -154,12 +154,12 @@ def test_that_a_user_has_a_package_system_is_told_where_nothing_else_is_known(
     Path(host.root + "/etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
     sole = {"parrot": {"packages": {"npm": ["parrot"]}}}
     known_otherwise = {"parrot": {"packages": {"npm": ["parrot"]}, "processes": ["parrot"]}}
-    desired = Desired(plan(**(sole if asked else known_otherwise))["controls"]["apps"])
+    desired = Desired(plan(**(sole if requests else known_otherwise))["controls"]["apps"])
     managers = frozenset(manager for listed in desired.by_package_only.values() for manager in listed)
     memory = Memory({}, "s", "now", 0, fresh=True)
     common = Common(desired, Names(desired.services), {"/home/alice"}, [], memory, managers)
     seen = per_user.observe_users(host, common, {})
-    assert seen.there == ({"npm"} if has and asked else set())
+    assert seen.there == ({"npm"} if has and requests else set())
 
 
 # -- the host's own part -----------------------------------------------------------------------------------------------
@@ -185,15 +185,15 @@ def test_nobody_is_asked_about_a_program_that_is_nothing_for_certain(
     for pid, exe in ((7, "/usr/bin/wechat"), (8, "/usr/bin/other")):
         host.program(pid, exe)
     monkeypatch.setattr(host, "user_of", lambda process: process.pid * 1000)
-    asked: list[Any] = []
+    requests: list[Any] = []
 
     def each(items: list[int], work: Any) -> list[Any]:
-        asked.extend(items)
+        requests.extend(items)
         return []
 
     monkeypatch.setattr(observed, "each", each)
     observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
-    assert asked == [7000]
+    assert requests == [7000]
 
 
 def test_what_cannot_be_told_without_a_look_into_its_root_is_looked_at(host: MadeHost) -> None:
@@ -234,3 +234,24 @@ def test_what_a_part_that_was_not_observed_has_by_default() -> None:
     plain = observed.Observed(desired, [], [], lambda process: None, {})
     assert (plain.portable_apps, plain.memory, plain.idle) == ((), None, {})
     assert Unit(1000, [ALICE, BOB], ()).user == ALICE and Unit(1000, [ALICE], ()).unseen == ()
+
+
+@pytest.mark.parametrize(
+    ("root", "hidden", "why"),
+    [
+        (True, 0, None),
+        (True, 3, "3 processes do not show their executable, not even to root"),
+        (
+            False,
+            3,
+            "the programs of other users cannot be seen; to see it all, run it as root (-b, and -K if sudo asks)",
+        ),
+    ],
+)
+def test_programs_that_do_not_show_themselves_may_be_any(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, root: bool, hidden: int, why: str | None
+) -> None:
+    host.root_user = root
+    monkeypatch.setattr(host, "processes", lambda: ([], hidden))
+    seen = observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
+    assert seen.unseen.get("wechat") == why

@@ -20,10 +20,10 @@ class Noting(Host):
 
     def __init__(self, *replies: bytes | None) -> None:
         super().__init__("/nonexistent")
-        self.replies, self.asked = list(replies), []  # type: ignore[var-annotated]
+        self.replies, self.requests = list(replies), []  # type: ignore[var-annotated]
 
     def exchange(self, *what: Any) -> bytes | None:
-        self.asked.append(what)
+        self.requests.append(what)
         return self.replies.pop(0)
 
 
@@ -32,12 +32,12 @@ def test_a_question_goes_to_that_address_and_port_with_growing_patience() -> Non
     host = Noting(None, refused)
     assert ask(host, "127.0.0.53", 5353, "a.bc", TXT) == Answer(5, ())
     message = b"PR\x01\0\0\1\0\0\0\0\0\0" + b"\1a\2bc\0\0\x10\0\x01"
-    assert host.asked == [("127.0.0.53", 5353, message, 1.0), ("127.0.0.53", 5353, message, 2.0)]
+    assert host.requests == [("127.0.0.53", 5353, message, 1.0), ("127.0.0.53", 5353, message, 2.0)]
     silent = Noting(None, None, None)
     with pytest.raises(Unseen, match=r"no answer from ::1 port 53 \(asked 3 times in 6 s\)"):
         ask(silent, "::1", 53, "", NS)
-    assert [what[3] for what in silent.asked] == list(WAITS) == [1.0, 2.0, 3.0]
-    assert silent.asked[0][2] == b"PR\x01\0\0\1\0\0\0\0\0\0" + b"\0\0\x02\0\x01", "the root"
+    assert [what[3] for what in silent.requests] == list(WAITS) == [1.0, 2.0, 3.0]
+    assert silent.requests[0][2] == b"PR\x01\0\0\1\0\0\0\0\0\0" + b"\0\0\x02\0\x01", "the root"
 
 
 @root_only
@@ -81,3 +81,10 @@ def test_a_view_with_another_root_is_another_one(tmp_path: Path) -> None:
     machine.link("proc/79/root", "/elsewhere")
     found = [process.pid for _, process in private_view._views(Host(str(tmp_path)), [])]
     assert found == [77, 79]
+
+
+@root_only
+def test_a_process_that_has_just_ended_has_no_view(tmp_path: Path) -> None:
+    machine = Machine(tree(tmp_path), ROOT + FUSE)
+    os.unlink(tmp_path / "proc/77/ns/mnt")
+    assert machine.state() == (COMPLIANT, "")
