@@ -72,6 +72,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     ),
     "controls/apps/protected": ("compile/test_guard_list.py", "controls/test_apps_walk_copies.py"),
     "controls/apps/portable/appimage_contents": (
+        "controls/test_apps_appimage_words.py",
         "controls/test_apps_portable_details.py",
         "controls/test_apps_images.py",
         "controls/test_apps_evidence.py",
