@@ -100,6 +100,7 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_apps_walk_desktop.py",
     ),
     "controls/apps/quarantine/moving": (
+        "controls/test_apps_quarantine_cut_short.py",
         "controls/test_apps_quarantine_room.py",
         "controls/test_apps_quarantine.py",
     ),

@@ -95,3 +95,23 @@ def test_a_state_directory_that_somebody_else_has_made_is_no_trace(made: Host) -
     assert not made.traces("/var/lib/proscribe/report.json")
     made.delete("/etc/new/file")
     assert made.list("/var/lib/proscribe") == []
+
+
+def test_a_state_directory_with_something_else_in_it_is_no_trace_of_one_file(made: Host) -> None:
+    made.write("/var/lib/proscribe/other", "text")
+    assert made.traces("/var/lib/proscribe/other") and not made.traces("/var/lib/proscribe/gone")
+    os.unlink(f"{made.root}/var/lib/proscribe/other")
+    assert made.traces("/var/lib/proscribe/gone"), "then the directory and its ledger are what is left"
+
+
+def test_no_directory_is_made_that_is_not_in_the_ledger(made: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would stay on the host for ever."""
+
+    def full(*what: object, **how: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "rename", full)
+    with pytest.raises(ControlError) as wrong:
+        made.write("/etc/new/file", "text")
+    assert str(wrong.value) == f"cannot write {LEDGER}: No space left on device"
+    assert os.listdir(f"{made.root}/etc") == []

@@ -364,3 +364,18 @@ def test_a_quarantine_with_something_else_in_it_is_left(tmp_path: Path) -> None:
     last.apply()
     assert host.list(ITEMS) == []
     last.apply()  # also where it is gone already
+
+
+def test_what_is_put_back_is_a_step_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = made_host(tmp_path)
+    before = (tmp_path / FILE[1:]).read_bytes()
+
+    def take() -> None:
+        doubtful = moving.Taking(FILE, ["wechat"], "appimage", doubt=lambda *_: "it is a thesis")
+        with pytest.raises(ControlError, match="it is a thesis; the next run looks again"):
+            moving.take(host, doubtful).apply()
+
+    names = ["folder made", "written", "moved", "linked", "put back", "manifest gone", "dropped"]
+    assert steps(monkeypatch, take) == names
+    assert (tmp_path / FILE[1:]).read_bytes() == before and list(folders(host)) == []
+    assert moving.take(host, moving.Taking("/home/alice/gone", ["wechat"], "appimage")).apply() == ""

@@ -86,5 +86,6 @@ def test_a_view_with_another_root_is_another_one(tmp_path: Path) -> None:
 @root_only
 def test_a_process_that_has_just_ended_has_no_view(tmp_path: Path) -> None:
     machine = Machine(tree(tmp_path), ROOT + FUSE)
+    machine.link("proc/1/ns/mnt", "mnt:[1]")
     os.unlink(tmp_path / "proc/77/ns/mnt")
     assert machine.state() == (COMPLIANT, "")
