@@ -202,9 +202,17 @@ TESTS: Mapping[str, Sequence[str]] = {
     "report/evaluation/baseline": ("report/test_report_baseline.py",),
     "report/text/command": ("report/test_report_command.py",),
     "report/evaluation/modes": ("report/test_report_modes.py",),
-    "report/storage/last_passed": ("report/test_report_passed.py", "report/test_report_baseline.py"),
+    "report/storage/last_passed": (
+        "report/test_report_judged_new.py",
+        "report/test_report_passed.py",
+        "report/test_report_baseline.py",
+    ),
     "report/evaluation/fleet_state": ("report/test_report_picture.py", "report/test_whole_picture.py"),
-    "report/evaluation/verdict": ("report/test_report_verdict.py", "report/test_report_stopped.py"),
+    "report/evaluation/verdict": (
+        "report/test_report_judged_new.py",
+        "report/test_report_verdict.py",
+        "report/test_report_stopped.py",
+    ),
     "rollout/limits": ("test_rollout.py", "compile/test_restrictions.py"),
     "schedule/reach": ("test_ownership.py", "schedule/test_*.py"),
     "schedule/commits": (

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import lzma
 import os
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -84,3 +87,60 @@ def test_a_python_that_keeps_nothing_compiled_puts_it_together_each_time(monkeyp
     monkeypatch.setattr(stream, "_cache", lambda kind: None)
     monkeypatch.setattr(stream, "_put_together", lambda probe: b"packed")
     assert stream.packed_code(False) == b"packed"
+
+
+def test_a_link_in_the_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
+    """It leads to what some other run has put there."""
+    (tmp_path / "other").write_bytes(b"another plan")
+    (tmp_path / "name").symlink_to("other")
+    assert Store(tmp_path).noted("name") == b"" and Store(tmp_path).noted("other") == b"another plan"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a directory away")
+def test_an_account_that_is_trusted_may_own_the_store(tmp_path: Path) -> None:
+    (tmp_path / "name").write_bytes(b"noted")
+    for path in (tmp_path / "name", tmp_path):
+        os.chown(path, 61234, 61234)
+    assert Store(tmp_path, trusted=[61234]).noted("name") == b"noted"
+    assert Store(tmp_path).noted("name") == b"" == Store(tmp_path, trusted=[61235]).noted("name")
+
+
+# -- the code that is sent ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("probe", [False, True])
+def test_of_what_changes_a_host_or_probes_it_nothing_is_sent_that_was_not_asked_for(probe: bool) -> None:
+    texts = "\n".join(json.loads(lzma.decompress(stream._put_together(probe)))["texts"].values())
+    made = {name for name in stream.CHANGING | stream.PROBING if re.search(rf"^def {name}\(", texts, re.MULTILINE)}
+    assert made == (set(stream.PROBING) if probe else set())
+    for name in stream.ROOTS:
+        assert re.search(rf"^(def|class) {name}\b", texts, re.MULTILINE), "the loader asks for it"
+
+
+def test_a_source_that_is_another_file_is_another_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As large and as old as the one before: after a rename, the old code would be sent for ever."""
+    made: list[bool] = []
+    monkeypatch.setattr(stream, "_cache", lambda kind: tmp_path / "cache" / kind)
+    monkeypatch.setattr(stream, "_put_together", lambda probe: made.append(probe) or b"packed")
+    for name in ("a.py", "b.py"):
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, ns=(1, 1))
+        monkeypatch.setattr(stream, "_files", lambda name=name: {"proscribe.x": tmp_path / name})
+        assert stream.packed_code(False) == stream.packed_code(False) == b"packed"
+    assert len(made) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file away")
+def test_who_runs_it_may_have_written_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user of a checkout that is another one's."""
+    made: list[bool] = []
+    monkeypatch.setattr(stream, "_cache", lambda kind: tmp_path / "cache" / kind)
+    monkeypatch.setattr(stream, "_put_together", lambda probe: made.append(probe) or b"packed")
+    stream.packed_code(False)
+    os.chown(tmp_path / "cache" / "observe", 61234, 61234)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: 61234)
+        stream.packed_code(False)
+        assert len(made) == 1
+    stream.packed_code(False)
+    assert len(made) == 2
