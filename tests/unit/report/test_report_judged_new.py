@@ -19,7 +19,7 @@ from test_report_verdict import record
         ("error", [], NONCOMPLIANT_EXIT),
         ("unknown", [], ANSIBLE),
         ("unknown", ["noncompliant"], ANSIBLE),
-        ("unknown", ["unknown"], INCOMPLETE_EXIT),
+        ("unknown", ["incomplete"], INCOMPLETE_EXIT),
     ],
 )
 def test_an_error_that_is_new_is_as_bad_as_what_is_not_compliant(state: str, gates: list[str], exit_: str) -> None:
