@@ -1,0 +1,16 @@
+"""A waiver whose signature nobody looked at names no key: a reader of the report would rely on one."""
+
+from __future__ import annotations
+
+import pytest
+from made_waivers import Organisation
+
+
+@pytest.mark.parametrize("mode", ["optional", "off"])
+def test_a_waiver_without_a_signature_is_signed_with_no_key(tmp_path, monkeypatch, mode):
+    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
+    organisation = Organisation(tmp_path)
+    organisation.variables = {"waiver_signatures": mode}
+    organisation.waiver()
+    (waiver,) = organisation.run()["waivers"]
+    assert (waiver["status"], waiver["signed_with"]) == ("active", "")

@@ -1,0 +1,167 @@
+"""What of a quarantine is told at its limits, as whom it is put back, and what cannot be measured."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, made_host
+from proscribe.controls.applying import carry_out
+from proscribe.controls.apps.quarantine import capacity, completing, manifest, moving, operator, restoring, unfinished
+from proscribe.host import ControlError, Host, Unseen
+
+
+def test_a_manifest_says_of_which_kind_it_is(tmp_path: Path) -> None:
+    """Scripts and later versions read it by that."""
+    host = made_host(tmp_path)
+    enforced(host, FILE)
+    text = json.loads((tmp_path / ITEMS[1:] / next(folders(host)) / "manifest.json").read_text())
+    assert text["schema"] == "proscribe/quarantine/1"
+
+
+def test_what_stands_on_a_disk_has_these_names(tmp_path: Path) -> None:
+    """Another version completes what this one has begun, and finds it by them."""
+    assert (manifest.TAKE, manifest.RESTORE, manifest.PRUNE) == ("take", "restore", "prune")
+    assert (manifest.MANIFEST, manifest.BESIDE, manifest.CONTENT) == ("manifest.json", ".manifest.json~", "content")
+    assert (manifest.HOLD, unfinished.HOME, unfinished.UNFINISHED) == (".proscribe-quarantine-", ITEMS, ".unfinished")
+    assert ("copying", f"{ITEMS}/README") == (completing.COPYING, moving.README)
+
+
+@pytest.mark.parametrize(("room", "left_out"), [(len(FILE) + len(TREE), 0), (len(FILE) + len(TREE) - 1, 1)])
+def test_so_many_characters_of_paths_are_told_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, left_out: int
+) -> None:
+    host = made_host(tmp_path)
+    enforced(host, FILE, TREE)
+    assert operator.ANSWER == 8 * 1024 * 1024
+    monkeypatch.setattr(operator, "ANSWER", room)
+    assert (len(operator.listed(host)["items"]), operator.listed(host)["left_out"]) == (2 - left_out, left_out)
+
+
+@pytest.mark.parametrize(("uid", "user"), [(1000, "alice"), (0, "root")])
+def test_what_is_a_users_is_put_back_apart_and_what_is_roots_is_not(tmp_path: Path, uid: int, user: str) -> None:
+    """Else his home could hold the whole run; or what is root's waits for the process of somebody who is none."""
+    host = made_host(tmp_path)
+    enforced(host, FILE)
+    (item,) = manifest.items(host)
+    item = item._replace(owner="alice", attributes=item.attributes._replace(uid=uid))
+    restore = operator._action("restore", item, lambda: None)
+    prune = operator._action("prune", item, lambda: None)
+    assert (restore.user, prune.user) == (user, user)
+    assert [(one.verb, one.before, one.after) for one in (restore, prune)] == [
+        ("restore", "", f"{FILE}\n"), ("prune", f"{FILE}\n", "")
+    ]  # fmt: skip
+    assert restore.rules == ["apps/telegram"]
+    listed = operator._listed(item, {"/home/bob": "bob"})
+    assert listed["place_of"] == ("alice" if uid else "")
+    assert operator._listed(item, {"/home/alice": "carol"})["place_of"] == "carol", "whose home it is comes first"
+
+
+@pytest.mark.parametrize("older", [0, 1])
+def test_of_two_things_of_one_place_the_later_one_goes_back(tmp_path: Path, older: int) -> None:
+    """Whatever their names are, which are by chance."""
+    host = made_host(tmp_path)
+    enforced(host, FILE)
+    (tmp_path / FILE[1:]).write_text("another")
+    enforced(host, FILE)
+    ids = sorted(folders(host))
+    for number, id_ in enumerate(ids):
+        path = tmp_path / ITEMS[1:] / id_ / "manifest.json"
+        at = f"2026-01-0{1 if number == older else 2}T00:00:00Z"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "taken_at": at}))
+    changes = restoring.given_back(host)
+    later = ids[1 - older]
+    assert [refusal.reason for refusal in changes.refused] == [
+        f"what was there later goes back, {later}; it is kept as {ids[older]} in {ITEMS}"
+    ]
+    carry_out(changes)
+    assert list(folders(host)) == [ids[older]]
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), ControlError("a link"), Unseen("a dead mount")])
+def test_what_cannot_be_measured_is_not_taken_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    host = made_host(tmp_path)
+
+    def refuse(path: str) -> Any:
+        raise error
+
+    assert capacity.lacking(host, [FILE]) == ""
+    monkeypatch.setattr(host, "directory", refuse)
+    assert capacity.lacking(host, [FILE]) == f"it cannot be measured: {error}"
+
+
+def test_what_a_begun_restoring_was_of_is_told_with_its_kind(tmp_path: Path) -> None:
+    """Of what no service is known any more, the record still has a rule to name."""
+    host = made_host(tmp_path)
+    enforced(host, FILE)
+    path = tmp_path / ITEMS[1:] / next(folders(host)) / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "services": []}))
+    os.mkdir(tmp_path / FILE[1:])
+    (refusal,) = restoring.given_back(host).refused
+    assert (refusal.rule, refusal.subject) == ("apps/tree", FILE)
+
+
+def test_a_host_without_a_quarantine_has_nothing_to_give_back(tmp_path: Path) -> None:
+    host: Host = made_host(tmp_path)
+    changes = restoring.given_back(host)
+    assert (list(changes.actions), list(changes.refused), changes.independent) == ([], [], True)
+    enforced(host, FILE)
+    (restore, close) = restoring.given_back(host).actions
+    assert (restore.verb, restore.before, restore.after) == ("restore", "", f"{FILE}\n")
+    assert (close.verb, close.before, close.after) == ("delete", host.text(f"{ITEMS}/README"), "")
+
+
+def test_each_folder_is_roots_alone_from_its_first_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever umask the run has. What lies in it is still its user's then, in a directory of his."""
+    host = made_host(tmp_path)
+    in_two_file_systems(monkeypatch, tmp_path)
+    modes: dict[str, int] = {}
+
+    def reached(step: str) -> None:
+        places = {"folder made": f"{ITEMS[1:]}/*.unfinished", "hold made": f"**/{manifest.HOLD}*"}
+        if step in places:
+            (place,) = tmp_path.glob(places[step])
+            modes[step] = place.stat().st_mode & 0o7777
+
+    monkeypatch.setattr(manifest, "reached", reached)
+    before = os.umask(0)
+    try:
+        enforced(host, FILE)
+        assert modes == {"folder made": 0o700, "hold made": 0o700}
+        modes.clear()
+        carry_out(restoring.given_back(host))
+        assert modes == {"hold made": 0o700}
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a directory away")
+def test_a_folder_of_that_name_that_somebody_else_has_made_is_none_of_ours(tmp_path: Path) -> None:
+    """What is laid in it would be his."""
+    host = made_host(tmp_path)
+    enforced(host, TREE)
+    (item,) = manifest.items(host)
+    item = item._replace(hold=manifest.hold_of("/home/alice", item))
+    hold = tmp_path / item.hold[1:]
+    hold.mkdir()
+    os.chown(hold, 61234, 61234)
+    before = sorted(os.listdir("/proc/self/fd"))
+    refused = pytest.raises(ControlError, match=f"{item.hold} is somebody else's")
+    with host.directory("/home/alice") as above, refused:
+        manifest.make_hold(above, item)
+    with manifest.held(host, item) as found:
+        assert found is None
+    os.chown(hold, 0, 0)
+    with manifest.held(host, item) as found:
+        assert found is not None and os.path.samestat(os.fstat(found), hold.stat())
+    assert sorted(os.listdir("/proc/self/fd")) == before
+    manifest.drop_hold(host, item)
+    assert not hold.exists()
+    with manifest.held(host, item) as found:
+        assert found is None
+    manifest.drop_hold(host, item)

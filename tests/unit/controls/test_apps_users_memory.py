@@ -1,0 +1,257 @@
+"""What comes of the looks at users: what is put together, what is remembered within bounds, what is paid for."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import made_apps as made
+import pytest
+from proscribe.controls.apps import observed, per_user
+from proscribe.controls.apps.desired import Desired
+from proscribe.controls.apps.per_user import Common, Seen, Unit
+from proscribe.controls.apps.portable.names import Names
+from proscribe.controls.apps.portable.scan import PortableApp
+from proscribe.controls.apps.portable.scan_cache import DROPPED, Memory, stamped
+from proscribe.controls.apps.systems.package import Package
+from proscribe.host import Host, Process, User, file_scan
+from proscribe.host.budget import Budget
+from test_apps import MadeHost, plan
+
+ALICE, BOB = User("alice", 1000, 1000, "/home/alice"), User("bob", 1001, 1001, "/home/bob")
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> MadeHost:
+    return MadeHost(tmp_path)
+
+
+def of_parts(monkeypatch: pytest.MonkeyPatch, host: Host, *units: tuple[User, list[Any], str]) -> Seen:
+    """What is seen if these parts come of the users."""
+    answers = [(Unit(user.uid, [user], ()), parts, why) for user, parts, why in units]
+    monkeypatch.setattr(per_user, "_each", lambda *_: iter(answers))
+    common: Any = SimpleNamespace()
+    return per_user.observe_users(host, common, {})
+
+
+def test_all_that_comes_of_a_user_is_put_together(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = Package("npm", "wechat", "1", owner=ALICE, path="/p")
+    app = PortableApp(["wechat"], "program", "/home/bob/x", "x", BOB, "why", parts=[])
+    through = json.loads(json.dumps([package, app]))
+    seen = of_parts(
+        monkeypatch,
+        host,
+        (ALICE, [{"packages": [through[0]], "blind": [("npm", "odd")]}, {"there": ["npm"], "unseen": ["closed"]}], ""),
+        (BOB, [{"copies": [through[1]], "systems": ["conda"], "there": ["brew"]}], "over budget"),
+    )
+    assert seen == Seen(
+        [package], [app], [("npm", "alice: odd")], ["alice: closed", "bob: over budget"], {"npm", "brew"}, {}, {"conda"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "remembered"),
+    [
+        (["12345", "1234"], ["12345", "1234"]),
+        (["12345", "12345"], ["12345", DROPPED]),
+        (["1234567890", "1"], [DROPPED, DROPPED]),
+        ([None, "123456789"], [None, "123456789"]),
+        ([DROPPED, None], [DROPPED, None]),
+    ],
+)
+def test_so_much_of_all_users_is_remembered_and_no_more(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, texts: list[Any], remembered: list[Any]
+) -> None:
+    """It is in the memory of the run; who fills his home makes looks slow and does not end them."""
+    assert per_user.MOST_REMEMBERED == 32 * 1024 * 1024
+    monkeypatch.setattr(per_user, "MOST_REMEMBERED", 10)
+    users = zip((ALICE, BOB), texts)
+    seen = of_parts(monkeypatch, host, *((user, [{"memory": text}], "") for user, text in users))
+    assert seen.memory == {"1000": remembered[0], "1001": remembered[1]}
+
+
+def parts(host: MadeHost, unit: Unit, memory: Memory | None = None, **services: Any) -> list[dict[str, Any]]:
+    desired = Desired(plan(**(services or {"wechat": {"processes": ["wechat"]}}))["controls"]["apps"])
+    names = Names(desired.services, ["/home/alice"])
+    common = Common(desired, names, {"/home/alice"}, [], memory or Memory({}, "s", "now", 0, fresh=True))
+    return list(per_user._parts(host, common, unit))
+
+
+def test_a_users_own_folders_are_part_of_what_his_look_is_remembered_by(host: MadeHost) -> None:
+    """Other names matter in them: what was remembered before he named one knows nothing of those."""
+    made.put(Path(host.root + "/home/alice"), {".config/user-dirs.dirs": b'XDG_DOWNLOAD_DIR="$HOME/Laden"\n'})
+    host.learns = True
+    (text,) = [part["memory"] for part in parts(host, Unit(1000, [ALICE], ())) if part.get("memory")]
+    assert json.loads(text)["stamp"] == stamped("s", ["/home/alice/Laden"]) != "s"
+
+
+def test_only_what_is_learnt_of_is_remembered(host: MadeHost) -> None:
+    host.learns = False
+    assert not [part for part in parts(host, Unit(1000, [ALICE], ())) if "memory" in part]
+    host.learns = True
+    assert [part for part in parts(host, Unit(1000, [ALICE], ())) if "memory" in part]
+    assert not [
+        part for part in parts(host, Unit(1000, [ALICE], ()), a={"packages": {"apt": ["a"]}}) if "memory" in part
+    ]
+
+
+def test_what_is_remembered_is_read_on_nobodys_budget_and_the_rest_on_his(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be large, and was written by Proscribe; with it paid, a look would end sooner from run to run."""
+    budgets: list[Budget | None] = []
+
+    def of_user(door: Host, *_: Any) -> dict[str, Any]:
+        budgets.append(door.budget)
+        return {}
+
+    real = per_user.scan.scan_files
+
+    def scan_files(door: Host, *what: Any) -> Any:
+        budgets.append(door.budget)
+        return real(door, *what)
+
+    monkeypatch.setattr(per_user, "of_user", of_user)
+    monkeypatch.setattr(per_user.scan, "scan_files", scan_files)
+    parts(host, Unit(1000, [ALICE], ()))
+    assert budgets[0] is None and isinstance(budgets[1], Budget)
+
+
+def test_who_has_nothing_here_is_not_looked_at(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nearly all accounts of a host are such; what was not seen of them is told all the same."""
+    monkeypatch.setattr(per_user, "brought_by", lambda *_: pytest.fail("looked at"))
+    monkeypatch.setattr(per_user, "BY_NAME", [])
+    assert parts(host, Unit(1001, [BOB], ())) == []
+    assert parts(host, Unit(1001, [BOB], (), ["his home is elsewhere"])) == [{"unseen": ["his home is elsewhere"]}]
+
+
+@pytest.mark.parametrize(("has", "requests"), [(True, True), (True, False), (False, True)])
+def test_that_a_user_has_a_package_system_is_told_where_nothing_else_is_known(
+    host: MadeHost, has: bool, requests: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then a service is no one that this host could not have."""
+
+    class Made:
+        MANAGER = "npm"
+
+        @staticmethod
+        def query_of(door: Host, user: User, ids: Any) -> Any:
+            return [], ""
+
+        @staticmethod
+        def owned_directories(door: Host, user: User | None) -> Sequence[str]:
+            return ()
+
+        @staticmethod
+        def there(door: Host, user: User | None) -> bool:
+            return has
+
+    monkeypatch.setattr(per_user, "SYSTEMS", [Made])
+    Path(host.root + "/etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
+    sole = {"parrot": {"packages": {"npm": ["parrot"]}}}
+    known_otherwise = {"parrot": {"packages": {"npm": ["parrot"]}, "processes": ["parrot"]}}
+    desired = Desired(plan(**(sole if requests else known_otherwise))["controls"]["apps"])
+    managers = frozenset(manager for listed in desired.by_package_only.values() for manager in listed)
+    memory = Memory({}, "s", "now", 0, fresh=True)
+    common = Common(desired, Names(desired.services), {"/home/alice"}, [], memory, managers)
+    seen = per_user.observe_users(host, common, {})
+    assert seen.there == ({"npm"} if has and requests else set())
+
+
+# -- the host's own part -----------------------------------------------------------------------------------------------
+
+
+def test_the_directories_of_the_host_are_remembered_with_those_of_its_users(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without them every run reads all of /opt anew."""
+    monkeypatch.setattr(file_scan, "SETTLED", -(10**10))
+    made.put(Path(host.root + "/opt/x"), {"y": b""})
+    made.put(Path(host.root + "/home/alice/z"), {"y": b""})
+    memory = observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"]).memory
+    assert memory and {"/opt", "/opt/x"} <= set(memory.known)
+    nothing = observed.observe_apps(host, plan(a={"packages": {"apt": ["a"]}})["controls"]["apps"])
+    assert nothing.memory is None, "where nothing is walked, nothing is forgotten either"
+
+
+def test_nobody_is_asked_about_a_program_that_is_nothing_for_certain(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For each user with a program that may be something a process is made: a host has hundreds of others."""
+    for pid, exe in ((7, "/usr/bin/wechat"), (8, "/usr/bin/other")):
+        host.program(pid, exe)
+    monkeypatch.setattr(host, "user_of", lambda process: process.pid * 1000)
+    requests: list[Any] = []
+
+    def each(items: list[int], work: Any) -> list[Any]:
+        requests.extend(items)
+        return []
+
+    monkeypatch.setattr(observed, "each", each)
+    observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
+    assert requests == [7000]
+
+
+def test_what_cannot_be_told_without_a_look_into_its_root_is_looked_at(host: MadeHost) -> None:
+    """A container's program: that look may hang, so it is not made where the whole run would."""
+
+    def identify(process: Process) -> Any:
+        assert not host.asks_roots
+        if process.pid == 8:
+            raise observed.RootNotRead
+        return "something" if process.pid == 7 else None
+
+    processes = [Process(pid, "/x") for pid in (7, 8, 9)]
+    assert [one.pid for one in observed._candidates(host, identify, processes)] == [7, 8]
+    assert host.asks_roots
+
+    def failing(process: Process) -> Any:
+        raise OSError
+
+    with pytest.raises(OSError):
+        observed._candidates(host, failing, processes)
+    assert host.asks_roots, "whatever comes, the next ones ask"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_what_a_user_runs_that_cannot_be_looked_at_is_told_with_his_name(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.program(7, "/usr/bin/wechat")
+    monkeypatch.setattr(host, "user_of", lambda process: 1000)
+    monkeypatch.setattr(host, "account", lambda uid: User(f"number {uid}", uid, uid, "/"))
+    monkeypatch.setattr(observed, "each", lambda items, work: [(items[0], [], "it hangs")])
+    seen = observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
+    assert seen.unseen == {"wechat": "number 1000: it hangs"} and seen.running == []
+
+
+def test_what_a_part_that_was_not_observed_has_by_default() -> None:
+    desired: Any = None
+    plain = observed.Observed(desired, [], [], lambda process: None, {})
+    assert (plain.portable_apps, plain.memory, plain.idle) == ((), None, {})
+    assert Unit(1000, [ALICE, BOB], ()).user == ALICE and Unit(1000, [ALICE], ()).unseen == ()
+
+
+@pytest.mark.parametrize(
+    ("root", "hidden", "why"),
+    [
+        (True, 0, None),
+        (True, 3, "3 processes do not show their executable, not even to root"),
+        (
+            False,
+            3,
+            "the programs of other users cannot be seen; to see it all, run it as root (-b, and -K if sudo asks)",
+        ),
+    ],
+)
+def test_programs_that_do_not_show_themselves_may_be_any(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, root: bool, hidden: int, why: str | None
+) -> None:
+    host.root_user = root
+    monkeypatch.setattr(host, "processes", lambda: ([], hidden))
+    seen = observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
+    assert seen.unseen.get("wechat") == why

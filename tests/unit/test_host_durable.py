@@ -1,0 +1,117 @@
+"""What is written is on the disk under its name before anything else is done; and what of it `delete` would find."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from proscribe.host import LEDGER, ControlError, Host
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Host:
+    for directory in ("etc", "var/lib"):
+        (tmp_path / directory).mkdir(parents=True)
+    return Host(str(tmp_path))
+
+
+def test_a_name_is_on_the_disk_too(made: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a loss of power a manifest without its name, or a block that is only half there, would be none."""
+    steps: list[str] = []
+    real = {"fsync": os.fsync, "rename": os.rename, "unlink": os.unlink}
+
+    def fsync(descriptor: int) -> None:
+        steps.append(f"fsync {os.path.basename(os.readlink(f'/proc/self/fd/{descriptor}'))}")
+        real["fsync"](descriptor)
+
+    def rename(source: str, target: str, **how: int) -> None:
+        steps.append(f"rename {target}")
+        real["rename"](source, target, **how)
+
+    def unlink(name: str, **how: int) -> None:
+        real["unlink"](name, **how)
+        steps.append(f"unlink {name}")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "rename", rename)
+    monkeypatch.setattr(os, "unlink", unlink)
+    made.write("/etc/a", "text")
+    assert steps == ["fsync .a.proscribe~", "rename a", "fsync etc"]
+    steps.clear()
+    made.delete("/etc/a")
+    assert steps == ["unlink a", "fsync etc"]
+    steps.clear()
+    made.delete("/etc/a")
+    assert steps == [], "nothing is there to be taken away"
+
+
+@pytest.mark.parametrize("step", ["fsync", "rename", "fchmod"])
+def test_a_write_that_fails_leaves_what_was_there_and_nothing_beside_it(
+    made: Host, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    made.write("/etc/a", "old")
+
+    def full(*what: object, **how: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, step, full)
+        with pytest.raises(ControlError, match="No space left on device"):
+            made.write("/etc/a", "new")
+    assert made.text("/etc/a") == "old" and os.listdir(f"{made.root}/etc") == ["a"]
+
+
+def test_traces_are_what_delete_would_take_away(made: Host) -> None:
+    """A file, what a killed write left of it, or the empty directories that were made for it: and then nothing."""
+    path = "/etc/new/deep/file"
+    assert not made.traces(path)
+    made.write(path, "text")
+    assert made.traces(path) and made.text(LEDGER) == "/etc/new\n/etc/new/deep\n/var/lib/proscribe\n"
+    os.unlink(made.root + path)
+    assert made.traces(path), "the directories are left"
+    os.rmdir(f"{made.root}/etc/new/deep")
+    assert made.traces(path), "and one of them"
+    (Path(made.root) / "etc/new/theirs").touch()
+    assert not made.traces(path), "in which somebody has put something"
+    os.unlink(f"{made.root}/etc/new/theirs")
+    os.rmdir(f"{made.root}/etc/new")
+    assert made.traces(path), "and the ledger alone"
+    made.delete(path)
+    assert not made.traces(path) and os.listdir(f"{made.root}/var/lib") == []
+    (Path(made.root) / "etc/.file.proscribe~").touch()
+    assert made.traces("/etc/file") and made.unfinished("/etc/file")
+    made.clear("/etc/file")
+    assert not made.traces("/etc/file")
+
+
+def test_a_state_directory_that_somebody_else_has_made_is_no_trace(made: Host) -> None:
+    """It is there before and after; the ledger in it is of what is gone already."""
+    (Path(made.root) / "var/lib/proscribe").mkdir()
+    made.write("/etc/new/file", "text")
+    os.unlink(f"{made.root}/etc/new/file")
+    os.rmdir(f"{made.root}/etc/new")
+    assert made.list("/var/lib/proscribe") == ["directories"]
+    assert not made.traces("/var/lib/proscribe/report.json")
+    made.delete("/etc/new/file")
+    assert made.list("/var/lib/proscribe") == []
+
+
+def test_a_state_directory_with_something_else_in_it_is_no_trace_of_one_file(made: Host) -> None:
+    made.write("/var/lib/proscribe/other", "text")
+    assert made.traces("/var/lib/proscribe/other") and not made.traces("/var/lib/proscribe/gone")
+    os.unlink(f"{made.root}/var/lib/proscribe/other")
+    assert made.traces("/var/lib/proscribe/gone"), "then the directory and its ledger are what is left"
+
+
+def test_no_directory_is_made_that_is_not_in_the_ledger(made: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would stay on the host for ever."""
+
+    def full(*what: object, **how: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "rename", full)
+    with pytest.raises(ControlError) as wrong:
+        made.write("/etc/new/file", "text")
+    assert str(wrong.value) == f"cannot write {LEDGER}: No space left on device"
+    assert os.listdir(f"{made.root}/etc") == []
