@@ -375,7 +375,7 @@ def test_what_is_put_back_is_a_step_too(tmp_path: Path, monkeypatch: pytest.Monk
         with pytest.raises(ControlError, match="it is a thesis; the next run checks again"):
             moving.take(host, doubtful).apply()
 
-    names = ["folder made", "written", "moved", "linked", "put back", "manifest gone", "dropped"]
+    names = ["folder made", "written", "moved", "linked", "returned", "manifest gone", "dropped"]
     assert steps(monkeypatch, take) == names
     assert (tmp_path / FILE[1:]).read_bytes() == before and list(folders(host)) == []
     assert moving.take(host, moving.Taking("/home/alice/gone", ["wechat"], "appimage")).apply() == ""
