@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable, Mapping
 
 from ..report.collection.invocation import typed, where_we_are
 from ..report.text.command import LAUNCHER, quoted
@@ -23,6 +24,32 @@ class Help(argparse.RawDescriptionHelpFormatter):
     def add_text(self, text: str | None) -> None:
         """Add a text."""
         super().add_text(text and text.replace("./proscribe", " ".join(map(quoted, program()))))
+
+
+# A subcommand: what adds its options, what runs it, and what it does, in words that go on a sentence.
+Subcommand = tuple[Callable[[argparse.ArgumentParser], None], Callable[..., int], str]
+
+
+def add_subcommands(
+    parser: argparse.ArgumentParser,
+    subcommands: Mapping[str, Subcommand],
+    options: Callable[[argparse.ArgumentParser], None],
+) -> None:
+    """The subcommands of a command, each with options of its own and those that all of them have. What runs the chosen
+    one is `run_subcommand` of the parsed arguments.
+    """
+    found = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
+    for name, (add, run, help_) in subcommands.items():
+        subcommand = found.add_parser(
+            name,
+            help=help_,
+            description=help_[0].upper() + help_[1:] + ".",
+            formatter_class=Help,
+            allow_abbrev=False,
+        )
+        add(subcommand)
+        options(subcommand)
+        subcommand.set_defaults(run_subcommand=run)
 
 
 class Refused(Exception):

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from ...compile.catalogue import load
-from .. import Help, Refused
+from .. import Refused, add_subcommands
 from . import checking, listing, proposing, refreshing, stats
 from .chosen import Chosen
 
@@ -31,23 +31,17 @@ SUBCOMMANDS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The subcommands, each with options of its own."""
     parser.description = SUMMARY
-    subcommands = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
-    for name, (add, run_subcommand, help_) in SUBCOMMANDS.items():
-        subcommand = subcommands.add_parser(
-            name,
-            help=help_,
-            description=help_[0].upper() + help_[1:] + ".",
-            formatter_class=Help,
-            allow_abbrev=False,
-        )
-        add(subcommand)
-        subcommand.add_argument(
-            "--catalog", default=str(PROJECT / "catalog"), metavar="DIR", help="the catalogue (default: the project's)"
-        )
-        subcommand.add_argument(
-            "--dir", action="append", default=[], metavar="DIR", help="one of proscribe_catalog_dirs; may be repeated"
-        )
-        subcommand.set_defaults(run_subcommand=run_subcommand)
+    add_subcommands(parser, SUBCOMMANDS, _options)
+
+
+def _options(subcommand: argparse.ArgumentParser) -> None:
+    usual = str(PROJECT / "catalog")
+    subcommand.add_argument(
+        "--catalog", default=usual, metavar="DIR", help="the catalogue (default: the project's own)"
+    )
+    subcommand.add_argument(
+        "--dir", action="append", default=[], metavar="DIR", help="one of proscribe_catalog_dirs; may be repeated"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

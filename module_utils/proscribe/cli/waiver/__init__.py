@@ -1,6 +1,6 @@
 """`./proscribe waiver`: make, sign, verify, list and revoke exceptions.
 
-Each step is a file with a function for its options and one that does it. What a waiver is worth is never decided here:
+Each subcommand is a file with a function for its options and one that does it. What a waiver is worth is never decided here:
 that is `compile.waivers.standing`, as for plans and reports.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import datetime
 
-from .. import Help, inventory
+from .. import add_subcommands, inventory
 from . import listing, new, revoke, sign, verify
 
 SUMMARY = "Create, sign, verify, list and revoke exceptions: one file each in the directory waivers/ of an inventory."
@@ -29,22 +29,11 @@ SUBCOMMANDS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The steps of the word, each with options of its own."""
+    """The subcommands, each with options of its own."""
     parser.description = SUMMARY
-    steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
-    for name, (add, run_step, help_) in SUBCOMMANDS.items():
-        step = steps.add_parser(
-            name,
-            help=help_,
-            description=help_[0].upper() + help_[1:] + ".",
-            formatter_class=Help,
-            allow_abbrev=False,
-        )
-        add(step)
-        inventory.add_options(step)
-        step.set_defaults(run_step=run_step)
+    add_subcommands(parser, SUBCOMMANDS, inventory.add_options)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do a step; returns its exit code."""
-    return int(arguments.run_step(arguments, datetime.datetime.now(datetime.timezone.utc)))
+    """Run a subcommand; returns its exit code."""
+    return int(arguments.run_subcommand(arguments, datetime.datetime.now(datetime.timezone.utc)))
