@@ -46,7 +46,7 @@ class Words:
         parser = argparse.ArgumentParser(prog="waiver", exit_on_error=False)
         waiver.add_arguments(parser)
         arguments = parser.parse_args(words)
-        return int(arguments.run_step(arguments, now))
+        return int(arguments.run_subcommand(arguments, now))
 
     def file(self, id_: str = "press01-parrot") -> Path:
         return self.where / "waivers" / f"{id_}.yml"

@@ -117,7 +117,7 @@ def test_a_waiver_that_will_be_taken_back_ends_then_in_every_output(organisation
     table = " ".join(summary.render(outputs.report, outputs.records, summary.Screen(200, 100)).split())
     assert "waiver w1 active until 2026-11-26 08:00 UTC: whatsapp on press01" in table
     arguments = _read(waiver, ["list"])
-    arguments.run_step(arguments, at(NOW))
+    arguments.run_subcommand(arguments, at(NOW))
     assert "1 day left, until 2026-11-26 08:00:00 UTC" in " ".join(capsys.readouterr().out.split())
 
 
@@ -139,7 +139,7 @@ def test_a_mistake_stops_the_run_and_every_word_with_one_message(organisation, m
                 explain.run(_read(explain, [words, "--at", NOW]))
             else:
                 arguments = _read(waiver, words)
-                arguments.run_step(arguments, at(NOW))
+                arguments.run_subcommand(arguments, at(NOW))
         said.add(str(wrong.value))
     (message,) = said
     assert mistake.message in message

@@ -133,7 +133,7 @@ class Outputs:
         parser = argparse.ArgumentParser()
         waiver.add_arguments(parser)
         arguments = parser.parse_args(words)
-        arguments.run_step(arguments, at(self._now))
+        arguments.run_subcommand(arguments, at(self._now))
         return self._capsys.readouterr().out
 
     def _list(self) -> Shown:
