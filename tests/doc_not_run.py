@@ -21,6 +21,9 @@ REASONS = {
     "ansible-playbook playbooks/notify.yml *": "needs a server of ntfy",
     "node_exporter *": "another project's program, which runs until it is ended",
     ".venv/bin/python -m pip install *": "needs a package index",
+    "./proscribe catalog refresh *": "reaches publishers; test_catalog_refresh.py has one of its own",
+    "./proscribe catalog propose *": "needs a list of the reader's; test_cli_catalog.py has one",
+    "./proscribe diff HEAD -i inventory/": "of a change of the catalogue that refresh has made; test_diff_word.py has others",
     "ansible-builder build *": "needs a base image of the reader's and a registry",
 }
 
