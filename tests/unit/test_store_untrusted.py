@@ -73,6 +73,7 @@ def test_the_packed_code_is_put_together_once(tmp_path: Path, monkeypatch: pytes
         return b"packed"
 
     monkeypatch.setattr(stream, "_put_together", put_together)
+    monkeypatch.setattr(stream.tempfile, "tempdir", "/nonexistent")  # another file system: nothing is renamed out of it
     assert [stream.packed_code(probe) for _ in range(3)] == [b"packed"] * 3 and made == [probe]
     (file,) = (tmp_path / "cache").iterdir()
     assert file.name == ("stream.probe" if probe else "stream.observe")
