@@ -115,7 +115,7 @@ def test_of_what_changes_a_host_or_probes_it_nothing_is_sent_that_was_not_asked_
     texts = "\n".join(by_module.values())
     made = {name for name in stream.CHANGING | stream.PROBING if re.search(rf"^def {name}\(", texts, re.MULTILINE)}
     assert made == (set(stream.PROBING) if probe else set())
-    for module, name in (("run", "compliance_state"), ("host", "Host"), ("host_cache", "keep"), ("plan", "Known")):
+    for module, name in (("run", "compliance_state"), ("host", "Host"), ("host_cache", "def keep"), ("plan", "Known")):
         text = by_module[f"proscribe.{module}"]
         assert re.search(rf"\b{name}\b", text), "the loader asks for it, the last but one only where it is to be cached"
 
