@@ -9,7 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 # What `python tests/derived` reads and writes.
-FOR_DERIVED = ("module_utils", "tests/derived", "docs", "playbooks", "catalog", "README.md")
+FOR_DERIVED = (
+    *("module_utils", "tests/derived", "docs", "playbooks", "catalog", "README.md"),
+    *("tests/public_lists.py", "tests/catalog"),
+)
 
 
 def copied(project: Path, copy: Path, parts: Iterable[str]) -> Path:
