@@ -23,7 +23,7 @@ REASONS = {
     ".venv/bin/python -m pip install *": "needs a package index",
     "./proscribe catalog refresh *": "reaches publishers; test_catalog_refresh.py has one of its own",
     "./proscribe catalog propose *": "needs a list of the reader's; test_cli_catalog.py has one",
-    "./proscribe diff HEAD -i inventory/": "of a change of the catalogue that refresh has made; test_diff_word.py has others",
+    "./proscribe diff HEAD -i inventory/": "of a change that refresh has made; test_diff_word.py has others",
     "ansible-builder build *": "needs a base image of the reader's and a registry",
 }
 

@@ -1,7 +1,7 @@
 """`./proscribe waiver`: make, sign, verify, list and revoke exceptions.
 
-Each subcommand is a file with a function for its options and one that does it. What a waiver is worth is never decided here:
-that is `compile.waivers.standing`, as for plans and reports.
+Each subcommand is a file with a function for its options and one that does it. What a waiver is worth is never decided
+here: that is `compile.waivers.standing`, as for plans and reports.
 """
 
 from __future__ import annotations
