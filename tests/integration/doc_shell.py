@@ -50,6 +50,10 @@ class DocShell:
             errors="replace",
             env={**os.environ, "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"},
         )
+        # What runs the shell elsewhere (podman exec) may hand on two streams in another order than they were written.
+        assert self._bash.stdin
+        self._bash.stdin.write("exec 2>&1\n")
+        self._bash.stdin.flush()
 
     def __enter__(self) -> DocShell:
         return self
