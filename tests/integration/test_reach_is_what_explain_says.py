@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 import yaml
 from proscribe.cli import explain, inventory
+from proscribe.cli.explain.answers.reason import REPORTED
 from proscribe.cli.explain.question import read
 from proscribe.compile.run import compile_hosts
 from reach_cases import (
@@ -247,7 +248,8 @@ def test_there_are_thirty_cases_of_either_kind_and_they_are_what_they_are_called
     )
     innocent = (*INNOCENT_NAMES, *INNOCENT_ADDRESSES)
     answers = {word: {policy.says("dnsmasq", word)[control] for control in ("dns", "firewall")} for word in innocent}
-    assert answers == {word: {explain.OPEN} for word in innocent}
+    left = {explain.OPEN, REPORTED}  # facebook.com is a social network, which is only reported
+    assert {word: found for word, found in answers.items() if not found <= left} == {}
     assert min(len(CLOSED_NAMES) + len(CLOSED_ADDRESSES), len(innocent)) >= 30
 
 
