@@ -102,7 +102,7 @@ def test_the_example_inventory_is_explained_from_anywhere(tmp_path: Path) -> Non
         (("waiver", "--help"), 0, "expire-soon"),
         (("waiver", "new", "--help"), 0, "--compensating-control"),
         (("waiver", "list"), 0, "no waivers in this inventory"),
-        (("waiver",), 2, "STEP"),
+        (("waiver",), 2, "SUBCOMMAND"),
         (("waiver", "new", "--service", "whatsapp"), 2, "there is no terminal to ask at"),
     ],
 )
