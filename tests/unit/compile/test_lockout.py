@@ -46,7 +46,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (plan(FREE, "198.51.100.0/24"), "198.51.100.9, this controller's own address"),
     (plan("198.51.100.9"), "this controller's own address"),
     (plan("203.0.113.0/24", mode="audit"), "the address of host web"),
-    (plan(FREE, management=("192.0.2.0/24",)), "would never be refused"),
+    (plan(FREE, management=("192.0.2.0/24",)), f"service chat: networks: found '{FREE}', expected networks that"),
     (plan(FREE, management=("0.0.0.0/0",)), "would never be refused"),
     (plan(FREE, management=("192.0.0.0/16", "2001:db8::/64")), "would never be refused"),
 ]
