@@ -13,6 +13,7 @@ from ..plan import CONTROLS, RESTRICTED, SCHEMA, sealed
 from ..policy_errors import PolicyError, PolicyErrors, close_to
 from .browsers import places, too_many_names
 from .catalogue import Catalogue, Service
+from .claims import above
 from .networks import merged
 from .package_names import NAMES
 from .readers import ALL_FEEDS
@@ -295,9 +296,9 @@ def _allow_permitted(services: dict[str, Any], catalogue: Catalogue, named: str,
     permitted = [
         domain for id_, service in catalogue.services.items() if id_ not in restricted for domain in service.domains
     ]
+    lines = {domain: above(domain) for domain in permitted}
     for entry in restricted.values():
-        below = [
-            domain for domain in permitted if is_below(domain, names := entry.get(named, ())) and domain not in names
-        ]
+        names = frozenset(entry.get(named, ()))
+        below = [domain for domain in permitted if domain not in names and not names.isdisjoint(lines[domain])]
         if below or allowed in entry:
             entry[allowed] = sorted({*entry.get(allowed, ()), *below})
