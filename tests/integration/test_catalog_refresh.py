@@ -213,6 +213,14 @@ def test_names_are_added_but_for_what_the_entry_has_decided(
     )
 
 
+def test_two_lists_of_one_entry_each_add_their_names(refresh: Any, catalog: Path, publisher: Publisher) -> None:
+    service = {"id": "parrot", "rules": ["||new.example^"]}
+    publisher.answers |= {"adguard": json.dumps({"blocked_services": [service]}), "v2fly": "other.example\n"}
+    assert refresh("adguard", "v2fly")[0] == 0
+    entry = (catalog / "instant_messaging/parrot.yml").read_text()
+    assert "domains:\n  - new.example\n  - other.example\n  - parrot.example\nshared" in entry
+
+
 def test_a_dry_run_prints_and_writes_nothing(refresh: Any, catalog: Path, publisher: Publisher) -> None:
     publisher.answers["nets"] = "8.8.4.0/24\n8.34.208.0/20\n"
     before = content(catalog)

@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
             fetched = from_folder(publisher, folder) if folder else fetch(publisher, arguments.ca_file)
             change = changed(publisher, fetched, chosen, arguments.max_change, arguments.stamp)
             if change and not arguments.dry_run:
-                _write(change, chosen)
+                chosen = _write(change, chosen)  # the next list may be of the same entry
         except (NotFetched, Unreadable, NotEdited) as error:
             print(clean(f"{publisher.id}: refused, nothing is changed: {error}"))
             wrong += 1
@@ -177,13 +177,15 @@ def _change(path: Path, before: Sequence[str], after: Sequence[str], text: dict[
     return Change(path, sorted(set(after) - set(before)), sorted(set(before) - set(after)), text)
 
 
-def _write(change: Change, chosen: Chosen) -> None:
-    """Write the files, and take them back where the catalogue does not load with them. Raises Unreadable."""
+def _write(change: Change, chosen: Chosen) -> Chosen:
+    """Write the files, and take them back where the catalogue does not load with them; the catalogue as it is then.
+    Raises Unreadable.
+    """
     before = {path: path.read_text(encoding="utf-8") for path in change.text}
     for path, text in change.text.items():
         write_whole(path, text)
     try:
-        load(chosen.directories)
+        return chosen._replace(catalogue=load(chosen.directories))
     except PolicyErrors as wrong:
         for path, text in before.items():
             write_whole(path, text)
