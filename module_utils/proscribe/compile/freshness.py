@@ -7,7 +7,7 @@ on which day somebody last compared it with its sources.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from .catalogue import Catalogue
@@ -31,6 +31,11 @@ class Stale(NamedTuple):
 def stale(catalogue: Catalogue, ids: Collection[str], today: datetime.date, max_days: int) -> list[Stale]:
     """What was not checked within some days, of the services with these ids and their feeds; the oldest first."""
     found = [one for one in _dated(catalogue, ids, today) if one.days is None or one.days > max_days]
+    return oldest_first(found)
+
+
+def oldest_first(found: Iterable[Stale]) -> list[Stale]:
+    """What is stale, in the order in which it is shown."""
     return sorted(found, key=lambda one: (one.checked, one.id, one.what))
 
 

@@ -208,7 +208,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
             *(text for judged in waivers if (text := warning(judged))),
             *gone,
             *exempted,
-            *_stale(catalogues, restrictions, now, max_age),
+            *_stale(catalogues, restrictions, hosts, now, max_age),
             *_unseparated(restrictions),
         ],
     }
@@ -221,18 +221,21 @@ def _release(catalogues: dict[str, Catalogue]) -> dict[str, str]:
 
 
 def _stale(
-    catalogues: dict[str, Catalogue], restrictions: dict[str, Restrictions], now: datetime.datetime, max_age: int
+    catalogues: dict[str, Catalogue],
+    restrictions: dict[str, Restrictions],
+    hosts: dict[str, str],
+    now: datetime.datetime,
+    max_age: int,
 ) -> list[str]:
     """A warning where something that is enforced was not checked for too long (seconds; 0 for any time)."""
     if not max_age:
         return []
     found: set[freshness.Stale] = set()
-    distinct = {(repr(restrictions[name]), id(one)): (restrictions[name], one) for name, one in catalogues.items()}
+    distinct = {(hosts[name], id(one)): (restrictions[name], one) for name, one in catalogues.items()}  # by plan
     for own, catalogue in distinct.values():
         ids = {service.id for service, enforced in chosen_services(catalogue, own) if enforced}
         found.update(freshness.stale(catalogue, ids, now.date(), max_age // 86400))
-    ordered = sorted(found, key=lambda one: (one.checked, one.id, one.what))
-    return [freshness.warning(ordered, max_age // 86400)] if ordered else []
+    return [freshness.warning(freshness.oldest_first(found), max_age // 86400)] if found else []
 
 
 def _wrong(host: HostVariables) -> bool:
