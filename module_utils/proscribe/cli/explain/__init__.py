@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from ... import installation
 from ...compile.run import Compiled, compile_hosts
 from ...compile.waivers.standing import moment
 from ...plan import CONTROLS
@@ -87,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
     question = read(arguments.name)
     now = arguments.at or datetime.datetime.now(datetime.timezone.utc)
     compiled = compile_hosts(inventory.question(arguments), now)
-    reports = Path(os.environ.get("PROSCRIBE_REPORTS") or inventory.PROJECT / "reports").absolute()
+    reports = installation.reports()
     about, groups = explain(question, compiled, facts.known(reports, compiled.hosts))
     if arguments.json:
         print(json.dumps(as_json(about, groups), indent=2))
