@@ -39,9 +39,8 @@ class ActionModule(ActionBase):
         )
         self._require_a_run_with_a_report()
         mode = arguments["mode"]
-        if installation.is_below(
-            str(self._task.get_path()), installation.PLAYBOOKS
-        ):  # others may have tags of their own
+        # Other playbooks may have tags of their own.
+        if installation.is_below(str(self._task.get_path()), installation.PLAYBOOKS):
             for given in ("ansible_run_tags", "ansible_skip_tags"):
                 if mistake := unknown_tags(variables.get(given) or (), CONTROLS):
                     raise AnsibleError(f"{mistake}; no host was touched")
