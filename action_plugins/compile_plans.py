@@ -45,8 +45,8 @@ class ActionModule(ActionBase):
                 "for_roles": {"type": "list", "elements": "str", "default": []},
             }
         )
-        self._require_a_run_with_a_report()
         mode = arguments["mode"]
+        self._require_a_run_with_a_report(mode)
         if str(self._task.get_path()).startswith(f"{PROJECT}/playbooks/"):  # others may have tags of their own
             for given in ("ansible_run_tags", "ansible_skip_tags"):
                 if mistake := unknown_tags(variables.get(given) or (), CONTROLS):
@@ -92,12 +92,18 @@ class ActionModule(ActionBase):
             self._display.warning(warning)
         return result
 
-    def _require_a_run_with_a_report(self) -> None:
+    def _require_a_run_with_a_report(self, mode: str) -> None:
         """Refuse what would end well without having said anything of the hosts."""
         if mistake := objection(C.CONFIG_FILE or "", str(PROJECT)):
             raise AnsibleError(mistake)
         if not self._task.run_once:
             raise AnsibleError(f"{self._task.get_path()}: compile_plans expected run_once: true; no host was touched")
+        play = self._task.get_play()
+        if mode != "audit" and str(play.strategy).startswith("mitogen"):
+            raise AnsibleError(
+                f'{play.get_path()}: strategy is "{play.strategy}", expected "linear" in a play that changes hosts: '
+                "Mitogen does not send what modules import by relative names; no host was touched"
+            )
 
     def _of_this_play(
         self, variables: dict[str, Any], names: list[str], mode: str, controls: list[str]

@@ -83,7 +83,7 @@ from proscribe.report.storage import complete, pruning
 from proscribe.report.storage.files import ReportDirectory
 from proscribe.report.terminal import lifting, summary
 from proscribe.report.text.command import Call
-from proscribe.report.text.wording import clean, message
+from proscribe.report.text.wording import PREFIXES, clean, message
 from proscribe_registration import be_last, failures, manager_of
 
 QUARANTINE = "quarantine"  # the mode of a run over quarantines
@@ -476,7 +476,7 @@ class CallbackModule(CallbackBase):
     def _report_mistake(self) -> None:
         # Our own stdout callback has said it where it happened.
         if C.DEFAULT_STDOUT_CALLBACK != "proscribe_stdout":
-            lines = [clean(line) for line in self._mistake.splitlines()]
+            lines = [clean(line) for line in PREFIXES.sub("", self._mistake).splitlines()]
             self._display.display("\n".join(lines), color=C.COLOR_ERROR)
 
     # -- telling -------------------------------------------------------------------------------------------------------
