@@ -15,7 +15,7 @@ import yaml
 from .. import Refused
 from .full_names import Edit, Names, edited, examples
 
-PACKAGES = re.compile(r"(?:ansible\.module_utils\.)?(proscribe(?:_action|_module)?(?:\..+)?)")
+PACKAGES = re.compile(r"(?:ansible\.module_utils\.)?(proscribe(?:_\w+)?(?:\..+)?)")
 FROM = re.compile(r"from\s+([\w.]+)")
 DOCUMENTATION, EXAMPLES = "DOCUMENTATION", "EXAMPLES"
 LINK = re.compile(r"\b(?P<kind>[MP])\((?P<name>\w+)(?P<rest>#\w+)?\)")  # a module or plugin, in Ansible's markup
