@@ -1,4 +1,4 @@
-"""The text of a plan, as it is stored and sent: what several controls have of one service is in it once.
+"""The text of a plan, as it is sent to hosts: what several controls have of one service is in it once.
 
 A plan repeats for each control the name of a service, its hosts, and the mode that nearly all have. The text does not:
 
@@ -69,7 +69,7 @@ def _short(plan: Mapping[str, Any]) -> dict[str, Any]:
 
 def _common(entries: list[Mapping[str, Any]]) -> dict[str, Any]:
     hosts = [entry[key] for entry in entries for key in HOSTS if entry.get(key)]
-    return {"name": entries[0]["name"], "hosts": os.path.commonprefix(hosts)}
+    return {"name": entries[0]["name"], "hosts": os.path.commonprefix(hosts) or []}
 
 
 def _left(entry: Mapping[str, Any], service: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from .ownership import name_of, who_else
+from .plan import canonical
 from .plan import digest as digest_of
-from .plan_text import serialised, whole
+from .plan_text import serialised
 from .stream import Part, packed_code
 
 PLANS = "plans"  # the store's name in the folder of reports
 
-# Bytes. The whole catalogue makes a plan of some 130 KiB, and code of some 95.
+# Bytes. The whole catalogue makes a plan of some 200 KiB, and code of some 95.
 LARGEST = 64 * 1024 * 1024
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -87,19 +88,19 @@ class Store:
         return {"code": self.code(probe=False).name, "packed": {key: self._prepared(key, plans[key]) for key in plans}}
 
     def _prepared(self, digest: str, plan: Mapping[str, Any]) -> str:
-        text, name = self.add(plan, digest), f"{_short(digest)}.plan"
+        self.add(plan, digest)
+        text, name = serialised(plan).encode(), f"{_short(digest)}.plan"
         packed = self._read(name)
         if _unpacked(packed, len(text)) != text:
             packed = zlib.compress(text, 9)
             self._keep(name, packed)
         return hashlib.sha256(packed).hexdigest()
 
-    def add(self, plan: Mapping[str, Any], digest: str) -> bytes:
-        """Keep a plan under its digest, as the text that is returned; later runs and the history ask for it."""
-        text, name = serialised(plan).encode(), f"{_short(digest)}.json"
+    def add(self, plan: Mapping[str, Any], digest: str) -> None:
+        """Keep a plan as JSON under its digest; later runs and the history ask for it."""
+        text, name = canonical(plan).encode(), f"{_short(digest)}.json"
         if self._read(name) != text:
             self._keep(name, text)
-        return text
 
     # -- what goes to a host -------------------------------------------------------------------------------------------
 
@@ -142,9 +143,9 @@ class Store:
         content = self._read(name) if _DIGEST.fullmatch(digest) else b""
         if not content:
             raise FileNotFoundError(f"the plan {digest} is gone from {self.directory}")
-        with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            plan = whole(json.loads(content))
-            if digest == plan.get("digest") == digest_of(plan):
+        with contextlib.suppress(ValueError, RecursionError):
+            plan = json.loads(content)
+            if isinstance(plan, dict) and digest == plan.get("digest") == digest_of(plan):
                 return plan
         raise Untrusted(f"{self.directory}/{name}", "something else", "the plan of that name; delete what is there")
 
