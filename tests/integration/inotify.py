@@ -22,25 +22,25 @@ BEFORE = PRESENT.with_suffix(".before")  # the limit of the machine's own; locke
 @contextlib.contextmanager
 def room(limit: Path = INSTANCES, present: Path = PRESENT, before: Path = BEFORE) -> Iterator[None]:
     """The limit is high enough, as long as anybody is here."""
-    with present.open("a") as presence, before.open("a+") as kept:
-        with _locked(kept):
+    with present.open("a") as presence, before.open("a+") as stored:
+        with _locked(stored):
             fcntl.flock(presence, fcntl.LOCK_SH)
-            kept.seek(0)
-            if not kept.read():
-                kept.write(limit.read_text())
-                kept.flush()
+            stored.seek(0)
+            if not stored.read():
+                stored.write(limit.read_text())
+                stored.flush()
             if int(limit.read_text()) < ENOUGH:
                 limit.write_text(f"{ENOUGH}\n")
         try:
             yield
         finally:
-            with _locked(kept):
+            with _locked(stored):
                 fcntl.flock(presence, fcntl.LOCK_UN)
                 with contextlib.suppress(BlockingIOError):
                     fcntl.flock(presence, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    kept.seek(0)
-                    limit.write_text(kept.read())
-                    kept.truncate(0)
+                    stored.seek(0)
+                    limit.write_text(stored.read())
+                    stored.truncate(0)
 
 
 @contextlib.contextmanager
