@@ -36,7 +36,10 @@ _SHARED = {
     "Google's front ends": "142.250.0.0/15 172.217.0.0/16 216.58.192.0/19",
 }
 # Parts of the above that their owners publish as one service's own: public resolvers, and a VPN's endpoints.
-_OWN = ("2606:4700:4700::/48", "2606:4700:100::/48", "2606:4700:102::/48")
+_OWN = (
+    *("162.159.192.0/24", "162.159.193.0/24", "162.159.197.0/24"),
+    *("2606:4700:4700::/48", "2606:4700:100::/48", "2606:4700:102::/48"),
+)
 
 
 def shared_by(text: str) -> str:
