@@ -102,6 +102,8 @@ def test_every_network_of_the_table_is_looked_at() -> None:
         pytest.param("2606:4700:4700::/48", "", id="all of it"),
         pytest.param("2606:4700:100::a29f:c001/128", "", id="a VPN's way in"),
         pytest.param("2606:4700:102::/48", "", id="another one"),
+        pytest.param("162.159.193.1/32", "", id="the same VPN's over IPv4"),
+        pytest.param("162.159.192.0/23", CLOUDFLARE, id="two of its networks are more than one of them"),
         pytest.param("2606:4700:4701::/48", CLOUDFLARE, id="its neighbour is everybody's"),
         pytest.param("2606:4700:4000::/34", CLOUDFLARE, id="one that takes more in than the resolver"),
     ],
