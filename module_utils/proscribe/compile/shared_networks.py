@@ -5,7 +5,8 @@ office clouds, from what they publish themselves, so that the usual mistake (the
 to today) is noticed. What is not in it is up to who writes an entry; docs/catalogue.md says how.
 
 Sources: cloudflare.com/ips; api.fastly.com/public-ip-list; api.github.com/meta (pages); "Microsoft 365 URLs and IP
-address ranges" (Exchange Online, worldwide); gstatic.com/ipranges/goog.json (the networks of its front ends).
+address ranges" (Exchange Online, worldwide); gstatic.com/ipranges/goog.json (the networks of its front ends). Of the
+VPN: Cloudflare One docs, "Cloudflare One Client with firewall" of 2026-07-24.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _SHARED = {
 }
 # Parts of the above that their owners publish as one service's own: public resolvers, and a VPN's endpoints.
 _OWN = (
-    *("162.159.192.0/24", "162.159.193.0/24", "162.159.197.0/24"),
+    *("162.159.192.0/23", "162.159.197.0/24"),
     *("2606:4700:4700::/48", "2606:4700:100::/48", "2606:4700:102::/48"),
 )
 
