@@ -81,6 +81,9 @@ def answer_to(head, stream):
  from proscribe.host import Host
  from proscribe.plan import Known
  from proscribe.run import compliance_state
+ if known is None:
+  from proscribe.plan_text import whole
+  plan = whole(plan)
  host = Host()
  count = len(follows)
  answer = compliance_state(host, Known(plan, follows), **head["call"])

@@ -120,6 +120,10 @@ def answer_to(head: dict[str, Any], stream: BinaryIO) -> dict[str, Any]:
     from proscribe.plan import Known
     from proscribe.run import compliance_state
 
+    if known is None:
+        from proscribe.plan_text import whole
+
+        plan = whole(plan)
     host = Host()
     count = len(follows)
     answer = compliance_state(host, Known(plan, follows), **head["call"])

@@ -23,11 +23,12 @@ from typing import Any
 from .ownership import name_of, who_else
 from .plan import canonical
 from .plan import digest as digest_of
+from .plan_text import serialised
 from .stream import Part, packed_code
 
 PLANS = "plans"  # the store's name in the folder of reports
 
-# Bytes. The whole catalogue makes a plan of some 120 KiB, and code of some 95.
+# Bytes. The whole catalogue makes a plan of some 200 KiB, and code of some 95.
 LARGEST = 64 * 1024 * 1024
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -88,7 +89,7 @@ class Store:
 
     def _prepared(self, digest: str, plan: Mapping[str, Any]) -> str:
         self.add(plan, digest)
-        text, name = canonical(plan).encode(), f"{_short(digest)}.plan"
+        text, name = serialised(plan).encode(), f"{_short(digest)}.plan"
         packed = self._read(name)
         if _unpacked(packed, len(text)) != text:
             packed = zlib.compress(text, 9)
@@ -132,7 +133,7 @@ class Store:
 
         def packed() -> bytes:
             known = self._packed.get(digest, "")
-            return self._checked(f"{name}.plan", known) or zlib.compress(canonical(self.stored(digest)).encode(), 9)
+            return self._checked(f"{name}.plan", known) or zlib.compress(serialised(self.stored(digest)).encode(), 9)
 
         return Part(name, packed)
 

@@ -32,8 +32,8 @@ from .reply.parsing import parsed
 from .reply.shapes import mapping
 
 PACKAGE = "proscribe"
-ENTRY = f"{PACKAGE}.run"
-ROOTS = ("compliance_state", "Host", "keep")  # what the bootstrap calls
+ENTRIES = tuple(f"{PACKAGE}.{module}" for module in ("run", "host_cache", "plan_text"))
+ROOTS = ("compliance_state", "Host", "keep", "whole")  # what the loader calls
 HOST_SIDE = (
     "__init__.py",
     "finding.py",
@@ -42,6 +42,7 @@ HOST_SIDE = (
     "host_cache.py",
     "patterns.py",
     "plan.py",
+    "plan_text.py",
     "programs/__init__.py",
     "quarantined.py",
     "run.py",
@@ -134,7 +135,7 @@ def _put_together(probe: bool) -> bytes:
     packages = {name.removesuffix(".__init__") for name in files if name.endswith(".__init__")}
     texts = {name.removesuffix(".__init__"): path.read_text(encoding="utf-8") for name, path in files.items()}
     left_out = CHANGING if probe else CHANGING | PROBING
-    sent = reached(Whole(texts, packages), [ENTRY, f"{PACKAGE}.host_cache"], ROOTS, left_out)
+    sent = reached(Whole(texts, packages), ENTRIES, ROOTS, left_out)
     code = {"packages": sorted(packages.intersection(sent)), "texts": sent}
     return lzma.compress(json.dumps(code).encode(), preset=9)
 

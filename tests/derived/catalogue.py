@@ -10,6 +10,7 @@ from proscribe.compile.plans import IDENTIFIERS
 from proscribe.compile.schema import BROWSER, FLAG, SERVICE, Group, Text
 from proscribe.controls.apps.systems.registry import SYSTEMS
 from public_lists import names, standing
+from published_lists import left_out, sections
 
 from .part import Part, table
 
@@ -70,7 +71,22 @@ def public_lists() -> str:
     return table(("service", "names in two or more lists", "blocked", "shared", "refused"), rows)
 
 
+def known_good() -> str:
+    """Where the known-good names come from, and how many they are."""
+    found = sections()
+    rows = [(one.title, one.source, f"{len(one.names):,}") for one in found]
+    return table(("names of", "from", "names"), (*rows, ("all", "", f"{sum(len(one.names) for one in found):,}")))
+
+
+def not_known_good() -> str:
+    """The names of publishers' lists that the ban means."""
+    rows = ((", ".join(f"`{name}`" for name in one.names), f"`{one.service}`", one.why) for one in left_out())
+    return table(("names", "service", "reason"), rows)
+
+
 DERIVED = (
+    Part("docs/catalogue.md", known_good, "known-good names"),
+    Part("docs/catalogue.md", not_known_good, "names that the ban means"),
     Part("docs/catalogue.md", public_lists, "public lists"),
     Part("docs/catalogue.md", package_systems, "package systems"),
     Part("docs/catalogue.md", words, "words"),

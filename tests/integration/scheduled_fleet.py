@@ -5,17 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from inotify import room
 from machines import podman
 from scheduled_machine import CHECKOUT, RESTRICTIONS, Scheduled, remove, start
 
 REPORTS = f"{CHECKOUT}/reports"
 SERVICE = "proscribe-drift.service"
-
-INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
-ENOUGH = 1024
 
 KEY = """\
 umask 077 && mkdir -p /root/.ssh && cd /root/.ssh
@@ -69,20 +66,8 @@ class Fleet:
 @contextlib.contextmanager
 def scheduled_fleet(name: str, network: str, hosts: Sequence[str], restrictions: str = RESTRICTIONS) -> Iterator[Fleet]:
     """The fleet, booted. `network` begins the addresses of its own /24; the machines are called NAME-HOST."""
-    with _room(), _booted(name, network, hosts, restrictions) as fleet:
+    with room(), _booted(name, network, hosts, restrictions) as fleet:
         yield fleet
-
-
-@contextlib.contextmanager
-def _room() -> Iterator[None]:
-    """Every machine's systemd and its services take some ten of the kernel's 128 inotify instances."""
-    before = INSTANCES.read_text()
-    if int(before) < ENOUGH:
-        INSTANCES.write_text(f"{ENOUGH}\n")
-    try:
-        yield
-    finally:
-        INSTANCES.write_text(before)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from proscribe import plan as plans
 from proscribe import stream
+from proscribe.plan_text import serialised
 from proscribe.store import Store, Untrusted
 from proscribe.stream import BOOTSTRAP, Part, packed_code, payload
 
@@ -22,7 +23,7 @@ PLAN = plans.sealed({"schema": plans.SCHEMA, "contact": "x", "browsers": [], "co
 OTHER = plans.sealed({"schema": plans.SCHEMA, "contact": "mallory", "browsers": [], "controls": {}})
 DIGEST = PLAN["digest"]
 SHORT = DIGEST.removeprefix("sha256:")
-TEXT = plans.canonical(PLAN)
+TEXT = serialised(PLAN)
 EVIL = lzma.compress(json.dumps({"packages": [], "texts": {"proscribe.run": "evil"}}).encode())
 NOBODY = 65534
 

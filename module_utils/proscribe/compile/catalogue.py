@@ -1,4 +1,4 @@
-"""The catalogue: what each service and each browser is made of, read from YAML files and checked."""
+"""The catalogue: what each service and each browser is made of, out of the entries of its directories."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..plan import canonical
-from ..policy_errors import Described, PolicyError, PolicyErrors, close_to
+from ..policy_errors import PolicyError, PolicyErrors, close_to
 from . import amendments, feeds, guard_list
+from .catalogue_files import Entry, read_entries
 from .claims import Claimant, check_claims
 from .feeds import Feed
-from .release import FILE as RELEASE_FILE
-from .release import KNOWN_GOOD, PUBLISHERS, Release, read_release
-from .schema import AMENDMENT, BROWSERS, CATEGORIES, FEED, Mistake, check_browser, check_service
-from .yaml_file import Document, KeyPath, read_yaml
-
-BROWSERS_FILE = "browsers.yml"
+from .release import Release, read_release
+from .schema import CATEGORIES, check_service
 
 
 @dataclass(frozen=True)
@@ -109,10 +106,10 @@ def load(directories: Sequence[Path]) -> Catalogue:
     `feeds/<id>.yml` with its list (feeds.py), and `release.yml` (release.py). Raises PolicyErrors with every mistake.
     """
     errors: list[PolicyError] = []
-    found: dict[str, dict[str, _Entry]] = {"service": {}, "browser": {}, "feed": {}}
+    found: dict[str, dict[str, Entry]] = {"service": {}, "browser": {}, "feed": {}}
     for rank, directory in enumerate(directories):
-        changing: list[_Entry] = []
-        for entry in _entries(directory, rank, errors):
+        changing: list[Entry] = []
+        for entry in read_entries(directory, rank, errors):
             if entry.kind == "amendment":
                 changing.append(entry)
             elif entry.id in (same := found[entry.kind]):
@@ -145,7 +142,7 @@ def load(directories: Sequence[Path]) -> Catalogue:
     )
 
 
-def _amend(services: dict[str, _Entry], amendment: _Entry, errors: list[PolicyError]) -> None:
+def _amend(services: dict[str, Entry], amendment: Entry, errors: list[PolicyError]) -> None:
     """Put the amended entry in the place of the entry; a service that is not there is a mistake."""
     entry = services.get(amendment.id)
     if entry is None:
@@ -161,7 +158,7 @@ def _amend(services: dict[str, _Entry], amendment: _Entry, errors: list[PolicyEr
         services[amendment.id] = new
 
 
-def _feed(entry: _Entry, services: Mapping[str, _Entry], errors: list[PolicyError]) -> Feed | None:
+def _feed(entry: Entry, services: Mapping[str, Entry], errors: list[PolicyError]) -> Feed | None:
     if entry.data["service"] not in services:
         expected = f"the id of a service{close_to(entry.data['service'], services)}"
         errors.append(entry.error((("service",), entry.data["service"], expected)))
@@ -171,121 +168,12 @@ def _feed(entry: _Entry, services: Mapping[str, _Entry], errors: list[PolicyErro
     return feed
 
 
-class _Entry(NamedTuple):
-    """A well-formed entry, and where it is."""
-
-    kind: str
-    id: str
-    data: Mapping[str, Any]
-    document: Document
-    place: KeyPath  # of the entry in its document
-    rank: int  # of its directory; of an amended entry, that of the amendment
-    origins: amendments.Origins = {}  # of the values that amendments brought
-
-    def error(self, mistake: Mistake) -> PolicyError:
-        return amendments.placed(mistake, self.document, self.place, self.origins)
-
-
-def _entries(directory: Path, rank: int, errors: list[PolicyError]) -> Iterator[_Entry]:
-    """The well-formed entries of a directory; what is wrong with the others is added to `errors`."""
-    for path in _files(directory, errors):
-        try:
-            document = read_yaml(path)
-        except PolicyError as error:
-            errors.append(error)
-            continue
-        if path.name == BROWSERS_FILE and path.parent == directory:
-            yield from _browsers(document, rank, errors)
-            continue
-        if path.parent.name in (amendments.FOLDER, feeds.FOLDER):
-            yield from _beside(document, rank, errors)
-            continue
-        mistakes = list(check_service(document.data))
-        mistakes = mistakes or [*_misplaced(document.data, path), *guard_list.check(document.data)]
-        errors += [document.error(*mistake) for mistake in mistakes]
-        if not mistakes:
-            yield _Entry("service", document.data["id"], document.data, document, (), rank)
-
-
-def _beside(document: Document, rank: int, errors: list[PolicyError]) -> Iterator[_Entry]:
-    """An amendment, or what describes a feed."""
-    path = document.path
-    if path.parent.name == feeds.FOLDER:
-        mistakes, key, kind = list(FEED.check(document.data, ())), "id", "feed"
-    else:
-        mistakes, key, kind = list(AMENDMENT.check(document.data, ())), "amends", "amendment"
-    if not mistakes and document.data[key] != path.stem:
-        mistakes.append(((key,), document.data[key], f"{path.stem}, the name of its file"))
-    errors += [document.error(*mistake) for mistake in mistakes]
-    if not mistakes:
-        yield _Entry(kind, document.data[key], document.data, document, (), rank)
-
-
-def _browsers(document: Document, rank: int, errors: list[PolicyError]) -> Iterator[_Entry]:
-    mistakes = list(BROWSERS.check(document.data, ()))
-    entries = document.data["browsers"] if not mistakes else []
-    for index, entry in enumerate(entries):
-        mistakes += [(("browsers", index, *path), value, expected) for path, value, expected in check_browser(entry)]
-        yield _Entry("browser", entry["id"], entry, document, ("browsers", index), rank)
-    errors += [document.error(*mistake) for mistake in mistakes]
-
-
-def _files(directory: Path, errors: list[PolicyError]) -> Iterator[Path]:
-    """The YAML files of a directory, in order.
-
-    What should not be there is a mistake: a file that nobody reads is a part of the ban that nobody enforces. Hidden
-    files, Markdown and editors' backups (`~`) are left alone.
-    """
-    root = directory.resolve()
-    for path in _listed(directory, errors):
-        if path.is_dir() and path.name in (*CATEGORIES, amendments.FOLDER):
-            candidates = [(file, "<service id>.yml") for file in _listed(path, errors)]
-        elif path.is_dir() and path.name == feeds.FOLDER:
-            candidates = [(file, "<feed id>.yml") for file in _listed(path, errors) if file.suffix != ".txt"]
-        elif path.name in (RELEASE_FILE, KNOWN_GOOD, PUBLISHERS):
-            continue  # release.py, known_good.py and `catalog refresh` read them
-        else:
-            candidates = [(path, BROWSERS_FILE)]
-        for file, name in candidates:
-            if expected := _unwelcome(file, name, root):
-                errors.append(PolicyError(str(file), "", file.name, expected))
-            else:
-                yield file
-
-
-def _unwelcome(file: Path, name: str, root: Path) -> str:
-    """Why a file cannot be read as what should be in its place: what was expected instead, or "" if it can."""
-    if file.is_dir() and name == BROWSERS_FILE:
-        folders = (*CATEGORIES, amendments.FOLDER, feeds.FOLDER)
-        return f"the folder of a category, one of {', '.join(folders)}{close_to(file.name, folders)}"
-    if name == BROWSERS_FILE and file.name != BROWSERS_FILE:
-        return f"{BROWSERS_FILE} or <category>/<service id>.yml"
-    if file.suffix != ".yml" or not file.is_file():  # a pipe would keep the load waiting
-        return f"a file named {name}" + (", not .yaml" if file.suffix == ".yaml" else "")
-    return "" if file.resolve().is_relative_to(root) else "a file of this directory, not a link out of it"
-
-
-def _listed(directory: Path, errors: list[PolicyError]) -> list[Path]:
-    try:
-        paths = sorted(directory.iterdir())
-    except OSError as error:
-        errors.append(PolicyError(str(directory), "", Described(error.strerror), "a directory that can be read"))
-        return []
-    return [path for path in paths if not path.name.startswith(".") and not path.name.endswith(("~", ".md"))]
-
-
-def _misplaced(data: Mapping[str, Any], path: Path) -> Iterator[Mistake]:
-    for key, expected, what in (("id", path.stem, "file"), ("category", path.parent.name, "folder")):
-        if data[key] != expected:
-            yield (key,), data[key], f"{expected}, the name of its {what}"
-
-
-def _claimant(entry: _Entry) -> Claimant:
+def _claimant(entry: Entry) -> Claimant:
     keys = ("domains", "urls", "mail_hosts", "shared_domains", "allow_domains", "overlaps_with")
     return Claimant(entry.id, entry.rank, *(entry.data.get(key, []) for key in keys))
 
 
-def _service(entry: _Entry) -> Service:
+def _service(entry: Entry) -> Service:
     data = entry.data
     return Service(
         id=entry.id,
@@ -336,7 +224,7 @@ def _windows_programs(paths: Sequence[str]) -> Iterator[str]:
             yield below
 
 
-def _browser(entry: _Entry) -> Browser:
+def _browser(entry: Entry) -> Browser:
     data = entry.data
     return Browser(
         id=entry.id,

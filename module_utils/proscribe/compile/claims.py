@@ -5,6 +5,7 @@ The worst mistake a catalogue can make is to block too much, and it is made with
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
@@ -91,6 +92,20 @@ def above(name: str) -> list[str]:
     return [".".join(labels[index:]) for index in range(len(labels))]
 
 
+def carried(name: str) -> tuple[str, str] | None:
+    """What would be lost with a name and all below it: the first of SHARED among these, and what depends on that."""
+    return _carried().get(name)
+
+
+@functools.cache
+def _carried() -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
+    for shared, what in SHARED.items():
+        for name in above(shared):
+            found.setdefault(name, (shared, what))
+    return found
+
+
 def check_claims(claimants: Mapping[str, Claimant], ids: Collection[str]) -> list[tuple[str, Mistake]]:
     """What is wrong between entries: the id of the entry that has to change, and the mistake.
 
@@ -127,10 +142,9 @@ def _unknown_overlaps(claimant: Claimant, ids: Collection[str]) -> Iterator[Mist
 def _takes_shared(claimant: Claimant) -> Iterator[Mistake]:
     """Names of SHARED, or above one, that the entry would block."""
     for key, index, name in claimant.blocked():
-        for shared, carried in SHARED.items():
-            if name in above(shared):
-                yield (key, index), name, f"a name of this service alone: {shared} carries {carried}"
-                break
+        if found := carried(name):
+            shared, what = found
+            yield (key, index), name, f"a name of this service alone: {shared} carries {what}"
 
 
 def _allows_elsewhere(claimant: Claimant) -> Iterator[Mistake]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..policy_errors import Described, PolicyError
 from . import grammar
-from .claims import SHARED, above
+from .claims import carried
 from .shared_networks import shared_by
 from .yaml_file import Document
 
@@ -100,5 +100,5 @@ def _too_much(value: str, kind: str) -> str:
     if kind == "networks":
         owner = shared_by(value)
         return f"a network of this service alone, none of {owner}" if owner else ""
-    carried = next((what for shared, what in SHARED.items() if value in above(shared)), "")
-    return f"a name of this service alone: it carries {carried}" if carried else ""
+    found = carried(value)
+    return f"a name of this service alone: it carries {found[1]}" if found else ""

@@ -19,6 +19,7 @@ from ..controls.apps.portable.appimage import stem
 from ..folding import folded
 from ..policy_errors import close_to
 from . import package_names
+from .networks import NetworkTable
 
 Check = Callable[[str], str]
 
@@ -60,17 +61,19 @@ def url(text: str) -> str:
 
 # Networks whose loss would cut a host off from itself, its neighbours or its own organisation. Source: IANA's registry
 # of special-purpose addresses. Its documentation networks are left out: nobody misses them, and examples need some.
-_OWN_NETWORKS = tuple(
-    ipaddress.IPv4Network(network)
-    for network in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "224.0.0.0/3",
+_OWN_NETWORKS = NetworkTable(
+    dict.fromkeys(
+        (
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "224.0.0.0/3",
+        ),
+        "every host",
     )
 )
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
@@ -90,11 +93,7 @@ def network(text: str) -> str:
         return f"{net}: {example}"
     if net.prefixlen < _WIDEST[net.version]:
         return f"a network of one service: at least /{_WIDEST[net.version]}"
-    if isinstance(net, ipaddress.IPv4Network):
-        own = any(net.overlaps(private) for private in _OWN_NETWORKS)
-    else:
-        own = not net.subnet_of(_GLOBAL_UNICAST)
-    if own:
+    if _OWN_NETWORKS.of(net) or isinstance(net, ipaddress.IPv6Network) and not net.subnet_of(_GLOBAL_UNICAST):
         return "a network of the public Internet, not a private, local or multicast one"
     return "" if str(net) == text else f"{net}, the network's canonical form"
 

@@ -38,11 +38,11 @@ def read_known_good(directories: Sequence[Path]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def blocked(catalogue: Catalogue, names: Iterable[str], categories: Sequence[str]) -> Iterator[Blocked]:
-    """Which of some names an enforced service of these categories blocks."""
+def blocked(catalogue: Catalogue, names: Iterable[str]) -> Iterator[Blocked]:
+    """Which of some names an enforced service blocks, of the categories too that are banned only where asked for."""
     by: dict[str, list[tuple[str, str, frozenset[str]]]] = {}
     for service in catalogue.services.values():
-        if service.enforce and service.category in categories:
+        if service.enforce:
             allowed = frozenset(service.allow_domains)
             whole = [*service.domains, *(url for url in service.urls if "/" not in url), *_mail(service)]
             for domain in dict.fromkeys(whole):

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+import bisect
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # IPv4 addresses in IPv6 notation: the C library spells them otherwise than Python, and no packet carries one.
 _EMBEDDED = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("::/96"))
+
+
+class NetworkTable:
+    """A text for each of some networks, none of which overlap; found by any address in them."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._ranges: dict[int, list[tuple[int, int, str]]] = {4: [], 6: []}
+        for network, text in texts.items():
+            one = ipaddress.ip_network(network)
+            self._ranges[one.version].append((*_ends(one), text))
+        for ranges in self._ranges.values():
+            ranges.sort()
+
+    def of(self, network: Network) -> str:
+        """The text of the first one that a network has addresses of; "" for none."""
+        ranges = self._ranges[network.version]
+        first, last = _ends(network)
+        index = bisect.bisect_left(ranges, first, key=lambda one: one[1])
+        return ranges[index][2] if index < len(ranges) and ranges[index][0] <= last else ""
+
+
+def _ends(network: Network) -> tuple[int, int]:
+    return int(network.network_address), int(network.broadcast_address)
 
 
 def merged(texts: Iterable[str]) -> list[str]:

@@ -5,7 +5,8 @@ office clouds, from what they publish themselves, so that the usual mistake (the
 to today) is noticed. What is not in it is up to who writes an entry; docs/catalogue.md says how.
 
 Sources: cloudflare.com/ips; api.fastly.com/public-ip-list; api.github.com/meta (pages); "Microsoft 365 URLs and IP
-address ranges" (Exchange Online, worldwide); gstatic.com/ipranges/goog.json (the networks of its front ends).
+address ranges" (Exchange Online, worldwide); gstatic.com/ipranges/goog.json (the networks of its front ends). Of the
+VPN: Cloudflare One docs, "Cloudflare One Client with firewall" of 2026-07-24.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 
-from .networks import Network
+from .networks import NetworkTable
 
 _SHARED = {
     "Cloudflare's content network": (
@@ -36,22 +37,25 @@ _SHARED = {
     "Google's front ends": "142.250.0.0/15 172.217.0.0/16 216.58.192.0/19",
 }
 # Parts of the above that their owners publish as one service's own: public resolvers, and a VPN's endpoints.
-_OWN = ("2606:4700:4700::/48", "2606:4700:100::/48", "2606:4700:102::/48")
+_OWN = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("162.159.192.0/23", "162.159.197.0/24"),
+            *("2606:4700:4700::/48", "2606:4700:100::/48", "2606:4700:102::/48"),
+        ),
+    )
+)
 
 
 def shared_by(text: str) -> str:
     """Whose shared network a network has addresses in, in words; "" for what is nobody's, as far as is known here."""
     network = ipaddress.ip_network(text)
-    if any(network.overlaps(own) and network.prefixlen >= own.prefixlen for own in _own()):
+    if any(network.overlaps(own) and network.prefixlen >= own.prefixlen for own in _OWN):
         return ""
-    return next((owner for wide, owner in _shared() if network.overlaps(wide)), "")
+    return _table().of(network)
 
 
 @functools.cache
-def _shared() -> list[tuple[Network, str]]:
-    return [(ipaddress.ip_network(text), owner) for owner, texts in _SHARED.items() for text in texts.split()]
-
-
-@functools.cache
-def _own() -> list[Network]:
-    return [ipaddress.ip_network(text) for text in _OWN]
+def _table() -> NetworkTable:
+    return NetworkTable({text: owner for owner, texts in _SHARED.items() for text in texts.split()})

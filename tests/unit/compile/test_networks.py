@@ -7,7 +7,7 @@ import ipaddress
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from proscribe.compile.networks import merged, packed
+from proscribe.compile.networks import NetworkTable, merged, packed
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,19 @@ def test_the_same_addresses_are_meant_and_none_twice(made: list[tuple[int, int]]
     address = ipaddress.ip_address("198.51.100.0") + offset
     holding = [network for network in merged(networks) if address in ipaddress.ip_network(network)]
     assert len(holding) == any(address in ipaddress.ip_network(network) for network in networks)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 255), st.integers(24, 32)), max_size=12),
+    st.tuples(st.integers(0, 255), st.integers(8, 32)),
+)
+def test_a_network_of_a_table_is_found_by_any_of_its_addresses(
+    made: list[tuple[int, int]], other: tuple[int, int]
+) -> None:
+    networks = [str(ipaddress.ip_network((f"198.51.100.{number}", length), strict=False)) for number, length in made]
+    table = {str(net): str(net) for net in ipaddress.collapse_addresses(map(ipaddress.IPv4Network, networks))}
+    network = ipaddress.ip_network((f"198.51.100.{other[0]}", other[1]), strict=False)
+    due = [net for net in table if network.overlaps(ipaddress.ip_network(net))]
+    assert NetworkTable(table).of(network) == (due[0] if due else "")
+    assert NetworkTable(table).of(ipaddress.ip_network("2001:db8::/32")) == ""

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from ...compile.known_good import blocked, read_known_good
 from ...compile.plans import IDENTIFIERS
-from ...compile.schema import BANNED
 from ...report.text.wording import clean, counted
 from .chosen import Chosen
 
@@ -53,7 +52,7 @@ def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
 def problems(chosen: Chosen) -> Iterator[Problem]:
     """Everything that is wrong with a catalogue that loads."""
     services = chosen.catalogue.services
-    for name, id_, by in blocked(chosen.catalogue, read_known_good(chosen.directories), BANNED):
+    for name, id_, by in blocked(chosen.catalogue, read_known_good(chosen.directories)):
         yield Problem(id_, f"blocks {name} by {by}, a known-good name", services[id_].file)
     for service in services.values():
         if not service.enforce:

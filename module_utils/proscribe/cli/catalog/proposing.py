@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ...compile import grammar
 from ...compile.amendments import FOLDER
 from ...compile.catalogue import Service
-from ...compile.claims import SHARED, above
+from ...compile.claims import above, carried
 from ...compile.schema import blocks
 from ...report.text.wording import clean, counted
 from .. import Refused
@@ -102,13 +102,12 @@ def propose(service: Service, names: list[str]) -> Proposal:
     add: list[str] = []
     left: dict[str, str] = {}
     for name in sorted(names, key=lambda one: (one.count("."), one)):
-        shared = next((carried for other, carried in SHARED.items() if name in above(other)), "")
         if name in decided:
             left[name] = f"{decided[name]['as']}: {decided[name]['why']}"
         elif name in (*service.shared_domains, *service.allow_domains):
             left[name] = "the entry has it as shared or allowed"
-        elif shared:
-            left[name] = f"it carries {shared}"
+        elif shared := carried(name):
+            left[name] = f"it carries {shared[1]}"
         elif not blocks(entry, name) and not set(above(name)) & set(add):
             add.append(name)
     return Proposal(sorted(add), left)

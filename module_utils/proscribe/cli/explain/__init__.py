@@ -14,11 +14,12 @@ from ... import installation
 from ...compile.run import Compiled, compile_hosts
 from ...compile.waivers.standing import moment
 from ...plan import CONTROLS
+from ...policy_errors import PolicyError, PolicyErrors
 from ...report.text.layout import paint, row, wrap
 from ...report.text.wording import clean, counted, in_words, some
 from ...report.text.wording import moment as times
 from .. import Refused, inventory
-from . import facts
+from . import expectations, facts
 from .answers import DECIDING, answers, decided
 from .answers.reason import AUDITED, BLOCKED, DEPENDS, OFF, OPEN, STATUSES, Answer, Policy, Reason
 from .question import Question, read
@@ -26,6 +27,7 @@ from .relations import ADDRESS, NAME, Subject, remarks, subject
 
 SCHEMA = "proscribe/explanation/1"
 OPEN_EVERYWHERE, CLOSED_SOMEWHERE = 0, 1
+AS_EXPECTED, DIFFERENT = 0, 1
 COLOUR = {BLOCKED: "red", DEPENDS: "yellow", AUDITED: "yellow"}
 MOST_HOSTS = 5  # named per group
 CONCERNED = ("is", "blocks", "program", "file", "address")  # how a question has to touch a service to be about it
@@ -39,7 +41,12 @@ Answers: blocked; depends (on something that only the host knows, and the reason
 the host, nothing is changed); waived; tenants (open to the organisation's own accounts); upcoming; reported; open.
 
 Exit code 0: open on all chosen hosts; 1: a control blocks it on some host (or may: depends); 2: the question or the
-policy has a mistake.
+policy has a mistake. With --expect, 0: all as expected; 1: some name has another answer.
+
+A file for --expect has names by hosts (all, a group, a host) and answer:
+  all:
+    blocked: [web.whatsapp.com, https://drive.google.com/drive]
+    open: [www.google.com, mail.example.org]
 
   ./proscribe explain https://drive.google.com/drive -i inventory/prod
   ./proscribe explain 149.154.167.99 --host finance-01
@@ -63,7 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Show whether a name, an address, a service or a program is blocked, by which control, and why."
     )
     parser.epilog = EPILOG
-    parser.add_argument("name", metavar="NAME", help="what to explain")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("name", metavar="NAME", nargs="?", help="what to explain")
+    what.add_argument("--expect", metavar="FILE", help="compare a file of names and expected answers with the policy")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--at", type=at, metavar="TIME", help="as of that time, with its zone (default: now)")
     parser.add_argument("--host", dest="limit", metavar="HOST", default="", help="only this host: the same as --limit")
@@ -83,11 +92,20 @@ def at(text: str) -> datetime.datetime:
 
 def run(arguments: argparse.Namespace) -> int:
     """Answer on the standard output; returns the exit code."""
-    question = read(arguments.name)
+    question = read(arguments.name) if arguments.name else None
     now = arguments.at or datetime.datetime.now(datetime.timezone.utc)
-    compiled = compile_hosts(inventory.question(arguments), now)
+    hosts = inventory.question(arguments)
+    compiled = compile_hosts(hosts, now)
     reports = installation.reports()
-    about, groups = explain(question, compiled, facts.known(reports, compiled.hosts))
+    known = facts.known(reports, compiled.hosts)
+    if question is None:
+        results = compare(Path(arguments.expect), hosts.groups, compiled, known)
+        if arguments.json:
+            print(json.dumps(expectations.as_json(arguments.expect, results), indent=2))
+        else:
+            print(expectations.render(arguments.expect, results, shutil.get_terminal_size((100, 24)).columns))
+        return DIFFERENT if any(result.differences for result in results) else AS_EXPECTED
+    about, groups = explain(question, compiled, known)
     if arguments.json:
         print(json.dumps(as_json(about, groups), indent=2))
     else:
@@ -138,6 +156,40 @@ def explain(
         for said, hosts in groups.values()
     ]
     return about, sorted(found, key=lambda group: (STATUSES.index(group.answer), -len(group.hosts), group.hosts))
+
+
+def compare(
+    file: Path, groups: Mapping[str, frozenset[str]], compiled: Compiled, known: Mapping[str, facts.Facts] = {}
+) -> list[expectations.Result]:
+    """What an organisation expects of the compiled policy (see expectations.py), and what the policy answers. Raises
+    PolicyErrors for mistakes in the file.
+    """
+    document, rows = expectations.read(file, groups, tuple(compiled.hosts))
+    results: list[expectations.Result] = []
+    errors: list[PolicyError] = []
+    for row_ in rows:
+        members = groups.get(row_.hosts, frozenset({row_.hosts}))
+        chosen = {
+            host: plan
+            for host, plan in compiled.hosts.items()
+            if row_.hosts == expectations.EVERY_HOST or host in members
+        }
+        try:
+            _, found = explain(read(row_.name), compiled._replace(hosts=chosen), known)
+        except Refused:
+            known_names = "a host, a URL, an address, or a service, program or file of the catalogue"
+            errors.append(document.error(row_.path, row_.name, known_names))
+            continue
+        results.append(expectations.result(row_, [(one.answer, one.hosts, _why(one)) for one in found]))
+    if errors:
+        raise PolicyErrors(errors)
+    return results
+
+
+def _why(group: Group) -> str:
+    """The first reason of a group's answer; "" where nothing restricted fits."""
+    reasons = (reason for answer in group.controls.values() for reason in answer.reasons)
+    return next((reason.text for reason in reasons if reason.status == group.answer), "")
 
 
 def _notes(about: Subject, compiled: Compiled, hosts: Sequence[str]) -> Iterator[str]:

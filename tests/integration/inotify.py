@@ -1,0 +1,52 @@
+"""Room for many booted machines: each one's systemd and services take some ten of the kernel's 128 inotify instances.
+
+Several test runs share the kernel. So the limit is raised by the first one, and lowered by whoever leaves last: each
+holds a shared lock as long as its machines run, which the kernel releases for a run that is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
+ENOUGH = 1024
+
+PRESENT = Path("/run/lock/proscribe-tests-inotify")  # locked by every run that needs the room
+BEFORE = PRESENT.with_suffix(".before")  # the limit of the machine's own; locked by who changes it
+
+
+@contextlib.contextmanager
+def room(limit: Path = INSTANCES, present: Path = PRESENT, before: Path = BEFORE) -> Iterator[None]:
+    """The limit is high enough, as long as anybody is here."""
+    with present.open("a") as presence, before.open("a+") as stored:
+        with _locked(stored):
+            fcntl.flock(presence, fcntl.LOCK_SH)
+            stored.seek(0)
+            if not stored.read():
+                stored.write(limit.read_text())
+                stored.flush()
+            if int(limit.read_text()) < ENOUGH:
+                limit.write_text(f"{ENOUGH}\n")
+        try:
+            yield
+        finally:
+            with _locked(stored):
+                fcntl.flock(presence, fcntl.LOCK_UN)
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(presence, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    stored.seek(0)
+                    limit.write_text(stored.read())
+                    stored.truncate(0)
+
+
+@contextlib.contextmanager
+def _locked(file: TextIO) -> Iterator[None]:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)
