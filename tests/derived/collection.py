@@ -25,9 +25,6 @@ LIMITED = {
     "schedule": "only `proscribe_schedule` `awx` and `off`",
     "catalog": "`refresh` needs a catalogue of your own",
 }
-    "schedule": "only `proscribe_schedule` `awx` and `off`",
-    "catalog": "`refresh` needs a catalogue of your own",
-}
 
 
 def commands() -> str:
@@ -66,9 +63,6 @@ def _subcommands(action: argparse.Action) -> Sequence[tuple[str, argparse.Argume
 
 
 DERIVED = (
-    Part("docs/collection.md", commands, "commands"),
-    Part("docs/collection.md", options, "variables of commands"),
-)
     Part("docs/collection.md", commands, "commands"),
     Part("docs/collection.md", options, "variables of commands"),
 )

@@ -19,7 +19,7 @@ import pytest
 import yaml
 from proscribe import stream
 from proscribe.cli import Refused, collection
-from proscribe.cli.collection import building, layout
+from proscribe.cli.collection import building, layout, sanity
 from proscribe.cli.collection.full_names import Names
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -52,7 +52,8 @@ def test_every_file_of_the_checkout_is_in_it(here: tuple[Path, Mapping[str, byte
     assert first - left_out == layout.DIRECTORIES.keys(), "a new directory is either in the collection or named here"
     for path in tracked.splitlines():
         if path.partition("/")[0] in layout.DIRECTORIES and not path.startswith(layout.LEFT_OUT):
-            assert layout.place_of(path) in here[1], path
+            link = (PROJECT / path).is_symlink()  # says where Ansible finds the plugins of a checkout
+            assert link != (layout.place_of(path) in here[1]), path
     config = configparser.ConfigParser()
     config.read(PROJECT / "ansible.cfg")
     plugins = {value for key, value in config["defaults"].items() if key.endswith(("_plugins", "library", "_path"))}
@@ -63,6 +64,7 @@ def test_it_holds_nothing_else(here: tuple[Path, Mapping[str, bytes]]) -> None:
     sources = {layout.place_of(path) for path in layout.source_files(PROJECT)}
     made = {"README.md", "galaxy.yml", "meta/runtime.yml", "changelogs/changelog.yaml", "MANIFEST.json", "FILES.json"}
     packed = {f"plugins/module_utils/proscribe/stream.{kind}" for kind in stream.KINDS}
+    made |= {f"tests/sanity/ignore-{version}.txt" for version in sanity.VERSIONS}
     assert here[1].keys() - sources == (made | packed) - {"galaxy.yml"}  # MANIFEST.json is what becomes of that
 
 
@@ -175,6 +177,11 @@ def test_an_archive_without_git_is_taken_whole(tmp_path: Path) -> None:
     assert sorted(layout.source_files(checkout(tmp_path, git=False))) == ["library/one.py", "playbooks/two.yml"]
 
 
+def test_a_link_to_the_plugins_is_left_out(tmp_path: Path) -> None:
+    (checkout(tmp_path, git=False) / "playbooks" / "library").symlink_to("../library")
+    assert sorted(layout.source_files(tmp_path)) == ["library/one.py", "playbooks/two.yml"]
+
+
 @pytest.mark.parametrize("git", [True, False])
 def test_a_link_is_refused(tmp_path: Path, git: bool) -> None:
     place = checkout(tmp_path, git)
@@ -206,3 +213,9 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch
     with pytest.raises(Refused, match="x.tar.gz: No space left on device"):
         building._published(tmp_path / "x.tar.gz", b"archive")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_ignored_is_there(here: tuple[Path, Mapping[str, bytes]]) -> None:
+    text = here[1][f"tests/sanity/ignore-{sanity.VERSIONS[0]}.txt"].decode()
+    assert {line.split()[0] for line in text.splitlines()} <= here[1].keys()
+    assert len(text.splitlines()) >= len(sanity.IGNORED), "each of them is about a file that there is"

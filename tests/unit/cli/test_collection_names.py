@@ -108,6 +108,7 @@ def test_the_namespace_of_ansible_is_refused() -> None:
 
 
 PLUGIN = '''\
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A plugin: from proscribe.x import y."""
 
 import os
@@ -128,6 +129,7 @@ DOCUMENTATION = r"""
 module: é
 description: See M(quarantine), M(copy) and P(proscribe_plan#filter).
 extends_documentation_fragment: [shared, default_callback]
+author: The authors
 """
 EXAMPLES = r"""
 - quarantine:
@@ -138,6 +140,8 @@ def used() -> None:
     from ansible.module_utils.proscribe.run import change
 '''
 PLUGIN_FULL = '''\
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A plugin: from proscribe.x import y."""
 
 import os
@@ -152,6 +156,7 @@ DOCUMENTATION = r"""
 module: é
 description: See M(acme.ban.quarantine), M(copy) and P(acme.ban.proscribe_plan#filter).
 extends_documentation_fragment: [acme.ban.shared, default_callback]
+author: The authors (!UNKNOWN)
 """
 EXAMPLES = r"""
 - acme.ban.quarantine:
