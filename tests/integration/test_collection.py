@@ -87,14 +87,14 @@ MODULES = """\
   module_defaults:
     group/proscribe.ban.controls:
       plan: "{{ proscribe_compiled | proscribe.ban.proscribe_plan(inventory_hostname) }}"
-    proscribe.ban.compliance_state: {controls: [firewall]}
+    proscribe.ban.compliance_state: {probe: false}
   tasks:
     - name: Compile
       proscribe.ban.compile_plans:
         mode: audit
       run_once: true
       register: proscribe_compiled
-    - name: Observe one control
+    - name: Observe
       proscribe.ban.compliance_state:
       register: observed
     - name: Enforce it with the plan of the group

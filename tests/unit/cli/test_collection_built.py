@@ -19,7 +19,7 @@ import pytest
 import yaml
 from proscribe import stream
 from proscribe.cli import Refused, collection
-from proscribe.cli.collection import building, layout, sanity
+from proscribe.cli.collection import building, layout
 from proscribe.cli.collection.full_names import Names
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -64,7 +64,6 @@ def test_it_holds_nothing_else(here: tuple[Path, Mapping[str, bytes]]) -> None:
     sources = {layout.place_of(path) for path in layout.source_files(PROJECT)}
     made = {"README.md", "galaxy.yml", "meta/runtime.yml", "changelogs/changelog.yaml", "MANIFEST.json", "FILES.json"}
     packed = {f"plugins/module_utils/proscribe/stream.{kind}" for kind in stream.KINDS}
-    made |= {f"tests/sanity/ignore-{version}.txt" for version in sanity.VERSIONS}
     assert here[1].keys() - sources == (made | packed) - {"galaxy.yml"}  # MANIFEST.json is what becomes of that
 
 
@@ -213,9 +212,3 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch
     with pytest.raises(Refused, match="x.tar.gz: No space left on device"):
         building._published(tmp_path / "x.tar.gz", b"archive")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_what_is_ignored_is_there(here: tuple[Path, Mapping[str, bytes]]) -> None:
-    text = here[1][f"tests/sanity/ignore-{sanity.VERSIONS[0]}.txt"].decode()
-    assert {line.split()[0] for line in text.splitlines()} <= here[1].keys()
-    assert len(text.splitlines()) >= len(sanity.IGNORED), "each of them is about a file that there is"

@@ -103,5 +103,12 @@ def changelog(text: str, version: str) -> str:
     return _dumped({"ancestor": None, "releases": releases})
 
 
+class _Dumper(yaml.SafeDumper):
+    """Lists are indented below their key, as ansible-lint wants them."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
 def _dumped(value: Any) -> str:
-    return "---\n" + yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
+    return "---\n" + yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)

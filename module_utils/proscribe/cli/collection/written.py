@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ... import stream
 from .. import Refused
-from . import documents, full_names, metadata, python_source, sanity
+from . import documents, full_names, metadata, python_source
 from .full_names import Names
 from .layout import Source, place_of, text_of
 
@@ -24,7 +24,6 @@ def collection_files(source: Source, names: Names, release: metadata.Release) ->
         "README.md": readme,
         "galaxy.yml": metadata.galaxy(release),
         "meta/runtime.yml": metadata.runtime(release, source),
-        **sanity.ignored(source),
         "changelogs/changelog.yaml": metadata.changelog(
             text_of("CHANGELOG.md", source["CHANGELOG.md"]), release.version
         ),
