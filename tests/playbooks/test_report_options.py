@@ -201,10 +201,16 @@ def test_our_own_playbooks_say_what_a_start_at_a_later_task_leaves_out(organisat
 
 
 @pytest.mark.parametrize(
-    ("gate", "dead", "code"),
-    [("never", "", 0), ("noncompliant", "", 10), ("never", "one", 4), ("incomplete", "one", 10)],
+    ("gate", "dead", "code", "keywords"),
+    [
+        ("never", "", 0, "become: false"),
+        ("noncompliant", "", 10, "become: false"),
+        ("noncompliant", "", 10, "any_errors_fatal: true"),
+        ("noncompliant", "", 10, "serial: 1"),
+        ("never", "one", 4, "any_errors_fatal: true"),
+        ("incomplete", "one", 10, "become: false"),
+    ],
 )
-@pytest.mark.parametrize("keywords", ["become: false", "any_errors_fatal: true", "serial: 1"])
 def test_the_gate_decides_the_exit_code_of_plain_ansible_playbook(
     organisation: Organisation, gate: str, dead: str, code: int, keywords: str
 ) -> None:
@@ -286,8 +292,10 @@ def test_several_playbooks_on_the_command_line_are_several_runs(organisation: Or
 # -- other callbacks ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("callback", ["minimal", "oneline", "default", "ansible.builtin.default"])
-@pytest.mark.parametrize("format_", ["json", "yaml"])
+@pytest.mark.parametrize(
+    ("callback", "format_"),
+    [("minimal", "json"), ("oneline", "yaml"), ("default", "json"), ("ansible.builtin.default", "yaml")],
+)
 def test_the_screens_of_ansible_work_beside_it(organisation: Organisation, callback: str, format_: str) -> None:
     ended = organisation.run(
         organisation.playbook(play()),
