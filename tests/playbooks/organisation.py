@@ -11,6 +11,7 @@ from typing import Any
 from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment
 from patience import LONGEST
 
+CONTROLS = ("apps", "browser", "firewall", "dns")
 HOSTS = ("one", "two", "three")
 ROLES = f"roles_path = {PROJECT / 'roles'}\n"
 PATHS = ROLES + "".join(
@@ -35,12 +36,13 @@ class Organisation:
         self.reports = directory / "reports"
         self.inventory()
 
-    def inventory(self, dead: str = "", **variables: str) -> None:
+    def inventory(self, dead: str = "", enforced: str = "dns", **variables: str) -> None:
         """Write the inventory; nothing answers for the host `dead`."""
         local = f"ansible_connection: local, ansible_python_interpreter: {sys.executable}"
         lines = "".join(f"    {host}: {{{local}}}\n" for host in HOSTS if host != dead)
         lines += f"    {dead}: {{ansible_host: 127.0.0.1, ansible_port: 1}}\n" if dead else ""
-        controls = "{apps: 'off', browser: 'off', firewall: 'off', dns: enforce}"
+        modes = {control: "enforce" if control == enforced else "'off'" for control in CONTROLS}
+        controls = f"{{{', '.join(f'{control}: {mode}' for control, mode in modes.items())}}}"
         more = "".join(f", {name}: {value}" for name, value in variables.items())
         (self.directory / "hosts.yml").write_text(
             f"all:\n  vars: {{proscribe_controls: {controls}, proscribe_dns_backend: hosts{more}}}\n"
