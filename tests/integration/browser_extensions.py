@@ -6,8 +6,8 @@
 Starts the browser with the made extensions of some folders (for Firefox, each is named for its id), moves the policy to
 its place, and prints which extensions are at work before and after: {"before": {ID: true, ...}, "after": {ID: false,
 ...}, "again": {ID: "what Chromium says when it is to be loaded once more"}}. Without --policy, the policy is there from
-the start, and it prints {"loaded": {NAME OF DIR: true, ...}}. Standard library only; needs chromium.py and marionette.py
-beside it.
+the start, and it prints {"loaded": {NAME OF DIR: true, ...}}. Standard library only; needs chromium.py and
+marionette.py beside it.
 """
 
 from __future__ import annotations
