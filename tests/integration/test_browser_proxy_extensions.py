@@ -175,6 +175,10 @@ COMBINATIONS: Mapping[str, list[dict[str, Any]]] = {
     "a wrong mode": [{EXTENSION_SETTINGS: {**BLOCK, A: {"installation_mode": "gone"}}}],
     "a wrong permission": [{EXTENSION_SETTINGS: {"*": {"blocked_permissions": ["proxy", "<all_urls>"]}}}],
     "a wrong type": [{EXTENSION_SETTINGS: {**BLOCK, A: {"update_url": 3}}}],
+    "a wrong entry that the first file hides": [
+        {EXTENSION_SETTINGS: BLOCK, **JOIN},
+        {EXTENSION_SETTINGS: {"*": 3, A: OTHER}},
+    ],
     "an unknown field": [{EXTENSION_SETTINGS: {"*": {**BLOCK["*"], "made": 3}, "made": 3}}],
 }
 
