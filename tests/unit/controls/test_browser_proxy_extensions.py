@@ -306,6 +306,11 @@ ON_A_HOST = [
         {RULE: [f"chromium proxy-extensions: a list of the organisation's lets {'d' * 32}, and 1 more {NAME_IT}"]},
         id="extensions of a list",
     ),
+    pytest.param(
+        {"zz.json": of({f"{'d' * 32},{'e' * 32}": FORCED})},
+        {RULE: [f"chromium proxy-extensions: zz.json lets {'d' * 32}, and 1 more {NAME_IT}"]},
+        id="two extensions in one entry",
+    ),
     pytest.param({"10.json": {"ExtensionInstallAllowlist": [C]}}, {}, id="one of the inventory's"),
     pytest.param(
         {"10.json": of({A: {"installation_mode": "allowed"}})},

@@ -283,7 +283,8 @@ class Folder:
             return ""
         if open_[0] == EVERY:
             return self._why() or next(iter(self.unfit()), "") or self._undecided(files)
-        name = deciding(files, open_[0]) if open_[0] in settings else ""
+        key = next((one for one in settings if open_[0] in (one, *one.split(","))), "")
+        name = deciding(files, key) if key else ""
         more = f", and {len(open_) - 1} more" if len(open_) > 1 else ""
         where = name or "a list of the organisation's"
         allowed = "proscribe_browser_extensions_allowed"
