@@ -59,8 +59,9 @@ plugins/module_utils/proscribe/programs/dpkg_block.sh shellcheck # dpkg-query ta
 plugins/module_utils/proscribe/schedule/commits.py pep8:E101 # a text that git reads
 plugins/module_utils/proscribe/schedule/commits.py pep8:W191 # a text that git reads
 """
+GALAXY = "namespace: proscribe\nname: ban\nversion: 0.1.0\nreadme: README.md\nauthors: [x]\n"
 CORES = ("2.19", "2.20", "2.21")
-# ansible-test fetches this script from a server of its makers where an environment has no pip. Python has one in itself.
+# ansible-test fetches this script from a server of its makers where an environment has no pip. Python has one itself.
 PIP = """\
 import subprocess, sys
 subprocess.check_call([sys.executable, "-m", "ensurepip"])
@@ -77,10 +78,8 @@ def run(argv: Sequence[str | Path], cwd: Path, **environment: str) -> int:
 
 def built(directory: Path) -> Path:
     """The file of the collection."""
-    start = (
-        "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module('proscribe.cli', run_name='__main__')"
-    )
-    argv = [sys.executable, "-I", "-c", start, str(PROJECT / "module_utils"), "collection", "--output", str(directory)]
+    command = PROJECT / "module_utils/proscribe_command.py"
+    argv = [sys.executable, str(command), "collection", "--output", str(directory)]
     argv += ["--repository", "https://git.example.org/proscribe"]  # galaxy-importer wants one
     subprocess.run(argv, check=True)
     (path,) = directory.glob("*.tar.gz")
@@ -101,9 +100,7 @@ def sanity(directory: Path) -> int:
     place = installed(directory)
     for name in ("MANIFEST.json", "FILES.json"):  # it is a source tree now, which git knows
         (place / name).unlink()
-    (place / "galaxy.yml").write_text(
-        "namespace: proscribe\nname: ban\nversion: 0.1.0\nreadme: README.md\nauthors: [x]\n"
-    )
+    (place / "galaxy.yml").write_text(GALAXY)
     (place / "tests/sanity").mkdir(parents=True)
     for core in CORES:
         (place / f"tests/sanity/ignore-{core}.txt").write_text(IGNORED)

@@ -202,7 +202,8 @@ def test_examples_of_documents_have_full_names_where_they_are_tasks() -> None:
 def test_the_changelog_in_the_form_of_collections() -> None:
     text = "# C\n\n## [1.0.0] - 2026-01-02\n\n### Added\n\n- one\n  more\n- two\n\n### Fixed\n\n- three\n"
     assert metadata.changelog(text, "1.0.0") == (
-        "---\nancestor: null\nreleases:\n  1.0.0:\n    changes:\n      minor_changes:\n        - one more\n        - two\n"
+        "---\nancestor: null\nreleases:\n  1.0.0:\n    changes:\n      minor_changes:\n"
+        "        - one more\n        - two\n"
         "      bugfixes:\n        - three\n    release_date: '2026-01-02'\n"
     )
     with pytest.raises(Refused, match="found no heading of version 2.0.0"):

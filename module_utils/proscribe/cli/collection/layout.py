@@ -26,8 +26,8 @@ DIRECTORIES = {
     "docs": "docs",
 }
 FILES = ("LICENSE", "CHANGELOG.md", "SECURITY.md")
-# What builds a collection has no use in one.
-LEFT_OUT = ("module_utils/proscribe/cli/collection/",)
+# What builds a collection has no use in one, and Galaxy takes no module of that name.
+LEFT_OUT = ("module_utils/proscribe/cli/collection/", "module_utils/proscribe/cli/__main__.py")
 NEVER = ("__pycache__", ".git")  # of a directory that is no git checkout
 LARGEST = 16 * 1024 * 1024  # bytes of one file
 
