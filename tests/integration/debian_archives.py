@@ -1,8 +1,8 @@
 """Debian hosts with every package of Debian's archives that the catalogue names, as images.
 
-Each name is installed as a user installs it: by apt, with what it recommends. Packages that exclude each other are in
-further images of the same suite. The downloaded archives of the named packages stay in apt's cache, so that apt can
-install them again on a host without a network.
+apt installs the names, and what they need. A second image of a suite has what the backports have, and what excludes
+another package. The downloaded archives of the named packages stay in apt's cache, so that apt can install them again
+on a host without a network.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
@@ -20,20 +20,23 @@ from patience import LONGEST
 COMPONENTS = "main contrib non-free non-free-firmware"
 CACHE = "/var/cache/apt/archives"
 LIMIT = 12 * LONGEST  # seconds for the installation of some thousand packages
-# No service starts in a container that is only filled, and no disk has to be waited for.
+# In a container that is only filled, no service starts, no disk is waited for, and no Python module is compiled, which
+# is most of the work of an installation.
 PREPARE = r"""
 set -e
 printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
 chmod 755 /usr/sbin/policy-rc.d
 echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/filled
-printf '#clear APT::Periodic;\nAPT::Keep-Downloaded-Packages "true";\n' >/etc/apt/apt.conf.d/90filled
+mkdir -p /usr/share/man/man1
+ln -s /bin/true /usr/local/bin/py3compile
+ln -s /bin/true /usr/local/sbin/update-initramfs
 cat >/etc/apt/sources.list
 rm -rf /etc/apt/sources.list.d/*
 apt-get -q update
 """
 FINISH = r"""
 set -e
-rm /usr/sbin/policy-rc.d /etc/dpkg/dpkg.cfg.d/filled
+rm /usr/sbin/policy-rc.d /etc/dpkg/dpkg.cfg.d/filled /usr/local/bin/py3compile /usr/local/sbin/update-initramfs
 systemctl set-default multi-user.target
 systemctl enable ssh
 for archive in /var/cache/apt/archives/*.deb; do
@@ -118,14 +121,18 @@ class Archives:
             if package not in names and any(alternatives(clause) <= names for clause in clauses.split(","))
         }
 
-    def fill(self, names: Sequence[str], image: str) -> Image:
-        """Install these packages and make the image."""
-        self.sh('apt-get -q --yes install "$@"', *names)
-        self.sh(FINISH, stdin="".join(f"{name}\n" for name in names))
-        installed = len(self.sh("dpkg-query -W").splitlines())
+    def prefer_backports(self) -> None:
+        """Have apt take what is in the backports from there."""
+        self.sh(f"echo 'APT::Default-Release \"{self.suite}-backports\";' >/etc/apt/apt.conf.d/backports")
+
+    def fill(self, names: Collection[str], restricted: AbstractSet[str], image: str) -> Image:
+        """Install these packages and make the image; the archives of all `restricted` ones in it stay in the cache."""
+        self.sh('apt-get -q --yes --no-install-recommends install "$@"', *sorted(names))
+        installed = set(self.sh("dpkg-query -W -f '${Package}\\n'").split())
+        self.sh(FINISH, stdin="".join(f"{name}\n" for name in restricted))
         podman("commit", "--quiet", self.name, image, timeout=LIMIT)
         size = int(podman("image", "inspect", "--format", "{{.Size}}", image).stdout)
-        return Image(image, tuple(names), size, installed)
+        return Image(image, tuple(sorted(installed & restricted)), size, len(installed))
 
 
 @contextlib.contextmanager

@@ -82,12 +82,14 @@ class Machine:
         inventory.write_text(json.dumps({"all": {"hosts": {self.name: variables}}}))
         return str(inventory)
 
-    def playbook(self, name: str, variables: Mapping[str, Any], reports: Path) -> subprocess.CompletedProcess[str]:
+    def playbook(
+        self, name: str, variables: Mapping[str, Any], reports: Path, longest: float = LONGEST
+    ) -> subprocess.CompletedProcess[str]:
         """Run a playbook of the project on this host alone."""
         command = [f"{ANSIBLE}-playbook", str(PROJECT / f"playbooks/{name}.yml"), "-i", self._inventory(**variables)]
         own = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "PROSCRIBE_REPORTS": str(reports)}
         environment = {**_without_ansible(), **own}
-        return subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=LONGEST)
+        return subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=longest)
 
     def controller(
         self, module: str, arguments: Mapping[str, Any], checkout: Path = PROJECT, *options: str

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 from conftest import missing
-from debian_archives import CACHE, Archives, Image, archives, mirrors
+from debian_archives import CACHE, LIMIT, Archives, Image, archives, mirrors
 from machines import TOOLS, Machine, booted, podman
 from proscribe.compile.catalogue import Catalogue
 from proscribe.compile.schema import CATEGORIES
@@ -25,26 +25,28 @@ pytestmark = [pytest.mark.integration, pytest.mark.on_request]
 
 TABLE = Path(__file__).parents[1] / "catalog/debian_packages.yml"
 SUITES = ("bookworm", "trixie")
-# For each name on standard input: a line with the name, and whether apt and dpkg were refused it by the install block.
+# Each line of standard input has the packages of a service. apt is to install them all at once, dpkg each by itself. A
+# line is printed for each: the package, what apt did, what dpkg did.
 REINSTALL = rf"""
 cd {CACHE}
-while read -r name; do
-    answers=$name
-    for tool in apt-get dpkg; do
-        case $tool in
-            apt-get) set -- apt-get -q --yes --no-download --allow-change-held-packages install "$name" ;;
-            dpkg) set -- dpkg --install "$name"_*.deb ;;
-        esac
-        if "$@" >/tmp/printed 2>&1 </dev/null; then
-            answers="$answers installed"
-        elif grep -qF "proscribe: the policy of this organisation does not allow $name on" /tmp/printed; then
-            answers="$answers refused"
-        else
-            answers="$answers failed"
-            sed "s/^/$tool $name: /" /tmp/printed | tail -n 5 >&2
-        fi
+try() {{
+    if "$@" >/tmp/printed 2>&1 </dev/null; then
+        answer=installed
+    elif grep -qF "proscribe: the policy of this organisation does not allow " /tmp/printed; then
+        answer=refused
+    else
+        answer=failed
+        tail -n 5 /tmp/printed | sed "s/^/$1: /" >&2
+    fi
+}}
+while read -r names; do
+    try apt-get -q --yes --no-download install $names
+    by_apt=$answer
+    for name in $names; do
+        try dpkg --install "$name"_*.deb
+        grep -qF "not allow $name on this host" /tmp/printed || answer="without its name"
+        echo "$name $by_apt $answer"
     done
-    echo "$answers"
 done
 """
 
@@ -56,6 +58,10 @@ class Seen(NamedTuple):
     left: str  # why it was not removed; "" if it was
     gated: bool
 
+    def and_also(self, other: Seen) -> Seen:
+        """What holds on both of two hosts."""
+        return Seen(self.found and other.found, self.left or other.left, self.gated and other.gated)
+
 
 @pytest.fixture(scope="module")
 def table() -> dict[str, Any]:
@@ -63,8 +69,10 @@ def table() -> dict[str, Any]:
     return loaded
 
 
-def of_archives(archive: Archives, names: set[str], table: Mapping[str, Any]) -> set[str]:
-    """The catalogue's names that the archives of a suite have. They have to be those of the table."""
+def of_archives(archive: Archives, names: set[str], table: Mapping[str, Any]) -> tuple[set[str], set[str]]:
+    """The catalogue's names that the archives of a suite have, and that its backports have. The table has to have them
+    too.
+    """
     own = {
         suite: {component: sorted(named) for component, all_ in components.items() if (named := all_ & names)}
         for suite, components in archive.listed().items()
@@ -72,10 +80,13 @@ def of_archives(archive: Archives, names: set[str], table: Mapping[str, Any]) ->
     }
     expected = {suite: named for suite, named in table["suites"].items() if suite.startswith(archive.suite)}
     assert {suite: named for suite, named in own.items() if named} == expected, f"{TABLE} is not up to date"
-    here = {name for components in own.values() for named in components.values() for name in named}
-    unexplained = archive.dependents(here) - table["dependents"].keys()
+    stable, backports = (
+        {name for named in own.get(suite, {}).values() for name in named}
+        for suite in (archive.suite, f"{archive.suite}-backports")
+    )
+    unexplained = archive.dependents(stable | backports) - table["dependents"].keys()
     assert not unexplained, f"they depend on a restricted package, which they keep on a host: {sorted(unexplained)}"
-    return here
+    return stable, backports
 
 
 def restrictions(catalogue: Catalogue) -> dict[str, Any]:
@@ -94,7 +105,7 @@ def restrictions(catalogue: Catalogue) -> dict[str, Any]:
 
 def record(host: Machine, playbook: str, variables: Mapping[str, Any], reports: Path) -> dict[str, Any]:
     """The host record after a run."""
-    done = host.playbook(playbook, variables, reports)
+    done = host.playbook(playbook, variables, reports, LIMIT)
     lines = (reports / "latest/hosts.jsonl").read_text().splitlines()
     assert len(lines) == 1, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(lines[0])
@@ -112,9 +123,9 @@ def installed(host: Machine) -> set[str]:
     return {line.split()[1] for line in lines if line[1] not in "nc"}
 
 
-def played(host: Machine, image: Image, variables: Mapping[str, Any], reports: Path) -> dict[str, Seen]:
+def played(host: Machine, image: Image, catalogue: Catalogue, reports: Path) -> dict[str, Seen]:
     """The whole story of a host: observed, enforced, and each package installed again by apt and by dpkg."""
-    names = set(image.packages)
+    variables, names = restrictions(catalogue), set(image.packages)
     assert names <= installed(host)
     found = packages(record(host, "audit", variables, reports / "audit"))
     after = record(host, "enforce", variables, reports / "enforce")
@@ -128,7 +139,9 @@ def played(host: Machine, image: Image, variables: Mapping[str, Any], reports: P
         host.run("apt-get", "-q", "--yes", "remove", *sorted(left))
     assert names.isdisjoint(installed(host))
     argv = ("exec", "--interactive", "--env", "DEBIAN_FRONTEND=noninteractive", host.name, "sh", "-c", REINSTALL)
-    done = podman(*argv, stdin="".join(f"{name}\n" for name in image.packages), timeout=7200)
+    of_services = [names.intersection(service.packages.get("apt", ())) for service in catalogue.services.values()]
+    lines = "".join(f"{' '.join(sorted(own))}\n" for own in of_services if own)
+    done = podman(*argv, stdin=lines, timeout=LIMIT)
     print(done.stderr)
     answers = {name: answers for name, *answers in (line.split() for line in done.stdout.splitlines())}
     assert names.isdisjoint(installed(host))
@@ -174,12 +187,18 @@ def test_every_package_of_the_archives_is_found_removed_and_gated(
         begun = time.monotonic()
         try:
             with archives(suite) as archive:
-                here = of_archives(archive, names, table)
-                image = archive.fill(sorted(name for name in here if (name in apart) == (number == 2)), tag)
+                stable, backports = of_archives(archive, names, table)
+                if number == 1:
+                    image = archive.fill(stable - apart.keys(), names, tag)
+                else:
+                    archive.prefer_backports()
+                    image = archive.fill((stable & apart.keys()) | (backports - set(apart.values())), names, tag)
             made = time.monotonic()
             states = ("running", "degraded")  # what the packages bring does not all start without a network
-            with booted(tag, f"proscribe-test-{suite}", network, tmp_path / str(number), 1, states) as hosts:
-                seen.update(played(hosts[0], image, restrictions(own_catalogue), tmp_path / f"reports-{number}"))
+            (tmp_path / f"host-{number}").mkdir()
+            with booted(tag, f"proscribe-test-{suite}", network, tmp_path / f"host-{number}", 1, states) as hosts:
+                for name, one in played(hosts[0], image, own_catalogue, tmp_path / f"{number}").items():
+                    seen[name] = one.and_also(seen.get(name, one))
             print(
                 f"{tag}: {len(image.packages)} of the catalogue among {image.installed} packages,"
                 f" {image.size / 1e9:.1f} GB; made in {(made - begun) / 60:.1f} minutes,"
@@ -188,7 +207,7 @@ def test_every_package_of_the_archives_is_found_removed_and_gated(
         finally:
             podman("image", "rm", "--force", "--ignore", tag, check=False)
     print(shown(suite, seen))
-    assert seen.keys() == here
+    assert seen.keys() == stable | backports
     assert [name for name, one in seen.items() if not one.found] == []
     assert {name: one.left for name, one in seen.items() if one.left} == table["stays"].get(suite, {})
     assert [name for name, one in seen.items() if not one.gated] == []
