@@ -39,8 +39,9 @@ set -e
 rm /usr/sbin/policy-rc.d /etc/dpkg/dpkg.cfg.d/filled /usr/local/bin/py3compile /usr/local/sbin/update-initramfs
 systemctl set-default multi-user.target
 systemctl enable ssh
+cat >/tmp/names
 for archive in /var/cache/apt/archives/*.deb; do
-    grep -qxF "$(basename "$archive" | cut -d_ -f1)" || rm "$archive"
+    grep -qxF "$(basename "$archive" | cut -d_ -f1)" /tmp/names || rm "$archive"
 done
 """
 # A line for each package of each list of apt: the suite, the component, the package.
