@@ -25,7 +25,7 @@ from proscribe.loader import MARK
 from proscribe.plan import CONTROLS
 
 CODE, PLAN = "c" * 64, "d" * 64
-ASKED = {"code": CODE, "plan": PLAN, "controls": [], "gate": "never", "seconds": 60}
+REQUEST = {"code": CODE, "plan": PLAN, "controls": [], "gate": "never", "seconds": 60}
 # What an enforcing run has stored, as small as it can be: it reports all that it was called with, and the process.
 STORED = {
     "proscribe": "",
@@ -101,7 +101,7 @@ def test_it_is_of_a_host_with_an_old_python_and_has_the_names_of_the_rest() -> N
 @needs_root
 def test_it_observes_with_what_is_stored_and_remembers_probes_and_writes_nothing(installed: Installed) -> None:
     before = {path: path.stat().st_mtime_ns for path in installed.state.rglob("*")}
-    answer = installed.answer({**ASKED, "controls": ["dns", "apps"], "gate": "incomplete"})
+    answer = installed.answer({**REQUEST, "controls": ["dns", "apps"], "gate": "incomplete"})
     assert answer["record"] == {
         "controls": ["dns", "apps"],
         "gate": "incomplete",
@@ -123,15 +123,15 @@ def test_it_observes_with_what_is_stored_and_remembers_probes_and_writes_nothing
         b"[]\n",
         b"null\n",
         b"\xff\xfe{\x00}\x00\n",
-        json.dumps(ASKED).encode("utf-16"),
+        json.dumps(REQUEST).encode("utf-16"),
         b"[" * 4000 + b"\n",
         b'{"code":' * 400 + b"\n",
         b"9" * 4000 + b"\n",
         b'{"seconds": 1e999}\n',
         b"x" * 4097,
-        b" " * 1_000_000 + json.dumps(ASKED).encode(),
-        json.dumps(ASKED).encode() + b"\n" + json.dumps(ASKED).encode(),
-        json.dumps(ASKED).encode() + b"\n\n",
+        b" " * 1_000_000 + json.dumps(REQUEST).encode(),
+        json.dumps(REQUEST).encode() + b"\n" + json.dumps(REQUEST).encode(),
+        json.dumps(REQUEST).encode() + b"\n\n",
     ],
     ids=range(15),
 )
@@ -182,21 +182,21 @@ def test_what_is_no_request_is_refused(installed: Installed, sent: bytes) -> Non
     ids=str,
 )
 def test_no_part_of_a_request_is_anything_else_than_it_may_be(installed: Installed, change: dict[str, Any]) -> None:
-    assert list(installed.answer({**ASKED, **change})) == ["refused"]
+    assert list(installed.answer({**REQUEST, **change})) == ["refused"]
     with pytest.raises(ValueError, match="."):
-        stored_audit.request(json.dumps({**ASKED, **change}).encode())
+        stored_audit.request(json.dumps({**REQUEST, **change}).encode())
 
 
 @needs_root
-@pytest.mark.parametrize("key", ASKED)
+@pytest.mark.parametrize("key", REQUEST)
 def test_a_part_of_a_request_that_is_missing_is_refused(installed: Installed, key: str) -> None:
-    assert list(installed.answer({name: part for name, part in ASKED.items() if name != key})) == ["refused"]
+    assert list(installed.answer({name: part for name, part in REQUEST.items() if name != key})) == ["refused"]
 
 
 @needs_root
 @pytest.mark.parametrize("change", [{"code": "e" * 64}, {"plan": "e" * 64}, {"code": PLAN, "plan": CODE}])
 def test_what_is_not_stored_is_lacking_and_never_sent(installed: Installed, change: dict[str, str]) -> None:
-    head = {**ASKED, **change}
+    head = {**REQUEST, **change}
     assert installed.answer(head) == {"lacking": True}
     done = installed.run(json.dumps(head).encode() + b"\n" + b"import os")
     assert b"refused" in done.stdout
@@ -209,17 +209,17 @@ def test_what_another_user_can_write_is_not_run(installed: Installed, above: int
     theirs = [installed.code, installed.plan, installed.place, installed.state][above]
     os.chown(theirs, owner, owner)
     theirs.chmod(mode)
-    assert installed.answer(ASKED) == {"lacking": True}
+    assert installed.answer(REQUEST) == {"lacking": True}
 
 
 @needs_root
 def test_no_link_and_no_pipe_is_followed(installed: Installed) -> None:
     elsewhere = installed.code.rename(installed.state / "elsewhere")
     installed.code.symlink_to(elsewhere)
-    assert installed.answer(ASKED) == {"lacking": True}
+    assert installed.answer(REQUEST) == {"lacking": True}
     installed.code.unlink()
     os.mkfifo(installed.code, 0o600)
-    assert installed.answer(ASKED) == {"lacking": True}
+    assert installed.answer(REQUEST) == {"lacking": True}
 
 
 @needs_root
@@ -241,7 +241,7 @@ def test_nothing_of_the_callers_environment_counts(installed: Installed, tmp_pat
         "LC_ALL": "C",
         "SUDO_USER": "x",
     }
-    answer = installed.answer(ASKED, env=environment, cwd=hers)
+    answer = installed.answer(REQUEST, env=environment, cwd=hers)
     assert answer["environment"] == stored_audit.ENVIRONMENT and answer["at"] == "/"
     assert answer["flags"] == [1, 1, 1] and str(hers) not in answer["path"]
 
@@ -273,7 +273,7 @@ BLOCKED = (
 )
 def test_no_state_of_signals_keeps_it_beyond_its_time(installed: Installed, before: tuple[str, ...]) -> None:
     installed.store({"sleeps": True})
-    done = installed.run(json.dumps({**ASKED, "seconds": 1}).encode(), before)
+    done = installed.run(json.dumps({**REQUEST, "seconds": 1}).encode(), before)
     assert (done.returncode, done.stdout) == (-signal.SIGALRM, b"")
 
 
@@ -281,7 +281,7 @@ def test_no_state_of_signals_keeps_it_beyond_its_time(installed: Installed, befo
 def test_a_caller_that_reads_no_answer_holds_it_no_longer(installed: Installed) -> None:
     installed.store({"talks": True})
     reading, writing = os.pipe()
-    sent = json.dumps({**ASKED, "seconds": 1}).encode()
+    sent = json.dumps({**REQUEST, "seconds": 1}).encode()
     try:
         done = subprocess.run([installed.path], input=sent, stdout=writing, timeout=60)
     finally:
@@ -299,7 +299,7 @@ def test_one_runs_at_a_time_and_the_others_end_at_once(installed: Installed) -> 
         with subprocess.Popen([installed.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as second:
             assert second.stdout and b'{"busy": true}' in second.stdout.read()
         assert time.monotonic() - began < 30
-    assert "record" in installed.answer(ASKED)
+    assert "record" in installed.answer(REQUEST)
 
 
 @needs_root
@@ -309,13 +309,13 @@ def test_for_an_account_other_than_root_it_does_nothing_even_where_it_can_be_rea
         installed = Installed(Path(directory))
         installed.path.chmod(0o755)
         as_user = ("setpriv", "--reuid=65534", "--clear-groups", "/usr/bin/python3", "-I")
-        done = installed.run(json.dumps(ASKED).encode(), as_user)
+        done = installed.run(json.dumps(REQUEST).encode(), as_user)
         assert (done.returncode, done.stdout) == (1, b"") and b"is run by root" in done.stderr
 
 
 @needs_root
 def test_it_takes_no_arguments(installed: Installed) -> None:
-    done = subprocess.run([installed.path, "-c", "x"], input=json.dumps(ASKED).encode(), capture_output=True)
+    done = subprocess.run([installed.path, "-c", "x"], input=json.dumps(REQUEST).encode(), capture_output=True)
     assert (done.returncode, done.stdout) == (1, b"")
 
 
