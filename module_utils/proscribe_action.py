@@ -20,6 +20,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 from ansible.plugins.action import ActionBase
 from proscribe import stored_audit
 from proscribe.audit_program import PROGRAM
+from proscribe.duration import shown
 from proscribe.loader import LACKING
 from proscribe.reply import results
 from proscribe.reply.output_limits import Leash
@@ -104,10 +105,13 @@ class HostAction(ActionBase):
         command = f"printf '%s\\n' {shlex.quote(json.dumps(request))} | sudo -n {PROGRAM}"
         end = time.monotonic() + seconds
         while True:
+            began = time.monotonic()
             done = self._low_level_execute_command(command, sudoable=False)
             if self.leash.why:
                 return {}
             answered = answer(done["stdout"])
+            if answered is None and time.monotonic() - began >= seconds:
+                return {"failed": True, "msg": f"it took longer than {shown(int(seconds))}"}
             if answered is None:
                 said = line(" ".join(done["stderr"].split()) or f"exit code {done['rc']}", "stderr")
                 return {"failed": True, "msg": f"{NO_PROGRAM} ({said})"}
