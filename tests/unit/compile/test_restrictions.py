@@ -69,6 +69,7 @@ def test_a_good_value_is_read(name, value, read_as):
         ("controls", {"apps": True}, ".apps", "one of enforce, audit, off"),
         ("tenants", {"gogle": []}, ".gogle", "did you mean 'google'?"),
         ("tenants", {"google": ["example.org\r\nX-Evil: 1"]}, ".google[0]", "a domain or a tenant id"),
+        ("audit_with", "sudo", "", "one of root, stored"),
         ("compliance_gate", "always", "", "one of never, noncompliant, incomplete"),
         ("contact", "a\nb", "", "one line"),
         ("management", ["10.1.2.0/8"], "[0]", "an address or a network"),
@@ -153,3 +154,12 @@ def test_removed_waivers_are_named_in_a_list_or_in_one_text():
     assert (
         read(waivers_removed="a, b,").waivers_removed == read(waivers_removed=["a", "b"]).waivers_removed == ("a", "b")
     )
+
+
+def test_a_probe_needs_root_and_an_audit_with_what_is_stored_has_none():
+    assert read(audit_with="stored").probe is False and read(probe=True).audit_with == "root"
+    with pytest.raises(PolicyErrors) as wrong:
+        read(audit_with="stored", probe=True)
+    (mistake,) = wrong.value.errors
+    assert (mistake.key, mistake.value, mistake.where) == ("proscribe_probe", True, "all.yml (proscribe_probe)")
+    assert "false with proscribe_audit_with: stored" in mistake.expected

@@ -10,6 +10,8 @@ from ..readers import read_exports, read_history
 from ..values import choice, length, length_of, length_or_forever, line
 from .variable import variable
 
+ROOT, STORED = "root", "stored"  # of proscribe_audit_with
+
 
 @dataclass(frozen=True)
 class Reporting:
@@ -35,6 +37,12 @@ class Reporting:
         length_of(1, 6 * 60),
         "How long the observation of a host may take, 1m to 6h. After that it is ended, and the host is unknown for "
         "this reason; the others continue.",
+    )
+    audit_with: str = variable(
+        ROOT,
+        choice(ROOT, STORED),
+        "The right that an audit needs on a host: root, or stored, that is the one program of an enforcing run, which "
+        "observes with the code and the plan that this run has stored; docs/least-privilege.md.",
     )
     exports: tuple[str, ...] = variable(
         list(formats.usual()),
