@@ -49,7 +49,7 @@ def test_a_good_value_is_read(name, value, read_as):
 @pytest.mark.parametrize(
     ("name", "value", "key", "expected"),
     [
-        ("exports", ["csv", "excel"], "[1]", "one of csv, junit"),
+        ("exports", ["csv", "excel"], "[1]", "one of csv, events, junit"),
         ("exports", ["sarif", "sarif_open"], "[1]", "one of sarif and sarif_open: both are report.sarif"),
         ("categories", "webmail", "", "a list of categories"),
         ("categories", ["webmial"], "[0]", "did you mean 'webmail'?"),
