@@ -104,7 +104,7 @@ def journal(machine: Scheduled, cursor: str, *matches: str) -> list[str]:
     return [line for line in machine.run("journalctl", *words).splitlines() if line.startswith("{")]
 
 
-def told(events: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+def reported(events: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """What is said of the app and of the host."""
     about = [event for event in events if event["kind"] == "host" or event.get("rule") == "apps/wechat"]
     return [(event["kind"], event["previous"], event["state"]) for event in about]
@@ -117,21 +117,21 @@ def waive(machine: Scheduled, more: str = "") -> None:
 
 def test_a_story_of_an_app_in_file_journal_and_syslog(machine: Scheduled) -> None:
     begun = run(machine, "audit")
-    assert told(begun) == [("host", None, "noncompliant"), ("rule", None, "noncompliant")]
+    assert reported(begun) == [("host", None, "noncompliant"), ("rule", None, "noncompliant")]
     (wechat,) = [event for event in begun if event.get("rule") == "apps/wechat"]
     (record,) = [rule for rule in machine.record(f"{CHECKOUT}/reports")["rules"] if rule["rule"] == "apps/wechat"]
     assert wechat["findings"] == record["findings"] and wechat["findings"][0]["version"] == "4.1.0"
 
     waive(machine)
     waived = run(machine, "audit")
-    assert ("rule", "noncompliant", "waived") in told(waived)
+    assert ("rule", "noncompliant", "waived") in reported(waived)
     assert [event["waiver"] for event in waived if event.get("rule") == "apps/wechat"] == ["press"]
 
     waive(machine, REVOKED)
-    assert ("rule", "waived", "noncompliant") in told(run(machine, "audit"))
+    assert ("rule", "waived", "noncompliant") in reported(run(machine, "audit"))
 
     enforced = run(machine, "enforce")
-    assert told(enforced) == [("host", "noncompliant", "repaired"), ("rule", "noncompliant", "repaired")]
+    assert reported(enforced) == [("host", "noncompliant", "repaired"), ("rule", "noncompliant", "repaired")]
     actions = [event["action"] for event in enforced if event["kind"] == "action"]
     assert any("wechat" in action for action in actions)
     assert enforced[-1]["events"]["action"] == len(actions)

@@ -48,6 +48,6 @@ def made(report, records, changes, only_changed=True):
     return [json.loads(line) for line in lines]
 
 
-def told(events):
+def reported(events):
     """What changed, in short: (host, rule, previous, state); "" for the host as a whole. Without the run."""
     return [(one["host"], one.get("rule", ""), one["previous"], one["state"]) for one in events if "state" in one]

@@ -7,7 +7,7 @@ import json
 
 import fleets
 import pytest
-from event_runs import EventRuns, made, told
+from event_runs import EventRuns, made, reported
 from export_fleet import HOSTILE, exported, hostile_answers
 from fleets import answer, no_policy, wechat
 from hypothesis import given, settings
@@ -57,7 +57,7 @@ def test_what_changed_is_told_with_the_state_before(past, story):
     for one in answers[:-1]:
         past.report({"web01": one})
     events = past.events({"web01": answers[-1]})
-    assert told(events) == [("web01", *event) for event in expected]
+    assert reported(events) == [("web01", *event) for event in expected]
     assert [event["kind"] for event in events][-1] == RUN
     assert all(event["changed"] is True for event in events)
     assert events[-1]["events"] == {"host": bool(expected), "rule": max(len(expected) - 1, 0), "action": 0}
@@ -78,7 +78,7 @@ def test_the_events_of_an_old_run_stay_as_they_were(past):
     past.report({"web01": bad(), "web02": bad()})
     report, records, changes = past.report({"web01": unseen(), "web02": good()})
     before = made(report, records, changes)
-    assert ("web01", "apps/wechat", WRONG, BLIND) in told(before)
+    assert ("web01", "apps/wechat", WRONG, BLIND) in reported(before)
     past.report({"web01": good(), "web02": bad()})
     assert made(report, records, past.history.transitions(report["run"]["id"])) == before
 
@@ -105,12 +105,12 @@ def test_a_rule_that_the_plan_does_not_have_any_more_is_withdrawn_and_not_compli
     both, one = (made_plan(tmp_path, apps=apps, dns=["x"]) for apps in (["wechat"], []))
     past.report({"web01": bad(digest=both)})
     events = past.events({"web01": answer(evaluated=["dns/x"], digest=one)})
-    assert ("web01", "apps/wechat", WRONG, "withdrawn") in told(events)
+    assert ("web01", "apps/wechat", WRONG, "withdrawn") in reported(events)
 
 
 def test_a_host_that_left_the_inventory_is_gone(past):
     past.report({"web01": bad(), "web02": good()})
-    assert told(past.events({"web02": good()}, left_out=[])) == [("web01", "", WRONG, "gone")]
+    assert reported(past.events({"web02": good()}, left_out=[])) == [("web01", "", WRONG, "gone")]
 
 
 def test_a_run_over_one_control_says_nothing_of_the_others(past):
@@ -148,7 +148,7 @@ def test_the_parts_of_a_merged_run_have_told_their_actions(past):
 
 
 @pytest.mark.parametrize(
-    ("verdict", "gates"),
+    ("verdict", "expected"),
     [
         (None, []),
         ({"gate": None, "passed": True, "exit": None, "reason": None}, []),
@@ -157,9 +157,9 @@ def test_the_parts_of_a_merged_run_have_told_their_actions(past):
         ({"gate": None, "passed": False, "exit": 13, "reason": "stopped"}, [(False, 13)]),
     ],
 )
-def test_the_gate_is_an_event_where_there_was_one_or_the_run_failed(past, verdict, gates):
+def test_the_gate_is_an_event_where_there_was_one_or_the_run_failed(past, verdict, expected):
     events = past.events({"web01": good()}, verdict=verdict)
-    assert [(one["passed"], one["exit"]) for one in events if one["kind"] == GATE] == gates
+    assert [(one["passed"], one["exit"]) for one in events if one["kind"] == GATE] == expected
 
 
 def test_an_unchanged_fleet_is_one_event(past):

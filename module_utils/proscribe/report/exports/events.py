@@ -49,7 +49,7 @@ NAME_MOST, TEXT_MOST, SHORT_MOST, LISTED_MOST = 600, 1_000, 300, 4_000
 
 # How bad an event is, as syslog counts it: 3 is an error, 4 a warning, 5 a notice, 6 an information.
 SEVERITY = {ERROR: 3, NONCOMPLIANT: 4, UNKNOWN: 4, WAIVED: 5, REPAIRED: 5, GONE: 5, COMPLIANT: 6, NOT_APPLICABLE: 6}
-NOTICE, INFORMATION = 5, 6
+NOTEWORTHY, INFORMATION = 5, 6
 ERROR_KEYS = ("control", "message", "refused")
 
 
@@ -315,7 +315,7 @@ class Events:
             f'{self._shared},"host":{_text(host or None, NAME_MOST)},"changed":{_word(changed)},{rest}}}'
         )
         if severity is None:
-            severity = SEVERITY.get(state, NOTICE if kind == ACTION else INFORMATION)
+            severity = SEVERITY.get(state, NOTEWORTHY if kind == ACTION else INFORMATION)
         self._emit(Event(line, kind, host, rule, state, changed, severity))
 
 
@@ -381,10 +381,10 @@ def _text(value: object, most: int) -> str:
     # Each character takes a byte or more.
     full = clean(str(value)[: most + 1])
     text = json.dumps(full)
-    kept = full
+    shown = full
     while len(text) > most:
-        kept = kept[: max(0, len(kept) * most // len(text) - 4)]
-        text = json.dumps(f"{kept}...")
+        shown = shown[: max(0, len(shown) * most // len(text) - 4)]
+        text = json.dumps(f"{shown}...")
     return text
 
 
