@@ -17,10 +17,12 @@ import jsonschema
 import pytest
 from conftest import require_root, require_tool
 from patience import until
+from proscribe.schedule import units
 from scheduled_machine import CHECKOUT, HOSTS, PROJECT, RESTRICTIONS, Scheduled, scheduled_machine
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
+ANSIBLE = "PROSCRIBE_ANSIBLE_PLAYBOOK=/usr/bin/ansible-playbook"
 FILE = "/var/log/proscribe/events.jsonl"
 SETTINGS = "{file: %s, journald: true, syslog: true, facility: local3}"
 WAIVER = """\
@@ -68,11 +70,11 @@ def when(days: float) -> str:
     return f"{datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def run(machine: Scheduled, word: str) -> list[dict[str, Any]]:
+def run(machine: Scheduled, word: str, *within: str) -> list[dict[str, Any]]:
     """The events of one more run over the apps, as the file, the journal and rsyslog have them: all have the same."""
     before = len(lines(machine, FILE))
     since = machine.run("journalctl", "-n", "1", "-o", "json", "--no-pager")
-    machine.proscribe(word, "--tags", "apps")
+    machine.run(*within, f"{CHECKOUT}/proscribe", word, "-i", f"{CHECKOUT}/fleet", "--tags", "apps")
     new = lines(machine, FILE)[before:]
     cursor = json.loads(since)["__CURSOR"]
     entries = [json.loads(line) for line in journal(machine, cursor, "SYSLOG_IDENTIFIER=proscribe")]
@@ -140,6 +142,7 @@ def test_a_story_of_an_app_in_file_journal_and_syslog(machine: Scheduled) -> Non
     assert (unchanged["kind"], unchanged["hosts"]["compliant"]) == ("run", 1)
 
     rotated(machine)
+    scheduled(machine)
     refused(machine)
 
 
@@ -156,6 +159,15 @@ def rotated(machine: Scheduled) -> None:
     assert machine.read(f"{FILE}.1") == before
 
 
+def scheduled(machine: Scheduled) -> None:
+    """Drift, found by a run with no more rights than the timer's unit of a controller has."""
+    machine.run("rm", "/usr/libexec/proscribe/dpkg-gate")  # the install block would refuse it
+    machine.run("dpkg", "-i", "/root/wechat.deb")
+    rights = [word for line in units.LOCKED_IN.splitlines() for word in ("--property", line)]
+    unit = ("systemd-run", "--wait", "--pipe", "--quiet", "--setenv=HOME=/root", f"--setenv={ANSIBLE}", *rights)
+    assert ("rule", None, "noncompliant") in reported(run(machine, "audit", *unit))
+
+
 def refused(machine: Scheduled) -> None:
     """A directory that everybody can write to is no place for events; the run says so, and is as good as any."""
     machine.run("install", "-d", "-m", "0777", "/var/log/everybody")
@@ -164,4 +176,4 @@ def refused(machine: Scheduled) -> None:
     assert "events could not be sent to file: /var/log/everybody (of root, mode 0777)" in printed
     assert not machine.there("/var/log/everybody/events.jsonl")
     assert "could not be sent" in machine.json(f"{CHECKOUT}/reports/newest/report.json")["warnings"][-1]
-    assert machine.record(f"{CHECKOUT}/reports")["state"] == "compliant"
+    assert machine.record(f"{CHECKOUT}/reports")["state"] == "noncompliant"

@@ -116,7 +116,7 @@ class Events:
         controls = self._run.get("controls")
         self._controls = None if controls is None else frozenset(controls)
         self._controls_json = _word(controls)
-        # What all events of a run share, before and after what tells them apart.
+        # What all events of a run share.
         catalog = (self._run.get("catalog") or {}).get("version") or None
         run = f'"run":{_text(self._id, SHORT_MOST)},"mode":{_word(self._run["mode"])}'
         self._shared = f'{run},"catalog":{_text(catalog, SHORT_MOST)}'
