@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TextIO
@@ -99,7 +100,8 @@ class Events:
     """Makes the events of a report, host after host, and hands each to `emit`.
 
     `changes` are those of the run by the history (None: not known). With `only_changed`, what did not change, or is not
-    known to have changed, is not made at all.
+    known to have changed, is not made at all. Beyond `limit`, events are only counted (`left_out`), but for those of
+    the gate and the run.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Events:
         changes: Transitions | None,
         emit: Callable[[Event], None],
         only_changed: bool = False,
+        limit: float = math.inf,
     ) -> None:
         self._report, self._run = report, report["run"]
         self._changes, self._emit, self._only_changed = changes, emit, only_changed
@@ -120,6 +123,7 @@ class Events:
         catalog = (self._run.get("catalog") or {}).get("version") or None
         run = f'"run":{_text(self._id, SHORT_MOST)},"mode":{_word(self._run["mode"])}'
         self._shared = f'{run},"catalog":{_text(catalog, SHORT_MOST)}'
+        self._limit, self._made, self.left_out = limit, 0, 0
         self._counts: Counter[str] = Counter()
         self._seen: set[str] = set()
 
@@ -153,16 +157,14 @@ class Events:
         """The event of a host that is not served."""
         self._put_host(clean(host), NOT_SERVED, None, self._unchanged, self._run["finished"], "null", why, (), 0)
 
-    def finish(self, left_out: Callable[[], int] = lambda: 0) -> None:
-        """The events of hosts that have left the inventory, of the gate, and of the run. `left_out` counts the events
-        that were made before that last one and not sent.
-        """
+    def finish(self) -> None:
+        """The events of hosts that have left the inventory, of the gate, and of the run."""
         if self._changes is not None:
             for host in self._changes.hosts():
                 if host not in self._seen:
                     self._gone(host, self._changes.of(host))
         self._gate()
-        self._summary(left_out())
+        self._summary()
 
     # -- one kind each -------------------------------------------------------------------------------------------------
 
@@ -170,6 +172,18 @@ class Events:
     def _unchanged(self) -> bool | None:
         """`changed` of what the history shows as unchanged: that, or not known."""
         return None if self._changes is None else False
+
+    def _skipped(self, kind: str, changed: bool | None) -> bool:
+        """Whether an event is not to be made; one above the limit is counted."""
+        if self._only_changed and not changed:
+            return True
+        if changed:
+            self._counts[kind] += 1
+        if self._made >= self._limit:
+            self.left_out += 1
+            return True
+        self._made += 1
+        return False
 
     def _observed(self, rule: str) -> bool:
         return not rule or self._controls is None or rule.partition("/")[0] in self._controls
@@ -206,7 +220,7 @@ class Events:
         errors: Iterable[Mapping[str, Any]],
         evaluated: int,
     ) -> None:
-        if self._only_changed and not changed:
+        if self._skipped(HOST, changed):
             return
         listed, left_out = _listed(errors, ERROR_KEYS)
         self._put(
@@ -227,7 +241,7 @@ class Events:
 
     def _rule(self, host: str, line: Line, before: Before, at: str, plan: str) -> None:
         changed = True if line.rule in before.changed else self._unchanged
-        if self._only_changed and not changed:
+        if self._skipped(RULE, changed):
             return
         previous = before.previous.get(line.rule) if changed else None
         since = before.since.get(line.rule) if changed else None
@@ -242,7 +256,7 @@ class Events:
         )
 
     def _action(self, host: str, index: int, action: Mapping[str, Any], at: str, plan: str) -> None:
-        if self._only_changed and not self._done:
+        if self._skipped(ACTION, self._done):
             return
         self._put(
             ACTION,
@@ -267,7 +281,7 @@ class Events:
             GATE, self._run["finished"], "", "", "", True, f'{_inside(facts)},"reason":{reason}', severity=severity
         )
 
-    def _summary(self, left_out: int) -> None:
+    def _summary(self) -> None:
         run, summary = self._run, self._report["summary"]
         shares = ("coverage", "compliance_strict", "compliance_with_waivers")
         facts = {
@@ -280,7 +294,7 @@ class Events:
             **{key: summary[key] for key in shares},
             # What did not change is no event of a run whose changes alone are sent, and is not counted in either case.
             "events": None if self._changes is None else {kind: self._counts[kind] for kind in (HOST, RULE, ACTION)},
-            "events_left_out": left_out,
+            "events_left_out": self.left_out,
             "warnings": len(self._report.get("warnings") or ()),
         }
         texts = {
@@ -307,8 +321,6 @@ class Events:
         about: str = "",
         severity: int | None = None,
     ) -> None:
-        if changed:
-            self._counts[kind] += 1
         id_ = hashlib.sha256("\0".join((self._id, kind, host, rule, about)).encode()).hexdigest()[:32]
         line = (
             f'{{"schema":"{SCHEMA}","kind":"{kind}","id":"{id_}","time":{_text(at, SHORT_MOST)},'

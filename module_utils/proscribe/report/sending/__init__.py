@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import exports
 from ..exports.answers import Answer
-from ..exports.events import GATE, RUN, Event, Events
+from ..exports.events import Event, Events
 from ..history.transitions import Transitions
 from ..text.command import LAUNCHER, Command
 from ..text.wording import clean, counted
@@ -24,7 +24,6 @@ TRANSPORTS: Mapping[str, Callable[[Mapping[str, Any]], Transport]] = {
     "journald": datagrams.journal,
     "syslog": datagrams.syslog,
 }
-ALWAYS = (GATE, RUN)  # the kinds of events that are sent beyond the limit too
 
 
 class Sending:
@@ -33,11 +32,11 @@ class Sending:
     def __init__(self, report: Mapping[str, Any], changes: Transitions | None, settings: Mapping[str, Any]) -> None:
         self.failures: dict[str, str] = {}  # by transport: why, and how many events had been sent
         self._transports: dict[str, Transport] = {}
-        self._limit, self._taken, self._left_out = int(settings["limit"]), 0, 0
         for name, open_ in TRANSPORTS.items():
             if settings.get(name):
                 self._try(name, self._open, name, open_, settings)
-        self._events = Events(report, changes, self._take, only_changed=settings["send"] == CHANGES)
+        only_changed = settings["send"] == CHANGES
+        self._events = Events(report, changes, self._take, only_changed, int(settings["limit"]))
 
     def add(self, answer: Answer) -> None:
         self._events.add(answer)
@@ -46,25 +45,19 @@ class Sending:
         self._events.not_served(host, why)
 
     def finish(self) -> None:
-        # What is only known now is part of the last event.
-        self._events.finish(lambda: self._left_out)
+        self._events.finish()
         for name, transport in list(self._transports.items()):
             self._try(name, transport.close)
 
     @property
     def left_out(self) -> int:
         """How many events were above the limit."""
-        return self._left_out
+        return self._events.left_out
 
     def _open(self, name: str, open_: Callable[[Mapping[str, Any]], Transport], settings: Mapping[str, Any]) -> None:
         self._transports[name] = open_(settings)
 
     def _take(self, event: Event) -> None:
-        if event.kind not in ALWAYS:
-            if self._taken >= self._limit:
-                self._left_out += 1
-                return
-            self._taken += 1
         for name, transport in list(self._transports.items()):
             self._try(name, transport.send, event)
 
