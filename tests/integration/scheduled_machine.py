@@ -153,9 +153,11 @@ def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if "__pycache__" in entry.name else entry
 
 
-def image() -> str:
-    """The image of such machines, made on first use."""
-    made = subprocess.run([str(IMAGE), "trixie", *PACKAGES], capture_output=True, text=True, timeout=3 * LONGEST)
+def image(packages: Sequence[str] = ()) -> str:
+    """The image of such machines, with some `packages` more, made on first use."""
+    made = subprocess.run(
+        [str(IMAGE), "trixie", *PACKAGES, *packages], capture_output=True, text=True, timeout=3 * LONGEST
+    )
     assert made.returncode == 0, made.stderr
     return made.stdout.strip()
 
@@ -194,10 +196,10 @@ def remove(*names: str) -> None:
 
 
 @contextlib.contextmanager
-def scheduled_machine(name: str) -> Iterator[Scheduled]:
+def scheduled_machine(name: str, packages: Sequence[str] = ()) -> Iterator[Scheduled]:
     """The machine, booted, without a network, with the checkout and an inventory of itself."""
     try:
-        machine = start(name, "--network", "none")
+        machine = start(name, "--network", "none", of=image(packages))
         machine.wait_until_booted()
         machine.script(REACH_ITSELF)
         machine.become_host()

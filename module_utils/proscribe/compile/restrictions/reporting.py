@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ...finding import GATES
 from ...report import exports as formats
+from ..event_values import read_events
 from ..readers import read_exports, read_history
 from ..values import choice, length, length_of, length_or_forever, line
 from .variable import variable
@@ -49,6 +52,12 @@ class Reporting:
         read_exports,
         f"Additional formats of each report: some of {', '.join(formats.formats())}; docs/exports.md. "
         "One for all hosts.",
+    )
+    events: Mapping[str, Any] = variable(
+        {},
+        read_events,
+        "Where each run sends its events for a SIEM: file (a path), journald and syslog (true), with facility, send "
+        "(changes or all) and limit; docs/exports.md. One for all hosts.",
     )
     history: str = variable(
         "sqlite",
