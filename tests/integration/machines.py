@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import require_root, require_tool
+from conftest import not_made, require_root, require_tool
 from patience import LONGEST, until
 
 PROJECT = Path(__file__).resolve().parents[2]
 IMAGE = PROJECT / "tests/molecule/image"
+BOOT = ("/bin/sh", "-c", (PROJECT / "tests/molecule/boot").read_text())  # the first process of a host
 TOOLS = ("podman", "runc", "mmdebstrap", "ssh", "ssh-keygen", "ip")
 ANSIBLE = Path(os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or Path(sys.executable).parent / "x").parent / "ansible"
 
@@ -169,16 +170,22 @@ def podman(
     return done
 
 
+def image(suite: str, *packages: str) -> str:
+    """The image of hosts of that Debian, made on first use."""
+    made = subprocess.run([str(IMAGE), suite, *packages], capture_output=True, text=True, timeout=3 * LONGEST)
+    if made.returncode:
+        not_made(suite, made.stderr)
+    return made.stdout.strip()
+
+
 @contextlib.contextmanager
 def machines(
-    name: str, network: str, directory: Path, number: int, packages: Sequence[str] = ()
+    name: str, network: str, directory: Path, number: int, packages: Sequence[str] = (), suite: str = "trixie"
 ) -> Iterator[list[Machine]]:
     """Booted hosts with firewalld and ufw, neither of them running, and with some `packages` more. `network` begins the
     addresses of their own /24: the controller is .1, the hosts are .2 and so on.
     """
-    image = [str(IMAGE), "trixie", "firewalld", "ufw", *packages]
-    made = subprocess.run(image, capture_output=True, text=True, timeout=3 * LONGEST)
-    assert made.returncode == 0, made.stderr
+    made = image(suite, "firewalld", "ufw", *packages)
     subnet = ("--subnet", f"{network}.0/24", "--gateway", f"{network}.1")
     podman("network", "create", "--ignore", "--internal", "--disable-dns", *subnet, name)
     hosts = [Machine(f"{name}-{n}", f"{network}.{n + 2}", directory / str(n)) for n in range(number)]
@@ -187,7 +194,7 @@ def machines(
             # --no-hosts: podman would mount /etc/hosts, and a real host's is a file.
             who = ("--name", host.name, "--hostname", host.name, "--no-hosts")
             place = ("--network", name, "--ip", host.address)
-            how = ("--systemd", "always", "--privileged", made.stdout.strip(), "/lib/systemd/systemd")
+            how = ("--systemd", "always", "--privileged", made, *BOOT)
             podman("run", "--detach", "--replace", *who, *place, *how)
         for host in hosts:
             host.directory.mkdir()

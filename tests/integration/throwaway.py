@@ -13,9 +13,9 @@ import subprocess
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import pytest
+from conftest import not_made
 from test_apps_real_dpkg import DRIVER, SUITE, Machine, mirror
 
 PACKAGES = ("python3", "python3-pip", "pipx", "npm", "pacman-package-manager")
@@ -45,12 +45,6 @@ def made_root(label: str = "others", packages: tuple[str, ...] = PACKAGES, suite
         except OSError:  # another run was faster
             shutil.rmtree(beside, ignore_errors=True)
     return root
-
-
-def not_made(suite: str, errors: str) -> NoReturn:
-    """No root could be made. On some days sid cannot be installed; that is no fault of what is tested."""
-    reason = f"no Debian {suite} could be made: {errors[-600:].strip()}"
-    pytest.skip(reason) if suite == "sid" else pytest.fail(reason)
 
 
 class TwoUsers(Machine):
