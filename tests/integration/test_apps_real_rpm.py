@@ -245,6 +245,31 @@ def test_what_others_need_stays_is_told_and_can_be_kept_from_growing(machine: Ma
 
 
 @pytest.mark.parametrize("machine", [*FRONT_ENDS], indirect=True)
+def test_what_came_with_a_removed_package_stays(machine: Machine, request: pytest.FixtureRequest) -> None:
+    front = request.node.callspec.params["machine"]
+    machine.sh("zypper -n install viber" if front == "zypper" else f"{front} -y install viber")
+    assert machine.verb("enforce", PLAN)["error"] is None
+    assert machine.installed() == {"viber-library", "proscribe-guard"}
+    if front != "zypper":
+        assert "viber" in machine.sh(f"{front} history info last").stdout  # the front end knows of the removal
+
+
+@pytest.mark.parametrize(
+    "theirs", ["exclude=weechat", "excludepkgs=tim,\n  weechat", "exclude=tim\nexcludepkgs=weechat"]
+)
+@pytest.mark.parametrize("machine", ["dnf", "dnf5"], indirect=True)
+def test_what_the_administrator_leaves_out_stays_left_out(
+    machine: Machine, theirs: str, request: pytest.FixtureRequest
+) -> None:
+    front = request.node.callspec.params["machine"]
+    machine.run("tee", "/etc/dnf/dnf.conf", input=f"[main]\ngpgcheck=0\n{theirs}\n")
+    machine.verb("enforce", PLAN)
+    listed = set(machine.sh(f"{front} -q repoquery --queryformat '%{{name}} '").stdout.split())
+    assert "viber-library" in listed
+    assert not listed & {"tim", "viber", "wechat", "weechat"}
+
+
+@pytest.mark.parametrize("machine", [*FRONT_ENDS], indirect=True)
 def test_a_guard_that_rpm_was_forced_past_and_one_that_was_erased_are_both_told(machine: Machine) -> None:
     machine.verb("enforce", PLAN)
     machine.sh("rpm -i --nodeps /debs/wechat.rpm")
