@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import require_root, require_tool
+from conftest import not_made, require_root, require_tool
 from patience import LONGEST, until
 
 PROJECT = Path(__file__).resolve().parents[2]
 IMAGE = PROJECT / "tests/molecule/image"
+BOOT = ("/bin/sh", "-c", (PROJECT / "tests/molecule/boot").read_text())  # the first process of a host
 TOOLS = ("podman", "runc", "mmdebstrap", "ssh", "ssh-keygen", "ip")
 ANSIBLE = Path(os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or Path(sys.executable).parent / "x").parent / "ansible"
 
@@ -171,9 +172,17 @@ def podman(
     return done
 
 
+def image(suite: str, *packages: str) -> str:
+    """The image of hosts of that Debian, made on first use."""
+    made = subprocess.run([str(IMAGE), suite, *packages], capture_output=True, text=True, timeout=3 * LONGEST)
+    if made.returncode:
+        not_made(suite, made.stderr)
+    return made.stdout.strip()
+
+
 @contextlib.contextmanager
 def booted(
-    image: str, name: str, network: str, directory: Path, number: int, states: Sequence[str] = ("running",)
+    made: str, name: str, network: str, directory: Path, number: int, states: Sequence[str] = ("running",)
 ) -> Iterator[list[Machine]]:
     """Hosts of an image that have booted, to one of these states of systemd. `network` begins the addresses of their
     own /24: the controller is .1, the hosts are .2 and so on.
@@ -185,8 +194,7 @@ def booted(
         for host in hosts:
             # --no-hosts: podman would mount /etc/hosts, and a real host's is a file.
             who = ("--name", host.name, "--hostname", host.name, "--no-hosts")
-            place = ("--network", name, "--ip", host.address)
-            how = ("--systemd", "always", "--privileged", image, "/lib/systemd/systemd")
+            how = ("--systemd", "always", "--privileged", made, *BOOT)
             podman("run", "--detach", "--replace", *who, *place, *how)
         for host in hosts:
             host.directory.mkdir()
@@ -200,13 +208,10 @@ def booted(
 
 @contextlib.contextmanager
 def machines(
-    name: str, network: str, directory: Path, number: int, packages: Sequence[str] = ()
+    name: str, network: str, directory: Path, number: int, packages: Sequence[str] = (), suite: str = "trixie"
 ) -> Iterator[list[Machine]]:
     """Booted hosts with firewalld and ufw, neither of them running, and with some `packages` more (see `booted`)."""
-    image = [str(IMAGE), "trixie", "firewalld", "ufw", *packages]
-    made = subprocess.run(image, capture_output=True, text=True, timeout=3 * LONGEST)
-    assert made.returncode == 0, made.stderr
-    with booted(made.stdout.strip(), name, network, directory, number) as hosts:
+    with booted(image(suite, "firewalld", "ufw", *packages), name, network, directory, number) as hosts:
         for host in hosts:
             docker = ["docker.socket", "docker"] * ("docker.io" in packages)
             host.run("systemctl", "--quiet", "disable", "--now", "firewalld", "ufw", *docker)
