@@ -194,6 +194,7 @@ def booted(
         for host in hosts:
             # --no-hosts: podman would mount /etc/hosts, and a real host's is a file.
             who = ("--name", host.name, "--hostname", host.name, "--no-hosts")
+            place = ("--network", name, "--ip", host.address)
             how = ("--systemd", "always", "--privileged", made, *BOOT)
             podman("run", "--detach", "--replace", *who, *place, *how)
         for host in hosts:
