@@ -40,7 +40,7 @@ try() {{
     fi
 }}
 while read -r names; do
-    try apt-get -q --yes --no-download install $names
+    try apt-get -q --yes --no-download --no-install-recommends install $names
     by_apt=$answer
     for name in $names; do
         try dpkg --install "$name"_*.deb
