@@ -372,6 +372,7 @@ class CallbackModule(CallbackBase):
                 width=screen.width,
                 back=back.line(screen.here),
                 apart=apart,
+                controls=collector.run["controls"],
             )
         )
         reached = len(lifting.lifted_hosts(collector.expected, collector.heard))
