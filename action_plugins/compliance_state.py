@@ -18,6 +18,7 @@ PROJECT = str(Path(__file__).resolve().parents[1] / "module_utils")
 if PROJECT not in sys.path:
     sys.path.insert(0, PROJECT)
 
+from proscribe.audit_program import installable
 from proscribe.audit_text import AUDIT_TEXT
 from proscribe.duration import shown
 from proscribe.loader import LACKING
@@ -57,7 +58,7 @@ class ActionModule(HostAction):
         if run.get("mode") == "audit" and host in run.get("audit_stored", ()):
             return self._with_the_program(code, plan, call, seconds)
         if call["remember"] and "audit_stored" in run:
-            call["program"] = AUDIT_TEXT if host in run["audit_stored"] else ""
+            call["program"] = installable(AUDIT_TEXT) if host in run["audit_stored"] else ""
         end = time.monotonic() + seconds
         transports = [self._streamed] if self._can_stream() else []
         if not transports:

@@ -174,7 +174,7 @@ def change(
     `doing` carries the changes out, and returns what the result says beyond them. Raises ControlError, which then names
     in `done` the actions that were carried out before it.
     """
-    from .audit_program import remove
+    from .audit_program import PROGRAM
     from .host_cache import forget
 
     plans.check(plan)
@@ -198,7 +198,7 @@ def change(
             changes.afterwards()
         if lift and not dry_run:
             forget(host)
-            remove(host)
+            host.delete(PROGRAM)
     refused = [refusal._asdict() for refusal in (*changes.refused, *refusals(left))]
     findings = [finding.as_dict() for finding in found]
     result = _result(changes.actions, more, left)

@@ -52,7 +52,7 @@ def machine() -> Iterator[Machine]:
         require_tool(tool)
     with (
         tempfile.TemporaryDirectory(prefix="proscribe-rights-") as directory,
-        machines("proscribe-test-rights", "198.18.216", Path(directory), 1) as (booted,),
+        machines("proscribe-test-rights", "10.87.217", Path(directory), 1) as (booted,),
     ):
         booted.run("sh", "-c", f"echo '127.0.1.1 {booted.name}' >>/etc/hosts")  # sudo asks for it
         for account in (CORRECTING, ASKING, AUDITING):

@@ -352,19 +352,20 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 def test_it_is_root_only_says_who_wrote_it_and_is_written_once(host: Host, tmp_path: Path) -> None:
-    audit_program.install(host, "text\n")
+    text = audit_program.installable("text\n")
+    audit_program.install(host, text)
     path = tmp_path / audit_program.PROGRAM.lstrip("/")
     first, second, third = path.read_text().splitlines()
     assert (first, third) == ("#!/usr/bin/python3 -ISXutf8", "text") and SIGNED in second and LIFT in second
     assert path.stat().st_mode & 0o7777 == 0o700
     before = path.stat().st_ino
-    audit_program.install(host, "text\n")
+    audit_program.install(host, text)
     assert path.stat().st_ino == before
     path.chmod(0o755)
-    audit_program.install(host, "text\n")
+    audit_program.install(host, text)
     assert path.stat().st_mode & 0o7777 == 0o700
-    audit_program.install(host, "other\n")
-    assert path.read_text().endswith("other\n")
+    audit_program.install(host, audit_program.installable("other\n"))
+    assert path.read_text().endswith("\nother\n")
 
 
 def test_without_a_text_it_is_removed_with_what_a_killed_installation_left(host: Host, tmp_path: Path) -> None:
@@ -387,5 +388,5 @@ def test_an_interpreter_that_others_can_change_is_not_run_as_root(
         theirs.chmod(mode)
         os.chown(theirs, owner, owner)
         monkeypatch.setattr(sys, "executable", str(theirs))
-        with pytest.raises(ControlError, match=f"^{named} can be changed by others than root"):
+        with pytest.raises(ControlError, match=f"^{named} is not root's alone$"):
             audit_program.interpreter()
