@@ -11,9 +11,9 @@ from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT / "module_utils"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
+from proscribe import installation
 from proscribe.compile.inventory import Question, plain, zones
 from proscribe.compile.run import compile_run
 from proscribe.compile.selection import select
@@ -39,7 +39,8 @@ class ActionModule(ActionBase):
         )
         self._require_a_run_with_a_report()
         mode = arguments["mode"]
-        if str(self._task.get_path()).startswith(f"{PROJECT}/playbooks/"):  # others may have tags of their own
+        # Other playbooks may have tags of their own.
+        if installation.is_below(str(self._task.get_path()), installation.PLAYBOOKS):
             for given in ("ansible_run_tags", "ansible_skip_tags"):
                 if mistake := unknown_tags(variables.get(given) or (), CONTROLS):
                     raise AnsibleError(f"{mistake}; no host was touched")
@@ -50,7 +51,7 @@ class ActionModule(ActionBase):
         try:
             selection = select(names, hostvars)
             question = Question(
-                project=PROJECT,
+                project=installation.ROOT,
                 mode="check" if self._task.check_mode and mode == "enforce" else mode,
                 playbook=mode,
                 inventory=[str(source) for source in variables.get("ansible_inventory_sources") or []],
@@ -61,7 +62,8 @@ class ActionModule(ActionBase):
                     str(group): frozenset(map(str, hosts)) for group, hosts in (variables.get("groups") or {}).items()
                 },
                 zone_of=zones(hostvars),
-                playbook_folder=Path(variables["playbook_dir"]) if variables.get("playbook_dir") else None,
+                playbook_folder=_playbook_folder(variables),
+                user_project=installation.user_project(),
                 not_served=selection.not_served,
                 pattern=selection.pattern,
                 about=selection.about,
@@ -83,7 +85,7 @@ class ActionModule(ActionBase):
 
     def _require_a_run_with_a_report(self) -> None:
         """Refuse what would end well without having said anything of the hosts."""
-        if mistake := objection(C.CONFIG_FILE or "", str(PROJECT)):
+        if mistake := objection(C.CONFIG_FILE or "", str(installation.ROOT)):
             raise AnsibleError(mistake)
         if not self._task.run_once:
             raise AnsibleError(f"{self._task.get_path()}: compile_plans expected run_once: true; no host was touched")
@@ -101,3 +103,10 @@ class ActionModule(ActionBase):
 def _tagged(tags: list[str]) -> list[str]:
     """The controls that --tags asks for: all, where no tag names a control."""
     return [control for control in CONTROLS if control in tags] or list(CONTROLS)
+
+
+def _playbook_folder(variables: dict[str, Any]) -> Path | None:
+    """The folder of the playbook that runs, in which relative folders may be; nobody's own are in a collection."""
+    folder = str(variables.get("playbook_dir") or "")
+    inside = installation.COLLECTION and installation.is_below(f"{folder}/", installation.PLAYBOOKS)
+    return Path(folder) if folder and not inside else None

@@ -14,10 +14,9 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-PROJECT = str(Path(__file__).resolve().parents[1] / "module_utils")
-if PROJECT not in sys.path:
-    sys.path.insert(0, PROJECT)
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
+from proscribe import installation
 from proscribe.duration import shown
 from proscribe.loader import LACKING
 from proscribe.plan import canonical
@@ -117,7 +116,7 @@ class ActionModule(HostAction):
 
     def _as_module(self, stream: bytes, variables: dict[str, Any]) -> dict[str, Any]:
         arguments = {"loader": BOOTSTRAP, "stream": base64.b64encode(stream).decode()}
-        return self.module(variables, "compliance_state", **arguments)
+        return self.module(variables, installation.called("compliance_state"), **arguments)
 
 
 def _run(variables: Mapping[str, Any]) -> Mapping[str, Any]:

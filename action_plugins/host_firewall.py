@@ -18,6 +18,7 @@ from ansible.errors import AnsibleConnectionFailure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
+from proscribe import installation
 from proscribe.controls.firewall.confirm import WITHIN
 from proscribe.controls.firewall.program import RUN
 from proscribe_action import HostAction, printable, results
@@ -64,7 +65,7 @@ class ActionModule(HostAction):
                 self._leave_connection()
                 if self._low_level_execute_command(decided)["rc"] == 0 or time.monotonic() > end:
                     self._leave_connection()
-                    return self.module(variables, "host_firewall", confirm=token)
+                    return self.module(variables, installation.called("host_firewall"), confirm=token)
             except AnsibleConnectionFailure as lost:
                 if time.monotonic() > end:
                     raise

@@ -12,9 +12,9 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT / "module_utils"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
+from proscribe import installation
 from proscribe.compile.run import read_all
 from proscribe.compile.selection import select
 from proscribe.policy_errors import PolicyErrors
@@ -45,7 +45,7 @@ class ActionModule(ActionBase):
         if elsewhere and self._is_here(hostvars, elsewhere):
             elsewhere = ""
         here = Here(
-            str(PROJECT),
+            str(installation.ROOT),
             pwd.getpwuid(os.getuid()).pw_name,
             os.getuid() == 0,
             [str(source) for source in variables.get("ansible_inventory_sources") or []],

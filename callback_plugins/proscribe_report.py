@@ -52,6 +52,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
+from proscribe import installation
 from proscribe.compile.tags import unknown_tags
 from proscribe.custody import request, wording
 from proscribe.custody.outcome import Course
@@ -124,7 +125,11 @@ def load_once() -> None:
     filter_loader.get("default")
     test_loader.get("defined")
     Templar(DataLoader()).template(trust_as_template("{{ '' | default('') }}"))  # the first expression costs most
-    for loader, name in ((action_loader, OBSERVING[0]), (connection_loader, "ssh"), (become_loader, "sudo")):
+    for loader, name in (
+        (action_loader, installation.called(OBSERVING[0])),
+        (connection_loader, "ssh"),
+        (become_loader, "sudo"),
+    ):
         loader.get(name, class_only=True)
     shell_loader.get("sh")
     gc.collect()

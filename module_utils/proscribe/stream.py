@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from . import installation
 from .bootstrap import BOOTSTRAP as BOOTSTRAP
 from .loader import MARK
 from .ownership import who_else
@@ -77,23 +78,25 @@ def _files() -> dict[str, Path]:
     return {".".join([PACKAGE, *path.relative_to(package).with_suffix("").parts]): path for path in paths}
 
 
+KINDS = {"observe": False, "probe": True}  # whether the browsers' probe is in it
+
+
 def packed_code(probe: bool) -> bytes:
     """The observing code as it is sent; with what the browsers' probe needs, on request.
 
     It takes seconds to put together, so it is cached where Python caches this very file compiled: whoever can write
-    there has their code run by Python itself. As those files do, it goes with the sizes and times of its sources.
+    there has their code run by Python itself. It goes with the hash of its sources. A collection was built with it, and
+    nothing is written there.
     """
-    own = [Path(__file__), Path(__file__).with_name("sources.py")]  # they say what is sent
-    stats = [(str(path), path.stat()) for path in [*_files().values(), *own]]
-    state = hashlib.sha256(repr([(path, seen.st_size, seen.st_mtime_ns) for path, seen in stats]).encode()).digest()
     cache = _cache("probe" if probe else "observe")
+    state = _state()
     with contextlib.suppress(OSError):
         if cache and not who_else(cache.lstat(), {os.geteuid(), Path(__file__).stat().st_uid}):
             cached = cache.read_bytes()
             if cached.startswith(state):
                 return cached.removeprefix(state)
     packed = _put_together(probe)
-    if cache:
+    if cache and not installation.COLLECTION:
         with contextlib.suppress(OSError):
             cache.parent.mkdir(exist_ok=True)
             with tempfile.NamedTemporaryFile("wb", dir=cache.parent, delete=False) as beside:
@@ -103,7 +106,21 @@ def packed_code(probe: bool) -> bytes:
     return packed
 
 
+def prepared() -> dict[str, bytes]:
+    """What a collection is built with: for each of KINDS what a checkout caches."""
+    return {kind: _state() + packed_code(probe) for kind, probe in KINDS.items()}
+
+
+def _state() -> bytes:
+    """The hash of the sources: of what is sent, and of what says what is sent."""
+    own = {path.name: path for path in (Path(__file__), Path(__file__).with_name("sources.py"))}
+    texts = [(name, path.read_bytes()) for name, path in {**_files(), **own}.items()]
+    return hashlib.sha256(repr(texts).encode()).digest()
+
+
 def _cache(kind: str) -> Path | None:
+    if installation.COLLECTION:
+        return Path(__file__).with_suffix(f".{kind}")
     try:
         return Path(importlib.util.cache_from_source(__file__)).with_suffix(f".{kind}")
     except NotImplementedError:  # a Python without a cache of compiled files

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Mapping
 
+from .. import installation
 from ..report.collection.invocation import typed, where_we_are
-from ..report.text.command import LAUNCHER, quoted
+from ..report.text.command import quoted
 
 
 def program() -> tuple[str, ...]:
     """The arguments that start the launcher, as it was called."""
-    return typed(os.environ.get("PROSCRIBE_CALLED") or LAUNCHER, where_we_are(os.environ))
+    if installation.COLLECTION:  # it has none
+        return (*typed(sys.executable, where_we_are(os.environ)), str(installation.COMMAND))
+    return typed(os.environ.get("PROSCRIBE_CALLED") or installation.LAUNCHER, where_we_are(os.environ))
 
 
 class Help(argparse.RawDescriptionHelpFormatter):

@@ -15,7 +15,7 @@ from ..report.text.command import quoted
 from ..report.text.wording import clean
 from . import Help, Refused, program
 
-COMMANDS = ("explain", "diff", "waiver", "report", "catalog", "scheduled", "quarantine")
+COMMANDS = ("explain", "diff", "waiver", "report", "catalog", "collection", "scheduled", "quarantine")
 
 MISTAKE = 2  # argparse's own code for a wrong option, too
 INTERRUPTED = 130  # what shells say of Ctrl-C

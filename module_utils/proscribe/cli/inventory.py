@@ -22,20 +22,24 @@ from ansible.utils.path import unfrackpath
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
+from .. import installation
 from ..compile.inventory import Question, place_of, zones
 from ..compile.selection import select
 from ..plan import CONTROLS
 from ..report.collection.invocation import Argument
 from . import Refused
 
-PROJECT = Path(__file__).resolve().parents[3]
+PROJECT = installation.ROOT
+
+# A collection has no example inventory.
+DEFAULT = "what ansible.cfg names" if installation.COLLECTION else "inventory/"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options that choose hosts and read their variables, as ansible-playbook has them."""
     group = parser.add_argument_group("inventory (as for ansible-playbook)")
     group.add_argument(
-        "-i", "--inventory", action="append", default=[], metavar="INVENTORY", help="default: inventory/"
+        "-i", "--inventory", action="append", default=[], metavar="INVENTORY", help=f"default: {DEFAULT}"
     )
     group.add_argument("-l", "--limit", metavar="HOSTS", default="", help="only these hosts")
     group.add_argument("-e", "--extra-vars", action="append", default=[], metavar="VARS", help="key=value, or @file")
@@ -129,7 +133,8 @@ def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question
         hosts=selection.hosts,
         groups=groups,
         zone_of=zones(hostvars),
-        playbook_folder=project / "playbooks",
+        playbook_folder=None if installation.COLLECTION else project / "playbooks",
+        user_project=installation.user_project(),
         not_served=selection.not_served,
         pattern=selection.pattern,
         about=selection.about,

@@ -7,13 +7,12 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from .. import installation
 from ..custody.request import ARGUMENTS, FORMATS, JSON, PREFIX, SELECTORS, TABLE, VERBS, Wrong, read
 from ..quarantined import LIST
 from . import Refused
 
-PLAYBOOK = Path(__file__).resolve().parents[3] / "playbooks" / "quarantine.yml"
 PASSES_ON = True  # what the parser does not know is ansible-playbook's
 
 MEANT = {
@@ -72,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Behind what was given, and all of them: no -e of a caller's changes what was checked here.
     extra = json.dumps({PREFIX + name: value for name, value in values.items()})
     ansible = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or "ansible-playbook"
-    os.execvp(ansible, [ansible, str(PLAYBOOK), *rest, "-e", extra])
+    os.execvp(ansible, [ansible, installation.playbook("quarantine"), *rest, "-e", extra])
 
 
 def _no_options(words: Sequence[str]) -> list[str]:

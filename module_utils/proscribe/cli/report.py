@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .. import installation
 from ..compile.catalogue import load
 from ..duration import GRAMMAR, moment_of, seconds_of, shown, spelled
 from ..report import exports
@@ -37,7 +38,6 @@ from ..report.terminal import past_runs, summary
 from ..report.text.wording import in_words
 from . import Refused, merging
 
-PROJECT = Path(__file__).resolve().parents[3]
 STALE_AFTER = 3 * 86400  # seconds; what proscribe_stale_after is where no report says otherwise
 
 TABLE, JSON = "table", "json"
@@ -134,7 +134,7 @@ def answer(arguments: argparse.Namespace, screen: summary.Screen) -> str:
         raise Refused("--merge makes a report of its own: only --since, --history and --format go with it")
     if history_options and not arguments.merge and (arguments.run or arguments.write):
         raise Refused("--run and --write are about one run; --since, --host and --rule ask the history of all runs")
-    reports = Path(os.environ.get("PROSCRIBE_REPORTS") or PROJECT / "reports").absolute()
+    reports = installation.reports()
     try:
         if arguments.merge:
             arguments = argparse.Namespace(**{**vars(arguments), "run": merging.merge(arguments, reports).name})
@@ -156,7 +156,7 @@ def _history(arguments: argparse.Namespace, reports: Path, screen: summary.Scree
     try:
         found = past_runs.gather(history, scope, _now(), said.get("stale_after") or STALE_AFTER)
     except NoSuchName as unknown:
-        known = unknown.service in load([PROJECT / "catalog"]).services if unknown.service else False
+        known = unknown.service in load([installation.CATALOGUE]).services if unknown.service else False
         known_service = f"{unknown.service} is a service of the catalogue, but " if known else ""
         raise Refused(f"{known_service}{unknown}") from None
     return json.dumps(found, indent=2) if arguments.format == JSON else past_runs.render(found, screen)

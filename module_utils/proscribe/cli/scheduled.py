@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from .. import installation
 from ..report.history import HistoryError, open_history
 from ..report.notification import Notification, known, made, notification
 from ..report.storage.complete import NEWEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report
@@ -22,8 +23,6 @@ from ..schedule.timers import DRIFT
 from ..store import PLANS, Store, Untrusted
 from . import Refused
 from .inventory import add_options, inventory_options
-
-PROJECT = Path(__file__).resolve().parents[3]
 
 NO_REPORT = 78  # the run produced no report; systemd's OnFailure= then tells of it
 NOT_SENT = 76  # all went well but for the notice
@@ -53,13 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it; returns the exit code. Raises Refused."""
-    reports = Path(os.environ.get("PROSCRIBE_REPORTS") or PROJECT / "reports").absolute()
+    reports = installation.reports()
     if arguments.what == "failed":
         return _failed(reports, arguments.options)
     with _alone(reports):
         before = _newest(reports)
         code = subprocess.call(
-            [str(PROJECT / "proscribe"), arguments.what, *arguments.options], stdin=subprocess.DEVNULL
+            [*installation.launcher(sys.executable), arguments.what, *arguments.options], stdin=subprocess.DEVNULL
         )
         directory = _newest(reports)
         if directory is None or directory == before:
@@ -187,14 +186,13 @@ def _send(notification: Notification, options: Sequence[str]) -> bool:
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:  # only this account can read it
         json.dump({"proscribe_notice": notification.as_dict()}, file)
         file.flush()
-        playbook = str(PROJECT / "playbooks" / "notify.yml")
         argv = [
             sys.executable,
             "-I" if sys.flags.isolated else "-EP",  # as the launcher has found that this Ansible needs it
             "-m",
             "ansible",
             "playbook",
-            playbook,
+            installation.playbook("notify"),
             *_of_inventory(options),
             "-e",
             f"@{file.name}",

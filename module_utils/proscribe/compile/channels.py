@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import yaml
 
+from .. import installation
 from ..policy_errors import Described, Expected, close_to
 
-FOLDER = Path(__file__).resolve().parents[3] / "playbooks/tasks/notify"
+FOLDER = installation.PLAYBOOKS / "tasks/notify"
 
 
 class Channel(NamedTuple):

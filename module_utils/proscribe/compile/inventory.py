@@ -95,6 +95,7 @@ class Question:
     zone_of: Callable[[str], str] | None = None
     # Of the playbook that runs, which may be an organisation's own that imports one of the project's.
     playbook_folder: Path | None = None
+    user_project: Path | None = None  # for a collection: the project of its user, in which relative folders may be
     # Hosts of the run that Proscribe cannot serve, each with why; they are not among `hosts`.
     not_served: Mapping[str, str] = field(default_factory=dict)
     pattern: str = "all"  # proscribe_hosts

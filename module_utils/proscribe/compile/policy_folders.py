@@ -102,7 +102,8 @@ def _places(named: str, question: Question, host: HostVariables) -> tuple[list[P
     """
     if Path(named).is_absolute():
         return [Path(named)], []
-    projects = [question.project, *([question.playbook_folder] if question.playbook_folder else [])]
+    project = question.user_project or question.project
+    projects = [project, *([question.playbook_folder] if question.playbook_folder else [])]
     inventories = [Path(host.folder), *inventory_folders(question.inventory)]
     in_project = _distinct(folder / named for folder in projects if folder / named != question.project / CATALOGUE)
     in_inventory = [place for place in _distinct(folder / named for folder in inventories) if place not in in_project]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import os
 import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .. import installation
 from ..plan import canonical
 from ..policy_errors import Described, Mistakes, PolicyError, PolicyErrors
 from ..report.evaluation.scope import Scope
@@ -141,7 +141,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     now = now or datetime.datetime.now(datetime.timezone.utc)
     mistakes = Mistakes()
     catalogues, restrictions, waivers, plans, hosts = _compiled(question, now, mistakes)
-    reports = Path(os.environ.get("PROSCRIBE_REPORTS") or question.project / "reports").absolute()
+    reports = installation.reports()
     exempted: list[str] = []
     if hosts:
         errors, exempted = lockout.find(question.hosts, {name: plans[digest] for name, digest in hosts.items()})

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .. import installation
 from ..compile.channels import needs_setgid
 from ..compile.inventory import HostVariables
 from ..compile.reporting import one_for_all
@@ -80,6 +81,10 @@ def plan(
     answer |= {"warnings": [], "drift": {"files": {}}, "pull": {"files": {}, "settings": {}}}
     if method in ("off", "awx"):
         return answer
+    if installation.COLLECTION:
+        expected = "awx or off: the units start the launcher of a checkout, and a collection has none"
+        where = first.where(f"{PREFIX}schedule") if first else ""
+        raise PolicyErrors([PolicyError(where, f"{PREFIX}schedule", method, expected)])
     if elsewhere and not said["directory"]:
         raise refuse("directory", f"the path of the checkout on {elsewhere}, which is to run the schedule")
     if elsewhere and not said["account"]:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pasting import SHELLS, Shell, commands, recorded, recorder
 from proscribe.controls.apps.quarantine import moving
 from proscribe.host import LIFT, WRITTEN_BY
+from proscribe.installation import LAUNCHER
 from proscribe.plan import CONTROLS
 from proscribe.report.collection.events import Collector
 from proscribe.report.collection.invocation import called, parsed, repeated
@@ -25,7 +26,9 @@ from proscribe.report.evaluation.reconcile import fleet_report
 from proscribe.report.page import document
 from proscribe.report.terminal import lifting
 from proscribe.report.terminal.summary import Screen, render
-from proscribe.report.text.command import LAUNCHER, PROJECT, SECRETS_FILE, Call, Command, quoted
+from proscribe.report.text.command import SECRETS_FILE, Call, Command, quoted
+
+PROJECT = str(Path(__file__).resolve().parents[3])
 
 # As ansible-playbook has them, some of them.
 OPTIONS = {

@@ -10,11 +10,11 @@ import argparse
 from pathlib import Path
 
 from ...compile.catalogue import load
+from ...installation import CATALOGUE
 from .. import Refused, add_subcommands
 from . import checking, listing, proposing, refreshing, stats
 from .chosen import Chosen
 
-PROJECT = Path(__file__).resolve().parents[4]
 SUMMARY = "List, check and refresh the catalogue: what each service is made of."
 
 SUBCOMMANDS = {
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _options(subcommand: argparse.ArgumentParser) -> None:
-    usual = str(PROJECT / "catalog")
+    usual = str(CATALOGUE)
     subcommand.add_argument(
         "--catalog", default=usual, metavar="DIR", help="the catalogue (default: the project's own)"
     )

@@ -7,11 +7,15 @@ import os
 import tempfile
 from pathlib import Path
 
+from ... import installation
 from .. import Refused
 
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file beside its place and rename it. Raises Refused."""
+    if installation.COLLECTION and path.resolve().is_relative_to(installation.ROOT.resolve()):
+        expected = "a catalogue of your own (--catalog DIR), or a checkout of the project"
+        raise Refused(f"{path} is in the collection, which its installer alone writes; expected {expected}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(

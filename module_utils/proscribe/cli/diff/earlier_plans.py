@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ... import installation
 from ...compile.inventory import HostVariables, Question
 from ...compile.policy_folders import CATALOGUES, REGISTER, SIGNERS, WAIVERS, places_of
 from ...compile.run import compile_hosts
@@ -38,7 +38,7 @@ class Earlier(NamedTuple):
 
 def earlier(name: str, arguments: argparse.Namespace, now: datetime.datetime) -> Earlier:
     """The plans of before: `name` is a run (`latest`, an id, or a path) or else a git revision. Raises Refused."""
-    reports = Path(os.environ.get("PROSCRIBE_REPORTS") or PROJECT / "reports").absolute()
+    reports = installation.reports()
     try:
         directory = find_run(reports, name)
     except NoSuchRun as none:
@@ -73,7 +73,9 @@ def _plan(reports: Path, digest: str) -> dict[str, Any]:
 def _of_revision(name: str, arguments: argparse.Namespace, now: datetime.datetime) -> Earlier:
     with tempfile.TemporaryDirectory(prefix="proscribe-diff-") as made:
         then = FilesAtRevision(name, Path(made).resolve(), arguments.as_now)
-        catalogue = then.path(PROJECT / "catalog", "the catalogue")
+        # That of a collection is in no history, and is taken as it is installed.
+        collection = installation.COLLECTION
+        catalogue = installation.CATALOGUE if collection else then.path(PROJECT / "catalog", "the catalogue")
         for part in ("group_vars", "host_vars"):
             then.optional(PROJECT / "playbooks" / part)
         sources = list(arguments.old_inventory) or [_source(source, then) for source in _sources(arguments)]

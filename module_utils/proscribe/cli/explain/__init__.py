@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from ... import installation
 from ...compile.run import Compiled, compile_hosts
 from ...compile.waivers.standing import moment
 from ...plan import CONTROLS
@@ -97,8 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     now = arguments.at or datetime.datetime.now(datetime.timezone.utc)
     hosts = inventory.question(arguments)
     compiled = compile_hosts(hosts, now)
-    reports = Path(os.environ.get("PROSCRIBE_REPORTS") or inventory.PROJECT / "reports").absolute()
-    known = facts.known(reports, compiled.hosts)
+    known = facts.known(installation.reports(), compiled.hosts)
     if question is None:
         results = compare(Path(arguments.expect), hosts.groups, compiled, known)
         if arguments.json:

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from ..text.command import PROJECT, SECRETS_FILE, Call
+from ... import installation
+from ..text.command import SECRETS_FILE, Call
 
 # For each option of ansible-playbook the name of what it sets, and whether it takes a value.
 Options = Mapping[str, tuple[str, bool]]
@@ -75,15 +76,17 @@ def called(argv: Sequence[str], environment: Mapping[str, str], options: Options
     playbooks = [word.option for word in words if not word.name]
     repeated_options, withheld = repeated(word for word in words if word.name)
     launcher = environment.get("PROSCRIBE_CALLED", "")
-    folder, file = os.path.split(playbooks[0]) if playbooks else ("", "")
-    if launcher and folder and os.path.realpath(folder) == os.path.join(os.path.realpath(PROJECT), "playbooks"):
-        name = file.removesuffix(".yml")
+    if launcher and not installation.COLLECTION and playbooks and _in_a_folder_here(playbooks[0]):
+        name = os.path.basename(playbooks[0]).removesuffix(".yml")
         started = (*_before(environment, launcher), *typed(launcher, here))
         return Call(started, name, "", (*repeated_options, *playbooks[1:]), here, withheld)
-    ours = os.path.join(os.path.realpath(PROJECT), "playbooks")
-    chosen = [one for one in playbooks if os.path.dirname(os.path.realpath(one)) == ours] or playbooks
+    chosen = [one for one in playbooks if installation.is_playbook(one)] or playbooks
     program = (*_before(environment, program[0]), *program)
     return Call(program, "", chosen[0] if chosen else "", (*chosen[1:], *repeated_options), here, withheld)
+
+
+def _in_a_folder_here(playbook: str) -> bool:
+    return bool(os.path.dirname(playbook)) and installation.is_playbook(playbook)
 
 
 def parsed(argv: Sequence[str], options: Options) -> Iterator[Argument]:
@@ -127,7 +130,7 @@ def _before(environment: Mapping[str, str], program: str) -> tuple[str, ...]:
     """What stands before the program: sudo, where that started it, and what the environment says of the scope."""
     started = os.path.basename(environment.get("SUDO_COMMAND", "").partition(" ")[0])
     sudo = ("sudo",) if started and started == os.path.basename(program) and os.geteuid() == 0 else ()
-    own = {"ANSIBLE_CONFIG": os.path.join(PROJECT, "ansible.cfg")}  # the launcher says it, unless somebody else did
+    own = {"ANSIBLE_CONFIG": installation.CONFIGURATION}  # the launcher says it, unless somebody else did
     said = [
         f"{name}={value}"
         for name in FROM_ENVIRONMENT

@@ -6,14 +6,14 @@ A run over a part (`--limit`, `--tags`) says nothing of the rest. It never stand
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from ... import installation
 from ...plan import CONTROLS
 from ..text.wording import clean, counted
 
 # The project's example inventory, as runs name it: a first audit of the machine that it stands on uses it.
-EXAMPLE = str(Path(__file__).resolve().parents[4] / "inventory")
+EXAMPLE = str(installation.ROOT / "inventory")
 
 Run = Mapping[str, Any]  # what `compile_plans` says of a run, or the `run` of a fleet report
 

@@ -14,11 +14,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ... import installation
 from ...plan import CONTROLS
-
-PROJECT = os.path.abspath(os.path.join(__file__, *[os.pardir] * 5))
-
-LAUNCHER = os.path.join(PROJECT, "proscribe")
 
 # Where values that must not be repeated on a command line go. Until the file is there, the command ends before any
 # host is touched.
@@ -54,7 +51,7 @@ class Call(NamedTuple):
     repeated, because they look like secrets.
     """
 
-    program: tuple[str, ...] = (LAUNCHER,)
+    program: tuple[str, ...] = (installation.LAUNCHER,)
     word: str = ""
     playbook: str = ""
     options: tuple[str, ...] = ()
@@ -76,7 +73,10 @@ class Call(NamedTuple):
         made_up = [part for source in run.get("inventory") or () for part in ("-i", str(source))]
         if len(run.get("controls") or ()) not in (0, len(CONTROLS)):
             made_up += ["--tags", ",".join(run["controls"])]
-        return cls(word=str(run["playbook"]), options=tuple(made_up))
+        word, options = str(run["playbook"]), tuple(made_up)
+        if installation.COLLECTION:
+            return cls(("ansible-playbook",), playbook=installation.playbook(word), options=options)
+        return cls(word=word, options=options)
 
     def as_dict(self) -> dict[str, Any]:
         """As it stands in report.json."""
@@ -92,11 +92,9 @@ class Call(NamedTuple):
         """Another of the playbooks, with the same options."""
         playbook = ""
         if self.playbook:
-            folder = os.path.dirname(self.playbook)
-            beside = os.path.join(folder, f"{word}.yml")
-            ours = os.path.join(PROJECT, "playbooks", f"{word}.yml")
+            beside = os.path.join(os.path.dirname(self.playbook), f"{word}.yml")
             # A playbook of somebody else's stands where there is no such one of ours.
-            playbook = beside if os.path.realpath(os.path.join(self.cwd, beside)) == os.path.realpath(ours) else ours
+            playbook = beside if _is_ours(beside, word, self.cwd) else _ours(word)
         return self._command(word, playbook, limit, (), dry)
 
     def _command(self, word: str, playbook: str, limit: str, more: Sequence[str], dry: bool) -> Command:
@@ -136,6 +134,16 @@ def _escaped(character: str) -> str:
     if character.isprintable():
         return character
     return "".join(f"\\{byte:03o}" for byte in os.fsencode(character))
+
+
+def _ours(word: str) -> str:
+    if installation.COLLECTION:
+        return installation.playbook(word)
+    return os.path.join(os.path.dirname(installation.LAUNCHER), "playbooks", f"{word}.yml")
+
+
+def _is_ours(path: str, word: str, cwd: str) -> bool:
+    return os.path.realpath(os.path.join(cwd, path)) == os.path.realpath(_ours(word))
 
 
 def _same(one: str, other: str) -> bool:

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action: runs a command that needs no playbook, with the run's own inventory. The commands are in proscribe.cli."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible import context
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
+
+from proscribe import installation
+from proscribe.cli import Refused
+from proscribe.cli.variables import COMMANDS, arguments_of
+from proscribe.report.text.wording import clean
+
+MISTAKE = 2  # the exit code of a command that could not answer
+
+
+class ActionModule(ActionBase):
+    """Runs on the controller, once; no host is connected to."""
+
+    BYPASS_HOST_LOOP = True
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Answer the task."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _, options = self.validate_argument_spec(
+            {"command": {"type": "str", "choices": list(COMMANDS), "required": True}}
+        )
+        command = options["command"]
+        named = {name: self._templar.template(variables[name]) for name in variables if name.startswith(f"{command}_")}
+        try:
+            words = arguments_of(command, named)
+        except Refused as refused:
+            raise AnsibleError(str(refused)) from None
+        # A process of its own: it reads the inventory anew, as it does when it is typed.
+        end = words.index("--") if "--" in words else len(words)
+        own = _of_the_run(variables) if command != "catalog" else []
+        argv = [sys.executable, str(installation.COMMAND), command, *words[:end], *own, *words[end:]]
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        lines = [clean(line) for line in (done.stdout + done.stderr).splitlines()]
+        if done.returncode >= MISTAKE or done.returncode < 0:
+            raise AnsibleError("\n".join(lines) or f"{command} ended with {done.returncode}")
+        self._display.display("\n".join(lines))
+        return {**result, "changed": False, "text": "\n".join(lines), "exit_code": done.returncode}
+
+
+def _of_the_run(variables: dict[str, Any]) -> list[str]:
+    """The options that say where the inventory of this run is, and how to read it."""
+    if context.CLIARGS.get("ask_vault_pass"):
+        raise AnsibleError("found -J, expected --vault-password-file: nobody can be asked twice")
+    named = {"--vault-id": "vault_ids", "--vault-password-file": "vault_password_files", "-e": "extra_vars"}
+    given = [(option, one) for option, name in named.items() for one in context.CLIARGS.get(name) or ()]
+    sources = [part for source in variables.get("ansible_inventory_sources") or [] for part in ("-i", source)]
+    return [str(word) for word in (*sources, *(part for pair in given for part in pair))]

@@ -1,0 +1,100 @@
+"""What Ansible and Galaxy read of a collection: galaxy.yml, meta/runtime.yml, and the changelog in their form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import yaml
+
+from .. import Refused
+from .full_names import Names
+
+GROUP = "ban"  # for module_defaults: group/NAMESPACE.NAME.ban
+TAGS = ["security", "linux", "compliance", "firewall", "dns", "browser"]
+AUTHORS = ["The Proscribe developers"]
+REQUIREMENT = re.compile(r"ansible-core(?P<range>[<>=.,\d]+)")
+VERSION = re.compile(r"\d+\.\d+\.\d+(?:-[\w.]+)?")
+HEADING = re.compile(r"## \[(?P<version>[^]]+)\] - (?P<date>.+)")
+# The sections of Keep a Changelog, as Ansible's changelogs have them.
+SECTIONS = {
+    "Added": "minor_changes",
+    "Changed": "minor_changes",
+    "Deprecated": "deprecated_features",
+    "Removed": "removed_features",
+    "Fixed": "bugfixes",
+    "Security": "security_fixes",
+}
+
+
+class Release(NamedTuple):
+    """What the metadata say."""
+
+    names: Names
+    version: str
+    description: str
+    license: str
+    requires_ansible: str
+    repository: str
+
+
+def requires_ansible(dependencies: Sequence[str]) -> str:
+    """The range of Ansible's versions, of the one dependency of pyproject.toml. Raises Refused."""
+    found = [match for one in dependencies if (match := REQUIREMENT.fullmatch(one))]
+    if len(found) != 1:
+        raise Refused(f"pyproject.toml: dependencies: found {', '.join(dependencies)}, expected ansible-core>=A.B,<C.D")
+    # A collection's ranges have three numbers.
+    return re.sub(r"(?<![\d.])(\d+\.\d+)(?=,|$)", r"\1.0", found[0]["range"])
+
+
+def galaxy(release: Release) -> str:
+    """galaxy.yml."""
+    if not VERSION.fullmatch(release.version):
+        raise Refused(f"pyproject.toml: version: found {release.version!r}, expected MAJOR.MINOR.PATCH")
+    namespace, _, name = release.names.collection.partition(".")
+    said: dict[str, Any] = {
+        "namespace": namespace,
+        "name": name,
+        "version": release.version,
+        "readme": "README.md",
+        "authors": AUTHORS,
+        "description": release.description,
+        "license": [release.license],
+        "tags": TAGS,
+        "dependencies": {},
+    }
+    return _dumped({**said, **({"repository": release.repository} if release.repository else {})})
+
+
+def runtime(release: Release) -> str:
+    """meta/runtime.yml: the Ansible that it needs, and the group of modules for module_defaults."""
+    modules = sorted(release.names.modules)
+    return _dumped({"requires_ansible": release.requires_ansible, "action_groups": {GROUP: modules}})
+
+
+def changelog(text: str, version: str) -> str:
+    """changelogs/changelog.yaml, of the CHANGELOG.md of the checkout. Raises Refused for another form."""
+    releases: dict[str, dict[str, Any]] = {}
+    changes: list[str] | None = None
+    for number, line in enumerate(text.splitlines(), 1):
+        if heading := HEADING.fullmatch(line):
+            date = heading["date"] if re.fullmatch(r"\d{4}-\d\d-\d\d", heading["date"]) else None
+            releases[heading["version"]] = {"changes": {}, **({"release_date": date} if date else {})}
+            changes = None
+        elif line.startswith("### "):
+            section = SECTIONS.get(line.removeprefix("### "))
+            if section is None or not releases:
+                raise Refused(f"CHANGELOG.md:{number}: found {line!r}, expected one of {', '.join(SECTIONS)}")
+            changes = releases[next(reversed(releases))]["changes"].setdefault(section, [])
+        elif line.startswith("- ") and changes is not None:
+            changes.append(line.removeprefix("- "))
+        elif line.startswith(" ") and changes:
+            changes[-1] += f" {line.strip()}"
+    if version not in releases:
+        raise Refused(f"CHANGELOG.md: found no heading of version {version}, expected one as in pyproject.toml")
+    return _dumped({"ancestor": None, "releases": releases})
+
+
+def _dumped(value: Any) -> str:
+    return "---\n" + yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
