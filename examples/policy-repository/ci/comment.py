@@ -14,7 +14,9 @@ import urllib.error
 import urllib.request
 
 LONGEST = 60_000  # characters; GitHub takes 65,536
-CONTROL = re.compile(r"[^\n\t -~\u00a1-\u200a\u2010-\u2027\u2030-\u205e\u2070-\ud7ff\uf900-\ufdcf\ufdf0-\ufeef]")
+CONTROL = re.compile(
+    r"[^\n\t -~\u00a1-\u200a\u2010-\u2027\u2030-\u205e\u2070-\ud7ff\uf900-\ufdcf\ufdf0-\ufeef\uff01-\uffee]"
+)
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
