@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from vendored import EXAMPLE, PROJECT, Repository, bin_directory, collection, collection_repository
 
 __all__ = ["bin_directory", "collection", "collection_repository"]  # fixtures
@@ -65,7 +66,7 @@ def evaluated(reports: Path) -> str:
 
 
 def test_a_submodule_runs_by_its_launcher_without_any_setting(team: Repository) -> None:
-    team.git("submodule", "--quiet", "add", PROJECT.as_uri(), "vendor/proscribe")
+    team.git("submodule", "--quiet", "add", "--depth", "1", PROJECT.as_uri(), "vendor/proscribe")
     playbook = str(Path(team.environment["PATH"].split(":")[0]) / "ansible-playbook")
     environment = {"PROSCRIBE_ANSIBLE_PLAYBOOK": playbook, "PROSCRIBE_REPORTS": str(team.directory / "reports")}
     team.run("vendor/proscribe/proscribe", "audit", "-i", "inventory/hosts.yml", **environment)
@@ -129,7 +130,10 @@ def test_a_controllers_job_finds_the_waivers_that_are_named_and_stops_without_th
     install = ("ansible-galaxy", "collection", "install", "-r", "requirements.yml", "--collections-path")
     job.run(*install, str(runner / "requirements_collections"), cwd="project")
     # The job: the controller has written the inventory, with the variables that it read from the project.
-    job.write({"inventory/hosts": f"[press]\nlocalhost ansible_connection=local\n{as_ini(VARIABLES)}"})
+    variables = {"ansible_connection": "local", **yaml.safe_load(VARIABLES)}
+    hosts = {"press": {"hosts": ["localhost"]}, "_meta": {"hostvars": {"localhost": variables}}}
+    job.write({"inventory/hosts": f"#!/bin/sh\ncat <<'END'\n{json.dumps(hosts)}\nEND\n"})
+    (runner / "inventory/hosts").chmod(0o755)
     environment = {
         "ANSIBLE_COLLECTIONS_PATH": f"{runner}/requirements_collections",
         "PROSCRIBE_REPORTS": str(tmp_path / "reports"),
@@ -143,12 +147,6 @@ def test_a_controllers_job_finds_the_waivers_that_are_named_and_stops_without_th
     said = " ".join(job.run(*run, code=2, cwd="project", **environment).split())
     assert "press-gmail" in said and str(runner / "project/inventory/waivers") in said, said
     assert "proscribe_waivers_removed=press-gmail" in said and "no host was touched" in said, said
-
-
-def as_ini(variables: str) -> str:
-    """Variables in a generated inventory."""
-    pairs = (line.split(": ", 1) for line in variables.splitlines())
-    return "[all:vars]\n" + "".join(f"{name}={value}\n" for name, value in pairs)
 
 
 # -- an execution environment ------------------------------------------------------------------------------------------

@@ -14,8 +14,9 @@ import urllib.error
 import urllib.request
 
 LONGEST = 60_000  # characters; GitHub takes 65,536
+# All but text: control characters, those that are invisible, and those that turn the direction of writing.
 CONTROL = re.compile(
-    r"[^\n\t -~\u00a1-\u200a\u2010-\u2027\u2030-\u205e\u2070-\ud7ff\uf900-\ufdcf\ufdf0-\ufeef\uff01-\uffee]"
+    r"[^\n\t -~\u00a1-\u200a\u2010-\u2027\u2030-\u205e\u2070-\ud7ff\uf900-\ufdcf\uff01-\uffee]"  # the basic plane
 )
 
 
