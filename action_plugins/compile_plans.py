@@ -21,6 +21,11 @@ from proscribe.compile.tags import unknown_tags
 from proscribe.plan import CONTROLS
 from proscribe.policy_errors import PolicyErrors
 from proscribe.report.collection.active import objection
+from proscribe.report.collection.plays import ENFORCING
+from proscribe_registration import register
+
+# Here, in Ansible's main process; the action itself runs in a worker.
+register(__name__, installation.ROOT / "callback_plugins")
 
 
 class ActionModule(ActionBase):
@@ -35,10 +40,13 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         _, arguments = self.validate_argument_spec(
-            {"mode": {"type": "str", "choices": ["audit", "enforce", "lift", "quarantine"], "required": True}}
+            {
+                "mode": {"type": "str", "choices": ["audit", "enforce", "lift", "quarantine"], "required": True},
+                "for_roles": {"type": "list", "elements": "str", "default": []},
+            }
         )
-        self._require_a_run_with_a_report()
         mode = arguments["mode"]
+        self._require_a_run_with_a_report(mode)
         # Other playbooks may have tags of their own.
         if installation.is_below(str(self._task.get_path()), installation.PLAYBOOKS):
             for given in ("ansible_run_tags", "ansible_skip_tags"):
@@ -46,17 +54,19 @@ class ActionModule(ActionBase):
                     raise AnsibleError(f"{mistake}; no host was touched")
         hostvars = variables["hostvars"]
         names = [str(name) for name in variables["ansible_play_hosts_all"]]
-        if earlier := self._of_an_earlier_batch(variables, names):
+        controls = _controls(arguments["for_roles"], variables.get("ansible_run_tags") or [])
+        mode = "check" if self._task.check_mode and mode == "enforce" else mode
+        if earlier := self._of_this_play(variables, names, mode, controls):
             return {**result, "proscribe_run": earlier}
         try:
             selection = select(names, hostvars)
             question = Question(
                 project=installation.ROOT,
-                mode="check" if self._task.check_mode and mode == "enforce" else mode,
-                playbook=mode,
+                mode=mode,
+                playbook=arguments["mode"],
                 inventory=[str(source) for source in variables.get("ansible_inventory_sources") or []],
                 limit=str(variables.get("ansible_limit") or ""),
-                controls=_tagged(variables.get("ansible_run_tags") or []),
+                controls=controls,
                 hosts=selection.hosts,
                 groups={
                     str(group): frozenset(map(str, hosts)) for group, hosts in (variables.get("groups") or {}).items()
@@ -73,6 +83,7 @@ class ActionModule(ActionBase):
                 # -b on the command line, which the plays' own `become` would hide
                 "become": bool(self._task.become),
                 "task": str(self._task._uuid),
+                "play": str(self._task.get_play()._uuid),
                 # the hosts of the plays that follow: all of them without a word where nobody is left out
                 "selected": ["all"] if len(selection.hosts) == len(names) else selection.names,
             }
@@ -83,26 +94,48 @@ class ActionModule(ActionBase):
             self._display.warning(warning)
         return result
 
-    def _require_a_run_with_a_report(self) -> None:
+    def _require_a_run_with_a_report(self, mode: str) -> None:
         """Refuse what would end well without having said anything of the hosts."""
         if mistake := objection(C.CONFIG_FILE or "", str(installation.ROOT)):
             raise AnsibleError(mistake)
         if not self._task.run_once:
             raise AnsibleError(f"{self._task.get_path()}: compile_plans expected run_once: true; no host was touched")
+        play = self._task.get_play()
+        if mode != "audit" and str(play.strategy).startswith("mitogen"):
+            raise AnsibleError(
+                f'{play.get_path()}: strategy is "{play.strategy}", expected "linear" in a play that changes hosts: '
+                "Mitogen does not send what modules import by relative names; no host was touched"
+            )
 
-    def _of_an_earlier_batch(self, variables: dict[str, Any], names: list[str]) -> dict[str, Any] | None:
-        """What this very task said in an earlier batch of the play (`serial`): the run is one, and so is its report."""
+    def _of_this_play(
+        self, variables: dict[str, Any], names: list[str], mode: str, controls: list[str]
+    ) -> dict[str, Any] | None:
+        """What was compiled in this play before, by this task in an earlier batch (`serial`), or by that of another
+        role: the run is one, and so is its report.
+        """
         batch = {str(name) for name in variables.get("ansible_play_batch") or names}
-        for name in (name for name in names if name not in batch):
+        task, play = str(self._task._uuid), str(self._task.get_play()._uuid)
+        for name in names:
             run = (variables["hostvars"].raw_get(name).get("proscribe_compiled") or {}).get("proscribe_run") or {}
-            if run.get("task") == self._task._uuid:
+            again = run.get("task") == task and name not in batch
+            of_a_role = self._task._role and run.get("play") == play and run.get("task") != task
+            if again or (of_a_role and (run["mode"], run["controls"]) == (mode, controls)):
                 return dict(plain(run))
         return None
 
 
-def _tagged(tags: list[str]) -> list[str]:
-    """The controls that --tags asks for: all, where no tag names a control."""
-    return [control for control in CONTROLS if control in tags] or list(CONTROLS)
+def _controls(roles: list[str], tags: list[str]) -> list[str]:
+    """The controls that a run is about: of those that its roles are for, the ones that --tags asks for. All, where none
+    of either names a control.
+    """
+    named = {ENFORCING.get(role.rpartition(".")[2]) for role in roles}
+    of_roles = [control for control in CONTROLS if control in named] or list(CONTROLS)
+    tagged = [control for control in CONTROLS if control in tags] or list(CONTROLS)
+    both = [control for control in of_roles if control in tagged]
+    if not both:
+        given, there = " and ".join(tagged), " and ".join(of_roles)
+        raise AnsibleError(f"--tags names {given}, and the roles of this play are for {there}; no host was touched")
+    return both
 
 
 def _playbook_folder(variables: dict[str, Any]) -> Path | None:

@@ -86,7 +86,10 @@ class ActionModule(HostAction):
         given = {**_compiled(run, host), **self._task.args}
         plan = _text(given["plan"]) if "plan" in given else ""
         if not plan and host not in run.get("hosts", {}):
-            raise AnsibleActionFail("plan is required: the host's plan, as compile_plans made it")
+            raise AnsibleActionFail(
+                f"no plan was compiled for {host}: compile_plans did not run for it (--start-at-task and --step can "
+                "leave it out); the host was not touched"
+            )
         arguments, self._task.args = self._task.args, {**given, "plan": {}}  # checking would copy all of the plan
         try:
             _, call = self.validate_argument_spec(COMPLIANCE_STATE_ARGUMENTS)

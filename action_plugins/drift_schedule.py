@@ -14,4 +14,5 @@ from proscribe_action import HostAction, results
 class ActionModule(HostAction):
     """Puts the units of scheduled runs on one machine, or takes them away."""
 
+    counts_for_its_host = False  # the playbook gives the controller's part to the controller
     reader = staticmethod(results.schedule)

@@ -26,11 +26,13 @@ class ActionModule(ActionBase):
         """Answer the task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec(
-            {"step": {"type": "str", "choices": ["decide", "next"], "required": True}}
+            {"step": {"type": "str", "choices": ["decide", "next", "whole"], "required": True}}
         )
         variables = task_vars or {}
-        if arguments["step"] == "decide":
-            result["rollout"] = self._decide(variables)
+        if arguments["step"] in ("decide", "whole"):
+            decided = result["rollout"] = self._decide(variables)
+            if arguments["step"] == "whole" and decided["stop"] and not self._task.check_mode:
+                result.update(failed=True, stopped=True, msg=f"stopped {where(0)}: {decided['stop']}")
         else:
             decided = variables["proscribe_rollout"]["rollout"]
             alive = frozenset(map(str, variables["ansible_play_hosts"]))

@@ -10,12 +10,12 @@ short_description: Reports how a fleet stands against its ban
 description:
   - Collects the host records as they arrive, reconciles them with the hosts that C(compile_plans) expects, prints a
     table, and writes the report to the directory that C(compile_plans) names.
-  - Where the environment variable E(PROSCRIBE_EXIT_FILE) names a file, the exit code that the run should end with is
-    written there. C(docs/report.md) has the table.
-  - Does nothing in a playbook that does not compile plans.
+  - Ends C(ansible-playbook) with the exit code of the report, after all other callbacks. C(docs/report.md) has the
+    table. Where the environment variable E(PROSCRIBE_EXIT_FILE) names a file, the code is written there instead.
+  - Needs no configuration. Ansible loads it beside the playbooks and with the roles, and C(compile_plans) registers it
+    where that was not so.
+  - Does nothing in a playbook that does not compile plans, and leaves other plays alone.
 version_added: "0.1.0"
-requirements:
-  - enable it with C(callbacks_enabled)
 author: The Proscribe developers
 """
 
@@ -70,6 +70,8 @@ from proscribe.report.collection.plays import (
     OBSERVING,
     action_of,
     compiles,
+    concerns,
+    file_of,
     tags_of,
 )
 from proscribe.report.collection.progress import Line, Progress
@@ -82,10 +84,14 @@ from proscribe.report.storage import complete, pruning
 from proscribe.report.storage.files import ReportDirectory
 from proscribe.report.terminal import lifting, summary
 from proscribe.report.text.command import Call
-from proscribe.report.text.wording import clean, message
+from proscribe.report.text.wording import PREFIXES, clean, message
+from proscribe_registration import be_last, failures, manager_of
 
 QUARANTINE = "quarantine"  # the mode of a run over quarantines
 UNREPORTED = ("lift", QUARANTINE)  # the modes of runs that observe nothing
+OURS = {COMPILING, *OBSERVING, *ENFORCING, DECIDING, CUSTODY, CHOOSING}
+# Screens that are one document for a program; what is said beside it goes to stderr.
+DOCUMENTS = ("json", "jsonl")
 
 
 def guarded(method: Callable[..., None]) -> Callable[..., None]:
@@ -118,6 +124,11 @@ def _suits(strategy: str) -> bool:
     return found is None or issubclass(found, strategy_loader.get("linear", class_only=True))
 
 
+def _ours(play: Any) -> bool:
+    """Whether a play is Proscribe's own, or has tasks of its."""
+    return concerns(play) or file_of(play).startswith(f"{PROJECT}/playbooks/")
+
+
 def load_once() -> None:
     """Load what every host's task needs, here, in the process that all workers are forked from: else each of them loads
     and compiles it again (docs/speed.md).
@@ -142,7 +153,7 @@ class CallbackModule(CallbackBase):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
     CALLBACK_NAME = "proscribe_report"
-    CALLBACK_NEEDS_ENABLED = True
+    CALLBACK_NEEDS_ENABLED = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -150,6 +161,11 @@ class CallbackModule(CallbackBase):
 
     def _forget(self) -> None:
         self._ours = False
+        self._alone = False  # no other plays than ours
+        self._manager: Any = None  # Ansible's, where it is known
+        self._playing = False  # a play of ours is run now
+        self._failures = 0  # in plays of ours that are over
+        self._counted = 0  # of Ansible's failures, those before the play that is run now
         self._collector: Collector | None = None
         self._directory: ReportDirectory | None = None
         self._progress: Progress | None = None
@@ -162,20 +178,53 @@ class CallbackModule(CallbackBase):
 
     @guarded
     def v2_playbook_on_start(self, playbook: Any) -> None:
+        plays = playbook.get_plays()
+        if not active.begins(playbook, plays, _suits, self):
+            self.disabled = True  # another one of us, of another name, collects
+            return
         self._forget()
-        active.begins(playbook.get_plays(), _suits)
-        self._ours = any(map(compiles, playbook.get_plays()))
+        self._ours = any(map(compiles, plays))
         if self._ours:
+            self._alone = all(map(_ours, plays))
+            self._manages(manager_of(self))
             load_once()
-            known = tags_of(playbook.get_plays())
+            known = tags_of(plays)
             # Where only unknown tags are named, no task begins that could say so.
             for given in (context.CLIARGS.get("tags"), context.CLIARGS.get("skip_tags")):
                 if mistake := unknown_tags(given or (), known):
                     self._display.error(clean(mistake))
 
+    def joins(self, play: Any, manager: Any) -> None:
+        """Begin within a play, as where a task has included a role that nobody knew of before."""
+        active.begins(play, [play], _suits, self)
+        self._forget()
+        self._ours = True
+        self._manages(manager)
+        self._plays(play, ours=True)
+
     @guarded
     def v2_playbook_on_play_start(self, play: Any) -> None:
+        self._plays(play, ours=_ours(play))
+
+    @guarded
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        self._playing = self._playing or action_of(task) in OURS
+
+    def _manages(self, manager: Any) -> None:
+        if be_last(self, manager):
+            self._manager = manager
+
+    def _plays(self, play: Any, ours: bool) -> None:
+        """A play begins, and so the one before is over."""
+        self._count()
         active.plays_now(play, _suits)
+        self._playing = ours
+
+    def _count(self) -> None:
+        """Count the failures of a play that is over, if it was ours. Those of other plays are Ansible's alone."""
+        before, self._counted = self._counted, failures(self._manager)
+        if self._playing:
+            self._failures += self._counted - before
 
     @guarded
     def v2_runner_on_ok(self, result: Any) -> None:
@@ -200,9 +249,11 @@ class CallbackModule(CallbackBase):
         elif self._course is not None:
             self._course.failed(host, message(result.result.get("msg")))
             self._in_quarantine(self._course, action, host, result.result)
-        elif self._collector is None:
+        elif self._collector is None or not self._playing:
             return
         elif action == DECIDING and result.result.get("stopped"):
+            if "rollout" in result.result:
+                self._collector.decided(result.result["rollout"])
             self._collector.stopped(message(result.result.get("msg")))
         elif action in OBSERVING and isinstance(result.result.get("record"), dict):
             self._answered(self._collector, host, result.result["record"])  # it answered; the host's gate made it fail
@@ -215,6 +266,8 @@ class CallbackModule(CallbackBase):
 
     @guarded
     def v2_runner_on_unreachable(self, result: Any) -> None:
+        if not self._playing:
+            return
         if self._course is not None:
             self._course.failed(result.host.get_name(), f"unreachable: {message(result.result.get('msg'))}")
         if self._collector is not None:
@@ -223,15 +276,18 @@ class CallbackModule(CallbackBase):
 
     @guarded
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        failed = any(stats.failures.values()) or any(stats.dark.values())
+        self._count()
+        anywhere = any(stats.failures.values()) or any(stats.dark.values())
+        failed = anywhere if self._manager is None else self._failures > 0
         if self._mistake:
             self._report_mistake()
         elif self._collector is not None:
             self._end(self._collector, failed)
-        elif self._ours and not failed:
-            self._conclude(verdict.judge([], [], ansible_failed=False))
+        elif self._ours and not anywhere:
+            self._nothing_compiled()
         if self._ours or self._exits:
             self._write_exit()
+            self._leave()
 
     # -- one run -------------------------------------------------------------------------------------------------------
 
@@ -240,6 +296,7 @@ class CallbackModule(CallbackBase):
             return  # the next batch of a play with `serial`: its hosts are among those that are expected
         if self._collector is not None:  # a playbook of several runs: what came before is complete
             self._end(self._collector, ansible_failed=False)
+        self._playing = True
         self._collector, self._directory = Collector(run), None
         self._course = Course(list(run["hosts"])) if run["mode"] == QUARANTINE else None
         name = run["mode"] if run["mode"] in UNREPORTED else run["playbook"]
@@ -320,6 +377,7 @@ class CallbackModule(CallbackBase):
                 width=screen.width,
                 back=back.line(screen.here),
                 apart=apart,
+                controls=collector.run["controls"],
             )
         )
         reached = len(lifting.lifted_hosts(collector.expected, collector.heard))
@@ -387,16 +445,44 @@ class CallbackModule(CallbackBase):
             failures = pruning.prune(self._directory.partial.parent, report["run"]["finished"], keep, needed)
             report["warnings"] += failures
 
+    def _nothing_compiled(self) -> None:
+        """No plans were compiled, and nothing failed. Where the playbook has other plays, that may be meant."""
+        options = [f"--{name.replace('_', '-')}" for name in ("start_at_task", "tags", "skip_tags", "step")]
+        given = [option for option in options if self._given(option)]
+        why = f": {' and '.join(given)} left out the task that compiles the plans" if given else ""
+        if self._alone:
+            decided = verdict.judge([], [], ansible_failed=False)
+            self._conclude(decided._replace(reason=f"nothing was evaluated{why}") if why else decided)
+        elif not given:
+            self._display.warning("Proscribe evaluated nothing in this run: no plans were compiled for its plays")
+
+    @staticmethod
+    def _given(option: str) -> bool:
+        value = context.CLIARGS.get(option.lstrip("-").replace("-", "_"))
+        return bool(value) and value not in ("all", ["all"], ("all",))
+
     def _conclude(self, decided: verdict.Verdict) -> None:
         self._exits.append(decided.exit)
         if decided.reason:
-            code = f"exit {decided.exit}: " if os.environ.get("PROSCRIBE_EXIT_FILE") else ""
-            self._display.display(f"\n{code}{decided.reason}", color=C.COLOR_ERROR)
+            code = f"exit {decided.exit}: " if self._decides() else ""
+            self._show(f"\n{code}{decided.reason}", color=C.COLOR_ERROR)
+
+    def _decides(self) -> bool:
+        """Whether the exit code of this run is the report's."""
+        return bool(os.environ.get("PROSCRIBE_EXIT_FILE")) or self._manager is not None
+
+    def _leave(self) -> None:
+        """End ansible-playbook with the report's exit code, unless somebody else does. All other callbacks have had
+        their turn, and Ansible cleans up on the way; after a failure it begins no other playbook either.
+        """
+        code = verdict.worst_exit([verdict.BROKEN_EXIT] if self._broken else self._exits)
+        if code != verdict.ANSIBLE and self._manager is not None and not os.environ.get("PROSCRIBE_EXIT_FILE"):
+            raise SystemExit(int(code))
 
     def _report_mistake(self) -> None:
         # Our own stdout callback has said it where it happened.
         if C.DEFAULT_STDOUT_CALLBACK != "proscribe_stdout":
-            lines = [clean(line) for line in self._mistake.splitlines()]
+            lines = [clean(line) for line in PREFIXES.sub("", self._mistake).splitlines()]
             self._display.display("\n".join(lines), color=C.COLOR_ERROR)
 
     # -- telling -------------------------------------------------------------------------------------------------------
@@ -411,8 +497,13 @@ class CallbackModule(CallbackBase):
             return
         text = self._progress.update(*self._collector.progress())
         if text:
-            self._display.display(Line.put(text), screen_only=text.endswith("\r"), newline=False)
+            self._show(Line.put(text), screen_only=text.endswith("\r"), newline=False)
             sys.stdout.flush()
+
+    def _show(self, text: str, **options: Any) -> None:
+        """Print beside what the screen of the run prints."""
+        document = C.DEFAULT_STDOUT_CALLBACK.rpartition(".")[2] in DOCUMENTS
+        self._display.display(text, stderr=document, **options)
 
     def _print(self, render: Callable[[summary.Screen], str]) -> None:
         """Print what `render` makes for the screen; a log file gets it without colours."""
@@ -420,7 +511,7 @@ class CallbackModule(CallbackBase):
         size = shutil.get_terminal_size((80, 40))
         colours = interactive and color.ANSIBLE_COLOR and not os.environ.get("NO_COLOR")
         here = where_we_are(os.environ)
-        self._display.display(render(summary.Screen(size.columns, size.lines, colours, here)), screen_only=True)
+        self._show(render(summary.Screen(size.columns, size.lines, colours, here)), screen_only=True)
         if C.DEFAULT_LOG_PATH:
             self._display.display(render(summary.Screen(size.columns, size.lines, False, here)), log_only=True)
 

@@ -8,8 +8,9 @@ name: proscribe_stdout
 type: stdout
 short_description: Shows changes, failures and diffs, and leaves the rest to the report
 description:
-  - In plays of a playbook file that compiles plans it says nothing of tasks that went well. It shows one line for every
-    change, for every failure and for every host that is not reachable, and the diffs with C(--diff).
+  - In Proscribe's own playbooks, and in plays that name its tasks or roles, it says nothing of tasks that went well. It
+    shows one line for every change, for every failure and for every host that is not reachable, and the diffs with
+    C(--diff).
   - With C(-v), and for every other play, it is Ansible's C(default) callback.
 version_added: "0.1.0"
 extends_documentation_fragment:
@@ -44,6 +45,7 @@ from proscribe.report.collection.plays import (
     SCHEDULING,
     action_of,
     compiles,
+    concerns,
     file_of,
     schedules,
 )
@@ -72,18 +74,22 @@ class CallbackModule(Default):
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         plays = playbook.get_plays()
-        self._own_files = {file_of(play) for play in plays if compiles(play) or schedules(play)}
+        files = {file_of(play) for play in plays if compiles(play) or schedules(play)}
+        self._own_files = {file for file in files if file.startswith(f"{PROJECT}/playbooks/")}
         # A playbook of nothing but our plays has no heading either.
-        self._quiet = self._display.verbosity == 0 and bool(plays) and all(file_of(p) in self._own_files for p in plays)
+        self._quiet = self._display.verbosity == 0 and bool(plays) and all(map(self._ours, plays))
         if not self._quiet:
             super().v2_playbook_on_start(playbook)
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
-        self._quiet = self._display.verbosity == 0 and file_of(play) in self._own_files
+        self._quiet = self._display.verbosity == 0 and self._ours(play)
         if self._quiet:
             self._play = play  # the default callback looks at its strategy
         else:
             super().v2_playbook_on_play_start(play)
+
+    def _ours(self, play: Any) -> bool:
+        return file_of(play) in self._own_files or concerns(play) or schedules(play)
 
     # -- what is shown of ours -----------------------------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ short_description: The hosts that a run is about
 description:
   - Gives C(hosts) of a play those that the first play's task selected, C(compile_plans) or C(schedule_plan); nobody
     connects to the others.
-  - Where nothing was selected, as where Ansible only lists or checks the playbook, it is all hosts.
+  - Where Ansible only lists or checks the playbook, it is all hosts. Where it runs the playbook without that task, as
+    with C(--start-at-task), it is none.
 version_added: "0.1.0"
 author: The Proscribe developers
 positional: expected
@@ -46,13 +47,15 @@ REGISTERED = (("proscribe_compiled", "proscribe_run"), ("proscribe_scheduled", "
 
 def proscribe_hosts(hostvars: Any, expected: Iterable[str]) -> list[str]:
     """The selected hosts. Every host of the first play knows them, so the first one that does will do."""
-    for name in expected if hostvars else ():
+    if not hostvars:
+        return ["all"]
+    for name in expected:
         variables = hostvars.raw_get(name)
         for registered, part in REGISTERED:
             selected = ((variables.get(registered) or {}).get(part) or {}).get("selected")
             if selected is not None:
                 return list(map(str, selected)) or list(NOBODY)
-    return ["all"]
+    return list(NOBODY)
 
 
 class FilterModule:

@@ -19,6 +19,13 @@ options:
     type: str
     choices: [audit, enforce, lift, quarantine]
     required: true
+  for_roles:
+    description:
+      - Names of roles. Where some of them are roles of controls, the run is about those controls only.
+      - Roles give the names of all roles of the play, so that the play is one run with one report.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -48,3 +55,6 @@ proscribe_run:
     plans: reports/plans
     hosts: {web01: "sha256:1c0e..."}
 """
+
+if __name__ == "__main__":  # Ansible found no action plugin of this name
+    print('{"failed": true, "msg": "compile_plans needs its action plugin (action_plugins/); no host was touched"}')

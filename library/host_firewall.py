@@ -44,7 +44,7 @@ EXAMPLES = r"""
 RETURN = r"""
 pending:
   description:
-    - A change that the host takes back after RV(pending.within) seconds unless RV(pending.token) confirms it.
+    - A change that the host takes back after C(within) seconds of RV(pending), unless its C(token) confirms it.
     - RV(actions) then names also what is done only with the confirmation.
     - The action plugin confirms it, so a task does not return this.
   returned: when new rules are tried out

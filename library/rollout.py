@@ -13,13 +13,15 @@ description:
     C(proscribe_max_change) allows. The filter C(proscribe_rollout) gives the answer to the play that corrects.
   - V(next) is the first task of every batch. It fails, and with it the play, where the run must not go on; the hosts of
     the batch have not been changed then.
+  - V(whole) decides too, and fails at once where the whole is more than C(proscribe_max_change) allows. It is for plays
+    that correct all their hosts at once, or in batches of their own (C(serial)), each of which is decided by itself.
   - Runs on the controller, once; no host is connected to. C(docs/operations.md) has the rules.
 version_added: "0.1.0"
 options:
   step:
     description: What is asked.
     type: str
-    choices: [decide, next]
+    choices: [decide, next, whole]
     required: true
 notes:
   - Reads what the tasks before it registered as C(proscribe_compiled), C(proscribe_observed) and C(proscribe_rollout).
@@ -44,7 +46,7 @@ EXAMPLES = r"""
 RETURN = r"""
 rollout:
   description: The decision.
-  returned: when O(step=decide)
+  returned: when O(step=decide) or O(step=whole)
   type: dict
   sample:
     hosts: [web01, web02]
@@ -55,3 +57,6 @@ rollout:
     max_failures: 10%
     allow: {}
 """
+
+if __name__ == "__main__":  # Ansible found no action plugin of this name
+    print('{"failed": true, "msg": "rollout needs its action plugin (action_plugins/); no host was touched"}')

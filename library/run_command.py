@@ -43,7 +43,8 @@ text:
   type: str
   sample: "whatsapp: blocked on 3 hosts"
 exit_code:
-  description: The exit code of the command, V(0) or V(1). What these mean is in the help of the command.
+  description: The exit code of the command, V(0), or V(1) where that is an answer of C(explain) or C(diff). With any
+    other the task fails.
   returned: success
   type: int
   sample: 1

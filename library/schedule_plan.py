@@ -42,3 +42,6 @@ schedule:
     drift: {files: {}}
     pull: {files: {}, settings: {}}
 """
+
+if __name__ == "__main__":  # Ansible found no action plugin of this name
+    print('{"failed": true, "msg": "schedule_plan needs its action plugin (action_plugins/); no host was touched"}')

@@ -27,6 +27,7 @@ LONGEST = 3600  # seconds that a change of a host may take: packages are removed
 OBSERVE_TIMEOUT = 300  # seconds that a look may take, where no run was compiled
 ERRORS = 64 * 1024  # bytes of what a program writes to its errors, of which the last are kept
 GRACE = 15.0  # seconds after which a host is given up that does not keep to its own limit
+REMOVE = "remove the keyword from the task, its block, its role or its play; no host was touched"
 INTERPRETER = re.compile(r"/[A-Za-z0-9_./+-]{1,200}")
 
 
@@ -36,6 +37,7 @@ class HostAction(ActionBase):
     TRANSFERS_FILES = False
     _supports_async = False
 
+    counts_for_its_host = True  # what is answered; else the task may be given to another host, or to one for all
     reader: Callable[[object], dict[str, Any]]
     most = MOST
     leash = Leash(0, 0)  # of the call that is made
@@ -44,6 +46,8 @@ class HostAction(ActionBase):
         """Answer the task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
+        if self.counts_for_its_host:
+            self._require_its_host(variables)
         self.leash = leash = Leash(self.most, self.limit(variables) + GRACE)
         answer: dict[str, Any] = {}
         try:
@@ -65,6 +69,14 @@ class HostAction(ActionBase):
             answer = {"failed": True, "msg": leash.why}
         return {**result, **answer}
 
+    def _require_its_host(self, variables: dict[str, Any]) -> None:
+        """Refuse what would report one host's answer as that of another, or of none."""
+        host, name = str(variables.get("inventory_hostname")), self._task.action
+        if (other := self._task.delegate_to) and str(other) != host:
+            raise AnsibleActionFail(f"{name} is delegated to {other}, whose answer would count for {host}: {REMOVE}")
+        if self._task.run_once and len(variables.get("ansible_play_hosts_all") or ()) > 1:
+            raise AnsibleActionFail(f"{name} has run_once, so {host} would be the only host that it is for: {REMOVE}")
+
     def limit(self, _variables: dict[str, Any]) -> float:
         """How many seconds the host has for its answer."""
         return LONGEST
@@ -81,7 +93,7 @@ class HostAction(ActionBase):
         key, found = self._discovered_interpreter_key, str(self._discovered_interpreter)
         return {**read, "ansible_facts": {key: found}} if key and INTERPRETER.fullmatch(found) else read
 
-    def _parse_returned_data(self, res: dict[str, Any], *more: Any) -> Any:
+    def _parse_returned_data(self, res: dict[str, Any], *more: Any, **named: Any) -> Any:
         """Ansible's own parser, but of what the reader lets through: it warns with what else a host printed, and has
         types of its own that a text can stand for. Were it not called, `module` would still read the result.
         """
@@ -92,7 +104,7 @@ class HostAction(ActionBase):
             said = " ".join(f"{res['stdout'][-LINE:]} {(res.get('stderr') or '')[-LINE:]}".split())
             raise Unusable(f"{wrong} (exit code {res.get('rc')}){said and f': {printable(said)}'}") from None
         read = json.dumps(self.reader(answer))
-        return super()._parse_returned_data({**res, "stdout": read, "stderr": ""}, *more)
+        return super()._parse_returned_data({**res, "stdout": read, "stderr": ""}, *more, **named)
 
     def _low_level_execute_command(self, *args: Any, **kwargs: Any) -> Any:
         """Ansible's own, without what could steer a terminal in the errors: Ansible warns with them."""

@@ -18,7 +18,7 @@ import yaml
 from ansible.cli.playbook import PlaybookCLI
 from doc_blocks import CONSOLE, TEXT, Block, Wrong, blocks, commands, spans
 from own_scripts import script_of_tests
-from proscribe.cli import __main__ as words
+from proscribe.cli import command_line as words
 from proscribe.compile.restrictions import PREFIX, RESTRICTIONS
 from proscribe.compile.tags import unknown_tags
 from proscribe.plan import CONTROLS

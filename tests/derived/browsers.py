@@ -9,14 +9,17 @@ from typing import Any
 
 from proscribe.compile.browsers import places
 from proscribe.compile.catalogue import load
-from proscribe.controls.browser.settings import EXTENSIONS, SETTINGS, SIGN_IN, Setting
+from proscribe.controls.browser.settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS, SIGN_IN, Setting
 
 from .part import Part, table
 
 CATALOG = Path(__file__).resolve().parents[2] / "catalog"
 # What the policies of these switches hold is made up from the plan.
 MADE = {EXTENSIONS: ("`ExtensionInstallBlocklist`, `ExtensionInstallAllowlist`", "`ExtensionSettings`")}
-MORE = {SIGN_IN: "; with Google tenants `RestrictSigninToPattern` instead"}
+MORE = {
+    PROXY_EXTENSIONS: ", `PolicyDictionaryMultipleSourceMergeList`",
+    SIGN_IN: "; with Google tenants `RestrictSigninToPattern` instead",
+}
 
 
 def files() -> str:

@@ -1,11 +1,13 @@
 """What becomes of extensions that a real browser has when its policy comes?
 
     python3 browser_extensions.py --browser firefox --policy /etc/later.json /etc/firefox/policies/policies.json DIR...
+    python3 browser_extensions.py --browser chromium DIR...
 
 Starts the browser with the made extensions of some folders (for Firefox, each is named for its id), moves the policy to
 its place, and prints which extensions are at work before and after: {"before": {ID: true, ...}, "after": {ID: false,
-...}, "again": {ID: "what Chromium says when it is to be loaded once more"}}. Standard library only; needs chromium.py
-and marionette.py beside it.
+...}, "again": {ID: "what Chromium says when it is to be loaded once more"}}. Without --policy, the policy is there from
+the start, and it prints {"loaded": {NAME OF DIR: true, ...}}. Standard library only; needs chromium.py and
+marionette.py beside it.
 """
 
 from __future__ import annotations
@@ -72,7 +74,21 @@ def _states(page: Page, ids: dict[str, str]) -> dict[str, bool]:
     return {id_: every.get(id_, False) for id_ in ids}
 
 
-def of_firefox(home: str, folders: list[str], policy: tuple[str, str]) -> dict[str, Any]:
+def loaded_by_chromium(home: str, folders: list[str]) -> dict[str, Any]:
+    """Which extensions a browser takes that has its policy from the start."""
+    loaded = {}
+    executable = shutil.which("chromium") or "chromium"
+    with Chromium(executable, home, more=["--enable-unsafe-extension-debugging"]) as browser:
+        for folder in folders:
+            try:
+                browser.ask("Extensions.loadUnpacked", {"path": folder})
+                loaded[Path(folder).name] = True
+            except ChromiumError:
+                loaded[Path(folder).name] = False
+    return {"loaded": loaded}
+
+
+def of_firefox(home: str, folders: list[str], policy: list[str] | None) -> dict[str, Any]:
     """In one profile, which is started once more: policies are read at the start."""
     put = os.path.join(home, "profile", "extensions")
     os.makedirs(put)
@@ -80,8 +96,8 @@ def of_firefox(home: str, folders: list[str], policy: tuple[str, str]) -> dict[s
         made = shutil.make_archive(os.path.join(home, os.path.basename(folder)), "zip", folder)
         shutil.move(made, os.path.join(put, f"{os.path.basename(folder)}.xpi"))
     states = []
-    for step in ("before", "after"):
-        if step == "after":
+    for step in ("before", "after") if policy else ("loaded",):
+        if policy and step == "after":
             os.rename(*policy)
         with Firefox(shutil.which("firefox-esr") or "firefox-esr", home, UNSIGNED) as browser:
             browser.ask("Marionette:SetContext", {"value": "chrome"})
@@ -89,19 +105,23 @@ def of_firefox(home: str, folders: list[str], policy: tuple[str, str]) -> dict[s
             every = json.loads(browser.ask("WebDriver:ExecuteAsyncScript", script_call)["value"])
             states.append({Path(folder).name: every.get(Path(folder).name, False) for folder in folders})
             browser.quit()
-    return {"before": states[0], "after": states[1], "again": {}}
+    return {"before": states[0], "after": states[1], "again": {}} if policy else {"loaded": states[0]}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Print which extensions are at work before and after a policy comes.")
     parser.add_argument("--browser", choices=["chromium", "firefox"], required=True)
-    parser.add_argument("--policy", nargs=2, metavar=("FROM", "TO"), required=True)
+    parser.add_argument("--policy", nargs=2, metavar=("FROM", "TO"))
     parser.add_argument("folder", nargs="+")
     arguments = parser.parse_args()
-    states = of_chromium if arguments.browser == "chromium" else of_firefox
     with tempfile.TemporaryDirectory(prefix="extensions-", ignore_cleanup_errors=True) as home:
         try:
-            print(json.dumps(states(home, arguments.folder, tuple(arguments.policy))))
+            if arguments.browser == "firefox":
+                print(json.dumps(of_firefox(home, arguments.folder, arguments.policy)))
+            elif arguments.policy:
+                print(json.dumps(of_chromium(home, arguments.folder, tuple(arguments.policy))))
+            else:
+                print(json.dumps(loaded_by_chromium(home, arguments.folder)))
         except (ChromiumError, FirefoxError) as error:
             print(error, file=sys.stderr)
             return 2

@@ -89,7 +89,7 @@ def test_firefox_has_each_policy_with_its_value_and_effect(
         f'ChromeUtils.importESModule("{PRIVATE}").PrivateBrowsingUtils.enabled': False,
         f'Services.policies.getExtensionSettings("{refused}").installation_mode': "blocked",
     }
-    if desired.extensions_allowed:
+    if desired.firefox_allowed:
         effects[f'Services.policies.getExtensionSettings("{UBLOCK["firefox"]}").installation_mode'] = "allowed"
         effects['Services.policies.getExtensionSettings("other@example").installation_mode'] = "blocked"
     questions = [word for question in effects for word in ("--ask", question)]

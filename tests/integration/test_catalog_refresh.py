@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.cli import __main__ as launcher
+from proscribe.cli import command_line as launcher
 from proscribe.cli.catalog import fetching
 
 pytestmark = pytest.mark.integration

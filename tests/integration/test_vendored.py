@@ -24,7 +24,7 @@ proscribe_categories: [webmail]
 proscribe_controls: {apps: 'off', browser: 'off', firewall: 'off', dns: audit}
 proscribe_dns_backend: hosts
 """
-CONFIGURATION = "[defaults]\ncollections_path = collections\ncallbacks_enabled = proscribe.ban.proscribe_report\n"
+CONFIGURATION = "[defaults]\ncollections_path = collections\n"
 SITE = """\
 - name: Our own play
   hosts: all
@@ -117,7 +117,6 @@ def test_a_controllers_job_finds_the_waivers_that_are_named_and_stops_without_th
     team.write(
         {
             "requirements.yml": f"collections:\n  - {{name: '{collection_repository}', type: git, version: v0.1.0}}\n",
-            "ansible.cfg": "[defaults]\ncallbacks_enabled = proscribe.ban.proscribe_report\n",
             "inventory/approvers.yml": "press: {head: head.of.press}\n",
             "inventory/waivers/press-gmail.yml": WAIVER % days,
         }

@@ -13,8 +13,8 @@ from proscribe_action import HostAction
 
 PROJECT = Path(__file__).resolve().parents[2]
 # These run on the controller, whatever host they are for.
-CONTROLLER = {"fail", "set_fact", "include_role", "include_tasks", "import_tasks", "import_playbook"}
-KEYWORDS = {"name", "when", "loop", "loop_control", "register", "run_once", "tags", "vars", "block", "rescue"}
+CONTROLLER = {"fail", "set_fact", "include_role", "include_tasks", "import_tasks", "import_playbook", "import_role"}
+KEYWORDS = {"name", "when", "loop", "loop_control", "register", "run_once", "tags", "vars", "block", "rescue", "notify"}
 OURS = sorted(path.stem for path in (PROJECT / "library").glob("*.py"))
 
 
@@ -31,7 +31,11 @@ def tasks(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def files() -> list[Path]:
-    found = [*PROJECT.glob("playbooks/**/*.yml"), *PROJECT.glob("roles/*/tasks/*.yml")]
+    found = [
+        *PROJECT.glob("playbooks/**/*.yml"),
+        *PROJECT.glob("roles/*/tasks/*.yml"),
+        *PROJECT.glob("roles/*/handlers/*.yml"),
+    ]
     return [path for path in found if "notify" not in (path.stem, path.parent.name)]  # which are for localhost alone
 
 

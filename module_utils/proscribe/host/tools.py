@@ -89,8 +89,7 @@ def _conversation(process: subprocess.Popen[bytes], given: bytes, most: int, tim
     """Give a tool its input and take its output, until it ends. Nobody waits for what it has started and left behind,
     which may hold its output open. Raises _Spent.
     """
-    assert process.stdout and process.stderr
-    said = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
+    said = {stream.fileno(): bytearray() for stream in (process.stdout, process.stderr) if stream}
     out, err = said
     poll = select.poll()
     for descriptor in said:

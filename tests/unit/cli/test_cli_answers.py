@@ -492,3 +492,35 @@ def test_a_service_with_no_package_for_the_host_is_not_said_to_be_blocked_by_its
         assert answer.status != "blocked" or "web addresses" in answer.reasons[0].text
         by_name += "none in a package system of this host" in answer.reasons[0].text
     assert by_name
+
+
+OTHER_ID = "p" * 32
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "status", "reason"),
+    [
+        (OTHER_ID, {}, "depends", "refused if it wants the permission proxy"),
+        ("{01234567-89ab-cdef-0123-456789abcdef}", {}, "depends", "refused if it wants the permission proxy"),
+        (OTHER_ID, {"browser_settings": {"extensions": "allow_list"}}, "blocked", "refuses all but those of"),
+        (OTHER_ID, {"browser_extensions_allowed": [OTHER_ID]}, "open", "proscribe_browser_extensions_allowed names it"),
+        (OTHER_ID, {"browser_settings": {"proxy_extensions": "unmanaged"}}, "open", "leaves other extensions alone"),
+        (OTHER_ID, {"controls": {"browser": "audit"}}, "audited", "nothing is changed"),
+        (OTHER_ID, {"controls": {"browser": "off"}}, "off", "leaves browser off"),
+        (
+            "abcdefghijklmnopabcdefghijklmnop",
+            {"services_exclude": ["parrot"]},
+            "depends",
+            "refused if it wants the permission proxy",
+        ),
+    ],
+)
+def test_an_extension_that_no_restricted_service_has_is_refused_by_the_switches(
+    catalogue: Catalogue, text: str, values: dict[str, Any], status: str, reason: str
+) -> None:
+    about = subject(read(text), catalogue)
+    places = [{"id": family, "family": family} for family in ("chromium", "firefox")]
+    policy = Policy({**plan(catalogue, [], **values), "browsers": places}, restrictions(**values), {}, EVERYTHING)
+    found = answers(about, policy)
+    assert decided(about, found) == status
+    assert reason in texts(found, "browser")

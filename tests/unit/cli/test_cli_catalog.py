@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from proscribe.cli import __main__ as launcher
+from proscribe.cli import command_line as launcher
 from proscribe.cli.catalog.proposing import names_of
 from proscribe.cli.explain.question import read
 from proscribe.cli.explain.relations import remarks, subject

@@ -101,6 +101,18 @@ def test_every_mistake_is_told_at_once():
     assert len(raised.value.errors) == 3
 
 
+def test_allowed_extensions_need_a_setting_that_refuses_others():
+    allowed = ["a" * 32]
+    assert read(browser_extensions_allowed=allowed).browser_extensions_allowed == ("a" * 32,)
+    left = {"proxy_extensions": "unmanaged"}
+    with pytest.raises(PolicyErrors, match="allow_list or proxy_extensions: blocked in proscribe_browser_settings"):
+        read(browser_extensions_allowed=allowed, browser_settings=left)
+    listed = {**left, "extensions": "allow_list"}
+    assert (
+        read(browser_extensions_allowed=allowed, browser_settings=listed).browser_settings["extensions"] == "allow_list"
+    )
+
+
 def test_a_service_both_included_and_excluded_is_a_mistake():
     with pytest.raises(PolicyErrors, match="not in proscribe_services_include too"):
         read(services_include=["slack"], services_exclude=["slack"])

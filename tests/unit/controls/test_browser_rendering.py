@@ -62,7 +62,7 @@ EVERYTHING = rendering.Rules(
 
 
 def test_a_program_that_knows_no_sites_is_told_its_settings_alone() -> None:
-    left = rendering.Rules(settings=EVERYTHING.settings, extensions_allowed=EVERYTHING.extensions_allowed)
+    left = rendering.Rules(settings=EVERYTHING.settings)
     assert EVERYTHING.without_sites() == left
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from proscribe.cli import Refused, quarantine
-from proscribe.cli.__main__ import main
+from proscribe.cli.command_line import main
 from proscribe.custody.request import ARGUMENTS, Request, Wrong, hosts_of, mistyped, read
 
 

@@ -198,10 +198,11 @@ def test_verbose_is_ansibles_own_screen_with_our_table(project):
     assert "apps/wechat  noncompliant  2 hosts: dpkg wechat 4.0, process /opt/wechat/wechat (alice)" in done.stdout
 
 
-def test_without_an_exit_file_the_verdict_is_only_told(project):
+def test_without_an_exit_file_ansible_playbook_itself_ends_with_the_reports_exit_code(project):
     canned = answers(project, {"web01": BAD, "web02": BAD}, gate={"web01": "noncompliant"})
     done = project.run(AUDIT, canned, HOSTS, environment={"PROSCRIBE_EXIT_FILE": ""})
-    assert "\nthe compliance gate (noncompliant) is not met: hosts are noncompliant\n" in done.stdout
+    assert done.returncode == 10
+    assert "\nexit 10: the compliance gate (noncompliant) is not met: hosts are noncompliant\n" in done.stdout
     assert not project.exit_file.exists()
 
 

@@ -11,11 +11,16 @@ from ... import installation
 from .. import Refused
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file beside its place and rename it. Raises Refused."""
+def require_own(path: Path) -> None:
+    """Raises Refused for what is in a collection."""
     if installation.COLLECTION and path.resolve().is_relative_to(installation.ROOT.resolve()):
         expected = "a catalogue of your own (--catalog DIR), or a checkout of the project"
         raise Refused(f"{path} is in the collection, which its installer alone writes; expected {expected}")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file beside its place and rename it. Raises Refused."""
+    require_own(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(

@@ -21,7 +21,7 @@ from .. import Refused
 from .chosen import Chosen
 from .editing import NotEdited, with_dates, with_list
 from .fetching import Fetched, NotFetched, fetch, from_folder
-from .files import write_whole
+from .files import require_own, write_whole
 from .formats import FORMATS, Unreadable, network
 from .proposing import propose
 from .publishers import Publisher, read_publishers
@@ -73,6 +73,8 @@ def _share(text: str) -> int:
 
 def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
     """Refresh some lists, one after the other; what is wrong with one keeps no other back."""
+    if not arguments.dry_run:
+        require_own(chosen.directories[0])
     publishers = {one.id: one for one in read_publishers(chosen.directories[0])}
     for id_ in arguments.id:
         if id_ not in publishers:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Container
 
 from .. import Refused
 from .full_names import Names, examples
-from .layout import place_of
+from .layout import Source, place_of
 
 FENCED = re.compile(r"^(?P<open>```ya?ml\n)(?P<inside>.*?)(?P<close>^```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s#]*)(?P<anchor>#[^)\s]*)?\)")
 
 
-def document(text: str, names: Names, source: str, place: str, shipped: Container[str]) -> str:
+def document(text: str, names: Names, source: str, place: str, shipped: Source) -> str:
     """The text of a file of Markdown, `source` in the checkout and `place` in the collection; a link to what is not
     `shipped` (files of the checkout) becomes its text.
     """
@@ -40,7 +39,7 @@ def document(text: str, names: Names, source: str, place: str, shipped: Containe
     return FENCED.sub(full, LINK.sub(moved, text))
 
 
-def _directory(path: str, shipped: Container[str]) -> str:
+def _directory(path: str, shipped: Source) -> str:
     """Where a directory of the checkout is; "" for one that is not shipped."""
-    inside = any(str(one).startswith(f"{path}/") for one in shipped)  # type: ignore[attr-defined]
+    inside = any(one.startswith(f"{path}/") for one in shipped)
     return posixpath.dirname(place_of(f"{path}/x")) if inside and place_of(f"{path}/x") else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import yaml
@@ -89,7 +89,7 @@ def data(text: str, names: Names, where: str) -> str:
     return _changed(text, names, where, lambda document, root: iter(()))
 
 
-def _changed(text: str, names: Names, where: str, reading: object) -> str:
+def _changed(text: str, names: Names, where: str, reading: Reading) -> str:
     document = _Document(text, names, where)
     edits: list[Edit] = []
     try:
@@ -98,7 +98,7 @@ def _changed(text: str, names: Names, where: str, reading: object) -> str:
         raise Refused(f"{where}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     for root in roots:
         if root is not None:
-            edits += reading(document, root)  # type: ignore[operator]
+            edits += reading(document, root)
             edits += document.templates(root)
     return edited(text, edits)
 
@@ -226,6 +226,9 @@ class _Document:
     def _refused(self, node: yaml.Node | None, found: str, expected: str) -> Refused:
         line = f":{node.start_mark.line + 1}" if node is not None else ""
         return Refused(f"{self.where}{line}: {found}, expected {expected}")
+
+
+Reading = Callable[[_Document, yaml.Node], Iterator[Edit]]  # the names in a document of one kind
 
 
 # -- nodes -------------------------------------------------------------------------------------------------------------

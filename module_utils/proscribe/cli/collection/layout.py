@@ -26,8 +26,8 @@ DIRECTORIES = {
     "docs": "docs",
 }
 FILES = ("LICENSE", "CHANGELOG.md", "SECURITY.md")
-# What builds a collection has no use in one.
-LEFT_OUT = ("module_utils/proscribe/cli/collection/",)
+# What builds a collection has no use in one, and Galaxy takes no module of that name.
+LEFT_OUT = ("module_utils/proscribe/cli/collection/", "module_utils/proscribe/cli/__main__.py")
 NEVER = ("__pycache__", ".git")  # of a directory that is no git checkout
 LARGEST = 16 * 1024 * 1024  # bytes of one file
 
@@ -46,9 +46,11 @@ def place_of(path: str) -> str:
 
 def source_files(root: Path) -> Source:
     """The files of a checkout that a collection is made of: those that git tracks, or all that were shipped where there
-    is no git. Raises Refused for a link, and for what is no plain file.
+    is no git. Raises Refused for a link, and for what is no plain file. A link to one of DIRECTORIES only says where
+    Ansible finds that in a checkout, so a collection has none.
     """
-    paths = [path for path in sorted(_tracked(root) or _shipped(root)) if place_of(path)]
+    found = sorted(_tracked(root) or _shipped(root))
+    paths = [path for path in found if place_of(path) and not _leads_to_plugins(root, path)]
     return {path: _content(root, path) for path in paths}
 
 
@@ -74,6 +76,11 @@ def _shipped(root: Path) -> Iterator[str]:
             inside = Path(place).relative_to(root)
             links = [name for name in below if Path(place, name).is_symlink()]
             yield from ((inside / name).as_posix() for name in (*names, *links))
+
+
+def _leads_to_plugins(root: Path, path: str) -> bool:
+    link = root / path
+    return link.is_symlink() and link.resolve() in {(root / directory).resolve() for directory in DIRECTORIES}
 
 
 def _content(root: Path, path: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,8 +11,10 @@ import yaml
 
 from .. import Refused
 from .full_names import Names
+from .layout import Source, text_of
 
-GROUP = "ban"  # for module_defaults: group/NAMESPACE.NAME.ban
+# For module_defaults, `group/NAMESPACE.NAME.controls`: the modules that have the options of this fragment.
+GROUP, SHARED = "controls", "proscribe_enforcing"
 TAGS = ["security", "linux", "compliance", "firewall", "dns", "browser"]
 AUTHORS = ["The Proscribe developers"]
 REQUIREMENT = re.compile(r"ansible-core(?P<range>[<>=.,\d]+)")
@@ -67,9 +70,13 @@ def galaxy(release: Release) -> str:
     return _dumped({**said, **({"repository": release.repository} if release.repository else {})})
 
 
-def runtime(release: Release) -> str:
-    """meta/runtime.yml: the Ansible that it needs, and the group of modules for module_defaults."""
-    modules = sorted(release.names.modules)
+def runtime(release: Release, source: Source) -> str:
+    """meta/runtime.yml: the Ansible that it needs, and the group of modules for module_defaults. Raises Refused."""
+    shared = re.compile(rf"^extends_documentation_fragment: {SHARED}$", re.MULTILINE)
+    paths = [path for path in source if path.startswith("library/") and shared.search(text_of(path, source[path]))]
+    modules = [posixpath.splitext(posixpath.basename(path))[0] for path in sorted(paths)]
+    if not modules:
+        raise Refused(f"library: found no module with the fragment {SHARED}, expected those of the controls")
     return _dumped({"requires_ansible": release.requires_ansible, "action_groups": {GROUP: modules}})
 
 
@@ -96,5 +103,12 @@ def changelog(text: str, version: str) -> str:
     return _dumped({"ancestor": None, "releases": releases})
 
 
+class _Dumper(yaml.SafeDumper):
+    """Lists are indented below their key, as ansible-lint wants them."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
 def _dumped(value: Any) -> str:
-    return "---\n" + yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
+    return "---\n" + yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)

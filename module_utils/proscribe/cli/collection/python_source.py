@@ -15,9 +15,13 @@ import yaml
 from .. import Refused
 from .full_names import Edit, Names, edited, examples
 
-PACKAGES = re.compile(r"(?:ansible\.module_utils\.)?(proscribe(?:_action|_module)?(?:\..+)?)")
+PACKAGES = re.compile(r"(?:ansible\.module_utils\.)?(proscribe(?:_\w+)?(?:\..+)?)")
 FROM = re.compile(r"from\s+([\w.]+)")
 DOCUMENTATION, EXAMPLES = "DOCUMENTATION", "EXAMPLES"
+LICENSE = "# SPDX-License-Identifier: GPL-3.0-or-later\n"
+# Ansible's checks want the licence in words, and an author's account on GitHub or this mark.
+IN_WORDS = "# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)\n"
+UNKNOWN = " (!UNKNOWN)"
 LINK = re.compile(r"\b(?P<kind>[MP])\((?P<name>\w+)(?P<rest>#\w+)?\)")  # a module or plugin, in Ansible's markup
 
 
@@ -29,7 +33,7 @@ def plugin(text: str, names: Names, where: str) -> str:
         raise Refused(f"{where}:{error.lineno}: cannot be read as Python: {error.msg}") from None
     starts = _starts(text)
     edits = [*_imports(tree, text, starts, names, where), *_documentation(tree, text, starts, names, where)]
-    return edited(text, [*edits, *_without_place(tree, text, starts)])
+    return edited(text, [*edits, *_without_place(tree, text, starts)]).replace(LICENSE, LICENSE + IN_WORDS, 1)
 
 
 def linked(text: str, names: Names) -> str:
@@ -91,7 +95,7 @@ def _documentation(tree: ast.Module, text: str, starts: list[int], names: Names,
 
 
 def _fragments(text: str, names: Names) -> str:
-    """Documentation that names its fragments in full."""
+    """Documentation that names its fragments in full, and its author as Ansible's checks want it."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     edits: list[Edit] = []
     for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
@@ -100,6 +104,8 @@ def _fragments(text: str, names: Names) -> str:
             for scalar in scalars:
                 if scalar.value in names.fragments:
                     edits.append((scalar.start_mark.index, scalar.end_mark.index, names.full(scalar.value)))
+        elif key.value == "author" and isinstance(value, yaml.ScalarNode):
+            edits.append((value.end_mark.index, value.end_mark.index, UNKNOWN))
     return edited(text, edits)
 
 

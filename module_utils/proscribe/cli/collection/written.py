@@ -23,7 +23,7 @@ def collection_files(source: Source, names: Names, release: metadata.Release) ->
     made = {
         "README.md": readme,
         "galaxy.yml": metadata.galaxy(release),
-        "meta/runtime.yml": metadata.runtime(release),
+        "meta/runtime.yml": metadata.runtime(release, source),
         "changelogs/changelog.yaml": metadata.changelog(
             text_of("CHANGELOG.md", source["CHANGELOG.md"]), release.version
         ),

@@ -35,7 +35,8 @@ CONCERNED = ("is", "blocks", "program", "file", "address")  # how a question has
 
 EPILOG = """\
 NAME may be a host (mail.google.com), a URL, an address or a network (with a port: 9.9.9.9:853, [2620:fe::fe]:853),
-a service (gmail), a program: a package, flatpak, process or path (org.telegram.desktop), or a file (WeChat.AppImage).
+a service (gmail), a program: a package, flatpak, process or path (org.telegram.desktop), a file (WeChat.AppImage),
+or a browser extension by its id.
 The newest reports say which package systems and browsers a host has; without a report, the answer covers each of them.
 
 Answers: blocked; depends (on something that only the host knows, and the reason says on what); audited (counts against
@@ -97,7 +98,8 @@ def run(arguments: argparse.Namespace) -> int:
     now = arguments.at or datetime.datetime.now(datetime.timezone.utc)
     hosts = inventory.question(arguments)
     compiled = compile_hosts(hosts, now)
-    known = facts.known(installation.reports(), compiled.hosts)
+    reports = installation.reports()
+    known = facts.known(reports, compiled.hosts)
     if question is None:
         results = compare(Path(arguments.expect), hosts.groups, compiled, known)
         if arguments.json:

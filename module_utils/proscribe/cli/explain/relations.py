@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ...compile import grammar
 from ...compile.catalogue import Catalogue, Service
 from ...compile.claims import SHARED
 from ...compile.feeds import Feed
@@ -20,7 +21,8 @@ from . import file_names
 from .question import Question
 
 SERVICE, PROGRAM, NAME, ADDRESS, FILE = "service", "program", "name", "address", "file"
-EXTENSION = "extension"  # in what a relation names: `chrome extension <id>`
+# One that the catalogue does not have; also in what a relation names: `chrome extension <id>`.
+EXTENSION = "extension"
 
 
 # The names that the compiler lets no service block, and those above one: each with the name that says why.
@@ -44,7 +46,7 @@ class Relation(NamedTuple):
 class Subject(NamedTuple):
     """What a question turned out to be about."""
 
-    kind: str  # SERVICE, PROGRAM, NAME, ADDRESS or FILE
+    kind: str  # SERVICE, PROGRAM, NAME, ADDRESS, FILE or EXTENSION
     question: Question
     relations: tuple[Relation, ...]
 
@@ -80,6 +82,8 @@ def subject(question: Question, catalogue: Catalogue) -> Subject:
         return Subject(SERVICE, question, tuple(same))
     if question.host:
         return Subject(NAME, question, ())
+    if not all(mistake(question.word) for mistake in (grammar.chrome_extension, grammar.firefox_extension)):
+        return Subject(EXTENSION, question, ())
     raise Refused(
         f"{question.word!r} is neither a service nor a program of the catalogue, nor a host name with a dot in it"
         f"{close_to(as_id, catalogue.services)}"

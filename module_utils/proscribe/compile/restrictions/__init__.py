@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ...controls.browser.settings import ALLOW_LIST, EXTENSIONS
+from ...controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
 from ...policy_errors import Expected, PolicyError, PolicyErrors, close_to
 from ..unquoted import written_right
 from .controls import DNS_BACKENDS as DNS_BACKENDS
@@ -83,9 +83,10 @@ def read_in_part(values: Mapping[str, Any], where: Callable[[str], str]) -> tupl
             expected = wrong.expected + written_right(PREFIX + name, wrong, place)
             errors.append(PolicyError(place, PREFIX + name + wrong.key, wrong.value, expected))
     listed = read["browser_extensions_allowed"]
-    allowing = read["browser_settings"].get(EXTENSIONS) == ALLOW_LIST
-    if listed and not allowing and sound >= {"browser_extensions_allowed", "browser_settings"}:
-        expected = "extensions: allow_list in proscribe_browser_settings"
+    chosen = read["browser_settings"]
+    refusing = chosen.get(EXTENSIONS) == ALLOW_LIST or chosen.get(PROXY_EXTENSIONS) == BLOCKED
+    if listed and not refusing and sound >= {"browser_extensions_allowed", "browser_settings"}:
+        expected = "extensions: allow_list or proxy_extensions: blocked in proscribe_browser_settings"
         note(PREFIX + "browser_extensions_allowed[0]", listed[0], expected)
     if both := set(read["services_include"]) & set(read["services_exclude"]):
         at = list(values[PREFIX + "services_exclude"]).index(min(both))

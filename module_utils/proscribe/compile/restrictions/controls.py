@@ -82,7 +82,10 @@ class Browsers:
         "Bypasses that browsers offer: each is blocked or unmanaged; the defaults are in docs/browsers.md.",
     )
     browser_extensions_allowed: tuple[str, ...] = variable(
-        [], read_extensions, "With browser_settings.extensions: allow_list, the only extensions that may be installed."
+        [],
+        read_extensions,
+        "Extensions that may set a proxy although browser_settings.proxy_extensions is blocked; with extensions: "
+        "allow_list, the only ones that may be installed.",
     )
     probe: bool = variable(
         False,

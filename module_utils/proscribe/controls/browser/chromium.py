@@ -10,15 +10,26 @@ chromium_folder.
 from __future__ import annotations
 
 import json
-from typing import Any, Collection, Iterable
+from typing import Any, Collection, Iterable, Mapping
 
 from ...host import WRITTEN_BY
+from .extension_settings import EXTENSION_SETTINGS, due
 from .observed import MARK
 from .places import Place
 from .rendering import Name, Rules
-from .settings import ALLOW_LIST, EXTENSIONS, GOOGLE_TENANTS, MICROSOFT_TENANTS, PRIVATE_LOGIN, SETTINGS, SIGN_IN
+from .settings import (
+    ALLOW_LIST,
+    EXTENSIONS,
+    GOOGLE_TENANTS,
+    MICROSOFT_TENANTS,
+    PRIVATE_LOGIN,
+    PROXY_EXTENSIONS,
+    SETTINGS,
+    SIGN_IN,
+)
 
 BLOCK, ALLOW, MERGE = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceMergeList"
+MERGE_DICTIONARIES = "PolicyDictionaryMultipleSourceMergeList"
 NO_EXTENSIONS, SOME_EXTENSIONS = "ExtensionInstallBlocklist", "ExtensionInstallAllowlist"
 # Edge's own name for it: https://learn.microsoft.com/deployedge/microsoft-edge-policies#inprivatemodeavailability
 EDGE = {"IncognitoModeAvailability": "InPrivateModeAvailability"}
@@ -45,10 +56,12 @@ def closing(rules: Rules, place: Place) -> dict[str, dict[str, Any]]:
         elif id_ == EXTENSIONS and value == ALLOW_LIST:
             said = {
                 NO_EXTENSIONS: ["*"],
-                SOME_EXTENSIONS: [one for one in rules.extensions_allowed if _of_chrome(one)],
+                SOME_EXTENSIONS: list(rules.chrome_allowed),
             }
         elif id_ == EXTENSIONS:
             said = {NO_EXTENSIONS: list(rules.chrome_extensions)}
+        elif id_ == PROXY_EXTENSIONS:
+            said = {EXTENSION_SETTINGS: due({}, rules.chrome_allowed)}
         if place.browsers == ("microsoft_edge",):
             said = {EDGE.get(name, name): value for name, value in said.items()}
         else:
@@ -62,10 +75,6 @@ def closing(rules: Rules, place: Place) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _of_chrome(extension: str) -> bool:
-    return len(extension) == 32 and extension.isalpha()
-
-
 def _accounts_of(domains: Iterable[str]) -> str:
     """A pattern of the accounts of some domains, which Chromium takes for the whole name."""
     return ".*@(" + "|".join(domain.replace(".", "[.]") for domain in domains) + ")"
@@ -77,18 +86,24 @@ def policies(
     shut: Collection[Name] = (),
     merged: Iterable[str] = (),
     decided: Collection[str] = (),
+    of_extensions: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What the file has to say; {} when there is nothing to say.
 
     `shut` are names that the organisation's own files block: Proscribe does not open them. `merged` are the lists that
-    other files want joined, `decided` the settings that the organisation has answered itself.
+    other files want joined, `decided` the settings that the organisation has answered itself. `of_extensions` is what
+    closes PROXY_EXTENSIONS beside other files.
     """
     if not rules:
         return {}
     said: dict[str, Any] = {MARK: WRITTEN_BY}
     lists = [BLOCK, ALLOW]
     for id_, closed in closing(rules, place).items():
-        if id_ not in decided:
+        if id_ == PROXY_EXTENSIONS:
+            said.update(
+                {**closed, MERGE_DICTIONARIES: [EXTENSION_SETTINGS]} if of_extensions is None else of_extensions
+            )
+        elif id_ not in decided:
             said.update(closed)
             lists += [name for name, value in closed.items() if isinstance(value, list)]
     if rules.block:

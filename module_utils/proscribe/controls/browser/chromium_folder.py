@@ -13,6 +13,7 @@ from .chromium import (
     BLOCK,
     EDGE,
     MERGE,
+    MERGE_DICTIONARIES,
     NO_EXTENSIONS,
     PREDICTION,
     SOME_EXTENSIONS,
@@ -22,12 +23,14 @@ from .chromium import (
     policies,
     render,
 )
+from .chromium_extensions import Fit, Lists, by_id, deciding, effective, fitted, flawed, openings, together
 from .chromium_file import File, all_texts, check_file
+from .extension_settings import EVERY, EXTENSION_SETTINGS, MODE, PERMISSION, REFUSING
 from .matching import Closest, chromium_entry
 from .observed import MARK, Observed, faults
 from .places import Place
 from .rendering import CHROMIUM_ENTRIES, MOST_ENTRIES, Name, Rules
-from .settings import EXTENSIONS, SETTINGS
+from .settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS
 
 # The browsers whose own folders are known to take CHROMIUM_ENTRIES, since Chromium was tried; of others with another
 # maker nobody knows it.
@@ -36,7 +39,7 @@ TRIED = frozenset({"chromium", "google_chrome"})
 _EVER_SAID = {
     *(MARK, BLOCK, ALLOW, MERGE, PREDICTION, TENANT_DOMAINS, TENANT_HEADERS, NO_EXTENSIONS, SOME_EXTENSIONS),
     *(name for row in SETTINGS.values() for name in row.chromium),
-    *("RestrictSigninToPattern", *EDGE.values()),
+    *("RestrictSigninToPattern", MERGE_DICTIONARIES, *EDGE.values()),
 }
 
 
@@ -54,6 +57,7 @@ class Folder:
         self.backups: list[str] = []
         for name in host.list(self.directory):
             self._sort(host, name)
+        self._fit = self._fitted()
         self.expected = self._expected()
 
     def _sort(self, host: Host, name: str) -> None:
@@ -80,10 +84,16 @@ class Folder:
         foreign = Closest(self._listed(BLOCK), self._listed(ALLOW), in_part=True)
         shut = [one for one in self.rules.allow if foreign.blocked(one)]
         merged = (name for name in self._listed(MERGE) if isinstance(name, str))
-        said = policies(self.rules, self.place, shut, merged, self.decided())
+        said = policies(self.rules, self.place, shut, merged, self.decided(), self._fit.policies)
         if any(PREDICTION in file.said for file in self.foreign):
             said.pop(PREDICTION, None)
         return said
+
+    def _fitted(self) -> Fit:
+        """What closes PROXY_EXTENSIONS beside the other files."""
+        if PROXY_EXTENSIONS not in dict(self.rules.settings):
+            return Fit({})
+        return fitted(self.foreign, self.own_name, self.rules.chrome_allowed)
 
     def decided(self) -> set[str]:
         """The settings that the organisation has answered itself, in a file of its own."""
@@ -135,7 +145,7 @@ class Folder:
         for file in sorted(self.foreign):
             if file.name < self.own_name:
                 continue  # Proscribe's comes later, and has the last word
-            for setting in sorted(set(self.expected) & set(file.said) - {MARK} - joined):
+            for setting in sorted(set(self.expected) & set(file.said) - {MARK, *self._fit.policies} - joined):
                 value = file.said[setting]
                 if setting == MERGE:
                     if not isinstance(value, list) or not joined <= set(map(str, value)):
@@ -145,6 +155,18 @@ class Folder:
                 elif value != self.expected[setting]:
                     found.append(f"{file.name} overrides {setting} of {self.own_name}")
         return found
+
+    def unfit(self) -> list[str]:
+        """Files that leave Proscribe's no room to block a permission of extensions."""
+        if self._fit.fits:
+            return []
+        names = ", ".join(
+            file.name for file in sorted(self.foreign) if {EXTENSION_SETTINGS, MERGE_DICTIONARIES} & set(file.said)
+        )
+        return [
+            f"{names}: {self.own_name} cannot block the permission {PERMISSION} beside their {EXTENSION_SETTINGS}"
+            f' without changing their effect: add it to blocked_permissions of "*" there'
+        ]
 
     def _spoiling(self, joined: set[str]) -> list[str]:
         """Files whose part of a joined list is none that Chromium takes, and costs it the parts of all others."""
@@ -194,7 +216,8 @@ class Folder:
         own_allow = set(self.rules.allow)
         openings = [e.name for e in entries if e.name not in own_allow and required.blocked(e.name)]
         overriding = self.overriding()
-        wrong = [*self.faults.file, *self.faults.directories, *self._differences(), *overriding, *self.loose()]
+        wrong = [*self.faults.file, *self.faults.directories, *self._differences()]
+        wrong += [*overriding, *self.unfit(), *self.loose()]
         wrong += [f"{name} beside it is a copy of it, and counts" for name in self.backups]
         many = {name: entries for name, entries in ((BLOCK, block), (ALLOW, allow)) if self._too_many(name, entries)}
         cut = {name: self._too_many(name, many[name]) for name in many if len(many[name]) > CHROMIUM_ENTRIES}
@@ -234,8 +257,10 @@ class Folder:
         wrong = {
             id_: next(filter(None, (self._open(policy, value) for policy, value in closed.items())), "")
             for id_, closed in closing(self.rules, self.place).items()
-            if id_ not in decided
+            if id_ not in decided and id_ != PROXY_EXTENSIONS
         }
+        if PROXY_EXTENSIONS in dict(self.rules.settings):
+            wrong[PROXY_EXTENSIONS] = self._proxies()
         return {id_: why for id_, why in wrong.items() if why}
 
     def _open(self, policy: str, value: Any) -> str:
@@ -248,18 +273,47 @@ class Folder:
             return f"{policy} is without {missing[0]}" if missing else ""
         return "" if canonical(found) == canonical(value) else f"{name} sets {policy} to {json.dumps(found)}"
 
+    def _proxies(self) -> str:
+        """Why extensions may have a proxy that should not; "" if none may."""
+        files = self._read()
+        settings = effective(files)
+        lists = Lists(self.effective(NO_EXTENSIONS), self.effective(SOME_EXTENSIONS), self._forced())
+        open_ = list(openings(settings, lists, self.rules.chrome_allowed))
+        if not open_:
+            return ""
+        if open_[0] == EVERY:
+            return self._why() or next(iter(self.unfit()), "") or self._undecided(files)
+        key = next((one for one in settings if open_[0] in (one, *one.split(","))), "")
+        name = deciding(files, key) if key else ""
+        more = f", and {len(open_) - 1} more" if len(open_) > 1 else ""
+        where = name or "a list of the organisation's"
+        allowed = "proscribe_browser_extensions_allowed"
+        return (
+            f"{where} lets {open_[0]}{more} have the permission {PERMISSION}: refuse it there, or name it in {allowed}"
+        )
+
+    def _undecided(self, files: list[File]) -> str:
+        if key := flawed(together(files)):
+            return (
+                f'{deciding(files, key)}: the entry "{key}" is not valid, and costs all {EXTENSION_SETTINGS} its effect'
+            )
+        name = deciding(files, EVERY)
+        return f'{name or self.own_name} does not block the permission {PERMISSION} in "*" of {EXTENSION_SETTINGS}'
+
+    def _forced(self) -> list[str]:
+        return [str(one).partition(";")[0] for one in self.effective("ExtensionInstallForcelist")]
+
     def _unblocked(self) -> set[str]:
         """The extensions that have to be refused and are not. An exception wins over a refusal:
         https://chromeenterprise.google/policies/#ExtensionSettings
         """
         blocked, allowed = self.effective(NO_EXTENSIONS), self.effective(SOME_EXTENSIONS)
-        said = self.source("ExtensionSettings")[1]
-        by_id = said if isinstance(said, dict) else {}
-        forced = [str(one).partition(";")[0] for one in self.effective("ExtensionInstallForcelist")]
+        entries = by_id(effective(self._read()))
+        forced = self._forced()
         found = set()
         for id_ in self.rules.chrome_extensions if EXTENSIONS in dict(self.rules.settings) else ():
-            mode = by_id.get(id_, {}).get("installation_mode") if isinstance(by_id.get(id_), dict) else None
-            refused = mode in ("blocked", "removed") or (mode is None and (id_ in blocked or "*" in blocked))
+            mode = entries.get(id_, {}).get(MODE)
+            refused = mode in REFUSING or (mode is None and (id_ in blocked or "*" in blocked))
             if not refused or (mode is None and (id_ in allowed or id_ in forced)):
                 found.add(id_)
         return found

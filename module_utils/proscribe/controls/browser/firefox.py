@@ -8,17 +8,18 @@ A file in which nothing but Proscribe's own part stands needs no more than a com
 from __future__ import annotations
 
 import json
-from typing import Any, Iterable
+from typing import Any, Iterable, Mapping
 
 from ...host import WRITTEN_BY
 from ...tuples import NamedTuple
+from .extension_settings import EXTENSION_SETTINGS, MODE, due
 from .observed import MARK
 from .places import THUNDERBIRD, Place
 from .rendering import Name, Rules, above, covers
-from .settings import ALLOW_LIST, EXTENSIONS, GOOGLE_TENANTS, PRIVATE_LOGIN, SETTINGS
+from .settings import ALLOW_LIST, BLOCKED, EXTENSIONS, GOOGLE_TENANTS, PRIVATE_LOGIN, PROXY_EXTENSIONS, SETTINGS
 
 FILTER, DNS, TENANTS = "WebsiteFilter", "DNSOverHTTPS", "AllowedDomainsForApps"
-EXTENSION_SETTINGS, PREFERENCES = "ExtensionSettings", "Preferences"
+PREFERENCES = "Preferences"
 # Without it, Firefox (153) connects to a site of its command line before it checks whether that is blocked. It still
 # looks up the name: no preference was found that keeps it from that.
 NO_SPECULATION = {"network.http.speculative-parallel-limit": {"Value": 0, "Status": "locked"}}
@@ -95,17 +96,22 @@ def closing(rules: Rules, place: Place) -> dict[str, dict[str, Any]]:
             said = {}
         elif id_ == EXTENSIONS:
             ids = rules.firefox_extensions
-            by_id = {one: {"installation_mode": "blocked"} for one in (["*"] if value == ALLOW_LIST else ids)}
+            by_id = {one: {MODE: "blocked"} for one in (["*"] if value == ALLOW_LIST else ids)}
             if value == ALLOW_LIST:
-                by_id.update(
-                    (one, {"installation_mode": "allowed"}) for one in rules.extensions_allowed if not one.isalpha()
-                )
+                by_id.update((one, {MODE: "allowed"}) for one in rules.firefox_allowed)
             said = {EXTENSION_SETTINGS: by_id} if by_id else {}
+        elif id_ == PROXY_EXTENSIONS:
+            said = {EXTENSION_SETTINGS: due({}, rules.firefox_allowed, _refused(rules))}
         if said:
             found[id_] = said
     if rules.google_domains:
         found[GOOGLE_TENANTS] = {TENANTS: ",".join(rules.google_domains)}
     return found
+
+
+def _refused(rules: Rules) -> tuple[str, ...]:
+    """The extensions that are refused by their ids, so that no exception speaks for them."""
+    return rules.firefox_extensions if dict(rules.settings).get(EXTENSIONS) == BLOCKED else ()
 
 
 def policies(rules: Rules, place: Place, listed: Lists) -> dict[str, Any]:
@@ -115,9 +121,15 @@ def policies(rules: Rules, place: Place, listed: Lists) -> dict[str, Any]:
         said[FILTER] = {"Block": listed.block, **({"Exceptions": listed.exceptions} if listed.exceptions else {})}
         said[PREFERENCES] = dict(NO_SPECULATION)
     for closed in closing(rules, place).values():
-        for name, value in closed.items():  # several settings may have preferences
-            said[name] = {**said[name], **value} if name in said else value
+        for name, value in closed.items():  # several settings may have preferences, or say something of "*"
+            said[name] = tables_joined(said[name], value) if name in said else value
     return said
+
+
+def tables_joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Two tables of entries in one. Of an entry that both have, the fields are joined, and the other's count."""
+    both = {key: {**one[key], **other[key]} for key in one if key in other}
+    return {**one, **other, **both}
 
 
 def render(document: dict[str, Any]) -> bytes:

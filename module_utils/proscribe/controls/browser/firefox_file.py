@@ -21,13 +21,23 @@ from typing import Any, Mapping, Sequence
 from ...host import SIGNED, STATE_DIRECTORY, ControlError, Host, Unseen
 from ...plan import canonical
 from ...tuples import NamedTuple
-from .firefox import EXTENSION_SETTINGS, FILTER, Lists, closing, lists, policies, render
+from .extension_settings import EVERY, EXTENSION_SETTINGS, MODE, PERMISSION, entry_of
+from .extension_settings import closes as closes_proxies
+from .firefox import FILTER, Lists, closing, lists, policies, render
 from .firefox_merge import assumed_ours, closes, merge, parse, same, without_ours
 from .matching import Closest, Unless, firefox_entry
 from .observed import MARK, Observed, faults
 from .places import Place
 from .rendering import MOST_ENTRIES, Name, Rules
-from .settings import EXTENSIONS, MICROSOFT_TENANTS, PRIVATE_LOGIN
+from .settings import EXTENSIONS, MICROSOFT_TENANTS, PRIVATE_LOGIN, PROXY_EXTENSIONS
+
+# What Firefox (153) wants of "*". Of an extension's own entry, what is wrong there costs that entry alone.
+DEFAULT_FIELDS: Mapping[str, type] = {
+    "blocked_install_message": str,
+    "temporarily_allow_weak_signatures": bool,
+    **dict.fromkeys(("allowed_permissions", "allowed_types", "blocked_permissions", "install_sources"), list),
+    **dict.fromkeys(("restricted_domains", "runtime_allowed_hosts", "runtime_blocked_hosts"), list),
+}
 
 
 class Note(NamedTuple):
@@ -217,12 +227,36 @@ class PolicyFile:
         wrong = {
             id_: self.lost or f"{', '.join(closed)}: not set, or not locked"
             for id_, closed in closing(self.rules, self.place).items()
+            if id_ != PROXY_EXTENSIONS
             if not all(closes(name, said.get(name), value) for name, value in closed.items())
         }
+        if PROXY_EXTENSIONS in closing(self.rules, self.place) and (why := self._proxies(said)):
+            wrong[PROXY_EXTENSIONS] = self.lost or why
         effect = Unless(_filter({"policies": said}, "Block"), _filter({"policies": said}, "Exceptions"))
         if self.rules.microsoft_tenants and not effect.blocked(Name(PRIVATE_LOGIN)):
             wrong[MICROSOFT_TENANTS] = self.lost or f"{PRIVATE_LOGIN} is not blocked"
         return wrong
+
+    def _proxies(self, said: Mapping[str, Any]) -> str:
+        """Why extensions may have a proxy that should not; "" if none may."""
+        settings = entry_of(said, EXTENSION_SETTINGS)
+        default = entry_of(settings, EVERY)
+        if wrong := [
+            field for field, kind in DEFAULT_FIELDS.items() if not isinstance(default.get(field, kind()), kind)
+        ]:
+            return f'{wrong[0]} of "*" in {EXTENSION_SETTINGS} is of a wrong type, and costs all of it its effect'
+        if default.get(MODE) == "removed" or not closes_proxies(default, of_all=True):
+            return f'the permission {PERMISSION} is not blocked in "*" of {EXTENSION_SETTINGS}'
+        others = (id_ for id_ in sorted(settings) if id_ != EVERY and id_ not in self.rules.firefox_allowed)
+        open_ = [id_ for id_ in others if not closes_proxies(entry_of(settings, id_))]
+        if not open_:
+            return ""
+        more = f", and {len(open_) - 1} more," if len(open_) > 1 else ""
+        allowed = "proscribe_browser_extensions_allowed"
+        return (
+            f"the organisation's {EXTENSION_SETTINGS} let {open_[0]}{more} have the permission {PERMISSION}: refuse it"
+            f" there, or name it in {allowed}"
+        )
 
     def _unblocked(self, said: Mapping[str, Any]) -> set[str]:
         """The extensions that have to be refused and are not."""

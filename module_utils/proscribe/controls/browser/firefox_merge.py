@@ -6,8 +6,8 @@ it; and `current`, what is there now. `without_ours` takes `current` and undoes 
 edit and stays. So an edit of the merged file survives the next run and the lift, and of Proscribe nothing does.
 
 The merge keeps every setting of the organisation. The lists of WebsiteFilter are joined, and so are ExtensionSettings
-and Preferences, entry by entry; a Proxy of its own is kept and locked; what else the plan asks for is replaced where it
-is weaker.
+and Preferences, entry by entry, and "*" of ExtensionSettings field by field; a Proxy of its own is kept and locked;
+what else the plan asks for is replaced where it is weaker.
 """
 
 from __future__ import annotations
@@ -17,7 +17,20 @@ from typing import Any, Mapping, NoReturn, Sequence
 
 from ...host import WRITTEN_BY
 from ...plan import canonical
-from .firefox import DNS, EXTENSION_SETTINGS, FILTER, NO_SPECULATION, PREFERENCES, TENANTS
+from .extension_settings import (
+    ALLOWED_PERMISSIONS,
+    BLOCKED_PERMISSIONS,
+    EVERY,
+    EXCEPTION,
+    EXTENSION_SETTINGS,
+    MODE,
+    PERMISSION,
+    blocking,
+    entry_of,
+    excepting,
+)
+from .extension_settings import closes as closes_proxies
+from .firefox import DNS, FILTER, NO_SPECULATION, PREFERENCES, TENANTS
 from .observed import MARK
 from .settings import SETTINGS
 
@@ -77,6 +90,8 @@ def closes(name: str, theirs: Any, ours: Any) -> bool:
         return _narrower(theirs, ours)
     if name == PROXY:  # the organisation's own, whatever it is, as long as users cannot change it
         return isinstance(theirs, dict) and theirs.get("Locked") is True and "Mode" in theirs
+    if name == EXTENSION_SETTINGS:
+        return isinstance(theirs, dict) and same(_joined_extensions(theirs, ours), theirs)
     if isinstance(ours, dict):
         return isinstance(theirs, dict) and all(key in theirs and same(theirs[key], ours[key]) for key in ours)
     return same(theirs, ours)
@@ -86,7 +101,33 @@ def _joined_table(name: str, theirs: Any, ours: Any) -> Any:
     """Proscribe's entries beside the organisation's where a policy is a table of them, else in place of it."""
     if name == PROXY and isinstance(theirs, dict) and "Mode" in theirs:
         return {**theirs, "Locked": True}
+    if name == EXTENSION_SETTINGS and isinstance(theirs, dict):
+        return _joined_extensions(theirs, ours)
     return {**theirs, **ours} if name in (DNS, *TABLES) and isinstance(theirs, dict) else ours
+
+
+def _joined_extensions(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """The organisation's ExtensionSettings with Proscribe's entries. An exception opens nothing that theirs block."""
+    joined = dict(theirs)
+    default = entry_of(theirs, EVERY)
+    for key, entry in ours.items():
+        mode = entry.get(MODE)
+        if key == EVERY:
+            added = {MODE: mode} if mode else {}
+            if BLOCKED_PERMISSIONS in entry and not closes_proxies(default, of_all=True):
+                added = {**added, BLOCKED_PERMISSIONS: blocking(default)[BLOCKED_PERMISSIONS]}
+            joined[key] = {**default, **added}
+        elif same(entry, EXCEPTION):
+            if key not in theirs and not closes_proxies(default, of_all=True):
+                joined[key] = excepting(default)
+        elif not _answered(theirs.get(key), mode):
+            joined[key] = entry
+    return joined
+
+
+def _answered(theirs: Any, mode: Any) -> bool:
+    """Whether the organisation's own entry for an extension refuses it, or permits it, as Proscribe's would."""
+    return isinstance(theirs, dict) and (theirs.get(MODE) == "blocked") == (mode == "blocked")
 
 
 def _narrower(theirs: Any, ours: str) -> bool:
@@ -125,11 +166,39 @@ def _back(current: Document, base: Document, written: Sequence[Document]) -> dic
         elif name in TABLES and isinstance(value, dict):
             before = base.get(name)
             earlier = [table for d in written if isinstance(table := d.get(name), dict)]
-            taken = _back(value, before if isinstance(before, dict) else {}, earlier)
+            taken = _table_back(name, value, before if isinstance(before, dict) else {}, earlier)
             if taken or name in base:
                 rest[name] = taken
         else:
             rest[name] = value
+    return rest
+
+
+def _table_back(name: str, current: Document, base: Document, written: Sequence[Document]) -> dict[str, Any]:
+    rest = _back(current, base, written)
+    default = entry_of(current, EVERY)
+    if name == EXTENSION_SETTINGS and default and rest.get(EVERY) is default:  # a later edit of it
+        rest[EVERY] = _default_back(default, entry_of(base, EVERY), [entry_of(table, EVERY) for table in written])
+        if not rest[EVERY] and EVERY not in base:
+            del rest[EVERY]
+    return rest
+
+
+def _default_back(current: Document, base: Document, written: Sequence[Document]) -> dict[str, Any]:
+    """The entry "*" of ExtensionSettings without what Proscribe put there."""
+    rest: dict[str, Any] = {}
+    for field, value in current.items():
+        earlier = [entry[field] for entry in written if field in entry]
+        theirs = set(map(canonical, _list(base, field)))
+        if field == BLOCKED_PERMISSIONS and isinstance(value, list):
+            ours = {canonical(one) for listed in earlier if isinstance(listed, list) for one in listed} - theirs
+            left = [one for one in value if canonical(one) not in ours]
+            if left or field in base:
+                rest[field] = left
+        elif not any(same(one, value) for one in earlier):
+            rest[field] = value
+        elif field in base:
+            rest[field] = base[field]
     return rest
 
 
@@ -162,4 +231,9 @@ def assumed_ours(current: Document) -> list[Document]:
     locked = {*NO_SPECULATION, *(key for row in SETTINGS.values() for key in row.firefox.get(PREFERENCES, ()))}
     for name, table in tables.items():
         ours[name] = {key: value for key, value in table.items() if same(value, refused) or key in locked}
+    for key, entry in tables.get(EXTENSION_SETTINGS, {}).items():
+        if key == EVERY and PERMISSION in _list(entry, BLOCKED_PERMISSIONS):
+            ours[EXTENSION_SETTINGS].setdefault(key, {BLOCKED_PERMISSIONS: [PERMISSION]})
+        elif _list(entry, ALLOWED_PERMISSIONS) == [PERMISSION] and set(entry) <= {MODE, ALLOWED_PERMISSIONS}:
+            ours[EXTENSION_SETTINGS][key] = entry
     return [{"policies": ours}]

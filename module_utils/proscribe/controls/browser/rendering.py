@@ -56,7 +56,8 @@ class Rules(NamedTuple):
     microsoft_tenants: tuple[str, ...] = ()
     chrome_extensions: tuple[str, ...] = ()  # the ids to refuse, as Chrome's store has them
     firefox_extensions: tuple[str, ...] = ()  # and Mozilla's
-    extensions_allowed: tuple[str, ...] = ()  # of all stores; counts where only these are to be had
+    chrome_allowed: tuple[str, ...] = ()  # the ids that may be installed or have a proxy where others may not
+    firefox_allowed: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether there is any policy to set."""
@@ -78,6 +79,8 @@ class Rules(NamedTuple):
             microsoft_tenants=(),
             chrome_extensions=(),
             firefox_extensions=(),
+            chrome_allowed=(),
+            firefox_allowed=(),
         )
 
 
@@ -181,7 +184,8 @@ def rules(section: Mapping[str, Any]) -> Rules:
         microsoft_tenants=tuple(tenants.get("microsoft", ())),
         chrome_extensions=_refused(section["services"], "chrome"),
         firefox_extensions=_refused(section["services"], "firefox"),
-        extensions_allowed=tuple(settings.get("extensions_allowed", ())),
+        chrome_allowed=_allowed(section, "chrome"),
+        firefox_allowed=_allowed(section, "firefox"),
     )
 
 
@@ -201,8 +205,23 @@ def minimal(services: Mapping[str, Mapping[str, Any]]) -> dict[Name, bool]:
 def _refused(services: Mapping[str, Mapping[str, Any]], store: str) -> tuple[str, ...]:
     """The extensions that restricted services have in a store, but for those that a permitted one has too."""
     refused = {id_ for entry in services.values() if entry["mode"] in RESTRICTED for id_ in extensions(entry, store)}
-    waived = {id_ for entry in services.values() if entry["mode"] == "waived" for id_ in extensions(entry, store)}
-    return tuple(sorted(refused - waived))
+    return tuple(sorted(refused - _waived(services, store)))
+
+
+def _waived(services: Mapping[str, Mapping[str, Any]], store: str) -> set[str]:
+    return {id_ for entry in services.values() if entry["mode"] == "waived" for id_ in extensions(entry, store)}
+
+
+def _allowed(section: Mapping[str, Any], store: str) -> tuple[str, ...]:
+    """The extensions of a store that the organisation allows, and those of waived services."""
+    listed = [
+        one for one in section["settings"].get("extensions_allowed", ()) if _of_chrome(one) == (store == "chrome")
+    ]
+    return tuple(dict.fromkeys([*listed, *sorted(_waived(section["services"], store))]))
+
+
+def _of_chrome(extension: str) -> bool:
+    return len(extension) == 32 and extension.isalpha()
 
 
 def extensions(entry: Mapping[str, Any], store: str) -> tuple[str, ...]:

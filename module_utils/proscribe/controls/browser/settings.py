@@ -13,9 +13,10 @@ from __future__ import annotations
 from typing import Any, Collection, Mapping, Sequence
 
 from ...tuples import NamedTuple
+from .extension_settings import EVERY, EXTENSION_SETTINGS, blocking
 
 BLOCKED, UNMANAGED, ALLOW_LIST = "blocked", "unmanaged", "allow_list"
-EXTENSIONS = "extensions"
+EXTENSIONS, PROXY_EXTENSIONS = "extensions", "proxy_extensions"
 SIGN_IN = "sign_in"
 # Not switches, but rules of the report all the same: they follow from `proscribe_tenants`.
 GOOGLE_TENANTS, MICROSOFT_TENANTS = "google_tenants", "microsoft_tenants"
@@ -66,6 +67,13 @@ SETTINGS: Mapping[str, Setting] = {
         "Extensions of restricted services (VPNs and proxies above all); `allow_list`: all but those named.",
         BLOCKED,
         values=(BLOCKED, ALLOW_LIST, UNMANAGED),
+    ),
+    PROXY_EXTENSIONS: Setting(
+        "Every extension that wants to set the browser's proxy, as VPNs do; those of "
+        "`proscribe_browser_extensions_allowed` and of waived services stay.",
+        BLOCKED,
+        {EXTENSION_SETTINGS: {EVERY: blocking({})}},
+        {EXTENSION_SETTINGS: {EVERY: blocking({})}},
     ),
     SIGN_IN: Setting(
         "Signing the browser in to a private account, and copying its data there; the organisation's tenants stay.",

@@ -20,6 +20,8 @@ class _Watch(NamedTuple):
     """What the callback has found."""
 
     collected: bool = False
+    playbook: object = None  # the one that is run now, or the play of it that the callback came in with
+    collector: object = None  # the callback
     plays: Sequence[str] = ()  # objections to plays of the playbook that hold one of our tasks for all hosts
     current: str = ""  # to the play that is run now; it may include such a task
 
@@ -27,13 +29,23 @@ class _Watch(NamedTuple):
 _watch = _Watch()
 
 
-def begins(plays: Sequence[Any], suits: Callable[[str], bool]) -> None:
-    """A playbook of those plays begins, and its report is collected; `suits` says whether a strategy of that name runs
-    a task for all hosts before the next one.
+def collected() -> bool:
+    """Whether a callback collects the report."""
+    return _watch.collected
+
+
+def begins(playbook: object, plays: Sequence[Any], suits: Callable[[str], bool], collector: object) -> bool:
+    """A playbook of those plays begins; `suits` says whether a strategy of that name runs a task for all hosts before
+    the next one. Returns whether `collector` collects its report: of two callbacks, as where one is enabled by the name
+    of its collection and another one is in a role, only the first does.
     """
     global _watch
+    if playbook is _watch.playbook and collector is not _watch.collector:
+        return False
     ours = [play for play in plays if any(has(play, action) for action in FOR_ALL)]
-    _watch = _Watch(True, [reason for play in ours if (reason := _objection(play, suits))])
+    wrong = [reason for play in ours if (reason := _objection(play, suits))]
+    _watch = _Watch(True, playbook, collector, wrong)
+    return True
 
 
 def plays_now(play: Any, suits: Callable[[str], bool]) -> None:
@@ -47,9 +59,9 @@ def objection(configuration: str, project: str) -> str:
     if not _watch.collected:
         where = configuration or "Ansible's configuration"
         return (
-            "nobody would collect the report of this run, so it would end well whatever the hosts answer; no host was "
-            f"touched\n{where}: callbacks_enabled, in [defaults], expected proscribe_report among them, and "
-            f"callback_plugins with {project}/callback_plugins; or run it by {project}/proscribe, or with "
+            "this Ansible does not let the report register itself, so the run would succeed whatever the hosts answer; "
+            f"no host was touched\n{where}: callbacks_enabled, in [defaults], expected proscribe_report among them, "
+            f"and callback_plugins with {project}/callback_plugins; or run it by {project}/proscribe, or with "
             f"ANSIBLE_CONFIG={project}/ansible.cfg"
         )
     wrong = list(dict.fromkeys([*_watch.plays, *([_watch.current] if _watch.current else [])]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 COMPILING = "compile_plans"  # the task that says what a run is, and whom it expects
@@ -31,11 +31,32 @@ def compiles(play: Any) -> bool:
 
 
 def has(play: Any, action: str) -> bool:
-    """Whether a play has a task of that action."""
-    for item in play.get_tasks():
-        if any(action_of(task) == action for task in (item if isinstance(item, list) else [item])):
-            return True
-    return False
+    """Whether a play has a task of that action, in its roles too."""
+    return any(action_of(task) == action for task in tasks_of(play))
+
+
+def concerns(play: Any) -> bool:
+    """Whether a play has a task of ours that a report is made from."""
+    ours = {COMPILING, *OBSERVING, DECIDING, CUSTODY, CHOOSING, *ENFORCING}
+    return any(action_of(task) in ours for task in tasks_of(play))
+
+
+def tasks_of(play: Any) -> Iterator[Any]:
+    """The tasks of a play and of the roles that it names; not those that a task includes while the play runs."""
+    yield from _within(play.get_tasks())
+    for role in getattr(play, "roles", None) or ():
+        for one in (*role.get_all_dependencies(), role):
+            yield from _within(one.get_task_blocks())
+
+
+def _within(items: Iterable[Any]) -> Iterator[Any]:
+    for item in items:
+        if isinstance(item, list):
+            yield from _within(item)
+        elif hasattr(item, "block"):
+            yield from _within([item.block, item.rescue, item.always])
+        else:
+            yield item
 
 
 def tags_of(plays: Iterable[Any]) -> set[str]:
@@ -43,9 +64,8 @@ def tags_of(plays: Iterable[Any]) -> set[str]:
     found: set[str] = set()
     for play in plays:
         found.update(map(str, play.tags))
-        for item in play.get_tasks():
-            for task in item if isinstance(item, list) else [item]:
-                found.update(map(str, task.tags))
+        for task in tasks_of(play):
+            found.update(map(str, task.tags))
     return found
 
 

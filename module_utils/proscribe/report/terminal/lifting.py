@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from ...plan import CONTROLS
 from ..collection.events import Heard
 from ..text.layout import wrap
 from ..text.wording import clean, counted
@@ -24,10 +25,11 @@ def render(
     width: int,
     back: str = "",
     apart: Mapping[str, str] = {},
+    controls: Sequence[str] = CONTROLS,
 ) -> str:
     """What was lifted, and on which hosts it was not and why; `check` for a run that only said what it would do.
     `back` is the command that puts the ban back, as a line (`Command.line`). `apart` are hosts that are not served,
-    each with why.
+    each with why. `controls` are those that the run was about.
     """
     lifted = lifted_hosts(expected, heard)
     actions = sum(len(heard[host].actions) for host in lifted)
@@ -35,7 +37,8 @@ def render(
     if check:
         lines = wrap(f"would lift {where}; nothing was changed", width, 3)
     else:
-        rest = "; the ban is not in force there" if lifted else ""
+        part = "" if len(controls) == len(CONTROLS) else f" for {', '.join(controls)}"
+        rest = f"; the ban is not in force there{part}" if lifted else ""
         lines = wrap(f"lifted {where}{rest}", width, 3)
         lines += ["this enforces it again:", f"  {back}"] if lifted and back else []
     missed = [host for host in expected if host not in lifted]

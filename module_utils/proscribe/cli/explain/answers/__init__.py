@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ....plan import CONTROLS
-from ..relations import ADDRESS, FILE, NAME, PROGRAM, SERVICE, Subject
+from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, SERVICE, Subject
 from . import apps, browser, dns, firewall
 from .reason import OPEN, STATUSES, Answer, Policy, Reason
 
@@ -21,6 +21,7 @@ DECIDING = {
     NAME: ("browser", "firewall", "dns"),
     ADDRESS: ("firewall",),
     FILE: ("apps",),
+    EXTENSION: ("browser",),
 }
 
 REASONS = {"apps": apps.reasons, "browser": browser.reasons, "firewall": firewall.reasons, "dns": dns.reasons}

@@ -21,7 +21,7 @@ UNKNOWN = "no run has said yet which package systems it has"
 def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
     """What the control says."""
     section = policy.section("apps")
-    if about.kind == ADDRESS:
+    if about.kind in (ADDRESS, EXTENSION):
         return
     if section is None:
         yield off("apps")

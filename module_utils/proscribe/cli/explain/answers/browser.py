@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from ....compile import grammar
 from ....controls.browser import firefox
+from ....controls.browser.extension_settings import PERMISSION
 from ....controls.browser.matching import Closest, Unless
 from ....controls.browser.rendering import Name, Verdicts, covers, name, names, rules
+from ....controls.browser.settings import ALLOW_LIST, EXTENSIONS, PROXY_EXTENSIONS
 from ....host import ControlError
 from ....plan import RESTRICTED
 from ....report.text.wording import counted, some
 from ..relations import ADDRESS, EXTENSION, FILE, PROGRAM, SERVICE, Subject
-from .reason import BLOCKED, DEPENDS, OPEN, Policy, Reason, by_mode, missing, off, within
+from .reason import AUDITED, BLOCKED, DEPENDS, OPEN, Policy, Reason, by_mode, missing, off, within
 
 FAMILIES = ("chromium", "firefox")
 OF_STORE = {"chrome": "chromium", "firefox": "firefox"}  # whose browsers take extensions of which store
@@ -44,7 +47,10 @@ def _families(policy: Policy) -> frozenset[str]:
 
 
 def _all(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
-    if about.kind == PROGRAM:
+    if about.kind == EXTENSION:
+        word = about.question.word
+        yield from _by_switches(word, "firefox" if grammar.chrome_extension(word) else "chrome", policy, section)
+    elif about.kind == PROGRAM:
         yield from _extensions(about, policy, section)
     elif about.kind == ADDRESS:
         yield Reason(OPEN, "browser policies go by name, not by address")
@@ -73,6 +79,30 @@ def _extensions(about: Subject, policy: Policy, section: Mapping[str, Any]) -> I
                     yield reason if here or reason.status != BLOCKED else reason._replace(status=DEPENDS, text=remark)
             else:
                 yield missing(policy, "browser", relation.service, "the browser policies name no such extension")
+                yield from _by_switches(what.partition(" ")[2], store, policy, section)
+
+
+def _by_switches(id_: str, store: str, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
+    """What happens to an extension that no restricted service has."""
+    try:
+        desired_rules = rules(section)
+    except ControlError:
+        return
+    chosen = dict(desired_rules.settings)
+    here = OF_STORE.get(store, "chromium") in _families(policy)
+    where = "" if here else "; no browser of that store was found here"
+    only, proxies = chosen.get(EXTENSIONS) == ALLOW_LIST, PROXY_EXTENSIONS in chosen
+    if id_ in (desired_rules.chrome_allowed if store == "chrome" else desired_rules.firefox_allowed):
+        yield Reason(OPEN, "proscribe_browser_extensions_allowed names it, or it is a waived service's")
+    elif not only and not proxies:
+        yield Reason(OPEN, "proscribe_browser_settings leaves other extensions alone here")
+    elif section["mode"] != "enforce":
+        yield Reason(AUDITED, "reported where the policy does not refuse it, nothing is changed" + where)
+    elif only:
+        text = f"{EXTENSIONS}: {ALLOW_LIST} refuses all but those of proscribe_browser_extensions_allowed"
+        yield Reason(BLOCKED if here else DEPENDS, text + where)
+    else:
+        yield Reason(DEPENDS, f"{PROXY_EXTENSIONS}: refused if it wants the permission {PERMISSION}" + where)
 
 
 def _site(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:

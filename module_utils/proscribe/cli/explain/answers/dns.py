@@ -9,7 +9,7 @@ from ....compile.restrictions import DNS_BACKENDS
 from ....controls.dns import desired
 from ....plan import RESTRICTED
 from ....report.text.wording import counted, some
-from ..relations import ADDRESS, FILE, PROGRAM, SERVICE, Subject
+from ..relations import ADDRESS, EXTENSION, FILE, PROGRAM, SERVICE, Subject
 from .reason import BLOCKED, DEPENDS, OPEN, Policy, Reason, by_mode, missing, off, within
 
 # What proscribe_dns_backend can say. A filter blocks what lies below a domain too; a hosts file has exact names only.
@@ -20,7 +20,7 @@ FILTERS = frozenset(DNS_BACKENDS) - {"auto", HOSTS_FILE}
 def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
     """What the control says."""
     section = policy.section("dns")
-    if about.kind in (PROGRAM, FILE):
+    if about.kind in (PROGRAM, FILE, EXTENSION):
         return
     if section is None:
         yield off("dns")

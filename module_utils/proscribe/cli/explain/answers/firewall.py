@@ -8,7 +8,7 @@ from typing import Any
 
 from ....controls.firewall import rule_text, ruleset
 from ....report.text.wording import counted, some
-from ..relations import ADDRESS, FILE, NAME, PROGRAM, Subject
+from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, Subject
 from .dns import FILTERS, HOSTS_FILE
 from .reason import BLOCKED, DEPENDS, OF_MODE, OPEN, Policy, Reason, by_mode, missing, off
 
@@ -16,7 +16,7 @@ from .reason import BLOCKED, DEPENDS, OF_MODE, OPEN, Policy, Reason, by_mode, mi
 def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
     """What the control says."""
     section = policy.section("firewall")
-    if about.kind in (PROGRAM, FILE):
+    if about.kind in (PROGRAM, FILE, EXTENSION):
         return
     if section is None:
         yield off("firewall")
@@ -44,7 +44,8 @@ def reasons(about: Subject, policy: Policy) -> Iterator[Reason]:
 
 def _address(about: Subject, policy: Policy, section: Mapping[str, Any]) -> Iterator[Reason]:
     network, port = about.question.network, about.question.port
-    assert network is not None  # that is what an ADDRESS is
+    if network is None:  # an ADDRESS has one
+        return
     exempt = [text for text in section["settings"].get("management", ()) if _inside(network, text)]
     if exempt:
         yield Reason(OPEN, f"inside {exempt[0]} of proscribe_management, which is never cut")

@@ -1,0 +1,72 @@
+"""`./proscribe explain | diff | waiver | report | quarantine ...`: finds the command, and reports every mistake in
+a few plain lines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from ..policy_errors import PolicyErrors
+from ..report.text.command import quoted
+from ..report.text.wording import clean
+from . import Help, Refused, program
+
+COMMANDS = ("explain", "diff", "waiver", "report", "catalog", "collection", "scheduled", "quarantine")
+
+MISTAKE = 2  # argparse's own code for a wrong option, too
+INTERRUPTED = 130  # what shells say of Ctrl-C
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a command and return its exit code."""
+    command = argv[0] if argv else ""
+    if command not in COMMANDS:
+        return _wrong(f'there is no command "{clean(command)}" here; the commands are: {", ".join(COMMANDS)}')
+    run, arguments = read(command, argv[1:])
+    try:
+        code = int(run(arguments))
+        sys.stdout.flush()
+        return code
+    except Refused as refused:
+        return _wrong(str(refused))
+    except PolicyErrors as wrong:
+        count = f"{len(wrong.errors)} mistakes" if len(wrong.errors) > 1 else "a mistake"
+        return _wrong(f"{count} in the policy\n{wrong}")
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _wrong(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def read(command: str, options: Sequence[str]) -> tuple[Callable[[argparse.Namespace], int], argparse.Namespace]:
+    """What runs a command, and its options as that takes them: `passed_on` are those that are ansible-playbook's. A
+    mistake in them ends the process, as in argparse.
+    """
+    # What only one command needs is imported for that command alone.
+    module = importlib.import_module(f".{command}", __package__)
+    parser = argparse.ArgumentParser(
+        prog=" ".join([*map(quoted, program()), command]), formatter_class=Help, allow_abbrev=False
+    )
+    module.add_arguments(parser)
+    arguments, rest = parser.parse_known_args(options)
+    if rest and not getattr(module, "PASSES_ON", False):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.passed_on = rest
+    return module.run, arguments
+
+
+def _wrong(message: str) -> int:
+    for line in message.splitlines():
+        print(f"proscribe: {clean(line)}", file=sys.stderr)
+    return MISTAKE
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,92 @@
+"""Registers the report with the ansible-playbook that runs now, where no configuration did.
+
+Ansible loads callbacks once, before the first play: those that are enabled, and those in `callback_plugins` beside a
+playbook, or in a role that it has read by then. That suffices for our playbooks and for `roles:` of a play. It is too
+late for a role that a task includes, and roles of a collection are not searched. So `compile_plans` registers the
+report itself where none is: strategies import the action of a task in the main process, before they fork its worker.
+
+This is the only file that uses what ansible-core does not promise (tried with 2.19 and 2.21): the `_tqm` of a strategy,
+the `_play` of its iterator, and of the task queue manager `_callback_plugins` and `_stats`. Where one of them is not
+there, nothing is registered, and `compile_plans` refuses the run before any host is touched.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ansible.executor.task_queue_manager import TaskQueueManager
+from ansible.plugins.loader import callback_loader
+from ansible.plugins.strategy import StrategyBase
+from proscribe.report.collection import active
+
+CALLBACK = "proscribe_report"
+
+
+def register(action: str, directory: Path) -> None:
+    """Register the report, unless one collects already. `action` is the module name of the action that asks, and
+    `directory` the place of the callback where that is not in a collection.
+    """
+    if active.collected():
+        return
+    for frame in _callers():
+        strategy, iterator = frame.f_locals.get("self"), frame.f_locals.get("iterator")
+        if isinstance(strategy, StrategyBase) and iterator is not None:
+            play, manager = getattr(iterator, "_play", None), getattr(strategy, "_tqm", None)
+            callbacks = getattr(manager, "_callback_plugins", None)
+            if play is not None and isinstance(callbacks, list) and (callback := _loaded(action, directory)):
+                callbacks.append(callback)
+                callback.joins(play, manager)
+            return
+
+
+def _loaded(action: str, directory: Path) -> Any:
+    """The callback, as Ansible makes one ready when it loads it."""
+    package = action.split(".")
+    if package[0] == "ansible_collections":
+        name = f"{package[1]}.{package[2]}.{CALLBACK}"
+    else:
+        callback_loader.add_directory(str(directory))
+        name = CALLBACK
+    callback = callback_loader.get(name)
+    if callback is not None:
+        callback._init_callback_methods()
+        callback.set_options()
+    return callback
+
+
+def manager_of(callback: Any) -> Any:
+    """The task queue manager that sends an event to this callback now; None where that is not known."""
+    for frame in _callers():
+        manager = frame.f_locals.get("self")
+        if isinstance(manager, TaskQueueManager):
+            known = callback in (getattr(manager, "_callback_plugins", None) or ())
+            return manager if known else None
+    return None
+
+
+def be_last(callback: Any, manager: Any) -> bool:
+    """Let this callback have each event after all others; returns whether it does. Events that are being sent now go
+    on along the old list.
+    """
+    callbacks = getattr(manager, "_callback_plugins", None)
+    if not isinstance(callbacks, list) or callback not in callbacks:
+        return False
+    manager._callback_plugins = [*(one for one in callbacks if one is not callback), callback]
+    return True
+
+
+def failures(manager: Any) -> int:
+    """How many failures of hosts, and hosts that could not be reached, Ansible has counted so far."""
+    stats = getattr(manager, "_stats", None)
+    return sum(sum(getattr(stats, kind, {}).values()) for kind in ("failures", "dark"))
+
+
+def _callers() -> Iterator[FrameType]:
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        yield frame
+        frame = frame.f_back

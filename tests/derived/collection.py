@@ -1,0 +1,68 @@
+"""What each command of the launcher is in a collection, and the variables of those that need no host."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from proscribe.cli import variables
+from proscribe.cli.collection import NAME, NAMESPACE
+
+from .part import Part, table
+
+PROJECT = Path(__file__).resolve().parents[2]
+COLLECTION = f"{NAMESPACE}.{NAME}"
+# What a collection has no counterpart of, and why.
+ABSENT = {
+    "collection": "a checkout builds it",
+    "scheduled": "timers of a checkout start it; a cron job or an automation controller starts `drift`",
+    "test": "the tests are in the checkout",
+}
+LIMITED = {
+    "schedule": "only `proscribe_schedule` `awx` and `off`",
+    "catalog": "`refresh` needs a catalogue of your own",
+}
+
+
+def commands() -> str:
+    launcher = (PROJECT / "proscribe").read_text(encoding="utf-8")
+    found = re.search(r"^commands='(.*)'$", launcher, re.MULTILINE)
+    assert found, "the launcher names its commands"
+    return table(("command", "in the collection", "remarks"), map(_row, found[1].split()))
+
+
+def _row(command: str) -> Sequence[str]:
+    if command in ABSENT:
+        return f"`{command}`", "-", ABSENT[command]
+    assert (PROJECT / f"playbooks/{command}.yml").exists(), f"{command} is neither a playbook nor in ABSENT"
+    own = " with the variables below" if command in variables.COMMANDS else ""
+    return f"`{command}`", f"`ansible-playbook {COLLECTION}.{command}`{own}", LIMITED.get(command, "")
+
+
+def options() -> str:
+    return table(("command", "variables"), _variables())
+
+
+def _variables() -> Iterator[Sequence[str]]:
+    for command in variables.COMMANDS:
+        parser = argparse.ArgumentParser(add_help=False)
+        importlib.import_module(f"proscribe.cli.{command}").add_arguments(parser)
+        chosen = {name: one for action in parser._actions for name, one in _subcommands(action)} or {"": parser}
+        for name, one in chosen.items():
+            dests = dict.fromkeys(action.dest for action in one._actions)
+            named = [dest for dest in dests if dest not in variables.OF_THE_RUN]
+            do = f" with `{command}_{variables.DO}={name}`" if name else ""
+            yield f"`{command}`{do}", ", ".join(f"`{command}_{dest}`" for dest in named)
+
+
+def _subcommands(action: argparse.Action) -> Sequence[tuple[str, argparse.ArgumentParser]]:
+    return list(action.choices.items()) if isinstance(action, argparse._SubParsersAction) else []
+
+
+DERIVED = (
+    Part("docs/collection.md", commands, "commands"),
+    Part("docs/collection.md", options, "variables of commands"),
+)

@@ -1,0 +1,197 @@
+"""Extensions that want a proxy, in real browsers: refused by their permission, whatever their id; and what several
+policy files of the organisation do to that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser_setup import HERE, PROJECT, enforce, in_place_of_etc, made_tree, put, unmet
+from proscribe.compile.browsers import places
+from proscribe.compile.catalogue import load
+from proscribe.controls.browser.chromium import MERGE_DICTIONARIES
+from proscribe.controls.browser.chromium_extensions import effective
+from proscribe.controls.browser.chromium_file import File
+from proscribe.controls.browser.extension_settings import EXTENSION_SETTINGS
+from proscribe.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
+from test_browser_extensions import FILES, MANIFESTS, id_in
+
+pytestmark = pytest.mark.integration
+
+FOLDER = "/etc/chromium/policies/managed/"
+PROXY, LATER, NOTES = "proxy@made.example", "later@made.example", "notes@made.example"
+OWN, WAIVED, REFUSED = "own@made.example", "waived@made.example", "refused@made.example"
+PERMISSIONS: Mapping[str, Any] = {
+    **{name: {"permissions": ["proxy"]} for name in (PROXY, OWN, WAIVED)},
+    LATER: {"optional_permissions": ["proxy"]},
+    NOTES: {},
+    REFUSED: {},
+}
+BROWSERS = [("chromium", "chromium"), ("firefox", "firefox-esr")]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Path]:
+    yield from made_tree(tmp_path)
+
+
+def made(browser: str, tree: Path) -> dict[str, str]:
+    """Extensions for a browser, each with its id there."""
+    for name, permissions in PERMISSIONS.items():
+        (tree / name).mkdir()
+        (tree / name / "manifest.json").write_text(json.dumps({**MANIFESTS[browser](name), **permissions}))
+    return {name: id_in(browser, tree / name) for name in PERMISSIONS}
+
+
+def plan(browser: str, ids: Mapping[str, str], how: str = BLOCKED) -> dict[str, Any]:
+    """A plan that refuses one extension by its id, has one of a waived service, and permits the organisation's."""
+    store = "chrome" if browser == "chromium" else "firefox"
+    services = {
+        "vpn": {"name": "VPN", "mode": "enforce", "extensions": {store: [ids[REFUSED]]}},
+        "waived": {"name": "Waived", "mode": "waived", "waiver": "w1", "extensions": {store: [ids[WAIVED]]}},
+    }
+    settings = {"browsers": {EXTENSIONS: how, PROXY_EXTENSIONS: BLOCKED}, "extensions_allowed": [ids[OWN]]}
+    section = {"mode": "enforce", "services": services, "settings": settings}
+    return {"browsers": places(load([PROJECT / "catalog"])), "controls": {"browser": section}}
+
+
+def loaded(browser: str, tree: Path) -> dict[str, bool]:
+    """Which extensions a browser takes under the tree's policy."""
+    words = ["--browser", browser, *(str(tree / name) for name in PERMISSIONS)]
+    found: dict[str, bool] = in_place_of_etc(tree, HERE / "browser_extensions.py", *words)["loaded"]
+    return found
+
+
+def refused(browser: str, tree: Path) -> set[str]:
+    """The extensions that a browser does not take."""
+    return {name for name, taken in loaded(browser, tree).items() if not taken}
+
+
+@pytest.mark.parametrize(("browser", "tool"), BROWSERS)
+def test_an_extension_that_wants_a_proxy_is_not_loaded_but_for_the_allowed_and_the_waived_one(
+    browser: str, tool: str, tree: Path, require_tool: Callable[[str], str]
+) -> None:
+    require_tool(tool)
+    of = plan(browser, made(browser, tree))
+    assert refused(browser, tree) == set()
+    enforce(tree, of)
+    assert refused(browser, tree) == {PROXY, REFUSED}
+    assert [verdict.rule for verdict in unmet(tree, of)] == ["browser/waived"]
+
+
+@pytest.mark.parametrize("how", [BLOCKED, ALLOW_LIST])
+@pytest.mark.parametrize(("browser", "tool"), BROWSERS)
+def test_one_that_is_there_already_is_turned_off(
+    browser: str, tool: str, how: str, tree: Path, require_tool: Callable[[str], str]
+) -> None:
+    require_tool(tool)
+    ids = made(browser, tree)
+    enforce(tree, plan(browser, ids, how))
+    (tree / FILES[browser][1:]).rename(tree / "etc/later.json")
+    words = ["--browser", browser, "--policy", "/etc/later.json", FILES[browser], *(str(tree / name) for name in ids)]
+    seen = in_place_of_etc(tree, HERE / "browser_extensions.py", *words)
+    assert seen["before"] == dict.fromkeys(ids.values(), True)
+    stay = (OWN, WAIVED) if how == ALLOW_LIST else (OWN, WAIVED, NOTES, LATER)
+    assert {id_ for id_, active in seen["after"].items() if active} == {ids[name] for name in stay}
+
+
+OTHER = {"installation_mode": "blocked"}
+OF_ALL = {"blocked_permissions": ["downloads"], "install_sources": ["https://made.example/*"]}
+
+
+@pytest.mark.parametrize("name", ["10-own.json", "zz-own.json"])
+def test_settings_of_the_organisation_keep_their_effect_beside_ours(
+    name: str, tree: Path, require_tool: Callable[[str], str]
+) -> None:
+    require_tool("chromium")
+    ids = made("chromium", tree)
+    of = plan("chromium", ids)
+    put(tree, {FOLDER + name: {EXTENSION_SETTINGS: {"*": OF_ALL, ids[NOTES]: OTHER}}})
+    before = (tree / (FOLDER + name)[1:]).read_bytes()
+    assert refused("chromium", tree) == {NOTES}
+    enforce(tree, of)
+    assert refused("chromium", tree) == {PROXY, REFUSED, NOTES}
+    policies = in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", "chromium")["policies"]
+    assert policies[EXTENSION_SETTINGS]["value"]["*"] == {**OF_ALL, "blocked_permissions": ["downloads", "proxy"]}
+    assert not [
+        policies[policy] for policy in (EXTENSION_SETTINGS, MERGE_DICTIONARIES) if "error" in policies.get(policy, {})
+    ]
+    assert [verdict.rule for verdict in unmet(tree, of)] == ["browser/waived"]
+    assert (tree / (FOLDER + name)[1:]).read_bytes() == before
+
+
+def test_where_two_files_of_the_organisation_leave_no_room_that_is_reported_and_they_keep_their_effect(
+    tree: Path, require_tool: Callable[[str], str]
+) -> None:
+    require_tool("chromium")
+    ids = made("chromium", tree)
+    of = plan("chromium", ids)
+    put(tree, {FOLDER + "10.json": {EXTENSION_SETTINGS: {"*": {}, ids[LATER]: OTHER}}})
+    put(tree, {FOLDER + "zz.json": {EXTENSION_SETTINGS: {"*": OF_ALL, ids[NOTES]: OTHER}}})
+    enforce(tree, of)
+    assert refused("chromium", tree) == {NOTES, REFUSED}
+    assert [verdict.rule for verdict in unmet(tree, of)] == [
+        "browser/waived",
+        "browser/proxy-extensions",
+        "browser/policy-file",
+    ]
+
+
+def test_an_extension_that_the_organisation_permits_by_its_own_file_loads_and_is_reported(
+    tree: Path, require_tool: Callable[[str], str]
+) -> None:
+    require_tool("chromium")
+    ids = made("chromium", tree)
+    of = plan("chromium", ids)
+    put(tree, {FOLDER + "zz.json": {"ExtensionInstallAllowlist": [ids[PROXY]]}})
+    enforce(tree, of)
+    assert refused("chromium", tree) == {REFUSED}
+    assert "browser/proxy-extensions" in [verdict.rule for verdict in unmet(tree, of)]
+
+
+A, B = "a" * 32, "b" * 32
+BLOCK = {"*": {"blocked_permissions": ["proxy"]}}
+JOIN = {MERGE_DICTIONARIES: [EXTENSION_SETTINGS]}
+COMBINATIONS: Mapping[str, list[dict[str, Any]]] = {
+    "the last one counts": [{EXTENSION_SETTINGS: BLOCK}, {EXTENSION_SETTINGS: {A: OTHER}}],
+    "joined by the first": [{EXTENSION_SETTINGS: BLOCK, **JOIN}, {EXTENSION_SETTINGS: {A: OTHER, "*": {}}}],
+    "the last one joins others": [
+        {EXTENSION_SETTINGS: BLOCK, **JOIN},
+        {EXTENSION_SETTINGS: {A: OTHER}, MERGE_DICTIONARIES: ["X"]},
+    ],
+    "everything joined": [
+        {EXTENSION_SETTINGS: BLOCK},
+        {EXTENSION_SETTINGS: {A: OTHER}, MERGE_DICTIONARIES: ["*", 3]},
+    ],
+    "three files": [
+        {EXTENSION_SETTINGS: {"*": {}, A: {"installation_mode": "allowed"}}},
+        {EXTENSION_SETTINGS: {**BLOCK, B: OTHER}, **JOIN},
+        {EXTENSION_SETTINGS: {A: OTHER}},
+    ],
+    "the last one is no dictionary": [{EXTENSION_SETTINGS: BLOCK, **JOIN}, {EXTENSION_SETTINGS: ["x"]}],
+    "the first one is no dictionary": [{EXTENSION_SETTINGS: "x", **JOIN}, {EXTENSION_SETTINGS: BLOCK}],
+    "an empty one": [{EXTENSION_SETTINGS: BLOCK}, {EXTENSION_SETTINGS: {}}],
+    "a wrong mode": [{EXTENSION_SETTINGS: {**BLOCK, A: {"installation_mode": "gone"}}}],
+    "a wrong permission": [{EXTENSION_SETTINGS: {"*": {"blocked_permissions": ["proxy", "<all_urls>"]}}}],
+    "a wrong type": [{EXTENSION_SETTINGS: {**BLOCK, A: {"update_url": 3}}}],
+    "a wrong entry that the first file hides": [
+        {EXTENSION_SETTINGS: BLOCK, **JOIN},
+        {EXTENSION_SETTINGS: {"*": 3, A: OTHER}},
+    ],
+    "an unknown field": [{EXTENSION_SETTINGS: {"*": {**BLOCK["*"], "made": 3}, "made": 3}}],
+}
+
+
+@pytest.mark.parametrize("files", COMBINATIONS.values(), ids=COMBINATIONS)
+def test_what_files_come_to_is_worked_out_as_chromium_does(
+    files: list[dict[str, Any]], tree: Path, require_tool: Callable[[str], str]
+) -> None:
+    require_tool("chromium")
+    put(tree, {f"{FOLDER}{number}.json": said for number, said in enumerate(files)})
+    has = in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", "chromium")["policies"][EXTENSION_SETTINGS]
+    value = {} if "error" in has else has.get("value", {})
+    assert effective([File(f"{number}.json", said) for number, said in enumerate(files)]) == value

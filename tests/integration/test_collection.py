@@ -1,0 +1,299 @@
+"""The collection in the project of a team that knows nothing of this one: its own ansible.cfg, site.yml, facts, roles.
+
+Two real hosts over SSH. What is run is what docs/collection.md shows; what is written is in the project of the team.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import require_root, require_tool
+from machines import ANSIBLE, PROJECT, TOOLS, Machine, machines
+from patience import LONGEST
+
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+
+COLLECTION = "proscribe.ban"
+APP = "telegram-desktop"
+# Another stdout and another callback of theirs, and no word of the collection but where all of theirs are.
+CONFIG = """\
+[defaults]
+inventory = inventories/prod/hosts.yml,inventories/lab
+collections_path = vendor
+roles_path = our_roles
+stdout_callback = ansible.builtin.minimal
+callbacks_enabled = team_count
+callback_plugins = our_callbacks
+interpreter_python = auto_silent
+gathering = smart
+"""
+CALLBACK = """\
+from ansible.plugins.callback import CallbackBase
+
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "team_count"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def v2_playbook_on_stats(self, stats):
+        self._display.display(f"team_count: {len(stats.processed)} hosts")
+"""
+SITE = """\
+- name: Our own setup, which needs facts
+  hosts: all
+  gather_facts: true
+  tags: [base]
+  roles: [motd]
+
+- name: The ban
+  import_playbook: proscribe.ban.enforce
+
+- name: Afterwards
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Facts are still there
+      ansible.builtin.copy:
+        content: "{{ ansible_facts.distribution }}\\n"
+        dest: /etc/team-after
+        mode: "0644"
+"""
+ROLE = """\
+- name: Our message
+  ansible.builtin.copy:
+    content: "team\\n"
+    dest: /etc/team-motd
+    mode: "0644"
+"""
+ROLES = """\
+- name: One control, as a role
+  hosts: all
+  gather_facts: true
+  roles: [proscribe.ban.dns_filter]
+"""
+MODULES = """\
+- name: Single modules in tasks of our own
+  hosts: all
+  gather_facts: false
+  module_defaults:
+    group/proscribe.ban.controls:
+      plan: "{{ proscribe_compiled | proscribe.ban.proscribe_plan(inventory_hostname) }}"
+    proscribe.ban.compliance_state: {probe: false}
+  tasks:
+    - name: Compile
+      proscribe.ban.compile_plans:
+        mode: audit
+      run_once: true
+      register: proscribe_compiled
+    - name: Observe
+      proscribe.ban.compliance_state:
+      register: observed
+    - name: Enforce it with the plan of the group
+      proscribe.ban.host_firewall:
+      register: enforced
+    - name: Say what came of it
+      ansible.builtin.copy:
+        content: "{{ observed.record.state }} {{ enforced.changed }}\\n"
+        dest: /etc/team-modules
+        mode: "0644"
+"""
+VARIABLES = "proscribe_categories: [instant_messaging]\nproscribe_catalog_dirs: [policy/services]\n"
+SERVICE = """\
+---
+id: crow
+name: Crow
+category: instant_messaging
+vendor: Crow Ltd
+enforce: true
+audience: consumer
+domains: [crow-chat.example]
+sources: [a test]
+
+"""
+FAKE_APP = """\
+set -e
+mkdir -p /tmp/app/DEBIAN
+printf '%s: %s\\n' Package "$1" Version 1 Architecture all Maintainer x Description x >/tmp/app/DEBIAN/control
+dpkg-deb --build /tmp/app /tmp/app.deb
+dpkg --install /tmp/app.deb
+"""
+
+
+class Team:
+    """The team's project, and its runs."""
+
+    def __init__(self, directory: Path, hosts: list[Machine]) -> None:
+        self.directory, self.hosts = directory, hosts
+        self.collection = directory / "vendor/ansible_collections/proscribe/ban"
+        self.reports = directory / "reports"
+        for path, text in {
+            "ansible.cfg": CONFIG,
+            "our_callbacks/team_count.py": CALLBACK,
+            "our_roles/motd/tasks/main.yml": ROLE,
+            "site.yml": SITE,
+            "roles.yml": ROLES,
+            "modules.yml": MODULES,
+            "policy/services/instant_messaging/crow.yml": SERVICE,
+            "inventories/prod/group_vars/all.yml": VARIABLES,
+        }.items():
+            (directory / path).parent.mkdir(parents=True, exist_ok=True)
+            (directory / path).write_text(text)
+        # Two sources of the inventory, one of them a directory.
+        for host, path in zip(hosts, ("inventories/prod/hosts.yml", "inventories/lab/hosts.yml")):
+            (directory / path).parent.mkdir(parents=True, exist_ok=True)
+            (directory / path).write_text(Path(host._inventory()).read_text())
+        (directory / "inventories/lab/group_vars").mkdir()
+
+    def ansible(self, *words: str, code: int = 0, **environment: str) -> str:
+        """What ansible-playbook prints, of which the exit code is that one."""
+        return self.run([f"{ANSIBLE}-playbook", *words], code, environment)
+
+    def run(self, argv: list[str], code: int, environment: dict[str, str] | None = None) -> str:
+        """What a command prints in the project."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
+        done = subprocess.run(
+            argv,
+            cwd=self.directory,
+            env={**own, "ANSIBLE_NOCOLOR": "1", **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LONGEST,
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == code, said
+        return said
+
+    def report(self) -> dict[str, object]:
+        """The newest report, in the project."""
+        found: dict[str, object] = json.loads((self.reports / "newest/report.json").read_text())
+        return found
+
+    def states(self) -> dict[str, int]:
+        """How many hosts of the newest report have which state."""
+        return {state: count for state, count in self.report()["summary"]["hosts"].items() if count}  # type: ignore[index]
+
+
+def contents(directory: Path) -> dict[str, tuple[int, str]]:
+    """All below a directory: its mode, and what is in it."""
+    found = {}
+    for path in sorted([directory, *directory.rglob("*")]):
+        content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        found[str(path.relative_to(directory))] = path.lstat().st_mode, content
+    return found
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    require_root()
+    for tool in TOOLS:
+        require_tool(tool)
+    place = tmp_path_factory.mktemp("collection")
+    launched = {**os.environ, "PROSCRIBE_ANSIBLE_PLAYBOOK": f"{ANSIBLE}-playbook"}
+    made = [str(PROJECT / "proscribe"), "collection", "--output", str(place)]
+    done = subprocess.run(made, env=launched, capture_output=True, text=True, timeout=LONGEST)
+    assert done.returncode == 0, done.stderr
+    with machines("proscribe-collection", "10.91.77", place, 2) as hosts:
+        found = Team(place / "team", hosts)
+        install = [f"{ANSIBLE}-galaxy", "collection", "install", "--offline", "-p", "vendor", done.stdout.strip()]
+        found.run(install, 0)
+        before, top = contents(found.collection), set(os.listdir(found.directory))
+        yield found
+        assert contents(found.collection) == before, "nothing is written into the collection"
+        assert set(os.listdir(found.directory)) - top == {"reports"}, "and in the project there is one new directory"
+
+
+def test_an_audit_without_a_word_in_ansible_cfg(team: Team) -> None:
+    team.hosts[0].run("sh", "-c", FAKE_APP, "sh", APP)
+    said = team.ansible("proscribe.ban.audit", "-e", "proscribe_compliance_gate=noncompliant", code=10)
+    assert "2 hosts: 2 noncompliant" in said and "team_count: 2 hosts" in said
+    assert f"ansible-playbook --check --diff {COLLECTION}.enforce" in said, "the command that comes next can be pasted"
+    assert team.states() == {"noncompliant": 2}
+    assert (team.reports / "latest/report.html").exists() and (team.reports / "history.db").exists()
+    records = (team.reports / "newest/hosts.jsonl").read_text()
+    assert APP in records and "dns/crow" in records, "the services of the team are found in its project"
+
+
+def test_enforcing_among_plays_of_the_team(team: Team) -> None:
+    said = team.ansible("site.yml")
+    assert "2 hosts: 2 repaired" in said
+    assert team.states() == {"repaired": 2}
+    for host in team.hosts:
+        assert (host.run("cat", "/etc/team-motd"), host.run("cat", "/etc/team-after")) == ("team\n", "Debian\n")
+        assert "proscribe" in host.run("nft", "list", "tables")
+    assert "installed" not in team.hosts[0].run("dpkg-query", "--show", "--showformat=${Status}", APP, check=False)
+    # Hosts that store the code are asked by its name, as those of a checkout are.
+    said = team.ansible("proscribe.ban.audit", "-e", "proscribe_compliance_gate=noncompliant", ANSIBLE_PIPELINING="1")
+    assert "2 hosts: 2 compliant" in said
+
+
+def test_what_hosts_have_is_what_the_checkout_would_write(team: Team) -> None:
+    """So nothing differs, and is written again, where a fleet changes from one to the other."""
+    for host in team.hosts:
+        own = str(team.directory / "policy/services")
+        variables = {"proscribe_categories": ["instant_messaging"], "proscribe_catalog_dirs": [own]}
+        done = host.playbook("audit", variables, team.directory.parent / "reports-of-the-checkout")
+        assert "1 host: 1 compliant" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_role_alone(team: Team) -> None:
+    said = team.ansible("roles.yml")
+    assert "2 hosts: 2 compliant" in said and "dns" in said
+    assert team.report()["run"]["controls"] == ["dns"]  # type: ignore[index]
+
+
+def test_single_modules_with_a_group_of_defaults(team: Team) -> None:
+    team.ansible("modules.yml")
+    assert {host.run("cat", "/etc/team-modules") for host in team.hosts} == {"compliant False\n"}
+
+
+def test_the_commands_without_a_playbook(team: Team) -> None:
+    said = team.ansible(
+        "proscribe.ban.explain", "-e", "explain_name=whatsapp", "-e", "explain_limit=" + team.hosts[0].name
+    )
+    assert "whatsapp (WhatsApp: whatsapp): blocked" in said and team.hosts[1].name not in said
+    assert "no waivers" in team.ansible("proscribe.ban.waiver", "-e", "waiver_do=list")
+    assert "vendor: Meta" in team.ansible(
+        "proscribe.ban.catalog", "-e", "catalog_do=show", "-e", "catalog_service=whatsapp"
+    )
+    assert "nothing changes" in team.ansible("proscribe.ban.diff", "-e", "diff_old=newest")
+    assert "trend" in team.ansible("proscribe.ban.report", "-e", "report_since=1d")
+    assert "0 items" in team.ansible("proscribe.ban.quarantine")
+    said = team.ansible("proscribe.ban.explain", "-e", "explain_nmae=whatsapp", code=2)
+    assert "explain_nmae: found an unknown variable, expected explain_name" in said
+    script = str(team.collection / "plugins/module_utils/proscribe_command.py")
+    python = str(ANSIBLE.with_name("python"))
+    answer = json.loads(
+        team.run([python if Path(python).exists() else sys.executable, script, "explain", "x.com", "--json"], 0)
+    )
+    assert answer["schema"] == "proscribe/explanation/1"
+
+
+def test_what_a_collection_does_not_do_is_refused(team: Team) -> None:
+    said = team.ansible("proscribe.ban.schedule", code=2)
+    assert "proscribe_schedule: found 'controller', expected awx or off" in said
+    said = team.ansible("proscribe.ban.catalog", "-e", "catalog_do=refresh", code=2)
+    assert "is in the collection, which its installer alone writes" in said
+
+
+def test_another_place_for_the_reports(team: Team) -> None:
+    elsewhere = team.directory.parent / "elsewhere"
+    team.ansible("proscribe.ban.audit", PROSCRIBE_REPORTS=str(elsewhere))
+    assert (elsewhere / "latest/report.json").exists()
+
+
+def test_lifting(team: Team) -> None:
+    said = team.ansible("proscribe.ban.lift")
+    assert "2 of 2 hosts" in said or "lifted" in said
+    for host in team.hosts:
+        assert "proscribe" not in host.run("nft", "list", "tables")
+        assert not host.there("/var/lib/proscribe") and not host.there("/etc/proscribe")

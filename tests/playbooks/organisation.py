@@ -1,0 +1,97 @@
+"""Somebody else's Ansible project that uses Proscribe's parts: an ansible.cfg, plays and an inventory of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment
+from patience import LONGEST
+
+CONTROLS = ("apps", "browser", "firewall", "dns")
+HOSTS = ("one", "two", "three")
+ROLES = f"roles_path = {PROJECT / 'roles'}\n"
+PATHS = ROLES + "".join(
+    f"{option} = {PROJECT / name}\n"
+    for option, name in (
+        ("library", "library"),
+        ("module_utils", "module_utils"),
+        ("action_plugins", "action_plugins"),
+        ("filter_plugins", "filter_plugins"),
+        ("doc_fragment_plugins", "doc_fragments"),
+    )
+)
+COLLECTED = f"callback_plugins = {PROJECT / 'callback_plugins'}\ncallbacks_enabled = proscribe_report\n"
+
+
+class Organisation:
+    """The project, with hosts that are all this machine, on which nothing may be changed."""
+
+    def __init__(self, directory: Path, ansible: str = REAL_ANSIBLE) -> None:
+        self.directory = directory
+        self.ansible = ansible
+        self.reports = directory / "reports"
+        self.inventory()
+
+    def inventory(self, dead: str = "", enforced: str = "dns", **variables: str) -> None:
+        """Write the inventory; nothing answers for the host `dead`."""
+        local = f"ansible_connection: local, ansible_python_interpreter: {sys.executable}"
+        lines = "".join(f"    {host}: {{{local}}}\n" for host in HOSTS if host != dead)
+        lines += f"    {dead}: {{ansible_host: 127.0.0.1, ansible_port: 1}}\n" if dead else ""
+        modes = {control: "enforce" if control == enforced else "'off'" for control in CONTROLS}
+        controls = f"{{{', '.join(f'{control}: {mode}' for control, mode in modes.items())}}}"
+        more = "".join(f", {name}: {value}" for name, value in variables.items())
+        (self.directory / "hosts.yml").write_text(
+            f"all:\n  vars: {{proscribe_controls: {controls}, proscribe_dns_backend: hosts{more}}}\n"
+            f"department:\n  hosts:\n{lines}elsewhere:\n  hosts:\n    other: {{{local}}}\n"
+        )
+
+    def configured(self, more: str, paths: str = PATHS) -> Path:
+        """Write ansible.cfg."""
+        path = self.directory / "ansible.cfg"
+        path.write_text(f"[defaults]\nlocalhost_warning = false\n{paths}{more}\n[connection]\npipelining = true\n")
+        return path
+
+    def playbook(self, text: str, name: str = "site.yml") -> Path:
+        """Write a playbook."""
+        path = self.directory / name
+        path.write_text(text)
+        return path
+
+    def run(self, playbook: Path, *options: str, stdin: str = "", **environment: str) -> Ended:
+        """Run a playbook; all that it prints is in `said`."""
+        done = self.started(str(playbook), *options, stdin=stdin, **environment)
+        return Ended(done.returncode, done.stdout + done.stderr)
+
+    def started(self, *words: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run ansible-playbook, and keep what it prints apart."""
+        return subprocess.run(
+            [self.ansible, "-i", "hosts.yml", *words],
+            cwd=self.directory,
+            env=clean_environment(PROSCRIBE_REPORTS=str(self.reports), **environment),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=LONGEST,
+        )
+
+    @property
+    def complete(self) -> list[dict[str, Any]]:
+        """The complete reports, in their order."""
+        found = [path for path in self.reports.glob("2*/report.json") if ".partial" not in str(path)]
+        return sorted((json.loads(path.read_text()) for path in found), key=lambda report: report["run"]["started"])
+
+    @property
+    def covered(self) -> list[tuple[int, int]]:
+        """Of how many expected hosts how many answered, in each report."""
+        coverage = [report["summary"]["coverage"] for report in self.complete]
+        return [(one["numerator"], one["denominator"]) for one in coverage]
+
+    @property
+    def states(self) -> dict[str, str]:
+        """The states of the hosts in the newest report."""
+        lines = (self.reports / "newest" / "hosts.jsonl").read_text().splitlines()
+        return {record["host"]: record["state"] for record in map(json.loads, lines)}

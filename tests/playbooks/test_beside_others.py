@@ -1,0 +1,128 @@
+"""The report beside ARA, which records runs, and Mitogen, which has strategies and connections of its own.
+
+Both are installed into an environment of their own, from PyPI, when the first of these tests is run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ansible.release
+import machine
+import pytest
+from checkout import PROJECT, clean_environment
+from organisation import PATHS, ROLES, Organisation
+
+pytestmark = pytest.mark.playbook
+PLAY = "- hosts: department\n  gather_facts: false\n  roles:\n    - {role}\n"
+
+
+@pytest.fixture(scope="module")
+def beside() -> machine.Environment:
+    extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    version = ansible.release.__version__
+    directory = machine.CACHE / f"beside-core{version}"
+    made = machine.made(
+        "ARA and Mitogen", directory, sys.executable, [f"ansible-core=={version}", *extras["test-beside"]]
+    )
+    if made.missing:
+        if os.environ.get("PROSCRIBE_TESTS_COMPLETE") == "1":
+            pytest.fail(made.missing, pytrace=False)
+        pytest.skip(f"needs ARA and Mitogen: {made.missing}")
+    return made
+
+
+@pytest.fixture
+def organisation(tmp_path: Path, beside: machine.Environment) -> Organisation:
+    return Organisation(tmp_path, beside.tool("ansible-playbook"))
+
+
+@pytest.fixture
+def recorded(beside: machine.Environment, organisation: Organisation) -> Callable[..., Any]:
+    """What ARA's own client says that it has recorded, offline."""
+
+    def ask(*words: str) -> Any:
+        done = subprocess.run(
+            [beside.tool("ara"), *words, "-f", "json"],
+            env=clean_environment(ARA_BASE_DIR=str(organisation.directory / "ara")),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout[done.stdout.index("[") :])
+
+    return ask
+
+
+def directory_of(beside: machine.Environment, code: str) -> str:
+    """The directory that an installed package names."""
+    done = subprocess.run([beside.tool("python"), "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(("gate", "code", "status"), [("never", 0, "completed"), ("noncompliant", 10, "failed")])
+def test_ara_records_the_whole_run_that_ends_with_our_report_and_exit_code(
+    beside: machine.Environment,
+    organisation: Organisation,
+    recorded: Callable[..., Any],
+    gate: str,
+    code: int,
+    status: str,
+) -> None:
+    callbacks = directory_of(beside, "import ara.setup as s; print(s.callback_plugins)")
+    organisation.configured(f"callback_plugins = {callbacks}\n", ROLES)
+    organisation.inventory(proscribe_compliance_gate=gate)
+    playbook = organisation.playbook(PLAY.format(role="compliance"))
+    ended = organisation.run(playbook, ARA_BASE_DIR=str(organisation.directory / "ara"))
+    assert (ended.code, organisation.covered) == (code, [(3, 3)]), ended.said
+    (run,) = recorded("playbook", "list")
+    assert (run["status"], run["hosts"]) == (status, 3)
+    assert {host["name"] for host in recorded("host", "list")} == {"one", "two", "three"}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "role", "code", "prints"),
+    [
+        ("mitogen_linear", "compliance", 0, "coverage 3 of 3"),
+        ("mitogen_linear", "dns_filter", 2, 'strategy is "mitogen_linear", expected "linear" in a play that changes'),
+        ("mitogen_free", "compliance", 2, 'strategy is "mitogen_free"'),
+        ("mitogen_host_pinned", "compliance", 2, 'strategy is "mitogen_host_pinned"'),
+    ],
+)
+@pytest.mark.parametrize("pipelining", ["true", "false"])
+def test_mitogen_observes_and_is_refused_where_it_cannot_work(
+    beside: machine.Environment,
+    organisation: Organisation,
+    strategy: str,
+    role: str,
+    code: int,
+    prints: str,
+    pipelining: str,
+) -> None:
+    package = directory_of(beside, "import os, ansible_mitogen as m; print(os.path.dirname(m.__file__))")
+    organisation.configured(f"strategy_plugins = {package}/plugins/strategy\n", ROLES)
+    ended = organisation.run(
+        organisation.playbook(PLAY.format(role=role)),
+        "--check",
+        ANSIBLE_STRATEGY=strategy,
+        ANSIBLE_PIPELINING=pipelining,
+    )
+    assert ended.code == code, ended.said
+    assert prints in " ".join(ended.said.split()), ended.said
+    assert organisation.covered == ([(3, 3)] if code == 0 else [])
+
+
+def test_our_own_playbooks_run_where_mitogen_is_the_strategy_of_all_others(
+    beside: machine.Environment, organisation: Organisation
+) -> None:
+    package = directory_of(beside, "import os, ansible_mitogen as m; print(os.path.dirname(m.__file__))")
+    organisation.configured(f"strategy_plugins = {package}/plugins/strategy\nstrategy = mitogen_linear\n", PATHS)
+    ended = organisation.run(PROJECT / "playbooks" / "enforce.yml", "--check", "--limit", "department")
+    assert (ended.code, organisation.covered) == (0, [(3, 3)]), ended.said

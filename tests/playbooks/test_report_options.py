@@ -1,0 +1,344 @@
+"""How a run with a role in somebody's own play ends, whatever ways of running a play there are: with one report, its
+gate and its exit code, or with one clear sentence before any host is touched. Nothing of this machine is changed.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from checkout import PROJECT, Ended
+from organisation import ROLES, Organisation
+
+pytestmark = pytest.mark.playbook
+
+PLAY = """
+- name: Our own play
+  hosts: department
+  gather_facts: false
+  {keywords}
+  roles:
+    - {role}
+"""
+OTHER = """
+- name: Another play
+  hosts: elsewhere
+  gather_facts: false
+  tasks:
+    - name: Assert something
+      ansible.builtin.assert:
+        that: {that}
+"""
+FAILS = OTHER.format(that="false")
+SUCCEEDS = OTHER.format(that="true")
+AUDIT, ENFORCE = "compliance", "dns_filter"
+
+
+@pytest.fixture
+def organisation(tmp_path: Path) -> Organisation:
+    made = Organisation(tmp_path)
+    made.configured("", ROLES)  # this is all that a role in an own play needs
+    return made
+
+
+def play(role: str = AUDIT, keywords: str = "become: false") -> str:
+    return PLAY.format(role=role, keywords=keywords)
+
+
+def words(ended: Ended) -> str:
+    """What was printed, whatever the lines."""
+    return " ".join(ended.said.split())
+
+
+# -- ways of naming a role ---------------------------------------------------------------------------------------------
+
+TASK = """
+- name: Our own play
+  hosts: department
+  gather_facts: false
+  tasks:
+    - name: Use the role
+      ansible.builtin.{how}_role:
+        name: {role}
+"""
+
+
+@pytest.mark.parametrize("role", [AUDIT, ENFORCE])
+@pytest.mark.parametrize("how", ["roles", "import", "include"])
+def test_a_role_in_an_own_play_ends_with_a_report_of_the_hosts_of_that_play(
+    organisation: Organisation, how: str, role: str
+) -> None:
+    text = play(role) if how == "roles" else TASK.format(how=how, role=role)
+    ended = organisation.run(organisation.playbook(text), "--check")
+    assert ended.code == 0, ended.said
+    assert organisation.covered == [(3, 3)]
+    assert set(organisation.states) == {"one", "two", "three"}
+    assert ended.said.count("coverage 3 of 3") == 1, ended.said
+    assert ("RUNNING HANDLER [compliance : Observe the host again]" in ended.said) == (role == ENFORCE)
+
+
+def test_the_roles_of_one_play_are_one_run_that_observes_once_before_it_corrects(organisation: Organisation) -> None:
+    text = play(f"{ENFORCE}\n    - browser_policy\n    - host_firewall")
+    ended = organisation.run(organisation.playbook(text), "--check", "--tags", "dns,browser")
+    assert ended.code == 0, ended.said
+    assert organisation.covered == [(3, 3)]
+    assert organisation.complete[0]["run"]["controls"] == ["browser", "dns"]
+    assert ended.said.count("TASK [compliance : Observe the host]") == 1
+    assert ended.said.count("RUNNING HANDLER [compliance : Observe the host again]") == 1
+
+
+def test_a_role_is_about_its_own_control_alone(organisation: Organisation) -> None:
+    ended = organisation.run(organisation.playbook(play(ENFORCE)), "--check")
+    assert organisation.complete[0]["run"]["controls"] == ["dns"], ended.said
+    ended = organisation.run(organisation.playbook(play(ENFORCE)), "--check", "--tags", "apps")
+    assert ended.code == 2, ended.said
+    assert "--tags names apps, and the roles of this play are for dns; no host was touched" in words(ended)
+
+
+def test_a_role_lifts_its_control_and_says_so(organisation: Organisation) -> None:
+    text = TASK.format(how="import", role=f"{ENFORCE}\n        tasks_from: lift")
+    ended = organisation.run(organisation.playbook(text), "--check")
+    assert ended.code == 0, ended.said
+    assert "3 hosts" in ended.said and not organisation.complete
+
+
+def test_a_role_changes_nothing_where_the_whole_is_more_than_is_allowed(organisation: Organisation) -> None:
+    """Without --check: what stops it is tried, and not that it would change nothing."""
+    organisation.inventory(proscribe_max_change="{hosts: 0}")
+    ended = organisation.run(organisation.playbook(play(ENFORCE)))
+    assert ended.code == 13, ended.said
+    assert "exit 13: stopped before any change: the whole would change 3 hosts of the 3" in words(ended)
+    assert "TASK [dns_filter : Keep restricted names from resolving]" not in ended.said
+    assert set(organisation.states.values()) == {"noncompliant"}
+
+
+# -- ways of running a play --------------------------------------------------------------------------------------------
+
+
+class Option(NamedTuple):
+    """A way of running the play, and what comes of it: the exit code, and the (answered, expected) hosts of the one
+    report, or what is printed where there is none.
+    """
+
+    code: int = 0
+    covered: tuple[int, int] | None = (3, 3)
+    prints: str = ""
+    options: tuple[str, ...] = ()
+    keywords: str = "become: false"
+    stdin: str = ""
+
+
+UNCOMPILED = "no plan was compiled for one: compile_plans did not run for it"
+OPTIONS = {
+    "serial: 1": Option(keywords="serial: 1"),
+    "serial in percent": Option(keywords="serial: ['30%', '100%']"),
+    "free": Option(2, None, 'strategy is "free"', keywords="strategy: free"),
+    "host_pinned": Option(2, None, 'strategy is "host_pinned"', keywords="strategy: host_pinned"),
+    "debug": Option(keywords="strategy: debug"),
+    "one fork": Option(options=("--forks", "1")),
+    "limit": Option(covered=(1, 1), options=("--limit", "two")),
+    "our tags": Option(options=("--tags", "dns")),
+    "tags of others": Option(12, None, "exit 12: nothing was evaluated: --tags left out", options=("--tags", "nginx")),
+    "skipped tags": Option(12, None, "--skip-tags left out the task", options=("--skip-tags", "dns")),
+    "start at the first task": Option(
+        options=("--start-at-task", "Compile every host's plan, before any host is touched")
+    ),
+    "start at a later task": Option(2, None, UNCOMPILED, options=("--start-at-task", "Observe the host")),
+    "start at no task": Option(12, None, "--start-at-task left out the task", options=("--start-at-task", "nosuch")),
+    "step, all": Option(options=("--step",), stdin="c\n"),
+    "step, none": Option(12, None, "--step left out the task", options=("--step",), stdin="n\n" * 9),
+    "step, without the plans": Option(2, None, UNCOMPILED, options=("--step",), stdin="n\nn\ny\nc\n"),
+    "any_errors_fatal": Option(keywords="any_errors_fatal: true"),
+    "run_once": Option(2, (0, 3), "has run_once, so one would be the only host", keywords="run_once: true"),
+    "another order": Option(keywords="order: reverse_sorted"),
+    "ignored errors": Option(keywords="ignore_errors: true"),
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS.values(), ids=list(OPTIONS))
+def test_however_a_play_is_run_it_ends_with_one_report_or_says_why_not(
+    organisation: Organisation, option: Option
+) -> None:
+    text = play(keywords=option.keywords)
+    ended = organisation.run(organisation.playbook(text), *option.options, stdin=option.stdin)
+    assert ended.code == option.code, ended.said
+    assert organisation.covered == ([option.covered] if option.covered else []), ended.said
+    assert option.prints in words(ended), ended.said
+    assert "Traceback" not in ended.said and "undefined" not in ended.said
+    assert not list(organisation.reports.glob("*.partial"))
+
+
+def test_a_delegated_observation_is_refused_since_it_would_count_for_another_host(organisation: Organisation) -> None:
+    text = play(
+        f"role: {AUDIT}\n      delegate_to: \"{{{{ 'two' if inventory_hostname == 'one' else inventory_hostname }}}}\""
+    )
+    ended = organisation.run(organisation.playbook(text))
+    assert ended.code == 2, ended.said
+    assert "compliance_state is delegated to two, whose answer would count for one" in words(ended)
+    assert organisation.covered == [(2, 3)]
+    assert organisation.states["one"] == "unknown"
+
+
+def test_compiling_may_be_delegated(organisation: Organisation) -> None:
+    tasks = "- {compile_plans: {mode: audit}, run_once: true, delegate_to: localhost, register: proscribe_compiled}"
+    text = play().replace("  roles:\n    - compliance", f"  pre_tasks:\n    {tasks}\n  roles:\n    - compliance")
+    ended = organisation.run(organisation.playbook(text))
+    assert (ended.code, organisation.covered) == (0, [(3, 3)]), ended.said
+
+
+@pytest.mark.parametrize("start", ["Observe the host", "nosuch"])
+def test_our_own_playbooks_say_what_a_start_at_a_later_task_leaves_out(organisation: Organisation, start: str) -> None:
+    organisation.configured("")
+    ended = organisation.run(PROJECT / "playbooks" / "audit.yml", "--start-at-task", start)
+    assert ended.code == 12, ended.said
+    assert "exit 12: nothing was evaluated: --start-at-task left out the task that compiles the plans" in words(ended)
+    assert "undefined" not in ended.said and not organisation.complete
+
+
+# -- the gate and the exit code ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gate", "dead", "code", "keywords"),
+    [
+        ("never", "", 0, "become: false"),
+        ("noncompliant", "", 10, "become: false"),
+        ("noncompliant", "", 10, "any_errors_fatal: true"),
+        ("noncompliant", "", 10, "serial: 1"),
+        ("never", "one", 4, "any_errors_fatal: true"),
+        ("incomplete", "one", 10, "become: false"),
+    ],
+)
+def test_the_gate_decides_the_exit_code_of_plain_ansible_playbook(
+    organisation: Organisation, gate: str, dead: str, code: int, keywords: str
+) -> None:
+    organisation.inventory(dead, proscribe_compliance_gate=gate)
+    ended = organisation.run(organisation.playbook(play(keywords=keywords)))
+    assert ended.code == code, ended.said
+    assert (f"exit {code}: the compliance gate ({gate}) is not met" in ended.said) == (code >= 10)
+    (report,) = organisation.complete
+    assert report["run"]["verdict"]["exit"] == (code if code >= 10 else None)
+    # Of batches, Ansible begins no other one after one of which every host failed.
+    assert len(organisation.states) == 3 and (keywords == "serial: 1" or organisation.covered == [(3 - bool(dead), 3)])
+
+
+# -- other plays of the same run ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("plays", "code", "passed"),
+    [
+        ([SUCCEEDS, play(), SUCCEEDS], 0, True),
+        ([play(), FAILS], 2, True),
+        ([SUCCEEDS, play(), play(ENFORCE), SUCCEEDS], 0, True),
+    ],
+    ids=["well", "one fails after ours", "two of ours"],
+)
+def test_other_plays_are_left_alone(organisation: Organisation, plays: list[str], code: int, passed: bool) -> None:
+    ended = organisation.run(organisation.playbook("".join(plays)), "--check")
+    assert ended.code == code, ended.said
+    assert organisation.covered == [(3, 3)] * sum("Our own play" in text for text in plays)
+    assert set(organisation.states) == {"one", "two", "three"}
+    assert {report["run"]["verdict"]["passed"] for report in organisation.complete} == {passed}
+
+
+def test_a_host_that_fails_in_a_later_play_of_others_is_no_error_in_the_report(organisation: Organisation) -> None:
+    ended = organisation.run(organisation.playbook(play() + FAILS.replace("elsewhere", "two")))
+    assert ended.code == 2, ended.said
+    assert set(organisation.states.values()) == {"noncompliant"}
+
+
+def test_a_host_that_fails_in_an_earlier_play_of_others_is_unknown(organisation: Organisation) -> None:
+    """Ansible leaves it out of all plays that follow, so that nothing of ours runs on it."""
+    earlier = OTHER.format(that="inventory_hostname != 'two'").replace("elsewhere", "all")
+    ended = organisation.run(organisation.playbook(earlier + play()))
+    assert ended.code == 2, ended.said
+    assert (organisation.covered, organisation.states["two"]) == ([(2, 3)], "unknown")
+
+
+def test_a_gate_that_is_not_met_decides_over_the_failure_of_another_play(organisation: Organisation) -> None:
+    organisation.inventory(proscribe_compliance_gate="noncompliant")
+    ended = organisation.run(organisation.playbook(SUCCEEDS + play() + FAILS))
+    assert ended.code == 10, ended.said
+
+
+def test_a_playbook_of_which_only_other_plays_are_run_ends_as_it_would_without_ours(organisation: Organisation) -> None:
+    site = organisation.playbook(
+        play() + SUCCEEDS.replace("gather_facts: false", "gather_facts: false\n  tags: [nginx]")
+    )
+    ended = organisation.run(site, "--tags", "nginx")
+    assert (ended.code, "nothing was evaluated" in ended.said) == (0, False), ended.said
+    ended = organisation.run(site, "--limit", "elsewhere")
+    assert ended.code == 0, ended.said
+    assert "Proscribe evaluated nothing in this run: no plans were compiled for its plays" in words(ended)
+    assert not organisation.complete
+
+
+def test_our_playbook_is_imported_among_others(organisation: Organisation) -> None:
+    organisation.configured("")
+    site = organisation.playbook(f"- import_playbook: {PROJECT}/playbooks/audit.yml\n{SUCCEEDS}")
+    ended = organisation.run(site, "-e", "proscribe_hosts=department")
+    assert (ended.code, organisation.covered) == (0, [(3, 3)]), ended.said
+
+
+def test_several_playbooks_on_the_command_line_are_several_runs(organisation: Organisation) -> None:
+    first, second = organisation.playbook(SUCCEEDS, "first.yml"), organisation.playbook(play(), "second.yml")
+    ended = organisation.run(first, str(second), str(second))
+    assert (ended.code, organisation.covered) == (0, [(3, 3), (3, 3)]), ended.said
+
+
+# -- other callbacks ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("callback", "format_"),
+    [("minimal", "json"), ("oneline", "yaml"), ("default", "json"), ("ansible.builtin.default", "yaml")],
+)
+def test_the_screens_of_ansible_work_beside_it(organisation: Organisation, callback: str, format_: str) -> None:
+    ended = organisation.run(
+        organisation.playbook(play()),
+        "-v",
+        ANSIBLE_STDOUT_CALLBACK=callback,
+        ANSIBLE_CALLBACK_RESULT_FORMAT=format_,
+    )
+    assert (ended.code, organisation.covered) == (0, [(3, 3)]), ended.said
+    assert ended.said.count("coverage 3 of 3") == 1
+    assert "Traceback" not in ended.said and "Callback dispatch" not in ended.said
+
+
+def test_other_callbacks_have_their_last_word_before_the_exit_code(organisation: Organisation) -> None:
+    organisation.inventory(proscribe_compliance_gate="noncompliant")
+    results = organisation.directory / "junit"
+    ended = organisation.run(
+        organisation.playbook(play()),
+        ANSIBLE_CALLBACKS_ENABLED="junit,proscribe_report",
+        JUNIT_OUTPUT_DIR=str(results),
+    )
+    assert ended.code == 10, ended.said
+    assert list(results.glob("site-*.xml")), "junit writes its file at the end of a run"
+
+
+DOCUMENT = """
+from __future__ import annotations
+import json
+DOCUMENTATION = "name: json\\ntype: stdout\\nshort_description: one document\\ndescription: one document"
+from ansible.plugins.callback import CallbackBase
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION, CALLBACK_TYPE, CALLBACK_NAME = 2.0, "stdout", "json"
+
+    def v2_playbook_on_stats(self, stats):
+        self._display.display(json.dumps({"stats": {host: stats.summarize(host) for host in stats.processed}}))
+"""
+
+
+def test_a_screen_that_is_one_document_stays_one(organisation: Organisation) -> None:
+    """As that of the callback `ansible.posix.json`."""
+    (organisation.directory / "callback_plugins").mkdir()
+    (organisation.directory / "callback_plugins" / "json.py").write_text(DOCUMENT)
+    organisation.playbook(play())
+    done = organisation.started("site.yml", ANSIBLE_STDOUT_CALLBACK="json")
+    assert set(json.loads(done.stdout)["stats"]) == {"one", "two", "three"}
+    assert "coverage 3 of 3" in done.stderr

@@ -1,0 +1,85 @@
+"""The usage that the README of a role shows, run as it stands: it ends in a report."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from checkout import PROJECT, REAL_ANSIBLE, clean_environment, launch
+from made_fleet import Fleet
+from organisation import ROLES, Organisation
+
+pytestmark = pytest.mark.playbook
+
+READMES = sorted((PROJECT / "roles").glob("*/README.md"))
+CONTROLS = {"restricted_apps": "apps", "browser_policy": "browser", "host_firewall": "firewall", "dns_filter": "dns"}
+
+
+def usage(role: str) -> str:
+    """The one playbook that a README shows."""
+    (text,) = re.findall(r"```yaml\n(.*?)```", (PROJECT / "roles" / role / "README.md").read_text(), re.DOTALL)
+    return str(text)
+
+
+def test_every_role_shows_its_usage_and_its_options() -> None:
+    assert {path.parent.name for path in READMES} == {path.name for path in (PROJECT / "roles").iterdir()}
+    for path in READMES:
+        entries = yaml.safe_load((path.parent / "meta" / "argument_specs.yml").read_text())["argument_specs"]
+        options = {option for entry in entries.values() for option in entry.get("options", {})}
+        assert options == set(re.findall(r"^\| `(\w+)` \|", path.read_text(), re.MULTILINE)), path
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, which its play asks for")
+@pytest.mark.parametrize("role", ["compliance", *CONTROLS])
+def test_the_usage_of_a_role_ends_in_a_report(tmp_path: Path, role: str) -> None:
+    organisation = Organisation(tmp_path)
+    organisation.configured("", ROLES)
+    organisation.inventory(enforced=CONTROLS.get(role, "dns"))
+    ended = organisation.run(organisation.playbook(usage(role)), "--check", "--limit", "one")
+    assert ended.code == 0, ended.said
+    assert organisation.covered == [(1, 1)], ended.said
+    controls = organisation.complete[0]["run"]["controls"]
+    assert controls == ([CONTROLS[role]] if role in CONTROLS else list(CONTROLS.values()))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for mount namespaces and to enforce")
+def test_the_usage_of_a_role_repairs_and_lifts_for_real(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path, 3)
+    fleet.breaks("h3")
+    (tmp_path / "ansible.cfg").write_text(f"[defaults]\n{ROLES}")
+    (tmp_path / "site.yml").write_text(usage("dns_filter"))
+    environment = clean_environment(PROSCRIBE_REPORTS=str(tmp_path / "reports"))
+
+    def run() -> tuple[int, str]:
+        return launch(Path(REAL_ANSIBLE), "-i", "fleet", "site.yml", cwd=tmp_path, environment=environment)
+
+    code, said = run()
+    assert code == 2, said
+    assert fleet.corrected == {"h1", "h2"}
+    assert fleet.states == {"h1": "repaired", "h2": "repaired", "h3": "error"}
+    code, said = run()
+    assert code == 2 and fleet.states == {"h1": "compliant", "h2": "compliant", "h3": "error"}, said
+    assert said.count("changed: [") == 0, said
+
+    (tmp_path / "site.yml").write_text(
+        usage("dns_filter").replace(
+            "  roles:\n    - dns_filter",
+            "  tasks:\n    - name: Lift\n      ansible.builtin.import_role:\n        name: dns_filter\n"
+            "        tasks_from: lift",
+        )
+    )
+    code, said = run()
+    assert (code, fleet.corrected) == (0, set()), said
+    assert "lifted" in said
+
+
+def test_the_schedule_of_the_readme_is_worked_out(tmp_path: Path) -> None:
+    """That role makes no report. Its units are not installed here."""
+    organisation = Organisation(tmp_path)
+    organisation.configured("")
+    ended = organisation.run(organisation.playbook(usage("drift_schedule")), "--check", "--limit", "one")
+    assert "TASK [Work out what runs where, before any machine is touched]" in ended.said, ended.said
+    assert "nothing was evaluated" not in ended.said and "Traceback" not in ended.said

@@ -1,0 +1,214 @@
+"""The collection that this checkout makes: whole, with full names only, and the same bytes each time."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import configparser
+import hashlib
+import json
+import os
+import re
+import subprocess
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from proscribe import stream
+from proscribe.cli import Refused, collection
+from proscribe.cli.collection import building, layout
+from proscribe.cli.collection.full_names import Names
+
+PROJECT = Path(__file__).resolve().parents[3]
+MODULES = {path.stem for path in (PROJECT / "library").glob("*.py")}
+FILTERS = {path.stem for path in (PROJECT / "filter_plugins").glob("*.py")}
+
+
+def built(output: Path, **options: str) -> tuple[Path, dict[str, bytes]]:
+    """The collection's file, and what is in it."""
+    output.mkdir(exist_ok=True)
+    given = {"namespace": "proscribe", "name": "ban", "repository": "", **options}
+    assert collection.run(argparse.Namespace(output=str(output), **given)) == 0
+    (path,) = output.iterdir()
+    with tarfile.open(path) as tar:
+        return path, {one.name: stream.read() for one in tar if (stream := tar.extractfile(one))}
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
+    return built(tmp_path_factory.mktemp("built") / "here")
+
+
+pytestmark = pytest.mark.slow  # it packs the observing code
+
+
+def test_every_file_of_the_checkout_is_in_it(here: tuple[Path, Mapping[str, bytes]]) -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    first = {path.partition("/")[0] for path in tracked.splitlines() if "/" in path}
+    left_out = {".ci", ".github", "inventory", "tests"}
+    assert first - left_out == layout.DIRECTORIES.keys(), "a new directory is either in the collection or named here"
+    for path in tracked.splitlines():
+        if path.partition("/")[0] in layout.DIRECTORIES and not path.startswith(layout.LEFT_OUT):
+            link = (PROJECT / path).is_symlink()  # says where Ansible finds the plugins of a checkout
+            assert link != (layout.place_of(path) in here[1]), path
+    config = configparser.ConfigParser()
+    config.read(PROJECT / "ansible.cfg")
+    plugins = {value for key, value in config["defaults"].items() if key.endswith(("_plugins", "library", "_path"))}
+    assert plugins <= layout.DIRECTORIES.keys()
+
+
+def test_it_holds_nothing_else(here: tuple[Path, Mapping[str, bytes]]) -> None:
+    sources = {layout.place_of(path) for path in layout.source_files(PROJECT)}
+    made = {"README.md", "galaxy.yml", "meta/runtime.yml", "changelogs/changelog.yaml", "MANIFEST.json", "FILES.json"}
+    packed = {f"plugins/module_utils/proscribe/stream.{kind}" for kind in stream.KINDS}
+    assert here[1].keys() - sources == (made | packed) - {"galaxy.yml"}  # MANIFEST.json is what becomes of that
+
+
+def test_no_short_name_is_left(here: tuple[Path, Mapping[str, bytes]]) -> None:
+    """By other means than those that make the names full."""
+    short = re.compile(rf"(?<![\w.])(?:{'|'.join(FILTERS)})\(")
+    seen = 0
+    for path, content in here[1].items():
+        text = content.decode() if path.endswith((".yml", ".py")) else ""
+        if path.startswith(("playbooks/", "roles/")) and text:
+            assert not short.search(text), path
+            seen += len(list(keys(yaml.safe_load(text))))
+            assert not MODULES.intersection(keys(yaml.safe_load(text))), path
+        if path.startswith("plugins/") and path.endswith(".py"):
+            assert [one for one in imported(text) if re.match(r"(ansible\.module_utils\.)?proscribe", one)] == [], path
+            assert "module_utils/" in path or not re.search(r"\bsys\.path\b", text), path
+    assert seen > 100
+
+
+def imported(text: str) -> Iterator[str]:
+    """The modules that a file imports; a program that is a string in it is none of them."""
+    for node in ast.walk(ast.parse(text) if text.strip() else ast.Module([], [])):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            yield str(node.module)
+        elif isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+
+
+def keys(value: Any) -> Iterator[str]:
+    """The keys in a document, but for those of variables."""
+    for key, item in value.items() if isinstance(value, dict) else ():
+        yield str(key)
+        yield from keys(item if key != "vars" else None)
+    for item in value if isinstance(value, list) else ():
+        yield from keys(item)
+
+
+def test_its_checksums_are_those_of_its_files(here: tuple[Path, Mapping[str, bytes]]) -> None:
+    listing = json.loads(here[1]["FILES.json"])["files"]
+    files = {one["name"]: one["chksum_sha256"] for one in listing if one["ftype"] == "file"}
+    assert files == {
+        name: hashlib.sha256(content).hexdigest()
+        for name, content in here[1].items()
+        if name not in ("MANIFEST.json", "FILES.json")
+    }
+    manifest = json.loads(here[1]["MANIFEST.json"])
+    assert manifest["file_manifest_file"]["chksum_sha256"] == hashlib.sha256(here[1]["FILES.json"]).hexdigest()
+
+
+def test_the_same_files_give_the_same_bytes_and_no_trace_of_this_machine(
+    here: tuple[Path, Mapping[str, bytes]], tmp_path: Path
+) -> None:
+    again, files = built(tmp_path / "again")
+    assert again.read_bytes() == here[0].read_bytes()
+    with tarfile.open(again) as tar:
+        assert {(one.uid, one.gid, one.uname, one.mtime) for one in tar} == {(0, 0, "root", building.EPOCH)}
+    assert not any(str(PROJECT).encode() in content for content in files.values())
+
+
+def test_another_name(tmp_path: Path) -> None:
+    path, files = built(tmp_path / "other", namespace="acme", name="no_chat", repository="https://git.example/x")
+    assert path.name.startswith("acme-no_chat-")
+    assert b"acme.no_chat.compile_plans" in files["playbooks/audit.yml"]
+    assert json.loads(files["MANIFEST.json"])["collection_info"]["repository"] == "https://git.example/x"
+    code = {name: content for name, content in files.items() if name.endswith((".py", ".yml", ".yaml"))}
+    assert [name for name, content in code.items() if b"proscribe.ban." in content] == []
+
+
+def test_the_code_that_goes_to_hosts_is_that_of_the_checkout(here: tuple[Path, Mapping[str, bytes]]) -> None:
+    for kind, probe in stream.KINDS.items():
+        packed = here[1][f"plugins/module_utils/proscribe/stream.{kind}"]
+        assert packed.endswith(stream.packed_code(probe))
+    for path in stream._files().values():
+        relative = path.relative_to(PROJECT / "module_utils")
+        assert here[1][f"plugins/module_utils/{relative}"] == path.read_bytes(), "hosts get the same"
+
+
+@pytest.mark.parametrize("url", ["http://x", "https://x y", "file:///etc", "-x"])
+def test_a_repository_that_is_no_address_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(Refused, match="--repository: found .*, expected an https:// URL"):
+        built(tmp_path, repository=url)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    arguments = argparse.Namespace(output=str(tmp_path / "no"), namespace="a1", name="b1", repository="")
+    with pytest.raises(Refused, match="--output: found '.*/no', expected a directory that is there"):
+        collection.run(arguments)
+
+
+def checkout(place: Path, git: bool) -> Path:
+    """A small checkout."""
+    for path in ("library/one.py", "playbooks/two.yml", "docs/__pycache__/x.pyc", "tests/x.py"):
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_text(path)
+    if git:
+        subprocess.run(["git", "init", "--quiet", place], check=True)
+        subprocess.run(["git", "-C", place, "add", "library", "playbooks"], check=True)
+    return place
+
+
+def test_only_what_git_tracks_is_taken(tmp_path: Path) -> None:
+    place = checkout(tmp_path, git=True)
+    (place / "library" / "own.py").write_text("not tracked")
+    (place / "library" / "one.py").write_text("changed")
+    assert layout.source_files(place) == {"library/one.py": b"changed", "playbooks/two.yml": b"playbooks/two.yml"}
+
+
+def test_an_archive_without_git_is_taken_whole(tmp_path: Path) -> None:
+    assert sorted(layout.source_files(checkout(tmp_path, git=False))) == ["library/one.py", "playbooks/two.yml"]
+
+
+def test_a_link_to_the_plugins_is_left_out(tmp_path: Path) -> None:
+    (checkout(tmp_path, git=False) / "playbooks" / "library").symlink_to("../library")
+    assert sorted(layout.source_files(tmp_path)) == ["library/one.py", "playbooks/two.yml"]
+
+
+@pytest.mark.parametrize("git", [True, False])
+def test_a_link_is_refused(tmp_path: Path, git: bool) -> None:
+    place = checkout(tmp_path, git)
+    (place / "library" / "link.py").symlink_to("/etc/passwd")
+    if git:
+        subprocess.run(["git", "-C", place, "add", "library"], check=True)
+    with pytest.raises(Refused, match="library/link.py: found a link, expected a file"):
+        layout.source_files(place)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(checkout(tmp_path, git=False) / "library" / "pipe.py")
+    with pytest.raises(Refused, match="library/pipe.py: found no plain file"):
+        layout.source_files(tmp_path)
+
+
+def test_what_galaxy_refuses_leaves_nothing(tmp_path: Path) -> None:
+    names = Names("acme.ban", frozenset(), frozenset(), frozenset(), frozenset())
+    with pytest.raises(Refused, match="ansible-galaxy cannot build the collection"):
+        building.build({"README.md": b"x"}, names, "1.0.0", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(Refused, match="x.tar.gz: No space left on device"):
+        building._published(tmp_path / "x.tar.gz", b"archive")
+    assert list(tmp_path.iterdir()) == []

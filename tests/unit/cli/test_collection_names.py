@@ -1,0 +1,218 @@
+"""Short names become full ones where a name stands, and nowhere else; what is not resolved is refused."""
+
+from __future__ import annotations
+
+import pytest
+from proscribe.cli import Refused
+from proscribe.cli.collection import documents, full_names, metadata, python_source
+from proscribe.cli.collection.full_names import Names
+
+SOURCE = {
+    "library/compile_plans.py": b"",
+    "library/quarantine.py": b"",
+    "filter_plugins/proscribe_plan.py": b"",
+    "roles/dns_filter/tasks/main.yml": b"",
+    "roles/restricted_apps/tasks/main.yml": b"",
+    "doc_fragments/shared.py": b"",
+    "docs/page.md": b"",
+}
+NAMES = Names.of(SOURCE, "acme", "ban")
+
+TASKS = """\
+# quarantine: stays, it is a comment
+- name: Compile | proscribe_plan
+  compile_plans:
+    mode: quarantine # a value
+  vars: {quarantine: "{{ x | default('a|proscribe_plan') | proscribe_plan('b') }}"}
+  when: x | proscribe_plan(1) and "proscribe_plan" not in y
+- block:
+    - "quarantine":
+        ids: "{{ ids[0] | map('int') | list }}"
+  rescue:
+    - ansible.builtin.include_role:
+        name: dns_filter
+- vars:
+    table: {apps: restricted_apps, dns: dns_filter}
+  block:
+    - ansible.builtin.include_role:
+        name: "{{ table[control] }}"
+"""
+FULL = """\
+# quarantine: stays, it is a comment
+- name: Compile | proscribe_plan
+  acme.ban.compile_plans:
+    mode: quarantine # a value
+  vars: {quarantine: "{{ x | default('a|proscribe_plan') | acme.ban.proscribe_plan('b') }}"}
+  when: x | acme.ban.proscribe_plan(1) and "proscribe_plan" not in y
+- block:
+    - "acme.ban.quarantine":
+        ids: "{{ ids[0] | map('int') | list }}"
+  rescue:
+    - ansible.builtin.include_role:
+        name: acme.ban.dns_filter
+- vars:
+    table: {apps: acme.ban.restricted_apps, dns: acme.ban.dns_filter}
+  block:
+    - ansible.builtin.include_role:
+        name: "{{ table[control] }}"
+"""
+
+
+def test_names_of_tasks() -> None:
+    assert full_names.tasks(TASKS, NAMES, "x.yml") == FULL
+
+
+def test_names_of_a_playbook() -> None:
+    text = "- hosts: \"{{ h | proscribe_plan('a') }}\"\n  roles: [dns_filter, {role: restricted_apps}]\n"
+    expected = "- hosts: \"{{ h | acme.ban.proscribe_plan('a') }}\"\n"
+    expected += "  roles: [acme.ban.dns_filter, {role: acme.ban.restricted_apps}]\n"
+    assert full_names.playbook(text, NAMES, "x.yml") == expected
+    inside = "- hosts: all\n  post_tasks:\n    - quarantine:\n"
+    assert full_names.playbook(inside, NAMES, "x.yml") == inside.replace("quarantine", "acme.ban.quarantine")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- debug:\n", "x.yml:1: found the action 'debug', expected a module of the project, or a full name"),
+        ("- other.names.module:\n", "found the action 'other.names.module'"),
+        ("- name: nothing\n", "found the actions none, expected a task with one action"),
+        ("- compile_plans:\n  quarantine:\n", "found the actions compile_plans, quarantine"),
+        ("- compile_plans:\n    a: '{{ x | mistyped }}'\n", "x.yml:2: found the filter 'mistyped'"),
+        ("- compile_plans:\n  when: x | mistyped\n", "found the filter 'mistyped'"),
+        ("- compile_plans:\n    a: '{{ x | (] }}'\n", "found a template that cannot be read"),
+        ("- ansible.builtin.include_role:\n    name: unknown\n", "found the role 'unknown'"),
+        ("- ansible.builtin.include_role:\n    name: '{{ table[x] }}'\n", "found the role"),
+        ("- ansible.builtin.include_role:\n    name: '{{ t[x] }}'\n  vars: {t: {a: unknown}}\n", "found the role"),
+        ("- a: [\n", "x.yml: cannot be read as YAML"),
+    ],
+)
+def test_what_is_not_resolved_is_refused(text: str, message: str) -> None:
+    with pytest.raises(Refused, match=message.replace("'", ".").replace("[", r"\[")):
+        full_names.tasks(text, NAMES, "x.yml")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "a", "Acme", "1a", "a__b", "a_", "a-b", "a.b", "../x", "a/b", "a b", "é1", "x" * 65]
+)
+@pytest.mark.parametrize("option", ["--namespace", "--name"])
+def test_a_name_that_galaxy_does_not_take_is_refused(option: str, wrong: str) -> None:
+    given = {"--namespace": "acme", "--name": "ban", option: wrong}
+    with pytest.raises(Refused, match=f"{option}: found .*, expected 2 to 64 small letters"):
+        Names.of(SOURCE, given["--namespace"], given["--name"])
+
+
+def test_the_namespace_of_ansible_is_refused() -> None:
+    with pytest.raises(Refused, match="--namespace: found 'ansible', which is Ansible's own"):
+        Names.of(SOURCE, "ansible", "ban")
+
+
+PLUGIN = '''\
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plugin: from proscribe.x import y."""
+
+import os
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+if str(PROJECT / "module_utils") not in sys.path:
+    sys.path.insert(0, str(PROJECT / "module_utils"))
+
+from ansible.module_utils.basic import AnsibleModule
+from proscribe.plan import (
+    CONTROLS,
+)
+from proscribe_action import HostAction
+
+DOCUMENTATION = r"""
+module: é
+description: See M(quarantine), M(copy) and P(proscribe_plan#filter).
+extends_documentation_fragment: [shared, default_callback]
+author: The authors
+"""
+EXAMPLES = r"""
+- quarantine:
+"""
+
+
+def used() -> None:
+    from ansible.module_utils.proscribe.run import change
+'''
+PLUGIN_FULL = '''\
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A plugin: from proscribe.x import y."""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.acme.ban.plugins.module_utils.proscribe.plan import (
+    CONTROLS,
+)
+from ansible_collections.acme.ban.plugins.module_utils.proscribe_action import HostAction
+
+DOCUMENTATION = r"""
+module: é
+description: See M(acme.ban.quarantine), M(copy) and P(acme.ban.proscribe_plan#filter).
+extends_documentation_fragment: [acme.ban.shared, default_callback]
+author: The authors (!UNKNOWN)
+"""
+EXAMPLES = r"""
+- acme.ban.quarantine:
+"""
+
+
+def used() -> None:
+    from ansible_collections.acme.ban.plugins.module_utils.proscribe.run import change
+'''
+
+
+def test_a_plugin_imports_by_the_full_name() -> None:
+    assert python_source.plugin(PLUGIN, NAMES, "x.py") == PLUGIN_FULL
+
+
+def test_what_is_used_elsewhere_stays() -> None:
+    text = python_source.plugin(PLUGIN + "    print(sys.argv, PROJECT)\n", NAMES, "x.py")
+    assert "import sys\nfrom pathlib import Path\n\nPROJECT = Path(" in text and "sys.path" not in text
+
+
+@pytest.mark.parametrize(
+    "line", ["import proscribe.plan", "from \\\n  proscribe.plan import x", "import (", 'EXAMPLES = ""']
+)
+def test_what_cannot_be_rewritten_is_refused(line: str) -> None:
+    with pytest.raises(Refused, match="x.py:1: "):
+        python_source.plugin(line, NAMES, "x.py")
+
+
+def test_links_of_documents_lead_to_what_the_collection_has() -> None:
+    text = "[a](page.md#x) [b](../library/quarantine.py) [c](../roles/dns_filter) [d](../tests/x.py) [e](https://x)"
+    text += " [f](#g)"
+    expected = "[a](page.md#x) [b](../plugins/modules/quarantine.py) [c](../roles/dns_filter) d [e](https://x) [f](#g)"
+    assert documents.document(text, NAMES, "docs/other.md", "docs/other.md", SOURCE) == expected
+    assert documents.document("[a](page.md)", NAMES, "docs/o.md", "README.md", SOURCE) == "[a](docs/page.md)"
+
+
+def test_examples_of_documents_have_full_names_where_they_are_tasks() -> None:
+    text = "```yaml\n- quarantine:\n```\n```yaml\nquarantine: yes\n```\n```yaml\n- some: thing\n```\n"
+    expected = text.replace("- quarantine", "- acme.ban.quarantine")
+    assert documents.document(text, NAMES, "docs/o.md", "docs/o.md", SOURCE) == expected
+
+
+def test_the_changelog_in_the_form_of_collections() -> None:
+    text = "# C\n\n## [1.0.0] - 2026-01-02\n\n### Added\n\n- one\n  more\n- two\n\n### Fixed\n\n- three\n"
+    assert metadata.changelog(text, "1.0.0") == (
+        "---\nancestor: null\nreleases:\n  1.0.0:\n    changes:\n      minor_changes:\n"
+        "        - one more\n        - two\n"
+        "      bugfixes:\n        - three\n    release_date: '2026-01-02'\n"
+    )
+    with pytest.raises(Refused, match="found no heading of version 2.0.0"):
+        metadata.changelog(text, "2.0.0")
+    with pytest.raises(Refused, match="CHANGELOG.md:2: found '### News'"):
+        metadata.changelog("## [1.0.0] - unreleased\n### News\n", "1.0.0")
+
+
+def test_the_range_of_ansible() -> None:
+    assert metadata.requires_ansible(["ansible-core>=2.19,<2.22"]) == ">=2.19.0,<2.22.0"
+    with pytest.raises(Refused, match="pyproject.toml: dependencies: found x, expected"):
+        metadata.requires_ansible(["x"])
