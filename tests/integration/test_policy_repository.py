@@ -241,7 +241,7 @@ def test_the_gate_fails_the_job_that_audits(policy: Repository) -> None:
     variables = policy.directory / "inventory/prod/group_vars/all.yml"
     variables.write_text(variables.read_text() + SHORT)
     policy.commit("this machine")
-    said = github(policy, "audit", {}, code=2)
+    said = github(policy, "audit", {}, code=10)
     assert "1 host: 1 noncompliant" in said, said
     assert "the compliance gate (incomplete) is not met" in said
     assert (policy.directory / "reports/latest/report.html").is_file()  # what the jobs keep

@@ -92,7 +92,7 @@ class Repository:
             text=True,
             timeout=3 * LONGEST,
         )
-        assert code is None or done.returncode == code, (argv, done.returncode, done.stdout)
+        assert code is None or done.returncode == code, (argv, done.returncode, done.stdout[-4000:])
         return done.stdout
 
     def git(self, *argv: str) -> str:
