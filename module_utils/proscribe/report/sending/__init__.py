@@ -6,14 +6,16 @@ warning, which names the reason and how many events were sent.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ... import installation
 from .. import exports
 from ..exports.answers import Answer
 from ..exports.events import Event, Events
 from ..history.transitions import Transitions
-from ..text.command import LAUNCHER, Command
+from ..text.command import Command
 from ..text.wording import clean, counted
 from . import datagrams, log_file
 from .transport import CHANGES, Failed, Transport
@@ -81,7 +83,9 @@ def send(
     """Send the events of a run as `proscribe_events` has it; returns what went wrong, in sentences."""
     sending = Sending(report, changes, settings)
     exports.fill([sending], report, records)
-    command = Command((LAUNCHER, "report", "--run", str(report["run"]["id"]), "--format", "events")).line()
+    command = Command(
+        (*installation.launcher(sys.executable), "report", "--run", str(report["run"]["id"]), "--format", "events")
+    ).line()
     again = f"the next run does not send them; all events of this run: {command}"
     wrong = [f"events could not be sent to {name}: {why}; {again}" for name, why in sending.failures.items()]
     if sending.left_out:
