@@ -36,7 +36,12 @@ OURS = re.compile(r"\$? ?(?:sudo )?\./proscribe .+")  # a line that is a command
 # Words in the running text that stand for something: `explain NAME`, `list | restore`, `--limit ...`.
 PLACEHOLDER = re.compile(r"\.\.\.|…|[A-Z_]{2,}")
 # What argparse says of a command that is only mentioned, and of which the rest is left out.
-LEFT_OUT = ("the following arguments are required", "expected one argument", "expected at least one argument")
+LEFT_OUT = (
+    "the following arguments are required",
+    "one of the arguments",
+    "expected one argument",
+    "expected at least one argument",
+)
 
 
 def mistakes(path: str, text: str) -> list[str]:

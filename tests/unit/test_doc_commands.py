@@ -106,7 +106,7 @@ def test_a_block_that_cannot_be_read_is_told_with_its_place(text: str, message: 
         ("./proscribe report --format pdf | cat", "pdf"),
         ("./proscribe waiver sing press01", "invalid choice: 'sing'"),
         ("./proscribe waiver new --service x --hots y", "unrecognized arguments: --hots y"),
-        ("./proscribe explain", "the following arguments are required"),
+        ("./proscribe explain", "one of the arguments NAME --expect is required"),
         ("./proscribe quarantine lst", "invalid choice: 'lst'"),
         ("./proscribe quarantine list --olderthan 3d", "unrecognized arguments: --olderthan 3d"),
         ("./proscribe test units", "there is no part 'units'"),

@@ -125,6 +125,16 @@ def test_every_test_of_the_whole_hosts_is_in_one_of_its_parts(run: ModuleType, m
     assert "-m" not in documents[3:]
 
 
+def test_the_core_between_the_ends_is_tested_where_it_is_called_for(
+    run: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not [name for name in made_parts(run, monkeypatch) if "2.20" in name]
+    monkeypatch.setattr(run, "EVERY_CORE", True)
+    parts = made_parts(run, monkeypatch, "unit", "playbooks")
+    assert [name for name in parts if "2.20" in name] == ["unit (core 2.20)", "playbooks (core 2.20)"]
+    assert "tests/playbooks/test_runs.py" in parts["playbooks (core 2.20)"]
+
+
 @pytest.mark.parametrize(
     ("typed", "named"),
     [(("lint", "molecule", "--", "-k", "x"), "lint and molecule without pytest"), (("--", "-k", "x"), "no part")],

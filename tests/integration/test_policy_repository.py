@@ -1,0 +1,363 @@
+"""examples/policy-repository, run as an organisation runs it: its commands, its pipelines, its Molecule scenario.
+
+Only the servers are not theirs: git is a directory, and the comments go to a server of this test.
+PROSCRIBE_TESTS_POLICY=1 also runs Molecule, whose throw-away hosts take some minutes.
+"""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import require_root, require_tool
+from name_server import NameServer
+from patience import LONGEST, until
+from vendored import EXAMPLE, PROJECT, Repository, bin_directory, collection, collection_repository, podman_collection
+
+__all__ = ["bin_directory", "collection", "collection_repository"]  # fixtures
+pytestmark = pytest.mark.integration
+
+GITHUB, GITLAB = ".github/workflows/policy.yml", ".gitlab-ci.yml"
+MOLECULE = ("molecule.yml", "converge.yml", "verify.yml")
+NETWORK, SUBNET = "proscribe-policy-test", "10.97.32"
+TOKEN = "a-secret-token"
+# An audit of this machine that is short, in which the policy is what it is.
+SHORT = (
+    "proscribe_controls: {apps: 'off', browser: 'off', firewall: 'off', dns: enforce}\nproscribe_dns_backend: hosts\n"
+)
+
+
+@pytest.fixture(scope="module")
+def installed(bin_directory: Path, collection_repository: str, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """The example with its collections, which come from this disk."""
+    place = tmp_path_factory.mktemp("policy")
+    repository = Repository(place / "policy", bin_directory, place / "home")
+    shutil.copytree(EXAMPLE, repository.directory, dirs_exist_ok=True)
+    podman = f"{{name: {podman_collection()}, type: dir}}"
+    entries = f"  - {{name: '{collection_repository}', type: git, version: v0.1.0}}\n  - {podman}\n"
+    repository.write({"requirements.yml": f"---\ncollections:\n{entries}"})
+    repository.run("ansible-galaxy", "collection", "install", "-r", "requirements.yml", "-p", "collections")
+    return repository
+
+
+@pytest.fixture
+def policy(installed: Repository, tmp_path: Path) -> Repository:
+    """A clone of its own, with the branch main on a server."""
+    policy = Repository(tmp_path / "policy", Path(installed.environment["PATH"].split(":")[0]), tmp_path / "home")
+    shutil.copytree(installed.directory, policy.directory, dirs_exist_ok=True, symlinks=True)
+    policy.commit("the policy")
+    policy.git("clone", "--quiet", "--bare", ".", str(tmp_path / "server.git"))
+    policy.git("remote", "add", "origin", (tmp_path / "server.git").as_uri())
+    policy.git("fetch", "--quiet", "origin")
+    return policy
+
+
+def test_the_scenario_is_short() -> None:
+    lines = [line for name in MOLECULE for line in (EXAMPLE / "molecule/default" / name).read_text().splitlines()]
+    assert len(lines) <= 40
+
+
+@pytest.mark.parametrize("file, schema", [(GITHUB, "github-workflows"), (GITLAB, "gitlab-ci")])
+def test_the_pipelines_are_what_their_platforms_take(bin_directory: Path, file: str, schema: str) -> None:
+    check = [str(bin_directory / "check-jsonschema"), "--builtin-schema", f"vendor.{schema}", str(EXAMPLE / file)]
+    done = subprocess.run(check, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+# -- the tables --------------------------------------------------------------------------------------------------------
+
+
+def expect(policy: Repository, table: str, code: int) -> str:
+    return policy.run("ansible-playbook", "proscribe.ban.explain", "-e", f"explain_expect={table}", code=code)
+
+
+def test_a_row_that_is_not_as_expected_fails_the_playbook_and_the_table_says_which(policy: Repository) -> None:
+    table = policy.directory / "expectations.yml"
+    table.write_text(table.read_text().replace("- www.debian.org", "- mail.google.com"))
+    said = expect(policy, "expectations.yml", 2)
+    assert "expectations.yml: 8 of 9 names as expected" in said
+    assert re.search(r"^all +open +mail\.google\.com: not as expected$", said, re.MULTILINE), said
+    # A question is no test: whatever the answer is, the playbook is well.
+    policy.run("ansible-playbook", "proscribe.ban.explain", "-e", "explain_name=mail.google.com")
+
+
+def test_a_waiver_counts_once_it_is_signed(policy: Repository, tmp_path: Path) -> None:
+    """The commands of the README. The key is the approver's."""
+    key = tmp_path / "key"
+    policy.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "head.of.press", "-f", str(key))
+    public = " ".join(key.with_suffix(".pub").read_text().split()[:2])
+    signers = policy.directory / "inventory/prod/allowed_signers"
+    signers.write_text(signers.read_text() + f'head.of.press namespaces="proscribe-waiver" {public}\n')
+    exceptions = policy.directory / "exceptions.yml"
+    exceptions.write_text(exceptions.read_text().replace("press:\n  blocked:", "press:\n  waived:"))
+
+    new = {
+        "waiver_do": "new",
+        "waiver_id": "press-whatsapp",
+        "waiver_services": ["whatsapp"],
+        "waiver_hosts": ["press01.example.org"],
+        "waiver_reason": "Press enquiries come in there",
+        "waiver_requested_by": "chan.tai.man",
+        "waiver_approved_by": "head.of.press",
+        "waiver_approved_on": "now",
+        "waiver_expires": "90d",
+    }
+    policy.run("ansible-playbook", "proscribe.ban.waiver", "-e", json.dumps(new))
+    assert "2 of 2" not in expect(policy, "exceptions.yml", 2)
+    sign = {"waiver_do": "sign", "waiver_id": "press-whatsapp", "waiver_key": str(key)}
+    policy.run("ansible-playbook", "proscribe.ban.waiver", "-e", json.dumps(sign))
+    assert "exceptions.yml: 2 of 2 names as expected" in expect(policy, "exceptions.yml", 0)
+    assert "9 of 9" in expect(policy, "expectations.yml", 0)
+
+
+# -- the pipelines -----------------------------------------------------------------------------------------------------
+
+
+class Comments(http.server.BaseHTTPRequestHandler):
+    """A platform's API: remembers what is posted."""
+
+    posted: list[tuple[str, str, str]] = []
+    code = 201
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["body"]
+        self.posted.append((self.path, self.headers["Authorization"], body))
+        self.send_response(self.code)
+        self.send_header("Location", "http://127.0.0.1:9/elsewhere")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of such an API."""
+    monkeypatch.setattr(Comments, "posted", [])
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Comments) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def filled(text: str, context: Mapping[str, str]) -> str:
+    """A text with GitHub's expressions filled in; one that is not known is an error."""
+    return re.sub(r"\$\{\{ ([\w.]+) \}\}", lambda found: context[found[1]], text)
+
+
+def github(policy: Repository, job: str, context: Mapping[str, str], code: int = 0, but: str = "none") -> str:
+    """What the `run` steps of a job print, each in the shell that GitHub takes."""
+    said = ""
+    steps = [step for step in document(policy, GITHUB)["jobs"][job]["steps"] if "run" in step and step["run"] != but]
+    for number, step in enumerate(steps, 1):
+        environment = {name: filled(str(value), context) for name, value in step.get("env", {}).items()}
+        assert "${{" not in step["run"]  # a text of others would become a part of the script
+        expected = code if number == len(steps) else 0
+        said += policy.run("bash", "-e", "-c", step["run"], code=expected, **environment, **GITHUB_VARIABLES)
+    return said
+
+
+GITHUB_VARIABLES = {"GITHUB_BASE_REF": "main", "CI": "true"}
+
+
+def gitlab(policy: Repository, job: str, variables: Mapping[str, str], code: int = 0) -> str:
+    """What the script of a job prints, after that of all jobs, in one shell, as GitLab runs them."""
+    pipeline = document(policy, GITLAB)
+    given = dict(variables)
+    for name, value in pipeline[job].get("variables", {}).items():
+        given[name] = re.sub(r"\$(\w+)", lambda found: variables[found[1]], str(value))
+    script = "\n".join([*pipeline["default"]["before_script"], *pipeline[job]["script"]])
+    return policy.run("bash", "-eo", "pipefail", "-c", script, code=code, **given)
+
+
+def document(policy: Repository, path: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((policy.directory / path).read_text())
+    return found
+
+
+def test_the_jobs_that_read_pass_for_the_example(policy: Repository) -> None:
+    steps = document(policy, GITHUB)["jobs"]["test"]["steps"]
+    lines = [line for step in steps for line in step.get("run", "").splitlines()]
+    pipeline = document(policy, GITLAB)
+    theirs = pipeline["test"]["script"] + pipeline["molecule"]["script"][-1:]
+    assert [line for line in lines if line not in pipeline["default"]["before_script"]] == theirs
+    said = github(policy, "test", {}, but="molecule test")
+    assert "0 problems in" in said
+    assert "expectations.yml: 9 of 9 names as expected" in said and "exceptions.yml: 2 of 2" in said
+    assert re.search(r"Passed.*0 failure", said), said
+
+
+def test_a_change_is_explained_in_a_comment_and_one_without_an_effect_is_not(policy: Repository, api: str) -> None:
+    base = policy.git("rev-parse", "HEAD")
+    hub = {
+        "github.token": TOKEN,
+        "github.api_url": api,
+        "github.repository": "acme/policy",
+        "github.event.number": "7",
+    }
+    lab = {
+        "CI_API_V4_URL": api,
+        "CI_PROJECT_ID": "12",
+        "CI_MERGE_REQUEST_IID": "3",
+        "CI_MERGE_REQUEST_DIFF_BASE_SHA": base,
+        "POLICY_COMMENT_TOKEN": TOKEN,
+    }
+    policy.git("switch", "--quiet", "--create", "change")
+    policy.write({"NOTES.md": "no effect\n"})
+    policy.commit("a note")
+    github(policy, "comment", hub)
+    assert not Comments.posted
+
+    policy.write({"inventory/prod/group_vars/press.yml": "proscribe_services_exclude: [telegram]\n"})
+    policy.commit("telegram for the press")
+    said = github(policy, "comment", hub) + gitlab(policy, "comment", lab)
+    assert [(path, token) for path, token, _ in Comments.posted] == [
+        ("/repos/acme/policy/issues/7/comments", f"Bearer {TOKEN}"),
+        ("/projects/12/merge_requests/3/notes", f"Bearer {TOKEN}"),
+    ]
+    for _, _, body in Comments.posted:
+        title, opening, *lines = [line for line in body.splitlines() if line]
+        assert title == "What this change comes to on the hosts:"
+        assert opening == "```text" and lines[-1] == "```" and "```" not in lines[:-1]
+        assert any("press01.example.org" in line for line in lines) and any("telegram" in line for line in lines)
+    assert TOKEN not in said
+    assert policy.git("status", "--porcelain") == ""
+
+
+def test_the_gate_fails_the_job_that_audits(policy: Repository) -> None:
+    hosts = policy.directory / "inventory/prod/hosts.yml"
+    hosts.write_text("press: {hosts: {press01.example.org: {ansible_connection: local}}}\nfinance: {hosts: {}}\n")
+    variables = policy.directory / "inventory/prod/group_vars/all.yml"
+    variables.write_text(variables.read_text() + SHORT)
+    policy.commit("this machine")
+    said = github(policy, "audit", {}, code=10)
+    assert "1 host: 1 noncompliant" in said, said
+    assert "the compliance gate (incomplete) is not met" in said
+    assert (policy.directory / "reports/latest/report.html").is_file()  # what the jobs keep
+    variables.write_text(variables.read_text().replace("2024-10-31", "2099-01-01"))
+    gitlab(policy, "audit", {})
+
+
+# -- comments ----------------------------------------------------------------------------------------------------------
+
+HOSTILE = "```\n# heading\n@everyone <img src=x>\n~~~~\n``````` \u202eevil\u202c \x1b[2J \u200b\ud83d\n"
+
+
+def commented(text: str, api: str, code: int = 0) -> str:
+    argv = [sys.executable, str(EXAMPLE / "ci/comment.py"), "Title", f"{api}/notes"]
+    done = subprocess.run(
+        argv,
+        input=text.encode(errors="surrogatepass"),
+        env={**os.environ, "COMMENT_TOKEN": TOKEN},
+        capture_output=True,
+        timeout=LONGEST,
+    )
+    assert done.returncode == code, done.stderr
+    assert TOKEN.encode() not in done.stdout + done.stderr and b"Traceback" not in done.stderr
+    return Comments.posted[-1][2] if Comments.posted else ""
+
+
+def test_hostile_text_stays_inside_the_block(api: str) -> None:
+    lines = commented(HOSTILE, api).splitlines()
+    assert lines[:3] == ["Title", "", "````````text"]
+    assert lines[-1] == "````````"
+    assert not any(line.strip().startswith("````````") for line in lines[3:-1])
+    inside = "\n".join(lines[3:-1])
+    assert "# heading" in inside and not re.search("[\u202a-\u202e\u200b\x1b]", inside)
+
+
+def test_a_long_text_is_cut_and_says_so(api: str) -> None:
+    body = commented("x" * 100_000, api)
+    assert len(body) < 65_536
+    assert body.splitlines()[-1] == "The rest is left out: 40,000 characters. The job's log has it."
+    assert commented("\n \n", api) == body and len(Comments.posted) == 1  # nothing to say: no comment
+
+
+@pytest.mark.parametrize("code", [302, 403])
+def test_the_token_goes_nowhere_else_and_a_refusal_is_one_line(
+    api: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Comments, "code", code)
+    commented("text", api, code=1)
+    assert len(Comments.posted) == 1
+
+
+# -- throw-away hosts --------------------------------------------------------------------------------------------------
+
+
+def podman(*argv: str, check: bool = True) -> str:
+    done = subprocess.run(["podman", *argv], capture_output=True, text=True, timeout=3 * LONGEST)
+    assert not check or done.returncode == 0, (argv, done.stderr)
+    return done.stdout
+
+
+@pytest.fixture
+def throw_away(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The variables with which Molecule makes hosts from this disk's image, in a network that leads nowhere else. Its
+    gateway answers every name.
+    """
+    require_root()
+    for tool in ("podman", "runc", "mmdebstrap"):
+        require_tool(tool)
+    image = subprocess.run([str(PROJECT / "tests/molecule/image"), "trixie"], capture_output=True, text=True)
+    assert image.returncode == 0, image.stderr
+    configuration = tmp_path / "containers.conf"
+    configuration.write_text(
+        f'[containers]\ndns_servers = ["{SUBNET}.1"]\n[engine]\nruntime = "runc"\n'
+        f'[network]\ndefault_network = "{NETWORK}"\n'
+    )
+    subnet = ("--subnet", f"{SUBNET}.0/24", "--gateway", f"{SUBNET}.1")
+    podman("network", "create", "--ignore", "--internal", "--disable-dns", *subnet, NETWORK)
+    # The gateway has its address while a container is there.
+    podman(
+        "--runtime",
+        "runc",
+        "run",
+        "--detach",
+        "--network",
+        NETWORK,
+        "--name",
+        NETWORK,
+        image.stdout.strip(),
+        "sleep",
+        "inf",
+    )
+    server: list[NameServer] = []
+
+    def answers() -> bool:
+        try:
+            server.append(NameServer(f"{SUBNET}.1"))
+        except OSError:
+            return False
+        return True
+
+    try:
+        until(answers, "the gateway has its address")
+        yield {"CONTAINERS_CONF": str(configuration), "POLICY_IMAGE": image.stdout.strip()}
+    finally:
+        for one in server:
+            one.close()
+        podman("rm", "--force", "--ignore", "--time", "0", NETWORK, "policy-finance", "policy-press", check=False)
+        podman("network", "rm", "--force", NETWORK, check=False)
+
+
+@pytest.mark.skipif(os.environ.get("PROSCRIBE_TESTS_POLICY") != "1", reason="on request: PROSCRIBE_TESTS_POLICY=1")
+def test_molecule_proves_the_policy_on_throw_away_hosts(policy: Repository, throw_away: dict[str, str]) -> None:
+    said = policy.run("molecule", "test", **throw_away)
+    assert "expectations.yml: 9 of 9 names as expected" in said
+    assert "2 hosts: 2 compliant" in said, said
+    for host in ("policy-finance", "policy-press"):
+        assert re.search(rf"ok: \[{host}\] => \(item=web\.telegram\.org\)", said)
+        assert re.search(rf"ok: \[{host}\] => \(item=www\.debian\.org\)", said)
+    assert "policy-" not in podman("ps", "--all", "--format", "{{.Names}}")

@@ -1,0 +1,165 @@
+"""Each way of docs/how-to/use-it-from-your-repository.md, from a repository that knows nothing of this checkout.
+
+What is observed is this machine, by an audit: nothing is changed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from vendored import EXAMPLE, PROJECT, Repository, bin_directory, collection, collection_repository
+
+__all__ = ["bin_directory", "collection", "collection_repository"]  # fixtures
+pytestmark = pytest.mark.integration
+
+INVENTORY = "press: {hosts: {localhost: {ansible_connection: local}}}\n"
+# Restrictions with which an audit of this machine is short.
+VARIABLES = """\
+proscribe_categories: [webmail]
+proscribe_controls: {apps: 'off', browser: 'off', firewall: 'off', dns: audit}
+proscribe_dns_backend: hosts
+"""
+CONFIGURATION = "[defaults]\ncollections_path = collections\n"
+SITE = """\
+- name: Our own play
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Our own task
+      ansible.builtin.debug:
+        msg: our own task
+
+- name: The ban
+  import_playbook: proscribe.ban.audit
+"""
+WAIVER = """\
+id: press-gmail
+services: [gmail]
+groups: [press]
+reason: for a test
+requested_by: somebody
+approved_by: head.of.press
+approved_on: %s
+expires: %s
+"""
+
+
+@pytest.fixture
+def team(tmp_path: Path, bin_directory: Path) -> Repository:
+    """A team's repository with an inventory and a play, and nothing of Proscribe."""
+    team = Repository(tmp_path / "team", bin_directory, tmp_path / "home")
+    team.write({"inventory/hosts.yml": INVENTORY, "inventory/group_vars/all.yml": VARIABLES, "site.yml": SITE})
+    team.commit("before Proscribe")
+    return team
+
+
+def evaluated(reports: Path) -> str:
+    """The playbook of the newest report, in which the one host has answered."""
+    report = json.loads((reports / "latest/report.json").read_text())
+    assert report["summary"]["coverage"]["numerator"] == 1, report["summary"]
+    return str(report["run"]["playbook"])
+
+
+def test_a_submodule_runs_by_its_launcher_without_any_setting(team: Repository) -> None:
+    team.git("submodule", "--quiet", "add", "--depth", "1", PROJECT.as_uri(), "vendor/proscribe")
+    playbook = str(Path(team.environment["PATH"].split(":")[0]) / "ansible-playbook")
+    environment = {"PROSCRIBE_ANSIBLE_PLAYBOOK": playbook, "PROSCRIBE_REPORTS": str(team.directory / "reports")}
+    team.run("vendor/proscribe/proscribe", "audit", "-i", "inventory/hosts.yml", **environment)
+    assert evaluated(team.directory / "reports") == "audit"
+    assert team.run("git", "-C", "vendor/proscribe", "status", "--porcelain") == ""
+
+    # In plays of their own: the collection, built from the submodule.
+    team.write({"ansible.cfg": CONFIGURATION})
+    built = team.run("vendor/proscribe/proscribe", "collection", "--output", "vendor", **environment).split()[-1]
+    team.run("ansible-galaxy", "collection", "install", "--offline", built, "-p", "collections")
+    shutil.rmtree(team.directory / "reports")
+    assert "our own task" in team.run("ansible-playbook", "-i", "inventory/hosts.yml", "site.yml")
+    assert evaluated(team.directory / "reports") == "audit"
+
+
+@pytest.mark.parametrize("source", ["git", "file"])
+def test_requirements_name_a_repository_or_a_file(
+    team: Repository, source: str, collection: Path, collection_repository: str
+) -> None:
+    entry = {"git": f"{{name: '{collection_repository}', type: git, version: v0.1.0}}", "file": f"name: {collection}"}
+    team.write({"requirements.yml": f"collections:\n  - {entry[source]}\n", "ansible.cfg": CONFIGURATION})
+    said = team.run("ansible-galaxy", "collection", "install", "-r", "requirements.yml", "-p", "collections")
+    assert "proscribe.ban:0.1.0 was installed successfully" in said
+    assert "our own task" in team.run("ansible-playbook", "-i", "inventory/hosts.yml", "site.yml")
+    assert evaluated(team.directory / "reports") == "audit"
+
+
+def test_ansible_navigator_runs_it_without_an_image(team: Repository, collection: Path) -> None:
+    team.write({"ansible.cfg": CONFIGURATION})
+    team.run("ansible-galaxy", "collection", "install", "--offline", str(collection), "-p", "collections")
+    run = ("ansible-navigator", "run", "proscribe.ban.audit", "-i", "inventory/hosts.yml")
+    options = ("--execution-environment", "false", "--mode", "stdout", "--playbook-artifact-enable", "false")
+    team.run(*run, *options)
+    assert evaluated(team.directory / "reports") == "audit"
+
+
+# -- an automation controller ------------------------------------------------------------------------------------------
+
+
+def test_a_controllers_job_finds_the_waivers_that_are_named_and_stops_without_them(
+    team: Repository, tmp_path: Path, collection_repository: str
+) -> None:
+    """The layout of a project's sync and of a job, as AWX has them: the project and its collections in directories of
+    their own, and the inventory a file elsewhere.
+    """
+    now = datetime.datetime.now(datetime.timezone.utc)
+    days = tuple(f"{now + datetime.timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}" for days in (-1, 1))
+    team.write(
+        {
+            "requirements.yml": f"collections:\n  - {{name: '{collection_repository}', type: git, version: v0.1.0}}\n",
+            "inventory/approvers.yml": "press: {head: head.of.press}\n",
+            "inventory/waivers/press-gmail.yml": WAIVER % days,
+        }
+    )
+    team.commit("with a waiver")
+    runner = tmp_path / "runner"
+    job = Repository(runner, Path(team.environment["PATH"].split(":")[0]), tmp_path / "home")
+    # The sync: a clone, and what its requirements.yml names.
+    job.git("clone", "--quiet", team.directory.as_uri(), "project")
+    install = ("ansible-galaxy", "collection", "install", "-r", "requirements.yml", "--collections-path")
+    job.run(*install, str(runner / "requirements_collections"), cwd="project")
+    # The job: the controller has written the inventory, with the variables that it read from the project.
+    variables = {"ansible_connection": "local", **yaml.safe_load(VARIABLES)}
+    hosts = {"press": {"hosts": ["localhost"]}, "_meta": {"hostvars": {"localhost": variables}}}
+    job.write({"inventory/hosts": f"#!/bin/sh\ncat <<'END'\n{json.dumps(hosts)}\nEND\n"})
+    (runner / "inventory/hosts").chmod(0o755)
+    environment = {
+        "ANSIBLE_COLLECTIONS_PATH": f"{runner}/requirements_collections",
+        "PROSCRIBE_REPORTS": str(tmp_path / "reports"),
+    }
+    run = ("ansible-playbook", "-i", str(runner / "inventory/hosts"), "site.yml")
+    named = ("-e", "proscribe_waivers_dir=inventory/waivers")
+    job.run(*run, *named, cwd="project", **environment)
+    report = json.loads((tmp_path / "reports/latest/report.json").read_text())
+    assert [(one["id"], one["status"]) for one in report["waivers"]] == [("press-gmail", "active")]
+
+    said = " ".join(job.run(*run, code=2, cwd="project", **environment).split())
+    assert "press-gmail" in said and str(runner / "project/inventory/waivers") in said, said
+    assert "proscribe_waivers_removed=press-gmail" in said and "no host was touched" in said, said
+
+
+# -- an execution environment ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("definition", [EXAMPLE, PROJECT], ids=["example", "project"])
+def test_the_execution_environments_are_what_ansible_builder_takes(
+    team: Repository, collection: Path, definition: Path
+) -> None:
+    shutil.copy(definition / "execution-environment.yml", team.directory)
+    team.write({"requirements.yml": "collections:\n  - name: proscribe.ban\n"})
+    team.run("ansible-builder", "create", "--output-filename", "Containerfile")
+    made = (team.directory / "context/Containerfile").read_text()
+    assert "ansible-core>=2.19,<2.22" in made
+    if definition == EXAMPLE:
+        assert "proscribe.ban" in (team.directory / "context/_build/requirements.yml").read_text()
+        assert "ansible-galaxy collection install" in made

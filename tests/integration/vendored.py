@@ -1,0 +1,135 @@
+"""A team's repository that knows nothing of this checkout: made from the example, with the tools that teams run.
+
+The collection comes from a git repository on this disk, as it comes from a server elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import machine
+import pytest
+from conftest import missing
+from patience import LONGEST
+
+PROJECT = Path(__file__).resolve().parents[2]
+EXAMPLE = PROJECT / "examples/policy-repository"
+GIT = ("-c", "user.name=A Team", "-c", "user.email=team@example.org", "-c", "protocol.file.allow=always")
+
+
+def tools() -> Path:
+    """The directory of the programs of teams: ansible-builder, ansible-navigator, molecule and others."""
+    extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    made = machine.made("teams' tools", machine.CACHE / "vendored", sys.executable, extras["test-vendored"])
+    if made.missing:
+        missing(f"needs the tools of teams: {made.missing}")
+    return made.directory / "bin"
+
+
+def podman_collection() -> Path:
+    """The collection containers.podman, out of the package `ansible`: Galaxy need not be reachable."""
+    place = machine.CACHE / "containers.podman"
+    if not place.is_dir():
+        beside = place.with_name(f"{place.name}.{os.getpid()}")
+        pip = [str(tools() / "python"), "-m", "pip", "-q", "--disable-pip-version-check", "download", "--no-deps"]
+        if subprocess.run([*pip, "--dest", str(beside), "ansible>=12,<13"]).returncode:
+            missing("needs the package ansible, for the collection containers.podman")
+        (wheel,) = beside.glob("*.whl")
+        inside = "ansible_collections/containers/podman/"
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(beside, [name for name in archive.namelist() if name.startswith(inside)])
+        wheel.unlink()
+        try:
+            beside.rename(place)
+        except OSError:  # another run was faster
+            shutil.rmtree(beside)
+    return place / "ansible_collections/containers/podman"
+
+
+class Repository:
+    """A directory with a git repository in it, in which commands are run as its team runs them."""
+
+    def __init__(self, directory: Path, bin_directory: Path, scratch: Path) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        scratch.mkdir(exist_ok=True)
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("ANSIBLE_", "PROSCRIBE_", "GIT_", "PYTHON", "VIRTUAL_ENV"))
+        }
+        # A home of its own: a collection that this account has installed would be found there.
+        self.environment = {
+            **inherited,
+            "PATH": f"{bin_directory}:{inherited.get('PATH', '')}:/usr/sbin:/sbin",
+            "HOME": str(scratch),
+            "NO_COLOR": "1",
+            "COLUMNS": "120",
+        }
+
+    def write(self, files: Mapping[str, str]) -> None:
+        """Write files by their paths."""
+        for path, text in files.items():
+            (self.directory / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.directory / path).write_text(text)
+
+    def run(self, *argv: str, code: int | None = 0, cwd: str = ".", **environment: str) -> str:
+        """What a command prints, which has to end with that exit code (None: any)."""
+        done = subprocess.run(
+            argv,
+            cwd=self.directory / cwd,
+            env={**self.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=3 * LONGEST,
+        )
+        assert code is None or done.returncode == code, (argv, done.returncode, done.stdout[-4000:])
+        return done.stdout
+
+    def git(self, *argv: str) -> str:
+        """The same of git."""
+        return self.run("git", *GIT, *argv).strip()
+
+    def commit(self, message: str) -> str:
+        """Commit everything; returns the commit."""
+        if not (self.directory / ".git").exists():
+            self.git("init", "--quiet", "--initial-branch=main")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture(scope="session")
+def bin_directory() -> Path:
+    return tools()
+
+
+@pytest.fixture(scope="session")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the collection, built from this checkout."""
+    output = tmp_path_factory.mktemp("collection")
+    ansible = str(tools() / "ansible-playbook")
+    argv = [str(PROJECT / "proscribe"), "collection", "--output", str(output)]
+    subprocess.run(argv, check=True, env={**os.environ, "PROSCRIBE_ANSIBLE_PLAYBOOK": ansible}, timeout=LONGEST)
+    (archive,) = output.glob("*.tar.gz")
+    return archive
+
+
+@pytest.fixture(scope="session")
+def collection_repository(collection: Path, bin_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a git repository of the unpacked collection, with the tag v0.1.0."""
+    place = tmp_path_factory.mktemp("git")
+    repository = Repository(place / "proscribe-ban", bin_directory, place / "home")
+    repository.run("tar", "-xzf", str(collection))
+    repository.commit("0.1.0")
+    repository.git("tag", "v0.1.0")
+    return repository.directory.as_uri()
