@@ -48,8 +48,7 @@ class Transitions:
         rules = {id_: shared.setdefault(tuple(found), tuple(found)) for id_, found in bundles.items()}
         self._hosts: dict[str, list[Span]] = {}
         for host, bundle, state, opened, began, ended in session.rows(SPANS, values):
-            text = (names.setdefault(word, word) for word in (state, opened, ended))
-            state, opened, ended = text
+            state, opened, ended = (names.setdefault(word, word) for word in (state, opened, ended))
             self._hosts.setdefault(host, []).append(Span(rules[bundle], state, opened, bool(began), ended))
 
     def of(self, host: str) -> Sequence[Span]:
