@@ -1,17 +1,20 @@
 """Each way of docs/how-to/use-it-from-your-repository.md, from a repository that knows nothing of this checkout.
 
-What is observed is this machine, by an audit: nothing is changed.
+What is observed is this machine, by an audit: nothing is changed. PROSCRIBE_TESTS_POLICY=1 also builds the image of
+an execution environment, which takes minutes.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
+from conftest import require_root, require_tool
 from vendored import EXAMPLE, PROJECT, Repository, bin_directory, collection, collection_repository
 
 __all__ = ["bin_directory", "collection", "collection_repository"]  # fixtures
@@ -163,3 +166,61 @@ def test_the_execution_environments_are_what_ansible_builder_takes(
     if definition == EXAMPLE:
         assert "proscribe.ban" in (team.directory / "context/_build/requirements.yml").read_text()
         assert "ansible-galaxy collection install" in made
+
+
+BASE = """\
+FROM {image}
+COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt
+"""
+# A base image of Debian's, which has pip and what bindep asks for.
+OF_DEBIAN = """\
+additional_build_files:
+  - src: {file}
+    dest: galaxy
+options:
+  skip_pip_install: true
+  package_manager_path: /usr/bin/apt-get
+"""
+PACKAGES = ("python3-pip", "python3-venv", "git", "openssh-client")
+# A build in a container that may not raise its limits.
+BUILD = "--network=host --pull=never --ulimit nofile=20000:20000 --ulimit nproc=20000:20000"
+UID = 1000  # of a job in an image of ansible-builder
+
+
+@pytest.mark.skipif(os.environ.get("PROSCRIBE_TESTS_POLICY") != "1", reason="on request: PROSCRIBE_TESTS_POLICY=1")
+def test_an_execution_environment_is_built_and_audits(team: Repository, tmp_path: Path, collection: Path) -> None:
+    require_root()
+    for tool in ("podman", "runc", "mmdebstrap"):
+        require_tool(tool)
+    image = team.run(str(PROJECT / "tests/molecule/image"), "trixie", *PACKAGES).split()[-1]
+    configuration = tmp_path / "containers.conf"
+    configuration.write_text('[engine]\nruntime = "runc"\n')
+    environment = {"CONTAINERS_CONF": str(configuration), "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
+    base, tag = "localhost/proscribe-test-base", "localhost/proscribe-test-ee"
+    build = tmp_path / "build"
+    build.mkdir()
+    shutil.copy("/etc/ssl/certs/ca-certificates.crt", build)
+    (build / "Containerfile").write_text(BASE.format(image=image))
+    try:
+        team.run("podman", "build", "--quiet", "--tag", base, str(build), **environment)
+        shutil.copy(collection, team.directory)
+        definition = (EXAMPLE / "execution-environment.yml").read_text() + OF_DEBIAN.format(file=collection.name)
+        entry = f"{{name: ./galaxy/{collection.name}, type: file}}"
+        team.write({"execution-environment.yml": definition, "requirements.yml": f"collections:\n  - {entry}\n"})
+        arguments = ("EE_BASE_IMAGE=" + base, "PKGMGR_PRESERVE_CACHE=always")
+        options = [word for one in arguments for word in ("--build-arg", one)]
+        what = ("--container-runtime", "podman", "--tag", tag, f"--extra-build-cli-args={BUILD}")
+        team.run("ansible-builder", "build", *what, *options, **environment)
+
+        reports = tmp_path / "reports"
+        reports.mkdir(mode=0o755)
+        os.chown(reports, UID, UID)
+        mounts = ("--volume", f"{team.directory}:/runner/project:ro", "--volume", f"{reports}:/reports")
+        where = ("--workdir", "/runner/project", "--env", "PROSCRIBE_REPORTS=/reports", "--env", "HOME=/tmp")
+        job = ("ansible-playbook", "-i", "inventory/hosts.yml", "site.yml")
+        said = team.run("podman", "run", "--rm", "--network=none", *mounts, *where, tag, *job, **environment)
+        assert "our own task" in said
+        assert evaluated(reports) == "audit"
+    finally:
+        team.run("podman", "rmi", "--force", tag, base, code=None, **environment)
