@@ -48,7 +48,7 @@ pytestmark = pytest.mark.slow  # it packs the observing code
 def test_every_file_of_the_checkout_is_in_it(here: tuple[Path, Mapping[str, bytes]]) -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     first = {path.partition("/")[0] for path in tracked.splitlines() if "/" in path}
-    left_out = {".ci", ".github", "inventory", "tests"}
+    left_out = {".ci", ".github", "examples", "inventory", "tests"}
     assert first - left_out == layout.DIRECTORIES.keys(), "a new directory is either in the collection or named here"
     for path in tracked.splitlines():
         if path.partition("/")[0] in layout.DIRECTORIES and not path.startswith(layout.LEFT_OUT):
