@@ -184,7 +184,7 @@ options:
 """
 PACKAGES = ("python3-pip", "python3-venv", "git", "openssh-client")
 # A build in a container that may not raise its limits.
-BUILD = "--network=host --pull=never --ulimit nofile=20000:20000 --ulimit nproc=20000:20000"
+BUILD = "--layers=false --network=host --pull=never --ulimit nofile=20000:20000 --ulimit nproc=20000:20000"
 UID = 1000  # of a job in an image of ansible-builder
 
 
