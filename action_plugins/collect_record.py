@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.reply.parsing import parsed
 from proscribe.schedule.timers import RECORD
+from proscribe.stored_audit import STORED, WANTS_RECORD
 from proscribe_action import HostAction, observe_timeout, printable, results
 
 MARK = "proscribe-record:"  # begins the line: a login shell may print what it likes before it
@@ -30,6 +31,10 @@ class ActionModule(HostAction):
     def ask(self, variables: dict[str, Any]) -> dict[str, Any]:
         """Fetch what the host has kept."""
         self.validate_argument_spec({})
+        run = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
+        if str(variables.get("inventory_hostname")) in run.get("audit_stored", ()):
+            given = self.ask_program(WANTS_RECORD, self.limit(variables))
+            return results.stored_record(given[STORED]) if STORED in given else dict(given)
         path = shlex.quote(RECORD)
         readable = f"test -r {path} || {{ test -e {path} && exit {FORBIDDEN}; exit {MISSING}; }}"
         done = self._low_level_execute_command(f"{readable}; printf '\\n{MARK}'; head -c {self.most + 1} {path}")

@@ -17,13 +17,15 @@ from ansible.errors import AnsibleActionFail
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe import installation
+from proscribe.audit_program import installable
+from proscribe.audit_text import AUDIT_TEXT
 from proscribe.duration import shown
 from proscribe.loader import LACKING
 from proscribe.plan import canonical
 from proscribe.reply.shapes import LINE, Unusable
 from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
 from proscribe.store import Store
-from proscribe.stream import BOOTSTRAP, answer, payload
+from proscribe.stream import BOOTSTRAP, Part, answer, payload
 from proscribe_action import HostAction, observe_timeout, results
 
 # Where the inventory names no interpreter. /usr/bin first, as Ansible's own discovery has it; a host without any gets
@@ -52,6 +54,10 @@ class ActionModule(HostAction):
         plan = store.plan(text) if text else store.plan(digest=run["hosts"][host])
         code = store.prepared(run["code"]) if "code" in run and not call["probe"] else store.code(call["probe"])
         seconds = observe_timeout(variables)
+        if run.get("mode") == "audit" and host in run.get("audit_stored", ()):
+            return self._with_the_program(code, plan, call, seconds)
+        if call["remember"] and "audit_stored" in run:
+            call["program"] = installable(AUDIT_TEXT) if host in run["audit_stored"] else ""
         end = time.monotonic() + seconds
         transports = [self._streamed] if self._can_stream() else []
         if not transports:
@@ -77,7 +83,17 @@ class ActionModule(HostAction):
             raise Unusable("it lacks what it was sent")
         if "kept" in result:
             store.note(host, code, plan, has=result.pop("kept"))
+        if reason := result.pop("not_installed", ""):
+            self._display.warning(f"{host}: the program for audits without root is not installed: {reason}")
         return result
+
+    def _with_the_program(self, code: Part, plan: Part, call: Mapping[str, Any], seconds: int) -> dict[str, Any]:
+        """The answer of the host's own program, which only gets names (proscribe_audit_with: stored)."""
+        named = {"code": code.name, "plan": plan.name, "seconds": seconds}
+        given = self.ask_program({**named, "controls": call["controls"], "gate": call["gate"]}, seconds)
+        read = results.observation(given) if given else {}
+        read.pop("kept", None)
+        return read
 
     def _arguments(self, run: Mapping[str, Any], host: str) -> tuple[str, dict[str, Any]]:
         """The plan as JSON text, and the rest of the call. What the task does not give is what was compiled for the

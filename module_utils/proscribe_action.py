@@ -10,16 +10,23 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shlex
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
+from proscribe import stored_audit
+from proscribe.audit_program import PROGRAM
+from proscribe.duration import shown
+from proscribe.loader import LACKING
 from proscribe.reply import results
 from proscribe.reply.output_limits import Leash
 from proscribe.reply.parsing import last_object
 from proscribe.reply.shapes import LINE, Unusable, line, lines
+from proscribe.stream import answer
 
 # Bytes. An honest answer with everything wrong has some 0.4 MB, and one with all differences some 3 (docs/speed.md).
 MOST = 16 * 1024 * 1024
@@ -28,6 +35,16 @@ OBSERVE_TIMEOUT = 300  # seconds that a look may take, where no run was compiled
 ERRORS = 64 * 1024  # bytes of what a program writes to its errors, of which the last are kept
 GRACE = 15.0  # seconds after which a host is given up that does not keep to its own limit
 REMOVE = "remove the keyword from the task, its block, its role or its play; no host was touched"
+PAUSE = 2.0  # seconds until an audit program is asked again that another audit uses
+NO_PROGRAM = (
+    f"{PROGRAM} did not answer: an enforcing run with proscribe_audit_with: stored installs it, and the account needs"
+    " the sudoers rule of docs/least-privilege.md"
+)
+ANSWERS = {
+    LACKING: "the host does not store what this run needs: an enforcing run with the same release and policy stores it",
+    stored_audit.BUSY: "another audit of this host has not ended",
+    stored_audit.REFUSED: "its audit program refused the request",
+}
 INTERPRETER = re.compile(r"/[A-Za-z0-9_./+-]{1,200}")
 
 
@@ -92,6 +109,32 @@ class HostAction(ActionBase):
         # The one fact that Ansible finds by itself and needs again; it comes out of what a host printed, too.
         key, found = self._discovered_interpreter_key, str(self._discovered_interpreter)
         return {**read, "ansible_facts": {key: found}} if key and INTERPRETER.fullmatch(found) else read
+
+    def ask_program(self, request: Mapping[str, Any], seconds: float) -> Mapping[Any, Any]:
+        """What the audit program of the host answers (stored_audit.py). sudo runs it for this account, whatever the
+        task would become, and it is asked again while another audit runs. {failed, msg} where it does not answer.
+        """
+        command = f"printf '%s\\n' {shlex.quote(json.dumps(request))} | sudo -n {PROGRAM}"
+        end = time.monotonic() + seconds
+        while True:
+            began = time.monotonic()
+            done = self._low_level_execute_command(command, sudoable=False)
+            if self.leash.why:
+                return {}
+            answered = answer(done["stdout"])
+            if answered is None and time.monotonic() - began >= seconds:
+                return {"failed": True, "msg": f"it took longer than {shown(int(seconds))}"}
+            if answered is None:
+                said = line(" ".join(done["stderr"].split()) or f"exit code {done['rc']}", "stderr")
+                return {"failed": True, "msg": f"{NO_PROGRAM} ({said})"}
+            if stored_audit.BUSY in answered and time.monotonic() + PAUSE < end:
+                time.sleep(PAUSE)
+                continue
+            for key, message in ANSWERS.items():
+                if key in answered:
+                    reason = line(answered[key], key) if isinstance(answered[key], str) else ""
+                    return {"failed": True, "msg": f"{message}{reason and ': '}{reason}"}
+            return answered
 
     def _parse_returned_data(self, res: dict[str, Any], *more: Any, **named: Any) -> Any:
         """Ansible's own parser, but of what the reader lets through: it warns with what else a host printed, and has

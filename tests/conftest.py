@@ -29,10 +29,17 @@ def own_catalogue(project: Path) -> Catalogue:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--without-slow", action="store_true", help="skip what is marked as slow")
+    parser.addoption("--on-request", action="store_true", help="run also what is marked as on_request")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skipped and not deselected: xdist does not say how many tests were deselected."""
+    """Skipped and not deselected: xdist does not say how many tests were deselected. What only a request runs is no
+    part of a run without one, so it is deselected.
+    """
+    if not config.getoption("--on-request"):
+        left_out = [item for item in items if item.get_closest_marker("on_request")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
     if config.getoption("--without-slow"):
         for item in items:
             if item.get_closest_marker("slow"):

@@ -35,6 +35,8 @@ REASONS = {
     "ansible-navigator run *": "test_vendored.py runs it in a team's repository",
     "node_exporter *": "another project's program, which runs until it is ended",
     ".venv/bin/python -m pip install *": "needs a package index",
+    "python3 -m pip download *": "needs a package index; test_without_the_internet.py does it",
+    "apt-get install ansible-core": "needs a mirror; the machine has it",
     "./proscribe catalog refresh *": "reaches publishers; test_catalog_refresh.py has one of its own",
     "./proscribe catalog propose *": "needs a list of the reader's; test_cli_catalog.py has one",
     "./proscribe diff HEAD -i inventory/": "of a change that refresh has made; test_diff_word.py has others",

@@ -105,7 +105,7 @@ def find_pythons() -> dict[int, str]:
 
 
 class End(NamedTuple):
-    """One end of what is supported: an ansible-core, and the Pythons (3.x) that run it, the wanted one first."""
+    """An ansible-core that is supported, and the Pythons (3.x) that run it, the wanted one first."""
 
     core: str
     pythons: Sequence[int]
@@ -113,6 +113,7 @@ class End(NamedTuple):
 
 OLDEST = End("2.19", (11, 12, 13))
 NEWEST = End("2.21", (13, 14, 12))
+BETWEEN = End("2.20", (12, 13, 14))  # tested where PROSCRIBE_TESTS_EVERY_CORE=1 calls for it
 
 
 class Environment(NamedTuple):

@@ -59,7 +59,7 @@ def playbook(name: str) -> str:
 
 def is_playbook(named: str, folder: str = "") -> bool:
     """Whether an argument of ansible-playbook, typed in `folder`, is one of the playbooks here."""
-    if COLLECTION and os.path.splitext(named)[0].rpartition(".")[0] == COLLECTION:
+    if COLLECTION and named.removesuffix(".yml").removesuffix(".yaml").rpartition(".")[0] == COLLECTION:
         return True
     return os.path.dirname(os.path.realpath(os.path.join(folder, named))) == os.path.realpath(PLAYBOOKS)
 

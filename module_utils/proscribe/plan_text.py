@@ -1,9 +1,11 @@
 """The text of a plan, as it is sent to hosts: what several controls have of one service is in it once.
 
-A plan repeats for each control the name of a service, its hosts, and the mode that nearly all have. The text does not:
+A plan repeats for each control the name of a service, its hosts, and the mode that nearly all have. The text has what
+is of one service together:
 
-    {...the plan, "services": {"<service id>": {"name": "...", "hosts": [what its lists of hosts begin with]}},
-     "controls": {"<control>": {..., "services": {"<service id>": {...what is left...}}}}}
+    {...the plan, "services": {"<service id>": {"name": "...", "hosts": [what its lists of hosts begin with],
+                                                "<control>": {...what is left of its entry...}}},
+     "controls": {"<control>": {...without services...}}}
 
 An entry without `name` has that of its service, one without `mode` that of its control, and `OMITTED` keys that it does
 not have are empty. Its lists of hosts (`HOSTS`) have what follows the service's. With the whole catalogue that is two
@@ -36,32 +38,31 @@ def whole(short: Mapping[str, Any]) -> dict[str, Any]:
     """The plan that a text stands for, read as JSON; one that was not shortened is returned as it is."""
     if "services" not in short:
         return dict(short)
-    plan = {key: value for key, value in short.items() if key != "services"}
-    services = short["services"]
-    controls = {}
+    controls: dict[str, dict[str, Any]] = {}
     for control, section in short["controls"].items():
         entries = {}
-        for id_, left in section["services"].items():
-            entry = {"name": services[id_]["name"], "mode": section["mode"], **OMITTED[control], **left}
-            entries[id_] = entry | {key: [*services[id_]["hosts"], *left[key]] for key in HOSTS if key in left}
+        for id_, service in short["services"].items():
+            if control in service:
+                left = service[control]
+                entry = {"name": service["name"], "mode": section["mode"], **OMITTED[control], **left}
+                entries[id_] = entry | {key: [*service["hosts"], *left[key]] for key in HOSTS if key in left}
         controls[control] = {**section, "services": entries}
-    return {**plan, "controls": controls}
+    return {key: value for key, value in short.items() if key != "services"} | {"controls": controls}
 
 
 def _short(plan: Mapping[str, Any]) -> dict[str, Any]:
-    entries: dict[str, list[Mapping[str, Any]]] = {}
-    for section in plan["controls"].values():
+    entries: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for control, section in plan["controls"].items():
         for id_, entry in section["services"].items():
-            entries.setdefault(id_, []).append(entry)
-    services = {id_: _common(listed) for id_, listed in entries.items()}
+            entries.setdefault(id_, {})[control] = entry
+    services = {}
+    for id_, listed in entries.items():
+        common = _common(list(listed.values()))
+        usual = {control: {**OMITTED[control], "mode": plan["controls"][control]["mode"]} for control in listed}
+        left = {control: _left(entry, common, usual[control]) for control, entry in listed.items()}
+        services[id_] = {**common, **left}
     controls = {
-        control: {
-            **section,
-            "services": {
-                id_: _left(entry, services[id_], {**OMITTED[control], "mode": section["mode"]})
-                for id_, entry in section["services"].items()
-            },
-        }
+        control: {key: value for key, value in section.items() if key != "services"}
         for control, section in plan["controls"].items()
     }
     return {**plan, "services": services, "controls": controls}

@@ -124,9 +124,13 @@ def compliance_state(
     will_correct: bool,
     probe: bool = False,
     remember: bool = False,
+    program: str | None = None,
 ) -> dict[str, Any]:
     """The answer of the module `compliance_state`, however its code came to the host: {changed, record, drifted,
     privileged}, and {failed, msg} where the gate makes the host fail or the plan cannot be used.
+
+    `program` is the text of the program for audits without root that the host has from now on; an empty one removes
+    it. Where that cannot be, the answer has the reason as {not_installed}.
     """
     host.learns = remember
     try:
@@ -138,6 +142,13 @@ def compliance_state(
             with contextlib.suppress(ControlError, Unseen):  # a host where that cannot be only loses time
                 keep(will_correct)
     answer = {"changed": False, "record": record, "drifted": drifted, "privileged": host.privileged}
+    if remember and host.privileged and program is not None:
+        from .audit_program import install
+
+        try:
+            install(host, program)
+        except (ControlError, Unseen) as error:
+            answer["not_installed"] = str(error)
     if record["state"] in GATES[gate] and not (drifted and will_correct):
         message = f"this host is {record['state']}, which proscribe_compliance_gate does not allow"
         return {**answer, "failed": True, "msg": message}
@@ -163,6 +174,7 @@ def change(
     `doing` carries the changes out, and returns what the result says beyond them. Raises ControlError, which then names
     in `done` the actions that were carried out before it.
     """
+    from .audit_program import PROGRAM
     from .host_cache import forget
 
     plans.check(plan)
@@ -186,6 +198,7 @@ def change(
             changes.afterwards()
         if lift and not dry_run:
             forget(host)
+            host.delete(PROGRAM)
     refused = [refusal._asdict() for refusal in (*changes.refused, *refusals(left))]
     findings = [finding.as_dict() for finding in found]
     result = _result(changes.actions, more, left)

@@ -32,10 +32,11 @@ from .reply.parsing import parsed
 from .reply.shapes import mapping
 
 PACKAGE = "proscribe"
-ENTRIES = tuple(f"{PACKAGE}.{module}" for module in ("run", "host_cache", "plan_text"))
+ENTRIES = tuple(f"{PACKAGE}.{module}" for module in ("run", "audit_program", "host_cache", "plan_text"))
 ROOTS = ("compliance_state", "Host", "keep", "whole")  # what the loader calls
 HOST_SIDE = (
     "__init__.py",
+    "audit_program.py",
     "finding.py",
     "folding.py",
     "hashing.py",

@@ -56,7 +56,11 @@ cp -r inventory/prod /srv/inventory && cd /srv/inventory && git init --quiet && 
 dated 2026-10-01T00:00:00Z 'The policy'
 """
 # Commands that the text says are typed on a host.
-ON_HOSTS = {"systemctl stop proscribe-firewall-watch *": "fin01", "journalctl -t ansible-*": "fin01"}
+ON_HOSTS = {
+    "systemctl stop proscribe-firewall-watch *": "fin01",
+    "journalctl -t ansible-*": "fin01",
+    "find / -xdev *": "fin01",
+}
 # What the documents say for something that is called otherwise here: a repository, a thing in the quarantine, runs.
 PLACEHOLDERS = ("<this repository>", "wechat-3fa4b2c1", "20261125T003000Z-audit-1a2b", "RUN RUN")
 # The exit codes that are not 0: what is explained is blocked, something changes, or it is said.

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import require_root, require_tool
+from conftest import not_made, require_root, require_tool
 from patience import LONGEST, until
 
 PROJECT = Path(__file__).resolve().parents[2]
 IMAGE = PROJECT / "tests/molecule/image"
+BOOT = ("/bin/sh", "-c", (PROJECT / "tests/molecule/boot").read_text())  # the first process of a host
 TOOLS = ("podman", "runc", "mmdebstrap", "ssh", "ssh-keygen", "ip")
 ANSIBLE = Path(os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or Path(sys.executable).parent / "x").parent / "ansible"
 
@@ -82,12 +83,14 @@ class Machine:
         inventory.write_text(json.dumps({"all": {"hosts": {self.name: variables}}}))
         return str(inventory)
 
-    def playbook(self, name: str, variables: Mapping[str, Any], reports: Path) -> subprocess.CompletedProcess[str]:
+    def playbook(
+        self, name: str, variables: Mapping[str, Any], reports: Path, longest: float = LONGEST
+    ) -> subprocess.CompletedProcess[str]:
         """Run a playbook of the project on this host alone."""
         command = [f"{ANSIBLE}-playbook", str(PROJECT / f"playbooks/{name}.yml"), "-i", self._inventory(**variables)]
         own = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "PROSCRIBE_REPORTS": str(reports)}
         environment = {**_without_ansible(), **own}
-        return subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=LONGEST)
+        return subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=longest)
 
     def controller(
         self, module: str, arguments: Mapping[str, Any], checkout: Path = PROJECT, *options: str
@@ -125,8 +128,8 @@ class Machine:
         podman("restart", "--time", "10", self.name)
         self.wait_until_booted()
 
-    def wait_until_booted(self) -> None:
-        until(lambda: self.run("systemctl", "is-system-running", "--wait", check=False).strip() == "running")
+    def wait_until_booted(self, states: Sequence[str] = ("running",)) -> None:
+        until(lambda: self.run("systemctl", "is-system-running", "--wait", check=False).strip() in states)
 
 
 class Controller:
@@ -169,16 +172,21 @@ def podman(
     return done
 
 
+def image(suite: str, *packages: str) -> str:
+    """The image of hosts of that Debian, made on first use."""
+    made = subprocess.run([str(IMAGE), suite, *packages], capture_output=True, text=True, timeout=3 * LONGEST)
+    if made.returncode:
+        not_made(suite, made.stderr)
+    return made.stdout.strip()
+
+
 @contextlib.contextmanager
-def machines(
-    name: str, network: str, directory: Path, number: int, packages: Sequence[str] = ()
+def booted(
+    made: str, name: str, network: str, directory: Path, number: int, states: Sequence[str] = ("running",)
 ) -> Iterator[list[Machine]]:
-    """Booted hosts with firewalld and ufw, neither of them running, and with some `packages` more. `network` begins the
-    addresses of their own /24: the controller is .1, the hosts are .2 and so on.
+    """Hosts of an image that have booted, to one of these states of systemd. `network` begins the addresses of their
+    own /24: the controller is .1, the hosts are .2 and so on.
     """
-    image = [str(IMAGE), "trixie", "firewalld", "ufw", *packages]
-    made = subprocess.run(image, capture_output=True, text=True, timeout=3 * LONGEST)
-    assert made.returncode == 0, made.stderr
     subnet = ("--subnet", f"{network}.0/24", "--gateway", f"{network}.1")
     podman("network", "create", "--ignore", "--internal", "--disable-dns", *subnet, name)
     hosts = [Machine(f"{name}-{n}", f"{network}.{n + 2}", directory / str(n)) for n in range(number)]
@@ -187,19 +195,29 @@ def machines(
             # --no-hosts: podman would mount /etc/hosts, and a real host's is a file.
             who = ("--name", host.name, "--hostname", host.name, "--no-hosts")
             place = ("--network", name, "--ip", host.address)
-            how = ("--systemd", "always", "--privileged", made.stdout.strip(), "/lib/systemd/systemd")
+            how = ("--systemd", "always", "--privileged", made, *BOOT)
             podman("run", "--detach", "--replace", *who, *place, *how)
         for host in hosts:
             host.directory.mkdir()
-            host.wait_until_booted()
-            docker = ["docker.socket", "docker"] * ("docker.io" in packages)
-            host.run("systemctl", "--quiet", "disable", "--now", "firewalld", "ufw", *docker)
-            host.run("nft", "flush", "ruleset")
+            host.wait_until_booted(states)
             host.let_in()
         yield hosts
     finally:
         podman("rm", "--force", "--ignore", "--time", "2", *(host.name for host in hosts), check=False)
         podman("network", "rm", "--force", name, check=False)
+
+
+@contextlib.contextmanager
+def machines(
+    name: str, network: str, directory: Path, number: int, packages: Sequence[str] = (), suite: str = "trixie"
+) -> Iterator[list[Machine]]:
+    """Booted hosts with firewalld and ufw, neither of them running, and with some `packages` more (see `booted`)."""
+    with booted(image(suite, "firewalld", "ufw", *packages), name, network, directory, number) as hosts:
+        for host in hosts:
+            docker = ["docker.socket", "docker"] * ("docker.io" in packages)
+            host.run("systemctl", "--quiet", "disable", "--now", "firewalld", "ufw", *docker)
+            host.run("nft", "flush", "ruleset")
+        yield hosts
 
 
 Story = Callable[[Machine], None]

@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from machines import IMAGE, PROJECT, podman
+from machines import BOOT, PROJECT, image, podman
 from patience import LONGEST, until
 
 PACKAGES = ("ansible-core", "git", "dnsmasq", "faketime")
@@ -72,10 +72,11 @@ class Scheduled:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.ansible = "/usr/bin/ansible-playbook"
 
     def run(self, *argv: str, check: bool = True, stdin: str | None = None, timeout: float = LONGEST) -> str:
         """What a command prints, both ways."""
-        with_ansible = ("--env", "PROSCRIBE_ANSIBLE_PLAYBOOK=/usr/bin/ansible-playbook")
+        with_ansible = ("--env", f"PROSCRIBE_ANSIBLE_PLAYBOOK={self.ansible}")
         done = podman(
             "exec", "--interactive", *with_ansible, self.name, *argv, stdin=stdin, check=False, timeout=timeout
         )
@@ -153,17 +154,10 @@ def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if "__pycache__" in entry.name else entry
 
 
-def image() -> str:
-    """The image of such machines, made on first use."""
-    made = subprocess.run([str(IMAGE), "trixie", *PACKAGES], capture_output=True, text=True, timeout=3 * LONGEST)
-    assert made.returncode == 0, made.stderr
-    return made.stdout.strip()
-
-
 def start(name: str, *network: str, of: str = "", hostname: str = "") -> Scheduled:
     """Have a machine begin to boot; `network` are podman's options for it. `of` is an image other than the usual."""
     options = ("--hostname", hostname or name, "--no-hosts", "--systemd", "always", "--privileged", *network)
-    podman("run", "--detach", "--replace", "--name", name, *options, of or image(), "/lib/systemd/systemd")
+    podman("run", "--detach", "--replace", "--name", name, *options, of or image("trixie", *PACKAGES), *BOOT)
     return Scheduled(name)
 
 
@@ -194,10 +188,10 @@ def remove(*names: str) -> None:
 
 
 @contextlib.contextmanager
-def scheduled_machine(name: str) -> Iterator[Scheduled]:
+def scheduled_machine(name: str, packages: Sequence[str] = ()) -> Iterator[Scheduled]:
     """The machine, booted, without a network, with the checkout and an inventory of itself."""
     try:
-        machine = start(name, "--network", "none")
+        machine = start(name, "--network", "none", of=image(packages))
         machine.wait_until_booted()
         machine.script(REACH_ITSELF)
         machine.become_host()

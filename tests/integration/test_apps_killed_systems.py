@@ -21,7 +21,7 @@ from throwaway import TwoUsers, archive
 
 pytestmark = pytest.mark.integration
 debian, debs, rpms = deb.debian, deb.debs, rpm.rpms  # the fixtures
-deb_machine, rpm_machine, bare = deb.machine, rpm.machine, rpm.bare
+deb_machine, rpm_machine = deb.machine, rpm.machine
 pacman_packages, wheels, tarballs = arch.packages, pip.wheels, npm.tarballs
 
 # One run that dies once it has done so many things to the host; `done` where it lived.

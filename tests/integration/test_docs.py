@@ -28,7 +28,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 DOCUMENTS = read(PROJECT)
 TUTORIAL = "docs/tutorial.md"
 # They lift what the others look at.
-LAST = ("README.md", "docs/firewall-changes.md", "docs/apps.md")
+LAST = ("docs/how-to/upgrade.md", "README.md", "docs/firewall-changes.md", "docs/apps.md", "docs/how-to/uninstall.md")
 # Those with a command to run.
 OTHERS = sorted(
     (

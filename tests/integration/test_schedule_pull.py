@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from conftest import require_root, require_tool
 from patience import until
+from proscribe.audit_program import PROGRAM
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 from tampering import TEN, named
 
@@ -33,6 +34,12 @@ git config --global init.defaultBranch main
 printf 'reports/\\n.venv/\\n__pycache__/\\n' >{CHECKOUT}/.gitignore
 git init --quiet {CHECKOUT}
 git init --quiet --bare {REPOSITORY}
+"""
+
+AUDITOR = """\
+useradd --create-home --shell /bin/bash auditor && install -d -m 0700 -o auditor -g auditor /home/auditor/.ssh
+install -m 0600 -o auditor -g auditor /root/.ssh/authorized_keys /home/auditor/.ssh/
+echo "127.0.1.1 $(hostname)" >>/etc/hosts
 """
 
 
@@ -173,6 +180,26 @@ def test_a_repository_that_is_gone_costs_nothing_but_freshness(machine: Schedule
     assert "the repository could not be fetched" in stored["errors"][0]["message"]
     assert machine.there("/etc/dpkg/dpkg.cfg.d/proscribe")
     machine.run("mv", f"{REPOSITORY}.away", REPOSITORY)
+
+
+def test_an_account_that_may_run_one_program_collects(machine: Scheduled) -> None:
+    group = f"{CHECKOUT}/fleet/group_vars/all.yml"
+    restrictions = machine.read(group)
+    machine.write(group, f"{restrictions}proscribe_audit_with: stored\n")
+    commit(machine, "signer")
+    assert machine.start(SERVICE), machine.log(SERVICE)
+    machine.script(AUDITOR)
+    machine.write("/etc/sudoers.d/auditor", f'auditor ALL=(root) NOPASSWD: {PROGRAM} ""\n', "0440")
+    stored = machine.json(RECORD)
+    record = collected(machine, "-e", "ansible_user=auditor")
+    assert (record["state"], record["checked_at"]) == (stored["state"], stored["checked_at"]), record
+    machine.run("rm", "/etc/sudoers.d/auditor")
+    record = collected(machine, "-e", "ansible_user=auditor")
+    assert (record["state"], PROGRAM in record["reason"]) == ("unknown", True)
+    machine.write(group, restrictions)
+    commit(machine, "signer")
+    assert machine.start(SERVICE), machine.log(SERVICE)
+    assert not machine.there(PROGRAM)
 
 
 def test_a_host_that_fell_silent_is_unknown(machine: Scheduled) -> None:

@@ -17,6 +17,7 @@ from proscribe.compile.plans import compile_plan
 from proscribe.compile.restrictions import PREFIX, read_restrictions
 from proscribe.compile.schema import CATEGORIES
 from proscribe.compile.waivers import document
+from proscribe.finding import STATES
 from proscribe.plan import CONTROLS
 from proscribe.reply.record import read
 from proscribe.report.evaluation.reconcile import fleet_report, reconcile
@@ -25,7 +26,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(PROJECT / "tests" / "unit" / "report")]
 
 import fleets  # noqa: E402
-from export_fleet import ANSWERS, FINISHED, STATE, hostile_answers  # noqa: E402
+from event_runs import EventRuns  # noqa: E402
+from export_fleet import ANSWERS, FINISHED, STATE, exported, hostile_answers  # noqa: E402
+from pasts import bad, good, repaired, unseen, waived  # noqa: E402
+from proscribe.report.history import open_history  # noqa: E402
 
 pytestmark = pytest.mark.integration
 SCHEMAS = {
@@ -101,6 +105,33 @@ def test_what_a_host_says_is_described_and_nothing_else_is():
 def test_a_report_fits():
     run, settled = fleet()
     fits("report", fleet_report(run, settled, FINISHED))
+
+
+def test_every_event_fits(tmp_path):
+    """Of hosts in each state, of hostile ones, and of runs with a past."""
+    verdict = {"gate": "noncompliant", "passed": False, "exit": 10, "reason": "not met"}
+    past = EventRuns(open_history("sqlite", tmp_path))
+    moved = {"control": "apps", "action": "quarantine /x as wechat-0123abcd", "quarantine_id": "wechat-0123abcd"}
+    answers = (bad(), waived(), unseen(), None, good(), repaired(), bad())
+    events = [
+        *(event for one in answers for event in past.events({"web01": one}, verdict=verdict, only_changed=False)),
+        *past.events({"web02": bad()}, mode="enforce", actions=[moved], left_out=[]),
+        *map(json.loads, exported(tmp_path, ["events"], not_served={"switch01": "a device"})["events"].splitlines()),
+    ]
+    hostile = hostile_answers()
+    events += map(json.loads, exported(tmp_path, ["events"], hostile, tuple(hostile))["events"].splitlines())
+    assert {event["kind"] for event in events} == {"host", "rule", "action", "gate", "run"}
+    assert {event.get("state") for event in events} > {*STATES, "gone", "not_served"}
+    for event in events:
+        fits("event", event)
+    assert not jsonschema.Draft202012Validator(SCHEMAS["event"]).is_valid({**events[0], "kind": "run"})
+
+
+def test_the_documentation_names_every_key_of_an_event():
+    text = (PROJECT / "docs" / "exports.md").read_text(encoding="utf-8").partition("\n## Events for a SIEM\n")[2]
+    of_kind = {kind["properties"]["kind"]["const"]: kind["properties"] for kind in SCHEMAS["event"]["oneOf"]}
+    keys = {key for kind in ("host", "rule") for key in of_kind[kind]}
+    assert sorted(key for key in keys if f"`{key}`" not in text.partition("\n## ")[0]) == []
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,7 @@ TESTS: Mapping[str, Sequence[str]] = {
         "controls/test_apps_walk_*.py",
         *_HOST,
     ),
+    "audit_program": ("test_stored_audit.py", "test_run.py"),
     "loader": ("test_loader.py", "test_loader_program.py"),  # the stream's tests run bootstrap.py, which is derived
     "ownership": ("test_ownership.py",),
     "reply/output_limits": ("test_reply_limits_children.py", "test_reply_leash.py"),

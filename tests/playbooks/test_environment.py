@@ -34,6 +34,17 @@ def test_it_is_made_on_first_use_and_used_again(launcher: Path) -> None:
     assert second.said == "made ansible 1\n"
 
 
+def test_a_command_without_a_playbook_runs_with_it(launcher: Path) -> None:
+    cli = launcher.parent / "module_utils" / "proscribe" / "cli"
+    cli.mkdir(parents=True)
+    (cli / "explain.py").touch()
+    (cli / "__main__.py").write_text("print('explained')\n")
+    environment = clean_environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    for _ in range(2):
+        ended = launch(launcher, "explain", environment=environment)
+        assert (ended.code, ended.said.splitlines()[-1]) == (0, "explained"), ended.said
+
+
 def test_one_that_was_left_half_is_made_anew(launcher: Path) -> None:
     audit(launcher)
     (launcher.parent / ".venv" / "made-by-proscribe").unlink()

@@ -31,6 +31,10 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> None:
             {"record": 1, "drifted": ["apps", "dns"], "privileged": True, "kept": True},
             {"record": {"record of": 1}, "drifted": ["apps", "dns"], "privileged": True, "kept": True},
         ),
+        (
+            {"record": 1, "not_installed": "x\x1b[2J"},
+            {"record": {"record of": 1}, "drifted": [], "privileged": False, "not_installed": "x\\x1b[2J"},
+        ),
         ({"record": 1, "kept": False}, {"record": {"record of": 1}, "drifted": [], "privileged": False, "kept": False}),
         (
             {"record": 1, "failed": True, "msg": "the gate"},

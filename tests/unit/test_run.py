@@ -6,7 +6,7 @@ import os
 import time
 
 import pytest
-from proscribe import host_cache, run
+from proscribe import audit_program, host_cache, run
 from proscribe import plan as plans
 from proscribe.controls import applying
 from proscribe.controls.base import Action, Changes, Refusal
@@ -173,6 +173,36 @@ def test_a_look_keeps_something_for_the_next_one_only_where_it_may(
     with_controls(monkeypatch, Keeping("apps"))
     result = run.compliance_state(host, plan(apps=SECTION), [], "never", will_correct, remember=remember)
     assert (log, result["record"]["full_scan"]["runs"]) == (remembered, 1)
+
+
+@pytest.mark.parametrize(("remember", "privileged"), [(True, True), (False, True), (True, False)])
+def test_the_program_for_audits_without_root_comes_and_goes_with_an_enforcing_run(
+    host, tmp_path, monkeypatch, remember, privileged
+):
+    (tmp_path / "usr/libexec").mkdir(parents=True)
+    (tmp_path / "var/lib").mkdir(parents=True)
+    monkeypatch.setattr(Host, "privileged", privileged)
+    monkeypatch.setattr(audit_program, "interpreter", lambda: "/usr/bin/python3")
+    with_controls(monkeypatch, Scripted("apps"))
+    for text, there in (("text", True), (None, True), ("", False), ("text", True)):
+        result = run.compliance_state(host, plan(apps=SECTION), [], "never", False, remember=remember, program=text)
+        assert (bool(host.text(audit_program.PROGRAM)), "not_installed" in result) == (
+            there and remember and privileged,
+            False,
+        )
+    monkeypatch.setattr(Host, "privileged", True)
+    run.change(host, plan(apps=SECTION), "apps", lift=True, dry_run=True)
+    assert bool(host.text(audit_program.PROGRAM)) is (remember and privileged)
+    run.change(host, plan(apps=SECTION), "apps", lift=True)
+    assert host.list("/usr/libexec") == host.list("/var/lib") == []
+
+
+def test_where_the_program_cannot_be_installed_the_answer_says_why_and_is_whole(host, tmp_path, monkeypatch):
+    (tmp_path / "usr").write_text("no directory")
+    monkeypatch.setattr(audit_program, "interpreter", lambda: "/usr/bin/python3")
+    with_controls(monkeypatch, Scripted("apps"))
+    result = run.compliance_state(host, plan(apps=SECTION), [], "never", False, remember=True, program="text")
+    assert result["record"]["state"] == "compliant" and "/usr" in result["not_installed"]
 
 
 def test_lifting_takes_away_what_a_host_keeps(host, tmp_path, monkeypatch):

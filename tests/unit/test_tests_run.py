@@ -115,14 +115,24 @@ def test_a_file_behind_the_dashes_takes_the_place_of_the_whole_part(
 def test_with_options_no_part_of_pytest_is_divided(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two halves one might have nothing of what was chosen, which would be a mistake nobody made."""
     assert list(made_parts(run, monkeypatch, "integration", "--", "-k", "x")) == ["integration (core 2.19)"]
-    assert len(made_parts(run, monkeypatch, "integration")) == 3
+    assert len(made_parts(run, monkeypatch, "integration")) == 4
 
 
 def test_every_test_of_the_whole_hosts_is_in_one_of_its_parts(run: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, hosts, documents = made_parts(run, monkeypatch, "integration").values()
+    _, hosts, documents, _ = made_parts(run, monkeypatch, "integration").values()
     (left_out,) = [argument.partition("=")[2] for argument in hosts if argument.startswith("--ignore=")]
     assert left_out in documents and Path(run.PROJECT, left_out).is_file()
     assert "-m" not in documents[3:]
+
+
+def test_the_core_between_the_ends_is_tested_where_it_is_called_for(
+    run: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not [name for name in made_parts(run, monkeypatch) if "2.20" in name]
+    monkeypatch.setattr(run, "EVERY_CORE", True)
+    parts = made_parts(run, monkeypatch, "unit", "playbooks")
+    assert [name for name in parts if "2.20" in name] == ["unit (core 2.20)", "playbooks (core 2.20)"]
+    assert "tests/playbooks/test_runs.py" in parts["playbooks (core 2.20)"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from ..report import exports
 from ..report.evaluation.advice import host_lists
 from ..report.evaluation.merge import Unmergeable
 from ..report.evaluation.scope import parts
-from ..report.history import HistoryError, Scope, open_history
+from ..report.history import HistoryError, Scope, Transitions, open_history
 from ..report.history.names import NoSuchName
 from ..report.page import document
+from ..report.publishing import changes_of
 from ..report.storage import fleet_state_file
 from ..report.storage.complete import (
     LATEST,
@@ -171,7 +173,8 @@ def _one_run(arguments: argparse.Namespace, reports: Path, screen: summary.Scree
         return json.dumps(report, indent=2)
     if arguments.format in exports.formats():
         stream = io.StringIO(newline="")  # whole before any of it is printed, so that a fault prints no half
-        exports.pour(stream, report, sharing(read_records(directory)), arguments.format)
+        changes = _changes([arguments.format], reports, report["run"], arguments.history)
+        exports.pour(stream, report, sharing(read_records(directory)), arguments.format, changes)
         return stream.getvalue()
     text = summary.render(report, sharing(read_records(directory)), screen, str(directory))
     return "\n".join([text, *(f"note: {note}" for note in _notes(report, directory, reports, not arguments.run))])
@@ -218,7 +221,18 @@ def _write(directory: Path, report: dict[str, Any], arguments: argparse.Namespac
         newest = any(directory == find_run(reports, name) for name in (LATEST, NEWEST))
         # The metrics of an older run are those of that run; where they are looked for, they are of all that is known.
         known = fleet_state if newest and fleet_state.hosts else None
-        exports.write(directory, report, records, report["run"].get("exports") or (), known)
+        names = report["run"].get("exports") or ()
+        changes = _changes(names, reports, report["run"], arguments.history)
+        exports.write(directory, report, records, names, known, changes)
+
+
+def _changes(names: Collection[str], reports: Path, run: Mapping[str, Any], history: str) -> Transitions | None:
+    """What a run changed, where one of these exports tells it; a history that cannot be read is only noted."""
+    try:
+        return changes_of(reports, run, history) if exports.of_history(names) else None
+    except HistoryError as error:
+        print(f"proscribe: what the run changed is not known: {error}", file=sys.stderr)
+        return None
 
 
 def _now() -> datetime.datetime:

@@ -28,10 +28,10 @@ EACH = ("stale_after", "observe_timeout")  # what each host may say for itself
 def reporting(
     hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions], reports: Path, scope: Scope = EVERYTHING
 ) -> dict[str, Any]:
-    """The run-level values: {exports (their names), history, history_keep and reports_keep (seconds; 0: forever),
-    baseline (the directory of a complete report, "" for none), stale_after and observe_timeout {usual: seconds, hosts
-    {name: seconds; only where it is another}}}. `reports` is the folder of reports, `scope` is what the
-    run observes: `latest` as a baseline is the latest run over all of that that passed.
+    """The run-level values: {exports (their names), events (how they are sent; empty: not), history, history_keep and
+    reports_keep (seconds; 0: forever), baseline (the directory of a complete report, "" for none), stale_after and
+    observe_timeout {usual: seconds, hosts {name: seconds; only where it is another}}}. `reports` is the folder of
+    reports, `scope` is what the run observes: `latest` as a baseline is the latest run over all of that that passed.
 
     Raises PolicyErrors where hosts disagree, or where what they name is not there.
     """
@@ -51,6 +51,7 @@ def reporting(
             ) from None
     return {
         "exports": list(one_for_all("exports", hosts, restrictions)),
+        "events": dict(one_for_all("events", hosts, restrictions)),
         "history": history,
         "history_keep": one_for_all("history_keep", hosts, restrictions),
         "reports_keep": one_for_all("reports_keep", hosts, restrictions),

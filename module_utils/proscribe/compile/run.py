@@ -22,7 +22,7 @@ from .nested import nested
 from .plans import chosen_services, compile_plan, upcoming_services
 from .policy_folders import catalogue_folders, folders_of_registers, folders_of_waivers
 from .reporting import nothing_known, one_for_all, policies, reporting, rule_count
-from .restrictions import PREFIX, Restrictions, read_in_part
+from .restrictions import PREFIX, STORED, Restrictions, read_in_part
 from .waivers import Judged, Waiver, judged_waivers, seen
 from .waivers.authority import read_register
 from .waivers.document import load_waivers
@@ -132,9 +132,10 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     The run: {id, playbook, mode, started, catalog_version, catalog (its release: {version, released}), inventory,
     limit, pattern (proscribe_hosts), not_served {name: why}, controls, directory, plans, code and packed (what goes to
     hosts, see store.py), hosts {name: digest},
-    departments {name: [hosts]}, probe [hosts], gate {name: gate}, policies {digest: what `policies` says of the plan},
-    services [ids that some plan names], left_out [hosts of the inventory that are not observed], rollout {batches,
-    max_change, max_failures}, (what `reporting` says), upcoming [...], waivers [...], warnings [...]}.
+    departments {name: [hosts]}, probe and audit_stored [hosts], gate {name: gate}, policies {digest: what `policies`
+    says of the plan}, services [ids that some plan names], left_out [hosts of the inventory that are not observed],
+    rollout {batches, max_change, max_failures}, (what `reporting` says), upcoming [...], waivers [...],
+    warnings [...]}.
 
     Raises PolicyErrors with every mistake of every host; then nothing was written.
     """
@@ -196,6 +197,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         "rules": {digest: rule_count(plan, question.controls) for digest, plan in plans.items()},
         "nothing_known": {digest: nothing_known(plan, question.controls) for digest, plan in plans.items()},
         "probe": [name for name, r in restrictions.items() if r.probe],
+        "audit_stored": [name for name, r in restrictions.items() if r.audit_with == STORED],
         "gate": {name: r.compliance_gate for name, r in restrictions.items() if r.compliance_gate != "never"},
         "rollout": rollout,
         **agreed,

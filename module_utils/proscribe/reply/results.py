@@ -31,7 +31,8 @@ RUN_TOKEN = re.compile(r"[0-9a-f]{12}")
 
 def observation(value: object) -> dict[str, Any]:
     """The answer of `compliance_state`: {changed, record, drifted, privileged}, and {failed, msg} where the gate makes
-    the host fail; {failed, msg} alone where there is no record; {lacking} or with {kept} of a streamed call.
+    the host fail; {failed, msg} alone where there is no record; {lacking} or with {kept} of a streamed call;
+    {not_installed} where the program for audits without root is not.
     """
     answer = mapping(value, "the answer")
     result: dict[str, Any] = {"changed": False, **_failed(answer)}
@@ -46,6 +47,8 @@ def observation(value: object) -> dict[str, Any]:
     result["privileged"] = flag(answer.get("privileged"), "privileged")
     if "kept" in answer:
         result["kept"] = flag(answer["kept"], "kept")
+    if "not_installed" in answer:
+        result["not_installed"] = line(answer["not_installed"], "not_installed")
     return result
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import exports
+from . import exports, sending
 from .evaluation.fleet_state import FleetState
+from .history import HistoryError, Transitions, open_history
 from .page import document
 from .storage import fleet_state_file, latest
 from .storage.complete import LATEST, NoSuchRun, find_run
@@ -42,11 +43,18 @@ def publish(
             report["warnings"].append(stays)
 
         def export(into: Path) -> None:
+            changes = None
+            try:
+                changes = changes_of(reports, run) if wants_changes(run) else None
+            except HistoryError as error:
+                report["warnings"].append(f"what this run changed is not known: {error}")
+            if run.get("events"):
+                _send(report, records, changes)
             try:
                 names = run.get("exports") or ()
                 if fleet_state is None:  # metrics of this run alone would tell nothing of the rest
                     names = [name for name in names if name not in exports.of_all_known()]
-                exports.write(into, report, records, names, fleet_state)
+                exports.write(into, report, records, names, fleet_state, changes)
             except Exception as error:  # the report itself stands
                 report["warnings"].append(f"an export could not be written: {type(error).__name__}: {error}")
 
@@ -56,6 +64,27 @@ def publish(
             with contextlib.suppress(NoSuchRun, OSError):  # they say how old they are
                 exports.refresh(find_run(reports, LATEST), report, fleet_state)
     return where
+
+
+def wants_changes(run: Mapping[str, Any]) -> bool:
+    """Whether something that a run writes or sends tells what changed."""
+    return bool(run.get("events")) or exports.of_history(run.get("exports") or ())
+
+
+def changes_of(reports: Path, run: Mapping[str, Any], history: str = "") -> Transitions | None:
+    """What a run changed, by the history that it was written into; None where that does not have it. Raises
+    HistoryError.
+    """
+    opened = open_history(history or run.get("history") or "off", reports)
+    return opened.transitions(run["id"]) if opened else None
+
+
+def _send(report: dict[str, Any], records: Sequence[Mapping[str, Any]], changes: Transitions | None) -> None:
+    """Send the events of the run before its report is complete, so that the report has what became of them."""
+    try:
+        report["warnings"] += sending.send(report, records, changes, report["run"]["events"])
+    except Exception as error:  # the report itself stands
+        report["warnings"].append(f"the events of this run could not be sent: {type(error).__name__}: {error}")
 
 
 @contextlib.contextmanager

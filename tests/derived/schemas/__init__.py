@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 
 from ..part import Part
+from .event import event
 from .plan import plan
 from .quarantine_list import quarantine_list
 from .record import record
@@ -17,6 +18,7 @@ from .waiver import waiver
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMAS: dict[str, Callable[[], Shape]] = {
+    "event": event,
     "host-record": record,
     "plan": plan,
     "quarantine-list": quarantine_list,

@@ -8,6 +8,8 @@ from proscribe.report.evaluation.arithmetic import share
 from proscribe.report.evaluation.modes import AUDIT, ENFORCE, OFF
 from proscribe.report.evaluation.reconcile import REPORT_SCHEMA, UNEXPECTED, Fleet, Note, fleet_report
 from proscribe.report.evaluation.verdict import ANSIBLE, Verdict
+from proscribe.report.sending.datagrams import FACILITIES
+from proscribe.report.sending.transport import ALL, CHANGES
 from proscribe.report.text.command import Call
 
 from .report_waiver import WAIVER
@@ -63,6 +65,17 @@ RELEASE = keyed(
         "released": about(TEXT, "The day of the release; empty where it has none"),
     }
 )
+EVENTS = keyed(
+    {
+        "file": about(TEXT, "The file that they are appended to; empty for none"),
+        "journald": FLAG,
+        "syslog": FLAG,
+        "facility": one_of(tuple(FACILITIES)),
+        "send": one_of((CHANGES, ALL)),
+        "limit": about(SOME, "How many events one run sends at most"),
+    },
+    required=(),
+)
 RUN = made(
     EMPTY["run"],
     {
@@ -85,6 +98,7 @@ RUN = made(
         "expected_hosts": COUNT,
         "history": about(maybe(TEXT), "Where the run is remembered"),
         "exports": about(maybe(TEXTS), "The exports that were asked for"),
+        "events": about(maybe(EVENTS), "How the run sent its events: proscribe_events; empty where it sent none"),
         "baseline": about(maybe(TEXT), "The run that this one was compared with"),
         "stale_after": about({"type": ["integer", "null"]}, "How old a record may be, in seconds"),
         "whole": about(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from proscribe.cli import Refused
 from proscribe.cli.collection import documents, full_names, metadata, python_source
@@ -216,3 +218,15 @@ def test_the_range_of_ansible() -> None:
     assert metadata.requires_ansible(["ansible-core>=2.19,<2.22"]) == ">=2.19.0,<2.22.0"
     with pytest.raises(Refused, match="pyproject.toml: dependencies: found x, expected"):
         metadata.requires_ansible(["x"])
+
+
+PROJECT = Path(__file__).resolve().parents[3]
+# Of the project itself, and of a checkout of it.
+OF_A_CHECKOUT = ("architecture", "coverage", "glossary", "index", "collection")
+PAGES = [path for path in sorted((PROJECT / "docs").glob("*.md")) if path.stem not in OF_A_CHECKOUT]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_with_commands_says_where_they_are_in_a_collection(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert "./proscribe " not in text or "collection.md#commands" in text

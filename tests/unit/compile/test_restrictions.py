@@ -40,6 +40,24 @@ def test_nothing_set_is_the_whole_ban_enforced():
         ("management", ["10.1.2.3", "2001:db8::/32"], ("10.1.2.3/32", "2001:db8::/32")),
         ("exports", ["csv", "sarif_open"], ("csv", "sarif_open")),
         ("exports", [], ()),
+        ("events", {}, {}),
+        (
+            "events",
+            {"journald": "true"},
+            {"file": "", "journald": True, "syslog": False, "facility": "daemon", "send": "changes", "limit": 10_000},
+        ),
+        (
+            "events",
+            {"file": "/var/log/e.jsonl", "syslog": True, "facility": "local3", "send": "all", "limit": 5},
+            {
+                "file": "/var/log/e.jsonl",
+                "journald": False,
+                "syslog": True,
+                "facility": "local3",
+                "send": "all",
+                "limit": 5,
+            },
+        ),
     ],
 )
 def test_a_good_value_is_read(name, value, read_as):
@@ -49,8 +67,21 @@ def test_a_good_value_is_read(name, value, read_as):
 @pytest.mark.parametrize(
     ("name", "value", "key", "expected"),
     [
-        ("exports", ["csv", "excel"], "[1]", "one of csv, junit"),
+        ("exports", ["csv", "excel"], "[1]", "one of csv, events, junit"),
         ("exports", ["sarif", "sarif_open"], "[1]", "one of sarif and sarif_open: both are report.sarif"),
+        ("events", True, "", "a mapping such as {file: /var/log/proscribe/events.jsonl, journald: true}"),
+        ("events", {"fille": "/x"}, ".fille", "did you mean 'file'?"),
+        ("events", {"file": "events.jsonl"}, ".file", "an absolute path"),
+        ("events", {"file": "/var/log/../x"}, ".file", "an absolute path"),
+        ("events", {"file": "/var/log/"}, ".file", "an absolute path"),
+        ("events", {"file": "/var/log/\n"}, ".file", "an absolute path"),
+        ("events", {"file": f"/{'x' * 5000}"}, ".file", "an absolute path"),
+        ("events", {"file": True}, ".file", "an absolute path"),
+        ("events", {"journald": "maybe"}, ".journald", "true or false"),
+        ("events", {"syslog": True, "facility": "kern"}, ".facility", "one of user, daemon, auth"),
+        ("events", {"syslog": True, "send": "change"}, ".send", "did you mean 'changes'?"),
+        ("events", {"syslog": True, "limit": 0}, ".limit", "a whole number of events of a run, 1 to"),
+        ("events", {"journald": False, "limit": 5}, "", "one of file, journald, syslog beside these"),
         ("categories", "webmail", "", "a list of categories"),
         ("categories", ["webmial"], "[0]", "did you mean 'webmail'?"),
         ("audiences", ["consumer", "everybody"], "[1]", "one of consumer, enterprise, both"),
@@ -69,6 +100,7 @@ def test_a_good_value_is_read(name, value, read_as):
         ("controls", {"apps": True}, ".apps", "one of enforce, audit, off"),
         ("tenants", {"gogle": []}, ".gogle", "did you mean 'google'?"),
         ("tenants", {"google": ["example.org\r\nX-Evil: 1"]}, ".google[0]", "a domain or a tenant id"),
+        ("audit_with", "sudo", "", "one of root, stored"),
         ("compliance_gate", "always", "", "one of never, noncompliant, incomplete"),
         ("contact", "a\nb", "", "one line"),
         ("management", ["10.1.2.0/8"], "[0]", "an address or a network"),
@@ -153,3 +185,12 @@ def test_removed_waivers_are_named_in_a_list_or_in_one_text():
     assert (
         read(waivers_removed="a, b,").waivers_removed == read(waivers_removed=["a", "b"]).waivers_removed == ("a", "b")
     )
+
+
+def test_a_probe_needs_root_and_an_audit_with_what_is_stored_has_none():
+    assert read(audit_with="stored").probe is False and read(probe=True).audit_with == "root"
+    with pytest.raises(PolicyErrors) as wrong:
+        read(audit_with="stored", probe=True)
+    (mistake,) = wrong.value.errors
+    assert (mistake.key, mistake.value, mistake.where) == ("proscribe_probe", True, "all.yml (proscribe_probe)")
+    assert "false with proscribe_audit_with: stored" in mistake.expected

@@ -94,7 +94,7 @@ def test_a_method_that_is_not_known_here_is_told() -> None:
 
 
 def test_zstd_is_unpacked_within_bounds_where_python_can(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python 3.14 is on no machine of ours: this stands for its module, with zlib in place of zstd."""
+    """On any Python: this stands for the module of 3.14, with zlib in place of zstd. test_sid.py has the real one."""
     lengths: list[int] = []
 
     class Decompressor:

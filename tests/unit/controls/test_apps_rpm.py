@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from proscribe.controls.apps.blocks.parts import DIFFERS, LEFT_OVER, MISSING, SharedFile
-from proscribe.controls.apps.systems import rpm, rpm_block, rpm_conflicts, rpm_guard, rpm_removal
+from proscribe.controls.apps.systems import rpm, rpm_block, rpm_conflicts, rpm_guard, rpm_removal, rpm_transaction
 from proscribe.controls.apps.systems.package import Package
 from proscribe.controls.apps.systems.rpm_conflicts import Conflict
 from proscribe.host import ControlError, Host, Result, Unseen
@@ -348,3 +348,38 @@ class TestAFileOfOthers:
         assert self.PART.wrong(Host(str(tmp_path)), True) == "not a regular file"
         with pytest.raises(ControlError, match="left alone: not a regular file"):
             self.PART.enforce(Host(str(tmp_path)))
+
+
+# What dnf5 5.4 prints, on both of its streams, where rpm refuses its lock, and where a script of the package fails.
+REFUSED = (
+    "After this operation, 42 KiB will be freed.\nRunning transaction\nTransaction failed: Rpm transaction failed.\n"
+)
+SCRIPT = """\
+Running transaction
+[1/2] Prepare transaction               100% |  33.0   B/s |   1.0   B |  00m00s
+>>> Running %preun scriptlet: bad-0:1-1.noarch
+>>> [RPM] %preun(bad-1-1.noarch) scriptlet failed, exit status 1
+Transaction failed: Rpm transaction failed.
+"""
+
+
+@pytest.mark.parametrize(
+    ("argv", "result", "tries", "reason"),
+    [
+        ("dnf5", Result(1, "", REFUSED), 2, "dnf5 could not begin, as it does when another package manager is at work"),
+        ("dnf", Result(1, "", "can't create transaction lock on x"), 2, "another package manager has been at work for"),
+        ("zypper", Result(7, "", "busy"), 2, "another package manager has been at work for"),
+        ("dnf5", Result(1, "", SCRIPT), 1, "dnf5 could not: >>> [RPM] %preun(bad-1-1.noarch) scriptlet failed, exit"),
+    ],
+)
+def test_a_transaction_that_has_not_begun_is_tried_again_and_one_that_failed_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argv: str, result: Result, tries: int, reason: str
+) -> None:
+    clock = iter(range(0, 1000, 40))  # seconds: the patience is over at the second try
+    monkeypatch.setattr(rpm_transaction.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(rpm_transaction.time, "sleep", lambda seconds: None)
+    here = host(tmp_path, (argv, result))
+    with pytest.raises(ControlError) as refused:
+        rpm_transaction.patiently(here, [argv])
+    assert str(refused.value).startswith(reason)
+    assert len(here._run.calls) == tries  # type: ignore[attr-defined]

@@ -99,7 +99,7 @@ def add(tmp_path, monkeypatch):
 
 
 def test_an_export_is_one_file(add, tmp_path):
-    with pytest.raises(PolicyErrors, match="one of csv, junit"):
+    with pytest.raises(PolicyErrors, match="one of csv, events, junit"):
         read_restrictions({f"{PREFIX}exports": ["tally"]}, str)
     add(TALLY.format(which=""))
     assert read_restrictions({f"{PREFIX}exports": ["tally"]}, str).exports == ("tally",)

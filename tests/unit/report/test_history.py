@@ -321,3 +321,31 @@ def test_after_any_runs_what_is_open_is_what_the_last_run_found(tmp_path_factory
             assert not mine
     for incident in past.ask("incidents"):
         assert not incident.closed or incident.opened <= incident.closed
+
+
+def test_the_changes_of_a_run_are_those_of_its_hosts_and_what_went_on_beside_them(past):
+    past.run({"web01": bad(), "web02": bad(), "web03": good()})
+    past.run({"web01": unseen(), "web02": bad(), "web03": good()})
+    changes = past.history.transitions("run2")
+    assert list(changes.hosts()) == ["web01"]
+    assert changes.of("web02") == ()
+    assert changes.of("web01") == [
+        (("apps/wechat",), "noncompliant", "2026-11-25T01:00:30Z", False, ""),
+        (("apps/wechat",), "unknown", "2026-11-25T02:00:30Z", True, ""),
+    ]
+
+
+def test_what_later_runs_do_does_not_change_the_changes_of_a_run(past):
+    past.run({"web01": bad(), "web02": bad()})
+    past.run({"web01": unseen(), "web02": good()})
+    before = {host: past.history.transitions("run2").of(host) for host in ("web01", "web02")}
+    assert [(span.state, span.began, span.ended) for span in before["web02"]] == [("noncompliant", False, "compliant")]
+    past.run({"web01": good(), "web02": bad()})
+    changes = past.history.transitions("run2")
+    assert {host: changes.of(host) for host in changes.hosts()} == before
+
+
+def test_of_a_run_that_it_does_not_have_the_history_knows_no_changes(past):
+    past.run({"web01": good()})
+    assert past.history.transitions("run9") is None
+    assert list(past.history.transitions("run1").hosts()) == []

@@ -18,6 +18,7 @@ RUN = {
     "controls": ["apps"],
     "history": "sqlite",
     "exports": [],
+    "events": {"journald": True},
     "baseline": None,
     "stale_after": 259200,
     "expected_hosts": 1,
@@ -56,6 +57,7 @@ def test_the_hosts_of_all_parts_are_in_one_report() -> None:
     assert (report["run"]["started"], report["run"]["finished"]) == ("2026-11-21T02:00:00Z", "2026-11-22T02:01:00Z")
     assert report["run"]["parts"] == ["20261121T020000Z-enforce-0001", "20261122T020000Z-enforce-0002"]
     assert report["rollout"] == {**ROLLOUT, "to_correct": 2, "batches": [1, 1]}
+    assert report["run"]["events"] == {"journald": True}
 
 
 def test_a_host_that_no_part_has_is_unknown() -> None:

@@ -19,6 +19,7 @@ from proscribe.plan import CONTROLS
 from proscribe.report import exports
 from proscribe.report.evaluation.rules import OF_CONTROL
 from proscribe.report.history import open_history
+from proscribe.report.publishing import changes_of
 from proscribe.report.storage.complete import read_records, read_report, sharing
 from proscribe.report.storage.files import ReportDirectory
 from proscribe.report.terminal.summary import Screen
@@ -157,7 +158,7 @@ def test_every_rule_that_a_control_makes_of_its_own_is_known():
 def test_every_export_can_be_had_on_standard_output_and_is_the_file(ask, name, tmp_path):
     directory = ask.reports / "latest"
     report, records = read_report(directory), sharing(read_records(directory))
-    (path,) = exports.write(tmp_path, report, records, [name])
+    (path,) = exports.write(tmp_path, report, records, [name], changes=changes_of(ask.reports, report["run"]))
     assert ask("--format", name) == path.read_bytes().decode()
     assert ask("--run", "20261125T080000Z-audit-1a2b", "--format", name) == path.read_bytes().decode()
 

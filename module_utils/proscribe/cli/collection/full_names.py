@@ -168,7 +168,7 @@ class _Document:
             return
         if named.value.startswith(f"{self.names.collection}."):
             return
-        variable = _looked_up_in(named.value)
+        variable = _table_of(named.value)
         tables = [value for scope in scopes for key, value in _pairs(scope) if key == variable]
         values = [value for table in tables for _, value in _pairs(table)]
         if not values or any(getattr(value, "value", "") not in self.names.roles for value in values):
@@ -252,7 +252,7 @@ def _place(node: yaml.Node, new: str) -> Edit:
     return node.start_mark.index + quotes, node.end_mark.index - quotes, new
 
 
-def _looked_up_in(template: str) -> str:
+def _table_of(template: str) -> str:
     """The variable of a template that is one look-up, `{{ variable[key] }}`; "" for any other."""
     try:
         output = Environment().parse(template).body[0]

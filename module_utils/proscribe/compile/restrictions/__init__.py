@@ -16,6 +16,7 @@ from ...policy_errors import Expected, PolicyError, PolicyErrors, close_to
 from ..unquoted import written_right
 from .controls import DNS_BACKENDS as DNS_BACKENDS
 from .controls import Apps, Browsers, Network
+from .reporting import STORED as STORED
 from .reporting import Reporting
 from .runs import Rollout, Schedule
 from .selection import Selection, Waivers
@@ -88,6 +89,8 @@ def read_in_part(values: Mapping[str, Any], where: Callable[[str], str]) -> tupl
     if listed and not refusing and sound >= {"browser_extensions_allowed", "browser_settings"}:
         expected = "extensions: allow_list or proxy_extensions: blocked in proscribe_browser_settings"
         note(PREFIX + "browser_extensions_allowed[0]", listed[0], expected)
+    if read["probe"] and read["audit_with"] == STORED and sound >= {"probe", "audit_with"}:
+        note(f"{PREFIX}probe", True, "false with proscribe_audit_with: stored, since a probe needs root")
     if both := set(read["services_include"]) & set(read["services_exclude"]):
         at = list(values[PREFIX + "services_exclude"]).index(min(both))
         expected = "a service that is not in proscribe_services_include too"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ...finding import GATES
 from ...report import exports as formats
+from ..event_values import read_events
 from ..readers import read_exports, read_history
 from ..values import choice, length, length_of, length_or_forever, line
 from .variable import variable
+
+ROOT, STORED = "root", "stored"  # of proscribe_audit_with
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,23 @@ class Reporting:
         "How long the observation of a host may take, 1m to 6h. After that it is ended, and the host is unknown for "
         "this reason; the others continue.",
     )
+    audit_with: str = variable(
+        ROOT,
+        choice(ROOT, STORED),
+        "The right that an audit needs on a host: root, or stored, that is the one program of an enforcing run, which "
+        "observes with the code and the plan that this run has stored; docs/least-privilege.md.",
+    )
     exports: tuple[str, ...] = variable(
         list(formats.usual()),
         read_exports,
         f"Additional formats of each report: some of {', '.join(formats.formats())}; docs/exports.md. "
         "One for all hosts.",
+    )
+    events: Mapping[str, Any] = variable(
+        {},
+        read_events,
+        "Where each run sends its events for a SIEM: file (a path), journald and syslog (true), with facility, send "
+        "(changes or all) and limit; docs/exports.md. One for all hosts.",
     )
     history: str = variable(
         "sqlite",

@@ -21,7 +21,7 @@ ROUTES = (
         ),
         prevented=None,
         left=(
-            "known by their name alone, or packed with zstd (Python 3.14 can read it; not run), lzo or lz4, or "
+            "known by their name alone, or packed with zstd (only a host with Python 3.14 reads it), lzo or lz4, or "
             "of type 1: reported, they stay; a foreign name in a folder without programs is not "
             "recognised"
         ),

@@ -190,6 +190,7 @@ def fleet_report(
         "controls",
         "history",
         "exports",
+        "events",
     )
     services = run.get("services")
     return {

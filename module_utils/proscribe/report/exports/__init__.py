@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ..evaluation.fleet_state import FleetState
+from ..history.transitions import Transitions
 from ..storage.files import whole
 from .answers import Reader
 from .format import Export, Format
@@ -46,19 +47,25 @@ def of_all_known() -> frozenset[str]:
     return frozenset(one.name for one in formats().values() if one.write_fleet_state)
 
 
+def of_history(names: Iterable[str]) -> bool:
+    """Whether one of these exports tells what changed."""
+    return any(formats()[name].make_from_history for name in names if name in formats())
+
+
 def write(
     directory: Path,
     report: Mapping[str, Any],
     records: Iterable[Mapping[str, Any]],
     names: Collection[str],
     fleet_state: FleetState | None = None,
+    changes: Transitions | None = None,
 ) -> list[Path]:
     """Write the named exports of a report into its folder; returns their paths.
 
     `report` is the fleet report, `records` are the reconciled host records, one for each expected host; they are gone
     through once. Each file appears whole, and none of them if one fails. `fleet_state` is all that is
-    known, for what is read long after the run (None: nothing but this run). Raises OSError, and ValueError for a name
-    that is no export.
+    known, for what is read long after the run (None: nothing but this run); `changes` are those of the run (None: not
+    known). Raises OSError, and ValueError for a name that is no export.
     """
     for name in names:
         if name not in formats():
@@ -76,17 +83,28 @@ def write(
             if fleet_state is not None and one.write_fleet_state:
                 one.write_fleet_state(stream, report, fleet_state)
             else:
-                exports.append(one.make(stream, report))
-        _fill(exports, report, records)
+                exports.append(_made(one, stream, report, changes))
+        fill(exports, report, records)
     return paths
 
 
-def pour(stream: TextIO, report: Mapping[str, Any], records: Iterable[Mapping[str, Any]], name: str) -> None:
+def pour(
+    stream: TextIO,
+    report: Mapping[str, Any],
+    records: Iterable[Mapping[str, Any]],
+    name: str,
+    changes: Transitions | None = None,
+) -> None:
     """Write one export of a report, by its name, to a stream: the same text as in its file."""
-    _fill([formats()[name].make(stream, report)], report, records)
+    fill([_made(formats()[name], stream, report, changes)], report, records)
 
 
-def _fill(exports: Sequence[Export], report: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> None:
+def _made(one: Format, stream: TextIO, report: Mapping[str, Any], changes: Transitions | None) -> Export:
+    return one.make_from_history(stream, report, changes) if one.make_from_history else one.make(stream, report)
+
+
+def fill(exports: Sequence[Export], report: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> None:
+    """Hand a report to exports: each host, then what comes after the last one."""
     answers = Reader()
     for record in records:
         answer = answers.read(record)

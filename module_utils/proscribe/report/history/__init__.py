@@ -18,8 +18,9 @@ from . import answers, recording
 from .answers import Scope, Since
 from .database import Database, HistoryError, SQLite
 from .recording import Plans, Written
+from .transitions import Transitions, transitions
 
-__all__ = ["History", "HistoryError", "Scope", "Since", "Written", "open_history"]
+__all__ = ["History", "HistoryError", "Scope", "Since", "Transitions", "Written", "open_history"]
 
 FILE = "history.db"
 OFF, SQLITE = "off", "sqlite"
@@ -64,6 +65,11 @@ class History:
         """See answers.trend."""
         with self.database.reading() as session:
             return answers.trend(session, since, limit, like_run)
+
+    def transitions(self, run: str) -> Transitions | None:
+        """What a run changed, host by host; None for a run that is not in the history."""
+        with self.database.reading() as session:
+            return transitions(session, run)
 
 
 def open_history(where: str, reports: Path) -> History | None:

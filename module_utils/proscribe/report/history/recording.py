@@ -11,7 +11,6 @@ open. And a rule ends as `withdrawn`, not as repaired, when the host's plan does
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
@@ -33,6 +32,7 @@ from ...finding import (
 from ...plan import CONTROLS
 from ...store import Store
 from ..evaluation.arithmetic import covered
+from ..evaluation.observed import observed_at
 from ..evaluation.scope import EXAMPLE as EXAMPLE_INVENTORY
 from ..evaluation.scope import left_out
 from ..text.wording import clean, evidence
@@ -184,7 +184,7 @@ class _Batch:
             self._take(record, known.get(host, HostRow(host)), going.get(host, ()))
 
     def _take(self, record: Mapping[str, Any], before: HostRow, going: Iterable[Going]) -> None:
-        at = self._when(record)
+        at = observed_at(record, self.run.started, self.run.finished)
         # A run that ends late may bring an older look than the one that is known already; it says nothing new.
         fresh = [control for control in self.controls if at >= getattr(before, control)] if covered(record) else []
         expected = self.run.finished >= before.expected_at
@@ -239,13 +239,6 @@ class _Batch:
         row = {**incident._asdict(), "host": host, "bundle": self.bundles.of(rules)}
         closed = {"closed": at, "closed_run": self.run.id, "ended": end}
         self.adding.append({**row, **(closed if end else dict.fromkeys(closed))})
-
-    def _when(self, record: Mapping[str, Any]) -> str:
-        """When a host was looked at: by its own clock, as far as that lies within the run by ours."""
-        said = str(record["checked_at"] or "")
-        if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", said):
-            return self.run.finished
-        return min(max(said, self.run.started), self.run.finished)
 
     def _withdrawn(self, rule: str, old: str, new: str) -> bool:
         """Whether a rule is not seen any more because the plan does not ask for it any more."""

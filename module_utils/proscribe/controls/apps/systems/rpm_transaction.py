@@ -10,6 +10,10 @@ from ....host import ControlError, Host, Result
 PATIENCE = 60  # seconds to wait for another package manager to finish
 LIMIT = 1800  # seconds; a package's own scripts may stop services, and to interrupt them harms more than to wait
 
+# What dnf5 (5.4) prints where rpm refuses its lock: no reason, and no step in between, so that nothing has begun.
+NOT_BEGUN = "Running transaction\nTransaction failed: Rpm transaction failed."
+ERRORS = ("error:", " problem", "problem", ">>> [rpm] ", "transaction failed:")  # how a line of one begins, of them all
+
 
 def patiently(host: Host, argv: Sequence[str]) -> None:
     """Carry out a transaction, and wait for another package manager to finish first. Raises ControlError."""
@@ -17,7 +21,10 @@ def patiently(host: Host, argv: Sequence[str]) -> None:
     result = host.run(argv, timeout=LIMIT)
     while result.rc and _busy(argv[0], result):
         if time.monotonic() > end:
-            raise ControlError(f"another package manager has been at work for {PATIENCE} s: {said(result)}")
+            reason = "another package manager has been at work"
+            if NOT_BEGUN in result.err:
+                reason = f"{argv[0]} could not begin, as it does when another package manager is at work,"
+            raise ControlError(f"{reason} for {PATIENCE} s: {said(result)}")
         time.sleep(1)
         result = host.run(argv, timeout=LIMIT)
     if result.rc:
@@ -26,11 +33,12 @@ def patiently(host: Host, argv: Sequence[str]) -> None:
 
 def _busy(tool: str, result: Result) -> bool:
     """Whether a tool gave way to another one: zypper's own lock, or rpm's, which all of them end up with."""
-    return (tool == "zypper" and result.rc == 7) or "transaction lock" in result.err + result.out
+    text = result.err + result.out
+    return (tool == "zypper" and result.rc == 7) or "transaction lock" in text or NOT_BEGUN in text
 
 
 def said(result: Result) -> str:
     """A tool's own errors in one line."""
     text = result.err.strip() or result.out.strip()
-    errors = [line for line in text.splitlines() if line.lower().startswith(("error:", " problem", "problem"))]
+    errors = [line for line in text.splitlines() if line.lower().startswith(ERRORS)]
     return " ".join(" ".join(errors or [text]).split())[-400:]

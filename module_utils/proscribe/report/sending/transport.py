@@ -1,0 +1,31 @@
+"""What a transport of events is, and the values of `proscribe_events` that are not one transport's own."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..exports.events import Event
+
+# What is sent: what changed since the observation before, by the history, or everything in every run.
+CHANGES, ALL = "changes", "all"
+USUAL_LIMIT = 10_000  # events of one run; as many as journald takes in 30 seconds (RateLimitBurst in journald.conf(5))
+MOST = 10_000_000
+
+
+class Failed(Exception):
+    """Events cannot be sent; the text says why."""
+
+
+class Transport(Protocol):
+    """The shape of a transport. Sending and closing raise Failed or OSError."""
+
+    sent: int  # events that are where they should be
+
+    def send(self, event: Event) -> None:
+        """Send one event, now or later."""
+
+    def close(self) -> None:
+        """Send what is left, and end."""
+
+    def abandon(self) -> None:
+        """End without sending what is left."""

@@ -1,0 +1,213 @@
+"""Every package of Debian's archives that the catalogue names, on whole hosts of Debian 12 and 13: found, removed, and
+refused by the install block. On request: a suite is 2 GB of downloads (docs/how-to/run-one-test.md).
+
+All services are restricted, those of the reported categories and those with `enforce: false` too. What the archives
+have is compared with tests/catalog/debian_packages.yml, which also has the reason of each exception.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from conftest import missing
+from debian_archives import CACHE, LIMIT, Archives, Image, archives, mirrors
+from machines import TOOLS, Machine, booted, podman
+from proscribe.compile.catalogue import Catalogue
+from proscribe.compile.schema import CATEGORIES
+
+pytestmark = [pytest.mark.integration, pytest.mark.on_request]
+
+TABLE = Path(__file__).parents[1] / "catalog/debian_packages.yml"
+SUITES = ("bookworm", "trixie")
+# Each line of standard input has the packages of a service. apt is to install them all at once, dpkg each by itself. A
+# line is printed for each: the package, what apt did, what dpkg did.
+REINSTALL = rf"""
+cd {CACHE}
+try() {{
+    if "$@" >/tmp/printed 2>&1 </dev/null; then
+        answer=installed
+    elif grep -qF "proscribe: the policy of this organisation does not allow " /tmp/printed; then
+        answer=refused
+    else
+        answer=failed
+        tail -n 5 /tmp/printed | sed "s/^/$1: /" >&2
+    fi
+}}
+while read -r names; do
+    try apt-get -q --yes --no-download --no-install-recommends install $names
+    by_apt=$answer
+    for name in $names; do
+        try dpkg --install "$name"_*.deb
+        grep -qF "not allow $name on this host" /tmp/printed || answer="without its name"
+        echo "$name $by_apt $answer"
+    done
+done
+"""
+
+
+class Seen(NamedTuple):
+    """What became of one package."""
+
+    found: bool
+    left: str  # why it was not removed; "" if it was
+    gated: bool
+
+    def and_also(self, other: Seen) -> Seen:
+        """What holds on both of two hosts."""
+        return Seen(self.found and other.found, self.left or other.left, self.gated and other.gated)
+
+
+@pytest.fixture(scope="module")
+def table() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(TABLE.read_text())
+    return loaded
+
+
+def of_archives(archive: Archives, names: set[str], table: Mapping[str, Any]) -> tuple[set[str], set[str]]:
+    """The catalogue's names that the archives of a suite have, and that its backports have. The table has to have them
+    too.
+    """
+    own = {
+        suite: {component: sorted(named) for component, all_ in components.items() if (named := all_ & names)}
+        for suite, components in archive.listed().items()
+        if not suite.endswith(("-updates", "-security"))
+    }
+    expected = {suite: named for suite, named in table["suites"].items() if suite.startswith(archive.suite)}
+    assert {suite: named for suite, named in own.items() if named} == expected, f"{TABLE} is not up to date"
+    stable, backports = (
+        {name for named in own.get(suite, {}).values() for name in named}
+        for suite in (archive.suite, f"{archive.suite}-backports")
+    )
+    unexplained = archive.dependents(stable | backports) - table["dependents"].keys()
+    assert not unexplained, f"they depend on a restricted package, which they keep on a host: {sorted(unexplained)}"
+    return stable, backports
+
+
+def restrictions(catalogue: Catalogue) -> dict[str, Any]:
+    """The variables that restrict all services, by the control `apps` alone."""
+    return {
+        "proscribe_categories": list(CATEGORIES),
+        "proscribe_categories_reported": [],
+        "proscribe_audiences": ["consumer", "both", "enterprise"],
+        "proscribe_services_include": [id_ for id_, service in catalogue.services.items() if not service.enforce],
+        "proscribe_controls": {"apps": "enforce", "browser": "off", "firewall": "off", "dns": "off"},
+        "proscribe_max_change": "unlimited",
+        "proscribe_max_failures": "100%",
+        "proscribe_observe_timeout": "30m",
+    }
+
+
+def record(host: Machine, playbook: str, variables: Mapping[str, Any], reports: Path) -> dict[str, Any]:
+    """The host record after a run."""
+    done = host.playbook(playbook, variables, reports, LIMIT)
+    lines = (reports / "latest/hosts.jsonl").read_text().splitlines()
+    assert len(lines) == 1, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(lines[0])
+    return found
+
+
+def packages(found: Mapping[str, Any]) -> set[str]:
+    """The Debian packages of a host record."""
+    findings = [finding for rule in found["rules"] for finding in rule["findings"]]
+    return {finding["id"] for finding in findings if finding["kind"] == "package" and finding["manager"] == "dpkg"}
+
+
+def installed(host: Machine) -> set[str]:
+    lines = host.run("dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Package}\n").splitlines()
+    return {line.split()[1] for line in lines if line[1] not in "nc"}
+
+
+def played(host: Machine, image: Image, catalogue: Catalogue, reports: Path) -> dict[str, Seen]:
+    """The whole story of a host: observed, enforced, and each package installed again by apt and by dpkg."""
+    variables, names = restrictions(catalogue), set(image.packages)
+    assert names <= installed(host)
+    found = packages(record(host, "audit", variables, reports / "audit"))
+    after = record(host, "enforce", variables, reports / "enforce")
+    left = names & installed(host)
+    why = {}
+    for error in after["errors"]:
+        subject, _, reason = error["message"].partition(": ")[2].partition(" was left as it is: ")
+        why[subject] = reason or error["message"]
+    # What stays is removed as an administrator does it, with what depends on it.
+    if left:
+        host.run("apt-get", "-q", "--yes", "remove", *sorted(left))
+    assert names.isdisjoint(installed(host))
+    argv = ("exec", "--interactive", "--env", "DEBIAN_FRONTEND=noninteractive", host.name, "sh", "-c", REINSTALL)
+    of_services = [names.intersection(service.packages.get("apt", ())) for service in catalogue.services.values()]
+    lines = "".join(f"{' '.join(sorted(own))}\n" for own in of_services if own)
+    done = podman(*argv, stdin=lines, timeout=LIMIT)
+    print(done.stderr)
+    answers = {name: answers for name, *answers in (line.split() for line in done.stdout.splitlines())}
+    assert names.isdisjoint(installed(host))
+    stayed = {name: why.get(name, "no reason is given") for name in left}
+    return {
+        name: Seen(name in found, stayed.get(name, ""), answers[name] == ["refused"] * 2) for name in image.packages
+    }
+
+
+def shown(suite: str, seen: Mapping[str, Seen]) -> str:
+    """The table, and its sums."""
+    rows = [f"{'package':<34}{'suite':<10}{'found':<7}{'removed':<9}{'gated':<7}"]
+    for name, one in sorted(seen.items()):
+        marks = ["yes" if mark else "NO" for mark in (one.found, not one.left, one.gated)]
+        rows.append(f"{name:<34}{suite:<10}{marks[0]:<7}{marks[1]:<9}{marks[2]:<7}{one.left}".rstrip())
+    sums = [sum(one.found for one in seen.values()), sum(not one.left for one in seen.values())]
+    gated = sum(one.gated for one in seen.values())
+    left = len(seen) - sums[1]
+    rows.append(f"{suite}: {len(seen)} packages, {sums[0]} found, {sums[1]} removed, {left} refused, {gated} gated")
+    return "\n".join(rows)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_every_package_of_the_archives_is_found_removed_and_gated(
+    suite: str,
+    table: dict[str, Any],
+    own_catalogue: Catalogue,
+    tmp_path: Path,
+    require_tool: Callable[[str], str],
+    require_root: Callable[[], None],
+) -> None:
+    require_root()
+    for tool in TOOLS:
+        require_tool(tool)
+    if not mirrors()[0]:
+        missing("needs a machine whose own apt knows a mirror of Debian")
+    names = {name for service in own_catalogue.services.values() for name in service.packages.get("apt", ())}
+    apart: Mapping[str, str] = table["apart"]
+    network = f"198.18.{220 + SUITES.index(suite)}"
+    seen: dict[str, Seen] = {}
+    for number in (1, 2):
+        tag = f"localhost/proscribe-test-archives:{suite}-{number}"
+        begun = time.monotonic()
+        try:
+            with archives(suite) as archive:
+                stable, backports = of_archives(archive, names, table)
+                if number == 1:
+                    image = archive.fill(stable - apart.keys(), names, tag)
+                else:
+                    archive.prefer_backports()
+                    image = archive.fill((stable & apart.keys()) | (backports - set(apart.values())), names, tag)
+            made = time.monotonic()
+            states = ("running", "degraded")  # what the packages bring does not all start without a network
+            (tmp_path / f"host-{number}").mkdir()
+            with booted(tag, f"proscribe-test-{suite}", network, tmp_path / f"host-{number}", 1, states) as hosts:
+                for name, one in played(hosts[0], image, own_catalogue, tmp_path / f"{number}").items():
+                    seen[name] = one.and_also(seen.get(name, one))
+            print(
+                f"{tag}: {len(image.packages)} of the catalogue among {image.installed} packages,"
+                f" {image.size / 1e9:.1f} GB; made in {(made - begun) / 60:.1f} minutes,"
+                f" tested in {(time.monotonic() - made) / 60:.1f}"
+            )
+        finally:
+            podman("image", "rm", "--force", "--ignore", tag, check=False)
+    print(shown(suite, seen))
+    assert seen.keys() == stable | backports
+    assert [name for name, one in seen.items() if not one.found] == []
+    assert {name: one.left for name, one in seen.items() if one.left} == table["stays"].get(suite, {})
+    assert [name for name, one in seen.items() if not one.gated] == []

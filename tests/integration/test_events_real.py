@@ -1,0 +1,179 @@
+"""The events of real runs in a real journal, a real rsyslog and a file that a real logrotate rotates: one story.
+
+The machine is controller and host in one. An app is there, is waived, is not waived any more, is removed; and then
+nothing changes. Each run's events are read back where a SIEM would read them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+from conftest import require_root, require_tool
+from patience import until
+from proscribe.schedule import units
+from scheduled_machine import CHECKOUT, HOSTS, PROJECT, RESTRICTIONS, Scheduled, scheduled_machine
+
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+
+ANSIBLE = "PROSCRIBE_ANSIBLE_PLAYBOOK=/usr/bin/ansible-playbook"
+FILE = "/var/log/proscribe/events.jsonl"
+SETTINGS = "{file: %s, journald: true, syslog: true, facility: local3}"
+WAIVER = """\
+id: press
+services: [wechat]
+controls: [apps]
+hosts: [web01]
+reason: for a test
+requested_by: somebody
+approved_by: somebody.else
+approved_on: {start}
+valid_from: {start}
+expires: {end}
+"""
+REVOKED = "revoked: {{on: {now}, by: somebody.else, why: no longer needed}}\n"
+# rsyslog writes the bare message here, and what it takes for the tag and the process before it.
+RSYSLOG = """\
+template(name="bare" type="string" string="%programname% %syslogfacility-text% %syslogseverity% %msg%\\n")
+if $programname == "proscribe" then { action(type="omfile" file="/var/log/by-rsyslog" template="bare") }
+"""
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Scheduled]:
+    require_root()
+    for tool in ("podman", "runc", "mmdebstrap"):
+        require_tool(tool)
+    with scheduled_machine(f"proscribe-events-{os.getpid()}", ("rsyslog", "logrotate")) as booted:
+        booted.write(f"{CHECKOUT}/fleet/hosts.yml", HOSTS + "  children: {press: {hosts: {web01: }}}\n")
+        booted.write(f"{CHECKOUT}/fleet/approvers.yml", "press: {head: somebody.else}\n")
+        configure(booted, FILE)
+        booted.run("install", "-d", "-m", "0750", "/var/log/proscribe")
+        booted.write("/etc/rsyslog.d/30-proscribe.conf", RSYSLOG)
+        booted.run("systemctl", "restart", "rsyslog")
+        booted.run("dpkg", "-i", "/root/wechat.deb")
+        yield booted
+
+
+def configure(machine: Scheduled, file: str) -> None:
+    events = f"proscribe_events: {SETTINGS % file}\n"
+    machine.write(f"{CHECKOUT}/fleet/group_vars/all.yml", RESTRICTIONS + events)
+
+
+def when(days: float) -> str:
+    return f"{datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def run(machine: Scheduled, word: str, *within: str) -> list[dict[str, Any]]:
+    """The events of one more run over the apps, as the file, the journal and rsyslog have them: all have the same."""
+    before = len(lines(machine, FILE))
+    since = machine.run("journalctl", "-n", "1", "-o", "json", "--no-pager")
+    machine.run(*within, f"{CHECKOUT}/proscribe", word, "-i", f"{CHECKOUT}/fleet", "--tags", "apps")
+    new = lines(machine, FILE)[before:]
+    cursor = json.loads(since)["__CURSOR"]
+    entries = [json.loads(line) for line in journal(machine, cursor, "SYSLOG_IDENTIFIER=proscribe")]
+    # On this machine journald has both, by its own socket and as /dev/log.
+    by_journal = [entry for entry in entries if entry["_TRANSPORT"] == "journal"]
+    by_syslog = [entry for entry in entries if entry["_TRANSPORT"] == "syslog"]
+    for found in (by_journal, by_syslog):
+        assert [entry["MESSAGE"] for entry in found] == new
+        assert {(entry["SYSLOG_FACILITY"], entry["_UID"]) for entry in found} == {("19", "0")}
+    events = [json.loads(line) for line in new]
+    for entry, event in zip(by_journal, events):
+        found = [entry.get(f"PROSCRIBE_{key.upper()}") for key in ("kind", "host", "rule", "state")]
+        assert found == [event.get(key) for key in ("kind", "host", "rule", "state")]
+    assert [entry["PRIORITY"] for entry in by_journal] == [entry["PRIORITY"] for entry in by_syslog]
+    expected = sorted([f"proscribe local3 {entry['PRIORITY']}  {entry['MESSAGE']}" for entry in by_journal] * 2)
+    until(lambda: sorted(machine.read("/var/log/by-rsyslog").splitlines()[-len(expected) :]) == expected)
+    schema = json.loads((PROJECT / "docs/schema/event.schema.json").read_text())
+    for event in events:
+        jsonschema.Draft202012Validator(schema).validate(event)
+    return events
+
+
+def lines(machine: Scheduled, file: str) -> list[str]:
+    return machine.read(file).splitlines() if machine.there(file) else []
+
+
+def journal(machine: Scheduled, cursor: str, *matches: str) -> list[str]:
+    words = ("--after-cursor", cursor, "-o", "json", "--no-pager", *matches)
+    return [line for line in machine.run("journalctl", *words).splitlines() if line.startswith("{")]
+
+
+def reported(events: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """What is said of the app and of the host."""
+    about = [event for event in events if event["kind"] == "host" or event.get("rule") == "apps/wechat"]
+    return [(event["kind"], event["previous"], event["state"]) for event in about]
+
+
+def waive(machine: Scheduled, more: str = "") -> None:
+    text = WAIVER.format(start=when(-2), end=when(30)) + more.format(now=when(-0.001))
+    machine.write(f"{CHECKOUT}/fleet/waivers/press.yml", text)
+
+
+def test_a_story_of_an_app_in_file_journal_and_syslog(machine: Scheduled) -> None:
+    begun = run(machine, "audit")
+    assert reported(begun) == [("host", None, "noncompliant"), ("rule", None, "noncompliant")]
+    (wechat,) = [event for event in begun if event.get("rule") == "apps/wechat"]
+    (record,) = [rule for rule in machine.record(f"{CHECKOUT}/reports")["rules"] if rule["rule"] == "apps/wechat"]
+    assert wechat["findings"] == record["findings"] and wechat["findings"][0]["version"] == "4.1.0"
+
+    waive(machine)
+    waived = run(machine, "audit")
+    assert ("rule", "noncompliant", "waived") in reported(waived)
+    assert [event["waiver"] for event in waived if event.get("rule") == "apps/wechat"] == ["press"]
+
+    waive(machine, REVOKED)
+    assert ("rule", "waived", "noncompliant") in reported(run(machine, "audit"))
+
+    enforced = run(machine, "enforce")
+    assert reported(enforced) == [("host", "noncompliant", "repaired"), ("rule", "noncompliant", "repaired")]
+    actions = [event["action"] for event in enforced if event["kind"] == "action"]
+    assert any("wechat" in action for action in actions)
+    assert enforced[-1]["events"]["action"] == len(actions)
+
+    (unchanged,) = run(machine, "audit")
+    assert (unchanged["kind"], unchanged["hosts"]["compliant"]) == ("run", 1)
+
+    rotated(machine)
+    scheduled(machine)
+    refused(machine)
+
+
+def rotated(machine: Scheduled) -> None:
+    """The example of the document, by the real logrotate: the next run goes on in the new file."""
+    page = (PROJECT / "docs/exports.md").read_text()
+    (example,) = re.findall(r"```text\n(/var/log/proscribe/events\.jsonl \{.*?\n\})\n```", page, re.DOTALL)
+    machine.write("/etc/logrotate.d/proscribe", f"{example}\n")
+    before = machine.read(FILE)
+    machine.run("logrotate", "--force", "/etc/logrotate.d/proscribe")
+    assert machine.run("stat", "-c", "%a %U %G %s", FILE).split() == ["640", "root", "adm", "0"]
+    assert [event["kind"] for event in run(machine, "audit")] == ["run"]
+    assert len(lines(machine, FILE)) == 1
+    assert machine.read(f"{FILE}.1") == before
+
+
+def scheduled(machine: Scheduled) -> None:
+    """Drift, found by a run with no more rights than the timer's unit of a controller has."""
+    machine.run("rm", "/usr/libexec/proscribe/dpkg-gate")  # the install block would refuse it
+    machine.run("dpkg", "-i", "/root/wechat.deb")
+    rights = [word for line in units.LOCKED_IN.splitlines() for word in ("--property", line)]
+    unit = ("systemd-run", "--wait", "--pipe", "--quiet", "--setenv=HOME=/root", f"--setenv={ANSIBLE}", *rights)
+    assert ("rule", None, "noncompliant") in reported(run(machine, "audit", *unit))
+
+
+def refused(machine: Scheduled) -> None:
+    """A directory that everybody can write to is no place for events; the run says so, and is as good as any."""
+    machine.run("install", "-d", "-m", "0777", "/var/log/everybody")
+    configure(machine, "/var/log/everybody/events.jsonl")
+    printed = " ".join(machine.proscribe("audit", "--tags", "apps").split())
+    assert "events could not be sent to file: /var/log/everybody (of root, mode 0777)" in printed
+    assert not machine.there("/var/log/everybody/events.jsonl")
+    assert "could not be sent" in machine.json(f"{CHECKOUT}/reports/newest/report.json")["warnings"][-1]
+    assert machine.record(f"{CHECKOUT}/reports")["state"] == "noncompliant"

@@ -1,0 +1,90 @@
+"""docs/how-to/run-without-the-internet.md: the launcher's first use on a machine that has no network at all.
+
+With a made wheel in the place of ansible-core's; the last test has the real ones, and audits with them. Debian's own
+ansible-core runs without a network in tests/integration/test_schedule_pull.py and others of scheduled_machine.py.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from checkout import PROJECT, Ended, clean_environment, launch, made_checkout, made_wheel
+from patience import LONGEST
+
+pytestmark = pytest.mark.playbook
+
+ALONE = ("unshare", "--net", "--mount")
+# As the page says; a project of its own, so that nothing of this checkout's environment is there.
+PARTS = "action_plugins ansible.cfg callback_plugins catalog filter_plugins inventory library module_utils playbooks"
+PARTS = f"{PARTS} proscribe pyproject.toml roles"
+REQUIREMENT = "ansible-core>=2.19,<2.22"
+
+
+@pytest.fixture(autouse=True)
+def can_be_alone() -> None:
+    if subprocess.run([*ALONE, "true"], capture_output=True).returncode:
+        if os.environ.get("PROSCRIBE_TESTS_COMPLETE") == "1":
+            pytest.fail("needs root, to have a machine without a network", pytrace=False)
+        pytest.skip("needs root, to have a machine without a network")
+
+
+def alone(launcher: Path, *words: str, before: str = "", **environment: str) -> Ended:
+    """The launcher where no network is; `before` is a script for its own mounts."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    inherited = {name: value for name, value in clean_environment().items() if not name.startswith("PIP_")}
+    script = f'{before}\nexec "$@"'
+    command = [*ALONE, "sh", "-euc", script, "sh", str(launcher), *words]
+    done = subprocess.run(
+        command,
+        env={**inherited, "PATH": path, "PIP_RETRIES": "0", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LONGEST,
+    )
+    return Ended(done.returncode, done.stdout)
+
+
+@pytest.fixture
+def launcher(tmp_path: Path) -> Path:
+    (tmp_path / "wheels").mkdir()
+    made_wheel(tmp_path / "wheels")
+    return made_checkout(tmp_path / "checkout", "made-ansible>=1,<2")
+
+
+def test_the_variables_of_pip_lead_it_to_the_wheels(launcher: Path, tmp_path: Path) -> None:
+    ended = alone(launcher, "audit", PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path / "wheels"))
+    assert (ended.code, ended.said.splitlines()[-1]) == (0, "made ansible 1")
+    assert alone(launcher, "audit") == (0, "made ansible 1\n"), "the second run needs neither wheels nor variables"
+
+
+def test_the_configuration_of_pip_does_too_as_for_sudo_which_drops_variables(launcher: Path, tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "pip.conf").write_text(f"[global]\nno-index = true\nfind-links = {tmp_path}/wheels\n")
+    before = f"""
+cd {tmp_path} && mount -t tmpfs tmpfs etc && mkdir etc/upper etc/work
+mount -t overlay overlay -o "lowerdir=/etc,upperdir=$PWD/etc/upper,workdir=$PWD/etc/work" /etc && cp pip.conf /etc/"""
+    ended = alone(launcher, "audit", before=before, HOME=str(tmp_path))
+    assert (ended.code, ended.said.splitlines()[-1]) == (0, "made ansible 1")
+
+
+def test_the_real_ones_are_fetched_elsewhere_carried_over_and_audit(tmp_path: Path) -> None:
+    wheels = tmp_path / "wheels"
+    fetch = [sys.executable, "-m", "pip", "--quiet", "download", "--dest", str(wheels), REQUIREMENT]
+    fetched = subprocess.run(fetch, capture_output=True, text=True, timeout=LONGEST)
+    if fetched.returncode:
+        pytest.skip(f"needs a package index: {fetched.stderr[-300:]}")
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    for part in PARTS.split():
+        copy = shutil.copytree if (PROJECT / part).is_dir() else shutil.copy
+        copy(PROJECT / part, checkout / part)
+    ended = alone(checkout / "proscribe", "audit", "--tags", "dns", PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels))
+    assert ended.code == 0 and "1 host: 1 noncompliant" in ended.said, ended.said
+    said = launch(checkout / "proscribe", "explain", "web.whatsapp.com", environment=clean_environment())
+    assert (said.code, "web.whatsapp.com itself, of WhatsApp" in said.said) == (1, True), said.said

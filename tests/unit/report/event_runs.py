@@ -1,0 +1,53 @@
+"""Runs of which the events are made or sent, one after the other: for the tests of events."""
+
+from __future__ import annotations
+
+import json
+
+from fleets import DIGEST, run
+from pasts import Past
+from proscribe.reply.record import read
+from proscribe.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.report.exports import fill
+from proscribe.report.exports.events import Events
+
+SETTINGS = {"file": "", "journald": False, "syslog": False, "facility": "daemon", "send": "changes", "limit": 10_000}
+
+
+class EventRuns(Past):
+    """Runs with a history, and their events."""
+
+    def report(self, hosts, mode="audit", record=True, actions=(), **changes):
+        """The report and the records of one more run, and what it changed (None: it is not in the history)."""
+        if record:
+            self.run(hosts, mode=mode, **changes)
+        else:
+            self.number += 1
+        time = f"2026-11-25T{self.number:02}"
+        digests = {host: one["plan"] if one else DIGEST for host, one in hosts.items()}
+        facts = {"id": f"run{self.number}", "started": f"{time}:00:00Z", **changes}
+        made = {**run(list(hosts), mode, **facts), "hosts": digests}
+        records = [read(host, {**one, "checked_at": f"{time}:00:30Z"}) for host, one in hosts.items() if one]
+        records = [{**one, "actions": list(actions)} if actions else one for one in records]
+        fleet = reconcile(digests, records, dict.fromkeys(hosts, "unreachable: no route"))
+        report = fleet_report(made, fleet, f"{time}:01:00Z")
+        return report, fleet.records, self.history.transitions(report["run"]["id"])
+
+    def events(self, hosts, only_changed=True, verdict=None, **changes):
+        """The events of one more run."""
+        report, records, changed = self.report(hosts, **changes)
+        report["run"]["verdict"] = verdict
+        return made(report, records, changed, only_changed)
+
+
+def made(report, records, changes, only_changed=True):
+    """The events of a report, as a reader takes their lines."""
+    lines = []
+    events = Events(report, changes, lambda event: lines.append(event.line), only_changed=only_changed)
+    fill([events], report, records)
+    return [json.loads(line) for line in lines]
+
+
+def reported(events):
+    """What changed, in short: (host, rule, previous, state); "" for the host as a whole. Without the run."""
+    return [(one["host"], one.get("rule", ""), one["previous"], one["state"]) for one in events if "state" in one]

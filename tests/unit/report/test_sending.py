@@ -1,0 +1,318 @@
+"""Events on their way: to a file, the journal and the local syslog; and what becomes of a run when that fails."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import stat
+import struct
+import time
+
+import pytest
+from event_runs import SETTINGS, EventRuns
+from pasts import bad, good
+from proscribe.report.exports.events import LONGEST, Event
+from proscribe.report.history import open_history
+from proscribe.report.publishing import Beyond, publish
+from proscribe.report.sending import datagrams, log_file, send
+from proscribe.report.sending.log_file import LogFile
+from proscribe.report.sending.transport import Failed
+from proscribe.report.storage.complete import read_report
+from proscribe.report.storage.files import ReportDirectory
+
+EVENT = Event('{"kind":"rule"}', "rule", "web01", "apps/wechat", "noncompliant", True, 4)
+
+
+@pytest.fixture
+def past(tmp_path):
+    return EventRuns(open_history("sqlite", tmp_path))
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A directory that nobody else can change, as pytest's are."""
+    path = tmp_path / "log"
+    path.mkdir(mode=0o750)
+    return path
+
+
+def lines(path):
+    text = path.read_text()
+    assert text.endswith("\n")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def kinds(path):
+    return [one["kind"] for one in lines(path)]
+
+
+# -- what is sent ------------------------------------------------------------------------------------------------------
+
+
+def test_changes_are_appended_run_after_run(past, own):
+    file = own / "events.jsonl"
+    for answer in (bad(), bad(), good()):
+        assert send(*past.report({"web01": answer}), {**SETTINGS, "file": str(file)}) == []
+    assert kinds(file) == ["host", "rule", "run", "run", "host", "rule", "run"]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+
+
+def test_everything_is_sent_on_request(past, own):
+    file = own / "events.jsonl"
+    past.report({"web01": bad()})
+    assert send(*past.report({"web01": bad()}), {**SETTINGS, "file": str(file), "send": "all"}) == []
+    assert [(one["kind"], one["changed"]) for one in lines(file)] == [("host", False), ("rule", False), ("run", True)]
+
+
+def test_above_the_limit_events_are_counted_and_the_run_is_sent(past, own):
+    file = own / "events.jsonl"
+    report, records, changes = past.report({f"web{number}": bad() for number in range(5)})
+    report["run"]["verdict"] = {"gate": "noncompliant", "passed": False, "exit": 10, "reason": "not met"}
+    (warning,) = send(report, records, changes, {**SETTINGS, "file": str(file), "limit": 3})
+    assert kinds(file) == ["host", "rule", "host", "gate", "run"]
+    assert lines(file)[-1]["events_left_out"] == 7 and lines(file)[-1]["events"]["host"] == 5
+    assert warning.startswith("above the limit of 3, 7 events not sent; the next run does not send them; all events ")
+    assert warning.endswith("/proscribe report --run run1 --format events")
+
+
+def test_without_a_history_the_run_is_sent_and_the_rest_is_said_not_to_be_known(past, own):
+    file = own / "events.jsonl"
+    past.report({"web01": good()})
+    report, records, changes = past.report({"web01": bad()}, record=False)
+    (warning,) = send(report, records, changes, {**SETTINGS, "file": str(file)})
+    assert kinds(file) == ["run"]
+    assert "the history does not have this run" in warning
+    assert send(report, records, changes, {**SETTINGS, "file": str(file), "send": "all"}) == []
+
+
+# -- the file ----------------------------------------------------------------------------------------------------------
+
+
+def other(path):
+    path.mkdir()
+    path.chmod(0o777)
+    return path / "events.jsonl"
+
+
+def linked(path):
+    path.mkdir()
+    (path / "events.jsonl").symlink_to(path / "elsewhere")
+    return path / "events.jsonl"
+
+
+def piped(path):
+    path.mkdir()
+    os.mkfifo(path / "events.jsonl", 0o600)
+    return path / "events.jsonl"
+
+
+def writable(path):
+    path.mkdir()
+    (path / "events.jsonl").touch()
+    (path / "events.jsonl").chmod(0o666)
+    return path / "events.jsonl"
+
+
+def directory(path):
+    (path / "events.jsonl").mkdir(parents=True)
+    return path / "events.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        (other, "can be changed by everybody"),
+        (writable, "can be changed by everybody"),
+        (linked, "Too many levels of symbolic links"),
+        (piped, "is no ordinary file"),
+        (directory, "Is a directory"),
+        (lambda path: path / "gone" / "events.jsonl", "No such file or directory"),
+    ],
+)
+def test_a_file_that_others_could_lead_elsewhere_or_that_is_none_is_refused(past, own, made, why):
+    file = made(own / "place")
+    (warning,) = send(*past.report({"web01": bad()}), {**SETTINGS, "file": str(file)})
+    assert warning.startswith("events could not be sent to file: ") and why in warning and "0 events sent" in warning
+    assert not (own / "place" / "elsewhere").exists()
+
+
+def test_a_batch_that_does_not_fit_leaves_no_half_line(own, monkeypatch):
+    file = own / "events.jsonl"
+    file.write_text('{"kind":"before"}\n')
+    write = os.write
+
+    def full(descriptor, data):
+        if file.stat().st_size > 30:
+            raise OSError(28, "No space left on device")
+        return write(descriptor, bytes(data)[:20])
+
+    log = LogFile(str(file))
+    log.send(EVENT)
+    log.send(EVENT)
+    monkeypatch.setattr(log_file.os, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        log.close()
+    log.abandon()
+    assert (file.read_text(), log.sent) == ('{"kind":"before"}\n', 0)
+
+
+def test_a_line_that_was_cut_by_a_power_failure_stays_a_line_of_its_own(own):
+    file = own / "events.jsonl"
+    file.write_text('{"kind":"ru')
+    log = LogFile(str(file))
+    log.send(EVENT)
+    log.close()
+    assert file.read_text() == '{"kind":"ru\n{"kind":"rule"}\n'
+
+
+def test_batches_are_written_while_events_come(own):
+    file = own / "events.jsonl"
+    log = LogFile(str(file))
+    large = EVENT._replace(line="x" * LONGEST)
+    for _ in range(log_file.BATCH // LONGEST):
+        log.send(large)
+    assert file.stat().st_size == log.sent == 0
+    log.send(large)
+    assert file.stat().st_size == log.sent * (LONGEST + 1) > log_file.BATCH
+    log.close()
+
+
+def test_another_run_that_has_the_file_is_waited_for_and_not_for_ever(own, monkeypatch):
+    file = own / "events.jsonl"
+    file.touch(0o600)
+    holder = os.open(file, os.O_RDWR)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    monkeypatch.setattr(log_file, "PATIENCE", 0.2)
+    log = LogFile(str(file))
+    log.send(EVENT)
+    with pytest.raises(Failed, match="another process had the file locked"):
+        log.close()
+    monkeypatch.setattr(log_file, "PATIENCE", 30)
+    monkeypatch.setattr(log_file.time, "sleep", lambda _: fcntl.flock(holder, fcntl.LOCK_UN))
+    log.close()
+    assert (file.read_text(), log.sent) == ('{"kind":"rule"}\n', 1)
+    os.close(holder)
+
+
+# -- datagrams ---------------------------------------------------------------------------------------------------------
+
+
+def fields(entry):
+    """An entry of systemd's native protocol, read as its documentation has it."""
+    found = {}
+    while entry:
+        name, _, entry = entry.partition(b"\n")
+        (size,) = struct.unpack("<Q", entry[:8])
+        assert entry[8 + size : 9 + size] == b"\n"
+        found[name.decode()] = entry[8 : 8 + size].decode()
+        entry = entry[9 + size :]
+    return found
+
+
+def test_an_entry_of_the_journal_has_fields_to_search_by():
+    assert fields(datagrams.journal_entry(EVENT, 3)) == {
+        "MESSAGE": '{"kind":"rule"}',
+        "PRIORITY": "4",
+        "SYSLOG_IDENTIFIER": "proscribe",
+        "SYSLOG_FACILITY": "3",
+        "PROSCRIBE_KIND": "rule",
+        "PROSCRIBE_HOST": "web01",
+        "PROSCRIBE_RULE": "apps/wechat",
+        "PROSCRIBE_STATE": "noncompliant",
+    }
+    run = fields(datagrams.journal_entry(EVENT._replace(kind="run", host="", rule="", state=""), 3))
+    assert "PROSCRIBE_HOST" not in run
+
+
+def test_no_value_becomes_a_field():
+    evil = "web01\n_UID=0\nMESSAGE\n\x01\x00\x00\x00\x00\x00\x00\x00x"
+    assert fields(datagrams.journal_entry(EVENT._replace(host=evil), 3))["PROSCRIBE_HOST"] == evil
+
+
+def test_a_message_of_syslog_is_as_the_c_library_writes_it():
+    now = time.strptime("2026-11-05 08:01:02", "%Y-%m-%d %H:%M:%S")
+    message = datagrams.syslog_message(EVENT, datagrams.FACILITIES["local3"], now).decode()
+    assert message == f'<{19 * 8 + 4}>Nov  5 08:01:02 proscribe[{os.getpid()}]: {{"kind":"rule"}}'
+
+
+@pytest.fixture
+def daemon(tmp_path, monkeypatch):
+    """A daemon's socket, in the place of both."""
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(path)
+        listening.settimeout(0.1)
+        monkeypatch.setattr(datagrams, "JOURNAL", path)
+        monkeypatch.setattr(datagrams, "SYSLOG", path)
+        yield listening
+
+
+@pytest.mark.parametrize("name", ["journald", "syslog"])
+def test_each_event_is_one_datagram(past, daemon, name):
+    assert send(*past.report({"web01": bad()}), {**SETTINGS, name: True}) == []
+    got = [daemon.recv(1 << 16) for _ in range(3)]
+    with pytest.raises(TimeoutError):
+        daemon.recv(1)
+    assert [b'"kind":"%s"' % kind in message for kind, message in zip((b"host", b"rule", b"run"), got)] == [True] * 3
+
+
+def test_a_daemon_that_takes_nothing_ends_only_its_own_transport(past, daemon, own, monkeypatch):
+    monkeypatch.setattr(datagrams, "PATIENCE", 0.1)
+    file = own / "events.jsonl"
+    fleet = {f"web{number:03}": bad() for number in range(2000)}
+    (warning,) = send(*past.report(fleet), {**SETTINGS, "file": str(file), "journald": True})
+    assert "events could not be sent to journald: " in warning and "nobody took a message" in warning
+    queued = 0
+    with pytest.raises(TimeoutError):
+        while daemon.recv(1 << 16):
+            queued += 1
+    assert f"; {queued:,} events sent before; " in warning and queued > 1
+    assert len(lines(file)) == 4001
+
+
+def test_no_daemon_is_a_warning_with_its_place(past, tmp_path, monkeypatch):
+    monkeypatch.setattr(datagrams, "SYSLOG", str(tmp_path / "gone"))
+    (warning,) = send(*past.report({"web01": bad()}), {**SETTINGS, "syslog": True})
+    assert f"events could not be sent to syslog: {tmp_path}/gone: " in warning and "; 0 events sent before; " in warning
+
+
+# -- the end of a run --------------------------------------------------------------------------------------------------
+
+
+def published(past, tmp_path, settings, answer):
+    report, records, _ = past.report({"web01": answer}, history="sqlite", events=settings, exports=["csv", "events"])
+    directory = ReportDirectory(tmp_path / f"{report['run']['id']}.partial")
+    return publish(directory, report, records, Beyond())
+
+
+def test_a_run_sends_what_its_report_has(past, tmp_path, own):
+    file = own / "events.jsonl"
+    for answer in (bad(), bad()):
+        where = published(past, tmp_path, {**SETTINGS, "file": str(file)}, answer)
+    assert read_report(where)["warnings"] == []
+    assert kinds(file) == ["host", "rule", "run", "run"]
+    exported = (where / "events.jsonl").read_text().splitlines()
+    assert [json.loads(line)["changed"] for line in exported] == [False, False, True]
+    assert exported[-1] == file.read_text().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "settings", [{**SETTINGS, "file": "/proc/none/x"}, {**SETTINGS, "limit": "many", "syslog": True}]
+)
+def test_events_that_cannot_be_sent_are_a_warning_of_a_complete_report(past, tmp_path, settings):
+    where = published(past, tmp_path, settings, bad())
+    (warning,) = read_report(where)["warnings"]
+    assert "could not be sent" in warning
+    assert (where / "report.html").is_file() and (where / "report.csv").is_file()
+
+
+def test_a_run_without_events_asks_no_history(past, tmp_path, monkeypatch):
+    def transitions(*_):
+        raise AssertionError
+
+    monkeypatch.setattr("proscribe.report.publishing.changes_of", transitions)
+    report, records, _ = past.report({"web01": bad()}, history="sqlite", events={}, exports=["csv"])
+    where = publish(ReportDirectory(tmp_path / "run1.partial"), report, records, Beyond())
+    assert read_report(where)["warnings"] == []

@@ -1,0 +1,392 @@
+"""The program for audits without root: its caller may be anybody who has taken over the account that may run it."""
+
+from __future__ import annotations
+
+import ast
+import fcntl
+import json
+import marshal
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.util import MAGIC_NUMBER
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe import audit_program, finding, stored_audit
+from proscribe.audit_text import AUDIT_TEXT
+from proscribe.host import LIFT, SIGNED, STATE_DIRECTORY, ControlError, Host
+from proscribe.host_cache import PLACE
+from proscribe.loader import MARK
+from proscribe.plan import CONTROLS
+
+CODE, PLAN = "c" * 64, "d" * 64
+REQUEST = {"code": CODE, "plan": PLAN, "controls": [], "gate": "never", "seconds": 60}
+# What an enforcing run has stored, as small as it can be: it reports all that it was called with, and the process.
+STORED = {
+    "proscribe": "",
+    "proscribe.host": "class Host: pass",
+    "proscribe.plan": "def Known(plan, follows): return plan, follows",
+    "proscribe.run": (
+        "import os, sys, time\n"
+        "def compliance_state(host, known, **call):\n"
+        "    if known[0].get('sleeps'): time.sleep(60)\n"
+        "    if known[0].get('talks'): return {'record': 'x' * 1000000}\n"
+        "    return {'record': call, 'plan': known, 'environment': dict(os.environ), 'at': os.getcwd(),\n"
+        "            'flags': [sys.flags.isolated, sys.flags.no_site, sys.flags.utf8_mode], 'path': sys.path}\n"
+    ),
+}
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are believed")
+
+
+class Installed:
+    """The program with what it finds on a host, all below one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.state, self.path = directory / "state", directory / "program"
+        self.place = self.state / "observe"
+        self.place.mkdir(parents=True)
+        text = AUDIT_TEXT.replace(PLACE, str(self.place)).replace(audit_program.PROGRAM, str(self.path))
+        text = text.replace(f'"{STATE_DIRECTORY}"', f'"{self.state}"').replace("PATIENCE = 10", "PATIENCE = 2")
+        self.path.write_text(f"#!{os.path.realpath(sys.executable)} -ISXutf8\n{text}")
+        self.path.chmod(audit_program.MODE)
+        code = {
+            name: (marshal.dumps(compile(text, name, "exec")), name == "proscribe") for name, text in STORED.items()
+        }
+        self.code = self.place / f"{CODE}-{MAGIC_NUMBER.hex()}"
+        self.code.write_bytes(marshal.dumps(code))
+        self.plan = self.place / f"{self.code.name}-{PLAN}"
+        self.store({"the": "plan"})
+
+    def store(self, plan: dict[str, Any]) -> None:
+        self.plan.write_bytes(marshal.dumps((plan, {"follows": 1})))
+
+    def run(self, sent: bytes, before: tuple[str, ...] = (), **options: Any) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run([*before, str(self.path)], input=sent, capture_output=True, timeout=60, **options)
+
+    def answer(self, sent: bytes | dict[str, Any], before: tuple[str, ...] = (), **options: Any) -> dict[str, Any]:
+        done = self.run(json.dumps(sent).encode() + b"\n" if isinstance(sent, dict) else sent, before, **options)
+        assert (done.returncode, done.stderr) == (0, b"")
+        answer: dict[str, Any] = json.loads(done.stdout.decode().removeprefix("\n" + MARK))
+        return answer
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Installed:
+    return Installed(tmp_path)
+
+
+def test_it_is_of_a_host_with_an_old_python_and_has_the_names_of_the_rest() -> None:
+    ast.parse(AUDIT_TEXT, feature_version=(3, 9))
+    assert "@" not in AUDIT_TEXT
+    assert (stored_audit.CONTROLS, set(stored_audit.GATES)) == (tuple(CONTROLS), set(finding.GATES))
+    constants = {
+        target.id: ast.literal_eval(node.value)
+        for node in ast.parse(AUDIT_TEXT).body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    assert {name: constants[name] for name in ("PLACE", "PROGRAM", "STATE")} == {
+        "PLACE": PLACE,
+        "PROGRAM": audit_program.PROGRAM,
+        "STATE": STATE_DIRECTORY,
+    }
+
+
+@needs_root
+def test_it_observes_with_what_is_stored_and_remembers_probes_and_writes_nothing(installed: Installed) -> None:
+    before = {path: path.stat().st_mtime_ns for path in installed.state.rglob("*")}
+    answer = installed.answer({**REQUEST, "controls": ["dns", "apps"], "gate": "incomplete"})
+    assert answer["record"] == {
+        "controls": ["dns", "apps"],
+        "gate": "incomplete",
+        "will_correct": False,
+        "probe": False,
+        "remember": False,
+    }
+    assert answer["plan"] == [{"the": "plan"}, {"follows": 1}]
+    assert {path: path.stat().st_mtime_ns for path in installed.state.rglob("*")} == before
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"\n",
+        b"{",
+        b"[]\n",
+        b"null\n",
+        b"\xff\xfe{\x00}\x00\n",
+        json.dumps(REQUEST).encode("utf-16"),
+        b"[" * 4000 + b"\n",
+        b'{"code":' * 400 + b"\n",
+        b"9" * 4000 + b"\n",
+        b'{"seconds": 1e999}\n',
+        b"x" * 4097,
+        b" " * 1_000_000 + json.dumps(REQUEST).encode(),
+        json.dumps(REQUEST).encode() + b"\n" + json.dumps(REQUEST).encode(),
+        json.dumps(REQUEST).encode() + b"\n\n",
+    ],
+    ids=range(15),
+)
+def test_what_is_no_request_is_refused(installed: Installed, sent: bytes) -> None:
+    assert list(installed.answer(sent)) == ["refused"]
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"code": f"../{'c' * 61}"},
+        {"code": f"{'c' * 63}/"},
+        {"code": f"/{'c' * 63}"},
+        {"code": f"{'c' * 63}\x00"},
+        {"code": f"{'c' * 63}\n"},
+        {"code": "C" * 64},
+        {"code": "c" * 63},
+        {"code": ""},
+        {"code": None},
+        {"code": [CODE]},
+        {"code": {CODE: CODE}},
+        {"plan": f"../../{'d' * 58}"},
+        {"plan": 7},
+        {"controls": "apps"},
+        {"controls": ["apps", "passwords"]},
+        {"controls": [["apps"]]},
+        {"controls": ["apps"] * 5},
+        {"controls": {"apps": 1}},
+        {"controls": None},
+        {"gate": "always"},
+        {"gate": ["never"]},
+        {"gate": None},
+        {"seconds": 0},
+        {"seconds": -1},
+        {"seconds": True},
+        {"seconds": 1.5},
+        {"seconds": "60"},
+        {"seconds": 10**30},
+        {"sizes": [9, 9]},
+        {"call": {"probe": True}},
+        {"probe": True},
+        {"remember": True},
+        {"program": ""},
+        {"record": True},
+        {"__class__": "x"},
+    ],
+    ids=str,
+)
+def test_no_part_of_a_request_is_anything_else_than_it_may_be(installed: Installed, change: dict[str, Any]) -> None:
+    assert list(installed.answer({**REQUEST, **change})) == ["refused"]
+    with pytest.raises(ValueError, match="."):
+        stored_audit.request(json.dumps({**REQUEST, **change}).encode())
+
+
+@needs_root
+@pytest.mark.parametrize("key", REQUEST)
+def test_a_part_of_a_request_that_is_missing_is_refused(installed: Installed, key: str) -> None:
+    assert list(installed.answer({name: part for name, part in REQUEST.items() if name != key})) == ["refused"]
+
+
+@needs_root
+@pytest.mark.parametrize("change", [{"code": "e" * 64}, {"plan": "e" * 64}, {"code": PLAN, "plan": CODE}])
+def test_what_is_not_stored_is_lacking_and_never_sent(installed: Installed, change: dict[str, str]) -> None:
+    head = {**REQUEST, **change}
+    assert installed.answer(head) == {"lacking": True}
+    done = installed.run(json.dumps(head).encode() + b"\n" + b"import os")
+    assert b"refused" in done.stdout
+
+
+@needs_root
+@pytest.mark.parametrize("above", range(4), ids=["code", "plan", "directory", "directory above"])
+@pytest.mark.parametrize(("mode", "owner"), [(0o720, 0), (0o702, 0), (0o700, 65534)])
+def test_what_another_user_can_write_is_not_run(installed: Installed, above: int, mode: int, owner: int) -> None:
+    theirs = [installed.code, installed.plan, installed.place, installed.state][above]
+    os.chown(theirs, owner, owner)
+    theirs.chmod(mode)
+    assert installed.answer(REQUEST) == {"lacking": True}
+
+
+@needs_root
+def test_no_link_and_no_pipe_is_followed(installed: Installed) -> None:
+    elsewhere = installed.code.rename(installed.state / "elsewhere")
+    installed.code.symlink_to(elsewhere)
+    assert installed.answer(REQUEST) == {"lacking": True}
+    installed.code.unlink()
+    os.mkfifo(installed.code, 0o600)
+    assert installed.answer(REQUEST) == {"lacking": True}
+
+
+@needs_root
+def test_nothing_of_the_callers_environment_counts(installed: Installed, tmp_path: Path) -> None:
+    hers = tmp_path / "hers"
+    hers.mkdir()
+    for name in ("json", "fcntl", "proscribe", "sitecustomize", "usercustomize"):
+        (hers / f"{name}.py").write_text("raise SystemExit('hers')")
+    environment = {
+        "PYTHONPATH": str(hers),
+        "PYTHONHOME": str(hers),
+        "PYTHONSTARTUP": str(hers / "json.py"),
+        "PYTHONINSPECT": "1",
+        "PYTHONVERBOSE": "1",
+        "PYTHONWARNINGS": "error",
+        "PYTHONUTF8": "0",
+        "PATH": str(hers),
+        "HOME": str(hers),
+        "LC_ALL": "C",
+        "SUDO_USER": "x",
+    }
+    answer = installed.answer(REQUEST, env=environment, cwd=hers)
+    assert answer["environment"] == stored_audit.ENVIRONMENT and answer["at"] == "/"
+    assert answer["flags"] == [1, 1, 1] and str(hers) not in answer["path"]
+
+
+@needs_root
+def test_a_caller_that_sends_nothing_is_waited_for_only_shortly(installed: Installed) -> None:
+    with subprocess.Popen([installed.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.wait(30) == -signal.SIGALRM
+
+
+@needs_root
+def test_an_endless_line_is_read_no_further_than_a_request_may_be_long(installed: Installed) -> None:
+    with open("/dev/zero", "rb") as endless:
+        done = subprocess.run([installed.path], stdin=endless, capture_output=True, timeout=60)
+    assert b'"refused": "it is longer than 4096 bytes"' in done.stdout
+
+
+BLOCKED = (
+    "import os, signal, sys\nsignal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})\n"
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "before",
+    [("sh", "-c", 'trap "" ALRM; exec "$@"', "sh"), (sys.executable, "-c", BLOCKED)],
+    ids=["ignored", "blocked"],
+)
+def test_no_state_of_signals_keeps_it_beyond_its_time(installed: Installed, before: tuple[str, ...]) -> None:
+    installed.store({"sleeps": True})
+    done = installed.run(json.dumps({**REQUEST, "seconds": 1}).encode(), before)
+    assert (done.returncode, done.stdout) == (-signal.SIGALRM, b"")
+
+
+@needs_root
+def test_a_caller_that_reads_no_answer_holds_it_no_longer(installed: Installed) -> None:
+    installed.store({"talks": True})
+    reading, writing = os.pipe()
+    sent = json.dumps({**REQUEST, "seconds": 1}).encode()
+    try:
+        done = subprocess.run([installed.path], input=sent, stdout=writing, timeout=60)
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert done.returncode == -signal.SIGALRM
+
+
+@needs_root
+def test_one_runs_at_a_time_and_the_others_end_at_once(installed: Installed) -> None:
+    """Processes of root that wait for each other would be memory that the caller does not pay for."""
+    with open(installed.path, "rb") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        began = time.monotonic()
+        with subprocess.Popen([installed.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as second:
+            assert second.stdout and b'{"busy": true}' in second.stdout.read()
+        assert time.monotonic() - began < 30
+    assert "record" in installed.answer(REQUEST)
+
+
+@needs_root
+def test_for_an_account_other_than_root_it_does_nothing_even_where_it_can_be_read() -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
+        Path(directory).chmod(0o755)
+        installed = Installed(Path(directory))
+        installed.path.chmod(0o755)
+        as_user = ("setpriv", "--reuid=65534", "--clear-groups", "/usr/bin/python3", "-I")
+        done = installed.run(json.dumps(REQUEST).encode(), as_user)
+        assert (done.returncode, done.stdout) == (1, b"") and b"is run by root" in done.stderr
+
+
+@needs_root
+def test_it_takes_no_arguments(installed: Installed) -> None:
+    done = subprocess.run([installed.path, "-c", "x"], input=json.dumps(REQUEST).encode(), capture_output=True)
+    assert (done.returncode, done.stdout) == (1, b"")
+
+
+@needs_root
+def test_the_record_of_the_hosts_own_run_is_given_where_only_root_can_have_written_it(installed: Installed) -> None:
+    record = installed.state / "record.json"
+    asking = b'{"record": true}\n'
+    assert installed.answer(asking) == {"lacking": True}
+    record.write_text('{"schema": "proscribe/host/1"}')
+    assert installed.answer(asking) == {"stored": {"schema": "proscribe/host/1"}}
+    for damaged in ('{"schema": ', "[" * 100_000, ""):
+        record.write_text(damaged)
+        assert installed.answer(asking) == {"lacking": True}
+    record.write_text("{}")
+    os.chown(record, 65534, 65534)
+    assert installed.answer(asking) == {"lacking": True}
+    record.unlink()
+    record.symlink_to("/etc/shadow")
+    assert installed.answer(asking) == {"lacking": True}
+    for other in (b'{"record": "/etc/shadow"}', b'{"record": 1}', b'{"record": true, "code": "x"}'):
+        assert list(installed.answer(other)) == ["refused"]
+
+
+# -- its installation -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    for directory in ("usr/libexec", "var/lib"):
+        (tmp_path / directory).mkdir(parents=True)
+    monkeypatch.setattr(Host, "privileged", True)
+    monkeypatch.setattr(audit_program, "interpreter", lambda: "/usr/bin/python3")
+    return Host(str(tmp_path))
+
+
+def test_it_is_root_only_says_who_wrote_it_and_is_written_once(host: Host, tmp_path: Path) -> None:
+    text = audit_program.installable("text\n")
+    audit_program.install(host, text)
+    path = tmp_path / audit_program.PROGRAM.lstrip("/")
+    first, second, third = path.read_text().splitlines()
+    assert (first, third) == ("#!/usr/bin/python3 -ISXutf8", "text") and SIGNED in second and LIFT in second
+    assert path.stat().st_mode & 0o7777 == 0o700
+    before = path.stat().st_ino
+    audit_program.install(host, text)
+    assert path.stat().st_ino == before
+    path.chmod(0o755)
+    audit_program.install(host, text)
+    assert path.stat().st_mode & 0o7777 == 0o700
+    audit_program.install(host, audit_program.installable("other\n"))
+    assert path.read_text().endswith("\nother\n")
+
+
+def test_without_a_text_it_is_removed_with_what_a_killed_installation_left(host: Host, tmp_path: Path) -> None:
+    audit_program.install(host, "text\n")
+    beside = (tmp_path / audit_program.PROGRAM.lstrip("/")).with_name(".observe.proscribe~")
+    beside.write_text("half")
+    audit_program.install(host, "")
+    assert not (tmp_path / "usr/libexec/proscribe").exists() and not list((tmp_path / "var/lib").iterdir())
+    audit_program.install(host, "")
+
+
+@needs_root
+def test_an_interpreter_that_others_can_change_is_not_run_as_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert audit_program.interpreter() == os.path.realpath(sys.executable)
+    theirs = tmp_path / "python3"
+    theirs.touch(0o755)
+    for mode, owner, named in ((0o775, 0, theirs), (0o755, 65534, theirs)):
+        theirs.chmod(mode)
+        os.chown(theirs, owner, owner)
+        monkeypatch.setattr(sys, "executable", str(theirs))
+        with pytest.raises(ControlError, match=f"^{named} is not root's alone$"):
+            audit_program.interpreter()
