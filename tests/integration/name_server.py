@@ -34,6 +34,7 @@ class NameServer:
     def __init__(self, address: str) -> None:
         self.queries: list[str] = []
         self.silent = False
+        self._closed = False
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((address, 53))
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -41,6 +42,7 @@ class NameServer:
 
     def close(self) -> None:
         """Give the address up: it is free once this returns."""
+        self._closed = True
         with contextlib.suppress(OSError):  # it is not connected, which it says after it has woken the thread
             self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
@@ -52,8 +54,10 @@ class NameServer:
                 message, client = self._socket.recvfrom(4096)
             except OSError:
                 return
-            if not message:  # it was shut down
+            if self._closed:
                 return
+            if len(message) <= 12:  # no question: somebody tries whether the address can be reached
+                continue
             end, labels = 12, []
             while message[end]:
                 labels.append(message[end + 1 : end + 1 + message[end]].decode("ascii", "replace"))

@@ -1,7 +1,7 @@
 """examples/policy-repository, run as an organisation runs it: its commands, its pipelines, its Molecule scenario.
 
 Only the servers are not theirs: git is a directory, and the comments go to a server of this test.
-PROSCRIBE_TESTS_POLICY=1 also runs Molecule, whose throw-away hosts take some minutes.
+--on-request also runs Molecule, whose throw-away hosts take some minutes.
 """
 
 from __future__ import annotations
@@ -352,7 +352,7 @@ def throw_away(tmp_path: Path) -> Iterator[dict[str, str]]:
         podman("network", "rm", "--force", NETWORK, check=False)
 
 
-@pytest.mark.skipif(os.environ.get("PROSCRIBE_TESTS_POLICY") != "1", reason="on request: PROSCRIBE_TESTS_POLICY=1")
+@pytest.mark.on_request
 def test_molecule_proves_the_policy_on_throw_away_hosts(policy: Repository, throw_away: dict[str, str]) -> None:
     said = policy.run("molecule", "test", **throw_away)
     assert "expectations.yml: 9 of 9 names as expected" in said

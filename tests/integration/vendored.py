@@ -92,7 +92,9 @@ class Repository:
             text=True,
             timeout=3 * LONGEST,
         )
-        assert code is None or done.returncode == code, (argv, done.returncode, done.stdout[-4000:])
+        if code is not None and done.returncode != code:
+            print(done.stdout)
+            pytest.fail(f"{argv} ended with {done.returncode}, expected {code}")
         return done.stdout
 
     def git(self, *argv: str) -> str:
