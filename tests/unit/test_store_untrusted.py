@@ -126,7 +126,7 @@ def test_a_source_that_is_another_file_is_another_source(tmp_path: Path, monkeyp
     monkeypatch.setattr(stream, "_cache", lambda kind: tmp_path / "cache" / kind)
     monkeypatch.setattr(stream, "_put_together", lambda probe: made.append(probe) or b"packed")
     for name in ("a.py", "b.py"):
-        (tmp_path / name).write_text("x")
+        (tmp_path / name).write_text(name)
         os.utime(tmp_path / name, ns=(1, 1))
         monkeypatch.setattr(stream, "_files", lambda name=name: {"proscribe.x": tmp_path / name})
         assert stream.packed_code(False) == stream.packed_code(False) == b"packed"
