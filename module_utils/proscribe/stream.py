@@ -115,7 +115,7 @@ def prepared() -> dict[str, bytes]:
 def _state() -> bytes:
     """The hash of the sources: of what is sent, and of what says what is sent."""
     own = {path.name: path for path in (Path(__file__), Path(__file__).with_name("sources.py"))}
-    texts = [(name, path.read_bytes()) for name, path in {**_files(), **own}.items()]
+    texts = [(name, path.name, path.read_bytes()) for name, path in {**_files(), **own}.items()]
     return hashlib.sha256(repr(texts).encode()).digest()
 
 
