@@ -221,9 +221,14 @@ def test_the_range_of_ansible() -> None:
 
 
 PROJECT = Path(__file__).resolve().parents[3]
-# Of the project itself, and of a checkout of it.
-OF_A_CHECKOUT = ("architecture", "coverage", "glossary", "index", "collection")
-PAGES = [path for path in sorted((PROJECT / "docs").glob("*.md")) if path.stem not in OF_A_CHECKOUT]
+# Of the project itself, of a checkout of it, and for its contributors.
+OF_A_CHECKOUT = ("architecture", "coverage", "glossary", "index", "collection", "run-one-test")
+PAGES = [
+    path
+    for folder in ("docs", "docs/how-to")
+    for path in sorted((PROJECT / folder).glob("*.md"))
+    if path.stem not in OF_A_CHECKOUT and not path.stem.startswith("add-a")
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
