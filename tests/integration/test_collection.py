@@ -202,7 +202,8 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     made = [str(PROJECT / "proscribe"), "collection", "--output", str(place)]
     done = subprocess.run(made, env=launched, capture_output=True, text=True, timeout=LONGEST)
     assert done.returncode == 0, done.stderr
-    with machines("proscribe-collection", "10.91.77", place, 2) as hosts:
+    minor = sys.version_info.minor  # both ends of ansible-core may be tested at once
+    with machines(f"proscribe-collection-{minor}", f"10.91.{minor}", place, 2) as hosts:
         found = Team(place / "team", hosts)
         install = [f"{ANSIBLE}-galaxy", "collection", "install", "--offline", "-p", "vendor", done.stdout.strip()]
         found.run(install, 0)
