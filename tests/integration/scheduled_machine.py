@@ -191,7 +191,7 @@ def remove(*names: str) -> None:
 def scheduled_machine(name: str, packages: Sequence[str] = ()) -> Iterator[Scheduled]:
     """The machine, booted, without a network, with the checkout and an inventory of itself."""
     try:
-        machine = start(name, "--network", "none", of=image(packages))
+        machine = start(name, "--network", "none", of=image("trixie", *PACKAGES, *packages))
         machine.wait_until_booted()
         machine.script(REACH_ITSELF)
         machine.become_host()
