@@ -40,6 +40,10 @@ REASONS = {
     "./proscribe catalog refresh *": "reaches publishers; test_catalog_refresh.py has one of its own",
     "./proscribe catalog propose *": "needs a list of the reader's; test_cli_catalog.py has one",
     "./proscribe diff HEAD -i inventory/": "of a change that refresh has made; test_diff_word.py has others",
+    "sudo install -d */var/log/proscribe": "needs an account of the reader's; test_events_real.py has such a directory",
+    "jq * /var/log/proscribe/events.jsonl": "needs jq, and a run that sent events: test_events_real.py reads them back",
+    "journalctl -o cat PROSCRIBE_*": "needs jq, and a run that sent events: test_events_real.py reads them back",
+    "./proscribe explain * --expect *": "needs the table above it; test_policy_repository.py runs one",
     "ansible-builder build *": "needs a base image of the reader's and a registry",
 }
 
