@@ -19,7 +19,7 @@ REASONS = {
     "*tests/bench/fleet *": "minutes of processor time and many hosts; test_bench_fleet.py has its parts",
     "python tests/bench/soak.py *": "hours",
     "ansible-playbook playbooks/notify.yml *": "needs a server of ntfy",
-    "./proscribe collection *": "test_collection.py installs what it builds",
+    "./proscribe collection*": "test_collection.py installs what it builds",
     "ansible-galaxy collection install *": "test_collection.py installs the collection in a team's project",
     "ansible-playbook proscribe.ban.*": "test_collection.py runs it from a team's project",
     "*/proscribe_command.py *": "test_collection.py starts it from a team's project",
