@@ -1,8 +1,8 @@
 """Debian hosts with every package of Debian's archives that the catalogue names, as images.
 
-apt installs the names, and what they need. A second image of a suite has what the backports have, and what excludes
-another package. The downloaded archives of the named packages stay in apt's cache, so that apt can install them again
-on a host without a network.
+apt installs the names, and what they need. A second image of a suite has what excludes another package, a third one
+what the backports have. All downloaded archives stay in apt's cache, so that apt can install the names again on a host
+without a network.
 """
 
 from __future__ import annotations
@@ -39,10 +39,6 @@ set -e
 rm /usr/sbin/policy-rc.d /etc/dpkg/dpkg.cfg.d/filled /usr/local/bin/py3compile /usr/local/sbin/update-initramfs
 systemctl set-default multi-user.target
 systemctl enable ssh
-cat >/tmp/names
-for archive in /var/cache/apt/archives/*.deb; do
-    grep -qxF "$(basename "$archive" | cut -d_ -f1)" /tmp/names || rm "$archive"
-done
 """
 # A line for each package of each list of apt: the suite, the component, the package.
 LISTS = r"""
@@ -127,10 +123,10 @@ class Archives:
         self.sh(f"echo 'APT::Default-Release \"{self.suite}-backports\";' >/etc/apt/apt.conf.d/backports")
 
     def fill(self, names: Collection[str], restricted: AbstractSet[str], image: str) -> Image:
-        """Install these packages and make the image; the archives of all `restricted` ones in it stay in the cache."""
+        """Install these packages and make the image. What came with them is known by `restricted`, all names."""
         self.sh('apt-get -q --yes --no-install-recommends install "$@"', *sorted(names))
         installed = set(self.sh("dpkg-query -W -f '${Package}\\n'").split())
-        self.sh(FINISH, stdin="".join(f"{name}\n" for name in restricted))
+        self.sh(FINISH)
         podman("commit", "--quiet", self.name, image, timeout=LIMIT)
         size = int(podman("image", "inspect", "--format", "{{.Size}}", image).stdout)
         return Image(image, tuple(sorted(installed & restricted)), size, len(installed))
