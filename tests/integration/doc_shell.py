@@ -22,6 +22,7 @@ CHANGING = (
     (re.compile(r"\b[0-9a-f]{12,}\b"), "HASH"),
     (re.compile(r"SHA256:[\w+/]+"), "SHA256:"),
     (re.compile(r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b"), "DAY"),
+    (re.compile(r"\b\d+(?:h|min|s)(?: \d+(?:min|s|ms))?\b"), "SPAN"),  # systemd's: 16h, and 3h 40min below five hours
     (re.compile(r"\d+"), "0"),
     (re.compile(r"\s+"), " "),
 )

@@ -116,6 +116,7 @@ def test_what_is_printed_may_have_other_numbers_and_nothing_else() -> None:
     assert missing(["12 hosts: 9 noncompliant   coverage", "..."], printed) == []
     assert missing(["apps/x  waived ... as telegram-0a0a0a0a", ""], printed) == []
     assert missing(["apps/x  compliant"], printed) == ["apps/x  compliant"]
+    assert missing(["Fri 2026-11-27 02:53 UTC  16h -"], "Sat 2026-11-28 02:36 UTC 3h 40min -") == []
 
 
 def test_a_shell_keeps_its_directory_its_variables_and_the_last_code(tmp_path: Path) -> None:
