@@ -64,7 +64,7 @@ def test_a_state_directory_that_others_can_change_is_refused(base: Path, whose: 
 
 
 def test_an_audit_says_what_it_could_not_see_and_asks_for_no_password(base: Path) -> None:
-    checkout = Path(shutil.copytree(PROJECT, base / "checkout", ignore=NOT_OF_THE_CHECKOUT))
+    checkout = Path(shutil.copytree(PROJECT, base / "checkout", ignore=NOT_OF_THE_CHECKOUT, symlinks=True))
     ended = audit_as_nobody(checkout / "proscribe", base / "state")
     assert ended.code == 0, ended.said
     reports = base / "state/proscribe/reports/latest"
