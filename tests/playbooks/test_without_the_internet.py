@@ -6,6 +6,7 @@ ansible-core runs without a network in tests/integration/test_schedule_pull.py a
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -82,7 +83,7 @@ def test_the_real_ones_are_fetched_elsewhere_carried_over_and_audit(tmp_path: Pa
     checkout = tmp_path / "checkout"
     checkout.mkdir()
     for part in PARTS.split():
-        copy = shutil.copytree if (PROJECT / part).is_dir() else shutil.copy
+        copy = functools.partial(shutil.copytree, symlinks=True) if (PROJECT / part).is_dir() else shutil.copy
         copy(PROJECT / part, checkout / part)
     ended = alone(checkout / "proscribe", "audit", "--tags", "dns", PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels))
     assert ended.code == 0 and "1 host: 1 noncompliant" in ended.said, ended.said
