@@ -21,6 +21,7 @@ from proscribe import stream
 from proscribe.cli import Refused, collection
 from proscribe.cli.collection import building, layout
 from proscribe.cli.collection.full_names import Names
+from proscribe.cli.whole_file import write_whole
 
 PROJECT = Path(__file__).resolve().parents[3]
 MODULES = {path.stem for path in (PROJECT / "library").glob("*.py")}
@@ -210,5 +211,5 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(Refused, match="x.tar.gz: No space left on device"):
-        building._published(tmp_path / "x.tar.gz", b"archive")
+        write_whole(tmp_path / "x.tar.gz", b"archive")
     assert list(tmp_path.iterdir()) == []

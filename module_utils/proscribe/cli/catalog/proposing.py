@@ -15,7 +15,7 @@ from ...compile.schema import blocks
 from ...report.text.wording import clean, counted
 from .. import Refused
 from .chosen import Chosen
-from .files import write_whole
+from .files import write
 
 LARGEST = 4 << 20  # bytes of a list
 MOST = 10_000  # names
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace, chosen: Chosen) -> int:
     path = Path(arguments.dir[-1]) / FOLDER / f"{service.id}.yml"
     if path.exists():
         raise Refused(f"{path} is there already; add these under add.domains: {', '.join(proposal.add)}")
-    write_whole(path, text)
+    write(path, text)
     print(f"{path}: {counted(len(proposal.add), 'name')} to add; review it, then commit", file=sys.stderr)
     return 0
 

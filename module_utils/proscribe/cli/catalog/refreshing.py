@@ -21,7 +21,7 @@ from .. import Refused
 from .chosen import Chosen
 from .editing import NotEdited, with_dates, with_list
 from .fetching import Fetched, NotFetched, fetch, from_folder
-from .files import require_own, write_whole
+from .files import require_own, write
 from .formats import FORMATS, Unreadable, network
 from .proposing import propose
 from .publishers import Publisher, read_publishers
@@ -185,12 +185,12 @@ def _write(change: Change, chosen: Chosen) -> Chosen:
     """
     before = {path: path.read_text(encoding="utf-8") for path in change.text}
     for path, text in change.text.items():
-        write_whole(path, text)
+        write(path, text)
     try:
         return chosen._replace(catalogue=load(chosen.directories))
     except PolicyErrors as wrong:
         for path, text in before.items():
-            write_whole(path, text)
+            write(path, text)
         raise Unreadable(f"the catalogue would not load: {wrong.errors[0]}") from None
 
 

@@ -6,7 +6,6 @@ written once more with neither.
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import io
@@ -19,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .. import Refused
+from ..whole_file import write_whole
 from .full_names import Names
 from .layout import python
 
@@ -39,7 +39,8 @@ def build(files: Mapping[str, bytes], names: Names, version: str, output: Path) 
         built.mkdir()
         _run_galaxy(staged, built)
         archive = _same_for_the_same((built / name).read_bytes())
-    return _published(output / name, archive)
+    write_whole(output / name, archive)
+    return output / name
 
 
 def _run_galaxy(staged: Path, built: Path) -> None:
@@ -90,22 +91,3 @@ def _member(name: str, content: bytes | None) -> tuple[tarfile.TarInfo, io.Bytes
 
 def _json(value: object) -> bytes:
     return json.dumps(value, indent=True).encode()
-
-
-def _published(path: Path, archive: bytes) -> Path:
-    """Write the file beside its place and rename it. Raises Refused."""
-    try:
-        with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".new-", delete=False) as beside:
-            try:
-                beside.write(archive)
-                beside.flush()
-                os.fsync(beside.fileno())
-                os.chmod(beside.name, 0o644)
-                os.replace(beside.name, path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(beside.name)
-                raise
-    except OSError as error:
-        raise Refused(f"{path}: {error.strerror}") from None
-    return path

@@ -9,13 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from ...ownership import exposed
 from ..exports.events import Event
 from ..storage.files import FILE_MODE
+from ..storage.turns import locked
 from .transport import Failed
 
 BATCH = 1 << 20  # bytes that are written at once
@@ -52,7 +52,8 @@ class LogFile:
     def _write(self) -> None:
         """Append the batch, whole or not at all."""
         data = b"".join(self._lines)
-        _lock(self._descriptor)
+        if not locked(self._descriptor, PATIENCE):
+            raise Failed(f"another process had the file locked for {PATIENCE:.0f} seconds")
         try:
             end = os.fstat(self._descriptor).st_size
             if end and os.pread(self._descriptor, 1, end - 1) != b"\n":
@@ -88,15 +89,3 @@ def _opened(path: str) -> int:
         os.close(descriptor)
         raise Failed(f"{path} is no ordinary file")
     return descriptor
-
-
-def _lock(descriptor: int) -> None:
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() >= until:
-                raise Failed(f"another process had the file locked for {PATIENCE:.0f} seconds") from None
-            time.sleep(0.05)

@@ -7,10 +7,8 @@ a new fleet state begins, in which what no run has looked at since is unknown.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 from ...plan import CONTROLS
 from ..evaluation.fleet_state import FleetState, Host, Observation, Rules
 from .files import FILE_MODE, whole
+from .turns import locked
 
 SCHEMA = "proscribe/whole/1"
 FILE = "whole.jsonl"
@@ -35,15 +34,8 @@ def turn(reports: Path, patience: float = PATIENCE) -> Iterator[None]:
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(reports / LOCK, flags, FILE_MODE)
     try:
-        end = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= end:
-                    raise Busy(f"another run has had {reports / LOCK} for {patience:g} s") from None
-                time.sleep(0.1)
+        if not locked(descriptor, patience):
+            raise Busy(f"another run has had {reports / LOCK} for {patience:g} s")
         yield
     finally:
         os.close(descriptor)
