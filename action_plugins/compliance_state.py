@@ -16,22 +16,16 @@ from ansible.errors import AnsibleActionFail
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
+import proscribe_sweep
 from proscribe import installation
-from proscribe.audit_program import installable
-from proscribe.audit_text import AUDIT_TEXT
 from proscribe.duration import shown
-from proscribe.loader import LACKING
+from proscribe.observation import ANY_PYTHON, Observation, lacks, of_host
 from proscribe.plan import canonical
 from proscribe.reply.shapes import LINE, Unusable
 from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
-from proscribe.store import Store
-from proscribe.stream import BOOTSTRAP, Part, answer, payload
+from proscribe.stream import BOOTSTRAP, answer
 from proscribe_action import HostAction, observe_timeout, results
 
-# Where the inventory names no interpreter. /usr/bin first, as Ansible's own discovery has it; a host without any gets
-# Ansible's message from the ordinary module.
-PLACES = "/usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python python3"
-ANY_PYTHON = f"for python in {PLACES}; do command -v $python && break; done"
 # An own text for every host would be a warning for each; Ansible tells one text once.
 CANNOT_PIPE = "where a connection cannot pipe, or is set not to (pipelining), the observing code goes as a module"
 NO_ANSWER = "hosts that do not answer the streamed code get it as a module, which takes longer (-vvv: what they said)"
@@ -49,48 +43,54 @@ class ActionModule(HostAction):
     def ask(self, variables: dict[str, Any]) -> dict[str, Any]:
         """Look at the host."""
         run, host = _run(variables), str(variables.get("inventory_hostname"))
-        text, call = self._arguments(run, host)
-        store = Store(Path(run["plans"]) if "plans" in run else None, run.get("packed"))
-        plan = store.plan(text) if text else store.plan(digest=run["hosts"][host])
-        code = store.prepared(run["code"]) if "code" in run and not call["probe"] else store.code(call["probe"])
-        seconds = observe_timeout(variables)
+        observed = self.observation(run, host, observe_timeout(variables))
         if run.get("mode") == "audit" and host in run.get("audit_stored", ()):
-            return self._with_the_program(code, plan, call, seconds)
-        if call["remember"] and "audit_stored" in run:
-            call["program"] = installable(AUDIT_TEXT) if host in run["audit_stored"] else ""
-        end = time.monotonic() + seconds
-        transports = [self._streamed] if self._can_stream() else []
+            return self._with_the_program(observed)
+        if proscribe_sweep.capturing:
+            raise proscribe_sweep.Captured(self, self.command(variables))
+        if outcome := proscribe_sweep.outcomes.pop(host, None):
+            result = outcome(self.leash)
+        else:
+            result = self._exchanged(observed, variables)
+        if reason := observed.noted(result).pop("not_installed", ""):
+            self._display.warning(f"{host}: the program for audits without root is not installed: {reason}")
+        return result
+
+    def observation(self, run: Mapping[str, Any], host: str, seconds: int) -> Observation:
+        """What a host of this task is sent."""
+        text, call = self._arguments(run, host)
+        return of_host(run, host, text, call, seconds)
+
+    def _exchanged(self, observed: Observation, variables: dict[str, Any]) -> dict[str, Any]:
+        """What the host answers, by the first way that it answers at all; {} where it was given up."""
+        end = time.monotonic() + observed.seconds
+        transports = [self._streamed] if self.can_stream() else []
         if not transports:
             self._display.warning(CANNOT_PIPE)
         result = None
         for transport in [*transports, self._as_module]:
-            # A host that keeps code and plan is only told their names; one that has lost them says so, or nothing.
-            for whole in (False, True) if store.has(host, code, plan) else (True,):
+            for stream in observed.streams():
                 try:
-                    result = transport(payload(code, plan, call, whole, seconds), variables)
+                    result = transport(stream, variables)
                 except Unusable:
                     if time.monotonic() < end:
                         raise
                     result = None
-                if result is not None and LACKING not in result:
-                    break
+                if result is not None and not lacks(result):
+                    return result
                 if time.monotonic() >= end:  # the host has ended it, and would end it again
-                    self.leash.cut(f"it took longer than {shown(seconds)}")
+                    self.leash.cut(f"it took longer than {shown(observed.seconds)}")
                     return {}
             if result is not None:
                 break
-        if result is None or LACKING in result:
-            raise Unusable("it lacks what it was sent")
-        if "kept" in result:
-            store.note(host, code, plan, has=result.pop("kept"))
-        if reason := result.pop("not_installed", ""):
-            self._display.warning(f"{host}: the program for audits without root is not installed: {reason}")
-        return result
+        raise Unusable("it lacks what it was sent")
 
-    def _with_the_program(self, code: Part, plan: Part, call: Mapping[str, Any], seconds: int) -> dict[str, Any]:
+    def _with_the_program(self, observed: Observation) -> dict[str, Any]:
         """The answer of the host's own program, which only gets names (proscribe_audit_with: stored)."""
-        named = {"code": code.name, "plan": plan.name, "seconds": seconds}
-        given = self.ask_program({**named, "controls": call["controls"], "gate": call["gate"]}, seconds)
+        named = {"code": observed.code.name, "plan": observed.plan.name, "seconds": observed.seconds}
+        given = self.ask_program(
+            {**named, "controls": observed.call["controls"], "gate": observed.call["gate"]}, observed.seconds
+        )
         read = results.observation(given) if given else {}
         read.pop("kept", None)
         return read
@@ -114,15 +114,12 @@ class ActionModule(HostAction):
         rest = {name: value for name, value in call.items() if name != "plan"}
         return plan, {**rest, "remember": rest["remember"] and not self._task.check_mode}
 
-    def _can_stream(self) -> bool:
+    def can_stream(self) -> bool:
         """As for Ansible's own pipelining: the connection can pipe, and the configuration lets it."""
         return bool(self._connection.has_pipelining and self._connection.get_option("pipelining"))
 
     def _streamed(self, stream: bytes, variables: dict[str, Any]) -> dict[str, Any] | None:
-        named = str(self._templar.template(variables.get("ansible_python_interpreter")) or "auto")
-        python = f'"$({ANY_PYTHON})"' if named.startswith("auto") else named
-        command = f"{python} -I -S -c {shlex.quote(BOOTSTRAP)}"
-        done = self._low_level_execute_command(command, in_data=stream)
+        done = self._low_level_execute_command(self.command(variables), in_data=stream)
         if self.leash.why:
             return {}
         result = answer(done["stdout"])
@@ -132,6 +129,12 @@ class ActionModule(HostAction):
             self._display.vvv(f"no answer to the streamed code: {json.dumps(said)}")
             return None
         return results.observation(result)
+
+    def command(self, variables: dict[str, Any]) -> str:
+        """What the host runs, with a stream as its standard input."""
+        named = str(self._templar.template(variables.get("ansible_python_interpreter")) or "auto")
+        python = f'"$({ANY_PYTHON})"' if named.startswith("auto") else named
+        return f"{python} -I -S -c {shlex.quote(BOOTSTRAP)}"
 
     def _as_module(self, stream: bytes, variables: dict[str, Any]) -> dict[str, Any]:
         arguments = {"loader": BOOTSTRAP, "stream": base64.b64encode(stream).decode()}

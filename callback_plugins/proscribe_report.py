@@ -52,6 +52,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
+import proscribe_sweep
 from proscribe import installation
 from proscribe.compile.tags import unknown_tags
 from proscribe.custody import request, wording
@@ -188,6 +189,7 @@ class CallbackModule(CallbackBase):
             self._alone = all(map(_ours, plays))
             self._manages(manager_of(self))
             load_once()
+            proscribe_sweep.install()
             known = tags_of(plays)
             # Where only unknown tags are named, no task begins that could say so.
             for given in (context.CLIARGS.get("tags"), context.CLIARGS.get("skip_tags")):
@@ -200,6 +202,7 @@ class CallbackModule(CallbackBase):
         self._forget()
         self._ours = True
         self._manages(manager)
+        proscribe_sweep.install()
         self._plays(play, ours=True)
 
     @guarded

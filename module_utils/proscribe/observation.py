@@ -1,0 +1,69 @@
+"""One observation of one host, as the controller sees it: what is sent, and what is noted of the answer.
+
+However it gets there (an action of Ansible's, or one process for many hosts), a host is sent the same bytes, and its
+answer passes the same reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .audit_program import installable
+from .audit_text import AUDIT_TEXT
+from .loader import LACKING
+from .reply import results
+from .store import Store
+from .stream import Part, answer, payload
+
+# Where the inventory names no interpreter. /usr/bin first, as Ansible's own discovery has it; a host without any gets
+# Ansible's message from the ordinary module.
+PLACES = "/usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python python3"
+ANY_PYTHON = f"for python in {PLACES}; do command -v $python && break; done"
+
+
+class Observation(NamedTuple):
+    """What one host is sent. `call` are the arguments of run.compliance_state, `seconds` what the host has for it."""
+
+    store: Store
+    host: str
+    code: Part
+    plan: Part
+    call: Mapping[str, Any]
+    seconds: int
+
+    def streams(self) -> Iterator[bytes]:
+        """What is sent, one after the other until one is answered: a host that keeps code and plan is only told their
+        names, and one that has lost them says so, or nothing.
+        """
+        for whole in (False, True) if self.store.has(self.host, self.code, self.plan) else (True,):
+            yield payload(self.code, self.plan, self.call, whole, self.seconds)
+
+    def read(self, printed: str) -> dict[str, Any] | None:
+        """What a host answered to a stream; None for no answer. Raises Unusable."""
+        result = answer(printed)
+        return None if result is None else results.observation(result)
+
+    def noted(self, result: dict[str, Any]) -> dict[str, Any]:
+        """The result, once it is noted what the host stores now."""
+        if "kept" in result:
+            self.store.note(self.host, self.code, self.plan, has=result.pop("kept"))
+        return result
+
+
+def of_host(run: Mapping[str, Any], host: str, text: str, call: Mapping[str, Any], seconds: int) -> Observation:
+    """The observation of a host. `run` is what `compile_plans` said of the run, and `text` a plan that was given to the
+    task instead of the compiled one.
+    """
+    store = Store(Path(run["plans"]) if "plans" in run else None, run.get("packed"))
+    plan = store.plan(text) if text else store.plan(digest=run["hosts"][host])
+    code = store.prepared(run["code"]) if "code" in run and not call["probe"] else store.code(call["probe"])
+    if call["remember"] and "audit_stored" in run:
+        call = {**call, "program": installable(AUDIT_TEXT) if host in run["audit_stored"] else ""}
+    return Observation(store, host, code, plan, call, seconds)
+
+
+def lacks(result: Mapping[str, Any] | None) -> bool:
+    """Whether a host did not answer, or has not got what was only named."""
+    return result is None or LACKING in result

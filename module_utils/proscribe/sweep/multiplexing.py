@@ -1,0 +1,102 @@
+"""A client of OpenSSH's connection multiplexing: a command over a connection that `ssh` keeps open (ControlPersist).
+
+An `ssh` that finds such a connection does nothing but this: it hands its own standard input, output and errors to the
+process that keeps the connection, which runs the command, and waits for the exit code. Starting that program is most of
+what a question to a host costs the controller (docs/speed.md). The protocol is OpenSSH's `PROTOCOL.mux`, version 4, the
+same since OpenSSH 5.4 (2010).
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+HELLO = 0x00000001
+NEW_SESSION = 0x10000002
+DENIED = 0x80000002
+FAILURE = 0x80000003
+EXIT = 0x80000004
+OPENED = 0x80000006
+VERSION = 4
+LARGEST = 256 * 1024  # bytes of a packet; OpenSSH itself refuses more
+NO_ESCAPE = 0xFFFFFFFF
+REQUEST = 1  # of ours there is one in a conversation
+LOST = 255  # what `ssh` ends with where the connection does
+
+
+class NoSession(OSError):
+    """The connection is not there, or takes no command now. `ssh` would make a new one."""
+
+
+class Session:
+    """A command that runs over an open connection. `path` is the socket of it (ControlPath); the three descriptors are
+    handed over and stay open here. Waits at most `timeout` seconds for each answer of the local process that keeps the
+    connection. Raises NoSession.
+    """
+
+    def __init__(self, path: str, command: str, descriptors: tuple[int, int, int], timeout: float) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        try:
+            self._socket.settimeout(timeout)
+            self._socket.connect(path)
+            self._open(command, descriptors)
+        except (OSError, ValueError, struct.error) as error:
+            self._socket.close()
+            raise NoSession(f"{path}: {error}") from error
+
+    def exit_code(self, timeout: float) -> int:
+        """What the command ended with; 255 if the connection ended before. Raises TimeoutError."""
+        self._socket.settimeout(timeout)
+        try:
+            while True:
+                kind, rest = self._receive()
+                if kind == EXIT and len(rest) >= 8:
+                    return int(struct.unpack(">II", rest[:8])[1])
+        except TimeoutError:
+            raise
+        except (OSError, ValueError, struct.error):
+            return LOST
+
+    def close(self) -> None:
+        """End the conversation; a command that still runs loses its client, as when an `ssh` is killed."""
+        self._socket.close()
+
+    def _open(self, command: str, descriptors: tuple[int, int, int]) -> None:
+        self._send(struct.pack(">II", HELLO, VERSION))
+        kind, rest = self._receive()
+        if kind != HELLO or len(rest) < 4 or struct.unpack(">I", rest[:4])[0] != VERSION:
+            raise NoSession("another version of the protocol")
+        # no terminal, no X11, no agent, no subsystem
+        flags = struct.pack(">IIII", 0, 0, 0, 0)
+        texts = _text(b"") + _text(command.encode("utf-8", "surrogateescape"))  # the kind of terminal, the command
+        self._send(struct.pack(">II", NEW_SESSION, REQUEST) + _text(b"") + flags + struct.pack(">I", NO_ESCAPE) + texts)
+        for descriptor in descriptors:
+            socket.send_fds(self._socket, [b"\0"], [descriptor])
+        kind, rest = self._receive()
+        if kind != OPENED:
+            reason = rest[8:].decode("utf-8", "replace") if kind in (DENIED, FAILURE) else f"message {kind:#x}"
+            raise NoSession(f"it takes no command: {reason}")
+
+    def _send(self, packet: bytes) -> None:
+        self._socket.sendall(_text(packet))
+
+    def _receive(self) -> tuple[int, bytes]:
+        """A packet: what kind it is, and the rest. Raises ValueError for one that is none."""
+        length = struct.unpack(">I", self._exactly(4))[0]
+        if not 4 <= length <= LARGEST:
+            raise ValueError(f"a packet of {length} bytes")
+        packet = self._exactly(length)
+        return struct.unpack(">I", packet[:4])[0], packet[4:]
+
+    def _exactly(self, count: int) -> bytes:
+        parts = b""
+        while len(parts) < count:
+            part = self._socket.recv(count - len(parts))
+            if not part:
+                raise ConnectionResetError("the connection has ended")
+            parts += part
+        return parts
+
+
+def _text(content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + content

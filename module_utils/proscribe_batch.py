@@ -1,0 +1,382 @@
+"""What the worker of a batch does: it asks all hosts of the batch, and runs Ansible's executor for each that answered
+(proscribe_sweep.py).
+
+Hosts that are reached alike share what is made for one of them: Ansible's plugins with their options, and the command.
+For that one, the executor is run until the action would ask; the others differ in their address only. All of the
+connection's variables are compared for it, with their expressions evaluated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
+from threading import Semaphore
+from typing import Any, NamedTuple
+
+import proscribe_sweep
+from ansible import constants as C
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.executor.process.worker import WorkerProcess
+from ansible.module_utils.common.text.converters import to_bytes, to_text
+from ansible.template import Templar
+from ansible.utils.display import Display
+from proscribe import installation
+from proscribe.duration import shown
+from proscribe.observation import Observation, lacks
+from proscribe.reply.output_limits import Leash
+from proscribe.reply.shapes import Unusable
+from proscribe.sweep.exchange import Ended, Limits, Password, by_client, exchange, over_connection
+from proscribe.sweep.multiplexing import LOST, NoSession
+from proscribe_action import GRACE, MOST, observe_timeout
+from proscribe_sweep import Captured, Member, Outcome, outcomes
+
+SILENT = 64  # hosts of a batch that may be waited for beside those that `forks` allows
+ADDRESSES = ("ansible_ssh_host", "ansible_host")  # the first that is there counts
+# Variables that Ansible's executor itself reads.
+MORE = frozenset(
+    {
+        "ansible_become",
+        "ansible_become_method",
+        "ansible_connection",
+        "ansible_network_os",
+        "ansible_python_interpreter",
+    }
+)
+# Keywords that decide how a host is reached and what it is asked.
+KEYWORDS = (
+    "when",
+    "args",
+    "become",
+    "become_user",
+    "become_method",
+    "become_flags",
+    "become_exe",
+    "remote_user",
+    "port",
+    "connection",
+)
+CONTROL_PATH = re.compile(rb'controlpath[ =]"?([^"]*)"?', re.IGNORECASE)
+
+display = Display()
+
+
+class _Inside(WorkerProcess):  # type: ignore[misc] # Ansible's classes have no types
+    """Ansible's worker of a member, which runs in the process of the batch."""
+
+    def __init__(self, batch: Any, member: Member) -> None:
+        # Workers finalise their task in place: it is theirs alone, as it is after a fork.
+        self._term = batch._term
+        task = member.task.copy(exclude_parent=True, exclude_tasks=True)
+        task._parent = member.task._parent
+        super().__init__(
+            **{
+                **batch.named,
+                "host": member.host,
+                "task": task,
+                "task_vars": dict(member.variables),
+                "play_context": member.play_context,
+            }
+        )
+
+    def _detach(self) -> None:
+        """The process of the batch is detached."""
+
+    def _hard_exit(self, _error: str) -> None:
+        raise  # noqa: PLE0704 - it is called where an exception is handled
+
+
+def _run_inside(batch: Any, member: Member) -> None:
+    """Run Ansible's executor for a member; it sends the result."""
+    host = member.host
+    variables, groups = host.vars, host.groups
+    try:
+        _Inside(batch, member).run()
+    finally:
+        host.vars, host.groups = variables, groups  # a worker empties them, for the way to the strategy
+
+
+class _Route(NamedTuple):
+    """How hosts that are reached alike are asked."""
+
+    action: Any
+    connection: Any
+    remote: str  # the command, with what becomes root
+    sudoable: bool
+    password: Password | None
+    login: bool  # whether a new connection needs a password
+
+
+class _Question(NamedTuple):
+    """A host with what it is asked, ready for a thread."""
+
+    observation: Observation
+    route: _Route
+    client: tuple[bytes, ...]  # `ssh` with all its arguments
+    path: str  # of the connection that is kept open; "" for none
+
+
+def observe(batch: Any, members: Sequence[Member], width: int) -> None:
+    """Observe the hosts, `width` at a time, and have Ansible's executor send a result for each but the first one's,
+    which is the batch's own: it comes last. Who has no result then is asked the ordinary way.
+    """
+    own = members[0]
+    turns, silent = Semaphore(width), Semaphore(SILENT)
+    try:
+        questions = dict(question for group in _alike(members) for question in _questions(batch, group, own))
+        if not questions:
+            return
+        with ThreadPoolExecutor(min(len(questions), width + SILENT)) as pool:
+            asking = {pool.submit(_asked, question, turns, silent): name for name, question in questions.items()}
+            by_name = {member.name: member for member in members}
+            for done in as_completed(asking):
+                outcome, name = done.result(), asking[done]
+                if outcome is not None:
+                    outcomes[name] = outcome
+                    if name != own.name:
+                        _run_inside(batch, by_name[name])
+    except Exception as error:  # whatever it was, the ordinary way may be free of it
+        display.warning(f"hosts are observed one by one, which takes longer: {type(error).__name__}: {error}")
+
+
+# -- what hosts have in common ----------------------------------------------------------------------------------------
+
+
+def _alike(members: Sequence[Member]) -> Iterator[list[Member]]:
+    """The members in groups of those that are reached alike, and asked the same."""
+    if not _is_constant(members[0].task):
+        yield from ([member] for member in members)
+        return
+    names = _names(("connection", "ssh"), ("shell", "sh"), ("become", "sudo"))
+    groups: dict[str, list[Member]] = {}
+    for member in members:
+        groups.setdefault(_values(member, names), []).append(member)
+    yield from groups.values()
+
+
+def _is_constant(task: Any) -> bool:
+    """Whether a task is the same for hosts that are reached alike. In our own playbooks no expression has other
+    variables than those of the connection.
+    """
+    if task.when:
+        return False
+    if str(task.get_path()).startswith(f"{installation.PLAYBOOKS}/"):
+        return True
+    return not any("{{" in str(getattr(task, keyword)) for keyword in KEYWORDS)
+
+
+def _names(*plugins: tuple[str, str]) -> set[str]:
+    """The variables that plugins take their options from, and Ansible what it gives to them."""
+    names = {name for kind, plugin in plugins for name in C.config.get_plugin_vars(kind, plugin)}
+    names |= {name for aliases in C.MAGIC_VARIABLE_MAPPING.values() for name in aliases}
+    return (names | MORE) - {*ADDRESSES, "inventory_hostname"}
+
+
+def _values(member: Member, names: set[str]) -> str:
+    """The values that a host has for these variables, as one text."""
+    found = {name: _value(member.variables, name) for name in sorted(names & member.variables.keys())}
+    return repr(found)
+
+
+def _value(variables: dict[str, Any], name: str) -> Any:
+    """The value of a variable; what does not hold an expression is not evaluated."""
+    value = variables[name]
+    if value is None or isinstance(value, (bool, int)) or isinstance(value, str) and "{" not in value:
+        return value
+    try:
+        return Templar(None, variables=variables).template(value)
+    except AnsibleError as error:
+        return error  # unlike any other; the executor will tell of it
+
+
+# -- the question -----------------------------------------------------------------------------------------------------
+
+
+def _questions(batch: Any, group: list[Member], own: Member) -> Iterator[tuple[str, _Question]]:
+    """What the hosts of a group are asked, by their names; without those whose task has ended before."""
+    left = sorted(group, key=lambda member: member is own)  # the batch's own must not end before the others
+    while left and left[0] is not own:
+        captured = _captured(batch, left[0])
+        if captured is not None:
+            if route := _route(captured):
+                asked = ((member.name, _question(route, member, left[0])) for member in left)
+                yield from ((name, question) for name, question in asked if question)
+            return
+        left.pop(0)  # it has its result
+
+
+def _captured(batch: Any, member: Member) -> Captured | None:
+    """The action of a member, ready to ask; None if the task has ended before, with a result."""
+    proscribe_sweep.capturing = True
+    try:
+        _run_inside(batch, member)
+    except Captured as captured:
+        return captured
+    finally:
+        proscribe_sweep.capturing = False
+    return None
+
+
+def _route(captured: Captured) -> _Route | None:
+    """How the hosts are asked that are reached as this one; None if only Ansible's plugin knows how."""
+    action, connection = captured.action, captured.action._connection
+    become = connection.become
+    if type(connection).__module__ != "ansible.plugins.connection.ssh" or not action.can_stream():
+        return None
+    taken: list[tuple[str, bool]] = []
+
+    def take(command: str, in_data: object = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+        taken.append((command, sudoable))
+        return 0, b"", b""
+
+    connection.exec_command = take
+    action._low_level_execute_command(captured.command, in_data=b"-")
+    del connection.exec_command
+    [(remote, sudoable)] = taken
+    password = None
+    if become is not None and become.expect_prompt():
+        text = to_bytes(become.get_option("become_pass", playcontext=connection._play_context))
+
+        def refused(said: bytes) -> str:
+            if become.check_incorrect_password(said):
+                return f"Incorrect {become.name} password"
+            return f"Missing {become.name} password" if become.check_missing_password(said) else ""
+
+        password = Password(text, become.check_password_prompt, become.check_success, refused)
+    given = connection._play_context.password
+    login = given or any(connection.get_option(name) for name in ("password", "pkcs11_provider"))
+    return _Route(action, connection, remote, sudoable, password, bool(login))
+
+
+def _question(route: _Route, member: Member, model: Member) -> _Question | None:
+    """What a host is asked; None if that is another question than that of the `model`, or it has none."""
+    connection, variables = route.connection, member.variables
+    plugins = [("connection", connection._load_name), ("shell", connection._shell._load_name)]
+    plugins += [("become", connection.become._load_name)] if connection.become else []
+    names = _names(*plugins)
+    if member is not model and _values(member, names) != _values(model, names):
+        return None
+    run = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
+    try:
+        observation = route.action.observation(run, member.name, observe_timeout(variables))
+    except AnsibleError:
+        return None
+    address = next((_value(variables, name) for name in ADDRESSES if name in variables), member.name)
+    taken: list[list[bytes]] = []
+
+    def take(client: list[bytes], _data: object, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+        taken.append(client)
+        return 0, b"", b""
+
+    connection.set_option("host", str(address))
+    connection._run = take
+    connection.exec_command(route.remote, in_data=b"-", sudoable=route.sudoable)
+    del connection._run
+    for descriptor in connection.sshpass_pipe or ():  # of a program that will not be started
+        os.close(descriptor)
+    connection.sshpass_pipe = None
+    client = tuple(map(to_bytes, taken[0]))
+    paths = [found[1].decode() for one in client if (found := CONTROL_PATH.fullmatch(one))]
+    path = paths[0] if paths and paths[0].startswith("/") and "%" not in paths[0] else ""
+    return _Question(observation, route, client, path)
+
+
+# -- in threads -------------------------------------------------------------------------------------------------------
+
+
+class _Turn:
+    """A host's turn. Who says nothing is waited for beside the others, so that silent hosts do not hold them up."""
+
+    def __init__(self, turns: Semaphore, silent: Semaphore) -> None:
+        self._turns = self._held = turns
+        self._silent = silent
+
+    def __enter__(self) -> _Turn:
+        self._turns.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.release()
+
+    def step_aside(self) -> None:
+        """Let the next host have the turn, unless too many have done that."""
+        if self._silent.acquire(blocking=False):
+            self._held = self._silent
+            self._turns.release()
+
+
+def _asked(question: _Question, turns: Semaphore, silent: Semaphore) -> Outcome | None:
+    """Ask a host; None if it has to be asked the ordinary way."""
+    with _Turn(turns, silent) as turn:
+        end = time.monotonic() + question.observation.seconds
+        for stream in question.observation.streams():
+            ended = _exchanged(question, stream, end - time.monotonic() + GRACE, turn.step_aside)
+            if ended is None:
+                return None
+            outcome = _ending(question, ended)
+            if outcome is not None:
+                return outcome
+            try:
+                result = question.observation.read(to_text(ended.stdout, errors="surrogate_then_replace"))
+            except Unusable as wrong:
+                result = None
+                if time.monotonic() < end:
+                    return partial(_raised, wrong)
+            if result is not None and not lacks(result):
+                return partial(_answered, result)
+            if time.monotonic() >= end:  # the host has ended it, and would end it again
+                return partial(_cut, f"it took longer than {shown(question.observation.seconds)}")
+    return None
+
+
+def _exchanged(question: _Question, stream: bytes, seconds: float, silent: Callable[[], None]) -> Ended | None:
+    """What a host prints: over the connection that is open, else by `ssh`. None if that needs a password, or was
+    lost.
+    """
+    route, host = question.route, question.observation.host
+    limits = Limits(MOST, seconds)
+    try:
+        if question.path:
+            with contextlib.suppress(NoSession):
+                display.vvv(f"SSH: over {question.path}: {route.remote}", host=host)
+                start = over_connection(question.path, route.remote)
+                ended = exchange(start, stream, limits, route.password, silent)
+                return None if ended.code == LOST else ended
+        if route.login:
+            return None
+        display.vvv(f"SSH: EXEC {shlex.join(map(to_text, question.client))}", host=host)
+        return exchange(by_client(question.client), stream, limits, route.password, silent)
+    except OSError as error:  # of this machine: no descriptors, no processes
+        display.vvv(f"asked the ordinary way: {error}", host=host)
+        return None
+
+
+def _ending(question: _Question, ended: Ended) -> Outcome | None:
+    """What it means that a command ended as it did; None if that is for its answer to say."""
+    if ended.cut:
+        return partial(_cut, ended.cut)
+    if ended.refused:
+        return partial(_raised, AnsibleError(ended.refused))
+    if ended.code == LOST:
+        connection = question.route.connection
+        said = "<error censored due to no log>" if connection._play_context.no_log else to_text(ended.stderr).rstrip()
+        return partial(_raised, AnsibleConnectionFailure(f"Failed to connect to the host via ssh: {said}"))
+    return None
+
+
+def _answered(result: dict[str, Any], _leash: Leash) -> dict[str, Any]:
+    return result
+
+
+def _raised(error: Exception, _leash: Leash) -> dict[str, Any]:
+    raise error
+
+
+def _cut(why: str, leash: Leash) -> dict[str, Any]:
+    leash.cut(why)
+    return {}

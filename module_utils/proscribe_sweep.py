@@ -1,0 +1,236 @@
+"""One process observes many hosts: Ansible's own worker, for a batch of them instead of for one.
+
+Ansible forks a worker for each host of a task. It starts an `ssh`, templates the task, and ends: most of what an
+observation costs the controller. Here the hosts that can be observed over SSH are gathered, and one worker is forked
+for a batch of them (proscribe_batch.py). It asks them all, a number of them at a time (`forks`), and when a host has
+answered it runs Ansible's own executor for this host, in which the action finds the answer instead of asking for it. So
+what becomes of an answer (conditions, results, registered variables, callbacks, the recap) is Ansible's in both ways.
+
+Whatever is unusual goes the ordinary way, by itself: another connection than ssh, a task with a loop, a host that
+answers something else than expected. The batch reports no result for such a host, and a worker is forked for it as
+ever.
+
+This file and proscribe_batch.py use what ansible-core does not promise (tried with 2.19, 2.20 and 2.21): NEEDED, the
+parameters of WorkerProcess, and `_queued_task_cache`, `_pending_results`, `_workers`, `_tqm` of a strategy. Where one
+of those that can be seen beforehand is not there, every host has a worker of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import os
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ansible.executor.process.worker import WorkerProcess
+from ansible.plugins import strategy as strategies
+from ansible.plugins.strategy import StrategyBase
+from proscribe import installation
+from proscribe.reply.output_limits import Leash
+
+SWITCH = "PROSCRIBE_SWEEP"  # an environment variable; "off" forks a worker for each host
+BATCH = 250  # hosts of one process; their variables are in memory until it has started
+PROCESSES = os.cpu_count() or 1
+PAUSE = 0.01  # seconds between two looks at whether a process has ended
+SSH = ("ssh", "ansible.builtin.ssh")
+LINEAR = "ansible.plugins.strategy.linear"
+NEEDED = {
+    StrategyBase: ("_queue_task", "_wait_on_pending_results", "_process_pending_results"),
+    WorkerProcess: ("run", "_run", "_detach", "_term", "_hard_exit"),
+}
+PARAMETERS = {"host", "task", "task_vars", "play_context"}
+# Keywords with which a task is more than one question and its answer.
+UNUSUAL = (
+    "loop",
+    "loop_with",
+    "until",
+    "retries",
+    "delegate_to",
+    "run_once",
+    "async_val",
+    "throttle",
+    "timeout",
+    "debugger",
+)
+
+
+class Member(NamedTuple):
+    """A host that a strategy queues for a task."""
+
+    host: Any
+    task: Any
+    variables: dict[str, Any]
+    play_context: Any
+
+    @property
+    def name(self) -> str:
+        """The name of the host."""
+        return str(self.host.name)
+
+
+# -- what the action is handed ----------------------------------------------------------------------------------------
+
+Outcome = Callable[[Leash], dict[str, Any]]  # returns the answer, or raises what was wrong with it
+
+outcomes: dict[str, Outcome] = {}  # by the names of hosts, until the action has taken them
+capturing = False  # whether the action is to raise Captured instead of asking its host
+
+
+class Captured(BaseException):
+    """The action of a task, just before it would ask its host. It is no Exception, since Ansible's executor makes a
+    result of each of those.
+    """
+
+    def __init__(self, action: Any, command: str) -> None:
+        super().__init__()
+        self.action, self.command = action, command
+
+
+# -- in the process of the strategy -----------------------------------------------------------------------------------
+
+
+class _Gathering:
+    """The hosts of a strategy that wait for their batch, and the batches that have started."""
+
+    def __init__(self) -> None:
+        self.members: list[Member] = []
+        self.batches: dict[str, list[Member]] = {}  # by the host whose worker observes them
+        self.waiting: set[str] = set()  # hosts of batches that have no result yet
+
+
+class _Batch(NamedTuple):
+    """The batch whose worker is made now."""
+
+    members: list[Member]
+    width: int  # how many hosts are asked at a time
+
+
+_gatherings: weakref.WeakKeyDictionary[StrategyBase, _Gathering] = weakref.WeakKeyDictionary()
+_ansible: dict[str, Callable[..., Any]] = {}  # the methods of a strategy that ours stand for
+_making: list[_Batch] = []
+_processes: list[WorkerProcess] = []
+
+
+class Worker(WorkerProcess):  # type: ignore[misc] # Ansible's classes have no types
+    """Ansible's worker, which may have a batch of hosts to observe before its own."""
+
+    def __init__(self, **named: Any) -> None:
+        super().__init__(**named)
+        self.named = named
+        self.batch = _making.pop() if _making else None
+        if self.batch is not None:
+            _processes.append(self)
+
+    def _run(self) -> None:
+        if self.batch is not None:
+            from proscribe_batch import observe  # the strategy's process has no need of it
+
+            observe(self, self.batch.members, self.batch.width)
+        super()._run()
+
+
+def install() -> None:
+    """Have the strategies of this process gather hosts, where that can be."""
+    if os.environ.get(SWITCH) == "off" or strategies.WorkerProcess is not WorkerProcess:
+        return
+    there = all(hasattr(owner, name) for owner, names in NEEDED.items() for name in names)
+    if not there or not inspect.signature(WorkerProcess.__init__).parameters.keys() >= PARAMETERS:
+        return
+    strategies.WorkerProcess = Worker
+    for method in (_queue_task, _wait_on_pending_results, _process_pending_results):
+        _ansible[method.__name__] = original = getattr(StrategyBase, method.__name__)
+        setattr(StrategyBase, method.__name__, functools.wraps(original)(method))
+
+
+def _queue_task(self: Any, host: Any, task: Any, task_vars: dict[str, Any], play_context: Any) -> None:
+    member = Member(host, task, task_vars, play_context)
+    if not _suits(self, member):
+        _ansible["_queue_task"](self, *member)
+        return
+    gathering = _gatherings.setdefault(self, _Gathering())
+    gathering.members.append(member)
+    self._pending_results += 1  # else the strategy would not wait
+    if len(gathering.members) >= BATCH:
+        _start(self, gathering)
+
+
+def _wait_on_pending_results(self: Any, iterator: Any) -> Any:
+    if gathering := _gatherings.get(self):
+        _start(self, gathering)
+    return _ansible["_wait_on_pending_results"](self, iterator)
+
+
+def _process_pending_results(self: Any, iterator: Any, *args: Any, **named: Any) -> Any:
+    results = _ansible["_process_pending_results"](self, iterator, *args, **named)
+    gathering = _gatherings.get(self)
+    if gathering is not None and gathering.batches:
+        for result in results:
+            name = str(result.host.name)
+            gathering.waiting.discard(name)
+            # The result of the host whose worker it was is the last: who has none now is asked the ordinary way.
+            for member in gathering.batches.pop(name, ()):
+                if member.name in gathering.waiting:
+                    gathering.waiting.discard(member.name)
+                    self._pending_results -= 1
+                    _ansible["_queue_task"](self, *member)
+    return results
+
+
+def _suits(strategy: Any, member: Member) -> bool:
+    """Whether a host may be observed with others."""
+    task, variables = member.task, member.variables
+    return (
+        task.action == installation.called("compliance_state")
+        and type(strategy).__module__ == LINEAR
+        and not any(getattr(task, keyword) for keyword in UNUSUAL)
+        and variables.get("ansible_connection", task.connection) in SSH
+        and member.name not in _stored(variables)
+    )
+
+
+def _stored(variables: dict[str, Any]) -> Any:
+    """The hosts that a program of their own audits, over which an account that is not root has no other right."""
+    run = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
+    return run.get("audit_stored", ()) if run.get("mode") == "audit" else ()
+
+
+def _start(strategy: Any, gathering: _Gathering) -> None:
+    """Start the worker of the hosts that were gathered."""
+    members, gathering.members = gathering.members, []
+    if not members:
+        return
+    own, *others = members
+    if others:
+        batches = min(PROCESSES, -(-len(strategy._hosts_cache) // BATCH))
+        while len(_alive()) >= batches:
+            time.sleep(PAUSE)
+        _making.append(_Batch(members, max(1, len(strategy._workers) // batches)))
+        gathering.batches[own.name] = others
+        for member in others:
+            # What Ansible's own method does for a host, but for its worker.
+            strategy._queued_task_cache[(member.name, member.task._uuid)] = {
+                "host": member.host,
+                "task": member.task,
+                "task_vars": member.variables,
+                "play_context": member.play_context,
+            }
+            strategy._tqm.send_callback("v2_runner_on_start", member.host, member.task)
+            gathering.waiting.add(member.name)
+    strategy._pending_results -= 1
+    _ansible["_queue_task"](strategy, *own)
+
+
+def _alive() -> list[WorkerProcess]:
+    """The workers of batches that have not ended."""
+
+    def runs(process: WorkerProcess) -> bool:
+        with contextlib.suppress(ValueError):  # it was closed, which Ansible does with one that has ended
+            return bool(process.is_alive())
+        return False
+
+    _processes[:] = filter(runs, _processes)
+    return _processes
