@@ -19,6 +19,8 @@ from patience import LONGEST
 
 COMPONENTS = "main contrib non-free non-free-firmware"
 CACHE = "/var/cache/apt/archives"
+# What a desktop had and a package needs, once an administrator has removed that desktop: an agent for polkit.
+ELSE = ("lxpolkit",)
 LIMIT = 12 * LONGEST  # seconds for the installation of some thousand packages
 # In a container that is only filled, no service starts, no disk is waited for, and no Python module is compiled, which
 # is most of the work of an installation.
@@ -125,6 +127,7 @@ class Archives:
     def fill(self, names: Collection[str], restricted: AbstractSet[str], image: str) -> Image:
         """Install these packages and make the image. What came with them is known by `restricted`, all names."""
         self.sh('apt-get -q --yes --no-install-recommends install "$@"', *sorted(names))
+        self.sh('apt-get -q --yes --no-install-recommends --download-only install "$@"', *ELSE)
         installed = set(self.sh("dpkg-query -W -f '${Package}\\n'").split())
         self.sh(FINISH)
         podman("commit", "--quiet", self.name, image, timeout=LIMIT)
