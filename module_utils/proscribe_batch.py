@@ -50,7 +50,6 @@ MORE = frozenset(
 )
 # Keywords that decide how a host is reached and what it is asked.
 KEYWORDS = (
-    "when",
     "args",
     "become",
     "become_user",
@@ -63,17 +62,22 @@ KEYWORDS = (
 )
 CONTROL_PATH = re.compile(rb'controlpath[ =]"?([^"]*)"?', re.IGNORECASE)
 
+# What ssh's plugin says where `ssh` has no connection and there was something to be written.
+UNREACHABLE = 'Data could not be sent to remote host "{}". Make sure this host can be reached over ssh'
+
 display = Display()
 
 
-class _Inside(WorkerProcess):  # type: ignore[misc] # Ansible's classes have no types
+class _Inside(WorkerProcess):
     """Ansible's worker of a member, which runs in the process of the batch."""
 
-    def __init__(self, batch: Any, member: Member) -> None:
-        # Workers finalise their task in place: it is theirs alone, as it is after a fork.
+    def __init__(self, batch: Any, member: Member, model: Any) -> None:
         self._term = batch._term
+        # Workers evaluate their task in place: it is theirs alone, as it is after a fork.
         task = member.task.copy(exclude_parent=True, exclude_tasks=True)
         task._parent = member.task._parent
+        for keyword in KEYWORDS if model is not None else ():
+            setattr(task, keyword, getattr(model, keyword))  # an expression costs more than all else of a task
         super().__init__(
             **{
                 **batch.named,
@@ -91,12 +95,14 @@ class _Inside(WorkerProcess):  # type: ignore[misc] # Ansible's classes have no 
         raise  # noqa: PLE0704 - it is called where an exception is handled
 
 
-def _run_inside(batch: Any, member: Member) -> None:
-    """Run Ansible's executor for a member; it sends the result."""
+def _run_inside(batch: Any, member: Member, model: Any = None) -> None:
+    """Run Ansible's executor for a member; it sends the result. `model` is a task that is evaluated, whose keywords the
+    member's has too.
+    """
     host = member.host
     variables, groups = host.vars, host.groups
     try:
-        _Inside(batch, member).run()
+        _Inside(batch, member, model).run()
     finally:
         host.vars, host.groups = variables, groups  # a worker empties them, for the way to the strategy
 
@@ -117,6 +123,7 @@ class _Question(NamedTuple):
 
     observation: Observation
     route: _Route
+    address: str
     client: tuple[bytes, ...]  # `ssh` with all its arguments
     path: str  # of the connection that is kept open; "" for none
 
@@ -132,14 +139,14 @@ def observe(batch: Any, members: Sequence[Member], width: int) -> None:
         if not questions:
             return
         with ThreadPoolExecutor(min(len(questions), width + SILENT)) as pool:
-            asking = {pool.submit(_asked, question, turns, silent): name for name, question in questions.items()}
+            asking = {pool.submit(_answer, question, turns, silent): name for name, question in questions.items()}
             by_name = {member.name: member for member in members}
             for done in as_completed(asking):
                 outcome, name = done.result(), asking[done]
                 if outcome is not None:
                     outcomes[name] = outcome
                     if name != own.name:
-                        _run_inside(batch, by_name[name])
+                        _run_inside(batch, by_name[name], questions[name].route.action._task)
     except Exception as error:  # whatever it was, the ordinary way may be free of it
         display.warning(f"hosts are observed one by one, which takes longer: {type(error).__name__}: {error}")
 
@@ -204,8 +211,8 @@ def _questions(batch: Any, group: list[Member], own: Member) -> Iterator[tuple[s
         captured = _captured(batch, left[0])
         if captured is not None:
             if route := _route(captured):
-                asked = ((member.name, _question(route, member, left[0])) for member in left)
-                yield from ((name, question) for name, question in asked if question)
+                made = ((member.name, _question(route, member, left[0])) for member in left)
+                yield from ((name, question) for name, question in made if question)
             return
         left.pop(0)  # it has its result
 
@@ -248,6 +255,8 @@ def _route(captured: Captured) -> _Route | None:
             return f"Missing {become.name} password" if become.check_missing_password(said) else ""
 
         password = Password(text, become.check_password_prompt, become.check_success, refused)
+    if connection.get_option("reconnection_retries"):
+        return None
     given = connection._play_context.password
     login = given or any(connection.get_option(name) for name in ("password", "pkcs11_provider"))
     return _Route(action, connection, remote, sudoable, password, bool(login))
@@ -266,14 +275,14 @@ def _question(route: _Route, member: Member, model: Member) -> _Question | None:
         observation = route.action.observation(run, member.name, observe_timeout(variables))
     except AnsibleError:
         return None
-    address = next((_value(variables, name) for name in ADDRESSES if name in variables), member.name)
+    address = str(next((_value(variables, name) for name in ADDRESSES if name in variables), member.name))
     taken: list[list[bytes]] = []
 
     def take(client: list[bytes], _data: object, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         taken.append(client)
         return 0, b"", b""
 
-    connection.set_option("host", str(address))
+    connection.set_option("host", address)
     connection._run = take
     connection.exec_command(route.remote, in_data=b"-", sudoable=route.sudoable)
     del connection._run
@@ -283,14 +292,14 @@ def _question(route: _Route, member: Member, model: Member) -> _Question | None:
     client = tuple(map(to_bytes, taken[0]))
     paths = [found[1].decode() for one in client if (found := CONTROL_PATH.fullmatch(one))]
     path = paths[0] if paths and paths[0].startswith("/") and "%" not in paths[0] else ""
-    return _Question(observation, route, client, path)
+    return _Question(observation, route, address, client, path)
 
 
 # -- in threads -------------------------------------------------------------------------------------------------------
 
 
 class _Turn:
-    """A host's turn. Who says nothing is waited for beside the others, so that silent hosts do not hold them up."""
+    """A host's turn. A connection that takes long is waited for beside the others: silent hosts do not hold them up."""
 
     def __init__(self, turns: Semaphore, silent: Semaphore) -> None:
         self._turns = self._held = turns
@@ -310,12 +319,17 @@ class _Turn:
             self._turns.release()
 
 
-def _asked(question: _Question, turns: Semaphore, silent: Semaphore) -> Outcome | None:
+def _answer(question: _Question, turns: Semaphore, silent: Semaphore) -> Outcome | None:
     """Ask a host; None if it has to be asked the ordinary way."""
     with _Turn(turns, silent) as turn:
+
+        def unconnected() -> None:
+            if not (question.path and os.path.exists(question.path)):  # `ssh` makes it once it is connected
+                turn.step_aside()
+
         end = time.monotonic() + question.observation.seconds
         for stream in question.observation.streams():
-            ended = _exchanged(question, stream, end - time.monotonic() + GRACE, turn.step_aside)
+            ended = _exchanged(question, stream, end - time.monotonic() + GRACE, unconnected)
             if ended is None:
                 return None
             outcome = _ending(question, ended)
@@ -363,9 +377,8 @@ def _ending(question: _Question, ended: Ended) -> Outcome | None:
     if ended.refused:
         return partial(_raised, AnsibleError(ended.refused))
     if ended.code == LOST:
-        connection = question.route.connection
-        said = "<error censored due to no log>" if connection._play_context.no_log else to_text(ended.stderr).rstrip()
-        return partial(_raised, AnsibleConnectionFailure(f"Failed to connect to the host via ssh: {said}"))
+        said = to_text(ended.stderr)
+        return partial(_raised, AnsibleConnectionFailure(f"{UNREACHABLE.format(question.address)}: {said}"))
     return None
 
 

@@ -23,10 +23,11 @@ import inspect
 import os
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from ansible.executor.process.worker import WorkerProcess
+from ansible.playbook.handler import Handler
 from ansible.plugins import strategy as strategies
 from ansible.plugins.strategy import StrategyBase
 from proscribe import installation
@@ -115,7 +116,7 @@ _making: list[_Batch] = []
 _processes: list[WorkerProcess] = []
 
 
-class Worker(WorkerProcess):  # type: ignore[misc] # Ansible's classes have no types
+class Worker(WorkerProcess):
     """Ansible's worker, which may have a batch of hosts to observe before its own."""
 
     def __init__(self, **named: Any) -> None:
@@ -176,8 +177,25 @@ def _process_pending_results(self: Any, iterator: Any, *args: Any, **named: Any)
                 if member.name in gathering.waiting:
                     gathering.waiting.discard(member.name)
                     self._pending_results -= 1
-                    _ansible["_queue_task"](self, *member)
+                    with _started(self._tqm):
+                        _ansible["_queue_task"](self, *member)
     return results
+
+
+@contextlib.contextmanager
+def _started(manager: Any) -> Iterator[None]:
+    """Callbacks know of a host already that its task has started."""
+    send = manager.send_callback
+
+    def quietly(name: str, *args: Any, **named: Any) -> None:
+        if name != "v2_runner_on_start":
+            send(name, *args, **named)
+
+    manager.send_callback = quietly
+    try:
+        yield
+    finally:
+        del manager.send_callback
 
 
 def _suits(strategy: Any, member: Member) -> bool:
@@ -186,6 +204,7 @@ def _suits(strategy: Any, member: Member) -> bool:
     return (
         task.action == installation.called("compliance_state")
         and type(strategy).__module__ == LINEAR
+        and not isinstance(task, Handler)
         and not any(getattr(task, keyword) for keyword in UNUSUAL)
         and variables.get("ansible_connection", task.connection) in SSH
         and member.name not in _stored(variables)

@@ -37,12 +37,14 @@ Start = Callable[[tuple[int, int, int]], Running]  # with its standard input, ou
 
 
 class Password(NamedTuple):
-    """How a command asks for a password, as one of Ansible's become plugins knows it, and the password."""
+    """A password, and what is printed where it is required, accepted or refused, as a become plugin of Ansible's knows
+    it.
+    """
 
     text: bytes
-    asked: Callable[[bytes], bool]
-    accepted: Callable[[bytes], bool]
-    refused: Callable[[bytes], str]  # why; "" if it was not
+    is_prompt: Callable[[bytes], bool]
+    is_accepted: Callable[[bytes], bool]
+    refusal: Callable[[bytes], str]  # why it was refused; "" if it was not
 
 
 class Ended(NamedTuple):
@@ -203,13 +205,13 @@ class _Conversation:
 
     def _escalate(self, password: Password) -> None:
         """Find out whether the password is asked for, was taken, or was not."""
-        said = b"".join(self._out), self._err
-        if any(map(password.accepted, said)):
+        printed = b"".join(self._out), self._err
+        if any(map(password.is_accepted, printed)):
             self.all_due = True
             self.due = memoryview(bytes(self.due) + self._data)
-        elif self.refused or (why := next(filter(None, map(password.refused, said)), "")):
-            self.refused = self.refused or why
-        elif not self._given and any(map(password.asked, said)):
+        elif refusal := next(filter(None, map(password.refusal, printed)), ""):
+            self.refused = refusal
+        elif not self._given and any(map(password.is_prompt, printed)):
             self._given = True
             self.due = memoryview(password.text + b"\n")
 

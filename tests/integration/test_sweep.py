@@ -1,0 +1,214 @@
+"""Many hosts observed by one process, over real SSH: the same records, results, recap and exit code as with a worker of
+Ansible's for each host (PROSCRIBE_SWEEP=off).
+
+One real host stands for all of them. Each name of the inventory reaches it in another of the ways that inventories
+describe, or does not reach it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from conftest import require_root, require_tool
+from machines import ANSIBLE, PROJECT, TOOLS, Machine, machines
+from patience import LONGEST
+
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+
+# bob's and carol's sudo asks for a password, and bob's shell talks.
+PREPARE = """\
+set -eu
+for user in bob carol; do
+    useradd --create-home --shell /bin/bash $user
+    echo $user:secret | chpasswd
+    echo "$user ALL=(ALL) ALL" >/etc/sudoers.d/$user
+done
+for user in bob carol admin; do
+    install -d -o $user -g $user -m 700 /home/$user/.ssh
+    install -o $user -g $user -m 600 /root/.ssh/authorized_keys /home/$user/.ssh/authorized_keys
+done
+printf 'echo Welcome; printf "{ not: json, proscribe-answer:{} "\\n%s\\n' "$(cat /home/bob/.bashrc)" >/home/bob/.bashrc
+echo "MaxStartups 200" >/etc/ssh/sshd_config.d/many.conf
+systemctl reload ssh
+mkdir -p /opt/other
+cp /usr/bin/python3.13 /opt/other/python
+"""
+# Another's callback, which has every event: it stands for ARA, json, and what a controller shows.
+CALLBACK = """
+import json, os
+from ansible.plugins.callback import CallbackBase
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "events"
+
+    def _note(self, kind, result):
+        shown = {key: value for key, value in result.result.items() if key not in ("record", "exception")}
+        action = str(result.task.action)
+        if action == "compliance_state":
+            self._write(kind, result.host.get_name(), json.loads(json.dumps(shown, default=str)))
+
+    def _write(self, *event):
+        with open(os.environ["EVENTS"], "a") as stream:
+            stream.write(json.dumps(event) + "\\n")
+
+    def v2_runner_on_start(self, host, task):
+        if str(task.action) == "compliance_state":
+            self._write("start", host.get_name(), {})
+
+    def v2_runner_on_ok(self, result):
+        self._note("ok", result)
+
+    def v2_runner_on_failed(self, result, ignore_errors=False):
+        self._note("failed", result)
+
+    def v2_runner_on_unreachable(self, result):
+        self._note("unreachable", result)
+
+    def v2_playbook_on_stats(self, stats):
+        for host in sorted(stats.processed):
+            self._write("recap", host, stats.summarize(host))
+"""
+PASSING = ("checked_at", "duration_ms", "logged_in", "full_scan", "host")  # another at every observation
+
+
+class Ended(NamedTuple):
+    """How a run ended: its exit code, what it printed, the records by host, and the events that others had."""
+
+    code: int
+    printed: str
+    records: dict[str, Any]
+    events: list[tuple[str, str, Any]]
+
+    def of(self, kind: str) -> dict[str, Any]:
+        """The events of a kind, by host; one for each."""
+        found = [(host, value) for name, host, value in self.events if name == kind]
+        assert len(found) == len(dict(found)), found
+        return dict(found)
+
+
+class Controller:
+    """An inventory of that host's many names, and runs over it."""
+
+    def __init__(self, host: Machine, directory: Path) -> None:
+        self.host, self.directory = host, directory
+        (directory / "callbacks").mkdir()
+        (directory / "callbacks/events.py").write_text(CALLBACK)
+        ssh = " ".join(["-F none", *host._ssh_options()])
+        jump = f"ssh -F none {' '.join(host._ssh_options())} -W %h:%p root@{host.address}"
+        self.names: dict[str, dict[str, Any]] = {
+            **{f"root{number}": {} for number in range(4)},
+            "gated": {"proscribe_compliance_gate": "noncompliant"},
+            "admin": {"ansible_user": "admin"},
+            "admin-template": {"ansible_user": "{{ account }}", "account": "admin"},
+            "bob": {"ansible_user": "bob", "ansible_become_password": "secret"},
+            "carol": {"ansible_user": "carol", "ansible_become_password": "{{ word }}", "word": "secret"},
+            "wrong-password": {"ansible_user": "carol", "ansible_become_password": "guess"},
+            "no-password": {"ansible_user": "carol"},
+            "address-template": {"ansible_host": "{{ place }}", "place": host.address},
+            "other-python": {"ansible_python_interpreter": "/opt/other/python"},
+            "no-python": {"ansible_python_interpreter": "/nosuch/python"},
+            "no-pipelining": {"ansible_pipelining": False},
+            "alone": {"ansible_ssh_args": "-o ControlMaster=no -o ControlPath=none"},
+            "own-path": {"ansible_ssh_extra_args": f"-o ControlPath={directory}/%r-%h-%p"},
+            "jump": {"ansible_ssh_extra_args": f"-o ProxyCommand='{jump}'"},
+            "refused": {"ansible_port": 1},
+            "module": {"ansible_connection": "ansible.legacy.ssh"},
+        }
+        common = {
+            "ansible_host": host.address,
+            "ansible_user": "root",
+            "ansible_ssh_common_args": ssh,
+            "proscribe_controls": {"apps": "audit", "browser": "audit", "firewall": "off", "dns": "audit"},
+            "proscribe_history": "off",
+        }
+        inventory = {"all": {"hosts": self.names, "vars": common}}
+        (directory / "inventory.yml").write_text(json.dumps(inventory))
+
+    def run(self, *options: str, **environment: str) -> Ended:
+        """An audit of all of them."""
+        events = self.directory / "events"
+        events.write_text("")
+        reports = self.directory / "reports"
+        rest = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
+        own = {
+            "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
+            "ANSIBLE_CALLBACK_PLUGINS": f"{self.directory}/callbacks:{PROJECT}/callback_plugins",
+            "ANSIBLE_CALLBACKS_ENABLED": "events,proscribe_report",
+            "EVENTS": str(events),
+            "PROSCRIBE_REPORTS": str(reports),
+        }
+        command = [f"{ANSIBLE}-playbook", str(PROJECT / "playbooks/audit.yml"), "-i"]
+        done = subprocess.run(
+            [*command, str(self.directory / "inventory.yml"), *options],
+            env={**rest, **own, **environment},
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=LONGEST,
+        )
+        lines = (reports / "latest/hosts.jsonl").read_text().splitlines()
+        records = {record["host"]: record for record in map(json.loads, lines)}
+        lasting = {
+            host: {key: value for key, value in record.items() if key not in PASSING}
+            for host, record in records.items()
+        }
+        found = [tuple(json.loads(line)) for line in events.read_text().splitlines()]
+        return Ended(done.returncode, done.stdout + done.stderr, lasting, found)
+
+
+@pytest.fixture(scope="module")
+def controller() -> Iterator[Controller]:
+    require_root()
+    for tool in TOOLS:
+        require_tool(tool)
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        machines("proscribe-test-sweep", "198.18.223", Path(directory), 1) as (machine,),
+    ):
+        machine.run("sh", "-c", PREPARE)
+        yield Controller(machine, Path(directory))
+
+
+@pytest.fixture(scope="module")
+def one_by_one(controller: Controller) -> Ended:
+    """A run with a worker for each host: what all others are compared with."""
+    return controller.run(PROSCRIBE_SWEEP="off")
+
+
+def same(found: Ended, expected: Ended) -> None:
+    """What has to be the same in both ways."""
+    assert found.records == expected.records
+    for kind in ("ok", "failed", "unreachable", "recap"):
+        assert found.of(kind) == expected.of(kind), kind
+    assert found.of("start").keys() == expected.of("start").keys()
+    assert found.code == expected.code
+
+
+def test_what_is_expected_of_each_host(one_by_one):
+    failed, unreachable = one_by_one.of("failed"), one_by_one.of("unreachable")
+    assert failed.keys() == {"gated", "wrong-password", "no-password", "no-python"}
+    assert "Incorrect sudo password" in failed["wrong-password"]["msg"]
+    assert "Missing sudo password" in failed["no-password"]["msg"]
+    assert unreachable.keys() == {"refused"}
+    states = {host: record["state"] for host, record in one_by_one.records.items()}
+    unknown = {host for host, state in states.items() if state == "unknown"}
+    assert unknown == {"wrong-password", "no-password", "no-python", "refused"}
+    assert set(states.values()) == {"unknown", "noncompliant"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [(), ("--forks", "1"), ("--check", "--diff"), ("-vvv",)],
+    ids=lambda options: " ".join(options) or "as it is",
+)
+def test_one_process_reports_what_a_worker_for_each_host_does(controller, one_by_one, options):
+    same(controller.run(*options), one_by_one)

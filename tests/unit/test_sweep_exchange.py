@@ -1,0 +1,205 @@
+"""One command on one host: what is written and read, and what ends it early. The commands are real; the host is this
+machine's shell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.sweep import exchange as exchanges
+from proscribe.sweep.exchange import Ended, Limits, Password, by_client, exchange, over_connection
+from proscribe.sweep.multiplexing import EXIT, FAILURE, HELLO, LOST, OPENED, NoSession
+
+LIMITS = Limits(1 << 20, 30)
+SUDO = """
+printf 'prompt:' >&2
+read -r word
+if [ "$word" = secret ]; then echo accepted; cat; else echo 'Sorry, try again' >&2; sleep 60; fi
+"""
+
+
+def shell(script: str, data: bytes = b"", limits: Limits = LIMITS, password: Password | None = None) -> Ended:
+    return exchange(by_client([b"/bin/sh", b"-c", script.encode()]), data, limits, password)
+
+
+def known(text: bytes) -> Password:
+    return Password(
+        text,
+        lambda printed: b"prompt:" in printed,
+        lambda printed: b"accepted" in printed,
+        lambda printed: "Incorrect password" if b"Sorry" in printed else "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "data", "expected"),
+    [
+        ("cat; exit 7", b"in", Ended(7, b"in", b"")),
+        ("echo out; echo err >&2", b"", Ended(0, b"out\n", b"err\n")),
+        ("exit 3", b"x" * 300_000, Ended(3, b"", b"")),  # it does not read what is written
+        ("exec <&-; echo early", b"x" * 300_000, Ended(0, b"early\n", b"")),
+        ("cat | wc -c", b"x" * 300_000, Ended(0, b"300000\n", b"")),
+        ("kill -9 $$", b"", Ended(-9, b"", b"")),
+        ("(sleep 60 >/dev/null &) ; echo over", b"", Ended(0, b"over\n", b"")),  # its errors stay open: ControlPersist
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_a_command_prints_and_how_it_ends(script, data, expected):
+    assert shell(script, data) == expected
+
+
+@given(st.binary(max_size=200_000))
+def test_every_byte_goes_there_and_comes_back(data):
+    assert shell("cat", data).stdout == data
+
+
+@pytest.mark.parametrize(
+    ("script", "limits", "why"),
+    [
+        ("yes", Limits(2 << 20, 30), "it answered with more than 2 MiB"),
+        ("yes >&2", Limits(2 << 20, 30), "it answered with more than 2 MiB"),
+        ("sleep 60", Limits(1 << 20, 0.3), "it took longer than"),
+        ("exec >&-; sleep 60", Limits(1 << 20, 0.3), "it took longer than"),
+        ("while :; do echo x; sleep 0.05; done", Limits(1 << 20, 0.3), "it took longer than"),
+    ],
+)
+def test_what_goes_over_a_limit_is_ended(script, limits, why):
+    assert shell(script, b"", limits).cut.startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("script", "word", "expected"),
+    [
+        (SUDO, b"secret", Ended(0, b"accepted\ndata", b"prompt:")),
+        (SUDO, b"guess", Ended(-1, b"", b"prompt:Sorry, try again\n", refused="Incorrect password")),
+        ("echo accepted; cat", b"secret", Ended(0, b"accepted\ndata", b"")),  # none was needed, so none was written
+        ("cat >/dev/null; exit 1", b"secret", Ended(-1, b"", b"", cut="it took longer than")),  # it never asks
+    ],
+)
+def test_a_password_is_written_when_it_is_asked_for_and_the_data_when_it_was_taken(script, word, expected):
+    ended = shell(script, b"data", Limits(1 << 20, 30 if not expected.cut else 0.5), known(word))
+    assert ended._replace(cut=ended.cut[: len(expected.cut)]) == expected
+
+
+def test_a_host_that_says_nothing_is_called_silent_once(monkeypatch):
+    monkeypatch.setattr(exchanges, "QUIET", 0.01)
+    calls: list[int] = []
+    exchange(by_client([b"/bin/sh", b"-c", b"sleep 0.5; echo x"]), b"", LIMITS, silent=lambda: calls.append(1))
+    assert calls == [1]
+
+
+# -- over a connection that is open -----------------------------------------------------------------------------------
+
+Answers = Callable[[socket.socket], None]
+
+
+@contextlib.contextmanager
+def connection(answers: Answers) -> Iterator[str]:
+    """What keeps a connection, in the hands of somebody else."""
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listening:
+        path = str(Path(directory) / "c")
+        listening.bind(path)
+        listening.listen()
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                client = listening.accept()[0]
+                with client:
+                    answers(client)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield path
+        thread.join(10)
+
+
+def packet(*numbers: int, rest: bytes = b"") -> bytes:
+    content = struct.pack(f">{len(numbers)}I", *numbers) + rest
+    return struct.pack(">I", len(content)) + content
+
+
+def taken(client: socket.socket) -> tuple[bytes, list[int]]:
+    """The command that a client sends, and the descriptors that come with it."""
+    client.recv(12, socket.MSG_WAITALL)
+    client.sendall(packet(HELLO, 4))
+    length = struct.unpack(">I", client.recv(4, socket.MSG_WAITALL))[0]
+    content = client.recv(length, socket.MSG_WAITALL)  # and no further: descriptors come with the bytes that follow
+    descriptors = [descriptor for _ in range(3) for descriptor in socket.recv_fds(client, 1, 1)[1]]
+    return content, descriptors
+
+
+def runs(*answers: bytes, prints: bytes = b"") -> Answers:
+    """One that takes the command, prints something as its output, and answers this."""
+
+    def answer(client: socket.socket) -> None:
+        _, (stdin, stdout, stderr) = taken(client)
+        client.sendall(answers[0])
+        os.write(stdout, prints)
+        for descriptor in (stdin, stdout, stderr):
+            os.close(descriptor)
+        for rest in answers[1:]:
+            client.sendall(rest)
+
+    return answer
+
+
+def test_a_command_runs_over_a_connection_and_ends_with_its_exit_code():
+    commands: list[bytes] = []
+
+    def answer(client: socket.socket) -> None:
+        command, (stdin, stdout, stderr) = taken(client)
+        commands.append(command)
+        client.sendall(packet(OPENED, 1, 5))
+        os.write(stdout, os.read(stdin, 100).upper())
+        for descriptor in (stdin, stdout, stderr):
+            os.close(descriptor)
+        client.sendall(packet(EXIT, 5, 9))
+
+    with connection(answer) as path:
+        assert exchange(over_connection(path, "do it"), b"data", LIMITS) == Ended(9, b"DATA", b"")
+    assert commands[0].endswith(b"\x00\x00\x00\x05do it")
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        lambda client: None,
+        lambda client: client.sendall(packet(HELLO, 3)),
+        lambda client: client.sendall(packet(OPENED, 4)),
+        lambda client: client.sendall(b"\xff\xff\xff\xff" + b"x" * 1000),
+        lambda client: client.sendall(b"\0\0\0\1x"),
+        lambda client: client.sendall(b"\0\0\0\0"),
+        runs(packet(FAILURE, 1, rest=b"\0\0\0\2no")),
+        runs(packet(77, 1)),
+    ],
+)
+def test_a_connection_that_takes_no_command_is_none(answers):
+    with connection(answers) as path, pytest.raises(NoSession):
+        exchange(over_connection(path, "x"), b"", LIMITS)
+
+
+def test_there_may_be_nothing_at_the_path(tmp_path):
+    with pytest.raises(NoSession, match="No such file"):
+        exchange(over_connection(str(tmp_path / "nosuch"), "x"), b"", LIMITS)
+
+
+@pytest.mark.parametrize("rest", [b"", b"\0\0\0\1x", packet(EXIT), packet(77, 1)])
+def test_a_connection_that_is_lost_is_reported_as_ssh_does(rest):
+    with connection(runs(packet(OPENED, 1, 5), rest, prints=b"half")) as path:
+        assert exchange(over_connection(path, "x"), b"", LIMITS) == Ended(LOST, b"half", b"")
+
+
+@given(st.binary(max_size=300))
+def test_whatever_is_at_the_other_end_of_the_socket_ends_the_conversation(said):
+    with connection(lambda client: client.sendall(said)) as path, contextlib.suppress(NoSession):
+        assert exchange(over_connection(path, "x"), b"", LIMITS).code == LOST
