@@ -134,6 +134,7 @@ class Fleet:
 
     def __init__(self, directory: Path, port: int) -> None:
         self.directory, self.port = directory, port
+        self.more: dict[str, str] = {}  # of the environment
         self.inventory()
 
     def inventory(self, count: int = 4, **variables: Any) -> None:
@@ -179,7 +180,7 @@ class Fleet:
         child = subprocess.Popen(
             [ansible, str(PROJECT / f"playbooks/{playbook}.yml"), "-i", str(self.directory / "fleet"), *options],
             cwd=PROJECT,
-            env={**rest, **more, "PATH": path, "PROSCRIBE_EXIT_FILE": str(exit_file)},
+            env={**rest, **more, **self.more, "PATH": path, "PROSCRIBE_EXIT_FILE": str(exit_file)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
