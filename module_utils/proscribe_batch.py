@@ -355,7 +355,7 @@ def _exchanged(question: _Question, stream: bytes, seconds: float, silent: Calla
     route, host = question.route, question.observation.host
     limits = Limits(MOST, seconds)
     try:
-        if question.path:
+        if os.path.exists(question.path):
             with contextlib.suppress(NoSession):
                 display.vvv(f"SSH: over {question.path}: {route.remote}", host=host)
                 start = over_connection(question.path, route.remote)

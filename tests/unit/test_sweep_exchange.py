@@ -10,12 +10,14 @@ import socket
 import struct
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from proscribe.reply.output_limits import Leash
 from proscribe.sweep import exchange as exchanges
 from proscribe.sweep.exchange import Ended, Limits, Password, by_client, exchange, over_connection
 from proscribe.sweep.multiplexing import EXIT, FAILURE, HELLO, LOST, OPENED, NoSession
@@ -203,3 +205,14 @@ def test_a_connection_that_is_lost_is_reported_as_ssh_does(rest):
 def test_whatever_is_at_the_other_end_of_the_socket_ends_the_conversation(said):
     with connection(lambda client: client.sendall(said)) as path, contextlib.suppress(NoSession):
         assert exchange(over_connection(path, "x"), b"", LIMITS).code == LOST
+
+
+def test_the_leash_of_another_host_does_not_end_this_one():
+    """The executor of one host is on a leash while threads ask others."""
+    done: list[Ended] = []
+    with Leash(1 << 20, 30):
+        thread = threading.Thread(target=lambda: done.append(shell("sleep 1; echo x")))
+        thread.start()
+        time.sleep(0.3)
+    thread.join()
+    assert done == [Ended(0, b"x\n", b"")]

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
-import subprocess
 import time
 from collections.abc import Callable, Sequence
+from subprocess import Popen, TimeoutExpired  # by their names: a leash of another thread's stands in subprocess itself
 from typing import NamedTuple, Protocol
 
 from ..duration import shown
@@ -71,13 +71,13 @@ class Client:
 
     def __init__(self, command: Sequence[bytes], descriptors: tuple[int, int, int]) -> None:
         stdin, stdout, stderr = descriptors
-        self._process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr)
+        self._process = Popen(command, stdin=stdin, stdout=stdout, stderr=stderr)
 
     def exit_code(self, timeout: float) -> int:
         """What it ended with. Raises TimeoutError."""
         try:
             return self._process.wait(timeout)
-        except subprocess.TimeoutExpired as late:
+        except TimeoutExpired as late:
             raise TimeoutError from late
 
     def close(self) -> None:
