@@ -10,13 +10,13 @@ import socket
 import struct
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import until
 from proscribe.reply.output_limits import Leash
 from proscribe.sweep import exchange as exchanges
 from proscribe.sweep.exchange import Ended, Limits, Password, by_client, exchange, over_connection
@@ -207,12 +207,15 @@ def test_whatever_is_at_the_other_end_of_the_socket_ends_the_conversation(said):
         assert exchange(over_connection(path, "x"), b"", LIMITS).code == LOST
 
 
-def test_the_leash_of_another_host_does_not_end_this_one():
+def test_the_leash_of_another_host_does_not_end_this_one(tmp_path):
     """The executor of one host is on a leash while threads ask others."""
     done: list[Ended] = []
+    started, go_on = tmp_path / "started", tmp_path / "go-on"
+    script = f"touch {started}; while ! [ -e {go_on} ]; do sleep 0.01; done; echo x"
+    thread = threading.Thread(target=lambda: done.append(shell(script)))
     with Leash(1 << 20, 30):
-        thread = threading.Thread(target=lambda: done.append(shell("sleep 1; echo x")))
         thread.start()
-        time.sleep(0.3)
+        until(started.exists)
+    go_on.touch()
     thread.join()
     assert done == [Ended(0, b"x\n", b"")]
