@@ -17,6 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.cli import Refused
 from proscribe.cli import report as word
+from proscribe.compile.reports_place import place_of_reports
+from proscribe.compile.selection import select
+from proscribe.policy_errors import PolicyErrors
 from proscribe.report.terminal.summary import Screen
 
 OPTIONS = {
@@ -44,10 +47,12 @@ class ActionModule(ActionBase):
             since = word.since(options["since"]) if options["since"] else ""
             # Where parts of a run are merged, every host of the inventory is expected in one of them.
             inventory = [str(source) for source in variables.get("ansible_inventory_sources") or []]
+            names = (variables.get("groups") or {}).get("all", ())
+            place = place_of_reports(select(map(str, names), variables["hostvars"]).hosts, inventory)
             arguments = argparse.Namespace(**{**options, "since": since}, json=False, inventory=inventory)
             columns = shutil.get_terminal_size((80, 40)).columns
-            result["text"] = word.answer(arguments, Screen(columns, sys.maxsize, False, os.getcwd()))
-        except (Refused, argparse.ArgumentTypeError) as error:
+            result["text"] = word.answer(arguments, Screen(columns, sys.maxsize, False, os.getcwd()), place)
+        except (Refused, PolicyErrors, argparse.ArgumentTypeError) as error:
             raise AnsibleError(str(error)) from None
         self._display.display(result["text"])
         return {**result, "changed": False}

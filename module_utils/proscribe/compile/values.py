@@ -15,6 +15,8 @@ from .networks import packed
 Value = TypeVar("Value")
 
 LONGEST_LINE = 200  # characters
+LONGEST_PATH = 1000  # characters
+LONGEST_NAME = 255  # bytes, of each part of a path: what file systems take
 
 
 def choice(*allowed: str) -> Callable[[object], str]:
@@ -83,6 +85,19 @@ def line(value: object) -> str:
     if not isinstance(value, str) or len(value) > LONGEST_LINE or not value.isprintable():
         raise Expected("", value, f"one line of at most {LONGEST_LINE} printable characters")
     return str(value)
+
+
+def directory(value: object) -> str:
+    """The path of a directory, absolute or not; "" where nothing (null) is set."""
+    if value is None:
+        return ""
+    if isinstance(value, str) and value.strip() and value.isprintable() and len(value) <= LONGEST_PATH:
+        if all(len(name.encode()) <= LONGEST_NAME for name in value.split("/")):
+            return str(value)
+    expected = (
+        f"a directory's path: at most {LONGEST_PATH} printable characters, each name at most {LONGEST_NAME} bytes"
+    )
+    raise Expected("", value, expected)
 
 
 def pattern(value: object) -> str:
