@@ -35,8 +35,8 @@ COMMAND = CODE / "proscribe_command.py"  # of a collection, instead of the launc
 
 
 def reports(environment: Mapping[str, str] = os.environ, named: Path | None = None) -> Path:
-    """The directory of reports and of all state between runs: PROSCRIBE_REPORTS (a job's mount), else what the inventory
-    has `named` (proscribe_reports), else the usual place.
+    """The directory of reports and of all state between runs: PROSCRIBE_REPORTS (a job's mount), else what the
+    inventory has `named` (proscribe_reports), else the usual place.
     """
     return Path(environment.get("PROSCRIBE_REPORTS") or named or _usual_reports(environment)).absolute()
 

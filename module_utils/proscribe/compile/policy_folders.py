@@ -128,7 +128,7 @@ def _folder(variable: str, named: str, files: str, question: Question, host: Hos
     expected = f"a directory with {files} files: {searched}"
     if found:
         expected = (
-            f"a path that is one folder, not both {found[0]} and {found[1]}: rename one of them, or name the one that is"
-            " meant by its absolute path"
+            f"a path that is one folder, not both {found[0]} and {found[1]}: rename one of them, or name the one that"
+            " is meant by its absolute path"
         )
     raise PolicyErrors([PolicyError(host.where(variable), variable, named, expected)])

@@ -28,7 +28,7 @@ class Place(NamedTuple):
 def place_of_reports(
     hosts: Sequence[HostVariables], sources: Sequence[str], more: str = "", environment: Mapping[str, str] = os.environ
 ) -> Place:
-    """As `reports_of`, for a command that prints what names the place; `more` says what else could. Raises PolicyErrors."""
+    """As `reports_of`, for a command that prints what names the place; `more` says what else could."""
     place = reports_of(hosts, sources, environment)
     if environment.get(ENVIRONMENT):
         return Place(place, ENVIRONMENT)
@@ -51,8 +51,8 @@ def reports_of(
 def require_reports(
     hosts: Sequence[HostVariables], sources: Sequence[str], environment: Mapping[str, str] = os.environ
 ) -> Path:
-    """As `reports_of`, for a run, which writes there. Raises PolicyErrors also for a named place in which it cannot, and
-    for one that Ansible reads as a part of the inventory.
+    """As `reports_of`, for a run, which writes there. Raises PolicyErrors also for a named place in which it cannot,
+    and for one that Ansible reads as a part of the inventory.
     """
     named = _named(hosts, sources)
     place = installation.reports(environment, named)

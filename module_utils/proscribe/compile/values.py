@@ -91,13 +91,11 @@ def directory(value: object) -> str:
     """The path of a directory, absolute or not; "" where nothing (null) is set."""
     if value is None:
         return ""
-    if isinstance(value, str) and value.strip() and value.isprintable() and len(value) <= LONGEST_PATH:
-        if all(len(name.encode()) <= LONGEST_NAME for name in value.split("/")):
-            return str(value)
-    expected = (
-        f"a directory's path: at most {LONGEST_PATH} printable characters, each name at most {LONGEST_NAME} bytes"
-    )
-    raise Expected("", value, expected)
+    if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > LONGEST_PATH:
+        raise Expected("", value, f"a directory's path of at most {LONGEST_PATH} printable characters")
+    if any(len(name.encode()) > LONGEST_NAME for name in value.split("/")):
+        raise Expected("", value, f"a directory's path, each name in it of at most {LONGEST_NAME} bytes")
+    return str(value)
 
 
 def pattern(value: object) -> str:

@@ -61,7 +61,8 @@ class Selection:
     catalog: str = variable(
         "",
         line,
-        "A folder with a release of the catalogue, in the place of the project's own; relative to the inventory's folder.",
+        "A folder with a release of the catalogue, in the place of the project's own; relative to the inventory's "
+        "folder.",
     )
     catalog_dirs: tuple[str, ...] = variable(
         [],

@@ -81,8 +81,8 @@ def send(
     settings: Mapping[str, Any],
     directory: str,
 ) -> list[str]:
-    """Send the events of a run as `proscribe_events` has it; returns what went wrong, in sentences. `directory` is where
-    the report of the run is, or will be.
+    """Send the events of a run as `proscribe_events` has it; returns what went wrong, in sentences. `directory` is
+    where the report of the run is, or will be.
     """
     sending = Sending(report, changes, settings)
     exports.fill([sending], report, records)
