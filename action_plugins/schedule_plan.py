@@ -15,7 +15,7 @@ from ansible.plugins.action import ActionBase
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe import installation
-from proscribe.compile.reports_place import ENVIRONMENT, require_reports
+from proscribe.compile.reports_place import ENVIRONMENT, reports_of
 from proscribe.compile.run import read_all
 from proscribe.compile.selection import select
 from proscribe.policy_errors import PolicyErrors
@@ -48,7 +48,7 @@ class ActionModule(ActionBase):
         sources = [str(source) for source in variables.get("ansible_inventory_sources") or []]
         try:
             selection = select(names, hostvars)
-            environment = {ENVIRONMENT: str(require_reports(selection.hosts, sources))}
+            environment = {ENVIRONMENT: str(reports_of(selection.hosts, sources))}
             if program := os.environ.get(HANDED_ON):
                 environment[HANDED_ON] = program
             here = Here(
