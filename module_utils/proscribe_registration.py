@@ -25,7 +25,7 @@ from ansible.plugins.strategy import StrategyBase
 from proscribe.report.collection import active
 
 CALLBACK = "proscribe_report"
-FAILED = "v2_runner_on_failed"  # the event of a failed task
+FAILED = ("v2_runner_on_failed", "v2_runner_item_on_failed")  # the events of a failed task
 SHORTENED = "_proscribe_shortened"
 
 
@@ -90,18 +90,22 @@ def shorten_failures(manager: Any, concerns: Callable[[Any], bool], key: str) ->
     """
     callbacks = getattr(manager, "_callback_plugins", None)
     screen = callbacks[0] if isinstance(callbacks, list) and callbacks else None
-    prints = getattr(screen, FAILED, None)
-    if prints is None or getattr(prints, SHORTENED, False):
-        return
+    for event in FAILED:
+        prints = getattr(screen, event, None)
+        if prints is not None and not getattr(prints, SHORTENED, False):
+            setattr(screen, event, _shortened(prints, concerns, key))
 
+
+def _shortened(prints: Callable[..., Any], concerns: Callable[[Any], bool], key: str) -> Callable[..., Any]:
     @functools.wraps(prints)
     def shortened(result: Any, *arguments: Any, **named: Any) -> Any:
         if concerns(result):
-            result.result.pop(key, None)
+            for one in (result.result, *(result.result.get("results") or ())):  # a loop has one for each item
+                one.pop(key, None)
         return prints(result, *arguments, **named)
 
     setattr(shortened, SHORTENED, True)
-    setattr(screen, FAILED, shortened)
+    return shortened
 
 
 def failures(manager: Any) -> int:

@@ -93,6 +93,18 @@ def test_the_message_is_printed_and_the_record_is_registered(organisation: Organ
     assert organisation.covered == [(3, 3)] and set(organisation.states.values()) == {"noncompliant"}
 
 
+@pytest.mark.parametrize("screen", ["default", "json"])
+def test_a_loop_prints_a_message_for_each_item(organisation: Organisation, screen: str) -> None:
+    organisation.playbook(
+        PLAY.replace("          register: observed\n", "          register: observed\n          loop: [1, 2]\n")
+    )
+    done = organisation.started("site.yml", **SCREENS[screen])
+    said = done.stdout + done.stderr
+    assert said.count(MESSAGE) >= 6 and not [word for word in OF_A_RECORD if word in said], said
+    observed = json.loads((organisation.directory / "one.json").read_text())
+    assert [one["record"]["state"] for one in observed["results"]] == ["noncompliant"] * 2
+
+
 def test_somebody_who_wants_all_of_it_sees_it(organisation: Organisation) -> None:
     done = organisation.started("site.yml", "-vvv", **SCREENS["default"])
     assert done.returncode == 10 and "rules_evaluated" in done.stdout
