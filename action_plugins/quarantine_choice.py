@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
+from proscribe.cli.variables import typed_variables
 from proscribe.custody.request import ARGUMENTS, Request, Wrong, hosts_of, mistyped, read
 from proscribe.custody.selection import choose
 from proscribe.custody.wording import before, losses, not_accepted
@@ -44,7 +45,7 @@ class ActionModule(ActionBase):
         return {**result, **answer}
 
     def _read(self, arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
-        if mistakes := mistyped(map(str, variables)):
+        if mistakes := mistyped(map(str, variables), typed_variables(self._loader)):
             raise Wrong(mistakes)
         request = read(arguments)
         run = [str(name) for name in variables["ansible_play_hosts_all"]]

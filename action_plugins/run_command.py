@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe import installation
 from proscribe.cli import Refused
-from proscribe.cli.variables import COMMANDS, arguments_of
+from proscribe.cli.variables import COMMANDS, arguments_of, typed_variables
 from proscribe.report.text.wording import clean
 
 ANSWERS = ("explain", "diff")  # whose exit code 1 is one of two good answers
@@ -39,7 +39,7 @@ class ActionModule(ActionBase):
         command = options["command"]
         named = {name: self._templar.template(variables[name]) for name in variables if name.startswith(f"{command}_")}
         try:
-            words = arguments_of(command, named)
+            words = arguments_of(command, named, typed_variables(self._loader))
         except Refused as refused:
             raise AnsibleError(str(refused)) from None
         # A process of its own: it reads the inventory anew, as it does when it is typed.

@@ -15,13 +15,14 @@ from ansible.plugins.action import ActionBase
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe import installation
+from proscribe.compile.reports_place import ENVIRONMENT, reports_of
 from proscribe.compile.run import read_all
 from proscribe.compile.selection import select
 from proscribe.policy_errors import PolicyErrors
 from proscribe.schedule.rendered import Here, plan
 
 CONTROLLER = "proscribe_controller"  # the group that names another machine to run the schedule
-HANDED_ON = ("PROSCRIBE_ANSIBLE_PLAYBOOK", "PROSCRIBE_REPORTS")
+HANDED_ON = "PROSCRIBE_ANSIBLE_PLAYBOOK"
 
 
 class ActionModule(ActionBase):
@@ -44,16 +45,20 @@ class ActionModule(ActionBase):
         elsewhere = next(iter(controllers), "")
         if elsewhere and self._is_here(hostvars, elsewhere):
             elsewhere = ""
-        here = Here(
-            str(installation.ROOT),
-            pwd.getpwuid(os.getuid()).pw_name,
-            os.getuid() == 0,
-            [str(source) for source in variables.get("ansible_inventory_sources") or []],
-            str(variables.get("ansible_limit") or ""),
-            {name: os.environ[name] for name in HANDED_ON if os.environ.get(name)},
-        )
+        sources = [str(source) for source in variables.get("ansible_inventory_sources") or []]
         try:
             selection = select(names, hostvars)
+            environment = {ENVIRONMENT: str(reports_of(selection.hosts, sources))}
+            if program := os.environ.get(HANDED_ON):
+                environment[HANDED_ON] = program
+            here = Here(
+                str(installation.ROOT),
+                pwd.getpwuid(os.getuid()).pw_name,
+                os.getuid() == 0,
+                sources,
+                str(variables.get("ansible_limit") or ""),
+                environment,
+            )
             local = any(self._is_here(hostvars, name) for name in selection.names)
             made = plan(selection.hosts, read_all(selection.hosts), here, elsewhere, local)
             result["schedule"] = {**made, "selected": selection.names}

@@ -17,12 +17,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.cli import Refused
 from proscribe.cli import report as word
+from proscribe.cli.variables import typed_variables
+from proscribe.compile.reports_place import place_of_reports
+from proscribe.compile.selection import select
+from proscribe.policy_errors import PolicyErrors, unknown_variables
 from proscribe.report.terminal.summary import Screen
 
+PREFIX = "report_"  # of the variables that playbooks/report.yml takes, one for each option
 OPTIONS = {
     **dict.fromkeys(("since", "host", "rule", "run", "history"), {"type": "str", "default": ""}),
-    "format": {"type": "str", "choices": list(word.formats()), "default": word.TABLE},
-    "write": {"type": "bool", "default": False},
+    "format": {"type": "str", "choices": ["", *word.formats()], "default": ""},
+    **dict.fromkeys(("write", "json"), {"type": "bool", "default": False}),
     "merge": {"type": "list", "elements": "str", "default": []},
 }
 
@@ -39,15 +44,23 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         _, options = self.validate_argument_spec(OPTIONS)
+        typed = typed_variables(self._loader)
+        known = [f"{PREFIX}{name}" for name in OPTIONS]
+        if mistakes := unknown_variables(typed, typed, PREFIX, known):
+            raise AnsibleError("\n".join(mistakes))
         options["write"] = options["write"] and not self._task.check_mode
         try:
             since = word.since(options["since"]) if options["since"] else ""
             # Where parts of a run are merged, every host of the inventory is expected in one of them.
             inventory = [str(source) for source in variables.get("ansible_inventory_sources") or []]
-            arguments = argparse.Namespace(**{**options, "since": since}, json=False, inventory=inventory)
+            names = (variables.get("groups") or {}).get("all", ())
+            place = place_of_reports(select(map(str, names), variables["hostvars"]).hosts, inventory)
+            arguments = argparse.Namespace(
+                **{**options, "since": since, "format": options["format"] or None}, inventory=inventory
+            )
             columns = shutil.get_terminal_size((80, 40)).columns
-            result["text"] = word.answer(arguments, Screen(columns, sys.maxsize, False, os.getcwd()))
-        except (Refused, argparse.ArgumentTypeError) as error:
+            result["text"] = word.answer(arguments, Screen(columns, sys.maxsize, False, os.getcwd()), place)
+        except (Refused, PolicyErrors, argparse.ArgumentTypeError) as error:
             raise AnsibleError(str(error)) from None
         self._display.display(result["text"])
         return {**result, "changed": False}

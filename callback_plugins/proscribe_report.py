@@ -86,11 +86,12 @@ from proscribe.report.storage.files import ReportDirectory
 from proscribe.report.terminal import lifting, summary
 from proscribe.report.text.command import Call
 from proscribe.report.text.wording import PREFIXES, clean, message
-from proscribe_registration import be_last, failures, manager_of
+from proscribe_registration import be_last, failures, manager_of, shorten_failures
 
 QUARANTINE = "quarantine"  # the mode of a run over quarantines
 UNREPORTED = ("lift", QUARANTINE)  # the modes of runs that observe nothing
 OURS = {COMPILING, *OBSERVING, *ENFORCING, DECIDING, CUSTODY, CHOOSING}
+WHOLE_RESULTS = 3  # the verbosity from which Ansible, too, prints all of a result
 # Screens that are one document for a program; what is said beside it goes to stderr.
 DOCUMENTS = ("json", "jsonl")
 
@@ -216,6 +217,8 @@ class CallbackModule(CallbackBase):
     def _manages(self, manager: Any) -> None:
         if be_last(self, manager):
             self._manager = manager
+        if self._display.verbosity < WHOLE_RESULTS:
+            shorten_failures(manager, lambda result: action_of(result.task) in OBSERVING, "record")
 
     def _plays(self, play: Any, ours: bool) -> None:
         """A play begins, and so the one before is over."""

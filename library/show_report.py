@@ -29,6 +29,19 @@ options:
     description: The run whose report is shown, by its id or its directory; the latest one if left out.
     type: str
     default: ""
+  format:
+    description: The output, V(table) if left out; V(json), or the name of an export.
+    type: str
+    default: ""
+  json:
+    description: The same as V(json) for O(format).
+    type: bool
+    default: false
+  merge:
+    description: Make one report of these runs, and show it; V(unmerged) stands for all that are in none yet.
+    type: list
+    elements: str
+    default: []
   write:
     description: Also write the run's page, host lists and exports anew.
     type: bool

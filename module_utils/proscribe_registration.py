@@ -12,8 +12,9 @@ there, nothing is registered, and `compile_plans` refuses the run before any hos
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,6 +25,8 @@ from ansible.plugins.strategy import StrategyBase
 from proscribe.report.collection import active
 
 CALLBACK = "proscribe_report"
+FAILED = ("v2_runner_on_failed", "v2_runner_item_on_failed")  # the events of a failed task
+SHORTENED = "_proscribe_shortened"
 
 
 def register(action: str, directory: Path) -> None:
@@ -77,6 +80,32 @@ def be_last(callback: Any, manager: Any) -> bool:
         return False
     manager._callback_plugins = [*(one for one in callbacks if one is not callback), callback]
     return True
+
+
+def shorten_failures(manager: Any, concerns: Callable[[Any], bool], key: str) -> None:
+    """Let the screen of the run, whichever it is, print failed results that `concerns` names without `key`.
+
+    The screen is the first callback. Ansible makes a copy of a result for each callback, so the others have it whole,
+    and so does the variable that a task registers.
+    """
+    callbacks = getattr(manager, "_callback_plugins", None)
+    screen = callbacks[0] if isinstance(callbacks, list) and callbacks else None
+    for event in FAILED:
+        prints = getattr(screen, event, None)
+        if prints is not None and not getattr(prints, SHORTENED, False):
+            setattr(screen, event, _shortened(prints, concerns, key))
+
+
+def _shortened(prints: Callable[..., Any], concerns: Callable[[Any], bool], key: str) -> Callable[..., Any]:
+    @functools.wraps(prints)
+    def shortened(result: Any, *arguments: Any, **named: Any) -> Any:
+        if concerns(result):
+            for one in (result.result, *(result.result.get("results") or ())):  # a loop has one for each item
+                one.pop(key, None)
+        return prints(result, *arguments, **named)
+
+    setattr(shortened, SHORTENED, True)
+    return shortened
 
 
 def failures(manager: Any) -> int:

@@ -34,12 +34,24 @@ CONFIGURATION = str(CODE.parent / "ansible.cfg")
 COMMAND = CODE / "proscribe_command.py"  # of a collection, instead of the launcher
 
 
-def reports(environment: Mapping[str, str] = os.environ) -> Path:
-    """The directory of reports and of all state between runs: PROSCRIBE_REPORTS, or `reports/` in the checkout. For a
+def reports(environment: Mapping[str, str] = os.environ, named: Path | None = None) -> Path:
+    """The directory of reports and of all state between runs: PROSCRIBE_REPORTS (a job's mount), else what the
+    inventory has `named` (proscribe_reports), else the usual place.
+    """
+    return Path(environment.get("PROSCRIBE_REPORTS") or named or _usual_reports(environment)).absolute()
+
+
+def _usual_reports(environment: Mapping[str, str]) -> Path:
+    """`reports/` of the checkout, or, where this account cannot write there, in its own state directory. For a
     collection it is `reports/` in the directory in which the command was started, which is the project of the user.
     """
-    usual = Path.cwd() if COLLECTION else ROOT
-    return Path(environment.get("PROSCRIBE_REPORTS") or usual / "reports").absolute()
+    if COLLECTION:
+        return Path.cwd() / "reports"
+    usual = ROOT / "reports"
+    if os.access(usual if os.path.lexists(usual) else ROOT, os.W_OK):
+        return usual
+    state = environment.get("XDG_STATE_HOME") or f"{environment.get('HOME') or '/root'}/.local/state"
+    return Path(state, "proscribe/reports")
 
 
 def user_project() -> Path | None:

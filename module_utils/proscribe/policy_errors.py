@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 LONGEST_SHOWN = 80  # characters of a wrong value; enough to recognise it
 
@@ -101,3 +101,22 @@ def close_to(word: str, words: Iterable[str]) -> str:
     """The end of a message about a word that is none of `words`: `, did you mean 'x'?`, or "" if nothing is close."""
     close = difflib.get_close_matches(str(word), sorted(words), n=2, cutoff=0.7)
     return f", did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def unknown_variables(given: Iterable[str], typed: Collection[str], prefix: str, known: Sequence[str]) -> list[str]:
+    """A mistake for each of the given variables that was meant to be one of `known`, the variables of a command.
+
+    Of those that somebody has `typed` with -e, all with the prefix are. Of others, which an inventory may have for
+    something else, only those that are nearly called so.
+    """
+    mistakes = []
+    for name in given:
+        if name in known:
+            continue
+        close = difflib.get_close_matches(name, known, 1, 0.85)
+        if name in typed and name.startswith(prefix):
+            expected = f"{close[0]}; the variables are {', '.join(known)}" if close else f"one of {', '.join(known)}"
+            mistakes.append(f"{name}: found an unknown variable, expected {expected}")
+        elif close:
+            mistakes.append(f"{name}: found an unknown variable, expected {close[0]}")
+    return mistakes

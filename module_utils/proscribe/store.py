@@ -240,7 +240,7 @@ class Store:
                 f" by {who}",
                 f"one that only {name_of(os.geteuid())} or root can change, since root on the hosts runs what is kept"
                 f" there: take the others' right to write away (chmod go-w), have {name_of(os.geteuid())} own it, or"
-                " name another place in PROSCRIBE_REPORTS",
+                " name another place in PROSCRIBE_REPORTS or proscribe_reports",
             )
 
 

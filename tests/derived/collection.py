@@ -38,7 +38,7 @@ def _row(command: str) -> Sequence[str]:
     if command in ABSENT:
         return f"`{command}`", "-", ABSENT[command]
     assert (PROJECT / f"playbooks/{command}.yml").exists(), f"{command} is neither a playbook nor in ABSENT"
-    own = " with the variables below" if command in variables.COMMANDS else ""
+    own = " with the variables below" if command in (*variables.COMMANDS, "report") else ""
     return f"`{command}`", f"`ansible-playbook {COLLECTION}.{command}`{own}", LIMITED.get(command, "")
 
 
@@ -47,15 +47,14 @@ def options() -> str:
 
 
 def _variables() -> Iterator[Sequence[str]]:
-    for command in variables.COMMANDS:
+    for command in (*variables.COMMANDS, "report"):
         parser = argparse.ArgumentParser(add_help=False)
         importlib.import_module(f"proscribe.cli.{command}").add_arguments(parser)
         chosen = {name: one for action in parser._actions for name, one in _subcommands(action)} or {"": parser}
         for name, one in chosen.items():
-            dests = dict.fromkeys(action.dest for action in one._actions)
-            named = [dest for dest in dests if dest not in variables.OF_THE_RUN]
+            named = variables.variables_of(command, one)
             do = f" with `{command}_{variables.DO}={name}`" if name else ""
-            yield f"`{command}`{do}", ", ".join(f"`{command}_{dest}`" for dest in named)
+            yield f"`{command}`{do}", ", ".join(f"`{name_}`" for name_ in named)
 
 
 def _subcommands(action: argparse.Action) -> Sequence[tuple[str, argparse.ArgumentParser]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from proscribe.cli.quarantine import add_arguments
-from proscribe.custody.request import PREFIX
+from proscribe.custody.request import VARIABLES
 
 from .part import Part, table
 
@@ -16,7 +16,7 @@ def options() -> str:
     actions = [action for action in parser._actions if action.option_strings]
     return table(
         ("option", "what", "with plain Ansible"),
-        ((f"`{action.option_strings[0]}`", action.help or "", f"`{PREFIX}{action.dest}`") for action in actions),
+        ((f"`{action.option_strings[0]}`", action.help or "", f"`{VARIABLES[action.dest]}`") for action in actions),
     )
 
 

@@ -259,7 +259,7 @@ def test_single_modules_with_a_group_of_defaults(team: Team) -> None:
 
 def test_the_commands_without_a_playbook(team: Team) -> None:
     said = team.ansible(
-        "proscribe.ban.explain", "-e", "explain_name=whatsapp", "-e", "explain_limit=" + team.hosts[0].name
+        "proscribe.ban.explain", "-e", "explain_name=whatsapp", "-e", "explain_host=" + team.hosts[0].name
     )
     assert "whatsapp (WhatsApp: whatsapp): blocked" in said and team.hosts[1].name not in said
     assert "no waivers" in team.ansible("proscribe.ban.waiver", "-e", "waiver_do=list")
@@ -269,6 +269,8 @@ def test_the_commands_without_a_playbook(team: Team) -> None:
     assert "nothing changes" in team.ansible("proscribe.ban.diff", "-e", "diff_old=newest")
     assert "trend" in team.ansible("proscribe.ban.report", "-e", "report_since=1d")
     assert "0 items" in team.ansible("proscribe.ban.quarantine")
+    said = team.ansible("proscribe.ban.catalog", "-e", "catalog_do=show", "-e", "catalog_url=x", code=2)
+    assert "catalog_url: found an unknown variable, expected one of catalog_do, catalog_service, " in said
     said = team.ansible("proscribe.ban.explain", "-e", "explain_nmae=whatsapp", code=2)
     assert "explain_nmae: found an unknown variable, expected explain_name" in said
     script = str(team.collection / "plugins/module_utils/proscribe_command.py")
@@ -290,6 +292,28 @@ def test_another_place_for_the_reports(team: Team) -> None:
     elsewhere = team.directory.parent / "elsewhere"
     team.ansible("proscribe.ban.audit", PROSCRIBE_REPORTS=str(elsewhere))
     assert (elsewhere / "latest/report.json").exists()
+    # A path that the inventory names starts at the directory of its first source, and every command finds it.
+    named = "proscribe_reports=../../../named"
+    team.ansible("proscribe.ban.audit", "-e", named)
+    assert (team.directory.parent / "named/latest/report.json").exists()
+    said = team.ansible("proscribe.ban.report", "-e", named)
+    assert "named (proscribe_reports of the inventory)" in said and "2 hosts" in said
+    assert "nothing changes" in team.ansible("proscribe.ban.diff", "-e", "diff_old=latest", "-e", named)
+
+
+def test_a_relative_catalogue_is_found_beside_the_inventory_that_names_it(team: Team) -> None:
+    beside = team.directory / "inventories/prod/policy"
+    (team.directory / "policy").rename(beside)
+    try:
+        said = team.ansible("proscribe.ban.explain", "-e", "explain_name=crow-chat.example")
+        assert "crow" in said and "blocked" in said
+        named = "/inventories/prod/policy/services and "
+        subprocess.run(["cp", "-r", str(beside), str(team.directory)], check=True)
+        said = " ".join(team.ansible("proscribe.ban.explain", "-e", "explain_name=crow-chat.example", code=2).split())
+        assert "expected a path that is one folder, not both" in said and named in said
+    finally:
+        subprocess.run(["rm", "-rf", str(team.directory / "policy")], check=True)
+        beside.rename(team.directory / "policy")
 
 
 def test_lifting(team: Team) -> None:

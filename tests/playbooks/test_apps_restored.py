@@ -253,7 +253,7 @@ def test_the_playbook_alone_refuses_a_mistyped_variable(made: Made) -> None:
     )
     for variables, message in (
         ("quarantine_all=true quarantine_user=bob", "quarantine_user: found an unknown variable"),
-        ("quarantine_id=x", "quarantine_id: found an unknown variable, expected quarantine_ids"),
+        ("quarantine_ids=x", "quarantine_ids: found an unknown variable, expected quarantine_id; "),
         ("x=y", "prune: found no selector"),
     ):
         done = subprocess.run(
@@ -267,7 +267,7 @@ def test_the_playbook_alone_refuses_a_mistyped_variable(made: Made) -> None:
         assert done.returncode and message in done.stdout, done.stdout
         assert made.quarantined == [id_]
     done = subprocess.run(
-        [*playbook, "-e", f"quarantine_ids={id_}"],
+        [*playbook, "-e", f"quarantine_id={id_}"],
         cwd=made.directory,
         env=environment,
         capture_output=True,

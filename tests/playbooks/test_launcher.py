@@ -85,7 +85,7 @@ def test_it_works_through_a_link_and_from_any_directory(launcher: Path, tmp_path
     link = tmp_path / "link"
     link.symlink_to(launcher)
     ended = play(link, tmp_path, 'echo "$ANSIBLE_CONFIG $PROSCRIBE_REPORTS"')
-    assert ended.said == f"{launcher.parent}/ansible.cfg {launcher.parent}/reports\n"
+    assert ended.said == f"{launcher.parent}/ansible.cfg \n", "an inventory may name a place; code knows the usual one"
 
 
 def test_what_the_environment_says_wins(launcher: Path, tmp_path: Path) -> None:

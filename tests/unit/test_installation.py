@@ -50,6 +50,20 @@ def test_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert not installation.is_playbook("audit.yml", str(tmp_path)) and not installation.is_playbook("acme.ban.audit")
 
 
+def test_the_reports_of_a_checkout_that_is_not_writable_are_in_the_state_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    here = loaded(tmp_path / "checkout/module_utils/proscribe")
+    assert here.reports({}) == here.ROOT / "reports" == tmp_path / "checkout/reports"
+    assert here.reports({}, tmp_path / "named") == tmp_path / "named"
+    assert here.reports({"PROSCRIBE_REPORTS": "/mnt"}, tmp_path / "named") == Path("/mnt")
+    monkeypatch.setattr(here.os, "access", lambda *_: False)
+    assert here.reports({"XDG_STATE_HOME": "/state", "HOME": "/home/a"}) == Path("/state/proscribe/reports")
+    assert here.reports({"HOME": "/home/a"}) == Path("/home/a/.local/state/proscribe/reports")
+    assert here.reports({}) == Path("/root/.local/state/proscribe/reports")
+    assert here.reports({}, tmp_path / "named") == tmp_path / "named"
+
+
 def test_a_collection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     here = loaded(tmp_path / INSIDE)
     root = tmp_path / "ansible_collections/acme/no_chat"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from ansible.vars.manager import VariableManager
 
 from .. import installation
 from ..compile.inventory import Question, place_of, zones
+from ..compile.reports_place import ENVIRONMENT, VARIABLE, Place, place_of_reports
 from ..compile.selection import select
 from ..plan import CONTROLS
 from ..report.collection.invocation import Argument
@@ -35,13 +37,16 @@ PROJECT = installation.ROOT
 DEFAULT = "what ansible.cfg names" if installation.COLLECTION else "inventory/"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that choose hosts and read their variables, as ansible-playbook has them."""
+def add_options(parser: argparse.ArgumentParser, limited: bool = True) -> None:
+    """The options that choose hosts and read their variables, as ansible-playbook has them; --limit, if `limited`."""
     group = parser.add_argument_group("inventory (as for ansible-playbook)")
     group.add_argument(
         "-i", "--inventory", action="append", default=[], metavar="INVENTORY", help=f"default: {DEFAULT}"
     )
-    group.add_argument("-l", "--limit", metavar="HOSTS", default="", help="only these hosts")
+    if limited:
+        group.add_argument("-l", "--limit", metavar="HOSTS", default="", help="only these hosts")
+    else:
+        parser.set_defaults(limit="")
     group.add_argument("-e", "--extra-vars", action="append", default=[], metavar="VARS", help="key=value, or @file")
     group.add_argument("--vault-id", action="append", default=[], dest="vault_ids", metavar="ID")
     group.add_argument(
@@ -76,6 +81,16 @@ def _vault_secrets(ids: tuple[str, ...], files: tuple[str, ...], ask: bool) -> A
     return CLI.setup_vault_secrets(
         DataLoader(), vault_ids=list(ids), vault_password_files=list(files), ask_vault_pass=ask, auto_prompt=False
     )
+
+
+def reports_place(arguments: argparse.Namespace) -> Place:
+    """Where the reports of the inventory that `arguments` name are. Without one, or where the environment decides, no
+    inventory is read. Raises what `question` does.
+    """
+    if os.environ.get(ENVIRONMENT) or not arguments.inventory:
+        return place_of_reports([], [], f"; -i INVENTORY finds what {VARIABLE} names")
+    about = question(arguments)
+    return place_of_reports(about.hosts, about.inventory)
 
 
 def question(arguments: argparse.Namespace, project: Path = PROJECT) -> Question:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import installation
-from ..custody.request import ARGUMENTS, FORMATS, JSON, PREFIX, SELECTORS, TABLE, VERBS, Wrong, read
+from ..custody.request import ARGUMENTS, FORMATS, JSON, SELECTORS, TABLE, VARIABLES, VERBS, Wrong, read
 from ..quarantined import LIST
 from . import Refused
 
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise Refused(f"--format json: found with {request.do}, expected with list")
         _only_the_answer_on_stdout()
     # Behind what was given, and all of them: no -e of a caller's changes what was checked here.
-    extra = json.dumps({PREFIX + name: value for name, value in values.items()})
+    extra = json.dumps({VARIABLES[name]: value for name, value in values.items()})
     ansible = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or "ansible-playbook"
     os.execvp(ansible, [ansible, installation.playbook("quarantine"), *rest, "-e", extra])
 

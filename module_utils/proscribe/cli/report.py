@@ -15,9 +15,10 @@ from typing import Any
 
 from .. import installation
 from ..compile.catalogue import load
+from ..compile.reports_place import Place
 from ..duration import GRAMMAR, moment_of, seconds_of, shown, spelled
 from ..report import exports
-from ..report.evaluation.advice import host_lists
+from ..report.evaluation.advice import host_lists, shorter
 from ..report.evaluation.merge import Unmergeable
 from ..report.evaluation.scope import parts
 from ..report.history import HistoryError, Scope, Transitions, open_history
@@ -38,7 +39,9 @@ from ..report.storage.complete import (
 from ..report.storage.files import SUFFIX, rewrite
 from ..report.terminal import past_runs, summary
 from ..report.text.wording import in_words
+from ..store import PLANS
 from . import Refused, merging
+from .inventory import add_options, reports_place
 
 STALE_AFTER = 3 * 86400  # seconds; what proscribe_stale_after is where no report says otherwise
 
@@ -58,9 +61,10 @@ repeatedly, which hosts no run has seen for longer than proscribe_stale_after, a
   ./proscribe report --merge RUN RUN -i inventory/prod    parts of one run, such as job slices, as one report
   ./proscribe report --merge unmerged --since 12h         all since then that are in no such report yet
 
-Reports are looked for in PROSCRIBE_REPORTS (default: the project's reports/). The history is the one that the latest
-run wrote into, unless --history names another. Exit code 2: there is no such run or no
-history; otherwise 0."""
+Reports are looked for in PROSCRIBE_REPORTS, else where proscribe_reports of the inventory (-i) says, else in the usual
+place, reports/ of the project. Without -i no inventory is read. With --merge, its hosts are expected, and unknown where
+no run has them. The history is the one that the latest run wrote into, unless --history names another. Exit code 2:
+there is no such run or no history; otherwise 0."""
 
 
 def formats() -> tuple[str, ...]:
@@ -79,14 +83,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--write", action="store_true", help="also write its report.html, host lists and exports anew")
     parser.add_argument("--merge", nargs="+", default=[], metavar="RUN", help="make one report of these, and show it")
     parser.add_argument(
-        "-i",
-        "--inventory",
-        action="append",
-        default=[],
-        metavar="INVENTORY",
-        help="with --merge: its hosts are expected, and unknown where no run has them",
-    )
-    parser.add_argument(
         "--format",
         choices=formats(),
         metavar="FORMAT",
@@ -94,6 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="the same as --format json")
     parser.add_argument("--history", default="", metavar="WHERE", help="sqlite, or a postgresql:// URL")
+    add_options(parser, limited=False)
 
 
 def since(text: str) -> str:
@@ -115,20 +112,23 @@ def run(arguments: argparse.Namespace) -> int:
     colours = interactive and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     # What is piped or kept in a file has no screen to fit.
     screen = summary.Screen(size.columns, size.lines if interactive else sys.maxsize, colours, os.getcwd())
-    text = answer(arguments, screen)
+    place = reports_place(arguments)
+    text = answer(arguments, screen, place)
     if (arguments.format or TABLE) in exports.formats():  # to the byte what its file would be, whatever the locale says
         sys.stdout.buffer.write(text.encode())
     else:
         print(text)
+    if _format(arguments) != TABLE and sys.stderr.isatty():  # a table has it in its text; a file is for a program
+        print(f"proscribe: {_read_from(place, screen)}", file=sys.stderr)
     return 0
 
 
-def answer(arguments: argparse.Namespace, screen: summary.Screen) -> str:
-    """What the word has to say, as text. Raises Refused."""
+def answer(arguments: argparse.Namespace, screen: summary.Screen, place: Place) -> str:
+    """What the word has to say of the reports in that place, as text. Raises Refused."""
     history_options = arguments.since or arguments.host or arguments.rule
     if arguments.json and arguments.format not in (None, JSON):
         raise Refused(f"--json is --format json, and --format {arguments.format} is asked for too")
-    format_ = arguments.format or (JSON if arguments.json else TABLE)
+    format_ = _format(arguments)
     arguments = argparse.Namespace(**{**vars(arguments), "format": format_})
     if history_options and not arguments.merge and format_ in exports.formats():
         raise Refused(f"--format {format_} is of one run; --since, --host and --rule ask the history of all runs")
@@ -136,14 +136,23 @@ def answer(arguments: argparse.Namespace, screen: summary.Screen) -> str:
         raise Refused("--merge makes a report of its own: only --since, --history and --format go with it")
     if history_options and not arguments.merge and (arguments.run or arguments.write):
         raise Refused("--run and --write are about one run; --since, --host and --rule ask the history of all runs")
-    reports = installation.reports()
+    reports = place.directory
     try:
         if arguments.merge:
             arguments = argparse.Namespace(**{**vars(arguments), "run": merging.merge(arguments, reports).name})
-            return _one_run(arguments, reports, screen)
-        return _history(arguments, reports, screen) if history_options else _one_run(arguments, reports, screen)
+            history_options = ""
+        text = _history(arguments, reports, screen) if history_options else _one_run(arguments, reports, screen)
     except (NoSuchRun, UnreadableReport, Unmergeable, HistoryError, OSError) as error:
-        raise Refused(str(error)) from error
+        raise Refused(f"{error} ({_read_from(place, screen)})") from error
+    return f"{text}\nnote: {_read_from(place, screen)}" if format_ == TABLE else text
+
+
+def _format(arguments: argparse.Namespace) -> str:
+    return arguments.format or (JSON if arguments.json else TABLE)
+
+
+def _read_from(place: Place, screen: summary.Screen) -> str:
+    return f"reports are read from {shorter(str(place.directory), screen.here)} ({place.named_by})"
 
 
 def _history(arguments: argparse.Namespace, reports: Path, screen: summary.Screen) -> str:
@@ -166,6 +175,8 @@ def _history(arguments: argparse.Namespace, reports: Path, screen: summary.Scree
 
 def _one_run(arguments: argparse.Namespace, reports: Path, screen: summary.Screen) -> str:
     directory = find_run(reports, arguments.run or LATEST)
+    if (directory.parent / PLANS).is_dir():  # named by its path, it has the history of its own directory of reports
+        reports = directory.parent
     report = read_report(directory)
     if arguments.write:
         _write(directory, report, arguments, reports)

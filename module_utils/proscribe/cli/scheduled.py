@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .. import installation
+from ..compile.reports_place import ENVIRONMENT, reports_of
+from ..policy_errors import PolicyErrors
 from ..report.history import HistoryError, open_history
 from ..report.notification import Notification, known, made, notification
 from ..report.storage.complete import NEWEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report
@@ -21,8 +23,7 @@ from ..report.storage.files import SUFFIX, whole
 from ..report.text.wording import clean, counted
 from ..schedule.timers import DRIFT
 from ..store import PLANS, Store, Untrusted
-from . import Refused
-from .inventory import add_options, inventory_options
+from . import Refused, inventory
 
 NO_REPORT = 78  # the run produced no report; systemd's OnFailure= then tells of it
 NOT_SENT = 76  # all went well but for the notice
@@ -52,7 +53,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it; returns the exit code. Raises Refused."""
-    reports = installation.reports()
+    try:
+        reports = reports_of_run(arguments.options)
+    except (Refused, PolicyErrors) as wrong:
+        if arguments.what == "failed":
+            return _failed(installation.reports(), arguments.options)
+        print(
+            f"proscribe: no run is started, since its inventory does not say where reports go\n{wrong}", file=sys.stderr
+        )
+        return NO_REPORT
     if arguments.what == "failed":
         return _failed(reports, arguments.options)
     with _alone(reports):
@@ -69,6 +78,14 @@ def run(arguments: argparse.Namespace) -> int:
         return code
     print(notification.subject, notification.text, sep="\n", flush=True)
     return code if _send(notification, arguments.options) else code or NOT_SENT
+
+
+def reports_of_run(options: Sequence[str]) -> Path:
+    """Where a run with these options has its reports. Raises Refused and PolicyErrors."""
+    if os.environ.get(ENVIRONMENT):  # as the units have it, so no inventory has to be read
+        return installation.reports()
+    question = inventory.question(_inventory_arguments(options))
+    return reports_of(question.hosts, question.inventory)
 
 
 def news(directory: Path, reports: Path) -> Notification | None:
@@ -209,7 +226,17 @@ def _of_inventory(options: Sequence[str]) -> list[str]:
     """Of a run's options those that say where the inventory is and how to read it; no --limit, which leaves localhost
     out.
     """
+    found = _inventory_arguments(options)
+    return [
+        word
+        for option in inventory.inventory_options(found)
+        if option.name != "ask_vault_pass"
+        for word in option.words()
+    ]
+
+
+def _inventory_arguments(options: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    add_options(parser)
+    inventory.add_options(parser)
     found, _ = parser.parse_known_args(list(options))
-    return [word for option in inventory_options(found) if option.name != "ask_vault_pass" for word in option.words()]
+    return found

@@ -1,18 +1,21 @@
 """The options of a command as variables of its playbook: `-e explain_name=whatsapp` is `explain whatsapp`.
 
-The names come from the command's own parser: its name, an underscore, and the option's. The subcommand is in
-`<command>_do`, as in the playbook of the quarantines.
+One rule gives their names: the command's name, and the option's, in lower case and with underscores: `--requested-by`
+of `waiver` is `waiver_requested_by`. What has no option string is named as its help has it, `ID` as `waiver_id`. The
+subcommand is in `<command>_do`, as in the playbook of the quarantines.
 """
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from ..policy_errors import close_to
+from ansible.parsing.dataloader import DataLoader
+from ansible.utils.vars import load_extra_vars
+
+from ..policy_errors import close_to, unknown_variables
 from ..report.text.wording import clean
 from . import Refused
 
@@ -22,37 +25,49 @@ DO = "do"
 OF_THE_RUN = ("inventory", "extra_vars", "vault_ids", "vault_password_files", "ask_vault_pass", "help")
 
 
-def arguments_of(command: str, variables: Mapping[str, Any]) -> list[str]:
-    """The arguments of a command, of the variables that have its prefix. Raises Refused for one that is mistyped, or
-    has a value that the option cannot have.
+def typed_variables(loader: DataLoader) -> frozenset[str]:
+    """The names of the variables that a run was given with -e."""
+    return frozenset(map(str, load_extra_vars(loader)))
+
+
+def variables_of(command: str, parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
+    """The variables that stand for the options of a parser, each with its option."""
+    actions = [one for one in parser._actions if not isinstance(one, argparse._SubParsersAction)]
+    return {f"{command}_{_name(action)}": action for action in actions if action.dest not in OF_THE_RUN}
+
+
+def _name(action: argparse.Action) -> str:
+    long = [option[2:] for option in action.option_strings if option.startswith("--")]
+    named = long[0] if long else action.metavar if isinstance(action.metavar, str) else action.dest
+    return named.lower().replace("-", "_")
+
+
+def arguments_of(command: str, variables: Mapping[str, Any], typed: Collection[str] = ()) -> list[str]:
+    """The arguments of a command, of the variables that have its prefix; `typed` are those given with -e. Raises
+    Refused for one that is mistyped or unknown, or has a value that the option cannot have.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     importlib.import_module(f".{command}", __package__).add_arguments(parser)
-    given = {name.removeprefix(f"{command}_"): value for name, value in variables.items() if _is_of(name, command)}
+    given = {name: value for name, value in variables.items() if name.startswith(f"{command}_")}
     chosen: list[str] = []
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            do = str(given.get(DO, ""))
+            do = str(given.get(f"{command}_{DO}", ""))
             if do not in action.choices:
                 expected = f"{' or '.join(action.choices)}{close_to(do, tuple(action.choices))}"
                 raise Refused(f"{command}_{DO}: found {do!r}, expected {expected}")
             parser, chosen = action.choices[do], [do]
-    actions = {action.dest: action for action in parser._actions if action.dest not in OF_THE_RUN}
-    known = [f"{command}_{name}" for name in (*actions, *([DO] if chosen else []))]
-    for name in (f"{command}_{name}" for name in given):
-        if name not in known and (close := difflib.get_close_matches(name, known, 1, 0.8)):
-            raise Refused(f"{name}: found an unknown variable, expected {close[0]}")
+    actions = variables_of(command, parser)
+    known = [*([f"{command}_{DO}"] if chosen else []), *actions]
+    if mistakes := unknown_variables(given, typed, f"{command}_", known):
+        raise Refused("\n".join(mistakes))
     options: list[str] = []
     values: list[str] = []
     for name, action in actions.items():
         if name in given:
-            words = list(_words(f"{command}_{name}", action, given[name]))
+            words = list(_words(name, action, given[name]))
             (options if action.option_strings else values).extend(words)
     return [*chosen, *options, *(["--", *values] if values else [])]
-
-
-def _is_of(name: str, command: str) -> bool:
-    return name.startswith(f"{command}_")
 
 
 def _words(name: str, action: argparse.Action, value: Any) -> Iterator[str]:

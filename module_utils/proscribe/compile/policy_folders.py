@@ -1,8 +1,10 @@
 """Where the parts of a policy are that have folders of their own: waivers, approvers, an organisation's catalogues.
 
 An inventory may be a folder with all of them in it. In an automation controller it is a generated file somewhere else,
-and the policy is in the project that the controller has fetched. So a folder that a variable names is searched in
-both, and what is beside the sources of the inventory counts as well, for each of several `-i`.
+and the policy is in the project that the controller has fetched. So a relative path starts at the folder of the
+inventory, and where nothing is there, at the project: a checkout's own folder, the folder of the playbook that runs, or
+for a collection the one in which the command was started. What is in both is a mistake, so that none is left out in
+silence. And what is beside the sources of the inventory counts as well, for each of several `-i`.
 """
 
 from __future__ import annotations
@@ -20,26 +22,20 @@ CATALOGUE = "catalog"  # the project's own, which is read anyhow
 WAIVERS = PREFIX + "waivers_dir"
 CATALOG = PREFIX + "catalog"
 CATALOGUES = PREFIX + "catalog_dirs"
+SERVICE_FILES = "<category>/<id>.yml"
 
 
 def catalogue_folders(question: Question, host: HostVariables, restrictions: Restrictions) -> tuple[Path, ...]:
     """The folders of a host's catalogue, the project's own first. Raises PolicyErrors for one that is not there, and
-    for a relative one that is both in the project and beside the inventory: neither is left out in silence.
+    for a relative one that is both beside the inventory and in the project.
     """
     project = question.project / CATALOGUE
     if restrictions.catalog:
-        places = places_of(restrictions.catalog, question, host)
-        files = "<category>/<id>.yml"
-        project = next(iter(_there(places)), None) or _missing(host, CATALOG, restrictions.catalog, files, places)
-    own: list[Path] = []
-    for named in restrictions.catalog_dirs:
-        in_project, in_inventory = _places(named, question, host)
-        found = _distinct([*_there(in_project), *_there(in_inventory)[:1]])
-        if len(found) > 1:
-            expected = f"a path that is one folder, not both {found[0]} and {found[1]}: rename one of them"
-            raise _wrong(host, CATALOGUES, named, expected)
-        own += found or [_missing(host, CATALOGUES, named, "<category>/<id>.yml", (*in_project, *in_inventory))]
-    return (project, *own)
+        project = _folder(CATALOG, restrictions.catalog, SERVICE_FILES, question, host)
+    return (
+        project,
+        *(_folder(CATALOGUES, named, SERVICE_FILES, question, host) for named in restrictions.catalog_dirs),
+    )
 
 
 def folders_of_waivers(question: Question, restrictions: Mapping[str, Restrictions]) -> list[Path]:
@@ -91,13 +87,12 @@ def _named_for_waivers(question: Question, restrictions: Mapping[str, Restrictio
         own = restrictions.get(host.name)
         key = (own.waivers_dir if own else "", host.folder)
         if key[0] and key not in found:
-            places = places_of(key[0], question, host)
-            found[key] = next(iter(_there(places)), None) or _missing(host, WAIVERS, key[0], "<id>.yml", places)
+            found[key] = _folder(WAIVERS, key[0], "<id>.yml", question, host)
     return _distinct(found.values())
 
 
 def _places(named: str, question: Question, host: HostVariables) -> tuple[list[Path], list[Path]]:
-    """What a path may mean: below the project or the folder of the playbook, and below a folder of the inventory. The
+    """What a path may mean: below a folder of the inventory, and below the project or the folder of the playbook. The
     project's own catalogue is never meant: it is read anyhow, and one inside an inventory has the same name.
     """
     if Path(named).is_absolute():
@@ -105,9 +100,10 @@ def _places(named: str, question: Question, host: HostVariables) -> tuple[list[P
     project = question.user_project or question.project
     projects = [project, *([question.playbook_folder] if question.playbook_folder else [])]
     inventories = [Path(host.folder), *inventory_folders(question.inventory)]
-    in_project = _distinct(folder / named for folder in projects if folder / named != question.project / CATALOGUE)
-    in_inventory = [place for place in _distinct(folder / named for folder in inventories) if place not in in_project]
-    return in_project, in_inventory
+    in_inventory = _distinct(folder / named for folder in inventories)
+    in_project = [place for place in _distinct(folder / named for folder in projects) if place not in in_inventory]
+    read_anyhow = question.project / CATALOGUE
+    return [one for one in in_inventory if one != read_anyhow], [one for one in in_project if one != read_anyhow]
 
 
 def _there(places: Iterable[Path]) -> list[Path]:
@@ -122,10 +118,17 @@ def _distinct(paths: Iterable[Path]) -> list[Path]:
     return list(found.values())
 
 
-def _missing(host: HostVariables, variable: str, named: str, files: str, places: Iterable[Path]) -> Path:
-    searched = " or ".join(map(str, dict.fromkeys(places)))
-    raise _wrong(host, variable, named, f"a directory with {files} files: {searched}")
-
-
-def _wrong(host: HostVariables, variable: str, named: str, expected: str) -> PolicyErrors:
-    return PolicyErrors([PolicyError(host.where(variable), variable, named, expected)])
+def _folder(variable: str, named: str, files: str, question: Question, host: HostVariables) -> Path:
+    """The folder of some `files` that a host's variable names. Raises PolicyErrors for none, and for several."""
+    in_inventory, in_project = _places(named, question, host)
+    found = _distinct([*_there(in_inventory)[:1], *_there(in_project)])
+    if len(found) == 1:
+        return found[0]
+    searched = " or ".join(map(str, dict.fromkeys((*in_inventory, *in_project))))
+    expected = f"a directory with {files} files: {searched}"
+    if found:
+        expected = (
+            f"a path that is one folder, not both {found[0]} and {found[1]}: rename one of them, or name the one that"
+            " is meant by its absolute path"
+        )
+    raise PolicyErrors([PolicyError(host.where(variable), variable, named, expected)])

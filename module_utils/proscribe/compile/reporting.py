@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +100,20 @@ def one_for_all(name: str, hosts: Sequence[HostVariables], restrictions: Mapping
 
     Raises PolicyErrors with the first host that has another value than the one before it.
     """
-    agreed: tuple[Any, str] | None = None
+    return agreed(name, hosts, lambda host: getattr(restrictions[host.name], name))
+
+
+def agreed(name: str, hosts: Sequence[HostVariables], value_of: Callable[[HostVariables], Any]) -> Any:
+    """As `one_for_all`, of the values that `value_of` has."""
+    first: tuple[Any, str] | None = None
     for host in hosts:
-        value = getattr(restrictions[host.name], name)
-        if agreed is None:
-            agreed = value, host.name
-        elif agreed[0] != value:
-            expected = f"the same for all hosts of a run; {agreed[1]} has {agreed[0]!r}"
+        value = value_of(host)
+        if first is None:
+            first = value, host.name
+        elif first[0] != value:
+            expected = f"the same for all hosts of a run; {first[1]} has {first[0]!r}, {host.name} {value!r}"
             raise PolicyErrors([PolicyError(host.where(PREFIX + name), PREFIX + name, value, expected)])
-    return _default(name) if agreed is None else agreed[0]
+    return _default(name) if first is None else first[0]
 
 
 def _default(name: str) -> Any:

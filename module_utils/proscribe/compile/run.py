@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .. import installation
 from ..plan import canonical
 from ..policy_errors import Described, Mistakes, PolicyError, PolicyErrors
 from ..report.evaluation.scope import Scope
@@ -22,6 +21,7 @@ from .nested import nested
 from .plans import chosen_services, compile_plan, upcoming_services
 from .policy_folders import catalogue_folders, folders_of_registers, folders_of_waivers
 from .reporting import nothing_known, one_for_all, policies, reporting, rule_count
+from .reports_place import require_reports
 from .restrictions import PREFIX, STORED, Restrictions, read_in_part
 from .waivers import Judged, Waiver, judged_waivers, seen
 from .waivers.authority import read_register
@@ -142,7 +142,6 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     now = now or datetime.datetime.now(datetime.timezone.utc)
     mistakes = Mistakes()
     catalogues, restrictions, waivers, plans, hosts = _compiled(question, now, mistakes)
-    reports = installation.reports()
     exempted: list[str] = []
     if hosts:
         errors, exempted = lockout.find(question.hosts, {name: plans[digest] for name, digest in hosts.items()})
@@ -151,8 +150,10 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     sound = [host for host in question.hosts if not mistakes or not _wrong(host)]
     sure = {host.name: restrictions[host.name] for host in sound}
     scope = Scope(question.inventory, question.limit, question.controls)
+    reports = Path()
     agreed: dict[str, Any] = {}
     with mistakes.noting():
+        reports = require_reports(sound, question.inventory)
         agreed = reporting(sound, sure, reports, scope)
     rollout: dict[str, Any] = {}
     for name in ROLLOUT:

@@ -15,6 +15,8 @@ from .networks import packed
 Value = TypeVar("Value")
 
 LONGEST_LINE = 200  # characters
+LONGEST_PATH = 1000  # characters
+LONGEST_NAME = 255  # bytes, of each part of a path: what file systems take
 
 
 def choice(*allowed: str) -> Callable[[object], str]:
@@ -82,6 +84,17 @@ def line(value: object) -> str:
     """One line for people."""
     if not isinstance(value, str) or len(value) > LONGEST_LINE or not value.isprintable():
         raise Expected("", value, f"one line of at most {LONGEST_LINE} printable characters")
+    return str(value)
+
+
+def directory(value: object) -> str:
+    """The path of a directory, absolute or not; "" where nothing (null) is set."""
+    if value is None:
+        return ""
+    if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > LONGEST_PATH:
+        raise Expected("", value, f"a directory's path of at most {LONGEST_PATH} printable characters")
+    if any(len(name.encode()) > LONGEST_NAME for name in value.split("/")):
+        raise Expected("", value, f"a directory's path, each name in it of at most {LONGEST_NAME} bytes")
     return str(value)
 
 

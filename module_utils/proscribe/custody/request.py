@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..duration import seconds_of
-from ..policy_errors import close_to
+from ..policy_errors import close_to, unknown_variables
 from ..quarantined import ID, LIST, PRUNE, RESTORE
 
 VERBS = (LIST, RESTORE, PRUNE)
@@ -26,6 +25,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "format": {"choices": list(FORMATS)},
 }
 SELECTORS = {"hosts": "--host", "users": "--user", "services": "--service", "ids": "--id"}
+# The variable of each, which is named as the option is.
+VARIABLES = {name: PREFIX + SELECTORS.get(name, name).lstrip("-") for name in ARGUMENTS}
 
 
 class Wrong(ValueError):
@@ -97,11 +98,8 @@ def hosts_of(request: Request, run: Sequence[str], inventory: Collection[str]) -
     return [host for host in run if not request.hosts or host in request.hosts]
 
 
-def mistyped(variables: Iterable[str]) -> list[str]:
-    """A mistake for each variable that was meant to be one of ours: without it, more would be chosen than was meant."""
-    known = [PREFIX + name for name in ARGUMENTS]
-    found = []
-    for name in variables:
-        if name not in known and (close := difflib.get_close_matches(name, known, 1, 0.85)):
-            found.append(f"{name}: found an unknown variable, expected {close[0]}")
-    return found
+def mistyped(variables: Iterable[str], typed: Collection[str] = ()) -> list[str]:
+    """A mistake for each variable that was meant to be one of ours: without it, more would be chosen than was meant.
+    Those that somebody has `typed` with -e are ours if they have the prefix.
+    """
+    return unknown_variables(variables, typed, PREFIX, list(VARIABLES.values()))

@@ -49,7 +49,7 @@ def publish(
             except HistoryError as error:
                 report["warnings"].append(f"what this run changed is not known: {error}")
             if run.get("events"):
-                _send(report, records, changes)
+                _send(report, records, changes, str(where))
             try:
                 names = run.get("exports") or ()
                 if fleet_state is None:  # metrics of this run alone would tell nothing of the rest
@@ -79,10 +79,12 @@ def changes_of(reports: Path, run: Mapping[str, Any], history: str = "") -> Tran
     return opened.transitions(run["id"]) if opened else None
 
 
-def _send(report: dict[str, Any], records: Sequence[Mapping[str, Any]], changes: Transitions | None) -> None:
+def _send(
+    report: dict[str, Any], records: Sequence[Mapping[str, Any]], changes: Transitions | None, where: str
+) -> None:
     """Send the events of the run before its report is complete, so that the report has what became of them."""
     try:
-        report["warnings"] += sending.send(report, records, changes, report["run"]["events"])
+        report["warnings"] += sending.send(report, records, changes, report["run"]["events"], where)
     except Exception as error:  # the report itself stands
         report["warnings"].append(f"the events of this run could not be sent: {type(error).__name__}: {error}")
 

@@ -31,7 +31,7 @@ FILTERS = {path.stem for path in (PROJECT / "filter_plugins").glob("*.py")}
 def built(output: Path, **options: str) -> tuple[Path, dict[str, bytes]]:
     """The collection's file, and what is in it."""
     output.mkdir(exist_ok=True)
-    given = {"namespace": "proscribe", "name": "ban", "repository": "", **options}
+    given = {"directory": "", "namespace": "proscribe", "name": "ban", "repository": "", **options}
     assert collection.run(argparse.Namespace(output=str(output), **given)) == 0
     (path,) = output.iterdir()
     with tarfile.open(path) as tar:
@@ -150,7 +150,7 @@ def test_a_repository_that_is_no_address_is_refused(tmp_path: Path, url: str) ->
 
 
 def test_an_output_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    arguments = argparse.Namespace(output=str(tmp_path / "no"), namespace="a1", name="b1", repository="")
+    arguments = argparse.Namespace(output=str(tmp_path / "no"), directory="", namespace="a1", name="b1", repository="")
     with pytest.raises(Refused, match="--output: found '.*/no', expected a directory that is there"):
         collection.run(arguments)
 

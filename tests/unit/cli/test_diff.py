@@ -238,7 +238,7 @@ def test_no_difference_is_said_too(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def stored(tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> Path:
+def stored(tmp_path: Path, catalogue: Catalogue) -> Path:
     """A complete report of one host that answered and one that did not, and the plan of the first."""
     made_plan = plan(catalogue, [])
     (tmp_path / "reports" / "r1").mkdir(parents=True)
@@ -249,7 +249,6 @@ def stored(tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "reports" / "r1" / "report.json").write_text('{"run": {"catalog_version": "1f"}}')
     records = [{"host": "a", "plan": made_plan["digest"], "rules": []}, {"host": "b", "plan": None, "rules": []}]
     (tmp_path / "reports" / "r1" / "hosts.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in records))
-    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
     return path
 
 
@@ -259,7 +258,7 @@ def arguments(old_inventory: Any = ()) -> argparse.Namespace:
 
 @pytest.mark.parametrize("name", ["latest", "r1"])
 def test_the_plans_of_a_run_are_those_that_its_hosts_answered_for(stored: Path, name: str) -> None:
-    found = earlier(name, arguments(), NOW)
+    found = earlier(name, arguments(), NOW, stored.parents[1])
     assert (found.name, list(found.hosts)) == ("run r1, catalogue 1f", ["a"])
     assert found.plans[found.hosts["a"]] == json.loads(stored.read_text())
 
@@ -267,18 +266,17 @@ def test_the_plans_of_a_run_are_those_that_its_hosts_answered_for(stored: Path, 
 def test_a_plan_that_is_not_kept_any_more_is_told(stored: Path) -> None:
     stored.unlink()
     with pytest.raises(Refused, match="not kept any more"):
-        earlier("latest", arguments(), NOW)
+        earlier("latest", arguments(), NOW, stored.parents[1])
 
 
 def test_a_run_takes_no_other_inventory(stored: Path) -> None:
     with pytest.raises(Refused, match="goes with a git revision"):
-        earlier("latest", arguments(["elsewhere"]), NOW)
+        earlier("latest", arguments(["elsewhere"]), NOW, stored.parents[1])
 
 
-def test_latest_without_any_run_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "nothing"))
+def test_latest_without_any_run_is_told(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="there is none yet"):
-        earlier("latest", arguments(), NOW)
+        earlier("latest", arguments(), NOW, tmp_path / "nothing")
 
 
 @pytest.fixture

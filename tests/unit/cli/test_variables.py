@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from proscribe.cli import Refused
 from proscribe.cli.command_line import read
-from proscribe.cli.variables import COMMANDS, arguments_of
+from proscribe.cli.variables import COMMANDS, OF_THE_RUN, arguments_of, variables_of
+from proscribe.custody.request import VARIABLES
+
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize(
@@ -17,7 +24,18 @@ from proscribe.cli.variables import COMMANDS, arguments_of
         ("explain", {"explain_name": "--json", "explain_json": True}, ["--json", "--", "--json"]),
         ("explain", {"explain_name": "x", "explain_json": "False", "explain_limit": "a:b"}, ["--limit=a:b", "--", "x"]),
         ("diff", {"diff_old": "latest", "diff_as_now": ["a", "-b"]}, ["--as-now=a", "--as-now=-b", "--", "latest"]),
-        ("waiver", {"waiver_do": "verify", "waiver_ids": ["a", "b"]}, ["verify", "--", "a", "b"]),
+        ("waiver", {"waiver_do": "verify", "waiver_id": ["a", "b"]}, ["verify", "--", "a", "b"]),
+        (
+            "waiver",
+            {
+                "waiver_do": "new",
+                "waiver_requested_by": "chan",
+                "waiver_service": ["a", "b"],
+                "waiver_compensating_control": "x",
+            },
+            ["new", "--service=a", "--service=b", "--compensating-control=x", "--requested-by=chan"],
+        ),
+        ("explain", {"explain_name": "x", "explain_host": "a"}, ["--host=a", "--", "x"]),
         ("catalog", {"catalog_do": "show", "catalog_service": "line"}, ["show", "--", "line"]),
     ],
 )
@@ -39,11 +57,62 @@ def test_the_arguments(command: str, variables: dict[str, Any], words: list[str]
         ),
         ("waiver", {}, "waiver_do: found '', expected new or sign or"),
         ("waiver", {"waiver_do": "lst"}, "waiver_do: found 'lst', expected .*list"),
+        ("waiver", {"waiver_do": "new", "waiver_services": "x"}, "waiver_services: found .*, expected waiver_service$"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(command: str, variables: dict[str, Any], message: str) -> None:
     with pytest.raises(Refused, match=message):
         arguments_of(command, variables)
+
+
+TYPED = [
+    ("diff", {"diff_old": "latest", "diff_tool": "x"}, "diff_tool", "diff_old, diff_old_inventory, diff_as_now"),
+    ("explain", {"explain_name": "x", "explain_extra_vars": "x"}, "explain_extra_vars", "explain_name, explain_expect"),
+    ("waiver", {"waiver_do": "list", "waiver_reason": "x"}, "waiver_reason", "waiver_do, waiver_json, waiver_limit"),
+    (
+        "catalog",
+        {"catalog_do": "check", "catalog_url": "x"},
+        "catalog_url",
+        "catalog_do, catalog_json, catalog_catalog",
+    ),
+]
+
+
+@pytest.mark.parametrize(("command", "variables", "wrong", "known"), TYPED)
+def test_what_was_typed_and_is_no_option_is_refused_with_those_that_are(
+    command: str, variables: dict[str, Any], wrong: str, known: str
+) -> None:
+    """An inventory may have it for something else, which nobody has typed for this command."""
+    arguments_of(command, variables)
+    with pytest.raises(Refused, match=f"{wrong}: found an unknown variable, expected .*{known}"):
+        arguments_of(command, variables, list(variables))
+
+
+def parsers(command: str) -> list[argparse.ArgumentParser]:
+    """The parser of a command, and those of its subcommands."""
+    parser = argparse.ArgumentParser(add_help=False)
+    importlib.import_module(f"proscribe.cli.{command}").add_arguments(parser)
+    below = [one.choices for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+    return [parser, *(one for choices in below for one in choices.values())]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "report", "quarantine"])
+def test_each_variable_is_named_as_its_option_is(command: str) -> None:
+    for parser in parsers(command):
+        actions = [one for one in parser._actions if not isinstance(one, argparse._SubParsersAction)]
+        named = variables_of(command, parser)
+        assert len(named) == len([one for one in actions if one.dest not in OF_THE_RUN]), "no two have one name"
+        for name, action in named.items():
+            given = name.removeprefix(f"{command}_").replace("_", "-")
+            assert f"--{given}" in action.option_strings or given == (action.metavar or action.dest).lower()
+
+
+def test_the_playbooks_with_variables_of_their_own_have_the_same_rule() -> None:
+    for command in ("report", "quarantine"):
+        text = (PROJECT / f"playbooks/{command}.yml").read_text(encoding="utf-8")
+        used = set(re.findall(rf"{{{{ ({command}_\w+)", text))
+        assert used == set(variables_of(command, parsers(command)[0]))
+    assert set(VARIABLES.values()) == set(variables_of("quarantine", parsers("quarantine")[0]))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

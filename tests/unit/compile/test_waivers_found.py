@@ -102,6 +102,28 @@ def test_the_organisations_catalogue_is_found_in_the_project_or_beside_the_inven
     assert str(organisation.root / "own") in str(raised.value) and str(generated / "own") in str(raised.value)
 
 
+@pytest.mark.parametrize("collection", [False, True])
+@pytest.mark.parametrize("there", ["inventory", "project", "both"])
+def test_a_relative_folder_of_waivers_starts_at_the_inventory_and_one_of_the_project_is_still_found(
+    organisation, tmp_path, there, collection
+):
+    """In a checkout and in a collection alike; what would be read no more is named, and not left out in silence."""
+    project = tmp_path / "team" if collection else organisation.root
+    folders = {"inventory": organisation.root / "runner" / "inventory", "project": project}
+    for folder in folders.values() if there == "both" else [folders[there]]:
+        (folder / "own" / "waivers").mkdir(parents=True)
+        shutil.copy(organisation.waiver(), folder / "own" / "waivers")
+        shutil.copy(organisation.inventory / "approvers.yml", folder / "own")
+    question = in_controller(organisation, waivers_dir="own/waivers")
+    question = dataclasses.replace(question, user_project=project if collection else None)
+    if there == "both":
+        both = f"not both {folders['inventory']}/own/waivers and {project}/own/waivers"
+        with pytest.raises(PolicyErrors, match=f"proscribe_waivers_dir: found 'own/waivers', expected .*{both}"):
+            statuses(question)
+    else:
+        assert statuses(question) == {"w1": "active"}
+
+
 def test_a_new_waiver_is_written_where_waivers_are_read(organisation):
     names_only = in_controller(organisation, sources=["press01,"])
     with pytest.raises(Refused, match="proscribe_waivers_dir"):

@@ -104,13 +104,17 @@ def test_the_hosts_that_are_asked() -> None:
 
 
 def test_a_mistyped_variable_of_the_playbook_is_one_of_ours() -> None:
-    assert mistyped(["quarantine_host", "quarantine_user"]) == [
-        "quarantine_host: found an unknown variable, expected quarantine_hosts",
-        "quarantine_user: found an unknown variable, expected quarantine_users",
+    assert mistyped(["quarantine_hosts", "quarantine_users"]) == [
+        "quarantine_hosts: found an unknown variable, expected quarantine_host",
+        "quarantine_users: found an unknown variable, expected quarantine_user",
     ]
-    for name in ("quarntine_hosts", "quarantinehosts", "my_quarantine_hosts"):
-        assert mistyped([name]) == [f"{name}: found an unknown variable, expected quarantine_hosts"]
-    assert mistyped(["quarantine_vlan", "quarantine_all", "quarantine_ids", "users", "proscribe_quarantine_keep"]) == []
+    for name in ("quarntine_host", "quarantinehost", "my_quarantine_host"):
+        assert mistyped([name]) == [f"{name}: found an unknown variable, expected quarantine_host"]
+    assert mistyped(["quarantine_vlan", "quarantine_all", "quarantine_id", "users", "proscribe_quarantine_keep"]) == []
+    (typed,) = mistyped(["quarantine_vlan", "quarantine_id", "our_vlan"], ["quarantine_vlan", "our_vlan"])
+    assert typed.startswith(
+        "quarantine_vlan: found an unknown variable, expected one of quarantine_do, quarantine_host, "
+    )
 
 
 def test_what_is_ansibles_is_handed_on_in_its_order_and_ours_come_last(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +129,7 @@ def test_what_is_ansibles_is_handed_on_in_its_order_and_ours_come_last(monkeypat
     options = ["-i", "inv", "-e", "quarantine_all=true", "--limit", "web*", "--check", "-vv"]
     assert rest == [*options, "--vault-password-file", "x"]
     variables = quarantine.json.loads(extra)
-    assert variables["quarantine_ids"] == ["a-0123abcd", "b-0123abcd"] and variables["quarantine_users"] == ["alice"]
+    assert variables["quarantine_id"] == ["a-0123abcd", "b-0123abcd"] and variables["quarantine_user"] == ["alice"]
     assert variables["quarantine_all"] is False, "no variable of a caller's makes it more than what was checked"
 
 

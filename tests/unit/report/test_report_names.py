@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pasts import PACKAGE, Past, bad, good, made_plan
 from proscribe.cli import Refused
 from proscribe.cli import report as word
+from proscribe.compile.reports_place import Place
 from proscribe.plan import CONTROLS
 from proscribe.report import exports
 from proscribe.report.evaluation.rules import OF_CONTROL
@@ -30,8 +31,7 @@ CONTROLS_OF_THE_HOST = Path(__file__).parents[3] / "module_utils" / "proscribe" 
 class ReportCommand:
     """`./proscribe report` over the runs of two hosts: one with WeChat, one whose plan has no apps at all."""
 
-    def __init__(self, reports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("PROSCRIBE_REPORTS", str(reports))
+    def __init__(self, reports: Path) -> None:
         self.reports = reports
         self.past = Past(open_history("sqlite", reports))
         self.plan = made_plan(reports, apps=["wechat", "signal"], dns=["x"])
@@ -53,12 +53,12 @@ class ReportCommand:
     def __call__(self, *options: str) -> str:
         parser = argparse.ArgumentParser()
         word.add_arguments(parser)
-        return word.answer(parser.parse_args(options), Screen(100, 60))
+        return word.answer(parser.parse_args(options), Screen(100, 60), Place(self.reports, "a test"))
 
 
 @pytest.fixture
-def ask(tmp_path, monkeypatch):
-    return ReportCommand(tmp_path, monkeypatch)
+def ask(tmp_path):
+    return ReportCommand(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from fleets import answer, no_policy, wechat
 from pasts import PACKAGE, Past, bad, good
 from proscribe.cli import Refused
 from proscribe.cli import report as word
+from proscribe.compile.reports_place import Place
 from proscribe.report.history import Scope, open_history
 from proscribe.report.storage.files import ReportDirectory
 from proscribe.report.terminal import past_runs as pasts
@@ -118,12 +119,11 @@ def test_for_machines_it_is_all_there(past):
 
 
 @pytest.fixture
-def ask(tmp_path, monkeypatch):
+def ask(tmp_path):
     """`./proscribe report` with those options, on reports in tmp_path."""
-    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path))
     parser = argparse.ArgumentParser()
     word.add_arguments(parser)
-    return lambda *options: word.answer(parser.parse_args(options), Screen(100, 60))
+    return lambda *options: word.answer(parser.parse_args(options), Screen(100, 60), Place(tmp_path, "a test"))
 
 
 def stored(past, tmp_path, name="20261125T080000Z-audit-1a2b", **hosts):

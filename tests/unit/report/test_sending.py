@@ -13,10 +13,11 @@ import time
 import pytest
 from event_runs import SETTINGS, EventRuns
 from pasts import bad, good
+from proscribe.report import sending
 from proscribe.report.exports.events import LONGEST, Event
 from proscribe.report.history import open_history
 from proscribe.report.publishing import Beyond, publish
-from proscribe.report.sending import datagrams, log_file, send
+from proscribe.report.sending import datagrams, log_file
 from proscribe.report.sending.log_file import LogFile
 from proscribe.report.sending.transport import Failed
 from proscribe.report.storage import turns
@@ -49,6 +50,10 @@ def kinds(path):
     return [one["kind"] for one in lines(path)]
 
 
+def send(report, records, changes, settings):
+    return sending.send(report, records, changes, settings, f"/r/{report['run']['id']}")
+
+
 # -- what is sent ------------------------------------------------------------------------------------------------------
 
 
@@ -75,7 +80,7 @@ def test_above_the_limit_events_are_counted_and_the_run_is_sent(past, own):
     assert kinds(file) == ["host", "rule", "host", "gate", "run"]
     assert lines(file)[-1]["events_left_out"] == 7 and lines(file)[-1]["events"]["host"] == 5
     assert warning.startswith("above the limit of 3, 7 events not sent; the next run does not send them; all events ")
-    assert warning.endswith("/proscribe report --run run1 --format events")
+    assert warning.endswith("/proscribe report --run /r/run1 --format events")
 
 
 def test_without_a_history_the_run_is_sent_and_the_rest_is_said_not_to_be_known(past, own):

@@ -30,7 +30,17 @@ def build(files: Mapping[str, bytes], names: Names, version: str, output: Path) 
     """Write the collection's file into a directory and return its path; it appears whole, or not at all. Raises
     Refused.
     """
-    name = f"{names.collection.replace('.', '-')}-{version}.tar.gz"
+    name = _file_name(names, version)
+    write_whole(output / name, packed(files, names, version))
+    return output / name
+
+
+def _file_name(names: Names, version: str) -> str:
+    return f"{names.collection.replace('.', '-')}-{version}.tar.gz"
+
+
+def packed(files: Mapping[str, bytes], names: Names, version: str) -> bytes:
+    """The content of the collection's file. Raises Refused."""
     with tempfile.TemporaryDirectory(prefix="proscribe-collection-") as made:
         staged, built = Path(made, "staged"), Path(made, "built")
         for path, content in files.items():
@@ -38,9 +48,7 @@ def build(files: Mapping[str, bytes], names: Names, version: str, output: Path) 
             (staged / path).write_bytes(content)
         built.mkdir()
         _run_galaxy(staged, built)
-        archive = _same_for_the_same((built / name).read_bytes())
-    write_whole(output / name, archive)
-    return output / name
+        return _same_for_the_same((built / _file_name(names, version)).read_bytes())
 
 
 def _run_galaxy(staged: Path, built: Path) -> None:

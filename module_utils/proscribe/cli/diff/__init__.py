@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ...compile.departments import departments_of
 from ...compile.difference import CONTROL, IDENTIFIER, PLAN, SERVICE, SETTING, Change, difference
+from ...compile.reports_place import reports_of
 from ...compile.run import Compiled, compile_hosts
 from ...report.text.layout import paint, row, wrap
 from ...report.text.wording import clean, counted, some
@@ -84,8 +85,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Answer on the standard output; returns the exit code."""
     now = datetime.datetime.now(datetime.timezone.utc)
-    before = earlier(arguments.old, arguments, now)
     question = inventory.question(arguments)
+    before = earlier(arguments.old, arguments, now, reports_of(question.hosts, question.inventory))
     compiled = compile_hosts(question, now)
     found = compare(before, compiled, whole=not arguments.limit)
     departments = departments_of(question, compiled.restrictions)

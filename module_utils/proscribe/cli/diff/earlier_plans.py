@@ -36,9 +36,10 @@ class Earlier(NamedTuple):
     commits: Mapping[Path, str] = {}  # of a revision: the commit that was compared, by the top of its repository
 
 
-def earlier(name: str, arguments: argparse.Namespace, now: datetime.datetime) -> Earlier:
-    """The plans of before: `name` is a run (`latest`, an id, or a path) or else a git revision. Raises Refused."""
-    reports = installation.reports()
+def earlier(name: str, arguments: argparse.Namespace, now: datetime.datetime, reports: Path) -> Earlier:
+    """The plans of before: `name` is a run of `reports` (`latest`, an id, or a path) or else a git revision. Raises
+    Refused.
+    """
     try:
         directory = find_run(reports, name)
     except NoSuchRun as none:
@@ -122,7 +123,7 @@ def _with_folders(question: Question, then: FilesAtRevision) -> list[HostVariabl
         key = host.folder, folder
         if key not in known:
             places = [then.now(place) for place in places_of(folder, question, host)]
-            place = next((place for place in places if place.is_dir()), places[-1])
+            place = next((place for place in places if place.is_dir()), places[0])
             known[key] = str(then.path(place, name))
             for judged_by in (REGISTER, SIGNERS) if name == WAIVERS else ():
                 then.optional(place.parent / judged_by)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ... import installation
+from ...compile.reports_place import reports_of
 from ...compile.run import Compiled, compile_hosts
 from ...compile.waivers.standing import moment
 from ...plan import CONTROLS
@@ -98,8 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     now = arguments.at or datetime.datetime.now(datetime.timezone.utc)
     hosts = inventory.question(arguments)
     compiled = compile_hosts(hosts, now)
-    reports = installation.reports()
-    known = facts.known(reports, compiled.hosts)
+    known = facts.known(reports_of(hosts.hosts, hosts.inventory), compiled.hosts)
     if question is None:
         results = compare(Path(arguments.expect), hosts.groups, compiled, known)
         if arguments.json:

@@ -10,7 +10,7 @@ from ...finding import GATES
 from ...report import exports as formats
 from ..event_values import read_events
 from ..readers import read_exports, read_history
-from ..values import choice, length, length_of, length_or_forever, line
+from ..values import choice, directory, length, length_of, length_or_forever, line
 from .variable import variable
 
 ROOT, STORED = "root", "stored"  # of proscribe_audit_with
@@ -66,6 +66,12 @@ class Reporting:
     )
     history_keep: int = variable(  # seconds; 0 keeps everything
         "400d", length_or_forever, "How long the history keeps a run: 400d, 2w, or forever."
+    )
+    reports: str = variable(
+        None,
+        directory,
+        "The directory of reports and of all state between runs; relative to the directory of the inventory. The "
+        "environment's PROSCRIBE_REPORTS counts before it. null: the usual place. One for all hosts.",
     )
     reports_keep: int = variable(  # seconds; 0 keeps everything
         "forever",

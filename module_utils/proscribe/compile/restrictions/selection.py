@@ -61,14 +61,13 @@ class Selection:
     catalog: str = variable(
         "",
         line,
-        "A folder with a release of the catalogue, in the place of the project's own; relative to the project, the "
-        "playbook's folder or the inventory's.",
+        "A folder with a release of the catalogue, in the place of the project's own; relative to the inventory's "
+        "folder.",
     )
     catalog_dirs: tuple[str, ...] = variable(
         [],
         list_of_names(None, "directories"),
-        "Folders with the organisation's own service files, relative to the project, the playbook's folder or the "
-        "inventory's.",
+        "Folders with the organisation's own service files, relative to the inventory's folder.",
     )
     catalog_max_age: int = variable(  # seconds
         "180d",
@@ -89,8 +88,7 @@ class Waivers:
     waivers_dir: str = variable(
         "",
         line,
-        "A folder of waivers beside those of the inventories, relative to the project, the playbook's folder or the "
-        "inventory's; docs/waivers.md.",
+        "A folder of waivers beside those of the inventories, relative to the inventory's folder; docs/waivers.md.",
     )
     waivers_removed: tuple[str, ...] = variable(
         [],

@@ -79,13 +79,15 @@ def send(
     records: Sequence[Mapping[str, Any]],
     changes: Transitions | None,
     settings: Mapping[str, Any],
+    directory: str,
 ) -> list[str]:
-    """Send the events of a run as `proscribe_events` has it; returns what went wrong, in sentences."""
+    """Send the events of a run as `proscribe_events` has it; returns what went wrong, in sentences. `directory` is
+    where the report of the run is, or will be.
+    """
     sending = Sending(report, changes, settings)
     exports.fill([sending], report, records)
-    command = Command(
-        (*installation.launcher(sys.executable), "report", "--run", str(report["run"]["id"]), "--format", "events")
-    ).line()
+    again_for = (*installation.launcher(sys.executable), "report", "--run", directory, "--format", "events")
+    command = Command(again_for).line()
     again = f"the next run does not send them; all events of this run: {command}"
     wrong = [f"events could not be sent to {name}: {why}; {again}" for name, why in sending.failures.items()]
     if sending.left_out:

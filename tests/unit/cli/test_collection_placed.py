@@ -1,0 +1,157 @@
+"""The collection straight in a collections path: as an installation leaves it, whole, and in nobody else's place."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from proscribe.cli import Refused, collection
+from proscribe.cli.collection import placing
+from proscribe.cli.collection.full_names import Names
+
+NAMES = Names("proscribe.ban", *[frozenset[str]()] * 4)
+FIRST = {"README.md": b"one", "plugins/modules/a.py": b"a = 1\n"}
+SECOND = {"README.md": b"two", "roles/b/tasks/main.yml": b"[]\n"}
+
+
+def archive(files: Mapping[str, bytes], name: str = "ban") -> bytes:
+    """The file of a small collection, with what ansible-galaxy writes of its files."""
+    listing = [{"name": one, "chksum_sha256": placing.hashlib.sha256(text).hexdigest()} for one, text in files.items()]
+    manifest = {"collection_info": {"namespace": "proscribe", "name": name}}
+    made = {
+        "MANIFEST.json": json.dumps(manifest).encode(),
+        "FILES.json": json.dumps({"files": listing}).encode(),
+        **files,
+    }
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for path, content in made.items():
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(content), 0o600
+            tar.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def contents(target: Path) -> dict[str, bytes]:
+    """The files of a collection, but for those of ansible-galaxy."""
+    found = {str(one.relative_to(target)): one.read_bytes() for one in target.rglob("*") if one.is_file()}
+    return {name: content for name, content in found.items() if not name.endswith(".json")}
+
+
+def place(directory: Path, files: Mapping[str, bytes]) -> Path:
+    target = placing.target_of(directory, NAMES)
+    placing.place(archive(files), target)
+    return target
+
+
+@pytest.mark.parametrize("exchanges", [True, False], ids=["in one step", "where the system cannot exchange"])
+def test_it_is_placed_and_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanges: bool) -> None:
+    if not exchanges:
+        monkeypatch.setattr(placing, "_exchanged", lambda *_: False)
+    target = place(tmp_path, FIRST)
+    assert target == tmp_path / "ansible_collections/proscribe/ban" and contents(target) == FIRST
+    assert {oct(one.stat().st_mode & 0o777) for one in target.rglob("*")} == {"0o755", "0o644"}
+    (target / "plugins/modules/__pycache__").mkdir()
+    (target / "plugins/modules/__pycache__/a.pyc").touch()  # a run has imported it
+    assert contents(place(tmp_path / "ansible_collections", SECOND)) == SECOND
+    assert os.listdir(target.parent) == ["ban"], "nothing stays beside it"
+
+
+def test_where_it_cannot_be_placed_the_old_one_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, rename = place(tmp_path, FIRST), os.rename
+
+    def fails_for_the_new_one(source: Path, to: Path) -> None:
+        if to == target and source.name != "before":
+            raise OSError(28, "No space left on device", str(to))
+        rename(source, to)
+
+    monkeypatch.setattr(placing, "_exchanged", lambda *_: False)
+    monkeypatch.setattr(placing.os, "rename", fails_for_the_new_one)
+    with pytest.raises(Refused, match="No space left"):
+        place(tmp_path, SECOND)
+    assert contents(target) == FIRST and os.listdir(target.parent) == ["ban"]
+
+
+def a_link(target: Path) -> None:
+    target.rename(target.with_name("elsewhere"))
+    target.symlink_to("elsewhere")
+
+
+def a_file(target: Path) -> None:
+    target.rename(target.with_name("elsewhere"))
+    target.touch()
+
+
+def a_checkout(target: Path) -> None:
+    (target / "MANIFEST.json").unlink()
+
+
+def another(target: Path) -> None:
+    (target / "MANIFEST.json").write_text('{"collection_info": {"namespace": "acme", "name": "ban"}}')
+
+
+def no_document(target: Path) -> None:
+    (target / "FILES.json").write_text('["files"]')
+
+
+OTHERS = {
+    a_link: "found a link",
+    a_file: "found no directory",
+    a_checkout: "found a directory without the MANIFEST.json and FILES.json of a collection",
+    no_document: "found a directory without the MANIFEST.json and FILES.json of a collection",
+    another: "found the collection acme.ban",
+    lambda target: (
+        target / "plugins/ours.py"
+    ).touch(): "found the file plugins/ours.py, which the collection does not have",
+    lambda target: (target / "README.md").write_text("ours"): "found the file README.md with changes",
+    lambda target: (target / "linked").symlink_to(
+        "plugins"
+    ): "found the file linked, which the collection does not have",
+}
+
+
+@pytest.mark.parametrize(("change", "message"), OTHERS.items())
+def test_what_is_not_its_own_is_left_as_it_is(tmp_path: Path, change: object, message: str) -> None:
+    target = place(tmp_path, FIRST)
+    change(target)  # type: ignore[operator]
+    before = sorted(map(str, tmp_path.rglob("*")))
+    with pytest.raises(Refused, match=f"{message}, expected nothing, or the collection proscribe.ban"):
+        place(tmp_path, SECOND)
+    assert sorted(map(str, tmp_path.rglob("*"))) == before
+
+
+def test_the_collections_path_has_to_be_there(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="--directory: found '.*nosuch', expected a directory that is there"):
+        placing.target_of(tmp_path / "nosuch", NAMES)
+
+
+@pytest.mark.slow
+def test_ansible_takes_it_for_an_installed_collection(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    collection.add_arguments(parser)
+    for _ in range(2):  # it is its own the second time
+        assert collection.run(parser.parse_args(["--directory", str(tmp_path)])) == 0
+    target = tmp_path / "ansible_collections/proscribe/ban"
+    assert capsys.readouterr().out == f"{target}\n" * 2
+    verify = [
+        sys.executable,
+        "-m",
+        "ansible",
+        "galaxy",
+        "collection",
+        "verify",
+        "--offline",
+        "-p",
+        str(tmp_path),
+        "proscribe.ban",
+    ]
+    done = subprocess.run(verify, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "Successfully verified" in done.stdout, done.stdout + done.stderr

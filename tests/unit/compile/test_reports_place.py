@@ -1,0 +1,150 @@
+"""Where reports and state are: the environment's place, the inventory's, the usual one; and what is no place."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import pytest
+from made_waivers import Organisation, at
+from proscribe import installation
+from proscribe.compile.inventory import HostVariables
+from proscribe.compile.reports_place import VARIABLE, place_of_reports, reports_of, require_reports
+from proscribe.compile.run import compile_run
+from proscribe.policy_errors import PolicyError, PolicyErrors
+
+USUAL = installation.ROOT / "reports"
+NOW = "2026-11-25T08:00:00+00:00"
+
+
+def hosts(folder: Path, *values: object) -> list[HostVariables]:
+    """Hosts that have these values; None for one that has none."""
+    return [
+        HostVariables(f"web{number}", {} if value is None else {VARIABLE: value}, {}, str(folder))
+        for number, value in enumerate(values, 1)
+    ]
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Path:
+    (tmp_path / "inventory" / "prod").mkdir(parents=True)
+    (tmp_path / "inventory" / "prod" / "hosts.yml").touch()
+    return tmp_path / "inventory" / "prod"
+
+
+# what is named, what the environment has, and where that is, from the directory of the inventory
+PLACES = [
+    (None, "", None, "the usual place"),
+    ("state", "", "state", "proscribe_reports of the inventory"),
+    ("../../state", "", "../../state", "proscribe_reports of the inventory"),
+    ("./a//b/../c", "", "a/c", "proscribe_reports of the inventory"),
+    ("/srv/state", "", "/srv/state", "proscribe_reports of the inventory"),
+    ("/srv/state", "/mnt/job", "/mnt/job", "PROSCRIBE_REPORTS"),
+    (None, "/mnt/job", "/mnt/job", "PROSCRIBE_REPORTS"),
+]
+
+
+@pytest.mark.parametrize(("value", "environment", "expected", "named_by"), PLACES)
+@pytest.mark.parametrize("cwd", ["inventory", "elsewhere"])
+def test_the_place_does_not_depend_on_where_one_starts(
+    inventory: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    value: str | None,
+    environment: str,
+    expected: str | None,
+    named_by: str,
+    cwd: str,
+) -> None:
+    (tmp_path / "elsewhere" / "state").mkdir(parents=True)  # what is there has no say
+    monkeypatch.chdir(tmp_path / cwd)
+    given = {"PROSCRIBE_REPORTS": environment} if environment else {}
+    where = USUAL if expected is None else Path(os.path.normpath(inventory / expected))
+    sources = [str(inventory / "hosts.yml")]
+    assert reports_of(hosts(inventory, value, value), sources, given) == where
+    assert place_of_reports(hosts(inventory, value), sources, environment=given) == (where, named_by)
+
+
+def test_with_several_inventories_it_starts_at_the_first_whichever_hosts_are_chosen(inventory: Path) -> None:
+    lab = inventory.parent / "lab"
+    lab.mkdir()
+    sources = [str(inventory / "hosts.yml"), "web9,", str(lab)]
+    for chosen in (hosts(inventory, "state"), hosts(lab, "state"), [*hosts(inventory, "state"), *hosts(lab, "state")]):
+        assert reports_of(chosen, sources, {}) == inventory / "state"
+
+
+@pytest.mark.parametrize("collection", [False, True])
+def test_hosts_without_a_file_start_at_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collection: bool
+) -> None:
+    monkeypatch.setattr(installation, "user_project", lambda: tmp_path if collection else None)
+    place = reports_of(hosts(tmp_path, "state"), ["web1,"], {})
+    assert place == (tmp_path if collection else installation.ROOT) / "state"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (("a", "b"), "web2: proscribe_reports: found 'b', expected the same .*; web1 has 'a', web2 'b'"),
+        (("a", None), "web2: proscribe_reports: found nothing, expected the same .*; web1 has 'a', web2 ''"),
+        (("",), "web1: proscribe_reports: found nothing, expected a directory's path"),
+        ((" ",), "found ' ', expected a directory's path of at most 1000 printable characters"),
+        ((7,), "found 7, expected a directory's path"),
+        ((["a"],), "found a list, expected a directory's path"),
+        (("a\x1b[2J",), r"found 'a\\x1b\[2J', expected a directory's path"),
+        (("a\nb",), r"found 'a\\nb', expected"),
+        (("a\0",), r"found 'a\\x00', expected"),
+        (("a/" * 501,), "expected a directory's path of at most 1000"),
+        (("é" * 128,), "each name in it of at most 255 bytes"),
+    ],
+)
+def test_what_is_no_place_is_refused(inventory: Path, values: tuple[object, ...], message: str) -> None:
+    with pytest.raises(PolicyErrors, match=message):
+        reports_of(hosts(inventory, *values), [str(inventory)], {})
+
+
+def test_what_cannot_be_templated_is_refused(inventory: Path) -> None:
+    (host,) = hosts(inventory, None)
+    wrong = PolicyError("all.yml:1", VARIABLE, "{{ x }}", "a value that can be templated ('x' is undefined)")
+    with pytest.raises(PolicyErrors, match="all.yml:1: proscribe_reports: found .*templated"):
+        reports_of([dataclasses.replace(host, wrong=(wrong,))], [str(inventory)], {})
+
+
+def test_a_run_needs_a_place_in_which_it_can_write(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = str(inventory / "hosts.yml")
+    (inventory / "file").touch()
+    for named in ("file", "file/below/it"):
+        with pytest.raises(
+            PolicyErrors, match=f"proscribe_reports: found '{named}', .*{inventory}/file is no directory"
+        ):
+            require_reports(hosts(inventory, named), [source], {})
+        assert require_reports(hosts(inventory, named), [source], {"PROSCRIBE_REPORTS": "/mnt/job"}) == Path("/mnt/job")
+    monkeypatch.setattr(os, "access", lambda path, _mode: str(path) != str(inventory))
+    with pytest.raises(PolicyErrors, match=f"found 'new/one', .*can write; {inventory} is not writable"):
+        require_reports(hosts(inventory, "new/one"), [source], {})
+    assert not (inventory / "new").exists(), "nothing was made"
+
+
+def test_a_run_refuses_a_place_that_ansible_would_read_as_hosts(inventory: Path) -> None:
+    with pytest.raises(PolicyErrors, match=f"found 'reports', .*not read as hosts, and {inventory}/reports is inside"):
+        require_reports(hosts(inventory, "reports"), [str(inventory)], {})
+    assert require_reports(hosts(inventory, "../reports"), [str(inventory)], {}) == inventory.parent / "reports"
+    assert require_reports(hosts(inventory, "reports"), [str(inventory / "hosts.yml")], {}) == inventory / "reports"
+
+
+def test_a_run_has_its_plans_and_its_report_there_and_stops_for_hosts_that_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PROSCRIBE_REPORTS", raising=False)
+    organisation = Organisation(tmp_path)
+    organisation.variables["reports"] = "../state"
+    run = compile_run(organisation.question(), at(NOW))
+    assert Path(run["directory"]).parent == Path(run["plans"]).parent == tmp_path / "state"
+    assert list((tmp_path / "state" / "plans").glob("*.json"))
+    question = organisation.question()
+    last = question.hosts[-1]
+    question.hosts[-1] = dataclasses.replace(last, values={**last.values, VARIABLE: "../other"})
+    with pytest.raises(PolicyErrors, match=f"{last.name}.*proscribe_reports: found '../other', expected the same"):
+        compile_run(question, at(NOW))
+    assert not (tmp_path / "other").exists()
