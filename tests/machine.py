@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PROJECT = Path(__file__).resolve().parent.parent
-CACHE = PROJECT / ".cache"
+CACHE = (PROJECT / ".cache").resolve()  # a work tree may share that of another
 PATH = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
 HOST_PYTHONS = range(9, 15)  # 3.9 to 3.14: what a managed host may have
 

@@ -1,0 +1,239 @@
+"""Which hosts are observed by one process, which have something in common, and what becomes of those that it leaves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from threading import Semaphore
+from types import SimpleNamespace
+from typing import Any
+
+import proscribe_batch
+import proscribe_sweep
+import pytest
+from ansible.playbook.handler import Handler
+from ansible.template import trust_as_template
+from proscribe import installation
+from proscribe_sweep import Member
+
+UTILS = Path(proscribe_sweep.__file__).parent
+
+
+def task(**keywords: Any) -> Any:
+    """A task of one of our playbooks that observes."""
+    usual = dict.fromkeys((*proscribe_sweep.UNUSUAL, "when", *proscribe_batch.KEYWORDS))
+    place = f"{installation.PLAYBOOKS}/audit.yml:28"
+    return SimpleNamespace(
+        **{
+            **usual,
+            "action": "compliance_state",
+            "connection": "ssh",
+            "_uuid": "u",
+            "get_path": lambda: place,
+            **keywords,
+        }
+    )
+
+
+def member(name: str = "h1", on: Any = None, **variables: Any) -> Member:
+    return Member(SimpleNamespace(name=name), on or task(), variables, None)
+
+
+class Linear:
+    """Ansible's strategy, as far as it is used."""
+
+    __module__ = "ansible.plugins.strategy.linear"
+
+    def __init__(self, hosts: int) -> None:
+        self.started: list[str] = []
+        self._tqm = SimpleNamespace(send_callback=lambda name, host, task: self.started.append(f"{name} {host.name}"))
+        self._hosts_cache = list(range(hosts))
+        self._workers = [None] * 20
+        self._queued_task_cache: dict[Any, Any] = {}
+        self._pending_results = 0
+        self.queued: list[str] = []
+        self.results: list[Any] = []
+
+
+@pytest.fixture
+def ansible(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ansible's own methods, which note what they are called for."""
+
+    def queue(self: Linear, host: Any, _task: Any, _variables: Any, _context: Any) -> None:
+        self._tqm.send_callback("v2_runner_on_start", host, _task)
+        self.queued.append(host.name)
+        self._pending_results += 1
+
+    def process(self: Linear, _iterator: Any) -> list[Any]:
+        found, self.results = self.results, []
+        self._pending_results -= len(found)
+        return found
+
+    methods = {"_queue_task": queue, "_process_pending_results": process, "_wait_on_pending_results": process}
+    monkeypatch.setattr(proscribe_sweep, "_ansible", methods)
+    monkeypatch.setattr(proscribe_sweep, "_making", [])
+
+
+def queued(strategy: Linear, *names: str) -> None:
+    for name in names:
+        proscribe_sweep._queue_task(strategy, *member(name))
+
+
+@pytest.mark.parametrize(
+    ("one", "suits"),
+    [
+        (member(), True),
+        (member(ansible_connection="ansible.builtin.ssh"), True),
+        (member(ansible_connection="local"), False),
+        (member(ansible_connection="{{ way }}"), False),
+        (member(on=task(connection="winrm")), False),
+        (member(on=task(action="ping")), False),
+        *((member(on=task(**{keyword: 1})), False) for keyword in proscribe_sweep.UNUSUAL),
+        (member(proscribe_compiled={"proscribe_run": {"mode": "audit", "audit_stored": ["h1"]}}), False),
+        (member(proscribe_compiled={"proscribe_run": {"mode": "audit", "audit_stored": ["h2"]}}), True),
+        (member(proscribe_compiled={"failed": True}), True),
+        (member(on=Handler()), False),
+    ],
+)
+def test_what_is_usual_may_be_observed_with_others(one, suits):
+    if isinstance(one.task, Handler):
+        one.task.action = "compliance_state"
+    assert proscribe_sweep._suits(Linear(1), one) is suits
+
+
+def test_a_strategy_of_somebody_else_has_a_worker_for_each_host():
+    assert not proscribe_sweep._suits(SimpleNamespace(), member())
+
+
+def test_a_batch_is_one_worker_and_callbacks_hear_of_every_host(ansible):
+    strategy = Linear(3)
+    queued(strategy, "h1", "h2", "h3")
+    assert (strategy.queued, strategy._pending_results) == ([], 3)
+    proscribe_sweep._wait_on_pending_results(strategy, None)
+    assert (strategy.queued, strategy._pending_results) == (["h1"], 3)
+    assert sorted(strategy.started) == [f"v2_runner_on_start h{number}" for number in (1, 2, 3)]
+    assert strategy._queued_task_cache.keys() == {("h2", "u"), ("h3", "u")}
+    [batch] = proscribe_sweep._making
+    assert ([one.name for one in batch.members], batch.width) == (["h1", "h2", "h3"], 20)
+
+
+def test_one_host_alone_is_no_batch(ansible):
+    strategy = Linear(1)
+    queued(strategy, "h1")
+    proscribe_sweep._wait_on_pending_results(strategy, None)
+    assert (strategy.queued, strategy._pending_results, proscribe_sweep._making) == (["h1"], 1, [])
+
+
+def test_batches_start_before_all_hosts_are_gathered_and_share_the_forks(ansible, monkeypatch):
+    monkeypatch.setattr(proscribe_sweep, "BATCH", 2)
+    monkeypatch.setattr(proscribe_sweep, "PROCESSES", 4)
+    strategy = Linear(5)
+    queued(strategy, *(f"h{number}" for number in range(5)))
+    assert strategy.queued == ["h0", "h2"]
+    proscribe_sweep._wait_on_pending_results(strategy, None)
+    assert strategy.queued == ["h0", "h2", "h4"]
+    assert [batch.width for batch in proscribe_sweep._making] == [20 // 3] * 2
+
+
+def test_who_has_no_result_when_the_batch_has_ended_gets_a_worker_and_no_second_start(ansible):
+    strategy = Linear(3)
+    queued(strategy, "h1", "h2", "h3")
+    proscribe_sweep._wait_on_pending_results(strategy, None)
+    strategy.results = [SimpleNamespace(host=SimpleNamespace(name="h3"))]
+    proscribe_sweep._process_pending_results(strategy, None)
+    assert strategy.queued == ["h1"]
+    strategy.results = [SimpleNamespace(host=SimpleNamespace(name="h1"))]  # the batch's own: the last
+    proscribe_sweep._process_pending_results(strategy, None)
+    assert (strategy.queued, strategy._pending_results) == (["h1", "h2"], 1)
+    assert len(strategy.started) == len(set(strategy.started)) == 3
+
+
+@pytest.mark.parametrize(
+    ("before", "installed"),
+    [
+        ("", "Worker"),
+        ("os.environ['PROSCRIBE_SWEEP'] = 'off'", "WorkerProcess"),
+        ("del WorkerProcess._detach", "WorkerProcess"),
+        ("del StrategyBase._wait_on_pending_results", "WorkerProcess"),
+        ("WorkerProcess.__init__ = lambda self, host, task: None", "WorkerProcess"),
+        ("strategies.WorkerProcess = type('Other', (WorkerProcess,), {})", "Other"),  # somebody else was here
+    ],
+)
+def test_where_ansible_is_another_every_host_has_a_worker(before, installed):
+    program = f"""
+import os, sys
+sys.path.insert(0, {str(UTILS)!r})
+from ansible.executor.process.worker import WorkerProcess
+from ansible.plugins import strategy as strategies
+from ansible.plugins.strategy import StrategyBase
+import proscribe_sweep
+{before}
+proscribe_sweep.install()
+proscribe_sweep.install()
+print(strategies.WorkerProcess.__name__, StrategyBase._queue_task.__module__)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ})
+    module = "proscribe_sweep" if installed == "Worker" else "ansible.plugins.strategy"
+    expected = "ansible.plugins.strategy" if installed == "Worker" else module
+    assert done.stdout.split() == [installed, expected], done.stderr  # a wrapper has the name of what it stands for
+
+
+# -- what hosts have in common ----------------------------------------------------------------------------------------
+
+NAMES = proscribe_batch._names(("connection", "ssh"), ("shell", "sh"), ("become", "sudo"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ({}, {}, True),
+        ({"ansible_host": "192.0.2.1"}, {"ansible_host": "192.0.2.2"}, True),
+        ({"department": "a"}, {"department": "b"}, True),
+        ({"ansible_user": "a"}, {"ansible_user": "b"}, False),
+        ({"ansible_user": "a"}, {}, False),
+        ({"ansible_port": 22}, {"ansible_port": "22"}, False),  # which is only slower
+        ({"ansible_become_password": "a"}, {"ansible_become_password": "b"}, False),
+        ({"ansible_ssh_common_args": "-J a"}, {"ansible_ssh_common_args": "-J b"}, False),
+        ({"ansible_python_interpreter": "/a"}, {"ansible_python_interpreter": "/b"}, False),
+        ({"ansible_become": True}, {"ansible_become": False}, False),
+        ({"ansible_user": "{{ who }}", "who": "a"}, {"ansible_user": "{{ who }}", "who": "a"}, True),
+        ({"ansible_user": "{{ who }}", "who": "a"}, {"ansible_user": "{{ who }}", "who": "b"}, False),
+        ({"ansible_user": "{{ who }}", "who": "a"}, {"ansible_user": "a"}, True),
+        ({"ansible_user": "{{ nosuch }}"}, {"ansible_user": "a"}, False),
+    ],
+)
+def test_hosts_are_alike_if_everything_but_their_address_is(one, other, alike):
+    hosts = [{name: trust_as_template(value) if isinstance(value, str) else value for name, value in given.items()}
+             for given in (one, other)]  # fmt: skip
+    values = [proscribe_batch._values(member(**given), NAMES) for given in hosts]
+    assert (values[0] == values[1]) is alike
+
+
+@pytest.mark.parametrize(
+    ("keywords", "constant"),
+    [
+        ({}, True),
+        ({"become": "{{ any }}"}, True),  # in our own playbooks, which is tested there
+        ({"when": ["x"]}, False),
+        ({"get_path": lambda: "/srv/site.yml:3"}, True),
+        ({"get_path": lambda: "/srv/site.yml:3", "become": True, "args": {"gate": "never"}}, True),
+        ({"get_path": lambda: "/srv/site.yml:3", "become": "{{ any }}"}, False),
+        ({"get_path": lambda: "/srv/site.yml:3", "args": {"gate": "{{ any }}"}}, False),
+        ({"get_path": lambda: f"{installation.PLAYBOOKS}-of-others/site.yml:3", "remote_user": "{{ any }}"}, False),
+    ],
+)
+def test_a_task_with_expressions_is_evaluated_for_each_host(keywords, constant):
+    assert proscribe_batch._is_constant(task(**keywords)) is constant
+
+
+def test_a_connection_that_takes_long_gives_its_turn_to_the_next_host():
+    turns, silent = Semaphore(1), Semaphore(1)
+    with proscribe_batch._Turn(turns, silent) as first:
+        first.step_aside()
+        with proscribe_batch._Turn(turns, silent) as second:
+            second.step_aside()  # too many have done that
+            assert not turns.acquire(blocking=False) and not silent.acquire(blocking=False)
+    assert turns.acquire(blocking=False) and silent.acquire(blocking=False)
+    assert not turns.acquire(blocking=False) and not silent.acquire(blocking=False)
