@@ -16,7 +16,6 @@ from ansible.errors import AnsibleActionFail
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-import proscribe_sweep
 from proscribe import installation
 from proscribe.duration import shown
 from proscribe.observation import ANY_PYTHON, Observation, lacks, of_host
@@ -25,6 +24,7 @@ from proscribe.reply.shapes import LINE, Unusable
 from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
 from proscribe.stream import BOOTSTRAP, answer
 from proscribe_action import HostAction, observe_timeout, results
+from proscribe_sweep import Captured, handover
 
 # An own text for every host would be a warning for each; Ansible tells one text once.
 CANNOT_PIPE = "where a connection cannot pipe, or is set not to (pipelining), the observing code goes as a module"
@@ -46,9 +46,9 @@ class ActionModule(HostAction):
         observed = self.observation(run, host, observe_timeout(variables))
         if run.get("mode") == "audit" and host in run.get("audit_stored", ()):
             return self._with_the_program(observed)
-        if proscribe_sweep.capturing:
-            raise proscribe_sweep.Captured(self, self.command(variables))
-        if outcome := proscribe_sweep.outcomes.pop(host, None):
+        if handover.capturing:
+            raise Captured(self, self.command(variables))
+        if outcome := handover.outcomes.pop(host, None):
             result = outcome(self.leash)
         else:
             result = self._exchanged(observed, variables)

@@ -52,7 +52,6 @@ PROJECT = Path(__file__).resolve().parents[1]
 if str(PROJECT / "module_utils") not in sys.path:
     sys.path.insert(0, str(PROJECT / "module_utils"))
 
-import proscribe_sweep
 from proscribe import installation
 from proscribe.compile.tags import unknown_tags
 from proscribe.custody import request, wording
@@ -87,6 +86,7 @@ from proscribe.report.terminal import lifting, summary
 from proscribe.report.text.command import Call
 from proscribe.report.text.wording import PREFIXES, clean, message
 from proscribe_registration import be_last, failures, manager_of, shorten_failures
+from proscribe_sweep import install as gather_hosts
 
 QUARANTINE = "quarantine"  # the mode of a run over quarantines
 UNREPORTED = ("lift", QUARANTINE)  # the modes of runs that observe nothing
@@ -190,7 +190,7 @@ class CallbackModule(CallbackBase):
             self._alone = all(map(_ours, plays))
             self._manages(manager_of(self))
             load_once()
-            proscribe_sweep.install()
+            gather_hosts()
             known = tags_of(plays)
             # Where only unknown tags are named, no task begins that could say so.
             for given in (context.CLIARGS.get("tags"), context.CLIARGS.get("skip_tags")):
@@ -203,7 +203,7 @@ class CallbackModule(CallbackBase):
         self._forget()
         self._ours = True
         self._manages(manager)
-        proscribe_sweep.install()
+        gather_hosts()
         self._plays(play, ours=True)
 
     @guarded

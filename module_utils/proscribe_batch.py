@@ -19,7 +19,6 @@ from functools import partial
 from threading import Semaphore
 from typing import Any, NamedTuple
 
-import proscribe_sweep
 from ansible import constants as C
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.executor.process.worker import WorkerProcess
@@ -34,7 +33,7 @@ from proscribe.reply.shapes import Unusable
 from proscribe.sweep.exchange import Ended, Limits, Password, by_client, exchange, over_connection
 from proscribe.sweep.multiplexing import LOST, NoSession
 from proscribe_action import GRACE, MOST, observe_timeout
-from proscribe_sweep import Captured, Member, Outcome, outcomes
+from proscribe_sweep import Captured, Member, Outcome, handover
 
 SILENT = 64  # hosts of a batch that may be waited for beside those that `forks` allows
 ADDRESSES = ("ansible_ssh_host", "ansible_host")  # the first that is there counts
@@ -144,7 +143,7 @@ def observe(batch: Any, members: Sequence[Member], width: int) -> None:
             for done in as_completed(asking):
                 outcome, name = done.result(), asking[done]
                 if outcome is not None:
-                    outcomes[name] = outcome
+                    handover.outcomes[name] = outcome
                     if name != own.name:
                         _run_inside(batch, by_name[name], questions[name].route.action._task)
     except Exception as error:  # whatever it was, the ordinary way may be free of it
@@ -219,13 +218,13 @@ def _questions(batch: Any, group: list[Member], own: Member) -> Iterator[tuple[s
 
 def _captured(batch: Any, member: Member) -> Captured | None:
     """The action of a member, ready to ask; None if the task has ended before, with a result."""
-    proscribe_sweep.capturing = True
+    handover.capturing = True
     try:
         _run_inside(batch, member)
     except Captured as captured:
         return captured
     finally:
-        proscribe_sweep.capturing = False
+        handover.capturing = False
     return None
 
 

@@ -77,8 +77,16 @@ class Member(NamedTuple):
 
 Outcome = Callable[[Leash], dict[str, Any]]  # returns the answer, or raises what was wrong with it
 
-outcomes: dict[str, Outcome] = {}  # by the names of hosts, until the action has taken them
-capturing = False  # whether the action is to raise Captured instead of asking its host
+
+class Handover:
+    """What the process of a batch and the actions that run in it hand each other."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, Outcome] = {}  # by the names of hosts, until the action has taken them
+        self.capturing = False  # whether the action is to raise Captured instead of asking its host
+
+
+handover = Handover()
 
 
 class Captured(BaseException):
