@@ -100,12 +100,12 @@ def measure(made: Fleet, bench: Any) -> None:
         "ours, on the host": (["/usr/bin/python3", "-I", "-S", "-c", code], piped),
     }
     print(f"\nOne host; {len(packages)} packages and {len(paths)} paths of {SERVICES} services; ours looks at all")
-    print("                          wall      CPU, in s: the role once, else the least of some")
+    print("                           CPU     wall, in s: the role once, else the least of some; CPU of both sides")
     for name in ("role", "audit", "ping"):
         costs = [bench.run(name) for _ in range(1 if name == "role" else 3)]
         print(
-            f"  {name + ' over SSH':<22} {min(c.wall for c in costs):8.2f} {min(c.cpu for c in costs):8.2f}", flush=True
+            f"  {name + ' over SSH':<22} {min(c.cpu for c in costs):8.2f} {min(c.wall for c in costs):8.2f}", flush=True
         )
     for name, (argv, stdin) in local.items():
         runs = [made.timed(0, argv, stdin) for _ in range(ROUNDS)]
-        print(f"  {name:<22} {min(wall for wall, _ in runs):8.3f} {min(cpu for _, cpu in runs):8.3f}", flush=True)
+        print(f"  {name:<22} {min(cpu for _, cpu in runs):8.3f} {min(wall for wall, _ in runs):8.3f}", flush=True)

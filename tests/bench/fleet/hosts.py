@@ -27,6 +27,8 @@ PACKAGES = ("goss", "openscap-scanner", "openssh-sftp-server")  # what is measur
 NETWORK = "10.77"
 SILENT = "10.78"  # addresses that say nothing
 CONTROLLER = "10.76.0.1"  # whom the hosts see
+EACH = 250  # addresses in a row
+MOST = EACH * 250  # hosts that have addresses
 HOMES = 200  # directories of ten files in the home of each host's user
 
 # The first process of a host. It makes what a host has, says so, and waits.
@@ -54,10 +56,10 @@ ENTER = """\
 #!/bin/sh
 set -- $SSH_CONNECTION
 IFS=.; set -- $3; unset IFS
-read -r pid <"{hosts}/$(( $3 * 250 + $4 - 1 ))/pid"
-exec nsenter --target "$pid" --mount --pid --net --uts --root /usr/bin/env -i HOME=/root USER=root LOGNAME=root \\
-    SHELL=/bin/sh PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "SSH_CONNECTION=$SSH_CONNECTION" \\
-    /bin/sh -c "$SSH_ORIGINAL_COMMAND"
+read -r pid <"{hosts}/$(( $3 * {each} + $4 - 1 ))/pid"
+exec nsenter --target "$pid" --mount --pid --net --uts --root --wdns=/root /usr/bin/env -i HOME=/root USER=root \\
+    LOGNAME=root SHELL=/bin/sh PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \\
+    "SSH_CONNECTION=$SSH_CONNECTION" /bin/sh -c "$SSH_ORIGINAL_COMMAND"
 """
 
 
@@ -109,7 +111,7 @@ class Fleet:
         return ["ip", "netns", "exec", self.namespace]
 
     def address(self, number: int) -> str:
-        return f"{NETWORK}.{number // 250}.{number % 250 + 1}"
+        return f"{NETWORK}.{number // EACH}.{number % EACH + 1}"
 
     def grow(self, count: int) -> None:
         """Boot hosts until there are that many."""
@@ -126,6 +128,15 @@ class Fleet:
                 for place, process in started:
                     self._up(place, process)
                 started = []
+
+    def serve(self, addresses: int) -> None:
+        """Let the hosts that run answer for that many addresses, in turn: what has no disk and memory for more hosts.
+        No host can boot after that.
+        """
+        folder, roots = self.directory / "hosts", len(self.first)
+        for number in range(roots, addresses):
+            with contextlib.suppress(FileExistsError):
+                (folder / str(number)).symlink_to(str(number % roots))
 
     @staticmethod
     def _up(place: Path, process: subprocess.Popen[str]) -> None:
@@ -187,7 +198,7 @@ def fleet(directory: Path, root: Path, counted: Callable[[int], None]) -> Iterat
     for name in ("host_key", "key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / name)], check=True)
     enter = directory / "enter"
-    enter.write_text(ENTER.format(hosts=directory / "hosts"))
+    enter.write_text(ENTER.format(hosts=directory / "hosts", each=EACH))
     enter.chmod(0o755)
     settings = {
         "ListenAddress": "0.0.0.0",

@@ -1,12 +1,19 @@
-"""What a run costs: seconds by the clock, and of the processors, the controller's and the hosts' apart.
+"""What a run costs: seconds of the processors, the controller's and the hosts' apart, and by the clock.
 
-The processors' seconds are the kernel's own count for a control group, so that nothing else that the machine does is in
-them. Version 1 and 2 of control groups have it in different places.
+The processors' seconds are the kernel's own count for a control group: nothing else that the machine does is in them.
+A process stays in its group when it outlives what started it. So the controller's group has the command with all its
+children, and the OpenSSH masters that ControlPersist leaves in the background, whichever run opened them. It counts
+alike for Ansible and for its peers. The hosts' group has `sshd` and all that happens inside hosts.
+
+A count ends when both groups have become quiet, because an exit on either side goes on after the command's end. The
+clock stops at that end. Version 1 and 2 of control groups have the count in different places.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -16,22 +23,25 @@ from typing import NamedTuple
 ROOT = Path("/sys/fs/cgroup")
 LONGEST = 1800  # seconds for one run
 JOIN = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
+PAUSE, QUIET = 0.05, 0.001  # a group is quiet if it used less of a processor in such a pause; seconds
+PATIENCE = 10  # seconds to wait for that
 
 
 class Cost(NamedTuple):
     """What one run cost: seconds."""
 
-    wall: float
     controller: float
     hosts: float
+    wall: float
 
     @property
     def cpu(self) -> float:
         return self.controller + self.hosts
 
-    def each(self, hosts: int) -> str:
-        """The same for one host, in milliseconds."""
-        return "  ".join(f"{1000 * seconds / hosts:8.1f}" for seconds in (self.wall, self.controller, self.hosts))
+
+def least(costs: Sequence[Cost]) -> Cost:
+    """The least of each column."""
+    return Cost(*(min(column) for column in zip(*costs)))
 
 
 class Group:
@@ -45,6 +55,9 @@ class Group:
     def take(self, pid: int) -> None:
         """What this process starts from now on is counted here."""
         (self.path / "cgroup.procs").write_text(str(pid))
+
+    def processes(self) -> list[int]:
+        return [int(pid) for pid in (self.path / "cgroup.procs").read_text().split()]
 
     def seconds(self) -> float:
         usage = self.path / "cpuacct.usage"
@@ -68,13 +81,41 @@ class Meter:
     def __init__(self) -> None:
         self.controller, self.hosts = Group("controller"), Group("hosts")
 
-    def run(self, argv: Sequence[str], environment: Mapping[str, str]) -> tuple[Cost, subprocess.CompletedProcess[str]]:
-        """Run a command in the controller's group."""
-        before, started = (self.controller.seconds(), self.hosts.seconds()), time.perf_counter()
+    def run(
+        self, argv: Sequence[str], environment: Mapping[str, str], *, alone: bool = False
+    ) -> tuple[Cost, subprocess.CompletedProcess[str]]:
+        """Run a command in the controller's group. `alone`: what it leaves in the background ends by itself, and that
+        end is counted too.
+        """
+        before, started = self._seconds(), time.perf_counter()
         command = ["sh", "-c", JOIN, str(self.controller.path), *argv]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LONGEST)
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LONGEST
+        )
         wall = time.perf_counter() - started
-        return Cost(wall, self.controller.seconds() - before[0], self.hosts.seconds() - before[1]), done
+        self._settle(alone)
+        after = self._seconds()
+        return Cost(after[0] - before[0], after[1] - before[1], wall), done
+
+    def _seconds(self) -> tuple[float, float]:
+        return self.controller.seconds(), self.hosts.seconds()
+
+    def _settle(self, alone: bool) -> None:
+        """Wait until the groups are quiet; `alone`: and until no process is left on the controller's side."""
+        end, last = time.monotonic() + PATIENCE, sum(self._seconds())
+        while time.monotonic() < end:
+            time.sleep(PAUSE)
+            now = sum(self._seconds())
+            if now - last < QUIET and not (alone and self.controller.processes()):
+                return
+            last = now
+
+    def end_background(self) -> None:
+        """End what earlier runs of the controller left in the background: their open connections."""
+        for pid in self.controller.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        self._settle(alone=True)
 
     def close(self) -> None:
         self.controller.close()

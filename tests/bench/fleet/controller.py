@@ -1,0 +1,139 @@
+"""The controller: an inventory of the fleet, the playbooks, and how any command of it is run and counted."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from drift import wrong
+from hosts import PROJECT, SILENT, Fleet
+from meter import Cost, Meter
+
+sys.path.insert(0, str(PROJECT / "module_utils"))
+
+from proscribe import stream
+from proscribe.store import Store
+
+LONG, IDLE = 3600, 1  # seconds that a connection stays open which nobody uses
+PING = "- hosts: all\n  gather_facts: false\n  tasks:\n    - ansible.builtin.ping:\n"
+
+
+class NoResult(SystemExit):
+    """A run counts for nothing, and the bench ends unless somebody knows better; the text is the reason."""
+
+
+class Bench:
+    """A controller. `prefix` is what a command begins with that reaches the hosts from where this one is; `closed`: no
+    run finds a connection open. `directory` gets its files, and is short, because sockets lie in it.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        made: Fleet,
+        meter: Meter,
+        forks: int,
+        closed: bool = False,
+        prefix: Sequence[str] = (),
+    ) -> None:
+        self.directory, self.fleet, self.meter, self.forks, self.closed = directory, made, meter, forks, closed
+        directory.mkdir(exist_ok=True)
+        self.prefix = list(prefix or made.prefix)
+        self.reports = directory / "reports"
+        self.numbers = range(0)
+        self.sockets = directory / "cp"
+        self.sockets.mkdir(mode=0o700)
+        (directory / "ping.yml").write_text(PING)
+        self.playbooks = {"ping": directory / "ping.yml"}
+        self.playbooks |= {name: PROJECT / "playbooks" / f"{name}.yml" for name in ("audit", "drift", "enforce")}
+        ansible = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or shutil.which("ansible-playbook")
+        if not ansible:
+            raise SystemExit("needs ansible-playbook on the PATH, or PROSCRIBE_ANSIBLE_PLAYBOOK")
+        self.command = [ansible, "--forks", str(forks), "-i", str(directory / "hosts.yml")]
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        self.environment = {
+            **inherited,
+            "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
+            "ANSIBLE_SSH_ARGS": " ".join(self.persist),
+            # The same masters as plain ssh uses; by Ansible's own names they could not be shared.
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.sockets),
+            "ANSIBLE_SSH_CONTROL_PATH": "%(directory)s/%%C",
+            "PROSCRIBE_REPORTS": str(self.reports),
+        }
+
+    @property
+    def persist(self) -> list[str]:
+        """Options of ssh that open a master, or use one."""
+        return ["-C", "-o", "ControlMaster=auto", "-o", f"ControlPersist={IDLE if self.closed else LONG}"]
+
+    @property
+    def ssh(self) -> list[str]:
+        """Options of ssh that every run here uses, whoever calls it."""
+        options = ("StrictHostKeyChecking=accept-new", "IdentitiesOnly=yes", f"UserKnownHostsFile={self.known_hosts}")
+        return ["-F", "none", *(part for option in options for part in ("-o", option))]
+
+    @property
+    def key(self) -> str:
+        return str(self.fleet.directory / "key")
+
+    @property
+    def known_hosts(self) -> str:
+        return str(self.directory / "known_hosts")
+
+    def inventory(self, numbers: range, dead: int = 0) -> None:
+        """Name these hosts, and that many addresses that say nothing among them."""
+        self.numbers = numbers
+        variables = {
+            "ansible_user": "root",
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "ansible_ssh_private_key_file": self.key,
+            "ansible_ssh_common_args": " ".join(self.ssh),
+            "proscribe_effective_from": "2024-10-31",
+            "proscribe_history": "off",
+        }
+        silent = {len(numbers) * (2 * index + 1) // (2 * dead): f"{SILENT}.0.{index + 1}" for index in range(dead)}
+        hosts = {f"host{n}": {"ansible_host": silent.get(i) or self.fleet.address(n)} for i, n in enumerate(numbers)}
+        (self.directory / "hosts.yml").write_text(json.dumps({"all": {"vars": variables, "hosts": hosts}}))
+
+    def run(self, name: str, ends: int = 0, **environment: str) -> Cost:
+        """Run a playbook. Raises NoResult with its output unless it ends with that."""
+        argv = [*self.command, str(self.playbooks[name])]
+        return self.count(name, argv, {**self.environment, **environment}, ends)[0]
+
+    def count(
+        self, what: str, argv: Sequence[str], environment: Mapping[str, str], ends: int = 0
+    ) -> tuple[Cost, subprocess.CompletedProcess[str]]:
+        """Run a command from where the controller is. Raises NoResult with its output unless it ends with that."""
+        cost, done = self.meter.run([*self.prefix, *argv], environment, alone=self.closed)
+        if done.returncode != ends:
+            raise NoResult(f"{what} ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-2000:]}")
+        return cost, done
+
+    def plan(self) -> dict[str, Any]:
+        """The plan of the hosts: one for all."""
+        (path,) = (self.reports / "plans").glob("*.json")
+        return dict(json.loads(path.read_text()))
+
+    def streamed(self) -> tuple[str, bytes]:
+        """What an audit runs on a host that keeps the code, and what it pipes to that."""
+        call = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": False}
+        store = Store(self.reports / "plans")
+        plan = store.plan(digest=self.plan()["digest"])
+        return stream.BOOTSTRAP, stream.payload(store.code(probe=False), plan, call, whole=False)
+
+    def check(self, what: str, hosts: int, seeded: Mapping[int, str] | None = None) -> None:
+        """Raise NoResult where the newest report is not what was seeded."""
+        if mistakes := wrong(self.reports, hosts, seeded or {}):
+            raise NoResult(f"{what}: no result, because the report is wrong: {'; '.join(mistakes[:5])}")
+
+
+def answered(output: str) -> bool:
+    """Is this a host's answer to the bytes of an audit, with a record?"""
+    found = stream.answer(output)
+    return found is not None and "record" in found

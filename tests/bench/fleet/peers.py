@@ -1,0 +1,202 @@
+"""Other programs that ask the same hosts something: pyinfra and plain ssh, and on request Mitogen and Salt SSH.
+
+Those of PyPI get a virtual environment each, made once in the bench's cache, with the version that stands here. Each
+peer is prepared for the hosts of the bench's inventory and then run; a run to which not every host answered is no
+result. It ends the bench, but for a peer on request that cannot even be prepared: then there is no row of it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from controller import Bench, NoResult, answered
+from meter import Cost
+
+ON_REQUEST = ("mitogen", "salt")
+PYINFRA, MITOGEN, SALT = ("pyinfra", "3.10.0"), ("mitogen", "0.3.54"), ("salt", "3008.4")
+INSTALL = 1800  # seconds at most; Salt's packages take minutes
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def environment(cache: Path, package: str, version: str) -> Path:
+    """The virtual environment with that package. Raises NoResult with what pip reports."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    place = cache / f"{package}-{version}-python{python}"
+    if not (place / "ready").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        print(f"installing {package} {version} in {place}", file=sys.stderr, flush=True)
+        for argv in (
+            [sys.executable, "-m", "venv", str(place)],
+            [str(place / "bin/pip"), "install", "--quiet", f"{package}=={version}"],
+        ):
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=INSTALL)
+            if done.returncode != 0:
+                raise NoResult(f"{package} {version} cannot be installed on Python {python}: {done.stderr[-1500:]}")
+        (place / "ready").touch()
+    return place
+
+
+class Peer:
+    """One row. `connects`: new, if each run opens its connections, and else None."""
+
+    name = ""
+    connects: str | None = None
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.directory = bench.directory / self.name.replace(" ", "-")
+        self.directory.mkdir(exist_ok=True)
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The hosts of the inventory: name and address."""
+        return {f"host{number}": self.bench.fleet.address(number) for number in self.bench.numbers}
+
+    def prepare(self) -> None:
+        """Write what a run needs for the hosts of the bench's inventory."""
+
+    def run(self) -> Cost:
+        raise NotImplementedError
+
+    def complete(self, count: int, output: str) -> None:
+        """Raise NoResult unless so many hosts answered as there are."""
+        if count != len(self.bench.numbers):
+            raise NoResult(f"{self.name}: {count} of {len(self.bench.numbers)} hosts answered:\n{output[-3000:]}")
+
+
+class Pyinfra(Peer):
+    """`fact deb.DebPackages`, as parallel as Ansible's forks."""
+
+    name, connects = "pyinfra", "new"
+
+    def __init__(self, bench: Bench, cache: Path) -> None:
+        super().__init__(bench)
+        self.program = environment(cache, *PYINFRA) / "bin/pyinfra"
+
+    def prepare(self) -> None:
+        common = {
+            "ssh_user": "root",
+            "ssh_key": self.bench.key,
+            "ssh_known_hosts_file": str(self.directory / "known_hosts"),
+            "ssh_strict_host_key_checking": "accept-new",
+        }
+        hosts = [(name, {**common, "ssh_hostname": address}) for name, address in self.addresses.items()]
+        (self.directory / "known_hosts").touch()
+        (self.directory / "inventory.py").write_text(f"hosts = {hosts!r}\n")
+
+    def run(self) -> Cost:
+        argv = [str(self.program), "--parallel", str(self.bench.forks), str(self.directory / "inventory.py")]
+        cost, done = self.bench.count(self.name, [*argv, "fact", "deb.DebPackages"], self.bench.environment)
+        printed = COLOURS.sub("", done.stdout + done.stderr)
+        self.complete(len(re.findall(r'^\s*"dpkg": \[', printed, re.MULTILINE)), printed)
+        return cost
+
+
+class Ssh(Peer):
+    """Plain ssh, as many at once as Ansible's forks: `true`, over the masters that Ansible uses too."""
+
+    name = "ssh true"
+
+    @property
+    def options(self) -> list[str]:
+        masters = ["-o", "ControlMaster=no", "-o", "ControlPath=none"]
+        if not self.bench.closed:
+            masters = [*self.bench.persist[1:], "-o", f"ControlPath={self.bench.sockets}/%C"]
+        return [*self.bench.ssh, "-C", "-o", "LogLevel=ERROR", "-i", self.bench.key, *masters]
+
+    def prepare(self) -> None:
+        text = "".join(f"root@{address}\n" for address in self.addresses.values())
+        (self.directory / "addresses").write_text(text)
+
+    def parallel(self, argv: list[str]) -> Cost:
+        """Run a command once for each address, which `{}` in it is."""
+        addresses = str(self.directory / "addresses")
+        xargs = ["xargs", "-a", addresses, "-P", str(self.bench.forks), "-I", "{}"]
+        return self.bench.count(self.name, [*xargs, *argv], self.bench.environment)[0]
+
+    def run(self) -> Cost:
+        return self.parallel(["ssh", "-n", *self.options, "{}", "true"])
+
+
+class SshAudit(Ssh):
+    """The bytes that an audit pipes to a host that has the code, and a file for what each answers."""
+
+    name = "ssh audit"
+
+    def prepare(self) -> None:
+        super().prepare()
+        code, piped = self.bench.streamed()
+        (self.directory / "piped").write_bytes(piped)
+        remote = shlex.join(["/usr/bin/python3", "-I", "-S", "-c", code])
+        argv = shlex.join(["ssh", *self.options])
+        here = shlex.quote(str(self.directory))
+        script = f'exec {argv} "$1" {shlex.quote(remote)} <{here}/piped >{here}/"$1"\n'
+        (self.directory / "one.sh").write_text(script)
+
+    def run(self) -> Cost:
+        files = [self.directory / f"root@{address}" for address in self.addresses.values()]
+        for file in files:
+            file.unlink(missing_ok=True)
+        cost = self.parallel(["sh", str(self.directory / "one.sh"), "{}"])
+        texts = [file.read_text() for file in files if file.exists()]
+        self.complete(sum(map(answered, texts)), "".join(texts))
+        return cost
+
+
+class Mitogen(Peer):
+    """The ping play with Mitogen's strategy."""
+
+    name, connects = "mitogen", "new"
+
+    def __init__(self, bench: Bench, cache: Path) -> None:
+        super().__init__(bench)
+        (packages,) = (environment(cache, *MITOGEN) / "lib").glob("python*/site-packages")
+        self.settings = {
+            "ANSIBLE_STRATEGY": "mitogen_linear",
+            "ANSIBLE_STRATEGY_PLUGINS": str(packages / "ansible_mitogen/plugins/strategy"),
+            # The project's own output says little about a ping; here each host's end is counted.
+            "ANSIBLE_STDOUT_CALLBACK": "default",
+            "ANSIBLE_NOCOLOR": "1",
+        }
+
+    def run(self) -> Cost:
+        argv = [*self.bench.command, str(self.bench.playbooks["ping"])]
+        cost, done = self.bench.count(self.name, argv, {**self.bench.environment, **self.settings})
+        self.complete(len(re.findall(r"^host\d+ +: ok=1 .*unreachable=0", done.stdout, re.MULTILINE)), done.stdout)
+        return cost
+
+
+class Salt(Peer):
+    """Salt SSH's test.ping. Its first run unpacks some 40 MB on each host, so it is not for many hosts."""
+
+    name = "salt"
+
+    def __init__(self, bench: Bench, cache: Path) -> None:
+        super().__init__(bench)
+        self.program = environment(cache, *SALT) / "bin/salt-ssh"
+
+    def prepare(self) -> None:
+        masters = [] if self.bench.closed else [f"ControlPath={self.bench.sockets}/%C", self.bench.persist[-1]]
+        settings = {
+            "root_dir": str(self.directory),
+            "ssh_max_procs": self.bench.forks,
+            "ssh_options": [*masters, f"UserKnownHostsFile={self.bench.known_hosts}", "StrictHostKeyChecking=no"],
+        }
+        (self.directory / "master").write_text(json.dumps(settings))
+        login = {"user": "root", "priv": self.bench.key}
+        roster = {name: {**login, "host": address} for name, address in self.addresses.items()}
+        (self.directory / "roster").write_text(json.dumps(roster))
+
+    def run(self) -> Cost:
+        argv = [str(self.program), "-c", str(self.directory), "--roster-file", str(self.directory / "roster")]
+        argv += ["--static", "--out", "json", "*", "test.ping"]
+        cost, done = self.bench.count(self.name, argv, self.bench.environment)
+        answers = json.loads(done.stdout or "{}")
+        self.complete(sum(answer is True for answer in answers.values()), done.stdout + done.stderr)
+        return cost

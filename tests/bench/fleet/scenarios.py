@@ -1,0 +1,187 @@
+"""What the bench measures: rows of a table in turn, and fleets of which something is unusual."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import peers
+import table
+from controller import Bench, NoResult
+from drift import one_per_cent, seed
+from far import far
+from footprint import Footprint
+from meter import Cost, least
+
+CONTROLS = ("apps", "browser", "firewall", "dns")
+TIMEOUT = 10  # Ansible's own, of a connection
+MB = 1024  # MB that the controller may hold there
+Row = Callable[[], Cost]
+
+
+class Rows:
+    """The rows of a table by name: ours, and the peers that can run here."""
+
+    def __init__(self, bench: Bench, cache: Path, others: Sequence[str], fallback: bool = False) -> None:
+        self.bench = bench
+        self.ours: dict[str, Row] = {name: lambda name=name: bench.run(name) for name in ("ping", "audit", "drift")}
+        if fallback:
+            self.ours["fallback"] = lambda: bench.run("audit", ANSIBLE_PIPELINING="false")
+        kinds: dict[str, Callable[[], peers.Peer]] = {
+            "pyinfra": lambda: peers.Pyinfra(bench, cache),
+            "ssh true": lambda: peers.Ssh(bench),
+            "ssh audit": lambda: peers.SshAudit(bench),
+            "mitogen": lambda: peers.Mitogen(bench, cache),
+            "salt": lambda: peers.Salt(bench, cache),
+        }
+        self.peers: dict[str, peers.Peer] = {}
+        for name in others:
+            with self._optional(name):
+                self.peers[name] = kinds[name]()
+
+    @contextlib.contextmanager
+    def _optional(self, name: str) -> Iterator[None]:
+        """What a peer does before it is measured. One that was requested and cannot run here has no row."""
+        try:
+            yield
+        except NoResult as reason:
+            if name not in peers.ON_REQUEST:
+                raise
+            self.peers.pop(name, None)
+            print(f"\nno row of {name}: {reason}", flush=True)
+
+    @property
+    def connects(self) -> dict[str, str]:
+        """The state of the connections that a run of each row finds."""
+        state = "new" if self.bench.closed else "open"
+        return {
+            **dict.fromkeys([*self.ours, "drifted"], state),
+            **{n: p.connects or state for n, p in self.peers.items()},
+        }
+
+    def prepare(self) -> None:
+        """Open connections, read files into memory, and let hosts note what they keep: each row once."""
+        self.bench.run("drift")
+        for name, peer in list(self.peers.items()):
+            with self._optional(name):
+                peer.prepare()
+                peer.run()
+
+    def turn(self, number: int) -> dict[str, Cost]:
+        """Run each row once; every other turn goes backwards."""
+        runs = {**self.ours, **{name: peer.run for name, peer in self.peers.items()}}
+        costs = {}
+        for name in list(runs)[:: 1 if number % 2 == 0 else -1]:
+            costs[name] = runs[name]()
+            if name in self.ours and name != "ping":
+                self.bench.check(name, len(self.bench.numbers))
+        return {name: costs[name] for name in runs}
+
+
+def drifted(bench: Bench, hosts: int) -> Cost:
+    """A drift run with one host in a hundred drifted; its report has to say exactly that."""
+    seeded = one_per_cent(hosts, CONTROLS)
+    plan = bench.plan()
+    for host, control in seeded.items():
+        seed(bench.fleet, host, control, plan)
+    cost = bench.run("drift")
+    bench.check("drifted", hosts, seeded)
+    return cost
+
+
+def measure(rows: Rows, hosts: int, rounds: int) -> dict[str, Cost]:
+    """The least that each row costs, of so many rounds; printed."""
+    bench = rows.bench
+    bench.fleet.grow(hosts)
+    bench.inventory(range(hosts))
+    before = table.processors()
+    rows.prepare()
+    turns = [{**rows.turn(number), "drifted": drifted(bench, hosts)} for number in range(rounds)]
+    best = {name: least([turn[name] for turn in turns]) for name in turns[0]}
+    table.show(f"{hosts:,} hosts, {rounds} rounds; before: {before}; now:", hosts, best, rows.connects)
+    return best
+
+
+def first(bench: Bench, hosts: int) -> None:
+    """An audit of hosts as they came."""
+    bench.fleet.grow(hosts)
+    bench.inventory(range(hosts))
+    bench.run("ping")
+    turns = [{name: bench.run(name) for name in ("ping", "audit")} for _ in range(3)]
+    best = {name: least([turn[name] for turn in turns]) for name in turns[0]}
+    state = "new" if bench.closed else "open"
+    table.show(f"{hosts} hosts that no run has seen", hosts, best, dict.fromkeys(best, state), {})
+
+
+def dead(bench: Bench, hosts: int) -> None:
+    """What hosts cost that say nothing: one in twenty."""
+    bench.inventory(range(hosts))
+    without = least([bench.run("audit"), bench.run("audit")])
+    count = max(1, hosts // 20)
+    bench.inventory(range(hosts), count)
+    cost = bench.run("audit", ends=4)
+    records = [json.loads(line) for line in (bench.reports / "latest/hosts.jsonl").read_text().splitlines()]
+    states = [record["state"] for record in records]
+    accounted = (states.count("compliant"), states.count("unknown"), len(states)) == (hosts - count, count, hosts)
+    more = cost.wall - without.wall
+    print(
+        f"\n{count} of {hosts} hosts say nothing: {cost.wall:.1f} s by the clock instead of {without.wall:.1f} s, "
+        f"{more:+.1f} s.\n  These are {more / TIMEOUT:.2f} time-outs of {TIMEOUT} s; the aim is one in all. "
+        f"Controller {cost.controller:.1f} s instead of {without.controller:.1f} s.\n"
+        f"  {states.count('unknown')} are unknown, {states.count('compliant')} compliant; {table.processors()}",
+        flush=True,
+    )
+    if not accounted:
+        raise NoResult("a host is not accounted for")
+
+
+def distant(
+    bench: Bench, cache: Path, others: Sequence[str], hosts: int, rounds: int, link: tuple[float, float]
+) -> None:
+    """The same over a slow link: its delay in one direction in seconds, and the share of packets that it loses."""
+    delay, loss = link
+    bench.fleet.grow(hosts)
+    with far(bench.fleet, delay, loss) as place:
+        apart = Bench(bench.directory.parent / "far", bench.fleet, bench.meter, bench.forks, bench.closed, place.prefix)
+        apart.inventory(range(hosts))
+        rows = Rows(apart, cache, others)
+        rows.prepare()
+        turns = [rows.turn(number) for number in range(rounds)]
+    best = {name: least([turn[name] for turn in turns]) for name in turns[0]}
+    title = (
+        f"{hosts:,} hosts, {1000 * delay:g} ms in each direction and {100 * loss:g} % of packets lost; {rounds} rounds"
+    )
+    table.show(title, hosts, best, rows.connects, table.FAR_AIMS)
+    counts = place.counts
+    print(
+        f"  The link (slow_link.py) carried {counts['packets']:,} packets, lost {counts['lost']:,} by its rate and "
+        f"{counts['overflowed']:,} in a full queue.\n  The latest was {1000 * counts['late']:.0f} ms behind its time. "
+        f"No row counts its own {counts['cpu']:.1f} s of a processor.",
+        flush=True,
+    )
+
+
+def peak(bench: Bench, addresses: int) -> bool:
+    """The most memory of an audit's processes, of addresses that the hosts of the fleet serve in turn; False if it is
+    more than the aim.
+    """
+    roots = min(addresses, len(bench.fleet.first))
+    bench.fleet.serve(addresses)
+    bench.inventory(range(roots))
+    bench.run("drift")
+    bench.inventory(range(addresses))
+    with Footprint(bench.meter.controller) as memory:
+        cost = bench.run("audit")
+    bench.check("peak", addresses)
+    found = memory.peak
+    print(
+        f"\n{addresses:,} addresses, each a host with a record, served by {roots} hosts in turn\n"
+        f"  at most {found.whole:.0f} MB, aim {MB} MB: PSS of all processes of the controller, sampled "
+        f"{len(memory.samples) - 1} times; {found.count} processes then,\n  of them {found.ssh_count} ssh with "
+        f"{found.ssh:.0f} MB, whose connections close after 1 s; without ssh never more than {memory.others:.0f} MB\n"
+        f"  controller {cost.controller:.1f} s, hosts {cost.hosts:.1f} s, wall {cost.wall:.1f} s; {table.processors()}",
+        flush=True,
+    )
+    return found.whole <= MB

@@ -1,0 +1,93 @@
+"""The bench's table: processor time first, then the clock, and both as shares of a ping and of pyinfra's fact."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+
+from meter import Cost
+
+# The shares: a column of Cost, and the row that it is a share of.
+SHARES = (
+    ("controller", "ping"),
+    ("hosts", "ping"),
+    ("wall", "ping"),
+    ("controller", "pyinfra"),
+    ("wall", "pyinfra"),
+)
+# The aims: a row, a column, the row that it is a share of; and the most that this share may be.
+OURS = ("audit", "drift")
+AIMS = {
+    **{(name, "controller", "ping"): 0.25 for name in OURS},
+    **{(name, "controller", "pyinfra"): 1.0 for name in OURS},
+    **{(name, "wall", "ping"): 0.3 for name in OURS},
+    ("fallback", "wall", "ping"): 1.25,
+}
+FAR_AIMS = {("audit", "wall", "pyinfra"): 1.0}
+GROWTH_AIM = 1.1  # of the time per host, from one number of hosts to the next
+LEGEND = """\
+Columns: processor time of the controller and of the hosts, then wall. Controller and hosts share the processors of this
+  machine: the wall clock is of both together, and a fleet with processors of its own has another one. Nothing of the
+  bench itself is counted.
+Controller: the command with all its children, and the OpenSSH masters of ControlPersist, for each row alike.
+  ping, audit, drift, "ssh" and Salt SSH use the same masters; with connections "open" the masters were open before.
+  pyinfra (paramiko) and Mitogen know no masters: they connect in each run, which is in their figures ("new").
+"ssh true", "ssh audit": plain ssh, as many at once as Ansible has forks (xargs -P). The first runs `true`; the second
+  pipes the bytes of the audit to a host's Python, and leaves its answer in a file. No report is made.
+pyinfra: `fact deb.DebPackages`, one `dpkg -l` for each host. Salt SSH: test.ping, its files are on the hosts already.
+"!" follows a share that misses its aim. The least of the rounds stands in each column. A run counts only if its report
+  has every host and exactly the drift that was seeded; a peer's run only if every host answered.
+"""
+
+
+def processors() -> str:
+    """What the machine is doing, for the title of a table."""
+    load = " ".join(f"{value:.1f}" for value in os.getloadavg())
+    return f"load average {load}, {os.cpu_count()} processors"
+
+
+def rows(
+    hosts: int,
+    costs: Mapping[str, Cost],
+    connects: Mapping[str, str],
+    aims: Mapping[tuple[str, str, str], float],
+) -> Iterator[str]:
+    """The lines of a table: `costs` and the state of the connections (open, new) by the name of the row."""
+    shares = [(column, peer) for column, peer in SHARES if peer in costs]
+    peers = list(dict.fromkeys(peer for _, peer in shares))
+    width = {peer: 13 * sum(of == peer for _, of in shares) for peer in peers}
+    yield f"{'':<10} {'':<5} {'for one host, in ms':^32}" + "".join(f" |{'of ' + p:^{width[p] - 2}}" for p in peers)
+    heads = [*(f"{name:>10}" for name in Cost._fields), *(f"{column:>12}" for column, _ in shares)]
+    yield f"{'run':<10} {'conn.':<5} {' '.join(heads)} {'whole run':>11}"
+    for name, cost in costs.items():
+        cells = [f"{1000 * seconds / hosts:10.1f}" for seconds in cost]
+        for column, peer in shares:
+            share = getattr(cost, column) / max(getattr(costs[peer], column), 1e-6)
+            missed = share > aims.get((name, column, peer), share)
+            cells.append(f"{share:11.2f}{'!' if missed else ' '}")
+        yield f"{name:<10} {connects.get(name, ''):<5} {' '.join(cells)} {cost.wall:9.1f} s"
+
+
+def show(
+    title: str,
+    hosts: int,
+    costs: Mapping[str, Cost],
+    connects: Mapping[str, str],
+    aims: Mapping[tuple[str, str, str], float] = AIMS,
+) -> None:
+    """Print a table."""
+    print(f"\n{title}\n{processors()}")
+    for line in rows(hosts, costs, connects, aims):
+        print(f"  {line.rstrip()}", flush=True)
+
+
+def growth(few: int, many: int, before: Mapping[str, Cost], after: Mapping[str, Cost]) -> Iterator[str]:
+    """How each row grows from few hosts to many: 1 where a host costs the same."""
+    times = many / few
+    yield f"t({many:,}) / ({times:g} t({few:,})), aim at most {GROWTH_AIM}:"
+    yield f"{'run':<10} {' '.join(f'{name:>10}' for name in Cost._fields)}"
+    for name in before:
+        if name in after:
+            found = [late / early / times for early, late in zip(before[name], after[name]) if early]
+            missed = " !" if name in OURS and max(found) > GROWTH_AIM else ""
+            yield f"{name:<10} {' '.join(f'{value:10.2f}' for value in found)}{missed}"
