@@ -43,17 +43,20 @@ class ActionModule(HostAction):
     def ask(self, variables: dict[str, Any]) -> dict[str, Any]:
         """Look at the host."""
         run, host = _run(variables), str(variables.get("inventory_hostname"))
+        if host in handover.outcomes:
+            observed, outcome = handover.outcomes.pop(host)
+            return self._finished(observed, outcome(self.leash))
         observed = self.observation(run, host, observe_timeout(variables))
         if run.get("mode") == "audit" and host in run.get("audit_stored", ()):
             return self._with_the_program(observed)
         if handover.capturing:
             raise Captured(self, self.command(variables))
-        if outcome := handover.outcomes.pop(host, None):
-            result = outcome(self.leash)
-        else:
-            result = self._exchanged(observed, variables)
+        return self._finished(observed, self._exchanged(observed, variables))
+
+    def _finished(self, observed: Observation, result: dict[str, Any]) -> dict[str, Any]:
+        """The result of the task, once it is noted what the host stores now."""
         if reason := observed.noted(result).pop("not_installed", ""):
-            self._display.warning(f"{host}: the program for audits without root is not installed: {reason}")
+            self._display.warning(f"{observed.host}: the program for audits without root is not installed: {reason}")
         return result
 
     def observation(self, run: Mapping[str, Any], host: str, seconds: int) -> Observation:

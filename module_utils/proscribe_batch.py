@@ -14,14 +14,14 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
-from threading import Semaphore
 from typing import Any, NamedTuple
 
 from ansible import constants as C
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.executor.process import worker as workers
 from ansible.executor.process.worker import WorkerProcess
+from ansible.executor.task_executor import TaskExecutor
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible.template import Templar
 from ansible.utils.display import Display
@@ -30,6 +30,7 @@ from proscribe.duration import shown
 from proscribe.observation import Observation, lacks
 from proscribe.reply.output_limits import Leash
 from proscribe.reply.shapes import Unusable
+from proscribe.sweep import crew
 from proscribe.sweep.exchange import Ended, Limits, Password, by_client, exchange, over_connection
 from proscribe.sweep.multiplexing import LOST, NoSession
 from proscribe_action import GRACE, MOST, observe_timeout
@@ -67,45 +68,6 @@ UNREACHABLE = 'Data could not be sent to remote host "{}". Make sure this host c
 display = Display()
 
 
-class _Inside(WorkerProcess):
-    """Ansible's worker of a member, which runs in the process of the batch."""
-
-    def __init__(self, batch: Any, member: Member, model: Any) -> None:
-        self._term = batch._term
-        # Workers evaluate their task in place: it is theirs alone, as it is after a fork.
-        task = member.task.copy(exclude_parent=True, exclude_tasks=True)
-        task._parent = member.task._parent
-        for keyword in KEYWORDS if model is not None else ():
-            setattr(task, keyword, getattr(model, keyword))  # an expression costs more than all else of a task
-        super().__init__(
-            **{
-                **batch.named,
-                "host": member.host,
-                "task": task,
-                "task_vars": dict(member.variables),
-                "play_context": member.play_context,
-            }
-        )
-
-    def _detach(self) -> None:
-        """The process of the batch is detached."""
-
-    def _hard_exit(self, _error: str) -> None:
-        raise  # noqa: PLE0704 - it is called where an exception is handled
-
-
-def _run_inside(batch: Any, member: Member, model: Any = None) -> None:
-    """Run Ansible's executor for a member; it sends the result. `model` is a task that is evaluated, whose keywords the
-    member's has too.
-    """
-    host = member.host
-    variables, groups = host.vars, host.groups
-    try:
-        _Inside(batch, member, model).run()
-    finally:
-        host.vars, host.groups = variables, groups  # a worker empties them, for the way to the strategy
-
-
 class _Route(NamedTuple):
     """How hosts that are reached alike are asked."""
 
@@ -127,25 +89,69 @@ class _Question(NamedTuple):
     path: str  # of the connection that is kept open; "" for none
 
 
+class _Inside(WorkerProcess):
+    """Ansible's worker of a member, which runs in the process of the batch."""
+
+    def __init__(self, batch: Any, member: Member, question: _Question | None) -> None:
+        self.__dict__.update(batch.__dict__)
+        # Workers evaluate their task in place: it is theirs alone, as it is after a fork.
+        task = member.task.copy(exclude_parent=True, exclude_tasks=True)
+        task._parent = member.task._parent
+        if question is not None:
+            for keyword in KEYWORDS:  # an expression costs more than all else of a task
+                setattr(task, keyword, getattr(question.route.action._task, keyword))
+        self._host, self._task, self._task_vars = member.host, task, dict(member.variables)
+        self._play_context = member.play_context
+        self._term = batch._term
+
+    def _detach(self) -> None:
+        """The process of the batch is detached."""
+
+    def _hard_exit(self, _error: str) -> None:
+        raise  # noqa: PLE0704 - it is called where an exception is handled
+
+
+class _Executor(TaskExecutor):
+    """Ansible's executor, with a connection that is there: nothing is written to it, since the answer is there too."""
+
+    question: _Question | None = None  # of the member that is run
+
+    def _get_connection(self, *args: Any, **named: Any) -> Any:
+        if self.question is None:
+            return super()._get_connection(*args, **named)
+        connection = self.question.route.connection
+        connection.host = self.question.address
+        return connection
+
+    def _set_connection_options(self, *args: Any, **named: Any) -> Any:
+        return [] if self.question is not None else super()._set_connection_options(*args, **named)
+
+
+def _run_inside(batch: Any, member: Member, question: _Question | None = None) -> None:
+    """Run Ansible's executor for a member; it sends the result. With a `question`, the answer to it is there."""
+    host = member.host
+    variables, groups = host.vars, host.groups
+    _Executor.question, workers.TaskExecutor = question, _Executor
+    try:
+        _Inside(batch, member, question).run()
+    finally:
+        _Executor.question, workers.TaskExecutor = None, TaskExecutor
+        host.vars, host.groups = variables, groups  # a worker empties them, for the way to the strategy
+
+
 def observe(batch: Any, members: Sequence[Member], width: int) -> None:
     """Observe the hosts, `width` at a time, and have Ansible's executor send a result for each but the first one's,
     which is the batch's own: it comes last. Who has no result then is asked the ordinary way.
     """
     own = members[0]
-    turns, silent = Semaphore(width), Semaphore(SILENT)
+    by_name = {member.name: member for member in members}
     try:
         questions = dict(question for group in _alike(members) for question in _questions(batch, group, own))
-        if not questions:
-            return
-        with ThreadPoolExecutor(min(len(questions), width + SILENT)) as pool:
-            asking = {pool.submit(_answer, question, turns, silent): name for name, question in questions.items()}
-            by_name = {member.name: member for member in members}
-            for done in as_completed(asking):
-                outcome, name = done.result(), asking[done]
-                if outcome is not None:
-                    handover.outcomes[name] = outcome
-                    if name != own.name:
-                        _run_inside(batch, by_name[name], questions[name].route.action._task)
+        for name, outcome in crew.answers(questions.items(), _answer, width, SILENT):
+            if outcome is not None:
+                handover.outcomes[name] = questions[name].observation, outcome
+                if name != own.name:
+                    _run_inside(batch, by_name[name], questions[name])
     except Exception as error:  # whatever it was, the ordinary way may be free of it
         display.warning(f"hosts are observed one by one, which takes longer: {type(error).__name__}: {error}")
 
@@ -297,53 +303,31 @@ def _question(route: _Route, member: Member, model: Member) -> _Question | None:
 # -- in threads -------------------------------------------------------------------------------------------------------
 
 
-class _Turn:
-    """A host's turn. A connection that takes long is waited for beside the others: silent hosts do not hold them up."""
-
-    def __init__(self, turns: Semaphore, silent: Semaphore) -> None:
-        self._turns = self._held = turns
-        self._silent = silent
-
-    def __enter__(self) -> _Turn:
-        self._turns.acquire()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._held.release()
-
-    def step_aside(self) -> None:
-        """Let the next host have the turn, unless too many have done that."""
-        if self._silent.acquire(blocking=False):
-            self._held = self._silent
-            self._turns.release()
-
-
-def _answer(question: _Question, turns: Semaphore, silent: Semaphore) -> Outcome | None:
+def _answer(question: _Question, step_aside: Callable[[], None]) -> Outcome | None:
     """Ask a host; None if it has to be asked the ordinary way."""
-    with _Turn(turns, silent) as turn:
 
-        def unconnected() -> None:
-            if not (question.path and os.path.exists(question.path)):  # `ssh` makes it once it is connected
-                turn.step_aside()
+    def unconnected() -> None:
+        if not (question.path and os.path.exists(question.path)):  # `ssh` makes it once it is connected
+            step_aside()
 
-        end = time.monotonic() + question.observation.seconds
-        for stream in question.observation.streams():
-            ended = _exchanged(question, stream, end - time.monotonic() + GRACE, unconnected)
-            if ended is None:
-                return None
-            outcome = _ending(question, ended)
-            if outcome is not None:
-                return outcome
-            try:
-                result = question.observation.read(to_text(ended.stdout, errors="surrogate_then_replace"))
-            except Unusable as wrong:
-                result = None
-                if time.monotonic() < end:
-                    return partial(_raised, wrong)
-            if result is not None and not lacks(result):
-                return partial(_answered, result)
-            if time.monotonic() >= end:  # the host has ended it, and would end it again
-                return partial(_cut, f"it took longer than {shown(question.observation.seconds)}")
+    end = time.monotonic() + question.observation.seconds
+    for stream in question.observation.streams():
+        ended = _exchanged(question, stream, end - time.monotonic() + GRACE, unconnected)
+        if ended is None:
+            return None
+        outcome = _ending(question, ended)
+        if outcome is not None:
+            return outcome
+        try:
+            result = question.observation.read(to_text(ended.stdout, errors="surrogate_then_replace"))
+        except Unusable as wrong:
+            result = None
+            if time.monotonic() < end:
+                return partial(_raised, wrong)
+        if result is not None and not lacks(result):
+            return partial(_answered, result)
+        if time.monotonic() >= end:  # the host has ended it, and would end it again
+            return partial(_cut, f"it took longer than {shown(question.observation.seconds)}")
     return None
 
 

@@ -26,22 +26,26 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from ansible.executor.process import worker as workers
 from ansible.executor.process.worker import WorkerProcess
+from ansible.executor.task_executor import TaskExecutor
 from ansible.playbook.handler import Handler
 from ansible.plugins import strategy as strategies
 from ansible.plugins.strategy import StrategyBase
 from proscribe import installation
+from proscribe.observation import Observation
 from proscribe.reply.output_limits import Leash
 
 SWITCH = "PROSCRIBE_SWEEP"  # an environment variable; "off" forks a worker for each host
 BATCH = 250  # hosts of one process; their variables are in memory until it has started
 PROCESSES = os.cpu_count() or 1
-PAUSE = 0.01  # seconds between two looks at whether a process has ended
+PAUSE = 0.01  # seconds between two looks at what has ended
 SSH = ("ssh", "ansible.builtin.ssh")
 LINEAR = "ansible.plugins.strategy.linear"
 NEEDED = {
     StrategyBase: ("_queue_task", "_wait_on_pending_results", "_process_pending_results"),
     WorkerProcess: ("run", "_run", "_detach", "_term", "_hard_exit"),
+    TaskExecutor: ("_get_connection", "_set_connection_options"),
 }
 PARAMETERS = {"host", "task", "task_vars", "play_context"}
 # Keywords with which a task is more than one question and its answer.
@@ -82,7 +86,8 @@ class Handover:
     """What the process of a batch and the actions that run in it hand each other."""
 
     def __init__(self) -> None:
-        self.outcomes: dict[str, Outcome] = {}  # by the names of hosts, until the action has taken them
+        # By the names of hosts, until the action has taken them.
+        self.outcomes: dict[str, tuple[Observation, Outcome]] = {}
         self.capturing = False  # whether the action is to raise Captured instead of asking its host
 
 
@@ -147,6 +152,7 @@ def install() -> None:
     if os.environ.get(SWITCH) == "off" or strategies.WorkerProcess is not WorkerProcess:
         return
     there = all(hasattr(owner, name) for owner, names in NEEDED.items() for name in names)
+    there = there and getattr(workers, "TaskExecutor", None) is TaskExecutor
     if not there or not inspect.signature(WorkerProcess.__init__).parameters.keys() >= PARAMETERS:
         return
     strategies.WorkerProcess = Worker
@@ -168,9 +174,14 @@ def _queue_task(self: Any, host: Any, task: Any, task_vars: dict[str, Any], play
 
 
 def _wait_on_pending_results(self: Any, iterator: Any) -> Any:
+    results = []
     if gathering := _gatherings.get(self):
         _start(self, gathering)
-    return _ansible["_wait_on_pending_results"](self, iterator)
+        # Ansible looks for results a thousand times a second, which would cost as much as a host's own does.
+        while gathering.batches and not self._tqm._terminated and not self._tqm.has_dead_workers():
+            results += self._process_pending_results(iterator)
+            time.sleep(PAUSE)
+    return results + _ansible["_wait_on_pending_results"](self, iterator)
 
 
 def _process_pending_results(self: Any, iterator: Any, *args: Any, **named: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -56,14 +57,14 @@ class Bench:
         if not ansible:
             raise SystemExit("needs ansible-playbook on the PATH, or PROSCRIBE_ANSIBLE_PLAYBOOK")
         self.command = [ansible, "--forks", str(forks), "-i", str(directory / "hosts.yml")]
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        # Some machines forbid Python to cache what it has compiled; the peers' packages are compiled when installed.
+        strange = ("ANSIBLE_", "PYTHONDONTWRITEBYTECODE")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(strange)}
         self.environment = {
             **inherited,
             "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
             "ANSIBLE_SSH_ARGS": " ".join(self.persist),
-            # The same masters as plain ssh uses; by Ansible's own names they could not be shared.
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.sockets),
-            "ANSIBLE_SSH_CONTROL_PATH": "%(directory)s/%%C",
             "PROSCRIBE_REPORTS": str(self.reports),
         }
 
@@ -71,6 +72,10 @@ class Bench:
     def persist(self) -> list[str]:
         """Options of ssh that open a master, or use one."""
         return ["-C", "-o", "ControlMaster=auto", "-o", f"ControlPersist={IDLE if self.closed else LONG}"]
+
+    def master(self, address: str) -> Path:
+        """The socket of the master that Ansible keeps for an address: named for host, port (none is set) and user."""
+        return self.sockets / hashlib.sha1(f"{address}-None-root".encode()).hexdigest()[:10]
 
     @property
     def ssh(self) -> list[str]:

@@ -107,21 +107,25 @@ class Ssh(Peer):
     def options(self) -> list[str]:
         masters = ["-o", "ControlMaster=no", "-o", "ControlPath=none"]
         if not self.bench.closed:
-            masters = [*self.bench.persist[1:], "-o", f"ControlPath={self.bench.sockets}/%C"]
+            masters = self.bench.persist[1:]  # and for each address its own path
         return [*self.bench.ssh, "-C", "-o", "LogLevel=ERROR", "-i", self.bench.key, *masters]
 
     def prepare(self) -> None:
-        text = "".join(f"root@{address}\n" for address in self.addresses.values())
-        (self.directory / "addresses").write_text(text)
+        lines = [f"-o ControlPath={self.path(address)} root@{address}\n" for address in self.addresses.values()]
+        (self.directory / "addresses").write_text("".join(lines))
+        (self.directory / "true").write_text("".join(f"{line[:-1]} true\n" for line in lines))
 
-    def parallel(self, argv: list[str]) -> Cost:
-        """Run a command once for each address, which `{}` in it is."""
-        addresses = str(self.directory / "addresses")
-        xargs = ["xargs", "-a", addresses, "-P", str(self.bench.forks), "-I", "{}"]
+    def path(self, address: str) -> str:
+        """The socket of its master; none where each run has to connect."""
+        return "none" if self.bench.closed else str(self.bench.master(address))
+
+    def parallel(self, argv: list[str], lines: str = "addresses") -> Cost:
+        """Run a command once for each address, with the words of its line as the last arguments."""
+        xargs = ["xargs", "-a", str(self.directory / lines), "-P", str(self.bench.forks), "-L", "1"]
         return self.bench.count(self.name, [*xargs, *argv], self.bench.environment)[0]
 
     def run(self) -> Cost:
-        return self.parallel(["ssh", "-n", *self.options, "{}", "true"])
+        return self.parallel(["ssh", "-n", *self.options], "true")
 
 
 class SshAudit(Ssh):
@@ -136,14 +140,14 @@ class SshAudit(Ssh):
         remote = shlex.join(["/usr/bin/python3", "-I", "-S", "-c", code])
         argv = shlex.join(["ssh", *self.options])
         here = shlex.quote(str(self.directory))
-        script = f'exec {argv} "$1" {shlex.quote(remote)} <{here}/piped >{here}/"$1"\n'
+        script = f'exec {argv} "$@" {shlex.quote(remote)} <{here}/piped >{here}/"$3"\n'
         (self.directory / "one.sh").write_text(script)
 
     def run(self) -> Cost:
         files = [self.directory / f"root@{address}" for address in self.addresses.values()]
         for file in files:
             file.unlink(missing_ok=True)
-        cost = self.parallel(["sh", str(self.directory / "one.sh"), "{}"])
+        cost = self.parallel(["sh", str(self.directory / "one.sh")])
         texts = [file.read_text() for file in files if file.exists()]
         self.complete(sum(map(answered, texts)), "".join(texts))
         return cost
@@ -182,7 +186,7 @@ class Salt(Peer):
         self.program = environment(cache, *SALT) / "bin/salt-ssh"
 
     def prepare(self) -> None:
-        masters = [] if self.bench.closed else [f"ControlPath={self.bench.sockets}/%C", self.bench.persist[-1]]
+        masters = [] if self.bench.closed else [f"ControlPath={self.bench.sockets}/salt-%C", self.bench.persist[-1]]
         settings = {
             "root_dir": str(self.directory),
             "ssh_max_procs": self.bench.forks,
