@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """What a run costs before its first host: Ansible's start, the inventory, the compiled plans.
 
-    tests/bench/compile_scale.py [--hosts N ...] [--kinds ini yaml script] [--rounds R] [--against CHECKOUT ...]
+    tests/bench/compile_scale.py [--hosts N ...] [--kinds ini yaml script] [--rounds R] [--plain]
+        [--against CHECKOUT ...]
 
 It runs two plays and stops where the second one begins: nobody is contacted. Each kind of inventory has the same hosts,
-in departments and sites, with an address each and templates among their variables. `nothing` has one task that says
+in departments and sites, with an address each and templates among their variables; with --plain they have their
+addresses only, and so one plan. `nothing` has one task that says
 something, so that it shows what Ansible itself takes; `compile` has the task of an audit. `workers` is the processor
 time of the process that compiles, `main` that of the others. Rounds take turns with those of other checkouts, and the
 least of each figure counts, because a busy machine only adds. A run over a few hosts fills the caches before.
@@ -92,15 +94,19 @@ def _host(number: int) -> dict[str, Any]:
     return {"ansible_host": address, "site": f"site{number % SITES}", "proscribe_zone": f"{{{{ site }}}}-{number % 3}"}
 
 
-def _fleet(hosts: int) -> dict[str, Any]:
-    """The inventory as a script prints it."""
+def _fleet(hosts: int, plain: bool = False) -> dict[str, Any]:
+    """The inventory as a script prints it; `plain` for one without any variable of Proscribe's."""
     names = [f"host{number:06d}" for number in range(hosts)]
     groups = {
-        f"department{number}": {"hosts": names[number::DEPARTMENTS], "vars": _of_department(number)}
+        f"department{number}": {"hosts": names[number::DEPARTMENTS], "vars": {} if plain else _of_department(number)}
         for number in range(DEPARTMENTS)
     }
     variables = {name: _host(number) for number, name in enumerate(names)}
-    return {**groups, "all": {"vars": _shared()}, "_meta": {"hostvars": variables}}
+    fleet = {**groups, "all": {"vars": _shared()}, "_meta": {"hostvars": variables}}
+    for said in (fleet["all"]["vars"], *variables.values()) if plain else ():
+        for name in [name for name in said if not name.startswith("ansible_")]:
+            del said[name]
+    return fleet
 
 
 def _as_ini(fleet: Mapping[str, Any]) -> Iterator[str]:
@@ -190,8 +196,8 @@ def _run(checkout: Path, folder: Path, inventory: Path, playbook: Path) -> Cost:
     return Cost(wall, main, workers, main_memory, worker_memory)
 
 
-def _measure(folder: Path, hosts: int, kind: str, rounds: int, checkouts: list[Path]) -> None:
-    inventory = KINDS[kind](folder, _fleet(hosts))
+def _measure(folder: Path, fleet: dict[str, Any], kind: str, rounds: int, checkouts: list[Path]) -> None:
+    inventory, hosts = KINDS[kind](folder, fleet), len(fleet["_meta"]["hostvars"])
     cases = [(name, path, checkout) for name, path in _playbooks(folder).items() for checkout in checkouts]
     found: dict[tuple[str, Path], list[Cost]] = {}
     for _ in range(rounds):
@@ -212,6 +218,7 @@ def main() -> int:
     parser.add_argument("--hosts", type=int, nargs="+", default=[100, 10_000], metavar="N")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--rounds", type=int, default=3, metavar="R")
+    parser.add_argument("--plain", action="store_true", help="hosts that share one plan, without a template")
     parser.add_argument("--against", type=Path, nargs="*", default=[], metavar="CHECKOUT", help="other states, in turn")
     options = parser.parse_args()
     columns = ("CPU s", "main", "workers", "wall", "MB main", "worker")
@@ -222,10 +229,15 @@ def main() -> int:
         (folder / "callbacks" / "stop_here.py").write_text(STOP)
         checkouts = [PROJECT, *map(Path.absolute, options.against)]
         for checkout in checkouts:
-            _run(checkout, folder, _ini(folder, _fleet(DEPARTMENTS * SITES)), _playbooks(folder)["compile"])
+            _run(
+                checkout,
+                folder,
+                _ini(folder, _fleet(DEPARTMENTS * SITES, options.plain)),
+                _playbooks(folder)["compile"],
+            )
         for hosts in options.hosts:
             for kind in options.kinds:
-                _measure(folder, hosts, kind, options.rounds, checkouts)
+                _measure(folder, _fleet(hosts, options.plain), kind, options.rounds, checkouts)
     return 0
 
 
