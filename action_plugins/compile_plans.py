@@ -115,10 +115,13 @@ class ActionModule(ActionBase):
         """
         batch = {str(name) for name in variables.get("ansible_play_batch") or names}
         task, play = str(self._task._uuid), str(self._task.get_play()._uuid)
-        for name in names:
+        of_roles = bool(self._task._role)
+        # To gather a host's variables takes time, so it is left out where nothing can have been compiled before.
+        others = [name for name in names if name not in batch] if self._task.get_play().serial else []
+        for name in names if of_roles else others:
             run = (variables["hostvars"].raw_get(name).get("proscribe_compiled") or {}).get("proscribe_run") or {}
             again = run.get("task") == task and name not in batch
-            of_a_role = self._task._role and run.get("play") == play and run.get("task") != task
+            of_a_role = of_roles and run.get("play") == play and run.get("task") != task
             if again or (of_a_role and (run["mode"], run["controls"]) == (mode, controls)):
                 return dict(plain(run))
         return None

@@ -145,8 +145,9 @@ def load_once() -> None:
     ):
         loader.get(name, class_only=True)
     shell_loader.get("sh")
-    gc.collect()
-    gc.freeze()  # what is here stays; a worker that looked through it would copy the memory it shares with the others
+    # What is here stays, and is not worth being collected first; a worker that looked through it would copy the memory
+    # it shares with the others.
+    gc.freeze()
 
 
 class CallbackModule(CallbackBase):

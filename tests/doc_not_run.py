@@ -17,6 +17,7 @@ REASONS = {
     "*python tests/derived*": "a part of lint; test_derived.py runs the check",
     "*python tests/mutation *": "minutes of processor time; tests/mutation has tests of its own",
     "*tests/bench/fleet *": "minutes of processor time and many hosts; test_bench_fleet.py has its parts",
+    "*tests/bench/compile_scale.py *": "minutes of processor time; test_bench_compile.py has its parts",
     "python tests/bench/soak.py *": "hours",
     "ansible-playbook playbooks/notify.yml *": "needs a server of ntfy",
     "./proscribe collection*": "test_collection.py installs what it builds",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import glob
 import hashlib
 import importlib.util
 import json
@@ -74,9 +75,9 @@ def payload(code: Part, plan: Part, call: Mapping[str, Any], whole: bool = True,
 
 
 def _files() -> dict[str, Path]:
-    package = Path(__file__).parent
-    paths = sorted(path for pattern in HOST_SIDE for path in package.glob(pattern))
-    return {".".join([PACKAGE, *path.relative_to(package).with_suffix("").parts]): path for path in paths}
+    package = os.path.dirname(__file__)
+    found = [name for pattern in HOST_SIDE for name in glob.iglob(pattern, root_dir=package, recursive=True)]
+    return {f"{PACKAGE}.{name.removesuffix('.py').replace(os.sep, '.')}": Path(package, name) for name in sorted(found)}
 
 
 KINDS = {"observe": False, "probe": True}  # whether the browsers' probe is in it
@@ -115,8 +116,21 @@ def prepared() -> dict[str, bytes]:
 def _state() -> bytes:
     """The hash of the sources: of what is sent, and of what says what is sent."""
     own = {path.name: path for path in (Path(__file__), Path(__file__).with_name("sources.py"))}
-    texts = [(name, path.name, path.read_bytes()) for name, path in {**_files(), **own}.items()]
-    return hashlib.sha256(repr(texts).encode()).digest()
+    return hashed({**_files(), **own})
+
+
+def hashed(files: Mapping[str, Path]) -> bytes:
+    """The SHA-256 of some files, by their names and their whole content. Raises OSError."""
+    found = hashlib.sha256()
+    for name, path in files.items():
+        content = path.read_bytes()
+        found.update(repr((name, path.name, len(content))).encode() + content)
+    return found.digest()
+
+
+def host_side() -> dict[str, Path]:
+    """The files of the code that observes and changes hosts, by the names of their modules."""
+    return _files()
 
 
 def _cache(kind: str) -> Path | None:

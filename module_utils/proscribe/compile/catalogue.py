@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,8 @@ class Catalogue:
     categories: tuple[str, ...]
     version: str
     release: Release
+    # What follows from it alone, worked out once for all plans that are made of it; nobody changes what is in there.
+    follows: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 def load(directories: Sequence[Path]) -> Catalogue:

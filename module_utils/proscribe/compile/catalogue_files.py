@@ -121,7 +121,12 @@ def _listed(directory: Path, errors: list[PolicyError]) -> list[Path]:
     except OSError as error:
         errors.append(PolicyError(str(directory), "", Described(error.strerror), "a directory that can be read"))
         return []
-    return [path for path in paths if not path.name.startswith(".") and not path.name.endswith(("~", ".md"))]
+    return [path for path in paths if not passed_over(path.name)]
+
+
+def passed_over(name: str) -> bool:
+    """Whether what has this name is left alone: hidden files, Markdown and editors' backups."""
+    return name.startswith(".") or name.endswith(("~", ".md"))
 
 
 def _misplaced(data: Mapping[str, Any], path: Path) -> Iterator[Mistake]:

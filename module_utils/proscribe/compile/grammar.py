@@ -15,7 +15,6 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..controls.apps.portable.appimage import stem
 from ..folding import folded
 from ..policy_errors import close_to
 from . import package_names
@@ -144,6 +143,9 @@ def own_name(text: str) -> str:
         return "a name in a script of its own such as 微信, 2 to 40 characters; Latin names are known by `name`"
     if unicodedata.normalize("NFC", text) != text:
         return f"{unicodedata.normalize('NFC', text)}, in Unicode's composed form (NFC)"
+    # Only here, since a run whose catalogue is noted needs nothing of the apps, and would load all of it at its start.
+    from ..controls.apps.portable.appimage import stem
+
     return "" if stem(text) == folded(text) else "a name without version, processor and suffix of a file"
 
 

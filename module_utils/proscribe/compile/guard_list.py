@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..controls.apps import protected
 from .package_names import GUARDED
 from .schema import Mistake
 
@@ -14,6 +13,8 @@ _EXPECTED = "something that a host can do without"
 
 def check(service: Mapping[str, Any]) -> Iterator[Mistake]:
     """What a well-formed entry names although it is never removed, moved or denied (controls/apps/protected.py)."""
+    from ..controls.apps import protected  # a run whose catalogue is noted needs nothing of the apps
+
     for system in GUARDED:
         for index, name in enumerate(service.get("packages", {}).get(system, ())):
             if why := protected.package(name):

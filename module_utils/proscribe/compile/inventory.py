@@ -5,8 +5,10 @@ With `places.py` the only file of `compile` that knows the internals of Ansible.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
+import sys
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +22,7 @@ from .restrictions import PREFIX, REGISTERED
 from .served import CONNECTION_VARIABLES, unserved
 
 _NAME = re.compile(r"\w*")
+_NOWHERE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -38,37 +41,35 @@ class HostVariables:
     locate: Callable[[str, str, object], str] | None = None
 
     @classmethod
-    def of(cls, name: str, hostvars: Any, only: Container[str] | None = None) -> HostVariables:
-        """A host's variables out of Ansible's `hostvars`, or `only` some of them."""
-        raw = hostvars.raw_get(name)
-        templated = hostvars[name]  # each such look-up gathers all of the host's variables anew
+    def of(
+        cls,
+        name: str,
+        hostvars: Any,
+        only: Container[str] | None = None,
+        shared: dict[str, Mapping[str, Any]] | None = None,
+    ) -> HostVariables:
+        """A host's variables out of Ansible's `hostvars`, or `only` some of them. Hosts that are read with one mapping
+        `shared` have one and the same `values` where these are equal.
+        """
+        templated = hostvars[name]  # each such look-up gathers all of the host's variables anew, as does raw_get
+        raw = getattr(templated, "_vars", None) or hostvars.raw_get(name)
         values: dict[str, Any] = {}
         wrong: list[PolicyError] = []
-        ours = {
-            str(key): (key, raw[key])
-            for key in raw
-            if key.startswith(PREFIX) and key not in REGISTERED and (only is None or key in only)
-        }
-
-        def locate(variable: str, steps: str, value: object) -> str:
-            if variable not in ours:
-                return ""
-            key, content = ours[variable]
-            if content is None or isinstance(content, bool):
-                return set_in(hostvars, name, variable)
-            return place_within(key, content, steps, value)
-
-        for key in ours:
-            try:
-                values[key] = plain(templated[key])
-            except Exception as error:  # templating raises many kinds; each has a message of its own
-                message = str(error).splitlines()[0]
-                where = locate(key, "", None) or f"host {name}"
-                wrong.append(PolicyError(where, key, ours[key][1], f"a value that can be templated ({message})"))
-        address, port = _reached_at(name, _simple(templated, "ansible_host"), _simple(templated, "ansible_port"))
-        folder = str(raw.get("inventory_dir") or ".")
-        reached = unserved({variable: _simple(templated, variable) for variable in CONNECTION_VARIABLES})
-        return cls(name, values, {}, folder, address, port, reached, tuple(wrong), locate)
+        locate = functools.partial(_locate, hostvars, name)
+        for key in raw:
+            if key.startswith(PREFIX) and key not in REGISTERED and (only is None or key in only):
+                try:
+                    values[str(key)] = plain(templated[key])
+                except Exception as error:  # templating raises many kinds; each has a message of its own
+                    message = str(error).splitlines()[0]
+                    where = locate(str(key), "", None) or f"host {name}"
+                    wrong.append(PolicyError(where, str(key), raw[key], f"a value that can be templated ({message})"))
+        simple = functools.partial(_simple, raw, templated)
+        address, port = _reached_at(name, simple("ansible_host"), simple("ansible_port"))
+        folder = sys.intern(str(raw.get("inventory_dir") or "."))
+        reached = unserved({variable: simple(variable) for variable in CONNECTION_VARIABLES})
+        same = values if shared is None else shared.setdefault(repr(values), values)
+        return cls(name, same, _NOWHERE, folder, address, port, reached, tuple(wrong), locate)
 
     def where(self, key: str, wrong: object = None) -> str:
         """Where a variable of this host was set, for a message; `key` may lead to a part of it
@@ -77,6 +78,20 @@ class HostVariables:
         variable = _NAME.match(key)[0]  # type: ignore[index] # it fits everything
         place = self.origins.get(variable) or (self.locate and self.locate(variable, key[len(variable) :], wrong))
         return place or f"host {self.name}"
+
+
+def _locate(hostvars: Any, name: str, variable: str, steps: str, value: object) -> str:
+    """Where a part of a host's variable was written; "" where that is not known. Its variables are gathered anew: they
+    take too much memory to be at hand for every host of a fleet.
+    """
+    if not variable.startswith(PREFIX) or variable in REGISTERED:
+        return ""
+    for key, content in hostvars.raw_get(name).items():
+        if key == variable:
+            if content is None or isinstance(content, bool):
+                return set_in(hostvars, name, variable)
+            return place_within(key, content, steps, value)
+    return ""
 
 
 @dataclass(frozen=True)
@@ -155,8 +170,11 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, str) else value
 
 
-def _simple(templated: Any, key: str) -> str:
+def _simple(raw: Any, templated: Any, key: str) -> str:
     """A variable of Ansible's own as text, "" if it is not set or cannot be templated without the host's facts."""
+    value = raw.get(key)
+    if value is None or isinstance(value, str) and "{" not in value:
+        return str(value or "")  # no template, and so nothing that takes Ansible's time
     try:
         return str(templated.get(key) or "")
     except Exception:  # templating raises many kinds

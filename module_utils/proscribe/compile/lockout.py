@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import bisect
 import contextlib
-import functools
 import ipaddress
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +26,7 @@ from typing import Any, NamedTuple
 from ..plan import RESTRICTED
 from ..policy_errors import PolicyError
 from .inventory import HostVariables
-from .networks import Network
+from .networks import Network, parsed
 from .restrictions import PREFIX
 
 _RULES = f"{PREFIX}firewall_rules"
@@ -54,7 +53,7 @@ class Needed(NamedTuple):
         listed = self.addresses[network.version]
         at = bisect.bisect_left(listed, (int(network.network_address), ""))
         last = int(network.broadcast_address)
-        for number, owner in listed[at:]:
+        for number, owner in map(listed.__getitem__, range(at, len(listed))):
             if number > last:
                 break
             if not any(n.version == network.version and _contains(n, number) for n in spared):
@@ -77,7 +76,7 @@ def find(hosts: Iterable[HostVariables], plans: Mapping[str, Mapping[str, Any]])
         if section is None or (plan["digest"], host.ssh_port) in seen:
             continue
         seen.add((plan["digest"], host.ssh_port))
-        spared = [_parsed(text) for text in section["settings"]["management"]]
+        spared = [parsed(text) for text in section["settings"]["management"]]
         for error in [*_services(section, services, spared), *_own_rules(section, controller, spared, host)]:
             errors.setdefault(str(error), error)
         said.update(dict.fromkeys(_exempted(section, spared)))
@@ -87,11 +86,15 @@ def find(hosts: Iterable[HostVariables], plans: Mapping[str, Mapping[str, Any]])
 def controller_addresses(hosts: Iterable[str]) -> set[str]:
     """The addresses from which this controller would reach some others. Nothing is sent: only the kernel is queried."""
     found = set()
-    for host in hosts:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as towards:
-            towards.connect((host, 9))
-            found.add(str(towards.getsockname()[0]).partition("%")[0])
+    with contextlib.ExitStack() as stack:
+        towards: dict[socket.AddressFamily, socket.socket] = {}
+        for host in hosts:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            with contextlib.suppress(OSError):
+                if family not in towards:
+                    towards[family] = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+                towards[family].connect((host, 9))
+                found.add(str(towards[family].getsockname()[0]).partition("%")[0])
     return found
 
 
@@ -123,7 +126,7 @@ def _own_rules(
                 continue
         everywhere = ("0.0.0.0/0", "::/0") if rule["direction"] == "in" else ()
         for text in rule["addresses"] or everywhere:
-            if owner := controller.inside(_parsed(text), spared):
+            if owner := controller.inside(parsed(text), spared):
                 expected = f"addresses without {owner}, {_OR_NAME}"
                 yield PolicyError(host.where(_RULES), f"{_RULES}[{index}].addresses", text, expected)
 
@@ -144,12 +147,7 @@ def _exempted(section: Mapping[str, Any], spared: Sequence[Network]) -> Iterator
 def _restricted(section: Mapping[str, Any]) -> Iterator[tuple[str, str, Network]]:
     for id_, entry in section["services"].items():
         for text in entry["networks"] if entry["mode"] in RESTRICTED else ():
-            yield id_, text, _parsed(text)
-
-
-@functools.cache
-def _parsed(text: str) -> Network:
-    return ipaddress.ip_network(text)
+            yield id_, text, parsed(text)
 
 
 def _contains(network: Network, number: int) -> bool:

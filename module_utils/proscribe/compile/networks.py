@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import functools
 import ipaddress
 from collections.abc import Iterable, Mapping
 
@@ -39,17 +40,24 @@ def merged(texts: Iterable[str]) -> list[str]:
     """Networks of both families without duplicates and overlaps, which the packet filter does not take; neighbours are
     joined, and a network of one address is spelled as the address. IPv4 first, in the order of the addresses.
     """
-    parsed = [ipaddress.ip_network(text) for text in texts]
-    v4 = [network for network in parsed if isinstance(network, ipaddress.IPv4Network)]
-    v6 = [network for network in parsed if isinstance(network, ipaddress.IPv6Network)]
+    networks = [parsed(text) for text in texts]
+    v4 = [network for network in networks if isinstance(network, ipaddress.IPv4Network)]
+    v6 = [network for network in networks if isinstance(network, ipaddress.IPv6Network)]
     collapsed: list[Network] = [*ipaddress.collapse_addresses(v4), *ipaddress.collapse_addresses(v6)]
     return [spelled(network) for network in collapsed]
 
 
+@functools.cache
+def parsed(text: str) -> Network:
+    """A network of a plan, most of which many plans have. Raises ValueError."""
+    return ipaddress.ip_network(text)
+
+
 def spelled(network: Network) -> str:
     """A network as the packet filter lists it: its numbers written anew, whatever else the text held."""
-    plain = ipaddress.ip_network((network.network_address.packed, network.prefixlen))
-    return str(plain.network_address if plain.prefixlen == plain.max_prefixlen else plain)
+    if getattr(network.network_address, "scope_id", None) is not None:
+        network = ipaddress.ip_network((network.network_address.packed, network.prefixlen))
+    return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
 
 
 def packed(text: str) -> Network | None:

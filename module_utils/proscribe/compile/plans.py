@@ -36,7 +36,6 @@ def compile_plan(
     and for more names than browsers take in a list.
     """
     chosen = chosen_services(catalogue, restrictions)
-    of_feeds = _of_feeds(catalogue, restrictions)
     upcoming = today < restrictions.effective_from
     controls: dict[str, Any] = {}
     for control in CONTROLS:
@@ -46,9 +45,7 @@ def compile_plan(
         services: dict[str, Any] = {}
         nothing_known: list[str] = []
         for service, enforced in chosen:
-            identifiers = IDENTIFIERS[control](service)
-            if enforced and (more := of_feeds.get((service.id, control))):
-                identifiers = WITH_FEED[control](service, identifiers, more)
+            identifiers = _identifiers(catalogue, control, service, restrictions.feeds if enforced else ())
             if enforced and not identifiers:
                 nothing_known.append(service.id)
             if separated_by_tenant(service, restrictions):
@@ -66,7 +63,7 @@ def compile_plan(
                 entry["mode"] = restrictions.controls[control]
                 if service.id in exceptions:
                     entry["exceptions"] = exceptions[service.id]
-            services[service.id] = entry | identifiers
+            services[service.id] = {**entry, **identifiers}
         if control in WEB_NAMES:
             _allow_permitted(services, catalogue, *WEB_NAMES[control])
         controls[control] = {
@@ -276,13 +273,21 @@ def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> dict[
     return {}
 
 
-def _of_feeds(catalogue: Catalogue, restrictions: Restrictions) -> dict[tuple[str, str], list[str]]:
-    """The values of the feeds that count here, by service and control."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for id_, feed in catalogue.feeds.items():
-        if restrictions.feeds == ALL_FEEDS or id_ in restrictions.feeds:
-            found.setdefault((feed.service, FEEDS_OF[feed.kind]), []).extend(feed.values)
-    return found
+def _identifiers(
+    catalogue: Catalogue, control: str, service: Service, feeds: str | tuple[str, ...]
+) -> Mapping[str, Any]:
+    """What a control searches for, with the values of those of these feeds that are of the service."""
+    key = (control, service.id, feeds)
+    if key not in catalogue.follows:
+        identifiers = IDENTIFIERS[control](service)
+        more = [
+            value
+            for id_, feed in catalogue.feeds.items()
+            if (feed.service, FEEDS_OF[feed.kind]) == (service.id, control) and (feeds == ALL_FEEDS or id_ in feeds)
+            for value in feed.values
+        ]
+        catalogue.follows[key] = WITH_FEED[control](service, identifiers, more) if more else identifiers
+    return catalogue.follows[key]  # type: ignore[no-any-return]
 
 
 def is_below(host: str, domains: Iterable[str]) -> bool:
@@ -293,12 +298,17 @@ def is_below(host: str, domains: Iterable[str]) -> bool:
 def _allow_permitted(services: dict[str, Any], catalogue: Catalogue, named: str, allowed: str) -> None:
     """Let names through that lie below a restricted domain but belong to a service that is not restricted here."""
     restricted = {id_: entry for id_, entry in services.items() if entry["mode"] in RESTRICTED}
-    permitted = [
-        domain for id_, service in catalogue.services.items() if id_ not in restricted for domain in service.domains
-    ]
-    lines = {domain: above(domain) for domain in permitted}
-    for entry in restricted.values():
-        names = frozenset(entry.get(named, ()))
-        below = [domain for domain in permitted if domain not in names and not names.isdisjoint(lines[domain])]
-        if below or allowed in entry:
-            entry[allowed] = sorted({*entry.get(allowed, ()), *below})
+    naming: dict[str, list[str]] = {}  # the services that restrict a name
+    for id_, entry in restricted.items():
+        for name in dict.fromkeys(entry.get(named, ())):
+            naming.setdefault(name, []).append(id_)
+    below: dict[str, set[str]] = {}
+    for id_, service in catalogue.services.items():
+        for domain in () if id_ in restricted else service.domains:
+            own, *names = above(domain)
+            around = {one for name in names for one in naming.get(name, ())}
+            for one in around.difference(naming.get(own, ())):
+                below.setdefault(one, set()).add(domain)
+    for id_, entry in restricted.items():
+        if id_ in below or allowed in entry:
+            entry[allowed] = sorted({*entry.get(allowed, ()), *below.get(id_, ())})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import secrets
 from collections.abc import Iterator, Sequence
@@ -14,14 +15,15 @@ from ..policy_errors import Described, Mistakes, PolicyError, PolicyErrors
 from ..report.evaluation.scope import Scope
 from ..store import PLANS, Store, Untrusted
 from . import freshness, lockout, retired
-from .catalogue import Catalogue, load
+from .catalogue import Catalogue
+from .catalogue_cache import Catalogues
 from .departments import departments_of
 from .inventory import HostVariables, Question, left_out, read_as_hosts
 from .nested import nested
 from .plans import chosen_services, compile_plan, upcoming_services
 from .policy_folders import catalogue_folders, folders_of_registers, folders_of_waivers
 from .reporting import nothing_known, one_for_all, policies, reporting, rule_count
-from .reports_place import require_reports
+from .reports_place import reports_of, require_reports
 from .restrictions import PREFIX, STORED, Restrictions, read_in_part
 from .waivers import Judged, Waiver, judged_waivers, seen
 from .waivers.authority import read_register
@@ -46,14 +48,22 @@ class Compiled(NamedTuple):
 def compile_hosts(question: Question, now: datetime.datetime) -> Compiled:
     """Compile the plans of all hosts. Raises PolicyErrors with every mistake of every host."""
     mistakes = Mistakes()
-    compiled = _compiled(question, now, mistakes)
+    compiled = _compiled(question, now, mistakes, Catalogues(_store(question)))
     mistakes.settle()
     return compiled
 
 
-def _compiled(question: Question, now: datetime.datetime, mistakes: Mistakes) -> Compiled:
+def _store(question: Question) -> Store:
+    """The plan store, as far as it is known before the mistakes of the policy are."""
+    reports = installation.reports()
+    with contextlib.suppress(PolicyErrors):
+        reports = reports_of(question.hosts, question.inventory)
+    return Store(reports / PLANS)
+
+
+def _compiled(question: Question, now: datetime.datetime, mistakes: Mistakes, catalogues: Catalogues) -> Compiled:
     """What can be compiled, with what cannot in `mistakes`: a wrong restriction hides no wrong waiver."""
-    restrictions, of_host = _policy(question, mistakes)
+    restrictions, of_host = _policy(question, mistakes, catalogues)
     waivers: list[Judged] = []
     if mistakes:
         # Services and restrictions are not all known, so only the syntax of waivers and approvers is checked.
@@ -92,12 +102,14 @@ def judge(waiver: Waiver, question: Question, now: datetime.datetime) -> Judged:
 def _sound_policy(question: Question) -> tuple[dict[str, Restrictions], dict[str, Catalogue]]:
     """The restrictions and the catalogue of each host. Raises PolicyErrors."""
     mistakes = Mistakes()
-    policy = _policy(question, mistakes)
+    policy = _policy(question, mistakes, Catalogues(_store(question)))
     mistakes.settle()
     return policy
 
 
-def _policy(question: Question, mistakes: Mistakes) -> tuple[dict[str, Restrictions], dict[str, Catalogue]]:
+def _policy(
+    question: Question, mistakes: Mistakes, catalogues: Catalogues
+) -> tuple[dict[str, Restrictions], dict[str, Catalogue]]:
     """The restrictions of each host, with the defaults for what is wrong in them, and its catalogue where that can be
     read. Notes the mistakes.
     """
@@ -105,20 +117,27 @@ def _policy(question: Question, mistakes: Mistakes) -> tuple[dict[str, Restricti
     mistakes.note(*nested(question.inventory))
     restrictions: dict[str, Restrictions] = {}
     folders_of: dict[str, tuple[Path, ...]] = {}
+    sound: dict[tuple[int, str], tuple[Restrictions, tuple[Path, ...]]] = {}  # by values and folder of a host
     for host in question.hosts:
+        same = (id(host.values), host.folder)
+        if same in sound and not host.wrong:
+            restrictions[host.name], folders_of[host.name] = sound[same]
+            continue
         own, errors = read_in_part(host.values, host.where)
         restrictions[host.name] = own
         mistakes.note(*host.wrong, *errors)
         unsure = any(error.key.startswith(f"{PREFIX}catalog_dirs") for error in (*host.wrong, *errors))
         with mistakes.noting():
             folders = catalogue_folders(question, host, own)
-            mistakes.note(*_taken_for_hosts(host, folders[1:], question.inventory))
+            mistakes.note(*(taken := list(_taken_for_hosts(host, folders[1:], question.inventory))))
             folders_of.update({} if unsure else {host.name: folders})
-    catalogues: dict[tuple[Path, ...], Catalogue] = {}
+            if not (host.wrong or errors or taken):
+                sound[same] = own, folders
+    loaded: dict[tuple[Path, ...], Catalogue] = {}
     for folders in dict.fromkeys(folders_of.values()) or [(question.project / "catalog",)]:
         with mistakes.noting():
-            catalogues[folders] = load(folders)
-    return restrictions, {host: catalogues[own] for host, own in folders_of.items() if own in catalogues}
+            loaded[folders] = catalogues.load(folders)
+    return restrictions, {host: loaded[own] for host, own in folders_of.items() if own in loaded}
 
 
 def _services(catalogues: dict[str, Catalogue]) -> set[str]:
@@ -141,7 +160,8 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
     mistakes = Mistakes()
-    catalogues, restrictions, waivers, plans, hosts = _compiled(question, now, mistakes)
+    loading = Catalogues(_store(question))
+    catalogues, restrictions, waivers, plans, hosts = _compiled(question, now, mistakes, loading)
     exempted: list[str] = []
     if hosts:
         errors, exempted = lockout.find(question.hosts, {name: plans[digest] for name, digest in hosts.items()})
@@ -168,6 +188,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         store.require()
     except Untrusted as wrong:
         raise PolicyErrors([PolicyError(wrong.path, "", Described(wrong.found), wrong.expected)]) from None
+    loading.note_down()
     id_ = f"{now:%Y%m%dT%H%M%SZ}-{question.mode}-{secrets.token_hex(2)}"
     gone: list[str] = []
     if question.mode != LIFT:  # it opens everything, so no approval can be missed
@@ -308,14 +329,17 @@ def _plans(
             if name in waived:
                 waived[name].append(waiver)
     today = now.astimezone().date()  # the controller's day
-    compiled: dict[str, dict[str, Any]] = {}
+    compiled: dict[tuple[str, int, tuple[str, ...]], dict[str, Any]] = {}
     plans: dict[str, dict[str, Any]] = {}
     hosts: dict[str, str] = {}
     mistakes = Mistakes()
+    policy_of: dict[int, str] = {}  # by restrictions; hosts whose variables are equal share them
     for host in question.hosts:
         own = restrictions[host.name]
         mine, catalogue = waived[host.name], catalogues[host.name]
-        key = repr((own, id(catalogue), [waiver.id for waiver in mine]))
+        # A zone is for waivers to name, and no part of a plan.
+        policy = policy_of.get(id(own)) or policy_of.setdefault(id(own), repr(dataclasses.replace(own, zone="")))
+        key = (policy, id(catalogue), tuple(waiver.id for waiver in mine))
         with mistakes.noting(), placed(host):
             if key not in compiled:
                 compiled[key] = compile_plan(catalogue, own, mine, today)

@@ -6,7 +6,7 @@ are known without a connection; they are counted apart and are never compliant.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible.errors import AnsibleError
@@ -43,7 +43,8 @@ def select(names: Iterable[str], hostvars: Any) -> Selection:
         found = hostvars._inventory.get_hosts(pattern, ignore_limits=True, ignore_restrictions=True)
         return {str(host.name) for host in found}
 
-    return chosen([HostVariables.of(name, hostvars) for name in names], matching)
+    shared: dict[str, Mapping[str, Any]] = {}
+    return chosen([HostVariables.of(name, hostvars, shared=shared) for name in names], matching)
 
 
 def chosen(hosts: Sequence[HostVariables], matching: Callable[[str], set[str]]) -> Selection:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ...controls.dns.backends.registry import FILTERS
 from ..firewall_rules import read_rules
 from ..readers import read_browser_settings, read_extensions, read_texts
 from ..values import choice, flag, length_or_forever, line, name_servers, networks, whole_number
-from .variable import variable
+from .variable import part, variable
 
 DNS_BACKENDS = ("auto", *FILTERS, "hosts")
 EXEC_CONTROLS = ("fapolicyd", "off")
 
 
-@dataclass(frozen=True)
+@part
 class Apps:
     """What users read, and how apps are found and removed."""
 
@@ -72,7 +71,7 @@ class Apps:
     )
 
 
-@dataclass(frozen=True)
+@part
 class Browsers:
     """What browser policies set beside the blocked sites."""
 
@@ -95,7 +94,7 @@ class Browsers:
     )
 
 
-@dataclass(frozen=True)
+@part
 class Network:
     """What the firewall and the DNS filter do beside the services."""
 

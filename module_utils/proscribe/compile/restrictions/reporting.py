@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ...finding import GATES
@@ -11,12 +10,12 @@ from ...report import exports as formats
 from ..event_values import read_events
 from ..readers import read_exports, read_history
 from ..values import choice, directory, length, length_of, length_or_forever, line
-from .variable import variable
+from .variable import part, variable
 
 ROOT, STORED = "root", "stored"  # of proscribe_audit_with
 
 
-@dataclass(frozen=True)
+@part
 class Reporting:
     """Verdict, reports and history."""
 

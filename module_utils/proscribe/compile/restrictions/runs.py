@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ...rollout.limits import AUTO, read_batches, read_max_change, read_max_failures
 from .. import schedule_values as scheduled
 from ..channels import read_notify
 from ..values import choice, length
-from .variable import variable
+from .variable import part, variable
 
 
-@dataclass(frozen=True)
+@part
 class Rollout:
     """How much a run changes at once."""
 
@@ -36,7 +35,7 @@ class Rollout:
     )
 
 
-@dataclass(frozen=True)
+@part
 class Schedule:
     """Scheduled runs."""
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ..readers import ALL_FEEDS, read_controls, read_feeds, read_removed, read_tenants
 from ..schema import AUDIENCES, BANNED, CATEGORIES
 from ..values import choice, day, flag, length_or_forever, line, list_of_names, pattern, whole_number
-from .variable import variable
+from .variable import part, variable
 
 SIGNATURE_MODES = ("required", "optional", "off")
 
 
-@dataclass(frozen=True)
+@part
 class Selection:
     """What is banned where, and since when."""
 
@@ -81,7 +80,7 @@ class Selection:
     zone: str = variable("", line, "The network zone of the host; waivers can be scoped by it.")
 
 
-@dataclass(frozen=True)
+@part
 class Waivers:
     """Where waivers are read, and what they may be."""
 

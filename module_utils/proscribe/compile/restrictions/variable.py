@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import Field, field
-from typing import Any, NamedTuple, TypeVar, cast
+from dataclasses import Field, dataclass, field
+from typing import Any, NamedTuple, TypeVar, cast, dataclass_transform
 
 Value = TypeVar("Value")
+
+
+@dataclass_transform(frozen_default=True)
+def part(declared: type[Value]) -> type[Value]:
+    """A class of restrictions, of which nothing but the whole, `Restrictions`, is made: it has no methods of its own,
+    whose making would take time at each start.
+    """
+    return dataclass(frozen=True, init=False, repr=False, eq=False)(declared)
 
 
 class Variable(NamedTuple):

@@ -1,0 +1,158 @@
+"""What many hosts share is worked out once, and comes to the same as if each were compiled alone."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_catalogue import GOOD, OWN, Made
+from proscribe.compile import inventory, plans, run
+from proscribe.compile.catalogue import load
+from proscribe.compile.inventory import HostVariables, Question
+from proscribe.compile.restrictions import read_restrictions
+from proscribe.compile.run import compile_hosts
+from proscribe.plan import CONTROLS, RESTRICTED
+
+NOW = datetime.datetime(2026, 11, 2, 12, tzinfo=datetime.timezone.utc)
+
+
+# -- names below a restricted domain
+
+
+class Entry(NamedTuple):
+    """A made service: what it restricts, and whether it is restricted at all."""
+
+    domains: tuple[str, ...]
+    restricted: bool
+
+
+LABELS = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3).map(".".join)
+ENTRIES = st.builds(Entry, st.lists(LABELS, max_size=4).map(tuple), st.booleans())
+
+
+class Services(NamedTuple):
+    """As much of a catalogue as the names are taken from."""
+
+    services: dict[str, Entry]
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from("pqrst"), ENTRIES))
+def test_a_permitted_name_below_a_restricted_one_is_let_through(made: dict[str, Entry]) -> None:
+    services: dict[str, Any] = {
+        id_: {"mode": RESTRICTED[0] if one.restricted else "report", "domains": list(one.domains)}
+        for id_, one in made.items()
+    }
+    plans._allow_permitted(services, Services(made), "domains", "allow")  # type: ignore[arg-type]
+    permitted = [name for one in made.values() if not one.restricted for name in one.domains]
+    for id_, one in made.items():
+        below = {name for name in permitted if plans.is_below(name, one.domains) and name not in one.domains}
+        assert services[id_].get("allow", []) == (sorted(below) if one.restricted else [])
+
+
+# -- plans of one catalogue
+
+
+SAID: list[dict[str, Any]] = [
+    {},
+    {"proscribe_feeds": "off"},
+    {"proscribe_feeds": ["birds"]},
+    {"proscribe_categories": ["webmail"], "proscribe_services_include": ["parrot"]},
+    {"proscribe_categories": ["webmail"], "proscribe_categories_reported": ["instant_messaging"]},
+    {"proscribe_controls": {"dns": "audit", "browser": "off"}},
+]
+
+
+def test_a_plan_is_the_same_whatever_was_compiled_before(tmp_path: Path) -> None:
+    write = Made(tmp_path)
+    write(
+        "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-11-01\nsources: [a test]\n",
+        "feeds/birds.yml",
+    )
+    write("a.example.org\n", "feeds/birds.txt")
+    folders = (OWN, write(GOOD))
+    shared = load(folders)
+    read = [read_restrictions(values, str) for values in SAID]
+    alone = [plans.compile_plan(load(folders), own, [], NOW.date()) for own in read]
+    assert [plans.compile_plan(shared, own, [], NOW.date()) for own in (*read, *reversed(read))] == [
+        *alone,
+        *alone[::-1],
+    ]
+    assert len({plan["digest"] for plan in alone}) == len(SAID)
+
+
+# -- hosts
+
+
+class Gathered:
+    """Ansible's variables of some hosts; it counts how often those of a host are gathered."""
+
+    def __init__(self, hosts: dict[str, dict[str, Any]]) -> None:
+        self.hosts, self.times = hosts, 0
+
+    def raw_get(self, name: str) -> dict[str, Any]:
+        self.times += 1
+        return dict(self.hosts[name])
+
+    def __getitem__(self, name: str) -> Templated:
+        return Templated(self.raw_get(name))
+
+
+class Templated(dict[str, Any]):
+    """The variables of a host as Ansible gives them one by one."""
+
+    def __init__(self, variables: dict[str, Any]) -> None:
+        super().__init__({key: str(value).replace("{{ site }}", "north") for key, value in variables.items()})
+        self._vars = variables
+
+
+def question(tmp_path: Path, hosts: list[HostVariables]) -> Question:
+    (tmp_path / "inventory").mkdir(exist_ok=True)
+    (tmp_path / "catalog").exists() or (tmp_path / "catalog").symlink_to(OWN)
+    groups = {"all": frozenset(host.name for host in hosts)}
+    return Question(tmp_path, "audit", "audit", [str(tmp_path / "inventory")], "", list(CONTROLS), hosts, groups)
+
+
+def test_hosts_that_differ_by_zone_or_name_share_plan_and_restrictions(tmp_path, monkeypatch) -> None:
+    fleet = {
+        f"h{number}": {
+            "inventory_dir": str(tmp_path),
+            "proscribe_zone": f"zone{number % 3}",
+            "ansible_host": f"10.0.0.{number}",
+        }
+        for number in range(12)
+    }
+    fleet["h0"]["proscribe_contact"] = "{{ site }}@example.org"
+    gathered, shared = Gathered(fleet), {}
+    hosts = [HostVariables.of(name, gathered, shared=shared) for name in fleet]
+    assert gathered.times == len(fleet)
+    assert len({id(host.values) for host in hosts}) == 4  # three zones, and the first host
+    compiled_plans = []
+    compile_plan = run.compile_plan
+    monkeypatch.setattr(
+        run, "compile_plan", lambda *given: compiled_plans.append(compile_plan(*given)) or compiled_plans[-1]
+    )
+    compiled = compile_hosts(question(tmp_path, hosts), NOW)
+    assert len(compiled_plans) == len(compiled.plans) == 2
+    assert {compiled.restrictions[name].zone for name in fleet} == {"zone0", "zone1", "zone2"}
+    assert compiled.restrictions["h1"] is compiled.restrictions["h4"] is not compiled.restrictions["h2"]
+    assert compiled.plans[compiled.hosts["h0"]]["contact"] == "north@example.org"
+    assert len({compiled.hosts[name] for name in fleet if name != "h0"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "asks_ansible"),
+    [("10.0.0.1", False), (None, False), ("", False), ("{{ site }}", True), (22, True)],
+    ids=str,
+)
+def test_a_connection_variable_is_templated_only_where_it_may_hold_a_template(value, asks_ansible) -> None:
+    templated = Templated({"ansible_host": value})
+    times = []
+    templated.get = lambda key: times.append(key) or dict.get(templated, key)  # type: ignore[method-assign]
+    said = inventory._simple(templated._vars, templated, "ansible_host")
+    assert said == str(value or "").replace("{{ site }}", "north")
+    assert bool(times) is asks_ansible
