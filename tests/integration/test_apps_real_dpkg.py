@@ -424,6 +424,12 @@ class TestNothingElseGoes:
         assert machine.verb("enforce", plan(viber=["viber"]))["error"] is None
         assert machine.installed() == before - {"viber"}
 
+    def test_an_apt_that_prefers_a_release_removes_too(self, machine: Machine) -> None:
+        machine.install("wechat")
+        machine.sh("echo 'APT::Default-Release \"stable\";' >/etc/apt/apt.conf.d/99release")
+        assert machine.verb("enforce", WECHAT)["error"] is None
+        assert "wechat" not in machine.installed()
+
     def test_a_package_on_hold_stays(self, machine: Machine) -> None:
         machine.install("wechat")
         machine.run("apt-mark", "hold", "wechat")

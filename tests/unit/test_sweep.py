@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from threading import Semaphore
 from types import SimpleNamespace
 from typing import Any
 
@@ -48,7 +47,10 @@ class Linear:
 
     def __init__(self, hosts: int) -> None:
         self.started: list[str] = []
-        self._tqm = SimpleNamespace(send_callback=lambda name, host, task: self.started.append(f"{name} {host.name}"))
+        self._tqm = SimpleNamespace(
+            send_callback=lambda name, host, task: self.started.append(f"{name} {host.name}"),
+            _terminated=True,  # so nobody waits for the batches
+        )
         self._hosts_cache = list(range(hosts))
         self._workers = [None] * 20
         self._queued_task_cache: dict[Any, Any] = {}
@@ -226,14 +228,3 @@ def test_hosts_are_alike_if_everything_but_their_address_is(one, other, alike):
 )
 def test_a_task_with_expressions_is_evaluated_for_each_host(keywords, constant):
     assert proscribe_batch._is_constant(task(**keywords)) is constant
-
-
-def test_a_connection_that_takes_long_gives_its_turn_to_the_next_host():
-    turns, silent = Semaphore(1), Semaphore(1)
-    with proscribe_batch._Turn(turns, silent) as first:
-        first.step_aside()
-        with proscribe_batch._Turn(turns, silent) as second:
-            second.step_aside()  # too many have done that
-            assert not turns.acquire(blocking=False) and not silent.acquire(blocking=False)
-    assert turns.acquire(blocking=False) and silent.acquire(blocking=False)
-    assert not turns.acquire(blocking=False) and not silent.acquire(blocking=False)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .. import installation
 from ..plan import canonical
 from ..policy_errors import Described, Mistakes, PolicyError, PolicyErrors
 from ..report.evaluation.scope import Scope

@@ -11,12 +11,14 @@ from ...base import Action
 from .package import Package
 
 # Without package lists apt knows of nothing that it could install in place of what goes, and without a cache file it
-# leaves none that lacks them. An administrator's apt.conf may purge or clean up by default: not in our name.
+# leaves none that lacks them. An administrator's apt.conf may purge or clean up by default: not in our name. It may
+# also name a release that is preferred, which without lists does not exist, and stops apt.
 APT_OPTIONS = [
     "--quiet",
     "--option=Dir::State::lists=/nonexistent",
     "--option=Dir::Cache::pkgcache=",
     "--option=Dir::Cache::srcpkgcache=",
+    "--option=APT::Default-Release=",
     "--option=APT::Get::AutomaticRemove=false",
     "--option=APT::Get::Purge=false",
 ]
