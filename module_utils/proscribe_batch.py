@@ -14,6 +14,7 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -60,6 +61,9 @@ KEYWORDS = (
     "port",
     "connection",
 )
+# Keywords that make another result of what the action returns.
+JUDGING = ("register", "changed_when", "failed_when", "notify", "no_log")
+ANSWER = {"record", "drifted", "privileged"}  # in what the answers of two hosts may differ
 CONTROL_PATH = re.compile(rb'controlpath[ =]"?([^"]*)"?', re.IGNORECASE)
 
 # What ssh's plugin says where `ssh` has no connection and there was something to be written.
@@ -103,12 +107,31 @@ class _Inside(WorkerProcess):
         self._host, self._task, self._task_vars = member.host, task, dict(member.variables)
         self._play_context = member.play_context
         self._term = batch._term
+        self._final_q = self.sent = _Sent(batch._final_q)
 
     def _detach(self) -> None:
         """The process of the batch is detached."""
 
     def _hard_exit(self, _error: str) -> None:
         raise  # noqa: PLE0704 - it is called where an exception is handled
+
+
+class _Sent:
+    """The queue to the strategy, which remembers the last result that went through it."""
+
+    def __init__(self, queue: Any) -> None:
+        self._queue = queue
+        self.last: Any = None
+
+    def put(self, result: Any) -> None:
+        self.last = result
+        self._queue.put(result)
+
+    def send_task_result(self, *result: Any) -> None:
+        type(self._queue).send_task_result(self, *result)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._queue, name)
 
 
 class _Executor(TaskExecutor):
@@ -127,13 +150,17 @@ class _Executor(TaskExecutor):
         return [] if self.question is not None else super()._set_connection_options(*args, **named)
 
 
-def _run_inside(batch: Any, member: Member, question: _Question | None = None) -> None:
-    """Run Ansible's executor for a member; it sends the result. With a `question`, the answer to it is there."""
+def _run_inside(batch: Any, member: Member, question: _Question | None = None) -> Any:
+    """Run Ansible's executor for a member, and return the result that it sends to the strategy. With a `question`, the
+    answer to it is there.
+    """
     host = member.host
     variables, groups = host.vars, host.groups
     _Executor.question, workers.TaskExecutor = question, _Executor
     try:
-        _Inside(batch, member, question).run()
+        inside = _Inside(batch, member, question)
+        inside.run()
+        return inside.sent.last
     finally:
         _Executor.question, workers.TaskExecutor = None, TaskExecutor
         host.vars, host.groups = variables, groups  # a worker empties them, for the way to the strategy
@@ -147,13 +174,54 @@ def observe(batch: Any, members: Sequence[Member], width: int) -> None:
     by_name = {member.name: member for member in members}
     try:
         questions = dict(question for group in _alike(members) for question in _questions(batch, group, own))
+        results = _Results(batch)
         for name, outcome in crew.answers(questions.items(), _answer, width, SILENT):
-            if outcome is not None:
+            if outcome is not None and name == own.name:
                 handover.outcomes[name] = questions[name].observation, outcome
-                if name != own.name:
-                    _run_inside(batch, by_name[name], questions[name])
+            elif outcome is not None:
+                results.send(by_name[name], questions[name], outcome)
     except Exception as error:  # whatever it was, the ordinary way may be free of it
         display.warning(f"hosts are observed one by one, which takes longer: {type(error).__name__}: {error}")
+
+
+class _Results:
+    """Sends the results of members. Hosts that are asked alike and answered well have results that differ in the answer
+    only, so Ansible's executor makes the first one's, and the others' are as that one.
+    """
+
+    def __init__(self, batch: Any) -> None:
+        self._batch = batch
+        self._models: dict[int, tuple[Any, dict[str, Any]]] = {}  # by route: a result as it was sent, and the answer
+
+    def send(self, member: Member, question: _Question, outcome: Outcome) -> None:
+        """Send the result of a member."""
+        answered = getattr(outcome, "func", None) is _answered and _is_plain(member.task)
+        result = question.observation.noted(dict(outcome.args[0])) if answered else {}  # type: ignore[attr-defined]
+        wire, model = self._models.get(id(question.route), (None, {}))
+        if wire is not None and answered and _differ_in(model, result) <= ANSWER:
+            self._batch._final_q.put(_like(wire, member.name, result))
+            return
+        handover.outcomes[member.name] = question.observation, outcome
+        sent = _run_inside(self._batch, member, question)
+        if answered and result.keys() >= ANSWER and not result.keys() & {"failed", "not_installed"}:
+            self._models[id(question.route)] = sent, result
+
+
+def _is_plain(task: Any) -> bool:
+    """Whether nothing of a task says more of its result than the action does."""
+    return not any(getattr(task, keyword, None) for keyword in JUDGING) and "{{" not in str(task.name)
+
+
+def _differ_in(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
+    return {key for key in one.keys() | other.keys() if key not in one or key not in other or one[key] != other[key]}
+
+
+def _like(wire: Any, name: str, result: dict[str, Any]) -> Any:
+    """A result as the one that was sent, of another host with another answer."""
+    if hasattr(wire, "utr"):  # since ansible-core 2.21
+        answer = replace(wire.utr, result_data={**wire.utr.result_data, **{key: result[key] for key in ANSWER}})
+        return replace(wire, host_name=name, utr=answer)
+    return replace(wire, host_name=name, return_data={**wire.return_data, **result})
 
 
 # -- what hosts have in common ----------------------------------------------------------------------------------------
