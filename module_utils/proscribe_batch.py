@@ -62,7 +62,8 @@ KEYWORDS = (
     "connection",
 )
 # Keywords that make another result of what the action returns.
-JUDGING = ("register", "changed_when", "failed_when", "notify", "no_log")
+JUDGING = ("changed_when", "failed_when", "notify", "no_log")
+WHOLE = "_task.polymorphic_result"  # what `register: name` stands for since ansible-core 2.21
 ANSWER = {"record", "drifted", "privileged"}  # in what the answers of two hosts may differ
 CONTROL_PATH = re.compile(rb'controlpath[ =]"?([^"]*)"?', re.IGNORECASE)
 
@@ -208,8 +209,15 @@ class _Results:
 
 
 def _is_plain(task: Any) -> bool:
-    """Whether nothing of a task says more of its result than the action does."""
-    return not any(getattr(task, keyword, None) for keyword in JUDGING) and "{{" not in str(task.name)
+    """Whether nothing of a task says more of its result than the action does. Since ansible-core 2.21 `register` can
+    hold expressions, one for each variable.
+    """
+    register = task.register if isinstance(task.register, dict) else {}
+    return (
+        not any(getattr(task, keyword, None) for keyword in JUDGING)
+        and "{{" not in str(task.name)
+        and all(expression == WHOLE for expression in register.values())
+    )
 
 
 def _differ_in(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
@@ -218,10 +226,13 @@ def _differ_in(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
 
 def _like(wire: Any, name: str, result: dict[str, Any]) -> Any:
     """A result as the one that was sent, of another host with another answer."""
-    if hasattr(wire, "utr"):  # since ansible-core 2.21
-        answer = replace(wire.utr, result_data={**wire.utr.result_data, **{key: result[key] for key in ANSWER}})
-        return replace(wire, host_name=name, utr=answer)
-    return replace(wire, host_name=name, return_data={**wire.return_data, **result})
+    answer = {key: result[key] for key in ANSWER}
+    if not hasattr(wire, "utr"):
+        return replace(wire, host_name=name, return_data={**wire.return_data, **answer})
+    unified = wire.utr  # since ansible-core 2.21: with the variables that the task registers
+    registered = {name: {**value, **answer} for name, value in (unified.registered_values or {}).items()}
+    data = {**unified.result_data, **answer}
+    return replace(wire, host_name=name, utr=replace(unified, result_data=data, registered_values=registered or None))
 
 
 # -- what hosts have in common ----------------------------------------------------------------------------------------

@@ -53,7 +53,8 @@ class CallbackModule(CallbackBase):
     def _note(self, kind, result):
         shown = {key: value for key, value in result.result.items() if key not in ("record", "exception")}
         action = str(result.task.action)
-        if action == "compliance_state":
+        if action in ("compliance_state", "ansible.builtin.debug"):
+            kind = kind if action == "compliance_state" else action
             self._write(kind, result.host.get_name(), json.loads(json.dumps(shown, default=str)))
 
     def _write(self, *event):
@@ -76,6 +77,16 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_stats(self, stats):
         for host in sorted(stats.processed):
             self._write("recap", host, stats.summarize(host))
+"""
+# An own site.yml, which has the playbook among plays of its own, and reads what its task registers.
+SITE = """\
+- import_playbook: {project}/playbooks/enforce.yml
+- hosts: all
+  gather_facts: false
+  ignore_unreachable: true
+  tasks:
+    - ansible.builtin.debug:
+        var: proscribe_observed
 """
 PASSING = ("checked_at", "duration_ms", "logged_in", "full_scan", "host")  # another at every observation
 
@@ -133,8 +144,8 @@ class Controller:
         inventory = {"all": {"hosts": self.names, "vars": common}}
         (directory / "inventory.yml").write_text(json.dumps(inventory))
 
-    def run(self, *options: str, **environment: str) -> Ended:
-        """An audit of all of them."""
+    def run(self, *options: str, playbook: Path = PROJECT / "playbooks/audit.yml", **environment: str) -> Ended:
+        """A run over all of them, by default an audit."""
         events = self.directory / "events"
         events.write_text("")
         reports = self.directory / "reports"
@@ -146,7 +157,7 @@ class Controller:
             "EVENTS": str(events),
             "PROSCRIBE_REPORTS": str(reports),
         }
-        command = [f"{ANSIBLE}-playbook", str(PROJECT / "playbooks/audit.yml"), "-i"]
+        command = [f"{ANSIBLE}-playbook", str(playbook), "-i"]
         done = subprocess.run(
             [*command, str(self.directory / "inventory.yml"), *options],
             env={**rest, **own, **environment},
@@ -212,3 +223,21 @@ def test_what_is_expected_of_each_host(one_by_one):
 )
 def test_one_process_reports_what_a_worker_for_each_host_does(controller, one_by_one, options):
     same(controller.run(*options), one_by_one)
+
+
+def test_a_task_after_it_finds_what_was_registered(controller):
+    """By name, in an own play after the playbook; the hosts that failed are out of it in both ways."""
+    site = controller.directory / "site.yml"
+    site.write_text(SITE.format(project=PROJECT))
+
+    def registered(**environment: str) -> dict[str, Any]:
+        change = json.dumps({"proscribe_max_change": {"hosts": "unlimited"}})
+        found = controller.run("--check", "-e", change, playbook=site, **environment).of("ansible.builtin.debug")
+        values = {host: shown["proscribe_observed"] for host, shown in found.items()}
+        for value in values.values():
+            value["record"] = {key: kept for key, kept in value["record"].items() if key not in PASSING}
+        return values
+
+    expected = registered(PROSCRIBE_SWEEP="off")
+    assert len(expected) > 10 and {len(value["record"]["rules"]) > 0 for value in expected.values()} == {True}
+    assert registered() == expected
