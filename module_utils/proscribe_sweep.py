@@ -177,11 +177,18 @@ def _wait_on_pending_results(self: Any, iterator: Any) -> Any:
     results = []
     if gathering := _gatherings.get(self):
         _start(self, gathering)
-        # Ansible looks for results a thousand times a second, which would cost as much as a host's own does.
-        while gathering.batches and not self._tqm._terminated and not self._tqm.has_dead_workers():
-            results += self._process_pending_results(iterator)
-            time.sleep(PAUSE)
+    # Ansible looks for results a thousand times a second, and copies a table of all hosts each time.
+    while _waits_for_ours(self) and not self._tqm._terminated and not self._tqm.has_dead_workers():
+        results += self._process_pending_results(iterator)
+        time.sleep(PAUSE)
     return results + _ansible["_wait_on_pending_results"](self, iterator)
+
+
+def _waits_for_ours(strategy: Any) -> bool:
+    """Whether the task that is run now, which is one at a time, is one of these."""
+    queued = next(iter(list(strategy._queued_task_cache.values())), None)
+    ours = map(installation.called, ("compile_plans", "compliance_state"))
+    return strategy._pending_results > 0 and queued is not None and queued["task"].action in ours
 
 
 def _process_pending_results(self: Any, iterator: Any, *args: Any, **named: Any) -> Any:
