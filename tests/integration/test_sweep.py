@@ -235,7 +235,7 @@ def test_a_task_after_it_finds_what_was_registered(controller):
         found = controller.run("--check", "-e", change, playbook=site, **environment).of("ansible.builtin.debug")
         values = {host: shown["proscribe_observed"] for host, shown in found.items()}
         for value in values.values():
-            value["record"] = {key: kept for key, kept in value["record"].items() if key not in PASSING}
+            value["record"] = {key: part for key, part in value["record"].items() if key not in PASSING}
         return values
 
     expected = registered(PROSCRIBE_SWEEP="off")
