@@ -82,6 +82,7 @@ class _Route(NamedTuple):
     sudoable: bool
     password: Password | None
     login: bool  # whether a new connection needs a password
+    retries: bool  # whether Ansible tries again where there is no connection
 
 
 class _Question(NamedTuple):
@@ -339,11 +340,10 @@ def _route(captured: Captured) -> _Route | None:
             return f"Missing {become.name} password" if become.check_missing_password(said) else ""
 
         password = Password(text, become.check_password_prompt, become.check_success, refused)
-    if connection.get_option("reconnection_retries"):
-        return None
     given = connection._play_context.password
     login = given or any(connection.get_option(name) for name in ("password", "pkcs11_provider"))
-    return _Route(action, connection, remote, sudoable, password, bool(login))
+    retries = bool(connection.get_option("reconnection_retries"))
+    return _Route(action, connection, remote, sudoable, password, bool(login), retries)
 
 
 def _question(route: _Route, member: Member, model: Member) -> _Question | None:
@@ -392,7 +392,7 @@ def _answer(question: _Question, step_aside: Callable[[], None]) -> Outcome | No
     end = time.monotonic() + question.observation.seconds
     for stream in question.observation.streams():
         ended = _exchanged(question, stream, end - time.monotonic() + GRACE, unconnected)
-        if ended is None:
+        if ended is None or ended.code == LOST and question.route.retries:
             return None
         outcome = _ending(question, ended)
         if outcome is not None:

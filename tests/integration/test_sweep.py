@@ -132,6 +132,7 @@ class Controller:
             "own-path": {"ansible_ssh_extra_args": f"-o ControlPath={directory}/%r-%h-%p"},
             "jump": {"ansible_ssh_extra_args": f"-o ProxyCommand='{jump}'"},
             "refused": {"ansible_port": 1},
+            "retries": {"ansible_ssh_retries": 1, "ansible_port": 1},
             "module": {"ansible_connection": "ansible.legacy.ssh"},
         }
         common = {
@@ -209,10 +210,10 @@ def test_what_is_expected_of_each_host(one_by_one):
     assert failed.keys() == {"gated", "wrong-password", "no-password", "no-python"}
     assert "Incorrect sudo password" in failed["wrong-password"]["msg"]
     assert "Missing sudo password" in failed["no-password"]["msg"]
-    assert unreachable.keys() == {"refused"}
+    assert unreachable.keys() == {"refused", "retries"}
     states = {host: record["state"] for host, record in one_by_one.records.items()}
     unknown = {host for host, state in states.items() if state == "unknown"}
-    assert unknown == {"wrong-password", "no-password", "no-python", "refused"}
+    assert unknown == {"wrong-password", "no-password", "no-python", "refused", "retries"}
     assert set(states.values()) == {"unknown", "noncompliant"}
 
 
