@@ -60,6 +60,7 @@ KEYWORDS = (
     "remote_user",
     "port",
     "connection",
+    "check_mode",
 )
 # Keywords that make another result of what the action returns.
 JUDGING = ("changed_when", "failed_when", "notify", "no_log")
@@ -205,8 +206,18 @@ class _Results:
             return
         handover.outcomes[member.name] = question.observation, outcome
         sent = _run_inside(self._batch, member, question)
-        if answered and result.keys() >= ANSWER and not result.keys() & {"failed", "not_installed"}:
+        if (
+            answered
+            and result.keys() >= ANSWER
+            and not result.keys() & {"failed", "not_installed"}
+            and not _warns(sent)
+        ):
             self._models[id(question.route)] = sent, result
+
+
+def _warns(wire: Any) -> bool:
+    """Whether a result has warnings, which are of one host."""
+    return "warnings" in wire.return_data if hasattr(wire, "return_data") else bool(wire.utr.warnings)
 
 
 def _is_plain(task: Any) -> bool:
@@ -231,7 +242,7 @@ def _like(wire: Any, name: str, result: dict[str, Any]) -> Any:
     if not hasattr(wire, "utr"):
         return replace(wire, host_name=name, return_data={**wire.return_data, **answer})
     unified = wire.utr  # since ansible-core 2.21: with the variables that the task registers
-    registered = {name: {**value, **answer} for name, value in (unified.registered_values or {}).items()}
+    registered = {variable: {**value, **answer} for variable, value in (unified.registered_values or {}).items()}
     data = {**unified.result_data, **answer}
     return replace(wire, host_name=name, utr=replace(unified, result_data=data, registered_values=registered or None))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -228,3 +229,85 @@ def test_hosts_are_alike_if_everything_but_their_address_is(one, other, alike):
 )
 def test_a_task_with_expressions_is_evaluated_for_each_host(keywords, constant):
     assert proscribe_batch._is_constant(task(**keywords)) is constant
+
+
+# -- results that are as another one ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A result on its way to the strategy, until ansible-core 2.20."""
+
+    host_name: str
+    return_data: dict[str, Any]
+
+
+@dataclass
+class Unified:
+    result_data: dict[str, Any]
+    registered_values: dict[str, Any] | None = None
+    warnings: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Wire:
+    """And since 2.21."""
+
+    host_name: str
+    utr: Unified
+
+
+FIRST = {"changed": False, "record": {"host": 1}, "drifted": [], "privileged": True}
+SECOND = {"changed": False, "record": {"host": 2}, "drifted": ["dns"], "privileged": True}
+
+
+def test_a_result_as_another_one_has_the_host_and_its_answer():
+    plain = proscribe_batch._like(Plain("h1", {**FIRST, "failed": False}), "h2", SECOND)
+    assert plain == Plain("h2", {**SECOND, "failed": False})
+    unified = Unified({**FIRST}, {"seen": {**FIRST, "failed": False}})
+    found = proscribe_batch._like(Wire("h1", unified), "h2", SECOND)
+    assert found == Wire("h2", Unified({**SECOND}, {"seen": {**SECOND, "failed": False}}))
+    assert unified.result_data == FIRST  # it stays the first one's
+    assert proscribe_batch._like(Wire("h1", Unified({**FIRST})), "h2", SECOND).utr.registered_values is None
+
+
+@pytest.mark.parametrize(
+    ("wire", "warns"),
+    [
+        (Plain("h1", FIRST), False),
+        (Plain("h1", {**FIRST, "warnings": ["x"]}), True),
+        (Wire("h1", Unified(FIRST)), False),
+        (Wire("h1", Unified(FIRST, warnings=["x"])), True),
+    ],
+)
+def test_a_result_with_a_warning_is_no_model(wire, warns):
+    assert proscribe_batch._warns(wire) is warns
+
+
+@pytest.mark.parametrize(
+    ("keywords", "plain"),
+    [
+        ({}, True),
+        ({"register": "seen"}, True),
+        ({"register": {"seen": "_task.polymorphic_result"}}, True),
+        ({"register": {"seen": "_task.result.record"}}, False),
+        ({"failed_when": ["x"]}, False),
+        ({"changed_when": ["x"]}, False),
+        ({"notify": ["x"]}, False),
+        ({"no_log": True}, False),
+        ({"name": "Observe {{ inventory_hostname }}"}, False),
+    ],
+)
+def test_a_task_that_says_more_of_its_result_is_run_for_each_host(keywords, plain):
+    usual = {"register": None, "name": "Observe the host"}
+    assert proscribe_batch._is_plain(task(**{**usual, **keywords})) is plain
+
+
+def test_hosts_whose_results_differ_in_more_than_the_answer_are_told_apart():
+    assert proscribe_batch._differ_in(FIRST, SECOND) == {"record", "drifted"}
+    assert proscribe_batch._differ_in(FIRST, {**SECOND, "failed": True, "msg": "x"}) == {
+        "record",
+        "drifted",
+        "failed",
+        "msg",
+    }
