@@ -231,7 +231,7 @@ def test_a_task_with_expressions_is_evaluated_for_each_host(keywords, constant):
     assert proscribe_batch._is_constant(task(**keywords)) is constant
 
 
-# -- results that are as another one ------------------------------------------------------------------------------------
+# -- results that are as another one ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
