@@ -8,16 +8,25 @@ This module loads Jinja2, which is there wherever Ansible is; import it where a 
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import importlib.util
+import os
 import re
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+import jinja2
+from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
+from ... import installation
 from ...finding import OPEN, STATES
+from ...ownership import who_else
 from ..text.wording import clean, counted, in_words, moment, percent, ratio
 from .listings import AT_ONCE
 
@@ -42,7 +51,7 @@ def render(name: str, **values: Any) -> Iterator[str]:
 
 @cache
 def environment() -> Environment:
-    """Jinja2 as the page uses it. Nothing is written: a checkout may be read-only."""
+    """Jinja2 as the page uses it."""
     made = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -51,6 +60,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        bytecode_cache=_compiled(),
     )
     made.filters |= {
         "counted": counted,
@@ -63,6 +73,32 @@ def environment() -> Environment:
     }
     made.globals |= {"AT_ONCE": AT_ONCE, "MEANING": MEANING, "OPEN": OPEN, "STATES": STATES}
     return made
+
+
+class _Compiled(FileSystemBytecodeCache):
+    """Compiled templates as files, where that can be."""
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        with contextlib.suppress(OSError):  # a checkout may be read-only
+            super().dump_bytecode(bucket)
+
+
+def _compiled() -> _Compiled | None:
+    """The templates as an earlier run compiled them, which takes longer than all else of a page. They are beside this
+    module as Python has compiled it, under the same conditions: whoever can write there has their code run by Python
+    itself. A collection is written by its installer alone.
+    """
+    if installation.COLLECTION or sys.dont_write_bytecode:
+        return None
+    try:
+        directory = Path(importlib.util.cache_from_source(__file__)).parent
+        if who_else(directory.stat(), {os.geteuid(), Path(__file__).stat().st_uid}):
+            return None
+    except (NotImplementedError, OSError):
+        return None
+    # Jinja2 knows the template again, and not how it was compiled.
+    how = hashlib.sha256(Path(__file__).read_bytes() + jinja2.__version__.encode()).hexdigest()[:16]
+    return _Compiled(str(directory), f"page-{how}-%s.cache")
 
 
 def printable(value: object) -> str:
