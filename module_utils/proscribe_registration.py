@@ -28,6 +28,7 @@ from proscribe.report.collection import active
 CALLBACK = "proscribe_report"
 FAILED = ("v2_runner_on_failed", "v2_runner_item_on_failed")  # the events of a failed task
 SHORTENED = "_proscribe_shortened"
+LEFT_OUT = "(left out here; -vvv prints it)"
 
 
 def register(action: str, directory: Path) -> None:
@@ -84,7 +85,7 @@ def be_last(callback: Any, manager: Any) -> bool:
 
 
 def shorten_failures(manager: Any, concerns: Callable[[Any], bool], key: str) -> None:
-    """Let the screen of the run, whichever it is, print failed results that `concerns` names without `key`.
+    """Let the screen of the run, whichever it is, print failed results that `concerns` names without what `key` has.
 
     The screen is the first callback. Ansible makes a copy of a result for each callback, so the others have it whole,
     and so does the variable that a task registers.
@@ -102,7 +103,8 @@ def _shortened(prints: Callable[..., Any], concerns: Callable[[Any], bool], key:
     def shortened(result: Any, *arguments: Any, **named: Any) -> Any:
         if concerns(result):
             for one in (result.result, *(result.result.get("results") or ())):  # a loop has one for each item
-                one.pop(key, None)
+                if key in one:
+                    one[key] = LEFT_OUT
         return prints(result, *arguments, **named)
 
     setattr(shortened, SHORTENED, True)

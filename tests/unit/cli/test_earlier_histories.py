@@ -110,8 +110,7 @@ def test_the_plans_of_a_revision_are_those_that_were_compiled_then(tmp_path_fact
             git(top, "commit", "--quiet", "--allow-empty", "--message", "x")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(earlier_plans, "PROJECT", project)
-        patch.setenv("PROSCRIBE_REPORTS", str(where / "reports"))
-        found = earlier_plans.earlier("HEAD~1", arguments, NOW)
+        found = earlier_plans.earlier("HEAD~1", arguments, NOW, where / "reports")
     assert found.hosts == compiled[0]
     own_repository = [] if old["own"] == "called as the project's" else [own]
     assert set(found.commits) == {project, policy, *own_repository, *([waivers] if waivers_apart else [])}
