@@ -252,7 +252,7 @@ def test_the_playbook_alone_refuses_a_mistyped_variable(made: Made) -> None:
         ANSIBLE_CONFIG=str(PROJECT / "ansible.cfg"), PROSCRIBE_REPORTS=str(made.directory / "reports")
     )
     for variables, message in (
-        ("quarantine_all=true quarantine_user=bob", "quarantine_user: found an unknown variable"),
+        ("quarantine_all=true quarantine_users=bob", "quarantine_users: found an unknown variable"),
         ("quarantine_ids=x", "quarantine_ids: found an unknown variable, expected quarantine_id; "),
         ("x=y", "prune: found no selector"),
     ):
