@@ -105,8 +105,8 @@ def test_a_waiver_counts_once_it_is_signed(policy: Repository, tmp_path: Path) -
     new = {
         "waiver_do": "new",
         "waiver_id": "press-whatsapp",
-        "waiver_services": ["whatsapp"],
-        "waiver_hosts": ["press01.example.org"],
+        "waiver_service": ["whatsapp"],
+        "waiver_host": ["press01.example.org"],
         "waiver_reason": "Press enquiries come in there",
         "waiver_requested_by": "chan.tai.man",
         "waiver_approved_by": "head.of.press",
