@@ -147,7 +147,7 @@ def events(table: Table, history: History, report: dict[str, Any], records: Any,
     def sent(name: str) -> None:
         before = file.stat().st_size if file.exists() else 0
         changes = table.step(f"{name}: asking the history", lambda: history.transitions(report["run"]["id"]))
-        table.step(f"{name}: sending", lambda: send(report, records, changes, settings))
+        table.step(f"{name}: sending", lambda: send(report, records, changes, settings, str(folder)))
         with file.open("rb") as stream:
             stream.seek(before)
             number = sum(1 for _ in stream)
