@@ -170,18 +170,17 @@ def _run_inside(batch: Any, member: Member, question: _Question | None = None) -
 
 
 def observe(batch: Any, members: Sequence[Member], width: int) -> None:
-    """Observe the hosts, `width` at a time, and have Ansible's executor send a result for each but the first one's,
-    which is the batch's own: it comes last. Who has no result then is asked the ordinary way.
+    """Observe the hosts, `width` at a time, and send the result of each as its answer comes. Who has none at the end is
+    asked the ordinary way.
     """
-    own = members[0]
     by_name = {member.name: member for member in members}
     try:
-        questions = dict(question for group in _alike(members) for question in _questions(batch, group, own))
+        questions = dict(question for group in _alike(members) for question in _questions(batch, group))
         results = _Results(batch)
         for name, outcome in crew.answers(questions.items(), _answer, width, SILENT):
-            if outcome is not None and name == own.name:
-                handover.outcomes[name] = questions[name].observation, outcome
-            elif outcome is not None:
+            if outcome is None:
+                batch.give_up([name])
+            else:
                 results.send(by_name[name], questions[name], outcome)
     except Exception as error:  # whatever it was, the ordinary way may be free of it
         display.warning(f"hosts are observed one by one, which takes longer: {type(error).__name__}: {error}")
@@ -300,10 +299,10 @@ def _value(variables: dict[str, Any], name: str) -> Any:
 # -- the question -----------------------------------------------------------------------------------------------------
 
 
-def _questions(batch: Any, group: list[Member], own: Member) -> Iterator[tuple[str, _Question]]:
+def _questions(batch: Any, group: list[Member]) -> Iterator[tuple[str, _Question]]:
     """What the hosts of a group are asked, by their names; without those whose task has ended before."""
-    left = sorted(group, key=lambda member: member is own)  # the batch's own must not end before the others
-    while left and left[0] is not own:
+    left = list(group)
+    while left:
         captured = _captured(batch, left[0])
         if captured is not None:
             if route := _route(captured):

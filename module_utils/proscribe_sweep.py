@@ -11,8 +11,8 @@ answers something else than expected. The batch reports no result for such a hos
 ever.
 
 This file and proscribe_batch.py use what ansible-core does not promise (tried with 2.19, 2.20 and 2.21): NEEDED, the
-parameters of WorkerProcess, and `_queued_task_cache`, `_pending_results`, `_workers`, `_tqm` of a strategy. Where one
-of those that can be seen beforehand is not there, every host has a worker of its own.
+parameters of WorkerProcess, and `_queued_task_cache`, `_pending_results`, `_results`, `_workers`, `_tqm` of a strategy.
+Where one of those that can be seen beforehand is not there, every host has a worker of its own.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import itertools
 import os
 import time
 import weakref
@@ -29,9 +30,11 @@ from typing import Any, NamedTuple
 from ansible.executor.process import worker as workers
 from ansible.executor.process.worker import WorkerProcess
 from ansible.executor.task_executor import TaskExecutor
+from ansible.executor.task_queue_manager import FinalQueue
 from ansible.playbook.handler import Handler
 from ansible.plugins import strategy as strategies
 from ansible.plugins.strategy import StrategyBase
+from ansible.utils.display import Display
 from proscribe import installation
 from proscribe.observation import Observation
 from proscribe.reply.output_limits import Leash
@@ -42,10 +45,12 @@ PROCESSES = os.cpu_count() or 1
 PAUSE = 0.01  # seconds between two looks at what has ended
 SSH = ("ssh", "ansible.builtin.ssh")
 LINEAR = "ansible.plugins.strategy.linear"
+GIVEN_UP = "proscribe_hosts_given_up"  # the name of what a batch has the strategy's process do with such hosts
 NEEDED = {
     StrategyBase: ("_queue_task", "_wait_on_pending_results", "_process_pending_results"),
     WorkerProcess: ("run", "_run", "_detach", "_term", "_hard_exit"),
     TaskExecutor: ("_get_connection", "_set_connection_options"),
+    FinalQueue: ("put", "send_display", "send_task_result"),
 }
 PARAMETERS = {"host", "task", "task_vars", "play_context"}
 # Keywords with which a task is more than one question and its answer.
@@ -108,17 +113,18 @@ class Captured(BaseException):
 
 
 class _Gathering:
-    """The hosts of a strategy that wait for their batch, and the batches that have started."""
+    """The hosts of a strategy that wait for their batch, and those of batches that have started."""
 
     def __init__(self) -> None:
         self.members: list[Member] = []
-        self.batches: dict[str, list[Member]] = {}  # by the host whose worker observes them
-        self.waiting: set[str] = set()  # hosts of batches that have no result yet
+        # Hosts of batches that have no result yet, each with the number of its batch.
+        self.waiting: dict[str, tuple[int, Member]] = {}
 
 
 class _Batch(NamedTuple):
-    """The batch whose worker is made now."""
+    """The hosts that one worker observes."""
 
+    number: int
     members: list[Member]
     width: int  # how many hosts are asked at a time
 
@@ -127,6 +133,8 @@ _gatherings: weakref.WeakKeyDictionary[StrategyBase, _Gathering] = weakref.WeakK
 _ansible: dict[str, Callable[..., Any]] = {}  # the methods of a strategy that ours stand for
 _making: list[_Batch] = []
 _processes: list[WorkerProcess] = []
+_numbers = itertools.count()
+_given_up: list[tuple[int, list[str]]] = []  # the number of a batch, and the names of hosts that it has given up
 
 
 class Worker(WorkerProcess):
@@ -140,11 +148,20 @@ class Worker(WorkerProcess):
             _processes.append(self)
 
     def _run(self) -> None:
-        if self.batch is not None:
-            from proscribe_batch import observe  # the strategy's process has no need of it
+        if self.batch is None:
+            super()._run()
+            return
+        from proscribe_batch import observe  # the strategy's process has no need of it
 
-            observe(self, self.batch.members, self.batch.width)
-        super()._run()
+        observe(self, self.batch.members, self.batch.width)
+        self.give_up([member.name for member in self.batch.members])
+
+    def give_up(self, names: list[str]) -> None:
+        """Have the strategy's process ask these hosts the ordinary way, unless it has a result of theirs. This comes
+        there after all results that were sent before.
+        """
+        assert self.batch is not None
+        self._final_q.send_display(GIVEN_UP, (self.batch.number, names))
 
 
 def install() -> None:
@@ -156,6 +173,7 @@ def install() -> None:
     if not there or not inspect.signature(WorkerProcess.__init__).parameters.keys() >= PARAMETERS:
         return
     strategies.WorkerProcess = Worker
+    setattr(Display(), GIVEN_UP, _given_up.append)
     for method in (_queue_task, _wait_on_pending_results, _process_pending_results):
         _ansible[method.__name__] = original = getattr(StrategyBase, method.__name__)
         setattr(StrategyBase, method.__name__, functools.wraps(original)(method))
@@ -192,19 +210,19 @@ def _waits_for_ours(strategy: Any) -> bool:
 
 
 def _process_pending_results(self: Any, iterator: Any, *args: Any, **named: Any) -> Any:
+    given_up = list(_given_up)  # as of now: what comes together with the last results is for the next time
     results = _ansible["_process_pending_results"](self, iterator, *args, **named)
     gathering = _gatherings.get(self)
-    if gathering is not None and gathering.batches:
-        for result in results:
-            name = str(result.host.name)
-            gathering.waiting.discard(name)
-            # The result of the host whose worker it was is the last: who has none now is asked the ordinary way.
-            for member in gathering.batches.pop(name, ()):
-                if member.name in gathering.waiting:
-                    gathering.waiting.discard(member.name)
-                    self._pending_results -= 1
-                    with _started(self._tqm):
-                        _ansible["_queue_task"](self, *member)
+    waiting = {} if gathering is None else gathering.waiting
+    for result in results:
+        waiting.pop(str(result.host.name), None)
+    for number, names in given_up if not self._results else ():
+        _given_up.remove((number, names))
+        # A batch of an earlier task says nothing of this one's hosts.
+        for name in [name for name in names if waiting.get(name, (None,))[0] == number]:
+            self._pending_results -= 1
+            with _started(self._tqm):
+                _ansible["_queue_task"](self, *waiting.pop(name)[1])
     return results
 
 
@@ -253,8 +271,9 @@ def _start(strategy: Any, gathering: _Gathering) -> None:
         batches = min(PROCESSES, -(-len(strategy._hosts_cache) // BATCH))
         while len(_alive()) >= batches:
             time.sleep(PAUSE)
-        _making.append(_Batch(members, max(1, len(strategy._workers) // batches)))
-        gathering.batches[own.name] = others
+        batch = _Batch(next(_numbers), members, max(1, len(strategy._workers) // batches))
+        _making.append(batch)
+        gathering.waiting.update({member.name: (batch.number, member) for member in members})
         for member in others:
             # What Ansible's own method does for a host, but for its worker.
             strategy._queued_task_cache[(member.name, member.task._uuid)] = {
@@ -264,7 +283,6 @@ def _start(strategy: Any, gathering: _Gathering) -> None:
                 "play_context": member.play_context,
             }
             strategy._tqm.send_callback("v2_runner_on_start", member.host, member.task)
-            gathering.waiting.add(member.name)
     strategy._pending_results -= 1
     _ansible["_queue_task"](strategy, *own)
 

@@ -58,6 +58,7 @@ class Linear:
         self._pending_results = 0
         self.queued: list[str] = []
         self.results: list[Any] = []
+        self._results: list[Any] = []
 
 
 @pytest.fixture
@@ -77,6 +78,7 @@ def ansible(monkeypatch: pytest.MonkeyPatch) -> None:
     methods = {"_queue_task": queue, "_process_pending_results": process, "_wait_on_pending_results": process}
     monkeypatch.setattr(proscribe_sweep, "_ansible", methods)
     monkeypatch.setattr(proscribe_sweep, "_making", [])
+    monkeypatch.setattr(proscribe_sweep, "_given_up", [])
 
 
 def queued(strategy: Linear, *names: str) -> None:
@@ -147,9 +149,17 @@ def test_who_has_no_result_when_the_batch_has_ended_gets_a_worker_and_no_second_
     strategy.results = [SimpleNamespace(host=SimpleNamespace(name="h3"))]
     proscribe_sweep._process_pending_results(strategy, None)
     assert strategy.queued == ["h1"]
-    strategy.results = [SimpleNamespace(host=SimpleNamespace(name="h1"))]  # the batch's own: the last
+    strategy.results = [SimpleNamespace(host=SimpleNamespace(name="h1"))]
+    [batch] = proscribe_sweep._making
+    proscribe_sweep._given_up.append((batch.number - 1, ["h2"]))  # of an earlier task, whose results came before
+    proscribe_sweep._given_up.append((batch.number, ["h1", "h2", "h3"]))
+    strategy._results = ["one more, which the strategy has not taken yet"]
+    proscribe_sweep._process_pending_results(strategy, None)
+    assert strategy.queued == ["h1"]
+    strategy._results = []
     proscribe_sweep._process_pending_results(strategy, None)
     assert (strategy.queued, strategy._pending_results) == (["h1", "h2"], 1)
+    assert proscribe_sweep._given_up == []
     assert len(strategy.started) == len(set(strategy.started)) == 3
 
 
