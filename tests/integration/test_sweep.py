@@ -88,6 +88,7 @@ SITE = """\
     - ansible.builtin.debug:
         var: proscribe_observed
 """
+APART = "-o ControlMaster=no -o ControlPath=none"
 PASSING = ("checked_at", "duration_ms", "logged_in", "full_scan", "host")  # another at every observation
 
 
@@ -126,9 +127,10 @@ class Controller:
             "no-password": {"ansible_user": "carol"},
             "address-template": {"ansible_host": "{{ place }}", "place": host.address},
             "other-python": {"ansible_python_interpreter": "/opt/other/python"},
-            "no-python": {"ansible_python_interpreter": "/nosuch/python"},
+            # What `ssh` says of a connection that another name opens at the same time is in the message.
+            "no-python": {"ansible_python_interpreter": "/nosuch/python", "ansible_ssh_args": APART},
             "no-pipelining": {"ansible_pipelining": False},
-            "alone": {"ansible_ssh_args": "-o ControlMaster=no -o ControlPath=none"},
+            "alone": {"ansible_ssh_args": APART},
             "own-path": {"ansible_ssh_extra_args": f"-o ControlPath={directory}/%r-%h-%p"},
             "jump": {"ansible_ssh_extra_args": f"-o ProxyCommand='{jump}'"},
             "refused": {"ansible_port": 1},
