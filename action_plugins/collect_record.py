@@ -10,6 +10,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
+from proscribe.observation import compiled_run
 from proscribe.reply.parsing import parsed
 from proscribe.schedule.timers import RECORD
 from proscribe.stored_audit import STORED, WANTS_RECORD
@@ -31,7 +32,7 @@ class ActionModule(HostAction):
     def ask(self, variables: dict[str, Any]) -> dict[str, Any]:
         """Fetch what the host has kept."""
         self.validate_argument_spec({})
-        run = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
+        run = compiled_run(variables)
         if str(variables.get("inventory_hostname")) in run.get("audit_stored", ()):
             given = self.ask_program(WANTS_RECORD, self.limit(variables))
             return results.stored_record(given[STORED]) if STORED in given else dict(given)

@@ -18,6 +18,7 @@ from proscribe.compile.inventory import Question, plain, zones
 from proscribe.compile.run import compile_run
 from proscribe.compile.selection import select
 from proscribe.compile.tags import unknown_tags
+from proscribe.observation import compiled_run
 from proscribe.plan import CONTROLS
 from proscribe.policy_errors import PolicyErrors
 from proscribe.report.collection.active import objection
@@ -119,7 +120,7 @@ class ActionModule(ActionBase):
         # To gather a host's variables takes time, so it is left out where nothing can have been compiled before.
         others = [name for name in names if name not in batch] if self._task.get_play().serial else []
         for name in names if of_roles else others:
-            run = (variables["hostvars"].raw_get(name).get("proscribe_compiled") or {}).get("proscribe_run") or {}
+            run = compiled_run(variables["hostvars"].raw_get(name))
             again = run.get("task") == task and name not in batch
             of_a_role = of_roles and run.get("play") == play and run.get("task") != task
             if again or (of_a_role and (run["mode"], run["controls"]) == (mode, controls)):

@@ -18,11 +18,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe import installation
 from proscribe.duration import shown
-from proscribe.observation import ANY_PYTHON, Observation, lacks, of_host
+from proscribe.observation import ANY_PYTHON, Observation, answered, compiled_run, lacks, of_host
 from proscribe.plan import canonical
 from proscribe.reply.shapes import LINE, Unusable
 from proscribe.run import COMPLIANCE_STATE_ARGUMENTS
-from proscribe.stream import BOOTSTRAP, answer
+from proscribe.stream import BOOTSTRAP
 from proscribe_action import HostAction, observe_timeout, results
 from proscribe_sweep import Captured, handover
 
@@ -42,7 +42,7 @@ class ActionModule(HostAction):
 
     def ask(self, variables: dict[str, Any]) -> dict[str, Any]:
         """Look at the host."""
-        run, host = _run(variables), str(variables.get("inventory_hostname"))
+        run, host = compiled_run(variables), str(variables.get("inventory_hostname"))
         if host in handover.outcomes:
             observed, outcome = handover.outcomes.pop(host)
             return self._finished(observed, outcome(self.leash))
@@ -125,13 +125,12 @@ class ActionModule(HostAction):
         done = self._low_level_execute_command(self.command(variables), in_data=stream)
         if self.leash.why:
             return {}
-        result = answer(done["stdout"])
+        result = answered(done["stdout"])
         if result is None:
             self._display.warning(NO_ANSWER)
             said = {"rc": done["rc"], **{name: done[name][-LINE:] for name in ("stdout", "stderr")}}
             self._display.vvv(f"no answer to the streamed code: {json.dumps(said)}")
-            return None
-        return results.observation(result)
+        return result
 
     def command(self, variables: dict[str, Any]) -> str:
         """What the host runs, with a stream as its standard input."""
@@ -142,12 +141,6 @@ class ActionModule(HostAction):
     def _as_module(self, stream: bytes, variables: dict[str, Any]) -> dict[str, Any]:
         arguments = {"loader": BOOTSTRAP, "stream": base64.b64encode(stream).decode()}
         return self.module(variables, installation.called("compliance_state"), **arguments)
-
-
-def _run(variables: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What `compile_plans` said of the run."""
-    run: Mapping[str, Any] = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
-    return run
 
 
 def _compiled(run: Mapping[str, Any], host: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from proscribe import stored_audit
 from proscribe.audit_program import PROGRAM
 from proscribe.duration import shown
 from proscribe.loader import LACKING
+from proscribe.observation import compiled_run
 from proscribe.reply import results
 from proscribe.reply.output_limits import Leash
 from proscribe.reply.parsing import last_object
@@ -181,7 +182,7 @@ class HostAction(ActionBase):
 
 def observe_timeout(variables: Mapping[str, Any]) -> int:
     """How many seconds a look at the host of a task may take, as `compile_plans` found the inventory to say it."""
-    run = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
+    run = compiled_run(variables)
     timeouts = run.get("observe_timeout") or {"usual": OBSERVE_TIMEOUT, "hosts": {}}
     return int(timeouts["hosts"].get(str(variables.get("inventory_hostname")), timeouts["usual"]))
 

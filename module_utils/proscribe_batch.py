@@ -28,7 +28,7 @@ from ansible.template import Templar
 from ansible.utils.display import Display
 from proscribe import installation
 from proscribe.duration import shown
-from proscribe.observation import Observation, lacks
+from proscribe.observation import Observation, answered, compiled_run, lacks
 from proscribe.reply.output_limits import Leash
 from proscribe.reply.shapes import Unusable
 from proscribe.sweep import crew
@@ -364,7 +364,7 @@ def _question(route: _Route, member: Member, model: Member) -> _Question | None:
     names = _names(*plugins)
     if member is not model and _values(member, names) != _values(model, names):
         return None
-    run = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
+    run = compiled_run(variables)
     try:
         observation = route.action.observation(run, member.name, observe_timeout(variables))
     except AnsibleError:
@@ -408,7 +408,7 @@ def _answer(question: _Question, step_aside: Callable[[], None]) -> Outcome | No
         if outcome is not None:
             return outcome
         try:
-            result = question.observation.read(to_text(ended.stdout, errors="surrogate_then_replace"))
+            result = answered(to_text(ended.stdout, errors="surrogate_then_replace"))
         except Unusable as wrong:
             result = None
             if time.monotonic() < end:

@@ -36,7 +36,7 @@ from ansible.plugins import strategy as strategies
 from ansible.plugins.strategy import StrategyBase
 from ansible.utils.display import Display
 from proscribe import installation
-from proscribe.observation import Observation
+from proscribe.observation import Observation, compiled_run
 from proscribe.reply.output_limits import Leash
 
 SWITCH = "PROSCRIBE_SWEEP"  # an environment variable; "off" forks a worker for each host
@@ -257,7 +257,7 @@ def _suits(strategy: Any, member: Member) -> bool:
 
 def _stored(variables: dict[str, Any]) -> Any:
     """The hosts that a program of their own audits, over which an account that is not root has no other right."""
-    run = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
+    run = compiled_run(variables)
     return run.get("audit_stored", ()) if run.get("mode") == "audit" else ()
 
 

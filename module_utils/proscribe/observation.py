@@ -23,6 +23,18 @@ PLACES = "/usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python p
 ANY_PYTHON = f"for python in {PLACES}; do command -v $python && break; done"
 
 
+def compiled_run(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What `compile_plans` said of the run, out of a host's variables; empty where it said nothing."""
+    run: Mapping[str, Any] = (variables.get("proscribe_compiled") or {}).get("proscribe_run") or {}
+    return run
+
+
+def answered(printed: str) -> dict[str, Any] | None:
+    """What a host answered to a stream; None for no answer. Raises Unusable."""
+    result = answer(printed)
+    return None if result is None else results.observation(result)
+
+
 class Observation(NamedTuple):
     """What one host is sent. `call` are the arguments of run.compliance_state, `seconds` what the host has for it."""
 
@@ -39,11 +51,6 @@ class Observation(NamedTuple):
         """
         for whole in (False, True) if self.store.has(self.host, self.code, self.plan) else (True,):
             yield payload(self.code, self.plan, self.call, whole, self.seconds)
-
-    def read(self, printed: str) -> dict[str, Any] | None:
-        """What a host answered to a stream; None for no answer. Raises Unusable."""
-        result = answer(printed)
-        return None if result is None else results.observation(result)
 
     def noted(self, result: dict[str, Any]) -> dict[str, Any]:
         """The result, once it is noted what the host stores now."""

@@ -27,6 +27,19 @@ from patience import LONGEST, until
 PROJECT = Path(__file__).resolve().parents[2]
 IMAGE = PROJECT / "tests/molecule/image"
 BOOT = ("/bin/sh", "-c", (PROJECT / "tests/molecule/boot").read_text())  # the first process of a host
+# More accounts for a host, beside root and admin: sudo asks bob and carol for a password.
+ACCOUNTS = """\
+set -eu
+for user in bob carol; do
+    useradd --create-home --shell /bin/bash $user
+    echo $user:secret | chpasswd
+    echo "$user ALL=(ALL) ALL" >/etc/sudoers.d/$user
+done
+for user in bob carol admin; do
+    install -d -o $user -g $user -m 700 /home/$user/.ssh
+    install -o $user -g $user -m 600 /root/.ssh/authorized_keys /home/$user/.ssh/authorized_keys
+done
+"""
 TOOLS = ("podman", "runc", "mmdebstrap", "ssh", "ssh-keygen", "ip")
 ANSIBLE = Path(os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or Path(sys.executable).parent / "x").parent / "ansible"
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from conftest import require_root, require_tool
-from machines import PROJECT, TOOLS, Machine, machines
+from machines import ACCOUNTS, PROJECT, TOOLS, Machine, machines
 from patience import LONGEST
 from proscribe.plan import SCHEMA, sealed
 
@@ -40,19 +40,9 @@ PLAN = sealed(
         },
     }
 )
-# The sudo of bob and of carol asks for a password; the shells of root and of bob talk. (Ansible's own way of copying
-# a module does not survive that, so the cases that need it have quiet ones.)
+# The shells of root and of bob talk. (Ansible's own way of copying a module does not survive that, so the cases that
+# need it have quiet ones.)
 PREPARE = """\
-set -eu
-for user in bob carol; do
-    useradd --create-home --shell /bin/bash $user
-    echo $user:secret | chpasswd
-    echo "$user ALL=(ALL) ALL" >/etc/sudoers.d/$user
-done
-for user in bob carol admin; do
-    install -d -o $user -g $user -m 700 /home/$user/.ssh
-    install -o $user -g $user -m 600 /root/.ssh/authorized_keys /home/$user/.ssh/authorized_keys
-done
 for home in /root /home/bob; do
     printf 'echo Welcome; printf "{ not: json, proscribe-answer:{} "\\n%s\\n' "$(cat $home/.bashrc)" >$home/.bashrc
 done
@@ -77,7 +67,7 @@ def host() -> Iterator[Machine]:
         tempfile.TemporaryDirectory() as directory,
         machines("proscribe-test-stream", "198.18.217", Path(directory), 1) as (machine,),
     ):
-        machine.run("sh", "-c", PREPARE)
+        machine.run("sh", "-c", ACCOUNTS + PREPARE)
         yield machine
 
 

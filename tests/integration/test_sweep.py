@@ -17,23 +17,13 @@ from typing import Any, NamedTuple
 
 import pytest
 from conftest import require_root, require_tool
-from machines import ANSIBLE, PROJECT, TOOLS, Machine, machines
+from machines import ACCOUNTS, ANSIBLE, PROJECT, TOOLS, Machine, machines
 from patience import LONGEST
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
-# bob's and carol's sudo asks for a password, and bob's shell talks.
+# The shell of bob talks.
 PREPARE = """\
-set -eu
-for user in bob carol; do
-    useradd --create-home --shell /bin/bash $user
-    echo $user:secret | chpasswd
-    echo "$user ALL=(ALL) ALL" >/etc/sudoers.d/$user
-done
-for user in bob carol admin; do
-    install -d -o $user -g $user -m 700 /home/$user/.ssh
-    install -o $user -g $user -m 600 /root/.ssh/authorized_keys /home/$user/.ssh/authorized_keys
-done
 printf 'echo Welcome; printf "{ not: json, proscribe-answer:{} "\\n%s\\n' "$(cat /home/bob/.bashrc)" >/home/bob/.bashrc
 echo "MaxStartups 200" >/etc/ssh/sshd_config.d/many.conf
 systemctl reload ssh
@@ -188,7 +178,7 @@ def controller() -> Iterator[Controller]:
         tempfile.TemporaryDirectory() as directory,
         machines("proscribe-test-sweep", "198.18.223", Path(directory), 1) as (machine,),
     ):
-        machine.run("sh", "-c", PREPARE)
+        machine.run("sh", "-c", ACCOUNTS + PREPARE)
         yield Controller(machine, Path(directory))
 
 

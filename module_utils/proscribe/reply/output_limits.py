@@ -29,6 +29,17 @@ CHUNK = 1 << 16  # bytes; what a pipe holds
 AGAIN = 5.0  # seconds after which what did not end by being killed is given up by an exception
 
 
+def too_long(seconds: float) -> str:
+    """That a host has used up its time."""
+    long = shown(seconds) if seconds >= 60 else f"{seconds:g} second{'s' * (seconds != 1)}"
+    return f"it took longer than {long}"
+
+
+def too_much(most: int) -> str:
+    """That a host has printed more than so many bytes."""
+    return f"it answered with more than {most // 1024**2} MiB"
+
+
 class TookTooLong(Exception):
     """The time is over, and no program was there to be killed, or it did not end."""
 
@@ -94,14 +105,13 @@ class Leash:
         chunk = os.read(file.fileno(), most)
         self._left -= len(chunk)
         if self._left < 0:
-            self.cut(f"it answered with more than {self.most // 1024**2} MiB")
+            self.cut(too_much(self.most))
             return b""
         return chunk
 
     def _alarm(self, _signal: int, _frame: FrameType | None) -> None:
         first = not self.why
-        long = shown(self.seconds) if self.seconds >= 60 else f"{self.seconds:g} second{'s' * (self.seconds != 1)}"
-        self.cut(f"it took longer than {long}")
+        self.cut(too_long(self.seconds))
         if not first:
             raise TookTooLong(self.why)
 

@@ -14,10 +14,9 @@ from collections.abc import Callable, Sequence
 from subprocess import Popen, TimeoutExpired  # by their names: a leash of another thread's stands in subprocess itself
 from typing import NamedTuple, Protocol
 
-from ..duration import shown
+from ..reply.output_limits import CHUNK, too_long, too_much
 from .multiplexing import Session
 
-CHUNK = 1 << 16  # bytes; what a pipe holds
 ERRORS = 64 * 1024  # bytes of what is written to the errors, of which the last are kept
 QUIET = 2.0  # seconds after which a host that has not said anything is called silent
 LOCAL = 10.0  # seconds for what a local process answers at once: the one that keeps a connection
@@ -142,7 +141,7 @@ def exchange(
                 events = selector.select(max(min(quiet, end) - now, 0))
                 if not events:
                     if time.monotonic() >= end:
-                        return conversation.ended(cut=f"it took longer than {shown(limits.seconds)}")
+                        return conversation.ended(cut=too_long(limits.seconds))
                     if time.monotonic() >= quiet:
                         quiet = end
                         silent()
@@ -164,7 +163,7 @@ def exchange(
         try:
             code = running.exit_code(max(end - time.monotonic(), 0.1))
         except TimeoutError:
-            return conversation.ended(cut=f"it took longer than {shown(limits.seconds)}")
+            return conversation.ended(cut=too_long(limits.seconds))
         while ours_err in open_ and (chunk := _read(ours_err)):
             conversation.heard(chunk, errors=True)
         return conversation.ended(code, conversation.cut)
@@ -194,7 +193,7 @@ class _Conversation:
         """Take what the command printed."""
         self._left -= len(chunk)
         if self._left < 0:
-            self.cut = f"it answered with more than {self._most // 1024**2} MiB"
+            self.cut = too_much(self._most)
             return
         if errors:
             self._err = (self._err + chunk)[-ERRORS:]
