@@ -160,8 +160,8 @@ class Worker(WorkerProcess):
         """Have the strategy's process ask these hosts the ordinary way, unless it has a result of theirs. This comes
         there after all results that were sent before.
         """
-        assert self.batch is not None
-        self._final_q.send_display(GIVEN_UP, (self.batch.number, names))
+        if self.batch is not None:
+            self._final_q.send_display(GIVEN_UP, (self.batch.number, names))
 
 
 def install() -> None:

@@ -61,8 +61,7 @@ def _span(node: ast.stmt | ast.expr, text: str, starts: list[int]) -> tuple[int,
         before = text[starts[line] :].encode()[:column]
         return starts[line] + len(before.decode())
 
-    assert node.end_lineno is not None and node.end_col_offset is not None
-    return place(node.lineno, node.col_offset), place(node.end_lineno, node.end_col_offset)
+    return place(node.lineno, node.col_offset), place(node.end_lineno or node.lineno, node.end_col_offset or 0)
 
 
 def _imports(tree: ast.Module, text: str, starts: list[int], names: Names, where: str) -> Iterator[Edit]:
@@ -121,8 +120,7 @@ def _without_place(tree: ast.Module, text: str, starts: list[int]) -> Iterator[E
         gone += unused
         more = bool(unused)
     for node in gone:
-        assert node.end_lineno is not None
-        end = starts[node.end_lineno + 1]
+        end = starts[(node.end_lineno or node.lineno) + 1]
         blank = isinstance(node, ast.Expr | ast.If) and text[end : end + 1] == "\n"  # one of those around it
         yield starts[node.lineno], end + blank, ""
 
