@@ -98,10 +98,9 @@ class CallbackModule(Default):
             super().v2_runner_on_ok(result)
             return
         self._warn(result)
-        run = result.result.get("proscribe_run")
-        if action_of(result.task) == COMPILING and isinstance(run, Mapping):
+        if action_of(result.task) == COMPILING and isinstance(run := result.result.get("proscribe_run"), Mapping):
             self._files = DifferenceFiles(Path(str(run["directory"])).parent, str(run["id"]))
-        if result.result.get("changed"):
+        if result.is_changed():
             self._changes(result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
@@ -185,9 +184,9 @@ class CallbackModule(Default):
         return clean(self.host_label(result))
 
     def _warn(self, result: Any) -> None:
-        if result.result.get("warnings") or result.result.get("deprecations"):
+        if result.warnings or result.deprecations:  # a copy of the whole result costs more than all else here
             self._take_line_away()
-        self._handle_warnings(result.result)
+            self._handle_warnings(result.result)
 
     def _say(self, text: str, color: str | None = None, failure: bool = False) -> None:
         self._take_line_away()

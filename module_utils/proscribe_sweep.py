@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import inspect
 import itertools
 import os
@@ -151,6 +152,8 @@ class Worker(WorkerProcess):
         """Fork. Ansible keeps a worker that has ended until another one takes its place, and a host's variables name
         every other host: a quarter of a megabyte for each of 10,000.
         """
+        if not gc.get_freeze_count():
+            gc.freeze()  # what was imported is never garbage, so neither process has to look through it again
         super().start()
         self.batch = None  # only the forked process needs it
 
@@ -203,15 +206,20 @@ def _wait_on_pending_results(self: Any, iterator: Any) -> Any:
     if gathering := _gatherings.get(self):
         _start(self, gathering)
     # Ansible looks for results a thousand times a second, and copies a table of all hosts each time.
-    while _waits_for_ours(self) and not self._tqm._terminated and not self._tqm.has_dead_workers():
-        results += self._process_pending_results(iterator)
+    waits = _waits_for_ours(self)
+    while waits and not self._tqm._terminated:
+        if self._results or _given_up:
+            results += self._process_pending_results(iterator)
+            waits = _waits_for_ours(self)
+        elif self._tqm.has_dead_workers():
+            break
         time.sleep(PAUSE)
     return results + _ansible["_wait_on_pending_results"](self, iterator)
 
 
 def _waits_for_ours(strategy: Any) -> bool:
     """Whether the task that is run now, which is one at a time, is one of these."""
-    queued = next(iter(list(strategy._queued_task_cache.values())), None)
+    queued = next(iter(strategy._queued_task_cache.values()), None)
     ours = map(installation.called, ("compile_plans", "compliance_state"))
     return strategy._pending_results > 0 and queued is not None and queued["task"].action in ours
 
