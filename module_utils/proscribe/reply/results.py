@@ -43,8 +43,7 @@ def observation(value: object) -> dict[str, Any]:
             raise Unusable("it has no record")
         return result
     result["record"] = record.taken(answer["record"])
-    named = (*CONTROLS, "watch")
-    result["drifted"] = listed(lambda one: one_of(one, named, "control"), answer.get("drifted", []), "drifted", 5)
+    result["drifted"] = listed(lambda one: one_of(one, CONTROLS, "control"), answer.get("drifted", []), "drifted", 4)
     result["privileged"] = flag(answer.get("privileged"), "privileged")
     if "kept" in answer:
         result["kept"] = flag(answer["kept"], "kept")
