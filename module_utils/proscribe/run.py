@@ -10,12 +10,11 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 from . import plan as plans
 from .controls.applying import carry_out
 from .controls.base import Action, Changes, Control, Refusal
-from .finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN, Finding, Verdict, host_record
+from .finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN, WATCH, Finding, Verdict, host_record
 from .host import STATE_DIRECTORY, ControlError, Host, Unseen
 from .quarantined import DONE, LIST
 
 CONTROLS = plans.CONTROLS
-WATCH = "watch"  # what a host's own watcher is called where controls are named
 FAILED = "could not be changed"
 MISSED = 5  # items that a message names
 
