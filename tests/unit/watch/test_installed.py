@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from proscribe.host import ControlError, Unseen
 from proscribe.watch import files, installed, journal, units
-
 from watch_host import AT, ROOT, Made, given, plan
 
 pytestmark = ROOT
@@ -129,7 +128,7 @@ def test_another_plan_and_another_interval_are_drift(watched: Watched) -> None:
     ]
     installed.change(host, other, given(other))
     assert wrong(host, other) == []
-    assert [name for name in host.list(files.PLANS)] == [f"{other['digest'].partition(':')[2]}.json"]
+    assert list(host.list(files.PLANS)) == [f"{other['digest'].partition(':')[2]}.json"]
 
 
 def chain_of(*moments: str) -> list[dict[str, Any]]:
