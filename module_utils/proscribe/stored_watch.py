@@ -1,4 +1,4 @@
-"""The program of the watch on a host (docs/watch.md): it loads the code that a run left there, and has that do the work.
+"""The program of the watch on a host (docs/watch.md): it loads the code that a run left there, and runs that.
 
 An enforcing run installs it behind the texts of loader.py and hashing.py (watch_text.py is all three, derived). Code
 that is not what was installed, by its hash, is not run; that is written into the journal, and is this process's error.

@@ -34,7 +34,7 @@ def main(words: Sequence[str], by: str, marshalled: Callable[[], bytes | None]) 
         if list(words) == ["observe"]:
             return _observe(host, known, marshalled)
         if list(words) == ["launches"]:
-            from .watch import launches
+            from .watch import launches  # type: ignore[attr-defined, unused-ignore] # where the daemon is installed
 
             launches.main(host)
             return 0
