@@ -166,6 +166,7 @@ def test_a_clock_that_goes_back_does_not_bring_an_earlier_plan(machine: Schedule
     assert rule(machine.record(), "watch/plan")["state"] == "noncompliant"
     machine.proscribe("drift")  # brings the true time
     assert rule(machine.record(), "watch/plan")["state"] == "compliant"
+    observed(machine)
     assert events(machine, "renewed")
 
 

@@ -80,6 +80,8 @@ class Observation:
         renewed = files.renewed(self.host)
         if is_stale(self.host, self.known.max_age, renewed) and self._fresh("stale"):
             self._journal("stale", renewed=renewed or stamp(0))
+        if "stale" in self.before.get("reported", ()) and "stale" not in self.reported:
+            self._journal("renewed")
 
     def _note_damage(self, record: Mapping[str, Any]) -> None:
         """Of the watcher itself, which a run repairs: what it consists of is not on the host a second time."""
