@@ -187,6 +187,6 @@ def observed(
     digest = known.in_effect(stamp(clock.effective(host)))
     plan, follows = cached(digest) or (effective.stored(host, known, digest), {})
     count = len(follows)
-    Observation(host, known, operations).run(effective.at_this_hour(host, Known(plan, follows)))
+    Observation(host, known, operations).run(Known(plan, follows))
     if len(follows) != count or not count:
         keep(digest, (plan, follows))
