@@ -52,7 +52,7 @@ class Observation:
         record, drifted = self.operations.observe(self.host, plan)
         for save in self.host.state_savers:
             with contextlib.suppress(ControlError, Unseen):  # a host where that cannot be only loses time
-                save(True)
+                save(False)  # no run: homes are read whole once in so many runs of the controller
         wrong = _wrong(record, drifted)
         if new := [rule for rule in wrong if rule not in self.before.get("drifted", ())]:
             self._journal("drift", rules=new, users=record.get("logged_in", []))
