@@ -1,0 +1,229 @@
+"""What happened on a host between two runs: an append-only file of JSON lines, bounded, root's alone.
+
+Several processes append (the timer's observation, the launches daemon, a run), so each takes the file's lock, and
+writes one line with one call. A line that a kill or a full disk left half is ended by the next one, and is then only
+counted. What is read is data again: typed, known keys, texts of one line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import stat
+import time
+from typing import Any, Mapping
+
+from ..host import STATE_DIRECTORY, ControlError, Host, Unseen
+from .moments import is_stamp, stamp
+
+NAME = "journal.jsonl"
+OLDER = NAME + ".1"
+JOURNAL = f"{STATE_DIRECTORY}/{NAME}"
+OLDER_JOURNAL = f"{STATE_DIRECTORY}/{OLDER}"
+
+LARGEST_LINE = 4096  # bytes, with its end
+LARGEST = 512 * 1024  # bytes of the file; then it becomes the older one
+MOST_NAMES = 20  # rules or users of one line; more rules are more lines
+LONGEST = 300  # characters of a text
+LONGEST_NAME = 100  # characters of the name of a rule or a user
+MOST_COUNT = 1 << 53  # of a number: what every reader of JSON has exactly
+PATIENCE = 5.0  # seconds to wait for the lock
+
+TEXT, NAMES, COUNT, WHEN = "text", "names", "count", "moment"
+# The events, and the type of each of their fields.
+EVENTS: Mapping[str, Mapping[str, str]] = {
+    "drift": {"rules": NAMES, "users": NAMES},  # found wrong; who was logged in
+    "corrected": {"rules": NAMES},
+    "failed": {"control": TEXT, "message": TEXT},
+    "ended": {"rule": TEXT, "program": TEXT, "user": TEXT, "times": COUNT},  # a program that was ended at its start
+    "frozen": {"until": WHEN, "reason": TEXT, "by": TEXT},
+    "thawed": {},
+    "stale": {"renewed": WHEN},  # since when no run has renewed the plan
+    "renewed": {},
+    "clock": {"back": COUNT},  # seconds
+    "plan": {"plan": TEXT},  # another one took effect
+    "damaged": {"file": TEXT},
+    "notified": {"user": TEXT, "waiver": TEXT, "about": TEXT},
+}
+
+
+def append(host: Host, event: str, **fields: Any) -> None:
+    """Write one event down, now. `fields` are those of EVENTS; texts that are too long are cut, and many rules become
+    several lines. Raises ControlError where nothing can be written, ValueError for an event that there is not.
+    """
+    write_down(host, event, fields)
+
+
+def write_down(host: Host, event: str, fields: Mapping[str, Any]) -> None:
+    """As `append`. No stream has it: an audit reads the journal, and writes nothing."""
+    at = stamp(time.time())
+    if event not in EVENTS or fields.keys() != EVENTS[event].keys():
+        raise ValueError(f"no event of the journal: {event} with {', '.join(sorted(fields)) or 'nothing'}")
+    rules = list(fields.get("rules", ()))
+    for first in range(0, len(rules) or 1, MOST_NAMES):
+        part = {"rules": rules[first : first + MOST_NAMES]} if "rules" in fields else {}
+        _write(host, _line({"at": at, "event": event, **_cut(event, {**fields, **part})}))
+
+
+def read(host: Host) -> tuple[list[dict[str, Any]], int]:
+    """The journal's lines, the newest last, and how many were left out because they are none: {at, event, and the
+    fields of EVENTS}. Raises Unseen and ControlError where the files cannot be read.
+    """
+    lines: list[dict[str, Any]] = []
+    left_out = 0
+    for path in (OLDER_JOURNAL, JOURNAL):
+        seen = host.stat(path)
+        if seen is None:
+            continue
+        begin = max(0, seen.st_size - LARGEST)  # of a file that somebody else has let grow, the end
+        content = host.piece(path, begin, LARGEST)
+        for number, text in enumerate(content.split(b"\n")):
+            if begin and not number or not text:
+                continue
+            line = parsed(text)
+            if line is None:
+                left_out += 1
+            else:
+                lines.append(line)
+    return lines, left_out
+
+
+def parsed(text: bytes) -> dict[str, Any] | None:
+    """A line of the journal; None for what is none."""
+    if len(text) >= LARGEST_LINE:
+        return None
+    try:
+        given = json.loads(text.decode("ascii"))
+    except (ValueError, RecursionError):
+        return None
+    if type(given) is not dict:
+        return None
+    event = given.get("event")
+    if type(event) is not str or event not in EVENTS or not is_stamp(given.get("at")):
+        return None
+    found = {"at": given["at"], "event": event}
+    for name, kind in EVENTS[event].items():
+        value = given.get(name)
+        if not _is(kind, value):
+            return None
+        found[name] = value
+    return found
+
+
+def _is(kind: str, value: Any) -> bool:
+    if kind == NAMES:
+        return type(value) is list and len(value) <= MOST_NAMES and all(_is_text(one, LONGEST_NAME) for one in value)
+    if kind == COUNT:
+        return type(value) is int and 0 <= value <= MOST_COUNT
+    if kind == WHEN:
+        return is_stamp(value)
+    return _is_text(value, LONGEST)
+
+
+def _is_text(value: Any, longest: int) -> bool:
+    return type(value) is str and len(value) <= longest and value.isprintable()
+
+
+def _cut(event: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields as a line may have them. Raises ValueError for one of another type."""
+    found: dict[str, Any] = {}
+    for name, kind in EVENTS[event].items():
+        value = fields[name]
+        if kind == TEXT:
+            value = _printable(str(value), LONGEST)
+        elif kind == NAMES:
+            value = [_printable(str(one), LONGEST_NAME) for one in list(value)[:MOST_NAMES]]
+        if not _is(kind, value):
+            raise ValueError(f"no field of the journal: {name} of {event}")
+        found[name] = value
+    return found
+
+
+def _printable(text: str, longest: int) -> str:
+    """One line that a reader can print, and no half of a pair that is no character."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:longest])
+
+
+def _line(given: Mapping[str, Any]) -> bytes:
+    """A line that is short enough: users go first, then the ends of what is longest."""
+    line: dict[str, Any] = dict(given)
+    while True:
+        text = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        if len(text) <= LARGEST_LINE:
+            return text
+        fields = (name for name in line if name not in ("at", "event"))
+        longest = max(fields, key=lambda name: (name == "users" and bool(line[name]), len(json.dumps(line[name]))))
+        line[longest] = line[longest][: len(line[longest]) // 2]
+
+
+def _write(host: Host, line: bytes) -> None:
+    end = time.monotonic() + PATIENCE
+    try:
+        while True:
+            descriptor = _opened(host)
+            try:
+                if _locked(host, descriptor, end) and _written(host, descriptor, line):
+                    return
+            finally:
+                os.close(descriptor)
+    except Unseen as unseen:
+        raise ControlError(str(unseen)) from None
+    except OSError as error:
+        raise ControlError(f"cannot write {JOURNAL}: {error.strerror}") from None
+
+
+def _opened(host: Host) -> int:
+    """The journal, made where it is missing. What is no file there (root alone can have put it) is taken away."""
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    for _ in range(3):
+        if host.stat(STATE_DIRECTORY) is None:
+            host.write(OLDER_JOURNAL, b"", 0o600)  # makes the directory; nothing that another process has written goes
+        with host.directory(STATE_DIRECTORY) as directory:
+            try:
+                descriptor = os.open(NAME, flags, 0o600, dir_fd=directory)
+            except OSError:  # a link, a socket, a directory
+                seen = os.stat(NAME, dir_fd=directory, follow_symlinks=False)
+                if stat.S_ISREG(seen.st_mode):
+                    raise
+            else:
+                if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    os.fchmod(descriptor, 0o600)
+                    return descriptor
+                os.close(descriptor)
+            os.unlink(NAME, dir_fd=directory)
+    raise ControlError(f"cannot write {JOURNAL}: it is no file")
+
+
+def _locked(host: Host, descriptor: int, end: float) -> bool:
+    """Whether the file is locked, and still the journal: another process may have made it the older one."""
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise ControlError(f"another process has held {JOURNAL} for {PATIENCE:g} s") from None
+            time.sleep(0.01)
+            continue
+        now = host.stat(JOURNAL)
+        return now is not None and os.path.samestat(os.fstat(descriptor), now)
+
+
+def _written(host: Host, descriptor: int, line: bytes) -> bool:
+    """Whether the line is in the file; False where this has become the older one. All of the line, or nothing."""
+    size = os.fstat(descriptor).st_size
+    if size and size + len(line) + 1 > LARGEST:
+        host.rename(JOURNAL, OLDER)
+        return False
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        line = b"\n" + line
+    try:
+        if os.write(descriptor, line) < len(line):
+            raise ControlError(f"cannot write {JOURNAL}: the disk is full")
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, size)
+        raise
+    os.fdatasync(descriptor)
+    return True
