@@ -124,6 +124,13 @@ class Processes(Tools):
                     pass
         return seen, hidden
 
+    def process(self, pid: int) -> Process | None:
+        """A running program by its number; None if it has ended, or hides its executable."""
+        try:
+            return Process(pid, self._executable(pid))
+        except OSError:
+            return None
+
     def _executable(self, pid: int) -> str:
         exe = os.readlink(self._real(f"/proc/{pid}/exe"))
         return exe[: -len(" (deleted)")] if exe.endswith(" (deleted)") else exe

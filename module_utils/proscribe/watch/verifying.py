@@ -1,0 +1,252 @@
+"""The verifier: it says what a start is, and ends what is restricted. The daemon (noticing.py) starts it when it is
+needed; it ends by itself when there was nothing for a while, so that a quiet host has none of this code in memory.
+
+A request is one of ("sets",): what may be restricted; ("starts", [(pid, end of the path, key)]). An answer has `used`,
+the processor time of all that it did until then, in seconds.
+"""
+
+from __future__ import annotations
+
+import _socket
+import contextlib
+import marshal
+import os
+import select
+import signal
+import time
+from functools import partial
+from typing import Any, Callable, Mapping, Sequence
+
+from ..controls.apps.running import Running
+from ..controls.apps.user_notice import cleaned, notify
+from ..host import ControlError, Host, Process, Unseen
+from . import clock, effective, files, frozen, journal
+from .attempts import Attempts
+from .ending import Endings
+from .moments import seconds
+from .restricted import BWRAP, Restricted, sets
+
+LINGERS = 70.0  # seconds without a request; longer than what is counted waits to be written
+RELOADED = 60.0  # seconds after which the plan is read again: what is open at some hours follows to the minute
+SUCCESSORS = 3  # plans after this one that the prefilter knows as well
+MOST_NOTIFIERS = 4
+NOTIFIED_WITHIN = 12.0  # seconds
+
+
+class Verifying:
+    """The verifier's side of the conversation. `made` makes a host without what another one has read."""
+
+    def __init__(self, made: Callable[[], Host]) -> None:
+        self.made = made
+        self.host = made()
+        self.restricted = Restricted(self.host, None)
+        self.settings: object = None  # which file they were read from
+        self.read_at = -RELOADED
+        self.endings = Endings()
+        self.attempts = Attempts(self._write)
+        self.notified: dict[tuple[str, str], float] = {}
+        self.notifiers: dict[int, float] = {}
+
+    # -- what is restricted
+
+    def reload(self, now: float) -> None:
+        """Read the plan, where that is due. Raises Damaged, Unseen and ControlError."""
+        seen = self.host.stat(files.SETTINGS)
+        stamp = (seen.st_ino, seen.st_ctime_ns) if seen else None
+        if stamp == self.settings and now < self.read_at + RELOADED:
+            return
+        self.settings, self.read_at = stamp, now
+        self.host = self.made()
+        known = files.settings(self.host)
+        plan = effective.at_this_hour(self.host, effective.plan_in_effect(self.host, known)) if known else None
+        self.restricted = Restricted(self.host, _section(plan) if plan else None)
+
+    def sets(self, now: float) -> dict[str, Any]:
+        """What the daemon lets through."""
+        self.read_at = -RELOADED
+        self.reload(now)
+        known = files.settings(self.host)
+        sections: list[Mapping[str, Any]] = []
+        again = 0.0
+        if known:
+            plan = effective.plan_in_effect(self.host, known)
+            present = clock.effective(self.host)
+            later = [(seconds(at), digest) for at, digest in known.chain if seconds(at) > present]
+            plans = [plan, *(effective.stored(self.host, known, digest) for _, digest in later[:SUCCESSORS])]
+            sections = [section for one in plans if (section := _section(one))]
+            again = max(1.0, float(later[SUCCESSORS - 1][0] - present)) if len(later) > SUCCESSORS else 0.0
+        found = sets(self.host, sections, self.restricted)
+        return {**found, "files": [files.SETTINGS, *found["files"]], "again": again}
+
+    # -- starts
+
+    def starts(self, given: Sequence[tuple[int, str, Any]], now: float) -> dict[str, Any]:
+        """Verify some starts, and end what is restricted. {innocent: [keys], again: [numbers]}."""
+        if frozen.active(self.host):
+            return {}
+        self.reload(now)
+        processes = {pid: process for pid, _, _ in given if (process := self.host.process(pid))}
+        paths = {pid: path for pid, path, _ in given}
+        held = {pid: self._state(process) for pid, process in processes.items()}
+        again = {pid for pid, process in processes.items() if not process.exe.endswith(paths[pid])}
+        begun = {pid for pid, process in processes.items() if process.exe.endswith(f"/{BWRAP}")}
+        more = self._same_program([processes[pid] for pid in begun], processes)
+        verified = self.restricted.verify([*processes.values(), *more])
+        held.update({process.pid: self._state(process) for process in more})
+        for program in verified.restricted:
+            others = self._same_program(program.processes, processes)
+            held.update({process.pid: self._state(process) for process in others})
+            kin = self.restricted.verify(others).restricted if others else []
+            attempts = max(1, sum(process.pid in paths for process in program.processes))
+            self._end([program, *kin], held, attempts, now)
+        again.update(verified.unclear, begun)
+        innocent = [key for pid, _, key in given if pid in verified.innocent and pid not in again]
+        return {"innocent": innocent, "again": sorted(again)}
+
+    def _state(self, process: Process) -> tuple[float | None, str]:
+        return self.host.start_time(process), process.exe
+
+    def _same_program(self, of: Sequence[Process], known: Mapping[int, Process]) -> list[Process]:
+        """The other processes of the same programs and users: those that were forked, and never started."""
+        if not of:
+            return []
+        programs = {(process.exe, self.host.user_of(process)) for process in of}
+        names = {exe for exe, _ in programs}
+        mine = {*known, *(process.pid for process in of)}
+        found = [one for one in self.host.processes()[0] if one.exe in names and one.pid not in mine]
+        return [one for one in found if (one.exe, self.host.user_of(one)) in programs]
+
+    def _end(self, programs: Sequence[Running], held: Mapping[int, Any], attempts: int, now: float) -> None:
+        lineage = self.host.lineage()
+        first = programs[0]
+        ended = False
+        for process in (process for program in programs for process in program.processes):
+            if process.pid not in lineage:
+                still = partial(self._still, process, held.get(process.pid))
+                ended = self.endings.begin(process, still) or ended
+        if not ended:
+            return
+        program, user = first.finding().id, first.user
+        for service in first.identity.services:
+            for _ in range(attempts):
+                self.attempts.note(f"apps/{service}", program, user, now)
+        self._notify(first, program, now)
+
+    def _still(self, process: Process, before: Any) -> bool:
+        """Whether a process that is held by now is the one that was verified, and the same program."""
+        seen = self.host.process(process.pid)
+        return seen is not None and before is not None and self._state(seen) == before and seen == process
+
+    def _write(self, rule: str, program: str, user: str, times: int) -> None:
+        journal.append(self.host, "ended", rule=rule, program=program, user=user, times=times)
+
+    # -- the user
+
+    def _notify(self, running: Running, program: str, now: float) -> None:
+        """Notify a program's user in a process of its own: nobody waits for a desktop."""
+        self.notified = {key: until for key, until in self.notified.items() if until > now}
+        text = "\n".join(filter(None, map(cleaned, self.restricted.text.split("\n"))))
+        key = (running.user, program)
+        if not text or key in self.notified or len(self.notifiers) >= MOST_NOTIFIERS:
+            return
+        uid = self.host.user_id(running.user)
+        if uid is None:
+            return
+        self.notified[key] = now + 60.0
+        pid = os.fork()
+        if not pid:
+            with contextlib.suppress(BaseException):
+                os.setpgid(0, 0)
+                notify(self.host, text, uid)
+            os._exit(0)
+        self.notifiers[pid] = now + NOTIFIED_WITHIN
+
+    def _reap(self, now: float) -> None:
+        for pid, until in list(self.notifiers.items()):
+            with contextlib.suppress(OSError):
+                if os.waitpid(pid, os.WNOHANG)[0]:
+                    del self.notifiers[pid]
+                elif until <= now:
+                    os.kill(pid, signal.SIGKILL)
+
+    # -- what is due
+
+    def due(self) -> float | None:
+        """When there is something to do by itself; None for never."""
+        moments = [self.endings.due(), self.attempts.due(), min(self.notifiers.values(), default=None)]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def proceed(self, now: float) -> None:
+        """Do what is due."""
+        for name in self.endings.proceed(now):
+            with contextlib.suppress(ControlError):
+                journal.append(self.host, "failed", control="apps", message=f"{name} does not end, not even by KILL")
+        self.attempts.proceed(now)
+        self._reap(now)
+
+    def answer(self, request: Any) -> dict[str, Any]:
+        """The answer to a request."""
+        now = time.monotonic()
+        found: dict[str, Any]
+        try:
+            found = {"sets": self.sets(now)} if request[0] == "sets" else self.starts(request[1], now)
+        except files.Damaged as damaged:  # what is not what was installed is not run by
+            with contextlib.suppress(ControlError):
+                journal.append(self.host, "damaged", file=damaged.file)
+            found = {}
+        except (ControlError, Unseen) as error:
+            with contextlib.suppress(ControlError):
+                journal.append(self.host, "failed", control="apps", message=str(error))
+            found = {}
+        used = os.times()
+        return {**found, "used": used.user + used.system + used.children_user + used.children_system}
+
+
+def _section(plan: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """A plan's section on apps, where it is enforced."""
+    section = plan["controls"].get("apps")
+    return section if section and section["mode"] == "enforce" else None
+
+
+def serve(verifying: Verifying, descriptor: int) -> None:
+    """Answer requests on a socket until nobody is there, or nobody wanted anything for a while."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the service ends with the daemon; what was counted is written first
+    channel = _socket.socket(fileno=descriptor)
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    end = time.monotonic() + LINGERS
+    while True:
+        now = time.monotonic()
+        until = min(end, verifying.due() or end)
+        if poll.poll(max(0.0, until - now) * 1000 + 1):
+            request = _request(channel)
+            if request is None:
+                break
+            content = marshal.dumps(verifying.answer(request))
+            channel.sendall(len(content).to_bytes(4, "little") + content)
+            end = time.monotonic() + LINGERS
+        now = time.monotonic()
+        verifying.proceed(now)
+        if now >= end and not verifying.endings:
+            break
+    while verifying.endings:
+        time.sleep(0.02)
+        verifying.proceed(time.monotonic())
+    verifying.attempts.proceed(time.monotonic(), all_of_it=True)
+
+
+def _request(channel: Any) -> Any:
+    """The next request; None at the end."""
+    head = _exactly(channel, 4)
+    body = _exactly(channel, int.from_bytes(head, "little")) if head else b""
+    return marshal.loads(body) if body else None
+
+
+def _exactly(channel: Any, size: int) -> bytes:
+    found = b""
+    while len(found) < size:
+        piece = channel.recv(size - len(found))
+        if not piece:
+            return b""
+        found += piece
+    return found
