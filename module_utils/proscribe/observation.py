@@ -6,6 +6,7 @@ answer passes the same reader.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,6 +69,8 @@ def of_host(run: Mapping[str, Any], host: str, text: str, call: Mapping[str, Any
     code = store.prepared(run["code"]) if "code" in run and not call["probe"] else store.code(call["probe"])
     if call["remember"] and "audit_stored" in run:
         call = {**call, "program": installable(AUDIT_TEXT) if host in run["audit_stored"] else ""}
+    if "watch" in run:
+        call = {**call, "watch": {**run["watch"], "now": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}}
     return Observation(store, host, code, plan, call, seconds)
 
 

@@ -10,8 +10,8 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 from . import plan as plans
 from .controls.applying import carry_out
 from .controls.base import Action, Changes, Control, Refusal
-from .finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN, Finding, Verdict, host_record
-from .host import ControlError, Host, Unseen
+from .finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN, WATCH, Finding, Verdict, host_record
+from .host import STATE_DIRECTORY, ControlError, Host, Unseen
 from .quarantined import DONE, LIST
 
 CONTROLS = plans.CONTROLS
@@ -49,12 +49,17 @@ def control(name: str) -> Control:
 
 
 def observe(
-    host: Host, plan: Mapping[str, Any], only: Iterable[str] = (), probe: bool = False
+    host: Host,
+    plan: Mapping[str, Any],
+    only: Iterable[str] = (),
+    probe: bool = False,
+    watch: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Observe a host: its record, and the names of the controls that enforcing would correct.
 
     `only` names the controls to observe; empty means all that the plan has. `probe` asks for the browsers themselves to
-    be started too (controls/browser/probe.py). Raises ValueError for an unusable plan.
+    be started too (controls/browser/probe.py). `watch` is what the controller knows of a host's own watcher, which is
+    observed with all controls (watch/installed.py). Raises ValueError for an unusable plan.
     """
     plans.once(plan, "checked", lambda: plans.check(plan))
     started = time.monotonic()
@@ -77,6 +82,11 @@ def observe(
             add(name, plan["controls"][name]["services"], partial(_observed, host, plan, name))
     if probe and "browser" in names:
         add("browser", ["probe"], lambda: [probed(host, plan)])
+    watched = has_watch(host, plan, only)
+    if watched:
+        from .watch import installed
+
+        add(WATCH, installed.RULES, lambda: installed.observe(host, plan, watch))
     record = host_record(
         plan_digest=plan["digest"],
         checked_at=checked_at,
@@ -92,7 +102,22 @@ def observe(
     drifted = {verdict.rule.partition("/")[0] for verdict in verdicts if verdict.drifted}
     if drifted:
         record["logged_in"] = logged_in(host)
-    return record, [name for name in CONTROLS if name in drifted]
+    if watched and host.privileged:
+        from .watch.summary import summary
+
+        with contextlib.suppress(Unseen):
+            record[WATCH] = summary(host, plan)
+    return record, [name for name in (*CONTROLS, WATCH) if name in drifted]
+
+
+def has_watch(host: Host, plan: Mapping[str, Any], only: Iterable[str]) -> bool:
+    """Whether an observation of these controls (none: of all) is about a host that has a watcher, or should have."""
+    if set(CONTROLS) - (set(only) or set(CONTROLS)):
+        return False
+    try:
+        return WATCH in plan or host.stat(f"{STATE_DIRECTORY}/watch") is not None
+    except Unseen:
+        return False
 
 
 def _observed(host: Host, plan: Mapping[str, Any], name: str) -> list[Verdict]:
@@ -125,16 +150,23 @@ def compliance_state(
     probe: bool = False,
     remember: bool = False,
     program: str | None = None,
+    watch: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The answer of the module `compliance_state`, however its code came to the host: {changed, record, drifted,
     privileged}, and {failed, msg} where the gate makes the host fail or the plan cannot be used.
 
     `program` is the text of the program for audits without root that the host has from now on; an empty one removes
-    it. Where that cannot be, the answer has the reason as {not_installed}.
+    it. Where that cannot be, the answer has the reason as {not_installed}. `watch` is as for `observe`; a run that
+    remembers is also what renews the plan that a watcher holds.
     """
     host.learns = remember
+    if remember and host.privileged and has_watch(host, plan, controls):
+        from .watch.installed import renew
+
+        with contextlib.suppress(ControlError, Unseen):  # it is then seen to be stale
+            renew(host, plan, watch)
     try:
-        record, drifted = observe(host, plan, controls, probe)
+        record, drifted = observe(host, plan, controls, probe, watch)
     except ValueError as error:
         return {"changed": False, "failed": True, "msg": str(error)}
     if remember and host.privileged:

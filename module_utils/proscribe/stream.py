@@ -21,7 +21,7 @@ import json
 import lzma
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,12 +38,14 @@ ROOTS = ("compliance_state", "Host", "keep", "whole")  # what the loader calls
 HOST_SIDE = (
     "__init__.py",
     "audit_program.py",
+    "duration.py",
     "finding.py",
     "folding.py",
     "hashing.py",
     "host_cache.py",
     "patterns.py",
     "plan.py",
+    "plan_hours.py",
     "plan_text.py",
     "programs/__init__.py",
     "quarantined.py",
@@ -51,10 +53,13 @@ HOST_SIDE = (
     "tuples.py",
     "host/**/*.py",
     "controls/**/*.py",
+    "watch/*.py",
+    "watch_commands.py",
 )
 # These change a host, and a stream changes nothing.
 CHANGING = frozenset({"enforce", "lift", "restore", "removal", "change", "carry_out"})
 PROBING = frozenset({"probed"})  # and these are for what is only done on request
+WATCH_ENTRY = f"{PACKAGE}.watch_commands"
 
 
 class Part(NamedTuple):
@@ -90,14 +95,23 @@ def packed_code(probe: bool) -> bytes:
     there has their code run by Python itself. It goes with the hash of its sources. A collection was built with it, and
     nothing is written there.
     """
-    cache = _cache("probe" if probe else "observe")
+    return _once("probe" if probe else "observe", lambda: _put_together(probe))
+
+
+def packed_watch() -> bytes:
+    """The code that keeps a host in line by itself: all that observes and changes it. Cached in the same way."""
+    return _once("watch", _put_together_for_watch)
+
+
+def _once(kind: str, put_together: Callable[[], bytes]) -> bytes:
+    cache = _cache(kind)
     state = _state()
     with contextlib.suppress(OSError):
         if cache and not who_else(cache.lstat(), {os.geteuid(), Path(__file__).stat().st_uid}):
             cached = cache.read_bytes()
             if cached.startswith(state):
                 return cached.removeprefix(state)
-    packed = _put_together(probe)
+    packed = put_together()
     if cache and not installation.COLLECTION:
         with contextlib.suppress(OSError):
             cache.parent.mkdir(exist_ok=True)
@@ -109,8 +123,9 @@ def packed_code(probe: bool) -> bytes:
 
 
 def prepared() -> dict[str, bytes]:
-    """What a collection is built with: for each of KINDS what a checkout caches."""
-    return {kind: _state() + packed_code(probe) for kind, probe in KINDS.items()}
+    """What a collection is built with: for each of KINDS, and for the watch, what a checkout caches."""
+    code = {kind: packed_code(probe) for kind, probe in KINDS.items()}
+    return {kind: _state() + packed for kind, packed in {**code, "watch": packed_watch()}.items()}
 
 
 def _state() -> bytes:
@@ -144,13 +159,21 @@ def _cache(kind: str) -> Path | None:
 
 @functools.cache
 def _put_together(probe: bool) -> bytes:
+    return _packed(ENTRIES, ROOTS, CHANGING if probe else CHANGING | PROBING)
+
+
+@functools.cache
+def _put_together_for_watch() -> bytes:
+    return _packed((WATCH_ENTRY,), ("main",), PROBING)
+
+
+def _packed(entries: Iterable[str], roots: Iterable[str], left_out: Collection[str]) -> bytes:
     from .sources import Whole, reached  # only the process that puts it together pays for it
 
     files = _files()
     packages = {name.removesuffix(".__init__") for name in files if name.endswith(".__init__")}
     texts = {name.removesuffix(".__init__"): path.read_text(encoding="utf-8") for name, path in files.items()}
-    left_out = CHANGING if probe else CHANGING | PROBING
-    sent = reached(Whole(texts, packages), ENTRIES, ROOTS, left_out)
+    sent = reached(Whole(texts, packages), entries, roots, left_out)
     code = {"packages": sorted(packages.intersection(sent)), "texts": sent}
     return lzma.compress(json.dumps(code).encode(), preset=9)
 

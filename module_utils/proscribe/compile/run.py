@@ -15,6 +15,7 @@ from ..plan import canonical
 from ..policy_errors import Described, Mistakes, PolicyError, PolicyErrors
 from ..report.evaluation.scope import Scope
 from ..store import PLANS, Store, Untrusted
+from ..watch_sent import named_for_hosts
 from . import freshness, lockout, retired
 from .catalogue import Catalogue
 from .catalogue_cache import Catalogues
@@ -223,6 +224,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
         "audit_stored": [name for name, r in restrictions.items() if r.audit_with == STORED],
         "gate": {name: r.compliance_gate for name, r in restrictions.items() if r.compliance_gate != "never"},
         "rollout": rollout,
+        **({"watch": named_for_hosts()} if any("watch" in plan for plan in plans.values()) else {}),
         **agreed,
         "upcoming": sorted(
             {canonical(item): item for plan in plans.values() for item in upcoming_services(plan)}.values(),

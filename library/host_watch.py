@@ -1,0 +1,92 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible module: the watch of a host, installed by its plan or lifted."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_watch
+short_description: Have a host keep itself in line between two runs
+description:
+  - Installs what a host needs to observe and correct itself every few minutes without a controller, that is a program,
+    the code, the plan with those that follow it, and units of systemd. Where the plan has no watch, all of it is
+    removed.
+  - Changes only what differs.
+  - An action plugin of the same name adds the code and the plans to the arguments.
+version_added: "0.1.0"
+extends_documentation_fragment: proscribe_enforcing
+options:
+  sent:
+    description: What the action plugin adds.
+    type: str
+    default: ""
+author: The Proscribe developers
+"""
+
+EXAMPLES = r"""
+- name: Compile the plans
+  compile_plans:
+    mode: enforce
+  run_once: true
+  register: proscribe_compiled
+
+- name: Have the host keep itself in line
+  host_watch:
+    plan: "{{ proscribe_compiled | proscribe_plan(inventory_hostname) }}"
+"""
+
+RETURN = r"""
+actions:
+  description: What was done (in check mode, what would be), in order.
+  returned: always
+  type: list
+  elements: str
+  sample: [write /usr/libexec/proscribe/watch]
+refused:
+  description: Always empty.
+  returned: always
+  type: list
+  elements: dict
+  sample: []
+findings:
+  description: Always empty; the record has what was found wrong.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+"""
+
+import base64
+import json
+import lzma
+from typing import Any
+
+from ansible.module_utils.proscribe.host import Host
+from ansible.module_utils.proscribe.plan import check
+from ansible.module_utils.proscribe.watch.installed import change
+from ansible.module_utils.proscribe_module import ARGUMENTS, Call, answer, taken_plan
+
+
+def main() -> None:
+    """Answer one call."""
+    module = Call(argument_spec={**ARGUMENTS, "sent": {"type": "str", "default": ""}}, supports_check_mode=True)
+    plan = taken_plan(module)
+    sent = module.params.pop("sent")
+    lift = module.params["state"] == "absent"
+
+    def work() -> Any:
+        given = {}
+        if not lift:
+            check(plan)
+        if "watch" in plan and not lift:
+            if not sent:
+                raise ValueError("host_watch needs its action plugin (action_plugins/)")
+            given = json.loads(lzma.decompress(base64.b64decode(sent)))
+            given["code"] = base64.b64decode(given["code"])
+        return change(Host(), plan, given, lift_it=lift, dry_run=module.check_mode)
+
+    answer(module, work)
+
+
+if __name__ == "__main__":
+    main()

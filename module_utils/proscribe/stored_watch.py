@@ -1,0 +1,106 @@
+"""The program of the watch on a host (docs/watch.md): it loads the code that a run left there, and has that do the work.
+
+An enforcing run installs it behind the texts of loader.py and hashing.py (watch_text.py is all three, derived). Code
+that is not what was installed, by its hash, is not run; that is written into the journal, and is this process's error.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import contextlib
+import json
+import marshal
+import os
+import sys
+import time
+from importlib._bootstrap_external import MAGIC_NUMBER
+from typing import Any, NoReturn
+
+from .hashing import sha256
+from .loader import Modules, opened
+
+WATCH = "@WATCH@"  # watch.files.PLACE; derived/watch_text.py fills it in
+HASH = 64  # hexadecimal digits, which a cached file begins with
+LARGEST = 16 * 1024 * 1024  # bytes
+PATIENCE = 5  # seconds in which a run that installs it anew is expected to have done so
+PATHS = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def content_of(name: str) -> bytes:
+    """A file of the watch, which nobody but root can have written. Raises OSError."""
+    folder, _, base = f"{WATCH}/{name}".rpartition("/")
+    place = opened(folder, os.O_DIRECTORY)
+    opened("..", os.O_DIRECTORY, place)
+    with open(opened(base, os.O_NONBLOCK, place), "rb") as file:
+        return file.read(LARGEST)
+
+
+def hash_of(content: bytes) -> str:
+    return str(sha256(content).hexdigest())
+
+
+def code_named() -> tuple[str, bytes]:
+    """The code, and its hash, which is the one that was installed. Raises OSError and ValueError."""
+    named = json.loads(content_of("settings.json"))["files"][f"{WATCH}/code"]
+    packed = content_of("code")
+    if hash_of(packed) != named:
+        raise ValueError
+    return named, packed
+
+
+def modules() -> Modules:
+    """The code, compiled by an earlier start where there was one. Raises OSError and ValueError."""
+    named, packed = code_named()
+    try:
+        cached = content_of(f"cache/{named}-{MAGIC_NUMBER.hex()}")
+        if hash_of(cached[HASH:]) == cached[:HASH].decode("ascii"):
+            return Modules(marshal.loads(cached[HASH:]), None)
+    except (OSError, ValueError, EOFError, TypeError):
+        pass
+    import lzma
+
+    return Modules({}, json.loads(lzma.decompress(packed)))
+
+
+def damaged(name: str) -> NoReturn:
+    """Write down that a file is not what was installed, without the code that would do it, and end."""
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    line = json.dumps({"at": at, "event": "damaged", "file": f"{WATCH}/{name}"})
+    with contextlib.suppress(OSError):
+        flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+        os.write(os.open(f"{WATCH}/../journal.jsonl", flags), f"{line}\n".encode())
+    sys.exit(f"{WATCH}/{name} is not what was installed: nothing was run; the next run of the controller repairs it")
+
+
+def loaded() -> Modules:
+    for last in (False, True):
+        try:
+            return modules()
+        except Exception:  # whatever it is, it is not what was installed
+            if not last:
+                time.sleep(PATIENCE)
+    damaged("code")
+
+
+def main() -> None:
+    """Do what the caller asks for. What it left behind in the process (signals, environment) has no effect."""
+    if os.getuid() or os.geteuid():
+        sys.exit("this program is run by root")
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+    os.chdir("/")
+    os.umask(0o077)
+    by = os.environ.get("SUDO_USER", "root")
+    os.environ.clear()
+    os.environ.update(PATH=PATHS, LC_ALL="C.UTF-8", HOME="/root")
+    code: Any = loaded()
+    sys.meta_path.insert(0, code)
+    from .watch_commands import main as work
+
+    ended = work(sys.argv[1:], by, code.marshalled)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(ended)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""One own observation: what the plan in effect calls for is compared with what is so, corrected, and written down.
+
+It has the limits of a run: the budgets of users, the lock, the firewall's take-back; and one of its own, since nobody
+reads along: where very much would be removed at once, nothing is, and the next run decides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from typing import Any, Callable, Mapping
+
+from ..controls.applying import carry_out
+from ..controls.base import Changes
+from ..finding import ERROR, NONCOMPLIANT, mark_repaired
+from ..host import ControlError, Host, Unseen
+from ..plan import CONTROLS, Known
+from ..tuples import NamedTuple
+from . import clock, effective, files, frozen, journal
+from .moments import stamp
+from .summary import is_stale
+
+MOST_REMOVALS = 25  # packages that one observation removes
+LOAD_TIME = 20.0  # seconds for a new table of the firewall to be loaded
+MOST_FAILURES = 300  # characters of a message
+
+Plan = Mapping[str, Any]
+
+
+class Operations(NamedTuple):
+    """The two operations on a host, as run.py has them: what uses them is below it."""
+
+    observe: Callable[..., tuple[dict[str, Any], list[str]]]
+    change: Callable[..., dict[str, Any]]
+
+
+class Observation:
+    """One observation of a host by itself. `follows` is what is cached of the plan of this digest; `keep` caches it."""
+
+    def __init__(self, host: Host, known: files.Settings, operations: Operations) -> None:
+        self.host, self.known, self.operations = host, known, operations
+        self.before = files.state(host)
+        self.told: list[str] = []  # what is wrong and need not be written down again
+
+    def run(self, plan: Plan) -> dict[str, Any]:
+        """Observe and correct; the record. Raises ValueError for an unusable plan."""
+        digest = str(plan["digest"])
+        self._note_time()
+        if self.before.get("plan", digest) != digest:
+            self._journal("plan", plan=digest)
+        record, drifted = self.operations.observe(self.host, plan)
+        for save in self.host.state_savers:
+            with contextlib.suppress(ControlError, Unseen):  # a host where that cannot be only loses time
+                save(True)
+        wrong = _wrong(record, drifted)
+        if new := [rule for rule in wrong if rule not in self.before.get("drifted", ())]:
+            self._journal("drift", rules=new, users=record.get("logged_in", []))
+        self._note_damage(record)
+        failed: dict[str, str] = {}
+        if drifted and not frozen.active(self.host):
+            failed = self._correct(plan, [name for name in drifted if name in CONTROLS])
+            after, _ = self.operations.observe(self.host, plan)
+            still = {rule["rule"] for rule in after["rules"] if rule["state"] in (ERROR, NONCOMPLIANT)}
+            if corrected := [rule for rule in wrong if rule not in still]:
+                self._journal("corrected", rules=corrected)
+            record = mark_repaired(record, after)
+            wrong = [rule for rule in wrong if rule in still]
+        told = [f"{name}: {message}"[:MOST_FAILURES] for name, message in failed.items()]
+        self._store(record, digest, wrong, told)
+        return record
+
+    def _note_time(self) -> None:
+        try:
+            back = clock.advance(self.host)
+        except ControlError:
+            back = 0
+        if back and self._fresh("clock"):
+            self._journal("clock", back=back)
+        renewed = files.renewed(self.host)
+        if is_stale(self.host, self.known.max_age, renewed) and self._fresh("stale"):
+            self._journal("stale", renewed=renewed or stamp(0))
+
+    def _note_damage(self, record: Mapping[str, Any]) -> None:
+        """Of the watcher itself, which a run repairs: what it consists of is not on the host a second time."""
+        for rule in record["rules"]:
+            if rule["rule"] == "watch/watcher":
+                for finding in rule["findings"]:
+                    if self._fresh(f"damaged {finding['path'] or finding['id']}"):
+                        self._journal("damaged", file=finding["path"] or finding["id"])
+
+    def _fresh(self, what: str) -> bool:
+        """Whether something that is so was not so the last time."""
+        self.told.append(what)
+        return what not in self.before.get("told", ())
+
+    def _journal(self, event: str, **fields: Any) -> None:
+        with contextlib.suppress(ControlError):  # a full disk does not keep a host from being corrected
+            journal.append(self.host, event, **fields)
+
+    def _correct(self, plan: Plan, names: list[str]) -> dict[str, str]:
+        """Correct controls, each by itself; the messages of those that failed."""
+        failed: dict[str, str] = {}
+        for name in names:
+            try:
+                corrected(self.host, plan, name, self.operations.change)
+            except (ControlError, Unseen, ValueError, OSError) as error:
+                failed[name] = str(error)
+                if f"{name}: {error}"[:MOST_FAILURES] not in self.before.get("failed", ()):
+                    self._journal("failed", control=name, message=str(error))
+        return failed
+
+    def _store(self, record: Mapping[str, Any], digest: str, wrong: list[str], failed: list[str]) -> None:
+        given = {"last": stamp(time.time()), "plan": digest, "drifted": wrong, "failed": failed, "told": self.told}
+        for path, content in ((files.STATE, given), (files.RECORD, record)):
+            with contextlib.suppress(ControlError):
+                self.host.write(path, json.dumps(content, separators=(",", ":")), 0o600)
+
+
+def _wrong(record: Mapping[str, Any], drifted: list[str]) -> list[str]:
+    """The rules that were seen to be wrong, of controls that a correction is for."""
+    names = [name for name in drifted if name in CONTROLS]
+    rules = [rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT]
+    return [rule for rule in rules if rule.partition("/")[0] in names]
+
+
+def corrected(host: Host, plan: Plan, name: str, change: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """Correct one control as a run does; the result of run.change. Raises ControlError, Unseen and ValueError."""
+    if name == "firewall":
+        return _firewall(host, plan, change)
+    return change(host, plan, name, doing=limited)
+
+
+def limited(changes: Changes) -> Mapping[str, Any]:
+    """Carry changes out, but none of those that would remove very many packages. Raises ControlError."""
+    removed = sum(len(one.before.splitlines()) or 1 for one in changes.actions if one.verb == "remove")
+    if removed > MOST_REMOVALS:
+        raise ControlError(
+            f"{removed} packages would be removed, and the watch removes at most {MOST_REMOVALS} at once: the next run"
+            " of the controller decides"
+        )
+    return carry_out(changes)
+
+
+def _firewall(host: Host, plan: Plan, change: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """Correct the firewall. A table that was confirmed before is loaded at once. Another one is tried out as a run does
+    it, with the timer that takes it back; no controller connects anew, so only what the host can see by itself confirms
+    it: it still reaches the gateways and resolvers that it reached before.
+    """
+    from ..controls.firewall import confirm, program
+    from ..host.apart import Limits, run_apart
+
+    def tried() -> dict[str, Any]:
+        return change(host, plan, "firewall", doing=confirm.trying(host, plan))
+
+    # The candidate is loaded once the process that began it has ended, so that is not this one.
+    done: dict[str, Any] = run_apart(lambda: confirm.in_turn(host, tried), Limits(seconds=600, memory=0))
+    pending = done.pop("pending", None)
+    if not pending:
+        return done
+    token = str(pending["token"])
+    end = time.monotonic() + LOAD_TIME
+    names = [f"{program.RUN}/{outcome}-{token}" for outcome in ("loaded", "failed")]
+    while not any(map(host.stat, names)) and time.monotonic() < end:
+        time.sleep(0.2)
+    return confirm.keep(host, token)
+
+
+def observed(
+    host: Host,
+    known: files.Settings,
+    operations: Operations,
+    cached: Callable[[str], Any],
+    keep: Callable[[str, Any], None],
+) -> None:
+    """Observe and correct by the plan in effect. `cached` gives (plan, follows) of a digest, or None; `keep` caches
+    such. Raises Damaged, Unseen and ValueError.
+    """
+    digest = known.in_effect(stamp(clock.effective(host)))
+    plan, follows = cached(digest) or (effective.stored(host, known, digest), {})
+    count = len(follows)
+    Observation(host, known, operations).run(effective.at_this_hour(host, Known(plan, follows)))
+    if len(follows) != count or not count:
+        keep(digest, (plan, follows))

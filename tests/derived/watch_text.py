@@ -1,0 +1,41 @@
+"""The program of the watch as one text: stored_watch.py behind loader.py and hashing.py."""
+
+from __future__ import annotations
+
+import re
+
+from proscribe.sources import Whole, reached
+from proscribe.watch.files import PLACE
+
+from .audit_text import MAIN, source
+from .bootstrap import CALLED_BY_PYTHON, LOADER
+from .part import Part
+
+SOURCES = [LOADER, *map(LOADER.with_name, ("hashing.py", "stored_watch.py"))]
+HEAD = '''\
+"""The program of the watch, which an enforcing run installs: loader.py, hashing.py and stored_watch.py as one text.
+
+`python tests/derived` writes this file: do not edit.
+"""
+
+'''
+OWN = re.compile(r"^from \.(?:loader|hashing) import .*\n", re.MULTILINE)
+
+
+def text() -> str:
+    """The program, without the lines that an installation puts before it."""
+    whole = OWN.sub("", "".join(MAIN.sub("", source(path)) for path in SOURCES))
+    whole = whole.replace("from .watch_commands", "from proscribe.watch_commands").replace("@WATCH@", PLACE)
+    sent = reached(
+        Whole({"watch": f'{whole}\nif __name__ == "__main__":\n    main()\n'}, ()),
+        ["watch"],
+        ["main", *CALLED_BY_PYTHON],
+    )
+    return "\n".join(line for line in sent["watch"].splitlines() if line) + "\n"
+
+
+def module() -> str:
+    return f'{HEAD}WATCH_TEXT = r"""{text()}"""\n'
+
+
+DERIVED = (Part("module_utils/proscribe/watch_text.py", module),)

@@ -1,0 +1,5 @@
+"""The fixtures of the watch."""
+
+from watch_host import made, watched
+
+__all__ = ["made", "watched"]

@@ -1,0 +1,270 @@
+"""The watcher as a state of a host: installed, found wrong in every part, repaired, and removed without a trace."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.host import ControlError, Unseen
+from proscribe.watch import files, installed, journal, units
+from watch_host import AT, ROOT, Made, given, plan
+
+pytestmark = ROOT
+
+Watched = tuple[Made, dict[str, Any]]
+CONTROLLER = {"release": installed.release_of(b" -ISXutf8\n# x\n", b"code"), "launches": False, "now": AT}
+
+
+def wrong(host: Made, mine: dict[str, Any], controller: Any = CONTROLLER) -> list[str]:
+    verdict = installed.observe(host, mine, controller)[0]
+    assert verdict.drifted == bool(verdict.findings) == (verdict.state == "noncompliant")
+    return [f"{finding.id}: {finding.detail}" for finding in verdict.findings]
+
+
+def tree(host: Made) -> set[str]:
+    root = Path(host.root)
+    return {str(path.relative_to(root)) for path in root.rglob("*")}
+
+
+def test_a_host_without_one_is_told_and_gets_it(made: Made) -> None:
+    mine = plan()
+    assert wrong(made, mine) == [f"{files.SETTINGS}: the watch is not installed"]
+    done = installed.change(made, mine, given(mine))
+    assert done["changed"] and f"write {files.PROGRAM}" in done["actions"]
+    assert wrong(made, mine) == wrong(made, mine, None) == []
+    assert made.read(files.PROGRAM) == b"#!/usr/bin/python3 -ISXutf8\n# x\n"
+    assert [verdict.state for verdict in installed.observe(made, mine, CONTROLLER)] == ["compliant", "compliant"]
+
+
+def test_a_second_time_changes_nothing(watched: Watched) -> None:
+    host, mine = watched
+    before = tree(host)
+    assert installed.change(host, mine, given(mine))["actions"] == []
+    assert tree(host) == before
+
+
+def test_check_mode_changes_nothing(made: Made) -> None:
+    before, mine = tree(made), plan()
+    assert installed.change(made, mine, given(mine), dry_run=True)["changed"]
+    assert tree(made) - {"run/proscribe.lock"} == before
+
+
+def append(path: str) -> Callable[[Made], None]:
+    def change(host: Made) -> None:
+        with open(host.root + path, "ab") as file:
+            file.write(b"x")
+
+    return change
+
+
+def relinked(path: str, to: str) -> Callable[[Made], None]:
+    def change(host: Made) -> None:
+        os.unlink(host.root + path)
+        os.symlink(to, host.root + path)
+
+    return change
+
+
+TIMER = f"{units.FOLDER}/{units.TIMER}"
+CHANGED = {
+    "program": (append(files.PROGRAM), f"{files.PROGRAM}: "),
+    "code": (append(files.CODE), f"{files.CODE}: is not what was installed"),
+    "plan": (lambda host: append(files.plan_file(plan()["digest"]))(host), "is not what was installed"),
+    "settings": (append(files.SETTINGS), f"{files.SETTINGS}: is not what was installed"),
+    "settings deleted": (lambda host: os.unlink(host.root + files.SETTINGS), "not installed"),
+    "settings of another form": (lambda host: host.write(files.SETTINGS, '{"files": 5}'), files.SETTINGS),
+    "settings without end": (lambda host: host.write(files.SETTINGS, "[" * 100_000), files.SETTINGS),
+    "settings that others can write": (lambda host: os.chmod(host.root + files.SETTINGS, 0o666), "others than root"),
+    "code of another's": (lambda host: os.chown(host.root + files.CODE, 65534, 0), "others than root"),
+    "program's mode": (lambda host: os.chmod(host.root + files.PROGRAM, 0o4755), "has the mode 4755"),
+    "command": (relinked(files.COMMAND, "/bin/true"), f"{files.COMMAND}: is no link"),
+    "command deleted": (lambda host: os.unlink(host.root + files.COMMAND), f"{files.COMMAND}: is no link"),
+    "timer edited": (append(TIMER), f"{units.TIMER}: edited"),
+    "timer deleted": (lambda host: os.unlink(host.root + TIMER), f"{units.TIMER}: missing"),
+    "timer masked": (relinked(TIMER, "/dev/null"), f"{units.TIMER}: masked"),
+    "timer disabled": (lambda host: os.unlink(host.root + units.ENABLED[units.TIMER]), f"{units.TIMER}: not enabled"),
+    "timer stopped": (lambda host: host.stopped.add(units.TIMER), f"{units.TIMER}: does not run: inactive"),
+    "timer overridden": (
+        lambda host: host.write(f"/etc/systemd/system/{units.TIMER}.d/x.conf", "[Timer]\n"),
+        f"{units.TIMER}: overridden",
+    ),
+    "service masked until a reboot": (
+        lambda host: host.write(f"/run/systemd/system/{units.SERVICE}", ""),
+        f"{units.SERVICE}: overridden",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", CHANGED)
+def test_what_is_changed_is_named_and_the_next_run_repairs_it(watched: Watched, how: str) -> None:
+    host, mine = watched
+    change, named = CHANGED[how]
+    change(host)
+    assert any(named in found for found in wrong(host, mine)), wrong(host, mine)
+    installed.change(host, mine, given(mine))
+    assert wrong(host, mine) == []
+
+
+def test_a_program_with_new_hashes_is_not_that_of_this_run(watched: Watched) -> None:
+    host, mine = watched
+    append(files.PROGRAM)(host)
+    known = files.settings(host)
+    assert known
+    hashes = {**known.files, files.PROGRAM: files.hash_of(host.read(files.PROGRAM) or b"")}
+    host.write(files.SETTINGS, files.settings_text(known._replace(files=hashes)), 0o600)
+    assert wrong(host, mine, None) == [], "a host alone cannot know"
+    assert wrong(host, mine) == [f"{files.PROGRAM}: its program or its code are not those of this run"]
+
+
+def test_another_plan_and_another_interval_are_drift(watched: Watched) -> None:
+    host, _ = watched
+    other = plan(every=600)
+    assert [text.partition(": ")[2] for text in wrong(host, other)] == [
+        "it holds another plan",
+        "it has other intervals than the plan",
+    ]
+    installed.change(host, other, given(other))
+    assert wrong(host, other) == []
+    assert list(host.list(files.PLANS)) == [f"{other['digest'].partition(':')[2]}.json"]
+
+
+def chain_of(*moments: str) -> list[dict[str, Any]]:
+    """Plans that follow each other at these moments."""
+    plans = [plan(number=len(moments))]
+    for number, at in reversed(list(enumerate(moments))):
+        plans.insert(0, plan(number=number, later={"at": at, "plan": plans[0]["digest"]}))
+    return plans
+
+
+class TestChains:
+    MOMENTS = ("2026-12-01T00:00:00Z", "2026-12-24T00:00:00Z", "2027-01-01T00:00:00Z")
+
+    def test_each_plan_of_a_chain_is_one_that_the_host_holds(self, made: Made) -> None:
+        plans = chain_of(*self.MOMENTS)
+        installed.change(made, plans[0], given(*plans))
+        assert [wrong(made, one) for one in plans] == [[], [], [], []]
+        known = files.settings(made)
+        assert known
+        before, between = "2026-11-30T23:59:59Z", "2026-12-24T00:00:00Z"
+        assert known.in_effect(before) == plans[0]["digest"]
+        assert known.in_effect(between) == plans[2]["digest"]
+        assert known.in_effect("2099-01-01T00:00:00Z") == plans[3]["digest"]
+
+    def test_plans_that_do_not_belong_together_are_refused(self, made: Made) -> None:
+        plans = chain_of(*self.MOMENTS)
+        forged = {**plans[1], "controls": {"apps": {}}}
+        for sent in ([], plans[1:], [plans[0], plans[2]], [plans[0], forged], [*plans, plans[0]]):
+            with pytest.raises(ControlError, match="plans that were sent"):
+                installed.change(made, plans[0], given(*sent))
+        circle = chain_of("2026-12-01T00:00:00Z", "2026-12-01T00:00:00Z")
+        with pytest.raises(ControlError, match="moments"):
+            installed.change(made, circle[0], given(*circle))
+        assert not made.stat(files.PLACE)
+
+
+def test_the_daemon_is_installed_where_there_is_one_and_goes_where_there_is_none(made: Made) -> None:
+    mine = plan()
+    installed.change(made, mine, given(mine, launches=True))
+    controller = {**CONTROLLER, "launches": True}
+    assert wrong(made, mine, controller) == []
+    made.stopped.add(units.LAUNCHES)
+    assert wrong(made, mine, controller) == [f"{units.LAUNCHES}: does not run: inactive"]
+    installed.change(made, mine, given(mine, launches=True))
+    assert wrong(made, mine, controller) == []
+    installed.change(made, mine, given(mine))
+    assert wrong(made, mine) == []
+    assert not made.stat(f"{units.FOLDER}/{units.LAUNCHES}") and not made.stat(units.ENABLED[units.LAUNCHES])
+
+
+class TestRemoval:
+    def test_a_lift_leaves_nothing(self, made: Made) -> None:
+        before = tree(made)
+        mine = plan()
+        installed.change(made, mine, given(mine, launches=True))
+        journal.append(made, "thawed")
+        for path in (files.RECORD, files.FROZEN, files.STATE, f"{files.CACHE}/x", f"{files.PLACE}/unknown"):
+            made.write(path, "{}")
+        installed.change(made, mine, {}, lift_it=True)
+        assert tree(made) == before
+        stopped = [text for text in made.asked if text.startswith("systemctl stop")]
+        assert stopped == [f"systemctl stop {unit}" for unit in (units.TIMER, units.LAUNCHES, units.SERVICE)]
+
+    def test_a_host_without_a_watch_is_not_touched(self, made: Made) -> None:
+        before = tree(made)
+        assert installed.change(made, plan(), {}, lift_it=True)["actions"] == []
+        assert tree(made) == before and made.asked == []
+
+    def test_the_record_of_a_host_that_pulls_stays(self, watched: Watched) -> None:
+        host, mine = watched
+        host.write(files.RECORD, "{}")
+        host.write(installed.PULL, "")
+        installed.change(host, mine, {}, lift_it=True)
+        assert host.stat(files.RECORD)
+
+    def test_a_plan_that_has_no_watch_any_more_removes_it(self, watched: Watched) -> None:
+        host, mine = watched
+        body = {key: value for key, value in mine.items() if key not in ("watch", "digest")}
+        assert wrong(host, body) == [f"{files.PLACE}: the plan has no watch, and the host still has one"]
+        installed.change(host, body, {})
+        assert not host.stat(files.PLACE)
+
+    @pytest.mark.parametrize("lift", [False, True])
+    def test_a_kill_after_any_action_leaves_what_the_next_run_finishes(self, made: Made, lift: bool) -> None:
+        before = tree(made)
+        mine = plan()
+        for count in range(100):
+            if lift:
+                installed.change(made, mine, given(mine, launches=True))
+            changes = installed.lift(made) if lift else installed.enforce(made, mine, given(mine))
+            for action in changes.actions[:count]:
+                action.apply()
+            if count < len(changes.actions):
+                states = {verdict.state for verdict in installed.observe(made, mine, CONTROLLER)}
+                assert lift or states != {"compliant"}, "what is half there is not compliant"
+            if lift:
+                installed.change(made, mine, {}, lift_it=True)
+                assert tree(made) == before
+            else:
+                installed.change(made, mine, given(mine))
+                assert wrong(made, mine) == []
+                installed.change(made, mine, {}, lift_it=True)
+            if count >= len(changes.actions):
+                return
+        raise AssertionError("it never ended")
+
+
+class TestRenewal:
+    def test_a_run_renews_the_plan_that_the_host_holds(self, watched: Watched) -> None:
+        host, mine = watched
+        host.write(files.RENEWED, "2020-01-01T00:00:00Z\n")
+        found = installed.observe(host, mine)[1]
+        assert (found.rule, found.state, found.drifted) == ("watch/plan", "noncompliant", False)
+        assert "2020-01-01T00:00:00Z" in found.findings[0].detail
+        installed.renew(host, plan(every=600), CONTROLLER)
+        assert files.renewed(host) == "2020-01-01T00:00:00Z", "another plan is installed, and not renewed"
+        installed.renew(host, mine, None)
+        assert installed.observe(host, mine)[1].state == "compliant"
+        assert [line["event"] for line in journal.read(host)[0]] == ["renewed"]
+
+    @pytest.mark.parametrize("text", ["", "never", "2026-11-27", "\0" * 64, "x" * 100_000])
+    def test_when_nobody_knows_when_it_is_stale(self, watched: Watched, text: str) -> None:
+        host, mine = watched
+        host.write(files.RENEWED, text)
+        assert installed.observe(host, mine)[1].state == "noncompliant"
+
+
+def test_who_is_not_root_sees_nothing(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Made, "privileged", False)
+    with pytest.raises(Unseen, match="root"):
+        installed.observe(*watched)
+
+
+def test_a_host_without_systemd_is_told_and_nothing_is_tried(made: Made) -> None:
+    (Path(made.root) / "run/systemd/system").rmdir()
+    verdict = installed.observe(made, plan(), CONTROLLER)[0]
+    assert (verdict.state, verdict.drifted) == ("noncompliant", False)
+    with pytest.raises(ControlError, match="systemd"):
+        installed.change(made, plan(), given(plan()))

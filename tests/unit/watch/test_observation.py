@@ -1,0 +1,287 @@
+"""An own observation: what it corrects, what it leaves, and that nothing happens twice in the journal or unseen."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from proscribe.controls.base import Action, Changes
+from proscribe.host import ControlError, Unseen
+from proscribe.watch import clock, effective, files, frozen, installed, journal, observation
+from proscribe.watch.moments import stamp
+from proscribe.watch.observation import Operations, limited, observed
+from watch_host import ROOT, Made, given, plan
+
+pytestmark = ROOT
+
+Watched = tuple[Made, dict[str, Any]]
+
+
+class Ban:
+    """A host's ban, of which rules can be broken. `corrects` says which corrections succeed."""
+
+    def __init__(self, *broken: str) -> None:
+        self.broken = set(broken)
+        self.changed: list[str] = []
+        self.plans: list[str] = []
+        self.refuses: dict[str, str] = {}
+
+    def operations(self) -> Operations:
+        return Operations(self.observe, self.change)
+
+    def observe(self, _: Made, plan_: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        self.plans.append(plan_["digest"])
+        finding = {"kind": "x", "id": "x", "path": None}
+        rules = [{"rule": rule, "state": "noncompliant", "findings": [finding]} for rule in sorted(self.broken)]
+        record = {"state": "noncompliant" if rules else "compliant", "rules": rules, "checked_at": stamp(0)}
+        record["logged_in"] = ["mara"]
+        return record, list(dict.fromkeys(rule.partition("/")[0] for rule in sorted(self.broken)))
+
+    def change(self, _: Made, __: Mapping[str, Any], name: str, **___: Any) -> dict[str, Any]:
+        self.changed.append(name)
+        if name in self.refuses:
+            raise ControlError(self.refuses[name])
+        self.broken = {rule for rule in self.broken if not rule.startswith(f"{name}/")}
+        return {}
+
+
+def look(host: Made, ban: Ban, cached: Callable[[str], Any] = lambda _: None) -> dict[str, Any]:
+    """One observation, and the record that it stored."""
+    known = files.settings(host)
+    assert known
+    observed(host, known, ban.operations(), cached, lambda *_: None)
+    return dict(json.loads(host.text(files.RECORD) or "{}"))
+
+
+def events(host: Made) -> list[str]:
+    return [line["event"] for line in journal.read(host)[0]]
+
+
+def test_a_host_in_line_writes_its_record_and_nothing_in_the_journal(watched: Watched) -> None:
+    host, _ = watched
+    assert look(host, Ban())["state"] == "compliant"
+    assert events(host) == []
+    assert files.state(host)["last"] <= stamp(time.time())
+
+
+def test_what_drifted_is_corrected_and_written_down_with_who_was_there(watched: Watched) -> None:
+    host, _ = watched
+    ban = Ban("dns/wechat", "apps/wechat")
+    record = look(host, ban)
+    assert ban.changed == ["apps", "dns"]
+    assert (record["state"], [rule["state"] for rule in record["rules"]]) == ("repaired", ["repaired", "repaired"])
+    drift, corrected = journal.read(host)[0]
+    assert (drift["rules"], drift["users"]) == (["apps/wechat", "dns/wechat"], ["mara"])
+    assert corrected["rules"] == drift["rules"]
+
+
+def test_what_cannot_be_corrected_is_tried_each_time_and_told_once(watched: Watched) -> None:
+    host, _ = watched
+    ban = Ban("dns/wechat", "apps/wechat")
+    ban.refuses["dns"] = "the disk is full"
+    for _ in range(3):
+        record = look(host, ban)
+    assert ban.changed == ["apps", "dns", "dns", "dns"]
+    assert record["state"] == "noncompliant"
+    assert events(host) == ["drift", "failed", "corrected"]
+    del ban.refuses["dns"]
+    look(host, ban)
+    assert events(host) == ["drift", "failed", "corrected", "corrected"]
+    ban.broken = {"dns/wechat"}
+    look(host, ban)
+    assert events(host)[-2:] == ["drift", "corrected"], "it drifted anew"
+
+
+def test_a_broken_watcher_is_written_down_once_and_not_corrected(watched: Watched) -> None:
+    host, _ = watched
+    ban = Ban("watch/watcher")
+    for _ in range(2):
+        look(host, ban)
+    assert ban.changed == [] and events(host) == ["damaged"]
+
+
+def test_while_frozen_drift_is_written_down_and_left(watched: Watched) -> None:
+    host, _ = watched
+    frozen.freeze(host, "2h", "a printer", "root")
+    ban = Ban("dns/wechat")
+    look(host, ban)
+    assert ban.changed == [] and events(host) == ["frozen", "drift"]
+    frozen.thaw(host)
+    look(host, ban)
+    assert ban.changed == ["dns"] and events(host) == ["frozen", "drift", "thawed", "corrected"]
+
+
+def test_a_journal_that_cannot_be_written_keeps_no_host_from_being_corrected(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, _ = watched
+
+    def full(*_: Any, **__: Any) -> None:
+        raise ControlError("the disk is full")
+
+    monkeypatch.setattr(journal, "append", full)
+    monkeypatch.setattr(host, "write", full)
+    ban = Ban("dns/wechat")
+    look(host, ban)
+    assert ban.broken == set()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, '{"drifted": 5, "told": [1], "last": "x", "plan": {}}'])
+def test_a_broken_state_of_the_last_time_is_as_none(watched: Watched, text: str) -> None:
+    host, _ = watched
+    host.write(files.STATE, text)
+    assert files.state(host) == {}
+    look(host, Ban("dns/wechat"))
+    assert events(host) == ["drift", "corrected"]
+
+
+class TestTime:
+    FUTURE, PAST = "2099-01-01T00:00:00Z", "2026-01-01T00:00:00Z"
+
+    @pytest.fixture
+    def plans(self, made: Made) -> list[dict[str, Any]]:
+        """The plan of now, and one that takes effect in a minute."""
+        later = plan(number=1)
+        now = plan(later={"at": stamp(time.time() + 60), "plan": later["digest"]})
+        installed.change(made, now, {**given(now, later), "now": stamp(time.time())})
+        return [now, later]
+
+    def at(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+        now = time.time() + seconds
+        monkeypatch.setattr(clock.time, "time", lambda: now)
+
+    def test_a_plan_takes_effect_at_its_moment(
+        self, made: Made, plans: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ban = Ban()
+        look(made, ban)
+        with monkeypatch.context() as patched:
+            self.at(patched, 61)
+            look(made, ban)
+            look(made, ban)
+        assert ban.plans == [plans[0]["digest"], plans[1]["digest"], plans[1]["digest"]]
+        assert [(line["event"], line["plan"]) for line in journal.read(made)[0]] == [("plan", plans[1]["digest"])]
+
+    def test_a_clock_that_goes_back_does_not_bring_the_earlier_plan_again(
+        self, made: Made, plans: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ban = Ban()
+        for seconds in (3600, -3600, -7200):
+            with monkeypatch.context() as patched:
+                self.at(patched, seconds)
+                look(made, ban)
+        assert ban.plans == [plans[1]["digest"]] * 3
+        clocks = [line for line in journal.read(made)[0] if line["event"] == "clock"]
+        assert [round(line["back"], -2) for line in clocks] == [7200], "once, and as far as it was"
+
+    def test_a_successor_that_is_not_what_was_installed_is_not_enforced(
+        self, made: Made, plans: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made.write(files.plan_file(plans[1]["digest"]), json.dumps(plans[1] | {"controls": {"x": 1}}), 0o600)
+        self.at(monkeypatch, 61)
+        with pytest.raises(files.Damaged):
+            look(made, Ban())
+
+    def test_a_plan_that_nobody_renews_is_enforced_still_and_told(self, watched: Watched) -> None:
+        host, _ = watched
+        host.write(files.RENEWED, f"{self.PAST}\n", 0o600)
+        ban = Ban("dns/wechat")
+        for _ in range(2):
+            look(host, ban)
+        assert ban.changed == ["dns"] and events(host) == ["stale", "drift", "corrected"]
+
+    def test_a_run_brings_the_true_time_to_a_host_that_saw_the_future(self, watched: Watched) -> None:
+        host, mine = watched
+        host.write(files.CLOCK, f"{self.FUTURE}\n", 0o600)
+        assert stamp(clock.effective(host)) == self.FUTURE
+        installed.renew(host, mine, {"now": stamp(time.time())})
+        assert abs(clock.effective(host) - time.time()) < 60
+
+    @pytest.mark.parametrize("text", ["", "tomorrow", "\0" * 20, "9" * 64])
+    def test_a_broken_mark_of_the_clock_is_none(self, watched: Watched, text: str) -> None:
+        host, _ = watched
+        host.write(files.CLOCK, text)
+        assert abs(clock.effective(host) - time.time()) < 60
+
+
+class TestPause:
+    def test_it_has_a_reason_and_an_end(self, watched: Watched) -> None:
+        host, _ = watched
+        until = frozen.freeze(host, "2h", "a printer\n\x1b[2J", "mara")
+        assert frozen.active(host) == {"until": until, "reason": "a printer [2J", "by": "mara"}
+        assert host.stat(files.FROZEN).st_mode & 0o777 == 0o600  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("duration", ["8d", "2", "h", "-1h", "0h", "2x", "\x1b[2J", "9999999999h", "2h2h", ""])
+    def test_no_pause_is_without_bounds(self, watched: Watched, duration: str) -> None:
+        with pytest.raises(ValueError):
+            frozen.freeze(watched[0], duration, "x", "root")
+        assert frozen.active(watched[0]) is None
+
+    @pytest.mark.parametrize("reason", ["", " ", "\n", "x" * 301])
+    def test_no_pause_is_without_a_reason(self, watched: Watched, reason: str) -> None:
+        with pytest.raises(ValueError, match="reason"):
+            frozen.freeze(watched[0], "2h", reason, "root")
+
+    @pytest.mark.parametrize(
+        "given_",
+        [
+            {"until": "2099-01-01T00:00:00Z", "reason": "x", "by": "x"},
+            {"until": "2020-01-01T00:00:00Z", "reason": "x", "by": "x"},
+            {"until": "soon", "reason": "x", "by": "x"},
+            {"until": stamp(time.time() + 3600), "by": "x"},
+            [],
+        ],
+    )
+    def test_what_is_no_pause_freezes_nothing(self, watched: Watched, given_: Any) -> None:
+        watched[0].write(files.FROZEN, json.dumps(given_), 0o600)
+        assert frozen.active(watched[0]) is None
+
+    def test_a_pause_that_others_could_have_written_is_none(self, watched: Watched) -> None:
+        frozen.freeze(watched[0], "2h", "x", "root")
+        watched[0].write(files.FROZEN, watched[0].read(files.FROZEN) or b"", 0o666)
+        assert frozen.active(watched[0]) is None
+
+    def test_a_clock_that_is_set_back_does_not_make_it_longer(
+        self, watched: Watched, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        host, _ = watched
+        host.write(frozen.BOOT, "an id\n")
+        frozen.freeze(host, "1h", "x", "root")
+        assert frozen.active(host)
+        uptime = frozen._uptime()
+        monkeypatch.setattr(frozen, "_uptime", lambda: uptime + 3600)
+        assert frozen.active(host) is None
+
+
+class TestLimits:
+    def test_many_packages_are_not_removed_at_once(self) -> None:
+        done = []
+        action = Action("remove", "packages", lambda: done.append(1), "a 1\n" * observation.MOST_REMOVALS)
+        limited(Changes([action]))
+        with pytest.raises(ControlError, match="the next run of the controller decides"):
+            limited(Changes([action, Action("remove", "one more", lambda: done.append(2), "b 1\n")]))
+        assert done == [1]
+
+    def test_what_is_no_package_has_no_such_limit(self) -> None:
+        actions = [Action("delete", str(number), lambda: None, "x\n" * 1000) for number in range(100)]
+        assert len(limited(Changes(actions))["done"]) == 100
+
+
+def test_the_plan_in_effect_is_one_that_is_stored(watched: Watched) -> None:
+    host, mine = watched
+    known = files.settings(host)
+    assert known and effective.plan_in_effect(host, known) == mine
+    host.delete(files.plan_file(mine["digest"]))
+    with pytest.raises(files.Damaged, match="missing"):
+        effective.plan_in_effect(host, known)
+
+
+def test_nobody_but_root_can_read_it(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unseen(*_: Any) -> None:
+        raise Unseen("only root can")
+
+    monkeypatch.setattr(Made, "read", unseen)
+    assert frozen.active(watched[0]) is None and files.renewed(watched[0]) is None and files.state(watched[0]) == {}

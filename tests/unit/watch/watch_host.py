@@ -1,0 +1,65 @@
+"""A host that is a made tree, on which systemd's tools are answered for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.host import Host, Result
+from proscribe.plan import sealed
+from proscribe.watch import installed, units
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: what is root's alone")
+AT = "2026-11-27T03:00:00Z"
+
+
+class Made(Host):
+    """`asked` is what its tools were run for, `stopped` units that do not run."""
+
+    def __init__(self, root: str) -> None:
+        super().__init__(root, self.answer)
+        self.asked: list[str] = []
+        self.stopped: set[str] = set()
+
+    def answer(self, argv: Sequence[str], **_: Any) -> Result:
+        """What systemctl would say; it enables and disables by links, as it does."""
+        self.asked.append(" ".join(argv))
+        verb, names = argv[1], [word for word in argv[2:] if not word.startswith("-")]
+        if verb == "is-active":
+            down = [name in self.stopped or self.stat(f"{units.FOLDER}/{name}") is None for name in names]
+            return Result(3 if any(down) else 0, "".join("inactive\n" if one else "active\n" for one in down), "")
+        if verb == "reenable":
+            self.write(units.ENABLED[names[0]], "a link")
+        if verb in ("start", "restart"):
+            self.stopped -= set(names)
+        return Result(0, "", "")
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
+    for directory in ("var/lib", "etc/systemd/system", "run/systemd/system", "usr/sbin", "usr/libexec"):
+        (tmp_path / directory).mkdir(parents=True)
+    monkeypatch.setattr(installed, "interpreter", lambda: "/usr/bin/python3")
+    return Made(str(tmp_path))
+
+
+def plan(every: int = 300, **more: Any) -> dict[str, Any]:
+    """A plan without a control."""
+    body = {"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": {}}
+    return sealed({**body, "watch": {"every": every, "max_age": 1209600}, **more})
+
+
+def given(*plans: dict[str, Any], launches: bool = False) -> dict[str, Any]:
+    """What the controller sends."""
+    return {"program": " -ISXutf8\n# x\n", "code": b"code", "plans": list(plans), "launches": launches, "now": AT}
+
+
+@pytest.fixture
+def watched(made: Made) -> tuple[Made, dict[str, Any]]:
+    """A host on which the watch is installed, and its plan."""
+    mine = plan()
+    installed.change(made, mine, given(mine))
+    return made, mine
