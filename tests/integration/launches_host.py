@@ -5,12 +5,9 @@ What `watch launches` runs is put there by hand, as an enforcing run does it: co
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,30 +20,13 @@ PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "module_utils"))
 
 from proscribe import plan as plans
-from proscribe.watch import files
+from proscribe.audit_program import installable
+from proscribe.stream import packed_watch
+from proscribe.watch import files, units
+from proscribe.watch.journal import JOURNAL
+from proscribe.watch_text import WATCH_TEXT
 
-CODE = "/opt/proscribe-code"
-PROGRAM = "/usr/libexec/proscribe/watch"
 UNIT = "proscribe-launches"
-JOURNAL = "/var/lib/proscribe/journal.jsonl"
-STARTER = f"""\
-#!/usr/bin/python3 -IS
-import sys
-sys.path.insert(0, "{CODE}")
-from proscribe.host import Host
-if sys.argv[1] == "status":
-    from proscribe.watch.launches import status
-    print(status(Host()))
-else:
-    from proscribe.watch.launches import main
-    main(Host())
-"""
-SERVICE = f"""\
-[Service]
-ExecStart={PROGRAM} launches
-Restart=always
-UMask=0077
-"""
 NOTICE = "Viber is not permitted here; ask the IT service desk."
 # A real restricted program at a path of root's, a portable one in a home with its app around it, and innocent ones.
 SETUP = """\
@@ -108,26 +88,30 @@ def plan(exceptions: Sequence[Mapping[str, Any]] = (), mode: str = "enforce") ->
 
 
 def install(host: Machine, made: Mapping[str, Any]) -> None:
-    """Have the daemon run on a host, by a plan."""
+    """Have the daemon run on a host, by a plan. The timer is not there: nothing else ends a program."""
     host.run("sh", "-c", SETUP)
-    host.run("mkdir", "-p", CODE, "/usr/libexec/proscribe")
-    _unpack(host)
-    _write(host, PROGRAM, STARTER, "755")
-    _write(host, f"/etc/systemd/system/{UNIT}.service", SERVICE, "644")
+    host.run("mkdir", "-p", "-m", "700", files.PLANS, "/usr/libexec/proscribe")
+    _write(host, files.PROGRAM, f"#!/usr/bin/python3{installable(WATCH_TEXT)}", "700")
+    subprocess.run(
+        ["podman", "exec", "--interactive", host.name, "sh", "-c", f"umask 077; cat >{files.CODE}"],
+        input=packed_watch(),
+        capture_output=True,
+        check=True,
+    )
+    _write(host, f"/etc/systemd/system/{units.LAUNCHES}", units.texts(300, True)[units.LAUNCHES], "644")
     write_plan(host, made)
     host.run("systemctl", "daemon-reload")
-    host.run("systemctl", "restart", UNIT)
+    host.run("systemctl", "restart", units.LAUNCHES)
     until(lambda: "noticed by" in status(host))
-    until(lambda: len(pids(host)) == 2)  # the verifier is there, and has been for what is restricted
+    until(lambda: len(pids(host)) == 2)  # the verifier is there, and says what is restricted
 
 
 def write_plan(host: Machine, made: Mapping[str, Any]) -> None:
     """Put a plan in effect; the settings come last."""
     text = plans.canonical(made)
     path = files.plan_file(made["digest"])
-    hashes = {path: hashlib.sha256(text.encode()).hexdigest()}
+    hashes = {path: files.hash_of(text.encode()), files.CODE: files.hash_of(packed_watch())}
     settings = files.Settings("release", 300, 1209600, True, made["digest"], (), hashes)
-    host.run("mkdir", "-p", "-m", "700", files.PLANS)
     _write(host, path, text, "600")
     _write(host, files.SETTINGS, files.settings_text(settings), "600")
 
@@ -136,25 +120,9 @@ def _write(host: Machine, path: str, text: str, mode: str) -> None:
     host.run("sh", "-c", f"umask 077; cat >{path}.new && chmod {mode} {path}.new && mv {path}.new {path}", stdin=text)
 
 
-def _unpack(host: Machine) -> None:
-    """The observing and the enforcing code. Python compiles it on first use, as the watch's own program caches it."""
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w") as archive:
-        archive.add(PROJECT / "module_utils/proscribe", "proscribe", filter=_host_side)
-    argv = ["podman", "--runtime", "runc", "exec", "--interactive", host.name, "tar", "-x", "-C", CODE]
-    subprocess.run(argv, input=made.getvalue(), capture_output=True, check=True)
-    host.run("python3", "-m", "compileall", "-q", CODE)
-
-
-def _host_side(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    room = entry.name.split("/")[1:2]
-    others = {"cli", "compile", "custody", "report", "rollout", "schedule", "sweep", "reply", "__pycache__"}
-    return None if others.intersection(room) or entry.name.endswith(".pyc") else entry
-
-
 def status(host: Machine) -> str:
     """What the daemon says of itself."""
-    return host.run(PROGRAM, "status", check=False)
+    return host.run(files.PROGRAM, "status", check=False)
 
 
 def pids(host: Machine) -> list[int]:
