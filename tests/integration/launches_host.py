@@ -7,18 +7,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from machines import Machine
 from patience import until
-
-PROJECT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(PROJECT / "module_utils"))
-
 from proscribe import plan as plans
 from proscribe.audit_program import installable
 from proscribe.stream import packed_watch
@@ -26,7 +20,7 @@ from proscribe.watch import files, units
 from proscribe.watch.journal import JOURNAL
 from proscribe.watch_text import WATCH_TEXT
 
-UNIT = "proscribe-launches"
+UNIT = units.LAUNCHES.partition(".")[0]
 NOTICE = "Viber is not permitted here; ask the IT service desk."
 # A real restricted program at a path of root's, a portable one in a home with its app around it, and innocent ones.
 SETUP = """\
@@ -58,15 +52,16 @@ print(json.dumps(found))
 """
 # Starts a program so many times a second for some seconds, and prints how many starts there were.
 BURST = """\
-import os, signal, sys, time
-exe, rate, seconds, uid = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
+import os, resource, signal, sys, time
+exe, rate, seconds, uid, wait = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
+resource.setrlimit(resource.RLIMIT_NPROC, (300, 300))
 os.setgroups([]); os.setgid(uid); os.setuid(uid)
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 began, number = time.monotonic(), 0
 while (now := time.monotonic()) < began + seconds:
     if number < (now - began) * rate:
         try:
-            os.posix_spawn(exe, [exe, "0"], {})
+            os.posix_spawn(exe, [exe, wait], {})
             number += 1
         except OSError:
             time.sleep(0.001)
@@ -161,10 +156,12 @@ def starts(host: Machine, exe: str, uid: int, number: int, patience: float = 5.0
     return [(code, seconds) for code, seconds in json.loads(said)]
 
 
-def burst(host: Machine, exe: str, rate: int, seconds: float, uid: int) -> tuple[int, float]:
-    """So many starts a second: how many there were, and which share of a processor the daemon used."""
+def burst(host: Machine, exe: str, rate: int, seconds: float, uid: int, wait: str = "0") -> tuple[int, float]:
+    """So many starts a second of a program that stays for `wait` seconds, as far as its user may have processes: how
+    many there were, and which share of a processor the daemon used.
+    """
     before, began = processor_time(host), time.monotonic()
-    number = int(host.run("python3", "-IS", "-c", BURST, exe, str(rate), str(seconds), str(uid)))
+    number = int(host.run("python3", "-IS", "-c", BURST, exe, str(rate), str(seconds), str(uid), wait))
     return number, (processor_time(host) - before) / (time.monotonic() - began)
 
 

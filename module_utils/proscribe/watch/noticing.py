@@ -11,6 +11,7 @@ Nothing that a user starts, mounts or names can end it: what the kernel reports 
 
 from __future__ import annotations
 
+import _signal  # `signal` is this one with enumerations
 import _socket  # see proc_events.py
 import marshal
 import os
@@ -518,6 +519,16 @@ def user_of(pid: int) -> int | None:
         return None
 
 
+def _ended(number: int, frame: object) -> None:
+    raise SystemExit(0)
+
+
 def run(command: Sequence[str]) -> None:
-    """Notice starts, for ever. `command` starts the same program once more, which then is the verifier."""
-    Noticing(command).run()
+    """Notice starts until TERM. `command` starts the same program once more, which then is the verifier."""
+    _signal.signal(_signal.SIGTERM, _ended)
+    try:
+        Noticing(command).run()
+    finally:
+        for path in (STATE, f"{STATE}.new"):
+            if os.path.lexists(path):
+                os.unlink(path)

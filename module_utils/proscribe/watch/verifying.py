@@ -44,6 +44,7 @@ class Verifying:
         self.read_at = -RELOADED
         self.endings = Endings()
         self.attempts = Attempts(self._write)
+        self.written_at = -RELOADED
         self.notified: dict[tuple[str, str], float] = {}
         self.notifiers: dict[int, float] = {}
 
@@ -140,6 +141,13 @@ class Verifying:
     def _write(self, rule: str, program: str, user: str, times: int) -> None:
         journal.append(self.host, "ended", rule=rule, program=program, user=user, times=times)
 
+    def _write_down(self, now: float, event: str, **fields: str) -> None:
+        """Have a line in the journal, once in a while: a start a millisecond may find the same."""
+        if now >= self.written_at + RELOADED:
+            self.written_at = now
+            with contextlib.suppress(ControlError):
+                journal.append(self.host, event, **fields)
+
     # -- the user
 
     def _notify(self, running: Running, program: str, now: float) -> None:
@@ -190,13 +198,11 @@ class Verifying:
         found: dict[str, Any]
         try:
             found = {"sets": self.sets(now)} if request[0] == "sets" else self.starts(request[1], now)
-        except files.Damaged as damaged:  # what is not what was installed is not run by
-            with contextlib.suppress(ControlError):
-                journal.append(self.host, "damaged", file=damaged.file)
+        except files.Damaged as damaged:  # by what is not what was installed, nothing is ended
+            self._write_down(now, "damaged", file=damaged.file)
             found = {}
         except (ControlError, Unseen) as error:
-            with contextlib.suppress(ControlError):
-                journal.append(self.host, "failed", control="apps", message=str(error))
+            self._write_down(now, "failed", control="apps", message=str(error))
             found = {}
         used = os.times()
         return {**found, "used": used.user + used.system + used.children_user + used.children_system}
