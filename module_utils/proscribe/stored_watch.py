@@ -1,4 +1,4 @@
-"""The program of the watch on a host (docs/watch.md): it loads the code that a run left there, and has that do the work.
+"""The program of the watch on a host (docs/watch.md): it loads the code that a run left there, and runs that.
 
 An enforcing run installs it behind the texts of loader.py and hashing.py (watch_text.py is all three, derived). Code
 that is not what was installed, by its hash, is not run; that is written into the journal, and is this process's error.
@@ -22,6 +22,7 @@ from .loader import Modules, opened
 WATCH = "@WATCH@"  # watch.files.PLACE; derived/watch_text.py fills it in
 HASH = 64  # hexadecimal digits, which a cached file begins with
 LARGEST = 16 * 1024 * 1024  # bytes
+LINE = 4096  # bytes of a line of the journal, at most
 PATIENCE = 5  # seconds in which a run that installs it anew is expected to have done so
 PATHS = "/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -63,12 +64,15 @@ def modules() -> Modules:
 
 
 def damaged(name: str) -> NoReturn:
-    """Write down that a file is not what was installed, without the code that would do it, and end."""
+    """Write down that a file is not what was installed, once, without the code that would do it, and end."""
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    line = json.dumps({"at": at, "event": "damaged", "file": f"{WATCH}/{name}"})
+    event = json.dumps({"event": "damaged", "file": f"{WATCH}/{name}"})[1:]
     with contextlib.suppress(OSError):
-        flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
-        os.write(os.open(f"{WATCH}/../journal.jsonl", flags), f"{line}\n".encode())
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        journal = os.open(f"{WATCH}/../journal.jsonl", flags, 0o600)
+        end = os.pread(journal, LINE, max(0, os.fstat(journal).st_size - LINE))
+        if not end.endswith(f"{event}\n".encode()):
+            os.write(journal, f'{{"at": "{at}", {event}\n'.encode())
     sys.exit(f"{WATCH}/{name} is not what was installed: nothing was run; the next run of the controller repairs it")
 
 

@@ -34,7 +34,7 @@ def main(words: Sequence[str], by: str, marshalled: Callable[[], bytes | None]) 
         if list(words) == ["observe"]:
             return _observe(host, known, marshalled)
         if list(words) == ["launches"]:
-            from .watch import launches
+            from .watch import launches  # type: ignore[attr-defined, unused-ignore] # where the daemon is installed
 
             launches.main(host)
             return 0
@@ -50,8 +50,10 @@ def main(words: Sequence[str], by: str, marshalled: Callable[[], bytes | None]) 
             print(status(host, known), end="")
             return 0
     except files.Damaged as damaged:
-        with contextlib.suppress(ControlError):
-            journal.append(host, "damaged", file=damaged.file)
+        with contextlib.suppress(ControlError, Unseen):
+            last = journal.read(host)[0][-1:]
+            if not last or (last[0]["event"], last[0].get("file")) != ("damaged", damaged.file):  # once
+                journal.append(host, "damaged", file=damaged.file)
         print(
             f"proscribe-watch: {damaged}: nothing was run; the next run of the controller repairs it", file=sys.stderr
         )

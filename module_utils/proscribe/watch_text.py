@@ -63,6 +63,7 @@ from importlib._bootstrap_external import MAGIC_NUMBER
 WATCH = "/var/lib/proscribe/watch"
 HASH = 64
 LARGEST = 16 * 1024 * 1024
+LINE = 4096
 PATIENCE = 5
 PATHS = "/usr/sbin:/usr/bin:/sbin:/bin"
 def content_of(name):
@@ -91,10 +92,13 @@ def modules():
     return Modules({}, json.loads(lzma.decompress(packed)))
 def damaged(name):
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    line = json.dumps({"at": at, "event": "damaged", "file": f"{WATCH}/{name}"})
+    event = json.dumps({"event": "damaged", "file": f"{WATCH}/{name}"})[1:]
     with contextlib.suppress(OSError):
-        flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
-        os.write(os.open(f"{WATCH}/../journal.jsonl", flags), f"{line}\n".encode())
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        journal = os.open(f"{WATCH}/../journal.jsonl", flags, 0o600)
+        end = os.pread(journal, LINE, max(0, os.fstat(journal).st_size - LINE))
+        if not end.endswith(f"{event}\n".encode()):
+            os.write(journal, f'{{"at": "{at}", {event}\n'.encode())
     sys.exit(f"{WATCH}/{name} is not what was installed: nothing was run; the next run of the controller repairs it")
 def loaded():
     for last in (False, True):

@@ -89,8 +89,8 @@ def test_ten_ways_of_tampering_are_closed_within_two_intervals(machine: Schedule
     stored = machine.json(files.RECORD)
     assert stored["state"] in ("repaired", "compliant")
     machine.proscribe("audit")
-    told = machine.record()["watch"]
-    wechat = next(one for one in told["incidents"] if one["rule"] == "apps/wechat")
+    account = machine.record()["watch"]
+    wechat = next(one for one in account["incidents"] if one["rule"] == "apps/wechat")
     assert (wechat["times"], wechat["corrected"]) == (1, 1)
 
 

@@ -165,7 +165,7 @@ def state(host: Host) -> dict[str, Any]:
     except (Damaged, Unseen):
         return {}
     types: Mapping[str, Any] = {"last": is_stamp, "plan": _is_text, "drifted": _are_texts, "failed": _are_texts}
-    types = {**types, "told": _are_texts}
+    types = {**types, "reported": _are_texts}
     return {key: given[key] for key, fits in types.items() if key in given and fits(given[key])}
 
 

@@ -31,6 +31,7 @@ SYSTEMD_RUNS = "/run/systemd/system"  # sd_booted(3)
 BEFORE_OURS = ("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient")
 BESIDE_OURS = ("/etc/systemd/system", "/run/systemd/system")
 HEAD = " -ISXutf8\n"  # of the program, behind its interpreter
+RUNNING = ("/run/proscribe-launches", "/run/proscribe-launches.new")  # what the daemon says of itself
 PULL = "/usr/libexec/proscribe/pull"  # the program of a host's own scheduled runs
 TIMEOUT = 120  # seconds for a call of systemctl
 
@@ -41,8 +42,8 @@ def observe(host: Host, plan: Mapping[str, Any], controller: Mapping[str, Any] |
     """
     if not host.privileged:
         raise Unseen("what keeps this host in line can only be read by root")
-    wanted = plan.get("watch")
-    if wanted is None:
+    desired = plan.get("watch")
+    if desired is None:
         left = Finding("file", files.PLACE, detail="the plan has no watch, and the host still has one")
         return [Verdict(WATCHER, NONCOMPLIANT, (left,), drifted=True)]
     if host.stat(SYSTEMD_RUNS) is None:
@@ -75,10 +76,10 @@ def _wrong(
     host: Host, plan: Mapping[str, Any], known: files.Settings, controller: Mapping[str, Any] | None
 ) -> Iterator[Finding]:
     """What is wrong with an installed watch."""
-    wanted = plan["watch"]
+    desired = plan["watch"]
     if plan["digest"] not in known.plans():
         yield Finding("plan", known.plan, detail="it holds another plan")
-    if (known.every, known.max_age) != (wanted["every"], wanted["max_age"]):
+    if (known.every, known.max_age) != (desired["every"], desired["max_age"]):
         yield Finding("file", files.SETTINGS, detail="it has other intervals than the plan")
     launches = known.launches
     if controller:
@@ -289,7 +290,7 @@ def lift(host: Host) -> Changes:
     names = [units.TIMER, units.LAUNCHES, units.SERVICE]
     there = [name for name in names if _traces_of_unit(host, name)]
     actions = _stopping(host, there)
-    loose = [files.COMMAND, files.PROGRAM, journal.JOURNAL, journal.OLDER_JOURNAL]
+    loose = [files.COMMAND, files.PROGRAM, journal.JOURNAL, journal.OLDER_JOURNAL, *RUNNING]
     if host.stat(files.PLACE) and host.stat(PULL) is None:  # whose record it is too
         loose.append(files.RECORD)
     inside = [f"{folder}/{name}" for folder in (files.CACHE, files.PLANS) for name in host.list(folder)]

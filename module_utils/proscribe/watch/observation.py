@@ -41,7 +41,7 @@ class Observation:
     def __init__(self, host: Host, known: files.Settings, operations: Operations) -> None:
         self.host, self.known, self.operations = host, known, operations
         self.before = files.state(host)
-        self.told: list[str] = []  # what is wrong and need not be written down again
+        self.reported: list[str] = []  # what is wrong and need not be written down again
 
     def run(self, plan: Plan) -> dict[str, Any]:
         """Observe and correct; the record. Raises ValueError for an unusable plan."""
@@ -66,8 +66,8 @@ class Observation:
                 self._journal("corrected", rules=corrected)
             record = mark_repaired(record, after)
             wrong = [rule for rule in wrong if rule in still]
-        told = [f"{name}: {message}"[:MOST_FAILURES] for name, message in failed.items()]
-        self._store(record, digest, wrong, told)
+        reported = [f"{name}: {message}"[:MOST_FAILURES] for name, message in failed.items()]
+        self._store(record, digest, wrong, reported)
         return record
 
     def _note_time(self) -> None:
@@ -91,8 +91,8 @@ class Observation:
 
     def _fresh(self, what: str) -> bool:
         """Whether something that is so was not so the last time."""
-        self.told.append(what)
-        return what not in self.before.get("told", ())
+        self.reported.append(what)
+        return what not in self.before.get("reported", ())
 
     def _journal(self, event: str, **fields: Any) -> None:
         with contextlib.suppress(ControlError):  # a full disk does not keep a host from being corrected
@@ -111,7 +111,13 @@ class Observation:
         return failed
 
     def _store(self, record: Mapping[str, Any], digest: str, wrong: list[str], failed: list[str]) -> None:
-        given = {"last": stamp(time.time()), "plan": digest, "drifted": wrong, "failed": failed, "told": self.told}
+        given = {
+            "last": stamp(time.time()),
+            "plan": digest,
+            "drifted": wrong,
+            "failed": failed,
+            "reported": self.reported,
+        }
         for path, content in ((files.STATE, given), (files.RECORD, record)):
             with contextlib.suppress(ControlError):
                 self.host.write(path, json.dumps(content, separators=(",", ":")), 0o600)

@@ -28,6 +28,10 @@ def _lines(host: Host, known: files.Settings) -> Iterator[str]:
     yield launches(host)
     if known.chain:
         yield f"other plans take effect {', '.join(at for at, _ in known.chain)}"
+    if known.launches:
+        from . import launches  # type: ignore[attr-defined, unused-ignore] # where the daemon is installed
+
+        yield str(launches.status(host))
     if "frozen" in seen:
         pause = seen["frozen"]
         yield f"frozen until {pause['until']} by {pause['by']}: {pause['reason']}"

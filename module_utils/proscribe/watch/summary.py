@@ -32,7 +32,7 @@ def summary(host: Host, plan: Mapping[str, Any]) -> dict[str, Any]:
         lines, left_out = journal.read(host)
     except ControlError:
         lines, left_out = [], 1
-    told = _incidents(lines)
+    incidents = _incidents(lines)
     ended = _ended(lines)
     pause = frozen.active(host)
     return {
@@ -42,9 +42,9 @@ def summary(host: Host, plan: Mapping[str, Any]) -> dict[str, Any]:
         "last": files.state(host).get("last"),
         "since": lines[0]["at"] if lines else None,
         **({"frozen": pause} if pause else {}),
-        "incidents": told[-MOST:],
+        "incidents": incidents[-MOST:],
         "ended": ended[-MOST:],
-        "left_out": left_out + len(told[:-MOST]) + len(ended[:-MOST]),
+        "left_out": left_out + len(incidents[:-MOST]) + len(ended[:-MOST]),
     }
 
 

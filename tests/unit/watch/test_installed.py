@@ -189,13 +189,13 @@ class TestRemoval:
             made.write(path, "{}")
         installed.change(made, mine, {}, lift_it=True)
         assert tree(made) == before
-        stopped = [text for text in made.asked if text.startswith("systemctl stop")]
+        stopped = [text for text in made.ran if text.startswith("systemctl stop")]
         assert stopped == [f"systemctl stop {unit}" for unit in (units.TIMER, units.LAUNCHES, units.SERVICE)]
 
     def test_a_host_without_a_watch_is_not_touched(self, made: Made) -> None:
         before = tree(made)
         assert installed.change(made, plan(), {}, lift_it=True)["actions"] == []
-        assert tree(made) == before and made.asked == []
+        assert tree(made) == before and made.ran == []
 
     def test_the_record_of_a_host_that_pulls_stays(self, watched: Watched) -> None:
         host, mine = watched

@@ -48,7 +48,7 @@ class Ban:
         return {}
 
 
-def look(host: Made, ban: Ban, cached: Callable[[str], Any] = lambda _: None) -> dict[str, Any]:
+def observe_once(host: Made, ban: Ban, cached: Callable[[str], Any] = lambda _: None) -> dict[str, Any]:
     """One observation, and the record that it stored."""
     known = files.settings(host)
     assert known
@@ -62,7 +62,7 @@ def events(host: Made) -> list[str]:
 
 def test_a_host_in_line_writes_its_record_and_nothing_in_the_journal(watched: Watched) -> None:
     host, _ = watched
-    assert look(host, Ban())["state"] == "compliant"
+    assert observe_once(host, Ban())["state"] == "compliant"
     assert events(host) == []
     assert files.state(host)["last"] <= stamp(time.time())
 
@@ -70,7 +70,7 @@ def test_a_host_in_line_writes_its_record_and_nothing_in_the_journal(watched: Wa
 def test_what_drifted_is_corrected_and_written_down_with_who_was_there(watched: Watched) -> None:
     host, _ = watched
     ban = Ban("dns/wechat", "apps/wechat")
-    record = look(host, ban)
+    record = observe_once(host, ban)
     assert ban.changed == ["apps", "dns"]
     assert (record["state"], [rule["state"] for rule in record["rules"]]) == ("repaired", ["repaired", "repaired"])
     drift, corrected = journal.read(host)[0]
@@ -83,15 +83,15 @@ def test_what_cannot_be_corrected_is_tried_each_time_and_told_once(watched: Watc
     ban = Ban("dns/wechat", "apps/wechat")
     ban.refuses["dns"] = "the disk is full"
     for _ in range(3):
-        record = look(host, ban)
+        record = observe_once(host, ban)
     assert ban.changed == ["apps", "dns", "dns", "dns"]
     assert record["state"] == "noncompliant"
     assert events(host) == ["drift", "failed", "corrected"]
     del ban.refuses["dns"]
-    look(host, ban)
+    observe_once(host, ban)
     assert events(host) == ["drift", "failed", "corrected", "corrected"]
     ban.broken = {"dns/wechat"}
-    look(host, ban)
+    observe_once(host, ban)
     assert events(host)[-2:] == ["drift", "corrected"], "it drifted anew"
 
 
@@ -99,7 +99,7 @@ def test_a_broken_watcher_is_written_down_once_and_not_corrected(watched: Watche
     host, _ = watched
     ban = Ban("watch/watcher")
     for _ in range(2):
-        look(host, ban)
+        observe_once(host, ban)
     assert ban.changed == [] and events(host) == ["damaged"]
 
 
@@ -107,10 +107,10 @@ def test_while_frozen_drift_is_written_down_and_left(watched: Watched) -> None:
     host, _ = watched
     frozen.freeze(host, "2h", "a printer", "root")
     ban = Ban("dns/wechat")
-    look(host, ban)
+    observe_once(host, ban)
     assert ban.changed == [] and events(host) == ["frozen", "drift"]
     frozen.thaw(host)
-    look(host, ban)
+    observe_once(host, ban)
     assert ban.changed == ["dns"] and events(host) == ["frozen", "drift", "thawed", "corrected"]
 
 
@@ -125,16 +125,16 @@ def test_a_journal_that_cannot_be_written_keeps_no_host_from_being_corrected(
     monkeypatch.setattr(journal, "append", full)
     monkeypatch.setattr(host, "write", full)
     ban = Ban("dns/wechat")
-    look(host, ban)
+    observe_once(host, ban)
     assert ban.broken == set()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, '{"drifted": 5, "told": [1], "last": "x", "plan": {}}'])
+@pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, '{"drifted": 5, "reported": [1], "last": "x", "plan": {}}'])
 def test_a_broken_state_of_the_last_time_is_as_none(watched: Watched, text: str) -> None:
     host, _ = watched
     host.write(files.STATE, text)
     assert files.state(host) == {}
-    look(host, Ban("dns/wechat"))
+    observe_once(host, Ban("dns/wechat"))
     assert events(host) == ["drift", "corrected"]
 
 
@@ -157,11 +157,11 @@ class TestTime:
         self, made: Made, plans: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         ban = Ban()
-        look(made, ban)
+        observe_once(made, ban)
         with monkeypatch.context() as patched:
             self.at(patched, 61)
-            look(made, ban)
-            look(made, ban)
+            observe_once(made, ban)
+            observe_once(made, ban)
         assert ban.plans == [plans[0]["digest"], plans[1]["digest"], plans[1]["digest"]]
         assert [(line["event"], line["plan"]) for line in journal.read(made)[0]] == [("plan", plans[1]["digest"])]
 
@@ -172,7 +172,7 @@ class TestTime:
         for seconds in (3600, -3600, -7200):
             with monkeypatch.context() as patched:
                 self.at(patched, seconds)
-                look(made, ban)
+                observe_once(made, ban)
         assert ban.plans == [plans[1]["digest"]] * 3
         clocks = [line for line in journal.read(made)[0] if line["event"] == "clock"]
         assert [round(line["back"], -2) for line in clocks] == [7200], "once, and as far as it was"
@@ -183,14 +183,14 @@ class TestTime:
         made.write(files.plan_file(plans[1]["digest"]), json.dumps(plans[1] | {"controls": {"x": 1}}), 0o600)
         self.at(monkeypatch, 61)
         with pytest.raises(files.Damaged):
-            look(made, Ban())
+            observe_once(made, Ban())
 
     def test_a_plan_that_nobody_renews_is_enforced_still_and_told(self, watched: Watched) -> None:
         host, _ = watched
         host.write(files.RENEWED, f"{self.PAST}\n", 0o600)
         ban = Ban("dns/wechat")
         for _ in range(2):
-            look(host, ban)
+            observe_once(host, ban)
         assert ban.changed == ["dns"] and events(host) == ["stale", "drift", "corrected"]
 
     def test_a_run_brings_the_true_time_to_a_host_that_saw_the_future(self, watched: Watched) -> None:

@@ -21,12 +21,12 @@ class Made(Host):
 
     def __init__(self, root: str) -> None:
         super().__init__(root, self.answer)
-        self.asked: list[str] = []
+        self.ran: list[str] = []
         self.stopped: set[str] = set()
 
     def answer(self, argv: Sequence[str], **_: Any) -> Result:
         """What systemctl would say; it enables and disables by links, as it does."""
-        self.asked.append(" ".join(argv))
+        self.ran.append(" ".join(argv))
         verb, names = argv[1], [word for word in argv[2:] if not word.startswith("-")]
         if verb == "is-active":
             down = [name in self.stopped or self.stat(f"{units.FOLDER}/{name}") is None for name in names]

@@ -1,0 +1,115 @@
+"""The program as it lies on a host: it runs the code that was installed, and no other."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from proscribe.stream import packed_watch
+from proscribe.watch import files, journal
+from proscribe.watch_text import WATCH_TEXT
+from watch_host import ROOT
+
+pytestmark = ROOT
+
+
+class Installed:
+    """The program with its code, in a directory of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.place = root / "state/watch"
+        (self.place / "cache").mkdir(parents=True)
+        self.code = self.place / "code"
+        self.code.write_bytes(packed_watch())
+        self.program = root / "watch"
+        text = WATCH_TEXT.replace(files.PLACE, str(self.place)).replace("PATIENCE = 5", "PATIENCE = 0")
+        self.program.write_text(text)
+        named = {f"{self.place}/code": files.hash_of(self.code.read_bytes())}
+        self.settings = self.place / "settings.json"
+        self.settings.write_text(json.dumps({"files": named}))
+        for path in (root, root / "state", self.place, self.place / "cache"):
+            path.chmod(0o755)
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-IS", self.program, *words], capture_output=True, text=True, timeout=600
+        )
+
+    def events(self) -> list[dict[str, object] | None]:
+        path = self.place.parent / journal.NAME
+        return [journal.parsed(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Installed:
+    return Installed(tmp_path)
+
+
+# The code asks this very machine, where nothing is installed: that it answers so shows that it ran.
+@pytest.mark.skipif(os.path.exists(files.PLACE), reason="this machine has a watch of its own")
+def test_the_code_that_was_installed_is_run(installed: Installed) -> None:
+    done = installed.run("status")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the watch is not installed" in done.stderr
+    assert installed.events() == []
+
+
+def test_of_other_words_it_says_which_there_are(installed: Installed) -> None:
+    done = installed.run("dance")
+    assert done.returncode in (1, 2) and "proscribe-watch" in done.stderr
+
+
+def damage(installed: Installed, how: str) -> None:
+    if how == "a byte more":
+        installed.code.write_bytes(installed.code.read_bytes() + b"x")
+    elif how == "empty":
+        installed.code.write_bytes(b"")
+    elif how == "gone":
+        installed.code.unlink()
+    elif how == "a link":
+        installed.code.rename(installed.place / "elsewhere")
+        installed.code.symlink_to(installed.place / "elsewhere")
+    elif how == "a pipe":
+        installed.code.unlink()
+        os.mkfifo(installed.code)
+    elif how == "others can write it":
+        installed.code.chmod(0o666)
+    elif how == "others can write its directory":
+        installed.place.chmod(0o777)
+    elif how == "of another's":
+        os.chown(installed.code, 65534, 0)
+    elif how == "no settings":
+        installed.settings.unlink()
+    elif how == "settings without end":
+        installed.settings.write_text("[" * 1_000_000)
+    elif how == "other settings":
+        installed.settings.write_text('{"files": 5}')
+
+
+HOW = ["a byte more", "empty", "gone", "a link", "a pipe", "others can write it", "others can write its directory"]
+HOW += ["of another's", "no settings", "settings without end", "other settings"]
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_what_is_not_what_was_installed_is_not_run_and_written_down_once(installed: Installed, how: str) -> None:
+    damage(installed, how)
+    for _ in range(2):
+        done = installed.run("status")
+        assert done.returncode == 1
+        assert "is not what was installed: nothing was run" in done.stderr
+    (event,) = installed.events()
+    assert event and (event["event"], event["file"]) == ("damaged", f"{installed.place}/code")
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 64, b"0" * 64 + b"nonsense", b"\xff" * 100])
+@pytest.mark.skipif(os.path.exists(files.PLACE), reason="this machine has a watch of its own")
+def test_a_broken_cache_only_costs_time(installed: Installed, content: bytes) -> None:
+    from importlib._bootstrap_external import MAGIC_NUMBER
+
+    named = files.hash_of(installed.code.read_bytes())
+    (installed.place / f"cache/{named}-{MAGIC_NUMBER.hex()}").write_bytes(content)
+    assert "the watch is not installed" in installed.run("status").stderr
