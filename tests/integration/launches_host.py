@@ -21,7 +21,7 @@ from proscribe.watch.journal import JOURNAL
 from proscribe.watch_text import WATCH_TEXT
 
 UNIT = units.LAUNCHES.partition(".")[0]
-NOTICE = "Viber is not permitted here; ask the IT service desk."
+NOTIFICATION = "Viber is not permitted here; ask the IT service desk."
 # A real restricted program at a path of root's, a portable one in a home with its app around it, and innocent ones.
 SETUP = """\
 set -eu
@@ -77,7 +77,7 @@ def plan(exceptions: Sequence[Mapping[str, Any]] = (), mode: str = "enforce") ->
     viber["paths"] = ["/opt/viber", "~/viber"]
     if exceptions:
         viber["exceptions"] = [dict(one) for one in exceptions]
-    settings = {"user_notice": NOTICE, "grace": 5, "quarantine_keep": 0, "exec_control": "off", "full_scan_every": 7}
+    settings = {"user_notice": NOTIFICATION, "grace": 5, "quarantine_keep": 0, "exec_control": "off", "full_scan_every": 7}
     apps = {"mode": "enforce", "services": {"viber": viber}, "settings": settings}
     return plans.sealed({"schema": plans.SCHEMA, "contact": "x", "browsers": [], "controls": {"apps": apps}})
 

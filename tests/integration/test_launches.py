@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import launches_host as launches
 import pytest
 from conftest import require_root, require_tool
-from launches_host import NOTICE, UNIT
+from launches_host import NOTIFICATION, UNIT
 from machines import TOOLS, Machine, booted, image
 from patience import BUSY, until
 from proscribe.watch import files
@@ -68,7 +68,7 @@ def staying(host: Machine, uid: int, *programs: str) -> list[int]:
 
 
 def there(host: Machine, pids: Sequence[int]) -> list[int]:
-    return [pid for pid in pids if host.there(f"/proc/{pid}/exe") and host.run("readlink", f"/proc/{pid}/exe")]
+    return [pid for pid in pids if host.run("readlink", f"/proc/{pid}/exe", check=False)]
 
 
 def is_ended(host: Machine, exe: str = ROOTS, uid: int = FRIDA) -> bool:
@@ -107,8 +107,8 @@ def test_programs_of_the_same_name_and_those_of_a_waiver_stay(host: Machine) -> 
 def test_the_users_own_terminal_shows_why(host: Machine) -> None:
     host.run("systemctl", "restart", UNIT)  # once a minute, for a user and a program
     until(lambda: "noticed by" in launches.status(host))
-    said = host.run("python3", "-IS", "-c", ON_A_TERMINAL, ROOTS, str(FRIDA), NOTICE)
-    assert f"proscribe: {NOTICE}" in said
+    said = host.run("python3", "-IS", "-c", ON_A_TERMINAL, ROOTS, str(FRIDA), NOTIFICATION)
+    assert f"proscribe: {NOTIFICATION}" in said
 
 
 def test_a_program_with_a_view_of_the_disk_of_its_own_is_ended_too(host: Machine) -> None:

@@ -80,7 +80,7 @@ class Restricted:
         verified = Verified([], [], [])
         by_user: dict[int, list[Process]] = {}
         for process in processes:
-            known = self._at_first_sight(process)
+            known = self._by_the_kernel_alone(process)
             if known is None:
                 by_user.setdefault(self.host.user_of(process), []).append(process)
             else:
@@ -95,7 +95,7 @@ class Restricted:
             verified.unclear.extend(one.pid for one in by_user[uid] if why and one.pid not in seen)
         return verified
 
-    def _at_first_sight(self, process: Process) -> list[Running] | None:
+    def _by_the_kernel_alone(self, process: Process) -> list[Running] | None:
         """What a process is by what the kernel alone says of it; None where that is not enough."""
         self.host.asks_roots = False
         try:
@@ -214,8 +214,8 @@ def sets(host: Host, sections: Sequence[Mapping[str, Any]], restricted: Restrict
         parts.update(names.programs, names.marked)
         stems.update(names.stems)
         for path in desired.paths:
-            telling = [part for part in path.split("/") if part and part not in COMMON and part != "~"]
-            parts.update(telling[-1:])
+            particular = [part for part in path.split("/") if part and part not in COMMON and part != "~"]
+            parts.update(particular[-1:])
             exact.add(path)
         for manager, index in desired.packages.items():
             if manager in NIX:

@@ -121,7 +121,7 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Quiet, socket.sock
     os.close(one.inotify.descriptor)
 
 
-def asked(channel: socket.socket) -> Any:
+def requested(channel: socket.socket) -> Any:
     size = int.from_bytes(channel.recv(4), "little")
     return marshal.loads(channel.recv(size))
 
@@ -148,7 +148,7 @@ def program(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 def read_sets(one: Quiet, channel: socket.socket, tmp_path: Path) -> None:
     """The daemon has what is restricted."""
     one.step(0)
-    assert asked(channel) == ("sets",)
+    assert requested(channel) == ("sets",)
     answers(channel, sets={**SETS, "files": [str(tmp_path / "settings.json")]})
     one.step(1)
     assert one.prefilter is not None
@@ -159,14 +159,14 @@ def test_the_first_thing_is_to_read_what_is_restricted_and_the_next_to_scan(daem
     read_sets(one, channel, tmp_path)
     one.step(0)
     path = str(tmp_path / NAME)
-    assert asked(channel) == ("starts", [(program.pid, path[-noticing.LONGEST :], (path, os.getuid()))])
+    assert requested(channel) == ("starts", [(program.pid, path[-noticing.LONGEST :], (path, os.getuid()))])
 
 
 def test_an_innocent_one_is_verified_once_and_again_after_a_change_of_the_plan(daemon, program, tmp_path: Path) -> None:
     one, channel = daemon
     read_sets(one, channel, tmp_path)
     one.step(0)
-    _, starts = asked(channel)
+    _, starts = requested(channel)
     answers(channel, innocent=[key for _, _, key in starts])
     one.step(1)
     one.of_process(program.pid, noticing.time.monotonic())
