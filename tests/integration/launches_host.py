@@ -16,7 +16,7 @@ from patience import until
 from proscribe import plan as plans
 from proscribe.audit_program import installable
 from proscribe.stream import packed_watch
-from proscribe.watch import files, units
+from proscribe.watch import files, noticing, units
 from proscribe.watch.journal import JOURNAL
 from proscribe.watch_text import WATCH_TEXT
 
@@ -77,7 +77,13 @@ def plan(exceptions: Sequence[Mapping[str, Any]] = (), mode: str = "enforce") ->
     viber["paths"] = ["/opt/viber", "~/viber"]
     if exceptions:
         viber["exceptions"] = [dict(one) for one in exceptions]
-    settings = {"user_notice": NOTIFICATION, "grace": 5, "quarantine_keep": 0, "exec_control": "off", "full_scan_every": 7}
+    settings = {
+        "user_notice": NOTIFICATION,
+        "grace": 5,
+        "quarantine_keep": 0,
+        "exec_control": "off",
+        "full_scan_every": 7,
+    }
     apps = {"mode": "enforce", "services": {"viber": viber}, "settings": settings}
     return plans.sealed({"schema": plans.SCHEMA, "contact": "x", "browsers": [], "controls": {"apps": apps}})
 
@@ -97,8 +103,7 @@ def install(host: Machine, made: Mapping[str, Any]) -> None:
     write_plan(host, made)
     host.run("systemctl", "daemon-reload")
     host.run("systemctl", "restart", units.LAUNCHES)
-    until(lambda: "noticed by" in status(host))
-    until(lambda: len(pids(host)) == 2)  # the verifier is there, and says what is restricted
+    until(lambda: is_ready(host))
 
 
 def write_plan(host: Machine, made: Mapping[str, Any]) -> None:
@@ -113,6 +118,12 @@ def write_plan(host: Machine, made: Mapping[str, Any]) -> None:
 
 def _write(host: Machine, path: str, text: str, mode: str) -> None:
     host.run("sh", "-c", f"umask 077; cat >{path}.new && chmod {mode} {path}.new && mv {path}.new {path}", stdin=text)
+
+
+def is_ready(host: Machine) -> bool:
+    """Whether the daemon that runs now knows what is restricted."""
+    said = host.run("cat", noticing.STATE, check=False)
+    return f"pid {daemon(host)}\n" in said and "\nplan read" in said
 
 
 def status(host: Machine) -> str:

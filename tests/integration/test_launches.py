@@ -99,6 +99,8 @@ def test_programs_of_the_same_name_and_those_of_a_waiver_stay(host: Machine) -> 
         assert is_ended(host)
     assert there(host, innocent) == innocent
     host.run("systemctl", "restart", UNIT)  # the scan at the beginning finds nothing else
+    until(lambda: launches.is_ready(host))
+    assert "noticed by fanotify" in launches.status(host)
     until(lambda: is_ended(host))
     assert there(host, innocent) == innocent
     host.run("kill", *map(str, innocent))
@@ -106,7 +108,7 @@ def test_programs_of_the_same_name_and_those_of_a_waiver_stay(host: Machine) -> 
 
 def test_the_users_own_terminal_shows_why(host: Machine) -> None:
     host.run("systemctl", "restart", UNIT)  # once a minute, for a user and a program
-    until(lambda: "noticed by" in launches.status(host))
+    until(lambda: launches.is_ready(host))
     said = host.run("python3", "-IS", "-c", ON_A_TERMINAL, ROOTS, str(FRIDA), NOTIFICATION)
     assert f"proscribe: {NOTIFICATION}" in said
 

@@ -72,6 +72,8 @@ def status(host: Host) -> str:
     if not said.get("by"):
         why = escaped(said.get("refused", ""))
         return f"starts of programs cannot be noticed here ({why}); the timer's observation finds what runs"
+    if not said.get("plan"):
+        return f"starts of programs are seen by {escaped(said['by'])}; what is restricted is not read yet"
     unseen = f"; not on {escaped(said['unseen'])}, which only the timer sees" if said.get("unseen") else ""
     return f"starts of programs are noticed by {escaped(said['by'])}{unseen}"
 

@@ -11,7 +11,7 @@ Nothing that a user starts, mounts or names can end it: what the kernel reports 
 
 from __future__ import annotations
 
-import _signal  # `signal` is this one with enumerations
+import _signal  # type: ignore[import-not-found]  # `signal` is this one with enumerations
 import _socket  # see proc_events.py
 import marshal
 import os
@@ -224,12 +224,14 @@ class Noticing:
         self.mountinfo = os.open(mounts.MOUNTINFO, os.O_RDONLY | os.O_CLOEXEC)
         self.fanotify: Fanotify | None = None
         self.proc_events: ProcEvents | None = None
+        self.refused: list[str] = []
+        self.marked = 0  # file systems
+        self.remote: list[str] = []  # the types of those that are not marked
         self._open()
 
     # -- what there is to see starts by
 
     def _open(self) -> None:
-        self.refused: list[str] = []
         try:
             self.fanotify = Fanotify()
         except OSError as error:
@@ -264,7 +266,9 @@ class Noticing:
             self.refused.append(f"fanotify: {why}")
             os.close(self.fanotify.descriptor)
             self.fanotify = None
-        self._note(len(marked), {one.type for one in remote})
+        self.marked = len(marked)
+        self.remote = sorted({one.type for one in remote})
+        self._note()
 
     def _mark_one(self, one: mounts.Mounted) -> None:
         descriptor = mounts.opened(one)
@@ -274,12 +278,17 @@ class Noticing:
         finally:
             os.close(descriptor)
 
-    def _note(self, marked: int, remote: set[str]) -> None:
+    def _note(self) -> None:
         """Write down what starts are seen by, for `status`; without it that is unknown."""
-        by = [f"fanotify on {marked} file systems"] if self.fanotify else []
+        by = [f"fanotify on {self.marked} file systems"] if self.fanotify else []
         by += ["the proc connector"] if self.proc_events else []
-        unseen = "" if self.proc_events else ", ".join(sorted(remote))
-        lines = [f"pid {os.getpid()}", f"by {', '.join(by)}", f"unseen {unseen}", f"refused {'; '.join(self.refused)}"]
+        lines = [
+            f"pid {os.getpid()}",
+            f"by {', '.join(by)}",
+            f"unseen {'' if self.proc_events else ', '.join(self.remote)}",
+            f"refused {'; '.join(self.refused)}",
+            f"plan {'read' if self.prefilter else ''}",
+        ]
         try:
             descriptor = os.open(f"{STATE}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             os.write(descriptor, ("\n".join(lines) + "\n").encode())
@@ -495,7 +504,9 @@ class Noticing:
             self.read_due = due if self.read_due is None else min(due, self.read_due)
 
     def _use(self, sets: dict[str, Any], now: float) -> None:
-        self.prefilter = Prefilter(sets)
+        first, self.prefilter = self.prefilter is None, Prefilter(sets)
+        if first:
+            self._note()
         self.paths.clear()
         self.innocent.clear()
         self.read_due = now + sets["again"] if sets.get("again") else None
