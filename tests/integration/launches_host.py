@@ -5,6 +5,7 @@ What `watch launches` runs is put there by hand, as an enforcing run does it: co
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import time
@@ -71,6 +72,12 @@ print(number)
 """
 
 
+@functools.cache
+def _code() -> bytes:
+    """The watch's code, one for all of a test, whoever edits it meanwhile."""
+    return packed_watch()
+
+
 def plan(exceptions: Sequence[Mapping[str, Any]] = (), mode: str = "enforce") -> dict[str, Any]:
     """A plan that restricts one app, at a path and by its name."""
     viber: dict[str, Any] = {"name": "Viber", "mode": mode, "packages": {}, "processes": ["Viber"]}
@@ -95,7 +102,7 @@ def install(host: Machine, made: Mapping[str, Any]) -> None:
     _write(host, files.PROGRAM, f"#!/usr/bin/python3{installable(WATCH_TEXT)}", "700")
     subprocess.run(
         ["podman", "exec", "--interactive", host.name, "sh", "-c", f"umask 077; cat >{files.CODE}"],
-        input=packed_watch(),
+        input=_code(),
         capture_output=True,
         check=True,
     )
@@ -110,7 +117,7 @@ def write_plan(host: Machine, made: Mapping[str, Any]) -> None:
     """Put a plan in effect; the settings come last."""
     text = plans.canonical(made)
     path = files.plan_file(made["digest"])
-    hashes = {path: files.hash_of(text.encode()), files.CODE: files.hash_of(packed_watch())}
+    hashes = {path: files.hash_of(text.encode()), files.CODE: files.hash_of(_code())}
     settings = files.Settings("release", 300, 1209600, True, made["digest"], (), hashes)
     _write(host, path, text, "600")
     _write(host, files.SETTINGS, files.settings_text(settings), "600")

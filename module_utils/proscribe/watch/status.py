@@ -7,7 +7,6 @@ from typing import Iterator
 from ..duration import shown
 from ..host import Host, escaped
 from . import effective, files
-from .launches import status as noticing
 from .summary import summary
 
 LAST = 5  # incidents that are shown
@@ -25,7 +24,6 @@ def _lines(host: Host, known: files.Settings) -> Iterator[str]:
     yield f"plan {plan['digest']}"
     age = "stale: " if seen["stale"] else ""
     yield f"{age}renewed by a run {seen['renewed'] or 'at an unknown time'}, to be renewed every {shown(known.max_age)}"
-    yield noticing(host)
     if known.chain:
         yield f"other plans take effect {', '.join(at for at, _ in known.chain)}"
     if known.launches:
