@@ -145,6 +145,15 @@ def test_a_pause_of_roots_ends_nothing(host: Machine) -> None:
     assert host.run("pkill", "-u", "frida", "-x", "Viber", check=False) == ""
 
 
+def test_what_a_program_has_forked_ends_with_it(host: Machine) -> None:
+    """A fork is no start, so nobody hears of it."""
+    host.run("sh", "-c", "mkdir -p /opt/viber && cp /usr/bin/python3 /opt/viber/forks && chmod 755 /opt/viber/forks")
+    code = "import os, time; os.fork(); os.fork(); time.sleep(600)"
+    forks = ("runuser", "-u", "frida", "--", "/opt/viber/forks", "-ISc", code)
+    host.run(*forks, check=False)
+    until(lambda: host.run("pgrep", "-u", "frida", "-x", "forks", check=False) == "", BUSY)
+
+
 def test_another_plan_counts_from_when_it_is_there(host: Machine) -> None:
     launches.write_plan(host, launches.plan(mode="audit"))
     until(lambda: launches.starts(host, ROOTS, FRIDA, 1, 2.0)[0][0] is None, BUSY)

@@ -54,9 +54,9 @@ FAILED = 0.2  # seconds of processor time that a verifier counts which ended wit
 class Budget:
     """Processor time that verifying may take: a bucket that fills slowly, and is emptied by what was used."""
 
-    SHARE = 0.02  # of a processor
-    MOST = 0.5  # seconds
-    DEBT = -0.06
+    SHARE = 0.0125  # of a processor
+    MOST = 0.3  # seconds
+    DEBT = -0.008  # so that nobody waits longer than two thirds of a second for it to fill
 
     def __init__(self, now: float) -> None:
         self.left = self.MOST
@@ -262,7 +262,7 @@ class Noticing:
                     marked.add(one.device)
                 except OSError as error:
                     why = error.strerror or str(error)
-        if self.fanotify and not marked:
+        if self.fanotify and not (marked or self.marked):
             self.refused.append(f"fanotify: {why}")
             os.close(self.fanotify.descriptor)
             self.fanotify = None
@@ -456,6 +456,7 @@ class Noticing:
                 self._lose(self.verifier, now)
             else:
                 self.budget.spend(FAILED)
+                self._lost(now)
         if what == ("sets",):
             self.read_at, self.read_due = now, now + RETRY  # until there is an answer
 
@@ -487,7 +488,7 @@ class Noticing:
 
     def _lose(self, verifier: Verifier, now: float) -> None:
         """The verifier has ended, or hangs. One that had nothing to do has only become unnecessary."""
-        if verifier.busy_until:
+        if verifier.busy_until or verifier.starts:
             self.budget.spend(FAILED)
             self._lost(now)
         self.poll.unregister(verifier)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any, Iterable, Iterator, Mapping, Sequence
+import time
+from typing import Any, Collection, Iterator, Mapping, Sequence
 
 from ..controls.apps.desired import Desired
 from ..controls.apps.observed import RUNNABLE, Observed
@@ -28,8 +29,9 @@ from ..host.file_scan import mounts, remote
 from ..host.processes import RootNotRead
 from ..tuples import NamedTuple
 
-APART = Limits(seconds=3.0)  # for the starts of one user
-SECONDS = 2.0  # of it, for what lies around a program
+APART = Limits(seconds=1.5)  # for the starts of one user
+SECONDS = 1.0  # of it, for what lies around a program
+SLOW = 0.25  # seconds for a start, above which its user is slow
 NIX = ("nix", "guix")
 FLATPAK, SNAP = "flatpak", "snap"
 BWRAP = "bwrap"  # begins a sandbox of flatpak's; what is in it becomes known a moment later
@@ -43,6 +45,7 @@ class Verified(NamedTuple):
     restricted: list[Running]  # to be ended: known with certainty, and open to nobody by a waiver
     innocent: list[int]  # the numbers of those that are not, with the host's own view of its files
     unclear: list[int]  # and of those that could not be verified now
+    slow: list[int]  # the users whose view of their files could not be observed in time
 
 
 class Restricted:
@@ -73,27 +76,32 @@ class Restricted:
                 for user in roots:
                     yield from system.query_of(self.host, user, ids)[0] if ids else ()
 
-    def verify(self, processes: Sequence[Process]) -> Verified:
-        """What some processes are. Those of users whose view is their own are verified apart."""
-        if self.section is None:
-            return Verified([], [process.pid for process in processes], [])
-        verified = Verified([], [], [])
+    def verify(self, processes: Sequence[Process], avoided: Collection[int] = ()) -> Iterator[Verified]:
+        """What some processes are, in parts: first what the kernel's word alone decides, then user by user what has to
+        be observed apart. Nobody waits for what a user makes slow; those of `avoided` users stay unclear.
+        """
+        first = Verified([], [], [], [])
         by_user: dict[int, list[Process]] = {}
         for process in processes:
-            known = self._by_the_kernel_alone(process)
-            if known is None:
-                by_user.setdefault(self.host.user_of(process), []).append(process)
+            if self.section is None:
+                first.innocent.append(process.pid)
+            elif known := self._by_the_kernel_alone(process):
+                self._sort(known, [], process, first)
             else:
-                self._sort(known, [], [process], verified)
-        for uid, parts, why in each(sorted(by_user), lambda uid: self._around(by_user[uid]), APART):
-            seen: set[int] = set()
+                by_user.setdefault(self.host.user_of(process), []).append(process)
+        first.unclear.extend(process.pid for uid in by_user if uid in avoided for process in by_user[uid])
+        yield first
+        users = sorted(by_user.keys() - set(avoided))
+        began = time.monotonic()
+        for uid, parts, why in each(users, lambda uid: self._around(by_user[uid]), APART):
+            took, began = time.monotonic() - began, time.monotonic()
+            verified = Verified([], [], [], [uid] if why or took > SLOW * len(by_user[uid]) else [])
+            mine = {process.pid: process for process in by_user[uid]}
             for pid, rows, packages in parts:
-                seen.add(pid)
                 own = [restored_package(row) for row in packages]
-                process = next(one for one in by_user[uid] if one.pid == pid)
-                self._sort([restored(row) for row in rows], own, [process], verified)
-            verified.unclear.extend(one.pid for one in by_user[uid] if why and one.pid not in seen)
-        return verified
+                self._sort([restored(row) for row in rows], own, mine.pop(pid), verified)
+            verified.unclear.extend(mine)
+            yield verified
 
     def _by_the_kernel_alone(self, process: Process) -> list[Running] | None:
         """What a process is by what the kernel alone says of it; None where that is not enough."""
@@ -106,9 +114,7 @@ class Restricted:
             self.host.asks_roots = True
         return found if found and not found[0].identity.doubt else None
 
-    def _sort(
-        self, found: Sequence[Running], own: Sequence[Package], processes: Iterable[Process], verified: Verified
-    ) -> None:
+    def _sort(self, found: Sequence[Running], own: Sequence[Package], process: Process, verified: Verified) -> None:
         packages = [*self.packages, *self._with_services(own)]
         observed = Observed(self.desired, packages, [], self.identify, {})
         restricted = [
@@ -119,8 +125,8 @@ class Restricted:
         for program in restricted:
             services = observed.enforced_of(program)
             verified.restricted.append(program._replace(identity=program.identity._replace(services=services)))
-        ending = {process.pid for program in restricted for process in program.processes}
-        verified.innocent.extend(one.pid for one in processes if one.pid not in ending and self._at_home(one))
+        if not restricted and self._at_home(process):
+            verified.innocent.append(process.pid)
 
     def _with_services(self, packages: Sequence[Package]) -> list[tuple[list[str], Package]]:
         return [(self.desired.packages[p.manager][p.id], p) for p in packages]

@@ -15,7 +15,7 @@ import select
 import signal
 import time
 from functools import partial
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Collection, Mapping, Sequence
 
 from ..controls.apps.running import Running
 from ..controls.apps.user_notice import cleaned, notify
@@ -31,6 +31,9 @@ RELOADED = 60.0  # seconds after which the plan is read again: what is open at s
 SUCCESSORS = 3  # plans after this one that the prefilter knows as well
 MOST_NOTIFIERS = 4
 NOTIFIED_WITHIN = 12.0  # seconds
+FORKED = 0.5  # seconds after the end of a program, until what it has forked follows
+MOST_FORKED = 32  # of these at a time
+SLOW = 60.0  # seconds for which nobody waits again for a user whose files could not be observed in time
 
 
 class Verifying:
@@ -45,6 +48,9 @@ class Verifying:
         self.endings = Endings()
         self.attempts = Attempts(self._write)
         self.written_at = -RELOADED
+        self.slow: dict[int, float] = {}
+        self.forking: dict[tuple[str, int], None] = {}  # programs that were ended lately
+        self.forked_at = 0.0  # when what they have forked is ended too; 0 for never
         self.notified: dict[tuple[str, str], float] = {}
         self.notifiers: dict[int, float] = {}
 
@@ -91,47 +97,64 @@ class Verifying:
         held = {pid: self._state(process) for pid, process in processes.items()}
         again = {pid for pid, process in processes.items() if not process.exe.endswith(paths[pid])}
         begun = {pid for pid, process in processes.items() if process.exe.endswith(f"/{BWRAP}")}
-        more = self._same_program([processes[pid] for pid in begun], processes)
-        verified = self.restricted.verify([*processes.values(), *more])
+        sandboxes = {(processes[pid].exe, self.host.user_of(processes[pid])) for pid in begun}
+        more = [process for process in self._of(sandboxes) if process.pid not in processes]
         held.update({process.pid: self._state(process) for process in more})
-        for program in verified.restricted:
-            others = self._same_program(program.processes, processes)
-            held.update({process.pid: self._state(process) for process in others})
-            kin = self.restricted.verify(others).restricted if others else []
-            attempts = max(1, sum(process.pid in paths for process in program.processes))
-            self._end([program, *kin], held, attempts, now)
-        again.update(verified.unclear, begun)
-        innocent = [key for pid, _, key in given if pid in verified.innocent and pid not in again]
-        return {"innocent": innocent, "again": sorted(again)}
+        self.slow = {uid: until for uid, until in self.slow.items() if until > now}
+        innocent: set[int] = set()
+        for verified in self.restricted.verify([*processes.values(), *more], self.slow):
+            for program in verified.restricted:
+                self._end(program, held, set(paths), now)
+            self.slow.update(dict.fromkeys(verified.slow, now + SLOW))
+            again.update(verified.unclear)
+            innocent.update(verified.innocent)
+        again.update(begun)
+        return {"innocent": [key for pid, _, key in given if pid in innocent - again], "again": sorted(again)}
 
     def _state(self, process: Process) -> tuple[float | None, str]:
         return self.host.start_time(process), process.exe
 
-    def _same_program(self, of: Sequence[Process], known: Mapping[int, Process]) -> list[Process]:
-        """The other processes of the same programs and users: those that were forked, and never started."""
-        if not of:
+    def _of(self, programs: Collection[tuple[str, int]]) -> list[Process]:
+        """The processes of some programs, each by its path and its user."""
+        if not programs:
             return []
-        programs = {(process.exe, self.host.user_of(process)) for process in of}
         names = {exe for exe, _ in programs}
-        mine = {*known, *(process.pid for process in of)}
-        found = [one for one in self.host.processes()[0] if one.exe in names and one.pid not in mine]
+        found = [one for one in self.host.processes()[0] if one.exe in names]
         return [one for one in found if (one.exe, self.host.user_of(one)) in programs]
 
-    def _end(self, programs: Sequence[Running], held: Mapping[int, Any], attempts: int, now: float) -> None:
-        lineage = self.host.lineage()
-        first = programs[0]
-        ended = False
-        for process in (process for program in programs for process in program.processes):
-            if process.pid not in lineage:
-                still = partial(self._still, process, held.get(process.pid))
-                ended = self.endings.begin(process, still) or ended
-        if not ended:
+    def _end(self, program: Running, held: Mapping[int, Any], started: Collection[int], now: float) -> None:
+        """End a program, count it, and notify its user; what it has forked follows a moment later."""
+        attempts = sum(process.pid in started for process in program.processes)
+        if not self._begin(program.processes, held):
             return
-        program, user = first.finding().id, first.user
-        for service in first.identity.services:
-            for _ in range(attempts):
-                self.attempts.note(f"apps/{service}", program, user, now)
-        self._notify(first, program, now)
+        for service in program.identity.services:
+            for _ in range(max(1, attempts)):
+                self.attempts.note(f"apps/{service}", program.finding().id, program.user, now)
+        self._notify(program, program.finding().id, now)
+        if len(self.forking) < MOST_FORKED:
+            uid = self.host.user_id(program.user)
+            self.forking.update({(process.exe, uid): None for process in program.processes[:1] if uid is not None})
+            self.forked_at = self.forked_at or now + FORKED
+
+    def _end_forked(self, now: float) -> None:
+        """End what ended programs have forked: the same programs of the same users, a few at a time."""
+        kin = self._of(self.forking)
+        self.forked_at = now + FORKED if kin[MOST_FORKED:] else 0.0
+        if not self.forked_at:
+            self.forking.clear()
+        held = {process.pid: self._state(process) for process in kin[:MOST_FORKED]}
+        for verified in self.restricted.verify(kin[:MOST_FORKED], self.slow) if kin else ():
+            for one in verified.restricted:
+                self._begin(one.processes, held)
+
+    def _begin(self, processes: Sequence[Process], held: Mapping[int, Any]) -> bool:
+        lineage = self.host.lineage()
+        sent = [
+            self.endings.begin(process, partial(self._still, process, held.get(process.pid)))
+            for process in processes
+            if process.pid not in lineage
+        ]
+        return any(sent)
 
     def _still(self, process: Process, before: Any) -> bool:
         """Whether a process that is held by now is the one that was verified, and the same program."""
@@ -182,6 +205,7 @@ class Verifying:
     def due(self) -> float | None:
         """When there is something to do by itself; None for never."""
         moments = [self.endings.due(), self.attempts.due(), min(self.notifiers.values(), default=None)]
+        moments += [self.forked_at] if self.forked_at else []
         return min((moment for moment in moments if moment is not None), default=None)
 
     def proceed(self, now: float) -> None:
@@ -191,6 +215,10 @@ class Verifying:
                 journal.append(self.host, "failed", control="apps", message=f"{name} does not end, not even by KILL")
         self.attempts.proceed(now)
         self._reap(now)
+        if self.forked_at and self.forked_at <= now:
+            self.forked_at = 0.0
+            with contextlib.suppress(ControlError, Unseen):
+                self._end_forked(now)
 
     def answer(self, request: Any) -> dict[str, Any]:
         """The answer to a request."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import made_apps as made
 import pytest
 from proscribe.controls import apps
 from proscribe.host import Process
+from proscribe.host.apart import Limits
+from proscribe.watch import restricted
 from proscribe.watch.prefilter import Prefilter
 from proscribe.watch.restricted import Restricted, Verified, sets
 from test_apps import WECHAT, MadeHost, plan
@@ -38,7 +41,12 @@ def at_home(host: MadeHost, pid: int, exe: str) -> None:
 
 def verified(host: MadeHost, of: dict[str, Any], *pids: int) -> Verified:
     processes = [Process(pid, os.readlink(f"{host.root}/proc/{pid}/exe")) for pid in pids]
-    return Restricted(host, of["controls"]["apps"]).verify(processes)
+    return together(Restricted(host, of["controls"]["apps"]), processes)
+
+
+def together(restricted: Restricted, processes: list[Process]) -> Verified:
+    parts = list(restricted.verify(processes))
+    return Verified(*(sum((list(part[place]) for part in parts), []) for place in range(4)))
 
 
 def ended(host: MadeHost, of: dict[str, Any]) -> bool:
@@ -68,18 +76,18 @@ def furnished(host: MadeHost) -> None:
         (root / path).chmod(0o755)
 
 
-@pytest.mark.parametrize(("exe", "restricted"), CASES)
-def test_a_start_is_what_an_enforcing_run_says_of_the_program(host: MadeHost, exe: str, restricted: bool) -> None:
+@pytest.mark.parametrize(("exe", "goes"), CASES)
+def test_a_start_is_what_an_enforcing_run_says_of_the_program(host: MadeHost, exe: str, goes: bool) -> None:
     furnished(host)
     at_home(host, 7, exe)
     of = plan(viber=VIBER, wechat=WECHAT)
     found = verified(host, of, 7)
-    assert [[process.pid for process in one.processes] for one in found.restricted] == ([[7]] if restricted else [])
-    assert found.innocent == ([] if restricted else [7])
-    assert ended(host, of) is restricted
+    assert [[process.pid for process in one.processes] for one in found.restricted] == ([[7]] if goes else [])
+    assert found.innocent == ([] if goes else [7])
+    assert ended(host, of) is goes
     names = sets(host, [of["controls"]["apps"]], Restricted(host, of["controls"]["apps"]))
     # A program of another name in a package's list of files is left to the timer.
-    assert Prefilter(names).may_be(exe) or not restricted
+    assert Prefilter(names).may_be(exe) or not goes
 
 
 @pytest.mark.parametrize("exe", ["/opt/viber/Viber", "/usr/lib/wechat/app", "/home/alice/Downloads/v/Viber"])
@@ -92,7 +100,7 @@ def test_in_a_root_of_its_own_nothing_is_ended_and_nothing_remembered(host: Made
 
 
 @pytest.mark.parametrize(
-    ("exceptions", "restricted"),
+    ("exceptions", "goes"),
     [
         ([{"waiver": "w", "users": ["alice"]}], False),
         ([{"waiver": "w", "users": ["bob"]}], True),
@@ -102,11 +110,11 @@ def test_in_a_root_of_its_own_nothing_is_ended_and_nothing_remembered(host: Made
         ([{"waiver": "w", "users": ["alice"], "versions": ["2.0"]}], True),
     ],
 )
-def test_what_a_waiver_covers_stays(host: MadeHost, exceptions: list[dict[str, Any]], restricted: bool) -> None:
+def test_what_a_waiver_covers_stays(host: MadeHost, exceptions: list[dict[str, Any]], goes: bool) -> None:
     furnished(host)
     at_home(host, 7, "/usr/lib/wechat/app")
     of = plan(wechat={**WECHAT, "exceptions": exceptions})
-    assert bool(verified(host, of, 7).restricted) is restricted is ended(host, of)
+    assert bool(verified(host, of, 7).restricted) is goes is ended(host, of)
 
 
 @pytest.mark.parametrize("mode", ["audit", "waived", "upcoming", "report"])
@@ -119,7 +127,7 @@ def test_what_is_not_enforced_stays(host: MadeHost, mode: str) -> None:
 
 def test_where_nothing_is_restricted_everything_is_innocent(host: MadeHost) -> None:
     at_home(host, 7, "/opt/viber/Viber")
-    assert Restricted(host, None).verify([Process(7, "/opt/viber/Viber")]).innocent == [7]
+    assert together(Restricted(host, None), [Process(7, "/opt/viber/Viber")]).innocent == [7]
 
 
 def test_starts_of_one_program_are_one_and_those_of_several_are_several(host: MadeHost) -> None:
@@ -156,3 +164,27 @@ def test_a_flatpak_is_known_by_its_sandbox(host: MadeHost) -> None:
     (Path(host.root) / "proc/7/root/.flatpak-info").write_text("[Application]\nname=com.tencent.WeChat\n")
     found = verified(host, plan(wechat=WECHAT), 7)
     assert [one.identity.id for one in found.restricted] == ["com.tencent.WeChat"]
+
+
+def test_nobody_waits_for_what_a_user_makes_slow(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the kernel alone says is decided before, and a slow user is named, so that he is not waited for again."""
+    furnished(host)
+    at_home(host, 7, "/opt/viber/Viber")
+    host.program(8, "/home/alice/x/Viber", contained=True)
+
+    def hangs(process: Process, name: str, limit: int = 0) -> bytes:
+        if process.pid == 8:
+            host._may_ask()
+            time.sleep(60)
+        return b""
+
+    monkeypatch.setattr(host, "read_inside", hangs)
+    monkeypatch.setattr(restricted, "APART", Limits(seconds=0.5))
+    one = Restricted(host, plan(viber=VIBER, wechat=WECHAT)["controls"]["apps"])
+    processes = [Process(7, "/opt/viber/Viber"), Process(8, "/home/alice/x/Viber")]
+    parts = one.verify(processes)
+    assert [program.processes[0].pid for program in next(parts).restricted] == [7]
+    later = next(parts)
+    assert later.unclear == [8] and later.slow == [os.getuid()]
+    first, *others = one.verify(processes, later.slow)
+    assert first.unclear == [8] and not others
