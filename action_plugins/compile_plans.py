@@ -18,6 +18,7 @@ from proscribe.compile.inventory import Question, plain, zones
 from proscribe.compile.run import compile_run
 from proscribe.compile.selection import select
 from proscribe.compile.tags import unknown_tags
+from proscribe.finding import WATCH
 from proscribe.observation import compiled_run
 from proscribe.plan import CONTROLS
 from proscribe.policy_errors import PolicyErrors
@@ -130,10 +131,10 @@ class ActionModule(ActionBase):
 
 def _controls(roles: list[str], tags: list[str]) -> list[str]:
     """The controls that a run is about: of those that its roles are for, the ones that --tags asks for. All, where none
-    of either names a control.
+    of either names a control; all where a role is for the watch, which corrects by the whole plan.
     """
     named = {ENFORCING.get(role.rpartition(".")[2]) for role in roles}
-    of_roles = [control for control in CONTROLS if control in named] or list(CONTROLS)
+    of_roles = [control for control in CONTROLS if control in named and WATCH not in named] or list(CONTROLS)
     tagged = [control for control in CONTROLS if control in tags] or list(CONTROLS)
     both = [control for control in of_roles if control in tagged]
     if not both:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Options and attributes of restricted_apps, browser_policy, host_firewall and dns_filter."""
+    """Options and attributes of restricted_apps, browser_policy, host_firewall, dns_filter and host_watch."""
 
     DOCUMENTATION = r"""
 options:

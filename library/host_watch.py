@@ -63,7 +63,7 @@ from typing import Any
 
 from ansible.module_utils.proscribe.host import Host
 from ansible.module_utils.proscribe.plan import check
-from ansible.module_utils.proscribe.watch.installed import change
+from ansible.module_utils.proscribe.watch.installing import change
 from ansible.module_utils.proscribe_module import ARGUMENTS, Call, answer, taken_plan
 
 

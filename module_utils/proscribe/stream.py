@@ -57,7 +57,7 @@ HOST_SIDE = (
     "watch_commands.py",
 )
 # These change a host, and a stream changes nothing.
-CHANGING = frozenset({"enforce", "lift", "restore", "removal", "change", "carry_out"})
+CHANGING = frozenset({"enforce", "lift", "restore", "removal", "change", "carry_out", "write_down"})
 PROBING = frozenset({"probed"})  # and these are for what is only done on request
 WATCH_ENTRY = f"{PACKAGE}.watch_commands"
 

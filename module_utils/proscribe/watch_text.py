@@ -3,7 +3,8 @@
 `python tests/derived` writes this file: do not edit.
 """
 
-WATCH_TEXT = r"""import _signal
+WATCH_TEXT = r"""import gc
+import _signal
 import json
 import marshal
 import os
@@ -54,6 +55,7 @@ if not MYPY:
     sha256 = _first(("_sha2", "_sha256", "hashlib"))
 import _signal
 import contextlib
+import gc
 import json
 import marshal
 import os
@@ -112,6 +114,8 @@ def main():
     if os.getuid() or os.geteuid():
         sys.exit("this program is run by root")
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+    if sys.argv[1:] != ["launches"]:
+        gc.disable()
     os.chdir("/")
     os.umask(0o077)
     by = os.environ.get("SUDO_USER", "root")

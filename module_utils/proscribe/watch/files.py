@@ -27,6 +27,7 @@ FROZEN = f"{PLACE}/frozen"
 STATE = f"{PLACE}/state.json"
 RECORD = f"{STATE_DIRECTORY}/record.json"  # as the pull schedule writes it, for `./proscribe collect`
 
+MODE, PRIVATE = 0o700, 0o600  # of the program, and of all else
 LARGEST = 16 * 1024 * 1024  # bytes of the code, or of a plan
 LARGEST_OF_OURS = 256 * 1024  # bytes of the other files
 MOST_PLANS = 64  # the plan and its successors; the controller compiles at most half as many

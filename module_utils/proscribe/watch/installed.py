@@ -1,4 +1,4 @@
-"""The watcher itself, as a desired and an observed state: what a run installs, finds wrong, and lifts.
+"""The watcher itself, as an observed state; installing.py brings it in line.
 
 Rules: `watch/watcher`, whether all of it is there, is what the run would install, and runs; and `watch/plan`, whether a
 run has confirmed its plan in time.
@@ -7,33 +7,22 @@ run has confirmed its plan in time.
 from __future__ import annotations
 
 import contextlib
-import os
-from functools import partial
-from typing import Any, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Iterator, Mapping
 
-from ..audit_program import interpreter
-from ..controls.applying import carry_out
-from ..controls.base import Action, Changes
 from ..finding import COMPLIANT, NONCOMPLIANT, Finding, Verdict
 from ..host import ControlError, Host, Unseen
 from ..host.units import unit_text
-from ..plan import canonical
-from ..plan import digest as digest_of
-from . import clock, files, journal, units
-from .moments import is_stamp, stamp
+from . import clock, files, units
+from .moments import stamp
 from .summary import is_stale
 
 WATCHER, PLAN = "watch/watcher", "watch/plan"
 RULES = ("watcher", "plan")
-MODE, PRIVATE = 0o700, 0o600
 SYSTEMD_RUNS = "/run/systemd/system"  # sd_booted(3)
 # Where somebody could put a unit of the same name, or a part of one, in front of ours.
 BEFORE_OURS = ("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient")
 BESIDE_OURS = ("/etc/systemd/system", "/run/systemd/system")
 HEAD = " -ISXutf8\n"  # of the program, behind its interpreter
-RUNNING = ("/run/proscribe-launches", "/run/proscribe-launches.new")  # what the daemon says of itself
-PULL = "/usr/libexec/proscribe/pull"  # the program of a host's own scheduled runs
-TIMEOUT = 120  # seconds for a call of systemctl
 
 
 def observe(host: Host, plan: Mapping[str, Any], controller: Mapping[str, Any] | None = None) -> list[Verdict]:
@@ -109,7 +98,7 @@ def _damaged(host: Host, known: files.Settings, digest: str) -> Iterator[Finding
         if host.stat(path) is None:
             yield Finding("file", path, detail="is missing")
     seen = host.stat(files.PROGRAM)
-    if seen and seen.st_mode & 0o7777 != MODE:
+    if seen and seen.st_mode & 0o7777 != files.MODE:
         yield Finding("file", files.PROGRAM, detail=f"has the mode {seen.st_mode & 0o7777:04o}")
 
 
@@ -117,13 +106,13 @@ def _wrong_units(host: Host, texts: Mapping[str, str]) -> Iterator[Finding]:
     whole = True
     for name, text in texts.items():
         path = f"{units.FOLDER}/{name}"
-        there = _text_of_unit(host, path)
+        there = text_of_unit(host, path)
         detail = ""
         if there == "":
             detail = "masked"
         elif there != text:
             detail = "missing" if there is None else "edited"
-        elif foreign := next(_foreign(host, name), ""):
+        elif foreign := next(foreign_to(host, name), ""):
             detail = f"overridden by {foreign}"
         elif name in units.ENABLED and host.stat(units.ENABLED[name]) is None:
             detail = "not enabled"
@@ -138,14 +127,14 @@ def _wrong_units(host: Host, texts: Mapping[str, str]) -> Iterator[Finding]:
                 yield Finding("unit", name, detail=f"does not run: {state or 'unknown'}")
 
 
-def _text_of_unit(host: Host, path: str) -> str | None:
+def text_of_unit(host: Host, path: str) -> str | None:
     try:
         return unit_text(host, path)
     except ControlError:
         return "\0"  # no file: what is never the text of a unit
 
 
-def _foreign(host: Host, name: str) -> Iterator[str]:
+def foreign_to(host: Host, name: str) -> Iterator[str]:
     """Files that somebody put before or beside a unit."""
     for folder in BESIDE_OURS:
         yield from (f"{folder}/{name}.d/{part}" for part in host.list(f"{folder}/{name}.d"))
@@ -176,216 +165,4 @@ def renew(host: Host, plan: Mapping[str, Any], controller: Mapping[str, Any] | N
     if known is None or plan["digest"] not in known.plans():
         return
     clock.set_by_controller(host, (controller or {}).get("now"))
-    was_stale = is_stale(host, known.max_age, files.renewed(host))
-    host.write(files.RENEWED, stamp(clock.effective(host)) + "\n", PRIVATE)
-    if was_stale:
-        journal.append(host, "renewed")
-
-
-def enforce(host: Host, plan: Mapping[str, Any], given: Mapping[str, Any]) -> Changes:
-    """What installs the watch, or removes it where the plan has none. `given` is what the controller sent: {program:
-    text, code: bytes, plans: [the plans, the host's first], launches, now}. Raises ControlError.
-    """
-    if "watch" not in plan:
-        return lift(host)
-    if host.stat(SYSTEMD_RUNS) is None:
-        raise ControlError("this host does not run systemd, whose timers the watch needs: set proscribe_watch to off")
-    chain = _chain(plan, given["plans"])
-    program, code = str(given["program"]).encode(), bytes(given["code"])
-    contents = {files.PROGRAM: b"#!" + interpreter().encode() + program, files.CODE: code}
-    contents.update({files.plan_file(one["digest"]): canonical(one).encode() for one in (plan, *given["plans"][1:])})
-    made = files.Settings(
-        release_of(program, code),
-        plan["watch"]["every"],
-        plan["watch"]["max_age"],
-        bool(given["launches"]),
-        plan["digest"],
-        tuple(chain),
-        {path: files.hash_of(content) for path, content in contents.items()},
-    )
-    actions = [
-        _write(host, path, content, MODE if path == files.PROGRAM else PRIVATE)
-        for path, content in contents.items()
-        if _differs(host, path, content, MODE if path == files.PROGRAM else PRIVATE)
-    ]
-    settings = files.settings_text(made).encode()
-    if actions or _differs(host, files.SETTINGS, settings, PRIVATE):
-        actions.append(_write(host, files.SETTINGS, settings, PRIVATE))
-    actions += [_delete(host, path) for path in _old_plans(host, made)]
-    if _link_of(host) != files.PROGRAM:
-        actions.append(Action("link", files.COMMAND, partial(_link, host), "", f"{files.PROGRAM}\n"))
-    started = _starting(host, made, bool(actions))
-    changes = [*actions, *started]
-    if changes:
-        changes.append(Action("note", files.RENEWED, partial(_note, host, given.get("now"))))
-    return Changes(changes)
-
-
-def _note(host: Host, now: object) -> None:
-    clock.set_by_controller(host, now)
-    host.write(files.RENEWED, (now if is_stamp(now) else stamp(clock.effective(host))) + "\n", PRIVATE)  # type: ignore[operator]
-
-
-def _chain(plan: Mapping[str, Any], plans: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """The successors of a plan, by their moments. Raises ControlError for plans that do not belong together."""
-    chain: list[tuple[str, str]] = []
-    named = plan.get("later")
-    if not plans or plans[0].get("digest") != plan["digest"] or len(plans) > files.MOST_PLANS:
-        raise ControlError("the plans that were sent do not begin with the host's own")
-    for one in plans[1:]:
-        if not named or one.get("digest") != named["plan"] or digest_of(one) != named["plan"]:
-            raise ControlError("the plans that were sent do not follow each other")
-        if not is_stamp(named["at"]) or chain and named["at"] <= chain[-1][0]:
-            raise ControlError("the moments of the plans that were sent do not follow each other")
-        chain.append((named["at"], named["plan"]))
-        named = one.get("later")
-    return chain
-
-
-def _starting(host: Host, made: files.Settings, anew: bool) -> list[Action]:
-    """What has systemd run the units; `anew` where what they run has changed."""
-    actions: list[Action] = []
-    texts = units.texts(made.every, made.launches)
-    written = []
-    for name, text in texts.items():
-        path = f"{units.FOLDER}/{name}"
-        if _text_of_unit(host, path) != text:
-            written.append(name)
-            actions.append(_write(host, path, text.encode(), 0o644))
-        for foreign in _foreign(host, name):
-            written.append(name)
-            actions.append(_delete(host, foreign))
-    if units.LAUNCHES not in texts and host.stat(f"{units.FOLDER}/{units.LAUNCHES}"):
-        actions += _stopping(host, [units.LAUNCHES])
-    if written:
-        actions.append(Action("load", "systemd's units", partial(_systemctl, host, "daemon-reload")))
-    for name in units.ENABLED:
-        if name not in texts:
-            continue
-        if host.stat(units.ENABLED[name]) is None or name in written:
-            actions.append(Action("enable", name, partial(_systemctl, host, "reenable", "--quiet", name)))
-        active = host.run(["systemctl", "is-active", "--quiet", name], timeout=TIMEOUT).rc == 0
-        if not active or name in written or anew and name == units.LAUNCHES:
-            actions.append(Action("start", name, partial(_systemctl, host, "restart", name)))
-    return actions
-
-
-def change(
-    host: Host, plan: Mapping[str, Any], given: Mapping[str, Any], lift_it: bool = False, dry_run: bool = False
-) -> dict[str, Any]:
-    """Install the watch, or remove it, and report what was done, as run.change does. Raises ControlError."""
-    host.require_root()
-    with host.exclusive():
-        changes = lift(host) if lift_it else enforce(host, plan, given)
-        done = [] if dry_run else list(carry_out(changes)["done"])
-    diff = [
-        {"before_header": str(a), "after_header": str(a), "before": a.before, "after": a.after} for a in changes.actions
-    ]
-    actions = [str(action) for action in changes.actions] if dry_run else done
-    return {"changed": bool(changes.actions), "actions": actions, "refused": [], "findings": [], "diff": diff}
-
-
-def lift(host: Host) -> Changes:
-    """What removes the watch with all that it noted, itself first, since it would enforce again what is lifted next."""
-    names = [units.TIMER, units.LAUNCHES, units.SERVICE]
-    there = [name for name in names if _traces_of_unit(host, name)]
-    actions = _stopping(host, there)
-    loose = [files.COMMAND, files.PROGRAM, journal.JOURNAL, journal.OLDER_JOURNAL, *RUNNING]
-    if host.stat(files.PLACE) and host.stat(PULL) is None:  # whose record it is too
-        loose.append(files.RECORD)
-    inside = [f"{folder}/{name}" for folder in (files.CACHE, files.PLANS) for name in host.list(folder)]
-    own = [files.CODE, files.RENEWED, files.CLOCK, files.FROZEN, files.STATE, files.SETTINGS]
-    paths = [*loose, *inside, *own]
-    actions += [_delete(host, path) for path in dict.fromkeys(paths) if host.stat(path) or host.unfinished(path)]
-    folders = (files.CACHE, files.PLANS)
-    unknown = [name for name in host.list(files.PLACE) if f"{files.PLACE}/{name}" not in (*own, *folders)]
-    actions += [_delete(host, f"{files.PLACE}/{name}") for name in unknown]
-    return Changes(actions)
-
-
-def _traces_of_unit(host: Host, name: str) -> bool:
-    path = f"{units.FOLDER}/{name}"
-    links = [units.ENABLED[name]] if name in units.ENABLED else []
-    return any(map(host.stat, (path, *links))) or next(_foreign(host, name), "") != "" or host.unfinished(path)
-
-
-def _stopping(host: Host, names: Iterable[str]) -> list[Action]:
-    """What stops units for good. An observation that goes on is ended: it would enforce what is lifted next."""
-    names = list(names)
-    actions = [Action("stop", name, partial(_stop, host, name)) for name in names]
-    for name in names:
-        paths = [f"{units.FOLDER}/{name}", *([units.ENABLED[name]] if name in units.ENABLED else [])]
-        there = [path for path in paths if host.stat(path) or host.unfinished(path)]
-        actions += [_delete(host, path) for path in (*_foreign(host, name), *there)]
-    if actions:
-        actions.append(Action("load", "systemd's units", partial(_reload, host)))
-    return actions
-
-
-def _stop(host: Host, name: str) -> None:
-    if host.stat(SYSTEMD_RUNS):  # it may never have been loaded: that it is not there to be stopped is no failure
-        host.run(["systemctl", "stop", name], timeout=TIMEOUT)
-
-
-def _reload(host: Host) -> None:
-    if host.stat(SYSTEMD_RUNS):
-        _systemctl(host, "daemon-reload")
-        host.run(["systemctl", "reset-failed", units.SERVICE, units.LAUNCHES], timeout=TIMEOUT)
-
-
-def _systemctl(host: Host, *argv: str) -> None:
-    host.must(["systemctl", *argv], timeout=TIMEOUT)
-
-
-def _differs(host: Host, path: str, content: bytes, mode: int) -> bool:
-    seen = host.stat(path)
-    if seen is None or seen.st_mode & 0o7777 != mode:
-        return True
-    try:
-        return files.content_of(host, path) != content
-    except files.Damaged:
-        return True
-
-
-def _old_plans(host: Host, made: files.Settings) -> list[str]:
-    """Plans that are no more. (What is compiled for the cache is deleted where it is written.)"""
-    names = {path.rpartition("/")[2] for path in map(files.plan_file, made.plans())}
-    return [f"{files.PLANS}/{name}" for name in host.list(files.PLANS) if name not in names]
-
-
-def _link_of(host: Host) -> str:
-    with contextlib.suppress(ControlError, Unseen):
-        return host.target(files.COMMAND)
-    return ""
-
-
-def _link(host: Host) -> None:
-    """Have people find the program. A link of another's there is replaced, what is no link is deleted."""
-    parent, _, name = files.COMMAND.rpartition("/")
-    beside = f".{name}.proscribe~"
-    try:
-        with host.directory(parent) as directory:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(beside, dir_fd=directory)
-            os.symlink(files.PROGRAM, beside, dir_fd=directory)
-            os.rename(beside, name, src_dir_fd=directory, dst_dir_fd=directory)
-    except OSError as error:
-        raise ControlError(f"cannot link {files.COMMAND}: {error.strerror}") from None
-
-
-def _write(host: Host, path: str, content: bytes, mode: int) -> Action:
-    # Code, plans and hashes are nothing to read: the difference has their digests.
-    before = _digest_of(host, path)
-    return Action("write", path, lambda: host.write(path, content, mode), before, f"{files.hash_of(content)}\n")
-
-
-def _digest_of(host: Host, path: str) -> str:
-    try:
-        content = files.content_of(host, path)
-    except (files.Damaged, Unseen):
-        return "unreadable\n"
-    return "" if content is None else f"{files.hash_of(content)}\n"
-
-
-def _delete(host: Host, path: str) -> Action:
-    return Action("delete", path, lambda: host.delete(path))
+    host.write(files.RENEWED, stamp(clock.effective(host)) + "\n", files.PRIVATE)

@@ -52,7 +52,7 @@ class Observation:
         record, drifted = self.operations.observe(self.host, plan)
         for save in self.host.state_savers:
             with contextlib.suppress(ControlError, Unseen):  # a host where that cannot be only loses time
-                save(True)
+                save(False)  # no run: homes are read whole once in so many runs of the controller
         wrong = _wrong(record, drifted)
         if new := [rule for rule in wrong if rule not in self.before.get("drifted", ())]:
             self._journal("drift", rules=new, users=record.get("logged_in", []))
@@ -80,6 +80,8 @@ class Observation:
         renewed = files.renewed(self.host)
         if is_stale(self.host, self.known.max_age, renewed) and self._fresh("stale"):
             self._journal("stale", renewed=renewed or stamp(0))
+        if "stale" in self.before.get("reported", ()) and "stale" not in self.reported:
+            self._journal("renewed")
 
     def _note_damage(self, record: Mapping[str, Any]) -> None:
         """Of the watcher itself, which a run repairs: what it consists of is not on the host a second time."""
@@ -185,6 +187,6 @@ def observed(
     digest = known.in_effect(stamp(clock.effective(host)))
     plan, follows = cached(digest) or (effective.stored(host, known, digest), {})
     count = len(follows)
-    Observation(host, known, operations).run(effective.at_this_hour(host, Known(plan, follows)))
+    Observation(host, known, operations).run(Known(plan, follows))
     if len(follows) != count or not count:
         keep(digest, (plan, follows))

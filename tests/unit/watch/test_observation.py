@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from proscribe.controls.base import Action, Changes
 from proscribe.host import ControlError, Unseen
-from proscribe.watch import clock, effective, files, frozen, installed, journal, observation
+from proscribe.watch import clock, effective, files, frozen, installed, installing, journal, observation
 from proscribe.watch.moments import stamp
 from proscribe.watch.observation import Operations, limited, observed
 from watch_host import ROOT, Made, given, plan
@@ -146,7 +146,7 @@ class TestTime:
         """The plan of now, and one that takes effect in a minute."""
         later = plan(number=1)
         now = plan(later={"at": stamp(time.time() + 60), "plan": later["digest"]})
-        installed.change(made, now, {**given(now, later), "now": stamp(time.time())})
+        installing.change(made, now, {**given(now, later), "now": stamp(time.time())})
         return [now, later]
 
     def at(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
@@ -192,6 +192,10 @@ class TestTime:
         for _ in range(2):
             observe_once(host, ban)
         assert ban.changed == ["dns"] and events(host) == ["stale", "drift", "corrected"]
+        host.write(files.RENEWED, f"{stamp(time.time())}\n", 0o600)
+        for _ in range(2):
+            observe_once(host, ban)
+        assert events(host)[3:] == ["renewed"]
 
     def test_a_run_brings_the_true_time_to_a_host_that_saw_the_future(self, watched: Watched) -> None:
         host, mine = watched

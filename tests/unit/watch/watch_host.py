@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from proscribe.host import Host, Result
 from proscribe.plan import sealed
-from proscribe.watch import installed, units
+from proscribe.watch import installing, units
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: what is root's alone")
 AT = "2026-11-27T03:00:00Z"
@@ -42,7 +42,7 @@ class Made(Host):
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
     for directory in ("var/lib", "etc/systemd/system", "run/systemd/system", "usr/sbin", "usr/libexec"):
         (tmp_path / directory).mkdir(parents=True)
-    monkeypatch.setattr(installed, "interpreter", lambda: "/usr/bin/python3")
+    monkeypatch.setattr(installing, "interpreter", lambda: "/usr/bin/python3")
     return Made(str(tmp_path))
 
 
@@ -61,5 +61,5 @@ def given(*plans: dict[str, Any], launches: bool = False) -> dict[str, Any]:
 def watched(made: Made) -> tuple[Made, dict[str, Any]]:
     """A host on which the watch is installed, and its plan."""
     mine = plan()
-    installed.change(made, mine, given(mine))
+    installing.change(made, mine, given(mine))
     return made, mine
