@@ -172,6 +172,11 @@ class Processes(Tools):
         fields = self._fields(process)
         return int(fields[1]) if len(fields) > 1 else 0
 
+    def forked(self, process: Process) -> bool:
+        """Whether a process was forked by its program and has not become another (PF_FORKNOEXEC, linux/sched.h)."""
+        fields = self._fields(process)
+        return len(fields) > 6 and bool(int(fields[6]) & 0x40)
+
     def _fields(self, process: Process) -> List[str]:
         """What /proc/PID/stat has behind the name of the program, from the state on."""
         return self._of_process(process.pid, "stat").rpartition(")")[2].split()

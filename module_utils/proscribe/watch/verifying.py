@@ -137,8 +137,10 @@ class Verifying:
             self.forked_at = self.forked_at or now + FORKED
 
     def _end_forked(self, now: float) -> None:
-        """End what ended programs have forked: the same programs of the same users, a few at a time."""
-        kin = self._of(self.forking)
+        """End what ended programs have forked: the same programs of the same users, a few at a time. What was started
+        by itself is verified, and counted, for itself.
+        """
+        kin = [process for process in self._of(self.forking) if self.host.forked(process)]
         self.forked_at = now + FORKED if kin[MOST_FORKED:] else 0.0
         if not self.forked_at:
             self.forking.clear()
