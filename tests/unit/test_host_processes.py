@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -222,3 +225,20 @@ def test_what_cannot_be_ended_is_told_with_its_program(
     with pytest.raises(ControlError) as wrong:
         host.end(SEVEN, lambda process: True)
     assert str(wrong.value) == f"cannot end process 7 (/opt/x): {message}"
+
+
+def test_a_fork_and_a_start_are_distinguished() -> None:
+    """By the kernel's own word: a fork of this very process, and a program that was started."""
+    forked = os.fork()
+    if not forked:
+        time.sleep(600)
+    started = subprocess.Popen(["sleep", "600"])
+    try:
+        assert Host().forked(Process(forked, ""))
+        assert not Host().forked(Process(started.pid, ""))
+        assert not Host().forked(Process(2**22 + 1, ""))
+    finally:
+        for pid in (forked, started.pid):
+            os.kill(pid, signal.SIGKILL)
+        os.waitpid(forked, 0)
+        started.wait()

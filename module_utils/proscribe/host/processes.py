@@ -124,6 +124,13 @@ class Processes(Tools):
                     pass
         return seen, hidden
 
+    def process(self, pid: int) -> Process | None:
+        """A running program by its number; None if it has ended, or hides its executable."""
+        try:
+            return Process(pid, self._executable(pid))
+        except OSError:
+            return None
+
     def _executable(self, pid: int) -> str:
         exe = os.readlink(self._real(f"/proc/{pid}/exe"))
         return exe[: -len(" (deleted)")] if exe.endswith(" (deleted)") else exe
@@ -164,6 +171,11 @@ class Processes(Tools):
         """The number of the process that a process descends from; 0 if it has ended."""
         fields = self._fields(process)
         return int(fields[1]) if len(fields) > 1 else 0
+
+    def forked(self, process: Process) -> bool:
+        """Whether a process was forked by its program and has not become another (PF_FORKNOEXEC, linux/sched.h)."""
+        fields = self._fields(process)
+        return len(fields) > 6 and bool(int(fields[6]) & 0x40)
 
     def _fields(self, process: Process) -> List[str]:
         """What /proc/PID/stat has behind the name of the program, from the state on."""

@@ -110,6 +110,24 @@ def scan_files(
     return PortableApps(_outermost(one.found), [*scanned.unseen, *one.unseen], web_apps, scanned.known, scanned.others)
 
 
+def check_file(
+    host: Host,
+    services: Mapping[str, Mapping[str, Any]],
+    names: Names,
+    region: Region,
+    packages: Sequence[tuple[list[str], Package]],
+    path: str,
+) -> list[PortableApp]:
+    """The portable apps that one file is, as a file scan finds them: by what is in it and around it. Raises Unseen and
+    ControlError.
+    """
+    installed = {s for listed, package in packages if package.owner is None for s in listed}
+    one = _Search(host, names, region, installed, {service: entry["paths"] for service, entry in services.items()})
+    directory, _, name = path.rpartition("/")
+    one.directory(directory, names.choose(directory, [name]))
+    return _outermost(one.found)
+
+
 def is_home(user: User) -> bool:
     """Whether somebody's home is a person's and not a part of the system (bin's is /bin)."""
     person = user.uid == 0 or user.uid >= 1000 or user.home.startswith("/home/")

@@ -1,0 +1,93 @@
+"""Starts of programs as fanotify(7) reports them: `FAN_OPEN_EXEC` on whole file systems.
+
+Only notification (FAN_CLASS_NOTIF): nobody waits for an answer, so whatever becomes of this process, no program of the
+host hangs. The permission classes are for who wants to deny, and can freeze a host. Python has no function for these
+two calls of the kernel, so they go through ctypes.
+
+An event carries an open descriptor of the file. On a file system that another machine or a user's own program answers
+for, opening may never end, so such ones are not marked (mounts.py).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+
+CLOEXEC, NONBLOCK, CLASS_NOTIF = 0x1, 0x2, 0x0
+ADD, IGNORED, IGNORED_SURVIVES, FILESYSTEM = 0x1, 0x20, 0x40, 0x100
+OPEN_EXEC, OVERFLOW = 0x1000, 0x4000
+VERSION = 3  # of the events' format
+HEAD = struct.Struct("=IBBHQii")  # length, version, reserved, length of the head, mask, descriptor, process
+NO_DESCRIPTOR = -1
+LARGE_FILE = 0o100000  # O_LARGEFILE, which Python has as 0 where it is the default
+BUFFER = 4096  # bytes: at most 170 events, each with a descriptor, of the 1,024 that a process has by default
+AT_FDCWD = -100
+# The dynamic loader is opened for every start. What has such a name, and is root's alone, the kernel leaves out.
+LOADERS = ("ld-linux", "ld-musl", "ld64.so", "ld.so", "ld-2.")
+
+
+def parsed(content: bytes) -> tuple[list[tuple[int, int]], bool]:
+    """The events in what was read: (descriptor, process) of each start, and whether events were lost."""
+    found: list[tuple[int, int]] = []
+    lost = False
+    at, end = 0, len(content)
+    while end - at >= HEAD.size:
+        length, version, _, _, mask, descriptor, pid = HEAD.unpack_from(content, at)
+        if length < HEAD.size or length > end - at or version != VERSION:
+            break
+        at += length
+        if mask & OVERFLOW:
+            lost = True
+        elif descriptor >= 0:
+            found.append((descriptor, pid))
+    return found, lost
+
+
+class Fanotify:
+    """A group of marks. Raises OSError where the kernel refuses it: too old, or in a container without the rights."""
+
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._libc.fanotify_mark.argtypes = [
+            *(ctypes.c_int, ctypes.c_uint, ctypes.c_uint64),
+            *(ctypes.c_int, ctypes.c_char_p),
+        ]
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOATIME | LARGE_FILE
+        self.descriptor: int = self._libc.fanotify_init(CLOEXEC | NONBLOCK | CLASS_NOTIF, flags)
+        if self.descriptor < 0:
+            raise self._error()
+
+    def fileno(self) -> int:
+        return self.descriptor
+
+    @staticmethod
+    def _error() -> OSError:
+        number = ctypes.get_errno()
+        return OSError(number, os.strerror(number))
+
+    def mark(self, path: str) -> None:
+        """Have starts from the file system reported that a path is on. Raises OSError."""
+        self._mark(ADD | FILESYSTEM, path)
+
+    def leave_out(self, path: str) -> None:
+        """Have the file of a path no more reported. Raises OSError."""
+        self._mark(ADD | IGNORED | IGNORED_SURVIVES, path)
+
+    def _mark(self, flags: int, path: str) -> None:
+        if self._libc.fanotify_mark(self.descriptor, flags, OPEN_EXEC, AT_FDCWD, os.fsencode(path)):
+            raise self._error()
+
+    def read(self) -> tuple[list[tuple[int, int]], bool] | None:
+        """The next events; None if there are none now. Whoever calls closes the descriptors. Raises OSError for one
+        event that the kernel could not open the file of; the next ones are there all the same.
+        """
+        try:
+            return parsed(os.read(self.descriptor, BUFFER))
+        except BlockingIOError:
+            return None
+
+
+def is_loader(path: str) -> bool:
+    """Whether a path is a dynamic loader's, where nobody but root can have put it."""
+    return path.rpartition("/")[2].startswith(LOADERS) and path.startswith(("/lib", "/usr/lib"))

@@ -1,0 +1,70 @@
+"""A cheap first answer to every start: nearly all are nothing, and cost nothing more.
+
+It lets through all that the apps control may know for certain, and some that it does not: what a start really is says
+that control (verifying.py). The sets come from there as well; this side only compares texts.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Mapping
+
+DELETED = " (deleted)"
+SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib")  # where only packages put anything: no portable app is there
+LOCAL = "/usr/local/"  # but there
+STORES = ("/nix/store/", "/gnu/store/")
+SANDBOX = "/app/"  # where an app of flatpak's is, as it sees itself
+BWRAP = "bwrap"  # which begins every sandbox of flatpak's
+LONGEST_STEM = 64  # characters
+DIGEST = 33  # characters before the name in a path of a store
+
+
+class Prefilter:
+    """What may be restricted, by its path alone.
+
+    `parts` are names of programs and of directories, anywhere in a path; `exact` are whole paths; `stems` are how the
+    names of portable apps begin, folded; `store` are the names of packages of Nix and Guix; `sandboxes` says whether
+    apps of flatpak's matter. `directories` are what a change in calls for a new prefilter.
+    """
+
+    def __init__(self, sets: Mapping[str, Any]) -> None:
+        self.parts = frozenset(sets.get("parts", ()))
+        self.exact = frozenset(sets.get("exact", ()))
+        self.stems = frozenset(sets.get("stems", ()))
+        self.store = tuple(sets.get("store", ()))
+        self.sandboxes = bool(sets.get("sandboxes"))
+        self.directories: list[str] = list(sets.get("directories", ()))
+        self.shortest = min(map(len, self.stems), default=LONGEST_STEM + 1)
+
+    def may_be(self, path: str) -> bool:
+        """Whether a program of that path may be restricted. It costs about a microsecond."""
+        if path in self.exact or not self.parts.isdisjoint(path.split("/")):
+            return True
+        if path.startswith(SYSTEM) and not path.startswith(LOCAL):
+            return False
+        if self.sandboxes and path.startswith(SANDBOX):
+            return True
+        if self.store and path.startswith(STORES):
+            return path.split("/", 4)[3][DIGEST:].startswith(self.store)
+        return self._begins_like_one(path.rpartition("/")[2])
+
+    def _begins_like_one(self, name: str) -> bool:
+        if not self.stems:
+            return False
+        if not name.isascii():
+            return True  # in how many ways letters of other scripts can be written is not decided here
+        name = name.lower()[:LONGEST_STEM]
+        return any(name[:end] in self.stems for end in range(self.shortest, len(name) + 1))
+
+
+def plain(path: str) -> str:
+    """A path of /proc as the file had it, also where that is gone by now."""
+    return path[: -len(DELETED)] if path.endswith(DELETED) else path
+
+
+def link(path: str) -> str:
+    """Where a link of /proc leads, by the kernel's own word; "" if it is gone."""
+    try:
+        return plain(os.readlink(path))
+    except OSError:
+        return ""

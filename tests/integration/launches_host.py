@@ -1,0 +1,189 @@
+"""A host on which starts of programs are noticed: the daemon with its code and its plan, and programs to start.
+
+What `watch launches` runs is put there by hand, as an enforcing run does it: code, plan, settings, a unit.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from machines import Machine
+from patience import until
+from proscribe import plan as plans
+from proscribe.audit_program import installable
+from proscribe.stream import packed_watch
+from proscribe.watch import files, noticing, units
+from proscribe.watch.journal import JOURNAL
+from proscribe.watch_text import WATCH_TEXT
+
+UNIT = units.LAUNCHES.partition(".")[0]
+NOTIFICATION = "Viber is not permitted here; ask the IT service desk."
+# A real restricted program at a path of root's, a portable one in a home with its app around it, and innocent ones.
+SETUP = """\
+set -eu
+id -u frida >/dev/null 2>&1 || useradd --create-home --shell /bin/bash --uid 2001 frida
+id -u dieter >/dev/null 2>&1 || useradd --create-home --shell /bin/bash --uid 2002 dieter
+mkdir -p /opt/viber /home/frida/viber /home/frida/bin /srv/tools
+for place in /opt/viber /home/frida/viber /home/frida/bin /srv/tools; do cp /usr/bin/sleep $place/Viber; done
+cp /usr/bin/sleep /home/frida/bin/other
+printf '\\220\\0\\332\\047\\024\\0\\0\\0\\0\\0\\002\\0CmnD\\n' >/home/frida/viber/icudtl.dat
+chown -R frida:frida /home/frida
+"""
+# Starts a program again and again as a user, and prints how each ended and after how many seconds.
+STARTS = """\
+import json, os, subprocess, sys, time
+exe, uid, number, patience = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+found = []
+for _ in range(number):
+    began = time.monotonic()
+    process = subprocess.Popen([exe, "600"], user=uid, group=uid, extra_groups=[], cwd="/")
+    try:
+        code = process.wait(patience)
+    except subprocess.TimeoutExpired:
+        code = None
+        process.kill()
+        process.wait()
+    found.append([code, time.monotonic() - began])
+print(json.dumps(found))
+"""
+# Starts a program so many times a second for some seconds, and prints how many starts there were.
+BURST = """\
+import os, resource, signal, sys, time
+exe, rate, seconds, uid, wait = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
+resource.setrlimit(resource.RLIMIT_NPROC, (300, 300))
+os.setgroups([]); os.setgid(uid); os.setuid(uid)
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+began, number = time.monotonic(), 0
+while (now := time.monotonic()) < began + seconds:
+    if number < (now - began) * rate:
+        try:
+            os.posix_spawn(exe, [exe, wait], {})
+            number += 1
+        except OSError:
+            time.sleep(0.001)
+    else:
+        time.sleep(0.001)
+print(number)
+"""
+
+
+@functools.cache
+def _code() -> bytes:
+    """The watch's code, one for all of a test, whoever edits it meanwhile."""
+    return packed_watch()
+
+
+def plan(exceptions: Sequence[Mapping[str, Any]] = (), mode: str = "enforce") -> dict[str, Any]:
+    """A plan that restricts one app, at a path and by its name."""
+    viber: dict[str, Any] = {"name": "Viber", "mode": mode, "packages": {}, "processes": ["Viber"]}
+    viber["paths"] = ["/opt/viber", "~/viber"]
+    if exceptions:
+        viber["exceptions"] = [dict(one) for one in exceptions]
+    settings = {
+        "user_notice": NOTIFICATION,
+        "grace": 5,
+        "quarantine_keep": 0,
+        "exec_control": "off",
+        "full_scan_every": 7,
+    }
+    apps = {"mode": "enforce", "services": {"viber": viber}, "settings": settings}
+    return plans.sealed({"schema": plans.SCHEMA, "contact": "x", "browsers": [], "controls": {"apps": apps}})
+
+
+def install(host: Machine, made: Mapping[str, Any]) -> None:
+    """Have the daemon run on a host, by a plan. The timer is not there: nothing else ends a program."""
+    host.run("sh", "-c", SETUP)
+    host.run("mkdir", "-p", "-m", "700", files.PLANS, "/usr/libexec/proscribe")
+    _write(host, files.PROGRAM, f"#!/usr/bin/python3{installable(WATCH_TEXT)}", "700")
+    subprocess.run(
+        ["podman", "exec", "--interactive", host.name, "sh", "-c", f"umask 077; cat >{files.CODE}"],
+        input=_code(),
+        capture_output=True,
+        check=True,
+    )
+    _write(host, f"/etc/systemd/system/{units.LAUNCHES}", units.texts(300, True)[units.LAUNCHES], "644")
+    write_plan(host, made)
+    host.run("systemctl", "daemon-reload")
+    host.run("systemctl", "restart", units.LAUNCHES)
+    until(lambda: is_ready(host))
+
+
+def write_plan(host: Machine, made: Mapping[str, Any]) -> None:
+    """Put a plan in effect; the settings come last."""
+    text = plans.canonical(made)
+    path = files.plan_file(made["digest"])
+    hashes = {path: files.hash_of(text.encode()), files.CODE: files.hash_of(_code())}
+    settings = files.Settings("release", 300, 1209600, True, made["digest"], (), hashes)
+    _write(host, path, text, "600")
+    _write(host, files.SETTINGS, files.settings_text(settings), "600")
+
+
+def _write(host: Machine, path: str, text: str, mode: str) -> None:
+    host.run("sh", "-c", f"umask 077; cat >{path}.new && chmod {mode} {path}.new && mv {path}.new {path}", stdin=text)
+
+
+def is_ready(host: Machine) -> bool:
+    """Whether the daemon that runs now knows what is restricted."""
+    said = host.run("cat", noticing.STATE, check=False)
+    return f"pid {daemon(host)}\n" in said and "\nplan read" in said
+
+
+def status(host: Machine) -> str:
+    """What the daemon says of itself."""
+    return host.run(files.PROGRAM, "status", check=False)
+
+
+def pids(host: Machine) -> list[int]:
+    """The daemon, and the verifier where there is one."""
+    listed = host.run("cat", f"/sys/fs/cgroup/system.slice/{UNIT}.service/cgroup.procs", check=False)
+    if not listed:
+        own = host.run("systemctl", "show", "-P", "MainPID", UNIT).strip()
+        children = host.run("cat", f"/proc/{own}/task/{own}/children", check=False)
+        return [int(own), *map(int, children.split())]
+    return [int(pid) for pid in listed.split()]
+
+
+def daemon(host: Machine) -> int:
+    """The number of the daemon."""
+    return int(host.run("systemctl", "show", "-P", "MainPID", UNIT).strip())
+
+
+def processor_time(host: Machine) -> float:
+    """Seconds that the daemon has used, with all that it has started and that has ended, and the verifier that runs."""
+    found = 0.0
+    for pid in pids(host):
+        fields = host.run("cat", f"/proc/{pid}/stat", check=False).rpartition(")")[2].split()
+        found += sum(map(int, fields[11:15])) / 100 if fields else 0.0
+    return found
+
+
+def memory(host: Machine, pid: int) -> int:
+    """Kilobytes that a process has resident."""
+    lines = host.run("cat", f"/proc/{pid}/status").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+
+
+def starts(host: Machine, exe: str, uid: int, number: int, patience: float = 5.0) -> list[tuple[int | None, float]]:
+    """Start a program so many times: how each ended (None: not within `patience` seconds), and after how long."""
+    said = host.run("python3", "-IS", "-c", STARTS, exe, str(uid), str(number), str(patience))
+    return [(code, seconds) for code, seconds in json.loads(said)]
+
+
+def burst(host: Machine, exe: str, rate: int, seconds: float, uid: int, wait: str = "0") -> tuple[int, float]:
+    """So many starts a second of a program that stays for `wait` seconds, as far as its user may have processes: how
+    many there were, and which share of a processor the daemon used.
+    """
+    before, began = processor_time(host), time.monotonic()
+    number = int(host.run("python3", "-IS", "-c", BURST, exe, str(rate), str(seconds), str(uid), wait))
+    return number, (processor_time(host) - before) / (time.monotonic() - began)
+
+
+def ended(host: Machine) -> list[dict[str, Any]]:
+    """The lines of the journal about ended programs."""
+    lines = host.run("cat", JOURNAL, check=False).splitlines()
+    return [line for line in map(json.loads, lines) if line["event"] == "ended"]

@@ -1,0 +1,206 @@
+"""Programs are noticed when they start, on a real systemd host without a controller: restricted ones are ended within a
+second, nothing else is, and a flood of starts costs the daemon next to nothing.
+
+Here times are what is tested. They are measured on the host, from the start to the end, and printed (`pytest -s`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+import launches_host as launches
+import pytest
+from conftest import require_root, require_tool
+from launches_host import NOTIFICATION, UNIT
+from machines import TOOLS, Machine, booted, image
+from patience import BUSY, until
+from proscribe.watch import files
+
+pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+
+FRIDA, DIETER = 2001, 2002
+ROOTS, PORTABLE = "/opt/viber/Viber", "/home/frida/viber/Viber"
+INNOCENT = ("/home/frida/bin/Viber", "/srv/tools/Viber", "/home/frida/bin/other")
+WAIVED = [{"waiver": "w1", "users": ["dieter"]}]
+SECOND = 1.0
+SHARE = 0.05  # of a processor, at most, while a thousand programs start every second
+IDLE_SHARE, IDLE_MEMORY = 0.0005, 15_000  # of a processor; kilobytes
+
+# Starts programs that stay, and prints their numbers.
+STAYING = """\
+import json, os, subprocess, sys
+uid = int(sys.argv[1])
+started = [subprocess.Popen([exe, "600"], user=uid, group=uid, extra_groups=[], cwd="/") for exe in sys.argv[2:]]
+print(json.dumps([process.pid for process in started]))
+"""
+# Starts a program on a terminal of its user's, and prints what comes there until a text is among it.
+ON_A_TERMINAL = """\
+import os, select, subprocess, sys, time
+exe, uid, text = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+master, slave = os.openpty()
+os.fchown(slave, uid, 5)
+os.fchmod(slave, 0o620)
+subprocess.Popen([exe, "600"], user=uid, group=uid, extra_groups=[], cwd="/", stdin=slave, start_new_session=True)
+said, end = b"", time.monotonic() + 60
+while text.encode() not in said and time.monotonic() < end:
+    if select.select([master], [], [], 1)[0]:
+        said += os.read(master, 4096)
+print(said.decode("utf-8", "replace"))
+"""
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    require_root()
+    for tool in TOOLS:
+        require_tool(tool)
+    directory = tmp_path_factory.mktemp("launches")
+    with booted(image("trixie"), "proscribe-launches", "10.91.8", directory, 1, ("running", "degraded")) as (one,):
+        launches.install(one, launches.plan(WAIVED))
+        yield one
+
+
+def staying(host: Machine, uid: int, *programs: str) -> list[int]:
+    """Start programs that stay by themselves."""
+    pids: list[int] = json.loads(host.run("python3", "-IS", "-c", STAYING, str(uid), *programs))
+    return pids
+
+
+def there(host: Machine, pids: Sequence[int]) -> list[int]:
+    return [pid for pid in pids if host.run("readlink", f"/proc/{pid}/exe", check=False)]
+
+
+def is_ended(host: Machine, exe: str = ROOTS, uid: int = FRIDA) -> bool:
+    """Whether a program that starts now is ended within a second."""
+    code, seconds = launches.starts(host, exe, uid, 1, 20.0)[0]
+    return code is not None and seconds < SECOND
+
+
+def test_a_restricted_program_is_ended_within_a_second_a_hundred_times(host: Machine) -> None:
+    before = sum(line["times"] for line in launches.ended(host))
+    found = launches.starts(host, ROOTS, FRIDA, 50) + launches.starts(host, PORTABLE, FRIDA, 50)
+    seconds = sorted(seconds for _, seconds in found)
+    print(
+        f"\n100 starts: median {seconds[50]:.3f} s, longest {seconds[-1]:.3f} s, all: {[round(s, 3) for s in seconds]}"
+    )
+    assert all(code in (-15, -9) for code, _ in found)
+    assert seconds[-1] < SECOND
+    # All attempts are counted, a line a minute.
+    until(lambda: sum(line["times"] for line in launches.ended(host)) == before + 100)
+    lines = launches.ended(host)
+    assert {(line["rule"], line["program"], line["user"]) for line in lines} == {("apps/viber", "Viber", "frida")}
+    assert len(lines) < 10
+
+
+def test_programs_of_the_same_name_and_those_of_a_waiver_stay(host: Machine) -> None:
+    innocent = staying(host, FRIDA, *INNOCENT) + staying(host, DIETER, ROOTS)
+    for _ in range(3):
+        assert is_ended(host)
+    assert there(host, innocent) == innocent
+    host.run("systemctl", "restart", UNIT)  # the scan at the beginning finds nothing else
+    until(lambda: launches.is_ready(host))
+    assert "noticed by fanotify" in launches.status(host)
+    until(lambda: is_ended(host))
+    assert there(host, innocent) == innocent
+    host.run("kill", *map(str, innocent))
+
+
+def test_the_users_own_terminal_shows_why(host: Machine) -> None:
+    host.run("systemctl", "restart", UNIT)  # once a minute, for a user and a program
+    until(lambda: launches.is_ready(host))
+    said = host.run("python3", "-IS", "-c", ON_A_TERMINAL, ROOTS, str(FRIDA), NOTIFICATION)
+    assert f"proscribe: {NOTIFICATION}" in said
+
+
+def test_a_program_with_a_view_of_the_disk_of_its_own_is_ended_too(host: Machine) -> None:
+    inside = f"exec unshare --user --map-root-user --mount {ROOTS} 600"
+    assert host.run("runuser", "-u", "frida", "--", "sh", "-c", f"{inside}; true", check=False) == ""
+    # It has ended, or `run` would still wait; as a program in a root that its user has made it would stay.
+
+
+def test_a_file_system_that_is_mounted_later_counts(host: Machine) -> None:
+    host.run("sh", "-c", "mount -t tmpfs tmpfs /opt/viber && cp /usr/bin/sleep /opt/viber/Viber")
+    try:
+        until(lambda: is_ended(host), BUSY)
+    finally:
+        host.run("umount", "/opt/viber")
+
+
+def test_what_started_while_nobody_was_there_is_found_when_the_daemon_comes(host: Machine) -> None:
+    host.run("systemctl", "stop", UNIT)
+    missed = staying(host, FRIDA, ROOTS, PORTABLE)
+    assert "not noticed" in launches.status(host)
+    host.run("systemctl", "start", UNIT)
+    until(lambda: not there(host, missed), BUSY)
+
+
+def test_a_pause_of_roots_ends_nothing(host: Machine) -> None:
+    host.run(files.PROGRAM, "freeze", "2h", "a demonstration")
+    paused = staying(host, FRIDA, ROOTS)
+    assert launches.starts(host, ROOTS, FRIDA, 1, 3.0)[0][0] is None
+    assert there(host, paused) == paused
+    host.run(files.PROGRAM, "thaw")
+    until(lambda: is_ended(host), BUSY)
+    assert host.run("pkill", "-u", "frida", "-x", "Viber", check=False) == ""
+
+
+def test_what_a_program_has_forked_ends_with_it(host: Machine) -> None:
+    """A fork is no start, so nobody hears of it."""
+    host.run("sh", "-c", "mkdir -p /opt/viber && cp /usr/bin/python3 /opt/viber/forks && chmod 755 /opt/viber/forks")
+    code = "import os, time; os.fork(); os.fork(); time.sleep(600)"
+    forks = ("runuser", "-u", "frida", "--", "/opt/viber/forks", "-ISc", code)
+    host.run(*forks, check=False)
+    until(lambda: host.run("pgrep", "-u", "frida", "-x", "forks", check=False) == "", BUSY)
+
+
+def test_another_plan_counts_from_when_it_is_there(host: Machine) -> None:
+    launches.write_plan(host, launches.plan(mode="audit"))
+    until(lambda: launches.starts(host, ROOTS, FRIDA, 1, 2.0)[0][0] is None, BUSY)
+    launches.write_plan(host, launches.plan(WAIVED))
+    until(lambda: is_ended(host), BUSY)
+
+
+def test_a_daemon_that_is_killed_comes_back(host: Machine) -> None:
+    before = launches.daemon(host)
+    host.run("kill", "-9", str(before))
+    until(lambda: launches.daemon(host) not in (0, before), BUSY)
+    until(lambda: is_ended(host), BUSY)
+
+
+@pytest.mark.parametrize(
+    ("exe", "wait"),
+    [
+        pytest.param("/usr/bin/true", "0", id="innocent programs"),
+        pytest.param("/srv/tools/Viber", "0", id="innocent programs of a restricted name"),
+        pytest.param(ROOTS, "600", id="a restricted program, until its user has no more processes"),
+    ],
+)
+def test_a_flood_of_starts_costs_little_and_stops_nothing(host: Machine, exe: str, wait: str) -> None:
+    daemon = launches.daemon(host)
+    number, share = launches.burst(host, exe, 1000, 20.0, FRIDA, wait)
+    print(f"\n{number} starts of {exe} in 20 s: {100 * share:.2f} % of a processor")
+    assert share <= SHARE
+    assert launches.daemon(host) == daemon  # it is the same one
+    until(lambda: host.run("pgrep", "-u", "frida", "-x", "Viber", check=False) == "", BUSY)
+    until(lambda: is_ended(host), BUSY)
+    assert is_ended(host)
+
+
+def test_a_quiet_host_pays_next_to_nothing_and_the_first_start_is_ended_in_time(host: Machine) -> None:
+    until(lambda: len(launches.pids(host)) == 1)  # the verifier has ended by itself
+    before = launches.processor_time(host)
+    host.run("sleep", "60")
+    share = (launches.processor_time(host) - before) / 60
+    resident = launches.memory(host, launches.daemon(host))
+    code, seconds = launches.starts(host, ROOTS, FRIDA, 1, 20.0)[0]
+    print(f"\nidle: {100 * share:.3f} % of a processor, {resident} kB; then a start ended after {seconds:.3f} s")
+    assert share <= IDLE_SHARE
+    assert resident <= IDLE_MEMORY
+    assert code is not None and seconds < SECOND
+
+
+def test_all_ended_programs_are_lines_of_the_journal(host: Machine) -> None:
+    lines = launches.ended(host)
+    assert {(line["rule"], line["program"], line["user"]) for line in lines} == {("apps/viber", "Viber", "frida")}
+    assert host.run("stat", "--format=%a %U", launches.JOURNAL) == "600 root\n"

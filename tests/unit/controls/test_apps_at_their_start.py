@@ -1,0 +1,190 @@
+"""One process at its start: what is ended is what an enforcing run would end; the prefilter lets all of it through."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import made_apps as made
+import pytest
+from proscribe.controls import apps
+from proscribe.host import Process
+from proscribe.host.apart import Limits
+from proscribe.watch import restricted
+from proscribe.watch.prefilter import Prefilter
+from proscribe.watch.restricted import Restricted, Verified, sets
+from test_apps import WECHAT, MadeHost, plan
+
+VIBER = {"processes": ["Viber"], "paths": ["/opt/viber", "~/viber"]}
+WEB = {"paths": ["~/.local/share/x/bin"], "processes": ["x-web"]}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> MadeHost:
+    one = MadeHost(tmp_path)
+    (tmp_path / "proc/self/ns").mkdir(parents=True)
+    (tmp_path / "proc/self/ns/mnt").symlink_to("mnt:[1]")
+    return one
+
+
+def at_home(host: MadeHost, pid: int, exe: str) -> None:
+    """A program that sees the host's files as the host does."""
+    host.program(pid, exe)
+    place = Path(host.root) / "proc" / str(pid)
+    (place / "root").unlink()
+    (place / "root").symlink_to("/")
+    (place / "ns").mkdir()
+    (place / "ns/mnt").symlink_to("mnt:[1]")
+
+
+def verified(host: MadeHost, of: dict[str, Any], *pids: int) -> Verified:
+    processes = [Process(pid, os.readlink(f"{host.root}/proc/{pid}/exe")) for pid in pids]
+    return together(Restricted(host, of["controls"]["apps"]), processes)
+
+
+def together(restricted: Restricted, processes: list[Process]) -> Verified:
+    parts = list(restricted.verify(processes))
+    return Verified(*(sum((list(part[place]) for part in parts), []) for place in range(4)))
+
+
+def ended(host: MadeHost, of: dict[str, Any]) -> bool:
+    """Whether an enforcing run ends something."""
+    return any(action.verb == "end" for action in apps.enforce(host, of).actions)
+
+
+CASES = [
+    pytest.param("/opt/viber/Viber", True, id="at a path of the catalogue"),
+    pytest.param("/opt/viber/lib/deep/helper", True, id="below one"),
+    pytest.param("/home/alice/viber/Viber", True, id="at one in a home"),
+    pytest.param("/usr/lib/wechat/app", True, id="in a package's list of files"),
+    pytest.param("/home/alice/Downloads/v/Viber", True, id="a portable app, with its app around it"),
+    pytest.param("/home/alice/alone/Viber", False, id="by its name alone"),
+    pytest.param("/usr/bin/Viber", False, id="by its name in a place of packages"),
+    pytest.param("/usr/bin/true", False, id="something else"),
+]
+
+
+def furnished(host: MadeHost) -> None:
+    root = Path(host.root)
+    host.packages = {"wechat": "ii"}
+    (root / "var/lib/dpkg/info/wechat.list").write_text("/usr/lib/wechat/app\n")
+    made.put(root / "home/alice/Downloads/v", {"Viber": made.elf(), "icudtl.dat": made.icu()})
+    made.put(root / "home/alice/alone", {"Viber": made.elf()})
+    for path in ("home/alice/Downloads/v/Viber", "home/alice/alone/Viber"):
+        (root / path).chmod(0o755)
+
+
+@pytest.mark.parametrize(("exe", "goes"), CASES)
+def test_a_start_is_what_an_enforcing_run_says_of_the_program(host: MadeHost, exe: str, goes: bool) -> None:
+    furnished(host)
+    at_home(host, 7, exe)
+    of = plan(viber=VIBER, wechat=WECHAT)
+    found = verified(host, of, 7)
+    assert [[process.pid for process in one.processes] for one in found.restricted] == ([[7]] if goes else [])
+    assert found.innocent == ([] if goes else [7])
+    assert ended(host, of) is goes
+    names = sets(host, [of["controls"]["apps"]], Restricted(host, of["controls"]["apps"]))
+    # A program of another name in a package's list of files is left to the timer.
+    assert Prefilter(names).may_be(exe) or not goes
+
+
+@pytest.mark.parametrize("exe", ["/opt/viber/Viber", "/usr/lib/wechat/app", "/home/alice/Downloads/v/Viber"])
+def test_in_a_root_of_its_own_nothing_is_ended_and_nothing_remembered(host: MadeHost, exe: str) -> None:
+    """Whoever starts a program in a container first does not have it left alone outside of it."""
+    furnished(host)
+    host.program(7, exe, contained=True)
+    found = verified(host, plan(viber=VIBER, wechat=WECHAT), 7)
+    assert found.restricted == [] and found.innocent == []
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "goes"),
+    [
+        ([{"waiver": "w", "users": ["alice"]}], False),
+        ([{"waiver": "w", "users": ["bob"]}], True),
+        ([{"waiver": "w", "versions": ["1.0"]}], False),
+        ([{"waiver": "w", "versions": ["2.0"]}], True),
+        ([{"waiver": "w", "paths": ["/usr/lib/wechat/app"]}], False),
+        ([{"waiver": "w", "users": ["alice"], "versions": ["2.0"]}], True),
+    ],
+)
+def test_what_a_waiver_covers_stays(host: MadeHost, exceptions: list[dict[str, Any]], goes: bool) -> None:
+    furnished(host)
+    at_home(host, 7, "/usr/lib/wechat/app")
+    of = plan(wechat={**WECHAT, "exceptions": exceptions})
+    assert bool(verified(host, of, 7).restricted) is goes is ended(host, of)
+
+
+@pytest.mark.parametrize("mode", ["audit", "waived", "upcoming", "report"])
+def test_what_is_not_enforced_stays(host: MadeHost, mode: str) -> None:
+    at_home(host, 7, "/opt/viber/Viber")
+    more = {"waiver": "w", "effective_from": "2030-01-01"}
+    found = verified(host, plan(viber={**VIBER, "mode": mode, **more}), 7)
+    assert found.restricted == [] and found.innocent == [7]
+
+
+def test_where_nothing_is_restricted_everything_is_innocent(host: MadeHost) -> None:
+    at_home(host, 7, "/opt/viber/Viber")
+    assert together(Restricted(host, None), [Process(7, "/opt/viber/Viber")]).innocent == [7]
+
+
+def test_starts_of_one_program_are_one_and_those_of_several_are_several(host: MadeHost) -> None:
+    for pid in (7, 8):
+        at_home(host, pid, "/opt/viber/Viber")
+    at_home(host, 9, "/opt/wechat/wechat")
+    found = verified(host, plan(viber=VIBER, wechat=WECHAT), 7, 8, 9)
+    pids = sorted([process.pid for process in one.processes] for one in found.restricted)
+    assert pids in ([[7], [8], [9]], [[7, 8], [9]])
+
+
+def test_what_opens_at_some_hours_is_let_through_at_all(host: MadeHost) -> None:
+    waived = {**VIBER, "mode": "waived", "waiver": "w", "otherwise": "enforce", "hours": [[0, 540, 1080]]}
+    for entry, through in ((waived, True), ({**waived, "otherwise": "audit"}, False)):
+        section = plan(viber=entry)["controls"]["apps"]
+        assert Prefilter(sets(host, [section], Restricted(host, section))).may_be("/opt/viber/Viber") is through
+
+
+def test_a_directory_of_everybodys_name_lets_not_everything_through(host: MadeHost) -> None:
+    section = plan(x=WEB)["controls"]["apps"]
+    prefilter = Prefilter(sets(host, [section], Restricted(host, section)))
+    assert prefilter.may_be("/home/alice/.local/share/x/bin/anything")
+    assert not prefilter.may_be("/usr/bin/true")
+
+
+def test_a_plan_of_flatpaks_lets_their_sandboxes_through(host: MadeHost) -> None:
+    section = plan(wechat=WECHAT)["controls"]["apps"]
+    prefilter = Prefilter(sets(host, [section], Restricted(host, section)))
+    assert prefilter.may_be("/usr/bin/bwrap") and prefilter.may_be("/app/bin/anything")
+
+
+def test_a_flatpak_is_known_by_its_sandbox(host: MadeHost) -> None:
+    host.program(7, "/app/bin/wechat", contained=True)
+    (Path(host.root) / "proc/7/root/.flatpak-info").write_text("[Application]\nname=com.tencent.WeChat\n")
+    found = verified(host, plan(wechat=WECHAT), 7)
+    assert [one.identity.id for one in found.restricted] == ["com.tencent.WeChat"]
+
+
+def test_nobody_waits_for_what_a_user_makes_slow(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the kernel alone says is decided before, and a slow user is named, so that he is not waited for again."""
+    furnished(host)
+    at_home(host, 7, "/opt/viber/Viber")
+    host.program(8, "/home/alice/x/Viber", contained=True)
+
+    def hangs(process: Process, name: str, limit: int = 0) -> bytes:
+        if process.pid == 8:
+            host._may_ask()
+            time.sleep(60)
+        return b""
+
+    monkeypatch.setattr(host, "read_inside", hangs)
+    monkeypatch.setattr(restricted, "APART", Limits(seconds=0.5))
+    one = Restricted(host, plan(viber=VIBER, wechat=WECHAT)["controls"]["apps"])
+    processes = [Process(7, "/opt/viber/Viber"), Process(8, "/home/alice/x/Viber")]
+    parts = one.verify(processes)
+    assert [program.processes[0].pid for program in next(parts).restricted] == [7]
+    later = next(parts)
+    assert later.unclear == [8] and later.slow == [os.getuid()]
+    first, *others = one.verify(processes, later.slow)
+    assert first.unclear == [8] and not others

@@ -1,0 +1,70 @@
+"""A loop of starts costs the journal a line a minute, and what was counted is never lost on the way."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.host import ControlError
+from proscribe.watch.attempts import EVERY, MOST, OTHERS, Attempts
+
+
+class Lines:
+    def __init__(self) -> None:
+        self.written: list[tuple[str, str, str, int]] = []
+        self.full = False
+
+    def __call__(self, rule: str, program: str, user: str, times: int) -> None:
+        if self.full:
+            raise ControlError("the disk is full")
+        self.written.append((rule, program, user, times))
+
+
+def test_the_first_at_once_then_one_line_a_minute() -> None:
+    lines = Lines()
+    attempts = Attempts(lines)
+    assert attempts.note("apps/viber", "Viber", "alice", 100.0)
+    assert not any(attempts.note("apps/viber", "Viber", "alice", 100.0 + n / 100) for n in range(500))
+    assert attempts.note("apps/viber", "Viber", "bob", 101.0)
+    assert lines.written == [("apps/viber", "Viber", "alice", 1), ("apps/viber", "Viber", "bob", 1)]
+    assert attempts.due() == 100.0 + EVERY
+    attempts.proceed(100.0 + EVERY - 1)
+    assert len(lines.written) == 2
+    attempts.proceed(100.0 + EVERY)
+    assert lines.written[2:] == [("apps/viber", "Viber", "alice", 500)]
+    assert attempts.due() is None
+    attempts.proceed(100.0 + 3 * EVERY)
+    assert attempts.note("apps/viber", "Viber", "alice", 100.0 + 3 * EVERY)
+
+
+def test_what_cannot_be_written_counts_until_it_can() -> None:
+    lines = Lines()
+    attempts = Attempts(lines)
+    lines.full = True
+    attempts.note("apps/viber", "Viber", "alice", 0.0)
+    attempts.note("apps/viber", "Viber", "alice", 1.0)
+    lines.full = False
+    attempts.proceed(EVERY)
+    assert lines.written == [("apps/viber", "Viber", "alice", 2)]
+
+
+def test_a_user_who_gives_his_program_any_names_fills_no_memory() -> None:
+    lines = Lines()
+    attempts = Attempts(lines)
+    for number in range(10 * MOST):
+        attempts.note("apps/viber", f"Viber{number}", "alice", 1.0)
+    attempts.proceed(2.0, all_of_it=True)
+    assert len(lines.written) <= MOST + 2
+    assert ("apps/viber", OTHERS, "alice") in {line[:3] for line in lines.written}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.floats(0, 200)), max_size=60))
+def test_the_numbers_add_up(given_: list[tuple[str, float]]) -> None:
+    lines = Lines()
+    attempts = Attempts(lines)
+    for program, now in sorted(given_, key=lambda one: one[1]):
+        attempts.proceed(now)
+        attempts.note("apps/x", program, "alice", now)
+    attempts.proceed(1000.0, all_of_it=True)
+    for program in ("a", "b"):
+        written = sum(times for _, name, _, times in lines.written if name == program)
+        assert written == sum(name == program for name, _ in given_)

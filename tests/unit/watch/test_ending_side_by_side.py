@@ -1,0 +1,70 @@
+"""Programs are ended side by side within a second, whether they listen or not, and nothing else is."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from patience import until
+from proscribe.host import Process
+from proscribe.watch.ending import GRACE, Endings
+
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
+
+
+def deaf() -> subprocess.Popen[bytes]:
+    process = subprocess.Popen([sys.executable, "-IS", "-c", DEAF], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def test_who_listens_gets_term_and_who_does_not_gets_kill_all_at_once() -> None:
+    endings = Endings()
+    listens = subprocess.Popen(["sleep", "600"])
+    others = [deaf() for _ in range(3)]
+    began = time.monotonic()
+    for process in (listens, *others):
+        assert endings.begin(Process(process.pid, "/x"), lambda: True)
+    assert listens.wait(60) == -signal.SIGTERM
+    due = endings.due()
+    assert due is not None and began + GRACE <= due <= time.monotonic() + GRACE
+    assert endings.proceed(due + GRACE) == []  # as if that time had passed
+    assert [process.wait(60) for process in others] == [-signal.SIGKILL] * 3
+    until(lambda: endings.proceed(time.monotonic()) == [] and not endings)
+
+
+def test_what_is_another_program_by_now_stays() -> None:
+    endings = Endings()
+    process = subprocess.Popen(["sleep", "600"])
+    try:
+        assert not endings.begin(Process(process.pid, "/x"), lambda: False)
+        assert not endings and process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_what_has_ended_meanwhile_is_nothing_to_end() -> None:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    assert not Endings().begin(Process(process.pid, "/x"), lambda: pytest.fail("nobody is there"))
+
+
+def test_what_not_even_kill_ends_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    endings = Endings()
+    monkeypatch.setattr(signal, "pidfd_send_signal", lambda *_: None)
+    process = subprocess.Popen(["sleep", "600"])
+    try:
+        assert endings.begin(Process(process.pid, "/x"), lambda: True)
+        now = time.monotonic()
+        assert endings.proceed(now + 1) == []
+        assert endings.proceed(now + 2) == []
+        assert endings.proceed(now + 60) == [f"process {process.pid} (/x)"]
+        assert not endings
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,258 @@
+"""The daemon's arithmetic: who is verified next, how much that may cost, when it wakes up. The kernel and the verifier
+are stood for here; on real hosts they are real (integration/test_launches.py).
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.watch import noticing
+from proscribe.watch.noticing import Budget, Noticing, Start, Waiting
+
+
+class TestBudget:
+    def test_a_flood_of_what_has_to_be_verified_costs_its_share(self) -> None:
+        """However long: 20 ms each, as many as there is time for."""
+        budget, now, spent = Budget(0.0), 0.0, 0.0
+        while now < 1000.0:
+            budget.fill(now)
+            number = budget.starts()
+            if number:
+                budget.spend(0.02 * number, number)
+                spent += 0.02 * number
+            now += max(0.05, budget.wait())
+        assert spent / now < 0.05
+
+    @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 5), st.integers(0, 40)), max_size=60))
+    def test_it_never_waits_long_for_the_next_one(self, steps: list[tuple[float, float, int]]) -> None:
+        budget, now = Budget(0.0), 0.0
+        for passed, cost, starts in steps:
+            now += passed
+            budget.fill(now)
+            assert 0 <= budget.starts() <= noticing.MOST_AT_ONCE
+            budget.spend(cost, starts)
+            assert budget.wait() <= -Budget.DEBT / Budget.SHARE
+            budget.fill(now + budget.wait() + 0.001)
+            assert budget.starts() >= 1
+
+    def test_a_clock_that_stands_still_gives_nothing(self) -> None:
+        budget = Budget(10.0)
+        budget.spend(9.0)
+        budget.fill(5.0)
+        assert budget.left == Budget.DEBT
+
+
+class TestWaiting:
+    @pytest.fixture(autouse=True)
+    def everybody_is_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os.path, "lexists", lambda path: True)
+
+    def test_who_floods_waits_in_a_queue_of_his_own(self) -> None:
+        waiting = Waiting()
+        taken = [waiting.add(1000, Start(pid, "/x", (), 0.0)) for pid in range(1, 1001)]
+        assert sum(taken) == noticing.MOST_WAITING
+        assert waiting.add(1001, Start(5000, "/x", (), 0.0))
+        assert 5000 in [start.pid for start in waiting.next(2, 1.0)]
+
+    def test_what_is_not_due_waits_and_what_was_taken_is_gone(self) -> None:
+        waiting = Waiting()
+        waiting.add(1, Start(7, "/x", (), 5.0))
+        waiting.add(1, Start(8, "/x", (), 3.0))
+        assert waiting.due() == 3.0
+        assert [start.pid for start in waiting.next(9, 4.0)] == [8]
+        assert waiting.due() == 5.0
+        assert [start.pid for start in waiting.next(9, 9.0)] == [7]
+        assert waiting.due() is None and not waiting.of
+
+    def test_users_without_end_take_no_memory(self) -> None:
+        waiting = Waiting()
+        assert sum(waiting.add(uid, Start(uid, "/x", (), 0.0)) for uid in range(10_000)) == noticing.MOST_USERS
+
+    def test_what_has_ended_is_dropped(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os.path, "lexists", lambda path: path != "/proc/7")
+        waiting = Waiting()
+        waiting.add(1, Start(7, "/x", (), 0.0))
+        waiting.add(1, Start(8, "/x", (), 0.0))
+        assert [start.pid for start in waiting.next(9, 1.0)] == [8]
+        assert not waiting.of
+
+
+class Quiet(Noticing):
+    """A daemon to which no kernel reports anything, and whose verifier is a socket of the test's."""
+
+    def _open(self) -> None:
+        pass
+
+    def _note(self) -> None:
+        pass
+
+
+@pytest.fixture
+def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Quiet, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+
+    class Verifier(noticing.Verifier):
+        def __init__(self, command: Any) -> None:
+            self.pid = subprocess.Popen(["sleep", "600"]).pid
+            self._socket = theirs
+            self._said = bytearray()
+            self.busy_until = 0.0
+            self.starts: list[Start] = []
+            self.used = 0.0
+
+        def end(self) -> None:
+            self.busy_until = 1.0  # it is killed
+            super().end()
+
+    monkeypatch.setattr(noticing, "Verifier", Verifier)
+    one = Quiet([])
+    yield one, ours
+    if one.verifier:
+        one.verifier.end()
+    ours.close()
+    os.close(one.inotify.descriptor)
+
+
+def requested(channel: socket.socket) -> Any:
+    size = int.from_bytes(channel.recv(4), "little")
+    return marshal.loads(channel.recv(size))
+
+
+def answers(channel: socket.socket, **said: Any) -> None:
+    content = marshal.dumps({"used": 0.0, **said})
+    channel.sendall(len(content).to_bytes(4, "little") + content)
+
+
+NAME = "a-start-of-this-test"
+SETS = {"parts": [NAME], "exact": [], "stems": [], "store": [], "sandboxes": False}
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A program of a name that matters."""
+    shutil.copy("/usr/bin/sleep", tmp_path / NAME)
+    process = subprocess.Popen([str(tmp_path / NAME), "600"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def read_sets(one: Quiet, channel: socket.socket, tmp_path: Path) -> None:
+    """The daemon has what is restricted."""
+    one.step(0)
+    assert requested(channel) == ("sets",)
+    answers(channel, sets={**SETS, "files": [str(tmp_path / "settings.json")]})
+    one.step(1)
+    assert one.prefilter is not None
+
+
+def test_the_first_thing_is_to_read_what_is_restricted_and_the_next_to_scan(daemon, program, tmp_path: Path) -> None:
+    one, channel = daemon
+    read_sets(one, channel, tmp_path)
+    one.step(0)
+    path = str(tmp_path / NAME)
+    assert requested(channel) == ("starts", [(program.pid, path[-noticing.LONGEST :], (path, os.getuid()))])
+
+
+def test_an_innocent_one_is_verified_once_and_again_after_a_change_of_the_plan(daemon, program, tmp_path: Path) -> None:
+    one, channel = daemon
+    read_sets(one, channel, tmp_path)
+    one.step(0)
+    _, starts = requested(channel)
+    answers(channel, innocent=[key for _, _, key in starts])
+    one.step(1)
+    one.of_process(program.pid, noticing.time.monotonic())
+    assert not one.waiting.of
+    one._use({**SETS, "files": []}, noticing.time.monotonic())
+    one.of_process(program.pid, noticing.time.monotonic())
+    assert one.waiting.of
+
+
+def test_a_quiet_host_has_a_daemon_that_waits_for_ever(daemon, tmp_path: Path) -> None:
+    one, channel = daemon
+    read_sets(one, channel, tmp_path)
+    one.read_due = None  # what changed while it was not watched has been read
+    one.waiting.of.clear()
+    one.scan_due = None
+    if one.verifier and one.verifier.busy_until:
+        answers(channel)
+        one.step(1)
+    assert one.timeout(noticing.time.monotonic()) is None
+
+
+def test_a_changed_file_is_read_again_and_others_beside_it_are_not(daemon, tmp_path: Path) -> None:
+    one, channel = daemon
+    read_sets(one, channel, tmp_path)
+    one.read_due = None
+    (tmp_path / "state.json").write_text("the timer's own")
+    one._changed()
+    assert one.read_due is None
+    (tmp_path / "settings.json").write_text("another plan")
+    one._changed()
+    assert one.read_due is not None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"\x04\0\0\0????", id="no answer"),
+        pytest.param(b"", id="it ended"),
+    ],
+)
+def test_a_verifier_that_breaks_is_replaced_and_what_it_lost_is_scanned_for(
+    daemon, tmp_path: Path, said: bytes
+) -> None:
+    one, channel = daemon
+    read_sets(one, channel, tmp_path)
+    one.scan_due = None
+    one.waiting.of.clear()
+    now = noticing.time.monotonic()
+    if one.verifier and not one.verifier.busy_until:
+        one._request(("starts", []), [], now)
+    channel.sendall(said) if said else channel.shutdown(socket.SHUT_WR)
+    one.step(1)
+    assert one.verifier is None and one.lost == 1 and one.scan_due is not None
+
+
+def test_a_verifier_that_hangs_is_killed(daemon, tmp_path: Path) -> None:
+    one, channel = daemon
+    one.step(0)
+    verifier = one.verifier
+    assert verifier is not None and verifier.busy_until
+    one._do_what_is_due(verifier.busy_until + 1)
+    assert one.verifier is None
+    with pytest.raises(ProcessLookupError):
+        os.kill(verifier.pid, 0)
+
+
+def test_a_process_that_is_not_yet_what_it_will_be_is_verified_again(daemon, tmp_path: Path) -> None:
+    one, channel = daemon
+    read_sets(one, channel, tmp_path)
+    one.waiting.of.clear()
+    start = Start(os.getpid(), "/x", ("/x", 0), 0.0)
+    for times in range(len(noticing.AGAIN) + 1):
+        if one.verifier and one.verifier.busy_until:
+            answers(channel)
+            one.step(1)
+        one.verifier.starts = [start]  # type: ignore[union-attr]
+        one.verifier.busy_until = noticing.time.monotonic() + 5  # type: ignore[union-attr]
+        one.waiting.of.clear()
+        answers(channel, again=[start.pid])
+        one._take_answer(one.verifier)  # type: ignore[arg-type]
+        assert bool(one.waiting.of) is (times < len(noticing.AGAIN))
+
+
+def test_a_user_by_the_kernels_own_word() -> None:
+    assert noticing.user_of(os.getpid()) == os.getuid()
+    assert noticing.user_of(2**22 + 1) is None

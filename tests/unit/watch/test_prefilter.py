@@ -1,0 +1,79 @@
+"""What of all starts is verified: all that may be restricted, and little else."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controls.apps.portable import appimage
+from proscribe.watch.prefilter import Prefilter, plain
+
+MADE = Prefilter(
+    {
+        "parts": ["Viber", "viber", "signal-desktop", "bwrap"],
+        "exact": ["/usr/bin/tor"],
+        "stems": ["telegram", "signaldesktop"],
+        "store": ["signal-desktop"],
+        "sandboxes": True,
+    }
+)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/opt/viber/lib/helper",
+        "/home/alice/viber/Viber",
+        "/usr/bin/signal-desktop",
+        "/usr/bin/tor",
+        "/snap/signal-desktop/612/opt/x",
+        "/usr/bin/bwrap",
+        "/app/bin/anything",
+        "/home/alice/Downloads/Telegram-4.8-x86_64.AppImage",
+        "/usr/local/bin/telegram-bin",
+        "/tmp/TELEGRAM",
+        "/home/alice/電報",  # what a letter of another script may stand for is not decided here
+        "/nix/store/" + "a" * 32 + "-signal-desktop-7.1/bin/.x-wrapped",
+    ],
+)
+def test_what_may_be_restricted_is_verified(path: str) -> None:
+    assert MADE.may_be(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "/usr/bin/true",
+        "/usr/bin/telegraf",  # no portable app lies there
+        "/home/alice/bin/tele",
+        "/home/alice/signal/x",
+        "/usr/lib/電報",
+        "/nix/store/" + "a" * 32 + "-coreutils-9/bin/true",
+        "/nix/store/",
+        "/apple/x",
+    ],
+)
+def test_all_else_costs_nothing_more(path: str) -> None:
+    assert not MADE.may_be(path)
+
+
+def test_without_a_plan_nothing_is_verified() -> None:
+    assert not Prefilter({}).may_be("/opt/viber/Viber")
+
+
+def test_a_file_that_is_gone() -> None:
+    assert plain("/opt/viber/Viber (deleted)") == "/opt/viber/Viber"
+
+
+@given(st.text(alphabet="/ abcdefgxyzTeLeGrAm-_.0123456789(電", max_size=80))
+def test_no_path_makes_it_raise(path: str) -> None:
+    MADE.may_be(path)
+
+
+@given(st.text(alphabet="telgramTELGRAM-_. 0123456789x86linuxAppImage", max_size=40))
+def test_a_portable_app_of_a_name_is_never_missed(name: str) -> None:
+    """The stem that the file scan finds an AppImage by is how its name begins."""
+    if appimage.stem(name) == "telegram":
+        assert MADE.may_be(f"/home/alice/{name}")
