@@ -3,7 +3,8 @@
 A plan is plain JSON, so that it can be printed, compared and streamed:
 
     {"schema": "proscribe/plan/1", "digest": "sha256:<64 hex>", "catalog": "<release of the catalogue, if it has one>",
-     "contact": "who helps a refused user",
+     "contact": "who helps a refused user", "request_url": "https://... (where it is set)",
+     "watch": {"every": <seconds>, "max_age": <seconds>} (where it is not off),
      "browsers": [{"id", "family", "path", "browsers", "programs", "paths", "fallbacks", "present", "flatpaks", "snaps",
                    "elsewhere"}],
      "controls": {"<control>": {"mode": "enforce" | "audit",

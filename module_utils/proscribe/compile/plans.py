@@ -80,6 +80,10 @@ def compile_plan(
             raise PolicyErrors(errors)
     browsers = places(catalogue)
     body = {"schema": SCHEMA, "contact": restrictions.contact, "browsers": browsers, "controls": controls}
+    if restrictions.request_url:
+        body["request_url"] = restrictions.request_url
+    if restrictions.watch:
+        body["watch"] = {"every": restrictions.watch, "max_age": restrictions.watch_max_age}
     return sealed({**body, "catalog": catalogue.release.version} if catalogue.release.version else body)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+from proscribe.compile.readers import URL
 from proscribe.compile.waivers.waiver import NARROWER
 from proscribe.plan import CONTROLS, SCHEMA
 
-from .shapes import ANYTHING, DAY, TEXT, TEXTS, Shape, about, by, keyed, listed, matching, one_of
+from .shapes import ANYTHING, DAY, SOME, TEXT, TEXTS, Shape, about, by, keyed, listed, matching, one_of
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 PORT: Shape = {"type": "integer", "minimum": 1, "maximum": 65535}
@@ -68,6 +69,11 @@ def plan() -> Shape:
             "schema": {"const": SCHEMA},
             "digest": about(matching(DIGEST), "SHA-256 of the canonical JSON of all the rest"),
             "contact": about(TEXT, "Whom a refused user asks"),
+            "request_url": about(matching(URL), "Where a refused user can ask; not there where nothing is set"),
+            "watch": about(
+                keyed({"every": SOME, "max_age": SOME}),
+                "How often the host observes itself, and how long it takes the plan for current; not there where off",
+            ),
             "catalog": about(TEXT, "The release of the catalogue; not there where it has none"),
             "browsers": about(listed(ANYTHING), "Where the policies of browsers stand"),
             "controls": about(
@@ -75,7 +81,7 @@ def plan() -> Shape:
                 "A control that is off is left out",
             ),
         },
-        optional=("browsers", "catalog"),
+        optional=("browsers", "catalog", "request_url", "watch"),
     )
     description = "The compiled policy of the hosts that share it, in reports/plans/<digest>.json"
     return {"title": "Plan", "description": description, **schema}
