@@ -36,7 +36,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
 def waiver(
     id_: str = "w1", services: tuple[str, ...] = ("parrot",), controls: tuple[str, ...] = CONTROLS, **partial: Any
 ):
-    return SimpleNamespace(id=id_, services=services, controls=controls, partial=partial)
+    return SimpleNamespace(id=id_, services=services, controls=controls, partial=partial, hours=())
 
 
 EVERYTHING = Facts(
