@@ -354,10 +354,12 @@ def _allow_permitted(services: dict[str, Any], catalogue: Catalogue, named: str,
         for name in dict.fromkeys(entry.get(named, ())):
             naming.setdefault(name, []).append(id_)
     always: dict[str, set[str]] = {}
-    opens: dict[str, dict[str, set[str]]] = {}
+    opens: dict[str, dict[str, set[str]]] = {id_: {} for id_, entry in restricted.items() if "otherwise" in entry}
     for id_, service in catalogue.services.items():
-        below = opens.setdefault(id_, {}) if "otherwise" in restricted.get(id_, ()) else always
-        for domain in () if id_ in restricted and below is always else service.domains:
+        if id_ in restricted and id_ not in opens:
+            continue
+        below = opens.get(id_, always)
+        for domain in service.domains:
             own, *names = above(domain)
             around = {one for name in names for one in naming.get(name, ())}
             for one in around.difference(naming.get(own, ())):
