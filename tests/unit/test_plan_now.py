@@ -17,6 +17,7 @@ from proscribe import run
 from proscribe.compile.waivers.hours import DAYS, windows
 from proscribe.controls.browser.rendering import Verdicts
 from proscribe.controls.browser.rendering import name as name_of
+from proscribe.controls.firewall.exemptions import exempted_users
 from proscribe.finding import Finding, exception_for, judge
 from proscribe.host import Host, groups
 from proscribe.plan import Known
@@ -255,6 +256,15 @@ def test_members_are_waived_and_nobody_else(host: Host) -> None:
     assert (now, missed) == ({"waiver": "w1", "users": ["alice", "bob", "carol"]}, [])
     who = {user: exception_for(entry(found, control="apps"), of(user)) for user in ("alice", "bob", "carol", "dave")}
     assert who == {"alice": "w1", "bob": "w1", "carol": "w1", "dave": ""}
+
+
+def test_the_packets_of_members_pass_and_at_their_hours_only(host: Host) -> None:
+    exception = {"waiver": "w1", "users": [], "posix_groups": ["press"], "hours": OFFICE}
+    found = plan("firewall", a={"exceptions": [exception], "networks": ["192.0.2.0/24"]})
+    assert exempted_users(entry(found, control="firewall")) == []  # nobody, until both are resolved
+    for moment, users in ((OPEN, ["alice", "bob"]), (CLOSED, [])):
+        now, _ = resolved(host, at(found, clock(moment)))
+        assert exempted_users(entry(now, control="firewall")) == users
 
 
 def test_whoever_does_not_resolve_groups_lets_nobody_in_for_them() -> None:
