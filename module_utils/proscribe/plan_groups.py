@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from .host import Host
+from .host import ControlError, Host, Unseen
 from .host.groups import members
 from .plan import Resolved
 from .tuples import NamedTuple
@@ -35,6 +35,8 @@ def resolved(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], li
                 known[group] = members(host, group), ""
             except LookupError as error:
                 known[group] = [], str(error.args[0])
+            except (ControlError, Unseen) as error:
+                known[group] = [], f"its members are not known ({error})"
         return known[group]
 
     problems: list[Unresolved] = []

@@ -167,7 +167,7 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> dic
     catalogues, restrictions, waivers, plans, hosts, later = _compiled(question, now, mistakes, loading)
     exempted: list[str] = []
     if hosts:
-        errors, exempted = lockout.find(question.hosts, {name: plans[digest] for name, digest in hosts.items()})
+        errors, exempted = lockout.find(question.hosts, {name: plans[digest] for name, digest in hosts.items()}, later)
         mistakes.note(*errors)
     # What is wrong on a host has its default, which says nothing of whether the hosts agree.
     sound = [host for host in question.hosts if not mistakes or not _wrong(host)]
