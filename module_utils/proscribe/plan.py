@@ -23,7 +23,7 @@ changed); `waived` (with `waiver`, the id); `upcoming` (with `effective_from`, a
 counts nothing).
 
 `later` names the plan that is in effect from `at` on, as a run would compile it then, and `waivers` are those that this
-plan names, for what the host says to people.
+plan names, for what the host says to people: to all of them where there are neither `users` nor `posix_groups`.
 
 A service that is waived in part keeps its mode and carries `"exceptions": [{"waiver": id, "users": [login names],
 "posix_groups": [names], "versions": [...], "paths": [...], "hours": [...]}]`, with those keys that narrow it; what fits

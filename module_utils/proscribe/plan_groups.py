@@ -24,7 +24,7 @@ class Unresolved(NamedTuple):
 
 
 def resolved(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Unresolved]]:
-    """The plan with the members of groups among the `users` of its exceptions, and the groups of which there are none.
+    """The plan with the members of groups among the `users` of its exceptions and waivers, and the groups that have none.
     An entry with such a group says so in `unresolved`. Where no waiver names a group, the plan is the same object.
     """
     known: dict[str, tuple[list[str], str]] = {}
@@ -60,4 +60,10 @@ def resolved(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], li
             sections[control] = {**section, "services": {**section["services"], **changed}}
     if not sections:
         return plan, problems
-    return Resolved({**plan, "controls": {**plan["controls"], **sections}}), problems
+    waivers = {
+        id_: {**waiver, "users": sorted({*waiver["users"], *(n for g in waiver["posix_groups"] for n in of(g)[0])})}
+        for id_, waiver in plan.get("waivers", {}).items()
+        if "posix_groups" in waiver
+    }
+    more = {"waivers": {**plan["waivers"], **waivers}} if waivers else {}
+    return Resolved({**plan, **more, "controls": {**plan["controls"], **sections}}), problems
