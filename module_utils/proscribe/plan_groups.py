@@ -24,8 +24,8 @@ class Unresolved(NamedTuple):
 
 
 def resolved(host: Host, plan: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Unresolved]]:
-    """The plan with the members of groups among the `users` of its exceptions and waivers, and the groups that have none.
-    An entry with such a group says so in `unresolved`. Where no waiver names a group, the plan is the same object.
+    """The plan with the members of groups among the `users` of its exceptions and waivers; and the groups of nobody. An
+    entry with such a group says so in `unresolved`. Where no waiver names a group, the plan is the same object.
     """
     known: dict[str, tuple[list[str], str]] = {}
 
