@@ -259,11 +259,11 @@ def test_members_are_waived_and_nobody_else(host: Host) -> None:
     assert who == {"alice": "w1", "bob": "w1", "carol": "w1", "dave": ""}
 
 
-def test_what_people_are_told_goes_to_the_members_too(host: Host) -> None:
-    told = {"users": ["carol"], "posix_groups": ["press"]}
-    compiled = plan("apps", a={"exceptions": [{"waiver": "w1", **told}]})
-    found, _ = resolved(host, {**compiled, "waivers": {"w1": told, "w2": {"users": []}}})
-    assert found["waivers"] == {"w1": {**told, "users": ["alice", "bob", "carol"]}, "w2": {"users": []}}
+def test_what_people_read_goes_to_the_members_too(host: Host) -> None:
+    reported = {"users": ["carol"], "posix_groups": ["press"]}
+    compiled = plan("apps", a={"exceptions": [{"waiver": "w1", **reported}]})
+    found, _ = resolved(host, {**compiled, "waivers": {"w1": reported, "w2": {"users": []}}})
+    assert found["waivers"] == {"w1": {**reported, "users": ["alice", "bob", "carol"]}, "w2": {"users": []}}
 
 
 def test_the_packets_of_members_pass_and_at_their_hours_only(host: Host) -> None:
